@@ -16,7 +16,7 @@ from measure import show, show_machine
 
 from calibration.assess.self_test import MASSES, SelfTest, judged, self_test
 from calibration.likelihood.posterior import On
-from calibration.report.figures_assessment import self_test_figure
+from calibration.report.figures_posterior import self_test_figure
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.checkpoints import Checkpoints

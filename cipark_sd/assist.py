@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cipark_sd.calling import arguments, command_of_name, in_python, parameters_of
-from cipark_sd.commands.declared import argument, command_of
+from cipark_sd.commands.options import argument, command_of
 from cipark_sd.commands.result import of_folder, text_of
 from cipark_sd.described import version
 from cipark_sd.errors import CiparkError, InvalidValue, MissingPackage, UnknownName, UnusableInput

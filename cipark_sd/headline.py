@@ -1,7 +1,7 @@
 """Headline records: a number that a command reports, with everything needed to set it beside another one.
 
 Console, pages, the combined report and documents print records, so that a quantity has one value everywhere, or several
-with the difference said beside them (:mod:`cipark_sd.pages.disagreements`).
+with the difference said beside them (:mod:`cipark_sd.commands.report`).
 """
 
 import math

@@ -29,8 +29,8 @@ from cipark_sd.sensitivities.ranking import Moment
 #: Outputs of a model without data that are explained when none is named.
 STOCKS = 3
 
-#: Where draws come from: the fit at hand, the priors or a fit made now; the folder of a fit; a file for each structure.
-DrawSource = Literal["at hand", "prior", "fit"] | Path | Mapping[str, Path]
+#: Where draws come from: the fit at hand or the priors; the folder of a fit; a file for each structure.
+DrawSource = Literal["at hand", "prior"] | Path | Mapping[str, Path]
 
 
 @dataclass(frozen=True)

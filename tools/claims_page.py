@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cipark_sd.claims import BUILT_IN, INFORMED, WORDS, as_said
-from cipark_sd.commands.policy.words import in_words
+from cipark_sd.commands.policy.about import in_words
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled

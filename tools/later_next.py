@@ -19,7 +19,7 @@ from later_results import CORE
 
 from calibration.sampling.importance import RELIABLE
 from cipark_sd.cli import cli
-from cipark_sd.commands.policy.findings import load
+from cipark_sd.commands.policy.about import load
 from cipark_sd.commands.policy.output import kinds
 from cipark_sd.commands.policy.what_next import page_of
 

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from cipark_sd import read_model
-from cipark_sd.plotting.loops import plot_loops
+from cipark_sd.commands.sensitivity.methods.loops import plot_loops
 from cipark_sd.sensitivities.loops import bands, common_leads, leading, loop_dominance, read_loops
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,14 +52,8 @@ def numbers(scores: xr.Dataset) -> dict[str, Any]:
         "seed": SEED,
         "seen": float(100 * scores["reported"].to_numpy()[1:].mean()),
         "spans": [
-            {
-                "name": lead.name,
-                "start": lead.start,
-                "end": lead.end,
-                "least": 100 * lead.least,
-                "most": 100 * lead.most,
-            }
-            for lead in common_leads(scores, least=0.5)
+            {"name": name, "start": start, "end": end, "least": 100 * least, "most": 100 * most}
+            for start, end, name, least, most in common_leads(scores)
         ],
         "loops": [
             {

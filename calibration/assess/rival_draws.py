@@ -1,71 +1,25 @@
-"""Posterior draws of every rival structure, sampled once and kept: what policy experiments start from."""
+"""Posterior draws of every rival structure as files, and the table of their weights."""
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from calibration.assess.rivals import Comparison, RivalFit, compare, fit_rivals, rival_numbers, with_variant
-from calibration.likelihood.posterior import On
+from calibration.assess.rivals import Comparison, RivalFit, with_variant
 from calibration.sampling.draws import by_term, problem_digest
-from calibration.sampling.effort import EFFORT, Effort
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.described import version
-from cipark_sd.errors import CiparkError, UnusableInput
+from cipark_sd.errors import UnusableInput
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.files import write_table
 from cipark_sd.inputs import MODEL_LIMIT, lines_of, read_text
 from cipark_sd.results import write_netcdf
-from cipark_sd.tasks.pool import Progress
-from cipark_sd.tasks.workers import Workers
 
 #: The table of weights beside draws of several rivals.
 WEIGHTS = "weights.csv"
 #: Where ``cipark calibrate --rivals`` leaves both, within its output folder.
 RIVALS = "rivals"
-#: Called with the rival, how much of it is done and how much there is.
-OnSteps = Callable[[str, int, int], None]
-
-
-def fitted(
-    problem: CalibrationProblem,
-    rivals: Sequence[Structure],
-    folder: Path,
-    *,
-    engine: str,
-    effort: Effort = EFFORT,
-    checkpoints: Checkpoints = NOT_KEPT,
-    on_steps: OnSteps | None = None,
-) -> None:
-    """Fit each rival and write draws and weights into ``folder``; what ``checkpoints`` have is not done again.
-
-    With the study's own seed, as ``cipark calibrate --rivals`` fits them, so that draws and weights are the same ones.
-
-    Raises
-    ------
-    CiparkError
-        When the data are impossible under every rival.
-    KeyboardInterrupt
-        When the user stops before all are done.
-    """
-    problem, ids = replace(problem, rivals=tuple(rivals)), [rival.id for rival in rivals]
-
-    def show(stage: str, now: Progress) -> None:
-        if on_steps is not None and now.running and stage == "rivals":
-            name = now.running[0]
-            on_steps(name, round(100 * (now.completed - ids.index(name))), 100)
-
-    numbers, workers = rival_numbers(problem.method.seed), Workers(0, checkpoints)
-    outcome = fit_rivals(problem, On(engine), numbers, effort=effort, workers=workers, on_stage=show)
-    if outcome.interrupted:
-        raise KeyboardInterrupt
-    if not outcome.fits:
-        names = ", ".join(variant.id for variant in outcome.refuted)
-        raise CiparkError(f"the data are impossible under {names} for any parameters: there is nothing to draw")
-    keep_rivals(problem, outcome.fits, outcome.refuted, compare(outcome.fits), folder)
 
 
 def keep_rivals(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cipark_sd.commands import completing, options
-from cipark_sd.commands.declared import argument, command_of, option
+from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.console import echo
 

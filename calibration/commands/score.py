@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cipark_sd.commands import options
-from cipark_sd.commands.declared import argument, command_of, option
+from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.console import print_table, say
 

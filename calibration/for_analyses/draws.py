@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from calibration.assess.rival_draws import RIVALS, WEIGHTS, draws_file, fitted, listed_in
+from calibration.assess.rival_draws import RIVALS, WEIGHTS, draws_file, listed_in
 from calibration.assess.rivals import with_variant
 from calibration.for_analyses.optima import OnStructure, best_fits, misfit_of, not_taken
 from calibration.for_analyses.study_draws import draws_for, read_weights, said_of, unreliable_terms, weighted
@@ -51,8 +51,8 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
     """Draws for each structure.
 
     Without a source they are those of the first posterior of this very study (same model, data, priors and settings)
-    in the folder of the request and in the default output folders of ``cipark policy`` and ``cipark calibrate``; a
-    structure that has none is left out. Where none has, all structures get their best fits alone.
+    in the default output folder of ``cipark calibrate``; a structure that has none is left out. Where none has, all
+    structures get their best fits alone.
 
     Raises
     ------
@@ -65,11 +65,9 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
     refuted: tuple[str, ...] = ()
     match request.source:
         case "at hand":
-            archive = _at_hand(problem, rivals, request.folder, notes)
+            archive = _at_hand(problem, rivals, notes)
             if archive is None:
                 optima, refuted = _at_best(problem, request, notes, bars.counter("best fits of the structures"))
-        case "fit":
-            archive = _in_folder(_fitted(problem, request, bars), rivals)
         case "prior":
             pass
         case Path() as folder:
@@ -111,25 +109,6 @@ def _fit_folder(problem: CalibrationProblem, archive: _Archive | None) -> Path:
     return folder.parent if folder.name == RIVALS else folder
 
 
-def _fitted(problem: CalibrationProblem, request: DrawRequest, bars: Bars) -> Path:
-    """The folder with the posterior of each structure, which is sampled where it is not kept."""
-    place = request.folder / "posterior"
-    ids = [rival.id for rival in request.structures]
-
-    def show_steps(name: str, steps: int, most: int) -> None:
-        bars.show("posteriors of the rivals", ids.index(name) * most + steps, len(ids) * most, name)
-
-    fitted(
-        problem,
-        request.structures,
-        place,
-        engine=request.engine,
-        checkpoints=Checkpoints.in_output(request.folder),
-        on_steps=show_steps,
-    )
-    return place
-
-
 def _at_best(
     problem: CalibrationProblem, request: DrawRequest, notes: list[str], on_structure: OnStructure
 ) -> tuple[dict[str, Draws], tuple[str, ...]]:
@@ -150,27 +129,20 @@ def _at_best(
     return optima
 
 
-def _at_hand(
-    problem: CalibrationProblem, rivals: Sequence[Structure], folder: Path, notes: list[str]
-) -> _Archive | None:
-    """The first place with posterior draws of this very study; what is found and not taken is noted."""
-    name = problem.folder.resolve().name
-    places = (folder / "posterior", OUTPUT_FOLDER / f"{name}-policy" / "posterior", OUTPUT_FOLDER / name)
-    for place in dict.fromkeys(places):
-        archive = _in_folder(place, rivals)
-        if rivals[0].id not in archive.files:
-            continue
-        if _foreign(problem, rivals, archive):
-            notes.append(
-                not_taken(problem, _fit_folder(problem, archive))
-                or f"{archive.place} is not taken: it is a fit of other data, priors or settings, or of another "
-                "version of the model."
-            )
-            continue
-        fitted_or_refuted = (*archive.files, *archive.refuted)
-        missing = tuple(rival.id for rival in rivals if rival.id not in fitted_or_refuted)
-        return replace(archive, missing=missing)
-    return None
+def _at_hand(problem: CalibrationProblem, rivals: Sequence[Structure], notes: list[str]) -> _Archive | None:
+    """The posterior draws of this very study that a calibration has left; what is there and not taken is noted."""
+    archive = _in_folder(OUTPUT_FOLDER / problem.folder.resolve().name, rivals)
+    if rivals[0].id not in archive.files:
+        return None
+    if _foreign(problem, rivals, archive):
+        notes.append(
+            not_taken(problem, _fit_folder(problem, archive))
+            or f"{archive.place} is not taken: it is a fit of other data, priors or settings, or of another "
+            "version of the model."
+        )
+        return None
+    fitted_or_refuted = (*archive.files, *archive.refuted)
+    return replace(archive, missing=tuple(rival.id for rival in rivals if rival.id not in fitted_or_refuted))
 
 
 def rivals_in(place: Path, problem: CalibrationProblem) -> dict[str, Path]:

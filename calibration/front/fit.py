@@ -10,16 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calibration.commands import pipeline
+from calibration.commands.calibrate import Settings, finish, whole
 from calibration.commands.calibrate import calibrate as command
-from calibration.commands.calibrate import finish, whole
 from calibration.commands.play.page import player_of
-from calibration.commands.settings import Settings
 from calibration.front.noise import IN_PYTHON, with_noise
 from calibration.likelihood.streams import Stage, stage_numbers
-from calibration.report.collect import Calibration, fit_findings
+from calibration.report.collect import Calibration, fit_findings, values_of
 from calibration.report.figures_posterior import pairs_figure, posterior_figure
 from calibration.report.findings import Findings, estimates, posterior_table, save
-from calibration.report.model_checks import values_of
 from calibration.report.output import page, show, write_fit
 from calibration.report.sections.answer import First
 from calibration.report.sections.registry import SECTIONS

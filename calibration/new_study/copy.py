@@ -126,7 +126,7 @@ any parameter is fitted to it (Forrester and Senge 1980, TIMS Studies in the Man
 `{source}` first, then run your policies with its posterior:
 
 ```bash
-cipark policy {source} --draws fit -o first
-cipark policy {name} --draws first/posterior
+cipark calibrate {source} --posterior --rivals -o first
+cipark policy {name} --draws first
 ```
 """

@@ -1,7 +1,8 @@
-"""From a calibration to its findings: all that takes a run of the model, before anything is written."""
+"""From a calibration to its findings and the checks at its estimate: all that takes a run of the model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ from calibration.fit.verification import COARSE, TOO_COARSE, Replication, not_po
 from calibration.likelihood.forward import ForwardModel
 from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.readings.reporting import Reporting
-from calibration.report.findings import BestFit, Curves, Fan, Fit, Posterior
+from calibration.report.findings import BestFit, Curves, Fit, Posterior
 from calibration.report.study_facts import study_facts
 from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.failed_draws import FailedDraws
@@ -30,9 +31,16 @@ from calibration.sampling.tails import heavy_tails
 from calibration.study.observations import Observation, Quantity, ReadQuantity, course_of, dated_levels
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array, evenly
+from cipark_sd.checks.outcome import Outcome
 from cipark_sd.described import version
 from cipark_sd.engines.registry import choose
 from cipark_sd.optional import attempt
+from cipark_sd.scenarios import Scenario
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from cipark_sd.model.model import Model
 
 #: Draws of a fan.
 FAN = 1000
@@ -173,7 +181,7 @@ def trajectories(
     return grid.times, values.reshape(len(theta), len(quantities), -1)
 
 
-def fan(draws: PosteriorDraws, shown: Curves, engine: str) -> Fan | None:
+def fan(draws: PosteriorDraws, shown: Curves, engine: str) -> Array | None:
     """The fan of the observation that a first screen shows; None where there is none."""
     problem = draws.density.problem
     name = shown.first(o.name for o in problem.observations)
@@ -182,7 +190,7 @@ def fan(draws: PosteriorDraws, shown: Curves, engine: str) -> Fan | None:
     of = [observation for observation in problem.observations if observation.name == name]
     _, values = trajectories(problem, of, evenly(draws.flat, FAN), engine)
     with np.errstate(invalid="ignore"):
-        return Fan(name, np.nanquantile(values[:, 0], [0.05, 0.25, 0.5, 0.75, 0.95], axis=0))
+        return np.asarray(np.nanquantile(values[:, 0], [0.05, 0.25, 0.5, 0.75, 0.95], axis=0))
 
 
 def levels(rows: pd.DataFrame, observation: Observation) -> pd.DataFrame:
@@ -207,3 +215,41 @@ def _posterior(draws: PosteriorDraws, seed: int, shown: Curves, engine: str) -> 
         fan(draws, shown, engine),
         "" if sampled.converged else sampled.obstacle,
     )
+
+
+def checks_at_estimate(problem: CalibrationProblem, theta: Array, engine: str) -> tuple[Outcome, ...]:
+    """The outcomes of ``NAME.checks.toml`` beside the model file, each run started from the estimate.
+
+    What a check sets itself wins over the estimate. Nothing when there is no such file.
+
+    Raises
+    ------
+    Problems
+        When the file cannot be read.
+    """
+    from cipark_sd.checks.file import read_checks
+    from cipark_sd.checks.run import run_checks
+    from cipark_sd.engines.registry import choose, names
+    from cipark_sd.simulation import simulate
+
+    model = problem.model
+    if model.origin is None:
+        return ()
+    beside = model.origin.path.with_name(f"{model.origin.path.stem}.checks.toml")
+    if not beside.is_file():
+        return ()
+    estimate = Scenario("estimate", values_of(problem, theta))
+    # the checks make many runs, and whatever compiles the model gives the same bits
+    engine = engine if choose(engine).compiled else names(compiled=True)[0]
+
+    def at_estimate(model: "Model", scenario: Scenario, *, save: Sequence[str]) -> "xr.Dataset":
+        return simulate(model, estimate | scenario, save=save, engine=engine)
+
+    return run_checks(model, read_checks(beside, model), at_estimate, progress=lambda name, total: None)
+
+
+def values_of(problem: CalibrationProblem, theta: Array) -> dict[str, float]:
+    """Constants that the study holds and those of the model that it estimates, at the estimate."""
+    held = {item.name: item.value for item in problem.fixed}
+    space = problem.space
+    return held | dict(zip(space.of_model, theta[space.is_model].tolist(), strict=True))

@@ -86,21 +86,6 @@ class Curves:
 
 
 @dataclass(frozen=True, eq=False)
-class Fan:
-    """What the model expects of one observation over time, over draws.
-
-    Parameters
-    ----------
-    observation : str
-    quantiles : (5, n_times)
-        5, 25, 50, 75 and 95 %, at the times of :class:`Curves`.
-    """
-
-    observation: str
-    quantiles: Array
-
-
-@dataclass(frozen=True, eq=False)
 class Posterior:
     """Joint draws and what they say.
 
@@ -116,8 +101,9 @@ class Posterior:
     predicted : tuple of Predicted
     predictions : tuple of DrawnPrediction
         Numbers that the study reports, in its order; empty where they were not computed.
-    fan : Fan or None
-        Of the observation that the first screen shows.
+    fan : (5, n_times), optional
+        What the model expects of the observation that the first screen shows: 5, 25, 50, 75 and 95 % over draws, at the
+        times of :class:`Curves`.
     obstacle : str
         Why they have not converged, where they have not.
     """
@@ -129,7 +115,7 @@ class Posterior:
     mixing: tuple[Convergence, ...]
     predicted: tuple[Predicted, ...]
     predictions: tuple[DrawnPrediction, ...] = ()
-    fan: Fan | None = None
+    fan: Array | None = None
     obstacle: str = ""
 
     @property

@@ -30,9 +30,8 @@ def page(findings: Findings, pictures: Pictures) -> Page:
 
 def write(findings: Findings, folder: Path, *, for_print: bool = False) -> list[Path]:
     """Write tables, figures, the record and the page into a folder that exists, each file whole or not at all."""
-    heading = output.Heading(findings.fit.study.title, _identity(findings))
-    record_of_fit = write_fit(findings, folder)
-    return record_of_fit + output.write(registry.SECTIONS, findings, folder, heading, for_print=for_print)
+    title, written = findings.fit.study.title, write_fit(findings, folder)
+    return written + output.write(registry.SECTIONS, findings, folder, title, _identity(findings), for_print=for_print)
 
 
 def write_fit(findings: Findings, folder: Path) -> list[Path]:

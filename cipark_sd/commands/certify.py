@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cipark_sd.commands import options
-from cipark_sd.commands.declared import command_of, option
+from cipark_sd.commands.options import command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.commands.run import scenario_from
 from cipark_sd.console import busy, echo, print_table

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cipark_sd.commands import completing, options
-from cipark_sd.commands.declared import argument, command_of, option
+from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.commands.run import shown_warnings
 from cipark_sd.console import echo

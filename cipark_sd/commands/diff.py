@@ -1,13 +1,13 @@
 """``cipark diff``: what changed between two models, and what that does to their outputs."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cipark_sd.commands import completing, options
-from cipark_sd.commands.declared import argument, command_of, option
+from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.console import busy, echo, print_table
 from cipark_sd.errors import CiparkError, collected, raise_all
@@ -30,28 +30,6 @@ class Request:
     figure_file: Path | None = option("--figure", type=options.PATH, help="Plot what differs: .png, .svg or .pdf.")
     series: tuple[Path, ...] = options.series()
     allow_files: tuple[Path, ...] = options.allow_files()
-
-
-@dataclass(frozen=True)
-class Change:
-    """One thing that differs: ``field`` is equation, units, kind or documentation, or the variable as a whole."""
-
-    name: str
-    field: str
-    before: str
-    after: str
-
-
-@dataclass(frozen=True)
-class Moved:
-    """An output that differs in the runs: at the last time of both, and where the difference is largest."""
-
-    name: str
-    last_before: float
-    last_after: float
-    largest: float
-    at: float
-    first: float
 
 
 @command_of(Request, short_help="Compare two models: equations, and what they do to the outputs.")
@@ -80,7 +58,7 @@ def command(request: Request) -> Result:
     assert before is not None
     assert after is not None
     changes = list(changed(before, after))
-    rows = [[change.name, change.field, change.before, change.after] for change in changes]
+    rows = [list(change.values()) for change in changes]
     if rows:
         print_table(("variable", "what", str(paths[0]), str(paths[1])), rows, right=())
     else:
@@ -89,39 +67,43 @@ def command(request: Request) -> Result:
         stock.label for stock in after.stocks if stock.name in before.by_name
     )
     with busy("Running both"):
-        outputs = list(moved(before, after, names))
+        outputs = dict(moved(before, after, names))
     if outputs:
         echo()
         heads = ("output", "last before", "last after", "largest difference", "at", "first at")
-        shown = [[m.name, *(f"{value:.6g}" for value in list(asdict(m).values())[1:])] for m in outputs]
+        shown = [[name, *(f"{value:.6g}" for value in numbers.values())] for name, numbers in outputs.items()]
         print_table(heads, shown)
     echo(f"{len(changes)} changes; {len(outputs)} of {len(names)} outputs differ in the runs")
     facts: dict[str, object] = {
-        "changes": [asdict(change) for change in changes],
-        "outputs": [asdict(m) for m in outputs],
+        "changes": changes,
+        "outputs": [{"name": name, **numbers} for name, numbers in outputs.items()],
     }
     if request.figure_file and outputs:
         facts["figure"] = _draw(dict(zip(map(str, paths), (before, after), strict=True)), outputs, request.figure_file)
     return Result({"before": before.digest, "after": after.digest, **facts}, int(bool(changes or outputs)))
 
 
-def changed(before: Model, after: Model) -> Iterator[Change]:
+def changed(before: Model, after: Model) -> Iterator[dict[str, str]]:
     """What differs between the variables of two models, in the order of the second, what went last."""
     for variable in after.variables:
         old = before.by_name.get(variable.name)
         if old is None:
-            yield Change(variable.label, "new", "", _equation(after, variable))
+            yield _change(variable.label, "new", "", _equation(after, variable))
             continue
         facts = (_facts(before, old), _facts(after, variable))
         for field in facts[0]:
             if facts[0][field] != facts[1][field]:
-                yield Change(variable.label, field, facts[0][field], facts[1][field])
+                yield _change(variable.label, field, facts[0][field], facts[1][field])
     for variable in before.variables:
         if variable.name not in after.by_name:
-            yield Change(variable.label, "gone", _equation(before, variable), "")
+            yield _change(variable.label, "gone", _equation(before, variable), "")
 
 
-def moved(before: Model, after: Model, names: tuple[str, ...]) -> Iterator[Moved]:
+def _change(name: str, field: str, before: str, after: str) -> dict[str, str]:
+    return {"name": name, "field": field, "before": before, "after": after}
+
+
+def moved(before: Model, after: Model, names: tuple[str, ...]) -> Iterator[tuple[str, dict[str, float]]]:
     """The outputs of the second model whose courses differ from those of the first at the times that both save.
 
     Raises
@@ -150,10 +132,11 @@ def moved(before: Model, after: Model, names: tuple[str, ...]) -> Iterator[Moved
             apart = np.where(differ, np.nan_to_num(np.abs(new - old), nan=np.inf), 0.0)
             top = int(apart.argmax())
             first = float(common[differ.argmax()])
-            yield Moved(label, float(old[-1]), float(new[-1]), float(apart[top]), float(common[top]), first)
+            ends = {"last_before": float(old[-1]), "last_after": float(new[-1])}
+            yield label, {**ends, "largest": float(apart[top]), "at": float(common[top]), "first": first}
 
 
-def _draw(models: Mapping[str, Model], outputs: list[Moved], path: Path) -> Path:
+def _draw(models: Mapping[str, Model], outputs: Iterable[str], path: Path) -> Path:
     """Both runs of what differs, at the times that both save."""
     import xarray as xr
 
@@ -161,7 +144,7 @@ def _draw(models: Mapping[str, Model], outputs: list[Moved], path: Path) -> Path
     from cipark_sd.plotting.runs import plot_run
     from cipark_sd.simulation import simulate
 
-    names = list(dict.fromkeys(split_key(output.name)[0] for output in outputs))
+    names = list(dict.fromkeys(split_key(name)[0] for name in outputs))
     runs = [simulate(model, save=names, engine="native") for model in models.values()]
     joined = xr.concat(runs, dim="scenario", join="inner", combine_attrs="drop_conflicts", data_vars="all")
     joined = joined.assign_coords(scenario=list(models))

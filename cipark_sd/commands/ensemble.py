@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from cipark_sd.commands import completing, options
-from cipark_sd.commands.declared import command_of, option
+from cipark_sd.commands.options import command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.commands.run import default_columns, scenario_from, shown_warnings, time_of
 from cipark_sd.console import echo, progress_bars, say
@@ -83,8 +83,8 @@ def command(request: Request) -> Result:
       cipark ensemble my.mdl --runs 1000000 --dask tls://HOST:8786 -o large
       cipark ensemble my.mdl --runs 1000000 --part 3/40 -o large      one job of forty
     """
-    from cipark_sd.commands.display import display_of
     from cipark_sd.ensembles import processors
+    from cipark_sd.plotting.observed import display_of
     from cipark_sd.runs import stored
     from cipark_sd.runs.design import design_of
     from cipark_sd.runs.work import Work

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cipark_sd.commands import options
-from cipark_sd.commands.declared import command_of, option
+from cipark_sd.commands.options import command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.console import busy, echo, print_table
 from cipark_sd.errors import InvalidValue
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from cipark_sd.commands.display import Display
-    from cipark_sd.plotting.observed import Observed
+    from cipark_sd.plotting.observed import Display, Observed
     from cipark_sd.simulation import Course
 
 #: The default table of a model that has no display file: so many columns and rows.
@@ -87,7 +86,7 @@ def command(request: Request) -> Result:
       cipark run my.mdl --series weather.tab
       cipark run my.mdl --data counts.csv --figure fit.png --variables "Population, births"
     """
-    from cipark_sd.commands.display import display_of
+    from cipark_sd.plotting.observed import display_of
 
     path, output, figure_file, at = request.path, request.output, request.figure_file, request.at
     with shown_warnings():

@@ -11,7 +11,7 @@ from typing import assert_never
 import click
 
 from cipark_sd.commands import completing, options
-from cipark_sd.commands.declared import command_of, option
+from cipark_sd.commands.options import command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.console import echo, print_table
 from cipark_sd.model.expr import Table
@@ -125,7 +125,7 @@ def _branches(tree: Tree, key: str, depth: int = 0) -> Iterator[str]:
 def _write_diagram(model: Model, path: Path) -> Path:
     from cipark_sd.described import check_writable
     from cipark_sd.files import write_text
-    from cipark_sd.pages.diagram import svg
+    from cipark_sd.pages.player.diagram import svg
 
     check_writable(path, role="the diagram", endings=(".svg",), where="--diagram")
     return write_text(path, svg(model))

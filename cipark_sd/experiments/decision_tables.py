@@ -7,8 +7,7 @@ from typing import Any, TypeVar
 
 from cipark_sd.checks.expression import ExpressionError, name_problems, parse_expression
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
-from cipark_sd.experiments.decisions import Decision, Decisions, Rule
-from cipark_sd.experiments.definition import BASE, Outcome
+from cipark_sd.experiments.definition import BASE, Decision, Decisions, Outcome, Rule
 from cipark_sd.model.expr import Call, Expr, references, walk
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Lookup, kind
@@ -161,7 +160,7 @@ class DecisionReader(ValueReader):
                 self.problems.append(InvalidValue("[[decision]]", "none", "at least one", where=shared.where))
             return None
         date = self.date(shared, "date")
-        budget = self.amount(shared, "budget")
+        budget = self.budget(shared)
         read = self.read_all(top, "decision", lambda table: self.decision(table, date, budget))
         self.once("decision", [decision.id for decision in read])
         events = [decision.id for decision in read if decision.event and not decision.under]
@@ -189,10 +188,10 @@ class DecisionReader(ValueReader):
             self.within_run(key, value, section.at(key))
         return value
 
-    def amount(self, section: Section, key: str) -> str:
-        """A number or an equation, as an equation; empty without the key."""
-        value = section.raw(key)
-        return repr(float(value)) if is_number(value) else self.equation(section, key)
+    def budget(self, section: Section) -> str:
+        """A number or an equation, as an equation; empty without one."""
+        value = section.raw("budget")
+        return repr(float(value)) if is_number(value) else self.equation(section, "budget")
 
     def decision(self, section: Section, date: float, budget: str) -> Decision:
         """One alternative, with its first rule in the table itself and further ones below it."""
@@ -204,7 +203,7 @@ class DecisionReader(ValueReader):
         further = self.read_all(section, "rule", lambda table: self.rule(table, date), name="rule")
         rules = (self.rule(section, date), *further)
         cost, spend = self.cost(section, "cost", constant=True), self.cost(section, "spend")
-        own_budget = self.amount(section, "budget")
+        own_budget = self.budget(section)
         limit = own_budget or (budget if cost or spend else "")
         if own_budget and not (cost or spend):
             section.wrong("budget", "a cost or spend beside it, which it limits")

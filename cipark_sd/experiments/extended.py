@@ -11,8 +11,7 @@ from itertools import chain
 
 from cipark_sd.checks.expression import parse_expression
 from cipark_sd.errors import InvalidValue
-from cipark_sd.experiments.decisions import Decision, Decisions
-from cipark_sd.experiments.definition import BASE, Catalogue, Outcome, Policy, Uncertainty
+from cipark_sd.experiments.definition import BASE, Catalogue, Decision, Decisions, Outcome, Policy, Uncertainty
 from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Ref, rebuild
 from cipark_sd.model.model import CONTROL, Model, digest_of
 from cipark_sd.model.variables import (

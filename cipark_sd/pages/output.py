@@ -1,22 +1,30 @@
-"""What a command leaves in its folder: the tables, figures and page that its parts make of its findings."""
+"""What a command leaves in its folder: tables, figures and page that its parts make of its findings, and the findings.
 
+Findings come back from their files to the last bit: Datasets as NetCDF, and all else as one record.
+"""
+
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
-from cipark_sd.errors import UnusableInput
+import pandas as pd
+import xarray as xr
+
+from cipark_sd import results
+from cipark_sd.errors import InvalidValue, UnusableInput
 from cipark_sd.files import write_table
+from cipark_sd.inputs import RESULT_LIMIT, own_bytes
 from cipark_sd.optional import attempt, left_out
 from cipark_sd.pages.blocks import Block, Listing, Page, Section
 from cipark_sd.pages.page import write_page
 from cipark_sd.pages.parts import Drawing, Part, Pictures
+from cipark_sd.records import WrongRecordError, from_plain, read_record, to_plain, write_record
 from cipark_sd.timegrid import Dates
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     Table = Sequence[Mapping[str, object]] | pd.DataFrame
 
 F = TypeVar("F")
@@ -44,32 +52,15 @@ def page_of(
     return Page(title, identity, sections, tuple(record for part in parts for record in part.headlines(findings)))
 
 
-@dataclass(frozen=True)
-class Heading:
-    """What a page and its tables say of all their numbers.
-
-    Parameters
-    ----------
-    identity : str
-        What they were made from.
-    draws : str
-        What frames rest on, for their first column.
-    dates : Dates, optional
-        Where times are dates, for a column beside each column of times of a frame.
-    """
-
-    title: str
-    identity: str
-    draws: str = ""
-    dates: Dates | None = None
-
-
 def write(
     parts: Iterable[Part[F]],
     findings: F,
     folder: Path,
-    heading: Heading,
+    title: str,
+    identity: str,
     *,
+    draws: str = "",
+    dates: Dates | None = None,
     only: Iterable[Part[F]] | None = None,
     for_print: bool = False,
 ) -> list[Path]:
@@ -79,6 +70,12 @@ def write(
 
     Parameters
     ----------
+    title, identity : str
+        Of the page: its title, and what all its numbers were made from.
+    draws : str
+        What frames rest on, for their first column.
+    dates : Dates, optional
+        Where times are dates, for a column beside each column of times of a frame.
     only : parts, optional
         Those whose tables and figures are written; the folder has those of the others from before.
     for_print : bool
@@ -89,7 +86,7 @@ def write(
     parts = tuple(parts)
     writing = parts if only is None else tuple(only)
     written = [
-        write_table(folder / f"{name}.csv", _dated(table, heading.dates), draws=heading.draws)
+        write_table(folder / f"{name}.csv", _dated(table, dates), draws=draws)
         for part in writing
         for name, table in part.tables(findings).items()
         # rows that there are none of have no columns either
@@ -104,7 +101,7 @@ def write(
         if (folder / f"{drawing.name}.svg").is_file()
     )
     pictures = Pictures(names, PLAYER if (folder / PLAYER).is_file() else "")
-    page = page_of(parts, findings, pictures, heading.title, heading.identity, left_out(folder))
+    page = page_of(parts, findings, pictures, title, identity, left_out(folder))
     return [*written, *write_page(page, folder)]
 
 
@@ -163,3 +160,86 @@ def draw(drawing: Drawing, folder: Path, endings: Sequence[str]) -> list[Path]:
     from cipark_sd.plotting.files import save_figures
 
     return save_figures(drawing.draw(*drawing.parts, **(drawing.options or {})), folder, drawing.name, endings)
+
+
+R = TypeVar("R")
+_RUNS = Mapping[str, xr.Dataset]
+#: Of the record; 4 since those of all analyses are written alike.
+FORMAT = "cipark_sd findings 4"
+
+
+def save_result(result: object, path: Path, identity: str, attributes: Mapping[str, str]) -> None:
+    """Write a result; the record comes last, so that all is there where it is.
+
+    Parameters
+    ----------
+    result : dataclass
+        A field that is a Dataset goes beside the record into a file of the field's name; one that is a mapping of
+        Datasets, into files of its keys.
+    identity : str
+        What the result is of.
+    attributes : mapping of str to str
+        Of each Dataset.
+    """
+    path.unlink(missing_ok=True)
+    files: dict[str, str] = {}
+
+    def beside(name: str, runs: xr.Dataset) -> str:
+        file = path.with_name(f"{name}.nc")
+        results.write_netcdf(runs.assign_attrs(attributes), file)
+        files[name] = _digest(file)
+        return name
+
+    content: dict[str, Any] = {}
+    for field in fields(result):  # type: ignore[arg-type]
+        value = getattr(result, field.name)
+        match value:
+            case xr.Dataset():
+                content[field.name] = beside(field.name, value)
+            case Mapping() if any(isinstance(entry, xr.Dataset) for entry in value.values()):
+                content[field.name] = [beside(name, runs) for name, runs in value.items()]
+            case _:
+                content[field.name] = to_plain(value)
+    write_record({"format": FORMAT, "identity": identity, "files": files, "findings": content}, path)
+
+
+def load_result(kind: type[R], path: Path, identity: str) -> R | None:
+    """The result of that identity; None where there is none.
+
+    Raises
+    ------
+    WrongRecordError
+        Where a file is damaged, of another version, or beside Datasets that are others by now.
+    """
+    if not path.exists():
+        return None
+    try:
+        content = read_record(dict[str, Any], path)
+        if content.get("format") != FORMAT:
+            raise WrongRecordError(f"its format is {content.get('format')!r}, not {FORMAT!r}")
+        files, plain = from_plain(dict[str, str], content["files"]), content["findings"]
+        if content["identity"] != identity:
+            return None
+        for name, digest in files.items():
+            if Path(name).name != name or _digest(path.with_name(f"{name}.nc")) != digest:
+                raise WrongRecordError(f"{name}.nc is not the file that was written with {path.name}")
+        runs = {name: results.read_netcdf(path.with_name(f"{name}.nc")) for name in files}
+        return kind(**{name: _field(hint, plain[name], runs) for name, hint in _hints(kind).items()})
+    except (OSError, ValueError, KeyError, TypeError, InvalidValue) as problem:
+        raise WrongRecordError(f"{path.name}: {problem}") from None
+
+
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind, localns={"pd": pd, "xr": xr, "Mapping": Mapping})
+
+
+def _field(hint: Any, content: Any, runs: Mapping[str, xr.Dataset]) -> Any:
+    if hint is xr.Dataset:
+        return runs[content]
+    if hint == _RUNS:
+        return {name: runs[name] for name in content}
+    return from_plain(hint, content)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(own_bytes(path.parent, path.name, RESULT_LIMIT)).hexdigest()

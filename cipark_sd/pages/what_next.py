@@ -24,12 +24,9 @@ EVENTS = "What may happen, with nothing else changed"
 WIDTH, MARGIN = 236, 18
 
 
-@dataclass(frozen=True)
-class Value:
-    """A number as people read it, with its class; the class is empty where there is no number."""
-
-    text: str
-    kind: str = ""
+#: A number as people read it, and its class; the class is empty where there is no number.
+Value = tuple[str, str]
+NONE: Value = ("–", "")
 
 
 @dataclass(frozen=True)
@@ -88,12 +85,13 @@ def write_out(page: WhatNext, folder: Path) -> str:
     warning = f'<p class="warning">{e(page.warning)}</p>' if page.warning else ""
     links = " · ".join(f'<a href="#s{n}">{e(s.title)}</a>' for n, s in enumerate(page.sections, 1))
     question, answer = page.measure
-    scale = _Scale.of([row.interval for row in page.rows])
+    ends = [end for row in page.rows for end in row.interval if math.isfinite(end)] or [0.0, 1.0]
+    ticks = axis_ticks(min(ends), max(ends))
     return (
         f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><main>\n'
         f'<p class="kicker"><b>{e(page.name)}: what next?</b> · {e(page.subtitle)}</p>\n<h1>{e(page.title)}</h1>\n'
-        f'{warning}<div class="first"><dl>{lines}</dl>\n<h2>{e(page.heading)}</h2>\n{_table(page, scale)}\n'
-        f"{_cards(page, scale)}\n"
+        f'{warning}<div class="first"><dl>{lines}</dl>\n<h2>{e(page.heading)}</h2>\n{_table(page, ticks)}\n'
+        f"{_cards(page, ticks)}\n"
         f'<p class="measure">{f"<b>{e(question)}</b> " if question else ""}{e(answer)}</p>\n'
         f'<p class="limits"><b>Limits.</b> {e(page.limits)} {links}</p></div>\n{folded(page.sections, folder)}\n'
         f'<p class="limits">{e(page.identity)}</p>\n</main></body></html>\n'
@@ -115,10 +113,11 @@ def _mark(kind: str) -> str:
 
 
 def _value(value: Value) -> str:
-    return f'<span class="nb">{f"{_mark(value.kind)} {html.escape(value.text)}".strip()}</span>'
+    text, kind = value
+    return f'<span class="nb">{f"{_mark(kind)} {html.escape(text)}".strip()}</span>'
 
 
-def _table(page: WhatNext, scale: "_Scale") -> str:
+def _table(page: WhatNext, ticks: Sequence[float]) -> str:
     e = html.escape
     columns = "".join(f'<th scope="col"><b>{e(name)}</b>{e(small)}</th>' for name, small in page.columns)
     parts = []
@@ -130,10 +129,10 @@ def _table(page: WhatNext, scale: "_Scale") -> str:
             parts.append(f'<tr class="apart"><th scope="rowgroup" colspan="{span}">{EVENTS}</th></tr>')
         note = f"<span>{e(row.note)}</span>" if row.note else ""
         cells = "".join(f"<td>{_value(value)}</td>" for value in row.values)
-        drawn = scale.interval(row.interval, row.kind, page.rows[0].interval[0])
+        drawn = _interval(row, page, ticks)
         parts.append(f'<tr class="{row.kind}"><th scope="row">{e(row.title)}{note}</th><td>{drawn}</td>{cells}</tr>')
     return (
-        f'<table class="options"><thead><tr><th scope="col">Option</th><th scope="col"><b>Level</b>{scale.axis()}</th>'
+        f'<table class="options"><thead><tr><th scope="col">Option</th><th scope="col"><b>Level</b>{_axis(ticks)}</th>'
         f"{columns}</tr></thead><tbody>{''.join(parts)}</tbody></table>"
     )
 
@@ -143,7 +142,7 @@ def _beside(small: str) -> str:
     return f" {small}" if small.startswith("(") else f", {small}" if small.startswith("chance") else ""
 
 
-def _cards(page: WhatNext, scale: "_Scale") -> str:
+def _cards(page: WhatNext, ticks: Sequence[float]) -> str:
     e = html.escape
     items: list[str] = []
     for row in page.rows:
@@ -152,56 +151,43 @@ def _cards(page: WhatNext, scale: "_Scale") -> str:
         first, *further = row.values
         named = zip(page.columns[1:], further, strict=True)
         small = " · ".join(
-            f"{e(name)}{e(_beside(few))} {_value(value)}"
-            for (name, few), value in named
-            if value.kind or value.text != "–"
+            f"{e(name)}{e(_beside(few))} {_value(value)}" for (name, few), value in named if value != NONE
         )
         note = f'<p class="small">{e(row.note)}</p>' if row.note else ""
-        drawn = scale.interval(row.interval, row.kind, page.rows[0].interval[0])
+        drawn = _interval(row, page, ticks)
         line = f'<p class="line"><b>{e(row.title)}</b><span>{_value(first)}</span></p>'
         items.append(f'<li>{line}{drawn}{note}<p class="small">{small}</p></li>')
     first_words = f'<p class="small">{e(page.columns[0][0])}: {e(page.columns[0][1])}</p>'
-    return f'<div class="cards">{first_words}{scale.axis()}<ul class="cards">{"".join(items)}</ul></div>'
+    return f'<div class="cards">{first_words}{_axis(ticks)}<ul class="cards">{"".join(items)}</ul></div>'
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """Where values stand in the drawing of intervals."""
+def _at(ticks: Sequence[float], value: float) -> float:
+    """Pixels from the left."""
+    return MARGIN + (value - ticks[0]) / (ticks[-1] - ticks[0]) * (WIDTH - 2 * MARGIN)
 
-    ticks: Sequence[float]
 
-    @classmethod
-    def of(cls, intervals: Sequence[tuple[float, float, float]]) -> "_Scale":
-        """Round numbers that hold all intervals."""
-        ends = [end for interval in intervals for end in interval if math.isfinite(end)] or [0.0, 1.0]
-        return cls(axis_ticks(min(ends), max(ends)))
+def _axis(ticks: Sequence[float]) -> str:
+    """The marks of the drawing of intervals, with their numbers."""
+    texts = "".join(
+        f'<text x="{_at(ticks, tick):.1f}" y="16" font-size="12" fill="#56606e" text-anchor="middle">{tick:.6g}</text>'
+        for tick in ticks
+    )
+    line = f'<line x1="{MARGIN}" x2="{WIDTH - MARGIN}" y1="1" y2="1" stroke="#d5dbe3"/>'
+    return f"{_svg(20)}{line}{texts}</svg>"
 
-    def at(self, value: float) -> float:
-        """Pixels from the left."""
-        return MARGIN + (value - self.ticks[0]) / (self.ticks[-1] - self.ticks[0]) * (WIDTH - 2 * MARGIN)
 
-    def axis(self) -> str:
-        """The marks with their numbers."""
-        texts = "".join(
-            f'<text x="{self.at(tick):.1f}" y="16" font-size="12" fill="#56606e" text-anchor="middle">{tick:.6g}</text>'
-            for tick in self.ticks
-        )
-        line = f'<line x1="{MARGIN}" x2="{WIDTH - MARGIN}" y1="1" y2="1" stroke="#d5dbe3"/>'
-        return f"{_svg(20)}{line}{texts}</svg>"
-
-    def interval(self, values: tuple[float, float, float], kind: str, nothing: float) -> str:
-        """A median with its interval, and the dashed line of doing nothing."""
-        median, low, high = values
-        if not all(map(math.isfinite, (*values, nothing))):
-            return ""
-        colour = "#1c5d94" if kind == "option" else "#7d8896"
-        at = f"{self.at(nothing):.1f}"
-        return (
-            f'{_svg(26)}<line x1="{at}" x2="{at}" y1="0" y2="26" stroke="#1b2430" stroke-dasharray="3 3"/>'
-            f'<line x1="{self.at(low):.1f}" x2="{self.at(high):.1f}" y1="13" y2="13" '
-            f'stroke="{colour}" stroke-width="6"/>'
-            f'<circle cx="{self.at(median):.1f}" cy="13" r="5" fill="#fff" stroke="{colour}" stroke-width="2.4"/></svg>'
-        )
+def _interval(row: Row, page: WhatNext, ticks: Sequence[float]) -> str:
+    """A median with its interval, and the dashed line of doing nothing."""
+    nothing = page.rows[0].interval[0]
+    if not all(map(math.isfinite, (*row.interval, nothing))):
+        return ""
+    colour = "#1c5d94" if row.kind == "option" else "#7d8896"
+    median, low, high, at = (f"{_at(ticks, value):.1f}" for value in (*row.interval, nothing))
+    return (
+        f'{_svg(26)}<line x1="{at}" x2="{at}" y1="0" y2="26" stroke="#1b2430" stroke-dasharray="3 3"/>'
+        f'<line x1="{low}" x2="{high}" y1="13" y2="13" stroke="{colour}" stroke-width="6"/>'
+        f'<circle cx="{median}" cy="13" r="5" fill="#fff" stroke="{colour}" stroke-width="2.4"/></svg>'
+    )
 
 
 def _svg(height: int) -> str:

@@ -8,9 +8,7 @@ import numpy as np
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import BASE, ONLY
 from cipark_sd.experiments.effects import WEIGHTED
-from cipark_sd.plotting.marks import ENDS, bands, finished, interval, new_figure
-from cipark_sd.plotting.panels import timed
-from cipark_sd.plotting.paper import PALETTE
+from cipark_sd.plotting.panels import ENDS, PALETTE, bands, finished, interval, new_figure, timed
 from cipark_sd.timegrid import when
 
 if TYPE_CHECKING:
@@ -127,7 +125,7 @@ def plot_shapley(
     Parameters
     ----------
     shapley : Dataset
-        Of :func:`cipark_sd.experiments.attribution.attribution`.
+        Of :func:`cipark_sd.commands.policy.attribution.attribution`.
     """
     values = shapley[outcome].sel(time=at).transpose("factor", "rival", "draw").to_numpy()
     order = np.argsort(np.nanmean(values[:, 0], axis=-1), kind="stable")

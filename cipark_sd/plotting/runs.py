@@ -7,10 +7,8 @@ import numpy as np
 
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.naming import canonical, protected_among
-from cipark_sd.plotting.marks import bands
 from cipark_sd.plotting.observed import Observed
-from cipark_sd.plotting.panels import timed
-from cipark_sd.plotting.paper import PALETTE
+from cipark_sd.plotting.panels import PALETTE, bands, timed
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -23,8 +23,8 @@ from cipark_sd.errors import InvalidValue, raise_all
 from cipark_sd.inputs import MEGABYTE, read_text
 from cipark_sd.model.model import Model
 from cipark_sd.naming import split_key
-from cipark_sd.sensitivities.designs import BLOCK, blocks
 from cipark_sd.sensitivities.factors import Factor, Factors, Uniform, around, check_factors
+from cipark_sd.sensitivities.response import BLOCK, blocks
 
 Kind = Literal["lhs", "sobol", "random"]
 KINDS: tuple[Kind, ...] = ("lhs", "sobol", "random")
@@ -251,7 +251,7 @@ def design_of(
     constants = [Factor(name, Uniform(low, high), f"{low:g} to {high:g}") for name, low, high in vary]
     if share is not None:
         named = {split_key(model.key(name))[0] for name, _, _ in vary}
-        constants += around(model, share, without=(*leave_out, *named)).constants
+        constants += around(model, share, without=(*leave_out, *named))[0]
     factors = Factors(tuple(constants))
     check_factors(factors, where=model.name)
     return Drawn(design, runs, factors, seed)

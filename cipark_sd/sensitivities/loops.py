@@ -34,6 +34,8 @@ OTHERS = "other loops"
 MOST = 20
 #: The band over draws: 90 %, and the middle.
 BAND = (0.05, 0.5, 0.95)
+#: Seconds for the search in one run.
+TIMEOUT = 60.0
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,6 @@ def loop_dominance(
     *,
     draws: Sequence[Mapping[str, float]] = (),
     most: int = MOST,
-    timeout: float = 60.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> "xr.Dataset":
     """Loop scores over time at the file's own constants and at draws of them.
@@ -100,8 +101,6 @@ def loop_dominance(
         Constants by name, one mapping a draw.
     most : int
         So many loops at most stand for themselves, by their mean share in run 0; a loop that has a name always does.
-    timeout : float
-        Seconds for the search in one run.
 
     Returns
     -------
@@ -125,25 +124,25 @@ def loop_dominance(
         raise InvalidValue("the model", model.name, "one that was read from a file", where="loop_dominance")
     runs = []
     for number, draw in enumerate(({}, *draws)):
-        runs.append(_scored(origin.path, model, draw, timeout))
+        runs.append(_scored(origin.path, model, draw))
         if progress is not None:
             progress(number + 1, len(draws) + 1)
-    labels = [_label(variables, polarity, names) for variables, polarity, _ in runs[0].loops]
+    times, first, _ = runs[0]
+    labels = [_label(variables, polarity, names) for variables, polarity, _ in first]
     strength: dict[str, float] = dict.fromkeys((loop.name for loop in names), np.inf)
-    for label, (_, _, score) in zip(labels, runs[0].loops, strict=True):
+    for label, (_, _, score) in zip(labels, first, strict=True):
         strength[label] = strength.get(label, 0.0) + float(score.mean())
     order = sorted(strength, key=lambda name: -strength[name])
     strongest = set(order if names else order[:most])
     labels = [label if label in strongest else OTHERS for label in labels]
     order = list(dict.fromkeys([*(loop.name for loop in names), *labels, OTHERS]))
-    times = runs[0].times
     shares = {polarity: np.zeros((len(runs), len(order), len(times))) for polarity in ("reinforcing", "balancing")}
-    for number, run in enumerate(runs):
-        for variables, polarity, score in run.loops:
+    for number, (_, loops, _) in enumerate(runs):
+        for variables, polarity, score in loops:
             label = _label(variables, polarity, names)
             place = order.index(label if label in order else OTHERS)
             shares["balancing" if polarity.startswith("B") else "reinforcing"][number, place] += score
-    reported = np.array([np.array([score for _, _, score in run.loops]).sum(axis=0) for run in runs])
+    reported = np.array([np.array([score for _, _, score in loops]).sum(axis=0) for _, loops, _ in runs])
     # a loop that has a name is told of even where it never does anything
     known = {loop.name for loop in names}
     scored = [any((array[:, i] > 0).any() for array in shares.values()) for i in range(len(order))]
@@ -151,7 +150,7 @@ def loop_dominance(
     data: dict[str, Any] = {
         **{polarity: (("run", "loop", "time"), array[:, present]) for polarity, array in shares.items()},
         "reported": (("run", "time"), reported),
-        "complete": (("run",), [int(run.complete) for run in runs]),
+        "complete": (("run",), [int(complete) for _, _, complete in runs]),
         "members": (("loop",), [labels.count(order[place]) for place in present]),
     }
     coords: dict[str, Any] = {
@@ -162,13 +161,8 @@ def loop_dominance(
     return xr.Dataset(data, coords=coords, attrs=attributes)
 
 
-@dataclass(frozen=True)
-class _Scored:
-    """The loops of one run: variables without elements, polarity, and share of all scores over time."""
-
-    times: Array
-    loops: list[tuple[frozenset[str], str, Array]]
-    complete: bool
+#: The times of a run, its loops (variables, polarity, score at each time), and whether the search saw every loop.
+Scored = tuple[Array, list[tuple[frozenset[str], str, Array]], bool]
 
 
 def _label(variables: frozenset[str], polarity: str, names: Sequence[NamedLoop]) -> str:
@@ -178,7 +172,7 @@ def _label(variables: frozenset[str], polarity: str, names: Sequence[NamedLoop])
     return OTHERS if names else f"{polarity[:1]}: {', '.join(sorted(variables))}"
 
 
-def _scored(path: Path, model: Model, draw: Mapping[str, float], timeout: float) -> _Scored:
+def _scored(path: Path, model: Model, draw: Mapping[str, float]) -> Scored:
     try:
         import simlin
     except ImportError:
@@ -189,7 +183,7 @@ def _scored(path: Path, model: Model, draw: Mapping[str, float], timeout: float)
         try:
             theirs = simlin.load(str(path))
             _set(theirs, model, draw)
-            scores = theirs.analyze(timeout=timeout)
+            scores = theirs.analyze(timeout=TIMEOUT)
         except simlin.SimlinError as problem:
             raise InvalidValue("the model", str(problem), "one that pysimlin runs", where=model.name) from None
     if scores.analysis_error is not None:
@@ -202,7 +196,7 @@ def _scored(path: Path, model: Model, draw: Mapping[str, float], timeout: float)
         loops.append((variables, polarity, score))
     n = len(loops[0][2]) if loops else 1
     times = np.linspace(model.time.initial, model.time.final, n)
-    return _Scored(times, loops, bool(scores.enumeration_complete) and not bool(scores.truncated))
+    return times, loops, bool(scores.enumeration_complete) and not bool(scores.truncated)
 
 
 def _set(theirs: Any, model: Model, draw: Mapping[str, float]) -> None:
@@ -241,12 +235,12 @@ def _total(dominance: "xr.Dataset") -> Array:
     return np.asarray(shares.transpose("run", "loop", "time").to_numpy())
 
 
-def takeovers(dominance: "xr.Dataset", *, run: int = 0, least: float = 2.0) -> list[tuple[float, float, str]]:
-    """Which name has the largest share when, in a run: start, end and name, for spans of at least so much time."""
-    total = _total(dominance)[run]
+def takeovers(dominance: "xr.Dataset") -> list[tuple[float, float, str]]:
+    """Which name leads when, in the file's own run: start, end and name, for spans of two units of time and more."""
+    total = _total(dominance)[0]
     times, names = dominance["time"].to_numpy(), dominance["loop"].to_numpy()
     active = total.sum(axis=0) > 0
-    return spans(np.where(active, total.argmax(axis=0), -1), times, names, least)
+    return spans(np.where(active, total.argmax(axis=0), -1), times, names, 2.0)
 
 
 def leading(dominance: "xr.Dataset") -> Array:
@@ -264,27 +258,19 @@ def bands(dominance: "xr.Dataset") -> Array:
     return np.asarray(np.quantile(total[1:] if len(total) > 1 else total, BAND, axis=0))
 
 
-@dataclass(frozen=True, slots=True)
-class CommonLead:
-    """A span in which one name leads in more draws than any other, and the shares of them, at least and at most."""
+def common_leads(dominance: "xr.Dataset") -> list[tuple[float, float, str, float, float]]:
+    """Spans of half a unit of time and more in which one name leads in most draws; empty without draws.
 
-    start: float
-    end: float
-    name: str
-    least: float
-    most: float
-
-
-def common_leads(dominance: "xr.Dataset", *, least: float = 0.5) -> list[CommonLead]:
-    """Which name leads in most draws, and when, for spans of at least so much time; empty without draws."""
+    Each has its start, end and name, and the least and the largest share of the draws in which the name leads.
+    """
     shares, times = leading(dominance), dominance["time"].to_numpy()
     if not np.isfinite(shares).all():
         return []
     common = np.where(shares.sum(axis=0) > 0, shares.argmax(axis=0), -1)
     names = [str(name) for name in dominance["loop"].to_numpy()]
     leads_in_most = []
-    for start, end, name in spans(common, times, dominance["loop"].to_numpy(), least):
+    for start, end, name in spans(common, times, dominance["loop"].to_numpy(), 0.5):
         within = (times >= start) & (times < end) & (common == names.index(name))
         course = shares[names.index(name)][within]
-        leads_in_most.append(CommonLead(start, end, name, float(course.min()), float(course.max())))
+        leads_in_most.append((start, end, name, float(course.min()), float(course.max())))
     return leads_in_most

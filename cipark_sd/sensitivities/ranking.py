@@ -98,7 +98,7 @@ def unranked(point: "xr.Dataset") -> str:
     )
 
 
-def sentences(effects: "xr.Dataset", moments: Sequence[Moment], *, count: int = 5) -> list[str]:
+def sentences(effects: "xr.Dataset", moments: Sequence[Moment]) -> list[str]:
     """For each output and moment, which assumptions matter, how sure that is, and when each mattered most."""
     lines, date = [], dated(effects)
     for output in map(str, effects["output"].to_numpy()):
@@ -107,7 +107,7 @@ def sentences(effects: "xr.Dataset", moments: Sequence[Moment], *, count: int = 
             if why := unranked(at):
                 lines.append(f"{output}, {moment.label}: no ranking, since {why}.")
                 continue
-            rows = ranked(effects, output, moment, count=count)
+            rows = ranked(effects, output, moment)
             if "Sh" in effects:
                 parts = [f"{row.name} ({row.total:.2f} ± {row.high - row.total:.2f})" for row in rows]
                 lines.append(f"{output}, {moment.label}, Shapley effects: {'; '.join(parts)}.")
@@ -128,8 +128,8 @@ def sentences(effects: "xr.Dataset", moments: Sequence[Moment], *, count: int = 
     return lines
 
 
-def leaders(effects: "xr.Dataset", output: str, *, least: float = 0.5) -> list[tuple[float, float, str]]:
-    """Which factor is the strongest when: start, end and name of spans of at least so much time.
+def leaders(effects: "xr.Dataset", output: str) -> list[tuple[float, float, str]]:
+    """Which factor is the strongest when: start, end and name of spans of half a unit of time and more.
 
     Only where the interval of the strongest factor's index is narrower than :data:`WIDEST` to either side.
     """
@@ -140,7 +140,7 @@ def leaders(effects: "xr.Dataset", output: str, *, least: float = 0.5) -> list[t
     top = np.argmax(np.nan_to_num(values, nan=-1.0), axis=0)
     columns = np.arange(len(times))
     sure = np.isfinite(values[top, columns]) & (width[top, columns] < WIDEST)
-    return spans(np.where(sure, top, -1), times, names, least)
+    return spans(np.where(sure, top, -1), times, names, 0.5)
 
 
 def spans(
@@ -175,8 +175,8 @@ def gaps(indices: "xr.Dataset", output: str) -> list[tuple[float, float, str]]:
     return undetermined
 
 
-def negligible(indices: "xr.Dataset", moments: Sequence[Moment], *, under: float = NEGLIGIBLE) -> list[str]:
-    """Factors whose total index is under a bound for every output and moment, the upper end of its interval included.
+def negligible(indices: "xr.Dataset", moments: Sequence[Moment]) -> list[str]:
+    """Factors whose total index, with its interval, is under :data:`NEGLIGIBLE` for every output and moment.
 
     An output without an index at a moment says nothing.
     """
@@ -184,5 +184,5 @@ def negligible(indices: "xr.Dataset", moments: Sequence[Moment], *, under: float
     at = indices.sel(time=times).transpose("parameter", "output", "time", ...)
     upper = (at["ST"] + at["ST_conf"]).to_numpy()
     known = np.isfinite(upper)
-    small = np.where(known, upper, 0.0).max(axis=(1, 2)) < under
+    small = np.where(known, upper, 0.0).max(axis=(1, 2)) < NEGLIGIBLE
     return [str(name) for name in at["parameter"].to_numpy()[small & known.any(axis=(1, 2))]]

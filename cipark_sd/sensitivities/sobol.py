@@ -12,8 +12,14 @@ from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoint, Checkpoints
 from cipark_sd.errors import InvalidValue
 from cipark_sd.failures import Failures
-from cipark_sd.sensitivities.designs import BLOCK, blocks, bootstrap_weights, check_power_of_two
-from cipark_sd.sensitivities.response import ModelResponse, coordinates
+from cipark_sd.sensitivities.response import (
+    BLOCK,
+    ModelResponse,
+    blocks,
+    bootstrap_weights,
+    check_power_of_two,
+    coordinates,
+)
 
 if TYPE_CHECKING:
     import xarray as xr

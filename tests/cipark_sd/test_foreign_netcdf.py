@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from cipark_sd.commands.findings import FORMAT as OF_FINDINGS
 from cipark_sd.commands.sensitivity import findings
-from cipark_sd.commands.sensitivity.draws import read_draws
+from cipark_sd.commands.sensitivity.target import read_draws
 from cipark_sd.described import FORMAT
 from cipark_sd.errors import CiparkError
 from cipark_sd.inputs import UnreadableFile, check_netcdf
+from cipark_sd.pages.output import FORMAT as OF_FINDINGS
 from cipark_sd.records import write_record
 from cipark_sd.results import load
 

@@ -20,7 +20,7 @@ from cipark_sd.experiments.run import SettingsTask
 from cipark_sd.failures import REASON
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import Model
-from cipark_sd.pages.player.native import native_base
+from cipark_sd.pages.player.trace import native_base
 from cipark_sd.runs.design import Listed
 from cipark_sd.runs.work import Work
 from cipark_sd.scenarios import Scenario

@@ -48,7 +48,7 @@ def test_a_model_without_data_draws_its_ranges_whole_and_alike_for_each_structur
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("source", ["fit", Path("fit"), {"a": Path("a.nc")}])
+@pytest.mark.parametrize("source", [Path("fit"), {"a": Path("a.nc")}])
 def test_a_model_without_data_has_no_fit_to_draw_from(plain: PlainModel, source: object, tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match="a model without a study has no data"):
         drawn(plain, source, tmp_path)

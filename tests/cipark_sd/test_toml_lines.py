@@ -134,8 +134,8 @@ def test_content_from_elsewhere_has_a_name_only() -> None:
 )
 def test_every_reader_says_the_line(name: str, text: str, line: int, tmp_path: Path, write_mdl) -> None:
     from cipark_sd.checks.file import read_checks
-    from cipark_sd.commands.display import display_of
     from cipark_sd.frontends.model_file import read_model
+    from cipark_sd.plotting.observed import display_of
     from cipark_sd.scenarios import read_scenario
 
     path = tmp_path / name

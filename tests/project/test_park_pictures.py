@@ -16,7 +16,7 @@ from cipark_sd.library import bundled
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Ref
 from cipark_sd.model.variables import Auxiliary, Constant, Piece, Stock
 from cipark_sd.naming import canonical
-from cipark_sd.pages.diagram import svg
+from cipark_sd.pages.player.diagram import svg
 
 sys.path.insert(0, str(ROOT / "tools"))
 

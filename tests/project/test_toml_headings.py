@@ -13,10 +13,10 @@ from places import ROOT
 from calibration.for_analyses.question import read_question
 from calibration.study.problem import read_problem
 from cipark_sd.checks.file import read_checks
-from cipark_sd.commands.display import display_of
 from cipark_sd.errors import CiparkError
 from cipark_sd.experiments.catalogue import model_named_in, read_catalogue
 from cipark_sd.frontends.model_file import read_model
+from cipark_sd.plotting.observed import display_of
 from cipark_sd.scenarios import read_scenario
 from cipark_sd.section import Section
 from cipark_sd.sensitivities.loops import read_loops
@@ -73,7 +73,7 @@ FILES: dict[str, tuple[str, Callable[[Path], object]]] = {
 }
 #: Modules that read TOML files of a user: those of the kinds above, the reader itself, and a copy of what was read.
 MODULES = {
-    *("checks/file.py", "commands/display.py", "experiments/catalogue.py", "scenarios.py", "sensitivities/loops.py"),
+    *("checks/file.py", "plotting/observed.py", "experiments/catalogue.py", "scenarios.py", "sensitivities/loops.py"),
     *("for_analyses/question.py", "study/problem.py", "inputs.py", "new_study/copy.py"),
 }
 

@@ -8,7 +8,7 @@ import xarray as xr
 from calibration.assess.rival_draws import draws_file
 from calibration.assess.rivals import with_variant
 from calibration.sampling.draws import problem_digest
-from cipark_sd.commands.policy.target import Target
+from cipark_sd.commands.policy.analysis import Target
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.sensitivities.factors import around
 

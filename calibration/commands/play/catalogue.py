@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from calibration.commands.play.request import Settings
-from cipark_sd.commands.policy.target import Target, read_target
+from calibration.commands.play.command import Settings
+from cipark_sd.commands.policy.analysis import Target, read_target
 from cipark_sd.console import progress_bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments import definition

@@ -6,12 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from calibration.commands.play.catalogue import contents_of as contents_of_catalogue
-from calibration.commands.play.request import Settings
+from calibration.commands.play.command import Settings
 from calibration.commands.play.study import contents_of as contents_of_study
 from calibration.study.library import DEFAULT_STUDY, FILE, shipped_studies
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.basis import UNSEEN
-from cipark_sd.commands.display import display_of
 from cipark_sd.commands.options import split_names, variable_names
 from cipark_sd.console import busy
 from cipark_sd.described import check_writable
@@ -24,7 +23,7 @@ from cipark_sd.pages.output import PLAYER
 from cipark_sd.pages.player.contents import Contents
 from cipark_sd.pages.player.of_model import contents_of
 from cipark_sd.pages.player.page import render
-from cipark_sd.plotting.observed import read_observed
+from cipark_sd.plotting.observed import display_of, read_observed
 from cipark_sd.scenarios import Scenario, parse_assignments, read_scenario
 from cipark_sd.study import find_folder
 

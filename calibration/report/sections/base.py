@@ -1,15 +1,13 @@
 """What a section of the page of a calibration is, and what sections share."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Unpack
 
 from calibration.fit.held import Held
 from calibration.fit.runs import not_noise
 from calibration.report.findings import Findings
 from cipark_sd.headline import Details, Headline, Provenance
-from cipark_sd.pages.blocks import Listing, Section
-from cipark_sd.pages.parts import Part, Pictures
+from cipark_sd.pages.parts import Part
 from cipark_sd.wording import listed
 
 #: What the numbers of a study with groups are conditional on.
@@ -47,16 +45,3 @@ def record(findings: Findings, estimand: str, number: float, **details: Unpack[D
     call = Provenance("cipark calibrate", *digests, fit.seed, fit.version, study.calendar.label)
     details["doubt"] = misfit(findings)
     return call.record(estimand, number, **details)
-
-
-@dataclass(frozen=True, slots=True)
-class NotRun(ReportPart):
-    """What the sections ``of`` lack, each with the option that asks for it."""
-
-    of: tuple[ReportPart, ...]
-
-    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        """A point for each."""
-        left = tuple(line for part in self.of for line in part.not_run(findings))
-        if left:
-            yield Section("Not run", (Listing(left),))

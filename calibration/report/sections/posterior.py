@@ -1,5 +1,6 @@
-"""The posterior: what the data added to the priors, and how well the draws know it."""
+"""The posterior: what the data added to the priors, how well the draws know it, and what groups have."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 
@@ -8,16 +9,18 @@ import numpy as np
 from calibration.assess.contraction import Contraction
 from calibration.assess.discrepancies import Discrepancy
 from calibration.assess.drawn_predictions import LEVEL
+from calibration.assess.groups import NEW, QUANTILES, TYPICAL, GroupValue
 from calibration.assess.posterior_predictive import judged
 from calibration.report import figures_posterior
 from calibration.report.findings import Findings, posterior_table
 from calibration.report.findings import Posterior as Draws
-from calibration.report.sections.base import ReportPart, Rows, given_texts, record
+from calibration.report.sections.base import IN_GROUPS, ReportPart, Rows, given_texts, record
 from calibration.sampling.convergence import CONVERGED, poorest
+from calibration.study.groups import element_of
 from cipark_sd.headline import Bounds, Headline, parameter
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.wording import interval, rounded, with_error
+from cipark_sd.wording import interval, number, rounded, with_error
 
 #: Of the parameters in a pair plot: those that the data narrowed most.
 MOST = 8
@@ -149,3 +152,101 @@ def contracted(drawn: Draws, lines: Sequence[Contraction]) -> Table:
         "moves per doubling of the weight of either (above 0.05 counts)."
     )
     return Table(head, tuple(rows), caption)
+
+
+#: Heads of the columns of quantiles in files.
+COLUMNS = tuple(f"q{100 * q:g}" for q in QUANTILES)
+
+
+class Groups(ReportPart):
+    """Partially pooled parameters."""
+
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
+        """Medians of each group with data and of a new one."""
+        fit, assessed = findings.fit, findings.assessment
+        if fit.posterior is None:
+            return
+        for line in assessed.groups:
+            if (line.fitted and line.group != TYPICAL) or line.group == NEW:
+                yield record(
+                    findings,
+                    parameter(element_of(line.parameter, line.group)),
+                    line.quantiles[2],
+                    unit=fit.study.unit(f"{line.parameter} Typical"),
+                    kind="median",
+                    interval=Bounds(line.quantiles[0], line.quantiles[4], 0.95, "central draws"),
+                    conditional_on=(IN_GROUPS,),
+                    basis=fit.posterior.basis,
+                )
+
+    def tables(self, findings: Findings) -> Mapping[str, Rows]:
+        """A line for each group of each parameter, from draws that have converged."""
+        return {"groups": [_columns(asdict(line)) for line in findings.assessment.groups] if findings.bands else []}
+
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
+        """Values of all groups."""
+        assessed = findings.assessment
+        if assessed.groups and findings.bands:
+            yield Drawing("groups", figures_posterior.groups_figure, (assessed.groups, findings.fit.study.units))
+
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
+        """Values, shrinkage, and a new group."""
+        assessed = findings.assessment
+        if not assessed.groups:
+            return
+        blocks: list[Block] = [Paragraph(sentence) for sentence in sentences(assessed.groups)]
+        blocks += pictures.show(
+            "groups",
+            "Median, central half (thick) and 95 % (thin) of each group; the band is the central half of a new group.",
+        )
+        blocks.append(group_table(assessed.groups))
+        yield Section("Groups", tuple(blocks))
+
+
+def _columns(line: dict[str, object]) -> dict[str, object]:
+    """A line with a column for each quantile, and nothing where a number is not defined."""
+    quantiles = line.pop("quantiles")
+    assert isinstance(quantiles, tuple)
+    named = dict(zip(COLUMNS, quantiles, strict=True))
+    whole = {key: line.pop(key) for key in ("parameter", "group", "name") if key in line}
+    return whole | {
+        key: None if isinstance(value, float) and math.isnan(value) else value for key, value in (named | line).items()
+    }
+
+
+def sentences(lines: Sequence[GroupValue]) -> list[str]:
+    """For each parameter: the typical group, the range over groups, and what a new one may have."""
+    told_lines: list[str] = []
+    for name in dict.fromkeys(line.parameter for line in lines):
+        of_it = {line.group: line for line in lines if line.parameter == name}
+        typical, new = of_it.pop(TYPICAL).quantiles, of_it.pop(NEW).quantiles
+        informed = [line for line in of_it.values() if line.fitted]
+        ends = sorted(line.quantiles[2] for line in informed)
+        told_lines.append(
+            f"{name}: the typical group has {number(typical[2])} (95 % {interval(typical[0], typical[4])}), medians of "
+            f"the {len(informed)} groups with data lie from {number(ends[0])} to {number(ends[-1])}, and a new group "
+            f"of their kind has {number(new[2])} (95 % {interval(new[0], new[4])})."
+        )
+    return told_lines
+
+
+def cells(line: GroupValue) -> tuple[str, ...]:
+    """A group's line as it is printed."""
+    q = line.quantiles
+    shrunk = "" if math.isnan(line.shrinkage) else f"{line.shrinkage:.2f}"
+    fitted = "" if line.group in (TYPICAL, NEW) else str(line.fitted)
+    return line.group, number(q[2]), interval(q[1], q[3]), interval(q[0], q[4]), shrunk, fitted
+
+
+HEAD = ("median", "50 %", "95 %", "shrinkage", "fitted numbers")
+
+
+def group_table(lines: Sequence[GroupValue]) -> Table:
+    """All parameters in all groups."""
+    rows = [(line.parameter, *cells(line)) for line in lines]
+    caption = (
+        "Partially pooled parameters. Shrinkage: the part of a group's departure from the typical one that pooling "
+        "takes away; 0 where its own data decide, 1 where only the other groups do. A new group is one more from the "
+        "same distribution of groups, of which nothing is known."
+    )
+    return Table(("parameter", "group", *HEAD), tuple(rows), caption)

@@ -1,17 +1,17 @@
 """The sections of the page in their order: another one is its file and its place here."""
 
-from calibration.report.sections.answer import First
-from calibration.report.sections.base import NotRun, ReportPart
-from calibration.report.sections.best_fit import Optimum
-from calibration.report.sections.calculation import Calculation
+from collections.abc import Iterator
+
+from calibration.report.findings import Findings
+from calibration.report.sections.answer import First, Informed, Knowledge, Questions
+from calibration.report.sections.base import ReportPart
+from calibration.report.sections.best_fit import Calculation, Optimum
 from calibration.report.sections.data import Data
-from calibration.report.sections.forecasts import Forecasts
-from calibration.report.sections.groups import Groups
-from calibration.report.sections.holdout import Holdout
-from calibration.report.sections.posterior import Posterior
-from calibration.report.sections.predictions import Predictions
-from calibration.report.sections.questions import Informed, Knowledge, Questions
-from calibration.report.sections.rivals import Rivals
+from calibration.report.sections.posterior import Groups, Posterior
+from calibration.report.sections.predictions import Forecasts, Predictions
+from calibration.report.sections.rivals import Holdout, Rivals
+from cipark_sd.pages.blocks import Listing, Section
+from cipark_sd.pages.parts import Part, Words
 
 _RESULTS: tuple[ReportPart, ...] = (
     First(),
@@ -28,4 +28,13 @@ _RESULTS: tuple[ReportPart, ...] = (
     Forecasts(),
     Calculation(),
 )
-SECTIONS: tuple[ReportPart, ...] = (*_RESULTS, NotRun(_RESULTS))
+
+
+def _not_run(findings: Findings) -> Iterator[Section]:
+    """What the sections lack, each with the option that asks for it."""
+    left = tuple(line for part in _RESULTS for line in part.not_run(findings))
+    if left:
+        yield Section("Not run", (Listing(left),))
+
+
+SECTIONS: tuple[Part[Findings], ...] = (*_RESULTS, Words(_not_run))

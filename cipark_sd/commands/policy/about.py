@@ -1,16 +1,24 @@
-"""What the findings of a policy analysis rest on: all that tables, figures and pages say beside the numbers."""
+"""What ``cipark policy`` has found, what that rests on, and how numbers and expectations are said."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Literal, Unpack
+from pathlib import Path
+from typing import Literal, TypeVar, Unpack
+
+import numpy as np
 
 from cipark_sd import headline
 from cipark_sd.basis import UNSEEN, Basis, Origin
+from cipark_sd.claims import Tally
 from cipark_sd.described import version
-from cipark_sd.experiments.definition import BASE, Catalogue, Structure
+from cipark_sd.experiments.definition import BASE, Catalogue, Expected, Structure
+from cipark_sd.experiments.effects import Claim
 from cipark_sd.headline import Details, Headline, Provenance
-from cipark_sd.wording import labelled
+from cipark_sd.pages.output import load_result, save_result
+from cipark_sd.records import WrongRecordError, of_this_version, read_record, write_record
+from cipark_sd.wording import labelled, listed, rounded
 
 
 @dataclass(frozen=True)
@@ -184,3 +192,137 @@ def _worst(bases: Sequence[Basis]) -> Basis:
     """One basis for several of the same origin: converged where all have, as far from the posterior as the farthest."""
     worst = min((basis.converged for basis in bases), key=(False, None, True).index)
     return replace(bases[0], converged=worst)
+
+
+_FRACTIONS = {0.5: "half of", 1 / 3: "a third of", 0.25: "a quarter of", 0.2: "a fifth of", 0.1: "a tenth of"}
+
+
+def signed(value: float, width: float = math.nan) -> str:
+    """A difference with its sign, with two digits of the width of its interval.
+
+    >>> signed(-3.14159, 8.3), signed(250.4), signed(0.0), signed(-8103.2, 8771)
+    ('-3.1', '+250', '0', '-8100')
+    """
+    if not math.isfinite(value):
+        return "-"
+    text = rounded(value, width if width > 0 else 2 * abs(value))
+    return "0" if float(text) == 0 else text if value < 0 else f"+{text}"
+
+
+def band(low: float, high: float) -> str:
+    """An interval of differences; one number where there is one."""
+    return signed(low) if low == high else f"{signed(low, high - low)} to {signed(high, high - low)}"
+
+
+def as_expected(claim: Claim) -> str:
+    """An expectation in one or two words, and its class."""
+    expected = claim.expected
+    than = "" if expected.than == BASE else f" than {expected.than}"
+    times = "" if expected.factor == 1 else f" than {_times(expected.factor)}{'it' if expected.than == BASE else ''}"
+    return f"{expected.how}{times or than}: {claim.classified}"
+
+
+def first_of(names: Sequence[str], most: int) -> str:
+    """Names in a sentence, of which so many at most, and how many more there are.
+
+    >>> first_of(["a", "b", "c", "d"], 3), first_of(["a", "b"], 3)
+    ('a, b, c and 1 more', 'a and b')
+    """
+    further = len(names) - most
+    return listed([*names[:most], *([f"{further} more"] if further > 0 else [])])
+
+
+def shares(tallies: Sequence[Tally]) -> str:
+    """A probability, or from the least to the largest over structures.
+
+    >>> shares([Tally(1, 4)]), shares([Tally(1, 4), Tally(3, 4)])
+    ('0.25', '0.25 to 0.75')
+    """
+    if not tallies:
+        return ""
+    low, high = (f"{end([tally.share for tally in tallies]):.2f}" for end in (min, max))
+    return low if low == high else f"{low} to {high}"
+
+
+def _times(factor: float) -> str:
+    named = [word for known, word in _FRACTIONS.items() if np.isclose(factor, known)]
+    return "" if factor == 1 else f"{named[0]} " if named else f"{factor:g} times "
+
+
+def in_words(expected: Expected, catalogue: Catalogue) -> str:
+    """An expectation as a phrase: what is more or less than what.
+
+    Shares that have a name of their own get it: ``0.5`` is half.
+    """
+    title = catalogue.outcome_by_id[expected.outcome].title
+    times = _times(expected.factor)
+    if expected.than == BASE:
+        than = "the base"
+    else:
+        than = f"{'that ' if times else ''}under '{catalogue.policy_by_id[expected.than].title}'"
+    return f"{title} {catalogue.when(expected.at)} {expected.how} than {times}{than}"
+
+
+R = TypeVar("R")
+#: The file of what all results rest on.
+FILE = "findings-policy.zip"
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """Results by the name of their part, and what they rest on."""
+
+    about: About
+    results: Mapping[str, object]
+
+    def of(self, kind: type[R]) -> R | None:
+        """The result of that type, None where it was not computed."""
+        return next((result for result in self.results.values() if isinstance(result, kind)), None)
+
+    def with_result(self, name: str, result: object) -> "Findings":
+        """The findings with another result."""
+        return replace(self, results={**self.results, name: result})
+
+
+def save(findings: Findings, name: str, folder: Path) -> None:
+    """Write the result of a part into a folder, and what it rests on."""
+    about = findings.about
+    attributes = {"basis": about.basis, "catalogue": about.catalogue.digest}
+    save_result(findings.results[name], folder / result_file(name), about.identity, attributes)
+    write_record(about, folder / FILE)
+
+
+def load(folder: Path, kinds: Mapping[str, type]) -> Findings:
+    """The findings in a folder: its results of the draws, the model and the catalogue of the last call.
+
+    Parameters
+    ----------
+    kinds : mapping of str to type
+        Of results, by part.
+
+    Raises
+    ------
+    InvalidValue
+        For a file that cannot be read.
+    """
+    path = folder / FILE
+    with of_this_version("findings", path):
+        about = read_record(About, path)
+        return Findings(about, saved_results(about, folder, kinds))
+
+
+def saved_results(about: About, folder: Path, kinds: Mapping[str, type], *, damaged: bool = False) -> dict[str, object]:
+    """Results in a folder that are of the same draws of the same model and the same catalogue, by part.
+
+    With ``damaged`` a file of another version, or one that was cut short, is passed over and no error.
+    """
+    results: dict[str, object] = {}
+    for name, kind in kinds.items():
+        with suppress(*([WrongRecordError] if damaged else [])):
+            results[name] = load_result(kind, folder / result_file(name), about.identity)
+    return {name: result for name, result in results.items() if result is not None}
+
+
+def result_file(part: str) -> str:
+    """The name of the file of a part's result."""
+    return f"findings-policy-{part}.zip"

@@ -4,12 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cipark_sd.commands.policy.about import About
+from cipark_sd.commands.policy.about import About, Findings, first_of, in_words
 from cipark_sd.commands.policy.effects import Effects, shown_rows
-from cipark_sd.commands.policy.findings import Findings
 from cipark_sd.commands.policy.signs import Signs
 from cipark_sd.commands.policy.what_next import page_of
-from cipark_sd.commands.policy.words import first_of, in_words
 from cipark_sd.experiments.effects import ORDER, WEIGHTED, Claim, EffectClass
 from cipark_sd.headline import Headline, sentences
 from cipark_sd.pages.blocks import FirstScreen, Picture, Section

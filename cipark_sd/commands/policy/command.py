@@ -1,9 +1,68 @@
 """``cipark policy``. Nothing heavy is imported before the command runs."""
 
-from cipark_sd.commands import options
-from cipark_sd.commands.declared import command_of
-from cipark_sd.commands.policy.request import Request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from cipark_sd.commands import completing, options
+from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.result import Result
+from cipark_sd.engines.registry import names
+
+#: By name, in the order of the page: the module that has the part as ``PART``, which is imported when it is needed.
+PARTS: Mapping[str, str] = {
+    name: f"cipark_sd.commands.policy.{name}" for name in ("signs", "decisions", "effects", "knockouts", "attribution")
+}
+#: What is shown in place of all others where the draws are of priors.
+UNDER_PRIORS = "signs"
+#: What is run where a command line names none, as far as the catalogue has tables for it.
+USUAL = ("decisions", "effects")
+#: Those that a command line can ask for.
+NAMES = tuple(name for name in PARTS if name != UNDER_PRIORS)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command line asks for."""
+
+    target: str | None = argument(shell_complete=completing.studies, required=False, metavar="[STUDY]")
+    named: tuple[str, ...] = option(
+        "--part",
+        type=click.Choice([*NAMES, "all"]),
+        multiple=True,
+        help="Analysis to run; repeatable.  [default: decisions and effects]",
+    )
+    sources: tuple[str, ...] = option(
+        "--draws", multiple=True, metavar="SOURCE", help="prior, FILE, FOLDER or RIVAL=FILE; repeatable."
+    )
+    n_draws: int = option(
+        "--runs",
+        type=click.IntRange(2, 1_000_000),
+        default=500,
+        show_default=True,
+        help="Runs of each policy under each rival structure, one for each draw.",
+    )
+    rivals: str | None = option("--rivals", metavar="IDS", help="Comma-separated rival structures (default: all).")
+    seed: int = options.seed(20191126)
+    engine: str = option(
+        "--engine",
+        type=click.Choice(names(compiled=True)),
+        default="native",
+        show_default=True,
+        help="Simulation engine.",
+    )
+    allow_failed: float | None = options.allow_failed()
+    dask: str | None = options.dask()
+    fresh: bool = options.fresh()
+    output: Path | None = options.output_folder("NAME-policy")
+    allow_files: tuple[Path, ...] = options.allow_files()
+
+    @property
+    def rival_ids(self) -> tuple[str, ...]:
+        """The structures that are asked for; empty for all."""
+        return tuple(name.strip() for name in self.rivals.split(",")) if self.rivals else ()
 
 
 @options.refused("--outcome", "there is no option {} any more: 'also' of [headline] prints more outcomes")
@@ -15,14 +74,12 @@ def command(request: Request) -> Result:
 
     STUDY is a folder with problem.toml and policies.toml, or the name of a study that comes with the package; without
     it the park's. Without --draws the posterior is used that cipark calibrate --posterior has left in cipark-output,
-    and of rivals that of --rivals. Without any, policies run at the best fit alone, without intervals. --draws fit
-    samples the posterior of every rival first, which takes minutes. --draws prior shows signs only, and stops where
-    the priors contradict the data. Interrupted runs resume.
+    and of rivals that of --rivals. Without any, policies run at the best fit alone, without intervals. --draws prior
+    shows signs only, and stops where the priors contradict the data. Interrupted runs resume.
 
     \b
     Examples:
       cipark policy                                what the paper's claims come to
-      cipark policy --draws fit                    fit every rival first
       cipark policy --draws prior                  what the model assumes: signs, no sizes
       cipark policy --draws fit/draws.nc           the posterior of one structure
       cipark policy --part attribution             the contribution of each mechanism
@@ -30,6 +87,6 @@ def command(request: Request) -> Result:
       cipark policy --part all --runs 200 -o policies
       cipark policy my_study --draws M0=a.nc --draws M1=b.nc
     """
-    from cipark_sd.commands.policy.run import run
+    from cipark_sd.commands.policy.output import run
 
     return run(request)

@@ -14,8 +14,7 @@ from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.console import Bars
 from cipark_sd.experiments.alternatives import Compared, alternatives_table, hangs_on, in_force, measurements
-from cipark_sd.experiments.decisions import Decision, Decisions
-from cipark_sd.experiments.definition import BASE, Catalogue, Outcome
+from cipark_sd.experiments.definition import BASE, Catalogue, Decision, Decisions, Outcome
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.extended import acted, alternatives, paid
 from cipark_sd.experiments.run import time_position

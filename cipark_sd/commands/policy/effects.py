@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from cipark_sd.commands.policy.about import About
+from cipark_sd.commands.policy.about import About, as_expected, band, signed
 from cipark_sd.commands.policy.analysis import Analysis
-from cipark_sd.commands.policy.expectations import (
+from cipark_sd.commands.policy.part import PolicyPart
+from cipark_sd.commands.policy.signs import (
     CLAIMS,
     claims_blocks,
     claims_frame,
@@ -17,8 +18,6 @@ from cipark_sd.commands.policy.expectations import (
     fitted_rivals,
     runs_without_data,
 )
-from cipark_sd.commands.policy.part import PolicyPart
-from cipark_sd.commands.policy.words import as_expected, band, signed
 from cipark_sd.console import Bars
 from cipark_sd.experiments.definition import BASE
 from cipark_sd.experiments.effects import ORDER, WEIGHTED, Claim, EffectClass, effect_classes, table

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from cipark_sd.commands.policy.about import About
+from cipark_sd.commands.policy.about import About, Findings
 from cipark_sd.commands.policy.analysis import Analysis
-from cipark_sd.commands.policy.findings import Findings
-from cipark_sd.commands.policy.parts import PARTS
+from cipark_sd.commands.policy.command import PARTS
 from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Catalogue
@@ -31,7 +30,7 @@ class PolicyPart(Part[Findings], Generic[R]):
     ----------
     name : str
     kind : type
-        Of the result: a frozen dataclass that :mod:`cipark_sd.commands.findings` can save and load.
+        Of the result: a frozen dataclass that :mod:`cipark_sd.pages.output` can save and load.
     needs : (str, str, str)
         What the part cannot be without: the attribute of the catalogue, its table, and what is expected there.
     """

@@ -1,28 +1,185 @@
-"""What is shown of the priors of a study: signs, and nothing that could be taken for a finding."""
+"""What was expected of policies, and whether the data inform it; of the priors of a study signs alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from cipark_sd.claims import BUILT_IN
-from cipark_sd.commands.policy.about import About
+from cipark_sd.claims import BUILT_IN, count_sentence, over_structures
+from cipark_sd.commands.policy.about import About, in_words, shares
 from cipark_sd.commands.policy.analysis import Analysis
-from cipark_sd.commands.policy.expectations import (
-    CLAIMS,
-    claims_blocks,
-    claims_frame,
-    classified_claims,
-    runs_without_data,
-)
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.console import Bars
-from cipark_sd.experiments.effects import Claim, Sign, sign
-from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
+from cipark_sd.experiments.effects import ORDER, Claim, Sign, claims, sign
+from cipark_sd.pages.blocks import Block, Folded, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Pictures
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+
+#: The title of their section.
+CLAIMS = "What was expected, and whether the data say so"
+#: In words: what a class says, for the page.
+MEANINGS = {
+    "informed": "Informed by the data",
+    "undecided": "Not decided by the data",
+    "built in": "Assumed by the model, and so no finding",
+}
+
+
+def runs_without_data(analysis: Analysis, bars: Bars) -> "xr.Dataset":
+    """All policies over draws that have seen no data: the headline, and all that is expected of any policy."""
+    catalogue = analysis.catalogue
+    expected = [expectation for policy in catalogue.policies for expectation in policy.expected]
+    outcome, at = catalogue.headline
+    names = dict.fromkeys([outcome, *(expectation.outcome for expectation in expected)])
+    return analysis.run(
+        catalogue.policies,
+        bars,
+        "the same without data",
+        draws=analysis.prior,
+        outcomes=[catalogue.outcome_by_id[name] for name in names],
+        times=sorted({at, *(expectation.at for expectation in expected)}),
+    )
+
+
+def fitted_rivals(analysis: Analysis) -> dict[str, float]:
+    """By rival that has draws after a fit of its own, more than one, how many independent ones they are worth."""
+    return {
+        rival: draws.effective
+        for rival, draws in analysis.draws.items()
+        if draws.origin == "posterior" and len(draws) > 1
+    }
+
+
+def classified_claims(analysis: Analysis, prior: "xr.Dataset", posterior: "xr.Dataset | None") -> tuple[Claim, ...]:
+    """All expectations of the catalogue, each against draws that have seen no data.
+
+    Parameters
+    ----------
+    prior : Dataset
+        Of :func:`runs_without_data`.
+    posterior : Dataset or None
+        The policies under the analysis's draws; None where these have seen no data themselves.
+    """
+    policies = analysis.catalogue.policies
+    fitted = {} if posterior is None else fitted_rivals(analysis)
+    return tuple(claims(policies, prior, posterior, fitted) if fitted else claims(policies, prior))
+
+
+def claims_blocks(claims: Sequence[Claim], about: About) -> list[Block]:
+    """What became of all expectations, in words first."""
+    if not claims:
+        return []
+    blocks: list[Block] = [Paragraph(_summary(claims))]
+    for kind in ("informed", "undecided"):
+        of_kind = [claim for claim in claims if claim.classified.kind == kind]
+        if of_kind:
+            blocks += [Paragraph(f"{MEANINGS[kind]}:"), Listing(tuple(sentence(claim, about) for claim in of_kind))]
+    built = [claim for claim in claims if claim.classified.kind == "built in"]
+    if built:
+        names = dict.fromkeys(_title(claim, about) for claim in built)
+        blocks.append(Paragraph(f"{MEANINGS['built in']}: {'; '.join(names)}."))
+    return [*blocks, Folded("Every expectation, with its probabilities", (_table(claims, about),))]
+
+
+def _summary(claims: Sequence[Claim]) -> str:
+    return count_sentence([claim.classified for claim in claims])
+
+
+def _title(claim: Claim, about: About) -> str:
+    return about.catalogue.policy_by_id[claim.policy].title
+
+
+def sentence(claim: Claim, about: About) -> str:
+    """One expectation in words, with its probability before and after the fit."""
+    text = f"{_title(claim, about)}: {in_words(claim.expected, about.catalogue)}"
+    text += " (the data speak against it). " if claim.classified.side == "against" else ". "
+    n, idle = len(claim.evidence), sum(evidence.idle for evidence in claim.evidence)
+    prior, after = _probabilities(claim)
+    if prior:
+        text += f"Probability {prior} {f'in {about.of_draws}' if about.unseen else 'under the priors'}"
+        text += f" and {after} after the fit" if after else ""
+        text += f", over {n - idle} structures" if n - idle > 1 else ""
+        factor = _factor(claim)
+        text += f"; Bayes factor {factor}." if factor else "."
+    if idle:
+        text += (
+            f" The policy does nothing under {idle} of {n} structures, which lack the mechanism that it works through."
+        )
+    return text.strip()
+
+
+def _probabilities(claim: Claim) -> tuple[str, str]:
+    """Before and after the fit, over the structures in which the policy does something."""
+    active = [evidence for evidence in claim.evidence if not evidence.idle]
+    return shares([evidence.prior for evidence in active]), shares(
+        [evidence.posterior for evidence in active if evidence.posterior is not None]
+    )
+
+
+def _factor(claim: Claim) -> str:
+    """Of the structures in which the policy does something, from the lowest bound to the highest."""
+    factors = [evidence.factor for evidence in claim.evidence if not evidence.idle and evidence.factor is not None]
+    return str(over_structures(factors)) if factors else ""
+
+
+def _table(claims: Sequence[Claim], about: About) -> Table:
+    """All of them, what data have informed first; without a fit there is one probability and no factor."""
+    several = about.several
+    unseen = not any(evidence.posterior for claim in claims for evidence in claim.evidence)
+    rows = []
+    for claim in sorted(claims, key=lambda claim: ORDER.index(claim.classified.kind)):
+        policy = about.catalogue.policy_by_id[claim.policy]
+        row = [("", policy.id), ("policy", policy.title), ("expected", in_words(claim.expected, about.catalogue))]
+        prior, after = _probabilities(claim)
+        row += [("class", str(claim.classified)), ("P" if unseen else "P prior", prior)]
+        row += [] if unseen else [("P posterior", after), ("Bayes factor", _factor(claim))]
+        idle = sum(evidence.idle for evidence in claim.evidence)
+        row += [("no effect under", f"{idle} of {len(claim.evidence)}" if idle else "")] if several else []
+        rows.append([*row, ("source", policy.source)])
+    over = " over structures" if several else ""
+    under = f"in {about.of_draws}" if about.unseen else "under the priors"
+    caption = (
+        f"What was expected; the probability{over} is that {under}"
+        if unseen
+        else (
+            f"What was expected; probabilities{over} under the priors and after the fit ({about.of_draws}); Bayes "
+            "factor: posterior odds over prior odds, with its 95 % Monte Carlo interval or a bound"
+        )
+    )
+    return Table.of(rows, caption)
+
+
+def claims_frame(claims: Sequence[Claim], about: About) -> "pd.DataFrame":
+    """One row for each expectation and structure."""
+    import pandas as pd
+
+    rows = []
+    for claim in claims:
+        policy = about.catalogue.policy_by_id[claim.policy]
+        for evidence in claim.evidence:
+            facts = {
+                "policy": policy.id,
+                "title": policy.title,
+                "expected": str(claim.expected),
+                "source": policy.source,
+                "class": claim.classified.kind,
+                "side": claim.classified.side,
+                "structure": evidence.structure,
+                "no_effect": evidence.idle,
+                "prior_draws": _count(evidence.prior.n),
+            }
+            if evidence.posterior is not None:
+                facts["independent_draws"] = _count(evidence.posterior.n)
+            rows.append(facts | evidence.columns)
+    return pd.DataFrame(rows)
+
+
+def _count(n: float) -> float:
+    """A whole number of draws as one, whether it was computed or read."""
+    return int(n) if float(n).is_integer() else n
+
 
 #: What stands above them.
 HEADING = (

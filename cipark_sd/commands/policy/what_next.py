@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from cipark_sd.commands.policy.about import About
+from cipark_sd.commands.policy.about import About, Findings, first_of
 from cipark_sd.commands.policy.decisions import (
     DecisionsFound,
     decided,
@@ -15,12 +15,9 @@ from cipark_sd.commands.policy.decisions import (
     records,
     spread,
 )
-from cipark_sd.commands.policy.findings import Findings
-from cipark_sd.commands.policy.words import first_of
-from cipark_sd.experiments.decisions import Decision
-from cipark_sd.experiments.definition import BASE, Outcome
+from cipark_sd.experiments.definition import BASE, Decision, Outcome
 from cipark_sd.pages.blocks import Listing, Section
-from cipark_sd.pages.what_next import Row, Value, WhatNext
+from cipark_sd.pages.what_next import NONE, Row, Value, WhatNext
 from cipark_sd.wording import WHOLE, is_counted, listed, number, rounded, with_unit
 
 #: An alternative that is better in this share of draws under every structure clearly beats doing nothing.
@@ -31,7 +28,6 @@ WORTH, ERRORS = 0.02, 2.0
 TIE = 0.02
 #: Names in a sentence, at most.
 NAMED = 3
-_NONE = Value("–")
 
 
 def page_of(findings: Findings) -> WhatNext | None:
@@ -198,16 +194,16 @@ class _First:
             words = text(*ends, self._counted(outcome), sign=decision is not None)
             # a level to come is a forecast: no data inform it
             forecast = decision is None and row["level_class"] == "informed"
-            return Value(words, "not decided" if forecast else self._class(row))
+            return words, "not decided" if forecast else self._class(row)
 
         row = self.rows[id_, self.main.id]
         yield ("Change", "same draws, median (90%)"), value(self.main.id, _spread)
         over = f"(worst of {len(about.rivals)} structures)" if about.several else "over all draws"
-        yield (f"Chance of {self.share}", over), Value(self._chance(row)) if chances else _NONE
+        yield (f"Chance of {self.share}", over), (self._chance(row), "") if chances else NONE
         for name in decided(about.catalogue).beside:
             yield (about.catalogue.outcome_by_id[name].title, about.units[name] or "change"), value(name, _alone)
         for side in self._sides():
-            gains = Value(f"{self.rows[id_, side.id]['better']:.0%}") if chances else _NONE
+            gains = (f"{self.rows[id_, side.id]['better']:.0%}", "") if chances else NONE
             yield (f"{side.side[:1].upper()}{side.side[1:]}", "chance to gain"), gains
 
     def row(self, decision: Decision | None) -> Row:

@@ -1,15 +1,15 @@
 """What ``cipark sensitivity`` has found: facts and one Dataset for each result, which come back from their files."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from cipark_sd import headline
 from cipark_sd.basis import UNSEEN, Basis
-from cipark_sd.commands.findings import load_result, save_result
 from cipark_sd.headline import Details, Headline, Provenance
+from cipark_sd.pages.output import load_result, save_result
 from cipark_sd.records import of_this_version
 from cipark_sd.sensitivities.evaluation import Question
 from cipark_sd.sensitivities.ranking import Moment
@@ -63,20 +63,9 @@ class ExplainedOutput:
         return headline.output(self.quantity, time, against=self.against)
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """An uncertain input: the 5 %, 50 % and 95 % quantiles of what it is thought to be, and why."""
-
-    name: str
-    low: float
-    middle: float
-    high: float
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the results are of.
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """All that one call has computed, results by name, and what they are of.
 
     Parameters
     ----------
@@ -86,6 +75,10 @@ class Facts:
         What the draws are.
     notes : tuple of str
         Sentences for the head of the page.
+    moments : tuple of Moment
+        Times at which outputs are ranked.
+    constants : tuple of (str, float, float, float, str)
+        What is uncertain: the 5 %, 50 % and 95 % quantiles of what each is thought to be, and why.
     failed : tuple of str
         Of each design in which runs failed: how many, and of what.
     starts : tuple of str
@@ -102,38 +95,26 @@ class Facts:
     notes: tuple[str, ...]
     moments: tuple[Moment, ...]
     outputs: tuple[ExplainedOutput, ...]
-    constants: tuple[Constant, ...]
+    constants: tuple[tuple[str, float, float, float, str], ...]
     failed: tuple[str, ...] = ()
     time_units: str = ""
     starts: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Findings:
-    """All that one call has computed, results by name."""
-
-    facts: Facts
-    results: "Mapping[str, xr.Dataset]"
-
-    @property
-    def moments(self) -> tuple[Moment, ...]:
-        """Times at which outputs are ranked."""
-        return self.facts.moments
+    results: "Mapping[str, xr.Dataset]" = field(default_factory=dict)
 
     @property
     def unseen(self) -> bool:
         """Whether no data stand behind what varies."""
-        return self.facts.basis.origin in UNSEEN
+        return self.basis.origin in UNSEEN
 
     @property
     def rests_on(self) -> list[str]:
         """Sentences that stand first on the page and the console: what the draws are, and what they cannot say."""
-        return [f"{self.facts.basis.sentence}.", *self.facts.notes]
+        return [f"{self.basis.sentence}.", *self.notes]
 
     @property
     def over(self) -> str:
         """For captions: what the numbers are taken over."""
-        return f"over {self.facts.basis.name.removeprefix('draws from ')}"
+        return f"over {self.basis.name.removeprefix('draws from ')}"
 
     def of(self, name: str) -> "xr.Dataset | None":
         """A result by its name, None where it was not computed."""
@@ -145,24 +126,23 @@ class Findings:
 
     def over_runs(self, n: int) -> Basis:
         """What ``n`` runs rest on: as many draws of priors or ranges, or the draws that stand behind their copula."""
-        return replace(self.facts.basis, n=n) if self.unseen else self.facts.basis
+        return replace(self.basis, n=n) if self.unseen else self.basis
 
     def record(self, estimand: str, number: float, **details: Unpack[Details]) -> Headline:
         """A headline number of this command."""
-        facts = self.facts
-        label = partial(time_label, units=facts.time_units)
-        digests = facts.model_digest, facts.study_digest
-        call = Provenance("cipark sensitivity", *digests, facts.seed, facts.version, label)
+        label = partial(time_label, units=self.time_units)
+        digests = self.model_digest, self.study_digest
+        call = Provenance("cipark sensitivity", *digests, self.seed, self.version, label)
         return call.record(estimand, number, **details)
 
     def output(self, label: str) -> ExplainedOutput:
         """An output by its label."""
-        return next(output for output in self.facts.outputs if output.label == label)
+        return next(output for output in self.outputs if output.label == label)
 
 
 def save(findings: Findings, folder: Path) -> list[Path]:
     """Write facts and results into a folder, each file whole or not at all."""
-    save_result(findings, folder / FILE, "", {"basis": findings.facts.basis.sentence})
+    save_result(findings, folder / FILE, "", {"basis": findings.basis.sentence})
     return [*(folder / f"{name}.nc" for name in findings.results), folder / FILE]
 
 

@@ -1,20 +1,46 @@
-"""What ``cipark sensitivity`` leaves in its folder, made of findings alone: no model is run and no number drawn."""
+"""One call of ``cipark sensitivity``: the methods in order, with progress, and the page of what they find.
+
+The page is made of findings alone: no model is run for it and no number drawn.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from cipark_sd.commands.sensitivity.findings import FILE, Findings, load
+import numpy as np
+
+from cipark_sd import estimands
+from cipark_sd.checkpoints import Checkpoints
+from cipark_sd.commands.result import Result, ended
+from cipark_sd.commands.sensitivity.command import MOST_TIMES, Request
+from cipark_sd.commands.sensitivity.findings import FILE, ExplainedOutput, Findings, Inputs, load, save
 from cipark_sd.commands.sensitivity.methods import registry
-from cipark_sd.commands.sensitivity.methods.base import Method, over_outputs
-from cipark_sd.files import write_text
+from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method, over_outputs
+from cipark_sd.commands.sensitivity.methods.registry import LOOPS, METHODS
+from cipark_sd.commands.sensitivity.target import inputs_of, target_of
+from cipark_sd.console import echo, progress_bars
+from cipark_sd.described import version
+from cipark_sd.engines.plan import checked, grid_of
+from cipark_sd.files import OUTPUT_FOLDER, output_folder, write_text
 from cipark_sd.headline import Headline
+from cipark_sd.model.variables import Stock
+from cipark_sd.optional import record_in
 from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Block, FirstScreen, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Part, Pictures, Words
+from cipark_sd.scenarios import override_key, split_key
+from cipark_sd.sensitivities.evaluation import Question
 from cipark_sd.sensitivities.ranking import unranked
-from cipark_sd.timegrid import calendar_years
+from cipark_sd.sensitivities.response import ModelResponse, model_response
+from cipark_sd.tasks.cluster import Cluster
+from cipark_sd.timegrid import calendar_years, time_grid
 from cipark_sd.wording import listed, percent
+
+if TYPE_CHECKING:
+    from cipark_sd.sensitivities.factors import Factors
+    from cipark_sd.tasks.pool import Pool
 
 #: What no index says.
 EQUATIONS = "This says what moves the outputs of these equations, and not whether the equations are right."
@@ -34,12 +60,12 @@ class First(Part[Findings]):
         """One block; nothing where no method gives a headline number or a reason for having none."""
         records = [record for part in self.of for record in part.headlines(findings)]
         indices = sorted((record for record in records if record.kind == "index"), key=lambda record: -record.number)
-        doubtful = not findings.facts.basis.sure
+        doubtful = not findings.basis.sure
         ranges = list(map(_range, [r for r in records if r.kind == "median" and r.interval is not None][:OUTPUTS]))
         reasons = list(_unranked(findings))[:OUTPUTS]
         if not ranges and not indices and not reasons:
             return
-        facts, unseen = findings.facts, findings.unseen
+        unseen = findings.unseen
         drivers = list(map(_index, _strongest(indices))) or reasons[:1]
         # posterior draws say how far outputs go; where they were not run, what moves them
         known, open_ = ([], [*ranges, *drivers]) if unseen else (ranges or drivers, drivers if ranges else [])
@@ -47,11 +73,11 @@ class First(Part[Findings]):
             "In short",
             (
                 FirstScreen(
-                    subject=f"Which assumptions matter: {facts.title}",
+                    subject=f"Which assumptions matter: {findings.title}",
                     title=title(findings, indices, reasons),
                     known=" ".join(known) or "Nothing of the world: these numbers use no data.",
                     not_known=" ".join([*open_, *(reasons if indices else [])]) or "Whether the equations are right.",
-                    assumed=f"The equations, and how far each of {len(facts.constants)} constants may lie.",
+                    assumed=f"The equations, and how far each of {len(findings.constants)} constants may lie.",
                     limits=" ".join([*([] if doubtful else findings.rests_on[:1]), EQUATIONS]),
                     cautions=tuple(findings.rests_on[:1]) if doubtful else (),
                     warnings=tuple(findings.rests_on[1:]) if doubtful else (),
@@ -65,14 +91,14 @@ def title(findings: Findings, indices: Sequence[Headline], reasons: Sequence[str
     """The constant that moves an output most; that none can be named where shares are not known."""
     for record in indices[:1]:
         name = record.estimand.partition(" of ")[2]
-        for explained in findings.facts.outputs:
+        for explained in findings.outputs:
             driver, marker, _ = name.partition(f" for {explained.quantity} at ")
             if marker:
-                at_start = " at the start" if driver in findings.facts.starts else ""
+                at_start = " at the start" if driver in findings.starts else ""
                 return f"{driver}{at_start} moves {explained.label} most"
     if reasons:
         return "Which assumption matters most is not known from so few runs"
-    return f"How far {listed(dict.fromkeys(output.label for output in findings.facts.outputs))} can go"
+    return f"How far {listed(dict.fromkeys(output.label for output in findings.outputs))} can go"
 
 
 def _unranked(findings: Findings) -> Iterator[str]:
@@ -107,22 +133,20 @@ def _index(record: Headline) -> str:
 def _rests(findings: Findings) -> Iterator[Section]:
     """What the draws are; set apart for all but those of chains that have converged."""
     first, *notes = findings.rests_on
-    yield Section(
-        "Basis and assumptions", (Paragraph(first, warning=not findings.facts.basis.sure), *map(Paragraph, notes))
-    )
+    yield Section("Basis and assumptions", (Paragraph(first, warning=not findings.basis.sure), *map(Paragraph, notes)))
 
 
 def _sureness(findings: Findings) -> Iterator[Section]:
     """How sure the results of the methods are, and failed runs."""
     blocks: list[Block] = [block for method in _methods(findings) for block in method.sureness(findings)]
-    failed = findings.facts.failed or ("No run failed.",)
+    failed = findings.failed or ("No run failed.",)
     yield Section("How sure this is", (Listing(failed), *blocks))
 
 
 def _constants(findings: Findings) -> Iterator[Section]:
     """What each constant is thought to be."""
-    constants = findings.facts.constants
-    rows = tuple((c.name, f"{c.low:.4g}", f"{c.middle:.4g}", f"{c.high:.4g}", c.why) for c in constants)
+    constants = findings.constants
+    rows = tuple((name, *(f"{end:.4g}" for end in ends), why) for name, *ends, why in constants)
     table = Table(("constant", "5 %", "median", "95 %", "why"), rows)
     yield Section(f"Uncertain inputs: {len(constants)} constants", (table,))
 
@@ -146,27 +170,153 @@ def parts(findings: Findings) -> tuple[Part[Findings], ...]:
 def sentences(findings: Findings) -> list[str]:
     """What people read."""
     lines = [sentence for method in _methods(findings) for sentence in method.sentences(findings)]
-    return [*lines, *findings.facts.failed]
+    return [*lines, *findings.failed]
 
 
 def write(findings: Findings, folder: Path, *, for_print: bool = False) -> list[Path]:
     """Write everything but the results themselves into a folder that exists, each file whole or not at all."""
-    basis = findings.facts.basis
-    text = "\n\n".join([findings.facts.title, *findings.rests_on, *sentences(findings)]) + "\n"
+    basis = findings.basis
+    text = "\n\n".join([findings.title, *findings.rests_on, *sentences(findings)]) + "\n"
     written = [write_text(folder / "summary.txt", text)]
-    title, dates = f"Which assumptions matter: {findings.facts.title}", calendar_years(findings.facts.time_units)
-    heading = output.Heading(title, _identity(findings), basis.label, dates)
-    return written + output.write(parts(findings), findings, folder, heading, for_print=for_print)
+    return written + output.write(
+        parts(findings),
+        findings,
+        folder,
+        f"Which assumptions matter: {findings.title}",
+        _identity(findings),
+        draws=basis.label,
+        dates=calendar_years(findings.time_units),
+        for_print=for_print,
+    )
 
 
 write_again = output.again(FILE, load, write)
 
 
 def _identity(findings: Findings) -> str:
-    facts = [findings.facts.basis.sentence, f"{findings.facts.model}, digest {findings.facts.model_digest[:12]}"]
+    facts = [findings.basis.sentence, f"{findings.model}, digest {findings.model_digest[:12]}"]
     for name, result in findings.results.items():
         counts = [f"{result.attrs[key]} {key}" for key in ("rows", "draws", "runs") if key in result.attrs]
         facts += [f"{name}: {', '.join(counts)}"] if counts else []
     seeds = sorted({int(result.attrs["seed"]) for result in findings.results.values() if "seed" in result.attrs})
     facts += [f"seeds {', '.join(map(str, seeds))}"] if seeds else []
     return "; ".join(facts)
+
+
+#: Points of the cube from which quantiles of the constants are read.
+_POINTS = 2001
+
+
+def answer(request: Request) -> Result:
+    """Compute, write and tell.
+
+    Raises
+    ------
+    InvalidValue, UnknownName, Problems
+    """
+    pool = None if request.dask is None else Cluster(request.dask)
+    study, question = target_of(request)
+    folder = output_folder(request.output or OUTPUT_FOLDER / f"{study.name}-sensitivity")
+    record_in(folder)
+    checkpoints = Checkpoints.in_output(folder, fresh=request.fresh)
+    inputs = inputs_of(request, study, question, max(request.rows, DRAWS))
+    question = inputs.question
+    methods = chosen_methods(request, joint=not inputs.unseen)
+    allowed = study.allowed if request.allow_failed is None else request.allow_failed
+    response = _response(question, request, pool, bare=not study.has_data, allowed=allowed)
+    sizes = {"uncertain constant": response.names, "output": response.outputs, "time": response.times}
+    echo(f"{question.title}: " + ", ".join(f"{len(n)} {kind}{'s' * (len(n) != 1)}" for kind, n in sizes.items()))
+    findings = nothing_yet(request, inputs)
+    for sentence in findings.rests_on:
+        echo(sentence)
+    try:
+        with progress_bars() as bars, pool or nullcontext():
+            for method in methods:
+                progress = bars.counter(f"{method.name}, runs")
+                findings = findings.with_results(method.compute(Job(request, inputs, response, checkpoints, progress)))
+        sentences_of = (failures.sentence(design) for design, failures in response.failures.items())
+        failed = tuple(filter(None, sentences_of))
+        findings = replace(findings, failed=failed)
+        save(findings, folder)
+        write(findings, folder)
+    except KeyboardInterrupt:
+        resumable = any(method.name == "sobol" for method in methods)
+        resume = " The Sobol design so far is kept: the same command resumes." if resumable else ""
+        echo(f"\nStopped.{resume}", err=True)
+        raise SystemExit(130) from None
+    for line in sentences(findings):
+        echo(f"\n{line}")
+    echo()
+    return ended(folder)
+
+
+def chosen_methods(request: Request, *, joint: bool) -> tuple[Method, ...]:
+    """In the order of the page, loops last; ``joint`` where constants depend on each other."""
+    loops = (LOOPS,) if request.loop_draws is not None else ()
+    if request.methods:
+        return (*(method for method in METHODS if method.name in request.methods), *loops)
+    return (*(method for method in METHODS if (method.default_joint if joint else method.default)), *loops)
+
+
+def nothing_yet(request: Request, inputs: Inputs) -> Findings:
+    """Findings without results: what these will be of."""
+    question = inputs.question
+    return Findings(
+        title=question.title,
+        model=question.model.name,
+        model_digest=question.model.digest,
+        study_digest=inputs.study_digest,
+        seed=request.seed,
+        version=version(),
+        basis=inputs.basis,
+        notes=inputs.notes,
+        moments=question.moments,
+        outputs=tuple(
+            ExplainedOutput(
+                output.label,
+                estimands.name_in(question.model, output.variable),
+                estimands.settings(question.model, output.without),
+                estimands.unit_of(question.model, output.variable),
+            )
+            for output in question.outputs
+        ),
+        constants=tuple(_spreads(question.factors)),
+        time_units=question.model.time.units,
+        starts=tuple(
+            name
+            for name in question.factors.names
+            if isinstance(question.model.by_name.get(split_key(override_key(name))[0]), Stock)
+        ),
+    )
+
+
+def _spreads(factors: "Factors") -> list[tuple[str, float, float, float, str]]:
+    rng = np.random.default_rng(0)
+    shares = factors.joint((rng.permuted(np.tile(np.arange(_POINTS), (len(factors), 1)), axis=1).T + 0.5) / _POINTS)
+    quantiles = np.percentile(factors.from_unit(shares), (5, 50, 95), axis=0).tolist()
+    why = [block.why for block in factors.blocks for _ in block.names]
+    return list(zip(factors.names, *quantiles, why, strict=True))
+
+
+def _times(question: Question, every: float | None, *, bare: bool) -> list[float] | None:
+    """The times that are analysed, None for all saved ones."""
+    if every is not None:
+        first, last = question.model.time.initial, question.model.time.final
+        grid = time_grid(first, last, every, every, where=f"{question.title}, every")
+        return [float(time) for time in grid.times if time <= last + every / 2]
+    saved = grid_of(question.model, checked(question.model, question.scenario)).saved_times
+    if not bare or len(saved) <= MOST_TIMES:
+        return None
+    chosen = set(np.linspace(0, len(saved) - 1, MOST_TIMES).round().astype(int).tolist())
+    chosen |= {int(np.abs(saved - moment.time).argmin()) for moment in question.moments}
+    echo(f"note: {len(chosen)} of {len(saved):,} saved times are analysed; --every TIME chooses others", err=True)
+    return [float(saved[i]) for i in sorted(chosen)]
+
+
+def _response(
+    question: Question, request: Request, pool: "Pool | None", *, bare: bool, allowed: float
+) -> ModelResponse:
+    times = _times(question, question.every if request.every is None else request.every, bare=bare)
+    how: dict[str, Any] = {"scenario": question.scenario, "workers": request.workers if pool is None else 1}
+    response = model_response(question.model, question.factors, question.outputs, times=times, **how)
+    return replace(response, pool=pool, allowed=allowed)

@@ -1,37 +1,35 @@
-"""What ``cipark sensitivity`` is asked about: a study or a bare model, and what options change of it."""
+"""What ``cipark sensitivity`` is asked about, what options change of it, and what constants vary over."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
+from cipark_sd.arrays import Array
+from cipark_sd.basis import Basis
 from cipark_sd.commands.options import variable_names
+from cipark_sd.commands.sensitivity.command import RANGE, Request
+from cipark_sd.commands.sensitivity.findings import Inputs
 from cipark_sd.commands.sensitivity.methods.registry import METHODS
-from cipark_sd.commands.sensitivity.request import RANGE, Request
 from cipark_sd.console import echo
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, collected, raise_all
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected, raise_all
+from cipark_sd.experiments.draws import attributes_of, columns_in
 from cipark_sd.library import located
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Constant
-from cipark_sd.scenarios import resolve, split_key
-from cipark_sd.sensitivities.designs import check_power_of_two
+from cipark_sd.model.variables import Constant, Stock
+from cipark_sd.optional import attempt
+from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.sensitivities.evaluation import Output, Question
-from cipark_sd.sensitivities.factors import around
+from cipark_sd.sensitivities.factors import Factors, around, from_draws
 from cipark_sd.sensitivities.ranking import Moment
-from cipark_sd.sensitivities.response import output_problem
-from cipark_sd.study import STOCKS, PlainModel, Study, find_study, stock_names
+from cipark_sd.sensitivities.response import check_power_of_two, output_problem
+from cipark_sd.study import STOCKS, FittedDraws, PlainModel, Study, find_study, stock_names
 from cipark_sd.timegrid import time_label
 
 
-@dataclass(frozen=True)
-class Target:
-    """A study, and what is asked about it."""
-
-    study: Study
-    question: Question
-
-
-def target_of(request: Request) -> Target:
+def target_of(request: Request) -> tuple[Study, Question]:
     """What the user named, with what the options change but for draws; all that is wrong is told at once.
 
     Raises
@@ -39,9 +37,9 @@ def target_of(request: Request) -> Target:
     InvalidValue, UnknownName, Problems
     """
     problems = list(contradictions(request))
-    target = collected(problems, partial(_named, request, problems))
-    if target is not None:
-        question = target.question
+    named = collected(problems, partial(_named, request, problems))
+    if named is not None:
+        _, question = named
         problems += contradictions_with_question(request, question)
         by_variable = {output.variable: output for output in question.outputs}.values()
         problems += [p for output in by_variable if (p := output_problem(question.model, output)) is not None]
@@ -49,8 +47,8 @@ def target_of(request: Request) -> Target:
         for world in worlds.values():
             collected(problems, partial(resolve, question.model, world))
     raise_all("sensitivity", problems)
-    assert target is not None  # else there is a problem
-    return target
+    assert named is not None  # else there is a problem
+    return named
 
 
 def takes_fit(request: Request) -> bool:
@@ -86,7 +84,7 @@ def _joint() -> tuple[str, ...]:
     return tuple(method.name for method in METHODS if method.joint)
 
 
-def _named(request: Request, problems: list[CiparkError]) -> Target:
+def _named(request: Request, problems: list[CiparkError]) -> tuple[Study, Question]:
     """The study or the model, with the outputs and moments of the options."""
     target = request.target
     study: Study
@@ -114,7 +112,7 @@ def _named(request: Request, problems: list[CiparkError]) -> Target:
         question = replace(
             question, moments=tuple(Moment(time_label(time, study.model.time.units), time) for time in request.moments)
         )
-    return Target(study, question)
+    return study, question
 
 
 def _bare(path: Path, request: Request, problems: list[CiparkError]) -> PlainModel:
@@ -122,14 +120,14 @@ def _bare(path: Path, request: Request, problems: list[CiparkError]) -> PlainMod
 
     model = read_model(path, allow_files=request.allow_files, series=request.series)
     problems += _unknown(model, request.leave_out)
-    factors = around(model, RANGE if request.share is None else request.share, without=request.leave_out)
+    factors, left_out = around(model, RANGE if request.share is None else request.share, without=request.leave_out)
     by_reason: dict[str, list[str]] = {}
-    for name, reason in factors.left_out.items():
+    for name, reason in left_out.items():
         by_reason.setdefault(reason, []).append(name)
     for reason, names in by_reason.items():
         why = "" if reason == "as asked" else f", since each {reason}" if len(names) > 1 else f", since it {reason}"
         echo(f"note: held{why}: {', '.join(names)}", err=True)
-    return PlainModel(path.stem, path.parent, model, factors.constants)
+    return PlainModel(path.stem, path.parent, model, factors)
 
 
 def _unknown(model: Model, names: Sequence[str]) -> Iterator[UnknownName]:
@@ -161,3 +159,124 @@ def _tell_stocks(model: Model) -> None:
             f"note: of {len(names)} stocks the first {STOCKS} are explained; --variables NAMES chooses others",
             err=True,
         )
+
+
+#: An eigenvalue of a correlation under this means that some draws follow from others.
+_SINGULAR = 1e-8
+
+
+def inputs_of(request: Request, study: Study, question: Question, n: int) -> Inputs:
+    """What varies by the request: named draws, those of a fit that is at hand, else priors or ranges.
+
+    Parameters
+    ----------
+    n : int
+        Draws that priors and ranges are sampled by.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    if request.draws is not None and not request.prior:
+        draws = read_draws(request.draws)
+        return _after(question, draws, (f"The draws are those of {draws.source}.",))
+    fit = study.fit_at_hand() if takes_fit(request) else None
+    if fit is not None:
+        alternative = "'--draws prior' analyses the assumptions before the fit instead."
+        return _after(question, fit, (f"The fit is that in {fit.source}; {alternative}",))
+    basis = Basis("prior" if study.has_data else "ranges", n)
+    return Inputs(question, basis, tuple(_without_fit(request, study)))
+
+
+def _after(question: Question, fit: FittedDraws, notes: tuple[str, ...]) -> Inputs:
+    joint = with_draws(question, fit.columns, fit.source)
+    missing = len(joint.factors) - sum(1 for name in joint.factors.names if name in fit.columns)
+    if missing:
+        notes += (
+            f"{missing} of {len(joint.factors)} constants have no draws: the fit holds them at values of its own, and "
+            "here they vary over their priors. The two together reach further than a posterior.",
+        )
+    return Inputs(joint, fit.basis, notes, fit.study_digest)
+
+
+def _without_fit(request: Request, study: Study) -> list[str]:
+    """What to know of an analysis that has seen no data, and how there is one that has."""
+    if not study.has_data:
+        share = RANGE if request.share is None else request.share
+        reason = "as --range says" if request.share is not None else "since --range says nothing else"
+        return [f"Each constant varies within {share:.0%} of its value in the file, {reason}."]
+    notes = [
+        "The constants vary over their priors: this says which assumptions matter before the data, not what the data "
+        "left open. No number here is a finding about the world."
+    ]
+    against = attempt("contradiction", lambda: study.contradictions(None, None, seed=0, engine="native"), "")
+    if against:
+        notes.append(f"These priors contradict the data: {against}.")
+    if takes_fit(request) and (why := study.fit_not_taken()):
+        notes.append(why)
+    how = "leave out --draws" if request.prior else "leave out --method, or name only sample or shapley"
+    notes.append(
+        f"For what is left after the data run 'cipark calibrate', then this command; it uses that fit"
+        f"{'' if takes_fit(request) else f' if you {how}'}."
+    )
+    return notes
+
+
+def read_draws(path: Path) -> FittedDraws:
+    """Draws by name, of a file or of the folder of a fit, with what the file says of them.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    file = path / "draws.nc" if path.is_dir() else path
+    columns = columns_in(file)
+    facts = attributes_of(file)
+    try:
+        converged = None if "converged" not in facts else bool(facts["converged"])
+    except ValueError as problem:
+        reason = f"what the file says of its draws cannot be read ({problem}); make it again"
+        raise UnusableInput(reason, where=str(file)) from None
+    n = len(next(iter(columns.values()), ()))
+    return FittedDraws(Basis("posterior", n, converged), columns, str(path), str(facts.get("study_digest", "")))
+
+
+def with_draws(question: Question, table: Mapping[str, Array], where: str) -> Question:
+    """The question with constants and starts of stocks as joint draws have them, and its other ones as its priors do.
+
+    A column that is neither (a noise parameter, say) is left out; one that never varies is held.
+
+    Parameters
+    ----------
+    table : mapping of str to (n,)
+    where : str
+        Where the draws come from, for messages.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    named = {
+        name: column
+        for name, column in table.items()
+        if isinstance(question.model.by_name.get(split_key(override_key(name))[0]), Constant | Stock)
+    }
+    bad = [name for name, column in named.items() if not np.isfinite(column).all()]
+    if bad:
+        raise InvalidValue("the draws of", ", ".join(bad), "finite numbers", where=where)
+    varied = {name: column for name, column in named.items() if len(column) and np.ptp(column) > 0}
+    if not varied:
+        expected = f"some constants of {question.model.name} that vary"
+        raise InvalidValue("the draws", ", ".join(table), expected, where=where)
+    drawn = from_draws(tuple(varied), np.stack(list(varied.values()), axis=1))
+    if drawn.correlation is not None and np.linalg.eigvalsh(drawn.correlation)[0] < _SINGULAR:
+        n = len(next(iter(varied.values())))
+        expected = f"draws of {len(varied)} constants, more than that, in which none follows from the others"
+        raise InvalidValue("the draws", f"{n} rows", expected, where=where)
+    known = {override_key(name) for name in named}
+    undrawn = tuple(block for block in question.factors.blocks if not known & {override_key(n) for n in block.names})
+    blocks = (*drawn.blocks, *undrawn)
+    correlation = np.eye(sum(len(block.names) for block in blocks))
+    correlation[: len(drawn), : len(drawn)] = drawn.correlation
+    held = {name: float(column[0]) for name, column in named.items() if name not in varied}
+    return replace(question, factors=Factors(blocks, correlation), scenario=question.scenario | Scenario("", held))

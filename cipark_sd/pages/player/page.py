@@ -1,4 +1,7 @@
-"""What a player shows, as data: the kernel, the numbers that it is checked against, levers, outcomes and draws."""
+"""What a player shows, as data: the kernel, the numbers that it is checked against, levers, outcomes and draws.
+
+``counted.js`` does in a browser what :func:`counted` does, and the same operations in the same order.
+"""
 
 import base64
 import json
@@ -21,11 +24,9 @@ from cipark_sd.estimands import of_output
 from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless
 from cipark_sd.pages.player.along import moved_along
-from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Structure
-from cipark_sd.pages.player.native import digest, native_base
+from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Structure, Waiting
 from cipark_sd.pages.player.shell import page_with
-from cipark_sd.pages.player.trace import trace
-from cipark_sd.pages.player.waiting import counted
+from cipark_sd.pages.player.trace import digest, native_base, trace
 from cipark_sd.scenarios import override_key, resolve, split_key
 from cipark_sd.timegrid import nearest_indices
 from cipark_sd.wording import is_counted, with_unit
@@ -301,3 +302,40 @@ def _columns(
         for flat, column, _ in elements_drawn(model, name, np.append(values, estimate[name]), len(values) + 1)
         if flat in known
     }
+
+
+def counted(times: Array, curves: Array, waiting: Waiting, beside: Mapping[str, Array]) -> Array:
+    """What was counted ``(m, n)`` of ``n`` runs at ``m`` times; curves are straight between two times.
+
+    With ``M`` the curve, ``W`` what waits and ``r`` the rate: ``dW/dt = dM/dt - r W``, a share of ``W`` leaves at each
+    event, and ``M - W`` was counted.
+
+    Parameters
+    ----------
+    times : (m,), ascending
+    curves : (m, n)
+    beside : mapping of str to (n,)
+        The numbers that ``waiting`` names.
+    """
+    share, rate = (_number(value, beside) for value in (waiting.share, waiting.rate))
+    waits = np.zeros(curves.shape[1])
+    result = curves.copy()
+    for step in range(1, len(times)):
+        start, end = max(times[step - 1], waiting.begin), times[step]
+        if end <= waiting.begin:
+            continue
+        rise = (curves[step] - curves[step - 1]) / (times[step] - times[step - 1])
+        for event in [*(event for event in waiting.events if start < event <= end), None]:
+            stop = end if event is None else event
+            x = rate * (stop - start)
+            # the mean share of a step's rise that still waits at its end
+            left = np.divide(-np.expm1(-x), x, out=np.ones_like(x), where=x > 0)
+            waits = waits * np.exp(-x) + rise * (stop - start) * left
+            if event is not None:
+                waits, start = waits * (1 - share), event
+        result[step] = curves[step] - waits
+    return result
+
+
+def _number(value: float | str, beside: Mapping[str, Array]) -> Array:
+    return np.atleast_1d(beside[value] if isinstance(value, str) else np.asarray(float(value)))

@@ -1,17 +1,23 @@
-"""One run at the estimate with every variable, for what the page says of causes and for its diagram.
+"""What the native engine gives for runs of a page, and one run at the estimate with every variable.
 
-The fan's kernel gives the outcomes alone. A second kernel gives all that changes in a run; the page makes one run of it
-and one of the base, and checks the base against a digest of the native engine's, as it does for the fan.
+The fan's kernel gives the outcomes alone. A second kernel gives all that changes in a run, for what the page says of
+causes and for its diagram; the page makes one run of it and one of the base, and checks the base against a digest of
+the native engine's, as it does for the fan.
 """
 
 import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.engines.settings import settings
+from cipark_sd.arrays import Array
+from cipark_sd.engines.base import Values
+from cipark_sd.engines.columns import missing_as_nan
+from cipark_sd.engines.registry import choose
+from cipark_sd.engines.settings import Settings, settings
 from cipark_sd.engines.wasm.carried import Carried, carried
 from cipark_sd.ensembles import elements_drawn
 from cipark_sd.exporters.flows import kinds
@@ -21,8 +27,21 @@ from cipark_sd.model.units import is_dimensionless
 from cipark_sd.model.variables import Lookup
 from cipark_sd.pages.player.contents import Contents, Structure
 from cipark_sd.pages.player.diagram import diagram
-from cipark_sd.pages.player.native import digest, native_base
 from cipark_sd.scenarios import resolve, split_key
+
+
+def digest(values: Values) -> str:
+    """SHA-256 of numbers, (outputs, times, runs), as doubles of little-endian order in which all NaN are one."""
+    plain = np.where(np.isnan(values), np.nan, values)
+    return hashlib.sha256(np.ascontiguousarray(plain).astype("<f8").tobytes()).hexdigest()
+
+
+def native_base(made: Carried, fixed: Mapping[str, float], columns: Mapping[str, Array], n: int) -> Values:
+    """The runs of a structure, (outputs, times, runs): numbers that all have, and one for each."""
+    settings = made.plan.settings
+    numbers = {**settings.numbers, **fixed, **columns}
+    every = Settings(numbers, settings.initials, settings.tables, settings.series)
+    return missing_as_nan(choose("native").run(made.plan, every, np.arange(n, dtype=np.uint64)))
 
 
 def trace(contents: Contents, times: NDArray[np.float64]) -> dict[str, object]:

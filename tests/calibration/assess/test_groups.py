@@ -9,14 +9,14 @@ from scipy import integrate, stats
 
 from calibration.assess.drawn_predictions import drawn_predictions
 from calibration.assess.groups import NEW, TYPICAL, group_values
+from calibration.commands.calibrate import Settings
 from calibration.commands.pipeline import calibrate
-from calibration.commands.settings import Settings
 from calibration.likelihood.posterior import posterior
 from calibration.likelihood.replicate import replaced, replicate
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings
 from calibration.report.sections.answer import leading
-from calibration.report.sections.groups import sentences
+from calibration.report.sections.posterior import sentences
 from calibration.sampling.draws import PosteriorDraws, draw
 from calibration.sampling.effort import Effort
 from calibration.study.problem import read_problem

@@ -29,14 +29,14 @@ FAILING = {
     "player": ("calibration.commands.play.page.contents_of_study", FIT),
     "half step": ("calibration.commands.pipeline.shift_at_half_the_step", FIT),
     "course errors": ("calibration.report.collect.course_errors", FIT),
-    "model checks": ("calibration.report.model_checks.checks_at_estimate", FIT),
+    "model checks": ("calibration.report.collect.checks_at_estimate", FIT),
     "failed draws": ("calibration.commands.pipeline.failed_draws", FIT),
     "pysd": ("calibration.commands.pipeline.replication", FIT),
     "forecast": ("calibration.assess.assessment.forecast", ASSESSED),
     "self-test": ("calibration.assess.assessment.self_test", ASSESSED),
     "discrepancies": ("calibration.assess.assessment.discrepancies", ASSESSED),
     "groups": ("calibration.assess.assessment.group_values", ASSESSED),
-    "disagreements": ("cipark_sd.pages.combined.disagreements", REPORT),
+    "disagreements": ("cipark_sd.commands.report.disagreements", REPORT),
     "contradiction": (
         "calibration.for_analyses.study.contradictions",
         PLAY,
@@ -132,7 +132,7 @@ def test_a_full_disk_is_no_fault_of_a_figure(tmp_path: Path, monkeypatch: pytest
     drawn = SimpleNamespace(drawings=lambda _: [Drawing("f", Figure, ())], tables=lambda _: {})
     with recorded(tmp_path):
         with pytest.raises(OSError, match="No space left on device"):
-            output.write([drawn], None, tmp_path, output.Heading("a", ""))
+            output.write([drawn], None, tmp_path, "a", "")
         assert not (tmp_path / LOG).exists()
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from small_study import COUNTS, small_study
 
+from calibration.commands.play.command import Settings
 from calibration.commands.play.page import write
-from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of
 from calibration.for_analyses.draws import find_draws
 from calibration.for_analyses.optima import best_fits, not_taken, optimum_of
@@ -20,7 +20,7 @@ from calibration.sampling.draws import problem_digest
 from calibration.sampling.free_density import prior_draws
 from calibration.study.problem import until
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
-from cipark_sd.commands.sensitivity.draws import inputs_of
+from cipark_sd.commands.sensitivity.target import inputs_of
 from cipark_sd.console import Bars
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.files import OUTPUT_FOLDER
@@ -102,10 +102,10 @@ def test_a_fit_of_earlier_rows_is_not_taken_and_it_says_so(problem, tmp_path, mo
     (why,) = [note for note in found.notes if "not taken" in note] or [""]
     of_rows = f"The fit in {fit} is not taken: it is of the rows up to 5 alone, as after calibrate --until."
     assert why == ("" if taken else of_rows)
-    target: Any = SimpleNamespace(study=CalibrationStudy(problem), question=None)
+    question: Any = None
     asked: Any = SimpleNamespace(draws=None, prior=False, methods=(), share=None)
     left = why or f"The fit in {fit} has no posterior draws: --posterior makes them."
-    assert inputs_of(asked, target, 8).notes[-2] == left
+    assert inputs_of(asked, CalibrationStudy(problem), question, 8).notes[-2] == left
     settings = Settings(folder=problem.folder, runs=4, levers=("rate",))
     assert contents_of(settings, problem).notice.startswith(why or "One curve, the best fit")
     # and on the console, after what the draws are

@@ -12,7 +12,7 @@ from calibration.assess.rivals import with_variant
 from calibration.for_analyses.draws import PRIOR_DRAWS
 from calibration.sampling.draws import problem_digest
 from calibration.study.library import STUDIES
-from cipark_sd.commands.policy.target import draw_source, read_target
+from cipark_sd.commands.policy.analysis import draw_source, read_target
 from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Structure

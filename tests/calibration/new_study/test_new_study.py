@@ -846,8 +846,8 @@ def test_another_park_starts_from_the_first_one_s_rows(tmp_path: Path, monkeypat
     assert rows.startswith("# EXAMPLE ROWS of great_stone")
     page = (tmp_path / "my_park" / "README.md").read_text()
     assert page.startswith("# my_park")
-    assert "cipark policy great_stone --draws fit" in page
-    from cipark_sd.commands.policy.target import read_target
+    assert "cipark calibrate great_stone --posterior --rivals -o first" in page
+    from cipark_sd.commands.policy.analysis import read_target
     from cipark_sd.study import find_study
 
     assert find_study(str(tmp_path / "my_park")).question().outputs

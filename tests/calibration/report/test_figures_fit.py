@@ -14,8 +14,11 @@ from calibration.fit.profile import Profile
 from calibration.fit.quantile_residuals import beyond_chance
 from calibration.fit.threshold import Threshold
 from calibration.fit.verdict import Side, Verdict
-from calibration.report.drawing import DATA, GREY, MODEL, OTHER
 from calibration.report.figures_fit import (
+    DATA,
+    GREY,
+    MODEL,
+    OTHER,
     USES,
     answer_figure,
     draw_levels,
@@ -26,7 +29,7 @@ from calibration.report.figures_fit import (
 )
 from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.priors import LogNormal, Uniform
-from cipark_sd.plotting.paper import PALETTE
+from cipark_sd.plotting.panels import PALETTE
 from cipark_sd.plotting.time_axis import TimeAxis
 
 

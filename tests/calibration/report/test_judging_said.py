@@ -11,7 +11,7 @@ from calibration.assess.assessment import NOTHING
 from calibration.assess.discrepancies import Discrepancy
 from calibration.assess.forecast import EQUAL, LEVELS, OWN, table_of
 from calibration.assess.self_test import SelfTest
-from calibration.report.sections import calculation, forecasts, posterior, questions
+from calibration.report.sections import answer, best_fit, posterior, predictions
 from cipark_sd.basis import Basis
 from cipark_sd.pages.blocks import Table
 
@@ -30,9 +30,9 @@ def test_what_fails_is_a_warning_and_nothing_else() -> None:
     fit = SimpleNamespace(optimum=SimpleNamespace(searches=(), at_bound=()), conditions=SimpleNamespace(warnings=[]))
     assessed = SimpleNamespace(discrepancies=LINES, rolling=None, comparison=())
     findings: Any = SimpleNamespace(fit=fit, assessment=assessed)
-    assert list(questions.warnings(findings)) == [LINES[0].sentence]
+    assert list(answer.warnings(findings)) == [LINES[0].sentence]
     findings.assessment = NOTHING
-    assert list(questions.warnings(findings)) == []
+    assert list(answer.warnings(findings)) == []
 
 
 def test_all_statistics_stand_in_a_table_that_marks_what_fails() -> None:
@@ -51,11 +51,11 @@ def test_every_structure_stands_at_the_last_date(structures: tuple[str, ...], n:
             for year in (2020, 2021)
         ]
     )
-    tables = list(forecasts.by_structure(rows))
+    tables = list(predictions.by_structure(rows))
     assert sum(len(cells(table)) for table in tables) == n
     if n:
         assert cells(tables[0])[1] == ("left", "A", "2021", "11", "13", "14", "15", "17")
-    assert set(forecasts.own_rows(rows)["structure"]) == {OWN}
+    assert set(predictions.own_rows(rows)["structure"]) == {OWN}
 
 
 def test_the_coverage_of_forecasts_is_a_row_each() -> None:
@@ -65,7 +65,7 @@ def test_the_coverage_of_forecasts_is_a_row_each() -> None:
         ("left at 9", "left at 10"), inside,
     )  # fmt: skip
     found = SimpleNamespace(assessment=SimpleNamespace(tested=tested))
-    first, second = calculation.Calculation().tables(found)["self_test_later"]
+    first, second = best_fit.Calculation().tables(found)["self_test_later"]
     assert first == {
         "quantity": "left at 9",
         "data_sets": 2,
@@ -81,13 +81,13 @@ def test_the_headline_of_a_forecast_is_the_median_of_its_last_date_between_the_e
     structure: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each quantile is its own level, so that an interval says which level it is of."""
-    monkeypatch.setattr(forecasts, "record", lambda findings, estimand, number, **more: SimpleNamespace(
+    monkeypatch.setattr(predictions, "record", lambda findings, estimand, number, **more: SimpleNamespace(
         estimand=estimand, number=number, **more))  # fmt: skip
     rows = table_of([foretold(year, [year + level for level in LEVELS], structure) for year in (2021, 2020)])
     assessed = SimpleNamespace(forecasts=rows, comparison=[])
     posterior = SimpleNamespace(basis=Basis("posterior", 50))
     findings = SimpleNamespace(assessment=assessed, bands=True, fit=SimpleNamespace(posterior=posterior))
-    (headline,) = forecasts.Forecasts().headlines(findings)
+    (headline,) = predictions.Forecasts().headlines(findings)
     assert headline.number == 2021.5
     ends = (headline.interval.low - 2021, headline.interval.high - 2021)
     assert ends == pytest.approx((0.05, 0.95))

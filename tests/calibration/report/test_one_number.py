@@ -14,8 +14,8 @@ from places import ROOT
 from small_study import small_study
 
 from calibration.assess.drawn_predictions import DRAWS, PRIOR_DRAWS
+from calibration.commands.calibrate import Settings
 from calibration.commands.pipeline import calibrate
-from calibration.commands.settings import Settings
 from calibration.fit.profile import Profile
 from calibration.fit.profiling import predictions
 from calibration.fit.threshold import Threshold
@@ -184,7 +184,7 @@ def test_the_number_is_the_median_of_the_draws_with_their_central_ninety_per_cen
     assert np.abs(np.quantile(ends, [0.05, 0.95]) - [low, high]).max() < 1.3 * spread
     fan = findings.fit.posterior.fan  # type: ignore[union-attr]
     assert fan is not None
-    at_end = fan.quantiles[:, np.isclose(findings.fit.curves.times, 8)][:, 0]
+    at_end = fan[:, np.isclose(findings.fit.curves.times, 8)][:, 0]
     assert np.abs(at_end[[0, 2, 4]] - [low, record.number, high]).max() < 0.3 * spread
     assert record.prior is not None
     assert PRIOR_DRAWS >= 2000

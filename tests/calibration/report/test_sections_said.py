@@ -15,11 +15,10 @@ from calibration.assess.forecast import EQUAL, LEVELS, OWN
 from calibration.assess.holdout import MODEL, RollingOrigin
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import COLUMNS, table_of
-from calibration.report.sections.forecasts import Forecasts
-from calibration.report.sections.holdout import Holdout
+from calibration.report.sections.answer import cautions
 from calibration.report.sections.posterior import Posterior
-from calibration.report.sections.questions import cautions
-from calibration.report.sections.rivals import Rivals
+from calibration.report.sections.predictions import Forecasts
+from calibration.report.sections.rivals import Holdout, Rivals
 from calibration.sampling.convergence import Convergence
 from calibration.study.calendar import Calendar
 from cipark_sd.basis import Basis
@@ -223,7 +222,7 @@ def told(findings: Any, estimand: str, number: float, **more: Any) -> Any:
 
 
 def test_a_forecast_says_which_structure_it_is_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("calibration.report.sections.forecasts.record", told)
+    monkeypatch.setattr("calibration.report.sections.predictions.record", told)
     own, mixed = Forecasts().headlines(findings(forecasts=FORECASTS, comparison=COMPARED * 2))
     approved(own.estimand)
     approved(own.conditional_on)

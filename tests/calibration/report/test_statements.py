@@ -19,15 +19,15 @@ from calibration.assess.contraction import Contraction
 from calibration.assess.forecast import LEVELS, table_of
 from calibration.assess.rivals import Comparison
 from calibration.commands import pipeline
-from calibration.commands.settings import Settings
+from calibration.commands.calibrate import Settings
 from calibration.fit.optimise import Optimum
 from calibration.report import conclusions
 from calibration.report.collect import fit_findings
-from calibration.report.figures_assessment import forecast_figure, rivals_figure
 from calibration.report.figures_fit import fit_figure, waterfall_figure
+from calibration.report.figures_posterior import forecast_figure, rivals_figure
 from calibration.report.findings import Findings, Fit
 from calibration.report.output import page
-from calibration.report.sections.questions import warnings
+from calibration.report.sections.answer import warnings
 from calibration.study.questions import Cause, Questions
 from calibration.study.sections import Method
 from cipark_sd.checks.course import conserved, halved

@@ -12,7 +12,7 @@ import cipark_sd as cp
 from cipark_sd.cli import cli
 from cipark_sd.commands.diff import changed, moved
 from cipark_sd.errors import UnusableInput
-from cipark_sd.pages.diagram import svg
+from cipark_sd.pages.player.diagram import svg
 
 Write = Callable[..., Path]
 POOL = """
@@ -78,7 +78,7 @@ def test_each_kind_of_change_is_seen(old: str, new: str, change: tuple[str, str,
     before = cp.read_model(write_mdl(POOL))
     after = cp.read_model(write_mdl(POOL.replace(old, new), name="after.mdl"))
     (difference,) = changed(before, after)
-    assert (difference.name, difference.field, difference.before, difference.after) == change
+    assert tuple(difference.values()) == change
     assert list(changed(before, before)) == []
     # what only looks different, or is only said, moves no output
     assert bool(list(moved(before, after, ("Pool",)))) == (change[0] == "Rate")

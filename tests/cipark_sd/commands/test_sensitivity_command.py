@@ -18,10 +18,9 @@ from no_computing import forbid_computing
 from cipark_sd.basis import Basis
 from cipark_sd.checkpoints import FOLDER
 from cipark_sd.cli import cli
-from cipark_sd.commands.sensitivity.compute import facts
-from cipark_sd.commands.sensitivity.findings import FILE, Findings, Inputs, load
-from cipark_sd.commands.sensitivity.output import parts, title
-from cipark_sd.commands.sensitivity.request import Request
+from cipark_sd.commands.sensitivity.command import Request
+from cipark_sd.commands.sensitivity.findings import FILE, Inputs, load
+from cipark_sd.commands.sensitivity.output import nothing_yet, parts, title
 from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.pages.blocks import FirstScreen, Picture, Table
 from cipark_sd.pages.page import read_page
@@ -215,7 +214,7 @@ def test_findings_are_frozen_and_those_of_another_place_are_refused(run, tmp_pat
     _, folder = run("--rows", "64", "--method", "tornado")
     found = load(folder)
     with pytest.raises(FrozenInstanceError):
-        found.facts = None
+        found.notes = ()
     for name in ("tornado.nc", FILE):
         (folder / name).rename(tmp_path / name)
         with pytest.raises(InvalidValue, match=name):
@@ -229,7 +228,7 @@ def test_a_study_keeps_its_priors(run):
 
 def test_there_is_no_figure_of_what_was_not_computed():
     question = find_study(None).question()
-    nothing = Findings(facts(Request(), Inputs(question, question, Basis("prior", 64))), {})
+    nothing = nothing_yet(Request(), Inputs(question, question, Basis("prior", 64)))
     assert [drawing.name for part in parts(nothing) for drawing in part.drawings(nothing)] == []
 
 
@@ -240,13 +239,13 @@ def test_the_start_of_a_stock_is_told_from_the_stock(started):
     stock = next(v for v in question.model.stocks if not v.dims)
     shares = np.random.default_rng(1).normal(size=(50, 2))
     question = replace(question, factors=from_draws((stock.label, "Rate"), shares))
-    about = facts(Request(), Inputs(question, question, Basis("prior", 64)))
+    about = nothing_yet(Request(), Inputs(question, question, Basis("prior", 64)))
     assert about.starts == (stock.label,)
     name = stock.label if started else "Rate"
     output = about.outputs[0]
     record = SimpleNamespace(estimand=f"Shapley effect of {name} for {output.quantity} at 2019")
     words = f"{name}{' at the start' if started else ''} moves {output.label} most"
-    assert title(Findings(about, {}), [record], []) == words
+    assert title(about, [record], []) == words
 
 
 def test_the_page_ranks_shows_every_figure_and_says_what_is_uncertain(run):
@@ -415,9 +414,8 @@ def test_draws_of_a_fit_bring_shapley_effects_to_the_head_of_the_page(run, study
 
 
 def test_elements_of_draws_are_constants_of_their_own_and_a_constant_that_never_varies_is_held(tmp_path, write_mdl):
-    from cipark_sd.commands.sensitivity.draws import inputs_of
-    from cipark_sd.commands.sensitivity.request import Request
-    from cipark_sd.commands.sensitivity.target import target_of
+    from cipark_sd.commands.sensitivity.command import Request
+    from cipark_sd.commands.sensitivity.target import inputs_of, target_of
 
     path = write_mdl("""
         Side: left, right ~ ~ |
@@ -435,7 +433,7 @@ def test_elements_of_draws_are_constants_of_their_own_and_a_constant_that_never_
     )
     xr.DataTree.from_dict({"/posterior": posterior}).to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
     request = Request(str(path), draws=tmp_path / "draws.nc")
-    question = inputs_of(request, target_of(request), 64).question
+    question = inputs_of(request, *target_of(request), 64).question
     assert question.factors.names == ("Size[left]", "Size[right]")
     assert dict(question.scenario.overrides) == {"pace": 4.0}
 

@@ -8,9 +8,8 @@ from click.testing import CliRunner
 from growth_study import growth_study
 
 from cipark_sd.cli import cli
-from cipark_sd.commands.sensitivity.draws import inputs_of
-from cipark_sd.commands.sensitivity.request import Request
-from cipark_sd.commands.sensitivity.target import target_of
+from cipark_sd.commands.sensitivity.command import Request
+from cipark_sd.commands.sensitivity.target import inputs_of, target_of
 from cipark_sd.errors import Problems, UnknownName
 from cipark_sd.pages.blocks import Picture
 from cipark_sd.pages.page import read_page
@@ -124,7 +123,7 @@ def test_a_mistake_on_the_command_line_ends_with_code_two(strange):
 
 
 def test_without_an_output_the_elements_of_the_first_stocks_are_explained(strange):
-    study = target_of(Request(str(strange))).question
+    study = target_of(Request(str(strange)))[1]
     assert [output.variable for output in study.outputs] == ["People[North]", "People[South]"]
 
 
@@ -133,7 +132,7 @@ def test_the_folder_of_a_fit_stands_for_its_draws(strange, tmp_path):
     posterior = xr.Dataset({name: (("chain", "draw"), rng.random((2, 50))) for name in ("Room", "Threshold")})
     xr.DataTree.from_dict({"/posterior": posterior}).to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
     request = Request(str(strange), draws=tmp_path)
-    question = inputs_of(request, target_of(request), 64).question
+    question = inputs_of(request, *target_of(request), 64).question
     assert question.factors.names[:2] == ("Room", "Threshold")
 
 

@@ -10,8 +10,7 @@ import xarray as xr
 from cipark_sd.errors import CiparkError
 from cipark_sd.experiments.alternatives import Compared, alternatives_table, change_class, hangs_on, measurements
 from cipark_sd.experiments.catalogue import read_catalogue
-from cipark_sd.experiments.decisions import Decision, Decisions
-from cipark_sd.experiments.definition import Outcome, Structure
+from cipark_sd.experiments.definition import Decision, Decisions, Outcome, Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.extended import acted, alternatives, extended, paid
 from cipark_sd.experiments.run import Setup, run_policies

@@ -4,14 +4,21 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from cipark_sd.commands.policy.knockouts import KnockoutsFound, knockouts_sentence, percent
+from cipark_sd.commands.policy.knockouts import (
+    KnockoutsFound,
+    evidence_of,
+    knockout_table,
+    knockouts_sentence,
+    percent,
+    plot_knockouts,
+    range_over,
+    verdict,
+)
 from cipark_sd.errors import CiparkError
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import Catalogue, KnockoutGroup, Knockouts, Uncertainty
 from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.knockouts import evidence_of, knockout_table, range_over, verdict
 from cipark_sd.frontends.model_file import read_model
-from cipark_sd.plotting.knockouts import plot_knockouts
 
 GROUP = "without it"
 ASKED = Knockouts("firms", 0.1, (KnockoutGroup(GROUP, 2020.0, ("cut",)),))

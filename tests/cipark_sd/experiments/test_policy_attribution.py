@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from cipark_sd.commands.policy.attribution import attribution, factorial, interaction_matrix, shapley_matrix
 from cipark_sd.errors import InvalidValue
-from cipark_sd.experiments.attribution import attribution, factorial, interaction_matrix, shapley_matrix
 from cipark_sd.experiments.definition import Factor, Outcome, Policy, Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.experiments.run import Setup, run_policies

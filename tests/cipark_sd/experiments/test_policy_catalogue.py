@@ -13,8 +13,8 @@ from calibration.for_analyses.study import CalibrationStudy
 from calibration.for_analyses.study_draws import draws_for, draws_from_file, read_weights
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
-from cipark_sd.commands.policy.target import Target, draw_source, read_target
-from cipark_sd.commands.sensitivity.draws import read_draws
+from cipark_sd.commands.policy.analysis import Target, draw_source, read_target
+from cipark_sd.commands.sensitivity.target import read_draws
 from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import Structure

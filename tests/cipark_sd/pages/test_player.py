@@ -18,7 +18,7 @@ from places import ROOT
 from small_study import small_study
 
 from calibration.commands.play.catalogue import contents_of as contents_of_catalogue
-from calibration.commands.play.request import Settings
+from calibration.commands.play.command import Settings
 from calibration.commands.play.study import contents_of as contents_of_study
 from calibration.study.library import STUDIES
 from cipark_sd.cli import cli
@@ -29,10 +29,10 @@ from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.pages.player.contents import Lever
 from cipark_sd.pages.player.diagram import diagram
-from cipark_sd.pages.player.native import digest
 from cipark_sd.pages.player.of_model import contents_of, lever_of
 from cipark_sd.pages.player.page import as_json, render
 from cipark_sd.pages.player.shell import SCRIPTS
+from cipark_sd.pages.player.trace import digest
 from cipark_sd.scenarios import Scenario, read_scenario
 from cipark_sd.simulation import simulate
 

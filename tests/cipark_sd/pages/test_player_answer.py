@@ -15,7 +15,7 @@ from cipark_sd.frontends.model_file import read_model
 from cipark_sd.pages.player.along import moved_along
 from cipark_sd.pages.player.contents import Lever, Waiting
 from cipark_sd.pages.player.of_model import lever_of
-from cipark_sd.pages.player.waiting import counted
+from cipark_sd.pages.player.page import counted
 from cipark_sd.scenarios import Scenario
 
 Write = Callable[..., Path]

@@ -93,9 +93,9 @@ def test_the_share_of_draws_in_which_a_loop_leads_is_that_of_the_rates_that_have
         place, name = int(np.abs(times - time).argmin()), found["loop"].to_numpy().tolist().index("crowding")
         assert shares[name, place] == np.mean(crossings < time)
     first, second = common_leads(found)
-    assert (first.name, second.name) == ("growth", "crowding")
-    assert first.end == pytest.approx(np.median(crossings), abs=0.5)
-    assert (first.most, second.most) == (1.0, 1.0)
+    assert (first[2], second[2]) == ("growth", "crowding")
+    assert first[1] == pytest.approx(np.median(crossings), abs=0.5)
+    assert (first[4], second[4]) == (1.0, 1.0)
     low, middle, high = bands(found)[:, name, int(np.abs(times - 4.2).argmin())]
     course = (found["reinforcing"] + found["balancing"]).sel(loop="crowding").sel(time=4.2, method="nearest")[1:]
     assert (low, middle, high) == pytest.approx(np.quantile(course, (0.05, 0.5, 0.95)).tolist(), abs=0.05)

@@ -2,10 +2,9 @@
 
 from cipark_sd.commands.sensitivity.methods.base import Method
 from cipark_sd.commands.sensitivity.methods.loops import Loops
-from cipark_sd.commands.sensitivity.methods.sample import Sample
+from cipark_sd.commands.sensitivity.methods.sample import Sample, Tornado
 from cipark_sd.commands.sensitivity.methods.shapley import Shapley
 from cipark_sd.commands.sensitivity.methods.sobol import Sobol
-from cipark_sd.commands.sensitivity.methods.tornado import Tornado
 
 #: Asked for by an option of its own.
 LOOPS = Loops()

@@ -1,23 +1,207 @@
-"""A sample of runs: how far outputs go."""
+"""A sample of runs: how far outputs go, with its fan; and one constant at a time, at its 5 % and its 95 % quantile."""
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from cipark_sd.arrays import Array
 from cipark_sd.basis import UNSEEN
 from cipark_sd.commands.sensitivity.findings import Findings
-from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method, nearest, outputs
+from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method, at, nearest, outputs
 from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.sensitivities.ranking import dated
-from cipark_sd.sensitivities.sample import fan, measures, sample
+from cipark_sd.plotting.panels import (
+    PALETTE,
+    ROWS,
+    TINY,
+    by_moment,
+    grid,
+    largest,
+    names_of,
+    note,
+    outputs_of,
+    styled,
+    timed,
+    with_unit,
+)
+from cipark_sd.sensitivities.ranking import Moment, dated
+from cipark_sd.sensitivities.response import ModelResponse, check_power_of_two, coordinates
 from cipark_sd.wording import number
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: What is measured of a course, in order.
+MEASURES = ("end value", "peak", "time of the peak", "time to half of the maximum", "time of steepest rise")
+
+
+def measures(drawn: "xr.Dataset") -> "xr.Dataset":
+    """Measures of each run's course as a sample of its own, with one time: ``<output>: <measure>`` are its outputs.
+
+    The time to half of the maximum is when the course first reaches half of its largest value, the steepest rise is
+    in the middle of the interval with the largest slope; both, and the time of the peak, are NaN where the course
+    never rises or where they lie at the end, so that they are not yet known.
+    """
+    import xarray as xr
+
+    values, times = drawn["values"].to_numpy(), drawn["time"].to_numpy()
+    columns = [_measured(values[:, i], times) for i in range(values.shape[1])]
+    labels = [f"{output}: {measure}" for output in drawn["output"].to_numpy() for measure in MEASURES]
+    unit_of_time = str(drawn["time"].attrs.get("units", ""))
+    units = [
+        unit_of_time if measure.startswith("time") else str(unit)
+        for unit in drawn["units"].to_numpy()
+        for measure in MEASURES
+    ]
+    array = np.concatenate(columns, axis=1)[:, :, None]
+    data: dict[str, Any] = {
+        "values": (("run", "output", "time"), array),
+        "shares": drawn["shares"],
+        "n_failed": (("output", "time"), (~np.isfinite(array)).sum(axis=0)),
+    }
+    coords: dict[str, Any] = {
+        "parameter": drawn["parameter"],
+        "output": labels,
+        "units": (("output",), units),
+        "time": times[-1:],
+    }
+    return xr.Dataset(data, coords=coords, attrs={"format": "cipark_sd measures 1", "runs": len(array)})
+
+
+def _measured(course: Array, times: Array) -> Array:
+    """``(n, n_times)`` to ``(n, n_measures)``."""
+    n = len(course)
+    finite: NDArray[np.bool_] = np.asarray(np.isfinite(course).all(axis=1))
+    y = np.where(finite[:, None], course, 0.0)
+    rows = np.arange(n)
+    top = y.argmax(axis=1)
+    peak = y[rows, top]
+    rises = np.ptp(y, axis=1) > 1e-9 * np.abs(y).max(axis=1, initial=1e-300)
+    half = peak / 2
+    first = (y >= half[:, None]).argmax(axis=1)
+    before = np.maximum(first - 1, 0)
+    step = y[rows, first] - y[rows, before]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        reached = times[before] + (half - y[rows, before]) / step * (times[first] - times[before])
+    reached = np.where((first > 0) & rises & (peak > 0), reached, np.nan)
+    slopes = np.diff(y, axis=1) / np.diff(times)
+    steepest = slopes.argmax(axis=1)
+    inside = (slopes[rows, steepest] > 0) & (steepest > 0) & (steepest < slopes.shape[1] - 1)
+    inflection = np.where(inside, (times[steepest] + times[np.minimum(steepest + 1, len(times) - 1)]) / 2, np.nan)
+    peak_time = np.where(rises & (top < len(times) - 1), times[top], np.nan)
+    measures = np.stack([y[:, -1], peak, peak_time, reached, inflection], axis=1)
+    return np.where(finite[:, None], measures, np.nan)
+
+
+#: Percentiles of a fan: the median, and the bands of 50, 75, 90 and 95 % that Vensim's users know.
+PERCENTILES = (2.5, 5.0, 12.5, 25.0, 50.0, 75.0, 87.5, 95.0, 97.5)
+
+
+def sample(
+    response: ModelResponse,
+    *,
+    n: int,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> "xr.Dataset":
+    """Runs over the factors' distributions, at the points of a Latin hypercube.
+
+    Not at those of Sobol's sequence: with dozens of factors some pairs of its coordinates are far from filling their
+    square at this number of points, and what is read off slices of one factor would be partly due to another.
+
+    Source: McKay, Beckman and Conover 1979, Technometrics 21.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``values`` with dims run, output, time; ``shares`` (place in the unit cube) and ``constants`` with dims run,
+        parameter. Correlated factors are drawn as they depend on each other.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    import xarray as xr
+    from scipy.stats import qmc
+
+    check_power_of_two(n, where="sample")
+    shares = qmc.LatinHypercube(len(response.names), rng=np.random.default_rng(seed)).random(n)
+    shares = response.factors.joint(shares)
+    scores, at_once = response.scores(shares), response.at_a_time
+    response = response.for_design("sample", n)
+    values = np.empty((n, len(response.outputs), len(response.times)))
+    for start in range(0, n, at_once):
+        part = slice(start, min(n, start + at_once))
+        values[part] = response(scores[part], np.arange(part.start, part.stop, dtype=np.uint64))
+        if progress is not None:
+            progress(part.stop, n)
+    data: dict[str, Any] = {
+        "values": (("run", "output", "time"), values),
+        "shares": (("run", "parameter"), shares),
+        "n_failed": (("output", "time"), (~np.isfinite(values)).sum(axis=0)),
+        "constants": (("run", "parameter"), response.factors.values(scores)),
+    }
+    return xr.Dataset(
+        data, coords=coordinates(response), attrs={"format": "cipark_sd sample 1", "seed": seed, "runs": n}
+    )
+
+
+def fan(drawn: "xr.Dataset", percentiles: Sequence[float] = PERCENTILES) -> "xr.DataArray":
+    """Percentiles of a sample over the runs that have a value: dims percentile, output, time."""
+    import xarray as xr
+
+    values = drawn["values"].to_numpy()
+    with np.errstate(invalid="ignore"):
+        bands = np.full((len(percentiles), *values.shape[1:]), np.nan)
+        some = np.isfinite(values).any(axis=0)
+        bands[:, some] = np.nanpercentile(values[:, some], percentiles, axis=0)
+    coords = {"percentile": list(percentiles)} | {name: drawn[name] for name in ("output", "units", "time")}
+    return xr.DataArray(bands, dims=("percentile", "output", "time"), coords=coords, name="fan")
+
+
+def tornado(response: ModelResponse, *, low: float = 0.05, high: float = 0.95) -> "xr.Dataset":
+    """Each factor at a low and a high quantile while all others stay at their medians.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``low`` and ``high`` with dims parameter, output, time; ``middle``, ``n_failed`` (output, time).
+    """
+    import xarray as xr
+
+    k = len(response.names)
+    shares = np.full((2 * k + 1, k), 0.5)
+    for i in range(k):
+        shares[1 + i, i], shares[1 + k + i, i] = low, high
+    response = response.for_design("tornado", len(shares))
+    values = response(response.scores(shares), np.zeros(2 * k + 1, dtype=np.uint64))
+    dims = ("parameter", "output", "time")
+    data: dict[str, Any] = {
+        "middle": (("output", "time"), values[0]),
+        "low": (dims, values[1 : k + 1]),
+        "high": (dims, values[k + 1 :]),
+        "n_failed": (("output", "time"), (~np.isfinite(values)).sum(axis=0)),
+    }
+    attributes = {"format": "cipark_sd tornado 1", "low": low, "high": high}
+    return xr.Dataset(data, coords=coordinates(response), attrs=attributes)
+
+
+def swing(effects: "xr.Dataset") -> Array:
+    """How far apart a tornado's ends lie, the middle included: ``(parameter, output, time)``."""
+    ends = np.stack(
+        [
+            effects["low"].to_numpy(),
+            effects["high"].to_numpy(),
+            np.broadcast_to(effects["middle"], effects["low"].shape),
+        ]
+    )
+    return np.asarray(ends.max(axis=0) - ends.min(axis=0))
 
 
 class Sample(Method):
@@ -54,27 +238,25 @@ class Sample(Method):
     def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Fans and measures."""
         runs = findings.results["sample"]
-        return {"fan": fan(runs).to_dataframe().reset_index(), "measures": _measured(runs)}
+        return {"fan": fan(runs).to_dataframe().reset_index(), "measures": _quantiles(runs)}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """The fan."""
-        from cipark_sd.plotting import sensitivity as plot
-
         runs = findings.results["sample"]
-        yield Drawing("answer", plot.fan_chart, (fan(runs),), {"first": True})
-        yield Drawing("fan", plot.fan_chart, (fan(runs), findings.moments))
+        yield Drawing("answer", fan_chart, (fan(runs),), {"first": True})
+        yield Drawing("fan", fan_chart, (fan(runs), findings.moments))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Fans and measures."""
         runs = findings.results["sample"]
         blocks: tuple[Block, ...] = (
             *pictures.show("fan", "Median and bands of 50, 75, 90 and 95 % of the runs."),
-            _measures_table(_measured(runs), runs.sizes["run"], dated(runs)),
+            _measures_table(_quantiles(runs), runs.sizes["run"], dated(runs)),
         )
         yield Section("How far the outputs can go", blocks)
 
 
-def _measured(runs: "xr.Dataset") -> "pd.DataFrame":
+def _quantiles(runs: "xr.Dataset") -> "pd.DataFrame":
     """Quantiles of each measure, and how many runs have a value of it."""
     measured = measures(runs)
     quantiles = fan(measured, (5.0, 25.0, 50.0, 75.0, 95.0)).isel(time=0, drop=True)
@@ -92,3 +274,99 @@ def _measures_table(table: "pd.DataFrame", n: int, date: Callable[[float], str])
         rows.append((str(line["measure"]), *numbers, f"{share:.0%}"))
     head = ("measure", "5 %", "median", "95 %", "runs that have it")
     return Table(head, tuple(rows), "What the runs have in common and what not")
+
+
+class Tornado(Method):
+    """Where the outputs go with each constant alone."""
+
+    name: ClassVar[str] = "tornado"
+    default: ClassVar[bool] = True
+
+    def compute(self, job: Job) -> "dict[str, xr.Dataset]":
+        """Two runs a constant, and one in the middle."""
+        return {"tornado": tornado(job.response)}
+
+    def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
+        """Ends at the moments."""
+        runs = findings.results["tornado"]
+        return {"tornado": at(runs[["low", "high", "middle"]], findings.moments)}
+
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
+        """Bars."""
+        runs = findings.results["tornado"]
+        yield Drawing("tornado", tornado_bars, (runs, findings.moments))
+
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
+        """Bars."""
+        picture = tuple(pictures.show("tornado", "One constant at a time, at its 5 % and its 95 % quantile."))
+        yield Section("One constant at a time", picture)
+
+
+@styled
+def tornado_bars(swings: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
+    """Each factor at its low and its high quantile, the others at their medians, widest first."""
+    rows = min(ROWS, swings.sizes["parameter"])
+
+    def drawn(axes: "Axes", at: "xr.Dataset") -> None:
+        low, high, middle = at["low"].to_numpy(), at["high"].to_numpy(), float(at["middle"])
+        shown = largest(swing(at), rows)
+        for values, opposite, colour, end in ((low, high, PALETTE[0], "low"), (high, low, PALETTE[1], "high")):
+            label = f"at its {swings.attrs[end]:.0%} quantile"
+            reach, opposite_reach = values[shown] - middle, np.abs(opposite[shown] - middle)
+            drawn_bars = axes.barh(range(rows), reach, left=middle, color=colour, height=0.7, label=label)
+            # of two ends on the same side the nearer one lies in front
+            for bar, near in zip(drawn_bars, np.abs(reach) < opposite_reach, strict=True):
+                bar.set_zorder(3 if near else 2)
+        axes.axvline(middle, color="0.2", linewidth=0.8, zorder=4)
+        axes.set_yticks(range(rows), names_of(swings, shown), fontsize=TINY)
+        axes.invert_yaxis()
+        axes.set_xlabel(with_unit("", at["units"].item()).strip())
+
+    figure, panels = by_moment(swings, moments, 0.6 + 0.15 * rows, drawn)
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    note(figure, "One constant at a time, all others at their medians: what constants do together is not in it.")
+    return figure
+
+
+@styled
+def fan_chart(fans: "xr.DataArray", moments: Sequence[Moment] = (), *, first: bool = False) -> "Figure":
+    """Median and bands of 50, 75, 90 and 95 % of the runs, for each output.
+
+    Parameters
+    ----------
+    first : bool
+        The first output alone, so small that the letters can be read on a phone.
+    """
+    outputs = outputs_of(fans)[: 1 if first else None]
+    figure, panels = grid(len(outputs), 1, 0.4 + 1.9 * len(outputs), sharex=True)
+    if first:
+        figure.set_size_inches(4.4, 2.9)
+        panels[0, 0].tick_params(labelsize=9.5)
+    times = fans["time"].to_numpy()
+    levels = sorted(float(p) for p in fans["percentile"].to_numpy())
+    for axes, output in zip(panels[:, 0], outputs, strict=True):
+        at = fans.sel(output=output)
+        pairs = [(p, 100 - p) for p in levels if p < 50 and 100 - p in levels]
+        for place, (low, high) in enumerate(pairs):
+            ends, tint = (at.sel(percentile=end) for end in (low, high)), 0.2 + 0.6 * place / max(1, len(pairs) - 1)
+            axes.fill_between(times, *ends, color=_tint(tint), linewidth=0, label=f"{high - low:g} %")
+        if 50.0 in levels:
+            axes.plot(times, at.sel(percentile=50.0), color="black", linewidth=1.4, label="median")
+        for moment in moments:
+            axes.axvline(moment.time, color="0.5", linewidth=0.7, linestyle=":")
+        axes.set_title(with_unit(output, at["units"].item()))
+        axes.margins(x=0)
+    panels[0, 0].legend(loc="best", fontsize=9 if first else None)
+    panels[-1, 0].set_xlabel(timed(panels[:, 0], fans, most=7 if first else 9), fontsize=10 if first else None)
+    if first:
+        panels[0, 0].title.set_fontsize(10)
+    elif moments:
+        note(figure, "Bands: central shares of the runs. Dotted: " + ", ".join(moment.label for moment in moments))
+    return figure
+
+
+def _tint(depth: float) -> tuple[float, ...]:
+    """The first colour, mixed with white; opaque, so that the legend shows what the panel does."""
+    from matplotlib.colors import to_rgb
+
+    return tuple(1 - depth * (1 - part) for part in to_rgb(PALETTE[0]))

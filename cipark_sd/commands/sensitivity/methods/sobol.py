@@ -11,25 +11,17 @@ from cipark_sd.commands.sensitivity.methods.base import (
     OVER_TIME,
     Job,
     Method,
+    indices_over_time,
     interval,
     leader_sentences,
     outputs,
     over_outputs,
-    strongest,
+    strongest_records,
 )
 from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.sensitivities.ranking import (
-    NEGLIGIBLE,
-    Ranked,
-    dated,
-    gaps,
-    negligible,
-    ranked,
-    sentences,
-    unranked,
-)
+from cipark_sd.sensitivities.ranking import NEGLIGIBLE, Ranked, dated, gaps, negligible, ranked, sentences, unranked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +58,7 @@ class Sobol(Method):
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """Of each output at each moment the total index of the strongest constant."""
-        return strongest(findings, findings.results["sobol"], "total index")
+        return strongest_records(findings, findings.results["sobol"], "total index")
 
     def sentences(self, findings: Findings) -> Iterator[str]:
         """Which assumptions matter."""
@@ -88,10 +80,9 @@ class Sobol(Method):
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Indices over time."""
-        from cipark_sd.plotting import indices as plot
 
         indices = findings.results["sobol"]
-        yield Drawing("indices", plot.indices_over_time, (indices, findings.moments))
+        yield Drawing("indices", indices_over_time, (indices, findings.moments))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Rankings, then courses."""

@@ -10,10 +10,9 @@ from approved import approved
 from small_study import POLICIES, small_study
 
 from cipark_sd.basis import Basis
-from cipark_sd.commands.policy.about import About
+from cipark_sd.commands.policy.about import About, Findings
 from cipark_sd.commands.policy.answer import First, of_effects, rests_on
 from cipark_sd.commands.policy.effects import Effects, EffectsPart, effects_table
-from cipark_sd.commands.policy.findings import Findings
 from cipark_sd.commands.policy.output import parts
 from cipark_sd.commands.policy.signs import Signs
 from cipark_sd.experiments.catalogue import read_catalogue

@@ -14,11 +14,10 @@ from small_study import POLICIES, small_study
 from calibration.study.library import STUDIES
 from cipark_sd import results
 from cipark_sd.cli import cli
-from cipark_sd.commands.policy.analysis import start, untaught
-from cipark_sd.commands.policy.findings import Findings
+from cipark_sd.commands.policy.about import Findings
+from cipark_sd.commands.policy.analysis import read_target, start, untaught
+from cipark_sd.commands.policy.command import Request
 from cipark_sd.commands.policy.output import parts
-from cipark_sd.commands.policy.request import Request
-from cipark_sd.commands.policy.target import read_target
 from cipark_sd.console import Bars
 from cipark_sd.experiments.definition import Factor
 from cipark_sd.experiments.draws import Draws
@@ -119,14 +118,14 @@ def test_nothing_of_the_unfinished_is_left(written):
 
 
 def test_attribution_prints_sums_that_do_not_agree(tmp_path, monkeypatch, small):
-    from cipark_sd.commands.policy import target
+    from cipark_sd.commands.policy import analysis
 
-    read = target.read_catalogue
+    read = analysis.read_catalogue
     two = (
         Factor("framework", "Framework", Scenario("", {"SW Framework": 0})),
         Factor("cmg", "Operator", Scenario("", {"SW CMG": 0})),
     )
-    monkeypatch.setattr(target, "read_catalogue", lambda *a: replace(read(*a), factors=two))
+    monkeypatch.setattr(analysis, "read_catalogue", lambda *a: replace(read(*a), factors=two))
     shown = run(*small, "--part", "attribution", "-o", tmp_path)
     assert "all mechanisms less none" in shown.output
     assert "may come without the framework" in shown.output

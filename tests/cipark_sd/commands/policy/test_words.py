@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from places import ROOT
 
 from cipark_sd.commands.policy import attribution
-from cipark_sd.commands.policy.words import band, in_words
+from cipark_sd.commands.policy.about import band, in_words
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.experiments.definition import Expected
 from cipark_sd.frontends.model_file import read_model
