@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 
 from calibration.new_study.columns import Axis
 from calibration.new_study.dates import is_year, months_earlier
-from calibration.study.calendar import Calendar
-from calibration.study.time_units import TIME_UNITS, TimeUnit, is_exact, length, unit_in, unit_of
+from calibration.study.calendar import TIME_UNITS, Calendar, TimeUnit, is_exact, length, unit_in, unit_of
 from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.model.model import Model
 

@@ -14,11 +14,11 @@ from calibration.fit.in_step import gather, run
 from calibration.fit.objective import IMPOSSIBLE, objective
 from calibration.likelihood.posterior import Posterior
 from calibration.new_study.matching import words
+from calibration.study.calendar import unit_of
 from calibration.study.constants import chains, complements, exponents, reaching, without_scale
 from calibration.study.event_times import event_times
 from calibration.study.observations import Count
 from calibration.study.priors import LogitNormal, LogNormal, Normal, Prior, from_scale, to_scale
-from calibration.study.time_units import unit_of
 from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue
 from cipark_sd.model.expr import Const

@@ -21,8 +21,8 @@ from calibration.new_study.columns import Axis, plain
 from calibration.new_study.dates import Point
 from calibration.new_study.matching import Match
 from calibration.new_study.table import Sheet, is_missing
+from calibration.study.calendar import TimeUnit
 from calibration.study.cumulative import FEWEST, counted, running_total
-from calibration.study.time_units import TimeUnit
 from cipark_sd.arrays import Array
 from cipark_sd.errors import CiparkError, InvalidValue, UnusableInput, raise_all
 from cipark_sd.model.expr import Const

@@ -22,10 +22,10 @@ from calibration.new_study.series import Reading, Series, Shape, check_scales, p
 from calibration.new_study.stated import Stated, with_stated
 from calibration.new_study.table import Sheet, is_missing, read_sheet
 from calibration.new_study.windows import Window, windowed
+from calibration.study.calendar import TimeUnit
 from calibration.study.constants import beside_equations, reaching
 from calibration.study.library import FILE
 from calibration.study.problem import read_problem
-from calibration.study.time_units import TimeUnit
 from cipark_sd.engines.registry import choose
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected, raise_all
 from cipark_sd.files import draft_of, file_name

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Literal
 
 from calibration.new_study.columns import Axis
-from calibration.study.time_units import TimeUnit, length, unit_in, unit_of
+from calibration.study.calendar import TimeUnit, length, unit_in, unit_of
 from cipark_sd.errors import CiparkError
 
 #: What a user may say: a unit, or that windows are from row to row.

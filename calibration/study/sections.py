@@ -7,10 +7,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
-from calibration.study.calendar import UNITS, Calendar
+from calibration.study.calendar import UNITS, Calendar, unit_of
 from calibration.study.parameters import AIMS, Parameter, Target
 from calibration.study.priors import FAMILIES, Beta, LogitNormal, Prior, Scale, Uniform, distribution
-from calibration.study.time_units import unit_of
 from cipark_sd.errors import InvalidValue, raise_all
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.inputs import all_beneath, beneath
