@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from calibration.sampling.draws import PosteriorDraws
-from calibration.study.pooling import Pool
+from calibration.study.groups import Pool
 from calibration.study.priors import to_scale
 from cipark_sd.arrays import Array
 

@@ -27,7 +27,7 @@ from calibration.study.library import DEFAULT_STUDY as DEFAULT_STUDY
 from calibration.study.library import FILE as FILE
 from calibration.study.library import shipped_studies as shipped_studies
 from calibration.study.observations import Count
-from calibration.study.placeholders import share_that_may_fail
+from calibration.study.parameters import share_that_may_fail
 from calibration.study.priors import to_scale
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.arrays import Array

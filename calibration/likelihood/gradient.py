@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 
 from calibration.likelihood.autocorrelation import Series
 from calibration.likelihood.group_density import Group
-from calibration.likelihood.joined import joined_slopes
-from calibration.likelihood.misclassification import recoded_slopes
 from calibration.likelihood.posterior import Posterior
-from calibration.likelihood.term_density import expected_numbers, number_family, part
+from calibration.likelihood.term_density import expected_numbers, joined_slopes, number_family, part, recoded_slopes
 from calibration.study.observations import Breakdown, Count, Share, Term
 from cipark_sd.arrays import Array
 

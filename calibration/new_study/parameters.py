@@ -15,8 +15,7 @@ from calibration.fit.objective import IMPOSSIBLE, objective
 from calibration.likelihood.posterior import Posterior
 from calibration.new_study.matching import words
 from calibration.study.calendar import unit_of
-from calibration.study.constants import chains, complements, exponents, reaching, without_scale
-from calibration.study.event_times import event_times
+from calibration.study.constants import chains, complements, event_times, exponents, reaching, without_scale
 from calibration.study.observations import Count
 from calibration.study.priors import LogitNormal, LogNormal, Normal, Prior, from_scale, to_scale
 from cipark_sd.arrays import Array

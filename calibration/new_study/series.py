@@ -12,9 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from calibration.families.lognormal import Lognormal
-from calibration.families.negative_binomial import NB1
-from calibration.families.normal import Normal
+from calibration.families.counts import NB1
+from calibration.families.measurements import Lognormal, Normal
 from calibration.likelihood.posterior import Posterior
 from calibration.new_study.clock import Clock
 from calibration.new_study.columns import Axis, plain

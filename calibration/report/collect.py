@@ -19,7 +19,7 @@ from calibration.fit.standard_errors import standard_errors
 from calibration.fit.verdict import not_judged
 from calibration.fit.verification import COARSE, TOO_COARSE, Replication, not_possible
 from calibration.likelihood.forward import ForwardModel
-from calibration.likelihood.streams import Stage, stage_numbers
+from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.readings.reporting import Reporting
 from calibration.report.findings import BestFit, Curves, Fan, Fit, Posterior
 from calibration.report.study_facts import study_facts

@@ -14,7 +14,7 @@ from calibration.report.sections import registry
 from calibration.report.sections.answer import first_screen
 from calibration.report.sections.base import misfit
 from calibration.sampling.convergence import CONVERGED
-from calibration.study.placeholders import far_off
+from calibration.study.parameters import far_off
 from cipark_sd.console import say_lines
 from cipark_sd.files import write_text
 from cipark_sd.pages import output

@@ -19,7 +19,7 @@ from typing import assert_never
 
 import numpy as np
 
-from calibration.study.event_times import is_constant
+from calibration.study.constants import is_constant
 from calibration.study.observations import Count, Observation
 from cipark_sd.arrays import Array
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text, references, row

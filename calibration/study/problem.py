@@ -14,31 +14,41 @@ from calibration.study.classification import read_codings
 from calibration.study.consistency import (
     coding_parameters,
     coding_problems,
+    counted_twice,
     name_problems,
     prediction_problems,
     time_problems,
 )
 from calibration.study.cumulative import warn_of_levels
-from calibration.study.double_counting import counted_twice
-from calibration.study.drivers import read_drivers
 from calibration.study.events import read_events, unused_events
-from calibration.study.groups import Group, differing_names, held_by, of_group, read_groups, with_groups
+from calibration.study.groups import (
+    Group,
+    Pool,
+    differing_names,
+    held_by,
+    of_group,
+    own_names,
+    pooled_parameters,
+    read_groups,
+    with_groups,
+    with_pools,
+)
 from calibration.study.library import FILE
 from calibration.study.observations import Observation, Term, Use
 from calibration.study.parameters import ParameterSpace
-from calibration.study.pooling import Pool, own_names, pooled_parameters, with_pools
 from calibration.study.predictions import Prediction, of_groups, read_predictions
-from calibration.study.questions import Questions, read_questions
-from calibration.study.rows import COLUMN_KEYS, Tables
+from calibration.study.rows import COLUMN_KEYS, Tables, read_drivers
 from calibration.study.sections import (
     Fixed,
     Method,
+    Questions,
     calendar_section,
     fixed_section,
     holdout_section,
     method_section,
     model_section,
     parameter_section,
+    read_questions,
 )
 from calibration.study.terms import read_observation
 from calibration.study.variants import read_variants, variant_problems, with_own_structure

@@ -2,15 +2,16 @@
 
 import datetime
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from calibration.study.calendar import UNITS, Calendar, unit_of
 from calibration.study.parameters import AIMS, Parameter, Target
 from calibration.study.priors import FAMILIES, Beta, LogitNormal, Prior, Scale, Uniform, distribution
-from cipark_sd.errors import InvalidValue, raise_all
+from cipark_sd.errors import InvalidValue, UnknownName, raise_all
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.inputs import all_beneath, beneath
 from cipark_sd.library import bundled
@@ -217,3 +218,54 @@ def method_section(section: Section) -> Method:
 def holdout_section(section: Section, calendar: Calendar) -> tuple[float, ...]:
     """Times up to which rolling-origin fits see the data."""
     return calendar.times_under(section, "origins") if section.raw("origins") else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Something that may explain the data, and the rivals that do not have it."""
+
+    name: str
+    without: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """A study's finding and questions in its own words, what would settle them, and what its theory rests on.
+
+    Where ``finding``, ``known``, ``not_known`` or ``assumed`` is empty, the page computes a line in its place.
+    """
+
+    finding: str = ""
+    known: str = ""
+    not_known: str = ""
+    assumed: str = ""
+    informed: str = "What do the data say of the parameters?"
+    caused: str = "What explains the data?"
+    predicted: str = "How well were data predicted before they were seen?"
+    settled: str = "What would settle what is open?"
+    causes: tuple[Cause, ...] = ()
+    settle: tuple[str, ...] = ()
+    supports: str = ""
+    theory: str = ""
+    unknown: str = ""
+
+
+def read_questions(section: Section, rivals: Collection[str]) -> Questions:
+    """The table ``[report]``; names of rivals are checked against those of the study."""
+    texts = {
+        field.name: section.text(field.name, field.default)
+        for field in fields(Questions)
+        if isinstance(field.default, str)
+    }
+    causes = section.named("cause", partial(_cause, rivals=rivals), label="report.cause")
+    return Questions(**texts, causes=causes, settle=section.names("settle"))
+
+
+def _cause(section: Section, rivals: Collection[str]) -> Cause:
+    cause = Cause(section.title, section.names("without"))
+    section.problems += [
+        UnknownName(rival, sorted(rivals), kind="rival", where=section.where)
+        for rival in cause.without
+        if rival not in rivals
+    ]
+    return cause

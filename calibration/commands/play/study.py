@@ -14,8 +14,8 @@ from calibration.for_analyses.draws import rivals_in
 from calibration.for_analyses.optima import misfit_of, not_taken, optimum_of
 from calibration.for_analyses.study import CalibrationStudy
 from calibration.for_analyses.study_draws import draws_from_file, draws_from_prior, posterior_in
+from calibration.likelihood.forward import all_reported
 from calibration.likelihood.posterior import On
-from calibration.likelihood.predicted import all_reported
 from calibration.readings.reporting import Reporting
 from calibration.study.library import STUDIES
 from calibration.study.observations import ReadQuantity, course_of, dated_levels

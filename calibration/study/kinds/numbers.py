@@ -8,8 +8,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from calibration.families.base import NumberFamily
-from calibration.readings import registry as readings
-from calibration.readings.metrics import Metric
+from calibration.readings.metrics import METRICS, Metric
 from calibration.readings.reporting import Reporting
 from calibration.study.events import reporting_of
 from calibration.study.kinds.base import ObservationKind, Parts
@@ -107,7 +106,7 @@ class OfRun(Numbers, name="metric"):
     @cached_property
     def metric(self) -> Metric:
         """What ``metric`` says, its options being its fields."""
-        by_name = {metric.name: metric for metric in readings.METRICS}
+        by_name = {metric.name: metric for metric in METRICS}
         metric = by_name[self.section.choice("metric", tuple(by_name))]
         return replace(metric, **{field.name: self.section.number(field.name) for field in fields(metric)})
 

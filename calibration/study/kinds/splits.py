@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from calibration.families.base import ShareFamily, SplitFamily
-from calibration.families.multinomial import Multinomial
+from calibration.families.splits import Multinomial
 from calibration.study.classification import Coding
 from calibration.study.kinds.base import ObservationKind, Parts, signed_parts
 from calibration.study.observations import Breakdown, Quantity, Share, Since

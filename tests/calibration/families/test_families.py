@@ -16,9 +16,8 @@ from small_study import STUDY, small_study
 
 from calibration.families import registry
 from calibration.families.base import CountFamily, MeasurementFamily, NumberFamily, ShareFamily, SplitFamily
-from calibration.families.negative_binomial import NB1, NB2, NegativeBinomial
-from calibration.families.poisson import Poisson
-from calibration.families.student_t import StudentT
+from calibration.families.counts import NB1, NB2, NegativeBinomial, Poisson
+from calibration.families.measurements import StudentT
 from calibration.fit.residuals import fitted
 from calibration.likelihood.net_counts import NetCount
 from calibration.likelihood.posterior import posterior

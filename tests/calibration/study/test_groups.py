@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calibration.likelihood.forward import reported
 from calibration.likelihood.posterior import posterior
-from calibration.likelihood.predicted import reported
 from calibration.sampling.draws import problem_digest
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.engines.registry import choose
