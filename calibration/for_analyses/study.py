@@ -168,7 +168,7 @@ class CalibrationStudy:
     @property
     def scenario(self) -> Scenario:
         """What the study holds fixed, over the whole time of the model rather than that of the data."""
-        return Scenario("", {item.name: item.value for item in self.problem.fixed})
+        return Scenario("", dict(self.problem.fixed))
 
     @cached_property
     def parameters(self) -> tuple[Factor, ...]:

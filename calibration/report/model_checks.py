@@ -47,7 +47,7 @@ def checks_at_estimate(problem: CalibrationProblem, theta: Array, engine: str) -
 
 def values_of(problem: CalibrationProblem, theta: Array) -> dict[str, float]:
     """Constants that the study holds and those of the model that it estimates, at the estimate."""
-    held = {item.name: item.value for item in problem.fixed}
+    held = dict(problem.fixed)
     space = problem.space
     return held | dict(zip(space.of_model, theta[space.is_model].tolist(), strict=True))
 

@@ -134,7 +134,7 @@ def fitted_scenario(fit: Fit) -> str:
     values: dict[str, object] = dict(content.get("set", {}))
     at_estimate = zip(fit.study.space, fit.optimum.theta.tolist(), strict=True)
     typical = {pool.typical.name: pool.name for pool in fit.study.pools}
-    added = {p.name for pool in fit.study.pools for p in pool.parameters[1:]}
+    added = {p.name for pool in fit.study.pools for p in (pool.size, *pool.innovations)}
     of_file = [(typical.get(p.name, p.name), value) for p, value in at_estimate if p.target == "model"]
     values |= {override_key(name): value for name, value in of_file if name not in added}
     groups = set(fit.study.groups)

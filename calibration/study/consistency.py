@@ -1,9 +1,15 @@
-"""Whether the parts of a study agree: names that are the model's, constants set once, times within the run."""
+"""Whether the parts of a study agree: names that are the model's, constants set once, times within the run.
+
+No event may enter the likelihood twice, by rows of the fit whose windows or dates meet on the same variable. Only rows
+that can meet are compared, so that the work grows with the rows and not with their pairs: those that share a date are
+looked up by it, and a sweep over the windows in order of their starts keeps those that are still open.
+"""
 
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -24,21 +30,19 @@ from calibration.study.observations import (
 )
 from calibration.study.parameters import Parameter
 from calibration.study.predictions import Prediction
-from calibration.study.sections import Fixed
-from calibration.study.variants import setting_problems
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Lookup, Stock, kind
 from cipark_sd.naming import split_name
-from cipark_sd.scenarios import Scenario, split_key
-from cipark_sd.scenarios import override_key as output_key
+from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 
 
 def name_problems(
     model: Model,
     observations: Sequence[Observation],
     parameters: Sequence[Parameter],
-    fixed: Sequence[Fixed],
+    fixed: Sequence[str],
     *,
     complete: bool,
 ) -> list[CiparkError]:
@@ -71,13 +75,13 @@ def name_problems(
         if complete
     ]
     settable = [(f"parameter {p.name!r}", p.name) for p in parameters if p.target == "model"]
-    settable += [(f"fixed {item.name!r}", item.name) for item in fixed]
+    settable += [(f"fixed {name!r}", name) for name in fixed]
     owner: dict[str, str] = {name: f"parameter {name!r}" for name in noise}
     for where, name in settable:
         fault = _setting_problem(model, name, where)
         if fault is not None:
             problems.append(fault)
-        key = output_key(name)
+        key = override_key(name)
         if key in owner or split_key(key)[0] in owner:
             problems.append(
                 InvalidValue("name", name, f"a constant that is set once; {owner.get(key)} sets it", where=where)
@@ -128,8 +132,19 @@ def coding_problems(codings: Iterable[Coding], observations: Sequence[Observatio
     ]
 
 
+def event_problems(events: Iterable[str], observations: Sequence[object]) -> list[CiparkError]:
+    """Events that none of the ``[[observation]]`` tables names."""
+    named: set[object] = set()
+    for table in observations:
+        layer = table.get("reported") if isinstance(table, Mapping) else None
+        value = layer.get("at") if isinstance(layer, Mapping) else None
+        named.update(name for name in (value if isinstance(value, list) else [value]) if isinstance(name, str))
+    expected = "an event that an observation names in reported"
+    return [InvalidValue("name", name, expected, where="[[event]]") for name in events if name not in named]
+
+
 def _element_problem(model: Model, name: str, where: str) -> CiparkError | None:
-    base, elements = split_key(output_key(name))
+    base, elements = split_key(override_key(name))
     variable = model.by_name.get(base)
     if variable is None:
         labels = [v.label for v in model.variables if v.name not in CONTROL]
@@ -148,7 +163,7 @@ def _element_problem(model: Model, name: str, where: str) -> CiparkError | None:
 def output_problem(model: Model, name: str, where: str) -> CiparkError | None:
     """What keeps a name from being read as an observed quantity, None when nothing does."""
     fault = _element_problem(model, name, where)
-    if fault is None and isinstance(model[split_key(output_key(name))[0]], Lookup):
+    if fault is None and isinstance(model[split_key(override_key(name))[0]], Lookup):
         return InvalidValue("the variable", name, "one with values over time, not a lookup", where=where)
     return fault
 
@@ -157,12 +172,35 @@ def _setting_problem(model: Model, name: str, where: str) -> CiparkError | None:
     fault = _element_problem(model, name, where)
     if fault is not None:
         return fault
-    variable = model[split_key(output_key(name))[0]]
+    variable = model[split_key(override_key(name))[0]]
     match variable:
         case Constant() | Stock():
             return None
         case _:
             return InvalidValue("name", name, f"a constant or a stock, not the {kind(variable)} it is", where=where)
+
+
+def variant_problems(
+    model: Model, scenario: Scenario, variants: Sequence[Structure], parameters: Sequence[str]
+) -> list[CiparkError]:
+    """Variants that set what the model does not have or what is estimated."""
+    problems: list[CiparkError] = []
+    for variant in variants:
+        problems += setting_problems(model, scenario, variant.scenario, parameters, f"variant {variant.id!r}", "set")
+    return problems
+
+
+def setting_problems(
+    model: Model, scenario: Scenario, changes: Scenario, parameters: Sequence[str], where: str, key: str
+) -> list[CiparkError]:
+    """What is wrong with constants set under ``key``."""
+    estimated = {override_key(name) for name in parameters}
+    expected = "a constant that is not estimated, else the parameter would have no effect"
+    problems: list[CiparkError] = [
+        InvalidValue(key, name, expected, where=where) for name in changes.overrides if override_key(name) in estimated
+    ]
+    collected(problems, partial(resolve, model, scenario | changes))
+    return problems
 
 
 def prediction_problems(

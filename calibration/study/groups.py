@@ -14,6 +14,18 @@ A table a group, a column of the observation's table that says whose a row is::
 The model gets one more range, whose elements are the groups: ``Firms`` becomes ``Firms[Suez]``. Stocks and auxiliaries
 have it, and constants that differ between groups; constants that are common, tables and data variables stay as they
 are. The range stands first, since functions of a vector go along the last one.
+
+A parameter of groups is one for all, one for each by itself, or partially pooled: it then has, on its scale,
+``value[g] = typical + spread deviation[g]`` with standard normal deviations. Groups differ, and how much they do is
+learnt from all of them (non-centred: Papaspiliopoulos, Roberts and Sköld 2007, Statistical Science 22(1), 59-73; Gelman
+and others 2013, Bayesian Data Analysis, third edition, chapter 5). The parameter's own prior is that of ``typical``.
+The model gets a constant for each, and the value of a group where the constant stood::
+
+    [[parameter]]
+    name = "Growth Rate"
+    prior = { family = "lognormal", median = 0.2, sigma = 1 }
+    pooled = "partial"
+    between = { family = "half-normal", sd = 0.5 }
 """
 
 import math
@@ -26,9 +38,8 @@ import numpy as np
 
 from calibration.study.observations import Observation, Quantity, Term
 from calibration.study.parameters import Aim, Parameter, ParameterSpace
-from calibration.study.priors import Normal, Scale, from_scale, to_scale
-from calibration.study.sections import Fixed, Pooling
-from calibration.study.variants import constants_set, repeated
+from calibration.study.priors import Normal, Prior, Scale, from_scale, to_scale
+from calibration.study.sections import Pooling, constants_set, repeated
 from cipark_sd.arrays import Array
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Grid, Ref, rebuild, references
@@ -48,7 +59,6 @@ class Group:
 
     name: str
     held: tuple[tuple[str, float], ...] = ()
-    why: str = ""
 
 
 def read_groups(top: Section, model: Model) -> tuple[Group, ...]:
@@ -61,7 +71,7 @@ def read_groups(top: Section, model: Model) -> tuple[Group, ...]:
 def _group(section: Section, model: Model) -> Group:
     name = section.title
     held = constants_set(section, "set") if "set" in section else {}
-    why = section.text("why", "")
+    section.text("why", "")
     if set(name) & set("[],!"):
         section.wrong("name", "a name without brackets, commas and exclamation marks")
     taken = {element for dimension in model.dimensions for element in (dimension.name, *dimension.elements)}
@@ -78,7 +88,7 @@ def _group(section: Section, model: Model) -> Group:
             section.wrong("set", f"numbers of constants that the model file writes out; {variable.label!r} is none")
             wrong.append(constant)
     # what is wrong here would be told once more of what is held
-    return Group(name, tuple(item for item in held.items() if item[0] not in wrong), why)
+    return Group(name, tuple(item for item in held.items() if item[0] not in wrong))
 
 
 def _in_file(variable: Constant) -> bool:
@@ -95,11 +105,9 @@ def element_of(name: str, group: str) -> str:
     return f"{base}[{','.join((group, *elements))}]"
 
 
-def held_by(groups: Sequence[Group]) -> tuple[Fixed, ...]:
+def held_by(groups: Sequence[Group]) -> tuple[tuple[str, float], ...]:
     """The constants that groups have for themselves, as what is held."""
-    return tuple(
-        Fixed(element_of(name, group.name), value, group.why) for group in groups for name, value in group.held
-    )
+    return tuple((element_of(name, group.name), value) for group in groups for name, value in group.held)
 
 
 def of_group(observation: Observation, group: Group, differing: Collection[str]) -> Observation:
@@ -205,16 +213,6 @@ class Pool:
     groups: tuple[str, ...]
     innovations: tuple[Parameter, ...]
 
-    @property
-    def size_name(self) -> str:
-        """The name of the sd between groups."""
-        return self.size.name
-
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """All of them, the typical value first."""
-        return (self.typical, self.size, *self.innovations)
-
     def values(self, space: ParameterSpace, theta: Array) -> Array:
         """``theta : (n, k)`` to the value of each group ``(n, n_groups)``."""
         places = [space.names.index(deviation.name) for deviation in self.innovations]
@@ -243,23 +241,21 @@ def pooled_parameters(
     parameters: list[Parameter] = []
     pools: list[Pool] = []
     for parameter, pooling in read:
-        if pooling.how == "common":
+        if pooling == "common":
             parameters.append(parameter)
-            continue
-        if parameter.target == "noise":
-            expected = "'common' for a parameter of the noise"
-            where = f"parameter {parameter.name!r}"
-            problems.append(InvalidValue("pooled", pooling.how, expected, where=where))
-        elif pooling.how == "none":
+        elif parameter.target == "noise":
+            expected, how = "'common' for a parameter of the noise", "none" if pooling == "none" else "partial"
+            problems.append(InvalidValue("pooled", how, expected, where=f"parameter {parameter.name!r}"))
+        elif pooling == "none":
             parameters += [
                 replace(parameter, name=element_of(parameter.name, group.name), use=_use(parameter, group, informed))
                 for group in groups
             ]
-        elif pooling.between is not None:
+        else:
             pool = _pool(parameter, pooling, groups, informed)
             problems += _pool_problems(pool, model)
             pools.append(pool)
-            parameters += pool.parameters
+            parameters += (pool.typical, pool.size, *pool.innovations)
     return tuple(parameters), tuple(pools)
 
 
@@ -267,9 +263,8 @@ def _use(parameter: Parameter, group: Group, informed: Collection[str]) -> Aim:
     return parameter.use if group.name in informed else "PRI"
 
 
-def _pool(parameter: Parameter, pooling: Pooling, groups: Sequence[Group], informed: Collection[str]) -> Pool:
-    name, between = parameter.name, pooling.between
-    assert between is not None
+def _pool(parameter: Parameter, between: Prior, groups: Sequence[Group], informed: Collection[str]) -> Pool:
+    name = parameter.name
     why = f"how much groups differ in {name}, as an sd on the scale {parameter.scale}"
     size = Parameter(f"{name} Spread", between, 0.0, math.inf, between.natural, use=parameter.use, why=why)
     deviations = tuple(
@@ -349,5 +344,5 @@ def _shifted(typical: Expr, shift: Expr, scale: Scale) -> Expr:
 
 def own_names(read: Sequence[tuple[Parameter, Pooling]]) -> tuple[str, ...]:
     """Canonical names of what each group has a value of."""
-    of_model = [p for p, pooling in read if pooling.how != "common" and p.target == "model"]
+    of_model = [p for p, pooling in read if pooling != "common" and p.target == "model"]
     return tuple(split_key(override_key(parameter.name))[0] for parameter in of_model)

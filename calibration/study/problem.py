@@ -9,18 +9,20 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 
+from calibration.families.base import Family, Kind
 from calibration.study.calendar import Calendar
-from calibration.study.classification import read_codings
+from calibration.study.classification import Coding, read_codings
 from calibration.study.consistency import (
     coding_parameters,
     coding_problems,
     counted_twice,
+    event_problems,
     name_problems,
     prediction_problems,
     time_problems,
+    variant_problems,
 )
 from calibration.study.cumulative import warn_of_levels
-from calibration.study.events import read_events, unused_events
 from calibration.study.groups import (
     Group,
     Pool,
@@ -33,13 +35,13 @@ from calibration.study.groups import (
     with_groups,
     with_pools,
 )
+from calibration.study.kinds import Flow, Increments, Level, ObservationKind, OfRun, Ratio
 from calibration.study.library import FILE
 from calibration.study.observations import Observation, Term, Use
 from calibration.study.parameters import ParameterSpace
 from calibration.study.predictions import Prediction, of_groups, read_predictions
-from calibration.study.rows import COLUMN_KEYS, Tables, read_drivers
+from calibration.study.rows import COLUMN_KEYS, USES, Row, Tables, read_drivers, read_rows
 from calibration.study.sections import (
-    Fixed,
     Method,
     Questions,
     calendar_section,
@@ -48,10 +50,12 @@ from calibration.study.sections import (
     method_section,
     model_section,
     parameter_section,
+    read_events,
     read_questions,
+    read_variants,
+    with_own_structure,
 )
-from calibration.study.terms import read_observation
-from calibration.study.variants import read_variants, variant_problems, with_own_structure
+from calibration.study.splits import Breakdowns, Shares
 from cipark_sd.errors import CiparkError, UnknownName, UnusableInput, collected, raise_all
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.inputs import read_toml
@@ -63,6 +67,11 @@ from cipark_sd.section import Section
 from cipark_sd.timegrid import TimeGrid, time_grid
 from cipark_sd.toml_lines import place
 
+#: The kinds of observation by the word of a study. The first stands for one that is misspelt: it takes the most keys.
+KINDS: Mapping[Kind, type[ObservationKind[Family]]] = {
+    kind.name: kind for kind in (Increments, Flow, Level, Ratio, Breakdowns, Shares, OfRun)
+}
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Stated:
@@ -73,7 +82,8 @@ class Stated:
     title : str
     space : ParameterSpace
         Of the model and of the noise, in the order of the file.
-    fixed : tuple of Fixed
+    fixed : tuple of names and values
+        Constants that are held.
     method : Method
     holdout : tuple of float
         Times up to which rolling-origin fits see the data.
@@ -87,7 +97,7 @@ class Stated:
 
     title: str
     space: ParameterSpace
-    fixed: tuple[Fixed, ...]
+    fixed: tuple[tuple[str, float], ...]
     method: Method
     holdout: tuple[float, ...] = ()
     calendar: Calendar = field(default_factory=Calendar)
@@ -211,7 +221,7 @@ def read_problem(
     for section in top.sections("observation"):
         labels.append(section.title)
         use: Use | None = "fit" if section.title in fit_also else None
-        for observation, group in read_observation(section, tables, codings, events, groups, use):
+        for observation, group in _read_observation(section, tables, codings, events, groups, use):
             observations += (observation if group is None else of_group(observation, group, differing),)
     problems += [
         UnknownName(name, labels, kind="observation", where=str(path)) for name in fit_also if name not in labels
@@ -224,7 +234,7 @@ def read_problem(
     fixed = top.named("fixed", fixed_section) + held_by(groups)
     method = top.table("method").entirely(method_section)
     holdout = top.table("holdout").entirely(partial(holdout_section, calendar=calendar))
-    taken = [parameter.name for parameter in parameters if parameter.target == "model"] + [f.name for f in fixed]
+    taken = [parameter.name for parameter in parameters if parameter.target == "model"] + [name for name, _ in fixed]
     driven = read_drivers(top, tables, model, span, taken)
     rivals, scenarios = (read_variants(top, kind) for kind in ("rival", "scenario"))
     if "experiment" in top:
@@ -235,8 +245,8 @@ def read_problem(
     top.note_unread()
     # a table that could not be read names no noise and has no rows, which is no mistake of its own
     complete = not problems
-    problems += name_problems(model, observations, parameters, fixed, complete=complete)
-    problems += unused_events(events, top.tables("observation"))
+    problems += name_problems(model, observations, parameters, [name for name, _ in fixed], complete=complete)
+    problems += event_problems(events, top.tables("observation"))
     problems += coding_problems(codings.values(), observations)
     if complete and not any(term.use == "fit" for o in observations for term in o.terms):
         problems.append(UnusableInput("no row of any [[observation]] is fitted: give one the use 'fit'", where=FILE))
@@ -244,7 +254,7 @@ def read_problem(
         problems.append(UnusableInput("no [[parameter]] is fitted: give one use = 'CAL'", where=FILE))
     scenario = span
     if not problems:
-        scenario = span | driven | Scenario("fixed", {item.name: item.value for item in fixed})
+        scenario = span | driven | Scenario("fixed", dict(fixed))
         collected(problems, partial(resolve, model, scenario))
     problems += variant_problems(model, span, (*rivals, *scenarios), [p.name for p in parameters])
     problems += prediction_problems(model, span, predictions, parameters)
@@ -271,6 +281,53 @@ def read_problem(
         groups=groups,
         pools=pools,
     )
+
+
+def _read_observation(
+    section: Section,
+    tables: Tables,
+    codings: Mapping[str, Coding],
+    events: Mapping[str, tuple[float, ...]],
+    groups: Sequence[Group],
+    use: Use | None = None,
+) -> list[tuple[Observation, Group | None]]:
+    """The observation that the section of an ``[[observation]]`` describes, or one for each group that has rows.
+
+    ``use`` stands above what the study says of the use of its rows.
+    """
+    name = section.choice("kind", tuple(KINDS))
+    table = section.text("table")
+    kind = KINDS[name](section, tables.calendar, codings, events)
+    columns, _ = kind.columns, kind.weight
+    if "group" in section:
+        columns = replace(columns, group=section.text("group"))
+        if not groups:
+            section.wrong("group", "nothing in a study without [[group]]")
+    every = section.choice("use_all", USES, "fit") if "use_all" in section else None
+    looked_at = section.names("check_at")
+    # an observation that is fitted on request is fitted whole
+    rows = read_rows(section, tables, columns, use or every, () if use else looked_at, as_number=kind.as_number)
+    observations = []
+    for group, chosen in _by_group(section, rows, groups) if columns.group and groups else [(None, rows)]:
+        observations.append((Observation(section.title, name, table, tuple(kind.terms(chosen))), group))
+        if not section.sound:
+            # the next group would repeat what is wrong
+            break
+    section.note_unread()
+    return observations
+
+
+def _by_group(section: Section, rows: Sequence[Row], groups: Sequence[Group]) -> list[tuple[Group, list[Row]]]:
+    """The rows of each group that has some; a misspelt name is a problem, since it would drop its rows."""
+    by_name = {canonical(group.name): group for group in groups}
+    chosen: dict[str, list[Row]] = {name: [] for name in by_name}
+    unknown = [row for row in rows if canonical(row.group) not in by_name]
+    for row in unknown[:1]:
+        where = f"{section.where}, {Path(section.text('table')).name} row {row.line}"
+        section.problems.append(UnknownName(row.group, [group.name for group in groups], kind="group", where=where))
+    for row in rows:
+        chosen.get(canonical(row.group), []).append(row)
+    return [(by_name[name], members) for name, members in chosen.items() if members] or [(groups[0], [])]
 
 
 def _places(top: Section) -> dict[str, str]:

@@ -92,7 +92,7 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
     digest, problem = problem.model.digest, replace(problem, model=played)
     first = structures[0]
     drawn = {override_key(name) for name in first.draws}
-    fixed = {item.name: item.value for item in problem.fixed if override_key(item.name) not in drawn}
+    fixed = {name: value for name, value in problem.fixed if override_key(name) not in drawn}
     scenario = Scenario("", fixed) | catalogue.settings if catalogue else problem.scenario
     outcomes = tuple(
         replace(outcome, printed=printed.get((override_key(outcome.variable), outcome.waiting is not None), ()))

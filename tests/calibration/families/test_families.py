@@ -22,9 +22,8 @@ from calibration.fit.residuals import fitted
 from calibration.likelihood.net_counts import NetCount
 from calibration.likelihood.posterior import posterior
 from calibration.likelihood.replicate import replicate
-from calibration.study.kinds.base import KINDS
 from calibration.study.observations import Count
-from calibration.study.problem import read_problem
+from calibration.study.problem import KINDS, read_problem
 from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose
 from cipark_sd.errors import CiparkError
