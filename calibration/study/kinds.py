@@ -60,16 +60,16 @@ class ObservationKind(ABC, Generic[F]):
         def named(key: str) -> str:
             return section.text(key) if key in section else ""
 
-        return Columns(
-            time=section.text("time", "time"),
-            start=named("start_time"),
-            value=section.text("value", "value") if "value" in section or "lower" not in section else "",
-            lower=named("lower"),
-            upper=named("upper"),
-            spread=named("sd_column"),
-            use=named("use"),
-            title=named("row_title"),
-        )
+        return {
+            "time": section.text("time", "time"),
+            "start": named("start_time"),
+            "value": section.text("value", "value") if "value" in section or "lower" not in section else "",
+            "lower": named("lower"),
+            "upper": named("upper"),
+            "spread": named("sd_column"),
+            "use": named("use"),
+            "title": named("row_title"),
+        }
 
     @cached_property
     def weight(self) -> float:
@@ -121,8 +121,8 @@ class ObservationKind(ABC, Generic[F]):
         spread: float | str = 1.0
         if family.spread:
             expected = "a positive number or the name of a noise parameter"
-            spread = math.nan if self.columns.spread else section.number_or_name(family.spread, expected, _positive)
-        if self.columns.spread and not isinstance(family, MeasurementFamily):
+            spread = math.nan if self.columns["spread"] else section.number_or_name(family.spread, expected, _positive)
+        if self.columns["spread"] and not isinstance(family, MeasurementFamily):
             section.wrong("sd_column", _measurements_only())
         return Noise(cast(F, replace(family, **options)), spread, self._memory(family))
 

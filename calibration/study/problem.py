@@ -300,7 +300,7 @@ def _read_observation(
     kind = KINDS[name](section, tables.calendar, codings, events)
     columns, _ = kind.columns, kind.weight
     if "group" in section:
-        columns = replace(columns, group=section.text("group"))
+        columns = {**columns, "group": section.text("group")}
         if not groups:
             section.wrong("group", "nothing in a study without [[group]]")
     every = section.choice("use_all", USES, "fit") if "use_all" in section else None
@@ -308,7 +308,7 @@ def _read_observation(
     # an observation that is fitted on request is fitted whole
     rows = read_rows(section, tables, columns, use or every, () if use else looked_at, as_number=kind.as_number)
     observations = []
-    for group, chosen in _by_group(section, rows, groups) if columns.group and groups else [(None, rows)]:
+    for group, chosen in _by_group(section, rows, groups) if columns.get("group") and groups else [(None, rows)]:
         observations.append((Observation(section.title, name, table, tuple(kind.terms(chosen))), group))
         if not section.sound:
             # the next group would repeat what is wrong

@@ -21,7 +21,7 @@ class Breakdowns(ObservationKind[SplitFamily]):
 
     @cached_property
     def columns(self) -> Columns:
-        return replace(super().columns, category=self.section.text("category"))
+        return {**super().columns, "category": self.section.text("category")}
 
     @cached_property
     def coding(self) -> Coding | None:
@@ -125,7 +125,7 @@ class Shares(ObservationKind[ShareFamily]):
 
     @cached_property
     def columns(self) -> Columns:
-        return replace(super().columns, total=self.section.text("total"))
+        return {**super().columns, "total": self.section.text("total")}
 
     def terms(self, rows: Sequence[Row]) -> list[Share]:
         noise, numerator, denominator = self.noise, self.parts("numerator"), self.parts("denominator")
