@@ -40,8 +40,6 @@ def labels_of(term: Term) -> list[tuple[str, float, float]]:
         case Breakdown():
             pairs = zip(term.categories, term.counts, strict=True)
             return [(f"{term.label}: {category}", count, count) for category, count in pairs]
-        case _:
-            assert_never(term)
 
 
 def numbers(observations: Sequence[Observation]) -> tuple[Number, ...]:
@@ -145,8 +143,6 @@ def replicate_term(
             return np.where(np.isfinite(reached[:, -1]), np.minimum(drawn, term.total), np.nan)[:, None]
         case Share():
             return term.noise.family.draw(round(term.total), part(values), rng)[:, None]
-        case _:
-            assert_never(term)
 
 
 def replaced(density: Posterior, drawn: Array, rng: np.random.Generator) -> Posterior:

@@ -1,7 +1,5 @@
 """The log density of one term, given what the model says for its quantities."""
 
-from typing import assert_never
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,8 +30,6 @@ def expected_numbers(term: Term, values: Array, matrix: Array | None = None) -> 
                 if term.since is None:
                     return values
                 return np.stack([values[:, 0], values[:, 0] + values[:, 1]], axis=1)
-            case _:
-                assert_never(term)
 
 
 def term_log_density(term: Term, values: Array, spread: Array, matrix: Array | None = None) -> Array:
@@ -67,8 +63,6 @@ def term_log_density(term: Term, values: Array, spread: Array, matrix: Array | N
             if term.lower == term.upper:
                 return term.noise.family.log_density(np.array(term.lower), total, probability)
             return term.noise.family.log_interval(term.lower, term.upper, total, probability)
-        case _:
-            assert_never(term)
 
 
 def number_family(term: Count, values: Array) -> NumberFamily:

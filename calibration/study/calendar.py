@@ -8,7 +8,7 @@ import datetime
 import math
 import re
 from dataclasses import dataclass
-from typing import Literal, assert_never, get_args
+from typing import Literal, get_args
 
 from cipark_sd.section import Section
 from cipark_sd.timegrid import CalendarYears, decimal_year, end_of, number_or_date
@@ -184,8 +184,6 @@ class Calendar:
                 return (_months(date) - _months(self.origin)) / _MONTHS[self.unit]
             case "year":
                 return decimal_year(date) - decimal_year(self.origin)
-            case _:
-                assert_never(self.unit)
 
     def label(self, time: float) -> str:
         """The date whose end a model time is, as people write it; the number itself where it is no date.
@@ -215,8 +213,6 @@ class Calendar:
                     return _after_months(_months(origin) + _MONTHS[self.unit] * time)
                 case "year":
                     return end_of(decimal_year(origin) + time)
-                case _:
-                    assert_never(self.unit)
         except (ValueError, OverflowError):
             # beyond the years that dates have
             return None

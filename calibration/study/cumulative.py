@@ -15,7 +15,6 @@ import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import assert_never
 
 import numpy as np
 
@@ -76,8 +75,6 @@ class _Signs:
                 return function in _NEVER_NEGATIVE or (
                     function in _OF_ARGUMENTS and all(map(self.not_negative, arguments))
                 )
-            case _:
-                assert_never(expr)
 
     def _binary(self, expr: Binary) -> bool:
         first, operations = row(expr)
