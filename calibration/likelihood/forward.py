@@ -1,9 +1,10 @@
 """The seam between fitting and simulating: a batch of parameter vectors in, outputs at the needed steps out.
 
-Everything above this module sees a :class:`ForwardModel` only.
+Everything above this module sees a :class:`ForwardModel` only, and the study's predictions as functions of its
+parameters: the model run forward and read at the reported time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.likelihood.observation_operator import INTEGRAL
+from calibration.likelihood.observation_operator import INTEGRAL, reader
+from calibration.study.observations import Quantity, ReadQuantity
+from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
 from cipark_sd.compiler.unroll import flat_name
@@ -27,11 +30,6 @@ if TYPE_CHECKING:
     from cipark_sd.engines.repeated import Repeated
     from cipark_sd.engines.reverse import Weigh
     from cipark_sd.engines.settings import Settings
-from collections.abc import Callable
-
-from calibration.likelihood.observation_operator import Reader, reader
-from calibration.study.observations import Quantity, ReadQuantity
-from calibration.study.predictions import Prediction
 
 #: How many models with added stocks are remembered: programs are, by the identity of their model.
 REMEMBERED = 64
@@ -205,31 +203,6 @@ class ForwardModel:
                     self._fill(plan, settings, run, (place,), result)
 
 
-#: The scenarios of a prediction, and when its runs end.
-_Runs = tuple[Scenario, Scenario | None, float]
-
-
-@dataclass(frozen=True, eq=False)
-class Reported:
-    """Predictions of one scenario as functions of the parameters of a problem.
-
-    ``runs`` has one forward model, or two where the predictions are differences.
-    """
-
-    predictions: tuple[Prediction, ...]
-    runs: tuple[tuple[ForwardModel, Reader, float], ...]
-
-    def __call__(self, theta: Array) -> Array:
-        """``theta : (n, k)`` to values ``(n, n_predictions)``; NaN where the model fails."""
-        space = self.runs[0][0].problem.space
-        readings = [prediction.reading for prediction in self.predictions if prediction.reading is not None]
-        numbers = {name: theta[:, space.names.index(name)] for reading in readings for name in reading.parameters}
-        values = theta[:, space.is_model]
-        return np.asarray(
-            sum(sign * read.of_places(runner.at(values, read.places), numbers) for runner, read, sign in self.runs)
-        )
-
-
 def reported(problem: CalibrationProblem, prediction: Prediction, engine: Engine) -> Callable[[Array], Array]:
     """The function of a prediction, from ``(n, k)`` to ``(n,)``, its model run on that engine."""
     of_one = _together(problem, (prediction,), engine)
@@ -239,42 +212,46 @@ def reported(problem: CalibrationProblem, prediction: Prediction, engine: Engine
 def all_reported(problem: CalibrationProblem, predictions: Sequence[Prediction], engine: Engine, theta: Array) -> Array:
     """Predictions ``(n, n_predictions)`` at ``theta : (n, k)``; those of one scenario share their runs."""
     values = np.empty((len(theta), len(predictions)))
-    by_runs: dict[_Runs, list[int]] = {}
+    by_runs: dict[object, list[int]] = {}
     for i, prediction in enumerate(predictions):
-        by_runs.setdefault(_runs_of(problem, prediction), []).append(i)
+        key = prediction.scenario, prediction.against, _end(problem, prediction)
+        by_runs.setdefault(key, []).append(i)
     for places in by_runs.values():
-        values[:, places] = _together(problem, tuple(predictions[i] for i in places), engine)(theta)
+        values[:, places] = _together(problem, [predictions[i] for i in places], engine)(theta)
     return values
 
 
-def _together(problem: CalibrationProblem, predictions: tuple[Prediction, ...], engine: Engine) -> Reported:
-    """Predictions that differ in what is read alone."""
-    scenario, against, final = _runs_of(problem, predictions[0])
-    runs = [_run(problem, predictions, scenario, final, engine, 1.0)]
-    if against is not None:
-        runs.append(_run(problem, predictions, against, final, engine, -1.0))
-    return Reported(predictions, tuple(runs))
-
-
-def _runs_of(problem: CalibrationProblem, prediction: Prediction) -> _Runs:
-    """What the runs of a prediction rest on: its scenarios, and when a run ends that reaches it."""
+def _end(problem: CalibrationProblem, prediction: Prediction) -> float:
+    """When a run ends that reaches the time of a prediction."""
     numbers = resolve(problem.model, problem.scenario)
-    final = max(numbers.final_time, prediction.time + numbers.time_step)
-    return prediction.scenario, prediction.against, final
+    return max(numbers.final_time, prediction.time + numbers.time_step)
 
 
-def _run(
-    problem: CalibrationProblem,
-    predictions: tuple[Prediction, ...],
-    scenario: Scenario,
-    final: float,
-    engine: Engine,
-    sign: float,
-) -> tuple[ForwardModel, Reader, float]:
-    longer = replace(problem, scenario=problem.scenario | scenario | Scenario("", final_time=final))
-    left_rule = problem.model.time.method == "euler"
+def _together(
+    problem: CalibrationProblem, predictions: Sequence[Prediction], engine: Engine
+) -> Callable[[Array], Array]:
+    """Predictions that differ in what is read alone, from ``(n, k)`` to ``(n, n_predictions)``; NaN where a run fails.
+
+    Those that are differences take two runs.
+    """
+    space, first = problem.space, predictions[0]
+    final, left_rule = _end(problem, first), problem.model.time.method == "euler"
     read = reader(list(map(_quantity, predictions)), problem.steps(final), left_rule=left_rule)
-    return ForwardModel(longer, read.outputs, read.times, engine), read, sign
+
+    def run(scenario: Scenario) -> ForwardModel:
+        longer = replace(problem, scenario=problem.scenario | scenario | Scenario("", final_time=final))
+        return ForwardModel(longer, read.outputs, read.times, engine)
+
+    runs = [(run(first.scenario), 1.0)] + ([(run(first.against), -1.0)] if first.against is not None else [])
+    readings = [prediction.reading for prediction in predictions if prediction.reading is not None]
+    names = [name for reading in readings for name in reading.parameters]
+
+    def at(theta: Array) -> Array:
+        numbers, values = {name: theta[:, space.names.index(name)] for name in names}, theta[:, space.is_model]
+        outputs = ((sign, runner.at(values, read.places)) for runner, sign in runs)
+        return np.asarray(sum(sign * read.of_places(output, numbers) for sign, output in outputs))
+
+    return at
 
 
 def _quantity(prediction: Prediction) -> Quantity:

@@ -1,6 +1,7 @@
 """Random observations as the model and its noise would have made them: for predictive checks, forecasts and self-tests.
 
-The numbers of all terms stand side by side: one for a count or a share, one a category for a breakdown.
+The numbers of all terms stand side by side: one for a count or a share, one a category for a breakdown. Random numbers
+come in streams by name, so that those of one thing do not depend on what else there is.
 """
 
 import hashlib

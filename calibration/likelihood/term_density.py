@@ -1,4 +1,12 @@
-"""The log density of one term, given what the model says for its quantities."""
+"""The log density of one term, given what the model says for its quantities.
+
+Two are more than a family's. Of a part whose members are counted again and again, members stay in the part once they
+are in it: of the ``total`` that a whole counts, those of the count before are in the part already; of the others each
+has joined since with the chance ``joined / (joined + rest)`` that the model gives, the ``rest`` being the model's
+members that are not in the part at the end. A count that was told as an interval is summed over, so that the product
+over the rows of a series is the probability of all of them together. And members of known categories may be reported in
+others (:func:`recoded`).
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,29 +142,29 @@ def joined_slopes(term: Share, values: Array) -> Array:
     for place, (low, high, total) in windows:
         reached = np.arange(max(low, since.before) if place else low, min(high, total) + 1)
         if not place:
-            shares = _shares(logs, 1)
+            shares = _shares(logs)
             logs = logs - np.logaddexp.reduce(logs, axis=1, keepdims=True)
             slopes = slopes - (shares[..., None] * slopes).sum(axis=1, keepdims=True)
         chance = pairs[:, place, 0] / pairs[:, place].sum(axis=1)
         gained, left = reached[None, :] - counts[:, None], total - counts
         moved = logs[:, :, None] + family.log_density(gained[None], left[None, :, None], chance[:, None, None])
-        shares = _shares(moved, 1)
+        shares = _shares(moved)
         moves = family.slope(np.clip(gained, 0, left[:, None])[None], left[None, :, None], chance[:, None, None])
         logs = np.logaddexp.reduce(moved, axis=1)
         slopes = (shares[..., None] * slopes[:, :, None]).sum(axis=1)
         slopes[..., place] += (shares * np.where(shares > 0, moves, 0.0)).sum(axis=1)
         counts = reached
-    by_chance = (_shares(logs, 1)[..., None] * slopes).sum(axis=1)
+    by_chance = (_shares(logs)[..., None] * slopes).sum(axis=1)
     whole = pairs.sum(axis=2)
     chance = pairs[..., 0] / whole
     return np.stack([by_chance * (1 - chance) / whole, -by_chance * chance / whole], axis=2).reshape(values.shape)
 
 
-def _shares(logs: Array, axis: int) -> Array:
-    """Shares of a sum whose summands have these logarithms; none of a sum of nothing."""
-    top = logs.max(axis=axis, keepdims=True, initial=-np.inf)
+def _shares(logs: Array) -> Array:
+    """Shares of a sum over the second axis, whose summands have these logarithms; none of a sum of nothing."""
+    top = logs.max(axis=1, keepdims=True, initial=-np.inf)
     powers = np.exp(logs - np.where(np.isfinite(top), top, 0.0))
-    total = powers.sum(axis=axis, keepdims=True)
+    total = powers.sum(axis=1, keepdims=True)
     return np.asarray(powers / np.where(total > 0, total, 1.0))
 
 

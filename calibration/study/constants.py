@@ -1,7 +1,12 @@
-"""The constants of a model that could be estimated: those that reach what was observed and have a scale."""
+"""The constants of a model that could be estimated: those that reach what was observed and have a scale.
+
+Some say when something happens, by their place in the equations. The likelihood is a step function of most of them, and
+a factor on a date means nothing: no date is fitted unless the user asks for it. Of the length of a cycle, such as the
+months of a year, the likelihood has a top for each number of cycles that the data may hold.
+"""
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, references, walk
 from cipark_sd.model.model import CONTROL, Model
@@ -29,6 +34,11 @@ def reaching(model: Model, names: Iterable[str]) -> frozenset[str]:
     return frozenset(reached)
 
 
+def _parts(model: Model) -> Iterator[Expr]:
+    """Every expression of the equations, and all within it."""
+    return (part for variable in model.variables for expr in expressions(variable) for part in walk(expr))
+
+
 def without_scale(model: Model, name: str, value: float, units: str) -> str:
     """Why a constant is not a quantity that can be a little larger or smaller; nothing where it is one."""
     if value == 0:
@@ -42,10 +52,9 @@ def without_scale(model: Model, name: str, value: float, units: str) -> str:
 
 def exponents(model: Model) -> frozenset[str]:
     """Canonical names of what stands in an exponent."""
-    parts = (part for variable in model.variables for expr in expressions(variable) for part in walk(expr))
     powers = [
         part.right if isinstance(part, Binary) else part.arguments[1]
-        for part in parts
+        for part in _parts(model)
         if (isinstance(part, Binary) and part.operator == "^") or (isinstance(part, Call) and part.function == "power")
     ]
     return frozenset(ref.name for power in powers for ref in references(power))
@@ -53,10 +62,9 @@ def exponents(model: Model) -> frozenset[str]:
 
 def complements(model: Model) -> frozenset[str]:
     """Canonical names of what is taken from 1, as a share is whose rest goes elsewhere."""
-    parts = (part for variable in model.variables for expr in expressions(variable) for part in walk(expr))
     return frozenset(
         part.right.name
-        for part in parts
+        for part in _parts(model)
         if isinstance(part, Binary) and part.operator == "-" and part.left == Const(1.0) and isinstance(part.right, Ref)
     )
 
@@ -67,7 +75,7 @@ def chains(model: Model) -> dict[str, int]:
     DELAY N and SMOOTH N of Vensim are left out: they have no more stages than steps fit into their time.
     """
     longest: dict[str, int] = {}
-    for part in (part for variable in model.variables for expr in expressions(variable) for part in walk(expr)):
+    for part in _parts(model):
         if isinstance(part, Call) and part.function in ("delay", "smooth"):
             _, time, _, order = part.arguments
             if isinstance(time, Ref) and isinstance(order, Const):
@@ -131,8 +139,7 @@ class _Search:
         self._clocks: dict[str, bool] = {}
 
     def names(self) -> frozenset[str]:
-        parts = (part for variable in self.model.variables for expr in expressions(variable) for part in walk(expr))
-        return frozenset().union(*map(self._in_part, parts))
+        return frozenset().union(*map(self._in_part, _parts(self.model)))
 
     def _in_part(self, part: Expr) -> frozenset[str]:
         match part:

@@ -3,6 +3,10 @@
 The unit cube is the priors' own: ``from_unit`` is the quantile function, so uniform points in the cube are draws from
 the prior. The search box is another cube: linear between the bounds on each parameter's scale, so that a flat stretch
 of a prior takes no more room than a steep one.
+
+Some priors are placeholders that a program wrote around the values of a model file, until somebody says what was known:
+as long as the ``why`` begins so. What the data do not tell of such a constant stays near the file; an estimate far out
+in its prior says that the file is wrong in something large, such as a unit.
 """
 
 import math

@@ -10,18 +10,9 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from calibration.families.base import Family, Kind
+from calibration.study import consistency, sections
 from calibration.study.calendar import Calendar
 from calibration.study.classification import Coding, read_codings
-from calibration.study.consistency import (
-    coding_parameters,
-    coding_problems,
-    counted_twice,
-    event_problems,
-    name_problems,
-    prediction_problems,
-    time_problems,
-    variant_problems,
-)
 from calibration.study.cumulative import warn_of_levels
 from calibration.study.groups import (
     Group,
@@ -41,20 +32,7 @@ from calibration.study.observations import Observation, Term, Use
 from calibration.study.parameters import ParameterSpace
 from calibration.study.predictions import Prediction, of_groups, read_predictions
 from calibration.study.rows import COLUMN_KEYS, USES, Row, Tables, read_drivers, read_rows
-from calibration.study.sections import (
-    Method,
-    Questions,
-    calendar_section,
-    fixed_section,
-    holdout_section,
-    method_section,
-    model_section,
-    parameter_section,
-    read_events,
-    read_questions,
-    read_variants,
-    with_own_structure,
-)
+from calibration.study.sections import Method, Questions
 from calibration.study.splits import Breakdowns, Shares
 from cipark_sd.errors import CiparkError, UnknownName, UnusableInput, collected, raise_all
 from cipark_sd.experiments.definition import Structure
@@ -205,14 +183,14 @@ def read_problem(
     problems: list[CiparkError] = []
     top = Section(content, "", problems)
     title = top.text("title", folder.name)
-    model, span = model_section(top.table("model"), folder, allow_files)
+    model, span = sections.model_section(top.table("model"), folder, allow_files)
     top.content = respelled(top.content, model.by_name, leave=COLUMN_KEYS)
-    calendar = calendar_section(top.table("dates"), model)
+    calendar = sections.calendar_section(top.table("dates"), model)
     # where a run or its dates could not be read, times outside of it are no mistake of their own
     placed = not problems
     tables = Tables(folder, calendar, allow_files)
-    codings, events, groups = read_codings(top), read_events(top, calendar), read_groups(top, model)
-    read = [parameter_section(section, grouped=bool(groups)) for section in top.sections("parameter")]
+    codings, events, groups = read_codings(top), sections.read_events(top, calendar), read_groups(top, model)
+    read = [sections.parameter_section(section, grouped=bool(groups)) for section in top.sections("parameter")]
     estimated = [parameter for parameter in read if parameter is not None]
     differing = differing_names(model, groups, own_names(estimated))
 
@@ -230,24 +208,25 @@ def read_problem(
     informed = {group.name for group in groups if any(_reads(term, group.name) for term in fitted)}
     parameters, pools = pooled_parameters(estimated, groups, informed, model, problems)
     model = with_pools(with_groups(model, groups, differing, problems), pools)
-    parameters += coding_parameters(observations)
-    fixed = top.named("fixed", fixed_section) + held_by(groups)
-    method = top.table("method").entirely(method_section)
-    holdout = top.table("holdout").entirely(partial(holdout_section, calendar=calendar))
-    taken = [parameter.name for parameter in parameters if parameter.target == "model"] + [name for name, _ in fixed]
+    parameters += consistency.coding_parameters(observations)
+    fixed = top.named("fixed", sections.fixed_section) + held_by(groups)
+    method = top.table("method").entirely(sections.method_section)
+    holdout = top.table("holdout").entirely(partial(sections.holdout_section, calendar=calendar))
+    held = [name for name, _ in fixed]
+    taken = [parameter.name for parameter in parameters if parameter.target == "model"] + held
     driven = read_drivers(top, tables, model, span, taken)
-    rivals, scenarios = (read_variants(top, kind) for kind in ("rival", "scenario"))
+    rivals, scenarios = (sections.read_variants(top, kind) for kind in ("rival", "scenario"))
     if "experiment" in top:
         top.wrong("experiment", "nothing: an experiment is a [[policy]] in policies.toml, for cipark policy")
         top.raw("experiment")
     predictions = of_groups(read_predictions(top, calendar, observations), groups, differing)
-    questions = top.table("report").entirely(partial(read_questions, rivals=[rival.id for rival in rivals]))
+    questions = top.table("report").entirely(partial(sections.read_questions, rivals=[rival.id for rival in rivals]))
     top.note_unread()
     # a table that could not be read names no noise and has no rows, which is no mistake of its own
     complete = not problems
-    problems += name_problems(model, observations, parameters, [name for name, _ in fixed], complete=complete)
-    problems += event_problems(events, top.tables("observation"))
-    problems += coding_problems(codings.values(), observations)
+    problems += consistency.name_problems(model, observations, parameters, held, complete=complete)
+    problems += consistency.event_problems(events, top.tables("observation"))
+    problems += consistency.coding_problems(codings.values(), observations)
     if complete and not any(term.use == "fit" for o in observations for term in o.terms):
         problems.append(UnusableInput("no row of any [[observation]] is fitted: give one the use 'fit'", where=FILE))
     if not any(p.use == "CAL" for p in parameters):
@@ -256,10 +235,10 @@ def read_problem(
     if not problems:
         scenario = span | driven | Scenario("fixed", dict(fixed))
         collected(problems, partial(resolve, model, scenario))
-    problems += variant_problems(model, span, (*rivals, *scenarios), [p.name for p in parameters])
-    problems += prediction_problems(model, span, predictions, parameters)
-    problems += time_problems(model, span, observations, holdout) if placed else []
-    problems += counted_twice(observations, where=FILE)
+    problems += consistency.variant_problems(model, span, (*rivals, *scenarios), [p.name for p in parameters])
+    problems += consistency.prediction_problems(model, span, predictions, parameters)
+    problems += consistency.time_problems(model, span, observations, holdout) if placed else []
+    problems += consistency.counted_twice(observations, where=FILE)
     places = _places(top)
     raise_all(str(path), [problem.placed(places) for problem in problems])
     warn_of_levels(model, observations)
@@ -274,7 +253,7 @@ def read_problem(
         method=method,
         holdout=holdout,
         calendar=calendar,
-        rivals=with_own_structure(model, scenario, rivals),
+        rivals=sections.with_own_structure(model, scenario, rivals),
         scenarios=scenarios,
         questions=questions,
         predictions=predictions,

@@ -12,10 +12,9 @@ from click.testing import CliRunner
 from calibration.commands.pipeline import _with_options
 from calibration.commands.settings import Settings
 from calibration.new_study import study as making
-from calibration.new_study.clock import Clock, calendar_years, clock
+from calibration.new_study.clock import Clock, calendar_years, clock, windowed
 from calibration.new_study.columns import Axis, read_axis
 from calibration.new_study.table import Sheet
-from calibration.new_study.windows import windowed
 from calibration.study.calendar import TIME_UNITS, length, unit_in, unit_of
 from calibration.study.problem import read_problem
 from cipark_sd.cli import cli
