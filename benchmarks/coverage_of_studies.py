@@ -25,8 +25,8 @@ from calibration.assess.forecast import courses_ahead
 from calibration.assess.rivals import with_variant
 from calibration.assess.scores import quantiles
 from calibration.assess.self_test import EFFORT
+from calibration.likelihood.forward import reported
 from calibration.likelihood.posterior import On, Posterior, posterior
-from calibration.likelihood.predicted import reported
 from calibration.likelihood.replicate import numbers, replaced, replicate
 from calibration.sampling.draws import draw, problem_digest
 from calibration.sampling.free_density import prior_draws

@@ -15,7 +15,7 @@ from core_results import Array
 
 from calibration.assess.rivals import log_evidence, with_variant
 from calibration.likelihood.posterior import On
-from calibration.likelihood.streams import named_streams
+from calibration.likelihood.replicate import named_streams
 from calibration.sampling.bridge import bridge
 from calibration.sampling.draws import draw
 from calibration.sampling.effort import Effort

@@ -23,8 +23,8 @@ from later_draws import FULL, KEPT, SEED, SPANS, STUDY, Fit, fitted, up_to
 from calibration.assess.forecast_score import drift, gap_between, score_forecast
 from calibration.assess.kept_forecast import Forecaster, read_counts, read_forecasts
 from calibration.commands.score import facts_of
-from calibration.families.negative_binomial import NB1
-from calibration.likelihood.streams import named_streams
+from calibration.families.counts import NB1
+from calibration.likelihood.replicate import named_streams
 from calibration.sampling.draws import problem_digest
 from calibration.sampling.free_density import prior_draws
 from calibration.study.library import STUDIES

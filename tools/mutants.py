@@ -75,7 +75,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "calibration/report/sections/rivals.py": _SAID,
     "calibration/report/sections/posterior.py": _SAID,
     "calibration/report/sections/predictions.py": (*_SAID, f"{_REPORT}predictions_said.py"),
-    "calibration/study/double_counting.py": ("calibration/study/test_double_counting.py",),
+    "calibration/study/consistency.py": ("calibration/study/test_double_counting.py",),
     "calibration/study/cumulative.py": (f"{_REPORT}conditions.py",),
     "cipark_sd/basis.py": ("cipark_sd/test_basis.py", "cipark_sd/test_headline.py"),
     "cipark_sd/claims.py": ("cipark_sd/test_claims.py", f"{_EXPERIMENTS}knockouts.py"),

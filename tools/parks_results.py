@@ -20,7 +20,7 @@ from scipy.stats import gaussian_kde, norm, qmc
 
 from calibration.assess.rivals import log_evidence, with_variant
 from calibration.likelihood.posterior import On
-from calibration.likelihood.streams import named_streams
+from calibration.likelihood.replicate import named_streams
 from calibration.sampling.bridge import log_evidence_of
 from calibration.sampling.draws import draw
 from calibration.sampling.effort import Effort

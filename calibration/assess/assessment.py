@@ -18,8 +18,7 @@ from calibration.assess.rival_draws import RIVALS, keep_rivals
 from calibration.assess.rivals import Comparison, RivalFit, RivalFits, compare, fit_rivals, mixture, rival_numbers
 from calibration.assess.self_test import RankBand, SelfTest, judged, self_test
 from calibration.likelihood.posterior import DensityOf
-from calibration.likelihood.replicate import replicate
-from calibration.likelihood.streams import Stage, stage_numbers
+from calibration.likelihood.replicate import Stage, replicate, stage_numbers
 from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.effort import Effort
 from calibration.study.problem import CalibrationProblem

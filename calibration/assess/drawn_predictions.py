@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calibration.likelihood.predicted import all_reported
-from calibration.likelihood.streams import Stage, stage_numbers
+from calibration.likelihood.forward import all_reported
+from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.sampling.draws import PosteriorDraws
 from cipark_sd.arrays import Array, evenly
 from cipark_sd.claims import Kind, class_of

@@ -16,8 +16,7 @@ import pandas as pd
 
 from calibration.assess.scores import quantiles
 from calibration.likelihood.posterior import DensityOf
-from calibration.likelihood.replicate import replicate
-from calibration.likelihood.streams import named_streams
+from calibration.likelihood.replicate import named_streams, replicate
 from calibration.study.observations import Count, Observation
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array

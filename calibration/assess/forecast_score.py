@@ -14,7 +14,7 @@ import numpy as np
 
 from calibration.assess.kept_forecast import Counts, Forecaster
 from calibration.assess.scores import LEVELS, crps_at, crps_sample, energy_score, quantiles
-from calibration.families.negative_binomial import NB1
+from calibration.families.counts import NB1
 from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue, UnusableInput
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from calibration.sampling.draws import PosteriorDraws
-from calibration.study.pooling import Pool
+from calibration.study.groups import Pool
 from calibration.study.priors import to_scale
 from cipark_sd.arrays import Array
 
@@ -61,7 +61,7 @@ def shrinkage(pool: Pool, theta: Array, names: Sequence[str]) -> list[float]:
     on ``t / (c**2 + t**2)``, for ``c`` of 0 and one and four medians of ``t``, alone and times ``typical``.
     """
     typical = to_scale(theta[:, names.index(pool.typical.name)], pool.scale)
-    size = theta[:, names.index(pool.size_name)]
+    size = theta[:, names.index(pool.size.name)]
     pulls = [size / (c**2 + size**2) for c in np.array([0.0, 1.0, 4.0]) * np.median(size)]
     known = np.column_stack([np.ones(len(theta)), *(pull * by for pull in pulls for by in (1.0, typical))])
     known /= np.abs(known).max(axis=0)

@@ -19,8 +19,7 @@ import pandas as pd
 from calibration.assess.rivals import with_variant
 from calibration.assess.scores import score, summaries, table_of
 from calibration.likelihood.posterior import DensityOf, Posterior
-from calibration.likelihood.replicate import numbers, replicate
-from calibration.likelihood.streams import named_streams
+from calibration.likelihood.replicate import named_streams, numbers, replicate
 from calibration.sampling.draws import PER_CHAIN, chains_entry, draw_whole, problem_digest
 from calibration.sampling.effort import EFFORT, Effort
 from calibration.sampling.sample import Start

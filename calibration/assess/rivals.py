@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from calibration.assess.left_out import LEFT_OUT, LeftOutTask, WithTerm
 from calibration.likelihood.posterior import DensityOf
-from calibration.likelihood.streams import Stage, named_streams, stage_numbers
+from calibration.likelihood.replicate import Stage, named_streams, stage_numbers
 from calibration.sampling.bridge import log_evidence_of
 from calibration.sampling.convergence import Convergence
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw_whole, problem_digest

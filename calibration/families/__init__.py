@@ -1,1 +1,1 @@
-"""Noise families: one file each, and the registry that lists them."""
+"""Noise families, by what was observed, and the registry that lists them."""

@@ -3,7 +3,8 @@
 A family says which kinds of observation take it, the key of its spread in a study, and all that is computed with it.
 There are three sorts, by what was observed: one number (:class:`MeasurementFamily` and :class:`CountFamily`), how a
 total splits into categories (:class:`SplitFamily`), and how many of a total belong to a part (:class:`ShareFamily`).
-The fields of a family are its options in a study, positive numbers with a default each.
+The fields of a family are its options in a study, positive numbers with a default each; a family that has some is a
+dataclass of its own.
 
 Predictions come as ``(…, n)`` or, for splits, ``(…, n_categories)``; observations broadcast against them. A prediction
 that a family cannot have (a negative mean, say) has log density minus infinity: nothing is floored, so that an optimum
@@ -50,7 +51,6 @@ class Family(ABC):
     kinds: ClassVar[tuple[Kind, ...]]
 
 
-@dataclass(frozen=True, slots=True)
 class NumberFamily(Family):
     """The noise of one number around a mean, or what stands for it.
 
@@ -106,7 +106,6 @@ class NumberFamily(Family):
         """A random number for each mean; NaN for a mean that the family cannot have."""
 
 
-@dataclass(frozen=True, slots=True)
 class MeasurementFamily(NumberFamily):
     """The noise of a measurement, which may be autocorrelated: each has a standard normal score."""
 
@@ -154,13 +153,6 @@ class MeasurementFamily(NumberFamily):
         return by_mean, by_spread
 
 
-def mirrored_ends(lower: float, upper: float, mean: Array, spread: Array) -> tuple[Array, Array]:
-    """The ends of an interval in spreads from the mean, mirrored in the upper tail, where a difference loses digits."""
-    a, b = (np.asarray(lower) - mean) / spread, (np.asarray(upper) - mean) / spread
-    return np.where(a > 0, -b, a), np.where(a > 0, -a, b)
-
-
-@dataclass(frozen=True, slots=True)
 class CountFamily(NumberFamily):
     """The noise of a count; intervals and quantiles are sums of probabilities."""
 
@@ -224,7 +216,6 @@ class CountFamily(NumberFamily):
         return counts[np.searchsorted(cumulative, probability)] if cumulative[-1] > 0.5 else nowhere
 
 
-@dataclass(frozen=True, slots=True)
 class SplitFamily(Family):
     """How a given total splits into categories; ``expected`` and ``shares`` are ``(…, n_categories)``."""
 
@@ -276,7 +267,6 @@ class SplitFamily(Family):
         """Random counts ``(n, n_categories)`` for ``shares`` that add up to 1 in each row, ``spread : (n,)``."""
 
 
-@dataclass(frozen=True, slots=True)
 class ShareFamily(Family):
     """How many of a given total belong to a part."""
 

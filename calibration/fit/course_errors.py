@@ -20,8 +20,7 @@ import numpy as np
 
 from calibration.fit.quantile_residuals import FAMILY_LEVEL
 from calibration.likelihood.posterior import Posterior
-from calibration.likelihood.replicate import replicate_by_term
-from calibration.likelihood.streams import named_streams
+from calibration.likelihood.replicate import named_streams, replicate_by_term
 from calibration.likelihood.term_density import number_family
 from calibration.study.observations import Count, Observation
 from cipark_sd.arrays import Array

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from calibration.likelihood.posterior import Posterior
-from calibration.likelihood.streams import Stage, stage_numbers
+from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.study.observations import Breakdown, Count, Share, Term
 from cipark_sd.arrays import Array
 

@@ -253,16 +253,16 @@ def _sources(problem: CalibrationProblem, optimum: Optimum) -> list[tuple[Parame
         taken.add(key)
         if parameter.target == "model" and key not in free and split_key(key)[0] in reach:
             sources.append((parameter, "prior", value))
-    for item in problem.fixed:
-        key = override_key(item.name)
+    for name, value in problem.fixed:
+        key = override_key(name)
         base, elements = split_key(key)
         if key in taken:
             continue
         taken.add(key)
         variable = model[base]
         whole = bool(variable.dims) and not elements
-        if base in reach and not whole and not without_scale(model, item.name, item.value, variable.units):
-            sources.append((_around(item.name, item.value), "fixed", item.value))
+        if base in reach and not whole and not without_scale(model, name, value, variable.units):
+            sources.append((_around(name, value), "fixed", value))
     sources += [(_around(name, value), "model file", value) for name, value in _in_file(problem, reach, taken)]
     return sources
 

@@ -11,8 +11,8 @@ from calibration.fit.optimise import Optimum, maximise
 from calibration.fit.prediction_profile import PredictionProfile, all_free, prediction_profile
 from calibration.fit.profile import Profile, profiles_of
 from calibration.fit.shared_goal import SharedGoal
-from calibration.likelihood.predicted import reported
-from calibration.likelihood.streams import Stage, stage_numbers
+from calibration.likelihood.forward import reported
+from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array

@@ -7,12 +7,11 @@ from typing import assert_never
 import numpy as np
 import pandas as pd
 
-from calibration.families.binomial import Binomial
+from calibration.families.splits import Binomial
 from calibration.fit.quantile_residuals import NOWHERE, Tails, count_tails, mass_tails, place_of
-from calibration.likelihood.joined import joined_log_mass
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import labels_of
-from calibration.likelihood.term_density import number_family
+from calibration.likelihood.term_density import joined_log_mass, number_family
 from calibration.study.observations import Breakdown, Count, Share
 from cipark_sd.arrays import Array
 

@@ -52,7 +52,7 @@ def read_question(problem: CalibrationProblem, parameters: Sequence[Factor]) -> 
     factors = Factors(tuple(blocks))
     check_factors(factors, where=str(path))
     drawn = {override_key(name) for name in factors.names}
-    held = {item.name: item.value for item in problem.fixed if override_key(item.name) not in drawn}
+    held = {name: value for name, value in problem.fixed if override_key(name) not in drawn}
     scenario = Scenario("", held)
     resolved = resolve(problem.model, scenario)
     return Question(

@@ -27,7 +27,7 @@ from calibration.study.library import DEFAULT_STUDY as DEFAULT_STUDY
 from calibration.study.library import FILE as FILE
 from calibration.study.library import shipped_studies as shipped_studies
 from calibration.study.observations import Count
-from calibration.study.placeholders import share_that_may_fail
+from calibration.study.parameters import share_that_may_fail
 from calibration.study.priors import to_scale
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.arrays import Array
@@ -168,7 +168,7 @@ class CalibrationStudy:
     @property
     def scenario(self) -> Scenario:
         """What the study holds fixed, over the whole time of the model rather than that of the data."""
-        return Scenario("", {item.name: item.value for item in self.problem.fixed})
+        return Scenario("", dict(self.problem.fixed))
 
     @cached_property
     def parameters(self) -> tuple[Factor, ...]:

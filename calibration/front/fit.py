@@ -14,7 +14,7 @@ from calibration.commands.calibrate import Settings, finish, whole
 from calibration.commands.calibrate import calibrate as command
 from calibration.commands.play.page import player_of
 from calibration.front.noise import IN_PYTHON, with_noise
-from calibration.likelihood.streams import Stage, stage_numbers
+from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.collect import Calibration, fit_findings, values_of
 from calibration.report.figures_posterior import pairs_figure, posterior_figure
 from calibration.report.findings import Findings, estimates, posterior_table, save

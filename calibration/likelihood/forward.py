@@ -1,9 +1,10 @@
 """The seam between fitting and simulating: a batch of parameter vectors in, outputs at the needed steps out.
 
-Everything above this module sees a :class:`ForwardModel` only.
+Everything above this module sees a :class:`ForwardModel` only, and the study's predictions as functions of its
+parameters: the model run forward and read at the reported time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.likelihood.observation_operator import INTEGRAL
+from calibration.likelihood.observation_operator import INTEGRAL, reader
+from calibration.study.observations import Quantity, ReadQuantity
+from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
 from cipark_sd.compiler.unroll import flat_name
@@ -198,3 +201,62 @@ class ForwardModel:
             if len(outputs) > 1:
                 for place in outputs:
                     self._fill(plan, settings, run, (place,), result)
+
+
+def reported(problem: CalibrationProblem, prediction: Prediction, engine: Engine) -> Callable[[Array], Array]:
+    """The function of a prediction, from ``(n, k)`` to ``(n,)``, its model run on that engine."""
+    of_one = _together(problem, (prediction,), engine)
+    return lambda theta: of_one(theta)[:, 0]
+
+
+def all_reported(problem: CalibrationProblem, predictions: Sequence[Prediction], engine: Engine, theta: Array) -> Array:
+    """Predictions ``(n, n_predictions)`` at ``theta : (n, k)``; those of one scenario share their runs."""
+    values = np.empty((len(theta), len(predictions)))
+    by_runs: dict[object, list[int]] = {}
+    for i, prediction in enumerate(predictions):
+        key = prediction.scenario, prediction.against, _end(problem, prediction)
+        by_runs.setdefault(key, []).append(i)
+    for places in by_runs.values():
+        values[:, places] = _together(problem, [predictions[i] for i in places], engine)(theta)
+    return values
+
+
+def _end(problem: CalibrationProblem, prediction: Prediction) -> float:
+    """When a run ends that reaches the time of a prediction."""
+    numbers = resolve(problem.model, problem.scenario)
+    return max(numbers.final_time, prediction.time + numbers.time_step)
+
+
+def _together(
+    problem: CalibrationProblem, predictions: Sequence[Prediction], engine: Engine
+) -> Callable[[Array], Array]:
+    """Predictions that differ in what is read alone, from ``(n, k)`` to ``(n, n_predictions)``; NaN where a run fails.
+
+    Those that are differences take two runs.
+    """
+    space, first = problem.space, predictions[0]
+    final, left_rule = _end(problem, first), problem.model.time.method == "euler"
+    read = reader(list(map(_quantity, predictions)), problem.steps(final), left_rule=left_rule)
+
+    def run(scenario: Scenario) -> ForwardModel:
+        longer = replace(problem, scenario=problem.scenario | scenario | Scenario("", final_time=final))
+        return ForwardModel(longer, read.outputs, read.times, engine)
+
+    runs = [(run(first.scenario), 1.0)] + ([(run(first.against), -1.0)] if first.against is not None else [])
+    readings = [prediction.reading for prediction in predictions if prediction.reading is not None]
+    names = [name for reading in readings for name in reading.parameters]
+
+    def at(theta: Array) -> Array:
+        numbers, values = {name: theta[:, space.names.index(name)] for name in names}, theta[:, space.is_model]
+        outputs = ((sign, runner.at(values, read.places)) for runner, sign in runs)
+        return np.asarray(sum(sign * read.of_places(output, numbers) for sign, output in outputs))
+
+    return at
+
+
+def _quantity(prediction: Prediction) -> Quantity:
+    """What is read of the run."""
+    parts, time = prediction.parts, prediction.time
+    if prediction.reading is None:
+        return Quantity(parts, "at", time, time)
+    return ReadQuantity(parts, "at", time, time, prediction.reading)

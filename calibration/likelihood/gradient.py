@@ -4,33 +4,19 @@ The model goes forth and back through its steps (:mod:`cipark_sd.compiler.adjoin
 terms is differentiated by what the model says, and its slopes are what the outputs are weighed with.
 """
 
-from dataclasses import dataclass
-from typing import assert_never
-
 import numpy as np
 from numpy.typing import NDArray
 
 from calibration.likelihood.autocorrelation import Series
 from calibration.likelihood.group_density import Group
-from calibration.likelihood.joined import joined_slopes
-from calibration.likelihood.misclassification import recoded_slopes
 from calibration.likelihood.posterior import Posterior
-from calibration.likelihood.term_density import expected_numbers, number_family, part
+from calibration.likelihood.term_density import expected_numbers, joined_slopes, number_family, part, recoded_slopes
 from calibration.study.observations import Breakdown, Count, Share, Term
 from cipark_sd.arrays import Array
 
-
-@dataclass(frozen=True, eq=False)
-class TermSlopes:
-    """Of ``n`` rows and some terms.
-
-    ``by_values : (n, n_terms, n_quantities)``, ``by_spread : (n, n_terms)``, and ``by_matrix : (n, n_true,
-    n_reported)`` of a term with a coding.
-    """
-
-    by_values: Array
-    by_spread: Array
-    by_matrix: Array | None = None
+#: Derivatives of ``n`` rows and some terms: by what the terms read ``(n, n_terms, n_quantities)``, by the spread
+#: ``(n, n_terms)``, and ``(n, n_true, n_reported)`` by the matrix of a term with a coding.
+TermSlopes = tuple[Array, Array, Array | None]
 
 
 def group_slopes(group: Group, values: Array, spread: Array, matrix: Array | None) -> TermSlopes:
@@ -41,8 +27,8 @@ def group_slopes(group: Group, values: Array, spread: Array, matrix: Array | Non
     by_term = [term_slopes(term, values[:, place], spread, matrix) for place, term in enumerate(group.terms)]
     if len(by_term) == 1:
         return by_term[0]
-    by_values = np.concatenate([slopes.by_values for slopes in by_term], axis=1)
-    return TermSlopes(by_values, np.concatenate([slopes.by_spread for slopes in by_term], axis=1))
+    by_values, by_spread, _ = zip(*by_term, strict=True)
+    return np.concatenate(by_values, axis=1), np.concatenate(by_spread, axis=1), None
 
 
 def exact_counts_slopes(term: Count, observed: Array, values: Array, spread: Array) -> TermSlopes:
@@ -67,7 +53,7 @@ def term_slopes(term: Term, values: Array, spread: Array, matrix: Array | None =
         case Breakdown():
             return _of_breakdown(term, values, spread, matrix)
         case Share() if term.since is not None:
-            return TermSlopes(joined_slopes(term, values)[:, None], np.zeros((len(values), 1)))
+            return joined_slopes(term, values)[:, None], np.zeros((len(values), 1)), None
         case Share():
             total, probability, shares = np.array(term.total), part(values), term.noise.family
             if term.lower == term.upper:
@@ -75,17 +61,15 @@ def term_slopes(term: Term, values: Array, spread: Array, matrix: Array | None =
             else:
                 slope = shares.interval_slope(term.lower, term.upper, total, probability)
             by_values = np.stack([slope / values[:, 1], -slope * probability / values[:, 1]], axis=1)
-            return TermSlopes(by_values[:, None], np.zeros((len(values), 1)))
-        case _:
-            assert_never(term)
+            return by_values[:, None], np.zeros((len(values), 1)), None
 
 
 def _of_count(term: Count, values: Array, expected: Array, slopes: tuple[Array, ...]) -> TermSlopes:
     by_mean, by_spread, *by_gains = slopes
     if term.denominator is None:
-        return TermSlopes(np.stack([by_mean, *by_gains], axis=-1), by_spread)
+        return np.stack([by_mean, *by_gains], axis=-1), by_spread, None
     below = values[..., -1]
-    return TermSlopes(np.stack([by_mean / below, -by_mean * expected[..., 0] / below], axis=-1), by_spread)
+    return np.stack([by_mean / below, -by_mean * expected[..., 0] / below], axis=-1), by_spread, None
 
 
 def _of_breakdown(term: Breakdown, values: Array, spread: Array, matrix: Array | None) -> TermSlopes:
@@ -93,7 +77,7 @@ def _of_breakdown(term: Breakdown, values: Array, spread: Array, matrix: Array |
     by_values = np.zeros_like(values)
     if term.recodes and matrix is not None:
         recoded = recoded_slopes(counts, np.array(term.known_sizes), matrix)
-        return TermSlopes(by_values[:, None], np.zeros((len(values), 1)), recoded)
+        return by_values[:, None], np.zeros((len(values), 1)), recoded
     sizes = expected_numbers(term, values)
     reported = expected_numbers(term, values, matrix)
     by_reported, by_spread = term.noise.family.slopes(counts, reported, spread)
@@ -108,7 +92,7 @@ def _of_breakdown(term: Breakdown, values: Array, spread: Array, matrix: Array |
         later = values[:, n_true:]
         by_values[:, :n_true] = by_sizes * np.array(term.known_sizes) / later
         by_values[:, n_true:] = -by_sizes * sizes / later
-    return TermSlopes(by_values[:, None], by_spread[:, None], by_matrix)
+    return by_values[:, None], by_spread[:, None], by_matrix
 
 
 def log_likelihood_and_gradient(density: Posterior, theta: Array) -> tuple[Array, Array]:
@@ -140,30 +124,16 @@ def log_likelihood_and_gradient(density: Posterior, theta: Array) -> tuple[Array
     return logs, np.where(np.isfinite(logs)[:, None], gradient, 0.0)
 
 
-@dataclass(frozen=True, eq=False)
-class _Sums:
-    """Derivatives added up: by the quantities ``(n, n_quantities)`` and directly by the parameters ``(n, k)``."""
-
-    by_values: Array
-    by_theta: Array
-
-    def add(self, name: float | str, names: tuple[str, ...], slope: Array) -> None:
-        """Add to the derivative by a parameter, where what is said is one."""
-        if isinstance(name, str):
-            self.by_theta[:, names.index(name)] += slope
-
-
 def of_values(density: Posterior, values: Array, theta: Array) -> tuple[Array, Array, Array]:
     """Log likelihood ``(n,)`` and its derivatives by ``values : (n, n_quantities)`` and directly by ``theta``."""
     names = density.space.names
     summands: dict[int, Array] = {}
-    logs, sums = np.zeros(len(values)), _Sums(np.zeros_like(values), np.zeros_like(theta))
+    logs, by_values, by_theta = np.zeros(len(values)), np.zeros_like(values), np.zeros_like(theta)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for group in density.groups:
             if not group.fitted:
                 continue
-            term, slots = group.first, group.slots
-            weights = group.weights
+            term, slots, weights = group.first, group.slots, group.weights
             by_term = np.ascontiguousarray(values[:, slots].transpose(1, 2, 0))
             of_terms = density.group_log_density(group, by_term, theta)
             if group.counts is not None:
@@ -171,54 +141,44 @@ def of_values(density: Posterior, values: Array, theta: Array) -> tuple[Array, A
             else:
                 summands |= dict(zip(group.members.tolist(), weights[:, None] * of_terms, strict=True))
             spread, matrix = density.spread(term.noise, theta), density.matrix(term, theta)
-            slopes = group_slopes(group, values[:, slots], spread, matrix)
-            sums.by_values[:, slots] += slopes.by_values * weights[:, None]
-            sums.add(term.noise.spread, names, slopes.by_spread @ weights)
-            if isinstance(term, Breakdown):
-                _add_coding(term, slopes, weights, theta, names, sums)
+            of_group, by_spread, by_matrix = group_slopes(group, values[:, slots], spread, matrix)
+            by_values[:, slots] += of_group * weights[:, None]
+            _add(by_theta, names, term.noise.spread, by_spread @ weights)
+            if isinstance(term, Breakdown) and term.coding is not None and by_matrix is not None:
+                for name, moved in term.coding.matrix_slopes(theta, names).items():
+                    _add(by_theta, names, name, weights[0] * (by_matrix * moved).sum(axis=(1, 2)))
         # in the order of the terms, so that no last bit depends on which are computed together
         for place in sorted(summands):
             logs += summands[place]
         for series in density.series:
-            logs += _add_memory(density, values, theta, series, sums)
-    return np.where(np.isnan(logs), -np.inf, logs), *_possible(logs, sums)
-
-
-def _possible(logs: Array, sums: _Sums) -> tuple[Array, Array]:
-    """Derivatives where the density is above zero, and 0 elsewhere."""
+            logs += _add_memory(density, values, theta, series, by_values, by_theta)
+    # where the density is zero there is no derivative
     some = np.isfinite(logs)[:, None]
-    return np.where(some, sums.by_values, 0.0), np.where(some, sums.by_theta, 0.0)
+    logs = np.where(np.isnan(logs), -np.inf, logs)
+    return logs, np.where(some, by_values, 0.0), np.where(some, by_theta, 0.0)
 
 
-def _add_coding(
-    term: Breakdown, slopes: TermSlopes, weights: Array, theta: Array, names: tuple[str, ...], sums: _Sums
-) -> None:
-    if term.coding is None or slopes.by_matrix is None:
-        return
-    for name, moved in term.coding.matrix_slopes(theta, names).items():
-        sums.add(name, names, weights[0] * (slopes.by_matrix * moved).sum(axis=(1, 2)))
+def _add(by_theta: Array, names: tuple[str, ...], name: float | str, slope: Array) -> None:
+    """Add to the derivative by a parameter, where what is said is one."""
+    if isinstance(name, str):
+        by_theta[:, names.index(name)] += slope
 
 
-def _add_memory(density: Posterior, values: Array, theta: Array, series: Series, sums: _Sums) -> Array:
+def _add_memory(
+    density: Posterior, values: Array, theta: Array, series: Series, by_values: Array, by_theta: Array
+) -> Array:
     """Add the derivatives of what remembered residuals gain; the gain itself ``(n,)``."""
     names = density.space.names
     weights = np.array([term.weight for _, term, _ in density.measured(series)]) * series.fitted
     scores, phi = density.scores(series, values, theta), density.phi(series, theta)
     gain = np.where(series.fitted, series.log_gain(scores, phi), 0.0) @ weights
     by_score, by_phi = series.log_gain_slopes(scores, phi, weights)
-    sums.add(series.memory.phi, names, by_phi)
+    _add(by_theta, names, series.memory.phi, by_phi)
     for column, (i, term, family) in enumerate(density.measured(series)):
         slots = density.slots[i]
-        mean, spread = expected_numbers(term, values[:, slots])[:, 0], density.spread(term.noise, theta)
-        by_mean, by_spread = family.score_slopes(np.array(term.lower), mean, spread)
+        expected, spread = expected_numbers(term, values[:, slots]), density.spread(term.noise, theta)
+        by_mean, by_spread = family.score_slopes(np.array(term.lower), expected[:, 0], spread)
         of_score = by_score[:, column]
-        sums.add(term.noise.spread, names, of_score * by_spread)
-        sums.by_values[:, slots] += _through_ratio(term, values[:, slots], mean, of_score * by_mean)
+        _add(by_theta, names, term.noise.spread, of_score * by_spread)
+        by_values[:, slots] += _of_count(term, values[:, slots], expected, (of_score * by_mean, of_score))[0]
     return np.asarray(gain)
-
-
-def _through_ratio(term: Count, values: Array, mean: Array, slope: Array) -> Array:
-    """From a derivative by what a count lies around to those by its quantities."""
-    if term.denominator is None:
-        return slope[:, None]
-    return np.stack([slope / values[:, -1], -slope * mean / values[:, -1]], axis=1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from calibration.families.base import CountFamily, Density, or_never
 from calibration.families.count_interval import LogMass
-from calibration.families.poisson import Poisson
+from calibration.families.counts import Poisson
 from cipark_sd.arrays import Array
 
 #: A tail of the losses that is left out of a difference of counts, as probability.

@@ -53,28 +53,6 @@ class Course:
     windows: tuple[tuple[float, float], ...]
 
 
-@dataclass(frozen=True, eq=False)
-class _ReadTogether:
-    """Courses with one reading.
-
-    Parameters
-    ----------
-    read : ReadCourses
-    parts : for each course pairs of a weight and a slice
-        The outputs in it, their steps as rows of the values at places that are read (:attr:`Reader.places`).
-    places : (q,)
-        Of the quantities among all.
-    """
-
-    read: ReadCourses
-    parts: Sequence[Sequence[tuple[float, slice]]]
-    places: NDArray[np.intp]
-
-    def along(self, values: Array) -> Array:
-        """The courses ``(m, n)`` one below the other, of values ``(n_places, n)``."""
-        return np.concatenate([_along(part, values) for part in self.parts])
-
-
 def _along(part: Sequence[tuple[float, slice]], values: Array) -> Array:
     """A course ``(m, n)`` of values ``(n_places, n)``."""
     return np.asarray(sum((weight * values[steps] for weight, steps in part), start=np.array(0.0)))
@@ -136,19 +114,17 @@ class Reader:
         return [parts(course) for course in self.courses]
 
     @cached_property
-    def _readings(self) -> tuple[_ReadTogether, ...]:
-        """Courses with one reading are read together."""
+    def _readings(self) -> list[tuple[ReadCourses, list[int], NDArray[np.intp]]]:
+        """How courses with one reading are read together, which courses these are, and the places of what is read."""
         together: dict[Reading, list[int]] = {}
         for i, course in enumerate(self.courses):
             together.setdefault(course.reading, []).append(i)
-        return tuple(
-            _ReadTogether(
-                reading.reads([(self.times[: self.courses[i].n_steps], self.courses[i].windows) for i in those]),
-                [self._parts[i] for i in those],
-                np.concatenate([self.courses[i].places for i in those]),
-            )
-            for reading, those in together.items()
-        )
+        read = []
+        for reading, those in together.items():
+            courses = [self.courses[i] for i in those]
+            reads = reading.reads([(self.times[: course.n_steps], course.windows) for course in courses])
+            read.append((reads, those, np.concatenate([course.places for course in courses])))
+        return read
 
     def of_places(self, values: Array, numbers: Mapping[str, Array]) -> Array:
         """Quantities ``(n, n_quantities)`` from values ``(n_places, n)`` at :attr:`places`.
@@ -159,9 +135,9 @@ class Reader:
             quantities = self._of_places @ values
             for rows in near(values.shape[1]):
                 of_rows = {name: number[rows] for name, number in numbers.items()}
-                for together in self._readings:
-                    along = together.along(values[:, rows]).T
-                    quantities[together.places, rows] = together.read(along, of_rows).T
+                for read, those, places in self._readings:
+                    along = np.concatenate([_along(self._parts[i], values[:, rows]) for i in those]).T
+                    quantities[places, rows] = read(along, of_rows).T
         return np.asarray(quantities.T)
 
     def back(self, values: Array, by_quantities: Array, numbers: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:

@@ -1,18 +1,20 @@
 """Random observations as the model and its noise would have made them: for predictive checks, forecasts and self-tests.
 
-The numbers of all terms stand side by side: one for a count or a share, one a category for a breakdown.
+The numbers of all terms stand side by side: one for a count or a share, one a category for a breakdown. Random numbers
+come in streams by name, so that those of one thing do not depend on what else there is.
 """
 
+import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import assert_never
+from enum import IntEnum
+from typing import assert_never, cast
 
 import numpy as np
 
-from calibration.likelihood.joined import joined_log_mass
 from calibration.likelihood.posterior import Posterior, with_terms
-from calibration.likelihood.streams import term_streams
-from calibration.likelihood.term_density import expected_numbers, number_family, part
+from calibration.likelihood.term_density import expected_numbers, joined_log_mass, number_family, part
 from calibration.study.observations import Breakdown, Count, Observation, Share, Term, Use
 from cipark_sd.arrays import Array
 
@@ -39,8 +41,6 @@ def labels_of(term: Term) -> list[tuple[str, float, float]]:
         case Breakdown():
             pairs = zip(term.categories, term.counts, strict=True)
             return [(f"{term.label}: {category}", count, count) for category, count in pairs]
-        case _:
-            assert_never(term)
 
 
 def numbers(observations: Sequence[Observation]) -> tuple[Number, ...]:
@@ -144,8 +144,6 @@ def replicate_term(
             return np.where(np.isfinite(reached[:, -1]), np.minimum(drawn, term.total), np.nan)[:, None]
         case Share():
             return term.noise.family.draw(round(term.total), part(values), rng)[:, None]
-        case _:
-            assert_never(term)
 
 
 def replaced(density: Posterior, drawn: Array, rng: np.random.Generator) -> Posterior:
@@ -199,3 +197,49 @@ def _coarse(term: Count | Share, value: float, rng: np.random.Generator) -> Coun
     low = value - width * rng.random()
     # of a proportion nothing lies below zero
     return replace(term, lower=max(low, 0.0) if term.noise.family.positive else low, upper=low + width)
+
+
+class Stage(IntEnum):
+    """What is drawn with a study's seed: a stream each, so that none depends on what else is asked."""
+
+    PREDICTED = 1
+    POSTERIOR = 2
+    FILE_OF_DRAWS = 3
+    PREDICTIONS = 5
+    PREDICTIONS_OF_PRIORS = 6
+    FAILED_DRAWS = 8
+    IMPOSSIBLE = 9
+    REPLICATES = 100
+    FORECASTS = 101
+    HOLDOUT = 102
+    RIVALS = 103
+    SELF_TEST = 104
+    MIXTURES = 107
+    GROUPS = 108
+
+
+def stage_numbers(seed: int, stage: Stage) -> np.random.Generator:
+    """The random numbers of a stage."""
+    return np.random.default_rng([seed, int(stage)])
+
+
+def named_streams(rng: np.random.Generator, names: Sequence[str]) -> list[np.random.Generator]:
+    """A stream for each name, the same whatever the other names and their order are.
+
+    One child of ``rng`` is taken however many names there are; a name that comes again has another stream each time.
+    """
+    (seed,) = cast(np.random.SeedSequence, rng.bit_generator.seed_seq).spawn(1)
+    before: Counter[str] = Counter()
+    streams = []
+    for name in names:
+        digest = hashlib.sha256(f"{before[name]} {name}".encode()).digest()
+        before[name] += 1
+        words = np.frombuffer(digest[:16], dtype="<u4").tolist()
+        child = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, *words))
+        streams.append(np.random.default_rng(child))
+    return streams
+
+
+def term_streams(rng: np.random.Generator, terms: Sequence[Term]) -> list[np.random.Generator]:
+    """A stream for each term, by its label: a row that is only looked at takes nothing from the others."""
+    return named_streams(rng, [("check " if term.use == "check" else "") + term.label for term in terms])

@@ -1,12 +1,17 @@
-"""The log density of one term, given what the model says for its quantities."""
+"""The log density of one term, given what the model says for its quantities.
 
-from typing import assert_never
+Two are more than a family's. Of a part whose members are counted again and again, members stay in the part once they
+are in it: of the ``total`` that a whole counts, those of the count before are in the part already; of the others each
+has joined since with the chance ``joined / (joined + rest)`` that the model gives, the ``rest`` being the model's
+members that are not in the part at the end. A count that was told as an interval is summed over, so that the product
+over the rows of a series is the probability of all of them together. And members of known categories may be reported in
+others (:func:`recoded`).
+"""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from calibration.families.base import CountFamily, NumberFamily
-from calibration.likelihood.joined import joined_log_mass
-from calibration.likelihood.misclassification import recoded
+from calibration.families.base import CountFamily, NumberFamily, ShareFamily
 from calibration.likelihood.net_counts import NetCount, Rise
 from calibration.study.observations import Breakdown, Count, Share, Term
 from cipark_sd.arrays import Array
@@ -33,8 +38,6 @@ def expected_numbers(term: Term, values: Array, matrix: Array | None = None) -> 
                 if term.since is None:
                     return values
                 return np.stack([values[:, 0], values[:, 0] + values[:, 1]], axis=1)
-            case _:
-                assert_never(term)
 
 
 def term_log_density(term: Term, values: Array, spread: Array, matrix: Array | None = None) -> Array:
@@ -68,8 +71,6 @@ def term_log_density(term: Term, values: Array, spread: Array, matrix: Array | N
             if term.lower == term.upper:
                 return term.noise.family.log_density(np.array(term.lower), total, probability)
             return term.noise.family.log_interval(term.lower, term.upper, total, probability)
-        case _:
-            assert_never(term)
 
 
 def number_family(term: Count, values: Array) -> NumberFamily:
@@ -91,3 +92,154 @@ def part(values: Array) -> Array:
     """The share of a total ``(n,)`` that a part has, from the values of both ``(n, 2)``."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(values[:, 0] / values[:, 1])
+
+
+def joined_log_mass(term: Share, values: Array, lower: float = 0, upper: float | None = None) -> Array:
+    """Log probabilities ``(n, q)`` of the counts from ``lower`` to ``upper``, or to the total, given all rows before.
+
+    Parameters
+    ----------
+    values : (n, n_quantities)
+        Those of the term: members joined and left over in its own window, then in those of ``since.earlier``.
+    """
+    since = term.since
+    assert since is not None
+    pairs = values.reshape(len(values), -1, 2)
+    logs = np.zeros((len(values), 1))
+    counts = np.array([since.before])
+    for place, (low, high, total) in enumerate(since.earlier, start=1):
+        reached = np.arange(max(low, since.before), min(high, total) + 1)
+        logs = _step(term.noise.family, logs, counts, reached, total, pairs[:, place])
+        counts = reached
+    with np.errstate(invalid="ignore"):
+        logs = logs - np.logaddexp.reduce(logs, axis=1, keepdims=True)
+    reached = np.arange(np.ceil(lower), (term.total if upper is None else upper) + 1)
+    return _step(term.noise.family, logs, counts, reached, term.total, pairs[:, 0])
+
+
+def _step(family: ShareFamily, logs: Array, counts: Array, reached: Array, total: float, pair: Array) -> Array:
+    """From log probabilities ``(n, p)`` of ``counts`` to those ``(n, q)`` of ``reached``, by the ``pair : (n, 2)``."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        chance = pair[:, 0] / pair.sum(axis=1)
+    joining = reached[None, :] - counts[:, None]
+    moved = family.log_density(joining[None], (total - counts)[None, :, None], chance[:, None, None])
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.logaddexp.reduce(logs[:, :, None] + moved, axis=1))
+
+
+def joined_slopes(term: Share, values: Array) -> Array:
+    """Derivatives ``(n, n_quantities)`` of the log of the sum of :func:`joined_log_mass` over the term's own interval.
+
+    Each window's chance is carried forward by itself: there are few of them.
+    """
+    since = term.since
+    assert since is not None
+    pairs = values.reshape(len(values), -1, 2)
+    family, n_windows = term.noise.family, pairs.shape[1]
+    logs, slopes = np.zeros((len(values), 1)), np.zeros((len(values), 1, n_windows))
+    counts = np.array([since.before])
+    windows = [*enumerate(since.earlier, start=1), (0, (np.ceil(term.lower), term.upper, term.total))]
+    for place, (low, high, total) in windows:
+        reached = np.arange(max(low, since.before) if place else low, min(high, total) + 1)
+        if not place:
+            shares = _shares(logs)
+            logs = logs - np.logaddexp.reduce(logs, axis=1, keepdims=True)
+            slopes = slopes - (shares[..., None] * slopes).sum(axis=1, keepdims=True)
+        chance = pairs[:, place, 0] / pairs[:, place].sum(axis=1)
+        gained, left = reached[None, :] - counts[:, None], total - counts
+        moved = logs[:, :, None] + family.log_density(gained[None], left[None, :, None], chance[:, None, None])
+        shares = _shares(moved)
+        moves = family.slope(np.clip(gained, 0, left[:, None])[None], left[None, :, None], chance[:, None, None])
+        logs = np.logaddexp.reduce(moved, axis=1)
+        slopes = (shares[..., None] * slopes[:, :, None]).sum(axis=1)
+        slopes[..., place] += (shares * np.where(shares > 0, moves, 0.0)).sum(axis=1)
+        counts = reached
+    by_chance = (_shares(logs)[..., None] * slopes).sum(axis=1)
+    whole = pairs.sum(axis=2)
+    chance = pairs[..., 0] / whole
+    return np.stack([by_chance * (1 - chance) / whole, -by_chance * chance / whole], axis=2).reshape(values.shape)
+
+
+def _shares(logs: Array) -> Array:
+    """Shares of a sum over the second axis, whose summands have these logarithms; none of a sum of nothing."""
+    top = logs.max(axis=1, keepdims=True, initial=-np.inf)
+    powers = np.exp(logs - np.where(np.isfinite(top), top, 0.0))
+    total = powers.sum(axis=1, keepdims=True)
+    return np.asarray(powers / np.where(total > 0, total, 1.0))
+
+
+def recoded(counts: Array, known_totals: Array, matrix: Array) -> Array:
+    """Log probability that members of true categories are reported as ``counts``: a sum of multinomials.
+
+    Each of the ``given`` members of a true category is reported by its row of the matrix, and only the sums over the
+    true categories are seen. The probability is the coefficient of a product of multinomials, summed exactly: all
+    summands are positive, so nothing cancels.
+
+    Parameters
+    ----------
+    counts : (n_reported,), given : (n_true,)
+        Of one total.
+    matrix : (n, n_true, n_reported)
+
+    Returns
+    -------
+    (n,)
+    """
+    # the largest reported category is the one that follows from the others, so that the lattice is small
+    by_size = np.argsort(counts, kind="stable")
+    # all arrays run over the points fastest
+    rows = np.ascontiguousarray(matrix[:, :, by_size].transpose(1, 2, 0))
+    limits = tuple(int(count) for count in np.asarray(counts)[by_size[:-1]])
+    # the largest true category comes last: of its sum with the others only one entry is needed
+    order = np.argsort(known_totals, kind="stable")
+    total = np.zeros((*(limit + 1 for limit in limits), len(matrix)))
+    total[(0,) * len(limits)] = 1.0
+    for position, k in enumerate(order):
+        points, mass = _multinomial_lattice(int(known_totals[k]), limits, rows[k])
+        if position == len(order) - 1:
+            offsets = np.asarray(limits) - points
+            density = sum(of_point * total[tuple(place)] for of_point, place in zip(mass, offsets, strict=True))
+        else:
+            total = _with(total, points, mass)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.log(density))
+
+
+def recoded_slopes(counts: Array, known_totals: Array, matrix: Array) -> Array:
+    """Derivatives ``(n, n_true, n_reported)`` of :func:`recoded` by the entries of the matrix, as if each were free.
+
+    The derivative of a sum of products by a row's entry is the same sum with one member less, who was reported there.
+    """
+    logs = recoded(counts, known_totals, matrix)
+    slopes = np.zeros_like(matrix)
+    for true, total in enumerate(known_totals.tolist()):
+        for reported, count in enumerate(counts.tolist()):
+            if total > 0 and count > 0:
+                fewer, remaining = known_totals.copy(), counts.copy()
+                fewer[true], remaining[reported] = total - 1, count - 1
+                slopes[:, true, reported] = total * np.exp(recoded(remaining, fewer, matrix) - logs)
+    return slopes
+
+
+def _multinomial_lattice(n: int, limits: tuple[int, ...], rows: Array) -> tuple[NDArray[np.intp], Array]:
+    """Counts in all categories but the last, up to ``limits``, and their masses ``(n_points, n)``; none that is nil."""
+    from scipy.special import gammaln, xlogy
+
+    axes = np.meshgrid(*(np.arange(min(limit, n) + 1) for limit in limits), indexing="ij")
+    points = np.stack([axis.ravel() for axis in axes], axis=-1)
+    points = points[points.sum(axis=1) <= n]
+    whole = np.concatenate([points, n - points.sum(axis=1, keepdims=True)], axis=1)
+    ways = gammaln(n + 1) - gammaln(whole + 1).sum(axis=1)
+    mass = np.exp(ways[:, None] + xlogy(whole[:, :, None], rows).sum(axis=1))
+    some = mass.any(axis=1)
+    return points[some], mass[some]
+
+
+def _with(total: Array, points: NDArray[np.intp], mass: Array) -> Array:
+    """The lattice of a sum, entries beyond the limits left out."""
+    result = np.zeros_like(total)
+    for place, of_point in zip(points.tolist(), mass, strict=True):
+        to = tuple(slice(by, None) for by in place)
+        left = tuple(slice(0, size - by) for by, size in zip(place, total.shape[:-1], strict=True))
+        result[to] += of_point * total[left]
+    return result

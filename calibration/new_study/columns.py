@@ -23,7 +23,7 @@ from calibration.new_study.dates import (
     spelled_periods,
 )
 from calibration.new_study.table import Sheet, is_missing
-from calibration.study.time_units import TimeUnit, unit_in
+from calibration.study.calendar import TimeUnit, unit_in
 from cipark_sd.errors import InvalidValue, UnknownName, UnusableInput
 
 Edge = Literal["start", "end", ""]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Literal
 
-from calibration.study.time_units import TimeUnit, unit_in, unit_of
+from calibration.study.calendar import TimeUnit, unit_in, unit_of
 
 DateOrder = Literal["dmy", "mdy"]
 _MONTHS = {name.casefold(): i for i, name in enumerate(calendar.month_name) if name}

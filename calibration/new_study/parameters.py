@@ -14,11 +14,10 @@ from calibration.fit.in_step import gather, run
 from calibration.fit.objective import IMPOSSIBLE, objective
 from calibration.likelihood.posterior import Posterior
 from calibration.new_study.matching import words
-from calibration.study.constants import chains, complements, exponents, reaching, without_scale
-from calibration.study.event_times import event_times
+from calibration.study.calendar import unit_of
+from calibration.study.constants import chains, complements, event_times, exponents, reaching, without_scale
 from calibration.study.observations import Count
 from calibration.study.priors import LogitNormal, LogNormal, Normal, Prior, from_scale, to_scale
-from calibration.study.time_units import unit_of
 from cipark_sd.arrays import Array
 from cipark_sd.errors import InvalidValue
 from cipark_sd.model.expr import Const
@@ -244,25 +243,12 @@ STEPS, FALL = 100, 1e-6
 _STEP = 0.01
 
 
-@dataclass(frozen=True)
-class View:
-    """What the data see of the model parameters.
+def view(density: Posterior, rng: np.random.Generator) -> tuple[dict[str, float], bool]:
+    """What the data see of the model parameters, from the file's values, likely draws of priors and ends of searches.
 
-    Parameters
-    ----------
-    strength : mapping of str to float
-        By how much a prior standard deviation of each parameter moves the data, all numbers together, in standard
-        deviations of their noise: the most at any of several points, since at one point two rates may cancel.
-    possible : bool
-        Whether any point was found at which the data are possible at all.
-    """
-
-    strength: Mapping[str, float]
-    possible: bool
-
-
-def view(density: Posterior, rng: np.random.Generator) -> View:
-    """The view from the file's own values, from likely draws of the priors and from where searches end.
+    By how much a prior standard deviation of each parameter moves the data, all numbers together, in standard
+    deviations of their noise: the most at any of these points, since at one point two rates may cancel. And whether
+    the data are possible at any of the points at all.
 
     Raises
     ------
@@ -275,19 +261,15 @@ def view(density: Posterior, rng: np.random.Generator) -> View:
         raise InvalidValue("the model", density.problem.model.name, needed, where="new-study")
     # a run that overflows is impossible, and is counted as that
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        return _view(density, rng, places)
-
-
-def _view(density: Posterior, rng: np.random.Generator, places: Sequence[int]) -> View:
-    points, possible = _points(density, rng)
-    strengths = np.max([_strengths(density, point, places) for point in points], axis=0)
-    # a threshold moves nothing until it is crossed: look a whole standard deviation to either side
-    still = np.flatnonzero(strengths <= NOTHING).tolist()
-    if still:
-        beyond = [places[i] for i in still]
-        strengths[still] = np.max([_strengths(density, point, beyond, 1.0) for point in points], axis=0)
+        points, possible = _points(density, rng)
+        strengths = np.max([_strengths(density, point, places) for point in points], axis=0)
+        # a threshold moves nothing until it is crossed: look a whole standard deviation to either side
+        still = np.flatnonzero(strengths <= NOTHING).tolist()
+        if still:
+            beyond = [places[i] for i in still]
+            strengths[still] = np.max([_strengths(density, point, beyond, 1.0) for point in points], axis=0)
     names = [density.space.names[i] for i in places]
-    return View(dict(zip(names, strengths.tolist(), strict=True)), possible)
+    return dict(zip(names, strengths.tolist(), strict=True)), possible
 
 
 def _strengths(density: Posterior, centre: Array, places: Sequence[int], step: float = _STEP) -> Array:
@@ -340,12 +322,15 @@ def _around(density: Posterior, centre: Array, places: Sequence[int], step: floa
     return np.array(ahead), np.array(behind)
 
 
-def roles(options: Sequence[Candidate], view: View) -> list[Candidate]:
-    """The candidates, fitted where the data depend on them; starts of stocks that move the data little are held."""
-    strongest = max(view.strength, key=lambda name: view.strength[name])
+def roles(options: Sequence[Candidate], strengths: Mapping[str, float]) -> list[Candidate]:
+    """The candidates, fitted where the data depend on them; starts of stocks that move the data little are held.
+
+    ``strengths`` are those of :func:`view`.
+    """
+    strongest = max(strengths, key=lambda name: strengths[name])
     result = []
     for candidate in options:
-        strength = view.strength.get(candidate.name, 0.0)
+        strength = strengths.get(candidate.name, 0.0)
         if candidate.prior is None or candidate.name == strongest:
             result.append(candidate)
         elif strength <= NOTHING:

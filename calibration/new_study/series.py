@@ -12,17 +12,16 @@ from typing import Literal
 
 import numpy as np
 
-from calibration.families.lognormal import Lognormal
-from calibration.families.negative_binomial import NB1
-from calibration.families.normal import Normal
+from calibration.families.counts import NB1
+from calibration.families.measurements import Lognormal, Normal
 from calibration.likelihood.posterior import Posterior
 from calibration.new_study.clock import Clock
 from calibration.new_study.columns import Axis, plain
 from calibration.new_study.dates import Point
 from calibration.new_study.matching import Match
 from calibration.new_study.table import Sheet, is_missing
+from calibration.study.calendar import TimeUnit
 from calibration.study.cumulative import FEWEST, counted, running_total
-from calibration.study.time_units import TimeUnit
 from cipark_sd.arrays import Array
 from cipark_sd.errors import CiparkError, InvalidValue, UnusableInput, raise_all
 from cipark_sd.model.expr import Const

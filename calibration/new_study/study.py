@@ -13,7 +13,7 @@ import numpy as np
 
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.new_study import text
-from calibration.new_study.clock import Clock, calendar_years, clock, model_unit
+from calibration.new_study.clock import Clock, Window, calendar_years, clock, model_unit, windowed
 from calibration.new_study.columns import Axis, plain, read_axis
 from calibration.new_study.dates import DateOrder, Point, date_of, point_in
 from calibration.new_study.matching import Match, flows, likeness, matches, observable
@@ -21,11 +21,10 @@ from calibration.new_study.parameters import SIGMA, Candidate, Estimate, Guess, 
 from calibration.new_study.series import Reading, Series, Shape, check_scales, point, reading, series, shape
 from calibration.new_study.stated import Stated, with_stated
 from calibration.new_study.table import Sheet, is_missing, read_sheet
-from calibration.new_study.windows import Window, windowed
+from calibration.study.calendar import TimeUnit
 from calibration.study.constants import beside_equations, reaching
 from calibration.study.library import FILE
 from calibration.study.problem import read_problem
-from calibration.study.time_units import TimeUnit
 from cipark_sd.engines.registry import choose
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected, raise_all
 from cipark_sd.files import draft_of, file_name
@@ -182,15 +181,15 @@ def new_study(request: NewStudyRequest) -> NewStudy:
             request = replace(request, scale={**request.scale, **factors})
             study = replace(study, series=_series(model, sheet, axis, matched, request, later=False)[0])
             density = _density(draft, request, model, study)
-        outlook = view(density, np.random.default_rng(_SEED))
-        if not outlook.possible:
+        strengths, possible = view(density, np.random.default_rng(_SEED))
+        if not possible:
             # a stock may start at nothing: the first number then belongs to the next instant
             series, timing = _series(model, sheet, axis, matched, request, later=True)
             moved = replace(study, series=series, clock=timing)
-            later = view(_density(draft, request, model, moved), np.random.default_rng(_SEED))
-            outlook, study = (later, moved) if later.possible else (outlook, study)
-        candidates = with_stated(roles(options, outlook), request.priors, model.name)
-        study = replace(study, candidates=tuple(candidates), possible=outlook.possible)
+            later, possible = view(_density(draft, request, model, moved), np.random.default_rng(_SEED))
+            strengths, study = (later, moved) if possible else (strengths, study)
+        candidates = with_stated(roles(options, strengths), request.priors, model.name)
+        study = replace(study, candidates=tuple(candidates), possible=possible)
         _write(draft, request, model, study)
         read_problem(draft, allow_files=request.allow_files)
         move_into(draft, request.folder)

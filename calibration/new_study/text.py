@@ -15,7 +15,7 @@ from calibration.new_study.parameters import UNREACHED, Candidate, Estimate
 from calibration.new_study.series import Series
 from calibration.new_study.stated import WHY as STATED
 from calibration.study.constants import SWITCH, reaching
-from calibration.study.placeholders import PLACEHOLDER
+from calibration.study.parameters import PLACEHOLDER
 from calibration.study.priors import FAMILIES, LogNormal, Prior
 from cipark_sd.console import escaped
 from cipark_sd.files import csv_text, file_name

@@ -12,7 +12,6 @@ from calibration.readings.base import Reading, Windows, add_between, between
 from cipark_sd.arrays import Array
 
 
-@dataclass(frozen=True, slots=True)
 class Metric(Reading):
     """A number of the course within a window.
 
@@ -46,7 +45,6 @@ class Metric(Reading):
         """The metric ``(n,)`` of values ``(n, q)`` at times ``(q,)``; NaN where a value is none."""
 
 
-@dataclass(frozen=True, slots=True)
 class Maximum(Metric):
     """The largest value."""
 
@@ -60,7 +58,6 @@ class Maximum(Metric):
         return _alone(values, np.argmax(values, axis=1))
 
 
-@dataclass(frozen=True, slots=True)
 class Minimum(Metric):
     """The smallest value."""
 
@@ -74,7 +71,6 @@ class Minimum(Metric):
         return _alone(values, np.argmin(values, axis=1))
 
 
-@dataclass(frozen=True, slots=True)
 class TimeOfMaximum(Metric):
     """When the largest value was reached: the top of the parabola through it and its neighbours.
 
@@ -175,3 +171,7 @@ def _alone(values: Array, places: NDArray[np.intp]) -> Array:
     result = np.zeros_like(values)
     result[np.arange(len(values)), places] = 1.0
     return result
+
+
+#: The metrics of a run that a study may name, one row each.
+METRICS: tuple[Metric, ...] = (Maximum(), Minimum(), TimeOfMaximum(), FirstAbove(), FirstBelow())

@@ -20,7 +20,7 @@ from calibration.fit.standard_errors import standard_errors
 from calibration.fit.verdict import not_judged
 from calibration.fit.verification import COARSE, TOO_COARSE, Replication, not_possible
 from calibration.likelihood.forward import ForwardModel
-from calibration.likelihood.streams import Stage, stage_numbers
+from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.readings.reporting import Reporting
 from calibration.report.findings import BestFit, Curves, Fit, Posterior
 from calibration.report.study_facts import study_facts
@@ -250,6 +250,6 @@ def checks_at_estimate(problem: CalibrationProblem, theta: Array, engine: str) -
 
 def values_of(problem: CalibrationProblem, theta: Array) -> dict[str, float]:
     """Constants that the study holds and those of the model that it estimates, at the estimate."""
-    held = {item.name: item.value for item in problem.fixed}
+    held = dict(problem.fixed)
     space = problem.space
     return held | dict(zip(space.of_model, theta[space.is_model].tolist(), strict=True))

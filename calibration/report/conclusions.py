@@ -17,8 +17,8 @@ from calibration.fit.quantile_residuals import beyond_chance, unexplained
 from calibration.fit.shares import DECIDES
 from calibration.fit.threshold import threshold_words
 from calibration.report.findings import Fit
-from calibration.study.placeholders import placeholder_words
-from calibration.study.questions import Cause
+from calibration.study.parameters import placeholder_words
+from calibration.study.sections import Cause
 from cipark_sd.claims import NARROW
 from cipark_sd.headline import Bounds, is_narrower
 from cipark_sd.wording import listed, percent, with_unit

@@ -14,7 +14,7 @@ from calibration.report.sections import registry
 from calibration.report.sections.answer import first_screen
 from calibration.report.sections.base import misfit
 from calibration.sampling.convergence import CONVERGED
-from calibration.study.placeholders import far_off
+from calibration.study.parameters import far_off
 from cipark_sd.console import say_lines
 from cipark_sd.files import write_text
 from cipark_sd.pages import output
@@ -133,7 +133,7 @@ def fitted_scenario(fit: Fit) -> str:
     values: dict[str, object] = dict(content.get("set", {}))
     at_estimate = zip(fit.study.space, fit.optimum.theta.tolist(), strict=True)
     typical = {pool.typical.name: pool.name for pool in fit.study.pools}
-    added = {p.name for pool in fit.study.pools for p in pool.parameters[1:]}
+    added = {p.name for pool in fit.study.pools for p in (pool.size, *pool.innovations)}
     of_file = [(typical.get(p.name, p.name), value) for p, value in at_estimate if p.target == "model"]
     values |= {override_key(name): value for name, value in of_file if name not in added}
     groups = set(fit.study.groups)

@@ -11,7 +11,7 @@ import numpy as np
 
 from calibration.likelihood.observation_operator import INTEGRAL
 from calibration.likelihood.posterior import Posterior
-from calibration.likelihood.streams import Stage, stage_numbers
+from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.sampling.free_density import prior_draws
 from cipark_sd.arrays import Array, evenly
 from cipark_sd.engines.columns import Columns

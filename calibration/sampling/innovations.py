@@ -100,7 +100,7 @@ def suited(scores: NormalScores, points: Array) -> NormalScores | ScaledScores:
         (pool, [deviation for deviation in pool.innovations if deviation.use == "CAL"]) for pool in problem.pools
     ]
     processes = [
-        Scaled(np.array([names.index(deviation.name) for deviation in deviations]), names.index(pool.size_name))
+        Scaled(np.array([names.index(deviation.name) for deviation in deviations]), names.index(pool.size.name))
         for pool, deviations in informed
         if deviations
     ]

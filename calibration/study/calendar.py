@@ -1,21 +1,95 @@
-"""A study's dates as model time: decimal years by :func:`cipark_sd.timegrid.decimal_year`, or units from an origin."""
+"""A study's dates as model time: decimal years by :func:`cipark_sd.timegrid.decimal_year`, or units from an origin.
+
+Units of time are those of models and tables, in their words; how long one is in another.
+"""
 
 import calendar
 import datetime
 import math
+import re
 from dataclasses import dataclass
-from typing import Literal, assert_never, get_args
+from typing import Literal, get_args
 
-from calibration.study.time_units import TimeUnit, unit_in
 from cipark_sd.section import Section
 from cipark_sd.timegrid import CalendarYears, decimal_year, end_of, number_or_date
 
-Unit = Literal["second", "minute", "hour", "day", "week", "month", "quarter", "year", "decimal year"]
-UNITS: tuple[Unit, ...] = get_args(Unit)
+TimeUnit = Literal["second", "minute", "hour", "day", "week", "month", "quarter", "year"]
+TIME_UNITS: tuple[TimeUnit, ...] = get_args(TimeUnit)
+
+_WORDS: dict[str, TimeUnit] = {
+    **dict.fromkeys(("second", "seconds", "sec", "secs"), "second"),
+    **dict.fromkeys(("minute", "minutes", "min", "mins"), "minute"),
+    **dict.fromkeys(("hour", "hours", "hr", "hrs"), "hour"),
+    **dict.fromkeys(("day", "days", "dy", "dys"), "day"),
+    **dict.fromkeys(("week", "weeks", "wk", "wks", "isoweek", "epiweek"), "week"),
+    **dict.fromkeys(("month", "months", "mo", "mos", "mon", "mth", "mths"), "month"),
+    **dict.fromkeys(("quarter", "quarters", "qtr", "qtrs"), "quarter"),
+    **dict.fromkeys(("year", "years", "yr", "yrs", "annum"), "year"),
+}
+#: Letters that are a unit where nothing else stands, such as in brackets.
+_LETTERS: dict[str, TimeUnit] = {
+    "s": "second", "h": "hour", "d": "day", "w": "week", "q": "quarter", "y": "year", "a": "year",
+}  # fmt: skip
+#: Days of a unit, and months of those that the calendar makes unequal.
+_DAYS: dict[TimeUnit, float] = {"second": 1 / 86400, "minute": 1 / 1440, "hour": 1 / 24, "day": 1.0, "week": 7.0}
+_MONTHS: dict[TimeUnit, float] = {"month": 1.0, "quarter": 3.0, "year": 12.0}
+#: A mean month of the Julian calendar, whose year has 365.25 days.
+DAYS_OF_MONTH = 365.25 / 12
+
+
+def unit_of(text: str) -> TimeUnit | None:
+    """The unit that a model's unit of time is, None where it is none of the clock and the calendar.
+
+    >>> unit_of("Weeks"), unit_of("yr"), unit_of("Generation"), unit_of("d")
+    ('week', 'year', None, 'day')
+    """
+    word = text.strip().casefold().rstrip(".")
+    return _WORDS.get(word) or _LETTERS.get(word)
+
+
+def unit_in(name: str) -> TimeUnit | None:
+    """The unit that a column's name says, the first where it says several; None where it says none.
+
+    >>> unit_in("Week"), unit_in("t (d)"), unit_in("time_wk"), unit_in("dayOfYear"), unit_in("daylight")
+    ('week', 'day', 'week', 'day', None)
+    """
+    for bracketed in re.findall(r"[(\[]([^)\]]*)[)\]]", name):
+        unit = unit_of(bracketed)
+        if unit is not None:
+            return unit
+    split = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    parts = [part for part in re.split(r"[\W\d_]+", split.casefold()) if part]
+    return next((_WORDS[part] for part in parts if part in _WORDS), None)
+
+
+def length(unit: TimeUnit, of: TimeUnit) -> float:
+    """How many of the second unit one of the first is; a month is taken as a twelfth of 365.25 days.
+
+    >>> length("week", "day"), length("month", "year"), length("month", "day")
+    (7.0, 0.08333333333333333, 30.4375)
+    """
+    if unit in _MONTHS and of in _MONTHS:
+        return _MONTHS[unit] / _MONTHS[of]
+    return _in_days(unit) / _in_days(of)
+
+
+def is_exact(unit: TimeUnit, of: TimeUnit) -> bool:
+    """Whether all of one unit are as long as each other in the other one.
+
+    >>> is_exact("week", "day"), is_exact("month", "day")
+    (True, False)
+    """
+    return (unit in _MONTHS) == (of in _MONTHS)
+
+
+def _in_days(unit: TimeUnit) -> float:
+    return _MONTHS[unit] * DAYS_OF_MONTH if unit in _MONTHS else _DAYS[unit]
+
+
+Unit = TimeUnit | Literal["decimal year"]
+UNITS: tuple[Unit, ...] = (*TIME_UNITS, "decimal year")
 #: How many of the shorter units a day is.
 _A_DAY = {"second": 86400, "minute": 1440, "hour": 24, "day": 1}
-#: How many months the longer ones are.
-_OF_MONTHS = {"month": 1, "quarter": 3}
 #: Model time between a date and what its label says, up to which the label is the date.
 _NEAR = 0.01
 
@@ -107,11 +181,9 @@ class Calendar:
             case "week":
                 return (date - self.origin).days / 7
             case "month" | "quarter":
-                return (_months(date) - _months(self.origin)) / _OF_MONTHS[self.unit]
+                return (_months(date) - _months(self.origin)) / _MONTHS[self.unit]
             case "year":
                 return decimal_year(date) - decimal_year(self.origin)
-            case _:
-                assert_never(self.unit)
 
     def label(self, time: float) -> str:
         """The date whose end a model time is, as people write it; the number itself where it is no date.
@@ -138,11 +210,9 @@ class Calendar:
                 case "week":
                     return origin + datetime.timedelta(days=round(7 * time))
                 case "month" | "quarter":
-                    return _after_months(_months(origin) + _OF_MONTHS[self.unit] * time)
+                    return _after_months(_months(origin) + _MONTHS[self.unit] * time)
                 case "year":
                     return end_of(decimal_year(origin) + time)
-                case _:
-                    assert_never(self.unit)
         except (ValueError, OverflowError):
             # beyond the years that dates have
             return None

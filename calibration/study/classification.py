@@ -16,7 +16,7 @@ import numpy as np
 
 from calibration.study.parameters import AIMS, Aim, Parameter
 from calibration.study.priors import Beta
-from calibration.study.variants import repeated
+from calibration.study.sections import repeated
 from cipark_sd.arrays import Array
 from cipark_sd.section import Section, is_number
 

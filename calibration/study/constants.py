@@ -1,11 +1,16 @@
-"""The constants of a model that could be estimated: those that reach what was observed and have a scale."""
+"""The constants of a model that could be estimated: those that reach what was observed and have a scale.
+
+Some say when something happens, by their place in the equations. The likelihood is a step function of most of them, and
+a factor on a date means nothing: no date is fitted unless the user asks for it. Of the length of a cycle, such as the
+months of a year, the likelihood has a top for each number of cycles that the data may hold.
+"""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from cipark_sd.model.expr import Binary, Call, Const, Ref, references, walk
-from cipark_sd.model.model import Model
-from cipark_sd.model.variables import expressions
+from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, references, walk
+from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.variables import Auxiliary, Constant, expressions
 
 #: Why a constant that is on or off is held.
 SWITCH = "a switch"
@@ -29,6 +34,11 @@ def reaching(model: Model, names: Iterable[str]) -> frozenset[str]:
     return frozenset(reached)
 
 
+def _parts(model: Model) -> Iterator[Expr]:
+    """Every expression of the equations, and all within it."""
+    return (part for variable in model.variables for expr in expressions(variable) for part in walk(expr))
+
+
 def without_scale(model: Model, name: str, value: float, units: str) -> str:
     """Why a constant is not a quantity that can be a little larger or smaller; nothing where it is one."""
     if value == 0:
@@ -42,10 +52,9 @@ def without_scale(model: Model, name: str, value: float, units: str) -> str:
 
 def exponents(model: Model) -> frozenset[str]:
     """Canonical names of what stands in an exponent."""
-    parts = (part for variable in model.variables for expr in expressions(variable) for part in walk(expr))
     powers = [
         part.right if isinstance(part, Binary) else part.arguments[1]
-        for part in parts
+        for part in _parts(model)
         if (isinstance(part, Binary) and part.operator == "^") or (isinstance(part, Call) and part.function == "power")
     ]
     return frozenset(ref.name for power in powers for ref in references(power))
@@ -53,10 +62,9 @@ def exponents(model: Model) -> frozenset[str]:
 
 def complements(model: Model) -> frozenset[str]:
     """Canonical names of what is taken from 1, as a share is whose rest goes elsewhere."""
-    parts = (part for variable in model.variables for expr in expressions(variable) for part in walk(expr))
     return frozenset(
         part.right.name
-        for part in parts
+        for part in _parts(model)
         if isinstance(part, Binary) and part.operator == "-" and part.left == Const(1.0) and isinstance(part.right, Ref)
     )
 
@@ -67,7 +75,7 @@ def chains(model: Model) -> dict[str, int]:
     DELAY N and SMOOTH N of Vensim are left out: they have no more stages than steps fit into their time.
     """
     longest: dict[str, int] = {}
-    for part in (part for variable in model.variables for expr in expressions(variable) for part in walk(expr)):
+    for part in _parts(model):
         if isinstance(part, Call) and part.function in ("delay", "smooth"):
             _, time, _, order = part.arguments
             if isinstance(time, Ref) and isinstance(order, Const):
@@ -88,3 +96,144 @@ def beside_equations(model: Model, names: Collection[str]) -> dict[str, float]:
             if isinstance(piece.expr, Const) and piece.expr.value and piece.subscripts in model.elements(variable):
                 numbers[model.label(variable.name, piece.subscripts)] = piece.expr.value
     return numbers
+
+
+#: Places of the arguments that are times, by function as both languages are read: starts, ends, widths, intervals.
+_TIMES: Mapping[str, tuple[int, ...]] = {
+    "step": (1,),
+    "ramp": (1, 2),
+    "xramp": (1, 2),
+    "pulse": (0, 1),
+    "pulse_train": (0, 1, 2, 3),
+    "xpulse": (0,),
+    "xpulse_train": (0, 1),
+}
+_COMPARISONS = frozenset({"=", "<>", "<", "<=", ">", ">="})
+#: Functions that leave a clock a clock: of their first argument alone, or of it and a constant.
+_KEEP_CLOCK = frozenset({"integer", "floor", "modulo", "floored_modulo", "quantum", "min", "max"})
+TIME = "time"
+
+
+def event_times(model: Model) -> frozenset[str]:
+    """Canonical names of the constants that say when something happens.
+
+    They are a time argument of STEP, RAMP, PULSE or PULSE TRAIN, or are compared with Time, by MAX and MIN too;
+    directly, or through auxiliaries that depend on nothing else. Time is also what is made of it by a constant or a
+    remainder, such as the time since a start or the month of a year. What divides Time within SIN or COS is the length
+    of a cycle. A phase or a turning point, of which the model is a smooth function, is not among them.
+    """
+    return _Search(model).names()
+
+
+def is_constant(model: Model, expr: Expr) -> bool:
+    """Whether an expression is made of constants alone, directly or through auxiliaries."""
+    return _Search(model).made_of(expr) is not None
+
+
+class _Search:
+    """The constants of one model; what an auxiliary is made of is looked up once."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self._constants: dict[str, frozenset[str] | None] = {}
+        self._clocks: dict[str, bool] = {}
+
+    def names(self) -> frozenset[str]:
+        return frozenset().union(*map(self._in_part, _parts(self.model)))
+
+    def _in_part(self, part: Expr) -> frozenset[str]:
+        match part:
+            case Call(function, arguments) if function in _TIMES:
+                return self._of([arguments[i] for i in _TIMES[function] if i < len(arguments)])
+            case Call(function, arguments) if function in _KEEP_CLOCK:
+                return self._beside_clock(arguments)
+            case Binary(operator, left, right) if operator in _COMPARISONS:
+                return self._beside_clock((left, right))
+            case Call("sin" | "cos", (angle,)):
+                named = [self.model.by_name.get(ref.name) for ref in references(angle)]
+                angles = [angle, *(expr for v in named if isinstance(v, Auxiliary) for expr in expressions(v))]
+                return frozenset().union(*(self._cycle(part) for expr in angles for part in walk(expr)))
+            case _:
+                return frozenset()
+
+    def _cycle(self, part: Expr) -> frozenset[str]:
+        """The constants that divide a time."""
+        match part:
+            case Binary("/", left, right) if any(self._is_clock(ref) for ref in references(left)):
+                return self._of([right])
+            case _:
+                return frozenset()
+
+    def _beside_clock(self, parts: Sequence[Expr]) -> frozenset[str]:
+        """The constants that Time is set against, and those that shift it; none where no part is a clock."""
+        clocks = [part for part in parts if self._is_clock(part)]
+        if not clocks:
+            return frozenset()
+        return self._of([part for part in parts if part not in clocks]).union(*map(self._shifts, clocks))
+
+    def _shifts(self, clock: Expr) -> frozenset[str]:
+        """The constants in a clock."""
+        names: set[str] = set()
+        for ref in references(clock):
+            if ref.name != TIME and (behind := self._behind(ref.name)) is not None:
+                names |= behind
+            elif ref.name != TIME:
+                names |= frozenset().union(*map(self._shifts, expressions(self.model.by_name[ref.name])))
+        return frozenset(names)
+
+    def _of(self, parts: Sequence[Expr]) -> frozenset[str]:
+        """The constants in parts that nothing else makes."""
+        return frozenset().union(*(self.made_of(part) or () for part in parts))
+
+    def made_of(self, expr: Expr) -> frozenset[str] | None:
+        """The constants that an expression is made of; None where something in it may change in a run."""
+        names: set[str] = set()
+        for ref in references(expr):
+            within = self._behind(ref.name)
+            if within is None:
+                return None
+            names |= within
+        return frozenset(names)
+
+    def _behind(self, name: str) -> frozenset[str] | None:
+        variable = self.model.by_name.get(name)
+        if name in CONTROL:
+            return frozenset()
+        if isinstance(variable, Constant):
+            return frozenset({name})
+        if not isinstance(variable, Auxiliary):
+            return None
+        if name not in self._constants:
+            self._constants[name] = None  # of a loop, which changes in a run
+            parts = [self.made_of(expr) for expr in expressions(variable)]
+            unchanging = [part for part in parts if part is not None]
+            self._constants[name] = frozenset().union(*unchanging) if len(unchanging) == len(parts) else None
+        return self._constants[name]
+
+    def _is_clock(self, expr: Expr) -> bool:
+        """Whether an expression is Time, but for what is constant: shifted, in another unit, within a period."""
+        match expr:
+            case Ref(name):
+                return name == TIME or self._is_clock_by_name(name)
+            case Neg(operand):
+                return self._is_clock(operand)
+            case Binary("+" | "-", left, right):
+                pairs = ((left, right), (right, left))
+                return any(self._is_clock(a) and self.made_of(b) is not None for a, b in pairs)
+            case Binary("*" | "/", left, Const()):
+                return self._is_clock(left)
+            case Binary("*", Const(), right):
+                return self._is_clock(right)
+            case Call(function, (first, *constants)) if function in _KEEP_CLOCK:
+                return self._is_clock(first) and all(self.made_of(constant) is not None for constant in constants)
+            case _:
+                return False
+
+    def _is_clock_by_name(self, name: str) -> bool:
+        variable = self.model.by_name.get(name)
+        if not isinstance(variable, Auxiliary):
+            return False
+        if name not in self._clocks:
+            self._clocks[name] = False  # of a loop
+            self._clocks[name] = all(self._is_clock(expr) for expr in expressions(variable))
+        return self._clocks[name]

@@ -15,11 +15,10 @@ import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import assert_never
 
 import numpy as np
 
-from calibration.study.event_times import is_constant
+from calibration.study.constants import is_constant
 from calibration.study.observations import Count, Observation
 from cipark_sd.arrays import Array
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text, references, row
@@ -76,8 +75,6 @@ class _Signs:
                 return function in _NEVER_NEGATIVE or (
                     function in _OF_ARGUMENTS and all(map(self.not_negative, arguments))
                 )
-            case _:
-                assert_never(expr)
 
     def _binary(self, expr: Binary) -> bool:
         first, operations = row(expr)

@@ -23,13 +23,24 @@ from calibration.study.classification import Coding
 How = Literal["at", "between", "integral"]
 Use = Literal["fit", "check", "holdout"]
 F = TypeVar("F", bound=Family, covariant=True)
+#: Outputs of the model and their signs.
+Parts = tuple[tuple[str, float], ...]
+
+
+def signed_parts(names: tuple[str, ...]) -> Parts:
+    """Names to outputs and signs; a name that starts with ``-`` is subtracted.
+
+    >>> signed_parts(("Total Entrants", "-Spark Intake"))
+    (('Total Entrants', 1.0), ('Spark Intake', -1.0))
+    """
+    return tuple((name[1:].strip(), -1.0) if name.startswith("-") else (name.strip(), 1.0) for name in names)
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
     """A signed sum of model outputs, read ``at`` ``end``, or between or over ``start`` and ``end``."""
 
-    parts: tuple[tuple[str, float], ...]
+    parts: Parts
     how: How
     start: float
     end: float

@@ -25,8 +25,8 @@ from calibration.readings.base import Reading
 from calibration.readings.reporting import Reporting
 from calibration.study.calendar import Calendar
 from calibration.study.groups import Group, element_of
-from calibration.study.observations import Observation, ReadQuantity, quantities_of
-from calibration.study.variants import constants_set, repeated
+from calibration.study.observations import Observation, Parts, ReadQuantity, quantities_of, signed_parts
+from calibration.study.sections import constants_set, repeated
 from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Scenario, override_key, split_key
 from cipark_sd.section import Section
@@ -51,11 +51,10 @@ class Prediction:
     """
 
     name: str
-    parts: tuple[tuple[str, float], ...]
+    parts: Parts
     time: float
     scenario: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
     against: Scenario | None = None
-    why: str = ""
     reading: Reading | None = None
 
 
@@ -88,9 +87,7 @@ def of_groups(
 
 
 def _prediction(section: Section, calendar: Calendar, observations: Sequence[Observation]) -> Prediction:
-    from calibration.study.kinds.base import signed_parts
-
-    why = section.text("why", "")
+    section.text("why", "")
     names = section.names("variable")
     if not names and "variable" not in section:
         section.wrong("variable", "a variable of the model, or a list of them to add up")
@@ -98,7 +95,7 @@ def _prediction(section: Section, calendar: Calendar, observations: Sequence[Obs
     scenario = Scenario("", constants_set(section, "set")) if "set" in section else Scenario()
     against = Scenario("", constants_set(section, "against")) if "against" in section else None
     reading = _reading(section, observations) if "reported" in section else None
-    return Prediction(section.title, signed_parts(names), time, scenario, against, why, reading)
+    return Prediction(section.title, signed_parts(names), time, scenario, against, reading)
 
 
 def _reading(section: Section, observations: Sequence[Observation]) -> Reading | None:

@@ -9,39 +9,31 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 
+from calibration.families.base import Family, Kind
+from calibration.study import consistency, sections
 from calibration.study.calendar import Calendar
-from calibration.study.classification import read_codings
-from calibration.study.consistency import (
-    coding_parameters,
-    coding_problems,
-    name_problems,
-    prediction_problems,
-    time_problems,
-)
+from calibration.study.classification import Coding, read_codings
 from calibration.study.cumulative import warn_of_levels
-from calibration.study.double_counting import counted_twice
-from calibration.study.drivers import read_drivers
-from calibration.study.events import read_events, unused_events
-from calibration.study.groups import Group, differing_names, held_by, of_group, read_groups, with_groups
+from calibration.study.groups import (
+    Group,
+    Pool,
+    differing_names,
+    held_by,
+    of_group,
+    own_names,
+    pooled_parameters,
+    read_groups,
+    with_groups,
+    with_pools,
+)
+from calibration.study.kinds import Flow, Increments, Level, ObservationKind, OfRun, Ratio
 from calibration.study.library import FILE
 from calibration.study.observations import Observation, Term, Use
 from calibration.study.parameters import ParameterSpace
-from calibration.study.pooling import Pool, own_names, pooled_parameters, with_pools
 from calibration.study.predictions import Prediction, of_groups, read_predictions
-from calibration.study.questions import Questions, read_questions
-from calibration.study.rows import COLUMN_KEYS, Tables
-from calibration.study.sections import (
-    Fixed,
-    Method,
-    calendar_section,
-    fixed_section,
-    holdout_section,
-    method_section,
-    model_section,
-    parameter_section,
-)
-from calibration.study.terms import read_observation
-from calibration.study.variants import read_variants, variant_problems, with_own_structure
+from calibration.study.rows import COLUMN_KEYS, USES, Row, Tables, read_drivers, read_rows
+from calibration.study.sections import Method, Questions
+from calibration.study.splits import Breakdowns, Shares
 from cipark_sd.errors import CiparkError, UnknownName, UnusableInput, collected, raise_all
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.inputs import read_toml
@@ -53,6 +45,11 @@ from cipark_sd.section import Section
 from cipark_sd.timegrid import TimeGrid, time_grid
 from cipark_sd.toml_lines import place
 
+#: The kinds of observation by the word of a study. The first stands for one that is misspelt: it takes the most keys.
+KINDS: Mapping[Kind, type[ObservationKind[Family]]] = {
+    kind.name: kind for kind in (Increments, Flow, Level, Ratio, Breakdowns, Shares, OfRun)
+}
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Stated:
@@ -63,7 +60,8 @@ class Stated:
     title : str
     space : ParameterSpace
         Of the model and of the noise, in the order of the file.
-    fixed : tuple of Fixed
+    fixed : tuple of names and values
+        Constants that are held.
     method : Method
     holdout : tuple of float
         Times up to which rolling-origin fits see the data.
@@ -77,7 +75,7 @@ class Stated:
 
     title: str
     space: ParameterSpace
-    fixed: tuple[Fixed, ...]
+    fixed: tuple[tuple[str, float], ...]
     method: Method
     holdout: tuple[float, ...] = ()
     calendar: Calendar = field(default_factory=Calendar)
@@ -185,14 +183,14 @@ def read_problem(
     problems: list[CiparkError] = []
     top = Section(content, "", problems)
     title = top.text("title", folder.name)
-    model, span = model_section(top.table("model"), folder, allow_files)
+    model, span = sections.model_section(top.table("model"), folder, allow_files)
     top.content = respelled(top.content, model.by_name, leave=COLUMN_KEYS)
-    calendar = calendar_section(top.table("dates"), model)
+    calendar = sections.calendar_section(top.table("dates"), model)
     # where a run or its dates could not be read, times outside of it are no mistake of their own
     placed = not problems
     tables = Tables(folder, calendar, allow_files)
-    codings, events, groups = read_codings(top), read_events(top, calendar), read_groups(top, model)
-    read = [parameter_section(section, grouped=bool(groups)) for section in top.sections("parameter")]
+    codings, events, groups = read_codings(top), sections.read_events(top, calendar), read_groups(top, model)
+    read = [sections.parameter_section(section, grouped=bool(groups)) for section in top.sections("parameter")]
     estimated = [parameter for parameter in read if parameter is not None]
     differing = differing_names(model, groups, own_names(estimated))
 
@@ -201,7 +199,7 @@ def read_problem(
     for section in top.sections("observation"):
         labels.append(section.title)
         use: Use | None = "fit" if section.title in fit_also else None
-        for observation, group in read_observation(section, tables, codings, events, groups, use):
+        for observation, group in _read_observation(section, tables, codings, events, groups, use):
             observations += (observation if group is None else of_group(observation, group, differing),)
     problems += [
         UnknownName(name, labels, kind="observation", where=str(path)) for name in fit_also if name not in labels
@@ -210,36 +208,37 @@ def read_problem(
     informed = {group.name for group in groups if any(_reads(term, group.name) for term in fitted)}
     parameters, pools = pooled_parameters(estimated, groups, informed, model, problems)
     model = with_pools(with_groups(model, groups, differing, problems), pools)
-    parameters += coding_parameters(observations)
-    fixed = top.named("fixed", fixed_section) + held_by(groups)
-    method = top.table("method").entirely(method_section)
-    holdout = top.table("holdout").entirely(partial(holdout_section, calendar=calendar))
-    taken = [parameter.name for parameter in parameters if parameter.target == "model"] + [f.name for f in fixed]
+    parameters += consistency.coding_parameters(observations)
+    fixed = top.named("fixed", sections.fixed_section) + held_by(groups)
+    method = top.table("method").entirely(sections.method_section)
+    holdout = top.table("holdout").entirely(partial(sections.holdout_section, calendar=calendar))
+    held = [name for name, _ in fixed]
+    taken = [parameter.name for parameter in parameters if parameter.target == "model"] + held
     driven = read_drivers(top, tables, model, span, taken)
-    rivals, scenarios = (read_variants(top, kind) for kind in ("rival", "scenario"))
+    rivals, scenarios = (sections.read_variants(top, kind) for kind in ("rival", "scenario"))
     if "experiment" in top:
         top.wrong("experiment", "nothing: an experiment is a [[policy]] in policies.toml, for cipark policy")
         top.raw("experiment")
     predictions = of_groups(read_predictions(top, calendar, observations), groups, differing)
-    questions = top.table("report").entirely(partial(read_questions, rivals=[rival.id for rival in rivals]))
+    questions = top.table("report").entirely(partial(sections.read_questions, rivals=[rival.id for rival in rivals]))
     top.note_unread()
     # a table that could not be read names no noise and has no rows, which is no mistake of its own
     complete = not problems
-    problems += name_problems(model, observations, parameters, fixed, complete=complete)
-    problems += unused_events(events, top.tables("observation"))
-    problems += coding_problems(codings.values(), observations)
+    problems += consistency.name_problems(model, observations, parameters, held, complete=complete)
+    problems += consistency.event_problems(events, top.tables("observation"))
+    problems += consistency.coding_problems(codings.values(), observations)
     if complete and not any(term.use == "fit" for o in observations for term in o.terms):
         problems.append(UnusableInput("no row of any [[observation]] is fitted: give one the use 'fit'", where=FILE))
     if not any(p.use == "CAL" for p in parameters):
         problems.append(UnusableInput("no [[parameter]] is fitted: give one use = 'CAL'", where=FILE))
     scenario = span
     if not problems:
-        scenario = span | driven | Scenario("fixed", {item.name: item.value for item in fixed})
+        scenario = span | driven | Scenario("fixed", dict(fixed))
         collected(problems, partial(resolve, model, scenario))
-    problems += variant_problems(model, span, (*rivals, *scenarios), [p.name for p in parameters])
-    problems += prediction_problems(model, span, predictions, parameters)
-    problems += time_problems(model, span, observations, holdout) if placed else []
-    problems += counted_twice(observations, where=FILE)
+    problems += consistency.variant_problems(model, span, (*rivals, *scenarios), [p.name for p in parameters])
+    problems += consistency.prediction_problems(model, span, predictions, parameters)
+    problems += consistency.time_problems(model, span, observations, holdout) if placed else []
+    problems += consistency.counted_twice(observations, where=FILE)
     places = _places(top)
     raise_all(str(path), [problem.placed(places) for problem in problems])
     warn_of_levels(model, observations)
@@ -254,13 +253,60 @@ def read_problem(
         method=method,
         holdout=holdout,
         calendar=calendar,
-        rivals=with_own_structure(model, scenario, rivals),
+        rivals=sections.with_own_structure(model, scenario, rivals),
         scenarios=scenarios,
         questions=questions,
         predictions=predictions,
         groups=groups,
         pools=pools,
     )
+
+
+def _read_observation(
+    section: Section,
+    tables: Tables,
+    codings: Mapping[str, Coding],
+    events: Mapping[str, tuple[float, ...]],
+    groups: Sequence[Group],
+    use: Use | None = None,
+) -> list[tuple[Observation, Group | None]]:
+    """The observation that the section of an ``[[observation]]`` describes, or one for each group that has rows.
+
+    ``use`` stands above what the study says of the use of its rows.
+    """
+    name = section.choice("kind", tuple(KINDS))
+    table = section.text("table")
+    kind = KINDS[name](section, tables.calendar, codings, events)
+    columns, _ = kind.columns, kind.weight
+    if "group" in section:
+        columns = {**columns, "group": section.text("group")}
+        if not groups:
+            section.wrong("group", "nothing in a study without [[group]]")
+    every = section.choice("use_all", USES, "fit") if "use_all" in section else None
+    looked_at = section.names("check_at")
+    # an observation that is fitted on request is fitted whole
+    rows = read_rows(section, tables, columns, use or every, () if use else looked_at, as_number=kind.as_number)
+    observations = []
+    for group, chosen in _by_group(section, rows, groups) if columns.get("group") and groups else [(None, rows)]:
+        observations.append((Observation(section.title, name, table, tuple(kind.terms(chosen))), group))
+        if not section.sound:
+            # the next group would repeat what is wrong
+            break
+    section.note_unread()
+    return observations
+
+
+def _by_group(section: Section, rows: Sequence[Row], groups: Sequence[Group]) -> list[tuple[Group, list[Row]]]:
+    """The rows of each group that has some; a misspelt name is a problem, since it would drop its rows."""
+    by_name = {canonical(group.name): group for group in groups}
+    chosen: dict[str, list[Row]] = {name: [] for name in by_name}
+    unknown = [row for row in rows if canonical(row.group) not in by_name]
+    for row in unknown[:1]:
+        where = f"{section.where}, {Path(section.text('table')).name} row {row.line}"
+        section.problems.append(UnknownName(row.group, [group.name for group in groups], kind="group", where=where))
+    for row in rows:
+        chosen.get(canonical(row.group), []).append(row)
+    return [(by_name[name], members) for name, members in chosen.items() if members] or [(groups[0], [])]
 
 
 def _places(top: Section) -> dict[str, str]:

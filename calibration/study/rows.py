@@ -1,20 +1,43 @@
-"""The rows of an observation's CSV file, as numbers and dates."""
+"""The rows of a CSV file, as numbers and dates: those of an observation, and those that drive variables of the model.
+
+A driver takes the place of an equation, so that a sector is fitted alone, given what enters it::
+
+    [[driver]]
+    variable = "registering[SOE]"
+    table = "data/residents.csv"
+    kind = "increments"          # running totals of what the variable brings in
+    time = "date"
+    value = "residents"
+    start = 2010.0
+    factor = 0.13                # of them
+
+The equation of the variable is not used, and with it all feedback that ends in it. A run of increments is conserved:
+each step of the run has what came in it, straight between two counts. A ``level`` is read straight between two dates.
+
+Source of drivers: Homer 2012, System Dynamics Review 28(3), 281-294 (partial-model testing).
+"""
 
 import csv
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import cast
+
+import numpy as np
 
 from calibration.study.calendar import Calendar
 from calibration.study.library import shipped_studies
 from calibration.study.observations import Use
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected
 from cipark_sd.inputs import beneath, lines_of
+from cipark_sd.model.model import Model
+from cipark_sd.scenarios import Scenario, TimeSeries, override_key, split_key
 from cipark_sd.section import Section
 from cipark_sd.spreadsheets import table_bytes
+from cipark_sd.timegrid import time_grid
 
 USES: tuple[Use, ...] = ("fit", "check", "holdout")
 #: A column of this name says from which other rows a row was computed; such a row may not enter the fit.
@@ -50,39 +73,10 @@ class Row:
 
 
 #: Keys of an observation whose texts are of its table, whatever variables are called.
-COLUMN_KEYS = frozenset(
-    {
-        "table",
-        "time",
-        "start_time",
-        "value",
-        "lower",
-        "upper",
-        "total",
-        "sd_column",
-        "category",
-        "use",
-        "where",
-        "row_title",
-    }
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Which column of the table holds what; empty where there is none."""
-
-    time: str
-    start: str = ""
-    value: str = ""
-    lower: str = ""
-    upper: str = ""
-    total: str = ""
-    spread: str = ""
-    category: str = ""
-    use: str = ""
-    group: str = ""
-    title: str = ""
+COLUMN_KEYS = frozenset(("table", "time", "start_time", "value", "lower", "upper", "total", "sd_column", "category"))
+COLUMN_KEYS |= {"use", "where", "row_title"}
+#: Which column of a table holds what, by the field of :class:`Row`; a column without a name is none.
+Columns = Mapping[str, str]
 
 
 def read_rows(
@@ -105,7 +99,8 @@ def read_rows(
     if path is None:
         return []
     try:
-        return list(_Table(section, path, columns, tables.calendar, as_number).rows(chosen, every, looked_at))
+        named = {field: column for field, column in columns.items() if column}
+        return list(_Table(section, path, named, tables.calendar, as_number).rows(chosen, every, looked_at))
     except CiparkError as problem:
         section.problems.append(problem)
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
@@ -151,8 +146,7 @@ class _Table:
     def rows(self, chosen: Mapping[object, object], every: Use | None, looked_at: Sequence[str]) -> Iterator[Row]:
         """The rows one after the other: those that ``chosen`` leaves out take no memory."""
         section, path, columns, records = self.section, self.path, self.columns, Records(self.path)
-        required = [getattr(columns, field) for field in columns.__slots__]
-        missing = [column for column in [*required, *map(str, chosen)] if column and column not in records.header]
+        missing = [column for column in [*columns.values(), *map(str, chosen)] if column not in records.header]
         section.problems += [
             UnknownName(column, records.header, kind="column", where=f"{section.where}, {path.name}")
             for column in missing
@@ -161,7 +155,7 @@ class _Table:
             return
         n_read = n_chosen = 0
         dates: set[str] = set()
-        clashes = [column for column in (columns.time, columns.start) if column]
+        clashes = [column for field in ("time", "start") if (column := columns.get(field))]
         for file_line, record in records:
             n_read += 1
             if not all(record[str(column)] == str(value) for column, value in chosen.items()):
@@ -176,7 +170,7 @@ class _Table:
                 if (expected := self.calendar.clash(column, text := (record[column] or "").strip())) is not None:
                     clashes.remove(column)
                     section.problems.append(InvalidValue(column, text, expected, where=place))
-            dates.add(date := (record[columns.time] or "").strip())
+            dates.add(date := (record[columns["time"]] or "").strip())
             row = self._row(record, "check" if date in looked_at else every, place, file_line)
             if row is not None:
                 yield row
@@ -194,12 +188,10 @@ class _Table:
 
     def _row(self, record: Mapping[str, str], every: Use | None, where: str, line: int) -> Row | None:
         columns, errors = self.columns, list[CiparkError]()
+        cells = {field: (record[column] or "").strip() for field, column in columns.items()}
 
-        def cell(column: str) -> str:
-            return (record[column] or "").strip() if column else ""
-
-        def number(column: str, missing: float, read: Callable[[str], float] = float) -> float:
-            text = cell(column)
+        def number(field: str, missing: float, read: Callable[[str], float] = float) -> float:
+            text = cells.get(field)
             if not text:
                 return missing
             try:
@@ -207,49 +199,50 @@ class _Table:
             except ValueError:
                 value = math.nan
             if math.isnan(value):
-                errors.append(InvalidValue(column, text, "a number", where=where))
+                errors.append(InvalidValue(columns[field], text, "a number", where=where))
             return value
 
-        def time(column: str) -> float:
+        def time(field: str) -> float:
             try:
-                return self.calendar.model_time(cell(column)) if column else math.nan
+                return self.calendar.model_time(cells[field]) if field in cells else math.nan
             except ValueError:
-                errors.append(InvalidValue(column, cell(column), "a date such as 2019-11-26, or a number", where=where))
+                expected = "a date such as 2019-11-26, or a number"
+                errors.append(InvalidValue(columns[field], cells[field], expected, where=where))
                 return math.nan
 
-        use = every or (cell(columns.use) if columns.use else "fit")
+        use = every or cells.get("use", "fit")
         if use not in USES:
             errors.append(UnknownName(use, USES, kind="use", where=where))
         if use == "fit" and (record.get(DERIVED) or "").strip():
             expected = f"check or holdout, since the row was derived from {record[DERIVED]!r} and would count it twice"
             errors.append(InvalidValue("use", "fit", expected, where=where))
-        value = number(columns.value, math.nan, self.as_number)
-        lower = number(columns.lower, value, self.as_number)
-        open_end = math.inf if columns.lower and not columns.upper and not columns.value else value
-        upper = number(columns.upper, open_end, self.as_number)
+        value = number("value", math.nan, self.as_number)
+        lower = number("lower", value, self.as_number)
+        open_end = math.inf if "lower" in columns and not {"upper", "value"} & columns.keys() else value
+        upper = number("upper", open_end, self.as_number)
         row = Row(
             line=line,
-            date=cell(columns.time),
-            time=time(columns.time),
-            start=time(columns.start),
+            date=cells["time"],
+            time=time("time"),
+            start=time("start"),
             value=value,
             lower=lower,
             upper=upper,
             use=cast(Use, use),
-            total=number(columns.total, math.nan),
-            spread=number(columns.spread, math.nan),
-            category=cell(columns.category),
-            group=cell(columns.group),
-            title=cell(columns.title) or cell(columns.time),
+            total=number("total", math.nan),
+            spread=number("spread", math.nan),
+            category=cells.get("category", ""),
+            group=cells.get("group", ""),
+            title=cells.get("title") or cells["time"],
         )
         if not errors and math.isnan(lower):
-            errors.append(InvalidValue(columns.value or columns.lower, "", "a number", where=where))
+            errors.append(InvalidValue(columns.get("value") or columns["lower"], "", "a number", where=where))
         if not errors and math.isnan(upper):
-            errors.append(InvalidValue(columns.upper, "", "a number, or inf: at least", where=where))
+            errors.append(InvalidValue(columns["upper"], "", "a number, or inf: at least", where=where))
         if lower > upper:
             errors.append(InvalidValue("the interval", f"{lower:g} to {upper:g}", "the lower end first", where=where))
-        if columns.spread and not row.spread > 0:
-            errors.append(InvalidValue(columns.spread, record[columns.spread], "a positive number", where=where))
+        if "spread" in columns and not row.spread > 0:
+            errors.append(InvalidValue(columns["spread"], record[columns["spread"]], "a positive number", where=where))
         self.section.problems += errors
         return None if errors else row
 
@@ -280,3 +273,64 @@ class Tables:
         if folder is None:
             return None
         return collected(section.problems, partial(beneath, folder, table, self.allow_files, where=section.where))
+
+
+def read_drivers(top: Section, tables: Tables, model: Model, span: Scenario, taken: Sequence[str]) -> Scenario:
+    """What the ``[[driver]]`` tables of a study put in the place of equations.
+
+    Parameters
+    ----------
+    taken : sequence of str
+        Names that the study sets otherwise: parameters and constants that are held.
+    """
+    courses: dict[str, TimeSeries] = {}
+    owned = {split_key(override_key(name))[0] for name in taken}
+    for section in top.sections("driver", by="variable"):
+        variable = section.text("variable")
+        course = _course(section, tables, model, span)
+        if override_key(variable) in map(override_key, courses):
+            section.wrong("variable", "each variable once")
+        if split_key(override_key(variable))[0] in owned:
+            section.wrong("variable", "a variable that is neither a parameter nor held")
+        if course is not None:
+            courses[variable] = course
+    return Scenario("driven", courses)
+
+
+def _course(section: Section, tables: Tables, model: Model, span: Scenario) -> TimeSeries | None:
+    kind = section.choice("kind", ("increments", "level"))
+    use = section.text("use") if "use" in section else ""
+    columns = {"time": section.text("time", "time"), "value": section.text("value", "value"), "use": use}
+    looked_at = section.names("check_at")
+    first = section.number("start") if kind == "increments" else math.nan
+    factor = section.number("factor", 1.0)
+    section.text("why", "")
+    rows = [row for row in read_rows(section, tables, columns, None, looked_at) if row.use != "check"]
+    section.note_unread()
+    rows.sort(key=lambda row: row.time)
+    problems_before = len(section.problems)
+    for before, after in pairwise(rows):
+        if after.time <= before.time:
+            section.problems.append(InvalidValue("time", after.date, "each date once", where=section.where))
+    if not rows or len(section.problems) > problems_before:
+        return None
+    values = [factor * row.value for row in rows]
+    if kind == "level":
+        return TimeSeries(tuple(row.time for row in rows), tuple(values))
+    if not first < rows[0].time:
+        section.wrong("start", f"a time before the first row, {rows[0].time:g}")
+        return None
+    return _rates(model, span, first, rows, values)
+
+
+def _rates(model: Model, span: Scenario, first: float, rows: Sequence[Row], values: Sequence[float]) -> TimeSeries:
+    """The rise of a running total over each step of the run, by the step; nothing before the first window or after the
+    last."""
+    time = model.time
+    initial = time.initial if span.initial_time is None else span.initial_time
+    final = time.final if span.final_time is None else span.final_time
+    step = time.step if span.time_step is None else span.time_step
+    steps = time_grid(initial, final + step, step, step, where=model.name).times
+    total = np.interp(steps, [first, *(row.time for row in rows)], [0.0, *values])
+    # what had come by the start of the run is no part of it
+    return TimeSeries(tuple(steps[:-1].tolist()), tuple((np.diff(total) / step).tolist()), "hold_backward")

@@ -1,37 +1,65 @@
-"""The parts of a study file beside its observations: model, calendar, parameters, fixed values, method, hold-out."""
+"""The parts of a study file beside its observations.
+
+These are model, calendar, parameters, fixed values, method, hold-out, the announced dates at which those who wait are
+released, and variants: rival structures that are refitted, and scenarios of the time after the data. Variants are
+constants set by name::
+
+    [[rival]]
+    name = "M1"
+    why = "the founder is as able as China Merchants"
+    set = { "Founding Capability" = 1 }
+
+    [[event]]
+    name = "ceremonies"
+    dates = ["2019-07-01", "2019-07-02"]
+    why = "announced by the park a month before"
+
+What a study asks and what only its authors can say stands in ``[report]``, all of it words or names::
+
+    [report]
+    finding = "Firms came slowly until spring 2017, then fast. The counts cannot say why."
+    not_known = "why entry rose: operator, site and reform changed within three years"
+    assumed = "that the operator attracted firms, and all dates"
+    informed = "Which parameters do the entry data inform?"
+    settle = ["a dated registry of residents"]
+
+    [[report.cause]]
+    name = "the reform of 2017"
+    without = ["M6", "M9"]
+
+``finding`` is the title of the page; ``known``, ``not_known`` and ``assumed`` go into the three lines below it. They
+are the authors' words, and the page says so. What a study leaves out is computed. A cause names the rival
+structures that do without it. Write no numbers of the fit here: they would not follow the next one.
+"""
 
 import datetime
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from calibration.study.calendar import UNITS, Calendar
+from calibration.study.calendar import UNITS, Calendar, unit_of
 from calibration.study.parameters import AIMS, Parameter, Target
 from calibration.study.priors import FAMILIES, Beta, LogitNormal, Prior, Scale, Uniform, distribution
-from calibration.study.time_units import unit_of
-from cipark_sd.errors import InvalidValue, raise_all
+from cipark_sd.errors import InvalidValue, UnknownName, raise_all
+from cipark_sd.experiments.definition import Structure
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.inputs import all_beneath, beneath
 from cipark_sd.library import bundled
 from cipark_sd.model.model import Method as Integration
 from cipark_sd.model.model import Model, digest_of
-from cipark_sd.scenarios import Scenario
-from cipark_sd.section import Section
+from cipark_sd.model.variables import Constant
+from cipark_sd.scenarios import Scenario, override_key, split_key
+from cipark_sd.section import Section, is_number
+from cipark_sd.sensitivities.factors import constant_values
+from cipark_sd.toml_lines import place
 
 #: Integration methods that a study may ask for.
 METHODS: tuple[Integration, ...] = ("euler", "rk4")
 TARGETS: tuple[Target, ...] = ("model", "noise")
-
-
-@dataclass(frozen=True, slots=True)
-class Fixed:
-    """A constant that is held, and why."""
-
-    name: str
-    value: float
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +76,8 @@ class Method:
     level: float = 0.95
 
 
-#: How groups share a parameter: one for all, one for each by itself, or one for each from a distribution of groups.
-Pooled = Literal["common", "none", "partial"]
-POOLED: tuple[Pooled, ...] = ("common", "none", "partial")
-
-
-@dataclass(frozen=True, slots=True)
-class Pooling:
-    """How groups share a parameter; ``between`` is the prior of the sd between groups where they do in part."""
-
-    how: Pooled = "common"
-    between: Prior | None = None
-
-
+#: How groups share a parameter: one for all, one for each by itself, or in part: the prior of the sd between groups.
+Pooling = Literal["common", "none"] | Prior
 #: What ``series`` takes.
 _FILES = "a file or a list of files with values of the model's data variables"
 
@@ -127,7 +144,7 @@ def parameter_section(section: Section, *, grouped: bool = False) -> tuple[Param
     start = section.number("start") if "start" in section else None
     if start is not None and not lower <= start <= upper:
         section.wrong("start", f"a number within the bounds, {lower:g} to {upper:g}")
-    pooling = _pooling(section) if grouped else Pooling()
+    pooling = _pooling(section) if grouped else "common"
     if not grouped and "pooled" in section:
         section.raw("pooled")
         section.wrong("pooled", "nothing in a study without [[group]]")
@@ -150,16 +167,16 @@ def parameter_section(section: Section, *, grouped: bool = False) -> tuple[Param
 
 def _pooling(section: Section) -> Pooling:
     """What ``pooled`` and ``between`` say."""
-    how = section.choice("pooled", POOLED, "common")
+    how = section.choice("pooled", ("common", "none", "partial"), "common")
     between = section.raw("between")
     if how != "partial":
         if between is not None:
             section.wrong("between", "nothing, except beside pooled = 'partial'")
-        return Pooling(how)
+        return "none" if how == "none" else "common"
     if not isinstance(between, Mapping):
         section.wrong("between", "the prior of the sd between groups, such as { family = 'half-normal', sd = 0.5 }")
-        return Pooling(how)
-    return Pooling(how, read_prior(section, between, "between"))
+        return "none"
+    return read_prior(section, between, "between") or "none"
 
 
 def _prior(section: Section, lower: float, upper: float) -> Prior | None:
@@ -191,9 +208,10 @@ def read_prior(section: Section, content: object, key: str = "prior") -> Prior |
     return prior
 
 
-def fixed_section(section: Section) -> Fixed:
-    """A constant that is held."""
-    return Fixed(section.title, section.number("value"), section.text("why"))
+def fixed_section(section: Section) -> tuple[str, float]:
+    """A constant that is held, and its value; the study says why."""
+    value, _ = section.number("value"), section.text("why")
+    return section.title, value
 
 
 #: Searches of one fit.
@@ -218,3 +236,123 @@ def method_section(section: Section) -> Method:
 def holdout_section(section: Section, calendar: Calendar) -> tuple[float, ...]:
     """Times up to which rolling-origin fits see the data."""
     return calendar.times_under(section, "origins") if section.raw("origins") else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Something that may explain the data, and the rivals that do not have it."""
+
+    name: str
+    without: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """A study's finding and questions in its own words, what would settle them, and what its theory rests on.
+
+    Where ``finding``, ``known``, ``not_known`` or ``assumed`` is empty, the page computes a line in its place.
+    """
+
+    finding: str = ""
+    known: str = ""
+    not_known: str = ""
+    assumed: str = ""
+    informed: str = "What do the data say of the parameters?"
+    caused: str = "What explains the data?"
+    predicted: str = "How well were data predicted before they were seen?"
+    settled: str = "What would settle what is open?"
+    causes: tuple[Cause, ...] = ()
+    settle: tuple[str, ...] = ()
+    supports: str = ""
+    theory: str = ""
+    unknown: str = ""
+
+
+def read_events(top: Section, calendar: Calendar) -> dict[str, tuple[float, ...]]:
+    """The times of each kind of ``[[event]]``, as model time, ascending."""
+
+    def event(section: Section) -> tuple[str, tuple[float, ...]]:
+        section.text("why", "")
+        return section.title, calendar.times_under(section, "dates")
+
+    events = top.named("event", event)
+    top.problems += repeated([name for name, _ in events], "[[event]]")
+    return dict(events)
+
+
+def read_questions(section: Section, rivals: Collection[str]) -> Questions:
+    """The table ``[report]``; names of rivals are checked against those of the study."""
+    texts = {
+        field.name: section.text(field.name, field.default)
+        for field in fields(Questions)
+        if isinstance(field.default, str)
+    }
+    causes = section.named("cause", partial(_cause, rivals=rivals), label="report.cause")
+    return Questions(**texts, causes=causes, settle=section.names("settle"))
+
+
+def _cause(section: Section, rivals: Collection[str]) -> Cause:
+    cause = Cause(section.title, section.names("without"))
+    section.problems += [
+        UnknownName(rival, sorted(rivals), kind="rival", where=section.where)
+        for rival in cause.without
+        if rival not in rivals
+    ]
+    return cause
+
+
+def read_variants(top: Section, kind: str) -> tuple[Structure, ...]:
+    """The variants in ``[[kind]]`` tables, their names unlike each other."""
+    variants = top.named(kind, _variant)
+    top.problems += repeated([variant.id for variant in variants], f"[[{kind}]]")
+    return variants
+
+
+def with_own_structure(model: Model, scenario: Scenario, rivals: tuple[Structure, ...]) -> tuple[Structure, ...]:
+    """Rivals with the study's own structure first, where none of them is it: they are rivals to it.
+
+    A rival is the study's own structure where all that it sets is as the study, its ``scenario`` or the file has it.
+    """
+    if not rivals or any(_changes_nothing(model, scenario, variant.scenario) for variant in rivals):
+        return rivals
+    taken = {variant.id for variant in rivals}
+    name = next(name for name in ("base", "own", "own structure") if name not in taken)
+    return (Structure(name, "the study's own structure", Scenario(name, {})), *rivals)
+
+
+def _changes_nothing(model: Model, scenario: Scenario, settings: Scenario) -> bool:
+    values = {
+        override_key(label): value
+        for name in {split_key(key)[0] for key in settings.overrides}
+        if isinstance(constant := model.by_name.get(name), Constant)
+        for label, value in constant_values(model, constant).items()
+    }
+    values |= {key: value for key, value in scenario.overrides.items() if isinstance(value, float)}
+    return all(values.get(key) == value for key, value in settings.overrides.items())
+
+
+def repeated(names: Sequence[str], where: str) -> list[InvalidValue]:
+    """A problem for each name that stands there more than once."""
+    counted = Counter(names)
+    return [InvalidValue("name", name, "each once", where=where) for name, times in counted.items() if times > 1]
+
+
+def _variant(section: Section) -> Structure:
+    return Structure(section.title, section.text("why", ""), Scenario(section.title, constants_set(section, "set")))
+
+
+def constants_set(section: Section, key: str) -> dict[str, float]:
+    """The table of constants and their values under ``key``; problems go to the section's list."""
+    raw = section.raw(key)
+    values: dict[str, float] = {}
+    if not isinstance(raw, Mapping):
+        section.wrong(key, "a table of constants and their values, {} for the model as it is")
+        return values
+    for name, value in raw.items():
+        if is_number(value):
+            values[str(name)] = float(value)
+        else:
+            section.problems.append(
+                InvalidValue(str(name), value, "a finite number", where=place(raw, section.name, str(name)))
+            )
+    return values

@@ -92,7 +92,6 @@ class Shape(ABC):
         return cls(*(np.array([getattr(shape, f.name) for shape in shapes]) for f in fields(cls)))
 
 
-@dataclass(frozen=True, eq=False)
 class Bell(Shape):
     """Normal."""
 
@@ -115,7 +114,6 @@ class Bell(Shape):
         return -self._with_below(shares)
 
 
-@dataclass(frozen=True, eq=False)
 class HalfBell(Shape):
     """The positive half of a normal."""
 
@@ -138,7 +136,6 @@ class HalfBell(Shape):
         return np.asarray(-_special().ndtri(shares / 2))
 
 
-@dataclass(frozen=True, eq=False)
 class Flat(Shape):
     """Equal density over the width."""
 
@@ -232,7 +229,6 @@ class GammaShape(Shape):
         return np.asarray(_special().gammainccinv(self.a, shares))
 
 
-@dataclass(frozen=True, eq=False)
 class Decay(Shape):
     """Exponential."""
 
@@ -286,7 +282,6 @@ class Student(Shape):
         return -self._with_below(shares)
 
 
-@dataclass(frozen=True, eq=False)
 class HalfCauchyShape(Shape):
     """The positive half of a Cauchy distribution."""
 

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from calibration.families.student_t import StudentT as StudentNoise
+from calibration.families.measurements import StudentT as StudentNoise
 from calibration.likelihood.posterior import posterior
 from calibration.study.observations import Count
 from calibration.study.parameters import Parameter

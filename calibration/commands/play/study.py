@@ -14,8 +14,8 @@ from calibration.for_analyses.draws import rivals_in
 from calibration.for_analyses.optima import misfit_of, not_taken, optimum_of
 from calibration.for_analyses.study import CalibrationStudy
 from calibration.for_analyses.study_draws import draws_from_file, draws_from_prior, posterior_in
+from calibration.likelihood.forward import all_reported
 from calibration.likelihood.posterior import On
-from calibration.likelihood.predicted import all_reported
 from calibration.readings.reporting import Reporting
 from calibration.study.library import STUDIES
 from calibration.study.observations import ReadQuantity, course_of, dated_levels
@@ -92,7 +92,7 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
     digest, problem = problem.model.digest, replace(problem, model=played)
     first = structures[0]
     drawn = {override_key(name) for name in first.draws}
-    fixed = {item.name: item.value for item in problem.fixed if override_key(item.name) not in drawn}
+    fixed = {name: value for name, value in problem.fixed if override_key(name) not in drawn}
     scenario = Scenario("", fixed) | catalogue.settings if catalogue else problem.scenario
     outcomes = tuple(
         replace(outcome, printed=printed.get((override_key(outcome.variable), outcome.waiting is not None), ()))

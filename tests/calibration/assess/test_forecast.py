@@ -10,7 +10,7 @@ from small_study import small_study
 
 from calibration.assess import forecast as module
 from calibration.assess.forecast import LEVELS, OWN, QUANTILES, forecast, origins, table_of
-from calibration.families.normal import Normal
+from calibration.families.measurements import Normal
 from calibration.likelihood.posterior import On
 from calibration.study.problem import CalibrationProblem, read_problem
 

@@ -10,10 +10,9 @@ from small_study import small_study
 
 from calibration.assess import posterior_predictive
 from calibration.assess.posterior_predictive import Predicted, _pit, judged, kind_of, predict
-from calibration.families.binomial import Binomial
-from calibration.families.lognormal import Lognormal
-from calibration.families.multinomial import Multinomial
-from calibration.families.negative_binomial import NB1
+from calibration.families.counts import NB1
+from calibration.families.measurements import Lognormal
+from calibration.families.splits import Binomial, Multinomial
 from calibration.likelihood.posterior import posterior, with_terms
 from calibration.report.figures_posterior import pit_figure
 from calibration.sampling.importance import RELIABLE, left_out_density, left_out_weights, relative_efficiency

@@ -6,15 +6,10 @@ from scipy import special, stats
 
 from calibration.families import registry
 from calibration.families.base import CountFamily
-from calibration.families.binomial import Binomial
 from calibration.families.count_interval import LogMass, count_interval, log_sum
-from calibration.families.dirichlet_multinomial import DirichletMultinomial
-from calibration.families.lognormal import Lognormal
-from calibration.families.multinomial import Multinomial
-from calibration.families.negative_binomial import NB1, NB2
-from calibration.families.normal import Normal
-from calibration.families.poisson import Poisson
-from calibration.families.student_t import StudentT
+from calibration.families.counts import NB1, NB2, Poisson
+from calibration.families.measurements import Lognormal, Normal, StudentT
+from calibration.families.splits import Binomial, DirichletMultinomial, Multinomial
 from calibration.likelihood.net_counts import Difference
 from cipark_sd.arrays import Array
 

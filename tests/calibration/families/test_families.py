@@ -16,16 +16,14 @@ from small_study import STUDY, small_study
 
 from calibration.families import registry
 from calibration.families.base import CountFamily, MeasurementFamily, NumberFamily, ShareFamily, SplitFamily
-from calibration.families.negative_binomial import NB1, NB2, NegativeBinomial
-from calibration.families.poisson import Poisson
-from calibration.families.student_t import StudentT
+from calibration.families.counts import NB1, NB2, NegativeBinomial, Poisson
+from calibration.families.measurements import StudentT
 from calibration.fit.residuals import fitted
 from calibration.likelihood.net_counts import NetCount
 from calibration.likelihood.posterior import posterior
 from calibration.likelihood.replicate import replicate
-from calibration.study.kinds.base import KINDS
 from calibration.study.observations import Count
-from calibration.study.problem import read_problem
+from calibration.study.problem import KINDS, read_problem
 from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose
 from cipark_sd.errors import CiparkError

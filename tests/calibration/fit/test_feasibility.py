@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from scipy import stats
 from small_study import small_study
 
-from calibration.families.lognormal import Lognormal
-from calibration.families.poisson import Poisson
+from calibration.families.counts import Poisson
+from calibration.families.measurements import Lognormal
 from calibration.fit.feasibility import Impossible, _rule, impossible_terms
 from calibration.likelihood.posterior import posterior
 from calibration.study.observations import Breakdown, Count, Share

@@ -15,8 +15,8 @@ from calibration.fit.optimise import Optimum, optimise
 from calibration.fit.prediction_profile import PredictionProfile, all_free, prediction_profile
 from calibration.fit.profile import profile
 from calibration.fit.threshold import Threshold
+from calibration.likelihood.forward import reported
 from calibration.likelihood.posterior import posterior
-from calibration.likelihood.predicted import reported
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.engines.reference import engine as reference
 from cipark_sd.engines.registry import choose

@@ -11,14 +11,9 @@ from scipy import stats
 from small_study import small_study
 
 from calibration.assess.assessment import NOTHING
-from calibration.families.binomial import Binomial
-from calibration.families.dirichlet_multinomial import DirichletMultinomial
-from calibration.families.lognormal import Lognormal
-from calibration.families.multinomial import Multinomial
-from calibration.families.negative_binomial import NB1, NB2
-from calibration.families.normal import Normal
-from calibration.families.poisson import Poisson
-from calibration.families.student_t import StudentT
+from calibration.families.counts import NB1, NB2, Poisson
+from calibration.families.measurements import Lognormal, Normal, StudentT
+from calibration.families.splits import Binomial, DirichletMultinomial, Multinomial
 from calibration.fit import residuals
 from calibration.fit.quantile_residuals import (
     FAMILY_LEVEL,

@@ -11,8 +11,7 @@ from scipy import stats
 from calibration.assess.posterior_predictive import predict
 from calibration.assess.scores import crps_sample
 from calibration.families.base import CountFamily
-from calibration.families.negative_binomial import NB1, NB2
-from calibration.families.poisson import Poisson
+from calibration.families.counts import NB1, NB2, Poisson
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.likelihood.replicate import replicate_term
 from calibration.sampling.convergence import convergence

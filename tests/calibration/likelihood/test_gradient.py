@@ -9,8 +9,8 @@ import pytest
 from posterior_gradient import log_posterior_and_gradient
 from small_study import MODEL
 
-from calibration.likelihood.misclassification import recoded, recoded_slopes
 from calibration.likelihood.posterior import Posterior, posterior, with_terms
+from calibration.likelihood.term_density import recoded, recoded_slopes
 from calibration.sampling.free_density import prior_draws
 from calibration.study.classification import Coding, Dirichlet
 from calibration.study.library import STUDIES

@@ -9,7 +9,7 @@ from counted import exponent, steps
 from places import ROOT
 from small_study import MODEL, PARAMETERS
 
-from calibration.families.binomial import Binomial
+from calibration.families.splits import Binomial
 from calibration.likelihood.group_density import Group
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.likelihood.replicate import replaced, replicate

@@ -8,8 +8,7 @@ from scipy import stats
 from small_study import small_study
 
 from calibration.families.base import CountFamily
-from calibration.families.negative_binomial import NB1, NB2
-from calibration.families.poisson import Poisson
+from calibration.families.counts import NB1, NB2, Poisson
 from calibration.likelihood.net_counts import BACKGROUND, NetCount, Rise
 from calibration.likelihood.posterior import posterior
 from cipark_sd.engines.registry import choose

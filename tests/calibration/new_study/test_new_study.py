@@ -18,7 +18,7 @@ from calibration.new_study import study as making
 from calibration.new_study.columns import read_axis
 from calibration.new_study.dates import date_of, date_orders, months_earlier
 from calibration.new_study.matching import likeness, words
-from calibration.new_study.parameters import MOVES, STARTS, STEPS, Candidate, View, roles
+from calibration.new_study.parameters import MOVES, STARTS, STEPS, Candidate, roles
 from calibration.new_study.table import number_reader, read_sheet
 from calibration.study.priors import LogNormal
 from calibration.study.problem import CalibrationProblem, read_problem
@@ -387,10 +387,10 @@ def test_what_moves_the_data_a_little_is_fitted_unless_a_stock_starts_there() ->
     def one(name: str, *, starts: bool = False) -> Candidate:
         return Candidate(name, 1.0, "", LogNormal(1.0, 1.5), "", "CAL", starts)
 
-    seen = View({"strong": 5.0, "weak": MOVES / 3, "start": MOVES / 3, "strong start": 1.0, "idle": 0.0}, True)
+    seen = {"strong": 5.0, "weak": MOVES / 3, "start": MOVES / 3, "strong start": 1.0, "idle": 0.0}
     options = [one("strong"), one("weak"), one("start", starts=True), one("strong start", starts=True), one("idle")]
     assert [candidate.role for candidate in roles(options, seen)] == ["CAL", "CAL", "fixed", "CAL", "fixed"]
-    assert roles(options[1:2], View({"weak": 0.0}, True))[0].role == "CAL"
+    assert roles(options[1:2], {"weak": 0.0})[0].role == "CAL"
 
 
 def test_thresholds_that_no_search_converges_at_take_bounded_time(

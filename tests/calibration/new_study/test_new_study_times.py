@@ -12,12 +12,11 @@ from click.testing import CliRunner
 from calibration.commands.calibrate import Settings
 from calibration.commands.pipeline import _with_options
 from calibration.new_study import study as making
-from calibration.new_study.clock import Clock, calendar_years, clock
+from calibration.new_study.clock import Clock, calendar_years, clock, windowed
 from calibration.new_study.columns import Axis, read_axis
 from calibration.new_study.table import Sheet
-from calibration.new_study.windows import windowed
+from calibration.study.calendar import TIME_UNITS, length, unit_in, unit_of
 from calibration.study.problem import read_problem
-from calibration.study.time_units import TIME_UNITS, length, unit_in, unit_of
 from cipark_sd.cli import cli
 from cipark_sd.errors import CiparkError, Problems
 from cipark_sd.frontends.model_file import read_model

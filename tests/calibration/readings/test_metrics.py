@@ -8,8 +8,7 @@ from small_study import MODEL
 
 from calibration.fit.optimise import optimise
 from calibration.likelihood.posterior import Posterior, posterior
-from calibration.readings.metrics import FirstAbove, FirstBelow, Maximum, Metric, Minimum, TimeOfMaximum
-from calibration.readings.registry import METRICS
+from calibration.readings.metrics import METRICS, FirstAbove, FirstBelow, Maximum, Metric, Minimum, TimeOfMaximum
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
 from cipark_sd.errors import CiparkError

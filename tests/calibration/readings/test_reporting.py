@@ -9,8 +9,8 @@ from small_study import MODEL
 
 from calibration.assess.forecast import forecast
 from calibration.fit.optimise import optimise
+from calibration.likelihood.forward import reported
 from calibration.likelihood.posterior import On, Posterior, posterior
-from calibration.likelihood.predicted import reported
 from calibration.likelihood.replicate import replaced, replicate
 from calibration.readings.reporting import Reporting
 from calibration.report.study_facts import study_facts

@@ -22,7 +22,7 @@ from calibration.fit.threshold import Threshold
 from calibration.report import conclusions
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Fit
-from calibration.study.questions import Cause, Questions
+from calibration.study.sections import Cause, Questions
 
 
 @pytest.fixture(scope="module")

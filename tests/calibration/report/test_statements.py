@@ -28,8 +28,7 @@ from calibration.report.figures_posterior import forecast_figure, rivals_figure
 from calibration.report.findings import Findings, Fit
 from calibration.report.output import page
 from calibration.report.sections.answer import warnings
-from calibration.study.questions import Cause, Questions
-from calibration.study.sections import Method
+from calibration.study.sections import Cause, Method, Questions
 from cipark_sd.checks.course import conserved, halved
 from cipark_sd.checks.definition import BuiltIn, Conservation, Halving
 from cipark_sd.checks.file import read_checks

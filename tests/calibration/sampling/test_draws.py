@@ -7,11 +7,9 @@ import pytest
 import xarray as xr
 from small_study import COUNTS, small_study
 
-from calibration.families.binomial import Binomial
-from calibration.families.dirichlet_multinomial import DirichletMultinomial
-from calibration.families.negative_binomial import NB1, NB2
-from calibration.families.normal import Normal
-from calibration.families.poisson import Poisson
+from calibration.families.counts import NB1, NB2, Poisson
+from calibration.families.measurements import Normal
+from calibration.families.splits import Binomial, DirichletMultinomial
 from calibration.likelihood.posterior import posterior
 from calibration.likelihood.replicate import numbers, replaced, replicate, replicate_term
 from calibration.likelihood.term_density import term_log_density

@@ -8,9 +8,8 @@ import pytest
 from places import ROOT
 
 from calibration.families import registry
-from calibration.study.kinds.base import KINDS
 from calibration.study.priors import FAMILIES
-from calibration.study.problem import read_problem
+from calibration.study.problem import KINDS, read_problem
 from calibration.study.rows import DERIVED, USES
 from calibration.study.sections import Method
 

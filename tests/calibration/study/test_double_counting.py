@@ -9,13 +9,12 @@ from counted import exponent, steps
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from calibration.families.binomial import Binomial
-from calibration.families.multinomial import Multinomial
-from calibration.families.normal import Normal
+from calibration.families.measurements import Normal
+from calibration.families.splits import Binomial, Multinomial
 from calibration.new_study.columns import read_axis
 from calibration.new_study.table import read_sheet
 from calibration.readings.metrics import Maximum
-from calibration.study.double_counting import counted_twice
+from calibration.study.consistency import counted_twice
 from calibration.study.observations import Breakdown, Count, Noise, Observation, Quantity, ReadQuantity, Share, Since
 
 ROW = st.tuples(st.integers(0, 8), st.integers(0, 3))

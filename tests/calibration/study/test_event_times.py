@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from calibration.study.event_times import event_times
+from calibration.study.constants import event_times
 from cipark_sd.frontends.model_file import read_model
 
 Write = Callable[..., Path]

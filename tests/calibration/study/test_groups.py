@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calibration.likelihood.forward import reported
 from calibration.likelihood.posterior import posterior
-from calibration.likelihood.predicted import reported
 from calibration.sampling.draws import problem_digest
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.engines.registry import choose
@@ -106,10 +106,7 @@ def test_each_group_runs_the_model_of_the_file(tmp_path: Path, scale: str) -> No
     ]
     np.testing.assert_allclose(posterior(problem, choose("native")).quantities(theta)[0], expected, rtol=1e-12)
     assert [o.name for o in problem.observations] == ["left, North", "left, South East"]
-    assert {held.name: held.why for held in problem.fixed} == {
-        "size[South East,large]": "counted when it opened",
-        "begun[South East]": "counted when it opened",
-    }
+    assert dict(problem.fixed) == {"size[South East,large]": 30.0, "begun[South East]": 5.0}
 
 
 def test_a_parameter_may_be_common_or_each_group_s_own(tmp_path: Path) -> None:

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from calibration.study.parameters import Parameter
-from calibration.study.placeholders import far_off, placeholder_words
+from calibration.study.parameters import Parameter, far_off, placeholder_words
 from calibration.study.priors import LogitNormal, LogNormal, Normal
 
 WHY = "placeholder: wide around the model's value"

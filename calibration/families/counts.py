@@ -1,4 +1,4 @@
-"""Counts that scatter more than Poisson's.
+"""Counts: of events that come one by one, and those that scatter more than Poisson's.
 
 NB1 is the default for counts over windows of unequal length: its variance ``mean (1 + alpha)`` grows with the mean, so
 the sum of two windows follows the same law with the same ``alpha``, and it *is* a Poisson process of batches whose
@@ -10,17 +10,60 @@ Source: Cameron and Trivedi 2013, Regression Analysis of Count Data, section 3.3
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from calibration.families.base import CountFamily, Density, or_never
-from calibration.families.poisson import mixed_poisson
 from cipark_sd.arrays import Array
 
 
-@dataclass(frozen=True, slots=True)
+class Poisson(CountFamily):
+    """Poisson; a mean of exactly 0 allows the value 0 only."""
+
+    name: ClassVar[str] = "poisson"
+    meaning: ClassVar[str] = "counts with variance = mean"
+
+    def log_density(self, value: Array, mean: Array, spread: Array) -> Array:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return self.density_of(value)(np.asarray(mean), spread)
+
+    def density_of(self, value: Array) -> Density:
+        from scipy.special import gammaln, xlogy
+
+        value = np.asarray(value)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ways = gammaln(value + 1.0)
+        possible = value >= 0
+
+        def log_density(mean: Array, spread: Array) -> Array:
+            return or_never((mean >= 0) & possible, xlogy(value, mean) - mean - ways)
+
+        return log_density
+
+    def slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, ...]:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            by_mean = np.where(value == 0, 0.0, value / mean) - 1.0
+        return by_mean, np.zeros_like(by_mean * spread)
+
+    def variance(self, mean: Array, spread: Array) -> Array:
+        return mean
+
+    def recurrence(self, mean: Array, spread: Array) -> tuple[Array, Array]:
+        return np.zeros(np.shape(mean)), mean
+
+    def draw(self, mean: Array, spread: Array, rng: np.random.Generator) -> Array:
+        return mixed_poisson(mean, rng, lambda usable: usable)
+
+
+def mixed_poisson(mean: Array, rng: np.random.Generator, rate: Callable[[Array], Array]) -> Array:
+    """Random counts, Poisson around the ``rate`` that is drawn for each mean; NaN where the mean is negative."""
+    possible = np.isfinite(mean) & (mean >= 0)
+    drawn = rate(np.where(possible, mean, 0.0))
+    # numpy's Poisson ends near 2**63
+    return np.where(possible, rng.poisson(np.minimum(drawn, 1e15)), np.nan)
+
+
 class GammaPoisson(CountFamily):
     """Poisson's law under a rate that is gamma distributed with a ``size``; families differ in what that is."""
 
@@ -42,7 +85,6 @@ class GammaPoisson(CountFamily):
         return share, (size - 1) * share
 
 
-@dataclass(frozen=True, slots=True)
 class NB1(GammaPoisson):
     """Negative binomial of the first kind: variance ``mean (1 + alpha)``, ``alpha`` the spread."""
 
@@ -70,7 +112,6 @@ class NB1(GammaPoisson):
         return mixed_poisson(mean, rng, lambda usable: rng.gamma(usable / spread, spread))
 
 
-@dataclass(frozen=True, slots=True)
 class NB2(GammaPoisson):
     """Negative binomial of the second kind: variance ``mean + alpha mean²``, ``alpha`` the spread."""
 
@@ -94,7 +135,6 @@ class NB2(GammaPoisson):
         return mixed_poisson(mean, rng, lambda usable: usable * rng.gamma(1 / spread, spread))
 
 
-@dataclass(frozen=True, slots=True)
 class NegativeBinomial(GammaPoisson):
     """NB2 by mean and size, as Stan's ``neg_binomial_2``: variance ``mean + mean² / size``, ``size`` the spread."""
 

@@ -1,20 +1,155 @@
-"""Kinds whose rows are one number each: levels, metrics, ratios, and what happened in windows."""
+"""The kinds of observation, and what they share: columns, noise, and the quantities that are read.
+
+Kinds whose rows are one number each stand here: levels, metrics, ratios, and what happened in windows. Those that say
+how a total splits are in :mod:`calibration.study.splits`.
+"""
 
 import math
-from abc import abstractmethod
-from collections.abc import Sequence
-from dataclasses import fields, replace
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import ClassVar, Generic, cast
 
-from calibration.families.base import NumberFamily
-from calibration.readings import registry as readings
-from calibration.readings.metrics import Metric
+from calibration.families import registry
+from calibration.families.base import Family, Kind, MeasurementFamily, NumberFamily
+from calibration.readings.metrics import METRICS, Metric
 from calibration.readings.reporting import Reporting
-from calibration.study.events import reporting_of
-from calibration.study.kinds.base import ObservationKind, Parts
-from calibration.study.observations import Count, How, Noise, Quantity, ReadQuantity
-from calibration.study.rows import Row
+from calibration.study.calendar import Calendar
+from calibration.study.classification import Coding
+from calibration.study.observations import (
+    Count,
+    F,
+    How,
+    Memory,
+    Noise,
+    Parts,
+    Quantity,
+    ReadQuantity,
+    Term,
+    signed_parts,
+)
+from calibration.study.rows import Columns, Row
+from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.section import Section
+
+
+@dataclass(frozen=True, eq=False)
+class ObservationKind(ABC, Generic[F]):
+    """An ``[[observation]]`` read as one of its kind; what is wrong is noted in its section.
+
+    A class gives its ``name`` in a study; it takes the families of noise that name it.
+    """
+
+    section: Section
+    calendar: Calendar
+    codings: Mapping[str, Coding]
+    events: Mapping[str, tuple[float, ...]]
+    name: ClassVar[Kind]
+
+    @abstractmethod
+    def terms(self, rows: Sequence[Row]) -> Sequence[Term]:
+        """The terms of the likelihood that rows are."""
+
+    @cached_property
+    def columns(self) -> Columns:
+        """Which column of the table holds what."""
+        section = self.section
+
+        def named(key: str) -> str:
+            return section.text(key) if key in section else ""
+
+        return {
+            "time": section.text("time", "time"),
+            "start": named("start_time"),
+            "value": section.text("value", "value") if "value" in section or "lower" not in section else "",
+            "lower": named("lower"),
+            "upper": named("upper"),
+            "spread": named("sd_column"),
+            "use": named("use"),
+            "title": named("row_title"),
+        }
+
+    @cached_property
+    def weight(self) -> float:
+        """Of each term."""
+        weight = self.section.number("weight", 1.0)
+        if not weight > 0:
+            self.section.wrong("weight", "a positive number")
+        return weight
+
+    def as_number(self, text: str) -> float:
+        """What was seen, from an entry of the table."""
+        return float(text)
+
+    @property
+    def windowed(self) -> bool:
+        """Whether the table has a column of the windows' starts."""
+        return "start_time" in self.section
+
+    def read(self, parts: Parts, row: Row) -> Quantity:
+        """A sum of outputs over the window of a row, or at its time."""
+        how: How = "between" if self.windowed else "at"
+        return Quantity(parts, how, row.start if self.windowed else row.time, row.time)
+
+    def label(self, row: Row) -> str:
+        """Of the term of a row."""
+        return f"{self.section.title} {row.title}"
+
+    def wrong(self, name: str, value: object, expected: str) -> None:
+        """Note what is wrong with a row, or with several."""
+        self.section.problems.append(InvalidValue(name, value, expected, where=self.section.where))
+
+    def parts(self, key: str) -> Parts:
+        """The variables that a key names, and their signs."""
+        names = self.section.names(key)
+        if not names and key not in self.section:
+            self.section.wrong(key, "a variable of the model, or a list of them to add up")
+        return signed_parts(names)
+
+    @cached_property
+    def noise(self) -> Noise[F]:
+        """A family that the kind takes, whose options are its fields, and its spread."""
+        section = self.section
+        known = {family.name: family for family in registry.families() if self.name in family.kinds}
+        family = known[section.choice("family", tuple(known), listing=f"the kind {self.name} takes")]
+        options = {field.name: section.number(field.name, getattr(family, field.name)) for field in fields(family)}
+        for option, value in options.items():
+            if not value > 0:
+                section.wrong(option, "a positive number")
+        spread: float | str = 1.0
+        if family.spread:
+            expected = "a positive number or the name of a noise parameter"
+            spread = math.nan if self.columns["spread"] else section.number_or_name(family.spread, expected, _positive)
+        if self.columns["spread"] and not isinstance(family, MeasurementFamily):
+            section.wrong("sd_column", _measurements_only())
+        return Noise(cast(F, replace(family, **options)), spread, self._memory(family))
+
+    def _memory(self, family: Family) -> Memory | None:
+        """What ``autocorrelation`` and ``lag`` say, None where there is none."""
+        section = self.section
+        if "autocorrelation" not in section:
+            return None
+        expected = "a number from 0 to below 1, or the name of a noise parameter"
+        phi = section.number_or_name("autocorrelation", expected, lambda phi: 0 <= phi < 1)
+        lag = section.number("lag", 1.0)
+        if not lag > 0:
+            section.wrong("lag", "a positive time")
+        if not isinstance(family, MeasurementFamily):
+            section.wrong("autocorrelation", _measurements_only())
+            return None
+        return Memory(section.title, phi, lag)
+
+
+def _positive(value: float) -> bool:
+    return value > 0
+
+
+def _measurements_only() -> str:
+    names = [family.name for family in registry.NUMBERS if isinstance(family, MeasurementFamily)]
+    return "none, except for measurements: " + ", ".join(names)
+
 
 NumberNoise = Noise[NumberFamily]
 #: Windows of one length, as months are.
@@ -75,16 +210,20 @@ class Numbers(ObservationKind[NumberFamily]):
         return Count(self.label(row), quantity, lower, upper, noise, gains, self.weight, row.use)
 
 
-class Level(Numbers, name="level"):
+class Level(Numbers):
     """What the model has at a date."""
+
+    name = "level"
 
     def counts(self, rows: Sequence[Row]) -> list[Count]:
         parts = self.parts("variable")
         return [self.count(row, Quantity(parts, "at", row.time, row.time)) for row in rows]
 
 
-class Ratio(Numbers, name="ratio"):
+class Ratio(Numbers):
     """One sum over another, at a date or over a window."""
+
+    name = "ratio"
 
     def counts(self, rows: Sequence[Row]) -> list[Count]:
         numerator, denominator = self.parts("numerator"), self.parts("denominator")
@@ -101,13 +240,15 @@ class Ratio(Numbers, name="ratio"):
         return terms
 
 
-class OfRun(Numbers, name="metric"):
+class OfRun(Numbers):
     """A metric from the start of the row's window, or of the run, to its time."""
+
+    name = "metric"
 
     @cached_property
     def metric(self) -> Metric:
         """What ``metric`` says, its options being its fields."""
-        by_name = {metric.name: metric for metric in readings.METRICS}
+        by_name = {metric.name: metric for metric in METRICS}
         metric = by_name[self.section.choice("metric", tuple(by_name))]
         return replace(metric, **{field.name: self.section.number(field.name) for field in fields(metric)})
 
@@ -175,12 +316,31 @@ class Windows(Numbers):
         """The layer between what happens and its reports, where the observation has one."""
         starts = [row.start for row in rows if math.isfinite(row.start)] or [row.time for row in rows]
         begin = self.section.number("start", math.nan) if "start" in self.section else min(starts, default=0.0)
-        reporting = reporting_of(self.section, self.events, begin)
-        if reporting is not None and self.how == "integral":
+        if "reported" not in self.section:
+            return None
+        layer = self.section.table("reported", "reported")
+        times = self._event_times(layer)
+        or_name = ", or the name of a noise parameter"
+        share = layer.number_or_name("share", f"a number from 0 to 1{or_name}", lambda share: 0 <= share <= 1, 1.0)
+        rate = layer.number_or_name("rate", f"a number not below 0{or_name}", lambda rate: rate >= 0, 0.0)
+        layer.note_unread()
+        if self.how == "integral":
             first = "start_time" if self.windowed else "start"
             self.section.wrong("reported", f"nothing, except for increments, from {first} on")
             return None
-        return reporting
+        return Reporting(times, share, rate, begin)
+
+    def _event_times(self, layer: Section) -> tuple[float, ...]:
+        """The times of the events at which those who wait are released, ascending."""
+        times: set[float] = set()
+        for name in layer.names("at"):
+            if name in self.events:
+                times.update(self.events[name])
+            else:
+                layer.problems.append(UnknownName(name, list(self.events), kind="[[event]]", where=layer.at("at")))
+        if "at" not in layer:
+            layer.wrong("at", "the name of an [[event]], or a list of them")
+        return tuple(sorted(times))
 
     def _check_tiling(self, rows: Sequence[Row]) -> None:
         """A row that is only looked at must not end the window of another one, nor begin it."""
@@ -195,13 +355,17 @@ class Windows(Numbers):
                 )
 
 
-class Increments(Windows, name="increments"):
+class Increments(Windows):
     """The rise of a variable that only grows, or of a net one, between two dates."""
+
+    name = "increments"
 
     how = "between"
 
 
-class Flow(Windows, name="flow"):
+class Flow(Windows):
     """The integral of a flow over a window."""
+
+    name = "flow"
 
     how = "integral"

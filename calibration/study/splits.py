@@ -6,20 +6,22 @@ from dataclasses import replace
 from functools import cached_property
 
 from calibration.families.base import ShareFamily, SplitFamily
-from calibration.families.multinomial import Multinomial
+from calibration.families.splits import Multinomial
 from calibration.study.classification import Coding
-from calibration.study.kinds.base import ObservationKind, Parts, signed_parts
-from calibration.study.observations import Breakdown, Quantity, Share, Since
+from calibration.study.kinds import ObservationKind
+from calibration.study.observations import Breakdown, Parts, Quantity, Share, Since, signed_parts
 from calibration.study.rows import Columns, Row
 from cipark_sd.errors import UnknownName
 
 
-class Breakdowns(ObservationKind[SplitFamily], name="breakdown"):
+class Breakdowns(ObservationKind[SplitFamily]):
     """The categories of a total at each date."""
+
+    name = "breakdown"
 
     @cached_property
     def columns(self) -> Columns:
-        return replace(super().columns, category=self.section.text("category"))
+        return {**super().columns, "category": self.section.text("category")}
 
     @cached_property
     def coding(self) -> Coding | None:
@@ -116,12 +118,14 @@ class Breakdowns(ObservationKind[SplitFamily], name="breakdown"):
             self.wrong(term.label, f"{counted:g}", f"at most the {known_sizes:g} that are given")
 
 
-class Shares(ObservationKind[ShareFamily], name="share"):
+class Shares(ObservationKind[ShareFamily]):
     """How many of a total are in a part, or with ``start`` how many members of a whole join it."""
+
+    name = "share"
 
     @cached_property
     def columns(self) -> Columns:
-        return replace(super().columns, total=self.section.text("total"))
+        return {**super().columns, "total": self.section.text("total")}
 
     def terms(self, rows: Sequence[Row]) -> list[Share]:
         noise, numerator, denominator = self.noise, self.parts("numerator"), self.parts("denominator")

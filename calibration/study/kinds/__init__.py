@@ -1,1 +1,0 @@
-"""Kinds of observation: the columns, noise and windows that each expects, and its terms of the likelihood."""
