@@ -21,8 +21,8 @@ from calibration.assess.scores import score, summaries, table_of
 from calibration.likelihood.posterior import DensityOf, Posterior
 from calibration.likelihood.replicate import numbers, replicate
 from calibration.likelihood.streams import named_streams
+from calibration.sampling.convergence import EFFORT, Effort
 from calibration.sampling.draws import PER_CHAIN, chains_entry, draw_whole, problem_digest
-from calibration.sampling.effort import EFFORT, Effort
 from calibration.sampling.sample import Start
 from calibration.sampling.starts import NowherePossible
 from calibration.study.problem import CalibrationProblem, until

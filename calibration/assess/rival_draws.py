@@ -9,8 +9,8 @@ import numpy as np
 
 from calibration.assess.rivals import Comparison, RivalFit, compare, fit_rivals, rival_numbers, with_variant
 from calibration.likelihood.posterior import On
+from calibration.sampling.convergence import EFFORT, Effort
 from calibration.sampling.draws import by_term, problem_digest
-from calibration.sampling.effort import EFFORT, Effort
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.described import version

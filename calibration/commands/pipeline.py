@@ -25,9 +25,8 @@ from calibration.fit.verification import (
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.report.collect import Calibration
-from calibration.sampling.convergence import Convergence
+from calibration.sampling.convergence import BESIDE, EFFORT, PER_TERM, Convergence, Effort, affordable_steps
 from calibration.sampling.draws import PosteriorDraws, chains_entry, draw, study_digest, tree, write_draws
-from calibration.sampling.effort import BESIDE, EFFORT, PER_TERM, Effort, affordable_steps
 from calibration.sampling.failed_draws import FailedDraws, failed_draws
 from calibration.study.placeholders import share_that_may_fail
 from calibration.study.problem import CalibrationProblem, read_problem, until

@@ -11,7 +11,7 @@ from cipark_sd.commands.declared import argument, option
 from cipark_sd.engines.registry import names
 
 if TYPE_CHECKING:
-    from calibration.sampling.effort import Sampler
+    from calibration.sampling.convergence import Sampler
     from cipark_sd.checkpoints import Checkpoints
 
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from calibration.fit.objective import IMPOSSIBLE
 from calibration.fit.shared_goal import SharedGoal
-from calibration.sampling.likely_places import likely_places
 from calibration.sampling.starts import NowherePossible
+from calibration.sampling.warming import likely_places
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.errors import InvalidValue, UnsupportedFeature

@@ -9,7 +9,7 @@ A narrow prior can have a top of its own, at which the prior medians are right a
 further searches therefore go down under wider ones and under none, and on from their best ends under the study's own.
 
 Where few of the searches agree, as for a model of many kinks, further ones go down from where warmed chains come to
-(:mod:`calibration.sampling.likely_places`): one search that stands alone may well have been stopped by a kink. Chains
+(:mod:`calibration.sampling.warming`): one search that stands alone may well have been stopped by a kink. Chains
 move parameters that others would have to scan.
 
 Where the model asks whether a level is above another, the objective jumps along most parameters

@@ -25,8 +25,7 @@ from calibration.report.findings import BestFit, Curves, Fan, Fit, Posterior
 from calibration.report.study_facts import study_facts
 from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.failed_draws import FailedDraws
-from calibration.sampling.importance import relative_efficiency
-from calibration.sampling.tails import heavy_tails
+from calibration.sampling.importance import heavy_tails, relative_efficiency
 from calibration.study.observations import Observation, Quantity, ReadQuantity, course_of, dated_levels
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array, evenly

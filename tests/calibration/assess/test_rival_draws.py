@@ -13,8 +13,8 @@ from calibration.assess.rival_draws import WEIGHTS, draws_file, fitted
 from calibration.for_analyses.study_draws import draws_for, read_weights
 from calibration.likelihood.posterior import On
 from calibration.sampling import starts
+from calibration.sampling.convergence import Effort
 from calibration.sampling.draws import draw, read_draws
-from calibration.sampling.effort import Effort
 from cipark_sd.checkpoints import Checkpoints
 
 #: Far from converged: what is tested is what becomes of the draws.

@@ -15,8 +15,8 @@ from calibration.fit.scoring import drawn_about, scored, swept
 from calibration.fit.shared_goal import SharedGoal
 from calibration.fit.standard_errors import standard_errors
 from calibration.likelihood.posterior import Posterior, posterior
+from calibration.sampling.convergence import Effort
 from calibration.sampling.draws import draw
-from calibration.sampling.effort import Effort
 from calibration.study.problem import read_problem
 from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose
