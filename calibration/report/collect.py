@@ -12,8 +12,7 @@ from calibration.fit.conditions import conditions
 from calibration.fit.course_errors import course_errors
 from calibration.fit.diagnostics import identifiability
 from calibration.fit.optimise import Optimum, Reached
-from calibration.fit.prediction_profile import PredictionProfile
-from calibration.fit.profile import Profile
+from calibration.fit.profile import PredictionProfile, Profile
 from calibration.fit.residuals import fitted
 from calibration.fit.standard_errors import standard_errors
 from calibration.fit.verdict import not_judged

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Unpack
 
 from calibration.fit.held import Held
-from calibration.fit.runs import not_noise
+from calibration.fit.residuals import not_noise
 from calibration.report.findings import Findings
 from cipark_sd.headline import Details, Headline, Provenance
 from cipark_sd.pages.blocks import Listing, Section

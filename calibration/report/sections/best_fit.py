@@ -6,8 +6,7 @@ from dataclasses import asdict
 from calibration.fit.conditions import held_table
 from calibration.fit.diagnostics import identifiability_tables, identifiability_words
 from calibration.fit.optimise import ARRIVED
-from calibration.fit.prediction_profile import PredictionProfile
-from calibration.fit.profile import Profile
+from calibration.fit.profile import PredictionProfile, Profile
 from calibration.report import figures_fit
 from calibration.report.conclusions import estimate_words
 from calibration.report.findings import BestFit, Estimate, Findings, Fit, estimates

@@ -20,17 +20,17 @@ from calibration.families.normal import Normal
 from calibration.families.poisson import Poisson
 from calibration.families.student_t import StudentT
 from calibration.fit import residuals
-from calibration.fit.quantile_residuals import (
+from calibration.fit.residuals import (
     FAMILY_LEVEL,
     NOWHERE,
     Tails,
     beyond_chance,
     count_tails,
+    fitted,
     mass_tails,
     place_of,
     unexplained,
 )
-from calibration.fit.residuals import fitted
 from calibration.likelihood.posterior import posterior, with_terms
 from calibration.likelihood.replicate import replicate_term
 from calibration.report import conclusions
