@@ -1,8 +1,8 @@
 """What the data can see at the optimum: scaled sensitivities, Fisher information, singular values and collinearity.
 
-Beside the data an estimate rests on its own prior and on the priors of the parameters that are fitted with it. What each
-gives comes from the curvature at the optimum, in units of prior standard deviations: the data give Fisher information,
-and with ``map`` each prior adds the curvature of its own log density.
+Beside the data an estimate rests on its own prior and on the priors of the parameters fitted with it. What each gives
+comes from the curvature at the optimum, in units of prior standard deviations: the data give Fisher information, and
+with ``map`` each prior adds the curvature of its own log density.
 
 Source: Brun, Reichert and Künsch 2001, Water Resources Research 37(4), 1015-1030, equations 7 to 12.
 """
