@@ -16,7 +16,7 @@ from calibration.assess.rivals import fit_rivals, with_variant
 from calibration.assess.self_test import EFFORT, MASSES, SelfTest, self_test
 from calibration.likelihood.posterior import On, posterior
 from calibration.likelihood.replicate import replaced, replicate
-from calibration.sampling.free_density import prior_draws
+from calibration.sampling.densities import prior_draws
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.engines.registry import choose
 from cipark_sd.ensembles import processors

@@ -28,8 +28,8 @@ from calibration.assess.self_test import EFFORT
 from calibration.likelihood.forward import reported
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import numbers, replaced, replicate
+from calibration.sampling.densities import prior_draws
 from calibration.sampling.draws import draw, problem_digest
-from calibration.sampling.free_density import prior_draws
 from calibration.study.library import STUDIES
 from calibration.study.observations import Count
 from calibration.study.predictions import Prediction

@@ -16,8 +16,7 @@ import numpy as np
 from scipy import stats
 
 from calibration.sampling.chains import looks
-from calibration.sampling.convergence import CONVERGED, QUANTILES, Convergence, convergence
-from calibration.sampling.effort import Effort
+from calibration.sampling.convergence import CONVERGED, QUANTILES, Convergence, Effort, convergence
 from calibration.sampling.moves import step
 from cipark_sd.arrays import Array
 

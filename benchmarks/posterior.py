@@ -25,9 +25,9 @@ from measure import show, show_machine
 
 from calibration.likelihood.gradient import log_likelihood_and_gradient
 from calibration.likelihood.posterior import Posterior, posterior
+from calibration.sampling.convergence import EFFORT, Effort
+from calibration.sampling.densities import prior_draws
 from calibration.sampling.draws import PosteriorDraws, draw
-from calibration.sampling.effort import EFFORT, Effort
-from calibration.sampling.free_density import prior_draws
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.arrays import Array

@@ -18,8 +18,8 @@ from measure import show, show_machine
 from scipy import stats
 
 from calibration.likelihood.posterior import Posterior, posterior
+from calibration.sampling.convergence import Effort
 from calibration.sampling.draws import draw
-from calibration.sampling.effort import Effort
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.arrays import Array

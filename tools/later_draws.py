@@ -16,11 +16,11 @@ from core_results import Array
 from calibration.assess.rivals import log_evidence, with_variant
 from calibration.likelihood.posterior import On
 from calibration.likelihood.replicate import named_streams
-from calibration.sampling.bridge import bridge
+from calibration.sampling.convergence import Effort
+from calibration.sampling.densities import FreeDensity, prior_draws
 from calibration.sampling.draws import draw
-from calibration.sampling.effort import Effort
-from calibration.sampling.free_density import FreeDensity, prior_draws
 from calibration.sampling.importance import smoothed
+from calibration.sampling.modes import bridge
 from calibration.sampling.moves import step
 from calibration.study.library import STUDIES
 from calibration.study.parameters import ParameterSpace

@@ -11,8 +11,8 @@ from later_draws import FULL, SEED, SPANS, STUDY, Evidence, Fit, acting, bridged
 from later_results import FULL_MODEL, Numbers, _quantiles, working
 
 from calibration.likelihood.posterior import On
-from calibration.sampling.annealing import along_powers
-from calibration.sampling.free_density import FreeDensity, prior_draws
+from calibration.sampling.densities import FreeDensity, prior_draws
+from calibration.sampling.starts import along_powers
 from calibration.study.problem import read_problem
 
 #: Of the second route: populations by structure, their size, and moves at each power.

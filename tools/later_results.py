@@ -25,8 +25,8 @@ from calibration.assess.kept_forecast import Forecaster, read_counts, read_forec
 from calibration.commands.score import facts_of
 from calibration.families.counts import NB1
 from calibration.likelihood.replicate import named_streams
+from calibration.sampling.densities import prior_draws
 from calibration.sampling.draws import problem_digest
-from calibration.sampling.free_density import prior_draws
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.ensembles import ensemble

@@ -44,19 +44,23 @@ _SAID = (f"{_REPORT}sections_said.py", f"{_REPORT}judging_said.py", f"{_REPORT}s
 GUARDS: dict[str, tuple[str, ...]] = {
     "calibration/fit/walk.py": (f"{_FIT}profiles.py", f"{_FIT}prediction_profile.py", f"{_FIT}other_optima.py"),
     "calibration/fit/pace.py": (f"{_FIT}profiles.py",),
-    "calibration/fit/profiling.py": (
+    "calibration/fit/profile.py": (
         f"{_FIT}profiling.py",
         f"{_FIT}profiles.py",
         f"{_FIT}other_optima.py",
         f"{_FIT}switch_dates.py",
     ),
-    "calibration/fit/obstacles.py": (f"{_FIT}obstacles.py", f"{_FIT}profiles.py"),
-    "calibration/fit/verdict.py": (f"{_FIT}verdict_words.py", f"{_FIT}profiles.py", f"{_REPORT}conditions_words.py"),
-    "calibration/fit/threshold.py": (f"{_FIT}verdict_words.py",),
+    "calibration/fit/verdict.py": (
+        f"{_FIT}obstacles.py",
+        f"{_FIT}profiles.py",
+        f"{_FIT}verdict_words.py",
+        f"{_REPORT}conditions_words.py",
+    ),
+    "calibration/fit/interval_rules.py": (f"{_FIT}verdict_words.py",),
     "calibration/fit/conditions.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
     "calibration/fit/held.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
-    "calibration/fit/runs.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
-    "calibration/fit/shares.py": (f"{_FIT}shares.py", f"{_REPORT}conditions.py"),
+    "calibration/fit/residuals.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
+    "calibration/fit/diagnostics.py": (f"{_FIT}shares.py", f"{_REPORT}conditions.py"),
     "calibration/fit/feasibility.py": (f"{_FIT}feasibility.py",),
     "calibration/fit/verification.py": (f"{_ASSESS}verification.py",),
     "calibration/sampling/convergence.py": (

@@ -31,8 +31,8 @@ from typing import Any
 import numpy as np
 
 from calibration.likelihood.posterior import On
+from calibration.sampling.densities import prior_draws
 from calibration.sampling.draws import problem_digest
-from calibration.sampling.free_density import prior_draws
 from calibration.study.library import shipped_studies
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.arrays import Array

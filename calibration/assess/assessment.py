@@ -19,8 +19,8 @@ from calibration.assess.rivals import Comparison, RivalFit, RivalFits, compare, 
 from calibration.assess.self_test import RankBand, SelfTest, judged, self_test
 from calibration.likelihood.posterior import DensityOf
 from calibration.likelihood.replicate import Stage, replicate, stage_numbers
+from calibration.sampling.convergence import Effort
 from calibration.sampling.draws import PosteriorDraws
-from calibration.sampling.effort import Effort
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.optional import attempt

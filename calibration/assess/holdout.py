@@ -20,8 +20,8 @@ from calibration.assess.rivals import with_variant
 from calibration.assess.scores import score, summaries, table_of
 from calibration.likelihood.posterior import DensityOf, Posterior
 from calibration.likelihood.replicate import named_streams, numbers, replicate
+from calibration.sampling.convergence import EFFORT, Effort
 from calibration.sampling.draws import PER_CHAIN, chains_entry, draw_whole, problem_digest
-from calibration.sampling.effort import EFFORT, Effort
 from calibration.sampling.sample import Start
 from calibration.sampling.starts import NowherePossible
 from calibration.study.problem import CalibrationProblem, until

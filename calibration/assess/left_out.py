@@ -14,9 +14,8 @@ import numpy as np
 
 from calibration.assess.scores import log_mean_exp
 from calibration.likelihood.posterior import DensityOf, Posterior, with_terms
-from calibration.sampling.convergence import Criteria
+from calibration.sampling.convergence import UNSAVED, Criteria, Effort, OnBlock
 from calibration.sampling.draws import draw_whole, problem_digest
-from calibration.sampling.effort import UNSAVED, Effort, OnBlock
 from calibration.sampling.sample import ImportanceDraws
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array

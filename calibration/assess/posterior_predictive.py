@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from calibration.assess.scores import LEVELS, crps_sample, quantiles
-from calibration.fit.quantile_residuals import place_of
+from calibration.fit.residuals import place_of
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import labels_of, numbers, replicate_by_term
 from calibration.sampling.importance import RELIABLE, left_out_weights

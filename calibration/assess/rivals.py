@@ -25,12 +25,11 @@ from numpy.typing import NDArray
 from calibration.assess.left_out import LEFT_OUT, LeftOutTask, WithTerm
 from calibration.likelihood.posterior import DensityOf
 from calibration.likelihood.replicate import Stage, named_streams, stage_numbers
-from calibration.sampling.bridge import log_evidence_of
-from calibration.sampling.convergence import Convergence
+from calibration.sampling.convergence import EFFORT, Convergence, Effort
+from calibration.sampling.densities import FreeDensity
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw_whole, problem_digest
-from calibration.sampling.effort import EFFORT, Effort
-from calibration.sampling.free_density import FreeDensity
 from calibration.sampling.importance import RELIABLE, left_out_density, relative_efficiency
+from calibration.sampling.modes import log_evidence_of
 from calibration.sampling.sample import ImportanceDraws
 from calibration.sampling.starts import NowherePossible
 from calibration.sampling.trajectories import TrajectoryDraws

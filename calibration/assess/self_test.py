@@ -22,10 +22,9 @@ from calibration.assess.forecast import courses_ahead
 from calibration.assess.scores import quantiles
 from calibration.likelihood.posterior import DensityOf, Posterior
 from calibration.likelihood.replicate import numbers, replaced, replicate
-from calibration.sampling.convergence import Criteria
+from calibration.sampling.convergence import UNSAVED, Criteria, Effort
+from calibration.sampling.densities import prior_draws
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, draw_whole, problem_digest
-from calibration.sampling.effort import UNSAVED, Effort
-from calibration.sampling.free_density import prior_draws
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Arrays, digest, stream

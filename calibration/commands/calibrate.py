@@ -15,7 +15,7 @@ from cipark_sd.engines.registry import names
 if TYPE_CHECKING:
     from calibration.report.collect import Calibration
     from calibration.report.findings import Findings
-    from calibration.sampling.effort import Sampler
+    from calibration.sampling.convergence import Sampler
     from cipark_sd.checkpoints import Checkpoints
 
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from calibration.assess.assessment import NOTHING, Assessment, Stages, assess
 from calibration.commands.calibrate import Settings
-from calibration.fit import profiling
 from calibration.fit.feasibility import impossible_terms
 from calibration.fit.optimise import Optimum, optimise
+from calibration.fit.profile import predictions as profiles_of_predictions
+from calibration.fit.profile import profiles as profiles_of_parameters
 from calibration.fit.scoring import drawn_about
 from calibration.fit.verification import (
     COARSE,
@@ -25,9 +26,8 @@ from calibration.fit.verification import (
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.collect import Calibration
-from calibration.sampling.convergence import Convergence
+from calibration.sampling.convergence import BESIDE, EFFORT, PER_TERM, Convergence, Effort, affordable_steps
 from calibration.sampling.draws import PosteriorDraws, chains_entry, draw, study_digest, tree, write_draws
-from calibration.sampling.effort import BESIDE, EFFORT, PER_TERM, Effort, affordable_steps
 from calibration.sampling.failed_draws import FailedDraws, failed_draws
 from calibration.study.parameters import share_that_may_fail
 from calibration.study.problem import CalibrationProblem, read_problem, until
@@ -122,7 +122,7 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
         # nothing is judged by a step that is too coarse: the answer is to fit with another, and needs no search more
         is_coarse = made.step_shift > COARSE
         if settings.profiles and not is_coarse:
-            profiles, optimum = profiling.profiles(optimum, checkpoints, bars, pool)
+            profiles, optimum = profiles_of_parameters(optimum, checkpoints, bars, pool)
             made = replace(made, optimum=optimum, profiles=tuple(profiles), reused=checkpoints.reused)
             yield made
         if made.step_shift > UNUSABLE and (settings.posterior or problem.pools):
@@ -137,7 +137,7 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
         # draws that can be trusted give each number with its interval: a profile would be a second one
         is_sampled = made.draws is not None and made.draws.sampled.converged
         if settings.profiles and not is_sampled and not is_coarse:
-            predictions, optimum = profiling.predictions(optimum, checkpoints, bars, pool)
+            predictions, optimum = profiles_of_predictions(optimum, checkpoints, bars, pool)
             made = replace(made, optimum=optimum, predictions=tuple(predictions), reused=checkpoints.reused)
             yield made
     # a profile may have reached a better optimum

@@ -2,7 +2,7 @@
 
 - the verdict of each parameter: what the profile says, whether data or priors decide, and which held constants matter;
 - held constants for which the data ask for another value (:mod:`calibration.fit.held`);
-- series whose residuals stay on one side of the model (:mod:`calibration.fit.runs`);
+- series whose residuals stay on one side of the model (:mod:`calibration.fit.residuals`);
 - estimates far from their prior medians;
 - running totals that are fitted as levels (:mod:`calibration.study.cumulative`).
 """
@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibration.fit.diagnostics import ONE_SD, Identifiability
+from calibration.fit.diagnostics import DECIDES, ONE_SD, Identifiability, shares
 from calibration.fit.held import Held, HeldConstants, held_constants
 from calibration.fit.optimise import Optimum
 from calibration.fit.profile import Profile
-from calibration.fit.runs import Runs, runs_words, series_runs
-from calibration.fit.shares import DECIDES, shares
+from calibration.fit.residuals import Runs, runs_words, series_runs
 from calibration.fit.verdict import Side, Verdict
 from calibration.fit.verification import COARSE, half_step_sentence, remedy
 from calibration.study.cumulative import RunningTotal, cumulative_levels, cumulative_words

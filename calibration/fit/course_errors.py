@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calibration.fit.quantile_residuals import FAMILY_LEVEL
+from calibration.fit.residuals import FAMILY_LEVEL
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import named_streams, replicate_by_term
 from calibration.likelihood.term_density import number_family

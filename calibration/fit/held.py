@@ -22,11 +22,10 @@ from typing import Literal
 
 import numpy as np
 
-from calibration.fit.diagnostics import COLLINEAR, ONE_SD, collinearity_index, standardised
+from calibration.fit.diagnostics import COLLINEAR, ONE_SD, Shares, collinearity_index, standardised
 from calibration.fit.interval_rules import IntervalRules, interval_rules
 from calibration.fit.optimise import Optimum
-from calibration.fit.quantile_residuals import FAMILY_LEVEL
-from calibration.fit.shares import Shares
+from calibration.fit.residuals import FAMILY_LEVEL
 from calibration.likelihood.posterior import posterior
 from calibration.study.constants import reaching, without_scale
 from calibration.study.observations import Term

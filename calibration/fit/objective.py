@@ -1,17 +1,20 @@
 """What an optimiser minimises: a function of a point in the search box, evaluated for many points together.
 
 The box spans the free parameters only; the others stay where a full vector has them. Derivatives are central
-differences whose points all go to the model in one batch.
+differences whose points all go to the model in one batch. Slopes say nothing of a jump, and a search by them ends at
+one: so it is where an equation of the model asks whether a level is above another, and what happens then moves by a
+whole time step.
 """
 
+import pickle
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.likelihood.posterior import Posterior
+from calibration.likelihood.posterior import On, Posterior
 from calibration.study.parameters import Parameter, ParameterSpace
 from cipark_sd.arrays import Array
 
@@ -19,10 +22,18 @@ from cipark_sd.arrays import Array
 STEP = 1e-4
 #: What a point costs where the density is zero or the model fails: a line search backs away from it.
 IMPOSSIBLE = 1e10
-
-
 #: A number that a point says: full parameter vectors ``(n, k)`` to values ``(n,)``, NaN where the model fails.
 Quantity = Callable[[Array], Array]
+#: The part of a search range in which jumps are looked for, made smaller until the objective changes by no more than
+#: this, and at how many places of it.
+WINDOW, MOST_CHANGE, PLACES = 0.02, 2.0, 33
+#: Halvings after which next to nothing is left of what changes little by little.
+HALVINGS = 34
+#: The jump that counts, and along how many parameters it has to be there: along one alone it is a date's, which is
+#: scanned.
+JUMP, ALONG = 0.01, 3
+#: Half the distance at which a step function is looked for, and at how many starts.
+STEPWISE_STEP, STEPWISE_POINTS = 1e-6, 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +116,15 @@ class Objective:
         """The parameters whose priors count."""
         counts = zip(self.density.space, self.with_prior, strict=True)
         return ParameterSpace(tuple(parameter for parameter, counted in counts if counted))
+
+    @cached_property
+    def _content(self) -> bytes:
+        """Its fields, the density as a problem and the name of an engine."""
+        parts = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "density"}
+        return pickle.dumps((self.density.problem, self.density.runner.engine.name, parts))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _sent, (self._content,)
 
     def theta(self, box: Array) -> Array:
         """Full parameter vectors ``(n, k)`` of points ``(n, n_free)``."""
@@ -198,3 +218,88 @@ def objective(density: Posterior, *, estimate: str, base: Array | None = None) -
     counts = np.full(len(density.space), estimate == "map")
     steps = np.full(len(density.space), STEP)
     return Objective(density, density.space.first if base is None else base, free, counts, steps)
+
+
+def is_rough(goal: Objective, point: Array) -> bool:
+    """Whether the objective jumps near a point ``(n_free,)`` of the box along several parameters."""
+    return int((jumps(goal, point) > JUMP).sum()) >= ALONG
+
+
+def jumps(goal: Objective, point: Array) -> Array:
+    """The largest jump near a point ``(n_free,)`` along each parameter ``(n_free,)``."""
+    n, rows = len(point), np.arange(len(point))
+
+    def along(places: Array) -> Array:
+        """The objective with each parameter at some places ``(n_free, m)``."""
+        points = np.repeat(point[None, :], places.size, axis=0).reshape(*places.shape, n)
+        points[rows, :, rows] = places
+        return goal(points.reshape(-1, n)).reshape(places.shape)
+
+    value, widths = float(goal(point[None, :])[0]), np.full(n, WINDOW)
+    for _ in range(HALVINGS):
+        ends = along(np.clip(point[:, None] + widths[:, None] * [-1.0, 1.0], 0.0, 1.0))
+        far = np.abs(ends - value).max(axis=1) > MOST_CHANGE
+        if not far.any():
+            break
+        widths = np.where(far, widths / 3, widths)
+    places = np.clip(point[:, None] + widths[:, None] * np.linspace(-1.0, 1.0, PLACES), 0.0, 1.0)
+    values = along(places)
+    steepest = np.abs(np.diff(values, axis=1)).argmax(axis=1)
+    low, high = places[rows, steepest], places[rows, steepest + 1]
+    below, above = values[rows, steepest], values[rows, steepest + 1]
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        between = along(middle[:, None])[:, 0]
+        first = np.abs(between - below) >= np.abs(above - between)
+        low, high = np.where(first, low, middle), np.where(first, middle, high)
+        below, above = np.where(first, below, between), np.where(first, between, above)
+    return np.asarray(np.abs(above - below))
+
+
+@lru_cache(maxsize=16)
+def _sent(content: bytes) -> Objective:
+    """The objective of what it was sent as: a process that gets one again and again compiles its model once."""
+    problem, engine, parts = pickle.loads(content)
+    return Objective(On(engine)(problem), **parts)
+
+
+def stepwise_parameters(goal: Objective, points: Array) -> tuple[str, ...]:
+    """Free parameters of which the objective is a step function: no small move changes it, a large one does.
+
+    Looked for at ``points : (n, n_free)`` of the box; at most of them a small move has to change no bit of the
+    likelihood.
+    """
+    n, goal = len(goal.free), replace(goal, prior_weight=0.0)
+    points = np.clip(points[:STEPWISE_POINTS], STEPWISE_STEP, 1 - STEPWISE_STEP)
+    steps = STEPWISE_STEP * np.eye(n)
+    moved = points[:, None, None, :] + np.stack([steps, -steps])
+    values, beside = goal(points), goal(moved.reshape(-1, n)).reshape(len(points), 2, n)
+    still = (beside == values[:, None, None]).all(axis=1).mean(axis=0) > 0.75
+    return tuple(goal.space.names[i] for i in np.flatnonzero(still) if _jumps(goal, points[:4], int(i)))
+
+
+def _jumps(goal: Objective, points: Array, position: int) -> bool:
+    """Whether the largest change of the objective along one parameter happens at once, and not little by little."""
+
+    def along(point: Array, places: Array) -> Array:
+        line = np.repeat(point[None, :], len(places), axis=0)
+        line[:, position] = places
+        return goal(line)
+
+    for point in points:
+        places = np.linspace(0, 1, 41)
+        values = along(point, places)
+        changes = np.abs(np.diff(values))
+        change = float(changes.max())
+        if not change > 0:
+            continue
+        where = int(changes.argmax())
+        low, high = places[where], places[where + 1]
+        for _ in range(50):
+            ends = along(point, np.array([low, (low + high) / 2, high]))
+            first = abs(ends[1] - ends[0]) >= abs(ends[2] - ends[1])
+            low, high = (low, (low + high) / 2) if first else ((low + high) / 2, high)
+            change = float(max(abs(ends[1] - ends[0]), abs(ends[2] - ends[1])))
+        # fifty halvings leave next to nothing of what changes little by little
+        return change > 1e-6 * float(changes.max())
+    return False

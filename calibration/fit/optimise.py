@@ -9,31 +9,31 @@ A narrow prior can have a top of its own, at which the prior medians are right a
 further searches therefore go down under wider ones and under none, and on from their best ends under the study's own.
 
 Where few of the searches agree, as for a model of many kinks, further ones go down from where warmed chains come to
-(:mod:`calibration.sampling.likely_places`): one search that stands alone may well have been stopped by a kink. Chains
+(:mod:`calibration.sampling.warming`): one search that stands alone may well have been stopped by a kink. Chains
 move parameters that others would have to scan.
 
-Where the model asks whether a level is above another, the objective jumps along most parameters
-(:mod:`calibration.fit.jumps`), and all of these searches stop at the first jump. Others then take their place, by steps
-over the jumps (:mod:`calibration.fit.scoring`).
+Where the model asks whether a level is above another, the objective jumps along most parameters, and all of these
+searches stop at the first jump. Others then take their place, by steps over the jumps
+(:mod:`calibration.fit.scoring`).
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from calibration.fit.downhill import going_down, scanning
 from calibration.fit.in_step import Search as Searching
 from calibration.fit.in_step import gather, run
-from calibration.fit.jumps import is_rough
-from calibration.fit.likely_starts import likely_starts
-from calibration.fit.objective import IMPOSSIBLE, Objective, objective
+from calibration.fit.objective import IMPOSSIBLE, Objective, is_rough, objective, stepwise_parameters
 from calibration.fit.scoring import scored
-from calibration.fit.shared_goal import SharedGoal
 from calibration.likelihood.posterior import Posterior
+from calibration.sampling.starts import NowherePossible
+from calibration.sampling.warming import likely_places
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
-from cipark_sd.errors import CiparkError
+from cipark_sd.errors import CiparkError, InvalidValue, UnsupportedFeature
 from cipark_sd.tasks.pool import Pool
 from cipark_sd.tasks.records import RecordTask, records
 
@@ -61,9 +61,6 @@ SCANNED = 1.0
 APART, MOST_OTHERS = 1e-3, 4
 #: How far within the box such a search begins, and the rise of the log density from which on it counts as another one.
 INSIDE, BETTER = 1e-6, 1e-6
-#: Half the distance at which a step function is looked for, and at how many starts.
-STEPWISE_STEP, STEPWISE_POINTS = 1e-6, 16
-
 Progress = Callable[[int, int, float], None]
 
 
@@ -233,25 +230,25 @@ def maximise(
     ) -> tuple[list[Search], bool]:
         """Searches from all points, best first, with the log priors weighed once in each way."""
         nonlocal best_so_far, n_before
-        shared, before = SharedGoal.of(goal), n_before
+        before = n_before
         groups = [points[first : first + TOGETHER] for first in range(0, len(points), TOGETHER)]
         tasks = [
-            RecordTask(SearchesFrom(shared, group, weights, scanned), kind, (number, len(group)))
+            RecordTask(partial(_searches_from, goal, group, weights, scanned), kind, (number, len(group)))
             for number, group in enumerate(groups, start=1)
         ]
         n_done = before
 
-        def tell(_: int, ended: Searches) -> None:
+        def tell(_: int, ended: tuple[Search, ...]) -> None:
             nonlocal best_so_far, n_done
-            n_done += len(ended.made)
+            n_done += len(ended)
             if kind == "search":
-                best_so_far = max(best_so_far, *(search.log_density for search in ended.made))
+                best_so_far = max(best_so_far, *(search.log_density for search in ended))
             if on_progress is not None:
                 on_progress(n_done, total, best_so_far)
 
-        ended, interrupted = records(Searches, tasks, checkpoints, pool, tell)
+        ended, interrupted = records(tuple[Search, ...], tasks, checkpoints, pool, tell)
         n_before = before + len(weights) * len(points)
-        made = [search for searches in ended if searches is not None for search in searches.made]
+        made = [search for searches in ended if searches is not None for search in searches]
         return sorted(made, key=lambda search: -search.log_density), interrupted
 
     searches, interrupted = searched(points, "search")
@@ -270,7 +267,7 @@ def maximise(
             if is_rough(goal, goal.box(searches[0].theta)):
                 reached = [goal.box(search.theta) for search in searches]
                 return _over_jumps(goal, np.vstack([points, *reached]), rng, checkpoints, pool, on_progress)
-            likely = likely_starts(SharedGoal.of(goal), LIKELY, rng.spawn(1)[0], checkpoints)
+            likely = likely_starts(goal, LIKELY, rng.spawn(1)[0], checkpoints)
             total += len(likely)
             made, interrupted = searched(likely, "likely", ())
             searches = sorted([*searches, *made], key=lambda search: -search.log_density)
@@ -304,20 +301,20 @@ def _over_jumps(
     goal = replace(goal, rough=True)
     if len(points) < OVER_JUMPS:
         points = np.vstack([points, _starts(goal, OVER_JUMPS - len(points), rng.spawn(1)[0])])
-    shared, n_done, best_so_far = SharedGoal.of(goal), 0, -np.inf
+    n_done, best_so_far = 0, -np.inf
 
-    def tell(_: int, ended: Searches) -> None:
+    def tell(_: int, ended: tuple[Search, ...]) -> None:
         nonlocal n_done, best_so_far
-        n_done, best_so_far = n_done + 1, max(best_so_far, ended.made[0].log_density)
+        n_done, best_so_far = n_done + 1, max(best_so_far, ended[0].log_density)
         if on_progress is not None:
             on_progress(n_done, len(points), best_so_far)
 
     tasks = [
-        RecordTask(SearchesFrom(shared, point[None, :], (goal.prior_weight,)), "over jumps", (number, 1))
+        RecordTask(partial(_searches_from, goal, point[None, :], (goal.prior_weight,)), "over jumps", (number, 1))
         for number, point in enumerate(points, start=1)
     ]
-    reached, interrupted = records(Searches, tasks, checkpoints, pool, tell)
-    searches = [search for ended in reached if ended is not None for search in ended.made]
+    reached, interrupted = records(tuple[Search, ...], tasks, checkpoints, pool, tell)
+    searches = [search for ended in reached if ended is not None for search in ended]
     if not searches:
         raise KeyboardInterrupt
     searches.sort(key=lambda search: -search.log_density)
@@ -339,30 +336,16 @@ def _n_arrived(searches: Sequence[Search]) -> int:
     return sum(search.log_density >= searches[0].log_density - ARRIVED for search in searches)
 
 
-@dataclass(frozen=True, eq=False)
-class Searches:
-    """What searches from some points have reached, in their order."""
-
-    made: tuple[Search, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class SearchesFrom:
+def _searches_from(
+    goal: Objective, points: Array, weights: tuple[float, ...], stepwise: tuple[str, ...] = ()
+) -> tuple[Search, ...]:
     """Searches in step from ``points : (n, n_free)`` of the box, with each weight of the log priors in turn.
 
     ``stepwise`` parameters are scanned.
     """
-
-    shared: SharedGoal
-    points: Array
-    weights: tuple[float, ...]
-    stepwise: tuple[str, ...] = ()
-
-    def __call__(self) -> Searches:
-        """The searches."""
-        goals = [replace(self.shared.goal, prior_weight=weight) for weight in self.weights]
-        every = [searching(goal, point, self.stepwise) for goal in goals for point in self.points]
-        return Searches(tuple(run(gather(every), self.shared.goal.density)))
+    weighed = [replace(goal, prior_weight=weight) for weight in weights]
+    every = [searching(under, point, stepwise) for under in weighed for point in points]
+    return tuple(run(gather(every), goal.density))
 
 
 def _starts(goal: Objective, n: int, rng: np.random.Generator) -> Array:
@@ -382,48 +365,6 @@ def _starts(goal: Objective, n: int, rng: np.random.Generator) -> Array:
     if not possible:
         raise NothingFits(goal.density.problem.title, len(points))
     return np.array(possible[:n])
-
-
-def stepwise_parameters(goal: Objective, points: Array) -> tuple[str, ...]:
-    """Free parameters of which the objective is a step function: no small move changes it, a large one does.
-
-    Looked for at ``points : (n, n_free)`` of the box; at most of them a small move has to change no bit of the
-    likelihood.
-    """
-    n, goal = len(goal.free), replace(goal, prior_weight=0.0)
-    points = np.clip(points[:STEPWISE_POINTS], STEPWISE_STEP, 1 - STEPWISE_STEP)
-    steps = STEPWISE_STEP * np.eye(n)
-    moved = points[:, None, None, :] + np.stack([steps, -steps])
-    values, beside = goal(points), goal(moved.reshape(-1, n)).reshape(len(points), 2, n)
-    still = (beside == values[:, None, None]).all(axis=1).mean(axis=0) > 0.75
-    return tuple(goal.space.names[i] for i in np.flatnonzero(still) if _jumps(goal, points[:4], int(i)))
-
-
-def _jumps(goal: Objective, points: Array, position: int) -> bool:
-    """Whether the largest change of the objective along one parameter happens at once, and not little by little."""
-
-    def along(point: Array, places: Array) -> Array:
-        line = np.repeat(point[None, :], len(places), axis=0)
-        line[:, position] = places
-        return goal(line)
-
-    for point in points:
-        places = np.linspace(0, 1, 41)
-        values = along(point, places)
-        changes = np.abs(np.diff(values))
-        change = float(changes.max())
-        if not change > 0:
-            continue
-        where = int(changes.argmax())
-        low, high = places[where], places[where + 1]
-        for _ in range(50):
-            ends = along(point, np.array([low, (low + high) / 2, high]))
-            first = abs(ends[1] - ends[0]) >= abs(ends[2] - ends[1])
-            low, high = (low, (low + high) / 2) if first else ((low + high) / 2, high)
-            change = float(max(abs(ends[1] - ends[0]), abs(ends[2] - ends[1])))
-        # fifty halvings leave next to nothing of what changes little by little
-        return change > 1e-6 * float(changes.max())
-    return False
 
 
 def local_search(goal: Objective, point: Array, stepwise: tuple[str, ...] = ()) -> Search:
@@ -453,3 +394,28 @@ def searching(goal: Objective, point: Array, stepwise: tuple[str, ...]) -> Searc
     theta, start = goal.theta(np.stack([end, point]))
     last = -float(goal(end[None, :])[0])
     return Search(start, theta, first, last, evaluations, converged, message, goal.prior_weight)
+
+
+def likely_starts(goal: Objective, n: int, rng: np.random.Generator, checkpoints: Checkpoints) -> Array:
+    """``(up to n, n_free)`` points of the box near likely places of the posterior, kept in ``checkpoints``.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        When the user stops.
+    """
+    task = RecordTask(partial(_likely_starts, goal, n, rng), "likely starts", (n,))
+    (starts,), interrupted = records(Array, [task], checkpoints, None, lambda *_: None)
+    if interrupted or starts is None:
+        raise KeyboardInterrupt
+    return starts
+
+
+def _likely_starts(goal: Objective, n: int, rng: np.random.Generator) -> Array:
+    """The points; none where there is no gradient to follow."""
+    try:
+        places = likely_places(goal.density, n, rng)
+    except (UnsupportedFeature, InvalidValue, NowherePossible):
+        return np.empty((0, len(goal.free)))
+    points = np.array([goal.box(place) for place in places]).reshape(-1, len(goal.free))
+    return np.asarray(points[goal(points) < IMPOSSIBLE])

@@ -25,12 +25,11 @@ from calibration.fit.box_search import Minimum, descending, measured, minimising
 from calibration.fit.downhill import Kinks, nearing, settling
 from calibration.fit.in_step import Allowance, Search, Spent, ask, gather, within
 from calibration.fit.objective import IMPOSSIBLE, InRange, Objective, Pull, Quantity
-from calibration.fit.obstacles import obstacles
 from calibration.fit.pace import AIM, FINEST, Pace, crossing, jumped, root
 from calibration.fit.scoring import DOUBT, around, scored
-from calibration.fit.verdict import Part, Side
+from calibration.fit.verdict import Part, Side, obstacles
 from calibration.likelihood.posterior import Posterior
-from calibration.sampling.effort import cost_of_a_run
+from calibration.sampling.convergence import cost_of_a_run
 from cipark_sd.arrays import Array
 
 #: Points that the searches of one side may ask for, from all centres together: of 44 sides of a smooth likelihood of 21

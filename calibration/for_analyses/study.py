@@ -21,8 +21,8 @@ from calibration.for_analyses.question import read_question
 from calibration.for_analyses.study_draws import after_fit, posterior_in
 from calibration.likelihood.posterior import On, Posterior
 from calibration.likelihood.replicate import replicate_by_term
+from calibration.sampling.densities import prior_draws
 from calibration.sampling.draws import problem_digest
-from calibration.sampling.free_density import prior_draws
 from calibration.study.library import DEFAULT_STUDY as DEFAULT_STUDY
 from calibration.study.library import FILE as FILE
 from calibration.study.library import shipped_studies as shipped_studies

@@ -13,8 +13,7 @@ from calibration.fit.conditions import conditions
 from calibration.fit.course_errors import course_errors
 from calibration.fit.diagnostics import identifiability
 from calibration.fit.optimise import Optimum, Reached
-from calibration.fit.prediction_profile import PredictionProfile
-from calibration.fit.profile import Profile
+from calibration.fit.profile import PredictionProfile, Profile
 from calibration.fit.residuals import fitted
 from calibration.fit.standard_errors import standard_errors
 from calibration.fit.verdict import not_judged
@@ -26,8 +25,7 @@ from calibration.report.findings import BestFit, Curves, Fit, Posterior
 from calibration.report.study_facts import study_facts
 from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.failed_draws import FailedDraws
-from calibration.sampling.importance import relative_efficiency
-from calibration.sampling.tails import heavy_tails
+from calibration.sampling.importance import heavy_tails, relative_efficiency
 from calibration.study.observations import Observation, Quantity, ReadQuantity, course_of, dated_levels
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array, evenly

@@ -11,11 +11,11 @@ from calibration.assess.holdout import MODEL, RollingOrigin, verdict
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import mean_error
 from calibration.fit.conditions import given_words
+from calibration.fit.diagnostics import DECIDES
 from calibration.fit.held import Held
-from calibration.fit.prediction_profile import PredictionProfile, prediction_words
-from calibration.fit.quantile_residuals import beyond_chance, unexplained
-from calibration.fit.shares import DECIDES
-from calibration.fit.threshold import threshold_words
+from calibration.fit.interval_rules import threshold_words
+from calibration.fit.profile import PredictionProfile, prediction_words
+from calibration.fit.residuals import beyond_chance, unexplained
 from calibration.report.findings import Fit
 from calibration.study.parameters import placeholder_words
 from calibration.study.sections import Cause

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibration.fit.optimise import ARRIVED, Reached
-from calibration.fit.prediction_profile import PredictionProfile
-from calibration.fit.profile import Profile
-from calibration.fit.quantile_residuals import beyond_chance, unexplained
+from calibration.fit.profile import PredictionProfile, Profile
+from calibration.fit.residuals import beyond_chance, unexplained
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.arrays import Array
 from cipark_sd.plotting.panels import PALETTE, WIDTH, styled

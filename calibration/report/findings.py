@@ -16,8 +16,7 @@ from calibration.fit.conditions import Conditions
 from calibration.fit.course_errors import CourseErrors
 from calibration.fit.diagnostics import Identifiability
 from calibration.fit.optimise import Reached
-from calibration.fit.prediction_profile import PredictionProfile
-from calibration.fit.profile import Profile
+from calibration.fit.profile import PredictionProfile, Profile
 from calibration.fit.residuals import table_of
 from calibration.fit.standard_errors import StandardErrors
 from calibration.fit.verification import UNUSABLE, Replication

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from calibration.fit.conditions import conditions_record
-from calibration.fit.threshold import Threshold
+from calibration.fit.interval_rules import Threshold
 from calibration.fit.verdict import Verdict
 from calibration.report.conclusions import prediction_given, rule_words
 from calibration.report.findings import FILE, Findings, Fit, load, posterior_table

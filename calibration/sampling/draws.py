@@ -20,12 +20,10 @@ import numpy as np
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import Number, numbers, replicate
 from calibration.sampling.chains import Chains
-from calibration.sampling.convergence import Convergence, one_by_one
-from calibration.sampling.effort import EFFORT, UNSAVED, Effort, OnBlock
-from calibration.sampling.free_density import prior_draws
+from calibration.sampling.convergence import EFFORT, UNSAVED, Convergence, Effort, OnBlock, one_by_one
+from calibration.sampling.densities import Unconstrained, prior_draws
 from calibration.sampling.sample import ImportanceDraws, Sampled, Start, sample
 from calibration.sampling.trajectories import TrajectoryDraws
-from calibration.sampling.unconstrained import Unconstrained
 from calibration.study.observations import Observation, Term
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array

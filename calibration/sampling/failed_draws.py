@@ -12,7 +12,7 @@ import numpy as np
 from calibration.likelihood.observation_operator import INTEGRAL
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import Stage, stage_numbers
-from calibration.sampling.free_density import prior_draws
+from calibration.sampling.densities import prior_draws
 from cipark_sd.arrays import Array, evenly
 from cipark_sd.engines.columns import Columns
 from cipark_sd.engines.plan import plan

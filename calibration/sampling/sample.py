@@ -16,15 +16,21 @@ import numpy as np
 from calibration.likelihood.posterior import Posterior
 from calibration.sampling.adaptive_importance import Weighted, importance_sample
 from calibration.sampling.chains import Chains, run
-from calibration.sampling.convergence import CONVERGED, Convergence, Criteria, poorest
-from calibration.sampling.effort import EFFORT, UNSAVED, Effort, OnBlock, Sampler
-from calibration.sampling.free_density import FreeDensity
-from calibration.sampling.importance import RELIABLE, smoothed
-from calibration.sampling.innovations import ScaledScores, suited
-from calibration.sampling.normal_scores import NormalScores
+from calibration.sampling.convergence import (
+    CONVERGED,
+    EFFORT,
+    UNSAVED,
+    Convergence,
+    Criteria,
+    Effort,
+    OnBlock,
+    Sampler,
+    poorest,
+)
+from calibration.sampling.densities import FreeDensity, NormalScores, ScaledScores, suited
+from calibration.sampling.importance import RELIABLE, drawn_apart, smoothed, weighted_convergence, worst_size
 from calibration.sampling.starts import annealed_draws
 from calibration.sampling.trajectories import TrajectoryDraws, follow
-from calibration.sampling.weighted import drawn_apart, weighted_convergence, worst_size
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Checkpoint
 from cipark_sd.errors import InvalidValue, UnsupportedFeature

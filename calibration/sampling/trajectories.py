@@ -21,12 +21,20 @@ from numpy.typing import NDArray
 from calibration.likelihood.posterior import Posterior
 from calibration.sampling import hamiltonian
 from calibration.sampling.chains import PATIENCE, SAVING, Chains, slow
-from calibration.sampling.convergence import CONVERGED, Convergence, Criteria, convergence, poorest
-from calibration.sampling.effort import UNSAVED, Effort, OnBlock, Sampler
-from calibration.sampling.free_density import FreeDensity
+from calibration.sampling.convergence import (
+    CONVERGED,
+    UNSAVED,
+    Convergence,
+    Criteria,
+    Effort,
+    OnBlock,
+    Sampler,
+    convergence,
+    poorest,
+)
+from calibration.sampling.densities import FreeDensity, NormalScores
 from calibration.sampling.hamiltonian import LEAPS
 from calibration.sampling.modes import settled, weighed
-from calibration.sampling.normal_scores import NormalScores
 from calibration.sampling.sloped_scores import SlopedScores
 from calibration.sampling.soundness import Soundness, soundness
 from calibration.sampling.summits import FAR, Summit, summits

@@ -19,12 +19,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.likelihood.posterior import Posterior
 from calibration.sampling import hamiltonian
 from calibration.sampling.chains import stranded
-from calibration.sampling.densities import log_density
-from calibration.sampling.normal_scores import NormalScores
+from calibration.sampling.densities import NormalScores, log_density
 from calibration.sampling.sloped_scores import SlopedScores
-from calibration.sampling.summits import Summit, inverse_curvature
+from calibration.sampling.summits import Summit, inverse_curvature, summits
 from cipark_sd.arrays import Array
 
 #: Chains for each ensemble of the effort, and the share of them that begins at other tops.
@@ -194,3 +194,30 @@ def _instead(lost: NDArray[np.bool_], n_groups: int, rng: np.random.Generator) -
         if len(sound):
             places[sticking] = rng.choice(sound, len(sticking))
     return places
+
+
+def likely_places(density: Posterior, n: int, rng: np.random.Generator) -> Array:
+    """Values ``(n, k)`` of the likeliest of :data:`CHAINS` chains, the best first: where searches go on.
+
+    A search from a draw of the prior stops at the first kink or ridge that keeps it; warmed chains come past these.
+    None where the posterior lies so far out in a prior that no chain can be followed.
+
+    Raises
+    ------
+    UnsupportedFeature, InvalidValue
+        Where the model or the engine has no gradient.
+    NowherePossible
+        When no draw from the prior is possible.
+    """
+    from threadpoolctl import threadpool_limits
+
+    # products of small matrices cost several times as much on threads of their own
+    with threadpool_limits(1, user_api="blas"):
+        scores = NormalScores(density)
+        tops = summits(scores, 1, rng)
+        if tops[0][0].far:
+            return np.empty((0, len(scores.space)))
+        warming = Warming(scores, tops, rng)
+        warming.window(WARMING)
+        warming.rise()
+        return scores.theta(warming.at[np.argsort(-warming.logs, kind="stable")[:n]])

@@ -15,7 +15,7 @@ import pandas as pd
 from stan_program import stan_program
 
 import cipark_sd as cp
-from calibration.sampling.free_density import prior_draws
+from calibration.sampling.densities import prior_draws
 from calibration.study.priors import Exponential, Gamma, HalfNormal, Uniform
 
 #: Points at which densities are compared.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Unpack
 
 from calibration.fit.held import Held
-from calibration.fit.runs import not_noise
+from calibration.fit.residuals import not_noise
 from calibration.report.findings import Findings
 from cipark_sd.headline import Details, Headline, Provenance
 from cipark_sd.pages.parts import Part

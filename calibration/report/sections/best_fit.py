@@ -7,8 +7,7 @@ from calibration.assess.self_test import MASSES
 from calibration.fit.conditions import held_table
 from calibration.fit.diagnostics import identifiability_tables, identifiability_words
 from calibration.fit.optimise import ARRIVED
-from calibration.fit.prediction_profile import PredictionProfile
-from calibration.fit.profile import Profile
+from calibration.fit.profile import PredictionProfile, Profile
 from calibration.fit.verification import OPTION, half_step_sentence
 from calibration.report import figures_fit, figures_posterior
 from calibration.report.conclusions import estimate_words

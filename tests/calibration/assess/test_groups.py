@@ -17,8 +17,8 @@ from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings
 from calibration.report.sections.answer import leading
 from calibration.report.sections.posterior import sentences
+from calibration.sampling.convergence import Effort
 from calibration.sampling.draws import PosteriorDraws, draw
-from calibration.sampling.effort import Effort
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
 from cipark_sd.errors import InvalidValue

@@ -22,13 +22,11 @@ from calibration.assess.scores import (
 )
 from calibration.assess.self_test import RANKED, ecdf, rank_band, self_test
 from calibration.likelihood.posterior import Posterior, posterior, with_terms
-from calibration.sampling.bridge import bridge
 from calibration.sampling.chains import Chains
-from calibration.sampling.convergence import Criteria, convergence, one_by_one
+from calibration.sampling.convergence import Criteria, Effort, convergence, one_by_one
+from calibration.sampling.densities import FreeDensity, Unconstrained
 from calibration.sampling.draws import PosteriorDraws, draw
-from calibration.sampling.effort import Effort
-from calibration.sampling.free_density import FreeDensity
-from calibration.sampling.unconstrained import Unconstrained
+from calibration.sampling.modes import bridge
 from calibration.study.problem import read_problem, until
 from cipark_sd.engines.registry import choose
 from cipark_sd.errors import Problems

@@ -9,8 +9,7 @@ from small_study import MODEL, small_study
 
 from calibration.assess.self_test import MASSES, SelfTest, _holds, self_test
 from calibration.likelihood.posterior import On
-from calibration.sampling.convergence import Criteria
-from calibration.sampling.effort import Effort
+from calibration.sampling.convergence import Criteria, Effort
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.scenarios import Scenario
 

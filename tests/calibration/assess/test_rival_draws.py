@@ -14,8 +14,8 @@ from calibration.assess.rivals import compare, fit_rivals, rival_numbers
 from calibration.for_analyses.study_draws import draws_for, read_weights
 from calibration.likelihood.posterior import On
 from calibration.sampling import starts
+from calibration.sampling.convergence import Effort
 from calibration.sampling.draws import draw, read_draws
-from calibration.sampling.effort import Effort
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.tasks.workers import Workers
 

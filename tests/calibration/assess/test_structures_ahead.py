@@ -13,8 +13,8 @@ from calibration.assess.holdout import MODEL, OriginTask, Scored, Whole, rolling
 from calibration.assess.rivals import RivalFit, stacking, stacking_errors
 from calibration.likelihood.posterior import On, posterior
 from calibration.sampling import starts
+from calibration.sampling.convergence import Effort
 from calibration.sampling.draws import draw
-from calibration.sampling.effort import Effort
 from calibration.study.problem import until
 from cipark_sd.checkpoints import NOT_KEPT, from_arrays
 from cipark_sd.engines.registry import choose

@@ -9,7 +9,7 @@ import pytest
 from small_study import small_study
 
 from calibration.commands import pipeline
-from calibration.fit import profiling
+from calibration.fit import profile as profile_module
 from calibration.fit.optimise import Optimum
 from calibration.report.collect import Calibration, fit_findings
 from cipark_sd.checkpoints import Checkpoints
@@ -17,7 +17,7 @@ from cipark_sd.console import Bars
 
 #: What stages call as they begin, go on and end.
 CALLED = (
-    *((Bars, "show"), (Optimum, "as_good"), (profiling, "interval_rules"), (profiling, "records")),
+    *((Bars, "show"), (Optimum, "as_good"), (profile_module, "interval_rules"), (profile_module, "records")),
     *((pipeline, name) for name in ("optimise", "_sampled", "_replication", "failed_draws")),
 )
 PREDICTION = '[[prediction]]\nname = "at the end"\nvariable = "left"\nat = "12"\n'

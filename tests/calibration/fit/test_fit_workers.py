@@ -7,7 +7,7 @@ import pytest
 from small_study import small_study
 
 from calibration.fit import optimise as optimisation
-from calibration.fit import profiling
+from calibration.fit import profile as profile_module
 from calibration.fit.optimise import Optimum, optimise
 from calibration.likelihood.posterior import Posterior, posterior
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoints, as_arrays
@@ -52,8 +52,8 @@ def test_workers_change_no_bit_and_a_stop_loses_nothing(
 ) -> None:
     with progress_bars() as bars:
         alone = fit(density, None, NOT_KEPT)
-        profiles, _ = profiling.profiles(alone, NOT_KEPT, bars)
-        predictions, _ = profiling.predictions(alone, NOT_KEPT, bars)
+        profiles, _ = profile_module.profiles(alone, NOT_KEPT, bars)
+        predictions, _ = profile_module.predictions(alone, NOT_KEPT, bars)
         # all but the first go to the workers, however little there is to do
         monkeypatch.setattr(records, "WORTH", 0.0)
         monkeypatch.setattr(optimisation, "TOGETHER", 1)
@@ -65,8 +65,8 @@ def test_workers_change_no_bit_and_a_stop_loses_nothing(
             assert not pool._busy
             together = fit(density, pool, kept)
             assert kept.reused == 3
-            found, _ = profiling.profiles(together, NOT_KEPT, bars, pool)
-            foretold, _ = profiling.predictions(together, NOT_KEPT, bars, pool)
+            found, _ = profile_module.profiles(together, NOT_KEPT, bars, pool)
+            foretold, _ = profile_module.predictions(together, NOT_KEPT, bars, pool)
     assert len(alone.searches) == 6
     assert len(profiles) == len(alone.goal.free)
     assert predictions
@@ -77,7 +77,7 @@ def test_workers_change_no_bit_and_a_stop_loses_nothing(
 
 
 def test_a_profile_that_is_stopped_leaves_those_before_it(density: Posterior, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, n_calls = profiling.profiles_of, 0
+    real, n_calls = profile_module.profiles_of, 0
 
     def second_is_stopped(*arguments: object, **options: object) -> object:
         nonlocal n_calls
@@ -88,8 +88,8 @@ def test_a_profile_that_is_stopped_leaves_those_before_it(density: Posterior, mo
 
     with progress_bars() as bars:
         optimum = fit(density, None, NOT_KEPT)
-        monkeypatch.setattr(profiling, "TOGETHER", 1)
-        monkeypatch.setattr(profiling, "profiles_of", second_is_stopped)
-        profiles, stopped = profiling.profiles(optimum, NOT_KEPT, bars)
+        monkeypatch.setattr(profile_module, "TOGETHER", 1)
+        monkeypatch.setattr(profile_module, "profiles_of", second_is_stopped)
+        profiles, stopped = profile_module.profiles(optimum, NOT_KEPT, bars)
     assert len(profiles) == 1
     assert stopped.interrupted

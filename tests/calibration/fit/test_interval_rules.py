@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from calibration.fit.interval_rules import IntervalRules, bias_of
-from calibration.fit.threshold import Threshold, threshold_words
+from calibration.fit.interval_rules import IntervalRules, Threshold, bias_of, threshold_words
 from cipark_sd.arrays import Array
 
 

@@ -1,5 +1,6 @@
 """A tank whose outlet opens above a level: the likelihood jumps along all that moves the day on which it does so."""
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,16 +8,14 @@ import numpy as np
 import pytest
 
 from calibration.fit.in_step import ask, run
-from calibration.fit.jumps import is_rough, jumps
-from calibration.fit.objective import Objective, objective
+from calibration.fit.objective import Objective, is_rough, jumps, objective
 from calibration.fit.optimise import Optimum, local_search, optimise
 from calibration.fit.profile import profiles_of
 from calibration.fit.scoring import drawn_about, scored, swept
-from calibration.fit.shared_goal import SharedGoal
 from calibration.fit.standard_errors import standard_errors
 from calibration.likelihood.posterior import Posterior, posterior
+from calibration.sampling.convergence import Effort
 from calibration.sampling.draws import draw
-from calibration.sampling.effort import Effort
 from calibration.study.problem import read_problem
 from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose
@@ -122,7 +121,10 @@ def test_each_constant_has_a_standard_error_and_none_is_a_step_function(optimum:
 
 
 def test_an_objective_that_jumps_is_sent_as_one(opening: Objective) -> None:
-    assert replace(SharedGoal.of(replace(opening, rough=True))).goal.rough
+    sent = pickle.loads(pickle.dumps(replace(opening, rough=True)))
+    assert sent.rough
+    assert sent.base.tolist() == opening.base.tolist()
+    assert sent.density.problem.model == opening.density.problem.model
 
 
 def test_walkers_begin_about_the_best_fit(optimum: Optimum) -> None:

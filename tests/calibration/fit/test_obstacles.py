@@ -13,9 +13,9 @@ from calibration.fit.box_search import Minimum
 from calibration.fit.in_step import run
 from calibration.fit.interval_rules import interval_rules
 from calibration.fit.objective import InRange, Pull
-from calibration.fit.obstacles import _harmless, obstacles, on_bounds, worth_beyond
 from calibration.fit.optimise import Optimum, optimise
 from calibration.fit.profile import profile
+from calibration.fit.verdict import _harmless, obstacles, on_bounds, worth_beyond
 from calibration.likelihood.posterior import posterior
 from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.priors import Uniform

@@ -9,12 +9,10 @@ import pytest
 from regression_problems import Curve, Range, fitted, nearby, study
 
 from calibration.fit import optimise as optimising
-from calibration.fit import profiling
-from calibration.fit.likely_starts import likely_starts
-from calibration.fit.objective import objective
-from calibration.fit.optimise import Optimum, maximise, optimise
+from calibration.fit import profile as profile_module
+from calibration.fit.objective import Objective, objective
+from calibration.fit.optimise import Optimum, likely_starts, maximise, optimise
 from calibration.fit.profile import profile
-from calibration.fit.shared_goal import SharedGoal
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.arrays import Array
@@ -38,7 +36,7 @@ class Silent:
 
 def looked_around(optimum: Optimum) -> tuple[Any, Optimum]:
     bars: Any = Silent()
-    profiles, moved = profiling.profiles(optimum, NOT_KEPT, bars)
+    profiles, moved = profile_module.profiles(optimum, NOT_KEPT, bars)
     return {made.name: made for made in profiles}, moved
 
 
@@ -191,9 +189,9 @@ def test_where_few_searches_agree_others_go_down_from_warmed_chains(
     )
     asked: list[int] = []
 
-    def starts(shared: SharedGoal, n: int, rng: np.random.Generator, checkpoints: Checkpoints) -> Array:
+    def starts(goal: Objective, n: int, rng: np.random.Generator, checkpoints: Checkpoints) -> Array:
         asked.append(n)
-        return likely_starts(shared, n, rng, checkpoints)
+        return likely_starts(goal, n, rng, checkpoints)
 
     monkeypatch.setattr(optimising, "likely_starts", starts)
     monkeypatch.setattr(optimising, "_starts", lambda *_: np.array([[0.3], [0.6], [0.9]]))

@@ -8,13 +8,11 @@ import pytest
 from places import ROOT
 from scipy import stats
 
-from calibration.fit.interval_rules import rules_at
+from calibration.fit.interval_rules import Threshold, rules_at
 from calibration.fit.objective import Quantity as Predicts
 from calibration.fit.objective import objective
 from calibration.fit.optimise import Optimum, optimise
-from calibration.fit.prediction_profile import PredictionProfile, all_free, prediction_profile
-from calibration.fit.profile import profile
-from calibration.fit.threshold import Threshold
+from calibration.fit.profile import PredictionProfile, all_free, prediction_profile, profile
 from calibration.likelihood.forward import reported
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import CalibrationProblem, read_problem

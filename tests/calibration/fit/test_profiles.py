@@ -16,16 +16,13 @@ from scipy import stats
 from calibration.fit import walk as walking
 from calibration.fit.box_search import Minimum
 from calibration.fit.in_step import Search
-from calibration.fit.interval_rules import interval_rules, rules_at
+from calibration.fit.interval_rules import Threshold, interval_rules, rules_at
 from calibration.fit.objective import objective
-from calibration.fit.obstacles import on_bounds
 from calibration.fit.optimise import local_search
 from calibration.fit.pace import crossing
-from calibration.fit.prediction_profile import prediction_profile
-from calibration.fit.profile import Profile, profile
+from calibration.fit.profile import Profile, prediction_profile, profile
 from calibration.fit.standard_errors import standard_errors
-from calibration.fit.threshold import Threshold
-from calibration.fit.verdict import Side, SideState, Verdict
+from calibration.fit.verdict import Side, SideState, Verdict, on_bounds
 from calibration.fit.walk import LOWER, PATIENCE, Walk
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem

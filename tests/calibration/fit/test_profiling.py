@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from small_study import small_study
 
-from calibration.fit import profiling
+from calibration.fit import profile as profile_module
 from calibration.fit.optimise import optimise
 from calibration.likelihood.posterior import posterior
 from cipark_sd.arrays import Array
@@ -24,7 +24,7 @@ def test_each_prediction_has_a_profile_and_what_its_priors_alone_say(
     density = posterior(small_study(tmp_path, ASKED.format("a", 10) + ASKED.format("b", 12)), choose("native"))
     problem = density.problem
     optimum = optimise(density, starts=2, rng=np.random.default_rng(1))
-    made, after = profiling.predictions(optimum, NOT_KEPT, Bars())
+    made, after = profile_module.predictions(optimum, NOT_KEPT, Bars())
     assert [profile.name for profile in made] == ["a", "b"]
     assert not after.interrupted
 
@@ -33,9 +33,9 @@ def test_each_prediction_has_a_profile_and_what_its_priors_alone_say(
         return theta[:, problem.space.names.index("rate")]
 
     level = made[0].threshold.level
-    beside = profiling._beside_prior(made[0], rate, problem)  # type: ignore[arg-type]
+    beside = profile_module._beside_prior(made[0], rate, problem)  # type: ignore[arg-type]
     ends = stats.lognorm.ppf([(1 - level) / 2, (1 + level) / 2], 0.5, scale=0.2)
     # two thousand draws
     assert (beside.prior_low, beside.prior_high) == pytest.approx(tuple(ends), rel=0.1)
-    impossible = profiling._beside_prior(made[0], lambda theta: np.full(len(theta), np.nan), problem)  # type: ignore[arg-type]
+    impossible = profile_module._beside_prior(made[0], lambda theta: np.full(len(theta), np.nan), problem)  # type: ignore[arg-type]
     assert impossible is made[0]

@@ -13,8 +13,8 @@ from scipy import integrate, optimize
 from calibration.fit.optimise import Optimum, optimise
 from calibration.fit.residuals import fitted
 from calibration.likelihood.posterior import posterior
+from calibration.sampling.convergence import Effort
 from calibration.sampling.draws import draw
-from calibration.sampling.effort import Effort
 from calibration.study.library import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.arrays import Array

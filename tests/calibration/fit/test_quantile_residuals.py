@@ -15,17 +15,17 @@ from calibration.families.counts import NB1, NB2, Poisson
 from calibration.families.measurements import Lognormal, Normal, StudentT
 from calibration.families.splits import Binomial, DirichletMultinomial, Multinomial
 from calibration.fit import residuals
-from calibration.fit.quantile_residuals import (
+from calibration.fit.residuals import (
     FAMILY_LEVEL,
     NOWHERE,
     Tails,
     beyond_chance,
     count_tails,
+    fitted,
     mass_tails,
     place_of,
     unexplained,
 )
-from calibration.fit.residuals import fitted
 from calibration.likelihood.posterior import posterior, with_terms
 from calibration.likelihood.replicate import replicate_term
 from calibration.report import conclusions

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from calibration.fit.shares import NAMED_WITHOUT, Shares
+from calibration.fit.diagnostics import NAMED_WITHOUT, Shares
 
 
 def both(sum_of_squares: float, apart: float, prior: float) -> Shares:

@@ -9,12 +9,11 @@ from regression_problems import BOXBOD, MISRA1A, Range, fitted, study
 
 from calibration.fit import optimise as optimisation
 from calibration.fit.diagnostics import identifiability
+from calibration.fit.interval_rules import Threshold
 from calibration.fit.objective import Objective
 from calibration.fit.optimise import Optimum, Search, optimise
-from calibration.fit.prediction_profile import prediction_profile
-from calibration.fit.profile import profile
+from calibration.fit.profile import prediction_profile, profile
 from calibration.fit.standard_errors import standard_errors
-from calibration.fit.threshold import Threshold
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
 from cipark_sd.arrays import Array

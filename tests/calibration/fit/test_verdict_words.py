@@ -6,7 +6,7 @@ import pytest
 from approved import approved
 from scipy import stats
 
-from calibration.fit.threshold import Threshold
+from calibration.fit.interval_rules import Threshold
 from calibration.fit.verdict import STEPWISE, Part, Side, Verdict, refused
 
 STEP = Side("none", 2010.0, STEPWISE)

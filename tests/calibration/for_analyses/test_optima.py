@@ -16,8 +16,8 @@ from calibration.for_analyses.draws import find_draws
 from calibration.for_analyses.optima import best_fits, not_taken, optimum_of
 from calibration.for_analyses.study import CENTRAL, CalibrationStudy, contradictions
 from calibration.likelihood.posterior import On
+from calibration.sampling.densities import prior_draws
 from calibration.sampling.draws import problem_digest
-from calibration.sampling.free_density import prior_draws
 from calibration.study.problem import until
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.commands.sensitivity.target import inputs_of

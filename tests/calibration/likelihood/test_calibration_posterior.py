@@ -14,9 +14,8 @@ from calibration.families.base import CountFamily
 from calibration.families.counts import NB1, NB2, Poisson
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.likelihood.replicate import replicate_term
-from calibration.sampling.convergence import convergence
+from calibration.sampling.convergence import Effort, convergence
 from calibration.sampling.draws import draw
-from calibration.sampling.effort import Effort
 from calibration.study.observations import Count, Noise, Quantity
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose

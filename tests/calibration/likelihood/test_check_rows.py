@@ -14,8 +14,8 @@ from undrawn import undraw
 
 from calibration.assess import rivals, self_test
 from calibration.commands import pipeline
+from calibration.sampling.convergence import Effort
 from calibration.sampling.draws import problem_digest
-from calibration.sampling.effort import Effort
 from calibration.study.problem import read_problem
 from cipark_sd.cli import cli
 from cipark_sd.errors import InvalidValue

@@ -11,7 +11,7 @@ from small_study import MODEL
 
 from calibration.likelihood.posterior import Posterior, posterior, with_terms
 from calibration.likelihood.term_density import recoded, recoded_slopes
-from calibration.sampling.free_density import prior_draws
+from calibration.sampling.densities import prior_draws
 from calibration.study.classification import Coding, Dirichlet
 from calibration.study.library import STUDIES
 from calibration.study.parameters import Parameter, ParameterSpace

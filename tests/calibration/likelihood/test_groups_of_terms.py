@@ -14,7 +14,7 @@ from calibration.likelihood.group_density import Group
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.likelihood.replicate import replaced, replicate
 from calibration.likelihood.term_density import term_log_density
-from calibration.sampling.free_density import prior_draws
+from calibration.sampling.densities import prior_draws
 from calibration.study.library import STUDIES
 from calibration.study.observations import Noise, Quantity, Share, Since
 from calibration.study.problem import read_problem

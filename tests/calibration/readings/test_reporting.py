@@ -14,8 +14,8 @@ from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import replaced, replicate
 from calibration.readings.reporting import Reporting
 from calibration.report.study_facts import study_facts
+from calibration.sampling.convergence import Effort
 from calibration.sampling.draws import draw
-from calibration.sampling.effort import Effort
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.engines.registry import choose
 from cipark_sd.errors import CiparkError

@@ -20,13 +20,12 @@ from small_study import small_study
 from calibration.commands import pipeline
 from calibration.commands.calibrate import Settings
 from calibration.fit import conditions as conditions_module
+from calibration.fit import diagnostics as shares_module
 from calibration.fit import held as held_module
-from calibration.fit import shares as shares_module
 from calibration.fit.conditions import ParameterVerdict, far_words, given_words, prior_distance, wanted_words
+from calibration.fit.diagnostics import Shares
 from calibration.fit.held import Held, HeldConstants
-from calibration.fit.quantile_residuals import FAMILY_LEVEL
-from calibration.fit.runs import Runs, few_runs, runs_words
-from calibration.fit.shares import Shares
+from calibration.fit.residuals import FAMILY_LEVEL, Runs, few_runs, runs_words
 from calibration.fit.verdict import Side, Verdict
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings, Fit

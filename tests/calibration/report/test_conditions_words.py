@@ -14,7 +14,7 @@ from calibration.fit.conditions import (
     wanted_words,
 )
 from calibration.fit.held import Held, HeldConstants
-from calibration.fit.runs import Runs
+from calibration.fit.residuals import Runs
 from calibration.fit.verdict import Side, Verdict
 
 BOUNDED = Verdict(Side("bounded", 1.0), Side("bounded", 2.0))

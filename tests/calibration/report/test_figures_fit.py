@@ -9,10 +9,10 @@ from approved import approved
 from fitted_rows import fitted_rows
 from scipy import stats
 
+from calibration.fit.interval_rules import Threshold
 from calibration.fit.optimise import ARRIVED
 from calibration.fit.profile import Profile
-from calibration.fit.quantile_residuals import beyond_chance
-from calibration.fit.threshold import Threshold
+from calibration.fit.residuals import beyond_chance
 from calibration.fit.verdict import Side, Verdict
 from calibration.report.figures_fit import (
     DATA,

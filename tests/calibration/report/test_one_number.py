@@ -16,9 +16,8 @@ from small_study import small_study
 from calibration.assess.drawn_predictions import DRAWS, PRIOR_DRAWS
 from calibration.commands.calibrate import Settings
 from calibration.commands.pipeline import calibrate
-from calibration.fit.profile import Profile
-from calibration.fit.profiling import predictions
-from calibration.fit.threshold import Threshold
+from calibration.fit.interval_rules import Threshold
+from calibration.fit.profile import Profile, predictions
 from calibration.fit.verdict import Side, Verdict
 from calibration.fit.walk import SPENT
 from calibration.report import output

@@ -9,9 +9,8 @@ import pytest
 from scipy import stats
 
 from calibration.sampling.adaptive_importance import PRIOR, Weighted, importance_sample
-from calibration.sampling.importance import smoothed
+from calibration.sampling.importance import drawn_apart, smoothed, weighted_convergence, worst_size
 from calibration.sampling.starts import annealed_draws
-from calibration.sampling.weighted import drawn_apart, weighted_convergence, worst_size
 
 #: Log evidence of every target.
 EVIDENCE = -3.0

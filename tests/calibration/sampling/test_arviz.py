@@ -12,8 +12,8 @@ from calibration.assess.posterior_predictive import predict
 from calibration.assess.rival_draws import draws_file, keep_rivals
 from calibration.assess.rivals import compare, fit_rivals, leave_one_out
 from calibration.likelihood.posterior import On, posterior, with_terms
+from calibration.sampling.convergence import Effort
 from calibration.sampling.draws import draw, read_draws, tree, write_draws
-from calibration.sampling.effort import Effort
 from cipark_sd.engines.registry import choose
 
 with warnings.catch_warnings():

@@ -13,9 +13,9 @@ from calibration.families.splits import Binomial, DirichletMultinomial
 from calibration.likelihood.posterior import posterior
 from calibration.likelihood.replicate import numbers, replaced, replicate, replicate_term
 from calibration.likelihood.term_density import term_log_density
+from calibration.sampling.convergence import Effort
 from calibration.sampling.draws import draw, read_draws, write_draws
 from calibration.sampling.draws import tree as tree_of
-from calibration.sampling.effort import Effort
 from calibration.study.observations import Breakdown, Count, Noise, Quantity, Share
 from cipark_sd.engines.registry import choose
 

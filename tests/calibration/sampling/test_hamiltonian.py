@@ -12,11 +12,19 @@ from small_study import small_study
 
 from calibration.likelihood.posterior import posterior
 from calibration.sampling import sample, trajectories
-from calibration.sampling.convergence import Criteria, convergence
+from calibration.sampling.convergence import (
+    EFFORT,
+    LEAST_STEPS,
+    MOST_STEPS,
+    UNSAVED,
+    Criteria,
+    Effort,
+    affordable_steps,
+    convergence,
+)
+from calibration.sampling.densities import NormalScores
 from calibration.sampling.draws import draw
-from calibration.sampling.effort import EFFORT, LEAST_STEPS, MOST_STEPS, UNSAVED, Effort, affordable_steps
 from calibration.sampling.hamiltonian import ACCEPTED, LEAPS, Chains, Sloped, Trajectories, adapted, suited
-from calibration.sampling.normal_scores import NormalScores
 from calibration.sampling.sloped_scores import SlopedScores
 from calibration.sampling.soundness import Soundness
 from calibration.sampling.trajectories import LEAST, TrajectoryDraws

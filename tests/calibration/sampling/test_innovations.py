@@ -11,10 +11,9 @@ from small_study import MODEL, STUDY, small_study
 
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.sampling.adaptive_importance import importance_sample
+from calibration.sampling.convergence import Effort
+from calibration.sampling.densities import NormalScores, Scaled, ScaledScores, suited
 from calibration.sampling.draws import draw
-from calibration.sampling.effort import Effort
-from calibration.sampling.innovations import Scaled, ScaledScores, suited
-from calibration.sampling.normal_scores import NormalScores
 from calibration.sampling.sample import ImportanceDraws
 from calibration.sampling.starts import annealed_draws
 from calibration.study.problem import read_problem

@@ -16,6 +16,7 @@ from calibration.sampling.convergence import (
     SURE,
     Convergence,
     Criteria,
+    Effort,
     convergence,
     effective,
     normal_error,
@@ -25,7 +26,6 @@ from calibration.sampling.convergence import (
     quantile_error,
 )
 from calibration.sampling.draws import PER_CHAIN, thinned
-from calibration.sampling.effort import Effort
 from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.priors import Normal
 

@@ -5,13 +5,11 @@ import pytest
 from arviz_stats.base import array_stats
 from thorough import share
 
-from calibration.sampling.annealing import along_powers, annealed
 from calibration.sampling.chains import Chains, run
-from calibration.sampling.convergence import Criteria, convergence, effective, one_by_one, poorest
-from calibration.sampling.effort import Effort
-from calibration.sampling.free_density import prior_draws
+from calibration.sampling.convergence import Criteria, Effort, convergence, effective, one_by_one, poorest
+from calibration.sampling.densities import Unconstrained, prior_draws
 from calibration.sampling.moves import step
-from calibration.sampling.unconstrained import Unconstrained
+from calibration.sampling.starts import along_powers, annealed
 from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.priors import Beta, Exponential, LogNormal, Normal, Uniform
 from cipark_sd.checkpoints import Checkpoints, CheckpointWarning

@@ -14,8 +14,8 @@ from calibration.assess.left_out import WithTerm, left_out
 from calibration.likelihood.posterior import posterior
 from calibration.sampling import sample as sampling
 from calibration.sampling.chains import Chains
+from calibration.sampling.convergence import Effort
 from calibration.sampling.draws import draw
-from calibration.sampling.effort import Effort
 from calibration.sampling.sample import ImportanceDraws, NotWeighed
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose

@@ -7,10 +7,9 @@ import pytest
 from small_study import small_study
 
 from calibration.likelihood.posterior import posterior
-from calibration.sampling.climbing import climbed
-from calibration.sampling.normal_scores import NormalScores
+from calibration.sampling.densities import NormalScores
 from calibration.sampling.sloped_scores import SlopedScores
-from calibration.sampling.summits import Summit, inverse_curvature, summits
+from calibration.sampling.summits import Summit, climbed, inverse_curvature, summits
 from calibration.sampling.warming import CHAINS, starts
 from cipark_sd.arrays import Array
 from cipark_sd.engines.registry import choose

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from calibration.report import collect
-from calibration.sampling.tails import heavy_tails, tail_shape
+from calibration.sampling.importance import heavy_tails, tail_shape
 
 
 def drawn(distribution, seed=1):

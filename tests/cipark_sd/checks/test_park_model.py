@@ -16,7 +16,7 @@ from model_corners import (
 )
 from thorough import share
 
-from calibration.sampling.free_density import prior_draws
+from calibration.sampling.densities import prior_draws
 from calibration.study.library import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.checks.file import read_checks

@@ -163,7 +163,7 @@ def test_self_tests_on_a_cluster_have_the_ranks_of_one_process(scheduler: str, t
 
     from calibration.assess.self_test import self_test
     from calibration.likelihood.posterior import On
-    from calibration.sampling.effort import Effort
+    from calibration.sampling.convergence import Effort
 
     study, effort = small_study(tmp_path), Effort(walkers=24, most_steps=200, least_steps=200)
 

@@ -17,7 +17,7 @@ from calibration.assess.holdout import rolling_origin
 from calibration.assess.rivals import fit_rivals
 from calibration.assess.self_test import self_test
 from calibration.likelihood.posterior import On
-from calibration.sampling.effort import Effort
+from calibration.sampling.convergence import Effort
 from cipark_sd.checkpoints import FOLDER, NOT_KEPT, Checkpoints, digest, stream
 from cipark_sd.errors import UnknownName
 from cipark_sd.tasks.workers import WorkerDied, Workers
