@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import reduce
 from itertools import chain
 
-from cipark_sd.checks.expression import parse_expression
+from cipark_sd.checks.evaluate import parse_expression
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.decisions import Decision, Decisions
 from cipark_sd.experiments.definition import BASE, Catalogue, Outcome, Policy, Uncertainty

@@ -12,7 +12,7 @@ import pytest
 from every_function import STELLA, VENSIM, Template, chosen, stella_variables, vensim_model
 from stella import stella
 
-from cipark_sd.checks.definition import Checks
+from cipark_sd.checks.file import Checks
 from cipark_sd.checks.run import run_checks
 from cipark_sd.compiler.functions.registry import FUNCTIONS
 from cipark_sd.compiler.unroll import unroll

@@ -9,7 +9,7 @@ import pytest
 from exported import by_simlin
 from stella import stella
 
-from cipark_sd.checks.unit_check import check_units
+from cipark_sd.checks.structure import check_units
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import CiparkError
 from cipark_sd.frontends.model_file import read_model
