@@ -20,8 +20,7 @@ from cipark_sd import described, results
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.columns import Columns, missing_as_nan
-from cipark_sd.engines.native.courses import Courses
-from cipark_sd.engines.native.engine import MANY, NativeEngine
+from cipark_sd.engines.native.engine import MANY, Courses, NativeEngine
 from cipark_sd.engines.native.text import LANES
 from cipark_sd.engines.plan import checked, plan
 from cipark_sd.engines.registry import choose

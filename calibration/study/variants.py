@@ -14,12 +14,12 @@ from functools import partial
 
 from cipark_sd.errors import CiparkError, InvalidValue, collected
 from cipark_sd.experiments.definition import Structure
+from cipark_sd.inputs import place
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.section import Section, is_number
 from cipark_sd.sensitivities.factors import constant_values
-from cipark_sd.toml_lines import place
 
 
 def read_variants(top: Section, kind: str) -> tuple[Structure, ...]:

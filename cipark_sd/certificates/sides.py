@@ -32,7 +32,7 @@ from cipark_sd.errors import (
     installing,
     raise_all,
 )
-from cipark_sd.frontends import vdf
+from cipark_sd.frontends.data_files import VDF_SUFFIXES, read_vdf
 from cipark_sd.inputs import TABLE_LIMIT, read_bytes
 from cipark_sd.model.expr import Call, walk
 from cipark_sd.model.model import CONTROL, Method, Model
@@ -61,7 +61,7 @@ PYSD_STOPS: Mapping[str, str] = {
 #: 6e-8 at each step.
 SINGLE_PRECISION = 1e-3
 #: The endings of a recorded run.
-RECORDED = (".csv", ".tab", *vdf.SUFFIXES)
+RECORDED = (".csv", ".tab", *VDF_SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ def recorded_side(question: Question, path: Path, tolerance: float | None) -> Si
         For a file that cannot be read, has no common times with the run, or names what the model does not have.
     """
     table, where, labels = _table(path), str(path), question.labels
-    single = path.suffix.lower() in vdf.SUFFIXES
+    single = path.suffix.lower() in VDF_SUFFIXES
     by_name = {override_key(head): missing_as_nan(table[head].to_numpy(dtype=float)) for head in table}
     ignored = {*CONTROL, *(v.name for v in question.model.lookups), "dt"}
     unknown = [head for head in map(str, table) if override_key(head) not in {*labels, *ignored}]
@@ -257,8 +257,8 @@ def _table(path: Path) -> "pd.DataFrame":
     if suffix not in RECORDED:
         expected = f"a name that ends in {', '.join(RECORDED)}"
         raise InvalidValue("the recorded run", path.name, expected, where="--recorded")
-    if suffix in vdf.SUFFIXES:
-        return vdf.read_vdf(path, role="the recorded run", where="--recorded")
+    if suffix in VDF_SUFFIXES:
+        return read_vdf(path, role="the recorded run", where="--recorded")
     try:
         content = io.BytesIO(read_bytes(path, TABLE_LIMIT))
         table = pd.read_csv(content, comment="#", sep="\t" if suffix == ".tab" else ",", skipinitialspace=True)

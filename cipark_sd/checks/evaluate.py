@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from cipark_sd.errors import CiparkError, UnknownName
 from cipark_sd.frontends.climbing import Cursor, Names, SyntaxProblem, TooDeep
+from cipark_sd.frontends.vensim.entries import is_number, place, tokens
 from cipark_sd.frontends.vensim.expressions import Reader, number
-from cipark_sd.frontends.vensim.tokens import is_number, place, tokens
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Operator, Ref, Table, Text, children
 from cipark_sd.model.model import Model
 from cipark_sd.model.printing import READINGS

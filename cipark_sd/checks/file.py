@@ -14,9 +14,8 @@ from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName
 from cipark_sd.inputs import read_toml
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Ref, children, walk
 from cipark_sd.model.model import Model
-from cipark_sd.model.respelling import respelled
 from cipark_sd.model.variables import Stock
-from cipark_sd.naming import canonical
+from cipark_sd.naming import canonical, respelled
 from cipark_sd.scenarios import Scenario, resolve
 from cipark_sd.section import Section
 

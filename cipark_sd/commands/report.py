@@ -9,7 +9,7 @@ import click
 
 from cipark_sd.commands.result import Result
 from cipark_sd.console import echo
-from cipark_sd.plugins import load
+from cipark_sd.library import load
 
 if TYPE_CHECKING:
     from cipark_sd.pages.blocks import Page

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from cipark_sd.compiler.adjoint import Adjoint, adjoint
-from cipark_sd.compiler.data_between import asks_for_data, with_data_between
+from cipark_sd.compiler.functions.data import asks_for_data, with_data_between
 from cipark_sd.compiler.limits import with_limits
 from cipark_sd.compiler.lower import Orders, lower
 from cipark_sd.compiler.macros import inline_macros

@@ -71,7 +71,7 @@ class Row(NamedTuple):
 #: In the order in which they are offered and compared. Imported when chosen: LLVM and PySD take time.
 ENGINES: Mapping[str, Row] = {
     "native": Row("native.engine", "NativeEngine", compiled=True, needs="llvmlite"),
-    "numpy": Row("numpy_", "NumpyEngine", compiled=True),
+    "numpy": Row("compiled", "NumpyEngine", compiled=True),
     "wasm": Row("wasm.engine", "WasmEngine", compiled=True, needs="wasmtime", extra="wasm"),
     "pysd": Row("reference.engine", "ReferenceEngine", compiled=False),
 }

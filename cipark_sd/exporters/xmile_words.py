@@ -8,8 +8,7 @@ is the largest ``-x`` up to ``-t``, so the numbers are the same to the bit.
 from dataclasses import dataclass, replace
 
 from cipark_sd.errors import CiparkError, EquationError
-from cipark_sd.exporters.apart import Apart, Lift, fresh
-from cipark_sd.exporters.data_tables import data_as_table
+from cipark_sd.exporters.apart import Apart, Lift, data_as_table, fresh
 from cipark_sd.model.expr import Apply, Call, Const, Expr, If, Neg, Ref, Table, TableReading, rebuild, replaced
 from cipark_sd.model.model import Model
 from cipark_sd.model.readings import applied, if_inside, read_as

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cipark_sd.compiler.functions.refused import REFUSED
+from cipark_sd.compiler.functions.registry import REFUSED
+from cipark_sd.compiler.macros import check_macro_sizes
 from cipark_sd.errors import (
     MOST_SUGGESTED,
     CiparkError,
@@ -16,11 +17,10 @@ from cipark_sd.errors import (
     UnsupportedFeature,
     raise_all,
 )
+from cipark_sd.frontends.climbing import MOST_PARTS, TOO_DEEP, TOO_LONG, n_parts
 from cipark_sd.frontends.external_files import external_contents, external_names
 from cipark_sd.frontends.lines import placed
-from cipark_sd.frontends.nesting import MOST_PARTS, TOO_DEEP, TOO_LONG, n_parts
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Grid, Ref, levels, references, walk
-from cipark_sd.model.macro_sizes import check_macro_sizes
 from cipark_sd.model.model import CONTROL, Dimension, Macro, Method, Model, TimeSpec, digest_of
 from cipark_sd.model.variables import Auxiliary, Constant, Piece, StockPiece, Variable, expressions
 from cipark_sd.naming import spelling

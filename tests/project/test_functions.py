@@ -7,8 +7,7 @@ from itertools import product
 import pytest
 from places import ROOT
 
-from cipark_sd.compiler.functions.refused import REFUSED
-from cipark_sd.compiler.functions.registry import FUNCTIONS, IN_VENSIM, IN_XMILE, PROVIDED, read
+from cipark_sd.compiler.functions.registry import FUNCTIONS, IN_VENSIM, IN_XMILE, PROVIDED, REFUSED, read
 from cipark_sd.compiler.functions.row import Function, Reading, Refused, Target, WrongCall, fits, primitive
 from cipark_sd.model.expr import Call, Const, Expr, walk
 from cipark_sd.model.model import TimeSpec

@@ -9,8 +9,8 @@ from itertools import chain
 
 from cipark_sd.frontends.climbing import Cursor, Names, SyntaxProblem
 from cipark_sd.frontends.dimensions import MOST_ELEMENTS
+from cipark_sd.frontends.vensim.entries import is_name
 from cipark_sd.frontends.vensim.ranges import Range, ToRange
-from cipark_sd.frontends.vensim.tokens import is_name
 from cipark_sd.naming import plain_label
 
 _KEYWORDS = {

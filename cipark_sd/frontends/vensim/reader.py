@@ -9,16 +9,13 @@ from pathlib import Path
 
 from cipark_sd.errors import CiparkError, EquationError, ModelFileError
 from cipark_sd.frontends.checked import checked_model, unchecked_time
-from cipark_sd.frontends.climbing import Names, SyntaxProblem, TooDeep
+from cipark_sd.frontends.climbing import TOO_DEEP, Names, SyntaxProblem, TooDeep, too_deep
 from cipark_sd.frontends.dimensions import SecondRanges
 from cipark_sd.frontends.external_files import check_located
-from cipark_sd.frontends.nesting import TOO_DEEP, too_deep
 from cipark_sd.frontends.vensim.definitions import EquationHead, RealityCheck, TextHead, head
-from cipark_sd.frontends.vensim.encoding import decoded
-from cipark_sd.frontends.vensim.entries import Entry, MacroText, VensimText, split
+from cipark_sd.frontends.vensim.entries import Entry, MacroText, VensimText, decoded, place, split, tokens
 from cipark_sd.frontends.vensim.expressions import FurtherResult, Reader
 from cipark_sd.frontends.vensim.ranges import Range, dimensions
-from cipark_sd.frontends.vensim.tokens import place, tokens
 from cipark_sd.frontends.vensim.variables import Definition, Equation, right_side, variables_of
 from cipark_sd.model.expr import Call
 from cipark_sd.model.model import Dimension, Macro, Method, Model, Origin

@@ -9,8 +9,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from cipark_sd.errors import EquationError, UnknownName
-from cipark_sd.frontends.climbing import Cursor, SyntaxProblem, TooDeep
-from cipark_sd.frontends.nesting import TOO_DEEP, too_deep
+from cipark_sd.frontends.climbing import TOO_DEEP, Cursor, SyntaxProblem, TooDeep, too_deep
 from cipark_sd.frontends.xmile.conveyors import flows_of, is_true
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.expressions import table_name, tokens

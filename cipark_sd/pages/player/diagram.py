@@ -7,8 +7,8 @@ one gets its stocks and flows in rows; its other variables are then left out.
 from collections.abc import Sequence
 from typing import TypedDict
 
-from cipark_sd.exporters.flows import Flows, split
 from cipark_sd.model.drawing import Arrow, Node, Point, View, views
+from cipark_sd.model.links import Flows, split
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Stock
 

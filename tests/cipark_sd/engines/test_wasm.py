@@ -21,7 +21,7 @@ from cipark_sd.engines.registry import choose
 from cipark_sd.engines.settings import Settings
 from cipark_sd.engines.wasm import compiling, linking
 from cipark_sd.engines.wasm.carried import carried, description_of
-from cipark_sd.engines.wasm.encoding import Reader, leb
+from cipark_sd.engines.wasm.linking import Reader, leb
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue
 from cipark_sd.frontends.model_file import read_model
