@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cipark_sd import described, results
 from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.described import Described
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.columns import Columns, missing_as_nan
 from cipark_sd.engines.native.engine import MANY, Courses, NativeEngine
@@ -31,7 +32,6 @@ from cipark_sd.frontends.model_file import as_model
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Stock, kind
 from cipark_sd.naming import canonical
-from cipark_sd.netcdf import Described
 from cipark_sd.scenarios import Resolved, Scenario, TimeSeries, split_key
 from cipark_sd.words_elsewhere import answered
 

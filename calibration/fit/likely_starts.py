@@ -11,7 +11,7 @@ from calibration.sampling.starts import NowherePossible
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.errors import InvalidValue, UnsupportedFeature
-from cipark_sd.tasks.records import RecordTask, records
+from cipark_sd.tasks.pool import RecordTask, records
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,8 +18,7 @@ from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.console import Bars
-from cipark_sd.tasks.pool import Pool
-from cipark_sd.tasks.records import RecordTask, records
+from cipark_sd.tasks.pool import Pool, RecordTask, records
 
 #: Searches for the best of all parameters, held ones included, from which the profiles of predictions start.
 JOINT_STARTS = 10

@@ -129,8 +129,8 @@ def engine_names(names: Sequence[str] | None) -> tuple[str, ...]:
         if name not in KNOWN:
             problems.append(UnknownName(name, KNOWN, kind="engine", where="certify"))
         elif name not in installed:
-            extra = "loops" if name == SIMLIN else registry.ENGINES[name].extra
-            expected = f"one that is installed ({installing(extra)})"
+            needed = installing("loops") if name == SIMLIN else registry.ENGINES[name].needs
+            expected = f"one that is installed ({needed})"
             problems.append(InvalidValue("the engine", name, expected, where="certify"))
     raise_all("certify", problems)
     return tuple(name for name in KNOWN if name in (installed if names is None else names))

@@ -31,7 +31,7 @@ class Request(options.OfModel):
         "--recorded", type=options.PATH, help="A run of another program: .csv, .tab or Vensim's .vdf."
     )
     engines: tuple[str, ...] = option(
-        "--engines", multiple=True, metavar="NAMES", help="Comma-separated: native, numpy, wasm, pysd, pysimlin."
+        "--engines", multiple=True, metavar="NAMES", help="Comma-separated: native, numpy, pysd, pysimlin."
     )
     method: Method | None = options.method()
     tolerance: float | None = option(
@@ -51,10 +51,10 @@ def command(request: Request) -> Result:
     """Run FILE (by default the park model) on every engine and compare all variables.
 
     For each variable the table shows the largest difference, relative to the largest value of its column, and the time
-    of the first divergence. The native, the NumPy and the WebAssembly engine have to be equal bit for bit, the others
-    to 1e-12. A column that is only what rounding leaves of larger terms is compared on the scale of those terms, and
-    listed. An engine that does not read the model, or is known to have another rule for one of its functions, takes no
-    part, and the reason is shown.
+    of the first divergence. The native and the NumPy engine have to be equal bit for bit, the others to 1e-12. A column
+    that is only what rounding leaves of larger terms is compared on the scale of those terms, and listed. An engine
+    that does not read the model, or is known to have another rule for one of its functions, takes no part, and the
+    reason is shown.
 
     A recorded run has one column a variable, under any spelling of its name, and a column "time". A file that gives
     six digits needs --recorded-tolerance 1e-5.

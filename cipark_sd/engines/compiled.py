@@ -29,7 +29,7 @@ from cipark_sd.engines.plan import RunPlan
 from cipark_sd.engines.programs import adjoint_of, flat_model, program_for
 from cipark_sd.engines.settings import Settings, part, start_name, with_numbers
 from cipark_sd.errors import InvalidValue, MissingData
-from cipark_sd.frontends.lines import lines_of
+from cipark_sd.frontends.checked import lines_of
 from cipark_sd.model.expr import Table
 
 

@@ -19,7 +19,7 @@ from cipark_sd.engines.columns import Columns
 from cipark_sd.engines.programs import flat_model, remember
 from cipark_sd.engines.settings import Settings, settings
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnsupportedFeature, UnusableInput, raise_all
-from cipark_sd.frontends.lines import lines_of
+from cipark_sd.frontends.checked import lines_of
 from cipark_sd.model.expr import Const
 from cipark_sd.model.model import CONTROL, FlatModel, Method, Model
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Piece

@@ -13,7 +13,7 @@ from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.compiler.subscripts import REDUCTIONS
 from cipark_sd.compiler.unroll import VECTOR_FUNCTIONS, flat_name, folded, unroll
 from cipark_sd.errors import CiparkError, InvalidValue, UnsupportedFeature, raise_all
-from cipark_sd.frontends.externals import read_externals
+from cipark_sd.frontends.external_files import read_externals
 from cipark_sd.model.expr import Apply, Call, Expr, Grid, Ref, bound_to, rebuild, references, walk, with_references
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Variable, expressions, rewritten

@@ -18,7 +18,7 @@ from cipark_sd.errors import CiparkError, EquationError, InvalidValue, Unsupport
 from cipark_sd.exporters.apart import Apart, Lift, data_as_table, fresh, held_otherwise
 from cipark_sd.exporters.arrays import vector_calls
 from cipark_sd.files import write_whole
-from cipark_sd.frontends.externals import read_externals
+from cipark_sd.frontends.external_files import read_externals
 from cipark_sd.model.drawing import STOCK, Arrow, Node, View, views
 from cipark_sd.model.expr import (
     Apply,

@@ -18,7 +18,7 @@ from cipark_sd.errors import CiparkError, InvalidValue, UnsupportedFeature, rais
 from cipark_sd.exporters.entries import GF_TYPES, Entry, Writer, named_flows
 from cipark_sd.exporters.expressions import token
 from cipark_sd.files import write_whole
-from cipark_sd.frontends.externals import read_externals
+from cipark_sd.frontends.external_files import read_externals
 from cipark_sd.model.drawing import Arrow, Node, Point, View, is_xmile, vensim_views, xmile_drawing
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import Method, Model, TimeSpec

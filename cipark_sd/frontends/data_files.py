@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cipark_sd.errors import CiparkError, InvalidValue, installing, raise_all
-from cipark_sd.frontends.external_files import series_bytes, with_contents
-from cipark_sd.frontends.externals import read_externals, tags_of
+from cipark_sd.frontends.external_files import read_externals, series_bytes, tags_of, with_contents
 from cipark_sd.inputs import number_in
 from cipark_sd.model.expr import MISSING, Table
 from cipark_sd.model.model import Model

@@ -12,10 +12,9 @@ from cipark_sd.frontends.checked import checked_model, unchecked_time
 from cipark_sd.frontends.climbing import TOO_DEEP, Names, SyntaxProblem, TooDeep, too_deep
 from cipark_sd.frontends.dimensions import SecondRanges
 from cipark_sd.frontends.external_files import check_located
-from cipark_sd.frontends.vensim.definitions import EquationHead, RealityCheck, TextHead, head
+from cipark_sd.frontends.vensim.definitions import EquationHead, Range, RealityCheck, TextHead, dimensions, head
 from cipark_sd.frontends.vensim.entries import Entry, MacroText, VensimText, decoded, place, split, tokens
 from cipark_sd.frontends.vensim.expressions import FurtherResult, Reader
-from cipark_sd.frontends.vensim.ranges import Range, dimensions
 from cipark_sd.frontends.vensim.variables import Definition, Equation, right_side, variables_of
 from cipark_sd.model.expr import Call
 from cipark_sd.model.model import Dimension, Macro, Method, Model, Origin

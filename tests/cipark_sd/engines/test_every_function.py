@@ -24,6 +24,8 @@ from cipark_sd.model.model import Model
 from cipark_sd.model.variables import expressions
 from cipark_sd.simulation import simulate
 
+pytestmark = pytest.mark.usefixtures("wasm")
+
 #: More of them for whoever has changed a function or an engine.
 MANY = int(os.environ.get("CIPARK_RANDOM_MODELS", "5"))
 #: Of the model's largest number.

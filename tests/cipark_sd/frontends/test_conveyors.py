@@ -15,6 +15,8 @@ from cipark_sd.errors import CiparkError
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.simulation import simulate
 
+pytestmark = pytest.mark.usefixtures("wasm")
+
 
 def conveyor(path: Path, *, length: str = "2", extra: str = "", leak: str = "", start: str = "0") -> Path:
     """Two units enter in the first step alone; the step is a quarter, as in the help's picture."""

@@ -29,6 +29,8 @@ from cipark_sd.model.variables import Constant, Lookup
 from cipark_sd.scenarios import Scenario
 from cipark_sd.simulation import simulate
 
+pytestmark = pytest.mark.usefixtures("wasm")
+
 #: Both modes multiply the same derivatives in another order: they agree to this share of the sum of absolute terms.
 ROUNDING = 1e-12
 MODELS = Path(__file__).parent / "models"
