@@ -260,11 +260,12 @@ class _Checker:
                 return _UNKNOWN
 
     def _rule(self, function: str, rule: Rule, arguments: tuple[Expr, ...]) -> _Units:
+        demands, result = rule
         shared: _Units = _NUMBER
         where = f"in {_shown(function)}"
         for position, argument in enumerate(arguments):
             units = self.infer(argument)
-            demand = rule.demands[min(position, len(rule.demands) - 1)]
+            demand = demands[min(position, len(demands) - 1)]
             match demand:
                 case "same":
                     shared = self._common(shared, units, f"mixes units {where}")
@@ -274,7 +275,7 @@ class _Checker:
                     self._common(self._demanded(demand), units, f"has argument {position + 1} {where} in other units")
                 case _:
                     assert_never(demand)
-        match rule.result:
+        match result:
             case "same":
                 return shared
             case "over_time":
@@ -282,9 +283,9 @@ class _Checker:
             case "by_time":
                 return _times(shared, self.time)
             case "time" | "none" | "rate":
-                return self._demanded(rule.result)
+                return self._demanded(result)
             case _:
-                assert_never(rule.result)
+                assert_never(result)
 
     def _demanded(self, demand: Demand) -> _Units:
         if demand == "none":

@@ -33,7 +33,6 @@ from cipark_sd.frontends.checked import lines_of
 from cipark_sd.model.expr import Table
 
 
-@dataclass(frozen=True)
 class CompiledEngine(ABC):
     """Lowers a model to a program and runs it for all runs together; every such engine gives the same bits."""
 
@@ -184,7 +183,6 @@ def by_orders(program: Program, inputs: Inputs) -> list[tuple[Orders, NDArray[np
     ]
 
 
-@dataclass(frozen=True)
 class NumpyEngine(CompiledEngine):
     """Runs programs with NumPy; slots come first and runs last in every array."""
 

@@ -10,7 +10,6 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -31,7 +30,6 @@ from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Piece, expressions
 
 
-@dataclass(frozen=True)
 class ReferenceEngine:
     """Runs a model through PySD."""
 

@@ -30,12 +30,8 @@ _NUMBERED = re.compile(r"(.*?)(\d+)$")
 _MOST_DIGITS = 18
 
 
-@dataclass(frozen=True, slots=True)
-class ToRange:
-    """``-> target`` or ``-> (target: member, …)``, labels as they stand."""
-
-    target: str
-    members: tuple[str, ...] = ()
+#: ``-> target`` or ``-> (target: member, …)``, labels as they stand.
+ToRange = tuple[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +77,6 @@ class EquationHead:
 
 
 @dataclass(frozen=True, slots=True)
-class RealityCheck:
-    """``:THE CONDITION:`` or ``:TEST INPUT:``, which are no equations of the model."""
-
-
-@dataclass(frozen=True, slots=True)
 class TextHead:
     """``name :IS: 'text'``: a variable that stands for a text in the functions that read files."""
 
@@ -93,11 +84,8 @@ class TextHead:
     text: str
 
 
-Head = Range | EquationHead | RealityCheck | TextHead
-
-
-def head(tokens: list[str], names: Names) -> Head:
-    """The left side of an entry.
+def head(tokens: list[str], names: Names) -> Range | EquationHead | TextHead | None:
+    """The left side of an entry; None for a reality check, which is no equation of the model.
 
     Raises
     ------
@@ -124,7 +112,7 @@ def head(tokens: list[str], names: Names) -> Head:
     named = (plain_label(label), names[label])
     right = (subscripts, tuple(exceptions))
     if cursor.token in (":THE CONDITION:", ":TEST INPUT:"):
-        return RealityCheck()
+        return None
     keyword = _KEYWORDS.get(cursor.token, "")
     if cursor.accept(":IS:"):
         text = cursor.token
@@ -215,12 +203,12 @@ def _members(cursor: Cursor) -> list[str]:
 
 def _mapping(cursor: Cursor) -> ToRange:
     if not cursor.accept("("):
-        return ToRange(_name(cursor, "the range that is mapped to"))
+        return _name(cursor, "the range that is mapped to"), ()
     target = _name(cursor, "the range that is mapped to")
     cursor.take(":")
     members = cursor.listed(lambda at: _name(at, "an element of the range that is mapped to"))
     cursor.take(")")
-    return ToRange(target, tuple(members))
+    return target, tuple(members)
 
 
 _WITHIN_ITSELF = "contains itself; every name means one thing"
@@ -298,8 +286,8 @@ def dimensions(path: Path, defined: Sequence[Range], problems: list[CiparkError]
     for name, definition in ranges.defined.items():
         try:
             elements = ranges.flat(name)
-            targets = [canonical(mapping.target) for mapping in definition.mappings]
-            grouped = [(canonical(m.target), _grouped(definition, m, ranges)) for m in definition.mappings]
+            targets = [canonical(target) for target, _ in definition.mappings]
+            grouped = [(canonical(m[0]), _grouped(definition, m, ranges)) for m in definition.mappings]
             listed: tuple[str, ...] = ()
             if len(set(elements)) < len(elements) and grouped and all(standing == elements for _, standing in grouped):
                 listed, elements = elements, tuple(dict.fromkeys(elements))
@@ -330,8 +318,8 @@ def _grouped(definition: Range, mapping: ToRange, ranges: _Ranges) -> tuple[str,
 
     Source: Vensim's reference manual, "Mapping of Subscript Ranges".
     """
-    target = canonical(mapping.target)
-    members = tuple(map(canonical, mapping.members))
+    label, listed_members = mapping
+    target, members = canonical(label), tuple(map(canonical, listed_members))
     if not members:
         # an element with several places stands for as many of a range that it is mapped to
         elements = ranges.flat(canonical(definition.label))
@@ -340,7 +328,7 @@ def _grouped(definition: Range, mapping: ToRange, ranges: _Ranges) -> tuple[str,
 
     def refused(reason: str) -> UnsupportedFeature:
         return UnsupportedFeature(
-            f"a mapping to {plain_label(mapping.target)} {reason}",
+            f"a mapping to {plain_label(label)} {reason}",
             variable=plain_label(definition.label),
             where=definition.where,
             alternative="list an element or a subrange of it for each element, or write one equation for each element",
