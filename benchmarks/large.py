@@ -57,11 +57,17 @@ CASES: dict[str, tuple[str, Callable[[int], str], tuple[int, ...], str, float]] 
 
 def first_run(case: str, n: int) -> float:
     """Processor time of reading, lowering, compiling and running a model, in this process."""
+    from cipark_sd.engines.registry import ENGINES
     from cipark_sd.ensembles import ensemble
     from cipark_sd.frontends.model_file import read_model
     from cipark_sd.scenarios import Scenario
 
     _, text, _, engine, _ = CASES[case]
+    if engine not in ENGINES:
+        sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "shared"))
+        from wasm_engine import ROW
+
+        ENGINES[engine] = ROW
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.mdl"
         path.write_text("{UTF-8}\n" + text(n), encoding="utf-8")

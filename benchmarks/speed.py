@@ -34,8 +34,6 @@ from cipark_sd.engines.base import Inputs
 from cipark_sd.engines.blocks import Blocks, by_run
 from cipark_sd.engines.native.engine import NativeEngine
 from cipark_sd.engines.wasm.compiling import LANES, compiled
-from cipark_sd.engines.wasm.engine import prepared
-from cipark_sd.engines.wasm.memory import Layout
 from cipark_sd.ensembles import ensemble
 
 ROOT = HERE.parent
@@ -154,6 +152,9 @@ def one_run(tools: Tools) -> list[Row]:
 
 def in_page(program: Program, inputs: Inputs) -> Callable[[], object]:
     """One run as a page makes it: of a module that is there already, powers of 1 and 0 skipped."""
+    sys.path.insert(0, str(ROOT / "tests" / "shared"))
+    from wasm_engine import Layout, prepared
+
     made = compiled(program, skips=True)
     blocks = Blocks(program, inputs, LANES)
     layout = Layout.of(program, made, blocks, int(inputs.saved.sum()))

@@ -22,11 +22,12 @@ from typing import Any
 
 import click
 
-from cipark_sd import plugins
 from cipark_sd.cli import load_command
 from cipark_sd.commands.result import KEEP, Result
 from cipark_sd.errors import CiparkError, MissingPackage, UnknownName, UnusableInput
 from cipark_sd.files import remove_unused, write_table
+from cipark_sd.library import COMMANDS as ENTRY_POINTS
+from cipark_sd.library import check_visible
 from cipark_sd.model.model import Model
 from cipark_sd.words_elsewhere import UnknownOption
 
@@ -216,8 +217,8 @@ def command_of_name(name: str) -> click.Command:
     HiddenPackage
     """
     spelt = name.replace("_", "-")
-    for entry in entry_points(group=plugins.COMMANDS, name=spelt):
-        plugins.check_visible(entry)
+    for entry in entry_points(group=ENTRY_POINTS, name=spelt):
+        check_visible(entry)
     command = load_command(spelt)
     if command is None:
         raise UnknownName(name, COMMANDS, kind="command", where="cipark_sd")

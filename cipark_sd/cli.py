@@ -17,7 +17,7 @@ import click
 from cipark_sd.commands.result import with_json
 from cipark_sd.console import echo, prepare_streams
 from cipark_sd.errors import LONGEST, CiparkError, UnknownName, shortened
-from cipark_sd.plugins import COMMANDS, load
+from cipark_sd.library import COMMANDS, load
 
 # Matrices here are small: threads of the linear algebra cost more than they save, and workers share the processors.
 # A user's own setting stays; it has to stand before NumPy is imported.

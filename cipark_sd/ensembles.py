@@ -9,7 +9,7 @@ import os
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,10 +18,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from cipark_sd import described, results
 from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.described import Described
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.columns import Columns, missing_as_nan
-from cipark_sd.engines.native.courses import Courses
-from cipark_sd.engines.native.engine import MANY, NativeEngine
+from cipark_sd.engines.native.engine import MANY, Courses, NativeEngine
 from cipark_sd.engines.native.text import LANES
 from cipark_sd.engines.plan import checked, plan
 from cipark_sd.engines.registry import choose
@@ -32,7 +32,6 @@ from cipark_sd.frontends.model_file import as_model
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Stock, kind
 from cipark_sd.naming import canonical
-from cipark_sd.netcdf import Described
 from cipark_sd.scenarios import Resolved, Scenario, TimeSeries, split_key
 from cipark_sd.words_elsewhere import answered
 
@@ -152,19 +151,15 @@ def ensemble(
     # PySD keeps state for the whole process
     workers = (workers or processors()) if runner.compiled else 1
     size = chunk or min(chunk_size(n_runs, workers), chunk_in_cache(8 * int(saved.sum()) * len(planned.outputs)))
-    pieces = [
-        (batch, batch.members[first : first + size])
-        for batch in batches
-        for first in range(0, len(batch.members), size)
-    ]
+    pieces = [(batch, batch[0][first : first + size]) for batch in batches for first in range(0, len(batch[0]), size)]
     known_as = np.arange(n_runs, dtype=np.uint64) if numbers is None else np.asarray(numbers, dtype=np.uint64)
     if known_as.shape != (n_runs,):
         raise InvalidValue("the numbers of the runs", known_as.shape, f"({n_runs},)", where=model.name)
 
     def compute(batch: "_Batch", members: NDArray[np.intp]) -> int:
-        inside = batch.settings
-        if len(members) < len(batch.members):
-            inside = part(batch.settings, np.searchsorted(batch.members, members))
+        of_batch, inside = batch
+        if len(members) < len(of_batch):
+            inside = part(inside, np.searchsorted(of_batch, members))
         settings_inside = with_reductions(inside, reductions, grid, saved_times, where=model.name)
         values = runner.run(planned, settings_inside, known_as[members])
         # runs that follow each other are a slice, which is copied four times as fast as places one by one
@@ -226,12 +221,8 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-@dataclass(frozen=True)
-class _Batch:
-    """Runs that one program computes, by ascending number, and their settings."""
-
-    members: NDArray[np.intp]
-    settings: Settings
+#: Runs that one program computes, by ascending number, and their settings.
+_Batch = tuple[NDArray[np.intp], Settings]
 
 
 def _over(workers: int, compute: Callable[..., int], pieces: Sequence[tuple[_Batch, NDArray[np.intp]]]) -> Any:
@@ -261,7 +252,7 @@ def _batches(
         str(name): np.asarray(values, dtype=float) for name, values in runs.items()
     }
     batch_settings, n_runs = drawn(model, columns, settings(model, shared))
-    return [_Batch(np.arange(n_runs), batch_settings)], n_runs, shared, ()
+    return [(np.arange(n_runs), batch_settings)], n_runs, shared, ()
 
 
 def _scenario_batches(
@@ -288,7 +279,7 @@ def _scenario_batches(
     all_settings = [settings(model, entry) for entry in resolved]
     for number, run_settings in enumerate(all_settings):
         groups.setdefault((run_settings.shape, tuple(sorted(run_settings.numbers))), []).append(number)
-    batches = [_Batch(np.array(members), _stacked([all_settings[i] for i in members])) for members in groups.values()]
+    batches = [(np.array(members), _stacked([all_settings[i] for i in members])) for members in groups.values()]
     return batches, len(runs), resolved[0], tuple(variant.name for variant in runs)
 
 

@@ -19,6 +19,8 @@ from cipark_sd.errors import InvalidValue
 if TYPE_CHECKING:
     import pandas as pd
 
+from cipark_sd.errors import ModelFileError
+
 #: Where commands write when they are told no other place.
 OUTPUT_FOLDER = Path("cipark-output")
 
@@ -216,3 +218,17 @@ def write_table(
     if draws:
         table = table.assign(draws=draws)[["draws", *table.columns]]
     return write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a model file in UTF-8, whole or not at all.
+
+    Raises
+    ------
+    ModelFileError
+        When the folder is not there or cannot be written.
+    """
+    try:
+        write_text(path, text)
+    except OSError as problem:
+        raise ModelFileError(path, f"cannot be written: {problem.strerror}") from None

@@ -5,7 +5,7 @@
 
 from cipark_sd.calling import COMMANDS, function
 from cipark_sd.errors import UnusableInput
-from cipark_sd.plugins import brought
+from cipark_sd.library import brought
 
 
 def __getattr__(name: str) -> object:

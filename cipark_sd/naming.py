@@ -1,12 +1,16 @@
 """One rule for names, the modelling languages' own: case, blanks and underscores do not matter.
 
 A name that has brackets itself, such as ``"Price [$/kg]"``, keeps its protecting quotes in every form, so that what
-follows the quotes is what is in brackets behind a name: ``"Price [$/kg]"[food]``. This file alone takes the two apart.
+follows the quotes is what is in brackets behind a name: ``"Price [$/kg]"[food]``. This file alone takes the two apart,
+and puts the quotes round names in TOML files.
 """
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from functools import lru_cache
+from typing import TypeVar, cast
+
+from cipark_sd.inputs import LinedTable
 
 _BLANKS = re.compile(r"[\s_]+")
 _QUOTED = re.compile(r'\s*("(?:\\"|[^"])*")')
@@ -128,3 +132,25 @@ def plain_label(label: str) -> str:
     text, quotes = _protected(label)
     text = re.sub(r"\s+", " ", text.replace("\\n", " ")).strip()
     return _with_quotes(text) if quotes else text
+
+
+T = TypeVar("T")
+
+
+def respelled(content: T, names: Container[str], leave: Container[str] = ()) -> T:
+    """The content of a TOML file with quotes round each name of ``names`` that has brackets and lacks them.
+
+    What stands below the keys of ``leave`` is no name of a variable, and stays as it is.
+    """
+    if isinstance(content, Mapping):
+        values = {
+            protected_among(key, names): value if key in leave else respelled(value, names, leave)
+            for key, value in content.items()
+        }
+        if isinstance(content, LinedTable):
+            lines = {protected_among(key, names): line for key, line in content.lines.items()}
+            return cast(T, LinedTable(values, content.file, content.line, lines))
+        return cast(T, values)
+    if isinstance(content, list):
+        return cast(T, [respelled(value, names, leave) for value in content])
+    return cast(T, protected_among(content, names)) if isinstance(content, str) else content

@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -44,15 +43,8 @@ LOG = "left_out.log"
 _ENTRY = "* "
 
 
-@dataclass
-class _Record:
-    """What was left out of one command, and where its tracebacks go."""
-
-    folder: Path | None = None
-    lines: list[str] = field(default_factory=list)
-
-
-_RECORD: ContextVar[_Record | None] = ContextVar("left_out", default=None)
+#: What was left out of one command: where its tracebacks go, and the lines.
+_RECORD: ContextVar[tuple[Path | None, list[str]] | None] = ContextVar("left_out", default=None)
 
 
 @contextmanager
@@ -60,7 +52,7 @@ def recorded(folder: Path | None = None) -> Iterator[None]:
     """Within it a part that fails is left out; tracebacks go to ``folder``, whose log of an earlier call goes."""
     if folder is not None:
         (folder / LOG).unlink(missing_ok=True)
-    token = _RECORD.set(_Record(folder))
+    token = _RECORD.set((folder, []))
     try:
         yield
     finally:
@@ -96,19 +88,20 @@ def attempt(
     words, record = PARTS[part], _RECORD.get()
     if record is None:
         return compute()
+    folder, lines = record
     try:
         return compute()
     except refused:
         raise
     except Exception as problem:
         named = f"{words} {detail}".rstrip()
-        log = "" if record.folder is None else f" (see {LOG})"
+        log = "" if folder is None else f" (see {LOG})"
         line = f"{named} was left out: {_reason(problem)}{log}"
-        if line not in record.lines:
-            record.lines.append(line)
+        if line not in lines:
+            lines.append(line)
             echo(line, err=True)
-        if record.folder is not None:
-            with (record.folder / LOG).open("a", encoding="utf-8") as file:
+        if folder is not None:
+            with (folder / LOG).open("a", encoding="utf-8") as file:
                 file.write(f"{_ENTRY}{line}\n{''.join(traceback.format_exception(problem))}\n")
         return otherwise
 

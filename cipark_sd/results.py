@@ -17,12 +17,20 @@ import xarray as xr
 from numpy.typing import NDArray
 from xarray.indexes import PandasIndex
 
-from cipark_sd.described import FORMAT, SUFFIXES, check_writable, columns, unwritable, write_table
+from cipark_sd.described import (
+    FORMAT,
+    SUFFIXES,
+    Described,
+    check_writable,
+    columns,
+    netcdf_bytes,
+    unwritable,
+    write_table,
+)
 from cipark_sd.errors import InvalidValue, MissingFile, UnknownName, UnusableInput
 from cipark_sd.files import write_bytes
 from cipark_sd.inputs import check_netcdf
 from cipark_sd.naming import canonical, protected_among
-from cipark_sd.netcdf import Described, netcdf_bytes
 from cipark_sd.scenarios import override_key, split_key
 from cipark_sd.spreadsheets import write_workbook
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeGuard, TypeVar
 
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, WrongHeading
-from cipark_sd.toml_lines import LinedTable, place
+from cipark_sd.inputs import LinedTable, place
 
 T = TypeVar("T", bound=str)
 R = TypeVar("R")

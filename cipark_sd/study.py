@@ -19,8 +19,8 @@ from cipark_sd.errors import MEANT, InvalidValue, UnknownName, UnusableInput
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.experiments.draws import Draws, latin_hypercube
 from cipark_sd.failures import ALLOWED
+from cipark_sd.library import STUDIES, load
 from cipark_sd.model.model import Model
-from cipark_sd.plugins import STUDIES, load
 from cipark_sd.scenarios import Scenario, override_key
 from cipark_sd.sensitivities.evaluation import Output, Question
 from cipark_sd.sensitivities.factors import Factor, Factors

@@ -52,6 +52,18 @@ def write_mdl(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
+def wasm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine ``wasm`` among the others: what a page runs, with which the native engine is compared."""
+    # these list the engines that a user may choose when they are imported
+    import cipark_sd.commands.policy.request  # noqa: F401
+    from wasm_engine import ROW
+
+    from cipark_sd.engines.registry import ENGINES
+
+    monkeypatch.setitem(ENGINES, "wasm", ROW)
+
+
+@pytest.fixture
 def undrawn_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are empty files: for what a command says and its tables, since drawing takes most of the time."""
     from undrawn import undraw

@@ -7,8 +7,7 @@ import re
 from collections.abc import Iterator
 
 from cipark_sd.compiler.functions import arithmetic, arrays, chance, delays, inputs
-from cipark_sd.compiler.functions.refused import REFUSED
-from cipark_sd.compiler.functions.registry import FUNCTIONS
+from cipark_sd.compiler.functions.registry import FUNCTIONS, REFUSED
 from cipark_sd.compiler.functions.row import Function, Spelled
 
 _HEAD = """# Functions

@@ -13,7 +13,7 @@ from calibration.study.problem import CalibrationProblem
 from calibration.study.sections import read_prior
 from cipark_sd.errors import CiparkError, collected, raise_all
 from cipark_sd.inputs import read_toml
-from cipark_sd.model.respelling import respelled
+from cipark_sd.naming import respelled
 from cipark_sd.scenarios import Scenario, override_key, resolve
 from cipark_sd.section import Section
 from cipark_sd.sensitivities.evaluation import Output, Question

@@ -26,9 +26,9 @@ from cipark_sd.model.variables import Stock, StockPiece
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 
 if TYPE_CHECKING:
+    from cipark_sd.engines.base import Weigh
+    from cipark_sd.engines.compiled import Repeated
     from cipark_sd.engines.plan import RunPlan
-    from cipark_sd.engines.repeated import Repeated
-    from cipark_sd.engines.reverse import Weigh
     from cipark_sd.engines.settings import Settings
 
 #: How many models with added stocks are remembered: programs are, by the identity of their model.
@@ -157,8 +157,7 @@ class ForwardModel:
     @cached_property
     def _repeated(self) -> "Repeated | None":
         """For engines that run programs."""
-        from cipark_sd.engines.compiled import CompiledEngine
-        from cipark_sd.engines.repeated import Repeated
+        from cipark_sd.engines.compiled import CompiledEngine, Repeated
 
         if not isinstance(self.engine, CompiledEngine):
             return None

@@ -36,14 +36,12 @@ from calibration.study.sections import Method, Questions
 from calibration.study.splits import Breakdowns, Shares
 from cipark_sd.errors import CiparkError, UnknownName, UnusableInput, collected, raise_all
 from cipark_sd.experiments.definition import Structure
-from cipark_sd.inputs import read_toml
+from cipark_sd.inputs import place, read_toml
 from cipark_sd.model.model import Model
-from cipark_sd.model.respelling import respelled
-from cipark_sd.naming import canonical
+from cipark_sd.naming import canonical, respelled
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.section import Section
 from cipark_sd.timegrid import TimeGrid, time_grid
-from cipark_sd.toml_lines import place
 
 #: The kinds of observation by the word of a study. The first stands for one that is misspelt: it takes the most keys.
 KINDS: Mapping[Kind, type[ObservationKind[Family]]] = {

@@ -97,10 +97,6 @@ def bound(expr: Expr, tops: Mapping[str, float]) -> float:
             return 0.0
 
 
-#: Largest difference between engines, as a share of a column's scale (its largest value in the run). What limits it:
-#: sums in another order and another library's ``exp`` differ in the last of 16 digits at each step, and a run of some
-#: thousand steps gathers such differences to 1e-14 or 1e-13; a mistake in an equation is far larger.
-TOLERANCE = 1e-12
 Verdict = Literal["equal bits", "agree", "differ"]
 
 
@@ -182,7 +178,6 @@ def certify(
     engines: Sequence[str] | None = None,
     recorded: Path | str | None = None,
     method: Method | None = None,
-    tolerance: float = TOLERANCE,
     recorded_tolerance: float | None = None,
     begin: Callable[[str], None] = lambda name: None,
 ) -> Certificate:
@@ -196,9 +191,9 @@ def certify(
         A run from elsewhere: a wide ``.csv`` or ``.tab``, or Vensim's ``.vdf``.
     method : Method, optional
         Without it the file's own.
-    tolerance, recorded_tolerance : float
-        Shares of a column's scale, between engines and against the recorded run. Without the second, the first one;
-        for a ``.vdf`` :data:`~cipark_sd.certificates.sides.SINGLE_PRECISION`.
+    recorded_tolerance : float, optional
+        Against the recorded run, a share of a column's scale. Without it that between engines; for a ``.vdf``
+        :data:`~cipark_sd.certificates.sides.SINGLE_PRECISION`.
     begin : callable
         Called with the name of each engine before it runs.
 
@@ -210,7 +205,7 @@ def certify(
         For an engine, a file or a scenario that cannot be used.
     """
     names = engine_names(engines)
-    question = Question(model, scenario, method, grid_of(model, checked(model, scenario)), tolerance)
+    question = Question(model, scenario, method, grid_of(model, checked(model, scenario)))
     extra = None if recorded is None else recorded_side(question, Path(recorded), recorded_tolerance)
     runs: list[Side | LeftOut] = []
     for name in names:

@@ -32,7 +32,7 @@ from cipark_sd.errors import (
     installing,
     raise_all,
 )
-from cipark_sd.frontends import vdf
+from cipark_sd.frontends.data_files import VDF_SUFFIXES, read_vdf
 from cipark_sd.inputs import TABLE_LIMIT, read_bytes
 from cipark_sd.model.expr import Call, walk
 from cipark_sd.model.model import CONTROL, Method, Model
@@ -57,11 +57,15 @@ PYSD_STOPS: Mapping[str, str] = {
     "division by zero": "a scalar division by zero stops PySD's run; an array gives inf, as every division does here",
     "no real power": "a broken power of a negative number is complex in Python; the real power has no value",
 }
+#: Largest difference between engines, as a share of a column's scale (its largest value in the run). What limits it:
+#: sums in another order and another library's ``exp`` differ in the last of 16 digits at each step, and a run of some
+#: thousand steps gathers such differences to 1e-14 or 1e-13; a mistake in an equation is far larger.
+TOLERANCE = 1e-12
 #: The same against a run of Vensim's own (``.vdf``), which holds single precision and was computed in it: rounding of
 #: 6e-8 at each step.
 SINGLE_PRECISION = 1e-3
 #: The endings of a recorded run.
-RECORDED = (".csv", ".tab", *vdf.SUFFIXES)
+RECORDED = (".csv", ".tab", *VDF_SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class Side:
     name: str
     version: str
     columns: Mapping[str, Array]
-    tolerance: float
+    tolerance: float = TOLERANCE
     recorded: bool = False
     exact: bool = False
     remarks: tuple[str, ...] = ()
@@ -98,7 +102,6 @@ class Question:
     scenario: Scenario
     method: Method | None
     grid: TimeGrid
-    tolerance: float
 
     @cached_property
     def variables(self) -> tuple[Variable, ...]:
@@ -129,8 +132,8 @@ def engine_names(names: Sequence[str] | None) -> tuple[str, ...]:
         if name not in KNOWN:
             problems.append(UnknownName(name, KNOWN, kind="engine", where="certify"))
         elif name not in installed:
-            extra = "loops" if name == SIMLIN else registry.ENGINES[name].extra
-            expected = f"one that is installed ({installing(extra)})"
+            needed = installing("loops") if name == SIMLIN else registry.ENGINES[name].needs
+            expected = f"one that is installed ({needed})"
             problems.append(InvalidValue("the engine", name, expected, where="certify"))
     raise_all("certify", problems)
     return tuple(name for name in KNOWN if name in (installed if names is None else names))
@@ -171,7 +174,7 @@ def side_of(question: Question, name: str) -> Side | LeftOut:
             columns[flat_name(variable.name, elements)] = values[:, position]
     remarks = tuple(dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught))
     made_by = version(name) if engine.foreign else own_version()
-    return Side(name, made_by, columns, question.tolerance, exact=engine.compiled, remarks=remarks)
+    return Side(name, made_by, columns, exact=engine.compiled, remarks=remarks)
 
 
 def _simlin(question: Question) -> Side | LeftOut:
@@ -198,7 +201,7 @@ def _simlin(question: Question) -> Side | LeftOut:
         return LeftOut(SIMLIN, "it saves at other times")
     columns = {canonical(str(name)): missing_as_nan(table[name].to_numpy(dtype=float)) for name in table}
     columns = {name: columns[name] for name in question.labels if name in columns}
-    return Side(SIMLIN, version(SIMLIN), columns, question.tolerance)
+    return Side(SIMLIN, version(SIMLIN), columns)
 
 
 def _beyond_simlin(question: Question, changes: Settings) -> str:
@@ -226,7 +229,7 @@ def recorded_side(question: Question, path: Path, tolerance: float | None) -> Si
         For a file that cannot be read, has no common times with the run, or names what the model does not have.
     """
     table, where, labels = _table(path), str(path), question.labels
-    single = path.suffix.lower() in vdf.SUFFIXES
+    single = path.suffix.lower() in VDF_SUFFIXES
     by_name = {override_key(head): missing_as_nan(table[head].to_numpy(dtype=float)) for head in table}
     ignored = {*CONTROL, *(v.name for v in question.model.lookups), "dt"}
     unknown = [head for head in map(str, table) if override_key(head) not in {*labels, *ignored}]
@@ -243,8 +246,8 @@ def recorded_side(question: Question, path: Path, tolerance: float | None) -> Si
         raise InvalidValue("its columns", list(table)[:8], "at least one variable of the model", where=where)
     remarks = [f"{missed} of its times are not saved by the run"] if missed else []
     remarks += [f"{len(unknown)} of its columns are no variables of the model"] if unknown else []
-    allowed = tolerance or (SINGLE_PRECISION if single else question.tolerance)
-    return Side(path.name, "recorded", columns, allowed, recorded=True, remarks=tuple(remarks))
+    allowed = tolerance or (SINGLE_PRECISION if single else TOLERANCE)
+    return Side(path.name, "recorded", columns, recorded=True, tolerance=allowed, remarks=tuple(remarks))
 
 
 def _table(path: Path) -> "pd.DataFrame":
@@ -257,8 +260,8 @@ def _table(path: Path) -> "pd.DataFrame":
     if suffix not in RECORDED:
         expected = f"a name that ends in {', '.join(RECORDED)}"
         raise InvalidValue("the recorded run", path.name, expected, where="--recorded")
-    if suffix in vdf.SUFFIXES:
-        return vdf.read_vdf(path, role="the recorded run", where="--recorded")
+    if suffix in VDF_SUFFIXES:
+        return read_vdf(path, role="the recorded run", where="--recorded")
     try:
         content = io.BytesIO(read_bytes(path, TABLE_LIMIT))
         table = pd.read_csv(content, comment="#", sep="\t" if suffix == ".tab" else ",", skipinitialspace=True)

@@ -6,11 +6,20 @@ from typing import Any, Literal
 
 import xarray as xr
 
-from cipark_sd.checks.chains import Chain, chains, unaccounted, with_accounts
-from cipark_sd.checks.course import beyond_tables, conserved, halved, negative_stocks, not_finite
-from cipark_sd.checks.definition import BUILT_IN_IDS, HALF_STEP, BuiltIn, Check, Checks
+from cipark_sd.checks.course import (
+    Chain,
+    beyond_tables,
+    chains,
+    conserved,
+    halved,
+    negative_stocks,
+    not_finite,
+    tested,
+    unaccounted,
+    with_accounts,
+)
 from cipark_sd.checks.evaluate import BASE, NoValue
-from cipark_sd.checks.expectation import tested
+from cipark_sd.checks.file import BUILT_IN_IDS, HALF_STEP, BuiltIn, Check, Checks
 from cipark_sd.checks.outcome import BUILT_IN_SOURCE, Finding, Outcome, outcome
 from cipark_sd.checks.structure import structural_outcomes
 from cipark_sd.errors import CiparkError, InvalidValue, RunFailed, UnknownName, raise_all

@@ -31,14 +31,9 @@ class Request(options.OfModel):
         "--recorded", type=options.PATH, help="A run of another program: .csv, .tab or Vensim's .vdf."
     )
     engines: tuple[str, ...] = option(
-        "--engines", multiple=True, metavar="NAMES", help="Comma-separated: native, numpy, wasm, pysd, pysimlin."
+        "--engines", multiple=True, metavar="NAMES", help="Comma-separated: native, numpy, pysd, pysimlin."
     )
     method: Method | None = options.method()
-    tolerance: float | None = option(
-        "--tolerance",
-        type=click.FloatRange(min=0),
-        help="Between engines, relative to a column's scale.  [default: 1e-12]",
-    )
     recorded_tolerance: float | None = option(
         "--recorded-tolerance", type=click.FloatRange(min=0), help="Tolerance against the recorded run."
     )
@@ -51,10 +46,10 @@ def command(request: Request) -> Result:
     """Run FILE (by default the park model) on every engine and compare all variables.
 
     For each variable the table shows the largest difference, relative to the largest value of its column, and the time
-    of the first divergence. The native, the NumPy and the WebAssembly engine have to be equal bit for bit, the others
-    to 1e-12. A column that is only what rounding leaves of larger terms is compared on the scale of those terms, and
-    listed. An engine that does not read the model, or is known to have another rule for one of its functions, takes no
-    part, and the reason is shown.
+    of the first divergence. The native and the NumPy engine have to be equal bit for bit, the others to 1e-12. A column
+    that is only what rounding leaves of larger terms is compared on the scale of those terms, and listed. An engine
+    that does not read the model, or is known to have another rule for one of its functions, takes no part, and the
+    reason is shown.
 
     A recorded run has one column a variable, under any spelling of its name, and a column "time". A file that gives
     six digits needs --recorded-tolerance 1e-5.
@@ -67,7 +62,7 @@ def command(request: Request) -> Result:
       cipark certify my.mdl --recorded vensim.csv --recorded-tolerance 1e-5
       cipark certify my.xmile --engines native,pysd -o certificate.json
     """
-    from cipark_sd.certificates.certificate import TOLERANCE, as_json, certify
+    from cipark_sd.certificates.certificate import as_json, certify
     from cipark_sd.described import check_writable
     from cipark_sd.files import write_text
 
@@ -83,7 +78,6 @@ def command(request: Request) -> Result:
             engines=names or None,
             recorded=request.recorded,
             method=request.method,
-            tolerance=TOLERANCE if request.tolerance is None else request.tolerance,
             recorded_tolerance=request.recorded_tolerance,
             begin=lambda engine: update(f"Running {model.name} on {engine}"),
         )

@@ -12,7 +12,7 @@ from cipark_sd.commands.result import Result
 from cipark_sd.console import echo, print_table, progress_bars
 
 if TYPE_CHECKING:
-    from cipark_sd.checks.definition import Checks
+    from cipark_sd.checks.file import Checks
     from cipark_sd.checks.outcome import Finding, Outcome
     from cipark_sd.model.model import Model
 
@@ -50,8 +50,7 @@ def command(request: Request) -> Result:
       cipark check my.mdl --checks mine.toml -o report.csv
       cipark check my.mdl --extreme              each constant at its limits
     """
-    from cipark_sd.checks.definition import Checks
-    from cipark_sd.checks.file import read_checks
+    from cipark_sd.checks.file import Checks, read_checks
     from cipark_sd.checks.outcome import as_json, write_report
     from cipark_sd.described import check_writable
 

@@ -49,7 +49,7 @@ def command(request: Request) -> Result:
       cipark convert my.mdl -o my_flat.mdl --flat
       cipark convert my.mdl -o my.wasm
     """
-    from cipark_sd.exporters.flat import flat_model
+    from cipark_sd.exporters.arrays import flat_model
 
     file, output, flat = request.path, request.output, request.flat
     _check_output(file, output, flat, request.inline_lookups)

@@ -48,7 +48,6 @@ class Request(options.OfModel):
         metavar="NAME=LOW:HIGH",
         help="A constant and its range; repeatable.",
     )
-    leave_out: tuple[str, ...] = options.leave_out("With --range")
     variables: tuple[str, ...] = options.variables("variables to save")
     at: tuple[str, ...] = option("--at", multiple=True, metavar="TIME", help="Save only this time; repeatable.")
     assignments: tuple[str, ...] = options.assignments("Set a constant in all runs.")
@@ -101,10 +100,7 @@ def command(request: Request) -> Result:
         names = names or display_of(path, request.allow_files).columns or default_columns(model)
         times = tuple(time_of(model, text, "--at") for text in request.at) or None
         share = _SHARE if request.share is None and not ranges else request.share
-        design = design_of(
-            model, request.design, runs=runs or _RUNS, seed=request.seed, share=share, vary=ranges,
-            leave_out=request.leave_out,
-        )  # fmt: skip
+        design = design_of(model, request.design, runs=runs or _RUNS, seed=request.seed, share=share, vary=ranges)
         if runs is not None and runs != design.n:
             raise InvalidValue("the number of runs", runs, f"{design.n}, the rows of {request.design}", where="--runs")
         save = tuple(dict.fromkeys(model[name].name for name in names))

@@ -10,10 +10,10 @@ import click
 from cipark_sd.commands.result import Result
 from cipark_sd.console import echo
 from cipark_sd.headline import Headline, sentences, text_of
+from cipark_sd.library import load
 from cipark_sd.optional import attempt
 from cipark_sd.pages.blocks import Block, FirstScreen, Listing, Page, Paragraph, Section, headline_table
 from cipark_sd.pages.page import render
-from cipark_sd.plugins import load
 from cipark_sd.wording import listed, number, with_unit
 
 #: The entry-point group of functions that write the files of a folder again from the findings in it. Each returns what

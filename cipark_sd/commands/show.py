@@ -59,7 +59,7 @@ def command(request: Request) -> Result:
       cipark show my.mdl --causes "birth rate"       and what its causes are computed from
       cipark show my.mdl --diagram my.svg
     """
-    from cipark_sd.exporters.flows import kinds
+    from cipark_sd.model.links import kinds
     from cipark_sd.model.printing import equations
 
     model = request.model()

@@ -11,15 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Literal, assert_never
 
-from cipark_sd.compiler.demands import Demand, Pending, Reading, needed_at_once
 from cipark_sd.compiler.functions.memory import sampled
 from cipark_sd.compiler.functions.registry import FUNCTIONS
 from cipark_sd.compiler.functions.row import Context, Remembered
-from cipark_sd.compiler.graph import Graph, Places
-from cipark_sd.compiler.passes import check_functions
+from cipark_sd.compiler.graph import Graph, Places, extend, stages
+from cipark_sd.compiler.passes import Demand, Pending, Reading, check_functions, needed_at_once, refuse_variant
 from cipark_sd.compiler.program import Cell, Order, Pipe, Program, SeriesInput, State
-from cipark_sd.compiler.starts import extend, stages
-from cipark_sd.compiler.variants import refuse_variant
 from cipark_sd.errors import AlgebraicLoop, CiparkError, EquationError, UnknownName, UnsupportedFeature, raise_all
 from cipark_sd.model.expr import (
     MISSING,

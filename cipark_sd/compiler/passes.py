@@ -1,13 +1,47 @@
-"""What is checked before lowering."""
+"""What is asked before lowering: what an expression needs first, and which calls nothing can run."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
-from cipark_sd.compiler.functions.registry import FUNCTIONS
+from cipark_sd.compiler.allocation import FIXED, MOST_CLAIMANTS, SHAPES
+from cipark_sd.compiler.functions.arrays import MOST_ROWS
+from cipark_sd.compiler.functions.registry import FUNCTIONS, remembers
 from cipark_sd.compiler.functions.row import fits, numbers_of
-from cipark_sd.errors import CiparkError, EquationError, UnknownName, raise_all
-from cipark_sd.model.expr import Call, Expr, walk
+from cipark_sd.errors import CiparkError, EquationError, UnknownName, UnsupportedFeature, raise_all
+from cipark_sd.model.expr import Binary, Call, Expr, Ref, children, walk
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Stock, Variable
+
+Reading = Literal["start", "run"]
+#: A variable in one of its readings.
+Demand = tuple[str, Reading]
+
+
+class Pending(Exception):
+    """An expression met variables that have to be lowered first, in the order in which it needs them."""
+
+    def __init__(self, demands: Sequence[Demand]) -> None:
+        self.demands = tuple(demands)
+
+
+def needed_at_once(expr: Expr) -> Iterator[str]:
+    """The names that an expression needs to have a value now, each once, in reading order.
+
+    What is inside a function with memory is left out: it may be needed later only, as the input of a delay.
+    """
+    names: set[str] = set()
+    pending = [expr]
+    while pending:
+        part = pending.pop()
+        # the two that nearly all of an equation is made of go first
+        if isinstance(part, Binary):
+            pending += (part.right, part.left)
+        elif isinstance(part, Ref) and not part.subscripts:
+            if part.name not in names:
+                names.add(part.name)
+                yield part.name
+        elif not (isinstance(part, Call) and remembers(part.function)):
+            pending += reversed(children(part))
 
 
 def equations(variable: Variable) -> Iterator[Expr]:
@@ -55,3 +89,65 @@ def _problem(model: Model, variable: Variable, call: Call) -> CiparkError | None
     return EquationError(
         model.name, variable.label, f"gives {row.title} {len(call.arguments)} argument(s) instead of {count}"
     )
+
+
+def refuse_variant(
+    function: str,
+    nodes: Sequence[int],
+    value: Callable[[int], float | None],
+    at_start: Callable[[int], float],
+    *,
+    variable: str,
+    where: str,
+) -> None:
+    """Refuse a call, after unrolling, whose variant has no meaning in primitives.
+
+    Parameters
+    ----------
+    nodes : sequence of int
+        The call's arguments.
+    value, at_start : callables
+        The number that a node is, if it is one; and what a node is at the start of the model's own run.
+
+    Raises
+    ------
+    UnsupportedFeature
+    """
+    refusal = _refused(function, nodes, value, at_start)
+    if refusal is not None:
+        feature, alternative = refusal
+        raise UnsupportedFeature(feature, variable=variable, where=where, alternative=alternative)
+
+
+def _refused(
+    function: str, nodes: Sequence[int], value: Callable[[int], float | None], at_start: Callable[[int], float]
+) -> tuple[str, str] | None:
+    match function:
+        case "vector_select" if value(nodes[1]) not in (None, *range(11)) or value(nodes[2]) not in (None, *range(4)):
+            return (
+                "VECTOR SELECT with an action that is not a whole number from 0 to 10, or an error action beyond 3",
+                "use one of these",
+            )
+        case "get_time_value" if value(nodes[0]) not in (0.0, 1.0) or value(nodes[2]) != 0.0:
+            return "GET TIME VALUE of calendar or clock", "use Time and arithmetic"
+        case "invert_matrix" if len(nodes) - 3 > MOST_ROWS**2:
+            return f"INVERT MATRIX of more than {MOST_ROWS} rows", "give the inverse as numbers, or invert blocks of it"
+        case "allocate_by_priority" | "allocate_available" if (value(nodes[1]) or 0) > MOST_CLAIMANTS:
+            shown = function.upper().replace("_", " ")
+            return f"{shown} among more than {MOST_CLAIMANTS}", "allocate to groups of them first"
+        case "find_market_price" if len(nodes) > 1 + 5 * MOST_CLAIMANTS:
+            return f"FIND MARKET PRICE among more than {MOST_CLAIMANTS}", "find the price with a stock"
+        case "demand_at_price" | "supply_at_price" | "find_market_price":
+            if any(at_start(kind) not in (FIXED, *SHAPES) for kind in nodes[1 + (len(nodes) - 1) // 5 :: 4]):
+                shown = function.upper().replace("_", " ")
+                return f"{shown} with a priority profile of another kind than 0 to 4", "use one of these"
+        case "allocate_available":
+            claimants = int(value(nodes[1]) or 0)
+            kinds = {at_start(kind) for kind in nodes[3 + claimants :: 4]}
+            if kinds != {FIXED} and any(kind == kind and kind not in SHAPES for kind in kinds):
+                return (
+                    "ALLOCATE AVAILABLE with a priority profile of another kind than 1 to 4 (rectangular, triangular, "
+                    "normal, exponential), or 0 for some claimants alone",
+                    "use one of these",
+                )
+    return None

@@ -5,7 +5,7 @@ bit of any run changes: an operation is left out only where its result is one of
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from cipark_sd.compiler.graph import Graph
 from cipark_sd.compiler.program import PER_STEP, Node, Program, SeriesInput
@@ -15,26 +15,6 @@ from cipark_sd.model.expr import Table
 _OF_A_RUN = ("state", "cell", "pipe", "past", "tape", "random", "initial_random")
 #: What is read where it is needed at no cost.
 _GIVEN = ("const", "time", "instant", "series")
-
-
-@dataclass(frozen=True)
-class Tabulated:
-    """A program in two.
-
-    Parameters
-    ----------
-    table : Program
-        Its outputs hang on time and on constants that runs share. It takes a step from each instant to the next at
-        which the whole program reads its equations, by whatever method that goes, and has no states.
-    remainder : Program
-        The whole program, which reads those outputs as series, after its own.
-    shared : tuple of str
-        The constants that the table reads.
-    """
-
-    table: Program
-    remainder: Program
-    shared: tuple[str, ...]
 
 
 def with_numbers(program: Program, numbers: Mapping[str, float]) -> Program:
@@ -60,8 +40,19 @@ def with_numbers(program: Program, numbers: Mapping[str, float]) -> Program:
     return _pruned(made)
 
 
-def tabulated(program: Program, varying: Collection[str]) -> Tabulated | None:
-    """The program in two, for runs in which only the constants ``varying`` differ; None where no table is of use."""
+def tabulated(program: Program, varying: Collection[str]) -> tuple[Program, Program, tuple[str, ...]] | None:
+    """The program in two, for runs in which only the constants ``varying`` differ; None where no table is of use.
+
+    Returns
+    -------
+    table : Program
+        Its outputs hang on time and on constants that runs share. It takes a step from each instant to the next at
+        which the whole program reads its equations, by whatever method that goes, and has no states.
+    remainder : Program
+        The whole program, which reads those outputs as series, after its own.
+    shared : tuple of str
+        The constants that the table reads.
+    """
     of_a_run = _of_a_run(program, varying)
     arguments = {a for node, varies in zip(program.nodes, of_a_run, strict=True) if varies for a in node.args}
     arguments.update(_roots(program))
@@ -82,7 +73,7 @@ def tabulated(program: Program, varying: Collection[str]) -> Tabulated | None:
     series = (*program.series, *(SeriesInput(name, None, "raw") for name in names))
     remainder = _pruned(replace(program, nodes=tuple(nodes), series=series))
     reads = {node.payload for node in table.nodes if node.op == "param"}
-    return Tabulated(table, remainder, tuple(name for i, name in enumerate(program.params) if i in reads))
+    return table, remainder, tuple(name for i, name in enumerate(program.params) if i in reads)
 
 
 def _of_a_run(program: Program, varying: Collection[str]) -> list[bool]:

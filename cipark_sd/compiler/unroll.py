@@ -10,10 +10,18 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TypeVar, assert_never
 
-from cipark_sd.compiler.array_sizes import MOST_SUMMED, REDUCTIONS, check_array_sizes, own_references, too_many_terms
 from cipark_sd.compiler.functions.arrays import within_array
 from cipark_sd.compiler.functions.registry import of_arrays
-from cipark_sd.compiler.subscripts import Binding, Elements, Subscripts
+from cipark_sd.compiler.subscripts import (
+    MOST_SUMMED,
+    REDUCTIONS,
+    Binding,
+    Elements,
+    Subscripts,
+    check_array_sizes,
+    own_references,
+    too_many_terms,
+)
 from cipark_sd.errors import CiparkError, EquationError, raise_all
 from cipark_sd.model.expr import (
     MISSING,

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.compiler.array_sizes import check_array_sizes
-from cipark_sd.compiler.subscripts import Subscripts
+from cipark_sd.compiler.subscripts import Subscripts, check_array_sizes
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.base import Values
 from cipark_sd.model.expr import MISSING

@@ -7,15 +7,15 @@ from dataclasses import replace
 from typing import TypeVar
 
 from cipark_sd.compiler.adjoint import Adjoint, adjoint
-from cipark_sd.compiler.data_between import asks_for_data, with_data_between
+from cipark_sd.compiler.functions.data import asks_for_data, with_data_between
 from cipark_sd.compiler.limits import with_limits
 from cipark_sd.compiler.lower import Orders, lower
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.compiler.program import Program
 from cipark_sd.compiler.unroll import unroll
 from cipark_sd.engines.settings import Settings, interpolation, start_name, taken_name
-from cipark_sd.frontends.externals import read_externals
-from cipark_sd.frontends.lines import lines_of
+from cipark_sd.frontends.checked import lines_of
+from cipark_sd.frontends.external_files import read_externals
 from cipark_sd.model.expr import Call, Const, Ref
 from cipark_sd.model.model import FlatModel, Method, Model
 from cipark_sd.model.variables import (

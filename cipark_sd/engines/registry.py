@@ -2,11 +2,10 @@
 
 import importlib
 import importlib.util
-from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
-from cipark_sd.errors import InvalidValue, UnknownName, installing
+from cipark_sd.errors import InvalidValue, UnknownName
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,16 +50,12 @@ class Engine(Protocol):
 
 
 class Row(NamedTuple):
-    """Where an engine is, and what one needs to know of it before it is imported.
-
-    ``extra`` is the extra that installs the package which it ``needs``.
-    """
+    """Where an engine is, and what one needs to know of it before it is imported: the package which it ``needs``."""
 
     module: str
     name: str
     compiled: bool
     needs: str = ""
-    extra: str = ""
 
     @property
     def installed(self) -> bool:
@@ -69,11 +64,10 @@ class Row(NamedTuple):
 
 
 #: In the order in which they are offered and compared. Imported when chosen: LLVM and PySD take time.
-ENGINES: Mapping[str, Row] = {
-    "native": Row("native.engine", "NativeEngine", compiled=True, needs="llvmlite"),
-    "numpy": Row("numpy_", "NumpyEngine", compiled=True),
-    "wasm": Row("wasm.engine", "WasmEngine", compiled=True, needs="wasmtime", extra="wasm"),
-    "pysd": Row("reference.engine", "ReferenceEngine", compiled=False),
+ENGINES: dict[str, Row] = {
+    "native": Row("cipark_sd.engines.native.engine", "NativeEngine", compiled=True, needs="llvmlite"),
+    "numpy": Row("cipark_sd.engines.compiled", "NumpyEngine", compiled=True),
+    "pysd": Row("cipark_sd.engines.reference.engine", "ReferenceEngine", compiled=False),
 }
 #: The engine that the others are checked against.
 REFERENCE = "pysd"
@@ -83,9 +77,9 @@ def names(*, compiled: bool | None = None) -> tuple[str, ...]:
     """The engines, or those of one kind.
 
     >>> names()
-    ('native', 'numpy', 'wasm', 'pysd')
+    ('native', 'numpy', 'pysd')
     >>> names(compiled=True)
-    ('native', 'numpy', 'wasm')
+    ('native', 'numpy')
     """
     return tuple(name for name, row in ENGINES.items() if compiled in (None, row.compiled))
 
@@ -104,7 +98,6 @@ def choose(name: str, workers: int = 1) -> Engine:
         raise UnknownName(name, names(), kind="engine", where="cipark_sd")
     row = ENGINES[name]
     if not row.installed:
-        expected = f"one that is installed ({installing(row.extra)})" if row.extra else "'numpy', for want of llvmlite"
-        raise InvalidValue("the engine", name, expected, where="cipark_sd")
-    made = getattr(importlib.import_module(f"cipark_sd.engines.{row.module}"), row.name)
+        raise InvalidValue("the engine", name, f"'numpy', for want of {row.needs}", where="cipark_sd")
+    made = getattr(importlib.import_module(row.module), row.name)
     return cast(Engine, made(workers=workers) if hasattr(made, "workers") else made())

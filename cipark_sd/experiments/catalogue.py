@@ -31,7 +31,7 @@ from cipark_sd.experiments.definition import (
 from cipark_sd.experiments.extended import of_outcome, with_numbers
 from cipark_sd.inputs import parsed_toml, toml_text
 from cipark_sd.model.model import Model
-from cipark_sd.model.respelling import respelled
+from cipark_sd.naming import respelled
 from cipark_sd.scenarios import Scenario, override_key, split_key
 from cipark_sd.section import Section
 

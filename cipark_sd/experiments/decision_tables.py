@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from cipark_sd.checks.expression import ExpressionError, name_problems, parse_expression
+from cipark_sd.checks.evaluate import ExpressionError, name_problems, parse_expression
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.experiments.definition import BASE, Decision, Decisions, Outcome, Rule
 from cipark_sd.model.expr import Call, Expr, references, walk

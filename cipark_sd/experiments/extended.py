@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import reduce
 from itertools import chain
 
-from cipark_sd.checks.expression import parse_expression
+from cipark_sd.checks.evaluate import parse_expression
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import BASE, Catalogue, Decision, Decisions, Outcome, Policy, Uncertainty
 from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Ref, rebuild

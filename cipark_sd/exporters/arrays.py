@@ -1,15 +1,23 @@
-"""Which subscripted equations XMILE can say as they are, and sums over a dimension written out."""
+"""Subscripts for other languages: equations that XMILE can say as they are, sums written out, and the flat model.
 
-from collections.abc import Iterator
+The flat model has its subscripts written out under names that both languages accept. PySD runs it some forty times
+faster than the subscripted one, since scalars need no labelled arrays.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import product
 
-from cipark_sd.compiler.array_sizes import REDUCTIONS
 from cipark_sd.compiler.functions.registry import of_arrays
-from cipark_sd.compiler.unroll import VECTOR_FUNCTIONS, flat_name, folded
-from cipark_sd.errors import UnsupportedFeature
-from cipark_sd.model.expr import Apply, Call, Expr, Grid, Ref, bound_to, rebuild, references, walk
+from cipark_sd.compiler.macros import inline_macros
+from cipark_sd.compiler.subscripts import REDUCTIONS
+from cipark_sd.compiler.unroll import VECTOR_FUNCTIONS, flat_name, folded, unroll
+from cipark_sd.errors import CiparkError, InvalidValue, UnsupportedFeature, raise_all
+from cipark_sd.frontends.external_files import read_externals
+from cipark_sd.model.expr import Apply, Call, Expr, Grid, Ref, bound_to, rebuild, references, walk, with_references
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import expressions
+from cipark_sd.model.variables import Variable, expressions, rewritten
+from cipark_sd.naming import canonical, one_name
 
 #: Functions of whole arrays that XMILE lacks: they are written under Vensim's names, with underscores, as files that
 #: other converters wrote have them.
@@ -94,3 +102,63 @@ def vector_calls(model: Model, flat: Model, alternative: str) -> Iterator[Unsupp
         for function in sorted({p.function for p in parts if isinstance(p, Call) and p.function in refused}):
             shown = function.replace("_", " ").upper()
             yield UnsupportedFeature(shown, variable=variable.label, where=model.name, alternative=alternative)
+
+
+@dataclass(frozen=True)
+class Flat:
+    """A model without subscripts and what its variables were.
+
+    ``names`` maps the canonical name of each variable or element, ``residents[soe]``, to the canonical name in the
+    flat model, ``residents_soe``.
+    """
+
+    model: Model
+    names: Mapping[str, str]
+
+
+def flat_model(model: Model) -> Flat:
+    """``model`` with macros, files and subscripts written out: ``Residents[SOE]`` becomes ``Residents SOE``.
+
+    Raises
+    ------
+    UnsupportedFeature
+        For functions of a whole vector, such as VECTOR RANK.
+    Problems, InvalidValue
+        When two variables would get the same name.
+    """
+    read = inline_macros(read_externals(model))
+    written_out = unroll(read) if read.dimensions else read
+    raise_all(model.name, list(vector_calls(read, written_out, "a flat model cannot have it: convert without --flat")))
+    labels = _labels(model, written_out)
+    names: dict[str, str] = {}
+    owners: dict[str, str] = {}
+    problems: list[CiparkError] = []
+    for variable in written_out.variables:
+        flat = canonical(labels[variable.name])
+        if flat in owners:
+            quantity = f"the flat name of {owners[flat]!r} and {variable.label!r}"
+            problems.append(InvalidValue(quantity, labels[variable.name], "a different one", where=model.name))
+        owners[flat] = variable.label
+        names[variable.name] = flat
+    raise_all(model.name, problems)
+    variables = tuple(_renamed(variable, names, labels[variable.name]) for variable in written_out.variables)
+    # the picture shows the variables with subscripts, so the flat model has none
+    return Flat(replace(written_out, variables=variables, drawing="", origin=None), names)
+
+
+def _labels(model: Model, flat: Model) -> dict[str, str]:
+    """What each variable of the flat model is called, by its name there."""
+    labels = {variable.name: variable.label for variable in flat.variables}
+    for variable in model.variables:
+        for elements in model.elements(variable):
+            name = flat_name(variable.name, elements)
+            if name in labels:
+                labels[name] = one_name(variable.label, *model.element_labels(variable, elements))
+    return labels
+
+
+def _renamed(variable: Variable, names: Mapping[str, str], label: str) -> Variable:
+    def change(expr: Expr) -> Expr:
+        return with_references(expr, lambda ref: Ref(names.get(ref.name, ref.name), ref.subscripts))
+
+    return replace(rewritten(variable, change), name=names[variable.name], label=label)

@@ -7,12 +7,11 @@ from typing import Literal, assert_never
 from cipark_sd.compiler.subscripts import Elements
 from cipark_sd.compiler.unroll import flat_name, unroll
 from cipark_sd.errors import CiparkError, UnsupportedFeature
+from cipark_sd.exporters.apart import held_otherwise
 from cipark_sd.exporters.arrays import of_whole_arrays, sayable, write_out_reductions
-from cipark_sd.exporters.expressions import Printer, element_token, token
-from cipark_sd.exporters.flows import Flows, split
-from cipark_sd.exporters.held import held_otherwise
-from cipark_sd.exporters.xmile_words import in_xmile_words
+from cipark_sd.exporters.expressions import Printer, element_token, in_xmile_words, token
 from cipark_sd.model.expr import Apply, Call, Expr, Ref, Table, rebuild, references
+from cipark_sd.model.links import Flows, split
 from cipark_sd.model.model import CONTROL, Dimension, Model
 from cipark_sd.model.printing import number
 from cipark_sd.model.readings import applied

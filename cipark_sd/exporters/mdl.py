@@ -1,8 +1,8 @@
 """A model as a Vensim file.
 
-Source: Vensim reference manual, ".mdl format"; equations are printed by :mod:`cipark_sd.model.printing`.
-
-Tables that hold or continue their values, as Vensim says it: a plain lookup that each call reads in that way.
+Source: Vensim reference manual, ".mdl format" and "Sketch Information"; equations are printed by
+:mod:`cipark_sd.model.printing`. Tables that hold or continue their values become a plain lookup that each call reads in
+that way. Views of XMILE become sketches; the fonts and colours of another program are left out.
 """
 
 import re
@@ -15,13 +15,11 @@ from cipark_sd.compiler.functions.row import Refused, Target
 from cipark_sd.compiler.limits import without_marks
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.errors import CiparkError, EquationError, InvalidValue, UnsupportedFeature, raise_all
-from cipark_sd.exporters.apart import Apart, Lift, fresh
+from cipark_sd.exporters.apart import Apart, Lift, data_as_table, fresh, held_otherwise
 from cipark_sd.exporters.arrays import vector_calls
-from cipark_sd.exporters.data_tables import data_as_table
-from cipark_sd.exporters.files import write_whole
-from cipark_sd.exporters.held import held_otherwise
-from cipark_sd.exporters.vensim_sketch import FONT, MARK, NOTE, xmile_sketch
-from cipark_sd.frontends.externals import read_externals
+from cipark_sd.files import write_whole
+from cipark_sd.frontends.external_files import read_externals
+from cipark_sd.model.drawing import STOCK, Arrow, Node, View, views
 from cipark_sd.model.expr import (
     Apply,
     Call,
@@ -42,6 +40,7 @@ from cipark_sd.model.variables import (
     Lookup,
     Piece,
     Series,
+    Stock,
     StockPiece,
     Subscripts,
     TablePiece,
@@ -335,3 +334,59 @@ def _sketch(model: Model) -> str:
     return (
         xmile_sketch(model) or f"{MARK}{NOTE}*View 1\n{FONT}"
     ) + f"///---\\\\\\\n:L<%^E!@\n15:0,0,0,{_METHODS[model.time.method]},0,0\n{units}"
+
+
+MARK = "\\\\\\---/// Sketch information - do not modify anything except names\n"
+NOTE = "V300  Do not put anything below this section - it will be ignored\n"
+FONT = "$192-192-192,0,Arial|11||0-0-0|0-0-0|0-0-255|-1--1--1|-1--1--1|96,96,100,0\n"
+_NAME = (45, 11)
+
+
+def xmile_sketch(model: Model) -> str:
+    """The views of an XMILE model as those of a Vensim sketch; nothing where it has no view.
+
+    Warns
+    -----
+    DrawingWarning
+        Where a place in a view is no number: that part is left out.
+    """
+    pages = []
+    for page, view in enumerate(views(model), start=1):
+        # what follows a valve is its flow, so that all are written in the order of their numbers
+        lines = {node.number: _node(model, view, node) for node in view.nodes}
+        lines |= {arrow.number: _arrow(view, arrow) for arrow in view.arrows}
+        if lines:
+            body = "".join(f"{lines[place]}\n" for place in sorted(lines))
+            pages.append(f"{MARK}{NOTE}*{view.title or f'View {page}'}\n{FONT}{body}")
+    return "".join(pages)
+
+
+def _node(model: Model, view: View, node: Node) -> str:
+    place = f"{node.x:.0f},{node.y:.0f}"
+    if node.kind == "cloud":
+        return f"12,{node.number},48,{place},10,8,0,3,0,0,-1,0,0,0"
+    if node.kind == "valve":
+        return f"11,{node.number},0,{place},6,8,34,3,0,0,1,0,0,0"
+    label = model.by_name[node.name].label
+    label = '"' + label.replace('"', '\\"') + '"' if set(label) & {",", '"'} else label
+    size, shape = _NAME, "8,3,0,0,0,0,0,0"
+    if node.shadow:
+        shape = "8,2,0,3,-1,0,0,0,128-128-128,0-0-0,|11||128-128-128"
+    elif isinstance(model.by_name[node.name], Stock):
+        size, shape = STOCK, "3,3,0,0,0,0,0,0"
+    elif any(valve.kind == "valve" and valve.name == node.name for valve in view.nodes):
+        shape = "40,3,0,0,-1,0,0,0"
+    return f"10,{node.number},{label},{place},{size[0]},{size[1]},{shape}"
+
+
+def _arrow(view: View, arrow: Arrow) -> str:
+    by_number = {node.number: node for node in view.nodes}
+    source, target = by_number[arrow.source], by_number[arrow.target]
+    x, y = arrow.points[0] if arrow.points else (0.0, 0.0)
+    kind = f"1,0,{ord(arrow.polarity) if arrow.polarity else 0},0,0,64,0"
+    if source.kind == "valve":
+        x, y = (source.x + target.x) / 2, (source.y + target.y) / 2
+        # an arrow of kind 4 is the one into which the flow goes
+        into = next(half for half in view.arrows if half.source == source.number)
+        kind = f"{4 if arrow is into else 100},0,0,22,0,0,0"
+    return f"1,{arrow.number},{arrow.source},{arrow.target},{kind},-1--1--1,,1|({x:.0f},{y:.0f})|"

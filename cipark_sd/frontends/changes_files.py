@@ -11,9 +11,8 @@ from pathlib import Path
 from cipark_sd.errors import CiparkError, InvalidValue, MissingFile, UnknownName, raise_all
 from cipark_sd.frontends.climbing import Cursor, Names, SyntaxProblem
 from cipark_sd.frontends.vensim.definitions import EquationHead, head
-from cipark_sd.frontends.vensim.encoding import decoded
+from cipark_sd.frontends.vensim.entries import decoded, tokens
 from cipark_sd.frontends.vensim.expressions import number, table
-from cipark_sd.frontends.vensim.tokens import tokens
 from cipark_sd.inputs import TOML_LIMIT, read_bytes
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Override, Scenario, read_scenario

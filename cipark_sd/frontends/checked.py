@@ -1,26 +1,29 @@
-"""The last step of every reader: each name is checked, and the parts become one model."""
+"""The last step of every reader: names are checked, the parts become one model, messages get the line in its file."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from cipark_sd.compiler.functions.refused import REFUSED
+from cipark_sd.compiler.functions.registry import REFUSED
+from cipark_sd.compiler.macros import check_macro_sizes
 from cipark_sd.errors import (
     MOST_SUGGESTED,
+    AlgebraicLoop,
     CiparkError,
     EquationError,
     InvalidValue,
+    Problems,
     UnknownName,
     UnsupportedFeature,
     raise_all,
 )
+from cipark_sd.frontends.climbing import MOST_PARTS, TOO_DEEP, TOO_LONG, n_parts
 from cipark_sd.frontends.external_files import external_contents, external_names
-from cipark_sd.frontends.lines import placed
-from cipark_sd.frontends.nesting import MOST_PARTS, TOO_DEEP, TOO_LONG, n_parts
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Grid, Ref, levels, references, walk
-from cipark_sd.model.macro_sizes import check_macro_sizes
 from cipark_sd.model.model import CONTROL, Dimension, Macro, Method, Model, TimeSpec, digest_of
 from cipark_sd.model.variables import Auxiliary, Constant, Piece, StockPiece, Variable, expressions
 from cipark_sd.naming import spelling
@@ -244,3 +247,51 @@ def _control_value(variables: Mapping[str, Variable], name: str) -> float:
             case _:
                 return float("nan")
     return float("nan")
+
+
+#: The variable that a message names first, in quotes as Python writes a text, and before it what it says of it.
+_NAMED = re.compile(
+    r"""(?:, |: )(?:the equation of |the subscript range )?(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")"""
+)
+
+
+def placed(problem: CiparkError, names: Sequence[str], lines: Mapping[str, int]) -> CiparkError:
+    """A problem whose message begins with the name of a file or model, with the line of the variable it names.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The file's name, which is put first, and other names that messages begin with.
+    lines : mapping
+        Where each variable begins, by its name as it is written.
+    """
+    if isinstance(problem, Problems):
+        where = names[0] if problem.where in names else problem.where
+        return Problems(where, [placed(part, names, lines) for part in problem.problems])
+    for name in names:
+        match = _NAMED.match(problem.message, len(name)) if problem.message.startswith(name) else None
+        label = problem.loop[0] if isinstance(problem, AlgebraicLoop) else match and (match[1] or match[2])
+        line = lines.get(_written(label or ""))
+        if line is not None and problem.message.startswith(name):
+            return problem.saying(f"{names[0]}:{line}{problem.message[len(name) :]}")
+    return problem
+
+
+def _written(label: str) -> str:
+    """A variable's name in a message, without the element that it may say."""
+    return label.replace("\\'", "'").partition("[")[0]
+
+
+@contextmanager
+def lines_of(model: Model) -> Iterator[None]:
+    """Problems of a model that come up after it was read, with the line in its file."""
+    try:
+        yield
+    except CiparkError as problem:
+        origin = model.origin
+        if origin is None or not origin.lines:
+            raise
+        better = placed(problem, (origin.path.name, model.name), origin.lines)
+        if better is problem:
+            raise
+        raise better from None

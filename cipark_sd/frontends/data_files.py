@@ -7,16 +7,16 @@ Exporting Data" and "dat Format".
 """
 
 import csv
+import importlib.util
 import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cipark_sd.errors import CiparkError, InvalidValue, raise_all
-from cipark_sd.frontends import vdf
-from cipark_sd.frontends.external_files import series_bytes, with_contents
-from cipark_sd.frontends.externals import read_externals, tags_of
+from cipark_sd.errors import CiparkError, InvalidValue, installing, raise_all
+from cipark_sd.frontends.external_files import read_externals, series_bytes, tags_of, with_contents
 from cipark_sd.inputs import number_in
 from cipark_sd.model.expr import MISSING, Table
 from cipark_sd.model.model import Model
@@ -24,7 +24,11 @@ from cipark_sd.model.variables import ExternalPiece, Series
 from cipark_sd.naming import canonical, override_key, split_key
 from cipark_sd.spreadsheets import cells
 
-SUFFIXES = (".csv", ".tab", ".tsv", ".dat", ".xlsx", *vdf.SUFFIXES)
+if TYPE_CHECKING:
+    import pandas as pd
+
+VDF_SUFFIXES = (".vdf", ".vdfx")
+SUFFIXES = (".csv", ".tab", ".tsv", ".dat", ".xlsx", *VDF_SUFFIXES)
 #: Values by time, by variable and elements.
 _Points = dict[tuple[str, tuple[str, ...]], dict[float, float]]
 
@@ -123,8 +127,8 @@ def _content(file: Path, where: str) -> bytes:
 
 
 def _read(file: Path, raw: bytes, n_subscripts: Mapping[str, int], where: str) -> _Points:
-    if file.suffix.lower() in vdf.SUFFIXES:
-        table = vdf.read_vdf(file, role="the data file", where=where)
+    if file.suffix.lower() in VDF_SUFFIXES:
+        table = read_vdf(file, role="the data file", where=where)
         columns = ((_key(str(head), n_subscripts), table[head].dropna()) for head in table)
         return {
             key: dict(zip(column.index.to_numpy(float).tolist(), column.to_numpy(float).tolist(), strict=True))
@@ -208,3 +212,25 @@ def _number(text: str, quantity: str, file: Path) -> float:
     if not _is_number(text):
         raise InvalidValue(quantity, text, "a number", where=str(file))
     return float(text)
+
+
+def read_vdf(path: Path, *, role: str, where: str) -> "pd.DataFrame":
+    """The columns of a run by variable and element, NaN where there is no value; the index is time.
+
+    Raises
+    ------
+    InvalidValue
+        When pysimlin is not installed or does not read the file. ``role`` and ``where`` are for the message.
+    """
+    if importlib.util.find_spec("simlin") is None:
+        expected = f"a .csv, or pysimlin installed to read a .vdf ({installing('loops')})"
+        raise InvalidValue(role, path.name, expected, where=where)
+    import simlin
+
+    try:
+        table: pd.DataFrame = simlin.load_vdf(str(path))
+    except simlin.SimlinError as problem:
+        reason = " ".join(str(problem).split())
+        raise InvalidValue("its content", reason, "a run of Vensim's", where=str(path)) from None
+    # recorded runs of Vensim's have twice the number of the manual for :NA:
+    return table.mask(table == 2 * MISSING)

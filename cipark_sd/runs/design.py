@@ -220,7 +220,6 @@ def design_of(
     seed: int,
     share: float | None,
     vary: Sequence[tuple[str, float, float]],
-    leave_out: Sequence[str],
 ) -> Design:
     """What varies in an ensemble.
 
@@ -232,8 +231,6 @@ def design_of(
         All constants vary by this share of their values.
     vary : sequence of (str, float, float)
         Constants and the ends between which they vary.
-    leave_out : sequence of str
-        Constants that do not vary with the others.
 
     Raises
     ------
@@ -251,7 +248,7 @@ def design_of(
     constants = [Factor(name, Uniform(low, high), f"{low:g} to {high:g}") for name, low, high in vary]
     if share is not None:
         named = {split_key(model.key(name))[0] for name, _, _ in vary}
-        constants += around(model, share, without=(*leave_out, *named))[0]
+        constants += around(model, share, without=tuple(named))[0]
     factors = Factors(tuple(constants))
     check_factors(factors, where=model.name)
     return Drawn(design, runs, factors, seed)

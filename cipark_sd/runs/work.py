@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cipark_sd import described, results
 from cipark_sd.checkpoints import Arrays, program
+from cipark_sd.described import Described
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.columns import Columns, missing_as_nan
 from cipark_sd.engines.plan import RunPlan, plan
@@ -36,7 +37,6 @@ from cipark_sd.failures import (
 )
 from cipark_sd.failures import lowest as lowest_values
 from cipark_sd.model.model import Method, Model
-from cipark_sd.netcdf import Described
 from cipark_sd.runs.design import Design
 from cipark_sd.scenarios import Scenario
 from cipark_sd.tasks.shared import MadeOnce

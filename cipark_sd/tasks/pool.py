@@ -2,19 +2,21 @@
 
 A task is a value that another process can be sent: a description of what to compute, with the random stream that it is
 to be computed with. Its answer depends on nothing else, so neither the number of workers nor the order in which they
-finish changes a bit. A task that is done is kept at once, whatever happens to the others.
+finish changes a bit. A task that is done is kept at once, whatever happens to the others. Records are tasks of which
+few are worth the start of other processes.
 """
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Generic, Protocol, Self, TypeVar
 
-from cipark_sd.checkpoints import NOT_KEPT, Arrays, Checkpoints
+from cipark_sd.checkpoints import NOT_KEPT, Arrays, Checkpoints, as_arrays, from_arrays
 
 #: Called with the steps that are done and how many there may be.
 Tell = Callable[[int, int], None]
@@ -216,3 +218,87 @@ class _Stage:
             part = sum(steps / most for steps, most in self.running.values())
             running = tuple(self.tasks[i].label for i in sorted(self.running))
             self.on_progress(Progress(finished + part, len(self.tasks), running))
+
+
+T = TypeVar("T")
+#: Seconds of the processor from which on it pays to start other processes, which takes about as long. Those are seconds
+#: of work and not of a clock on the wall, so that what else the machine does changes nothing.
+WORTH = 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class RecordTask(Generic[T]):
+    """One record to compute.
+
+    Parameters
+    ----------
+    make : function without arguments
+        It has to pickle, and what it gives depends on nothing else.
+    label : str
+    parts : tuple
+        All that the record depends on beside the base of the checkpoints.
+    """
+
+    make: Callable[[], T]
+    label: str
+    parts: tuple[object, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """By which nothing is looked up: records are kept under their labels and parts."""
+        return self.label
+
+    def __call__(self, tell: Tell) -> Arrays:
+        """The record as arrays."""
+        return as_arrays(self.make())
+
+
+def records(
+    kind: type[T],
+    tasks: Sequence[RecordTask[T]],
+    checkpoints: Checkpoints,
+    pool: Pool | None,
+    on_record: Callable[[int, T], None],
+) -> tuple[list[T | None], bool]:
+    """The record of each task, and whether the user stopped before all were there: None stands for those that are not.
+
+    What is kept is taken up. The others are computed in this process while little is left to do, and by the ``pool``
+    as soon as what is left is worth the start of its processes, of which it has several.
+
+    Parameters
+    ----------
+    on_record : function of how many records there are and the one that came last
+    """
+    made = [checkpoints.recorded(kind, task.label, *task.parts) for task in tasks]
+    waiting = [i for i, record in enumerate(made) if record is None]
+    n_done = 0
+    try:
+        for record in made:
+            if record is not None:
+                n_done += 1
+                on_record(n_done, record)
+        for number, answer in _answers([tasks[i] for i in waiting], pool):
+            task, record = tasks[waiting[number]], from_arrays(kind, answer)
+            # before it is kept: what a stop finds on the disk is also here
+            made[waiting[number]] = record
+            checkpoints.keep(answer, task.label, *task.parts)
+            n_done += 1
+            on_record(n_done, record)
+    except KeyboardInterrupt:
+        return made, True
+    return made, False
+
+
+def _answers(tasks: Sequence[RecordTask[T]], pool: Pool | None) -> Iterator[tuple[int, Arrays]]:
+    """The number and the answer of each task."""
+    last = 0.0
+    for i, task in enumerate(tasks):
+        left = len(tasks) - i
+        if pool is not None and pool.room > 1 and left > 1 and last * left > WORTH:
+            with closing(pool.answers(tasks[i:])) as answers:
+                for number, answer in answers:
+                    yield i + number, answer
+            return
+        begin = time.process_time()
+        yield i, task(lambda steps, most: None)
+        last = time.process_time() - begin

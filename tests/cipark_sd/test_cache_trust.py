@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from counted import exponent, steps
 
-from cipark_sd import cache
 from cipark_sd.engines.native import engine as native
+from cipark_sd.engines.native import object_code as cache
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.simulation import simulate
 

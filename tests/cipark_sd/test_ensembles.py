@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cipark_sd.cache import CacheWarning
 from cipark_sd.engines.native.engine import lanes_for
+from cipark_sd.engines.native.object_code import CacheWarning
 from cipark_sd.engines.native.text import LANES
 from cipark_sd.engines.programs import program_for
 from cipark_sd.engines.settings import Reduction, Settings
@@ -91,8 +91,8 @@ def test_normal_random_numbers_have_the_distribution_that_they_should(write_mdl:
 def test_normal_quantiles_are_exact_to_a_few_units_in_the_last_place() -> None:
     from scipy.special import ndtri
 
+    from cipark_sd.compiler.functions.chance import quantile
     from cipark_sd.compiler.graph import Graph
-    from cipark_sd.compiler.normal import quantile
 
     graph = Graph()
     for p in (1e-300, 1e-20, 1e-9, 0.01, 0.2, 0.5, 0.6, 0.93, 0.999999):

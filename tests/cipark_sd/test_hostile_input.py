@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from counted import processor_seconds
 
 from cipark_sd import cli
-from cipark_sd.compiler.starts import MOST_STAGES, stages
+from cipark_sd.compiler.graph import MOST_STAGES, stages
 from cipark_sd.errors import LONGEST, LONGEST_LIST, AlgebraicLoop, EquationError, InvalidValue, Problems, shortened
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.frontends.vensim.entries import split

@@ -16,7 +16,6 @@ INITIAL TIME = 0 ~~| FINAL TIME = 10 ~~| TIME STEP = 0.25 ~~| SAVEPER = 1 ~~|
 #: By extra: what is imported, and a command that needs it.
 CASES = [
     ("loops", "simlin", ("sensitivity", "m.mdl", "--method", "sample", "--rows", "16", "--loops", "0", "-o", "out")),
-    ("wasm", "wasmtime", ("run", "m.mdl", "--engine", "wasm")),
     ("excel", "openpyxl", ("run", "m.mdl", "-o", "out.xlsx")),
     ("cluster", "distributed", ("ensemble", "m.mdl", "--dask", "tcp://127.0.0.1:1", "-o", "s")),
     ("cluster", "dask", ("ensemble", "m.mdl", "--dask", "tcp://127.0.0.1:1", "-o", "s")),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from places import ROOT
 
-from cipark_sd.checks.definition import Checks
+from cipark_sd.checks.file import Checks
 from cipark_sd.checks.run import run_checks
 from cipark_sd.engines.wasm.carried import carried
 from cipark_sd.ensembles import ensemble

@@ -17,6 +17,8 @@ from cipark_sd.naming import override_key, split_key
 from cipark_sd.scenarios import Scenario
 from cipark_sd.simulation import simulate
 
+pytestmark = pytest.mark.usefixtures("wasm")
+
 Write = Callable[..., Path]
 #: y = 3 + 2 t of the price of food; the other variables have the same words without brackets, or in them.
 MODEL = """

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from cipark_sd import cli
 from cipark_sd.certificates.certificate import certify
-from cipark_sd.checks.expression import ExpressionError, parse_expression
-from cipark_sd.checks.unit_check import check_units
+from cipark_sd.checks.evaluate import ExpressionError, parse_expression
+from cipark_sd.checks.structure import check_units
 from cipark_sd.errors import CiparkError, EquationError, InvalidValue
 from cipark_sd.exporters.mdl import write_mdl as export_mdl
 from cipark_sd.exporters.xmile import write_xmile

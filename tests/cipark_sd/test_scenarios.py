@@ -17,6 +17,8 @@ from cipark_sd.naming import override_key
 from cipark_sd.scenarios import Override, Scenario, TimeSeries, parse_assignments, read_scenario, resolve
 from cipark_sd.simulation import simulate
 
+pytestmark = pytest.mark.usefixtures("wasm")
+
 Write = Callable[..., Path]
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)

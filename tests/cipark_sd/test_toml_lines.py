@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from places import ROOT
 
 from cipark_sd.errors import CiparkError
-from cipark_sd.inputs import parsed_toml, read_toml
+from cipark_sd.inputs import LinedTable, lined, parsed_toml, place, read_toml
 from cipark_sd.section import Section
-from cipark_sd.toml_lines import LinedTable, lined, place
 
 TEXT = '''# a comment with [brackets] and "quotes
 title = "a # that is none"   # and one that is

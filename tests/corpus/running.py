@@ -10,7 +10,7 @@ import pandas as pd
 from sanitise import sanitise
 from sanitise_xmile import sanitise_xmile
 
-from cipark_sd.frontends.vensim.encoding import decoded
+from cipark_sd.frontends.vensim.entries import decoded
 from cipark_sd.naming import canonical
 
 CONTROL = {"initial_time", "final_time", "time_step", "saveper"}

@@ -18,7 +18,7 @@ from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings
 from calibration.report.sections import registry as sections
 from calibration.report.sections.base import ReportPart
-from cipark_sd.checks.unit_check import check_units
+from cipark_sd.checks.structure import check_units
 from cipark_sd.compiler.functions import arithmetic
 from cipark_sd.compiler.functions import registry as functions
 from cipark_sd.engines import registry

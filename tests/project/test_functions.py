@@ -7,8 +7,7 @@ from itertools import product
 import pytest
 from places import ROOT
 
-from cipark_sd.compiler.functions.refused import REFUSED
-from cipark_sd.compiler.functions.registry import FUNCTIONS, IN_VENSIM, IN_XMILE, PROVIDED, read
+from cipark_sd.compiler.functions.registry import FUNCTIONS, IN_VENSIM, IN_XMILE, PROVIDED, REFUSED, read
 from cipark_sd.compiler.functions.row import Function, Reading, Refused, Target, WrongCall, fits, primitive
 from cipark_sd.model.expr import Call, Const, Expr, walk
 from cipark_sd.model.model import TimeSpec
@@ -54,7 +53,7 @@ def lacks(row: Function) -> list[str]:
 @pytest.mark.parametrize("row", CALLED.values(), ids=lambda row: row.name)
 def test_a_row_says_all(row: Function) -> None:
     assert lacks(row) == []
-    assert row.rule is None or set(row.rule.demands) <= {"same", "time", "none", "rate", "any"}
+    assert row.rule is None or set(row.rule[0]) <= {"same", "time", "none", "rate", "any"}
 
 
 def test_what_a_row_lacks_is_found() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cipark_sd.compiler.functions.refused import REFUSED
+from cipark_sd.compiler.functions.registry import REFUSED
 from cipark_sd.errors import CiparkError
 from cipark_sd.frontends.model_file import read_model
 

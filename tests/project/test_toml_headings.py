@@ -16,11 +16,11 @@ from cipark_sd.checks.file import read_checks
 from cipark_sd.errors import CiparkError
 from cipark_sd.experiments.catalogue import model_named_in, read_catalogue
 from cipark_sd.frontends.model_file import read_model
+from cipark_sd.inputs import LinedTable
 from cipark_sd.plotting.observed import display_of
 from cipark_sd.scenarios import read_scenario
 from cipark_sd.section import Section
 from cipark_sd.sensitivities.loops import read_loops
-from cipark_sd.toml_lines import LinedTable
 
 MODEL = """stock = INTEG(inflow, 1)~~|
 inflow = rate * stock~~|

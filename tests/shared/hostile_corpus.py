@@ -637,7 +637,7 @@ def _design(case: Case, folder: Path, model: Any) -> None:
 
 
 def _expression(case: Case, folder: Path, model: Any) -> None:
-    from cipark_sd.checks.expression import parse_expression
+    from cipark_sd.checks.evaluate import parse_expression
 
     parse_expression(case.content.decode())
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cipark_sd.engines import registry
-from cipark_sd.engines.repeated import Repeated
+from cipark_sd.engines.compiled import Repeated
 
 
 class Computed(AssertionError):

@@ -8,8 +8,8 @@ import numpy as np
 from pysd_expressions import Converter, Scope
 
 from cipark_sd.errors import CiparkError, EquationError
+from cipark_sd.frontends.climbing import TOO_DEEP
 from cipark_sd.frontends.dimensions import merged_dimensions
-from cipark_sd.frontends.nesting import TOO_DEEP
 from cipark_sd.model.expr import Const, Grid, Neg
 from cipark_sd.model.model import Dimension
 from cipark_sd.model.variables import (

@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 
 from cipark_sd.errors import EquationError
-from cipark_sd.frontends.nesting import MOST_PARTS, TOO_LONG
+from cipark_sd.frontends.climbing import MOST_PARTS, TOO_LONG
 from cipark_sd.model.expr import (
     Apply,
     Binary,

@@ -9,10 +9,10 @@ from sanitise import sanitise
 from sanitise_xmile import refused_parts, sanitise_xmile
 
 from cipark_sd.errors import CiparkError, EquationError, ModelFileError, raise_all
+from cipark_sd.frontends.climbing import room_for_parser, too_deep
 from cipark_sd.frontends.external_files import model_bytes
-from cipark_sd.frontends.nesting import room_for_parser, too_deep
-from cipark_sd.frontends.vensim.encoding import decoded
-from cipark_sd.frontends.xml_tree import xml_tree
+from cipark_sd.frontends.vensim.entries import decoded
+from cipark_sd.frontends.xmile.document import xml_tree
 from cipark_sd.model.model import Format
 
 

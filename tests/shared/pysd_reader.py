@@ -11,10 +11,10 @@ from pysd_xmile import completed, declared_dimensions
 
 from cipark_sd.errors import ModelFileError
 from cipark_sd.frontends.external_files import VENSIM_SUFFIXES, model_bytes
-from cipark_sd.frontends.vensim.encoding import decoded
+from cipark_sd.frontends.vensim.entries import decoded
 from cipark_sd.frontends.vensim.reader import vensim_method, vensim_synonyms
+from cipark_sd.frontends.xmile.document import xml_tree
 from cipark_sd.frontends.xmile.reader import xmile_groups, xmile_method, xmile_synonyms
-from cipark_sd.frontends.xml_tree import xml_tree
 from cipark_sd.model.model import Model
 from cipark_sd.naming import canonical, plain_label
 

@@ -1,14 +1,49 @@
-"""Functions of data, which ``compiler/data_between.py`` makes something of: values at a time, and statistics of points.
+"""Functions of data, made tables or numbers by a pass: values at a time that is computed, and statistics of points.
 
-Source: Vensim's manual, fn_get_data_between_times and fn_get_data_min.
+Source: Vensim's reference manual, fn_get_data_between_times: mode 0 joins the points, 1 takes the later one, -1 the
+earlier one, and before the first and after the last it is :NA:. A run that Vensim recorded (``models/getdata`` of
+SDEverywhere) shows what the manual leaves open of modes 1 and -1: a time between two steps counts as the step before
+it, and at the time of a point -1 takes the one before that.
+
+``GET DATA MEAN``, ``MEDIAN``, ``MIN`` and ``MAX`` are of the points from one time to another, both included, and :NA:
+where there are none (fn_get_data_min); ``TOTAL POINTS``, ``FIRST TIME`` and ``LAST TIME`` are numbers.
+
+``GET DATA AT TIME`` has no mode: it is the data variable at that time, and like the other functions of data :NA: where
+there are none (fn_get_data_between_times, fn_get_data_min; the manual's own page of it could not be read).
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from cipark_sd.compiler.functions.arrays import folded
 from cipark_sd.compiler.functions.row import KEEPS, Context, Function, Meaning, Reading
-from cipark_sd.model.expr import MISSING, Call
+from cipark_sd.errors import CiparkError, EquationError, UnsupportedFeature, raise_all
+from cipark_sd.model.expr import (
+    MISSING,
+    Apply,
+    Binary,
+    Call,
+    Const,
+    Expr,
+    If,
+    Interpolation,
+    Neg,
+    Ref,
+    Table,
+    rebuild,
+    walk,
+)
+from cipark_sd.model.model import Model
+from cipark_sd.model.variables import (
+    Constant,
+    ExternalPiece,
+    Piece,
+    Series,
+    Variable,
+    expressions,
+    rewritten,
+)
 
 _AS_LOOKUP = "write the points as a lookup and call it"
 _NUMBER = "compute the number from the data beforehand and write it as a constant"
@@ -82,3 +117,118 @@ ROWS = (
         for name in STATISTICS.values()
     ),
 )
+
+
+FUNCTION = "data_between"
+#: Functions of the points alone.
+_NUMBERS: Mapping[str, Callable[[Table], float]] = {
+    "get_data_total_points": lambda points: float(len(points.x)),
+    "get_data_first_time": lambda points: points.x[0],
+    "get_data_last_time": lambda points: points.x[-1],
+}
+_FUNCTIONS = (FUNCTION, *_NUMBERS, *STATISTICS)
+_MODES: Mapping[float, Interpolation] = {0.0: "interpolate", 1.0: "look_forward", -1.0: "hold_backward"}
+
+
+def asks_for_data(model: Model) -> bool:
+    """Whether an equation has the function; asked of a model with subscripts, whose equations are fewer."""
+    every = (*model.variables, *(inner for macro in model.macros for inner in macro.variables))
+    return any(_has(expr) for variable in every for expr in expressions(variable))
+
+
+def with_data_between(model: Model) -> Model:
+    """A model without subscripts in which the function is a table.
+
+    Raises
+    ------
+    EquationError, UnsupportedFeature, Problems
+        Where its first argument is no data, these have no values, or the mode is none of the three.
+    """
+    problems: list[CiparkError] = []
+
+    def of(variable: Variable) -> Variable:
+        def change(expr: Expr) -> Expr:
+            expr = rebuild(expr, change)
+            match expr:
+                case Call(function, arguments) if function in _FUNCTIONS:
+                    try:
+                        return _of_data(model, variable, function, arguments)
+                    except CiparkError as problem:
+                        problems.append(problem)
+                        return Const(math.nan)
+                case _:
+                    return expr
+
+        return rewritten(variable, change) if any(map(_has, expressions(variable))) else variable
+
+    variables = tuple(of(variable) for variable in model.variables)
+    raise_all(model.name, problems)
+    return replace(model, variables=variables)
+
+
+def _has(expr: Expr) -> bool:
+    return any(isinstance(part, Call) and part.function in _FUNCTIONS for part in walk(expr))
+
+
+def _of_data(model: Model, variable: Variable, function: str, arguments: tuple[Expr, ...]) -> Expr:
+    match arguments:
+        case (Ref(name, ()), *times) if isinstance(data := model.by_name.get(name), Series):
+            pass
+        case _:
+            reason = "gives a function of data something else than a data variable"
+            raise EquationError(model.name, variable.label, reason)
+    if function == FUNCTION:
+        return _at_a_time(model, variable, data, *times)
+    points = _points(model, variable, data)
+    if function in _NUMBERS:
+        return Const(_NUMBERS[function](points))
+    return Call(
+        STATISTICS[function],
+        (*times, *(Const(number) for pair in zip(points.x, points.y, strict=True) for number in pair)),
+    )
+
+
+def _points(model: Model, variable: Variable, data: Series) -> Table:
+    (piece,) = data.pieces
+    if not isinstance(piece, ExternalPiece) or not isinstance(piece.source, Table):
+        feature = f"a function of the data {data.label!r}, whose values the model does not hold"
+        way = "bring them from a file (--series FILE, in Python read_model(series=[…]))"
+        raise UnsupportedFeature(feature, variable=variable.label, where=model.name, alternative=way)
+    return piece.source
+
+
+def _at_a_time(model: Model, variable: Variable, data: Series, moment: Expr, *modes: Expr) -> Expr:
+    way = _MODES.get(_number(model, modes[0])) if modes else data.interpolation
+    if way == "raw":
+        reason = f"reads {data.label!r} at a time; it is marked :RAW: and has values at its own times only: unmark it"
+        raise EquationError(model.name, variable.label, reason)
+    if way is None:
+        reason = "gives GET DATA BETWEEN TIMES a mode that is no constant 0, 1 or -1; use one of these"
+        raise EquationError(model.name, variable.label, reason)
+    points = replace(_points(model, variable, data), interpolation=way)
+    if modes and way != "interpolate":
+        moment = _step_before(moment)
+    if modes and way == "hold_backward":
+        points = replace(points, y=(points.y[0], *points.y[:-1]), interpolation="look_forward")
+    outside = Binary("or", Binary("<", moment, Const(points.x[0])), Binary(">", moment, Const(points.x[-1])))
+    return If(outside, Const(MISSING), Apply(points, moment))
+
+
+def _step_before(moment: Expr) -> Expr:
+    """The last step of the run that is not later than a time."""
+    start, step = Ref("initial_time"), Ref("time_step")
+    steps = (moment - start) / step + 1e-6
+    return start + step * Call("floor", (steps,))
+
+
+def _number(model: Model, expr: Expr) -> float:
+    match expr:
+        case Ref(name, ()) if isinstance(constant := model.by_name.get(name), Constant):
+            (piece,) = constant.pieces
+            return _number(model, piece.expr) if isinstance(piece, Piece) else math.nan
+        case Const(value):
+            return value
+        case Neg(Const(value)):
+            return -value
+        case _:
+            return math.nan

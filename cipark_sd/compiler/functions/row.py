@@ -21,13 +21,8 @@ Demand = Literal["same", "time", "none", "rate", "any"]
 Result = Literal["same", "over_time", "by_time", "time", "none", "rate"]
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Units: demands on the arguments in order, and the result."""
-
-    demands: tuple[Demand, ...]
-    result: Result
-
+#: Units: demands on the arguments in order, and the result.
+Rule = tuple[tuple[Demand, ...], Result]
 
 PURE, KEEPS, FREE = "none -> none", "same -> same", "any -> none"
 
@@ -252,7 +247,7 @@ class Function:
         if self.units is None:
             return None
         demands, result = self.units.split(" -> ")
-        return Rule(cast(tuple[Demand, ...], tuple(demands.split(", "))), cast(Result, result))
+        return cast(tuple[Demand, ...], tuple(demands.split(", "))), cast(Result, result)
 
     @property
     def title(self) -> str:

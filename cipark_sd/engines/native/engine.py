@@ -9,7 +9,7 @@ import ctypes
 import math
 import platform
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from cipark_sd.compiler.adjoint import Adjoint
 from cipark_sd.compiler.primitives import LIBRARY, library_address
 from cipark_sd.compiler.program import Program
-from cipark_sd.engines.base import Inputs, Values, fixed_method
+from cipark_sd.engines.base import Inputs, TapeTooLong, Values, Weigh, back_inputs, fixed_method, taped_inputs
 from cipark_sd.engines.blocks import Blocks, by_course, by_run, of_blocks, on_lines
+from cipark_sd.engines.columns import Columns
 from cipark_sd.engines.compiled import CompiledEngine
 from cipark_sd.engines.native.kernel import full_of_functions, kernel
 from cipark_sd.engines.native.object_code import TUNING, object_code
 from cipark_sd.engines.native.text import FEW, LANES
-from cipark_sd.engines.reverse import TapeTooLong, Weigh, back_inputs, taped_inputs
 
 #: Bytes of tape, or of outputs of which some are read, that a worker keeps at once; of tape it may be so many where
 #: that is what some runs take, which are weighed together; and no block may have more than the last of these. So many
@@ -42,7 +42,7 @@ LEAST_BLOCKS = 4
 #: they are functions.
 PART = 5 * 10**7
 _POINTER = ctypes.c_void_p
-_SIGNATURE = ctypes.CFUNCTYPE(
+_RUN = ctypes.CFUNCTYPE(
     None,
     ctypes.c_int64,
     *([_POINTER] * 5),
@@ -265,7 +265,7 @@ def _load(program: Program, lanes: int) -> Loaded:
     owner.finalize_object()
     stages = {"euler": 1, "rk2": 2}.get(fixed_method(program.method), 4)
     operations = max(1, stages * len(program.nodes))
-    return Loaded(_SIGNATURE(owner.get_function_address("run")), made.workspace, owner, operations)
+    return Loaded(_RUN(owner.get_function_address("run")), made.workspace, owner, operations)
 
 
 def jit(text: str, name: str, signature: Any) -> Loaded:
@@ -286,3 +286,104 @@ def machine_for_jit() -> Any:
     return target.create_target_machine(
         cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2, jit=True
     )
+
+
+_PUTTING = ctypes.CFUNCTYPE(None, *([ctypes.c_void_p] * 4), *([ctypes.c_int64] * 5))
+
+#: For each output and each of its times: the values of the runs, which lie beside each other in the source.
+_PUT = """
+define void @put(ptr noalias %source, ptr noalias %targets, ptr noalias %across, ptr noalias %along, i64 %n, \
+i64 %times, i64 %runs, i64 %place_step, i64 %time_step) {{
+entry:
+  br label %place
+place:
+  %p = phi i64 [ 0, %entry ], [ %p1, %placed ]
+  %target_at = getelementptr ptr, ptr %targets, i64 %p
+  %target = load ptr, ptr %target_at, align 8
+  %across_at = getelementptr i64, ptr %across, i64 %p
+  %a = load i64, ptr %across_at, align 8
+  %along_at = getelementptr i64, ptr %along, i64 %p
+  %l = load i64, ptr %along_at, align 8
+  %from0 = mul i64 %p, %place_step
+  %from = getelementptr i8, ptr %source, i64 %from0
+  br label %time
+time:
+  %t = phi i64 [ 0, %place ], [ %t1, %timed ]
+  %row0 = mul i64 %t, %time_step
+  %row = getelementptr i8, ptr %from, i64 %row0
+  %to0 = mul i64 %t, %l
+  %to = getelementptr double, ptr %target, i64 %to0
+  br label %run
+run:
+  %r = phi i64 [ 0, %time ], [ %r1, %run ]
+{values}
+  %r1 = add nuw i64 %r, {together}
+  %more_runs = icmp slt i64 %r1, %runs
+  br i1 %more_runs, label %run, label %timed
+timed:
+  %t1 = add nuw i64 %t, 1
+  %more_times = icmp slt i64 %t1, %times
+  br i1 %more_times, label %time, label %placed
+placed:
+  %p1 = add nuw i64 %p, 1
+  %more_places = icmp slt i64 %p1, %n
+  br i1 %more_places, label %place, label %done
+done:
+  ret void
+}}
+"""
+_VALUE = """\
+  %r_{i} = add nuw i64 %r, {i}
+  %value_at{i} = getelementptr double, ptr %row, i64 %r_{i}
+  %value{i} = load double, ptr %value_at{i}, align 8
+  %course{i} = mul i64 %r_{i}, %a
+  %put_at{i} = getelementptr double, ptr %to, i64 %course{i}
+  store double %value{i}, ptr %put_at{i}, align 8"""
+#: Below so many bytes NumPy is done before the code for it is made.
+LEAST = 2**20
+
+
+@cache
+def _put(together: int) -> Any:
+    """The code for numbers of runs that are multiples of ``together``."""
+    values = "\n".join(_VALUE.format(i=i) for i in range(together))
+    return jit(_PUT.format(values=values, together=together), "put", _PUTTING)
+
+
+class Courses:
+    """Where the outputs of an ensemble go.
+
+    Parameters
+    ----------
+    columns : Columns
+    arrays : mapping of str to (n_runs, n_saved, *sizes)
+        Arrays of the columns, by name.
+    """
+
+    def __init__(self, columns: Columns, arrays: Mapping[str, NDArray[np.float64]]) -> None:
+        self.columns, self.arrays = columns, arrays
+        targets, across, along, order = [], [], [], []
+        for name in columns.names:
+            places = columns.places[name].reshape(-1)
+            first = arrays[name].ctypes.data
+            for position, place in enumerate(places.tolist()):
+                if place >= 0:
+                    order.append(place)
+                    targets.append(first + 8 * position)
+                    across.append(arrays[name][0].size)
+                    along.append(len(places))
+        # outputs are numbered in this order
+        assert order == list(range(len(order)))
+        self.targets, self.across, self.along = (np.array(n, dtype=np.int64) for n in (targets, across, along))
+
+    def fill(self, runs: NDArray[np.intp] | slice, values: Values) -> None:
+        """Put (n_flat, n_saved, n_runs) into the places of some runs, as :meth:`Columns.fill` does."""
+        if isinstance(runs, np.ndarray) or values.nbytes < LEAST or values.strides[2] != values.itemsize:
+            self.columns.fill(self.arrays, runs, values)
+            return
+        _, n_times, n_runs = values.shape
+        assert n_runs == runs.stop - runs.start
+        targets = self.targets + 8 * runs.start * self.across
+        put = _put(LANES if n_runs % LANES == 0 else 1)
+        addresses = (array.ctypes.data for array in (values, targets, self.across, self.along))
+        put.call(*addresses, len(targets), n_times, n_runs, *values.strides[:2])

@@ -80,16 +80,12 @@ def full_of_functions(program: Program) -> bool:
     return sum(op in RECIPES for op in operations) > SHARE * len(operations)
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """What one function computes: operations in order, or those of blocks of one shape in a loop."""
-
-    nodes: list[int]
-    group: Sequence[Block] = ()
+#: What one function computes: operations in order, or those of blocks of one shape in a loop.
+_Piece = tuple[list[int], Sequence[Block]]
 
 
 def _cut(nodes: list[int]) -> list[_Piece]:
-    return [_Piece(nodes[i : i + PIECE]) for i in range(0, len(nodes), PIECE)]
+    return [(nodes[i : i + PIECE], ()) for i in range(0, len(nodes), PIECE)]
 
 
 class _Module:
@@ -119,7 +115,7 @@ class _Module:
         }
         read_outside = self._crossing({name: [nodes] for name, nodes in groups.items()})
         pieces = {name: self._pieces(nodes, read_outside) for name, nodes in groups.items()}
-        self.crossing = self._crossing({name: [piece.nodes for piece in parts] for name, parts in pieces.items()})
+        self.crossing = self._crossing({name: [nodes for nodes, _ in parts] for name, parts in pieces.items()})
         calls = {
             name: [self._function(f"{name}{i}", self._compute, piece) for i, piece in enumerate(parts)]
             for name, parts in pieces.items()
@@ -152,9 +148,9 @@ class _Module:
     def _computed(self, nodes: Sequence[int]) -> list[int]:
         return [node for node in nodes if not is_source(self.program, node)]
 
-    def _pieces(self, nodes: list[int], read_outside: Container[int]) -> list["_Piece"]:
+    def _pieces(self, nodes: list[int], read_outside: Container[int]) -> list[_Piece]:
         if self.short:
-            return [_Piece(nodes)] if nodes else []
+            return [(nodes, ())] if nodes else []
         if not self.rolled:
             return _cut(nodes)
         pieces: list[_Piece] = []
@@ -164,7 +160,7 @@ class _Module:
             if repeated:
                 pieces += _cut(waiting)
                 waiting = []
-            pieces += [_Piece([node for block in group for node in block.nodes], group) for group in repeated]
+            pieces += [([node for block in group for node in block.nodes], group) for group in repeated]
             waiting += [node for group in turn if len(group) < FEWEST for block in group for node in block.nodes]
         return pieces + _cut(waiting)
 
@@ -219,13 +215,14 @@ class _Module:
         self.functions.append("\n".join([head, *body.lines, "  ret void", "}"]))
         return name
 
-    def _compute(self, body: Body, piece: "_Piece") -> None:
-        if piece.group:
-            compute(body, piece.group)
+    def _compute(self, body: Body, piece: _Piece) -> None:
+        nodes, group = piece
+        if group:
+            compute(body, group)
             return
-        for node in piece.nodes:
+        for node in nodes:
             body.compute(node)
-        for node in piece.nodes:
+        for node in nodes:
             if node in self.crossing:
                 body.store(body.use(node), "%ws", self.slots.node(node))
 

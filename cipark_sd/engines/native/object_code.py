@@ -1,10 +1,200 @@
-"""Object code of a kernel for any target of LLVM, kept on disk."""
+"""Object code of a kernel for any target of LLVM, kept on disk so that a second process need not make it again.
 
+Object code is run, so an entry is taken only from whom it must come from: this user. The folder and the entry belong
+to the user and nobody else may write to them, and the entry bears a signature (HMAC-SHA-256) over its kind, its key and
+its content under a random key of the user's, which lies in the user's own state folder and not in the cache. What fails
+is never loaded; one warning says so, and the run goes on without it.
+
+An entry is written whole or not at all. Nothing that is kept here is needed: where the folder cannot be written to,
+only time is lost.
+"""
+
+import contextlib
 import hashlib
+import hmac
+import os
+import stat
+import tempfile
+import warnings
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from cipark_sd.cache import cached, keep
 from cipark_sd.engines.native.kernel import Kernel
+from cipark_sd.files import whole
+
+#: Bytes that a kind of entry may take up together; the entries that were used least recently go first.
+LIMITS = {"kernels": 256 * 2**20}
+_SIGNATURE = _KEY = 32
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+class CacheWarning(UserWarning):
+    """Something in the cache is not trusted; the run goes on without it."""
+
+
+class _NotTrusted(Exception):
+    """What is wrong with a file or folder of the cache, as the end of a sentence."""
+
+
+def cache_folder() -> Path:
+    """Where entries are kept: ``CIPARK_CACHE`` if set, else the user's cache folder."""
+    named = os.environ.get("CIPARK_CACHE")
+    if named:
+        return Path(named)
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("cipark_sd", appauthor=False))
+
+
+def key_file() -> Path:
+    """Where the key lies under which this user's entries are signed: in the user's state folder."""
+    import platformdirs
+
+    return Path(platformdirs.user_state_dir("cipark_sd", appauthor=False)) / "cache.key"
+
+
+def cached(kind: str, key: str) -> bytes | None:
+    """What was kept under a key; ``None`` when nothing was, or when it is damaged or not this user's.
+
+    Parameters
+    ----------
+    kind : str
+        One of :data:`LIMITS`.
+    key : str
+        A digest, in hexadecimal.
+    """
+    folder = cache_folder()
+    path = folder / kind / key
+    try:
+        _check_folders(folder, path.parent)
+        content = _owned(path, _WRITABLE_BY_OTHERS)
+        signature = _signature(kind, key, content[_SIGNATURE:])
+        if not hmac.compare_digest(signature, content[:_SIGNATURE]):
+            raise _NotTrusted(f"{path} does not bear this user's signature or is damaged")
+    except _NotTrusted as reason:
+        _warn(str(reason))
+        return None
+    except OSError:
+        return None
+    with contextlib.suppress(OSError):
+        # the date says when an entry was last used
+        os.utime(path)
+    return content[_SIGNATURE:]
+
+
+def keep(kind: str, key: str, content: bytes) -> None:
+    """Keep something under a key, in place of what was there, and throw away what has become too much."""
+    folder = cache_folder()
+    path = folder / kind / key
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        _check_folders(folder, path.parent)
+        signature = _signature(kind, key, content)
+        with whole(path) as partial, open(partial, "wb", opener=_private) as file:
+            file.write(signature + content)
+        _make_room(path, LIMITS[kind])
+    except _NotTrusted as reason:
+        _warn(str(reason))
+    except OSError:
+        return
+
+
+def _signature(kind: str, key: str, content: bytes) -> bytes:
+    # the lengths of kind and key are fixed by what they are, so no other pair gives the same bytes
+    return hmac.digest(_user_key(key_file()), f"{kind}\n{key}\n".encode() + content, "sha256")
+
+
+@cache
+def _user_key(path: Path) -> bytes:
+    """The user's key, made when it is first asked for."""
+    try:
+        key = _owned(path, stat.S_IRWXG | stat.S_IRWXO)
+    except FileNotFoundError:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # made whole under another name, mode 0600, and linked: of two processes at once the first gives the key
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".cache.key-")
+        try:
+            with open(handle, "wb") as file:
+                file.write(os.urandom(_KEY))
+            with contextlib.suppress(FileExistsError):
+                os.link(name, path)
+        finally:
+            os.unlink(name)
+        key = _owned(path, stat.S_IRWXG | stat.S_IRWXO)
+    if len(key) != _KEY:
+        raise _NotTrusted(f"the key {path} is damaged (delete it, and a new one is made)")
+    return key
+
+
+def _check_folders(*folders: Path) -> None:
+    for folder in folders:
+        about = folder.stat()
+        if not stat.S_ISDIR(about.st_mode):
+            raise NotADirectoryError(str(folder))
+        _check_owner(folder, about, _WRITABLE_BY_OTHERS)
+
+
+def _owned(path: Path, forbidden: int) -> bytes:
+    """What a file of this user's holds; no link is followed, and none of the ``forbidden`` bits may be set."""
+    if path.is_symlink():
+        raise _NotTrusted(f"{path} is a link")
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | _BINARY)
+    with open(handle, "rb") as file:
+        about = os.fstat(file.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise _NotTrusted(f"{path} is not a regular file")
+        _check_owner(path, about, forbidden)
+        return file.read()
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a new file that nobody else may read or write, whatever the user's mask."""
+    return os.open(path, flags | os.O_EXCL, 0o600)
+
+
+def _check_owner(path: Path, about: os.stat_result, forbidden: int) -> None:
+    # elsewhere than on POSIX systems the mode says nothing of other users; the signature does
+    if not hasattr(os, "geteuid"):
+        return
+    if about.st_uid != os.geteuid():
+        raise _NotTrusted(f"{path} belongs to another user")
+    if about.st_mode & forbidden:
+        verb = "read or written" if forbidden & stat.S_IRGRP else "written"
+        raise _NotTrusted(f"{path} can be {verb} by other users (mode {stat.S_IMODE(about.st_mode):04o})")
+
+
+_BINARY = getattr(os, "O_BINARY", 0)
+_warned = False
+
+
+def _warn(reason: str) -> None:
+    """Say once in a process that something is not trusted."""
+    global _warned
+    if not _warned:
+        _warned = True
+        warnings.warn(f"the cache is not used: {reason}", CacheWarning, stacklevel=4)
+
+
+def _make_room(newest: Path, limit: int) -> None:
+    """Remove the entries that were used least recently until the rest fits; the newest stays, whatever its size."""
+    entries = []
+    with os.scandir(newest.parent) as files:
+        for entry in files:
+            # another process may have removed it by now
+            with contextlib.suppress(FileNotFoundError):
+                about = entry.stat()
+                entries.append((about.st_mtime_ns, about.st_size, entry.path))
+    total = sum(size for _, size, _ in entries)
+    # in order only where there is too much
+    for _, size, path in sorted(entries) if total > limit else ():
+        if total <= limit:
+            return
+        if path != str(newest):
+            Path(path).unlink(missing_ok=True)
+            total -= size
+
 
 #: What LLVM's passes are told beside the level of optimisation; lanes are vectors already.
 TUNING = {"loop_vectorization": False, "slp_vectorization": False}

@@ -10,7 +10,6 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,20 +17,19 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.compiler.starts import MOST_STAGES
+from cipark_sd.compiler.graph import MOST_STAGES
 from cipark_sd.engines.base import Values
 from cipark_sd.engines.plan import RunPlan
 from cipark_sd.engines.programs import flat_model
 from cipark_sd.engines.reference.text import neutral_text
 from cipark_sd.engines.settings import Settings, part, start_name
 from cipark_sd.errors import ModelFileError, RunFailed, UnsupportedFeature
-from cipark_sd.frontends.nesting import room_for_parser
+from cipark_sd.frontends.climbing import room_for_parser
 from cipark_sd.model.expr import Call, Const, Ref, walk
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Piece, expressions
 
 
-@dataclass(frozen=True)
 class ReferenceEngine:
     """Runs a model through PySD."""
 

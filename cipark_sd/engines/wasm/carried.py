@@ -96,7 +96,7 @@ def carried(
     split = None if varying is None else tabulated(watched, varying)
     # what a page plays has levers for switches and dates, which hold the bases of powers at 1 or 0
     skips = varying is not None
-    made = compiled(watched if split is None else split.remainder, skips=skips)
+    made = compiled(watched if split is None else split[1], skips=skips)
     about: dict[str, object] = {
         "format": FORMAT,
         "model": model.name,
@@ -126,12 +126,13 @@ def carried(
     }
     module = made.module
     if split is not None:
-        table = compiled(split.table, skips=skips)
+        timetable, _, shared = split
+        table = compiled(timetable, skips=skips)
         about["timetable"] = {
             "workspace": table.workspace,
             "free": table.free,
-            "outputs": len(split.table.outputs),
-            "shared": list(split.shared),
+            "outputs": len(timetable.outputs),
+            "shared": list(shared),
         }
         module = with_description(module, TIMETABLE, table.module)
     text = json.dumps(about, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -1,9 +1,15 @@
-"""A Vensim file taken apart into entries: equation, units and comment of each, and the drawing behind them.
+"""A Vensim file taken apart: its text by its encoding, entries of equation, units and comment, the drawing behind them,
+and tokens of equations.
 
 Comments in braces and line continuations are blanked and not cut out, so that a place in an entry is a place in the
 file.
+
+A token is its text; the first character tells its kind: a letter or anything beyond ASCII begins a name, ``"`` a quoted
+name, ``'`` a text, a digit or ``.`` a number, ``:`` with a letter behind it a keyword such as ``:AND:``. A name is the
+longest run of letters, digits, ``_ ' $`` and blanks, as Vensim's own rule has it.
 """
 
+import codecs
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -164,3 +170,80 @@ def _comment_ends(text: str) -> dict[int, int]:
         elif open_at:
             ends[open_at.pop()] = match.end()
     return ends
+
+
+#: Byte-order marks of other widths; that of UTF-32 begins with that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def decoded(raw: bytes) -> str:
+    """The text of a Vensim file: by its byte-order mark, its first line, else as UTF-8, else as Windows-1252."""
+    for mark, encoding in _MARKS:
+        if raw.startswith(mark):
+            return raw.decode(encoding, errors="replace")
+    first = raw[:200].splitlines()[0] if raw else b""
+    named = re.search(rb"\{([\w-]+)\}", first)
+    declared = [named.group(1).decode("ascii", "replace")] if named else []
+    for encoding in (*declared, "utf-8-sig"):
+        try:
+            codecs.lookup(encoding)
+            return raw.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
+        except (LookupError, UnicodeError):
+            continue
+    return raw.decode("cp1252", errors="replace")
+
+
+_TOKEN = re.compile(
+    r"""
+    \s*(
+      "(?:\\"|[^"])*"                                               # a name in quotes
+    | '[^']*'                                                       # a text
+    | (?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?                          # a number
+    | (?:[^\W\d]|[^\x00-\x7f])(?:[\w'$]|[^\x00-\x7f]|\s+(?=[\w'$]|[^\x00-\x7f]))*   # a name
+    | :\s*(?:AND|OR|NOT|NA|EXCEPT|INTERPOLATE|RAW|HOLD[ _]BACKWARD|LOOK[ _]FORWARD|THE[ _]CONDITION|IMPLIES
+           |TEST[ _]INPUT|IS)\s*:(?!=(?!=))
+    | <->|->|:=|==|<>|<=|>=
+    | [^\s]                                                         # an operator, a bracket, or a fault
+    )
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def tokens(text: str) -> list[str]:
+    """The tokens of a text, in order, without their places."""
+    return [_normal(token) for token in _TOKEN.findall(text)]
+
+
+def place(text: str, index: int) -> int:
+    """Where the token of that number begins in the text; its end where there are not so many.
+
+    Places are found anew, after an error, so that reading does not pay for them.
+    """
+    for number, match in enumerate(_TOKEN.finditer(text)):
+        if number == index:
+            return match.start(1)
+    return len(text.rstrip())
+
+
+def _normal(token: str) -> str:
+    """Keywords in one spelling: ``:HOLD BACKWARD:``."""
+    if token[0] == ":" and len(token) > 2:
+        return ":" + " ".join(token.strip(":").replace("_", " ").upper().split()) + ":"
+    return token
+
+
+def is_name(token: str) -> bool:
+    """Whether a token is a name, in quotes or not."""
+    return token[:1] == '"' or token[:1].isalpha() or token[:1] == "_" or token[:1] > "\x7f"
+
+
+def is_number(token: str) -> bool:
+    """Whether a token is a number without a sign."""
+    # decimal: '²' is a digit too, but begins a name
+    return token[:1].isdecimal() or (token[:1] == "." and len(token) > 1)

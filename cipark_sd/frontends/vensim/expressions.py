@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from cipark_sd.compiler.functions.registry import IN_VENSIM
 from cipark_sd.frontends.climbing import Climber, Cursor, Names, SyntaxProblem, binding, meant
-from cipark_sd.frontends.vensim.tokens import is_name, is_number
+from cipark_sd.frontends.vensim.entries import is_name, is_number
 from cipark_sd.model.expr import MISSING, Apply, Const, Expr, Grid, Ref, Table, TableReading, Text
 from cipark_sd.model.printing import READINGS
 

@@ -9,17 +9,13 @@ from pathlib import Path
 
 from cipark_sd.errors import CiparkError, EquationError, ModelFileError
 from cipark_sd.frontends.checked import checked_model, unchecked_time
-from cipark_sd.frontends.climbing import Names, SyntaxProblem, TooDeep
+from cipark_sd.frontends.climbing import TOO_DEEP, Names, SyntaxProblem, TooDeep, too_deep
 from cipark_sd.frontends.dimensions import SecondRanges
 from cipark_sd.frontends.external_files import check_located
-from cipark_sd.frontends.nesting import TOO_DEEP, too_deep
-from cipark_sd.frontends.vensim.definitions import EquationHead, RealityCheck, TextHead, head
-from cipark_sd.frontends.vensim.encoding import decoded
-from cipark_sd.frontends.vensim.entries import Entry, MacroText, VensimText, split
+from cipark_sd.frontends.vensim.definitions import EquationHead, Range, TextHead, dimensions, head
+from cipark_sd.frontends.vensim.entries import Entry, MacroText, VensimText, decoded, place, split, tokens
 from cipark_sd.frontends.vensim.expressions import FurtherResult, Reader
-from cipark_sd.frontends.vensim.ranges import Range, dimensions
-from cipark_sd.frontends.vensim.tokens import place, tokens
-from cipark_sd.frontends.vensim.variables import Definition, Equation, right_side, variables_of
+from cipark_sd.frontends.vensim.variables import Equation, right_side, variables_of
 from cipark_sd.model.expr import Call
 from cipark_sd.model.model import Dimension, Macro, Method, Model, Origin
 from cipark_sd.model.variables import Auxiliary, Piece, Variable
@@ -85,12 +81,12 @@ def read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     names = Names()
     main = _Section(path, file, names, problems, path.name)
     main.read_heads(file.entries)
-    if not main.definitions and not problems:
+    if not main.equations and not problems:
         raise ModelFileError(path, "has no equations outside its macros" if file.macros else "has no equations")
     range_files = tuple(sorted({definition.external[0] for definition in main.ranges if definition.external}))
     check_located(path, range_files, allowed)
     made = dimensions(path, main.ranges, problems)
-    seconds = SecondRanges({dimension.name for dimension in made} | set(main.definitions))
+    seconds = SecondRanges({dimension.name for dimension in made} | set(main.equations))
     variables = main.variables(made, seconds)
     macros = tuple(_macro(macro, path, file, names, problems, made, seconds, main.lookups) for macro in file.macros)
     further, more_macros = _further_results(main, macros, problems)
@@ -172,23 +168,19 @@ class _Section:
         self.ranges: list[Range] = []
         self.texts: dict[str, str] = {}
         self.further: list[FurtherResult] = []
-        self.definitions: dict[str, Definition] = {}
+        self.equations: dict[str, list[Equation]] = {}
 
     @property
     def lookups(self) -> set[str]:
         """Canonical names of the tables."""
-        return {
-            name
-            for name, definition in self.definitions.items()
-            if all(equation.is_table for equation in definition.equations)
-        }
+        return {name for name, equations in self.equations.items() if all(equation.is_table for equation in equations)}
 
     @property
     def lines(self) -> dict[str, int]:
         """Where each range and each variable begins."""
         return {plain_label(made.label): int(made.where.split(":")[-2]) for made in self.ranges} | {
-            definition.label: int(self.file.place(definition.equations[0].entry.at).partition(":")[0])
-            for definition in self.definitions.values()
+            first.head.label: int(self.file.place(first.entry.at).partition(":")[0])
+            for first, *_ in self.equations.values()
         }
 
     def read_heads(self, entries: Sequence[Entry]) -> None:
@@ -203,17 +195,16 @@ class _Section:
             match heading:
                 case Range():
                     self.ranges.append(replace(heading, where=self._where(entry.at)))
-                case EquationHead(label, name):
-                    definition = self.definitions.setdefault(name, Definition(label))
-                    definition.equations.append(Equation(entry, heading, words))
+                case EquationHead(_, name):
+                    self.equations.setdefault(name, []).append(Equation(entry, heading, words))
                 case TextHead(name, text):
                     self.texts[name] = text
-                case RealityCheck():
+                case None:
                     continue
-        for definition in self.definitions.values():
+        for name, equations in self.equations.items():
             # Vensim keeps the arrows of a drawing beside an equation that does not use them all
-            finished = [equation for equation in definition.equations if not equation.is_unfinished]
-            definition.equations = finished or definition.equations
+            finished = [equation for equation in equations if not equation.is_unfinished]
+            self.equations[name] = finished or equations
 
     def variables(
         self, made: tuple[Dimension, ...], seconds: SecondRanges, lookups: Collection[str] = ()
@@ -222,11 +213,11 @@ class _Section:
         reader = Reader(self.names, self.lookups | set(lookups))
         self.further, reader.texts = reader.further, self.texts
         variables: list[Variable] = []
-        for definition in self.definitions.values():
-            first = definition.equations[0].entry
+        for equations in self.equations.values():
             try:
-                sides = [self._side(equation, reader) for equation in definition.equations]
-                variables.extend(variables_of(definition, sides, made, seconds, self.where, first.group))
+                sides = [self._side(equation, reader) for equation in equations]
+                group = equations[0].entry.group
+                variables.extend(variables_of(equations, sides, made, seconds, self.where, group))
             except CiparkError as problem:
                 self.problems.append(problem)
         for name, many in Counter(variable.name for variable in variables).items():

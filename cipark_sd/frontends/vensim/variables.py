@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
 from cipark_sd.errors import EquationError
@@ -73,11 +73,6 @@ class Equation:
 
 
 @dataclass(frozen=True, slots=True)
-class _Missing:
-    """The right side of a data variable that has none."""
-
-
-@dataclass(frozen=True, slots=True)
 class _Source:
     """A right side that stands in a file."""
 
@@ -85,23 +80,8 @@ class _Source:
     external: External
 
 
-@dataclass(frozen=True, slots=True)
-class _Level:
-    """``INTEG(flow, initial)``."""
-
-    flow: Expr
-    initial: Expr
-
-
-_Right = Expr | Table | _Missing | _Source | _Level
-
-
-@dataclass
-class Definition:
-    """All equations of one name."""
-
-    label: str
-    equations: list[Equation] = field(default_factory=list)
+#: A data variable may have none; an INTEG is a piece of a stock, for what its left side says.
+_Right = Expr | Table | StockPiece | _Source | None
 
 
 def right_side(equation: Equation, reader: Reader) -> _Right:
@@ -113,7 +93,7 @@ def right_side(equation: Equation, reader: Reader) -> _Right:
     """
     cursor = Cursor(equation.tokens, equation.head.start)
     if equation.head.kind == "":
-        return _Missing()
+        return None
     if equation.head.kind == "(":
         first = cursor.tokens[cursor.at + 1 : cursor.at + 2]
         if first and _GET.fullmatch(reader.names[first[0]]):
@@ -145,7 +125,7 @@ def _end(cursor: Cursor) -> None:
     cursor.end("an operator or the end of the equation")
 
 
-def _level(cursor: Cursor, reader: Reader, stock: Ref) -> _Level | None:
+def _level(cursor: Cursor, reader: Reader, stock: Ref) -> StockPiece | None:
     if cursor.tokens[cursor.at + 1 : cursor.at + 2] != ["("]:
         return None
     at = cursor.at
@@ -153,7 +133,7 @@ def _level(cursor: Cursor, reader: Reader, stock: Ref) -> _Level | None:
     _end(cursor)
     match call:
         case Call("integ", (flow, initial)):
-            return _Level(flow, initial)
+            return StockPiece(flow, initial)
         case Call("integ", arguments):
             raise SyntaxProblem(at, f"INTEG(net flow, initial value) takes 2 arguments, here are {len(arguments)}")
         case Call("sinteg", (flow, initial, least, most, *special)) if special == [Const(MISSING)] * 3:
@@ -165,7 +145,7 @@ def _level(cursor: Cursor, reader: Reader, stock: Ref) -> _Level | None:
             raise SyntaxProblem(at, "an INTEG is alone on the right side; give the stock a name of its own")
 
 
-def _bounded(stock: Ref, flow: Expr, initial: Expr, least: Expr, most: Expr) -> _Level:
+def _bounded(stock: Ref, flow: Expr, initial: Expr, least: Expr, most: Expr) -> StockPiece:
     """A stock that a step takes no further than to a bound.
 
     Source: Vensim's manual, fn_sinteg. Of Runge-Kutta it does not speak: here each stage is held as Euler's step is.
@@ -177,7 +157,7 @@ def _bounded(stock: Ref, flow: Expr, initial: Expr, least: Expr, most: Expr) -> 
         if bound != Const(MISSING):
             initial = Call(pick, (initial, bound))
             flow = If(Binary(operator, after, bound), (bound - stock) / step, flow)
-    return _Level(flow, initial)
+    return StockPiece(flow, initial)
 
 
 def _source(expr: Expr, reader: Reader) -> _Right:
@@ -200,7 +180,7 @@ _Sides = Sequence[tuple[EquationHead, _Right]]
 
 
 def variables_of(
-    definition: Definition,
+    equations: Sequence[Equation],
     sides: Sequence[_Right],
     dimensions: tuple[Dimension, ...],
     seconds: SecondRanges,
@@ -216,19 +196,18 @@ def variables_of(
     ------
     EquationError, UnknownName
     """
-    equations = definition.equations
     heads = [equation.head for equation in equations]
     spans = [head.subscripts for head in heads]
-    label = definition.label
+    label = heads[0].label
     if len(set(spans)) < len(spans):
         raise EquationError(where, label, "is defined twice; keep one of the equations")
-    described, paired = _described(definition, dimensions, seconds, where, group), list(zip(heads, sides, strict=True))
+    described, paired = _described(equations, dimensions, seconds, where, group), list(zip(heads, sides, strict=True))
     if all(equation.is_table for equation in equations):
         tables = [(side.external if isinstance(side, _Source) else cast(Table, side), head.at) for head, side in paired]
         return (Lookup(**described, pieces=tuple(TablePiece(table, *at) for table, at in tables)),)
     if any(equation.is_table for equation in equations):
         raise EquationError(where, label, "is a table for some subscripts only; give the others a name of their own")
-    if all(isinstance(side, _Level) for side in sides):
+    if all(isinstance(side, StockPiece) for side in sides):
         return (_stock(described, paired),)
     if all(_is_data(side) for side in sides):
         return (_series(described, paired),)
@@ -249,7 +228,7 @@ def _mixed(described: Mapping[str, Any], sides: _Sides, where: str) -> tuple[Var
     pieces = []
     for head, side in sides:
         kind = "data" if _is_data(side) else "constants" if _is_file(side) else ""
-        kind = "level" if isinstance(side, _Level) else kind
+        kind = "level" if isinstance(side, StockPiece) else kind
         if kind:
             read[kind].append((head, side))
             pieces.append(Piece(Ref(canonical(f"{label} {kind}"), head.subscripts), *head.at))
@@ -283,7 +262,7 @@ def _series(described: Mapping[str, Any], sides: _Sides) -> Variable:
 
 
 def _stock(described: Mapping[str, Any], sides: _Sides) -> Variable:
-    levels = [(cast(_Level, side), head.at) for head, side in sides]
+    levels = [(cast(StockPiece, side), head.at) for head, side in sides]
     return Stock(**described, pieces=tuple(StockPiece(level.flow, level.initial, *at) for level, at in levels))
 
 
@@ -297,7 +276,7 @@ _MADE_OF = {"data": _series, "constants": _constant, "level": _stock}
 
 def _is_data(side: _Right) -> bool:
     """Whether a right side is data over time: in a file, or missing."""
-    return isinstance(side, _Missing) or (isinstance(side, _Source) and side.kind == "data")
+    return side is None or (isinstance(side, _Source) and side.kind == "data")
 
 
 def _is_file(side: _Right) -> bool:
@@ -316,26 +295,26 @@ def _literal(side: _Right, span: tuple[str, ...], exceptions: tuple[tuple[str, .
 
 
 def _described(
-    definition: Definition, dimensions: tuple[Dimension, ...], seconds: SecondRanges, where: str, group: str
+    equations: Sequence[Equation], dimensions: tuple[Dimension, ...], seconds: SecondRanges, where: str, group: str
 ) -> dict[str, Any]:
     """What every variable carries; of several entries the last that says something counts."""
     units, limits, doc = "", (None, None), ""
-    for equation in definition.equations:
+    for equation in equations:
         units_text, ends = _units(equation.entry.units)
         units, limits = units_text or units, ends or limits  # type: ignore[assignment]
         doc = " ".join(equation.entry.doc.replace("\\n", " ").split()) or doc
-    head = definition.equations[0].head
+    head = equations[0].head
     return {
         "name": head.name,
-        "label": definition.label,
+        "label": head.label,
         "units": units,
         "doc": doc,
         "limits": limits,
         "dims": merged_dimensions(
-            [equation.head.subscripts for equation in definition.equations],
+            [equation.head.subscripts for equation in equations],
             dimensions,
             where=where,
-            variable=definition.label,
+            variable=head.label,
             seconds=seconds,
         ),
         "group": group,

@@ -9,7 +9,6 @@ Sources: XMILE 1.0, sections 3.7.3 and 4.2; isee systems' help, "Queue Computati
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal, NoReturn
 
@@ -135,12 +134,8 @@ class Conveyor:
             yield "a transit time that changes on a conveyor on which nothing passes what entered before"
 
 
-@dataclass(frozen=True)
-class Role:
-    """What a flow is to a conveyor: it enters at the back, leaves at the front, or leaks on the way."""
-
-    way: Literal["enters", "leaves", "leaks"]
-    conveyor: Conveyor
+#: What a flow is to a conveyor: it enters at the back, leaves at the front, or leaks on the way.
+Role = tuple[Literal["enters", "leaves", "leaks"], Conveyor]
 
 
 def roles(document: Document, nodes: Mapping[str, Any]) -> Mapping[str, Role]:
@@ -149,10 +144,10 @@ def roles(document: Document, nodes: Mapping[str, Any]) -> Mapping[str, Role]:
     A flow that leaves one conveyor for another is known by the first, which decides on its value.
     """
     conveyors = [Conveyor(document, node, nodes) for node in nodes.values() if document.is_stock(node, "conveyor")]
-    made = {name: Role("enters", conveyor) for conveyor in conveyors for name in conveyor.inflows}
+    made: dict[str, Role] = {name: ("enters", conveyor) for conveyor in conveyors for name in conveyor.inflows}
     for conveyor in conveyors:
-        made |= {name: Role("leaves", conveyor) for name in conveyor.leaving}
-        made |= {name: Role("leaks", conveyor) for name in conveyor.leaks}
+        made |= dict.fromkeys(conveyor.leaving, ("leaves", conveyor))
+        made |= dict.fromkeys(conveyor.leaks, ("leaks", conveyor))
     return made
 
 

@@ -102,12 +102,13 @@ class SpecialStocks(ABC):
         """A flow that a conveyor decides on: what leaves it, and what leaks."""
         name, label = canonical(node.get("name")), str(described["label"])
         dims = cast(Subscripts, described["dims"])
-        stock = self._full_name(role.conveyor)
+        way, conveyor = role
+        stock = self._full_name(conveyor)
         if self.dims_of(stock) != dims:
             raise EquationError(self.where, label, "belongs to a conveyor that has other dimensions")
-        parts = self._parts(role.conveyor.stock, label, dims)
-        belts = [(self._belt(span, role.conveyor, label), span) for _, span in parts]
-        if role.way == "leaves":
+        parts = self._parts(conveyor.stock, label, dims)
+        belts = [(self._belt(span, conveyor, label), span) for _, span in parts]
+        if way == "leaves":
             by_belt = ([(*memory, span) for memory in belt.memories()] for belt, span in belts)
             memories = [
                 self._level({**described, "units": "1"}, f"{label} memory {i}", changes)
@@ -115,7 +116,7 @@ class SpecialStocks(ABC):
             ]
             flows = [Piece(belt.leaving([Ref(memory, span) for memory in memories]), span) for belt, span in belts]
             return Auxiliary(**described, pieces=tuple(flows))
-        place = role.conveyor.leaks.index(name)
+        place = conveyor.leaks.index(name)
         if belts[0][0].exponential:
             leaking = [Piece(belt.leaking(place, Ref(stock, span)), span) for belt, span in belts]
             return Auxiliary(**described, pieces=tuple(leaking))
@@ -147,8 +148,8 @@ class SpecialStocks(ABC):
             inflow = [(self.reader.scope.resolve(name), True)]
             if way == "even":
                 placed.append((EVENLY, self._net(inflow, bound, label)))
-            elif way == "source" and role is not None and role.way == "leaks":
-                placed.append(self._source(name, span, role.conveyor, label, (*behind, conveyor)))
+            elif way == "source" and role is not None and role[0] == "leaks":
+                placed.append(self._source(name, span, role[1], label, (*behind, conveyor)))
             else:
                 beginning += inflow
         leaks = []
@@ -236,7 +237,7 @@ class SpecialStocks(ABC):
         if len(self.dims_of(stock)) != len(span):
             raise EquationError(self.where, label, "enters a conveyor that has other dimensions")
         # those that another conveyor decides on enter whatever room there is
-        certain = [name for name in inflows if name in self.conveyors and self.conveyors[name].way != "enters"]
+        certain = [name for name in inflows if name in self.conveyors and self.conveyors[name][0] != "enters"]
         earlier = inflows[: inflows.index(canonical(node.get("name")))]
         inflows_before = [self.reader.scope.resolve(name) for name in dict.fromkeys((*certain, *earlier))]
         out = Ref(self.reader.scope.resolve(conveyor.leaving[0]), span)

@@ -9,8 +9,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from cipark_sd.errors import EquationError, UnknownName
-from cipark_sd.frontends.climbing import Cursor, SyntaxProblem, TooDeep
-from cipark_sd.frontends.nesting import TOO_DEEP, too_deep
+from cipark_sd.frontends.climbing import TOO_DEEP, Cursor, SyntaxProblem, TooDeep, too_deep
 from cipark_sd.frontends.xmile.conveyors import flows_of, is_true
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.expressions import table_name, tokens
@@ -89,7 +88,7 @@ class Elements(SpecialStocks):
         if (queue := self.queues.get(alone)) is not None:
             return self._dispatched(node, described, queue)
         role = self.conveyors.get(alone)
-        if role is not None and role.way != "enters":
+        if role is not None and role[0] != "enters":
             return self._conveyed(node, described, role)
         if self._is_unfinished(node):
             # as in Vensim, a variable without an equation is data that has to be brought
@@ -101,7 +100,7 @@ class Elements(SpecialStocks):
         if kind == "flow" and self._is_non_negative(node, "flow"):
             parts = [(Call("max", (expr, Const(0.0))), span) for expr, span in parts]
         if role is not None:
-            parts = [(self._entering(node, expr, span, label, role.conveyor), span) for expr, span in parts]
+            parts = [(self._entering(node, expr, span, label, role[1]), span) for expr, span in parts]
         if all(_is_literal(expr) for expr, _ in parts) and not self._is_limited(node, [expr for expr, _ in parts]):
             return Constant(**described, pieces=tuple(Piece(expr, span) for expr, span in parts))
         return Auxiliary(**described, pieces=tuple(Piece(expr, span) for expr, span in parts))

@@ -10,8 +10,8 @@ from html import escape
 from typing import TypedDict
 
 from cipark_sd.errors import UnusableInput
-from cipark_sd.exporters.flows import Flows, split
 from cipark_sd.model.drawing import Arrow, Node, Point, View, views
+from cipark_sd.model.links import Flows, split
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Stock
 

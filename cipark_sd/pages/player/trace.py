@@ -20,8 +20,7 @@ from cipark_sd.engines.registry import choose
 from cipark_sd.engines.settings import Settings, settings
 from cipark_sd.engines.wasm.carried import Carried, carried
 from cipark_sd.ensembles import elements_drawn
-from cipark_sd.exporters.flows import kinds
-from cipark_sd.model.links import causes
+from cipark_sd.model.links import causes, kinds
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.units import is_dimensionless
 from cipark_sd.model.variables import Lookup

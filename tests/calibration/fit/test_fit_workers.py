@@ -13,7 +13,7 @@ from calibration.likelihood.posterior import Posterior, posterior
 from cipark_sd.checkpoints import NOT_KEPT, Checkpoints, as_arrays
 from cipark_sd.console import progress_bars
 from cipark_sd.engines.registry import choose
-from cipark_sd.tasks import records
+from cipark_sd.tasks import pool as tasks
 from cipark_sd.tasks.pool import Pool
 from cipark_sd.tasks.workers import Workers
 
@@ -55,7 +55,7 @@ def test_workers_change_no_bit_and_a_stop_loses_nothing(
         profiles, _ = profile_module.profiles(alone, NOT_KEPT, bars)
         predictions, _ = profile_module.predictions(alone, NOT_KEPT, bars)
         # all but the first go to the workers, however little there is to do
-        monkeypatch.setattr(records, "WORTH", 0.0)
+        monkeypatch.setattr(tasks, "WORTH", 0.0)
         monkeypatch.setattr(optimisation, "TOGETHER", 1)
         kept = Checkpoints(tmp_path / "kept", "a")
         with Workers(2) as pool:

@@ -30,8 +30,7 @@ from calibration.report.output import page
 from calibration.report.sections.answer import warnings
 from calibration.study.sections import Cause, Method, Questions
 from cipark_sd.checks.course import conserved, halved
-from cipark_sd.checks.definition import BuiltIn, Conservation, Halving
-from cipark_sd.checks.file import read_checks
+from cipark_sd.checks.file import BuiltIn, Conservation, Halving, read_checks
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.plotting.time_axis import TimeAxis

@@ -20,6 +20,8 @@ from calibration.sampling.sample import ImportanceDraws, NotWeighed
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
 
+pytestmark = pytest.mark.usefixtures("wasm")
+
 EFFORT = Effort(walkers=24, most_steps=400, least_steps=400, effective=2000.0)
 SHAPE, SCALE = 2.0, 3.0
 STUDY = (

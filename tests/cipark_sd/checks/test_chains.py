@@ -6,9 +6,8 @@ import pytest
 from click.testing import CliRunner
 from stella import stella
 
-from cipark_sd.checks.chains import chains
-from cipark_sd.checks.definition import Checks
-from cipark_sd.checks.file import read_checks
+from cipark_sd.checks.course import chains
+from cipark_sd.checks.file import Checks, read_checks
 from cipark_sd.checks.outcome import Outcome
 from cipark_sd.checks.run import run_checks
 from cipark_sd.commands.check import command

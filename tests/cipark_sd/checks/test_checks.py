@@ -8,8 +8,7 @@ import xarray as xr
 from approved import approved
 
 from cipark_sd.checks.course import not_finite
-from cipark_sd.checks.definition import Checks
-from cipark_sd.checks.file import read_checks
+from cipark_sd.checks.file import Checks, read_checks
 from cipark_sd.checks.outcome import Outcome
 from cipark_sd.checks.run import conditions, run_checks
 from cipark_sd.errors import InvalidValue, UnknownName

@@ -8,8 +8,16 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from cipark_sd.checks.evaluate import NoValue, OutsideRun, Reading, evaluate, interpolated, named_table
-from cipark_sd.checks.expression import ExpressionError, parse_expression
+from cipark_sd.checks.evaluate import (
+    ExpressionError,
+    NoValue,
+    OutsideRun,
+    Reading,
+    evaluate,
+    interpolated,
+    named_table,
+    parse_expression,
+)
 from cipark_sd.errors import UnknownName
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Neg, Ref, Table
 from cipark_sd.model.model import Dimension, Model, TimeSpec

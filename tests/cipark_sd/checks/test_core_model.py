@@ -22,7 +22,7 @@ from calibration.study.library import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.checks.file import read_checks
 from cipark_sd.checks.run import run_checks
-from cipark_sd.checks.unit_check import check_units
+from cipark_sd.checks.structure import check_units
 from cipark_sd.ensembles import ensemble
 from cipark_sd.experiments.catalogue import read_catalogue
 from cipark_sd.exporters.xmile import to_xmile

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from approved import approved
 
-from cipark_sd.checks.unit_check import check_units
+from cipark_sd.checks.structure import check_units
 from cipark_sd.frontends.model_file import read_model
 
 Write = Callable[..., Path]

@@ -16,6 +16,8 @@ from cipark_sd.exporters.xmile import write_xmile
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.simulation import simulate
 
+pytestmark = pytest.mark.usefixtures("wasm")
+
 Write = Callable[..., Path]
 N = 4000
 #: Of a right distribution one test in ten thousand falls; the draws are always the same ones.

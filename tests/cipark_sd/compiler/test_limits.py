@@ -14,6 +14,8 @@ from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import Method, Model
 from cipark_sd.simulation import simulate
 
+pytestmark = pytest.mark.usefixtures("wasm")
+
 NN = "<non_negative/>"
 
 

@@ -14,6 +14,8 @@ from cipark_sd.exporters.mdl import write_mdl as to_file
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.simulation import simulate
 
+pytestmark = pytest.mark.usefixtures("wasm")
+
 Write = Callable[..., Path]
 HEAD = """<?xml version="1.0" encoding="utf-8"?>
 <xmile version="1.0" xmlns="http://docs.oasis-open.org/xmile/ns/XMILE/v1.0">

@@ -47,11 +47,12 @@ def specialised(
     narrow = with_numbers(program, {k: v for k, v in numbers.items() if k not in {*draws, *shared}})
     split = tabulated(narrow, draws)
     assert split is not None
-    assert set(split.shared) <= set(shared)
+    timetable, remainder, read = split
+    assert set(read) <= set(shared)
     own = replace(given, params=np.array([given.params[program.param_position[name]] for name in narrow.params]))
-    table = choose("native").execute(split.table, _at_each_instant(own, method))  # type: ignore[attr-defined]
+    table = choose("native").execute(timetable, _at_each_instant(own, method))  # type: ignore[attr-defined]
     rest = replace(own, series=(*own.series, *table[:, :, 0]))
-    return whole, choose("native").execute(split.remainder, rest), program, split.remainder  # type: ignore[attr-defined]
+    return whole, choose("native").execute(remainder, rest), program, remainder  # type: ignore[attr-defined]
 
 
 def _at_each_instant(inputs: Inputs, method: Method) -> Inputs:

@@ -16,6 +16,8 @@ from cipark_sd.exporters.xmile import to_xmile, write_xmile
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.simulation import simulate
 
+pytestmark = pytest.mark.usefixtures("wasm")
+
 Write = Callable[..., Path]
 LOOK = "look((0,1),(1,1),(2,2)) ~~|\n"
 

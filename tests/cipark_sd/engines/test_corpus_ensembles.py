@@ -13,6 +13,8 @@ from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Lookup
 from cipark_sd.scenarios import Scenario
 
+pytestmark = pytest.mark.usefixtures("wasm")
+
 FEATURES = sorted(path.name for path in CORPUS.iterdir() if path.is_dir() and not path.name.startswith("_"))
 
 

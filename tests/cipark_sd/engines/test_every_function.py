@@ -12,7 +12,7 @@ import pytest
 from every_function import STELLA, VENSIM, Template, chosen, stella_variables, vensim_model
 from stella import stella
 
-from cipark_sd.checks.definition import Checks
+from cipark_sd.checks.file import Checks
 from cipark_sd.checks.run import run_checks
 from cipark_sd.compiler.functions.registry import FUNCTIONS
 from cipark_sd.compiler.unroll import unroll
@@ -23,6 +23,8 @@ from cipark_sd.model.expr import Call, walk
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import expressions
 from cipark_sd.simulation import simulate
+
+pytestmark = pytest.mark.usefixtures("wasm")
 
 #: More of them for whoever has changed a function or an engine.
 MANY = int(os.environ.get("CIPARK_RANDOM_MODELS", "5"))

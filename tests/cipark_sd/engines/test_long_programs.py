@@ -34,6 +34,8 @@ from cipark_sd.scenarios import Scenario, TimeSeries
 from cipark_sd.simulation import simulate
 from cipark_sd.timegrid import saved_indices, time_grid
 
+pytestmark = pytest.mark.usefixtures("wasm")
+
 Write = Callable[..., Path]
 #: Each reads a state, a cell or a pipe where another one is written.
 MEMORY = """

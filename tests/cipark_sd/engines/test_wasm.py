@@ -21,7 +21,7 @@ from cipark_sd.engines.registry import choose
 from cipark_sd.engines.settings import Settings
 from cipark_sd.engines.wasm import compiling, linking
 from cipark_sd.engines.wasm.carried import carried, description_of
-from cipark_sd.engines.wasm.encoding import Reader, leb
+from cipark_sd.engines.wasm.linking import Reader, leb
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue
 from cipark_sd.frontends.model_file import read_model
@@ -29,6 +29,8 @@ from cipark_sd.library import bundled
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario
 from cipark_sd.simulation import simulate
+
+pytestmark = pytest.mark.usefixtures("wasm")
 
 Write = Callable[..., Path]
 KERNEL = ROOT / "cipark_sd/pages/player/kernel.js"
@@ -56,11 +58,11 @@ def test_the_park_is_the_same_in_webassembly_with_drawn_constants() -> None:
 
 
 def test_runs_that_do_not_fit_into_one_memory_are_run_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cipark_sd.engines.wasm import engine
+    import wasm_engine
 
     model = read_model(CORPUS / "delay_fixed" / "model.mdl")
     whole = simulate(model, engine="wasm")
-    monkeypatch.setattr(engine, "MOST", 1)
+    monkeypatch.setattr(wasm_engine, "MOST", 1)
     runs = ensemble(model, [Scenario()] * 5, save=list(map(str, whole.data_vars)), engine="wasm", failures="leave")
     for name in whole.data_vars:
         for run in range(5):
@@ -124,7 +126,7 @@ def test_every_function_has_the_native_bits_for_any_number(write_mdl: Write) -> 
 def test_a_module_that_skips_powers_of_1_and_0_gives_the_same_bits(
     write_mdl: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cipark_sd.engines.wasm import engine
+    import wasm_engine
 
     model = read_model(write_mdl("X=1~~|\nY=1~~|\npower=X^(Y+Time*0)~~|\n", final=1, step=1))
     planned = plan(model, Scenario(), save=["power"], times=None, method=None)
@@ -137,7 +139,7 @@ def test_a_module_that_skips_powers_of_1_and_0_gives_the_same_bits(
     given = inputs_for(planned, program, Settings({"x": x, "y": y}), np.arange(len(x), dtype=np.uint64))
     native = choose("native").execute(program, given)  # type: ignore[attr-defined]
     assert compiling.compiled(program, skips=True).module != compiling.compiled(program).module
-    monkeypatch.setattr(engine, "compiled", partial(compiling.compiled, skips=True))
+    monkeypatch.setattr(wasm_engine, "compiled", partial(compiling.compiled, skips=True))
     assert same_bits(native, choose("wasm").execute(program, given))  # type: ignore[attr-defined]
 
 
@@ -162,17 +164,17 @@ def test_a_table_of_many_points_is_a_search(write_mdl: Write, engine: str) -> No
     assert np.polyfit(np.log([100, 400, 1600]), np.log(whole), 1)[0] < 1.05, whole
 
 
-def test_without_its_package_the_engine_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_package_an_engine_says_which_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     from cipark_sd.certificates import sides
     from cipark_sd.engines import registry
 
-    monkeypatch.setitem(registry.ENGINES, "wasm", registry.ENGINES["wasm"]._replace(needs="no_such_package"))
+    monkeypatch.setitem(registry.ENGINES, "native", registry.ENGINES["native"]._replace(needs="no_such_package"))
     choose.cache_clear()
-    with pytest.raises(InvalidValue, match=r"the engine is 'wasm', expected .*pip install \"wasmtime"):
-        choose("wasm")
-    assert "wasm" not in sides.engine_names(None)
-    with pytest.raises(InvalidValue, match=r"pip install \"wasmtime"):
-        sides.engine_names(["native", "wasm"])
+    with pytest.raises(InvalidValue, match=r"the engine is 'native', expected 'numpy', for want of no_such_package"):
+        choose("native")
+    assert "native" not in sides.engine_names(None)
+    with pytest.raises(InvalidValue, match=r"one that is installed \(no_such_package\)"):
+        sides.engine_names(["native", "numpy"])
     choose.cache_clear()
 
 

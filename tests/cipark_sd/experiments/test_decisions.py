@@ -16,6 +16,8 @@ from cipark_sd.experiments.extended import acted, alternatives, extended, paid
 from cipark_sd.experiments.run import Setup, run_policies
 from cipark_sd.frontends.model_file import read_model
 
+pytestmark = pytest.mark.usefixtures("wasm")
+
 STEP, DATE = 0.125, 4.0
 #: Euler's method makes each step of the decay the same factor.
 KEEP = 1 - 0.1 * STEP

@@ -12,10 +12,10 @@ from stella import stella
 
 from cipark_sd.compiler.unroll import unroll
 from cipark_sd.errors import InvalidValue, ModelFileError, Problems, UnsupportedFeature
-from cipark_sd.exporters.files import write_whole
-from cipark_sd.exporters.flat import flat_model
+from cipark_sd.exporters.arrays import flat_model
 from cipark_sd.exporters.mdl import write_mdl as save_mdl
 from cipark_sd.exporters.xmile import to_xmile, write_xmile
+from cipark_sd.files import write_whole
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.model.expr import Const, Expr, Neg, rebuild

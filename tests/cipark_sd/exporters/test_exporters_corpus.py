@@ -11,7 +11,7 @@ import pytest
 from places import CORPUS
 
 from cipark_sd.errors import CiparkError, Problems, UnsupportedFeature
-from cipark_sd.exporters.flat import flat_model
+from cipark_sd.exporters.arrays import flat_model
 from cipark_sd.exporters.mdl import write_mdl
 from cipark_sd.exporters.xmile import to_xmile, write_xmile
 from cipark_sd.frontends.model_file import read_model

@@ -9,11 +9,13 @@ import pytest
 from exported import by_simlin
 from stella import stella
 
-from cipark_sd.checks.unit_check import check_units
+from cipark_sd.checks.structure import check_units
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import CiparkError
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.simulation import simulate
+
+pytestmark = pytest.mark.usefixtures("wasm")
 
 
 def conveyor(path: Path, *, length: str = "2", extra: str = "", leak: str = "", start: str = "0") -> Path:

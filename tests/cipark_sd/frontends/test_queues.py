@@ -13,6 +13,8 @@ from cipark_sd.errors import CiparkError
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.simulation import simulate
 
+pytestmark = pytest.mark.usefixtures("wasm")
+
 NAMES = ("waiting", "belt", "boarding", "balking", "departing", "gone")
 
 

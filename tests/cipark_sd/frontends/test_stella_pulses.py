@@ -13,6 +13,8 @@ from cipark_sd.exporters.xmile import write_xmile
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.simulation import simulate
 
+pytestmark = pytest.mark.usefixtures("wasm")
+
 #: Calls with their first pulse and their interval; 0 is none.
 CALLS = {
     "PULSE(3, 1.1)": (1.1, 0.0),

@@ -14,11 +14,11 @@ from stella import stella
 from value_and_gradient import value_and_gradient
 
 from cipark_sd.compiler.adjoint import adjoint
+from cipark_sd.engines.base import TapeTooLong
 from cipark_sd.engines.native import engine as native_engine
 from cipark_sd.engines.native.engine import NativeEngine
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.programs import program_for
-from cipark_sd.engines.reverse import TapeTooLong
 from cipark_sd.engines.settings import Settings
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue, UnknownName
@@ -28,6 +28,8 @@ from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Lookup
 from cipark_sd.scenarios import Scenario
 from cipark_sd.simulation import simulate
+
+pytestmark = pytest.mark.usefixtures("wasm")
 
 #: Both modes multiply the same derivatives in another order: they agree to this share of the sum of absolute terms.
 ROUNDING = 1e-12

@@ -36,6 +36,8 @@ from cipark_sd.pages.player.trace import digest
 from cipark_sd.scenarios import Scenario, read_scenario
 from cipark_sd.simulation import simulate
 
+pytestmark = pytest.mark.usefixtures("wasm")
+
 Write = Callable[..., Path]
 FISHERY = ROOT / "tests/shared/fishery"
 SIR = """
