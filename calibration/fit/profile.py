@@ -24,7 +24,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from cipark_sd.tasks.records import records
 
 from calibration.fit.downhill import going_down, settling
 from calibration.fit.in_step import Search, gather, run
@@ -40,7 +39,7 @@ from calibration.study.problem import CalibrationProblem
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.console import Bars
-from cipark_sd.tasks.pool import Pool, RecordTask
+from cipark_sd.tasks.pool import Pool, RecordTask, records
 from cipark_sd.wording import percent
 
 #: A rise of the log density from which on a place of a walk fits better than the optimum: below it, the end of an

@@ -47,7 +47,7 @@ from calibration.study.priors import FAMILIES, Beta, LogitNormal, Prior, Scale, 
 from cipark_sd.errors import InvalidValue, UnknownName, raise_all
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.frontends.model_file import read_model
-from cipark_sd.inputs import all_beneath, beneath
+from cipark_sd.inputs import all_beneath, beneath, place
 from cipark_sd.library import bundled
 from cipark_sd.model.model import Method as Integration
 from cipark_sd.model.model import Model, digest_of
@@ -55,7 +55,6 @@ from cipark_sd.model.variables import Constant
 from cipark_sd.scenarios import Scenario, override_key, split_key
 from cipark_sd.section import Section, is_number
 from cipark_sd.sensitivities.factors import constant_values
-from cipark_sd.toml_lines import place
 
 #: Integration methods that a study may ask for.
 METHODS: tuple[Integration, ...] = ("euler", "rk4")

@@ -2,25 +2,22 @@
 
 import csv
 import json
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from places import SHARED
 from undrawn import undraw
 
 from calibration.sampling.chains import Chains
-from cipark_sd.checkpoints import FOLDER
+from cipark_sd.checkpoints import FOLDER, Arrays, Checkpoint
 from cipark_sd.cli import cli
 from cipark_sd.engines.reference import engine as reference
 
 Write = Callable[..., Path]
-QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
 SIR = """
 contacts=2~1/Week~|
 recovery=0.8~1/Week~|
@@ -78,10 +75,6 @@ def sir(write_mdl: Write, tmp_path: Path) -> Path:
     (tmp_path / "cases.csv").write_text("week_end,cases\n" + rows)
     (tmp_path / "problem.toml").write_text(PROBLEM)
     return tmp_path
-
-
-#: In a process of its own as well, figures are left undrawn: they take most of the time, and rest on the tables.
-UNDRAWN = f"import sys; sys.path.insert(0, {str(SHARED)!r}); from undrawn import undraw; undraw()\n"
 
 
 def cipark(*arguments: str, cwd: Path, drawn: bool = False, refused: bool = False) -> Result:
@@ -224,28 +217,35 @@ def test_predictions_of_a_study_are_profiled(sir: Path) -> None:
     assert "Profiles of the headline numbers" in (sir / "out" / "report.html").read_text()
 
 
-def stopped(folder: Path, arguments: tuple[str, ...], how: signal.Signals, parts: int) -> int:
-    """Stop a run when so many parts are kept; its exit code."""
-    # whoever starts the tests in the background has Ctrl-C ignored in all that they start
-    code = UNDRAWN + "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    code += "from cipark_sd.cli import main; main()"
-    child = subprocess.Popen([sys.executable, "-c", code, "calibrate", *arguments], cwd=folder, **QUIET)
-    while len(list((folder / "cut").glob(f"{FOLDER}/[!.]*.npz"))) < parts:
-        assert child.poll() is None, "it ended before it could be stopped"
-        time.sleep(0.005)
-    child.send_signal(how)
-    return child.wait()
+class Killed(BaseException):
+    """What no part of a command catches."""
+
+
+def stopped(folder: Path, arguments: tuple[str, ...], how: type[BaseException], parts: int) -> Result:
+    """A run that ends when so many parts are kept; processes are stopped in ``test_resume.py``."""
+    save = Checkpoint.save
+
+    def stopping(entry: Checkpoint, arrays: Arrays) -> None:
+        save(entry, arrays)
+        if len(list((folder / "cut").glob(f"{FOLDER}/[!.]*.npz"))) == parts:
+            raise how
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoint, "save", stopping)
+        return cipark(*arguments, cwd=folder)
 
 
 @pytest.mark.slow
 def test_a_second_start_goes_on_and_writes_the_same_bytes(sir: Path) -> None:
     """Stopped among the searches by Ctrl-C, and among the profiles without warning; one seed, one set of bytes."""
     (sir / "problem.toml").write_text(PROBLEM + PREDICTED)
-    arguments = (".", "--fast", "--starts", "60", "--no-compare-pysd", "--no-player", "-o")
-    assert stopped(sir, (*arguments, "cut"), signal.SIGINT, 1) == 1
+    arguments = (".", "--fast", "--starts", "16", "--no-compare-pysd", "--no-player", "-o")
+    assert stopped(sir, (*arguments, "cut"), KeyboardInterrupt, 1).return_value == 1
     assert json.loads((sir / "cut" / "fit.json").read_text())["interrupted"]
-    assert stopped(sir, (*arguments, "cut"), signal.SIGKILL, 11) == -signal.SIGKILL
+    with pytest.raises(Killed):
+        stopped(sir, (*arguments, "cut"), Killed, 4)
     found = {path: path.stat().st_mtime_ns for path in (sir / "cut").glob(f"{FOLDER}/[!.]*.npz")}
+    assert {path.name.partition("-")[0] for path in found} == {"search", "wider", "profiles"}
     again = cipark(*arguments, "cut", cwd=sir)
     assert again.return_value == 0, again.stderr
     assert f"reused {len(found)} searches and profiles" in again.stderr

@@ -11,6 +11,7 @@ from approved import approved
 from click.testing import CliRunner
 from places import ROOT
 from small_study import POLICIES, small_study
+from undrawn import undraw
 
 from cipark_sd.cli import cli
 
@@ -38,6 +39,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]
     printed = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(path)
+        undraw(patch)
         for command, options in CALLS.items():
             done = CliRunner().invoke(cli, (command, "leaving", *options), standalone_mode=False)
             assert done.exception is None, done.output

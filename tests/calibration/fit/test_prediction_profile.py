@@ -12,7 +12,7 @@ from calibration.fit.interval_rules import Threshold, rules_at
 from calibration.fit.objective import Quantity as Predicts
 from calibration.fit.objective import objective
 from calibration.fit.optimise import Optimum, optimise
-from calibration.fit.profile import PredictionProfile, all_free, prediction_profile, profile
+from calibration.fit.profile import PredictionProfile, Profile, all_free, prediction_profile, profile
 from calibration.likelihood.forward import reported
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import CalibrationProblem, read_problem
@@ -179,25 +179,21 @@ def test_the_profile_of_a_parameter_as_a_prediction_is_that_of_the_parameter(tmp
 
 
 def test_so_it_is_on_a_model_that_is_not_linear() -> None:
-    optimum, place, expected = park_pool()
+    optimum, place, expected = epidemic()
     # the own prior left out, as in the profile of a parameter
     counts = optimum.goal.with_prior.copy()
     counts[place] = False
     goal = replace(optimum.goal, with_prior=counts)
-    found = prediction_profile(goal, optimum.theta, "pool", lambda theta: theta[:, place], rule=RULE)
-    assert (found.lower is None, found.upper is None) == (expected.lower is None, expected.upper is None)
-    ends = [(found.lower, expected.lower), (found.upper, expected.upper)]
-    closed = [(ours, theirs) for ours, theirs in ends if theirs is not None]
-    assert closed
-    for ours, theirs in closed:
-        assert ours == pytest.approx(theirs, rel=1e-3)
+    rule = rules_at(optimum.goal, optimum.theta, (), 0.95).of("Beta")
+    found = prediction_profile(goal, optimum.theta, "beta", lambda theta: theta[:, place], rule=rule)
+    assert expected.lower is not None
+    assert [found.lower, found.upper] == pytest.approx([expected.lower, expected.upper], rel=1e-3)
 
 
-def park_pool() -> tuple[Optimum, int, object]:
-    folder = ROOT / "calibration" / "studies" / "great_stone"
-    optimum = best(read_problem(folder), "map")
-    place = optimum.goal.density.space.names.index("Start Time Scale")
-    return optimum, place, profile(optimum, "Start Time Scale", level=0.95)
+def epidemic() -> tuple[Optimum, int, Profile]:
+    optimum = best(read_problem(ROOT / "calibration" / "studies" / "flu_1978"), "map")
+    place = optimum.goal.density.space.names.index("Beta")
+    return optimum, place, profile(optimum, "Beta", level=0.95)
 
 
 def monotone(predicts: Predicts) -> Predicts:

@@ -11,7 +11,7 @@ import pytest
 from small_study import small_study
 
 from calibration.likelihood.posterior import posterior
-from calibration.sampling import sample, trajectories
+from calibration.sampling import sample, trajectories, warming
 from calibration.sampling.convergence import (
     EFFORT,
     LEAST_STEPS,
@@ -96,10 +96,10 @@ def test_steps_that_are_too_long_change_no_expectation(step: float) -> None:
     """Of a normal in 40 dimensions the squared length is 40 on average, whatever share of moves is rejected."""
     rng = np.random.default_rng(6)
     target, start = normal(np.eye(40)), rng.standard_normal((256, 40))
-    drawn = draws(Chains((start, *target(start)), rng), target, step, 1200, reach=100)
+    drawn = draws(Chains((start, *target(start)), rng), target, step, 600, reach=100)
     assert 0.5 < drawn.accepted.mean() < 0.9
     (line,) = convergence(["length"], (drawn.points**2).sum(axis=2)[:, :, None, None])
-    assert abs(line.mean - 40) < 4 * line.mcse_mean < 0.6
+    assert abs(line.mean - 40) < 4 * line.mcse_mean < 0.85
 
 
 @pytest.mark.parametrize("beyond", [-np.inf, -1e5])
@@ -241,9 +241,11 @@ def test_slopes_of_the_scores_are_differences(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def every_draw_is_kept() -> Iterator[None]:
-    """Draws of a longer run are others where they are thinned."""
+    """Draws of a longer run are others where they are thinned; two parameters are learnt from a third of the moves."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trajectories, "KEPT", 10_000)
+        for name, moves in {"WARMING": 20, "RUNG": 4, "WINDOW": 30, "LAST": 20}.items():
+            patch.setattr(warming, name, moves)
         yield
 
 
@@ -355,7 +357,7 @@ def test_a_budget_of_steps_ends_the_chains_and_a_larger_one_goes_on(drawn: Traje
     """To the bits of a budget that was large from the start; and chains that went further give the first of them."""
     density = posterior(small_study(tmp_path), choose("native"))
     saved = Checkpoints(tmp_path).entry("chains")
-    never = replace(SHORT, criteria=Criteria(r_hat=1.0, ess=1e9), most_steps=2400)
+    never = replace(SHORT, criteria=Criteria(r_hat=1.0, ess=1e9), most_steps=900)
 
     def steps(effort: Effort, saved: Checkpoint = UNSAVED) -> tuple[int, Array]:
         sampled = draw(density, np.random.default_rng(1), effort=effort, saved=saved).sampled
@@ -363,10 +365,10 @@ def test_a_budget_of_steps_ends_the_chains_and_a_larger_one_goes_on(drawn: Traje
         assert not sampled.interrupted
         return sampled.n_gradients // 64, sampled.position
 
-    larger = replace(never, most_steps=2900)
+    larger = replace(never, most_steps=1200)
     few, first = steps(never, saved)
     many, second = steps(larger, saved)
-    assert few <= 2400 < many <= 2900
+    assert few <= 900 < many <= 1200
     assert len(first[0]) < len(second[0])
     assert np.array_equal(second[:, : first.shape[1]], first)
     assert np.array_equal(steps(larger)[1], second)
@@ -391,14 +393,14 @@ def test_chains_end_where_each_mode_has_settled_and_its_weight_is_known(
 ) -> None:
     """At the second look, whatever R-hat is over all; else the budget ends them."""
     density = posterior(small_study(tmp_path), choose("native"))
-    never = replace(SHORT, criteria=Criteria(r_hat=1.0001, ess=1e9), most_steps=3200)
+    never = replace(SHORT, criteria=Criteria(r_hat=1.0001, ess=1e9), most_steps=1500)
     monkeypatch.setattr(trajectories, "settled", lambda *_: settled)
     monkeypatch.setattr(TrajectoryDraws, "reaches", lambda *_: known)
     looks: list[int] = []
     drawn = draw(density, np.random.default_rng(1), effort=never, on_block=lambda n, *_: looks.append(n)).sampled
     assert isinstance(drawn, TrajectoryDraws)
     assert (len(looks) == 2) is (settled and known)
-    assert (looks[-1] >= 3200 - LEAPS) is not (settled and known)
+    assert (looks[-1] >= 1500 - LEAPS) is not (settled and known)
 
 
 def test_a_larger_model_affords_fewer_steps(tmp_path: Path) -> None:

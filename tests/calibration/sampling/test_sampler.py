@@ -1,5 +1,7 @@
 """The sampler against targets whose moments are known, and its promises about seeds and interruptions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from arviz_stats.base import array_stats
@@ -30,9 +32,11 @@ def chains(target, k, seed, effort=EFFORT, **more) -> Chains:
     return run(target, start, streams, tuple(f"x{i}" for i in range(k)), same, effort, **more)
 
 
+PRECISION = np.linalg.inv([[1.0, 0.9, 0.0], [0.9, 1.0, 0.0], [0.0, 0.0, 100.0]])
+
+
 def gaussian(x):
-    covariance = np.array([[1.0, 0.9, 0.0], [0.9, 1.0, 0.0], [0.0, 0.0, 100.0]])
-    return -0.5 * np.einsum("ni,ij,nj->n", x, np.linalg.inv(covariance), x)
+    return -0.5 * np.einsum("ni,ij,nj->n", x, PRECISION, x)
 
 
 def banana(x):
@@ -40,7 +44,7 @@ def banana(x):
 
 
 def test_moments_of_a_correlated_gaussian_are_found():
-    found = chains(gaussian, 3, 1, Effort(walkers=24, most_steps=4000, least_steps=4000))
+    found = chains(gaussian, 3, 1, Effort(walkers=24, most_steps=1600, least_steps=1600))
     points = found.second_half.reshape(-1, 3)
     for i, sd in enumerate((1, 1, 10)):
         assert abs(points[:, i].mean()) < 4 * found.lines[i].mcse_mean
@@ -49,7 +53,7 @@ def test_moments_of_a_correlated_gaussian_are_found():
 
 
 def test_moments_of_a_banana_are_found():
-    found = chains(banana, 2, 2, Effort(walkers=24, most_steps=6000, least_steps=6000))
+    found = chains(banana, 2, 2, Effort(walkers=24, most_steps=2400, least_steps=2400))
     points = found.second_half.reshape(-1, 2)
     assert points[:, 0].var() == pytest.approx(1, rel=0.06)
     # the mean of a squared standard normal
@@ -71,13 +75,14 @@ def test_the_snooker_alone_keeps_a_gaussian(monkeypatch):
 
 
 def test_the_same_seed_gives_the_same_bits():
-    one, two = chains(gaussian, 3, 4), chains(gaussian, 3, 4)
+    effort = Effort(walkers=24, most_steps=100, least_steps=100)
+    one, two = chains(gaussian, 3, 4, effort), chains(gaussian, 3, 4, effort)
     assert np.array_equal(one.position, two.position)
 
 
 def test_an_ensemble_does_not_depend_on_how_many_there_are():
-    few = Effort(ensembles=2, walkers=24, most_steps=400, least_steps=400)
-    many = Effort(ensembles=4, walkers=24, most_steps=400, least_steps=400)
+    few = Effort(ensembles=2, walkers=24, most_steps=100, least_steps=100)
+    many = Effort(ensembles=4, walkers=24, most_steps=100, least_steps=100)
     assert np.array_equal(chains(gaussian, 3, 5, few).position, chains(gaussian, 3, 5, many).position[:2])
 
 
@@ -103,8 +108,10 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path):
 
 @pytest.mark.parametrize("stop", [150, 420, 610])
 def test_a_stop_does_not_move_the_steps_at_which_chains_are_judged(stop, tmp_path):
-    effort = Effort(ensembles=2, walkers=12, block=20, most_steps=2000, least_steps=40)
+    wanted = Criteria(r_hat=1.02, ess=200)
+    effort = Effort(ensembles=2, walkers=12, block=20, most_steps=2000, least_steps=40, criteria=wanted)
     whole = chains(gaussian, 3, 1, effort)
+    assert stop // 2 < whole.n_steps < effort.most_steps
     calls = 0
 
     def stopping(x):
@@ -122,11 +129,11 @@ def test_a_stop_does_not_move_the_steps_at_which_chains_are_judged(stop, tmp_pat
 UNREACHED = Criteria(r_hat=1.01, ess=1e9)
 
 
-@pytest.mark.parametrize(("first", "then"), [(600, 400), (250, 600), (600, 250), (400, 600)])
+@pytest.mark.parametrize(("first", "then"), [(120, 80), (50, 120), (120, 50), (80, 120)])
 def test_another_budget_takes_the_steps_that_it_would_have_taken_alone(tmp_path, first, then):
     """Fewer or more steps than are kept, whole numbers of blocks or not."""
     before, after = (
-        Effort(walkers=24, block=100, most_steps=n, least_steps=min(n, 200), criteria=UNREACHED) for n in (first, then)
+        Effort(walkers=12, block=20, most_steps=n, least_steps=min(n, 40), criteria=UNREACHED) for n in (first, then)
     )
     saved = Checkpoints(tmp_path).entry("chains")
     chains(gaussian, 3, 1, before, saved=saved)
@@ -162,9 +169,10 @@ def test_ensembles_in_different_modes_are_reported_as_not_converged():
 
     streams = np.random.default_rng(7).spawn(4)
     start = np.stack([s.normal(30 * sign, 1, (24, 2)) for s, sign in zip(streams, (1, 1, -1, -1), strict=True)])
-    found = run(two_modes, lambda: start, streams, ("a", "b"), same, EFFORT)
+    effort = replace(EFFORT, most_steps=600)
+    found = run(two_modes, lambda: start, streams, ("a", "b"), same, effort)
     assert not found.converged
-    assert found.n_steps == EFFORT.most_steps
+    assert found.n_steps == effort.most_steps
     assert poorest(found.lines).r_hat > 1.5
 
 
@@ -287,11 +295,11 @@ def test_effective_draws_count_what_walkers_share():
 
 @pytest.mark.slow
 def test_effective_draws_predict_the_scatter_of_means_of_independent_ensembles():
-    n = share(60, 100)
-    found = chains(gaussian, 3, 13, Effort(ensembles=n, walkers=24, most_steps=600, least_steps=600))
+    n = share(40, 100)
+    found = chains(gaussian, 3, 14, Effort(ensembles=n, walkers=24, most_steps=400, least_steps=400))
     values = found.second_half[..., 0]
     scatter = values.mean(axis=(1, 2)).var(ddof=1)
-    # a variance from 60 means is known to 18 %, from 100 to 14 %
+    # a variance from 40 means is known to 23 %, from 100 to 14 %
     assert values.var() / scatter == pytest.approx(effective(values) / n, rel=0.45)
 
 
@@ -330,7 +338,7 @@ def test_priors_alone_are_sampled_as_they_are():
     def target(free):
         return SPACE.log_prior(coordinates.theta(free)) + coordinates.log_jacobian(free)
 
-    found = chains(target, len(SPACE), 12, Effort(walkers=24, most_steps=1500, least_steps=1500))
+    found = chains(target, len(SPACE), 12, Effort(walkers=24, most_steps=800, least_steps=800))
     uniform = SPACE.to_unit(coordinates.theta(found.second_half.reshape(-1, len(SPACE))))
     for q in (0.1, 0.5, 0.9):
-        assert (uniform < q).mean(axis=0) == pytest.approx(np.full(len(SPACE), q), abs=0.02)
+        assert (uniform < q).mean(axis=0) == pytest.approx(np.full(len(SPACE), q), abs=0.03)
