@@ -15,9 +15,6 @@ are spelt as people write them: ``run.cp["Total Residents"]``.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from calibration.commands.play.command import play as play
-    from calibration.report.output import show as show
-    from cipark_sd.certificates.certificate import certify as certify
     from cipark_sd.ensembles import ensemble as ensemble
     from cipark_sd.errors import CiparkError as CiparkError
     from cipark_sd.front import sensitivity as sensitivity
@@ -26,16 +23,19 @@ if TYPE_CHECKING:
     from cipark_sd.functions import Noise as Noise
     from cipark_sd.functions import Study as Study
     from cipark_sd.functions import calibrate as calibrate
+    from cipark_sd.functions import certify as certify
     from cipark_sd.functions import check as check
     from cipark_sd.functions import convert as convert
     from cipark_sd.functions import diff as diff
     from cipark_sd.functions import new_study as new_study
+    from cipark_sd.functions import play as play
+    from cipark_sd.functions import policy as policy
     from cipark_sd.functions import read_study as read_study
     from cipark_sd.functions import report as report
+    from cipark_sd.functions import show as show
     from cipark_sd.library import bundled as bundled
     from cipark_sd.model.expr import Table as Table
     from cipark_sd.model.model import Model as Model
-    from cipark_sd.pages.player.shell import policy as policy
     from cipark_sd.plotting.runs import plot_fan as plot_fan
     from cipark_sd.plotting.runs import plot_run as plot_run
     from cipark_sd.results import load as load
