@@ -55,9 +55,9 @@ def write_mdl(tmp_path: Path) -> Callable[..., Path]:
 def wasm(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine ``wasm`` among the others: what a page runs, with which the native engine is compared."""
     # these list the engines that a user may choose when they are imported
-    import cipark_sd.commands.policy.command  # noqa: F401
     from wasm_engine import ROW
 
+    import cipark_sd.commands.policy.command  # noqa: F401
     from cipark_sd.engines.registry import ENGINES
 
     monkeypatch.setitem(ENGINES, "wasm", ROW)

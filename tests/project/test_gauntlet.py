@@ -181,6 +181,15 @@ def test_a_plain_profile_tells_closed_from_open_and_from_another_parameter_s_end
         assert 0.1 * 1.96 <= (at - 0.5) * math.log(100) < 0.1 * 1.96 + 0.1
 
 
+def test_a_side_is_no_end_where_only_slopes_are_misled() -> None:
+    surface = _surface(200.0)
+    smooth = surface.density.log_likelihood
+    # terraces along the valley a b = 1: no slope leads along it
+    surface.density.log_likelihood = lambda theta: np.round(smooth(theta)) - 0.1 * np.abs(np.log(theta[:, 2]))
+    assert surface.climb(surface.box(np.array([3.0, 1.0, 1.0])), held=0)[1] < -50
+    assert gauntlet_searches.walk(surface, surface.box(np.ones(3)), 0.0, 0, 1, 1.92)[0] == "open"
+
+
 def test_a_search_arrives_and_a_profile_from_below_the_top_says_so() -> None:
     surface = _surface()
     start = surface.box(np.array([3.0, 0.5, 2.0]))
