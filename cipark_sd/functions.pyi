@@ -48,7 +48,6 @@ def certify(
     recorded: Path | str | None = ...,
     engines: str | Iterable[str] = ...,
     method: Literal["euler", "rk4", "rk4_auto", "rk2", "rk2_auto"] | None = ...,
-    tolerance: float | None = ...,
     recorded_tolerance: float | None = ...,
     all: bool = ...,
     output: Path | str | None = ...,

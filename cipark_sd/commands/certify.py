@@ -34,11 +34,6 @@ class Request(options.OfModel):
         "--engines", multiple=True, metavar="NAMES", help="Comma-separated: native, numpy, wasm, pysd, pysimlin."
     )
     method: Method | None = options.method()
-    tolerance: float | None = option(
-        "--tolerance",
-        type=click.FloatRange(min=0),
-        help="Between engines, relative to a column's scale.  [default: 1e-12]",
-    )
     recorded_tolerance: float | None = option(
         "--recorded-tolerance", type=click.FloatRange(min=0), help="Tolerance against the recorded run."
     )
@@ -67,7 +62,7 @@ def command(request: Request) -> Result:
       cipark certify my.mdl --recorded vensim.csv --recorded-tolerance 1e-5
       cipark certify my.xmile --engines native,pysd -o certificate.json
     """
-    from cipark_sd.certificates.certificate import TOLERANCE, as_json, certify
+    from cipark_sd.certificates.certificate import as_json, certify
     from cipark_sd.described import check_writable
     from cipark_sd.files import write_text
 
@@ -83,7 +78,6 @@ def command(request: Request) -> Result:
             engines=names or None,
             recorded=request.recorded,
             method=request.method,
-            tolerance=TOLERANCE if request.tolerance is None else request.tolerance,
             recorded_tolerance=request.recorded_tolerance,
             begin=lambda engine: update(f"Running {model.name} on {engine}"),
         )
