@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calibration.commands import pipeline
-from calibration.commands.calibrate import Settings, finish, whole
 from calibration.commands.calibrate import calibrate as command
+from calibration.commands.calibrate import finish, whole
 from calibration.commands.play.page import player_of
+from calibration.commands.settings import Settings
 from calibration.front.noise import IN_PYTHON, with_noise
 from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.report.collect import Calibration, fit_findings, values_of

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from calibration.commands.play.command import Settings
+from calibration.commands.play.request import Settings
 from cipark_sd.commands.policy.analysis import Target, read_target
 from cipark_sd.console import progress_bars
 from cipark_sd.errors import InvalidValue

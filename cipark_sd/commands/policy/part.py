@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from cipark_sd.commands.policy.about import About, Findings
 from cipark_sd.commands.policy.analysis import Analysis
-from cipark_sd.commands.policy.command import PARTS
+from cipark_sd.commands.policy.request import PARTS
 from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Catalogue

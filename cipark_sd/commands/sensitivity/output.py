@@ -14,11 +14,11 @@ import numpy as np
 from cipark_sd import estimands
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.commands.result import Result, ended
-from cipark_sd.commands.sensitivity.command import MOST_TIMES, Request
 from cipark_sd.commands.sensitivity.findings import FILE, ExplainedOutput, Findings, Inputs, load, save
 from cipark_sd.commands.sensitivity.methods import registry
 from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method, over_outputs
 from cipark_sd.commands.sensitivity.methods.registry import LOOPS, METHODS
+from cipark_sd.commands.sensitivity.request import MOST_TIMES, Request
 from cipark_sd.commands.sensitivity.target import inputs_of, target_of
 from cipark_sd.console import echo, progress_bars
 from cipark_sd.described import version

@@ -10,9 +10,9 @@ import numpy as np
 from cipark_sd.arrays import Array
 from cipark_sd.basis import Basis
 from cipark_sd.commands.options import variable_names
-from cipark_sd.commands.sensitivity.command import RANGE, Request
 from cipark_sd.commands.sensitivity.findings import Inputs
 from cipark_sd.commands.sensitivity.methods.registry import METHODS
+from cipark_sd.commands.sensitivity.request import RANGE, Request
 from cipark_sd.console import echo
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected, raise_all
 from cipark_sd.experiments.draws import attributes_of, columns_in
