@@ -10,14 +10,14 @@ from calibration.assess.rivals import with_variant
 from calibration.sampling.draws import problem_digest
 from cipark_sd.commands.policy.analysis import Target
 from cipark_sd.experiments.definition import Structure
-from cipark_sd.sensitivities.factors import Factors, around
+from cipark_sd.sensitivities.factors import around
 
 
 def near_the_file(target: Target, folder: Path, ids: tuple[str, ...], *, n: int = 12, converged: int = 1) -> Path:
     """Write draws of each rival, within a few per cent of the file's constants, as a calibration would leave them."""
     folder.mkdir(parents=True, exist_ok=True)
     problem, rng = target.study.problem, np.random.default_rng(1)
-    factors = Factors(around(problem.model, 0.2)[0])
+    factors = around(problem.model, 0.2).factors
     middle = dict(zip(factors.names, factors.from_unit(np.full((1, len(factors)), 0.5))[0], strict=True))
     centre = np.array([middle.get(p.name, p.median) for p in problem.space])
     rivals = {rival.id: rival for rival in target.rivals}

@@ -18,7 +18,7 @@ from cipark_sd.failures import BELOW, REASON, Failures, labels, share_of
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.sensitivities import response as response_module
 from cipark_sd.sensitivities.evaluation import Output
-from cipark_sd.sensitivities.factors import Factors, around
+from cipark_sd.sensitivities.factors import around
 from cipark_sd.sensitivities.response import ModelResponse, model_response
 from cipark_sd.sensitivities.sobol import sobol
 
@@ -73,7 +73,7 @@ def test_more_than_the_share_that_is_allowed_is_an_error_with_the_cause(write_md
 
 def response_of(model_file: Path, allowed: float = 1.0) -> ModelResponse:
     model = read_model(model_file)
-    response = model_response(model, Factors(around(model, 0.2)[0]), [Output("level", "level")], times=[4.5])
+    response = model_response(model, around(model, 0.2).factors, [Output("level", "level")], times=[4.5])
     return replace(response, allowed=allowed)
 
 
@@ -101,7 +101,7 @@ def test_a_design_that_was_stopped_counts_each_failed_run_once(
 
 def test_a_run_outside_the_range_of_its_output_says_so(write_mdl: Write) -> None:
     model = read_model(write_mdl(DRAINED.replace("[0,?]", ""), final=4.5, step=0.25, saveper="0.25"))
-    factors, rows = Factors(around(model, 0.2)[0]), np.zeros(2, dtype=np.uint64)
+    factors, rows = around(model, 0.2).factors, np.zeros(2, dtype=np.uint64)
     # the level at its start of 10 or 12 less 1.6 a year
     values = np.array([[10.0, 1.6], [12.0, 1.6]])
 
