@@ -4,7 +4,7 @@ A design is a set of points in the cube. A coordinate becomes a *score* on its o
 group of shares), and scores become values of the model's constants; only the second step mixes coordinates.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
