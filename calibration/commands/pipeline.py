@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from calibration.assess.assessment import NOTHING, Assessment, Stages, assess
-from calibration.commands.calibrate import Settings
+from calibration.commands.settings import Settings
 from calibration.fit.feasibility import impossible_terms
 from calibration.fit.optimise import Optimum, optimise
 from calibration.fit.profile import predictions as profiles_of_predictions

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calibration.commands import pipeline
-from calibration.commands.calibrate import Settings, finish, whole
 from calibration.commands.calibrate import calibrate as command
+from calibration.commands.calibrate import finish
 from calibration.commands.play.page import player_of
+from calibration.commands.settings import Settings
 from calibration.front.noise import IN_PYTHON, with_noise
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.collect import Calibration, fit_findings, values_of
@@ -28,7 +29,7 @@ from cipark_sd.calling import Acting, Answer, Player, dress, parameters_of, pars
 from cipark_sd.commands.result import of_folder
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import UnknownName, UnusableInput
-from cipark_sd.files import OUTPUT_FOLDER, output_folder, write_text
+from cipark_sd.files import OUTPUT_FOLDER, output_folder, whole, write_text
 from cipark_sd.frontends.changes_files import ScenarioLike, as_scenario
 from cipark_sd.optional import recorded
 from cipark_sd.pages.output import draw

@@ -248,7 +248,7 @@ def design_of(
     constants = [Factor(name, Uniform(low, high), f"{low:g} to {high:g}") for name, low, high in vary]
     if share is not None:
         named = {split_key(model.key(name))[0] for name, _, _ in vary}
-        constants += around(model, share, without=tuple(named))[0]
+        constants += around(model, share, without=tuple(named)).constants
     factors = Factors(tuple(constants))
     check_factors(factors, where=model.name)
     return Drawn(design, runs, factors, seed)

@@ -4,7 +4,7 @@ A design is a set of points in the cube. A coordinate becomes a *score* on its o
 group of shares), and scores become values of the model's constants; only the second step mixes coordinates.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -167,8 +167,21 @@ def check_factors(factors: Factors, *, where: str) -> None:
             raise InvalidValue("the uncertain constant", name, "each once", where=where)
 
 
-def around(model: Model, share: float, *, without: Sequence[str] = ()) -> tuple[tuple[Factor, ...], dict[str, str]]:
-    """Every constant within ``± share`` of its value, cut at the limits in the file; those left out, with the reason.
+@dataclass(frozen=True)
+class Around:
+    """Uniform factors around a model's own values, and the constants that were left out, with the reason."""
+
+    constants: tuple[Factor, ...]
+    left_out: Mapping[str, str]
+
+    @property
+    def factors(self) -> Factors:
+        """All of them, independent."""
+        return Factors(self.constants)
+
+
+def around(model: Model, share: float, *, without: Sequence[str] = ()) -> Around:
+    """Every constant of a model within ``± share`` of its value, cut at the limits in the file.
 
     A constant of zero has no share, and one that names a time point of the run (in the model's unit of time, within its
     span) would be moved by decades; both are left out, as are those named in ``without``.
@@ -204,7 +217,7 @@ def around(model: Model, share: float, *, without: Sequence[str] = ()) -> tuple[
         if not values:
             left_out[constant.label] = "is read from a file"
     check_factors(Factors(tuple(factors)), where=model.name)
-    return tuple(factors), left_out
+    return Around(tuple(factors), left_out)
 
 
 @dataclass(frozen=True)

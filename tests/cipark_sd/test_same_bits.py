@@ -18,7 +18,7 @@ from calibration.likelihood.posterior import On
 from cipark_sd import bundled, ensemble, simulate
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.sensitivities.evaluation import Output
-from cipark_sd.sensitivities.factors import Factors, around
+from cipark_sd.sensitivities.factors import around
 from cipark_sd.sensitivities.response import model_response
 from cipark_sd.sensitivities.sobol import sobol
 def said(name, *arrays):
@@ -28,7 +28,7 @@ with tempfile.TemporaryDirectory() as folder:
     model = read_model(Path(folder) / "leaving.mdl")
     said("run", *(a.to_numpy() for a in simulate(model).data_vars.values()))
     said("ensemble", ensemble(model, {"rate": np.linspace(0.1, 0.4, 100)}, save=["stock"])["stock"].to_numpy())
-    response = model_response(model, Factors(around(model, 0.2)[0]), [Output("left", "left")], times=[4.0, 12.0])
+    response = model_response(model, around(model, 0.2).factors, [Output("left", "left")], times=[4.0, 12.0])
     found = sobol(response, n=64, seed=1, resamples=10)
     said("indices", *(found[name].to_numpy() for name in ("S1", "ST", "ST_conf", "mean")))
     said("search", optimise(On("native")(study), starts=2, rng=np.random.default_rng(1)).theta)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from calibration.commands.play.command import Settings
+from calibration.commands.play.request import Settings
 from cipark_sd.commands.policy.analysis import Target, read_target
 from cipark_sd.console import progress_bars
 from cipark_sd.errors import InvalidValue
@@ -109,11 +109,8 @@ def _levers(
     if not values:
         raise InvalidValue("[[lever]]", "none", "one at least, or --levers NAMES", where=str(request.folder / FILE))
     shown = [split_key(override_key(outcome.variable))[0] for outcome in outcomes]
-    levers = tuple(_widened(lever_of(model, name), tried) for name, tried in values.items())
+    known = ((lever_of(model, name), tried) for name, tried in values.items())
+    # each reaches as far as a policy has set it
+    levers = tuple(replace(lever, low=min(lever.low, *tried), high=max(lever.high, *tried)) for lever, tried in known)
     levers = within_numbers(model, scenario, levers, shown)
     return most_influential(model, scenario, levers, shown, LEVERS)
-
-
-def _widened(lever: Lever, values: Sequence[float]) -> Lever:
-    """A lever that reaches what policies set."""
-    return replace(lever, low=min(lever.low, *values), high=max(lever.high, *values))

@@ -9,7 +9,7 @@ import numpy as np
 
 from calibration.assess.drawn_predictions import DRAWS, quantiles
 from calibration.commands.play.catalogue import named_levers, outcomes_of
-from calibration.commands.play.command import Settings
+from calibration.commands.play.request import Settings
 from calibration.for_analyses.draws import rivals_in
 from calibration.for_analyses.optima import misfit_of, not_taken, optimum_of
 from calibration.for_analyses.study import CalibrationStudy

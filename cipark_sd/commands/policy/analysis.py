@@ -14,7 +14,7 @@ from cipark_sd.basis import UNSEEN
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.claims import class_of
 from cipark_sd.commands.policy.about import About
-from cipark_sd.commands.policy.command import Request
+from cipark_sd.commands.policy.request import Request
 from cipark_sd.console import Bars
 from cipark_sd.described import version
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all

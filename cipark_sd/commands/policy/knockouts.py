@@ -342,7 +342,7 @@ def plot_knockouts(
     Parameters
     ----------
     table : DataFrame
-        Of :func:`cipark_sd.commands.policy.knockouts.knockout_table`.
+        Of :func:`knockout_table`.
     structure : str
         Whose bars are drawn.
     titles : sequence of str

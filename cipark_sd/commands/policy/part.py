@@ -1,13 +1,14 @@
 """A part of a policy analysis: how it is computed, and how its result is written down."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from cipark_sd.commands.policy.about import About, Findings
 from cipark_sd.commands.policy.analysis import Analysis
-from cipark_sd.commands.policy.command import PARTS
+from cipark_sd.commands.policy.request import PARTS
 from cipark_sd.console import Bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Catalogue
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 R = TypeVar("R")
+M = TypeVar("M")
 
 
 class PolicyPart(Part[Findings], Generic[R]):
@@ -68,27 +70,24 @@ class PolicyPart(Part[Findings], Generic[R]):
 
     def tables(self, findings: Findings) -> "Mapping[str, pd.DataFrame]":
         """Tables by the stem of their file."""
-        result = self._result(findings)
-        return {} if result is None else self.tables_of(result, findings.about)
+        return self._made(findings, self.tables_of, {})
 
     def drawings(self, findings: Findings) -> Iterable[Drawing]:
         """Figures."""
-        result = self._result(findings)
-        return () if result is None else self.drawings_of(result, findings.about)
+        return self._made(findings, self.drawings_of, ())
 
     def headlines(self, findings: Findings) -> Iterable[Headline]:
         """The numbers that the part is asked for."""
-        result = self._result(findings)
-        return () if result is None else self.headlines_of(result, findings.about)
+        return self._made(findings, self.headlines_of, ())
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterable[Section]:
         """Sections of the page."""
-        result = self._result(findings)
-        return () if result is None else self.sections_of(result, findings.about, pictures)
+        return self._made(findings, partial(self.sections_of, pictures=pictures), ())
 
-    def _result(self, findings: Findings) -> R | None:
+    def _made(self, findings: Findings, make: Callable[[R, About], M], nothing: M) -> M:
+        """What is made of the result; nothing where it was not computed."""
         result: R | None = findings.of(self.kind)
-        return result
+        return nothing if result is None else make(result, findings.about)
 
 
 def part(name: str) -> PolicyPart[Any]:

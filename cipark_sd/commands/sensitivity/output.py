@@ -3,7 +3,7 @@
 The page is made of findings alone: no model is run for it and no number drawn.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +14,11 @@ import numpy as np
 from cipark_sd import estimands
 from cipark_sd.checkpoints import Checkpoints
 from cipark_sd.commands.result import Result, ended
-from cipark_sd.commands.sensitivity.command import MOST_TIMES, Request
 from cipark_sd.commands.sensitivity.findings import FILE, ExplainedOutput, Findings, Inputs, load, save
 from cipark_sd.commands.sensitivity.methods import registry
 from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method, over_outputs
 from cipark_sd.commands.sensitivity.methods.registry import LOOPS, METHODS
+from cipark_sd.commands.sensitivity.request import MOST_TIMES, Request
 from cipark_sd.commands.sensitivity.target import inputs_of, target_of
 from cipark_sd.console import echo, progress_bars
 from cipark_sd.described import version
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
 #: What no index says.
 EQUATIONS = "This says what moves the outputs of these equations, and not whether the equations are right."
-#: Outputs and drivers in a line, at most.
-OUTPUTS, DRIVERS = 2, 2
+#: Outputs and drivers in a line, at most; an index that is smaller is none of a driver.
+OUTPUTS, DRIVERS, LEAST = 2, 2, 0.05
 #: Results whose shares rank constants.
 _RANKING = ("shapley", "sobol")
 
@@ -66,7 +66,7 @@ class First(Part[Findings]):
         if not ranges and not indices and not reasons:
             return
         unseen = findings.unseen
-        drivers = list(map(_index, _strongest(indices))) or reasons[:1]
+        drivers = list(map(_index, [record for record in indices if record.number >= LEAST][:DRIVERS])) or reasons[:1]
         # posterior draws say how far outputs go; where they were not run, what moves them
         known, open_ = ([], [*ranges, *drivers]) if unseen else (ranges or drivers, drivers if ranges else [])
         yield Section(
@@ -117,11 +117,6 @@ def _range(record: Headline) -> str:
         f"{record.dated}: {record.value} at the median, {' to '.join(bounds.ends())} in {percent(bounds.level)} of the "
         "runs."
     )
-
-
-def _strongest(indices: Sequence[Headline]) -> Iterable[Headline]:
-    """The largest, without dummies and those that are next to nothing."""
-    return [record for record in indices if record.number >= 0.05][:DRIVERS]
 
 
 def _index(record: Headline) -> str:

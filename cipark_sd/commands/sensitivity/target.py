@@ -10,9 +10,9 @@ import numpy as np
 from cipark_sd.arrays import Array
 from cipark_sd.basis import Basis
 from cipark_sd.commands.options import variable_names
-from cipark_sd.commands.sensitivity.command import RANGE, Request
 from cipark_sd.commands.sensitivity.findings import Inputs
 from cipark_sd.commands.sensitivity.methods.registry import METHODS
+from cipark_sd.commands.sensitivity.request import RANGE, Request
 from cipark_sd.console import echo
 from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected, raise_all
 from cipark_sd.experiments.draws import attributes_of, columns_in
@@ -120,14 +120,14 @@ def _bare(path: Path, request: Request, problems: list[CiparkError]) -> PlainMod
 
     model = read_model(path, allow_files=request.allow_files, series=request.series)
     problems += _unknown(model, request.leave_out)
-    factors, left_out = around(model, RANGE if request.share is None else request.share, without=request.leave_out)
+    factors = around(model, RANGE if request.share is None else request.share, without=request.leave_out)
     by_reason: dict[str, list[str]] = {}
-    for name, reason in left_out.items():
+    for name, reason in factors.left_out.items():
         by_reason.setdefault(reason, []).append(name)
     for reason, names in by_reason.items():
         why = "" if reason == "as asked" else f", since each {reason}" if len(names) > 1 else f", since it {reason}"
         echo(f"note: held{why}: {', '.join(names)}", err=True)
-    return PlainModel(path.stem, path.parent, model, factors)
+    return PlainModel(path.stem, path.parent, model, factors.constants)
 
 
 def _unknown(model: Model, names: Sequence[str]) -> Iterator[UnknownName]:

@@ -32,7 +32,8 @@ def moved_along(model: Model, levers: Sequence[Lever], scenario: Scenario) -> li
         As :func:`cipark_sd.ensembles.ensemble`.
     """
     static = _static(model)
-    between = [_between(model, static, _bases(lever)) for lever in levers]
+    bases = (frozenset(split_key(override_key(name))[0] for name in lever.names) for lever in levers)
+    between = [_between(model, static, names) for names in bases]
     if not any(between):
         return [() for _ in levers]
     ends = [Scenario("", dict.fromkeys(lever.names, end)) for lever in levers for end in (lever.low, lever.high)]
@@ -47,16 +48,15 @@ def moved_along(model: Model, levers: Sequence[Lever], scenario: Scenario) -> li
     return dates_by_lever
 
 
-def _bases(lever: Lever) -> frozenset[str]:
-    return frozenset(split_key(override_key(name))[0] for name in lever.names)
-
-
 def _static(model: Model) -> dict[str, frozenset[str]]:
     """By auxiliary that depends on constants alone, the names in its equations."""
     used = {
         variable.name: frozenset(ref.name for expr in expressions(variable) for ref in references(expr))
         for variable in model.variables
-        if isinstance(variable, Auxiliary) and not any(_happens(expr) for expr in expressions(variable))
+        if isinstance(variable, Auxiliary)
+        and not any(
+            isinstance(part, Call) and part.function in TIMES for expr in expressions(variable) for part in walk(expr)
+        )
     }
     fixed = {variable.name for variable in model.variables if isinstance(variable, Constant | Lookup)}
     names = {*model.by_name, "time"}
@@ -66,11 +66,6 @@ def _static(model: Model) -> dict[str, frozenset[str]]:
         if len(left) == len(used):
             return used
         used = left
-
-
-def _happens(expr: Expr) -> bool:
-    """Whether a function of time stands in an equation."""
-    return any(isinstance(part, Call) and part.function in TIMES for part in walk(expr))
 
 
 def _between(model: Model, static: dict[str, frozenset[str]], lever: frozenset[str]) -> tuple[str, ...]:

@@ -193,11 +193,11 @@ def _outcome(model: Model, made: Carried, outcome: Outcome, at: float) -> dict[s
 def _places(made: Carried, name: str) -> list[int]:
     base, elements = split_key(override_key(name))
     outputs = made.plan.outputs
-    return [i for i, flat in enumerate(outputs) if flat == override_key(name) or (not elements and _base(flat) == base)]
-
-
-def _base(flat: str) -> str:
-    return split_key(flat)[0]
+    return [
+        i
+        for i, flat in enumerate(outputs)
+        if flat == override_key(name) or (not elements and split_key(flat)[0] == base)
+    ]
 
 
 def _structure(contents: Contents, made: Carried, structure: Structure) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from scipy import integrate, stats
 
 from calibration.assess.drawn_predictions import drawn_predictions
 from calibration.assess.groups import NEW, TYPICAL, group_values
-from calibration.commands.calibrate import Settings
 from calibration.commands.pipeline import calibrate
+from calibration.commands.settings import Settings
 from calibration.likelihood.posterior import posterior
 from calibration.likelihood.replicate import replaced, replicate
 from calibration.report.collect import fit_findings

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from small_study import COUNTS, small_study
 
-from calibration.commands.play.command import Settings
 from calibration.commands.play.page import write
+from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of
 from calibration.for_analyses.draws import find_draws
 from calibration.for_analyses.optima import best_fits, not_taken, optimum_of

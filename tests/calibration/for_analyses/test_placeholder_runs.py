@@ -48,7 +48,7 @@ def test_placeholders_let_most_runs_fail(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "made"), [("sensitivity", "sensitivity.compute._response"), ("policy", "policy.analysis.Analysis")]
+    ("command", "made"), [("sensitivity", "sensitivity.output._response"), ("policy", "policy.analysis.Analysis")]
 )
 @pytest.mark.parametrize(
     ("why", "options", "allowed"),

@@ -14,8 +14,8 @@ from places import ROOT
 from small_study import small_study
 
 from calibration.assess.drawn_predictions import DRAWS, PRIOR_DRAWS
-from calibration.commands.calibrate import Settings
 from calibration.commands.pipeline import calibrate
+from calibration.commands.settings import Settings
 from calibration.fit.interval_rules import Threshold
 from calibration.fit.profile import Profile, predictions
 from calibration.fit.verdict import Side, Verdict

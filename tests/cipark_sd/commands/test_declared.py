@@ -6,17 +6,18 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from calibration.commands.calibrate import Settings, calibrate
+from calibration.commands.calibrate import calibrate
 from calibration.commands.new_study import Request as NewStudyRequest
 from calibration.commands.new_study import new_study
-from calibration.commands.play.command import Settings as PlaySettings
 from calibration.commands.play.command import play
+from calibration.commands.play.request import Settings as PlaySettings
+from calibration.commands.settings import Settings
 from cipark_sd.commands import certify, check, convert, ensemble, options, run, show
 from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.policy import command as policy
-from cipark_sd.commands.policy.command import Request as PolicyRequest
+from cipark_sd.commands.policy.request import Request as PolicyRequest
 from cipark_sd.commands.sensitivity import command as sensitivity
-from cipark_sd.commands.sensitivity.command import Request as SensitivityRequest
+from cipark_sd.commands.sensitivity.request import Request as SensitivityRequest
 from cipark_sd.errors import CiparkError
 
 COMMANDS = [

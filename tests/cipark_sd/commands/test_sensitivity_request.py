@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from growth_study import growth_study
 
 from cipark_sd.cli import cli
-from cipark_sd.commands.sensitivity.command import Request
+from cipark_sd.commands.sensitivity.request import Request
 from cipark_sd.commands.sensitivity.target import inputs_of, target_of
 from cipark_sd.errors import Problems, UnknownName
 from cipark_sd.pages.blocks import Picture

@@ -103,18 +103,18 @@ def test_a_run_that_no_step_mends_has_failed(decay):
 
 
 def test_a_bare_models_constants_vary_within_their_limits(decay):
-    constants, left_out = around(decay, 0.2)
-    assert Factors(constants).names == ("Start", "Rate", "Switch", "Unused")
-    assert left_out == {"Nothing": "is zero"}
-    ends = Factors(constants).from_unit(np.array([np.zeros(4), np.ones(4)]))
+    found = around(decay, 0.2)
+    assert found.factors.names == ("Start", "Rate", "Switch", "Unused")
+    assert found.left_out == {"Nothing": "is zero"}
+    ends = found.factors.from_unit(np.array([np.zeros(4), np.ones(4)]))
     np.testing.assert_allclose(ends, [[80, 0.4, 0.8, 5.6], [120, 0.6, 1.2, 8.4]])
 
 
 def test_limits_cut_the_range_and_names_are_left_out_as_asked(decay):
-    constants, left_out = around(decay, 0.99, without=("switch",))
-    assert left_out["Switch"] == "as asked"
-    assert Factors(constants).from_unit(np.ones((1, 3)))[0, 1] == pytest.approx(0.995)
-    assert Factors(around(read_limits(decay), 0.9)[0]).from_unit(np.ones((1, 4)))[0, 1] == pytest.approx(0.6)
+    found = around(decay, 0.99, without=("switch",))
+    assert found.left_out["Switch"] == "as asked"
+    assert found.factors.from_unit(np.ones((1, 3)))[0, 1] == pytest.approx(0.995)
+    assert around(read_limits(decay), 0.9).factors.from_unit(np.ones((1, 4)))[0, 1] == pytest.approx(0.6)
 
 
 def read_limits(model):
@@ -131,7 +131,7 @@ def test_dates_of_the_run_are_not_moved(write_mdl):
     path.write_text(
         content.replace("INITIAL TIME = 0", "INITIAL TIME = 2010").replace("FINAL TIME = 4", "FINAL TIME = 2014")
     )
-    assert around(read_model(path), 0.2)[1]["Start Date"] == "is a time point of the run"
+    assert around(read_model(path), 0.2).left_out["Start Date"] == "is a time point of the run"
 
 
 def test_shares_are_dirichlet():

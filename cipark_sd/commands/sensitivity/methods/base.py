@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from cipark_sd.commands.sensitivity.command import Request
+    from cipark_sd.commands.sensitivity.request import Request
     from cipark_sd.sensitivities.response import ModelResponse
 
 #: Runs done and runs planned.

@@ -115,11 +115,7 @@ def shapley(
 
 def runs_of_a_row(k: int) -> int:
     """Both ends of the path, which all orders share, and the steps between them."""
-    return 2 + _n_orders(k) * (k - 1)
-
-
-def _n_orders(k: int) -> int:
-    return min(math.factorial(k), ORDERS)
+    return 2 + min(math.factorial(k), ORDERS) * (k - 1)
 
 
 def _orders(k: int, first: int, rows: int, seed: int) -> Orders:

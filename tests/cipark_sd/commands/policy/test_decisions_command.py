@@ -13,7 +13,7 @@ from places import ROOT
 from undrawn import undraw
 
 from calibration.commands.play.catalogue import contents_of
-from calibration.commands.play.command import Settings
+from calibration.commands.play.request import Settings
 from cipark_sd.cli import cli
 from cipark_sd.commands.policy.about import load
 from cipark_sd.commands.policy.output import chosen_parts, kinds, usual, write_again

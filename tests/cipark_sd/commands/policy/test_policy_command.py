@@ -16,8 +16,8 @@ from cipark_sd import results
 from cipark_sd.cli import cli
 from cipark_sd.commands.policy.about import Findings
 from cipark_sd.commands.policy.analysis import read_target, start, untaught
-from cipark_sd.commands.policy.command import Request
 from cipark_sd.commands.policy.output import parts
+from cipark_sd.commands.policy.request import Request
 from cipark_sd.console import Bars
 from cipark_sd.experiments.definition import Factor
 from cipark_sd.experiments.draws import Draws
