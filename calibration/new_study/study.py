@@ -17,9 +17,8 @@ from calibration.new_study.clock import Clock, Window, calendar_years, clock, mo
 from calibration.new_study.columns import Axis, plain, read_axis
 from calibration.new_study.dates import DateOrder, Point, date_of, point_in
 from calibration.new_study.matching import Match, flows, likeness, matches, observable
-from calibration.new_study.parameters import SIGMA, Candidate, Estimate, Guess, roles, view
+from calibration.new_study.parameters import SIGMA, Candidate, Estimate, Guess, Stated, roles, view, with_stated
 from calibration.new_study.series import Reading, Series, Shape, check_scales, point, reading, series, shape
-from calibration.new_study.stated import Stated, with_stated
 from calibration.new_study.table import Sheet, is_missing, read_sheet
 from calibration.study.calendar import TimeUnit
 from calibration.study.constants import beside_equations, reaching
