@@ -24,6 +24,7 @@ from calibration.new_study.dates import (
 )
 from calibration.new_study.table import Sheet, is_missing
 from calibration.study.calendar import MONTHS, TimeUnit, unit_in
+from calibration.study.constants import words_in
 from cipark_sd.errors import InvalidValue, UnknownName, UnusableInput
 
 Edge = Literal["start", "end", ""]
@@ -37,18 +38,13 @@ BEYOND = 0.1
 _MONTHS_OF: dict[int, range] = {1: range(28, 32), 3: range(89, 93), 6: range(181, 185), 12: range(365, 367)}
 
 
-def _parts(name: str) -> frozenset[str]:
-    split = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    return frozenset(part for part in re.split(r"[\W_]+", split.casefold()) if part)
-
-
 def edge_of(name: str) -> Edge:
     """Whether a column's name says that it holds where windows start or end.
 
     >>> edge_of("t_start"), edge_of("Week ending"), edge_of("days since start"), edge_of("week")
     ('start', 'end', '', '')
     """
-    parts = _parts(name)
+    parts = words_in(name)
     if parts & {"since", "after", "elapsed"}:
         return ""
     if re.search(r"\b(week of|w/c)\b", name, re.IGNORECASE):
@@ -57,7 +53,7 @@ def edge_of(name: str) -> Edge:
 
 
 def _is_time(name: str) -> bool:
-    parts = _parts(name)
+    parts = words_in(name)
     return not parts & _LENGTHS and bool(parts & _TIME_WORDS or unit_in(name))
 
 

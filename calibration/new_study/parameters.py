@@ -4,10 +4,8 @@ Stated priors are families of ours, frozen distributions of SciPy, or values to 
 """
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +16,7 @@ from calibration.fit.objective import IMPOSSIBLE, objective
 from calibration.likelihood.posterior import Posterior
 from calibration.new_study.matching import words
 from calibration.study.calendar import unit_of
-from calibration.study.constants import chains, complements, event_times, exponents, reaching, without_scale
+from calibration.study.constants import chains, complements, event_times, exponents, reaching, without_scale, words_in
 from calibration.study.observations import Count
 from calibration.study.priors import (
     FAMILIES,
@@ -94,42 +92,16 @@ class Candidate:
     bounds: tuple[float, float] = (-math.inf, math.inf)
 
 
-@dataclass(frozen=True)
 class Guess:
-    """How constants become parameters.
+    """How constants become parameters: with ``estimate = "ml"`` a search by likelihood alone needs bounds at both ends.
 
-    Parameters
-    ----------
-    estimate : {"map", "ml"}
-        With "ml" a search by likelihood alone needs bounds at both ends.
-    sigma : float
-        Of the priors.
+    ``sigma`` is that of the priors.
     """
 
-    model: Model
-    observed: tuple[str, ...]
-    estimate: Estimate = "map"
-    sigma: float = SIGMA
-
-    @cached_property
-    def _reach(self) -> frozenset[str]:
-        return reaching(self.model, self.observed)
-
-    @cached_property
-    def _dates(self) -> frozenset[str]:
-        return event_times(self.model)
-
-    @cached_property
-    def _exponents(self) -> frozenset[str]:
-        return exponents(self.model)
-
-    @cached_property
-    def _chains(self) -> Mapping[str, int]:
-        return chains(self.model)
-
-    @cached_property
-    def _complements(self) -> frozenset[str]:
-        return complements(self.model)
+    def __init__(self, model: Model, observed: Sequence[str], estimate: Estimate, sigma: float) -> None:
+        self.model, self.estimate, self.sigma = model, estimate, sigma
+        self._reach, self._dates = reaching(model, observed), event_times(model)
+        self._exponents, self._chains, self._complements = exponents(model), chains(model), complements(model)
 
     def candidates(self) -> list[Candidate]:
         """Every constant, and every stock that starts at a number, with a prior or the reason to hold it."""
@@ -137,7 +109,9 @@ class Guess:
         stored = {stock.units for stock in model.stocks if not is_dimensionless(stock.units)}
         options: list[Candidate] = []
         for constant in model.constants:
-            amount = constant.units in stored and not _is_rate(constant.units, model.time.units)
+            time, units = model.time.units, constant.units
+            rate = bool(time) and (units == time or f"/{time}" in units.replace(" ", ""))
+            amount = units in stored and not rate
             for label, value in constant_values(model, constant).items():
                 reason = self._reason(constant.name, label, value, constant.units, constant.limits)
                 options.append(
@@ -238,17 +212,12 @@ def _least(value: float, carried: float) -> float:
     return max(min(2 * carried, value / 2), min(carried, BARELY * value))
 
 
-def _is_rate(units: str, time: str) -> bool:
-    return bool(time) and (units == time or f"/{time}" in units.replace(" ", ""))
-
-
 def _converts(label: str, value: float, units: str) -> bool:
     """Whether a constant only converts units: months in a year, a thousand, one person."""
     parts = [unit_of(part) for part in units.split("/")]
     if len(parts) == 2 and None not in parts and parts[0] != parts[1]:
         return True
-    named = set(re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", label).casefold()))
-    return any(value in _CONVERSIONS.get(word, ()) for word in named)
+    return any(value in _CONVERSIONS.get(word, ()) for word in words_in(label))
 
 
 #: Standard deviations of the noise, all numbers together, by which a prior standard deviation of a stock's start has to
