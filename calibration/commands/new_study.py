@@ -13,8 +13,8 @@ from cipark_sd.commands.result import Result
 from cipark_sd.console import echo
 
 if TYPE_CHECKING:
+    from calibration.new_study.parameters import Stated
     from calibration.new_study.series import Series
-    from calibration.new_study.stated import Stated
     from calibration.new_study.study import NewStudy
 
 _UNITS = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")

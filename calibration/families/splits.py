@@ -5,8 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calibration.families.base import Density, ShareFamily, SplitFamily, or_never
-from calibration.families.count_interval import count_interval, interval_slopes
+from calibration.families.base import Density, ShareFamily, SplitFamily, count_interval, interval_slopes, or_never
 from cipark_sd.arrays import Array
 
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from calibration.families.base import Kind, NumberFamily
-from calibration.new_study.stated import WHY, Stated, stated
+from calibration.new_study.parameters import STATED, Stated, stated
 from calibration.study.observations import Count, Observation, parameters_of
 from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.priors import Prior, distribution
@@ -233,7 +233,7 @@ def with_noise(problem: CalibrationProblem, noises: Mapping[str, Noise]) -> Cali
     spreads = {_spread(name): noise.spread_prior for name, noise in noises.items()}
     parameters = [p for p in problem.space if p.target == "model" or (p.name in used and p.name not in spreads)]
     spread_parameters = [
-        Parameter(name, prior, lower=0.0, scale="log", target="noise", why=WHY)
+        Parameter(name, prior, lower=0.0, scale="log", target="noise", why=STATED)
         for name, prior in spreads.items()
         if isinstance(prior, Prior)
     ]

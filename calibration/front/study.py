@@ -14,7 +14,7 @@ from calibration.commands.new_study import new_study as command
 from calibration.for_analyses.study import CalibrationStudy
 from calibration.front.fit import Fit, calibrate
 from calibration.front.noise import IN_PYTHON, Noise, with_noise
-from calibration.new_study.stated import stated
+from calibration.new_study.parameters import stated
 from calibration.new_study.study import NewStudy, check_free
 from calibration.study.library import FILE
 from calibration.study.problem import CalibrationProblem, read_problem

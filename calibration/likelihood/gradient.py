@@ -8,9 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.likelihood.autocorrelation import Series
-from calibration.likelihood.group_density import Group
 from calibration.likelihood.posterior import Posterior
-from calibration.likelihood.term_density import expected_numbers, joined_slopes, number_family, part, recoded_slopes
+from calibration.likelihood.term_density import (
+    Group,
+    expected_numbers,
+    joined_slopes,
+    number_family,
+    part,
+    recoded_slopes,
+)
 from calibration.study.observations import Breakdown, Count, Share, Term
 from cipark_sd.arrays import Array
 

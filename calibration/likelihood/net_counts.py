@@ -7,8 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calibration.families.base import CountFamily, Density, or_never
-from calibration.families.count_interval import LogMass
+from calibration.families.base import CountFamily, Density, LogMass, or_never
 from calibration.families.counts import Poisson
 from cipark_sd.arrays import Array
 

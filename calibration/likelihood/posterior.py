@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from calibration.families.base import Family, MeasurementFamily, or_never
 from calibration.likelihood.autocorrelation import Known, Series, series_of
 from calibration.likelihood.forward import ForwardModel
-from calibration.likelihood.group_density import Group, group_of
 from calibration.likelihood.observation_operator import Reader, reader
-from calibration.likelihood.term_density import expected_numbers
+from calibration.likelihood.term_density import Group, expected_numbers, group_of
 from calibration.study.observations import Breakdown, Count, Memory, Noise, Term
 from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import CalibrationProblem
@@ -93,7 +92,8 @@ class Posterior:
         logs[:] = or_never(self._finite(by_quantity), logs)
         for series in self.series:
             if not fitted_only or self._is_fit[series.members].any():
-                logs[series.members] += self._memory_gain(series, values, theta, known).T
+                gain = series.log_gain(self.scores(series, values, theta), self.phi(series, theta), known)
+                logs[series.members] += np.where(np.isnan(gain), -np.inf, gain).T
 
     @cached_property
     def _is_fit(self) -> NDArray[np.bool_]:
@@ -113,10 +113,6 @@ class Posterior:
             if isinstance(term, Count) and term.noise.memory is not None:
                 memories.setdefault(term.noise.memory, []).append((i, term))
         return tuple(series_of(terms, memory) for memory, terms in memories.items())
-
-    def _memory_gain(self, series: Series, values: Array, theta: Array, known: Known) -> Array:
-        gain = series.log_gain(self.scores(series, values, theta), self.phi(series, theta), known)
-        return np.where(np.isnan(gain), -np.inf, gain)
 
     def scores(self, series: Series, values: Array, theta: Array) -> Array:
         """Standard normal scores ``(n, m)`` of a series, ``values`` as of :meth:`quantities`."""

@@ -10,7 +10,7 @@ from typing import Literal
 
 from calibration.new_study.columns import Axis
 from calibration.new_study.dates import is_year, months_earlier
-from calibration.study.calendar import TIME_UNITS, Calendar, TimeUnit, is_exact, length, unit_in, unit_of
+from calibration.study.calendar import MONTHS, TIME_UNITS, Calendar, TimeUnit, is_exact, length, unit_in, unit_of
 from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.model.model import Model
 
@@ -197,9 +197,8 @@ def _date(origin: str, axis: Axis) -> datetime.date:
 
 def _earlier(unit: TimeUnit, date: datetime.date, n: float) -> datetime.date:
     """The date ``n`` units before, to the nearest day or month."""
-    months = {"month": 1, "quarter": 3, "year": 12}
-    if unit in months:
-        return months_earlier(date, round(months[unit] * n))
+    if unit in MONTHS:
+        return months_earlier(date, round(MONTHS[unit] * n))
     return date - datetime.timedelta(days=round(length(unit, "day") * n))
 
 

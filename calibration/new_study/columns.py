@@ -23,7 +23,8 @@ from calibration.new_study.dates import (
     spelled_periods,
 )
 from calibration.new_study.table import Sheet, is_missing
-from calibration.study.calendar import TimeUnit, unit_in
+from calibration.study.calendar import MONTHS, TimeUnit, unit_in
+from calibration.study.constants import words_in
 from cipark_sd.errors import InvalidValue, UnknownName, UnusableInput
 
 Edge = Literal["start", "end", ""]
@@ -34,13 +35,7 @@ _STARTS = frozenset({"start", "begin", "beginning", "begins", "starting", "comme
 _ENDS = frozenset({"end", "ending", "ends", "until", "to", "stop", "finish"})
 #: Share of the span of the other rows beyond which the last one is asked about.
 BEYOND = 0.1
-_MONTHS_IN: dict[TimeUnit, int] = {"month": 1, "quarter": 3, "year": 12}
 _MONTHS_OF: dict[int, range] = {1: range(28, 32), 3: range(89, 93), 6: range(181, 185), 12: range(365, 367)}
-
-
-def _parts(name: str) -> frozenset[str]:
-    split = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    return frozenset(part for part in re.split(r"[\W_]+", split.casefold()) if part)
 
 
 def edge_of(name: str) -> Edge:
@@ -49,7 +44,7 @@ def edge_of(name: str) -> Edge:
     >>> edge_of("t_start"), edge_of("Week ending"), edge_of("days since start"), edge_of("week")
     ('start', 'end', '', '')
     """
-    parts = _parts(name)
+    parts = words_in(name)
     if parts & {"since", "after", "elapsed"}:
         return ""
     if re.search(r"\b(week of|w/c)\b", name, re.IGNORECASE):
@@ -58,7 +53,7 @@ def edge_of(name: str) -> Edge:
 
 
 def _is_time(name: str) -> bool:
-    parts = _parts(name)
+    parts = words_in(name)
     return not parts & _LENGTHS and bool(parts & _TIME_WORDS or unit_in(name))
 
 
@@ -165,7 +160,7 @@ class Axis:
         return self._moved(date, 1)
 
     def _moved(self, date: datetime.date, sign: int) -> datetime.date:
-        months = _MONTHS_IN.get(self.window, 0) if self.window else self.months
+        months = MONTHS.get(self.window, 0) if self.window else self.months
         if not months:
             return date + datetime.timedelta(days=sign * round(self.width or self.gap))
         return months_earlier(date, -sign * months)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Literal
 
-from calibration.study.calendar import TimeUnit, unit_in, unit_of
+from calibration.study.calendar import MONTHS, TimeUnit, unit_in, unit_of
 
 DateOrder = Literal["dmy", "mdy"]
 _MONTHS = {name.casefold(): i for i, name in enumerate(calendar.month_name) if name}
@@ -127,7 +127,7 @@ def last_days(name: str, days: Sequence[datetime.date]) -> tuple[datetime.date, 
 
     A spreadsheet shows January 2015 under "Month" as 01/01/2015.
     """
-    length = {"month": 1, "quarter": 3, "year": 12}.get(unit_in(name) or "", 0)
+    length = MONTHS.get(unit, 0) if (unit := unit_in(name)) else 0
     if not length or any(day.day != 1 or (day.month - 1) % length for day in days):
         return ()
     return tuple(months_earlier(day, -length) - datetime.timedelta(days=1) for day in days)

@@ -1,11 +1,12 @@
-"""Which constants of a model a fit may move: what reaches the data, with a placeholder for a prior."""
+"""Which constants of a model a fit may move: what reaches the data, with a placeholder for a prior or what is stated.
+
+Stated priors are families of ours, frozen distributions of SciPy, or values to hold.
+"""
 
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,14 +16,32 @@ from calibration.fit.objective import IMPOSSIBLE, objective
 from calibration.likelihood.posterior import Posterior
 from calibration.new_study.matching import words
 from calibration.study.calendar import unit_of
-from calibration.study.constants import chains, complements, event_times, exponents, reaching, without_scale
+from calibration.study.constants import chains, complements, event_times, exponents, reaching, without_scale, words_in
 from calibration.study.observations import Count
-from calibration.study.priors import LogitNormal, LogNormal, Normal, Prior, from_scale, to_scale
+from calibration.study.priors import (
+    FAMILIES,
+    Beta,
+    Exponential,
+    Gamma,
+    HalfCauchy,
+    HalfNormal,
+    LogitNormal,
+    LogNormal,
+    LogUniform,
+    Normal,
+    Prior,
+    StudentT,
+    Triangular,
+    Uniform,
+    from_scale,
+    to_scale,
+)
 from cipark_sd.arrays import Array
-from cipark_sd.errors import InvalidValue
+from cipark_sd.errors import InvalidValue, UnknownName, UnusableInput
 from cipark_sd.model.expr import Const
 from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless
+from cipark_sd.scenarios import override_key
 from cipark_sd.sensitivities.factors import constant_values
 
 #: Standard deviation of the logarithm, or of the logit of a fraction: 95 % of the prior within a factor of 19.
@@ -73,42 +92,16 @@ class Candidate:
     bounds: tuple[float, float] = (-math.inf, math.inf)
 
 
-@dataclass(frozen=True)
 class Guess:
-    """How constants become parameters.
+    """How constants become parameters: with ``estimate = "ml"`` a search by likelihood alone needs bounds at both ends.
 
-    Parameters
-    ----------
-    estimate : {"map", "ml"}
-        With "ml" a search by likelihood alone needs bounds at both ends.
-    sigma : float
-        Of the priors.
+    ``sigma`` is that of the priors.
     """
 
-    model: Model
-    observed: tuple[str, ...]
-    estimate: Estimate = "map"
-    sigma: float = SIGMA
-
-    @cached_property
-    def _reach(self) -> frozenset[str]:
-        return reaching(self.model, self.observed)
-
-    @cached_property
-    def _dates(self) -> frozenset[str]:
-        return event_times(self.model)
-
-    @cached_property
-    def _exponents(self) -> frozenset[str]:
-        return exponents(self.model)
-
-    @cached_property
-    def _chains(self) -> Mapping[str, int]:
-        return chains(self.model)
-
-    @cached_property
-    def _complements(self) -> frozenset[str]:
-        return complements(self.model)
+    def __init__(self, model: Model, observed: Sequence[str], estimate: Estimate, sigma: float) -> None:
+        self.model, self.estimate, self.sigma = model, estimate, sigma
+        self._reach, self._dates = reaching(model, observed), event_times(model)
+        self._exponents, self._chains, self._complements = exponents(model), chains(model), complements(model)
 
     def candidates(self) -> list[Candidate]:
         """Every constant, and every stock that starts at a number, with a prior or the reason to hold it."""
@@ -116,7 +109,9 @@ class Guess:
         stored = {stock.units for stock in model.stocks if not is_dimensionless(stock.units)}
         options: list[Candidate] = []
         for constant in model.constants:
-            amount = constant.units in stored and not _is_rate(constant.units, model.time.units)
+            time, units = model.time.units, constant.units
+            rate = bool(time) and (units == time or f"/{time}" in units.replace(" ", ""))
+            amount = units in stored and not rate
             for label, value in constant_values(model, constant).items():
                 reason = self._reason(constant.name, label, value, constant.units, constant.limits)
                 options.append(
@@ -217,17 +212,12 @@ def _least(value: float, carried: float) -> float:
     return max(min(2 * carried, value / 2), min(carried, BARELY * value))
 
 
-def _is_rate(units: str, time: str) -> bool:
-    return bool(time) and (units == time or f"/{time}" in units.replace(" ", ""))
-
-
 def _converts(label: str, value: float, units: str) -> bool:
     """Whether a constant only converts units: months in a year, a thousand, one person."""
     parts = [unit_of(part) for part in units.split("/")]
     if len(parts) == 2 and None not in parts and parts[0] != parts[1]:
         return True
-    named = set(re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", label).casefold()))
-    return any(value in _CONVERSIONS.get(word, ()) for word in named)
+    return any(value in _CONVERSIONS.get(word, ()) for word in words_in(label))
 
 
 #: Standard deviations of the noise, all numbers together, by which a prior standard deviation of a stock's start has to
@@ -340,3 +330,81 @@ def roles(options: Sequence[Candidate], strengths: Mapping[str, float]) -> list[
         else:
             result.append(candidate)
     return result
+
+
+#: A prior, or the value at which a constant is held.
+Stated = Prior | float
+STATED = "stated when the study was made"
+
+#: Distributions of scipy.stats by name, each from its location, scale and shape numbers; None for a shift that has no
+#: counterpart here.
+_SCIPY: Mapping[str, Callable[..., Prior | None]] = {
+    "norm": lambda loc, scale: Normal(loc, scale),
+    "lognorm": lambda loc, scale, s: None if loc else LogNormal(scale, s),
+    "uniform": lambda loc, scale: Uniform(loc, loc + scale),
+    "loguniform": lambda loc, scale, a, b: None if loc else LogUniform(a * scale, b * scale),
+    "reciprocal": lambda loc, scale, a, b: None if loc else LogUniform(a * scale, b * scale),
+    "triang": lambda loc, scale, c: Triangular(loc, loc + c * scale, loc + scale),
+    "beta": lambda loc, scale, a, b: None if loc or scale != 1 else Beta(a, b),
+    "gamma": lambda loc, scale, a: None if loc else Gamma(a, scale),
+    "halfnorm": lambda loc, scale: None if loc else HalfNormal(scale),
+    "expon": lambda loc, scale: None if loc else Exponential(scale),
+    "t": lambda loc, scale, df: StudentT(loc, scale, df),
+    "halfcauchy": lambda loc, scale: None if loc else HalfCauchy(scale),
+}
+
+
+def stated(name: str, value: object) -> Stated:
+    """What is stated of a constant, as a prior of ours or a number.
+
+    Raises
+    ------
+    InvalidValue
+        For a distribution that no family of ours is, or numbers that it cannot have.
+    """
+    where = f"priors[{name!r}]"
+    if isinstance(value, (int, float)):
+        return float(value)
+    prior = value if isinstance(value, Prior) else _of_scipy(value)
+    if prior is None:
+        families = ", ".join(sorted({kind.__name__ for kind in FAMILIES.values()}))
+        expected = f"a number to hold, one of {families}, or their frozen counterpart in scipy.stats, not shifted"
+        raise InvalidValue("the prior", value, expected, where=where)
+    if fault := prior.fault():
+        raise UnusableInput(fault, where=where)
+    return prior
+
+
+def _of_scipy(frozen: Any) -> Prior | None:
+    dist: Any = getattr(frozen, "dist", None)
+    name = str(getattr(dist, "name", ""))
+    if name not in _SCIPY:
+        return None
+    shapes = [shape.strip() for shape in (dist.shapes or "").split(",") if shape.strip()]
+    numbers = dict(zip([*shapes, "loc", "scale"], frozen.args, strict=False)) | frozen.kwds
+    numbers = {"loc": 0.0, "scale": 1.0} | {key: float(number) for key, number in numbers.items()}
+    return _SCIPY[name](**numbers)
+
+
+def with_stated(candidates: Sequence[Candidate], priors: Mapping[str, Stated], where: str) -> list[Candidate]:
+    """The candidates with what is stated of them, which is fitted or held as it is stated.
+
+    Raises
+    ------
+    UnknownName
+        For a name that is none of theirs.
+    """
+    by_key = {override_key(candidate.name): candidate for candidate in candidates}
+    for name, value in priors.items():
+        candidate = by_key.get(override_key(name))
+        if candidate is None:
+            known = [entry.name for entry in candidates]
+            raise UnknownName(name, known, kind="constant or start of a stock", where=where)
+        change: dict[str, Any] = (
+            {"prior": value, "role": "CAL"} if isinstance(value, Prior) else {"value": value, "role": "fixed"}
+        )
+        if isinstance(value, Prior) and math.inf in map(abs, candidate.bounds):
+            # one end alone keeps a placeholder from what the time step cannot carry; what is stated says its own ends
+            change["bounds"] = (-math.inf, math.inf)
+        by_key[override_key(name)] = replace(candidate, why=STATED, **change)
+    return list(by_key.values())

@@ -17,9 +17,8 @@ from calibration.new_study.clock import Clock, Window, calendar_years, clock, mo
 from calibration.new_study.columns import Axis, plain, read_axis
 from calibration.new_study.dates import DateOrder, Point, date_of, point_in
 from calibration.new_study.matching import Match, flows, likeness, matches, observable
-from calibration.new_study.parameters import SIGMA, Candidate, Estimate, Guess, roles, view
+from calibration.new_study.parameters import SIGMA, Candidate, Estimate, Guess, Stated, roles, view, with_stated
 from calibration.new_study.series import Reading, Series, Shape, check_scales, point, reading, series, shape
-from calibration.new_study.stated import Stated, with_stated
 from calibration.new_study.table import Sheet, is_missing, read_sheet
 from calibration.study.calendar import TimeUnit
 from calibration.study.constants import beside_equations, reaching
@@ -93,8 +92,8 @@ class NewStudyRequest:
     data: Path
     folder: Path
     time: str | None = None
-    values: Mapping[str, str] | None = None
-    where: Mapping[str, str] | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+    where: Mapping[str, str] = field(default_factory=dict)
     unit: TimeUnit | None = None
     origin: str | None = None
     dates: DateOrder | None = None
@@ -149,15 +148,15 @@ def new_study(request: NewStudyRequest) -> NewStudy:
         )
     model = read_model(request.model, allow_files=request.allow_files, series=request.series)
     sheet, below = without_footer(read_sheet(request.data, request.sheet))
-    sheet = _chosen(sheet, request.where or {})
-    axis = read_axis(sheet, request.time, request.dates, tuple(request.values or ()), request.until)
+    sheet = _chosen(sheet, request.where)
+    axis = read_axis(sheet, request.time, request.dates, tuple(request.values), request.until)
     axis = calendar_years(axis, model, request.unit)
     columns, textual = _numeric(sheet, axis)
     for name, choices in (("--scale", request.scale), ("--window", request.window)):
         for column in choices:
             if column not in columns:
                 raise UnknownName(column, columns, kind="column with numbers", where=f"{sheet.name}: {name}")
-    matched = once(_matched(model, sheet, columns, request.values or {}), request.values or {})
+    matched = once(_matched(model, sheet, columns, request.values), request.values)
     unused = [name for name in (*columns, *textual) if name not in [match.column for match in matched]]
     numeric = tuple(name for name in unused if name in columns)
     observed = tuple(match.variable.name for match in matched)

@@ -11,9 +11,8 @@ import numpy as np
 from calibration.new_study.clock import Clock
 from calibration.new_study.columns import Axis
 from calibration.new_study.matching import words
-from calibration.new_study.parameters import UNREACHED, Candidate, Estimate
+from calibration.new_study.parameters import STATED, UNREACHED, Candidate, Estimate
 from calibration.new_study.series import Series
-from calibration.new_study.stated import WHY as STATED
 from calibration.study.constants import SWITCH, reaching
 from calibration.study.parameters import PLACEHOLDER
 from calibration.study.priors import FAMILIES, LogNormal, Prior

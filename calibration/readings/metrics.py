@@ -150,14 +150,11 @@ class FirstAbove(Metric):
         return result
 
 
-@dataclass(frozen=True, slots=True)
-class FirstBelow(Metric):
+class FirstBelow(FirstAbove):
     """When the course first fell to a threshold from above; infinite where it never did."""
 
     name: ClassVar[str] = "first-below"
     meaning: ClassVar[str] = "when the variable first fell to `threshold`"
-    is_time: ClassVar[bool] = True
-    threshold: float = 0.0
 
     def of(self, times: Array, values: Array) -> Array:
         return FirstAbove(-self.threshold).of(times, -values)

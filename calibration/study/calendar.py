@@ -32,7 +32,7 @@ _LETTERS: dict[str, TimeUnit] = {
 }  # fmt: skip
 #: Days of a unit, and months of those that the calendar makes unequal.
 _DAYS: dict[TimeUnit, float] = {"second": 1 / 86400, "minute": 1 / 1440, "hour": 1 / 24, "day": 1.0, "week": 7.0}
-_MONTHS: dict[TimeUnit, float] = {"month": 1.0, "quarter": 3.0, "year": 12.0}
+MONTHS: dict[TimeUnit, int] = {"month": 1, "quarter": 3, "year": 12}
 #: A mean month of the Julian calendar, whose year has 365.25 days.
 DAYS_OF_MONTH = 365.25 / 12
 
@@ -68,8 +68,8 @@ def length(unit: TimeUnit, of: TimeUnit) -> float:
     >>> length("week", "day"), length("month", "year"), length("month", "day")
     (7.0, 0.08333333333333333, 30.4375)
     """
-    if unit in _MONTHS and of in _MONTHS:
-        return _MONTHS[unit] / _MONTHS[of]
+    if unit in MONTHS and of in MONTHS:
+        return MONTHS[unit] / MONTHS[of]
     return _in_days(unit) / _in_days(of)
 
 
@@ -79,11 +79,11 @@ def is_exact(unit: TimeUnit, of: TimeUnit) -> bool:
     >>> is_exact("week", "day"), is_exact("month", "day")
     (True, False)
     """
-    return (unit in _MONTHS) == (of in _MONTHS)
+    return (unit in MONTHS) == (of in MONTHS)
 
 
 def _in_days(unit: TimeUnit) -> float:
-    return _MONTHS[unit] * DAYS_OF_MONTH if unit in _MONTHS else _DAYS[unit]
+    return MONTHS[unit] * DAYS_OF_MONTH if unit in MONTHS else _DAYS[unit]
 
 
 Unit = TimeUnit | Literal["decimal year"]
@@ -181,7 +181,7 @@ class Calendar:
             case "week":
                 return (date - self.origin).days / 7
             case "month" | "quarter":
-                return (_months(date) - _months(self.origin)) / _MONTHS[self.unit]
+                return (_months(date) - _months(self.origin)) / MONTHS[self.unit]
             case "year":
                 return decimal_year(date) - decimal_year(self.origin)
 
@@ -210,7 +210,7 @@ class Calendar:
                 case "week":
                     return origin + datetime.timedelta(days=round(7 * time))
                 case "month" | "quarter":
-                    return _after_months(_months(origin) + _MONTHS[self.unit] * time)
+                    return _after_months(_months(origin) + MONTHS[self.unit] * time)
                 case "year":
                     return end_of(decimal_year(origin) + time)
         except (ValueError, OverflowError):

@@ -17,6 +17,15 @@ SWITCH = "a switch"
 _SWITCHES = frozenset({"switch", "sw", "flag", "toggle", "seed"})
 
 
+def words_in(name: str) -> frozenset[str]:
+    """The words of a name, whatever marks or capitals are between them.
+
+    >>> sorted(words_in("SW newFlag_of: x"))
+    ['flag', 'new', 'of', 'sw', 'x']
+    """
+    return frozenset(re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold()))
+
+
 def reaching(model: Model, names: Iterable[str]) -> frozenset[str]:
     """Canonical names of everything on which the variables depend, through stocks and their starts too."""
     macros = {
@@ -43,7 +52,7 @@ def without_scale(model: Model, name: str, value: float, units: str) -> str:
     """Why a constant is not a quantity that can be a little larger or smaller; nothing where it is one."""
     if value == 0:
         return "it is zero, which gives no scale to guess a prior from"
-    if value in (0, 1) and _SWITCHES & set(re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold())):
+    if value in (0, 1) and _SWITCHES & words_in(name):
         return SWITCH
     if model.time.units and units == model.time.units and 0 < model.time.initial <= value <= model.time.final:
         return "names a time point of the run"

@@ -119,9 +119,11 @@ class ObservationKind(ABC, Generic[F]):
             if not value > 0:
                 section.wrong(option, "a positive number")
         spread: float | str = 1.0
-        if family.spread:
+        if family.spread and self.columns["spread"]:
+            spread = math.nan
+        elif family.spread:
             expected = "a positive number or the name of a noise parameter"
-            spread = math.nan if self.columns["spread"] else section.number_or_name(family.spread, expected, _positive)
+            spread = section.number_or_name(family.spread, expected, lambda number: number > 0)
         if self.columns["spread"] and not isinstance(family, MeasurementFamily):
             section.wrong("sd_column", _measurements_only())
         return Noise(cast(F, replace(family, **options)), spread, self._memory(family))
@@ -140,10 +142,6 @@ class ObservationKind(ABC, Generic[F]):
             section.wrong("autocorrelation", _measurements_only())
             return None
         return Memory(section.title, phi, lag)
-
-
-def _positive(value: float) -> bool:
-    return value > 0
 
 
 def _measurements_only() -> str:

@@ -73,8 +73,10 @@ class Row:
 
 
 #: Keys of an observation whose texts are of its table, whatever variables are called.
-COLUMN_KEYS = frozenset(("table", "time", "start_time", "value", "lower", "upper", "total", "sd_column", "category"))
-COLUMN_KEYS |= {"use", "where", "row_title"}
+COLUMN_KEYS = frozenset({
+    "table", "time", "start_time", "value", "lower", "upper", "total", "sd_column", "category", "use", "where",
+    "row_title",
+})  # fmt: skip
 #: Which column of a table holds what, by the field of :class:`Row`; a column without a name is none.
 Columns = Mapping[str, str]
 

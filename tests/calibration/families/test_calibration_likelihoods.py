@@ -5,8 +5,7 @@ import pytest
 from scipy import special, stats
 
 from calibration.families import registry
-from calibration.families.base import CountFamily
-from calibration.families.count_interval import LogMass, count_interval, log_sum
+from calibration.families.base import CountFamily, LogMass, count_interval, log_sum
 from calibration.families.counts import NB1, NB2, Poisson
 from calibration.families.measurements import Lognormal, Normal, StudentT
 from calibration.families.splits import Binomial, DirichletMultinomial, Multinomial

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from scipy import stats
 
 import cipark_sd as cp
-from calibration.new_study.stated import WHY, stated
+from calibration.new_study.parameters import STATED, stated
 from calibration.sampling.draws import problem_digest
 from calibration.study.library import FILE
 from calibration.study.priors import Prior, distribution
@@ -68,10 +68,10 @@ def test_priors_are_stated_held_or_guessed(path: Path) -> None:
     study = cp.Study(path, frame, {"firms": "Pool"}, priors={"Size": 100, "rate": stats.gamma(4, scale=0.05)})
     content = tomllib.loads((study.folder / FILE).read_text())
     (held,) = content["fixed"]
-    assert (held["name"], held["value"], held["why"]) == ("Size", 100.0, WHY)
+    assert (held["name"], held["value"], held["why"]) == ("Size", 100.0, STATED)
     rate = next(entry for entry in content["parameter"] if entry["name"] == "Rate")
     assert rate["prior"] == {"family": "gamma", "shape": 4.0, "scale": 0.05}
-    assert (rate["use"], rate["why"]) == ("CAL", WHY)
+    assert (rate["use"], rate["why"]) == ("CAL", STATED)
     fit = study.fit(starts=4)
     assert fit.estimates["Rate"] == pytest.approx(0.2, abs=0.02)
     assert fit.scenario.overrides["size"] == 100

@@ -10,10 +10,9 @@ from places import ROOT
 from small_study import MODEL, PARAMETERS
 
 from calibration.families.splits import Binomial
-from calibration.likelihood.group_density import Group
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.likelihood.replicate import replaced, replicate
-from calibration.likelihood.term_density import term_log_density
+from calibration.likelihood.term_density import Group, term_log_density
 from calibration.sampling.densities import prior_draws
 from calibration.study.library import STUDIES
 from calibration.study.observations import Noise, Quantity, Share, Since

@@ -44,7 +44,7 @@ def study(folder: Path, firms: int, years: int = 8) -> Posterior:
         lines += f"{year},{total}\n"
     (folder / "left.csv").write_text(lines, encoding="utf-8")
     problem = read_problem(folder)
-    pool = SimpleNamespace(size_name="Shock Size", innovations=problem.space.parameters[3:])
+    pool = SimpleNamespace(size=SimpleNamespace(name="Shock Size"), innovations=problem.space.parameters[3:])
     return posterior(replace(problem, pools=(pool,)), choose("native"))  # type: ignore[arg-type]
 
 
