@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from calibration.assess.contraction import Contraction, contractions
+from calibration.assess.contraction import Contraction, GroupValue, contractions, group_values
 from calibration.assess.discrepancies import Discrepancy, discrepancies
 from calibration.assess.forecast import EQUAL, forecast, forecast_mixture, joined, table_of
-from calibration.assess.groups import GroupValue, group_values
 from calibration.assess.holdout import MODEL, RollingOrigin, Whole, rolling_origin
 from calibration.assess.posterior_predictive import Band, bands
 from calibration.assess.rival_draws import RIVALS, keep_rivals

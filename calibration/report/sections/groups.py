@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
-from calibration.assess.groups import NEW, QUANTILES, TYPICAL, GroupValue
+from calibration.assess.contraction import NEW, QUANTILES, TYPICAL, GroupValue
 from calibration.report import figures_assessment
 from calibration.report.findings import Findings
 from calibration.report.sections.base import IN_GROUPS, ReportPart, Rows, record

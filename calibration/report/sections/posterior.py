@@ -7,8 +7,7 @@ import numpy as np
 
 from calibration.assess.contraction import Contraction
 from calibration.assess.discrepancies import Discrepancy
-from calibration.assess.drawn_predictions import LEVEL
-from calibration.assess.posterior_predictive import judged
+from calibration.assess.posterior_predictive import LEVEL, judged
 from calibration.report import figures_posterior
 from calibration.report.findings import Findings, posterior_table
 from calibration.report.findings import Posterior as Draws

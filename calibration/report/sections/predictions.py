@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from calibration.assess.drawn_predictions import LEVEL, DrawnPrediction
+from calibration.assess.posterior_predictive import LEVEL, DrawnPrediction
 from calibration.report import figures_fit
 from calibration.report.conclusions import prediction_given, prediction_sentences, prediction_verdict, prior_bounds
 from calibration.report.findings import Findings, Fit, Posterior

@@ -13,8 +13,8 @@ from calibration.commands.play.page import write
 from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of
 from calibration.for_analyses.draws import find_draws
-from calibration.for_analyses.optima import best_fits, not_taken, optimum_of
 from calibration.for_analyses.study import CENTRAL, CalibrationStudy, contradictions
+from calibration.for_analyses.study_draws import best_fits, not_taken, optimum_of
 from calibration.likelihood.posterior import On
 from calibration.sampling.densities import prior_draws
 from calibration.sampling.draws import problem_digest
@@ -48,7 +48,7 @@ def test_each_structure_has_its_own_optimum_and_kept_ones_are_not_searched_again
     rates = {name: float(draws.values["rate"].item()) for name, draws in found.items()}
     # with twice the pace half the rate gives the same course, but for the prior that holds it near 0.2
     assert rates["M1"] < 0.75 * rates["M0"]
-    monkeypatch.setattr("calibration.for_analyses.optima.maximise", None)
+    monkeypatch.setattr("calibration.for_analyses.study_draws.maximise", None)
     again = best_fits(problem, RIVALS, tmp_path / "none", 1, engine="native", checkpoints=kept)[0]
     assert {name: float(draws.values["rate"].item()) for name, draws in again.items()} == rates
     assert {draws.origin for draws in again.values()} == {"optimum"}
