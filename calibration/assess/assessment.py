@@ -176,10 +176,8 @@ def assess(
 def _whole(drawn: PosteriorDraws, fits: Sequence[RivalFit]) -> dict[str, Whole]:
     """Where sampling at the origins begins."""
     weights = np.array([term.weight for term in drawn.density.problem.fitted_terms])
-    of_model = Whole(drawn.flat, drawn.density.pointwise(drawn.flat, known="others"))
-    by_rival = {
-        fit.variant.id: Whole(fit.flat, weights * fit.log_likelihood.reshape(len(fit.flat), -1)) for fit in fits
-    }
+    of_model = drawn.flat, drawn.density.pointwise(drawn.flat, known="others")
+    by_rival = {fit.variant.id: (fit.flat, weights * fit.log_likelihood.reshape(len(fit.flat), -1)) for fit in fits}
     return {MODEL: of_model, **by_rival}
 
 

@@ -227,9 +227,9 @@ def _later(
     came = courses_ahead(maker, density_of, truth[None], came_seed)
     foretold = courses_ahead(synthetic, density_of, theta, told_seed)
     return [
-        (f"{course.observation} at {synthetic.calendar.label(time)}", _holds(column, float(value)))
-        for truths, course in zip(came, foretold, strict=True)
-        for time, value, column in zip(course.times, truths.paths[0], course.paths.T, strict=True)
+        (f"{name} at {synthetic.calendar.label(time)}", _holds(column, float(value)))
+        for name, (times, paths) in foretold.items()
+        for time, value, column in zip(times, came[name][1][0], paths.T, strict=True)
     ]
 
 

@@ -191,12 +191,12 @@ def descending(
         promised = -float(slopes @ step + step @ matrix @ step / 2)
         if not promised > tolerance:
             return Minimum(point, value, slopes, matrix, True, evaluations)
-        reached = yield from _along(goal, point, step, value, slopes)
-        evaluations += reached.evaluations
-        if not reached.value < value:
+        (end, there, slopes_there), trials = yield from _along(goal, point, step, value, slopes)
+        evaluations += trials
+        if not there < value:
             return Minimum(point, value, slopes, matrix, False, evaluations, promised)
-        matrix = _updated(matrix, reached.point - point, reached.slopes - slopes)
-        point, value, slopes = reached.point, reached.value, reached.slopes
+        matrix = _updated(matrix, end - point, slopes_there - slopes)
+        point, value, slopes = end, there, slopes_there
         values.append(value)
         gained = values[-1 - LAST_STEPS] - value if len(values) > LAST_STEPS else np.inf
         if gained < stall:
@@ -204,35 +204,27 @@ def descending(
     return Minimum(point, value, slopes, matrix, False, evaluations, min(promised, gained))
 
 
-@dataclass(frozen=True, eq=False)
-class _Reached:
-    """The end of a line search."""
-
-    point: Array
-    value: float
-    slopes: Array
-    evaluations: int
-
-
-def _along(goal: Objective, point: Array, step: Array, value: float, slopes: Array) -> Search[_Reached]:
+def _along(
+    goal: Objective, point: Array, step: Array, value: float, slopes: Array
+) -> Search[tuple[tuple[Array, float, Array], int]]:
     """The end of a line search: lower by a share of what the slope promises, and where the slope is less steep.
 
-    Bisection finds such a point across kinks as well.
+    Bisection finds such a point across kinks as well. Beside point, value and slopes it says how many points it tried.
     """
     fall = -float(slopes @ step)
     with np.errstate(divide="ignore", invalid="ignore"):
         room = np.where(step > 0, (1 - point) / step, np.where(step < 0, -point / step, np.inf))
     longest = max(1.0, float(room.min()))
     low, high, share = 0.0, np.inf, 1.0
-    reached = _Reached(point, value, slopes, 0)
-    for trial_number in range(1, MOST_TRIALS + 1):
+    reached, trials = (point, value, slopes), 0
+    for _ in range(MOST_TRIALS):
+        trials += 1
         trial = np.clip(point + share * step, 0.0, 1.0)
         there, slopes_there = yield from ask(goal, trial)
-        reached = replace(reached, evaluations=trial_number)
         if there > value - LEAST_FALL * share * fall:
             high = share
         else:
-            reached = _Reached(trial, there, slopes_there, trial_number)
+            reached = trial, there, slopes_there
             if -float(slopes_there @ step) <= STEEP * fall or share >= longest:
                 break
             low = share
@@ -246,7 +238,7 @@ def _along(goal: Objective, point: Array, step: Array, value: float, slopes: Arr
             share *= float(np.clip(share * fall / (2 * curve), 0.1, 0.5)) if there < IMPOSSIBLE and curve > 0 else 0.1
             if share < SHORTEST:
                 break
-    return reached
+    return reached, trials
 
 
 def bounded_step(matrix: Array, slopes: Array, point: Array) -> Array:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calibration.fit.box_search import Minimum, descending, measured, minimising
-from calibration.fit.downhill import Kinks, nearing, settling
+from calibration.fit.downhill import KINKED, nearing, settling
 from calibration.fit.in_step import Allowance, Search, Spent, ask, gather, within
 from calibration.fit.objective import IMPOSSIBLE, InRange, Objective, Pull, Quantity
 from calibration.fit.pace import AIM, FINEST, Pace, crossing, jumped, root
@@ -133,7 +133,7 @@ class Walk:
         self.allowances = {direction: Allowance(self.most) for direction in SIDES}
         #: Of each side the last place above the threshold.
         self.outside: dict[float, Place] = {}
-        self.lower, self.kinks = LOWER_OVER_JUMPS if goal.rough else LOWER, Kinks()
+        self.lower, self.kinks = LOWER_OVER_JUMPS if goal.rough else LOWER, Allowance(KINKED)
 
     def begin(self, point: Array) -> Search[None]:
         """Take a minimum of the goal ``(n_free,)`` as the centre: its curvature gives first steps and searches."""

@@ -13,8 +13,8 @@ from small_study import small_study
 
 from calibration.families.lognormal import Lognormal
 from calibration.families.poisson import Poisson
-from calibration.fit.feasibility import Impossible, _rule, impossible_terms
 from calibration.likelihood.posterior import posterior
+from calibration.sampling.failed_draws import Impossible, _rule, impossible_terms
 from calibration.study.observations import Breakdown, Count, Share
 from calibration.study.problem import read_problem, until
 from cipark_sd.cli import cli
