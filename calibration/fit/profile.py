@@ -99,11 +99,9 @@ class BetterFit(Exception):
         self.theta = theta
 
 
-def profile(
-    optimum: Optimum, name: str, *, level: float, rules: IntervalRules | None = None, stop: bool = False
-) -> Profile:
+def profile(optimum: Optimum, name: str, *, level: float, stop: bool = False) -> Profile:
     """The profile of one free parameter; arguments as of :func:`profiles_of`."""
-    return profiles_of(optimum, [name], level=level, rules=rules, stop=stop)[0]
+    return profiles_of(optimum, [name], level=level, stop=stop)[0]
 
 
 def profiles_of(
