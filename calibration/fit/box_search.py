@@ -61,24 +61,23 @@ class Minimum:
     promised: float = 0.0
 
 
-@dataclass(frozen=True, eq=False)
-class Curvature:
-    """Second derivatives ``(n, n)`` by central differences, and the steps ``(n,)`` that suit a gradient."""
-
-    matrix: Array
-    steps: Array
-
-    @property
-    def positive(self) -> Array:
-        """The matrix with negative and vanishing directions turned up, so that every step leads downhill."""
-        scale = np.sqrt(np.maximum(np.abs(np.diag(self.matrix)), FLAT))
-        values, vectors = np.linalg.eigh(self.matrix / np.outer(scale, scale))
-        lifted = np.maximum(np.abs(values), SINGULAR)
-        return np.asarray(np.outer(scale, scale) * ((vectors * lifted) @ vectors.T))
+def positive(matrix: Array) -> Array:
+    """A curvature with negative and vanishing directions turned up, so that every step leads downhill."""
+    scale = np.sqrt(np.maximum(np.abs(np.diag(matrix)), FLAT))
+    values, vectors = np.linalg.eigh(matrix / np.outer(scale, scale))
+    lifted = np.maximum(np.abs(values), SINGULAR)
+    return np.asarray(np.outer(scale, scale) * ((vectors * lifted) @ vectors.T))
 
 
-def curvature(goal: Callable[[Array], Array], point: Array) -> Curvature:
-    """Second derivatives at a point ``(n_free,)`` of the box, moved inwards where it lies on a bound."""
+def suiting_steps(matrix: Array) -> Array:
+    """The steps ``(n,)`` that suit a gradient where the curvature is ``matrix``."""
+    # a difference quotient over the whole width of a steep valley would not be its slope
+    widths = 1 / np.sqrt(np.maximum(np.abs(np.diag(matrix)), 1.0))
+    return np.clip(GRADIENT_SHARE * widths, LEAST_PROBE, 1e-4)
+
+
+def curvature(goal: Callable[[Array], Array], point: Array) -> Array:
+    """Second derivatives ``(n_free, n_free)``, by central differences at a point of the box, inwards of its bounds."""
     n = len(point)
     centre, steps, second, (values, possible) = _along_axes(goal, point)
     ahead, behind = values[1 : n + 1], values[n + 1 :]
@@ -93,14 +92,7 @@ def curvature(goal: Callable[[Array], Array], point: Array) -> Curvature:
         mixed = up + down - ahead[first] - behind[first] - ahead[partner] - behind[partner] + 2 * values[0]
         matrix[first, partner] = np.where(usable, mixed / (2 * steps[first] * steps[partner]), 0.0)
         matrix[partner, first] = matrix[first, partner]
-    return _with_steps(matrix)
-
-
-def _with_steps(matrix: Array) -> Curvature:
-    """Second derivatives with the steps that suit a gradient."""
-    # a difference quotient over the whole width of a steep valley would not be its slope
-    widths = 1 / np.sqrt(np.maximum(np.abs(np.diag(matrix)), 1.0))
-    return Curvature(matrix, np.clip(GRADIENT_SHARE * widths, LEAST_PROBE, 1e-4))
+    return matrix
 
 
 def _along_axes(
@@ -129,20 +121,20 @@ def _along_axes(
     return centre, steps, second, (values, possible)
 
 
-def measured(goal: Objective, point: Array) -> Search[tuple[Objective, Curvature]]:
+def measured(goal: Objective, point: Array) -> Search[tuple[Objective, Array]]:
     """The curvature at a point, and the objective with steps of its difference quotients that suit it."""
     n, cost = len(point), cost_of_a_run(goal.density)
     is_costly = cost is not None and n >= MANY and n * (n - 1) * cost > COSTLY
     if is_costly and has_slopes(goal.density):
-        hessian = yield from _of_slopes(goal, point)
+        matrix = yield from _of_slopes(goal, point)
     else:
-        hessian = curvature(goal, point)
+        matrix = curvature(goal, point)
     steps = goal.steps.copy()
-    steps[goal.free] = hessian.steps
-    return replace(goal, steps=steps), hessian
+    steps[goal.free] = suiting_steps(matrix)
+    return replace(goal, steps=steps), matrix
 
 
-def _of_slopes(goal: Objective, point: Array) -> Search[Curvature]:
+def _of_slopes(goal: Objective, point: Array) -> Search[Array]:
     """:func:`curvature` with the mixed derivatives from slopes, which a jump of the objective leaves as they are."""
     n = len(point)
     centre, steps, second, _ = _along_axes(goal, point)
@@ -154,7 +146,7 @@ def _of_slopes(goal: Objective, point: Array) -> Search[Curvature]:
     rows = np.where(possible[:, None], (ahead - behind) / (2 * steps[:, None]), 0.0)
     matrix = np.where(possible[:, None] & possible, (rows + rows.T) / 2, 0.0)
     matrix[~possible, ~possible] = second[~possible]
-    return _with_steps(matrix)
+    return matrix
 
 
 def minimising(goal: Objective, start: Array, *, tolerance: float, stall: float | None = None) -> Search[Minimum]:
@@ -165,8 +157,8 @@ def minimising(goal: Objective, start: Array, *, tolerance: float, stall: float 
     """
     point, evaluations, last = start, 0, np.inf
     for _ in range(MOST_CURVATURES):
-        scaled, hessian = yield from measured(goal, point)
-        result = yield from descending(scaled, point, hessian.positive, tolerance=tolerance, stall=stall)
+        scaled, matrix = yield from measured(goal, point)
+        result = yield from descending(scaled, point, positive(matrix), tolerance=tolerance, stall=stall)
         evaluations += result.evaluations + len(point)
         point = result.point
         if result.converged or not result.value < last - (tolerance if stall is None else stall):

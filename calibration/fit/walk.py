@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calibration.fit.box_search import Minimum, descending, measured, minimising
+from calibration.fit.box_search import Minimum, descending, measured, minimising, positive
 from calibration.fit.downhill import KINKED, nearing, settling
 from calibration.fit.in_step import Allowance, Search, Spent, ask, gather, within
 from calibration.fit.objective import IMPOSSIBLE, InRange, Objective, Pull, Quantity
@@ -141,7 +141,7 @@ class Walk:
             self.matrix = around(self.goal, point).matrix
         else:
             self.goal, curved = yield from measured(self.goal, point)
-            self.matrix = curved.positive
+            self.matrix = positive(curved)
         cost, cost_slopes = yield from ask(self.goal, point)
         at, self.slopes = self.goal.of_quantity(self.quantity, point)
         self.reach = float(np.abs(self.slopes).sum())
