@@ -30,8 +30,9 @@ from calibration.fit.in_step import Search, gather, run
 from calibration.fit.interval_rules import IntervalRules, Threshold, interval_rules, rules_at
 from calibration.fit.objective import InRange, Objective, Quantity
 from calibration.fit.optimise import Optimum, maximise
+from calibration.fit.pace import Place
 from calibration.fit.verdict import Part, Side, Verdict, refused
-from calibration.fit.walk import TOLERANCE, Place, Walk, union
+from calibration.fit.walk import TOLERANCE, Walk, union
 from calibration.likelihood.predicted import reported
 from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.study.predictions import Prediction

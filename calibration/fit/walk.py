@@ -17,7 +17,7 @@ from that of a measurement of g, with sigma the noise of that measurement.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from calibration.fit.box_search import Minimum, descending, measured, minimising
 from calibration.fit.downhill import KINKED, nearing, settling
 from calibration.fit.in_step import Allowance, Search, Spent, ask, gather, within
 from calibration.fit.objective import IMPOSSIBLE, InRange, Objective, Pull, Quantity
-from calibration.fit.pace import AIM, FINEST, Pace, crossing, jumped, root
+from calibration.fit.pace import AIM, FINEST, Pace, Place, crossing, jumped, root
 from calibration.fit.scoring import DOUBT, around, scored
 from calibration.fit.verdict import Part, Side, obstacles
 from calibration.likelihood.posterior import Posterior
@@ -81,26 +81,6 @@ MOST_CROSSINGS = 3
 FINEST_OVER_JUMPS = 0.02
 #: After so many steps in a row that were too far the last one is searched again.
 SUSPECT = (6, 14)
-
-
-@dataclass(frozen=True, eq=False)
-class Place:
-    """A point of a profile: the quantity ``at`` and the objective ``cost`` at a minimum of objective and pull.
-
-    ``slope`` is that of the pull there, which is that of the profile; ``aimed`` and ``sigma`` are the pull's.
-    """
-
-    minimum: Minimum
-    cost: float
-    at: float
-    slope: float = 0.0
-    aimed: float = 0.0
-    sigma: float = 1.0
-
-    @property
-    def doubt(self) -> float:
-        """The fall of the objective that its search has left at a kink, about."""
-        return self.minimum.promised
 
 
 class Walk:
