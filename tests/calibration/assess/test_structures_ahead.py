@@ -66,7 +66,7 @@ def test_an_origin_begins_where_the_posterior_of_all_data_is(tmp_path: Path, mon
     begun = replace(task, start=start, rng=np.random.default_rng(2))
     assert begun.key != task.key
     annealed = from_arrays(Scored, task(lambda *_: None))
-    monkeypatch.setattr(starts, "annealed", None)
+    monkeypatch.setattr(starts, "along_powers", None)
     found = from_arrays(Scored, begun(lambda *_: None))
     assert found.converged
     assert found.scores["log_score"].to_numpy() == pytest.approx(annealed.scores["log_score"].to_numpy(), abs=0.05)
