@@ -20,8 +20,14 @@ import xarray as xr
 from core_results import Array
 from later_draws import FULL, KEPT, SEED, SPANS, STUDY, Fit, fitted, up_to
 
-from calibration.assess.forecast_score import drift, gap_between, score_forecast
-from calibration.assess.kept_forecast import Forecaster, read_counts, read_forecasts
+from calibration.assess.forecast_score import (
+    Forecaster,
+    drift,
+    gap_between,
+    read_counts,
+    read_forecasts,
+    score_forecast,
+)
 from calibration.commands.score import facts_of
 from calibration.families.counts import NB1
 from calibration.likelihood.replicate import named_streams

@@ -61,7 +61,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "calibration/fit/held.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
     "calibration/fit/residuals.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
     "calibration/fit/diagnostics.py": (f"{_FIT}shares.py", f"{_REPORT}conditions.py"),
-    "calibration/fit/feasibility.py": (f"{_FIT}feasibility.py",),
+    "calibration/sampling/failed_draws.py": (f"{_FIT}feasibility.py",),
     "calibration/fit/verification.py": (f"{_ASSESS}verification.py",),
     "calibration/sampling/convergence.py": (
         "calibration/sampling/test_monte_carlo_error.py",

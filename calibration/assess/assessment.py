@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from calibration.assess.contraction import Contraction, contractions
+from calibration.assess.contraction import Contraction, GroupValue, contractions, group_values
 from calibration.assess.discrepancies import Discrepancy, discrepancies
 from calibration.assess.forecast import EQUAL, forecast, forecast_mixture, joined, table_of
-from calibration.assess.groups import GroupValue, group_values
 from calibration.assess.holdout import MODEL, RollingOrigin, Whole, rolling_origin
 from calibration.assess.posterior_predictive import Band, bands
 from calibration.assess.rival_draws import RIVALS, keep_rivals
@@ -176,10 +175,8 @@ def assess(
 def _whole(drawn: PosteriorDraws, fits: Sequence[RivalFit]) -> dict[str, Whole]:
     """Where sampling at the origins begins."""
     weights = np.array([term.weight for term in drawn.density.problem.fitted_terms])
-    of_model = Whole(drawn.flat, drawn.density.pointwise(drawn.flat, known="others"))
-    by_rival = {
-        fit.variant.id: Whole(fit.flat, weights * fit.log_likelihood.reshape(len(fit.flat), -1)) for fit in fits
-    }
+    of_model = drawn.flat, drawn.density.pointwise(drawn.flat, known="others")
+    by_rival = {fit.variant.id: (fit.flat, weights * fit.log_likelihood.reshape(len(fit.flat), -1)) for fit in fits}
     return {MODEL: of_model, **by_rival}
 
 

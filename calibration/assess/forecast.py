@@ -129,26 +129,24 @@ def forecast_mixture(
     return table_of(rows)
 
 
-@dataclass(frozen=True, eq=False)
-class Course:
-    """Random numbers ``paths : (n, n_dates)`` of one observation at dates to come, one course a draw."""
-
-    observation: str
-    times: tuple[float, ...]
-    paths: Array
-
-
-def courses_ahead(problem: CalibrationProblem, density_of: DensityOf, theta: Array, seed: int) -> list[Course]:
+def courses_ahead(
+    problem: CalibrationProblem, density_of: DensityOf, theta: Array, seed: int
+) -> dict[str, tuple[tuple[float, ...], Array]]:
     """What :func:`forecast` takes its quantiles of, under the study's own structure and settings.
 
     Parameters
     ----------
     theta : (n, k)
         Joint draws.
+
+    Returns
+    -------
+    dict
+        By observation dates to come, and random numbers ``(n, n_dates)`` there, one course a draw.
     """
     futures, plain = _futures(problem, 1.0), Structure("", "", Scenario())
     courses = _courses(problem, density_of, plain, plain, theta, seed, futures) if futures else []
-    return [Course(future.ahead.name, future.times, paths) for future, paths in zip(futures, courses, strict=True)]
+    return {future.ahead.name: (future.times, paths) for future, paths in zip(futures, courses, strict=True)}
 
 
 def _courses(

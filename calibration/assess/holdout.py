@@ -36,21 +36,25 @@ from cipark_sd.wording import listed
 MODEL = "model"
 
 
+#: Draws ``(n, k)`` of a posterior of all data, and there the log density ``(n, n_terms)`` of each fitted term, counted
+#: by its weight in the fit.
+Whole = tuple[Array, Array]
+
+
 @dataclass(frozen=True, eq=False)
-class Whole:
-    """Draws ``theta : (n, k)`` of a posterior of all data, and the log density of each fitted term there.
+class Scored:
+    """Scores at one origin, and whether the posterior has converged; None where the data are impossible."""
 
-    ``logs : (n, n_terms)`` counts the weights that terms have in the fit.
-    """
+    scores: pd.DataFrame
+    converged: bool | None
 
-    theta: Array
-    logs: Array
 
-    def until(self, problem: CalibrationProblem, early: CalibrationProblem) -> Start:
-        """Where sampling begins for the ``early`` state of the problem: the draws without what came later."""
-        pairs = zip(problem.terms, early.terms, strict=True)
-        later = np.array([then.use != "fit" for term, then in pairs if term.use == "fit"])
-        return self.theta, -self.logs[:, later].sum(axis=1)
+def start_of(whole: Whole, problem: CalibrationProblem, early: CalibrationProblem) -> Start:
+    """Where sampling begins for the ``early`` state of the problem: the draws without what came later."""
+    theta, logs = whole
+    pairs = zip(problem.terms, early.terms, strict=True)
+    later = np.array([then.use != "fit" for term, then in pairs if term.use == "fit"])
+    return theta, -logs[:, later].sum(axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,14 +85,6 @@ class RollingOrigin:
     def summary(self) -> pd.DataFrame:
         """Over the comparable numbers, best log score first."""
         return summaries(self.comparable)
-
-
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """Scores at one origin, and whether the posterior has converged; None where the data are impossible."""
-
-    scores: pd.DataFrame
-    converged: bool | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +181,7 @@ def rolling_origin(
         for (rival, task), stream in zip(list(product(differing, tasks)), streams, strict=True)
     ]
     tasks = [
-        replace(task, start=whole[task.forecaster].until(problem, task.problem))
+        replace(task, start=start_of(whole[task.forecaster], problem, task.problem))
         if whole is not None and task.forecaster in whole
         else task
         for task in tasks

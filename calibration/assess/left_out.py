@@ -16,9 +16,8 @@ from calibration.assess.scores import log_mean_exp
 from calibration.likelihood.posterior import DensityOf, Posterior, with_terms
 from calibration.sampling.convergence import UNSAVED, Criteria, Effort, OnBlock
 from calibration.sampling.draws import draw_whole, problem_digest
-from calibration.sampling.sample import ImportanceDraws
+from calibration.sampling.sample import ImportanceDraws, Start
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Arrays, digest, stream
 from cipark_sd.tasks.pool import Tell
 
@@ -29,36 +28,15 @@ LEFT_OUT = Effort(block=100, most_steps=1000, least_steps=400, criteria=MIXED, e
 
 
 @dataclass(frozen=True, eq=False)
-class WithTerm:
-    """What the posterior that has seen the term gives.
-
-    Parameters
-    ----------
-    theta : (n, k)
-        Draws of it.
-    logs : (n,)
-        The term's log density at each.
-    log_evidence : float
-        By importance sampling; NaN without.
-    """
-
-    theta: Array
-    logs: Array
-    log_evidence: float = math.nan
-
-
-@dataclass(frozen=True, eq=False)
 class LeftOutTask:
-    """Sample a posterior that has not seen the fitted term at ``position``.
-
-    ``with_term`` is of the one that has.
-    """
+    """Sample a posterior that has not seen the fitted term at ``position``; arguments as of :func:`left_out`."""
 
     problem: CalibrationProblem
     name: str
     density_of: DensityOf
     position: int
-    with_term: WithTerm
+    start: Start
+    log_evidence: float
     rng: np.random.Generator
     effort: Effort
 
@@ -70,15 +48,21 @@ class LeftOutTask:
     @cached_property
     def key(self) -> str:
         """Of all that the answer depends on."""
-        start = [sha256(part.tobytes()).hexdigest() for part in (self.with_term.theta, self.with_term.logs)]
-        parts = (self.position, start, self.with_term.log_evidence, stream(self.rng), self.effort)
+        start = [sha256(part.tobytes()).hexdigest() for part in self.start]
+        parts = (self.position, start, self.log_evidence, stream(self.rng), self.effort)
         return digest("left out", problem_digest(self.problem), self.density_of, *parts)
 
     def __call__(self, tell: Tell) -> Arrays:
         """The log density ``elpd`` of the term."""
         density = self.density_of(self.problem)
         elpd, mixed = left_out(
-            density, self.position, self.rng, self.effort, self.with_term, lambda steps, most, _: tell(steps, most)
+            density,
+            self.position,
+            self.rng,
+            self.effort,
+            self.start,
+            self.log_evidence,
+            lambda steps, most, _: tell(steps, most),
         )
         return {"elpd": np.array(elpd), "mixed": np.array(mixed)}
 
@@ -88,24 +72,30 @@ def left_out(
     position: int,
     rng: np.random.Generator,
     effort: Effort,
-    with_term: WithTerm | None = None,
+    start: Start | None = None,
+    log_evidence: float = math.nan,
     on_block: OnBlock | None = None,
 ) -> tuple[float, bool]:
     """Log predictive density of the fitted term at ``position`` under a posterior that has not seen it.
 
-    And whether that posterior mixed well enough for it, by :data:`MIXED`. Without ``with_term``, or where the
-    weights that start from it cannot be trusted, it is sampled anew.
+    And whether that posterior mixed well enough for it, by :data:`MIXED`.
+
+    Parameters
+    ----------
+    start : (n, k) and (n,), optional
+        Draws of the posterior that has seen the term, and the weights that take it away. Without, or where the weights
+        cannot be trusted, all is sampled anew.
+    log_evidence : float
+        Of the posterior that has seen it, by importance sampling; NaN without.
     """
     fitted = [i for i, term in enumerate(density.problem.terms) if term.use == "fit"]
     chosen = fitted[position]
     weight = density.problem.terms[chosen].weight
     terms = [replace(t, use="holdout") if i == chosen else t for i, t in enumerate(density.problem.terms)]
     without = with_terms(density, terms)
-    start = None if with_term is None else (with_term.theta, -weight * with_term.logs)
     drawn = draw_whole(without, rng, replace(effort, criteria=MIXED), UNSAVED, on_block, start)
     mixed = drawn.sampled.reaches(MIXED)
-    by_evidence = with_term is not None and math.isfinite(with_term.log_evidence) and weight == 1
-    if with_term is not None and by_evidence and isinstance(drawn.sampled, ImportanceDraws):
-        return with_term.log_evidence - drawn.sampled.evidence[0], mixed
+    if math.isfinite(log_evidence) and weight == 1 and isinstance(drawn.sampled, ImportanceDraws):
+        return log_evidence - drawn.sampled.evidence[0], mixed
     logs = density.pointwise(drawn.flat, known="others", weighted=False)[:, position]
     return log_mean_exp(logs), mixed

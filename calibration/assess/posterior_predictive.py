@@ -1,4 +1,7 @@
-"""What the model says the data would be: replicated observations over joint draws, their bands, ranks and scores."""
+"""What the model says the data would be, and what a study reports of it: over joint draws, and over the priors alone.
+
+Replicated observations with their bands, ranks and scores; reported predictions without the noise of an observation.
+"""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -9,17 +12,25 @@ import numpy as np
 
 from calibration.assess.scores import LEVELS, crps_sample, quantiles
 from calibration.fit.residuals import place_of
+from calibration.likelihood.forward import all_reported
 from calibration.likelihood.posterior import Posterior
-from calibration.likelihood.replicate import labels_of, numbers, replicate_by_term
+from calibration.likelihood.replicate import Stage, labels_of, numbers, replicate_by_term, stage_numbers
+from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.importance import RELIABLE, left_out_weights
 from calibration.study.observations import Breakdown, Count, Level, Observation, Term, Use
-from cipark_sd.arrays import Array
+from cipark_sd.arrays import Array, evenly
+from cipark_sd.claims import Kind, class_of
 
 #: What an observed number is: a count, a measurement, a count out of a known total, a cell of a breakdown.
-Kind = Literal["count", "measurement", "share", "cell"]
+NumberKind = Literal["count", "measurement", "share", "cell"]
+#: Kinds of observation whose numbers are counts or measurements over time.
+DATED = ("increments", "level", "flow")
+#: Central mass of the intervals; posterior draws at most, evenly spaced, and draws of the priors.
+LEVEL, DRAWS, PRIOR_DRAWS = 0.9, 4000, 2000
+_QUANTILES = ((1 - LEVEL) / 2, 0.25, 0.5, 0.75, (1 + LEVEL) / 2)
 
 
-def kind_of(term: Term) -> Kind:
+def kind_of(term: Term) -> NumberKind:
     """Of the numbers of a term."""
     if isinstance(term, Breakdown):
         return "cell"
@@ -54,7 +65,7 @@ class Predicted:
     pit: float
     left_out: bool
     pareto_k: float
-    kind: Kind
+    kind: NumberKind
     crps: float | None
     log_score: float
 
@@ -121,10 +132,6 @@ def judged(rows: Sequence[Predicted]) -> list[Predicted]:
     return []
 
 
-#: Kinds of observation whose numbers are counts or measurements over time.
-DATED = ("increments", "level", "flow")
-
-
 @dataclass(frozen=True, eq=False)
 class Band:
     """Predictions of one observation, increments added up.
@@ -180,3 +187,50 @@ def bands(observations: Sequence[Observation], replicates: Array) -> Iterator[Ba
             observed += [Level(number.time, number.lower, number.upper, number.use) for number in aside]
         quantiles = np.nanquantile(predicted, LEVELS, axis=0, method="inverted_cdf")
         yield Band(observation.name, np.array([every[i].time for i in chosen]), quantiles, tuple(observed))
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnPrediction:
+    """A reported prediction: the model's own number, without the noise of an observation.
+
+    Parameters
+    ----------
+    name : str
+    quantiles : five numbers
+        Of the posterior: 5, 25, 50, 75 and 95 %; NaN where the model failed with all draws.
+    prior_low, prior_high : float
+        Ends of the central 90 % under the priors alone.
+    failed : float
+        Share of the posterior draws with which the model failed.
+    kind : Kind or None
+        Its class; None where the model failed with all draws.
+    """
+
+    name: str
+    quantiles: tuple[float, ...]
+    prior_low: float
+    prior_high: float
+    failed: float
+    kind: Kind | None = None
+
+
+def drawn_predictions(drawn: PosteriorDraws) -> tuple[DrawnPrediction, ...]:
+    """The study's predictions, in order; the priors' draws are those of prediction profiles."""
+    problem, engine = drawn.density.problem, drawn.density.runner.engine
+    theta = evenly(drawn.flat, DRAWS)
+    rng = stage_numbers(problem.method.seed, Stage.PREDICTIONS_OF_PRIORS)
+    prior = problem.space.from_unit(rng.random((PRIOR_DRAWS, len(problem.space))))
+    values, alone = (all_reported(problem, problem.predictions, engine, rows) for rows in (theta, prior))
+    lines = []
+    for prediction, of_draws, of_prior in zip(problem.predictions, values.T, alone.T, strict=True):
+        low, *_, high = central_quantiles(of_prior)
+        failed = 1 - float(np.isfinite(of_draws).mean())
+        judged = np.isfinite(of_draws).any() and np.isfinite(of_prior).any()
+        kind = class_of([(of_prior, of_draws)], is_change=prediction.against is not None) if judged else None
+        lines.append(DrawnPrediction(prediction.name, central_quantiles(of_draws), low, high, failed, kind))
+    return tuple(lines)
+
+
+def central_quantiles(values: Array) -> tuple[float, ...]:
+    usable = values[np.isfinite(values)]
+    return tuple(np.quantile(usable, _QUANTILES).tolist()) if len(usable) else (np.nan,) * len(_QUANTILES)

@@ -3,15 +3,12 @@
 Two comparisons stand side by side since they ask different things. **Stacking** of leave-one-out predictions asks which
 mixture predicts a term that it has not seen; weights near those of the best predictor are common, and a model that is
 nearly the twin of another may get nothing. **Evidence** asks how probable the data were under each structure *and its
-priors*. A term whose Pareto k exceeds 0.7 has a leave-one-out density that importance sampling cannot know: it is left
-out in earnest (:mod:`calibration.assess.left_out`), and under all structures, so that like is compared with like.
+priors*: importance sampling has it as the mean of its weights, chains are bridged to it. A term whose Pareto k exceeds
+0.7 has a leave-one-out density that importance sampling cannot know: it is left out in earnest
+(:mod:`calibration.assess.left_out`), and under all structures, so that like is compared with like.
 
 Source: Vehtari, Gelman and Gabry 2017, Statistics and Computing 27, 1413-1432 (PSIS-LOO); Yao, Vehtari, Simpson and
 Gelman 2018, Bayesian Analysis 13(3), 917-1007 (stacking).
-
-How probable the data are under a structure and its priors: the marginal likelihood.
-
-Importance sampling has it as the mean of its weights. Chains are bridged to it.
 """
 
 import math
@@ -22,7 +19,7 @@ from functools import cached_property, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.assess.left_out import LEFT_OUT, LeftOutTask, WithTerm
+from calibration.assess.left_out import LEFT_OUT, LeftOutTask
 from calibration.likelihood.posterior import DensityOf
 from calibration.likelihood.replicate import Stage, named_streams, stage_numbers
 from calibration.sampling.convergence import EFFORT, Convergence, Effort
@@ -30,7 +27,7 @@ from calibration.sampling.densities import FreeDensity
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw_whole, problem_digest
 from calibration.sampling.importance import RELIABLE, left_out_density, relative_efficiency
 from calibration.sampling.modes import log_evidence_of
-from calibration.sampling.sample import ImportanceDraws
+from calibration.sampling.sample import ImportanceDraws, Start
 from calibration.sampling.starts import NowherePossible
 from calibration.sampling.trajectories import TrajectoryDraws
 from calibration.study.problem import CalibrationProblem
@@ -113,11 +110,11 @@ class RivalFit(Sampled):
         """``(n_chains * n_draws, k)``."""
         return self.theta.reshape(-1, self.theta.shape[-1])
 
-    def with_term(self, position: int) -> WithTerm:
-        """What is known of the fitted term at ``position`` before it is left out."""
+    def without_term(self, position: int, weight: float) -> tuple[Start, float]:
+        """Where sampling without the fitted term at ``position`` starts, and the evidence with it."""
         # a bridge between chains is not known well enough for a difference of evidences
         evidence = self.log_evidence if self.sampler == ImportanceDraws.sampler else math.nan
-        return WithTerm(self.flat, self.log_likelihood[..., position].ravel(), evidence)
+        return (self.flat, -weight * self.log_likelihood[..., position].ravel()), evidence
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,7 +265,15 @@ def fit_rivals(
     if refit is not None and not interrupted:
         unclear = unclear_terms(list(fits.values()))
         again = [
-            LeftOutTask(task.problem, task.name, density_of, i, fits[task.name].with_term(i), bridge.spawn(1)[0], refit)
+            LeftOutTask(
+                task.problem,
+                task.name,
+                density_of,
+                i,
+                *fits[task.name].without_term(i, task.problem.fitted_terms[i].weight),
+                bridge.spawn(1)[0],
+                refit,
+            )
             for task, bridge in zip(tasks, streams, strict=True)
             if task.name in fits
             for i in unclear

@@ -45,6 +45,8 @@ EFFORT = Effort(
 )
 #: Draws that foretell what comes after a synthetic data set.
 FORETOLD = 400
+#: Simulated data sets whose ranks make a band.
+SIMULATED = 4000
 #: Masses of the intervals whose coverage is counted.
 MASSES = (0.5, 0.9, 0.95)
 
@@ -93,10 +95,10 @@ class SelfTest:
         """Over all parameters ``(n_masses,)``."""
         return np.asarray(self.inside.mean(axis=(0, 1)))
 
-    def outside(self, rng: np.random.Generator, mass: float = 0.95) -> tuple[str, ...]:
+    def outside(self, rng: np.random.Generator) -> tuple[str, ...]:
         """Parameters whose ranks leave the band; one in twenty does so by chance, hence the share for each of them."""
         n = len(self.ranks)
-        low, high = rank_band(n, rng, mass=1 - (1 - mass) / len(self.names))
+        low, high = rank_band(n, rng, mass=1 - (1 - 0.95) / len(self.names))
         courses = [ecdf(column) for column in self.ranks.T]
         out = [bool(((course < low) | (course > high)).any()) for course in courses]
         return tuple(name for name, is_out in zip(self.names, out, strict=True) if is_out)
@@ -227,9 +229,9 @@ def _later(
     came = courses_ahead(maker, density_of, truth[None], came_seed)
     foretold = courses_ahead(synthetic, density_of, theta, told_seed)
     return [
-        (f"{course.observation} at {synthetic.calendar.label(time)}", _holds(column, float(value)))
-        for truths, course in zip(came, foretold, strict=True)
-        for time, value, column in zip(course.times, truths.paths[0], course.paths.T, strict=True)
+        (f"{name} at {synthetic.calendar.label(time)}", _holds(column, float(value)))
+        for name, (times, paths) in foretold.items()
+        for time, value, column in zip(times, came[name][1][0], paths.T, strict=True)
     ]
 
 
@@ -265,12 +267,12 @@ def ecdf(ranks: NDArray[np.intp]) -> Array:
     return np.asarray(np.bincount(ranks, minlength=RANKED + 1).cumsum()[:-1] / len(ranks))
 
 
-def rank_band(n: int, rng: np.random.Generator, *, mass: float = 0.95, simulations: int = 4000) -> tuple[Array, Array]:
+def rank_band(n: int, rng: np.random.Generator, *, mass: float = 0.95) -> tuple[Array, Array]:
     """Ends ``(RANKED,)`` of a band in which a share ``mass`` of the courses of ``n`` uniform ranks stays throughout."""
     from scipy import stats
 
     expected = (np.arange(RANKED) + 1) / (RANKED + 1)
-    counts = np.stack([ecdf(rng.integers(RANKED + 1, size=n)) * n for _ in range(simulations)]).round()
+    counts = np.stack([ecdf(rng.integers(RANKED + 1, size=n)) * n for _ in range(SIMULATED)]).round()
     # the least pointwise tail probability that a course reaches anywhere decides how wide the band must be
     tails = np.minimum(stats.binom.cdf(counts, n, expected), stats.binom.sf(counts - 1, n, expected)).min(axis=1)
     level = float(np.quantile(tails, 1 - mass))

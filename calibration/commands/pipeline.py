@@ -10,7 +10,6 @@ import numpy as np
 
 from calibration.assess.assessment import NOTHING, Assessment, Stages, assess
 from calibration.commands.settings import Settings
-from calibration.fit.feasibility import impossible_terms
 from calibration.fit.optimise import Optimum, optimise
 from calibration.fit.profile import predictions as profiles_of_predictions
 from calibration.fit.profile import profiles as profiles_of_parameters
@@ -28,7 +27,7 @@ from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.collect import Calibration
 from calibration.sampling.convergence import BESIDE, EFFORT, PER_TERM, Convergence, Effort, affordable_steps
 from calibration.sampling.draws import PosteriorDraws, chains_entry, draw, study_digest, tree, write_draws
-from calibration.sampling.failed_draws import FailedDraws, failed_draws
+from calibration.sampling.failed_draws import FailedDraws, failed_draws, impossible_terms
 from calibration.study.parameters import share_that_may_fail
 from calibration.study.problem import CalibrationProblem, read_problem, until
 from calibration.study.sections import Method

@@ -11,8 +11,7 @@ from cipark_sd.commands.result import Result
 from cipark_sd.console import print_table, say
 
 if TYPE_CHECKING:
-    from calibration.assess.forecast_score import Gap, Scored
-    from calibration.assess.kept_forecast import Counts, Forecaster
+    from calibration.assess.forecast_score import Counts, Forecaster, Gap, Scored
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def score(request: Request) -> Result:
     """
     import numpy as np
 
-    from calibration.assess.kept_forecast import read_counts, read_forecasts
+    from calibration.assess.forecast_score import read_counts, read_forecasts
     from cipark_sd.errors import UnknownName
 
     forecasters = read_forecasts(request.forecast, request.scenario)

@@ -61,24 +61,23 @@ class Minimum:
     promised: float = 0.0
 
 
-@dataclass(frozen=True, eq=False)
-class Curvature:
-    """Second derivatives ``(n, n)`` by central differences, and the steps ``(n,)`` that suit a gradient."""
-
-    matrix: Array
-    steps: Array
-
-    @property
-    def positive(self) -> Array:
-        """The matrix with negative and vanishing directions turned up, so that every step leads downhill."""
-        scale = np.sqrt(np.maximum(np.abs(np.diag(self.matrix)), FLAT))
-        values, vectors = np.linalg.eigh(self.matrix / np.outer(scale, scale))
-        lifted = np.maximum(np.abs(values), SINGULAR)
-        return np.asarray(np.outer(scale, scale) * ((vectors * lifted) @ vectors.T))
+def positive(matrix: Array) -> Array:
+    """A curvature with negative and vanishing directions turned up, so that every step leads downhill."""
+    scale = np.sqrt(np.maximum(np.abs(np.diag(matrix)), FLAT))
+    values, vectors = np.linalg.eigh(matrix / np.outer(scale, scale))
+    lifted = np.maximum(np.abs(values), SINGULAR)
+    return np.asarray(np.outer(scale, scale) * ((vectors * lifted) @ vectors.T))
 
 
-def curvature(goal: Callable[[Array], Array], point: Array) -> Curvature:
-    """Second derivatives at a point ``(n_free,)`` of the box, moved inwards where it lies on a bound."""
+def suiting_steps(matrix: Array) -> Array:
+    """The steps ``(n,)`` that suit a gradient where the curvature is ``matrix``."""
+    # a difference quotient over the whole width of a steep valley would not be its slope
+    widths = 1 / np.sqrt(np.maximum(np.abs(np.diag(matrix)), 1.0))
+    return np.clip(GRADIENT_SHARE * widths, LEAST_PROBE, 1e-4)
+
+
+def curvature(goal: Callable[[Array], Array], point: Array) -> Array:
+    """Second derivatives ``(n_free, n_free)``, by central differences at a point of the box, inwards of its bounds."""
     n = len(point)
     centre, steps, second, (values, possible) = _along_axes(goal, point)
     ahead, behind = values[1 : n + 1], values[n + 1 :]
@@ -93,14 +92,7 @@ def curvature(goal: Callable[[Array], Array], point: Array) -> Curvature:
         mixed = up + down - ahead[first] - behind[first] - ahead[partner] - behind[partner] + 2 * values[0]
         matrix[first, partner] = np.where(usable, mixed / (2 * steps[first] * steps[partner]), 0.0)
         matrix[partner, first] = matrix[first, partner]
-    return _with_steps(matrix)
-
-
-def _with_steps(matrix: Array) -> Curvature:
-    """Second derivatives with the steps that suit a gradient."""
-    # a difference quotient over the whole width of a steep valley would not be its slope
-    widths = 1 / np.sqrt(np.maximum(np.abs(np.diag(matrix)), 1.0))
-    return Curvature(matrix, np.clip(GRADIENT_SHARE * widths, LEAST_PROBE, 1e-4))
+    return matrix
 
 
 def _along_axes(
@@ -129,20 +121,20 @@ def _along_axes(
     return centre, steps, second, (values, possible)
 
 
-def measured(goal: Objective, point: Array) -> Search[tuple[Objective, Curvature]]:
+def measured(goal: Objective, point: Array) -> Search[tuple[Objective, Array]]:
     """The curvature at a point, and the objective with steps of its difference quotients that suit it."""
     n, cost = len(point), cost_of_a_run(goal.density)
     is_costly = cost is not None and n >= MANY and n * (n - 1) * cost > COSTLY
     if is_costly and has_slopes(goal.density):
-        hessian = yield from _of_slopes(goal, point)
+        matrix = yield from _of_slopes(goal, point)
     else:
-        hessian = curvature(goal, point)
+        matrix = curvature(goal, point)
     steps = goal.steps.copy()
-    steps[goal.free] = hessian.steps
-    return replace(goal, steps=steps), hessian
+    steps[goal.free] = suiting_steps(matrix)
+    return replace(goal, steps=steps), matrix
 
 
-def _of_slopes(goal: Objective, point: Array) -> Search[Curvature]:
+def _of_slopes(goal: Objective, point: Array) -> Search[Array]:
     """:func:`curvature` with the mixed derivatives from slopes, which a jump of the objective leaves as they are."""
     n = len(point)
     centre, steps, second, _ = _along_axes(goal, point)
@@ -154,7 +146,7 @@ def _of_slopes(goal: Objective, point: Array) -> Search[Curvature]:
     rows = np.where(possible[:, None], (ahead - behind) / (2 * steps[:, None]), 0.0)
     matrix = np.where(possible[:, None] & possible, (rows + rows.T) / 2, 0.0)
     matrix[~possible, ~possible] = second[~possible]
-    return _with_steps(matrix)
+    return matrix
 
 
 def minimising(goal: Objective, start: Array, *, tolerance: float, stall: float | None = None) -> Search[Minimum]:
@@ -165,8 +157,8 @@ def minimising(goal: Objective, start: Array, *, tolerance: float, stall: float 
     """
     point, evaluations, last = start, 0, np.inf
     for _ in range(MOST_CURVATURES):
-        scaled, hessian = yield from measured(goal, point)
-        result = yield from descending(scaled, point, hessian.positive, tolerance=tolerance, stall=stall)
+        scaled, matrix = yield from measured(goal, point)
+        result = yield from descending(scaled, point, positive(matrix), tolerance=tolerance, stall=stall)
         evaluations += result.evaluations + len(point)
         point = result.point
         if result.converged or not result.value < last - (tolerance if stall is None else stall):
@@ -191,12 +183,12 @@ def descending(
         promised = -float(slopes @ step + step @ matrix @ step / 2)
         if not promised > tolerance:
             return Minimum(point, value, slopes, matrix, True, evaluations)
-        reached = yield from _along(goal, point, step, value, slopes)
-        evaluations += reached.evaluations
-        if not reached.value < value:
+        (end, there, slopes_there), trials = yield from _along(goal, point, step, value, slopes)
+        evaluations += trials
+        if not there < value:
             return Minimum(point, value, slopes, matrix, False, evaluations, promised)
-        matrix = _updated(matrix, reached.point - point, reached.slopes - slopes)
-        point, value, slopes = reached.point, reached.value, reached.slopes
+        matrix = _updated(matrix, end - point, slopes_there - slopes)
+        point, value, slopes = end, there, slopes_there
         values.append(value)
         gained = values[-1 - LAST_STEPS] - value if len(values) > LAST_STEPS else np.inf
         if gained < stall:
@@ -204,35 +196,27 @@ def descending(
     return Minimum(point, value, slopes, matrix, False, evaluations, min(promised, gained))
 
 
-@dataclass(frozen=True, eq=False)
-class _Reached:
-    """The end of a line search."""
-
-    point: Array
-    value: float
-    slopes: Array
-    evaluations: int
-
-
-def _along(goal: Objective, point: Array, step: Array, value: float, slopes: Array) -> Search[_Reached]:
+def _along(
+    goal: Objective, point: Array, step: Array, value: float, slopes: Array
+) -> Search[tuple[tuple[Array, float, Array], int]]:
     """The end of a line search: lower by a share of what the slope promises, and where the slope is less steep.
 
-    Bisection finds such a point across kinks as well.
+    Bisection finds such a point across kinks as well. Beside point, value and slopes it says how many points it tried.
     """
     fall = -float(slopes @ step)
     with np.errstate(divide="ignore", invalid="ignore"):
         room = np.where(step > 0, (1 - point) / step, np.where(step < 0, -point / step, np.inf))
     longest = max(1.0, float(room.min()))
     low, high, share = 0.0, np.inf, 1.0
-    reached = _Reached(point, value, slopes, 0)
-    for trial_number in range(1, MOST_TRIALS + 1):
+    reached, trials = (point, value, slopes), 0
+    for _ in range(MOST_TRIALS):
+        trials += 1
         trial = np.clip(point + share * step, 0.0, 1.0)
         there, slopes_there = yield from ask(goal, trial)
-        reached = replace(reached, evaluations=trial_number)
         if there > value - LEAST_FALL * share * fall:
             high = share
         else:
-            reached = _Reached(trial, there, slopes_there, trial_number)
+            reached = trial, there, slopes_there
             if -float(slopes_there @ step) <= STEEP * fall or share >= longest:
                 break
             low = share
@@ -246,7 +230,7 @@ def _along(goal: Objective, point: Array, step: Array, value: float, slopes: Arr
             share *= float(np.clip(share * fall / (2 * curve), 0.1, 0.5)) if there < IMPOSSIBLE and curve > 0 else 0.1
             if share < SHORTEST:
                 break
-    return reached
+    return reached, trials
 
 
 def bounded_step(matrix: Array, slopes: Array, point: Array) -> Array:

@@ -15,7 +15,7 @@ from itertools import combinations
 
 import numpy as np
 
-from calibration.fit.box_search import curvature
+from calibration.fit.box_search import curvature, suiting_steps
 from calibration.fit.objective import Objective
 from calibration.fit.optimise import Optimum
 from calibration.fit.scoring import over_jumps
@@ -85,7 +85,7 @@ def identifiability(optimum: Optimum) -> Identifiability:
     names = tuple(density.space.names[i] for i in free)
     place = [int(np.flatnonzero(goal.free == i)[0]) for i in free]
     centre = goal.box(optimum.theta)
-    steps = over_jumps(goal, centre) if goal.rough else curvature(goal, centre).steps
+    steps = over_jumps(goal, centre) if goal.rough else suiting_steps(curvature(goal, centre))
     ahead = np.array([_moved(centre, j, steps[j]) for j in place]).reshape(-1, len(centre))
     behind = np.array([_moved(centre, j, -steps[j]) for j in place]).reshape(-1, len(centre))
     theta = goal.theta(np.vstack([ahead, behind]))

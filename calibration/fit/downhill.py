@@ -4,13 +4,13 @@ Source: Nocedal and Wright 2006, Numerical Optimization, 2nd ed., algorithm 7.4 
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calibration.fit.box_search import LEAST_FALL, SHORTEST, Minimum, minimising
-from calibration.fit.in_step import Search, ask, gather
+from calibration.fit.in_step import Allowance, Search, ask, gather
 from calibration.fit.least_squares import polished
 from calibration.fit.objective import IMPOSSIBLE, Objective
 from calibration.fit.scoring import scored
@@ -78,32 +78,25 @@ def _direction(slopes: Array, changes: list[tuple[Array, Array]], held: NDArray[
     return np.where(held, 0.0, step)
 
 
-@dataclass
-class Kinks:
-    """How often least squares have stuck on one walk."""
-
-    met: int = 0
-
-
 def settling(
-    goal: Objective, start: Array, *, tolerance: float, stall: float | None = None, kinks: Kinks | None = None
+    goal: Objective, start: Array, *, tolerance: float, stall: float | None = None, kinks: Allowance | None = None
 ) -> Search[Minimum]:
     """The minimum beside ``start : (n_free,)``, to a promised fall of ``tolerance``.
 
     By least squares where all noise is normal or lognormal; else, and where these have stuck, by a search that is
-    scaled with the curvature, ``stall`` being as of :func:`calibration.fit.box_search.descending`. Of searches that
-    share ``kinks`` none begins with least squares once these have stuck :data:`KINKED` times. Where the objective
+    scaled with the curvature, ``stall`` being as of :func:`calibration.fit.box_search.descending`. ``kinks`` is how
+    often least squares may still stick, in all searches that share it, before they are left out. Where the objective
     jumps, by steps over its jumps.
     """
     if goal.rough:
         return scored(goal, start, stall=OVER_JUMPS if stall is None else stall)
     minimum = None
-    if kinks is None or kinks.met < KINKED:
+    if kinks is None or kinks.left > 0:
         minimum = polished(goal, start, tolerance=tolerance)
     if minimum is not None and minimum.converged:
         return minimum
     if kinks is not None and minimum is not None:
-        kinks.met += 1
+        kinks.left -= 1
     point = start if minimum is None else minimum.point
     second = yield from minimising(goal, point, tolerance=tolerance, stall=stall)
     return second if minimum is None else replace(second, evaluations=second.evaluations + minimum.evaluations)

@@ -24,35 +24,14 @@ from cipark_sd.errors import InvalidValue, UnsupportedFeature
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, eq=False)
-class Request:
-    """A point ``(n_free,)`` of the box of an objective."""
-
-    goal: Objective
-    point: Array
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """The log likelihood and the log priors of all parameters on their scales, with their slopes in the box.
-
-    Parameters
-    ----------
-    likelihood : float
-        Minus infinity where the data are impossible or the model fails.
-    likelihood_slopes : (k,)
-    priors, prior_slopes : (k,)
-    """
-
-    likelihood: float
-    likelihood_slopes: Array
-    priors: Array
-    prior_slopes: Array
-
-
 #: Whether there are slopes, as was found for each density.
 _SLOPES: WeakKeyDictionary[Posterior, bool] = WeakKeyDictionary()
 
+#: An objective and a point ``(n_free,)`` of its box.
+Request = tuple[Objective, Array]
+#: The log likelihood, minus infinity where the data are impossible or the model fails, and its slopes ``(k,)`` in the
+#: box; the log priors ``(k,)`` of all parameters on their scales, and theirs.
+Answer = tuple[float, Array, Array, Array]
 Search = Generator[list[Request], list[Answer], T]
 
 
@@ -93,7 +72,7 @@ class Spent(Exception):
 
 @dataclass
 class Allowance:
-    """How many points one or several searches may still ask for."""
+    """How often something may still be done, by one or several searches together."""
 
     left: int
 
@@ -124,12 +103,12 @@ def run(search: Search[T], density: Posterior) -> T:
 
 def ask(goal: Objective, point: Array) -> Search[tuple[float, Array]]:
     """The objective and its slopes ``(n_free,)`` at a point ``(n_free,)`` of its box."""
-    (answer,) = yield [Request(goal, point)]
-    total = -answer.likelihood
-    slope = -answer.likelihood_slopes
+    ((likelihood, likelihood_slopes, priors, prior_slopes),) = yield [(goal, point)]
+    total = -likelihood
+    slope = -likelihood_slopes
     if goal.prior_weight:
-        total -= goal.prior_weight * float(answer.priors[goal.with_prior].sum())
-        slope = slope - goal.prior_weight * np.where(goal.with_prior, answer.prior_slopes, 0.0)
+        total -= goal.prior_weight * float(priors[goal.with_prior].sum())
+        slope = slope - goal.prior_weight * np.where(goal.with_prior, prior_slopes, 0.0)
     slope = slope[goal.free]
     if not total < IMPOSSIBLE:
         return IMPOSSIBLE, np.zeros(len(point))
@@ -154,12 +133,12 @@ def has_slopes(density: Posterior) -> bool:
 def _answers(density: Posterior, requests: Sequence[Request], exact: bool) -> list[Answer]:
     """Answers to all requests, from one batch of runs."""
     space = density.space
-    theta = np.array([request.goal.base for request in requests])
+    theta = np.array([goal.base for goal, _ in requests])
     box = np.full(theta.shape, 0.5)
     free = np.zeros(theta.shape, dtype=bool)
-    for row, request in enumerate(requests):
-        box[row, request.goal.free] = request.point
-        free[row, request.goal.free] = True
+    for row, (goal, point) in enumerate(requests):
+        box[row, goal.free] = point
+        free[row, goal.free] = True
     theta = np.where(free, space.from_box(box), theta)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         log_slopes, widths = space.log_slopes(theta), np.where(free, space.widths, 0.0)
@@ -171,7 +150,7 @@ def _answers(density: Posterior, requests: Sequence[Request], exact: bool) -> li
         priors = space.log_priors(theta) + log_slopes
         prior_slopes = space.log_prior_slopes_scaled(theta) * widths
     return [
-        Answer(float(likelihood[row]), _finite(likelihood_slopes[row]), priors[row], _finite(prior_slopes[row]))
+        (float(likelihood[row]), _finite(likelihood_slopes[row]), priors[row], _finite(prior_slopes[row]))
         for row in range(len(requests))
     ]
 
@@ -182,15 +161,15 @@ def _finite(values: Array) -> Array:
 
 def _by_differences(density: Posterior, requests: Sequence[Request]) -> tuple[Array, Array]:
     """Log likelihoods ``(n,)`` and their slopes in the box ``(n, k)``."""
-    around = [request.goal.around(request.point) for request in requests]
+    around = [goal.around(point) for goal, point in requests]
     logs = density.log_likelihood(
-        np.vstack([request.goal.theta(points) for request, (points, _) in zip(requests, around, strict=True)])
+        np.vstack([goal.theta(points) for (goal, _), (points, _) in zip(requests, around, strict=True)])
     )
     likelihood, by_box, first = np.empty(len(requests)), np.zeros((len(requests), len(density.space))), 0
-    for row, (request, (points, widths)) in enumerate(zip(requests, around, strict=True)):
+    for row, ((goal, _), (points, widths)) in enumerate(zip(requests, around, strict=True)):
         values = logs[first : first + len(points)]
         first += len(points)
         likelihood[row] = values[0]
         if np.isfinite(values[0]):
-            by_box[row, request.goal.free] = slopes(values, widths, np.isfinite(values))
+            by_box[row, goal.free] = slopes(values, widths, np.isfinite(values))
     return likelihood, by_box

@@ -1,4 +1,4 @@
-"""How far the steps of a walk along a profile go, and where its rise passes a threshold.
+"""The places of a walk along a profile, how far its steps go, and where its rise passes a threshold.
 
 Steps aim at an even growth of the square root of the rise, which is a straight line where the profile is a parabola.
 The crossing is found by root finding between two places that lie on either side of it.
@@ -7,8 +7,8 @@ The crossing is found by root finding between two places that lie on either side
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
 
+from calibration.fit.box_search import Minimum
 from calibration.fit.in_step import Search
 from calibration.fit.objective import IMPOSSIBLE
 
@@ -24,17 +24,24 @@ AT_THRESHOLD = 1e-6
 JUMP, FINEST = 1e-2, 1e-4
 
 
-class HasCost(Protocol):
-    """A point of a profile: the best objective there, and by how much it may be lower still."""
+@dataclass(frozen=True, eq=False)
+class Place:
+    """A point of a profile: the quantity ``at`` and the objective ``cost`` at a minimum of objective and pull.
+
+    ``slope`` is that of the pull there, which is that of the profile; ``aimed`` and ``sigma`` are the pull's.
+    """
+
+    minimum: Minimum
+    cost: float
+    at: float
+    slope: float = 0.0
+    aimed: float = 0.0
+    sigma: float = 1.0
 
     @property
-    def cost(self) -> float: ...
-
-    @property
-    def doubt(self) -> float: ...
-
-
-P = TypeVar("P", bound=HasCost)
+    def doubt(self) -> float:
+        """The fall of the objective that its search has left at a kink, about."""
+        return self.minimum.promised
 
 
 def root(rise: float) -> float:
@@ -87,14 +94,14 @@ class Pace:
 
 
 def crossing(
-    inside: P,
-    outside: P,
+    inside: Place,
+    outside: Place,
     least: float,
     threshold: float,
-    solve: Callable[[float, P], Search[P]],
+    solve: Callable[[float, Place], Search[Place]],
     near: float = 0.0,
     finest: float = FINEST,
-) -> Search[tuple[P, bool]]:
+) -> Search[tuple[Place, bool]]:
     """Where the rise is the threshold, between a place below and one above it, and whether it is so there.
 
     Secants through the roots of the rise close in on it, and halves where they do not. Where the rise jumps over the
@@ -112,7 +119,7 @@ def crossing(
         The finest step, as share of the way.
     """
 
-    def gap(place: P) -> float:
+    def gap(place: Place) -> float:
         rise = place.cost - least
         if abs(rise - threshold) <= AT_THRESHOLD * threshold + place.doubt:
             return 0.0

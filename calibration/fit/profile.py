@@ -30,8 +30,9 @@ from calibration.fit.in_step import Search, gather, run
 from calibration.fit.interval_rules import IntervalRules, Threshold, interval_rules, rules_at
 from calibration.fit.objective import InRange, Objective, Quantity
 from calibration.fit.optimise import Optimum, maximise
+from calibration.fit.pace import Place
 from calibration.fit.verdict import Part, Side, Verdict, refused
-from calibration.fit.walk import TOLERANCE, Place, Walk, union
+from calibration.fit.walk import TOLERANCE, Walk, union
 from calibration.likelihood.forward import reported
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.study.predictions import Prediction
@@ -98,11 +99,9 @@ class BetterFit(Exception):
         self.theta = theta
 
 
-def profile(
-    optimum: Optimum, name: str, *, level: float, rules: IntervalRules | None = None, stop: bool = False
-) -> Profile:
+def profile(optimum: Optimum, name: str, *, level: float, stop: bool = False) -> Profile:
     """The profile of one free parameter; arguments as of :func:`profiles_of`."""
-    return profiles_of(optimum, [name], level=level, rules=rules, stop=stop)[0]
+    return profiles_of(optimum, [name], level=level, stop=stop)[0]
 
 
 def profiles_of(

@@ -16,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.fit.box_search import FLAT, curvature
+from calibration.fit.box_search import FLAT, curvature, suiting_steps
 from calibration.fit.diagnostics import prior_information, standardised
 from calibration.fit.interval_rules import interval_rules
 from calibration.fit.objective import IMPOSSIBLE, Objective
@@ -118,12 +118,12 @@ def _information(goal: Objective, theta: Array) -> Array:
     )
     model = np.flatnonzero([parameter.target == "model" for parameter in goal.space])
     if not measured or not len(model):
-        return _along_axes(goal, point, observed.matrix)
-    slopes = _slopes(goal, theta, point, model, observed.steps)
-    information = np.zeros_like(observed.matrix)
+        return _along_axes(goal, point, observed)
+    slopes = _slopes(goal, theta, point, model, suiting_steps(observed))
+    information = np.zeros_like(observed)
     information[np.ix_(model, model)] = slopes.T @ slopes
     noise = np.setdiff1d(np.arange(len(goal.free)), model)
-    information[np.ix_(noise, noise)] = observed.matrix[np.ix_(noise, noise)]
+    information[np.ix_(noise, noise)] = observed[np.ix_(noise, noise)]
     counted = model[goal.with_prior[goal.free[model]]]
     information[counted, counted] += prior_information(goal, point)[counted]
     return information
@@ -147,7 +147,7 @@ def _along_axes(goal: Objective, point: Array, matrix: Array) -> Array:
         axes /= np.abs(axes).max(axis=0)
         back = np.linalg.inv(axes)
         turned = curvature(partial(_along, goal, point, axes), np.full(len(point), 0.5))
-        matrix = back.T @ turned.matrix @ back
+        matrix = back.T @ turned @ back
     return matrix
 
 

@@ -17,15 +17,15 @@ from that of a measurement of g, with sigma the noise of that measurement.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from calibration.fit.box_search import Minimum, descending, measured, minimising
-from calibration.fit.downhill import Kinks, nearing, settling
+from calibration.fit.box_search import Minimum, descending, measured, minimising, positive
+from calibration.fit.downhill import KINKED, nearing, settling
 from calibration.fit.in_step import Allowance, Search, Spent, ask, gather, within
 from calibration.fit.objective import IMPOSSIBLE, InRange, Objective, Pull, Quantity
-from calibration.fit.pace import AIM, FINEST, Pace, crossing, jumped, root
+from calibration.fit.pace import AIM, FINEST, Pace, Place, crossing, jumped, root
 from calibration.fit.scoring import DOUBT, around, scored
 from calibration.fit.verdict import Part, Side, obstacles
 from calibration.likelihood.posterior import Posterior
@@ -83,26 +83,6 @@ FINEST_OVER_JUMPS = 0.02
 SUSPECT = (6, 14)
 
 
-@dataclass(frozen=True, eq=False)
-class Place:
-    """A point of a profile: the quantity ``at`` and the objective ``cost`` at a minimum of objective and pull.
-
-    ``slope`` is that of the pull there, which is that of the profile; ``aimed`` and ``sigma`` are the pull's.
-    """
-
-    minimum: Minimum
-    cost: float
-    at: float
-    slope: float = 0.0
-    aimed: float = 0.0
-    sigma: float = 1.0
-
-    @property
-    def doubt(self) -> float:
-        """The fall of the objective that its search has left at a kink, about."""
-        return self.minimum.promised
-
-
 class Walk:
     """The places of one profile, found so far; :meth:`begin` comes first.
 
@@ -133,7 +113,7 @@ class Walk:
         self.allowances = {direction: Allowance(self.most) for direction in SIDES}
         #: Of each side the last place above the threshold.
         self.outside: dict[float, Place] = {}
-        self.lower, self.kinks = LOWER_OVER_JUMPS if goal.rough else LOWER, Kinks()
+        self.lower, self.kinks = LOWER_OVER_JUMPS if goal.rough else LOWER, Allowance(KINKED)
 
     def begin(self, point: Array) -> Search[None]:
         """Take a minimum of the goal ``(n_free,)`` as the centre: its curvature gives first steps and searches."""
@@ -141,7 +121,7 @@ class Walk:
             self.matrix = around(self.goal, point).matrix
         else:
             self.goal, curved = yield from measured(self.goal, point)
-            self.matrix = curved.positive
+            self.matrix = positive(curved)
         cost, cost_slopes = yield from ask(self.goal, point)
         at, self.slopes = self.goal.of_quantity(self.quantity, point)
         self.reach = float(np.abs(self.slopes).sum())

@@ -7,8 +7,17 @@ from pathlib import Path
 
 from calibration.assess.rival_draws import RIVALS, WEIGHTS, draws_file, listed_in
 from calibration.assess.rivals import with_variant
-from calibration.for_analyses.optima import OnStructure, best_fits, misfit_of, not_taken
-from calibration.for_analyses.study_draws import draws_for, read_weights, said_of, unreliable_terms, weighted
+from calibration.for_analyses.study_draws import (
+    OnStructure,
+    best_fits,
+    draws_for,
+    misfit_of,
+    not_taken,
+    read_weights,
+    said_of,
+    unreliable_terms,
+    weighted,
+)
 from calibration.sampling.draws import problem_digest
 from calibration.study.library import DEFAULT_STUDY
 from calibration.study.problem import CalibrationProblem

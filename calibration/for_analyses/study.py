@@ -1,13 +1,15 @@
 """A study of this package as analyses see it; the module is its :class:`cipark_sd.study.StudyReader`.
 
-Whether the model, with some draws of its parameters, has numbers that the data rule out.
-
 What policies do is a difference to a base; where the base has 155 firms and 60 were counted, it is the base of another
 park. The middle of the draws is set against the data, with the noise that the study gives them: not the whole of what
 the draws allow, since a wide prior contains nearly everything and that is no reason to believe its middle.
+
+``sensitivity.toml`` beside ``problem.toml`` is what ``cipark sensitivity`` asks: parameters that the study fits keep
+their priors; the file adds constants that are held fixed in the fit, and says which outputs are looked at, and when.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,9 +18,7 @@ import numpy as np
 
 from calibration.assess.rivals import with_variant
 from calibration.for_analyses.draws import argument_of, find_draws
-from calibration.for_analyses.optima import FIT, not_taken
-from calibration.for_analyses.question import read_question
-from calibration.for_analyses.study_draws import after_fit, posterior_in
+from calibration.for_analyses.study_draws import FIT, after_fit, not_taken, posterior_in
 from calibration.likelihood.posterior import On, Posterior
 from calibration.likelihood.replicate import replicate_by_term
 from calibration.sampling.densities import prior_draws
@@ -28,54 +28,36 @@ from calibration.study.library import FILE as FILE
 from calibration.study.library import shipped_studies as shipped_studies
 from calibration.study.observations import Count
 from calibration.study.parameters import share_that_may_fail
-from calibration.study.priors import to_scale
+from calibration.study.priors import Prior, Triangular, Uniform, distribution, to_scale
 from calibration.study.problem import CalibrationProblem, read_problem
+from calibration.study.sections import read_prior
 from cipark_sd.arrays import Array
 from cipark_sd.console import Bars
+from cipark_sd.errors import CiparkError, collected, raise_all
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.files import OUTPUT_FOLDER
+from cipark_sd.inputs import read_toml
 from cipark_sd.model.model import Model
-from cipark_sd.scenarios import Scenario, override_key
-from cipark_sd.sensitivities.evaluation import Question
-from cipark_sd.sensitivities.factors import Factor
+from cipark_sd.naming import respelled
+from cipark_sd.scenarios import Scenario, override_key, resolve
+from cipark_sd.section import Section
+from cipark_sd.sensitivities.evaluation import Output, Question
+from cipark_sd.sensitivities.factors import Factor, Factors, Shares, check_factors
+from cipark_sd.sensitivities.ranking import Moment
 from cipark_sd.study import DrawRequest, DrawSet, FittedDraws
+from cipark_sd.timegrid import time_label
 from cipark_sd.wording import rounded
 
 #: The central share of what noise alone would make of the middle draw; a number outside it contradicts.
 CENTRAL = 0.95
 _REPLICATES = 2000
+#: Prior draws whose middle is set against the data.
+_PRIOR_DRAWS = 500
+QUESTIONS = "sensitivity.toml"
 
 
-@dataclass(frozen=True, slots=True)
-class Contradiction:
-    """One series: what was counted by a date, and what the middle draw has there with the band of its noise.
-
-    The band is empty, ``low`` above ``high``, where the noise cannot be around what the model has. ``of`` says which
-    run it is.
-    """
-
-    observation: str
-    date: str
-    lower: float
-    upper: float
-    model: float
-    low: float
-    high: float
-    of: str
-
-    def __str__(self) -> str:
-        observed = f"{self.lower:.4g}" if self.lower == self.upper else f"{self.lower:.4g} to {self.upper:.4g}"
-        if self.low > self.high:
-            return f"{self.observation} by {self.date}: {self.model:.4g} in the model, which no data can be around"
-        model, low, high = (rounded(value, self.high - self.low) for value in (self.model, self.low, self.high))
-        return (
-            f"{self.observation} by {self.date}: {model} in the model ({self.of}; noise of the data allows "
-            f"{low} to {high}), {observed} in the data"
-        )
-
-
-def contradictions(density: Posterior, theta: Array, rng: np.random.Generator) -> Iterator[Contradiction]:
+def contradictions(density: Posterior, theta: Array, rng: np.random.Generator) -> Iterator[str]:
     """Each fitted series of counts or measurements of which the last number lies outside the noise of the middle draw.
 
     Increments are added up from the first to the last, so that a series of entries is judged by how many there are in
@@ -108,14 +90,17 @@ def contradictions(density: Posterior, theta: Array, rng: np.random.Generator) -
         low, high = np.quantile(usable, [(1 - CENTRAL) / 2, (1 + CENTRAL) / 2]) if len(usable) else (np.inf, -np.inf)
         lower, upper = sum(term.lower for term in terms), sum(term.upper for term in terms)
         if upper < low or lower > high:
-            date = density.problem.calendar.label(terms[-1].quantity.end)
-            numbers = (lower, upper, float(model[middle]), float(low), float(high))
             of = "best fit" if len(theta) == 1 else "median of the draws"
-            yield Contradiction(observation.name, date, *numbers, of)
-
-
-#: Prior draws whose middle is set against the data.
-_PRIOR_DRAWS = 500
+            observed = f"{lower:.4g}" if lower == upper else f"{lower:.4g} to {upper:.4g}"
+            date = density.problem.calendar.label(terms[-1].quantity.end)
+            if low > high:
+                words = f"{model[middle]:.4g} in the model, which no data can be around"
+            else:
+                number, least, most = (rounded(float(value), high - low) for value in (model[middle], low, high))
+                words = (
+                    f"{number} in the model ({of}; noise of the data allows {least} to {most}), {observed} in the data"
+                )
+            yield f"{observation.name} by {date}: {words}"
 
 
 def read(folder: Path, allow_files: Sequence[Path] = ()) -> "CalibrationStudy":
@@ -221,8 +206,118 @@ class CalibrationStudy:
             theta = np.tile(problem.space.medians, (len(draws), 1))
             for position, parameter in enumerate(problem.space):
                 theta[:, position] = draws.values.get(override_key(parameter.name), theta[:, position])
-        return "; ".join(map(str, contradictions(density, theta, rng)))
+        return "; ".join(contradictions(density, theta, rng))
 
     def question(self) -> Question:
         """What its ``sensitivity.toml`` asks."""
         return read_question(self.problem, self.parameters)
+
+
+def read_question(problem: CalibrationProblem, parameters: Sequence[Factor]) -> Question:
+    """Factors, outputs and moments of a study.
+
+    Without a ``sensitivity.toml`` the factors are the fitted parameters alone and the outputs are the observed
+    variables at the end of the run.
+
+    Raises
+    ------
+    InvalidValue, UnknownName, Problems
+    """
+    path = problem.folder / QUESTIONS
+    content = respelled(read_toml(path), problem.model.by_name) if path.exists() else {}
+    problems: list[CiparkError] = []
+    top = Section(content, "", problems)
+    blocks: list[Factor | Shares] = list(parameters)
+    blocks += [factor for section in top.sections("factor") if (factor := _factor(section)) is not None]
+    blocks += [shares for shares in top.unnamed("shares", _shares) if shares is not None]
+    outputs = top.unnamed("output", _output)
+    moments = top.unnamed("moment", partial(_moment, units=problem.model.time.units))
+    if "drain" in top:
+        top.raw("drain")
+        top.wrong("drain", "none: a stock has its lower limit in the model file, as [0,?]")
+    every = top.number("every", 0.0)
+    top.note_unread()
+    raise_all(str(path), problems)
+    factors = Factors(tuple(blocks))
+    check_factors(factors, where=str(path))
+    drawn = {override_key(name) for name in factors.names}
+    held = {name: value for name, value in problem.fixed if override_key(name) not in drawn}
+    scenario = Scenario("", held)
+    resolved = resolve(problem.model, scenario)
+    return Question(
+        problem.title,
+        problem.model,
+        factors,
+        outputs or _observed(problem),
+        moments or (Moment("at the end", resolved.final_time),),
+        scenario,
+        every or None,
+    )
+
+
+def _observed(problem: CalibrationProblem) -> tuple[Output, ...]:
+    """What the study fits or holds out; a row that is only looked at adds no output."""
+    terms = [term for term in problem.terms if term.use != "check"]
+    names = dict.fromkeys(name for term in terms for quantity in term.quantities for name, _ in quantity.parts)
+    return tuple(Output(name, name) for name in names)
+
+
+def _factor(section: Section) -> Factor | None:
+    why = section.text("why")
+    low, high = section.ends("bounds")
+    mode = section.number("mode", float("nan"))
+    prior = _prior(section, low, high, mode)
+    section.note_unread()
+    if prior is not None and section.sound:
+        try:
+            return Factor(section.title, distribution(prior, low, high).quantile, why)
+        except ValueError as fault:
+            section.wrong("prior", str(fault))
+    return None
+
+
+def _prior(section: Section, low: float, high: float, mode: float) -> Prior | None:
+    """A family with its numbers; with ``mode`` a triangle between the bounds; else flat between them."""
+    content = section.raw("prior")
+    if content is None:
+        if mode != mode:
+            return Uniform(low, high)
+        if low <= mode <= high:
+            return Triangular(low, mode, high)
+        section.wrong("mode", f"a number from {low:g} to {high:g}")
+        return None
+    return read_prior(section, content)
+
+
+def _shares(section: Section) -> Shares | None:
+    parts = section.names("parts")
+    means = section.raw("means")
+    concentration, total = section.number("concentration"), section.number("total", 1.0)
+    why = section.text("why")
+    numbers = [float(x) for x in means if isinstance(x, int | float)] if isinstance(means, list) else []
+    if len(numbers) != len(parts) or len(parts) < 2 or min(numbers, default=0.0) <= 0:
+        section.wrong("means", "as many positive numbers as parts, two at least")
+    if not concentration > 0:
+        section.wrong("concentration", "a positive number")
+    return None if not section.sound else Shares(parts, tuple(numbers), concentration, total, why)
+
+
+def _output(section: Section) -> Output:
+    variable = section.text("variable")
+    label = section.text("label", variable or "?")
+    without = section.raw("without")
+    reach = section.ends("range", (-math.inf, math.inf))
+    if without is None:
+        return Output(label, variable, None, reach)
+    if not isinstance(without, Mapping):
+        section.wrong("without", 'a table such as { "SW CMG" = 0 }')
+        return Output(label, variable)
+    return Output(label, variable, collected(section.problems, partial(Scenario, "without", dict(without))), reach)
+
+
+def _moment(section: Section, units: str) -> Moment:
+    time = section.number("time", 0.0)
+    label = section.text("label", time_label(time, units))
+    if "time" not in section:
+        section.wrong("time", "a number")
+    return Moment(label, time)

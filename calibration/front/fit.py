@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from calibration.commands import pipeline
 from calibration.commands.calibrate import calibrate as command
-from calibration.commands.calibrate import finish
+from calibration.commands.calibrate import finish, whole
 from calibration.commands.play.page import player_of
 from calibration.commands.settings import Settings
 from calibration.front.noise import IN_PYTHON, with_noise
@@ -29,7 +29,7 @@ from cipark_sd.calling import Acting, Answer, Player, dress, parameters_of, pars
 from cipark_sd.commands.result import of_folder
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import UnknownName, UnusableInput
-from cipark_sd.files import OUTPUT_FOLDER, output_folder, whole, write_text
+from cipark_sd.files import OUTPUT_FOLDER, output_folder, write_text
 from cipark_sd.frontends.changes_files import ScenarioLike, as_scenario
 from cipark_sd.optional import recorded
 from cipark_sd.pages.output import draw

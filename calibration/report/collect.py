@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from calibration.assess.drawn_predictions import drawn_predictions
-from calibration.assess.posterior_predictive import predict
+from calibration.assess.posterior_predictive import drawn_predictions, predict
 from calibration.fit.conditions import conditions
 from calibration.fit.course_errors import course_errors
 from calibration.fit.diagnostics import identifiability

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibration.assess.groups import TYPICAL, GroupValue
+from calibration.assess.contraction import TYPICAL, GroupValue
 from calibration.assess.holdout import RollingOrigin
 from calibration.assess.posterior_predictive import Band, Predicted
 from calibration.assess.rivals import Comparison

@@ -10,8 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from calibration.assess.assessment import NOTHING, Assessment
-from calibration.assess.drawn_predictions import DrawnPrediction
-from calibration.assess.posterior_predictive import Predicted
+from calibration.assess.posterior_predictive import DrawnPrediction, Predicted
 from calibration.fit.conditions import Conditions
 from calibration.fit.course_errors import CourseErrors
 from calibration.fit.diagnostics import Identifiability

@@ -67,7 +67,6 @@ class Weighted:
         Of the posterior up to its evidence, in free coordinates.
     log_ratio : (n,)
         Log density less that of the proposal.
-    proposal : Proposal
     n_adapting : int
         Points that were drawn before the proposal was frozen.
     """
@@ -75,7 +74,6 @@ class Weighted:
     free: Array
     log_density: Array
     log_ratio: Array
-    proposal: "Proposal"
     n_adapting: int
 
     @property
@@ -285,7 +283,7 @@ def _frozen(
         new = _Points.of(densities, proposal.draw(n_points, rng))
         known = new if known is None else known + new
         ratio = known.log_density - proposal.log_density(known.free, known.log_prior)
-        weighted = Weighted(known.free, known.log_density, ratio, proposal, spent)
+        weighted = Weighted(known.free, known.log_density, ratio, spent)
         if on_points is not None:
             on_points(len(known.free), most)
         reached = worth(weighted) if np.isfinite(ratio).any() else 0.0

@@ -250,43 +250,38 @@ class NormalScores:
 
 
 @dataclass(frozen=True, eq=False)
-class Scaled:
-    """Innovations in some ``columns``, times their size, which stands in the column ``size``."""
-
-    columns: NDArray[np.intp]
-    size: int
-
-
-@dataclass(frozen=True, eq=False)
 class ScaledScores:
-    """The ``scores`` of a posterior with some innovations times their size; points are ``(n, k)``."""
+    """The ``scores`` of a posterior with some innovations times their size; points are ``(n, k)``.
+
+    ``pools`` are the columns of the innovations that have a size together, and the column of that size.
+    """
 
     scores: NormalScores
-    processes: tuple[Scaled, ...]
+    pools: tuple[tuple[NDArray[np.intp], int], ...]
 
     def _log_sizes(self, free: Array) -> list[Array]:
-        """Of each process the logarithm ``(…,)`` of its size over the median of its prior."""
+        """Of each pool the logarithm ``(…,)`` of its size over the median of its prior."""
         logs = []
-        for process in self.processes:
-            size = self.scores.theta_of(process.size, free[..., process.size])
+        for _, position in self.pools:
+            size = self.scores.theta_of(position, free[..., position])
             with np.errstate(divide="ignore"):
-                logs.append(np.log(size / self.scores.space.parameters[process.size].median))
+                logs.append(np.log(size / self.scores.space.parameters[position].median))
         return logs
 
     def _plain(self, free: Array, log_sizes: Sequence[Array]) -> Array:
         """Scores of coordinates."""
         scores = np.array(free, dtype=float)
-        for process, logs in zip(self.processes, log_sizes, strict=True):
+        for (columns, _), logs in zip(self.pools, log_sizes, strict=True):
             with np.errstate(over="ignore", invalid="ignore"):
-                scores[..., process.columns] = free[..., process.columns] * np.exp(-logs)[..., None]
+                scores[..., columns] = free[..., columns] * np.exp(-logs)[..., None]
         # a size of nothing leaves innovations unknown
         return np.where(np.isnan(scores), np.inf, scores)
 
     def free(self, scores: Array) -> Array:
         """Coordinates of scores ``(…, k)``."""
         free = np.array(scores, dtype=float)
-        for process, logs in zip(self.processes, self._log_sizes(scores), strict=True):
-            free[..., process.columns] *= np.exp(logs)[..., None]
+        for (columns, _), logs in zip(self.pools, self._log_sizes(scores), strict=True):
+            free[..., columns] *= np.exp(logs)[..., None]
         return free
 
     def theta(self, free: Array) -> Array:
@@ -298,8 +293,8 @@ class ScaledScores:
         log_sizes = self._log_sizes(free)
         total = self.scores.log_prior(self._plain(free, log_sizes))
         with np.errstate(invalid="ignore"):
-            for process, logs in zip(self.processes, log_sizes, strict=True):
-                total = total - len(process.columns) * logs
+            for (columns, _), logs in zip(self.pools, log_sizes, strict=True):
+                total = total - len(columns) * logs
         return np.where(np.isfinite(total), total, -np.inf)
 
     def log_likelihood(self, free: Array) -> Array:
@@ -313,8 +308,8 @@ class ScaledScores:
     def fit(self, points: Array) -> float:
         """Mean log density, up to a constant, of ``points : (n, k)``, as scores, under a normal fitted to them here."""
         free = self.free(points)
-        pairs = zip(self.processes, self._log_sizes(points), strict=True)
-        slopes = sum(len(process.columns) * float(logs.mean()) for process, logs in pairs)
+        pairs = zip(self.pools, self._log_sizes(points), strict=True)
+        slopes = sum(len(columns) * float(logs.mean()) for (columns, _), logs in pairs)
         sign, log_volume = np.linalg.slogdet(np.cov(free.T))
         return slopes - 0.5 * float(log_volume) if sign > 0 and np.isfinite(free).all() else -np.inf
 
@@ -329,14 +324,14 @@ def suited(scores: NormalScores, points: Array) -> NormalScores | ScaledScores:
     informed = [
         (pool, [deviation for deviation in pool.innovations if deviation.use == "CAL"]) for pool in problem.pools
     ]
-    processes = [
-        Scaled(np.array([names.index(deviation.name) for deviation in deviations]), names.index(pool.size.name))
+    pools = [
+        (np.array([names.index(deviation.name) for deviation in deviations]), names.index(pool.size.name))
         for pool, deviations in informed
         if deviations
     ]
-    chosen: tuple[Scaled, ...] = ()
-    for process in processes:
-        extended = (*chosen, process)
+    chosen: tuple[tuple[NDArray[np.intp], int], ...] = ()
+    for pool in pools:
+        extended = (*chosen, pool)
         if ScaledScores(scores, extended).fit(points) > ScaledScores(scores, chosen).fit(points):
             chosen = extended
     return ScaledScores(scores, chosen) if chosen else scores

@@ -107,13 +107,6 @@ class ImportanceDraws:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class NotWeighed:
-    """Why importance sampling gave no draws."""
-
-    reason: str
-
-
 #: Trajectories are chains too.
 Sampled = Chains | ImportanceDraws
 
@@ -167,7 +160,7 @@ def _sampled(
             weighed = importance(density, rng.spawn(1)[0], effort, per_chain=per_chain, start=begin, on_block=on_block)
             if isinstance(weighed, ImportanceDraws):
                 return weighed
-            reason = weighed.reason
+            reason = weighed
     if effort.sampler != "chains":
         followed = _followed(density, rng.spawn(1)[0], effort, reason, saved, on_block)
         if isinstance(followed, TrajectoryDraws):
@@ -217,7 +210,7 @@ def importance(
     per_chain: int,
     start: Start | None = None,
     on_block: OnBlock | None = None,
-) -> "ImportanceDraws | NotWeighed":
+) -> ImportanceDraws | str:
     """Draws by importance sampling, or the reason why there are none to be trusted.
 
     Parameters
@@ -264,13 +257,13 @@ def importance(
         on_points=None if on_block is None else lambda n_drawn, most: on_block(n_drawn, most, None),
     )
     if weighted is None:
-        return NotWeighed("too few of its points would have had weight")
+        return "too few of its points would have had weight"
     draws = _drawn(density, coordinates, weighted, effort.ensembles, per_chain, drawing)
     if draws.reaches(effort.criteria):
         return draws
     if draws.pareto_k > RELIABLE:
-        return NotWeighed(f"Pareto k of its weights is {draws.pareto_k:.2f}, above {RELIABLE:g}")
-    return NotWeighed(f"{weighted.n_points:,} points were worth too few draws")
+        return f"Pareto k of its weights is {draws.pareto_k:.2f}, above {RELIABLE:g}"
+    return f"{weighted.n_points:,} points were worth too few draws"
 
 
 def _drawn(

@@ -61,21 +61,12 @@ def possible_draws(densities: Densities, n: int, rng: np.random.Generator, where
     return np.asarray(chosen + 1e-3 * rng.standard_normal(chosen.shape))
 
 
-def annealed_draws(
-    densities: Densities, n: int, rng: np.random.Generator, where: str, *, moves: int | None = None
-) -> Array:
+def annealed_draws(densities: Densities, n: int, rng: np.random.Generator, where: str, *, moves: int = MOVES) -> Array:
     """``(n, k)`` draws from the prior, annealed to the posterior; arguments as of :func:`possible_draws`."""
     drawn = possible_draws(densities, n, rng, where)
-    ends = annealed(densities.log_prior, densities.log_likelihood, drawn, rng, moves=moves)
+    ends, _ = along_powers(densities.log_prior, densities.log_likelihood, drawn, rng, moves=moves)
     # data too precise for so few points: copies of one have no differences to move along, draws of the prior have
     return drawn if len(np.unique(ends, axis=0)) < len(ends) // 10 else ends
-
-
-def annealed(
-    prior: Target, likelihood: Target, start: Array, rng: np.random.Generator, *, moves: int | None = None
-) -> Array:
-    """Points ``(n, k)``, about as many draws of the posterior; arguments as of :func:`along_powers`."""
-    return along_powers(prior, likelihood, start, rng, moves=MOVES if moves is None else moves)[0]
 
 
 def along_powers(

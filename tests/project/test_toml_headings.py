@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from places import ROOT
 
-from calibration.for_analyses.question import read_question
+from calibration.for_analyses.study import read_question
 from calibration.study.problem import read_problem
 from cipark_sd.checks.file import read_checks
 from cipark_sd.errors import CiparkError
@@ -74,7 +74,7 @@ FILES: dict[str, tuple[str, Callable[[Path], object]]] = {
 #: Modules that read TOML files of a user: those of the kinds above, the reader itself, and a copy of what was read.
 MODULES = {
     *("checks/file.py", "plotting/observed.py", "experiments/catalogue.py", "scenarios.py", "sensitivities/loops.py"),
-    *("for_analyses/question.py", "study/problem.py", "inputs.py", "new_study/copy.py"),
+    *("for_analyses/study.py", "study/problem.py", "inputs.py", "new_study/copy.py"),
 }
 
 

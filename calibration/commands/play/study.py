@@ -7,13 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.assess.drawn_predictions import DRAWS, quantiles
+from calibration.assess.posterior_predictive import DRAWS, central_quantiles
 from calibration.commands.play.catalogue import named_levers, outcomes_of
 from calibration.commands.play.request import Settings
 from calibration.for_analyses.draws import rivals_in
-from calibration.for_analyses.optima import misfit_of, not_taken, optimum_of
 from calibration.for_analyses.study import CalibrationStudy
-from calibration.for_analyses.study_draws import draws_from_file, draws_from_prior, posterior_in
+from calibration.for_analyses.study_draws import (
+    draws_from_file,
+    draws_from_prior,
+    misfit_of,
+    not_taken,
+    optimum_of,
+    posterior_in,
+)
 from calibration.likelihood.forward import all_reported
 from calibration.likelihood.posterior import On
 from calibration.readings.reporting import Reporting
@@ -314,7 +320,7 @@ def _printed(problem: CalibrationProblem, first: Structure) -> Printed:
     numbers: Printed = {}
     for prediction, values in zip(plain, all_reported(problem, plain, choose("native"), theta).T, strict=True):
         key = override_key(prediction.parts[0][0]), prediction.reading is not None
-        numbers[key] = (*numbers.get(key, ()), (prediction.time, quantiles(values)))
+        numbers[key] = (*numbers.get(key, ()), (prediction.time, central_quantiles(values)))
     return numbers
 
 

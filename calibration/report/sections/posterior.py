@@ -6,11 +6,9 @@ from dataclasses import asdict
 
 import numpy as np
 
-from calibration.assess.contraction import Contraction
+from calibration.assess.contraction import NEW, QUANTILES, TYPICAL, Contraction, GroupValue
 from calibration.assess.discrepancies import Discrepancy
-from calibration.assess.drawn_predictions import LEVEL
-from calibration.assess.groups import NEW, QUANTILES, TYPICAL, GroupValue
-from calibration.assess.posterior_predictive import judged
+from calibration.assess.posterior_predictive import LEVEL, judged
 from calibration.report import figures_posterior
 from calibration.report.findings import Findings, posterior_table
 from calibration.report.findings import Posterior as Draws

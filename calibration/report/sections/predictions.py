@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibration.assess.drawn_predictions import LEVEL, DrawnPrediction
 from calibration.assess.forecast import EQUAL, OWN, QUANTILES, origins
+from calibration.assess.posterior_predictive import LEVEL, DrawnPrediction
 from calibration.report import figures_fit, figures_posterior
 from calibration.report.conclusions import prediction_given, prediction_sentences, prediction_verdict, prior_bounds
 from calibration.report.findings import Findings, Fit, Posterior

@@ -145,9 +145,9 @@ def test_draws_that_failed_are_left_out(problem: CalibrationProblem) -> None:
 
 
 def test_courses_ahead_are_those_of_what_is_fitted(problem: CalibrationProblem) -> None:
-    (course,) = module.courses_ahead(problem, On("native"), THETA[:3], 1)
-    assert (course.observation, course.times, course.paths.shape) == ("left", (9.0, 10.0, 11.0, 12.0), (3, 4))
+    ((name, (times, paths)),) = module.courses_ahead(problem, On("native"), THETA[:3], 1).items()
+    assert (name, times, paths.shape) == ("left", (9.0, 10.0, 11.0, 12.0), (3, 4))
     (observation,) = problem.observations
     looked_at = tuple(replace(term, use="check") for term in observation.terms)
     unfitted = replace(problem, observations=(replace(observation, terms=looked_at),))
-    assert module.courses_ahead(unfitted, On("native"), THETA[:3], 1) == []
+    assert module.courses_ahead(unfitted, On("native"), THETA[:3], 1) == {}

@@ -11,8 +11,15 @@ from approved import approved
 from click.testing import CliRunner
 from scipy import stats
 
-from calibration.assess.forecast_score import drift, gap_between, score_forecast
-from calibration.assess.kept_forecast import Counts, Forecaster, read_counts, read_forecasts
+from calibration.assess.forecast_score import (
+    Counts,
+    Forecaster,
+    drift,
+    gap_between,
+    read_counts,
+    read_forecasts,
+    score_forecast,
+)
 from calibration.assess.scores import crps_at, crps_sample, energy_score
 from calibration.study.library import STUDIES
 from cipark_sd.cli import cli

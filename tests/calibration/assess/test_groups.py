@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from calibration.assess.drawn_predictions import drawn_predictions
-from calibration.assess.groups import NEW, TYPICAL, group_values
+from calibration.assess.contraction import NEW, TYPICAL, group_values
+from calibration.assess.posterior_predictive import drawn_predictions
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
 from calibration.likelihood.posterior import posterior

@@ -45,7 +45,7 @@ def test_rivals_are_sampled_once_and_each_has_its_own_draws(tmp_path, monkeypatc
     assert not np.array_equal(draws["M0"].values["rate"], draws["M1"].values["rate"])
     content = [path.read_bytes() for path in files.values()]
     with monkeypatch.context() as never:
-        never.setattr(starts, "annealed", None)
+        never.setattr(starts, "along_powers", None)
         fitted(problem, structures, out, kept)
     assert [path.read_bytes() for path in files.values()] == content
     other = replace(problem, method=replace(problem.method, seed=2))

@@ -9,7 +9,7 @@ from small_study import rival, small_study
 
 from calibration.assess.assessment import Stages, _of_structures, assess
 from calibration.assess.forecast import EQUAL, OWN, QUANTILES, forecast_mixture
-from calibration.assess.holdout import MODEL, OriginTask, Scored, Whole, rolling_origin, verdict
+from calibration.assess.holdout import MODEL, OriginTask, Scored, rolling_origin, start_of, verdict
 from calibration.assess.rivals import RivalFit, stacking, stacking_errors
 from calibration.likelihood.posterior import On, posterior
 from calibration.sampling import starts
@@ -59,14 +59,14 @@ def test_an_origin_begins_where_the_posterior_of_all_data_is(tmp_path: Path, mon
     early, effort = until(problem, 5.0), replace(EFFORT, effective=4000.0)
     drawn = draw(On("native")(problem), np.random.default_rng(1), effort=effort)
     logs = drawn.density.pointwise(drawn.flat, known="others")
-    start = Whole(drawn.flat, logs).until(problem, early)
+    start = start_of((drawn.flat, logs), problem, early)
     whole, known = (drawn.density.log_likelihood(drawn.flat), On("native")(early).log_likelihood(drawn.flat))
     assert start[1] == pytest.approx(known - whole)
     task = OriginTask(early, 5.0, On("native"), np.random.default_rng(2), effort, NOT_KEPT, "A")
     begun = replace(task, start=start, rng=np.random.default_rng(2))
     assert begun.key != task.key
     annealed = from_arrays(Scored, task(lambda *_: None))
-    monkeypatch.setattr(starts, "annealed", None)
+    monkeypatch.setattr(starts, "along_powers", None)
     found = from_arrays(Scored, begun(lambda *_: None))
     assert found.converged
     assert found.scores["log_score"].to_numpy() == pytest.approx(annealed.scores["log_score"].to_numpy(), abs=0.05)

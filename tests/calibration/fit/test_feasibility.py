@@ -13,8 +13,8 @@ from small_study import small_study
 
 from calibration.families.counts import Poisson
 from calibration.families.measurements import Lognormal
-from calibration.fit.feasibility import Impossible, _rule, impossible_terms
 from calibration.likelihood.posterior import posterior
+from calibration.sampling.failed_draws import Impossible, _rule, impossible_terms
 from calibration.study.observations import Breakdown, Count, Share
 from calibration.study.problem import read_problem, until
 from cipark_sd.cli import cli

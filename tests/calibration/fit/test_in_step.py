@@ -11,7 +11,7 @@ from small_study import small_study
 from calibration.fit import box_search, downhill
 from calibration.fit.box_search import Minimum, _along, curvature, descending, measured
 from calibration.fit.downhill import going_down, nearing
-from calibration.fit.in_step import Answer, Search, ask, gather, has_slopes, run
+from calibration.fit.in_step import Allowance, Search, ask, gather, has_slopes, run
 from calibration.fit.objective import InRange, Objective, Pull, objective
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
@@ -92,8 +92,8 @@ def least(search: Search[T]) -> T:
         while True:
             answers = []
             for request in requests:
-                value, slopes = kinked(request.point)
-                answers.append(Answer(-value, -slopes, nothing, nothing))
+                value, slopes = kinked(request[1])
+                answers.append((-value, -slopes, nothing, nothing))
             requests = search.send(answers)
     except StopIteration as end:
         return cast("T", end.value)
@@ -104,10 +104,10 @@ def test_a_line_search_ends_where_the_slope_has_turned() -> None:
     whole = SimpleNamespace(prior_weight=0.0, with_prior=np.zeros(2, dtype=bool), free=np.arange(2), pull=None)
     start = np.array([0.2, 0.9])
     value, slopes = kinked(start)
-    end = least(_along(cast(Objective, whole), start, np.array([0.0, -0.1]), value, slopes))
-    assert end.value < value
-    assert end.point[1] < 0.2**2
-    assert end.slopes[1] < 0 < slopes[1]
+    (end, there, slopes_there), _ = least(_along(cast(Objective, whole), start, np.array([0.0, -0.1]), value, slopes))
+    assert there < value
+    assert end[1] < 0.2**2
+    assert slopes_there[1] < 0 < slopes[1]
 
 
 def test_steps_cross_kinks() -> None:
@@ -128,14 +128,12 @@ def test_a_curvature_of_slopes_is_that_of_values(goal: Objective, monkeypatch: p
     if not has_slopes(goal.density):
         pytest.skip("this engine has no slopes")
     monkeypatch.setattr(box_search, "MANY", 0)
-    assert run(measured(goal, point), goal.density)[1].matrix.tobytes() == whole.matrix.tobytes()
+    assert run(measured(goal, point), goal.density)[1].tobytes() == whole.tobytes()
     monkeypatch.setattr(box_search, "COSTLY", 0)
     of_slopes = run(measured(goal, point), goal.density)[1]
-    scale = np.sqrt(np.abs(np.diag(whole.matrix)))
-    assert of_slopes.matrix.tobytes() != whole.matrix.tobytes()
-    np.testing.assert_allclose(
-        of_slopes.matrix / np.outer(scale, scale), whole.matrix / np.outer(scale, scale), atol=1e-3
-    )
+    scale = np.sqrt(np.abs(np.diag(whole)))
+    assert of_slopes.tobytes() != whole.tobytes()
+    np.testing.assert_allclose(of_slopes / np.outer(scale, scale), whole / np.outer(scale, scale), atol=1e-3)
 
 
 def test_least_squares_that_stick_are_left_out(goal: Objective, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +145,7 @@ def test_least_squares_that_stick_are_left_out(goal: Objective, monkeypatch: pyt
         return Minimum(point, 0.0, point, np.eye(len(point)), False, 1)
 
     monkeypatch.setattr(downhill, "polished", polished)
-    kinks = downhill.Kinks()
+    kinks = Allowance(downhill.KINKED)
     for _ in range(downhill.KINKED + 2):
         run(downhill.settling(goal, point, tolerance=1e-6, kinks=kinks), goal.density)
     assert len(tried) == downhill.KINKED

@@ -19,7 +19,7 @@ from calibration.fit.in_step import Search
 from calibration.fit.interval_rules import Threshold, interval_rules, rules_at
 from calibration.fit.objective import objective
 from calibration.fit.optimise import local_search
-from calibration.fit.pace import crossing
+from calibration.fit.pace import Place, crossing
 from calibration.fit.profile import Profile, prediction_profile, profile
 from calibration.fit.standard_errors import standard_errors
 from calibration.fit.verdict import Side, SideState, Verdict, on_bounds
@@ -398,20 +398,12 @@ def test_a_prediction_that_only_a_bound_closes_says_which(tmp_path: Path) -> Non
     assert "by the bound of b" in found.verdict
 
 
-@dataclass(frozen=True)
-class Place:
-    """A place of a walk, with nothing but its cost."""
-
-    cost: float
-    doubt: float = 0.0
-
-
 def crossed(inside: Place, outside: Place) -> tuple[Place, bool]:
     """The crossing of a threshold of 2 where the cost rises evenly between two places."""
 
     def solve(share: float, before: Place) -> Search[Place]:
         yield []
-        return Place(inside.cost + share * (outside.cost - inside.cost))
+        return walking_place(share, inside.cost + share * (outside.cost - inside.cost))
 
     return cast(tuple[Place, bool], outcome(crossing(inside, outside, 0.0, 2.0, solve)))
 
@@ -424,10 +416,10 @@ class Pulled:
     rough: bool = False
 
 
-def walking_place(at: float, cost: float) -> walking.Place:
+def walking_place(at: float, cost: float) -> Place:
     """A place with its minimum there."""
     nothing = np.zeros(1)
-    return walking.Place(Minimum(nothing, cost, nothing, np.eye(1), True, 1), cost, at, aimed=at)
+    return Place(Minimum(nothing, cost, nothing, np.eye(1), True, 1), cost, at, aimed=at)
 
 
 def ended(result: object) -> Search[Any]:
@@ -447,8 +439,9 @@ def outcome(search: Search[Any]) -> object:
 
 def test_a_better_fit_on_the_way_leaves_no_crossing_to_search() -> None:
     """The place inside lies above the threshold already: the walk starts again from the better fit."""
-    assert crossed(Place(5.0), Place(9.0)) == (Place(5.0), False)
-    place, at_threshold = crossed(Place(1.0), Place(9.0))
+    above, far = walking_place(0.0, 5.0), walking_place(1.0, 9.0)
+    assert crossed(above, far) == (above, False)
+    place, at_threshold = crossed(walking_place(0.0, 1.0), far)
     assert at_threshold
     assert place.cost == pytest.approx(2, rel=1e-3)
 
@@ -496,7 +489,7 @@ def test_places_above_one_further_out_are_searched_from_there() -> None:
     walk.places = [walk.centre, *(place(at, cost) for at, cost in [(1, 1.5), (2, 1.6), (3, 1.0), (-1, 1.2), (-2, 1.9)])]
     tried: list[float] = []
 
-    def solve(start: Array, aimed: float, sigma: float, near: walking.Place) -> Search[walking.Place]:
+    def solve(start: Array, aimed: float, sigma: float, near: Place) -> Search[Place]:
         tried.append(aimed)
         yield []
         return place(aimed, {1.0: 1.5, 2.0: 0.8}[aimed])

@@ -35,7 +35,7 @@ def test_errors_along_a_valley_with_steep_walls_are_those_of_its_floor(monkeypat
     valley: Any = Valley()
     point = np.full(3, 0.5)
     known = np.full((3, 3), ACROSS) + 2 * ALONG * np.eye(3)
-    assert np.linalg.eigvalsh(curvature(valley, point).matrix).min() < 0
+    assert np.linalg.eigvalsh(curvature(valley, point)).min() < 0
     found = standard_errors._information(valley, point)
     np.testing.assert_allclose(np.diag(np.linalg.inv(found)), np.diag(np.linalg.inv(known)), rtol=0.01)
     monkeypatch.setattr(standard_errors, "ROUNDS", 0)

@@ -37,7 +37,7 @@ def test_a_number_that_no_count_can_be_around_is_a_contradiction(tmp_path: Path)
     changed(tmp_path / "leaving.mdl", ("stock * rate * pace", "40 * rate"))
     density = On("numpy")(read_problem(tmp_path))
     (line,) = contradictions(density, np.tile([50.0, 0.5], (20, 1)), np.random.default_rng(1))
-    assert str(line) == "left by 8: -110 in the model, which no data can be around"
+    assert line == "left by 8: -110 in the model, which no data can be around"
 
 
 def test_placeholders_let_most_runs_fail(tmp_path: Path) -> None:

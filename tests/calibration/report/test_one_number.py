@@ -13,7 +13,7 @@ from approved import approved
 from places import ROOT
 from small_study import small_study
 
-from calibration.assess.drawn_predictions import DRAWS, PRIOR_DRAWS
+from calibration.assess.posterior_predictive import DRAWS, PRIOR_DRAWS
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
 from calibration.fit.interval_rules import Threshold

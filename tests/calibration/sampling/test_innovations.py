@@ -12,8 +12,9 @@ from small_study import MODEL, STUDY, small_study
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.sampling.adaptive_importance import importance_sample
 from calibration.sampling.convergence import Effort
-from calibration.sampling.densities import NormalScores, Scaled, ScaledScores, suited
+from calibration.sampling.densities import NormalScores, ScaledScores
 from calibration.sampling.draws import draw
+from calibration.sampling.hamiltonian import suited
 from calibration.sampling.sample import ImportanceDraws
 from calibration.sampling.starts import annealed_draws
 from calibration.study.problem import read_problem
@@ -51,7 +52,7 @@ def study(folder: Path, firms: int, years: int = 8) -> Posterior:
 def scaled(density: Posterior) -> ScaledScores:
     names = density.space.names
     columns = np.array([i for i, name in enumerate(names) if name.startswith("Shock from")])
-    return ScaledScores(NormalScores(density), (Scaled(columns, names.index("Shock Size")),))
+    return ScaledScores(NormalScores(density), ((columns, names.index("Shock Size")),))
 
 
 def test_it_is_the_same_density_in_other_coordinates(tmp_path: Path) -> None:
@@ -71,8 +72,9 @@ def test_it_is_the_same_density_in_other_coordinates(tmp_path: Path) -> None:
 def test_a_size_of_nothing_is_possible_for_no_other_innovation_than_none(tmp_path: Path) -> None:
     coordinates = scaled(study(tmp_path, 100, 3))
     far = np.zeros((2, 6))
-    far[:, coordinates.processes[0].size] = -50.0
-    far[1, coordinates.processes[0].columns[0]] = 1.0
+    columns, size = coordinates.pools[0]
+    far[:, size] = -50.0
+    far[1, columns[0]] = 1.0
     assert np.isneginf(coordinates.log_prior(far)).all()
 
 

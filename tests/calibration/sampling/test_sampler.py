@@ -11,7 +11,7 @@ from calibration.sampling.chains import Chains, run
 from calibration.sampling.convergence import Criteria, Effort, convergence, effective, one_by_one, poorest
 from calibration.sampling.densities import Unconstrained, prior_draws
 from calibration.sampling.moves import step
-from calibration.sampling.starts import along_powers, annealed
+from calibration.sampling.starts import MOVES, along_powers
 from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.priors import Beta, Exponential, LogNormal, Normal, Uniform
 from cipark_sd.checkpoints import Checkpoints, CheckpointWarning
@@ -183,7 +183,7 @@ def wide(x):
 def start_from(likelihood, seed, n=1000, k=3):
     """Draws of the prior :func:`wide`, annealed."""
     rng = np.random.default_rng(seed)
-    return annealed(wide, likelihood, rng.normal(0, 10, (n, k)), rng)
+    return along_powers(wide, likelihood, rng.normal(0, 10, (n, k)), rng, moves=MOVES)[0]
 
 
 def test_modes_keep_the_share_that_belongs_to_them():

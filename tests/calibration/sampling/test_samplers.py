@@ -10,13 +10,13 @@ from scipy import stats
 from small_study import small_study
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from calibration.assess.left_out import WithTerm, left_out
+from calibration.assess.left_out import left_out
 from calibration.likelihood.posterior import posterior
 from calibration.sampling import sample as sampling
 from calibration.sampling.chains import Chains
 from calibration.sampling.convergence import Effort
 from calibration.sampling.draws import draw
-from calibration.sampling.sample import ImportanceDraws, NotWeighed
+from calibration.sampling.sample import ImportanceDraws
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
 
@@ -72,11 +72,9 @@ def test_a_term_left_out_starts_from_the_draws_of_the_whole(tmp_path):
     shape, rate = SHAPE + 9, 1 / SCALE + 2
     exact = stats.nbinom.logpmf(9, shape, rate / (1 + rate))
     evidence, error = drawn.sampled.evidence
-    for with_term, within in (
-        (WithTerm(drawn.flat, logs), 0.05),
-        (WithTerm(drawn.flat, logs, evidence), 3 * error + 0.03),
-    ):
-        elpd, mixed = left_out(density, 1, np.random.default_rng(2), EFFORT, with_term)
+    start = drawn.flat, -logs
+    for known, within in ((), 0.05), ((evidence,), 3 * error + 0.03):
+        elpd, mixed = left_out(density, 1, np.random.default_rng(2), EFFORT, start, *known)
         assert mixed
         assert elpd == pytest.approx(exact, abs=within)
 
@@ -89,7 +87,7 @@ def test_a_start_that_misleads_is_given_up(tmp_path, monkeypatch):
 
     def importance(*args, start=None, **more):
         tried.append(start is not None)
-        return NotWeighed("misled") if start is not None else whole(*args, start=start, **more)
+        return "misled" if start is not None else whole(*args, start=start, **more)
 
     monkeypatch.setattr(sampling, "importance", importance)
     start = (np.full((10, 1), exact.mean()), np.zeros(10))
