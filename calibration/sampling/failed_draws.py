@@ -14,8 +14,7 @@ from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.streams import Stage, stage_numbers
 from calibration.sampling.free_density import prior_draws
 from cipark_sd.arrays import Array, evenly
-from cipark_sd.engines.columns import Columns
-from cipark_sd.engines.plan import plan
+from cipark_sd.engines.plan import Columns, plan
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import RunFailed
 from cipark_sd.failures import (

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from cipark_sd.compiler.unroll import folded
+from cipark_sd.engines.base import Settings
 from cipark_sd.engines.programs import changed, flat_model
-from cipark_sd.engines.settings import Settings
 from cipark_sd.errors import MissingData, ModelFileError, UnsupportedFeature, raise_all
 from cipark_sd.exporters.arrays import vector_calls
 from cipark_sd.exporters.mdl import in_vensim_terms

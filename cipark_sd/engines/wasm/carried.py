@@ -20,11 +20,10 @@ from cipark_sd.compiler.program import CONSTANT, Order, Program
 from cipark_sd.compiler.subscripts import Subscripts
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.described import version
-from cipark_sd.engines.base import Inputs, fixed_method, stage_times
+from cipark_sd.engines.base import Inputs, fixed_method, stage_times, start_name
 from cipark_sd.engines.compiled import by_orders, inputs_for
 from cipark_sd.engines.plan import RunPlan, plan
 from cipark_sd.engines.programs import program_for
-from cipark_sd.engines.settings import start_name
 from cipark_sd.engines.wasm.compiling import LANES, compiled
 from cipark_sd.engines.wasm.linking import with_description
 from cipark_sd.model.model import Method, Model

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from cipark_sd.arrays import Array
-from cipark_sd.engines.base import Values
-from cipark_sd.engines.columns import missing_as_nan
+from cipark_sd.engines.base import Settings, Values
+from cipark_sd.engines.plan import missing_as_nan
 from cipark_sd.engines.registry import choose
-from cipark_sd.engines.settings import Settings
 from cipark_sd.engines.wasm.carried import Carried
 
 

@@ -14,12 +14,12 @@ from places import CORPUS, ROOT
 from wasm_engine import description_of
 
 from cipark_sd.cli import cli
+from cipark_sd.engines.base import Settings
 from cipark_sd.engines.compiled import inputs_for
 from cipark_sd.engines.native.kernel import kernel
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.programs import program_for
 from cipark_sd.engines.registry import choose
-from cipark_sd.engines.settings import Settings
 from cipark_sd.engines.wasm import compiling, linking
 from cipark_sd.engines.wasm.carried import carried
 from cipark_sd.engines.wasm.linking import Reader, leb
