@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.compiler.program import Program
-from cipark_sd.engines.base import Inputs
+from cipark_sd.engines.base import Inputs, Settings
 from cipark_sd.engines.programs import program_for
-from cipark_sd.engines.settings import Settings
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.model.model import Model

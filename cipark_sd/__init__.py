@@ -87,7 +87,7 @@ def __getattr__(name: str) -> object:
     if name not in _PUBLIC:
         if name.startswith("_"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from cipark_sd.words_elsewhere import UnknownFunction
+        from cipark_sd.errors import UnknownFunction
 
         raise UnknownFunction(name, _PUBLIC)
     return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)

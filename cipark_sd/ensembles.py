@@ -19,21 +19,18 @@ from numpy.typing import ArrayLike, NDArray
 from cipark_sd import described, results
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.described import Described
-from cipark_sd.engines.base import fixed_method
-from cipark_sd.engines.columns import Columns, missing_as_nan
+from cipark_sd.engines.base import Reduction, Settings, fixed_method, part, settings, with_reductions
 from cipark_sd.engines.native.engine import MANY, Courses, NativeEngine
 from cipark_sd.engines.native.text import LANES
-from cipark_sd.engines.plan import checked, plan
+from cipark_sd.engines.plan import Columns, checked, missing_as_nan, plan
 from cipark_sd.engines.registry import choose
-from cipark_sd.engines.settings import Reduction, Settings, part, settings, with_reductions
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, raise_all
+from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, answered, raise_all
 from cipark_sd.frontends.changes_files import ScenarioLike, as_scenario
 from cipark_sd.frontends.model_file import as_model
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Stock, kind
 from cipark_sd.naming import canonical
 from cipark_sd.scenarios import Resolved, Scenario, TimeSeries, split_key
-from cipark_sd.words_elsewhere import answered
 
 if TYPE_CHECKING:
     import pandas as pd

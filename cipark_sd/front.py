@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cipark_sd.engines.plan import plan
-from cipark_sd.errors import InvalidValue
+from cipark_sd.errors import InvalidValue, answered
 from cipark_sd.frontends.changes_files import ScenarioLike, as_scenario
 from cipark_sd.frontends.model_file import as_model
 from cipark_sd.model.model import Model
@@ -17,7 +17,6 @@ from cipark_sd.sensitivities.factors import Factor, Factors, Uniform
 from cipark_sd.sensitivities.response import ModelResponse
 from cipark_sd.sensitivities.sobol import sobol
 from cipark_sd.timegrid import nearest_indices
-from cipark_sd.words_elsewhere import answered
 
 if TYPE_CHECKING:
     import xarray as xr

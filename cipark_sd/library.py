@@ -6,7 +6,6 @@ import os
 from importlib import resources
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from cipark_sd.errors import CiparkError, ModelFileError
@@ -88,17 +87,6 @@ def load(entry: EntryPoint) -> Any:
     return entry.load()
 
 
-def package_of(entry: EntryPoint) -> ModuleType:
-    """The package that brings an entry point.
-
-    Raises
-    ------
-    HiddenPackage
-    """
-    check_visible(entry)
-    return importlib.import_module(_package_name(entry))
-
-
 def check_visible(entry: EntryPoint) -> None:
     """Raise where a file that comes first on the path hides the package; nothing of that file is run.
 
@@ -117,13 +105,10 @@ def check_visible(entry: EntryPoint) -> None:
 
 def brought(name: str) -> Any:
     """What a package that brings commands has under a public name; None where none has it."""
-    packages = {_package_name(entry): entry for entry in entry_points(group=COMMANDS)}
-    for entry in packages.values():
-        package = package_of(entry)
+    packages = {entry.module.partition(".")[0]: entry for entry in entry_points(group=COMMANDS)}
+    for package_name, entry in packages.items():
+        check_visible(entry)
+        package = importlib.import_module(package_name)
         if name in getattr(package, "__all__", ()):
             return getattr(package, name)
     return None
-
-
-def _package_name(entry: EntryPoint) -> str:
-    return entry.module.partition(".")[0]

@@ -9,15 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.described import Described, arranged, run_attributes
-from cipark_sd.engines.columns import Columns, missing_as_nan
-from cipark_sd.engines.plan import plan
+from cipark_sd.engines.plan import Columns, missing_as_nan, plan
 from cipark_sd.engines.registry import choose
+from cipark_sd.errors import answered
 from cipark_sd.frontends.changes_files import ScenarioLike, as_scenario
 from cipark_sd.frontends.model_file import as_model
 from cipark_sd.model.links import causes
 from cipark_sd.model.model import Method, Model
 from cipark_sd.scenarios import Scenario
-from cipark_sd.words_elsewhere import answered
 
 if TYPE_CHECKING:
     import xarray as xr

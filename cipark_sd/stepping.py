@@ -14,7 +14,7 @@ import numpy as np
 
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.plan import plan
-from cipark_sd.errors import InvalidValue, UnknownName, UnusableInput
+from cipark_sd.errors import InvalidValue, UnknownName, UnusableInput, answered
 from cipark_sd.frontends.changes_files import ScenarioLike, as_scenario
 from cipark_sd.frontends.model_file import as_model
 from cipark_sd.model.model import Method, Model
@@ -22,7 +22,6 @@ from cipark_sd.model.variables import Constant, Stock, kind
 from cipark_sd.scenarios import Scenario, TimeSeries, override_key, split_key
 from cipark_sd.simulation import simulate
 from cipark_sd.timegrid import saved_indices
-from cipark_sd.words_elsewhere import answered
 
 if TYPE_CHECKING:
     import xarray as xr

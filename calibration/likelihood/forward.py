@@ -26,10 +26,9 @@ from cipark_sd.model.variables import Stock, StockPiece
 from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 
 if TYPE_CHECKING:
-    from cipark_sd.engines.base import Weigh
+    from cipark_sd.engines.base import Settings, Weigh
     from cipark_sd.engines.compiled import Repeated
     from cipark_sd.engines.plan import RunPlan
-    from cipark_sd.engines.settings import Settings
 
 #: How many models with added stocks are remembered: programs are, by the identity of their model.
 REMEMBERED = 64
@@ -119,7 +118,7 @@ class ForwardModel:
 
     def __call__(self, values: Array) -> Array:
         """``values : (n, n_model_parameters)`` to outputs ``(n, n_outputs, n_times)``."""
-        from cipark_sd.engines.settings import with_numbers
+        from cipark_sd.engines.base import with_numbers
 
         plan, fixed = self._fixed
         settings = with_numbers(fixed, self._parameters, values)
@@ -180,7 +179,7 @@ class ForwardModel:
 
     def _one_by_one(self, plan: "RunPlan", settings: "Settings", runs: NDArray[np.uint64]) -> Array:
         """The outputs ``(n_outputs, n_times, n)`` of an engine that stops at a value that it does not have."""
-        from cipark_sd.engines.settings import part
+        from cipark_sd.engines.base import part
 
         result = np.full((len(plan.outputs), int(plan.saved.sum()), len(runs)), np.nan)
         for row in range(len(runs)):

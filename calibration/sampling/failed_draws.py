@@ -16,8 +16,7 @@ from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.sampling.densities import prior_draws
 from calibration.study.observations import Breakdown, Count, Share, Term
 from cipark_sd.arrays import Array, evenly
-from cipark_sd.engines.columns import Columns
-from cipark_sd.engines.plan import plan
+from cipark_sd.engines.plan import Columns, plan
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import RunFailed
 from cipark_sd.failures import (

@@ -18,9 +18,8 @@ from cipark_sd.arrays import Array
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.described import version as own_version
 from cipark_sd.engines import registry
-from cipark_sd.engines.base import fixed_method
-from cipark_sd.engines.columns import missing_as_nan
-from cipark_sd.engines.settings import Settings, settings
+from cipark_sd.engines.base import Settings, fixed_method, settings
+from cipark_sd.engines.plan import missing_as_nan
 from cipark_sd.errors import (
     CiparkError,
     InvalidValue,

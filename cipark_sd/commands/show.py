@@ -132,9 +132,9 @@ def _write_diagram(model: Model, path: Path) -> Path:
 
 
 def _program(model: Model, chosen: Sequence[Variable]) -> list[str]:
-    from cipark_sd.engines.columns import Columns
+    from cipark_sd.engines.base import Settings
+    from cipark_sd.engines.plan import Columns
     from cipark_sd.engines.programs import program_for
-    from cipark_sd.engines.settings import Settings
 
     columns = Columns.of(model, [variable.name for variable in chosen if not isinstance(variable, Lookup)])
     return list(program_for(model, columns.flat, Settings()).listing())

@@ -16,18 +16,21 @@ from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import (
     SLOPES,
     Inputs,
+    Settings,
     Values,
     Weigh,
     back_inputs,
     fixed_method,
+    part,
     sample,
     stage_times,
+    start_name,
     taped_inputs,
+    with_numbers,
 )
 from cipark_sd.engines.evaluation import Evaluation, start_values
 from cipark_sd.engines.plan import RunPlan
 from cipark_sd.engines.programs import adjoint_of, flat_model, program_for
-from cipark_sd.engines.settings import Settings, part, start_name, with_numbers
 from cipark_sd.errors import InvalidValue, MissingData
 from cipark_sd.frontends.checked import lines_of
 from cipark_sd.model.expr import Table
@@ -85,7 +88,7 @@ class CompiledEngine(ABC):
         Parameters
         ----------
         parameters : sequence of str
-            Constants of the flat model, or names of initial values (:func:`cipark_sd.engines.settings.start_name`).
+            Constants of the flat model, or names of initial values (:func:`cipark_sd.engines.base.start_name`).
         places : (n_places,)
             Of the outputs that are weighed, as of :meth:`at`.
         """

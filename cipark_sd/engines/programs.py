@@ -13,7 +13,7 @@ from cipark_sd.compiler.lower import Orders, lower
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.compiler.program import Program
 from cipark_sd.compiler.unroll import unroll
-from cipark_sd.engines.settings import Settings, interpolation, start_name, taken_name
+from cipark_sd.engines.base import Settings, interpolation, start_name, taken_name
 from cipark_sd.frontends.checked import lines_of
 from cipark_sd.frontends.external_files import read_externals
 from cipark_sd.model.expr import Call, Const, Ref

@@ -11,9 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from cipark_sd.engines.base import Values
+    from cipark_sd.engines.base import Settings, Values
     from cipark_sd.engines.plan import RunPlan
-    from cipark_sd.engines.settings import Settings
 
 
 class Engine(Protocol):

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from cipark_sd import described
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Arrays, digest
-from cipark_sd.engines.columns import Columns
-from cipark_sd.engines.plan import checked, grid_of, plan
+from cipark_sd.engines.plan import Columns, checked, grid_of, plan
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments.definition import Outcome, Policy, Structure

@@ -65,7 +65,9 @@ def with_series(model: Model, files: Sequence[Path | str], *, where: str) -> Mod
         raise InvalidValue("the model", model.name, "a model that has data variables without values", where=where)
     for file in tables:
         try:
-            raw = _content(file, where)
+            if file.suffix.lower() not in SUFFIXES:
+                raise InvalidValue("the data file", file.name, f"one of {', '.join(SUFFIXES)}", where=where)
+            raw = series_bytes(file, where=where)
             read = {key: values for key, values in _read(file, raw, n_subscripts, where).items() if values}
             if not read:
                 names = ", ".join(variable.label for variable in model.series[:8])
@@ -118,12 +120,6 @@ def _filled(model: Model, variable: Series, points: _Points) -> Series:
 def _table(values: Mapping[float, float]) -> Table:
     times = sorted(values)
     return Table(tuple(times), tuple(values[time] for time in times))
-
-
-def _content(file: Path, where: str) -> bytes:
-    if file.suffix.lower() not in SUFFIXES:
-        raise InvalidValue("the data file", file.name, f"one of {', '.join(SUFFIXES)}", where=where)
-    return series_bytes(file, where=where)
 
 
 def _read(file: Path, raw: bytes, n_subscripts: Mapping[str, int], where: str) -> _Points:

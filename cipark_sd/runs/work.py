@@ -16,8 +16,7 @@ from cipark_sd import described, results
 from cipark_sd.checkpoints import Arrays, program
 from cipark_sd.described import Described
 from cipark_sd.engines.base import fixed_method
-from cipark_sd.engines.columns import Columns, missing_as_nan
-from cipark_sd.engines.plan import RunPlan, plan
+from cipark_sd.engines.plan import Columns, RunPlan, missing_as_nan, plan
 from cipark_sd.engines.registry import choose
 from cipark_sd.ensembles import drawn, ensemble
 from cipark_sd.errors import InvalidValue

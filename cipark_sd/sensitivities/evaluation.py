@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
 from cipark_sd.checkpoints import Arrays
-from cipark_sd.engines.columns import Columns, missing_as_nan
-from cipark_sd.engines.plan import checked, grid_of, plan
+from cipark_sd.engines.plan import Columns, checked, grid_of, missing_as_nan, plan
 from cipark_sd.ensembles import ensemble
 from cipark_sd.failures import OUTSIDE, Floor, Marks, diagnosed, first_places, floors, lowest, marked
 from cipark_sd.model.model import Model

@@ -282,6 +282,6 @@ def test_an_array_that_is_too_large_is_refused_before_its_elements_are_named(
     def named(*_: object) -> str:
         raise AssertionError("an element was named")
 
-    monkeypatch.setattr("cipark_sd.engines.columns.flat_name", named)
+    monkeypatch.setattr("cipark_sd.engines.plan.flat_name", named)
     with pytest.raises(EquationError, match="has 1,000,000 elements"):
         simulate(read_model(write_mdl(cube(equation), final=2, step=1)))

@@ -628,7 +628,7 @@ def _observed(case: Case, folder: Path, model: Any) -> None:
 
 
 def _design(case: Case, folder: Path, model: Any) -> None:
-    from cipark_sd.engines.settings import Settings
+    from cipark_sd.engines.base import Settings
     from cipark_sd.ensembles import drawn
     from cipark_sd.runs.design import read_design
 

@@ -8,12 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cipark_sd import described
-from cipark_sd.engines.base import Values, fixed_method
-from cipark_sd.engines.columns import Columns
+from cipark_sd.engines.base import Values, fixed_method, start_name
 from cipark_sd.engines.compiled import CompiledEngine
-from cipark_sd.engines.plan import RunPlan, plan
+from cipark_sd.engines.plan import Columns, RunPlan, plan
 from cipark_sd.engines.registry import choose, names
-from cipark_sd.engines.settings import start_name
 from cipark_sd.ensembles import drawn, elements_drawn
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.model.model import Method, Model

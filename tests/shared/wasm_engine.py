@@ -6,6 +6,7 @@ a host in another language follows. Tests ask for the engine by the fixture ``wa
 
 import atexit
 import hashlib
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ from cipark_sd.engines.base import Inputs, Values
 from cipark_sd.engines.blocks import Blocks, by_run
 from cipark_sd.engines.compiled import CompiledEngine
 from cipark_sd.engines.registry import Row
+from cipark_sd.engines.wasm.carried import SECTION
 from cipark_sd.engines.wasm.compiling import LANES, Compiled, compiled
-from cipark_sd.engines.wasm.linking import PAGE
+from cipark_sd.engines.wasm.linking import PAGE, sections, text
 
 if TYPE_CHECKING:
     import wasmtime
@@ -193,3 +195,12 @@ def prepared(
         return values.reshape(last - first, layout.n_saved, len(program.outputs), LANES)
 
     return compute
+
+
+def description_of(module: bytes) -> dict[str, object]:
+    """What a module says of itself."""
+    name = text(SECTION)
+    (content,) = (body for kind, body in sections(module) if kind == 0 and body.startswith(name))
+    about = json.loads(content[len(name) :])
+    assert isinstance(about, dict)
+    return about

@@ -10,7 +10,7 @@ function by function, against PySD 3.14's ``builders/python/python_functions.py`
 import math
 from collections.abc import Mapping
 
-from cipark_sd.compiler.functions import arithmetic, arrays, batches, chance, data, delays, inputs, memory, slats
+from cipark_sd.compiler.functions import arithmetic, arrays, chance, data, delays, inputs, memory, slats
 from cipark_sd.compiler.functions.row import Function, Reading, Remembered, WrongCall, fits, numbers_of
 from cipark_sd.model.expr import Call, Const, Expr, Ref
 from cipark_sd.naming import canonical
@@ -47,7 +47,7 @@ def spell(language: dict[str, tuple[Reading, ...]], *readings: Reading) -> None:
         language[name] = (*language.get(name, ()), reading)
 
 
-for _family in (arithmetic, inputs, delays, slats, batches, memory, data, chance, arrays):
+for _family in (arithmetic, inputs, delays, slats, memory, data, chance, arrays):
     add(*_family.ROWS)
 spell(IN_VENSIM, *arithmetic.VENSIM)
 spell(IN_XMILE, *arithmetic.XMILE, *inputs.XMILE, *delays.XMILE, *chance.XMILE, *arrays.XMILE)

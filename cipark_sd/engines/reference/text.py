@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from cipark_sd.compiler.unroll import folded
+from cipark_sd.engines.base import Settings
 from cipark_sd.engines.programs import changed, flat_model
-from cipark_sd.engines.settings import Settings
 from cipark_sd.errors import MissingData, ModelFileError, UnsupportedFeature, raise_all
 from cipark_sd.exporters.arrays import vector_calls
 from cipark_sd.exporters.mdl import in_vensim_terms
@@ -116,17 +116,14 @@ def require_neutral(text: str, *, where: str) -> None:
     ModelFileError
         With the first such word or sign; nothing of the text has been given to PySD then.
     """
-    strange = [word for word in re.findall(r"[^\W\d]\w*", re.sub(r"\d\.?e[+-]?\d", "", text)) if not _is_neutral(word)]
+    words = re.findall(r"[^\W\d]\w*", re.sub(r"\d\.?e[+-]?\d", "", text))
+    strange = [word for word in words if not _NEUTRAL.fullmatch(word)]
     signs = _SIGNS.match(text)
     end = signs.end() if signs else 0
     if strange or end < len(text):
         shown = strange[0] if strange else text[end : end + 20]
         reason = f"{shown!r} is no part of an equation; nothing was run"
         raise ModelFileError(where, f"cannot be run by PySD: {reason}")
-
-
-def _is_neutral(word: str) -> bool:
-    return bool(_NEUTRAL.fullmatch(word))
 
 
 def _floats(text: str) -> str:
@@ -254,7 +251,7 @@ def _pysd(expr: Expr) -> Expr:
             # as many stages as PySD can count, which with broken numbers it cannot
             return Call(function, (value, time, initial, Call("integer", (order,))))
         case Call("pulse", (start, width)):
-            return If(_between(start, start + _at_least_a_step(width)), _ONE, _ZERO)
+            return If(_between(start, start + If(Binary("=", width, _ZERO), _STEP, width)), _ONE, _ZERO)
         case Call("pulse_train", (start, width, interval, end)):
             return _train(start, width, interval, end)
         case _:
@@ -267,10 +264,6 @@ _MIDDLE = _TIME + _STEP / 2.0
 
 def _between(start: Expr, end: Expr) -> Expr:
     return Binary("and", Binary("<", start, _MIDDLE), Binary("<", _MIDDLE, end))
-
-
-def _at_least_a_step(width: Expr) -> Expr:
-    return If(Binary("=", width, _ZERO), _STEP, width)
 
 
 def _train(start: Expr, width: Expr, interval: Expr, end: Expr) -> Expr:

@@ -1,4 +1,7 @@
-"""A program's module for wasm32, two runs in a vector."""
+"""A program's module for wasm32, two runs in a vector.
+
+In place of the C library it has LLVM assembly. ``fmod`` is exact, so every right way gives the same bits.
+"""
 
 import math
 import threading
@@ -11,6 +14,51 @@ from cipark_sd.engines.native.kernel import kernel
 from cipark_sd.engines.native.object_code import TUNING, object_code
 from cipark_sd.engines.native.text import number
 from cipark_sd.engines.wasm.linking import linked
+
+#: WebAssembly's vectors have 128 bits.
+LANES = 2
+TRIPLE = "wasm32-unknown-unknown"
+#: Vectors are in every browser since 2023.
+FEATURES = "+simd128"
+_LOCK = threading.Lock()
+_COMPILED: dict[tuple[str, bool], "Compiled"] = {}
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A module that exports ``run`` and ``memory``, the vectors of workspace that a block of runs needs, and the
+    address from which on its memory is free.
+    """
+
+    module: bytes
+    workspace: int
+    free: int
+
+
+def compiled(program: Program, *, skips: bool = False) -> Compiled:
+    """The module of a program, made once; with ``skips`` no time goes into powers of 1 and 0."""
+    key = (program.digest, skips)
+    with _LOCK:
+        if key not in _COMPILED:
+            machine, identity = _machine()
+            made = kernel(program, LANES, DEFINITIONS, skips=skips)
+            # a page runs its module many times: some optimisation always pays
+            made = replace(made, effort=max(made.effort, 1))
+            module, free = linked(object_code(made, machine, identity))
+            _COMPILED[key] = Compiled(module, made.workspace, free)
+        return _COMPILED[key]
+
+
+@cache
+def _machine() -> tuple[Any, str]:
+    import llvmlite
+    from llvmlite import binding as llvm
+
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    machine = llvm.Target.from_triple(TRIPLE).create_target_machine(cpu="generic", features=FEATURES, opt=2)
+    return machine, f"{llvmlite.__version__} {llvm.llvm_version_info} {TRIPLE} {FEATURES} {TUNING}"
+
 
 _SIGN, _SIZE, _INFINITE = -(2**63), 2**63 - 1, 0x7FF << 52
 _HIDDEN, _FRACTION = 1 << 52, (1 << 52) - 1
@@ -96,48 +144,3 @@ nan:
 
 #: By the name of the function of the C library that each stands for.
 DEFINITIONS = {"fmod": f"{FMOD}\ndeclare i64 @llvm.ctlz.i64(i64, i1)"}
-
-
-#: WebAssembly's vectors have 128 bits.
-LANES = 2
-TRIPLE = "wasm32-unknown-unknown"
-#: Vectors are in every browser since 2023.
-FEATURES = "+simd128"
-_LOCK = threading.Lock()
-_COMPILED: dict[tuple[str, bool], "Compiled"] = {}
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """A module that exports ``run`` and ``memory``, the vectors of workspace that a block of runs needs, and the
-    address from which on its memory is free.
-    """
-
-    module: bytes
-    workspace: int
-    free: int
-
-
-def compiled(program: Program, *, skips: bool = False) -> Compiled:
-    """The module of a program, made once; with ``skips`` no time goes into powers of 1 and 0."""
-    key = (program.digest, skips)
-    with _LOCK:
-        if key not in _COMPILED:
-            machine, identity = _machine()
-            made = kernel(program, LANES, DEFINITIONS, skips=skips)
-            # a page runs its module many times: some optimisation always pays
-            made = replace(made, effort=max(made.effort, 1))
-            module, free = linked(object_code(made, machine, identity))
-            _COMPILED[key] = Compiled(module, made.workspace, free)
-        return _COMPILED[key]
-
-
-@cache
-def _machine() -> tuple[Any, str]:
-    import llvmlite
-    from llvmlite import binding as llvm
-
-    llvm.initialize_all_targets()
-    llvm.initialize_all_asmprinters()
-    machine = llvm.Target.from_triple(TRIPLE).create_target_machine(cpu="generic", features=FEATURES, opt=2)
-    return machine, f"{llvmlite.__version__} {llvm.llvm_version_info} {TRIPLE} {FEATURES} {TUNING}"

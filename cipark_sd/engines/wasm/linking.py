@@ -204,22 +204,6 @@ def with_description(module: bytes, name: str, content: bytes) -> bytes:
     return module + section(_CUSTOM, text(name) + content)
 
 
-def description(module: bytes, name: str) -> bytes:
-    """What a custom section of that name holds.
-
-    Raises
-    ------
-    UnknownObject
-        When there is none.
-    """
-    for kind, body in sections(module):
-        if kind == _CUSTOM:
-            label, content = _named(body)
-            if label == name:
-                return content
-    raise UnknownObject(f"it has no section {name!r}")
-
-
 def sections(module: bytes) -> Iterator[tuple[int, bytes]]:
     """Kind and content of each section, in order."""
     reader = Reader(module, len(MAGIC))

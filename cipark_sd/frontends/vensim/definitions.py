@@ -76,16 +76,10 @@ class EquationHead:
         return self.subscripts, self.exceptions
 
 
-@dataclass(frozen=True, slots=True)
-class TextHead:
-    """``name :IS: 'text'``: a variable that stands for a text in the functions that read files."""
-
-    name: str
-    text: str
-
-
-def head(tokens: list[str], names: Names) -> Range | EquationHead | TextHead | None:
+def head(tokens: list[str], names: Names) -> Range | EquationHead | tuple[str, str] | None:
     """The left side of an entry; None for a reality check, which is no equation of the model.
+
+    ``name :IS: 'text'`` is name and text: a variable that stands for a text in the functions that read files.
 
     Raises
     ------
@@ -120,7 +114,7 @@ def head(tokens: list[str], names: Names) -> Range | EquationHead | TextHead | N
             raise cursor.unexpected("a text in single quotes, of a variable without subscripts")
         cursor.at += 1
         cursor.end("the end of the entry")
-        return TextHead(names[label], text[1:-1])
+        return names[label], text[1:-1]
     if keyword:
         cursor.at += 1
     if not cursor.token:

@@ -12,7 +12,7 @@ from cipark_sd.frontends.checked import checked_model, unchecked_time
 from cipark_sd.frontends.climbing import TOO_DEEP, Names, SyntaxProblem, TooDeep, too_deep
 from cipark_sd.frontends.dimensions import SecondRanges
 from cipark_sd.frontends.external_files import check_located
-from cipark_sd.frontends.vensim.definitions import EquationHead, Range, TextHead, dimensions, head
+from cipark_sd.frontends.vensim.definitions import EquationHead, Range, dimensions, head
 from cipark_sd.frontends.vensim.entries import Entry, MacroText, VensimText, decoded, place, split, tokens
 from cipark_sd.frontends.vensim.expressions import FurtherResult, Reader
 from cipark_sd.frontends.vensim.variables import Equation, right_side, variables_of
@@ -197,7 +197,7 @@ class _Section:
                     self.ranges.append(replace(heading, where=self._where(entry.at)))
                 case EquationHead(_, name):
                     self.equations.setdefault(name, []).append(Equation(entry, heading, words))
-                case TextHead(name, text):
+                case (name, text):
                     self.texts[name] = text
                 case None:
                     continue

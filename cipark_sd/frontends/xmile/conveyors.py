@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any, Literal, NoReturn
 
-from cipark_sd.compiler.functions.batches import front
+from cipark_sd.compiler.functions.slats import front
 from cipark_sd.errors import CiparkError
 from cipark_sd.frontends.xmile.document import Document
 from cipark_sd.frontends.xmile.expressions import tokens

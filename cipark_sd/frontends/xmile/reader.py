@@ -12,8 +12,7 @@ from cipark_sd.frontends.climbing import Names
 from cipark_sd.frontends.dimensions import MOST_ELEMENTS, SecondRanges
 from cipark_sd.frontends.xmile.document import Document, parse
 from cipark_sd.frontends.xmile.expressions import Reader, Scope
-from cipark_sd.frontends.xmile.modules import KINDS, Instance, instances
-from cipark_sd.frontends.xmile.passed_over import refusals, say_settings
+from cipark_sd.frontends.xmile.modules import KINDS, Instance, instances, refusals, say_settings
 from cipark_sd.frontends.xmile.variables import Elements, NonNegative, is_table
 from cipark_sd.model.expr import Const, Expr, Ref, Table
 from cipark_sd.model.model import CONTROL, Dimension, Macro, Method, Model, Origin

@@ -6,7 +6,7 @@ the lever. A reader who moves one event would not expect that, so the page names
 
 from collections.abc import Iterator, Sequence
 
-from cipark_sd.engines.columns import missing_as_nan
+from cipark_sd.engines.plan import missing_as_nan
 from cipark_sd.ensembles import ensemble
 from cipark_sd.model.expr import Binary, Call, Expr, Ref, children, references, walk
 from cipark_sd.model.model import Model

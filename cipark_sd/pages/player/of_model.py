@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
-from cipark_sd.engines.columns import missing_as_nan
-from cipark_sd.engines.plan import plan
+from cipark_sd.engines.plan import missing_as_nan, plan
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue
 from cipark_sd.model.model import CONTROL, Model

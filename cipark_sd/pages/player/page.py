@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
 from cipark_sd.described import version
+from cipark_sd.engines.base import settings
 from cipark_sd.engines.plan import plan
-from cipark_sd.engines.settings import settings
 from cipark_sd.engines.wasm.carried import Carried, carried
 from cipark_sd.ensembles import elements_drawn
 from cipark_sd.errors import InvalidValue

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
-from cipark_sd.engines.base import Values
-from cipark_sd.engines.columns import missing_as_nan
+from cipark_sd.engines.base import Values, settings
+from cipark_sd.engines.plan import missing_as_nan
 from cipark_sd.engines.registry import choose
 from cipark_sd.engines.settings import Settings, settings
 from cipark_sd.engines.wasm.carried import Carried, carried

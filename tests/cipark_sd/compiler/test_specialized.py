@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from cipark_sd.compiler.program import PER_STEP, Program
-from cipark_sd.compiler.specialized import tabulated, with_numbers
 from cipark_sd.engines.base import Inputs, stage_times
 from cipark_sd.engines.compiled import inputs_for
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.programs import program_for
 from cipark_sd.engines.registry import choose
+from cipark_sd.engines.wasm.carried import tabulated, with_numbers
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.library import bundled
 from cipark_sd.model.model import Method, Model

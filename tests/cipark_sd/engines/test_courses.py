@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cipark_sd.engines.columns import Columns
 from cipark_sd.engines.native import engine as courses
+from cipark_sd.engines.plan import Columns
 from cipark_sd.ensembles import ensemble
 from cipark_sd.frontends.model_file import read_model
 

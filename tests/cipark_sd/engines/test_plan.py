@@ -8,8 +8,8 @@ import pytest
 from value_and_gradient import value_and_gradient
 
 from cipark_sd.engines import registry
+from cipark_sd.engines.base import Reduction
 from cipark_sd.engines.plan import plan
-from cipark_sd.engines.settings import Reduction
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue, UnknownName, UnsupportedFeature
 from cipark_sd.frontends.model_file import read_model

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cipark_sd.engines.base import with_numbers
 from cipark_sd.engines.compiled import CompiledEngine, Repeated
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.registry import choose
-from cipark_sd.engines.settings import with_numbers
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.scenarios import Scenario, TimeSeries
 

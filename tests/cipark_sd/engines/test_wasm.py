@@ -11,16 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from places import CORPUS, ROOT
+from wasm_engine import description_of
 
 from cipark_sd.cli import cli
+from cipark_sd.engines.base import Settings
 from cipark_sd.engines.compiled import inputs_for
 from cipark_sd.engines.native.kernel import kernel
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.programs import program_for
 from cipark_sd.engines.registry import choose
-from cipark_sd.engines.settings import Settings
 from cipark_sd.engines.wasm import compiling, linking
-from cipark_sd.engines.wasm.carried import carried, description_of
+from cipark_sd.engines.wasm.carried import carried
 from cipark_sd.engines.wasm.linking import Reader, leb
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue

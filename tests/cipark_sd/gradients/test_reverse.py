@@ -14,12 +14,11 @@ from stella import stella
 from value_and_gradient import value_and_gradient
 
 from cipark_sd.compiler.adjoint import adjoint
-from cipark_sd.engines.base import TapeTooLong
+from cipark_sd.engines.base import Settings, TapeTooLong
 from cipark_sd.engines.native import engine as native_engine
 from cipark_sd.engines.native.engine import NativeEngine
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.programs import program_for
-from cipark_sd.engines.settings import Settings
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.frontends.model_file import read_model

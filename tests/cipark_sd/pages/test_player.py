@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from in_node import PARTS, in_node, needs_node
 from places import ROOT
 from small_study import small_study
+from wasm_engine import description_of
 
 from calibration.commands.play.catalogue import contents_of as contents_of_catalogue
 from calibration.commands.play.request import Settings
@@ -23,7 +24,7 @@ from calibration.commands.play.study import contents_of as contents_of_study
 from calibration.study.library import STUDIES
 from cipark_sd.cli import cli
 from cipark_sd.engines.registry import choose
-from cipark_sd.engines.wasm.carried import carried, description_of
+from cipark_sd.engines.wasm.carried import carried
 from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import Model
