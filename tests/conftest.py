@@ -6,6 +6,7 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import atexit
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from cipark_sd.failures import Failures
     from cipark_sd.sensitivities.factors import Factors
 
+# what Python and pytest compile is kept beside the sources, as is usual, also where the environment says otherwise:
+# each worker and every process that a test starts would compile all modules and all assertions anew
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # before any test module is imported: what tests parse and compile is kept away from the user's own, and what one worker
 # has compiled is there for the others, which the process that starts them gives its environment
 if not ("PYTEST_XDIST_WORKER" in os.environ and "cipark-tests-" in os.environ.get("CIPARK_CACHE", "")):
