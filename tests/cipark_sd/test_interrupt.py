@@ -32,7 +32,7 @@ COMMANDS = {
     "calibrate": (
         "2",
         "5000",
-        "calibrate flu_1978 --no-player --no-compare-pysd --no-profiles --no-posterior -o out --starts",
+        "calibrate flu_1978 --no-player --no-compare-pysd --no-profiles --no-posterior --workers 1 -o out --starts",
     ),
 }
 
