@@ -19,7 +19,7 @@ def start(self):
 threading.Thread.start = start
 import cipark_sd as cp
 model = cp.read_model(cp.bundled("core.mdl"))
-coarse = cp.Scenario("", time_step=0.125)
+coarse = cp.Scenario("", time_step=0.0625)
 run = cp.simulate(model, coarse | cp.Scenario("", {"Start Time": 2.0}), save=["Residents"], engine="numpy")
 runs = cp.ensemble(model, {"Start Time": [2.0, 3.0]}, scenario=coarse, save=["Residents"], engine="numpy", workers=1)
 assert (runs.cp["Residents"].isel(run=0).to_numpy() == run.cp["Residents"].to_numpy()).all()
@@ -40,5 +40,5 @@ def test_runs_and_figures_need_no_compiled_package(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     said, bits = done.stdout.splitlines()
     assert said == "cipark_sd: the engine is 'native', expected 'numpy', for want of llvmlite"
-    native = simulate(bundled("core.mdl"), Scenario("", {"Start Time": 2.0}, time_step=0.125), save=["Residents"])
+    native = simulate(bundled("core.mdl"), Scenario("", {"Start Time": 2.0}, time_step=0.0625), save=["Residents"])
     assert bits == native["residents"].to_numpy().tobytes().hex()
