@@ -26,7 +26,7 @@ from cipark_sd.tasks.workers import WorkerDied, Workers
 
 #: Far from converged: bits and checkpoints ask for no more.
 EFFORT = Effort(ensembles=2, walkers=24, block=20, most_steps=80, least_steps=80, sampler="chains")
-IMPORTANCE = Effort(ensembles=2, effective=500.0)
+IMPORTANCE = Effort(ensembles=2, effective=2000.0)
 MORE = rival("base") + rival("slow", "pace = 0.5")
 
 

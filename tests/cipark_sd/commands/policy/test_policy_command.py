@@ -11,7 +11,6 @@ from click.testing import CliRunner
 from park_draws import near_the_file
 from small_study import POLICIES, small_study
 
-from calibration.for_analyses import draws
 from calibration.study.library import STUDIES
 from cipark_sd import results
 from cipark_sd.cli import cli
@@ -46,10 +45,7 @@ def small(tmp_path_factory):
 @pytest.fixture(scope="module")
 def written(tmp_path_factory, small):
     folder = tmp_path_factory.mktemp("policy")
-    with pytest.MonkeyPatch.context() as patch:
-        # a third of the usual number classes as well what the model builds in
-        patch.setattr(draws, "PRIOR_DRAWS", 100)
-        return folder, run(*small, "-o", folder)
+    return folder, run(*small, "-o", folder)
 
 
 def test_the_first_lines_say_what_the_draws_are(written):
@@ -86,7 +82,7 @@ def test_the_table_has_all_experiments_and_each_expectation_its_class(written):
     built = claims[(claims["policy"] == "E6") & (claims["class"] == "built in")]
     assert (built["prior_low"] >= 0.9).all()
     assert not built.empty
-    assert claims["prior_draws"].max() == 100
+    assert claims["prior_draws"].max() == 300
     # half of the residents are lost without the operator under M0 and next to none under M1
     half = claims[claims["expected"] == "residents at 2019.9 less than 0.5 x base"].set_index("structure")
     assert set(half.loc[half["policy"] == "E1", "class"]) == {"undecided"}
