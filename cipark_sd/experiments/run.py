@@ -379,7 +379,7 @@ def read(runs: "xr.Dataset", outcome: Outcome) -> tuple[Array, NDArray[np.bool_]
         over = tuple(place for place, dim in enumerate(variable.dims) if dim not in ("run", "time"))
         absent = array == MISSING
         missing.append(absent.any(axis=over))
-        return np.where(absent, np.nan, array).sum(axis=over)
+        return np.asarray(np.where(absent, np.nan, array).sum(axis=over))
 
     missing: list[NDArray[np.bool_]] = []
     numbers = values(outcome.variable)

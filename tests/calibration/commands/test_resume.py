@@ -19,7 +19,7 @@ PREDICTION = '[[prediction]]\nname = "end"\nvariable = "stock"\nat = 12\n'
 #: By command: its arguments, and after how many checkpoints it is killed, at least one of each kind being among them.
 #: Trajectories that stop among their moves are those of ``tests/calibration/sampling/test_hamiltonian.py``.
 COMMANDS = {
-    "calibrate": ("--fast --starts 2 --posterior --sampler chains --steps 200 --no-compare-pysd --no-player", 6),
+    "calibrate": ("--fast --starts 2 --posterior --sampler chains --steps 400 --no-compare-pysd --no-player", 6),
     "sensitivity": ("--draws prior --method sobol --rows 512 --resamples 20", 2),
     "policy": ("--runs 20 --part effects --part attribution", 5),
 }
