@@ -6,8 +6,10 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import atexit
+import gc
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from cipark_sd.failures import Failures
     from cipark_sd.sensitivities.factors import Factors
 
+# what Python and pytest compile is kept beside the sources, as is usual, also where the environment says otherwise:
+# each worker and every process that a test starts would compile all modules and all assertions anew
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # before any test module is imported: what tests parse and compile is kept away from the user's own, and what one worker
 # has compiled is there for the others, which the process that starts them gives its environment
 if not ("PYTEST_XDIST_WORKER" in os.environ and "cipark-tests-" in os.environ.get("CIPARK_CACHE", "")):
@@ -126,6 +132,17 @@ def response_of() -> Callable[..., FunctionResponse]:
         return FunctionResponse(k, function, np.array(times), **more)
 
     return make
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
+    """What is collected stays until the end, so that no collection of garbage has to look at it again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -367,16 +367,18 @@ def read(runs: "xr.Dataset", outcome: Outcome) -> tuple[Array, NDArray[np.bool_]
 
     def values(name: str) -> Array:
         base, elements = split_key(override_key(name))
-        array = runs[base]
-        dims = [dim for dim in array.dims if dim not in ("run", "time")]
+        # without its coordinates, of which an ensemble has one for each constant and every operation copies all
+        variable = runs.variables[base]
+        dims = [dim for dim in variable.dims if dim not in ("run", "time")]
         if elements:
-            labels = [[override_key(str(label)) for label in array[dim].to_numpy()] for dim in dims]
+            labels = [[override_key(str(label)) for label in runs[dim].to_numpy()] for dim in dims]
             places = {d: elements_of_dim.index(e) for d, elements_of_dim, e in zip(dims, labels, elements, strict=True)}
-            array = array.isel(places)
-            dims = []
+            variable = variable.isel(places)
+        array = variable.to_numpy()
+        over = tuple(place for place, dim in enumerate(variable.dims) if dim not in ("run", "time"))
         absent = array == MISSING
-        missing.append(absent.any(dims).to_numpy())
-        return np.asarray(array.where(~absent).sum(dims, skipna=False).to_numpy())
+        missing.append(absent.any(axis=over))
+        return np.asarray(np.where(absent, np.nan, array).sum(axis=over))
 
     missing: list[NDArray[np.bool_]] = []
     numbers = values(outcome.variable)

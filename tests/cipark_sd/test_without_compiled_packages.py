@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from cipark_sd.library import bundled
+from cipark_sd.scenarios import Scenario
 from cipark_sd.simulation import simulate
 
 #: What has no wheel for WebAssembly, and what only some of the work needs.
@@ -18,10 +19,11 @@ def start(self):
 threading.Thread.start = start
 import cipark_sd as cp
 model = cp.read_model(cp.bundled("core.mdl"))
-run = cp.simulate(model, {"Start Time": 2.0}, save=["Residents"], engine="numpy")
-runs = cp.ensemble(model, {"Start Time": [2.0, 3.0]}, save=["Residents"], engine="numpy", workers=1)
+coarse = cp.Scenario("", time_step=0.0625)
+run = cp.simulate(model, coarse | cp.Scenario("", {"Start Time": 2.0}), save=["Residents"], engine="numpy")
+runs = cp.ensemble(model, {"Start Time": [2.0, 3.0]}, scenario=coarse, save=["Residents"], engine="numpy", workers=1)
 assert (runs.cp["Residents"].isel(run=0).to_numpy() == run.cp["Residents"].to_numpy()).all()
-assert cp.start(model, engine="numpy").to(2014).sizes["time"] > 1
+assert cp.start(model, coarse, engine="numpy").to(2014).sizes["time"] > 1
 assert "image/svg+xml" in cp.plot_run(run, "Residents")._repr_mimebundle_()
 assert "Residents" in str(cp.show(model, causes="Residents"))
 try:
@@ -38,5 +40,5 @@ def test_runs_and_figures_need_no_compiled_package(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     said, bits = done.stdout.splitlines()
     assert said == "cipark_sd: the engine is 'native', expected 'numpy', for want of llvmlite"
-    native = simulate(bundled("core.mdl"), {"Start Time": 2.0}, save=["Residents"])
+    native = simulate(bundled("core.mdl"), Scenario("", {"Start Time": 2.0}, time_step=0.0625), save=["Residents"])
     assert bits == native["residents"].to_numpy().tobytes().hex()

@@ -27,7 +27,7 @@ SCRIPTS = (
     "warm_up",
 )
 #: Those that the suite runs; all of them with ``CIPARK_THOROUGH=1``, and mypy holds all of them to the packages.
-QUICKEST = ("speed", "large", "warm_up")
+QUICKEST = ("large", "warm_up")
 
 
 @pytest.mark.slow

@@ -88,8 +88,8 @@ def test_a_cheap_result_is_that_of_the_program(name: str) -> None:
         ], f"run: python tools/results.py {name}"
 
 
-def test_few_searches_end_where_the_kept_fit_of_the_park_is(tmp_path: Path) -> None:
-    run_command("cipark calibrate --starts 3 --no-profiles --no-posterior --no-compare-pysd -o .", tmp_path)
+def test_few_searches_end_where_the_kept_fit_of_the_park_is(tmp_path: Path, undrawn_figures: None) -> None:
+    run_command("cipark calibrate --starts 3 --no-profiles --no-posterior --no-compare-pysd --no-player -o .", tmp_path)
     fit = json.loads((tmp_path / "fit.json").read_text(encoding="utf-8"))
     kept = numbers.record_of("park_fit")["numbers"]
     assert fit["model_digest"] == kept["model_digest"]

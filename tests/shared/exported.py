@@ -78,10 +78,10 @@ MODELS = {
 }
 
 
-def coarse_park(folder: Path) -> Path:
-    """A copy of the park model with a step of 1/16 year, a quarter of the steps: PySD takes its time for each."""
-    text = bundled().read_text(encoding="utf-8")
-    coarse, n = re.subn(r"(TIME STEP=\s+)0\.015625\b", r"\g<1>0.0625", text)
+def coarse(folder: Path, name: str) -> Path:
+    """A copy of a bundled model with a step of 1/16 year, which is long for it: PySD takes its time for each."""
+    text = bundled(name).read_text(encoding="utf-8")
+    coarse, n = re.subn(r"(TIME STEP=\s+)[\d.]+", r"\g<1>0.0625", text)
     assert n == 1
     path = folder / "coarse.mdl"
     path.write_text(coarse, encoding="utf-8")

@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.arrays import Array
-from cipark_sd.engines.base import Values, settings
+from cipark_sd.engines.base import Settings, Values, settings
 from cipark_sd.engines.plan import missing_as_nan
 from cipark_sd.engines.registry import choose
-from cipark_sd.engines.settings import Settings, settings
 from cipark_sd.engines.wasm.carried import Carried, carried
 from cipark_sd.ensembles import elements_drawn
 from cipark_sd.model.links import causes, kinds

@@ -21,7 +21,7 @@ from cipark_sd.engines.registry import choose
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.scenarios import Scenario
 
-EFFORT = Effort(effective=300.0, most_steps=200, least_steps=100)
+EFFORT = Effort(effective=2000.0)
 RIVALS = rival("A") + rival("B", "pace = 0.3") + rival("C", "pace = 0")
 
 

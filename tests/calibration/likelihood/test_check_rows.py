@@ -111,6 +111,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
         patch.setattr(pipeline, "Workers", lambda _, kept: Workers(0, kept))
         patch.setattr(self_test.self_test, "__kwdefaults__", {**self_test.self_test.__kwdefaults__, "effort": few})
         patch.setattr(rivals.fit_rivals, "__kwdefaults__", {**rivals.fit_rivals.__kwdefaults__, "refit": few})
+        patch.setattr(rivals, "RESAMPLED", 20)
         undraw(patch)
 
         def of(name: str) -> Path:

@@ -219,7 +219,7 @@ def test_bad_input_exits_with_2(regions: Path) -> None:
 
 @pytest.mark.slow
 def test_the_park_model_is_certified_by_all_engines(tmp_path: Path) -> None:
-    certificate = certify(read_model(bundled() if THOROUGH else exported.coarse_park(tmp_path)))
+    certificate = certify(read_model(bundled() if THOROUGH else exported.coarse(tmp_path, "cipark.mdl")))
     assert [side.name for side in certificate.sides] == ["native", "numpy", "pysd", "pysimlin"]
     assert certificate.certified
     assert list(certificate.rounded) == ["conservation_residual"]

@@ -147,7 +147,7 @@ def test_parameters_without_a_distribution_have_no_draw(write_mdl: Write) -> Non
 def test_every_engine_draws_the_same_bits_and_each_call_has_a_stream(write_mdl: Write) -> None:
     calls = ["RANDOM BETA(0, 1, 0.4, 0.7, 0, 1, 0)", "RANDOM TRIANGULAR(-9, 9, 0, 1, 4, 0)", *DISCRETE]
     calls += ["RANDOM WEIBULL(0, 99, 1.5, 1, 2, 0)", "GAMMA LN(Time + 0.1)"]
-    path = in_vensim(write_mdl, [*calls, calls[0]], n=40)
+    path = in_vensim(write_mdl, [*calls, calls[0]], n=20)
     numpy, native, wasm = (draws(path, engine) for engine in ("numpy", "native", "wasm"))
     assert all(np.array_equal(numpy[x], native[x]) and np.array_equal(numpy[x], wasm[x]) for x in numpy)
     assert not np.array_equal(native["x0"], native[f"x{len(calls)}"])

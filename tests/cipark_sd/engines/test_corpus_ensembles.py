@@ -31,8 +31,10 @@ def saved(model: Model) -> list[str]:
 def test_the_compiled_engines_are_equal_bit_for_bit(feature: str) -> None:
     model = model_of(feature)
     draws = varied(model, 11)
-    # without a state a method has nothing to integrate; of the two others each feature has one
-    others = ("rk2", "rk4") if THOROUGH else (("rk2", "rk4")[FEATURES.index(feature) % 2],)
+    # without a state a method has nothing to integrate; what a function is does not depend on it, so that every third
+    # feature has one of the two others
+    turn, further = divmod(FEATURES.index(feature), 3)
+    others = ("rk2", "rk4") if THOROUGH else (("rk2", "rk4")[turn % 2 :][:1] if further == 0 else ())
     for method in ("euler", *others) if model.stocks else ("euler",):
         native, numpy, wasm = (_result(model, draws, engine, method) for engine in ("native", "numpy", "wasm"))
         assert isinstance(native, xr.Dataset)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from every_function import STELLA, VENSIM, Template, chosen, stella_variables, vensim_model
 from stella import stella
+from thorough import share
 
 from cipark_sd.checks.file import Checks
 from cipark_sd.checks.run import run_checks
@@ -27,7 +28,7 @@ from cipark_sd.simulation import simulate
 pytestmark = pytest.mark.usefixtures("wasm")
 
 #: More of them for whoever has changed a function or an engine.
-MANY = int(os.environ.get("CIPARK_RANDOM_MODELS", "5"))
+MANY = int(os.environ.get("CIPARK_RANDOM_MODELS", share(2, 5)))
 #: Of the model's largest number.
 ROUNDING = 1e-9
 #: A number.

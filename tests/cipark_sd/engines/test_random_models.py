@@ -20,7 +20,7 @@ from cipark_sd.simulation import simulate
 #: rounding of the large ones, so it is measured against the largest value of the whole model.
 ROUNDING = 1e-10
 #: How many models; more by the environment, for whoever has changed an engine.
-MANY = int(os.environ.get("CIPARK_RANDOM_MODELS", share(40, 200)))
+MANY = int(os.environ.get("CIPARK_RANDOM_MODELS", share(20, 200)))
 SAVED = ["x0", "x1", "x2", "m", "part", "whole", *(f"s{i}" for i in range(N_STOCKS))]
 
 

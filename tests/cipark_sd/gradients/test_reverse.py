@@ -11,6 +11,7 @@ from forward_mode import value_and_jacobian
 from hypothesis import HealthCheck, given, settings
 from random_equations import models
 from stella import stella
+from thorough import share
 from value_and_gradient import value_and_gradient
 
 from cipark_sd.compiler.adjoint import adjoint
@@ -86,8 +87,9 @@ def test_reverse_mode_is_forward_mode(feature: str) -> None:
         _agree(model, point, save, method=method)
 
 
+@pytest.mark.slow
 @settings(
-    max_examples=8,
+    max_examples=share(4, 20),
     deadline=None,
     derandomize=True,
     database=None,
