@@ -143,8 +143,8 @@ def data_set(case: Case, problem: CalibrationProblem, rng: np.random.Generator) 
     foretold = courses_ahead(made.problem, DENSITY_OF, theta, foretold_seed)
     forecasts = [
         held(column, float(value))
-        for truths, course in zip(came, foretold, strict=True)
-        for value, column in zip(truths.paths[0], course.paths.T, strict=True)
+        for name, (_, paths) in foretold.items()
+        for value, column in zip(came[name][1][0], paths.T, strict=True)
         if np.isfinite(value)
     ]
     effect = effects_of(case, problem)

@@ -119,11 +119,11 @@ def _forecasts(case: Case, made: Calibration, times: Array, columns: Sequence[Ar
     if made.draws is None:
         return
     rows = np.linspace(0, len(made.draws.flat) - 1, FORETOLD).round().astype(int)
-    courses = {c.observation: c for c in courses_ahead(made.problem, On("native"), made.draws.flat[rows], 1)}
+    courses = courses_ahead(made.problem, On("native"), made.draws.flat[rows], 1)
     for header, column in zip(case.columns, columns, strict=True):
         for time, value in zip(times[case.final :], column[case.final :], strict=True):
-            course = courses.get(header)
-            paths = [] if course is None else course.paths[:, np.isclose(course.times, time)].ravel()
+            dates, drawn = courses.get(header, ((), np.empty((0, 0))))
+            paths = drawn[:, np.isclose(dates, time)].ravel()
             ends = np.nanquantile(paths, [0.025, 0.975]) if len(paths) else (math.nan, math.nan)
             yield Line("forecast", f"{header} {time:g}", float(value), float(ends[0]), float(ends[1]))
 
