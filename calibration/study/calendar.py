@@ -86,7 +86,7 @@ def _in_days(unit: TimeUnit) -> float:
     return MONTHS[unit] * DAYS_OF_MONTH if unit in MONTHS else _DAYS[unit]
 
 
-Unit = TimeUnit | Literal["decimal year"]
+Unit = Literal[TimeUnit, "decimal year"]
 UNITS: tuple[Unit, ...] = (*TIME_UNITS, "decimal year")
 #: How many of the shorter units a day is.
 _A_DAY = {"second": 86400, "minute": 1440, "hour": 24, "day": 1}
