@@ -12,9 +12,8 @@ from small_study import MODEL, STUDY, small_study
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.sampling.adaptive_importance import importance_sample
 from calibration.sampling.convergence import Effort
-from calibration.sampling.densities import NormalScores, ScaledScores
+from calibration.sampling.densities import NormalScores, ScaledScores, suited
 from calibration.sampling.draws import draw
-from calibration.sampling.hamiltonian import suited
 from calibration.sampling.sample import ImportanceDraws
 from calibration.sampling.starts import annealed_draws
 from calibration.study.problem import read_problem
