@@ -99,12 +99,12 @@ def test_a_run_that_is_a_pipe_or_gone_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_a_table_of_a_study(tmp_path: Path) -> None:
     from calibration.study.calendar import Calendar
-    from calibration.study.rows import Columns, Tables, read_rows
+    from calibration.study.rows import Tables, read_rows
     from cipark_sd.section import Section
 
     pipe(tmp_path / "data.csv")
     problems: list[CiparkError] = []
-    columns = Columns("time", "", "value", "", "", "", "", "", "")
+    columns = {"time": "time", "value": "value"}
     section = Section({"table": "data.csv"}, "observation 'seen'", problems)
     assert read_rows(section, Tables(tmp_path, Calendar()), columns) == []
     assert "it is not a regular file" in str(problems)
