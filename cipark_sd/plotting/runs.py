@@ -145,7 +145,7 @@ def _draw_panel(
                 # a scenario is no element of the variable
                 of = dict(zip(dims, map(str, key), strict=True))
                 scenario = f", {of.pop('scenario')}" if "scenario" in of else ""
-                elements = f"[{', '.join(of.values())}]" if of else ""
+                elements = f"[{','.join(of.values())}]" if of else ""
                 courses[f"{label}{elements}{scenario}"] = stacked.sel(_element=key)
         for text, course in courses.items():
             colour = PALETTE[lines % len(PALETTE)]
