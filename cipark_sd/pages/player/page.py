@@ -21,9 +21,10 @@ from cipark_sd.engines.wasm.carried import Carried, carried
 from cipark_sd.ensembles import elements_drawn
 from cipark_sd.errors import InvalidValue
 from cipark_sd.estimands import of_output
+from cipark_sd.experiments.definition import Lever
 from cipark_sd.model.model import Model
 from cipark_sd.pages.player.along import moved_along
-from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Structure, Waiting
+from cipark_sd.pages.player.contents import Contents, Outcome, Structure, Waiting
 from cipark_sd.pages.player.shell import page_with
 from cipark_sd.pages.player.trace import digest, native_base, trace
 from cipark_sd.scenarios import override_key, resolve, split_key
