@@ -114,15 +114,7 @@ def carried(
         "lanes": LANES,
         "workspace": made.workspace,
         "free": made.free,
-        "time": {
-            "units": model.time.units,
-            "step": planned.grid.step,
-            "initial": float(planned.grid.times[0]),
-            "final": inputs.final_time,
-            "saveper": planned.grid.saveper,
-            "instants": stage_times(planned.grid, program.method).tolist(),
-            "saved": np.flatnonzero(planned.saved).tolist(),
-        },
+        "time": _time(planned, program, inputs),
         "constants": _constants(model, program, values),
         "outputs": _outputs(model, planned),
         "watched": _watched(program),
@@ -183,6 +175,18 @@ def _open(program: Program) -> list[Order]:
         for order in program.orders
         if rates[order.order] != CONSTANT or (order.time is not None and rates[order.time] != CONSTANT)
     ]
+
+
+def _time(planned: RunPlan, program: Program, inputs: Inputs) -> dict[str, object]:
+    return {
+        "units": planned.model.time.units,
+        "step": planned.grid.step,
+        "initial": float(planned.grid.times[0]),
+        "final": inputs.final_time,
+        "saveper": planned.grid.saveper,
+        "instants": stage_times(planned.grid, program.method).tolist(),
+        "saved": np.flatnonzero(planned.saved).tolist(),
+    }
 
 
 def _constants(model: Model, program: Program, values: Mapping[str, float]) -> list[dict[str, object]]:
