@@ -23,7 +23,8 @@ from calibration.assess.forecast import courses_ahead
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
 from calibration.likelihood.posterior import On
-from calibration.new_study.study import NewStudyRequest, new_study
+from calibration.new_study.request import Request
+from calibration.new_study.study import new_study
 from calibration.report.collect import Calibration
 from cipark_sd.arrays import Array
 from cipark_sd.errors import CiparkError
@@ -86,7 +87,7 @@ def unedited(case: Case, number: int, off: str, seed: int, folder: Path, *, samp
     data, study = folder / f"{case.name}.csv", folder / f"{case.name}_study"
     data.write_text(table(case, times, columns), encoding="utf-8")
     shutil.rmtree(study, ignore_errors=True)
-    new_study(NewStudyRequest(model, data, study))
+    new_study(Request(model, data, study))
     if factors != dict.fromkeys(factors, 1.0):
         model.unlink()
     settings = Settings(study, engine="native", fast=True, posterior=sampled, compare_pysd=False, workers=0)

@@ -422,7 +422,7 @@ def _failed(
                 continue
             bad = ~np.isfinite(values[:, :, position])
             at = np.where(bad.any(axis=1), bad.argmax(axis=1), never)
-            where[at < first] = columns.label(name, elements)
+            where[at < first] = columns.model.label(variable, elements)
             first = np.minimum(first, at)
     failed = first < never
     for name, numbers in reduced.items():

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from cipark_sd import headline
 from cipark_sd.model.model import Model
-from cipark_sd.model.units import is_dimensionless
 from cipark_sd.scenarios import Scenario, override_key, split_key
+from cipark_sd.wording import written_unit
 
 
 def of_output(
@@ -41,7 +41,7 @@ def name_in(model: Model, name: str) -> str:
 def unit_of(model: Model, name: str) -> str:
     """The units of a variable, nothing for a pure number."""
     variable = model.by_name.get(split_key(override_key(name))[0])
-    return "" if variable is None or is_dimensionless(variable.units) else variable.units
+    return "" if variable is None else written_unit(variable.units)
 
 
 def settings(model: Model, scenario: Scenario | None) -> str:

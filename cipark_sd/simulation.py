@@ -160,8 +160,7 @@ def first_non_finite(columns: Columns, times: NDArray[np.float64], values: Mappi
         rows, positions = np.nonzero(~np.isfinite(flat) & (columns.places[name].reshape(-1) >= 0))
         if len(rows):
             variable = columns.model.by_name[name]
-            element = ",".join(columns.model.elements(variable)[positions[0]])
-            label = f"{variable.label}[{element}]" if element else variable.label
+            label = columns.model.label(variable, columns.model.elements(variable)[positions[0]])
             earliest[name] = int(rows[0]), f"{label} is {flat[rows[0], positions[0]]:g} at time {times[rows[0]]:g}"
     first = min((row for row, _ in earliest.values()), default=None)
     marks = {name: mark for name, (row, mark) in earliest.items() if row == first}

@@ -186,6 +186,20 @@ def with_error(value: float, error: float) -> str:
     return f"{round(value, places):.{max(places, 0)}f} ± {number(float(f'{error:.1g}'), digits=1)}"
 
 
+#: Spellings of the unit that is none, folded.
+NO_UNIT = ("1", "dmnl", "dimensionless")
+
+
+def written_unit(units: object) -> str:
+    """What is written of a unit: nothing where its text says that there is none.
+
+    >>> written_unit(" EUR"), written_unit("Dmnl"), written_unit(None), written_unit("1/Year")
+    ('EUR', '', '', '1/Year')
+    """
+    text = str(units or "").strip()
+    return "" if text.casefold() in NO_UNIT else text
+
+
 #: Things that are counted and have no other plural.
 _SAME_PLURAL = {"people", "sheep", "fish", "deer", "men"}
 #: Units that are no counted things, or are the same in the plural.
@@ -204,8 +218,10 @@ def with_unit(text: str, unit: str) -> str:
     ('57 firms', '1 firm', '0.5 foxes/Year', '3 MUSD')
     >>> with_unit("4", "country"), with_unit("2", "km2"), with_unit("2", "Minutes"), with_unit("2", "Wolf")
     ('4 countries', '2 km2', '2 Minutes', '2 Wolves')
+    >>> with_unit("0.25", "Dmnl")
+    '0.25'
     """
-    noun, slash, per = unit.partition("/")
+    noun, slash, per = written_unit(unit).partition("/")
     word = noun.strip()
     counted = re.fullmatch(r"[A-Za-z]?[a-z]{2,}", word) and word.lower() not in _WITHOUT_PLURAL
     # three letters without a vowel are an abbreviation, and a plural stays one
@@ -226,10 +242,10 @@ WHOLE = 3
 def is_counted(unit: str) -> bool:
     """Whether a unit is a thing that is counted, in whole numbers, and not a length of time.
 
-    >>> [is_counted(unit) for unit in ("firm", "Patients", "people", "MUSD", "firm/Year", "Months", "")]
+    >>> [is_counted(unit) for unit in ("firm", "Patients", "people", "MUSD", "firm/Year", "Months", "dimensionless")]
     [True, True, True, False, False, False, False]
     """
-    word = unit.strip()
+    word = written_unit(unit)
     if word.lower() in _SAME_PLURAL:
         return True
     # a plural is of its singular
@@ -251,13 +267,14 @@ def in_sentence(value: float, width: float, unit: str) -> str:
     return commas(f"{round(value)}" if whole else rounded(value, width))
 
 
-def labelled(label: str, units: str | None) -> str:
+def labelled(label: str, units: object) -> str:
     """A label with its units in brackets, once where both are one word: deer are counted in deer.
 
-    >>> labelled("Price", "EUR"), labelled("Deer", "deer"), labelled("Share", "")
+    >>> labelled("Price", "EUR"), labelled("Deer", "deer"), labelled("Share", "Dmnl")
     ('Price [EUR]', 'Deer', 'Share')
     """
-    return f"{label} [{units}]" if units and units.casefold() != label.casefold() else label
+    text = written_unit(units)
+    return f"{label} [{text}]" if text and text.casefold() != label.casefold() else label
 
 
 def commas(text: str) -> str:

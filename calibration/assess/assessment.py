@@ -105,49 +105,7 @@ def assess(
         lambda: forecast(problem, density_of, drawn.flat, stream(Stage.FORECASTS), scenarios=stages.scenarios),
         table_of(()),
     )
-    rolling, tested, interrupted = None, None, False
-    rivals = RivalFits((), (), False)
-    try:
-        if stages.rivals and problem.rivals:
-            rivals = attempt(
-                "rivals",
-                lambda: fit_rivals(
-                    problem, density_of, rival_numbers(seed), effort=effort, workers=workers, on_stage=on_stage
-                ),
-                rivals,
-            )
-            interrupted = rivals.interrupted
-        if stages.holdout and problem.holdout and not interrupted:
-            rolling = attempt(
-                "hold-out",
-                lambda: rolling_origin(
-                    problem,
-                    density_of,
-                    stream(Stage.HOLDOUT),
-                    rivals=problem.rivals if stages.rivals else (),
-                    whole=_whole(drawn, rivals.fits),
-                    effort=replace(effort, effective=min(effort.effective, ORIGIN)),
-                    workers=workers,
-                    on_progress=None if on_stage is None else partial(on_stage, "hold-out"),
-                ),
-                None,
-            )
-        if stages.self_tests and not interrupted:
-            tested = attempt(
-                "self-test",
-                lambda: self_test(
-                    problem,
-                    density_of,
-                    stages.self_tests,
-                    stream(Stage.SELF_TEST),
-                    workers=workers,
-                    on_progress=None if on_stage is None else partial(on_stage, "self-test"),
-                ),
-                None,
-            )
-            interrupted = tested is not None and tested.interrupted
-    except KeyboardInterrupt:
-        interrupted = True
+    rivals, rolling, tested, interrupted = _fitted_again(drawn, density_of, seed, stages, effort, workers, on_stage)
     fits = rivals.fits
     comparison = compare(fits) if fits else []
     if fits and folder is not None and not rivals.interrupted:
@@ -170,6 +128,65 @@ def assess(
         discrepancies=attempt("discrepancies", lambda: discrepancies(drawn.density, drawn.flat, replicates), ()),
         groups=attempt("groups", lambda: tuple(group_values(drawn, stream(Stage.GROUPS))), ()),
     )
+
+
+def _fitted_again(
+    drawn: PosteriorDraws,
+    density_of: DensityOf,
+    seed: int,
+    stages: Stages,
+    effort: Effort,
+    workers: Pool | None,
+    on_stage: OnStage | None,
+) -> tuple[RivalFits, RollingOrigin | None, SelfTest | None, bool]:
+    """What takes fits of its own: rivals, origins and self-tests; whether the user stopped among them."""
+    problem = drawn.density.problem
+    rolling: RollingOrigin | None = None
+    tested: SelfTest | None = None
+    interrupted = False
+    rivals = RivalFits((), (), False)
+    try:
+        if stages.rivals and problem.rivals:
+            rivals = attempt(
+                "rivals",
+                lambda: fit_rivals(
+                    problem, density_of, rival_numbers(seed), effort=effort, workers=workers, on_stage=on_stage
+                ),
+                rivals,
+            )
+            interrupted = rivals.interrupted
+        if stages.holdout and problem.holdout and not interrupted:
+            rolling = attempt(
+                "hold-out",
+                lambda: rolling_origin(
+                    problem,
+                    density_of,
+                    stage_numbers(seed, Stage.HOLDOUT),
+                    rivals=problem.rivals if stages.rivals else (),
+                    whole=_whole(drawn, rivals.fits),
+                    effort=replace(effort, effective=min(effort.effective, ORIGIN)),
+                    workers=workers,
+                    on_progress=None if on_stage is None else partial(on_stage, "hold-out"),
+                ),
+                None,
+            )
+        if stages.self_tests and not interrupted:
+            tested = attempt(
+                "self-test",
+                lambda: self_test(
+                    problem,
+                    density_of,
+                    stages.self_tests,
+                    stage_numbers(seed, Stage.SELF_TEST),
+                    workers=workers,
+                    on_progress=None if on_stage is None else partial(on_stage, "self-test"),
+                ),
+                None,
+            )
+            interrupted = tested is not None and tested.interrupted
+    except KeyboardInterrupt:
+        interrupted = True
+    return rivals, rolling, tested, interrupted
 
 
 def _whole(drawn: PosteriorDraws, fits: Sequence[RivalFit]) -> dict[str, Whole]:

@@ -1,85 +1,16 @@
 """``cipark new-study``. Nothing heavy is imported before the command runs."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import click
-
-from cipark_sd.commands import completing, options
-from cipark_sd.commands.options import argument, command_of, option
+from calibration.new_study.request import Request
+from cipark_sd.commands.options import command_of
 from cipark_sd.commands.result import Result
 from cipark_sd.console import echo
 
 if TYPE_CHECKING:
-    from calibration.new_study.parameters import Stated
     from calibration.new_study.series import Series
     from calibration.new_study.study import NewStudy
-
-_UNITS = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the command line asks for, under the names that the request of a new study has as well."""
-
-    model: Path | None = argument(shell_complete=completing.models, required=False, type=options.PATH)
-    data: Path | None = argument(required=False, type=options.PATH)
-    output: Path | None = options.output("Folder of the study (default: the data's name).")
-    template: str | None = option(
-        "--from",
-        shell_complete=completing.studies,
-        metavar="STUDY",
-        help="Copy a study that comes with the package instead.",
-    )
-    time: str | None = option("--time", metavar="COL", help="Column of dates or times.")
-    values: tuple[str, ...] = option(
-        "--value", multiple=True, metavar="COL=VARIABLE", help="Variable that a column observes; repeatable."
-    )
-    where: tuple[str, ...] = option(
-        "--where", multiple=True, metavar="COL=TEXT", help="Use only rows with this text in a column; repeatable."
-    )
-    scale: tuple[str, ...] = option(
-        "--scale", multiple=True, metavar="COL=FACTOR", help="Multiply the numbers of a column; repeatable."
-    )
-    window: tuple[str, ...] = option(
-        "--window",
-        multiple=True,
-        metavar="COL=UNIT",
-        help="Length of the windows of a column that flows: a unit of time, or rows (from row to row); repeatable.",
-    )
-    level_at: str | None = option(
-        "--level-at", type=click.Choice(["start", "middle", "end"]), help="Point of a row's period that levels are of."
-    )
-    until: str | None = option("--until", metavar="TIME", help="Use the rows up to this time only.")
-    sheet: str | None = option("--sheet", metavar="NAME", help="Sheet of an Excel workbook that has several.")
-    unit: str | None = option(
-        "--unit", type=click.Choice(_UNITS), help="Unit of the model's time, where the file does not say."
-    )
-    origin: str | None = option("--origin", metavar="TIME", help="Entry of the time column at which the run starts.")
-    dates: str | None = option(
-        "--dates", type=click.Choice(["dmy", "mdy"]), help="Order of day and month, where the data are ambiguous."
-    )
-    estimate: str = option(
-        "--estimate",
-        type=click.Choice(["map", "ml"]),
-        default="map",
-        show_default=True,
-        help="Data and priors together, or the likelihood alone within bounds.",
-    )
-    prior_width: float = option(
-        "--prior-width",
-        type=click.FloatRange(0.1, 10),
-        default=1.5,
-        show_default=True,
-        metavar="SIGMA",
-        help="Standard deviation of the logarithm of each constant around the file's value; of the logit of a "
-        "fraction.",
-    )
-    force: bool = option("--force", is_flag=True, help="Replace the files of an existing study.")
-    series: tuple[Path, ...] = options.series()
-    allow_files: tuple[Path, ...] = options.allow_files()
 
 
 @command_of(Request, "new-study", short_help="Make a study from a model and a table.")
@@ -109,68 +40,12 @@ def new_study(request: Request) -> Result:
         for line in from_template(template, request.output, force=request.force, allow_files=request.allow_files):
             echo(line)
         return Result({"folder": request.output or Path(f"my_{template}"), "copy_of": template})
-    made = study_of(request)
+    from calibration.new_study.study import new_study as made_study
+
+    made = made_study(request)
     for line in _summary(made):
         echo(line)
     return Result(_facts(made))
-
-
-def study_of(request: Request, priors: "Mapping[str, Stated] | None" = None) -> "NewStudy":
-    """The study that is asked for, written into its folder; ``priors`` by name of the constant.
-
-    Raises
-    ------
-    CiparkError
-    """
-    from calibration.new_study.study import NewStudyRequest
-    from calibration.new_study.study import new_study as made_study
-    from cipark_sd.errors import UnusableInput
-    from cipark_sd.files import file_name
-    from cipark_sd.library import located
-
-    model, data = request.model, request.data
-    table = model is not None and model.suffix.casefold() in (".csv", ".tsv", ".txt", ".xlsx")
-    if model is None:
-        example = "cipark new-study sir.mdl cases.csv; or copy a study with --from STUDY"
-        raise UnusableInput(f"MODEL and DATA are missing; for example, {example}", where="new-study")
-    if data is None:
-        lacking = f"MODEL is missing, and {model} is a table" if table else "DATA is missing"
-        example = f"cipark new-study {'sir.mdl' if table else model} {model if table else 'cases.csv'}"
-        raise UnusableInput(f"{lacking}; for example, {example}", where="new-study")
-    if table:
-        raise UnusableInput(
-            f"the model comes first and the data second: cipark new-study {data} {model}", where="new-study"
-        )
-    names = (entry.name for entry in fields(NewStudyRequest) if entry.name not in ("folder", "priors"))
-    values: dict[str, Any] = {name: getattr(request, name) for name in names} | {"model": located(model)}
-    values["values"] = options.pairs(request.values, "--value", "COLUMN=VARIABLE", where="new-study")
-    values["where"] = options.pairs(request.where, "--where", "COLUMN=TEXT", where="new-study")
-    values["window"] = _windows(request.window)
-    values |= {"scale": _factors(request.scale), "folder": request.output or Path(file_name(data.stem))}
-    return made_study(NewStudyRequest(**values, priors=priors or {}))
-
-
-def _factors(items: Sequence[str]) -> dict[str, float]:
-    from cipark_sd.errors import InvalidValue
-    from cipark_sd.inputs import number_in
-
-    factors = {}
-    for column, text in options.pairs(items, "--scale", "COLUMN=FACTOR", where="new-study").items():
-        factors[column] = number_in(text)
-        if not 0 < factors[column] < float("inf"):
-            raise InvalidValue("--scale", f"{column}={text}", "COLUMN=FACTOR with a positive number", where="new-study")
-    return factors
-
-
-def _windows(items: Sequence[str]) -> dict[str, str]:
-    from cipark_sd.errors import InvalidValue
-
-    windows = options.pairs(items, "--window", "COLUMN=UNIT", where="new-study")
-    for column, unit in windows.items():
-        if unit not in (*_UNITS, "rows"):
-            expected = f"COLUMN=UNIT with one of {', '.join(_UNITS)}, rows"
-            raise InvalidValue("--window", f"{column}={unit}", expected, where="new-study")
-    return windows
 
 
 def _facts(made: "NewStudy") -> dict[str, object]:

@@ -4,18 +4,17 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calibration.commands.new_study import Request, study_of
 from calibration.commands.new_study import new_study as command
 from calibration.for_analyses.study import CalibrationStudy
 from calibration.front.fit import Fit, calibrate
 from calibration.front.noise import IN_PYTHON, Noise, with_noise
 from calibration.new_study.parameters import stated
-from calibration.new_study.study import NewStudy, check_free
+from calibration.new_study.request import Request
+from calibration.new_study.study import NewStudy, check_free, new_study
 from calibration.study.library import FILE
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.calling import in_python, parsed
@@ -79,8 +78,8 @@ class Study(CalibrationStudy):
         chosen = {key: stated(key, prior) for key, prior in (priors or {}).items()}
         options |= {"value": value, "output": Path(scratch) / name}
         with parsed("Study", command, (model, data), options) as context:
-            request = Request(**{entry.name: context.params[entry.name] for entry in fields(Request)})
-            guessed = study_of(request, chosen)
+            request = Request(**context.params, priors=chosen)
+            guessed = new_study(request)
         problem = read_problem(guessed.folder, allow_files=request.allow_files)
         self._fill(with_noise(problem, noise or {}), request.allow_files, guessed, noise)
 

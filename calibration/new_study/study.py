@@ -6,7 +6,7 @@ Rows below the data that are no data: totals, sources, remarks.
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,10 @@ from calibration.likelihood.posterior import Posterior, posterior
 from calibration.new_study import text
 from calibration.new_study.clock import Clock, Window, calendar_years, clock, model_unit, windowed
 from calibration.new_study.columns import Axis, plain, read_axis
-from calibration.new_study.dates import DateOrder, Point, date_of, point_in
+from calibration.new_study.dates import date_of, point_in
 from calibration.new_study.matching import Match, flows, likeness, matches, observable
-from calibration.new_study.parameters import SIGMA, Candidate, Estimate, Guess, Stated, roles, view, with_stated
+from calibration.new_study.parameters import Candidate, Guess, roles, view, with_stated
+from calibration.new_study.request import Request
 from calibration.new_study.series import Reading, Series, Shape, check_scales, point, reading, series, shape
 from calibration.new_study.table import Sheet, is_missing, read_sheet
 from calibration.study.calendar import TimeUnit
@@ -85,32 +86,6 @@ _SEED = 1
 
 
 @dataclass(frozen=True)
-class NewStudyRequest:
-    """What the command line says of a new study; None where it is to be guessed."""
-
-    model: Path
-    data: Path
-    folder: Path
-    time: str | None = None
-    values: Mapping[str, str] = field(default_factory=dict)
-    where: Mapping[str, str] = field(default_factory=dict)
-    unit: TimeUnit | None = None
-    origin: str | None = None
-    dates: DateOrder | None = None
-    force: bool = False
-    allow_files: tuple[Path, ...] = ()
-    sheet: str | None = None
-    series: tuple[Path, ...] = ()
-    estimate: Estimate = "map"
-    prior_width: float = SIGMA
-    until: str | None = None
-    scale: Mapping[str, float] = field(default_factory=dict)
-    window: Mapping[str, Window] = field(default_factory=dict)
-    level_at: Point | None = None
-    priors: Mapping[str, Stated] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class NewStudy:
     """A study that was written, with what was guessed.
 
@@ -132,7 +107,7 @@ class NewStudy:
     beside: tuple[str, ...] = ()
 
 
-def new_study(request: NewStudyRequest) -> NewStudy:
+def new_study(request: Request) -> NewStudy:
     """Read both, guess, write the folder and read it back; nothing is left half-written.
 
     Raises
@@ -146,8 +121,9 @@ def new_study(request: NewStudyRequest) -> NewStudy:
         raise InvalidValue(
             "--series", named, "files of different names, since the study keeps copies", where="new-study"
         )
-    model = read_model(request.model, allow_files=request.allow_files, series=request.series)
-    sheet, below = without_footer(read_sheet(request.data, request.sheet))
+    model_file, data = request.files
+    model = read_model(model_file, allow_files=request.allow_files, series=request.series)
+    sheet, below = without_footer(read_sheet(data, request.sheet))
     sheet = _chosen(sheet, request.where)
     axis = read_axis(sheet, request.time, request.dates, tuple(request.values), request.until)
     axis = calendar_years(axis, model, request.unit)
@@ -195,7 +171,7 @@ def new_study(request: NewStudyRequest) -> NewStudy:
     return study
 
 
-def _density(draft: Path, request: NewStudyRequest, model: Model, study: NewStudy) -> Posterior:
+def _density(draft: Path, request: Request, model: Model, study: NewStudy) -> Posterior:
     """The log density of a draft, which is written first."""
     _write(draft, request, model, study)
     return posterior(read_problem(draft, allow_files=request.allow_files), choose("native"))
@@ -293,7 +269,7 @@ def _matched(model: Model, sheet: Sheet, columns: Sequence[str], chosen: Mapping
 
 
 def _series(
-    model: Model, sheet: Sheet, axis: Axis, matched: Sequence[Match], request: NewStudyRequest, *, later: bool
+    model: Model, sheet: Sheet, axis: Axis, matched: Sequence[Match], request: Request, *, later: bool
 ) -> tuple[tuple[Series, ...], Clock]:
     problems: list[CiparkError] = []
 
@@ -335,13 +311,14 @@ def _span_of(axis: Axis, data: Reading, kind: Shape, counts: TimeUnit | None, ch
     return windowed(axis, "", counts, None)
 
 
-def _write(draft: Path, request: NewStudyRequest, model: Model, study: NewStudy) -> None:
+def _write(draft: Path, request: Request, model: Model, study: NewStudy) -> None:
     """All files of a study."""
+    model_file, data = request.files
     original = draft / "data" / "original"
     original.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(request.data, original / request.data.name)
-    stem = request.model.with_suffix("")
-    for path in (request.model, *(stem.with_name(stem.name + ending) for ending in COMPANIONS)):
+    shutil.copyfile(data, original / data.name)
+    stem = model_file.with_suffix("")
+    for path in (model_file, *(stem.with_name(stem.name + ending) for ending in COMPANIONS)):
         if path.is_file():
             shutil.copyfile(path, draft / path.name)
     series = [f"data/series/{path.name}" for path in request.series]
@@ -350,7 +327,7 @@ def _write(draft: Path, request: NewStudyRequest, model: Model, study: NewStudy)
         shutil.copyfile(path, draft / name)
     for name in files_read(model):
         (draft / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(request.model.parent / name, draft / name)
+        shutil.copyfile(model_file.parent / name, draft / name)
     parts = []
     for readings in study.series:
         relative = f"data/{file_name(readings.match.column)}.csv"
@@ -360,7 +337,7 @@ def _write(draft: Path, request: NewStudyRequest, model: Model, study: NewStudy)
     title = draft.name
     problem = text.problem(
         title,
-        request.model.name,
+        model_file.name,
         [*([f"series = [{', '.join(map(text.toml, series))}]"] if series else []), *_span(model, study.series)],
         study.clock,
         parts,
@@ -379,7 +356,7 @@ def _write(draft: Path, request: NewStudyRequest, model: Model, study: NewStudy)
     for name, content in files.items():
         if content is not None:
             (draft / name).write_text(content, encoding="utf-8")
-    (draft / "README.md").write_text(text.readme(title, model, request.data.name, study.series), encoding="utf-8")
+    (draft / "README.md").write_text(text.readme(title, model, data.name, study.series), encoding="utf-8")
 
 
 def files_read(model: Model) -> tuple[str, ...]:

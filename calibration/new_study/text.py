@@ -22,6 +22,7 @@ from cipark_sd.model.expr import references
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant
 from cipark_sd.scenarios import override_key, split_key
+from cipark_sd.wording import written_unit
 
 
 def toml(text: str) -> str:
@@ -161,8 +162,7 @@ def parameter(candidate: Candidate) -> str:
         return f"[[fixed]]\n{held}"
     low, high = candidate.bounds
     bounds = "" if math.isinf(low) and math.isinf(high) else f"bounds = [{number(low)}, {number(high)}]\n"
-    unit = f" {candidate.units}" if candidate.units else ""
-    why = f"{PLACEHOLDER}: wide around the model's {number(candidate.value)}{unit}"
+    why = f"{PLACEHOLDER}: wide around the model's {number(candidate.value)} {written_unit(candidate.units)}".rstrip()
     if candidate.why == STATED:
         why = STATED
     return (

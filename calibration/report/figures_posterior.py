@@ -30,6 +30,7 @@ from calibration.study.parameters import ParameterSpace
 from cipark_sd.arrays import Array
 from cipark_sd.plotting.panels import PALETTE, styled
 from cipark_sd.plotting.time_axis import TimeAxis
+from cipark_sd.wording import labelled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -314,7 +315,7 @@ def groups_figure(lines: Sequence[GroupValue], units: Mapping[str, str]) -> "Fig
         if (q > 0).all() and q.max() > 4 * q.min():
             plain_log(axis)
         unit = units.get(f"{name} Typical", "")
-        axis.set_xlabel(wrapped(f"{name} [{unit}]" if unit else name, 30))
+        axis.set_xlabel(wrapped(labelled(name, unit), 30))
     axes[0].set_yticks(places, groups)
     axes[0].set_ylim(-0.6, len(groups) - 0.4)
     return figure

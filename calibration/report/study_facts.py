@@ -10,11 +10,10 @@ from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem, Stated
 from cipark_sd.estimands import of_output, unit_of
 from cipark_sd.model.model import Model
-from cipark_sd.model.units import is_dimensionless
 from cipark_sd.naming import canonical
 from cipark_sd.plotting.time_axis import TimeAxis, of_units
 from cipark_sd.scenarios import override_key, resolve, split_key
-from cipark_sd.wording import labelled
+from cipark_sd.wording import labelled, written_unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +105,7 @@ class StudyFacts(Stated):
 
     def unit(self, name: str) -> str:
         """Units of a constant of the model, nothing for a pure number or a parameter of the noise."""
-        units = self.units.get(name, "")
-        return "" if is_dimensionless(units) else units
+        return written_unit(self.units.get(name))
 
 
 def study_facts(problem: CalibrationProblem) -> StudyFacts:

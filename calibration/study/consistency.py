@@ -149,10 +149,9 @@ def _element_problem(model: Model, name: str, where: str) -> CiparkError | None:
     if variable is None:
         labels = [v.label for v in model.variables if v.name not in CONTROL]
         return UnknownName(split_name(name)[0], labels, where=f"{where}: model {model.name}")
-    combinations_ = model.elements(variable)
-    if elements in combinations_:
+    if elements in model.elements(variable):
         return None
-    shown = [f"{variable.label}[{','.join(labels)}]" if labels else variable.label for labels in combinations_]
+    shown = model.labels(variable)
     return (
         UnknownName(name, shown, kind="element", where=f"{where}: model {model.name}")
         if elements

@@ -4,7 +4,7 @@ A study is a folder with ``problem.toml``, CSV tables and a README that says whe
 that is wrong with it is reported together, with the model's own names as suggestions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -34,7 +34,7 @@ from calibration.study.predictions import Prediction, of_groups, read_prediction
 from calibration.study.rows import COLUMN_KEYS, USES, Row, Tables, read_drivers, read_rows
 from calibration.study.sections import Method, Questions
 from calibration.study.splits import Breakdowns, Shares
-from cipark_sd.errors import CiparkError, UnknownName, UnusableInput, collected, raise_all
+from cipark_sd.errors import UnknownName, UnusableInput, collected, raise_all
 from cipark_sd.experiments.definition import Structure
 from cipark_sd.inputs import place, read_toml
 from cipark_sd.model.model import Model
@@ -178,86 +178,111 @@ def read_problem(
         content = read_toml(path)
     except (FileNotFoundError, NotADirectoryError):
         raise UnusableInput(f"{folder} is no study: it has no {FILE}", where="calibrate") from None
-    problems: list[CiparkError] = []
-    top = Section(content, "", problems)
+    top = Section(content, "", [])
+    problem = _read(top, folder, fit_also, allow_files)
+    places = _places(top)
+    raise_all(str(path), [fault.placed(places) for fault in top.problems])
+    warn_of_levels(problem.model, problem.observations)
+    return replace(problem, rivals=sections.with_own_structure(problem.model, problem.scenario, problem.rivals))
+
+
+def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequence[Path]) -> CalibrationProblem:
+    """What the tables of a file say; all that is wrong with them, or between them, is among the problems of ``top``."""
     title = top.text("title", folder.name)
     model, span = sections.model_section(top.table("model"), folder, allow_files)
     top.content = respelled(top.content, model.by_name, leave=COLUMN_KEYS)
     calendar = sections.calendar_section(top.table("dates"), model)
     # where a run or its dates could not be read, times outside of it are no mistake of their own
-    placed = not problems
+    placed = not top.problems
     tables = Tables(folder, calendar, allow_files)
     codings, events, groups = read_codings(top), sections.read_events(top, calendar), read_groups(top, model)
     read = [sections.parameter_section(section, grouped=bool(groups)) for section in top.sections("parameter")]
     estimated = [parameter for parameter in read if parameter is not None]
     differing = differing_names(model, groups, own_names(estimated))
-
-    labels: list[str] = []
-    observations: tuple[Observation, ...] = ()
-    for section in top.sections("observation"):
-        labels.append(section.title)
-        use: Use | None = "fit" if section.title in fit_also else None
-        for observation, group in _read_observation(section, tables, codings, events, groups, use):
-            observations += (observation if group is None else of_group(observation, group, differing),)
-    problems += [
-        UnknownName(name, labels, kind="observation", where=str(path)) for name in fit_also if name not in labels
-    ]
+    observations = tuple(
+        observation if group is None else of_group(observation, group, differing)
+        for observation, group in _read_observations(top, tables, codings, events, groups, fit_also)
+    )
     fitted = [term for observation in observations for term in observation.terms if term.use == "fit"]
     informed = {group.name for group in groups if any(_reads(term, group.name) for term in fitted)}
-    parameters, pools = pooled_parameters(estimated, groups, informed, model, problems)
-    model = with_pools(with_groups(model, groups, differing, problems), pools)
-    parameters += consistency.coding_parameters(observations)
+    parameters, pools = pooled_parameters(estimated, groups, informed, model, top.problems)
+    model = with_pools(with_groups(model, groups, differing, top.problems), pools)
+    space = ParameterSpace((*parameters, *consistency.coding_parameters(observations)))
     fixed = top.named("fixed", sections.fixed_section) + held_by(groups)
     method = top.table("method").entirely(sections.method_section)
     holdout = top.table("holdout").entirely(partial(sections.holdout_section, calendar=calendar))
-    held = [name for name, _ in fixed]
-    taken = [parameter.name for parameter in parameters if parameter.target == "model"] + held
-    driven = read_drivers(top, tables, model, span, taken)
+    driven = read_drivers(top, tables, model, span, [*space.of_model, *(name for name, _ in fixed)])
     rivals, scenarios = (sections.read_variants(top, kind) for kind in ("rival", "scenario"))
     if "experiment" in top:
         top.wrong("experiment", "nothing: an experiment is a [[policy]] in policies.toml, for cipark policy")
         top.raw("experiment")
     predictions = of_groups(read_predictions(top, calendar, observations), groups, differing)
     questions = top.table("report").entirely(partial(sections.read_questions, rivals=[rival.id for rival in rivals]))
+    problem = CalibrationProblem(
+        title=title, folder=folder, model=model, scenario=span, observations=observations, space=space, fixed=fixed,
+        method=method, holdout=holdout, calendar=calendar, rivals=rivals, scenarios=scenarios, questions=questions,
+        predictions=predictions, groups=groups, pools=pools,
+    )  # fmt: skip
+    return _checked(problem, driven, codings, events, top, placed=placed)
+
+
+def _checked(
+    problem: CalibrationProblem,
+    driven: Scenario,
+    codings: Mapping[str, Coding],
+    events: Mapping[str, tuple[float, ...]],
+    top: Section,
+    *,
+    placed: bool,
+) -> CalibrationProblem:
+    """The problem with all that it sets, where its parts agree; ``placed`` says whether its run and dates are known."""
+    model, span, observations, parameters = (
+        problem.model,
+        problem.scenario,
+        problem.observations,
+        problem.space.parameters,
+    )
     top.note_unread()
+    problems = top.problems
     # a table that could not be read names no noise and has no rows, which is no mistake of its own
     complete = not problems
+    held = [name for name, _ in problem.fixed]
     problems += consistency.name_problems(model, observations, parameters, held, complete=complete)
     problems += consistency.event_problems(events, top.tables("observation"))
     problems += consistency.coding_problems(codings.values(), observations)
-    if complete and not any(term.use == "fit" for o in observations for term in o.terms):
+    if complete and not problem.fitted_terms:
         problems.append(UnusableInput("no row of any [[observation]] is fitted: give one the use 'fit'", where=FILE))
     if not any(p.use == "CAL" for p in parameters):
         problems.append(UnusableInput("no [[parameter]] is fitted: give one use = 'CAL'", where=FILE))
-    scenario = span
     if not problems:
-        scenario = span | driven | Scenario("fixed", dict(fixed))
-        collected(problems, partial(resolve, model, scenario))
-    problems += consistency.variant_problems(model, span, (*rivals, *scenarios), [p.name for p in parameters])
-    problems += consistency.prediction_problems(model, span, predictions, parameters)
-    problems += consistency.time_problems(model, span, observations, holdout) if placed else []
+        problem = replace(problem, scenario=span | driven | Scenario("fixed", dict(problem.fixed)))
+        collected(problems, partial(resolve, model, problem.scenario))
+    variants = (*problem.rivals, *problem.scenarios)
+    problems += consistency.variant_problems(model, span, variants, problem.space.names)
+    problems += consistency.prediction_problems(model, span, problem.predictions, parameters)
+    problems += consistency.time_problems(model, span, observations, problem.holdout) if placed else []
     problems += consistency.counted_twice(observations, where=FILE)
-    places = _places(top)
-    raise_all(str(path), [problem.placed(places) for problem in problems])
-    warn_of_levels(model, observations)
-    return CalibrationProblem(
-        title=title,
-        folder=folder,
-        model=model,
-        scenario=scenario,
-        observations=observations,
-        space=ParameterSpace(parameters),
-        fixed=fixed,
-        method=method,
-        holdout=holdout,
-        calendar=calendar,
-        rivals=sections.with_own_structure(model, scenario, rivals),
-        scenarios=scenarios,
-        questions=questions,
-        predictions=predictions,
-        groups=groups,
-        pools=pools,
-    )
+    return problem
+
+
+def _read_observations(
+    top: Section,
+    tables: Tables,
+    codings: Mapping[str, Coding],
+    events: Mapping[str, tuple[float, ...]],
+    groups: Sequence[Group],
+    fit_also: Sequence[str],
+) -> Iterator[tuple[Observation, Group | None]]:
+    """All observations, each with its group where it has one; those of ``fit_also`` are fitted whole."""
+    labels = []
+    for section in top.sections("observation"):
+        labels.append(section.title)
+        use: Use | None = "fit" if section.title in fit_also else None
+        yield from _read_observation(section, tables, codings, events, groups, use)
+    where = str(tables.folder / FILE)
+    top.problems += [
+        UnknownName(name, labels, kind="observation", where=where) for name in fit_also if name not in labels
+    ]
 
 
 def _read_observation(

@@ -356,12 +356,13 @@ def unaccounted(model: Model, run: str, result: xr.Dataset, every: Sequence[Chai
         amounts = np.array([column(ref) for ref in chain.stocks])
         account = result.variables[chain.account].to_numpy() * np.ones_like(times)
         moving = [np.abs(column(ref)) for ref in (*chain.inside, *(flow for _, flow in chain.crossing))]
-        change = amounts.sum(axis=0) - amounts[:, 0].sum()
-        size = np.abs(amounts).sum(axis=0) + np.abs(account) + step * np.sum(moving, axis=0)
         # values that are no numbers are another check's
-        there = np.isfinite(size)
-        largest = np.maximum.accumulate(np.where(there, size, 0.0))
-        wrong = np.flatnonzero(there & (np.abs(change - account) > ROUNDINGS * largest))
+        with np.errstate(invalid="ignore"):
+            change = amounts.sum(axis=0) - amounts[:, 0].sum()
+            size = np.abs(amounts).sum(axis=0) + np.abs(account) + step * np.sum(moving, axis=0)
+            there = np.isfinite(size)
+            largest = np.maximum.accumulate(np.where(there, size, 0.0))
+            wrong = np.flatnonzero(there & (np.abs(change - account) > ROUNDINGS * largest))
         if wrong.size:
             at, last = int(wrong[0]), int(wrong[-1])
             apart = change[last] - account[last]
@@ -390,10 +391,6 @@ def _columns(model: Model, result: xr.Dataset) -> Callable[[Ref], NDArray[np.flo
 
 
 def _label(model: Model, chain: Chain) -> str:
-    names = []
-    for ref in chain.stocks[:6]:
-        variable = model.by_name[ref.name]
-        labels = model.element_labels(variable, ref.subscripts)
-        names.append(variable.label + (f"[{', '.join(labels)}]" if labels else ""))
+    names = [model.label(ref.name, ref.subscripts) for ref in chain.stocks[:6]]
     hidden = len(chain.stocks) - len(names)
     return " + ".join(names) + (f" and {hidden} more" if hidden else "")

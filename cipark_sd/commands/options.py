@@ -44,6 +44,21 @@ def option(*names: str, **settings: Any) -> Any:
     )
 
 
+def pairs_option(
+    name: str, *, expected: str, read: Callable[[str, str], object] = lambda left, right: right, **settings: Any
+) -> Any:
+    """A field of a request that is a mapping: a repeatable option of pairs, ``NAME=TEXT``, each ``read`` as a value."""
+
+    def parse(context: click.Context, parameter: click.Parameter, items: Sequence[str]) -> dict[str, object]:
+        made = pairs(items, name, expected, where=str(context.info_name))
+        return {left: read(left, right) for left, right in made.items()}
+
+    return field(
+        default_factory=dict,
+        metadata={_PARAMETER: lambda key: click.Option([name, key], multiple=True, callback=parse, **settings)},
+    )
+
+
 def argument(**settings: Any) -> Any:
     """A field of a request that is a positional argument, with the settings of :class:`click.Argument`."""
     return field(

@@ -21,7 +21,7 @@ from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import Variable
 from cipark_sd.scenarios import Scenario, parse_assignments
 from cipark_sd.timegrid import model_time, nearest_indices
-from cipark_sd.wording import grouped
+from cipark_sd.wording import grouped, labelled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -328,10 +328,10 @@ def _print_course(
         rows = _each_once(np.linspace(0, len(times) - 1, _ROWS + 1).round().astype(int))
     # the model's own time, as --at and a file of the run have it
     instants = [f"{time:.10g}" for time in times[rows].tolist()]
-    heads = [f"Time [{model.time.units}]" if model.time.units else "Time"]
+    heads = [labelled("Time", model.time.units)]
     courses = []
     for head, units, values in _courses(model, runs, columns):
-        heads.append(head + (f" [{units}]" if units else ""))
+        heads.append(labelled(head, units))
         courses.append(values)
     body = [
         [instant, *(grouped(float(course[row])) for course in courses)]

@@ -1,7 +1,7 @@
 """What a subscript stands for in one element of a subscripted equation, and how large the arrays of a model may be."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -57,16 +57,6 @@ class Subscripts:
     def of(cls, model: Model) -> "Subscripts":
         """Those of a model."""
         return cls(model.name, model.dimension_by_name)
-
-    def labels(self, elements: Elements, dims: Sequence[str]) -> str:
-        """``[SOE,2019]`` in the modeller's words, or nothing for a scalar."""
-        if not elements:
-            return ""
-        named = []
-        for element, dim in zip(elements, dims, strict=True):
-            dimension = self.dimensions[dim]
-            named.append(dimension.element_labels[self.places[dim][element]])
-        return f"[{','.join(named)}]"
 
     def combinations(self, subscripts: Elements) -> Iterator[tuple[Elements, Binding]]:
         """Every combination of elements that an equation's left side covers, and what each dimension is in it."""

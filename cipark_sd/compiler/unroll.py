@@ -97,7 +97,7 @@ def unroll(model: Model, *, keep_reductions: bool = False) -> Model:
         flat: list[Variable] = []
         for variable in variables:
             try:
-                flat.extend(_Unroller(dims, known, variable, keep_reductions).run())
+                flat.extend(_Unroller(model, dims, known, variable, keep_reductions).run())
             except CiparkError as problem:
                 problems.append(problem)
         return tuple(flat)
@@ -112,6 +112,7 @@ def unroll(model: Model, *, keep_reductions: bool = False) -> Model:
 class _Unroller:
     """One variable written out."""
 
+    model: Model
     subscripts: Subscripts
     known: dict[str, Variable]
     variable: Variable
@@ -124,7 +125,7 @@ class _Unroller:
         variable = self.variable
         for elements in self._spanned():
             name = flat_name(variable.name, elements)
-            label = variable.label + self.subscripts.labels(elements, variable.dims)
+            label = self.model.label(variable, elements)
             match variable:
                 case Constant(pieces=pieces):
                     piece, bound = self._piece(pieces, elements)

@@ -64,11 +64,6 @@ class Columns:
             places[name] = np.array(positions, dtype=np.intp).reshape(sizes)
         return cls(model, tuple(names), tuple(flat), places)
 
-    def label(self, name: str, elements: Sequence[str]) -> str:
-        """One element of a saved variable in the modeller's words, such as ``Residents[SOE]``."""
-        variable = self.model.by_name[name]
-        return variable.label + Subscripts.of(self.model).labels(tuple(elements), variable.dims)
-
     def arrays(self, values: Values) -> dict[str, NDArray[np.float64]]:
         """(n_flat, n_saved, n_runs) as (n_runs, n_saved, *sizes) by name."""
         n_saved, n_runs = values.shape[1:]

@@ -241,12 +241,12 @@ class _Reader(DecisionReader):
         id_, title = section.text("id"), section.text("title", "")
         names = self.some_names(section, "names")
         low, high = section.ends("range")
-        base, about = section.number("base"), section.text("about", "")
+        base, about = section.number("base") if "base" in section else None, section.text("about", "")
         for name in names:
             self.constant(name, section.where)
-        if section.sound and not low <= base <= high:
+        if section.sound and base is not None and not low <= base <= high:
             section.wrong("base", f"a number between {low:g} and {high:g}")
-        return Lever(id_, title or id_, names, low, high, base, about)
+        return Lever(title or id_, names, low, high, about, id=id_, base=base)
 
     def some_names(self, section: Section, key: str) -> tuple[str, ...]:
         names = section.names(key)

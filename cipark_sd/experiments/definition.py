@@ -220,27 +220,52 @@ class Uncertainty:
         return np.asarray(self.low + np.minimum(np.floor(shares * steps), steps - 1))
 
 
+#: Positions of a lever, about.
+POSITIONS = 200
+
+
 @dataclass(frozen=True, slots=True)
 class Lever:
-    """A number that a reader can choose on a page with levers.
+    """A number that the reader of a page moves.
 
     Parameters
     ----------
+    title : str
+        In plain words.
     names : tuple of str
-        The constants that take the value.
-    base : float
-        The value that the model has.
+        The constants that take the value: ``Name`` or ``Name[element]``, a whole subscripted one for all its elements.
+    low, high : float
+        Within which it is moved.
     about : str
-        In a line, what it does in the world.
+        What it does in the world; empty for what the model's file says of its constants.
+    guessed : bool
+        Whether the range is a guess.
+    id : str
+        In the file of policies.
+    base : float, optional
+        The value that stands for doing nothing, where the file says so. A page opens with the model's own.
     """
 
-    id: str
     title: str
     names: tuple[str, ...]
     low: float
     high: float
-    base: float
     about: str = ""
+    guessed: bool = False
+    id: str = ""
+    base: float | None = None
+
+    @property
+    def step(self) -> float:
+        """A round number that goes some :data:`POSITIONS` times into the range.
+
+        >>> Lever("Entry", ("x",), 2012.8, 2018.0).step
+        0.05
+        """
+        rough = (self.high - self.low) / POSITIONS
+        power = 10.0 ** math.floor(math.log10(rough))
+        step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * (1 - 1e-9))
+        return float(f"{step:.12g}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,9 +203,9 @@ class Model(MadeOnce):
         """A text with protecting quotes where it is a name with brackets, or an element of it, and lacks them."""
         return protected_among(text, self.by_name)
 
-    def label(self, name: str, elements: Sequence[str] = ()) -> str:
-        """A variable, or one of its elements, in the modeller's words: ``Name[element]``."""
-        variable = self[name]
+    def label(self, name: str | Variable, elements: Sequence[str] = ()) -> str:
+        """A variable or an element of it in the modeller's words, as all that people read has it: ``Name[element]``."""
+        variable = self[name] if isinstance(name, str) else name
         return variable.label + (f"[{','.join(self.element_labels(variable, elements))}]" if elements else "")
 
     def element_labels(self, variable: Variable, elements: Sequence[str]) -> tuple[str, ...]:
@@ -215,7 +215,7 @@ class Model(MadeOnce):
 
     def labels(self, variable: Variable) -> tuple[str, ...]:
         """The labels of all elements of a variable, in the order of :meth:`elements`; of a scalar its own."""
-        return tuple(self.label(variable.name, elements) for elements in self.elements(variable))
+        return tuple(self.label(variable, elements) for elements in self.elements(variable))
 
     def __iter__(self) -> Iterator[Variable]:
         return iter(self.variables)

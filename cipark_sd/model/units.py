@@ -8,9 +8,8 @@ from types import MappingProxyType
 
 from cipark_sd.errors import CiparkError
 from cipark_sd.model.model import Model
+from cipark_sd.wording import NO_UNIT, written_unit
 
-#: Spellings of the unit that is none, folded.
-NONE = ("1", "dmnl", "dimensionless")
 #: The equivalences that Vensim writes into each new model (settings lines ``22:``).
 COMMON_SYNONYMS: tuple[tuple[str, ...], ...] = (
     ("$", "Dollar", "Dollars", "$s"),
@@ -30,7 +29,7 @@ def is_dimensionless(units: str) -> bool:
     >>> is_dimensionless(""), is_dimensionless("Dmnl"), is_dimensionless("1/Year")
     (True, True, False)
     """
-    return units.strip().casefold() in ("", *NONE)
+    return not written_unit(units)
 
 
 class UnitSyntaxError(CiparkError):
@@ -126,7 +125,7 @@ class UnitSystem:
         In a group the first member may be a product, such as ``("J/s", "W", "Watt")``; the others are names. A group
         that shares a member with an earlier one extends it.
         """
-        aliases: dict[str, Unit] = dict.fromkeys(NONE, DIMENSIONLESS)
+        aliases: dict[str, Unit] = dict.fromkeys(NO_UNIT, DIMENSIONLESS)
         for group in (*COMMON_SYNONYMS, *groups):
             known = [aliases[_folded(member)] for member in group if _folded(member) in aliases]
             unit = known[0] if known else UnitSystem(MappingProxyType(aliases)).parse(group[0])

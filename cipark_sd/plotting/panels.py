@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 import numpy as np
 
 from cipark_sd.arrays import Array
-from cipark_sd.model.units import is_dimensionless
 from cipark_sd.plotting.time_axis import of_units
 from cipark_sd.sensitivities.ranking import Moment
 
@@ -87,12 +86,6 @@ def grid(rows: int, columns: int, height: float, **options: Any) -> "tuple[Figur
 def titled(axes: "Axes", text: str, *, columns: int = 1) -> None:
     """A title in as many lines as a panel among so many columns needs."""
     axes.set_title(textwrap.fill(text, _TITLE_LINE.get(columns, 28)), loc="left")
-
-
-def with_unit(text: str, unit: object) -> str:
-    """``text [unit]``, without brackets where there is no unit."""
-    known = str(unit).strip()
-    return f"{text} [{known}]" if not is_dimensionless(known) else text
 
 
 def timed(panels: "Iterable[Axes]", dataset: "xr.Dataset | xr.DataArray", *, most: int = 6) -> str:

@@ -10,6 +10,7 @@ from cipark_sd.experiments.definition import BASE, ONLY
 from cipark_sd.experiments.effects import WEIGHTED
 from cipark_sd.plotting.panels import ENDS, PALETTE, bands, finished, interval, new_figure, timed
 from cipark_sd.timegrid import when
+from cipark_sd.wording import labelled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,8 +105,7 @@ def plot_fans(result: "xr.Dataset", outcome: str, *, caption: str = "") -> "Figu
         axes.set_visible(False)
     panels[0].legend(frameon=False, fontsize=8)
     label = str(result[outcome].attrs.get("long_name", outcome))
-    units = result[outcome].attrs.get("units")
-    figure.supylabel(f"{label} [{units}]" if units else label, fontsize=9)
+    figure.supylabel(labelled(label, result[outcome].attrs.get("units")), fontsize=9)
     for axes in panels[: len(shown)][-columns:]:
         axes.set_xlabel(timed(panels[: len(shown)], result, most=5), fontsize=9)
     return finished(figure, panels, "The largest effects over time", f"{_rival(result)}{caption}", grid="y")

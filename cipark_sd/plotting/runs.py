@@ -9,6 +9,7 @@ from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.naming import canonical, protected_among
 from cipark_sd.plotting.observed import Observed
 from cipark_sd.plotting.panels import PALETTE, bands, timed
+from cipark_sd.wording import labelled, written_unit
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -58,7 +59,7 @@ def plot_run(
         if name not in result.data_vars:
             known = [str(array.attrs.get("long_name", key)) for key, array in result.data_vars.items()]
             raise UnknownName(variable, known, where="the result")
-        by_units.setdefault(str(result[name].attrs.get("units", "")), []).append(name)
+        by_units.setdefault(written_unit(result[name].attrs.get("units")), []).append(name)
     if not 0 < len(by_units) <= MOST_PANELS:
         expected = f"variables of at most {MOST_PANELS} units; name some of {', '.join(map(str, result.data_vars))}"
         raise InvalidValue("the number of units", len(by_units), expected, where="plot_run")
@@ -112,7 +113,7 @@ def plot_fan(runs: "xr.Dataset", variables: Sequence[str] | str, *, title: str =
         ends = {band: np.nanquantile(values, [(1 - band) / 2, (1 + band) / 2], axis=0) for band in BANDS}
         pairs = {f"{band:.0%} of the runs": (low, high, 0.2) for band, (low, high) in ends.items()}
         bands(axes, times, np.nanmedian(values, axis=0), pairs, PALETTE[0])
-        axes.set_ylabel(_with_units(str(course.attrs.get("long_name", name)), course.attrs.get("units")))
+        axes.set_ylabel(labelled(str(course.attrs.get("long_name", name)), course.attrs.get("units")))
     panels[0].legend(frameon=False, fontsize=8)
     panels[-1].set_xlabel(timed(panels, runs, most=9))
     return figure
@@ -126,10 +127,6 @@ def _below_each_other(n: int, title: str) -> "tuple[Figure, list[Axes]]":
     if title:
         figure.suptitle(title, fontsize=11, x=0.02, ha="left")
     return figure, list(figure.subplots(n, 1, sharex=True, squeeze=False)[:, 0])
-
-
-def _with_units(label: str, units: object) -> str:
-    return f"{label} [{units}]" if units else label
 
 
 def _draw_panel(
@@ -148,7 +145,7 @@ def _draw_panel(
                 # a scenario is no element of the variable
                 of = dict(zip(dims, map(str, key), strict=True))
                 scenario = f", {of.pop('scenario')}" if "scenario" in of else ""
-                elements = f"[{', '.join(of.values())}]" if of else ""
+                elements = f"[{','.join(of.values())}]" if of else ""
                 courses[f"{label}{elements}{scenario}"] = stacked.sel(_element=key)
         for text, course in courses.items():
             colour = PALETTE[lines % len(PALETTE)]
@@ -163,7 +160,7 @@ def _draw_panel(
         white: dict[str, Any] = {"color": "black", "markerfacecolor": "white", "markersize": 4.5}
         axes.plot(series.times, series.values, "o", label=text, zorder=4, **white)
     subject = str(result[names[0]].attrs.get("long_name", names[0])) if len(names) == 1 else ""
-    axes.set_ylabel(_with_units(subject, units) if subject else f"[{units or 'no units'}]")
+    axes.set_ylabel(labelled(subject, units) if subject else f"[{units or 'no units'}]")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)

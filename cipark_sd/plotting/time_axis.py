@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cipark_sd.model.units import is_dimensionless
 from cipark_sd.timegrid import Dates, calendar_years
+from cipark_sd.wording import labelled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,8 +64,7 @@ def of_units(units: object) -> TimeAxis:
     >>> of_units("Year").dates is not None, of_units("Day").label, of_units("").label
     (True, 'Time [Day]', 'Time')
     """
-    text = str(units or "").strip()
-    return TimeAxis(f"Time [{text}]" if not is_dimensionless(text) else "Time", calendar_years(text))
+    return TimeAxis(labelled("Time", units), calendar_years(str(units or "").strip()))
 
 
 def date_ticks(first: float, last: float, dates: Dates, most: int) -> Iterator[tuple[float, str]]:

@@ -234,6 +234,7 @@ def test_each_lever_of_the_decisions_does_nothing_at_its_base_and_something_else
     np.testing.assert_array_equal(working({}), plain)
     for lever in catalogue.levers:
         (name,) = lever.names
+        assert lever.base is not None
         beside = {"Reclaim Date": 2026.25} if name == "Grace Time" else {}
         moved = working({**beside, name: lever.low})
         np.testing.assert_array_equal(working({**beside, name: lever.base}), working(beside))

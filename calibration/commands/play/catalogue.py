@@ -11,10 +11,10 @@ from cipark_sd.console import progress_bars
 from cipark_sd.errors import InvalidValue
 from cipark_sd.experiments import definition
 from cipark_sd.experiments.catalogue import FILE
-from cipark_sd.experiments.definition import ONLY, Catalogue
+from cipark_sd.experiments.definition import ONLY, Catalogue, Lever
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.model.model import Model
-from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Structure
+from cipark_sd.pages.player.contents import Contents, Outcome, Structure
 from cipark_sd.pages.player.of_model import LEVERS, OUTCOMES, lever_of, most_influential, within_numbers
 from cipark_sd.scenarios import Scenario, override_key, split_key
 from cipark_sd.study import DrawRequest
@@ -70,9 +70,7 @@ def named_levers(
     """The levers that the command line names, as they were ``fitted`` where they were, else those of the file."""
     names = map(model.protected, request.levers)
     of_file = () if catalogue is None else catalogue.levers[:LEVERS]
-    return tuple(fitted.get(override_key(name)) or lever_of(model, name) for name in names) or tuple(
-        Lever(lever.title, lever.names, lever.low, lever.high, lever.about) for lever in of_file
-    )
+    return tuple(fitted.get(override_key(name)) or lever_of(model, name) for name in names) or of_file
 
 
 def _structures(request: Settings, target: Target) -> tuple[Structure, ...]:

@@ -33,7 +33,7 @@ from cipark_sd.engines.registry import choose
 from cipark_sd.errors import InvalidValue, ModelFileError, UnsupportedFeature
 from cipark_sd.experiments.catalogue import FILE as POLICIES
 from cipark_sd.experiments.catalogue import read_catalogue
-from cipark_sd.experiments.definition import ONLY, Catalogue
+from cipark_sd.experiments.definition import ONLY, Catalogue, Lever
 from cipark_sd.experiments.definition import Structure as Rival
 from cipark_sd.experiments.draws import Draws
 from cipark_sd.files import OUTPUT_FOLDER
@@ -43,7 +43,7 @@ from cipark_sd.model.model import Model, digest_of
 from cipark_sd.model.variables import Constant, Piece, Stock
 from cipark_sd.naming import canonical, one_name
 from cipark_sd.optional import attempt
-from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Seen, Structure, Waiting
+from cipark_sd.pages.player.contents import Contents, Outcome, Seen, Structure, Waiting
 from cipark_sd.pages.player.of_model import (
     LEVERS,
     OUTCOMES,

@@ -28,13 +28,13 @@ from cipark_sd.frontends.model_file import read_model
 from cipark_sd.inputs import all_beneath, beneath
 from cipark_sd.library import bundled
 from cipark_sd.model.model import Model
-from cipark_sd.model.units import is_dimensionless
 from cipark_sd.optional import attempt, record_in
-from cipark_sd.scenarios import override_key, split_key
+from cipark_sd.scenarios import override_key
 from cipark_sd.sensitivities.factors import Factor
 from cipark_sd.study import DrawRequest, DrawSource, PlainModel, Study, find_folder, readers, study_in
 from cipark_sd.tasks.cluster import pool_of
 from cipark_sd.tasks.workers import Workers
+from cipark_sd.wording import labelled
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -245,7 +245,10 @@ def start(request: Request, bars: Bars) -> Analysis:
         rivals=placed,
         bases={rival: draws.basis for rival, draws in made.draws.items()},
         weights={rival: draws.weight for rival, draws in made.draws.items()},
-        units={outcome.id: _units(target, outcome) for outcome in target.catalogue.outcomes},
+        units={
+            outcome.id: "" if outcome.per else estimands.unit_of(target.model, outcome.variable)
+            for outcome in target.catalogue.outcomes
+        },
         inputs=_input_titles(target),
         quantities={outcome.id: _quantity(target, outcome) for outcome in target.catalogue.outcomes},
         settings=_settings(target),
@@ -288,10 +291,6 @@ def _against_data(
     return (f"The base does not meet the data even after the fit: {against}.",)
 
 
-def _units(target: Target, outcome: Outcome) -> str:
-    return "" if outcome.per else target.model[split_key(override_key(outcome.variable))[0]].units
-
-
 def _quantity(target: Target, outcome: Outcome) -> str:
     names = (outcome.variable, outcome.per) if outcome.per else (outcome.variable,)
     return " / ".join(estimands.name_in(target.model, name) for name in names)
@@ -309,9 +308,8 @@ def _settings(target: Target) -> dict[str, str]:
 def _input_titles(target: Target) -> dict[str, str]:
     titles = {}
     for uncertainty in target.catalogue.uncertainties:
-        units = target.model[split_key(override_key(uncertainty.name))[0]].units
-        plain = is_dimensionless(units) or "[" in uncertainty.title
-        titles[uncertainty.name] = uncertainty.title if plain else f"{uncertainty.title} [{units}]"
+        title, units = uncertainty.title, estimands.unit_of(target.model, uncertainty.name)
+        titles[uncertainty.name] = title if "[" in title else labelled(title, units)
     return titles
 
 

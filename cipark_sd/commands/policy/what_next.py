@@ -18,7 +18,7 @@ from cipark_sd.commands.policy.decisions import (
 from cipark_sd.experiments.definition import BASE, Decision, Outcome
 from cipark_sd.pages.blocks import Listing, Section
 from cipark_sd.pages.what_next import NONE, Row, Value, WhatNext
-from cipark_sd.wording import WHOLE, is_counted, listed, number, rounded, with_unit
+from cipark_sd.wording import WHOLE, is_counted, listed, number, rounded, with_unit, written_unit
 
 #: An alternative that is better in this share of draws under every structure clearly beats doing nothing.
 CLEARLY = 0.9
@@ -273,8 +273,8 @@ class _First:
 
 def _ranges(about: About) -> Iterator[str]:
     for uncertainty in about.catalogue.uncertainties:
-        units = f" {uncertainty.units}" if uncertainty.units else ""
-        ends = f"{number(uncertainty.low)} to {number(uncertainty.high)}{units}"
+        units = written_unit(uncertainty.units)
+        ends = f"{number(uncertainty.low)} to {number(uncertainty.high)} {units}".rstrip()
         yield f"{uncertainty.title}: {ends}. {uncertainty.source or 'Assumed.'}"
 
 

@@ -139,8 +139,7 @@ def _unknown(model: Model, names: Sequence[str]) -> Iterator[UnknownName]:
         if not isinstance(variable, Constant):
             yield UnknownName(name, constants, kind="constant", where="--leave-out")
         elif elements and elements not in model.elements(variable):
-            known = [",".join(element) for element in model.elements(variable)]
-            yield UnknownName(name, known, kind="element", where=f"--leave-out: {variable.label}")
+            yield UnknownName(name, model.labels(variable), kind="element", where=f"--leave-out: {variable.label}")
 
 
 def _tell_stocks(model: Model) -> None:

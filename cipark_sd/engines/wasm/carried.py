@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cipark_sd.compiler.program import CONSTANT, Order, Program
-from cipark_sd.compiler.subscripts import Subscripts
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.described import version
 from cipark_sd.engines.base import Inputs, fixed_method, stage_times, start_name
@@ -115,15 +114,7 @@ def carried(
         "lanes": LANES,
         "workspace": made.workspace,
         "free": made.free,
-        "time": {
-            "units": model.time.units,
-            "step": planned.grid.step,
-            "initial": float(planned.grid.times[0]),
-            "final": inputs.final_time,
-            "saveper": planned.grid.saveper,
-            "instants": stage_times(planned.grid, program.method).tolist(),
-            "saved": np.flatnonzero(planned.saved).tolist(),
-        },
+        "time": _time(planned, program, inputs),
         "constants": _constants(model, program, values),
         "outputs": _outputs(model, planned),
         "watched": _watched(program),
@@ -186,13 +177,21 @@ def _open(program: Program) -> list[Order]:
     ]
 
 
+def _time(planned: RunPlan, program: Program, inputs: Inputs) -> dict[str, object]:
+    return {
+        "units": planned.model.time.units,
+        "step": planned.grid.step,
+        "initial": float(planned.grid.times[0]),
+        "final": inputs.final_time,
+        "saveper": planned.grid.saveper,
+        "instants": stage_times(planned.grid, program.method).tolist(),
+        "saved": np.flatnonzero(planned.saved).tolist(),
+    }
+
+
 def _constants(model: Model, program: Program, values: Mapping[str, float]) -> list[dict[str, object]]:
-    subscripts = Subscripts.of(model)
     known = {
-        flat_name(variable.name, elements): (
-            variable.label + subscripts.labels(elements, variable.dims),
-            variable.units,
-        )
+        flat_name(variable.name, elements): (model.label(variable, elements), variable.units)
         for variable in model.variables
         for elements in model.elements(variable)
     }
@@ -208,7 +207,7 @@ def _constants(model: Model, program: Program, values: Mapping[str, float]) -> l
 def _outputs(model: Model, planned: RunPlan) -> list[dict[str, object]]:
     # the name of an element may have commas, so that a flat name cannot be taken apart again
     known = {
-        flat_name(name, elements): (model.by_name[name], planned.columns.label(name, elements))
+        flat_name(name, elements): (model.by_name[name], model.label(name, elements))
         for name in planned.columns.names
         for elements in model.elements(model.by_name[name])
     }

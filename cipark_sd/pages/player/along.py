@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 
 from cipark_sd.engines.plan import missing_as_nan
 from cipark_sd.ensembles import ensemble
+from cipark_sd.experiments.definition import Lever
 from cipark_sd.model.expr import Binary, Call, Expr, Ref, children, references, walk
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Variable, expressions
-from cipark_sd.pages.player.contents import Lever
 from cipark_sd.scenarios import Scenario, override_key, split_key
 
 #: Where each function of the language takes times at which something happens: positions of its arguments.

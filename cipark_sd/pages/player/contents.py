@@ -6,49 +6,9 @@ from dataclasses import dataclass, field
 
 from cipark_sd.arrays import Array
 from cipark_sd.basis import Basis
+from cipark_sd.experiments.definition import Lever
 from cipark_sd.model.model import Model
 from cipark_sd.scenarios import Scenario, override_key
-
-#: Positions of a lever, about.
-POSITIONS = 200
-
-
-@dataclass(frozen=True)
-class Lever:
-    """A number that the reader of a page moves.
-
-    Parameters
-    ----------
-    title : str
-        In plain words.
-    names : tuple of str
-        The constants that take the value: ``Name`` or ``Name[element]``, a whole subscripted one for all its elements.
-    low, high : float
-        Within which it is moved.
-    about : str
-        What it does in the world; empty for what the model's file says of its constants.
-    guessed : bool
-        Whether the range is a guess.
-    """
-
-    title: str
-    names: tuple[str, ...]
-    low: float
-    high: float
-    about: str = ""
-    guessed: bool = False
-
-    @property
-    def step(self) -> float:
-        """A round number that goes some :data:`POSITIONS` times into the range.
-
-        >>> Lever("Entry", ("x",), 2012.8, 2018.0).step
-        0.05
-        """
-        rough = (self.high - self.low) / POSITIONS
-        power = 10.0 ** math.floor(math.log10(rough))
-        step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * (1 - 1e-9))
-        return float(f"{step:.12g}")
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from cipark_sd.arrays import Array
 from cipark_sd.engines.plan import missing_as_nan, plan
 from cipark_sd.ensembles import ensemble
 from cipark_sd.errors import InvalidValue
+from cipark_sd.experiments.definition import Lever
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Variable
-from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Seen, Structure
+from cipark_sd.pages.player.contents import Contents, Outcome, Seen, Structure
 from cipark_sd.plotting.observed import Observed
 from cipark_sd.scenarios import Scenario, override_key, split_key
 from cipark_sd.sensitivities.factors import constant_values

@@ -21,15 +21,15 @@ from cipark_sd.engines.wasm.carried import Carried, carried
 from cipark_sd.ensembles import elements_drawn
 from cipark_sd.errors import InvalidValue
 from cipark_sd.estimands import of_output
+from cipark_sd.experiments.definition import Lever
 from cipark_sd.model.model import Model
-from cipark_sd.model.units import is_dimensionless
 from cipark_sd.pages.player.along import moved_along
-from cipark_sd.pages.player.contents import Contents, Lever, Outcome, Structure, Waiting
+from cipark_sd.pages.player.contents import Contents, Outcome, Structure, Waiting
 from cipark_sd.pages.player.shell import page_with
 from cipark_sd.pages.player.trace import digest, native_base, trace
 from cipark_sd.scenarios import override_key, resolve, split_key
 from cipark_sd.timegrid import nearest_indices
-from cipark_sd.wording import is_counted, with_unit
+from cipark_sd.wording import is_counted, with_unit, written_unit
 
 FORMAT = "cipark_sd player 2"
 #: Saved times of a page, about at most: more than a screen has points across.
@@ -102,7 +102,9 @@ def as_json(contents: Contents) -> dict[str, object]:
         "levers": levers,
         "outcomes": [_outcome(model, made, outcome, contents.at) for outcome in contents.outcomes],
         "plurals": {
-            v.units: several for v in model.variables if (several := with_unit("", v.units).strip()) != v.units
+            unit: several
+            for unit in (written_unit(variable.units) for variable in model.variables)
+            if (several := with_unit("", unit).strip()) != unit
         },
         "structures": structures,
         "draws": draws,
@@ -141,7 +143,6 @@ def _lever(contents: Contents, made: Carried, lever: Lever, along: Sequence[str]
     if not names:
         return None
     variable = model[split_key(override_key(lever.names[0]))[0]]
-    units = "" if is_dimensionless(variable.units) else variable.units
     return {
         "id": "+".join(dict.fromkeys(map(override_key, lever.names))),
         "title": lever.title,
@@ -152,7 +153,7 @@ def _lever(contents: Contents, made: Carried, lever: Lever, along: Sequence[str]
         "low": lever.low,
         "high": lever.high,
         "step": lever.step,
-        "units": units,
+        "units": written_unit(variable.units),
         "about": lever.about or " ".join(variable.doc.replace("\\", " ").split()),
         "along": list(along),
         "fitted": any(override_key(name) in contents.fitted for name in lever.names),
@@ -162,7 +163,7 @@ def _lever(contents: Contents, made: Carried, lever: Lever, along: Sequence[str]
 def _outcome(model: Model, made: Carried, outcome: Outcome, at: float) -> dict[str, object]:
     """A curve; its estimand is that of the number with which the page opens, and a ratio has none."""
     variable = model[split_key(override_key(outcome.variable))[0]]
-    units = "" if outcome.per or is_dimensionless(variable.units) else variable.units
+    units = "" if outcome.per else written_unit(variable.units)
     reported = "" if outcome.waiting is None else ", as reported"
     return {
         "id": override_key(outcome.variable) + (f"/{override_key(outcome.per)}" if outcome.per else ""),

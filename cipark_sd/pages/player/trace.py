@@ -21,11 +21,11 @@ from cipark_sd.engines.wasm.carried import Carried, carried
 from cipark_sd.ensembles import elements_drawn
 from cipark_sd.model.links import causes, kinds
 from cipark_sd.model.model import CONTROL, Model
-from cipark_sd.model.units import is_dimensionless
 from cipark_sd.model.variables import Lookup
 from cipark_sd.pages.player.contents import Contents, Structure
 from cipark_sd.pages.player.diagram import diagram
 from cipark_sd.scenarios import resolve, split_key
+from cipark_sd.wording import written_unit
 
 
 def digest(values: Values) -> str:
@@ -78,7 +78,7 @@ def _variables(model: Model, made: Carried) -> list[dict[str, object]]:
             "name": variable.name,
             "label": variable.label,
             "kind": roles[variable.name],
-            "units": "" if is_dimensionless(variable.units) else variable.units,
+            "units": written_unit(variable.units),
             "doc": variable.doc,
             "outputs": outputs.get(variable.name, []),
             "constants": constants.get(variable.name, []),

@@ -52,7 +52,7 @@ def sir(write_mdl: Write) -> Path:
 def ask(model: Path, table: str, name: str = "flu.csv", **more: object) -> making.NewStudy:
     data = model.parent / name
     data.write_text(table, encoding="utf-8")
-    return making.new_study(making.NewStudyRequest(model, data, model.parent / "study", **more))  # type: ignore[arg-type]
+    return making.new_study(making.Request(model, data, model.parent / "study", **more))  # type: ignore[arg-type]
 
 
 def written(made: making.NewStudy) -> CalibrationProblem:

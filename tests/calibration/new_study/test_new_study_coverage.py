@@ -15,7 +15,8 @@ from places import ROOT
 from thorough import share
 
 from calibration.fit.optimise import NothingFits
-from calibration.new_study.study import NewStudyRequest, new_study
+from calibration.new_study.request import Request
+from calibration.new_study.study import new_study
 from calibration.study.problem import read_problem
 from cipark_sd.cli import cli
 
@@ -48,7 +49,7 @@ def test_every_constant_that_moves_the_data_is_fitted_near_the_file(
     (tmp_path / "data.csv").write_text(_table(coverage, case, tmp_path))
     # wrong in turn, so that no common factor makes up for it
     factors = {key: 3.0 ** (sign * (-1) ** i) for i, key in enumerate(case.truth)}
-    new_study(NewStudyRequest(case.model(tmp_path, factors), tmp_path / "data.csv", tmp_path / "study"))
+    new_study(Request(case.model(tmp_path, factors), tmp_path / "data.csv", tmp_path / "study"))
     problem = read_problem(tmp_path / "study")
     assert problem.method.estimate == "map"
     fitted = {p.name: p for p in problem.space if p.use == "CAL" and p.target == "model"}
@@ -113,7 +114,7 @@ def test_the_command_makes_the_same_study(
     case = coverage.CASES["growth"]
     model = case.model(tmp_path, {"Capacity": 3.0})
     Path("data.csv").write_text(_table(coverage, case, tmp_path))
-    new_study(NewStudyRequest(model, Path("data.csv"), tmp_path / "library" / "s"))
+    new_study(Request(model, Path("data.csv"), tmp_path / "library" / "s"))
     made = CliRunner().invoke(cli, ["new-study", model.name, "data.csv", "-o", "command/s"])
     assert made.exit_code == 0, made.output
     theirs = {path.relative_to("command"): path.read_bytes() for path in Path("command").rglob("*") if path.is_file()}

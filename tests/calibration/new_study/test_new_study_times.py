@@ -65,7 +65,7 @@ def clock_of(model: Model, axis: Axis, unit: str | None = None, *, windows: bool
 def ask(model: Path, table: str, **more: object) -> making.NewStudy:
     data = model.parent / "flu.csv"
     data.write_text(table, encoding="utf-8")
-    return making.new_study(making.NewStudyRequest(model, data, model.parent / "study", **more))  # type: ignore[arg-type]
+    return making.new_study(making.Request(model, data, model.parent / "study", **more))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

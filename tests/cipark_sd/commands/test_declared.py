@@ -7,11 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from calibration.commands.calibrate import calibrate
-from calibration.commands.new_study import Request as NewStudyRequest
 from calibration.commands.new_study import new_study
 from calibration.commands.play.command import play
 from calibration.commands.play.request import Settings as PlaySettings
 from calibration.commands.settings import Settings
+from calibration.new_study.request import Request as NewStudyRequest
 from cipark_sd.commands import certify, check, convert, ensemble, options, run, show
 from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.policy import command as policy
@@ -40,6 +40,15 @@ def test_a_request_without_options_is_that_of_a_command_line_without_any(command
     for name, value in values.items():
         if name not in needed:
             assert getattr(made, name) == value, name
+
+
+def test_pairs_of_a_command_line_are_the_mappings_of_its_request() -> None:
+    line = ["m.mdl", "d.csv", "--scale", "a=2", "--scale", "b=0.5", "--window", "a=rows", "--where", "x=1=y"]
+    made = NewStudyRequest(**new_study.make_context("new-study", line).params)
+    assert (made.scale, made.window, made.where, made.values) == ({"a": 2.0, "b": 0.5}, {"a": "rows"}, {"x=1": "y"}, {})
+    for wrong in ("--scale=a=0", "--window=a=fortnight", "--value=a"):
+        with pytest.raises(CiparkError, match=wrong[:7]):
+            new_study.make_context("new-study", [*line, wrong])
 
 
 @dataclass(frozen=True)

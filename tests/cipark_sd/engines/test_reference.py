@@ -212,7 +212,7 @@ def test_division_by_zero_names_variable_and_time(write_mdl: Write) -> None:
 
 def test_the_first_value_that_is_no_number_is_reported(write_mdl: Write) -> None:
     model = read_model(write_mdl("D: A, B ~~| k[D] = 1, 3 ~~| odd one[D] = 1e308 * (1 + Time * k[D]) ~~|"))
-    assert simulate(model).attrs["first_non_finite"] == "odd one[b] is inf at time 0.5"
+    assert simulate(model).attrs["first_non_finite"] == "odd one[B] is inf at time 0.5"
 
 
 def test_external_data_are_read_beside_the_model_and_from_above_where_that_is_allowed(tmp_path: Path) -> None:

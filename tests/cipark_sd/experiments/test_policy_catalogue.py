@@ -136,7 +136,7 @@ def test_each_mistake_has_its_message(park, tmp_path, more, message):
     assert message in str(caught.value)
 
 
-LEVER = '[[lever]]\nid = "{}"\nnames = {}\nrange = [0, 1]\nbase = 0\n'
+LEVER = '[[lever]]\nid = "{}"\nnames = {}\nrange = [0, 1]\n'
 FACTOR = '[[factor]]\nid = "{}"\ntitle = "x"\noff = {{ {} }}\n'
 
 

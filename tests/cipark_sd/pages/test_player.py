@@ -26,9 +26,9 @@ from cipark_sd.cli import cli
 from cipark_sd.engines.registry import choose
 from cipark_sd.engines.wasm.carried import carried
 from cipark_sd.errors import CiparkError, InvalidValue
+from cipark_sd.experiments.definition import Lever
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.model.model import Model
-from cipark_sd.pages.player.contents import Lever
 from cipark_sd.pages.player.diagram import diagram
 from cipark_sd.pages.player.of_model import contents_of, lever_of
 from cipark_sd.pages.player.page import as_json, render
@@ -221,7 +221,9 @@ def test_the_park_has_the_levers_and_outcomes_of_its_policies(tmp_path: Path, mo
     monkeypatch.chdir(tmp_path)
     found = contents_of_study(Settings(folder=STUDIES / "great_stone", draws="prior", runs=4))
     about = "Month in which China Merchants takes its share and the lead."
-    assert found.levers[0] == Lever("Entry of the operator", ("CMG Entry Date",), 2012.8, 2018, about)
+    assert found.levers[0] == Lever(
+        "Entry of the operator", ("CMG Entry Date",), 2012.8, 2018, about, id="operator date", base=2015.33
+    )
     assert [outcome.title for outcome in found.outcomes][:3] == ["Residents", "Entries, all", "Operating"]
     assert max((seen.time, seen.low, seen.date) for seen in found.outcomes[0].observed) == (2020.0, 60.0, "2019-12-31")
     # approved firms wait for a certificate: the curve is of those that have one, as they are counted

@@ -11,9 +11,10 @@ from places import ROOT
 
 from calibration.readings.reporting import Reporting
 from cipark_sd.claims import class_of
+from cipark_sd.experiments.definition import Lever
 from cipark_sd.frontends.model_file import read_model
 from cipark_sd.pages.player.along import moved_along
-from cipark_sd.pages.player.contents import Lever, Waiting
+from cipark_sd.pages.player.contents import Waiting
 from cipark_sd.pages.player.of_model import lever_of
 from cipark_sd.pages.player.page import counted
 from cipark_sd.scenarios import Scenario

@@ -61,6 +61,8 @@ def test_one_name_is_enough_and_none_is_all(run: xr.Dataset) -> None:
 def test_axes_say_what_they_show_and_in_which_units(run: xr.Dataset) -> None:
     (axes,) = plot_run(run, ["total"]).axes
     assert (axes.get_ylabel(), axes.get_xlabel()) == ("total [people]", "Time [Year]")
+    pure = run.assign(total=run["total"].assign_attrs(units="Dmnl"))
+    assert plot_run(pure, ["total"]).axes[0].get_ylabel() == "total"
 
 
 def test_observed_values_stand_beside_the_line_with_their_ranges(run: xr.Dataset) -> None:

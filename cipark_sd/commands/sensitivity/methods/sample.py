@@ -25,11 +25,10 @@ from cipark_sd.plotting.panels import (
     outputs_of,
     styled,
     timed,
-    with_unit,
 )
 from cipark_sd.sensitivities.ranking import Moment, dated
 from cipark_sd.sensitivities.response import ModelResponse, check_power_of_two, coordinates
-from cipark_sd.wording import number
+from cipark_sd.wording import labelled, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -320,7 +319,7 @@ def tornado_bars(swings: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
         axes.axvline(middle, color="0.2", linewidth=0.8, zorder=4)
         axes.set_yticks(range(rows), names_of(swings, shown), fontsize=TINY)
         axes.invert_yaxis()
-        axes.set_xlabel(with_unit("", at["units"].item()).strip())
+        axes.set_xlabel(labelled("", at["units"].item()).strip())
 
     figure, panels = by_moment(swings, moments, 0.6 + 0.15 * rows, drawn)
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
@@ -354,7 +353,7 @@ def fan_chart(fans: "xr.DataArray", moments: Sequence[Moment] = (), *, first: bo
             axes.plot(times, at.sel(percentile=50.0), color="black", linewidth=1.4, label="median")
         for moment in moments:
             axes.axvline(moment.time, color="0.5", linewidth=0.7, linestyle=":")
-        axes.set_title(with_unit(output, at["units"].item()))
+        axes.set_title(labelled(output, at["units"].item()))
         axes.margins(x=0)
     panels[0, 0].legend(loc="best", fontsize=9 if first else None)
     panels[-1, 0].set_xlabel(timed(panels[:, 0], fans, most=7 if first else 9), fontsize=10 if first else None)

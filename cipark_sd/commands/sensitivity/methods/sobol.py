@@ -22,6 +22,7 @@ from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.sensitivities.ranking import NEGLIGIBLE, Ranked, dated, gaps, negligible, ranked, sentences, unranked
+from cipark_sd.wording import with_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,9 +131,10 @@ def _rankings(findings: Findings, indices: "xr.Dataset") -> Iterator[Block]:
             continue
         rows = ranked(indices, output, moment)
         rows = [row for row in rows if row.high >= NEGLIGIBLE] or rows[:1]
+        deviation = with_unit(f"{float(np.sqrt(point['variance'])):.3g}", point["units"].item())
         caption = (
             f"{output}, {moment.label}, {findings.over}: mean {float(point['mean']):.3g}, standard deviation "
-            f"{float(np.sqrt(point['variance'])):.3g} {point['units'].item()}; single effects make up "
+            f"{deviation}; single effects make up "
             f"{float(point['S1'].sum()):.0%} of the variance"
         )
         yield _ranking(rows, findings.of("tornado"), caption, dated(indices))

@@ -237,3 +237,16 @@ def test_a_model_that_breaks_after_the_last_time_has_its_effects_and_a_sentence(
     ended = "since the model breaks after it ("
     assert ended in shown.output
     assert results.load(tmp_path / "out" / "course.nc")["time"].values[-1] == 5
+
+
+def test_a_pure_number_has_no_unit_in_any_sentence_or_head(tmp_path, write_mdl):
+    write_mdl("S = INTEG(-S*r, 1) ~ Dmnl ~ |\nr = 0.1 ~ 1/Year ~ |\n", name="m.mdl", final=4, step=1)
+    (tmp_path / "policies.toml").write_text(
+        'times = [4]\n[model]\nfile = "m.mdl"\n[[outcome]]\nid = "s"\ntitle = "Share left"\nvariable = "S"\n'
+        '[[policy]]\nid = "fast"\ntitle = "Twice"\nset = { r = 0.2 }\n'
+        '[[uncertainty]]\nid = "r"\ntitle = "pace"\nname = "r"\nrange = [0.05, 0.15]\n'
+    )
+    done = run(tmp_path, "--part", "effects", *DRAWS, "-o", tmp_path / "out")
+    page = (tmp_path / "out/report.html").read_text("utf-8")
+    assert "Twice: 0.25 less" in done.output, done.output
+    assert "Dmnl" not in done.output + page
