@@ -4,6 +4,8 @@
 """
 
 import json
+import subprocess
+import sys
 from collections.abc import Collection
 from pathlib import Path
 
@@ -44,9 +46,11 @@ _ARGUMENTS = {
 
 
 def text() -> str:
-    """The whole stub."""
+    """The whole stub, formatted."""
     functions = [_function(name, "Player" if name == "play" else "Answer") for name in COMMANDS]
-    return "\n".join([_HEAD, *functions, _function("calibrate", "Fit", AFTER)])
+    written = "\n".join([_HEAD, *functions, _function("calibrate", "Fit", AFTER)])
+    command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", STUB.name, "-"]
+    return subprocess.run(command, input=written, capture_output=True, text=True, check=True, cwd=STUB.parents[1]).stdout
 
 
 def _function(name: str, result: str, without: Collection[str] = ()) -> str:
