@@ -14,7 +14,8 @@ import click
 from calibration.front.fit import AFTER
 from cipark_sd.calling import COMMANDS, command_of_name, parameters_of
 
-STUB = Path(__file__).parents[1] / "cipark_sd" / "functions.pyi"
+_ROOT = Path(__file__).parents[1]
+STUB = _ROOT / "cipark_sd" / "functions.pyi"
 _HEAD = '''"""Written by tools/functions_stub.py from the options that the commands declare."""
 
 from collections.abc import Iterable, Mapping
@@ -50,7 +51,7 @@ def text() -> str:
     functions = [_function(name, "Player" if name == "play" else "Answer") for name in COMMANDS]
     written = "\n".join([_HEAD, *functions, _function("calibrate", "Fit", AFTER)])
     command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", STUB.name, "-"]
-    return subprocess.run(command, input=written, capture_output=True, text=True, check=True, cwd=STUB.parents[1]).stdout
+    return subprocess.run(command, input=written, stdout=subprocess.PIPE, text=True, check=True, cwd=_ROOT).stdout
 
 
 def _function(name: str, result: str, without: Collection[str] = ()) -> str:

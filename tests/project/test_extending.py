@@ -135,7 +135,8 @@ def extended(module_name: str, code: str, registry: ModuleType, row: str) -> dic
 
 
 def test_the_report_section_of_the_recipe_stands_where_its_row_says(tmp_path) -> None:
-    code, row = blocks("A report section")
+    (code,) = blocks("A report section")
+    (row,) = re.findall(r"^```\n( +Misfits.*?)```", PAGE, flags=re.DOTALL | re.MULTILINE)
     registry_text, data = Path(sections.__file__).read_text(encoding="utf-8"), "    Data(),\n"
     assert data in registry_text
     names = extended("misfits", code, sections, registry_text.replace(data, data + row))
