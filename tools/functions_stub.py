@@ -4,6 +4,8 @@
 """
 
 import json
+import subprocess
+import sys
 from collections.abc import Collection
 from pathlib import Path
 
@@ -12,7 +14,8 @@ import click
 from calibration.front.fit import AFTER
 from cipark_sd.calling import COMMANDS, command_of_name, parameters_of
 
-STUB = Path(__file__).parents[1] / "cipark_sd" / "functions.pyi"
+_ROOT = Path(__file__).parents[1]
+STUB = _ROOT / "cipark_sd" / "functions.pyi"
 _HEAD = '''"""Written by tools/functions_stub.py from the options that the commands declare."""
 
 from collections.abc import Iterable, Mapping
@@ -44,9 +47,11 @@ _ARGUMENTS = {
 
 
 def text() -> str:
-    """The whole stub."""
+    """The whole stub, formatted."""
     functions = [_function(name, "Player" if name == "play" else "Answer") for name in COMMANDS]
-    return "\n".join([_HEAD, *functions, _function("calibrate", "Fit", AFTER)])
+    written = "\n".join([_HEAD, *functions, _function("calibrate", "Fit", AFTER)])
+    command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", STUB.name, "-"]
+    return subprocess.run(command, input=written, stdout=subprocess.PIPE, text=True, check=True, cwd=_ROOT).stdout
 
 
 def _function(name: str, result: str, without: Collection[str] = ()) -> str:

@@ -179,7 +179,7 @@ def negative_binomial_of(value: Array) -> Callable[[Array, Array], Array]:
 
 
 def negative_binomial_slopes(value: Array, mean: Array, size: Array) -> tuple[Array, Array]:
-    """Derivatives of :func:`negative_binomial` by mean and size."""
+    """Derivatives of :func:`negative_binomial_of` by mean and size."""
     from scipy.special import digamma
 
     with np.errstate(invalid="ignore", divide="ignore"):

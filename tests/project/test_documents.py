@@ -90,6 +90,49 @@ def test_links_to_files_lead_somewhere(path: str) -> None:
     assert [target for target in targets if not ((ROOT / path).parent / target).exists()] == []
 
 
+#: Pages that say where something stands.
+KINDS_OF_PAGES = ("docs/explanation/", "docs/reference/", "docs/how-to/")
+#: What the recipes of extending.md add.
+ADDED = {"cipark_sd/engines/single.py", "calibration/families/laplace.py", "calibration/report/sections/misfits.py"}
+SOURCES = {
+    path.relative_to(ROOT).as_posix()
+    for top in ("cipark_sd", "calibration", "tests", "tools", "benchmarks")
+    for path in (ROOT / top).rglob("*")
+}
+
+
+def lost(text: str) -> list[str]:
+    """Files and folders of the packages, tests and tools that a text names in backticks and that are not there.
+
+    A path may leave out its package and its folders, as of a file that stands beside one named before.
+    """
+    names = re.findall(
+        r"`([\w./-]+\.(?:pyi?|js|css)|(?:cipark_sd|calibration|tests|tools|benchmarks|engines)/[\w./-]+)`", text
+    )
+    return [name for name in names if name not in ADDED and not any(_ends(path, name.rstrip("/")) for path in SOURCES)]
+
+
+def _ends(path: str, name: str) -> bool:
+    """Whether a path is that of the name; a name with folders is whole, but for its package."""
+    return (
+        path == name
+        or ("/" in name and path.partition("/")[2] == name)
+        or ("/" not in name and path.endswith(f"/{name}"))
+    )
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if path.startswith(KINDS_OF_PAGES)])
+def test_files_of_the_packages_that_a_page_names_are_there(path: str) -> None:
+    assert lost((ROOT / path).read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["fit/threshold.py", "cipark_sd/xml_tree.py", "gone.js", "engines/none", "tests/texte"]
+)
+def test_a_file_that_is_gone_is_seen(name: str) -> None:
+    assert lost(f"In `report/collect.py`, `kernel.js` and `{name}`.") == [name]
+
+
 def test_no_file_holds_both_sides_of_a_merge() -> None:
     marks = ("<" * 7, ">" * 7)
     kinds = {".py", ".md", ".toml", ".mdl", ".xmile", ".csv"}

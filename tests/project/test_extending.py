@@ -1,9 +1,11 @@
 """The recipes of docs/how-to/extending.md work: their code, put where they say, does what they promise."""
 
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -36,6 +38,23 @@ def blocks(title: str) -> list[str]:
     """The Python code of a section."""
     (section,) = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", PAGE, flags=re.DOTALL | re.MULTILINE)
     return re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+
+
+def faults_of_types(folder: Path, *codes: str) -> str:
+    """What mypy says of whole modules."""
+    files = [folder / f"recipe_{n}.py" for n in range(len(codes))]
+    for file, code in zip(files, codes, strict=True):
+        file.write_text(code, encoding="utf-8")
+    command = [sys.executable, "-m", "mypy", "--no-error-summary", *map(str, files)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT).stdout
+
+
+def test_the_types_of_the_recipes_are_right(tmp_path: Path) -> None:
+    """Of those that are whole modules; a row alone is none."""
+    modules = [code for code in re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL) if "import" in code]
+    assert len(modules) == 4
+    assert faults_of_types(tmp_path, *modules) == ""
+    assert "arg-type" in faults_of_types(tmp_path, modules[2].replace("str(row.label)", "row.label"))
 
 
 @contextmanager
@@ -116,8 +135,11 @@ def extended(module_name: str, code: str, registry: ModuleType, row: str) -> dic
 
 
 def test_the_report_section_of_the_recipe_stands_where_its_row_says(tmp_path) -> None:
-    code, row = blocks("A report section")
-    names = extended("misfits", code, sections, row)
+    (code,) = blocks("A report section")
+    (row,) = re.findall(r"^```\n( +Misfits.*?)```", PAGE, flags=re.DOTALL | re.MULTILINE)
+    registry_text, data = Path(sections.__file__).read_text(encoding="utf-8"), "    Data(),\n"
+    assert data in registry_text
+    names = extended("misfits", code, sections, registry_text.replace(data, data + row))
     small_study(tmp_path)
     settings = Settings(tmp_path, posterior=False, starts=1, engine="native", compare_pysd=False, profiles=False)
     found = Findings(fit_findings(pipeline.calibrate(settings)))

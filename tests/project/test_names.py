@@ -1,8 +1,10 @@
 """A name says what it holds: no pronoun, no participle that fits anything, in the packages, tools and benchmarks."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from places import ROOT
@@ -67,6 +69,13 @@ def in_room(room: str) -> list[str]:
 @pytest.mark.parametrize("room", ROOMS)
 def test_names_say_what_they_hold(room: str) -> None:
     assert in_room(room) == [], "name each by what it holds: errors, lines, residuals, row"
+
+
+def test_names_of_the_recipes_do_too() -> None:
+    page = (ROOT / "docs" / "how-to" / "extending.md").read_text(encoding="utf-8")
+    codes = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    assert len(codes) > 5
+    assert [name for code in codes for name in empty_names(dedent(code))] == []
 
 
 PLANTED = {

@@ -106,8 +106,8 @@ def test_a_level_that_is_none_is_refused(folder: Path, tmp_path: Path, level: st
 
 
 @pytest.mark.parametrize("level", ["0", "1", "95"])
-def test_so_is_one_of_the_command_line(folder: Path, level: str) -> None:
-    done = CliRunner().invoke(calibrate, [str(folder), "--level", level])
+def test_so_is_one_of_the_command_line(folder: Path, tmp_path: Path, level: str) -> None:
+    done = CliRunner().invoke(calibrate, [str(folder), "--level", level, "-o", str(tmp_path / "out")])
     assert isinstance(done.exception, InvalidValue)
     assert "--level" in str(done.exception)
 
