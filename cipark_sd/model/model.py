@@ -210,8 +210,12 @@ class Model(MadeOnce):
 
     def element_labels(self, variable: Variable, elements: Sequence[str]) -> tuple[str, ...]:
         """The elements of a variable in the modeller's words, one for each of its dimensions."""
-        dimensions = map(self.dimension_by_name.__getitem__, variable.dims)
-        return tuple(d.element_labels[d.elements.index(e)] for d, e in zip(dimensions, elements, strict=True))
+        return tuple(self._labels[dim][element] for dim, element in zip(variable.dims, elements, strict=True))
+
+    @cached_property
+    def _labels(self) -> dict[str, dict[str, str]]:
+        # by name, since an array may have thousands of elements
+        return {d.name: dict(zip(d.elements, d.element_labels, strict=True)) for d in self.dimensions}
 
     def labels(self, variable: Variable) -> tuple[str, ...]:
         """The labels of all elements of a variable, in the order of :meth:`elements`; of a scalar its own."""
