@@ -14,9 +14,9 @@ import pandas as pd
 from cases import CASES
 from measure import show, show_machine
 
+from cipark_sd.base.naming import canonical
 from cipark_sd.model.variables import Constant, Lookup
-from cipark_sd.naming import canonical
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.simulation import simulate
 
 
 def worst(ours: pd.DataFrame, theirs: pd.DataFrame) -> tuple[int, str, float]:

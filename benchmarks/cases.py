@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.base.library import bundled
+from cipark_sd.base.timegrid import TimeGrid, time_grid
 from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import Inputs, Settings
 from cipark_sd.engines.programs import program_for
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.library import bundled
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
-from cipark_sd.timegrid import TimeGrid, time_grid
 
 HERE = Path(__file__).resolve().parent
 

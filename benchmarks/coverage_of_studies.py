@@ -34,11 +34,11 @@ from calibration.study.library import STUDIES
 from calibration.study.observations import Count
 from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem, read_problem, until
-from cipark_sd.arrays import Array
+from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.files import write_text
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.registry import choose
-from cipark_sd.experiments.definition import Structure
-from cipark_sd.files import write_text
-from cipark_sd.scenarios import Scenario
 
 MASSES = (0.5, 0.9, 0.95)
 #: Draws that foretell, as many as the tails of 95 % need.

@@ -20,9 +20,9 @@ from calibration.fit.optimise import Optimum, local_search
 from calibration.fit.profile import Profile, profile
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.wording import percent
 from cipark_sd.engines.registry import choose
-from cipark_sd.wording import percent
 
 LEVEL = 0.95
 

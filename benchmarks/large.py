@@ -57,10 +57,10 @@ CASES: dict[str, tuple[str, Callable[[int], str], tuple[int, ...], str, float]] 
 
 def first_run(case: str, n: int) -> float:
     """Processor time of reading, lowering, compiling and running a model, in this process."""
+    from cipark_sd.data.scenarios import Scenario
     from cipark_sd.engines.registry import ENGINES
-    from cipark_sd.ensembles import ensemble
-    from cipark_sd.frontends.model_file import read_model
-    from cipark_sd.scenarios import Scenario
+    from cipark_sd.language.read.model_file import read_model
+    from cipark_sd.simulate.ensembles import ensemble
 
     _, text, _, engine, _ = CASES[case]
     if engine not in ENGINES:

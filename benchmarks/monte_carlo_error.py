@@ -18,7 +18,7 @@ from scipy import stats
 from calibration.sampling.chains import looks
 from calibration.sampling.convergence import CONVERGED, QUANTILES, Convergence, Effort, convergence
 from calibration.sampling.moves import step
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 EFFORT = Effort()
 Truth = list[tuple[float, ...]]

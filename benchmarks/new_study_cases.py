@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cipark_sd.arrays import Array
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.naming import canonical
-from cipark_sd.scenarios import Scenario
-from cipark_sd.simulation import simulate
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.naming import canonical
+from cipark_sd.data.scenarios import Scenario
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.simulate.simulation import simulate
 
 #: By what constants of a model file are wrong, up or down by chance: exactly so much, or up to it.
 OFF: Mapping[str, tuple[float, bool]] = {

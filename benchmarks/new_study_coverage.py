@@ -26,9 +26,9 @@ from calibration.likelihood.posterior import On
 from calibration.new_study.request import Request
 from calibration.new_study.study import new_study
 from calibration.report.collect import Calibration
-from cipark_sd.arrays import Array
-from cipark_sd.errors import CiparkError
-from cipark_sd.naming import canonical
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.errors import CiparkError
+from cipark_sd.base.naming import canonical
 
 #: What the coverage of 95 % intervals has to lie between.
 GOAL = (0.92, 0.98)

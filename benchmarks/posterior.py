@@ -30,7 +30,7 @@ from calibration.sampling.densities import prior_draws
 from calibration.sampling.draws import PosteriorDraws, draw
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 from cipark_sd.engines.registry import choose
 
 FOLDERS = {

@@ -22,7 +22,7 @@ from calibration.sampling.convergence import Effort
 from calibration.sampling.draws import draw
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 from cipark_sd.engines.registry import choose
 
 HERE = Path(__file__).parent / "studies"

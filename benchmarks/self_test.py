@@ -19,12 +19,12 @@ from calibration.likelihood.posterior import On
 from calibration.report.figures_posterior import self_test_figure
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
-from cipark_sd.checkpoints import Checkpoints
-from cipark_sd.console import progress_bars
-from cipark_sd.ensembles import processors
-from cipark_sd.plotting.files import save_figures
-from cipark_sd.tasks.pool import Progress
-from cipark_sd.tasks.workers import Workers
+from cipark_sd.base.checkpoints import Checkpoints
+from cipark_sd.base.console import progress_bars
+from cipark_sd.execution.pool import Progress
+from cipark_sd.execution.workers import Workers
+from cipark_sd.pages.figures.files import save_figures
+from cipark_sd.simulate.ensembles import processors
 
 FOLDERS = {
     "park": STUDIES / "great_stone",

@@ -19,7 +19,7 @@ from scipy import stats
 
 from calibration.sampling import sloped_scores, warming
 from calibration.sampling.summits import summits
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: Independent groups of a data set, whose chains have ranks from 0 to this.
 GROUPS = 4

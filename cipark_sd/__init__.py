@@ -15,11 +15,15 @@ are spelt as people write them: ``run.cp["Total Residents"]``.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cipark_sd.ensembles import ensemble as ensemble
-    from cipark_sd.errors import CiparkError as CiparkError
+    from cipark_sd.base.errors import CiparkError as CiparkError
+    from cipark_sd.base.library import bundled as bundled
+    from cipark_sd.data.results import load as load
+    from cipark_sd.data.results import save as save
+    from cipark_sd.data.results import to_table as to_table
+    from cipark_sd.data.scenarios import Scenario as Scenario
+    from cipark_sd.data.scenarios import TimeSeries as TimeSeries
+    from cipark_sd.data.scenarios import read_scenario as read_scenario
     from cipark_sd.front import sensitivity as sensitivity
-    from cipark_sd.frontends.changes_files import read_changes as read_changes
-    from cipark_sd.frontends.model_file import read_model as read_model
     from cipark_sd.functions import Noise as Noise
     from cipark_sd.functions import Study as Study
     from cipark_sd.functions import calibrate as calibrate
@@ -33,43 +37,39 @@ if TYPE_CHECKING:
     from cipark_sd.functions import read_study as read_study
     from cipark_sd.functions import report as report
     from cipark_sd.functions import show as show
-    from cipark_sd.library import bundled as bundled
+    from cipark_sd.language.read.changes_files import read_changes as read_changes
+    from cipark_sd.language.read.model_file import read_model as read_model
     from cipark_sd.model.expr import Table as Table
     from cipark_sd.model.model import Model as Model
-    from cipark_sd.plotting.runs import plot_fan as plot_fan
-    from cipark_sd.plotting.runs import plot_run as plot_run
-    from cipark_sd.results import load as load
-    from cipark_sd.results import save as save
-    from cipark_sd.results import to_table as to_table
-    from cipark_sd.scenarios import Scenario as Scenario
-    from cipark_sd.scenarios import TimeSeries as TimeSeries
-    from cipark_sd.scenarios import read_scenario as read_scenario
-    from cipark_sd.simulation import simulate as simulate
-    from cipark_sd.stepping import start as start
+    from cipark_sd.pages.figures.runs import plot_fan as plot_fan
+    from cipark_sd.pages.figures.runs import plot_run as plot_run
+    from cipark_sd.simulate.ensembles import ensemble as ensemble
+    from cipark_sd.simulate.simulation import simulate as simulate
+    from cipark_sd.simulate.stepping import start as start
 
     __version__: str
 
 # Imported when first asked for: xarray and PySD take a second.
 # None has the name of a room, which the import system would hang in its place.
 _PUBLIC = {
-    "ensemble": "ensembles",
-    "CiparkError": "errors",
+    "ensemble": "simulate.ensembles",
+    "CiparkError": "base.errors",
     "sensitivity": "front",
-    "read_changes": "frontends.changes_files",
-    "read_model": "frontends.model_file",
-    "bundled": "library",
+    "read_changes": "language.read.changes_files",
+    "read_model": "language.read.model_file",
+    "bundled": "base.library",
     "Table": "model.expr",
     "Model": "model.model",
-    "plot_fan": "plotting.runs",
-    "plot_run": "plotting.runs",
-    "load": "results",
-    "save": "results",
-    "to_table": "results",
-    "Scenario": "scenarios",
-    "TimeSeries": "scenarios",
-    "read_scenario": "scenarios",
-    "simulate": "simulation",
-    "start": "stepping",
+    "plot_fan": "pages.figures.runs",
+    "plot_run": "pages.figures.runs",
+    "load": "data.results",
+    "save": "data.results",
+    "to_table": "data.results",
+    "Scenario": "data.scenarios",
+    "TimeSeries": "data.scenarios",
+    "read_scenario": "data.scenarios",
+    "simulate": "simulate.simulation",
+    "start": "simulate.stepping",
     **dict.fromkeys(("Noise", "Study", "calibrate", "certify", "check", "convert", "diff", "new_study"), "functions"),
     **dict.fromkeys(("play", "policy", "read_study", "report", "show"), "functions"),
 }
@@ -87,7 +87,7 @@ def __getattr__(name: str) -> object:
     if name not in _PUBLIC:
         if name.startswith("_"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from cipark_sd.errors import UnknownFunction
+        from cipark_sd.base.errors import UnknownFunction
 
         raise UnknownFunction(name, _PUBLIC)
     return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cipark_sd.base.errors import CiparkError, InvalidValue, MissingPackage, UnknownName, UnusableInput
 from cipark_sd.calling import arguments, command_of_name, in_python, parameters_of
 from cipark_sd.commands.options import argument, command_of
 from cipark_sd.commands.result import of_folder, text_of
-from cipark_sd.described import version
-from cipark_sd.errors import CiparkError, InvalidValue, MissingPackage, UnknownName, UnusableInput
+from cipark_sd.data.described import version
 
 if TYPE_CHECKING:
     import mcp_types as protocol

@@ -22,12 +22,12 @@ from typing import Any
 
 import click
 
+from cipark_sd.base.errors import CiparkError, MissingPackage, UnknownName, UnknownOption, UnusableInput
+from cipark_sd.base.files import remove_unused, write_table
+from cipark_sd.base.library import COMMANDS as ENTRY_POINTS
+from cipark_sd.base.library import check_visible
 from cipark_sd.cli import load_command
 from cipark_sd.commands.result import KEEP, Result
-from cipark_sd.errors import CiparkError, MissingPackage, UnknownName, UnknownOption, UnusableInput
-from cipark_sd.files import remove_unused, write_table
-from cipark_sd.library import COMMANDS as ENTRY_POINTS
-from cipark_sd.library import check_visible
 from cipark_sd.model.model import Model
 
 #: The commands that are functions; the others are functions of values: ``run`` is ``simulate``.

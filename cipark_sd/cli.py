@@ -14,10 +14,10 @@ from typing import IO, Any, NoReturn
 
 import click
 
+from cipark_sd.base.console import echo, prepare_streams
+from cipark_sd.base.errors import LONGEST, CiparkError, UnknownName, shortened
+from cipark_sd.base.library import COMMANDS, load
 from cipark_sd.commands.result import with_json
-from cipark_sd.console import echo, prepare_streams
-from cipark_sd.errors import LONGEST, CiparkError, UnknownName, shortened
-from cipark_sd.library import COMMANDS, load
 
 # Matrices here are small: threads of the linear algebra cost more than they save, and workers share the processors.
 # A user's own setting stays; it has to stand before NumPy is imported.
@@ -97,7 +97,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except BaseException:
-            from cipark_sd.files import remove_unused
+            from cipark_sd.base.files import remove_unused
 
             remove_unused()
             raise

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cipark_sd.analysis.sensitivities.evaluation import Evaluation, Output
+from cipark_sd.analysis.sensitivities.factors import Factor, Factors, Uniform
+from cipark_sd.analysis.sensitivities.response import ModelResponse
+from cipark_sd.analysis.sensitivities.sobol import sobol
+from cipark_sd.base.errors import InvalidValue, answered
+from cipark_sd.base.timegrid import nearest_indices
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.plan import plan
-from cipark_sd.errors import InvalidValue, answered
-from cipark_sd.frontends.changes_files import ScenarioLike, as_scenario
-from cipark_sd.frontends.model_file import as_model
+from cipark_sd.language.read.changes_files import ScenarioLike, as_scenario
+from cipark_sd.language.read.model_file import as_model
 from cipark_sd.model.model import Model
-from cipark_sd.scenarios import Scenario
-from cipark_sd.sensitivities.evaluation import Evaluation, Output
-from cipark_sd.sensitivities.factors import Factor, Factors, Uniform
-from cipark_sd.sensitivities.response import ModelResponse
-from cipark_sd.sensitivities.sobol import sobol
-from cipark_sd.timegrid import nearest_indices
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -56,7 +56,7 @@ def sensitivity(
     Returns
     -------
     xarray.Dataset
-        See :func:`cipark_sd.sensitivities.sobol.sobol`: ``S1``, ``ST`` and their 95 % half-widths.
+        See :func:`cipark_sd.analysis.sensitivities.sobol.sobol`: ``S1``, ``ST`` and their 95 % half-widths.
 
     Raises
     ------

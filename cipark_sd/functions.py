@@ -3,9 +3,9 @@
 ``functions.pyi`` has their types, for editors; ``tools/functions_stub.py`` writes it from the declared options.
 """
 
+from cipark_sd.base.errors import UnusableInput
+from cipark_sd.base.library import brought
 from cipark_sd.calling import COMMANDS, function
-from cipark_sd.errors import UnusableInput
-from cipark_sd.library import brought
 
 
 def __getattr__(name: str) -> object:

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 if TYPE_CHECKING:
-    from cipark_sd.failures import Failures
-    from cipark_sd.sensitivities.factors import Factors
+    from cipark_sd.analysis.sensitivities.factors import Factors
+    from cipark_sd.simulate.failures import Failures
 
 # what Python and pytest compile is kept beside the sources, as is usual, also where the environment says otherwise:
 # each worker and every process that a test starts would compile all modules and all assertions anew
@@ -98,18 +98,18 @@ class FunctionResponse:
 
     @property
     def at_a_time(self) -> int:
-        from cipark_sd.sensitivities import response
+        from cipark_sd.analysis.sensitivities import response
 
         return response.RUNS_AT_A_TIME
 
     @property
     def factors(self) -> "Factors":
-        from cipark_sd.sensitivities.factors import Factor, Factors
+        from cipark_sd.analysis.sensitivities.factors import Factor, Factors
 
         return Factors(tuple(Factor(name, np.asarray) for name in self.names), self.correlation)
 
     def no_failures(self) -> "Failures":
-        from cipark_sd.failures import Failures
+        from cipark_sd.simulate.failures import Failures
 
         return Failures(())
 

@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd import read_model
+from cipark_sd.base.naming import canonical
 from cipark_sd.model.expr import references
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Stock, StockPiece
-from cipark_sd.naming import canonical
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,13 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cipark_sd.claims import BUILT_IN, INFORMED, WORDS, as_said
+from cipark_sd.analysis.experiments.catalogue import read_catalogue
+from cipark_sd.base.library import bundled
+from cipark_sd.base.timegrid import time_label
+from cipark_sd.base.wording import listed
 from cipark_sd.commands.policy.about import in_words
-from cipark_sd.experiments.catalogue import read_catalogue
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.library import bundled
-from cipark_sd.timegrid import time_label
-from cipark_sd.wording import listed
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.statements.claims import BUILT_IN, INFORMED, WORDS, as_said
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "docs" / "results"

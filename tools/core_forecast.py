@@ -23,9 +23,9 @@ from calibration.likelihood.replicate import named_streams
 from calibration.sampling.draws import problem_digest
 from calibration.study.library import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
-from cipark_sd.ensembles import ensemble
-from cipark_sd.experiments.definition import Structure
-from cipark_sd.scenarios import Scenario
+from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.data.scenarios import Scenario
+from cipark_sd.simulate.ensembles import ensemble
 
 #: Draws of each structure and of the mixture.
 KEPT = 1000

@@ -27,12 +27,12 @@ from calibration.study.library import STUDIES
 from calibration.study.observations import Count, Quantity
 from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import CalibrationProblem, read_problem
-from cipark_sd.claims import Evidence, Tally, classify
+from cipark_sd.analysis.experiments.catalogue import read_catalogue
+from cipark_sd.analysis.experiments.definition import Catalogue
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.registry import choose
-from cipark_sd.ensembles import ensemble
-from cipark_sd.experiments.catalogue import read_catalogue
-from cipark_sd.experiments.definition import Catalogue
-from cipark_sd.scenarios import Scenario
+from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.statements.claims import Evidence, Tally, classify
 
 Array = NDArray[np.float64]
 Numbers = dict[str, Any]

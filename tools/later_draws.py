@@ -25,7 +25,7 @@ from calibration.sampling.moves import step
 from calibration.study.library import STUDIES
 from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import CalibrationProblem, read_problem
-from cipark_sd.scenarios import Scenario
+from cipark_sd.data.scenarios import Scenario
 
 Evidence = tuple[float, float]
 STUDY = STUDIES / "great_stone_later"

@@ -35,9 +35,9 @@ from calibration.sampling.densities import prior_draws
 from calibration.sampling.draws import problem_digest
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
-from cipark_sd.ensembles import ensemble
-from cipark_sd.experiments.definition import Structure
-from cipark_sd.scenarios import Scenario
+from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.data.scenarios import Scenario
+from cipark_sd.simulate.ensembles import ensemble
 
 Numbers = dict[str, Any]
 FROZEN = STUDIES / "great_stone_core" / "forecast_2020_2030.nc"

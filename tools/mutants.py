@@ -81,17 +81,24 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "calibration/report/sections/predictions.py": (*_SAID, f"{_REPORT}predictions_said.py"),
     "calibration/study/consistency.py": ("calibration/study/test_double_counting.py",),
     "calibration/study/cumulative.py": (f"{_REPORT}conditions.py",),
-    "cipark_sd/basis.py": ("cipark_sd/test_basis.py", "cipark_sd/test_headline.py"),
-    "cipark_sd/claims.py": ("cipark_sd/test_claims.py", f"{_EXPERIMENTS}knockouts.py"),
-    "cipark_sd/headline.py": ("cipark_sd/test_headline.py", f"{_REPORT}intervals_said.py"),
-    "cipark_sd/wording.py": ("cipark_sd/test_headline.py", f"{_FIT}verdict_words.py", f"{_REPORT}intervals_said.py"),
-    "cipark_sd/experiments/effects.py": (f"{_EXPERIMENTS}policy_effects.py", "cipark_sd/plotting/test_plotting.py"),
+    "cipark_sd/statements/basis.py": ("cipark_sd/test_basis.py", "cipark_sd/test_headline.py"),
+    "cipark_sd/statements/claims.py": ("cipark_sd/test_claims.py", f"{_EXPERIMENTS}knockouts.py"),
+    "cipark_sd/statements/headline.py": ("cipark_sd/test_headline.py", f"{_REPORT}intervals_said.py"),
+    "cipark_sd/base/wording.py": (
+        "cipark_sd/test_headline.py",
+        f"{_FIT}verdict_words.py",
+        f"{_REPORT}intervals_said.py",
+    ),
+    "cipark_sd/analysis/experiments/effects.py": (
+        f"{_EXPERIMENTS}policy_effects.py",
+        "cipark_sd/plotting/test_plotting.py",
+    ),
     "cipark_sd/commands/policy/knockouts.py": (f"{_EXPERIMENTS}knockouts.py",),
     "cipark_sd/commands/report.py": ("cipark_sd/test_headline.py", "cipark_sd/pages/test_report.py"),
-    "cipark_sd/checks/course.py": (f"{_CHECKS}checks.py", f"{_REPORT}statements.py"),
-    "cipark_sd/checks/evaluate.py": (f"{_CHECKS}checks_expression.py", f"{_CHECKS}checks_file.py"),
-    "cipark_sd/checks/run.py": (f"{_CHECKS}checks.py",),
-    "cipark_sd/checks/outcome.py": (f"{_CHECKS}outcome.py", f"{_CHECKS}checks.py", f"{_CHECKS}chains.py"),
+    "cipark_sd/verify/checks/course.py": (f"{_CHECKS}checks.py", f"{_REPORT}statements.py"),
+    "cipark_sd/verify/checks/evaluate.py": (f"{_CHECKS}checks_expression.py", f"{_CHECKS}checks_file.py"),
+    "cipark_sd/verify/checks/run.py": (f"{_CHECKS}checks.py",),
+    "cipark_sd/verify/checks/outcome.py": (f"{_CHECKS}outcome.py", f"{_CHECKS}checks.py", f"{_CHECKS}chains.py"),
 }
 #: Seconds of the processor: tests that a mutant runs against, and how many times as long they may take.
 BUDGET = 8.0

@@ -15,8 +15,8 @@ import numpy as np
 import xarray as xr
 
 from cipark_sd import read_model
+from cipark_sd.analysis.sensitivities.loops import bands, common_leads, leading, loop_dominance, read_loops
 from cipark_sd.commands.sensitivity.methods.loops import plot_loops
-from cipark_sd.sensitivities.loops import bands, common_leads, leading, loop_dominance, read_loops
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Draws of the posterior, and the seed by which they are chosen.

@@ -34,11 +34,11 @@ from typing import Any
 import numpy as np
 from public_records import TOLERANCE, File, Notes, Outcome, compare, files_of, key, record_of, suites, text_of
 
-from cipark_sd.errors import CiparkError
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.base.errors import CiparkError
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import CONTROL
 from cipark_sd.model.variables import Lookup, Series
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.simulation import simulate
 
 REFUSALS = Path(__file__).with_name("public_refusals.toml")
 PROGRAMS = ("native", "pysd", "pysimlin")

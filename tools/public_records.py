@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cipark_sd.base.naming import canonical
 from cipark_sd.model.model import CONTROL
-from cipark_sd.naming import canonical
 
 LIST = Path(__file__).with_name("public_files.toml")
 #: Share of a column's largest recorded number; records have six digits.

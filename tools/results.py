@@ -35,15 +35,15 @@ from calibration.sampling.densities import prior_draws
 from calibration.sampling.draws import problem_digest
 from calibration.study.library import shipped_studies
 from calibration.study.problem import CalibrationProblem, read_problem
-from cipark_sd.arrays import Array
-from cipark_sd.ensembles import ensemble
-from cipark_sd.experiments.catalogue import read_catalogue
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.headline import Headline
+from cipark_sd.analysis.experiments.catalogue import read_catalogue
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.records import from_plain, to_plain
+from cipark_sd.data.scenarios import Scenario
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.variables import Auxiliary, Stock
 from cipark_sd.pages.page import DATA, read_page
-from cipark_sd.records import from_plain, to_plain
-from cipark_sd.scenarios import Scenario
+from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.statements.headline import Headline
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / "docs" / "results"

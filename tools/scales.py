@@ -16,9 +16,9 @@ from typing import Any
 from causal_loops import causes
 
 from cipark_sd import read_model
+from cipark_sd.base.naming import canonical
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, Lookup
-from cipark_sd.naming import canonical
 
 BLUE, GREY, PALE = "#1f4e79", "#6a6a6a", "#dbe7f3"
 BANDS = ("#f3f0e6", "#eaf1e6", "#e9eff6", "#f5ece9")

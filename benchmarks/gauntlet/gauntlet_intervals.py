@@ -11,8 +11,8 @@ from gauntlet_case import Case
 from gauntlet_check import Check, listed, rate
 from gauntlet_data import Array, Made
 
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.naming import canonical
+from cipark_sd.base.naming import canonical
+from cipark_sd.language.read.model_file import read_model
 
 
 def truths(case: Case) -> dict[str, float]:

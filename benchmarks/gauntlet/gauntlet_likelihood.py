@@ -20,10 +20,10 @@ from gauntlet_searches import IMPOSSIBLE, Array, Surface, walk
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.study.observations import Count
 from calibration.study.problem import CalibrationProblem, read_problem
+from cipark_sd.base.naming import canonical
 from cipark_sd.engines.registry import choose
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Const
-from cipark_sd.naming import canonical
 
 #: Draws of a posterior from which searches may begin.
 DRAWS = 4000

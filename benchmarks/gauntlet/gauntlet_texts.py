@@ -14,7 +14,7 @@ import pandas as pd
 from gauntlet_case import Case
 from gauntlet_check import Check, listed
 
-from cipark_sd.naming import canonical
+from cipark_sd.base.naming import canonical
 
 #: States of a side in summary.csv that a headline may call open.
 OPEN = ("open", "unbounded")

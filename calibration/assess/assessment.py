@@ -21,9 +21,9 @@ from calibration.likelihood.replicate import Stage, replicate, stage_numbers
 from calibration.sampling.convergence import Effort
 from calibration.sampling.draws import PosteriorDraws
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.experiments.definition import Structure
-from cipark_sd.optional import attempt
-from cipark_sd.tasks.pool import Pool, Progress
+from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.base.optional import attempt
+from cipark_sd.execution.pool import Pool, Progress
 
 #: Draws of each rival, and of a mixture, of which forecasts are made.
 DRAWS = 1000

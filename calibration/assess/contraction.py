@@ -18,8 +18,8 @@ from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.importance import power_weights
 from calibration.study.groups import Pool
 from calibration.study.priors import to_scale
-from cipark_sd.arrays import Array
-from cipark_sd.claims import Kind, class_of
+from cipark_sd.base.arrays import Array
+from cipark_sd.statements.claims import Kind, class_of
 
 #: Power-scaling sensitivity above which a posterior moves, by Kallioinen et al.
 SENSITIVE = 0.05

@@ -17,7 +17,7 @@ import numpy as np
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.term_density import expected_numbers, number_family
 from calibration.study.observations import Count, Observation
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: Numbers of a series below which its statistics say nothing.
 FEWEST = 4

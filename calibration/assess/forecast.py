@@ -19,9 +19,9 @@ from calibration.likelihood.posterior import DensityOf
 from calibration.likelihood.replicate import named_streams, replicate
 from calibration.study.observations import Count, Observation
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.arrays import Array
-from cipark_sd.experiments.definition import Structure
-from cipark_sd.scenarios import Scenario
+from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.base.arrays import Array
+from cipark_sd.data.scenarios import Scenario
 
 #: What the study's own structure is called among structures.
 OWN = "the study's own"

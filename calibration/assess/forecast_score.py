@@ -18,9 +18,9 @@ from calibration.assess.scores import LEVELS, crps_at, crps_sample, energy_score
 from calibration.families.counts import NB1
 from calibration.study.calendar import Calendar
 from calibration.study.rows import USES, Records
-from cipark_sd.arrays import Array
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, raise_all
-from cipark_sd.inputs import check_netcdf, number_in
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, raise_all
+from cipark_sd.base.inputs import check_netcdf, number_in
 
 #: Points of a distribution that is known by its quantiles.
 POINTS = 1000

@@ -25,12 +25,12 @@ from calibration.sampling.draws import PER_CHAIN, chains_entry, draw_whole, prob
 from calibration.sampling.sample import Start
 from calibration.sampling.starts import NowherePossible
 from calibration.study.problem import CalibrationProblem, until
-from cipark_sd.arrays import Array
-from cipark_sd.checkpoints import Arrays, Checkpoints, as_arrays, digest, from_arrays, stream
-from cipark_sd.experiments.definition import Structure
-from cipark_sd.tasks.pool import OnProgress, Pool, Tell
-from cipark_sd.tasks.workers import Workers
-from cipark_sd.wording import listed
+from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.checkpoints import Arrays, Checkpoints, as_arrays, digest, from_arrays, stream
+from cipark_sd.base.wording import listed
+from cipark_sd.execution.pool import OnProgress, Pool, Tell
+from cipark_sd.execution.workers import Workers
 
 #: What the study's own structure is called among forecasters.
 MODEL = "model"

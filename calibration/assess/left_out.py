@@ -18,8 +18,8 @@ from calibration.sampling.convergence import UNSAVED, Criteria, Effort, OnBlock
 from calibration.sampling.draws import draw_whole, problem_digest
 from calibration.sampling.sample import ImportanceDraws, Start
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.checkpoints import Arrays, digest, stream
-from cipark_sd.tasks.pool import Tell
+from cipark_sd.base.checkpoints import Arrays, digest, stream
+from cipark_sd.execution.pool import Tell
 
 #: R-hat and effective draws that a posterior without a term needs for one density.
 MIXED = Criteria(r_hat=1.05, ess=100.0)

@@ -18,8 +18,8 @@ from calibration.likelihood.replicate import Stage, labels_of, numbers, replicat
 from calibration.sampling.draws import PosteriorDraws
 from calibration.sampling.importance import RELIABLE, left_out_weights
 from calibration.study.observations import Breakdown, Count, Level, Observation, Term, Use
-from cipark_sd.arrays import Array, evenly
-from cipark_sd.claims import Kind, class_of
+from cipark_sd.base.arrays import Array, evenly
+from cipark_sd.statements.claims import Kind, class_of
 
 #: What an observed number is: a count, a measurement, a count out of a known total, a cell of a breakdown.
 NumberKind = Literal["count", "measurement", "share", "cell"]

@@ -9,12 +9,12 @@ import numpy as np
 from calibration.assess.rivals import Comparison, RivalFit, with_variant
 from calibration.sampling.draws import by_term, problem_digest
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.described import version
-from cipark_sd.errors import UnusableInput
-from cipark_sd.experiments.definition import Structure
-from cipark_sd.files import write_table
-from cipark_sd.inputs import MODEL_LIMIT, lines_of, read_text
-from cipark_sd.results import write_netcdf
+from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.base.errors import UnusableInput
+from cipark_sd.base.files import write_table
+from cipark_sd.base.inputs import MODEL_LIMIT, lines_of, read_text
+from cipark_sd.data.described import version
+from cipark_sd.data.results import write_netcdf
 
 #: The table of weights beside draws of several rivals.
 WEIGHTS = "weights.csv"

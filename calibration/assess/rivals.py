@@ -31,11 +31,11 @@ from calibration.sampling.sample import ImportanceDraws, Start
 from calibration.sampling.starts import NowherePossible
 from calibration.sampling.trajectories import TrajectoryDraws
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.arrays import Array
-from cipark_sd.checkpoints import Arrays, Checkpoints, as_arrays, digest, from_arrays, stream
-from cipark_sd.experiments.definition import Structure
-from cipark_sd.tasks.pool import Pool, Progress, Tell
-from cipark_sd.tasks.workers import Workers
+from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.checkpoints import Arrays, Checkpoints, as_arrays, digest, from_arrays, stream
+from cipark_sd.execution.pool import Pool, Progress, Tell
+from cipark_sd.execution.workers import Workers
 
 
 def log_evidence(drawn: PosteriorDraws, rng: np.random.Generator) -> tuple[float, float]:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from calibration.likelihood.replicate import Number
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: Ends of the central 90 % and 50 %, and the median.
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -26,10 +26,10 @@ from calibration.sampling.convergence import UNSAVED, Criteria, Effort
 from calibration.sampling.densities import prior_draws
 from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, draw_whole, problem_digest
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.arrays import Array
-from cipark_sd.checkpoints import Arrays, digest, stream
-from cipark_sd.tasks.pool import OnProgress, Pool, Tell
-from cipark_sd.tasks.workers import Workers
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.checkpoints import Arrays, digest, stream
+from cipark_sd.execution.pool import OnProgress, Pool, Tell
+from cipark_sd.execution.workers import Workers
 
 #: Draws against which a rank is taken.
 RANKED = 99

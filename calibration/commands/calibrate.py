@@ -4,10 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cipark_sd.base.console import echo
 from cipark_sd.commands import options
 from cipark_sd.commands.options import command_of
 from cipark_sd.commands.result import Result, of_folder
-from cipark_sd.console import echo
 
 if TYPE_CHECKING:
     from calibration.report.collect import Calibration
@@ -38,15 +38,15 @@ def calibrate(request: Settings) -> Result:
     """
     from calibration.commands import pipeline
     from calibration.report.output import show
-    from cipark_sd.files import OUTPUT_FOLDER, output_folder
-    from cipark_sd.optional import record_in
+    from cipark_sd.base.files import OUTPUT_FOLDER, output_folder
+    from cipark_sd.base.optional import record_in
     from cipark_sd.pages.page import HTML
 
     study = request.folder
     folder = output_folder(request.output or OUTPUT_FOLDER / study.name)
     if request.dask is not None:
         # before the searches and not after them
-        from cipark_sd.tasks.cluster import check_address
+        from cipark_sd.execution.cluster import check_address
 
         check_address(request.dask)
     settings = whole(replace(request, study=study), folder)
@@ -59,7 +59,7 @@ def calibrate(request: Settings) -> Result:
 
 def whole(request: Settings, folder: Path) -> Settings:
     """The settings with all that they entail, and the checkpoints of a folder."""
-    from cipark_sd.checkpoints import Checkpoints
+    from cipark_sd.base.checkpoints import Checkpoints
 
     holdout, rivals = request.holdout or request.everything, request.rivals or request.everything
     return replace(
@@ -78,9 +78,9 @@ def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
     from calibration.report.collect import checks_at_estimate, fit_findings
     from calibration.report.findings import Findings, save
     from calibration.report.output import write, write_fit
-    from cipark_sd.checks.outcome import Outcome
-    from cipark_sd.optional import attempt
+    from cipark_sd.base.optional import attempt
     from cipark_sd.pages.output import PLAYER
+    from cipark_sd.verify.checks.outcome import Outcome
 
     fit = fit_findings(made)
     if made.reused:
@@ -98,7 +98,7 @@ def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
     write_fit(findings, folder)
     if settings.player:
         from calibration.commands.play.page import write_player
-        from cipark_sd.console import busy
+        from cipark_sd.base.console import busy
 
         with busy("Making the page that runs the model"):
             seed = made.problem.method.seed

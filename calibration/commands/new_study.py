@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calibration.new_study.request import Request
+from cipark_sd.base.console import echo
 from cipark_sd.commands.options import command_of
 from cipark_sd.commands.result import Result
-from cipark_sd.console import echo
 
 if TYPE_CHECKING:
     from calibration.new_study.series import Series
@@ -29,7 +29,7 @@ def new_study(request: Request) -> Result:
       cipark calibrate flu --fast                             the first fit
       cipark new-study --from great_stone -o my_park          another park, the same model
     """
-    from cipark_sd.errors import InvalidValue
+    from cipark_sd.base.errors import InvalidValue
 
     model, data, template = request.model, request.data, request.template
     if template is not None:
@@ -102,7 +102,7 @@ def _rows(n: int, singular: str, plural: str) -> str:
 
 def _summary(made: "NewStudy") -> list[str]:
     """What was guessed, in the order in which it should be checked."""
-    from cipark_sd.wording import number
+    from cipark_sd.base.wording import number
 
     lines = [
         f"{made.folder}: a study with {len(made.series)} series",

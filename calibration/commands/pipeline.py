@@ -31,18 +31,18 @@ from calibration.sampling.failed_draws import FailedDraws, failed_draws, impossi
 from calibration.study.parameters import share_that_may_fail
 from calibration.study.problem import CalibrationProblem, read_problem, until
 from calibration.study.sections import Method
-from cipark_sd.checkpoints import Checkpoints
-from cipark_sd.console import Bars, echo, progress_bars
+from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.base.checkpoints import Checkpoints
+from cipark_sd.base.console import Bars, echo, progress_bars
+from cipark_sd.base.errors import InvalidValue, UnknownName
+from cipark_sd.base.optional import attempt
+from cipark_sd.data.results import load_what_writes
 from cipark_sd.engines.registry import choose
-from cipark_sd.ensembles import processors
-from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.experiments.definition import Structure
-from cipark_sd.failures import TooManyFailed
-from cipark_sd.optional import attempt
-from cipark_sd.results import load_what_writes
-from cipark_sd.tasks import cluster
-from cipark_sd.tasks.pool import Pool, Progress
-from cipark_sd.tasks.workers import Workers
+from cipark_sd.execution import cluster
+from cipark_sd.execution.pool import Pool, Progress
+from cipark_sd.execution.workers import Workers
+from cipark_sd.simulate.ensembles import processors
+from cipark_sd.simulate.failures import TooManyFailed
 
 #: Operations of the model up to which a posterior is sampled unasked. The park takes half of it, 14 CPU seconds.
 UNASKED = 100_000_000_000

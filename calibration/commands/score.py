@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cipark_sd.base.console import print_table, say
 from cipark_sd.commands import options
 from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.result import Result
-from cipark_sd.console import print_table, say
 
 if TYPE_CHECKING:
     from calibration.assess.forecast_score import Counts, Forecaster, Gap, Scored
@@ -53,7 +53,7 @@ def score(request: Request) -> Result:
     import numpy as np
 
     from calibration.assess.forecast_score import read_counts, read_forecasts
-    from cipark_sd.errors import UnknownName
+    from cipark_sd.base.errors import UnknownName
 
     forecasters = read_forecasts(request.forecast, request.scenario)
     names = list(dict.fromkeys(entry.name for entry in forecasters))
@@ -78,7 +78,7 @@ def _drift(text: str, counts: "Counts", like: "Forecaster", rng: object) -> "For
 
     from calibration.assess.forecast_score import drift
     from calibration.study.calendar import Calendar
-    from cipark_sd.errors import InvalidValue
+    from cipark_sd.base.errors import InvalidValue
 
     date, _, number = text.rpartition(":")
     try:

@@ -12,11 +12,11 @@ from cipark_sd.engines.registry import names
 
 if TYPE_CHECKING:
     from calibration.sampling.convergence import Sampler
-    from cipark_sd.checkpoints import Checkpoints
+    from cipark_sd.base.checkpoints import Checkpoints
 
 
 def _nowhere() -> "Checkpoints":
-    from cipark_sd.checkpoints import NOT_KEPT
+    from cipark_sd.base.checkpoints import NOT_KEPT
 
     return NOT_KEPT
 
@@ -105,6 +105,6 @@ class Settings:
     def folder(self) -> Path:
         """Of the study."""
         from calibration.study.library import FILE
-        from cipark_sd.study import find_folder
+        from cipark_sd.analysis.study import find_folder
 
         return self.study if isinstance(self.study, Path) else find_folder(self.study, file=FILE, where="calibrate")

@@ -24,7 +24,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 Kind = Literal["increments", "flow", "level", "ratio", "breakdown", "share", "metric"]
 #: The log density of what was seen, by what the model says for it and the spread; who calls it ignores the warnings of

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from calibration.families.base import CountFamily, Density, or_never
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 
 class Poisson(CountFamily):

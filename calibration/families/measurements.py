@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from calibration.families.base import MeasurementFamily, or_never
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 
 def mirrored_ends(lower: float, upper: float, mean: Array, spread: Array) -> tuple[Array, Array]:

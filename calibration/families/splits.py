@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from calibration.families.base import Density, ShareFamily, SplitFamily, count_interval, interval_slopes, or_never
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 
 class Binomial(ShareFamily):

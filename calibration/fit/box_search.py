@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from calibration.fit.in_step import Search, ask, gather, has_slopes
 from calibration.fit.objective import IMPOSSIBLE, Objective
 from calibration.sampling.convergence import cost_of_a_run
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: How much the objective rises over a step of a second difference: far above rounding, within the parabola.
 PROBED_RISE = 1e-4

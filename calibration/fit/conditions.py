@@ -23,7 +23,7 @@ from calibration.fit.verification import COARSE, half_step_sentence, remedy
 from calibration.study.cumulative import RunningTotal, cumulative_levels, cumulative_words
 from calibration.study.parameters import Parameter
 from calibration.study.priors import to_scale
-from cipark_sd.wording import listed, number
+from cipark_sd.base.wording import listed, number
 
 if TYPE_CHECKING:
     import pandas as pd

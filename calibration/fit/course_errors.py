@@ -23,8 +23,8 @@ from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import named_streams, replicate_by_term
 from calibration.likelihood.term_density import number_family
 from calibration.study.observations import Count, Observation
-from cipark_sd.arrays import Array
-from cipark_sd.wording import number
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.wording import number
 
 #: Numbers of a series below which nothing is said.
 ENOUGH = 8

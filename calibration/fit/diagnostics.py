@@ -23,7 +23,7 @@ from calibration.likelihood.posterior import Posterior
 from calibration.study.observations import Breakdown, Count, Share
 from calibration.study.parameters import ParameterSpace
 from calibration.study.priors import to_scale
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: Collinearity above which Brun et al. call a set of parameters poorly identifiable together.
 COLLINEAR = 10.0

@@ -14,7 +14,7 @@ from calibration.fit.in_step import Allowance, Search, ask, gather
 from calibration.fit.least_squares import polished
 from calibration.fit.objective import IMPOSSIBLE, Objective
 from calibration.fit.scoring import scored
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: Times that least squares stick before a walk does without: each takes a thousand runs.
 KINKED = 2

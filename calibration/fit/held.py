@@ -32,10 +32,10 @@ from calibration.study.observations import Term
 from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.priors import LogNormal, Normal, from_scale, to_scale
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.arrays import Array
+from cipark_sd.analysis.sensitivities.factors import constant_values
+from cipark_sd.base.arrays import Array
+from cipark_sd.data.scenarios import override_key, split_key
 from cipark_sd.engines.registry import choose
-from cipark_sd.scenarios import override_key, split_key
-from cipark_sd.sensitivities.factors import constant_values
 
 #: Share of its value that stands for the standard deviation of a constant that has no prior.
 WITHOUT_PRIOR = 0.1

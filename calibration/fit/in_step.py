@@ -18,8 +18,8 @@ import numpy as np
 from calibration.fit.objective import IMPOSSIBLE, Objective, slopes
 from calibration.likelihood.gradient import log_likelihood_and_gradient
 from calibration.likelihood.posterior import Posterior
-from cipark_sd.arrays import Array
-from cipark_sd.errors import InvalidValue, UnsupportedFeature
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.errors import InvalidValue, UnsupportedFeature
 
 T = TypeVar("T")
 

@@ -32,7 +32,7 @@ from calibration.fit.objective import Objective, fourth_order
 from calibration.fit.optimise import Optimum
 from calibration.fit.scoring import over_jumps
 from calibration.study.observations import Count
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from calibration.fit.box_search import FLAT, LEAST_PROBE, Minimum
 from calibration.fit.objective import Objective, fourth_order
 from calibration.study.observations import Count
 from calibration.study.parameters import ParameterSpace
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: Steps at most, and the damping with which they begin, the least above none, and that above which a search has stuck.
 MOST_STEPS, FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 200, 1e-4, 1e-12, 1e12

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from calibration.likelihood.posterior import On, Posterior
 from calibration.study.parameters import Parameter, ParameterSpace
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: Half the distance of a difference quotient, as share of a parameter's range on its scale, where no other is known.
 STEP = 1e-4

@@ -31,10 +31,10 @@ from calibration.fit.scoring import scored
 from calibration.likelihood.posterior import Posterior
 from calibration.sampling.starts import NowherePossible
 from calibration.sampling.warming import likely_places
-from cipark_sd.arrays import Array
-from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
-from cipark_sd.errors import CiparkError, InvalidValue, UnsupportedFeature
-from cipark_sd.tasks.pool import Pool, RecordTask, records
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.checkpoints import NOT_KEPT, Checkpoints
+from cipark_sd.base.errors import CiparkError, InvalidValue, UnsupportedFeature
+from cipark_sd.execution.pool import Pool, RecordTask, records
 
 #: Share of the prior left out at either end when starts are drawn: a search from a far tail is time lost.
 START_TAIL = 0.02

@@ -37,11 +37,11 @@ from calibration.likelihood.forward import reported
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.arrays import Array
-from cipark_sd.checkpoints import Checkpoints
-from cipark_sd.console import Bars
-from cipark_sd.tasks.pool import Pool, RecordTask, records
-from cipark_sd.wording import percent
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.checkpoints import Checkpoints
+from cipark_sd.base.console import Bars
+from cipark_sd.base.wording import percent
+from cipark_sd.execution.pool import Pool, RecordTask, records
 
 #: A rise of the log density from which on a place of a walk fits better than the optimum: below it, the end of an
 #: interval, where the profile has fallen by about 2, moves by less than half a percent of its distance.

@@ -32,7 +32,7 @@ from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import labels_of
 from calibration.likelihood.term_density import expected_numbers, joined_log_mass, number_family, term_log_density
 from calibration.study.observations import Breakdown, Count, Observation, Share
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: Probability that a right model has any residual beyond :func:`beyond_chance` among all numbers that were fitted.
 FAMILY_LEVEL = 0.05

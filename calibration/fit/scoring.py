@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from calibration.fit.box_search import FLAT, Minimum, bounded_step
 from calibration.fit.objective import IMPOSSIBLE, InRange, Objective
 from calibration.likelihood.gradient import of_values
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: The longest probe, and the first ones where no curvature is known, as shares of a search range.
 MOST_PROBE, FIRST_PROBE = 0.1, 1e-3

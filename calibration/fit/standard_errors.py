@@ -23,7 +23,7 @@ from calibration.fit.objective import IMPOSSIBLE, Objective
 from calibration.fit.optimise import Optimum
 from calibration.fit.scoring import around
 from calibration.study.observations import Count
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: Least eigenvalue, relative to the largest, of information whose diagonal is 1, from which errors are told.
 SINGULAR = 1e-12

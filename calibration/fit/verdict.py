@@ -16,7 +16,7 @@ from calibration.fit.downhill import settling
 from calibration.fit.in_step import Search, ask
 from calibration.fit.objective import InRange, Objective
 from calibration.study.parameters import ParameterSpace
-from cipark_sd.wording import NO_END, interval, listed, number
+from cipark_sd.base.wording import NO_END, interval, listed, number
 
 #: ``bounded``: the rise of the profile passes its threshold while every other parameter is free to move. ``open``: it
 #: does not before the number can go no further. ``closed``: it does, but only with another parameter on a bound of its

@@ -16,13 +16,13 @@ from calibration.fit.optimise import Optimum
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.study.problem import CalibrationProblem
 from calibration.study.sections import by_method
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.errors import CiparkError
+from cipark_sd.base.wording import number
 from cipark_sd.compiler.unroll import unroll
+from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.engines.base import SLOPES
 from cipark_sd.engines.registry import REFERENCE, choose
-from cipark_sd.errors import CiparkError
-from cipark_sd.scenarios import Scenario, resolve
-from cipark_sd.wording import number
 
 Status = Literal["agrees", "differs", "failed", "not compared"]
 

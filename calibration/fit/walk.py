@@ -30,7 +30,7 @@ from calibration.fit.scoring import DOUBT, around, scored
 from calibration.fit.verdict import Part, Side, obstacles
 from calibration.likelihood.posterior import Posterior
 from calibration.sampling.convergence import cost_of_a_run
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: Points that the searches of one side may ask for, from all centres together: of 44 sides of a smooth likelihood of 21
 #: parameters (benchmarks/gauntlet, wolves) half took fewer than 350 and the dearest 664; along kinks (appliance) 15

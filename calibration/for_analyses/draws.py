@@ -21,13 +21,13 @@ from calibration.for_analyses.study_draws import (
 from calibration.sampling.draws import problem_digest
 from calibration.study.library import DEFAULT_STUDY
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.checkpoints import Checkpoints
-from cipark_sd.console import Bars
-from cipark_sd.errors import InvalidValue
-from cipark_sd.experiments.definition import Structure
-from cipark_sd.experiments.draws import Draws
-from cipark_sd.files import OUTPUT_FOLDER
-from cipark_sd.study import DrawRequest, DrawSet
+from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.analysis.experiments.draws import Draws
+from cipark_sd.analysis.study import DrawRequest, DrawSet
+from cipark_sd.base.checkpoints import Checkpoints
+from cipark_sd.base.console import Bars
+from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.files import OUTPUT_FOLDER
 
 #: Prior draws that expectations are set against: 300 that are all true bound a probability to above 0.98.
 PRIOR_DRAWS = 300

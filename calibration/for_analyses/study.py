@@ -1,4 +1,4 @@
-"""A study of this package as analyses see it; the module is its :class:`cipark_sd.study.StudyReader`.
+"""A study of this package as analyses see it; the module is its :class:`cipark_sd.analysis.study.StudyReader`.
 
 What policies do is a difference to a base; where the base has 155 firms and 60 were counted, it is the base of another
 park. The middle of the draws is set against the data, with the noise that the study gives them: not the whole of what
@@ -31,23 +31,23 @@ from calibration.study.parameters import share_that_may_fail
 from calibration.study.priors import Prior, Triangular, Uniform, distribution, to_scale
 from calibration.study.problem import CalibrationProblem, read_problem
 from calibration.study.sections import read_prior
-from cipark_sd.arrays import Array
-from cipark_sd.console import Bars
-from cipark_sd.errors import CiparkError, collected, raise_all
-from cipark_sd.experiments.definition import Structure
-from cipark_sd.experiments.draws import Draws
-from cipark_sd.files import OUTPUT_FOLDER
-from cipark_sd.inputs import read_toml
+from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.analysis.experiments.draws import Draws
+from cipark_sd.analysis.sensitivities.evaluation import Output, Question
+from cipark_sd.analysis.sensitivities.factors import Factor, Factors, Shares, check_factors
+from cipark_sd.analysis.sensitivities.ranking import Moment
+from cipark_sd.analysis.study import DrawRequest, DrawSet, FittedDraws
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.console import Bars
+from cipark_sd.base.errors import CiparkError, collected, raise_all
+from cipark_sd.base.files import OUTPUT_FOLDER
+from cipark_sd.base.inputs import read_toml
+from cipark_sd.base.naming import respelled
+from cipark_sd.base.section import Section
+from cipark_sd.base.timegrid import time_label
+from cipark_sd.base.wording import rounded
+from cipark_sd.data.scenarios import Scenario, override_key, resolve
 from cipark_sd.model.model import Model
-from cipark_sd.naming import respelled
-from cipark_sd.scenarios import Scenario, override_key, resolve
-from cipark_sd.section import Section
-from cipark_sd.sensitivities.evaluation import Output, Question
-from cipark_sd.sensitivities.factors import Factor, Factors, Shares, check_factors
-from cipark_sd.sensitivities.ranking import Moment
-from cipark_sd.study import DrawRequest, DrawSet, FittedDraws
-from cipark_sd.timegrid import time_label
-from cipark_sd.wording import rounded
 
 #: The central share of what noise alone would make of the middle draw; a number outside it contradicts.
 CENTRAL = 0.95

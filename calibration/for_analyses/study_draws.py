@@ -23,15 +23,15 @@ from calibration.likelihood.posterior import On, Posterior
 from calibration.sampling.convergence import CONVERGED
 from calibration.sampling.draws import name_in_file, problem_digest
 from calibration.study.problem import CalibrationProblem, until
-from cipark_sd.arrays import Array
-from cipark_sd.checkpoints import Checkpoints
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, raise_all
-from cipark_sd.experiments.definition import ONLY, Structure
-from cipark_sd.experiments.draws import Draws, attributes_of, columns_in
-from cipark_sd.files import OUTPUT_FOLDER
-from cipark_sd.inputs import MODEL_LIMIT, number_in, own_bytes
-from cipark_sd.scenarios import override_key
-from cipark_sd.study import FittedDraws
+from cipark_sd.analysis.experiments.definition import ONLY, Structure
+from cipark_sd.analysis.experiments.draws import Draws, attributes_of, columns_in
+from cipark_sd.analysis.study import FittedDraws
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.checkpoints import Checkpoints
+from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, raise_all
+from cipark_sd.base.files import OUTPUT_FOLDER
+from cipark_sd.base.inputs import MODEL_LIMIT, number_in, own_bytes
+from cipark_sd.data.scenarios import override_key
 
 #: Independent draws that chains are taken to be worth whose convergence nobody vouches for.
 UNCONVERGED = 100.0
@@ -61,7 +61,7 @@ def draws_from_prior(
 
 
 def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str, *, noise: bool = False) -> Draws:
-    """All draws of the model's parameters in a file of :func:`~cipark_sd.experiments.draws.columns_in`.
+    """All draws of the model's parameters in a file of :func:`~cipark_sd.analysis.experiments.draws.columns_in`.
 
     With ``noise`` those of the noise too, as far as the file has them.
 

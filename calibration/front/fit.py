@@ -24,18 +24,18 @@ from calibration.report.sections.answer import First
 from calibration.report.sections.registry import SECTIONS
 from calibration.sampling.draws import PosteriorDraws, tree
 from calibration.study.observations import quantities_of
-from cipark_sd.arrays import evenly
+from cipark_sd.base.arrays import evenly
+from cipark_sd.base.errors import UnknownName, UnusableInput
+from cipark_sd.base.files import OUTPUT_FOLDER, output_folder, write_text
+from cipark_sd.base.optional import recorded
 from cipark_sd.calling import Acting, Answer, Player, dress, parameters_of, parsed
 from cipark_sd.commands.result import of_folder
-from cipark_sd.ensembles import ensemble
-from cipark_sd.errors import UnknownName, UnusableInput
-from cipark_sd.files import OUTPUT_FOLDER, output_folder, write_text
-from cipark_sd.frontends.changes_files import ScenarioLike, as_scenario
-from cipark_sd.optional import recorded
+from cipark_sd.data.scenarios import Scenario, override_key, split_key
+from cipark_sd.language.read.changes_files import ScenarioLike, as_scenario
 from cipark_sd.pages.output import draw
 from cipark_sd.pages.page import HTML, answer_of
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.scenarios import Scenario, override_key, split_key
+from cipark_sd.simulate.ensembles import ensemble
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,8 +18,8 @@ from calibration.study.observations import Count, Observation, parameters_of
 from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.priors import Prior, distribution
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.arrays import Array
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, raise_all
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, raise_all
 
 Law = Callable[[Array, Array, Array], Any]
 Draw = Callable[[Array, Array, np.random.Generator], Any]

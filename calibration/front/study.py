@@ -17,11 +17,11 @@ from calibration.new_study.request import Request
 from calibration.new_study.study import NewStudy, check_free, new_study
 from calibration.study.library import FILE
 from calibration.study.problem import CalibrationProblem, read_problem
+from cipark_sd.analysis.study import find_folder
+from cipark_sd.base.errors import InvalidValue, UnusableInput
+from cipark_sd.base.files import file_name
 from cipark_sd.calling import in_python, parsed
-from cipark_sd.errors import InvalidValue, UnusableInput
-from cipark_sd.files import file_name
 from cipark_sd.model.model import Model
-from cipark_sd.study import find_folder
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.study.observations import Count, Memory
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: What a fitted score is judged by: those before it, so that a product is the joint density, or all the others.
 Known = Literal["earlier", "others"]

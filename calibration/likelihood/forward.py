@@ -16,14 +16,14 @@ from calibration.likelihood.observation_operator import INTEGRAL, reader
 from calibration.study.observations import Quantity, ReadQuantity
 from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.errors import InvalidValue, RunFailed
 from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.data.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.engines.registry import Engine
-from cipark_sd.errors import InvalidValue, RunFailed
 from cipark_sd.model.expr import Const, Ref
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Stock, StockPiece
-from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 
 if TYPE_CHECKING:
     from cipark_sd.engines.base import Settings, Weigh

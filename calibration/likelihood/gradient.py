@@ -18,7 +18,7 @@ from calibration.likelihood.term_density import (
     recoded_slopes,
 )
 from calibration.study.observations import Breakdown, Count, Share, Term
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: Derivatives of ``n`` rows and some terms: by what the terms read ``(n, n_terms, n_quantities)``, by the spread
 #: ``(n, n_terms)``, and ``(n, n_true, n_reported)`` by the matrix of a term with a coding.

@@ -9,7 +9,7 @@ import numpy as np
 
 from calibration.families.base import CountFamily, Density, LogMass, or_never
 from calibration.families.counts import Poisson
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: A tail of the losses that is left out of a difference of counts, as probability.
 LOSS_TAIL = 1e-13

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from calibration.readings.base import ReadCourses, Reading
 from calibration.study.observations import Quantity, ReadQuantity
-from cipark_sd.arrays import Array, near
-from cipark_sd.timegrid import SLACK, TimeGrid
+from cipark_sd.base.arrays import Array, near
+from cipark_sd.base.timegrid import SLACK, TimeGrid
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

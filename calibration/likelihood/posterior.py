@@ -15,7 +15,7 @@ from calibration.likelihood.term_density import Group, expected_numbers, group_o
 from calibration.study.observations import Breakdown, Count, Memory, Noise, Term
 from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.arrays import Array, near
+from cipark_sd.base.arrays import Array, near
 from cipark_sd.engines.registry import Engine, choose
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from calibration.likelihood.posterior import Posterior, with_terms
 from calibration.likelihood.term_density import expected_numbers, joined_log_mass, number_family, part
 from calibration.study.observations import Breakdown, Count, Observation, Share, Term, Use
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from calibration.families.base import CountFamily, NumberFamily, ShareFamily, log_sum
 from calibration.likelihood.net_counts import NetCount, Rise, net_count_of
 from calibration.study.observations import Breakdown, Count, Share, Term
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 
 def expected_numbers(term: Term, values: Array, matrix: Array | None = None) -> Array:

@@ -25,7 +25,7 @@ from calibration.new_study.dates import (
 from calibration.new_study.table import Sheet, is_missing
 from calibration.study.calendar import MONTHS, TimeUnit, unit_in
 from calibration.study.constants import words_in
-from cipark_sd.errors import InvalidValue, UnknownName, UnusableInput
+from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput
 
 Edge = Literal["start", "end", ""]
 _TIME_WORDS = frozenset({"time", "date", "period", "t", "when", "timestamp", "datetime"})

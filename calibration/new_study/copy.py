@@ -14,12 +14,12 @@ from calibration.new_study.text import toml
 from calibration.study.library import FILE, shipped_studies
 from calibration.study.problem import read_problem
 from calibration.study.rows import table_folder
-from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.files import draft_of
-from cipark_sd.inputs import TABLE_LIMIT, beneath, parsed_toml, read_text, toml_text
-from cipark_sd.library import bundled
-from cipark_sd.section import Section
-from cipark_sd.study import find_folder
+from cipark_sd.analysis.study import find_folder
+from cipark_sd.base.errors import InvalidValue, UnknownName
+from cipark_sd.base.files import draft_of
+from cipark_sd.base.inputs import TABLE_LIMIT, beneath, parsed_toml, read_text, toml_text
+from cipark_sd.base.library import bundled
+from cipark_sd.base.section import Section
 
 #: Files of a study that are copied where they are there, in the order in which a reader meets them.
 _PARTS = ("policies.toml", "sensitivity.toml")

@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from calibration.study.consistency import output_problem
-from cipark_sd.errors import CiparkError, InvalidValue, UnusableInput, raise_all
+from cipark_sd.base.errors import CiparkError, InvalidValue, UnusableInput, raise_all
+from cipark_sd.data.scenarios import override_key, split_key
 from cipark_sd.model.expr import Call, references
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.units import Unit, UnitSyntaxError, UnitSystem
 from cipark_sd.model.variables import Auxiliary, Stock, Variable
-from cipark_sd.scenarios import override_key, split_key
 
 #: Likeness of two names, 0 to 1, from which one is taken for the other.
 ALIKE = 0.72

@@ -36,13 +36,13 @@ from calibration.study.priors import (
     from_scale,
     to_scale,
 )
-from cipark_sd.arrays import Array
-from cipark_sd.errors import InvalidValue, UnknownName, UnusableInput
+from cipark_sd.analysis.sensitivities.factors import constant_values
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput
+from cipark_sd.data.scenarios import override_key
 from cipark_sd.model.expr import Const
 from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless
-from cipark_sd.scenarios import override_key
-from cipark_sd.sensitivities.factors import constant_values
 
 #: Standard deviation of the logarithm, or of the logit of a fraction: 95 % of the prior within a factor of 19.
 SIGMA = 1.5

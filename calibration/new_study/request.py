@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cipark_sd.base.errors import InvalidValue, UnusableInput
+from cipark_sd.base.files import file_name
+from cipark_sd.base.inputs import number_in
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.options import argument, option
-from cipark_sd.errors import InvalidValue, UnusableInput
-from cipark_sd.files import file_name
-from cipark_sd.inputs import number_in
 
 if TYPE_CHECKING:
     from calibration.new_study.clock import Window
@@ -118,7 +118,7 @@ class Request:
         UnusableInput
             Where one is missing, or the table comes first.
         """
-        from cipark_sd.library import located
+        from cipark_sd.base.library import located
 
         model, data = self.model, self.data
         table = model is not None and model.suffix.casefold() in (".csv", ".tsv", ".txt", ".xlsx")

@@ -22,8 +22,8 @@ from calibration.new_study.matching import Match
 from calibration.new_study.table import Sheet, is_missing
 from calibration.study.calendar import TimeUnit
 from calibration.study.cumulative import FEWEST, counted, running_total
-from cipark_sd.arrays import Array
-from cipark_sd.errors import CiparkError, InvalidValue, UnusableInput, raise_all
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.errors import CiparkError, InvalidValue, UnusableInput, raise_all
 from cipark_sd.model.expr import Const
 from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless

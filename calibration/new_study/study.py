@@ -25,11 +25,11 @@ from calibration.study.calendar import TimeUnit
 from calibration.study.constants import beside_equations, reaching
 from calibration.study.library import FILE
 from calibration.study.problem import read_problem
+from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected, raise_all
+from cipark_sd.base.files import draft_of, file_name
 from cipark_sd.engines.registry import choose
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected, raise_all
-from cipark_sd.files import draft_of, file_name
-from cipark_sd.frontends.external_files import external_names
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.language.read.external_files import external_names
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Ref
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Stock

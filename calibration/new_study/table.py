@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from cipark_sd.errors import InvalidValue, MissingFile, UnusableInput
-from cipark_sd.inputs import lines_of
-from cipark_sd.spreadsheets import SUFFIX, table_bytes
+from cipark_sd.base.errors import InvalidValue, MissingFile, UnusableInput
+from cipark_sd.base.inputs import lines_of
+from cipark_sd.base.spreadsheets import SUFFIX, table_bytes
 
 #: What people write where there is no number.
 MISSING = frozenset(

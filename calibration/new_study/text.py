@@ -16,13 +16,13 @@ from calibration.new_study.series import Series
 from calibration.study.constants import SWITCH, reaching
 from calibration.study.parameters import PLACEHOLDER
 from calibration.study.priors import FAMILIES, LogNormal, Prior
-from cipark_sd.console import escaped
-from cipark_sd.files import csv_text, file_name
+from cipark_sd.base.console import escaped
+from cipark_sd.base.files import csv_text, file_name
+from cipark_sd.base.wording import written_unit
+from cipark_sd.data.scenarios import override_key, split_key
 from cipark_sd.model.expr import references
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant
-from cipark_sd.scenarios import override_key, split_key
-from cipark_sd.wording import written_unit
 
 
 def toml(text: str) -> str:

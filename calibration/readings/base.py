@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: Starts and ends of windows.
 Windows = Sequence[tuple[float, float]]

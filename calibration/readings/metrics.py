@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.readings.base import Reading, Windows, add_between, between
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 
 class Metric(Reading):

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.readings.base import ReadCourses, Reading, Windows
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 Places = NDArray[np.intp]
 

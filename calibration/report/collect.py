@@ -27,12 +27,12 @@ from calibration.sampling.failed_draws import FailedDraws
 from calibration.sampling.importance import heavy_tails, relative_efficiency
 from calibration.study.observations import Observation, Quantity, ReadQuantity, course_of, dated_levels
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.arrays import Array, evenly
-from cipark_sd.checks.outcome import Outcome
-from cipark_sd.described import version
+from cipark_sd.base.arrays import Array, evenly
+from cipark_sd.base.optional import attempt
+from cipark_sd.data.described import version
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.registry import choose
-from cipark_sd.optional import attempt
-from cipark_sd.scenarios import Scenario
+from cipark_sd.verify.checks.outcome import Outcome
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -224,10 +224,10 @@ def checks_at_estimate(problem: CalibrationProblem, theta: Array, engine: str) -
     Problems
         When the file cannot be read.
     """
-    from cipark_sd.checks.file import read_checks
-    from cipark_sd.checks.run import run_checks
     from cipark_sd.engines.registry import choose, names
-    from cipark_sd.simulation import simulate
+    from cipark_sd.simulate.simulation import simulate
+    from cipark_sd.verify.checks.file import read_checks
+    from cipark_sd.verify.checks.run import run_checks
 
     model = problem.model
     if model.origin is None:

@@ -19,9 +19,9 @@ from calibration.fit.residuals import beyond_chance, unexplained
 from calibration.report.findings import Fit
 from calibration.study.parameters import placeholder_words
 from calibration.study.sections import Cause
-from cipark_sd.claims import NARROW
-from cipark_sd.headline import Bounds, is_narrower
-from cipark_sd.wording import listed, percent, with_unit
+from cipark_sd.base.wording import listed, percent, with_unit
+from cipark_sd.statements.claims import NARROW
+from cipark_sd.statements.headline import Bounds, is_narrower
 
 #: Difference in log predictive density below which few terms cannot tell two structures apart, whatever its standard
 #: error. Source: Sivula, Magnusson, Matamoros and Vehtari 2020, arXiv:2008.10296.

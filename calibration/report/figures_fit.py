@@ -10,10 +10,10 @@ from calibration.fit.optimise import ARRIVED, Reached
 from calibration.fit.profile import PredictionProfile, Profile
 from calibration.fit.residuals import beyond_chance, unexplained
 from calibration.study.parameters import ParameterSpace
-from cipark_sd.arrays import Array
-from cipark_sd.plotting.panels import PALETTE, WIDTH, styled
-from cipark_sd.plotting.time_axis import TimeAxis
-from cipark_sd.wording import percent
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.wording import percent
+from cipark_sd.pages.figures.panels import PALETTE, WIDTH, styled
+from cipark_sd.pages.figures.time_axis import TimeAxis
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,7 @@ def panels(rows: int, columns: int, height: float, *, share_y: bool = False) -> 
     """A figure as wide as a page with ``rows * columns`` panels, each ``height`` inches high."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    from cipark_sd.plotting.shown import Figure
+    from cipark_sd.pages.figures.shown import Figure
 
     figure = Figure(figsize=(WIDTH, rows * height), layout="constrained")
     FigureCanvasAgg(figure)
@@ -173,7 +173,7 @@ def answer_figure(
     narrow : bool
         Whether it is for a phone.
     """
-    from cipark_sd.plotting.shown import Figure
+    from cipark_sd.pages.figures.shown import Figure
 
     size, letters = ((3.9, 3.1), 9.5) if narrow else ((7.9, 4.2), 10)
     figure = Figure(figsize=size, layout="constrained")
@@ -218,7 +218,7 @@ def _name_ends(
     letters: float, end: float,
 ) -> None:  # fmt: skip
     """What was reported last, and what the model has there, to the right of the lines."""
-    from cipark_sd.wording import number
+    from cipark_sd.base.wording import number
 
     finite = np.isfinite(course)
     last = float(np.interp(end, times[finite], course[finite])) if finite.any() else np.nan

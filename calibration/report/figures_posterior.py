@@ -27,10 +27,10 @@ from calibration.report.figures_fit import (
 from calibration.report.study_facts import Observed
 from calibration.study.calendar import Calendar
 from calibration.study.parameters import ParameterSpace
-from cipark_sd.arrays import Array
-from cipark_sd.plotting.panels import PALETTE, styled
-from cipark_sd.plotting.time_axis import TimeAxis
-from cipark_sd.wording import labelled
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.wording import labelled
+from cipark_sd.pages.figures.panels import PALETTE, styled
+from cipark_sd.pages.figures.time_axis import TimeAxis
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -23,12 +23,12 @@ from calibration.fit.walk import SPENT
 from calibration.report.study_facts import StudyFacts
 from calibration.sampling.convergence import Convergence
 from calibration.sampling.failed_draws import FailedDraws
-from cipark_sd.arrays import Array
-from cipark_sd.basis import Basis
-from cipark_sd.checks.outcome import Outcome
-from cipark_sd.errors import InvalidValue
-from cipark_sd.records import of_this_version, read_record, write_record
-from cipark_sd.wording import NO_END, beside, interval, number
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.records import of_this_version, read_record, write_record
+from cipark_sd.base.wording import NO_END, beside, interval, number
+from cipark_sd.statements.basis import Basis
+from cipark_sd.verify.checks.outcome import Outcome
 
 #: The file of findings within the folder of output.
 FILE = "findings-calibrate.zip"

@@ -8,12 +8,12 @@ from calibration.sampling.draws import problem_digest
 from calibration.study.observations import NOT_YET, Observation, ReadQuantity, course_of, is_reported_later
 from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem, Stated
-from cipark_sd.estimands import of_output, unit_of
+from cipark_sd.base.naming import canonical
+from cipark_sd.base.wording import labelled, written_unit
+from cipark_sd.data.estimands import of_output, unit_of
+from cipark_sd.data.scenarios import override_key, resolve, split_key
 from cipark_sd.model.model import Model
-from cipark_sd.naming import canonical
-from cipark_sd.plotting.time_axis import TimeAxis, of_units
-from cipark_sd.scenarios import override_key, resolve, split_key
-from cipark_sd.wording import labelled, written_unit
+from cipark_sd.pages.figures.time_axis import TimeAxis, of_units
 
 
 @dataclass(frozen=True, slots=True)

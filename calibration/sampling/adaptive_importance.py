@@ -28,7 +28,7 @@ import numpy as np
 from calibration.sampling.densities import Densities, log_density
 from calibration.sampling.importance import RELIABLE, smoothed
 from calibration.sampling.student_mixture import StudentMixture, apportioned, fit_mixture
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: Shares of the wide component and of the prior in every proposal.
 WIDE, PRIOR = 0.1, 0.05

@@ -34,8 +34,8 @@ from calibration.sampling.convergence import (
     poorest,
 )
 from calibration.sampling.moves import Target, step
-from cipark_sd.arrays import Array
-from cipark_sd.checkpoints import Arrays, Checkpoint
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.checkpoints import Arrays, Checkpoint
 
 #: Growth of the chains between two judgements, which cost more than a block of a small model.
 PATIENCE = 1.25

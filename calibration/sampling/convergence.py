@@ -33,8 +33,8 @@ from typing import Literal
 import numpy as np
 
 from calibration.likelihood.posterior import Posterior
-from cipark_sd.arrays import Array
-from cipark_sd.checkpoints import NOT_KEPT
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.checkpoints import NOT_KEPT
 
 #: Standard errors by which the course of the ensemble's mean has to disagree with the walkers before it is believed: of
 #: a hundred numbers of a study, a thirtieth of which chance takes beyond two, none.

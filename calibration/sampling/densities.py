@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from calibration.likelihood.posterior import Posterior
 from calibration.study.parameters import ParameterSpace
 from calibration.study.priors import Scale, from_scale, log_jacobian, to_scale
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: Scores beyond which a probability near 1 has too few digits.
 FARTHEST = 7.0

@@ -26,10 +26,10 @@ from calibration.sampling.sample import ImportanceDraws, Sampled, Start, sample
 from calibration.sampling.trajectories import TrajectoryDraws
 from calibration.study.observations import Observation, Term
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.arrays import Array
-from cipark_sd.checkpoints import Checkpoint, Checkpoints, stream
-from cipark_sd.described import version
-from cipark_sd.results import write_netcdf
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.checkpoints import Checkpoint, Checkpoints, stream
+from cipark_sd.data.described import version
+from cipark_sd.data.results import write_netcdf
 
 if TYPE_CHECKING:
     import xarray as xr

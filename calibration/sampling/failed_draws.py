@@ -15,11 +15,16 @@ from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.sampling.densities import prior_draws
 from calibration.study.observations import Breakdown, Count, Share, Term
-from cipark_sd.arrays import Array, evenly
+from cipark_sd.analysis.runs.design import Listed
+from cipark_sd.analysis.runs.work import Work
+from cipark_sd.base.arrays import Array, evenly
+from cipark_sd.base.errors import RunFailed
+from cipark_sd.base.naming import canonical
+from cipark_sd.data.scenarios import Scenario, override_key, split_key
 from cipark_sd.engines.plan import Columns, plan
-from cipark_sd.ensembles import ensemble
-from cipark_sd.errors import RunFailed
-from cipark_sd.failures import (
+from cipark_sd.model.model import Model
+from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulate.failures import (
     BELOW,
     NOT_FINITE,
     Failures,
@@ -30,11 +35,6 @@ from cipark_sd.failures import (
     labels,
     share_of,
 )
-from cipark_sd.model.model import Model
-from cipark_sd.naming import canonical
-from cipark_sd.runs.design import Listed
-from cipark_sd.runs.work import Work
-from cipark_sd.scenarios import Scenario, override_key, split_key
 
 #: Draws of the prior that are run, and of the posterior at most.
 PRIOR, POSTERIOR = 500, 2500

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.arrays import Array
-from cipark_sd.checkpoints import Arrays
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.checkpoints import Arrays
 
 #: Log density ``(n,)`` and gradient ``(n, k)`` of points ``(n, k)``.
 Sloped = Callable[[Array], tuple[Array, Array]]

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from calibration.sampling.convergence import QUANTILES, Convergence, normal_error, quantile_places
-from cipark_sd.arrays import Array
-from cipark_sd.wording import listed
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.wording import listed
 
 #: Pareto k above which an estimate is not to be trusted.
 RELIABLE = 0.7

@@ -23,7 +23,7 @@ from calibration.sampling.convergence import Convergence, Criteria, convergence,
 from calibration.sampling.densities import Densities, log_density
 from calibration.sampling.importance import drawn_apart, weighted_convergence
 from calibration.sampling.student_mixture import fit_mixture
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: Chains that stay in a mode, draws of each chain and draws in a mode at least, the share of draws in it, and draws of
 #: the proposal that the bridge of a mode crosses to.

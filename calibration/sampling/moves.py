@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: Log density ``(n,)`` of points ``(n, k)``.
 Target = Callable[[Array], Array]

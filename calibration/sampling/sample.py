@@ -31,9 +31,9 @@ from calibration.sampling.densities import FreeDensity, NormalScores, ScaledScor
 from calibration.sampling.importance import RELIABLE, drawn_apart, smoothed, weighted_convergence, worst_size
 from calibration.sampling.starts import annealed_draws
 from calibration.sampling.trajectories import TrajectoryDraws, follow
-from cipark_sd.arrays import Array
-from cipark_sd.checkpoints import Checkpoint
-from cipark_sd.errors import InvalidValue, UnsupportedFeature
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.checkpoints import Checkpoint
+from cipark_sd.base.errors import InvalidValue, UnsupportedFeature
 
 #: Draws of the prior that are annealed for one ensemble: the least, and for each walker.
 POPULATION = (200, 4)

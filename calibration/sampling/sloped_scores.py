@@ -15,8 +15,8 @@ import numpy as np
 
 from calibration.likelihood.gradient import log_likelihood_and_gradient
 from calibration.sampling.densities import NormalScores
-from cipark_sd.arrays import Array
-from cipark_sd.checkpoints import Arrays
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.checkpoints import Arrays
 
 #: By how much the variance around what the others tell has to fall, how many may follow each other, and draws for each
 #: number that is fitted.

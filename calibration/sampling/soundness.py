@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.sampling.hamiltonian import Trajectories
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: Share of careful moves that may diverge, beyond which draws are not to be trusted; share of all moves that end at a
 #: wall from which on it is said.

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from calibration.sampling.densities import Densities, log_density
 from calibration.sampling.moves import Target, step
-from cipark_sd.arrays import Array
-from cipark_sd.errors import CiparkError
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.errors import CiparkError
 
 #: Effective share of the population that a rise of the weight leaves.
 REMAINS = 0.5

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: Degrees of freedom that a mixture may have.
 FREEDOMS = (3.0, 5.0, 10.0, 30.0)

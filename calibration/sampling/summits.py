@@ -18,7 +18,7 @@ from calibration.sampling.densities import NormalScores, log_density
 from calibration.sampling.hamiltonian import Sloped
 from calibration.sampling.sloped_scores import SlopedScores
 from calibration.sampling.starts import possible_draws
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: Searches of each group of chains, and draws of the prior of which each is made from one of the likeliest.
 SEARCHES, LOOKED_AT = 6, 40

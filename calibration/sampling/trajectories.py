@@ -39,9 +39,9 @@ from calibration.sampling.sloped_scores import SlopedScores
 from calibration.sampling.soundness import Soundness, soundness
 from calibration.sampling.summits import FAR, Summit, summits
 from calibration.sampling.warming import warmed
-from cipark_sd.arrays import Array
-from cipark_sd.checkpoints import Arrays, Checkpoint, digest, stream
-from cipark_sd.errors import InvalidValue
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.checkpoints import Arrays, Checkpoint, digest, stream
+from cipark_sd.base.errors import InvalidValue
 
 #: Draws of each chain at least, whatever the budget.
 LEAST = 4

@@ -25,7 +25,7 @@ from calibration.sampling.chains import stranded
 from calibration.sampling.densities import NormalScores, log_density
 from calibration.sampling.sloped_scores import SlopedScores
 from calibration.sampling.summits import Summit, inverse_curvature, summits
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: Chains for each ensemble of the effort, and the share of them that begins at other tops.
 CHAINS, ELSEWHERE = 32, 0.12

@@ -1,4 +1,4 @@
-"""A study's dates as model time: decimal years by :func:`cipark_sd.timegrid.decimal_year`, or units from an origin.
+"""A study's dates as model time: decimal years (:func:`cipark_sd.base.timegrid.decimal_year`), or units from an origin.
 
 Units of time are those of models and tables, in their words; how long one is in another.
 """
@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from cipark_sd.section import Section
-from cipark_sd.timegrid import CalendarYears, decimal_year, end_of, number_or_date
+from cipark_sd.base.section import Section
+from cipark_sd.base.timegrid import CalendarYears, decimal_year, end_of, number_or_date
 
 TimeUnit = Literal["second", "minute", "hour", "day", "week", "month", "quarter", "year"]
 TIME_UNITS: tuple[TimeUnit, ...] = get_args(TimeUnit)

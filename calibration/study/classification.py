@@ -17,8 +17,8 @@ import numpy as np
 from calibration.study.parameters import AIMS, Aim, Parameter
 from calibration.study.priors import Beta
 from calibration.study.sections import repeated
-from cipark_sd.arrays import Array
-from cipark_sd.section import Section, is_number
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.section import Section, is_number
 
 
 @dataclass(frozen=True, slots=True)

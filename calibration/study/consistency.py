@@ -30,12 +30,12 @@ from calibration.study.observations import (
 )
 from calibration.study.parameters import Parameter
 from calibration.study.predictions import Prediction
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected
-from cipark_sd.experiments.definition import Structure
+from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected
+from cipark_sd.base.naming import split_name
+from cipark_sd.data.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Lookup, Stock, kind
-from cipark_sd.naming import split_name
-from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
 
 
 def name_problems(

@@ -20,12 +20,12 @@ import numpy as np
 
 from calibration.study.constants import is_constant
 from calibration.study.observations import Count, Observation
-from cipark_sd.arrays import Array
+from cipark_sd.analysis.sensitivities.factors import constant_values
+from cipark_sd.base.arrays import Array
+from cipark_sd.data.scenarios import override_key, split_key
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text, references, row
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Stock, Variable, expressions
-from cipark_sd.scenarios import override_key, split_key
-from cipark_sd.sensitivities.factors import constant_values
 
 #: Functions that are not negative where all their arguments but those of the places are not.
 _OF_ARGUMENTS = frozenset({"smooth", "smooth_n", "delay", "delay_n", "delay_fixed", "conveyor_delay", "initial"})

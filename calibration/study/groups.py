@@ -40,14 +40,14 @@ from calibration.study.observations import Observation, Quantity, Term
 from calibration.study.parameters import Aim, Parameter, ParameterSpace
 from calibration.study.priors import Normal, Prior, Scale, from_scale, to_scale
 from calibration.study.sections import Pooling, constants_set, repeated
-from cipark_sd.arrays import Array
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName
+from cipark_sd.base.naming import canonical, split_name
+from cipark_sd.base.section import Section
+from cipark_sd.data.scenarios import override_key, split_key
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Grid, Ref, rebuild, references
 from cipark_sd.model.model import CONTROL, Dimension, Model, digest_of
 from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Piece, Stock, Variable, expressions, rewritten
-from cipark_sd.naming import canonical, split_name
-from cipark_sd.scenarios import override_key, split_key
-from cipark_sd.section import Section
 
 #: The range of the groups; no file can have such a name.
 RANGE = "\0group"

@@ -31,8 +31,8 @@ from calibration.study.observations import (
     signed_parts,
 )
 from calibration.study.rows import Columns, Row
-from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.section import Section
+from cipark_sd.base.errors import InvalidValue, UnknownName
+from cipark_sd.base.section import Section
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,9 +32,9 @@ from calibration.study.priors import (
     side_by_side,
     to_scale,
 )
-from cipark_sd.arrays import Array
-from cipark_sd.failures import ALLOWED, ALLOWED_OF_PLACEHOLDERS
-from cipark_sd.wording import listed, number
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.wording import listed, number
+from cipark_sd.simulate.failures import ALLOWED, ALLOWED_OF_PLACEHOLDERS
 
 Target = Literal["model", "noise"]
 Columns = slice | NDArray[np.intp]

@@ -27,9 +27,9 @@ from calibration.study.calendar import Calendar
 from calibration.study.groups import Group, element_of
 from calibration.study.observations import Observation, Parts, ReadQuantity, quantities_of, signed_parts
 from calibration.study.sections import constants_set, repeated
-from cipark_sd.naming import canonical
-from cipark_sd.scenarios import Scenario, override_key, split_key
-from cipark_sd.section import Section
+from cipark_sd.base.naming import canonical
+from cipark_sd.base.section import Section
+from cipark_sd.data.scenarios import Scenario, override_key, split_key
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from calibration.study.shapes import (
     Triangle,
     inverse_logit,
 )
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: The scale on which a parameter is searched and its density is taken.
 Scale = Literal["identity", "log", "logit"]

@@ -34,14 +34,14 @@ from calibration.study.predictions import Prediction, of_groups, read_prediction
 from calibration.study.rows import COLUMN_KEYS, USES, Row, Tables, read_drivers, read_rows
 from calibration.study.sections import Method, Questions
 from calibration.study.splits import Breakdowns, Shares
-from cipark_sd.errors import UnknownName, UnusableInput, collected, raise_all
-from cipark_sd.experiments.definition import Structure
-from cipark_sd.inputs import place, read_toml
+from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.base.errors import UnknownName, UnusableInput, collected, raise_all
+from cipark_sd.base.inputs import place, read_toml
+from cipark_sd.base.naming import canonical, respelled
+from cipark_sd.base.section import Section
+from cipark_sd.base.timegrid import TimeGrid, time_grid
+from cipark_sd.data.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.model.model import Model
-from cipark_sd.naming import canonical, respelled
-from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
-from cipark_sd.section import Section
-from cipark_sd.timegrid import TimeGrid, time_grid
 
 #: The kinds of observation by the word of a study. The first stands for one that is misspelt: it takes the most keys.
 KINDS: Mapping[Kind, type[ObservationKind[Family]]] = {

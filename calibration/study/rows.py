@@ -31,13 +31,13 @@ import numpy as np
 from calibration.study.calendar import Calendar
 from calibration.study.library import shipped_studies
 from calibration.study.observations import Use
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected
-from cipark_sd.inputs import beneath, lines_of
+from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected
+from cipark_sd.base.inputs import beneath, lines_of
+from cipark_sd.base.section import Section
+from cipark_sd.base.spreadsheets import table_bytes
+from cipark_sd.base.timegrid import time_grid
+from cipark_sd.data.scenarios import Scenario, TimeSeries, override_key, split_key
 from cipark_sd.model.model import Model
-from cipark_sd.scenarios import Scenario, TimeSeries, override_key, split_key
-from cipark_sd.section import Section
-from cipark_sd.spreadsheets import table_bytes
-from cipark_sd.timegrid import time_grid
 
 USES: tuple[Use, ...] = ("fit", "check", "holdout")
 #: A column of this name says from which other rows a row was computed; such a row may not enter the fit.

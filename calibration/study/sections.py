@@ -44,17 +44,17 @@ from typing import Literal
 from calibration.study.calendar import UNITS, Calendar, unit_of
 from calibration.study.parameters import AIMS, Parameter, Target
 from calibration.study.priors import FAMILIES, Beta, LogitNormal, Prior, Scale, Uniform, distribution
-from cipark_sd.errors import InvalidValue, UnknownName, raise_all
-from cipark_sd.experiments.definition import Structure
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.inputs import all_beneath, beneath, place
-from cipark_sd.library import bundled
+from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.analysis.sensitivities.factors import constant_values
+from cipark_sd.base.errors import InvalidValue, UnknownName, raise_all
+from cipark_sd.base.inputs import all_beneath, beneath, place
+from cipark_sd.base.library import bundled
+from cipark_sd.base.section import Section, is_number
+from cipark_sd.data.scenarios import Scenario, override_key, split_key
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Method as Integration
 from cipark_sd.model.model import Model, digest_of
 from cipark_sd.model.variables import Constant
-from cipark_sd.scenarios import Scenario, override_key, split_key
-from cipark_sd.section import Section, is_number
-from cipark_sd.sensitivities.factors import constant_values
 
 #: Integration methods that a study may ask for.
 METHODS: tuple[Integration, ...] = ("euler", "rk4")

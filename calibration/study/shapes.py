@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 
 def _special() -> Any:

@@ -11,7 +11,7 @@ from calibration.study.classification import Coding
 from calibration.study.kinds import ObservationKind
 from calibration.study.observations import Breakdown, Parts, Quantity, Share, Since, signed_parts
 from calibration.study.rows import Columns, Row
-from cipark_sd.errors import UnknownName
+from cipark_sd.base.errors import UnknownName
 
 
 class Breakdowns(ObservationKind[SplitFamily]):

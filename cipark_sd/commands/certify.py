@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cipark_sd.base.console import busy, echo, print_table
 from cipark_sd.commands import options
 from cipark_sd.commands.options import command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.commands.run import scenario_from
-from cipark_sd.console import busy, echo, print_table
 from cipark_sd.model.model import Method
 
 if TYPE_CHECKING:
-    from cipark_sd.certificates.certificate import Certificate, Difference, Pair
+    from cipark_sd.verify.certificates.certificate import Certificate, Difference, Pair
 
 #: Variables that the table shows; the certificate's file has all.
 SHOWN = 15
@@ -62,9 +62,9 @@ def command(request: Request) -> Result:
       cipark certify my.mdl --recorded vensim.csv --recorded-tolerance 1e-5
       cipark certify my.xmile --engines native,pysd -o certificate.json
     """
-    from cipark_sd.certificates.certificate import as_json, certify
-    from cipark_sd.described import check_writable
-    from cipark_sd.files import write_text
+    from cipark_sd.base.files import write_text
+    from cipark_sd.data.described import check_writable
+    from cipark_sd.verify.certificates.certificate import as_json, certify
 
     output = request.output
     if output is not None:

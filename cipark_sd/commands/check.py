@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cipark_sd.base.console import echo, print_table, progress_bars
 from cipark_sd.commands import options
 from cipark_sd.commands.options import command_of, option
 from cipark_sd.commands.result import Result
-from cipark_sd.console import echo, print_table, progress_bars
 
 if TYPE_CHECKING:
-    from cipark_sd.checks.file import Checks
-    from cipark_sd.checks.outcome import Finding, Outcome
     from cipark_sd.model.model import Model
+    from cipark_sd.verify.checks.file import Checks
+    from cipark_sd.verify.checks.outcome import Finding, Outcome
 
 #: Findings of one check that the table shows; a report file has them all.
 SHOWN = 10
@@ -50,9 +50,9 @@ def command(request: Request) -> Result:
       cipark check my.mdl --checks mine.toml -o report.csv
       cipark check my.mdl --extreme              each constant at its limits
     """
-    from cipark_sd.checks.file import Checks, read_checks
-    from cipark_sd.checks.outcome import as_json, write_report
-    from cipark_sd.described import check_writable
+    from cipark_sd.data.described import check_writable
+    from cipark_sd.verify.checks.file import Checks, read_checks
+    from cipark_sd.verify.checks.outcome import as_json, write_report
 
     output, only = request.output, request.only
     if output is not None:
@@ -76,9 +76,9 @@ def _run(model: "Model", checks: "Checks", engine: str, only: Sequence[str]) -> 
     """The outcomes, with a bar that says which run is being made when a person is looking."""
     import functools
 
-    from cipark_sd.checks.run import run_checks
     from cipark_sd.engines import registry
-    from cipark_sd.simulation import simulate
+    from cipark_sd.simulate.simulation import simulate
+    from cipark_sd.verify.checks.run import run_checks
 
     if registry.choose(engine).foreign:
         # what crosses a chain is counted beside the model, in which this engine runs what the file has
@@ -94,7 +94,7 @@ def _run(model: "Model", checks: "Checks", engine: str, only: Sequence[str]) -> 
 
 def _show(outcomes: Sequence["Outcome"], title: str) -> None:
     """The table: one row a check, and under it the findings of one that does not pass or that has several."""
-    from cipark_sd.checks.outcome import BUILT_IN_SOURCE
+    from cipark_sd.verify.checks.outcome import BUILT_IN_SOURCE
 
     rows = []
     for outcome in outcomes:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from cipark_sd.console import escaped
-from cipark_sd.errors import CiparkError
+from cipark_sd.base.console import escaped
+from cipark_sd.base.errors import CiparkError
 
 if TYPE_CHECKING:
     from cipark_sd.model.model import Model
@@ -33,8 +33,8 @@ def variables(*kinds: str, value: str = "") -> Offer:
     """
 
     def offer(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from cipark_sd.base.naming import canonical
         from cipark_sd.model.variables import kind
-        from cipark_sd.naming import canonical
 
         before, comma, begun = incomplete.rpartition(",") if not value else ("", "", incomplete)
         model = _model(context)
@@ -66,7 +66,7 @@ def _offered(names: Callable[[], Iterable[str]], *, file: bool = True) -> Offer:
 
 
 def _studies() -> Sequence[str]:
-    from cipark_sd.study import readers
+    from cipark_sd.analysis.study import readers
 
     return sorted(name for reader in readers() for name in reader.shipped_studies(reader.FILE))
 
@@ -86,9 +86,9 @@ engines = _offered(_engines, file=False)
 
 def _model(context: click.Context) -> "Model | None":
     """The model that the line names, by itself or through a study; None where there is none yet."""
-    from cipark_sd.frontends.model_file import read_model
-    from cipark_sd.library import located
-    from cipark_sd.study import read_study
+    from cipark_sd.analysis.study import read_study
+    from cipark_sd.base.library import located
+    from cipark_sd.language.read.model_file import read_model
 
     named = next((context.params[name] for name in _TARGETS if context.params.get(name)), None)
     if named is None and context.args:

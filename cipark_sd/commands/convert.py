@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from cipark_sd.base.console import echo
+from cipark_sd.base.errors import ModelFileError
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.commands.run import shown_warnings
-from cipark_sd.console import echo
-from cipark_sd.errors import ModelFileError
 from cipark_sd.model.model import Model
 
 #: Endings of what can be written.
@@ -49,7 +49,7 @@ def command(request: Request) -> Result:
       cipark convert my.mdl -o my_flat.mdl --flat
       cipark convert my.mdl -o my.wasm
     """
-    from cipark_sd.exporters.arrays import flat_model
+    from cipark_sd.language.write.arrays import flat_model
 
     file, output, flat = request.path, request.output, request.flat
     _check_output(file, output, flat, request.inline_lookups)
@@ -65,7 +65,7 @@ def command(request: Request) -> Result:
 
 
 def _check_output(file: Path, output: Path, flat: bool, inline_lookups: bool) -> None:
-    from cipark_sd.files import remove_abandoned
+    from cipark_sd.base.files import remove_abandoned
 
     suffix, known = output.suffix.lower(), (*_VENSIM, *_XMILE, *_WASM)
     if suffix not in known:
@@ -84,8 +84,8 @@ def _check_output(file: Path, output: Path, flat: bool, inline_lookups: bool) ->
 
 
 def _write_wasm(model: Model, output: Path) -> dict[str, int]:
+    from cipark_sd.base.files import write_bytes
     from cipark_sd.engines.wasm.carried import carried
-    from cipark_sd.files import write_bytes
 
     made = carried(model)
     write_bytes(output, made.module)
@@ -95,8 +95,8 @@ def _write_wasm(model: Model, output: Path) -> dict[str, int]:
 
 
 def _write(model: Model, output: Path, inline_lookups: bool) -> None:
-    from cipark_sd.exporters.mdl import write_mdl
-    from cipark_sd.exporters.xmile import write_xmile
+    from cipark_sd.language.write.mdl import write_mdl
+    from cipark_sd.language.write.xmile import write_xmile
 
     if output.suffix.lower() in _VENSIM:
         write_mdl(model, output)

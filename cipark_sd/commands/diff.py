@@ -6,14 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cipark_sd.base.console import busy, echo, print_table
+from cipark_sd.base.errors import CiparkError, collected, raise_all
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.result import Result
-from cipark_sd.console import busy, echo, print_table
-from cipark_sd.errors import CiparkError, collected, raise_all
+from cipark_sd.data.scenarios import split_key
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Variable, kind
-from cipark_sd.scenarios import split_key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,8 +45,8 @@ def command(request: Request) -> Result:
       cipark diff old.mdl new.mdl
       cipark diff core my_core.mdl --variables "Residents" --figure residents.svg
     """
-    from cipark_sd.frontends.model_file import read_model
-    from cipark_sd.plotting.files import check_figure_path
+    from cipark_sd.language.read.model_file import read_model
+    from cipark_sd.pages.figures.files import check_figure_path
 
     if request.figure_file:
         check_figure_path(request.figure_file)
@@ -140,9 +140,9 @@ def _draw(models: Mapping[str, Model], outputs: Iterable[str], path: Path) -> Pa
     """Both runs of what differs, at the times that both save."""
     import xarray as xr
 
-    from cipark_sd.plotting.files import save_figure
-    from cipark_sd.plotting.runs import plot_run
-    from cipark_sd.simulation import simulate
+    from cipark_sd.pages.figures.files import save_figure
+    from cipark_sd.pages.figures.runs import plot_run
+    from cipark_sd.simulate.simulation import simulate
 
     names = list(dict.fromkeys(split_key(name)[0] for name in outputs))
     runs = [simulate(model, save=names, engine="native") for model in models.values()]
@@ -154,8 +154,8 @@ def _draw(models: Mapping[str, Model], outputs: Iterable[str], path: Path) -> Pa
 
 
 def _courses(model: Model, names: tuple[str, ...]) -> "tuple[NDArray[np.float64], Mapping[str, NDArray[np.float64]]]":
-    from cipark_sd.results import to_table
-    from cipark_sd.simulation import simulate
+    from cipark_sd.data.results import to_table
+    from cipark_sd.simulate.simulation import simulate
 
     table = to_table(simulate(model, save=names, engine="native"))
     return table.index.to_numpy(), {str(label): table[label].to_numpy() for label in table}

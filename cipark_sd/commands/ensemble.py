@@ -10,15 +10,15 @@ from pathlib import Path
 
 import click
 
+from cipark_sd.base.console import echo, progress_bars, say
+from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.options import command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.commands.run import default_columns, scenario_from, shown_warnings, time_of
-from cipark_sd.console import echo, progress_bars, say
-from cipark_sd.errors import InvalidValue
-from cipark_sd.failures import ALLOWED, Failures
-from cipark_sd.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.model.model import Method
+from cipark_sd.simulate.failures import ALLOWED, Failures
 
 #: How far constants vary unless the user says otherwise, and how many runs there are.
 _SHARE, _RUNS = 0.2, 1000
@@ -82,13 +82,13 @@ def command(request: Request) -> Result:
       cipark ensemble my.mdl --runs 1000000 --dask tls://HOST:8786 -o large
       cipark ensemble my.mdl --runs 1000000 --part 3/40 -o large      one job of forty
     """
-    from cipark_sd.ensembles import processors
-    from cipark_sd.plotting.observed import display_of
-    from cipark_sd.runs import stored
-    from cipark_sd.runs.design import design_of
-    from cipark_sd.runs.work import Work
-    from cipark_sd.tasks.cluster import pool_of
-    from cipark_sd.tasks.pool import Threads
+    from cipark_sd.analysis.runs import stored
+    from cipark_sd.analysis.runs.design import design_of
+    from cipark_sd.analysis.runs.work import Work
+    from cipark_sd.execution.cluster import pool_of
+    from cipark_sd.execution.pool import Threads
+    from cipark_sd.pages.figures.observed import display_of
+    from cipark_sd.simulate.ensembles import processors
 
     path, runs = request.path, request.runs
     part = _part(request.part)

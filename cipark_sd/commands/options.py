@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
+from cipark_sd.base.errors import CiparkError, InvalidValue
 from cipark_sd.commands import completing
-from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.model.model import Method
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class OfModel:
     @property
     def path(self) -> Path:
         """The model's file."""
-        from cipark_sd.library import located
+        from cipark_sd.base.library import located
 
         return located(self.file)
 
@@ -176,7 +176,7 @@ class OfModel:
         CiparkError
             For whatever is wrong with it.
         """
-        from cipark_sd.frontends.model_file import read_model
+        from cipark_sd.language.read.model_file import read_model
 
         return read_model(self.path, allow_files=self.allow_files, series=self.series)
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
+from cipark_sd.base.console import echo
+from cipark_sd.base.library import load
+from cipark_sd.base.optional import attempt
+from cipark_sd.base.wording import listed, number, with_unit
 from cipark_sd.commands.result import Result
-from cipark_sd.console import echo
-from cipark_sd.headline import Headline, sentences, text_of
-from cipark_sd.library import load
-from cipark_sd.optional import attempt
 from cipark_sd.pages.blocks import Block, FirstScreen, Listing, Page, Paragraph, Section, headline_table
 from cipark_sd.pages.page import render
-from cipark_sd.wording import listed, number, with_unit
+from cipark_sd.statements.headline import Headline, sentences, text_of
 
 #: The entry-point group of functions that write the files of a folder again from the findings in it. Each returns what
 #: it has written, or None where the folder has no findings of its kind.
@@ -43,9 +43,9 @@ def command(folders: tuple[Path, ...], again: bool, for_print: bool, output: Pat
       cipark report --again first-look            its tables, figures and page, from what was computed
       cipark report --print first-look            and each figure as PNG and PDF, for slides and papers
     """
-    from cipark_sd.errors import InvalidValue, raise_all
-    from cipark_sd.files import output_folder, write_text
-    from cipark_sd.optional import record_in
+    from cipark_sd.base.errors import InvalidValue, raise_all
+    from cipark_sd.base.files import output_folder, write_text
+    from cipark_sd.base.optional import record_in
     from cipark_sd.pages.page import read_page
 
     record_in()
@@ -69,7 +69,7 @@ def command(folders: tuple[Path, ...], again: bool, for_print: bool, output: Pat
 
 
 def _write_again(folder: Path, for_print: bool) -> None:
-    from cipark_sd.errors import UnusableInput
+    from cipark_sd.base.errors import UnusableInput
 
     writers: list[Again] = [load(entry) for entry in importlib.metadata.entry_points(group=GROUP)]
     written = [made for writer in writers if (made := writer(folder, for_print)) is not None]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from cipark_sd.console import as_json, echo, plain, say_lines
+from cipark_sd.base.console import as_json, echo, plain, say_lines
 
 _KEY = "cipark_sd.json"
 #: Key of a context whose command returns its :class:`Result` and not its exit code.
@@ -102,9 +102,9 @@ def of_folder(folder: Path, *, exit_code: int = 0) -> Result:
 
     ``limits`` are those of the answer, and the warnings of the page.
     """
+    from cipark_sd.base.records import to_plain
     from cipark_sd.pages.blocks import FirstScreen, Paragraph
     from cipark_sd.pages.page import HTML, read_page
-    from cipark_sd.records import to_plain
 
     page = read_page(folder)
     blocks = [block for section in page.sections for block in section.blocks]

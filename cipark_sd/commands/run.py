@@ -11,25 +11,25 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cipark_sd.base.console import busy, echo, print_table
+from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.files import OUTPUT_FOLDER, output_folder
+from cipark_sd.base.timegrid import model_time, nearest_indices
+from cipark_sd.base.wording import grouped, labelled
 from cipark_sd.commands import options
 from cipark_sd.commands.options import command_of, option
 from cipark_sd.commands.result import Result
-from cipark_sd.console import busy, echo, print_table
-from cipark_sd.errors import InvalidValue
-from cipark_sd.files import OUTPUT_FOLDER, output_folder
+from cipark_sd.data.scenarios import Scenario, parse_assignments
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import Variable
-from cipark_sd.scenarios import Scenario, parse_assignments
-from cipark_sd.timegrid import model_time, nearest_indices
-from cipark_sd.wording import grouped, labelled
 
 if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
     from numpy.typing import NDArray
 
-    from cipark_sd.plotting.observed import Display, Observed
-    from cipark_sd.simulation import Course
+    from cipark_sd.pages.figures.observed import Display, Observed
+    from cipark_sd.simulate.simulation import Course
 
 #: The default table of a model that has no display file: so many columns and rows.
 _COLUMNS, _ROWS = 7, 10
@@ -86,7 +86,7 @@ def command(request: Request) -> Result:
       cipark run my.mdl --series weather.tab
       cipark run my.mdl --data counts.csv --figure fit.png --variables "Population, births"
     """
-    from cipark_sd.plotting.observed import display_of
+    from cipark_sd.pages.figures.observed import display_of
 
     path, output, figure_file, at = request.path, request.output, request.figure_file, request.at
     with shown_warnings():
@@ -146,7 +146,7 @@ def shown_warnings() -> Iterator[None]:
 
 def scenario_from(model: Model, assignments: Sequence[str], files: Sequence[Path]) -> Scenario:
     """The scenarios of files, later over earlier ones, and assignments over all of them."""
-    from cipark_sd.frontends.changes_files import as_scenario
+    from cipark_sd.language.read.changes_files import as_scenario
 
     parts = [as_scenario(file, model) for file in files]
     return functools.reduce(operator.or_, parts, Scenario()) | parse_assignments(assignments)
@@ -179,7 +179,7 @@ def _check_end(model: Model, text: str, end: float) -> None:
 
 def _compared(model: Model, first: Scenario, files: Sequence[Path]) -> dict[str, Scenario]:
     """The first scenario and those on top of it by name; the first is called ``base`` where it has none."""
-    from cipark_sd.frontends.changes_files import as_scenario
+    from cipark_sd.language.read.changes_files import as_scenario
 
     scenarios = {first.name or "base": first}
     for file in files:
@@ -194,7 +194,7 @@ def _runs(model: Model, scenarios: Mapping[str, Scenario], **options_: Any) -> "
     """The runs by the names of their scenarios; all have the same saved times."""
     import numpy as np
 
-    from cipark_sd.simulation import course
+    from cipark_sd.simulate.simulation import course
 
     runs = {name: course(model, scenario, **options_) for name, scenario in scenarios.items()}
     for name, run in runs.items():
@@ -226,11 +226,11 @@ def _joined(runs: "Mapping[str, Course]") -> "xr.Dataset":
 def _save(runs: "Mapping[str, Course]", path: Path) -> None:
     """Write runs to a file; of one run only a workbook needs a Dataset."""
     if len(runs) == 1 and path.suffix.lower() != ".xlsx":
-        from cipark_sd.described import save as write_one
+        from cipark_sd.data.described import save as write_one
 
         write_one(*next(iter(runs.values())).content, path)
     else:
-        from cipark_sd.results import save
+        from cipark_sd.data.results import save
 
         save(_joined(runs), path)
 
@@ -270,11 +270,11 @@ def time_of(model: Model, text: str, where: str) -> float:
 def _check_outputs(output: Path | None, figure_file: Path | None, *, default: bool) -> None:
     """Complain about files that cannot be written before the run, not after it."""
     if output:
-        from cipark_sd.described import SUFFIXES, check_writable
+        from cipark_sd.data.described import SUFFIXES, check_writable
 
         check_writable(output, endings=SUFFIXES, where="--output")
     if figure_file:
-        from cipark_sd.plotting.files import check_figure_path
+        from cipark_sd.pages.figures.files import check_figure_path
 
         if default and figure_file.parent == OUTPUT_FOLDER:
             output_folder(OUTPUT_FOLDER, where="--figure")
@@ -298,7 +298,7 @@ def default_columns(model: Model) -> tuple[str, ...]:
 
 
 def _observed(model: Model, display: "Display", data: Path | None) -> "tuple[Observed, ...]":
-    from cipark_sd.plotting.observed import ObservedFile, read_observed
+    from cipark_sd.pages.figures.observed import ObservedFile, read_observed
 
     source = ObservedFile(data) if data else display.observed
     return read_observed(model, source) if source else ()
@@ -372,7 +372,7 @@ def _inside(observed: "Sequence[Observed]", times: "NDArray[np.float64]", *, exp
 
 
 def _draw(result: "xr.Dataset", names: Sequence[str], observed: "Sequence[Observed]", title: str, path: Path) -> None:
-    from cipark_sd.plotting.files import save_figure
-    from cipark_sd.plotting.runs import plot_run
+    from cipark_sd.pages.figures.files import save_figure
+    from cipark_sd.pages.figures.runs import plot_run
 
     save_figure(plot_run(result, names, observed, title=title), path)

@@ -10,10 +10,10 @@ from typing import assert_never
 
 import click
 
+from cipark_sd.base.console import echo, print_table
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.options import command_of, option
 from cipark_sd.commands.result import Result
-from cipark_sd.console import echo, print_table
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Constant, External, Lookup, Piece, Series, Stock, Variable
@@ -123,8 +123,8 @@ def _branches(tree: Tree, key: str, depth: int = 0) -> Iterator[str]:
 
 
 def _write_diagram(model: Model, path: Path) -> Path:
-    from cipark_sd.described import check_writable
-    from cipark_sd.files import write_text
+    from cipark_sd.base.files import write_text
+    from cipark_sd.data.described import check_writable
     from cipark_sd.pages.player.diagram import svg
 
     check_writable(path, role="the diagram", endings=(".svg",), where="--diagram")

@@ -18,10 +18,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from cipark_sd.base.errors import UnsupportedFeature
 from cipark_sd.compiler.derivatives import FLAT, along
 from cipark_sd.compiler.graph import Graph
 from cipark_sd.compiler.program import PER_STEP, Cell, Node, Pipe, Program, SeriesInput
-from cipark_sd.errors import UnsupportedFeature
 from cipark_sd.model.expr import Table
 
 #: Of what a series of the way back is made: a series of the forward run, its first value, its times or its steps.

@@ -6,9 +6,9 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from cipark_sd.base.errors import EquationError
 from cipark_sd.compiler.primitives import MEANING, look_up
 from cipark_sd.compiler.program import CONSTANT, PER_RUN, PER_STEP, UNIFORMS, Node, SeriesInput
-from cipark_sd.errors import EquationError
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import TimeSpec
 

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Literal, assert_never
 
+from cipark_sd.base.errors import AlgebraicLoop, CiparkError, EquationError, UnknownName, UnsupportedFeature, raise_all
+from cipark_sd.base.naming import split_name
 from cipark_sd.compiler.functions.memory import sampled
 from cipark_sd.compiler.functions.registry import FUNCTIONS
 from cipark_sd.compiler.functions.row import Context, Remembered
 from cipark_sd.compiler.graph import Graph, Places, extend, stages
 from cipark_sd.compiler.passes import Demand, Pending, Reading, check_functions, needed_at_once, refuse_variant
 from cipark_sd.compiler.program import Cell, Order, Pipe, Program, SeriesInput, State
-from cipark_sd.errors import AlgebraicLoop, CiparkError, EquationError, UnknownName, UnsupportedFeature, raise_all
 from cipark_sd.model.expr import (
     MISSING,
     Apply,
@@ -39,7 +40,6 @@ from cipark_sd.model.expr import (
 from cipark_sd.model.model import CONTROL, FlatModel
 from cipark_sd.model.readings import inverses, read_as
 from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Lookup, Piece, Series, Stock
-from cipark_sd.naming import split_name
 
 #: Stages of delays and smooths, by the name of the variable and the call.
 Orders = Mapping[tuple[str, Call], int]

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from cipark_sd.base.errors import EquationError, UnsupportedFeature
 from cipark_sd.compiler.unroll import unroll
-from cipark_sd.errors import EquationError, UnsupportedFeature
 from cipark_sd.model.expr import Call, Expr, Ref, rebuild, walk, with_references
 from cipark_sd.model.model import CONTROL, Macro, Model
 from cipark_sd.model.variables import (

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
+from cipark_sd.base.errors import CiparkError, EquationError, UnknownName, UnsupportedFeature, raise_all
 from cipark_sd.compiler.allocation import FIXED, MOST_CLAIMANTS, SHAPES
 from cipark_sd.compiler.functions.arrays import MOST_ROWS
 from cipark_sd.compiler.functions.registry import FUNCTIONS, remembers
 from cipark_sd.compiler.functions.row import fits, numbers_of
-from cipark_sd.errors import CiparkError, EquationError, UnknownName, UnsupportedFeature, raise_all
 from cipark_sd.model.expr import Binary, Call, Expr, Ref, children, walk
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Stock, Variable

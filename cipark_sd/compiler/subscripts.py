@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 
+from cipark_sd.base.errors import EquationError
 from cipark_sd.compiler.functions.registry import of_arrays
-from cipark_sd.errors import EquationError
 from cipark_sd.model.expr import Apply, Call, Expr, Ref, children, walk
 from cipark_sd.model.model import ELEMENTS_HELD, MOST_ELEMENTS, Dimension, Model
 from cipark_sd.model.variables import Auxiliary, ExternalPiece, Piece, Stock, StockPiece, TablePiece, Variable

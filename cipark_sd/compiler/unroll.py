@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TypeVar, assert_never
 
+from cipark_sd.base.errors import CiparkError, EquationError, raise_all
 from cipark_sd.compiler.functions.arrays import within_array
 from cipark_sd.compiler.functions.registry import of_arrays
 from cipark_sd.compiler.subscripts import (
@@ -22,7 +23,6 @@ from cipark_sd.compiler.subscripts import (
     own_references,
     too_many_terms,
 )
-from cipark_sd.errors import CiparkError, EquationError, raise_all
 from cipark_sd.model.expr import (
     MISSING,
     Apply,

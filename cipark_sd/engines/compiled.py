@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.base.errors import InvalidValue, MissingData
 from cipark_sd.compiler.adjoint import Adjoint
 from cipark_sd.compiler.graph import stages
 from cipark_sd.compiler.lower import Orders
@@ -31,8 +32,7 @@ from cipark_sd.engines.base import (
 from cipark_sd.engines.evaluation import Evaluation, start_values
 from cipark_sd.engines.plan import RunPlan
 from cipark_sd.engines.programs import adjoint_of, flat_model, program_for
-from cipark_sd.errors import InvalidValue, MissingData
-from cipark_sd.frontends.checked import lines_of
+from cipark_sd.language.read.checked import lines_of
 from cipark_sd.model.expr import Table
 
 

@@ -14,8 +14,8 @@ from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.compiler.program import Program
 from cipark_sd.compiler.unroll import unroll
 from cipark_sd.engines.base import Settings, interpolation, start_name, taken_name
-from cipark_sd.frontends.checked import lines_of
-from cipark_sd.frontends.external_files import read_externals
+from cipark_sd.language.read.checked import lines_of
+from cipark_sd.language.read.external_files import read_externals
 from cipark_sd.model.expr import Call, Const, Ref
 from cipark_sd.model.model import FlatModel, Method, Model
 from cipark_sd.model.variables import (

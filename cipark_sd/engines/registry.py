@@ -5,7 +5,7 @@ import importlib.util
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
-from cipark_sd.errors import InvalidValue, UnknownName
+from cipark_sd.base.errors import InvalidValue, UnknownName
 
 if TYPE_CHECKING:
     import numpy as np

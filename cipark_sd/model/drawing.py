@@ -12,9 +12,9 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 from typing import Literal
 
-from cipark_sd.errors import shortened
+from cipark_sd.base.errors import shortened
+from cipark_sd.base.naming import canonical
 from cipark_sd.model.model import Model
-from cipark_sd.naming import canonical
 
 Point = tuple[float, float]
 #: Half the size of a stock, within which pipes end at it, and how far a flow's name stands below its valve.

@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from cipark_sd.errors import EquationError, UnknownMethod, UnknownName
+from cipark_sd.base.errors import EquationError, UnknownMethod, UnknownName
+from cipark_sd.base.naming import override_key, protected_among
+from cipark_sd.execution.shared import MadeOnce
 from cipark_sd.model.expr import Expr
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, kind
-from cipark_sd.naming import override_key, protected_among
-from cipark_sd.tasks.shared import MadeOnce
 
 Method = Literal["euler", "rk4", "rk4_auto", "rk2", "rk2_auto"]
 Format = Literal["vensim", "xmile"]

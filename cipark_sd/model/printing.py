@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import assert_never
 
+from cipark_sd.base.naming import bare
 from cipark_sd.model.expr import (
     MISSING,
     Apply,
@@ -34,7 +35,6 @@ from cipark_sd.model.variables import (
     TablePiece,
     Variable,
 )
-from cipark_sd.naming import bare
 
 #: How strongly operators bind; a sign stands beside ``+`` in XMILE, here between ``*`` and ``^``.
 STRENGTH: dict[str, int] = {"or": 1, "and": 2, **dict.fromkeys(("=", "<>", "<", "<=", ">", ">="), 4)}

@@ -6,7 +6,7 @@ from itertools import groupby, pairwise
 
 import numpy as np
 
-from cipark_sd.errors import EquationError
+from cipark_sd.base.errors import EquationError
 from cipark_sd.model.expr import MISSING, Apply, Binary, Const, Expr, If, Table, TableReading
 
 _BY_LINES = ("interpolate", "extrapolate")

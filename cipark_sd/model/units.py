@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from types import MappingProxyType
 
-from cipark_sd.errors import CiparkError
+from cipark_sd.base.errors import CiparkError
+from cipark_sd.base.wording import NO_UNIT, written_unit
 from cipark_sd.model.model import Model
-from cipark_sd.wording import NO_UNIT, written_unit
 
 #: The equivalences that Vensim writes into each new model (settings lines ``22:``).
 COMMON_SYNONYMS: tuple[tuple[str, ...], ...] = (

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from cipark_sd.headline import HEAD, Headline, cells, given_in_words, in_common
+from cipark_sd.statements.headline import HEAD, Headline, cells, given_in_words, in_common
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from cipark_sd.headline import Bounds, Headline
+from cipark_sd.base.wording import number, without_exponents
 from cipark_sd.pages.blocks import FirstScreen, Picture
-from cipark_sd.wording import number, without_exponents
+from cipark_sd.statements.headline import Bounds, Headline
 
 #: The three classes: style, and the shape of an icon that is full of data, half full or empty.
 CLASSES = {

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 import pandas as pd
 import xarray as xr
 
-from cipark_sd import results
-from cipark_sd.errors import InvalidValue, UnusableInput
-from cipark_sd.files import write_table
-from cipark_sd.inputs import RESULT_LIMIT, own_bytes
-from cipark_sd.optional import attempt, left_out
+from cipark_sd.base.errors import InvalidValue, UnusableInput
+from cipark_sd.base.files import write_table
+from cipark_sd.base.inputs import RESULT_LIMIT, own_bytes
+from cipark_sd.base.optional import attempt, left_out
+from cipark_sd.base.records import WrongRecordError, from_plain, read_record, to_plain, write_record
+from cipark_sd.base.timegrid import Dates
+from cipark_sd.data import results
 from cipark_sd.pages.blocks import Block, Listing, Page, Section
 from cipark_sd.pages.page import write_page
 from cipark_sd.pages.parts import Drawing, Part, Pictures
-from cipark_sd.records import WrongRecordError, from_plain, read_record, to_plain, write_record
-from cipark_sd.timegrid import Dates
 
 if TYPE_CHECKING:
     Table = Sequence[Mapping[str, object]] | pd.DataFrame
@@ -81,7 +81,7 @@ def write(
     for_print : bool
         Figures as PNG and PDF too, which takes as long again as all else.
     """
-    from cipark_sd.plotting.files import FOR_PRINT, ON_PAGE
+    from cipark_sd.pages.figures.files import FOR_PRINT, ON_PAGE
 
     parts = tuple(parts)
     writing = parts if only is None else tuple(only)
@@ -146,7 +146,7 @@ def again(
 
 def _tried(drawing: Drawing, folder: Path, draw: Callable[[], list[Path]]) -> list[Path]:
     """The files of a figure; those of an earlier call that it did not write again go, all where it fails."""
-    from cipark_sd.plotting.files import FOR_PRINT
+    from cipark_sd.pages.figures.files import FOR_PRINT
 
     # a file that cannot be written is no fault of the figure, and the others will not be written either
     paths = attempt("figure", draw, list[Path](), drawing.name, refused=OSError)
@@ -157,7 +157,7 @@ def _tried(drawing: Drawing, folder: Path, draw: Callable[[], list[Path]]) -> li
 
 def draw(drawing: Drawing, folder: Path, endings: Sequence[str]) -> list[Path]:
     """Draw and save one figure; its files, the one for a page first."""
-    from cipark_sd.plotting.files import save_figures
+    from cipark_sd.pages.figures.files import save_figures
 
     return save_figures(drawing.draw(*drawing.parts, **(drawing.options or {})), folder, drawing.name, endings)
 

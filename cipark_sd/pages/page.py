@@ -19,11 +19,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import assert_never
 
-from cipark_sd.console import is_text
-from cipark_sd.described import version
-from cipark_sd.errors import UnusableInput
-from cipark_sd.files import write_text
-from cipark_sd.inputs import MODEL_LIMIT, UnreadableFile, own_bytes
+from cipark_sd.base.console import is_text
+from cipark_sd.base.errors import UnusableInput
+from cipark_sd.base.files import write_text
+from cipark_sd.base.inputs import MODEL_LIMIT, UnreadableFile, own_bytes
+from cipark_sd.base.records import from_plain, of_this_version, to_plain
+from cipark_sd.base.wording import without_exponents
+from cipark_sd.data.described import version
 from cipark_sd.pages.blocks import (
     Block,
     FirstScreen,
@@ -38,8 +40,6 @@ from cipark_sd.pages.blocks import (
 )
 from cipark_sd.pages.first_screen import rendered, unbroken
 from cipark_sd.pages.player.shell import is_page, policy, style, stylesheet
-from cipark_sd.records import from_plain, of_this_version, to_plain
-from cipark_sd.wording import without_exponents
 
 #: Names of the two files of a page within its folder.
 DATA, HTML = "report.json", "report.html"

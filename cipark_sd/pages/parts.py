@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Picture, Section
+from cipark_sd.statements.headline import Headline
 
 if TYPE_CHECKING:
     import pandas as pd

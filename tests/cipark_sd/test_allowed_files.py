@@ -9,13 +9,13 @@ from click.testing import CliRunner
 
 from calibration.study.problem import read_problem
 from cipark_sd import cli
+from cipark_sd.base.errors import CiparkError, InvalidValue, ModelFileError, UnknownName
+from cipark_sd.base.inputs import OutsideFolder, beneath
+from cipark_sd.base.library import bundled
 from cipark_sd.commands.policy.analysis import read_target
-from cipark_sd.errors import CiparkError, InvalidValue, ModelFileError, UnknownName
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.inputs import OutsideFolder, beneath
-from cipark_sd.library import bundled
-from cipark_sd.plotting.observed import display_of
-from cipark_sd.simulation import simulate
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.pages.figures.observed import display_of
+from cipark_sd.simulate.simulation import simulate
 
 CONTROL = "INITIAL TIME = 0 ~~|\nFINAL TIME = 1 ~~|\nTIME STEP = 1 ~~|\nSAVEPER = 1 ~~|\n"
 #: Each of the ways in which a Vensim file names another one.

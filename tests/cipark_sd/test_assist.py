@@ -11,8 +11,8 @@ from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from cipark_sd.assist import ANSWER, TOOLS, WITHHELD, call, command_line
+from cipark_sd.base.errors import InvalidValue, UnknownName
 from cipark_sd.cli import load_command
-from cipark_sd.errors import InvalidValue, UnknownName
 
 MODEL = "Level = INTEG(-Level / Delay, 8) ~~|\nDelay = 2 ~~|\nINITIAL TIME = 0 ~~|\nFINAL TIME = 4 ~~|\n"
 MODEL += "TIME STEP = 1 ~~|\nSAVEPER = 1 ~~|\n"

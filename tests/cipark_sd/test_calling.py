@@ -13,9 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 import cipark_sd as cp
+from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.calling import COMMANDS, command_of_name, in_python, parameters_of, parsed
 from cipark_sd.cli import cli
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
 
 Write = Callable[..., Path]
 POOL = "Rate = 0.1 ~ 1/Year ~ |\nPool = INTEG(-Rate * Pool, 100) ~ firm ~ |\n"
@@ -52,7 +52,7 @@ def test_a_function_gives_the_facts_of_the_command(
 ) -> None:
     monkeypatch.chdir(path.parent)
     answer = getattr(cp, name)(cp.read_model(path), **options)
-    from cipark_sd.console import plain
+    from cipark_sd.base.console import plain
 
     printed = CliRunner().invoke(cli, [name, str(path), *words, "--json"])
     facts = json.loads(printed.output)

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cipark_sd import checkpoints
-from cipark_sd.checkpoints import FOLDER, NOT_KEPT, Checkpoints, CheckpointWarning, digest, program
-from cipark_sd.errors import UnusableInput
+from cipark_sd.base import checkpoints
+from cipark_sd.base.checkpoints import FOLDER, NOT_KEPT, Checkpoints, CheckpointWarning, digest, program
+from cipark_sd.base.errors import UnusableInput
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ def test_parts_of_the_work_have_entries_of_their_own(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_unfinished_is_removed(tmp_path: Path) -> None:
     script = (
-        "import os, signal, sys; from pathlib import Path; from cipark_sd.files import whole\n"
+        "import os, signal, sys; from pathlib import Path; from cipark_sd.base.files import whole\n"
         "with whole(Path(sys.argv[1], 'task.npz')) as partial:\n"
         "    partial.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
     )

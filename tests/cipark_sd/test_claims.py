@@ -7,8 +7,8 @@ import pytest
 from approved import approved
 from scipy import stats
 
-from cipark_sd import claims
-from cipark_sd.claims import (
+from cipark_sd.statements import claims
+from cipark_sd.statements.claims import (
     BayesFactor,
     Evidence,
     Tally,

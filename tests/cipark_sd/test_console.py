@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from places import ROOT
 
-from cipark_sd import console
+from cipark_sd.base import console
 from cipark_sd.cli import cli
 
 COMMAND = (sys.executable, "-c", "from cipark_sd.cli import main; main()")

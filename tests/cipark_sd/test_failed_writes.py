@@ -20,8 +20,8 @@ from click.testing import CliRunner
 from matplotlib.figure import Figure
 
 from cipark_sd.cli import UserError, cli
+from cipark_sd.pages.figures.files import save_figures
 from cipark_sd.pages.parts import Drawing
-from cipark_sd.plotting.files import save_figures
 
 #: Calls whose first run leaves what the second one, of another model or seed, would replace.
 CHEAP = {

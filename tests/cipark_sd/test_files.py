@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from places import ROOT
 
-from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.files import csv_text, file_name, output_folder, remove_unused, whole, write_table
+from cipark_sd.analysis.study import find_folder, known_studies
+from cipark_sd.base.errors import InvalidValue, UnknownName
+from cipark_sd.base.files import csv_text, file_name, output_folder, remove_unused, whole, write_table
 from cipark_sd.pages.blocks import Page
 from cipark_sd.pages.page import write_page
-from cipark_sd.study import find_folder, known_studies
 
 STUDY = "problem.toml"
 
@@ -98,7 +98,7 @@ def test_a_table_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monke
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("cipark_sd.files.os.replace", full)
+    monkeypatch.setattr("cipark_sd.base.files.os.replace", full)
     with pytest.raises(OSError, match="No space"):
         write_table(path, pd.DataFrame({"a": [2]}))
     assert path.read_bytes() == b"a,b\n1,\n"
@@ -107,7 +107,7 @@ def test_a_table_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monke
 
 def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
     script = (
-        "import os, signal, sys; from pathlib import Path; from cipark_sd.files import whole\n"
+        "import os, signal, sys; from pathlib import Path; from cipark_sd.base.files import whole\n"
         "with whole(Path(sys.argv[1], 'a.csv')) as partial:\n"
         "    partial.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
     )
@@ -168,11 +168,11 @@ def test_a_folder_without_a_study_does_not_hide_the_study_of_that_name(
 @pytest.mark.parametrize(
     ("pattern", "place"),
     [
-        (r"rich\.(progress|table)", "cipark_sd/console.py"),
-        (r"csv\.(writer|DictWriter)|\.to_csv\(", "cipark_sd/files.py"),
-        (r"^Array = NDArray\[np\.float64\]", "cipark_sd/arrays.py"),
-        (r"tomllib\.loads\(text\)", "cipark_sd/inputs.py"),
-        (r"def (_is_text|_is_word|is_text)\b", "cipark_sd/console.py"),
+        (r"rich\.(progress|table)", "cipark_sd/base/console.py"),
+        (r"csv\.(writer|DictWriter)|\.to_csv\(", "cipark_sd/base/files.py"),
+        (r"^Array = NDArray\[np\.float64\]", "cipark_sd/base/arrays.py"),
+        (r"tomllib\.loads\(text\)", "cipark_sd/base/inputs.py"),
+        (r"def (_is_text|_is_word|is_text)\b", "cipark_sd/base/console.py"),
         (r"\"dmnl\"", "cipark_sd/model/units.py"),
     ],
 )
@@ -184,4 +184,4 @@ def test_there_is_one_of_each(pattern: str, place: str) -> None:
         if re.search(pattern, path.read_text(encoding="utf-8"), re.MULTILINE)
     }
     # a result's table has a head of attributes, which no other table has
-    assert places - {"cipark_sd/results.py"} == {place}
+    assert places - {"cipark_sd/data/results.py"} == {place}

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from cipark_sd.base.errors import CiparkError
+from cipark_sd.base.inputs import UnreadableFile, check_netcdf
+from cipark_sd.base.records import write_record
 from cipark_sd.commands.sensitivity import findings
 from cipark_sd.commands.sensitivity.target import read_draws
-from cipark_sd.described import FORMAT
-from cipark_sd.errors import CiparkError
-from cipark_sd.inputs import UnreadableFile, check_netcdf
+from cipark_sd.data.described import FORMAT
+from cipark_sd.data.results import load
 from cipark_sd.pages.output import FORMAT as OF_FINDINGS
-from cipark_sd.records import write_record
-from cipark_sd.results import load
 
 SECRET = 4711.0
 

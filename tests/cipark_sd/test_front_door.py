@@ -12,11 +12,11 @@ import pytest
 
 import calibration
 import cipark_sd as cp
-from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.sensitivities.evaluation import Evaluation, Output
-from cipark_sd.sensitivities.factors import Factor, Factors
-from cipark_sd.sensitivities.response import ModelResponse
-from cipark_sd.sensitivities.sobol import sobol
+from cipark_sd.analysis.sensitivities.evaluation import Evaluation, Output
+from cipark_sd.analysis.sensitivities.factors import Factor, Factors
+from cipark_sd.analysis.sensitivities.response import ModelResponse
+from cipark_sd.analysis.sensitivities.sobol import sobol
+from cipark_sd.base.errors import InvalidValue, UnknownName
 
 Write = Callable[..., Path]
 POOL = """
@@ -145,13 +145,13 @@ def test_no_public_name_is_that_of_a_room(package: ModuleType) -> None:
 
 def test_rooms_are_imported_by_their_names_and_public_names_stay_what_they_are() -> None:
     code = (
-        "import sys, cipark_sd as cp; print('cipark_sd.results' not in sys.modules);"
-        "import cipark_sd.ensembles as runs, cipark_sd.sensitivities.sobol as indices;"
+        "import sys, cipark_sd as cp; print('cipark_sd.data.results' not in sys.modules);"
+        "import cipark_sd.simulate.ensembles as runs, cipark_sd.analysis.sensitivities.sobol as indices;"
         "print(cp.ensemble is runs.ensemble, cp.sensitivity.__name__, indices.__name__)"
     )
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert process.returncode == 0, process.stderr
-    assert process.stdout.split() == ["True", "True", "sensitivity", "cipark_sd.sensitivities.sobol"]
+    assert process.stdout.split() == ["True", "True", "sensitivity", "cipark_sd.analysis.sensitivities.sobol"]
 
 
 def test_every_public_name_has_a_docstring_with_an_example() -> None:

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from approved import approved
 
-from cipark_sd.basis import Basis
+from cipark_sd.base.records import WrongRecordError, from_plain, to_plain
+from cipark_sd.base.wording import band
 from cipark_sd.commands.report import disagreements, mixtures
-from cipark_sd.headline import HEAD, Bounds, Headline, Scale, cells, in_words, output, parameter, sentences
 from cipark_sd.pages.blocks import headline_table
-from cipark_sd.records import WrongRecordError, from_plain, to_plain
-from cipark_sd.wording import band
+from cipark_sd.statements.basis import Basis
+from cipark_sd.statements.headline import HEAD, Bounds, Headline, Scale, cells, in_words, output, parameter, sentences
 
 RATE = Headline(
     estimand=parameter("rate"),

@@ -14,11 +14,11 @@ from click.testing import CliRunner
 from counted import processor_seconds
 
 from cipark_sd import cli
+from cipark_sd.base.errors import LONGEST, LONGEST_LIST, AlgebraicLoop, EquationError, InvalidValue, Problems, shortened
 from cipark_sd.compiler.graph import MOST_STAGES, stages
-from cipark_sd.errors import LONGEST, LONGEST_LIST, AlgebraicLoop, EquationError, InvalidValue, Problems, shortened
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.frontends.vensim.entries import split
-from cipark_sd.simulation import simulate
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.language.read.vensim.entries import split
+from cipark_sd.simulate.simulation import simulate
 
 Write = Callable[..., Path]
 CONTROL = "\nINITIAL TIME = 0 ~~| FINAL TIME = 2 ~~| TIME STEP = 1 ~~| SAVEPER = 1 ~~|\n"

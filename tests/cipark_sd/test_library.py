@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from cipark_sd.base.library import CORE, PARK, bundled, located
 from cipark_sd.cli import cli
-from cipark_sd.library import CORE, PARK, bundled, located
 
 
 def test_a_bare_name_is_a_bundled_model_unless_there_is_such_a_file(

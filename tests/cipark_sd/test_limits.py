@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from cipark_sd.analysis.experiments.run import check_memory
+from cipark_sd.base.errors import InvalidValue
 from cipark_sd.cli import cli
-from cipark_sd.errors import InvalidValue
-from cipark_sd.experiments.run import check_memory
 
 Write = Callable[..., Path]
 SMALL = "s = INTEG(-k * s, 10) ~~|\nk = 0.1 ~~|"

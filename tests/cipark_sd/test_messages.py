@@ -8,10 +8,10 @@ from click.testing import CliRunner, Result
 from small_study import POLICIES, STUDY, small_study
 
 from calibration.study.problem import read_problem
+from cipark_sd.base.errors import MOST_SHOWN, CiparkError, InvalidValue, Problems, UnknownName, UnusableInput, raise_all
 from cipark_sd.cli import cli
-from cipark_sd.errors import MOST_SHOWN, CiparkError, InvalidValue, Problems, UnknownName, UnusableInput, raise_all
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.simulation import simulate
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.simulate.simulation import simulate
 
 
 @pytest.fixture

@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 from places import ROOT
 
-from cipark_sd.checks.file import Checks
-from cipark_sd.checks.run import run_checks
+from cipark_sd.analysis.experiments.definition import Outcome
+from cipark_sd.analysis.experiments.draws import Draws
+from cipark_sd.analysis.experiments.run import SettingsTask
+from cipark_sd.analysis.runs.design import Listed
+from cipark_sd.analysis.runs.work import Work
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.wasm.carried import carried
-from cipark_sd.ensembles import ensemble
-from cipark_sd.experiments.definition import Outcome
-from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.run import SettingsTask
-from cipark_sd.failures import REASON
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.pages.player.trace import native_base
-from cipark_sd.runs.design import Listed
-from cipark_sd.runs.work import Work
-from cipark_sd.scenarios import Scenario
-from cipark_sd.simulation import course, simulate
+from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulate.failures import REASON
+from cipark_sd.simulate.simulation import course, simulate
+from cipark_sd.verify.checks.file import Checks
+from cipark_sd.verify.checks.run import run_checks
 
 #: ``seen`` is missing up to 2; ``broken`` is no number where k is 0.
 MODEL = """

@@ -10,12 +10,12 @@ from click.testing import CliRunner
 
 from calibration.study.problem import read_problem
 from cipark_sd import cli
-from cipark_sd.errors import CiparkError
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.base.errors import CiparkError
+from cipark_sd.base.naming import override_key, split_key
+from cipark_sd.data.scenarios import Scenario
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
-from cipark_sd.naming import override_key, split_key
-from cipark_sd.scenarios import Scenario
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.simulation import simulate
 
 pytestmark = pytest.mark.usefixtures("wasm")
 
@@ -165,7 +165,7 @@ def test_such_names_are_read_in_a_study_and_its_policies(quotes: bool, path: Pat
     problem = read_problem(study)
     assert '"rate [x]"' in problem.space.names
     assert [term.quantities[0].parts[0][0] for term in problem.fitted_terms] == ['"Level [m]"'] * 2
-    from cipark_sd.experiments.catalogue import read_catalogue
+    from cipark_sd.analysis.experiments.catalogue import read_catalogue
 
     assert {outcome.variable for outcome in read_catalogue(study / "policies.toml", problem.model).outcomes} == {
         '"Level [m]"'

@@ -8,17 +8,17 @@ import pytest
 from click.testing import CliRunner
 
 from cipark_sd import cli
-from cipark_sd.certificates.certificate import certify
-from cipark_sd.checks.evaluate import ExpressionError, parse_expression
-from cipark_sd.checks.structure import check_units
-from cipark_sd.errors import CiparkError, EquationError, InvalidValue
-from cipark_sd.exporters.mdl import write_mdl as export_mdl
-from cipark_sd.exporters.xmile import write_xmile
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.inputs import read_toml
+from cipark_sd.base.errors import CiparkError, EquationError, InvalidValue
+from cipark_sd.base.inputs import read_toml
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.language.write.mdl import write_mdl as export_mdl
+from cipark_sd.language.write.xmile import write_xmile
 from cipark_sd.model.printing import expression_text
 from cipark_sd.model.units import UnitSyntaxError, UnitSystem
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.simulation import simulate
+from cipark_sd.verify.certificates.certificate import certify
+from cipark_sd.verify.checks.evaluate import ExpressionError, parse_expression
+from cipark_sd.verify.checks.structure import check_units
 
 Write = Callable[..., Path]
 
@@ -140,7 +140,7 @@ def test_what_no_reader_caught_is_no_traceback(write_mdl: Write, monkeypatch: py
     def deep(*_: object, **__: object) -> None:
         raise RecursionError
 
-    monkeypatch.setattr("cipark_sd.frontends.model_file.read_model", deep)
+    monkeypatch.setattr("cipark_sd.language.read.model_file.read_model", deep)
     done = CliRunner().invoke(cli.cli, ["show", str(write_mdl("a = 1 ~~|"))])
     assert (done.exit_code, done.output) == (2, "error: something in the input is nested too deeply\n")
 
@@ -149,7 +149,7 @@ def test_a_run_beyond_all_memory_is_no_traceback(write_mdl: Write, monkeypatch: 
     def large(*_: object, **__: object) -> None:
         raise MemoryError("Unable to allocate 6.40 TiB")
 
-    monkeypatch.setattr(importlib.import_module("cipark_sd.simulation"), "course", large)
+    monkeypatch.setattr(importlib.import_module("cipark_sd.simulate.simulation"), "course", large)
     done = CliRunner().invoke(cli.cli, ["run", str(write_mdl("a = Time ~~|"))])
     assert done.exit_code == 2
     assert done.output.startswith("error: there is not enough memory (Unable to allocate 6.40 TiB); run less, or save")

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cipark_sd import records
-from cipark_sd.arrays import Array
+from cipark_sd.base import records
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.records import WrongRecordError, from_plain, read_record, write_record
+from cipark_sd.data.scenarios import Scenario, TimeSeries
 from cipark_sd.model.expr import Table
-from cipark_sd.records import WrongRecordError, from_plain, read_record, write_record
-from cipark_sd.scenarios import Scenario, TimeSeries
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,13 +14,13 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from cipark_sd.described import save as save_content
-from cipark_sd.errors import InvalidValue
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.base.errors import InvalidValue
+from cipark_sd.data.described import save as save_content
+from cipark_sd.data.results import load, read_netcdf, save, to_table, write_netcdf
+from cipark_sd.data.scenarios import Scenario
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
-from cipark_sd.results import load, read_netcdf, save, to_table, write_netcdf
-from cipark_sd.scenarios import Scenario
-from cipark_sd.simulation import course, simulate
+from cipark_sd.simulate.simulation import course, simulate
 
 Write = Callable[..., Path]
 

@@ -16,11 +16,11 @@ from small_study import small_study
 from calibration.fit.optimise import optimise
 from calibration.likelihood.posterior import On
 from cipark_sd import bundled, ensemble, simulate
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.sensitivities.evaluation import Output
-from cipark_sd.sensitivities.factors import around
-from cipark_sd.sensitivities.response import model_response
-from cipark_sd.sensitivities.sobol import sobol
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.analysis.sensitivities.evaluation import Output
+from cipark_sd.analysis.sensitivities.factors import around
+from cipark_sd.analysis.sensitivities.response import model_response
+from cipark_sd.analysis.sensitivities.sobol import sobol
 def said(name, *arrays):
     print(name, hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest())
 with tempfile.TemporaryDirectory() as folder:

@@ -10,12 +10,12 @@ from counted import exponent, steps
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.base.errors import CiparkError, InvalidValue, Problems, UnknownName
+from cipark_sd.base.naming import override_key
+from cipark_sd.data.scenarios import Override, Scenario, TimeSeries, parse_assignments, read_scenario, resolve
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Table
-from cipark_sd.naming import override_key
-from cipark_sd.scenarios import Override, Scenario, TimeSeries, parse_assignments, read_scenario, resolve
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.simulation import simulate
 
 pytestmark = pytest.mark.usefixtures("wasm")
 

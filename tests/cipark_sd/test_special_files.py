@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cipark_sd import cli, inputs
-from cipark_sd.errors import CiparkError, InvalidValue, ModelFileError
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.inputs import read_bytes
-from cipark_sd.plotting.observed import ObservedFile, read_observed
-from cipark_sd.results import load
-from cipark_sd.scenarios import read_scenario
+from cipark_sd import cli
+from cipark_sd.base import inputs
+from cipark_sd.base.errors import CiparkError, InvalidValue, ModelFileError
+from cipark_sd.base.inputs import read_bytes
+from cipark_sd.data.results import load
+from cipark_sd.data.scenarios import read_scenario
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.pages.figures.observed import ObservedFile, read_observed
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes and devices are those of POSIX systems"),
@@ -100,7 +101,7 @@ def test_a_run_that_is_a_pipe_or_gone_is_not_waited_for(tmp_path: Path) -> None:
 def test_a_table_of_a_study(tmp_path: Path) -> None:
     from calibration.study.calendar import Calendar
     from calibration.study.rows import Tables, read_rows
-    from cipark_sd.section import Section
+    from cipark_sd.base.section import Section
 
     pipe(tmp_path / "data.csv")
     problems: list[CiparkError] = []

@@ -11,10 +11,10 @@ from small_study import COUNTS, STUDY, small_study
 
 from calibration.new_study.table import read_sheet
 from calibration.study.problem import read_problem
-from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.plotting.observed import ObservedFile, read_observed
-from cipark_sd.spreadsheets import table_bytes
+from cipark_sd.base.errors import InvalidValue, UnknownName
+from cipark_sd.base.spreadsheets import table_bytes
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.pages.figures.observed import ObservedFile, read_observed
 
 
 def workbook(path: Path, **sheets: list[list[object]]) -> Path:
@@ -78,6 +78,6 @@ def test_a_file_that_is_no_workbook_or_unpacks_to_too_much_is_refused(
     path = workbook(tmp_path / "large.xlsx", a=[["time", "x"], [1, 2]])
     with zipfile.ZipFile(path) as archive:
         size = sum(member.file_size for member in archive.infolist())
-    monkeypatch.setattr("cipark_sd.spreadsheets.TABLE_LIMIT", size - 1)
+    monkeypatch.setattr("cipark_sd.base.spreadsheets.TABLE_LIMIT", size - 1)
     with pytest.raises(InvalidValue, match="bytes at most"):
         table_bytes(path)

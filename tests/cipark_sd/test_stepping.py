@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import cipark_sd as cp
-from cipark_sd.errors import InvalidValue, OffGrid, UnknownName, UnusableInput
+from cipark_sd.base.errors import InvalidValue, OffGrid, UnknownName, UnusableInput
 
 Write = Callable[..., Path]
 #: A stock with an outflow, delays of three kinds, a smooth, an initial value and a constant with subscripts.

@@ -7,13 +7,22 @@ import pytest
 from places import FISHERY
 from small_study import small_study
 
-from cipark_sd.console import Bars
-from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.experiments.definition import ONLY, Structure
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.scenarios import Scenario
-from cipark_sd.sensitivities.factors import Factor
-from cipark_sd.study import DrawRequest, DrawSet, PlainModel, Study, find_folder, find_study, known_studies, study_in
+from cipark_sd.analysis.experiments.definition import ONLY, Structure
+from cipark_sd.analysis.sensitivities.factors import Factor
+from cipark_sd.analysis.study import (
+    DrawRequest,
+    DrawSet,
+    PlainModel,
+    Study,
+    find_folder,
+    find_study,
+    known_studies,
+    study_in,
+)
+from cipark_sd.base.console import Bars
+from cipark_sd.base.errors import InvalidValue, UnknownName
+from cipark_sd.data.scenarios import Scenario
+from cipark_sd.language.read.model_file import read_model
 
 STRUCTURES = (Structure("a", "as it is"), Structure("b", "slow", Scenario("", {"Growth Rate": 0.2})))
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cipark_sd.errors import InvalidValue, OffGrid
-from cipark_sd.timegrid import SLACK, model_time, nearest_indices, saved_indices, time_grid
+from cipark_sd.base.errors import InvalidValue, OffGrid
+from cipark_sd.base.timegrid import SLACK, model_time, nearest_indices, saved_indices, time_grid
 
 
 @given(st.integers(1, 400), st.sampled_from([1, 2, 5, 10]), st.sampled_from([0.1, 0.125, 1 / 3, 1.0, 0.03125]))

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from places import ROOT
 
-from cipark_sd.errors import CiparkError
-from cipark_sd.inputs import LinedTable, lined, parsed_toml, place, read_toml
-from cipark_sd.section import Section
+from cipark_sd.base.errors import CiparkError
+from cipark_sd.base.inputs import LinedTable, lined, parsed_toml, place, read_toml
+from cipark_sd.base.section import Section
 
 TEXT = '''# a comment with [brackets] and "quotes
 title = "a # that is none"   # and one that is
@@ -132,10 +132,10 @@ def test_content_from_elsewhere_has_a_name_only() -> None:
     ],
 )
 def test_every_reader_says_the_line(name: str, text: str, line: int, tmp_path: Path, write_mdl) -> None:
-    from cipark_sd.checks.file import read_checks
-    from cipark_sd.frontends.model_file import read_model
-    from cipark_sd.plotting.observed import display_of
-    from cipark_sd.scenarios import read_scenario
+    from cipark_sd.data.scenarios import read_scenario
+    from cipark_sd.language.read.model_file import read_model
+    from cipark_sd.pages.figures.observed import display_of
+    from cipark_sd.verify.checks.file import read_checks
 
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")

@@ -10,8 +10,8 @@ import pandas as pd
 from sanitise import sanitise
 from sanitise_xmile import sanitise_xmile
 
-from cipark_sd.frontends.vensim.entries import decoded
-from cipark_sd.naming import canonical
+from cipark_sd.base.naming import canonical
+from cipark_sd.language.read.vensim.entries import decoded
 
 CONTROL = {"initial_time", "final_time", "time_step", "saveper"}
 

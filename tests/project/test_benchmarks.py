@@ -10,10 +10,10 @@ import pytest
 from places import ROOT
 from thorough import THOROUGH
 
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.data.scenarios import Scenario
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.variables import Constant, Lookup
-from cipark_sd.scenarios import Scenario
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.simulation import simulate
 
 BENCHMARKS = ROOT / "benchmarks"
 SCRIPTS = (
@@ -103,7 +103,7 @@ def test_world3_standard_run_overshoots_and_collapses() -> None:
 def test_derivatives_of_the_park_model_are_numbers_where_a_run_starts_from_nothing() -> None:
     from value_and_gradient import value_and_gradient
 
-    from cipark_sd.library import bundled
+    from cipark_sd.base.library import bundled
 
     # capability^exponent and firms^elasticity begin at a base of 0
     at = {"Reputation Strength": 0.7, "Agglomeration Elasticity": 0.2}

@@ -11,9 +11,9 @@ from places import ROOT
 from scipy.special import gammaln
 from scipy.stats import nbinom, norm, poisson
 
-from cipark_sd.ensembles import ensemble
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.library import bundled
+from cipark_sd.base.library import bundled
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.simulate.ensembles import ensemble
 
 sys.path.insert(0, str(ROOT / "tools"))
 

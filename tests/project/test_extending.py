@@ -20,16 +20,16 @@ from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings
 from calibration.report.sections import registry as sections
 from calibration.report.sections.base import ReportPart
-from cipark_sd.checks.structure import check_units
 from cipark_sd.compiler.functions import arithmetic
 from cipark_sd.compiler.functions import registry as functions
 from cipark_sd.engines import registry
-from cipark_sd.ensembles import ensemble
-from cipark_sd.exporters.xmile import write_xmile
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.language.write.xmile import write_xmile
 from cipark_sd.pages.output import page_of
 from cipark_sd.pages.parts import Pictures
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulate.simulation import simulate
+from cipark_sd.verify.checks.structure import check_units
 
 PAGE = (ROOT / "docs" / "how-to" / "extending.md").read_text(encoding="utf-8")
 

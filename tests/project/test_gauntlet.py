@@ -31,7 +31,7 @@ import gauntlet_texts
 from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.priors import LogNormal
 from calibration.study.problem import read_problem
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.language.read.model_file import read_model
 
 SMALL = """
 title = "Growth"

@@ -17,10 +17,10 @@ from calibration.sampling.densities import prior_draws
 from calibration.study.library import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd import simulate
-from cipark_sd.experiments.catalogue import read_catalogue
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.library import bundled
-from cipark_sd.scenarios import Scenario
+from cipark_sd.analysis.experiments.catalogue import read_catalogue
+from cipark_sd.base.library import bundled
+from cipark_sd.data.scenarios import Scenario
+from cipark_sd.language.read.model_file import read_model
 
 sys.path.insert(0, str(ROOT / "tools"))
 

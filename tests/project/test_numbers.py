@@ -19,8 +19,8 @@ sys.path.insert(0, str(ROOT / "tools"))
 import results as numbers
 from results_commands import RESULTS, run_command
 
-from cipark_sd.headline import Headline
-from cipark_sd.scenarios import Scenario
+from cipark_sd.data.scenarios import Scenario
+from cipark_sd.statements.headline import Headline
 
 PAGES = {page["file"]: page for page in numbers.index()}
 

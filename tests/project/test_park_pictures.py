@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from places import ROOT
 
-from cipark_sd.ensembles import ensemble
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.library import bundled
+from cipark_sd.base.library import bundled
+from cipark_sd.base.naming import canonical
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Ref
 from cipark_sd.model.variables import Auxiliary, Constant, Piece, Stock
-from cipark_sd.naming import canonical
 from cipark_sd.pages.player.diagram import svg
+from cipark_sd.simulate.ensembles import ensemble
 
 sys.path.insert(0, str(ROOT / "tools"))
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from cipark_sd.base.errors import CiparkError
 from cipark_sd.compiler.functions.registry import REFUSED
-from cipark_sd.errors import CiparkError
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.language.read.model_file import read_model
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))

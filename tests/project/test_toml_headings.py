@@ -12,15 +12,15 @@ from places import ROOT
 
 from calibration.for_analyses.study import read_question
 from calibration.study.problem import read_problem
-from cipark_sd.checks.file import read_checks
-from cipark_sd.errors import CiparkError
-from cipark_sd.experiments.catalogue import model_named_in, read_catalogue
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.inputs import LinedTable
-from cipark_sd.plotting.observed import display_of
-from cipark_sd.scenarios import read_scenario
-from cipark_sd.section import Section
-from cipark_sd.sensitivities.loops import read_loops
+from cipark_sd.analysis.experiments.catalogue import model_named_in, read_catalogue
+from cipark_sd.analysis.sensitivities.loops import read_loops
+from cipark_sd.base.errors import CiparkError
+from cipark_sd.base.inputs import LinedTable
+from cipark_sd.base.section import Section
+from cipark_sd.data.scenarios import read_scenario
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.pages.figures.observed import display_of
+from cipark_sd.verify.checks.file import read_checks
 
 MODEL = """stock = INTEG(inflow, 1)~~|
 inflow = rate * stock~~|

@@ -10,7 +10,7 @@ import numpy as np
 from regression_problems import Curve, Range
 from scipy import optimize, stats
 
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cipark_sd.base.library import bundled
+from cipark_sd.base.naming import canonical
 from cipark_sd.compiler.unroll import flat_name
-from cipark_sd.library import bundled
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Lookup
-from cipark_sd.naming import canonical
 
 #: Share of a column's scale: the exporters may add inflows before outflows, nothing else changes the arithmetic.
 ROUNDING = 1e-9
@@ -90,7 +90,7 @@ def coarse(folder: Path, name: str) -> Path:
 
 def by_numpy(model: Model) -> pd.DataFrame:
     """All variables at all saved times through the NumPy engine, by flat name."""
-    from cipark_sd.simulation import simulate
+    from cipark_sd.simulate.simulation import simulate
 
     names = [v.name for v in model.variables if not isinstance(v, Lookup) and v.name not in CONTROL]
     run = simulate(model, save=names, engine="numpy")

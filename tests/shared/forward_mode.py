@@ -14,15 +14,15 @@ from numpy.typing import ArrayLike
 from cipark_sd.compiler.derivatives import FLAT, along
 from cipark_sd.compiler.graph import Graph
 from cipark_sd.compiler.program import Cell, Node, Pipe, Program, State
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.base import part, start_name
 from cipark_sd.engines.compiled import CompiledEngine, inputs_for
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.programs import program_for
 from cipark_sd.engines.registry import choose
-from cipark_sd.ensembles import drawn, elements_drawn
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import Method, Model
-from cipark_sd.scenarios import Scenario
+from cipark_sd.simulate.ensembles import drawn, elements_drawn
 
 _NO_ARGUMENT = ("const", "uniform", "time", "instant", "series", "initial_series", "random", "initial_random")
 

@@ -570,7 +570,7 @@ _OF_LIBRARIES = (
 
 def said(case: Case, folder: Path, model: Any) -> str:
     """``accepted``, or the class and the beginning of the error; anything but an error of this package is raised."""
-    from cipark_sd.errors import CiparkError
+    from cipark_sd.base.errors import CiparkError
 
     try:
         _READERS[case.reader](case, folder, model)
@@ -591,10 +591,10 @@ def _written(case: Case, folder: Path, name: str) -> Path:
 
 
 def _read_model(case: Case, folder: Path, model: Any) -> None:
+    from cipark_sd.data.scenarios import Scenario
     from cipark_sd.engines.plan import plan
     from cipark_sd.engines.programs import program_for
-    from cipark_sd.frontends.model_file import read_model
-    from cipark_sd.scenarios import Scenario
+    from cipark_sd.language.read.model_file import read_model
 
     read = read_model(_written(case, folder, f"case.{case.reader}"))
     planned = plan(read, Scenario(), save=None, times=None, method=None)
@@ -602,42 +602,42 @@ def _read_model(case: Case, folder: Path, model: Any) -> None:
 
 
 def _scenario(case: Case, folder: Path, model: Any) -> None:
+    from cipark_sd.data.scenarios import read_scenario
     from cipark_sd.engines.plan import plan
-    from cipark_sd.scenarios import read_scenario
 
     plan(model, read_scenario(_written(case, folder, "case.toml")), save=None, times=None, method=None)
 
 
 def _checks(case: Case, folder: Path, model: Any) -> None:
-    from cipark_sd.checks.file import read_checks
+    from cipark_sd.verify.checks.file import read_checks
 
     read_checks(_written(case, folder, "case.checks.toml"), model)
 
 
 def _changes(case: Case, folder: Path, model: Any) -> None:
     from cipark_sd.engines.plan import checked
-    from cipark_sd.frontends.changes_files import read_changes
+    from cipark_sd.language.read.changes_files import read_changes
 
     checked(model, read_changes(_written(case, folder, "case.cin"), model))
 
 
 def _observed(case: Case, folder: Path, model: Any) -> None:
-    from cipark_sd.plotting.observed import ObservedFile, read_observed
+    from cipark_sd.pages.figures.observed import ObservedFile, read_observed
 
     read_observed(model, ObservedFile(_written(case, folder, "case.csv")))
 
 
 def _design(case: Case, folder: Path, model: Any) -> None:
+    from cipark_sd.analysis.runs.design import read_design
     from cipark_sd.engines.base import Settings
-    from cipark_sd.ensembles import drawn
-    from cipark_sd.runs.design import read_design
+    from cipark_sd.simulate.ensembles import drawn
 
     design = read_design(_written(case, folder, "design.csv"))
     drawn(model, {name: design.rows(0, 1)[:, i] for i, name in enumerate(design.names)}, Settings())
 
 
 def _expression(case: Case, folder: Path, model: Any) -> None:
-    from cipark_sd.checks.evaluate import parse_expression
+    from cipark_sd.verify.checks.evaluate import parse_expression
 
     parse_expression(case.content.decode())
 
@@ -663,7 +663,7 @@ _READERS: dict[str, Callable[[Case, Path, Any], None]] = {
 
 def good_model(folder: Path) -> Any:
     """The model that scenarios, checks and tables are read for."""
-    from cipark_sd.frontends.model_file import read_model
+    from cipark_sd.language.read.model_file import read_model
 
     path = folder / "good.mdl"
     path.write_text(MDL, encoding="utf-8")

@@ -8,9 +8,9 @@ import xarray as xr
 from calibration.assess.rival_draws import draws_file
 from calibration.assess.rivals import with_variant
 from calibration.sampling.draws import problem_digest
+from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.analysis.sensitivities.factors import around
 from cipark_sd.commands.policy.analysis import Target
-from cipark_sd.experiments.definition import Structure
-from cipark_sd.sensitivities.factors import around
 
 
 def near_the_file(target: Target, folder: Path, ids: tuple[str, ...], *, n: int = 12, converged: int = 1) -> Path:

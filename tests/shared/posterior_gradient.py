@@ -4,7 +4,7 @@ import numpy as np
 
 from calibration.likelihood.gradient import log_likelihood_and_gradient
 from calibration.likelihood.posterior import Posterior
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 
 def log_posterior_and_gradient(density: Posterior, theta: Array) -> tuple[Array, Array]:

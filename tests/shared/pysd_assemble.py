@@ -6,12 +6,12 @@ from typing import Any
 
 from pysd_elements import section_variables
 
-from cipark_sd.errors import CiparkError, ModelFileError
-from cipark_sd.frontends.checked import checked_model, unchecked_time
-from cipark_sd.frontends.external_files import check_located
+from cipark_sd.base.errors import CiparkError, ModelFileError
+from cipark_sd.base.naming import canonical, plain_label
+from cipark_sd.language.read.checked import checked_model, unchecked_time
+from cipark_sd.language.read.external_files import check_located
 from cipark_sd.model.model import Dimension, Format, Macro, Method, Model, Origin
 from cipark_sd.model.variables import Variable
-from cipark_sd.naming import canonical, plain_label
 
 
 def assemble(

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from pysd_expressions import Converter, Scope
 
-from cipark_sd.errors import CiparkError, EquationError
-from cipark_sd.frontends.climbing import TOO_DEEP
-from cipark_sd.frontends.dimensions import merged_dimensions
+from cipark_sd.base.errors import CiparkError, EquationError
+from cipark_sd.base.naming import canonical, plain_label
+from cipark_sd.language.read.climbing import TOO_DEEP
+from cipark_sd.language.read.dimensions import merged_dimensions
 from cipark_sd.model.expr import Const, Grid, Neg
 from cipark_sd.model.model import Dimension
 from cipark_sd.model.variables import (
@@ -25,7 +26,6 @@ from cipark_sd.model.variables import (
     TablePiece,
     Variable,
 )
-from cipark_sd.naming import canonical, plain_label
 
 
 def section_variables(

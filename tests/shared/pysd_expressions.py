@@ -6,8 +6,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from cipark_sd.errors import EquationError
-from cipark_sd.frontends.climbing import MOST_PARTS, TOO_LONG
+from cipark_sd.base.errors import EquationError
+from cipark_sd.base.naming import canonical
+from cipark_sd.language.read.climbing import MOST_PARTS, TOO_LONG
 from cipark_sd.model.expr import (
     Apply,
     Binary,
@@ -24,7 +25,6 @@ from cipark_sd.model.expr import (
     Text,
 )
 from cipark_sd.model.variables import External
-from cipark_sd.naming import canonical
 
 _LOGIC: Mapping[str, Operator] = {":and:": "and", "and": "and", ":or:": "or", "or": "or"}
 #: What functions are in XMILE where its reader gives them the name of Vensim's, which differ below zero.

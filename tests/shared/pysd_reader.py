@@ -9,18 +9,18 @@ from pysd_assemble import assemble
 from pysd_parse import parsed_vensim, parsed_xmile
 from pysd_xmile import completed, declared_dimensions
 
-from cipark_sd.errors import ModelFileError
-from cipark_sd.frontends.external_files import VENSIM_SUFFIXES, model_bytes
-from cipark_sd.frontends.vensim.entries import decoded
-from cipark_sd.frontends.vensim.reader import vensim_method, vensim_synonyms
-from cipark_sd.frontends.xmile.document import xml_tree
-from cipark_sd.frontends.xmile.reader import xmile_groups, xmile_method, xmile_synonyms
+from cipark_sd.base.errors import ModelFileError
+from cipark_sd.base.naming import canonical, plain_label
+from cipark_sd.language.read.external_files import VENSIM_SUFFIXES, model_bytes
+from cipark_sd.language.read.vensim.entries import decoded
+from cipark_sd.language.read.vensim.reader import vensim_method, vensim_synonyms
+from cipark_sd.language.read.xmile.document import xml_tree
+from cipark_sd.language.read.xmile.reader import xmile_groups, xmile_method, xmile_synonyms
 from cipark_sd.model.model import Model
-from cipark_sd.naming import canonical, plain_label
 
 
 def read_with_pysd(path: Path | str, *, allow_files: Sequence[Path | str] = ()) -> Model:
-    """The model in a file as PySD reads it: the judge of :func:`cipark_sd.frontends.model_file.read_model`.
+    """The model in a file as PySD reads it: the judge of :func:`cipark_sd.language.read.model_file.read_model`.
 
     Raises
     ------

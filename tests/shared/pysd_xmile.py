@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from cipark_sd.errors import InvalidValue
+from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.naming import canonical
 from cipark_sd.model.expr import Binary, Const, Expr, Neg, Ref
 from cipark_sd.model.model import CONTROL
 from cipark_sd.model.variables import Auxiliary, Constant, Piece, Stock, StockPiece, Variable
-from cipark_sd.naming import canonical
 
 #: Stella's attribute of ``<sim_specs>`` for the save period, for which the standard has no place.
 _SAVE_INTERVAL = "{http://iseesystems.com/XMILE}save_interval"

@@ -17,7 +17,7 @@ from calibration.fit.objective import objective
 from calibration.fit.optimise import Optimum, local_search, optimise
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import CalibrationProblem, read_problem
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 from cipark_sd.engines.registry import choose
 
 #: Lower end, upper end, scale.

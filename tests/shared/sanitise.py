@@ -22,8 +22,8 @@ from sanitise_text import (
     unmasked,
 )
 
-from cipark_sd.errors import CiparkError, UnsupportedFeature, raise_all
-from cipark_sd.naming import canonical
+from cipark_sd.base.errors import CiparkError, UnsupportedFeature, raise_all
+from cipark_sd.base.naming import canonical
 
 _SKETCH = "\\\\\\---///"
 _MACRO = re.compile(rf"\s*:MACRO:\s*([{MASK}]|[\w'$ \t]+?)\s*\(([^)]*)\)", re.IGNORECASE)

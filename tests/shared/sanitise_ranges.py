@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from sanitise_text import MASK, unmasked
 
-from cipark_sd.errors import CiparkError, EquationError, UnsupportedFeature
-from cipark_sd.naming import canonical, plain_label
+from cipark_sd.base.errors import CiparkError, EquationError, UnsupportedFeature
+from cipark_sd.base.naming import canonical, plain_label
 
 _NAME = rf"(?:[{MASK}]|[\w'$ ]+)"
 _DEFINITION = re.compile(

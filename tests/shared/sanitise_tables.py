@@ -4,7 +4,7 @@ import re
 
 from sanitise_text import LEFT_SIDE, NUMBER, UNSIGNED, unmasked
 
-from cipark_sd.errors import EquationError
+from cipark_sd.base.errors import EquationError
 
 #: Only the range of a table stands in brackets right after a parenthesis.
 _RANGE = re.compile(r"(\([\s\\]*)\[([^\]]*)(?:\]\s*,?|$)")

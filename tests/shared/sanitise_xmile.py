@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
-from cipark_sd.errors import UnsupportedFeature
-from cipark_sd.naming import canonical, plain_label
+from cipark_sd.base.errors import UnsupportedFeature
+from cipark_sd.base.naming import canonical, plain_label
 
 _QUOTED = re.compile(r'"(?:\\"|[^"])*"')
 _COMMENT = re.compile(r"\{[^{}]*\}")

@@ -16,13 +16,13 @@ from calibration.likelihood.posterior import posterior
 from calibration.study.observations import Count
 from calibration.study.parameters import Parameter
 from calibration.study.problem import CalibrationProblem
+from cipark_sd.base.errors import UnusableInput, raise_all
 from cipark_sd.compiler.primitives import OPERATORS, RECIPES, segments
 from cipark_sd.compiler.program import PER_STEP, Node, Program
 from cipark_sd.engines.base import fixed_method, stage_times, start_name, with_numbers
 from cipark_sd.engines.compiled import inputs_for
 from cipark_sd.engines.programs import program_for
 from cipark_sd.engines.registry import choose
-from cipark_sd.errors import UnusableInput, raise_all
 from cipark_sd.model.expr import Table
 
 #: Log densities of priors, by name; ``x`` is the parameter.

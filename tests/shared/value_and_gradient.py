@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cipark_sd import described
+from cipark_sd.base.errors import InvalidValue, UnknownName
+from cipark_sd.data import described
+from cipark_sd.data.scenarios import Scenario, override_key
 from cipark_sd.engines.base import Values, fixed_method, start_name
 from cipark_sd.engines.compiled import CompiledEngine
 from cipark_sd.engines.plan import Columns, RunPlan, plan
 from cipark_sd.engines.registry import choose, names
-from cipark_sd.ensembles import drawn, elements_drawn
-from cipark_sd.errors import InvalidValue, UnknownName
 from cipark_sd.model.model import Method, Model
-from cipark_sd.scenarios import Scenario, override_key
+from cipark_sd.simulate.ensembles import drawn, elements_drawn
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -46,7 +46,7 @@ def value_and_gradient(
         For each output, or some of them, an array that broadcasts to its dims ``run``, ``time`` and subscripts; or a
         function of the outputs that gives such a mapping.
     save, times, scenario, engine, method
-        As for :func:`cipark_sd.ensembles.ensemble`.
+        As for :func:`cipark_sd.simulate.ensembles.ensemble`.
 
     Returns
     -------

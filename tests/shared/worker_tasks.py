@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cipark_sd.errors import UnknownName
+from cipark_sd.base.errors import UnknownName
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,18 @@ from dataclasses import replace
 import numpy as np
 
 from calibration.commands.play.request import Settings
+from cipark_sd.analysis.experiments import definition
+from cipark_sd.analysis.experiments.catalogue import FILE
+from cipark_sd.analysis.experiments.definition import ONLY, Catalogue, Lever
+from cipark_sd.analysis.experiments.draws import Draws
+from cipark_sd.analysis.study import DrawRequest
+from cipark_sd.base.console import progress_bars
+from cipark_sd.base.errors import InvalidValue
 from cipark_sd.commands.policy.analysis import Target, read_target
-from cipark_sd.console import progress_bars
-from cipark_sd.errors import InvalidValue
-from cipark_sd.experiments import definition
-from cipark_sd.experiments.catalogue import FILE
-from cipark_sd.experiments.definition import ONLY, Catalogue, Lever
-from cipark_sd.experiments.draws import Draws
+from cipark_sd.data.scenarios import Scenario, override_key, split_key
 from cipark_sd.model.model import Model
 from cipark_sd.pages.player.contents import Contents, Outcome, Structure
 from cipark_sd.pages.player.of_model import LEVERS, OUTCOMES, lever_of, most_influential, within_numbers
-from cipark_sd.scenarios import Scenario, override_key, split_key
-from cipark_sd.study import DrawRequest
 
 RANGES_LIMIT = "These are results of the equations and of the ranges in policies.toml; nothing was fitted to data."
 FAN = "Bands are of draws from these ranges, each value as likely as another; a lever that you move takes one value."

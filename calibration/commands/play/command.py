@@ -3,9 +3,9 @@
 import click
 
 from calibration.commands.play.request import Settings
+from cipark_sd.base.console import echo
 from cipark_sd.commands.options import command_of
 from cipark_sd.commands.result import Result
-from cipark_sd.console import echo
 
 
 @command_of(Settings, short_help="Write a page with levers that runs the model.")
@@ -28,7 +28,7 @@ def play(settings: Settings) -> Result:
       cipark play my_study --draws my_fit/draws.nc
     """
     from calibration.commands.play.page import write
-    from cipark_sd.optional import record_in
+    from cipark_sd.base.optional import record_in
 
     record_in()
     path, notice = write(settings)

@@ -10,22 +10,22 @@ from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of as contents_of_study
 from calibration.study.library import DEFAULT_STUDY, FILE, shipped_studies
 from calibration.study.problem import CalibrationProblem
-from cipark_sd.basis import UNSEEN
+from cipark_sd.analysis.experiments.catalogue import FILE as POLICIES
+from cipark_sd.analysis.study import find_folder
+from cipark_sd.base.console import busy
+from cipark_sd.base.errors import CiparkError, InvalidValue, raise_all
+from cipark_sd.base.files import OUTPUT_FOLDER, output_folder, write_text
+from cipark_sd.base.library import located
 from cipark_sd.commands.options import split_names, variable_names
-from cipark_sd.console import busy
-from cipark_sd.described import check_writable
-from cipark_sd.errors import CiparkError, InvalidValue, raise_all
-from cipark_sd.experiments.catalogue import FILE as POLICIES
-from cipark_sd.files import OUTPUT_FOLDER, output_folder, write_text
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.library import located
+from cipark_sd.data.described import check_writable
+from cipark_sd.data.scenarios import Scenario, parse_assignments, read_scenario
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.pages.figures.observed import display_of, read_observed
 from cipark_sd.pages.output import PLAYER
 from cipark_sd.pages.player.contents import Contents
 from cipark_sd.pages.player.of_model import contents_of
 from cipark_sd.pages.player.page import render
-from cipark_sd.plotting.observed import display_of, read_observed
-from cipark_sd.scenarios import Scenario, parse_assignments, read_scenario
-from cipark_sd.study import find_folder
+from cipark_sd.statements.basis import UNSEEN
 
 SUFFIXES = (".html", ".htm")
 

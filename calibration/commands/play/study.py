@@ -27,22 +27,22 @@ from calibration.study.library import STUDIES
 from calibration.study.observations import ReadQuantity, course_of, dated_levels
 from calibration.study.parameters import Parameter
 from calibration.study.problem import CalibrationProblem, read_problem
-from cipark_sd.arrays import Array, evenly
-from cipark_sd.basis import UNSEEN, Basis
+from cipark_sd.analysis.experiments.catalogue import FILE as POLICIES
+from cipark_sd.analysis.experiments.catalogue import read_catalogue
+from cipark_sd.analysis.experiments.definition import ONLY, Catalogue, Lever
+from cipark_sd.analysis.experiments.definition import Structure as Rival
+from cipark_sd.analysis.experiments.draws import Draws
+from cipark_sd.base.arrays import Array, evenly
+from cipark_sd.base.errors import InvalidValue, ModelFileError, UnsupportedFeature
+from cipark_sd.base.files import OUTPUT_FOLDER
+from cipark_sd.base.library import bundled
+from cipark_sd.base.naming import canonical, one_name
+from cipark_sd.base.optional import attempt
+from cipark_sd.data.scenarios import Scenario, override_key, split_key
 from cipark_sd.engines.registry import choose
-from cipark_sd.errors import InvalidValue, ModelFileError, UnsupportedFeature
-from cipark_sd.experiments.catalogue import FILE as POLICIES
-from cipark_sd.experiments.catalogue import read_catalogue
-from cipark_sd.experiments.definition import ONLY, Catalogue, Lever
-from cipark_sd.experiments.definition import Structure as Rival
-from cipark_sd.experiments.draws import Draws
-from cipark_sd.files import OUTPUT_FOLDER
-from cipark_sd.library import bundled
 from cipark_sd.model.expr import Const, Ref
 from cipark_sd.model.model import Model, digest_of
 from cipark_sd.model.variables import Constant, Piece, Stock
-from cipark_sd.naming import canonical, one_name
-from cipark_sd.optional import attempt
 from cipark_sd.pages.player.contents import Contents, Outcome, Seen, Structure, Waiting
 from cipark_sd.pages.player.of_model import (
     LEVERS,
@@ -52,7 +52,7 @@ from cipark_sd.pages.player.of_model import (
     most_influential,
     within_numbers,
 )
-from cipark_sd.scenarios import Scenario, override_key, split_key
+from cipark_sd.statements.basis import UNSEEN, Basis
 
 #: Share of the draws that lie beyond each end of a fitted parameter's lever.
 TAIL = 0.01

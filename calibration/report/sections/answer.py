@@ -20,11 +20,11 @@ from calibration.report.sections.best_fit import Optimum
 from calibration.report.sections.posterior import Posterior
 from calibration.report.sections.predictions import Predictions, unseen
 from calibration.report.study_facts import Observed
-from cipark_sd.checks.outcome import BUILT_IN_SOURCE, Outcome
-from cipark_sd.headline import Headline, Standing
+from cipark_sd.base.wording import listed, said_date
 from cipark_sd.pages.blocks import FirstScreen, Listing, Paragraph, Section
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.wording import listed, said_date
+from cipark_sd.statements.headline import Headline, Standing
+from cipark_sd.verify.checks.outcome import BUILT_IN_SOURCE, Outcome
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,9 +6,9 @@ from typing import Unpack
 from calibration.fit.held import Held
 from calibration.fit.residuals import not_noise
 from calibration.report.findings import Findings
-from cipark_sd.headline import Details, Headline, Provenance
+from cipark_sd.base.wording import listed
 from cipark_sd.pages.parts import Part
-from cipark_sd.wording import listed
+from cipark_sd.statements.headline import Details, Headline, Provenance
 
 #: What the numbers of a study with groups are conditional on.
 IN_GROUPS = "groups of one kind"

@@ -13,10 +13,10 @@ from calibration.report import figures_fit, figures_posterior
 from calibration.report.conclusions import estimate_words
 from calibration.report.findings import BestFit, Estimate, Findings, Fit, estimates
 from calibration.report.sections.base import ReportPart, Rows, given_texts, record
-from cipark_sd.headline import Bounds, Headline, Kind, parameter
+from cipark_sd.base.wording import interval, listed, number, percent
 from cipark_sd.pages.blocks import Block, Folded, Listing, Paragraph, Plain, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.wording import interval, listed, number, percent
+from cipark_sd.statements.headline import Bounds, Headline, Kind, parameter
 
 
 class Optimum(ReportPart):

@@ -10,9 +10,9 @@ from calibration.fit.course_errors import ENOUGH, SETS, course_words
 from calibration.report import figures_fit, figures_posterior
 from calibration.report.findings import Findings, Fit
 from calibration.report.sections.base import ReportPart, Rows
+from cipark_sd.base.wording import band, interval, listed, number
 from cipark_sd.pages.blocks import Block, Folded, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.wording import band, interval, listed, number
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,10 +15,10 @@ from calibration.report.findings import Posterior as Draws
 from calibration.report.sections.base import IN_GROUPS, ReportPart, Rows, given_texts, record
 from calibration.sampling.convergence import CONVERGED, poorest
 from calibration.study.groups import element_of
-from cipark_sd.headline import Bounds, Headline, parameter
+from cipark_sd.base.wording import interval, number, rounded, with_error
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.wording import interval, number, rounded, with_error
+from cipark_sd.statements.headline import Bounds, Headline, parameter
 
 #: Of the parameters in a pair plot: those that the data narrowed most.
 MOST = 8

@@ -15,10 +15,10 @@ from calibration.report.findings import Findings, Fit, Posterior
 from calibration.report.sections.base import IN_GROUPS, ReportPart, Rows, given_texts, record
 from calibration.report.sections.best_fit import kind_of, profile_bounds, profile_points
 from calibration.report.study_facts import Reported
-from cipark_sd.headline import Bounds, Details, Headline
+from cipark_sd.base.wording import beside, interval, number, percent, rounded
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.wording import beside, interval, number, percent, rounded
+from cipark_sd.statements.headline import Bounds, Details, Headline
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,9 +11,9 @@ from calibration.assess.scores import summaries
 from calibration.report import figures_posterior
 from calibration.report.findings import Findings, Fit
 from calibration.report.sections.base import ReportPart, Rows
+from cipark_sd.base.wording import listed
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.wording import listed
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,16 +9,16 @@ from typing import Literal, TypeVar, Unpack
 
 import numpy as np
 
-from cipark_sd import headline
-from cipark_sd.basis import UNSEEN, Basis, Origin
-from cipark_sd.claims import Tally
-from cipark_sd.described import version
-from cipark_sd.experiments.definition import BASE, Catalogue, Expected, Structure
-from cipark_sd.experiments.effects import Claim
-from cipark_sd.headline import Details, Headline, Provenance
+from cipark_sd.analysis.experiments.definition import BASE, Catalogue, Expected, Structure
+from cipark_sd.analysis.experiments.effects import Claim
+from cipark_sd.base.records import WrongRecordError, of_this_version, read_record, write_record
+from cipark_sd.base.wording import labelled, listed, rounded
+from cipark_sd.data.described import version
 from cipark_sd.pages.output import load_result, save_result
-from cipark_sd.records import WrongRecordError, of_this_version, read_record, write_record
-from cipark_sd.wording import labelled, listed, rounded
+from cipark_sd.statements import headline
+from cipark_sd.statements.basis import UNSEEN, Basis, Origin
+from cipark_sd.statements.claims import Tally
+from cipark_sd.statements.headline import Details, Headline, Provenance
 
 
 @dataclass(frozen=True)

@@ -9,32 +9,32 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cipark_sd import estimands
-from cipark_sd.basis import UNSEEN
-from cipark_sd.checkpoints import Checkpoints
-from cipark_sd.claims import class_of
+from cipark_sd.analysis.experiments.catalogue import FILE, model_named_in, read_catalogue
+from cipark_sd.analysis.experiments.definition import Catalogue, Outcome, Policy, Structure
+from cipark_sd.analysis.experiments.draws import Draws
+from cipark_sd.analysis.experiments.extended import extended
+from cipark_sd.analysis.experiments.run import Setup, failures_in, run_policies
+from cipark_sd.analysis.sensitivities.factors import Factor
+from cipark_sd.analysis.study import DrawRequest, DrawSource, PlainModel, Study, find_folder, readers, study_in
+from cipark_sd.base.checkpoints import Checkpoints
+from cipark_sd.base.console import Bars
+from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.base.files import OUTPUT_FOLDER, output_folder
+from cipark_sd.base.inputs import all_beneath, beneath
+from cipark_sd.base.library import bundled
+from cipark_sd.base.optional import attempt, record_in
+from cipark_sd.base.wording import labelled
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.request import Request
-from cipark_sd.console import Bars
-from cipark_sd.described import version
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, raise_all
-from cipark_sd.experiments.catalogue import FILE, model_named_in, read_catalogue
-from cipark_sd.experiments.definition import Catalogue, Outcome, Policy, Structure
-from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.extended import extended
-from cipark_sd.experiments.run import Setup, failures_in, run_policies
-from cipark_sd.files import OUTPUT_FOLDER, output_folder
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.inputs import all_beneath, beneath
-from cipark_sd.library import bundled
+from cipark_sd.data import estimands
+from cipark_sd.data.described import version
+from cipark_sd.data.scenarios import override_key
+from cipark_sd.execution.cluster import pool_of
+from cipark_sd.execution.workers import Workers
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
-from cipark_sd.optional import attempt, record_in
-from cipark_sd.scenarios import override_key
-from cipark_sd.sensitivities.factors import Factor
-from cipark_sd.study import DrawRequest, DrawSource, PlainModel, Study, find_folder, readers, study_in
-from cipark_sd.tasks.cluster import pool_of
-from cipark_sd.tasks.workers import Workers
-from cipark_sd.wording import labelled
+from cipark_sd.statements.basis import UNSEEN
+from cipark_sd.statements.claims import class_of
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -4,15 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cipark_sd.analysis.experiments.effects import ORDER, WEIGHTED, Claim, EffectClass
+from cipark_sd.base.wording import commas, in_sentence, is_counted, listed, number, rounded, said_date, with_unit
 from cipark_sd.commands.policy.about import About, Findings, first_of, in_words
 from cipark_sd.commands.policy.effects import Effects, shown_rows
 from cipark_sd.commands.policy.signs import Signs
 from cipark_sd.commands.policy.what_next import page_of
-from cipark_sd.experiments.effects import ORDER, WEIGHTED, Claim, EffectClass
-from cipark_sd.headline import Headline, sentences
 from cipark_sd.pages.blocks import FirstScreen, Picture, Section
 from cipark_sd.pages.parts import Drawing, Part, Pictures
-from cipark_sd.wording import commas, in_sentence, is_counted, listed, number, rounded, said_date, with_unit
+from cipark_sd.statements.headline import Headline, sentences
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ class First(Part[Findings]):
         """The largest effects, so small that their letters can be read on a phone."""
         effects, about = findings.of(Effects), findings.about
         if effects is not None:
-            from cipark_sd.plotting.policies import plot_tornado
+            from cipark_sd.pages.figures.policies import plot_tornado
 
             outcome, at = about.catalogue.headline
             options = {"title": about.titled(outcome), "time_units": about.catalogue.time_units, "most": DRAWN}

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from cipark_sd.arrays import Array
+from cipark_sd.analysis.experiments.definition import Factor, Policy
+from cipark_sd.analysis.experiments.effects import summary
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.console import Bars
+from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.wording import with_unit
 from cipark_sd.commands.policy.about import About, band, signed
 from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.effects import numbers
 from cipark_sd.commands.policy.part import PolicyPart
-from cipark_sd.console import Bars
-from cipark_sd.errors import InvalidValue
-from cipark_sd.experiments.definition import Factor, Policy
-from cipark_sd.experiments.effects import summary
-from cipark_sd.headline import Bounds, Headline
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.scenarios import Scenario
-from cipark_sd.wording import with_unit
+from cipark_sd.statements.headline import Bounds, Headline
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -263,7 +263,7 @@ class AttributionPart(PolicyPart[Attribution]):
 
     def drawings_of(self, result: Attribution, about: About) -> Iterator[Drawing]:
         """The headline's Shapley values of each factorial."""
-        from cipark_sd.plotting.policies import plot_shapley
+        from cipark_sd.pages.figures.policies import plot_shapley
 
         outcome, at = about.catalogue.headline
         for variant, name in _names(about):

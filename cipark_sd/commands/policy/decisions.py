@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from cipark_sd import estimands
+from cipark_sd.analysis.experiments.alternatives import Compared, alternatives_table, hangs_on, in_force, measurements
+from cipark_sd.analysis.experiments.definition import BASE, Catalogue, Decision, Decisions, Outcome
+from cipark_sd.analysis.experiments.draws import Draws
+from cipark_sd.analysis.experiments.extended import acted, alternatives, paid
+from cipark_sd.analysis.experiments.run import time_position
+from cipark_sd.base.console import Bars
+from cipark_sd.base.wording import number, rounded
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.part import PolicyPart
-from cipark_sd.console import Bars
-from cipark_sd.experiments.alternatives import Compared, alternatives_table, hangs_on, in_force, measurements
-from cipark_sd.experiments.definition import BASE, Catalogue, Decision, Decisions, Outcome
-from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.extended import acted, alternatives, paid
-from cipark_sd.experiments.run import time_position
-from cipark_sd.headline import Bounds, Headline, output
+from cipark_sd.data import estimands
+from cipark_sd.data.scenarios import override_key
 from cipark_sd.pages.blocks import Folded, Paragraph, Section, Table
 from cipark_sd.pages.parts import Pictures
-from cipark_sd.scenarios import override_key
-from cipark_sd.wording import number, rounded
+from cipark_sd.statements.headline import Bounds, Headline, output
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +36,7 @@ class DecisionsFound:
     Parameters
     ----------
     table : DataFrame
-        Of :func:`cipark_sd.experiments.alternatives.alternatives_table`.
+        Of :func:`cipark_sd.analysis.experiments.alternatives.alternatives_table`.
     costs : DataFrame
         A row for each alternative that costs something: ``alternative``, ``median``, ``low``, ``high`` of what it has
         cost by then.
@@ -44,7 +44,7 @@ class DecisionsFound:
         A row for each rule: ``alternative``, ``rule``, ``share`` of draws in which it was in force at all, ``median``,
         ``low``, ``high`` of how long in these.
     hangs_on, measurements : DataFrame
-        Of the functions of those names in :mod:`cipark_sd.experiments.alternatives`.
+        Of the functions of those names in :mod:`cipark_sd.analysis.experiments.alternatives`.
     doubts : tuple of str
         Sentences.
     """

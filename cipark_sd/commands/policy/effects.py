@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from cipark_sd.analysis.experiments.definition import BASE
+from cipark_sd.analysis.experiments.effects import ORDER, WEIGHTED, Claim, EffectClass, effect_classes, table
+from cipark_sd.base.console import Bars
+from cipark_sd.base.wording import grouped
 from cipark_sd.commands.policy.about import About, as_expected, band, signed
 from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.part import PolicyPart
@@ -18,14 +22,10 @@ from cipark_sd.commands.policy.signs import (
     fitted_rivals,
     runs_without_data,
 )
-from cipark_sd.console import Bars
-from cipark_sd.experiments.definition import BASE
-from cipark_sd.experiments.effects import ORDER, WEIGHTED, Claim, EffectClass, effect_classes, table
-from cipark_sd.failures import TooManyFailed
-from cipark_sd.headline import Bounds, Details, Headline
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.wording import grouped
+from cipark_sd.simulate.failures import TooManyFailed
+from cipark_sd.statements.headline import Bounds, Details, Headline
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ class Effects:
     policies : Dataset
         All runs, with dims policy, rival, draw and time.
     differences : DataFrame
-        Of :func:`cipark_sd.experiments.effects.table`.
+        Of :func:`cipark_sd.analysis.experiments.effects.table`.
     course : Dataset
         The policies with the largest effects over the whole run, under the first rival.
     doubts : tuple of str
@@ -192,7 +192,7 @@ class EffectsPart(PolicyPart[Effects]):
 
     def drawings_of(self, result: Effects, about: About) -> Iterator[Drawing]:
         """The headline's effects, and the largest of them over time."""
-        from cipark_sd.plotting.policies import plot_fans, plot_tornado
+        from cipark_sd.pages.figures.policies import plot_fans, plot_tornado
 
         outcome, at = about.catalogue.headline
         tornado = partial(

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from cipark_sd.arrays import Array
-from cipark_sd.claims import BUILT_IN, IDLE, INFORMED, Classified, Evidence, Tally, as_said, classify
+from cipark_sd.analysis.experiments.definition import BASE, Catalogue, Knockouts
+from cipark_sd.analysis.experiments.effects import paired, summary
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.console import Bars
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.effects import numbers
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.commands.policy.signs import fitted_rivals
-from cipark_sd.console import Bars
-from cipark_sd.experiments.definition import BASE, Catalogue, Knockouts
-from cipark_sd.experiments.effects import paired, summary
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
+from cipark_sd.pages.figures.panels import PALETTE, SMALL, TINY, WIDTH, interval, note, styled
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.plotting.panels import PALETTE, SMALL, TINY, WIDTH, interval, note, styled
+from cipark_sd.statements.claims import BUILT_IN, IDLE, INFORMED, Classified, Evidence, Tally, as_said, classify
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ def changes(result: "xr.Dataset", policy: str, outcome: str, at: float) -> dict[
     Parameters
     ----------
     result : Dataset
-        Of :func:`cipark_sd.experiments.run.run_policies`.
+        Of :func:`cipark_sd.analysis.experiments.run.run_policies`.
     """
     pairs = paired(result, policy, outcome, at)
     return {rival: row[base > 0] / base[base > 0] - 1 for rival, (row, base) in pairs.items()}
@@ -67,7 +67,7 @@ def knockout_table(
     Parameters
     ----------
     prior, posterior : Dataset
-        Of :func:`cipark_sd.experiments.run.run_policies`.
+        Of :func:`cipark_sd.analysis.experiments.run.run_policies`.
     effective : mapping of str to float, optional
         By structure that has been fitted itself, how many independent draws those of the posterior are worth.
     """

@@ -7,6 +7,10 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from cipark_sd.base.console import echo, print_table, progress_bars, say_lines
+from cipark_sd.base.errors import InvalidValue, raise_all
+from cipark_sd.base.files import write_text
+from cipark_sd.base.timegrid import calendar_years
 from cipark_sd.commands.policy import what_next
 from cipark_sd.commands.policy.about import FILE, About, Findings, load, save, saved_results
 from cipark_sd.commands.policy.analysis import start
@@ -15,16 +19,12 @@ from cipark_sd.commands.policy.part import PolicyPart, part
 from cipark_sd.commands.policy.request import NAMES, PARTS, UNDER_PRIORS, USUAL, Request
 from cipark_sd.commands.policy.what_next import page_of
 from cipark_sd.commands.result import Result, ended, of_folder
-from cipark_sd.console import echo, print_table, progress_bars, say_lines
-from cipark_sd.errors import InvalidValue, raise_all
-from cipark_sd.files import write_text
 from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.page import HTML
 from cipark_sd.pages.parts import Part, Pictures, Words
 from cipark_sd.pages.what_next import FILE as FIRST
 from cipark_sd.pages.what_next import STANDING, write_out
-from cipark_sd.timegrid import calendar_years
 
 
 def _basis(findings: Findings) -> Iterator[Section]:

@@ -6,15 +6,15 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from cipark_sd.analysis.experiments.definition import Catalogue
+from cipark_sd.base.console import Bars
+from cipark_sd.base.errors import InvalidValue
 from cipark_sd.commands.policy.about import About, Findings
 from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.request import PARTS
-from cipark_sd.console import Bars
-from cipark_sd.errors import InvalidValue
-from cipark_sd.experiments.definition import Catalogue
-from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Section
 from cipark_sd.pages.parts import Drawing, Part, Pictures
+from cipark_sd.statements.headline import Headline
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from cipark_sd.claims import BUILT_IN, count_sentence, over_structures
+from cipark_sd.analysis.experiments.effects import ORDER, Claim, Sign, claims, sign
+from cipark_sd.base.console import Bars
 from cipark_sd.commands.policy.about import About, in_words, shares
 from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.part import PolicyPart
-from cipark_sd.console import Bars
-from cipark_sd.experiments.effects import ORDER, Claim, Sign, claims, sign
 from cipark_sd.pages.blocks import Block, Folded, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Pictures
+from cipark_sd.statements.claims import BUILT_IN, count_sentence, over_structures
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from cipark_sd.analysis.experiments.definition import BASE, Decision, Outcome
+from cipark_sd.base.wording import WHOLE, is_counted, listed, number, rounded, with_unit, written_unit
 from cipark_sd.commands.policy.about import About, Findings, first_of
 from cipark_sd.commands.policy.decisions import (
     DecisionsFound,
@@ -15,10 +17,8 @@ from cipark_sd.commands.policy.decisions import (
     records,
     spread,
 )
-from cipark_sd.experiments.definition import BASE, Decision, Outcome
 from cipark_sd.pages.blocks import Listing, Section
 from cipark_sd.pages.what_next import NONE, Row, Value, WhatNext
-from cipark_sd.wording import WHOLE, is_counted, listed, number, rounded, with_unit, written_unit
 
 #: An alternative that is better in this share of draws under every structure clearly beats doing nothing.
 CLEARLY = 0.9

@@ -6,14 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from cipark_sd import headline
-from cipark_sd.basis import UNSEEN, Basis
-from cipark_sd.headline import Details, Headline, Provenance
+from cipark_sd.analysis.sensitivities.evaluation import Question
+from cipark_sd.analysis.sensitivities.ranking import Moment
+from cipark_sd.base.records import of_this_version
+from cipark_sd.base.timegrid import time_label
 from cipark_sd.pages.output import load_result, save_result
-from cipark_sd.records import of_this_version
-from cipark_sd.sensitivities.evaluation import Question
-from cipark_sd.sensitivities.ranking import Moment
-from cipark_sd.timegrid import time_label
+from cipark_sd.statements import headline
+from cipark_sd.statements.basis import UNSEEN, Basis
+from cipark_sd.statements.headline import Details, Headline, Provenance
 
 if TYPE_CHECKING:
     import xarray as xr

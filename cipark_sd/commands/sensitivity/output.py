@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cipark_sd import estimands
-from cipark_sd.checkpoints import Checkpoints
+from cipark_sd.analysis.sensitivities.evaluation import Question
+from cipark_sd.analysis.sensitivities.ranking import unranked
+from cipark_sd.analysis.sensitivities.response import ModelResponse, model_response
+from cipark_sd.base.checkpoints import Checkpoints
+from cipark_sd.base.console import echo, progress_bars
+from cipark_sd.base.files import OUTPUT_FOLDER, output_folder, write_text
+from cipark_sd.base.optional import record_in
+from cipark_sd.base.timegrid import calendar_years, time_grid
+from cipark_sd.base.wording import listed, percent
 from cipark_sd.commands.result import Result, ended
 from cipark_sd.commands.sensitivity.findings import FILE, ExplainedOutput, Findings, Inputs, load, save
 from cipark_sd.commands.sensitivity.methods import registry
@@ -20,27 +27,20 @@ from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method, over
 from cipark_sd.commands.sensitivity.methods.registry import LOOPS, METHODS
 from cipark_sd.commands.sensitivity.request import MOST_TIMES, Request
 from cipark_sd.commands.sensitivity.target import inputs_of, target_of
-from cipark_sd.console import echo, progress_bars
-from cipark_sd.described import version
+from cipark_sd.data import estimands
+from cipark_sd.data.described import version
+from cipark_sd.data.scenarios import override_key, split_key
 from cipark_sd.engines.plan import checked, grid_of
-from cipark_sd.files import OUTPUT_FOLDER, output_folder, write_text
-from cipark_sd.headline import Headline
+from cipark_sd.execution.cluster import Cluster
 from cipark_sd.model.variables import Stock
-from cipark_sd.optional import record_in
 from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Block, FirstScreen, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Part, Pictures, Words
-from cipark_sd.scenarios import override_key, split_key
-from cipark_sd.sensitivities.evaluation import Question
-from cipark_sd.sensitivities.ranking import unranked
-from cipark_sd.sensitivities.response import ModelResponse, model_response
-from cipark_sd.tasks.cluster import Cluster
-from cipark_sd.timegrid import calendar_years, time_grid
-from cipark_sd.wording import listed, percent
+from cipark_sd.statements.headline import Headline
 
 if TYPE_CHECKING:
-    from cipark_sd.sensitivities.factors import Factors
-    from cipark_sd.tasks.pool import Pool
+    from cipark_sd.analysis.sensitivities.factors import Factors
+    from cipark_sd.execution.pool import Pool
 
 #: What no index says.
 EQUATIONS = "This says what moves the outputs of these equations, and not whether the equations are right."

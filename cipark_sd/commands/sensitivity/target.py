@@ -7,26 +7,26 @@ from pathlib import Path
 
 import numpy as np
 
-from cipark_sd.arrays import Array
-from cipark_sd.basis import Basis
+from cipark_sd.analysis.experiments.draws import attributes_of, columns_in
+from cipark_sd.analysis.sensitivities.evaluation import Output, Question
+from cipark_sd.analysis.sensitivities.factors import Factors, around, from_draws
+from cipark_sd.analysis.sensitivities.ranking import Moment
+from cipark_sd.analysis.sensitivities.response import check_power_of_two, output_problem
+from cipark_sd.analysis.study import STOCKS, FittedDraws, PlainModel, Study, find_study, stock_names
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.console import echo
+from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected, raise_all
+from cipark_sd.base.library import located
+from cipark_sd.base.optional import attempt
+from cipark_sd.base.timegrid import time_label
 from cipark_sd.commands.options import variable_names
 from cipark_sd.commands.sensitivity.findings import Inputs
 from cipark_sd.commands.sensitivity.methods.registry import METHODS
 from cipark_sd.commands.sensitivity.request import RANGE, Request
-from cipark_sd.console import echo
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected, raise_all
-from cipark_sd.experiments.draws import attributes_of, columns_in
-from cipark_sd.library import located
+from cipark_sd.data.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, Stock
-from cipark_sd.optional import attempt
-from cipark_sd.scenarios import Scenario, override_key, resolve, split_key
-from cipark_sd.sensitivities.evaluation import Output, Question
-from cipark_sd.sensitivities.factors import Factors, around, from_draws
-from cipark_sd.sensitivities.ranking import Moment
-from cipark_sd.sensitivities.response import check_power_of_two, output_problem
-from cipark_sd.study import STOCKS, FittedDraws, PlainModel, Study, find_study, stock_names
-from cipark_sd.timegrid import time_label
+from cipark_sd.statements.basis import Basis
 
 
 def target_of(request: Request) -> tuple[Study, Question]:
@@ -116,7 +116,7 @@ def _named(request: Request, problems: list[CiparkError]) -> tuple[Study, Questi
 
 
 def _bare(path: Path, request: Request, problems: list[CiparkError]) -> PlainModel:
-    from cipark_sd.frontends.model_file import read_model
+    from cipark_sd.language.read.model_file import read_model
 
     model = read_model(path, allow_files=request.allow_files, series=request.series)
     problems += _unknown(model, request.leave_out)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial, reduce
 
+from cipark_sd.base.naming import canonical
 from cipark_sd.compiler.allocation import Curve, available, by_priority, market_price
 from cipark_sd.compiler.functions.arithmetic import SMALL
 from cipark_sd.compiler.functions.row import (
@@ -23,7 +24,6 @@ from cipark_sd.compiler.functions.row import (
 )
 from cipark_sd.compiler.graph import Graph
 from cipark_sd.model.expr import MISSING, Binary, Call, Const, Expr, If, Ref, bound_to, references
-from cipark_sd.naming import canonical
 
 #: Rows up to which a matrix is written out: some 5 n^3 operations, so 48 rows are half a million of them.
 MOST_ROWS = 48

@@ -16,9 +16,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from cipark_sd.base.errors import CiparkError, EquationError, UnsupportedFeature, raise_all
 from cipark_sd.compiler.functions.arrays import folded
 from cipark_sd.compiler.functions.row import KEEPS, Context, Function, Meaning, Reading
-from cipark_sd.errors import CiparkError, EquationError, UnsupportedFeature, raise_all
 from cipark_sd.model.expr import (
     MISSING,
     Apply,

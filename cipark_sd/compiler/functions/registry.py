@@ -10,10 +10,10 @@ function by function, against PySD 3.14's ``builders/python/python_functions.py`
 import math
 from collections.abc import Mapping
 
+from cipark_sd.base.naming import canonical
 from cipark_sd.compiler.functions import arithmetic, arrays, chance, data, delays, inputs, memory, slats
 from cipark_sd.compiler.functions.row import Function, Reading, Remembered, WrongCall, fits, numbers_of
 from cipark_sd.model.expr import Call, Const, Expr, Ref
-from cipark_sd.naming import canonical
 
 #: By our name.
 FUNCTIONS: dict[str, Function] = {}

@@ -9,11 +9,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, cast
 
+from cipark_sd.base.errors import CiparkError
+from cipark_sd.base.naming import canonical
 from cipark_sd.compiler.graph import Graph
-from cipark_sd.errors import CiparkError
 from cipark_sd.model.expr import Call, Const, Expr
 from cipark_sd.model.model import Dimension, TimeSpec
-from cipark_sd.naming import canonical
 
 #: same: all such arguments agree; time: in the unit of time; none: dimensionless; rate: 1/time; any: not looked at.
 Demand = Literal["same", "time", "none", "rate", "any"]

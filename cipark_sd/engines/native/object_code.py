@@ -20,8 +20,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from cipark_sd.base.files import whole
 from cipark_sd.engines.native.kernel import Kernel
-from cipark_sd.files import whole
 
 #: What LLVM's passes are told beside the level of optimisation; lanes are vectors already.
 TUNING = {"loop_vectorization": False, "slp_vectorization": False}

@@ -17,13 +17,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.base.errors import ModelFileError, RunFailed, UnsupportedFeature
 from cipark_sd.compiler.graph import MOST_STAGES
 from cipark_sd.engines.base import Settings, Values, part, start_name
 from cipark_sd.engines.plan import RunPlan
 from cipark_sd.engines.programs import flat_model
 from cipark_sd.engines.reference.text import neutral_text
-from cipark_sd.errors import ModelFileError, RunFailed, UnsupportedFeature
-from cipark_sd.frontends.climbing import room_for_parser
+from cipark_sd.language.read.climbing import room_for_parser
 from cipark_sd.model.expr import Call, Const, Ref, walk
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Piece, expressions

@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+from cipark_sd.base.errors import MissingData, ModelFileError, UnsupportedFeature, raise_all
 from cipark_sd.compiler.unroll import folded
+from cipark_sd.data.scenarios import TimeSeries
 from cipark_sd.engines.base import Settings
 from cipark_sd.engines.programs import changed, flat_model
-from cipark_sd.errors import MissingData, ModelFileError, UnsupportedFeature, raise_all
-from cipark_sd.exporters.arrays import vector_calls
-from cipark_sd.exporters.mdl import in_vensim_terms
+from cipark_sd.language.write.arrays import vector_calls
+from cipark_sd.language.write.mdl import in_vensim_terms
 from cipark_sd.model.expr import MISSING, Apply, Binary, Call, Const, Expr, If, Neg, Ref, Table, TableReading, rebuild
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.printing import READINGS, equations
@@ -33,7 +34,6 @@ from cipark_sd.model.variables import (
     Variable,
     rewritten,
 )
-from cipark_sd.scenarios import TimeSeries
 
 _TIME, _STEP, _ZERO, _ONE = Ref("time"), Ref("time_step"), Const(0.0), Const(1.0)
 _WORD = re.compile(r"[A-Za-z_]\w*|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?")

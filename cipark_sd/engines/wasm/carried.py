@@ -18,7 +18,8 @@ import numpy as np
 
 from cipark_sd.compiler.program import CONSTANT, Order, Program
 from cipark_sd.compiler.unroll import flat_name
-from cipark_sd.described import version
+from cipark_sd.data.described import version
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.base import Inputs, fixed_method, stage_times, start_name
 from cipark_sd.engines.compiled import by_orders, inputs_for
 from cipark_sd.engines.plan import RunPlan, plan
@@ -27,7 +28,6 @@ from cipark_sd.engines.wasm.compiling import LANES, compiled
 from cipark_sd.engines.wasm.linking import with_description
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import kind
-from cipark_sd.scenarios import Scenario
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -4,11 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cipark_sd.arrays import Array
-from cipark_sd.basis import Basis
-from cipark_sd.experiments.definition import Lever
+from cipark_sd.analysis.experiments.definition import Lever
+from cipark_sd.base.arrays import Array
+from cipark_sd.data.scenarios import Scenario, override_key
 from cipark_sd.model.model import Model
-from cipark_sd.scenarios import Scenario, override_key
+from cipark_sd.statements.basis import Basis
 
 
 @dataclass(frozen=True)

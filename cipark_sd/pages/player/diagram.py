@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import TypedDict
 
-from cipark_sd.errors import UnusableInput
+from cipark_sd.base.errors import UnusableInput
 from cipark_sd.model.drawing import Arrow, Node, Point, View, views
 from cipark_sd.model.links import Flows, split
 from cipark_sd.model.model import Model

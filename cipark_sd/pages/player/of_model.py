@@ -7,18 +7,18 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.arrays import Array
+from cipark_sd.analysis.experiments.definition import Lever
+from cipark_sd.analysis.sensitivities.factors import constant_values
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.timegrid import time_label
+from cipark_sd.data.scenarios import Scenario, override_key, split_key
 from cipark_sd.engines.plan import missing_as_nan, plan
-from cipark_sd.ensembles import ensemble
-from cipark_sd.errors import InvalidValue
-from cipark_sd.experiments.definition import Lever
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Variable
+from cipark_sd.pages.figures.observed import Observed
 from cipark_sd.pages.player.contents import Contents, Outcome, Seen, Structure
-from cipark_sd.plotting.observed import Observed
-from cipark_sd.scenarios import Scenario, override_key, split_key
-from cipark_sd.sensitivities.factors import constant_values
-from cipark_sd.timegrid import time_label
+from cipark_sd.simulate.ensembles import ensemble
 
 #: Levers and curves of a page, at most.
 LEVERS, OUTCOMES = 8, 6

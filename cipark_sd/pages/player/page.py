@@ -13,23 +13,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.arrays import Array
-from cipark_sd.described import version
+from cipark_sd.analysis.experiments.definition import Lever
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.timegrid import nearest_indices
+from cipark_sd.base.wording import is_counted, with_unit, written_unit
+from cipark_sd.data.described import version
+from cipark_sd.data.estimands import of_output
+from cipark_sd.data.scenarios import override_key, resolve, split_key
 from cipark_sd.engines.base import settings
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.wasm.carried import Carried, carried
-from cipark_sd.ensembles import elements_drawn
-from cipark_sd.errors import InvalidValue
-from cipark_sd.estimands import of_output
-from cipark_sd.experiments.definition import Lever
 from cipark_sd.model.model import Model
 from cipark_sd.pages.player.along import moved_along
 from cipark_sd.pages.player.contents import Contents, Outcome, Structure, Waiting
 from cipark_sd.pages.player.shell import page_with
 from cipark_sd.pages.player.trace import digest, native_base, trace
-from cipark_sd.scenarios import override_key, resolve, split_key
-from cipark_sd.timegrid import nearest_indices
-from cipark_sd.wording import is_counted, with_unit, written_unit
+from cipark_sd.simulate.ensembles import elements_drawn
 
 FORMAT = "cipark_sd player 2"
 #: Saved times of a page, about at most: more than a screen has points across.

@@ -13,19 +13,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.wording import written_unit
+from cipark_sd.data.scenarios import resolve, split_key
 from cipark_sd.engines.base import Settings, Values, settings
 from cipark_sd.engines.plan import missing_as_nan
 from cipark_sd.engines.registry import choose
 from cipark_sd.engines.wasm.carried import Carried, carried
-from cipark_sd.ensembles import elements_drawn
 from cipark_sd.model.links import causes, kinds
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Lookup
 from cipark_sd.pages.player.contents import Contents, Structure
 from cipark_sd.pages.player.diagram import diagram
-from cipark_sd.scenarios import resolve, split_key
-from cipark_sd.wording import written_unit
+from cipark_sd.simulate.ensembles import elements_drawn
 
 
 def digest(values: Values) -> str:

@@ -3,7 +3,7 @@
 from importlib.resources import files
 from typing import Any
 
-from cipark_sd.errors import MissingPackage
+from cipark_sd.base.errors import MissingPackage
 from cipark_sd.pages.page import FRAME
 
 

@@ -20,8 +20,8 @@ from calibration.report.sections.posterior import sentences
 from calibration.sampling.convergence import Effort
 from calibration.sampling.draws import PosteriorDraws, draw
 from calibration.study.problem import read_problem
+from cipark_sd.base.errors import InvalidValue
 from cipark_sd.engines.registry import choose
-from cipark_sd.errors import InvalidValue
 
 #: Effects of coaching in eight schools and their standard errors.
 #: Source: Rubin 1981, Journal of Educational Statistics 6, 377, as in Gelman and others 2013, Bayesian Data Analysis,

@@ -29,10 +29,10 @@ from calibration.sampling.densities import FreeDensity, Unconstrained
 from calibration.sampling.draws import PosteriorDraws, draw
 from calibration.sampling.modes import bridge
 from calibration.study.problem import read_problem, until
+from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.base.errors import Problems
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.registry import choose
-from cipark_sd.errors import Problems
-from cipark_sd.experiments.definition import Structure
-from cipark_sd.scenarios import Scenario
 
 EFFORT = Effort(walkers=24, most_steps=800, least_steps=400)
 CHAINS = replace(EFFORT, sampler="chains")

@@ -11,7 +11,7 @@ from calibration.assess.self_test import MASSES, SelfTest, _holds, self_test
 from calibration.likelihood.posterior import On
 from calibration.sampling.convergence import Criteria, Effort
 from calibration.study.problem import CalibrationProblem, read_problem
-from cipark_sd.scenarios import Scenario
+from cipark_sd.data.scenarios import Scenario
 
 QUICK = Effort(ensembles=2, most_steps=400, criteria=Criteria(r_hat=1.05, ess=150), confirmed=False, effective=200.0)
 

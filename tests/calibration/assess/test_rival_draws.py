@@ -17,8 +17,8 @@ from calibration.sampling import starts
 from calibration.sampling.convergence import Effort
 from calibration.sampling.draws import draw, read_draws
 from calibration.study.problem import until
-from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
-from cipark_sd.tasks.workers import Workers
+from cipark_sd.base.checkpoints import NOT_KEPT, Checkpoints
+from cipark_sd.execution.workers import Workers
 
 #: Far from converged: what is tested is what becomes of the draws.
 BRIEF = Effort(ensembles=2, walkers=36, block=20, most_steps=40, least_steps=20, sampler="chains")

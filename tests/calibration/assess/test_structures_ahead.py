@@ -16,10 +16,10 @@ from calibration.sampling import starts
 from calibration.sampling.convergence import Effort
 from calibration.sampling.draws import draw
 from calibration.study.problem import until
-from cipark_sd.checkpoints import NOT_KEPT, from_arrays
+from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.base.checkpoints import NOT_KEPT, from_arrays
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.registry import choose
-from cipark_sd.experiments.definition import Structure
-from cipark_sd.scenarios import Scenario
 
 EFFORT = Effort(effective=2000.0)
 RIVALS = rival("A") + rival("B", "pace = 0.3") + rival("C", "pace = 0")

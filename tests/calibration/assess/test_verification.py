@@ -33,10 +33,10 @@ from calibration.fit.verification import (
 )
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
+from cipark_sd.base.wording import without_exponents
 from cipark_sd.cli import cli
 from cipark_sd.engines.reference import engine as reference
 from cipark_sd.engines.registry import choose
-from cipark_sd.wording import without_exponents
 
 pytestmark = pytest.mark.usefixtures("undrawn_figures")
 Write = Callable[..., Path]
@@ -301,7 +301,7 @@ ENTRANCES = {
     *("Setup", "ema_model"),
 }
 #: A check is handed a function that has its engine already, and the settings of a calibration name theirs.
-OTHERS = {("cipark_sd/checks/run.py", "simulate"), ("calibration/commands/calibrate.py", "calibrate")}
+OTHERS = {("cipark_sd/verify/checks/run.py", "simulate"), ("calibration/commands/calibrate.py", "calibrate")}
 
 
 def trees(words: Collection[str]) -> Iterator[tuple[Path, ast.Module]]:

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from undrawn import undraw
 
 from calibration.sampling.chains import Chains
-from cipark_sd.checkpoints import FOLDER, Arrays, Checkpoint
+from cipark_sd.base.checkpoints import FOLDER, Arrays, Checkpoint
 from cipark_sd.cli import cli
 from cipark_sd.engines.reference import engine as reference
 

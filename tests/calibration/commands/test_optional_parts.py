@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 from matplotlib.figure import Figure
 from small_study import small_study
 
+from cipark_sd.base.optional import LOG, PARTS, attempt, left_out, recorded
 from cipark_sd.cli import cli
-from cipark_sd.optional import LOG, PARTS, attempt, left_out, recorded
 from cipark_sd.pages import output
 from cipark_sd.pages.parts import Drawing
 
@@ -128,7 +128,7 @@ def full(*_: Any, **__: Any) -> None:
 
 def test_a_full_disk_is_no_fault_of_a_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends the command, as for every other file that cannot be written."""
-    monkeypatch.setattr("cipark_sd.plotting.files.write_bytes", full)
+    monkeypatch.setattr("cipark_sd.pages.figures.files.write_bytes", full)
     drawn = SimpleNamespace(drawings=lambda _: [Drawing("f", Figure, ())], tables=lambda _: {})
     with recorded(tmp_path):
         with pytest.raises(OSError, match="No space left on device"):

@@ -19,10 +19,10 @@ from undrawn import undraw
 from calibration.commands.play.page import write_player
 from calibration.sampling.draws import problem_digest
 from calibration.study.problem import read_problem
+from cipark_sd.base.errors import InvalidValue
 from cipark_sd.cli import UserError, cli
-from cipark_sd.ensembles import ensemble
-from cipark_sd.errors import InvalidValue
 from cipark_sd.pages.output import PLAYER
+from cipark_sd.simulate.ensembles import ensemble
 
 pytestmark = pytest.mark.usefixtures("undrawn_figures")
 QUICK = ("calibrate", ".", "--fast", "--no-profiles", "-o", "fit")

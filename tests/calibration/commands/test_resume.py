@@ -12,7 +12,7 @@ import xarray as xr
 from click.testing import CliRunner
 from small_study import POLICIES, small_study
 
-from cipark_sd.checkpoints import FOLDER, Arrays, Checkpoint
+from cipark_sd.base.checkpoints import FOLDER, Arrays, Checkpoint
 from cipark_sd.cli import cli
 
 PREDICTION = '[[prediction]]\nname = "end"\nvariable = "stock"\nat = 12\n'
@@ -27,9 +27,9 @@ COMMANDS = {
 KILLING = """
 import os, signal
 from calibration.sampling import chains
-from cipark_sd.checkpoints import Checkpoint
+from cipark_sd.base.checkpoints import Checkpoint
 from cipark_sd.cli import main
-from cipark_sd.sensitivities import response, sobol
+from cipark_sd.analysis.sensitivities import response, sobol
 chains.SAVING, sobol.SAVE_EVERY, response.RUNS_AT_A_TIME = -1, -1, 1
 save, saved = Checkpoint.save, []
 def killing(self, arrays):

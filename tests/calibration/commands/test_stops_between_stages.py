@@ -12,8 +12,8 @@ from calibration.commands import pipeline
 from calibration.fit import profile as profile_module
 from calibration.fit.optimise import Optimum
 from calibration.report.collect import Calibration, fit_findings
-from cipark_sd.checkpoints import Checkpoints
-from cipark_sd.console import Bars
+from cipark_sd.base.checkpoints import Checkpoints
+from cipark_sd.base.console import Bars
 
 #: What stages call as they begin, go on and end.
 CALLED = (

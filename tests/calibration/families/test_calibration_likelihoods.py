@@ -10,7 +10,7 @@ from calibration.families.counts import NB1, NB2, Poisson
 from calibration.families.measurements import Lognormal, Normal, StudentT
 from calibration.families.splits import Binomial, DirichletMultinomial, Multinomial
 from calibration.likelihood.net_counts import Difference
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 
 def difference_of_counts(

@@ -24,9 +24,9 @@ from calibration.likelihood.posterior import posterior
 from calibration.likelihood.replicate import replicate
 from calibration.study.observations import Count
 from calibration.study.problem import KINDS, read_problem
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.errors import CiparkError
 from cipark_sd.engines.registry import choose
-from cipark_sd.errors import CiparkError
 
 DOCS = ROOT / "docs"
 MEAN, SPREAD, N = 7.0, 0.8, 20_000

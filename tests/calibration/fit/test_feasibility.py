@@ -17,9 +17,9 @@ from calibration.likelihood.posterior import posterior
 from calibration.sampling.failed_draws import Impossible, _rule, impossible_terms
 from calibration.study.observations import Breakdown, Count, Share
 from calibration.study.problem import read_problem, until
+from cipark_sd.base.errors import CiparkError
 from cipark_sd.cli import cli
 from cipark_sd.engines.registry import choose
-from cipark_sd.errors import CiparkError
 
 LEVEL = [('kind = "increments"', 'kind = "level"'), ('variable = "left"', 'variable = "stock"'), ("start = 0.0\n", "")]
 

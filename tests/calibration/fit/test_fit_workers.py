@@ -10,12 +10,12 @@ from calibration.fit import optimise as optimisation
 from calibration.fit import profile as profile_module
 from calibration.fit.optimise import Optimum, optimise
 from calibration.likelihood.posterior import Posterior, posterior
-from cipark_sd.checkpoints import NOT_KEPT, Checkpoints, as_arrays
-from cipark_sd.console import progress_bars
+from cipark_sd.base.checkpoints import NOT_KEPT, Checkpoints, as_arrays
+from cipark_sd.base.console import progress_bars
 from cipark_sd.engines.registry import choose
-from cipark_sd.tasks import pool as tasks
-from cipark_sd.tasks.pool import Pool
-from cipark_sd.tasks.workers import Workers
+from cipark_sd.execution import pool as tasks
+from cipark_sd.execution.pool import Pool
+from cipark_sd.execution.workers import Workers
 
 PREDICTION = """
 [[prediction]]

@@ -15,7 +15,7 @@ from calibration.fit.in_step import Allowance, Search, ask, gather, has_slopes, 
 from calibration.fit.objective import InRange, Objective, Pull, objective
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 from cipark_sd.engines.registry import choose
 
 T = TypeVar("T")

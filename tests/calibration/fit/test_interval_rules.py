@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from calibration.fit.interval_rules import IntervalRules, Threshold, bias_of, threshold_words
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 
 def rules(slopes: Array, spreads: list[str], priors: Array | None = None, taken: int = 0) -> IntervalRules:

@@ -17,7 +17,7 @@ from calibration.likelihood.posterior import Posterior, posterior
 from calibration.sampling.convergence import Effort
 from calibration.sampling.draws import draw
 from calibration.study.problem import read_problem
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 from cipark_sd.engines.registry import choose
 
 TRUTH = {"rain": 10.0, "swing": 0.8, "level": 100.0, "wide": 14.0}

@@ -12,7 +12,7 @@ from calibration.fit.optimise import Optimum, optimise
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.study.problem import read_problem
 from calibration.study.sections import Method
-from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
+from cipark_sd.base.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.engines.registry import choose
 
 PARK = ROOT / "calibration" / "studies" / "great_stone"

@@ -15,8 +15,8 @@ from calibration.fit.optimise import Optimum, likely_starts, maximise, optimise
 from calibration.fit.profile import profile
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import CalibrationProblem, read_problem
-from cipark_sd.arrays import Array
-from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.engines.registry import choose
 
 #: y = h(a) x with h = a^3 - 3 a, of which three values of a give the same data.

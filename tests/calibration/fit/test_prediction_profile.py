@@ -16,10 +16,10 @@ from calibration.fit.profile import PredictionProfile, Profile, all_free, predic
 from calibration.likelihood.forward import reported
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import CalibrationProblem, read_problem
+from cipark_sd.base.errors import Problems
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.reference import engine as reference
 from cipark_sd.engines.registry import choose
-from cipark_sd.errors import Problems
-from cipark_sd.scenarios import Scenario
 
 #: A straight line: y = a + b t, and what nobody has seen: c.
 MODEL = """{UTF-8}

@@ -26,9 +26,9 @@ from calibration.fit.verdict import Side, SideState, Verdict, on_bounds
 from calibration.fit.walk import LOWER, PATIENCE, Walk
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.wording import percent
 from cipark_sd.engines.registry import choose
-from cipark_sd.wording import percent
 
 
 def wide(curve: Curve, factor: float, scale: str) -> dict[str, Range]:

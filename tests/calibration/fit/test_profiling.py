@@ -10,9 +10,9 @@ from small_study import small_study
 from calibration.fit import profile as profile_module
 from calibration.fit.optimise import optimise
 from calibration.likelihood.posterior import posterior
-from cipark_sd.arrays import Array
-from cipark_sd.checkpoints import NOT_KEPT
-from cipark_sd.console import Bars
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.checkpoints import NOT_KEPT
+from cipark_sd.base.console import Bars
 from cipark_sd.engines.registry import choose
 
 ASKED = '[[prediction]]\nname = "{}"\nvariable = "left"\nat = {}\n'

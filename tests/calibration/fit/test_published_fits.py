@@ -17,9 +17,9 @@ from calibration.sampling.convergence import Effort
 from calibration.sampling.draws import draw
 from calibration.study.library import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.registry import choose
-from cipark_sd.scenarios import Scenario
 
 
 def shipped(name: str) -> CalibrationProblem:

@@ -8,7 +8,7 @@ import pytest
 
 from calibration.fit import standard_errors
 from calibration.fit.box_search import curvature
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: Along a narrow valley with steep walls: curvature ACROSS + 2 ALONG of each parameter, ACROSS between two.
 ACROSS, ALONG, WALL = 1000.0, 1e-3, 1e9

@@ -16,7 +16,7 @@ from calibration.fit.profile import prediction_profile, profile
 from calibration.fit.standard_errors import standard_errors
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 from cipark_sd.engines.registry import choose
 
 #: Yearly counts, fewer from the eighteenth year on; a second, shallow optimum lies at the end.

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from calibration.for_analyses.study_draws import for_bands
-from cipark_sd.experiments.draws import Draws
+from cipark_sd.analysis.experiments.draws import Draws
 
 VALUES = {"rate": np.array([1.0, 2.0, 3.0]), "start": np.array([10.0, 20.0, 30.0])}
 

@@ -20,13 +20,13 @@ from calibration.likelihood.posterior import On
 from calibration.sampling.densities import prior_draws
 from calibration.sampling.draws import problem_digest
 from calibration.study.problem import until
-from cipark_sd.checkpoints import NOT_KEPT, Checkpoints
+from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.analysis.study import DrawRequest
+from cipark_sd.base.checkpoints import NOT_KEPT, Checkpoints
+from cipark_sd.base.console import Bars
+from cipark_sd.base.files import OUTPUT_FOLDER
 from cipark_sd.commands.sensitivity.target import inputs_of
-from cipark_sd.console import Bars
-from cipark_sd.experiments.definition import Structure
-from cipark_sd.files import OUTPUT_FOLDER
-from cipark_sd.scenarios import Scenario
-from cipark_sd.study import DrawRequest
+from cipark_sd.data.scenarios import Scenario
 
 
 @pytest.fixture(scope="module")

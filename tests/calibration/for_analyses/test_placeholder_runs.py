@@ -12,9 +12,9 @@ from small_study import POLICIES, small_study
 from calibration.for_analyses.study import contradictions, read
 from calibration.likelihood.posterior import On
 from calibration.study.problem import read_problem
+from cipark_sd.base.errors import CiparkError
 from cipark_sd.cli import cli
-from cipark_sd.errors import CiparkError
-from cipark_sd.failures import ALLOWED, ALLOWED_OF_PLACEHOLDERS
+from cipark_sd.simulate.failures import ALLOWED, ALLOWED_OF_PLACEHOLDERS
 
 
 def changed(path: Path, *pairs: tuple[str, str]) -> None:

@@ -12,12 +12,12 @@ from calibration.assess.rivals import with_variant
 from calibration.for_analyses.draws import PRIOR_DRAWS
 from calibration.sampling.draws import problem_digest
 from calibration.study.library import STUDIES
+from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.analysis.experiments.draws import Draws
+from cipark_sd.analysis.study import DrawRequest
+from cipark_sd.base.console import Bars
+from cipark_sd.base.errors import InvalidValue
 from cipark_sd.commands.policy.analysis import draw_source, read_target
-from cipark_sd.console import Bars
-from cipark_sd.errors import InvalidValue
-from cipark_sd.experiments.definition import Structure
-from cipark_sd.experiments.draws import Draws
-from cipark_sd.study import DrawRequest
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 import cipark_sd as cp
 from calibration import Fit
 from calibration.study.priors import LogNormal
-from cipark_sd.errors import InvalidValue, UnknownName, UnusableInput
+from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput
 
 MODEL = """{UTF-8}
 Infected = INTEG(New Infections - Recoveries, Infected At Start) ~ person ~ |

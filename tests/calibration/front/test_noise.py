@@ -12,8 +12,8 @@ from scipy import optimize, stats
 import cipark_sd as cp
 from calibration import Noise
 from calibration.study.priors import LogNormal
-from cipark_sd.arrays import Array
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName, UnusableInput
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput
 
 POOL = """{UTF-8}
 Pool = INTEG(-Leaving, 100) ~ firm ~ |

@@ -14,8 +14,8 @@ from calibration.new_study.parameters import STATED, stated
 from calibration.sampling.draws import problem_digest
 from calibration.study.library import FILE
 from calibration.study.priors import Prior, distribution
+from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.cli import cli
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
 
 POOL = """{UTF-8}
 Pool = INTEG(-Leaving, Size) ~ firm ~ |

@@ -7,7 +7,7 @@ from counted import exponent, steps
 from small_study import small_study
 
 from calibration.likelihood.posterior import posterior
-from cipark_sd.arrays import TOGETHER
+from cipark_sd.base.arrays import TOGETHER
 from cipark_sd.engines.registry import choose
 
 

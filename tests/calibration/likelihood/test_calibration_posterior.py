@@ -18,8 +18,8 @@ from calibration.sampling.convergence import Effort, convergence
 from calibration.sampling.draws import draw
 from calibration.study.observations import Count, Noise, Quantity
 from calibration.study.problem import read_problem
+from cipark_sd.data.scenarios import Scenario, TimeSeries
 from cipark_sd.engines.registry import choose
-from cipark_sd.scenarios import Scenario, TimeSeries
 
 Write = Callable[..., Path]
 #: A gamma prior and Poisson counts are conjugate: the posterior is gamma.

@@ -17,10 +17,10 @@ from calibration.commands import pipeline
 from calibration.sampling.convergence import Effort
 from calibration.sampling.draws import problem_digest
 from calibration.study.problem import read_problem
+from cipark_sd.analysis.study import find_study
+from cipark_sd.base.errors import InvalidValue
 from cipark_sd.cli import cli
-from cipark_sd.errors import InvalidValue
-from cipark_sd.study import find_study
-from cipark_sd.tasks.workers import Workers
+from cipark_sd.execution.workers import Workers
 
 #: A variable that has no value in the end beside those of the small study.
 MODEL = small_study.MODEL + "later = IF THEN ELSE(Time > 9, 1 / (rate - rate), leaving) ~ firm/year ~ |\n"

@@ -33,9 +33,9 @@ from calibration.study.priors import (
     Uniform,
 )
 from calibration.study.problem import read_problem
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.errors import InvalidValue
 from cipark_sd.engines.registry import choose
-from cipark_sd.errors import InvalidValue
 
 #: Of the larger of the slope and what rounding of the log density leaves of a difference.
 CLOSE = 1e-5

@@ -14,8 +14,8 @@ from calibration.fit.standard_errors import standard_errors
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.likelihood.replicate import replaced, replicate
 from calibration.study.problem import read_problem
+from cipark_sd.base.errors import CiparkError
 from cipark_sd.engines.registry import choose
-from cipark_sd.errors import CiparkError
 
 STUDY = f"""
 title = "who has left"

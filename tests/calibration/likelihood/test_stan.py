@@ -12,8 +12,8 @@ from stan_program import stan_program
 
 import cipark_sd as cp
 from calibration.likelihood.posterior import posterior
+from cipark_sd.base.errors import CiparkError
 from cipark_sd.engines.registry import choose
-from cipark_sd.errors import CiparkError
 
 #: Programs, and what Stan computed of them.
 KEPT = Path(__file__).with_name("stan")

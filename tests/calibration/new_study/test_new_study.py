@@ -22,9 +22,9 @@ from calibration.new_study.parameters import MOVES, STARTS, STEPS, Candidate, ro
 from calibration.new_study.table import number_reader, read_sheet
 from calibration.study.priors import LogNormal
 from calibration.study.problem import CalibrationProblem, read_problem
+from cipark_sd.base.errors import CiparkError
 from cipark_sd.cli import cli
 from cipark_sd.engines.registry import choose
-from cipark_sd.errors import CiparkError
 
 Write = Callable[..., Path]
 SIR = """
@@ -847,8 +847,8 @@ def test_another_park_starts_from_the_first_one_s_rows(tmp_path: Path, monkeypat
     page = (tmp_path / "my_park" / "README.md").read_text()
     assert page.startswith("# my_park")
     assert "cipark calibrate great_stone --posterior --rivals -o first" in page
+    from cipark_sd.analysis.study import find_study
     from cipark_sd.commands.policy.analysis import read_target
-    from cipark_sd.study import find_study
 
     assert find_study(str(tmp_path / "my_park")).question().outputs
     assert len(read_target(tmp_path / "my_park").catalogue.policies) > 5

@@ -10,8 +10,8 @@ from calibration.fit.optimise import optimise
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.readings.metrics import METRICS, FirstAbove, FirstBelow, Maximum, Metric, Minimum, TimeOfMaximum
 from calibration.study.problem import read_problem
+from cipark_sd.base.errors import CiparkError
 from cipark_sd.engines.registry import choose
-from cipark_sd.errors import CiparkError
 
 TIMES = np.linspace(0, 10, 81)
 #: A hill with its top at 4.03, between two steps, and a straight line.

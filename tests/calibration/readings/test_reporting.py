@@ -17,8 +17,8 @@ from calibration.report.study_facts import study_facts
 from calibration.sampling.convergence import Effort
 from calibration.sampling.draws import draw
 from calibration.study.problem import CalibrationProblem, read_problem
+from cipark_sd.base.errors import CiparkError
 from cipark_sd.engines.registry import choose
-from cipark_sd.errors import CiparkError
 
 EVENTS = (1.5, 3.0, 5.5)
 TIMES = np.linspace(0, 7, 57)

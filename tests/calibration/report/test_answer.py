@@ -24,12 +24,12 @@ from calibration.report.sections import answer
 from calibration.report.sections.answer import cautions
 from calibration.report.sections.base import misfit
 from calibration.report.study_facts import study_facts
-from cipark_sd import headline
-from cipark_sd.headline import Bounds
+from cipark_sd.data.scenarios import override_key, read_scenario
 from cipark_sd.pages.blocks import FirstScreen
 from cipark_sd.pages.parts import Pictures
-from cipark_sd.scenarios import override_key, read_scenario
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.simulation import simulate
+from cipark_sd.statements import headline
+from cipark_sd.statements.headline import Bounds
 
 
 @pytest.fixture(scope="module")

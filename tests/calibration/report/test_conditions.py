@@ -36,7 +36,7 @@ from calibration.study.observations import Count, Quantity
 from calibration.study.parameters import Parameter
 from calibration.study.priors import LogNormal, Normal, Uniform
 from calibration.study.problem import CalibrationProblem, read_problem
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.pages.parts import Pictures
 
 X = (1.0, 2.0, 4.0, 5.0, 7.0, 8.0, 11.0, 13.0)

@@ -29,8 +29,8 @@ from calibration.report.figures_fit import (
 )
 from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.priors import LogNormal, Uniform
-from cipark_sd.plotting.panels import PALETTE
-from cipark_sd.plotting.time_axis import TimeAxis
+from cipark_sd.pages.figures.panels import PALETTE
+from cipark_sd.pages.figures.time_axis import TimeAxis
 
 
 def axis() -> Any:

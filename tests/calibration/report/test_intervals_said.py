@@ -18,10 +18,10 @@ from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings, Fit
 from calibration.report.output import page, write
 from calibration.study.problem import read_problem
-from cipark_sd.errors import InvalidValue
-from cipark_sd.headline import Bounds
+from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.wording import interval, number
 from cipark_sd.pages.parts import Pictures
-from cipark_sd.wording import interval, number
+from cipark_sd.statements.headline import Bounds
 
 PREDICTION = '[[prediction]]\nname = "the last"\nvariable = "y"\nat = 9\n'
 

@@ -26,13 +26,13 @@ from calibration.report.collect import FAN, Calibration, fit_findings
 from calibration.report.findings import Findings
 from calibration.report.output import write
 from calibration.report.sections.answer import First, first_screen
-from cipark_sd.arrays import evenly
-from cipark_sd.checkpoints import NOT_KEPT
-from cipark_sd.console import Bars
-from cipark_sd.ensembles import ensemble
-from cipark_sd.headline import Bounds
+from cipark_sd.base.arrays import evenly
+from cipark_sd.base.checkpoints import NOT_KEPT
+from cipark_sd.base.console import Bars
 from cipark_sd.pages.first_screen import unbroken
 from cipark_sd.pages.page import read_page
+from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.statements.headline import Bounds
 
 sys.path.insert(0, str(ROOT / "tools"))
 

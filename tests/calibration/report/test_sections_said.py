@@ -21,9 +21,9 @@ from calibration.report.sections.predictions import Forecasts
 from calibration.report.sections.rivals import Holdout, Rivals
 from calibration.sampling.convergence import Convergence
 from calibration.study.calendar import Calendar
-from cipark_sd.basis import Basis
 from cipark_sd.pages.blocks import Listing, Paragraph, Picture, Table
 from cipark_sd.pages.parts import Pictures
+from cipark_sd.statements.basis import Basis
 
 ALL = Pictures(frozenset({"holdout", "rivals", "posterior", "pairs", "pit", "forecast"}))
 

@@ -29,13 +29,13 @@ from calibration.report.findings import Findings, Fit
 from calibration.report.output import page
 from calibration.report.sections.answer import warnings
 from calibration.study.sections import Cause, Method, Questions
-from cipark_sd.checks.course import conserved, halved
-from cipark_sd.checks.file import BuiltIn, Conservation, Halving, read_checks
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.data.scenarios import Scenario
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.pages.figures.time_axis import TimeAxis
 from cipark_sd.pages.parts import Pictures
-from cipark_sd.plotting.time_axis import TimeAxis
-from cipark_sd.scenarios import Scenario
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.simulation import simulate
+from cipark_sd.verify.checks.course import conserved, halved
+from cipark_sd.verify.checks.file import BuiltIn, Conservation, Halving, read_checks
 
 Write = Callable[..., Path]
 

@@ -7,7 +7,7 @@ from approved import approved
 from small_study import small_study
 
 from calibration.report.study_facts import quantity_label, study_facts
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.language.read.model_file import read_model
 
 ASKED = """
 [[prediction]]

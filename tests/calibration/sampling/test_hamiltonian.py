@@ -29,10 +29,10 @@ from calibration.sampling.sloped_scores import SlopedScores
 from calibration.sampling.soundness import Soundness
 from calibration.sampling.trajectories import LEAST, TrajectoryDraws
 from calibration.study.sections import by_method
-from cipark_sd.arrays import Array
-from cipark_sd.checkpoints import Arrays, Checkpoint, Checkpoints
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.checkpoints import Arrays, Checkpoint, Checkpoints
+from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.engines.registry import choose
-from cipark_sd.scenarios import Scenario, resolve
 
 SHORT = Effort(ensembles=2, block=60, most_steps=4000, sampler="hmc")
 

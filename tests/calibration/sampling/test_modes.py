@@ -6,7 +6,7 @@ from scipy import stats
 
 from calibration.sampling.convergence import CONVERGED
 from calibration.sampling.modes import Modes, boxes, settled, weighed
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 #: Two normals in two dimensions: place, deviation and weight.
 PLACES, SDS, WEIGHTS = np.array([[-3.0, 0.0], [3.0, 1.0]]), (0.3, 0.6), (0.8, 0.2)

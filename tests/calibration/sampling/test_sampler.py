@@ -14,7 +14,7 @@ from calibration.sampling.moves import step
 from calibration.sampling.starts import MOVES, along_powers
 from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.priors import Beta, Exponential, LogNormal, Normal, Uniform
-from cipark_sd.checkpoints import Checkpoints, CheckpointWarning
+from cipark_sd.base.checkpoints import Checkpoints, CheckpointWarning
 
 EFFORT = Effort(ensembles=4, walkers=24, block=100, most_steps=2000, least_steps=400)
 

@@ -5,7 +5,7 @@ import pytest
 
 from calibration.sampling.hamiltonian import Chains, adapted
 from calibration.sampling.sloped_scores import Shear, straightening
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 SHEAR = Shear(bent=1, by=3, slopes=np.array([0.5, 0.0, -2.0, 0.3]))
 

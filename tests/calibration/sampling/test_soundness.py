@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from calibration.sampling.hamiltonian import Trajectories
 from calibration.sampling.soundness import Soundness, soundness
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 GOOD = Soundness(n_chains=64)
 NAMES = ("a", "b", "c")

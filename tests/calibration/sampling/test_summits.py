@@ -11,7 +11,7 @@ from calibration.sampling.densities import NormalScores
 from calibration.sampling.sloped_scores import SlopedScores
 from calibration.sampling.summits import Summit, climbed, inverse_curvature, summits
 from calibration.sampling.warming import CHAINS, starts
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 from cipark_sd.engines.registry import choose
 
 

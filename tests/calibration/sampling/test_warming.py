@@ -11,7 +11,7 @@ from calibration.sampling import sloped_scores, warming
 from calibration.sampling.hamiltonian import ACCEPTED
 from calibration.sampling.summits import Summit
 from calibration.sampling.warming import WINDOW, Warming, anew, warmed
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
 
 
 def test_chains_are_drawn_as_often_as_their_weights_say_and_groups_never_meet() -> None:

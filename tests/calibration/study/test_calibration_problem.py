@@ -18,10 +18,10 @@ from calibration.study.calendar import UNITS, Calendar, Unit
 from calibration.study.library import STUDIES
 from calibration.study.observations import Count, Quantity, ReadQuantity, Share
 from calibration.study.problem import CalibrationProblem, read_problem, until
-from cipark_sd.arrays import Array
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.errors import CiparkError, Problems, UnsupportedFeature
+from cipark_sd.base.timegrid import decimal_year, time_grid
 from cipark_sd.engines.registry import choose
-from cipark_sd.errors import CiparkError, Problems, UnsupportedFeature
-from cipark_sd.timegrid import decimal_year, time_grid
 
 Write = Callable[..., Path]
 MODEL = """

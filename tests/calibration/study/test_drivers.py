@@ -10,8 +10,8 @@ from calibration.fit.optimise import optimise
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd import simulate
+from cipark_sd.base.errors import CiparkError
 from cipark_sd.engines.registry import choose
-from cipark_sd.errors import CiparkError
 
 #: Firms enter and leave; what enters is computed from the size in the file.
 CHAIN = MODEL.replace(

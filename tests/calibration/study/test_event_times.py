@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from calibration.study.constants import event_times
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.language.read.model_file import read_model
 
 Write = Callable[..., Path]
 CONSTANTS = "a = 3 ~~|b = 4 ~~|c = 5 ~~|d = 6 ~~|"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from calibration.study.cumulative import cannot_fall
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.variables import Stock
 
 Write = Callable[..., Path]

@@ -10,11 +10,11 @@ from calibration.likelihood.forward import reported
 from calibration.likelihood.posterior import posterior
 from calibration.sampling.draws import problem_digest
 from calibration.study.problem import CalibrationProblem, read_problem
+from cipark_sd.base.errors import CiparkError
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.registry import choose
-from cipark_sd.errors import CiparkError
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.scenarios import Scenario
-from cipark_sd.simulation import simulate
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.simulate.simulation import simulate
 
 #: A subscripted model with a table, a sum, a literal array and an equation for one element.
 MODEL = """{UTF-8}

@@ -13,8 +13,8 @@ from calibration.fit.verification import not_possible
 from calibration.likelihood.posterior import posterior
 from calibration.sampling.draws import problem_digest
 from calibration.study.problem import read_problem
+from cipark_sd.base.errors import CiparkError
 from cipark_sd.engines.registry import choose
-from cipark_sd.errors import CiparkError
 
 THETA = np.array([[100.0, 0.4]])
 METHOD = 'file = "leaving.mdl"\nmethod = "rk4"'

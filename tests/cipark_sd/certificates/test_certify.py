@@ -13,16 +13,16 @@ from click.testing import CliRunner
 from places import CORPUS
 from thorough import THOROUGH
 
-from cipark_sd.certificates.certificate import Certificate, as_json, certify
-from cipark_sd.certificates.sides import PYSD_STOPS
+from cipark_sd.base.errors import EquationError, InvalidValue, UnknownName
+from cipark_sd.base.library import bundled
 from cipark_sd.cli import cli
-from cipark_sd.errors import EquationError, InvalidValue, UnknownName
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.library import bundled
+from cipark_sd.data.results import to_table
+from cipark_sd.data.scenarios import Scenario
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.variables import Lookup
-from cipark_sd.results import to_table
-from cipark_sd.scenarios import Scenario
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.simulation import simulate
+from cipark_sd.verify.certificates.certificate import Certificate, as_json, certify
+from cipark_sd.verify.certificates.sides import PYSD_STOPS
 
 #: Faults of PySD's calculation; what its reader does with a file is no part of a certificate, nor which times it saves.
 KNOWN = {
@@ -249,7 +249,7 @@ def test_pysimlin_still_has_other_rules_and_takes_no_part_then(
     model = read_model(write_mdl(equations + " read = y + 1 ~~|", final=5, step=1))
     (absent,) = certify(model, engines=["native", "numpy", "pysimlin"]).left_out
     assert (absent.failed, absent.reason) == (False, f"it has another rule than Vensim for {function}")
-    monkeypatch.setattr("cipark_sd.certificates.sides.SIMLIN_DIFFERS", {})
+    monkeypatch.setattr("cipark_sd.verify.certificates.sides.SIMLIN_DIFFERS", {})
     certificate = certify(model, engines=["native", "pysimlin"])
     assert not certificate.certified
     assert certificate.pairs[0].first == ("y",)

@@ -6,15 +6,15 @@ import pytest
 from click.testing import CliRunner
 from stella import stella
 
-from cipark_sd.checks.course import chains
-from cipark_sd.checks.file import Checks, read_checks
-from cipark_sd.checks.outcome import Outcome
-from cipark_sd.checks.run import run_checks
 from cipark_sd.commands.check import command
 from cipark_sd.engines import programs
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.simulation import simulate
+from cipark_sd.verify.checks.course import chains
+from cipark_sd.verify.checks.file import Checks, read_checks
+from cipark_sd.verify.checks.outcome import Outcome
+from cipark_sd.verify.checks.run import run_checks
 
 NN = "<non_negative/>"
 DRAINED = (

@@ -7,15 +7,15 @@ import pytest
 import xarray as xr
 from approved import approved
 
-from cipark_sd.checks.course import not_finite
-from cipark_sd.checks.file import Checks, read_checks
-from cipark_sd.checks.outcome import Outcome
-from cipark_sd.checks.run import conditions, run_checks
-from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.base.errors import InvalidValue, UnknownName
+from cipark_sd.data.scenarios import Scenario
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
-from cipark_sd.scenarios import Scenario
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.simulation import simulate
+from cipark_sd.verify.checks.course import not_finite
+from cipark_sd.verify.checks.file import Checks, read_checks
+from cipark_sd.verify.checks.outcome import Outcome
+from cipark_sd.verify.checks.run import conditions, run_checks
 
 Write = Callable[..., Path]
 SOUND = """

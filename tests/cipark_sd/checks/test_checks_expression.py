@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from cipark_sd.checks.evaluate import (
+from cipark_sd.base.errors import UnknownName
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Neg, Ref, Table
+from cipark_sd.model.model import Dimension, Model, TimeSpec
+from cipark_sd.model.variables import Auxiliary, Lookup, TablePiece
+from cipark_sd.verify.checks.evaluate import (
     ExpressionError,
     NoValue,
     OutsideRun,
@@ -18,10 +22,6 @@ from cipark_sd.checks.evaluate import (
     named_table,
     parse_expression,
 )
-from cipark_sd.errors import UnknownName
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Neg, Ref, Table
-from cipark_sd.model.model import Dimension, Model, TimeSpec
-from cipark_sd.model.variables import Auxiliary, Lookup, TablePiece
 
 TIMES = np.array([0.0, 1.0, 2.0])
 MODEL = Model(

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from places import ROOT
 
-from cipark_sd.checks.evaluate import OutsideRun
-from cipark_sd.checks.file import read_checks
-from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.base.errors import CiparkError, InvalidValue, Problems, UnknownName
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
+from cipark_sd.verify.checks.evaluate import OutsideRun
+from cipark_sd.verify.checks.file import read_checks
 
 Write = Callable[..., Path]
 EQUATIONS = """

@@ -20,19 +20,19 @@ from model_corners import (
 
 from calibration.study.library import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
-from cipark_sd.checks.file import read_checks
-from cipark_sd.checks.run import run_checks
-from cipark_sd.checks.structure import check_units
-from cipark_sd.ensembles import ensemble
-from cipark_sd.experiments.catalogue import read_catalogue
-from cipark_sd.exporters.xmile import to_xmile
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.library import bundled
+from cipark_sd.analysis.experiments.catalogue import read_catalogue
+from cipark_sd.analysis.sensitivities.factors import constant_values
+from cipark_sd.base.library import bundled
+from cipark_sd.data.scenarios import Scenario
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.language.write.xmile import to_xmile
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, Stock
-from cipark_sd.scenarios import Scenario
-from cipark_sd.sensitivities.factors import constant_values
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulate.simulation import simulate
+from cipark_sd.verify.checks.file import read_checks
+from cipark_sd.verify.checks.run import run_checks
+from cipark_sd.verify.checks.structure import check_units
 
 GAINS = ("Partner Gain", "Host Gain", "Reputation Gain", "Learning Gain", "Return Gain", "Leaving Response")
 STOCKS = (

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cipark_sd.checks.outcome import Finding, Outcome, outcome, write_report
-from cipark_sd.errors import InvalidValue
+from cipark_sd.base.errors import InvalidValue
+from cipark_sd.verify.checks.outcome import Finding, Outcome, outcome, write_report
 
 FOUND = [
     outcome("empty", "Nothing to look at", []),

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from approved import approved
 
-from cipark_sd.checks.structure import check_units
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.verify.checks.structure import check_units
 
 Write = Callable[..., Path]
 #: Variables of several units for the equations below.

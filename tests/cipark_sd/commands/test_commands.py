@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from cipark_sd import read_model, simulate
 from cipark_sd.cli import cli
-from cipark_sd.results import load
+from cipark_sd.data.results import load
 
 Write = Callable[..., Path]
 
@@ -472,7 +472,9 @@ def test_the_package_offers_its_public_names_and_no_others() -> None:
     ]
 
 
-@pytest.mark.parametrize("first", ["import cipark_sd.simulation", "from cipark_sd import simulate", "import cipark_sd"])
+@pytest.mark.parametrize(
+    "first", ["import cipark_sd.simulate.simulation", "from cipark_sd import simulate", "import cipark_sd"]
+)
 def test_simulate_is_the_function_whatever_was_imported_before(first: str) -> None:
     code = f"{first}; import sys; from cipark_sd import simulate; sys.exit(simulate.__name__ != 'simulate')"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)

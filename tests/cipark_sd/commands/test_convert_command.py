@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cipark_sd.cli import cli
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.language.read.model_file import read_model
 
 Write = Callable[..., Path]
 EQUATIONS = "D: A, B ~~| x[D] = 1, 2 ~ unit ~ Two |  S[D] = INTEG(x[D], 0) ~~|"

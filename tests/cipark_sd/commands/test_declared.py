@@ -12,13 +12,13 @@ from calibration.commands.play.command import play
 from calibration.commands.play.request import Settings as PlaySettings
 from calibration.commands.settings import Settings
 from calibration.new_study.request import Request as NewStudyRequest
+from cipark_sd.base.errors import CiparkError
 from cipark_sd.commands import certify, check, convert, ensemble, options, run, show
 from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.policy import command as policy
 from cipark_sd.commands.policy.request import Request as PolicyRequest
 from cipark_sd.commands.sensitivity import command as sensitivity
 from cipark_sd.commands.sensitivity.request import Request as SensitivityRequest
-from cipark_sd.errors import CiparkError
 
 COMMANDS = [
     (calibrate, Settings),

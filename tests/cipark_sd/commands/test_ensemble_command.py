@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cipark_sd.cli import cli
-from cipark_sd.results import load
+from cipark_sd.data.results import load
 
 MODEL = """{UTF-8}
 level = INTEG(rate - level / life, 10) ~ m [0,?] ~ |

@@ -12,15 +12,15 @@ import xarray as xr
 from click.testing import CliRunner, Result
 from places import SHARED
 
-from cipark_sd.checkpoints import Checkpoints
+from cipark_sd.analysis.sensitivities import response as response_module
+from cipark_sd.analysis.sensitivities.evaluation import Output
+from cipark_sd.analysis.sensitivities.factors import around
+from cipark_sd.analysis.sensitivities.response import ModelResponse, model_response
+from cipark_sd.analysis.sensitivities.sobol import sobol
+from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.cli import cli
-from cipark_sd.failures import BELOW, REASON, Failures, labels, share_of
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.sensitivities import response as response_module
-from cipark_sd.sensitivities.evaluation import Output
-from cipark_sd.sensitivities.factors import around
-from cipark_sd.sensitivities.response import ModelResponse, model_response
-from cipark_sd.sensitivities.sobol import sobol
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.simulate.failures import BELOW, REASON, Failures, labels, share_of
 
 pytestmark = pytest.mark.usefixtures("undrawn_figures")
 Write = Callable[..., Path]
@@ -116,8 +116,8 @@ def test_a_run_outside_the_range_of_its_output_says_so(write_mdl: Write) -> None
 
 
 def test_an_ensemble_and_an_analysis_mark_the_same_run_alike(write_mdl: Write) -> None:
-    from cipark_sd.runs.design import Listed
-    from cipark_sd.runs.work import Work
+    from cipark_sd.analysis.runs.design import Listed
+    from cipark_sd.analysis.runs.work import Work
 
     path = write_mdl(DRAINED, final=4.5, step=0.25, saveper="0.25")
     rows = np.array([[8.0, 1.9], [10.0, 1.6], [8.1, 1.92]])

@@ -15,17 +15,17 @@ from click.testing import CliRunner
 from growth_study import growth_study
 from no_computing import forbid_computing
 
-from cipark_sd.basis import Basis
-from cipark_sd.checkpoints import FOLDER
+from cipark_sd.analysis.sensitivities.factors import from_draws
+from cipark_sd.analysis.study import find_study
+from cipark_sd.base.checkpoints import FOLDER
+from cipark_sd.base.errors import CiparkError, InvalidValue
 from cipark_sd.cli import cli
 from cipark_sd.commands.sensitivity.findings import FILE, Inputs, load
 from cipark_sd.commands.sensitivity.output import nothing_yet, parts, title
 from cipark_sd.commands.sensitivity.request import Request
-from cipark_sd.errors import CiparkError, InvalidValue
 from cipark_sd.pages.blocks import FirstScreen, Picture, Table
 from cipark_sd.pages.page import read_page
-from cipark_sd.sensitivities.factors import from_draws
-from cipark_sd.study import find_study
+from cipark_sd.statements.basis import Basis
 
 MODEL = """
 Stock= INTEG(Stock*Rate*Switch*(1-Stock/Room),Start) ~ unit ~ |
@@ -439,8 +439,8 @@ def test_elements_of_draws_are_constants_of_their_own_and_a_constant_that_never_
 
 
 def test_a_design_that_is_stopped_by_hand_says_how_it_goes_on(run, monkeypatch):
-    from cipark_sd.sensitivities import response
-    from cipark_sd.sensitivities import sobol as module
+    from cipark_sd.analysis.sensitivities import response
+    from cipark_sd.analysis.sensitivities import sobol as module
 
     monkeypatch.setattr(module, "SAVE_EVERY", 0.0)
     monkeypatch.setattr(response, "RUNS_AT_A_TIME", 6 * module.BLOCK)

@@ -7,15 +7,15 @@ import xarray as xr
 from click.testing import CliRunner
 from growth_study import growth_study
 
+from cipark_sd.analysis.sensitivities.evaluation import Output
+from cipark_sd.analysis.sensitivities.factors import Factor, Factors
+from cipark_sd.analysis.sensitivities.response import model_response
+from cipark_sd.base.errors import Problems, UnknownName
 from cipark_sd.cli import cli
 from cipark_sd.commands.sensitivity.request import Request
 from cipark_sd.commands.sensitivity.target import inputs_of, target_of
-from cipark_sd.errors import Problems, UnknownName
 from cipark_sd.pages.blocks import Picture
 from cipark_sd.pages.page import read_page
-from cipark_sd.sensitivities.evaluation import Output
-from cipark_sd.sensitivities.factors import Factor, Factors
-from cipark_sd.sensitivities.response import model_response
 
 STRANGE = """
 Region: North, South ~ ~ |
@@ -137,7 +137,7 @@ def test_the_folder_of_a_fit_stands_for_its_draws(strange, tmp_path):
 
 
 def test_an_output_that_fails_takes_no_other_with_it(strange):
-    from cipark_sd.frontends.model_file import read_model
+    from cipark_sd.language.read.model_file import read_model
 
     factors = Factors((Factor("Threshold", lambda shares: 1.0 + 0.1 * shares),))
     asked = [Output("total", "Total"), Output("doubtful", "Doubtful")]
@@ -165,7 +165,7 @@ def test_loop_dominance_is_told_in_tables_a_figure_and_words(write_mdl, tmp_path
 
 
 def test_progress_is_shown_where_someone_watches(monkeypatch, capsys):
-    from cipark_sd.console import progress_bars
+    from cipark_sd.base.console import progress_bars
 
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     with progress_bars() as bars:

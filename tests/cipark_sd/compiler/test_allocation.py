@@ -8,12 +8,12 @@ import pytest
 from pysd.py_backend.allocation import _allocate_available_1d, _allocate_by_priority_1d
 from scipy import optimize, stats
 
+from cipark_sd.base.errors import UnsupportedFeature
 from cipark_sd.compiler import passes
-from cipark_sd.ensembles import ensemble
-from cipark_sd.errors import UnsupportedFeature
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.scenarios import Scenario
-from cipark_sd.simulation import simulate
+from cipark_sd.data.scenarios import Scenario
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulate.simulation import simulate
 
 pytestmark = pytest.mark.usefixtures("wasm")
 

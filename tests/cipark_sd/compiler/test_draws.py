@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
+from cipark_sd.base.errors import CiparkError
 from cipark_sd.compiler.functions.chance import ROWS
 from cipark_sd.compiler.functions.row import Function
 from cipark_sd.compiler.primitives import ON_ARRAYS
-from cipark_sd.errors import CiparkError
-from cipark_sd.exporters.mdl import write_mdl as write_mdl_file
-from cipark_sd.exporters.xmile import write_xmile
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.simulation import simulate
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.language.write.mdl import write_mdl as write_mdl_file
+from cipark_sd.language.write.xmile import write_xmile
+from cipark_sd.simulate.simulation import simulate
 
 pytestmark = pytest.mark.usefixtures("wasm")
 

@@ -14,10 +14,10 @@ import pytest
 from places import ROOT
 
 from cipark_sd.compiler.program import PER_STEP
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.programs import program_for
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.scenarios import Scenario
+from cipark_sd.language.read.model_file import read_model
 
 #: A value: what it is made of, and whether it changes in a run.
 Value = tuple[object, bool]

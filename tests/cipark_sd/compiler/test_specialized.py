@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cipark_sd.base.library import bundled
+from cipark_sd.base.timegrid import TimeGrid
 from cipark_sd.compiler.program import PER_STEP, Program
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.base import Inputs, stage_times
 from cipark_sd.engines.compiled import inputs_for
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.programs import program_for
 from cipark_sd.engines.registry import choose
 from cipark_sd.engines.wasm.carried import tabulated, with_numbers
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.library import bundled
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Method, Model
-from cipark_sd.scenarios import Scenario
-from cipark_sd.timegrid import TimeGrid
 
 #: Everything that a run remembers, and what of time alone it may use: a step and a table by a date, data, a pulse.
 EQUATIONS = (

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cipark_sd.ensembles import ensemble
-from cipark_sd.errors import CiparkError, EquationError
-from cipark_sd.exporters.mdl import to_mdl
-from cipark_sd.exporters.mdl import write_mdl as save_mdl
-from cipark_sd.exporters.mdl import write_mdl as write_mdl_file
-from cipark_sd.exporters.xmile import to_xmile, write_xmile
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.simulation import simulate
+from cipark_sd.base.errors import CiparkError, EquationError
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.language.write.mdl import to_mdl
+from cipark_sd.language.write.mdl import write_mdl as save_mdl
+from cipark_sd.language.write.mdl import write_mdl as write_mdl_file
+from cipark_sd.language.write.xmile import to_xmile, write_xmile
+from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulate.simulation import simulate
 
 pytestmark = pytest.mark.usefixtures("wasm")
 

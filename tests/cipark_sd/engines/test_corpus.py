@@ -12,7 +12,7 @@ from places import CORPUS
 from thorough import THOROUGH
 
 from cipark_sd.compiler.unroll import flat_name
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import CONTROL
 from cipark_sd.model.variables import Lookup
 
@@ -54,7 +54,7 @@ def expected(feature: str) -> pd.DataFrame:
 @cache
 def by_engine(feature: str, engine: str) -> pd.DataFrame:
     """All variables of a model at all saved times, by flat name."""
-    from cipark_sd.simulation import simulate
+    from cipark_sd.simulate.simulation import simulate
 
     model = read_model(running.model_file(CORPUS / feature))
     names = [v.name for v in model.variables if not isinstance(v, Lookup) and v.name not in CONTROL]

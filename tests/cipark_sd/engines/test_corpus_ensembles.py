@@ -6,12 +6,12 @@ import xarray as xr
 from places import CORPUS
 from thorough import THOROUGH
 
-from cipark_sd.ensembles import ensemble
-from cipark_sd.errors import CiparkError
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.base.errors import CiparkError
+from cipark_sd.data.scenarios import Scenario
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Lookup
-from cipark_sd.scenarios import Scenario
+from cipark_sd.simulate.ensembles import ensemble
 
 pytestmark = pytest.mark.usefixtures("wasm")
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cipark_sd.base.errors import AlgebraicLoop, EquationError, Problems, UnknownName, UnsupportedFeature
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.compiler.unroll import unroll
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines import compiled
-from cipark_sd.ensembles import ensemble
-from cipark_sd.errors import AlgebraicLoop, EquationError, Problems, UnknownName, UnsupportedFeature
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.scenarios import Scenario
-from cipark_sd.simulation import simulate
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulate.simulation import simulate
 
 Write = Callable[..., Path]
 

@@ -13,17 +13,17 @@ from every_function import STELLA, VENSIM, Template, chosen, stella_variables, v
 from stella import stella
 from thorough import share
 
-from cipark_sd.checks.file import Checks
-from cipark_sd.checks.run import run_checks
 from cipark_sd.compiler.functions.registry import FUNCTIONS
 from cipark_sd.compiler.unroll import unroll
-from cipark_sd.exporters.mdl import write_mdl
-from cipark_sd.exporters.xmile import write_xmile
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.language.write.mdl import write_mdl
+from cipark_sd.language.write.xmile import write_xmile
 from cipark_sd.model.expr import Call, walk
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import expressions
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.simulation import simulate
+from cipark_sd.verify.checks.file import Checks
+from cipark_sd.verify.checks.run import run_checks
 
 pytestmark = pytest.mark.usefixtures("wasm")
 

@@ -18,21 +18,21 @@ import pytest
 from counted import exponent, peak, steps
 from places import CORPUS
 
+from cipark_sd.base.timegrid import saved_indices, time_grid
 from cipark_sd.compiler.lower import lower
+from cipark_sd.data.scenarios import Scenario, TimeSeries
 from cipark_sd.engines.native import engine as native
 from cipark_sd.engines.native import ir
 from cipark_sd.engines.native import kernel as kernels
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.programs import flat_model
 from cipark_sd.engines.registry import choose
-from cipark_sd.ensembles import ensemble
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import CONTROL, Method
 from cipark_sd.model.variables import Lookup
-from cipark_sd.scenarios import Scenario, TimeSeries
-from cipark_sd.simulation import simulate
-from cipark_sd.timegrid import saved_indices, time_grid
+from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulate.simulation import simulate
 
 pytestmark = pytest.mark.usefixtures("wasm")
 

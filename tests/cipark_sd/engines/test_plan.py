@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from value_and_gradient import value_and_gradient
 
+from cipark_sd.base.errors import InvalidValue, UnknownName, UnsupportedFeature
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines import registry
 from cipark_sd.engines.base import Reduction
 from cipark_sd.engines.plan import plan
-from cipark_sd.ensembles import ensemble
-from cipark_sd.errors import InvalidValue, UnknownName, UnsupportedFeature
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Ref
 from cipark_sd.model.model import FlatModel, Model
-from cipark_sd.scenarios import Scenario
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulate.simulation import simulate
 
 Write = Callable[..., Path]
 POOLS = """

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from random_equations import N_STOCKS, models
 from thorough import share
 
-from cipark_sd.ensembles import ensemble
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.scenarios import Scenario
-from cipark_sd.simulation import simulate
+from cipark_sd.data.scenarios import Scenario
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulate.simulation import simulate
 
 #: Two programs round sums and powers in another way; a value that is the small difference of large ones keeps the
 #: rounding of the large ones, so it is measured against the largest value of the whole model.

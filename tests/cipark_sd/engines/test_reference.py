@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 import cipark_sd
-from cipark_sd.errors import (
+from cipark_sd.base.errors import (
     EquationError,
     InvalidValue,
     MissingData,
@@ -21,12 +21,12 @@ from cipark_sd.errors import (
     UnknownName,
     UnsupportedFeature,
 )
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.base.naming import canonical
+from cipark_sd.base.timegrid import time_grid
+from cipark_sd.data.scenarios import Override, Scenario, TimeSeries
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Table
 from cipark_sd.model.variables import Lookup
-from cipark_sd.naming import canonical
-from cipark_sd.scenarios import Override, Scenario, TimeSeries
-from cipark_sd.timegrid import time_grid
 
 simulate = partial(cipark_sd.simulate, engine="pysd")
 

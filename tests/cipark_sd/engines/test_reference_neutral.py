@@ -10,13 +10,13 @@ import pytest
 from places import CORPUS
 
 from cipark_sd import Scenario, read_model, simulate
+from cipark_sd.base.errors import ModelFileError, Problems, RunFailed, UnsupportedFeature
+from cipark_sd.base.naming import canonical
+from cipark_sd.data.scenarios import TimeSeries
 from cipark_sd.engines.base import Settings
 from cipark_sd.engines.reference import text as reference_text
 from cipark_sd.engines.reference.text import neutral_text, require_neutral
-from cipark_sd.errors import ModelFileError, Problems, RunFailed, UnsupportedFeature
 from cipark_sd.model.model import CONTROL, Model
-from cipark_sd.naming import canonical
-from cipark_sd.scenarios import TimeSeries
 
 Write = Callable[..., Path]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cipark_sd.data.scenarios import Scenario, TimeSeries
 from cipark_sd.engines.base import with_numbers
 from cipark_sd.engines.compiled import CompiledEngine, Repeated
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.registry import choose
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.scenarios import Scenario, TimeSeries
+from cipark_sd.language.read.model_file import read_model
 
 Write = Callable[..., Path]
 MODEL = """

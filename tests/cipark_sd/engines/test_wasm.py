@@ -13,7 +13,10 @@ import pytest
 from places import CORPUS, ROOT
 from wasm_engine import description_of
 
+from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.library import bundled
 from cipark_sd.cli import cli
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.base import Settings
 from cipark_sd.engines.compiled import inputs_for
 from cipark_sd.engines.native.kernel import kernel
@@ -23,13 +26,10 @@ from cipark_sd.engines.registry import choose
 from cipark_sd.engines.wasm import compiling, linking
 from cipark_sd.engines.wasm.carried import carried
 from cipark_sd.engines.wasm.linking import Reader, leb
-from cipark_sd.ensembles import ensemble
-from cipark_sd.errors import InvalidValue
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.library import bundled
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
-from cipark_sd.scenarios import Scenario
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulate.simulation import simulate
 
 pytestmark = pytest.mark.usefixtures("wasm")
 
@@ -166,8 +166,8 @@ def test_a_table_of_many_points_is_a_search(write_mdl: Write, engine: str) -> No
 
 
 def test_without_its_package_an_engine_says_which_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cipark_sd.certificates import sides
     from cipark_sd.engines import registry
+    from cipark_sd.verify.certificates import sides
 
     monkeypatch.setitem(registry.ENGINES, "native", registry.ENGINES["native"]._replace(needs="no_such_package"))
     choose.cache_clear()

@@ -7,14 +7,20 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from cipark_sd.errors import CiparkError
-from cipark_sd.experiments.alternatives import Compared, alternatives_table, change_class, hangs_on, measurements
-from cipark_sd.experiments.catalogue import read_catalogue
-from cipark_sd.experiments.definition import Decision, Decisions, Outcome, Structure
-from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.extended import acted, alternatives, extended, paid
-from cipark_sd.experiments.run import Setup, run_policies
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.analysis.experiments.alternatives import (
+    Compared,
+    alternatives_table,
+    change_class,
+    hangs_on,
+    measurements,
+)
+from cipark_sd.analysis.experiments.catalogue import read_catalogue
+from cipark_sd.analysis.experiments.definition import Decision, Decisions, Outcome, Structure
+from cipark_sd.analysis.experiments.draws import Draws
+from cipark_sd.analysis.experiments.extended import acted, alternatives, extended, paid
+from cipark_sd.analysis.experiments.run import Setup, run_policies
+from cipark_sd.base.errors import CiparkError
+from cipark_sd.language.read.model_file import read_model
 
 pytestmark = pytest.mark.usefixtures("wasm")
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from places import ROOT
 
-from cipark_sd.errors import UnknownName
-from cipark_sd.experiments.ema import ema_model, ensemble_evaluator
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.library import bundled
-from cipark_sd.simulation import simulate
+from cipark_sd.analysis.experiments.ema import ema_model, ensemble_evaluator
+from cipark_sd.base.errors import UnknownName
+from cipark_sd.base.library import bundled
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.simulate.simulation import simulate
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from cipark_sd.experiments.alternatives import partial
-from cipark_sd.experiments.definition import Uncertainty
-from cipark_sd.experiments.draws import Draws
+from cipark_sd.analysis.experiments.alternatives import partial
+from cipark_sd.analysis.experiments.definition import Uncertainty
+from cipark_sd.analysis.experiments.draws import Draws
 
 
 def normal_case(n=4000, s1=2.0, s2=1.0):

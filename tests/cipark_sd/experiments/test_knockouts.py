@@ -4,6 +4,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from cipark_sd.analysis.experiments.catalogue import read_catalogue
+from cipark_sd.analysis.experiments.definition import Catalogue, KnockoutGroup, Knockouts, Uncertainty
+from cipark_sd.analysis.experiments.draws import Draws
+from cipark_sd.base.errors import CiparkError
 from cipark_sd.commands.policy.knockouts import (
     KnockoutsFound,
     evidence_of,
@@ -14,11 +18,7 @@ from cipark_sd.commands.policy.knockouts import (
     range_over,
     verdict,
 )
-from cipark_sd.errors import CiparkError
-from cipark_sd.experiments.catalogue import read_catalogue
-from cipark_sd.experiments.definition import Catalogue, KnockoutGroup, Knockouts, Uncertainty
-from cipark_sd.experiments.draws import Draws
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.language.read.model_file import read_model
 
 GROUP = "without it"
 ASKED = Knockouts("firms", 0.1, (KnockoutGroup(GROUP, 2020.0, ("cut",)),))

@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from cipark_sd.analysis.experiments.definition import Factor, Outcome, Policy, Structure
+from cipark_sd.analysis.experiments.draws import Draws
+from cipark_sd.analysis.experiments.run import Setup, run_policies
+from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.library import bundled
 from cipark_sd.commands.policy.attribution import attribution, factorial, interaction_matrix, shapley_matrix
-from cipark_sd.errors import InvalidValue
-from cipark_sd.experiments.definition import Factor, Outcome, Policy, Structure
-from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.run import Setup, run_policies
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.library import bundled
-from cipark_sd.scenarios import Scenario
+from cipark_sd.data.scenarios import Scenario
+from cipark_sd.language.read.model_file import read_model
 
 FACTORS = (
     Factor("framework", "", Scenario("", {"SW Framework": 0})),

@@ -13,15 +13,15 @@ from calibration.for_analyses.study import CalibrationStudy
 from calibration.for_analyses.study_draws import draws_for, draws_from_file, read_weights
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
+from cipark_sd.analysis.experiments.catalogue import read_catalogue
+from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.analysis.experiments.draws import Draws
+from cipark_sd.base.errors import CiparkError, InvalidValue, Problems, UnknownName
+from cipark_sd.base.library import bundled
 from cipark_sd.commands.policy.analysis import Target, draw_source, read_target
 from cipark_sd.commands.sensitivity.target import read_draws
-from cipark_sd.errors import CiparkError, InvalidValue, Problems, UnknownName
-from cipark_sd.experiments.catalogue import read_catalogue
-from cipark_sd.experiments.definition import Structure
-from cipark_sd.experiments.draws import Draws
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.library import bundled
-from cipark_sd.scenarios import resolve
+from cipark_sd.data.scenarios import resolve
+from cipark_sd.language.read.model_file import read_model
 
 PARK = STUDIES / "great_stone"
 GOOD = """

@@ -4,20 +4,21 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from cipark_sd import ensembles, results
-from cipark_sd.checkpoints import Checkpoints
-from cipark_sd.claims import Evidence, Tally
-from cipark_sd.ensembles import ensemble
-from cipark_sd.errors import InvalidValue
-from cipark_sd.experiments.definition import Expected, Outcome, Policy, Structure
-from cipark_sd.experiments.draws import Draws
-from cipark_sd.experiments.effects import claims, effects, sign, summary, table, weighted_quantiles, weights_of
-from cipark_sd.experiments.run import SettingsTask, Setup, at_steps, failures_in, run_policies
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.library import bundled
-from cipark_sd.scenarios import Scenario
-from cipark_sd.simulation import simulate
-from cipark_sd.tasks.workers import Workers
+from cipark_sd.analysis.experiments.definition import Expected, Outcome, Policy, Structure
+from cipark_sd.analysis.experiments.draws import Draws
+from cipark_sd.analysis.experiments.effects import claims, effects, sign, summary, table, weighted_quantiles, weights_of
+from cipark_sd.analysis.experiments.run import SettingsTask, Setup, at_steps, failures_in, run_policies
+from cipark_sd.base.checkpoints import Checkpoints
+from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.library import bundled
+from cipark_sd.data import results
+from cipark_sd.data.scenarios import Scenario
+from cipark_sd.execution.workers import Workers
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.simulate import ensembles
+from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulate.simulation import simulate
+from cipark_sd.statements.claims import Evidence, Tally
 
 RESIDENTS = Outcome("residents", "Residents", "Total Residents")
 SOE = Outcome("soe share", "share", "Residents[SOE]", per="Total Residents")

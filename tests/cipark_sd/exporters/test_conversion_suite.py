@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cipark_sd.errors import CiparkError
-from cipark_sd.exporters.mdl import write_mdl
-from cipark_sd.exporters.xmile import write_xmile
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.base.errors import CiparkError
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.language.write.mdl import write_mdl
+from cipark_sd.language.write.xmile import write_xmile
 from cipark_sd.model.model import CONTROL
 from cipark_sd.model.variables import Lookup
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.simulation import simulate
 
 SUITE = os.environ.get("CIPARK_TEST_MODELS", "")
 pytestmark = pytest.mark.skipif(not SUITE, reason="CIPARK_TEST_MODELS names no folder")

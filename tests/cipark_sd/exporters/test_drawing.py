@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from lxml import etree
 
-from cipark_sd.exporters.mdl import to_mdl, write_mdl
-from cipark_sd.exporters.xmile import to_xmile, write_xmile
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.language.write.mdl import to_mdl, write_mdl
+from cipark_sd.language.write.xmile import to_xmile, write_xmile
 from cipark_sd.model.drawing import DrawingWarning, vensim_views
 from cipark_sd.model.model import Model
 

@@ -11,14 +11,14 @@ from places import TESTS
 from stella import stella
 from thorough import THOROUGH
 
+from cipark_sd.base.errors import InvalidValue, ModelFileError, Problems, UnsupportedFeature
+from cipark_sd.base.files import write_whole
+from cipark_sd.base.library import bundled
 from cipark_sd.compiler.unroll import unroll
-from cipark_sd.errors import InvalidValue, ModelFileError, Problems, UnsupportedFeature
-from cipark_sd.exporters.arrays import flat_model
-from cipark_sd.exporters.mdl import write_mdl as save_mdl
-from cipark_sd.exporters.xmile import to_xmile, write_xmile
-from cipark_sd.files import write_whole
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.library import bundled
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.language.write.arrays import flat_model
+from cipark_sd.language.write.mdl import write_mdl as save_mdl
+from cipark_sd.language.write.xmile import to_xmile, write_xmile
 from cipark_sd.model.expr import Const, Expr, Neg, rebuild
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Lookup, Series, Stock, Variable

@@ -10,11 +10,11 @@ import exported
 import pytest
 from places import CORPUS
 
-from cipark_sd.errors import CiparkError, Problems, UnsupportedFeature
-from cipark_sd.exporters.arrays import flat_model
-from cipark_sd.exporters.mdl import write_mdl
-from cipark_sd.exporters.xmile import to_xmile, write_xmile
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.base.errors import CiparkError, Problems, UnsupportedFeature
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.language.write.arrays import flat_model
+from cipark_sd.language.write.mdl import write_mdl
+from cipark_sd.language.write.xmile import to_xmile, write_xmile
 
 FEATURES = sorted(path.name for path in CORPUS.iterdir() if path.is_dir() and not path.name.startswith("_"))
 

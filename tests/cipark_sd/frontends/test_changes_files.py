@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from cipark_sd.base.errors import CiparkError, Problems
 from cipark_sd.cli import cli
-from cipark_sd.errors import CiparkError, Problems
-from cipark_sd.frontends.changes_files import read_changes
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.language.read.changes_files import read_changes
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Table
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.simulation import simulate
 
 Write = Callable[..., Path]
 MODEL = """

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from cipark_sd.base.errors import InvalidValue, MissingData, Problems, UnsupportedFeature
 from cipark_sd.cli import cli
-from cipark_sd.errors import InvalidValue, MissingData, Problems, UnsupportedFeature
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Table
 from cipark_sd.model.variables import Series
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.simulation import simulate
 
 Write = Callable[..., Path]
 TEXT = """

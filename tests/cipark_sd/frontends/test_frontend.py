@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cipark_sd.errors import EquationError, ModelFileError, Problems, UnknownName
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.base.errors import EquationError, ModelFileError, Problems, UnknownName
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Binary, Const, Grid, Neg, Ref
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Piece, Stock
 

@@ -11,7 +11,7 @@ from sanitise import sanitise
 from sanitise_tables import without_range
 
 from cipark_sd import read_model, simulate
-from cipark_sd.errors import EquationError
+from cipark_sd.base.errors import EquationError
 
 Write = Callable[..., Path]
 

@@ -7,9 +7,9 @@ import pytest
 from sanitise import sanitise
 from sanitise_xmile import sanitised_equation
 
-from cipark_sd.errors import EquationError, ModelFileError, Problems, UnsupportedFeature
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.frontends.vensim.entries import decoded
+from cipark_sd.base.errors import EquationError, ModelFileError, Problems, UnsupportedFeature
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.language.read.vensim.entries import decoded
 from cipark_sd.model.expr import Binary, Call, Const, Neg, Ref
 from cipark_sd.model.variables import Auxiliary, Constant, Piece, Series
 

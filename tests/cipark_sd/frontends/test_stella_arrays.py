@@ -8,12 +8,12 @@ import pytest
 from exported import by_simlin
 from stella import stella
 
-from cipark_sd.errors import EquationError
-from cipark_sd.exporters.mdl import write_mdl
-from cipark_sd.exporters.xmile import write_xmile
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.base.errors import EquationError
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.language.write.mdl import write_mdl
+from cipark_sd.language.write.xmile import write_xmile
 from cipark_sd.model.variables import Lookup
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.simulation import simulate
 
 DIMS = '<dimensions><dim name="Dish"><elem name="Pizza"/><elem name="Salad"/></dim></dimensions>'
 RISING = '<gf><xscale min="0" max="8"/><yscale min="0" max="100"/><ypts>0,80</ypts></gf>'

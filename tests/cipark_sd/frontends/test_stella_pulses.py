@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from stella import stella
 
-from cipark_sd.errors import UnsupportedFeature
-from cipark_sd.exporters.mdl import write_mdl
-from cipark_sd.exporters.xmile import write_xmile
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.simulation import simulate
+from cipark_sd.base.errors import UnsupportedFeature
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.language.write.mdl import write_mdl
+from cipark_sd.language.write.xmile import write_xmile
+from cipark_sd.simulate.simulation import simulate
 
 pytestmark = pytest.mark.usefixtures("wasm")
 

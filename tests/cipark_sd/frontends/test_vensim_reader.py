@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from places import CORPUS
 
-from cipark_sd.errors import CiparkError, EquationError, ModelFileError, Problems
-from cipark_sd.exporters.mdl import write_mdl as written
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.frontends.vensim.entries import split, tokens
+from cipark_sd.base.errors import CiparkError, EquationError, ModelFileError, Problems
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.language.read.vensim.entries import split, tokens
+from cipark_sd.language.write.mdl import write_mdl as written
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, Neg, Ref, Table
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Constant, External, ExternalPiece, Lookup, Piece, Series, Stock
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.simulation import simulate
 
 Write = Callable[..., Path]
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from places import CORPUS
 
-from cipark_sd.errors import CiparkError, EquationError, MissingData, ModelFileError, UnknownName
-from cipark_sd.exporters.mdl import write_mdl
-from cipark_sd.exporters.xmile import write_xmile
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.frontends.xmile.expressions import tokens
+from cipark_sd.base.errors import CiparkError, EquationError, MissingData, ModelFileError, UnknownName
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.language.read.xmile.expressions import tokens
+from cipark_sd.language.write.mdl import write_mdl
+from cipark_sd.language.write.xmile import write_xmile
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Neg, Ref
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.simulation import simulate
 
 WriteXmile = Callable[..., Path]
 HEAD = """<?xml version="1.0"?>

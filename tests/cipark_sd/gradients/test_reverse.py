@@ -14,20 +14,20 @@ from stella import stella
 from thorough import share
 from value_and_gradient import value_and_gradient
 
+from cipark_sd.base.errors import InvalidValue, UnknownName
+from cipark_sd.base.library import bundled
 from cipark_sd.compiler.adjoint import adjoint
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.base import Settings, TapeTooLong
 from cipark_sd.engines.native import engine as native_engine
 from cipark_sd.engines.native.engine import NativeEngine
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.programs import program_for
-from cipark_sd.ensembles import ensemble
-from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.library import bundled
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Lookup
-from cipark_sd.scenarios import Scenario
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulate.simulation import simulate
 
 pytestmark = pytest.mark.usefixtures("wasm")
 

@@ -51,6 +51,6 @@ def test_nothing_is_left_in_the_folder_but_what_was_read(folder: Path) -> None:
 
 
 def test_a_reader_that_raises_anything_else_is_seen(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cipark_sd.checks.evaluate.parse_expression", lambda text: 1 // 0)
+    monkeypatch.setattr("cipark_sd.verify.checks.evaluate.parse_expression", lambda text: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         said(Case("x", "expression", b"1"), folder, None)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from cipark_sd.checks.course import chains, with_accounts
-from cipark_sd.checks.file import Checks
-from cipark_sd.checks.run import run_checks
-from cipark_sd.ensembles import ensemble
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.plotting.runs import plot_run
-from cipark_sd.simulation import simulate
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.pages.figures.runs import plot_run
+from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulate.simulation import simulate
+from cipark_sd.verify.checks.course import chains, with_accounts
+from cipark_sd.verify.checks.file import Checks
+from cipark_sd.verify.checks.run import run_checks
 
 LABEL = "Fast Stock[North East,Big]"
 EQUATIONS = """

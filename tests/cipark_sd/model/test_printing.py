@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.printing import equations
 
 Write = Callable[..., Path]

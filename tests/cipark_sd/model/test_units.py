@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.units import DIMENSIONLESS, Unit, UnitSyntaxError, UnitSystem
 
 NAMES = st.sampled_from(["firm", "year", "musd", "km2", "$"])

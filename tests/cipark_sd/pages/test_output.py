@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
+from cipark_sd.base.timegrid import calendar_years
 from cipark_sd.pages.blocks import Table
 from cipark_sd.pages.output import _dated
-from cipark_sd.timegrid import calendar_years
 
 
 def test_every_column_of_model_times_has_its_dates_beside_it() -> None:

@@ -22,20 +22,20 @@ from calibration.commands.play.catalogue import contents_of as contents_of_catal
 from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of as contents_of_study
 from calibration.study.library import STUDIES
+from cipark_sd.analysis.experiments.definition import Lever
+from cipark_sd.base.errors import CiparkError, InvalidValue
 from cipark_sd.cli import cli
+from cipark_sd.data.scenarios import Scenario, read_scenario
 from cipark_sd.engines.registry import choose
 from cipark_sd.engines.wasm.carried import carried
-from cipark_sd.errors import CiparkError, InvalidValue
-from cipark_sd.experiments.definition import Lever
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.pages.player.diagram import diagram
 from cipark_sd.pages.player.of_model import contents_of, lever_of
 from cipark_sd.pages.player.page import as_json, render
 from cipark_sd.pages.player.shell import SCRIPTS
 from cipark_sd.pages.player.trace import digest
-from cipark_sd.scenarios import Scenario, read_scenario
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.simulation import simulate
 
 pytestmark = pytest.mark.usefixtures("wasm")
 

@@ -10,14 +10,14 @@ from in_node import in_node, needs_node
 from places import ROOT
 
 from calibration.readings.reporting import Reporting
-from cipark_sd.claims import class_of
-from cipark_sd.experiments.definition import Lever
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.analysis.experiments.definition import Lever
+from cipark_sd.data.scenarios import Scenario
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.pages.player.along import moved_along
 from cipark_sd.pages.player.contents import Waiting
 from cipark_sd.pages.player.of_model import lever_of
 from cipark_sd.pages.player.page import counted
-from cipark_sd.scenarios import Scenario
+from cipark_sd.statements.claims import class_of
 
 Write = Callable[..., Path]
 #: The mean before the data, and mean and deviation after them, where the deviation before them is 1.

@@ -18,12 +18,12 @@ from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of as contents_of_study
 from calibration.study.library import DEFAULT_STUDY, STUDIES
 from cipark_sd.cli import cli
-from cipark_sd.ensembles import ensemble
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.data.scenarios import Scenario, read_scenario
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.pages.player.of_model import contents_of
 from cipark_sd.pages.player.page import render
-from cipark_sd.scenarios import Scenario, read_scenario
-from cipark_sd.simulation import simulate
+from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulate.simulation import simulate
 
 selenium = pytest.importorskip("selenium")
 pytestmark = [

@@ -15,16 +15,16 @@ from click.testing import CliRunner
 from matplotlib.figure import Figure
 from page_text import without_links
 
-from cipark_sd.basis import Basis
+from cipark_sd.base.errors import InvalidValue, UnusableInput
+from cipark_sd.base.records import to_plain
 from cipark_sd.cli import cli
-from cipark_sd.errors import InvalidValue, UnusableInput
-from cipark_sd.headline import Bounds, Headline, cells
 from cipark_sd.pages import page as pages_page
 from cipark_sd.pages.blocks import FirstScreen, Folded, Listing, Page, Paragraph, Picture, Section, Table
+from cipark_sd.pages.figures.files import describe, save_figure
 from cipark_sd.pages.page import FORMAT, read_page, render, write_page
 from cipark_sd.pages.player.shell import page_with
-from cipark_sd.plotting.files import describe, save_figure
-from cipark_sd.records import to_plain
+from cipark_sd.statements.basis import Basis
+from cipark_sd.statements.headline import Bounds, Headline, cells
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000000000500015a2d"

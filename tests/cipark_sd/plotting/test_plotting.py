@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from cipark_sd.errors import CiparkError, InvalidValue, UnknownName
-from cipark_sd.frontends.model_file import read_model
+from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
-from cipark_sd.plotting.files import SUFFIXES, save_figure
-from cipark_sd.plotting.observed import Observed, ObservedFile, read_observed
-from cipark_sd.plotting.policies import plot_fans
-from cipark_sd.plotting.runs import plot_run
-from cipark_sd.simulation import simulate
+from cipark_sd.pages.figures.files import SUFFIXES, save_figure
+from cipark_sd.pages.figures.observed import Observed, ObservedFile, read_observed
+from cipark_sd.pages.figures.policies import plot_fans
+from cipark_sd.pages.figures.runs import plot_run
+from cipark_sd.simulate.simulation import simulate
 
 Write = Callable[..., Path]
 
@@ -80,7 +80,8 @@ def test_the_caption_says_how_the_run_was_made(run: xr.Dataset) -> None:
 
 def test_pyplot_is_never_imported() -> None:
     # in a process of its own: other packages that tests use import it
-    text = "import sys, cipark_sd.plotting.runs, cipark_sd.plotting.files; print('matplotlib.pyplot' in sys.modules)"
+    figures = "import sys, cipark_sd.pages.figures.runs, cipark_sd.pages.figures.files"
+    text = f"{figures}; print('matplotlib.pyplot' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

@@ -8,8 +8,8 @@ import pytest
 import xarray as xr
 from approved import approved
 
-from cipark_sd.errors import InvalidValue
-from cipark_sd.plotting.policies import plot_fans, plot_shapley, plot_tornado
+from cipark_sd.base.errors import InvalidValue
+from cipark_sd.pages.figures.policies import plot_fans, plot_shapley, plot_tornado
 
 DRAWS = np.arange(101.0)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import cipark_sd as cp
-from cipark_sd.plotting.files import save_figure
+from cipark_sd.pages.figures.files import save_figure
 
 
 @pytest.fixture(scope="module")

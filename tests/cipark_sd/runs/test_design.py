@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cipark_sd.errors import CiparkError, InvalidValue
-from cipark_sd.runs.design import KINDS, Drawn, Kind, permuted, read_design
-from cipark_sd.sensitivities.factors import Factor, Factors, Uniform
+from cipark_sd.analysis.runs.design import KINDS, Drawn, Kind, permuted, read_design
+from cipark_sd.analysis.sensitivities.factors import Factor, Factors, Uniform
+from cipark_sd.base.errors import CiparkError, InvalidValue
 
 
 def drawn(kind: Kind, n: int, k: int = 5, seed: int = 1) -> Drawn:

@@ -16,17 +16,17 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from cipark_sd.ensembles import ensemble
-from cipark_sd.errors import InvalidValue
-from cipark_sd.failures import Failures, TooManyFailed
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.results import load
-from cipark_sd.runs.design import Drawn, Listed
-from cipark_sd.runs.stored import ABOUT, NoStore, RunStore, check_room, remove, store_of
-from cipark_sd.runs.work import Work, chunk_size
-from cipark_sd.sensitivities.factors import Factor, Factors, Uniform
-from cipark_sd.tasks.pool import Threads
-from cipark_sd.tasks.workers import Workers
+from cipark_sd.analysis.runs.design import Drawn, Listed
+from cipark_sd.analysis.runs.stored import ABOUT, NoStore, RunStore, check_room, remove, store_of
+from cipark_sd.analysis.runs.work import Work, chunk_size
+from cipark_sd.analysis.sensitivities.factors import Factor, Factors, Uniform
+from cipark_sd.base.errors import InvalidValue
+from cipark_sd.data.results import load
+from cipark_sd.execution.pool import Threads
+from cipark_sd.execution.workers import Workers
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulate.failures import Failures, TooManyFailed
 
 MODEL = """
 item: a, b ~~|
@@ -185,7 +185,7 @@ def test_another_design_number_of_runs_or_program_is_another_store(
     wider = replace(work, design=replace(work.design, factors=Factors((Factor("life", Uniform(2, 10)),))))  # type: ignore[type-var]
     with pytest.raises(InvalidValue, match="the design differs"):
         run(wider, never_stopped)
-    monkeypatch.setattr("cipark_sd.runs.work.program", lambda: "another")
+    monkeypatch.setattr("cipark_sd.analysis.runs.work.program", lambda: "another")
     with pytest.raises(InvalidValue, match="the version of cipark or of its libraries differs"):
         run(work, never_stopped)
 

@@ -7,8 +7,8 @@ import pytest
 from places import ROOT
 from scipy import stats
 
-from cipark_sd.sensitivities.factors import Factor, Factors, Shares
-from cipark_sd.sensitivities.salib import salib_problem
+from cipark_sd.analysis.sensitivities.factors import Factor, Factors, Shares
+from cipark_sd.analysis.sensitivities.salib import salib_problem
 
 MODEL = """
 Population= INTEG(Births,Start) ~ person ~ |

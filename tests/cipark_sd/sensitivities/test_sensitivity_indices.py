@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-import cipark_sd.sensitivities.sobol as sobol_module
-from cipark_sd.checkpoints import Checkpoints
+import cipark_sd.analysis.sensitivities.sobol as sobol_module
+from cipark_sd.analysis.sensitivities import response as response_module
+from cipark_sd.analysis.sensitivities.response import BLOCK, blocks, bootstrap_weights
+from cipark_sd.analysis.sensitivities.sobol import sobol
+from cipark_sd.base.checkpoints import Checkpoints
+from cipark_sd.base.errors import InvalidValue
 from cipark_sd.commands.sensitivity.methods.sample import fan, sample, swing, tornado
 from cipark_sd.commands.sensitivity.methods.shapley import shapley
-from cipark_sd.errors import InvalidValue
-from cipark_sd.sensitivities import response as response_module
-from cipark_sd.sensitivities.response import BLOCK, blocks, bootstrap_weights
-from cipark_sd.sensitivities.sobol import sobol
 
 #: Stated aim for the closed forms at 1024 rows.
 CLOSE = 0.03

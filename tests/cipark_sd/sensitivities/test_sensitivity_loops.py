@@ -3,11 +3,7 @@
 import numpy as np
 import pytest
 
-from cipark_sd.errors import CiparkError
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.library import bundled
-from cipark_sd.scenarios import Scenario
-from cipark_sd.sensitivities.loops import (
+from cipark_sd.analysis.sensitivities.loops import (
     OTHERS,
     NamedLoop,
     bands,
@@ -17,7 +13,11 @@ from cipark_sd.sensitivities.loops import (
     read_loops,
     takeovers,
 )
-from cipark_sd.simulation import simulate
+from cipark_sd.base.errors import CiparkError
+from cipark_sd.base.library import bundled
+from cipark_sd.data.scenarios import Scenario
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.simulate.simulation import simulate
 
 LOGISTIC = """
 People= INTEG(growth,1) ~ person ~ |

@@ -4,14 +4,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from cipark_sd.commands.sensitivity.methods.sample import measures, sample
-from cipark_sd.ensembles import ensemble
-from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.scenarios import Scenario
-from cipark_sd.sensitivities.evaluation import Output
-from cipark_sd.sensitivities.factors import Factor, Factors, Shares, around, check_factors, from_draws
-from cipark_sd.sensitivities.ranking import (
+from cipark_sd.analysis.sensitivities.evaluation import Output
+from cipark_sd.analysis.sensitivities.factors import Factor, Factors, Shares, around, check_factors, from_draws
+from cipark_sd.analysis.sensitivities.ranking import (
     Moment,
     gaps,
     leaders,
@@ -20,9 +15,14 @@ from cipark_sd.sensitivities.ranking import (
     sentences,
     unranked,
 )
-from cipark_sd.sensitivities.response import model_response
-from cipark_sd.sensitivities.sobol import sobol
-from cipark_sd.study import find_study
+from cipark_sd.analysis.sensitivities.response import model_response
+from cipark_sd.analysis.sensitivities.sobol import sobol
+from cipark_sd.analysis.study import find_study
+from cipark_sd.base.errors import InvalidValue, UnknownName
+from cipark_sd.commands.sensitivity.methods.sample import measures, sample
+from cipark_sd.data.scenarios import Scenario
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.simulate.ensembles import ensemble
 
 DECAY = """
 Stock= INTEG(-Stock*Rate*Switch,Start) ~ unit ~ |

@@ -15,14 +15,14 @@ from schedulers import environment, listening_at, started
 
 pytest.importorskip("distributed", reason="the extra cluster is not installed")
 
-from cipark_sd.errors import InvalidValue, UnknownName
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.runs.design import Drawn
-from cipark_sd.runs.stored import store_of
-from cipark_sd.runs.work import Work
-from cipark_sd.sensitivities.factors import Factor, Factors, Uniform
-from cipark_sd.tasks.cluster import Cluster, ClusterFailed, OtherProgram, check_address
-from cipark_sd.tasks.pool import Threads
+from cipark_sd.analysis.runs.design import Drawn
+from cipark_sd.analysis.runs.stored import store_of
+from cipark_sd.analysis.runs.work import Work
+from cipark_sd.analysis.sensitivities.factors import Factor, Factors, Uniform
+from cipark_sd.base.errors import InvalidValue, UnknownName
+from cipark_sd.execution.cluster import Cluster, ClusterFailed, OtherProgram, check_address
+from cipark_sd.execution.pool import Threads
+from cipark_sd.language.read.model_file import read_model
 
 Write = Callable[..., Path]
 MODEL = "level = INTEG(rate - level / life, 10) ~~| rate = 3 ~~| life = 5 ~~|"

@@ -12,9 +12,9 @@ from schedulers import environment, listening_at, started
 
 pytest.importorskip("distributed", reason="the extra cluster is not installed")
 
-from cipark_sd.errors import InvalidValue
-from cipark_sd.tasks import cluster as cluster_module
-from cipark_sd.tasks.cluster import Cluster, ClusterFailed
+from cipark_sd.base.errors import InvalidValue
+from cipark_sd.execution import cluster as cluster_module
+from cipark_sd.execution.cluster import Cluster, ClusterFailed
 
 pytestmark = [
     pytest.mark.cluster,

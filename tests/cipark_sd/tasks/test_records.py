@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from cipark_sd.checkpoints import NOT_KEPT, Arrays, Checkpoint, Checkpoints
-from cipark_sd.tasks.pool import WORTH, Pool, RecordTask, Report, Task, nobody, records
+from cipark_sd.base.checkpoints import NOT_KEPT, Arrays, Checkpoint, Checkpoints
+from cipark_sd.execution.pool import WORTH, Pool, RecordTask, Report, Task, nobody, records
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def test_others_begin_where_the_work_that_is_left_is_worth_their_start(
         return Made(number)
 
     clock = SimpleNamespace(process_time=lambda: worked, monotonic=lambda: passed)
-    monkeypatch.setattr("cipark_sd.tasks.pool.time", clock)
+    monkeypatch.setattr("cipark_sd.execution.pool.time", clock)
     pool, seen = Others(room), list[int]()
     tasks = [RecordTask(lambda number=number: make(number), "made", (number,)) for number in range(4)]
     made, interrupted = records(Made, tasks, NOT_KEPT, pool, lambda n_done, record: seen.append(record.number))

@@ -19,10 +19,10 @@ from calibration.assess.rivals import fit_rivals
 from calibration.assess.self_test import self_test
 from calibration.likelihood.posterior import On
 from calibration.sampling.convergence import Effort
-from cipark_sd.checkpoints import FOLDER, NOT_KEPT, Checkpoints, digest, stream
+from cipark_sd.base.checkpoints import FOLDER, NOT_KEPT, Checkpoints, digest, stream
+from cipark_sd.base.errors import UnknownName
 from cipark_sd.cli import cli
-from cipark_sd.errors import UnknownName
-from cipark_sd.tasks.workers import WorkerDied, Workers
+from cipark_sd.execution.workers import WorkerDied, Workers
 
 #: Far from converged: bits and checkpoints ask for no more.
 EFFORT = Effort(ensembles=2, walkers=24, block=20, most_steps=80, least_steps=80, sampler="chains")
@@ -241,8 +241,8 @@ KILLED = """
 import sys
 from pathlib import Path
 import worker_tasks
-from cipark_sd.tasks.workers import Workers
-from cipark_sd.checkpoints import Checkpoints
+from cipark_sd.execution.workers import Workers
+from cipark_sd.base.checkpoints import Checkpoints
 if __name__ == "__main__":
     with Workers(2, Checkpoints(Path(sys.argv[1]))) as workers:
         workers.run([*(worker_tasks.Square(i) for i in range(2)), worker_tasks.Endless(), worker_tasks.Endless()])

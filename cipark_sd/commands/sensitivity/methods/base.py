@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from cipark_sd.checkpoints import Checkpoints
+from cipark_sd.analysis.sensitivities.ranking import Moment
+from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.commands.sensitivity.findings import Findings, Inputs
-from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Section
-from cipark_sd.pages.parts import Part, Pictures
-from cipark_sd.plotting.panels import (
+from cipark_sd.pages.figures.panels import (
     REST,
     SHOWN,
     TINY,
@@ -28,7 +27,8 @@ from cipark_sd.plotting.panels import (
     timed,
     titled,
 )
-from cipark_sd.sensitivities.ranking import Moment
+from cipark_sd.pages.parts import Part, Pictures
+from cipark_sd.statements.headline import Bounds, Headline
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from cipark_sd.analysis.sensitivities.response import ModelResponse
     from cipark_sd.commands.sensitivity.request import Request
-    from cipark_sd.sensitivities.response import ModelResponse
 
 #: Runs done and runs planned.
 Step = Callable[[int, int], None]
@@ -132,7 +132,7 @@ def over_outputs(findings: Findings, dataset: "xr.Dataset") -> "Iterator[tuple[s
 
 def strongest_records(findings: Findings, effects: "xr.Dataset", share: str) -> Iterator[Headline]:
     """Of each output at each moment the ``share`` of the constant with the largest one."""
-    from cipark_sd.sensitivities.ranking import ranked, unranked
+    from cipark_sd.analysis.sensitivities.ranking import ranked, unranked
 
     basis = findings.over_runs(int(effects.attrs["rows"]))
     for label, moment, point in over_outputs(findings, effects):
@@ -150,7 +150,7 @@ def interval(value: float, low: float, high: float) -> str:
 
 def leader_sentences(effects: "xr.Dataset") -> Iterator[str]:
     """The strongest constant of each output over time."""
-    from cipark_sd.sensitivities.ranking import dated, leaders
+    from cipark_sd.analysis.sensitivities.ranking import dated, leaders
 
     date = dated(effects)
     for output in outputs(effects):

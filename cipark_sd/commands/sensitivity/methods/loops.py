@@ -5,13 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from cipark_sd.arrays import Array
-from cipark_sd.commands.sensitivity.findings import Findings
-from cipark_sd.commands.sensitivity.methods.base import Job, Method
-from cipark_sd.pages.blocks import Block, Paragraph, Section
-from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.plotting.panels import COLOURS, SMALL, TINY, WIDTH, note, stacked, styled, timed, titled
-from cipark_sd.sensitivities.loops import (
+from cipark_sd.analysis.sensitivities.loops import (
     OTHERS,
     bands,
     common_leads,
@@ -20,7 +14,13 @@ from cipark_sd.sensitivities.loops import (
     read_loops,
     takeovers,
 )
-from cipark_sd.sensitivities.ranking import dated
+from cipark_sd.analysis.sensitivities.ranking import dated
+from cipark_sd.base.arrays import Array
+from cipark_sd.commands.sensitivity.findings import Findings
+from cipark_sd.commands.sensitivity.methods.base import Job, Method
+from cipark_sd.pages.blocks import Block, Paragraph, Section
+from cipark_sd.pages.figures.panels import COLOURS, SMALL, TINY, WIDTH, note, stacked, styled, timed, titled
+from cipark_sd.pages.parts import Drawing, Pictures
 
 if TYPE_CHECKING:
     import pandas as pd

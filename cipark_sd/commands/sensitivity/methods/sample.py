@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.arrays import Array
-from cipark_sd.basis import UNSEEN
+from cipark_sd.analysis.sensitivities.ranking import Moment, dated
+from cipark_sd.analysis.sensitivities.response import ModelResponse, check_power_of_two, coordinates
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.wording import labelled, number
 from cipark_sd.commands.sensitivity.findings import Findings
 from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method, at, nearest, outputs
-from cipark_sd.headline import Bounds, Headline
 from cipark_sd.pages.blocks import Block, Section, Table
-from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.plotting.panels import (
+from cipark_sd.pages.figures.panels import (
     PALETTE,
     ROWS,
     TINY,
@@ -26,9 +26,9 @@ from cipark_sd.plotting.panels import (
     styled,
     timed,
 )
-from cipark_sd.sensitivities.ranking import Moment, dated
-from cipark_sd.sensitivities.response import ModelResponse, check_power_of_two, coordinates
-from cipark_sd.wording import labelled, number
+from cipark_sd.pages.parts import Drawing, Pictures
+from cipark_sd.statements.basis import UNSEEN
+from cipark_sd.statements.headline import Bounds, Headline
 
 if TYPE_CHECKING:
     import pandas as pd

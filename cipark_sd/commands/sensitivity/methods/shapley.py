@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.arrays import Array
+from cipark_sd.analysis.sensitivities.ranking import dated, ranked, sentences, unranked
+from cipark_sd.analysis.sensitivities.response import (
+    ModelResponse,
+    blocks,
+    bootstrap_weights,
+    check_power_of_two,
+    coordinates,
+)
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.wording import with_unit
 from cipark_sd.commands.sensitivity.findings import Findings
 from cipark_sd.commands.sensitivity.methods.base import (
     OVER_TIME,
@@ -21,12 +30,9 @@ from cipark_sd.commands.sensitivity.methods.base import (
     over_outputs,
     strongest_records,
 )
-from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.sensitivities.ranking import dated, ranked, sentences, unranked
-from cipark_sd.sensitivities.response import ModelResponse, blocks, bootstrap_weights, check_power_of_two, coordinates
-from cipark_sd.wording import with_unit
+from cipark_sd.statements.headline import Headline
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,6 +6,17 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from cipark_sd.analysis.sensitivities.ranking import (
+    NEGLIGIBLE,
+    Ranked,
+    dated,
+    gaps,
+    negligible,
+    ranked,
+    sentences,
+    unranked,
+)
+from cipark_sd.base.wording import with_unit
 from cipark_sd.commands.sensitivity.findings import Findings
 from cipark_sd.commands.sensitivity.methods.base import (
     OVER_TIME,
@@ -18,11 +29,9 @@ from cipark_sd.commands.sensitivity.methods.base import (
     over_outputs,
     strongest_records,
 )
-from cipark_sd.headline import Headline
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.sensitivities.ranking import NEGLIGIBLE, Ranked, dated, gaps, negligible, ranked, sentences, unranked
-from cipark_sd.wording import with_unit
+from cipark_sd.statements.headline import Headline
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +53,7 @@ class Sobol(Method):
 
     def compute(self, job: Job) -> "dict[str, xr.Dataset]":
         """Indices of a design that is kept, and continued after a stop or with more rows."""
-        from cipark_sd.sensitivities.sobol import sobol
+        from cipark_sd.analysis.sensitivities.sobol import sobol
 
         request = job.request
         indices = sobol(

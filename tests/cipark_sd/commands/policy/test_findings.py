@@ -12,11 +12,11 @@ import pytest
 import xarray as xr
 from numpy.typing import NDArray
 
-from cipark_sd import described, results
+from cipark_sd.base.records import WrongRecordError, columns, read_record, write_record
 from cipark_sd.commands.policy.part import part
 from cipark_sd.commands.policy.request import NAMES, PARTS, UNDER_PRIORS
+from cipark_sd.data import described, results
 from cipark_sd.pages.output import load_result, save_result
-from cipark_sd.records import WrongRecordError, columns, read_record, write_record
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,18 @@ import xarray as xr
 from approved import approved
 from small_study import POLICIES, small_study
 
-from cipark_sd.basis import Basis
+from cipark_sd.analysis.experiments.catalogue import read_catalogue
+from cipark_sd.analysis.experiments.definition import BASE, Structure
+from cipark_sd.analysis.experiments.effects import EffectClass, effect_classes
 from cipark_sd.commands.policy.about import About, Findings
 from cipark_sd.commands.policy.answer import First, of_effects, rests_on
 from cipark_sd.commands.policy.effects import Effects, EffectsPart, effects_table
 from cipark_sd.commands.policy.output import parts
 from cipark_sd.commands.policy.signs import Signs
-from cipark_sd.experiments.catalogue import read_catalogue
-from cipark_sd.experiments.definition import BASE, Structure
-from cipark_sd.experiments.effects import EffectClass, effect_classes
 from cipark_sd.pages.blocks import FirstScreen
 from cipark_sd.pages.output import page_of
 from cipark_sd.pages.parts import Pictures
+from cipark_sd.statements.basis import Basis
 
 POSTERIOR = Basis("posterior", 100, converged=True)
 

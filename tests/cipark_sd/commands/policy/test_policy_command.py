@@ -12,19 +12,19 @@ from park_draws import near_the_file
 from small_study import POLICIES, small_study
 
 from calibration.study.library import STUDIES
-from cipark_sd import results
+from cipark_sd.analysis.experiments.definition import Factor
+from cipark_sd.analysis.experiments.draws import Draws
+from cipark_sd.base.console import Bars
 from cipark_sd.cli import cli
 from cipark_sd.commands.policy.about import Findings
 from cipark_sd.commands.policy.analysis import read_target, start, untaught
 from cipark_sd.commands.policy.output import parts
 from cipark_sd.commands.policy.request import Request
-from cipark_sd.console import Bars
-from cipark_sd.experiments.definition import Factor
-from cipark_sd.experiments.draws import Draws
+from cipark_sd.data import results
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.pages.blocks import Paragraph
 from cipark_sd.pages.page import read_page
 from cipark_sd.pages.parts import Pictures
-from cipark_sd.scenarios import Scenario
 
 pytestmark = pytest.mark.usefixtures("undrawn_figures")
 

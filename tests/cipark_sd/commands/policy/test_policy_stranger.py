@@ -9,16 +9,16 @@ from click.testing import CliRunner
 from no_computing import forbid_computing
 from places import FISHERY
 
-from cipark_sd import results
-from cipark_sd.checkpoints import FOLDER
+from cipark_sd.base.checkpoints import FOLDER
 from cipark_sd.cli import cli
 from cipark_sd.commands.policy.about import load, result_file, saved_results
 from cipark_sd.commands.policy.output import kinds, tell
 from cipark_sd.commands.policy.part import part
 from cipark_sd.commands.policy.request import NAMES
-from cipark_sd.headline import Bounds
+from cipark_sd.data import results
 from cipark_sd.pages.page import read_page
 from cipark_sd.pages.parts import Pictures
+from cipark_sd.statements.headline import Bounds
 
 DRAWS = ["--runs", "40"]
 pytestmark = pytest.mark.usefixtures("undrawn_figures")
@@ -98,7 +98,9 @@ def test_tables_of_earlier_versions_are_answered_with_the_recipe_in_their_place(
     shown = CliRunner().invoke(cli, ["policy", str(tmp_path), "-o", str(tmp_path / "out")])
     said = " ".join(shown.output.split())
     assert shown.exit_code == 2
-    assert "there are no tables robustness, design any more: cipark_sd.experiments.ema gives a model to" in said
+    assert (
+        "there are no tables robustness, design any more: cipark_sd.analysis.experiments.ema gives a model to" in said
+    )
     assert "docs/how-to/policy.md" in said
     assert not (tmp_path / "out").exists()
 

@@ -6,14 +6,14 @@ import pytest
 from matplotlib.figure import Figure
 from places import ROOT
 
+from cipark_sd.analysis.experiments.catalogue import read_catalogue
+from cipark_sd.analysis.experiments.definition import Expected
+from cipark_sd.base.library import bundled
 from cipark_sd.commands.policy import attribution
 from cipark_sd.commands.policy.about import band, in_words
-from cipark_sd.experiments.catalogue import read_catalogue
-from cipark_sd.experiments.definition import Expected
-from cipark_sd.frontends.model_file import read_model
-from cipark_sd.library import bundled
+from cipark_sd.language.read.model_file import read_model
 from cipark_sd.pages.blocks import Table
-from cipark_sd.plotting.files import describe
+from cipark_sd.pages.figures.files import describe
 
 STUDY = "calibration/studies/great_stone/policies.toml"
 

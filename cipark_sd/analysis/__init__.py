@@ -1,0 +1,1 @@
+"""Experiments on models: policies, sensitivities, ensembles on disk."""

@@ -1,0 +1,291 @@
+"""The catalogue of policy experiments: a TOML file, read and checked as a whole against a model.
+
+``calibration/studies/great_stone/policies.toml`` shows every table. Everything wrong in a file is reported together.
+"""
+
+import hashlib
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cipark_sd.analysis.experiments.decision_tables import DecisionReader
+from cipark_sd.analysis.experiments.definition import (
+    BASE,
+    ONLY,
+    Better,
+    Catalogue,
+    Expected,
+    Factor,
+    How,
+    KnockoutGroup,
+    Knockouts,
+    Lever,
+    Outcome,
+    Policy,
+    Structure,
+    Uncertainty,
+)
+from cipark_sd.analysis.experiments.extended import of_outcome, with_numbers
+from cipark_sd.base.errors import CiparkError, InvalidValue, MissingFile, UnusableInput, raise_all
+from cipark_sd.base.inputs import parsed_toml, toml_text
+from cipark_sd.base.naming import respelled
+from cipark_sd.base.section import Section
+from cipark_sd.data.scenarios import Scenario, override_key, split_key
+from cipark_sd.model.model import Model
+
+
+def contradictions(catalogue: Catalogue) -> Iterator[CiparkError]:
+    """All of a catalogue: what two tables move, factors that switch nothing, comparisons with oneself, odd prices."""
+    levers = [(f"lever {lever.id!r}", lever.names) for lever in catalogue.levers]
+    unknown = [(f"uncertainty {uncertainty.id!r}", (uncertainty.name,)) for uncertainty in catalogue.uncertainties]
+    # a lever is chosen and an uncertainty is not: one number cannot be both
+    yield from _claimed((*levers, *unknown), "in one of them: a number is chosen, or it is unknown")
+    factors = [
+        (f"factor {factor.id!r}", tuple({**factor.off.overrides, **factor.on.overrides}))
+        for factor in catalogue.factors
+    ]
+    yield from _claimed(factors, "in one of them: mechanisms that are switched apart share no constant")
+    for factor in catalogue.factors:
+        if factor.off.overrides == factor.on.overrides:
+            yield InvalidValue(
+                "off", dict(factor.off.overrides), "settings that differ from 'on'", where=f"factor {factor.id!r}"
+            )
+    for policy in catalogue.policies:
+        for expected_of in policy.expected:
+            if expected_of.than == policy.id and expected_of.factor == 1:
+                yield InvalidValue("than", policy.id, "another policy", where=f"policy {policy.id!r}")
+
+
+def _claimed(tables: Iterable[tuple[str, Iterable[str]]], expected: str) -> Iterator[CiparkError]:
+    """Names that more than one table has; a whole variable is in the way of each of its elements."""
+    by_base: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for table, names in tables:
+        for name in dict.fromkeys(map(override_key, names)):
+            by_base[split_key(name)[0]].append((name, table))
+    for base, claims in by_base.items():
+        whole = any(name == base for name, _ in claims)
+        keys = [base] if whole else list(dict.fromkeys(name for name, _ in claims))
+        for key in keys:
+            owners = list(dict.fromkeys(table for name, table in claims if whole or name == key))
+            if len(owners) > 1:
+                yield InvalidValue("the constant", key, expected, where=" and ".join(owners))
+
+
+HOW: tuple[How, ...] = ("more", "less")
+BETTER: tuple[Better, ...] = ("more", "less")
+#: Keys of ``[model]``: a study whose model, parameters and rivals are taken, a file, or a model of this package.
+MODEL = ("study", "file", "bundled")
+#: Beside ``file`` and ``bundled``: files with values of the model's data variables.
+SERIES = "series"
+#: Tables of earlier versions, whose work the EMA workbench does.
+GONE = ("robustness", "design", "strategy")
+#: The file of a catalogue in its folder.
+FILE = "policies.toml"
+
+
+def read_catalogue(path: Path | str, model: Model) -> Catalogue:
+    """The catalogue in a file, for ``model``.
+
+    Raises
+    ------
+    InvalidValue
+        When there is no such file or it is not TOML.
+    Problems
+        For all that is wrong in it, together: names that the model does not have, ids that nothing bears, times
+        outside the run, keys that are not known.
+    """
+    path = Path(path)
+    text, content = _read(path)
+    if removed := ", ".join(key for key in GONE if key in content):
+        reason = "cipark_sd.analysis.experiments.ema gives a model to the EMA workbench, as docs/how-to/policy.md shows"
+        raise UnusableInput(f"there are no tables {removed} any more: {reason}", where=str(path))
+    reader = _Reader(model)
+    content = respelled(content, model.by_name)
+    catalogue = reader.read(Section(content, "", reader.problems), hashlib.sha256(text.encode()).hexdigest())
+    raise_all(str(path), list({str(problem): problem for problem in reader.problems}.values()))
+    return catalogue
+
+
+def model_named_in(path: Path | str) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """What the table ``[model]`` of a catalogue says of the model: one of ``study``, ``file``, ``bundled``, or nothing,
+    and the files with values of its data variables.
+
+    Raises
+    ------
+    InvalidValue, Problems
+    """
+    path = Path(path)
+    problems: list[CiparkError] = []
+    section = Section(_read(path)[1], "", problems).table("model")
+    named = {key: section.text(key) for key in MODEL if key in section}
+    if len(named) > 1:
+        problems.append(InvalidValue("its keys", ", ".join(named), "one of " + ", ".join(MODEL), where="[model]"))
+    series = section.names(SERIES, expected="a file or a list of files with values of the model's data variables")
+    if series and not {"file", "bundled"} & named.keys():
+        section.wrong(SERIES, "none where a study has the model: its problem.toml names them")
+    raise_all(str(path), problems)
+    return named, series
+
+
+def _read(path: Path) -> tuple[str, dict[str, object]]:
+    try:
+        text = toml_text(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingFile(path, where="policy") from None
+    return text, parsed_toml(text, path)
+
+
+class _Reader(DecisionReader):
+    """Reads one file and collects what is wrong in it."""
+
+    def read(self, top: Section, digest: str) -> Catalogue:
+        title, note, money = (
+            top.text(key, default) for key, default in (("title", self.model.name), ("note", ""), ("money", ""))
+        )
+        settings = top.table("model").entirely(self.place)
+        times = self.times(top, "times")
+        first = top.table("headline")
+        uncertainties = self.read_all(top, "uncertainty", self.uncertainty)
+        outcomes = self.read_all(top, "outcome", self.outcome)
+        headline = self.headline(first, outcomes, times)
+        rivals = self.read_all(top, "rival", self.rival)
+        policies = self.read_all(top, "policy", self.policy)
+        catalogue = Catalogue(
+            title=title,
+            digest=digest,
+            outcomes=outcomes,
+            times=times,
+            headline=headline,
+            beside=first.names("also") if "also" in first else (),
+            policies=(Policy(BASE, "nothing is changed"), *policies),
+            rivals=rivals or (Structure(ONLY, "the model as it is"),),
+            factors=self.read_all(top, "factor", self.factor),
+            variants=self.read_all(top, "variant", self.policy),
+            uncertainties=uncertainties,
+            levers=self.read_all(top, "lever", self.lever),
+            knockouts=top.table("knockouts").entirely(self.knockouts) if "knockouts" in top else None,
+            decisions=self.decisions(top, outcomes, headline, times),
+            own_rivals=bool(rivals),
+            note=note,
+            money=money,
+            settings=settings,
+            time_units=self.model.time.units,
+        )
+        first.note_unread()
+        top.note_unread()
+        if not outcomes:
+            self.problems.append(InvalidValue("[[outcome]]", "none", "at least one", where=top.where))
+        every: dict[str, Sequence[Any]] = {
+            "uncertainty": uncertainties, "outcome": outcomes, "rival": rivals, "policy": policies,
+            "factor": catalogue.factors, "variant": catalogue.variants, "lever": catalogue.levers,
+        }  # fmt: skip
+        for key, items in every.items():
+            self.once(key, [item.id for item in items])
+        self.references(catalogue)
+        self.problems += contradictions(catalogue)
+        return catalogue
+
+    def outcome(self, section: Section) -> Outcome:
+        id_, title = section.text("id"), section.text("title", "")
+        equation = self.equation(section, "equation")
+        variable, per = of_outcome(id_) if equation else section.text("variable"), section.text("per", "")
+        for name in filter(None, ("" if equation else variable, per)):
+            self.output(name, section.where)
+        better = section.choice("better", BETTER, "more")
+        low, high = section.ends("range", (-math.inf, math.inf))
+        units, total, side = section.text("units", ""), section.flag("total"), section.text("side", "")
+        if not equation and (units or total or ("variable" in section and "equation" in section)):
+            section.wrong("equation", "an equation where there are 'units' or 'total': a variable has its own")
+        return Outcome(id_, title or variable, variable, per, better, low, high, equation, units, total, side)
+
+    def place(self, section: Section) -> Scenario:
+        for key in (*MODEL, SERIES):
+            section.raw(key)
+        return self.settings(section, "set", "")
+
+    def policy(self, section: Section) -> Policy:
+        id_, title = section.text("id"), section.text("title")
+        scenario = self.settings(section, "set", id_)
+        expected = self.read_all(section, "expect", self.expected, name="expectation")
+        source = section.text("source", "")
+        return Policy(id_, title, scenario, expected, source)
+
+    def expected(self, section: Section) -> Expected:
+        outcome, at, how = section.text("outcome"), section.number("at"), section.choice("is", HOW)
+        return Expected(outcome, at, how, section.text("than", BASE), section.number("factor", 1.0))
+
+    def rival(self, section: Section) -> Structure:
+        id_, title = section.text("id"), section.text("title")
+        return Structure(id_, title, self.settings(section, "set", id_))
+
+    def factor(self, section: Section) -> Factor:
+        id_, title = section.text("id"), section.text("title")
+        return Factor(id_, title, self.settings(section, "off", id_), self.settings(section, "on", id_))
+
+    def uncertainty(self, section: Section) -> Uncertainty:
+        id_, title = section.text("id"), section.text("title", "")
+        name = section.text("name")
+        low, high = section.ends("range")
+        whole = section.flag("whole")
+        if whole and section.sound and not (low.is_integer() and high.is_integer()):
+            section.wrong("range", "whole ends, since 'whole' asks for whole numbers between them")
+        units, source = section.text("units", ""), section.text("source", "")
+        number = Uncertainty(id_, title or name, name, low, high, whole, units, source)
+        self.model = with_numbers(self.model, [number])
+        self.constant(name, section.where)
+        return number
+
+    def lever(self, section: Section) -> Lever:
+        id_, title = section.text("id"), section.text("title", "")
+        names = self.some_names(section, "names")
+        low, high = section.ends("range")
+        base, about = section.number("base") if "base" in section else None, section.text("about", "")
+        for name in names:
+            self.constant(name, section.where)
+        if section.sound and base is not None and not low <= base <= high:
+            section.wrong("base", f"a number between {low:g} and {high:g}")
+        return Lever(title or id_, names, low, high, about, id=id_, base=base)
+
+    def some_names(self, section: Section, key: str) -> tuple[str, ...]:
+        names = section.names(key)
+        if not names:
+            section.wrong(key, "a name or a list of names")
+        return names
+
+    def knockouts(self, section: Section) -> Knockouts:
+        outcome, near = section.text("outcome"), section.number("near", 0.1)
+        groups = self.read_all(section, "group", self.group, name="group")
+        if not 0 < near < 1:
+            section.wrong("near", "a share between 0 and 1: a smaller change of the outcome is none")
+        if not groups:
+            section.wrong("group", "at least one [[knockouts.group]]")
+        return Knockouts(outcome, near, groups)
+
+    def group(self, section: Section) -> KnockoutGroup:
+        return KnockoutGroup(section.text("title"), section.number("at"), self.some_names(section, "policies"))
+
+    def headline(self, section: Section, outcomes: Sequence[Outcome], times: Sequence[float]) -> tuple[str, float]:
+        outcome = section.text("outcome", outcomes[0].id if outcomes else "?")
+        return outcome, section.number("at", times[-1] if times else math.nan)
+
+    def references(self, catalogue: Catalogue) -> None:
+        """Ids and times that other tables name."""
+        outcomes = [outcome.id for outcome in catalogue.outcomes]
+        policies = [policy.id for policy in catalogue.policies]
+        references: list[tuple[str, str, float]] = [("[headline]", *catalogue.headline)]
+        self.known(catalogue.beside, outcomes, "outcome", "[headline], also")
+        for policy in catalogue.policies:
+            references += [(f"policy {policy.id!r}", e.outcome, e.at) for e in policy.expected]
+            self.known([e.than for e in policy.expected], policies, "policy", f"policy {policy.id!r}")
+        if catalogue.knockouts is not None:
+            for group in catalogue.knockouts.groups:
+                where = f"[knockouts] {group.title!r}"
+                references.append((where, catalogue.knockouts.outcome, group.at))
+                self.known(group.policies, [name for name in policies if name != BASE], "policy", where)
+        for where, outcome, at in references:
+            self.known([outcome], outcomes, "outcome", where)
+            if catalogue.times and math.isfinite(at) and at not in catalogue.times:
+                shown = ", ".join(map(catalogue.date, catalogue.times))
+                self.problems.append(InvalidValue("at", at, f"one of the times {shown}", where=where))

@@ -1,0 +1,169 @@
+"""Joint draws of a model's parameters, one set for each structure of the model."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cipark_sd.analysis.experiments.definition import Uncertainty
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.errors import InvalidValue, MissingFile
+from cipark_sd.base.inputs import TABLE_LIMIT, check_netcdf, check_readable
+from cipark_sd.data.scenarios import override_key
+from cipark_sd.statements.basis import UNSEEN, Basis, Origin
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Joint draws under one structure.
+
+    Parameters
+    ----------
+    rival : str
+        The structure's id.
+    values : mapping of str to (n_draws,)
+        By override key (``Name`` or ``Name[element]``, any spelling; stored canonically).
+    origin : Origin
+    weight : float
+        Of the structure among its rivals, such as a stacking weight; NaN where there is none.
+    converged : bool or None
+        Of draws from chains; None where nobody has said.
+    independent : float
+        How many independent draws all of them are worth, at most; infinite for draws that do not depend on each other.
+
+    Raises
+    ------
+    InvalidValue
+        For arrays of different lengths, none at all, or values that are not finite.
+    """
+
+    rival: str
+    values: Mapping[str, NDArray[np.float64]]
+    origin: Origin
+    weight: float = field(default=float("nan"))
+    converged: bool | None = None
+    independent: float = float("inf")
+
+    def __post_init__(self) -> None:
+        values = {override_key(name): np.asarray(array, dtype=float) for name, array in self.values.items()}
+        shapes = {array.shape for array in values.values()}
+        where = f"the draws for {self.rival}"
+        if len(shapes) != 1 or len(next(iter(shapes))) != 1 or not next(iter(shapes))[0]:
+            raise InvalidValue("their shapes", sorted(shapes), "one length, at least 1", where=where)
+        bad = [name for name, array in values.items() if not np.isfinite(array).all()]
+        if bad:
+            raise InvalidValue("the values of", ", ".join(bad), "finite numbers", where=where)
+        object.__setattr__(self, "values", MappingProxyType(values))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # a view of a mapping does not pickle
+        return Draws, tuple(dict(self.values) if f.name == "values" else getattr(self, f.name) for f in fields(self))
+
+    def __len__(self) -> int:
+        return len(next(iter(self.values.values())))
+
+    @property
+    def basis(self) -> Basis:
+        """What they are, in words."""
+        return Basis(self.origin, len(self), self.converged)
+
+    @property
+    def effective(self) -> float:
+        """How many independent draws these are worth."""
+        return min(float(len(self)), self.independent)
+
+    def take(self, positions: ArrayLike) -> "Draws":
+        """Some of the draws, by position."""
+        chosen = np.asarray(positions)
+        return replace(self, values={name: array[chosen] for name, array in self.values.items()})
+
+    def under(self, rival: str) -> "Draws":
+        """The same draws for another structure: those from data are borrowed, others stay what they are."""
+        after_data = self.origin not in UNSEEN
+        return replace(self, rival=rival, origin="borrowed" if after_data else self.origin)
+
+    def thinned(self, n: int, rng: np.random.Generator) -> "Draws":
+        """``n`` of the draws, chosen at random without repetition; all of them where there are no more."""
+        if n >= len(self):
+            return self
+        return self.take(rng.choice(len(self), n, replace=False))
+
+    def widened(self, uncertainties: Sequence[Uncertainty], seed: int) -> "Draws":
+        """The draws with inputs that no data inform drawn beside them, over their ranges."""
+        quantiles = {override_key(uncertainty.name): uncertainty.quantile for uncertainty in uncertainties}
+        beside = latin_hypercube(quantiles, len(self), np.random.default_rng(seed))
+        return replace(self, values={**self.values, **beside})
+
+
+def latin_hypercube(
+    quantiles: Mapping[str, Callable[[Array], Array]], n: int, rng: np.random.Generator
+) -> dict[str, Array]:
+    """Values ``(n,)`` of inputs by name, from their quantile functions; together a Latin hypercube."""
+    from scipy.stats import qmc
+
+    if not quantiles:
+        return {}
+    unit = qmc.LatinHypercube(len(quantiles), rng=rng).random(n)
+    return {name: quantile(column) for column, (name, quantile) in zip(unit.T, quantiles.items(), strict=True)}
+
+
+def columns_in(path: Path) -> dict[str, Array]:
+    """Draws by name: the columns of a CSV file, or the variables of a group ``posterior`` of NetCDF, chain by chain.
+
+    A variable with further dims is a name for each of their elements (``Approach Hazard[SOE]``); a dim ``parameter``
+    holds the names themselves.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    import pandas as pd
+    import xarray as xr
+
+    try:
+        if path.suffix.lower() == ".csv":
+            check_readable(path, TABLE_LIMIT)
+            return {str(name): column.to_numpy(dtype=float) for name, column in pd.read_csv(path).items()}
+        check_netcdf(path)
+        group = xr.load_dataset(path, engine="h5netcdf", group="posterior")
+    except FileNotFoundError:
+        raise MissingFile(path, where="--draws", instead="give a file of draws, or the word prior") from None
+    except (OSError, ValueError, KeyError) as problem:
+        expected = "columns by name (.csv) or NetCDF with a group 'posterior' (.nc)"
+        reason = getattr(problem, "strerror", None) or problem
+        raise InvalidValue("the draws", f"{path} ({reason})", expected, where="--draws") from None
+    columns: dict[str, Array] = {}
+    for label, array in group.data_vars.items():
+        if not {"chain", "draw"} <= set(array.dims):
+            raise InvalidValue(f"the dims of {label!r}", array.dims, "chain and draw among them", where=str(path))
+        named = [dim for dim in array.dims if dim not in ("chain", "draw")]
+        values = array.transpose("chain", "draw", *named).to_numpy().astype(float)
+        values = values.reshape(-1, *values.shape[2:])
+        for place in np.ndindex(*values.shape[1:]):
+            elements = ",".join(str(array[dim].to_numpy()[i]) for dim, i in zip(named, place, strict=True))
+            name = f"{label}[{elements}]" if elements else str(label)
+            columns[elements if named == ["parameter"] else name] = values[(slice(None), *place)]
+    return columns
+
+
+def attributes_of(path: Path) -> dict[str, Any]:
+    """What a file says of all its groups, none of which is read: a tree of them takes as long as its largest part.
+
+    Nothing of a CSV file.
+
+    Raises
+    ------
+    OSError
+        For a file that is not NetCDF.
+    """
+    import xarray as xr
+
+    if path.suffix.lower() == ".csv":
+        return {}
+    check_netcdf(path)
+    with xr.open_dataset(path, engine="h5netcdf") as root:
+        return dict(root.attrs)

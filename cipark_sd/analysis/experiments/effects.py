@@ -1,0 +1,279 @@
+"""What policies change: paired differences to the base, and what can be said of what was expected of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from cipark_sd.analysis.experiments.definition import BASE, Catalogue, Expected, How, Policy
+from cipark_sd.analysis.experiments.run import time_position
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.errors import InvalidValue
+from cipark_sd.statements.claims import BUILT_IN, IDLE, WORDS, Classified, Evidence, Kind, Tally, class_of, classify
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+#: The mixture over rivals by their weights, in the column ``rival`` of a table.
+WEIGHTED = "weighted"
+#: What a policy does to an outcome whatever the draw, where that can be said.
+Sign = Literal["more", "less", "no change", "either"]
+#: Outcomes that differ by less than this share are the same.
+_EQUAL = 1e-12
+#: The order of a page: what the data inform comes first, what the model assumes last.
+ORDER: tuple[Kind, ...] = ("informed", "undecided", "built in")
+
+
+def effects(result: "xr.Dataset", base: str = BASE) -> "xr.Dataset":
+    """Differences to ``base``, draw by draw, for the other policies.
+
+    Raises
+    ------
+    InvalidValue
+        When the result does not hold the base.
+    """
+    names = [str(name) for name in result["policy"].to_numpy()]
+    if base not in names:
+        raise InvalidValue("its policies", ", ".join(names), f"{base!r} among them", where="effects")
+    positions = result.isel(policy=[position for position, name in enumerate(names) if name != base])
+    difference = positions - result.sel(policy=base, drop=True)
+    for name in difference.data_vars:
+        difference[name].attrs = dict(result[name].attrs)
+    difference.attrs = dict(result.attrs)
+    return difference
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Of differences ``(n,)``, each with its weight.
+
+    ``mcse`` is the Monte Carlo standard error of the mean, ``mcse_above_zero`` that of ``above_zero``, a share. Both
+    take the draws to be independent.
+    """
+
+    mean: float
+    median: float
+    low50: float
+    high50: float
+    low90: float
+    high90: float
+    above_zero: float
+    below_zero: float
+    mcse: float
+    mcse_above_zero: float
+    n: int
+
+
+def summary(differences: Array, weights: Array | None = None) -> Summary:
+    """Mean, quantiles and sign of differences ``(n,)``; runs that failed are left out and lower ``n``."""
+    fine = np.isfinite(differences)
+    values = differences[fine]
+    n = len(values)
+    if not n:
+        nan = float("nan")
+        return Summary(nan, nan, nan, nan, nan, nan, nan, nan, nan, nan, 0)
+    shares = np.full(n, 1 / n) if weights is None else weights[fine] / weights[fine].sum()
+    at = (0.05, 0.25, 0.5, 0.75, 0.95)
+    quantiles = np.quantile(values, at) if weights is None else weighted_quantiles(values, shares, at)
+    low90, low50, median, high50, high90 = quantiles.tolist()
+    mean = float(shares @ values)
+    above, below = float(shares @ (values > 0)), float(shares @ (values < 0))
+    size = 1 / float(shares @ shares)
+    error = float(np.sqrt(float(shares @ (values - mean) ** 2) / max(size - 1, 1)))
+    of_share = float(np.sqrt(max(above * (1 - above), 0.0) / size))
+    return Summary(mean, median, low50, high50, low90, high90, above, below, error, of_share, n)
+
+
+def weighted_quantiles(values: Array, weights: Array, shares: Sequence[float]) -> Array:
+    """Quantiles of a weighted sample: the values at which the weights below add up to ``shares``, interpolated."""
+    order = np.argsort(values, kind="stable")
+    cumulative = np.cumsum(weights[order])
+    middle = (cumulative - 0.5 * weights[order]) / cumulative[-1]
+    return np.asarray(np.interp(shares, middle, values[order]))
+
+
+def weights_of(result: "xr.Dataset") -> Array | None:
+    """Weights of the rivals ``(n_rivals,)`` that sum to 1, or None where one of them has none."""
+    weights = result["weight"].to_numpy().astype(float)
+    return weights / weights.sum() if np.isfinite(weights).all() and weights.sum() > 0 else None
+
+
+def table(result: "xr.Dataset", base: str = BASE) -> "pd.DataFrame":
+    """One row for each policy, outcome, time and rival, and for the weighted mixture where rivals have weights.
+
+    Columns: ``policy, title, outcome, time, rival, base, level`` (means), and those of :class:`Summary` of the
+    difference.
+    """
+    import pandas as pd
+
+    difference = effects(result, base)
+    weights = weights_of(result)
+    rivals = [str(rival) for rival in result["rival"].to_numpy()]
+    rows = []
+    for outcome in map(str, difference.data_vars):
+        changes = difference[outcome].transpose("policy", "time", "rival", "draw").to_numpy()
+        base_values = result[outcome].sel(policy=base).transpose("time", "rival", "draw").to_numpy()
+        for p, policy in enumerate(difference["policy"].to_numpy()):
+            for t, time in enumerate(difference["time"].to_numpy()):
+                facts = {
+                    "policy": str(policy),
+                    "title": str(difference["policy_title"].to_numpy()[p]),
+                    "outcome": outcome,
+                    "time": float(time),
+                }
+                for r, rival in enumerate(rivals):
+                    summarised = summary(changes[p, t, r])
+                    at_base = _mean(base_values[t, r])
+                    rows.append(facts | {"rival": rival, "base": at_base} | _fields(summarised))
+                if weights is not None:
+                    draw_weights = np.repeat(weights / changes.shape[-1], changes.shape[-1])
+                    summarised = summary(changes[p, t].reshape(-1), draw_weights)
+                    at_base = float(weights @ [_mean(base_values[t, r]) for r in range(len(rivals))])
+                    rows.append(facts | {"rival": WEIGHTED, "base": at_base} | _fields(summarised))
+    return pd.DataFrame(rows)
+
+
+def _mean(values: Array) -> float:
+    fine = values[np.isfinite(values)]
+    return float(fine.mean()) if len(fine) else float("nan")
+
+
+def _fields(summary: Summary) -> dict[str, float]:
+    return {name: getattr(summary, name) for name in Summary.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An expectation of a policy, by its id, and the draws in which it is true under each structure."""
+
+    policy: str
+    expected: Expected
+    evidence: tuple[Evidence, ...]
+
+    @property
+    def classified(self) -> Classified:
+        """Built in, informed or undecided."""
+        return classify(self.evidence)
+
+
+def claims(
+    policies: Sequence[Policy],
+    prior: "xr.Dataset",
+    posterior: "xr.Dataset | None" = None,
+    effective: Mapping[str, float] | None = None,
+) -> list[Claim]:
+    """What draws say of all that is expected of ``policies``, in order.
+
+    Parameters
+    ----------
+    prior : Dataset
+        Of :func:`cipark_sd.analysis.experiments.run.run_policies`, with draws that have seen no data.
+    posterior : Dataset, optional
+        The same with draws after a fit.
+    effective : mapping of str to float, optional
+        How many independent draws those of a rival are worth after its fit. A rival that is not named has not been
+        fitted itself; without the mapping all have, and their draws are independent.
+    """
+    claimed = []
+    for policy in policies:
+        for expected in policy.expected:
+            before = _tallies(prior, policy, expected)
+            after = {} if posterior is None else _tallies(posterior, policy, expected)
+            evidence = []
+            for rival, (tally, idle) in before.items():
+                fitted = rival in after and (effective is None or rival in effective)
+                worth = float("inf") if effective is None else effective.get(rival, float("inf"))
+                fitted_tally = after[rival][0].worth(worth) if fitted else None
+                evidence.append(Evidence(rival, tally, fitted_tally, idle >= IDLE))
+            claimed.append(Claim(policy.id, expected, tuple(evidence)))
+    return claimed
+
+
+def _tallies(result: "xr.Dataset", policy: Policy, expected: Expected) -> dict[str, tuple[Tally, float]]:
+    """By rival, how often an expectation is true, and in which share of the draws the policy changes nothing."""
+    tallies = {}
+    pairs = paired(result, policy.id, expected.outcome, expected.at, expected.than)
+    for rival, (policy_values, without) in pairs.items():
+        threshold = expected.factor * without
+        true = policy_values > threshold if expected.how == "more" else policy_values < threshold
+        unchanged = np.isclose(policy_values, without, rtol=_EQUAL, atol=0)
+        tallies[rival] = Tally(int(true.sum()), len(true)), float(unchanged.mean()) if len(unchanged) else 0.0
+    return tallies
+
+
+def paired(
+    result: "xr.Dataset", policy: str, outcome: str, at: float, than: str = BASE
+) -> dict[str, tuple[Array, Array]]:
+    """By rival an outcome under a policy and under another one, ``(n,)`` each, draw by draw; failed runs are left out.
+
+    Parameters
+    ----------
+    result : Dataset
+        Of :func:`cipark_sd.analysis.experiments.run.run_policies`.
+    """
+    place = time_position(at, result["time"].to_numpy().tolist())
+    values = result[outcome].isel(time=place).transpose("policy", "rival", "draw")
+    by_rival = zip(*(values.sel(policy=name).to_numpy() for name in (policy, than)), strict=True)
+    pairs = {}
+    for rival, (of_policy, without) in zip(map(str, result["rival"].to_numpy()), by_rival, strict=True):
+        fine = np.isfinite(of_policy) & np.isfinite(without)
+        pairs[rival] = of_policy[fine], without[fine]
+    return pairs
+
+
+def sign(result: "xr.Dataset", policy: str, outcome: str, at: float) -> Sign:
+    """Whether a policy brings more or less of an outcome than the base under every structure.
+
+    A sign is told where it is the same in at least :data:`cipark_sd.statements.claims.BUILT_IN` of the draws, by an
+    interval that clears it, under each structure in which the policy does anything.
+    """
+    signs: set[Sign] = set()
+    ways: tuple[tuple[How, Sign], ...] = (("more", "more"), ("less", "less"))
+    by_way = {way: _tallies(result, Policy(policy, ""), Expected(outcome, at, way)) for way, _ in ways}
+    for rival, (_, idle) in by_way["more"].items():
+        if idle >= IDLE:
+            continue
+        clear = [word for way, word in ways if by_way[way][rival][0].interval[0] >= BUILT_IN]
+        signs.add(clear[0] if clear else "either")
+    return "no change" if not signs else signs.pop() if len(signs) == 1 else "either"
+
+
+@dataclass(frozen=True, slots=True)
+class EffectClass:
+    """A policy's effect on the headline's outcome at its time: its class, and what the priors alone say of it.
+
+    ``median``, ``low`` and ``high`` (90 %) are of prior draws under the first structure.
+    """
+
+    policy: str
+    kind: Kind
+    median: float
+    low: float
+    high: float
+
+    @property
+    def words(self) -> str:
+        """The class as people read it."""
+        return WORDS[self.kind]
+
+
+def effect_classes(
+    catalogue: Catalogue, prior: "xr.Dataset", posterior: "xr.Dataset", rivals: Sequence[str], misfit: str = ""
+) -> tuple[EffectClass, ...]:
+    """Each effect over draws before and after the data, under all structures ``rivals`` that were fitted.
+
+    A structure under which a policy changes nothing, before the data and after them, takes no part. Data that the model
+    does not follow, which ``misfit`` names, inform no effect.
+    """
+    outcome, at = catalogue.headline
+    classes = []
+    for policy in catalogue.changes:
+        by_data = [paired(runs, policy.id, outcome, at) for runs in (prior, posterior)]
+        before, after = ({rival: values - base for rival, (values, base) in runs.items()} for runs in by_data)
+        low, median, high = np.quantile(before[rivals[0]], [0.05, 0.5, 0.95]).tolist()
+        pairs = [(before[rival], after[rival]) for rival in rivals if before[rival].any() or after[rival].any()]
+        kind = class_of(pairs, is_change=True, misfit=misfit) if pairs else "built in"
+        classes.append(EffectClass(policy.id, kind, median, low, high))
+    return tuple(classes)

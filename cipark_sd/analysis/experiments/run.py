@@ -1,0 +1,478 @@
+"""Every policy with every draw under every rival structure, paired: draw *i* is the same whatever the policy."""
+
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd.analysis.experiments.definition import Outcome, Policy, Structure
+from cipark_sd.analysis.experiments.draws import Draws
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.checkpoints import Arrays, digest
+from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.timegrid import time_grid
+from cipark_sd.data import described
+from cipark_sd.data.scenarios import Scenario, override_key, resolve, split_key
+from cipark_sd.engines.plan import Columns, checked, grid_of, plan
+from cipark_sd.execution.pool import Pool, Progress, Tell
+from cipark_sd.execution.workers import Workers
+from cipark_sd.model.expr import MISSING
+from cipark_sd.model.model import Model
+from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulate.failures import (
+    OUTSIDE,
+    REASON,
+    SLACK,
+    TIME,
+    VARIABLE,
+    Failures,
+    Marks,
+    diagnosed,
+    first_places,
+    floors,
+    labels,
+    lowest,
+    marked,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Rows = NDArray[np.uint64]
+Steps = tuple[float, ...]
+#: Called with the runs done and all runs.
+OnProgress = Callable[[int, int], None]
+#: How much finer the step of a run is that is not possible with the model's own. A power of 2, so that instants agree.
+FINER = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """What all runs of an experiment share.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Everything else wins over it.
+    pool : Pool
+        Who runs each policy under each rival, and keeps the runs; it changes no bit.
+    """
+
+    model: Model
+    scenario: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
+    engine: str = "native"
+    pool: Pool = field(default_factory=Workers)
+
+
+def run_policies(
+    setup: Setup,
+    policies: Sequence[Policy],
+    rivals: Sequence[Structure],
+    draws: Mapping[str, Draws],
+    outcomes: Sequence[Outcome],
+    times: Sequence[float],
+    progress: OnProgress | None = None,
+) -> "xr.Dataset":
+    """The outcomes of all policies.
+
+    Later settings win over earlier ones: those of the setup, the draw, the rival, the policy.
+
+    Parameters
+    ----------
+    draws : mapping of str to Draws
+        By the id of the rival; all of one length.
+    times : sequence of float
+        The step nearest to each is read; the coordinate ``instant`` says where that is.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims ``policy``, ``rival``, ``draw``, ``time``; a variable for each outcome. The coordinates ``run_failed``,
+        ``run_failed_variable`` and ``run_failed_time`` say of each run that has no outcome why, where (a place in
+        :func:`cipark_sd.simulate.failures.labels`) and when.
+
+    Raises
+    ------
+    InvalidValue
+        When a rival has no draws, the draws differ in number, or a time lies outside the run.
+    UnknownName, Problems
+        For names that the model does not have.
+    """
+    lengths = {len(draws[rival.id]) if rival.id in draws else 0 for rival in rivals}
+    if len(lengths) != 1 or 0 in lengths:
+        n_draws = {rival.id: len(draws.get(rival.id, ())) for rival in rivals}
+        raise InvalidValue("the draws of the rivals", n_draws, "as many for each, at least 1", where="run_policies")
+    model, length = setup.model, lengths.pop()
+    scenario, nearest = at_steps(model, setup.scenario, times)
+    # two times may have the same nearest step, which is saved once
+    how = (tuple(outcomes), tuple(dict.fromkeys(nearest)), scenario, setup.engine, setup.pool.own_threads)
+    check_memory(length, 8 * len(rivals) * len(policies) * len(outcomes) * len(times))
+    tasks = [
+        [
+            SettingsTask(
+                model, rival.scenario | policy.scenario, draws[rival.id], *how, f"{policy.title} under {rival.title}"
+            )
+            for policy in policies
+        ]
+        for rival in rivals
+    ]
+    answers = _answers(setup.pool, list(chain.from_iterable(tasks)), length * len(policies) * len(rivals), progress)
+    ran = [[Ran.of(next(answers)) for _ in policies] for _ in rivals]
+    for of_rival, ran_of_rival in zip(tasks, ran, strict=True):
+        _same_steps(of_rival, ran_of_rival)
+    return _dataset(tasks[0][0], policies, rivals, draws, times, nearest, ran)
+
+
+def _answers(pool: Pool, tasks: "Sequence[SettingsTask]", runs: int, progress: OnProgress | None) -> Iterator[Arrays]:
+    """The answers of tasks in their order, once all are there; progress is told in ``runs``.
+
+    Raises
+    ------
+    KeyboardInterrupt
+    """
+
+    def counted(now: Progress) -> None:
+        if progress is not None:
+            progress(int(now.completed / now.total * runs), runs)
+
+    outcome = pool.run(tasks, counted)
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    return (answer for answer in outcome.answers if answer is not None)
+
+
+def check_memory(n: int, size: int) -> None:
+    """Raise where the outcomes of ``n`` draws, each of ``size`` bytes, would not fit into the memory of the machine.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    try:
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        # a system that does not say: the run ends with what it says then
+        return
+    if n * size > there:
+        needed = f"{n * size / 1e9:,.0f} GB of outcomes are more than the {there / 1e9:,.0f} GB of memory"
+        expected = f"{there // size:,} at most: {needed}; run fewer, or save fewer times"
+        raise InvalidValue("the number of runs of each policy", n, expected, where="cipark policy")
+
+
+@dataclass(frozen=True, eq=False)
+class Ran:
+    """Outcomes ``(n_outcomes, n_draws, n_times)``, NaN where a run fails, which runs needed a finer step, and marks."""
+
+    values: Array
+    refined: NDArray[np.bool_]
+    marks: Marks
+
+    @property
+    def arrays(self) -> Arrays:
+        """By name, as a task answers."""
+        return {"values": self.values, "refined": self.refined, **self.marks.arrays}
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Any]) -> "Ran":
+        """Undoes :attr:`arrays`."""
+        return cls(arrays["values"], arrays["refined"], Marks(arrays[REASON], arrays[VARIABLE], arrays[TIME]))
+
+
+@dataclass(frozen=True, eq=False)
+class SettingsTask:
+    """One set of settings over draws, as workers take it.
+
+    Parameters
+    ----------
+    settings : Scenario
+        They win over the draws.
+    instants, scenario
+        Those of :func:`at_steps`.
+    workers : int, optional
+        Threads; they change no bit.
+    label : str
+        For the progress.
+    """
+
+    model: Model
+    settings: Scenario
+    draws: Draws
+    outcomes: tuple[Outcome, ...]
+    instants: tuple[float, ...]
+    scenario: Scenario
+    engine: str
+    workers: int | None = None
+    label: str = ""
+
+    @cached_property
+    def key(self) -> str:
+        """Of all that the answer depends on."""
+        settings, scenario = self.settings.to_json(), self.scenario.to_json()
+        numbers = sorted(self.draws.values.items())
+        how = (self.model.digest, settings, numbers, self.outcomes, self.instants, scenario, self.engine)
+        return digest("settings", *how, FINER, SLACK)
+
+    def __call__(self, tell: Tell) -> Arrays:
+        """Outcomes with marks."""
+        return self.run().arrays
+
+    def run(self, numbers: Rows | None = None) -> Ran:
+        """The outcomes, with the model's own step or a finer one.
+
+        A run whose outcomes are not finite or not possible, or in which a stock falls below the lower limit of the
+        file, is run again with a step :data:`FINER` times as fine: far out in a prior, rates can be faster than the
+        model's step allows. Where that does not help, the run fails.
+
+        Random functions know the draws by ``numbers`` ``(n_draws,)``, from 0 up without them: a draw has the same noise
+        under every policy and with every step.
+        """
+        known_as = np.arange(len(self.draws), dtype=np.uint64) if numbers is None else numbers
+        columns = columns_of(self.settings, self.draws)
+        structured = {key: of for key, of in self.settings.overrides.items() if not isinstance(of, float | tuple)}
+        shared = self.scenario | Scenario(self.settings.name, structured)
+        values, fine = self._once(columns, known_as, shared)
+        refined = ~fine
+        failed = refined.copy()
+        if refined.any():
+            coarse = {name: array[refined] for name, array in columns.items()}
+            values_again, fine_again = self._once(coarse, known_as[refined], finer(self.model, shared))
+            values[:, refined] = np.where(fine_again[:, None], values_again, np.nan)
+            failed[refined] = ~fine_again
+
+        def diagnose(some: NDArray[np.intp]) -> Marks:
+            return self._diagnosed({name: array[some] for name, array in columns.items()}, known_as[some], shared)
+
+        return Ran(values, refined, marked(len(refined), failed, diagnose))
+
+    def _once(self, columns: Mapping[str, Array], numbers: Rows, scenario: Scenario) -> tuple[Array, NDArray[np.bool_]]:
+        """Outcomes ``(n_outcomes, n_runs, n_times)`` with one step, and which runs ``(n_runs,)`` are fine."""
+        model, limits = self.model, floors(self.model)
+        read_names = [name for outcome in self.outcomes for name in (outcome.variable, outcome.per) if name]
+        save = list(dict.fromkeys(split_key(override_key(name))[0] for name in read_names))
+        # a sum over elements leaves out what is no number, as PySD's does: the stocks tell whether a run has failed
+        save += [stock.name for stock in model.stocks if stock.name not in map(override_key, save)]
+        everywhen = grid_of(model, checked(model, scenario)).saved_times.tolist() if limits else ()
+        least = lowest(limits, everywhen)
+        runs = self._ensemble(columns, numbers, scenario, save=save, times=self.instants, reduce=least)
+        courses, missing = zip(*(read(runs, outcome) for outcome in self.outcomes), strict=True)
+        values = np.stack(courses)
+        fine = possible(values, self.outcomes, missing) & _finite_stocks(model, runs)
+        for floor in limits:
+            fine &= floor.holds(runs[floor.reduction].to_numpy())
+        return values, fine
+
+    def _diagnosed(self, columns: Mapping[str, Array], numbers: Rows, scenario: Scenario) -> Marks:
+        """The first bad value of runs that fail; of an outcome that is not possible the variable that it reads."""
+        everything = plan(self.model, scenario, save=None, times=None, method=None).columns
+        runs = self._ensemble(columns, numbers, scenario, save=everything.names, times=None)
+        marks = diagnosed(self.model, runs, everything.places, floors(self.model))
+        start, times = first_places(self.model), runs["time"].to_numpy()
+        for outcome in self.outcomes:
+            bad = ~_inside(*read(runs, outcome), outcome)
+            outside = Marks.none(len(bad))
+            failed = bad.any(axis=1)
+            outside.reason[failed] = OUTSIDE
+            outside.variable[failed] = start[split_key(override_key(outcome.variable))[0]]
+            outside.time[failed] = times[bad.argmax(axis=1)[failed]]
+            marks.put(np.arange(len(bad)), outside)
+        return marks
+
+    def _ensemble(
+        self, columns: Mapping[str, Array], numbers: Rows, scenario: Scenario, **options: Any
+    ) -> "xr.Dataset":
+        how: dict[str, Any] = {"failures": "leave", "workers": self.workers, "numbers": numbers, **options}
+        return ensemble(self.model, columns, scenario=scenario, engine=self.engine, **how)
+
+
+def _finite_stocks(model: Model, runs: "xr.Dataset") -> NDArray[np.bool_]:
+    """In which runs ``(n_runs,)`` all stocks are numbers at all times kept; elements without an equation aside."""
+    places = Columns.of(model, [stock.name for stock in model.stocks]).places
+    fine = np.ones(runs.sizes["run"], dtype=bool)
+    for stock in model.stocks:
+        values = runs[stock.name].to_numpy().reshape(*runs[stock.name].shape[:2], -1)
+        fine &= np.isfinite(values[:, :, places[stock.name].reshape(-1) >= 0]).all(axis=(1, 2))
+    return fine
+
+
+def finer(model: Model, scenario: Scenario) -> Scenario:
+    """The scenario with a step :data:`FINER` times as fine, every step saved."""
+    step = resolve(model, scenario).time_step / FINER
+    return scenario | Scenario("", time_step=step, saveper=step)
+
+
+def _same_steps(tasks: Sequence[SettingsTask], ran: list[Ran]) -> None:
+    """Give a draw that needs the finer step under one policy that step under all: pairs differ in nothing else."""
+    needed = np.any([run.refined for run in ran], axis=0)
+    for place, task in enumerate(tasks):
+        late = np.flatnonzero(needed & ~ran[place].refined)
+        if not len(late):
+            continue
+        again = replace(task, draws=task.draws.take(late), scenario=finer(task.model, task.scenario))
+        late_runs = again.run(late.astype(np.uint64))
+        values = ran[place].values.copy()
+        values[:, late] = late_runs.values
+        marks = Marks(*(array.copy() for array in ran[place].marks.arrays.values()))
+        marks.put(late, late_runs.marks)
+        ran[place] = Ran(values, needed, marks)
+
+
+def possible(values: Array, outcomes: Sequence[Outcome], missing: Sequence[NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    """Which runs ``(n_draws,)`` have possible outcomes at all times."""
+    rows = zip(values, missing, outcomes, strict=True)
+    return np.asarray(np.logical_and.reduce([_inside(*row).all(axis=-1) for row in rows]))
+
+
+def _inside(values: Array, missing: NDArray[np.bool_], outcome: Outcome) -> NDArray[np.bool_]:
+    """Where a course is finite and possible, a ratio of nothing to nothing, or missing by the model's own equations."""
+    inside = (values >= outcome.low) & (values <= outcome.high) & np.isfinite(values)
+    return np.asarray(inside | missing | (np.isnan(values) & bool(outcome.per)))
+
+
+def columns_of(settings: Scenario, draws: Draws) -> dict[str, Array]:
+    """What changes from run to run, by override key; settings win over draws."""
+    n = len(draws)
+    columns: dict[str, Array] = {}
+
+    def put(key: str, value: Array) -> None:
+        base, elements = split_key(key)
+        for known in list(columns):
+            if known == key or (not elements and split_key(known)[0] == base):
+                del columns[known]
+        columns[key] = value
+
+    for key, array in draws.values.items():
+        put(key, array)
+    for key, value in settings.overrides.items():
+        match value:
+            case float():
+                put(key, np.full(n, value))
+            case tuple():
+                put(key, np.tile(np.array(value), (n, 1)))
+            case _:
+                # a table or a series is shared by all runs; what was drawn for it would win over it
+                base = split_key(key)[0]
+                for known in [known for known in columns if split_key(known)[0] == base]:
+                    del columns[known]
+    return columns
+
+
+def read(runs: "xr.Dataset", outcome: Outcome) -> tuple[Array, NDArray[np.bool_]]:
+    """An outcome in the runs of an ensemble, and where the model itself makes it missing, each (n_runs, n_times)."""
+
+    def values(name: str) -> Array:
+        base, elements = split_key(override_key(name))
+        # without its coordinates, of which an ensemble has one for each constant and every operation copies all
+        variable = runs.variables[base]
+        dims = [dim for dim in variable.dims if dim not in ("run", "time")]
+        if elements:
+            labels = [[override_key(str(label)) for label in runs[dim].to_numpy()] for dim in dims]
+            places = {d: elements_of_dim.index(e) for d, elements_of_dim, e in zip(dims, labels, elements, strict=True)}
+            variable = variable.isel(places)
+        array = variable.to_numpy()
+        over = tuple(place for place, dim in enumerate(variable.dims) if dim not in ("run", "time"))
+        absent = array == MISSING
+        missing.append(absent.any(axis=over))
+        return np.asarray(np.where(absent, np.nan, array).sum(axis=over))
+
+    missing: list[NDArray[np.bool_]] = []
+    numbers = values(outcome.variable)
+    if outcome.per:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            numbers = np.asarray(numbers / values(outcome.per))
+    return numbers, np.logical_or.reduce(missing)
+
+
+def at_steps(model: Model, scenario: Scenario, times: Sequence[float]) -> tuple[Scenario, tuple[float, ...]]:
+    """The scenario with every step saved, and the steps nearest to ``times``.
+
+    Raises
+    ------
+    InvalidValue
+        For a time outside the run.
+    """
+    resolved = resolve(model, scenario)
+    step = resolved.time_step
+    grid = time_grid(resolved.initial_time, resolved.final_time, step, step, where=model.name)
+    nearest = []
+    for time in times:
+        if not grid.times[0] <= time <= grid.times[-1] + step / 2:
+            expected = f"one of the run, {grid.times[0]:g} to {grid.times[-1]:g}"
+            raise InvalidValue("the time", time, expected, where=model.name)
+        nearest.append(float(grid.times[np.abs(grid.times - time).argmin()]))
+    return scenario | Scenario("", saveper=step), tuple(nearest)
+
+
+def _dataset(
+    task: SettingsTask,
+    policies: Sequence[Policy],
+    rivals: Sequence[Structure],
+    draws: Mapping[str, Draws],
+    times: Sequence[float],
+    instants: Steps,
+    ran: Sequence[Sequence[Ran]],
+) -> "xr.Dataset":
+    """The outcomes of all policies; ``task`` is any of theirs."""
+    import xarray as xr
+
+    model, outcomes = task.model, task.outcomes
+    # (policy, rival, outcome, draw, time)
+    values = np.stack([[run.values for run in of_rival] for of_rival in ran], axis=1)
+    saved = list(task.instants)
+    values = values[..., [saved.index(instant) for instant in instants]]
+    refined = np.stack([[run.refined for run in of_rival] for of_rival in ran], axis=1).astype(np.int8)
+    marks = {
+        name: (("policy", "rival", "draw"), np.stack([[run.marks.arrays[name] for run in row] for row in ran], axis=1))
+        for name in (REASON, VARIABLE, TIME)
+    }
+    dims = ("policy", "rival", "draw", "time")
+    data: dict[str, Any] = {}
+    for position, outcome in enumerate(outcomes):
+        attributes = {"long_name": outcome.title, "variable": outcome.variable, "better": outcome.better}
+        units = model[split_key(override_key(outcome.variable))[0]].units
+        attributes |= {"per": outcome.per} if outcome.per else {"units": units}
+        data[outcome.id] = (dims, values[:, :, position], attributes)
+    rival_draws = [draws[rival.id] for rival in rivals]
+    of_time = {"units": model.time.units}
+    coords: dict[str, Any] = {
+        "policy": [policy.id for policy in policies],
+        "policy_title": (("policy",), [policy.title for policy in policies]),
+        "rival": [rival.id for rival in rivals],
+        "rival_title": (("rival",), [rival.title for rival in rivals]),
+        "origin": (("rival",), [sample.origin for sample in rival_draws]),
+        "weight": (("rival",), [sample.weight for sample in rival_draws]),
+        "draw": np.arange(len(rival_draws[0])),
+        "refined": (dims[:3], refined, {"long_name": "finer step"}),
+        **marks,
+        "time": (("time",), np.array(times, dtype=float), {"long_name": "time", **of_time}),
+        "instant": (("time",), np.array(instants), {"long_name": "the step that is read", **of_time}),
+    }
+    step = resolve(model, Scenario()).time_step
+    facts = described.run_attributes(model, engine=task.engine, method=model.time.method, time_step=step)
+    return xr.Dataset(data, coords=coords, attrs=facts)
+
+
+def failures_in(model: Model, result: "xr.Dataset") -> Failures:
+    """The runs of a result that failed, and of what."""
+    failures = Failures(labels(model))
+    failures.add({name: result[name].to_numpy().reshape(-1) for name in (REASON, VARIABLE, TIME)})
+    return failures
+
+
+def time_position(time: float, times: Sequence[float]) -> int:
+    """The position of a time among those of a result.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    positions = [position for position, t in enumerate(times) if math.isclose(t, time, abs_tol=1e-9)]
+    if not positions:
+        shown = ", ".join(f"{t:g}" for t in times)
+        raise InvalidValue("the time", time, f"one of {shown}", where="the result")
+    return positions[0]

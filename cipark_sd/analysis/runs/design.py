@@ -1,0 +1,273 @@
+"""Designs of any length: row *i* follows from the seed and *i* alone, so that no more is held than is computed.
+
+A Latin hypercube needs a permutation of all rows for each coordinate. Here it is a function of the row: a bijection of
+the numbers below n, by Kensler's hash with cycle walking, which is evaluated and not stored.
+
+Source: Kensler 2013, Correlated Multi-Jittered Sampling, Pixar Technical Memo 13-01.
+"""
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd.analysis.sensitivities.factors import Factor, Factors, Uniform, around, check_factors
+from cipark_sd.analysis.sensitivities.response import BLOCK, blocks
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.checkpoints import digest
+from cipark_sd.base.errors import InvalidValue, raise_all
+from cipark_sd.base.inputs import MEGABYTE, read_text
+from cipark_sd.base.naming import split_key
+from cipark_sd.model.model import Model
+
+Kind = Literal["lhs", "sobol", "random"]
+KINDS: tuple[Kind, ...] = ("lhs", "sobol", "random")
+#: Runs of a design: Sobol's sequence has 2^30 points as scipy makes it, and the bijection takes 32 bits.
+MOST_RUNS: Mapping[Kind, int] = {"lhs": 2**31, "sobol": 2**30, "random": 10**12}
+#: Of a design that stands in a file, which is held as a whole.
+TABLE_LIMIT = 256 * MEGABYTE
+#: Keeps the streams of random numbers that one seed gives apart.
+_ORDER, _PLACE = 11, 12
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Points of the unit cube as values of constants.
+
+    Parameters
+    ----------
+    kind : {"lhs", "sobol", "random"}
+    n : int
+        Rows of a Latin hypercube depend on it; the others are continued by more.
+    factors : Factors
+    seed : int
+
+    Raises
+    ------
+    InvalidValue
+        For more runs than the design has.
+    """
+
+    kind: Kind
+    n: int
+    factors: Factors
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.n <= MOST_RUNS[self.kind]:
+            expected = f"1 to {MOST_RUNS[self.kind]:,}, the most of the design {self.kind!r}"
+            raise InvalidValue("the number of runs", self.n, expected, where="--runs")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The constants, in order."""
+        return self.factors.names
+
+    @property
+    def identity(self) -> str:
+        """A digest of kind, seed, length and of each distribution at a few places."""
+        places = np.linspace(0.05, 0.95, 7)[:, None] * np.ones(len(self.factors))
+        return digest(self.kind, self.n, self.seed, self.names, self.factors.from_unit(places))
+
+    @property
+    def sentence(self) -> str:
+        """What it is."""
+        words = {"lhs": "a Latin hypercube", "sobol": "Sobol's sequence, scrambled", "random": "independent draws"}
+        return f"{words[self.kind]} of {len(self.names)} constants, seed {self.seed}"
+
+    def rows(self, first: int, last: int) -> Array:
+        """The values of some runs, ``(last - first, n_constants)``."""
+        return self.factors.from_unit(self._points(first, last))
+
+    def _points(self, first: int, last: int) -> Array:
+        k = len(self.names)
+        if self.kind == "lhs":
+            return _hypercube(k, self.n, self.seed, first, last)
+        # blocks begin at multiples of their length, whichever rows are asked for
+        start = first - first % BLOCK
+        points = np.concatenate([piece for _, piece in blocks(k, start, last, self.seed, self.kind)])
+        return points[first - start :]
+
+
+def _hypercube(k: int, n: int, seed: int, first: int, last: int) -> Array:
+    numbers = np.arange(first, last, dtype=np.uint64)
+    keys = np.random.default_rng([seed, _ORDER]).integers(0, 2**32, size=k, dtype=np.uint32)
+    points = np.empty((last - first, k))
+    for column, key in enumerate(keys):
+        points[:, column] = permuted(numbers, n, int(key))
+    start = first - first % BLOCK
+    within = [np.random.default_rng([seed, _PLACE, b // BLOCK]).random((BLOCK, k)) for b in range(start, last, BLOCK)]
+    points += np.concatenate(within)[first - start : last - start]
+    # the last stratum of many may round to 1, where a distribution may have no value
+    return np.minimum(points / n, 1 - 2**-53)
+
+
+def permuted(numbers: NDArray[np.uint64], n: int, key: int) -> NDArray[np.uint64]:
+    """Numbers below ``n`` in another order: each has one place of its own, which ``key`` decides.
+
+    >>> sorted(permuted(np.arange(10, dtype=np.uint64), 10, 7).tolist())
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    """
+    mask = np.uint32((1 << max(1, (n - 1).bit_length())) - 1)
+    result = numbers.astype(np.uint32)
+    walking: NDArray[np.intp] | slice = slice(None)
+    while True:
+        values = _hashed(result[walking], mask, key)
+        result[walking] = values
+        outside = values >= n
+        if not outside.any():
+            break
+        walking = np.flatnonzero(outside) if isinstance(walking, slice) else walking[outside]
+    return (result.astype(np.uint64) + np.uint64(key)) % np.uint64(n)
+
+
+def _hashed(values: NDArray[np.uint32], mask: np.uint32, key: int) -> NDArray[np.uint32]:
+    """Kensler's rounds: each of them is a bijection of the numbers within the mask."""
+    i = values.copy()
+    i ^= np.uint32(key)
+    i *= np.uint32(0xE170893D)
+    i ^= np.uint32(key >> 16)
+    i ^= (i & mask) >> np.uint32(4)
+    i ^= np.uint32(key >> 8)
+    i *= np.uint32(0x0929EB3F)
+    i ^= np.uint32(key >> 23)
+    i ^= (i & mask) >> np.uint32(1)
+    i *= np.uint32(1 | key >> 27)
+    i *= np.uint32(0x6935FA69)
+    for shift, factor in ((11, 0x74DCB303), (2, 0x9E501CC3), (2, 0xC860A3DF)):
+        i ^= (i & mask) >> np.uint32(shift)
+        i *= np.uint32(factor)
+    i &= mask
+    i ^= i >> np.uint32(5)
+    return i
+
+
+@dataclass(frozen=True, eq=False)
+class Listed:
+    """Values that stand in a file."""
+
+    names: tuple[str, ...]
+    values: Array
+    source: str = ""
+
+    @property
+    def n(self) -> int:
+        """How many runs."""
+        return len(self.values)
+
+    @property
+    def identity(self) -> str:
+        """A digest of all values."""
+        return digest(self.names, self.values)
+
+    @property
+    def sentence(self) -> str:
+        """What it is."""
+        return f"{self.n:,} rows of {len(self.names)} constants in {self.source}"
+
+    def rows(self, first: int, last: int) -> Array:
+        """The values of some runs, ``(last - first, n_constants)``."""
+        return self.values[first:last]
+
+
+#: Values of constants by run: ``rows(first, last)`` gives those of some runs.
+Design = Drawn | Listed
+
+
+def read_design(path: Path) -> Listed:
+    """A design in a CSV file: names in its first row, one run in each of the others.
+
+    Raises
+    ------
+    InvalidValue
+        All that is wrong with the first bad row, with its line.
+    """
+    where = str(path)
+    try:
+        text = read_text(path, TABLE_LIMIT, encoding="utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise InvalidValue("its content", str(problem), "text in UTF-8", where=where) from None
+    except OSError as problem:
+        expected = "a CSV file that can be read"
+        raise InvalidValue("the design", problem.strerror or str(problem), expected, where=where) from None
+    lines = csv.reader(io.StringIO(text))
+    try:
+        head = [name.strip() for name in next(lines, [])]
+        if not any(head) or not all(head):
+            raise InvalidValue("its first row", ",".join(head), "the name of a constant in each column", where=where)
+        values = np.fromiter(_numbers(lines, head, where), dtype=np.dtype((float, (len(head),))))
+    except csv.Error as problem:
+        raise InvalidValue(f"line {lines.line_num}", str(problem), "CSV", where=where) from None
+    if not len(values):
+        raise InvalidValue("the number of rows", 0, "at least one below the names", where=where)
+    if len(set(head)) < len(head):
+        twice = next(name for name in head if head.count(name) > 1)
+        raise InvalidValue("a column", twice, "each name once", where=where)
+    return Listed(tuple(head), np.asarray(values, dtype=float), path.name)
+
+
+def design_of(
+    model: Model,
+    design: str,
+    *,
+    runs: int,
+    seed: int,
+    share: float | None,
+    vary: Sequence[tuple[str, float, float]],
+) -> Design:
+    """What varies in an ensemble.
+
+    Parameters
+    ----------
+    design : str
+        ``"lhs"``, ``"sobol"``, ``"random"`` or a CSV file.
+    share : float or None
+        All constants vary by this share of their values.
+    vary : sequence of (str, float, float)
+        Constants and the ends between which they vary.
+
+    Raises
+    ------
+    CiparkError
+    """
+    if design not in KINDS:
+        return read_design(Path(design))
+    expected = "two finite numbers, the lower first"
+    problems = [
+        InvalidValue(f"the range of {name!r}", f"{low:g}:{high:g}", expected, where="--vary")
+        for name, low, high in vary
+        if not low < high
+    ]
+    raise_all("--vary", problems)
+    constants = [Factor(name, Uniform(low, high), f"{low:g} to {high:g}") for name, low, high in vary]
+    if share is not None:
+        named = {split_key(model.key(name))[0] for name, _, _ in vary}
+        constants += around(model, share, without=tuple(named)).constants
+    factors = Factors(tuple(constants))
+    check_factors(factors, where=model.name)
+    return Drawn(design, runs, factors, seed)
+
+
+def _numbers(lines: Iterator[list[str]], head: list[str], where: str) -> Iterator[tuple[float, ...]]:
+    for number, cells in enumerate(lines, start=2):
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(head):
+            raise InvalidValue(f"row {number}", f"{len(cells)} cells", f"{len(head)}, as the names", where=where)
+        for name, cell in zip(head, cells, strict=True):
+            if not _is_finite(cell):
+                raise InvalidValue(f"{name!r} in row {number}", cell, "a finite number", where=where)
+        yield tuple(map(float, cells))
+
+
+def _is_finite(cell: str) -> bool:
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False

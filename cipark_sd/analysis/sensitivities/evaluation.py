@@ -1,0 +1,249 @@
+"""What is computed of a model for each draw: outputs over time, with what is known of the runs that fail."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd.analysis.sensitivities.factors import Factors
+from cipark_sd.analysis.sensitivities.ranking import Moment
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.checkpoints import Arrays
+from cipark_sd.data.scenarios import Scenario, override_key, resolve, split_key
+from cipark_sd.engines.plan import Columns, checked, grid_of, missing_as_nan, plan
+from cipark_sd.execution.shared import MadeOnce
+from cipark_sd.model.model import Model
+from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulate.failures import OUTSIDE, Floor, Marks, diagnosed, first_places, floors, lowest, marked
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Rows = NDArray[np.uint64]
+#: How often the step of a run that leaves its range is halved.
+HALVINGS = 5
+
+
+@dataclass(frozen=True)
+class Output:
+    """A course over time that is looked at.
+
+    Parameters
+    ----------
+    label : str
+    variable : str
+        ``Name`` or ``Name[element]``.
+    without : Scenario, optional
+        Where given, the output is the effect: the variable less what it is under this scenario, with the same values
+        of the uncertain constants.
+    range : (float, float)
+        In which the variable itself can lie. A run that leaves it, or has no finite value, is one in which the time
+        step is too long for the drawn constants; it is computed again at half the step, up to :data:`HALVINGS` times,
+        and counts as failed only if that does not help.
+    """
+
+    label: str
+    variable: str
+    without: Scenario | None = None
+    range: tuple[float, float] = (-np.inf, np.inf)
+
+    @property
+    def worlds(self) -> tuple[Scenario | None, ...]:
+        """All that have to be run for it."""
+        return (None,) if self.without is None else (None, self.without)
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation(MadeOnce):
+    """Outputs of a model as a function of values of its constants; a value that another process can be sent.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The constants, in order.
+    definitions : tuple of Output
+    times : (n_times,)
+        Saved times of the run.
+    scenario : Scenario
+        What all runs share.
+    workers : int, optional
+        Threads; they change no bit.
+    """
+
+    model: Model
+    names: tuple[str, ...]
+    definitions: tuple[Output, ...]
+    times: Array
+    scenario: Scenario
+    engine: str
+    workers: int | None = None
+
+    @property
+    def n_worlds(self) -> int:
+        """How many runs one draw costs."""
+        return len(self._worlds)
+
+    @cached_property
+    def _worlds(self) -> dict[str, Scenario | None]:
+        """By a key, each world that an output is looked at in or an effect is measured against, once."""
+        return {world_key(world): world for output in self.definitions for world in output.worlds}
+
+    @cached_property
+    def _limits(self) -> tuple[Floor, ...]:
+        return floors(self.model)
+
+    def __call__(self, values: Array, rows: Rows) -> Arrays:
+        """``values : (n, k)`` to ``values`` (n, n_outputs, n_times), NaN where a run failed, and marks of the runs.
+
+        A run in which an output leaves its range, or a stock falls below the lower limit of the file is computed
+        again with a step halved up to :data:`HALVINGS` times, and fails if none helps.
+        """
+        result, wrong = self._outputs(values, rows, 0)
+        failed = np.flatnonzero(wrong.any(axis=1))
+        for halvings in range(1, HALVINGS + 1):
+            if not len(failed):
+                break
+            # what was right keeps its step: another output that fails must not move it
+            before = wrong[failed]
+            again, after = self._outputs(values[failed], rows[failed], halvings)
+            result[failed] = np.where(before[:, :, None], again, result[failed])
+            wrong[failed] = before & after
+            failed = failed[wrong[failed].any(axis=1)]
+        result[wrong] = np.nan
+        bad: NDArray[np.bool_] = np.asarray(wrong.any(axis=1))
+
+        def diagnose(some: NDArray[np.intp]) -> Marks:
+            return self._diagnosed(values[some], rows[some])
+
+        return {"values": result, **marked(len(rows), bad, diagnose).arrays}
+
+    def _outputs(self, values: Array, rows: Rows, halvings: int) -> tuple[Array, NDArray[np.bool_]]:
+        """Outputs with the step halved so often, and which of them it is too long for in some world ``(n, n_outputs)``.
+
+        All worlds of a draw have the same step, so that its error is in no difference between them.
+        """
+        worlds = {key: self._courses(key, values, rows, halvings) for key in self._worlds}
+        result = np.stack(
+            [
+                worlds[world_key(None)][0][output.variable]
+                - (worlds[world_key(output.without)][0][output.variable] if output.without else 0.0)
+                for output in self.definitions
+            ],
+            axis=1,
+        )
+        impossible = np.any([bad for _, bad in worlds.values()], axis=0)
+        wrong = [
+            impossible | _outside(output, {key: worlds[key][0] for key in map(world_key, output.worlds)})
+            for output in self.definitions
+        ]
+        return result, np.stack(wrong, axis=1)
+
+    def _within(self, key: str, values: Array, halvings: int) -> tuple[dict[str, Array], Scenario]:
+        """What is drawn and what is set in one world."""
+        world, scenario = self._worlds[key], self.scenario
+        draws = dict(zip(self.names, np.ascontiguousarray(values.T), strict=True))
+        if world is not None:
+            scenario = scenario | world
+            # the world without wins over an uncertain constant that it sets
+            ruled = {override_key(name) for name in world.overrides}
+            draws = {name: column for name, column in draws.items() if override_key(name) not in ruled}
+        if halvings:
+            step = resolve(self.model, scenario).time_step / 2**halvings
+            scenario = scenario | Scenario("", time_step=step)
+        return draws, scenario
+
+    def _courses(
+        self, key: str, values: Array, rows: Rows, halvings: int
+    ) -> tuple[dict[str, Array], NDArray[np.bool_]]:
+        """Courses by variable ``(n, n_times)`` in one world, and which runs cannot be, whatever the output ``(n,)``."""
+        draws, scenario = self._within(key, values, halvings)
+        variables = [output.variable for output in self.definitions if key in map(world_key, output.worlds)]
+        save = list(dict.fromkeys(split_key(override_key(variable))[0] for variable in variables))
+        limits = self._limits
+        everywhen = grid_of(self.model, checked(self.model, scenario)).saved_times.tolist() if limits else ()
+        how: dict[str, Any] = {"times": self.times.tolist(), "reduce": lowest(limits, everywhen)}
+        result = self._ensemble(draws, rows, scenario, save=save, **how)
+        courses = {variable: self._course(result, variable).copy() for variable in variables}
+        wrong = np.zeros(len(rows), dtype=bool)
+        for floor in limits:
+            wrong |= ~floor.holds(result[floor.reduction].to_numpy())
+        return courses, wrong
+
+    def _ensemble(self, draws: dict[str, Array], rows: Rows, scenario: Scenario, **saved: Any) -> "xr.Dataset":
+        how: dict[str, Any] = {"numbers": rows, "workers": self.workers, "failures": "leave", **saved}
+        return ensemble(self.model, draws, scenario=scenario, engine=self.engine, **how)
+
+    def _course(self, result: "xr.Dataset", variable: str) -> Array:
+        """One element over time ``(n, n_times)``."""
+        base, elements = split_key(override_key(variable))
+        array = result[base].to_numpy()
+        place = self.model.elements(self.model[base]).index(elements)
+        return missing_as_nan(np.asarray(array.reshape(*array.shape[:2], -1)[:, :, place]))
+
+    @cached_property
+    def _everything(self) -> Columns:
+        moving = plan(self.model, self.scenario, save=None, times=None, method=None).columns.names
+        # an output may be a constant
+        bases = [split_key(override_key(output.variable))[0] for output in self.definitions]
+        return Columns.of(self.model, tuple(dict.fromkeys([*moving, *bases])))
+
+    def _diagnosed(self, values: Array, rows: Rows) -> Marks:
+        """The first bad value of each run that failed, in the first world that has one, with the model's own step."""
+        marks, every = Marks.none(len(rows)), np.arange(len(rows))
+        for key in self._worlds:
+            draws, scenario = self._within(key, values, 0)
+            result = self._ensemble(draws, rows, scenario, save=self._everything.names, times=None)
+            marks.put(every, diagnosed(self.model, result, self._everything.places, self._limits))
+            marks.put(every, self._impossible(result, key))
+        return marks
+
+    def _impossible(self, result: "xr.Dataset", key: str) -> Marks:
+        """Where an output first leaves its range."""
+        marks, start, times = Marks.none(result.sizes["run"]), first_places(self.model), result["time"].to_numpy()
+        earliest = np.full(len(marks.reason), len(times))
+        for output in self.definitions:
+            base, elements = split_key(override_key(output.variable))
+            if key not in map(world_key, output.worlds) or base not in result:
+                continue
+            course = self._course(result, output.variable)
+            bad = ~((course >= output.range[0]) & (course <= output.range[1]))
+            at = np.where(bad.any(axis=1), bad.argmax(axis=1), len(times))
+            sooner = at < earliest
+            marks.reason[sooner] = OUTSIDE
+            marks.variable[sooner] = start[base] + self.model.elements(self.model[base]).index(elements)
+            marks.time[sooner], earliest[sooner] = times[at[sooner]], at[sooner]
+        return marks
+
+
+def _outside(output: Output, worlds: dict[str, dict[str, Array]]) -> NDArray[np.bool_]:
+    """``(n,)``: whether an output's variable leaves its range, or has no finite value, in one of its worlds."""
+    low, high = output.range
+    courses = [world[output.variable] for world in worlds.values()]
+    inside = [((course >= low) & (course <= high) & np.isfinite(course)).all(axis=1) for course in courses]
+    return np.asarray(~np.all(inside, axis=0))
+
+
+def world_key(world: Scenario | None) -> str:
+    """By which a world is known."""
+    return "" if world is None else world.to_json()
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is uncertain and what is asked.
+
+    Parameters
+    ----------
+    every : float, optional
+        Time between the instants at which indices are computed; without it each saved time.
+    """
+
+    title: str
+    model: Model
+    factors: Factors
+    outputs: tuple[Output, ...]
+    moments: tuple[Moment, ...]
+    scenario: Scenario
+    every: float | None = None

@@ -1,0 +1,285 @@
+"""What is asked of a model: outputs over time as a function of scores, at many points of the unit cube at once.
+
+Row *i* of a design is the same whatever is computed with it, so that a design can be continued, stopped and resumed.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from cipark_sd.analysis.sensitivities.evaluation import Evaluation, Output, Rows, world_key
+from cipark_sd.analysis.sensitivities.factors import Factors, check_factors
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.checkpoints import Arrays
+from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, raise_all
+from cipark_sd.data.scenarios import Scenario, override_key, split_key
+from cipark_sd.engines.plan import checked, grid_of
+from cipark_sd.execution.pool import Pool, Tell
+from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Lookup
+from cipark_sd.simulate.failures import Failures, labels
+
+#: Rows whose sums are formed together; sums of blocks are added in order, whatever is run at a time.
+BLOCK = 128
+#: Keeps the streams of random numbers that one seed gives apart.
+_BOOTSTRAP, _RANDOM = 1, 3
+
+Points = Literal["sobol", "random"]
+
+
+def check_power_of_two(n: int, *, where: str) -> None:
+    """Raise unless ``n`` is a power of two from 16 on: what Sobol's sequence is balanced for.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    if n < 16 or n & (n - 1):
+        below = 1 << max(4, n.bit_length() - 1)
+        raise InvalidValue("the number of rows", n, f"a power of two such as {below} or {2 * below}", where=where)
+
+
+def blocks(dimensions: int, start: int, stop: int, seed: int, points: Points = "sobol") -> Iterator[tuple[int, Array]]:
+    """Rows ``start`` to ``stop`` of a design in pieces: the number of the first row, and points ``(n, dimensions)``.
+
+    Pieces end at multiples of :data:`BLOCK`. Sobol's sequence is scrambled (Owen 1998), which keeps its balance and
+    avoids the corner 0; ``random`` points are independent.
+    """
+    from scipy.stats import qmc
+
+    engine = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(seed)) if points == "sobol" else None
+    if engine is not None and start:
+        engine.fast_forward(start)
+    first = start
+    while first < stop:
+        number, at = divmod(first, BLOCK)
+        size = min(BLOCK - at, stop - first)
+        if engine is not None:
+            # pieces are powers of two, so that scipy, which judges the first piece alone, has nothing to warn of
+            yield first, np.asarray(engine.random(size))
+        else:
+            rng = np.random.default_rng([seed, _RANDOM, number])
+            yield first, rng.random((BLOCK, dimensions))[at : at + size]
+        first += size
+
+
+def bootstrap_weights(seed: int, first: int, size: int, resamples: int) -> Array:
+    """How often each row of a block is drawn in each resample, ``(1 + resamples, size)``; the first takes each once.
+
+    Poisson counts in place of multinomial ones, so that sums of blocks add up whatever follows.
+
+    Source: Hanley and MacGibbon 2006, Creating non-parametric bootstrap samples using Poisson frequencies.
+    """
+    number, at = divmod(first, BLOCK)
+    rng = np.random.default_rng([seed, _BOOTSTRAP, number])
+    counts = rng.poisson(1.0, size=(BLOCK, resamples))[at : at + size].T
+    return np.concatenate([np.ones((1, size)), counts])
+
+
+#: Runs of a design that are computed in one call: enough to keep the threads busy, little enough to stay small.
+RUNS_AT_A_TIME = 16384
+#: Draws of a task that a worker is sent.
+PIECE = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class ModelResponse:
+    """Outputs of a model as a function of the unit cube, in two steps: a cross design computes each score once.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        What is computed of each draw.
+    pool : Pool, optional
+        Who computes in place of threads of this process; it changes no bit.
+    allowed : float
+        The share of a design's runs that may fail.
+    """
+
+    factors: Factors
+    evaluation: Evaluation
+    pool: Pool | None = None
+    allowed: float = 1.0
+    #: By design, what failed.
+    failures: dict[str, Failures] = field(default_factory=dict)
+    _design: tuple[str, int] | None = None
+
+    @property
+    def model(self) -> Model:
+        """What is run."""
+        return self.evaluation.model
+
+    @property
+    def times(self) -> Array:
+        """``(n_times,)``."""
+        return self.evaluation.times
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the factors."""
+        return self.factors.names
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Labels."""
+        return tuple(output.label for output in self.evaluation.definitions)
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Of the outputs."""
+        bases = [split_key(override_key(output.variable))[0] for output in self.evaluation.definitions]
+        return tuple(self.model[base].units for base in bases)
+
+    @property
+    def time_units(self) -> str:
+        """Of the times."""
+        return self.model.time.units
+
+    @cached_property
+    def signature(self) -> str:
+        """What decides the values: model, factors by their quantiles, outputs, times, scenario."""
+        from cipark_sd.model.model import digest_of
+
+        probes = self.factors.from_unit(np.linspace(0.05, 0.95, 7)[:, None].repeat(len(self.factors), axis=1))
+        of = self.evaluation
+        outputs = [(o.label, o.variable, *map(world_key, (None, o.without)), o.range) for o in of.definitions]
+        texts = [self.model.digest, repr(self.names), repr(outputs), of.scenario.to_json()]
+        return digest_of(*(text.encode() for text in texts), probes.tobytes(), self.times.tobytes())
+
+    @property
+    def n_scenarios(self) -> int:
+        """How many runs one point of a design costs."""
+        return self.evaluation.n_worlds
+
+    @property
+    def at_a_time(self) -> int:
+        """Runs that a call should have so that all who compute are busy."""
+        return RUNS_AT_A_TIME if self.pool is None else max(RUNS_AT_A_TIME, PIECE * self.pool.room)
+
+    def no_failures(self) -> Failures:
+        """A count that has begun."""
+        return Failures(labels(self.model))
+
+    def for_design(self, label: str, n: int, counted: Failures | None = None) -> "ModelResponse":
+        """The response for the ``n`` runs of one design, whose failures are counted.
+
+        Parameters
+        ----------
+        counted : Failures, optional
+            What failed of the runs before, which are among the ``n``.
+        """
+        self.failures[label] = self.no_failures() if counted is None else counted
+        return replace(self, _design=(label, n))
+
+    def scores(self, shares: Array) -> Array:
+        """Each coordinate for itself, ``(…, k)`` to ``(…, k)``."""
+        return self.factors.scores(shares)
+
+    def __call__(self, scores: Array, rows: Rows) -> Array:
+        """``scores : (n, k)`` to ``(n, n_outputs, n_times)``; NaN where a run failed.
+
+        ``rows : (n,)`` number the runs for a model's random functions: runs of one number draw the same.
+
+        Raises
+        ------
+        TooManyFailed
+            As soon as more runs of a planned design have failed than may.
+        """
+        values = self.factors.values(scores)
+        answer = self._computed(values, rows)
+        if self._design is not None:
+            label, n = self._design
+            self.failures[label].add(answer)
+            self.failures[label].check(f"{self.model.name}, {label}", n, self.allowed)
+        return np.asarray(answer["values"])
+
+    def _computed(self, values: Array, rows: Rows) -> Arrays:
+        if self.pool is None:
+            return self.evaluation(values, rows)
+        places = [slice(start, start + PIECE) for start in range(0, len(rows), PIECE)]
+        parts: list[Arrays] = [{} for _ in places]
+        tasks = (_Piece(self.evaluation, values[place], rows[place]) for place in places)
+        with closing(self.pool.answers(tasks)) as answers:
+            for number, part in answers:
+                parts[number] = part
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """Some draws of a design, as workers take them."""
+
+    evaluation: Evaluation
+    values: Array
+    rows: Rows
+
+    @property
+    def label(self) -> str:
+        """For the bar."""
+        return f"{len(self.rows):,} draws"
+
+    @property
+    def key(self) -> str:
+        """None: the whole design is kept, or nothing."""
+        return ""
+
+    def __call__(self, tell: Tell) -> Arrays:
+        """The outputs with marks."""
+        return self.evaluation(self.values, self.rows)
+
+
+def coordinates(response: ModelResponse) -> dict[str, Any]:
+    """Of a Dataset over factors, outputs and times, with the units of the outputs and of time."""
+    return {
+        "parameter": list(response.names),
+        "output": list(response.outputs),
+        "units": (("output",), list(response.units)),
+        "time": (("time",), response.times, {"units": response.time_units}),
+    }
+
+
+def model_response(
+    model: Model,
+    factors: Factors,
+    outputs: Sequence[Output],
+    *,
+    times: Sequence[float] | None = None,
+    scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
+    workers: int | None = None,
+) -> ModelResponse:
+    """The checked response of a model; without ``times`` all saved ones.
+
+    Raises
+    ------
+    UnknownName, InvalidValue, OffGrid, Problems
+    """
+    check_factors(factors, where=model.name)
+    problems: list[CiparkError] = [p for output in outputs if (p := output_problem(model, output)) is not None]
+    if not outputs:
+        problems.append(InvalidValue("the outputs", "none", "at least one", where=model.name))
+    raise_all(model.name, problems)
+    saved = grid_of(model, checked(model, scenario)).saved_times if times is None else np.array(times)
+    evaluation = Evaluation(model, factors.names, tuple(outputs), saved, scenario, "native", workers)
+    response = ModelResponse(factors, evaluation)
+    # one run finds names and times that the model does not have before thousands are planned
+    evaluation(factors.from_unit(np.full((1, len(factors)), 0.5)), np.zeros(1, dtype=np.uint64))
+    return response
+
+
+def output_problem(model: Model, output: Output) -> InvalidValue | UnknownName | None:
+    """What is wrong with an output's variable, if anything."""
+    base, elements = split_key(override_key(output.variable))
+    variable = model.by_name.get(base)
+    if variable is None:
+        return UnknownName(output.variable, [v.label for v in model.variables], where=model.name)
+    if isinstance(variable, Lookup):
+        return InvalidValue("an output", output.variable, "a variable with values over time", where=model.name)
+    if elements not in model.elements(variable):
+        known = model.labels(variable)
+        expected = f"one element of it, such as {known[0]}" if variable.dims else "no element"
+        return InvalidValue("an output", output.variable, expected, where=model.name)
+    return None

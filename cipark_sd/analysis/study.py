@@ -1,0 +1,394 @@
+"""A study as ``cipark sensitivity`` and ``cipark policy`` see it; a model without data is one as well.
+
+This package knows no study format. A package that has one registers a :class:`StudyReader` under :data:`STUDIES`.
+"""
+
+import difflib
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.analysis.experiments.draws import Draws, latin_hypercube
+from cipark_sd.analysis.sensitivities.evaluation import Output, Question
+from cipark_sd.analysis.sensitivities.factors import Factor, Factors
+from cipark_sd.analysis.sensitivities.ranking import Moment
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.console import Bars
+from cipark_sd.base.errors import MEANT, InvalidValue, UnknownName, UnusableInput
+from cipark_sd.base.library import STUDIES, load
+from cipark_sd.data.scenarios import Scenario, override_key
+from cipark_sd.model.model import Model
+from cipark_sd.simulate.failures import ALLOWED
+from cipark_sd.statements.basis import Basis
+
+#: Outputs of a model without data that are explained when none is named.
+STOCKS = 3
+
+#: Where draws come from: the fit at hand or the priors; the folder of a fit; a file for each structure.
+DrawSource = Literal["at hand", "prior"] | Path | Mapping[str, Path]
+
+
+@dataclass(frozen=True)
+class DrawRequest:
+    """What draws are wanted.
+
+    Parameters
+    ----------
+    structures : tuple of Structure
+    source : DrawSource
+    n, seed : int
+        How many of each structure, at most, and of the random numbers.
+    folder : Path
+        Where what is computed for them is kept.
+    engine : str
+    known : tuple of Structure
+        All structures that a table of weights beside the draws may name.
+    """
+
+    structures: tuple[Structure, ...]
+    source: DrawSource
+    n: int
+    seed: int
+    folder: Path
+    engine: str
+    known: tuple[Structure, ...] = ()
+
+
+@dataclass(frozen=True)
+class DrawSet:
+    """Draws of each structure.
+
+    Parameters
+    ----------
+    structures : tuple of Structure
+        Those that have draws: one that the data refute is left out.
+    draws : mapping of str to Draws
+        By structure.
+    prior : mapping of str to Draws
+        What expectations are set against: draws that have seen no data, the same under each structure.
+    notes : tuple of str
+        Sentences: where they come from, and what a reader must know of them.
+    unreliable : mapping of str to str
+        By structure, where it is known: how many terms of the comparison behind the weights cannot be judged.
+    misfit : str
+        What the fitted model does not follow in the data, so that its intervals are too narrow; empty where nothing.
+    """
+
+    structures: tuple[Structure, ...]
+    draws: Mapping[str, Draws]
+    prior: Mapping[str, Draws]
+    notes: tuple[str, ...] = ()
+    unreliable: Mapping[str, str] = field(default_factory=dict)
+    misfit: str = ""
+
+
+@dataclass(frozen=True)
+class FittedDraws:
+    """Joint draws of a study's constants after a fit.
+
+    Parameters
+    ----------
+    basis : Basis
+        What they are.
+    columns : mapping of str to (n,)
+        By the name of the constant.
+    source : str
+        Where they come from.
+    study_digest : str
+        Of the study that they were fitted to; empty where the draws do not say.
+    """
+
+    basis: Basis
+    columns: Mapping[str, Array]
+    source: str
+    study_digest: str = ""
+
+
+class Study(Protocol):
+    """A model with what is uncertain in it."""
+
+    @property
+    def name(self) -> str:
+        """Short, as part of a folder's name."""
+
+    @property
+    def title(self) -> str:
+        """For people."""
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+
+    @property
+    def argument(self) -> str:
+        """What names it on a command line, after a blank; empty for the study that runs when none is named."""
+
+    @property
+    def model(self) -> Model:
+        """What is run."""
+
+    @property
+    def scenario(self) -> Scenario:
+        """What is held fixed, over the whole time of the model."""
+
+    @property
+    def parameters(self) -> tuple[Factor, ...]:
+        """The uncertain constants, with their priors or ranges."""
+
+    @property
+    def structures(self) -> tuple[Structure, ...]:
+        """The structures that it compares; empty for the model as it is."""
+
+    @property
+    def has_data(self) -> bool:
+        """Whether there are data that draws may have seen."""
+
+    @property
+    def allowed(self) -> float:
+        """The share of runs that may fail where nobody says another one."""
+
+    def digest(self, structure: Structure) -> str:
+        """SHA-256 of all that decides the draws of a structure."""
+
+    def draws(self, request: DrawRequest, bars: Bars) -> DrawSet:
+        """Draws of each structure, computed where they have to be.
+
+        Raises
+        ------
+        InvalidValue, UnknownName, Problems
+        """
+
+    def fit_at_hand(self) -> FittedDraws | None:
+        """Draws of a fit of this very study that has been made."""
+
+    def fit_not_taken(self) -> str:
+        """Why a fit that has been made gives no draws, as a sentence; empty where there is none or it gives some."""
+
+    def contradictions(self, structure: Structure | None, draws: Draws | None, *, seed: int, engine: str) -> str:
+        """In words, where the model has numbers that the data rule out; empty for nowhere.
+
+        Parameters
+        ----------
+        structure : Structure or None
+            None for the model as it is.
+        draws : Draws or None
+            None for draws of the priors.
+        """
+
+    def question(self) -> Question:
+        """What is asked about it where a command line says nothing else.
+
+        Raises
+        ------
+        InvalidValue, UnknownName, Problems
+        """
+
+
+@dataclass(frozen=True)
+class PlainModel:
+    """A model without data: its uncertain constants have ranges that somebody gave."""
+
+    name: str
+    folder: Path
+    model: Model
+    parameters: tuple[Factor, ...]
+    scenario: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
+    structures: tuple[Structure, ...] = ()
+    argument: str = ""
+    has_data: bool = False
+    allowed: float = ALLOWED
+
+    @property
+    def title(self) -> str:
+        """The model's name."""
+        return self.model.name
+
+    def digest(self, structure: Structure) -> str:
+        """Of the model and the structure."""
+        return _digest(self.model, self.scenario | structure.scenario)
+
+    def draws(self, request: DrawRequest, bars: Bars) -> DrawSet:
+        """A Latin hypercube over the ranges, the same for each structure."""
+        if request.source not in ("at hand", "prior"):
+            expected = "prior: a model without a study has no data, and its inputs are drawn from their ranges"
+            raise InvalidValue("the draws", source_text(request.source), expected, where="--draws")
+        values = latin_hypercube(
+            {override_key(parameter.name): parameter.quantile for parameter in self.parameters},
+            request.n,
+            np.random.default_rng(request.seed),
+        )
+        if not values:
+            expected = "at least one, or a study with data: nothing is uncertain in a model without either"
+            raise InvalidValue("[[uncertainty]]", "none", expected, where=str(self.folder))
+        draws = {structure.id: Draws(structure.id, values, "ranges") for structure in request.structures}
+        return DrawSet(request.structures, draws, draws)
+
+    def fit_at_hand(self) -> None:
+        """None: there is nothing to fit to."""
+
+    def fit_not_taken(self) -> str:
+        """Empty: there is nothing to fit to."""
+        return ""
+
+    def contradictions(self, structure: Structure | None, draws: Draws | None, *, seed: int, engine: str) -> str:
+        """Empty: there are no data to contradict."""
+        return ""
+
+    def question(self) -> Question:
+        """The first stocks at the end of the run, each element of one with subscripts on its own."""
+        names = stock_names(self.model)[:STOCKS]
+        return Question(
+            title=self.title,
+            model=self.model,
+            factors=Factors(self.parameters),
+            outputs=tuple(Output(name, name) for name in names),
+            moments=(Moment("at the end", self.model.time.final),),
+            scenario=self.scenario,
+        )
+
+
+def stock_names(model: Model) -> list[str]:
+    """The stocks of a model, each element of one with subscripts on its own."""
+    return [label for stock in model.stocks for label in model.labels(stock)]
+
+
+def source_text(source: DrawSource) -> str:
+    """A source as a command line names it."""
+    match source:
+        case str() | Path():
+            return str(source)
+        case _:
+            return ", ".join(map(str, source.values()))
+
+
+def _digest(model: Model, scenario: Scenario) -> str:
+    import hashlib
+
+    return hashlib.sha256(f"{model.digest}\n{scenario.to_json()}".encode()).hexdigest()
+
+
+class StudyReader(Protocol):
+    """A package's own study format."""
+
+    #: The file that makes a folder a study, and the study that runs when none is named.
+    FILE: str
+    DEFAULT_STUDY: str
+
+    def shipped_studies(self, file: str) -> Mapping[str, Path]:
+        """The studies that come with the package and have a file of that name, by name."""
+
+    def read(self, folder: Path, allow_files: Sequence[Path]) -> Study:
+        """The study in a folder; its files may lie beneath ``allow_files`` as well.
+
+        Raises
+        ------
+        InvalidValue, UnknownName, Problems
+        """
+
+
+def readers() -> tuple[StudyReader, ...]:
+    """Those of all packages."""
+    return tuple(load(entry) for entry in importlib.metadata.entry_points(group=STUDIES))
+
+
+def find_folder(name: str | None, *, file: str, where: str) -> Path:
+    """A folder as given, or the study of that name that comes with a package; the reader's default for None.
+
+    Parameters
+    ----------
+    file : str
+        What the folder has to hold; of a folder that is there and does not, its reader says what is missing.
+    where : str
+        The command, for the message.
+
+    Raises
+    ------
+    UnknownName
+        When there is neither, with the names there are.
+    """
+    for reader in readers():
+        folder = _folder(reader, name or reader.DEFAULT_STUDY, file)
+        if folder is not None:
+            return folder
+    if name is not None and Path(name).is_dir():
+        return Path(name)
+    if name is not None and Path(name).is_file():
+        raise UnusableInput(_instead_of_study(Path(name), file), where=where)
+    kind = f"folder with {file} and no bundled study"
+    known = known_studies(name or "", file)
+    # who writes half of a name means those that have it
+    near = [study for study in known if name and name in study]
+    raise UnknownName(name or "", near or known, kind=kind, where=where, listing=MEANT if near else "known:")
+
+
+def _instead_of_study(path: Path, file: str) -> str:
+    """What to do with a file where the folder of a study belongs."""
+    if path.name == file:
+        return f"{path} is a file of a study: name its folder, {path.parent}"
+    if path.suffix.casefold() in (".csv", ".tsv", ".txt", ".xlsx"):
+        return f"{path} is a table, and a study is needed: cipark new-study MODEL {path} makes one"
+    return f"{path} is a model, and a study is needed: cipark new-study {path} DATA makes one"
+
+
+def known_studies(name: str, file: str) -> list[str]:
+    """The studies that may be meant: those of packages, and the folders beside the one that is named."""
+    beside = sorted(str(path.parent) for path in Path(name).parent.glob(f"*/{file}"))
+    return [*(name for reader in readers() for name in reader.shipped_studies(file)), *beside]
+
+
+def _folder(reader: StudyReader, name: str, file: str) -> Path | None:
+    return Path(name) if (Path(name) / file).is_file() else reader.shipped_studies(file).get(name)
+
+
+def read_study(name: Path | str | None = None, *, allow_files: Sequence[Path] = ()) -> Study:
+    """The study in a folder, or the one of that name that comes with a package; by default the park's.
+
+    >>> from cipark_sd import read_study
+    >>> read_study("flu_1978").parameters[0].name
+    'Beta'
+
+    Raises
+    ------
+    UnknownName, InvalidValue, Problems
+    """
+    return find_study(None if name is None else str(name), allow_files)
+
+
+def find_study(name: str | None, allow_files: Sequence[Path] = ()) -> Study:
+    """The study of that name or folder, from whichever reader knows it; the reader's default for None.
+
+    Raises
+    ------
+    UnknownName
+        For a name that is nearly that of a study.
+    InvalidValue
+        When no reader knows it.
+    """
+    for reader in readers():
+        folder = _folder(reader, name or reader.DEFAULT_STUDY, reader.FILE)
+        if folder is not None:
+            return reader.read(folder, allow_files)
+    known = list(dict.fromkeys(known for reader in readers() for known in known_studies(name or "", reader.FILE)))
+    kind = "model file, study's folder or study by name"
+    if name and difflib.get_close_matches(name, known, n=1):
+        raise UnknownName(name, known, kind=kind, where="sensitivity")
+    expected = "a model file, a study's folder, or a study by name"
+    raise InvalidValue("the study or model", name, expected, where="sensitivity")
+
+
+def study_in(folder: Path, allow_files: Sequence[Path] = ()) -> Study | None:
+    """The study in a folder; None where there is none.
+
+    Raises
+    ------
+    InvalidValue, UnknownName, Problems
+    """
+    for reader in readers():
+        if (folder / reader.FILE).is_file():
+            return reader.read(folder, allow_files)
+    return None

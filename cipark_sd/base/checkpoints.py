@@ -1,0 +1,253 @@
+"""Checkpoints: finished work, and work in progress, in a folder beside the results.
+
+An entry is named by a digest of all that its content depends on: model, study, data, seed, effort, and the program with
+the libraries that it computes with. What changes gives another name, so nothing old is taken for something new, and the
+same call goes on where an earlier one was stopped, whatever stopped it. All commands do so by themselves; ``--fresh``
+starts anew.
+
+An entry is one file of arrays, written whole or not at all, that holds its own digest. One that is damaged, or that
+belongs to other work, is computed anew with a warning.
+"""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import io
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cipark_sd.base.errors import UnusableInput
+from cipark_sd.base.files import file_name, make_folder, remove_abandoned, whole
+from cipark_sd.base.inputs import RESULT_LIMIT, own_bytes
+from cipark_sd.base.records import UNPACKING, packed, unpacked
+
+T = TypeVar("T")
+
+#: The folder's name within the folder of results.
+FOLDER = "checkpoints"
+#: Arrays by name, which pass to another process and into a file without loss.
+Arrays = Mapping[str, NDArray[np.generic]]
+#: The name under which an entry holds its own digest.
+_KEY = "checkpoint"
+#: The text of a record, beside whose arrays it lies.
+_TEXT = "content"
+#: Characters of the digest in a file's name.
+_SHORT = 24
+#: Libraries whose versions decide bits.
+_LIBRARIES = ("cipark-sd", "numpy", "scipy", "llvmlite")
+
+
+class CheckpointWarning(UserWarning):
+    """An entry is damaged or belongs to other work; what it should hold is computed anew."""
+
+
+@cache
+def program() -> str:
+    """A fingerprint of the program: its source, that of packages that extend it, and versions of its libraries."""
+    extensions = importlib.metadata.entry_points()
+    groups = [group for group in extensions.groups if group.startswith("cipark_sd.")]
+    packages = {entry.module.partition(".")[0] for group in groups for entry in extensions.select(group=group)}
+    content = hashlib.sha256(repr([importlib.metadata.version(name) for name in _LIBRARIES]).encode())
+    for package in sorted(packages | {"cipark_sd"}):
+        spec = importlib.util.find_spec(package)
+        for folder in (spec and spec.submodule_search_locations) or ():
+            for path in sorted(Path(folder).rglob("*.py")):
+                content.update(path.read_bytes())
+    return content.hexdigest()
+
+
+def digest(*parts: object) -> str:
+    """SHA-256 of the parts' representations; arrays count to the last bit, at any depth."""
+    with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
+        return hashlib.sha256(repr(_digestible(parts)).encode()).hexdigest()
+
+
+def _digestible(part: object) -> object:
+    """The part with arrays, which are long, as digests of their bytes; those within other objects are printed whole."""
+    if isinstance(part, np.ndarray) and not part.dtype.hasobject:
+        return part.dtype.str, part.shape, hashlib.sha256(np.ascontiguousarray(part).tobytes()).hexdigest()
+    if isinstance(part, Mapping):
+        return [(key, _digestible(value)) for key, value in part.items()]
+    return [_digestible(value) for value in part] if isinstance(part, list | tuple) else part
+
+
+def stream(rng: np.random.Generator) -> str:
+    """What the numbers of a generator and of those that it spawns depend on."""
+    return f"{rng.bit_generator.state} {rng.bit_generator.seed_seq}"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """One entry.
+
+    Parameters
+    ----------
+    path : Path or None
+        With None nothing is kept and nothing is found.
+    key : str
+        The digest of all that the content depends on.
+    """
+
+    path: Path | None
+    key: str
+
+    @property
+    def there(self) -> bool:
+        """Whether there is a file of that name."""
+        return self.path is not None and self.path.is_file()
+
+    def load(self) -> Arrays | None:
+        """The arrays of the entry; None where there is none, or none that can be used, which is warned of."""
+        if self.path is None:
+            return None
+        try:
+            raw = own_bytes(self.path.parent.parent, f"{self.path.parent.name}/{self.path.name}", RESULT_LIMIT)
+            with np.lib.npyio.NpzFile(io.BytesIO(raw)) as content:
+                # nothing is packed in an entry
+                if content.zip is None or sum(int(member.file_size) for member in content.zip.infolist()) > len(raw):
+                    raise ValueError("its arrays are larger than the file")
+                arrays = dict(content.items())
+        except FileNotFoundError:
+            return None
+        except UNPACKING as problem:
+            self._not_used(f"is damaged ({problem})")
+            return None
+        if str(arrays.pop(_KEY, "")) != self.key:
+            self._not_used("belongs to other work")
+            return None
+        return arrays
+
+    def save(self, arrays: Arrays) -> None:
+        """Write the entry, whole or not at all."""
+        if self.path is None:
+            return
+        make_folder(self.path.parent)
+        with whole(self.path) as partial, partial.open("wb") as file:
+            # the names of the arrays are their own: none is an argument of savez
+            np.savez(file, **arrays, **{_KEY: np.array(self.key)})  # type: ignore[arg-type]
+
+    def discard(self) -> None:
+        """Remove the entry."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+    def _not_used(self, reason: str) -> None:
+        warnings.warn(f"{self.path} {reason}: it is not used, and computed again", CheckpointWarning, stacklevel=3)
+
+
+def as_arrays(record: object) -> Arrays:
+    """A frozen value as of :mod:`cipark_sd.base.records` in arrays alone.
+
+    Raises
+    ------
+    TypeError
+        For a record that holds anything else.
+    """
+    text, arrays = packed(record)
+    return {_TEXT: np.array(text), **{str(number): array for number, array in enumerate(arrays)}}
+
+
+def from_arrays(kind: type[T], stored: Arrays) -> T:
+    """Undoes :func:`as_arrays`."""
+    return unpacked(kind, str(stored[_TEXT]), lambda number: stored[str(number)])
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Entries of a folder.
+
+    Parameters
+    ----------
+    folder : Path or None
+        It is made with the first entry. With None nothing is kept and nothing is found.
+    base : str
+        A digest that all entries depend on.
+    """
+
+    folder: Path | None
+    base: str = ""
+    _reused: list[str] = field(default_factory=list, repr=False, compare=False)
+
+    @classmethod
+    def in_output(cls, output: Path, *, fresh: bool = False) -> "Checkpoints":
+        """The checkpoints of an output folder; with ``fresh`` earlier ones are removed, and no other files.
+
+        What a killed process has left unfinished is removed.
+
+        Raises
+        ------
+        UnusableInput
+            Where the folder is a link: whoever sends an output folder does not choose where files come and go.
+        """
+        folder = output / FOLDER
+        if folder.is_symlink():
+            raise UnusableInput("the folder is a link, and none is followed there: remove it", where=str(folder))
+        remove_abandoned(folder)
+        if fresh:
+            for path in folder.glob(f"*-{'[0-9a-f]' * _SHORT}.npz"):
+                path.unlink(missing_ok=True)
+            with suppress(OSError):
+                # other files may lie in it
+                folder.rmdir()
+        return cls(folder)
+
+    def within(self, *parts: object) -> "Checkpoints":
+        """Entries of one part of the work, which depend on ``parts`` as well."""
+        return Checkpoints(self.folder, digest(self.base, *parts), self._reused)
+
+    def entry(self, label: str, *parts: object) -> Checkpoint:
+        """The entry of some work: ``label`` says what it is, ``parts`` are all that it depends on beside the base."""
+        key = digest(program(), self.base, label, *parts)
+        name = f"{file_name(label, unique=True)}-{key[:_SHORT]}.npz"
+        return Checkpoint(None if self.folder is None else self.folder / name, key)
+
+    def entries(self, tasks: Sequence[Any]) -> list[Checkpoint]:
+        """The entries of tasks."""
+        return [self.entry("task", task.key) for task in tasks]
+
+    def recall(self, kind: type[T], make: Callable[[], T], label: str, *parts: object) -> T:
+        """The record that is kept, or the one that ``make`` computes, which is kept then.
+
+        A record is a frozen value as of :mod:`cipark_sd.base.records`, and comes back bit for bit.
+
+        Raises
+        ------
+        TypeError
+            For a record that holds anything else.
+        """
+        record = self.recorded(kind, label, *parts)
+        if record is None:
+            record = make()
+            self.keep(as_arrays(record), label, *parts)
+        return record
+
+    def recorded(self, kind: type[T], label: str, *parts: object) -> T | None:
+        """The record that is kept, or None."""
+        entry = self.entry(label, *parts)
+        stored = entry.load()
+        if stored is None:
+            return None
+        self._reused.append(entry.key)
+        return from_arrays(kind, stored)
+
+    def keep(self, record: Arrays, label: str, *parts: object) -> None:
+        """Keep a record as :func:`as_arrays` gives it."""
+        self.entry(label, *parts).save(record)
+
+    @property
+    def reused(self) -> int:
+        """How many records were kept by an earlier call."""
+        return len(self._reused)
+
+
+#: Nothing is kept.
+NOT_KEPT = Checkpoints(None)

@@ -1,0 +1,258 @@
+"""The schema of a result: an :class:`xarray.Dataset` that says what it is.
+
+Dims are ``time`` and then subscripts, with ``scenario``, ``run`` or ``chain, draw`` in front where there are several
+runs. Variables go by canonical name and carry ``long_name`` (the modeller's name), ``units`` and ``kind``. The
+Dataset's attributes say which model, scenario, engine, method, step and version made it.
+"""
+
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+from xarray.indexes import PandasIndex
+
+from cipark_sd.base.errors import InvalidValue, MissingFile, UnknownName, UnusableInput
+from cipark_sd.base.files import write_bytes
+from cipark_sd.base.inputs import check_netcdf
+from cipark_sd.base.naming import canonical, protected_among
+from cipark_sd.base.spreadsheets import write_workbook
+from cipark_sd.data.described import (
+    FORMAT,
+    SUFFIXES,
+    Described,
+    check_writable,
+    columns,
+    netcdf_bytes,
+    unwritable,
+    write_table,
+)
+from cipark_sd.data.scenarios import override_key, split_key
+
+
+def dataset(
+    data: Mapping[str, Described], coords: Mapping[str, Described], attributes: Mapping[str, str | int | float]
+) -> xr.Dataset:
+    """The Dataset ``xr.Dataset(data, coords, attrs)`` of variables that fit the coordinates and each other.
+
+    Parameters
+    ----------
+    data : mapping
+        Dimensions, values and attributes of each variable; every dimension has a coordinate.
+    coords : mapping
+        The same of coordinates; one that bears the name of its one dimension becomes an index.
+
+    Notes
+    -----
+    Hundreds of variables that are made together need no alignment, which takes ten times as long as a run. xarray makes
+    its own copies in this way; a version of it without the method is given the variables as they are.
+    """
+    construct = getattr(xr.Dataset, "_construct_direct", None)
+    if construct is None:
+        base = xr.Dataset(coords=coords, attrs=dict(attributes))
+        return base.assign({name: xr.Variable(*described) for name, described in data.items()})
+    variables = {
+        name: xr.Variable(dims, values, dict(about), fastpath=True) for name, (dims, values, about) in data.items()
+    }
+    indexes: dict[str, PandasIndex] = {}
+    for name, (dims, values, about) in coords.items():
+        coordinate = {name: xr.Variable(dims, values, dict(about), fastpath=True)}
+        if dims == (name,):
+            indexes[name] = _index(name, values)
+            coordinate = indexes[name].create_variables(coordinate)
+        variables |= coordinate
+    made: xr.Dataset = construct(
+        variables=variables,
+        coord_names=set(coords),
+        dims={name: len(coords[name][1]) for name in indexes},
+        attrs=dict(attributes),
+        indexes=indexes,
+    )
+    return made
+
+
+#: Indexes of as many small coordinates are kept: the runs and the times of call after call are the same.
+_KEPT, _SMALL = 64, 2**15
+
+
+def _index(name: str, values: NDArray[Any]) -> PandasIndex:
+    """The index of a coordinate; pandas takes longer to make one than some models take to run."""
+    if values.nbytes > _SMALL or values.dtype == object:
+        return _made_index(name, values)
+    return _kept_index(name, values.dtype.str, values.tobytes())
+
+
+@lru_cache(maxsize=_KEPT)
+def _kept_index(name: str, dtype: str, content: bytes) -> PandasIndex:
+    # a frombuffer view cannot be written to, and an index never is
+    return _made_index(name, np.frombuffer(content, dtype=dtype))
+
+
+def _made_index(name: str, values: NDArray[Any]) -> PandasIndex:
+    # xarray asks dask about an array, which takes longer to load than a run; an index of pandas is none of dask's
+    index = pd.Index(values, dtype=object if values.dtype == object else None)
+    return PandasIndex(index, name, coord_dtype=values.dtype)
+
+
+@xr.register_dataset_accessor("cp")  # type: ignore[no-untyped-call]
+class Labelled:
+    """Variables of a result by their names as people write them: ``run.cp["Pool[East]"]``."""
+
+    def __init__(self, result: xr.Dataset) -> None:
+        self._result = result
+
+    def __getitem__(self, label: str) -> xr.DataArray:
+        """The variable or drawn input of that name; of ``Name[element]``, that element.
+
+        Raises
+        ------
+        UnknownName
+            With the closest names there are.
+        """
+        result = self._result
+        key = override_key(protected_among(label, set(map(str, result.variables))))
+        if key in result.variables:
+            return result[key]
+        base, elements = split_key(key)
+        known = [str(array.attrs.get("long_name", name)) for name, array in result.variables.items()]
+        if base not in result.variables:
+            raise UnknownName(label, known, where="the result")
+        array = result[base]
+        dims = [dim for dim in array.dims if dim not in ("run", "scenario", "chain", "draw", "time")]
+        if len(elements) != len(dims):
+            raise UnknownName(label, [str(array.attrs.get("long_name", base))], where="the result")
+        for dim, element in zip(dims, elements, strict=True):
+            names = [str(name) for name in result[dim].to_numpy()]
+            places = [place for place, name in enumerate(names) if canonical(name) == canonical(element)]
+            if not places:
+                raise UnknownName(element, names, kind="element", where=str(array.attrs.get("long_name", base)))
+            array = array.isel({dim: places[0]})
+        return array
+
+
+#: What a sheet of a workbook holds (Excel specifications and limits, Microsoft).
+_MOST_ROWS, _MOST_COLUMNS = 1_048_576, 16_384
+
+
+def save(result: xr.Dataset, path: Path | str) -> None:
+    """Write a result as NetCDF (``.nc``) or as a wide table (``.csv``, ``.xlsx``); files appear whole or not at all.
+
+    >>> import tempfile
+    >>> from cipark_sd import bundled, load, save, simulate
+    >>> run = simulate(bundled("core.mdl"), save=["Residents"])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(run, f"{folder}/run.nc")
+    ...     load(f"{folder}/run.nc").identical(run)
+    True
+
+    A CSV file is the table and nothing else, so that everything opens it. What the result says of itself stands beside
+    it in ``NAME.csv-metadata.json``, where the W3C's CSV on the Web looks for it; in a workbook on a sheet ``about``.
+
+    Raises
+    ------
+    InvalidValue
+        For another ending, or where the file cannot be written.
+    """
+    path = Path(path)
+    check_writable(path, endings=SUFFIXES, where="save")
+    try:
+        _write(result, path)
+    except OSError as problem:
+        raise unwritable(path, problem) from None
+
+
+def load_what_writes() -> None:
+    """Load the packages that xarray loads with the first Dataset.
+
+    An import that Ctrl-C cuts short leaves half of a package behind, with which no result can be written any more; so
+    a command that writes what is done when it is stopped loads them before.
+    """
+    xr.Dataset({"a": ("x", [0.0])})
+
+
+def write_netcdf(content: "xr.Dataset | xr.DataTree", path: Path) -> Path:
+    """Write a Dataset or a tree of them as NetCDF, whole or not at all.
+
+    It is made in memory and written at once: where the disk is full, the HDF5 library leaves a file open that it
+    cannot close, and takes the process down at its end.
+    """
+    return write_bytes(path, netcdf_bytes(content))
+
+
+def read_netcdf(path: Path) -> xr.Dataset:
+    """The Dataset that :func:`write_netcdf` wrote, in memory, with its numbers as they stand there."""
+    check_netcdf(path, sys.maxsize)
+    result = xr.load_dataset(path, engine="h5netcdf", decode_times=False, decode_timedelta=False)
+    # how it was stored says nothing of what may be joined to it: a text of three letters would be cut to the two here
+    result = result.drop_encoding()
+    return result.rename({name: str(name).replace("\u2215", "/") for name in result.variables if "\u2215" in str(name)})
+
+
+def _write(result: xr.Dataset, path: Path) -> None:
+    if path.suffix.lower() == ".nc":
+        write_netcdf(result, path)
+        return
+    table, attributes = to_table(result), _attributes(result)
+    if path.suffix.lower() == ".xlsx":
+        if len(table.columns) >= _MOST_COLUMNS or len(table) >= _MOST_ROWS:
+            size = f"{len(table):,} rows and {len(table.columns) + 1:,} columns"
+            expected = (
+                f"{_MOST_ROWS:,} rows and {_MOST_COLUMNS:,} columns at most in .xlsx; --variables and --at choose"
+            )
+            raise InvalidValue("the table", size, expected, where="save")
+        rows = zip(table.index.tolist(), *(table[column].tolist() for column in table), strict=True)
+        write_workbook(path, {"run": [("time", *table.columns), *rows], "about": attributes.items()})
+        return
+    written = {str(name): table[name].to_numpy() for name in table}
+    write_table(path, {"time": table.index.to_numpy(), **written}, attributes)
+
+
+def _attributes(result: xr.Dataset) -> dict[str, object]:
+    """What a result says of itself, in types of Python."""
+    return {str(key): value.item() if isinstance(value, np.generic) else value for key, value in result.attrs.items()}
+
+
+def load(path: Path | str) -> xr.Dataset:
+    """A result from NetCDF, in memory.
+
+    >>> import tempfile
+    >>> from cipark_sd import bundled, load, save, simulate
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(simulate(bundled("core.mdl"), save=["Residents"]), f"{folder}/run.nc")
+    ...     load(f"{folder}/run.nc").attrs["model"]
+    'core'
+
+    Raises
+    ------
+    InvalidValue
+        When the file is not a result of this package.
+    """
+    path = Path(path)
+    try:
+        # a run may be of any size
+        result = read_netcdf(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingFile(path, where="load") from None
+    except OSError as problem:
+        reason = problem.strerror or "the file is no NetCDF, which save() writes; read_model() reads models"
+        raise UnusableInput(reason, where=str(path)) from None
+    if result.attrs.get("format") != FORMAT:
+        raise InvalidValue("its format", result.attrs.get("format"), repr(FORMAT), where=str(path))
+    return result
+
+
+def to_table(result: xr.Dataset) -> pd.DataFrame:
+    """One row a time, one column a variable and element, headed by the modeller's names, such as ``Residents[SOE]``."""
+    table: dict[str, NDArray[Any]] = {}
+    labels = {str(dim): result[dim].values for dim in result.dims}
+    for name, array in result.data_vars.items():
+        over_time = array if "time" in array.dims else array.expand_dims(time=result["time"])
+        # values and no to_numpy(), which loads dask where it is installed
+        variable = over_time.transpose("time", ...).variable
+        table |= columns(str(name), (tuple(map(str, variable.dims)), variable.values, variable.attrs), labels)
+    return pd.DataFrame(table, index=pd.Index(result["time"].values, name="time"))

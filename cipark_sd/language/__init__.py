@@ -1,0 +1,1 @@
+"""Model files: Vensim and XMILE, read and written."""

@@ -1,0 +1,131 @@
+"""Vensim's changes files (``.cin``): constants and lookups of a run, as a scenario.
+
+An entry is an equation without units and comment, on a line of its own, or on several where brackets or a comma at the
+end go on. Source: Vensim's reference manual, "Constant Input Files".
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+
+from cipark_sd.base.errors import CiparkError, InvalidValue, MissingFile, UnknownName, raise_all
+from cipark_sd.base.inputs import TOML_LIMIT, read_bytes
+from cipark_sd.data.scenarios import Override, Scenario, read_scenario
+from cipark_sd.language.read.climbing import Cursor, Names, SyntaxProblem
+from cipark_sd.language.read.vensim.definitions import EquationHead, head
+from cipark_sd.language.read.vensim.entries import decoded, tokens
+from cipark_sd.language.read.vensim.expressions import number, table
+from cipark_sd.model.model import Model
+
+SUFFIX = ".cin"
+ScenarioLike = Scenario | Mapping[str, Override] | Path | str
+
+
+def as_scenario(scenario: ScenarioLike, model: Model) -> Scenario:
+    """A scenario as it is; the values of a mapping; what is in the file at a path, TOML or a changes file.
+
+    Raises
+    ------
+    InvalidValue, UnknownName, Problems
+    """
+    match scenario:
+        case Scenario():
+            return scenario
+        case Mapping():
+            return Scenario("", scenario)
+        case Path() | str():
+            path = Path(scenario)
+            return read_changes(path, model) if path.suffix.lower() == SUFFIX else read_scenario(path)
+        case _:
+            expected = "a Scenario, a mapping of names to values, or the path of a scenario file"
+            raise InvalidValue("the scenario", scenario, expected, where=model.name)
+
+
+def read_changes(path: Path, model: Model) -> Scenario:
+    """The scenario of a changes file; of several entries for one name the last counts.
+
+    Raises
+    ------
+    InvalidValue, UnknownName, Problems
+        For a file that cannot be read, an entry that is no change of a constant or a lookup, a range that the model
+        does not have.
+    """
+    try:
+        text = decoded(read_bytes(path, TOML_LIMIT))
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingFile(path, where="scenario") from None
+    except OSError as problem:
+        raise InvalidValue("the changes file", problem.strerror, "a file that can be read", where=str(path)) from None
+    names = Names()
+    overrides: dict[str, Override] = {}
+    problems: list[CiparkError] = []
+    for line, entry in _entries(text):
+        try:
+            overrides |= _changes(entry, model, names, f"{path.name}:{line}")
+        except CiparkError as problem:
+            problems.append(problem)
+    raise_all(str(path), problems)
+    return Scenario(path.stem, overrides)
+
+
+def _entries(text: str) -> Iterator[tuple[int, str]]:
+    """Each entry with the line on which it begins."""
+    begun, parts = 0, list[str]()
+    for line, content in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), start=1):
+        if not parts and not content.strip():
+            continue
+        begun = begun if parts else line
+        parts.append(content.rstrip().removesuffix("\\"))
+        whole = "\n".join(parts)
+        if whole.count("(") > whole.count(")") or content.rstrip().endswith((",", "\\", "=")):
+            continue
+        yield begun, whole
+        parts = []
+    if parts:
+        yield begun, "\n".join(parts)
+
+
+def _changes(entry: str, model: Model, names: Names, where: str) -> dict[str, Override]:
+    """What an entry sets, by name or name and elements."""
+    words = tokens(entry)
+    try:
+        heading = head(words, names)
+        if (
+            not isinstance(heading, EquationHead)
+            or heading.kind not in ("=", "(")
+            or heading.exceptions
+            or heading.keyword
+        ):
+            raise SyntaxProblem(0, "it changes neither a constant nor a lookup")
+        cursor = Cursor(words, heading.start)
+        if heading.kind == "(":
+            points = table(cursor)
+            cursor.end("the end of the entry")
+            return {heading.label: points}
+        values = [number(cursor)]
+        while cursor.token in (",", ";"):
+            cursor.at += 1
+            if cursor.token:
+                values.append(number(cursor))
+        cursor.end("the end of the entry")
+    except SyntaxProblem as problem:
+        expected = f"NAME = number or NAME(points) ({problem.reason})"
+        raise InvalidValue("the entry", " ".join(entry.split()), expected, where=where) from None
+    if not heading.subscripts:
+        return {heading.label: values[0] if len(values) == 1 else tuple(values)}
+    return _by_element(heading, values, model, where)
+
+
+def _by_element(heading: EquationHead, values: Sequence[float], model: Model, where: str) -> dict[str, Override]:
+    choices = []
+    for sub in heading.subscripts:
+        dimension = model.dimension_by_name.get(sub)
+        if dimension is None and not any(sub in candidate.elements for candidate in model.dimensions):
+            known = [label for candidate in model.dimensions for label in (candidate.label, *candidate.element_labels)]
+            raise UnknownName(sub, known, kind="dimension or element", where=where)
+        choices.append((sub,) if dimension is None else dimension.elements)
+    places = list(product(*choices))
+    if len(values) not in (1, len(places)):
+        raise InvalidValue(f"the values of {heading.label!r}", list(values), f"1 or {len(places)} numbers", where=where)
+    every = list(values) * (len(places) if len(values) == 1 else 1)
+    return {f"{heading.name}[{','.join(at)}]": value for at, value in zip(places, every, strict=True)}

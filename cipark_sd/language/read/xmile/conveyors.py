@@ -1,0 +1,280 @@
+"""Conveyors as a file has them, with what of them is not computed, and queues.
+
+A queue is never full, and its outflows take all that is there, the first one first, unless a conveyor behind has no
+room or a limit. Then the first outflow takes of the first batch alone or of all (``one_at_a_time``), a part or none of
+what does not fit (``batch_integrity``), and an overflow takes what the first one was not let through.
+
+Sources: XMILE 1.0, sections 3.7.3 and 4.2; isee systems' help, "Queue Computation".
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
+from typing import Any, Literal, NoReturn
+
+from cipark_sd.base.errors import CiparkError
+from cipark_sd.base.inputs import number_in
+from cipark_sd.base.naming import canonical, plain_label
+from cipark_sd.compiler.functions.slats import front
+from cipark_sd.language.read.xmile.document import Document
+from cipark_sd.language.read.xmile.expressions import tokens
+from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Ref
+
+#: Names that stand for the same number throughout a run.
+_FIXED = ("dt", "starttime", "stoptime", "pi")
+_CHAIN = "model the conveyor as DELAY or as a chain of stocks"
+#: What of ``<conveyor>`` is computed.
+_KNOWN = ("len", "capacity", "in_limit", "sample", "arrest")
+
+
+def flows_of(document: Document, stock: Any, tag: str) -> list[str]:
+    """Canonical names of a stock's inflows or outflows, in order."""
+    return [canonical("".join(flow.itertext())) for flow in document.children(stock, tag)]
+
+
+class Conveyor:
+    """A conveyor of one model of a file.
+
+    Parameters
+    ----------
+    document : Document
+    stock : Element
+    nodes : mapping
+        The elements of the model by name.
+    """
+
+    def __init__(self, document: Document, stock: Any, nodes: Mapping[str, Any]) -> None:
+        self.document, self.stock, self.nodes = document, stock, nodes
+        self.name = canonical(stock.get("name") or "")
+        self.line: int = stock.sourceline
+        self.element: Any = document.child(stock, "conveyor")
+        self.inflows, outflows = (flows_of(document, stock, tag) for tag in ("inflow", "outflow"))
+        # leaks are marked as such, or are all but the first where none is
+        marked = [name for name in outflows if name in nodes and document.has(nodes[name], "leak")]
+        self.leaks = marked or outflows[1:]
+        self.leaving = [name for name in outflows if name not in self.leaks]
+
+    def says(self, attribute: str) -> bool:
+        """Whether an attribute of ``<conveyor>`` says yes."""
+        return is_true(self.element.get(attribute))
+
+    def text(self, part: str) -> str:
+        """What a part of ``<conveyor>`` holds; empty where there is none."""
+        return self.document.text(self.element, part)
+
+    def is_constant(self, text: str, *, least: float | None = None) -> bool:
+        """Of :func:`is_constant`, among the elements of the model."""
+        return is_constant(self.document, text, self.nodes, least=least)
+
+    @property
+    def varies(self) -> bool:
+        """Whether its transit time changes in a run."""
+        return not self.is_constant(self.text("len"))
+
+    @property
+    def arrests(self) -> bool:
+        """Whether it may stand still."""
+        return self.text("arrest") not in ("", "0")
+
+    @property
+    def by_slats(self) -> bool:
+        """Whether it matters where things lie: inflows are spread, leaks keep their places elsewhere, all may stop."""
+        spread_in = any(spread(node) != "beginning" for node in self._known(self.inflows))
+        return self.arrests or spread_in or any(spread(node) == "source" for node in self._known(self.leaks))
+
+    def _known(self, names: Iterable[str]) -> list[Any]:
+        return [self.nodes[name] for name in names if name in self.nodes]
+
+    def refusals(self) -> Iterator[CiparkError]:
+        """What it has that is not computed here, each part by its name."""
+        label = plain_label(self.stock.get("name", "conveyor"))
+        return (self.document.refused(self.stock, label, feature, _CHAIN) for feature in self._not_computed())
+
+    def _not_computed(self) -> Iterator[str]:
+        document, nodes = self.document, self.nodes
+        for part in self.element:
+            if isinstance(part.tag, str) and document.name(part) not in _KNOWN:
+                yield f"a conveyor with <{document.name(part)}>"
+        if self.says("discrete"):
+            waiting = (node for node in nodes.values() if document.is_stock(node, "queue"))
+            queued = {name for queue in waiting for name in flows_of(document, queue, "outflow")[:1]}
+            if not set(self.inflows) <= queued:
+                yield "a discrete conveyor that something enters which comes from no queue"
+            elif document.has(self.element, "in_limit") or document.text(self.stock, "eqn") != "0":
+                yield "a discrete conveyor with an inflow limit, or with something on it at the start"
+        if len(self.leaving) != 1:
+            yield f"a conveyor with {len(self.leaving)} outflows that do not leak instead of 1"
+        leaks, exponential = self._known(self.leaks), self.says("exponential_leak")
+        apart = len({zone(node)[0] for node in leaks}) > 1
+        if apart and self.says("force_leak_fraction"):
+            yield "a conveyor that forces its leak fractions, with zones that begin at different places"
+        for node in leaks:
+            if document.has(node, "leak_integers"):
+                yield "a conveyor that leaks whole units"
+            if exponential and zone(node) != (0.0, 1.0):
+                yield "a conveyor that leaks exponentially from a part of it"
+            if not self.is_constant(leak_text(document, node), least=0.0):
+                if self.varies:
+                    yield "a leak fraction that changes on a conveyor whose transit time changes"
+                if apart:
+                    yield "a leak fraction that changes on a conveyor whose leak zones begin at different places"
+        for way in dict.fromkeys(map(spread, self._known([*self.inflows, *self.leaks]))):
+            if way not in ("beginning", "even", "source"):
+                yield f"a conveyor whose inflow is spread ({way})"
+        if self.leaks and not exponential and self.by_slats:
+            yield "a spread inflow, a leak that is one or <arrest>, of a conveyor that leaks linearly"
+        conveyors = (node for node in nodes.values() if document.is_stock(node, "conveyor"))
+        conveyed = {name for node in conveyors for name in flows_of(document, node, "outflow")}
+        if self.arrests and not conveyed.isdisjoint(self.inflows):
+            yield "a conveyor with <arrest> behind another one, which it would hold up"
+        if not (text := self.text("len")) or number_in(text) <= 0:
+            yield "a conveyor without a transit time above 0"
+        fifo = any("fifo" in key.lower() and is_true(value) for key, value in self.element.attrib.items())
+        if fifo and self.varies:
+            yield "a transit time that changes on a conveyor on which nothing passes what entered before"
+
+
+#: What a flow is to a conveyor: it enters at the back, leaves at the front, or leaks on the way.
+Role = tuple[Literal["enters", "leaves", "leaks"], Conveyor]
+
+
+def roles(document: Document, nodes: Mapping[str, Any]) -> Mapping[str, Role]:
+    """The flows of the conveyors among ``nodes``, by canonical name.
+
+    A flow that leaves one conveyor for another is known by the first, which decides on its value.
+    """
+    conveyors = [Conveyor(document, node, nodes) for node in nodes.values() if document.is_stock(node, "conveyor")]
+    made: dict[str, Role] = {name: ("enters", conveyor) for conveyor in conveyors for name in conveyor.inflows}
+    for conveyor in conveyors:
+        made |= dict.fromkeys(conveyor.leaving, ("leaves", conveyor))
+        made |= dict.fromkeys(conveyor.leaks, ("leaks", conveyor))
+    return made
+
+
+def is_true(text: str | None) -> bool:
+    """Whether an attribute says yes."""
+    return (text or "").strip().lower() in ("true", "1", "yes")
+
+
+def leak_text(document: Document, node: Any) -> str:
+    """The fraction of a leak: what ``<leak>`` holds, else the flow's equation."""
+    leak = document.child(node, "leak")
+    inside = "" if leak is None else "".join(leak.itertext()).strip()
+    return inside or document.text(node, "eqn")
+
+
+def spread(node: Any) -> str:
+    """Where on a conveyor a flow enters: Stella's attribute of it."""
+    return next((value for key, value in node.attrib.items() if "spreadflow" in key), "beginning")
+
+
+def zone(node: Any) -> tuple[float, float]:
+    """From where to where of its length, seen from the entry, a conveyor leaks into a flow."""
+    ends = ((number_in(node.get("leak_start")), 0.0), (number_in(node.get("leak_end")), 1.0))
+    start, end = (default if math.isnan(place) else min(max(place, 0.0), 1.0) for place, default in ends)
+    return start, end
+
+
+def is_constant(document: Document, text: str, nodes: Mapping[str, Any], *, least: float | None = None) -> bool:
+    """Whether a text is a number above zero, or not below ``least``, or an expression of such and of other constants.
+
+    A function makes none, nor does a name that a stock, a flow, a table or another model has.
+    """
+    words = tokens(text)
+    if len(words) == 1 and words[0][:1].isdecimal():
+        return float(words[0]) > 0 if least is None else float(words[0]) >= least
+    if not words or any(after == "(" and _is_name(token) for token, after in pairwise(words)):
+        return False
+    inside = 0
+    for token in words:
+        inside += (token == "[") - (token == "]")
+        name = canonical(token)
+        if inside or not _is_name(token) or name in _FIXED:
+            continue
+        node = nodes.get(name)
+        if node is None or document.name(node) != "aux" or document.has(node, "gf"):
+            return False
+        elsewhere = {key: element for key, element in nodes.items() if key != name}
+        parts = [p for p in (node, *document.children(node, "element")) if document.has(p, "eqn")]
+        if not parts or not all(is_constant(document, document.text(p, "eqn"), elsewhere, least=least) for p in parts):
+            return False
+    return True
+
+
+def _is_name(token: str) -> bool:
+    return token[:1].isalpha() or token[:1] in ('"', "_")
+
+
+_NOTHING = Const(0.0)
+
+
+def queues(document: Document, nodes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The queue that each of the outflows of queues leaves, by the flow's canonical name."""
+    stocks = [node for node in nodes.values() if document.is_stock(node, "queue")]
+    return {name: stock for stock in stocks for name in flows_of(document, stock, "outflow")}
+
+
+def conveyor_behind(document: Document, name: str, nodes: Mapping[str, Any]) -> Conveyor | None:
+    """The conveyor that a flow enters."""
+    conveyors = (node for node in nodes.values() if document.is_stock(node, "conveyor"))
+    entered = (node for node in conveyors if name in flows_of(document, node, "inflow"))
+    return next((Conveyor(document, node, nodes) for node in entered), None)
+
+
+class Queue:
+    """A queue of one model of a file.
+
+    Parameters
+    ----------
+    document : Document
+    stock : Element
+    nodes : mapping
+        The elements of the model by name.
+    """
+
+    def __init__(self, document: Document, stock: Any, nodes: Mapping[str, Any]) -> None:
+        self.document, self.stock, self.nodes = document, stock, nodes
+        self.inflows, self.outflows = (flows_of(document, stock, end) for end in ("inflow", "outflow"))
+        self.behind = conveyor_behind(document, self.outflows[0], nodes)
+        belt = self.behind
+        self.alone = belt is not None and (belt.element.get("one_at_a_time") is None or belt.says("one_at_a_time"))
+        self.whole = belt is not None and belt.says("batch_integrity")
+        if self.whole and not self.alone:
+            self._refuse("whole batches of a queue, several at a time", "let the conveyor take one at a time")
+        if self.alone and len(self.inflows) > 1:
+            self._refuse(
+                "batches of several inflows of a queue, one at a time", "let one flow enter, or take several at a time"
+            )
+        for name in self.outflows[1:]:
+            if conveyor_behind(document, name, nodes) is not None or (belt is not None and not self.overflows(name)):
+                self._refuse(
+                    "a queue with several outflows, of which one enters a conveyor",
+                    "mark all but the first as <overflow/> and let them leave the conveyors alone",
+                )
+
+    def overflows(self, name: str) -> bool:
+        """Whether a flow takes only what others are not let through."""
+        return name in self.nodes and self.document.has(self.nodes[name], "overflow")
+
+    def wish(self, stock: Ref, entering: Expr, outflows: list[Ref]) -> Expr:
+        """What the first outflow would take if nothing held it."""
+        if self.alone:
+            leaving: Expr = outflows[0]
+            for flow in outflows[1:]:
+                leaving = leaving + flow
+            return front(entering, stock, leaving)
+        return Call("max", (_NOTHING, stock / Ref("time_step") + entering))
+
+    def leaving(self, name: str, wish: Expr, outflows: list[Ref], admitted: Expr) -> Expr:
+        """An outflow; ``admitted`` is what a conveyor behind takes of ``wish``."""
+        place = self.outflows.index(name)
+        if place == 0:
+            return If(Binary("<", admitted, wish), _NOTHING, wish) if self.whole else admitted
+        if self.overflows(name) and self.behind is None:
+            return _NOTHING
+        for flow in outflows[:place]:
+            wish = wish - flow
+        return Call("max", (_NOTHING, wish))
+
+    def _refuse(self, feature: str, alternative: str) -> NoReturn:
+        raise self.document.refused(self.stock, plain_label(self.stock.get("name")), feature, alternative)

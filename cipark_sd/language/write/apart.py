@@ -1,0 +1,203 @@
+"""What one language has and the other lacks: taken into variables of its own, made a table, or refused.
+
+Calls and tables that have to be a whole equation become variables, data tables over Time. What one language computes by
+whole steps and the other does not is refused where the numbers would be others.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from cipark_sd.base.errors import CiparkError, UnsupportedFeature
+from cipark_sd.base.naming import canonical, one_name
+from cipark_sd.model.expr import Apply, Call, Const, Expr, Grid, Ref, Table, rebuild, walk
+from cipark_sd.model.model import Format, Model
+from cipark_sd.model.variables import (
+    Auxiliary,
+    Constant,
+    ExternalPiece,
+    Piece,
+    Series,
+    StockPiece,
+    Variable,
+    expressions,
+    rewritten_by_piece,
+)
+
+#: An expression without what stands apart.
+Lift = Callable[[Expr], Expr]
+#: The new expression of a variable in a piece of its equations, made with what takes apart.
+Change = Callable[[Variable, Expr, Piece | StockPiece, Lift], Expr]
+
+
+@dataclass
+class Apart:
+    """Takes calls out of expressions.
+
+    Parameters
+    ----------
+    taken : set of str
+        Canonical names that there are; those of new variables are added.
+    functions : mapping of str to tuple
+        By function, the word that its variable's name ends with, and what the variable does.
+    tables : callable, optional
+        Where given, tables inside expressions are taken out too; it is called with the variable of one inside a sum
+        over subscripts, which cannot be.
+    """
+
+    taken: set[str]
+    functions: Mapping[str, tuple[str, str]]
+    tables: Callable[[Variable], None] | None = None
+
+    def parted(self, variable: Variable, change: Change) -> Iterator[Variable]:
+        """A variable with its expressions changed, after those that ``change`` has taken out of them."""
+        lifted: list[Variable] = []
+
+        def changed(expr: Expr, piece: Piece | StockPiece) -> Expr:
+            return change(variable, expr, piece, self._lift(variable, piece, lifted))
+
+        made = rewritten_by_piece(variable, changed)
+        for part in lifted:
+            yield from self.parted(part, change)
+        yield made
+
+    def _lift(self, variable: Variable, piece: Piece | StockPiece, lifted: list[Variable]) -> Lift:
+        def without(expr: Expr) -> Expr:
+            match expr:
+                # what is summed over has no value of its own, so it stays
+                case Call(function, _) if function in self.functions and not _marked(expr):
+                    word, doing = self.functions[function]
+                    doc = f"Part of {variable.label}, which {doing}"
+                case Apply(Table(), argument) if self.tables is not None:
+                    word, doc = "table", f"Table in the equation of {variable.label}"
+                    if _marked(argument):
+                        self.tables(variable)
+                case _:
+                    return rebuild(expr, without)
+            label = fresh(one_name(variable.label, word), self.taken)
+            made = Auxiliary(
+                name=canonical(label),
+                label=label,
+                doc=doc,
+                dims=variable.dims,
+                group=variable.group,
+                pieces=(Piece(expr, piece.subscripts, piece.exceptions),),
+            )
+            lifted.append(made)
+            return Ref(made.name, piece.subscripts)
+
+        return without
+
+
+def fresh(label: str, taken: set[str]) -> str:
+    """A label that nothing has yet; its canonical name joins those that are ``taken``."""
+    candidate, number = label, 1
+    while canonical(candidate) in taken:
+        number += 1
+        candidate = one_name(label, str(number))
+    taken.add(canonical(candidate))
+    return candidate
+
+
+def _marked(expr: Expr) -> bool:
+    return any(sub.endswith("!") for part in walk(expr) if isinstance(part, Ref) for sub in part.subscripts)
+
+
+def data_as_table(series: Series, where: str, problems: list[CiparkError]) -> Auxiliary | Series:
+    """Data as a table over Time, so that the file stands by itself; data that a scenario brings stay as they are."""
+
+    def refuse(feature: str, alternative: str) -> Series:
+        problems.append(UnsupportedFeature(feature, variable=series.label, where=where, alternative=alternative))
+        return series
+
+    if all(piece.source is None for piece in series.pieces):
+        if series.interpolation != "interpolate":
+            return refuse(f"data that a scenario brings and that are read {series.interpolation!r}", _GIVE)
+        return series
+    if series.interpolation == "raw":
+        return refuse("data that are read 'raw'", "write the points as a lookup over Time")
+    pieces = []
+    for piece in series.pieces:
+        if isinstance(piece.source, Table):
+            table = replace(piece.source, interpolation=series.interpolation)
+            pieces.append(Piece(Apply(table, Ref("time")), piece.subscripts, piece.exceptions))
+        elif piece.source is not None:
+            return refuse("data in a file that cannot be read", "write the points into the model")
+    described = {
+        name: getattr(series, name) for name in ("name", "label", "units", "doc", "limits", "dims", "group")
+    }  # fmt: skip
+    return Auxiliary(**described, pieces=tuple(pieces))
+
+
+_GIVE = "bring the data from a file (--series FILE, in Python read_model(series=[…]))"
+
+
+_STAGED = ("delay", "delay_n", "smooth", "smooth_n")
+#: Orders of which both languages have functions of their equations.
+_FIXED = (Const(1.0), Const(3.0))
+
+
+def held_otherwise(model: Model, target: Format) -> Iterator[UnsupportedFeature]:
+    """One error for each variable with data or a call that would run otherwise once written.
+
+    Source: Vensim's manual, rungekutta.html, fn_delay_n and fn_smooth_n; data are written as tables over Time.
+    """
+    if target == "xmile" and not model.of_vensim:
+        return
+    translated = model.of_vensim != (target == "vensim")
+    functions = {*_STAGED, *(("ramp", "pulse_train") if model.of_vensim else ())} if translated else set[str]()
+    for variable in model.variables:
+        problems: list[tuple[str, str]] = []
+        if translated and (call := _of_other_stages(variable, model)):
+            way = "give it a constant time of more steps than stages, or write the stages as stocks"
+            problems.append((f"{call}, of which Vensim has other stages", way))
+        if model.time.method != "euler" and (feature := _held(variable, functions, data=model.of_vensim)):
+            way = "let the model run by Euler's method"
+            problems.append((f"{feature} under Runge-Kutta, over whose steps Vensim holds it", way))
+        for text, way in problems:
+            yield UnsupportedFeature(text, variable=variable.label, where=model.name, alternative=way)
+
+
+def _calls(variable: Variable) -> Iterator[Call]:
+    """The calls in a variable's equations; of delays and smooths those that Vensim has as DELAY N and SMOOTH N."""
+    for part in (part for expr in expressions(variable) for part in walk(expr)):
+        if isinstance(part, Call) and not (part.function in ("delay", "smooth") and part.arguments[3] in _FIXED):
+            yield part
+
+
+def _of_other_stages(variable: Variable, model: Model) -> str:
+    """A call whose time or order changes, or whose time has no step for each stage."""
+    for call in _calls(variable):
+        if call.function in _STAGED:
+            times, orders = (_numbers(call.arguments[place], model) for place in (1, 3))
+            if not times or not orders:
+                return f"{_title(call)} with a time or an order that changes"
+            if max(orders) * model.time.step > min(times):
+                return f"{_title(call)} with more stages than steps in its time"
+    return ""
+
+
+def _numbers(expr: Expr, model: Model) -> list[float]:
+    """All that an expression may be, none where it may change in the run."""
+    match expr:
+        case Const(value):
+            return [value]
+        case Ref(name) if isinstance(constant := model.by_name.get(name), Constant):
+            literals = [piece.expr if isinstance(piece, Piece) else None for piece in constant.pieces]
+            values = [e.values if isinstance(e, Grid) else (e.value,) for e in literals if isinstance(e, Grid | Const)]
+            return [number for row in values for number in row] if len(values) == len(literals) else []
+        case _:
+            return []
+
+
+def _title(call: Call) -> str:
+    name = f"{call.function}_n" if call.function in ("delay", "smooth") else call.function
+    return name.replace("_", " ").upper()
+
+
+def _held(variable: Variable, functions: set[str], *, data: bool) -> str:
+    match variable:
+        case Series(pieces=pieces):
+            filled = any(isinstance(piece, ExternalPiece) and isinstance(piece.source, Table) for piece in pieces)
+            return "data" if data and filled else ""
+        case _:
+            return next((_title(call) for call in _calls(variable) if call.function in functions), "")

@@ -1,0 +1,1 @@
+"""Runs of a model: one, many, step by step; what failed."""

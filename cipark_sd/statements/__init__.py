@@ -1,0 +1,1 @@
+"""What is said of a number: headlines, what they rest on, claims."""

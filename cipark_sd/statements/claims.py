@@ -1,0 +1,312 @@
+"""What can be said of an expectation: whether the model has it built in, whether data have informed it, or neither.
+
+A sign that an equation forces comes true in draws that have seen no data, so that its coming true after a fit says
+nothing. An expectation is set against the priors first:
+
+- **built in**: true in at least :data:`BUILT_IN` of the prior draws under every structure (or false in as many: built
+  in against it), so that it could not come out otherwise;
+- **informed**: the data have moved its odds by a Bayes factor of at least :data:`INFORMED` in the same direction under
+  every structure in which the policy does anything;
+- **undecided**: all else, too few draws to tell included.
+
+Draws are finite, and a class is given only where the interval of a probability or a factor clears its threshold.
+
+A number, and not an expectation, is classed by :func:`class_of` from its draws before and after the data.
+
+Source: Kass and Raftery 1995, Journal of the American Statistical Association 90, 773-795, for the Bayes factor as
+posterior odds over prior odds and for 3 as where evidence begins to be positive; Wilson 1927, ibid. 22, 209-212, for
+the interval.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Literal
+
+import numpy as np
+
+from cipark_sd.base.arrays import Array
+
+#: An expectation that is true in this share of prior draws under every structure is built in.
+BUILT_IN = 0.9
+#: A Bayes factor of this much, or one over it, says that data have informed an expectation.
+INFORMED = 3.0
+#: Of the intervals that have to clear the two.
+CONFIDENCE = 0.95
+#: A policy that leaves the outcome as it is in this share of draws does nothing under a structure.
+IDLE = 0.9
+
+#: A posterior width, or variance, of at most this share of the prior's says that data have narrowed a number.
+NARROW = 0.7
+#: Groups of draws that are left out in turn for the error of that share, and the deviations that it has to clear.
+GROUPS, ONE_SIDED = 10, 1.6448536269514722
+#: Prior draws of one sign from which on the model is said to assume it.
+SURE = 0.9
+
+Kind = Literal["built in", "informed", "undecided"]
+#: The classes as pages say them.
+WORDS: Mapping[Kind, str] = {
+    "informed": "informed by the data",
+    "undecided": "not decided by the data",
+    "built in": "assumed by the model",
+}
+Side = Literal["for", "against", ""]
+
+
+def as_said(text: str) -> str:
+    """A class or a verdict of a file in the words of pages.
+
+    >>> as_said("built in: fewer"), as_said("undecided")
+    ('assumed by the model: fewer', 'not decided by the data')
+    """
+    kind = next((kind for kind in WORDS if text.startswith(kind)), None)
+    return text if kind is None else WORDS[kind] + text.removeprefix(kind)
+
+
+def wilson(count: float, n: float) -> tuple[float, float]:
+    """The interval of a share of which ``count`` of ``n`` have been seen, with :data:`CONFIDENCE`.
+
+    Neither has to be whole: draws that depend on each other are worth fewer.
+    """
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    share, z2 = count / n, z * z
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    # at the ends the interval closes exactly, which rounding would miss
+    return (0.0 if count == 0 else max(0.0, middle - half)), (1.0 if count == n else min(1.0, middle + half))
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """In how many of ``n`` draws something is true."""
+
+    true: float
+    n: float
+
+    @property
+    def share(self) -> float:
+        """The probability; NaN without a draw."""
+        return self.true / self.n if self.n else float("nan")
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Of the probability; all of 0 to 1 without a draw."""
+        return wilson(self.true, self.n) if self.n else (0.0, 1.0)
+
+    def worth(self, n: float) -> "Tally":
+        """The same share of ``n`` independent draws, where that is fewer."""
+        return self if not n < self.n else Tally(self.share * n, n)
+
+
+@dataclass(frozen=True, slots=True)
+class BayesFactor:
+    """Posterior odds over prior odds; zero or infinite where a count is zero, and then one end of the interval is left.
+
+    The interval joins those of the two probabilities, so that it covers with at least :data:`CONFIDENCE`.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def bounds(self) -> str:
+        """The interval alone, or the end of it that there is."""
+        low, high = _digits(self.low), _digits(self.high)
+        if self.low > 0 and math.isinf(self.high):
+            return f"over {low}"
+        if self.low == 0 and math.isfinite(self.high):
+            return f"under {high}"
+        if math.isinf(self.high):
+            return "not bounded"
+        return f"{low} to {high}"
+
+    def __str__(self) -> str:
+        bounded = 0 < self.value < math.inf and self.low > 0 and math.isfinite(self.high)
+        return f"{_digits(self.value)} ({self.bounds})" if bounded else self.bounds
+
+
+def bayes_factor(prior: Tally, posterior: Tally) -> BayesFactor:
+    """By how much data have multiplied the odds of something.
+
+    >>> str(bayes_factor(Tally(100, 200), Tally(160, 200)))
+    '4 (2.1 to 7.4)'
+    >>> str(bayes_factor(Tally(100, 200), Tally(200, 200)))
+    'over 39'
+    """
+    (prior_low, prior_high), (low, high) = prior.interval, posterior.interval
+    return BayesFactor(
+        _ratio(_odds(posterior.share), _odds(prior.share)),
+        _ratio(_odds(low), _odds(prior_high)),
+        _ratio(_odds(high), _odds(prior_low)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What draws say of an expectation under one structure.
+
+    Parameters
+    ----------
+    structure : str
+    prior : Tally
+    posterior : Tally or None
+        None where this structure has not been fitted.
+    idle : bool
+        The policy does nothing here: the mechanism that it works through is switched off.
+    """
+
+    structure: str
+    prior: Tally
+    posterior: Tally | None = None
+    idle: bool = False
+
+    @property
+    def columns(self) -> dict[str, float]:
+        """For tables: probabilities before and after the fit with intervals, and the Bayes factor between them."""
+        low, high = self.prior.interval
+        columns = {"prior": self.prior.share, "prior_low": low, "prior_high": high}
+        factor = self.factor
+        if self.posterior is not None and factor is not None:
+            low, high = self.posterior.interval
+            columns |= {"posterior": self.posterior.share, "posterior_low": low, "posterior_high": high}
+            columns |= {"bayes_factor": factor.value, "bayes_factor_low": factor.low, "bayes_factor_high": factor.high}
+        return columns
+
+    @property
+    def factor(self) -> BayesFactor | None:
+        """None without a posterior."""
+        return None if self.posterior is None else bayes_factor(self.prior, self.posterior)
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """A class, on which side of the expectation it stands, and what it rests on."""
+
+    kind: Kind
+    side: Side
+    evidence: tuple[Evidence, ...]
+
+    def __str__(self) -> str:
+        return f"{WORDS[self.kind]}, against it" if self.side == "against" else WORDS[self.kind]
+
+
+def classify(evidence: Sequence[Evidence]) -> Classified:
+    """The class of an expectation; what data say against something built in comes before its being built in."""
+    active = [judgement for judgement in evidence if not judgement.idle]
+    factors = [judgement.factor for judgement in active]
+    known = [factor for factor in factors if factor is not None]
+    moved: Side = ""
+    if known and len(known) == len(active):
+        if all(factor.low >= INFORMED for factor in known):
+            moved = "for"
+        elif all(factor.high <= 1 / INFORMED for factor in known):
+            moved = "against"
+    built: Side = ""
+    if evidence and all(judgement.prior.interval[0] >= BUILT_IN for judgement in evidence):
+        built = "for"
+    elif active and all(judgement.prior.interval[1] <= 1 - BUILT_IN for judgement in active):
+        built = "against"
+    if built and (not moved or moved == built):
+        return Classified("built in", built, tuple(evidence))
+    return Classified("informed" if moved else "undecided", moved, tuple(evidence))
+
+
+Pairs = Sequence[tuple[Array, Array]]
+
+
+def class_of(pairs: Pairs, *, is_change: bool = False, misfit: str = "") -> Kind:
+    """The class of a number from its draws ``(n,)`` before and after the data under each structure that was fitted.
+
+    - *built in*: a change whose sign is the same in :data:`SURE` of the prior draws in which there is one, under every
+      structure, however far the data narrow its size, unless they turn the odds against it;
+    - *informed*: under every structure the central 90 % after the data are at most :data:`NARROW` as wide as before,
+      clear of the error of finite draws, or the odds of a change's sign have moved by :data:`INFORMED`;
+    - *undecided*: neither. The player has the same rule (``pages/player/answer.js``).
+
+    Parameters
+    ----------
+    misfit : str
+        What the model does not follow of the data: such data inform nothing.
+    """
+    clean = [tuple(draws[np.isfinite(draws)] for draws in pair) for pair in pairs]
+    turns = [_odds_moved(*pair) if is_change else 0 for pair in clean]
+    sign = _assumed_sign([prior for prior, _ in clean]) if is_change else 0
+    if sign:
+        return "informed" if not misfit and all(turn == -sign for turn in turns) else "built in"
+    informed = all(turn or _is_narrowed(*pair) for turn, pair in zip(turns, clean, strict=True))
+    return "informed" if informed and not misfit else "undecided"
+
+
+def _assumed_sign(priors: Sequence[Array]) -> int:
+    """The sign that the priors alone give a change, the same under every structure; 0 where they leave it open."""
+    moving = [prior[prior != 0] for prior in priors]
+    return next((sign for sign in (1, -1) if all(len(m) and (sign * m > 0).mean() >= SURE for m in moving)), 0)
+
+
+def _is_narrowed(prior: Array, posterior: Array) -> bool:
+    def width(draws: Array) -> float:
+        low, high = np.quantile(draws, [0.05, 0.95])
+        return float(high - low)
+
+    def share(group: int | None) -> float:
+        pair = (prior, posterior)
+        chosen = (draws[np.arange(len(draws)) % GROUPS != group] if group is not None else draws for draws in pair)
+        before, after = map(width, chosen)
+        return after / before if before else math.inf
+
+    shares_without = np.array([share(group) for group in range(GROUPS)])
+    error = math.sqrt((GROUPS - 1) * shares_without.var()) if np.isfinite(shares_without).all() else math.inf
+    return share(None) + ONE_SIDED * error <= NARROW
+
+
+def _odds_moved(prior: Array, posterior: Array) -> int:
+    """The sign towards which the data have moved the odds by :data:`INFORMED`; 0 where they have not.
+
+    Draws that change nothing have no sign.
+    """
+    before, after = (Tally(int((draws > 0).sum()), int((draws != 0).sum())) for draws in (prior, posterior))
+    factor = bayes_factor(before, after)
+    return 1 if factor.low >= INFORMED else -1 if factor.high <= 1 / INFORMED else 0
+
+
+def count_sentence(expectations: Sequence[Classified]) -> str:
+    """How many expectations are of which class, and what the classes say."""
+    counts = Counter(expectation.kind for expectation in expectations)
+    n = f"{len(expectations)} expectation{'s' * (len(expectations) != 1)}"
+    structures = max((len(expectation.evidence) for expectation in expectations), default=1)
+    under = "the one structure" if structures == 1 else f"each of {structures} structures"
+    fitted = any(e.posterior is not None for expectation in expectations for e in expectation.evidence)
+    moved = (
+        f"{counts['informed']} (their odds moved by a factor of {INFORMED:g} or more)"
+        if fitted
+        else "none, since there are no posterior draws of all that varies"
+    )
+    return (
+        f"Of {n}: informed by the data {moved}; not decided by the data {counts['undecided']}; assumed by the model "
+        f"{counts['built in']} (true, or false, in {BUILT_IN:.0%} or more of the prior draws under {under}, so no "
+        "findings)."
+    )
+
+
+def over_structures(factors: Sequence[BayesFactor]) -> BayesFactor:
+    """From the lowest to the highest bound of several factors; its value is that of the only one, if it is one."""
+    value = factors[0].value if len(factors) == 1 else float("nan")
+    return BayesFactor(value, min(f.low for f in factors), max(f.high for f in factors))
+
+
+def _odds(share: float) -> float:
+    return math.inf if share == 1 else share / (1 - share)
+
+
+def _ratio(above: float, below: float) -> float:
+    """A quotient of odds, NaN where both are zero or infinite."""
+    if (above == 0 and below == 0) or (math.isinf(above) and math.isinf(below)):
+        return float("nan")
+    return math.inf if below == 0 else 0.0 if math.isinf(below) else above / below
+
+
+def _digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"

@@ -1,0 +1,559 @@
+"""Headline records: a number that a command reports, with everything needed to set it beside another one.
+
+Console, pages, the combined report and documents print records, so that a quantity has one value everywhere, or several
+with the difference said beside them (:mod:`cipark_sd.commands.report`).
+"""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Required, TypedDict, Unpack
+
+from cipark_sd.base.wording import (
+    NO_END,
+    absent,
+    beside,
+    between,
+    in_sentence,
+    is_counted,
+    listed,
+    number,
+    percent,
+    rounded,
+    with_unit,
+)
+from cipark_sd.statements.basis import Basis
+from cipark_sd.statements.claims import NARROW
+from cipark_sd.statements.claims import Kind as Class
+
+#: States of a side of which nothing is known of the data.
+_UNJUDGED = ("not found", "none", "not judged")
+#: Before what a change is measured from, in an estimand.
+_CHANGE = ", change from "
+#: Where :func:`output` has put the time.
+_TIME = re.compile(r" at (-?\d+(?:\.\d+)?(?:e[+-]\d+)?)(?=$|,)")
+
+#: What a number is of the distribution or the function that it summarises. ``run`` is the value of one run; an
+#: ``optimum`` is ``MAP`` with the priors and ``ML`` without; an ``index`` is a share of a variance. ``log evidence`` is
+#: the log of the mean likelihood over the prior, ``log score`` the log density of what was observed; ``maximum`` and
+#: ``count`` are of what the estimand names.
+Kind = Literal[
+    "MAP optimum", "ML optimum", "mean", "median", "probability", "share", "index", "run", "log evidence", "log score",
+    "maximum", "count",
+]  # fmt: skip
+
+
+#: What an answer is: the data narrow it, they leave it open, or the model and its priors have it without the data.
+#: Nothing is said of a number without an interval or without one of its priors.
+Standing = Literal["known", "not known", "assumed", ""]
+#: The scale on which the width of an interval is judged: a factor is as wide up as down on that of the logarithm.
+Scale = Literal["identity", "log", "logit"]
+#: An interval without both ends, by what is known of its sides.
+_WITHOUT = {
+    "open": "unbounded",
+    "closed": "ended by a bound of another parameter",
+    "not found": "ends not computed",
+    "none": "not computed for a step function",
+    "not judged": "not computed, the time step is too coarse",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """An interval; an end is None where there is none, and ``states`` say why.
+
+    Parameters
+    ----------
+    low, high : float or None
+    level : float
+        Nominal coverage or mass, between 0 and 1.
+    by : str
+        How it was made: "profile likelihood", "central draws", "bootstrap".
+    states : (str, str)
+        What is known of a side without an end: a key of :data:`cipark_sd.base.wording.NO_END`;
+        "bounded" where it has one.
+    gaps : tuple of (float, float)
+        Stretches within that do not belong to it, where it is around several optima.
+    error : float or None
+        The standard error of the number, or how finely a step is resolved.
+    """
+
+    low: float | None
+    high: float | None
+    level: float
+    by: str
+    states: tuple[str, str] = ("open", "open")
+    gaps: tuple[tuple[float, float], ...] = ()
+    error: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.level < 1:
+            raise ValueError(f"the level of an interval lies between 0 and 1, not at {self.level!r}")
+        ends = [end for end in (self.low, self.high) if end is not None]
+        if not all(map(math.isfinite, ends)) or ends != sorted(ends):
+            raise ValueError(
+                f"the ends of an interval are finite and in order, or None, not {self.low!r}, {self.high!r}"
+            )
+        sides = zip((self.low, self.high), self.states, strict=True)
+        object.__setattr__(self, "states", tuple(state if end is None else "bounded" for end, state in sides))
+
+    def ends(self) -> tuple[str, str]:
+        """Both ends with two digits of the width and two of their own at least; in words where there is none."""
+        low, high = (
+            NO_END[state] if end is None else self._shown(end)
+            for end, state in zip((self.low, self.high), self.states, strict=True)
+        )
+        return low, high
+
+    def _shown(self, end: float) -> str:
+        width = self.high - self.low if self.low is not None and self.high is not None else math.inf
+        return rounded(end, width) if math.isfinite(width) else number(end, digits=3)
+
+    @property
+    def stretches(self) -> str:
+        """Both ends, and those of the gaps between them."""
+        low, high = self.ends()
+        ends = [low, *(self._shown(end) for gap in self.gaps for end in gap), high]
+        return " or ".join(map(" to ".join, zip(ends[::2], ends[1::2], strict=True)))
+
+    def __str__(self) -> str:
+        text = self.stretches if self.gaps else between(*self.ends(), self.low is not None, self.high is not None)
+        if self.states == ("none", "none"):
+            return f"{text}: the likelihood is a step function of it"
+        error = ""
+        if "not found" in self.missing and self.error is not None:
+            error = f"; standard error {number(self.error, digits=2)}"
+        return f"{text} ({percent(self.level)}, {self.by}{error})"
+
+    @property
+    def brief(self) -> str:
+        """The level and both ends, or what is known of a side without one.
+
+        >>> Bounds(40.2, 76.6, 0.9, "central draws").brief, Bounds(1.5, None, 0.95, "profile likelihood").brief
+        ('90%: 40 to 77', '95%: at least 1.5')
+        """
+        missing, level = self.missing, f"{100 * self.level:.6g}%"
+        if len(missing) == 2:
+            return f"{level}: {_WITHOUT[missing[0]]}" if len(set(missing)) == 1 else f"{level}: {absent(*self.ends())}"
+        if not missing:
+            return f"{level}: {self.stretches}"
+        low, high = self.ends()
+        return f"{level}: at most {high}" if self.low is None else f"{level}: at least {low}"
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The states of the sides without an end."""
+        sides = zip((self.low, self.high), self.states, strict=True)
+        return tuple(state for end, state in sides if end is None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headline:
+    """One number of a command.
+
+    Parameters
+    ----------
+    estimand : str
+        What the number is of, such as "Total Residents at 2019.5": records with the same text are of the same quantity.
+        :func:`output` and :func:`parameter` spell it.
+    number : float
+        Finite.
+    unit : str
+        Empty where there is none.
+    kind : Kind
+    interval : Bounds or None
+        None where none was computed.
+    conditional_on : tuple of str
+        A structure, constants that are held, a scenario. Draws stand in ``basis``.
+    basis : Basis or None
+        The draws that the number summarises; None where it rests on none.
+    command : str
+        Such as "cipark calibrate".
+    model_digest, study_digest : str
+        Of the model's files; of the scenario, the fitted observations and the priors. The second is empty where no
+        data stand behind the number.
+    seed : int or None
+        None where no random number is in it.
+    version : str
+        Of this package.
+    title : str
+        What the study calls the estimand, where it has a name of its own for it.
+    date : str
+        The time in the estimand where that is a date: people read it in place of the number.
+    prior : Bounds or None
+        The interval of the same estimand under the priors alone, where it was computed.
+    reported : str
+        What was reported of the estimand, as people read it; empty where nothing was.
+    doubt : str
+        Why the interval is not to be trusted, such as residuals that are no noise; empty where no test says so.
+    judged : Class or None
+        Its class by :func:`cipark_sd.statements.claims.class_of`; None where no draws are at hand and the
+        intervals have to do.
+    scale : Scale
+        On which the interval is set beside that of the priors: of a parameter its own, on which it was searched.
+    """
+
+    estimand: str
+    number: float
+    unit: str
+    kind: Kind
+    interval: Bounds | None = None
+    conditional_on: tuple[str, ...] = ()
+    basis: Basis | None = None
+    command: str
+    model_digest: str
+    study_digest: str
+    seed: int | None
+    version: str
+    title: str = ""
+    date: str = ""
+    prior: Bounds | None = None
+    reported: str = ""
+    doubt: str = ""
+    judged: Class | None = None
+    scale: Scale = "identity"
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.number):
+            raise ValueError(f"a headline has a finite number, not {self.number!r} ({self.estimand})")
+
+    @property
+    def name(self) -> str:
+        """The study's name of the estimand, with the estimand itself."""
+        return self.dated if self.estimand.startswith(self.title) else f"{self.title} ({self.dated})"
+
+    @property
+    def dated(self) -> str:
+        """The estimand, its time as people write it."""
+        return _TIME.sub(f" on {self.date}", self.estimand, count=1) if self.date else self.estimand
+
+    @property
+    def estimate(self) -> str:
+        """The kind of estimate in words, such as "posterior median"."""
+        if self.basis is None:
+            return self.kind
+        if self.basis.alone:
+            return "best fit"
+        return {
+            "prior": f"prior {self.kind}",
+            "ranges": f"{self.kind} over ranges",
+            "posterior": f"posterior {self.kind}",
+            "borrowed": f"{self.kind} over another structure's posterior",
+        }[self.basis.origin]
+
+    @property
+    def value(self) -> str:
+        """Number and unit, with the digits that the interval carries where there is one."""
+        bounds = self.interval
+        return with_unit(
+            number(self.number) if bounds is None else beside(self.number, bounds.low, bounds.high, bounds.error),
+            self.unit,
+        )
+
+    @property
+    def conditions(self) -> str:
+        """What stands beside the number: what it is conditional on, and the draws that it rests on."""
+        return _conditions_in_words(self.conditional_on, self.basis)
+
+    @property
+    def bounds(self) -> str:
+        """The interval, and the priors' own beside it; empty where none was computed."""
+        if self.interval is None:
+            return ""
+        return f"{self.interval}{_prior_in_words(self)}"
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether the interval is narrower than that of the priors alone; true where either is not known."""
+        if self.judged in ("informed", "undecided"):
+            return self.judged == "informed"
+        if self.interval is None or self.prior is None:
+            return True
+        # a side that was not found, or not judged, says nothing of the data
+        sides = zip((self.interval.low, self.interval.high), self.interval.states, strict=True)
+        unknown = any(end is None and state in _UNJUDGED for end, state in sides)
+        return unknown or is_narrower(self.interval, self.prior, self.scale)
+
+    @property
+    def width_left(self) -> float:
+        """Of the width of the interval under the priors alone what the data leave of it; infinite without an end."""
+        return math.inf if self.interval is None or self.prior is None else left(self.interval, self.prior, self.scale)
+
+    @property
+    def has_assumed_sign(self) -> bool:
+        """Whether it is a change to which the priors alone give its sign."""
+        if self.judged is not None or self.prior is None or not self.is_change:
+            return self.judged == "built in"
+        low, high = self.prior.low, self.prior.high
+        return (low is not None and low > 0 and self.number > 0) or (high is not None and high < 0 and self.number < 0)
+
+    @property
+    def is_change(self) -> bool:
+        """Whether it is the difference of two scenarios."""
+        return _CHANGE in self.estimand
+
+    @property
+    def standing(self) -> Standing:
+        """Whether the priors alone give a change its sign, the data narrow the number, or leave it open.
+
+        An interval that is not to be trusted does not make a number known, however narrow it is.
+        """
+        if self.interval is None or self.prior is None:
+            return ""
+        sides = zip((self.interval.low, self.interval.high), self.interval.states, strict=True)
+        if any(end is None and state in _UNJUDGED for end, state in sides):
+            return ""
+        if self.has_assumed_sign:
+            return "assumed"
+        return "known" if self.narrowed and not self.doubt else "not known"
+
+    @property
+    def brief(self) -> str:
+        """Number, unit and interval as a sentence has them: a change of one sign as so much more or less."""
+        bounds, size, way = self.interval, self.number, ""
+        if bounds is None:
+            return self.value
+        low, high = bounds.low, bounds.high
+        if low is None or high is None or bounds.gaps:
+            return f"{self.value} ({bounds.brief})"
+        if self.is_change and not low <= 0 <= high:
+            low, high = sorted((abs(low), abs(high)))
+            size, way = abs(size), " more" if size > 0 else " fewer" if is_counted(self.unit) else " less"
+        shown, *ends = (in_sentence(value, high - low, self.unit) for value in (size, low, high))
+        return f"{with_unit(shown, self.unit)}{way} ({100 * bounds.level:.6g}%: {ends[0]} to {ends[1]})"
+
+    def __str__(self) -> str:
+        bounds = f", {self.bounds}" if self.bounds else ""
+        conditions = f"; {self.conditions}" if self.conditions else ""
+        return f"{self.name}: {self.value} [{self.estimate}{bounds}{conditions}]"
+
+
+def output(label: str, time: float, *, under: str = "", against: str = "") -> str:
+    """The estimand of a model's output at a time with what ``under`` sets, or of its change from ``against``.
+
+    :func:`cipark_sd.data.estimands.of_output` spells both for a model.
+
+    >>> output("Total Residents", 2019.5), output("Total Residents", 2019.5, against="SW CMG = 0")
+    ('Total Residents at 2019.5', 'Total Residents at 2019.5, change from SW CMG = 0')
+    """
+    settings = (f", with {under}" if under else "", f"{_CHANGE}{against}" if against else "")
+    return f"{label} at {time:.10g}{''.join(settings)}"
+
+
+class Details(TypedDict, total=False):
+    """What a record says of its number beside what it is of: fields of :class:`Headline`."""
+
+    unit: Required[str]
+    kind: Required[Kind]
+    interval: Bounds | None
+    conditional_on: tuple[str, ...]
+    basis: Basis | None
+    title: str
+    prior: Bounds | None
+    reported: str
+    doubt: str
+    judged: Class | None
+    scale: Scale
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What the records of one call have in common; ``label`` writes a model time."""
+
+    command: str
+    model_digest: str
+    study_digest: str
+    seed: int | None
+    version: str
+    label: Callable[[float], str]
+
+    def record(self, estimand: str, number: float, **details: Unpack[Details]) -> Headline:
+        """A number of this call; a time in its estimand is a date where ``label`` makes one of it."""
+        return Headline(
+            estimand=estimand, number=number, command=self.command, model_digest=self.model_digest,
+            study_digest=self.study_digest, seed=self.seed, version=self.version,
+            date=date_in(estimand, self.label), **details,
+        )  # fmt: skip
+
+
+def date_in(estimand: str, label: Callable[[float], str]) -> str:
+    """The date of an estimand's time by ``label``; empty where there is no time or no date.
+
+    >>> date_in("Total Residents at 2019.5, with a = 1", lambda time: "2019-07-02"), date_in("x at 8", str)
+    ('2019-07-02', '')
+    """
+    match = _TIME.search(estimand)
+    text = label(float(match[1])) if match else ""
+    return text if "-" in text[1:] and "e-" not in text else ""
+
+
+def parameter(name: str) -> str:
+    """The estimand of a parameter.
+
+    >>> parameter("rate")
+    'parameter rate'
+    """
+    return f"parameter {name}"
+
+
+def is_narrower(bounds: Bounds, prior: Bounds, scale: Scale = "identity") -> bool:
+    """Whether an interval is narrower than :data:`~cipark_sd.statements.claims.NARROW` of that of the priors alone."""
+    return left(bounds, prior, scale) < NARROW
+
+
+def left(bounds: Bounds, prior: Bounds, scale: Scale = "identity") -> float:
+    """How wide an interval is beside that of the priors alone, on a scale; infinite where it has no end there.
+
+    A time and the rate that is its reciprocal have one answer on the scale of the logarithm.
+
+    >>> prior, ours = Bounds(0.01, 100, 0.9, "draws"), Bounds(0.02, 5, 0.9, "draws")
+    >>> [round(left(ours, prior, scale), 2) for scale in ("identity", "log")]
+    [0.05, 0.6]
+    """
+    if None in (bounds.low, bounds.high):
+        return math.inf
+    ours, theirs = (_on(b.high, scale) - _on(b.low, scale) for b in (bounds, prior))
+    if not math.isfinite(ours):
+        return math.inf
+    return ours / theirs if theirs else math.inf
+
+
+def _on(end: float | None, scale: Scale) -> float:
+    """An end on a scale; infinite where there is none, or where it is an end of the scale."""
+    if end is None:
+        return math.inf
+    if scale == "identity":
+        return end
+    if end <= 0:
+        return -math.inf
+    if scale == "log":
+        return math.log(end)
+    return math.log(end / (1 - end)) if end < 1 else math.inf
+
+
+def sentences(records: Sequence[Headline]) -> tuple[str, ...]:
+    """Headline numbers in words; what all of them are given stands once, after them."""
+    if len(records) < 2:
+        return tuple(map(_with_conditions, records))
+    common, owns = in_common(records)
+    basis = records[0].basis if len({text_of(record.basis) for record in records}) == 1 else None
+    if basis is not None:
+        owns = [replace(record, basis=None) for record in owns]
+    shared = _conditions_in_words(common, basis)
+    return (*map(_with_conditions, owns), *([f"All of these {shared}."] if shared else []))
+
+
+def _with_conditions(record: Headline) -> str:
+    return f"{in_words(record)}; {record.conditions}" if record.conditions else in_words(record)
+
+
+def in_common(records: Sequence[Headline]) -> tuple[tuple[str, ...], list[Headline]]:
+    """What all records are conditional on, and the records with the rest."""
+    common = tuple(
+        text for text in records[0].conditional_on if all(text in record.conditional_on for record in records)
+    )
+    return common, [
+        replace(record, conditional_on=tuple(text for text in record.conditional_on if text not in common))
+        for record in records
+    ]
+
+
+def given_in_words(conditional_on: Sequence[str]) -> str:
+    """Conditions after "given", the elements of one variable together; empty where there are none."""
+    return f"given {', '.join(_by_variable(conditional_on))}" if conditional_on else ""
+
+
+def _conditions_in_words(conditional_on: Sequence[str], basis: Basis | None) -> str:
+    return "; ".join(filter(None, (given_in_words(conditional_on), basis.label if basis is not None else "")))
+
+
+#: A constant of several elements with its value.
+_ELEMENT = re.compile(r"([^\[\]=]+)\[([^\]]+)\] = (.+)")
+
+
+def _by_variable(conditions: Sequence[str]) -> list[str]:
+    """Conditions with the elements of one variable together.
+
+    >>> _by_variable(["Size[a] = 1", "rate = 2", "Size[b] = 3", "Cost[a] = 4"])
+    ['Size = 1 (a), 3 (b)', 'rate = 2', 'Cost[a] = 4']
+    """
+    parts: dict[str, list[tuple[str, str, str]]] = {}
+    for text in conditions:
+        match = _ELEMENT.fullmatch(text)
+        key = match[1] if match else text
+        parts.setdefault(key, []).append((text, match[2], match[3]) if match else (text, "", ""))
+    return [
+        members[0][0] if len(members) == 1 else f"{key} = {', '.join(f'{v} ({e})' for _, e, v in members)}"
+        for key, members in parts.items()
+    ]
+
+
+def in_words(record: Headline) -> str:
+    """A headline number with its interval, what was reported of it, and what the priors alone say."""
+    name = record.title or record.dated.removeprefix("parameter ")
+    if record.reported:
+        text = f"{name}: {record.reported} reported; the model says {record.value}"
+    elif record.has_assumed_sign:
+        text = f"{name}: no finding; the model says {record.value}"
+    else:
+        text = f"{name}: {record.value}"
+    return f"{text}{_interval_in_words(record.interval)}{_prior_in_words(record)}"
+
+
+def _prior_in_words(record: Headline) -> str:
+    """What the priors alone say, and whether the data narrow it or give it its sign."""
+    prior = record.prior
+    if prior is None:
+        return ""
+    caution = [
+        *(["its sign is assumed"] if record.has_assumed_sign else []),
+        *([] if record.narrowed else ["the data do not narrow it"]),
+    ]
+    text = f"; the priors alone say {' to '.join(prior.ends())}"
+    return f"{text}: {listed(caution)}" if caution else text
+
+
+def _interval_in_words(bounds: Bounds | None) -> str:
+    if bounds is None:
+        return ", with no range computed for it"
+    level, missing = percent(bounds.level), bounds.missing
+    if missing == ("open", "open"):
+        return f", unbounded (at {level})"
+    if missing == ("none", "none"):
+        return "; the likelihood is a step function of it, which has no profile"
+    if missing == ("not judged", "not judged"):
+        return ", with no range: the time step is too coarse"
+    if len(missing) == 2:
+        return f", with no end of its range ({absent(*bounds.ends())}, at {level})"
+    if missing:
+        low, high = bounds.ends()
+        side = f"at most {high}" if bounds.low is None else f"at least {low}"
+        return f", {side} ({level}); {_OTHER_SIDE[missing[0]]}"
+    if bounds.gaps:
+        return f", {bounds.stretches} ({level}), around optima that are equally good"
+    return f", between {' and '.join(bounds.ends())} ({level})"
+
+
+#: What is said of the side without an end where the other one has one.
+_OTHER_SIDE = {
+    "open": "the data leave the other side open",
+    "closed": "a bound of another parameter closes the other side",
+    "not found": "the other end was not found",
+}
+
+
+#: Columns under which every page and console prints records.
+HEAD = ("quantity", "number", "interval", "kind of estimate", "conditional on", "from")
+
+
+def cells(record: Headline) -> tuple[str, ...]:
+    """A record as the cells of a row under :data:`HEAD`."""
+    value = f"{record.value} ({record.reported} reported)" if record.reported else record.value
+    seed = "" if record.seed is None else f", seed {record.seed}"
+    return (record.name, value, record.bounds, record.estimate, record.conditions, f"{record.command}{seed}")
+
+
+def text_of(value: object) -> str:
+    """A text by which values of a field are told apart: an unknown quality of draws is equal to none in itself."""
+    return value.label if isinstance(value, Basis) else repr(value)

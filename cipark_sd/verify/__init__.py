@@ -1,0 +1,1 @@
+"""Whether a model and its runs are right: checks, engines side by side."""
