@@ -20,7 +20,7 @@ from calibration.sampling.densities import prior_draws
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.engines.registry import choose
 from cipark_sd.execution.workers import Workers
-from cipark_sd.simulate.ensembles import processors
+from cipark_sd.simulations.ensembles import processors
 
 MODEL = """{UTF-8}
 left = INTEG(leaving, 0) ~ firm ~ |

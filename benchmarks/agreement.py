@@ -16,7 +16,7 @@ from measure import show, show_machine
 
 from cipark_sd.base.naming import canonical
 from cipark_sd.model.variables import Constant, Lookup
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 
 def worst(ours: pd.DataFrame, theirs: pd.DataFrame) -> tuple[int, str, float]:

@@ -15,7 +15,7 @@ from measure import in_turn, show_machine, show_times
 
 from cipark_sd.compiler.adjoint import adjoint
 from cipark_sd.engines.native.engine import NativeEngine
-from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulations.ensembles import ensemble
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "shared"))
 

@@ -60,7 +60,7 @@ def first_run(case: str, n: int) -> float:
     from cipark_sd.data.scenarios import Scenario
     from cipark_sd.engines.registry import ENGINES
     from cipark_sd.language.read.model_file import read_model
-    from cipark_sd.simulate.ensembles import ensemble
+    from cipark_sd.simulations.ensembles import ensemble
 
     _, text, _, engine, _ = CASES[case]
     if engine not in ENGINES:

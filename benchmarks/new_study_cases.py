@@ -17,7 +17,7 @@ from cipark_sd.base.arrays import Array
 from cipark_sd.base.naming import canonical
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 #: By what constants of a model file are wrong, up or down by chance: exactly so much, or up to it.
 OFF: Mapping[str, tuple[float, bool]] = {

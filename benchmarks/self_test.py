@@ -24,7 +24,7 @@ from cipark_sd.base.console import progress_bars
 from cipark_sd.execution.pool import Progress
 from cipark_sd.execution.workers import Workers
 from cipark_sd.pages.figures.files import save_figures
-from cipark_sd.simulate.ensembles import processors
+from cipark_sd.simulations.ensembles import processors
 
 FOLDERS = {
     "park": STUDIES / "great_stone",

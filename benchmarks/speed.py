@@ -34,7 +34,7 @@ from cipark_sd.engines.base import Inputs
 from cipark_sd.engines.blocks import Blocks, by_run
 from cipark_sd.engines.native.engine import NativeEngine
 from cipark_sd.engines.wasm.compiling import LANES, compiled
-from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulations.ensembles import ensemble
 
 ROOT = HERE.parent
 KEPT = HERE / "speed.json"

@@ -43,16 +43,16 @@ if TYPE_CHECKING:
     from cipark_sd.model.model import Model as Model
     from cipark_sd.pages.figures.runs import plot_fan as plot_fan
     from cipark_sd.pages.figures.runs import plot_run as plot_run
-    from cipark_sd.simulate.ensembles import ensemble as ensemble
-    from cipark_sd.simulate.simulation import simulate as simulate
-    from cipark_sd.simulate.stepping import start as start
+    from cipark_sd.simulations.ensembles import ensemble as ensemble
+    from cipark_sd.simulations.simulation import simulate as simulate
+    from cipark_sd.simulations.stepping import start as start
 
     __version__: str
 
 # Imported when first asked for: xarray and PySD take a second.
 # None has the name of a room, which the import system would hang in its place.
 _PUBLIC = {
-    "ensemble": "simulate.ensembles",
+    "ensemble": "simulations.ensembles",
     "CiparkError": "base.errors",
     "sensitivity": "front",
     "read_changes": "language.read.changes_files",
@@ -68,8 +68,8 @@ _PUBLIC = {
     "Scenario": "data.scenarios",
     "TimeSeries": "data.scenarios",
     "read_scenario": "data.scenarios",
-    "simulate": "simulate.simulation",
-    "start": "simulate.stepping",
+    "simulate": "simulations.simulation",
+    "start": "simulations.stepping",
     **dict.fromkeys(("Noise", "Study", "calibrate", "certify", "check", "convert", "diff", "new_study"), "functions"),
     **dict.fromkeys(("play", "policy", "read_study", "report", "show"), "functions"),
 }

@@ -19,7 +19,7 @@ import pytest
 
 if TYPE_CHECKING:
     from cipark_sd.analysis.sensitivities.factors import Factors
-    from cipark_sd.simulate.failures import Failures
+    from cipark_sd.simulations.failures import Failures
 
 # what Python and pytest compile is kept beside the sources, as is usual, also where the environment says otherwise:
 # each worker and every process that a test starts would compile all modules and all assertions anew
@@ -109,7 +109,7 @@ class FunctionResponse:
         return Factors(tuple(Factor(name, np.asarray) for name in self.names), self.correlation)
 
     def no_failures(self) -> "Failures":
-        from cipark_sd.simulate.failures import Failures
+        from cipark_sd.simulations.failures import Failures
 
         return Failures(())
 

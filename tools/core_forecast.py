@@ -25,7 +25,7 @@ from calibration.study.library import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.data.scenarios import Scenario
-from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulations.ensembles import ensemble
 
 #: Draws of each structure and of the mixture.
 KEPT = 1000

@@ -31,7 +31,7 @@ from cipark_sd.analysis.experiments.catalogue import read_catalogue
 from cipark_sd.analysis.experiments.definition import Catalogue
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.registry import choose
-from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulations.ensembles import ensemble
 from cipark_sd.statements.claims import Evidence, Tally, classify
 
 Array = NDArray[np.float64]

@@ -37,7 +37,7 @@ from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.data.scenarios import Scenario
-from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulations.ensembles import ensemble
 
 Numbers = dict[str, Any]
 FROZEN = STUDIES / "great_stone_core" / "forecast_2020_2030.nc"

@@ -38,7 +38,7 @@ from cipark_sd.base.errors import CiparkError
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import CONTROL
 from cipark_sd.model.variables import Lookup, Series
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 REFUSALS = Path(__file__).with_name("public_refusals.toml")
 PROGRAMS = ("native", "pysd", "pysimlin")

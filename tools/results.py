@@ -42,7 +42,7 @@ from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.variables import Auxiliary, Stock
 from cipark_sd.pages.page import DATA, read_page
-from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulations.ensembles import ensemble
 from cipark_sd.statements.headline import Headline
 
 ROOT = Path(__file__).resolve().parent.parent

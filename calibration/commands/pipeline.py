@@ -41,8 +41,8 @@ from cipark_sd.engines.registry import choose
 from cipark_sd.execution import cluster
 from cipark_sd.execution.pool import Pool, Progress
 from cipark_sd.execution.workers import Workers
-from cipark_sd.simulate.ensembles import processors
-from cipark_sd.simulate.failures import TooManyFailed
+from cipark_sd.simulations.ensembles import processors
+from cipark_sd.simulations.failures import TooManyFailed
 
 #: Operations of the model up to which a posterior is sampled unasked. The park takes half of it, 14 CPU seconds.
 UNASKED = 100_000_000_000

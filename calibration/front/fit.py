@@ -35,7 +35,7 @@ from cipark_sd.language.read.changes_files import ScenarioLike, as_scenario
 from cipark_sd.pages.output import draw
 from cipark_sd.pages.page import HTML, answer_of
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulations.ensembles import ensemble
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -225,7 +225,7 @@ def checks_at_estimate(problem: CalibrationProblem, theta: Array, engine: str) -
         When the file cannot be read.
     """
     from cipark_sd.engines.registry import choose, names
-    from cipark_sd.simulate.simulation import simulate
+    from cipark_sd.simulations.simulation import simulate
     from cipark_sd.verify.checks.file import read_checks
     from cipark_sd.verify.checks.run import run_checks
 

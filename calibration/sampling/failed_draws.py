@@ -23,8 +23,8 @@ from cipark_sd.base.naming import canonical
 from cipark_sd.data.scenarios import Scenario, override_key, split_key
 from cipark_sd.engines.plan import Columns, plan
 from cipark_sd.model.model import Model
-from cipark_sd.simulate.ensembles import ensemble
-from cipark_sd.simulate.failures import (
+from cipark_sd.simulations.ensembles import ensemble
+from cipark_sd.simulations.failures import (
     BELOW,
     NOT_FINITE,
     Failures,

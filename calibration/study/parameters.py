@@ -34,7 +34,7 @@ from calibration.study.priors import (
 )
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import listed, number
-from cipark_sd.simulate.failures import ALLOWED, ALLOWED_OF_PLACEHOLDERS
+from cipark_sd.simulations.failures import ALLOWED, ALLOWED_OF_PLACEHOLDERS
 
 Target = Literal["model", "noise"]
 Columns = slice | NDArray[np.intp]

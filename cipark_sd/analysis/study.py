@@ -23,7 +23,7 @@ from cipark_sd.base.errors import MEANT, InvalidValue, UnknownName, UnusableInpu
 from cipark_sd.base.library import STUDIES, load
 from cipark_sd.data.scenarios import Scenario, override_key
 from cipark_sd.model.model import Model
-from cipark_sd.simulate.failures import ALLOWED
+from cipark_sd.simulations.failures import ALLOWED
 from cipark_sd.statements.basis import Basis
 
 #: Outputs of a model without data that are explained when none is named.

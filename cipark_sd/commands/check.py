@@ -77,7 +77,7 @@ def _run(model: "Model", checks: "Checks", engine: str, only: Sequence[str]) -> 
     import functools
 
     from cipark_sd.engines import registry
-    from cipark_sd.simulate.simulation import simulate
+    from cipark_sd.simulations.simulation import simulate
     from cipark_sd.verify.checks.run import run_checks
 
     if registry.choose(engine).foreign:

@@ -142,7 +142,7 @@ def _draw(models: Mapping[str, Model], outputs: Iterable[str], path: Path) -> Pa
 
     from cipark_sd.pages.figures.files import save_figure
     from cipark_sd.pages.figures.runs import plot_run
-    from cipark_sd.simulate.simulation import simulate
+    from cipark_sd.simulations.simulation import simulate
 
     names = list(dict.fromkeys(split_key(name)[0] for name in outputs))
     runs = [simulate(model, save=names, engine="native") for model in models.values()]
@@ -155,7 +155,7 @@ def _draw(models: Mapping[str, Model], outputs: Iterable[str], path: Path) -> Pa
 
 def _courses(model: Model, names: tuple[str, ...]) -> "tuple[NDArray[np.float64], Mapping[str, NDArray[np.float64]]]":
     from cipark_sd.data.results import to_table
-    from cipark_sd.simulate.simulation import simulate
+    from cipark_sd.simulations.simulation import simulate
 
     table = to_table(simulate(model, save=names, engine="native"))
     return table.index.to_numpy(), {str(label): table[label].to_numpy() for label in table}

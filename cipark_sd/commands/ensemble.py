@@ -18,7 +18,7 @@ from cipark_sd.commands.options import command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.commands.run import default_columns, scenario_from, shown_warnings, time_of
 from cipark_sd.model.model import Method
-from cipark_sd.simulate.failures import ALLOWED, Failures
+from cipark_sd.simulations.failures import ALLOWED, Failures
 
 #: How far constants vary unless the user says otherwise, and how many runs there are.
 _SHARE, _RUNS = 0.2, 1000
@@ -88,7 +88,7 @@ def command(request: Request) -> Result:
     from cipark_sd.execution.cluster import pool_of
     from cipark_sd.execution.pool import Threads
     from cipark_sd.pages.figures.observed import display_of
-    from cipark_sd.simulate.ensembles import processors
+    from cipark_sd.simulations.ensembles import processors
 
     path, runs = request.path, request.runs
     part = _part(request.part)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cipark_sd.pages.figures.observed import Display, Observed
-    from cipark_sd.simulate.simulation import Course
+    from cipark_sd.simulations.simulation import Course
 
 #: The default table of a model that has no display file: so many columns and rows.
 _COLUMNS, _ROWS = 7, 10
@@ -194,7 +194,7 @@ def _runs(model: Model, scenarios: Mapping[str, Scenario], **options_: Any) -> "
     """The runs by the names of their scenarios; all have the same saved times."""
     import numpy as np
 
-    from cipark_sd.simulate.simulation import course
+    from cipark_sd.simulations.simulation import course
 
     runs = {name: course(model, scenario, **options_) for name, scenario in scenarios.items()}
     for name, run in runs.items():

@@ -15,7 +15,7 @@ from cipark_sd.base.library import bundled
 from cipark_sd.commands.policy.analysis import read_target
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.pages.figures.observed import display_of
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 CONTROL = "INITIAL TIME = 0 ~~|\nFINAL TIME = 1 ~~|\nTIME STEP = 1 ~~|\nSAVEPER = 1 ~~|\n"
 #: Each of the ways in which a Vensim file names another one.

@@ -13,7 +13,7 @@ from counted import exponent, steps
 from cipark_sd.engines.native import engine as native
 from cipark_sd.engines.native import object_code as cache
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="owners and modes are those of POSIX systems")
 Write = Callable[..., Path]

@@ -17,7 +17,7 @@ from cipark_sd.engines.programs import program_for
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Binary, Const, Ref, Table
 from cipark_sd.model.model import Model
-from cipark_sd.simulate.ensembles import LEAST, MOST, SHARES, chunk_size, ensemble
+from cipark_sd.simulations.ensembles import LEAST, MOST, SHARES, chunk_size, ensemble
 
 EQUATIONS = """
 Own: SOE, Private ~~|

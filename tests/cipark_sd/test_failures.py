@@ -8,7 +8,7 @@ import numpy as np
 from cipark_sd.analysis.runs.design import Listed
 from cipark_sd.analysis.runs.work import Work
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.simulate.failures import BELOW, NOT_FINITE, REASON, TIME, VARIABLE, labels
+from cipark_sd.simulations.failures import BELOW, NOT_FINITE, REASON, TIME, VARIABLE, labels
 
 Write = Callable[..., Path]
 #: ``ratio`` divides by zero from time 2 on where d is 2, ``root`` has no value from time 3 on where d is 3.

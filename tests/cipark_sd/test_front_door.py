@@ -146,7 +146,7 @@ def test_no_public_name_is_that_of_a_room(package: ModuleType) -> None:
 def test_rooms_are_imported_by_their_names_and_public_names_stay_what_they_are() -> None:
     code = (
         "import sys, cipark_sd as cp; print('cipark_sd.data.results' not in sys.modules);"
-        "import cipark_sd.simulate.ensembles as runs, cipark_sd.analysis.sensitivities.sobol as indices;"
+        "import cipark_sd.simulations.ensembles as runs, cipark_sd.analysis.sensitivities.sobol as indices;"
         "print(cp.ensemble is runs.ensemble, cp.sensitivity.__name__, indices.__name__)"
     )
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)

@@ -18,7 +18,7 @@ from cipark_sd.base.errors import LONGEST, LONGEST_LIST, AlgebraicLoop, Equation
 from cipark_sd.compiler.graph import MOST_STAGES, stages
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.language.read.vensim.entries import split
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 Write = Callable[..., Path]
 CONTROL = "\nINITIAL TIME = 0 ~~| FINAL TIME = 2 ~~| TIME STEP = 1 ~~| SAVEPER = 1 ~~|\n"

@@ -11,7 +11,7 @@ from calibration.study.problem import read_problem
 from cipark_sd.base.errors import MOST_SHOWN, CiparkError, InvalidValue, Problems, UnknownName, UnusableInput, raise_all
 from cipark_sd.cli import cli
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ from cipark_sd.engines.wasm.carried import carried
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.pages.player.trace import native_base
-from cipark_sd.simulate.ensembles import ensemble
-from cipark_sd.simulate.failures import REASON
-from cipark_sd.simulate.simulation import course, simulate
+from cipark_sd.simulations.ensembles import ensemble
+from cipark_sd.simulations.failures import REASON
+from cipark_sd.simulations.simulation import course, simulate
 from cipark_sd.verify.checks.file import Checks
 from cipark_sd.verify.checks.run import run_checks
 

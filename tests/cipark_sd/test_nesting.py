@@ -15,7 +15,7 @@ from cipark_sd.language.write.mdl import write_mdl as export_mdl
 from cipark_sd.language.write.xmile import write_xmile
 from cipark_sd.model.printing import expression_text
 from cipark_sd.model.units import UnitSyntaxError, UnitSystem
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 from cipark_sd.verify.certificates.certificate import certify
 from cipark_sd.verify.checks.evaluate import ExpressionError, parse_expression
 from cipark_sd.verify.checks.structure import check_units
@@ -149,7 +149,7 @@ def test_a_run_beyond_all_memory_is_no_traceback(write_mdl: Write, monkeypatch: 
     def large(*_: object, **__: object) -> None:
         raise MemoryError("Unable to allocate 6.40 TiB")
 
-    monkeypatch.setattr(importlib.import_module("cipark_sd.simulate.simulation"), "course", large)
+    monkeypatch.setattr(importlib.import_module("cipark_sd.simulations.simulation"), "course", large)
     done = CliRunner().invoke(cli.cli, ["run", str(write_mdl("a = Time ~~|"))])
     assert done.exit_code == 2
     assert done.output.startswith("error: there is not enough memory (Unable to allocate 6.40 TiB); run less, or save")

@@ -20,7 +20,7 @@ from cipark_sd.data.results import load, read_netcdf, save, to_table, write_netc
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
-from cipark_sd.simulate.simulation import course, simulate
+from cipark_sd.simulations.simulation import course, simulate
 
 Write = Callable[..., Path]
 

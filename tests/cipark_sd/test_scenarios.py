@@ -15,7 +15,7 @@ from cipark_sd.base.naming import override_key
 from cipark_sd.data.scenarios import Override, Scenario, TimeSeries, parse_assignments, read_scenario, resolve
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Table
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 pytestmark = pytest.mark.usefixtures("wasm")
 

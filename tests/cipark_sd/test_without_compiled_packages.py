@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cipark_sd.base.library import bundled
 from cipark_sd.data.scenarios import Scenario
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 #: What has no wheel for WebAssembly, and what only some of the work needs.
 LACKING = ["llvmlite", "pysd", "lxml", "h5py", "h5netcdf", "arviz_stats", "cattrs", "_multiprocessing", "fcntl", "dask"]

@@ -13,7 +13,7 @@ from thorough import THOROUGH
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.variables import Constant, Lookup
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 BENCHMARKS = ROOT / "benchmarks"
 SCRIPTS = (

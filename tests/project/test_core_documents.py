@@ -13,7 +13,7 @@ from scipy.stats import nbinom, norm, poisson
 
 from cipark_sd.base.library import bundled
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulations.ensembles import ensemble
 
 sys.path.insert(0, str(ROOT / "tools"))
 

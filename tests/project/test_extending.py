@@ -27,8 +27,8 @@ from cipark_sd.language.read.model_file import read_model
 from cipark_sd.language.write.xmile import write_xmile
 from cipark_sd.pages.output import page_of
 from cipark_sd.pages.parts import Pictures
-from cipark_sd.simulate.ensembles import ensemble
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.ensembles import ensemble
+from cipark_sd.simulations.simulation import simulate
 from cipark_sd.verify.checks.structure import check_units
 
 PAGE = (ROOT / "docs" / "how-to" / "extending.md").read_text(encoding="utf-8")

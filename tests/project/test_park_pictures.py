@@ -16,7 +16,7 @@ from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Ref
 from cipark_sd.model.variables import Auxiliary, Constant, Piece, Stock
 from cipark_sd.pages.player.diagram import svg
-from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulations.ensembles import ensemble
 
 sys.path.insert(0, str(ROOT / "tools"))
 

@@ -90,7 +90,7 @@ def coarse(folder: Path, name: str) -> Path:
 
 def by_numpy(model: Model) -> pd.DataFrame:
     """All variables at all saved times through the NumPy engine, by flat name."""
-    from cipark_sd.simulate.simulation import simulate
+    from cipark_sd.simulations.simulation import simulate
 
     names = [v.name for v in model.variables if not isinstance(v, Lookup) and v.name not in CONTROL]
     run = simulate(model, save=names, engine="numpy")

@@ -22,7 +22,7 @@ from cipark_sd.engines.programs import program_for
 from cipark_sd.engines.registry import choose
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import Method, Model
-from cipark_sd.simulate.ensembles import drawn, elements_drawn
+from cipark_sd.simulations.ensembles import drawn, elements_drawn
 
 _NO_ARGUMENT = ("const", "uniform", "time", "instant", "series", "initial_series", "random", "initial_random")
 

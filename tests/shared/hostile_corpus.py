@@ -630,7 +630,7 @@ def _observed(case: Case, folder: Path, model: Any) -> None:
 def _design(case: Case, folder: Path, model: Any) -> None:
     from cipark_sd.analysis.runs.design import read_design
     from cipark_sd.engines.base import Settings
-    from cipark_sd.simulate.ensembles import drawn
+    from cipark_sd.simulations.ensembles import drawn
 
     design = read_design(_written(case, folder, "design.csv"))
     drawn(model, {name: design.rows(0, 1)[:, i] for i, name in enumerate(design.names)}, Settings())

@@ -9,7 +9,7 @@ import xarray as xr
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.analysis.sensitivities.factors import constant_values
 from cipark_sd.model.model import Model
-from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulations.ensembles import ensemble
 
 CORNERS = 3000
 Ranges = dict[str, tuple[float, float]]

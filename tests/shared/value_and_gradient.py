@@ -15,7 +15,7 @@ from cipark_sd.engines.compiled import CompiledEngine
 from cipark_sd.engines.plan import Columns, RunPlan, plan
 from cipark_sd.engines.registry import choose, names
 from cipark_sd.model.model import Method, Model
-from cipark_sd.simulate.ensembles import drawn, elements_drawn
+from cipark_sd.simulations.ensembles import drawn, elements_drawn
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -46,7 +46,7 @@ def value_and_gradient(
         For each output, or some of them, an array that broadcasts to its dims ``run``, ``time`` and subscripts; or a
         function of the outputs that gives such a mapping.
     save, times, scenario, engine, method
-        As for :func:`cipark_sd.simulate.ensembles.ensemble`.
+        As for :func:`cipark_sd.simulations.ensembles.ensemble`.
 
     Returns
     -------

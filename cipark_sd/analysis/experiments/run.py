@@ -24,8 +24,8 @@ from cipark_sd.execution.pool import Pool, Progress, Tell
 from cipark_sd.execution.workers import Workers
 from cipark_sd.model.expr import MISSING
 from cipark_sd.model.model import Model
-from cipark_sd.simulate.ensembles import ensemble
-from cipark_sd.simulate.failures import (
+from cipark_sd.simulations.ensembles import ensemble
+from cipark_sd.simulations.failures import (
     OUTSIDE,
     REASON,
     SLACK,
@@ -95,7 +95,7 @@ def run_policies(
     xarray.Dataset
         Dims ``policy``, ``rival``, ``draw``, ``time``; a variable for each outcome. The coordinates ``run_failed``,
         ``run_failed_variable`` and ``run_failed_time`` say of each run that has no outcome why, where (a place in
-        :func:`cipark_sd.simulate.failures.labels`) and when.
+        :func:`cipark_sd.simulations.failures.labels`) and when.
 
     Raises
     ------

@@ -23,7 +23,7 @@ from cipark_sd.base.files import make_folder, remove_abandoned, write_text
 from cipark_sd.base.inputs import MODEL_LIMIT, check_netcdf, own_bytes
 from cipark_sd.data.results import save
 from cipark_sd.execution.pool import Pool
-from cipark_sd.simulate.failures import ALLOWED, REASON, REASONS, TIME, VARIABLE, Failures, labels
+from cipark_sd.simulations.failures import ALLOWED, REASON, REASONS, TIME, VARIABLE, Failures, labels
 
 FORMAT = "cipark_sd ensemble 1"
 #: The file that says which runs a folder holds.

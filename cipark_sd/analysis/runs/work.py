@@ -23,8 +23,8 @@ from cipark_sd.engines.plan import Columns, RunPlan, missing_as_nan, plan
 from cipark_sd.engines.registry import choose
 from cipark_sd.execution.shared import MadeOnce
 from cipark_sd.model.model import Method, Model
-from cipark_sd.simulate.ensembles import drawn, ensemble
-from cipark_sd.simulate.failures import (
+from cipark_sd.simulations.ensembles import drawn, ensemble
+from cipark_sd.simulations.failures import (
     REASON,
     REASONS,
     TIME,
@@ -38,7 +38,7 @@ from cipark_sd.simulate.failures import (
     labels,
     marked,
 )
-from cipark_sd.simulate.failures import lowest as lowest_values
+from cipark_sd.simulations.failures import lowest as lowest_values
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -69,7 +69,7 @@ class Work(MadeOnce):
     scenario : Scenario
         What all runs share; a run's own values win.
     method, seed
-        As for :func:`cipark_sd.simulate.ensembles.ensemble`.
+        As for :func:`cipark_sd.simulations.ensembles.ensemble`.
     """
 
     model: Model

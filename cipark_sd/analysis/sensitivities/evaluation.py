@@ -15,8 +15,8 @@ from cipark_sd.data.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.engines.plan import Columns, checked, grid_of, missing_as_nan, plan
 from cipark_sd.execution.shared import MadeOnce
 from cipark_sd.model.model import Model
-from cipark_sd.simulate.ensembles import ensemble
-from cipark_sd.simulate.failures import OUTSIDE, Floor, Marks, diagnosed, first_places, floors, lowest, marked
+from cipark_sd.simulations.ensembles import ensemble
+from cipark_sd.simulations.failures import OUTSIDE, Floor, Marks, diagnosed, first_places, floors, lowest, marked
 
 if TYPE_CHECKING:
     import xarray as xr

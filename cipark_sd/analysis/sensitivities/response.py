@@ -21,7 +21,7 @@ from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.execution.pool import Pool, Tell
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Lookup
-from cipark_sd.simulate.failures import Failures, labels
+from cipark_sd.simulations.failures import Failures, labels
 
 #: Rows whose sums are formed together; sums of blocks are added in order, whatever is run at a time.
 BLOCK = 128

@@ -19,7 +19,7 @@ from cipark_sd.analysis.sensitivities.response import (
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import NOT_KEPT, Checkpoint, Checkpoints
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.simulate.failures import Failures
+from cipark_sd.simulations.failures import Failures
 
 if TYPE_CHECKING:
     import xarray as xr

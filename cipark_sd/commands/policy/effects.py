@@ -24,7 +24,7 @@ from cipark_sd.commands.policy.signs import (
 )
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.simulate.failures import TooManyFailed
+from cipark_sd.simulations.failures import TooManyFailed
 from cipark_sd.statements.headline import Bounds, Details, Headline
 
 if TYPE_CHECKING:

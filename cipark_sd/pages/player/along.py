@@ -12,7 +12,7 @@ from cipark_sd.engines.plan import missing_as_nan
 from cipark_sd.model.expr import Binary, Call, Expr, Ref, children, references, walk
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Variable, expressions
-from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulations.ensembles import ensemble
 
 #: Where each function of the language takes times at which something happens: positions of its arguments.
 TIMES = {"step": (1,), "ramp": (1, 2), "xramp": (1, 2), "pulse": (0,), "pulse_train": (0, 3), "xpulse": (0,)}
@@ -29,7 +29,7 @@ def moved_along(model: Model, levers: Sequence[Lever], scenario: Scenario) -> li
     Raises
     ------
     CiparkError
-        As :func:`cipark_sd.simulate.ensembles.ensemble`.
+        As :func:`cipark_sd.simulations.ensembles.ensemble`.
     """
     static = _static(model)
     bases = (frozenset(split_key(override_key(name))[0] for name in lever.names) for lever in levers)

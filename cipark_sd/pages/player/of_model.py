@@ -18,7 +18,7 @@ from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Variable
 from cipark_sd.pages.figures.observed import Observed
 from cipark_sd.pages.player.contents import Contents, Outcome, Seen, Structure
-from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulations.ensembles import ensemble
 
 #: Levers and curves of a page, at most.
 LEVERS, OUTCOMES = 8, 6

@@ -29,7 +29,7 @@ from cipark_sd.pages.player.along import moved_along
 from cipark_sd.pages.player.contents import Contents, Outcome, Structure, Waiting
 from cipark_sd.pages.player.shell import page_with
 from cipark_sd.pages.player.trace import digest, native_base, trace
-from cipark_sd.simulate.ensembles import elements_drawn
+from cipark_sd.simulations.ensembles import elements_drawn
 
 FORMAT = "cipark_sd player 2"
 #: Saved times of a page, about at most: more than a screen has points across.

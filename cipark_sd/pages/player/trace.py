@@ -25,7 +25,7 @@ from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Lookup
 from cipark_sd.pages.player.contents import Contents, Structure
 from cipark_sd.pages.player.diagram import diagram
-from cipark_sd.simulate.ensembles import elements_drawn
+from cipark_sd.simulations.ensembles import elements_drawn
 
 
 def digest(values: Values) -> str:

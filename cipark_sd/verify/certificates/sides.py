@@ -39,7 +39,7 @@ from cipark_sd.language.read.data_files import VDF_SUFFIXES, read_vdf
 from cipark_sd.model.expr import Call, walk
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Lookup, Variable, expressions
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -92,7 +92,7 @@ def _values(constant: Constant) -> tuple[float, ...]:
 _OFF: Mapping[str, Any] = dict.fromkeys(BUILT_IN_IDS.values(), "off") | {"halving": None, "extreme": ()}
 
 
-#: What makes a run, as :func:`cipark_sd.simulate.simulation.simulate` of a model, a scenario and what to ``save``.
+#: What makes a run, as :func:`cipark_sd.simulations.simulation.simulate` of a model, a scenario and what to ``save``.
 Simulate = Callable[..., xr.Dataset]
 #: What is told of each run before it starts: what it is for, and how many there are in all.
 Progress = Callable[[str, int], None]

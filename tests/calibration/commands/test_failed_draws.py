@@ -14,7 +14,7 @@ from calibration.likelihood.posterior import On
 from calibration.sampling.failed_draws import FEW_PRIOR, PRIOR, failed_draws, failures_of
 from calibration.study.problem import read_problem
 from cipark_sd.cli import cli
-from cipark_sd.simulate.failures import TooManyFailed, share_of
+from cipark_sd.simulations.failures import TooManyFailed, share_of
 
 #: No value for rates above a half, which the data (a rate of a fifth) rule out and 3.3 % of the prior reach.
 FAILING = ("stock * rate * pace", "stock * rate * pace + 0 * SQRT(0.5 - rate)")

@@ -17,7 +17,7 @@ from calibration.report.collect import curves
 from calibration.report.findings import load
 from cipark_sd.cli import cli
 from cipark_sd.pages.page import read_page
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 MORE = rival("base") + rival("slow", "pace = 0.05", "all leave slowly")
 MORE += """

@@ -9,7 +9,7 @@ from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of, start_of, with_starts
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.pages.player.page import as_json
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 START = """[[parameter]]
 name = "stock"

@@ -22,7 +22,7 @@ from calibration.study.problem import read_problem
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.cli import UserError, cli
 from cipark_sd.pages.output import PLAYER
-from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulations.ensembles import ensemble
 
 pytestmark = pytest.mark.usefixtures("undrawn_figures")
 QUICK = ("calibrate", ".", "--fast", "--no-profiles", "-o", "fit")

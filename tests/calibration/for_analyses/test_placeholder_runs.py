@@ -14,7 +14,7 @@ from calibration.likelihood.posterior import On
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.cli import cli
-from cipark_sd.simulate.failures import ALLOWED, ALLOWED_OF_PLACEHOLDERS
+from cipark_sd.simulations.failures import ALLOWED, ALLOWED_OF_PLACEHOLDERS
 
 
 def changed(path: Path, *pairs: tuple[str, str]) -> None:

@@ -27,7 +27,7 @@ from calibration.report.study_facts import study_facts
 from cipark_sd.data.scenarios import override_key, read_scenario
 from cipark_sd.pages.blocks import FirstScreen
 from cipark_sd.pages.parts import Pictures
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 from cipark_sd.statements import headline
 from cipark_sd.statements.headline import Bounds
 

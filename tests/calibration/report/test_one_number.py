@@ -31,7 +31,7 @@ from cipark_sd.base.checkpoints import NOT_KEPT
 from cipark_sd.base.console import Bars
 from cipark_sd.pages.first_screen import unbroken
 from cipark_sd.pages.page import read_page
-from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulations.ensembles import ensemble
 from cipark_sd.statements.headline import Bounds
 
 sys.path.insert(0, str(ROOT / "tools"))

@@ -33,7 +33,7 @@ from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.pages.figures.time_axis import TimeAxis
 from cipark_sd.pages.parts import Pictures
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 from cipark_sd.verify.checks.course import conserved, halved
 from cipark_sd.verify.checks.file import BuiltIn, Conservation, Halving, read_checks
 

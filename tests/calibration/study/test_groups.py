@@ -14,7 +14,7 @@ from cipark_sd.base.errors import CiparkError
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.registry import choose
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 #: A subscripted model with a table, a sum, a literal array and an equation for one element.
 MODEL = """{UTF-8}

@@ -20,7 +20,7 @@ from cipark_sd.data.results import to_table
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.variables import Lookup
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 from cipark_sd.verify.certificates.certificate import Certificate, as_json, certify
 from cipark_sd.verify.certificates.sides import PYSD_STOPS
 

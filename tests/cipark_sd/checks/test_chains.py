@@ -10,7 +10,7 @@ from cipark_sd.commands.check import command
 from cipark_sd.engines import programs
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 from cipark_sd.verify.checks.course import chains
 from cipark_sd.verify.checks.file import Checks, read_checks
 from cipark_sd.verify.checks.outcome import Outcome

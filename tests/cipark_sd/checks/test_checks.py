@@ -11,7 +11,7 @@ from cipark_sd.base.errors import InvalidValue, UnknownName
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 from cipark_sd.verify.checks.course import not_finite
 from cipark_sd.verify.checks.file import Checks, read_checks
 from cipark_sd.verify.checks.outcome import Outcome

@@ -28,8 +28,8 @@ from cipark_sd.language.read.model_file import read_model
 from cipark_sd.language.write.xmile import to_xmile
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, Stock
-from cipark_sd.simulate.ensembles import ensemble
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.ensembles import ensemble
+from cipark_sd.simulations.simulation import simulate
 from cipark_sd.verify.checks.file import read_checks
 from cipark_sd.verify.checks.run import run_checks
 from cipark_sd.verify.checks.structure import check_units

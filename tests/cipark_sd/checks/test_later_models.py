@@ -14,8 +14,8 @@ from cipark_sd.base.library import bundled
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.variables import Stock
-from cipark_sd.simulate.ensembles import ensemble
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.ensembles import ensemble
+from cipark_sd.simulations.simulation import simulate
 from cipark_sd.verify.checks.file import read_checks
 from cipark_sd.verify.checks.run import run_checks
 

@@ -473,7 +473,7 @@ def test_the_package_offers_its_public_names_and_no_others() -> None:
 
 
 @pytest.mark.parametrize(
-    "first", ["import cipark_sd.simulate.simulation", "from cipark_sd import simulate", "import cipark_sd"]
+    "first", ["import cipark_sd.simulations.simulation", "from cipark_sd import simulate", "import cipark_sd"]
 )
 def test_simulate_is_the_function_whatever_was_imported_before(first: str) -> None:
     code = f"{first}; import sys; from cipark_sd import simulate; sys.exit(simulate.__name__ != 'simulate')"

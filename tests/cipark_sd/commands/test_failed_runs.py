@@ -20,7 +20,7 @@ from cipark_sd.analysis.sensitivities.sobol import sobol
 from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.cli import cli
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.simulate.failures import BELOW, REASON, Failures, labels, share_of
+from cipark_sd.simulations.failures import BELOW, REASON, Failures, labels, share_of
 
 pytestmark = pytest.mark.usefixtures("undrawn_figures")
 Write = Callable[..., Path]

@@ -14,7 +14,7 @@ from cipark_sd.compiler.primitives import ON_ARRAYS
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.language.write.mdl import write_mdl as write_mdl_file
 from cipark_sd.language.write.xmile import write_xmile
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 pytestmark = pytest.mark.usefixtures("wasm")
 

@@ -12,7 +12,7 @@ from exact import errors_in_last_places
 from cipark_sd.compiler.primitives import MEANING, ON_ARRAYS, RECIPES, library
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulations.ensembles import ensemble
 
 SPECIAL = np.array(
     [0.0, -0.0, 1, -1, 2, -2, 0.5, -0.5, 3, -3, 2.5, -2.5, np.inf, -np.inf, np.nan, 5e-324, -5e-324]  # noqa: RUF005  (two lines of numbers)

@@ -11,8 +11,8 @@ from value_and_gradient import value_and_gradient
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.language.write.mdl import write_mdl as to_file
-from cipark_sd.simulate.ensembles import ensemble
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.ensembles import ensemble
+from cipark_sd.simulations.simulation import simulate
 
 pytestmark = pytest.mark.usefixtures("wasm")
 

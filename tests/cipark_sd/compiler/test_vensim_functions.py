@@ -13,8 +13,8 @@ from cipark_sd.language.write.mdl import to_mdl
 from cipark_sd.language.write.mdl import write_mdl as save_mdl
 from cipark_sd.language.write.mdl import write_mdl as write_mdl_file
 from cipark_sd.language.write.xmile import to_xmile, write_xmile
-from cipark_sd.simulate.ensembles import ensemble
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.ensembles import ensemble
+from cipark_sd.simulations.simulation import simulate
 
 pytestmark = pytest.mark.usefixtures("wasm")
 

@@ -54,7 +54,7 @@ def expected(feature: str) -> pd.DataFrame:
 @cache
 def by_engine(feature: str, engine: str) -> pd.DataFrame:
     """All variables of a model at all saved times, by flat name."""
-    from cipark_sd.simulate.simulation import simulate
+    from cipark_sd.simulations.simulation import simulate
 
     model = read_model(running.model_file(CORPUS / feature))
     names = [v.name for v in model.variables if not isinstance(v, Lookup) and v.name not in CONTROL]

@@ -9,7 +9,7 @@ import pytest
 from cipark_sd.engines.native import engine as courses
 from cipark_sd.engines.plan import Columns
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulations.ensembles import ensemble
 
 Write = Callable[..., Path]
 EQUATIONS = (

@@ -13,8 +13,8 @@ from cipark_sd.compiler.unroll import unroll
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines import compiled
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.simulate.ensembles import ensemble
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.ensembles import ensemble
+from cipark_sd.simulations.simulation import simulate
 
 Write = Callable[..., Path]
 

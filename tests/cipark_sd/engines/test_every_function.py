@@ -21,7 +21,7 @@ from cipark_sd.language.write.xmile import write_xmile
 from cipark_sd.model.expr import Call, walk
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import expressions
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 from cipark_sd.verify.checks.file import Checks
 from cipark_sd.verify.checks.run import run_checks
 

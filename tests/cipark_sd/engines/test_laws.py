@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from random_equations import MACRO, models
 
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 CONTROLS = "INITIAL TIME = 0 ~~|\nFINAL TIME = 4 ~~|\nTIME STEP = 0.25 ~~|\nSAVEPER = 0.25 ~~|\n"
 STOCKS = ["s0", "s1", "s2"]

@@ -15,8 +15,8 @@ from cipark_sd.engines.plan import plan
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Ref
 from cipark_sd.model.model import FlatModel, Model
-from cipark_sd.simulate.ensembles import ensemble
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.ensembles import ensemble
+from cipark_sd.simulations.simulation import simulate
 
 Write = Callable[..., Path]
 POOLS = """

@@ -13,8 +13,8 @@ from thorough import share
 
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.simulate.ensembles import ensemble
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.ensembles import ensemble
+from cipark_sd.simulations.simulation import simulate
 
 #: Two programs round sums and powers in another way; a value that is the small difference of large ones keeps the
 #: rounding of the large ones, so it is measured against the largest value of the whole model.

@@ -28,8 +28,8 @@ from cipark_sd.engines.wasm.carried import carried
 from cipark_sd.engines.wasm.linking import Reader, leb
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
-from cipark_sd.simulate.ensembles import ensemble
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.ensembles import ensemble
+from cipark_sd.simulations.simulation import simulate
 
 pytestmark = pytest.mark.usefixtures("wasm")
 

@@ -11,7 +11,7 @@ from cipark_sd.analysis.experiments.ema import ema_model, ensemble_evaluator
 from cipark_sd.base.errors import UnknownName
 from cipark_sd.base.library import bundled
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ from cipark_sd.data import results
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.execution.workers import Workers
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.simulate import ensembles
-from cipark_sd.simulate.ensembles import ensemble
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations import ensembles
+from cipark_sd.simulations.ensembles import ensemble
+from cipark_sd.simulations.simulation import simulate
 from cipark_sd.statements.claims import Evidence, Tally
 
 RESIDENTS = Outcome("residents", "Residents", "Total Residents")

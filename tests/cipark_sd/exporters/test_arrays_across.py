@@ -9,7 +9,7 @@ from cipark_sd.base.errors import CiparkError
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.language.write.mdl import write_mdl
 from cipark_sd.language.write.xmile import write_xmile
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 HEAD = """<?xml version="1.0"?>
 <xmile version="1.0" xmlns="http://docs.oasis-open.org/xmile/ns/XMILE/v1.0">

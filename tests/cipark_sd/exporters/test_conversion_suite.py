@@ -16,7 +16,7 @@ from cipark_sd.language.write.mdl import write_mdl
 from cipark_sd.language.write.xmile import write_xmile
 from cipark_sd.model.model import CONTROL
 from cipark_sd.model.variables import Lookup
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 SUITE = os.environ.get("CIPARK_TEST_MODELS", "")
 pytestmark = pytest.mark.skipif(not SUITE, reason="CIPARK_TEST_MODELS names no folder")

@@ -14,7 +14,7 @@ from cipark_sd.cli import cli
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Table
 from cipark_sd.model.variables import Series
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 Write = Callable[..., Path]
 TEXT = """

@@ -9,7 +9,7 @@ from stella import stella
 
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 STOCKS = """<stock name="A"><eqn>9</eqn><outflow>f</outflow></stock><flow name="f"><eqn>2</eqn></flow>
             <aux name="fast"><eqn>3</eqn></aux>"""

@@ -9,8 +9,8 @@ from stella import stella
 
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.simulate.ensembles import ensemble
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.ensembles import ensemble
+from cipark_sd.simulations.simulation import simulate
 from cipark_sd.verify.checks.structure import check_units
 
 pytestmark = pytest.mark.usefixtures("wasm")

@@ -13,7 +13,7 @@ from cipark_sd.language.read.model_file import read_model
 from cipark_sd.language.write.mdl import write_mdl
 from cipark_sd.language.write.xmile import write_xmile
 from cipark_sd.model.variables import Lookup
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 DIMS = '<dimensions><dim name="Dish"><elem name="Pizza"/><elem name="Salad"/></dim></dimensions>'
 RISING = '<gf><xscale min="0" max="8"/><yscale min="0" max="100"/><ypts>0,80</ypts></gf>'

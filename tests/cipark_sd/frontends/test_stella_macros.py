@@ -9,7 +9,7 @@ from stella import stella
 from cipark_sd.base.errors import CiparkError, EquationError, UnknownName
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.language.write.mdl import write_mdl
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 MACRO = """<macro name="WORN" isee:macro_color="black">
 		<eqn>loss</eqn>

@@ -11,7 +11,7 @@ from cipark_sd.base.errors import UnsupportedFeature
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.language.write.mdl import write_mdl
 from cipark_sd.language.write.xmile import write_xmile
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 pytestmark = pytest.mark.usefixtures("wasm")
 

@@ -15,7 +15,7 @@ from cipark_sd.language.write.mdl import write_mdl as written
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, Neg, Ref, Table
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Constant, External, ExternalPiece, Lookup, Piece, Series, Stock
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 Write = Callable[..., Path]
 

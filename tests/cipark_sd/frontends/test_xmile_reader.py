@@ -16,7 +16,7 @@ from cipark_sd.language.write.xmile import write_xmile
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Neg, Ref
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 WriteXmile = Callable[..., Path]
 HEAD = """<?xml version="1.0"?>

@@ -8,7 +8,7 @@ from pysd_parse import sanitised_file
 from cipark_sd.base.errors import ModelFileError
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Const
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 SPACE = "http://docs.oasis-open.org/xmile/ns/XMILE/v1.0"
 

@@ -10,7 +10,7 @@ from forward_mode import value_and_jacobian
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import CONTROL
 from cipark_sd.model.variables import Constant, Lookup
-from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulations.ensembles import ensemble
 
 #: Models with constants to derive by; the corpus keeps to what shows a feature.
 MODELS = Path(__file__).parent / "models"

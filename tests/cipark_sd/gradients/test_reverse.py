@@ -26,8 +26,8 @@ from cipark_sd.engines.programs import program_for
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Lookup
-from cipark_sd.simulate.ensembles import ensemble
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.ensembles import ensemble
+from cipark_sd.simulations.simulation import simulate
 
 pytestmark = pytest.mark.usefixtures("wasm")
 

@@ -7,8 +7,8 @@ import pytest
 
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.pages.figures.runs import plot_run
-from cipark_sd.simulate.ensembles import ensemble
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.ensembles import ensemble
+from cipark_sd.simulations.simulation import simulate
 from cipark_sd.verify.checks.course import chains, with_accounts
 from cipark_sd.verify.checks.file import Checks
 from cipark_sd.verify.checks.run import run_checks

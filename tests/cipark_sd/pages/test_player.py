@@ -35,7 +35,7 @@ from cipark_sd.pages.player.of_model import contents_of, lever_of
 from cipark_sd.pages.player.page import as_json, render
 from cipark_sd.pages.player.shell import SCRIPTS
 from cipark_sd.pages.player.trace import digest
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 pytestmark = pytest.mark.usefixtures("wasm")
 

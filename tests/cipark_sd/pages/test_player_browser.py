@@ -22,8 +22,8 @@ from cipark_sd.data.scenarios import Scenario, read_scenario
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.pages.player.of_model import contents_of
 from cipark_sd.pages.player.page import render
-from cipark_sd.simulate.ensembles import ensemble
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.ensembles import ensemble
+from cipark_sd.simulations.simulation import simulate
 
 selenium = pytest.importorskip("selenium")
 pytestmark = [

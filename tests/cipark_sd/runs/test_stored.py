@@ -25,8 +25,8 @@ from cipark_sd.data.results import load
 from cipark_sd.execution.pool import Threads
 from cipark_sd.execution.workers import Workers
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.simulate.ensembles import ensemble
-from cipark_sd.simulate.failures import Failures, TooManyFailed
+from cipark_sd.simulations.ensembles import ensemble
+from cipark_sd.simulations.failures import Failures, TooManyFailed
 
 MODEL = """
 item: a, b ~~|

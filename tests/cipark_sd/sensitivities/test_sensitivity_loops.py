@@ -17,7 +17,7 @@ from cipark_sd.base.errors import CiparkError
 from cipark_sd.base.library import bundled
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 LOGISTIC = """
 People= INTEG(growth,1) ~ person ~ |

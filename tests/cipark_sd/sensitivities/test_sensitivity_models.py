@@ -22,7 +22,7 @@ from cipark_sd.base.errors import InvalidValue, UnknownName
 from cipark_sd.commands.sensitivity.methods.sample import measures, sample
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.simulate.ensembles import ensemble
+from cipark_sd.simulations.ensembles import ensemble
 
 DECAY = """
 Stock= INTEG(-Stock*Rate*Switch,Start) ~ unit ~ |

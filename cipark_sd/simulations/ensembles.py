@@ -89,7 +89,7 @@ def ensemble(
     scenario : Scenario
         What all runs share; a run's own values win.
     engine : str
-        As for :func:`cipark_sd.simulate.simulation.simulate`. ``"native"`` and ``"numpy"`` run many at once; the
+        As for :func:`cipark_sd.simulations.simulation.simulate`. ``"native"`` and ``"numpy"`` run many at once; the
         others run one after another, on one thread, and stop where a run fails.
     method : Method, optional
         Without it the file's own. Vensim's automatic variants are run with the file's step.

@@ -21,7 +21,7 @@ from cipark_sd.language.read.changes_files import ScenarioLike, as_scenario
 from cipark_sd.language.read.model_file import as_model
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import Constant, Stock, kind
-from cipark_sd.simulate.simulation import simulate
+from cipark_sd.simulations.simulation import simulate
 
 if TYPE_CHECKING:
     import xarray as xr
