@@ -66,7 +66,7 @@ def test_values_of_python_become_the_words_of_a_command_line(path: Path) -> None
     frame = pd.DataFrame({"firms": [1, 2]}, index=pd.Index([2001, 2002], name="year"))
     options = {"value": {"firms": "Pool"}, "prior_width": 2, "force": True, "from_": None, "until": None}
     with parsed("new_study", command, (path, frame), options) as context:
-        assert context.params["values"] == ("firms=Pool",)
+        assert context.params["values"] == {"firms": "Pool"}
         assert context.params["prior_width"] == 2
         assert context.params["force"]
         assert context.params["template"] is None

@@ -173,7 +173,7 @@ def test_a_folder_without_a_study_does_not_hide_the_study_of_that_name(
         (r"^Array = NDArray\[np\.float64\]", "cipark_sd/base/arrays.py"),
         (r"tomllib\.loads\(text\)", "cipark_sd/base/inputs.py"),
         (r"def (_is_text|_is_word|is_text)\b", "cipark_sd/base/console.py"),
-        (r"\"dmnl\"", "cipark_sd/model/units.py"),
+        (r"\"dmnl\"", "cipark_sd/base/wording.py"),
     ],
 )
 def test_there_is_one_of_each(pattern: str, place: str) -> None:

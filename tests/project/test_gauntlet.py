@@ -371,6 +371,18 @@ def test_a_case_that_says_rightly_what_it_lacks_is_counted(
     assert gauntlet_page.says_what_it_lacks([{"steps": steps, "checks": checks}]) is said
 
 
+@pytest.mark.parametrize(("hits", "said"), [(9, True), (7, False)])
+def test_bands_of_other_data_sets_have_to_hold_as_in_a_case_that_passes(hits: int, said: bool) -> None:
+    def checks(words: str, hits: int, of: int, *, passed: bool) -> list[dict[str, object]]:
+        plain = [{"question": q, "passed": passed, "words": "", "hits": 0, "of": 0} for q in ("exits", "converged")]
+        return [*plain, {"question": "forecasts", "passed": passed, "words": words, "hits": hits, "of": of}]
+
+    steps = [[{"name": "posterior", "exit": code}] for code in (1, 0)]
+    sets = [checks("no forecast", 0, 0, passed=False), checks("", hits, 10, passed=True)]
+    records = [{"steps": step, "checks": of_set} for step, of_set in zip(steps, sets, strict=True)]
+    assert gauntlet_page.says_what_it_lacks(records) is said
+
+
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path, Any]:
     """The small case through the first two commands: case, folder, numbers of all rows."""

@@ -190,7 +190,7 @@ def test_a_value_that_is_no_number_is_warned_of(write_mdl: Write) -> None:
     path = write_mdl("D: A, B ~~| k[D] = 1, 3 ~~| odd[D] = 1 / (k[D] - Time) ~~|")
     result = cipark("run", path)
     assert result.exit_code == 0
-    assert "warning: odd[a] is inf at time 1" in result.stderr
+    assert "warning: odd[A] is inf at time 1" in result.stderr
 
 
 def test_a_run_that_ends_without_numbers_is_a_failure_and_says_since_when(write_mdl: Write) -> None:
