@@ -73,8 +73,14 @@ FILES: dict[str, tuple[str, Callable[[Path], object]]] = {
 }
 #: Modules that read TOML files of a user: those of the kinds above, the reader itself, and a copy of what was read.
 MODULES = {
-    *("checks/file.py", "plotting/observed.py", "experiments/catalogue.py", "scenarios.py", "sensitivities/loops.py"),
-    *("for_analyses/study.py", "study/problem.py", "inputs.py", "new_study/copy.py"),
+    *("verify/checks/file.py", "pages/figures/observed.py", "analysis/experiments/catalogue.py", "data/scenarios.py"),
+    *(
+        "analysis/sensitivities/loops.py",
+        "for_analyses/study.py",
+        "study/problem.py",
+        "base/inputs.py",
+        "new_study/copy.py",
+    ),
 }
 
 
