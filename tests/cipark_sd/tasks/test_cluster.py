@@ -96,7 +96,7 @@ def test_a_killed_worker_is_made_up_for_a_slow_one_waited_for_and_another_versio
     copy = tmp_path / "other"
     for package in ("cipark_sd", "calibration"):
         shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__", "studies"))
-    changed = copy / "cipark_sd" / "arrays.py"
+    changed = copy / "cipark_sd" / "base" / "arrays.py"
     changed.write_text(changed.read_text(encoding="utf-8") + "\n# another version\n", encoding="utf-8")
     other = environment(os.pathsep.join([str(copy), str(SHARED)]))
     refused = pytest.raises(OtherProgram, match="runs another version of cipark")
