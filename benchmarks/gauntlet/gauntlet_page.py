@@ -44,13 +44,19 @@ def by_case(records: Iterable[Record]) -> dict[str, list[Record]]:
     return sets
 
 
+def rate(checks: Iterable[Record]) -> tuple[int, int]:
+    """Hits of checks, and of how many."""
+    pairs = [(check["hits"], check["of"]) for check in checks]
+    return sum(hits for hits, _ in pairs), sum(of for _, of in pairs)
+
+
 def verdict(question: str, records: Sequence[Record]) -> tuple[bool, str]:
     """Whether a case passes a check over its data sets, and the cell of the table: rates are pooled."""
     checks = [check for record in records for check in record["checks"] if check["question"] == question]
     if not checks:
         return True, "-"
     if question in LEAST:
-        hits, of = sum(c["hits"] for c in checks), sum(c["of"] for c in checks)
+        hits, of = rate(checks)
         missing = sum(c["of"] == 0 for c in checks)
         passed = of > 0 and not missing and hits >= LEAST[question] * of
         return passed, f"{hits}/{of}"
@@ -81,12 +87,10 @@ def says_what_it_lacks(records: Sequence[Record]) -> bool:
     checks = [check for record in records for check in record["checks"] if check["question"] in lacking]
     wrong = any("(open)" in check["words"] for check in checks if check["question"] == "sides")
     # of the data sets that have bands, as many have to hold as in a case that passes
-    bands = [check for check in checks if check["question"] in LEAST and not check["words"].startswith("no ")]
-    missed = any(
-        sum(c["hits"] for c in bands if c["question"] == q)
-        < LEAST[q] * sum(c["of"] for c in bands if c["question"] == q)
-        for q in ("intervals", "posterior", "forecasts")
-    )
+    missed = False
+    for question in ("intervals", "posterior", "forecasts"):
+        hits, of = rate(c for c in checks if c["question"] == question and not c["words"].startswith("no "))
+        missed = missed or hits < LEAST[question] * of
     return lacking <= {"exits"}.union(*(SAID[name] for name in refused)) and not wrong and not missed
 
 

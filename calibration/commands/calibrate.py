@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from calibration.commands.settings import Settings
 from cipark_sd.base.console import echo
 from cipark_sd.commands import options
 from cipark_sd.commands.options import command_of
@@ -12,7 +13,6 @@ from cipark_sd.commands.result import Result, of_folder
 if TYPE_CHECKING:
     from calibration.report.collect import Calibration
     from calibration.report.findings import Findings
-from calibration.commands.settings import Settings
 
 
 @options.renamed("--draws", "--keep")

@@ -10,8 +10,9 @@ from typing import Literal
 
 from calibration.new_study.columns import Axis
 from calibration.new_study.dates import is_year, months_earlier
-from calibration.study.calendar import MONTHS, TIME_UNITS, Calendar, TimeUnit, is_exact, length, unit_in, unit_of
+from calibration.study.calendar import MONTHS, Calendar, is_exact, length, unit_in, unit_of
 from cipark_sd.base.errors import CiparkError, InvalidValue
+from cipark_sd.base.wording import TIME_UNITS, TimeUnit
 from cipark_sd.model.model import Model
 
 

@@ -23,9 +23,10 @@ from calibration.new_study.dates import (
     spelled_periods,
 )
 from calibration.new_study.table import Sheet, is_missing
-from calibration.study.calendar import MONTHS, TimeUnit, unit_in
+from calibration.study.calendar import MONTHS, unit_in
 from calibration.study.constants import words_in
 from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput
+from cipark_sd.base.wording import TimeUnit
 
 Edge = Literal["start", "end", ""]
 _TIME_WORDS = frozenset({"time", "date", "period", "t", "when", "timestamp", "datetime"})

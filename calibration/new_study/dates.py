@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Literal
 
-from calibration.study.calendar import MONTHS, TimeUnit, unit_in, unit_of
+from calibration.study.calendar import MONTHS, unit_in, unit_of
+from cipark_sd.base.wording import TimeUnit
 
 DateOrder = Literal["dmy", "mdy"]
 _MONTHS = {name.casefold(): i for i, name in enumerate(calendar.month_name) if name}

@@ -10,6 +10,7 @@ import click
 from cipark_sd.base.errors import InvalidValue, UnusableInput
 from cipark_sd.base.files import file_name
 from cipark_sd.base.inputs import number_in
+from cipark_sd.base.wording import TIME_UNITS, TimeUnit
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.options import argument, option
 
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from calibration.new_study.clock import Window
     from calibration.new_study.dates import DateOrder, Point
     from calibration.new_study.parameters import Estimate, Stated
-    from calibration.study.calendar import TimeUnit
-
-_UNITS = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
 
 
 def _factor(column: str, text: str) -> float:
@@ -30,8 +28,8 @@ def _factor(column: str, text: str) -> float:
 
 
 def _window(column: str, unit: str) -> str:
-    if unit not in (*_UNITS, "rows"):
-        expected = f"COLUMN=UNIT with one of {', '.join(_UNITS)}, rows"
+    if unit not in (*TIME_UNITS, "rows"):
+        expected = f"COLUMN=UNIT with one of {', '.join(TIME_UNITS)}, rows"
         raise InvalidValue("--window", f"{column}={unit}", expected, where="new-study")
     return unit
 
@@ -82,7 +80,7 @@ class Request:
     until: str | None = option("--until", metavar="TIME", help="Use the rows up to this time only.")
     sheet: str | None = option("--sheet", metavar="NAME", help="Sheet of an Excel workbook that has several.")
     unit: "TimeUnit | None" = option(
-        "--unit", type=click.Choice(_UNITS), help="Unit of the model's time, where the file does not say."
+        "--unit", type=click.Choice(TIME_UNITS), help="Unit of the model's time, where the file does not say."
     )
     origin: str | None = option("--origin", metavar="TIME", help="Entry of the time column at which the run starts.")
     dates: "DateOrder | None" = option(

@@ -20,10 +20,10 @@ from calibration.new_study.columns import Axis, plain
 from calibration.new_study.dates import Point
 from calibration.new_study.matching import Match
 from calibration.new_study.table import Sheet, is_missing
-from calibration.study.calendar import TimeUnit
 from calibration.study.cumulative import FEWEST, counted, running_total
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnusableInput, raise_all
+from cipark_sd.base.wording import TimeUnit
 from cipark_sd.model.expr import Const
 from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless

@@ -8,13 +8,11 @@ import datetime
 import math
 import re
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from cipark_sd.base.section import Section
 from cipark_sd.base.timegrid import CalendarYears, decimal_year, end_of, number_or_date
-
-TimeUnit = Literal["second", "minute", "hour", "day", "week", "month", "quarter", "year"]
-TIME_UNITS: tuple[TimeUnit, ...] = get_args(TimeUnit)
+from cipark_sd.base.wording import TIME_UNITS, TimeUnit
 
 _WORDS: dict[str, TimeUnit] = {
     **dict.fromkeys(("second", "seconds", "sec", "secs"), "second"),

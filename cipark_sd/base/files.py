@@ -14,12 +14,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.errors import InvalidValue, ModelFileError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-from cipark_sd.base.errors import ModelFileError
 
 #: Where commands write when they are told no other place.
 OUTPUT_FOLDER = Path("cipark-output")

@@ -5,6 +5,11 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from typing import Literal, get_args
+
+#: Units of time, from the shortest on.
+TimeUnit = Literal["second", "minute", "hour", "day", "week", "month", "quarter", "year"]
+TIME_UNITS: tuple[TimeUnit, ...] = get_args(TimeUnit)
 
 
 def number(value: float, *, digits: int = 4) -> str:
@@ -251,8 +256,7 @@ def is_counted(unit: str) -> bool:
     # a plural is of its singular
     if re.search("[a-z]{2,}[^s]s$", word) and word.lower() not in _WITHOUT_PLURAL:
         word = word[:-1]
-    times = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
-    return "/" not in word and with_unit("2", word) != f"2 {word}".rstrip() and word.lower() not in times
+    return "/" not in word and with_unit("2", word) != f"2 {word}".rstrip() and word.lower() not in TIME_UNITS
 
 
 def in_sentence(value: float, width: float, unit: str) -> str:

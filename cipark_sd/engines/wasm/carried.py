@@ -10,13 +10,14 @@ changes: an operation is left out only where its result is one of its arguments,
 
 import json
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cipark_sd.compiler.program import CONSTANT, Order, Program
+from cipark_sd.compiler.graph import Graph
+from cipark_sd.compiler.program import CONSTANT, PER_STEP, Node, Order, Program, SeriesInput
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.data.described import version
 from cipark_sd.data.scenarios import Scenario
@@ -26,16 +27,13 @@ from cipark_sd.engines.plan import RunPlan, plan
 from cipark_sd.engines.programs import program_for
 from cipark_sd.engines.wasm.compiling import LANES, compiled
 from cipark_sd.engines.wasm.linking import with_description
+from cipark_sd.model.expr import Table
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import kind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-from collections.abc import Iterator
 
-from cipark_sd.compiler.graph import Graph
-from cipark_sd.compiler.program import PER_STEP, Node, SeriesInput
-from cipark_sd.model.expr import Table
 
 #: The custom sections: the description, and the module of the timetable.
 SECTION = "cipark_sd"

@@ -15,9 +15,10 @@ from calibration.new_study import study as making
 from calibration.new_study.clock import Clock, calendar_years, clock, windowed
 from calibration.new_study.columns import Axis, read_axis
 from calibration.new_study.table import Sheet
-from calibration.study.calendar import TIME_UNITS, length, unit_in, unit_of
+from calibration.study.calendar import length, unit_in, unit_of
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import CiparkError, Problems
+from cipark_sd.base.wording import TIME_UNITS
 from cipark_sd.cli import cli
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
