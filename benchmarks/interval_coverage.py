@@ -15,9 +15,9 @@ import numpy as np
 from measure import show, show_machine
 from scipy import stats
 
-from calibration.fit.objective import objective
-from calibration.fit.optimise import Optimum, local_search
-from calibration.fit.profile import Profile, profile
+from calibration.inference.optimum.objective import objective
+from calibration.inference.optimum.optimise import Optimum, local_search
+from calibration.inference.optimum.profile import Profile, profile
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
 from cipark_sd.base.arrays import Array

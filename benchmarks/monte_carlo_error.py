@@ -15,9 +15,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy import stats
 
-from calibration.sampling.chains import looks
-from calibration.sampling.convergence import CONVERGED, QUANTILES, Convergence, Effort, convergence
-from calibration.sampling.moves import step
+from calibration.inference.sampling.chains import looks
+from calibration.inference.sampling.convergence import CONVERGED, QUANTILES, Convergence, Effort, convergence
+from calibration.inference.sampling.moves import step
 from cipark_sd.base.arrays import Array
 
 EFFORT = Effort()

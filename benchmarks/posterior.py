@@ -23,11 +23,11 @@ from pathlib import Path
 import numpy as np
 from measure import show, show_machine
 
+from calibration.inference.sampling.convergence import EFFORT, Effort
+from calibration.inference.sampling.densities import prior_draws
+from calibration.inference.sampling.draws import PosteriorDraws, draw
 from calibration.likelihood.gradient import log_likelihood_and_gradient
 from calibration.likelihood.posterior import Posterior, posterior
-from calibration.sampling.convergence import EFFORT, Effort
-from calibration.sampling.densities import prior_draws
-from calibration.sampling.draws import PosteriorDraws, draw
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.base.arrays import Array

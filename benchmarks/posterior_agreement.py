@@ -17,9 +17,9 @@ import numpy as np
 from measure import show, show_machine
 from scipy import stats
 
+from calibration.inference.sampling.convergence import Effort
+from calibration.inference.sampling.draws import draw
 from calibration.likelihood.posterior import Posterior, posterior
-from calibration.sampling.convergence import Effort
-from calibration.sampling.draws import draw
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.base.arrays import Array

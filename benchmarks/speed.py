@@ -244,7 +244,7 @@ def spent(arguments: list[str]) -> tuple[float, float]:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     process = subprocess.Popen(
-        [sys.executable, "-c", "from cipark_sd.cli import main; main()", *arguments],
+        [sys.executable, "-c", "from cipark_sd.commands.cli import main; main()", *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

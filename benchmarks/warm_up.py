@@ -17,8 +17,8 @@ import numpy as np
 from measure import show
 from scipy import stats
 
-from calibration.sampling import sloped_scores, warming
-from calibration.sampling.summits import summits
+from calibration.inference.sampling import sloped_scores, warming
+from calibration.inference.sampling.summits import summits
 from cipark_sd.base.arrays import Array
 
 #: Independent groups of a data set, whose chains have ranks from 0 to this.

@@ -15,28 +15,28 @@ are spelt as people write them: ``run.cp["Total Residents"]``.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cipark_sd.analysis.sensitivities.of_model import sensitivity as sensitivity
     from cipark_sd.base.errors import CiparkError as CiparkError
     from cipark_sd.base.library import bundled as bundled
+    from cipark_sd.commands.functions import Noise as Noise
+    from cipark_sd.commands.functions import Study as Study
+    from cipark_sd.commands.functions import calibrate as calibrate
+    from cipark_sd.commands.functions import certify as certify
+    from cipark_sd.commands.functions import check as check
+    from cipark_sd.commands.functions import convert as convert
+    from cipark_sd.commands.functions import diff as diff
+    from cipark_sd.commands.functions import new_study as new_study
+    from cipark_sd.commands.functions import play as play
+    from cipark_sd.commands.functions import policy as policy
+    from cipark_sd.commands.functions import read_study as read_study
+    from cipark_sd.commands.functions import report as report
+    from cipark_sd.commands.functions import show as show
     from cipark_sd.data.results import load as load
     from cipark_sd.data.results import save as save
     from cipark_sd.data.results import to_table as to_table
     from cipark_sd.data.scenarios import Scenario as Scenario
     from cipark_sd.data.scenarios import TimeSeries as TimeSeries
     from cipark_sd.data.scenarios import read_scenario as read_scenario
-    from cipark_sd.front import sensitivity as sensitivity
-    from cipark_sd.functions import Noise as Noise
-    from cipark_sd.functions import Study as Study
-    from cipark_sd.functions import calibrate as calibrate
-    from cipark_sd.functions import certify as certify
-    from cipark_sd.functions import check as check
-    from cipark_sd.functions import convert as convert
-    from cipark_sd.functions import diff as diff
-    from cipark_sd.functions import new_study as new_study
-    from cipark_sd.functions import play as play
-    from cipark_sd.functions import policy as policy
-    from cipark_sd.functions import read_study as read_study
-    from cipark_sd.functions import report as report
-    from cipark_sd.functions import show as show
     from cipark_sd.language.read.changes_files import read_changes as read_changes
     from cipark_sd.language.read.model_file import read_model as read_model
     from cipark_sd.model.expr import Table as Table
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "ensemble": "simulations.ensembles",
     "CiparkError": "base.errors",
-    "sensitivity": "front",
+    "sensitivity": "analysis.sensitivities.of_model",
     "read_changes": "language.read.changes_files",
     "read_model": "language.read.model_file",
     "bundled": "base.library",
@@ -70,8 +70,10 @@ _PUBLIC = {
     "read_scenario": "data.scenarios",
     "simulate": "simulations.simulation",
     "start": "simulations.stepping",
-    **dict.fromkeys(("Noise", "Study", "calibrate", "certify", "check", "convert", "diff", "new_study"), "functions"),
-    **dict.fromkeys(("play", "policy", "read_study", "report", "show"), "functions"),
+    **dict.fromkeys(
+        ("Noise", "Study", "calibrate", "certify", "check", "convert", "diff", "new_study"), "commands.functions"
+    ),
+    **dict.fromkeys(("play", "policy", "read_study", "report", "show"), "commands.functions"),
 }
 
 __all__ = sorted(_PUBLIC)

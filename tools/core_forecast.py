@@ -18,9 +18,9 @@ import xarray as xr
 from core_results import DRAWS, SEED, SHOWN, Array, Weighted, draws_of, weighted
 
 from calibration.assess.rivals import with_variant
-from calibration.families.counts import NB1
+from calibration.inference.sampling.draws import problem_digest
 from calibration.likelihood.replicate import named_streams
-from calibration.sampling.draws import problem_digest
+from calibration.noise.families.counts import NB1
 from calibration.study.library import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.analysis.experiments.definition import Structure

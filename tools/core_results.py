@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from calibration.assess.rivals import with_variant
-from calibration.fit.optimise import optimise
+from calibration.inference.optimum.optimise import optimise
+from calibration.inference.sampling.densities import prior_draws
 from calibration.likelihood.posterior import Posterior, posterior
-from calibration.sampling.densities import prior_draws
 from calibration.study.library import STUDIES
 from calibration.study.observations import Count, Quantity
 from calibration.study.parameters import ParameterSpace

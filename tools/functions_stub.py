@@ -1,4 +1,4 @@
-"""Write ``cipark_sd/functions.pyi``: for editors, the types of the functions that commands are.
+"""Write ``cipark_sd/commands/functions.pyi``: for editors, the types of the functions that commands are.
 
 .venv/bin/python tools/functions_stub.py
 """
@@ -12,10 +12,10 @@ from pathlib import Path
 import click
 
 from calibration.front.fit import AFTER
-from cipark_sd.calling import COMMANDS, command_of_name, parameters_of
+from cipark_sd.commands.calling import COMMANDS, command_of_name, parameters_of
 
 _ROOT = Path(__file__).parents[1]
-STUB = _ROOT / "cipark_sd" / "functions.pyi"
+STUB = _ROOT / "cipark_sd" / "commands" / "functions.pyi"
 _HEAD = '''"""Written by tools/functions_stub.py from the options that the commands declare."""
 
 from collections.abc import Iterable, Mapping
@@ -28,7 +28,7 @@ from calibration.front.fit import Fit
 from calibration.front.noise import Noise as Noise
 from calibration.front.study import Study as Study
 from calibration.front.study import read_study as read_study
-from cipark_sd.calling import Answer, Player
+from cipark_sd.commands.calling import Answer, Player
 from cipark_sd.model.model import Model
 
 Named = Iterable[str] | Mapping[str, object]

@@ -14,14 +14,14 @@ import numpy as np
 from core_results import Array
 
 from calibration.assess.rivals import log_evidence, with_variant
+from calibration.inference.sampling.convergence import Effort
+from calibration.inference.sampling.densities import FreeDensity, prior_draws
+from calibration.inference.sampling.draws import draw
+from calibration.inference.sampling.importance import smoothed
+from calibration.inference.sampling.modes import bridge
+from calibration.inference.sampling.moves import step
 from calibration.likelihood.posterior import On
 from calibration.likelihood.replicate import named_streams
-from calibration.sampling.convergence import Effort
-from calibration.sampling.densities import FreeDensity, prior_draws
-from calibration.sampling.draws import draw
-from calibration.sampling.importance import smoothed
-from calibration.sampling.modes import bridge
-from calibration.sampling.moves import step
 from calibration.study.library import STUDIES
 from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import CalibrationProblem, read_problem

@@ -10,9 +10,9 @@ from core_results import Array
 from later_draws import FULL, SEED, SPANS, STUDY, Evidence, Fit, acting, bridged, fitted, structure, within
 from later_results import FULL_MODEL, Numbers, _quantiles, working
 
+from calibration.inference.sampling.densities import FreeDensity, prior_draws
+from calibration.inference.sampling.starts import along_powers
 from calibration.likelihood.posterior import On
-from calibration.sampling.densities import FreeDensity, prior_draws
-from calibration.sampling.starts import along_powers
 from calibration.study.problem import read_problem
 
 #: Of the second route: populations by structure, their size, and moves at each power.

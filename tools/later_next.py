@@ -17,8 +17,8 @@ from click.testing import CliRunner
 from later_draws import STUDY, fitted
 from later_results import CORE
 
-from calibration.sampling.importance import RELIABLE
-from cipark_sd.cli import cli
+from calibration.inference.sampling.importance import RELIABLE
+from cipark_sd.commands.cli import cli
 from cipark_sd.commands.policy.about import load
 from cipark_sd.commands.policy.output import kinds
 from cipark_sd.commands.policy.what_next import page_of

@@ -29,10 +29,10 @@ from calibration.assess.forecast_score import (
     score_forecast,
 )
 from calibration.commands.score import facts_of
-from calibration.families.counts import NB1
+from calibration.inference.sampling.densities import prior_draws
+from calibration.inference.sampling.draws import problem_digest
 from calibration.likelihood.replicate import named_streams
-from calibration.sampling.densities import prior_draws
-from calibration.sampling.draws import problem_digest
+from calibration.noise.families.counts import NB1
 from calibration.study.library import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.analysis.experiments.definition import Structure

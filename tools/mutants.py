@@ -38,37 +38,41 @@ from typing import Any, TextIO
 
 ROOT = Path(__file__).resolve().parents[1]
 #: The modules that judge and say, each with the tests that guard it; a folder stands for the files in it.
-_FIT, _ASSESS, _REPORT = "calibration/fit/test_", "calibration/assess/test_", "calibration/report/test_"
-_EXPERIMENTS, _CHECKS = "cipark_sd/experiments/test_", "cipark_sd/checks/test_"
+_FIT, _ASSESS, _REPORT = "calibration/inference/optimum/test_", "calibration/assess/test_", "calibration/report/test_"
+_EXPERIMENTS, _CHECKS = "cipark_sd/analysis/experiments/test_", "cipark_sd/verify/checks/test_"
 _SAID = (f"{_REPORT}sections_said.py", f"{_REPORT}judging_said.py", f"{_REPORT}statements.py", f"{_REPORT}answer.py")
 GUARDS: dict[str, tuple[str, ...]] = {
-    "calibration/fit/walk.py": (f"{_FIT}profiles.py", f"{_FIT}prediction_profile.py", f"{_FIT}other_optima.py"),
-    "calibration/fit/pace.py": (f"{_FIT}profiles.py",),
-    "calibration/fit/profile.py": (
+    "calibration/inference/optimum/walk.py": (
+        f"{_FIT}profiles.py",
+        f"{_FIT}prediction_profile.py",
+        f"{_FIT}other_optima.py",
+    ),
+    "calibration/inference/optimum/pace.py": (f"{_FIT}profiles.py",),
+    "calibration/inference/optimum/profile.py": (
         f"{_FIT}profiling.py",
         f"{_FIT}profiles.py",
         f"{_FIT}other_optima.py",
         f"{_FIT}switch_dates.py",
     ),
-    "calibration/fit/verdict.py": (
+    "calibration/inference/optimum/verdict.py": (
         f"{_FIT}obstacles.py",
         f"{_FIT}profiles.py",
         f"{_FIT}verdict_words.py",
         f"{_REPORT}conditions_words.py",
     ),
-    "calibration/fit/interval_rules.py": (f"{_FIT}verdict_words.py",),
-    "calibration/fit/conditions.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
-    "calibration/fit/held.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
-    "calibration/fit/residuals.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
-    "calibration/fit/diagnostics.py": (f"{_FIT}shares.py", f"{_REPORT}conditions.py"),
-    "calibration/sampling/failed_draws.py": (f"{_FIT}feasibility.py",),
-    "calibration/fit/verification.py": (f"{_ASSESS}verification.py",),
-    "calibration/sampling/convergence.py": (
-        "calibration/sampling/test_monte_carlo_error.py",
-        "calibration/sampling/test_sampler.py",
+    "calibration/inference/optimum/interval_rules.py": (f"{_FIT}verdict_words.py",),
+    "calibration/inference/optimum/conditions.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
+    "calibration/inference/optimum/held.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
+    "calibration/inference/optimum/residuals.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
+    "calibration/inference/optimum/diagnostics.py": (f"{_FIT}shares.py", f"{_REPORT}conditions.py"),
+    "calibration/inference/sampling/failed_draws.py": (f"{_FIT}feasibility.py",),
+    "calibration/inference/optimum/verification.py": (f"{_ASSESS}verification.py",),
+    "calibration/inference/sampling/convergence.py": (
+        "calibration/inference/sampling/test_monte_carlo_error.py",
+        "calibration/inference/sampling/test_sampler.py",
         f"{_REPORT}statements.py",
     ),
-    "calibration/sampling/soundness.py": ("calibration/sampling/test_soundness.py",),
+    "calibration/inference/sampling/soundness.py": ("calibration/inference/sampling/test_soundness.py",),
     "calibration/assess/scores.py": (f"{_ASSESS}scores.py", f"{_ASSESS}holdout_words.py", f"{_ASSESS}pit.py"),
     "calibration/assess/holdout.py": (f"{_ASSESS}holdout_words.py", f"{_ASSESS}structures_ahead.py"),
     "calibration/assess/forecast.py": (f"{_ASSESS}forecast.py", f"{_REPORT}judging_said.py"),
@@ -81,20 +85,20 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "calibration/report/sections/predictions.py": (*_SAID, f"{_REPORT}predictions_said.py"),
     "calibration/study/consistency.py": ("calibration/study/test_double_counting.py",),
     "calibration/study/cumulative.py": (f"{_REPORT}conditions.py",),
-    "cipark_sd/statements/basis.py": ("cipark_sd/test_basis.py", "cipark_sd/test_headline.py"),
-    "cipark_sd/statements/claims.py": ("cipark_sd/test_claims.py", f"{_EXPERIMENTS}knockouts.py"),
-    "cipark_sd/statements/headline.py": ("cipark_sd/test_headline.py", f"{_REPORT}intervals_said.py"),
+    "cipark_sd/statements/basis.py": ("cipark_sd/statements/test_basis.py", "cipark_sd/statements/test_headline.py"),
+    "cipark_sd/statements/claims.py": ("cipark_sd/statements/test_claims.py", f"{_EXPERIMENTS}knockouts.py"),
+    "cipark_sd/statements/headline.py": ("cipark_sd/statements/test_headline.py", f"{_REPORT}intervals_said.py"),
     "cipark_sd/base/wording.py": (
-        "cipark_sd/test_headline.py",
+        "cipark_sd/statements/test_headline.py",
         f"{_FIT}verdict_words.py",
         f"{_REPORT}intervals_said.py",
     ),
     "cipark_sd/analysis/experiments/effects.py": (
         f"{_EXPERIMENTS}policy_effects.py",
-        "cipark_sd/plotting/test_plotting.py",
+        "cipark_sd/pages/figures/test_plotting.py",
     ),
     "cipark_sd/commands/policy/knockouts.py": (f"{_EXPERIMENTS}knockouts.py",),
-    "cipark_sd/commands/report.py": ("cipark_sd/test_headline.py", "cipark_sd/pages/test_report.py"),
+    "cipark_sd/commands/report.py": ("cipark_sd/statements/test_headline.py", "cipark_sd/pages/test_report.py"),
     "cipark_sd/verify/checks/course.py": (f"{_CHECKS}checks.py", f"{_REPORT}statements.py"),
     "cipark_sd/verify/checks/evaluate.py": (f"{_CHECKS}checks_expression.py", f"{_CHECKS}checks_file.py"),
     "cipark_sd/verify/checks/run.py": (f"{_CHECKS}checks.py",),

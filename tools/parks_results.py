@@ -19,13 +19,13 @@ from scipy.special import betaln, expit, gammaln, logsumexp
 from scipy.stats import gaussian_kde, norm, qmc
 
 from calibration.assess.rivals import log_evidence, with_variant
+from calibration.inference.sampling.convergence import Effort
+from calibration.inference.sampling.densities import prior_draws
+from calibration.inference.sampling.draws import draw
+from calibration.inference.sampling.modes import log_evidence_of
+from calibration.inference.sampling.moves import step
 from calibration.likelihood.posterior import On
 from calibration.likelihood.replicate import named_streams
-from calibration.sampling.convergence import Effort
-from calibration.sampling.densities import prior_draws
-from calibration.sampling.draws import draw
-from calibration.sampling.modes import log_evidence_of
-from calibration.sampling.moves import step
 from calibration.study.library import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 

@@ -30,9 +30,9 @@ from typing import Any
 
 import numpy as np
 
+from calibration.inference.sampling.densities import prior_draws
+from calibration.inference.sampling.draws import problem_digest
 from calibration.likelihood.posterior import On
-from calibration.sampling.densities import prior_draws
-from calibration.sampling.draws import problem_digest
 from calibration.study.library import shipped_studies
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.analysis.experiments.catalogue import read_catalogue

@@ -26,7 +26,7 @@ from calibration.assess.holdout import MODEL, RollingOrigin, rolling_origin
 from calibration.likelihood.posterior import On
 from calibration.study.problem import read_problem
 from cipark_sd import read_model, simulate
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 from cipark_sd.model.expr import Grid
 from cipark_sd.model.model import Model
 

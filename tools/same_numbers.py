@@ -34,7 +34,7 @@ PLACES = {
     "replicate": ("calibration.likelihood.replicate", "calibration.replicate"),
     "replicate_by_term": ("calibration.likelihood.replicate", "calibration.replicate"),
     "replaced": ("calibration.likelihood.replicate", "calibration.replicate"),
-    "fitted": ("calibration.fit.residuals", "calibration.fitted"),
+    "fitted": ("calibration.inference.optimum.residuals", "calibration.fitted"),
     "predict": ("calibration.assess.posterior_predictive", "calibration.predictive"),
     "forecast": ("calibration.assess.forecast", "calibration.forecast"),
 }

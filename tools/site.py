@@ -57,7 +57,7 @@ def add_example(docs: Path) -> None:
     """Make the page with levers of the core model, which is not kept, and link it from the page about such pages."""
     from click.testing import CliRunner
 
-    from cipark_sd.cli import cli
+    from cipark_sd.commands.cli import cli
 
     page = docs / "example" / "core.html"
     page.parent.mkdir(parents=True)

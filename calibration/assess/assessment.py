@@ -16,10 +16,10 @@ from calibration.assess.posterior_predictive import Band, bands
 from calibration.assess.rival_draws import RIVALS, keep_rivals
 from calibration.assess.rivals import Comparison, RivalFit, RivalFits, compare, fit_rivals, mixture, rival_numbers
 from calibration.assess.self_test import RankBand, SelfTest, judged, self_test
+from calibration.inference.sampling.convergence import Effort
+from calibration.inference.sampling.draws import PosteriorDraws
 from calibration.likelihood.posterior import DensityOf
 from calibration.likelihood.replicate import Stage, replicate, stage_numbers
-from calibration.sampling.convergence import Effort
-from calibration.sampling.draws import PosteriorDraws
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.base.optional import attempt

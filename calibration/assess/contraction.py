@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calibration.sampling.draws import PosteriorDraws
-from calibration.sampling.importance import power_weights
+from calibration.inference.sampling.draws import PosteriorDraws
+from calibration.inference.sampling.importance import power_weights
+from calibration.noise.priors import to_scale
 from calibration.study.groups import Pool
-from calibration.study.priors import to_scale
 from cipark_sd.base.arrays import Array
 from cipark_sd.statements.claims import Kind, class_of
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from calibration.assess.scores import LEVELS, crps_at, crps_sample, energy_score, quantiles
-from calibration.families.counts import NB1
+from calibration.noise.families.counts import NB1
 from calibration.study.calendar import Calendar
 from calibration.study.rows import USES, Records
 from cipark_sd.base.arrays import Array

@@ -13,10 +13,10 @@ from hashlib import sha256
 import numpy as np
 
 from calibration.assess.scores import log_mean_exp
+from calibration.inference.sampling.convergence import UNSAVED, Criteria, Effort, OnBlock
+from calibration.inference.sampling.draws import draw_whole, problem_digest
+from calibration.inference.sampling.sample import ImportanceDraws, Start
 from calibration.likelihood.posterior import DensityOf, Posterior, with_terms
-from calibration.sampling.convergence import UNSAVED, Criteria, Effort, OnBlock
-from calibration.sampling.draws import draw_whole, problem_digest
-from calibration.sampling.sample import ImportanceDraws, Start
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.base.checkpoints import Arrays, digest, stream
 from cipark_sd.execution.pool import Tell

@@ -11,12 +11,12 @@ from typing import Literal
 import numpy as np
 
 from calibration.assess.scores import LEVELS, crps_sample, quantiles
-from calibration.fit.residuals import place_of
+from calibration.inference.optimum.residuals import place_of
+from calibration.inference.sampling.draws import PosteriorDraws
+from calibration.inference.sampling.importance import RELIABLE, left_out_weights
 from calibration.likelihood.forward import all_reported
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import Stage, labels_of, numbers, replicate_by_term, stage_numbers
-from calibration.sampling.draws import PosteriorDraws
-from calibration.sampling.importance import RELIABLE, left_out_weights
 from calibration.study.observations import Breakdown, Count, Level, Observation, Term, Use
 from cipark_sd.base.arrays import Array, evenly
 from cipark_sd.statements.claims import Kind, class_of
@@ -76,7 +76,7 @@ def predict(density: Posterior, theta: Array, rng: np.random.Generator, *, r_eff
     Those of an autocorrelated series are predicted from the fitted ones before them. Draws for which the model has no
     value of a number that is fitted or held out are left out; a number that is only looked at leaves out none but its
     own. ``r_eff`` is the share of the draws that is effective,
-    :func:`calibration.sampling.importance.relative_efficiency`.
+    :func:`calibration.inference.sampling.importance.relative_efficiency`.
     """
     seed = density.problem.method.seed
     names = [observation.name for observation in density.problem.observations for _ in observation.terms]

@@ -20,16 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.assess.left_out import LEFT_OUT, LeftOutTask
+from calibration.inference.sampling.convergence import EFFORT, Convergence, Effort
+from calibration.inference.sampling.densities import FreeDensity
+from calibration.inference.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw_whole, problem_digest
+from calibration.inference.sampling.importance import RELIABLE, left_out_density, relative_efficiency
+from calibration.inference.sampling.modes import log_evidence_of
+from calibration.inference.sampling.sample import ImportanceDraws, Start
+from calibration.inference.sampling.starts import NowherePossible
+from calibration.inference.sampling.trajectories import TrajectoryDraws
 from calibration.likelihood.posterior import DensityOf
 from calibration.likelihood.replicate import Stage, named_streams, stage_numbers
-from calibration.sampling.convergence import EFFORT, Convergence, Effort
-from calibration.sampling.densities import FreeDensity
-from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw_whole, problem_digest
-from calibration.sampling.importance import RELIABLE, left_out_density, relative_efficiency
-from calibration.sampling.modes import log_evidence_of
-from calibration.sampling.sample import ImportanceDraws, Start
-from calibration.sampling.starts import NowherePossible
-from calibration.sampling.trajectories import TrajectoryDraws
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.base.arrays import Array

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from calibration.assess.forecast import courses_ahead
 from calibration.assess.scores import quantiles
+from calibration.inference.sampling.convergence import UNSAVED, Criteria, Effort
+from calibration.inference.sampling.densities import prior_draws
+from calibration.inference.sampling.draws import PER_CHAIN, PosteriorDraws, draw_whole, problem_digest
 from calibration.likelihood.posterior import DensityOf, Posterior
 from calibration.likelihood.replicate import numbers, replaced, replicate
-from calibration.sampling.convergence import UNSAVED, Criteria, Effort
-from calibration.sampling.densities import prior_draws
-from calibration.sampling.draws import PER_CHAIN, PosteriorDraws, draw_whole, problem_digest
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays, digest, stream

@@ -10,11 +10,11 @@ import numpy as np
 
 from calibration.assess.assessment import NOTHING, Assessment, Stages, assess
 from calibration.commands.settings import Settings
-from calibration.fit.optimise import Optimum, optimise
-from calibration.fit.profile import predictions as profiles_of_predictions
-from calibration.fit.profile import profiles as profiles_of_parameters
-from calibration.fit.scoring import drawn_about
-from calibration.fit.verification import (
+from calibration.inference.optimum.optimise import Optimum, optimise
+from calibration.inference.optimum.profile import predictions as profiles_of_predictions
+from calibration.inference.optimum.profile import profiles as profiles_of_parameters
+from calibration.inference.optimum.scoring import drawn_about
+from calibration.inference.optimum.verification import (
     COARSE,
     UNSAMPLED,
     UNUSABLE,
@@ -22,12 +22,12 @@ from calibration.fit.verification import (
     replication,
     shift_at_half_the_step,
 )
+from calibration.inference.sampling.convergence import BESIDE, EFFORT, PER_TERM, Convergence, Effort, affordable_steps
+from calibration.inference.sampling.draws import PosteriorDraws, chains_entry, draw, study_digest, tree, write_draws
+from calibration.inference.sampling.failed_draws import FailedDraws, failed_draws, impossible_terms
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.collect import Calibration
-from calibration.sampling.convergence import BESIDE, EFFORT, PER_TERM, Convergence, Effort, affordable_steps
-from calibration.sampling.draws import PosteriorDraws, chains_entry, draw, study_digest, tree, write_draws
-from calibration.sampling.failed_draws import FailedDraws, failed_draws, impossible_terms
 from calibration.study.parameters import share_that_may_fail
 from calibration.study.problem import CalibrationProblem, read_problem, until
 from calibration.study.sections import Method

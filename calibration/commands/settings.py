@@ -11,7 +11,7 @@ from cipark_sd.commands.options import argument, option
 from cipark_sd.engines.registry import names
 
 if TYPE_CHECKING:
-    from calibration.sampling.convergence import Sampler
+    from calibration.inference.sampling.convergence import Sampler
     from cipark_sd.base.checkpoints import Checkpoints
 
 

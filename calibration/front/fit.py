@@ -15,6 +15,7 @@ from calibration.commands.calibrate import finish, whole
 from calibration.commands.play.page import player_of
 from calibration.commands.settings import Settings
 from calibration.front.noise import IN_PYTHON, with_noise
+from calibration.inference.sampling.draws import PosteriorDraws, tree
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.collect import Calibration, fit_findings, values_of
 from calibration.report.figures_posterior import pairs_figure, posterior_figure
@@ -22,13 +23,12 @@ from calibration.report.findings import Findings, estimates, posterior_table, sa
 from calibration.report.output import page, show, write_fit
 from calibration.report.sections.answer import First
 from calibration.report.sections.registry import SECTIONS
-from calibration.sampling.draws import PosteriorDraws, tree
 from calibration.study.observations import quantities_of
 from cipark_sd.base.arrays import evenly
 from cipark_sd.base.errors import UnknownName, UnusableInput
 from cipark_sd.base.files import OUTPUT_FOLDER, output_folder, write_text
 from cipark_sd.base.optional import recorded
-from cipark_sd.calling import Acting, Answer, Player, dress, parameters_of, parsed
+from cipark_sd.commands.calling import Acting, Answer, Player, dress, parameters_of, parsed
 from cipark_sd.commands.result import of_folder
 from cipark_sd.data.scenarios import Scenario, override_key, split_key
 from cipark_sd.language.read.changes_files import ScenarioLike, as_scenario
@@ -272,7 +272,7 @@ class Fit(Calibration, Acting):
 
 
 def calibrate(study: Any = None, **options: Any) -> Fit:
-    """As documented by :func:`cipark_sd.calling.dress`."""
+    """As documented by :func:`cipark_sd.commands.calling.dress`."""
     for name in AFTER:
         if name in options:
             raise UnusableInput(f"{name!r} is for what follows a fit: fit.report({name}=…)", where="calibrate")

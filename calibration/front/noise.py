@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from calibration.families.base import Kind, NumberFamily
 from calibration.new_study.parameters import STATED, Stated, stated
+from calibration.noise.families.base import Kind, NumberFamily
+from calibration.noise.priors import Prior, distribution
 from calibration.study.observations import Count, Observation, parameters_of
 from calibration.study.parameters import Parameter, ParameterSpace
-from calibration.study.priors import Prior, distribution
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, raise_all

@@ -8,8 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from calibration.commands.for_analyses.study import CalibrationStudy
 from calibration.commands.new_study import new_study as command
-from calibration.for_analyses.study import CalibrationStudy
 from calibration.front.fit import Fit, calibrate
 from calibration.front.noise import IN_PYTHON, Noise, with_noise
 from calibration.new_study.parameters import stated
@@ -20,7 +20,7 @@ from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.analysis.study import find_folder
 from cipark_sd.base.errors import InvalidValue, UnusableInput
 from cipark_sd.base.files import file_name
-from cipark_sd.calling import in_python, parsed
+from cipark_sd.commands.calling import in_python, parsed
 from cipark_sd.model.model import Model
 
 if TYPE_CHECKING:

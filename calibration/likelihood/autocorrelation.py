@@ -1,9 +1,10 @@
 """Residuals that remember: a first-order autocorrelation over any gaps in time.
 
 Each measurement has a standard normal score, which its family gives
-(:meth:`calibration.families.base.MeasurementFamily.score`). Scores are a stationary Gaussian process whose correlation
-over a gap is ``phi ** (gap / lag)``: a first-order autoregression where dates are even, and the same process seen less
-often where they are not. The process is Markov, so a score depends on its nearest known neighbours only.
+(:meth:`calibration.noise.families.base.MeasurementFamily.score`). Scores are a stationary Gaussian process whose
+correlation over a gap is ``phi ** (gap / lag)``: a first-order autoregression where dates are even, and the same
+process seen less often where they are not. The process is Markov, so a score depends on its nearest known neighbours
+only.
 
 Source: Robinson 1977, Stochastic Processes and their Applications 6(1), 9-24 (unequal spacing); Song 2000, Scandinavian
 Journal of Statistics 27(2), 305-320 (densities under a Gaussian copula).

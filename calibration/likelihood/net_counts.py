@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from calibration.families.base import CountFamily, Density, LogMass, or_never
-from calibration.families.counts import Poisson
+from calibration.noise.families.base import CountFamily, Density, LogMass, or_never
+from calibration.noise.families.counts import Poisson
 from cipark_sd.base.arrays import Array
 
 #: A tail of the losses that is left out of a difference of counts, as probability.

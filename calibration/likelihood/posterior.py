@@ -7,11 +7,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.families.base import Family, MeasurementFamily, or_never
 from calibration.likelihood.autocorrelation import Known, Series, series_of
 from calibration.likelihood.forward import ForwardModel
 from calibration.likelihood.observation_operator import Reader, reader
 from calibration.likelihood.term_density import Group, expected_numbers, group_of
+from calibration.noise.families.base import Family, MeasurementFamily, or_never
 from calibration.study.observations import Breakdown, Count, Memory, Noise, Term
 from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import CalibrationProblem

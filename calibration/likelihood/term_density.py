@@ -16,8 +16,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.families.base import CountFamily, NumberFamily, ShareFamily, log_sum
 from calibration.likelihood.net_counts import NetCount, Rise, net_count_of
+from calibration.noise.families.base import CountFamily, NumberFamily, ShareFamily, log_sum
 from calibration.study.observations import Breakdown, Count, Share, Term
 from cipark_sd.base.arrays import Array
 

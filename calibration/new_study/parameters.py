@@ -10,15 +10,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from calibration.fit.downhill import nearing
-from calibration.fit.in_step import gather, run
-from calibration.fit.objective import IMPOSSIBLE, objective
+from calibration.inference.optimum.downhill import nearing
+from calibration.inference.optimum.in_step import gather, run
+from calibration.inference.optimum.objective import IMPOSSIBLE, objective
 from calibration.likelihood.posterior import Posterior
 from calibration.new_study.matching import words
-from calibration.study.calendar import unit_of
-from calibration.study.constants import chains, complements, event_times, exponents, reaching, without_scale, words_in
-from calibration.study.observations import Count
-from calibration.study.priors import (
+from calibration.noise.priors import (
     FAMILIES,
     Beta,
     Exponential,
@@ -36,6 +33,9 @@ from calibration.study.priors import (
     from_scale,
     to_scale,
 )
+from calibration.study.calendar import unit_of
+from calibration.study.constants import chains, complements, event_times, exponents, reaching, without_scale, words_in
+from calibration.study.observations import Count
 from cipark_sd.analysis.sensitivities.factors import constant_values
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput

@@ -12,14 +12,14 @@ from typing import Literal
 
 import numpy as np
 
-from calibration.families.counts import NB1
-from calibration.families.measurements import Lognormal, Normal
 from calibration.likelihood.posterior import Posterior
 from calibration.new_study.clock import Clock
 from calibration.new_study.columns import Axis, plain
 from calibration.new_study.dates import Point
 from calibration.new_study.matching import Match
 from calibration.new_study.table import Sheet, is_missing
+from calibration.noise.families.counts import NB1
+from calibration.noise.families.measurements import Lognormal, Normal
 from calibration.study.cumulative import FEWEST, counted, running_total
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnusableInput, raise_all

@@ -13,9 +13,9 @@ from calibration.new_study.columns import Axis
 from calibration.new_study.matching import words
 from calibration.new_study.parameters import STATED, UNREACHED, Candidate, Estimate
 from calibration.new_study.series import Series
+from calibration.noise.priors import FAMILIES, LogNormal, Prior
 from calibration.study.constants import SWITCH, reaching
 from calibration.study.parameters import PLACEHOLDER
-from calibration.study.priors import FAMILIES, LogNormal, Prior
 from cipark_sd.base.console import escaped
 from cipark_sd.base.files import csv_text, file_name
 from cipark_sd.base.wording import written_unit

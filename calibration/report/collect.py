@@ -8,23 +8,23 @@ import numpy as np
 import pandas as pd
 
 from calibration.assess.posterior_predictive import drawn_predictions, predict
-from calibration.fit.conditions import conditions
-from calibration.fit.course_errors import course_errors
-from calibration.fit.diagnostics import identifiability
-from calibration.fit.optimise import Optimum, Reached
-from calibration.fit.profile import PredictionProfile, Profile
-from calibration.fit.residuals import fitted
-from calibration.fit.standard_errors import standard_errors
-from calibration.fit.verdict import not_judged
-from calibration.fit.verification import COARSE, TOO_COARSE, Replication, not_possible
+from calibration.inference.optimum.conditions import conditions
+from calibration.inference.optimum.course_errors import course_errors
+from calibration.inference.optimum.diagnostics import identifiability
+from calibration.inference.optimum.optimise import Optimum, Reached
+from calibration.inference.optimum.profile import PredictionProfile, Profile
+from calibration.inference.optimum.residuals import fitted
+from calibration.inference.optimum.standard_errors import standard_errors
+from calibration.inference.optimum.verdict import not_judged
+from calibration.inference.optimum.verification import COARSE, TOO_COARSE, Replication, not_possible
+from calibration.inference.sampling.draws import PosteriorDraws
+from calibration.inference.sampling.failed_draws import FailedDraws
+from calibration.inference.sampling.importance import heavy_tails, relative_efficiency
 from calibration.likelihood.forward import ForwardModel
 from calibration.likelihood.replicate import Stage, stage_numbers
-from calibration.readings.reporting import Reporting
+from calibration.noise.readings.reporting import Reporting
 from calibration.report.findings import BestFit, Curves, Fit, Posterior
 from calibration.report.study_facts import study_facts
-from calibration.sampling.draws import PosteriorDraws
-from calibration.sampling.failed_draws import FailedDraws
-from calibration.sampling.importance import heavy_tails, relative_efficiency
 from calibration.study.observations import Observation, Quantity, ReadQuantity, course_of, dated_levels
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.base.arrays import Array, evenly

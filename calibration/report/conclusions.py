@@ -10,12 +10,12 @@ from calibration.assess.contraction import SENSITIVE, Contraction
 from calibration.assess.holdout import MODEL, RollingOrigin, verdict
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import mean_error
-from calibration.fit.conditions import given_words
-from calibration.fit.diagnostics import DECIDES
-from calibration.fit.held import Held
-from calibration.fit.interval_rules import threshold_words
-from calibration.fit.profile import PredictionProfile, prediction_words
-from calibration.fit.residuals import beyond_chance, unexplained
+from calibration.inference.optimum.conditions import given_words
+from calibration.inference.optimum.diagnostics import DECIDES
+from calibration.inference.optimum.held import Held
+from calibration.inference.optimum.interval_rules import threshold_words
+from calibration.inference.optimum.profile import PredictionProfile, prediction_words
+from calibration.inference.optimum.residuals import beyond_chance, unexplained
 from calibration.report.findings import Fit
 from calibration.study.parameters import placeholder_words
 from calibration.study.sections import Cause

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibration.fit.optimise import ARRIVED, Reached
-from calibration.fit.profile import PredictionProfile, Profile
-from calibration.fit.residuals import beyond_chance, unexplained
+from calibration.inference.optimum.optimise import ARRIVED, Reached
+from calibration.inference.optimum.profile import PredictionProfile, Profile
+from calibration.inference.optimum.residuals import beyond_chance, unexplained
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import percent

@@ -11,18 +11,18 @@ import pandas as pd
 
 from calibration.assess.assessment import NOTHING, Assessment
 from calibration.assess.posterior_predictive import DrawnPrediction, Predicted
-from calibration.fit.conditions import Conditions
-from calibration.fit.course_errors import CourseErrors
-from calibration.fit.diagnostics import Identifiability
-from calibration.fit.optimise import Reached
-from calibration.fit.profile import PredictionProfile, Profile
-from calibration.fit.residuals import table_of
-from calibration.fit.standard_errors import StandardErrors
-from calibration.fit.verification import UNUSABLE, Replication
-from calibration.fit.walk import SPENT
+from calibration.inference.optimum.conditions import Conditions
+from calibration.inference.optimum.course_errors import CourseErrors
+from calibration.inference.optimum.diagnostics import Identifiability
+from calibration.inference.optimum.optimise import Reached
+from calibration.inference.optimum.profile import PredictionProfile, Profile
+from calibration.inference.optimum.residuals import table_of
+from calibration.inference.optimum.standard_errors import StandardErrors
+from calibration.inference.optimum.verification import UNUSABLE, Replication
+from calibration.inference.optimum.walk import SPENT
+from calibration.inference.sampling.convergence import Convergence
+from calibration.inference.sampling.failed_draws import FailedDraws
 from calibration.report.study_facts import StudyFacts
-from calibration.sampling.convergence import Convergence
-from calibration.sampling.failed_draws import FailedDraws
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.records import of_this_version, read_record, write_record

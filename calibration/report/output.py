@@ -5,15 +5,15 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-from calibration.fit.conditions import conditions_record
-from calibration.fit.interval_rules import Threshold
-from calibration.fit.verdict import Verdict
+from calibration.inference.optimum.conditions import conditions_record
+from calibration.inference.optimum.interval_rules import Threshold
+from calibration.inference.optimum.verdict import Verdict
+from calibration.inference.sampling.convergence import CONVERGED
 from calibration.report.conclusions import prediction_given, rule_words
 from calibration.report.findings import FILE, Findings, Fit, load, posterior_table
 from calibration.report.sections import registry
 from calibration.report.sections.answer import first_screen
 from calibration.report.sections.base import misfit
-from calibration.sampling.convergence import CONVERGED
 from calibration.study.parameters import far_off
 from cipark_sd.base.console import say_lines
 from cipark_sd.base.files import write_text

@@ -3,8 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, fields
 
-from calibration.readings.reporting import Reporting
-from calibration.sampling.draws import problem_digest
+from calibration.inference.sampling.draws import problem_digest
+from calibration.noise.readings.reporting import Reporting
 from calibration.study.observations import NOT_YET, Observation, ReadQuantity, course_of, is_reported_later
 from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem, Stated

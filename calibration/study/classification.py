@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calibration.noise.priors import Beta
 from calibration.study.parameters import AIMS, Aim, Parameter
-from calibration.study.priors import Beta
 from calibration.study.sections import repeated
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.section import Section, is_number

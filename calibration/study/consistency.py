@@ -14,8 +14,8 @@ from itertools import combinations
 
 import numpy as np
 
-from calibration.readings.metrics import Metric
-from calibration.readings.reporting import Reporting
+from calibration.noise.readings.metrics import Metric
+from calibration.noise.readings.reporting import Reporting
 from calibration.study.classification import Coding
 from calibration.study.observations import (
     Breakdown,

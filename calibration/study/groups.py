@@ -36,9 +36,9 @@ from typing import Any, cast
 
 import numpy as np
 
+from calibration.noise.priors import Normal, Prior, Scale, from_scale, to_scale
 from calibration.study.observations import Observation, Quantity, Term
 from calibration.study.parameters import Aim, Parameter, ParameterSpace
-from calibration.study.priors import Normal, Prior, Scale, from_scale, to_scale
 from calibration.study.sections import Pooling, constants_set, repeated
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName

@@ -12,10 +12,10 @@ from functools import cached_property
 from itertools import pairwise
 from typing import ClassVar, Generic, cast
 
-from calibration.families import registry
-from calibration.families.base import Family, Kind, MeasurementFamily, NumberFamily
-from calibration.readings.metrics import METRICS, Metric
-from calibration.readings.reporting import Reporting
+from calibration.noise.families import registry
+from calibration.noise.families.base import Family, Kind, MeasurementFamily, NumberFamily
+from calibration.noise.readings.metrics import METRICS, Metric
+from calibration.noise.readings.reporting import Reporting
 from calibration.study.calendar import Calendar
 from calibration.study.classification import Coding
 from calibration.study.observations import (

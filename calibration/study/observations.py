@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar
 
-from calibration.families.base import Family, Kind, NumberFamily, ShareFamily, SplitFamily
-from calibration.readings.base import Reading
-from calibration.readings.reporting import Reporting
+from calibration.noise.families.base import Family, Kind, NumberFamily, ShareFamily, SplitFamily
+from calibration.noise.readings.base import Reading
+from calibration.noise.readings.reporting import Reporting
 from calibration.study.classification import Coding
 
 How = Literal["at", "between", "integral"]

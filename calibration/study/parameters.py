@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.study.priors import (
+from calibration.noise.priors import (
     Distribution,
     LogitNormal,
     LogNormal,

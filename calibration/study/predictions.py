@@ -21,8 +21,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from calibration.readings.base import Reading
-from calibration.readings.reporting import Reporting
+from calibration.noise.readings.base import Reading
+from calibration.noise.readings.reporting import Reporting
 from calibration.study.calendar import Calendar
 from calibration.study.groups import Group, element_of
 from calibration.study.observations import Observation, Parts, ReadQuantity, quantities_of, signed_parts

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 
-from calibration.families.base import Family, Kind
+from calibration.noise.families.base import Family, Kind
 from calibration.study import consistency, sections
 from calibration.study.calendar import Calendar
 from calibration.study.classification import Coding, read_codings

@@ -41,9 +41,9 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from calibration.noise.priors import FAMILIES, Beta, LogitNormal, Prior, Scale, Uniform, distribution
 from calibration.study.calendar import UNITS, Calendar, unit_of
 from calibration.study.parameters import AIMS, Parameter, Target
-from calibration.study.priors import FAMILIES, Beta, LogitNormal, Prior, Scale, Uniform, distribution
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.analysis.sensitivities.factors import constant_values
 from cipark_sd.base.errors import InvalidValue, UnknownName, raise_all

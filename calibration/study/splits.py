@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from calibration.families.base import ShareFamily, SplitFamily
-from calibration.families.splits import Multinomial
+from calibration.noise.families.base import ShareFamily, SplitFamily
+from calibration.noise.families.splits import Multinomial
 from calibration.study.classification import Coding
 from calibration.study.kinds import ObservationKind
 from calibration.study.observations import Breakdown, Parts, Quantity, Share, Since, signed_parts

@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from calibration.study.problem import read_problem
-from cipark_sd import cli
 from cipark_sd.base.errors import CiparkError, InvalidValue, ModelFileError, UnknownName
 from cipark_sd.base.inputs import OutsideFolder, beneath
 from cipark_sd.base.library import bundled
+from cipark_sd.commands import cli
 from cipark_sd.commands.policy.analysis import read_target
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.pages.figures.observed import display_of

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from small_study import STUDY, small_study
 
-from cipark_sd import cli
+from cipark_sd.commands import cli
 
 Write = Callable[..., Path]
 LONG = "the number of steps from 0 to 1e+12 by 0.25 is 4000000000000, expected at most 100,000,000"

@@ -19,7 +19,7 @@ import small_study
 from click.testing import CliRunner
 from matplotlib.figure import Figure
 
-from cipark_sd.cli import UserError, cli
+from cipark_sd.commands.cli import UserError, cli
 from cipark_sd.pages.figures.files import save_figures
 from cipark_sd.pages.parts import Drawing
 

@@ -17,7 +17,7 @@ Write = Callable[..., Path]
 ROOM = 400
 LIMITED = (
     "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}));"
-    "sys.argv = ['cipark', *sys.argv[1:]]; from cipark_sd.cli import main; main()"
+    "sys.argv = ['cipark', *sys.argv[1:]]; from cipark_sd.commands.cli import main; main()"
 )
 MODEL = "Stock = INTEG(-rate * Stock, 1) ~ m ~ | rate = 0.1 ~ 1/Year ~ |"
 

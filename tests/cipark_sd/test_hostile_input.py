@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner
 from counted import processor_seconds
 
-from cipark_sd import cli
 from cipark_sd.base.errors import LONGEST, LONGEST_LIST, AlgebraicLoop, EquationError, InvalidValue, Problems, shortened
+from cipark_sd.commands import cli
 from cipark_sd.compiler.graph import MOST_STAGES, stages
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.language.read.vensim.entries import split

@@ -12,7 +12,7 @@ from click import Abort
 from click.testing import CliRunner
 from counted import processor_seconds
 
-from cipark_sd.cli import cli, main
+from cipark_sd.commands.cli import cli, main
 
 FISHERY = Path(__file__).parents[1] / "shared" / "fishery"
 MODEL = """{UTF-8}

@@ -9,9 +9,9 @@ import xarray as xr
 from click.testing import CliRunner
 
 from calibration.study.problem import read_problem
-from cipark_sd import cli
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.base.naming import override_key, split_key
+from cipark_sd.commands import cli
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model

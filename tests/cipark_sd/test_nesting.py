@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cipark_sd import cli
 from cipark_sd.base.errors import CiparkError, EquationError, InvalidValue
 from cipark_sd.base.inputs import read_toml
+from cipark_sd.commands import cli
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.language.write.mdl import write_mdl as export_mdl
 from cipark_sd.language.write.xmile import write_xmile

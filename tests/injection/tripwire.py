@@ -245,7 +245,7 @@ def _arguments(case: Case, command: str, folder: Path, out: Path) -> list[str]:
 
 def _run(words: list[str]) -> str:
     """What became of a command: its exit code, or the class of an error that nobody caught."""
-    from cipark_sd import cli
+    from cipark_sd.commands import cli
 
     sys.argv = ["cipark", *words]
     sink = io.StringIO()

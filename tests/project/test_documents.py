@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from places import ROOT
 
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -93,7 +93,11 @@ def test_links_to_files_lead_somewhere(path: str) -> None:
 #: Pages that say where something stands.
 KINDS_OF_PAGES = ("docs/explanation/", "docs/reference/", "docs/how-to/")
 #: What the recipes of extending.md add.
-ADDED = {"cipark_sd/engines/single.py", "calibration/families/laplace.py", "calibration/report/sections/misfits.py"}
+ADDED = {
+    "cipark_sd/engines/single.py",
+    "calibration/noise/families/laplace.py",
+    "calibration/report/sections/misfits.py",
+}
 SOURCES = {
     path.relative_to(ROOT).as_posix()
     for top in ("cipark_sd", "calibration", "tests", "tools", "benchmarks")

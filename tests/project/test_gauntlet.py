@@ -28,8 +28,8 @@ import gauntlet_page
 import gauntlet_searches
 import gauntlet_texts
 
+from calibration.noise.priors import LogNormal
 from calibration.study.parameters import Parameter, ParameterSpace
-from calibration.study.priors import LogNormal
 from calibration.study.problem import read_problem
 from cipark_sd.language.read.model_file import read_model
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from places import ROOT
 
-from calibration.for_analyses.study import read_question
+from calibration.commands.for_analyses.study import read_question
 from calibration.study.problem import read_problem
 from cipark_sd.analysis.experiments.catalogue import model_named_in, read_catalogue
 from cipark_sd.analysis.sensitivities.loops import read_loops
@@ -76,7 +76,7 @@ MODULES = {
     *("verify/checks/file.py", "pages/figures/observed.py", "analysis/experiments/catalogue.py", "data/scenarios.py"),
     *(
         "analysis/sensitivities/loops.py",
-        "for_analyses/study.py",
+        "commands/for_analyses/study.py",
         "study/problem.py",
         "base/inputs.py",
         "new_study/copy.py",

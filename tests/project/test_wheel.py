@@ -61,7 +61,7 @@ def _installed(site: Path, folder: Path, *arguments: str) -> subprocess.Complete
     # the unpacked wheel comes before the checkout on the path, and the current folder is not on it
     environment = os.environ | {"PYTHONPATH": str(site), "PYTHONSAFEPATH": "1"}
     ours = f"assert cipark_sd.__file__.startswith({str(site)!r})"
-    code = f"import cipark_sd; {ours}; from cipark_sd.cli import main; main()"
+    code = f"import cipark_sd; {ours}; from cipark_sd.commands.cli import main; main()"
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
 

@@ -19,9 +19,9 @@ WRITE = "CIPARK_WRITE_TEXTS"
 _FILES = (
     ("tests/cipark_sd/commands/test_sensitivity", "sensitivity"),
     ("tests/cipark_sd/commands/policy/", "policy"),
-    ("tests/cipark_sd/experiments/", "policy"),
-    ("tests/cipark_sd/plotting/test_plotting_policies", "policy"),
-    ("tests/cipark_sd/checks/", "check"),
+    ("tests/cipark_sd/analysis/experiments/", "policy"),
+    ("tests/cipark_sd/pages/figures/test_plotting_policies", "policy"),
+    ("tests/cipark_sd/verify/checks/", "check"),
     ("tests/calibration/new_study/", "new_study"),
     ("tests/calibration/", "calibrate"),
     ("tests/", "run"),

@@ -15,8 +15,8 @@ import pandas as pd
 from stan_program import stan_program
 
 import cipark_sd as cp
-from calibration.sampling.densities import prior_draws
-from calibration.study.priors import Exponential, Gamma, HalfNormal, Uniform
+from calibration.inference.sampling.densities import prior_draws
+from calibration.noise.priors import Exponential, Gamma, HalfNormal, Uniform
 
 #: Points at which densities are compared.
 POINTS = 20

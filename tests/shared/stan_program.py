@@ -11,8 +11,8 @@ from functools import cached_property
 
 import numpy as np
 
-from calibration.families.measurements import StudentT as StudentNoise
 from calibration.likelihood.posterior import posterior
+from calibration.noise.families.measurements import StudentT as StudentNoise
 from calibration.study.observations import Count
 from calibration.study.parameters import Parameter
 from calibration.study.problem import CalibrationProblem

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PROGRAM = """
 import signal
 import undrawn
-from cipark_sd.cli import main
+from cipark_sd.commands.cli import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 undrawn.undraw()
 if __name__ == "__main__":

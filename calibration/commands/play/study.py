@@ -8,11 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from calibration.assess.posterior_predictive import DRAWS, central_quantiles
-from calibration.commands.play.catalogue import named_levers, outcomes_of
-from calibration.commands.play.request import Settings
-from calibration.for_analyses.draws import rivals_in
-from calibration.for_analyses.study import CalibrationStudy
-from calibration.for_analyses.study_draws import (
+from calibration.commands.for_analyses.draws import rivals_in
+from calibration.commands.for_analyses.study import CalibrationStudy
+from calibration.commands.for_analyses.study_draws import (
     draws_from_file,
     draws_from_prior,
     misfit_of,
@@ -20,9 +18,11 @@ from calibration.for_analyses.study_draws import (
     optimum_of,
     posterior_in,
 )
+from calibration.commands.play.catalogue import named_levers, outcomes_of
+from calibration.commands.play.request import Settings
 from calibration.likelihood.forward import all_reported
 from calibration.likelihood.posterior import On
-from calibration.readings.reporting import Reporting
+from calibration.noise.readings.reporting import Reporting
 from calibration.study.library import STUDIES
 from calibration.study.observations import ReadQuantity, course_of, dated_levels
 from calibration.study.parameters import Parameter

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibration.fit.walk import SPENT
+from calibration.inference.optimum.walk import SPENT
 from calibration.report import conclusions, figures_fit
 from calibration.report.conclusions import prediction_given
 from calibration.report.findings import Findings, Fit

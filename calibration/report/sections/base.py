@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Unpack
 
-from calibration.fit.held import Held
-from calibration.fit.residuals import not_noise
+from calibration.inference.optimum.held import Held
+from calibration.inference.optimum.residuals import not_noise
 from calibration.report.findings import Findings
 from cipark_sd.base.wording import listed
 from cipark_sd.pages.parts import Part

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from calibration.assess.self_test import MASSES
-from calibration.fit.conditions import held_table
-from calibration.fit.diagnostics import identifiability_tables, identifiability_words
-from calibration.fit.optimise import ARRIVED
-from calibration.fit.profile import PredictionProfile, Profile
-from calibration.fit.verification import OPTION, half_step_sentence
+from calibration.inference.optimum.conditions import held_table
+from calibration.inference.optimum.diagnostics import identifiability_tables, identifiability_words
+from calibration.inference.optimum.optimise import ARRIVED
+from calibration.inference.optimum.profile import PredictionProfile, Profile
+from calibration.inference.optimum.verification import OPTION, half_step_sentence
 from calibration.report import figures_fit, figures_posterior
 from calibration.report.conclusions import estimate_words
 from calibration.report.findings import BestFit, Estimate, Findings, Fit, estimates

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibration.fit.course_errors import ENOUGH, SETS, course_words
+from calibration.inference.optimum.course_errors import ENOUGH, SETS, course_words
 from calibration.report import figures_fit, figures_posterior
 from calibration.report.findings import Findings, Fit
 from calibration.report.sections.base import ReportPart, Rows

@@ -9,11 +9,11 @@ import numpy as np
 from calibration.assess.contraction import NEW, QUANTILES, TYPICAL, Contraction, GroupValue
 from calibration.assess.discrepancies import Discrepancy
 from calibration.assess.posterior_predictive import LEVEL, judged
+from calibration.inference.sampling.convergence import CONVERGED, poorest
 from calibration.report import figures_posterior
 from calibration.report.findings import Findings, posterior_table
 from calibration.report.findings import Posterior as Draws
 from calibration.report.sections.base import IN_GROUPS, ReportPart, Rows, given_texts, record
-from calibration.sampling.convergence import CONVERGED, poorest
 from calibration.study.groups import element_of
 from cipark_sd.base.wording import interval, number, rounded, with_error
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table

@@ -10,8 +10,8 @@ from small_study import small_study
 
 from calibration.assess import forecast as module
 from calibration.assess.forecast import LEVELS, OWN, QUANTILES, forecast, origins, table_of
-from calibration.families.measurements import Normal
 from calibration.likelihood.posterior import On
+from calibration.noise.families.measurements import Normal
 from calibration.study.problem import CalibrationProblem, read_problem
 
 THETA = np.array([[100.0, 0.2]] * 400)

@@ -23,7 +23,7 @@ from calibration.assess.forecast_score import (
 from calibration.assess.scores import crps_at, crps_sample, energy_score
 from calibration.study.library import STUDIES
 from cipark_sd.base.errors import CiparkError
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 
 FROZEN = STUDIES / "great_stone_core" / "forecast_2020_2030.nc"
 DATA = STUDIES / "great_stone_later" / "data"

@@ -11,14 +11,14 @@ from calibration.assess.contraction import NEW, TYPICAL, group_values
 from calibration.assess.posterior_predictive import drawn_predictions
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
+from calibration.inference.sampling.convergence import Effort
+from calibration.inference.sampling.draws import PosteriorDraws, draw
 from calibration.likelihood.posterior import posterior
 from calibration.likelihood.replicate import replaced, replicate
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings
 from calibration.report.sections.answer import leading
 from calibration.report.sections.posterior import sentences
-from calibration.sampling.convergence import Effort
-from calibration.sampling.draws import PosteriorDraws, draw
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.engines.registry import choose

@@ -22,12 +22,12 @@ from calibration.assess.scores import (
     randomised_pit,
 )
 from calibration.assess.self_test import RANKED, ecdf, rank_band, self_test
+from calibration.inference.sampling.chains import Chains
+from calibration.inference.sampling.convergence import Criteria, Effort, convergence, one_by_one
+from calibration.inference.sampling.densities import FreeDensity, Unconstrained
+from calibration.inference.sampling.draws import PosteriorDraws, draw
+from calibration.inference.sampling.modes import bridge
 from calibration.likelihood.posterior import Posterior, posterior, with_terms
-from calibration.sampling.chains import Chains
-from calibration.sampling.convergence import Criteria, Effort, convergence, one_by_one
-from calibration.sampling.densities import FreeDensity, Unconstrained
-from calibration.sampling.draws import PosteriorDraws, draw
-from calibration.sampling.modes import bridge
 from calibration.study.problem import read_problem, until
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.base.errors import Problems

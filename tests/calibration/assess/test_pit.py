@@ -10,12 +10,12 @@ from small_study import small_study
 
 from calibration.assess import posterior_predictive
 from calibration.assess.posterior_predictive import Predicted, _pit, judged, kind_of, predict
-from calibration.families.counts import NB1
-from calibration.families.measurements import Lognormal
-from calibration.families.splits import Binomial, Multinomial
+from calibration.inference.sampling.importance import RELIABLE, left_out_density, left_out_weights, relative_efficiency
 from calibration.likelihood.posterior import posterior, with_terms
+from calibration.noise.families.counts import NB1
+from calibration.noise.families.measurements import Lognormal
+from calibration.noise.families.splits import Binomial, Multinomial
 from calibration.report.figures_posterior import pit_figure
-from calibration.sampling.importance import RELIABLE, left_out_density, left_out_weights, relative_efficiency
 from calibration.study.observations import Breakdown, Count, Noise, Quantity, Share
 from cipark_sd.engines.registry import choose
 

@@ -11,11 +11,11 @@ from calibration.assess.assessment import Stages, assess
 from calibration.assess.rival_draws import RIVALS as KEPT_IN
 from calibration.assess.rival_draws import WEIGHTS, draws_file, keep_rivals
 from calibration.assess.rivals import compare, fit_rivals, rival_numbers
-from calibration.for_analyses.study_draws import draws_for, read_weights
+from calibration.commands.for_analyses.study_draws import draws_for, read_weights
+from calibration.inference.sampling import starts
+from calibration.inference.sampling.convergence import Effort
+from calibration.inference.sampling.draws import draw, read_draws
 from calibration.likelihood.posterior import On
-from calibration.sampling import starts
-from calibration.sampling.convergence import Effort
-from calibration.sampling.draws import draw, read_draws
 from calibration.study.problem import until
 from cipark_sd.base.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.execution.workers import Workers

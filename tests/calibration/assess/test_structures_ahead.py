@@ -11,10 +11,10 @@ from calibration.assess.assessment import Stages, _of_structures, assess
 from calibration.assess.forecast import EQUAL, OWN, QUANTILES, forecast_mixture
 from calibration.assess.holdout import MODEL, OriginTask, Scored, rolling_origin, start_of, verdict
 from calibration.assess.rivals import RivalFit, stacking, stacking_errors
+from calibration.inference.sampling import starts
+from calibration.inference.sampling.convergence import Effort
+from calibration.inference.sampling.draws import draw
 from calibration.likelihood.posterior import On, posterior
-from calibration.sampling import starts
-from calibration.sampling.convergence import Effort
-from calibration.sampling.draws import draw
 from calibration.study.problem import until
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.base.checkpoints import NOT_KEPT, from_arrays

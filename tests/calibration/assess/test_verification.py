@@ -16,9 +16,9 @@ from click.testing import CliRunner, Result
 from page_text import without_links
 from places import ROOT
 
-from calibration.fit import verification
-from calibration.fit.optimise import optimise
-from calibration.fit.verification import (
+from calibration.inference.optimum import verification
+from calibration.inference.optimum.optimise import optimise
+from calibration.inference.optimum.verification import (
     COARSE,
     MOST_NUMBERS,
     TOLERANCE,
@@ -34,7 +34,7 @@ from calibration.fit.verification import (
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
 from cipark_sd.base.wording import without_exponents
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 from cipark_sd.engines.reference import engine as reference
 from cipark_sd.engines.registry import choose
 

@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 from undrawn import undraw
 
-from calibration.sampling.chains import Chains
+from calibration.inference.sampling.chains import Chains
 from cipark_sd.base.checkpoints import FOLDER, Arrays, Checkpoint
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 from cipark_sd.engines.reference import engine as reference
 
 Write = Callable[..., Path]

@@ -10,10 +10,10 @@ from click.testing import CliRunner, Result
 from scipy.stats import lognorm
 from small_study import small_study
 
+from calibration.inference.sampling.failed_draws import FEW_PRIOR, PRIOR, failed_draws, failures_of
 from calibration.likelihood.posterior import On
-from calibration.sampling.failed_draws import FEW_PRIOR, PRIOR, failed_draws, failures_of
 from calibration.study.problem import read_problem
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 from cipark_sd.simulations.failures import TooManyFailed, share_of
 
 #: No value for rates above a half, which the data (a rate of a fifth) rule out and 3.3 % of the prior reach.

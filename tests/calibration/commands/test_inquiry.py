@@ -15,7 +15,7 @@ from calibration.assess.rival_draws import RIVALS, draws_file, listed_in
 from calibration.commands.calibrate import calibrate
 from calibration.report.collect import curves
 from calibration.report.findings import load
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 from cipark_sd.pages.page import read_page
 from cipark_sd.simulations.simulation import simulate
 

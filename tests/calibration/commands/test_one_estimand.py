@@ -13,7 +13,7 @@ from places import ROOT
 from small_study import POLICIES, small_study
 from undrawn import undraw
 
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 
 sys.path.insert(0, str(ROOT / "tools"))
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from small_study import small_study
 
 from cipark_sd.base.optional import LOG, PARTS, attempt, left_out, recorded
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 from cipark_sd.pages import output
 from cipark_sd.pages.parts import Drawing
 
@@ -38,7 +38,7 @@ FAILING = {
     "groups": ("calibration.assess.assessment.group_values", ASSESSED),
     "disagreements": ("cipark_sd.commands.report.disagreements", REPORT),
     "contradiction": (
-        "calibration.for_analyses.study.contradictions",
+        "calibration.commands.for_analyses.study.contradictions",
         PLAY,
     ),
 }

@@ -17,10 +17,10 @@ from small_study import small_study
 from undrawn import undraw
 
 from calibration.commands.play.page import write_player
-from calibration.sampling.draws import problem_digest
+from calibration.inference.sampling.draws import problem_digest
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.cli import UserError, cli
+from cipark_sd.commands.cli import UserError, cli
 from cipark_sd.pages.output import PLAYER
 from cipark_sd.simulations.ensembles import ensemble
 

@@ -13,11 +13,11 @@ from click.testing import CliRunner
 from small_study import POLICIES, small_study
 
 from cipark_sd.base.checkpoints import FOLDER, Arrays, Checkpoint
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 
 PREDICTION = '[[prediction]]\nname = "end"\nvariable = "stock"\nat = 12\n'
 #: By command: its arguments, and after how many checkpoints it is killed, at least one of each kind being among them.
-#: Trajectories that stop among their moves are those of ``tests/calibration/sampling/test_hamiltonian.py``.
+#: Trajectories that stop among their moves are those of ``tests/calibration/inference/sampling/test_hamiltonian.py``.
 COMMANDS = {
     "calibrate": ("--fast --starts 2 --posterior --sampler chains --steps 400 --no-compare-pysd --no-player", 6),
     "sensitivity": ("--draws prior --method sobol --rows 512 --resamples 20", 2),
@@ -26,9 +26,9 @@ COMMANDS = {
 #: Kills the process when it has written so many checkpoints; chains and designs are written after each block.
 KILLING = """
 import os, signal
-from calibration.sampling import chains
+from calibration.inference.sampling import chains
 from cipark_sd.base.checkpoints import Checkpoint
-from cipark_sd.cli import main
+from cipark_sd.commands.cli import main
 from cipark_sd.analysis.sensitivities import response, sobol
 chains.SAVING, sobol.SAVE_EVERY, response.RUNS_AT_A_TIME = -1, -1, 1
 save, saved = Checkpoint.save, []
@@ -118,5 +118,5 @@ def test_the_commands_above_are_all_that_can_start_afresh() -> None:
         for name in cli.list_commands(None)
         if any("--fresh" in option.opts for option in cli.get_command(None, name).params)
     }
-    # stores of ensembles are killed and gone on with in tests/cipark_sd/runs/test_stored.py
+    # stores of ensembles are killed and gone on with in tests/cipark_sd/analysis/runs/test_stored.py
     assert names == {*COMMANDS, "ensemble"}

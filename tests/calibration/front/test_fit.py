@@ -11,7 +11,7 @@ import pytest
 
 import cipark_sd as cp
 from calibration import Fit
-from calibration.study.priors import LogNormal
+from calibration.noise.priors import LogNormal
 from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput
 
 MODEL = """{UTF-8}

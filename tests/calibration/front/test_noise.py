@@ -11,7 +11,7 @@ from scipy import optimize, stats
 
 import cipark_sd as cp
 from calibration import Noise
-from calibration.study.priors import LogNormal
+from calibration.noise.priors import LogNormal
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput
 

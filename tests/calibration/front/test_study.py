@@ -10,12 +10,12 @@ from click.testing import CliRunner
 from scipy import stats
 
 import cipark_sd as cp
+from calibration.inference.sampling.draws import problem_digest
 from calibration.new_study.parameters import STATED, stated
-from calibration.sampling.draws import problem_digest
+from calibration.noise.priors import Prior, distribution
 from calibration.study.library import FILE
-from calibration.study.priors import Prior, distribution
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 
 POOL = """{UTF-8}
 Pool = INTEG(-Leaving, Size) ~ firm ~ |

@@ -10,12 +10,12 @@ from scipy import stats
 
 from calibration.assess.posterior_predictive import predict
 from calibration.assess.scores import crps_sample
-from calibration.families.base import CountFamily
-from calibration.families.counts import NB1, NB2, Poisson
+from calibration.inference.sampling.convergence import Effort, convergence
+from calibration.inference.sampling.draws import draw
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.likelihood.replicate import replicate_term
-from calibration.sampling.convergence import Effort, convergence
-from calibration.sampling.draws import draw
+from calibration.noise.families.base import CountFamily
+from calibration.noise.families.counts import NB1, NB2, Poisson
 from calibration.study.observations import Count, Noise, Quantity
 from calibration.study.problem import read_problem
 from cipark_sd.data.scenarios import Scenario, TimeSeries

@@ -14,12 +14,12 @@ from undrawn import undraw
 
 from calibration.assess import rivals, self_test
 from calibration.commands import pipeline
-from calibration.sampling.convergence import Effort
-from calibration.sampling.draws import problem_digest
+from calibration.inference.sampling.convergence import Effort
+from calibration.inference.sampling.draws import problem_digest
 from calibration.study.problem import read_problem
 from cipark_sd.analysis.study import find_study
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 from cipark_sd.execution.workers import Workers
 
 #: A variable that has no value in the end beside those of the small study.

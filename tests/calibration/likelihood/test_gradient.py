@@ -9,13 +9,10 @@ import pytest
 from posterior_gradient import log_posterior_and_gradient
 from small_study import MODEL
 
+from calibration.inference.sampling.densities import prior_draws
 from calibration.likelihood.posterior import Posterior, posterior, with_terms
 from calibration.likelihood.term_density import recoded, recoded_slopes
-from calibration.sampling.densities import prior_draws
-from calibration.study.classification import Coding, Dirichlet
-from calibration.study.library import STUDIES
-from calibration.study.parameters import Parameter, ParameterSpace
-from calibration.study.priors import (
+from calibration.noise.priors import (
     FAMILIES,
     Beta,
     Exponential,
@@ -32,6 +29,9 @@ from calibration.study.priors import (
     Triangular,
     Uniform,
 )
+from calibration.study.classification import Coding, Dirichlet
+from calibration.study.library import STUDIES
+from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.problem import read_problem
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue

@@ -9,11 +9,11 @@ from counted import exponent, steps
 from places import ROOT
 from small_study import MODEL, PARAMETERS
 
-from calibration.families.splits import Binomial
+from calibration.inference.sampling.densities import prior_draws
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.likelihood.replicate import replaced, replicate
 from calibration.likelihood.term_density import Group, term_log_density
-from calibration.sampling.densities import prior_draws
+from calibration.noise.families.splits import Binomial
 from calibration.study.library import STUDIES
 from calibration.study.observations import Noise, Quantity, Share, Since
 from calibration.study.problem import read_problem

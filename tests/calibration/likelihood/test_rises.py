@@ -7,10 +7,10 @@ import pytest
 from scipy import stats
 from small_study import small_study
 
-from calibration.families.base import CountFamily
-from calibration.families.counts import NB1, NB2, Poisson
 from calibration.likelihood.net_counts import BACKGROUND, NetCount, Rise
 from calibration.likelihood.posterior import posterior
+from calibration.noise.families.base import CountFamily
+from calibration.noise.families.counts import NB1, NB2, Poisson
 from cipark_sd.engines.registry import choose
 
 SPREAD = np.array(0.7)

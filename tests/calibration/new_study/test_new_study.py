@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 from places import ROOT
 
-from calibration.fit import in_step
-from calibration.fit.in_step import Answer, Request
+from calibration.inference.optimum import in_step
+from calibration.inference.optimum.in_step import Answer, Request
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.new_study import study as making
 from calibration.new_study.columns import read_axis
@@ -20,10 +20,10 @@ from calibration.new_study.dates import date_of, date_orders, months_earlier
 from calibration.new_study.matching import likeness, words
 from calibration.new_study.parameters import MOVES, STARTS, STEPS, Candidate, roles
 from calibration.new_study.table import number_reader, read_sheet
-from calibration.study.priors import LogNormal
+from calibration.noise.priors import LogNormal
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.base.errors import CiparkError
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 from cipark_sd.engines.registry import choose
 
 Write = Callable[..., Path]

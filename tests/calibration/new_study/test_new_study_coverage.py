@@ -14,11 +14,11 @@ from click.testing import CliRunner
 from places import ROOT
 from thorough import share
 
-from calibration.fit.optimise import NothingFits
+from calibration.inference.optimum.optimise import NothingFits
 from calibration.new_study.request import Request
 from calibration.new_study.study import new_study
 from calibration.study.problem import read_problem
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 
 BENCHMARKS = ROOT / "benchmarks"
 CASES = ("epidemic", "diffusion", "growth", "staff")

@@ -19,7 +19,7 @@ from calibration.study.calendar import length, unit_in, unit_of
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import CiparkError, Problems
 from cipark_sd.base.wording import TIME_UNITS
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
 

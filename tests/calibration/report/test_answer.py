@@ -15,7 +15,7 @@ from small_study import rival, small_study
 from calibration.assess.discrepancies import Discrepancy
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
-from calibration.fit.verdict import Side
+from calibration.inference.optimum.verdict import Side
 from calibration.report import output
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Curves, Findings, Fit

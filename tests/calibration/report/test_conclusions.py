@@ -17,8 +17,8 @@ from calibration.assess.rivals import Comparison
 from calibration.assess.scores import mean_error, table_of
 from calibration.commands import pipeline
 from calibration.commands.settings import Settings
-from calibration.fit.interval_rules import Threshold
-from calibration.fit.standard_errors import ResidualSpread
+from calibration.inference.optimum.interval_rules import Threshold
+from calibration.inference.optimum.standard_errors import ResidualSpread
 from calibration.report import conclusions
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Fit

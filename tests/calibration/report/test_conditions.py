@@ -19,14 +19,21 @@ from small_study import small_study
 
 from calibration.commands import pipeline
 from calibration.commands.settings import Settings
-from calibration.fit import conditions as conditions_module
-from calibration.fit import diagnostics as shares_module
-from calibration.fit import held as held_module
-from calibration.fit.conditions import ParameterVerdict, far_words, given_words, prior_distance, wanted_words
-from calibration.fit.diagnostics import Shares
-from calibration.fit.held import Held, HeldConstants
-from calibration.fit.residuals import FAMILY_LEVEL, Runs, few_runs, runs_words
-from calibration.fit.verdict import Side, Verdict
+from calibration.inference.optimum import conditions as conditions_module
+from calibration.inference.optimum import diagnostics as shares_module
+from calibration.inference.optimum import held as held_module
+from calibration.inference.optimum.conditions import (
+    ParameterVerdict,
+    far_words,
+    given_words,
+    prior_distance,
+    wanted_words,
+)
+from calibration.inference.optimum.diagnostics import Shares
+from calibration.inference.optimum.held import Held, HeldConstants
+from calibration.inference.optimum.residuals import FAMILY_LEVEL, Runs, few_runs, runs_words
+from calibration.inference.optimum.verdict import Side, Verdict
+from calibration.noise.priors import LogNormal, Normal, Uniform
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings, Fit
 from calibration.report.output import page, record, write
@@ -34,7 +41,6 @@ from calibration.study.constants import without_scale
 from calibration.study.cumulative import StudyWarning, counted, cumulative_levels
 from calibration.study.observations import Count, Quantity
 from calibration.study.parameters import Parameter
-from calibration.study.priors import LogNormal, Normal, Uniform
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.pages.parts import Pictures

@@ -9,11 +9,12 @@ from approved import approved
 from fitted_rows import fitted_rows
 from scipy import stats
 
-from calibration.fit.interval_rules import Threshold
-from calibration.fit.optimise import ARRIVED
-from calibration.fit.profile import Profile
-from calibration.fit.residuals import beyond_chance
-from calibration.fit.verdict import Side, Verdict
+from calibration.inference.optimum.interval_rules import Threshold
+from calibration.inference.optimum.optimise import ARRIVED
+from calibration.inference.optimum.profile import Profile
+from calibration.inference.optimum.residuals import beyond_chance
+from calibration.inference.optimum.verdict import Side, Verdict
+from calibration.noise.priors import LogNormal, Uniform
 from calibration.report.figures_fit import (
     DATA,
     GREY,
@@ -28,7 +29,6 @@ from calibration.report.figures_fit import (
     waterfall_figure,
 )
 from calibration.study.parameters import Parameter, ParameterSpace
-from calibration.study.priors import LogNormal, Uniform
 from cipark_sd.pages.figures.panels import PALETTE
 from cipark_sd.pages.figures.time_axis import TimeAxis
 

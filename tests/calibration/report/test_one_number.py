@@ -17,10 +17,10 @@ from small_study import small_study
 from calibration.assess.posterior_predictive import DRAWS, PRIOR_DRAWS
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
-from calibration.fit.interval_rules import Threshold
-from calibration.fit.profile import Profile, predictions
-from calibration.fit.verdict import Side, Verdict
-from calibration.fit.walk import SPENT
+from calibration.inference.optimum.interval_rules import Threshold
+from calibration.inference.optimum.profile import Profile, predictions
+from calibration.inference.optimum.verdict import Side, Verdict
+from calibration.inference.optimum.walk import SPENT
 from calibration.report import output
 from calibration.report.collect import FAN, Calibration, fit_findings
 from calibration.report.findings import Findings

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from places import ROOT
 
-from calibration.families import registry
-from calibration.study.priors import FAMILIES
+from calibration.noise.families import registry
+from calibration.noise.priors import FAMILIES
 from calibration.study.problem import KINDS, read_problem
 from calibration.study.rows import DERIVED, USES
 from calibration.study.sections import Method

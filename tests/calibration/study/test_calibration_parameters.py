@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from calibration.study import priors
+from calibration.noise import priors
 from calibration.study.parameters import Parameter, ParameterSpace
 
 FAMILIES = [

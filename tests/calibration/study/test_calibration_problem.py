@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibration.fit.optimise import optimise
+from calibration.inference.optimum.optimise import optimise
 from calibration.likelihood.observation_operator import INTEGRAL, Reader, reader
 from calibration.likelihood.posterior import posterior
-from calibration.readings.reporting import Reporting
+from calibration.noise.readings.reporting import Reporting
 from calibration.study.calendar import UNITS, Calendar, Unit
 from calibration.study.library import STUDIES
 from calibration.study.observations import Count, Quantity, ReadQuantity, Share

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calibration.inference.sampling.draws import problem_digest
 from calibration.likelihood.forward import reported
 from calibration.likelihood.posterior import posterior
-from calibration.sampling.draws import problem_digest
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.data.scenarios import Scenario

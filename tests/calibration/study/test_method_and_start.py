@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from small_study import MODEL, STUDY, small_study
 
-from calibration.fit.objective import objective
-from calibration.fit.optimise import optimise
-from calibration.fit.verification import not_possible
+from calibration.inference.optimum.objective import objective
+from calibration.inference.optimum.optimise import optimise
+from calibration.inference.optimum.verification import not_possible
+from calibration.inference.sampling.draws import problem_digest
 from calibration.likelihood.posterior import posterior
-from calibration.sampling.draws import problem_digest
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.engines.registry import choose

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from calibration.noise.priors import LogitNormal, LogNormal, Normal
 from calibration.study.parameters import Parameter, far_off, placeholder_words
-from calibration.study.priors import LogitNormal, LogNormal, Normal
 
 WHY = "placeholder: wide around the model's value"
 SPACE = (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from approved import approved
 
-from cipark_sd.cli import main
+from cipark_sd.commands.cli import main
 
 Write = Callable[..., Path]
 EQUATIONS = """

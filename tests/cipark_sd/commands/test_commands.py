@@ -15,7 +15,7 @@ from approved import approved
 from click.testing import CliRunner, Result
 
 from cipark_sd import read_model, simulate
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 from cipark_sd.data.results import load
 
 Write = Callable[..., Path]
@@ -390,7 +390,7 @@ def test_a_folder_without_permission_is_an_error(teacup: Path) -> None:
 
 
 def run_process(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from cipark_sd.cli import main; main()", *map(str, arguments)]
+    command = [sys.executable, "-c", "from cipark_sd.commands.cli import main; main()", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -402,7 +402,7 @@ def test_the_process_ends_with_code_2_and_no_traceback(teacup: Path) -> None:
 
 def test_help_loads_none_of_the_heavy_packages() -> None:
     code = (
-        "import sys; from cipark_sd.cli import cli; cli.main(['--help'], standalone_mode=False); "
+        "import sys; from cipark_sd.commands.cli import cli; cli.main(['--help'], standalone_mode=False); "
         "heavy = {'pysd', 'numpy', 'pandas', 'xarray', 'matplotlib', 'llvmlite', 'rich'} & sys.modules.keys(); "
         "sys.exit(', '.join(sorted(heavy)) or 0)"
     )
@@ -426,7 +426,9 @@ def test_public_names_are_there_and_others_are_not() -> None:
 def test_a_command_that_cannot_be_imported_leaves_the_others_alone(
     teacup: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cipark_sd.cli.BUILT_IN", {"show": ("cipark_sd.commands.show", ""), "odd": ("no.where", "")})
+    monkeypatch.setattr(
+        "cipark_sd.commands.cli.BUILT_IN", {"show": ("cipark_sd.commands.show", ""), "odd": ("no.where", "")}
+    )
     broken = cipark("odd", "--any", "thing")
     assert broken.exit_code == 2
     assert "the command 'odd' is not available: no.where cannot be imported: ModuleNotFoundError" in broken.stderr

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from small_study import small_study
 
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 
 
 def asked(line: str) -> dict[str, str]:
@@ -43,7 +43,7 @@ def test_commands_models_studies_engines_and_variables_are_offered(
 
 def test_a_process_that_a_shell_starts_answers_alike(tmp_path: Path) -> None:
     small_study(tmp_path)
-    code = "import sys; sys.argv[0] = 'cipark'; from cipark_sd.cli import cli; cli(prog_name='cipark')"
+    code = "import sys; sys.argv[0] = 'cipark'; from cipark_sd.commands.cli import cli; cli(prog_name='cipark')"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | asked("cipark run leaving.mdl --set ra"),

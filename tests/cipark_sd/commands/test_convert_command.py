@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 from cipark_sd.language.read.model_file import read_model
 
 Write = Callable[..., Path]

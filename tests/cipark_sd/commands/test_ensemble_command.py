@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 from cipark_sd.data.results import load
 
 MODEL = """{UTF-8}

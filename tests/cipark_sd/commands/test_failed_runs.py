@@ -18,7 +18,7 @@ from cipark_sd.analysis.sensitivities.factors import around
 from cipark_sd.analysis.sensitivities.response import ModelResponse, model_response
 from cipark_sd.analysis.sensitivities.sobol import sobol
 from cipark_sd.base.checkpoints import Checkpoints
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.simulations.failures import BELOW, REASON, Failures, labels, share_of
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from small_study import POLICIES, small_study
 
 from calibration.study.library import STUDIES
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 from cipark_sd.commands.result import COMMON, PROTOCOLS
 from cipark_sd.pages.blocks import Paragraph
 from cipark_sd.pages.page import read_page
@@ -140,7 +140,7 @@ def test_limits_are_those_of_the_page_and_files_are_there(name: str, folder: Pat
 
 def test_a_real_pipe_has_one_object_and_the_rest_elsewhere(folder: Path) -> None:
     """As a shell has it: warnings of Python and messages of libraries would show here."""
-    code = "import sys; from cipark_sd.cli import main; sys.exit(main())"
+    code = "import sys; from cipark_sd.commands.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", code, "calibrate", *CALLS["calibrate"][0], "--json"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["command"] == "calibrate"

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 import cipark_sd as cp
 from cipark_sd.base.errors import UnusableInput
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 from cipark_sd.commands.diff import changed, moved
 from cipark_sd.pages.player.diagram import svg
 

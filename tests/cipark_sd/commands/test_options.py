@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from cipark_sd.base.library import bundled
-from cipark_sd.cli import BUILT_IN, ORDER, cli
+from cipark_sd.commands.cli import BUILT_IN, ORDER, cli
 from cipark_sd.commands.options import variable_names
 from cipark_sd.language.read.model_file import read_model
 

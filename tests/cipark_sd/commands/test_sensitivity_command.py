@@ -19,7 +19,7 @@ from cipark_sd.analysis.sensitivities.factors import from_draws
 from cipark_sd.analysis.study import find_study
 from cipark_sd.base.checkpoints import FOLDER
 from cipark_sd.base.errors import CiparkError, InvalidValue
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 from cipark_sd.commands.sensitivity.findings import FILE, Inputs, load
 from cipark_sd.commands.sensitivity.output import nothing_yet, parts, title
 from cipark_sd.commands.sensitivity.request import Request
@@ -333,7 +333,7 @@ def test_priors_that_contradict_the_data_are_told_at_the_head(run, study, tmp_pa
 def fitted_study(study, tmp_path, monkeypatch):
     """What ``cipark calibrate --posterior`` leaves: chains, draws, the digest of the study."""
     monkeypatch.chdir(tmp_path)
-    from calibration.sampling.draws import problem_digest
+    from calibration.inference.sampling.draws import problem_digest
     from calibration.study.problem import read_problem
 
     rng = np.random.default_rng(1)

@@ -11,7 +11,7 @@ from cipark_sd.analysis.sensitivities.evaluation import Output
 from cipark_sd.analysis.sensitivities.factors import Factor, Factors
 from cipark_sd.analysis.sensitivities.response import model_response
 from cipark_sd.base.errors import Problems, UnknownName
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 from cipark_sd.commands.sensitivity.request import Request
 from cipark_sd.commands.sensitivity.target import inputs_of, target_of
 from cipark_sd.pages.blocks import Picture
@@ -180,7 +180,7 @@ def test_progress_is_shown_where_someone_watches(monkeypatch, capsys):
 
 
 def test_all_mistakes_of_a_studys_file_are_told_at_once(tmp_path, write_mdl):
-    from calibration.for_analyses.study import read
+    from calibration.commands.for_analyses.study import read
 
     (tmp_path / "grow.mdl").write_bytes(write_mdl("Stock= INTEG(Rate*Stock,1) ~ ~ |\nRate= 0.1 ~ ~ |").read_bytes())
     (tmp_path / "seen.csv").write_text("time,stock\n1,1\n2,2\n", encoding="utf-8")

@@ -15,7 +15,7 @@ from wasm_engine import description_of
 
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.library import bundled
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.base import Settings
 from cipark_sd.engines.compiled import inputs_for

@@ -24,7 +24,7 @@ from calibration.commands.play.study import contents_of as contents_of_study
 from calibration.study.library import STUDIES
 from cipark_sd.analysis.experiments.definition import Lever
 from cipark_sd.base.errors import CiparkError, InvalidValue
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 from cipark_sd.data.scenarios import Scenario, read_scenario
 from cipark_sd.engines.registry import choose
 from cipark_sd.engines.wasm.carried import carried

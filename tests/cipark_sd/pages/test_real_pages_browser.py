@@ -10,7 +10,7 @@ from browsing import AXE, CHROMIUM, DRIVER, axe_violations, chromium
 from click.testing import CliRunner
 from small_study import POLICIES, small_study
 
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 
 pytest.importorskip("selenium")
 pytestmark = [

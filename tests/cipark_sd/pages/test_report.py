@@ -17,7 +17,7 @@ from page_text import without_links
 
 from cipark_sd.base.errors import InvalidValue, UnusableInput
 from cipark_sd.base.records import to_plain
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 from cipark_sd.pages import page as pages_page
 from cipark_sd.pages.blocks import FirstScreen, Folded, Listing, Page, Paragraph, Picture, Section, Table
 from cipark_sd.pages.figures.files import describe, save_figure

@@ -15,7 +15,7 @@ from undrawn import undraw
 from calibration.commands.play.catalogue import contents_of
 from calibration.commands.play.request import Settings
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 from cipark_sd.commands.policy.about import load
 from cipark_sd.commands.policy.output import chosen_parts, kinds, usual, write_again
 from cipark_sd.pages.page import read_page

@@ -15,7 +15,7 @@ from calibration.study.library import STUDIES
 from cipark_sd.analysis.experiments.definition import Factor
 from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.base.console import Bars
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 from cipark_sd.commands.policy.about import Findings
 from cipark_sd.commands.policy.analysis import read_target, start, untaught
 from cipark_sd.commands.policy.output import parts

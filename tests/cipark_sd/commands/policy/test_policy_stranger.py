@@ -10,7 +10,7 @@ from no_computing import forbid_computing
 from places import FISHERY
 
 from cipark_sd.base.checkpoints import FOLDER
-from cipark_sd.cli import cli
+from cipark_sd.commands.cli import cli
 from cipark_sd.commands.policy.about import load, result_file, saved_results
 from cipark_sd.commands.policy.output import kinds, tell
 from cipark_sd.commands.policy.part import part

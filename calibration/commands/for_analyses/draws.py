@@ -1,0 +1,210 @@
+"""Where the draws of a study's structures come from: a fit, the best fit alone, files or priors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from calibration.assess.rival_draws import RIVALS, WEIGHTS, draws_file, listed_in
+from calibration.assess.rivals import with_variant
+from calibration.commands.for_analyses.study_draws import (
+    OnStructure,
+    best_fits,
+    draws_for,
+    misfit_of,
+    not_taken,
+    read_weights,
+    said_of,
+    unreliable_terms,
+    weighted,
+)
+from calibration.inference.sampling.draws import problem_digest
+from calibration.study.library import DEFAULT_STUDY
+from calibration.study.problem import CalibrationProblem
+from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.analysis.experiments.draws import Draws
+from cipark_sd.analysis.study import DrawRequest, DrawSet
+from cipark_sd.base.checkpoints import Checkpoints
+from cipark_sd.base.console import Bars
+from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.files import OUTPUT_FOLDER
+
+#: Prior draws that expectations are set against: 300 that are all true bound a probability to above 0.98.
+PRIOR_DRAWS = 300
+
+
+@dataclass(frozen=True)
+class _Archive:
+    """What a place holds: a file for each rival that has one, the weights, and rivals that the data refute or that were
+    not fitted.
+    """
+
+    place: Path
+    files: Mapping[str, Path]
+    weights: Path | None = None
+    refuted: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    @cached_property
+    def attributes(self) -> Mapping[str, Mapping[str, object]]:
+        """What each file says of its draws, by rival; each is opened once."""
+        return {rival: said_of(path) for rival, path in self.files.items()}
+
+
+def argument_of(problem: CalibrationProblem) -> str:
+    """What names a study on a command line, after a blank; empty for the study that runs when none is named."""
+    return "" if problem.folder.resolve().name == DEFAULT_STUDY else f" {problem.folder}"
+
+
+def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) -> DrawSet:
+    """Draws for each structure.
+
+    Without a source they are those of the first posterior of this very study (same model, data, priors and settings)
+    in the default output folder of ``cipark calibrate``; a structure that has none is left out. Where none has, all
+    structures get their best fits alone.
+
+    Raises
+    ------
+    InvalidValue, UnknownName, Problems
+    """
+    rivals, notes = request.structures, list[str]()
+    archive: _Archive | None = None
+    files: Mapping[str, Path] = {}
+    optima: Mapping[str, Draws] = {}
+    refuted: tuple[str, ...] = ()
+    match request.source:
+        case "at hand":
+            archive = _at_hand(problem, rivals, notes)
+            if archive is None:
+                optima, refuted = _at_best(problem, request, notes, bars.counter("best fits of the structures"))
+        case "prior":
+            pass
+        case Path() as folder:
+            archive = _in_folder(folder, rivals)
+        case named:
+            files = named
+    if archive is not None:
+        if not archive.files:
+            expected = f"a folder with {draws_file(Path(), rivals[0].id)} or draws.nc"
+            raise InvalidValue("the draws", str(archive.place), expected, where="--draws")
+        notes.append(f"Draws: {archive.place}.")
+        files, refuted = archive.files, (*archive.refuted, *archive.missing)
+        if archive.missing:
+            command = f"cipark calibrate{argument_of(problem)} --posterior --rivals"
+            notes.append(f"Not fitted, and so left out: {', '.join(archive.missing)}. '{command}' fits them.")
+    table = None if archive is None else archive.weights
+    able = tuple(rival for rival in rivals if rival.id not in refuted)
+    if not able:
+        raise InvalidValue("the rivals", ", ".join(refuted), "one that the data do not refute", where="--rivals")
+    if archive is not None:
+        notes += _doubts(problem, rivals, archive)
+    mixture = None if table is None else read_weights(table, request.known or rivals)
+    drawn = (
+        {rival.id: weighted(optima[rival.id], mixture) for rival in able}
+        if optima
+        else draws_for(problem, able, files, request.n, request.seed, mixture)
+    )
+    unseen = all(draws.origin == "prior" for draws in drawn.values())
+    prior = drawn if unseen else draws_for(problem, able, {}, PRIOR_DRAWS, request.seed + 1)
+    misfit = "" if unseen or isinstance(request.source, Mapping) else misfit_of(_fit_folder(problem, archive))
+    return DrawSet(able, drawn, prior, tuple(notes), {} if table is None else unreliable_terms(table), misfit)
+
+
+def _fit_folder(problem: CalibrationProblem, archive: _Archive | None) -> Path:
+    """The output folder of the fit that draws or best fits are of."""
+    if archive is None:
+        return OUTPUT_FOLDER / problem.folder.resolve().name
+    folder = archive.place if archive.place.is_dir() else archive.place.parent
+    return folder.parent if folder.name == RIVALS else folder
+
+
+def _at_best(
+    problem: CalibrationProblem, request: DrawRequest, notes: list[str], on_structure: OnStructure
+) -> tuple[dict[str, Draws], tuple[str, ...]]:
+    """The best fit of each structure, and structures that the data refute, where there is no posterior at hand."""
+    rivals, fit = request.structures, OUTPUT_FOLDER / problem.folder.resolve().name
+    checkpoints = Checkpoints.in_output(request.folder)
+    optima = best_fits(
+        problem, rivals, fit, request.seed, engine=request.engine, checkpoints=checkpoints, on_structure=on_structure
+    )
+    if why := not_taken(problem, fit):
+        notes += [*([] if why in notes else [why]), "This command has fitted all rows of the study again."]
+    subject = " of this study" if len(rivals) == 1 else " of the structures"
+    option = " --posterior --rivals" if len(rivals) > 1 else " --posterior"
+    notes.append(
+        f"No posterior{subject} is in {fit}: every policy runs at the best fit alone, without intervals and classes. "
+        f"'cipark calibrate{argument_of(problem)}{option}' samples the posterior, which this command then uses."
+    )
+    return optima
+
+
+def _at_hand(problem: CalibrationProblem, rivals: Sequence[Structure], notes: list[str]) -> _Archive | None:
+    """The posterior draws of this very study that a calibration has left; what is there and not taken is noted."""
+    archive = _in_folder(OUTPUT_FOLDER / problem.folder.resolve().name, rivals)
+    if rivals[0].id not in archive.files:
+        return None
+    if _foreign(problem, rivals, archive):
+        notes.append(
+            not_taken(problem, _fit_folder(problem, archive))
+            or f"{archive.place} is not taken: it is a fit of other data, priors or settings, or of another "
+            "version of the model."
+        )
+        return None
+    fitted_or_refuted = (*archive.files, *archive.refuted)
+    return replace(archive, missing=tuple(rival.id for rival in rivals if rival.id not in fitted_or_refuted))
+
+
+def rivals_in(place: Path, problem: CalibrationProblem) -> dict[str, Path]:
+    """By rival of the study its draws in the output folder of a fit, but those of other data or that data refute."""
+    if not (problem.rivals and (place / RIVALS).is_dir()):
+        return {}
+    archive = _in_folder(place, problem.rivals)
+    left = {*_foreign(problem, problem.rivals, archive), *archive.refuted}
+    return {rival: path for rival, path in archive.files.items() if path.name != "draws.nc" and rival not in left}
+
+
+def _in_folder(folder: Path, rivals: Sequence[Structure]) -> _Archive:
+    """Draws in a folder: those of each rival, in it or in what a calibration left in it, else those of the first."""
+    for place in (folder / RIVALS, folder):
+        files = {rival.id: draws_file(place, rival.id) for rival in rivals}
+        there = {rival: path for rival, path in files.items() if path.is_file()}
+        if there:
+            listed = listed_in(place)
+            refuted = tuple(rival.id for rival in rivals if listed.get(rival.id))
+            return _Archive(place, there, place / WEIGHTS if listed else None, refuted)
+    path = folder / "draws.nc"
+    return _Archive(path, {rivals[0].id: path} if path.is_file() else {})
+
+
+def _foreign(problem: CalibrationProblem, rivals: Sequence[Structure], archive: _Archive) -> list[str]:
+    """Rivals whose draws are not those of this study; a file that does not say what it is of passes."""
+    by_id = {rival.id: rival for rival in rivals}
+    foreign = []
+    for name, attributes in archive.attributes.items():
+        rival = by_id[name]
+        digests = [problem_digest(with_variant(problem, rival))]
+        if not rival.scenario.overrides:
+            # the study as it stands, which a calibration fits before its rivals
+            digests.append(problem_digest(problem))
+        if attributes.get("study_digest", digests[0]) not in digests:
+            foreign.append(name)
+    return foreign
+
+
+def _doubts(problem: CalibrationProblem, rivals: Sequence[Structure], archive: _Archive) -> list[str]:
+    """What a reader must know of draws: refuted, not converged, of another study."""
+    sentences = []
+    if archive.refuted:
+        sentences.append(
+            f"Left out, since the data are impossible under it for any parameters: {', '.join(archive.refuted)}."
+        )
+    rough = [name for name, attributes in archive.attributes.items() if attributes.get("converged", 1) != 1]
+    if rough:
+        sentences.append(f"Not converged: {', '.join(rough)}.")
+    foreign = _foreign(problem, rivals, archive)
+    if foreign:
+        sentences.append(
+            f"Fitted to other data, priors or settings, or to another version of the model, than this study has now: "
+            f"{', '.join(foreign)}."
+        )
+    return sentences

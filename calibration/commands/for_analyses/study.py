@@ -1,0 +1,323 @@
+"""A study of this package as analyses see it; the module is its :class:`cipark_sd.analysis.study.StudyReader`.
+
+What policies do is a difference to a base; where the base has 155 firms and 60 were counted, it is the base of another
+park. The middle of the draws is set against the data, with the noise that the study gives them: not the whole of what
+the draws allow, since a wide prior contains nearly everything and that is no reason to believe its middle.
+
+``sensitivity.toml`` beside ``problem.toml`` is what ``cipark sensitivity`` asks: parameters that the study fits keep
+their priors; the file adds constants that are held fixed in the fit, and says which outputs are looked at, and when.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+
+from calibration.assess.rivals import with_variant
+from calibration.commands.for_analyses.draws import argument_of, find_draws
+from calibration.commands.for_analyses.study_draws import FIT, after_fit, not_taken, posterior_in
+from calibration.inference.sampling.densities import prior_draws
+from calibration.inference.sampling.draws import problem_digest
+from calibration.likelihood.posterior import On, Posterior
+from calibration.likelihood.replicate import replicate_by_term
+from calibration.noise.priors import Prior, Triangular, Uniform, distribution, to_scale
+from calibration.study.library import DEFAULT_STUDY as DEFAULT_STUDY
+from calibration.study.library import FILE as FILE
+from calibration.study.library import shipped_studies as shipped_studies
+from calibration.study.observations import Count
+from calibration.study.parameters import share_that_may_fail
+from calibration.study.problem import CalibrationProblem, read_problem
+from calibration.study.sections import read_prior
+from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.analysis.experiments.draws import Draws
+from cipark_sd.analysis.sensitivities.evaluation import Output, Question
+from cipark_sd.analysis.sensitivities.factors import Factor, Factors, Shares, check_factors
+from cipark_sd.analysis.sensitivities.ranking import Moment
+from cipark_sd.analysis.study import DrawRequest, DrawSet, FittedDraws
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.console import Bars
+from cipark_sd.base.errors import CiparkError, collected, raise_all
+from cipark_sd.base.files import OUTPUT_FOLDER
+from cipark_sd.base.inputs import read_toml
+from cipark_sd.base.naming import respelled
+from cipark_sd.base.section import Section
+from cipark_sd.base.timegrid import time_label
+from cipark_sd.base.wording import rounded
+from cipark_sd.data.scenarios import Scenario, override_key, resolve
+from cipark_sd.model.model import Model
+
+#: The central share of what noise alone would make of the middle draw; a number outside it contradicts.
+CENTRAL = 0.95
+_REPLICATES = 2000
+#: Prior draws whose middle is set against the data.
+_PRIOR_DRAWS = 500
+QUESTIONS = "sensitivity.toml"
+
+
+def contradictions(density: Posterior, theta: Array, rng: np.random.Generator) -> Iterator[str]:
+    """Each fitted series of counts or measurements of which the last number lies outside the noise of the middle draw.
+
+    Increments are added up from the first to the last, so that a series of entries is judged by how many there are in
+    the end.
+
+    Parameters
+    ----------
+    theta : (n, k)
+        Of the density's parameters, in order.
+    """
+    expected = density.by_term(theta)
+    position = 0
+    for observation in density.problem.observations:
+        members = list(range(position, position := position + len(observation.terms)))
+        chosen = [i for i in members if isinstance(t := density.problem.terms[i], Count) and t.use == "fit"]
+        if not chosen:
+            continue
+        if observation.kind != "increments":
+            chosen = [max(chosen, key=lambda i: density.problem.terms[i].quantities[0].end)]
+        model = np.sum([expected[i][:, 0] for i in chosen], axis=0)
+        known = np.flatnonzero(np.isfinite(model))
+        if not len(known):
+            continue
+        middle = known[np.argsort(model[known], kind="stable")[len(known) // 2]]
+        terms = [term for i in chosen if isinstance(term := density.problem.terms[i], Count)]
+        by_term = replicate_by_term(density, np.repeat(theta[None, middle], _REPLICATES, axis=0), rng)
+        made = np.sum([by_term[i][:, 0] for i in chosen], axis=0)
+        usable = made[np.isfinite(made)]
+        # the noise of a count, say, is around no negative number
+        low, high = np.quantile(usable, [(1 - CENTRAL) / 2, (1 + CENTRAL) / 2]) if len(usable) else (np.inf, -np.inf)
+        lower, upper = sum(term.lower for term in terms), sum(term.upper for term in terms)
+        if upper < low or lower > high:
+            of = "best fit" if len(theta) == 1 else "median of the draws"
+            observed = f"{lower:.4g}" if lower == upper else f"{lower:.4g} to {upper:.4g}"
+            date = density.problem.calendar.label(terms[-1].quantity.end)
+            if low > high:
+                words = f"{model[middle]:.4g} in the model, which no data can be around"
+            else:
+                number, least, most = (rounded(float(value), high - low) for value in (model[middle], low, high))
+                words = (
+                    f"{number} in the model ({of}; noise of the data allows {least} to {most}), {observed} in the data"
+                )
+            yield f"{observation.name} by {date}: {words}"
+
+
+def read(folder: Path, allow_files: Sequence[Path] = ()) -> "CalibrationStudy":
+    """The study in a folder; its files may lie beneath ``allow_files`` as well.
+
+    Raises
+    ------
+    InvalidValue, UnknownName, Problems
+    """
+    return CalibrationStudy(read_problem(folder, allow_files=allow_files))
+
+
+@dataclass(frozen=True)
+class CalibrationStudy:
+    """A model with data, priors and rival structures."""
+
+    problem: CalibrationProblem
+    has_data: bool = True
+
+    @property
+    def allowed(self) -> float:
+        """The share of runs that may fail."""
+        return share_that_may_fail(self.problem.space)
+
+    @property
+    def name(self) -> str:
+        """That of its folder."""
+        return self.problem.folder.resolve().name
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return self.problem.title
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return self.problem.folder
+
+    @property
+    def argument(self) -> str:
+        """A blank and the folder; empty for the study that runs when none is named."""
+        return argument_of(self.problem)
+
+    @property
+    def model(self) -> Model:
+        """What is fitted."""
+        return self.problem.model
+
+    @property
+    def scenario(self) -> Scenario:
+        """What the study holds fixed, over the whole time of the model rather than that of the data."""
+        return Scenario("", dict(self.problem.fixed))
+
+    @cached_property
+    def parameters(self) -> tuple[Factor, ...]:
+        """Those of the model, not of the noise."""
+        return tuple(
+            Factor(
+                parameter.name, parameter.distribution.quantile, parameter.why, partial(to_scale, scale=parameter.scale)
+            )
+            for parameter in self.problem.space
+            if parameter.target == "model"
+        )
+
+    @property
+    def structures(self) -> tuple[Structure, ...]:
+        """The rivals that it refits."""
+        return self.problem.rivals
+
+    def digest(self, structure: Structure) -> str:
+        """Of model, data, priors and settings."""
+        if not structure.scenario.overrides:
+            # the study as it stands, as a calibration has it
+            return problem_digest(self.problem)
+        return problem_digest(with_variant(self.problem, structure))
+
+    def draws(self, request: DrawRequest, bars: Bars) -> DrawSet:
+        """From the posterior at hand, best fits, files or the priors; fitted first where that is asked for."""
+        return find_draws(self.problem, request, bars)
+
+    def fit_at_hand(self) -> FittedDraws | None:
+        """Of ``cipark calibrate``, in its usual place."""
+        return after_fit(self.problem)
+
+    def fit_not_taken(self) -> str:
+        """It is of other rows, priors or another version of the model, or has no draws."""
+        place = OUTPUT_FOLDER / self.name
+        if why := not_taken(self.problem, place):
+            return why
+        without = (place / FIT).is_file() and posterior_in(place, self.problem) is None
+        return f"The fit in {place} has no posterior draws: --posterior makes them." if without else ""
+
+    def contradictions(self, structure: Structure | None, draws: Draws | None, *, seed: int, engine: str) -> str:
+        """Where the middle of the draws has numbers that the noise of the data does not allow."""
+        problem = self.problem if structure is None else with_variant(self.problem, structure)
+        density = On(engine)(problem)
+        if draws is None:
+            rng = np.random.default_rng(seed)
+            theta = prior_draws(problem.space, _PRIOR_DRAWS, rng)
+        else:
+            rng = np.random.default_rng([seed, 3])
+            theta = np.tile(problem.space.medians, (len(draws), 1))
+            for position, parameter in enumerate(problem.space):
+                theta[:, position] = draws.values.get(override_key(parameter.name), theta[:, position])
+        return "; ".join(contradictions(density, theta, rng))
+
+    def question(self) -> Question:
+        """What its ``sensitivity.toml`` asks."""
+        return read_question(self.problem, self.parameters)
+
+
+def read_question(problem: CalibrationProblem, parameters: Sequence[Factor]) -> Question:
+    """Factors, outputs and moments of a study.
+
+    Without a ``sensitivity.toml`` the factors are the fitted parameters alone and the outputs are the observed
+    variables at the end of the run.
+
+    Raises
+    ------
+    InvalidValue, UnknownName, Problems
+    """
+    path = problem.folder / QUESTIONS
+    content = respelled(read_toml(path), problem.model.by_name) if path.exists() else {}
+    problems: list[CiparkError] = []
+    top = Section(content, "", problems)
+    blocks: list[Factor | Shares] = list(parameters)
+    blocks += [factor for section in top.sections("factor") if (factor := _factor(section)) is not None]
+    blocks += [shares for shares in top.unnamed("shares", _shares) if shares is not None]
+    outputs = top.unnamed("output", _output)
+    moments = top.unnamed("moment", partial(_moment, units=problem.model.time.units))
+    if "drain" in top:
+        top.raw("drain")
+        top.wrong("drain", "none: a stock has its lower limit in the model file, as [0,?]")
+    every = top.number("every", 0.0)
+    top.note_unread()
+    raise_all(str(path), problems)
+    factors = Factors(tuple(blocks))
+    check_factors(factors, where=str(path))
+    drawn = {override_key(name) for name in factors.names}
+    held = {name: value for name, value in problem.fixed if override_key(name) not in drawn}
+    scenario = Scenario("", held)
+    resolved = resolve(problem.model, scenario)
+    return Question(
+        problem.title,
+        problem.model,
+        factors,
+        outputs or _observed(problem),
+        moments or (Moment("at the end", resolved.final_time),),
+        scenario,
+        every or None,
+    )
+
+
+def _observed(problem: CalibrationProblem) -> tuple[Output, ...]:
+    """What the study fits or holds out; a row that is only looked at adds no output."""
+    terms = [term for term in problem.terms if term.use != "check"]
+    names = dict.fromkeys(name for term in terms for quantity in term.quantities for name, _ in quantity.parts)
+    return tuple(Output(name, name) for name in names)
+
+
+def _factor(section: Section) -> Factor | None:
+    why = section.text("why")
+    low, high = section.ends("bounds")
+    mode = section.number("mode", float("nan"))
+    prior = _prior(section, low, high, mode)
+    section.note_unread()
+    if prior is not None and section.sound:
+        try:
+            return Factor(section.title, distribution(prior, low, high).quantile, why)
+        except ValueError as fault:
+            section.wrong("prior", str(fault))
+    return None
+
+
+def _prior(section: Section, low: float, high: float, mode: float) -> Prior | None:
+    """A family with its numbers; with ``mode`` a triangle between the bounds; else flat between them."""
+    content = section.raw("prior")
+    if content is None:
+        if mode != mode:
+            return Uniform(low, high)
+        if low <= mode <= high:
+            return Triangular(low, mode, high)
+        section.wrong("mode", f"a number from {low:g} to {high:g}")
+        return None
+    return read_prior(section, content)
+
+
+def _shares(section: Section) -> Shares | None:
+    parts = section.names("parts")
+    means = section.raw("means")
+    concentration, total = section.number("concentration"), section.number("total", 1.0)
+    why = section.text("why")
+    numbers = [float(x) for x in means if isinstance(x, int | float)] if isinstance(means, list) else []
+    if len(numbers) != len(parts) or len(parts) < 2 or min(numbers, default=0.0) <= 0:
+        section.wrong("means", "as many positive numbers as parts, two at least")
+    if not concentration > 0:
+        section.wrong("concentration", "a positive number")
+    return None if not section.sound else Shares(parts, tuple(numbers), concentration, total, why)
+
+
+def _output(section: Section) -> Output:
+    variable = section.text("variable")
+    label = section.text("label", variable or "?")
+    without = section.raw("without")
+    reach = section.ends("range", (-math.inf, math.inf))
+    if without is None:
+        return Output(label, variable, None, reach)
+    if not isinstance(without, Mapping):
+        section.wrong("without", 'a table such as { "SW CMG" = 0 }')
+        return Output(label, variable)
+    return Output(label, variable, collected(section.problems, partial(Scenario, "without", dict(without))), reach)
+
+
+def _moment(section: Section, units: str) -> Moment:
+    time = section.number("time", 0.0)
+    label = section.text("label", time_label(time, units))
+    if "time" not in section:
+        section.wrong("time", "a number")
+    return Moment(label, time)

@@ -1,0 +1,1 @@
+"""Which values fit: the optimum and its profiles, draws of the posterior."""

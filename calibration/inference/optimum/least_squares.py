@@ -1,0 +1,368 @@
+"""The end of a search where all noise is normal or lognormal: Levenberg-Marquardt steps within the box.
+
+A spread that is estimated has a closed form given the residuals, so each point is judged with the best spreads that it
+allows and the steps are those of the other parameters alone (variable projection). The slopes are those of residuals:
+a valley of condition 1e5 has an objective of condition 1e10, in which second differences see nothing.
+
+Sources: Golub and Pereyra 2003, Inverse Problems 19(2), R1-R26 (parameters that are solved for); Moré 1978, Lecture
+Notes in Mathematics 630, 105-116 (steps); Transtrum and Sethna 2012, arXiv:1201.5885 (steps that bend with a valley);
+Fornberg 1988, Mathematics of Computation 51, 699-706 (differences of fourth order).
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.inference.optimum.box_search import FLAT, LEAST_PROBE, Minimum
+from calibration.inference.optimum.objective import Objective, fourth_order
+from calibration.study.observations import Count
+from calibration.study.parameters import ParameterSpace
+from cipark_sd.base.arrays import Array
+
+#: Steps at most, and the damping with which they begin, the least above none, and that above which a search has stuck.
+MOST_STEPS, FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 200, 1e-4, 1e-12, 1e12
+#: Runs after which a search that has not converged is left to steps that need no slopes of residuals: at kinks of the
+#: model there is no sum of squares nearby.
+MOST_RUNS = 1000
+#: A step bends with the valley where that part of it is below this share; the bend is seen over this share of the step.
+MOST_BEND, BEND_SHARE = 0.75, 0.1
+#: A difference quotient takes this share of the step that moves the residuals by one standard deviation together.
+SHARE = 5e-3
+#: Singular value of slopes of length 1 that is rounding.
+SINGULAR = 1e-8
+#: Tolerances up to this one ask for all digits.
+LAST_DIGITS = 1e-9
+#: A fall that the objective cannot show.
+ROUNDED = 1e-7
+#: The largest step of a difference quotient, as share of a search range.
+MOST_PROBE = 1e-4
+#: Newton steps for the spreads at most.
+MOST_TURNS = 60
+#: Least curvature of a log prior that makes a residual of it.
+LEAST_PRIOR = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Squares:
+    """An objective as a sum of squares.
+
+    Parameters
+    ----------
+    goal : Objective
+    terms : tuple of int
+        Positions of the fitted terms.
+    spreads : dict of int to (n_terms,) bool
+        Columns of free spreads in the box, and which terms have them.
+    """
+
+    goal: Objective
+    terms: tuple[int, ...]
+    spreads: dict[int, NDArray[np.bool_]]
+
+    @staticmethod
+    def of(goal: Objective) -> "Squares | None":
+        """None where a fitted term is no exact measurement with normal or lognormal noise by itself."""
+        names, terms, noises = goal.space.names, list[int](), list[float | str]()
+        for i, term in enumerate(goal.density.problem.terms):
+            if term.use != "fit":
+                continue
+            plain = isinstance(term, Count) and term.lower == term.upper and term.noise.family.gaussian
+            if not plain or term.noise.memory is not None:
+                return None
+            terms.append(i)
+            noises.append(term.noise.spread)
+        free = [name for name in dict.fromkeys(noises) if name in names]
+        rows = {names.index(str(name)): np.array([noise == name for noise in noises]) for name in free}
+        return Squares(goal, tuple(terms), rows)
+
+    @cached_property
+    def moving(self) -> NDArray[np.intp]:
+        """Columns of the box that are stepped."""
+        return np.array([i for i in range(len(self.goal.free)) if i not in self.spreads], dtype=np.intp)
+
+    @cached_property
+    def weights(self) -> Array:
+        """Of the terms ``(n_terms,)``."""
+        return np.array([self.goal.density.problem.terms[i].weight for i in self.terms])
+
+    @cached_property
+    def _counted(self) -> NDArray[np.intp]:
+        """Moving columns whose prior counts."""
+        goal = self.goal
+        return self.moving[goal.with_prior[goal.free[self.moving]] & (goal.prior_weight > 0)]
+
+    @cached_property
+    def _counted_space(self) -> ParameterSpace:
+        return ParameterSpace(tuple(self.goal.space.parameters[column] for column in self._counted))
+
+    def gaps(self, box: Array) -> Array:
+        """Observed less expected numbers, of logarithms where the noise is in proportion, and the pull's gap.
+
+        ``(n, n_terms + 1)``; not finite where the model fails.
+        """
+        goal, (first, last, observed, relative) = self.goal, self._reads
+        theta = goal.theta(box)
+        values = goal.density.quantities(theta)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            expected = np.where(last > first, values[:, first] / values[:, last], values[:, first])
+            gaps = np.where(relative, np.log(observed / expected), observed - expected)
+        pull = np.zeros(len(box)) if goal.pull is None else goal.pull.gap(theta)
+        return np.column_stack([gaps, pull])
+
+    @cached_property
+    def _reads(self) -> tuple[NDArray[np.intp], NDArray[np.intp], Array, NDArray[np.bool_]]:
+        """Of each term the quantity, what it is divided by (itself for nothing), its number, whether by logarithms."""
+        rows = []
+        for i in self.terms:
+            term, slot = self.goal.density.problem.terms[i], self.goal.density.slots[i]
+            assert isinstance(term, Count)
+            last = slot.start if term.denominator is None else slot.stop - 1
+            rows.append((slot.start, last, term.lower, term.noise.family.on_log))
+        first, divisor, observed, relative = (np.array(column) for column in zip(*rows, strict=True))
+        return first, divisor, observed, relative
+
+    def moved(self, point: Array, step: Array) -> tuple[Array, Array]:
+        """The point after a step ``(n_moving,)`` within the box, and its gaps ``(n_terms + 1,)``."""
+        trial = point.copy()
+        trial[self.moving] = np.clip(point[self.moving] + step, 0.0, 1.0)
+        return trial, self.gaps(trial[None, :])[0]
+
+    def solved(self, point: Array, gaps: Array) -> Array:
+        """The point ``(n_free,)`` with the spreads that suit its gaps ``(n_terms + 1,)`` best."""
+        point, gaps = point.copy(), gaps[:-1]
+        if self.spreads:
+            with np.errstate(over="ignore"):
+                squares = np.array([self.weights[rows] @ gaps[rows] ** 2 for rows in self.spreads.values()])
+            numbers = np.array([self.weights[rows].sum() for rows in self.spreads.values()])
+            point[list(self.spreads)] = self._spread_space.to_box(self._best_spreads(numbers, squares))
+        return np.clip(point, 0.0, 1.0)
+
+    @cached_property
+    def _spread_space(self) -> ParameterSpace:
+        """The free spreads."""
+        return ParameterSpace(tuple(self.goal.space.parameters[column] for column in self.spreads))
+
+    @cached_property
+    def _spread_ends(self) -> Array:
+        """Logarithms of the ends of their ranges ``(2, n_spreads)``."""
+        ends = np.repeat([[0.0], [1.0]], len(self._spread_space), axis=1)
+        return np.log(np.maximum(self._spread_space.from_box(ends), 1e-300))
+
+    def _best_spreads(self, n: Array, squares: Array) -> Array:
+        """The spreads that suit sums of ``squares`` over ``n`` numbers best, within their ranges and with their priors.
+
+        Newton steps for the logarithm of each spread between points on either side, and halves where they leave these.
+        """
+        space = self._spread_space
+        weight = self.goal.prior_weight * self.goal.with_prior[self.goal.free[list(self.spreads)]]
+        low, high = self._spread_ends
+        at = np.clip(np.log(np.maximum(squares / n, 1e-300)) / 2, low, high)
+        if not weight.any():
+            return np.asarray(np.exp(at))
+        low, high = np.maximum(low, at - 5), np.minimum(high, at + 5)
+        before, prior_before = at, np.zeros(len(space))
+        for turn in range(MOST_TURNS):
+            spread = np.exp(at)
+            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+                prior = weight * space.log_prior_slopes_scaled(spread) * spread / np.exp(space.log_slopes(spread))
+                slope = n - squares / spread**2 - prior
+                curved = np.where(at == before, 0.0, (prior - prior_before) / (at - before)) if turn else 0.0
+                step = -slope / (2 * squares / spread**2 - curved)
+            low, high = np.where(slope < 0, at, low), np.where(slope > 0, at, high)
+            ahead = np.where((at + step > low) & (at + step < high), at + step, (low + high) / 2)
+            before, prior_before, at = at, prior, np.where(slope == 0, at, ahead)
+            if (np.abs(at - before) <= 1e-12).all():
+                break
+        return np.asarray(np.exp(at))
+
+    def cost(self, point: Array, gaps: Array) -> float:
+        """The objective, up to what no parameter changes."""
+        theta = self.goal.theta(point[None, :])
+        sds = self.sds(theta[0])
+        spreads = float(self.weights @ np.log(sds[:-1]))
+        with np.errstate(over="ignore"):
+            return float(((gaps / sds) ** 2).sum() / 2) + spreads - float(self.goal.log_prior(theta)[0])
+
+    def sds(self, theta: Array) -> Array:
+        """Spread of each term at ``theta : (k,)``, over the root of its weight; 1 for the pull ``(n_terms + 1,)``."""
+        constants, positions = self._spreads
+        spreads = np.where(positions >= 0, theta[positions], constants)
+        return np.append(spreads / np.sqrt(self.weights), 1.0)
+
+    @cached_property
+    def _spreads(self) -> tuple[Array, NDArray[np.intp]]:
+        """Spreads of the terms that are numbers, and positions of those that are parameters, -1 for the others."""
+        density = self.goal.density
+        spreads = [density.problem.terms[i].noise.spread for i in self.terms]
+        constants = np.array([np.nan if isinstance(spread, str) else spread for spread in spreads])
+        names = density.space.names
+        return constants, np.array([names.index(s) if isinstance(s, str) else -1 for s in spreads], dtype=np.intp)
+
+    def slopes(self, point: Array, steps: Array) -> Array:
+        """Of the gaps by the moving columns ``(n_terms + 1, n_moving)``, by differences of fourth order."""
+        return fourth_order(self.gaps, point, self.moving, steps)
+
+    def prior_rows(self, point: Array) -> tuple[Array, Array]:
+        """Priors as residuals: their slopes ``(n_rows, n_moving)`` and values ``(n_rows,)`` at a point."""
+        slopes, values = np.zeros((len(self._counted), len(self.moving))), np.zeros(len(self._counted))
+        if not len(self._counted):
+            return slopes, values
+        step, space = 1e-4, self._counted_space
+        at = np.clip(point[self._counted], step, 1 - step) + step * np.array([[-1.0], [0.0], [1.0]])
+        theta = space.from_box(at)
+        low, middle, high = -self.goal.prior_weight * (space.log_priors(theta) + space.log_slopes(theta))
+        roots = np.sqrt(np.maximum((low + high - 2 * middle) / step**2, LEAST_PRIOR))
+        slopes[np.arange(len(roots)), np.searchsorted(self.moving, self._counted)] = roots
+        return slopes, (high - low) / (2 * step) / roots
+
+
+def polished(goal: Objective, start: Array, *, tolerance: float) -> Minimum | None:
+    """The minimum that lies downhill of ``start : (n_free,)``, to a promised fall of ``tolerance``.
+
+    None where the objective is no sum of squares, or not at the start.
+    """
+    squares = Squares.of(goal)
+    if squares is None or not len(squares.moving):
+        return None
+    point = np.clip(start, 0.0, 1.0)
+    gaps = squares.gaps(point[None, :])[0]
+    if not np.isfinite(gaps).all():
+        return None
+    point = squares.solved(point, gaps)
+    cost, damping, evaluations = squares.cost(point, gaps), FIRST_DAMPING, 1
+    steps = np.full(len(squares.moving), MOST_PROBE)
+    last, refused = math.inf, False
+    for _ in range(MOST_STEPS):
+        slopes, rests, steps, runs = _linear(squares, point, gaps, steps)
+        evaluations += runs
+        if slopes is None or evaluations > MOST_RUNS:
+            break
+        scale = np.sqrt(np.maximum((slopes**2).sum(axis=0), FLAT))
+        inside = point[squares.moving]
+        step = _bounded_step(slopes, rests, scale, inside, 0.0)
+        promised = last_promised = _promised(slopes, rests, step)
+        if not promised > tolerance:
+            # the last digits: what these steps gain is lost in the rounding of the objective
+            if tolerance > LAST_DIGITS or not 0 < promised < last / 4:
+                return _ended(squares, point, slopes, True, evaluations)
+            (trial, there), last = squares.moved(point, step), promised
+            evaluations += 1
+            if not np.isfinite(there).all():
+                return _ended(squares, point, slopes, True, evaluations)
+            point, gaps = squares.solved(trial, there), there
+            cost = squares.cost(point, gaps)
+            continue
+        while damping <= MOST_DAMPING:
+            step = _bounded_step(slopes, rests, scale, inside, damping)
+            promised = _promised(slopes, rests, step)
+            if refused:
+                step = step + _bend(squares, point, slopes, rests, step, scale, damping)
+            trial, there = squares.moved(point, step)
+            evaluations += 1 + refused
+            if np.isfinite(there).all():
+                trial = squares.solved(trial, there)
+                reached = squares.cost(trial, there)
+                fall = cost - reached
+                if fall > 1e-4 * promised > 0:
+                    break
+            damping, refused = max(5 * damping, LEAST_DAMPING), True
+        else:
+            # what no step gains is lost in the rounding of the objective
+            return _ended(squares, point, slopes, last_promised < ROUNDED, evaluations)
+        point, gaps, cost = trial, there, reached
+        # a valley that has bent once goes on bending
+        good = fall > 0.5 * promised
+        damping, refused = (damping / 10, refused and damping > FIRST_DAMPING) if good else (damping / 2, True)
+    return _ended(squares, point, slopes, False, evaluations)
+
+
+def _linear(squares: Squares, point: Array, gaps: Array, steps: Array) -> tuple[Array | None, Array, Array, int]:
+    """Slopes and values of all residuals at a point, in standard deviations, with steps that suit them.
+
+    No slopes where the model fails beside the point; last, the runs that it took.
+    """
+    sds = squares.sds(squares.goal.theta(point[None, :])[0])
+    prior_slopes, prior_values = squares.prior_rows(point)
+    runs = 0
+    for _ in range(4):
+        slopes = np.vstack([squares.slopes(point, steps) / sds[:, None], prior_slopes])
+        runs += 4 * len(steps)
+        if not np.isfinite(slopes).all():
+            if (steps <= LEAST_PROBE).all():
+                return None, gaps, steps, runs
+            steps = np.maximum(steps / 100, LEAST_PROBE)
+            continue
+        with np.errstate(divide="ignore"):
+            better = np.clip(SHARE / np.sqrt((slopes**2).sum(axis=0)), LEAST_PROBE, MOST_PROBE)
+        near = (better > steps / 3) & (better < steps * 3)
+        if near.all():
+            return slopes, np.concatenate([gaps / sds, prior_values]), steps, runs
+        steps = better
+    rests = np.concatenate([gaps / sds, prior_values])
+    return (slopes if np.isfinite(slopes).all() else None), rests, steps, runs
+
+
+def _bounded_step(slopes: Array, rests: Array, scale: Array, inside: Array, damping: float) -> Array:
+    """The damped step ``(n_moving,)`` to the least sum of squares within the box."""
+    from scipy import optimize
+
+    n = len(scale)
+    left, singular, right = np.linalg.svd(slopes / scale, full_matrices=False)
+    # a direction that the differences cannot tell from none is not stepped along
+    resolved = singular > SINGULAR * singular.max()
+    rows = singular[resolved][:, None] * right[resolved]
+    matrix = np.vstack([rows, math.sqrt(max(damping, 100 * SINGULAR**2)) * np.eye(n)])
+    target = -np.concatenate([left.T[resolved] @ rests, np.zeros(n)])
+    free = np.linalg.lstsq(matrix, target, rcond=None)[0] / scale
+    if ((inside + free >= 0) & (inside + free <= 1)).all():
+        return np.asarray(free)
+    # bounds may not touch: what a step of this width costs is nothing
+    low, high = -inside * scale - 1e-300, (1 - inside) * scale + 1e-300
+    solution = optimize.lsq_linear(matrix, target, bounds=(low, high), method="bvls", tol=1e-14)
+    return np.clip(solution.x / scale, -inside, 1 - inside)
+
+
+def _bend(
+    squares: Squares, point: Array, slopes: Array, rests: Array, step: Array, scale: Array, damping: float
+) -> Array:
+    """What a step ``(n_moving,)`` lacks to stay in a valley that bends; none where that is too much."""
+    n = len(squares.terms) + 1
+    _, gaps = squares.moved(point, BEND_SHARE * step)
+    none = np.zeros_like(step)
+    if not np.isfinite(gaps).all():
+        return none
+    sds = squares.sds(squares.goal.theta(point[None, :])[0])
+    second = np.zeros_like(rests)
+    second[:n] = 2 / BEND_SHARE * ((gaps / sds - rests[:n]) / BEND_SHARE - slopes[:n] @ step)
+    bend = _bounded_step(slopes, second / 2, scale, point[squares.moving] + step, damping)
+    little = np.linalg.norm(bend * scale) < MOST_BEND * np.linalg.norm(step * scale)
+    return bend if little else none
+
+
+def _promised(slopes: Array, rests: Array, step: Array) -> float:
+    """How far half the sum of squares falls along a step."""
+    moved = slopes @ step
+    return -float(moved @ rests + moved @ moved / 2)
+
+
+def _ended(squares: Squares, point: Array, slopes: Array | None, converged: bool, evaluations: int) -> Minimum:
+    """Where the search ended, with the slopes of the objective and its curvature there."""
+    goal, n = squares.goal, len(point)
+    matrix = np.zeros((n, n))
+    if slopes is not None:
+        matrix[np.ix_(squares.moving, squares.moving)] = slopes.T @ slopes
+    for column, rows in squares.spreads.items():
+        parameter, at = goal.space.parameters[column], goal.space.from_box(point[None, :])[0][column]
+        step = 1e-6
+        near = np.clip(point[column] + np.array([-step, step]), 0.0, 1.0)
+        moved = ParameterSpace((parameter,)).from_box(near[:, None])[:, 0]
+        relative = float((moved[1] - moved[0]) / (near[1] - near[0]) / at)
+        # the second derivative of n log s + S / (2 s^2) by log s, where S is n s^2
+        matrix[column, column] = 2 * float(squares.weights[rows].sum()) * relative**2
+    value, slope = float(goal(point[None, :])[0]), np.zeros(n)
+    if ((point <= 0) | (point >= 1)).any():
+        value, slope = goal.with_gradient(point)
+    return Minimum(point, value, slope, matrix, converged, evaluations)

@@ -1,0 +1,420 @@
+"""Multi-start optimisation: many local searches from points spread over the priors, and what each of them reached.
+
+A local search takes L-BFGS steps, which are cheap far from the optimum, and then steps that are exact near it whatever
+the width of the bounds: by least squares where all noise is normal or lognormal, else scaled by the curvature. Where
+the likelihood is a step function of a parameter, such as a date at which something switches, no local search moves that
+parameter: each search then scans it, and searches the others at each place of the scan. Searches run in step.
+
+A narrow prior can have a top of its own, at which the prior medians are right and the data are noise. With priors,
+further searches therefore go down under wider ones and under none, and on from their best ends under the study's own.
+
+Where few of the searches agree, as for a model of many kinks, further ones go down from where warmed chains come to
+(:mod:`calibration.inference.sampling.warming`): one search that stands alone may well have been stopped by a kink.
+Chains move parameters that others would have to scan.
+
+Where the model asks whether a level is above another, the objective jumps along most parameters, and all of these
+searches stop at the first jump. Others then take their place, by steps over the jumps
+(:mod:`calibration.inference.optimum.scoring`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from calibration.inference.optimum.downhill import going_down, scanning
+from calibration.inference.optimum.in_step import Search as Searching
+from calibration.inference.optimum.in_step import gather, run
+from calibration.inference.optimum.objective import IMPOSSIBLE, Objective, is_rough, objective, stepwise_parameters
+from calibration.inference.optimum.scoring import scored
+from calibration.inference.sampling.starts import NowherePossible
+from calibration.inference.sampling.warming import likely_places
+from calibration.likelihood.posterior import Posterior
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.checkpoints import NOT_KEPT, Checkpoints
+from cipark_sd.base.errors import CiparkError, InvalidValue, UnsupportedFeature
+from cipark_sd.execution.pool import Pool, RecordTask, records
+
+#: Share of the prior left out at either end when starts are drawn: a search from a far tail is time lost.
+START_TAIL = 0.02
+#: A search counts as arrived when its log density is within this of the best one.
+ARRIVED = 0.1
+#: The fall of the log density that a search may leave.
+TOLERANCE = 1e-10
+#: Searches that run in step, whatever the number of workers.
+TOGETHER = 8
+#: Searches at most where each of them scans a parameter: each costs as much as many local ones.
+MOST_SCANS = 8
+#: Weights of the log priors in the further searches, and how many searches there are with each: priors a third wider,
+#: as a lognormal one of sigma 2 for one of 1.5, and none.
+WIDER, FURTHER = (0.5625, 0.0), 3
+#: Searches from likely places, and the share of searches that have to have arrived for there to be none.
+LIKELY, AGREED = 8, 1 / 3
+#: Searches over jumps at least, of which each costs about a second; what the last steps of a first look at an objective
+#: that may jump have to gain, and those of searches that go on from so many of the best.
+OVER_JUMPS, LOOK, CLOSE, CLOSER = 24, 1.0, 2e-3, 4
+#: The gain of a search downhill of a profile's place after which step parameters are scanned anew.
+SCANNED = 1.0
+#: Optima are two where a parameter differs by this share of its search range; so many are looked at beside the best.
+APART, MOST_OTHERS = 1e-3, 4
+#: How far within the box such a search begins, and the rise of the log density from which on it counts as another one.
+INSIDE, BETTER = 1e-6, 1e-6
+Progress = Callable[[int, int, float], None]
+
+
+class NothingFits(CiparkError):
+    """No start has a density above zero."""
+
+    def __init__(self, where: str, tried: int) -> None:
+        super().__init__(
+            f"{where}: the data are impossible at all {tried} points drawn from the priors; see the fitted table "
+            "of a plain run: a count whose model mean is zero or negative cannot have happened"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """One local search.
+
+    ``log_density`` is that of the objective at the end, ``first`` at the start; ``theta`` and ``start`` are full
+    vectors; ``prior_weight`` is the objective's.
+    """
+
+    start: Array
+    theta: Array
+    first: float
+    log_density: float
+    evaluations: int
+    converged: bool
+    message: str
+    prior_weight: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Reached:
+    """What all searches reached.
+
+    ``searches`` ascend with the objective, best first; ``interrupted`` when the user stopped before all were done.
+    """
+
+    theta: Array
+    log_density: float
+    log_likelihood: float
+    searches: tuple[Search, ...]
+    interrupted: bool
+
+    @property
+    def waterfall(self) -> Array:
+        """How far each search ended below the best one in log density, ascending ``(n_searches,)``."""
+        return np.array([self.log_density - search.log_density for search in self.searches])
+
+    @property
+    def n_arrived(self) -> int:
+        """Searches that ended within :data:`ARRIVED` of the best."""
+        return _n_arrived(self.searches)
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum(Reached):
+    """The best of all searches, with the objective that they searched.
+
+    ``stepwise`` names the free parameters of which the objective is a step function. ``alternatives`` are further
+    optima ``(k,)`` that are nearly as good; ``moved`` counts how often a profile has found a better one.
+    """
+
+    goal: Objective
+    stepwise: tuple[str, ...] = ()
+    alternatives: tuple[Array, ...] = ()
+    moved: int = 0
+
+    def better(self, theta: Array) -> "Optimum":
+        """The optimum that lies downhill of a full vector ``(k,)``, or this one where that is no better."""
+        point = self.goal.box(theta)
+        reached = local_search(self.goal, point)
+        if self.stepwise and reached.log_density > self.log_density + SCANNED:
+            # far from where the steps were scanned
+            reached = max(reached, local_search(self.goal, point, self.stepwise), key=lambda end: end.log_density)
+        if not reached.log_density > self.log_density + BETTER:
+            return self
+        likelihood = float(self.goal.density.log_likelihood(reached.theta[None, :])[0])
+        return replace(
+            self,
+            theta=reached.theta,
+            log_density=reached.log_density,
+            log_likelihood=likelihood,
+            searches=(reached, *self.searches),
+            moved=self.moved + 1,
+        )
+
+    def as_good(self, rise: float) -> tuple[Array, ...]:
+        """Where other searches have converged within ``rise`` of the best, each place once, the best ones first."""
+        reached = [self.goal.box(self.theta)]
+        for search in self.searches:
+            place = self.goal.box(search.theta)
+            near = self.log_density - search.log_density <= rise and search.converged
+            if near and all(np.abs(place - place_before).max() > APART for place_before in reached):
+                reached.append(place)
+        return tuple(self.goal.theta(place[None, :])[0] for place in reached[1 : 1 + MOST_OTHERS])
+
+    @property
+    def at_bound(self) -> tuple[str, ...]:
+        """Free parameters that ended at an end of their range."""
+        box = self.goal.box(self.theta)
+        return tuple(name for name, x in zip(self.goal.space.names, box, strict=True) if x < 1e-6 or x > 1 - 1e-6)
+
+
+def optimise(
+    density: Posterior,
+    *,
+    starts: int,
+    rng: np.random.Generator,
+    estimate: str = "map",
+    checkpoints: Checkpoints = NOT_KEPT,
+    pool: Pool | None = None,
+    on_progress: Progress | None = None,
+) -> Optimum:
+    """The maximum of the posterior (``map``) or of the likelihood within bounds (``ml``).
+
+    The first start is the prior medians or what the study says instead, the others a Latin hypercube in the unit cube
+    of the priors. The searches depend on ``rng`` only. The density of a prior is taken on the parameter's scale.
+    Searches that are done are kept in ``checkpoints``, whose base tells apart all that they depend on, ``rng`` and
+    ``starts`` included. Without a ``pool`` all are done in this process.
+
+    Raises
+    ------
+    NothingFits
+        When the data are impossible at every start.
+    KeyboardInterrupt
+        When the user stops before the first search is done; later, what is done is returned.
+    """
+    return maximise(
+        objective(density, estimate=estimate),
+        starts=starts,
+        rng=rng,
+        warmed=True,
+        checkpoints=checkpoints,
+        pool=pool,
+        on_progress=on_progress,
+    )
+
+
+def maximise(
+    goal: Objective,
+    *,
+    starts: int,
+    rng: np.random.Generator,
+    wider: bool = True,
+    warmed: bool = False,
+    checkpoints: Checkpoints = NOT_KEPT,
+    pool: Pool | None = None,
+    on_progress: Progress | None = None,
+) -> Optimum:
+    """The maximum of any objective; arguments and errors as of :func:`optimise`.
+
+    ``wider`` says whether to search further under wider priors and under none, ``warmed`` whether from likely places
+    where few searches agree.
+    """
+    points = _starts(goal, starts, rng)
+    stepwise = () if goal.rough else stepwise_parameters(goal, points)
+    if stepwise and warmed and _is_rough_downhill(goal, points):
+        return _over_jumps(goal, points, rng, checkpoints, pool, on_progress)
+    if stepwise:
+        points = points[:MOST_SCANS]
+    further = points[:FURTHER] if wider and goal.with_prior[goal.free].any() else points[:0]
+    total, best_so_far, n_before = len(points) + len(WIDER) * len(further), -np.inf, 0
+
+    def searched(
+        points: Array, kind: str, scanned: tuple[str, ...] = stepwise, weights: tuple[float, ...] = (goal.prior_weight,)
+    ) -> tuple[list[Search], bool]:
+        """Searches from all points, best first, with the log priors weighed once in each way."""
+        nonlocal best_so_far, n_before
+        before = n_before
+        groups = [points[first : first + TOGETHER] for first in range(0, len(points), TOGETHER)]
+        tasks = [
+            RecordTask(partial(_searches_from, goal, group, weights, scanned), kind, (number, len(group)))
+            for number, group in enumerate(groups, start=1)
+        ]
+        n_done = before
+
+        def tell(_: int, ended: tuple[Search, ...]) -> None:
+            nonlocal best_so_far, n_done
+            n_done += len(ended)
+            if kind == "search":
+                best_so_far = max(best_so_far, *(search.log_density for search in ended))
+            if on_progress is not None:
+                on_progress(n_done, total, best_so_far)
+
+        ended, interrupted = records(tuple[Search, ...], tasks, checkpoints, pool, tell)
+        n_before = before + len(weights) * len(points)
+        made = [search for searches in ended if searches is not None for search in searches]
+        return sorted(made, key=lambda search: -search.log_density), interrupted
+
+    searches, interrupted = searched(points, "search")
+    if not searches:
+        raise KeyboardInterrupt
+    try:
+        if len(further) and not interrupted:
+            ends, interrupted = searched(further, "wider", weights=WIDER)
+            best_of = [next(end.theta for end in ends if end.prior_weight == weight) for weight in WIDER if ends]
+            # a bound has no slope inwards on every scale
+            tops = [np.clip(goal.box(theta), INSIDE, 1 - INSIDE) for theta in best_of]
+            for again in run(gather([searching(goal, point, stepwise) for point in tops]), goal.density):
+                if again.log_density > searches[0].log_density + BETTER:
+                    searches.insert(0, again)
+        if warmed and not interrupted and _disagree(searches):
+            if is_rough(goal, goal.box(searches[0].theta)):
+                reached = [goal.box(search.theta) for search in searches]
+                return _over_jumps(goal, np.vstack([points, *reached]), rng, checkpoints, pool, on_progress)
+            likely = likely_starts(goal, LIKELY, rng.spawn(1)[0], checkpoints)
+            total += len(likely)
+            made, interrupted = searched(likely, "likely", ())
+            searches = sorted([*searches, *made], key=lambda search: -search.log_density)
+    except KeyboardInterrupt:
+        interrupted = True
+    return _optimum(goal, searches, interrupted, stepwise)
+
+
+def _optimum(goal: Objective, searches: Sequence[Search], interrupted: bool, stepwise: tuple[str, ...] = ()) -> Optimum:
+    """The best of searches, which comes first."""
+    best = searches[0]
+    likelihood = float(goal.density.log_likelihood(best.theta[None, :])[0])
+    return Optimum(best.theta, best.log_density, likelihood, tuple(searches), interrupted, goal, stepwise)
+
+
+def _is_rough_downhill(goal: Objective, points: Array) -> bool:
+    """Whether the objective jumps along several parameters downhill of the best of ``points : (n, n_free)``."""
+    best = points[int(goal(points).argmin())]
+    return is_rough(goal, scored(goal, best, stall=LOOK).point)
+
+
+def _over_jumps(
+    goal: Objective,
+    points: Array,
+    rng: np.random.Generator,
+    checkpoints: Checkpoints,
+    pool: Pool | None,
+    on_progress: Progress | None,
+) -> Optimum:
+    """The best of searches over jumps from ``points : (n, n_free)`` and from as many more as it takes."""
+    goal = replace(goal, rough=True)
+    if len(points) < OVER_JUMPS:
+        points = np.vstack([points, _starts(goal, OVER_JUMPS - len(points), rng.spawn(1)[0])])
+    n_done, best_so_far = 0, -np.inf
+
+    def tell(_: int, ended: tuple[Search, ...]) -> None:
+        nonlocal n_done, best_so_far
+        n_done, best_so_far = n_done + 1, max(best_so_far, ended[0].log_density)
+        if on_progress is not None:
+            on_progress(n_done, len(points), best_so_far)
+
+    tasks = [
+        RecordTask(partial(_searches_from, goal, point[None, :], (goal.prior_weight,)), "over jumps", (number, 1))
+        for number, point in enumerate(points, start=1)
+    ]
+    reached, interrupted = records(tuple[Search, ...], tasks, checkpoints, pool, tell)
+    searches = [search for ended in reached if ended is not None for search in ended]
+    if not searches:
+        raise KeyboardInterrupt
+    searches.sort(key=lambda search: -search.log_density)
+    for place, search in enumerate(searches[:CLOSER]):
+        end = scored(goal, goal.box(search.theta), stall=CLOSE)
+        if -end.value > search.log_density:
+            searches[place] = replace(search, theta=goal.theta(end.point[None, :])[0], log_density=-end.value)
+    searches.sort(key=lambda search: -search.log_density)
+    return _optimum(goal, searches, interrupted)
+
+
+def _disagree(searches: Sequence[Search]) -> bool:
+    """Whether only one of several searches, the best first, or few of many have arrived."""
+    return len(searches) > 1 and _n_arrived(searches) < max(2, AGREED * len(searches))
+
+
+def _n_arrived(searches: Sequence[Search]) -> int:
+    """Searches, the best first, that ended within :data:`ARRIVED` of it."""
+    return sum(search.log_density >= searches[0].log_density - ARRIVED for search in searches)
+
+
+def _searches_from(
+    goal: Objective, points: Array, weights: tuple[float, ...], stepwise: tuple[str, ...] = ()
+) -> tuple[Search, ...]:
+    """Searches in step from ``points : (n, n_free)`` of the box, with each weight of the log priors in turn.
+
+    ``stepwise`` parameters are scanned.
+    """
+    weighed = [replace(goal, prior_weight=weight) for weight in weights]
+    every = [searching(under, point, stepwise) for under in weighed for point in points]
+    return tuple(run(gather(every), goal.density))
+
+
+def _starts(goal: Objective, n: int, rng: np.random.Generator) -> Array:
+    """``(n, n_free)`` points of the box at which the data are possible, fewer where most are not."""
+    from scipy.stats import qmc
+
+    tried = 4 * n
+    shares = START_TAIL + (1 - 2 * START_TAIL) * qmc.LatinHypercube(len(goal.free), rng=rng).random(tried)
+    drawn = np.clip(goal.space.to_box(goal.space.from_unit(shares)), 0.0, 1.0)
+    points = np.vstack([goal.box(goal.base)[None, :], drawn])
+    # in blocks, since most problems need no more than the first
+    possible: list[Array] = []
+    for block in np.array_split(points, 4):
+        possible.extend(block[goal(block) < IMPOSSIBLE])
+        if len(possible) >= n:
+            break
+    if not possible:
+        raise NothingFits(goal.density.problem.title, len(points))
+    return np.array(possible[:n])
+
+
+def local_search(goal: Objective, point: Array, stepwise: tuple[str, ...] = ()) -> Search:
+    """One search from ``point : (n_free,)`` of the box, as of :func:`searching`."""
+    return run(searching(goal, point, stepwise), goal.density)
+
+
+def searching(goal: Objective, point: Array, stepwise: tuple[str, ...]) -> Searching[Search]:
+    """A search from ``point : (n_free,)`` of the box.
+
+    Parameters of which the objective is a step function are scanned.
+    """
+    first, evaluations = -float(goal(point[None, :])[0]), 0
+    columns = np.array([goal.space.names.index(name) for name in stepwise], dtype=np.intp)
+    end = point
+    if stepwise:
+        end, evaluations = yield from scanning(goal, point, columns)
+    moving = np.setdiff1d(np.arange(len(point)), columns)
+    converged = True
+    if len(moving):
+        inner = replace(goal, base=goal.theta(end[None, :])[0], free=goal.free[moving])
+        reached = yield from going_down(inner, end[moving], tolerance=TOLERANCE)
+        end = end.copy()
+        end[moving] = reached.point
+        evaluations, converged = evaluations + reached.evaluations, reached.converged
+    message = "no step promises a fall" if converged else "no step leads further down"
+    theta, start = goal.theta(np.stack([end, point]))
+    last = -float(goal(end[None, :])[0])
+    return Search(start, theta, first, last, evaluations, converged, message, goal.prior_weight)
+
+
+def likely_starts(goal: Objective, n: int, rng: np.random.Generator, checkpoints: Checkpoints) -> Array:
+    """``(up to n, n_free)`` points of the box near likely places of the posterior, kept in ``checkpoints``.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        When the user stops.
+    """
+    task = RecordTask(partial(_likely_starts, goal, n, rng), "likely starts", (n,))
+    (starts,), interrupted = records(Array, [task], checkpoints, None, lambda *_: None)
+    if interrupted or starts is None:
+        raise KeyboardInterrupt
+    return starts
+
+
+def _likely_starts(goal: Objective, n: int, rng: np.random.Generator) -> Array:
+    """The points; none where there is no gradient to follow."""
+    try:
+        places = likely_places(goal.density, n, rng)
+    except (UnsupportedFeature, InvalidValue, NowherePossible):
+        return np.empty((0, len(goal.free)))
+    points = np.array([goal.box(place) for place in places]).reshape(-1, len(goal.free))
+    return np.asarray(points[goal(points) < IMPOSSIBLE])

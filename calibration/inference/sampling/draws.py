@@ -1,0 +1,352 @@
+"""Posterior draws as an xarray ``DataTree`` that ArviZ opens as it stands.
+
+Groups: ``posterior``, ``prior``, ``posterior_predictive``, ``prior_predictive``, ``observed_data``, ``sample_stats``;
+``log_likelihood`` with one variable, the terms that were fitted, each given the others where a series remembers, which
+is what ``az.loo`` and ``az.compare`` need; ``log_likelihood_check`` with the terms that were not; and ``convergence``.
+
+A *chain* is one independent ensemble. Its draws follow one walker after the other, each through the second half of the
+run, so that neighbours depend on each other as a walker's positions do and ArviZ finds about the effective sizes that
+the ensembles have. (Side by side, walkers would look like independent draws.) Moments, limits and their errors in
+``convergence`` come from all positions, of which the draws are evenly spaced ones.
+"""
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibration.inference.sampling.chains import Chains
+from calibration.inference.sampling.convergence import EFFORT, UNSAVED, Convergence, Effort, OnBlock, one_by_one
+from calibration.inference.sampling.densities import Unconstrained, prior_draws
+from calibration.inference.sampling.sample import ImportanceDraws, Sampled, Start, sample
+from calibration.inference.sampling.trajectories import TrajectoryDraws
+from calibration.likelihood.posterior import Posterior
+from calibration.likelihood.replicate import Number, numbers, replicate
+from calibration.study.observations import Observation, Term
+from calibration.study.problem import CalibrationProblem
+from cipark_sd.base.arrays import Array
+from cipark_sd.base.checkpoints import Checkpoint, Checkpoints, stream
+from cipark_sd.data.described import version
+from cipark_sd.data.results import write_netcdf
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: Draws kept of each ensemble: of four as many as hold 4,000 effective ones without loss.
+PER_CHAIN = 2500
+#: What a reader of the file has to know of it.
+OF_CHAINS = (
+    "A chain is one independent ensemble; its draws follow one walker after the other. Moments, limits, effective "
+    "sizes and Monte Carlo errors of the whole run are in the group convergence."
+)
+OF_IMPORTANCE = (
+    "Draws are independent: they were drawn by importance weights, each chain from points of its own, and there are "
+    "as many as the points are worth. Moments, limits, effective sizes and Monte Carlo errors of all weighted points "
+    "are in the group convergence."
+)
+
+
+OF_TRAJECTORIES = (
+    "A chain is one of Hamiltonian Monte Carlo, without the draws that adapted it. Moments, limits, effective sizes "
+    "and Monte Carlo errors of the whole run are in the group convergence."
+)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PosteriorDraws:
+    """What was sampled and the draws that are kept: ``theta : (n_chains, n_draws, k)``."""
+
+    density: Posterior
+    sampled: Sampled
+    theta: Array
+    log_density: Array
+
+    def __repr__(self) -> str:
+        chains, draws, parameters = self.theta.shape
+        return f"<PosteriorDraws: {chains} chains of {draws} draws, {parameters} parameters>"
+
+    @property
+    def flat(self) -> Array:
+        """``(n_chains * n_draws, k)``."""
+        return self.theta.reshape(-1, self.theta.shape[-1])
+
+
+def draw(
+    density: Posterior,
+    rng: np.random.Generator,
+    *,
+    effort: Effort = EFFORT,
+    per_chain: int = PER_CHAIN,
+    saved: Checkpoint = UNSAVED,
+    start: Start | None = None,
+    walkers: Array | None = None,
+    on_block: OnBlock | None = None,
+) -> PosteriorDraws:
+    """Sample the posterior and keep evenly spaced draws.
+
+    Arguments are those of :func:`calibration.inference.sampling.sample.sample`.
+    """
+    sampled = sample(
+        density,
+        rng,
+        effort=effort,
+        per_chain=per_chain,
+        saved=saved,
+        start=start,
+        walkers=walkers,
+        on_block=on_block,
+    )
+    if isinstance(sampled, ImportanceDraws):
+        return PosteriorDraws(density, sampled, sampled.theta, sampled.log_density)
+    return thinned(density, sampled, per_chain)
+
+
+def draw_whole(
+    density: Posterior,
+    rng: np.random.Generator,
+    effort: Effort,
+    saved: Checkpoint,
+    on_block: OnBlock | None = None,
+    start: Start | None = None,
+) -> PosteriorDraws:
+    """As :func:`draw`, to the end.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        When the user stops before; the chains so far are saved.
+    """
+    drawn = draw(density, rng, effort=effort, saved=saved, start=start, on_block=on_block)
+    if drawn.sampled.interrupted:
+        raise KeyboardInterrupt
+    return drawn
+
+
+def thinned(density: Posterior, chains: Chains, per_chain: int = PER_CHAIN) -> PosteriorDraws:
+    """The second half of chains, thinned to ``per_chain`` draws of each ensemble or all that there are."""
+    # not step by step, where neighbours are different walkers and look independent
+    free, logs = one_by_one(chains.second_half), one_by_one(chains.log_density[:, chains.n_left_out :])
+    chosen = np.linspace(0, free.shape[1] - 1, min(per_chain, free.shape[1])).round().astype(int)
+    theta = Unconstrained(density.space).theta(free[:, chosen])
+    return PosteriorDraws(density, chains, theta, logs[:, chosen])
+
+
+def tree(drawn: PosteriorDraws, rng: np.random.Generator, seed: int) -> "xr.DataTree":
+    """The draws with prior, predictions, log likelihood and data beside them."""
+    import xarray as xr
+
+    density, theta = drawn.density, drawn.theta
+    names = density.space.names
+    n_chains, n_draws, _ = theta.shape
+    prior = prior_draws(density.space, n_chains * n_draws, rng).reshape(theta.shape)
+    predicted = replicate(density, drawn.flat, rng).reshape(n_chains, n_draws, -1)
+    # of the runs that have just been made
+    logs = log_likelihoods(density, theta)
+    # what the prior predicts has a stream of its own: nothing else depends on it
+    before = replicate(density, prior.reshape(drawn.flat.shape), rng.spawn(1)[0]).reshape(n_chains, n_draws, -1)
+    observations = density.problem.observations
+    groups = {
+        "posterior": _parameters(theta, names),
+        "prior": _parameters(prior, names),
+        "posterior_predictive": _by_observation(predicted, observations),
+        "prior_predictive": _by_observation(before, observations),
+        "observed_data": _observed(observations),
+        **logs,
+        "sample_stats": xr.Dataset(
+            {"lp": (("chain", "draw"), drawn.log_density)}, {"chain": np.arange(n_chains), "draw": np.arange(n_draws)}
+        ),
+        "convergence": _convergence(drawn.sampled),
+    }
+    result = xr.DataTree.from_dict({f"/{name}": dataset for name, dataset in groups.items()})
+    result.attrs = _attributes(drawn, seed)
+    for name in groups:
+        result[name].attrs |= {"inference_library": "cipark_sd", "inference_library_version": version()}
+    return result
+
+
+def log_likelihoods(density: Posterior, theta: Array) -> "dict[str, xr.Dataset]":
+    """Groups ``log_likelihood`` and, where there are terms that were not fitted, ``log_likelihood_check``.
+
+    Each is one array over the terms, ``theta : (n_chains, n_draws, k)``, without the weights that terms had in the fit:
+    ``az.loo`` weighs draws by a term's density, which leaves out a term of weight 1 only. A term of an autocorrelated
+    series is given the fitted ones on both sides of it.
+    """
+    flat = theta.reshape(-1, theta.shape[-1])
+    logs = density.pointwise(flat, fitted_only=False, known="others", weighted=False)
+    terms = density.problem.terms
+    fitted = [i for i, term in enumerate(terms) if term.use == "fit"]
+    not_fitted = [i for i, term in enumerate(terms) if term.use != "fit"]
+    logs = logs.reshape(*theta.shape[:2], -1)
+    groups = {"log_likelihood": by_term("fitted", logs[..., fitted], fitted, density.problem)}
+    if not_fitted:
+        groups["log_likelihood_check"] = by_term("compared", logs[..., not_fitted], not_fitted, density.problem)
+    return groups
+
+
+def by_term(name: str, logs: Array, chosen: Sequence[int], problem: CalibrationProblem) -> "xr.Dataset":
+    """One array ``logs : (n_chains, n_draws, n_chosen)`` over the terms of a problem at the positions ``chosen``."""
+    import xarray as xr
+
+    observations = [observation.name for observation in problem.observations for _ in observation.terms]
+    terms = [problem.terms[i] for i in chosen]
+    dim = f"{name}_term"
+    coords = {
+        "chain": np.arange(logs.shape[0]),
+        "draw": np.arange(logs.shape[1]),
+        dim: [f"{observations[i]}: {term.label}" for i, term in zip(chosen, terms, strict=True)],
+        f"{name}_use": (dim, [term.use for term in terms]),
+        f"{name}_weight": (dim, [float(term.weight) for term in terms]),
+    }
+    return xr.Dataset({name: (("chain", "draw", dim), logs)}, coords)
+
+
+def write_draws(result: "xr.DataTree", path: Path) -> None:
+    """Write the tree as NetCDF, whole or not at all."""
+    write_netcdf(result, path)
+
+
+def read_draws(path: Path) -> "xr.DataTree":
+    """A tree that :func:`write_draws` wrote, in memory."""
+    import xarray as xr
+
+    with xr.open_datatree(path, engine="h5netcdf") as opened:
+        return opened.load()
+
+
+def _attributes(drawn: PosteriorDraws, seed: int) -> dict[str, object]:
+    import scipy
+    import xarray as xr
+
+    problem = drawn.density.problem
+    return {
+        "title": problem.title,
+        "model": problem.model.name,
+        "model_digest": problem.model.digest,
+        "study_digest": study_digest(drawn.density),
+        "engine": drawn.density.runner.engine.name,
+        "seed": seed,
+        "converged": int(drawn.sampled.converged),
+        "interrupted": int(drawn.sampled.interrupted),
+        "sampler": drawn.sampled.sentence,
+        **_size(drawn.sampled),
+        "cipark_sd_version": version(),
+        "numpy_version": np.__version__,
+        "scipy_version": scipy.__version__,
+        "xarray_version": xr.__version__,
+    }
+
+
+def _size(sampled: Sampled) -> dict[str, object]:
+    """Of what was sampled, and what a reader has to know of the draws."""
+    if isinstance(sampled, ImportanceDraws):
+        return {"points": sampled.n_points, "pareto_k": sampled.pareto_k, "draws": OF_IMPORTANCE}
+    if isinstance(sampled, TrajectoryDraws):
+        return {
+            "draws_of_each_chain": sampled.n_steps,
+            "gradients": sampled.n_gradients,
+            "diverged": sampled.soundness.diverged,
+            "draws": OF_TRAJECTORIES,
+        }
+    return {"steps": sampled.n_steps, "walkers": sampled.position.shape[2], "draws": OF_CHAINS}
+
+
+def study_digest(density: Posterior) -> str:
+    """A fingerprint of what the posterior depends on: model, scenario, fitted observations and priors."""
+    return problem_digest(density.problem)
+
+
+def problem_digest(problem: CalibrationProblem) -> str:
+    """The fingerprint of :func:`study_digest`, for which no model needs to be compiled."""
+    import hashlib
+
+    parts = (problem.model.digest, problem.scenario.to_json(), repr(fitted_only(problem)), repr(problem.space))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def fitted_only(problem: CalibrationProblem) -> list[tuple[str, str, tuple[Term, ...]]]:
+    """Name, kind and fitted terms of each observation that has any: what is held out or looked at moves no draw."""
+    observations = [
+        (o.name, o.kind, tuple(term for term in o.terms if term.use == "fit")) for o in problem.observations
+    ]
+    return [observation for observation in observations if observation[2]]
+
+
+def chains_entry(checkpoints: Checkpoints, density: Posterior, rng: np.random.Generator, effort: Effort) -> Checkpoint:
+    """The entry of chains; the budget of steps is no part of what they depend on: with a larger one they go on."""
+    without_budget = replace(effort, most_steps=0, least_steps=0, sampler="chains", effective=0.0, most_points=0)
+    return checkpoints.entry("chains", study_digest(density), density.runner.engine.name, stream(rng), without_budget)
+
+
+def _coordinate(name: str) -> str:
+    # a slash would make a group of it, and NetCDF lists coordinates by name with blanks between them
+    return name.replace("/", " per ").replace(" ", "_")
+
+
+def name_in_file(name: str) -> str:
+    """A parameter's name as NetCDF takes it, which keeps the slash for groups."""
+    return name.replace("/", " per ")
+
+
+def _parameters(values: Array, names: Sequence[str]) -> "xr.Dataset":
+    import xarray as xr
+
+    coords = {"chain": np.arange(values.shape[0]), "draw": np.arange(values.shape[1])}
+    # parameters keep their names: they are no coordinates
+    variables = {name_in_file(name): (("chain", "draw"), values[..., i]) for i, name in enumerate(names)}
+    return xr.Dataset(variables, coords)
+
+
+def _rows(quantities: Sequence[Number], name: str) -> tuple[list[int], dict[str, object]]:
+    chosen = [i for i, number in enumerate(quantities) if number.observation == name]
+    dim = f"{_coordinate(name)}_row"
+    coords: dict[str, object] = {
+        dim: [quantities[i].label for i in chosen],
+        f"{_coordinate(name)}_time": (dim, [quantities[i].time for i in chosen]),
+        f"{_coordinate(name)}_use": (dim, [quantities[i].use for i in chosen]),
+        f"{_coordinate(name)}_lower": (dim, [quantities[i].lower for i in chosen]),
+        f"{_coordinate(name)}_upper": (dim, [quantities[i].upper for i in chosen]),
+    }
+    return chosen, coords
+
+
+def _by_observation(values: Array, observations: Sequence[Observation]) -> "xr.Dataset":
+    import xarray as xr
+
+    quantities = numbers(observations)
+    variables, coords = {}, {"chain": np.arange(values.shape[0]), "draw": np.arange(values.shape[1])}
+    for observation in observations:
+        chosen, row_coords = _rows(quantities, observation.name)
+        coords |= row_coords  # type: ignore[arg-type]
+        name = _coordinate(observation.name)
+        variables[name] = (("chain", "draw", f"{name}_row"), values[..., chosen])
+    return xr.Dataset(variables, coords)
+
+
+def _observed(observations: Sequence[Observation]) -> "xr.Dataset":
+    """Each observation's numbers, the middle of an interval; its ends are the coordinates ``…_lower``, ``…_upper``."""
+    import xarray as xr
+
+    quantities = numbers(observations)
+    variables: dict[str, object] = {}
+    coords: dict[str, object] = {}
+    for observation in observations:
+        chosen, row_coords = _rows(quantities, observation.name)
+        coords |= row_coords
+        name = _coordinate(observation.name)
+        lower = np.array([quantities[i].lower for i in chosen])
+        upper = np.array([quantities[i].upper for i in chosen])
+        variables[name] = ((f"{name}_row",), np.where(np.isfinite(upper), (lower + upper) / 2, lower))
+    return xr.Dataset(variables, coords)
+
+
+def _convergence(sampled: Sampled) -> "xr.Dataset":
+    import xarray as xr
+
+    names, *columns = zip(*map(astuple, sampled.lines), strict=True)
+    variables = zip([field.name for field in fields(Convergence)][1:], columns, strict=True)
+    return xr.Dataset(
+        {name: (("parameter",), np.array(column, dtype=float)) for name, column in variables},
+        {"parameter": list(names)},
+    )

@@ -1,0 +1,75 @@
+"""A program's own placeholders end no analysis: numbers that no noise is around, and runs that fail."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from small_study import POLICIES, small_study
+
+from calibration.commands.for_analyses.study import contradictions, read
+from calibration.likelihood.posterior import On
+from calibration.study.problem import read_problem
+from cipark_sd.base.errors import CiparkError
+from cipark_sd.commands.cli import cli
+from cipark_sd.simulations.failures import ALLOWED, ALLOWED_OF_PLACEHOLDERS
+
+
+def changed(path: Path, *pairs: tuple[str, str]) -> None:
+    text = path.read_text(encoding="utf-8")
+    for old, new in pairs:
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+
+
+def test_a_number_that_no_count_can_be_around_is_a_contradiction(tmp_path: Path) -> None:
+    """A level of counts that the model has below 0: there is no band, and no crash."""
+    small_study(tmp_path)
+    level = [
+        ('kind = "increments"', 'kind = "level"'),
+        ('variable = "left"', 'variable = "stock"'),
+        ("start = 0.0\n", ""),
+    ]
+    changed(tmp_path / "problem.toml", *level)
+    changed(tmp_path / "leaving.mdl", ("stock * rate * pace", "40 * rate"))
+    density = On("numpy")(read_problem(tmp_path))
+    (line,) = contradictions(density, np.tile([50.0, 0.5], (20, 1)), np.random.default_rng(1))
+    assert line == "left by 8: -110 in the model, which no data can be around"
+
+
+def test_placeholders_let_most_runs_fail(tmp_path: Path) -> None:
+    small_study(tmp_path)
+    assert read(tmp_path).allowed == ALLOWED
+    changed(tmp_path / "problem.toml", ('name = "rate"\n', 'name = "rate"\nwhy = "placeholder: a guess"\n'))
+    assert read(tmp_path).allowed == ALLOWED_OF_PLACEHOLDERS
+
+
+@pytest.mark.parametrize(
+    ("command", "made"), [("sensitivity", "sensitivity.output._response"), ("policy", "policy.analysis.Analysis")]
+)
+@pytest.mark.parametrize(
+    ("why", "options", "allowed"),
+    [("a guess", [], ALLOWED), ("placeholder: a guess", [], ALLOWED_OF_PLACEHOLDERS),
+     ("placeholder: a guess", ["--allow-failed", "0.3"], 0.3)],
+)  # fmt: skip
+def test_analyses_let_as_many_fail_as_the_study_allows_or_the_user_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, made: str,
+    why: str, options: list[str], allowed: float,
+) -> None:  # fmt: skip
+    small_study(tmp_path)
+    (tmp_path / "policies.toml").write_text(POLICIES, encoding="utf-8")
+    changed(tmp_path / "problem.toml", ('name = "rate"\n', f'name = "rate"\nwhy = "{why}"\n'))
+    asked = SimpleNamespace(allowed=None)
+
+    def refuse(*arguments: Any, **named: Any) -> None:
+        asked.allowed = named.get("allowed", arguments[-1])
+        raise CiparkError("enough")
+
+    monkeypatch.setattr(f"cipark_sd.commands.{made}", refuse)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(cli, [command, str(tmp_path), "--draws", "prior", *options])
+    assert "enough" in done.output, done.output
+    assert asked.allowed == allowed

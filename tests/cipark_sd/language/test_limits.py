@@ -1,0 +1,142 @@
+"""What is far too large is refused before memory is taken, in under a second, with the number that was too large."""
+
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cipark_sd.analysis.experiments.run import check_memory
+from cipark_sd.base.errors import InvalidValue
+from cipark_sd.commands.cli import cli
+
+Write = Callable[..., Path]
+SMALL = "s = INTEG(-k * s, 10) ~~|\nk = 0.1 ~~|"
+HUGE = 10**12
+#: Seconds of the processor, and bytes of Python and NumPy at once.
+SECONDS, BYTES = 1.0, 50_000_000
+XMILE = """<xmile version="1.0" xmlns="http://docs.oasis-open.org/xmile/ns/XMILE/v1.0">
+<header><name>m</name><vendor>v</vendor><product version="1">p</product></header>
+<sim_specs><start>0</start><stop>10</stop><dt>1</dt></sim_specs>
+<dimensions>{dims}</dimensions><model><variables><stock name="s"><eqn>1</eqn></stock><aux name="k"><eqn>3</eqn></aux>
+<aux name="a"><dimensions>{used}</dimensions><eqn>1</eqn></aux></variables></model></xmile>"""
+CUBE = "".join(f"{name}: ({name}1-{name}100) ~~|\n" for name in "ABC") + "y[A, B, C] = 1 + Time ~~|"
+DOUBLING = ":MACRO: M0(x)\nM0 = x ~~|\n:END OF MACRO:\n" + "".join(
+    f":MACRO: M{i}(x)\nM{i} = M{i - 1}(x) + M{i - 1}(x + 1) ~~|\n:END OF MACRO:\n" for i in range(1, 41)
+)
+MODELS = {
+    "order": ("y = SMOOTH N(Time, 1e12, 0, 1e9) ~~|", "has the order 1e+09"),
+    "range": ("A: (A1-A3000000) ~~| y[A] = 1 ~~|", "the range has 3000000 elements"),
+    "array": (CUBE, "'y' has 1,000,000 elements"),
+    "sum": (
+        "A: (A1-A20000) ~~| B: (B1-B20000) ~~| c[A] = 1 ~~| d[B] = 2 ~~| y = SUM(c[A!] * d[B!]) ~~|",
+        "adds up 400,000,000 terms",
+    ),
+    "macros": (f"{DOUBLING}{SMALL}\ny = M40(k) ~~|", "become 4,398,046,511,102 variables"),
+    "brackets": ("{" * 50_000, "'{' is not expected here"),
+    "macro without an end": (":MACRO: f(a)\n" + "w " * 100_000, "has no equations outside its macros"),
+}
+LARGE = '<dim name="d" size="20000"/><dim name="e" size="20000"/>'
+XMILE_MODELS = {
+    "size": ('<dim name="d" size="100000000"/>', '<dim name="d"/>', "the dimension 'd' is '100000000'"),
+    "sizes": (LARGE, '<dim name="d"/><dim name="e"/>', "'a' has 400,000,000 elements"),
+}
+#: Commands that go over all elements of a stock, or of a constant.
+COMMANDS = ("run", "check", "sensitivity", "ensemble", "certify")
+OPTIONS = {
+    "steps": (("run", "--to", HUGE), "is 1000000000000"),
+    "times": (("sensitivity", "--method", "tornado", "--every", 1e-12), "is 10000000000000"),
+    "runs of a design": (("ensemble", "--runs", HUGE), "is 1000000000000"),
+    "runs that do not fit": (("ensemble", "--runs", 2**31, "-o", "all"), "is 2147483648"),
+    "rows": (("sensitivity", "--rows", 2**40), "1099511627776 is not in the range"),
+    "resamples": (("sensitivity", "--resamples", HUGE), "1000000000000 is not in the range"),
+    "draws of loops": (("sensitivity", "--loops", HUGE), "1000000000000 is not in the range"),
+    "workers": (("ensemble", "--workers", HUGE), "1000000000000 is not in the range"),
+    "runs of policies": (("policy", "--runs", HUGE), "1000000000000 is not in the range"),
+    "searches": (("calibrate", "--starts", HUGE), "1000000000000 is not in the range"),
+    "kept draws": (("calibrate", "--keep", HUGE), "1000000000000 is not in the range"),
+    "steps of chains": (("calibrate", "--steps", HUGE), "1000000000000 is not in the range"),
+    "self-tests": (("calibrate", "--self-test", HUGE), "1000000000000 is not in the range"),
+}
+TABLES = {
+    "design": (("ensemble", "good.mdl", "--design", "large.csv"), "20,480 MiB"),
+    "data": (("new-study", "good.mdl", "large.csv"), "20,480 MiB"),
+    "model": (("run", "large.mdl"), "20,480 MiB"),
+    "scenario": (("run", "good.mdl", "--scenario", "large.toml"), "20,480 MiB"),
+    "checks": (("check", "good.mdl", "--checks", "large.toml"), "20,480 MiB"),
+}
+
+
+def held(expected: str, *arguments: object) -> None:
+    """The call is refused with the number, once measured by its time and once by its memory."""
+    call = [str(argument) for argument in arguments]
+    begun = time.process_time()
+    done = CliRunner().invoke(cli, call)
+    span = time.process_time() - begun
+    assert done.exit_code == 2, done.output
+    assert expected in " ".join(done.output.split())
+    assert span < SECONDS
+    tracemalloc.start()
+    try:
+        CliRunner().invoke(cli, call)
+        assert tracemalloc.get_traced_memory()[1] < BYTES
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.fixture(autouse=True)
+def warm(write_mdl: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A good model, run once: what is imported for it is no part of the time."""
+    path = write_mdl(SMALL, final=10, step=1).rename(tmp_path / "good.mdl")
+    monkeypatch.chdir(tmp_path)
+    CliRunner().invoke(cli, ["run", str(path)])
+    return path
+
+
+@pytest.mark.parametrize("case", MODELS)
+def test_models(case: str, write_mdl: Write) -> None:
+    text, message = MODELS[case]
+    held(message, "run", write_mdl(text, final=2, step=1))
+
+
+@pytest.mark.parametrize("case", XMILE_MODELS)
+def test_models_in_xmile(case: str, tmp_path: Path) -> None:
+    dims, used, message = XMILE_MODELS[case]
+    path = tmp_path / "m.xmile"
+    path.write_text(XMILE.format(dims=dims, used=used), encoding="utf-8")
+    held(message, "run", path)
+
+
+@pytest.mark.parametrize("kind", ["stock", "aux"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_arrays_of_any_kind_in_every_command(command: str, kind: str, tmp_path: Path) -> None:
+    path, used = tmp_path / "m.xmile", '<dim name="d"/><dim name="e"/>'
+    text = XMILE.format(dims=LARGE, used=used)
+    if kind == "stock":
+        text = text.replace('<aux name="a">', '<stock name="a">').replace("</aux></var", "</stock></var")
+    path.write_text(text, encoding="utf-8")
+    held("has 400,000,000 elements", command, path)
+
+
+@pytest.mark.parametrize("case", OPTIONS)
+def test_designs(case: str, warm: Path) -> None:
+    (command, *options), message = OPTIONS[case]
+    held(message, command, *([] if command in ("policy", "calibrate") else [warm]), *options)
+
+
+@pytest.mark.parametrize("case", TABLES)
+def test_tables(case: str, tmp_path: Path) -> None:
+    arguments, message = TABLES[case]
+    for name in ("large.csv", "large.mdl", "large.toml"):
+        with (tmp_path / name).open("wb") as file:
+            # without content on the disk
+            file.truncate(20 * 2**30)
+    held(message, *arguments)
+
+
+def test_outcomes_that_memory_does_not_hold() -> None:
+    check_memory(1000, 8000)
+    with pytest.raises(InvalidValue, match=r"the number of runs of each policy is 1000000.* of memory"):
+        check_memory(10**6, 10**9)
