@@ -78,18 +78,37 @@ def split_name(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 @lru_cache(maxsize=4096)
+def split_key(name: str) -> tuple[str, tuple[str, ...]]:
+    """The canonical name of a variable, and those of the elements behind it, in any spelling of both.
+
+    >>> split_key("Pool Size[ SOE ]"), split_key("pool_size")
+    (('pool_size', ('soe',)), ('pool_size', ()))
+    """
+    base, elements = split_name(name)
+    return canonical(base), tuple(map(canonical, elements))
+
+
+def base_name(name: str) -> str:
+    """The canonical name of the variable in ``Name`` or ``Name[element]``."""
+    return split_key(name)[0]
+
+
+def flat_name(name: str, elements: tuple[str, ...]) -> str:
+    """One canonical name for an element of a variable: its key, and its name in a model without subscripts.
+
+    >>> flat_name("residents", ("soe", "large"))
+    'residents[soe,large]'
+    """
+    return f"{name}[{','.join(elements)}]" if elements else name
+
+
 def override_key(name: str) -> str:
     """The canonical form of ``Name`` or ``Name[element, element]``.
 
     >>> override_key("Pool Size[ SOE ]")
     'pool_size[soe]'
     """
-    base, elements = split_name(name)
-    return canonical(base) + (f"[{','.join(map(canonical, elements))}]" if elements else "")
-
-
-#: Name and elements of a canonical key.
-split_key = split_name
+    return flat_name(*split_key(name))
 
 
 def protected_among(text: str, names: Container[str]) -> str:

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from cipark_sd.base.naming import base_name
 from cipark_sd.base.wording import written_unit
-from cipark_sd.data.scenarios import Scenario, override_key, split_key
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.model.model import Model
 from cipark_sd.statements import headline
 
@@ -34,13 +35,12 @@ def of_output(
 
 def name_in(model: Model, name: str) -> str:
     """A variable, or an element of one, as the model spells it."""
-    base, elements = split_key(override_key(name))
-    return model.label(base, elements) if base in model.by_name else name
+    return model.label(name) if base_name(name) in model.by_name else name
 
 
 def unit_of(model: Model, name: str) -> str:
     """The units of a variable, nothing for a pure number."""
-    variable = model.by_name.get(split_key(override_key(name))[0])
+    variable = model.by_name.get(base_name(name))
     return "" if variable is None else written_unit(variable.units)
 
 

@@ -20,7 +20,7 @@ from xarray.indexes import PandasIndex
 from cipark_sd.base.errors import InvalidValue, MissingFile, UnknownName, UnusableInput
 from cipark_sd.base.files import write_bytes
 from cipark_sd.base.inputs import check_netcdf
-from cipark_sd.base.naming import canonical, protected_among
+from cipark_sd.base.naming import canonical, override_key, protected_among, split_key
 from cipark_sd.base.spreadsheets import write_workbook
 from cipark_sd.data.described import (
     FORMAT,
@@ -32,7 +32,6 @@ from cipark_sd.data.described import (
     unwritable,
     write_table,
 )
-from cipark_sd.data.scenarios import override_key, split_key
 
 
 def dataset(

@@ -19,9 +19,7 @@ from cipark_sd.base.errors import (
     raise_all,
 )
 from cipark_sd.base.inputs import read_toml
-from cipark_sd.base.naming import override_key as override_key
-from cipark_sd.base.naming import split_key as split_key
-from cipark_sd.base.naming import split_name
+from cipark_sd.base.naming import override_key, split_key, split_name
 from cipark_sd.base.section import Section
 from cipark_sd.model.expr import Const, Grid, Interpolation, Table, references
 from cipark_sd.model.model import CONTROL, Model

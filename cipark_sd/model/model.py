@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from cipark_sd.base.errors import EquationError, UnknownMethod, UnknownName
-from cipark_sd.base.naming import override_key, protected_among
+from cipark_sd.base.naming import override_key, protected_among, split_key
 from cipark_sd.execution.shared import MadeOnce
 from cipark_sd.model.expr import Expr
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, kind
@@ -204,9 +204,17 @@ class Model(MadeOnce):
         return protected_among(text, self.by_name)
 
     def label(self, name: str | Variable, elements: Sequence[str] = ()) -> str:
-        """A variable or an element of it in the modeller's words, as all that people read has it: ``Name[element]``."""
-        variable = self[name] if isinstance(name, str) else name
-        return variable.label + (f"[{','.join(self.element_labels(variable, elements))}]" if elements else "")
+        """A variable or an element of it in the modeller's words, as all that people read has it: ``Name[element]``.
+
+        Parameters
+        ----------
+        name : Variable, or any spelling of ``Name`` or ``Name[element]``
+        elements : canonical, one for each dimension; none for the whole variable, or where ``name`` has them
+        """
+        if isinstance(name, str):
+            base, behind = split_key(self.key(name))
+            name, elements = self[base if behind else name], elements or behind
+        return name.label + (f"[{','.join(self.element_labels(name, elements))}]" if elements else "")
 
     def element_labels(self, variable: Variable, elements: Sequence[str]) -> tuple[str, ...]:
         """The elements of a variable in the modeller's words, one for each of its dimensions."""

@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, answered, raise_all
-from cipark_sd.base.naming import canonical
-from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.base.naming import canonical, flat_name, split_key
 from cipark_sd.data import described, results
 from cipark_sd.data.described import Described
-from cipark_sd.data.scenarios import Resolved, Scenario, TimeSeries, split_key
+from cipark_sd.data.scenarios import Resolved, Scenario, TimeSeries
 from cipark_sd.engines.base import Reduction, Settings, fixed_method, part, settings, with_reductions
 from cipark_sd.engines.native.engine import MANY, Courses, NativeEngine
 from cipark_sd.engines.native.text import LANES

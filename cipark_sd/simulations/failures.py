@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.base.errors import CiparkError
-from cipark_sd.base.naming import canonical
-from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.base.naming import canonical, flat_name
 from cipark_sd.engines.base import Reduction
 from cipark_sd.model.expr import MISSING, Ref, references
 from cipark_sd.model.model import CONTROL, Model

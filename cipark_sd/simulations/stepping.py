@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput, answered
+from cipark_sd.base.naming import base_name, split_key
 from cipark_sd.base.timegrid import saved_indices
-from cipark_sd.data.scenarios import Scenario, TimeSeries, override_key, split_key
+from cipark_sd.data.scenarios import Scenario, TimeSeries
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.plan import plan
 from cipark_sd.language.read.changes_files import ScenarioLike, as_scenario
@@ -124,7 +125,7 @@ class Running:
 
     def __getitem__(self, name: str) -> "float | xr.DataArray":
         """The present value of a variable; of one with subscripts, an array."""
-        base = self.model.key(split_key(override_key(self.model.protected(name)))[0])
+        base = self.model.key(base_name(self.model.protected(name)))
         if base not in self.model.by_name:
             raise UnknownName(name, [variable.label for variable in self.model], where=self.model.name)
         course = self._course_of(name)
@@ -160,7 +161,7 @@ class Running:
 
     def _elements(self, name: str, value: float | Sequence[float]) -> tuple[list[str], list[float]]:
         """The labels that are set, and a number for each."""
-        key = override_key(self.model.protected(name))
+        key = self.model.key(name)
         base, elements = split_key(key)
         variable = self.model.by_name.get(base)
         if variable is None:
@@ -190,7 +191,7 @@ class Running:
         return TimeSeries(times, values, "hold_backward")
 
     def _course_of(self, label: str) -> TimeSeries | None:
-        course = self.scenario.overrides.get(override_key(self.model.protected(label)))
+        course = self.scenario.overrides.get(self.model.key(label))
         return course if isinstance(course, TimeSeries) else None
 
     def _constants(self) -> str:

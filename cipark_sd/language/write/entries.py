@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
 from cipark_sd.base.errors import CiparkError, UnsupportedFeature
-from cipark_sd.base.naming import one_name
+from cipark_sd.base.naming import flat_name, one_name
 from cipark_sd.compiler.subscripts import Elements
-from cipark_sd.compiler.unroll import flat_name, unroll
+from cipark_sd.compiler.unroll import unroll
 from cipark_sd.language.write.apart import held_otherwise
 from cipark_sd.language.write.arrays import of_whole_arrays, sayable, write_out_reductions
 from cipark_sd.language.write.expressions import Printer, element_token, in_xmile_words, token

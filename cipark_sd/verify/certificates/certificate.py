@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.console import plain
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.base.naming import flat_name
 from cipark_sd.data.described import version
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.plan import checked, grid_of

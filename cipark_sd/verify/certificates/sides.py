@@ -27,9 +27,8 @@ from cipark_sd.base.errors import (
     raise_all,
 )
 from cipark_sd.base.inputs import TABLE_LIMIT, read_bytes
-from cipark_sd.base.naming import canonical, override_key, split_key
+from cipark_sd.base.naming import base_name, canonical, flat_name, override_key
 from cipark_sd.base.timegrid import SLACK, TimeGrid, nearest_indices
-from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.data.described import version as own_version
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.engines import registry
@@ -229,7 +228,7 @@ def recorded_side(question: Question, path: Path, tolerance: float | None) -> Si
     """
     table, where, labels = _table(path), str(path), question.labels
     single = path.suffix.lower() in VDF_SUFFIXES
-    by_name = {override_key(head): missing_as_nan(table[head].to_numpy(dtype=float)) for head in table}
+    by_name = {override_key(str(head)): missing_as_nan(table[head].to_numpy(dtype=float)) for head in table}
     ignored = {*CONTROL, *(v.name for v in question.model.lookups), "dt"}
     unknown = [head for head in map(str, table) if override_key(head) not in {*labels, *ignored}]
     if unknown and not single:
@@ -265,7 +264,7 @@ def _table(path: Path) -> "pd.DataFrame":
         content = io.BytesIO(read_bytes(path, TABLE_LIMIT))
         table = pd.read_csv(content, comment="#", sep="\t" if suffix == ".tab" else ",", skipinitialspace=True)
         table.columns = [str(head) for head in table]
-        times = [head for head in table if split_key(override_key(head))[0].split("_(")[0] == "time"]
+        times = [head for head in table if base_name(str(head)).split("_(")[0] == "time"]
         if len(times) != 1:
             raise InvalidValue("its columns", list(table)[:8], "one that is called time", where=str(path))
         return table.set_index(times[0]).astype(float)

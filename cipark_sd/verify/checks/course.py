@@ -15,7 +15,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.base.naming import flat_name
 from cipark_sd.engines.programs import flat_model
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Operator, Ref, Table, walk
 from cipark_sd.model.links import terms
