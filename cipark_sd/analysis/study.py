@@ -25,7 +25,7 @@ from cipark_sd.base.naming import override_key
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.model.model import Model
 from cipark_sd.simulations.failures import ALLOWED
-from cipark_sd.statements.basis import Basis
+from cipark_sd.statements.claims import Basis
 
 #: Outputs of a model without data that are explained when none is named.
 STOCKS = 3

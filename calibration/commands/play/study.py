@@ -52,7 +52,7 @@ from cipark_sd.pages.player.of_model import (
     most_influential,
     within_numbers,
 )
-from cipark_sd.statements.basis import UNSEEN, Basis
+from cipark_sd.statements.claims import UNSEEN, Basis
 
 #: Share of the draws that lie beyond each end of a fitted parameter's lever.
 TAIL = 0.01

@@ -33,8 +33,7 @@ from cipark_sd.execution.cluster import pool_of
 from cipark_sd.execution.workers import Workers
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
-from cipark_sd.statements.basis import UNSEEN
-from cipark_sd.statements.claims import class_of
+from cipark_sd.statements.claims import UNSEEN, class_of
 
 if TYPE_CHECKING:
     import xarray as xr

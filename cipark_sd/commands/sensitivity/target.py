@@ -27,7 +27,7 @@ from cipark_sd.commands.sensitivity.request import RANGE, Request
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, Stock
-from cipark_sd.statements.basis import Basis
+from cipark_sd.statements.claims import Basis
 
 
 def target_of(request: Request) -> tuple[Study, Question]:
