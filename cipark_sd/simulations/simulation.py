@@ -15,8 +15,7 @@ from cipark_sd.engines.plan import Columns, missing_as_nan, plan
 from cipark_sd.engines.registry import choose
 from cipark_sd.language.read.changes_files import ScenarioLike, as_scenario
 from cipark_sd.language.read.model_file import as_model
-from cipark_sd.model.links import causes
-from cipark_sd.model.model import Method, Model
+from cipark_sd.model.model import Method, Model, causes
 
 if TYPE_CHECKING:
     import xarray as xr

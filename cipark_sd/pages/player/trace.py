@@ -21,8 +21,7 @@ from cipark_sd.engines.base import Settings, Values, settings
 from cipark_sd.engines.plan import missing_as_nan
 from cipark_sd.engines.registry import choose
 from cipark_sd.engines.wasm.carried import Carried, carried
-from cipark_sd.model.links import causes, kinds
-from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.model import CONTROL, Model, causes, kinds
 from cipark_sd.model.variables import Lookup
 from cipark_sd.pages.player.contents import Contents, Structure
 from cipark_sd.pages.player.diagram import diagram

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.naming import flat_name
 from cipark_sd.engines.programs import flat_model
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Operator, Ref, Table, walk
-from cipark_sd.model.links import terms
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Operator, Ref, Table, flow_terms, walk
 from cipark_sd.model.model import Model
 from cipark_sd.model.printing import expression_text
 from cipark_sd.model.variables import Stock, StockPiece, expressions
@@ -287,7 +286,7 @@ def chains(model: Model) -> tuple[Chain, ...]:
     elements = {flat_name(v.name, e): Ref(v.name, e) for v in model.variables for e in model.elements(v)}
     added: dict[str, dict[str, int]] = {}
     for stock in flat_model(model).stocks:
-        flows = terms(stock.pieces[0].flow)
+        flows = flow_terms(stock.pieces[0].flow)
         if stock.name in elements and flows is not None and all(ref.name in elements for _, ref in flows):
             added[stock.name] = defaultdict(int)
             for sign, ref in flows:
