@@ -62,6 +62,15 @@ def to_plain(value: object) -> Any:
 def from_plain(kind: type[T], content: object) -> T:
     """The value of type ``kind`` that plain data hold.
 
+    Parameters
+    ----------
+    kind : of a frozen dataclass, or of sequences and mappings of such
+    content : as :func:`to_plain` gave it
+
+    Returns
+    -------
+    T
+
     Raises
     ------
     WrongRecordError
@@ -99,6 +108,16 @@ def packed(value: object) -> tuple[str, list[NDArray[np.generic]]]:
 def unpacked(kind: type[T], text: str, array: Callable[[int], NDArray[np.generic]]) -> T:
     """Undoes :func:`packed`; ``array`` gives the arrays by their number.
 
+    Parameters
+    ----------
+    kind : the class of the value
+    text : JSON
+    array : gives the arrays by their number
+
+    Returns
+    -------
+    T
+
     Raises
     ------
     WrongRecordError
@@ -115,6 +134,16 @@ def write_record(value: object, path: Path) -> Path:
 
     The file is a ZIP archive: ``content.json``, in which ``{"array": 3}`` stands for the member ``3.npy``. The same
     value gives the same bytes.
+
+    Parameters
+    ----------
+    value : a frozen dataclass
+    path : in a folder that is there
+
+    Returns
+    -------
+    Path
+        ``path``.
     """
     text, arrays = packed(value)
     return write_archive(path, _members(text, arrays))
@@ -122,6 +151,15 @@ def write_record(value: object, path: Path) -> Path:
 
 def read_record(kind: type[T], path: Path) -> T:
     """The value that :func:`write_record` wrote.
+
+    Parameters
+    ----------
+    kind : the class of the value
+    path : Path
+
+    Returns
+    -------
+    T
 
     Raises
     ------
@@ -151,6 +189,15 @@ def read_record(kind: type[T], path: Path) -> T:
 @contextmanager
 def of_this_version(kind: str, path: Path) -> Iterator[None]:
     """What goes wrong while a file of a command's output is read, as one sentence: "the findings", "the page".
+
+    Parameters
+    ----------
+    kind : what the file holds, in words, such as "findings"
+    path : Path
+
+    Returns
+    -------
+    context manager
 
     Raises
     ------
