@@ -142,10 +142,10 @@ def _answers(pool: Pool, tasks: "Sequence[SettingsTask]", runs: int, progress: O
         if progress is not None:
             progress(int(now.completed / now.total * runs), runs)
 
-    outcome = pool.run(tasks, counted)
-    if outcome.interrupted:
+    answers, interrupted = pool.run(tasks, counted)
+    if interrupted:
         raise KeyboardInterrupt
-    return (answer for answer in outcome.answers if answer is not None)
+    return (answer for answer in answers if answer is not None)
 
 
 def check_memory(n: int, size: int) -> None:
