@@ -74,7 +74,18 @@ def floors(model: Model) -> tuple[Floor, ...]:
 
 
 def lowest(limits: Sequence[Floor], times: Sequence[float]) -> dict[str, Reduction]:
-    """The lowest value of each over all saved times, which is put together while a model runs."""
+    """The lowest value of each over all saved times, which is put together while a model runs.
+
+    Parameters
+    ----------
+    limits : what stocks must not fall below
+    times : those over which the lowest value is looked for
+
+    Returns
+    -------
+    mapping
+        Reductions by the names under which an ensemble returns them.
+    """
     return {floor.reduction: Reduction("min", Ref(floor.flat), times=tuple(times)) for floor in limits}
 
 
@@ -119,7 +130,14 @@ def marked(n: int, failed: NDArray[np.bool_], diagnose: Callable[[NDArray[np.int
 
     Parameters
     ----------
-    diagnose : function of the places of some runs
+    n : how many runs there are
+    failed : (n,)
+    diagnose : gives the marks of some runs, whose places among the ``n`` it gets
+
+    Returns
+    -------
+    Marks
+        Of all ``n``.
     """
     marks, members = Marks.none(n), np.flatnonzero(failed)
     for start in range(0, len(members), DIAGNOSED):
@@ -129,7 +147,18 @@ def marked(n: int, failed: NDArray[np.bool_], diagnose: Callable[[NDArray[np.int
 
 
 def failing(computed: "xr.Dataset", places: Places, limits: Sequence[Floor]) -> NDArray[np.bool_]:
-    """Which runs fail, by what is saved of them, (n_runs,)."""
+    """Which runs fail, by what is saved of them, (n_runs,).
+
+    Parameters
+    ----------
+    computed : runs of an ensemble, each variable (run, time, *dimensions), and the reductions of :func:`lowest` (run,)
+    places : of the variables that are looked at
+    limits : what stocks must not fall below
+
+    Returns
+    -------
+    (n_runs,) of bool
+    """
     n = computed.sizes["run"]
     failed = np.zeros(n, dtype=bool)
     for name in places:
@@ -140,8 +169,7 @@ def failing(computed: "xr.Dataset", places: Places, limits: Sequence[Floor]) -> 
         if suspicious:
             failed |= _bad(computed, name, places).reshape(n, -1).any(axis=1)
     for floor in limits:
-        low = computed[floor.reduction].to_numpy()
-        failed |= ~floor.holds(low)
+        failed |= ~floor.holds(computed[floor.reduction].to_numpy())
     return failed
 
 
@@ -156,6 +184,18 @@ def diagnosed(model: Model, computed: "xr.Dataset", places: Places, limits: Sequ
     """The first bad value of each run among the variables of ``places``.
 
     Of variables that are bad at the same time it is one whose inputs are not: the cause, and not what follows from it.
+
+    Parameters
+    ----------
+    model : Model
+    computed : some runs with all variables saved, each (run, time, *dimensions)
+    places : of the variables that are looked at
+    limits : what stocks must not fall below
+
+    Returns
+    -------
+    Marks
+        Of these runs; a run that no saved value explains is not marked.
     """
     names = tuple(places)
     n, times = computed.sizes["run"], computed["time"].to_numpy()
@@ -219,7 +259,19 @@ def first_places(model: Model) -> dict[str, int]:
 
 
 def between_saved_times(model: Model, computed: "xr.Dataset", limits: Sequence[Floor]) -> Marks:
-    """Of runs that no saved value explains: a stock that is below its limit or no number, at a time not known."""
+    """Of runs that no saved value explains: a stock that is below its limit or no number, at a time not known.
+
+    Parameters
+    ----------
+    model : Model
+    computed : runs of an ensemble with the reductions of :func:`lowest`, each (run,)
+    limits : what stocks must not fall below
+
+    Returns
+    -------
+    Marks
+        Of these runs, with NaN for the time.
+    """
     marks = Marks.none(computed.sizes["run"])
     start = first_places(model)
     number = {
@@ -290,7 +342,10 @@ class Failures:
 
     def sentence(self, design: str) -> str:
         """How many of the runs failed, and of what, for readers; empty where none did."""
-        return failed_sentence(design, self.failed, self.total, self.lines())
+        if not self.failed:
+            return ""
+        counted = f"{design}: {self.failed:,} of {self.total:,} runs ({share_of(self.share)})"
+        return f"{counted} failed and are left out where they have no value: {'; '.join(self.lines())}."
 
     def check(self, design: str, n: int, allowed: float, *, remedy: str = "") -> None:
         """Raise where more than the share ``allowed`` of ``n`` runs failed.
@@ -314,14 +369,6 @@ class TooManyFailed(CiparkError):
             f"{design}: {self.failed:,} of {self.completed:,} runs failed, which is more than the share of {allowed:g} "
             f"of all that is allowed:{shown}\n{remedy}"
         )
-
-
-def failed_sentence(design: str, failed: int, total: int, causes: Sequence[str]) -> str:
-    """How many runs failed, and of what, for readers; empty where none did."""
-    if not failed:
-        return ""
-    counted = f"{design}: {failed:,} of {total:,} runs ({share_of(failed / total)})"
-    return f"{counted} failed and are left out where they have no value: {'; '.join(causes)}."
 
 
 def share_of(share: float) -> str:
