@@ -138,7 +138,17 @@ def engine_names(names: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def side_of(question: Question, name: str) -> Side | LeftOut:
-    """The run of an engine, or why there is none."""
+    """The run of an engine, or why there is none.
+
+    Parameters
+    ----------
+    question : Question
+    name : of :data:`KNOWN`
+
+    Returns
+    -------
+    Side or LeftOut
+    """
     if name == SIMLIN:
         return _simlin(question)
     model, engine = question.model, registry.choose(name)
@@ -220,6 +230,16 @@ def _beyond_simlin(question: Question, changes: Settings) -> str:
 
 def recorded_side(question: Question, path: Path, tolerance: float | None) -> Side:
     """A recorded run.
+
+    Parameters
+    ----------
+    question : Question
+    path : with an ending of :data:`RECORDED`
+    tolerance : a share of a column's scale; None for :data:`TOLERANCE`, or :data:`SINGLE_PRECISION` of a ``.vdf``
+
+    Returns
+    -------
+    Side
 
     Raises
     ------
