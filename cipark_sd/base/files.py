@@ -108,11 +108,6 @@ def _partial_of(process: int | str) -> str:
     return f".partial-{hashlib.sha256(platform.node().encode()).hexdigest()[:8]}-{process}-"
 
 
-def unfinished_name(name: str) -> str:
-    """How a file or folder is called until it is whole; by its name it is removed where the process was killed."""
-    return f"{_partial_of(os.getpid())}{secrets.token_hex(4)}-{name}"
-
-
 def remove_abandoned(folder: Path) -> None:
     """Remove what processes of this machine left unfinished in a folder, files and folders, as they were killed."""
     start = _partial_of("")[:-1]
@@ -155,7 +150,7 @@ def whole(path: Path) -> Iterator[Path]:
     The name ends as that of ``path`` does, since writers choose a format by it; nobody can foretell it, so that no link
     can wait there.
     """
-    partial = path.with_name(unfinished_name(path.name))
+    partial = path.with_name(f"{_partial_of(os.getpid())}{secrets.token_hex(4)}-{path.name}")
     try:
         yield partial
         os.replace(partial, path)

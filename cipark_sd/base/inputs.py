@@ -287,6 +287,12 @@ def beneath(folder: Path, file: str, allowed: Sequence[Path], *, where: str) -> 
 _COVERED = re.compile(
     r'"{3}(?:\\.|[^\\])*?"{3,5}' r"|'{3}.*?'{3,5}" r'|"(?:\\.|[^"\\\n])*"' r"|'[^'\n]*'|#[^\n]*", re.DOTALL
 )
+#: What is the cause of an error of TOML's reader as a rule, by words of it.
+_CAUSES = {
+    "Illegal character": "put a text between two quotation marks",
+    "Invalid value": "put a text between quotation marks, and a point marks decimals",
+    "Expected newline": "put a setting on a line of its own, and a point marks decimals",
+}
 _Path = tuple[str | int, ...]
 
 
@@ -334,13 +340,7 @@ def _no_toml(reason: str, path: Path) -> UnusableInput:
     match = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", reason)
     if match is None:
         return UnusableInput(f"this is no TOML: {reason}", where=str(path))
-    hint = ""
-    if "Illegal character" in match[1]:
-        hint = "; put a text between two quotation marks"
-    elif "Invalid value" in match[1]:
-        hint = "; put a text between quotation marks, and a point marks decimals"
-    elif "Expected newline" in match[1]:
-        hint = "; put a setting on a line of its own, and a point marks decimals"
+    hint = next((f"; {cause}" for words, cause in _CAUSES.items() if words in match[1]), "")
     words = match[1].replace("Illegal character '\\n'", "the line ends within a text")
     return UnusableInput(f"this is no TOML at column {match[3]}: {words}{hint}", where=f"{path}:{match[2]}")
 

@@ -158,7 +158,8 @@ def interval(
         lows, highs = (low, *(high for _, high in gaps)), (*(low for low, _ in gaps), high)
         parts = (interval(a, b, without=without, digits=digits) for a, b in zip(lows, highs, strict=True))
         return " or ".join(parts)
-    ends = [end for end in (low, high) if end is not None and math.isfinite(end)]
+    known = [end if end is not None and math.isfinite(end) else None for end in (low, high)]
+    ends = [end for end in known if end is not None]
     size = max((abs(end) for end in ends), default=0.0)
     width = max(ends) - min(ends) if len(ends) == 2 else 0.0
     if width > 0:
@@ -167,12 +168,10 @@ def interval(
     elif len(ends) == 1 and 1000 <= size < 10000:
         # a year has four
         digits = max(digits, 4)
-    texts = [
-        absent if end is None or math.isinf(end) else number(end, digits=digits)
-        for end, absent in zip((low, high), without, strict=True)
-    ]
-    has_low, has_high = (end is not None and math.isfinite(end) for end in (low, high))
-    return between(texts[0], texts[1], has_low, has_high)
+    below, above = (
+        words if end is None else number(end, digits=digits) for end, words in zip(known, without, strict=True)
+    )
+    return between(below, above, known[0] is not None, known[1] is not None)
 
 
 def rounded(value: float, width: float) -> str:

@@ -45,7 +45,6 @@ class Floor:
 
     stock: str
     flat: str
-    label: str
     limit: float
 
     @property
@@ -66,7 +65,7 @@ class Floor:
 def floors(model: Model) -> tuple[Floor, ...]:
     """Stocks for which the file sets a lower limit, element by element."""
     return tuple(
-        Floor(stock.name, flat_name(stock.name, elements), model.label(stock.name, elements), stock.limits[0])
+        Floor(stock.name, flat_name(stock.name, elements), stock.limits[0])
         for stock in model.stocks
         if stock.limits[0] is not None
         for elements in model.elements(stock)
