@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from cipark_sd.base.errors import EquationError, UnknownMethod, UnknownName
-from cipark_sd.base.naming import override_key, protected_among, split_key
+from cipark_sd.base.naming import flat_name, override_key, protected_among, split_key
 from cipark_sd.base.records import MadeOnce
 from cipark_sd.model.expr import Expr, flow_terms, references
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, expressions, kind
@@ -265,6 +265,11 @@ class Model(MadeOnce):
         """Data variables in the order of the file."""
         return tuple(variable for variable in self.variables if isinstance(variable, Series))
 
+    @property
+    def over_time(self) -> tuple[Variable, ...]:
+        """What has values over time, in the order of the file: all but tables and the control variables."""
+        return tuple(v for v in self.variables if v.name not in CONTROL and not isinstance(v, Lookup))
+
     def elements(self, variable: Variable) -> tuple[tuple[str, ...], ...]:
         """All combinations of elements that a variable spans, the last dimension fastest; one empty tuple if scalar.
 
@@ -278,6 +283,10 @@ class Model(MadeOnce):
             reason = f"has {size:,} elements; {ELEMENTS_HELD}"
             raise EquationError(self.name, variable.label, f"{reason}: use ranges with fewer elements")
         return tuple(product(*(self.dimension_by_name[dim].elements for dim in variable.dims)))
+
+    def flat_names(self, variable: Variable) -> tuple[str, ...]:
+        """What the elements of a variable are called without subscripts, in the order of :meth:`elements`."""
+        return tuple(flat_name(variable.name, elements) for elements in self.elements(variable))
 
     def n_elements(self, variable: Variable) -> int:
         """How many they are."""

@@ -7,17 +7,18 @@ An analysis leaves such runs out and says how many they are; more than a stated 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.base.errors import CiparkError
-from cipark_sd.base.naming import canonical, flat_name
+from cipark_sd.base.naming import canonical
 from cipark_sd.engines.base import Reduction
 from cipark_sd.model.expr import MISSING, Ref, references
-from cipark_sd.model.model import CONTROL, Model
-from cipark_sd.model.variables import Auxiliary, Lookup, Stock, expressions
+from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Auxiliary, Stock, expressions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -65,10 +66,10 @@ class Floor:
 def floors(model: Model) -> tuple[Floor, ...]:
     """Stocks for which the file sets a lower limit, element by element."""
     return tuple(
-        Floor(stock.name, flat_name(stock.name, elements), stock.limits[0])
+        Floor(stock.name, flat, stock.limits[0])
         for stock in model.stocks
         if stock.limits[0] is not None
-        for elements in model.elements(stock)
+        for flat in model.flat_names(stock)
     )
 
 
@@ -90,12 +91,7 @@ def lowest(limits: Sequence[Floor], times: Sequence[float]) -> dict[str, Reducti
 
 def labels(model: Model) -> tuple[str, ...]:
     """All that a run can fail in, element by element, in the order of the file; its place is what is stored."""
-    return tuple(label for name in tracked(model) for label in model.labels(model.by_name[name]))
-
-
-def tracked(model: Model) -> tuple[str, ...]:
-    """The variables that have values over time."""
-    return tuple(v.name for v in model.variables if v.name not in CONTROL and not isinstance(v, Lookup))
+    return tuple(label for variable in model.over_time for label in model.labels(variable))
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,11 +246,8 @@ def _below(model: Model, computed: "xr.Dataset", name: str, limits: Sequence[Flo
 
 def first_places(model: Model) -> dict[str, int]:
     """The place of each variable's first element in :func:`labels`."""
-    starts, number = {}, 0
-    for name in tracked(model):
-        starts[name] = number
-        number += len(model.elements(model.by_name[name]))
-    return starts
+    starts = accumulate(map(model.n_elements, model.over_time), initial=0)
+    return {variable.name: start for variable, start in zip(model.over_time, starts, strict=False)}
 
 
 def between_saved_times(model: Model, computed: "xr.Dataset", limits: Sequence[Floor]) -> Marks:
@@ -274,9 +267,9 @@ def between_saved_times(model: Model, computed: "xr.Dataset", limits: Sequence[F
     marks = Marks.none(computed.sizes["run"])
     start = first_places(model)
     number = {
-        flat_name(name, elements): start[name] + position
+        flat: start[name] + position
         for name in {floor.stock for floor in limits}
-        for position, elements in enumerate(model.elements(model.by_name[name]))
+        for position, flat in enumerate(model.flat_names(model.by_name[name]))
     }
     for floor in limits:
         low = computed[floor.reduction].to_numpy()

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.console import plain
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.base.naming import flat_name
 from cipark_sd.data.described import version
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.plan import checked, grid_of
@@ -45,9 +44,9 @@ def _round_off(question: Question, largest: Mapping[str, float]) -> dict[str, fl
     names: set[str] = set()
     while True:
         fresh = set()
-        for variable in question.variables:
+        for variable in question.model.over_time:
             scale = 0.0 if variable.name in names else _largest_term(question, variable, tops, names)
-            columns = [flat_name(variable.name, elements) for elements in question.model.elements(variable)]
+            columns = question.model.flat_names(variable)
             made = [column for column in columns if 0 < largest[column] <= CANCELLED * scale]
             rounded |= dict.fromkeys(made, scale)
             if made:

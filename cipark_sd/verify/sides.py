@@ -27,7 +27,7 @@ from cipark_sd.base.errors import (
     raise_all,
 )
 from cipark_sd.base.inputs import TABLE_LIMIT, read_bytes
-from cipark_sd.base.naming import base_name, canonical, flat_name, override_key
+from cipark_sd.base.naming import base_name, canonical, override_key
 from cipark_sd.base.timegrid import SLACK, TimeGrid, nearest_indices
 from cipark_sd.data.described import version as own_version
 from cipark_sd.data.scenarios import Scenario, resolve
@@ -37,8 +37,8 @@ from cipark_sd.engines.plan import missing_as_nan
 from cipark_sd.language.read.data_files import VDF_SUFFIXES, read_vdf
 from cipark_sd.model.expr import Call, walk
 from cipark_sd.model.model import CONTROL, Method, Model
-from cipark_sd.model.variables import Lookup, Variable, expressions
-from cipark_sd.simulations.simulation import simulate
+from cipark_sd.model.variables import expressions
+from cipark_sd.simulations.simulation import course
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,17 +102,12 @@ class Question:
     grid: TimeGrid
 
     @cached_property
-    def variables(self) -> tuple[Variable, ...]:
-        """Those that are compared: all but tables and the control variables."""
-        return tuple(v for v in self.model.variables if not isinstance(v, Lookup) and v.name not in CONTROL)
-
-    @cached_property
     def labels(self) -> dict[str, tuple[str, str]]:
         """Variable and the label of the column, by flat name."""
         return {
-            flat_name(variable.name, elements): (variable.name, self.model.label(variable.name, elements))
-            for variable in self.variables
-            for elements in self.model.elements(variable)
+            flat: (variable.name, label)
+            for variable in self.model.over_time
+            for flat, label in zip(self.model.flat_names(variable), self.model.labels(variable), strict=True)
         }
 
 
@@ -156,10 +151,10 @@ def side_of(question: Question, name: str) -> Side | LeftOut:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             warnings.simplefilter("ignore", DeprecationWarning)
-            results = simulate(
+            run = course(
                 model,
                 question.scenario,
-                save=[variable.name for variable in question.variables],
+                save=[variable.name for variable in model.over_time],
                 times=question.grid.saved_times.tolist(),
                 engine=engine.name,
                 method=question.method,
@@ -175,11 +170,10 @@ def side_of(question: Question, name: str) -> Side | LeftOut:
             # the language refuses the model or its settings
             raise
         return LeftOut(name, str(problem))
-    columns = {}
-    for variable in question.variables:
-        values = results[variable.name].to_numpy().reshape(len(question.grid.saved_times), -1)
-        for position, elements in enumerate(model.elements(variable)):
-            columns[flat_name(variable.name, elements)] = values[:, position]
+    columns: dict[str, Array] = {}
+    for variable in model.over_time:
+        values = run.values[variable.name].reshape(len(run.times), -1)
+        columns |= dict(zip(model.flat_names(variable), values.T, strict=True))
     remarks = tuple(dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught))
     made_by = version(name) if engine.foreign else own_version()
     return Side(name, made_by, columns, exact=engine.compiled, remarks=remarks)
