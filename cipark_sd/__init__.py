@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from cipark_sd.pages.figures.runs import plot_run as plot_run
     from cipark_sd.simulations.ensembles import ensemble as ensemble
     from cipark_sd.simulations.simulation import simulate as simulate
-    from cipark_sd.simulations.stepping import start as start
+    from cipark_sd.simulations.simulation import start as start
 
     __version__: str
 
@@ -69,7 +69,7 @@ _PUBLIC = {
     "TimeSeries": "data.scenarios",
     "read_scenario": "data.scenarios",
     "simulate": "simulations.simulation",
-    "start": "simulations.stepping",
+    "start": "simulations.simulation",
     **dict.fromkeys(
         ("Noise", "Study", "calibrate", "certify", "check", "convert", "diff", "new_study"), "commands.functions"
     ),

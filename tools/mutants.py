@@ -85,8 +85,11 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "calibration/report/sections/predictions.py": (*_SAID, f"{_REPORT}predictions_said.py"),
     "calibration/study/consistency.py": ("calibration/study/test_double_counting.py",),
     "calibration/study/cumulative.py": (f"{_REPORT}conditions.py",),
-    "cipark_sd/statements/basis.py": ("cipark_sd/statements/test_basis.py", "cipark_sd/statements/test_headline.py"),
-    "cipark_sd/statements/claims.py": ("cipark_sd/statements/test_claims.py", f"{_EXPERIMENTS}knockouts.py"),
+    "cipark_sd/statements/claims.py": (
+        "cipark_sd/statements/test_basis.py",
+        "cipark_sd/statements/test_claims.py",
+        f"{_EXPERIMENTS}knockouts.py",
+    ),
     "cipark_sd/statements/headline.py": ("cipark_sd/statements/test_headline.py", f"{_REPORT}intervals_said.py"),
     "cipark_sd/base/wording.py": (
         "cipark_sd/statements/test_headline.py",

@@ -253,15 +253,14 @@ def fit_rivals(
             )
         )
         streams.append(bridge)
-    outcome = workers.run(tasks, None if on_stage is None else partial(on_stage, "rivals"))
-    pairs = list(zip(problem.rivals, outcome.answers, strict=True))
+    answers, interrupted = workers.run(tasks, None if on_stage is None else partial(on_stage, "rivals"))
+    pairs = list(zip(problem.rivals, answers, strict=True))
     refuted = tuple(variant for variant, answer in pairs if answer and "refuted" in answer)
     fits = {
         variant.id: RivalFit(**vars(from_arrays(Sampled, answer)), variant=variant, names=problem.space.names)
         for variant, answer in pairs
         if answer and variant not in refuted
     }
-    interrupted = outcome.interrupted
     if refit is not None and not interrupted:
         unclear = unclear_terms(list(fits.values()))
         again = [
@@ -279,9 +278,8 @@ def fit_rivals(
             for i in unclear
         ]
         if again:
-            left = workers.run(again, None if on_stage is None else partial(on_stage, "leave-one-out"))
-            interrupted = left.interrupted
-            for unsettled, answer in zip(again, left.answers, strict=True):
+            answers, interrupted = workers.run(again, None if on_stage is None else partial(on_stage, "leave-one-out"))
+            for unsettled, answer in zip(again, answers, strict=True):
                 if answer is not None:
                     fits[unsettled.name].elpd[unsettled.position] = float(answer["elpd"])
                     if not answer["mixed"]:

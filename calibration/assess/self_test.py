@@ -179,8 +179,8 @@ def self_test(
     tasks = [
         DataSetTask(problem, i + 1, density_of, generator, effort, maker) for i, generator in enumerate(rng.spawn(n))
     ]
-    outcome = (Workers() if workers is None else workers).run(tasks, on_progress)
-    answers = [answer for answer in outcome.answers if answer is not None]
+    done, interrupted = (Workers() if workers is None else workers).run(tasks, on_progress)
+    answers = [answer for answer in done if answer is not None]
     if not answers:
         raise KeyboardInterrupt
     names = problem.space.names if maker is None else _shared(problem, maker)
@@ -190,7 +190,7 @@ def self_test(
         np.array([answer["inside"] for answer in answers], dtype=bool),
         sum(not answer["converged"] for answer in answers),
         sum(int(answer["impossible"]) for answer in answers),
-        outcome.interrupted,
+        interrupted,
         tuple(str(name) for name in answers[0]["later"]),
         np.array([answer["later_inside"] for answer in answers], dtype=bool),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from calibration.study.consistency import output_problem
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnusableInput, raise_all
-from cipark_sd.data.scenarios import override_key, split_key
+from cipark_sd.base.naming import split_key
 from cipark_sd.model.expr import Call, references
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.units import Unit, UnitSyntaxError, UnitSystem
@@ -172,7 +172,7 @@ def _doubtful(model: Model, columns: Sequence[str], taken: set[str]) -> Iterator
 def _chosen_match(model: Model, column: str, name: str) -> Match:
     """What ``--value COL=variable`` says; a subscripted variable without element is the sum of all."""
     fault = output_problem(model, name, f"--value {column}")
-    base, elements = split_key(override_key(name))
+    base, elements = split_key(name)
     variable = model.by_name.get(base)
     if variable is not None and isinstance(variable, Stock | Auxiliary):
         labels = model.labels(variable)

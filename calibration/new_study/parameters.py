@@ -39,7 +39,7 @@ from calibration.study.observations import Count
 from cipark_sd.analysis.sensitivities.factors import constant_values
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput
-from cipark_sd.data.scenarios import override_key
+from cipark_sd.base.naming import override_key
 from cipark_sd.model.expr import Const
 from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless

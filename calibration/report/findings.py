@@ -27,7 +27,7 @@ from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.records import of_this_version, read_record, write_record
 from cipark_sd.base.wording import NO_END, beside, interval, number
-from cipark_sd.statements.basis import Basis
+from cipark_sd.statements.claims import Basis
 from cipark_sd.verify.checks.outcome import Outcome
 
 #: The file of findings within the folder of output.

@@ -17,7 +17,7 @@ from calibration.report.sections.base import misfit
 from calibration.study.parameters import far_off
 from cipark_sd.base.console import say_lines
 from cipark_sd.base.files import write_text
-from cipark_sd.data.scenarios import override_key, split_key
+from cipark_sd.base.naming import override_key, split_key
 from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Page
 from cipark_sd.pages.parts import Pictures

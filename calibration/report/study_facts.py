@@ -8,10 +8,10 @@ from calibration.noise.readings.reporting import Reporting
 from calibration.study.observations import NOT_YET, Observation, ReadQuantity, course_of, is_reported_later
 from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem, Stated
-from cipark_sd.base.naming import canonical
+from cipark_sd.base.naming import base_name, canonical, split_key
 from cipark_sd.base.wording import labelled, written_unit
 from cipark_sd.data.estimands import of_output, unit_of
-from cipark_sd.data.scenarios import override_key, resolve, split_key
+from cipark_sd.data.scenarios import resolve
 from cipark_sd.model.model import Model
 from cipark_sd.pages.figures.time_axis import TimeAxis, of_units
 
@@ -112,7 +112,7 @@ def study_facts(problem: CalibrationProblem) -> StudyFacts:
     """The facts of a study."""
     model, units = problem.model, {}
     for parameter in problem.space:
-        variable = model.by_name.get(split_key(override_key(parameter.name))[0])
+        variable = model.by_name.get(base_name(parameter.name))
         if variable is not None:
             units[parameter.name] = variable.units
     return StudyFacts(
@@ -134,7 +134,7 @@ def study_facts(problem: CalibrationProblem) -> StudyFacts:
 
 def _observed(model: Model, observation: Observation) -> Observed:
     quantities = [quantity for term in observation.terms for quantity in term.quantities]
-    names = dict.fromkeys(split_key(name)[0] for quantity in quantities for name, _ in quantity.parts)
+    names = dict.fromkeys(base_name(name) for quantity in quantities for name, _ in quantity.parts)
     return Observed(
         observation.name,
         observation.kind,
@@ -149,7 +149,7 @@ def _observed(model: Model, observation: Observation) -> Observed:
 
 def quantity_label(model: Model, parts: tuple[tuple[str, float], ...]) -> str:
     """What is counted, in the modeller's names, with its units; all elements of a variable together bear its name."""
-    keys = [split_key(override_key(name)) for name, _ in parts]
+    keys = [split_key(name) for name, _ in parts]
     counted = Counter(name for name, _ in keys)
     names = [
         model.label(name) if counted[name] == len(model.elements(model[name])) else model.label(name, elements)

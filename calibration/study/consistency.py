@@ -32,8 +32,8 @@ from calibration.study.parameters import Parameter
 from calibration.study.predictions import Prediction
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected
-from cipark_sd.base.naming import split_name
-from cipark_sd.data.scenarios import Scenario, override_key, resolve, split_key
+from cipark_sd.base.naming import base_name, override_key, split_key, split_name
+from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Lookup, Stock, kind
 
@@ -82,7 +82,7 @@ def name_problems(
         if fault is not None:
             problems.append(fault)
         key = override_key(name)
-        if key in owner or split_key(key)[0] in owner:
+        if key in owner or base_name(key) in owner:
             problems.append(
                 InvalidValue("name", name, f"a constant that is set once; {owner.get(key)} sets it", where=where)
             )
@@ -144,7 +144,7 @@ def event_problems(events: Iterable[str], observations: Sequence[object]) -> lis
 
 
 def _element_problem(model: Model, name: str, where: str) -> CiparkError | None:
-    base, elements = split_key(override_key(name))
+    base, elements = split_key(name)
     variable = model.by_name.get(base)
     if variable is None:
         labels = [v.label for v in model.variables if v.name not in CONTROL]
@@ -162,7 +162,7 @@ def _element_problem(model: Model, name: str, where: str) -> CiparkError | None:
 def output_problem(model: Model, name: str, where: str) -> CiparkError | None:
     """What keeps a name from being read as an observed quantity, None when nothing does."""
     fault = _element_problem(model, name, where)
-    if fault is None and isinstance(model[split_key(override_key(name))[0]], Lookup):
+    if fault is None and isinstance(model[base_name(name)], Lookup):
         return InvalidValue("the variable", name, "one with values over time, not a lookup", where=where)
     return fault
 
@@ -171,7 +171,7 @@ def _setting_problem(model: Model, name: str, where: str) -> CiparkError | None:
     fault = _element_problem(model, name, where)
     if fault is not None:
         return fault
-    variable = model[split_key(override_key(name))[0]]
+    variable = model[base_name(name)]
     match variable:
         case Constant() | Stock():
             return None

@@ -27,9 +27,9 @@ from calibration.study.calendar import Calendar
 from calibration.study.groups import Group, element_of
 from calibration.study.observations import Observation, Parts, ReadQuantity, quantities_of, signed_parts
 from calibration.study.sections import constants_set, repeated
-from cipark_sd.base.naming import canonical
+from cipark_sd.base.naming import canonical, split_key
 from cipark_sd.base.section import Section
-from cipark_sd.data.scenarios import Scenario, override_key, split_key
+from cipark_sd.data.scenarios import Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def of_groups(
     names = {canonical(group.name) for group in groups}
 
     def is_open(name: str) -> bool:
-        base, elements = split_key(override_key(name))
+        base, elements = split_key(name)
         return base in differing and not names & set(elements)
 
     made: list[Prediction] = []

@@ -21,10 +21,11 @@ from cipark_sd.base.arrays import Array
 from cipark_sd.base.console import Bars
 from cipark_sd.base.errors import MEANT, InvalidValue, UnknownName, UnusableInput
 from cipark_sd.base.library import STUDIES, load
-from cipark_sd.data.scenarios import Scenario, override_key
+from cipark_sd.base.naming import override_key
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.model.model import Model
 from cipark_sd.simulations.failures import ALLOWED
-from cipark_sd.statements.basis import Basis
+from cipark_sd.statements.claims import Basis
 
 #: Outputs of a model without data that are explained when none is named.
 STOCKS = 3

@@ -15,7 +15,7 @@ from cipark_sd.commands.run import scenario_from
 from cipark_sd.model.model import Method
 
 if TYPE_CHECKING:
-    from cipark_sd.verify.certificates.certificate import Certificate, Difference, Pair
+    from cipark_sd.verify.certificate import Certificate, Difference, Pair
 
 #: Variables that the table shows; the certificate's file has all.
 SHOWN = 15
@@ -64,7 +64,7 @@ def command(request: Request) -> Result:
     """
     from cipark_sd.base.files import write_text
     from cipark_sd.data.described import check_writable
-    from cipark_sd.verify.certificates.certificate import as_json, certify
+    from cipark_sd.verify.certificate import as_json, certify
 
     output = request.output
     if output is not None:

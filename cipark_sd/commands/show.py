@@ -59,7 +59,7 @@ def command(request: Request) -> Result:
       cipark show my.mdl --causes "birth rate"       and what its causes are computed from
       cipark show my.mdl --diagram my.svg
     """
-    from cipark_sd.model.links import kinds
+    from cipark_sd.model.model import kinds
     from cipark_sd.model.printing import equations
 
     model = request.model()
@@ -105,7 +105,7 @@ def _tree(model: Model, name: str, key: str, levels: int = _LEVELS) -> Tree:
     ------
     UnknownName
     """
-    from cipark_sd.model.links import causes, uses
+    from cipark_sd.model.model import causes, uses
 
     variable = model[name]
     links = causes(model, variable) if key == "causes" else uses(model, variable)

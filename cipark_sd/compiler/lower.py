@@ -33,12 +33,13 @@ from cipark_sd.model.expr import (
     Ref,
     Table,
     Text,
+    inverses,
+    read_as,
     references,
     replaced,
     row,
 )
 from cipark_sd.model.model import CONTROL, FlatModel
-from cipark_sd.model.readings import inverses, read_as
 from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Lookup, Piece, Series, Stock
 
 #: Stages of delays and smooths, by the name of the variable and the call.

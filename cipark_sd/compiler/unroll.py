@@ -11,6 +11,7 @@ from itertools import product
 from typing import TypeVar, assert_never
 
 from cipark_sd.base.errors import CiparkError, EquationError, raise_all
+from cipark_sd.base.naming import flat_name
 from cipark_sd.compiler.functions.arrays import within_array
 from cipark_sd.compiler.functions.registry import of_arrays
 from cipark_sd.compiler.subscripts import (
@@ -62,15 +63,6 @@ MARKETS = of_arrays("market")
 
 AnyPiece = Piece | StockPiece | TablePiece | ExternalPiece
 _P = TypeVar("_P", bound=AnyPiece)
-
-
-def flat_name(name: str, elements: Elements) -> str:
-    """The name of one element in the flat model.
-
-    >>> flat_name("residents", ("soe", "large"))
-    'residents[soe,large]'
-    """
-    return f"{name}[{','.join(elements)}]" if elements else name
 
 
 def unroll(model: Model, *, keep_reductions: bool = False) -> Model:

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.base.errors import CiparkError
+from cipark_sd.base.naming import flat_name
 from cipark_sd.base.timegrid import TimeGrid
 from cipark_sd.compiler.adjoint import Adjoint
 from cipark_sd.compiler.primitives import look_up
 from cipark_sd.compiler.program import SeriesInput
-from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.data.scenarios import Override, Resolved, TimeSeries
 from cipark_sd.model.expr import MISSING, Expr, Interpolation, Table
 from cipark_sd.model.model import Method, Model

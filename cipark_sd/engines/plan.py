@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnsupportedFeature, UnusableInput, raise_all
+from cipark_sd.base.naming import flat_name
 from cipark_sd.base.timegrid import TimeGrid, time_grid
 from cipark_sd.base.wording import listed
 from cipark_sd.compiler.lower import Lowering
 from cipark_sd.compiler.passes import Pending, check_functions
 from cipark_sd.compiler.program import PER_STEP
 from cipark_sd.compiler.subscripts import Subscripts, check_array_sizes
-from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.data.scenarios import Resolved, Scenario, TimeSeries, resolve
 from cipark_sd.engines.base import Settings, Values, settings
 from cipark_sd.engines.programs import flat_model, remember

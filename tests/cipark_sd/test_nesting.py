@@ -16,7 +16,7 @@ from cipark_sd.language.write.xmile import write_xmile
 from cipark_sd.model.printing import expression_text
 from cipark_sd.model.units import UnitSyntaxError, UnitSystem
 from cipark_sd.simulations.simulation import simulate
-from cipark_sd.verify.certificates.certificate import certify
+from cipark_sd.verify.certificate import certify
 from cipark_sd.verify.checks.evaluate import ExpressionError, parse_expression
 from cipark_sd.verify.checks.structure import check_units
 

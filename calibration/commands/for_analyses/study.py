@@ -42,11 +42,11 @@ from cipark_sd.base.console import Bars
 from cipark_sd.base.errors import CiparkError, collected, raise_all
 from cipark_sd.base.files import OUTPUT_FOLDER
 from cipark_sd.base.inputs import read_toml
-from cipark_sd.base.naming import respelled
+from cipark_sd.base.naming import override_key, respelled
 from cipark_sd.base.section import Section
 from cipark_sd.base.timegrid import time_label
 from cipark_sd.base.wording import rounded
-from cipark_sd.data.scenarios import Scenario, override_key, resolve
+from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.model import Model
 
 #: The central share of what noise alone would make of the middle draw; a number outside it contradicts.

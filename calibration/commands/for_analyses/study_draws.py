@@ -31,7 +31,7 @@ from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, raise_all
 from cipark_sd.base.files import OUTPUT_FOLDER
 from cipark_sd.base.inputs import MODEL_LIMIT, number_in, own_bytes
-from cipark_sd.data.scenarios import override_key
+from cipark_sd.base.naming import override_key
 
 #: Independent draws that chains are taken to be worth whose convergence nobody vouches for.
 UNCONVERGED = 100.0

@@ -25,7 +25,7 @@ from cipark_sd.pages.output import PLAYER
 from cipark_sd.pages.player.contents import Contents
 from cipark_sd.pages.player.of_model import contents_of
 from cipark_sd.pages.player.page import render
-from cipark_sd.statements.basis import UNSEEN
+from cipark_sd.statements.claims import UNSEEN
 
 SUFFIXES = (".html", ".htm")
 

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 from cipark_sd.analysis.experiments.definition import BASE, Decision, Decisions, Outcome, Rule
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName
+from cipark_sd.base.naming import base_name, split_key
 from cipark_sd.base.section import Section, is_number
-from cipark_sd.data.scenarios import Scenario, override_key, resolve, split_key
+from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.expr import Call, Expr, references, walk
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Lookup, kind
@@ -85,7 +86,7 @@ class ValueReader:
             self.problems.append(InvalidValue(label, time, f"a time of the run, {first:g} to {last:g}", where=where))
 
     def output(self, name: str, where: str) -> None:
-        base, elements = split_key(override_key(name))
+        base, elements = split_key(name)
         variable = self.model.by_name.get(base)
         if variable is None:
             self.problems.append(UnknownName(name, [v.label for v in self.model.variables], where=where))
@@ -98,7 +99,7 @@ class ValueReader:
 
     def constant(self, name: str, where: str) -> None:
         self.output(name, where)
-        variable = self.model.by_name.get(split_key(override_key(name))[0])
+        variable = self.model.by_name.get(base_name(name))
         if variable is not None and not isinstance(variable, Constant):
             self.problems.append(
                 InvalidValue("the name", name, f"a constant, not the {kind(variable)} it is", where=where)

@@ -13,8 +13,8 @@ from cipark_sd.analysis.experiments.definition import Uncertainty
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue, MissingFile
 from cipark_sd.base.inputs import TABLE_LIMIT, check_netcdf, check_readable
-from cipark_sd.data.scenarios import override_key
-from cipark_sd.statements.basis import UNSEEN, Basis, Origin
+from cipark_sd.base.naming import override_key
+from cipark_sd.statements.claims import UNSEEN, Basis, Origin
 
 
 @dataclass(frozen=True, eq=False)

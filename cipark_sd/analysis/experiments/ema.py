@@ -24,7 +24,8 @@ from cipark_sd.analysis.experiments.definition import Outcome
 from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.analysis.experiments.run import SettingsTask, at_steps
 from cipark_sd.base.errors import InvalidValue, MissingPackage
-from cipark_sd.data.scenarios import Scenario, override_key
+from cipark_sd.base.naming import override_key
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.model.model import Model
 

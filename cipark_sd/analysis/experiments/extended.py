@@ -11,7 +11,7 @@ from itertools import chain
 
 from cipark_sd.analysis.experiments.definition import BASE, Catalogue, Decision, Decisions, Outcome, Policy, Uncertainty
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.base.naming import canonical, override_key, split_key
+from cipark_sd.base.naming import canonical, split_key
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Ref, rebuild
 from cipark_sd.model.model import CONTROL, Model, digest_of
@@ -165,7 +165,7 @@ def _levers(model: Model, decisions: Sequence[Decision]) -> Iterator[Auxiliary]:
     for decision in decisions:
         for number, rule in enumerate(decision.rules):
             for name, text in rule.settings:
-                base, elements = split_key(override_key(name))
+                base, elements = split_key(name)
                 acts = by_lever.setdefault(base, [])
                 acts.append((elements, _acting(decision, number), parse_expression(text)))
     for base, acts in by_lever.items():

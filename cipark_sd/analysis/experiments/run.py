@@ -16,9 +16,10 @@ from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays, digest
 from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.naming import base_name, override_key, split_key
 from cipark_sd.base.timegrid import time_grid
 from cipark_sd.data import described
-from cipark_sd.data.scenarios import Scenario, override_key, resolve, split_key
+from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.engines.plan import Columns, checked, grid_of, plan
 from cipark_sd.execution.pool import Pool, Progress, Tell
 from cipark_sd.execution.workers import Workers
@@ -141,10 +142,10 @@ def _answers(pool: Pool, tasks: "Sequence[SettingsTask]", runs: int, progress: O
         if progress is not None:
             progress(int(now.completed / now.total * runs), runs)
 
-    outcome = pool.run(tasks, counted)
-    if outcome.interrupted:
+    answers, interrupted = pool.run(tasks, counted)
+    if interrupted:
         raise KeyboardInterrupt
-    return (answer for answer in outcome.answers if answer is not None)
+    return (answer for answer in answers if answer is not None)
 
 
 def check_memory(n: int, size: int) -> None:
@@ -254,7 +255,7 @@ class SettingsTask:
         """Outcomes ``(n_outcomes, n_runs, n_times)`` with one step, and which runs ``(n_runs,)`` are fine."""
         model, limits = self.model, floors(self.model)
         read_names = [name for outcome in self.outcomes for name in (outcome.variable, outcome.per) if name]
-        save = list(dict.fromkeys(split_key(override_key(name))[0] for name in read_names))
+        save = list(dict.fromkeys(base_name(name) for name in read_names))
         # a sum over elements leaves out what is no number, as PySD's does: the stocks tell whether a run has failed
         save += [stock.name for stock in model.stocks if stock.name not in map(override_key, save)]
         everywhen = grid_of(model, checked(model, scenario)).saved_times.tolist() if limits else ()
@@ -278,7 +279,7 @@ class SettingsTask:
             outside = Marks.none(len(bad))
             failed = bad.any(axis=1)
             outside.reason[failed] = OUTSIDE
-            outside.variable[failed] = start[split_key(override_key(outcome.variable))[0]]
+            outside.variable[failed] = start[base_name(outcome.variable)]
             outside.time[failed] = times[bad.argmax(axis=1)[failed]]
             marks.put(np.arange(len(bad)), outside)
         return marks
@@ -342,7 +343,7 @@ def columns_of(settings: Scenario, draws: Draws) -> dict[str, Array]:
     def put(key: str, value: Array) -> None:
         base, elements = split_key(key)
         for known in list(columns):
-            if known == key or (not elements and split_key(known)[0] == base):
+            if known == key or (not elements and base_name(known) == base):
                 del columns[known]
         columns[key] = value
 
@@ -356,8 +357,8 @@ def columns_of(settings: Scenario, draws: Draws) -> dict[str, Array]:
                 put(key, np.tile(np.array(value), (n, 1)))
             case _:
                 # a table or a series is shared by all runs; what was drawn for it would win over it
-                base = split_key(key)[0]
-                for known in [known for known in columns if split_key(known)[0] == base]:
+                base = base_name(key)
+                for known in [known for known in columns if base_name(known) == base]:
                     del columns[known]
     return columns
 
@@ -366,7 +367,7 @@ def read(runs: "xr.Dataset", outcome: Outcome) -> tuple[Array, NDArray[np.bool_]
     """An outcome in the runs of an ensemble, and where the model itself makes it missing, each (n_runs, n_times)."""
 
     def values(name: str) -> Array:
-        base, elements = split_key(override_key(name))
+        base, elements = split_key(name)
         # without its coordinates, of which an ensemble has one for each constant and every operation copies all
         variable = runs.variables[base]
         dims = [dim for dim in variable.dims if dim not in ("run", "time")]
@@ -434,7 +435,7 @@ def _dataset(
     data: dict[str, Any] = {}
     for position, outcome in enumerate(outcomes):
         attributes = {"long_name": outcome.title, "variable": outcome.variable, "better": outcome.better}
-        units = model[split_key(override_key(outcome.variable))[0]].units
+        units = model[base_name(outcome.variable)].units
         attributes |= {"per": outcome.per} if outcome.per else {"units": units}
         data[outcome.id] = (dims, values[:, :, position], attributes)
     rival_draws = [draws[rival.id] for rival in rivals]

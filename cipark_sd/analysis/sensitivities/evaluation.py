@@ -11,9 +11,10 @@ from cipark_sd.analysis.sensitivities.factors import Factors
 from cipark_sd.analysis.sensitivities.ranking import Moment
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays
-from cipark_sd.data.scenarios import Scenario, override_key, resolve, split_key
+from cipark_sd.base.naming import base_name, override_key, split_key
+from cipark_sd.base.records import MadeOnce
+from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.engines.plan import Columns, checked, grid_of, missing_as_nan, plan
-from cipark_sd.execution.shared import MadeOnce
 from cipark_sd.model.model import Model
 from cipark_sd.simulations.ensembles import ensemble
 from cipark_sd.simulations.failures import OUTSIDE, Floor, Marks, diagnosed, first_places, floors, lowest, marked
@@ -160,7 +161,7 @@ class Evaluation(MadeOnce):
         """Courses by variable ``(n, n_times)`` in one world, and which runs cannot be, whatever the output ``(n,)``."""
         draws, scenario = self._within(key, values, halvings)
         variables = [output.variable for output in self.definitions if key in map(world_key, output.worlds)]
-        save = list(dict.fromkeys(split_key(override_key(variable))[0] for variable in variables))
+        save = list(dict.fromkeys(base_name(variable) for variable in variables))
         limits = self._limits
         everywhen = grid_of(self.model, checked(self.model, scenario)).saved_times.tolist() if limits else ()
         how: dict[str, Any] = {"times": self.times.tolist(), "reduce": lowest(limits, everywhen)}
@@ -177,7 +178,7 @@ class Evaluation(MadeOnce):
 
     def _course(self, result: "xr.Dataset", variable: str) -> Array:
         """One element over time ``(n, n_times)``."""
-        base, elements = split_key(override_key(variable))
+        base, elements = split_key(variable)
         array = result[base].to_numpy()
         place = self.model.elements(self.model[base]).index(elements)
         return missing_as_nan(np.asarray(array.reshape(*array.shape[:2], -1)[:, :, place]))
@@ -186,7 +187,7 @@ class Evaluation(MadeOnce):
     def _everything(self) -> Columns:
         moving = plan(self.model, self.scenario, save=None, times=None, method=None).columns.names
         # an output may be a constant
-        bases = [split_key(override_key(output.variable))[0] for output in self.definitions]
+        bases = [base_name(output.variable) for output in self.definitions]
         return Columns.of(self.model, tuple(dict.fromkeys([*moving, *bases])))
 
     def _diagnosed(self, values: Array, rows: Rows) -> Marks:
@@ -204,7 +205,7 @@ class Evaluation(MadeOnce):
         marks, start, times = Marks.none(result.sizes["run"]), first_places(self.model), result["time"].to_numpy()
         earliest = np.full(len(marks.reason), len(times))
         for output in self.definitions:
-            base, elements = split_key(override_key(output.variable))
+            base, elements = split_key(output.variable)
             if key not in map(world_key, output.worlds) or base not in result:
                 continue
             course = self._course(result, output.variable)

@@ -12,7 +12,7 @@ import numpy as np
 
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.data.scenarios import override_key
+from cipark_sd.base.naming import override_key
 from cipark_sd.model.expr import Const, Grid
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant

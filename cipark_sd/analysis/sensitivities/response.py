@@ -16,7 +16,8 @@ from cipark_sd.analysis.sensitivities.factors import Factors, check_factors
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, raise_all
-from cipark_sd.data.scenarios import Scenario, override_key, split_key
+from cipark_sd.base.naming import base_name, split_key
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.execution.pool import Pool, Tell
 from cipark_sd.model.model import Model
@@ -131,7 +132,7 @@ class ModelResponse:
     @property
     def units(self) -> tuple[str, ...]:
         """Of the outputs."""
-        bases = [split_key(override_key(output.variable))[0] for output in self.evaluation.definitions]
+        bases = [base_name(output.variable) for output in self.evaluation.definitions]
         return tuple(self.model[base].units for base in bases)
 
     @property
@@ -272,7 +273,7 @@ def model_response(
 
 def output_problem(model: Model, output: Output) -> InvalidValue | UnknownName | None:
     """What is wrong with an output's variable, if anything."""
-    base, elements = split_key(override_key(output.variable))
+    base, elements = split_key(output.variable)
     variable = model.by_name.get(base)
     if variable is None:
         return UnknownName(output.variable, [v.label for v in model.variables], where=model.name)

@@ -16,9 +16,8 @@ from cipark_sd.base.wording import labelled, listed, rounded
 from cipark_sd.data.described import version
 from cipark_sd.pages.output import load_result, save_result
 from cipark_sd.statements import headline
-from cipark_sd.statements.basis import UNSEEN, Basis, Origin
-from cipark_sd.statements.claims import Tally
-from cipark_sd.statements.headline import Details, Headline, Provenance
+from cipark_sd.statements.claims import UNSEEN, Basis, Origin, Tally
+from cipark_sd.statements.headline import Details, Headline
 
 
 @dataclass(frozen=True)
@@ -179,9 +178,17 @@ class About:
         if basis.alone:
             # one run has no interval
             details["kind"], details["interval"] = "run", None
-        digests = self.model_digest, self.study_digest
-        call = Provenance("cipark policy", *digests, self.seed, version(), self.catalogue.date)
-        yield call.record(estimand, number, **details)
+        yield Headline(
+            estimand=estimand,
+            number=number,
+            command="cipark policy",
+            model_digest=self.model_digest,
+            study_digest=self.study_digest,
+            seed=self.seed,
+            version=version(),
+            date=headline.date_in(estimand, self.catalogue.date),
+            **details,
+        )
 
     def titled(self, outcome: str) -> str:
         """An outcome in words, with its unit."""

@@ -22,19 +22,18 @@ from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, raise_
 from cipark_sd.base.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.base.inputs import all_beneath, beneath
 from cipark_sd.base.library import bundled
+from cipark_sd.base.naming import override_key
 from cipark_sd.base.optional import attempt, record_in
 from cipark_sd.base.wording import labelled
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.request import Request
 from cipark_sd.data import estimands
 from cipark_sd.data.described import version
-from cipark_sd.data.scenarios import override_key
 from cipark_sd.execution.cluster import pool_of
 from cipark_sd.execution.workers import Workers
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
-from cipark_sd.statements.basis import UNSEEN
-from cipark_sd.statements.claims import class_of
+from cipark_sd.statements.claims import UNSEEN, class_of
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -14,12 +14,12 @@ from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.analysis.experiments.extended import acted, alternatives, paid
 from cipark_sd.analysis.experiments.run import time_position
 from cipark_sd.base.console import Bars
+from cipark_sd.base.naming import override_key
 from cipark_sd.base.wording import number, rounded
 from cipark_sd.commands.policy.about import About
 from cipark_sd.commands.policy.analysis import Analysis
 from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.data import estimands
-from cipark_sd.data.scenarios import override_key
 from cipark_sd.pages.blocks import Folded, Paragraph, Section, Table
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.statements.headline import Bounds, Headline, output

@@ -17,6 +17,7 @@ from cipark_sd.analysis.sensitivities.response import ModelResponse, model_respo
 from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.base.console import echo, progress_bars
 from cipark_sd.base.files import OUTPUT_FOLDER, output_folder, write_text
+from cipark_sd.base.naming import base_name
 from cipark_sd.base.optional import record_in
 from cipark_sd.base.timegrid import calendar_years, time_grid
 from cipark_sd.base.wording import listed, percent
@@ -29,7 +30,6 @@ from cipark_sd.commands.sensitivity.request import MOST_TIMES, Request
 from cipark_sd.commands.sensitivity.target import inputs_of, target_of
 from cipark_sd.data import estimands
 from cipark_sd.data.described import version
-from cipark_sd.data.scenarios import override_key, split_key
 from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.execution.cluster import Cluster
 from cipark_sd.model.variables import Stock
@@ -278,9 +278,7 @@ def nothing_yet(request: Request, inputs: Inputs) -> Findings:
         constants=tuple(_spreads(question.factors)),
         time_units=question.model.time.units,
         starts=tuple(
-            name
-            for name in question.factors.names
-            if isinstance(question.model.by_name.get(split_key(override_key(name))[0]), Stock)
+            name for name in question.factors.names if isinstance(question.model.by_name.get(base_name(name)), Stock)
         ),
     )
 

@@ -17,16 +17,17 @@ from cipark_sd.base.arrays import Array
 from cipark_sd.base.console import echo
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected, raise_all
 from cipark_sd.base.library import located
+from cipark_sd.base.naming import base_name, override_key, split_key
 from cipark_sd.base.optional import attempt
 from cipark_sd.base.timegrid import time_label
 from cipark_sd.commands.options import variable_names
 from cipark_sd.commands.sensitivity.findings import Inputs
 from cipark_sd.commands.sensitivity.methods.registry import METHODS
 from cipark_sd.commands.sensitivity.request import RANGE, Request
-from cipark_sd.data.scenarios import Scenario, override_key, resolve, split_key
+from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, Stock
-from cipark_sd.statements.basis import Basis
+from cipark_sd.statements.claims import Basis
 
 
 def target_of(request: Request) -> tuple[Study, Question]:
@@ -258,7 +259,7 @@ def with_draws(question: Question, table: Mapping[str, Array], where: str) -> Qu
     named = {
         name: column
         for name, column in table.items()
-        if isinstance(question.model.by_name.get(split_key(override_key(name))[0]), Constant | Stock)
+        if isinstance(question.model.by_name.get(base_name(name)), Constant | Stock)
     }
     bad = [name for name, column in named.items() if not np.isfinite(column).all()]
     if bad:

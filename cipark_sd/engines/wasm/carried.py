@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cipark_sd.base.naming import flat_name
 from cipark_sd.compiler.graph import Graph
 from cipark_sd.compiler.program import CONSTANT, PER_STEP, Node, Order, Program, SeriesInput
-from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.data.described import version
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.base import Inputs, fixed_method, stage_times, start_name

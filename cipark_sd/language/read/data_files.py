@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from cipark_sd.base.errors import CiparkError, InvalidValue, installing, raise_all
 from cipark_sd.base.inputs import number_in
-from cipark_sd.base.naming import canonical, override_key, split_key
+from cipark_sd.base.naming import canonical, split_key
 from cipark_sd.base.spreadsheets import cells
 from cipark_sd.language.read.external_files import read_externals, series_bytes, tags_of, with_contents
 from cipark_sd.model.expr import MISSING, Table
@@ -196,7 +196,7 @@ def _from_dat(file: Path, text: str, n_subscripts: Mapping[str, int]) -> _Points
 
 def _key(label: str, n_subscripts: Mapping[str, int]) -> tuple[str, tuple[str, ...]] | None:
     """Variable and elements of a column, where it is a data variable with as many subscripts."""
-    name, elements = split_key(override_key(label))
+    name, elements = split_key(label)
     return (name, elements) if n_subscripts.get(name) == len(elements) else None
 
 

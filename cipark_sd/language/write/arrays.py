@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnsupportedFeature, raise_all
-from cipark_sd.base.naming import canonical, one_name
+from cipark_sd.base.naming import canonical, flat_name, one_name
 from cipark_sd.compiler.functions.registry import of_arrays
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.compiler.subscripts import REDUCTIONS
-from cipark_sd.compiler.unroll import VECTOR_FUNCTIONS, flat_name, folded, unroll
+from cipark_sd.compiler.unroll import VECTOR_FUNCTIONS, folded, unroll
 from cipark_sd.language.read.external_files import read_externals
 from cipark_sd.model.expr import Apply, Call, Expr, Grid, Ref, bound_to, rebuild, references, walk, with_references
 from cipark_sd.model.model import Model

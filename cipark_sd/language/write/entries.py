@@ -5,17 +5,15 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
 from cipark_sd.base.errors import CiparkError, UnsupportedFeature
-from cipark_sd.base.naming import one_name
+from cipark_sd.base.naming import flat_name, one_name
 from cipark_sd.compiler.subscripts import Elements
-from cipark_sd.compiler.unroll import flat_name, unroll
+from cipark_sd.compiler.unroll import unroll
 from cipark_sd.language.write.apart import held_otherwise
 from cipark_sd.language.write.arrays import of_whole_arrays, sayable, write_out_reductions
 from cipark_sd.language.write.expressions import Printer, element_token, in_xmile_words, token
-from cipark_sd.model.expr import Apply, Call, Expr, Ref, Table, rebuild, references
-from cipark_sd.model.links import Flows, split
-from cipark_sd.model.model import CONTROL, Dimension, Model
+from cipark_sd.model.expr import Apply, Call, Expr, Ref, Table, applied, rebuild, references
+from cipark_sd.model.model import CONTROL, Dimension, Flows, Model, flows_of
 from cipark_sd.model.printing import number
-from cipark_sd.model.readings import applied
 from cipark_sd.model.variables import (
     Auxiliary,
     Constant,
@@ -339,7 +337,7 @@ def named_flows(model: Model) -> dict[str, Flows]:
     filling: set[str] = set()
     draining: set[str] = set()
     for stock in model.stocks:
-        flows = split(model, stock)
+        flows = flows_of(model, stock)
         if flows is not None and not (filling & {*flows.inflows} or draining & {*flows.outflows}):
             by_stock[stock.name] = flows
             filling.update(flows.inflows)

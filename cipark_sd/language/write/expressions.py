@@ -37,12 +37,14 @@ from cipark_sd.model.expr import (
     Table,
     TableReading,
     Text,
+    applied,
+    if_inside,
+    read_as,
     rebuild,
     replaced,
 )
 from cipark_sd.model.model import Model
 from cipark_sd.model.printing import READINGS, STRENGTH, Printing, number
-from cipark_sd.model.readings import applied, if_inside, read_as
 from cipark_sd.model.variables import Lookup, Piece, Series, StockPiece, TablePiece, Variable
 
 #: What has to be a whole equation.

@@ -30,13 +30,13 @@ from cipark_sd.model.expr import (
     Interpolation,
     Ref,
     Table,
+    read_as,
     rebuild,
     replaced,
     walk,
 )
 from cipark_sd.model.model import Dimension, Method, Model
 from cipark_sd.model.printing import BROUGHT, equations, number, quoted
-from cipark_sd.model.readings import read_as
 from cipark_sd.model.variables import (
     Lookup,
     Piece,

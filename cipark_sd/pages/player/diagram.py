@@ -11,8 +11,7 @@ from typing import TypedDict
 
 from cipark_sd.base.errors import UnusableInput
 from cipark_sd.model.drawing import Arrow, Node, Point, View, views
-from cipark_sd.model.links import Flows, split
-from cipark_sd.model.model import Model
+from cipark_sd.model.model import Flows, Model, flows_of
 from cipark_sd.model.variables import Stock
 
 #: Stocks in a row, and how far apart, where the file has no drawing.
@@ -68,7 +67,7 @@ def diagram(model: Model) -> Diagram:
 
 
 def _drawn(model: Model) -> list[Page]:
-    flows = {stock.name: flow for stock in model.stocks if (flow := split(model, stock)) is not None}
+    flows = {stock.name: flow for stock in model.stocks if (flow := flows_of(model, stock)) is not None}
     pages = [_page(view, model, flows) for view in views(model)]
     return [page for page in pages if page["places"]][:MOST_VIEWS]
 
@@ -156,7 +155,7 @@ def _ends(model: Model, stocks: Sequence[Stock]) -> dict[str, tuple[str, str]]:
     """By flow the stock that it leaves and the one that it enters; an empty name is what lies outside the model."""
     ends: dict[str, tuple[str, str]] = {}
     for stock in stocks:
-        flows = split(model, stock)
+        flows = flows_of(model, stock)
         for name in flows.inflows if flows else ():
             ends[name] = (ends.get(name, ("", ""))[0], stock.name)
         for name in flows.outflows if flows else ():

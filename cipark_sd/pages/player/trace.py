@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.base.arrays import Array
+from cipark_sd.base.naming import base_name
 from cipark_sd.base.wording import written_unit
-from cipark_sd.data.scenarios import resolve, split_key
+from cipark_sd.data.scenarios import resolve
 from cipark_sd.engines.base import Settings, Values, settings
 from cipark_sd.engines.plan import missing_as_nan
 from cipark_sd.engines.registry import choose
 from cipark_sd.engines.wasm.carried import Carried, carried
-from cipark_sd.model.links import causes, kinds
-from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.model import CONTROL, Model, causes, kinds
 from cipark_sd.model.variables import Lookup
 from cipark_sd.pages.player.contents import Contents, Structure
 from cipark_sd.pages.player.diagram import diagram
@@ -92,5 +92,5 @@ def _variables(model: Model, made: Carried) -> list[dict[str, object]]:
 def _by_variable(flat: Sequence[str]) -> Mapping[str, list[int]]:
     places: dict[str, list[int]] = {}
     for place, name in enumerate(flat):
-        places.setdefault(split_key(name)[0], []).append(place)
+        places.setdefault(base_name(name), []).append(place)
     return places

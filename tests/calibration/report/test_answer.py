@@ -24,7 +24,8 @@ from calibration.report.sections import answer
 from calibration.report.sections.answer import cautions
 from calibration.report.sections.base import misfit
 from calibration.report.study_facts import study_facts
-from cipark_sd.data.scenarios import override_key, read_scenario
+from cipark_sd.base.naming import override_key
+from cipark_sd.data.scenarios import read_scenario
 from cipark_sd.pages.blocks import FirstScreen
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.simulations.simulation import simulate

@@ -13,7 +13,7 @@ from calibration.assess.forecast import EQUAL, LEVELS, OWN, table_of
 from calibration.assess.self_test import SelfTest
 from calibration.report.sections import answer, best_fit, posterior, predictions
 from cipark_sd.pages.blocks import Table
-from cipark_sd.statements.basis import Basis
+from cipark_sd.statements.claims import Basis
 
 LINES = (
     Discrepancy("left", "the largest count", 41.0, 13.0, 21.0, 32.0, 0.0004, True),

@@ -23,7 +23,7 @@ from calibration.report.sections.rivals import Holdout, Rivals
 from calibration.study.calendar import Calendar
 from cipark_sd.pages.blocks import Listing, Paragraph, Picture, Table
 from cipark_sd.pages.parts import Pictures
-from cipark_sd.statements.basis import Basis
+from cipark_sd.statements.claims import Basis
 
 ALL = Pictures(frozenset({"holdout", "rivals", "posterior", "pairs", "pit", "forecast"}))
 

@@ -25,7 +25,7 @@ from cipark_sd.commands.sensitivity.output import nothing_yet, parts, title
 from cipark_sd.commands.sensitivity.request import Request
 from cipark_sd.pages.blocks import FirstScreen, Picture, Table
 from cipark_sd.pages.page import read_page
-from cipark_sd.statements.basis import Basis
+from cipark_sd.statements.claims import Basis
 
 MODEL = """
 Stock= INTEG(Stock*Rate*Switch*(1-Stock/Room),Start) ~ unit ~ |

@@ -11,7 +11,7 @@ import pytest
 from places import CORPUS
 from thorough import THOROUGH
 
-from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.base.naming import flat_name
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import CONTROL
 from cipark_sd.model.variables import Lookup

@@ -167,7 +167,7 @@ def test_a_table_of_many_points_is_a_search(write_mdl: Write, engine: str) -> No
 
 def test_without_its_package_an_engine_says_which_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     from cipark_sd.engines import registry
-    from cipark_sd.verify.certificates import sides
+    from cipark_sd.verify import sides
 
     monkeypatch.setitem(registry.ENGINES, "native", registry.ENGINES["native"]._replace(needs="no_such_package"))
     choose.cache_clear()

@@ -47,7 +47,7 @@ def squares(n, kept=NOT_KEPT, tasks=5, **more):
 
 
 def values(done):
-    return [None if answer is None else int(answer["value"]) for answer in done.answers]
+    return [None if answer is None else int(answer["value"]) for answer in done[0]]
 
 
 def test_answers_stand_in_the_order_of_the_tasks_whoever_finishes_first():
@@ -91,7 +91,7 @@ def test_after_a_stop_what_is_done_is_returned_and_not_computed_again(tmp_path, 
     tasks = [worker_tasks.Square(i, count_in=str(tmp_path)) for i in range(4)]
     with Workers(n, kept) as workers:
         part = workers.run(tasks, stop_after(2))
-    assert part.interrupted
+    assert part[1]
     assert values(part) == [0, 1, None, None]
     before = len(list(tmp_path.glob("called-0-*"))) + len(list(tmp_path.glob("called-1-*")))
     with Workers(n, kept) as workers:
@@ -103,7 +103,7 @@ def test_after_a_stop_what_is_done_is_returned_and_not_computed_again(tmp_path, 
 def test_no_process_is_left_after_a_stop():
     with Workers(2) as workers:
         workers.run([worker_tasks.Square(i) for i in range(2)])
-        started = [worker.process for worker in workers._idle]
+        started = [process for _, process in workers._idle]
         assert started
         workers.stop()
     assert not any(process.is_alive() for process in started)

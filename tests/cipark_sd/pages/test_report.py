@@ -23,7 +23,7 @@ from cipark_sd.pages.blocks import FirstScreen, Folded, Listing, Page, Paragraph
 from cipark_sd.pages.figures.files import describe, save_figure
 from cipark_sd.pages.page import FORMAT, read_page, render, write_page
 from cipark_sd.pages.player.shell import page_with
-from cipark_sd.statements.basis import Basis
+from cipark_sd.statements.claims import Basis
 from cipark_sd.statements.headline import Bounds, Headline, cells
 
 PIXEL = bytes.fromhex(

@@ -27,7 +27,7 @@ from cipark_sd.pages.figures.panels import (
     timed,
 )
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.statements.basis import UNSEEN
+from cipark_sd.statements.claims import UNSEEN
 from cipark_sd.statements.headline import Bounds, Headline
 
 if TYPE_CHECKING:

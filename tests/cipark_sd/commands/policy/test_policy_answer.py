@@ -20,7 +20,7 @@ from cipark_sd.commands.policy.signs import Signs
 from cipark_sd.pages.blocks import FirstScreen
 from cipark_sd.pages.output import page_of
 from cipark_sd.pages.parts import Pictures
-from cipark_sd.statements.basis import Basis
+from cipark_sd.statements.claims import Basis
 
 POSTERIOR = Basis("posterior", 100, converged=True)
 

@@ -21,8 +21,8 @@ from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.variables import Lookup
 from cipark_sd.simulations.simulation import simulate
-from cipark_sd.verify.certificates.certificate import Certificate, as_json, certify
-from cipark_sd.verify.certificates.sides import PYSD_STOPS
+from cipark_sd.verify.certificate import Certificate, as_json, certify
+from cipark_sd.verify.sides import PYSD_STOPS
 
 #: Faults of PySD's calculation; what its reader does with a file is no part of a certificate, nor which times it saves.
 KNOWN = {
@@ -249,7 +249,7 @@ def test_pysimlin_still_has_other_rules_and_takes_no_part_then(
     model = read_model(write_mdl(equations + " read = y + 1 ~~|", final=5, step=1))
     (absent,) = certify(model, engines=["native", "numpy", "pysimlin"]).left_out
     assert (absent.failed, absent.reason) == (False, f"it has another rule than Vensim for {function}")
-    monkeypatch.setattr("cipark_sd.verify.certificates.sides.SIMLIN_DIFFERS", {})
+    monkeypatch.setattr("cipark_sd.verify.sides.SIMLIN_DIFFERS", {})
     certificate = certify(model, engines=["native", "pysimlin"])
     assert not certificate.certified
     assert certificate.pairs[0].first == ("y",)
