@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from cipark_sd.compiler.chance import FEW
 from cipark_sd.compiler.functions.row import FREE, Function, Meaning, Reading
 from cipark_sd.compiler.graph import Graph
+from cipark_sd.compiler.rarer import FEW
 from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Neg, Ref
 
 #: Candidates of a draw by rejection: all are refused with a probability of 1e-6 at most where the bounds are far.

@@ -23,9 +23,9 @@ from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import Inputs, TapeTooLong, Values, Weigh, back_inputs, fixed_method, taped_inputs
 from cipark_sd.engines.blocks import Blocks, by_course, by_run, of_blocks, on_lines
 from cipark_sd.engines.compiled import CompiledEngine
+from cipark_sd.engines.native.elementary import FEW, LANES
 from cipark_sd.engines.native.kernel import full_of_functions, kernel
 from cipark_sd.engines.native.object_code import TUNING, object_code
-from cipark_sd.engines.native.text import FEW, LANES
 from cipark_sd.engines.plan import Columns
 
 #: Bytes of tape, or of outputs of which some are read, that a worker keeps at once; of tape it may be so many where

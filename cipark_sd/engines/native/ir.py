@@ -9,7 +9,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 
 from cipark_sd.compiler.primitives import LIBRARY, RECIPES, segments
 from cipark_sd.compiler.program import CONSTANT, PER_RUN, PER_STEP, Program
-from cipark_sd.engines.native.text import Vectors, number
+from cipark_sd.engines.native.elementary import Vectors, number
 from cipark_sd.model.expr import Table
 
 #: What every function of a kernel is given: parameters, workspace, outputs, time, the time at which the step began,

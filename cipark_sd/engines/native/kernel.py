@@ -11,10 +11,9 @@ from functools import partial
 from cipark_sd.compiler.primitives import RECIPES
 from cipark_sd.compiler.program import PER_RUN, PER_STEP, Program
 from cipark_sd.engines.base import fixed_method
-from cipark_sd.engines.native.elementary import definition
+from cipark_sd.engines.native.elementary import LANES, definition
 from cipark_sd.engines.native.ir import ARGUMENTS, Body, Slots, arguments_of, declarations, is_source
 from cipark_sd.engines.native.rolled import FEWEST, Block, blocks, compute, copy, in_turns, memory_of
-from cipark_sd.engines.native.text import LANES
 
 #: Operations in one function of a long program.
 PIECE = 100

@@ -10,9 +10,9 @@ from functools import cache
 from typing import Any
 
 from cipark_sd.compiler.program import Program
+from cipark_sd.engines.native.elementary import number
 from cipark_sd.engines.native.kernel import kernel
 from cipark_sd.engines.native.object_code import TUNING, object_code
-from cipark_sd.engines.native.text import number
 from cipark_sd.engines.wasm.linking import linked
 
 #: WebAssembly's vectors have 128 bits.

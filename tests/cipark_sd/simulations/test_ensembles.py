@@ -10,9 +10,9 @@ import pytest
 from cipark_sd.base.errors import InvalidValue, OffGrid, UnknownName
 from cipark_sd.data.scenarios import Scenario, TimeSeries
 from cipark_sd.engines.base import Reduction, Settings
+from cipark_sd.engines.native.elementary import LANES
 from cipark_sd.engines.native.engine import lanes_for
 from cipark_sd.engines.native.object_code import CacheWarning
-from cipark_sd.engines.native.text import LANES
 from cipark_sd.engines.programs import program_for
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Binary, Const, Ref, Table
