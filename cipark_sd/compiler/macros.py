@@ -8,13 +8,7 @@ from cipark_sd.base.errors import EquationError, UnsupportedFeature
 from cipark_sd.compiler.unroll import unroll
 from cipark_sd.model.expr import Call, Expr, Ref, rebuild, walk, with_references
 from cipark_sd.model.model import CONTROL, Macro, Model
-from cipark_sd.model.variables import (
-    Auxiliary,
-    Piece,
-    Variable,
-    expressions,
-    rewritten,
-)
+from cipark_sd.model.variables import Auxiliary, Piece, Variable, expressions, rewritten
 
 
 def inline_macros(model: Model) -> Model:

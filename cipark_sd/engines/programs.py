@@ -102,12 +102,7 @@ def changed(flat: FlatModel, shape: Settings) -> FlatModel:
 
 
 def program_for(
-    model: Model,
-    save: Sequence[str],
-    shape: Settings,
-    *,
-    method: Method | None = None,
-    orders: Orders | None = None,
+    model: Model, save: Sequence[str], shape: Settings, *, method: Method | None = None, orders: Orders | None = None
 ) -> Program:
     """The program that computes flat variables under settings of some shape."""
     flat = flat_model(model)

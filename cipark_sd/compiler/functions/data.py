@@ -35,15 +35,7 @@ from cipark_sd.model.expr import (
     walk,
 )
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import (
-    Constant,
-    ExternalPiece,
-    Piece,
-    Series,
-    Variable,
-    expressions,
-    rewritten,
-)
+from cipark_sd.model.variables import Constant, ExternalPiece, Piece, Series, Variable, expressions, rewritten
 
 _AS_LOOKUP = "write the points as a lookup and call it"
 _NUMBER = "compute the number from the data beforehand and write it as a constant"

@@ -43,10 +43,7 @@ def _stages(
     make = _by_steps(m) if _holds(m, call) else m.state
     return [
         make(
-            (variable, call, order, i),
-            f"{label} stage {i + 1}" if order > 1 else label,
-            start,
-            partial(rate, i, order),
+            (variable, call, order, i), f"{label} stage {i + 1}" if order > 1 else label, start, partial(rate, i, order)
         )
         for i in range(order)
     ]

@@ -194,14 +194,7 @@ def _ramp_in_vensim(target: Target, slope: Expr, start: Expr, end: Expr = _END) 
 
 ROWS = (
     Function("step", "height, start", _step, "same, time -> same", "STEP", "STEP"),
-    Function(
-        "ramp",
-        "slope, start, end",
-        _ramp_by_steps,
-        "same, time -> by_time",
-        "RAMP",
-        in_xmile=called("RAMP"),
-    ),
+    Function("ramp", "slope, start, end", _ramp_by_steps, "same, time -> by_time", "RAMP", in_xmile=called("RAMP")),
     # the standard's RAMP goes on for ever; the third argument, its end, is what PySD, Stella and pysimlin accept too
     Function(
         "xramp",

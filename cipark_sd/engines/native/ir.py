@@ -418,11 +418,7 @@ class Body(Vectors):
     def _random(self, stream: int, step: str) -> str:
         run = self.load("%runs", self.emit(f"mul i64 %block, {self.lanes}"), self.i)
         run = self.emit(f"add {self.i} {run}, {self.splat_int(1)}")
-        counters = (
-            run,
-            self.spread_int(self.emit(f"add i64 {step}, 1")),
-            self.splat_int(stream + 1),
-        )
+        counters = (run, self.spread_int(self.emit(f"add i64 {step}, 1")), self.splat_int(stream + 1))
         z = self.spread_int("%seed")
         for counter, stride in zip(counters, _RANDOM_STRIDES, strict=True):
             z = self.emit(

@@ -16,13 +16,7 @@ from cipark_sd.engines.native.ir import ON_DEMAND, Body, arguments_of, is_source
 FEWEST = 3
 #: What is read from elsewhere, by where it is: a number of the program, and places in parameters and workspace.
 _NUMBER, _PARAMETERS, _WORKSPACE = "", "%p", "%ws"
-_MEMORY = {
-    **dict.fromkeys(ON_DEMAND),
-    "const": _NUMBER,
-    "param": _PARAMETERS,
-    "state": _WORKSPACE,
-    "cell": _WORKSPACE,
-}
+_MEMORY = {**dict.fromkeys(ON_DEMAND), "const": _NUMBER, "param": _PARAMETERS, "state": _WORKSPACE, "cell": _WORKSPACE}
 Shape = tuple[tuple[object, ...], ...]
 
 
