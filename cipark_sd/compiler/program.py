@@ -4,7 +4,7 @@ Every engine runs this and nothing else. A program holds numbers and names, neve
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -31,6 +31,31 @@ class Node:
     op: str
     args: tuple[int, ...] = ()
     payload: float | int | Table | None = None
+
+
+def reached(nodes: Sequence[Node], roots: Iterable[int]) -> list[int]:
+    """Some nodes and all that they are computed from, in order.
+
+    Parameters
+    ----------
+    nodes : sequence of Node
+        All of a program.
+    roots : iterable of int
+        The positions of some.
+
+    Returns
+    -------
+    list of int
+        Positions, ascending.
+    """
+    needed: set[int] = set()
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node not in needed:
+            needed.add(node)
+            stack.extend(nodes[node].args)
+    return sorted(needed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -352,7 +352,7 @@ def _control_value(model: FlatModel, name: str, values: Mapping[str, float], num
             break
         except Pending as pending:
             lowering.demanded(*pending.demands)
-    if lowering.graph.rates[moving] == PER_STEP:
+    if moving.rate == PER_STEP:
         feature = "an equation that changes in the run"
         raise UnsupportedFeature(feature, variable=variable.label, where=model.name, alternative=_GIVE)
     lowering.defaults = [numbers.get(p, d) for p, d in zip(lowering.params, lowering.defaults, strict=True)]

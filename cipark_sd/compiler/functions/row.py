@@ -11,7 +11,7 @@ from typing import Literal, Protocol, cast
 
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.base.naming import canonical
-from cipark_sd.compiler.graph import Graph
+from cipark_sd.compiler.graph import Graph, Term
 from cipark_sd.model.expr import Call, Const, Expr
 from cipark_sd.model.model import Dimension, TimeSpec
 
@@ -36,14 +36,14 @@ class Context:
     """
 
     graph: Graph
-    time: int
-    instant: int
-    random: Callable[[], int]
-    at_start: Callable[[int], float]
+    time: Term
+    instant: Term
+    random: Callable[[], Term]
+    at_start: Callable[[Term], float]
 
 
 #: The node of a call, of the nodes of its arguments.
-Meaning = Callable[[Context, Sequence[int]], int]
+Meaning = Callable[[Context, Sequence[Term]], Term]
 
 
 def primitive(op: str) -> Meaning:
@@ -60,46 +60,51 @@ class Memory(Protocol):
     def looks_ahead(self) -> bool:
         """Whether the method is Runge-Kutta's, which computes the rates within a step."""
 
-    def run(self, expr: Expr, variable: str) -> int:
+    def run(self, expr: Expr, variable: str) -> Term:
         """The node of an expression at each instant."""
 
-    def start(self, expr: Expr, variable: str) -> int:
+    def start(self, expr: Expr, variable: str) -> Term:
         """The node of an expression at the start of a run."""
 
     def order(self, variable: str, call: Call) -> int:
         """The number of stages."""
 
-    def state(self, key: object, label: str, initial: Callable[[], int], rate: Callable[[], int]) -> int:
+    def state(self, key: object, label: str, initial: Callable[[], Term], rate: Callable[[], Term]) -> Term:
         """The node of a state; its parts are made later."""
 
-    def cell(self, key: object, label: str, initial: Callable[[], int], following: Callable[[], int]) -> int:
+    def cell(self, key: object, label: str, initial: Callable[[], Term], following: Callable[[], Term]) -> Term:
         """The node of a cell; its parts are made later."""
 
-    def state_node(self, key: object) -> int:
+    def state_node(self, key: object) -> Term:
         """The node of a state that exists."""
 
-    def cell_node(self, key: object) -> int:
+    def cell_node(self, key: object) -> Term:
         """The node of a cell that exists."""
 
     def pipe(
         self,
         key: object,
         label: str,
-        initial: Callable[[], int],
-        entering: Callable[[], int],
-        length: Callable[[], int],
-        after: Callable[[], int] | None = None,
+        initial: Callable[[], Term],
+        entering: Callable[[], Term],
+        length: Callable[[], Term],
+        after: Callable[[], Term] | None = None,
         *,
         latest: bool = False,
-    ) -> int:
+    ) -> Term:
         """The node of a pipe, of a conveyor where it says ``after`` how many steps; its parts are made later.
 
         Where it is the ``latest`` entry that counts, it takes the place of what would come out with it.
         """
 
     def record(
-        self, key: object, label: str, entering: Callable[[], int], steps: int, after: Callable[[], int] | None = None
-    ) -> int:
+        self,
+        key: object,
+        label: str,
+        entering: Callable[[], Term],
+        steps: Term,
+        after: Callable[[], Term] | None = None,
+    ) -> Term:
         """The node of what was ``steps`` ago; what is remembered is made later.
 
         Where ``after`` says so, what enters lies so many steps later, none but negative ones, as the latest there.
@@ -113,7 +118,7 @@ class Memory(Protocol):
 
 
 #: The node of a call, of the memory, the variable in whose equation the call is, and the call.
-CallNode = Callable[[Memory, str, Call], int]
+CallNode = Callable[[Memory, str, Call], Term]
 
 
 @dataclass(frozen=True, slots=True)

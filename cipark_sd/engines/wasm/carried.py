@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cipark_sd.compiler.graph import Graph
-from cipark_sd.compiler.program import CONSTANT, PER_STEP, Node, Order, Program, SeriesInput
+from cipark_sd.compiler.graph import Graph, Term
+from cipark_sd.compiler.program import CONSTANT, PER_STEP, Node, Order, Program, SeriesInput, reached
 from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.data.described import version
 from cipark_sd.data.scenarios import Scenario
@@ -238,7 +238,7 @@ def with_numbers(program: Program, numbers: Mapping[str, float]) -> Program:
     graph = Graph()
     params = [name for name in program.params if name not in numbers]
     place = {name: position for position, name in enumerate(params)}
-    copies: list[int] = []
+    copies: list[Term] = []
     for node in program.nodes:
         if node.op == "param":
             assert isinstance(node.payload, int)
@@ -247,7 +247,7 @@ def with_numbers(program: Program, numbers: Mapping[str, float]) -> Program:
         else:
             copies.append(_copied(graph, node, [copies[a] for a in node.args]))
     made = replace(
-        _renumbered(program, copies),
+        _renumbered(program, [copy.node for copy in copies]),
         nodes=tuple(graph.nodes),
         rates=tuple(graph.rates),
         params=tuple(params),
@@ -303,7 +303,7 @@ def _of_a_run(program: Program, varying: Collection[str]) -> list[bool]:
     return of_a_run
 
 
-def _copied(graph: Graph, node: Node, args: Sequence[int]) -> int:
+def _copied(graph: Graph, node: Node, args: Sequence[Term]) -> Term:
     if node.op == "past":
         assert isinstance(node.payload, int)
         return graph.past(node.payload, args[0])
@@ -311,7 +311,7 @@ def _copied(graph: Graph, node: Node, args: Sequence[int]) -> int:
         return graph.table(node.payload, args[0])
     if not args:
         return graph.source(node.op, node.payload)
-    first, last = graph.value(args[0]), graph.value(args[-1])
+    first, last = args[0].number, args[-1].number
     match node.op:
         case "mul" if first == 1.0:
             return args[1]
@@ -339,17 +339,10 @@ def _roots(program: Program) -> Iterator[int]:
 
 def _pruned(program: Program) -> Program:
     """The program without nodes that nothing reads."""
-    needed: set[int] = set()
-    stack = list(_roots(program))
-    while stack:
-        node = stack.pop()
-        if node not in needed:
-            needed.add(node)
-            stack.extend(program.nodes[node].args)
-    order = sorted(needed)
+    order = reached(program.nodes, _roots(program))
     place = {node: position for position, node in enumerate(order)}
     nodes = (replace(program.nodes[node], args=tuple(place[a] for a in program.nodes[node].args)) for node in order)
-    labels = tuple((label, node) for label, node in program.labels if node in needed)
+    labels = tuple((label, node) for label, node in program.labels if node in place)
     return replace(
         _renumbered(replace(program, labels=labels), place),
         nodes=tuple(nodes),
