@@ -6,8 +6,7 @@ expression has two readings: at the start of a run, where stocks are their initi
 
 import math
 import zlib
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import assert_never
 
@@ -15,10 +14,10 @@ from cipark_sd.base.errors import AlgebraicLoop, CiparkError, EquationError, Unk
 from cipark_sd.base.naming import split_name
 from cipark_sd.compiler.functions.memory import sampled
 from cipark_sd.compiler.functions.registry import FUNCTIONS
-from cipark_sd.compiler.functions.row import Context, Remembered
-from cipark_sd.compiler.graph import Graph, Places, Term, extend, stages
+from cipark_sd.compiler.functions.row import Context, Memory, Remembered
+from cipark_sd.compiler.graph import Term, extend, stages
 from cipark_sd.compiler.passes import Demand, Pending, Reading, check_functions, needed_at_once, variant_refused
-from cipark_sd.compiler.program import Cell, Order, Pipe, Program, SeriesInput, State
+from cipark_sd.compiler.program import Order, Program, SeriesInput
 from cipark_sd.model.expr import (
     MISSING,
     Apply,
@@ -80,22 +79,18 @@ def lower(model: FlatModel, save: Iterable[str], *, orders: Orders | None = None
     return lowering.program(tuple(outputs))
 
 
-class Lowering:
+class Lowering(Memory):
     """A program in the making."""
 
     def __init__(self, model: FlatModel, orders: Orders) -> None:
+        super().__init__()
         self.model = model
-        self.graph = Graph()
         self.asked_orders = orders
         self.lowered: dict[Demand, Term] = {}
-        self.later: deque[Callable[[], None]] = deque()
         self.params: list[str] = []
         self.defaults: list[float] = []
         self.param_nodes: dict[str, Term] = {}
         self.series: list[SeriesInput] = []
-        self.states: Places[State] = Places(self.graph, "state", self.later)
-        self.cells: Places[Cell] = Places(self.graph, "cell", self.later)
-        self.pipes: Places[Pipe] = Places(self.graph, "pipe", self.later)
         self.series_of: dict[tuple[str, str], int] = {}
         self.orders: dict[tuple[str, Call], Order] = {}
         self.n_random = 0
@@ -386,69 +381,6 @@ class Lowering:
             return self.graph.source("initial_random" if start else "random", stream)
 
         return Context(self.graph, time, instant, random, self.number)
-
-    def state(
-        self,
-        key: object,
-        label: str,
-        initial: Callable[[], Term],
-        rate: Callable[[], Term],
-        *,
-        non_negative: bool = False,
-    ) -> Term:
-        """The node of a state; its parts are made later."""
-        return self.states.node(key, lambda: State(label, initial().node, rate().node, non_negative))
-
-    def state_node(self, key: object) -> Term:
-        """The node of a state that exists."""
-        return self.states.existing(key)
-
-    def cell(self, key: object, label: str, initial: Callable[[], Term], following: Callable[[], Term]) -> Term:
-        """The node of a cell; its parts are made later."""
-        return self.cells.node(key, lambda: Cell(label, initial().node, following().node))
-
-    def cell_node(self, key: object) -> Term:
-        """The node of a cell that exists."""
-        return self.cells.existing(key)
-
-    def pipe(
-        self,
-        key: object,
-        label: str,
-        initial: Callable[[], Term],
-        entering: Callable[[], Term],
-        length: Callable[[], Term],
-        after: Callable[[], Term] | None = None,
-        *,
-        latest: bool = False,
-    ) -> Term:
-        """The node of a pipe, of a conveyor where it says ``after`` how many steps; its parts are made later."""
-
-        def make() -> Pipe:
-            parts = initial().node, entering().node, length().node
-            if after is None:
-                return Pipe(label, *parts)
-            return Pipe(label, *parts, "latest" if latest else "conveyor", after().node)
-
-        return self.pipes.node(key, make)
-
-    def record(
-        self,
-        key: object,
-        label: str,
-        entering: Callable[[], Term],
-        steps: Term,
-        after: Callable[[], Term] | None = None,
-    ) -> Term:
-        """The node of what was ``steps`` ago; what is remembered is made later."""
-        nothing = self.graph.const(0.0).node
-
-        def make() -> Pipe:
-            return Pipe(label, nothing, entering().node, nothing, "record", None if after is None else after().node)
-
-        position = self.graph.nodes[self.pipes.node(key, make).node].payload
-        assert isinstance(position, int)
-        return self.graph.past(position, steps)
 
     def refused(self, variable: str, feature: str, alternative: str) -> CiparkError:
         """The error of something that a variable's equation has and that is not computed."""

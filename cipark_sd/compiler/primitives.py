@@ -2,7 +2,7 @@
 
 The NumPy engine and constant folding use these functions, and the native engine is bit-equal to them: transcendental
 functions are recipes of IEEE operations (:mod:`~cipark_sd.compiler.elementary`, :mod:`~cipark_sd.compiler.rarer`). The
-remainder of a division alone is the C library's, one number at a time: it is exact, so every library has its bits.
+remainder of a division alone is the C library's: it is exact, so every library has its bits.
 """
 
 import ctypes
@@ -74,29 +74,12 @@ OPERATORS: Mapping[str, str] = {
     "and": "and",
     "or": "or",
 }
-#: Functions of the C library: name there and number of arguments.
-LIBRARY: Mapping[str, tuple[str, int]] = {"fmod": ("fmod", 2)}
 #: Functions that are recipes: how many arguments each has.
 RECIPES: Mapping[str, int] = {
-    "exp": 1,
-    "log": 1,
-    "pow": 2,
-    "sin": 1,
-    "cos": 1,
-    "tan": 1,
-    "asin": 1,
-    "acos": 1,
-    "atan": 1,
-    "sinh": 1,
-    "cosh": 1,
-    "tanh": 1,
-    "log10": 1,
-    "erfc": 1,
-    "lgamma": 1,
-    "digamma": 1,
-    "poisson_few": 2,
-    "poisson_try": 3,
-    "binomial_few": 3,
+    **dict.fromkeys(("exp", "log", "log10", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh"), 1),
+    **dict.fromkeys(("erfc", "lgamma", "digamma"), 1),
+    **dict.fromkeys(("pow", "poisson_few"), 2),
+    **dict.fromkeys(("poisson_try", "binomial_few"), 3),
     "binomial_try": 4,
 }
 
@@ -109,30 +92,9 @@ def library() -> ctypes.CDLL:
     return ctypes.CDLL(ctypes.util.find_library("m"))
 
 
-@cache
-def library_function(name: str) -> Callable[..., float]:
-    """A function of the C library on doubles; it sets no Python exception."""
-    symbol, n_arguments = LIBRARY[name]
-    function = getattr(library(), symbol)
-    function.restype = ctypes.c_double
-    function.argtypes = [ctypes.c_double] * n_arguments
-    return function  # type: ignore[no-any-return]
-
-
 def library_address(name: str) -> int:
     """Where a function of the C library is, for machine code that calls the very same one."""
-    return ctypes.cast(getattr(library(), LIBRARY[name][0]), ctypes.c_void_p).value or 0
-
-
-def _lane_by_lane(name: str) -> Callable[..., Array]:
-    def apply(*arguments: ArrayLike) -> Array:
-        function = library_function(name)
-        arrays = np.broadcast_arrays(*(np.asarray(a, dtype=np.float64) for a in arguments))
-        flat = [array.ravel().tolist() for array in arrays]
-        values = [function(*lane) for lane in zip(*flat, strict=True)]
-        return np.array(values, dtype=np.float64).reshape(arrays[0].shape)
-
-    return apply
+    return ctypes.cast(getattr(library(), name), ctypes.c_void_p).value or 0
 
 
 def _truth(values: ArrayLike) -> NDArray[np.bool_]:
@@ -175,7 +137,7 @@ MEANING: Mapping[str, Callable[..., Any]] = {
     "floor": np.floor,
     "trunc": np.trunc,
     "rint": np.rint,
-    **{name: _lane_by_lane(name) for name in LIBRARY},
+    "fmod": np.fmod,
     **{name: getattr(ON_ARRAYS, name) for name in RECIPES},
 }
 

@@ -241,32 +241,26 @@ class Program:
             return names[position]
         node = self.nodes[position]
         parts = [self._text(argument, names) for argument in node.args]
+        slot = node.payload if isinstance(node.payload, int) else 0
         match node.op:
             case "const":
                 return repr(node.payload)
             case "param":
-                assert isinstance(node.payload, int)
-                return f"constant {self.defaults[node.payload]!r}" if top else self.params[node.payload]
+                return f"constant {self.defaults[slot]!r}" if top else self.params[slot]
             case "uniform":
-                assert isinstance(node.payload, int)
-                return UNIFORMS[node.payload]
+                return UNIFORMS[slot]
             case "state":
-                assert isinstance(node.payload, int)
-                return f"state {self.states[node.payload].label}"
+                return f"state {self.states[slot].label}"
             case "cell":
-                assert isinstance(node.payload, int)
-                return f"cell {self.cells[node.payload].label}"
+                return f"cell {self.cells[slot].label}"
             case "pipe":
-                assert isinstance(node.payload, int)
-                return f"pipe {self.pipes[node.payload].label}"
+                return f"pipe {self.pipes[slot].label}"
             case "past":
-                assert isinstance(node.payload, int)
-                return f"record {self.pipes[node.payload].label} {parts[0]} steps ago"
+                return f"record {self.pipes[slot].label} {parts[0]} steps ago"
             case "series":
-                assert isinstance(node.payload, int)
-                return f"series {self.series[node.payload].name}"
+                return f"series {self.series[slot].name}"
             case "random" | "tape":
-                return f"{node.op}({node.payload})"
+                return f"{node.op}({slot})"
             case "table":
                 assert isinstance(node.payload, Table)
                 return f"table({parts[0]}; {len(node.payload.x)} points, {node.payload.interpolation})"

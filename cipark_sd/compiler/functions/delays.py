@@ -14,6 +14,7 @@ from functools import partial
 from cipark_sd.compiler.functions.row import (
     CallNode,
     Function,
+    Later,
     Memory,
     Reading,
     Remembered,
@@ -35,9 +36,7 @@ def label_of(variable: str, call: Call) -> str:
     return f"{variable} {call.function.upper().replace('_', ' ')}"
 
 
-def _stages(
-    m: Memory, variable: str, call: Call, rate: Callable[[int, int], Term], start: Callable[[], Term]
-) -> list[Term]:
+def _stages(m: Memory, variable: str, call: Call, rate: Callable[[int, int], Term], start: Later) -> list[Term]:
     """The states of a chain, one a stage; ``rate`` takes the stage and the number of stages."""
     label = label_of(variable, call)
     order = m.order(variable, call)
@@ -55,11 +54,11 @@ def _holds(m: Memory, call: Call) -> bool:
     return m.looks_ahead and call.function.endswith("_n")
 
 
-def _by_steps(m: Memory) -> Callable[[object, str, Callable[[], Term], Callable[[], Term]], Term]:
+def _by_steps(m: Memory) -> Callable[[object, str, Later, Later], Term]:
     """A state that goes on by Euler's steps under Runge-Kutta too; Vensim's manual, fn_delay_n and fn_smooth_n."""
     g = m.graph
 
-    def cell(key: object, label: str, initial: Callable[[], Term], rate: Callable[[], Term]) -> Term:
+    def cell(key: object, label: str, initial: Later, rate: Later) -> Term:
         return m.cell(key, label, initial, lambda: m.cell_node(key) + rate() * g.uniform("time_step"))
 
     return cell
@@ -246,7 +245,7 @@ def _information(m: Memory, variable: str, call: Call) -> Term:
     label, nothing = label_of(variable, call), lambda: m.graph.const(0.0)
     newest, held = (variable, call, "newest"), (variable, call, "held")
 
-    def arriving(name: str, entering: Callable[[], Term]) -> Term:
+    def arriving(name: str, entering: Later) -> Term:
         key = (variable, call, "arriving", name)
         return m.pipe(key, label, nothing, entering, nothing, lambda: _steps(m, m.run(time, variable)), latest=True)
 
@@ -257,7 +256,7 @@ def _information(m: Memory, variable: str, call: Call) -> Term:
 
     entry, shown = arriving("entry", number), arriving("value", lambda: m.run(value, variable))
 
-    def carried(key: object, arrived: Term, first: Callable[[], Term]) -> Term:
+    def carried(key: object, arrived: Term, first: Later) -> Term:
         m.cell(key, label, first, lambda: carried(key, arrived, first))
         return g.select(m.cell_node(newest) < entry, arrived, m.cell_node(key))
 

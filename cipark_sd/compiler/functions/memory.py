@@ -5,7 +5,7 @@ from functools import partial
 
 from cipark_sd.compiler.functions.arithmetic import zidz
 from cipark_sd.compiler.functions.delays import label_of
-from cipark_sd.compiler.functions.row import KEEPS, CallNode, Function, Memory, Remembered
+from cipark_sd.compiler.functions.row import KEEPS, CallNode, Function, Later, Memory, Remembered
 from cipark_sd.compiler.graph import Term
 from cipark_sd.model.expr import Call
 
@@ -22,7 +22,7 @@ def _now(m: Memory, variable: str, call: Call) -> Term:
     return m.run(call.arguments[0], variable)
 
 
-def sampled(m: Memory, variable: str, call: Call, condition: Callable[[], Term], value: Callable[[], Term]) -> Term:
+def sampled(m: Memory, variable: str, call: Call, condition: Later, value: Later) -> Term:
     """The cell of a SAMPLE IF TRUE: what it has held up to now."""
     key, label = (variable, call), f"{variable} SAMPLE IF TRUE"
 

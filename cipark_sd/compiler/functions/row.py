@@ -5,13 +5,16 @@ Parameters are written as in a manual, those that may be missing in square brack
 """
 
 import re
+from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, cast
+from typing import Literal, cast
 
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.base.naming import canonical
-from cipark_sd.compiler.graph import Graph, Term
+from cipark_sd.compiler.graph import Graph, Places, Term
+from cipark_sd.compiler.program import Cell, Pipe, State
 from cipark_sd.model.expr import Call, Const, Expr
 from cipark_sd.model.model import Dimension, TimeSpec
 
@@ -42,6 +45,8 @@ class Context:
     at_start: Callable[[Term], float]
 
 
+#: What gives a node when it is asked for.
+Later = Callable[[], Term]
 #: The node of a call, of the nodes of its arguments.
 Meaning = Callable[[Context, Sequence[Term]], Term]
 
@@ -51,70 +56,98 @@ def primitive(op: str) -> Meaning:
     return lambda c, a: c.graph.op(op, *a)
 
 
-class Memory(Protocol):
-    """What the lowering offers to functions with memory."""
+class Memory(ABC):
+    """What the lowering offers to functions with memory: the graph, and states, cells and pipes.
 
-    graph: Graph
+    Each has a node at once; ``initial``, ``rate``, ``following``, ``entering``, ``length`` and ``after`` give what it
+    consists of, and are asked later. A ``key`` says which one it is.
+    """
+
+    def __init__(self) -> None:
+        self.graph = Graph()
+        self.later: deque[Callable[[], None]] = deque()
+        self.states: Places[State] = Places(self.graph, "state", self.later)
+        self.cells: Places[Cell] = Places(self.graph, "cell", self.later)
+        self.pipes: Places[Pipe] = Places(self.graph, "pipe", self.later)
 
     @property
+    @abstractmethod
     def looks_ahead(self) -> bool:
         """Whether the method is Runge-Kutta's, which computes the rates within a step."""
 
+    @abstractmethod
     def run(self, expr: Expr, variable: str) -> Term:
         """The node of an expression at each instant."""
 
+    @abstractmethod
     def start(self, expr: Expr, variable: str) -> Term:
         """The node of an expression at the start of a run."""
 
+    @abstractmethod
     def order(self, variable: str, call: Call) -> int:
         """The number of stages."""
 
-    def state(self, key: object, label: str, initial: Callable[[], Term], rate: Callable[[], Term]) -> Term:
-        """The node of a state; its parts are made later."""
+    @abstractmethod
+    def context(self, variable: str, *, start: bool) -> Context:
+        """What functions without memory need."""
 
-    def cell(self, key: object, label: str, initial: Callable[[], Term], following: Callable[[], Term]) -> Term:
-        """The node of a cell; its parts are made later."""
+    @abstractmethod
+    def refused(self, variable: str, feature: str, alternative: str) -> CiparkError:
+        """The error of something that a variable's equation has and that is not computed."""
+
+    def state(self, key: object, label: str, initial: Later, rate: Later, *, non_negative: bool = False) -> Term:
+        """The node of a state."""
+        return self.states.node(key, lambda: State(label, initial().node, rate().node, non_negative))
 
     def state_node(self, key: object) -> Term:
         """The node of a state that exists."""
+        return self.states.existing(key)
+
+    def cell(self, key: object, label: str, initial: Later, following: Later) -> Term:
+        """The node of a cell."""
+        return self.cells.node(key, lambda: Cell(label, initial().node, following().node))
 
     def cell_node(self, key: object) -> Term:
         """The node of a cell that exists."""
+        return self.cells.existing(key)
 
     def pipe(
         self,
         key: object,
         label: str,
-        initial: Callable[[], Term],
-        entering: Callable[[], Term],
-        length: Callable[[], Term],
-        after: Callable[[], Term] | None = None,
+        initial: Later,
+        entering: Later,
+        length: Later,
+        after: Later | None = None,
         *,
         latest: bool = False,
     ) -> Term:
-        """The node of a pipe, of a conveyor where it says ``after`` how many steps; its parts are made later.
+        """The node of a pipe, of a conveyor where it says ``after`` how many steps.
 
         Where it is the ``latest`` entry that counts, it takes the place of what would come out with it.
         """
 
-    def record(
-        self,
-        key: object,
-        label: str,
-        entering: Callable[[], Term],
-        steps: Term,
-        after: Callable[[], Term] | None = None,
-    ) -> Term:
-        """The node of what was ``steps`` ago; what is remembered is made later.
+        def make() -> Pipe:
+            parts = initial().node, entering().node, length().node
+            if after is None:
+                return Pipe(label, *parts)
+            return Pipe(label, *parts, "latest" if latest else "conveyor", after().node)
+
+        return self.pipes.node(key, make)
+
+    def record(self, key: object, label: str, entering: Later, steps: Term, after: Later | None = None) -> Term:
+        """The node of what was ``steps`` ago.
 
         Where ``after`` says so, what enters lies so many steps later, none but negative ones, as the latest there.
         """
+        nothing = self.graph.const(0.0).node
 
-    def context(self, variable: str, *, start: bool) -> Context:
-        """What functions without memory need."""
+        def make() -> Pipe:
+            return Pipe(label, nothing, entering().node, nothing, "record", None if after is None else after().node)
 
-    def refused(self, variable: str, feature: str, alternative: str) -> CiparkError:
-        """The error of something that a variable's equation has and that is not computed."""
+        position = self.graph.nodes[self.pipes.node(key, make).node].payload
+        assert isinstance(position, int)
+        return self.graph.past(position, steps)
 
 
 #: The node of a call, of the memory, the variable in whose equation the call is, and the call.

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.compiler.adjoint import Adjoint
-from cipark_sd.compiler.primitives import LIBRARY, library_address
+from cipark_sd.compiler.primitives import library_address
 from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import Inputs, TapeTooLong, Values, Weigh, back_inputs, fixed_method, taped_inputs
 from cipark_sd.engines.blocks import Blocks, by_course, by_run, of_blocks, on_lines
@@ -237,8 +237,7 @@ def _machine(opt: int = 2) -> tuple[Any, str]:
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    for name in LIBRARY:
-        llvm.add_symbol(f"cipark_{name}", library_address(name))
+    llvm.add_symbol("cipark_fmod", library_address("fmod"))
     cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
     target = llvm.Target.from_default_triple()
     machine = target.create_target_machine(cpu=cpu, features=features, opt=opt, jit=True)

@@ -7,7 +7,7 @@ it. No operation carries a fast-math flag and nothing is contracted, so each one
 import math
 from collections.abc import Container, Iterable, Mapping, Sequence
 
-from cipark_sd.compiler.primitives import LIBRARY, RECIPES, segments
+from cipark_sd.compiler.primitives import RECIPES, segments
 from cipark_sd.compiler.program import CONSTANT, PER_RUN, PER_STEP, Program
 from cipark_sd.engines.native.elementary import Vectors, number
 from cipark_sd.model.expr import Table
@@ -37,9 +37,8 @@ def declarations(lanes: int, without: Container[str] = ()) -> str:
     lines.append(f"declare {v} @llvm.fma.v{lanes}f64({v}, {v}, {v})")
     lines.append(f"declare {v} @llvm.masked.gather.v{lanes}f64.v{lanes}p0(<{lanes} x ptr>, i32, {b}, {v})")
     lines.append(f"declare i1 @llvm.vector.reduce.or.v{lanes}i1({b})")
-    for name, (_, n) in LIBRARY.items():
-        if name not in without:
-            lines.append(f"declare double @cipark_{name}({', '.join(['double'] * n)}) #1")
+    if "fmod" not in without:
+        lines.append("declare double @cipark_fmod(double, double) #1")
     return "\n".join(lines)
 
 
@@ -235,7 +234,7 @@ class Body(Vectors):
         elif op in RECIPES:
             arguments = ", ".join(f"{self.v} {self.use(a)}" for a in args)
             self.values[node] = self.emit(f"call {self.v} @vector_{op}({arguments})")
-        elif op in LIBRARY:
+        elif op == "fmod":
             self.values[node] = self._by_lane(op, [self.use(a) for a in args])
         else:
             self.values[node] = self._operation(op, args)
