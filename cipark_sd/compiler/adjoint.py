@@ -21,7 +21,7 @@ from typing import Literal
 from cipark_sd.base.errors import UnsupportedFeature
 from cipark_sd.compiler.derivatives import FLAT, along
 from cipark_sd.compiler.graph import Graph, Term
-from cipark_sd.compiler.program import PER_STEP, Cell, Node, Pipe, Program, SeriesInput, reached
+from cipark_sd.compiler.program import PER_STEP, Cell, Node, Pipe, Program, SeriesInput, pruned
 from cipark_sd.model.expr import Table
 
 #: Of what a series of the way back is made: a series of the forward run, its first value, its times or its steps.
@@ -296,36 +296,22 @@ class _Way:
         for name in self.parameters:
             node = nodes.get(program.param_position.get(name, -1))
             gradient.append((name, (zero if node is None else self.added.get(node, zero)).node))
-        roots = {n for c in cells for n in (c.initial, c.following)} | {n for _, n in gradient}
-        roots |= {n for p in pipes for n in (p.initial, p.entering, p.length)}
-        place = {node: i for i, node in enumerate(reached(g.nodes, roots))}
+        without = replace(program, states=(), orders=(), labels=(), method="euler", n_random=0, outputs=tuple(gradient))
+        back = pruned(
+            replace(without, nodes=tuple(g.nodes), rates=tuple(g.rates), cells=tuple(cells), pipes=tuple(pipes))
+        )
         n_outputs = len(program.outputs)
-        used = {op: sorted({_payload(g.nodes[n]) for n in place if op in g.nodes[n].op}) for op in ("tape", "series")}
+        used = {op: sorted({_payload(n) for n in back.nodes if op in n.op}) for op in ("tape", "series")}
         slots = {slot: n_outputs + i for i, slot in enumerate(s for s in used["tape"] if s >= n_outputs)}
 
         def moved(node: Node) -> Node:
-            args = tuple(place[a] for a in node.args)
             if node.op == "tape":
-                return Node(node.op, args, slots.get(_payload(node), _payload(node)))
-            if "series" in node.op:
-                return Node(node.op, args, used["series"].index(_payload(node)))
-            return replace(node, args=args)
+                return replace(node, payload=slots.get(_payload(node), _payload(node)))
+            return replace(node, payload=used["series"].index(_payload(node))) if "series" in node.op else node
 
         taped = [(f"tape {slot}", self.tape[slot - n_outputs]) for slot in slots]
-        back = replace(
-            program,
-            nodes=tuple(moved(g.nodes[n]) for n in place),
-            rates=tuple(g.rates[n] for n in place),
-            series=tuple(SeriesInput(str(slot), None, "raw") for slot in used["series"]),
-            states=(),
-            cells=tuple(Cell(c.label, place[c.initial], place[c.following]) for c in cells),
-            pipes=tuple(Pipe(p.label, place[p.initial], place[p.entering], place[p.length]) for p in pipes),
-            outputs=tuple((name, place[node]) for name, node in gradient),
-            orders=(),
-            labels=(),
-            method="euler",
-            n_random=0,
-        )
+        inputs = tuple(SeriesInput(str(slot), None, "raw") for slot in used["series"])
+        back = replace(back, nodes=tuple(map(moved, back.nodes)), series=inputs)
         series = tuple(self.series[slot] for slot in used["series"])
         return Adjoint(replace(program, outputs=(*program.outputs, *taped)), back, series, n_outputs)
 

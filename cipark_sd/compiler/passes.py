@@ -45,7 +45,7 @@ def needed_at_once(expr: Expr) -> Iterator[str]:
             pending += reversed(children(part))
 
 
-def equations(variable: Variable) -> Iterator[Expr]:
+def _equations(variable: Variable) -> Iterator[Expr]:
     """The expressions of a variable: its equations, or its flows and initial values."""
     match variable:
         case Auxiliary(pieces=pieces):
@@ -68,7 +68,7 @@ def check_functions(model: Model) -> None:
     """
     problems: dict[str, CiparkError] = {}
     for variable in model.variables:
-        for equation in equations(variable):
+        for equation in _equations(variable):
             for part in walk(equation):
                 if isinstance(part, Call):
                     problem = _problem(model, variable, part)

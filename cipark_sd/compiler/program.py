@@ -5,7 +5,7 @@ Every engine runs this and nothing else. A program holds numbers and names, neve
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -268,3 +268,61 @@ class Program:
                 return f"({parts[0]} {OPERATORS[op]} {parts[1]})"
             case op:
                 return f"{op}({', '.join(parts)})"
+
+
+def roots(program: Program) -> Iterator[int]:
+    """The nodes that states, cells, pipes, outputs and orders name."""
+    for state in program.states:
+        yield from (state.initial, state.rate)
+    for cell in program.cells:
+        yield from (cell.initial, cell.following)
+    for pipe in program.pipes:
+        yield from (pipe.initial, pipe.length, *pipe.taken_in)
+    for order in program.orders:
+        yield from (order.order, *([] if order.time is None else [order.time]))
+    yield from (node for _, node in program.outputs)
+
+
+def pruned(program: Program) -> Program:
+    """The program without nodes that nothing reads."""
+    order = reached(program.nodes, roots(program))
+    place = {node: position for position, node in enumerate(order)}
+    nodes = (replace(program.nodes[node], args=tuple(place[a] for a in program.nodes[node].args)) for node in order)
+    labels = tuple((label, node) for label, node in program.labels if node in place)
+    return replace(
+        renumbered(replace(program, labels=labels), place),
+        nodes=tuple(nodes),
+        rates=tuple(program.rates[node] for node in order),
+    )
+
+
+def renumbered(program: Program, place: Sequence[int] | Mapping[int, int]) -> Program:
+    """The program with other numbers for the nodes that it names.
+
+    Parameters
+    ----------
+    program : Program
+    place : sequence or mapping of int to int
+        The new position of each node that is named, by the present one.
+
+    Returns
+    -------
+    Program
+        Its nodes are those of before.
+    """
+
+    def of(node: int | None) -> int | None:
+        return None if node is None else place[node]
+
+    return replace(
+        program,
+        states=tuple(replace(s, initial=place[s.initial], rate=place[s.rate]) for s in program.states),
+        cells=tuple(replace(c, initial=place[c.initial], following=place[c.following]) for c in program.cells),
+        pipes=tuple(
+            replace(p, initial=place[p.initial], entering=place[p.entering], length=place[p.length], after=of(p.after))
+            for p in program.pipes
+        ),
+        orders=tuple(replace(o, order=place[o.order], time=of(o.time)) for o in program.orders),
+        outputs=tuple((name, place[node]) for name, node in program.outputs),
+        labels=tuple((label, place[node]) for label, node in program.labels),
+    )

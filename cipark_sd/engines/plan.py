@@ -189,7 +189,7 @@ def plan(
     with lines_of(model):
         resolved = checked(model, scenario) if isinstance(scenario, Scenario) else scenario
         grid = grid_of(model, resolved)
-        columns = columns_of(model, saved_names(model, save) if save is not None else _moving(model, resolved))
+        columns = _columns_of(model, _saved_names(model, save) if save is not None else _moving(model, resolved))
     return RunPlan(model, resolved, columns, columns.flat, grid, grid.chosen(times, where=model.name), method, seed)
 
 
@@ -197,7 +197,7 @@ _NAMES: OrderedDict[tuple[int, frozenset[str]], tuple[Model, tuple[str, ...]]] =
 _COLUMNS: OrderedDict[tuple[int, tuple[str, ...]], Columns] = OrderedDict()
 
 
-def columns_of(model: Model, names: tuple[str, ...]) -> Columns:
+def _columns_of(model: Model, names: tuple[str, ...]) -> Columns:
     """The columns of variables by canonical name, made once for a model and names; they keep the model."""
     return remember(_COLUMNS, (id(model), names), lambda: Columns.of(model, names))
 
@@ -231,7 +231,7 @@ def grid_of(model: Model, resolved: Resolved) -> TimeGrid:
     return time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name)
 
 
-def saved_names(model: Model, save: Sequence[str]) -> tuple[str, ...]:
+def _saved_names(model: Model, save: Sequence[str]) -> tuple[str, ...]:
     """Canonical names of variables that have values over time, in the order asked for, each once.
 
     Raises
@@ -277,7 +277,7 @@ def _with_controls(model: Model, resolved: Resolved) -> Resolved:
         return resolved
     numbers_in_file = {name: getattr(resolved, name) for name in CONTROL if name not in unknown}
     numbers = {n: v for n, v in settings(model, resolved).numbers.items() if isinstance(v, float)}
-    values = numbers_in_file | control_values(flat_model(model), numbers_in_file, numbers)
+    values = numbers_in_file | _control_values(flat_model(model), numbers_in_file, numbers)
     initial, final, step, saveper = (values[name] for name in CONTROL)
     return replace(resolved, initial_time=initial, final_time=final, time_step=step, saveper=saveper)
 
@@ -292,7 +292,7 @@ _LINES = {
 }
 
 
-def control_values(model: FlatModel, overrides: Mapping[str, float], numbers: Mapping[str, float]) -> dict[str, float]:
+def _control_values(model: FlatModel, overrides: Mapping[str, float], numbers: Mapping[str, float]) -> dict[str, float]:
     """Control variables that the file computes, as numbers at the start of a run.
 
     Parameters

@@ -23,7 +23,7 @@ def _is_small(c: Context, node: Term) -> Term:
     return abs(node) < SMALL
 
 
-def xidz(c: Context, a: Sequence[Term]) -> Term:
+def _xidz(c: Context, a: Sequence[Term]) -> Term:
     """``a / b``, or ``x`` where ``b`` is zero."""
     numerator, denominator, otherwise = a
     return c.graph.select(_is_small(c, denominator), otherwise, numerator / denominator)
@@ -31,7 +31,7 @@ def xidz(c: Context, a: Sequence[Term]) -> Term:
 
 def zidz(c: Context, a: Sequence[Term]) -> Term:
     """``a / b``, or 0 where ``b`` is zero."""
-    return xidz(c, (*a, c.graph.const(0.0)))
+    return _xidz(c, (*a, c.graph.const(0.0)))
 
 
 def _quantum(c: Context, a: Sequence[Term]) -> Term:
@@ -177,7 +177,7 @@ ROWS = (
     _extreme("max"),
     # an operator of both languages
     Function("not", "condition", primitive("not"), FREE),
-    Function("xidz", "a, b, x", xidz, None, "XIDZ", "SAFEDIV"),
+    Function("xidz", "a, b, x", _xidz, None, "XIDZ", "SAFEDIV"),
     Function("zidz", "a, b", zidz, None, "ZIDZ", "SAFEDIV"),
     Function("pi", "", lambda c, a: c.graph.const(math.pi), FREE, in_vensim=lambda _: _PI, in_xmile=lambda: _PI),
     Function("inf", "", lambda c, a: c.graph.const(math.inf), FREE, in_vensim=_LARGE, in_xmile=_LARGE),

@@ -30,7 +30,7 @@ from cipark_sd.model.expr import MISSING, Binary, Call, Const, Expr, If, Ref, bo
 MOST_ROWS = 48
 
 
-def inverse(g: Graph, cells: Sequence[Term]) -> tuple[Term, ...]:
+def _inverse(g: Graph, cells: Sequence[Term]) -> tuple[Term, ...]:
     """The inverse of a square matrix, row by row; infinite or NaN where it has none.
 
     Rows are exchanged so that the largest of a column is divided by, which keeps rounding errors small and lets a zero
@@ -214,7 +214,7 @@ def _invert_matrix(c: Context, a: Sequence[Term]) -> Term:
     """INVERT MATRIX after unrolling: row and column of the element, number of columns, then the matrix."""
     row, column, length, *cells = a
     place = int(row.number or 0) * int(length.number or 0) + int(column.number or 0)
-    return c.graph.family(("inverse", *cells), lambda: inverse(c.graph, cells))[place]
+    return c.graph.family(("inverse", *cells), lambda: _inverse(c.graph, cells))[place]
 
 
 def _allocate_by_priority(c: Context, a: Sequence[Term]) -> Term:

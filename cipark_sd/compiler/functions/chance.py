@@ -28,7 +28,7 @@ Candidate = tuple[Term, Term]
 Draw = Callable[[Graph, Uniform, Sequence[Term]], Term]
 
 
-def uniform(g: Graph, random: Uniform, a: Sequence[Term]) -> Term:
+def _uniform(g: Graph, random: Uniform, a: Sequence[Term]) -> Term:
     """A number between two others."""
     low, high = a[:2]
     return low + (high - low) * random()
@@ -46,7 +46,7 @@ def _between(g: Graph, random: Uniform, below: Term, above: Term) -> Term:
     return below + random() * (above - below)
 
 
-def exponential(g: Graph, random: Uniform, a: Sequence[Term]) -> Term:
+def _exponential(g: Graph, random: Uniform, a: Sequence[Term]) -> Term:
     """Starts at the shift; its mean beyond that is the stretch."""
     low, high, shift, scale = a[:4]
     start = g.op("max", low, shift)
@@ -55,13 +55,13 @@ def exponential(g: Graph, random: Uniform, a: Sequence[Term]) -> Term:
     return start - scale * g.op("log", survivor)
 
 
-def normal(g: Graph, random: Uniform, a: Sequence[Term]) -> Term:
+def _normal(g: Graph, random: Uniform, a: Sequence[Term]) -> Term:
     low, high, mean, deviation = a[:4]
-    below, above = (probability(g, end) for end in _ends(g, low, high, mean, deviation))
+    below, above = (_probability(g, end) for end in _ends(g, low, high, mean, deviation))
     return mean + deviation * quantile(g, _between(g, random, below, above))
 
 
-def triangular(g: Graph, random: Uniform, a: Sequence[Term]) -> Term:
+def _triangular(g: Graph, random: Uniform, a: Sequence[Term]) -> Term:
     low, high, start, peak, stop = a[:5]
     rise, fall, width = peak - start, stop - peak, stop - start
 
@@ -80,7 +80,7 @@ def triangular(g: Graph, random: Uniform, a: Sequence[Term]) -> Term:
     return g.select(p < rise / width, early, late)
 
 
-def weibull(g: Graph, random: Uniform, a: Sequence[Term]) -> Term:
+def _weibull(g: Graph, random: Uniform, a: Sequence[Term]) -> Term:
     """Starts at 0 and has a mean of 1 before it is stretched and shifted."""
     low, high, shape, shift, stretch = a[:5]
     inverse = 1.0 / shape
@@ -95,7 +95,7 @@ def weibull(g: Graph, random: Uniform, a: Sequence[Term]) -> Term:
     return shift + scale * (-g.op("log", p)) ** inverse
 
 
-def logistic(g: Graph, random: Uniform, a: Sequence[Term]) -> Term:
+def _logistic(g: Graph, random: Uniform, a: Sequence[Term]) -> Term:
     low, high, mean, scale = a[:4]
     ends = _ends(g, low, high, mean, scale)
     below, above = (1.0 / (1.0 + g.op("exp", -end)) for end in ends)
@@ -103,7 +103,7 @@ def logistic(g: Graph, random: Uniform, a: Sequence[Term]) -> Term:
     return mean + scale * g.op("log", p / (1.0 - p))
 
 
-def pareto(g: Graph, random: Uniform, a: Sequence[Term]) -> Term:
+def _pareto(g: Graph, random: Uniform, a: Sequence[Term]) -> Term:
     """From the scale on; the probability of what is larger than x is (scale / x) to the power of the shape."""
     low, high, shape, scale = a[:4]
     below, above = ((scale / g.op("max", end, scale)) ** shape for end in (low, high))
@@ -117,7 +117,7 @@ def _standard_normal(g: Graph, random: Uniform) -> Term:
     return radius * g.op("cos", 2.0 * math.pi * random())
 
 
-def gamma(g: Graph, random: Uniform, order: Term) -> Candidate:
+def _gamma(g: Graph, random: Uniform, order: Term) -> Candidate:
     """Of scale 1. Source: Marsaglia and Tsang 2000, ACM Transactions on Mathematical Software 26, 363-372."""
     # of an order below 1, that of one more times a power of a uniform number
     few = order < 1.0
@@ -131,20 +131,20 @@ def gamma(g: Graph, random: Uniform, order: Term) -> Candidate:
     return accepted, g.select(order > 0.0, d * v * shrunk, math.nan)
 
 
-def beta(g: Graph, random: Uniform, alpha: Term, beta: Term) -> Candidate:
+def _beta(g: Graph, random: Uniform, alpha: Term, beta: Term) -> Candidate:
     """The share of one gamma variable in it and another."""
-    (fits, x), (also, y) = gamma(g, random, alpha), gamma(g, random, beta)
+    (fits, x), (also, y) = _gamma(g, random, alpha), _gamma(g, random, beta)
     return fits & also, x / (x + y)
 
 
-def poisson(g: Graph, random: Uniform, mean: Term) -> Candidate:
+def _poisson(g: Graph, random: Uniform, mean: Term) -> Candidate:
     u, v = random(), random()
     few, many = g.op("poisson_few", mean, u), g.op("poisson_try", mean, u, v)
     k = g.select(mean < FEW, few, many)
     return k >= 0.0, g.select(mean >= 0.0, k, math.nan)
 
 
-def binomial(g: Graph, random: Uniform, p: Term, trials: Term) -> Candidate:
+def _binomial(g: Graph, random: Uniform, p: Term, trials: Term) -> Candidate:
     u, v, n = random(), random(), g.op("rint", trials)
     rarer = g.op("min", p, 1.0 - p)
     few, many = g.op("binomial_few", n, rarer, u), g.op("binomial_try", n, rarer, u, v)
@@ -156,12 +156,12 @@ def binomial(g: Graph, random: Uniform, p: Term, trials: Term) -> Candidate:
 
 def negative_binomial(g: Graph, random: Uniform, p: Term, successes: Term) -> Candidate:
     """Trials until so many successes: Poisson's failures, whose mean is a gamma variable, and the successes."""
-    fits, mean = gamma(g, random, successes)
-    also, failures = poisson(g, random, mean * ((1.0 - p) / p))
+    fits, mean = _gamma(g, random, successes)
+    also, failures = _poisson(g, random, mean * ((1.0 - p) / p))
     return fits & also, successes + failures
 
 
-def tried(candidate: Callable[..., Candidate], n: int, g: Graph, random: Uniform, a: Sequence[Term]) -> Term:
+def _tried(candidate: Callable[..., Candidate], n: int, g: Graph, random: Uniform, a: Sequence[Term]) -> Term:
     """A draw by rejection; ``n`` are the distribution's own parameters, before shift and stretch."""
     low, high, *parameters = a[: 2 + n]
     shift, stretch = a[2 + n : 4 + n]
@@ -224,7 +224,7 @@ def quantile(g: Graph, p: Term) -> Term:
     return g.select(abs(q) <= 0.425, inner, signed)
 
 
-def probability(g: Graph, x: Term) -> Term:
+def _probability(g: Graph, x: Term) -> Term:
     """The probability with which a standard normal variable falls below ``x``."""
     return 0.5 * g.op("erfc", -x / math.sqrt(2.0))
 
@@ -348,7 +348,7 @@ ROWS = (
     Function(
         "random_uniform",
         "minimum, maximum, seed",
-        _drawn(uniform),
+        _drawn(_uniform),
         "same, same, any -> same",
         "RANDOM UNIFORM",
         (
@@ -356,26 +356,26 @@ ROWS = (
             Reading("UNIFORM", "minimum, maximum[, seed]", _uniform_of_xmile),
         ),
     ),
-    _distribution("random_normal", "mean, standard deviation", _LIKE, normal, "NORMAL"),
+    _distribution("random_normal", "mean, standard deviation", _LIKE, _normal, "NORMAL"),
     _distribution(
-        *("random_exponential", "shift, stretch", _LIKE, exponential, "EXPRND", "mean"),
+        *("random_exponential", "shift, stretch", _LIKE, _exponential, "EXPRND", "mean"),
         lambda mean: (_ZERO, mean),
         lambda shift, stretch: ((stretch,), shift, _ONE),
     ),
     _distribution(
-        *("random_beta", "alpha, beta, shift, stretch", f"none, none, {_LIKE}", partial(tried, beta, 2)),
+        *("random_beta", "alpha, beta, shift, stretch", f"none, none, {_LIKE}", partial(_tried, _beta, 2)),
         *("BETA", "alpha, beta"),
         lambda alpha, beta: (alpha, beta, _ZERO, _ONE),
         lambda alpha, beta, shift, stretch: ((alpha, beta), shift, stretch),
     ),
     _distribution(
         *("random_binomial", "probability, trials, shift, stretch", f"none, any, {_LIKE}"),
-        *(partial(tried, binomial, 2), "BINOMIAL", "trials, probability"),
+        *(partial(_tried, _binomial, 2), "BINOMIAL", "trials, probability"),
         lambda trials, probability: (probability, trials, _ZERO, _ONE),
         lambda probability, trials, shift, stretch: ((trials, probability), shift, stretch),
     ),
     _distribution(
-        *("random_gamma", "order, shift, stretch", f"none, {_LIKE}", partial(tried, gamma, 1)),
+        *("random_gamma", "order, shift, stretch", f"none, {_LIKE}", partial(_tried, _gamma, 1)),
         *("GAMMA", "shape, scale"),
         lambda shape, scale: (shape, _ZERO, scale),
         lambda order, shift, stretch: ((order, stretch), shift, _ONE),
@@ -383,23 +383,23 @@ ROWS = (
     ),
     _distribution(
         *("random_negative_binomial", "probability, successes, shift, stretch", f"none, any, {_LIKE}"),
-        partial(tried, negative_binomial, 2),
+        partial(_tried, negative_binomial, 2),
         in_xmile="draw a Poisson number whose mean is a gamma variable",
     ),
     _distribution(
-        *("random_poisson", "mean, shift, stretch", f"any, {_LIKE}", partial(tried, poisson, 1)),
+        *("random_poisson", "mean, shift, stretch", f"any, {_LIKE}", partial(_tried, _poisson, 1)),
         *("POISSON", "mean"),
         lambda mean: (mean, _ZERO, _ONE),
         lambda mean, shift, stretch: ((mean,), shift, stretch),
     ),
-    _distribution("random_triangular", "start, peak, stop", f"same, {_LIKE}", triangular, "TRIANGULAR"),
+    _distribution("random_triangular", "start, peak, stop", f"same, {_LIKE}", _triangular, "TRIANGULAR"),
     # Vensim's has a mean of 1 before it is stretched, Stella's a scale of its own
     _distribution(
-        *("random_weibull", "shape, shift, stretch", f"none, {_LIKE}", weibull, "WEIBULL", "shape, scale"),
+        *("random_weibull", "shape, shift, stretch", f"none, {_LIKE}", _weibull, "WEIBULL", "shape, scale"),
         lambda shape, scale: (shape, _ZERO, scale * _mean_of_weibull(shape)),
         lambda shape, shift, stretch: ((shape, stretch / _mean_of_weibull(shape)), shift, _ONE),
     ),
-    _distribution("random_logistic", "mean, scale", _LIKE, logistic, "LOGISTIC", vensim=(), in_vensim=_QUANTILES),
-    _distribution("random_pareto", "shape, scale", "none, same", pareto, "PARETO", vensim=(), in_vensim=_QUANTILES),
+    _distribution("random_logistic", "mean, scale", _LIKE, _logistic, "LOGISTIC", vensim=(), in_vensim=_QUANTILES),
+    _distribution("random_pareto", "shape, scale", "none, same", _pareto, "PARETO", vensim=(), in_vensim=_QUANTILES),
 )
 XMILE = (Reading("MONTECARLO", "percent[, seed]", _monte_carlo),)

@@ -13,7 +13,7 @@ from cipark_sd.model.expr import Call
 _REDUCERS: Mapping[str, float] = {"reduce: sum": 0.0, "reduce: min": float("inf"), "reduce: max": float("-inf")}
 
 
-def at_start(place: int) -> CallNode:
+def _at_start(place: int) -> CallNode:
     """The argument at a place as it is at the start of a run."""
     return lambda m, variable, call: m.start(call.arguments[place], variable)
 
@@ -158,11 +158,11 @@ def _present(name: str) -> Function:
 
 
 ROWS = (
-    Function("initial", "value", Remembered(at_start(0), at_start(0)), KEEPS, "INITIAL", "INIT"),
+    Function("initial", "value", Remembered(_at_start(0), _at_start(0)), KEEPS, "INITIAL", "INIT"),
     Function(
         "active_initial",
         "value, initial value",
-        Remembered(at_start(1), _now),
+        Remembered(_at_start(1), _now),
         KEEPS,
         "ACTIVE INITIAL",
         in_xmile="give that part of the equation a variable of its own",

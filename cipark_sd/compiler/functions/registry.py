@@ -32,15 +32,15 @@ PROVIDED: Mapping[str, Expr] = {
 }
 
 
-def add(*rows: Function) -> None:
+def _add(*rows: Function) -> None:
     """Put rows into the table."""
     for row in rows:
         FUNCTIONS[row.name] = row
-        spell(IN_VENSIM, *row.readings(row.vensim))
-        spell(IN_XMILE, *row.readings(row.xmile))
+        _spell(IN_VENSIM, *row.readings(row.vensim))
+        _spell(IN_XMILE, *row.readings(row.xmile))
 
 
-def spell(language: dict[str, tuple[Reading, ...]], *readings: Reading) -> None:
+def _spell(language: dict[str, tuple[Reading, ...]], *readings: Reading) -> None:
     """Add spellings to a language."""
     for reading in readings:
         name = canonical(reading.spelling)
@@ -48,9 +48,9 @@ def spell(language: dict[str, tuple[Reading, ...]], *readings: Reading) -> None:
 
 
 for _family in (arithmetic, inputs, delays, slats, memory, data, chance, arrays):
-    add(*_family.ROWS)
-spell(IN_VENSIM, *arithmetic.VENSIM)
-spell(IN_XMILE, *arithmetic.XMILE, *inputs.XMILE, *delays.XMILE, *chance.XMILE, *arrays.XMILE)
+    _add(*_family.ROWS)
+_spell(IN_VENSIM, *arithmetic.VENSIM)
+_spell(IN_XMILE, *arithmetic.XMILE, *inputs.XMILE, *delays.XMILE, *chance.XMILE, *arrays.XMILE)
 
 
 #: Our names for what only readers and passes make: no file can call it so.

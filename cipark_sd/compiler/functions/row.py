@@ -201,15 +201,15 @@ def numbers_of(parameters: str) -> list[int]:
     """
     counts, total = [], 0
     for part in parameters.split("["):
-        total += len(names_of(part))
+        total += len(_names_of(part))
         counts.append(total)
     return counts
 
 
-def names_of(parameters: str) -> list[str]:
+def _names_of(parameters: str) -> list[str]:
     """The parameters, those that may be missing too.
 
-    >>> names_of("input, delay time[, initial value = input]")
+    >>> _names_of("input, delay time[, initial value = input]")
     ['input', 'delay time', 'initial value']
     """
     names = (part.partition(" = ")[0].strip(" [].") for part in parameters.split(","))
@@ -303,8 +303,8 @@ class Function:
             return Reading(spelling, re.sub(r" = [^,]*", "", self.parameters), called(self.name))
 
         def build(*arguments: Expr) -> Expr:
-            values = dict(zip(names_of(taken), arguments, strict=False))
-            return Call(self.name, tuple(values.get(n) or self._default(n, values) for n in names_of(self.parameters)))
+            values = dict(zip(_names_of(taken), arguments, strict=False))
+            return Call(self.name, tuple(values.get(n) or self._default(n, values) for n in _names_of(self.parameters)))
 
         return Reading(spelling, taken, build)
 
@@ -350,8 +350,8 @@ class Function:
             return how(*before, *arguments)
         if not spelled:
             raise Refused(f"the function {self.title}", "write it with other functions")
-        reading, values = self.readings(spelled)[0], dict(zip(names_of(self.parameters), arguments, strict=False))
-        taken = [name for name in names_of(reading.parameters) if name in values]
+        reading, values = self.readings(spelled)[0], dict(zip(_names_of(self.parameters), arguments, strict=False))
+        taken = [name for name in _names_of(reading.parameters) if name in values]
         for name in values:
             if name not in taken and values[name] != self._default(name, values):
                 raise Refused(f"{self.title} with {name}", f"leave {name} out")

@@ -52,10 +52,10 @@ def leaving(
     return Call(NAME, (steady, rate, first, slats, stopped, *(part for pair in spread for part in pair)))
 
 
-def source_slats(j: int, many: int, of: int) -> int:
+def _source_slats(j: int, many: int, of: int) -> int:
     """The slat, of ``many``, to which the ``j``-th of ``of`` slats corresponds; of two equally near the earlier.
 
-    >>> [source_slats(j, 2, 4) for j in range(4)], [source_slats(j, 4, 4) for j in range(4)]
+    >>> [_source_slats(j, 2, 4) for j in range(4)], [source_slats(j, 4, 4) for j in range(4)]
     ([0, 0, 1, 1], [0, 1, 2, 3])
     """
     return min(max(-(-((2 * j + 1) * many - 2 * of) // (2 * of)), 0), many - 1)
@@ -120,7 +120,7 @@ class _Belt:
                 continue
             upstream = _Belt(m, self.variable, source)
             for j in range(upstream.many):
-                if source_slats(j, self.many, upstream.many) == i:
+                if _source_slats(j, self.many, upstream.many) == i:
                     amount = amount + upstream.slat(j) * upstream.taken(value)
         return g.select(self.stopped(), self.slat(i), amount)
 

@@ -259,7 +259,7 @@ def _load(program: Program, lanes: int) -> Loaded:
     made = kernel(program, lanes, fused=_has_fused(), in_parts=True)
     machine, identity = _machine(2 if made.effort else 0)
     code = object_code(made, machine, identity)
-    owner = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine_for_jit())
+    owner = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine_for_jit())
     owner.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
     owner.finalize_object()
     stages = {"euler": 1, "rk2": 2}.get(fixed_method(program.method), 4)
@@ -267,17 +267,17 @@ def _load(program: Program, lanes: int) -> Loaded:
     return Loaded(_RUN(owner.get_function_address("run")), made.workspace, owner, operations)
 
 
-def jit(text: str, name: str, signature: Any) -> Loaded:
+def _jit(text: str, name: str, signature: Any) -> Loaded:
     """A function of LLVM assembly as machine code of this process; none of it is from disk."""
     from llvmlite import binding as llvm
 
     _machine()
-    owner = llvm.create_mcjit_compiler(llvm.parse_assembly(text), machine_for_jit())
+    owner = llvm.create_mcjit_compiler(llvm.parse_assembly(text), _machine_for_jit())
     owner.finalize_object()
     return Loaded(signature(owner.get_function_address(name)), 0, owner)
 
 
-def machine_for_jit() -> Any:
+def _machine_for_jit() -> Any:
     """A target machine of its own for an execution engine, which takes possession of it."""
     from llvmlite import binding as llvm
 
@@ -346,7 +346,7 @@ LEAST = 2**20
 def _put(together: int) -> Any:
     """The code for numbers of runs that are multiples of ``together``."""
     values = "\n".join(_VALUE.format(i=i) for i in range(together))
-    return jit(_PUT.format(values=values, together=together), "put", _PUTTING)
+    return _jit(_PUT.format(values=values, together=together), "put", _PUTTING)
 
 
 class Courses:

@@ -28,10 +28,10 @@ def leb(value: int) -> bytes:
             return bytes(out)
 
 
-def signed_leb(value: int) -> bytes:
+def _signed_leb(value: int) -> bytes:
     """A signed LEB128 number.
 
-    >>> signed_leb(5), signed_leb(64), signed_leb(-1)
+    >>> _signed_leb(5), signed_leb(64), signed_leb(-1)
     (b'\\x05', b'\\xc0\\x00', b'\\x7f')
     """
     out = bytearray()
@@ -43,7 +43,7 @@ def signed_leb(value: int) -> bytes:
             return bytes(out)
 
 
-def vector(items: Sequence[bytes]) -> bytes:
+def _vector(items: Sequence[bytes]) -> bytes:
     """How many, and then each."""
     return leb(len(items)) + b"".join(items)
 
@@ -53,7 +53,7 @@ def text(content: str) -> bytes:
     return leb(len(content.encode())) + content.encode()
 
 
-def section(kind: int, body: bytes) -> bytes:
+def _section(kind: int, body: bytes) -> bytes:
     """A section after its kind and length."""
     return bytes([kind]) + leb(len(body)) + body
 
@@ -174,17 +174,17 @@ def linked(obj: bytes, exported: str = "run") -> tuple[bytes, int]:
         _TYPE: bodies[_TYPE],
         _FUNCTION: bodies[_FUNCTION],
         # one memory of any size that holds the numbers
-        _MEMORY: vector([b"\0" + leb(-(-end // PAGE))]),
-        _EXPORT: vector([text(exported) + _IS_FUNCTION + leb(places[0]), text("memory") + _IS_MEMORY + leb(0)]),
+        _MEMORY: _vector([b"\0" + leb(-(-end // PAGE))]),
+        _EXPORT: _vector([text(exported) + _IS_FUNCTION + leb(places[0]), text("memory") + _IS_MEMORY + leb(0)]),
         _CODE: bodies[_CODE],
     }
     if segments:
-        made[_DATA] = vector([_segment(FIRST + start, content) for start, content in segments])
-    return MAGIC + b"".join(section(kind, body) for kind, body in made.items()), -(-end // 16) * 16
+        made[_DATA] = _vector([_segment(FIRST + start, content) for start, content in segments])
+    return MAGIC + b"".join(_section(kind, body) for kind, body in made.items()), -(-end // 16) * 16
 
 
 def _segment(start: int, content: bytes) -> bytes:
-    return leb(0) + bytes([_I32_CONST]) + signed_leb(start) + _END + leb(len(content)) + content
+    return leb(0) + bytes([_I32_CONST]) + _signed_leb(start) + _END + leb(len(content)) + content
 
 
 def _segments(body: bytes) -> Iterator[tuple[int, bytes]]:
@@ -201,7 +201,7 @@ def _segments(body: bytes) -> Iterator[tuple[int, bytes]]:
 
 def with_description(module: bytes, name: str, content: bytes) -> bytes:
     """The module with a custom section, which a host may read and an engine leaves out."""
-    return module + section(_CUSTOM, text(name) + content)
+    return module + _section(_CUSTOM, text(name) + content)
 
 
 def sections(module: bytes) -> Iterator[tuple[int, bytes]]:

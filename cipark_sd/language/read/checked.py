@@ -65,7 +65,7 @@ def checked_model(path: Path, draft: Model, raw: bytes, problems: list[CiparkErr
     problems += _over_repeats(path.name, variables, {d.name: d.label for d in dimensions if d.listed})
     macro_names = frozenset(macro.name for macro in macros)
     text = raw.decode("utf-8", "replace")
-    problems += unknown_references(path.name, variables, dimensions, (), macro_names, text)
+    problems += _unknown_references(path.name, variables, dimensions, (), macro_names, text)
     names = [variable.name for variable in variables]
     for macro in macros:
         # inside a macro a dollar marks a variable of the model itself; it may use the times without being given them
@@ -76,7 +76,7 @@ def checked_model(path: Path, draft: Model, raw: bytes, problems: list[CiparkErr
             for name, expr in zip(macro.parameters, macro.defaults, strict=False)
             if expr is not None
         )
-        problems += unknown_references(where, (*macro.variables, *defaults), dimensions, extra, macro_names, text)
+        problems += _unknown_references(where, (*macro.variables, *defaults), dimensions, extra, macro_names, text)
     raise_all(str(path), [placed(problem, (path.name,), lines) for problem in problems])
     check_macro_sizes(path.name, variables, macros)
     by_name = {variable.name: variable for variable in variables}
@@ -176,7 +176,7 @@ def _self_calling(where: str, macros: Sequence[Macro]) -> Iterator[CiparkError]:
             yield EquationError(where, f"macro {name}", f"calls itself{way}, which never ends")
 
 
-def unknown_references(
+def _unknown_references(
     where: str,
     variables: Iterable[Variable],
     dimensions: Sequence[Dimension],

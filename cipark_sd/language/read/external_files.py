@@ -49,11 +49,11 @@ def external_names(variables: Iterable[Variable], macros: Iterable[Macro], range
     """
     files = set(range_files)
     for variable in (*variables, *(inner for macro in macros for inner in macro.variables)):
-        files |= {source.file for piece in variable.pieces if (source := outside(piece)) is not None}
+        files |= {source.file for piece in variable.pieces if (source := _outside(piece)) is not None}
     return sorted(files)
 
 
-def outside(piece: Piece | StockPiece | TablePiece | ExternalPiece) -> External | None:
+def _outside(piece: Piece | StockPiece | TablePiece | ExternalPiece) -> External | None:
     """Where a piece's numbers stand, of one that has them in a file."""
     match piece:
         case ExternalPiece(source=External() as source) | TablePiece(table=External() as source):
@@ -62,7 +62,7 @@ def outside(piece: Piece | StockPiece | TablePiece | ExternalPiece) -> External 
             return None
 
 
-def located(path: Path, file: str, allowed: Sequence[Path]) -> Path:
+def _located(path: Path, file: str, allowed: Sequence[Path]) -> Path:
     """Where a file lies that the model at ``path`` names, as on Windows, where Vensim runs, by a name in any case.
 
     A missing file is left to the run.
@@ -102,7 +102,7 @@ def in_any_case(folder: Path, file: str) -> str:
     return str(at)
 
 
-def check_separator(path: Path, file: str, tab: str) -> None:
+def _check_separator(path: Path, file: str, tab: str) -> None:
     """Raise where a model reads a text file with a separator of more than one character.
 
     Vensim's is one character; PySD would take a longer one for a regular expression, and compile it.
@@ -125,7 +125,7 @@ def check_located(path: Path, files: Iterable[str], allowed: Sequence[Path]) -> 
     """
     problems: list[CiparkError] = []
     for file in files:
-        collected(problems, partial(located, path, file, allowed))
+        collected(problems, partial(_located, path, file, allowed))
     raise_all(str(path), problems)
 
 
@@ -138,7 +138,7 @@ def external_contents(path: Path, files: Sequence[str], allowed: Sequence[Path])
     """
     check_located(path, files, allowed)
     for file in files:
-        target = located(path, file, allowed)
+        target = _located(path, file, allowed)
         if target.is_file():
             yield read_bytes(target, TABLE_LIMIT)
 
@@ -220,7 +220,7 @@ def _read(model: Model, variable: Variable, tags: Mapping[str, Path] | None) -> 
     """A variable with the numbers of all its files, or of those with these tags alone."""
 
     def source_of(piece: Piece | TablePiece | ExternalPiece) -> External | None:
-        source = outside(piece)
+        source = _outside(piece)
         return source if tags is None or (source is not None and source.file in tags) else None
 
     match variable:
@@ -301,8 +301,8 @@ def _loaded(model: Model, variable: _InFiles, source: External, coords: Mapping[
     coordinates = dict(coords)
     there = (coordinates, model.origin.path.parent, coordinates, variable.name)
     # PySD opens the file by itself
-    file = source.file if named else str(located(model.origin.path, source.file, model.origin.allowed))
-    check_separator(model.origin.path, source.file, source.tab)
+    file = source.file if named else str(_located(model.origin.path, source.file, model.origin.allowed))
+    _check_separator(model.origin.path, source.file, source.tab)
     place = (file, source.tab)
     reader: Any
     match variable:

@@ -30,7 +30,7 @@ from cipark_sd.model.variables import (
 )
 
 
-def with_inline_lookups(model: Model) -> Model:
+def _with_inline_lookups(model: Model) -> Model:
     """``model`` with the points of each lookup in the place of its name."""
     tables = {
         lookup.name: lookup.pieces[0].table
@@ -106,7 +106,7 @@ class Writer:
         self.flat = unroll(self.model) if self.model.dimensions else self.model
         if self.inline_lookups:
             # lookups with subscripts are plain ones in the flat model, from which their users are written
-            self.model, self.flat = with_inline_lookups(self.model), with_inline_lookups(self.flat)
+            self.model, self.flat = _with_inline_lookups(self.model), _with_inline_lookups(self.flat)
         self.labels = {variable.label.casefold() for variable in self.model.variables}
         self.flows = named_flows(self.model)
         self.flow_names = {name for flows in self.flows.values() for name in (*flows.inflows, *flows.outflows)}

@@ -106,7 +106,7 @@ class _Words:
             case Apply(Table() as table, argument, reading):
                 match applied(table, argument, reading, where=self.model.name, variable=variable.label):
                     case Apply(Table(interpolation="look_forward") as way):
-                        return Apply(seen_back(way), Neg(argument))
+                        return Apply(_seen_back(way), Neg(argument))
                     case inverse:
                         return inverse
             case Call("elmcount", (Ref(name, ()),)) if name in self.model.dimension_by_name:
@@ -134,7 +134,7 @@ class _Words:
             label = fresh(one_name(lookup.label, _WAYS[key[1]]), self.apart.taken)
             pieces = tuple(
                 replace(
-                    piece, table=seen_back(read_as(piece.table, key[1], where=self.model.name, variable=lookup.label))
+                    piece, table=_seen_back(read_as(piece.table, key[1], where=self.model.name, variable=lookup.label))
                 )
                 for piece in lookup.pieces
                 if isinstance(piece.table, Table)
@@ -145,7 +145,7 @@ class _Words:
         return self.lookups[key]
 
 
-def seen_back(table: Table) -> Table:
+def _seen_back(table: Table) -> Table:
     """A table that looks forward as one of ``-x`` that holds its values; any other as it is."""
     if table.interpolation != "look_forward":
         return table

@@ -79,7 +79,7 @@ def to_xmile(model: Model, *, inline_lookups: bool = False) -> str:
     variables = ET.SubElement(body, "variables")
     variables.extend(_variable(entry) for entry in entries)
     variables.extend(_groups(entries))
-    _append_some(body, views(model, entries))
+    _append_some(body, _views(model, entries))
     ET.indent(root, "  ")
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
@@ -178,13 +178,13 @@ def _dimensions(model: Model) -> ET.Element | None:
         return None
     dimensions = ET.Element("dimensions")
     for dimension in model.dimensions:
-        dim = ET.SubElement(dimensions, "dim", {"name": blanks(dimension.label)})
+        dim = ET.SubElement(dimensions, "dim", {"name": _blanks(dimension.label)})
         for label in dimension.element_labels:
-            ET.SubElement(dim, "elem", {"name": blanks(label)})
+            ET.SubElement(dim, "elem", {"name": _blanks(label)})
     return dimensions
 
 
-def blanks(label: str) -> str:
+def _blanks(label: str) -> str:
     """A label with blanks for underscores, as PySD compares dimensions and elements."""
     return " ".join(label.replace("_", " ").split())
 
@@ -196,10 +196,10 @@ def _variable(entry: Entry) -> ET.Element:
     if entry.dims:
         dims = ET.SubElement(node, "dimensions")
         for dimension in entry.dims:
-            ET.SubElement(dims, "dim", {"name": blanks(dimension.label)})
+            ET.SubElement(dims, "dim", {"name": _blanks(dimension.label)})
     for (labels, text), first in zip(entry.equations, entry.initials or [""] * len(entry.equations), strict=True):
         holder = (
-            node if labels is None else ET.SubElement(node, "element", {"subscript": ",".join(map(blanks, labels))})
+            node if labels is None else ET.SubElement(node, "element", {"subscript": ",".join(map(_blanks, labels))})
         )
         _text(holder, "eqn", text)
         if first:
@@ -249,7 +249,7 @@ _STOCK = (22.5, 17.5)
 _MARGIN = 60
 
 
-def views(model: Model, entries: Sequence[Entry]) -> ET.Element | None:
+def _views(model: Model, entries: Sequence[Entry]) -> ET.Element | None:
     """The ``<views>`` of a model, or nothing when it has no drawing."""
     if is_xmile(model):
         return _parsed_drawing(model)

@@ -176,7 +176,7 @@ def table(cursor: Cursor) -> Table:
     opened = cursor.at
     cursor.take("(")
     if cursor.token == "[":
-        drawn_range(cursor)
+        _drawn_range(cursor)
         cursor.accept(",")
     pairs = _pairs(cursor) if cursor.token == "(" else _halves(cursor, opened)
     cursor.take(")", in_words="a point (x, y), ',' or ')'")
@@ -184,7 +184,7 @@ def table(cursor: Cursor) -> Table:
     return Table(tuple(x for x, _ in pairs), tuple(y for _, y in pairs))
 
 
-def drawn_range(cursor: Cursor) -> None:
+def _drawn_range(cursor: Cursor) -> None:
     """``[(xmin, ymin)-(xmax, ymax), (x, y), …]``: pairs of numbers, of which nothing is kept."""
     cursor.take("[")
     while True:

@@ -42,7 +42,7 @@ def vensim_method(text: str) -> Method:
     return _METHODS.get(_number(text), "euler")
 
 
-def say_method(name: str, text: str) -> None:
+def _say_method(name: str, text: str) -> None:
     """Warn where the method of a file is another one in Vensim."""
     if reason := _OTHERWISE.get(_number(text)):
         warnings.warn(f"{name}: {reason}", stacklevel=2)
@@ -90,7 +90,7 @@ def read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     variables = main.variables(made, seconds)
     macros = tuple(_macro(macro, path, file, names, problems, made, seconds, main.lookups) for macro in file.macros)
     further, more_macros = _further_results(main, macros, problems)
-    say_method(path.name, text)
+    _say_method(path.name, text)
     draft = Model(
         name=path.stem,
         variables=(*variables, *further),

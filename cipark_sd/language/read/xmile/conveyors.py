@@ -214,7 +214,7 @@ def queues(document: Document, nodes: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: stock for stock in stocks for name in flows_of(document, stock, "outflow")}
 
 
-def conveyor_behind(document: Document, name: str, nodes: Mapping[str, Any]) -> Conveyor | None:
+def _conveyor_behind(document: Document, name: str, nodes: Mapping[str, Any]) -> Conveyor | None:
     """The conveyor that a flow enters."""
     conveyors = (node for node in nodes.values() if document.is_stock(node, "conveyor"))
     entered = (node for node in conveyors if name in flows_of(document, node, "inflow"))
@@ -235,7 +235,7 @@ class Queue:
     def __init__(self, document: Document, stock: Any, nodes: Mapping[str, Any]) -> None:
         self.document, self.stock, self.nodes = document, stock, nodes
         self.inflows, self.outflows = (flows_of(document, stock, end) for end in ("inflow", "outflow"))
-        self.behind = conveyor_behind(document, self.outflows[0], nodes)
+        self.behind = _conveyor_behind(document, self.outflows[0], nodes)
         belt = self.behind
         self.alone = belt is not None and (belt.element.get("one_at_a_time") is None or belt.says("one_at_a_time"))
         self.whole = belt is not None and belt.says("batch_integrity")
@@ -246,7 +246,7 @@ class Queue:
                 "batches of several inflows of a queue, one at a time", "let one flow enter, or take several at a time"
             )
         for name in self.outflows[1:]:
-            if conveyor_behind(document, name, nodes) is not None or (belt is not None and not self.overflows(name)):
+            if _conveyor_behind(document, name, nodes) is not None or (belt is not None and not self.overflows(name)):
                 self._refuse(
                     "a queue with several outflows, of which one enters a conveyor",
                     "mark all but the first as <overflow/> and let them leave the conveyors alone",

@@ -58,7 +58,7 @@ def tokens(equation: str) -> list[str]:
     """
     words: list[str] = []
     word_before = False
-    for token in _TOKEN.findall(without_comments(equation)):
+    for token in _TOKEN.findall(_without_comments(equation)):
         operator = _WORDS.get(token.lower())
         word = operator is None and token[0] not in "\"'" and _is_name(token) and token.lower() not in _CONDITIONAL
         if word and word_before:
@@ -69,7 +69,7 @@ def tokens(equation: str) -> list[str]:
     return words
 
 
-def without_comments(text: str) -> str:
+def _without_comments(text: str) -> str:
     """The text with what stands in braces blanked, nested ones included."""
     parts: list[str] = []
     depth = start = 0
