@@ -25,8 +25,7 @@ from cipark_sd.engines.base import Inputs, fixed_method, stage_times, start_name
 from cipark_sd.engines.compiled import by_orders, inputs_for
 from cipark_sd.engines.plan import RunPlan, plan
 from cipark_sd.engines.programs import program_for
-from cipark_sd.engines.wasm.compiling import LANES, compiled
-from cipark_sd.engines.wasm.linking import with_description
+from cipark_sd.engines.wasm.compiling import LANES, compiled, with_description
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import kind

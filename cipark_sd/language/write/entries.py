@@ -8,8 +8,7 @@ from cipark_sd.base.errors import CiparkError, UnsupportedFeature
 from cipark_sd.base.naming import one_name
 from cipark_sd.compiler.subscripts import Elements
 from cipark_sd.compiler.unroll import flat_name, unroll
-from cipark_sd.language.write.apart import held_otherwise
-from cipark_sd.language.write.arrays import of_whole_arrays, sayable, write_out_reductions
+from cipark_sd.language.write.apart import held_otherwise, of_whole_arrays, sayable, write_out_reductions
 from cipark_sd.language.write.expressions import Printer, element_token, in_xmile_words, token
 from cipark_sd.model.expr import Apply, Call, Expr, Ref, Table, rebuild, references
 from cipark_sd.model.links import Flows, split

@@ -22,8 +22,7 @@ from cipark_sd.base.errors import CiparkError, EquationError, UnsupportedFeature
 from cipark_sd.base.naming import bare, canonical, one_name
 from cipark_sd.compiler.functions.registry import FUNCTIONS, IN_XMILE, PROVIDED
 from cipark_sd.compiler.functions.row import Refused
-from cipark_sd.language.write.apart import Apart, Lift, data_as_table, fresh
-from cipark_sd.language.write.arrays import VENSIM_NAMED
+from cipark_sd.language.write.apart import VENSIM_NAMED, Apart, Lift, data_as_table, fresh
 from cipark_sd.model.expr import (
     Apply,
     Binary,

@@ -18,8 +18,7 @@ from cipark_sd.compiler.functions.row import Refused, Target
 from cipark_sd.compiler.limits import without_marks
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.language.read.external_files import read_externals
-from cipark_sd.language.write.apart import Apart, Lift, data_as_table, fresh, held_otherwise
-from cipark_sd.language.write.arrays import vector_calls
+from cipark_sd.language.write.apart import Apart, Lift, data_as_table, fresh, held_otherwise, vector_calls
 from cipark_sd.model.drawing import STOCK, Arrow, Node, View, views
 from cipark_sd.model.expr import Apply, Call, Const, Expr, If, Interpolation, Ref, Table, rebuild, replaced, walk
 from cipark_sd.model.model import Dimension, Method, Model
