@@ -80,6 +80,17 @@ class Adjoint:
 def adjoint(program: Program, parameters: Sequence[str]) -> Adjoint:
     """The way back of a program, for derivatives by some of its parameters.
 
+    Parameters
+    ----------
+    program : Program
+    parameters : sequence of str
+        Constants of the program, in the order of the derivatives; one that it lacks has the derivative 0.
+
+    Returns
+    -------
+    Adjoint
+        The outputs of its ``back`` are the derivatives, in that order.
+
     Raises
     ------
     UnsupportedFeature

@@ -52,6 +52,19 @@ def by_priority(
 
     The next claimant in the order of priorities begins when the one before it has a fraction of its request that is
     the gap between their priorities over ``width``, or all of it. Who asks for nothing is passed over.
+
+    Parameters
+    ----------
+    g : Graph
+    requests, priorities : sequence of Term, (n_claimants,)
+        A larger priority comes first.
+    width, supply : Term
+        In the units of priorities, and of requests.
+
+    Returns
+    -------
+    list of Term, (n_claimants,)
+        In the units of requests.
     """
     zero = g.const(0.0)
     n = len(requests)
@@ -88,6 +101,21 @@ def available(
 
     As the price falls, here as the level ``-price`` rises, a claimant's fraction goes from nothing to everything around
     its priority; a rectangular profile does so along a line, from half a width above to half a width below.
+
+    Parameters
+    ----------
+    g : Graph
+    requests, kinds, priorities, widths : sequence of Term, (n_claimants,)
+        Of each claimant the request and its priority profile.
+    supply : Term
+        In the units of requests.
+    shapes : sequence of float, (n_claimants,)
+        The kinds of profile that the shares are computed for, NaN for one that changes in a run.
+
+    Returns
+    -------
+    list of Term, (n_claimants,)
+        In the units of requests.
     """
     right = [width > 0.0 for width in widths]
     right += [g.op("eq", kind, shape) for kind, shape in zip(kinds, shapes, strict=True) if shape == shape]
@@ -157,6 +185,16 @@ def market_price(g: Graph, buyers: Sequence[Curve], sellers: Sequence[Curve]) ->
 
     Source: Vensim's manual, fn_find_market_price, and its recorded run (``models/allocate_price`` of SDEverywhere), for
     the ends and for fixed quantities.
+
+    Parameters
+    ----------
+    g : Graph
+    buyers, sellers : sequence of Curve
+
+    Returns
+    -------
+    Term
+        In the units of priorities.
     """
     curved = [curve for curve in (*buyers, *sellers) if curve.shape != FIXED]
     if not curved:

@@ -261,7 +261,20 @@ def extend(
     series: Sequence[SeriesInput],
     time: TimeSpec,
 ) -> None:
-    """Add to ``numbers`` what the nodes up to ``last`` are; one that changes at each step is NaN."""
+    """Add to ``numbers`` what the nodes up to ``last`` are; one that changes at each step is NaN.
+
+    Parameters
+    ----------
+    numbers : list of float
+        What the first nodes are; it grows.
+    last : int
+        A node's position.
+    graph : Graph
+    defaults : sequence of float, (n_params,)
+        The model's own constants.
+    series : sequence of SeriesInput
+    time : TimeSpec
+    """
     for position in range(len(numbers), last + 1):
         numbers.append(_computed(position, numbers, graph, defaults, series, time))
 
@@ -299,6 +312,22 @@ def _computed(
 
 def stages(order: float, time: float | None, step: float, label: str, where: str) -> int:
     """How many stages a delay or smooth has; where its ``time`` counts, no more than there are steps in it.
+
+    Parameters
+    ----------
+    order : float
+        As the equation has it; what is behind the point does not count.
+    time : float or None
+        In units of time; None where the order is kept whatever it is.
+    step : float
+        In units of time.
+    label, where : str
+        Of the delay and its model, for messages.
+
+    Returns
+    -------
+    int
+        From 1 to :data:`MOST_STAGES`.
 
     Raises
     ------

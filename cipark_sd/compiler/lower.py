@@ -59,6 +59,11 @@ def lower(model: FlatModel, save: Iterable[str], *, orders: Orders | None = None
     orders : mapping, optional
         Numbers of stages of delays and smooths; by default those that the model's own constants ask for.
 
+    Returns
+    -------
+    Program
+        Its outputs are ``save``, in that order.
+
     Raises
     ------
     AlgebraicLoop, UnknownName, UnsupportedFeature, EquationError, Problems

@@ -123,6 +123,14 @@ MOST_WRITTEN = 100_000
 def check_macro_sizes(where: str, variables: Sequence[Variable], macros: Sequence[Macro]) -> None:
     """Refuse calls that stand for too many variables, before the first of them is written out.
 
+    Parameters
+    ----------
+    where : str
+        The model's name.
+    variables : sequence of Variable
+        Of the model, in order.
+    macros : sequence of Macro
+
     Raises
     ------
     EquationError

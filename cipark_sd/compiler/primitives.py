@@ -158,6 +158,15 @@ def look_up(table: Table, argument: ArrayLike) -> Array:
     """A graphical function's values; on knots exactly the knot's value, between them ``slope * (x - x_j) + y_j``.
 
     NaN gives NaN where points are joined by lines.
+
+    Parameters
+    ----------
+    table : Table
+    argument : array_like, (...)
+
+    Returns
+    -------
+    Array, (...)
     """
     x, y, slope = segments(table)
     at = np.asarray(argument, dtype=np.float64)
@@ -194,6 +203,22 @@ def uniform_random(seed: int, stream: int, step: int, run: NDArray[np.uint64]) -
 
     Source: the finaliser of SplitMix64 (Steele, Lea and Flood 2014, OOPSLA), applied to one counter after the other,
     so that a run's numbers do not depend on which runs are computed with it.
+
+    Parameters
+    ----------
+    seed : int
+        Of the call.
+    stream : int
+        Of the variable and the place in its equation.
+    step : int
+        From 0; 2^32 for a number that a run has once.
+    run : (n_runs,)
+        The number of each run in the whole ensemble.
+
+    Returns
+    -------
+    Array, (n_runs,)
+        Odd multiples of 2^-53.
     """
     with np.errstate(over="ignore"):
         z = _mixed(np.uint64(seed) + _STRIDES[0] * (run + np.uint64(1)))

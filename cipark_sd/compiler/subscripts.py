@@ -158,6 +158,12 @@ REDUCTIONS = of_arrays("reduction", "selection")
 def check_array_sizes(model: Model, subscripts: Subscripts) -> None:
     """Refuse arrays with more equations and sums with more terms than can be compiled, before any is written out.
 
+    Parameters
+    ----------
+    model : Model
+    subscripts : Subscripts
+        Those of the model.
+
     Raises
     ------
     EquationError
@@ -184,7 +190,19 @@ def check_array_sizes(model: Model, subscripts: Subscripts) -> None:
 
 
 def too_many_terms(where: str, label: str, n: int) -> EquationError:
-    """The error of a variable that adds up ``n`` terms or more."""
+    """The error of a variable that adds up ``n`` terms or more.
+
+    Parameters
+    ----------
+    where, label : str
+        The model and the variable.
+    n : int
+        How many at least.
+
+    Returns
+    -------
+    EquationError
+    """
     reason = (
         f"adds up {n:,} terms or more, counted over all its elements; at most {MOST_SUMMED:,} are: use smaller ranges"
     )

@@ -65,6 +65,17 @@ def flat_name(name: str, elements: Elements) -> str:
 
     >>> flat_name("residents", ("soe", "large"))
     'residents[soe,large]'
+
+    Parameters
+    ----------
+    name : str
+        Canonical, as ``elements`` are.
+    elements : tuple of str
+        One for each dimension; empty for a scalar.
+
+    Returns
+    -------
+    str
     """
     return f"{name}[{','.join(elements)}]" if elements else name
 
@@ -74,9 +85,14 @@ def unroll(model: Model, *, keep_reductions: bool = False) -> Model:
 
     Parameters
     ----------
+    model : Model
     keep_reductions : bool
         Keep ``sum``, ``prod``, ``vmin`` and ``vmax`` as calls with one argument for each element. Otherwise they
         become sums, products and nested ``min`` and ``max``, which any modelling language has.
+
+    Returns
+    -------
+    Model
 
     Raises
     ------

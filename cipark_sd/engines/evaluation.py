@@ -13,7 +13,20 @@ from cipark_sd.model.expr import Table
 
 
 def start_values(program: Program, inputs: Inputs, nodes: Sequence[int]) -> list[Values]:
-    """What some nodes are at the start of each run, each (n_runs,); they must not change at each step."""
+    """What some nodes are at the start of each run, each (n_runs,); they must not change at each step.
+
+    Parameters
+    ----------
+    program : Program
+    inputs : Inputs
+    nodes : sequence of int
+        None of them changes at each step.
+
+    Returns
+    -------
+    list of Values, (n_runs,)
+        In the order of ``nodes``.
+    """
     with np.errstate(all="ignore"):
         run = Evaluation(program, inputs, reached(program.nodes, nodes))
         return [run.full(node) for node in nodes]

@@ -174,6 +174,7 @@ def plan(
 
     Parameters
     ----------
+    model : Model
     scenario : Scenario or Resolved
         What all runs share.
     save : sequence of str or None
@@ -181,6 +182,14 @@ def plan(
         constants that keep their value.
     times : sequence of float or None
         Some of the saved times; None for all of them.
+    method : Method or None
+        None for the file's own.
+    seed : int
+        Of the model's random functions.
+
+    Returns
+    -------
+    RunPlan
 
     Raises
     ------
@@ -207,6 +216,15 @@ def checked(model: Model, scenario: Scenario) -> Resolved:
 
     A scenario's time step and save period have to fit; a file whose own do not is saved at the nearest steps.
 
+    Parameters
+    ----------
+    model : Model
+    scenario : Scenario
+
+    Returns
+    -------
+    Resolved
+
     Raises
     ------
     UnknownName, InvalidValue, UnsupportedFeature, Problems
@@ -223,6 +241,15 @@ def checked(model: Model, scenario: Scenario) -> Resolved:
 
 def grid_of(model: Model, resolved: Resolved) -> TimeGrid:
     """The instants of a run.
+
+    Parameters
+    ----------
+    model : Model
+    resolved : Resolved
+
+    Returns
+    -------
+    TimeGrid
 
     Raises
     ------

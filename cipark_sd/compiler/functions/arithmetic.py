@@ -30,7 +30,18 @@ def _xidz(c: Context, a: Sequence[Term]) -> Term:
 
 
 def zidz(c: Context, a: Sequence[Term]) -> Term:
-    """``a / b``, or 0 where ``b`` is zero."""
+    """``a / b``, or 0 where ``b`` is zero.
+
+    Parameters
+    ----------
+    c : Context
+    a : sequence of Term, (2,)
+        Numerator and denominator.
+
+    Returns
+    -------
+    Term
+    """
     return _xidz(c, (*a, c.graph.const(0.0)))
 
 

@@ -72,7 +72,18 @@ def _fold(c: Context, op: str, terms: Sequence[Term]) -> Term:
 
 
 def deviation(c: Context, terms: Sequence[Term]) -> Term:
-    """The standard deviation of numbers about their mean, by their number; pysimlin's STDDEV is the same."""
+    """The standard deviation of numbers about their mean, by their number; pysimlin's STDDEV is the same.
+
+    Parameters
+    ----------
+    c : Context
+    terms : sequence of Term, (n,)
+
+    Returns
+    -------
+    Term
+        The root of the mean of (term - mean)^2, in the units of the terms.
+    """
     g, n = c.graph, c.graph.const(float(len(terms)))
     mean = _fold(c, "add", terms) / n
     distances = [term - mean for term in terms]
@@ -245,7 +256,19 @@ def _allocate_available(c: Context, a: Sequence[Term]) -> Term:
 
 
 def within_array(places: Sequence[Expr], sizes: Sequence[int]) -> tuple[Expr, Expr]:
-    """Whether places, from 1, are in an array, and the offset from its first element, the last subscript fastest."""
+    """Whether places, from 1, are in an array, and the offset from its first element, the last subscript fastest.
+
+    Parameters
+    ----------
+    places : sequence of Expr, (n_dims,)
+        From 1; a broken number means the nearest whole one.
+    sizes : sequence of int, (n_dims,)
+
+    Returns
+    -------
+    inside, along : Expr
+        1 or 0, and a number of elements from 0.
+    """
     along: Expr = places[0] - 1.0
     inside = _within(places[0], sizes[0])
     for place, size in zip(places[1:], sizes[1:], strict=True):

@@ -214,7 +214,19 @@ _TAIL = (
 
 
 def quantile(g: Graph, p: Term) -> Term:
-    """The number below which a standard normal variable falls with probability ``p``."""
+    """The number below which a standard normal variable falls with probability ``p``.
+
+    Parameters
+    ----------
+    g : Graph
+    p : Term
+        Between 0 and 1.
+
+    Returns
+    -------
+    Term
+        In standard deviations.
+    """
     q = p - 0.5
     inner = q * _ratio(g, _CENTRE, 0.180625 - q * q)
     tail = g.op("sqrt", -g.op("log", g.op("min", p, 1.0 - p)))

@@ -32,7 +32,18 @@ _ZERO, _STEP = Const(0.0), Ref("time_step")
 
 
 def label_of(variable: str, call: Call) -> str:
-    """What a state of a call is called."""
+    """What a state of a call is called.
+
+    Parameters
+    ----------
+    variable : str
+        In whose equation the call is.
+    call : Call
+
+    Returns
+    -------
+    str
+    """
     return f"{variable} {call.function.upper().replace('_', ' ')}"
 
 

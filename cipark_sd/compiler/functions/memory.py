@@ -23,7 +23,22 @@ def _now(m: Memory, variable: str, call: Call) -> Term:
 
 
 def sampled(m: Memory, variable: str, call: Call, condition: Later, value: Later) -> Term:
-    """The cell of a SAMPLE IF TRUE: what it has held up to now."""
+    """The cell of a SAMPLE IF TRUE: what it has held up to now.
+
+    Parameters
+    ----------
+    m : Memory
+    variable : str
+        In whose equation the call is.
+    call : Call
+        Its third argument is what is held at the start.
+    condition, value : callable
+        Give the nodes of the first two arguments, after the lowering has come that far.
+
+    Returns
+    -------
+    Term
+    """
     key, label = (variable, call), f"{variable} SAMPLE IF TRUE"
 
     def following() -> Term:

@@ -60,6 +60,19 @@ INTERNAL = FUNCTIONS.keys() - IN_VENSIM.keys() - IN_XMILE.keys() - {"pi", "inf",
 def read(language: dict[str, tuple[Reading, ...]], function: str, arguments: tuple[Expr, ...]) -> Expr:
     """A call of a language in the model's own terms; a function that it does not spell keeps name and arguments.
 
+    Parameters
+    ----------
+    language : dict
+        :data:`IN_VENSIM` or :data:`IN_XMILE`.
+    function : str
+        As the language spells it, canonical.
+    arguments : tuple of Expr
+        In the language's order.
+
+    Returns
+    -------
+    Expr
+
     Raises
     ------
     WrongCall

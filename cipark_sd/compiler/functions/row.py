@@ -188,7 +188,18 @@ class Reading:
 
 
 def fits(parameters: str, n: int) -> bool:
-    """Whether there may be so many arguments."""
+    """Whether there may be so many arguments.
+
+    Parameters
+    ----------
+    parameters : str
+        As a row has them.
+    n : int
+
+    Returns
+    -------
+    bool
+    """
     counts = numbers_of(parameters)
     return n in counts or (n > counts[0] and parameters.endswith("..."))
 
@@ -367,7 +378,20 @@ def called(name: str, *order: int) -> Callable[..., Expr]:
 
 
 def of_order(function: str, order: float) -> Callable[..., Expr]:
-    """A delay or smooth of fixed order that starts from a value of its own, or from its input."""
+    """A delay or smooth of fixed order that starts from a value of its own, or from its input.
+
+    Parameters
+    ----------
+    function : str
+        ``delay`` or ``smooth``.
+    order : float
+        The number of stages.
+
+    Returns
+    -------
+    callable
+        Takes the input, the time and perhaps the initial value, and gives the call in our terms.
+    """
 
     def build(value: Expr, time: Expr, initial: Expr | None = None) -> Expr:
         return Call(function, (value, time, value if initial is None else initial, Const(order)))

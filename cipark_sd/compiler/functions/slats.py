@@ -48,6 +48,11 @@ def leaving(
     spread : sequence of pairs of Expr
         Zero and an inflow that is spread evenly, or the flow at the end of the conveyor that leaks into this one and
         the rate of that leak.
+
+    Returns
+    -------
+    Expr
+        Units per time.
     """
     return Call(NAME, (steady, rate, first, slats, stopped, *(part for pair in spread for part in pair)))
 
@@ -55,7 +60,7 @@ def leaving(
 def _source_slats(j: int, many: int, of: int) -> int:
     """The slat, of ``many``, to which the ``j``-th of ``of`` slats corresponds; of two equally near the earlier.
 
-    >>> [_source_slats(j, 2, 4) for j in range(4)], [source_slats(j, 4, 4) for j in range(4)]
+    >>> [_source_slats(j, 2, 4) for j in range(4)], [_source_slats(j, 4, 4) for j in range(4)]
     ([0, 0, 1, 1], [0, 1, 2, 3])
     """
     return min(max(-(-((2 * j + 1) * many - 2 * of) // (2 * of)), 0), many - 1)
@@ -65,6 +70,21 @@ def of_slats(stock: Ref, leaves: Expr, function: str, place: int = 0) -> Expr:
     """A function of what lies on the slats of a conveyor, one of ``ASKED_OF_SLATS``; ``leaves`` is the flow at its end.
 
     Places count from 1 at the exit, and beyond the conveyor there is no number.
+
+    Parameters
+    ----------
+    stock : Ref
+        The conveyor.
+    leaves : Expr
+        The flow at its end, of :func:`leaving`.
+    function : str
+        One of :data:`ASKED_OF_SLATS`.
+    place : int
+        From 1, at the exit; beyond the conveyor there is no number. Of all slats it is 0.
+
+    Returns
+    -------
+    Expr
     """
     return Call("conveyor: seen", (stock, leaves, Const(float(ASKED_OF_SLATS.index(function))), Const(float(place))))
 
@@ -177,6 +197,11 @@ def front(entering: Expr, initial: Expr, leaving: Expr) -> Expr:
         The inflow, and all outflows together, which take of the first batch alone.
     initial : Expr
         The stock: what it is at the start is one batch.
+
+    Returns
+    -------
+    Expr
+        Units per time.
     """
     return Call(QUEUE, (entering, initial, leaving))
 

@@ -183,6 +183,11 @@ def definition(
 
     Parameters
     ----------
+    name : str
+        Of :data:`~cipark_sd.compiler.primitives.RECIPES`.
+    lanes : int
+    attributes : str
+        LLVM's, of the short way.
     array : callable
         Gives the name of an array of numbers of the module.
     skips : bool
@@ -191,6 +196,11 @@ def definition(
         share what they have in common.
     fused : bool
         Whether the processor has fused multiplication.
+
+    Returns
+    -------
+    str
+        LLVM assembly.
     """
     fast, slow = _Lines("f"), _Lines("s")
     arithmetic = VectorArithmetic(fast, lanes, array, fused)

@@ -221,7 +221,18 @@ _LOADED: dict[tuple[str, int], Loaded] = {}
 
 
 def load(program: Program, lanes: int = LANES) -> Loaded:
-    """The machine code of a program for blocks of so many runs: of this process, from disk, or compiled now."""
+    """The machine code of a program for blocks of so many runs: of this process, from disk, or compiled now.
+
+    Parameters
+    ----------
+    program : Program
+    lanes : int
+        Runs of a block.
+
+    Returns
+    -------
+    Loaded
+    """
     key = (program.digest, lanes)
     with _LOCK:
         if key not in _LOADED:

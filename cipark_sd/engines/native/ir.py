@@ -31,7 +31,19 @@ _RANDOM_MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
 
 def declarations(lanes: int, without: Container[str] = ()) -> str:
-    """Intrinsics, and the C library's functions under names that LLVM does not know and so leaves alone."""
+    """Intrinsics, and the C library's functions under names that LLVM does not know and so leaves alone.
+
+    Parameters
+    ----------
+    lanes : int
+    without : container of str
+        Functions of the C library that the module defines itself.
+
+    Returns
+    -------
+    str
+        LLVM assembly.
+    """
     v, b = Vectors(lanes).v, Vectors(lanes).b
     lines = [f"declare {v} @llvm.{name}.v{lanes}f64({v})" for name in sorted(set(_INTRINSIC.values()))]
     lines.append(f"declare {v} @llvm.fma.v{lanes}f64({v}, {v}, {v})")
@@ -438,12 +450,32 @@ def _signed(value: int) -> int:
 
 
 def is_source(program: Program, node: int) -> bool:
-    """Whether any function reads a node from where it comes instead of computing it."""
+    """Whether any function reads a node from where it comes instead of computing it.
+
+    Parameters
+    ----------
+    program : Program
+    node : int
+
+    Returns
+    -------
+    bool
+    """
     return program.nodes[node].op in ON_DEMAND
 
 
 def arguments_of(program: Program, node: int) -> Iterable[int]:
-    """The nodes that computing a node reads, a pipe's length and start included."""
+    """The nodes that computing a node reads, a pipe's length and start included.
+
+    Parameters
+    ----------
+    program : Program
+    node : int
+
+    Returns
+    -------
+    iterable of int
+    """
     entry = program.nodes[node]
     if entry.op == "pipe" and isinstance(entry.payload, int):
         pipe = program.pipes[entry.payload]

@@ -60,7 +60,10 @@ def kernel(
 
     Parameters
     ----------
-    library : mapping of str to str
+    program : Program
+    lanes : int
+        Runs of a block.
+    library : mapping of str to str, optional
         LLVM assembly that defines functions which otherwise come from the C library (``@cipark_fmod``), by name.
     skips : bool
         Whether powers of 1 and 0 are skipped (:func:`cipark_sd.engines.native.elementary.definition`).
@@ -69,6 +72,10 @@ def kernel(
     in_parts : bool
         Whether ``run`` takes the first block that it computes, the step from which it goes on with a block, that before
         which it stops, and how many times were saved before.
+
+    Returns
+    -------
+    Kernel
     """
     return _Module(program, lanes, library or {}, skips, fused, in_parts).build()
 

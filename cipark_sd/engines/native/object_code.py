@@ -34,10 +34,16 @@ def object_code(made: Kernel, machine: Any, identity: str) -> bytes:
 
     Parameters
     ----------
+    made : Kernel
     machine : llvmlite.binding.TargetMachine
         Its own level of optimisation is that of the choice of instructions; the passes follow the kernel's effort.
     identity : str
         What tells this machine, its level and the version of LLVM from others.
+
+    Returns
+    -------
+    bytes
+        An object file.
     """
     key = _object_key(made, identity)
     code = cached(key)
@@ -56,7 +62,18 @@ def _object_key(made: Kernel, identity: str) -> str:
 
 
 def compiled(made: Kernel, machine: Any) -> bytes:
-    """The object code of a kernel, compiled now."""
+    """The object code of a kernel, compiled now.
+
+    Parameters
+    ----------
+    made : Kernel
+    machine : llvmlite.binding.TargetMachine
+
+    Returns
+    -------
+    bytes
+        An object file.
+    """
     from llvmlite import binding as llvm
 
     module = llvm.parse_assembly(made.text)

@@ -34,10 +34,18 @@ def blocks(program: Program, nodes: Sequence[int], heads: Container[int], most: 
 
     Parameters
     ----------
+    program : Program
     nodes : sequence of int
         In order.
     heads : container of int
         Those that something outside of ``nodes`` reads.
+    most : int
+        Operations of a block.
+
+    Returns
+    -------
+    list of Block
+        In the order of their last operations.
     """
     several = -1
     user: dict[int, int] = {}
@@ -68,7 +76,18 @@ def in_turns(parts: Sequence[Block]) -> list[list[list[Block]]]:
 
 
 def memory_of(program: Program, node: int) -> str | None:
-    """Where a value lies that another function left or that the run is given; None where it is made in other ways."""
+    """Where a value lies that another function left or that the run is given; None where it is made in other ways.
+
+    Parameters
+    ----------
+    program : Program
+    node : int
+
+    Returns
+    -------
+    str or None
+        A pointer of the kernel's arguments, empty for a number; None where the value is made in other ways.
+    """
     return _MEMORY.get(program.nodes[node].op, _WORKSPACE)
 
 
@@ -101,7 +120,14 @@ def _pipe(program: Program, node: int) -> int | None:
 
 
 def compute(body: Body, group: Sequence[Block]) -> None:
-    """A loop over blocks of one shape that need none of each other; each leaves its value in the workspace."""
+    """A loop over blocks of one shape that need none of each other; each leaves its value in the workspace.
+
+    Parameters
+    ----------
+    body : Body
+    group : sequence of Block
+        Of one shape, none of which reads another.
+    """
     first = group[0]
     with _Loop(body, len(group)) as loop:
         for i, node in enumerate(first.read):
@@ -116,7 +142,18 @@ def compute(body: Body, group: Sequence[Block]) -> None:
 
 
 def copy(body: Body, nodes: Sequence[int], pointer: str, places: Sequence[int]) -> None:
-    """A loop that stores values of one memory at places of their own."""
+    """A loop that stores values of one memory at places of their own.
+
+    Parameters
+    ----------
+    body : Body
+    nodes : sequence of int
+        All in one memory.
+    pointer : str
+        Where they go.
+    places : sequence of int
+        One for each node, in vectors.
+    """
     with _Loop(body, len(nodes)) as loop:
         body.store(loop.value(nodes), pointer, loop.place(places))
 

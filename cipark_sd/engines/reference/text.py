@@ -73,8 +73,15 @@ def neutral_text(model: Model, settings: Settings, times: Mapping[str, float]) -
 
     Parameters
     ----------
+    model : Model
+    settings : Settings
+        Of one run.
     times : mapping of str to float
-        The values of the control variables.
+        The values of the control variables, by canonical name.
+
+    Returns
+    -------
+    NeutralText
 
     Raises
     ------

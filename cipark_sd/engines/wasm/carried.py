@@ -71,6 +71,7 @@ def carried(
 
     Parameters
     ----------
+    model : Model
     scenario : Scenario
         What differs from the file: numbers stay settable, series, tables and the time span become part of the module.
     save : sequence of str, optional
@@ -85,6 +86,10 @@ def carried(
     varying : collection of str, optional
         The constants that may differ between runs of a call; what hangs on others and on time alone is then computed
         once for all runs, by a second module. Without it all of them.
+
+    Returns
+    -------
+    Carried
 
     Raises
     ------
@@ -233,7 +238,18 @@ _GIVEN = ("const", "time", "instant", "series")
 
 
 def with_numbers(program: Program, numbers: Mapping[str, float]) -> Program:
-    """The program in which some constants are numbers; the others are its parameters."""
+    """The program in which some constants are numbers; the others are its parameters.
+
+    Parameters
+    ----------
+    program : Program
+    numbers : mapping of str to float
+        By the name of the constant.
+
+    Returns
+    -------
+    Program
+    """
     graph = Graph()
     params = [name for name in program.params if name not in numbers]
     place = {name: position for position, name in enumerate(params)}

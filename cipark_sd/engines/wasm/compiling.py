@@ -61,7 +61,18 @@ class Compiled:
 
 
 def compiled(program: Program, *, skips: bool = False) -> Compiled:
-    """The module of a program, made once; with ``skips`` no time goes into powers of 1 and 0."""
+    """The module of a program, made once; with ``skips`` no time goes into powers of 1 and 0.
+
+    Parameters
+    ----------
+    program : Program
+    skips : bool
+        No time goes into powers of 1 and 0.
+
+    Returns
+    -------
+    Compiled
+    """
     key = (program.digest, skips)
     with _LOCK:
         if key not in _COMPILED:
@@ -188,6 +199,19 @@ class UnknownObject(RuntimeError):
 def linked(obj: bytes, exported: str = "run") -> tuple[bytes, int]:
     """The module of an object file, with a memory of its own, and the address from which on that memory is free.
 
+    Parameters
+    ----------
+    obj : bytes
+        An object file of one module.
+    exported : str
+        The function that a host calls.
+
+    Returns
+    -------
+    module : bytes
+    free : int
+        A multiple of 16.
+
     Raises
     ------
     UnknownObject
@@ -245,7 +269,19 @@ def _segments(body: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def with_description(module: bytes, name: str, content: bytes) -> bytes:
-    """The module with a custom section, which a host may read and an engine leaves out."""
+    """The module with a custom section, which a host may read and an engine leaves out.
+
+    Parameters
+    ----------
+    module : bytes
+    name : str
+        Of the section.
+    content : bytes
+
+    Returns
+    -------
+    bytes
+    """
     return module + _section(_CUSTOM, text(name) + content)
 
 
@@ -344,7 +380,7 @@ def leb(value: int) -> bytes:
 def _signed_leb(value: int) -> bytes:
     """A signed LEB128 number.
 
-    >>> _signed_leb(5), signed_leb(64), signed_leb(-1)
+    >>> _signed_leb(5), _signed_leb(64), _signed_leb(-1)
     (b'\\x05', b'\\xc0\\x00', b'\\x7f')
     """
     out = bytearray()
