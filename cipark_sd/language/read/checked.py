@@ -48,6 +48,10 @@ def checked_model(path: Path, draft: Model, raw: bytes, problems: list[CiparkErr
     problems : list of CiparkError
         Those met so far.
 
+    Returns
+    -------
+    Model
+
     Raises
     ------
     OutsideFolder, EquationError, UnknownName, UnsupportedFeature, Problems
@@ -260,10 +264,16 @@ def placed(problem: CiparkError, names: Sequence[str], lines: Mapping[str, int])
 
     Parameters
     ----------
+    problem : CiparkError
     names : sequence of str
         The file's name, which is put first, and other names that messages begin with.
     lines : mapping
         Where each variable begins, by its name as it is written.
+
+    Returns
+    -------
+    CiparkError
+        The problem itself where it names no variable of the file.
     """
     if isinstance(problem, Problems):
         where = names[0] if problem.where in names else problem.where

@@ -214,6 +214,21 @@ def _negated(expr: Expr) -> Expr:
 def meant(language: dict[str, tuple[Reading, ...]], function: str, arguments: tuple[Expr, ...], at: int) -> Expr:
     """A call of a language in the model's own terms.
 
+    Parameters
+    ----------
+    language : dict
+        The spellings of :mod:`cipark_sd.compiler.functions.registry`.
+    function : str
+        Canonical.
+    arguments : tuple of Expr
+        In the language's order.
+    at : int
+        The number of the token, for an error.
+
+    Returns
+    -------
+    Expr
+
     Raises
     ------
     SyntaxProblem

@@ -42,10 +42,15 @@ def with_series(model: Model, files: Sequence[Path | str], *, where: str) -> Mod
 
     Parameters
     ----------
+    model : Model
     files : sequence of path
         ``.csv``, ``.tab``, ``.tsv``, ``.dat``, ``.xlsx`` (its one sheet with cells), ``.vdf`` or ``.vdfx``.
     where : str
         The option or argument that names them, for messages.
+
+    Returns
+    -------
+    Model
 
     Raises
     ------
@@ -212,6 +217,16 @@ def _number(text: str, quantity: str, file: Path) -> float:
 
 def read_vdf(path: Path, *, role: str, where: str) -> "pd.DataFrame":
     """The columns of a run by variable and element, NaN where there is no value; the index is time.
+
+    Parameters
+    ----------
+    path : Path
+    role, where : str
+        What the file is, and the option that names it, for messages.
+
+    Returns
+    -------
+    DataFrame, (n_times, n_columns)
 
     Raises
     ------

@@ -46,6 +46,17 @@ def external_names(variables: Iterable[Variable], macros: Iterable[Macro], range
     """The files that a model names, each once, as it spells them, in order.
 
     ``range_files`` are those in which elements of its subscript ranges stand.
+
+    Parameters
+    ----------
+    variables : sequence of Variable
+    macros : sequence of Macro
+    range_files : iterable of str
+        Those in which elements of subscript ranges stand.
+
+    Returns
+    -------
+    list of str
     """
     files = set(range_files)
     for variable in (*variables, *(inner for macro in macros for inner in macro.variables)):
@@ -89,7 +100,19 @@ def _located(path: Path, file: str, allowed: Sequence[Path]) -> Path:
 
 
 def in_any_case(folder: Path, file: str) -> str:
-    """The one file beneath a model's folder whose name is ``file`` but for capitals and backslashes; else ``file``."""
+    """The one file beneath a model's folder whose name is ``file`` but for capitals and backslashes; else ``file``.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the model.
+    file : str
+        As the model spells it.
+
+    Returns
+    -------
+    str
+    """
     at, parts = folder, file.replace("\\", "/").split("/")
     try:
         if (folder / file).exists() or ".." in parts:
@@ -119,6 +142,15 @@ def _check_separator(path: Path, file: str, tab: str) -> None:
 def check_located(path: Path, files: Iterable[str], allowed: Sequence[Path]) -> None:
     """Raise where one of the files may not be read, with all of them at once.
 
+    Parameters
+    ----------
+    path : Path
+        Of the model.
+    files : iterable of str
+        As the model spells them.
+    allowed : sequence of Path
+        Folders beneath which they may lie, beside the model's own.
+
     Raises
     ------
     OutsideFolder, ModelFileError, Problems
@@ -131,6 +163,19 @@ def check_located(path: Path, files: Iterable[str], allowed: Sequence[Path]) -> 
 
 def external_contents(path: Path, files: Sequence[str], allowed: Sequence[Path]) -> Iterator[bytes]:
     """The bytes of each file that the model at ``path`` names; a missing file is left to the run.
+
+    Parameters
+    ----------
+    path : Path
+        Of the model.
+    files : sequence of str
+        As the model spells them.
+    allowed : sequence of Path
+        Folders beneath which they may lie, beside the model's own.
+
+    Returns
+    -------
+    iterator of bytes
 
     Raises
     ------
@@ -148,12 +193,34 @@ XMILE_SUFFIXES = (".xmile", ".xml", ".stmx", ".itmx")
 
 
 def with_contents(digest: str, contents: Sequence[bytes]) -> str:
-    """The digest of a model together with what the files hold that its data variables were given."""
+    """The digest of a model together with what the files hold that its data variables were given.
+
+    Parameters
+    ----------
+    digest : str
+        Of the model.
+    contents : sequence of bytes
+        Of the files, in order; where there are none it is the same digest.
+
+    Returns
+    -------
+    str
+    """
     return digest_of(digest.encode(), *contents) if contents else digest
 
 
 def series_bytes(file: Path, *, where: str) -> bytes:
     """What a table with values of data variables holds.
+
+    Parameters
+    ----------
+    file : Path
+    where : str
+        The option or argument that names it.
+
+    Returns
+    -------
+    bytes
 
     Raises
     ------
@@ -195,6 +262,10 @@ def read_externals(model: Model, tags: Mapping[str, Path] | None = None) -> Mode
     model : Model
     tags : mapping of str to Path, optional
         Read what stands behind these tags alone, each a file that the user named.
+
+    Returns
+    -------
+    Model
 
     Raises
     ------

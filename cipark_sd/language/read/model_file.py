@@ -31,6 +31,10 @@ def read_model(path: Path | str, *, allow_files: Sequence[Path | str] = (), seri
         Files with values over time for the model's data variables; see
         :func:`cipark_sd.language.read.data_files.with_series`.
 
+    Returns
+    -------
+    Model
+
     Raises
     ------
     ModelFileError

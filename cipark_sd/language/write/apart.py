@@ -121,7 +121,19 @@ class Apart:
 
 
 def fresh(label: str, taken: set[str]) -> str:
-    """A label that nothing has yet; its canonical name joins those that are ``taken``."""
+    """A label that nothing has yet; its canonical name joins those that are ``taken``.
+
+    Parameters
+    ----------
+    label : str
+    taken : set of str
+        Canonical names; that of the result is added.
+
+    Returns
+    -------
+    str
+        The label, with a number behind it where it is taken.
+    """
     candidate, number = label, 1
     while canonical(candidate) in taken:
         number += 1
@@ -135,7 +147,20 @@ def _marked(expr: Expr) -> bool:
 
 
 def data_as_table(series: Series, where: str, problems: list[CiparkError]) -> Auxiliary | Series:
-    """Data as a table over Time, so that the file stands by itself; data that a scenario brings stay as they are."""
+    """Data as a table over Time, so that the file stands by itself; data that a scenario brings stay as they are.
+
+    Parameters
+    ----------
+    series : Series
+    where : str
+        The model's name, for messages.
+    problems : list of CiparkError
+        Grows by what cannot be written.
+
+    Returns
+    -------
+    Auxiliary or Series
+    """
 
     def refuse(feature: str, alternative: str) -> Series:
         problems.append(UnsupportedFeature(feature, variable=series.label, where=where, alternative=alternative))
@@ -164,6 +189,17 @@ def held_otherwise(model: Model, target: Format) -> Iterator[UnsupportedFeature]
     """One error for each variable with data or a call that would run otherwise once written.
 
     Source: Vensim's manual, rungekutta.html, fn_delay_n and fn_smooth_n; data are written as tables over Time.
+
+    Parameters
+    ----------
+    model : Model
+        As it was read, files aside.
+    target : {"vensim", "xmile"}
+        The language that is written.
+
+    Returns
+    -------
+    iterator of UnsupportedFeature
     """
     if target == "xmile" and not model.of_vensim:
         return
@@ -228,7 +264,18 @@ def _held(variable: Variable, functions: set[str], *, data: bool) -> str:
 
 
 def write_out_reductions(model: Model, expr: Expr) -> Expr:
-    """``SUM(x[D!])`` as ``x[A] + x[B] + …``: readers of XMILE differ in how they mark what is summed over."""
+    """``SUM(x[D!])`` as ``x[A] + x[B] + …``: readers of XMILE differ in how they mark what is summed over.
+
+    Parameters
+    ----------
+    model : Model
+    expr : Expr
+        With the model's subscripts.
+
+    Returns
+    -------
+    Expr
+    """
 
     def change(part: Expr) -> Expr:
         part = rebuild(part, change)
@@ -253,6 +300,18 @@ def sayable(model: Model, expr: Expr, dims: tuple[str, ...]) -> bool:
     It does when each reference has a dimension of the left side where its variable has that very dimension, or an
     element; subranges, mappings, numbers of elements and tables with subscripts are written out instead. Inside a
     function of whole arrays the dimension of an argument may also be one that is gone along, marked or not.
+
+    Parameters
+    ----------
+    model : Model
+    expr : Expr
+        Of an equation of the model.
+    dims : tuple of str
+        Those on its left side.
+
+    Returns
+    -------
+    bool
     """
     ranges = set(model.dimension_by_name) | {e for d in model.dimensions for e in d.elements}
     named = of_whole_arrays(expr)
@@ -296,7 +355,21 @@ def _plain(
 
 
 def vector_calls(model: Model, flat: Model, alternative: str) -> Iterator[UnsupportedFeature]:
-    """Functions of a whole vector in a model whose subscripts are written out; no language has them for elements."""
+    """Functions of a whole vector in a model whose subscripts are written out; no language has them for elements.
+
+    Parameters
+    ----------
+    model : Model
+        With its subscripts.
+    flat : Model
+        The same without.
+    alternative : str
+        The way round.
+
+    Returns
+    -------
+    iterator of UnsupportedFeature
+    """
     refused = VENSIM_NAMED
     for variable in model.variables:
         names = {flat_name(variable.name, elements) for elements in model.elements(variable)} & set(flat.by_name)

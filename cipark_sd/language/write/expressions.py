@@ -60,6 +60,16 @@ def in_xmile_words(model: Model, problems: list[CiparkError]) -> Model:
     """The same model without data variables that have values, readings of tables, and ``SAMPLE IF TRUE``.
 
     Bits stay. What it cannot say is added to ``problems``; data that a scenario brings stay data variables.
+
+    Parameters
+    ----------
+    model : Model
+    problems : list of CiparkError
+        Grows by what cannot be said.
+
+    Returns
+    -------
+    Model
     """
     words = _Words(model)
     variables: list[Variable] = []

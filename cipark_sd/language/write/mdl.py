@@ -211,7 +211,13 @@ def _range_problems(model: Model) -> Iterator[CiparkError]:
 
 
 def write_mdl(model: Model, path: Path | str) -> None:
-    """Write :func:`to_mdl` to a file, whole or not at all."""
+    """Write :func:`to_mdl` to a file, whole or not at all.
+
+    Parameters
+    ----------
+    model : Model
+    path : path
+    """
     write_whole(Path(path), to_mdl(model))
 
 

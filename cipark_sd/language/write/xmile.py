@@ -43,9 +43,15 @@ def to_xmile(model: Model, *, inline_lookups: bool = False) -> str:
 
     Parameters
     ----------
+    model : Model
     inline_lookups : bool
         Write each use of a lookup as a table of its own, which PySD needs. Otherwise a lookup stays a variable with a
         table, which others read by Stella's ``LOOKUP``.
+
+    Returns
+    -------
+    str
+        The document.
 
     Raises
     ------
@@ -85,7 +91,15 @@ def to_xmile(model: Model, *, inline_lookups: bool = False) -> str:
 
 
 def write_xmile(model: Model, path: Path | str, *, inline_lookups: bool = False) -> None:
-    """Write :func:`to_xmile` to a file, whole or not at all."""
+    """Write :func:`to_xmile` to a file, whole or not at all.
+
+    Parameters
+    ----------
+    model : Model
+    path : path
+    inline_lookups : bool
+        As of :func:`to_xmile`.
+    """
     write_whole(Path(path), to_xmile(model, inline_lookups=inline_lookups))
 
 

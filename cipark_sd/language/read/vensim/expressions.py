@@ -223,7 +223,19 @@ def _halves(cursor: Cursor, opened: int) -> list[tuple[float, float]]:
 
 
 def literal_array(cursor: Cursor, text: str) -> Grid | None:
-    """``1, 2; 3, 4`` or ``TABBED ARRAY(…)``, whose lines ``text`` has; None where the right side is something else."""
+    """``1, 2; 3, 4`` or ``TABBED ARRAY(…)``, whose lines ``text`` has; None where the right side is something else.
+
+    Parameters
+    ----------
+    cursor : Cursor
+        At the beginning of the right side; it stays there where this is no array.
+    text : str
+        The whole equation, with its lines.
+
+    Returns
+    -------
+    Grid or None
+    """
     tokens = cursor.tokens
     if re.fullmatch(r"tabbed[\s_]+array", cursor.token, re.IGNORECASE):
         return _tabbed(text, cursor.at)

@@ -64,6 +64,18 @@ def vensim_synonyms(text: str) -> tuple[tuple[str, ...], ...]:
 def read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     """The model in a ``.mdl`` file that holds ``raw``; ``allowed`` are folders in which files may lie that it names.
 
+    Parameters
+    ----------
+    path : Path
+    raw : bytes
+        What the file holds.
+    allowed : tuple of Path
+        Folders beneath which files may lie that it names, beside its own.
+
+    Returns
+    -------
+    Model
+
     Raises
     ------
     ModelFileError

@@ -87,6 +87,17 @@ _Right = Expr | Table | StockPiece | _Source | None
 def right_side(equation: Equation, reader: Reader) -> _Right:
     """What an equation says.
 
+    Parameters
+    ----------
+    equation : Equation
+    reader : Reader
+        Of the section that the equation stands in.
+
+    Returns
+    -------
+    Expr, Table, StockPiece, _Source or None
+        None for a data variable without a right side.
+
     Raises
     ------
     SyntaxProblem
@@ -191,6 +202,24 @@ def variables_of(
 
     An array that is data or stands in a file for some subscripts and is computed for others needs variables for what it
     reads; they come before it.
+
+    Parameters
+    ----------
+    equations : sequence of Equation
+        Of one name, in order.
+    sides : sequence
+        Of :func:`right_side`, one for each equation.
+    dimensions : tuple of Dimension
+        All of the model.
+    seconds : SecondRanges
+    where : str
+        The file and perhaps the macro, for messages.
+    group : str
+        The sector.
+
+    Returns
+    -------
+    tuple of Variable
 
     Raises
     ------

@@ -60,6 +60,18 @@ def xmile_groups(root: Any, space: Mapping[str, str]) -> dict[str, str]:
 def read_xmile(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     """The model in an XMILE file that holds ``raw``.
 
+    Parameters
+    ----------
+    path : Path
+    raw : bytes
+        What the file holds.
+    allowed : tuple of Path
+        Folders beneath which files may lie that it names, beside its own.
+
+    Returns
+    -------
+    Model
+
     Raises
     ------
     ModelFileError
