@@ -13,7 +13,8 @@ within 60 (a part in 10^14) at the ends of the range, and exact where the result
 
 import math
 import struct
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -51,6 +52,50 @@ _SIGNIFICAND_BITS = 0x3FE6A09E00000000
 _HIGH_HALF, _HALF_OF_LOW = -(1 << 27), 1 << 26
 _SIGN_BIT = -(2**63)
 _ONE_BITS = 0x3FF0000000000000
+
+
+class Operators(ABC):
+    """Python's operators as operations by name, on the value itself and numbers beside it."""
+
+    @abstractmethod
+    def operation(self, name: str, *operands: Any) -> Self:
+        """The result of an operation such as ``add`` on these operands, of which one is the value."""
+
+    def __add__(self, other: Any) -> Self:
+        return self.operation("add", self, other)
+
+    def __radd__(self, other: Any) -> Self:
+        return self.operation("add", other, self)
+
+    def __sub__(self, other: Any) -> Self:
+        return self.operation("sub", self, other)
+
+    def __rsub__(self, other: Any) -> Self:
+        return self.operation("sub", other, self)
+
+    def __mul__(self, other: Any) -> Self:
+        return self.operation("mul", self, other)
+
+    def __rmul__(self, other: Any) -> Self:
+        return self.operation("mul", other, self)
+
+    def __truediv__(self, other: Any) -> Self:
+        return self.operation("div", self, other)
+
+    def __rtruediv__(self, other: Any) -> Self:
+        return self.operation("div", other, self)
+
+    def __lt__(self, other: Any) -> Self:
+        return self.operation("lt", self, other)
+
+    def __gt__(self, other: Any) -> Self:
+        return self.operation("lt", other, self)
+
+    def __and__(self, other: Any) -> Self:
+        return self.operation("and", self, other)
+
+    def __or__(self, other: Any) -> Self:
+        return self.operation("or", self, other)
 
 
 class Arithmetic(Protocol):

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from cipark_sd.base.errors import EquationError
+from cipark_sd.compiler.elementary import Operators
 from cipark_sd.compiler.primitives import MEANING, look_up
 from cipark_sd.compiler.program import CONSTANT, PER_RUN, PER_STEP, UNIFORMS, Node, SeriesInput
 from cipark_sd.model.expr import Table
@@ -29,7 +30,7 @@ _SOURCES: dict[str, int] = {
 }
 
 
-class Term:
+class Term(Operators):
     """A node of a graph with the operators of numbers; a number beside it is a constant. Comparisons give 1 or 0."""
 
     __slots__ = ("graph", "node")
@@ -54,29 +55,9 @@ class Term:
     def __hash__(self) -> int:
         return hash(self.node)
 
-    def __add__(self, other: "Operand") -> "Term":
-        return self.graph.op("add", self, other)
-
-    def __radd__(self, other: float) -> "Term":
-        return self.graph.op("add", other, self)
-
-    def __sub__(self, other: "Operand") -> "Term":
-        return self.graph.op("sub", self, other)
-
-    def __rsub__(self, other: float) -> "Term":
-        return self.graph.op("sub", other, self)
-
-    def __mul__(self, other: "Operand") -> "Term":
-        return self.graph.op("mul", self, other)
-
-    def __rmul__(self, other: float) -> "Term":
-        return self.graph.op("mul", other, self)
-
-    def __truediv__(self, other: "Operand") -> "Term":
-        return self.graph.op("div", self, other)
-
-    def __rtruediv__(self, other: float) -> "Term":
-        return self.graph.op("div", other, self)
+    def operation(self, name: str, *operands: "Operand") -> "Term":
+        """One of :data:`~cipark_sd.compiler.primitives.MEANING`."""
+        return self.graph.op(name, *operands)
 
     def __pow__(self, other: "Operand") -> "Term":
         return self.graph.op("pow", self, other)
@@ -87,23 +68,11 @@ class Term:
     def __abs__(self) -> "Term":
         return self.graph.op("abs", self)
 
-    def __lt__(self, other: "Operand") -> "Term":
-        return self.graph.op("lt", self, other)
-
-    def __gt__(self, other: "Operand") -> "Term":
-        return self.graph.op("lt", other, self)
-
     def __le__(self, other: "Operand") -> "Term":
         return self.graph.op("le", self, other)
 
     def __ge__(self, other: "Operand") -> "Term":
         return self.graph.op("le", other, self)
-
-    def __and__(self, other: "Term") -> "Term":
-        return self.graph.op("and", self, other)
-
-    def __or__(self, other: "Term") -> "Term":
-        return self.graph.op("or", self, other)
 
 
 Operand = Term | float

@@ -24,17 +24,10 @@ Array = NDArray[Any]
 class NumpyArithmetic:
     """What arrays have no operator for."""
 
-    def equal(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.equal(a, b))
-
-    def rint(self, a: Array) -> Array:
-        return np.asarray(np.rint(a))
-
-    def sqrt(self, a: Array) -> Array:
-        return np.asarray(np.sqrt(a))
-
-    def choose(self, condition: Array, a: Array, b: Array) -> Array:
-        return np.where(condition, a, b)
+    equal = staticmethod(np.equal)
+    rint = staticmethod(np.rint)
+    sqrt = staticmethod(np.sqrt)
+    choose = staticmethod(np.where)
 
     def bits(self, a: Array) -> Array:
         return np.asarray(a, dtype=np.float64).view(np.int64)

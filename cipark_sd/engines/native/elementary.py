@@ -3,12 +3,14 @@
 import struct
 from collections.abc import Callable
 
-from cipark_sd.compiler.elementary import Value
+from cipark_sd.compiler.elementary import Operators, Value
 from cipark_sd.compiler.primitives import RECIPES
 from cipark_sd.compiler.rarer import Recipes
 
 #: Runs that the native engine has in a vector.
 LANES = 8
+#: The instruction of each operator on doubles and truths; those of integers have its name.
+_INSTRUCTIONS = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv", "lt": "fcmp olt", "and": "and", "or": "or"}
 #: Up to so many runs are computed one by one, which takes less than a vector of eight.
 FEW = 2
 
@@ -111,61 +113,24 @@ class VectorArithmetic(Vectors):
         return self._called("fma", a, b, minus)
 
 
-class Register:
+class Register(Operators):
     """A vector that an instruction gave, by its name; ``kind`` is LLVM's of its elements."""
 
     def __init__(self, arithmetic: VectorArithmetic, name: str, kind: str) -> None:
         self.arithmetic, self.name, self.kind = arithmetic, name, kind
 
-    def _of(self, instruction: str, a: Value, b: Value, kind: str = "") -> "Register":
-        o = self.arithmetic
-        a, b = o.text(a, self.kind), o.text(b, self.kind)
-        return o.made(f"{instruction} <{o.lanes} x {self.kind}> {a}, {b}", kind or self.kind)
-
-    def _sum(self, operation: str, a: Value, b: Value) -> "Register":
-        return self._of(f"f{operation}" if self.kind == "double" else operation, a, b)
-
-    def __add__(self, other: Value) -> "Register":
-        return self._sum("add", self, other)
-
-    def __radd__(self, other: Value) -> "Register":
-        return self._sum("add", other, self)
-
-    def __sub__(self, other: Value) -> "Register":
-        return self._sum("sub", self, other)
-
-    def __rsub__(self, other: Value) -> "Register":
-        return self._sum("sub", other, self)
-
-    def __mul__(self, other: Value) -> "Register":
-        return self._of("fmul", self, other)
-
-    def __rmul__(self, other: Value) -> "Register":
-        return self._of("fmul", other, self)
-
-    def __truediv__(self, other: Value) -> "Register":
-        return self._of("fdiv", self, other)
-
-    def __rtruediv__(self, other: Value) -> "Register":
-        return self._of("fdiv", other, self)
-
-    def __lt__(self, other: Value) -> "Register":
-        return self._of("fcmp olt", self, other, "i1")
-
-    def __gt__(self, other: Value) -> "Register":
-        return self._of("fcmp olt", other, self, "i1")
-
-    def __and__(self, other: Value) -> "Register":
-        return self._of("and", self, other)
-
-    def __or__(self, other: Value) -> "Register":
-        return self._of("or", self, other)
+    def operation(self, name: str, *operands: Value) -> "Register":
+        """One of the operators, as an instruction on vectors of this kind."""
+        o, integer = self.arithmetic, self.kind == "i64"
+        a, b = (o.text(operand, self.kind) for operand in operands)
+        instruction = name if integer else _INSTRUCTIONS[name]
+        return o.made(f"{instruction} <{o.lanes} x {self.kind}> {a}, {b}", "i1" if name == "lt" else self.kind)
 
     def __lshift__(self, places: int) -> "Register":
-        return self._of("shl", self, places)
+        return self.operation("shl", self, places)
 
     def __rshift__(self, places: int) -> "Register":
-        return self._of("ashr", self, places)
+        return self.operation("ashr", self, places)
 
 
 def definition(
