@@ -86,7 +86,7 @@ def checked_model(path: Path, draft: Model, raw: bytes, problems: list[CiparkErr
     by_name = {variable.name: variable for variable in variables}
     initial, final, step, saveper = (_control_value(by_name, name) for name in CONTROL)
     units = next((by_name[name].units for name in ("time_step", "final_time") if name in by_name), "")
-    named = external_contents(path, external_names(variables, macros, draft.range_files), draft.origin.allowed)
+    named = external_contents(path, external_names(draft), draft.origin.allowed)
     time = TimeSpec(initial, final, step, saveper, draft.time.method, units)
     return replace(draft, time=time, digest=digest_of(raw, *named))
 

@@ -28,7 +28,7 @@ from cipark_sd.base.errors import (
 )
 from cipark_sd.base.inputs import MODEL_LIMIT, TABLE_LIMIT, UnreadableFile, beneath, check_readable, read_bytes
 from cipark_sd.model.expr import Const, Table
-from cipark_sd.model.model import Macro, Model, digest_of
+from cipark_sd.model.model import Model, digest_of
 from cipark_sd.model.variables import (
     Constant,
     External,
@@ -42,24 +42,10 @@ from cipark_sd.model.variables import (
 )
 
 
-def external_names(variables: Iterable[Variable], macros: Iterable[Macro], range_files: Iterable[str]) -> list[str]:
-    """The files that a model names, each once, as it spells them, in order.
-
-    ``range_files`` are those in which elements of its subscript ranges stand.
-
-    Parameters
-    ----------
-    variables : sequence of Variable
-    macros : sequence of Macro
-    range_files : iterable of str
-        Those in which elements of subscript ranges stand.
-
-    Returns
-    -------
-    list of str
-    """
-    files = set(range_files)
-    for variable in (*variables, *(inner for macro in macros for inner in macro.variables)):
+def external_names(model: Model) -> list[str]:
+    """The files that a model names, each once, as it spells them, in order."""
+    files = set(model.range_files)
+    for variable in (*model.variables, *(inner for macro in model.macros for inner in macro.variables)):
         files |= {source.file for piece in variable.pieces if (source := _outside(piece)) is not None}
     return sorted(files)
 
@@ -283,8 +269,7 @@ def read_externals(model: Model, tags: Mapping[str, Path] | None = None) -> Mode
 
 def tags_of(model: Model) -> list[str]:
     """The tags, ``?name``, behind which the model's numbers stand in spreadsheets; what each is, its user says."""
-    names = external_names(model.variables, model.macros, model.range_files)
-    return [name for name in names if name.startswith("?")]
+    return [name for name in external_names(model) if name.startswith("?")]
 
 
 def _read(model: Model, variable: Variable, tags: Mapping[str, Path] | None) -> Variable:
@@ -294,18 +279,16 @@ def _read(model: Model, variable: Variable, tags: Mapping[str, Path] | None) -> 
         source = _outside(piece)
         return source if tags is None or (source is not None and source.file in tags) else None
 
-    match variable:
-        case Constant() | Lookup() | Series() if any(source_of(piece) is not None for piece in variable.pieces):
-            pieces: list[Any] = []
-            for piece in variable.pieces:
-                source = source_of(piece)
-                if source is not None and tags is not None:
-                    source = replace(source, file=str(tags[source.file]))
-                pieces += [piece] if source is None else _pieces(model, variable, piece, source, named=bool(tags))
-            changed: Variable = replace(cast(Any, variable), pieces=tuple(pieces))
-            return changed
-        case _:
-            return variable
+    if not isinstance(variable, _InFiles) or all(source_of(piece) is None for piece in variable.pieces):
+        return variable
+    pieces: list[Any] = []
+    for piece in variable.pieces:
+        source = source_of(piece)
+        if source is not None and tags is not None:
+            source = replace(source, file=str(tags[source.file]))
+        pieces += [piece] if source is None else _pieces(model, variable, piece, source, named=bool(tags))
+    changed: Variable = replace(cast(Any, variable), pieces=tuple(pieces))
+    return changed
 
 
 def _pieces(model: Model, variable: _InFiles, piece: Any, source: External, *, named: bool) -> Iterator[Any]:

@@ -12,7 +12,7 @@ from cipark_sd.base.naming import canonical
 from cipark_sd.compiler.functions.registry import FUNCTIONS, IN_XMILE, PROVIDED, of_arrays
 from cipark_sd.language.read.climbing import Climber, Cursor, Names, SyntaxProblem, binding, meant
 from cipark_sd.language.read.dimensions import SecondRanges
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Operator, Ref, Table, TableReading
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Operator, Ref, Table, TableReading, rebuild
 from cipark_sd.model.model import Dimension
 from cipark_sd.model.printing import READINGS
 
@@ -388,8 +388,6 @@ def _is_name(token: str) -> bool:
 
 def _unmarked(expr: Expr) -> Expr:
     """A whole array inside MIN or MAX of several arguments is meant element by element; a sum in it stays one."""
-    from cipark_sd.model.expr import rebuild
-
     match expr:
         case Call(function, _) if function in REDUCTIONS:
             return expr
