@@ -9,9 +9,8 @@ import numpy as np
 from cipark_sd.base.errors import EquationError
 from cipark_sd.compiler.elementary import Operators
 from cipark_sd.compiler.primitives import MEANING, look_up
-from cipark_sd.compiler.program import CONSTANT, PER_RUN, PER_STEP, UNIFORMS, Node, SeriesInput
+from cipark_sd.compiler.program import CONSTANT, PER_RUN, PER_STEP, UNIFORMS, Node
 from cipark_sd.model.expr import Table
-from cipark_sd.model.model import TimeSpec
 
 _SOURCES: dict[str, int] = {
     "const": CONSTANT,
@@ -220,63 +219,6 @@ class Places(Generic[Part]):
 
 #: Stages of one delay or smooth; each one is a state of the model.
 MOST_STAGES = 10_000
-
-
-def extend(
-    numbers: list[float],
-    last: int,
-    graph: Graph,
-    defaults: Sequence[float],
-    series: Sequence[SeriesInput],
-    time: TimeSpec,
-) -> None:
-    """Add to ``numbers`` what the nodes up to ``last`` are; one that changes at each step is NaN.
-
-    Parameters
-    ----------
-    numbers : list of float
-        What the first nodes are; it grows.
-    last : int
-        A node's position.
-    graph : Graph
-    defaults : sequence of float, (n_params,)
-        The model's own constants.
-    series : sequence of SeriesInput
-    time : TimeSpec
-    """
-    for position in range(len(numbers), last + 1):
-        numbers.append(_computed(position, numbers, graph, defaults, series, time))
-
-
-def _computed(
-    position: int,
-    numbers: Sequence[float],
-    graph: Graph,
-    defaults: Sequence[float],
-    series: Sequence[SeriesInput],
-    time: TimeSpec,
-) -> float:
-    node = graph.nodes[position]
-    if graph.rates[position] == PER_STEP:
-        return float("nan")
-    match node.op, node.payload:
-        case "const", float(value):
-            return value
-        case "param", int(slot):
-            return defaults[slot]
-        case "uniform", int(slot):
-            controls = {"time_step": time.step, "initial_time": time.initial, "final_time": time.final}
-            return controls.get(UNIFORMS[slot], time.saveper)
-        case "initial_series", int(slot):
-            entry = series[slot]
-            return float("nan") if entry.table is None else float(look_up(entry.table, time.initial))
-        case "table", Table() as table:
-            return float(look_up(table, numbers[node.args[0]]))
-        case "initial_random", _:
-            return 0.5
-        case _:
-            with np.errstate(all="ignore"):
-                return float(MEANING[node.op](*(np.float64(numbers[a]) for a in node.args)))
 
 
 def stages(order: float, time: float | None, step: float, label: str, where: str) -> int:

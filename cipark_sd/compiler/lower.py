@@ -10,14 +10,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import assert_never
 
+import numpy as np
+
 from cipark_sd.base.errors import AlgebraicLoop, CiparkError, EquationError, UnknownName, UnsupportedFeature, raise_all
 from cipark_sd.base.naming import split_name
 from cipark_sd.compiler.functions.memory import sampled
 from cipark_sd.compiler.functions.registry import FUNCTIONS
 from cipark_sd.compiler.functions.row import Context, Memory, Remembered
-from cipark_sd.compiler.graph import Term, extend, stages
+from cipark_sd.compiler.graph import Term, stages
 from cipark_sd.compiler.passes import Demand, Pending, Reading, check_functions, needed_at_once, variant_refused
-from cipark_sd.compiler.program import Order, Program, SeriesInput
+from cipark_sd.compiler.primitives import MEANING, look_up
+from cipark_sd.compiler.program import PER_STEP, UNIFORMS, Order, Program, SeriesInput
 from cipark_sd.model.expr import (
     MISSING,
     Apply,
@@ -393,9 +396,33 @@ class Lowering(Memory):
         return UnsupportedFeature(feature, variable=label, where=self.model.name, alternative=alternative)
 
     def number(self, term: Term) -> float:
-        """What a node is at the start of the model's own run."""
-        extend(self._numbers, term.node, self.graph, self.defaults, self.series, self.model.time)
+        """What a node is at the start of the model's own run; NaN for one that changes at each step."""
+        for position in range(len(self._numbers), term.node + 1):
+            self._numbers.append(self._at_start(position))
         return self._numbers[term.node]
+
+    def _at_start(self, position: int) -> float:
+        node, time = self.graph.nodes[position], self.model.time
+        if self.graph.rates[position] == PER_STEP:
+            return math.nan
+        match node.op, node.payload:
+            case "const", float(value):
+                return value
+            case "param", int(slot):
+                return self.defaults[slot]
+            case "uniform", int(slot):
+                controls = {"time_step": time.step, "initial_time": time.initial, "final_time": time.final}
+                return controls.get(UNIFORMS[slot], time.saveper)
+            case "initial_series", int(slot):
+                table = self.series[slot].table
+                return math.nan if table is None else float(look_up(table, time.initial))
+            case "table", Table() as table:
+                return float(look_up(table, self._numbers[node.args[0]]))
+            case "initial_random", _:
+                return 0.5
+            case _:
+                with np.errstate(all="ignore"):
+                    return float(MEANING[node.op](*(np.float64(self._numbers[a]) for a in node.args)))
 
     def order(self, variable: str, call: Call) -> int:
         """The number of stages: what was asked for, else what the model's own constants give."""

@@ -11,7 +11,7 @@ from cipark_sd.compiler.functions.row import fits, numbers_of
 from cipark_sd.compiler.graph import Term
 from cipark_sd.model.expr import Binary, Call, Expr, Ref, children, walk
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Auxiliary, Stock, Variable
+from cipark_sd.model.variables import Variable, expressions
 
 Reading = Literal["start", "run"]
 #: A variable in one of its readings.
@@ -45,18 +45,6 @@ def needed_at_once(expr: Expr) -> Iterator[str]:
             pending += reversed(children(part))
 
 
-def _equations(variable: Variable) -> Iterator[Expr]:
-    """The expressions of a variable: its equations, or its flows and initial values."""
-    match variable:
-        case Auxiliary(pieces=pieces):
-            yield from (piece.expr for piece in pieces)
-        case Stock(pieces=stocks):
-            for stock in stocks:
-                yield from (stock.flow, stock.initial)
-        case _:
-            return
-
-
 def check_functions(model: Model) -> None:
     """Refuse functions that do not exist and wrong numbers of arguments, all at once.
 
@@ -68,7 +56,7 @@ def check_functions(model: Model) -> None:
     """
     problems: dict[str, CiparkError] = {}
     for variable in model.variables:
-        for equation in _equations(variable):
+        for equation in expressions(variable):
             for part in walk(equation):
                 if isinstance(part, Call):
                     problem = _problem(model, variable, part)

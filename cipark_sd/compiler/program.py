@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from cipark_sd.compiler.primitives import OPERATORS
+from cipark_sd.compiler.primitives import OPERATORS, RECIPES
 from cipark_sd.model.expr import Call, Interpolation, Table
 from cipark_sd.model.model import Method
 
@@ -173,6 +173,12 @@ class Program:
             self.method,
         )
         return hashlib.sha256(repr(content).encode()).hexdigest()
+
+    @cached_property
+    def full_of_functions(self) -> bool:
+        """Whether elementary functions are more than a tenth of what a step computes."""
+        operations = [node.op for node, rate in zip(self.nodes, self.rates, strict=True) if rate == PER_STEP]
+        return sum(op in RECIPES for op in operations) > 0.1 * len(operations)
 
     @cached_property
     def settled(self) -> bool:

@@ -19,14 +19,10 @@ _ZERO, _ONE, _PI = Const(0.0), Const(1.0), Const(math.pi)
 _LARGE = "write a large number"
 
 
-def _is_small(c: Context, node: Term) -> Term:
-    return abs(node) < SMALL
-
-
 def _xidz(c: Context, a: Sequence[Term]) -> Term:
     """``a / b``, or ``x`` where ``b`` is zero."""
     numerator, denominator, otherwise = a
-    return c.graph.select(_is_small(c, denominator), otherwise, numerator / denominator)
+    return c.graph.select(abs(denominator) < SMALL, otherwise, numerator / denominator)
 
 
 def zidz(c: Context, a: Sequence[Term]) -> Term:
@@ -48,10 +44,6 @@ def zidz(c: Context, a: Sequence[Term]) -> Term:
 def _quantum(c: Context, a: Sequence[Term]) -> Term:
     g, (value, unit) = c.graph, a
     return g.select(unit < SMALL, value, unit * g.op("trunc", value / unit))
-
-
-def _modulo(c: Context, a: Sequence[Term]) -> Term:
-    return a[0] - _quantum(c, a)
 
 
 def _floored_modulo(c: Context, a: Sequence[Term]) -> Term:
@@ -174,7 +166,7 @@ ROWS = (
     Function("floor", "x", primitive("floor"), KEEPS, xmile="INT", in_vensim=lambda target, x: _floor(x)),
     Function("round", "x", primitive("rint"), KEEPS, xmile="ROUND", in_vensim=lambda target, x: _rounded(x)),
     Function("quantum", "x, unit", _quantum, KEEPS, "QUANTUM", in_xmile=_quantum_in_xmile),
-    Function("modulo", "x, divisor", _modulo, KEEPS, "MODULO", in_xmile=_modulo_in_xmile),
+    Function("modulo", "x, divisor", lambda c, a: a[0] - _quantum(c, a), KEEPS, "MODULO", in_xmile=_modulo_in_xmile),
     Function(
         "floored_modulo",
         "x, divisor",

@@ -76,7 +76,8 @@ def _reduced(m: Memory, variable: str, call: Call) -> Term:
 
 
 def _trend_start(m: Memory, variable: str, call: Call) -> Term:
-    value, time, trend = (m.start(a, variable) for a in call.arguments)
+    """The average of which the trend at the start is what the call says last, a fraction per time."""
+    value, time, *_, trend = (m.start(a, variable) for a in call.arguments)
     return value / (1.0 + trend * time)
 
 
@@ -143,15 +144,9 @@ def _present_value(m: Memory, stream: Term, factor: Term, total: Term, discount:
     return (total + stream * g.uniform("time_step") * discount) * factor
 
 
-def _forecast_start(m: Memory, variable: str, call: Call) -> Term:
-    """That of which the trend at the start is what the call says, a fraction per time as TREND's."""
-    value, time, _, trend = (m.start(a, variable) for a in call.arguments)
-    return value / (1.0 + trend * time)
-
-
 def _forecast(m: Memory, variable: str, call: Call, *, start: bool) -> Term:
     value, time, horizon = _arguments(m, variable, call, 3, start=start)
-    average = _forecast_start(m, variable, call) if start else _average(m, variable, call, _forecast_start)
+    average = _trend_start(m, variable, call) if start else _average(m, variable, call, _trend_start)
     growth = zidz(m.context(variable, start=start), (value - average, time * average))
     return value * (1.0 + growth * horizon)
 

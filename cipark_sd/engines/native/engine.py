@@ -24,7 +24,7 @@ from cipark_sd.engines.base import Inputs, TapeTooLong, Values, Weigh, back_inpu
 from cipark_sd.engines.blocks import Blocks, by_course, by_run, of_blocks, on_lines
 from cipark_sd.engines.compiled import CompiledEngine
 from cipark_sd.engines.native.elementary import FEW, LANES
-from cipark_sd.engines.native.kernel import full_of_functions, kernel
+from cipark_sd.engines.native.kernel import kernel
 from cipark_sd.engines.native.object_code import TUNING, object_code
 from cipark_sd.engines.plan import Columns
 
@@ -203,18 +203,11 @@ def _parts(n_blocks: int, n_steps: int, operations: int) -> Iterator[tuple[int, 
             yield begin, min(begin + together, n_blocks), since, since + steps
 
 
-_WIDTHS: dict[str, int] = {}
-
-
 def lanes_for(program: Program, n_runs: int) -> int:
     """How many runs a block has; it changes no bit."""
     if n_runs <= FEW:
         return 1
-    if n_runs < MANY:
-        return LANES
-    if program.digest not in _WIDTHS:
-        _WIDTHS[program.digest] = WIDE if full_of_functions(program) else LANES
-    return _WIDTHS[program.digest]
+    return WIDE if n_runs >= MANY and program.full_of_functions else LANES
 
 
 _LOADED: dict[tuple[str, int], Loaded] = {}

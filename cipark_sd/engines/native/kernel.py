@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from cipark_sd.compiler.primitives import RECIPES
-from cipark_sd.compiler.program import PER_RUN, PER_STEP, Program
+from cipark_sd.compiler.program import PER_RUN, Program
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.native.elementary import LANES, definition
 from cipark_sd.engines.native.ir import ARGUMENTS, Body, Slots, arguments_of, declarations, is_source
@@ -27,8 +27,6 @@ LONG = 8000
 #: A program of more operations is compiled with loops for whatever number of runs; unrolled it takes some 45
 #: microseconds an operation.
 VERY_LONG = 100_000
-#: The share of elementary functions from which on a program is full of them.
-SHARE = 0.1
 #: States, cells or outputs that one function of a long program takes care of.
 EACH = 50
 
@@ -80,12 +78,6 @@ def kernel(
     return _Module(program, lanes, library or {}, skips, fused, in_parts).build()
 
 
-def full_of_functions(program: Program) -> bool:
-    """Whether elementary functions are more than a tenth of what a step computes."""
-    operations = [node.op for node, rate in zip(program.nodes, program.rates, strict=True) if rate == PER_STEP]
-    return sum(op in RECIPES for op in operations) > SHARE * len(operations)
-
-
 #: What one function computes: operations in order, or those of blocks of one shape in a loop.
 _Piece = tuple[list[int], Sequence[Block]]
 
@@ -101,7 +93,7 @@ class _Module:
         self.program, self.lanes, self.library = program, lanes, library
         self.fused, self.in_parts = fused, in_parts
         # one lane is always of one mind; powers in plenty share what they have in common where none is skipped
-        self.skips = skips or (lanes == 1 and not full_of_functions(program))
+        self.skips = skips or (lanes == 1 and not program.full_of_functions)
         self.slots = Slots(program)
         self.method = fixed_method(program.method)
         reads_tape = any(node.op == "tape" for node in program.nodes)
