@@ -8,7 +8,7 @@ import math
 from collections.abc import Container, Iterable, Mapping, Sequence
 
 from cipark_sd.compiler.primitives import RECIPES, segments
-from cipark_sd.compiler.program import CONSTANT, PER_RUN, PER_STEP, Program
+from cipark_sd.compiler.program import Program
 from cipark_sd.engines.native.elementary import Vectors, number
 from cipark_sd.model.expr import Table
 
@@ -61,8 +61,7 @@ class Slots:
         self.states = 0
         self.cells = len(program.states)
         self.next = self.cells + len(program.cells)
-        self.nodes: dict[int, int] = {}
-        self.extra: dict[tuple[str, int], int] = {}
+        self.places: dict[tuple[str, int], int] = {}
         self.arrays: dict[tuple[str, tuple[str, ...]], str] = {}
 
     def array(self, values: Sequence[float]) -> str:
@@ -87,19 +86,14 @@ class Slots:
 
     def node(self, node: int) -> int:
         """Where a node's value is kept for other functions."""
-        if node not in self.nodes:
-            self.nodes[node] = self._new()
-        return self.nodes[node]
+        return self.named("node", node)
 
     def named(self, kind: str, position: int) -> int:
         """Where a part of the integration is kept."""
-        if (kind, position) not in self.extra:
-            self.extra[kind, position] = self._new()
-        return self.extra[kind, position]
-
-    def _new(self) -> int:
-        self.next += 1
-        return self.next - 1
+        if (kind, position) not in self.places:
+            self.places[kind, position] = self.next
+            self.next += 1
+        return self.places[kind, position]
 
 
 class Body(Vectors):
@@ -287,10 +281,6 @@ class Body(Vectors):
         x, y, slope = segments(table)
         n = len(x)
 
-        def chosen(comparison: str, bound: float, then: str, otherwise: str) -> str:
-            condition = self.emit(f"fcmp {comparison} {self.v} {at}, {self.splat(bound)}")
-            return self.emit(f"select {self.b} {condition}, {self.v} {then}, {self.v} {otherwise}")
-
         if n > (MOST_COMPARED_ALONE if self.lanes == 1 else MOST_COMPARED):
             return self._searched(table, at)
         if n == 1:
@@ -299,12 +289,12 @@ class Body(Vectors):
         if table.interpolation == "hold_backward":
             value = self.splat(y[0])
             for j in range(1, n):
-                value = chosen("oge", x[j], self.splat(y[j]), value)
+                value = self._where(at, "oge", x[j], self.splat(y[j]), value)
             return value
         if table.interpolation == "look_forward":
             value = self.splat(y[-1])
             for j in range(n - 2, -1, -1):
-                value = chosen("ole", x[j], self.splat(y[j]), value)
+                value = self._where(at, "ole", x[j], self.splat(y[j]), value)
             return value
         left, level, steepness = self.splat(x[0]), self.splat(y[0]), self.splat(slope[0])
         for j in range(1, n - 1):
@@ -314,6 +304,11 @@ class Body(Vectors):
             steepness = self.emit(f"select {self.b} {condition}, {self.v} {self.splat(slope[j])}, {self.v} {steepness}")
         rise = self.emit(f"fmul {self.v} {steepness}, {self.emit(f'fsub {self.v} {at}, {left}')}")
         return self._with_ends(table, at, self.emit(f"fadd {self.v} {rise}, {level}"))
+
+    def _where(self, at: str, comparison: str, bound: float, then: str, otherwise: str) -> str:
+        """``then`` where an argument compares so with a number, else ``otherwise``."""
+        condition = self.emit(f"fcmp {comparison} {self.v} {at}, {self.splat(bound)}")
+        return self.emit(f"select {self.b} {condition}, {self.v} {then}, {self.v} {otherwise}")
 
     def _searched(self, table: Table, at: str) -> str:
         """A table of many points by halving: the same numbers as by comparisons one after the other."""
@@ -354,17 +349,13 @@ class Body(Vectors):
         """What joins the points by lines, with what holds beyond them."""
         x, y, slope = segments(table)
 
-        def chosen(comparison: str, bound: float, then: str, otherwise: str) -> str:
-            condition = self.emit(f"fcmp {comparison} {self.v} {at}, {self.splat(bound)}")
-            return self.emit(f"select {self.b} {condition}, {self.v} {then}, {self.v} {otherwise}")
-
         if table.interpolation == "extrapolate":
             beyond = self.emit(
                 f"fmul {self.v} {self.splat(slope[-1])}, {self.emit(f'fsub {self.v} {at}, {self.splat(x[-1])}')}"
             )
             above = self.emit(f"fadd {self.v} {self.splat(y[-1])}, {beyond}")
-            return chosen("ogt", x[-1], above, chosen("oeq", x[-1], self.splat(y[-1]), inner))
-        return chosen("olt", x[0], self.splat(y[0]), chosen("oge", x[-1], self.splat(y[-1]), inner))
+            return self._where(at, "ogt", x[-1], above, self._where(at, "oeq", x[-1], self.splat(y[-1]), inner))
+        return self._where(at, "olt", x[0], self.splat(y[0]), self._where(at, "oge", x[-1], self.splat(y[-1]), inner))
 
     def ring(self, slot: int) -> tuple[str, str]:
         """A pipe's memory and its capacity."""
@@ -481,6 +472,3 @@ def arguments_of(program: Program, node: int) -> Iterable[int]:
         pipe = program.pipes[entry.payload]
         return (pipe.initial, pipe.length)
     return entry.args
-
-
-__all__ = ["CONSTANT", "PER_RUN", "PER_STEP", "Body", "Slots", "arguments_of", "declarations", "is_source"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from cipark_sd.compiler.primitives import RECIPES
-from cipark_sd.compiler.program import PER_RUN, Program
+from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.native.elementary import LANES, definition
 from cipark_sd.engines.native.ir import ARGUMENTS, Body, Slots, arguments_of, declarations, is_source
@@ -30,8 +30,7 @@ VERY_LONG = 100_000
 #: States, cells or outputs that one function of a long program takes care of.
 EACH = 50
 
-_NAMES = "ptr %p, ptr %ws, ptr %out, double %t, double %begun, i64 %stage, i64 %step, ptr %series, ptr %strides, "
-_NAMES += "ptr %uni, i64 %block, ptr %pipes, ptr %caps, i64 %seed, ptr %runs"
+_NAMES = ARGUMENTS.replace("noalias ", "")
 #: Writes what is done to some members of a list, by their positions.
 Fill = Callable[[Body, range], None]
 
@@ -255,55 +254,31 @@ class _Module:
     def _advance(self, rates: list[str]) -> list[tuple[int, list[str]]]:
         """What is called after the outputs: by half steps after the instant, functions."""
         program = self.program
-        n_states, n_cells, n_pipes = len(program.states), len(program.cells), len(program.pipes)
+        states, cells, pipes = len(program.states), len(program.cells), len(program.pipes)
         moving = [s.rate for s in program.states]
         remembered = [c.following for c in program.cells] + [node for p in program.pipes for node in p.taken_in]
         # states and cells that are read where others are written
         slopes = [node for node in dict.fromkeys(moving) if program.nodes[node].op == "state"]
         read = [node for node in dict.fromkeys([*moving, *remembered]) if program.nodes[node].op in ("state", "cell")]
-        match self.method:
-            case "euler":
-                memory = ((n_cells, self._cells), (n_pipes, self._pipes))
-                return [(0, self._group("euler", *memory, (n_states, self._euler), hold=read))]
-            case "rk2":
-                first = self._first_group(1.0, read)
-                last = self._last_group(2.0, slopes)
-                return [(0, first), (2, [*rates, *last])]
-            case _:
-                first = self._first_group(0.5, read)
-                second, third = (
-                    self._group(name, (n_states, partial(self._middle, factor=factor)), hold=slopes)
-                    for name, factor in (("second", 0.5), ("third", 1.0))
-                )
-                last = self._last_group(6.0, slopes)
-                return [(0, first), (1, [*rates, *second]), (1, [*rates, *third]), (2, [*rates, *last])]
+        if self.method == "euler":
+            parts = ((cells, self._cells), (pipes, self._pipes), (states, self._euler))
+            return [(0, self._group("euler", *parts, hold=read))]
+        # the share of the step to the next stage's state, and what the weighted slopes are divided by in the end
+        share, divisor = (1.0, 2.0) if self.method == "rk2" else (0.5, 6.0)
+        kept = ((cells, self._keep_cells), (pipes, self._keep_pipes))
+        first = self._group("first", *kept, (states, partial(self._first, share=share)), hold=read)
+        stages = [(0, first)]
+        for name, share in (("second", 0.5), ("third", 1.0)) if self.method == "rk4" else ():
+            middle = self._group(name, (states, partial(self._middle, share=share)), hold=slopes)
+            stages.append((1, [*rates, *middle]))
+        taken = ((cells, self._take_cells), (pipes, self._take_pipes))
+        last = self._group("last", (states, partial(self._last, divisor=divisor)), *taken, hold=slopes)
+        return [*stages, (2, [*rates, *last])]
 
-    def _first_group(self, factor: float, hold: Sequence[int]) -> list[str]:
-        program = self.program
-        return self._group(
-            "first",
-            (len(program.cells), self._keep_cells),
-            (len(program.pipes), self._keep_pipes),
-            (len(program.states), lambda body, members: self._first(body, members, factor)),
-            hold=hold,
-        )
-
-    def _last_group(self, divisor: float, hold: Sequence[int]) -> list[str]:
-        program = self.program
-        return self._group(
-            "last",
-            (len(program.states), lambda body, members: self._last(body, members, divisor)),
-            (len(program.cells), self._take_cells),
-            (len(program.pipes), self._take_pipes),
-            hold=hold,
-        )
-
-    def _scaled(self, body: Body, factor: float | None, divisor: float = 1.0) -> str:
-        """The time step times or divided by a number, rounded once."""
+    def _step(self, body: Body, share: float) -> str:
+        """A share of the time step."""
         dt = body.constant("0")
-        if divisor != 1.0:
-            return body.emit(f"fdiv {body.v} {dt}, {body.splat(divisor)}")
-        return dt if factor in (None, 1.0) else body.emit(f"fmul {body.v} {dt}, {body.splat(factor or 1.0)}")
+        return dt if share == 1.0 else body.emit(f"fmul {body.v} {dt}, {body.splat(share)}")
 
     def _set_state(self, body: Body, i: int, value: str, before: str = "") -> None:
         """A state moves; what ``before`` was not below zero does not fall below zero by a rounding."""
@@ -349,9 +324,9 @@ class _Module:
             for part, node in zip(("pipe", "after"), self.program.pipes[i].taken_in, strict=False):
                 body.store(body.use(node), "%ws", self.slots.named(part, i))
 
-    def _first(self, body: Body, members: range, factor: float) -> None:
+    def _first(self, body: Body, members: range, share: float) -> None:
         """Keep the beginning of the step and go along the first slope."""
-        dt, slots = self._scaled(body, factor), self.slots
+        dt, slots = self._step(body, share), self.slots
         for i in members:
             level, slope = body.load("%ws", slots.states + i), body.use(self.program.states[i].rate)
             body.store(level, "%ws", slots.named("level", i))
@@ -359,8 +334,8 @@ class _Module:
             moved = body.emit(f"fadd {body.v} {level}, {body.emit(f'fmul {body.v} {slope}, {dt}')}")
             self._set_state(body, i, moved)
 
-    def _middle(self, body: Body, members: range, factor: float) -> None:
-        dt, slots = self._scaled(body, factor), self.slots
+    def _middle(self, body: Body, members: range, share: float) -> None:
+        dt, slots = self._step(body, share), self.slots
         for i in members:
             slope = body.use(self.program.states[i].rate)
             total = body.load("%ws", slots.named("slope", i))
@@ -371,7 +346,8 @@ class _Module:
             self._set_state(body, i, value)
 
     def _last(self, body: Body, members: range, divisor: float) -> None:
-        dt, slots = self._scaled(body, None, divisor), self.slots
+        slots = self.slots
+        dt = body.emit(f"fdiv {body.v} {body.constant('0')}, {body.splat(divisor)}")
         for i in members:
             slope = body.use(self.program.states[i].rate)
             total = body.emit(f"fadd {body.v} {body.load('%ws', slots.named('slope', i))}, {slope}")
@@ -507,5 +483,3 @@ done:
   ret void
 }}
 """
-
-__all__ = ["PER_RUN", "Kernel", "kernel"]
