@@ -19,16 +19,14 @@ import numpy as np
 from cipark_sd.base.errors import (
     CiparkError,
     EquationError,
-    InvalidValue,
-    MissingFile,
     ModelFileError,
     UnsupportedFeature,
     collected,
     raise_all,
 )
-from cipark_sd.base.inputs import MODEL_LIMIT, TABLE_LIMIT, UnreadableFile, beneath, check_readable, read_bytes
+from cipark_sd.base.inputs import TABLE_LIMIT, UnreadableFile, beneath, check_readable, read_bytes
 from cipark_sd.model.expr import Const, Table
-from cipark_sd.model.model import Model, digest_of
+from cipark_sd.model.model import Model
 from cipark_sd.model.variables import (
     Constant,
     External,
@@ -172,69 +170,6 @@ def external_contents(path: Path, files: Sequence[str], allowed: Sequence[Path])
         target = _located(path, file, allowed)
         if target.is_file():
             yield read_bytes(target, TABLE_LIMIT)
-
-
-VENSIM_SUFFIXES = (".mdl",)
-XMILE_SUFFIXES = (".xmile", ".xml", ".stmx", ".itmx")
-
-
-def with_contents(digest: str, contents: Sequence[bytes]) -> str:
-    """The digest of a model together with what the files hold that its data variables were given.
-
-    Parameters
-    ----------
-    digest : str
-        Of the model.
-    contents : sequence of bytes
-        Of the files, in order; where there are none it is the same digest.
-
-    Returns
-    -------
-    str
-    """
-    return digest_of(digest.encode(), *contents) if contents else digest
-
-
-def series_bytes(file: Path, *, where: str) -> bytes:
-    """What a table with values of data variables holds.
-
-    Parameters
-    ----------
-    file : Path
-    where : str
-        The option or argument that names it.
-
-    Returns
-    -------
-    bytes
-
-    Raises
-    ------
-    InvalidValue
-        When there is none, or it cannot be read.
-    """
-    try:
-        return read_bytes(file, TABLE_LIMIT)
-    except (FileNotFoundError, NotADirectoryError):
-        raise MissingFile(file, where=where) from None
-    except OSError as problem:
-        raise InvalidValue("the data file", problem.strerror, "a table that can be read", where=str(file)) from None
-
-
-def model_bytes(path: Path) -> bytes:
-    """What a model file holds.
-
-    Raises
-    ------
-    ModelFileError
-        When it cannot be read: a folder, a pipe, a device, a file beyond all size.
-    """
-    try:
-        return read_bytes(path, MODEL_LIMIT)
-    except IsADirectoryError:
-        raise ModelFileError(path, "is a folder, not a model file") from None
-    except OSError as problem:
-        raise ModelFileError(path, f"cannot be read: {problem.strerror}") from None
 
 
 _InFiles = Constant | Lookup | Series
