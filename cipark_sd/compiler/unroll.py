@@ -6,7 +6,7 @@ Where the flat model and the subscripted one differ is only in names: ``resident
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import reduce
 from itertools import product
 from operator import add, mul
@@ -120,18 +120,22 @@ def unroll(model: Model, *, keep_reductions: bool = False) -> Model:
     return replace(model, variables=variables, macros=macros, dimensions=())
 
 
-@dataclass
 class _Unroller:
     """One variable written out."""
 
-    model: Model
-    subscripts: Subscripts
-    known: dict[str, Variable]
-    variable: Variable
-    keep_reductions: bool
-    _summed: int = 0
-    #: The cells of matrices that are inverted, which all elements of the inverse share.
-    _matrices: dict[object, tuple[Expr, ...]] = field(default_factory=dict)
+    def __init__(
+        self,
+        model: Model,
+        subscripts: Subscripts,
+        known: dict[str, Variable],
+        variable: Variable,
+        keep_reductions: bool,
+    ) -> None:
+        self.model, self.subscripts, self.known, self.variable = model, subscripts, known, variable
+        self.keep_reductions = keep_reductions
+        self._summed = 0
+        #: The cells of matrices that are inverted, which all elements of the inverse share.
+        self._matrices: dict[object, tuple[Expr, ...]] = {}
 
     def run(self) -> Iterator[Variable]:
         for elements in self._spanned():

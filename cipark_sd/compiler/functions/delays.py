@@ -21,6 +21,7 @@ from cipark_sd.compiler.functions.row import (
     Target,
     WrongCall,
     of_order,
+    remembered,
 )
 from cipark_sd.compiler.graph import Term
 from cipark_sd.compiler.program import PER_STEP
@@ -149,7 +150,7 @@ def _steps(m: Memory, duration: Term) -> Term:
     return g.select(whole < ENDLESS, whole, ENDLESS)
 
 
-def _history(m: Memory, variable: str, call: Call, label: str, *, start: bool) -> Term:
+def _history(m: Memory, variable: str, call: Call, *, start: bool) -> Term:
     """What was at a time of the run, 0 for one before it or later than now.
 
     Source: isee systems' help, "Data builtins". Whether Stella interpolates between two steps is not said there, so
@@ -173,7 +174,8 @@ def _history(m: Memory, variable: str, call: Call, label: str, *, start: bool) -
     if not start:
         there = (whole > 0.5) & (whole < ENDLESS)
         steps = g.select(there, whole, 0.0)
-        before = m.record((variable, "history", value), label, lambda: m.run(value, variable), steps)
+        key, label = (variable, "history", value), label_of(variable, call)
+        before = m.record(key, label, lambda: m.run(value, variable), steps)
     present = missing if settled else read(value, variable)
     value_then = g.select(g.op("eq", whole, 0.0), present, before)
     near = abs(back - whole) <= 1e-6
@@ -351,7 +353,7 @@ ROWS = (
     Function(
         "depreciate_straightline",
         "stream, lifetime, fiscal period, initial value",
-        Remembered(partial(_depreciation, start=True), partial(_depreciation, start=False)),
+        remembered(_depreciation),
         "same, time, time, same -> same",
         "DEPRECIATE STRAIGHTLINE",
         in_xmile="average the stream with DELAY",
@@ -376,10 +378,7 @@ ROWS = (
     Function(
         "xmile_history",
         "input, time",
-        Remembered(
-            lambda m, variable, call: _history(m, variable, call, "", start=True),
-            lambda m, variable, call: _history(m, variable, call, label_of(variable, call), start=False),
-        ),
+        remembered(_history),
         "same, time -> same",
         xmile="HISTORY",
         # the data are written as lookups, of which Vensim's function has no value

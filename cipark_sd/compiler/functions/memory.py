@@ -1,11 +1,10 @@
 """Functions that remember: initial values, samples, trends, present values and what comes together over a run."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 
 from cipark_sd.compiler.functions.arithmetic import zidz
 from cipark_sd.compiler.functions.delays import label_of
-from cipark_sd.compiler.functions.row import KEEPS, CallNode, Function, Later, Memory, Remembered
+from cipark_sd.compiler.functions.row import KEEPS, CallNode, Function, Later, Memory, Remembered, remembered
 from cipark_sd.compiler.graph import Term
 from cipark_sd.model.expr import Call
 
@@ -16,10 +15,6 @@ _REDUCERS: Mapping[str, float] = {"reduce: sum": 0.0, "reduce: min": float("inf"
 def _at_start(place: int) -> CallNode:
     """The argument at a place as it is at the start of a run."""
     return lambda m, variable, call: m.start(call.arguments[place], variable)
-
-
-def _now(m: Memory, variable: str, call: Call) -> Term:
-    return m.run(call.arguments[0], variable)
 
 
 def sampled(m: Memory, variable: str, call: Call, condition: Later, value: Later) -> Term:
@@ -89,11 +84,6 @@ def _trend(m: Memory, variable: str, call: Call, *, start: bool) -> Term:
 
 def _arguments(m: Memory, variable: str, call: Call, n: int, *, start: bool) -> list[Term]:
     return [(m.start if start else m.run)(argument, variable) for argument in call.arguments[:n]]
-
-
-def _remembered(node: Callable[..., Term]) -> Remembered:
-    """The same at the start and in the run, but for what is asked there."""
-    return Remembered(partial(node, start=True), partial(node, start=False))
 
 
 def _average(m: Memory, variable: str, call: Call, start: CallNode) -> Term:
@@ -172,7 +162,7 @@ ROWS = (
     Function(
         "active_initial",
         "value, initial value",
-        Remembered(_at_start(1), _now),
+        Remembered(_at_start(1), lambda m, variable, call: m.run(call.arguments[0], variable)),
         KEEPS,
         "ACTIVE INITIAL",
         in_xmile="give that part of the equation a variable of its own",
@@ -188,7 +178,7 @@ ROWS = (
     Function(
         "trend",
         "input, average time, initial trend = 0",
-        _remembered(_trend),
+        remembered(_trend),
         "any, time, rate -> rate",
         "TREND",
         "TREND(input, average time[, initial trend])",
@@ -196,7 +186,7 @@ ROWS = (
     Function(
         "forecast",
         "input, average time, horizon, initial trend = 0",
-        _remembered(_forecast),
+        remembered(_forecast),
         "same, time, time, rate -> same",
         "FORECAST(input, average time, horizon)",
         "FORCST(input, average time, horizon[, initial trend])",

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, cast
 
 from cipark_sd.base.errors import CiparkError
@@ -160,6 +161,11 @@ class Remembered:
 
     start: CallNode
     run: CallNode
+
+
+def remembered(node: Callable[..., Term]) -> Remembered:
+    """The same at the start and in the run, but for what is asked there; ``node`` takes ``start`` as a keyword."""
+    return Remembered(partial(node, start=True), partial(node, start=False))
 
 
 class WrongCall(Exception):

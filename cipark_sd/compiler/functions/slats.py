@@ -14,10 +14,9 @@ step in which it came is decided here; pysimlin has the same.
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from cipark_sd.compiler.functions.arrays import deviation, folded
-from cipark_sd.compiler.functions.row import Function, Memory, Remembered
+from cipark_sd.compiler.functions.row import Function, Memory, Remembered, remembered
 from cipark_sd.compiler.graph import Term
 from cipark_sd.compiler.program import PER_STEP
 from cipark_sd.model.expr import Call, Const, Expr, Ref
@@ -178,8 +177,7 @@ _CHAIN = "model the conveyor as DELAY or as a chain of stocks"
 
 def _row(name: str, arguments: str, at: Callable[..., Term]) -> Function:
     """A function of the slats of a conveyor, which no other program has; ``at`` lowers it, at the start or later."""
-    remembered = Remembered(partial(at, start=True), partial(at, start=False))
-    return Function(name, arguments, remembered, "same, any -> same", in_vensim=_CHAIN, in_xmile=_CHAIN)
+    return Function(name, arguments, remembered(at), "same, any -> same", in_vensim=_CHAIN, in_xmile=_CHAIN)
 
 
 QUEUE = "queue: front"

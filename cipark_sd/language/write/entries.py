@@ -1,7 +1,7 @@
 """What an XMILE document says about each variable, before it is XML."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
 from cipark_sd.base.errors import CiparkError, UnsupportedFeature
@@ -88,22 +88,18 @@ OPEN = "???"
 _CONTROL_WORDS = {"initial_time": "STARTTIME", "final_time": "STOPTIME", "time_step": "DT"}
 
 
-@dataclass
 class Writer:
     """The entries of one model without macros and without values in other files.
 
     With ``inline_lookups`` each use of a lookup is a table of its own and the lookups themselves are left out.
     """
 
-    model: Model
-    inline_lookups: bool = False
-    problems: list[CiparkError] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.problems += held_otherwise(self.model, "xmile")
-        self.model = in_xmile_words(self.model, self.problems)
+    def __init__(self, model: Model, inline_lookups: bool = False) -> None:
+        self.inline_lookups = inline_lookups
+        self.problems: list[CiparkError] = [*held_otherwise(model, "xmile")]
+        self.model = in_xmile_words(model, self.problems)
         self.flat = unroll(self.model) if self.model.dimensions else self.model
-        if self.inline_lookups:
+        if inline_lookups:
             # lookups with subscripts are plain ones in the flat model, from which their users are written
             self.model, self.flat = _with_inline_lookups(self.model), _with_inline_lookups(self.flat)
         self.labels = {variable.label.casefold() for variable in self.model.variables}
@@ -190,7 +186,8 @@ class Writer:
                 if not self.inline_lookups:
                     yield from self._lookup(variable)
             case Series():
-                yield from self._series(variable)
+                # data that a scenario brings: a variable whose equation is open
+                yield _described(variable, "aux", dims=self._dimensions(variable), equations=((None, OPEN),))
             case _:
                 assert_never(variable)
 
@@ -296,10 +293,6 @@ class Writer:
                 self._refuse(lookup, "a table in a file that cannot be read", "write the points into the model")
             elif self._known_type(table):
                 yield replace(_described(lookup, "aux", table=table), label=self._part_label(lookup, elements))
-
-    def _series(self, series: Series) -> Iterator[Entry]:
-        """Data that a scenario brings: a variable whose equation is open."""
-        yield _described(series, "aux", dims=self._dimensions(series), equations=((None, OPEN),))
 
     def _known_type(self, table: Table) -> bool:
         if table.interpolation in GF_TYPES:

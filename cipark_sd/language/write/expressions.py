@@ -79,14 +79,12 @@ def in_xmile_words(model: Model, problems: list[CiparkError]) -> Model:
     return replace(model, variables=(*variables, *words.lookups.values()))
 
 
-@dataclass
 class _Words:
     """The words of one model, with the lookups that they need beside its lookup."""
 
-    model: Model
-
-    def __post_init__(self) -> None:
-        self.apart = Apart({variable.name for variable in self.model.variables}, _WHOLE)
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.apart = Apart({variable.name for variable in model.variables}, _WHOLE)
         self.lookups: dict[tuple[str, TableReading], Lookup] = {}
 
     def of(self, variable: Variable, expr: Expr, piece: Piece | StockPiece, lift: Lift) -> Expr:

@@ -9,7 +9,6 @@ import re
 import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnsupportedFeature, raise_all
@@ -271,11 +270,10 @@ def _views(model: Model, entries: Sequence[Entry]) -> ET.Element | None:
     if not pages:
         return None
     by_name = {entry.name: entry for entry in entries}
-    groups = {entry.group for entry in entries}
     drawn: set[str] = set()
     root = ET.Element("views")
     for page in pages:
-        root.append(_Page(page, by_name, groups, drawn).element())
+        root.append(_Page(page, by_name, drawn).element())
     return root
 
 
@@ -292,26 +290,23 @@ def _parsed_drawing(model: Model) -> ET.Element | None:
     return root
 
 
-@dataclass
 class _Page:
     """One view; ``drawn`` are the variables that some view shows already and that are aliases from there on."""
 
-    page: View
-    entries: dict[str, Entry]
-    groups: set[str]
-    drawn: set[str]
-    ends: dict[int, tuple[str, int | None]] = field(default_factory=dict)
+    def __init__(self, page: View, entries: dict[str, Entry], drawn: set[str]) -> None:
+        self.page, self.entries, self.drawn = page, entries, drawn
+        self.by_number = {node.number: node for node in page.nodes}
+        self.ends: dict[int, tuple[str, int | None]] = {}
 
     def element(self) -> ET.Element:
         nodes = self.page.nodes
         left, top = min(node.x for node in nodes), min(node.y for node in nodes)
         right, bottom = max(node.x for node in nodes), max(node.y for node in nodes)
         view = ET.Element("view", {"type": "stock_flow"})
-        if self.page.title in self.groups:
+        if self.page.title in {entry.group for entry in self.entries.values()}:
             place = {"x": left - _MARGIN, "y": top - _MARGIN}
             size = {"width": right - left + 2 * _MARGIN, "height": bottom - top + 2 * _MARGIN}
             ET.SubElement(view, "group", {"name": self.page.title, **{k: number(v) for k, v in (place | size).items()}})
-        self.by_number = {node.number: node for node in nodes}
         valves = {node.name: node for node in nodes if node.kind == "valve" and node.name}
         for node in nodes:
             if node.kind == "variable" and node.name in self.entries:

@@ -60,16 +60,17 @@ class Equation:
     @property
     def is_table(self) -> bool:
         """Whether it defines a table, in place or in a file."""
-        if self.head.kind == "(":
-            return True
-        first = self.tokens[self.head.start : self.head.start + 1]
-        return bool(first) and re.sub(r"[\s_]+", "_", first[0].lower()) in ("get_xls_lookups", "get_direct_lookups")
+        return self.head.kind == "(" or self._first in ("get_xls_lookups", "get_direct_lookups")
 
     @property
     def is_unfinished(self) -> bool:
         """Whether it says only what the drawing's arrows say: ``A FUNCTION OF``."""
-        first = self.tokens[self.head.start : self.head.start + 1]
-        return bool(first) and re.sub(r"[\s_]+", "_", first[0].lower()) == "a_function_of"
+        return self._first == "a_function_of"
+
+    @property
+    def _first(self) -> str:
+        """What the right side begins with, canonical where it is a function."""
+        return re.sub(r"[\s_]+", "_", "".join(self.tokens[self.head.start : self.head.start + 1]).lower())
 
 
 @dataclass(frozen=True, slots=True)
