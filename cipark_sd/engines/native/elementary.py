@@ -41,28 +41,28 @@ class Vectors:
         return "<" + ", ".join(["i1 true"] * self.lanes) + ">"
 
 
-class _Lines:
-    """The instructions of a function, with names of their own."""
+class VectorArithmetic(Vectors):
+    """What registers have no operator for, as instructions of one function, whose registers ``prefix`` names."""
 
-    def __init__(self, prefix: str) -> None:
-        self.prefix = prefix
+    def __init__(self, prefix: str, lanes: int, array: Callable[[tuple[float, ...]], str], fused: bool) -> None:
+        super().__init__(lanes)
+        self.prefix, self.array, self.fused = prefix, array, fused
         self.lines: list[str] = []
 
     def emit(self, instruction: str) -> str:
+        """Add an instruction with a result and return the result's name."""
         self.lines.append(f"  %{self.prefix}{len(self.lines)} = {instruction}")
         return f"%{self.prefix}{len(self.lines) - 1}"
 
-
-class VectorArithmetic(Vectors):
-    """What registers have no operator for, as instructions."""
-
-    def __init__(self, body: _Lines, lanes: int, array: Callable[[tuple[float, ...]], str], fused: bool) -> None:
-        super().__init__(lanes)
-        self.body, self.array, self.fused = body, array, fused
+    def everywhere(self, truth: "Register", then: str, elsewhere: str) -> None:
+        """Go to ``then`` where it is true in all lanes, else to ``elsewhere``."""
+        wrong = self.emit(f"xor {self.b} {truth.name}, {self.every}")
+        some = self.emit(f"call i1 @llvm.vector.reduce.or.v{self.lanes}i1({self.b} {wrong})")
+        self.lines.append(f"  br i1 {some}, label %{elsewhere}, label %{then}")
 
     def made(self, instruction: str, kind: str) -> "Register":
         """The result of an instruction."""
-        return Register(self, self.body.emit(instruction), kind)
+        return Register(self, self.emit(instruction), kind)
 
     def text(self, value: Value, kind: str = "double") -> str:
         """A register's name; a number in every lane."""
@@ -101,7 +101,7 @@ class VectorArithmetic(Vectors):
         return self.made(f"fptosi {self.v} {self.text(a)} to {self.i}", "i64")
 
     def entry(self, numbers: tuple[float, ...], place: Value) -> "Register":
-        pointers = self.body.emit(f"getelementptr double, ptr {self.array(numbers)}, {self.i} {place.name}")
+        pointers = self.emit(f"getelementptr double, ptr {self.array(numbers)}, {self.i} {place.name}")
         arguments = f"<{self.lanes} x ptr> {pointers}, i32 8, {self.b} {self.every}, {self.v} zeroinitializer"
         gather = f"@llvm.masked.gather.v{self.lanes}f64.v{self.lanes}p0"
         return self.made(f"call {self.v} {gather}({arguments})", "double")
@@ -167,13 +167,12 @@ def definition(
     str
         LLVM assembly.
     """
-    fast, slow = _Lines("f"), _Lines("s")
-    arithmetic = VectorArithmetic(fast, lanes, array, fused)
-    v = arithmetic.v
+    fast, slow = (VectorArithmetic(prefix, lanes, array, fused) for prefix in "fs")
+    v = fast.v
     names = [f"%a{i}" for i in range(RECIPES[name])]
     arguments = ", ".join(f"{v} {a}" for a in names)
-    recipes = Recipes(arithmetic)
-    given = [Register(arithmetic, argument, "double") for argument in names]
+    recipes = Recipes(fast)
+    given = [Register(fast, argument, "double") for argument in names]
     if not hasattr(recipes, f"plain_{name}"):
         value = getattr(recipes, name)(*given)
         head = f"define internal {v} @vector_{name}({arguments}) noinline #0 {{"
@@ -181,14 +180,13 @@ def definition(
     ways = ""
     if skips and hasattr(recipes, f"trivial_{name}"):
         known, sure = getattr(recipes, f"trivial_{name}")(*given)
-        _branch(fast, arithmetic, sure.name, "usual", "ordinary")
+        fast.everywhere(sure, "ordinary", "usual")
         fast.lines.append("usual:")
         ways = f"[ {known.name}, %entry ], "
     value, right = getattr(recipes, f"plain_{name}")(*given)
-    _branch(fast, arithmetic, right.name, "special", "ordinary")
+    fast.everywhere(right, "ordinary", "special")
     ways += f"[ {value.name}, %{'usual' if ways else 'entry'} ], [ %long, %special ]"
-    long = VectorArithmetic(slow, lanes, array, fused)
-    long_value = getattr(Recipes(long), name)(*(Register(long, argument, "double") for argument in names))
+    long_value = getattr(Recipes(slow), name)(*(Register(slow, argument, "double") for argument in names))
     # the long way is a function of its own, which nothing is inlined from
     long_head = f"define internal {v} @long_{name}({arguments}) noinline cold #0 {{"
     short_head = f"define internal {v} @vector_{name}({arguments}) {attributes} {{"
@@ -200,11 +198,3 @@ def definition(
             *(f"  %result = phi {v} {ways}", f"  ret {v} %result", "}"),
         ]
     )
-
-
-def _branch(body: _Lines, arithmetic: VectorArithmetic, right: str, elsewhere: str, then: str) -> None:
-    """Go to ``then`` where all lanes are right, else to ``elsewhere``."""
-    b = arithmetic.b
-    wrong = body.emit(f"xor {b} {right}, {arithmetic.every}")
-    some = body.emit(f"call i1 @llvm.vector.reduce.or.v{arithmetic.lanes}i1({b} {wrong})")
-    body.lines.append(f"  br i1 {some}, label %{elsewhere}, label %{then}")
