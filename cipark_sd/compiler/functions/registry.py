@@ -32,7 +32,7 @@ PROVIDED: Mapping[str, Expr] = {
 }
 
 
-def _add(*rows: Function) -> None:
+def add(*rows: Function) -> None:
     """Put rows into the table."""
     for row in rows:
         FUNCTIONS[row.name] = row
@@ -48,7 +48,7 @@ def _spell(language: dict[str, tuple[Reading, ...]], *readings: Reading) -> None
 
 
 for _family in (arithmetic, inputs, delays, slats, memory, data, chance, arrays):
-    _add(*_family.ROWS)
+    add(*_family.ROWS)
 _spell(IN_VENSIM, *arithmetic.VENSIM)
 _spell(IN_XMILE, *arithmetic.XMILE, *inputs.XMILE, *delays.XMILE, *chance.XMILE, *arrays.XMILE)
 

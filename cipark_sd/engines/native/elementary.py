@@ -172,18 +172,18 @@ def definition(
     names = [f"%a{i}" for i in range(RECIPES[name])]
     arguments = ", ".join(f"{v} {a}" for a in names)
     recipes = Recipes(fast)
-    given = [Register(fast, argument, "double") for argument in names]
+    registers = [Register(fast, argument, "double") for argument in names]
     if not hasattr(recipes, f"plain_{name}"):
-        value = getattr(recipes, name)(*given)
+        value = getattr(recipes, name)(*registers)
         head = f"define internal {v} @vector_{name}({arguments}) noinline #0 {{"
         return "\n".join([head, *fast.lines, f"  ret {v} {value.name}", "}"])
     ways = ""
     if skips and hasattr(recipes, f"trivial_{name}"):
-        known, sure = getattr(recipes, f"trivial_{name}")(*given)
+        known, sure = getattr(recipes, f"trivial_{name}")(*registers)
         fast.everywhere(sure, "ordinary", "usual")
         fast.lines.append("usual:")
         ways = f"[ {known.name}, %entry ], "
-    value, right = getattr(recipes, f"plain_{name}")(*given)
+    value, right = getattr(recipes, f"plain_{name}")(*registers)
     fast.everywhere(right, "ordinary", "special")
     ways += f"[ {value.name}, %{'usual' if ways else 'entry'} ], [ %long, %special ]"
     long_value = getattr(Recipes(slow), name)(*(Register(slow, argument, "double") for argument in names))

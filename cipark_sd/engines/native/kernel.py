@@ -265,8 +265,8 @@ class _Module:
             return [(0, self._group("euler", *parts, hold=read))]
         # the share of the step to the next stage's state, and what the weighted slopes are divided by in the end
         share, divisor = (1.0, 2.0) if self.method == "rk2" else (0.5, 6.0)
-        kept = ((cells, self._keep_cells), (pipes, self._keep_pipes))
-        first = self._group("first", *kept, (states, partial(self._first, share=share)), hold=read)
+        memory = ((cells, self._keep_cells), (pipes, self._keep_pipes))
+        first = self._group("first", *memory, (states, partial(self._first, share=share)), hold=read)
         stages = [(0, first)]
         for name, share in (("second", 0.5), ("third", 1.0)) if self.method == "rk4" else ():
             middle = self._group(name, (states, partial(self._middle, share=share)), hold=slopes)

@@ -157,14 +157,14 @@ def _further_results(
     by_name = {macro.name: macro for macro in macros}
     variables: list[Variable] = []
     made: dict[str, Macro] = {}
-    for label, which, call in main.further:
+    for label, number, call in main.further:
         macro, label = by_name.get(call.function), plain_label(label)
-        if macro is None or which >= len(macro.results):
+        if macro is None or number >= len(macro.results):
             many = "is no macro" if macro is None else f"has {len(macro.results) - 1} further results"
             reason = f"is asked of {call.function!r}, which {many}; name no more behind the colon"
             problems.append(EquationError(main.where, label, reason))
             continue
-        variable = macro.results[which]
+        variable = macro.results[number]
         name = f"{macro.name}: {variable}"
         made[name] = replace(macro, name=name, results=(variable,))
         value = Piece(Call(name, call.arguments))
