@@ -70,18 +70,23 @@ class VectorArithmetic(Vectors):
             return value.name
         return self.splat(value) if kind == "double" else self.splat_int(value)
 
-    def _called(self, name: str, *values: Value) -> "Register":
+    def called(self, name: str, *values: Value) -> "Register":
+        """An intrinsic of LLVM's."""
         arguments = ", ".join(f"{self.v} {self.text(value)}" for value in values)
         return self.made(f"call {self.v} @llvm.{name}.v{self.lanes}f64({arguments})", "double")
 
+    def compared(self, how: str, a: Value, b: Value) -> "Register":
+        """A comparison that LLVM has a word for."""
+        return self.made(f"fcmp {how} {self.v} {self.text(a)}, {self.text(b)}", "i1")
+
     def equal(self, a: Value, b: Value) -> "Register":
-        return self.made(f"fcmp oeq {self.v} {self.text(a)}, {self.text(b)}", "i1")
+        return self.compared("oeq", a, b)
 
     def rint(self, a: Value) -> "Register":
-        return self._called("rint", a)
+        return self.called("rint", a)
 
     def sqrt(self, a: Value) -> "Register":
-        return self._called("sqrt", a)
+        return self.called("sqrt", a)
 
     def choose(self, condition: Value, a: Value, b: Value) -> "Register":
         return self.made(
@@ -110,7 +115,7 @@ class VectorArithmetic(Vectors):
         if not self.fused:
             return None
         minus = self.made(f"fneg {self.v} {self.text(product)}", "double")
-        return self._called("fma", a, b, minus)
+        return self.called("fma", a, b, minus)
 
 
 class Register(Operators):
@@ -118,6 +123,9 @@ class Register(Operators):
 
     def __init__(self, arithmetic: VectorArithmetic, name: str, kind: str) -> None:
         self.arithmetic, self.name, self.kind = arithmetic, name, kind
+
+    def __str__(self) -> str:
+        return self.name
 
     def operation(self, name: str, *operands: Value) -> "Register":
         """One of the operators, as an instruction on vectors of this kind."""

@@ -11,7 +11,7 @@ from functools import partial
 from cipark_sd.compiler.primitives import RECIPES
 from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import fixed_method
-from cipark_sd.engines.native.elementary import LANES, definition
+from cipark_sd.engines.native.elementary import LANES, Register, definition
 from cipark_sd.engines.native.ir import ARGUMENTS, Body, Slots, arguments_of, declarations, is_source
 from cipark_sd.engines.native.rolled import FEWEST, Block, blocks, compute, copy, in_turns, memory_of
 
@@ -275,17 +275,16 @@ class _Module:
         last = self._group("last", (states, partial(self._last, divisor=divisor)), *taken, hold=slopes)
         return [*stages, (2, [*rates, *last])]
 
-    def _step(self, body: Body, share: float) -> str:
+    def _step(self, body: Body, share: float) -> Register:
         """A share of the time step."""
         dt = body.constant("0")
-        return dt if share == 1.0 else body.emit(f"fmul {body.v} {dt}, {body.splat(share)}")
+        return dt if share == 1.0 else dt * share
 
-    def _set_state(self, body: Body, i: int, value: str, before: str = "") -> None:
+    def _set_state(self, body: Body, i: int, value: Register, before: Register | None = None) -> None:
         """A state moves; what ``before`` was not below zero does not fall below zero by a rounding."""
-        if before and self.program.states[i].non_negative:
-            held = body.extreme("ogt", value, "zeroinitializer")
-            below = body.emit(f"fcmp olt {body.v} {before}, zeroinitializer")
-            value = body.emit(f"select {body.b} {below}, {body.v} {value}, {body.v} {held}")
+        if before is not None and self.program.states[i].non_negative:
+            held = body.extreme("ogt", value, 0.0)
+            value = body.choose(before < 0.0, value, held)
         body.store(value, "%ws", self.slots.states + i)
 
     def _cells(self, body: Body, members: range) -> None:
@@ -298,9 +297,9 @@ class _Module:
         for i in members:
             self._enter(body, i, *(body.use(node) for node in self.program.pipes[i].taken_in))
 
-    def _enter(self, body: Body, i: int, value: str, after: str = "") -> None:
+    def _enter(self, body: Body, i: int, value: Register, after: Register | None = None) -> None:
         memory, capacity = body.ring(i)
-        if after:
+        if after is not None:
             body.arrive(memory, capacity, value, after, adds=self.program.pipes[i].kind == "conveyor")
             return
         row = body.emit(f"mul i64 {body.emit(f'urem i64 %step, {capacity}')}, {self.lanes}")
@@ -311,8 +310,7 @@ class _Module:
         for i in members:
             level = body.load("%ws", self.slots.states + i)
             slope = body.use(self.program.states[i].rate)
-            moved = body.emit(f"fadd {body.v} {level}, {body.emit(f'fmul {body.v} {slope}, {dt}')}")
-            self._set_state(body, i, moved, level)
+            self._set_state(body, i, level + slope * dt, level)
 
     def _keep_cells(self, body: Body, members: range) -> None:
         # later stages compute these nodes again, with other states
@@ -331,29 +329,24 @@ class _Module:
             level, slope = body.load("%ws", slots.states + i), body.use(self.program.states[i].rate)
             body.store(level, "%ws", slots.named("level", i))
             body.store(slope, "%ws", slots.named("slope", i))
-            moved = body.emit(f"fadd {body.v} {level}, {body.emit(f'fmul {body.v} {slope}, {dt}')}")
-            self._set_state(body, i, moved)
+            self._set_state(body, i, level + slope * dt)
 
     def _middle(self, body: Body, members: range, share: float) -> None:
         dt, slots = self._step(body, share), self.slots
         for i in members:
             slope = body.use(self.program.states[i].rate)
             total = body.load("%ws", slots.named("slope", i))
-            twice = body.emit(f"fmul {body.v} {slope}, {body.splat(2.0)}")
-            body.store(body.emit(f"fadd {body.v} {total}, {twice}"), "%ws", slots.named("slope", i))
-            way = body.emit(f"fmul {body.v} {slope}, {dt}")
-            value = body.emit(f"fadd {body.v} {body.load('%ws', slots.named('level', i))}, {way}")
-            self._set_state(body, i, value)
+            body.store(total + slope * 2.0, "%ws", slots.named("slope", i))
+            self._set_state(body, i, body.load("%ws", slots.named("level", i)) + slope * dt)
 
     def _last(self, body: Body, members: range, divisor: float) -> None:
         slots = self.slots
-        dt = body.emit(f"fdiv {body.v} {body.constant('0')}, {body.splat(divisor)}")
+        dt = body.constant("0") / divisor
         for i in members:
             slope = body.use(self.program.states[i].rate)
-            total = body.emit(f"fadd {body.v} {body.load('%ws', slots.named('slope', i))}, {slope}")
-            way = body.emit(f"fmul {body.v} {total}, {dt}")
+            total = body.load("%ws", slots.named("slope", i)) + slope
             level = body.load("%ws", slots.named("level", i))
-            self._set_state(body, i, body.emit(f"fadd {body.v} {level}, {way}"), level)
+            self._set_state(body, i, level + total * dt, level)
 
     def _take_cells(self, body: Body, members: range) -> None:
         for i in members:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from cipark_sd.compiler.program import Program
+from cipark_sd.engines.native.elementary import Register
 from cipark_sd.engines.native.ir import ON_DEMAND, Body, arguments_of, is_source
 
 #: Blocks of one shape from which on a loop takes less than their text.
@@ -176,7 +177,7 @@ class _Loop:
             "done:",
         ]
 
-    def value(self, nodes: Sequence[int]) -> str:
+    def value(self, nodes: Sequence[int]) -> Register:
         """The value of the element's node; all are in one memory, or are one node."""
         body, program = self.body, self.body.program
         if len(set(nodes)) == 1:
@@ -185,7 +186,7 @@ class _Loop:
         if memory == _NUMBER:
             numbers = [program.nodes[node].payload for node in nodes]
             array = body.slots.array([number for number in numbers if isinstance(number, float)])
-            return body.spread(body.load(array, "%k", "double"))
+            return body.spread(body.scalar(array, "%k"))
         assert memory is not None
         return body.load(memory, self.place([self._slot(node) for node in nodes]))
 
