@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.compiler.primitives import LIBRARY, RECIPES, segments
+from cipark_sd.compiler.primitives import RECIPES, segments
 from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import Inputs, fixed_method
 from cipark_sd.model.expr import Table
@@ -246,14 +246,14 @@ class _Printer:
             case "min" | "max":
                 sign = "<" if op == "min" else ">"
                 return f"(({a[0]} {sign} {a[1]}) | ({a[0]} != {a[0]})) ? {a[0]} : {a[1]}"
-            case _ if op in _ROUNDED or op in OWN or op in LIBRARY:
+            case _ if op in _ROUNDED or op in OWN or op == "fmod":
                 return f"{self.function(op, len(a))}({', '.join(a)})"
             case _:
                 raise NotImplementedError(f"{op} in C")
 
     def function(self, op: str, n: int) -> str:
         """A function of the C library on values, one lane after the other unless there is a vector one."""
-        symbol = LIBRARY[op][0] if op in LIBRARY else op
+        symbol = op
         if not self.vector:
             return symbol
         name = f"f_{op}"

@@ -363,7 +363,7 @@ def files_read(model: Model) -> tuple[str, ...]:
     """Files beside or below a model that it names; those elsewhere stay where they are."""
     assert model.origin is not None
     folder = model.origin.path.parent
-    named = external_names(model.variables, model.macros, model.range_files)
+    named = external_names(model)
     near = [name for name in named if not Path(name).is_absolute() and ".." not in Path(name).parts]
     return tuple(name for name in near if (folder / name).is_file())
 

@@ -21,8 +21,8 @@ from cipark_sd.data import described, results
 from cipark_sd.data.described import Described
 from cipark_sd.data.scenarios import Resolved, Scenario, TimeSeries
 from cipark_sd.engines.base import Reduction, Settings, fixed_method, part, settings, with_reductions
+from cipark_sd.engines.native.elementary import LANES
 from cipark_sd.engines.native.engine import MANY, Courses, NativeEngine
-from cipark_sd.engines.native.text import LANES
 from cipark_sd.engines.plan import Columns, checked, missing_as_nan, plan
 from cipark_sd.engines.registry import choose
 from cipark_sd.language.read.changes_files import ScenarioLike, as_scenario

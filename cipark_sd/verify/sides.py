@@ -34,7 +34,7 @@ from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.engines import registry
 from cipark_sd.engines.base import Settings, fixed_method, settings
 from cipark_sd.engines.plan import missing_as_nan
-from cipark_sd.language.read.data_files import VDF_SUFFIXES, read_vdf
+from cipark_sd.language.read.model_file import VDF_SUFFIXES, read_vdf
 from cipark_sd.model.expr import Call, walk
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import expressions

@@ -10,7 +10,7 @@ from sanitise_xmile import refused_parts, sanitise_xmile
 
 from cipark_sd.base.errors import CiparkError, EquationError, ModelFileError, raise_all
 from cipark_sd.language.read.climbing import room_for_parser, too_deep
-from cipark_sd.language.read.external_files import model_bytes
+from cipark_sd.language.read.model_file import model_bytes
 from cipark_sd.language.read.vensim.entries import decoded
 from cipark_sd.language.read.xmile.document import xml_tree
 from cipark_sd.model.model import Format

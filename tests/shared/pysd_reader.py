@@ -11,7 +11,7 @@ from pysd_xmile import completed, declared_dimensions
 
 from cipark_sd.base.errors import ModelFileError
 from cipark_sd.base.naming import canonical, plain_label
-from cipark_sd.language.read.external_files import VENSIM_SUFFIXES, model_bytes
+from cipark_sd.language.read.model_file import VENSIM_SUFFIXES, model_bytes
 from cipark_sd.language.read.vensim.entries import decoded
 from cipark_sd.language.read.vensim.reader import vensim_method, vensim_synonyms
 from cipark_sd.language.read.xmile.document import xml_tree

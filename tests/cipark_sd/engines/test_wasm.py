@@ -23,9 +23,9 @@ from cipark_sd.engines.native.kernel import kernel
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.programs import program_for
 from cipark_sd.engines.registry import choose
-from cipark_sd.engines.wasm import compiling, linking
+from cipark_sd.engines.wasm import compiling
 from cipark_sd.engines.wasm.carried import carried
-from cipark_sd.engines.wasm.linking import Reader, leb
+from cipark_sd.engines.wasm.compiling import Reader, leb
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.simulations.ensembles import ensemble
@@ -160,7 +160,7 @@ def test_a_table_of_many_points_is_a_search(write_mdl: Write, engine: str) -> No
         else:
             module = compiling.compiled(program).module
             whole.append(len(module))
-            code.append(next(len(body) for kind, body in linking.sections(module) if kind == 10))
+            code.append(next(len(body) for kind, body in compiling.sections(module) if kind == 10))
     assert np.polyfit(np.log([100, 400, 1600]), np.log(code), 1)[0] < 0.15, code
     assert np.polyfit(np.log([100, 400, 1600]), np.log(whole), 1)[0] < 1.05, whole
 
@@ -196,34 +196,34 @@ def obj() -> bytes:
 
 def test_a_module_has_a_memory_of_its_own_and_imports_nothing(obj: bytes) -> None:
     wasmtime = pytest.importorskip("wasmtime")
-    module = wasmtime.Module(wasmtime.Engine(), linking.linked(obj)[0])
+    module = wasmtime.Module(wasmtime.Engine(), compiling.linked(obj)[0])
     assert list(module.imports) == []
     assert sorted(export.name for export in module.exports) == ["memory", "run"]
 
 
 def test_what_the_linker_does_not_know_is_refused(obj: bytes) -> None:
-    parts = list(linking.sections(obj))
+    parts = list(compiling.sections(obj))
 
     def again(change: Callable[[int, bytes], bytes]) -> bytes:
-        return linking.MAGIC + b"".join(
+        return compiling.MAGIC + b"".join(
             bytes([kind]) + leb(len(body)) + body for kind, old in parts for body in [change(kind, old)]
         )
 
-    assert linking.linked(again(lambda kind, body: body)) == linking.linked(obj)
-    with pytest.raises(linking.UnknownObject, match="it has sections of the kinds"):
-        linking.linked(obj + bytes([4, 1, 0]))
-    with pytest.raises(linking.UnknownObject, match=r"it imports env\.__linear_memorz"):
-        linking.linked(again(lambda kind, body: body.replace(b"memory", b"memorz") if kind == 2 else body))
-    with pytest.raises(linking.UnknownObject, match="no function 'walk'"):
-        linking.linked(obj, "walk")
-    with pytest.raises(linking.UnknownObject, match="does not go where its relocation says"):
+    assert compiling.linked(again(lambda kind, body: body)) == compiling.linked(obj)
+    with pytest.raises(compiling.UnknownObject, match="it has sections of the kinds"):
+        compiling.linked(obj + bytes([4, 1, 0]))
+    with pytest.raises(compiling.UnknownObject, match=r"it imports env\.__linear_memorz"):
+        compiling.linked(again(lambda kind, body: body.replace(b"memory", b"memorz") if kind == 2 else body))
+    with pytest.raises(compiling.UnknownObject, match="no function 'walk'"):
+        compiling.linked(obj, "walk")
+    with pytest.raises(compiling.UnknownObject, match="does not go where its relocation says"):
         # calls in five bytes: one goes to another function
-        linking.linked(again(lambda kind, body: _with_another_call(parts, body) if kind == 10 else body))
-    with pytest.raises(linking.UnknownObject, match=r"an address at \d+ is not what its relocation says"):
+        compiling.linked(again(lambda kind, body: _with_another_call(parts, body) if kind == 10 else body))
+    with pytest.raises(compiling.UnknownObject, match=r"an address at \d+ is not what its relocation says"):
         # numbers begin elsewhere than the code takes them to
-        linking.linked(again(lambda kind, body: _moved(body) if kind == 11 else body))
-    with pytest.raises(linking.UnknownObject, match="a relocation of kind 7"):
-        linking.linked(again(lambda kind, body: _of_another_kind(body) if kind == 0 else body))
+        compiling.linked(again(lambda kind, body: _moved(body) if kind == 11 else body))
+    with pytest.raises(compiling.UnknownObject, match="a relocation of kind 7"):
+        compiling.linked(again(lambda kind, body: _of_another_kind(body) if kind == 0 else body))
 
 
 def _relocations(body: bytes) -> Reader | None:
