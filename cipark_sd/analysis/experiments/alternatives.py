@@ -48,7 +48,7 @@ class Compared:
     @classmethod
     def of(cls, runs: "xr.Dataset", outcome: Outcome, decisions: Decisions) -> "Compared":
         """Of the runs of :func:`cipark_sd.analysis.experiments.extended.alternatives`."""
-        at = time_position(decisions.at, runs["time"].to_numpy().tolist())
+        at = time_position(runs, decisions.at)
         table = runs[outcome.id].isel(time=at).transpose("policy", "rival", "draw")
         by_policy = {str(name): table.sel(policy=name).to_numpy() for name in runs["policy"].to_numpy()}
         return cls(

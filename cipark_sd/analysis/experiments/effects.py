@@ -213,7 +213,7 @@ def paired(
     result : Dataset
         Of :func:`cipark_sd.analysis.experiments.run.run_policies`.
     """
-    place = time_position(at, result["time"].to_numpy().tolist())
+    place = time_position(result, at)
     values = result[outcome].isel(time=place).transpose("policy", "rival", "draw")
     by_rival = zip(*(values.sel(policy=name).to_numpy() for name in (policy, than)), strict=True)
     pairs = {}

@@ -69,7 +69,7 @@ class Function:
         scenario, instants = at_steps(self.model, self.scenario, [*times, *whole])
         saved = sorted(set(instants))
         draws, read = Draws("ema", columns, "prior"), (tuple(outcomes), tuple(saved))
-        values_saved = SettingsTask(self.model, Scenario(), draws, *read, scenario, self.engine).run().values
+        values_saved = SettingsTask(self.model, Scenario(), draws, *read, scenario, self.engine).run()["values"]
         course = [saved.index(instant) for instant in instants[len(times) :]]
         place = {time: saved.index(instants[i]) for i, time in enumerate(times)}
         return [
