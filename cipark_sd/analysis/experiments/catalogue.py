@@ -8,17 +8,15 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from cipark_sd.analysis.experiments.decision_tables import DecisionReader
 from cipark_sd.analysis.experiments.definition import (
     BASE,
     ONLY,
-    Better,
     Catalogue,
     Expected,
     Factor,
-    How,
     KnockoutGroup,
     Knockouts,
     Lever,
@@ -26,6 +24,7 @@ from cipark_sd.analysis.experiments.definition import (
     Policy,
     Structure,
     Uncertainty,
+    Way,
 )
 from cipark_sd.analysis.experiments.extended import of_outcome, with_numbers
 from cipark_sd.base.errors import CiparkError, InvalidValue, MissingFile, UnusableInput, raise_all
@@ -73,8 +72,7 @@ def _claimed(tables: Iterable[tuple[str, Iterable[str]]], expected: str) -> Iter
                 yield InvalidValue("the constant", key, expected, where=" and ".join(owners))
 
 
-HOW: tuple[How, ...] = ("more", "less")
-BETTER: tuple[Better, ...] = ("more", "less")
+WAYS: tuple[Way, ...] = get_args(Way)
 #: Keys of ``[model]``: a study whose model, parameters and rivals are taken, a file, or a model of this package.
 MODEL = ("study", "file", "bundled")
 #: Beside ``file`` and ``bundled``: files with values of the model's data variables.
@@ -86,7 +84,17 @@ FILE = "policies.toml"
 
 
 def read_catalogue(path: Path | str, model: Model) -> Catalogue:
-    """The catalogue in a file, for ``model``.
+    """The catalogue in a file.
+
+    Parameters
+    ----------
+    path : Path or str
+    model : Model
+        Whose names the file uses; numbers that only the catalogue has need not be in it.
+
+    Returns
+    -------
+    Catalogue
 
     Raises
     ------
@@ -193,7 +201,7 @@ class _Reader(DecisionReader):
         variable, per = of_outcome(id_) if equation else section.text("variable"), section.text("per", "")
         for name in filter(None, ("" if equation else variable, per)):
             self.output(name, section.where)
-        better = section.choice("better", BETTER, "more")
+        better = section.choice("better", WAYS, "more")
         low, high = section.ends("range", (-math.inf, math.inf))
         units, total, side = section.text("units", ""), section.flag("total"), section.text("side", "")
         if not equation and (units or total or ("variable" in section and "equation" in section)):
@@ -213,7 +221,7 @@ class _Reader(DecisionReader):
         return Policy(id_, title, scenario, expected, source)
 
     def expected(self, section: Section) -> Expected:
-        outcome, at, how = section.text("outcome"), section.number("at"), section.choice("is", HOW)
+        outcome, at, how = section.text("outcome"), section.number("at"), section.choice("is", WAYS)
         return Expected(outcome, at, how, section.text("than", BASE), section.number("factor", 1.0))
 
     def rival(self, section: Section) -> Structure:

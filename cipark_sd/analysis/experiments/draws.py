@@ -102,7 +102,20 @@ class Draws:
 def latin_hypercube(
     quantiles: Mapping[str, Callable[[Array], Array]], n: int, rng: np.random.Generator
 ) -> dict[str, Array]:
-    """Values ``(n,)`` of inputs by name, from their quantile functions; together a Latin hypercube."""
+    """Values of independent inputs, together a Latin hypercube: each has one draw in each n-th of its distribution.
+
+    Parameters
+    ----------
+    quantiles : mapping of str to callable
+        By the name of the input, elementwise from shares between 0 and 1 to values.
+    n : int
+        Draws.
+    rng : Generator
+
+    Returns
+    -------
+    dict of str to (n,)
+    """
     from scipy.stats import qmc
 
     if not quantiles:
