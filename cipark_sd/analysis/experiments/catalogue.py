@@ -6,7 +6,7 @@
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -33,44 +33,6 @@ from cipark_sd.base.naming import respelled
 from cipark_sd.base.section import Section
 from cipark_sd.data.scenarios import Scenario, override_key, split_key
 from cipark_sd.model.model import Model
-
-
-def contradictions(catalogue: Catalogue) -> Iterator[CiparkError]:
-    """All of a catalogue: what two tables move, factors that switch nothing, comparisons with oneself, odd prices."""
-    levers = [(f"lever {lever.id!r}", lever.names) for lever in catalogue.levers]
-    unknown = [(f"uncertainty {uncertainty.id!r}", (uncertainty.name,)) for uncertainty in catalogue.uncertainties]
-    # a lever is chosen and an uncertainty is not: one number cannot be both
-    yield from _claimed((*levers, *unknown), "in one of them: a number is chosen, or it is unknown")
-    factors = [
-        (f"factor {factor.id!r}", tuple({**factor.off.overrides, **factor.on.overrides}))
-        for factor in catalogue.factors
-    ]
-    yield from _claimed(factors, "in one of them: mechanisms that are switched apart share no constant")
-    for factor in catalogue.factors:
-        if factor.off.overrides == factor.on.overrides:
-            yield InvalidValue(
-                "off", dict(factor.off.overrides), "settings that differ from 'on'", where=f"factor {factor.id!r}"
-            )
-    for policy in catalogue.policies:
-        for expected_of in policy.expected:
-            if expected_of.than == policy.id and expected_of.factor == 1:
-                yield InvalidValue("than", policy.id, "another policy", where=f"policy {policy.id!r}")
-
-
-def _claimed(tables: Iterable[tuple[str, Iterable[str]]], expected: str) -> Iterator[CiparkError]:
-    """Names that more than one table has; a whole variable is in the way of each of its elements."""
-    by_base: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for table, names in tables:
-        for name in dict.fromkeys(map(override_key, names)):
-            by_base[split_key(name)[0]].append((name, table))
-    for base, claims in by_base.items():
-        whole = any(name == base for name, _ in claims)
-        keys = [base] if whole else list(dict.fromkeys(name for name, _ in claims))
-        for key in keys:
-            owners = list(dict.fromkeys(table for name, table in claims if whole or name == key))
-            if len(owners) > 1:
-                yield InvalidValue("the constant", key, expected, where=" and ".join(owners))
-
 
 WAYS: tuple[Way, ...] = get_args(Way)
 #: Keys of ``[model]``: a study whose model, parameters and rivals are taken, a file, or a model of this package.
@@ -155,11 +117,13 @@ class _Reader(DecisionReader):
         settings = top.table("model").entirely(self.place)
         times = self.times(top, "times")
         first = top.table("headline")
-        uncertainties = self.read_all(top, "uncertainty", self.uncertainty)
-        outcomes = self.read_all(top, "outcome", self.outcome)
+        read: dict[str, Callable[[Section], Any]] = {
+            "uncertainty": self.uncertainty, "outcome": self.outcome, "rival": self.rival, "policy": self.policy,
+            "factor": self.factor, "variant": self.policy, "lever": self.lever,
+        }  # fmt: skip
+        tables = {key: self.read_all(top, key, reader) for key, reader in read.items()}
+        outcomes: tuple[Outcome, ...] = tables["outcome"]
         headline = self.headline(first, outcomes, times)
-        rivals = self.read_all(top, "rival", self.rival)
-        policies = self.read_all(top, "policy", self.policy)
         catalogue = Catalogue(
             title=title,
             digest=digest,
@@ -167,15 +131,15 @@ class _Reader(DecisionReader):
             times=times,
             headline=headline,
             beside=first.names("also") if "also" in first else (),
-            policies=(Policy(BASE, "nothing is changed"), *policies),
-            rivals=rivals or (Structure(ONLY, "the model as it is"),),
-            factors=self.read_all(top, "factor", self.factor),
-            variants=self.read_all(top, "variant", self.policy),
-            uncertainties=uncertainties,
-            levers=self.read_all(top, "lever", self.lever),
+            policies=(Policy(BASE, "nothing is changed"), *tables["policy"]),
+            rivals=tables["rival"] or (Structure(ONLY, "the model as it is"),),
+            factors=tables["factor"],
+            variants=tables["variant"],
+            uncertainties=tables["uncertainty"],
+            levers=tables["lever"],
             knockouts=top.table("knockouts").entirely(self.knockouts) if "knockouts" in top else None,
             decisions=self.decisions(top, outcomes, headline, times),
-            own_rivals=bool(rivals),
+            own_rivals=bool(tables["rival"]),
             note=note,
             money=money,
             settings=settings,
@@ -185,14 +149,10 @@ class _Reader(DecisionReader):
         top.note_unread()
         if not outcomes:
             self.problems.append(InvalidValue("[[outcome]]", "none", "at least one", where=top.where))
-        every: dict[str, Sequence[Any]] = {
-            "uncertainty": uncertainties, "outcome": outcomes, "rival": rivals, "policy": policies,
-            "factor": catalogue.factors, "variant": catalogue.variants, "lever": catalogue.levers,
-        }  # fmt: skip
-        for key, items in every.items():
+        for key, items in tables.items():
             self.once(key, [item.id for item in items])
         self.references(catalogue)
-        self.problems += contradictions(catalogue)
+        self.problems += _contradictions(catalogue)
         return catalogue
 
     def outcome(self, section: Section) -> Outcome:
@@ -297,3 +257,40 @@ class _Reader(DecisionReader):
             if catalogue.times and math.isfinite(at) and at not in catalogue.times:
                 shown = ", ".join(map(catalogue.date, catalogue.times))
                 self.problems.append(InvalidValue("at", at, f"one of the times {shown}", where=where))
+
+
+def _contradictions(catalogue: Catalogue) -> Iterator[CiparkError]:
+    """All of a catalogue: what two tables move, factors that switch nothing, comparisons with oneself, odd prices."""
+    levers = [(f"lever {lever.id!r}", lever.names) for lever in catalogue.levers]
+    unknown = [(f"uncertainty {uncertainty.id!r}", (uncertainty.name,)) for uncertainty in catalogue.uncertainties]
+    # a lever is chosen and an uncertainty is not: one number cannot be both
+    yield from _claimed((*levers, *unknown), "in one of them: a number is chosen, or it is unknown")
+    factors = [
+        (f"factor {factor.id!r}", tuple({**factor.off.overrides, **factor.on.overrides}))
+        for factor in catalogue.factors
+    ]
+    yield from _claimed(factors, "in one of them: mechanisms that are switched apart share no constant")
+    for factor in catalogue.factors:
+        if factor.off.overrides == factor.on.overrides:
+            yield InvalidValue(
+                "off", dict(factor.off.overrides), "settings that differ from 'on'", where=f"factor {factor.id!r}"
+            )
+    for policy in catalogue.policies:
+        for expected_of in policy.expected:
+            if expected_of.than == policy.id and expected_of.factor == 1:
+                yield InvalidValue("than", policy.id, "another policy", where=f"policy {policy.id!r}")
+
+
+def _claimed(tables: Iterable[tuple[str, Iterable[str]]], expected: str) -> Iterator[CiparkError]:
+    """Names that more than one table has; a whole variable is in the way of each of its elements."""
+    by_base: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for table, names in tables:
+        for name in dict.fromkeys(map(override_key, names)):
+            by_base[split_key(name)[0]].append((name, table))
+    for base, claims in by_base.items():
+        whole = any(name == base for name, _ in claims)
+        keys = [base] if whole else list(dict.fromkeys(name for name, _ in claims))
+        for key in keys:
+            owners = list(dict.fromkeys(table for name, table in claims if whole or name == key))
+            if len(owners) > 1:
+                yield InvalidValue("the constant", key, expected, where=" and ".join(owners))
