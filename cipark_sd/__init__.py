@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "ensemble": "simulations.ensembles",
     "CiparkError": "base.errors",
-    "sensitivity": "analysis.sensitivities.of_model",
+    "sensitivity": "analysis.sensitivities.sobol",
     "read_changes": "language.read.changes_files",
     "read_model": "language.read.model_file",
     "bundled": "base.library",

@@ -60,6 +60,17 @@ class NamedLoop:
 def read_loops(path: Path, model: Model) -> tuple[NamedLoop, ...]:
     """The names in a ``.loops.toml`` file: ``[[loop]]`` with name, through, and optionally avoiding and polarity.
 
+    Parameters
+    ----------
+    path : Path
+    model : Model
+        Whose variables the file names.
+
+    Returns
+    -------
+    tuple of NamedLoop
+        In the order of the file.
+
     Raises
     ------
     InvalidValue, UnknownName, Problems
@@ -95,12 +106,16 @@ def loop_dominance(
 
     Parameters
     ----------
+    model : Model
+        Read from a file.
     names : sequence of NamedLoop
         The first that holds is a loop's name; without any, each loop stands for itself.
     draws : sequence of mapping of str to float
         Constants by name, one mapping a draw.
     most : int
         So many loops at most stand for themselves, by their mean share in run 0; a loop that has a name always does.
+    progress : callable, optional
+        Called with the runs done and all runs.
 
     Returns
     -------
@@ -218,15 +233,11 @@ def _set(theirs: Any, model: Model, draw: Mapping[str, float]) -> None:
                 continue
             equations = tuple(
                 replace(entry, equation=repr(float(values[key])))
-                if (key := _elements(entry.subscript)) in values
+                if (key := tuple(map(canonical, entry.subscript.split(",")))) in values
                 else entry
                 for entry in variable.element_equations
             )
             patch.upsert(replace(variable, element_equations=equations))
-
-
-def _elements(subscript: str) -> tuple[str, ...]:
-    return tuple(canonical(part) for part in subscript.split(","))
 
 
 def _total(dominance: "xr.Dataset") -> Array:

@@ -19,7 +19,7 @@ from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, raise_
 from cipark_sd.data.scenarios import Scenario, override_key, split_key
 from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.execution.pool import Pool, Tell
-from cipark_sd.model.model import Model
+from cipark_sd.model.model import Model, digest_of
 from cipark_sd.model.variables import Lookup
 from cipark_sd.simulations.failures import Failures, labels
 
@@ -28,11 +28,23 @@ BLOCK = 128
 #: Keeps the streams of random numbers that one seed gives apart.
 _BOOTSTRAP, _RANDOM = 1, 3
 
+#: Runs of a design that are computed in one call: enough to keep the threads busy, little enough to stay small.
+RUNS_AT_A_TIME = 16384
+#: Draws of a task that a worker is sent.
+PIECE = 1024
+
 Points = Literal["sobol", "random"]
 
 
 def check_power_of_two(n: int, *, where: str) -> None:
     """Raise unless ``n`` is a power of two from 16 on: what Sobol's sequence is balanced for.
+
+    Parameters
+    ----------
+    n : int
+        Rows of a design.
+    where : str
+        For the message.
 
     Raises
     ------
@@ -44,10 +56,23 @@ def check_power_of_two(n: int, *, where: str) -> None:
 
 
 def blocks(dimensions: int, start: int, stop: int, seed: int, points: Points = "sobol") -> Iterator[tuple[int, Array]]:
-    """Rows ``start`` to ``stop`` of a design in pieces: the number of the first row, and points ``(n, dimensions)``.
+    """Rows of a design in pieces that end at multiples of :data:`BLOCK`.
 
-    Pieces end at multiples of :data:`BLOCK`. Sobol's sequence is scrambled (Owen 1998), which keeps its balance and
-    avoids the corner 0; ``random`` points are independent.
+    Sobol's sequence is scrambled (Owen 1998), which keeps its balance and avoids the corner 0; ``random`` points are
+    independent.
+
+    Parameters
+    ----------
+    dimensions : int
+    start, stop : int
+        The first row, and the one after the last.
+    seed : int
+    points : {"sobol", "random"}
+
+    Yields
+    ------
+    (int, (n, dimensions))
+        The number of a piece's first row, and points of the unit cube.
     """
     from scipy.stats import qmc
 
@@ -68,22 +93,28 @@ def blocks(dimensions: int, start: int, stop: int, seed: int, points: Points = "
 
 
 def bootstrap_weights(seed: int, first: int, size: int, resamples: int) -> Array:
-    """How often each row of a block is drawn in each resample, ``(1 + resamples, size)``; the first takes each once.
+    """How often each row of a piece is drawn in each resample of a bootstrap.
 
-    Poisson counts in place of multinomial ones, so that sums of blocks add up whatever follows.
+    Poisson counts in place of multinomial ones, so that sums of pieces add up whatever follows.
 
     Source: Hanley and MacGibbon 2006, Creating non-parametric bootstrap samples using Poisson frequencies.
+
+    Parameters
+    ----------
+    seed : int
+    first, size : int
+        The first row of a piece and how many it has, all within one block.
+    resamples : int
+
+    Returns
+    -------
+    (1 + resamples, size)
+        The first resample takes each row once.
     """
     number, at = divmod(first, BLOCK)
     rng = np.random.default_rng([seed, _BOOTSTRAP, number])
     counts = rng.poisson(1.0, size=(BLOCK, resamples))[at : at + size].T
     return np.concatenate([np.ones((1, size)), counts])
-
-
-#: Runs of a design that are computed in one call: enough to keep the threads busy, little enough to stay small.
-RUNS_AT_A_TIME = 16384
-#: Draws of a task that a worker is sent.
-PIECE = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,8 +173,6 @@ class ModelResponse:
     @cached_property
     def signature(self) -> str:
         """What decides the values: model, factors by their quantiles, outputs, times, scenario."""
-        from cipark_sd.model.model import digest_of
-
         probes = self.factors.from_unit(np.linspace(0.05, 0.95, 7)[:, None].repeat(len(self.factors), axis=1))
         of = self.evaluation
         outputs = [(o.label, o.variable, *map(world_key, (None, o.without)), o.range) for o in of.definitions]
@@ -251,7 +280,23 @@ def model_response(
     scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
     workers: int | None = None,
 ) -> ModelResponse:
-    """The checked response of a model; without ``times`` all saved ones.
+    """The response of a model, checked by one run.
+
+    Parameters
+    ----------
+    model : Model
+    factors : Factors
+    outputs : sequence of Output
+    times : sequence of float, optional
+        Saved times; None for all of them.
+    scenario : Scenario
+        What all runs share.
+    workers : int, optional
+        Threads; None for as many as there are processors.
+
+    Returns
+    -------
+    ModelResponse
 
     Raises
     ------
@@ -271,7 +316,18 @@ def model_response(
 
 
 def output_problem(model: Model, output: Output) -> InvalidValue | UnknownName | None:
-    """What is wrong with an output's variable, if anything."""
+    """What is wrong with an output's variable.
+
+    Parameters
+    ----------
+    model : Model
+    output : Output
+
+    Returns
+    -------
+    InvalidValue, UnknownName or None
+        None for nothing.
+    """
     base, elements = split_key(override_key(output.variable))
     variable = model.by_name.get(base)
     if variable is None:

@@ -64,6 +64,69 @@ def _weighted(weights: Array, values: NDArray[np.generic]) -> Array:
     return np.asarray(weights @ np.ascontiguousarray(values, dtype=float).reshape(n, k * size)).reshape(-1, k, size)
 
 
+@answered
+def sensitivity(
+    model: Model | Path | str,
+    ranges: Mapping[str, tuple[float, float]],
+    outputs: Sequence[str] | str,
+    *,
+    times: Sequence[float] | None = None,
+    n: int = 512,
+    seed: int = 1,
+    scenario: ScenarioLike = Scenario(),  # noqa: B008  (frozen, and neutral)
+) -> "xr.Dataset":
+    """Sobol indices: which share of an output's variance each constant is answerable for, alone and with others.
+
+    >>> from cipark_sd import bundled, sensitivity
+    >>> found = sensitivity(bundled("core.mdl"), {"Start Time": (1, 3), "Pass Fraction": (0.2, 0.6)}, "Residents", n=64)
+    >>> found["ST"].sizes["parameter"], found["ST"].sizes["time"]
+    (2, 1)
+
+    Parameters
+    ----------
+    model : Model, Path or str
+        A model or its file.
+    ranges : mapping of str to (low, high)
+        By name of the constant; any value between is as good as another, and they are independent.
+    outputs : sequence of str
+        Variables, ``Name[element]`` for one of a subscripted one.
+    times : sequence of float, optional
+        Saved times at which indices are computed; without it the last one.
+    n : int
+        Rows of the design, a power of two; ``n (k + 2)`` runs for k constants.
+    seed : int
+        Of the design and of the bootstrap.
+    scenario : Scenario or what makes one
+        What all runs share.
+
+    Returns
+    -------
+    xarray.Dataset
+        See :func:`cipark_sd.analysis.sensitivities.sobol.sobol`: ``S1``, ``ST`` and their 95 % half-widths.
+
+    Raises
+    ------
+    UnknownName, InvalidValue, UnsupportedFeature, Problems
+    """
+    model = as_model(model)
+    scenario = as_scenario(scenario, model)
+    factors = Factors(tuple(_uniform(name, *limits) for name, limits in ranges.items()))
+    if not len(factors):
+        raise InvalidValue("the ranges", {}, "at least one constant with its range", where="sensitivity")
+    saved = plan(model, scenario, save=(), times=None, method=None).times
+    indices = saved[-1:] if times is None else saved[np.unique(nearest_indices(saved, np.asarray(times, dtype=float)))]
+    names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
+    definitions = tuple(Output(name, name) for name in names)
+    evaluation = Evaluation(model, factors.names, definitions, indices, scenario, "native")
+    return sobol(ModelResponse(factors, evaluation), n=n, seed=seed)
+
+
+def _uniform(name: str, low: float, high: float) -> Factor:
+    if not low < high:
+        raise InvalidValue(f"the range of {name!r}", (low, high), "two numbers, the smaller first", where="sensitivity")
+    return Factor(name, Uniform(low, high), f"between {low:g} and {high:g}")
+
+
 class SobolSums:
     """Weighted sums; ``C`` are outputs and times together, ``R + 1`` the estimate and its resamples.
 
@@ -219,7 +282,7 @@ def sobol(
     seed : int
         Of the design and of the bootstrap.
     resamples : int
-        Of the bootstrap.
+        Of the bootstrap, 2 or more.
     progress : callable, optional
         Called with the runs done and the runs planned.
     checkpoints : Checkpoints, optional
@@ -385,62 +448,3 @@ def _reasons(sums: SobolSums) -> Any:
     reasons[sums.negligible] = "the variance is negligible"
     reasons[sums.base[0, 0] == 0] = "no run has a finite value"
     return reasons.astype(str)
-
-
-@answered
-def sensitivity(
-    model: Model | Path | str,
-    ranges: Mapping[str, tuple[float, float]],
-    outputs: Sequence[str] | str,
-    *,
-    times: Sequence[float] | None = None,
-    n: int = 512,
-    seed: int = 1,
-    scenario: ScenarioLike = Scenario(),  # noqa: B008  (frozen, and neutral)
-) -> "xr.Dataset":
-    """Sobol indices: which share of an output's variance each constant is answerable for, alone and with others.
-
-    >>> from cipark_sd import bundled, sensitivity
-    >>> found = sensitivity(bundled("core.mdl"), {"Start Time": (1, 3), "Pass Fraction": (0.2, 0.6)}, "Residents", n=64)
-    >>> found["ST"].sizes["parameter"], found["ST"].sizes["time"]
-    (2, 1)
-
-    Parameters
-    ----------
-    ranges : mapping of str to (low, high)
-        By name of the constant; any value between is as good as another, and they are independent.
-    outputs : sequence of str
-        Variables, ``Name[element]`` for one of a subscripted one.
-    times : sequence of float, optional
-        Saved times at which indices are computed; without it the last one.
-    n : int
-        Rows of the design, a power of two; ``n (k + 2)`` runs for k constants.
-    seed : int
-        Of the design and of the bootstrap.
-
-    Returns
-    -------
-    xarray.Dataset
-        See :func:`cipark_sd.analysis.sensitivities.sobol.sobol`: ``S1``, ``ST`` and their 95 % half-widths.
-
-    Raises
-    ------
-    UnknownName, InvalidValue, UnsupportedFeature, Problems
-    """
-    model = as_model(model)
-    scenario = as_scenario(scenario, model)
-    factors = Factors(tuple(_uniform(name, *limits) for name, limits in ranges.items()))
-    if not len(factors):
-        raise InvalidValue("the ranges", {}, "at least one constant with its range", where="sensitivity")
-    saved = plan(model, scenario, save=(), times=None, method=None).times
-    indices = saved[-1:] if times is None else saved[np.unique(nearest_indices(saved, np.asarray(times, dtype=float)))]
-    names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
-    definitions = tuple(Output(name, name) for name in names)
-    evaluation = Evaluation(model, factors.names, definitions, indices, scenario, "native")
-    return sobol(ModelResponse(factors, evaluation), n=n, seed=seed)
-
-
-def _uniform(name: str, low: float, high: float) -> Factor:
-    if not low < high:
-        raise InvalidValue(f"the range of {name!r}", (low, high), "two numbers, the smaller first", where="sensitivity")
-    return Factor(name, Uniform(low, high), f"between {low:g} and {high:g}")
