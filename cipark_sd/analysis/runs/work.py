@@ -4,7 +4,7 @@ A chunk depends on the numbers of its runs and on nothing that was computed befo
 thread, process or machine, and again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -218,32 +218,20 @@ class Work(MadeOnce):
         return plan(self.model, self.scenario, save=None, times=None, method=self.method).columns
 
 
-@dataclass(frozen=True)
-class ChunkTask:
-    """One chunk of an ensemble, as workers take it."""
-
-    work: Work
-    number: int
-    first: int
-    last: int
-
-    @property
-    def label(self) -> str:
-        """For the bar."""
-        return f"runs {self.first:,} to {self.last - 1:,}"
-
-    @property
-    def key(self) -> str:
-        """The number of the chunk in its store."""
-        return str(self.number)
-
-    def __call__(self, tell: Callable[[int, int], None]) -> Arrays:
-        """What the store holds of the chunk."""
-        return self.work.compute(self.first, self.last)
-
-
 def chunk_size(n_runs: int, bytes_per_run: int) -> int:
     """Runs of a chunk: some 32 MiB, and a 64th of the runs at most; it depends on no machine.
+
+    Parameters
+    ----------
+    n_runs : int
+        Of the whole ensemble.
+    bytes_per_run : int
+        Of what is stored.
+
+    Returns
+    -------
+    int
+        A multiple of :data:`LEAST`.
 
     >>> chunk_size(1_000_000, 5000), chunk_size(1_000, 5000), chunk_size(10**9, 8)
     (6720, 256, 131072)

@@ -6,7 +6,7 @@ Row *i* of a design is the same whatever is computed with it, so that a design c
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +18,7 @@ from cipark_sd.base.checkpoints import Arrays
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.data.scenarios import Scenario, override_key, split_key
 from cipark_sd.engines.plan import checked, grid_of
-from cipark_sd.execution.pool import Pool, Tell
+from cipark_sd.execution.pool import ArraysTask, Pool
 from cipark_sd.model.model import Model, digest_of
 from cipark_sd.model.variables import Lookup
 from cipark_sd.simulations.failures import Failures, labels
@@ -231,34 +231,14 @@ class ModelResponse:
             return self.evaluation(values, rows)
         places = [slice(start, start + PIECE) for start in range(0, len(rows), PIECE)]
         parts: list[Arrays] = [{} for _ in places]
-        tasks = (_Piece(self.evaluation, values[place], rows[place]) for place in places)
+        tasks = (
+            ArraysTask(partial(self.evaluation, values[place], rows[place]), f"{len(rows[place]):,} draws")
+            for place in places
+        )
         with closing(self.pool.answers(tasks)) as answers:
             for number, part in answers:
                 parts[number] = part
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-@dataclass(frozen=True, eq=False)
-class _Piece:
-    """Some draws of a design, as workers take them."""
-
-    evaluation: Evaluation
-    values: Array
-    rows: Rows
-
-    @property
-    def label(self) -> str:
-        """For the bar."""
-        return f"{len(self.rows):,} draws"
-
-    @property
-    def key(self) -> str:
-        """None: the whole design is kept, or nothing."""
-        return ""
-
-    def __call__(self, tell: Tell) -> Arrays:
-        """The outputs with marks."""
-        return self.evaluation(self.values, self.rows)
 
 
 def coordinates(response: ModelResponse) -> dict[str, Any]:
