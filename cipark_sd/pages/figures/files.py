@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 LONGEST, LINES = 700, 4
 #: Rows of a panel whose axis has names.
 ROWS = 8
+#: Format of a figure on a page, whose letters stay sharp on a phone; and with it those for slides and for print.
+ON_PAGE, FOR_PRINT = (".svg",), (".svg", ".png", ".pdf")
+SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def describe(figure: "Figure") -> str:
@@ -181,11 +184,6 @@ def _plain(text: str) -> str:
     return " ".join(text.split())
 
 
-#: Format of a figure on a page, whose letters stay sharp on a phone; and with it those for slides and for print.
-ON_PAGE, FOR_PRINT = (".svg",), (".svg", ".png", ".pdf")
-SUFFIXES = (".png", ".svg", ".pdf")
-
-
 def check_figure_path(path: Path) -> None:
     """Raise where a figure could not be saved under that name.
 
@@ -198,6 +196,13 @@ def check_figure_path(path: Path) -> None:
 
 def save_figure(figure: "Figure", path: Path | str, *, dpi: int = 200) -> None:
     """Write a figure as PNG, SVG or PDF by the ending of the name; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    figure : Figure
+    path : Path or str
+    dpi : int
+        Dots an inch, of PNG.
 
     Raises
     ------
@@ -213,9 +218,18 @@ def save_figure(figure: "Figure", path: Path | str, *, dpi: int = 200) -> None:
 
 
 def rendered(figure: "Figure", kind: str, *, dpi: int) -> bytes:
-    """A figure as ``"png"``, ``"svg"`` or ``"pdf"``; the same figure gives the same bytes.
+    """The bytes of a figure, the same for the same figure: no dates and no random identifiers go into them.
 
-    No dates and no random identifiers go into it.
+    Parameters
+    ----------
+    figure : Figure
+    kind : {"png", "svg", "pdf"}
+    dpi : int
+        Dots an inch, of PNG.
+
+    Returns
+    -------
+    bytes
     """
     import matplotlib as mpl
     from matplotlib.text import Text
@@ -237,6 +251,21 @@ def save_figures(figure: "Figure", folder: Path, name: str, endings: Sequence[st
     """Write a figure in some formats; the first is the one that a page shows.
 
     Its parts are laid out once, since that takes as long as drawing them.
+
+    Parameters
+    ----------
+    figure : Figure
+    folder : Path
+        One that exists.
+    name : str
+        Of the files, without an ending.
+    endings : sequence of str
+        Some of :data:`SUFFIXES`.
+
+    Returns
+    -------
+    list of Path
+        In the order of the endings.
 
     Raises
     ------
