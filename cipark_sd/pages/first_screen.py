@@ -36,6 +36,7 @@ def rendered(
 
     Parameters
     ----------
+    screen : FirstScreen
     anchor : str
         Of its title.
     words : function
@@ -44,6 +45,11 @@ def rendered(
         The image of a picture.
     player : str
         The frame that runs the model, as HTML; empty where there is none.
+
+    Returns
+    -------
+    str
+        HTML.
     """
     lines = "".join(
         f"<div><dt>{_mark(standing, name)}</dt><dd>{words(text)}</dd></div>"
@@ -141,6 +147,15 @@ def _bar(at: Callable[[float], str], bounds: Bounds, y: int, shade: str) -> str:
 
 def axis_ticks(low: float, high: float) -> Sequence[float]:
     """Three to six round numbers that hold both ends.
+
+    Parameters
+    ----------
+    low, high : float
+
+    Returns
+    -------
+    list of float
+        Ascending, at the same distance from each other.
 
     >>> axis_ticks(0.0, 77.0), axis_ticks(-26.0, 0.0)
     ([0.0, 20.0, 40.0, 60.0, 80.0], [-30.0, -20.0, -10.0, 0.0])

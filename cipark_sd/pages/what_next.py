@@ -74,7 +74,18 @@ _STYLE = stylesheet("what_next.css")
 
 
 def write_out(page: WhatNext, folder: Path) -> str:
-    """The page as one HTML document; ``folder`` has the pictures of its sections."""
+    """The page as one HTML document.
+
+    Parameters
+    ----------
+    page : WhatNext
+    folder : Path
+        With the pictures of its sections.
+
+    Returns
+    -------
+    str
+    """
     e = html.escape
     head = (
         f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy(_STYLE, script=False)}">'
