@@ -11,7 +11,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from html import escape, unescape
 from importlib.resources import files
@@ -122,10 +122,10 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
     -------
     str
     """
-    pages, glossary = list(pages), _Glossary()
+    pages, document = list(pages), _Document()
     entries, parts = list[str](), list[str]()
     for number, (page, folder) in enumerate(pages, start=1):
-        writer = _Writer(folder, glossary, f"{number}")
+        document.page(folder, f"{number}")
         answers = _answers(page)
         # a first screen has the finding for a title, and the page's own in a small line above it
         heads = [] if answers else [f"<h1>{escape(page.title)}</h1>"]
@@ -133,7 +133,7 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
         if len(pages) > 1:
             entries.append(f"<p><strong>{escape(page.title)}</strong></p>")
         # people read the answer first; what it was made from stands below it
-        parts += [*heads, *(writer.rendered(block) for section in answers for block in section.blocks)]
+        parts += [*heads, *(document.rendered(block) for section in answers for block in section.blocks)]
         parts += [] if answers else [identity]
         parts += ["" if number > 1 else _CONTENTS]
         following = (section for section in page.sections if section not in answers)
@@ -142,10 +142,10 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
             entries += [] if answers else [f'<p><a href="#{anchor}">{escape(section.title)}</a></p>']
             head = f'<h2 id="{anchor}">{escape(section.title)}</h2>'
             parts.append(f'<details class="part"><summary>{head}</summary>' if answers else head)
-            glossary.section()
-            parts += [*(writer.rendered(block) for block in section.blocks), *(["</details>"] if answers else [])]
+            document.section()
+            parts += [*(document.rendered(block) for block in section.blocks), *(["</details>"] if answers else [])]
         parts += [identity] if answers else []
-    words = glossary.list()
+    words = document.words()
     if words:
         entries.append('<p><a href="#words">Words</a></p>')
         head = '<h2 id="words">Words</h2>'
@@ -183,13 +183,13 @@ def folded(sections: Iterable[Section], folder: Path) -> str:
     str
         With the words that stand in them, explained at the end.
     """
-    writer = _Writer(folder, _Glossary(), "1")
-    parts = []
+    document, parts = _Document(), list[str]()
+    document.page(folder, "1")
     for place, section in enumerate(sections, start=1):
-        writer.glossary.section()
-        blocks = "\n".join(map(writer.rendered, section.blocks))
+        document.section()
+        blocks = "\n".join(map(document.rendered, section.blocks))
         parts.append(f'<details id="s{place}"><summary>{escape(section.title)}</summary>{blocks}</details>')
-    words = writer.glossary.list()
+    words = document.words()
     return "\n".join([*parts, *([f'<details id="words"><summary>Words</summary>{words}</details>'] if words else [])])
 
 
@@ -263,33 +263,28 @@ def _known_words() -> dict[str, dict[str, str]]:
     return tomllib.loads(files("cipark_sd.pages").joinpath("glossary.toml").read_text(encoding="utf-8"))
 
 
-class _Glossary:
-    """The words of one document, as far as they stand in it."""
+class _Document:
+    """Blocks of the pages of one document as HTML.
+
+    Words of the glossary are linked where they first stand in a section. Tables and figures are numbered within a page,
+    so that each region has a name of its own.
+    """
 
     def __init__(self) -> None:
-        self._used: dict[str, None] = {}
-        self._in_section: set[str] = set()
         every = "|".join(f"(?P<w{i}>{entry['pattern']})" for i, entry in enumerate(_known_words().values()))
         self._pattern = re.compile(rf"(?<![\w-])(?:{every})(?![\w-])", re.IGNORECASE)
+        self._used: set[str] = set()
+        self._in_section: set[str] = set()
+
+    def page(self, folder: Path, number: str) -> None:
+        """Another page begins, whose files are in a folder; none of them has been taken in yet."""
+        self._folder, self._number, self._regions, self._held = folder, number, 0, 0
 
     def section(self) -> None:
         """Another section begins, in which words are linked anew."""
         self._in_section.clear()
 
-    def linked(self, text: str) -> str:
-        """A sentence as HTML, its words linked where they first stand in the section."""
-        escaped = escape(text)
-        return self._pattern.sub(self._link, escaped)
-
-    def _link(self, match: "re.Match[str]") -> str:
-        word = list(_known_words())[int((match.lastgroup or "w0")[1:])]
-        if word in self._in_section:
-            return match[0]
-        self._in_section.add(word)
-        self._used[word] = None
-        return f'<a class="word" href="#{_anchor(word)}">{match[0]}</a>'
-
-    def list(self) -> str:
+    def words(self) -> str:
         """The words that were linked, as a list of definitions; empty without any."""
         entries = "".join(
             f'<dt id="{_anchor(word)}">{escape(word)}</dt><dd>{escape(entry["meaning"])}</dd>'
@@ -298,30 +293,8 @@ class _Glossary:
         )
         return f"<dl>{entries}</dl>" if entries else ""
 
-
-def _anchor(word: str) -> str:
-    """Where a word is explained.
-
-    >>> _anchor("Monte Carlo error")
-    'word-monte-carlo-error'
-    """
-    return "word-" + re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-")
-
-
-@dataclass
-class _Writer:
-    """Blocks of one page as HTML; tables are numbered, so that each region has a name of its own.
-
-    ``held`` are the bytes of files that the page has taken in by now.
-    """
-
-    folder: Path
-    glossary: _Glossary
-    page: str
-    regions: int = 0
-    held: int = 0
-
     def rendered(self, block: Block) -> str:
+        """A block with all that is in it."""
         match block:
             case Paragraph(text, warning):
                 mark = ' class="warning"' if warning else ""
@@ -333,8 +306,8 @@ class _Writer:
             case Picture(_, caption):
                 return f"<figure>{self._wide(self._image(block), 'Figure', caption)}{self._caption(caption)}</figure>"
             case FirstScreen():
-                self.glossary.section()
-                return rendered(block, f"answer{self.page}", self._words, self._image, self._player(block.player))
+                self.section()
+                return rendered(block, f"answer{self._number}", self._words, self._image, self._player(block.player))
             case Folded(title, blocks):
                 inside = "\n".join(self.rendered(inner) for inner in blocks)
                 return f"<details><summary>{escape(title)}</summary>\n{inside}\n</details>"
@@ -352,14 +325,14 @@ class _Writer:
     def _file(self, name: str) -> bytes:
         try:
             # a short page could name one large file a thousand times
-            content = own_bytes(self.folder, name, MODEL_LIMIT)
-            self.held += len(content)
-            if self.held > MODEL_LIMIT:
+            content = own_bytes(self._folder, name, MODEL_LIMIT)
+            self._held += len(content)
+            if self._held > MODEL_LIMIT:
                 raise UnreadableFile(errno.EFBIG, f"a page holds at most {MODEL_LIMIT:,} bytes of files", name)
             return content
         except OSError as problem:
             reason = f"the file {name!r} of the page cannot be shown: {problem.strerror or problem}"
-            raise UnusableInput(reason, where=str(self.folder / DATA)) from None
+            raise UnusableInput(reason, where=str(self._folder / DATA)) from None
 
     def _image(self, picture: Picture) -> str:
         content = self._file(picture.file)
@@ -370,23 +343,32 @@ class _Writer:
         return f'<img alt="{escape(alt)}" src="data:image/{"svg+xml" if drawn else "png"};base64,{data}">'
 
     def _words(self, text: str) -> str:
-        return unbroken(self.glossary.linked(without_exponents(text)))
+        return unbroken(self._pattern.sub(self._link, escape(without_exponents(text))))
+
+    def _link(self, match: "re.Match[str]") -> str:
+        word = list(_known_words())[int((match.lastgroup or "w0")[1:])]
+        if word in self._in_section:
+            return match[0]
+        self._in_section.add(word)
+        self._used.add(word)
+        return f'<a class="word" href="#{_anchor(word)}">{match[0]}</a>'
 
     def _caption(self, caption: str) -> str:
         return f"<figcaption>{self._words(caption)}</figcaption>"
 
     def _wide(self, content: str, kind: str, name: str) -> str:
         """What may be wider than a phone: moved sideways, by keyboard too."""
-        self.regions += 1
-        label = escape(f"{kind} {self.page}.{self.regions}: {name}".removesuffix(": "))
+        self._regions += 1
+        label = escape(f"{kind} {self._number}.{self._regions}: {name}".removesuffix(": "))
         return f'<div class="wide" role="region" tabindex="0" aria-label="{label}">{content}</div>'
 
     def _table(self, table: Table) -> str:
-        words = [any(is_text(row[column]) for row in table.rows) for column in range(len(table.head))]
-        longest = [max((len(row[column]) for row in table.rows), default=0) for column in range(len(table.head))]
+        columns = list(zip(*table.rows, strict=True)) or [()] * len(table.head)
         marks = [
-            f' class="text{next(room for size, room in ROOM.items() if length > size)}"' if text else ""
-            for text, length in zip(words, longest, strict=True)
+            f' class="text{next(room for size, room in ROOM.items() if max(map(len, column)) > size)}"'
+            if any(map(is_text, column))
+            else ""
+            for column in columns
         ]
 
         def row(cells: Sequence[str], tags: Sequence[str]) -> str:
@@ -402,7 +384,7 @@ class _Writer:
 
         # a column without a title heads nothing
         heads = ['th scope="col"' if head else "td" for head in table.head]
-        names_rows = bool(words) and words[0] and all(cells[0] for cells in table.rows)
+        names_rows = any(marks[:1]) and all(cells[0] for cells in table.rows)
         inside = ['th scope="row"' if names_rows and place == 0 else "td" for place in range(len(table.head))]
         caption = f"<caption><span>{self._words(table.caption)}</span></caption>" if table.caption else ""
         of = table.estimands or ("",) * len(table.rows)
@@ -419,3 +401,12 @@ def _described(svg: bytes) -> str:
     """What a figure says of its own numbers; empty where it says nothing."""
     words = _DESCRIPTION.search(svg)
     return unescape(words[1].decode("utf-8", "replace")).strip() if words else ""
+
+
+def _anchor(word: str) -> str:
+    """Where a word is explained.
+
+    >>> _anchor("Monte Carlo error")
+    'word-monte-carlo-error'
+    """
+    return "word-" + re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-")
