@@ -144,13 +144,13 @@ def loop_dominance(
             progress(number + 1, len(draws) + 1)
     times, first, _ = runs[0]
     labels = [_label(variables, polarity, names) for variables, polarity, _ in first]
-    strength: dict[str, float] = dict.fromkeys((loop.name for loop in names), np.inf)
+    known = [loop.name for loop in names]
+    strength: dict[str, float] = dict.fromkeys(known, np.inf)
     for label, (_, _, score) in zip(labels, first, strict=True):
         strength[label] = strength.get(label, 0.0) + float(score.mean())
-    order = sorted(strength, key=lambda name: -strength[name])
-    strongest = set(order if names else order[:most])
+    strongest = sorted(strength, key=lambda name: -strength[name])[: None if names else most]
     labels = [label if label in strongest else OTHERS for label in labels]
-    order = list(dict.fromkeys([*(loop.name for loop in names), *labels, OTHERS]))
+    order = list(dict.fromkeys([*known, *labels, OTHERS]))
     shares = {polarity: np.zeros((len(runs), len(order), len(times))) for polarity in ("reinforcing", "balancing")}
     for number, (_, loops, _) in enumerate(runs):
         for variables, polarity, score in loops:
@@ -159,8 +159,7 @@ def loop_dominance(
             shares["balancing" if polarity.startswith("B") else "reinforcing"][number, place] += score
     reported = np.array([np.array([score for _, _, score in loops]).sum(axis=0) for _, loops, _ in runs])
     # a loop that has a name is told of even where it never does anything
-    known = {loop.name for loop in names}
-    scored = [any((array[:, i] > 0).any() for array in shares.values()) for i in range(len(order))]
+    scored = np.any([(array > 0).any(axis=(0, 2)) for array in shares.values()], axis=0)
     present = [i for i, name in enumerate(order) if scored[i] or name in known]
     data: dict[str, Any] = {
         **{polarity: (("run", "loop", "time"), array[:, present]) for polarity, array in shares.items()},

@@ -186,13 +186,7 @@ def _outcome(model: Model, made: Carried, outcome: Outcome, at: float) -> dict[s
         "parts": _places(made, outcome.variable),
         "per": _places(made, outcome.per) if outcome.per else [],
         "seen": [
-            {
-                "time": s.time,
-                "low": s.low,
-                "high": s.high if np.isfinite(s.high) else None,
-                "use": s.use,
-                "date": s.date or f"{s.time:.6g}",
-            }
+            asdict(s) | {"high": s.high if np.isfinite(s.high) else None, "date": s.date or f"{s.time:.6g}"}
             for s in outcome.observed
             if np.isfinite(s.low)
         ],
