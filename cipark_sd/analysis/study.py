@@ -218,7 +218,7 @@ class PlainModel:
         """A Latin hypercube over the ranges, the same for each structure."""
         if request.source not in ("at hand", "prior"):
             expected = "prior: a model without a study has no data, and its inputs are drawn from their ranges"
-            raise InvalidValue("the draws", source_text(request.source), expected, where="--draws")
+            raise InvalidValue("the draws", _source_text(request.source), expected, where="--draws")
         values = latin_hypercube(
             {override_key(parameter.name): parameter.quantile for parameter in self.parameters},
             request.n,
@@ -259,7 +259,7 @@ def stock_names(model: Model) -> list[str]:
     return [label for stock in model.stocks for label in model.labels(stock)]
 
 
-def source_text(source: DrawSource) -> str:
+def _source_text(source: DrawSource) -> str:
     """A source as a command line names it."""
     match source:
         case str() | Path():

@@ -92,6 +92,15 @@ def override_key(name: str) -> str:
 split_key = split_name
 
 
+def base_key(name: str) -> str:
+    """The canonical name of the variable in ``Name`` or ``Name[element, element]``.
+
+    >>> base_key("Pool Size[ SOE ]")
+    'pool_size'
+    """
+    return split_key(override_key(name))[0]
+
+
 def protected_among(text: str, names: Container[str]) -> str:
     """What somebody wrote, with quotes round a name that has brackets itself and is one of ``names``.
 

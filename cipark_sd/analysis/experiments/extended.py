@@ -21,7 +21,7 @@ from cipark_sd.verify.checks.evaluate import parse_expression
 _ZERO, _ONE = Const(0.0), Const(1.0)
 
 
-def switch(decision: Decision) -> str:
+def _switch(decision: Decision) -> str:
     """The constant that is 1 where a decision is taken."""
     return f"decision {decision.id} taken"
 
@@ -59,7 +59,7 @@ def alternatives(decisions: Decisions) -> tuple[Policy, ...]:
     policies = [Policy(BASE, "Do nothing")]
     for decision in decisions.alternatives:
         taken = [decision, *([by_id[decision.under]] if decision.under else [])]
-        policies.append(Policy(decision.id, decision.title, Scenario("", {switch(act): 1.0 for act in taken})))
+        policies.append(Policy(decision.id, decision.title, Scenario("", {_switch(act): 1.0 for act in taken})))
     return tuple(policies)
 
 
@@ -148,8 +148,8 @@ def _outcome(outcome: Outcome, since: float) -> Variable:
 
 def _acts(decision: Decision) -> Iterator[Variable]:
     """The switch of a decision, its latches, what is in force, for how long, and what it has cost."""
-    taken = Ref(canonical(switch(decision)))
-    yield Constant(name=taken.name, label=switch(decision), pieces=(Piece(_ZERO),))
+    taken = Ref(canonical(_switch(decision)))
+    yield Constant(name=taken.name, label=_switch(decision), pieces=(Piece(_ZERO),))
     in_force = [Ref(_acting(decision, number)) for number in range(len(decision.rules))]
     affordable = _affordable(decision)
     for number, rule in enumerate(decision.rules):

@@ -15,6 +15,7 @@ from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays, digest
 from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.naming import base_key
 from cipark_sd.base.timegrid import time_grid
 from cipark_sd.data import described
 from cipark_sd.data.scenarios import Scenario, override_key, resolve, split_key
@@ -254,7 +255,7 @@ class SettingsTask:
         """Outcomes ``(n_outcomes, n_runs, n_times)`` with one step, and which runs ``(n_runs,)`` are fine."""
         model, limits = self.model, floors(self.model)
         read_names = [name for outcome in self.outcomes for name in (outcome.variable, outcome.per) if name]
-        save = list(dict.fromkeys(split_key(override_key(name))[0] for name in read_names))
+        save = list(dict.fromkeys(base_key(name) for name in read_names))
         # a sum over elements leaves out what is no number, as PySD's does: the stocks tell whether a run has failed
         save += [stock.name for stock in model.stocks if stock.name not in map(override_key, save)]
         everywhen = grid_of(model, checked(model, scenario)).saved_times.tolist() if limits else ()
@@ -279,7 +280,7 @@ class SettingsTask:
             outside = Marks.none(len(bad))
             failed = bad.any(axis=1)
             outside.reason[failed] = OUTSIDE
-            outside.variable[failed] = start[split_key(override_key(outcome.variable))[0]]
+            outside.variable[failed] = start[base_key(outcome.variable)]
             outside.time[failed] = times[bad.argmax(axis=1)[failed]]
             marks.put(np.arange(len(bad)), outside)
         return marks
@@ -429,7 +430,7 @@ def _dataset(
     data: dict[str, Any] = {}
     for position, outcome in enumerate(outcomes):
         attributes = {"long_name": outcome.title, "variable": outcome.variable, "better": outcome.better}
-        units = model[split_key(override_key(outcome.variable))[0]].units
+        units = model[base_key(outcome.variable)].units
         attributes |= {"per": outcome.per} if outcome.per else {"units": units}
         data[outcome.id] = (dims, values[:, :, position], attributes)
     rival_draws = [draws[rival.id] for rival in rivals]

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from cipark_sd.analysis.experiments.definition import Lever
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.naming import base_key
 from cipark_sd.base.timegrid import nearest_indices
 from cipark_sd.base.wording import is_counted, with_unit, written_unit
 from cipark_sd.data.described import version
@@ -65,7 +66,7 @@ def as_json(contents: Contents) -> dict[str, object]:
     """What the script reads."""
     model = contents.model
     variables = [name for o in contents.outcomes for name in (o.variable, o.per) if name]
-    save = dict.fromkeys(split_key(override_key(name))[0] for name in variables)
+    save = dict.fromkeys(base_key(name) for name in variables)
     every = plan(model, contents.scenario, save=(), times=None, method=None).times
     shown = _thinned(len(every))
     names = [name for lever in contents.levers for name in lever.names]
@@ -127,8 +128,9 @@ def _thinned(n: int) -> NDArray[np.intp]:
     return np.unique(np.append(np.arange(0, n, stride), n - 1))
 
 
-def _flat(model: Model, names: Iterable[str]) -> set[str]:
-    return {flat for name in names for flat in flat_names(model, name)}
+def _flat(model: Model, names: Iterable[str]) -> list[str]:
+    """The constants of the flat model that names mean."""
+    return [flat for name in names for flat, _, _ in elements_drawn(model, name, np.zeros(1), 1)]
 
 
 def _set(model: Model, structure: Structure) -> dict[str, float]:
@@ -139,23 +141,19 @@ def _set(model: Model, structure: Structure) -> dict[str, float]:
     return {name: float(np.asarray(value)) for name, value in changed.numbers.items()}
 
 
-def flat_names(model: Model, name: str) -> list[str]:
-    """The constants of the flat model that a name means."""
-    return [flat for flat, _, _ in elements_drawn(model, name, np.zeros(1), 1)]
-
-
 def _lever(contents: Contents, made: Carried, lever: Lever, along: Sequence[str]) -> dict[str, object] | None:
     """None where no outcome depends on it; ``along`` are the dates that move with it."""
     model, known = contents.model, set(made.constants)
-    names = [flat for name in lever.names for flat in flat_names(model, name) if flat in known]
+    every = _flat(model, lever.names)
+    names = [flat for flat in every if flat in known]
     if not names:
         return None
-    variable = model[split_key(override_key(lever.names[0]))[0]]
+    variable = model[base_key(lever.names[0])]
     return {
         "id": "+".join(dict.fromkeys(map(override_key, lever.names))),
         "title": lever.title,
         "names": names,
-        "every": [flat for name in lever.names for flat in flat_names(model, name)],
+        "every": every,
         "keys": [override_key(name) for name in lever.names],
         "set": [model.label(*split_key(model.key(name))) for name in lever.names],
         "low": lever.low,
@@ -170,7 +168,7 @@ def _lever(contents: Contents, made: Carried, lever: Lever, along: Sequence[str]
 
 def _outcome(model: Model, made: Carried, outcome: Outcome, at: float) -> dict[str, object]:
     """A curve; its estimand is that of the number with which the page opens, and a ratio has none."""
-    variable = model[split_key(override_key(outcome.variable))[0]]
+    variable = model[base_key(outcome.variable)]
     units = "" if outcome.per else written_unit(variable.units)
     reported = "" if outcome.waiting is None else ", as reported"
     return {
@@ -180,7 +178,7 @@ def _outcome(model: Model, made: Carried, outcome: Outcome, at: float) -> dict[s
         "waiting": None if outcome.waiting is None else asdict(outcome.waiting),
         "name": variable.name,
         "variable": variable.label,
-        "over": model[split_key(override_key(outcome.per))[0]].label if outcome.per else "",
+        "over": model[base_key(outcome.per)].label if outcome.per else "",
         "units": units,
         "whole": is_counted(units),
         "parts": _places(made, outcome.variable),
