@@ -12,8 +12,7 @@ from calibration.inference.optimum.residuals import beyond_chance, unexplained
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import percent
-from cipark_sd.pages.figures.panels import PALETTE, WIDTH, styled
-from cipark_sd.pages.figures.time_axis import TimeAxis
+from cipark_sd.pages.figures.panels import PALETTE, WIDTH, TimeAxis, styled
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -29,8 +29,7 @@ from calibration.study.calendar import Calendar
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import labelled
-from cipark_sd.pages.figures.panels import PALETTE, styled
-from cipark_sd.pages.figures.time_axis import TimeAxis
+from cipark_sd.pages.figures.panels import PALETTE, TimeAxis, styled
 
 if TYPE_CHECKING:
     import pandas as pd

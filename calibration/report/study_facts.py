@@ -13,7 +13,7 @@ from cipark_sd.base.wording import labelled, written_unit
 from cipark_sd.data.estimands import of_output, unit_of
 from cipark_sd.data.scenarios import resolve
 from cipark_sd.model.model import Model
-from cipark_sd.pages.figures.time_axis import TimeAxis, of_units
+from cipark_sd.pages.figures.panels import TimeAxis, of_units
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ class Player(Answer):
         ------
         MissingPackage
         """
-        from cipark_sd.pages.player.widget import widget
+        from cipark_sd.pages.player.shell import widget
 
         return widget(_written(self), self.command)
 

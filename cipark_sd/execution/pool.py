@@ -216,6 +216,27 @@ class Threads(Pool):
 
 
 @dataclass(frozen=True, eq=False)
+class ArraysTask:
+    """A call that gives arrays; it has to pickle.
+
+    Parameters
+    ----------
+    compute : function without arguments
+    label : str
+    key : str
+        Empty where whoever asks keeps the answer, or nobody does.
+    """
+
+    compute: Callable[[], Arrays]
+    label: str
+    key: str = ""
+
+    def __call__(self, tell: Tell) -> Arrays:
+        """The arrays."""
+        return self.compute()
+
+
+@dataclass(frozen=True, eq=False)
 class RecordTask(Generic[T]):
     """One record to compute.
 

@@ -18,8 +18,12 @@ from cipark_sd.verify.checks.evaluate import ExpressionError, name_problems, par
 _T = TypeVar("_T")
 
 
-class ValueReader:
-    """Reads values for one model and collects what is wrong with them."""
+#: An id is part of the names of variables that the model gets.
+_ID = re.compile(r"\w[\w .-]*")
+
+
+class DecisionReader:
+    """Reads values and decisions for one model and collects what is wrong with them."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -65,7 +69,7 @@ class ValueReader:
             scenario = Scenario(name, content)
             resolve(self.model, scenario)
         except CiparkError as problem:
-            self.problems.append(_within(section.where, problem))
+            self.problems.append(CiparkError(f"{section.where}: {problem}"))
             return Scenario(name)
         return scenario
 
@@ -105,19 +109,6 @@ class ValueReader:
                 InvalidValue("the name", name, f"a constant, not the {kind(variable)} it is", where=where)
             )
 
-
-def _within(where: str, problem: CiparkError) -> CiparkError:
-    """A problem with the table in which it stands."""
-    return CiparkError(f"{where}: {problem}")
-
-
-#: An id is part of the names of variables that the model gets.
-_ID = re.compile(r"\w[\w .-]*")
-
-
-class DecisionReader(ValueReader):
-    """Reads decisions for one model and collects what is wrong with them."""
-
     def equation(self, section: Section, key: str) -> str:
         """An equation of the model's variables that is one number at each time; empty without the key."""
         if key not in section:
@@ -132,7 +123,7 @@ class DecisionReader(ValueReader):
         try:
             expr = parse_expression(text)
         except CiparkError as problem:
-            self.problems.append(_within(where, problem))
+            self.problems.append(CiparkError(f"{where}: {problem}"))
             return None
         problems = list(name_problems(expr, text, self.model, (), where))
         problems += [

@@ -109,21 +109,34 @@ def _hypercube(k: int, n: int, seed: int, first: int, last: int) -> Array:
 
 
 def permuted(numbers: NDArray[np.uint64], n: int, key: int) -> NDArray[np.uint64]:
-    """Numbers below ``n`` in another order: each has one place of its own, which ``key`` decides.
+    """Numbers below ``n`` in another order: each has one place of its own.
+
+    A number that the hash takes beyond ``n`` is hashed again until it is below (cycle walking): what is left of a
+    bijection of the numbers within the mask is one of those below ``n``.
+
+    Parameters
+    ----------
+    numbers : (n_numbers,)
+        Each below ``n``.
+    n : int
+        At most 2^31.
+    key : int
+        Of 32 bits; decides the order.
+
+    Returns
+    -------
+    (n_numbers,)
 
     >>> sorted(permuted(np.arange(10, dtype=np.uint64), 10, 7).tolist())
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     """
     mask = np.uint32((1 << max(1, (n - 1).bit_length())) - 1)
     result = numbers.astype(np.uint32)
-    walking: NDArray[np.intp] | slice = slice(None)
-    while True:
+    walking = np.arange(len(result))
+    while len(walking):
         values = _hashed(result[walking], mask, key)
         result[walking] = values
-        outside = values >= n
-        if not outside.any():
-            break
-        walking = np.flatnonzero(outside) if isinstance(walking, slice) else walking[outside]
+        walking = walking[values >= n]
     return (result.astype(np.uint64) + np.uint64(key)) % np.uint64(n)
 
 
@@ -225,12 +238,19 @@ def design_of(
 
     Parameters
     ----------
+    model : Model
     design : str
         ``"lhs"``, ``"sobol"``, ``"random"`` or a CSV file.
+    runs, seed : int
+        Of a design that is drawn.
     share : float or None
         All constants vary by this share of their values.
     vary : sequence of (str, float, float)
         Constants and the ends between which they vary.
+
+    Returns
+    -------
+    Drawn or Listed
 
     Raises
     ------

@@ -125,21 +125,19 @@ class Evaluation(MadeOnce):
 
         All worlds of a draw have the same step, so that its error is in no difference between them.
         """
-        worlds = {key: self._courses(key, values, rows, halvings) for key in self._worlds}
-        result = np.stack(
-            [
-                worlds[world_key(None)][0][output.variable]
-                - (worlds[world_key(output.without)][0][output.variable] if output.without else 0.0)
-                for output in self.definitions
-            ],
-            axis=1,
-        )
-        impossible = np.any([bad for _, bad in worlds.values()], axis=0)
-        wrong = [
-            impossible | _outside(output, {key: worlds[key][0] for key in map(world_key, output.worlds)})
-            for output in self.definitions
-        ]
-        return result, np.stack(wrong, axis=1)
+        courses: dict[str, dict[str, Array]] = {}
+        wrong = np.zeros((len(rows), len(self.definitions)), dtype=bool)
+        for key in self._worlds:
+            courses[key], impossible = self._courses(key, values, rows, halvings)
+            wrong |= impossible[:, None]
+        result = []
+        for place, output in enumerate(self.definitions):
+            of_worlds = [courses[world_key(world)][output.variable] for world in output.worlds]
+            result.append(of_worlds[0] - (of_worlds[1] if output.without else 0.0))
+            low, high = output.range
+            for course in of_worlds:
+                wrong[:, place] |= ~((course >= low) & (course <= high) & np.isfinite(course)).all(axis=1)
+        return np.stack(result, axis=1), wrong
 
     def _within(self, key: str, values: Array, halvings: int) -> tuple[dict[str, Array], Scenario]:
         """What is drawn and what is set in one world."""
@@ -216,14 +214,6 @@ class Evaluation(MadeOnce):
             marks.variable[sooner] = start[base] + self.model.elements(self.model[base]).index(elements)
             marks.time[sooner], earliest[sooner] = times[at[sooner]], at[sooner]
         return marks
-
-
-def _outside(output: Output, worlds: dict[str, dict[str, Array]]) -> NDArray[np.bool_]:
-    """``(n,)``: whether an output's variable leaves its range, or has no finite value, in one of its worlds."""
-    low, high = output.range
-    courses = [world[output.variable] for world in worlds.values()]
-    inside = [((course >= low) & (course <= high) & np.isfinite(course)).all(axis=1) for course in courses]
-    return np.asarray(~np.all(inside, axis=0))
 
 
 def world_key(world: Scenario | None) -> str:

@@ -33,7 +33,7 @@ class First(Part[Findings]):
         """The largest effects, so small that their letters can be read on a phone."""
         effects, about = findings.of(Effects), findings.about
         if effects is not None:
-            from cipark_sd.pages.figures.policies import plot_tornado
+            from cipark_sd.pages.figures.runs import plot_tornado
 
             outcome, at = about.catalogue.headline
             options = {"title": about.titled(outcome), "time_units": about.catalogue.time_units, "most": DRAWN}

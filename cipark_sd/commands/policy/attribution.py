@@ -263,7 +263,7 @@ class AttributionPart(PolicyPart[Attribution]):
 
     def drawings_of(self, result: Attribution, about: About) -> Iterator[Drawing]:
         """The headline's Shapley values of each factorial."""
-        from cipark_sd.pages.figures.policies import plot_shapley
+        from cipark_sd.pages.figures.runs import plot_shapley
 
         outcome, at = about.catalogue.headline
         for variant, name in _names(about):

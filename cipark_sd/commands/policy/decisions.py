@@ -252,7 +252,7 @@ def inputs_of(analysis: Analysis, draws: dict[str, Draws]) -> "pd.DataFrame":
 def _rules_frame(runs: "xr.Dataset", rules: list[tuple[Decision, int]], decisions: Decisions) -> "pd.DataFrame":
     import pandas as pd
 
-    at = time_position(decisions.at, runs["time"].to_numpy().tolist())
+    at = time_position(runs, decisions.at)
     rows = []
     for decision, place in rules:
         durations = runs[acted(decision, place)].isel(time=at).sel(policy=decision.id).to_numpy()

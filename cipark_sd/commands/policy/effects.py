@@ -192,7 +192,7 @@ class EffectsPart(PolicyPart[Effects]):
 
     def drawings_of(self, result: Effects, about: About) -> Iterator[Drawing]:
         """The headline's effects, and the largest of them over time."""
-        from cipark_sd.pages.figures.policies import plot_fans, plot_tornado
+        from cipark_sd.pages.figures.runs import plot_fans, plot_tornado
 
         outcome, at = about.catalogue.headline
         tornado = partial(

@@ -29,8 +29,7 @@ from calibration.report.figures_fit import (
     waterfall_figure,
 )
 from calibration.study.parameters import Parameter, ParameterSpace
-from cipark_sd.pages.figures.panels import PALETTE
-from cipark_sd.pages.figures.time_axis import TimeAxis
+from cipark_sd.pages.figures.panels import PALETTE, TimeAxis
 
 
 def axis() -> Any:

@@ -31,7 +31,7 @@ from calibration.report.sections.answer import warnings
 from calibration.study.sections import Cause, Method, Questions
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.pages.figures.time_axis import TimeAxis
+from cipark_sd.pages.figures.panels import TimeAxis
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.simulations.simulation import simulate
 from cipark_sd.verify.checks.course import conserved, halved

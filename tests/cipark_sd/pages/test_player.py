@@ -32,9 +32,8 @@ from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.pages.player.diagram import diagram
 from cipark_sd.pages.player.of_model import contents_of, lever_of
-from cipark_sd.pages.player.page import as_json, render
+from cipark_sd.pages.player.page import as_json, digest, render
 from cipark_sd.pages.player.shell import SCRIPTS
-from cipark_sd.pages.player.trace import digest
 from cipark_sd.simulations.simulation import simulate
 
 pytestmark = pytest.mark.usefixtures("wasm")
