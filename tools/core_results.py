@@ -302,9 +302,7 @@ def _loops(table: Mapping[str, Numbers], sample: Weighted) -> list[Numbers]:
             {
                 "loop": loop,
                 "alone": table[loop]["both"] - table["none"]["both"],
-                "alone_residents": table[loop]["residents"] - table["none"]["residents"],
                 "beside": table["all"]["both"] - table[f"all but {loop}"]["both"],
-                "beside_residents": table["all"]["residents"] - table[f"all but {loop}"]["residents"],
                 **row,
             }
         )
@@ -463,4 +461,4 @@ def park_on_core_windows(draws: int = DRAWS) -> Numbers:
     problem = replace(park, observations=(replace(windows, terms=terms),))
     sample = weighted(problem, draws_of(problem, draws))
     constants = sum(p.target == "model" for p in problem.space)
-    return {"draws": draws, "seed": SEED, **line("full", sample, constants)}
+    return line("full", sample, constants)
