@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeVar, Unpack
+from typing import Any, Literal, TypeVar, Unpack
 
 import numpy as np
 
@@ -273,7 +273,7 @@ class Findings:
     """Results by the name of their part, and what they rest on."""
 
     about: About
-    results: Mapping[str, object]
+    results: Mapping[str, Any]
 
     def of(self, kind: type[R]) -> R | None:
         """The result of that type, None where it was not computed."""

@@ -1,11 +1,13 @@
-"""What the parts of ``cipark policy`` compute from: a catalogue with its study or model, and draws of every rival."""
+"""What a part of ``cipark policy`` is, and what all compute from: a catalogue with its study or model, and draws."""
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
@@ -24,8 +26,9 @@ from cipark_sd.base.inputs import all_beneath, beneath
 from cipark_sd.base.library import bundled
 from cipark_sd.base.optional import attempt, record_in
 from cipark_sd.base.wording import labelled
-from cipark_sd.commands.policy.about import About
-from cipark_sd.commands.policy.request import Request
+from cipark_sd.commands.options import split_names
+from cipark_sd.commands.policy.about import About, Findings
+from cipark_sd.commands.policy.command import Request
 from cipark_sd.data import estimands
 from cipark_sd.data.described import version
 from cipark_sd.data.scenarios import override_key
@@ -33,11 +36,14 @@ from cipark_sd.execution.cluster import pool_of
 from cipark_sd.execution.workers import Workers
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
+from cipark_sd.pages.parts import Part
 from cipark_sd.statements.basis import UNSEEN
 from cipark_sd.statements.claims import class_of
 
 if TYPE_CHECKING:
     import xarray as xr
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -227,7 +233,7 @@ def start(request: Request, bars: Bars) -> Analysis:
     """
     place = find_folder(request.target, file=FILE, where="policy")
     target = read_target(place, allow_files=request.allow_files)
-    rivals = chosen_rivals(request.rival_ids, target)
+    rivals = chosen_rivals(split_names([request.rivals or ""]), target)
     source = draw_source(request.sources, [rival.id for rival in rivals])
     folder = output_folder(request.output or OUTPUT_FOLDER / f"{place.resolve().name}-policy")
     record_in(folder)
@@ -336,3 +342,43 @@ def _identity(request: Request, target: Target, draws: Mapping[str, Draws], basi
         f"{basis}. Model {model.name} ({model.digest[:12]}), policies {target.catalogue.digest[:12]}, "
         f"cipark_sd {version()}, engine {request.engine}, seed {request.seed}; draws {digest.hexdigest()[:12]}."
     )
+
+
+class PolicyPart(Part[Findings], Generic[R]):
+    """One analysis of policies, with its name in ``--part`` and a result of its own, by that name in the findings.
+
+    Only :meth:`compute` runs the model or draws a random number.
+
+    Parameters
+    ----------
+    name : str
+    kind : type
+        Of the result: a frozen dataclass that :mod:`cipark_sd.pages.output` can save and load.
+    needs : (str, str, str)
+        What the part cannot be without: the attribute of the catalogue, its table, and what is expected there.
+    """
+
+    __slots__ = ()
+    name: ClassVar[str]
+    kind: ClassVar[type]
+    needs: ClassVar[tuple[str, str, str]] = ("changes", "[[policy]]", "at least one")
+
+    def lacks(self, catalogue: Catalogue) -> InvalidValue | None:
+        """The table of the catalogue without which the part is not run."""
+        attribute, table, expected = self.needs
+        there = getattr(catalogue, attribute)
+        return None if there else InvalidValue(table, None, expected, where=f"--part {self.name}")
+
+    @abstractmethod
+    def compute(self, analysis: Analysis, bars: Bars) -> R:
+        """The result."""
+
+    def read(self, findings: Findings) -> tuple[R, About]:
+        """The result of the part, and what it rests on."""
+        return findings.results[self.name], findings.about
+
+
+def part(name: str) -> PolicyPart[Any]:
+    """A part by its name."""
+    loaded: PolicyPart[Any] = import_module(f"cipark_sd.commands.policy.{name}").PART
+    return loaded

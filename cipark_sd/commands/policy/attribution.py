@@ -15,10 +15,9 @@ from cipark_sd.base.arrays import Array
 from cipark_sd.base.console import Bars
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.wording import with_unit
-from cipark_sd.commands.policy.about import About, band, signed
-from cipark_sd.commands.policy.analysis import Analysis
+from cipark_sd.commands.policy.about import About, Findings, band, signed
+from cipark_sd.commands.policy.analysis import Analysis, PolicyPart
 from cipark_sd.commands.policy.effects import numbers
-from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
@@ -251,8 +250,9 @@ class AttributionPart(PolicyPart[Attribution]):
             sentences += analysis.doubts(runs)
         return Attribution(factorials, tuple(sentences))
 
-    def tables_of(self, result: Attribution, about: About) -> "dict[str, pd.DataFrame]":
+    def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Every Shapley value of every factorial."""
+        result, about = self.read(findings)
         import pandas as pd
 
         frames = [
@@ -261,8 +261,9 @@ class AttributionPart(PolicyPart[Attribution]):
         ]
         return {"attribution": pd.concat(frames)}
 
-    def drawings_of(self, result: Attribution, about: About) -> Iterator[Drawing]:
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """The headline's Shapley values of each factorial."""
+        result, about = self.read(findings)
         from cipark_sd.pages.figures.policies import plot_shapley
 
         outcome, at = about.catalogue.headline
@@ -271,8 +272,9 @@ class AttributionPart(PolicyPart[Attribution]):
             drawing = partial(plot_shapley, title=title, caption=about.basis, time_units=about.catalogue.time_units)
             yield Drawing(name, drawing, (result.factorials[name], outcome, at))
 
-    def headlines_of(self, result: Attribution, about: About) -> Iterator[Headline]:
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
         """The Shapley value of each mechanism for the headline's outcome at its time."""
+        result, about = self.read(findings)
         outcome, at = about.catalogue.headline
         for variant, name in _names(about):
             values = result.factorials[name][outcome].sel(time=at).isel(rival=0)
@@ -288,8 +290,9 @@ class AttributionPart(PolicyPart[Attribution]):
                         interval=Bounds(summarised.low90, summarised.high90, 0.9, "central draws"),
                     )
 
-    def sections_of(self, result: Attribution, about: About, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Of each factorial: in words, Shapley values, a figure, and pairs of mechanisms."""
+        result, about = self.read(findings)
         blocks: list[Block] = [*map(Paragraph, result.doubts)]
         for variant, name in _names(about):
             main = _main_table(result.factorials[name], about, "" if variant is None else variant.title)

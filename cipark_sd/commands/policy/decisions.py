@@ -15,9 +15,8 @@ from cipark_sd.analysis.experiments.extended import acted, alternatives, paid
 from cipark_sd.analysis.experiments.run import time_position
 from cipark_sd.base.console import Bars
 from cipark_sd.base.wording import number, rounded
-from cipark_sd.commands.policy.about import About
-from cipark_sd.commands.policy.analysis import Analysis
-from cipark_sd.commands.policy.part import PolicyPart
+from cipark_sd.commands.policy.about import About, Findings
+from cipark_sd.commands.policy.analysis import Analysis, PolicyPart
 from cipark_sd.data import estimands
 from cipark_sd.data.scenarios import override_key
 from cipark_sd.pages.blocks import Folded, Paragraph, Section, Table
@@ -311,8 +310,9 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
             analysis.doubts(runs),
         )
 
-    def tables_of(self, result: DecisionsFound, about: About) -> "dict[str, pd.DataFrame]":
+    def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """All outcomes of all alternatives, when rules began, costs, what changes hang on, what to measure."""
+        result, _ = self.read(findings)
         return {
             "decisions": result.table,
             "decisions_costs": result.costs,
@@ -321,8 +321,9 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
             "decisions_measure": result.measurements,
         }
 
-    def headlines_of(self, result: DecisionsFound, about: About) -> Iterator[Headline]:
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
         """The outcome that is chosen by: its level if nothing is done, and what each alternative changes."""
+        result, about = self.read(findings)
         decisions = decided(about.catalogue)
         units = about.units[decisions.outcome]
         events = {decision.id: decision.under for decision in decisions.alternatives}
@@ -339,8 +340,9 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
             title = "" if name == "level" else title_of(about, row["alternative"])
             yield from record(estimand, row[name], interval=bounds, title=title)
 
-    def sections_of(self, result: DecisionsFound, about: About, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """The outcome that is chosen by, what would change the choice, and the other outcomes."""
+        result, about = self.read(findings)
         main = decided(about.catalogue).outcome
         beside = tuple(outcome_table(result, about, name) for name in about.catalogue.outcome_by_id if name != main)
         folded = [Folded("The other outcomes", beside)] if beside else []

@@ -11,9 +11,8 @@ from cipark_sd.analysis.experiments.definition import BASE
 from cipark_sd.analysis.experiments.effects import ORDER, WEIGHTED, Claim, EffectClass, effect_classes, table
 from cipark_sd.base.console import Bars
 from cipark_sd.base.wording import grouped
-from cipark_sd.commands.policy.about import About, as_expected, band, signed
-from cipark_sd.commands.policy.analysis import Analysis
-from cipark_sd.commands.policy.part import PolicyPart
+from cipark_sd.commands.policy.about import About, Findings, as_expected, band, signed
+from cipark_sd.commands.policy.analysis import Analysis, PolicyPart
 from cipark_sd.commands.policy.signs import (
     CLAIMS,
     claims_blocks,
@@ -180,8 +179,9 @@ class EffectsPart(PolicyPart[Effects]):
         course, ended = _course(analysis, largest, bars)
         return Effects(runs, differences, claims, course, (*analysis.doubts(runs), *ended), classes)
 
-    def tables_of(self, result: Effects, about: About) -> "dict[str, pd.DataFrame]":
+    def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Every effect; the claims and the classes where there are any."""
+        result, about = self.read(findings)
         import pandas as pd
 
         claims = {"claims": claims_frame(result.claims, about)} if result.claims else {}
@@ -190,8 +190,9 @@ class EffectsPart(PolicyPart[Effects]):
         classes = {"classes": pd.DataFrame(rows, columns=columns)} if rows else {}
         return {"effects": result.differences, **claims, **classes}
 
-    def drawings_of(self, result: Effects, about: About) -> Iterator[Drawing]:
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """The headline's effects, and the largest of them over time."""
+        result, about = self.read(findings)
         from cipark_sd.pages.figures.policies import plot_fans, plot_tornado
 
         outcome, at = about.catalogue.headline
@@ -202,8 +203,9 @@ class EffectsPart(PolicyPart[Effects]):
             yield Drawing("effects", tornado, (result.unassumed, outcome, at))
         yield Drawing("course", partial(plot_fans, caption=about.basis), (result.course, outcome))
 
-    def headlines_of(self, result: Effects, about: About) -> Iterator[Headline]:
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
         """By how much each policy changes the headline's outcome at its time; its level is the fit's to report."""
+        result, about = self.read(findings)
         (outcome, at), frame = about.catalogue.headline, result.differences
         shown, units = shown_rival(frame, about), about.units[outcome]
         rows = shown_rows(frame, about, outcome, at)
@@ -219,8 +221,9 @@ class EffectsPart(PolicyPart[Effects]):
                 details["judged"] = kinds.get(policy.id)
                 yield from record(estimand, row["median"], **details)
 
-    def sections_of(self, result: Effects, about: About, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """What was expected, and the effects of each policy: the headline's first."""
+        result, about = self.read(findings)
         headline, at = about.catalogue.headline
         title = about.catalogue.outcome_by_id[headline].title
         changes: list[Block] = [

@@ -13,10 +13,9 @@ from cipark_sd.analysis.experiments.definition import BASE, Catalogue, Knockouts
 from cipark_sd.analysis.experiments.effects import paired, summary
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.console import Bars
-from cipark_sd.commands.policy.about import About
-from cipark_sd.commands.policy.analysis import Analysis
+from cipark_sd.commands.policy.about import About, Findings
+from cipark_sd.commands.policy.analysis import Analysis, PolicyPart
 from cipark_sd.commands.policy.effects import numbers
-from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.commands.policy.signs import fitted_rivals
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.figures.panels import PALETTE, SMALL, TINY, WIDTH, interval, note, styled
@@ -286,24 +285,27 @@ class KnockoutsPart(PolicyPart[KnockoutsFound]):
         posterior = posterior if fitted else None
         return KnockoutsFound(knockout_table(knockouts, prior, posterior, fitted), tuple(doubts))
 
-    def tables_of(self, result: KnockoutsFound, about: About) -> "dict[str, pd.DataFrame]":
+    def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Every distribution, with the verdict of its knock-out."""
+        result, _ = self.read(findings)
         table = result.table
         places = list(zip(map(str, table["policy"]), map(str, table["group"]), strict=True))
         texts = {place: str(verdict(table, *place)) for place in dict.fromkeys(places)}
         verdicts = [texts[place] for place in places]
         return {"knockouts": table.assign(verdict=verdicts)}
 
-    def drawings_of(self, result: KnockoutsFound, about: About) -> Iterator[Drawing]:
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """All of them."""
+        result, about = self.read(findings)
         knockouts = _knockouts(about.catalogue)
         outcome = about.catalogue.outcome_by_id[knockouts.outcome].title
         titles = [f"{group.title}: {outcome} {about.catalogue.when(group.at)}" for group in knockouts.groups]
         drawing = partial(plot_knockouts, near=knockouts.near, titles=titles, outcome=outcome, caption=about.basis)
         yield Drawing("knockouts", drawing, (result.table, about.first))
 
-    def sections_of(self, result: KnockoutsFound, about: About, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """What the answers mean, how many there are, a table for each group, and the figure."""
+        result, about = self.read(findings)
         knockouts = _knockouts(about.catalogue)
         blocks: list[Block] = [Paragraph(knockouts_sentence(result, knockouts)), *map(Paragraph, result.doubts)]
         blocks.append(Paragraph(_meaning(about, knockouts)))

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cipark_sd.analysis.experiments.effects import ORDER, Claim, Sign, claims, sign
 from cipark_sd.base.console import Bars
-from cipark_sd.commands.policy.about import About, in_words, shares
-from cipark_sd.commands.policy.analysis import Analysis
-from cipark_sd.commands.policy.part import PolicyPart
+from cipark_sd.commands.policy.about import About, Findings, in_words, shares
+from cipark_sd.commands.policy.analysis import Analysis, PolicyPart
 from cipark_sd.pages.blocks import Block, Folded, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.statements.claims import BUILT_IN, count_sentence, over_structures
@@ -228,8 +227,9 @@ class SignsPart(PolicyPart[Signs]):
             runs, signs, classified_claims(analysis, runs_without_data(analysis, bars), None), analysis.doubts(runs)
         )
 
-    def tables_of(self, result: Signs, about: About) -> "dict[str, pd.DataFrame]":
+    def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Every sign; the claims where there are any."""
+        result, about = self.read(findings)
         import pandas as pd
 
         rows = [
@@ -239,8 +239,9 @@ class SignsPart(PolicyPart[Signs]):
         frame = pd.DataFrame(rows, columns=["policy", "title", *about.in_full])
         return {"signs": frame, **({"claims": claims_frame(result.claims, about)} if result.claims else {})}
 
-    def sections_of(self, result: Signs, about: About, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """The signs, and what was expected."""
+        result, about = self.read(findings)
         yield Section("Assumed signs under the priors", tuple(_signs(result, about)))
         yield Section(CLAIMS, tuple(claims_blocks(result.claims, about)))
 

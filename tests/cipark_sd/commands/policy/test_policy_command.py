@@ -18,8 +18,8 @@ from cipark_sd.base.console import Bars
 from cipark_sd.commands.cli import cli
 from cipark_sd.commands.policy.about import Findings
 from cipark_sd.commands.policy.analysis import read_target, start, untaught
+from cipark_sd.commands.policy.command import Request
 from cipark_sd.commands.policy.output import parts
-from cipark_sd.commands.policy.request import Request
 from cipark_sd.data import results
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.pages.blocks import Paragraph
@@ -256,7 +256,8 @@ def test_chains_that_have_not_converged_are_told_first(tmp_path):
     about = start(asked, Bars()).about
     # no band of them can be trusted: the optimum alone is run
     assert about.basis.startswith("the best fit alone, without intervals: the posterior has not converged")
-    (section,) = parts()[1].sections(Findings(about, {}), Pictures())
+    findings = Findings(about, {})
+    (section,) = parts(findings)[1].sections(findings, Pictures())
     assert section.blocks[0] == Paragraph(f"{about.basis}.", warning=True)
     assert about.label == "best fit, no draws"
 
