@@ -40,21 +40,8 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
 }
 #: Commands in the order of work, plug-ins of this project included; commands of other packages come last.
 ORDER = (
-    "show",
-    "run",
-    "check",
-    "certify",
-    "diff",
-    "convert",
-    "new-study",
-    "calibrate",
-    "score",
-    "sensitivity",
-    "policy",
-    "ensemble",
-    "play",
-    "report",
-    "assist",
+    *("show", "run", "check", "certify", "diff", "convert", "new-study", "calibrate", "score"),
+    *("sensitivity", "policy", "ensemble", "play", "report", "assist"),
 )
 #: What an option may be called elsewhere -> what it is called here, where a command has it.
 _MEANT: Mapping[str, Sequence[str]] = {

@@ -40,6 +40,16 @@ if TYPE_CHECKING:
 MEASURES = ("end value", "peak", "time of the peak", "time to half of the maximum", "time of steepest rise")
 
 
+def measures(drawn: "xr.Dataset") -> "pd.DataFrame":
+    """The :data:`MEASURES` of the courses of :func:`sample`: a row a run, a column ``<output>: <measure>``."""
+    import pandas as pd
+
+    values, times = drawn["values"].to_numpy(), drawn["time"].to_numpy()
+    measured = np.concatenate([_measured(values[:, i], times) for i in range(values.shape[1])], axis=1)
+    labels = [f"{output}: {measure}" for output in outputs(drawn) for measure in MEASURES]
+    return pd.DataFrame(measured, columns=labels)
+
+
 def _measured(course: Array, times: Array) -> Array:
     """The :data:`MEASURES` ``(n, 5)`` of courses ``(n, n_times)``.
 
@@ -258,12 +268,9 @@ def _quantiles(runs: "xr.Dataset") -> "pd.DataFrame":
     """Quantiles of each measure of each output, and how many runs have a value of it."""
     import pandas as pd
 
-    values, times = runs["values"].to_numpy(), runs["time"].to_numpy()
-    measured = np.concatenate([_measured(values[:, i], times) for i in range(values.shape[1])], axis=1)
-    labels = [f"{output}: {measure}" for output in outputs(runs) for measure in MEASURES]
-    levels = (5.0, 25.0, 50.0, 75.0, 95.0)
-    table = pd.DataFrame(_percentiles(measured, levels).T, labels, levels).rename_axis("measure").reset_index()
-    return table.assign(runs_with_a_value=np.isfinite(measured).sum(axis=0))
+    measured, levels = measures(runs), (5.0, 25.0, 50.0, 75.0, 95.0)
+    table = pd.DataFrame(_percentiles(measured.to_numpy(), levels).T, measured.columns, levels)
+    return table.rename_axis("measure").reset_index().assign(runs_with_a_value=np.isfinite(measured).sum().to_numpy())
 
 
 def _measures_table(table: "pd.DataFrame", n: int, date: Callable[[float], str]) -> Table:
