@@ -66,7 +66,7 @@ def command(request: Request) -> None:
         from mcp.server.stdio import stdio_server
     except ImportError:
         raise MissingPackage("mcp", "assist", "cipark assist") from None
-    served = server(request.folder.resolve())
+    served = _server(request.folder.resolve())
 
     async def serve() -> None:
         async with stdio_server() as (read, write):
@@ -75,7 +75,7 @@ def command(request: Request) -> None:
     anyio.run(serve)
 
 
-def server(folder: Path) -> "Server[Any]":
+def _server(folder: Path) -> "Server[Any]":
     """The protocol's server for one folder."""
     import anyio
     import mcp_types as protocol

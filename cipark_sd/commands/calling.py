@@ -125,7 +125,7 @@ def function(name: str) -> Callable[..., Answer]:
     command = command_of_name(name)
 
     def called(*values: Any, **options: Any) -> Answer:
-        return call(name, command, values, options)
+        return _call(name, command, values, options)
 
     dress(called, name, command)
     return called
@@ -135,10 +135,10 @@ def dress(function: Callable[..., Any], name: str, command: click.Command, witho
     """Give a function the name, the help and the signature of a command, but for some options."""
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{inspect.cleandoc(command.help or '')}\n\n{_described(command, without)}".replace("\b\n", "")
-    function.__signature__ = signature(command, without)  # type: ignore[attr-defined]
+    function.__signature__ = _signature(command, without)  # type: ignore[attr-defined]
 
 
-def call(name: str, command: click.Command, values: tuple[Any, ...], options: Mapping[str, Any]) -> Answer:
+def _call(name: str, command: click.Command, values: tuple[Any, ...], options: Mapping[str, Any]) -> Answer:
     """Run a command on values of Python; a value that does it itself, such as a fit, is asked to.
 
     Raises
@@ -173,9 +173,9 @@ def parsed(
     UnknownOption, CiparkError
     """
     try:
-        bound = signature(command, without).bind(*values, **options).arguments
+        bound = _signature(command, without).bind(*values, **options).arguments
     except TypeError as problem:
-        raise UnknownOption(name, options, signature(command, without).parameters, str(problem)) from None
+        raise UnknownOption(name, options, _signature(command, without).parameters, str(problem)) from None
     with ExitStack() as stack:
         try:
             words = arguments(command, bound, stack)
@@ -189,7 +189,7 @@ def parsed(
             raise
 
 
-def signature(command: click.Command, without: Collection[str] = ()) -> inspect.Signature:
+def _signature(command: click.Command, without: Collection[str] = ()) -> inspect.Signature:
     """Arguments by position, options by keyword, all with the defaults of the command."""
     several = _several(command)
     kinds = inspect.Parameter

@@ -109,7 +109,7 @@ def _study_folder(folder: Path, name: str, allow_files: Sequence[Path]) -> Path:
     return shipped[name]
 
 
-def chosen_rivals(ids: Sequence[str], target: Target) -> tuple[Structure, ...]:
+def _chosen_rivals(ids: Sequence[str], target: Target) -> tuple[Structure, ...]:
     """The rivals of these ids, all of them where there are none; all that is not there is told at once.
 
     Raises
@@ -233,7 +233,7 @@ def start(request: Request, bars: Bars) -> Analysis:
     """
     place = find_folder(request.target, file=FILE, where="policy")
     target = read_target(place, allow_files=request.allow_files)
-    rivals = chosen_rivals(split_names([request.rivals or ""]), target)
+    rivals = _chosen_rivals(split_names([request.rivals or ""]), target)
     source = draw_source(request.sources, [rival.id for rival in rivals])
     folder = output_folder(request.output or OUTPUT_FOLDER / f"{place.resolve().name}-policy")
     record_in(folder)

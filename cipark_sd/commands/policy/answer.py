@@ -47,7 +47,7 @@ class First(Part[Findings]):
         summary = _summary(findings, records)
         picture = next(pictures.show("answer", _caption(findings)), None)
         if summary is not None:
-            yield Section("In short", (first_screen(findings, summary, picture),))
+            yield Section("In short", (_first_screen(findings, summary, picture),))
         elif decisions is not None:
             subject, (known, not_known, assumed) = f"{decisions.name}: {decisions.subtitle}", decisions.lines
             lines = (known[1], not_known[1], assumed[1], decisions.limits)
@@ -64,7 +64,7 @@ class Summary:
     assumed: Sequence[str] = ()
 
 
-def first_screen(findings: Findings, summary: Summary, picture: Picture | None = None) -> FirstScreen:
+def _first_screen(findings: Findings, summary: Summary, picture: Picture | None = None) -> FirstScreen:
     """The summary of effects, beside what all of it rests on."""
     about = findings.about
     structures = (
@@ -92,7 +92,7 @@ def _summary(findings: Findings, records: Sequence[Headline]) -> Summary | None:
     if effects is not None:
         return of_effects(effects, about)
     if signs is not None:
-        return of_signs(signs, about)
+        return _of_signs(signs, about)
     if not records:
         return None
     first = records[0]
@@ -213,7 +213,7 @@ def _over_structures(rows: "pd.DataFrame", about: About, width: float) -> str:
     return f"; medians over {len(medians)} structures: {low} to {high}"
 
 
-def of_signs(signs: Signs, about: About) -> Summary:
+def _of_signs(signs: Signs, about: About) -> Summary:
     """How many policies bring more or less under the priors; no size."""
     of = [row[0] for row in signs.signs]
     counts = {sign: of.count(sign) for sign in ("more", "less", "either", "no change")}

@@ -168,7 +168,7 @@ def _in_words(main: Table, variant: Policy | None, about: About) -> str:
     )
 
 
-def attribution_frame(dataset: "xr.Dataset") -> "pd.DataFrame":
+def _attribution_frame(dataset: "xr.Dataset") -> "pd.DataFrame":
     """One row for each outcome, time, rival and factor: Shapley value with bands, leave-one-out and add-one-in."""
     import pandas as pd
 
@@ -191,7 +191,7 @@ def attribution_frame(dataset: "xr.Dataset") -> "pd.DataFrame":
 
 def _main_table(dataset: "xr.Dataset", about: About, variant: str) -> Table:
     outcome, at = about.catalogue.headline
-    frame = attribution_frame(dataset[[n for n in dataset.data_vars if str(n).startswith(outcome)]])
+    frame = _attribution_frame(dataset[[n for n in dataset.data_vars if str(n).startswith(outcome)]])
     frame = frame[frame["time"] == at]
     first = frame[frame["rival"] == about.first]
     rows: list[tuple[str, ...]] = []
@@ -256,7 +256,7 @@ class AttributionPart(PolicyPart[Attribution]):
         import pandas as pd
 
         frames = [
-            attribution_frame(result.factorials[name]).assign(variant="" if variant is None else variant.id)
+            _attribution_frame(result.factorials[name]).assign(variant="" if variant is None else variant.id)
             for variant, name in _names(about)
         ]
         return {"attribution": pd.concat(frames)}

@@ -132,7 +132,7 @@ def effects_table(result: Effects, about: About, outcome: str) -> Table:
         rows.append([*row, ("expected", hoped)] if claims else row)
     base = {time: by_policy[catalogue.changes[0].id]["base"] for time, by_policy in at.items()}
     source = f"; structure {first}" if about.several else ""
-    source = f"; structures by weight ({about.weighted})" if shown_rival(frame, about) == WEIGHTED else source
+    source = f"; structures by weight ({about.weighted})" if _shown_rival(frame, about) == WEIGHTED else source
     ended = [*(["MC error"] if many else []), *(["the range of medians over structures"] if about.several else [])]
     last = f"; {' and '.join(ended)} {catalogue.when(times[0])}" if ended else ""
     levels = ", ".join(f"{grouped(level)} {catalogue.when(time)}" for time, level in base.items())
@@ -142,14 +142,14 @@ def effects_table(result: Effects, about: About, outcome: str) -> Table:
     return Table.of(rows, f"{about.titled(outcome)}: {content}")
 
 
-def shown_rival(frame: "pd.DataFrame", about: About) -> str:
+def _shown_rival(frame: "pd.DataFrame", about: About) -> str:
     """The mixture where the table has one, else the first rival."""
     return WEIGHTED if (frame["rival"] == WEIGHTED).any() else about.first
 
 
 def shown_rows(frame: "pd.DataFrame", about: About, outcome: str, at: float) -> dict[str, dict[str, float]]:
     """By policy the numbers of an outcome at a time under the mixture, or the first rival."""
-    of = frame[(frame["outcome"] == outcome) & (frame["time"] == at) & (frame["rival"] == shown_rival(frame, about))]
+    of = frame[(frame["outcome"] == outcome) & (frame["time"] == at) & (frame["rival"] == _shown_rival(frame, about))]
     return {str(policy): numbers(rows) for policy, rows in of.groupby("policy")}
 
 
@@ -207,7 +207,7 @@ class EffectsPart(PolicyPart[Effects]):
         """By how much each policy changes the headline's outcome at its time; its level is the fit's to report."""
         result, about = self.read(findings)
         (outcome, at), frame = about.catalogue.headline, result.differences
-        shown, units = shown_rival(frame, about), about.units[outcome]
+        shown, units = _shown_rival(frame, about), about.units[outcome]
         rows = shown_rows(frame, about, outcome, at)
         record = partial(about.record, of="mixture" if shown == WEIGHTED else "first")
         kinds = {effect.policy: effect.kind for effect in result.classes}

@@ -39,7 +39,7 @@ _LIKELIER = 0.5
 _NOTHING = 1e-12
 
 
-def changes(result: "xr.Dataset", policy: str, outcome: str, at: float) -> dict[str, Array]:
+def _changes(result: "xr.Dataset", policy: str, outcome: str, at: float) -> dict[str, Array]:
     """By structure, the changes ``(n,)`` that a policy brings as shares of the base; draws without a base are left out.
 
     Parameters
@@ -77,7 +77,7 @@ def knockout_table(
     rows = []
     for group in knockouts.groups:
         for policy in group.policies:
-            by_draws = {name: changes(runs, policy, knockouts.outcome, group.at) for name, runs in sets.items()}
+            by_draws = {name: _changes(runs, policy, knockouts.outcome, group.at) for name, runs in sets.items()}
             for name, by_rival in by_draws.items():
                 for rival, change in by_rival.items():
                     if name == POSTERIOR and effective is not None and rival not in effective:

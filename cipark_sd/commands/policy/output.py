@@ -51,7 +51,7 @@ def parts(findings: Findings) -> tuple[Part[Findings], ...]:
     return (First(of), Words(_basis), *of, Words(_end))
 
 
-def write(
+def _write(
     findings: Findings, folder: Path, drawn: PolicyPart[object] | None = None, *, for_print: bool = False
 ) -> list[Path]:
     """Write tables, figures and the page into a folder that exists, each file whole or not at all.
@@ -85,7 +85,7 @@ def kinds() -> dict[str, type]:
     return {name: part(name).kind for name in PARTS}
 
 
-write_again = output.again(FILE, lambda folder: load(folder, kinds()), write)
+write_again = output.again(FILE, lambda folder: load(folder, kinds()), _write)
 
 
 def _rivals(about: About) -> list[Block]:
@@ -152,7 +152,7 @@ def run(request: Request) -> Result:
                 findings = findings.with_result(name, chosen.compute(analysis, bars))
             # after each part, so that a call that is stopped leaves what it has found
             save(findings, name, folder)
-            write(findings, folder, chosen)
+            _write(findings, folder, chosen)
             tell(chosen.sections(findings, Pictures()))
     echo()
     decisions = page_of(findings)

@@ -74,7 +74,7 @@ def claims_blocks(claims: Sequence[Claim], about: About) -> list[Block]:
     for kind in ("informed", "undecided"):
         of_kind = [claim for claim in claims if claim.classified.kind == kind]
         if of_kind:
-            blocks += [Paragraph(f"{MEANINGS[kind]}:"), Listing(tuple(sentence(claim, about) for claim in of_kind))]
+            blocks += [Paragraph(f"{MEANINGS[kind]}:"), Listing(tuple(_sentence(claim, about) for claim in of_kind))]
     built = [claim for claim in claims if claim.classified.kind == "built in"]
     if built:
         names = dict.fromkeys(_title(claim, about) for claim in built)
@@ -90,7 +90,7 @@ def _title(claim: Claim, about: About) -> str:
     return about.catalogue.policy_by_id[claim.policy].title
 
 
-def sentence(claim: Claim, about: About) -> str:
+def _sentence(claim: Claim, about: About) -> str:
     """One expectation in words, with its probability before and after the fit."""
     text = f"{_title(claim, about)}: {in_words(claim.expected, about.catalogue)}"
     text += " (the data speak against it). " if claim.classified.side == "against" else ". "

@@ -172,7 +172,7 @@ def sentences(findings: Findings) -> list[str]:
     return [*(text for method in _methods(findings) for text in method.sentences(findings)), *findings.failed]
 
 
-def write(findings: Findings, folder: Path, *, for_print: bool = False) -> list[Path]:
+def _write(findings: Findings, folder: Path, *, for_print: bool = False) -> list[Path]:
     """Write everything but the results themselves into a folder that exists, each file whole or not at all.
 
     Parameters
@@ -201,7 +201,7 @@ def write(findings: Findings, folder: Path, *, for_print: bool = False) -> list[
     )
 
 
-write_again = output.again(FILE, load, write)
+write_again = output.again(FILE, load, _write)
 
 
 def _identity(findings: Findings) -> str:
@@ -232,7 +232,7 @@ def answer(request: Request) -> Result:
     checkpoints = Checkpoints.in_output(folder, fresh=request.fresh)
     inputs = inputs_of(request, study, question, max(request.rows, DRAWS))
     question = inputs.question
-    methods = chosen_methods(request, joint=not inputs.unseen)
+    methods = _chosen_methods(request, joint=not inputs.unseen)
     allowed = study.allowed if request.allow_failed is None else request.allow_failed
     response = _response(question, request, pool, bare=not study.has_data, allowed=allowed)
     sizes = {"uncertain constant": response.names, "output": response.outputs, "time": response.times}
@@ -248,7 +248,7 @@ def answer(request: Request) -> Result:
         failed = (failures.sentence(design) for design, failures in response.failures.items())
         findings = replace(findings, failed=tuple(filter(None, failed)))
         save(findings, folder)
-        write(findings, folder)
+        _write(findings, folder)
     except KeyboardInterrupt:
         resumable = any(method.name == "sobol" for method in methods)
         resume = " The Sobol design so far is kept: the same command resumes." if resumable else ""
@@ -260,7 +260,7 @@ def answer(request: Request) -> Result:
     return ended(folder)
 
 
-def chosen_methods(request: Request, *, joint: bool) -> tuple[Method, ...]:
+def _chosen_methods(request: Request, *, joint: bool) -> tuple[Method, ...]:
     """In the order of the page, loops last; ``joint`` where constants depend on each other."""
     usual = [method.name for method in METHODS if (method.default_joint if joint else method.default)]
     chosen = (method for method in METHODS if method.name in (request.methods or usual))

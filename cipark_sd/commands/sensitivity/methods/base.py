@@ -136,7 +136,7 @@ class Indices(Method):
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Indices over time."""
-        yield Drawing(self.figure, indices_over_time, (findings.results[self.name], findings.moments))
+        yield Drawing(self.figure, _indices_over_time, (findings.results[self.name], findings.moments))
 
     def rankings(self, findings: Findings) -> Iterator[Block]:
         """A table for each output at each moment, or why there is none."""
@@ -245,7 +245,7 @@ _BESIDE = {"fontsize": TINY, "handlelength": 1.2, "loc": "center left", "bbox_to
 
 
 @styled
-def indices_over_time(indices: "xr.Dataset", moments: Sequence[Moment] = ()) -> "Figure":
+def _indices_over_time(indices: "xr.Dataset", moments: Sequence[Moment] = ()) -> "Figure":
     """For each output an index as areas, what is left to interactions, and an index as lines with 95 % bands.
 
     First-order and total indices, or Shapley effects twice, whichever the Dataset has. The striped edge of an area is

@@ -251,8 +251,8 @@ class Sample(Method):
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """The fan."""
         runs = findings.results["sample"]
-        yield Drawing("answer", fan_chart, (fan(runs),), {"first": True})
-        yield Drawing("fan", fan_chart, (fan(runs), findings.moments))
+        yield Drawing("answer", _fan_chart, (fan(runs),), {"first": True})
+        yield Drawing("fan", _fan_chart, (fan(runs), findings.moments))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Fans and measures."""
@@ -300,7 +300,7 @@ class Tornado(Method):
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Bars."""
-        yield Drawing("tornado", tornado_bars, (findings.results["tornado"], findings.moments))
+        yield Drawing("tornado", _tornado_bars, (findings.results["tornado"], findings.moments))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Bars."""
@@ -309,7 +309,7 @@ class Tornado(Method):
 
 
 @styled
-def tornado_bars(swings: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
+def _tornado_bars(swings: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
     """Each factor at its low and its high quantile, the others at their medians, widest first."""
     rows = min(ROWS, swings.sizes["parameter"])
 
@@ -335,7 +335,7 @@ def tornado_bars(swings: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
 
 
 @styled
-def fan_chart(fans: "xr.DataArray", moments: Sequence[Moment] = (), *, first: bool = False) -> "Figure":
+def _fan_chart(fans: "xr.DataArray", moments: Sequence[Moment] = (), *, first: bool = False) -> "Figure":
     """Median and bands of 50, 75, 90 and 95 % of the runs, for each output.
 
     Parameters

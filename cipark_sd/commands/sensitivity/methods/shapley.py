@@ -67,7 +67,7 @@ def shapley(
     counts, failed = np.zeros((resamples + 1, size)), np.zeros(size)
     moments = np.zeros((3, resamples + 1, size))
     centre, spread = np.zeros(size), np.zeros(size)
-    per_row = runs_of_a_row(k)
+    per_row = _runs_of_a_row(k)
     response = response.for_design("shapley", n * per_row)
     for first, shares in blocks(2 * k, 0, n, seed):
         rows = len(shares)
@@ -108,7 +108,7 @@ def shapley(
     )
 
 
-def runs_of_a_row(k: int) -> int:
+def _runs_of_a_row(k: int) -> int:
     """Both ends of the path, which all orders share, and the steps between them."""
     return 2 + min(math.factorial(k), ORDERS) * (k - 1)
 
