@@ -145,7 +145,21 @@ def shown_warnings() -> Iterator[None]:
 
 
 def scenario_from(model: Model, assignments: Sequence[str], files: Sequence[Path]) -> Scenario:
-    """The scenarios of files, later over earlier ones, and assignments over all of them."""
+    """The scenarios of files, later over earlier ones, and assignments over all of them.
+
+    Parameters
+    ----------
+    model : Model
+        Whose names the files have.
+    assignments : sequence of str
+        ``NAME=VALUE``.
+    files : sequence of Path
+        TOML, or Vensim's .cin.
+
+    Returns
+    -------
+    Scenario
+    """
     from cipark_sd.language.read.changes_files import as_scenario
 
     parts = [as_scenario(file, model) for file in files]
@@ -257,6 +271,25 @@ def _facts(model: Model, runs: "Mapping[str, Course]", columns: Sequence[str]) -
 
 
 def time_of(model: Model, text: str, where: str) -> float:
+    """A time that somebody typed.
+
+    Parameters
+    ----------
+    model : Model
+        Of whose unit of time a number is; a date is read where that is years.
+    text : str
+    where : str
+        The option, for the message.
+
+    Returns
+    -------
+    float
+        In the model's unit of time.
+
+    Raises
+    ------
+    InvalidValue
+    """
     try:
         return model_time(text, model.time.units)
     except ValueError:

@@ -202,6 +202,17 @@ def signed(value: float, width: float = math.nan) -> str:
 
     >>> signed(-3.14159, 8.3), signed(250.4), signed(0.0), signed(-8103.2, 8771)
     ('-3.1', '+250', '0', '-8100')
+
+    Parameters
+    ----------
+    value : float
+    width : float
+        Of its interval, in the unit of the value; NaN or 0 for none.
+
+    Returns
+    -------
+    str
+        A dash where the value is no finite number.
     """
     if not math.isfinite(value):
         return "-"
@@ -210,7 +221,18 @@ def signed(value: float, width: float = math.nan) -> str:
 
 
 def band(low: float, high: float) -> str:
-    """An interval of differences; one number where there is one."""
+    """An interval of differences; one number where there is one.
+
+    Parameters
+    ----------
+    low, high : float
+        Its ends, in one unit.
+
+    Returns
+    -------
+    str
+        With signs, and two digits of the width.
+    """
     return signed(low) if low == high else f"{signed(low, high - low)} to {signed(high, high - low)}"
 
 
@@ -227,6 +249,15 @@ def first_of(names: Sequence[str], most: int) -> str:
 
     >>> first_of(["a", "b", "c", "d"], 3), first_of(["a", "b"], 3)
     ('a, b, c and 1 more', 'a and b')
+
+    Parameters
+    ----------
+    names : sequence of str
+    most : int
+
+    Returns
+    -------
+    str
     """
     further = len(names) - most
     return listed([*names[:most], *([f"{further} more"] if further > 0 else [])])
@@ -253,6 +284,17 @@ def in_words(expected: Expected, catalogue: Catalogue) -> str:
     """An expectation as a phrase: what is more or less than what.
 
     Shares that have a name of their own get it: ``0.5`` is half.
+
+    Parameters
+    ----------
+    expected : Expected
+    catalogue : Catalogue
+        With the titles of outcomes and policies.
+
+    Returns
+    -------
+    str
+        Without a full stop.
     """
     title = catalogue.outcome_by_id[expected.outcome].title
     times = _times(expected.factor)
@@ -285,7 +327,16 @@ class Findings:
 
 
 def save(findings: Findings, name: str, folder: Path) -> None:
-    """Write the result of a part into a folder, and what it rests on."""
+    """Write the result of a part into a folder, and what it rests on.
+
+    Parameters
+    ----------
+    findings : Findings
+    name : str
+        Of the part.
+    folder : Path
+        One that exists.
+    """
     about = findings.about
     attributes = {"basis": about.basis, "catalogue": about.catalogue.digest}
     save_result(findings.results[name], folder / result_file(name), about.identity, attributes)
@@ -297,8 +348,13 @@ def load(folder: Path, kinds: Mapping[str, type]) -> Findings:
 
     Parameters
     ----------
+    folder : Path
     kinds : mapping of str to type
         Of results, by part.
+
+    Returns
+    -------
+    Findings
 
     Raises
     ------
@@ -312,9 +368,22 @@ def load(folder: Path, kinds: Mapping[str, type]) -> Findings:
 
 
 def saved_results(about: About, folder: Path, kinds: Mapping[str, type], *, damaged: bool = False) -> dict[str, object]:
-    """Results in a folder that are of the same draws of the same model and the same catalogue, by part.
+    """Results in a folder that are of the same draws of the same model and the same catalogue.
 
-    With ``damaged`` a file of another version, or one that was cut short, is passed over and no error.
+    Parameters
+    ----------
+    about : About
+        With the identity of these draws.
+    folder : Path
+    kinds : mapping of str to type
+        Of results, by part.
+    damaged : bool
+        Whether a file of another version, or one that was cut short, is passed over and no error.
+
+    Returns
+    -------
+    dict of str to object
+        By part; without those that are of other draws or not there.
     """
     results: dict[str, object] = {}
     for name, kind in kinds.items():

@@ -69,6 +69,17 @@ class Target:
 def read_target(folder: Path, *, allow_files: Sequence[Path] = ()) -> Target:
     """The catalogue in a folder with its study or its model.
 
+    Parameters
+    ----------
+    folder : Path
+        With policies.toml.
+    allow_files : sequence of Path
+        Folders beneath which files may lie that the model or the study names, beside its own.
+
+    Returns
+    -------
+    Target
+
     Raises
     ------
     InvalidValue, Problems, ModelFileError, EquationError
@@ -226,6 +237,16 @@ class Analysis:
 def start(request: Request, bars: Bars) -> Analysis:
     """Read the study, its catalogue and its draws, and set the base against the data.
 
+    Parameters
+    ----------
+    request : Request
+    bars : Bars
+        For draws that have to be made first.
+
+    Returns
+    -------
+    Analysis
+
     Raises
     ------
     CiparkError
@@ -320,7 +341,20 @@ def _input_titles(target: Target) -> dict[str, str]:
 
 
 def untaught(study: Study, draws: Draws) -> tuple[str, ...]:
-    """Parameters that the data do not narrow on their own scale; none where there is one draw."""
+    """Parameters that the data do not narrow on their own scale; none where there is one draw.
+
+    Parameters
+    ----------
+    study : Study
+        With the priors.
+    draws : Draws
+        After the data.
+
+    Returns
+    -------
+    tuple of str
+        Their names.
+    """
     grid = (np.arange(2000) + 0.5) / 2000
     names = []
     for parameter in study.parameters:

@@ -36,8 +36,14 @@ def factorial(factors: Sequence[Factor], variant: Policy | None = None) -> tuple
 
     Parameters
     ----------
+    factors : sequence of Factor
     variant : Policy, optional
         Settings that hold in all combinations.
+
+    Returns
+    -------
+    tuple of Policy
+        From none to all, in the order of their numbers.
 
     Raises
     ------
@@ -93,6 +99,13 @@ def interaction_matrix(k: int) -> Array:
 
 def attribution(result: "xr.Dataset", factors: Sequence[Factor]) -> "xr.Dataset":
     """Shapley values and their rivals from the run of a :func:`factorial`, for each outcome.
+
+    Parameters
+    ----------
+    result : Dataset
+        Of :func:`cipark_sd.analysis.experiments.run.run_policies`, with dims policy, rival, draw, time.
+    factors : sequence of Factor
+        The ``k`` of the factorial, in its order.
 
     Returns
     -------

@@ -90,6 +90,18 @@ def spread(value: float, low: float, high: float, *, sign: bool = False) -> str:
 
     >>> spread(6.53, -0.42, 24.3, sign=True), spread(0.0, 0.0, 14.2), spread(2.0, 2.0, 2.0)
     ('+6.5 (0 to 24)', '0 (0 to 14)', '2')
+
+    Parameters
+    ----------
+    value, low, high : float
+        In one unit; the ends are equal where there is one draw.
+    sign : bool
+        Whether a median above zero has a plus.
+
+    Returns
+    -------
+    str
+        A dash where one of them is no finite number.
     """
     if not np.isfinite([value, low, high]).all():
         return "-"
@@ -114,7 +126,20 @@ def _to_width(value: float, width: float) -> str:
 
 
 def outcome_table(result: DecisionsFound, about: About, outcome: str) -> Table:
-    """What each alternative changes of one outcome."""
+    """What each alternative changes of one outcome.
+
+    Parameters
+    ----------
+    result : DecisionsFound
+    about : About
+    outcome : str
+        Its id.
+
+    Returns
+    -------
+    Table
+        A row for each alternative but doing nothing, whose level is in the caption.
+    """
     decisions = decided(about.catalogue)
     share = f"{decisions.margin:.0%}"
     rows, level = [], ""
@@ -134,7 +159,18 @@ def outcome_table(result: DecisionsFound, about: About, outcome: str) -> Table:
 
 
 def further_tables(result: DecisionsFound, about: About) -> list[Table]:
-    """What alternatives cost, when their rules began, what the changes hang on, and what to measure."""
+    """What alternatives cost, when their rules began, what the changes hang on, and what to measure.
+
+    Parameters
+    ----------
+    result : DecisionsFound
+    about : About
+
+    Returns
+    -------
+    list of Table
+        Without those that have no row.
+    """
     tables = (_costs_table, _rules_table, _hangs_table, _measurements_table)
     return [table for make in tables for table in [make(result, about)] if table.rows]
 

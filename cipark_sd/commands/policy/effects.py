@@ -148,7 +148,23 @@ def _shown_rival(frame: "pd.DataFrame", about: About) -> str:
 
 
 def shown_rows(frame: "pd.DataFrame", about: About, outcome: str, at: float) -> dict[str, dict[str, float]]:
-    """By policy the numbers of an outcome at a time under the mixture, or the first rival."""
+    """By policy the numbers of an outcome at a time under the mixture, or the first rival.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Of :func:`cipark_sd.analysis.experiments.effects.table`.
+    about : About
+    outcome : str
+        Its id.
+    at : float
+        One of the catalogue's times.
+
+    Returns
+    -------
+    dict of str to dict of str to float
+        By policy and column.
+    """
     of = frame[(frame["outcome"] == outcome) & (frame["time"] == at) & (frame["rival"] == _shown_rival(frame, about))]
     return {str(policy): numbers(rows) for policy, rows in of.groupby("policy")}
 

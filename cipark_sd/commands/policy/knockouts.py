@@ -141,6 +141,17 @@ def verdict(frame: "pd.DataFrame", policy: str, group: str) -> Verdict:
 
     The interval of its probability has to lie above a half under every structure. A structure in which nothing is
     there to take away is not asked.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Of :func:`knockout_table`.
+    policy, group : str
+        The id of a knock-out, and the title of its group.
+
+    Returns
+    -------
+    Verdict
     """
     classes: dict[Answer, Classified] = {}
     for answer in ANSWERS:

@@ -27,7 +27,19 @@ MEANINGS = {
 
 
 def runs_without_data(analysis: Analysis, bars: Bars) -> "xr.Dataset":
-    """All policies over draws that have seen no data: the headline, and all that is expected of any policy."""
+    """All policies over draws that have seen no data: the headline, and all that is expected of any policy.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        With the draws in its ``prior``.
+    bars : Bars
+
+    Returns
+    -------
+    Dataset
+        Of :func:`cipark_sd.analysis.experiments.run.run_policies`.
+    """
     catalogue = analysis.catalogue
     expected = [expectation for policy in catalogue.policies for expectation in policy.expected]
     outcome, at = catalogue.headline
@@ -56,10 +68,16 @@ def classified_claims(analysis: Analysis, prior: "xr.Dataset", posterior: "xr.Da
 
     Parameters
     ----------
+    analysis : Analysis
     prior : Dataset
         Of :func:`runs_without_data`.
     posterior : Dataset or None
         The policies under the analysis's draws; None where these have seen no data themselves.
+
+    Returns
+    -------
+    tuple of Claim
+        In the order of the catalogue.
     """
     policies = analysis.catalogue.policies
     fitted = {} if posterior is None else fitted_rivals(analysis)
@@ -67,7 +85,18 @@ def classified_claims(analysis: Analysis, prior: "xr.Dataset", posterior: "xr.Da
 
 
 def claims_blocks(claims: Sequence[Claim], about: About) -> list[Block]:
-    """What became of all expectations, in words first."""
+    """What became of all expectations, in words first.
+
+    Parameters
+    ----------
+    claims : sequence of Claim
+    about : About
+
+    Returns
+    -------
+    list of Block
+        Empty where nothing was expected.
+    """
     if not claims:
         return []
     blocks: list[Block] = [Paragraph(_summary(claims))]
@@ -151,7 +180,19 @@ def _table(claims: Sequence[Claim], about: About) -> Table:
 
 
 def claims_frame(claims: Sequence[Claim], about: About) -> "pd.DataFrame":
-    """One row for each expectation and structure."""
+    """One row for each expectation and structure.
+
+    Parameters
+    ----------
+    claims : sequence of Claim
+    about : About
+
+    Returns
+    -------
+    DataFrame
+        Columns: policy, title, expected, source, class, side, structure, no_effect, prior_draws, independent_draws
+        (where there are draws after data), and those of the evidence.
+    """
     import pandas as pd
 
     rows = []

@@ -169,8 +169,16 @@ def inputs_of(request: Request, study: Study, question: Question, n: int) -> Inp
 
     Parameters
     ----------
+    request : Request
+    study : Study
+    question : Question
+        With the factors of the study's priors, or of a bare model's ranges.
     n : int
         Draws that priors and ranges are sampled by.
+
+    Returns
+    -------
+    Inputs
 
     Raises
     ------

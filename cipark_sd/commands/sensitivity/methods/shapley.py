@@ -51,6 +51,17 @@ def shapley(
     Source: Song, Nelson and Staum 2016, SIAM/ASA JUQ 4, for the effects and the random orders; Goda 2021, Reliability
     Engineering and System Safety 206, for the estimator, here applied to the innovations of a Gaussian copula.
 
+    Parameters
+    ----------
+    response : ModelResponse
+        With ``k`` factors.
+    n : int
+        Rows, a power of two.
+    seed, resamples : int
+        Of the random numbers; of the bootstrap of the rows.
+    progress : callable, optional
+        Of the runs done and planned.
+
     Returns
     -------
     xarray.Dataset
