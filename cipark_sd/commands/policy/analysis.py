@@ -28,7 +28,7 @@ from cipark_sd.base.optional import attempt, record_in
 from cipark_sd.base.wording import labelled
 from cipark_sd.commands.options import split_names
 from cipark_sd.commands.policy.about import About, Findings
-from cipark_sd.commands.policy.command import Request
+from cipark_sd.commands.policy.request import Request
 from cipark_sd.data import estimands
 from cipark_sd.data.described import version
 from cipark_sd.data.scenarios import override_key

@@ -113,7 +113,7 @@ def spread(value: float, low: float, high: float, *, sign: bool = False) -> str:
 def _to_width(value: float, width: float) -> str:
     """A number to two digits of a width and two of its own; of one that is small beside the width, no more than that.
 
-    >>> _to_width(-0.0052, 19), to_width(0.4431, 0.21), to_width(1234.0, 1800), to_width(0.12345, 0)
+    >>> _to_width(-0.0052, 19), _to_width(0.4431, 0.21), _to_width(1234.0, 1800), _to_width(0.12345, 0)
     ('0', '0.44', '1200', '0.123')
     """
     if not width > 0:

@@ -15,7 +15,7 @@ from cipark_sd.commands.policy import what_next
 from cipark_sd.commands.policy.about import FILE, About, Findings, load, save, saved_results
 from cipark_sd.commands.policy.analysis import PolicyPart, part, start
 from cipark_sd.commands.policy.answer import First
-from cipark_sd.commands.policy.command import NAMES, PARTS, UNDER_PRIORS, USUAL, Request
+from cipark_sd.commands.policy.request import NAMES, PARTS, UNDER_PRIORS, USUAL, Request
 from cipark_sd.commands.policy.what_next import page_of
 from cipark_sd.commands.result import Result, ended, of_folder
 from cipark_sd.pages import output

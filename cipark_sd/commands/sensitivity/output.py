@@ -21,11 +21,11 @@ from cipark_sd.base.optional import record_in
 from cipark_sd.base.timegrid import calendar_years, time_grid
 from cipark_sd.base.wording import listed, percent
 from cipark_sd.commands.result import Result, ended
-from cipark_sd.commands.sensitivity.command import MOST_TIMES, Request
 from cipark_sd.commands.sensitivity.findings import FILE, ExplainedOutput, Findings, Inputs, load, save
 from cipark_sd.commands.sensitivity.methods import registry
 from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method, over_outputs
 from cipark_sd.commands.sensitivity.methods.registry import LOOPS, METHODS
+from cipark_sd.commands.sensitivity.request import MOST_TIMES, Request
 from cipark_sd.commands.sensitivity.target import inputs_of, target_of
 from cipark_sd.data import estimands
 from cipark_sd.data.described import version

@@ -20,9 +20,9 @@ from cipark_sd.base.library import located
 from cipark_sd.base.optional import attempt
 from cipark_sd.base.timegrid import time_label
 from cipark_sd.commands.options import variable_names
-from cipark_sd.commands.sensitivity.command import RANGE, Request
 from cipark_sd.commands.sensitivity.findings import Inputs
 from cipark_sd.commands.sensitivity.methods.registry import METHODS
+from cipark_sd.commands.sensitivity.request import RANGE, Request
 from cipark_sd.data.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, Stock

@@ -16,9 +16,9 @@ from cipark_sd.base.errors import CiparkError
 from cipark_sd.commands import certify, check, convert, ensemble, options, run, show
 from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.policy import command as policy
-from cipark_sd.commands.policy.command import Request as PolicyRequest
+from cipark_sd.commands.policy.request import Request as PolicyRequest
 from cipark_sd.commands.sensitivity import command as sensitivity
-from cipark_sd.commands.sensitivity.command import Request as SensitivityRequest
+from cipark_sd.commands.sensitivity.request import Request as SensitivityRequest
 
 COMMANDS = [
     (calibrate, Settings),

@@ -20,9 +20,9 @@ from cipark_sd.analysis.study import find_study
 from cipark_sd.base.checkpoints import FOLDER
 from cipark_sd.base.errors import CiparkError, InvalidValue
 from cipark_sd.commands.cli import cli
-from cipark_sd.commands.sensitivity.command import Request
 from cipark_sd.commands.sensitivity.findings import FILE, Inputs, load
 from cipark_sd.commands.sensitivity.output import nothing_yet, parts, title
+from cipark_sd.commands.sensitivity.request import Request
 from cipark_sd.pages.blocks import FirstScreen, Picture, Table
 from cipark_sd.pages.page import read_page
 from cipark_sd.statements.basis import Basis
@@ -414,7 +414,7 @@ def test_draws_of_a_fit_bring_shapley_effects_to_the_head_of_the_page(run, study
 
 
 def test_elements_of_draws_are_constants_of_their_own_and_a_constant_that_never_varies_is_held(tmp_path, write_mdl):
-    from cipark_sd.commands.sensitivity.command import Request
+    from cipark_sd.commands.sensitivity.request import Request
     from cipark_sd.commands.sensitivity.target import inputs_of, target_of
 
     path = write_mdl("""

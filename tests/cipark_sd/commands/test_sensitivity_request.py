@@ -12,7 +12,7 @@ from cipark_sd.analysis.sensitivities.factors import Factor, Factors
 from cipark_sd.analysis.sensitivities.response import model_response
 from cipark_sd.base.errors import Problems, UnknownName
 from cipark_sd.commands.cli import cli
-from cipark_sd.commands.sensitivity.command import Request
+from cipark_sd.commands.sensitivity.request import Request
 from cipark_sd.commands.sensitivity.target import inputs_of, target_of
 from cipark_sd.pages.blocks import Picture
 from cipark_sd.pages.page import read_page

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from cipark_sd.analysis.sensitivities.response import ModelResponse
-    from cipark_sd.commands.sensitivity.command import Request
+    from cipark_sd.commands.sensitivity.request import Request
 
 #: Runs done and runs planned.
 Step = Callable[[int, int], None]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cipark_sd.base.records import WrongRecordError, columns, read_record, write_record
 from cipark_sd.commands.policy.analysis import part
-from cipark_sd.commands.policy.command import NAMES, PARTS, UNDER_PRIORS
+from cipark_sd.commands.policy.request import NAMES, PARTS, UNDER_PRIORS
 from cipark_sd.data import described, results
 from cipark_sd.pages.output import load_result, save_result
 

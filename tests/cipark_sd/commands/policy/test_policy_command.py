@@ -18,8 +18,8 @@ from cipark_sd.base.console import Bars
 from cipark_sd.commands.cli import cli
 from cipark_sd.commands.policy.about import Findings
 from cipark_sd.commands.policy.analysis import read_target, start, untaught
-from cipark_sd.commands.policy.command import Request
 from cipark_sd.commands.policy.output import parts
+from cipark_sd.commands.policy.request import Request
 from cipark_sd.data import results
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.pages.blocks import Paragraph
