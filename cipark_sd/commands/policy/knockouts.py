@@ -339,13 +339,7 @@ _MOST = 1.0
 
 @styled
 def plot_knockouts(
-    table: "pd.DataFrame",
-    structure: str,
-    *,
-    near: float,
-    titles: Sequence[str],
-    outcome: str,
-    caption: str = "",
+    table: "pd.DataFrame", structure: str, *, near: float, titles: Sequence[str], outcome: str, caption: str = ""
 ) -> "Figure":
     """A panel for each group: thin and thick bars are 90 and 50 %, the dot the median; in the grey band there is none.
 

@@ -155,8 +155,7 @@ def _tell_stocks(model: Model) -> None:
         raise InvalidValue("the outputs", "none", "--variables NAMES: the model has no stock", where=model.name)
     if len(names) > STOCKS:
         echo(
-            f"note: of {len(names)} stocks the first {STOCKS} are explained; --variables NAMES chooses others",
-            err=True,
+            f"note: of {len(names)} stocks the first {STOCKS} are explained; --variables NAMES chooses others", err=True
         )
 
 

@@ -85,11 +85,7 @@ PERCENTILES = (2.5, 5.0, 12.5, 25.0, 50.0, 75.0, 87.5, 95.0, 97.5)
 
 
 def sample(
-    response: ModelResponse,
-    *,
-    n: int,
-    seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    response: ModelResponse, *, n: int, seed: int, progress: Callable[[int, int], None] | None = None
 ) -> "xr.Dataset":
     """Runs over the factors' distributions, at the points of a Latin hypercube.
 
