@@ -109,19 +109,6 @@ def _share(flags: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]") -> float:
     return float(flags.mean()) if len(flags) else float("nan")
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What can be said of a knock-out: one of the answers with its class, or that none can be given."""
-
-    answer: Answer | None
-    classified: Classified
-
-    def __str__(self) -> str:
-        if self.answer is None:
-            return "undecided"
-        return f"{self.classified.kind}: {'no effect' if self.answer == 'none' else self.answer}"
-
-
 def evidence_of(frame: "pd.DataFrame", policy: str, group: str, answer: str) -> tuple[Evidence, ...]:
     """What draws say of an answer under each structure, from rows of :func:`knockout_table`."""
     of = frame[(frame["policy"] == policy) & (frame["group"] == group)]
@@ -136,7 +123,7 @@ def evidence_of(frame: "pd.DataFrame", policy: str, group: str, answer: str) -> 
     return tuple(judged)
 
 
-def verdict(frame: "pd.DataFrame", policy: str, group: str) -> Verdict:
+def verdict(frame: "pd.DataFrame", policy: str, group: str) -> str:
     """The answer that is informed by the data and likelier than not after them, else the one built in, else none.
 
     The interval of its probability has to lie above a half under every structure. A structure in which nothing is
@@ -151,7 +138,8 @@ def verdict(frame: "pd.DataFrame", policy: str, group: str) -> Verdict:
 
     Returns
     -------
-    Verdict
+    str
+        The class and the answer, ``informed: fewer``, or ``undecided``.
     """
     classes: dict[Answer, Classified] = {}
     for answer in ANSWERS:
@@ -160,17 +148,12 @@ def verdict(frame: "pd.DataFrame", policy: str, group: str) -> Verdict:
     for kind in ("informed", "built in"):
         for answer, classified in classes.items():
             if classified.kind == kind and classified.side == "for" and (kind == "built in" or _likelier(classified)):
-                return Verdict(answer, classified)
-    return Verdict(None, max(classes.values(), key=_posterior_share))
+                return f"{kind}: {'no effect' if answer == 'none' else answer}"
+    return "undecided"
 
 
 def _likelier(classified: Classified) -> bool:
     return all(e.posterior is not None and e.posterior.interval[0] > _LIKELIER for e in classified.evidence)
-
-
-def _posterior_share(classified: Classified) -> float:
-    tallies = [evidence.posterior or evidence.prior for evidence in classified.evidence]
-    return min((tally.share for tally in tallies), default=0.0)
 
 
 def range_over(frame: "pd.DataFrame", policy: str, group: str, when: str, column: str) -> Sequence[float]:
@@ -204,9 +187,7 @@ def percent(values: Sequence[float]) -> str:
 
 def knockouts_sentence(result: KnockoutsFound, knockouts: Knockouts) -> str:
     """How many knock-outs have which verdict."""
-    verdicts = [
-        str(verdict(result.table, policy, group.title)) for group in knockouts.groups for policy in group.policies
-    ]
+    verdicts = [verdict(result.table, policy, group.title) for group in knockouts.groups for policy in group.policies]
     counts = Counter(verdicts)
     undecided = counts.pop("undecided", 0)
     texts = "; ".join(f"{as_said(text)} {n}" for text, n in sorted(counts.items())) or "none has a verdict"
@@ -248,7 +229,7 @@ def _group_table(result: KnockoutsFound, about: About, number: int) -> Table:
             last = POSTERIOR if after_data else PRIOR
             over = percent(range_over(frame, policy, group.title, last, "median")) or "-"
             cells.append(("medians over structures", over))
-        rows.append([*cells, ("verdict", as_said(str(verdict(frame, policy, group.title))))])
+        rows.append([*cells, ("verdict", as_said(verdict(frame, policy, group.title)))])
     outcome = about.catalogue.outcome_by_id[knockouts.outcome].title
     caption = (
         f"{group.title}: change of {outcome} {about.catalogue.when(group.at)} in per cent, and in how many of a "
@@ -301,9 +282,8 @@ class KnockoutsPart(PolicyPart[KnockoutsFound]):
         result, _ = self.read(findings)
         table = result.table
         places = list(zip(map(str, table["policy"]), map(str, table["group"]), strict=True))
-        texts = {place: str(verdict(table, *place)) for place in dict.fromkeys(places)}
-        verdicts = [texts[place] for place in places]
-        return {"knockouts": table.assign(verdict=verdicts)}
+        texts = {place: verdict(table, *place) for place in dict.fromkeys(places)}
+        return {"knockouts": table.assign(verdict=[texts[place] for place in places])}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """All of them."""

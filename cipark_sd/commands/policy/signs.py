@@ -99,7 +99,7 @@ def claims_blocks(claims: Sequence[Claim], about: About) -> list[Block]:
     """
     if not claims:
         return []
-    blocks: list[Block] = [Paragraph(_summary(claims))]
+    blocks: list[Block] = [Paragraph(count_sentence([claim.classified for claim in claims]))]
     for kind in ("informed", "undecided"):
         of_kind = [claim for claim in claims if claim.classified.kind == kind]
         if of_kind:
@@ -109,10 +109,6 @@ def claims_blocks(claims: Sequence[Claim], about: About) -> list[Block]:
         names = dict.fromkeys(_title(claim, about) for claim in built)
         blocks.append(Paragraph(f"{MEANINGS['built in']}: {'; '.join(names)}."))
     return [*blocks, Folded("Every expectation, with its probabilities", (_table(claims, about),))]
-
-
-def _summary(claims: Sequence[Claim]) -> str:
-    return count_sentence([claim.classified for claim in claims])
 
 
 def _title(claim: Claim, about: About) -> str:
