@@ -194,6 +194,8 @@ def _worst(bases: Sequence[Basis]) -> Basis:
     return replace(bases[0], converged=worst)
 
 
+#: Names in a sentence, at most.
+_NAMED = 3
 _FRACTIONS = {0.5: "half of", 1 / 3: "a third of", 0.25: "a quarter of", 0.2: "a fifth of", 0.1: "a tenth of"}
 
 
@@ -244,23 +246,14 @@ def as_expected(claim: Claim) -> str:
     return f"{expected.how}{times or than}: {claim.classified}"
 
 
-def first_of(names: Sequence[str], most: int) -> str:
-    """Names in a sentence, of which so many at most, and how many more there are.
+def first_of(names: Sequence[str]) -> str:
+    """The first three names in a sentence, and how many more there are.
 
-    >>> first_of(["a", "b", "c", "d"], 3), first_of(["a", "b"], 3)
+    >>> first_of(["a", "b", "c", "d"]), first_of(["a", "b"])
     ('a, b, c and 1 more', 'a and b')
-
-    Parameters
-    ----------
-    names : sequence of str
-    most : int
-
-    Returns
-    -------
-    str
     """
-    further = len(names) - most
-    return listed([*names[:most], *([f"{further} more"] if further > 0 else [])])
+    further = len(names) - _NAMED
+    return listed([*names[:_NAMED], *([f"{further} more"] if further > 0 else [])])
 
 
 def shares(tallies: Sequence[Tally]) -> str:

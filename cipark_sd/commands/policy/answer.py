@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: Effects in sentences and in the figure, and parameters that it names, at most.
-EFFECTS, DRAWN, NAMED = 2, 6, 3
+EFFECTS, DRAWN = 2, 6
 #: What is known where nothing is, and whether no data were used.
 NOTHING = {True: "Nothing: no data have been used for these numbers.", False: "The direction of none of these effects."}
 
@@ -149,7 +149,7 @@ def of_effects(effects: Effects, about: About) -> Summary:
             title = f"{name}: {_change(row, unit, many=False)}{'' if many else ', at the best fit'}"
     names = [name for name, policy, _ in moving if policy in effects.assumed]
     title = title or _undecided(about, [name for name, _, _ in moving], len(names))
-    quoted = first_of([f"'{name}'" if "," in name else name for name in names], NAMED)
+    quoted = first_of([f"'{name}'" if "," in name else name for name in names])
     some = [f"The direction of {'this effect' if len(names) == 1 else 'these effects'}: {quoted}."]
     base = with_unit(commas(number(rows[0][2]["base"], digits=2)), unit)
     if about.unseen:
@@ -257,7 +257,7 @@ def _assumed_beside(findings: Findings) -> Iterator[str]:
     if built:
         yield f"Also {built} of {len(claims)} expectations."
     if about.untaught and not about.unseen:
-        yield f"The priors of {first_of(about.untaught, NAMED)}, which the data do not narrow."
+        yield f"The priors of {first_of(about.untaught)}, which the data do not narrow."
 
 
 def _claims(findings: Findings) -> tuple[Claim, ...]:
