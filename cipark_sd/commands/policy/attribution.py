@@ -66,6 +66,9 @@ def factorial(factors: Sequence[Factor], variant: Policy | None = None) -> tuple
 def shapley_matrix(k: int) -> Array:
     """``(k, 2**k)``: its product with the values of all coalitions gives the Shapley values.
 
+    What a player adds to a coalition ``S`` of others weighs ``|S|! (k - |S| - 1)! / k!``, which is one over ``k`` times
+    the number of coalitions of that size.
+
     Source: Shapley (1953), A value for n-person games; coalitions are numbered by their bits.
     """
     matrix = np.zeros((k, 2**k))

@@ -93,6 +93,7 @@ def shapley(
         complete: NDArray[np.bool_] = np.asarray(finite.all(axis=1))
         values = np.where(complete[:, None], values, 0.0)
         if first == 0:
+            # any fixed number near the mean will do: it keeps the squares from cancelling
             centre = values[:, -1].sum(axis=0) / np.maximum(complete.sum(axis=0), 1)
         spread = np.maximum(spread, np.abs(values).max(axis=(0, 1)))
         weights = bootstrap_weights(seed, first, rows, resamples)
@@ -163,6 +164,7 @@ def _gains(values: Array, orders: Orders) -> Array:
     """What each factor explains more, the mean over a row's orders: ``(k, rows, size)``."""
     rows, n_orders, k = orders.shape
     size = values.shape[-1]
+    # half the square of a change whose ends share what is kept: on average the variance that this leaves (Jansen 1999)
     unexplained = (values[:, -1:] - values) ** 2 / 2
     gained = np.zeros((k, rows, size))
     row = np.arange(rows)
