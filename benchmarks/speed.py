@@ -189,7 +189,7 @@ def draws(tools: Tools) -> list[Row]:
     """Effective draws of the worst of the park's 28 parameters for a second of processor, from Python."""
     from posterior import EFFORT, density_of, sampled
 
-    fit = sampled(density_of("park", Path()), 1, EFFORT)[0]
+    fit = sampled(density_of("park"), 1, EFFORT)[0]
     worst = min((line.sd / line.mcse_mean) ** 2 for line in fit.draws.sampled.lines)
     return [Row("effective draws a second, park (28 parameters), from Python", worst / fit.seconds, "1,500")]
 

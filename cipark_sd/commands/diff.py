@@ -84,7 +84,17 @@ def command(request: Request) -> Result:
 
 
 def changed(before: Model, after: Model) -> Iterator[dict[str, str]]:
-    """What differs between the variables of two models, in the order of the second, what went last."""
+    """What differs between the variables of two models.
+
+    Parameters
+    ----------
+    before, after : Model
+
+    Yields
+    ------
+    dict of str to str
+        ``name``, ``field``, ``before``, ``after``; in the order of the second model, what went last.
+    """
     for variable in after.variables:
         old = before.by_name.get(variable.name)
         if old is None:
@@ -105,6 +115,17 @@ def _change(name: str, field: str, before: str, after: str) -> dict[str, str]:
 
 def moved(before: Model, after: Model, names: tuple[str, ...]) -> Iterator[tuple[str, dict[str, float]]]:
     """The outputs of the second model whose courses differ from those of the first at the times that both save.
+
+    Parameters
+    ----------
+    before, after : Model
+    names : tuple of str
+        Variables of the second model.
+
+    Yields
+    ------
+    (str, dict of str to float)
+        The label of an output; its last values in both, the largest difference with its time, and when they first part.
 
     Raises
     ------

@@ -148,7 +148,19 @@ class Findings:
 
 
 def save(findings: Findings, folder: Path) -> list[Path]:
-    """Write facts and results into a folder, each file whole or not at all."""
+    """Write facts and results into a folder, each file whole or not at all.
+
+    Parameters
+    ----------
+    findings : Findings
+    folder : Path
+        One that exists.
+
+    Returns
+    -------
+    list of Path
+        Of a file for each result, and of the facts.
+    """
     save_result(findings, folder / FILE, "", {"basis": findings.basis.sentence})
     return [*(folder / f"{name}.nc" for name in findings.results), folder / FILE]
 

@@ -3,21 +3,16 @@
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 from approved import approved
 from click.testing import CliRunner
-from places import ROOT
+from one_number import faults, places
 from small_study import POLICIES, small_study
 from undrawn import undraw
 
 from cipark_sd.commands.cli import cli
-
-sys.path.insert(0, str(ROOT / "tools"))
-
-from one_number import faults, places
 
 ASKED = '[[prediction]]\nname = "left at the end"\nvariable = "left"\nat = 8\n'
 CALLS = {

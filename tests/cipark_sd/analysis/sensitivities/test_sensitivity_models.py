@@ -172,9 +172,9 @@ TIME = np.linspace(0, 10, 81)
 def test_the_peak_of_a_course_that_still_rises_is_not_known_yet(response_of):
     times = tuple(np.linspace(0, 10, 21))
     rising = response_of(1, lambda shares: (1 + shares) * np.array(times), times)
-    found = measures(sample(rising, n=16, seed=1))["values"]
-    assert np.isnan(found.sel(output="y: time of the peak")).all()
-    assert np.isfinite(found.sel(output="y: peak")).all()
+    found = measures(sample(rising, n=16, seed=1))
+    assert found["y: time of the peak"].isna().all()
+    assert np.isfinite(found["y: peak"]).all()
 
 
 def test_measures_of_a_logistic_are_its_own(response_of):
@@ -183,12 +183,11 @@ def test_measures_of_a_logistic_are_its_own(response_of):
         1, lambda x: 1 / (1 + np.exp(-4 * (TIME[None] - 3 - 2 * x[:, :1]))), times=tuple(TIME.tolist())
     )
     drawn = sample(response, n=16, seed=1)
-    found = measures(drawn)["values"].to_numpy()[:, :, 0]
+    found = measures(drawn)
     middle = 3 + 2 * drawn["shares"].to_numpy()[:, 0]
-    labels = measures(drawn)["output"].to_numpy().tolist()
-    np.testing.assert_allclose(found[:, labels.index("y: end value")], 1, atol=1e-6)
-    np.testing.assert_allclose(found[:, labels.index("y: time to half of the maximum")], middle, atol=0.01)
-    np.testing.assert_allclose(found[:, labels.index("y: time of steepest rise")], middle, atol=0.07)
+    np.testing.assert_allclose(found["y: end value"], 1, atol=1e-6)
+    np.testing.assert_allclose(found["y: time to half of the maximum"], middle, atol=0.01)
+    np.testing.assert_allclose(found["y: time of steepest rise"], middle, atol=0.07)
 
 
 def test_a_ranking_names_the_strongest_with_interval_and_course(response_of):

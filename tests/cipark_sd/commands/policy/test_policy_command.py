@@ -256,7 +256,8 @@ def test_chains_that_have_not_converged_are_told_first(tmp_path):
     about = start(asked, Bars()).about
     # no band of them can be trusted: the optimum alone is run
     assert about.basis.startswith("the best fit alone, without intervals: the posterior has not converged")
-    (section,) = parts()[1].sections(Findings(about, {}), Pictures())
+    findings = Findings(about, {})
+    (section,) = parts(findings)[1].sections(findings, Pictures())
     assert section.blocks[0] == Paragraph(f"{about.basis}.", warning=True)
     assert about.label == "best fit, no draws"
 

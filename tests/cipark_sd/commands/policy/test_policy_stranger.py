@@ -12,8 +12,8 @@ from places import FISHERY
 from cipark_sd.base.checkpoints import FOLDER
 from cipark_sd.commands.cli import cli
 from cipark_sd.commands.policy.about import load, result_file, saved_results
+from cipark_sd.commands.policy.analysis import part
 from cipark_sd.commands.policy.output import kinds, tell
-from cipark_sd.commands.policy.part import part
 from cipark_sd.commands.policy.request import NAMES
 from cipark_sd.data import results
 from cipark_sd.pages.page import read_page
