@@ -23,7 +23,7 @@ from calibration.inference.optimum.verification import (
     shift_at_half_the_step,
 )
 from calibration.inference.sampling.convergence import BESIDE, EFFORT, PER_TERM, Convergence, Effort, affordable_steps
-from calibration.inference.sampling.draws import PosteriorDraws, chains_entry, draw, study_digest, tree, write_draws
+from calibration.inference.sampling.draws import PosteriorDraws, chains_entry, draw, study_digest, tree
 from calibration.inference.sampling.failed_draws import FailedDraws, failed_draws, impossible_terms
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import Stage, stage_numbers
@@ -36,7 +36,7 @@ from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.base.console import Bars, echo, progress_bars
 from cipark_sd.base.errors import InvalidValue, UnknownName
 from cipark_sd.base.optional import attempt
-from cipark_sd.data.results import load_what_writes
+from cipark_sd.data.results import load_what_writes, write_netcdf
 from cipark_sd.engines.registry import choose
 from cipark_sd.execution import cluster
 from cipark_sd.execution.pool import Pool, Progress
@@ -161,7 +161,7 @@ def keep_draws(made: Calibration, folder: Path) -> None:
     """Write the draws with what they predict, where there are any."""
     if made.draws is not None:
         seed = made.problem.method.seed
-        write_draws(tree(made.draws, stage_numbers(seed, Stage.FILE_OF_DRAWS), seed), folder / "draws.nc")
+        write_netcdf(tree(made.draws, stage_numbers(seed, Stage.FILE_OF_DRAWS), seed), folder / "draws.nc")
 
 
 def _fit_checkpoints(density: Posterior, settings: Settings, starts: int) -> Checkpoints:

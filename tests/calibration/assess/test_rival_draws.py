@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import xarray as xr
 from small_study import rival, small_study
 
 from calibration.assess import rivals
@@ -14,7 +15,7 @@ from calibration.assess.rivals import compare, fit_rivals, rival_numbers
 from calibration.commands.for_analyses.study_draws import draws_for, read_weights
 from calibration.inference.sampling import starts
 from calibration.inference.sampling.convergence import Effort
-from calibration.inference.sampling.draws import draw, read_draws
+from calibration.inference.sampling.draws import draw
 from calibration.likelihood.posterior import On
 from calibration.study.problem import until
 from cipark_sd.base.checkpoints import NOT_KEPT, Checkpoints
@@ -71,5 +72,5 @@ def test_one_study_has_one_set_of_weights(tmp_path, monkeypatch):
     assert tables[0].startswith("rival,weight,")
     # a structure's draws are its own, whatever others are fitted beside it
     fitted(study, structures[1:], tmp_path / "alone")
-    both = [read_draws(draws_file(tmp_path / place, "M1")) for place in ("policy", "alone")]
+    both = [xr.open_datatree(draws_file(tmp_path / place, "M1"), engine="h5netcdf") for place in ("policy", "alone")]
     assert both[0]["posterior"].to_dataset().identical(both[1]["posterior"].to_dataset())
