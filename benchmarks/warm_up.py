@@ -18,7 +18,7 @@ from measure import show
 from scipy import stats
 
 from calibration.inference.sampling import sloped_scores, warming
-from calibration.inference.sampling.summits import summits
+from calibration.inference.sampling.warming import summits
 from cipark_sd.base.arrays import Array
 
 #: Independent groups of a data set, whose chains have ranks from 0 to this.

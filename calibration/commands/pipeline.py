@@ -24,7 +24,7 @@ from calibration.inference.optimum.verification import (
 )
 from calibration.inference.sampling.convergence import BESIDE, EFFORT, PER_TERM, Convergence, Effort, affordable_steps
 from calibration.inference.sampling.draws import PosteriorDraws, chains_entry, draw, study_digest, tree
-from calibration.inference.sampling.failed_draws import FailedDraws, failed_draws, impossible_terms
+from calibration.inference.sampling.failed_draws import failed_draws, impossible_terms
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.collect import Calibration
@@ -53,7 +53,7 @@ MOST_WALKED = 3000
 LONGER = "it did not converge within a brief try: --posterior continues"
 #: In the place of stages that a stop has left out, or that failed.
 STOPPED = Replication("not compared", "the fit was stopped before its end")
-NOT_TRIED = FailedDraws("Whether there are draws with which the model fails was not computed.", "")
+NOT_TRIED: tuple[str, ...] = ("Whether there are draws with which the model fails was not computed.",)
 
 
 def as_read(problem: CalibrationProblem) -> CalibrationProblem:

@@ -18,7 +18,6 @@ from calibration.inference.optimum.standard_errors import standard_errors
 from calibration.inference.optimum.verdict import not_judged
 from calibration.inference.optimum.verification import COARSE, TOO_COARSE, Replication, not_possible
 from calibration.inference.sampling.draws import PosteriorDraws
-from calibration.inference.sampling.failed_draws import FailedDraws
 from calibration.inference.sampling.importance import heavy_tails, relative_efficiency
 from calibration.likelihood.forward import ForwardModel
 from calibration.likelihood.replicate import Stage, stage_numbers
@@ -54,7 +53,7 @@ class Calibration:
         As far as they were asked for and done.
     engine : str
     replication : Replication
-    failed : FailedDraws
+    failed : tuple of str
     draws : PosteriorDraws, optional
     unsampled : str
         Why there are no draws where sampling was tried, and what to do.
@@ -70,7 +69,7 @@ class Calibration:
     predictions: tuple[PredictionProfile, ...]
     engine: str
     replication: Replication
-    failed: FailedDraws
+    failed: tuple[str, ...]
     draws: PosteriorDraws | None = None
     unsampled: str = ""
     step_shift: float = float("nan")

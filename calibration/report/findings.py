@@ -21,7 +21,6 @@ from calibration.inference.optimum.standard_errors import StandardErrors
 from calibration.inference.optimum.verification import UNUSABLE, Replication
 from calibration.inference.optimum.walk import SPENT
 from calibration.inference.sampling.convergence import Convergence
-from calibration.inference.sampling.failed_draws import FailedDraws
 from calibration.report.study_facts import StudyFacts
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue
@@ -154,7 +153,7 @@ class Fit:
     curves: Curves
     courses: tuple[CourseErrors, ...]
     posterior: Posterior | None
-    failed: FailedDraws
+    failed: tuple[str, ...]
     unsampled: str
     version: str
     numpy_version: str

@@ -28,7 +28,7 @@ from calibration.inference.optimum.in_step import Search as Searching
 from calibration.inference.optimum.in_step import gather, run
 from calibration.inference.optimum.objective import IMPOSSIBLE, Objective, is_rough, objective, stepwise_parameters
 from calibration.inference.optimum.scoring import scored
-from calibration.inference.sampling.starts import NowherePossible
+from calibration.inference.sampling.moves import NowherePossible
 from calibration.inference.sampling.warming import likely_places
 from calibration.likelihood.posterior import Posterior
 from cipark_sd.base.arrays import Array

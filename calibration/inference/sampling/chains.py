@@ -75,10 +75,6 @@ class Chains:
     reason: str = ""
     sampler: ClassVar[Sampler] = "chains"
 
-    def because(self, reason: str) -> "Chains":
-        """The same with its reason."""
-        return replace(self, reason=reason)
-
     @property
     def sentence(self) -> str:
         """How they were made."""
@@ -128,7 +124,20 @@ class Chains:
 
 
 def slow(worst: Convergence, n_steps: int) -> str:
-    """That a parameter mixes too slowly, and with how many steps it may not."""
+    """That a parameter mixes too slowly, and with how many steps it may not.
+
+    Effective sizes grow in proportion to the steps, and so does what R-hat is above 1 fall.
+
+    Parameters
+    ----------
+    worst : Convergence
+    n_steps : int
+        Of each walker so far.
+
+    Returns
+    -------
+    str
+    """
     size = min(worst.ess_bulk, worst.ess_tail)
     needed = max(CONVERGED.ess / size if size > 0 else math.inf, (worst.r_hat - 1) / (CONVERGED.r_hat - 1))
     known = f"R-hat {worst.r_hat:.3f}, {size:.0f} of {CONVERGED.ess:g} effective draws"
@@ -140,9 +149,19 @@ def slow(worst: Convergence, n_steps: int) -> str:
 
 
 def stranded(log_density: Array, k: int) -> NDArray[np.bool_]:
-    """Which walkers ``(n_ensembles, n_walkers)`` begin ``(n_ensembles, n_steps, n_walkers)`` far below their ensemble.
+    """Which walkers begin far below their ensemble.
 
-    For a normal posterior of ``k`` dimensions twice the fall from the top is chi-square.
+    For a normal posterior of k dimensions twice the fall from the top is chi-square.
+
+    Parameters
+    ----------
+    log_density : (n_ensembles, n_steps, n_walkers)
+    k : int
+        Parameters.
+
+    Returns
+    -------
+    (n_ensembles, n_walkers)
     """
     from scipy.stats import chi2
 
@@ -166,12 +185,14 @@ def run(
 
     Parameters
     ----------
-    target : log density of points ``(n, k)``
+    target : function
+        Log density ``(n,)`` of points ``(n, k)``.
     start : function
         Where the walkers begin, ``(n_ensembles, n_walkers, k)``; it is not called where chains go on.
-    streams : one generator an ensemble
+    streams : list of Generator
+        One an ensemble.
     names, values :
-        Of what is judged: a function of points ``(…, k)``.
+        Of what is judged: a function of points ``(…, k)`` to values ``(…, k)``.
     effort : Effort
     saved : Checkpoint, optional
         Of all that the chains depend on but the budget. Where it has chains sampling goes on from them, and ends with
@@ -236,10 +257,20 @@ def _is_judged(n_steps: int, effort: Effort) -> bool:
 
 
 def looks(n_steps: int, effort: Effort) -> list[int]:
-    """Numbers of steps, up to ``done``, after which chains are judged.
+    """Numbers of steps after which chains are judged.
 
     The first is the least number of steps, the next comes whenever they have grown by :data:`PATIENCE`, in whole
     blocks.
+
+    Parameters
+    ----------
+    n_steps : int
+        Up to which they are listed.
+    effort : Effort
+
+    Returns
+    -------
+    list of int
     """
     steps = [effort.block * math.ceil(effort.least_steps / effort.block)]
     while steps[-1] <= n_steps:

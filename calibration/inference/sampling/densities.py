@@ -28,8 +28,9 @@ from calibration.noise.priors import Scale, from_scale, log_jacobian, to_scale
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.base.arrays import Array
 
-#: Scores beyond which a probability near 1 has too few digits.
-FARTHEST = 7.0
+#: Scores beyond which a probability near 1 has too few digits, and those from which on no sampler begins: what spreads
+#: about such a place comes there.
+FARTHEST, FAR = 7.0, 6.0
 
 
 class Densities(Protocol):

@@ -24,9 +24,9 @@ from calibration.inference.sampling.convergence import (
     Sampler,
     poorest,
 )
-from calibration.inference.sampling.densities import FreeDensity, NormalScores, ScaledScores, suited
+from calibration.inference.sampling.densities import FAR, FreeDensity, NormalScores, ScaledScores, suited
 from calibration.inference.sampling.importance import RELIABLE, drawn_apart, smoothed, weighted_convergence, worst_size
-from calibration.inference.sampling.starts import annealed_draws
+from calibration.inference.sampling.moves import annealed_draws
 from calibration.likelihood.posterior import Posterior
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Checkpoint
@@ -40,8 +40,6 @@ FIRST, FIRST_MOVES = (400, 40), 3
 #: worth something by then, where their weights cannot be trusted. Of seven studies of 17 to 24 parameters none had
 #: above 0.002 after four rounds; the park's three, which are sampled so, have 0.04 to 0.16 (25, 28 and 16 parameters).
 MANY, HOPELESS = 12, 0.01
-#: Score beyond which a start is too far out in a prior.
-FAR = 6.0
 #: Values ``(n, k)`` about where a posterior lies, and their log weights ``(n,)``.
 Start = tuple[Array, Array]
 
@@ -208,9 +206,7 @@ def importance(
         points[usable],
         log_weights[usable],
         weighing,
-        effective=effort.effective,
-        least=effort.criteria.ess,
-        most=effort.most_points,
+        effort=effort,
         worth=worth,
         hopeless=HOPELESS if k > MANY else None,
         on_points=None if on_block is None else lambda n_drawn, most: on_block(n_drawn, most, None),

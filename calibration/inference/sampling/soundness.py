@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.inference.sampling.hamiltonian import Trajectories
+from calibration.inference.sampling.hamiltonian import STILL, Trajectories
 from cipark_sd.base.arrays import Array
 
 #: Share of careful moves that may diverge, beyond which draws are not to be trusted; share of all moves that end at a
 #: wall from which on it is said.
 DIVERGED, WALLED = 0.01, 0.01
-#: Share of a chain's careful moves that diverge from which on it sticks, what it accepts below which it does, and the
+#: Share of a chain's careful moves that diverge from which on it sticks, as one that accepts too little does, and the
 #: share of chains that may: the draws are judged with and without them.
-STICKS, STILL, STICKING = 0.05, 0.3, 0.25
+STICKS, STICKING = 0.05, 0.25
 #: How far means may move, in standard deviations, and the logarithms of the deviations without the chains that stick.
 MOVES = 0.1
 #: Probability, over all parameters, of a difference by chance beyond which chains are where they began; and how far the
@@ -115,19 +115,16 @@ class Soundness:
 
     def _of_divergences(self) -> str:
         share = f"{self.diverged:.2%} of the moves with short steps diverged"
+        sticking = f"{self.n_sticking} of {self.n_chains} chains stick"
         if self.few_diverged and not self.n_sticking:
             return f"{share}, few enough (up to {DIVERGED:.0%} are)."
-        sticking = f"{self.n_sticking} of {self.n_chains} chains stick"
         if self.few_diverged:
-            return (
-                f"{share}; {sticking}, without which no mean moves by more than {self.moves:.2f} standard deviations."
-            )
+            moves = f"no mean moves by more than {self.moves:.2f} standard deviations"
+            return f"{share}; {sticking}, without which {moves}."
         if self.moves > MOVES:
             return f"{share}; {sticking}, and without them a mean or a spread moves: the draws are not to be trusted."
-        return (
-            f"{share} and {sticking}, too many to trust the draws (up to {DIVERGED:.0%} are, or a few chains that "
-            "change nothing)."
-        )
+        few = f"up to {DIVERGED:.0%} are, or a few chains that change nothing"
+        return f"{share} and {sticking}, too many to trust the draws ({few})."
 
 
 def soundness(
@@ -138,12 +135,25 @@ def soundness(
     apart: NDArray[np.bool_],
     n_moved: int,
 ) -> Soundness:
-    """What is known of the draws of chains whose ``scores : (n, n_draws, k)`` have standard normal priors.
+    """What is known of the draws of chains beside how well they mix.
 
     Parameters
     ----------
+    drawn : Trajectories
+        After every move.
+    scores : (n, n_draws, k)
+        Draws that are kept, as scores of their priors.
+    names : sequence of str
+    n_groups : int
+        Groups of chains with searches of their own.
     apart : (n,)
         Chains that began at other tops.
+    n_moved : int
+        How often a chain was put where another one stood.
+
+    Returns
+    -------
+    Soundness
     """
     shares = drawn.diverging
     sticking = (shares > STICKS) | (drawn.accepted.mean(axis=1) < STILL)

@@ -31,13 +31,12 @@ from calibration.inference.sampling.convergence import (
     convergence,
     poorest,
 )
-from calibration.inference.sampling.densities import FreeDensity, NormalScores
+from calibration.inference.sampling.densities import FAR, FreeDensity, NormalScores
 from calibration.inference.sampling.hamiltonian import LEAPS
 from calibration.inference.sampling.modes import settled, weighed
 from calibration.inference.sampling.sloped_scores import SlopedScores
 from calibration.inference.sampling.soundness import Soundness, soundness
-from calibration.inference.sampling.summits import FAR, Summit, summits
-from calibration.inference.sampling.warming import warmed
+from calibration.inference.sampling.warming import summits, warmed
 from calibration.likelihood.posterior import Posterior
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays, Checkpoint, digest, stream
@@ -111,8 +110,17 @@ def follow(
 
     Parameters
     ----------
-    saved : Checkpoint, optional
+    density : Posterior
+    rng : Generator
+    effort : Effort
+    reason : str
+        Why importance sampling is not used; empty where these were asked for.
+    saved, on_block :
         As of :func:`calibration.inference.sampling.chains.run`.
+
+    Returns
+    -------
+    TrajectoryDraws
 
     Raises
     ------
@@ -133,11 +141,21 @@ def follow(
     if stored is not None and str(stored.get("begun", "")) == begun:
         course = _Course.of(scores, stored, rng)
     else:
-        course = _begun(scores, tops, rng, begun)
+        warming, standing = warmed(scores, tops, rng)
+        course = _Course(
+            warming.target,
+            standing,
+            step=warming.step,
+            reach=warming.reach,
+            adapting=LEAPS * warming.n_moves,
+            moved=warming.n_moved,
+            apart=warming.apart,
+            begun=begun,
+        )
     n_draws, n_reached, lines, interrupted = 0, 0, tuple[Convergence, ...](), False
     # Ctrl-C may come within a move, which leaves the chains between two states
     whole, last = course.arrays(), time.monotonic()
-    chains, most = course.chains, max(LEAST, (effort.most_steps - course.n_adapting) // LEAPS)
+    chains, most = course.chains, max(LEAST, (effort.most_steps - course.adapting) // LEAPS)
     looks, n_needed, result = _looks(chains.n_draws, effort), 2 if effort.confirmed else 1, None
     try:
         while n_draws < most and n_reached < n_needed:
@@ -159,7 +177,7 @@ def follow(
                 result = _result(density, course, n_draws, lines, effort.ensembles, deepcopy(weighing))
                 n_reached -= not result.reaches(effort.criteria)
             if on_block is not None:
-                on_block(course.n_adapting + LEAPS * n_draws, effort.most_steps, poorest(lines, effort.criteria))
+                on_block(course.adapting + LEAPS * n_draws, effort.most_steps, poorest(lines, effort.criteria))
     except KeyboardInterrupt:
         if not n_draws:
             raise
@@ -171,13 +189,17 @@ def follow(
     return replace(result, interrupted=interrupted, reason=reason)
 
 
+#: What is kept of a course as a number.
+_NUMBERS = ("step", "reach", "adapting", "moved")
+
+
 @dataclass(frozen=True, eq=False)
 class _Course:
     """Chains with all that moves them on.
 
     Parameters
     ----------
-    n_adapting, n_moved : int
+    adapting, moved : int
         Steps of the adaptation, and how often a chain was put where another one stood.
     apart : (n,)
         Chains that began about other tops.
@@ -189,42 +211,22 @@ class _Course:
     chains: hamiltonian.Chains
     step: float
     reach: float
-    n_adapting: int
-    n_moved: int
+    adapting: int
+    moved: int
     apart: NDArray[np.bool_]
     begun: str
 
     def arrays(self) -> Arrays:
         """To be kept."""
-        numbers = {
-            "step": self.step,
-            "reach": self.reach,
-            "adapting": self.n_adapting,
-            "moved": self.n_moved,
-            "apart": self.apart,
-            "begun": self.begun,
-        }
-        return {
-            **self.target.arrays(),
-            **self.chains.arrays(),
-            **{name: np.array(value) for name, value in numbers.items()},
-        }
+        own = {name: np.array(getattr(self, name)) for name in (*_NUMBERS, "apart", "begun")}
+        return {**self.target.arrays(), **self.chains.arrays(), **own}
 
     @classmethod
     def of(cls, scores: NormalScores, stored: Arrays, rng: np.random.Generator) -> "_Course":
         """Undoes :meth:`arrays`."""
         target, chains = SlopedScores.of(scores, stored), hamiltonian.Chains.of(stored, rng)
-        counts = int(stored["adapting"]), int(stored["moved"])
-        apart = np.array(stored["apart"], dtype=bool)
-        moves = float(stored["step"]), float(stored["reach"])
-        return cls(target, chains, *moves, *counts, apart, str(stored["begun"]))
-
-
-def _begun(scores: NormalScores, tops: list[list[Summit]], rng: np.random.Generator, begun: str) -> _Course:
-    """Chains that stand where their draws begin, adapted."""
-    warming, chains = warmed(scores, tops, rng)
-    moves = warming.step, warming.reach, LEAPS * warming.n_moves, warming.n_moved
-    return _Course(warming.target, chains, *moves, warming.apart, begun)
+        numbers = {name: stored[name].item() for name in _NUMBERS}
+        return cls(target, chains, apart=np.array(stored["apart"]), begun=str(stored["begun"]), **numbers)
 
 
 def _looks(n_draws: int, effort: Effort) -> Iterator[int]:
@@ -266,23 +268,22 @@ def _result(
     target, drawn = course.target, _judged(course.chains, n_draws)
     names, free = density.space.names, FreeDensity(density)
     scores = target.scores_of(drawn.points)
-    n_chains, shape = len(scores), scores.shape[:2]
     theta = target.scores.theta(scores)
     points = free.coordinates.free(theta).reshape(-1, len(names))
     logs = (drawn.log_density - target.scores.log_prior(scores)).ravel() + free.log_prior(points)
     every_move = course.chains.draws(0, n_draws)
     result = TrajectoryDraws(
-        _by_ensemble(points.reshape(scores.shape), n_ensembles),
-        _by_ensemble(logs.reshape(shape), n_ensembles),
-        np.full(n_ensembles, 1.0),
-        lines,
-        soundness=soundness(every_move, scores, names, n_ensembles, course.apart, course.n_moved),
+        position=_by_ensemble(points.reshape(scores.shape), n_ensembles),
+        log_density=_by_ensemble(logs.reshape(scores.shape[:2]), n_ensembles),
+        acceptance=np.full(n_ensembles, 1.0),
+        lines=lines,
+        soundness=soundness(every_move, scores, names, n_ensembles, course.apart, course.moved),
         n_moves=n_draws,
-        n_gradients=(course.n_adapting + LEAPS * n_draws) * n_chains,
+        n_gradients=(course.adapting + LEAPS * n_draws) * len(scores),
     )
     closer = course.chains.draws(0, n_draws, math.ceil(n_draws / DENSE))
     dense = target.scores_of(closer.points), closer.log_density
-    modes = weighed(target.scores, scores, theta, drawn.log_density, names, n_ensembles, rng, dense)
+    modes = weighed(target.scores, scores, theta, dense, names, n_ensembles, rng)
     if modes is None or _worst(modes.lines) > max(_worst(lines), CONVERGED.r_hat):
         return result
     # one walker an ensemble: draws of modes in their shares are no steps of a chain

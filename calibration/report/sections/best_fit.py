@@ -199,7 +199,7 @@ class Calculation(ReportPart):
 
 def _sentences(findings: Findings) -> Iterator[str]:
     fit, assessed = findings.fit, findings.assessment
-    yield from fit.failed.sentences or ["All draws ran."]
+    yield from fit.failed or ["All draws ran."]
     step = half_step_sentence(fit.step_shift)
     if step:
         yield step

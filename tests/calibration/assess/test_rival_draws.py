@@ -13,7 +13,7 @@ from calibration.assess.rival_draws import RIVALS as KEPT_IN
 from calibration.assess.rival_draws import WEIGHTS, draws_file, keep_rivals
 from calibration.assess.rivals import compare, fit_rivals, rival_numbers
 from calibration.commands.for_analyses.study_draws import draws_for, read_weights
-from calibration.inference.sampling import starts
+from calibration.inference.sampling import moves
 from calibration.inference.sampling.convergence import Effort
 from calibration.inference.sampling.draws import draw
 from calibration.likelihood.posterior import On
@@ -46,7 +46,7 @@ def test_rivals_are_sampled_once_and_each_has_its_own_draws(tmp_path, monkeypatc
     assert not np.array_equal(draws["M0"].values["rate"], draws["M1"].values["rate"])
     content = [path.read_bytes() for path in files.values()]
     with monkeypatch.context() as never:
-        never.setattr(starts, "along_powers", None)
+        never.setattr(moves, "along_powers", None)
         fitted(problem, structures, out, kept)
     assert [path.read_bytes() for path in files.values()] == content
     other = replace(problem, method=replace(problem.method, seed=2))

@@ -193,7 +193,7 @@ def test_chains_that_accept_little_are_found() -> None:
     start = np.array([[0.1], [-0.2], [100.0], [0.3]])
     chains = Chains((start, *target(start)), np.random.default_rng(2))
     draws(chains, target, 0.5, 40)
-    assert chains.stuck(0.3).tolist() == [False, False, True, False]
+    assert chains.stuck.tolist() == [False, False, True, False]
 
 
 def test_the_same_seed_gives_the_same_bits() -> None:

@@ -10,11 +10,11 @@ import pytest
 from small_study import MODEL, STUDY, small_study
 
 from calibration.inference.sampling.adaptive_importance import importance_sample
-from calibration.inference.sampling.convergence import Effort
+from calibration.inference.sampling.convergence import Criteria, Effort
 from calibration.inference.sampling.densities import NormalScores, ScaledScores, suited
 from calibration.inference.sampling.draws import draw
+from calibration.inference.sampling.moves import annealed_draws
 from calibration.inference.sampling.sample import ImportanceDraws
-from calibration.inference.sampling.starts import annealed_draws
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
@@ -96,9 +96,13 @@ def test_the_evidence_is_that_of_the_plain_scores(tmp_path: Path) -> None:
         rng = np.random.default_rng(2)
         start = coordinates.draw_prior(400, rng)
         found = importance_sample(
-            coordinates, start, np.zeros(400), rng, effective=2000.0, least=100.0, most=40_000,
+            coordinates,
+            start,
+            np.zeros(400),
+            rng,
+            effort=Effort(effective=2000.0, criteria=Criteria(1.01, 100), most_points=40_000),
             worth=lambda weighted: weighted.effective,
-        )  # fmt: skip
+        )
         assert found is not None
         logs[name] = found.evidence()
     (plain, error), (other, other_error) = logs["plain"], logs["scaled"]

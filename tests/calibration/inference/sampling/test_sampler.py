@@ -10,8 +10,7 @@ from thorough import share
 from calibration.inference.sampling.chains import Chains, run
 from calibration.inference.sampling.convergence import Criteria, Effort, convergence, effective, one_by_one, poorest
 from calibration.inference.sampling.densities import Unconstrained, prior_draws
-from calibration.inference.sampling.moves import step
-from calibration.inference.sampling.starts import MOVES, along_powers
+from calibration.inference.sampling.moves import MOVES, along_powers, step
 from calibration.noise.priors import Beta, Exponential, LogNormal, Normal, Uniform
 from calibration.study.parameters import Parameter, ParameterSpace
 from cipark_sd.base.checkpoints import Checkpoints, CheckpointWarning
