@@ -69,7 +69,7 @@ def measure(name: str, target, draw, truth: Truth, n_runs: int, n_walkers: int, 
     logs = target(position.reshape(-1, k)).reshape(len(streams), n_walkers)
     course = np.empty((len(streams), most, n_walkers, k), dtype=float)
     for i in range(most):
-        position, logs, _ = step(target, position, logs, streams)
+        position, logs = step(target, position, logs, streams)
         course[:, i] = position
     if name.startswith("gaussian"):
         course[..., -1] = np.exp(course[..., -1])

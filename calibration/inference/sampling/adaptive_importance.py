@@ -86,7 +86,7 @@ class Weighted:
     @property
     def effective(self) -> float:
         """How many independent draws of the posterior the points are worth, by their weights alone."""
-        return effective_size(self.log_ratio)
+        return _effective_size(self.log_ratio)
 
     def evidence(self) -> tuple[float, float]:
         """Log marginal likelihood and its standard error."""
@@ -203,7 +203,7 @@ def adapted(
         proposals.append(proposal)
         under.append(proposal.log_density(*known[:2]))
         ratio = new[2] - under[-1][-len(new[0]) :]
-        efficiency = effective_size(ratio) / size
+        efficiency = _effective_size(ratio) / size
         if on_points is not None:
             on_points(len(known[0]), ROUNDS * size)
         best, in_vain = max(best, efficiency), 0 if efficiency > best else in_vain + 1
@@ -305,7 +305,7 @@ def _frozen(
         n_points = math.ceil(min(n_missing, len(free), effort.most_points - len(free)))
 
 
-def effective_size(log_weights: Array) -> float:
+def _effective_size(log_weights: Array) -> float:
     """Square of the sum over the sum of squares (Kong 1992)."""
     if not np.isfinite(log_weights).any():
         return 0.0
@@ -318,7 +318,8 @@ def _fitted(points: Array, log_weights: Array, rng: np.random.Generator, near: i
     log_weights = smoothed(log_weights)[0]
     least_size = min(FITTED_TO * points.shape[1], len(points) / 2)
     power = 1.0
-    while effective_size(power * log_weights) < least_size and power > 1e-3:
+    # a mixture fitted to three points that have all the weight would be as narrow as these
+    while _effective_size(power * log_weights) < least_size and power > 1e-3:
         power *= 0.8
     weights = np.exp(power * (log_weights - log_weights.max()))
     if len(points) > FIT_POINTS:

@@ -24,27 +24,24 @@ from numpy.typing import NDArray
 
 from calibration.inference.sampling.convergence import (
     CONVERGED,
+    PATIENCE,
     UNSAVED,
     Convergence,
     Criteria,
     Effort,
     OnBlock,
-    Sampler,
     convergence,
     poorest,
+    slow,
 )
 from calibration.inference.sampling.moves import Target, step
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays, Checkpoint
 
-#: Growth of the chains between two judgements, which cost more than a block of a small model.
-PATIENCE = 1.25
 #: Seconds between two times that chains in progress are written: they are large, and each time the whole of them is.
 SAVING = 5.0
 #: Steps over which a walker is looked at, and the probability of a normal posterior so far down that it counts as lost.
 LOOK, LOST = 100, 1e-6
-#: How many times as many steps are advised at least where chains have not converged.
-LONGER = 1.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +54,6 @@ class Chains:
         Free coordinates.
     log_density : (n_ensembles, n_steps, n_walkers)
         In those coordinates.
-    acceptance : (n_ensembles,)
-        Share of moves that were taken.
     lines : tuple of Convergence
         Of the second half.
     interrupted : bool
@@ -69,11 +64,10 @@ class Chains:
 
     position: Array
     log_density: Array
-    acceptance: Array
     lines: tuple[Convergence, ...]
     interrupted: bool = False
     reason: str = ""
-    sampler: ClassVar[Sampler] = "chains"
+    sampler: ClassVar[str] = "chains"
 
     @property
     def sentence(self) -> str:
@@ -90,7 +84,7 @@ class Chains:
         """What stands in the way of printing numbers, for draws that have not converged."""
         if self.n_stranded:
             return f"{self.n_stranded} walkers stay far below the others"
-        return slow(poorest(self.lines), self.n_steps)
+        return slow(self.lines, self.n_steps)
 
     @property
     def n_steps(self) -> int:
@@ -121,31 +115,6 @@ class Chains:
     def reaches(self, criteria: Criteria) -> bool:
         """As :attr:`converged`, by other bounds."""
         return all(line.reaches(criteria) for line in self.lines) and not self.n_stranded
-
-
-def slow(worst: Convergence, n_steps: int) -> str:
-    """That a parameter mixes too slowly, and with how many steps it may not.
-
-    Effective sizes grow in proportion to the steps, and so does what R-hat is above 1 fall.
-
-    Parameters
-    ----------
-    worst : Convergence
-    n_steps : int
-        Of each walker so far.
-
-    Returns
-    -------
-    str
-    """
-    size = min(worst.ess_bulk, worst.ess_tail)
-    needed = max(CONVERGED.ess / size if size > 0 else math.inf, (worst.r_hat - 1) / (CONVERGED.r_hat - 1))
-    known = f"R-hat {worst.r_hat:.3f}, {size:.0f} of {CONVERGED.ess:g} effective draws"
-    words = f"chains move slowly in {worst.name} ({known})"
-    if not math.isfinite(needed):
-        return words
-    steps = 1000 * math.ceil(max(needed, LONGER) * n_steps / 1000)
-    return f"{words}: --steps {steps} may be enough, or a narrower prior of it"
 
 
 def stranded(log_density: Array, k: int) -> NDArray[np.bool_]:
@@ -245,7 +214,7 @@ def run(
             saved.save(whole.arrays())
     if judged != state.n_steps:
         lines = convergence(names, values(state.second_half))
-    return Chains(state.position, state.log_density, state.acceptance, lines, interrupted)
+    return Chains(state.position, state.log_density, lines, interrupted)
 
 
 def _is_judged(n_steps: int, effort: Effort) -> bool:
@@ -302,22 +271,20 @@ def _reached_before(
 
 @dataclass(frozen=True, eq=False)
 class ChainState:
-    """All blocks so far; ``last`` is where the walkers stand. Blocks are ``(n_ensembles, n_steps, n_walkers, …)``.
+    """All blocks so far, ``(n_ensembles, n_steps, n_walkers, …)``; ``last`` is where the walkers stand.
 
-    ``acceptances`` are the shares of moves taken, summed over the steps up to each, ``(n_ensembles, n_steps)``.
     ``streams`` are the states of the random streams at the end of the last block, whatever they have given since.
     """
 
     last: tuple[Array, Array]
     positions: tuple[Array, ...]
     logs: tuple[Array, ...]
-    acceptances: tuple[Array, ...]
     streams: str
 
     @staticmethod
     def begin(target: Target, start: Array, streams: list[np.random.Generator]) -> "ChainState":
         log_density = target(start.reshape(-1, start.shape[-1])).reshape(start.shape[:2])
-        return ChainState((start, log_density), (), (), (), _states(streams))
+        return ChainState((start, log_density), (), (), _states(streams))
 
     @property
     def n_steps(self) -> int:
@@ -332,10 +299,6 @@ class ChainState:
         return np.concatenate(self.logs, axis=1)
 
     @property
-    def acceptance(self) -> Array:
-        return np.asarray(self.acceptances[-1][:, -1] / self.n_steps)
-
-    @property
     def second_half(self) -> Array:
         return self.position[:, self.n_steps // 2 :]
 
@@ -343,39 +306,32 @@ class ChainState:
         """The first ``n`` steps, for a budget smaller than that of the chains that were kept; they do not go on."""
         if self.n_steps <= n:
             return self
-        taken = np.concatenate(self.acceptances, axis=1)[:, :n]
-        return replace(self, positions=(self.position[:, :n],), logs=(self.log_density[:, :n],), acceptances=(taken,))
+        return replace(self, positions=(self.position[:, :n],), logs=(self.log_density[:, :n],))
 
     def block(self, target: Target, streams: list[np.random.Generator], n: int) -> "ChainState":
         position, log_density = self.last
-        positions, logs, acceptances = [], [], []
-        taken = self.acceptances[-1][:, -1] if self.acceptances else np.zeros(len(position))
+        positions, logs = [], []
         for _ in range(n):
-            position, log_density, takes = step(target, position, log_density, streams)
+            position, log_density = step(target, position, log_density, streams)
             positions.append(position)
             logs.append(log_density)
-            taken = taken + takes.mean(axis=1)
-            acceptances.append(taken)
         return ChainState(
             (position, log_density),
             (*self.positions, np.stack(positions, axis=1)),
             (*self.logs, np.stack(logs, axis=1)),
-            (*self.acceptances, np.stack(acceptances, axis=1)),
             _states(streams),
         )
 
     def arrays(self) -> Arrays:
-        acceptances = np.concatenate(self.acceptances, axis=1)
-        streams = np.array(self.streams)
-        return {"position": self.position, "log": self.log_density, "acceptances": acceptances, "streams": streams}
+        return {"position": self.position, "log": self.log_density, "streams": np.array(self.streams)}
 
     @staticmethod
     def of(stored: Arrays, streams: list[np.random.Generator]) -> "ChainState":
         """Undoes :meth:`arrays`; the streams go on from where they were."""
         for stream, state in zip(streams, json.loads(str(stored["streams"])), strict=True):
             stream.bit_generator.state = state
-        position, log, acceptances = (np.array(stored[n], dtype=float) for n in ("position", "log", "acceptances"))
-        return ChainState((position[:, -1], log[:, -1]), (position,), (log,), (acceptances,), _states(streams))
+        position, log = (np.array(stored[name], dtype=float) for name in ("position", "log"))
+        return ChainState((position[:, -1], log[:, -1]), (position,), (log,), _states(streams))
 
 
 def _states(streams: list[np.random.Generator]) -> str:

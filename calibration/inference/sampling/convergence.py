@@ -46,6 +46,9 @@ JUDGED = 500
 QUANTILES, LIMITS = (0.025, 0.5, 0.975), ("low", "median", "high")
 #: The quantiles whose shares make the effective size of the tails.
 TAILS = (0.05, 0.95)
+#: Growth of the chains between two judgements, which cost more than a block of a small model; and the least growth that
+#: is advised where they have not converged.
+PATIENCE = 1.25
 #: Chains are not kept.
 UNSAVED = NOT_KEPT.entry("chains")
 #: The budget of a sampler that is not asked for a number of steps, in operations of the model: what a step costs beside
@@ -167,19 +170,23 @@ def _of_quantity(name: str, values: Array) -> Convergence:
         sd=sd,
         **quantiles,
         mcse_mean=float(sd / np.sqrt(effective(thinned))),
-        **quantile_errors(errors),
-        limit_error=limit_error(sizes),
+        **errors_of(errors, sizes),
     )
 
 
-def quantile_errors(errors: Sequence[float]) -> dict[str, float]:
-    """Errors of :data:`QUANTILES` by the fields of :class:`Convergence`."""
-    return {f"mcse_{end}": error for end, error in zip(LIMITS, errors, strict=True)}
+def errors_of(errors: Sequence[float], sizes: Sequence[float]) -> dict[str, float]:
+    """Fields of :class:`Convergence`, from the errors of and effective sizes at :data:`QUANTILES`.
 
+    Parameters
+    ----------
+    errors, sizes : sequence of float
 
-def limit_error(sizes: Sequence[float]) -> float:
-    """The greater error of both ends in standard deviations, by effective sizes at :data:`QUANTILES`."""
-    return max(normal_error(QUANTILES[i], sizes[i]) for i in (0, 2))
+    Returns
+    -------
+    dict of str to float
+    """
+    of_quantiles = {f"mcse_{end}": error for end, error in zip(LIMITS, errors, strict=True)}
+    return of_quantiles | {"limit_error": max(normal_error(QUANTILES[i], sizes[i]) for i in (0, 2))}
 
 
 def _effective_at(values: Array, quantile: float) -> float:
@@ -258,6 +265,7 @@ def effective(values: Array) -> float:
     if not spread > 0:
         return math.nan
     steps = float(array_stats.ess(course, chain_axis=0, draw_axis=1, method="mean"))
+    # the variance of the overall mean is that of the course over its effective steps; as if draws were independent
     by_course = steps * np.var(values) / spread
     by_walkers = float(array_stats.ess(one_by_one(values), chain_axis=0, draw_axis=1, method="mean"))
     # relative error of an autocorrelation time from a window of two of them, after Sokal
@@ -289,6 +297,33 @@ def poorest(lines: Sequence[Convergence], criteria: Criteria = CONVERGED) -> Con
         )
 
     return max(lines, key=distance)
+
+
+def slow(lines: Sequence[Convergence], n_steps: int) -> str:
+    """That a parameter mixes too slowly, and with how many steps it may not.
+
+    Effective sizes grow in proportion to the steps, and what R-hat is above 1 falls likewise.
+
+    Parameters
+    ----------
+    lines : sequence of Convergence
+        At least one.
+    n_steps : int
+        Of each chain so far.
+
+    Returns
+    -------
+    str
+    """
+    worst = poorest(lines)
+    size = min(worst.ess_bulk, worst.ess_tail)
+    needed = max(CONVERGED.ess / size if size > 0 else math.inf, (worst.r_hat - 1) / (CONVERGED.r_hat - 1))
+    known = f"R-hat {worst.r_hat:.3f}, {size:.0f} of {CONVERGED.ess:g} effective draws"
+    words = f"chains move slowly in {worst.name} ({known})"
+    if not math.isfinite(needed):
+        return words
+    steps = 1000 * math.ceil(max(needed, PATIENCE) * n_steps / 1000)
+    return f"{words}: --steps {steps} may be enough, or a narrower prior of it"
 
 
 #: Called with the steps or points done, how many there may be, and the parameter that mixes worst once it is known.

@@ -138,7 +138,7 @@ def draw_whole(
     rng: np.random.Generator,
     effort: Effort,
     saved: Checkpoint,
-    on_block: OnBlock | None = None,
+    on_block: OnBlock | None,
     start: Start | None = None,
 ) -> PosteriorDraws:
     """As :func:`draw`, to the end.
@@ -164,7 +164,19 @@ def draw_whole(
 
 
 def thinned(density: Posterior, chains: Chains, per_chain: int) -> PosteriorDraws:
-    """The second half of chains, thinned to ``per_chain`` draws of each ensemble or all that there are."""
+    """The second half of chains, evenly thinned.
+
+    Parameters
+    ----------
+    density : Posterior
+    chains : Chains
+    per_chain : int
+        Draws of each ensemble at most.
+
+    Returns
+    -------
+    PosteriorDraws
+    """
     # not step by step, where neighbours are different walkers and look independent
     free, logs = one_by_one(chains.second_half), one_by_one(chains.log_density[:, chains.n_left_out :])
     chosen = np.linspace(0, free.shape[1] - 1, min(per_chain, free.shape[1])).round().astype(int)
@@ -194,7 +206,7 @@ def tree(drawn: PosteriorDraws, rng: np.random.Generator, seed: int) -> "xr.Data
     prior = prior_draws(density.space, len(drawn.flat), rng).reshape(theta.shape)
     predicted = replicate(density, drawn.flat, rng).reshape(*shape, -1)
     # of the runs that have just been made
-    logs = log_likelihoods(density, theta)
+    logs = _log_likelihoods(density, theta)
     # what the prior predicts has a stream of its own: nothing else depends on it
     before = replicate(density, prior.reshape(drawn.flat.shape), rng.spawn(1)[0]).reshape(*shape, -1)
     lower, upper = np.array([(number.lower, number.upper) for number in numbers(observations)]).reshape(-1, 2).T
@@ -216,7 +228,7 @@ def tree(drawn: PosteriorDraws, rng: np.random.Generator, seed: int) -> "xr.Data
     return result
 
 
-def log_likelihoods(density: Posterior, theta: Array) -> "dict[str, xr.Dataset]":
+def _log_likelihoods(density: Posterior, theta: Array) -> "dict[str, xr.Dataset]":
     """Groups ``log_likelihood`` and, where there are terms that were not fitted, ``log_likelihood_check``.
 
     Each is one array over the terms, ``theta : (n_chains, n_draws, k)``, without the weights that terms had in the fit:
@@ -323,7 +335,20 @@ def fitted_only(problem: CalibrationProblem) -> list[tuple[str, str, tuple[Term,
 
 
 def chains_entry(checkpoints: Checkpoints, density: Posterior, rng: np.random.Generator, effort: Effort) -> Checkpoint:
-    """The entry of chains; the budget of steps is no part of what they depend on: with a larger one they go on."""
+    """The entry of chains; the budget of steps is no part of what they depend on: with a larger one they go on.
+
+    Parameters
+    ----------
+    checkpoints : Checkpoints
+    density : Posterior
+    rng : Generator
+        Before any number is drawn.
+    effort : Effort
+
+    Returns
+    -------
+    Checkpoint
+    """
     without_budget = replace(effort, most_steps=0, least_steps=0, sampler="chains", effective=0.0, most_points=0)
     return checkpoints.entry("chains", study_digest(density), density.runner.engine.name, stream(rng), without_budget)
 

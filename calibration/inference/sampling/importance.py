@@ -23,15 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from calibration.inference.sampling.convergence import (
-    LIMITS,
-    QUANTILES,
-    TAILS,
-    Convergence,
-    limit_error,
-    quantile_errors,
-    quantile_places,
-)
+from calibration.inference.sampling.convergence import LIMITS, QUANTILES, TAILS, Convergence, errors_of, quantile_places
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import listed
 
@@ -232,8 +224,7 @@ def _line(name: str, values: Array, weights: Array, draws: Array) -> Convergence
         sd=sd,
         **quantiles,
         mcse_mean=sd / float(np.sqrt(_effective(ordered, of_ordered))),
-        **quantile_errors(errors),
-        limit_error=limit_error(sizes),
+        **errors_of(errors, sizes),
     )
 
 

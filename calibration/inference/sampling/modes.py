@@ -94,7 +94,17 @@ def boxes(scores: Array) -> list[Array]:
 
 
 def holds(box: Array, scores: Array) -> NDArray[np.bool_]:
-    """Which of ``scores : (…, k)`` lie in a box ``(2, k)``."""
+    """Which scores lie in a box.
+
+    Parameters
+    ----------
+    box : (2, k)
+    scores : (…, k)
+
+    Returns
+    -------
+    (…) bool
+    """
     return np.asarray(((scores > box[0]) & (scores <= box[1])).all(axis=-1))
 
 
@@ -184,6 +194,7 @@ def _explained(values: Array, inside: NDArray[np.bool_]) -> float:
 def _deepest(values: Array) -> tuple[float, float]:
     """How low the deepest valley of ``values : (n,)`` lies between two hills, and where; 1 without one."""
     counts, edges = np.histogram(values, bins=INTERVALS)
+    # the lesser of the highest hills on either side
     lesser = np.minimum(np.maximum.accumulate(counts), np.maximum.accumulate(counts[::-1])[::-1])
     depth = np.where(lesser > 0, counts / np.maximum(lesser, 1), 1.0)
     # where several are as low, the middle one

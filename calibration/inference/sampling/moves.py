@@ -100,7 +100,7 @@ def _three(n: int, m: int, rng: np.random.Generator) -> tuple[NDArray[np.intp], 
 
 def step(
     target: Target, position: Array, log_density: Array, rngs: Sequence[np.random.Generator]
-) -> tuple[Array, Array, Array]:
+) -> tuple[Array, Array]:
     """One move of every walker of independent ensembles, two batches in all.
 
     Parameters
@@ -112,12 +112,11 @@ def step(
 
     Returns
     -------
-    position, log_density, accepted
-        The new ones and which walkers moved.
+    (n_ensembles, n_walkers, k), (n_ensembles, n_walkers)
+        Where the walkers are then, and their log densities.
     """
     position, log_density = position.copy(), log_density.copy()
     n_ensembles, n_walkers, k = position.shape
-    accepted = np.zeros((n_ensembles, n_walkers), dtype=bool)
     orders = np.stack([rng.permutation(n_walkers) for rng in rngs])
     half = n_walkers // 2
     rows = np.arange(n_ensembles)[:, None]
@@ -131,8 +130,7 @@ def step(
         takes = dice < ratio
         position[rows, moving] = np.where(takes[..., None], proposed, position[rows, moving])
         log_density[rows, moving] = np.where(takes, new, log_density[rows, moving])
-        accepted[rows, moving] = takes
-    return position, log_density, accepted
+    return position, log_density
 
 
 class NowherePossible(CiparkError):
@@ -246,7 +244,7 @@ def _moved(
 
     position, density = points[None], tempered(points)[None]
     for _ in range(moves):
-        position, density, _ = step(tempered, position, density, [rng])
+        position, density = step(tempered, position, density, [rng])
     return np.asarray(position[0])
 
 

@@ -15,15 +15,7 @@ import numpy as np
 
 from calibration.inference.sampling.adaptive_importance import Weighted, importance_sample
 from calibration.inference.sampling.chains import Chains, run
-from calibration.inference.sampling.convergence import (
-    CONVERGED,
-    Convergence,
-    Criteria,
-    Effort,
-    OnBlock,
-    Sampler,
-    poorest,
-)
+from calibration.inference.sampling.convergence import CONVERGED, Convergence, Criteria, Effort, OnBlock, poorest
 from calibration.inference.sampling.densities import FAR, FreeDensity, NormalScores, ScaledScores, suited
 from calibration.inference.sampling.importance import RELIABLE, drawn_apart, smoothed, weighted_convergence, worst_size
 from calibration.inference.sampling.moves import annealed_draws
@@ -73,7 +65,7 @@ class ImportanceDraws:
     n_points: int
     n_adapting: int
     interrupted: bool = False
-    sampler: ClassVar[Sampler] = "importance"
+    sampler: ClassVar[str] = "importance"
 
     @property
     def converged(self) -> bool:

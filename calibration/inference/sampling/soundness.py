@@ -45,8 +45,6 @@ class Soundness:
     groups_apart : str
         The parameter by which the groups of chains, each with searches of its own, lie in different places; empty
         where they lie in one.
-    n_moved : int
-        How often a chain was put where another one stood, before the draws.
     modes : str
         What is known of modes that were weighed; empty where there is one.
     """
@@ -60,7 +58,6 @@ class Soundness:
     n_apart: int = 0
     apart: str = ""
     groups_apart: str = ""
-    n_moved: int = 0
     modes: str = ""
 
     @property
@@ -133,7 +130,6 @@ def soundness(
     names: Sequence[str],
     n_groups: int,
     apart: NDArray[np.bool_],
-    n_moved: int,
 ) -> Soundness:
     """What is known of the draws of chains beside how well they mix.
 
@@ -148,8 +144,6 @@ def soundness(
         Groups of chains with searches of their own.
     apart : (n,)
         Chains that began at other tops.
-    n_moved : int
-        How often a chain was put where another one stood.
 
     Returns
     -------
@@ -168,7 +162,6 @@ def soundness(
         n_apart=int(apart.sum()),
         apart=_differs(scores, apart, names),
         groups_apart=_groups_differ(scores, n_groups, names),
-        n_moved=n_moved,
     )
 
 

@@ -19,17 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.inference.sampling import hamiltonian
-from calibration.inference.sampling.chains import PATIENCE, SAVING, Chains, slow
+from calibration.inference.sampling.chains import SAVING, Chains
 from calibration.inference.sampling.convergence import (
     CONVERGED,
-    UNSAVED,
+    PATIENCE,
     Convergence,
     Criteria,
     Effort,
     OnBlock,
-    Sampler,
     convergence,
     poorest,
+    slow,
 )
 from calibration.inference.sampling.densities import FAR, FreeDensity, NormalScores
 from calibration.inference.sampling.hamiltonian import LEAPS
@@ -63,7 +63,7 @@ class TrajectoryDraws(Chains):
         Log marginal likelihood and its standard error, where modes were weighed by theirs.
     """
 
-    sampler: ClassVar[Sampler] = "hmc"
+    sampler: ClassVar[str] = "hmc"
     soundness: Soundness = Soundness()  # noqa: RUF009  (frozen)
     n_moves: int = 0
     n_gradients: int = 0
@@ -83,7 +83,7 @@ class TrajectoryDraws(Chains):
         """As of ensembles, where trajectories are sound."""
         several = "there are several modes, within which " if self.soundness.modes else ""
         steps = self.n_gradients // max(self.soundness.n_chains, 1)
-        return self.soundness.obstacle or several + slow(poorest(self.lines), steps)
+        return self.soundness.obstacle or several + slow(self.lines, steps)
 
     @property
     def sentence(self) -> str:
@@ -102,9 +102,9 @@ def follow(
     rng: np.random.Generator,
     effort: Effort,
     *,
-    reason: str = "",
-    saved: Checkpoint = UNSAVED,
-    on_block: OnBlock | None = None,
+    reason: str,
+    saved: Checkpoint,
+    on_block: OnBlock | None,
 ) -> TrajectoryDraws:
     """Draws, from tops that are searched for first.
 
@@ -148,7 +148,6 @@ def follow(
             step=warming.step,
             reach=warming.reach,
             adapting=LEAPS * warming.n_moves,
-            moved=warming.n_moved,
             apart=warming.apart,
             begun=begun,
         )
@@ -190,7 +189,7 @@ def follow(
 
 
 #: What is kept of a course as a number.
-_NUMBERS = ("step", "reach", "adapting", "moved")
+_NUMBERS = ("step", "reach", "adapting")
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,8 +198,8 @@ class _Course:
 
     Parameters
     ----------
-    adapting, moved : int
-        Steps of the adaptation, and how often a chain was put where another one stood.
+    adapting : int
+        Steps of the adaptation.
     apart : (n,)
         Chains that began about other tops.
     begun : str
@@ -212,7 +211,6 @@ class _Course:
     step: float
     reach: float
     adapting: int
-    moved: int
     apart: NDArray[np.bool_]
     begun: str
 
@@ -275,9 +273,8 @@ def _result(
     result = TrajectoryDraws(
         position=_by_ensemble(points.reshape(scores.shape), n_ensembles),
         log_density=_by_ensemble(logs.reshape(scores.shape[:2]), n_ensembles),
-        acceptance=np.full(n_ensembles, 1.0),
         lines=lines,
-        soundness=soundness(every_move, scores, names, n_ensembles, course.apart, course.moved),
+        soundness=soundness(every_move, scores, names, n_ensembles, course.apart),
         n_moves=n_draws,
         n_gradients=(course.adapting + LEAPS * n_draws) * len(scores),
     )

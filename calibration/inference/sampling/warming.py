@@ -226,12 +226,19 @@ class _Searches:
 
 
 def climbed(target: Callable[[Array], tuple[Array, Array]], start: Array) -> tuple[Array, Array]:
-    """Ends ``(n, k)`` of searches from ``start : (n, k)``, where the density is above zero, and log densities ``(n,)``.
+    """Searches uphill, all in step.
 
     Parameters
     ----------
     target : function
         Log density ``(n,)`` and gradient ``(n, k)`` of points ``(n, k)``.
+    start : (n, k)
+        Where the density is above zero.
+
+    Returns
+    -------
+    (n, k), (n,)
+        Their ends, and the log densities there.
     """
     n, k = start.shape
     logs, slopes = target(start)
@@ -269,8 +276,8 @@ class Warming:
         As of :meth:`calibration.inference.sampling.hamiltonian.Chains.move`.
     accepted : float
         The share of moves that the step is to accept.
-    n_moves, n_moved : int
-        Moves of each chain so far, and how often one was lost and put where another one stood.
+    n_moves : int
+        Of each chain so far.
     """
 
     def __init__(self, scores: NormalScores, tops: list[list[Summit]], rng: np.random.Generator) -> None:
@@ -278,7 +285,7 @@ class Warming:
         flat = SlopedScores(scores, np.zeros(k), np.eye(k), power=WARM)
         hills = [[replace(top, factor=inverse_curvature(flat, top.place)) for top in group] for group in tops]
         best = max((group[0] for group in hills), key=lambda top: top.height)
-        self.rng, self.n_groups, self.n_moves, self.n_moved = rng, len(tops), 0, 0
+        self.rng, self.n_groups, self.n_moves = rng, len(tops), 0
         self.target = replace(flat, centre=best.place, factor=best.factor)
         self.at = np.concatenate([starts(scores, group, rng) for group in hills])
         self.apart = np.concatenate([np.arange(CHAINS) >= CHAINS - _n_other(group) for group in hills])
@@ -292,7 +299,6 @@ class Warming:
         settled = _width(points) < SETTLED * self.reach
         drawn, logs = self.target.scores_of(points), self.logs.reshape(self.n_groups, 1, CHAINS)
         lost = self.chains.stuck | stranded(logs, self.at.shape[1]).ravel()
-        self.n_moved += int(lost.sum())
         self._put(_instead(lost, self.n_groups, self.rng))
         self.apart &= ~lost
         self.accepted, self.step = hamiltonian.suited(self.chains.draws(n_moves // 3), self.step, self.reach)

@@ -319,7 +319,7 @@ def test_draws_that_are_not_sound_have_not_converged(drawn: TrajectoryDraws) -> 
     assert replace(drawn, soundness=Soundness(diverged=0.005)).reaches(loose)
     assert not replace(drawn, soundness=Soundness(diverged=0.05)).reaches(loose)
     assert "64 chains of" in drawn.sentence
-    assert "(importance sampling was tried first: k is 0.9)" in drawn.because("k is 0.9").sentence
+    assert "(importance sampling was tried first: k is 0.9)" in replace(drawn, reason="k is 0.9").sentence
 
 
 def test_what_stands_in_the_way_is_the_parameter_that_moves_slowly_or_what_is_not_sound(

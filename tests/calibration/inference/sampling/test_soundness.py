@@ -28,7 +28,7 @@ def judged(
     drawn = Trajectories(
         scores, logs, ~none if careful is None else careful, none if diverged is None else diverged, none, taken
     )
-    return soundness(drawn, scores, NAMES, 4, np.zeros(n, dtype=bool) if apart is None else apart, 0)
+    return soundness(drawn, scores, NAMES, 4, np.zeros(n, dtype=bool) if apart is None else apart)
 
 
 def draws(seed: int = 1) -> Array:
