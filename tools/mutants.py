@@ -47,7 +47,6 @@ GUARDS: dict[str, tuple[str, ...]] = {
         f"{_FIT}prediction_profile.py",
         f"{_FIT}other_optima.py",
     ),
-    "calibration/inference/optimum/pace.py": (f"{_FIT}profiles.py",),
     "calibration/inference/optimum/profile.py": (
         f"{_FIT}profiling.py",
         f"{_FIT}profiles.py",

@@ -11,10 +11,10 @@ from calibration.assess.posterior_predictive import drawn_predictions, predict
 from calibration.inference.optimum.conditions import conditions
 from calibration.inference.optimum.course_errors import course_errors
 from calibration.inference.optimum.diagnostics import identifiability
+from calibration.inference.optimum.interval_rules import standard_errors
 from calibration.inference.optimum.optimise import Optimum, Reached
-from calibration.inference.optimum.profile import PredictionProfile, Profile
+from calibration.inference.optimum.profile import Profile
 from calibration.inference.optimum.residuals import fitted
-from calibration.inference.optimum.standard_errors import standard_errors
 from calibration.inference.optimum.verdict import not_judged
 from calibration.inference.optimum.verification import COARSE, TOO_COARSE, Replication, not_possible
 from calibration.inference.sampling.draws import PosteriorDraws
@@ -66,7 +66,7 @@ class Calibration:
 
     optimum: Optimum
     profiles: tuple[Profile, ...]
-    predictions: tuple[PredictionProfile, ...]
+    predictions: tuple[Profile, ...]
     engine: str
     replication: Replication
     failed: tuple[str, ...]
@@ -102,7 +102,7 @@ def fit_findings(made: Calibration) -> Fit:
     profiles, predictions = made.profiles, made.predictions
     if shift > COARSE:
         profiles = tuple(replace(p, verdict=not_judged(p.verdict, TOO_COARSE)) for p in profiles)
-        predictions = tuple(replace(p, sides=not_judged(p.sides, TOO_COARSE)) for p in predictions)
+        predictions = tuple(replace(p, verdict=not_judged(p.verdict, TOO_COARSE)) for p in predictions)
     rows, identified = fitted(density, optimum.theta), identifiability(optimum)
     on = conditions(optimum, identified, profiles, rows, made.engine, shift)
     profiles = tuple(

@@ -14,10 +14,10 @@ from calibration.assess.posterior_predictive import DrawnPrediction, Predicted
 from calibration.inference.optimum.conditions import Conditions
 from calibration.inference.optimum.course_errors import CourseErrors
 from calibration.inference.optimum.diagnostics import Identifiability
+from calibration.inference.optimum.interval_rules import StandardErrors
 from calibration.inference.optimum.optimise import Reached
-from calibration.inference.optimum.profile import PredictionProfile, Profile
+from calibration.inference.optimum.profile import Profile
 from calibration.inference.optimum.residuals import table_of
-from calibration.inference.optimum.standard_errors import StandardErrors
 from calibration.inference.optimum.verification import UNUSABLE, Replication
 from calibration.inference.optimum.walk import SPENT
 from calibration.inference.sampling.convergence import Convergence
@@ -144,7 +144,7 @@ class Fit:
     errors: StandardErrors
     conditions: Conditions
     profiles: tuple[Profile, ...]
-    predictions: tuple[PredictionProfile, ...]
+    predictions: tuple[Profile, ...]
     engine: str
     comparable: bool
     seed: int

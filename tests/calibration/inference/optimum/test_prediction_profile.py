@@ -12,7 +12,7 @@ from calibration.inference.optimum.interval_rules import Threshold, rules_at
 from calibration.inference.optimum.objective import Quantity as Predicts
 from calibration.inference.optimum.objective import objective
 from calibration.inference.optimum.optimise import Optimum, optimise
-from calibration.inference.optimum.profile import PredictionProfile, Profile, all_free, prediction_profile, profile
+from calibration.inference.optimum.profile import Profile, all_free, prediction_profile, profile
 from calibration.likelihood.forward import reported
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import CalibrationProblem, read_problem
@@ -96,7 +96,7 @@ def best(problem: CalibrationProblem, estimate: str) -> Optimum:
     return optimise(density, starts=4, rng=np.random.default_rng(1), estimate=estimate)
 
 
-def profiled(problem: CalibrationProblem, estimate: str, name: str) -> PredictionProfile:
+def profiled(problem: CalibrationProblem, estimate: str, name: str) -> Profile:
     optimum = best(problem, estimate)
     prediction = next(one for one in problem.predictions if one.name == name)
     predicts = reported(problem, prediction, choose("native"))
@@ -133,7 +133,7 @@ def test_on_a_line_with_normal_noise_the_interval_is_the_closed_form(tmp_path: P
     assert found.best == pytest.approx(value, abs=2e-4)
     # points lie on the profile as far as the searches have converged
     assert [found.lower, found.upper] == pytest.approx([low, high], abs=2e-4)
-    assert found.verdict == ("bounded by data and priors" if estimate == "map" else "bounded by the data")
+    assert found.words == ("bounded by data and priors" if estimate == "map" else "bounded by the data")
     half = (high - low) / 2
     assert found.rise == pytest.approx(CHI_SQUARE / 2 * ((found.values - value) / half) ** 2, abs=2e-4)
 
@@ -148,7 +148,7 @@ def test_an_unseen_parameter_is_bounded_by_its_prior(tmp_path: Path) -> None:
 
 def test_by_likelihood_alone_an_unseen_parameter_leaves_both_sides_open(tmp_path: Path) -> None:
     found = profiled(line(tmp_path), "ml", "effect")
-    assert (found.lower, found.upper, found.verdict) == (None, None, "not bounded by the data")
+    assert (found.lower, found.upper, found.words) == (None, None, "not bounded by the data")
     # z at 10 with and without c differ by 10 c, c within its bounds
     assert [found.values[0], found.values[-1]] == pytest.approx([-30, 30], rel=1e-3)
     assert found.rise.max() < 1e-3
@@ -164,7 +164,7 @@ def test_one_side_is_open_where_the_model_can_say_no_more(tmp_path: Path) -> Non
     )
     assert found.lower is None
     assert found.values[0] == pytest.approx(0, abs=1e-3)
-    assert found.verdict == "bounded from above only, by data and priors"
+    assert found.words == "bounded from above only, by data and priors"
     assert found.upper is not None
 
 
@@ -227,7 +227,7 @@ def test_another_scale_of_a_parameter_changes_nothing_by_likelihood(tmp_path: Pa
 def test_a_prediction_that_nothing_moves_says_so(tmp_path: Path) -> None:
     optimum = best(line(tmp_path, ""), "map")
     found = prediction_profile(optimum.goal, optimum.theta, "fixed", lambda theta: np.full(len(theta), 3.0), rule=RULE)
-    assert found.verdict == "no estimated parameter changes it"
+    assert found.words == "no estimated parameter changes it"
 
 
 def test_a_prediction_is_read_in_its_scenario_and_against_another(
