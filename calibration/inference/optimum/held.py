@@ -28,7 +28,6 @@ from calibration.inference.optimum.residuals import FAMILY_LEVEL
 from calibration.likelihood.posterior import posterior
 from calibration.noise.priors import LogNormal, Normal, from_scale, to_scale
 from calibration.study.constants import reaching, without_scale
-from calibration.study.observations import Term
 from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.analysis.sensitivities.factors import constant_values
@@ -241,7 +240,8 @@ def _probability(z: float, n: float, dof: float) -> float:
 def _sources(problem: CalibrationProblem, optimum: Optimum) -> list[tuple[Parameter, Source, float]]:
     """Each held constant that reaches a fitted number, as a parameter around its value."""
     model = problem.model
-    reach = reaching(model, _observed(problem.fitted_terms))
+    named = (name for term in problem.fitted_terms for quantity in term.quantities for name, _ in quantity.parts)
+    reach = reaching(model, {split_key(override_key(name))[0] for name in named})
     free = {override_key(name) for name in optimum.goal.space.names}
     sources: list[tuple[Parameter, Source, float]] = []
     taken = set(free)
@@ -273,7 +273,3 @@ def _around(name: str, value: float) -> Parameter:
     if value > 0:
         return Parameter(name, LogNormal(value, math.log1p(WITHOUT_PRIOR)), scale="log")
     return Parameter(name, Normal(value, WITHOUT_PRIOR * abs(value)))
-
-
-def _observed(terms: tuple[Term, ...]) -> set[str]:
-    return {split_key(override_key(name))[0] for term in terms for q in term.quantities for name, _ in q.parts}

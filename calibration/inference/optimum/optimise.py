@@ -247,8 +247,10 @@ def maximise(
     points = _starts(goal, starts, rng)
     stepwise = () if goal.rough else stepwise_parameters(goal, points)
     searched = _Searches(goal, checkpoints, pool, on_progress)
-    if stepwise and warmed and _is_rough_downhill(goal, points):
-        return _over_jumps(searched, points, rng)
+    if stepwise and warmed:
+        best = points[int(goal(points).argmin())]
+        if is_rough(goal, scored(goal, best, stall=LOOK).point):
+            return _over_jumps(searched, points, rng)
     if stepwise:
         points = points[:MOST_SCANS]
     further = points[:FURTHER] if wider and goal.with_prior[goal.free].any() else points[:0]
@@ -263,7 +265,8 @@ def maximise(
             for again in run(gather([_searching(goal, point, stepwise) for point in tops]), goal.density):
                 if again.log_density > searches[0].log_density + BETTER:
                     searches.insert(0, again)
-        if warmed and not interrupted and _disagree(searches):
+        disagree = len(searches) > 1 and _n_arrived(searches) < max(2, AGREED * len(searches))
+        if warmed and not interrupted and disagree:
             if is_rough(goal, goal.box(searches[0].theta)):
                 reached = [goal.box(search.theta) for search in searches]
                 return _over_jumps(searched, np.vstack([points, *reached]), rng)
@@ -339,12 +342,6 @@ def _optimum(goal: Objective, searches: Sequence[Search], interrupted: bool, ste
     return Optimum(best.theta, best.log_density, likelihood, tuple(searches), interrupted, goal, stepwise)
 
 
-def _is_rough_downhill(goal: Objective, points: Array) -> bool:
-    """Whether the objective jumps along several parameters downhill of the best of ``points : (n, n_free)``."""
-    best = points[int(goal(points).argmin())]
-    return is_rough(goal, scored(goal, best, stall=LOOK).point)
-
-
 def _over_jumps(plain: _Searches, points: Array, rng: np.random.Generator) -> Optimum:
     """The best of searches over jumps from ``points : (n, n_free)`` and from as many more as it takes."""
     goal = replace(plain.goal, rough=True)
@@ -358,11 +355,6 @@ def _over_jumps(plain: _Searches, points: Array, rng: np.random.Generator) -> Op
         if -end.value > search.log_density:
             searches[place] = replace(search, theta=goal.theta(end.point[None, :])[0], log_density=-end.value)
     return _optimum(goal, sorted(searches, key=_from_best), interrupted)
-
-
-def _disagree(searches: Sequence[Search]) -> bool:
-    """Whether only one of several searches, the best first, or few of many have arrived."""
-    return len(searches) > 1 and _n_arrived(searches) < max(2, AGREED * len(searches))
 
 
 def _n_arrived(searches: Sequence[Search]) -> int:

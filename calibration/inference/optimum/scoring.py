@@ -14,7 +14,6 @@ Lecture Notes in Mathematics 630, 105-116.
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calibration.inference.optimum.box_search import FLAT, Minimum, bounded_step
 from calibration.inference.optimum.objective import IMPOSSIBLE, InRange, Objective
@@ -179,7 +178,10 @@ def swept(goal: Objective, point: Array, matrix: Array | None = None) -> tuple[M
     Minimum, float
         The best of the places that were run, with slopes and curvature about the point; and the objective at the point.
     """
-    density, moving = goal.density, _moving(goal)
+    density = goal.density
+    # a spread moves no expected number
+    spreads = {term.noise.spread for term in density.problem.terms}
+    moving = np.array([i for i, name in enumerate(goal.space.names) if name not in spreads], dtype=np.intp)
     m = len(moving)
     probes = FIRST_PROBE * np.eye(m) if matrix is None else _probes(matrix[np.ix_(moving, moving)])
     points = np.repeat(point[None, :], 2 * m + 1, axis=0)
@@ -216,12 +218,6 @@ def swept(goal: Objective, point: Array, matrix: Array | None = None) -> tuple[M
     values = np.where(values < IMPOSSIBLE, values, IMPOSSIBLE)
     place = int(values.argmin())
     return Minimum(points[place], float(values[place]), slopes, curvature, True, 1), float(values[0])
-
-
-def _moving(goal: Objective) -> NDArray[np.intp]:
-    """Columns of the box that may move expected numbers: all but the spreads."""
-    spreads = {term.noise.spread for term in goal.density.problem.terms}
-    return np.array([i for i, name in enumerate(goal.space.names) if name not in spreads], dtype=np.intp)
 
 
 def _probes(matrix: Array) -> Array:

@@ -123,7 +123,10 @@ def summits(scores: NormalScores, groups: int, rng: np.random.Generator) -> list
     """
     k = len(scores.space)
     target = SlopedScores(scores, np.zeros(k), np.eye(k))
-    drawn = [_likeliest(scores, stream) for stream in rng.spawn(groups)]
+    drawn = []
+    for stream in rng.spawn(groups):
+        possible = possible_draws(scores, LOOKED_AT * SEARCHES, stream, scores.density.problem.title)
+        drawn.append(possible[np.argsort(-log_density(scores, possible), kind="stable")[:SEARCHES]])
     places, heights = climbed(target, np.concatenate(drawn))
     owner = np.repeat(np.arange(groups), [len(of_group) for of_group in drawn])
     highest = [int(np.flatnonzero(owner == group)[np.argmax(heights[owner == group])]) for group in range(groups)]
@@ -137,12 +140,6 @@ def summits(scores: NormalScores, groups: int, rng: np.random.Generator) -> list
             _different([Summit(places[i], float(heights[i]), inverse_curvature(target, places[i])) for i in ordered])
         )
     return by_group
-
-
-def _likeliest(scores: NormalScores, rng: np.random.Generator) -> Array:
-    """Starts ``(n, k)`` of one group's searches: the likeliest of possible draws of the prior."""
-    drawn = possible_draws(scores, LOOKED_AT * SEARCHES, rng, scores.density.problem.title)
-    return drawn[np.argsort(-log_density(scores, drawn), kind="stable")[:SEARCHES]]
 
 
 def _different(tops: list[Summit]) -> list[Summit]:
