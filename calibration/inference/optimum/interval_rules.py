@@ -199,6 +199,7 @@ def interval_rules(optimum: Optimum, level: float) -> IntervalRules:
     Parameters
     ----------
     optimum : Optimum
+        Its ``stepwise`` parameters have no slope and take a direction each.
     level : float
         Of the intervals, between 0 and 1.
 
@@ -206,25 +207,7 @@ def interval_rules(optimum: Optimum, level: float) -> IntervalRules:
     -------
     IntervalRules
     """
-    return rules_at(optimum.goal, optimum.theta, optimum.stepwise, level)
-
-
-def rules_at(goal: Objective, theta: Array, stepwise: tuple[str, ...], level: float) -> IntervalRules:
-    """The rules anywhere.
-
-    Parameters
-    ----------
-    goal : Objective
-    theta : (k,)
-    stepwise : tuple of str
-        Parameters that have no slope and take a direction each.
-    level : float
-        Of the intervals, between 0 and 1.
-
-    Returns
-    -------
-    IntervalRules
-    """
+    goal, theta, stepwise = optimum.goal, optimum.theta, optimum.stepwise
     density = goal.density
     fitted = {density.space.names[i] for i in goal.free}
     rows = standardised_rows(density, theta, density.by_term(theta[None, :]))

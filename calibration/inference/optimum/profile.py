@@ -26,7 +26,7 @@ from functools import partial
 import numpy as np
 
 from calibration.inference.optimum.downhill import going_down, settling
-from calibration.inference.optimum.interval_rules import IntervalRules, Threshold, interval_rules, rules_at
+from calibration.inference.optimum.interval_rules import IntervalRules, Threshold, interval_rules
 from calibration.inference.optimum.objective import InRange, Objective, Quantity, Search, gather, run
 from calibration.inference.optimum.optimise import Optimum, maximise
 from calibration.inference.optimum.verdict import Part, Place, Verdict, refused
@@ -245,42 +245,31 @@ def _walk_from(optimum: Optimum, held: InRange, rule: Threshold, stop: bool) -> 
 
 
 def prediction_profile(
-    goal: Objective,
-    theta: Array,
-    name: str,
-    predicts: Quantity,
-    *,
-    rule: Threshold,
-    held: tuple[str, ...] = (),
-    best: Array | None = None,
-    alternatives: Sequence[Array] = (),
+    optimum: Optimum, name: str, predicts: Quantity, *, rule: Threshold, best: Array | None = None
 ) -> Profile:
-    """The profile of a prediction under ``goal``, all whose free parameters move.
+    """The profile of a prediction, while all parameters move that are free at an optimum and that searches can move.
+
+    It is walked from optima that are as good as well.
 
     Parameters
     ----------
-    goal : Objective
-    theta : (k,)
-        The estimate.
+    optimum : Optimum
     name : str
     predicts : function
         Full vectors ``(n, k)`` to values ``(n,)``.
     rule : Threshold
         How far the profile may rise.
-    held : tuple of str
-        Free parameters that searches cannot move.
     best : (k,), optional
-        From where a local search leads to the start of the walk; by default the estimate.
-    alternatives : sequence of (k,)
-        Optima that are as good, from which it is walked as well.
+        From where a local search leads to the start of the walk. None: the estimate.
 
     Returns
     -------
     Profile
     """
-    free = [i for i in goal.free if goal.density.space.names[i] not in held]
-    goal = replace(goal, base=theta, free=np.array(free, dtype=np.intp))
-    starts = [theta if best is None else best, *alternatives]
+    theta, held = optimum.theta, optimum.stepwise
+    free = [i for i in optimum.goal.free if optimum.goal.density.space.names[i] not in held]
+    goal = replace(optimum.goal, base=theta, free=np.array(free, dtype=np.intp))
+    starts = [theta if best is None else best, *optimum.alternatives]
 
     def walk_from(start: Array) -> Search[Walk]:
         walk = Walk(goal, predicts, rule.rise)
@@ -388,22 +377,13 @@ def profiles(
     return results, replace(optimum, interrupted=interrupted)
 
 
-def _prediction_of(
-    goal: Objective,
-    theta: Array,
-    prediction: Prediction,
-    rules: IntervalRules,
-    held: tuple[str, ...],
-    best: Array,
-    alternatives: tuple[Array, ...],
-) -> Profile:
+def _prediction_of(optimum: Optimum, prediction: Prediction, rules: IntervalRules, best: Array) -> Profile:
     """The profile of a prediction beside what the priors alone give; arguments as of :func:`prediction_profile`."""
-    problem, name = goal.density.problem, prediction.name
+    goal, problem = optimum.goal, optimum.goal.density.problem
     value = reported(problem, prediction, goal.density.runner.engine)
-    _, gradient = goal.of_quantity(value, goal.box(theta))
+    _, gradient = goal.of_quantity(value, goal.box(optimum.theta))
     rule = rules.of_gradient(gradient[[goal.space.names.index(name) for name in rules.names]])
-    made = prediction_profile(goal, theta, name, value, rule=rule, held=held, best=best, alternatives=alternatives)
-    return _beside_prior(made, value, problem)
+    return _beside_prior(prediction_profile(optimum, prediction.name, value, rule=rule, best=best), value, problem)
 
 
 def _beside_prior(profile: Profile, value: Quantity, problem: CalibrationProblem) -> Profile:
@@ -436,27 +416,22 @@ def predictions(
     n = len(problem.predictions)
     if not n or problem.pools:
         return [], optimum
-    goal = all_free(replace(optimum.goal, base=optimum.theta))
     bars.show("predictions", 0, n)
-    rules = rules_at(goal, optimum.theta, optimum.stepwise, problem.method.level)
-    best, alternatives = optimum.theta, optimum.alternatives
-    if len(goal.free) > len(optimum.goal.free):
-        rng = stage_numbers(problem.method.seed, Stage.PREDICTIONS)
+    asked = replace(optimum, goal=all_free(replace(optimum.goal, base=optimum.theta)), searches=())
+    rules, best = interval_rules(asked, problem.method.level), optimum.theta
+    if len(asked.goal.free) > len(optimum.goal.free):
+        rng, entries = stage_numbers(problem.method.seed, Stage.PREDICTIONS), checkpoints.within("joint")
         try:
-            entries = checkpoints.within("joint")
-            joint = maximise(goal, starts=JOINT_STARTS, rng=rng, wider=False, checkpoints=entries, pool=pool)
+            joint = maximise(asked.goal, starts=JOINT_STARTS, rng=rng, wider=False, checkpoints=entries, pool=pool)
         except KeyboardInterrupt:
             return [], replace(optimum, interrupted=True)
         if joint.interrupted:
             # a profile from half a search would be kept as if it were whole
             return [], replace(optimum, interrupted=True)
-        best, alternatives = joint.theta, joint.as_good(max(rules.of(name).rise for name in goal.space.names))
+        best, highest = joint.theta, max(rules.of(name).rise for name in asked.goal.space.names)
+        asked = replace(asked, alternatives=joint.as_good(highest))
     tasks = [
-        RecordTask(
-            partial(_prediction_of, goal, optimum.theta, prediction, rules, optimum.stepwise, best, alternatives),
-            "prediction",
-            (prediction, rules.level),
-        )
+        RecordTask(partial(_prediction_of, asked, prediction, rules, best), "prediction", (prediction, rules.level))
         for prediction in problem.predictions
     ]
 

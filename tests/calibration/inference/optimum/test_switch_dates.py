@@ -102,10 +102,7 @@ def test_other_profiles_say_that_it_is_held(switched: Optimum) -> None:
     found = profile(switched, "early", level=0.95)
     assert found.verdict.held == ("switch year",)
     assert str(found.verdict) == "bounded by the data; with switch year held"
-    prediction = prediction_profile(
-        switched.goal, switched.theta, "ratio", lambda theta: theta[:, 1] / theta[:, 2],
-        rule=Threshold(0.95), held=switched.stepwise,
-    )  # fmt: skip
+    prediction = prediction_profile(switched, "ratio", lambda theta: theta[:, 1] / theta[:, 2], rule=Threshold(0.95))
     assert prediction.words == "bounded by the data; with switch year held"
 
 
