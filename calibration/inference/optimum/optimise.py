@@ -78,17 +78,23 @@ class NothingFits(CiparkError):
 class Search:
     """One local search.
 
-    ``log_density`` is that of the objective at the end, ``first`` at the start; ``theta`` and ``start`` are full
-    vectors; ``prior_weight`` is the objective's.
+    Parameters
+    ----------
+    theta : (k,)
+        The full vector at its end.
+    first, log_density : float
+        The objective's log density at the start and at the end.
+    evaluations : int
+    converged : bool
+    prior_weight : float
+        The objective's.
     """
 
-    start: Array
     theta: Array
     first: float
     log_density: float
     evaluations: int
     converged: bool
-    message: str
     prior_weight: float = 1.0
 
 
@@ -416,10 +422,8 @@ def _searching(goal: Objective, point: Array, stepwise: tuple[str, ...]) -> Sear
         end = end.copy()
         end[moving] = reached.point
         evaluations, converged = evaluations + reached.evaluations, reached.converged
-    message = "no step promises a fall" if converged else "no step leads further down"
-    theta, start = goal.theta(np.stack([end, point]))
     last = -float(goal(end[None, :])[0])
-    return Search(start, theta, first, last, evaluations, converged, message, goal.prior_weight)
+    return Search(goal.theta(end[None, :])[0], first, last, evaluations, converged, goal.prior_weight)
 
 
 def likely_starts(goal: Objective, n: int, rng: np.random.Generator, checkpoints: Checkpoints) -> Array:
