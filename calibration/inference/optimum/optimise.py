@@ -55,7 +55,8 @@ LIKELY, AGREED = 8, 1 / 3
 OVER_JUMPS, LOOK, CLOSE, CLOSER = 24, 1.0, 2e-3, 4
 #: Kinds of searches of the objective itself, from points that are drawn.
 FIRST = ("search", "over jumps")
-#: The gain of a search downhill of a profile's place after which step parameters are scanned anew.
+#: The gain of a search downhill of a profile's place after which step parameters are scanned anew: a scan costs as much
+#: as many local searches, and where little was gained the steps are as good as before.
 SCANNED = 1.0
 #: Optima are two where a parameter differs by this share of its search range; so many are looked at beside the best.
 APART, MOST_OTHERS = 1e-3, 4

@@ -30,7 +30,8 @@ BEND = 1e-4
 MOST_STEPS, LAST_STEPS = 40, 4
 #: How far walkers begin from a minimum, in standard deviations.
 SPREAD = 0.5
-#: What luck with jumps is worth: a minimum may be lower by as much.
+#: What luck with jumps is worth: a minimum may be lower by as much. An end of a profile is as uncertain, so that a
+#: crossing is searched no closer; halved, three of eight ends of a tank that opens above a level move, one by 4 %.
 DOUBT = 0.05
 #: How often distances are made to suit the curvature that they show.
 TURNS = 3
@@ -40,12 +41,14 @@ TRIALS, FIRST_DAMPING, LEAST_DAMPING = 8, 1e-2, 1e-7
 
 
 #: The part of a search range in which jumps are looked for, made smaller until the objective changes by no more than
-#: this, and at how many places of it.
+#: this, and at how many places of it: a wider one takes jumps for near that no search meets, a narrower one misses
+#: those that are far apart. Halved or doubled the first two call the same of four studies rough.
 WINDOW, MOST_CHANGE, PLACES = 0.02, 2.0, 33
 #: Halvings after which next to nothing is left of what changes little by little.
 HALVINGS = 34
 #: The jump that counts, and along how many parameters it has to be there: along one alone it is a date's, which is
-#: scanned.
+#: scanned. Of a tank that opens above a level, with four parameters, 1 and 3 say the same; 6 would leave it to slopes,
+#: which end 0.6 below the best log density.
 JUMP, ALONG = 0.01, 3
 #: Half the distance at which a step function is looked for, and at how many starts.
 STEPWISE_STEP, STEPWISE_POINTS = 1e-6, 16

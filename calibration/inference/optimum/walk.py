@@ -56,12 +56,16 @@ STUCK, MOST_STUCK = 0.02, 5
 TOLERANCE, STALL = 1e-7, 1e-4
 #: How many times that share on the way out, where a place only shows how far to go next.
 ROUGH = 10.0
-#: A search that ends lower than another by this share of the threshold shows that the other one had stuck.
-LOWER = 1e-3
-#: The same where the objective jumps.
-LOWER_OVER_JUMPS = 0.05
+#: A search that ends lower than another by this share of the threshold shows that the other one had stuck; the same
+#: where the objective jumps. An end that is missed by a share of the threshold is off by half that share of its
+#: distance from the centre; a smaller share begins walks again for what moves no digit. Halved or doubled neither
+#: moves an end of flu, Rat42 and the core. Over the jumps of a tank that opens above a level up to three of eight ends
+#: move, one by 40 % where the second is doubled or the first halved: what searches have to gain goes by their ratio.
+LOWER, LOWER_OVER_JUMPS = 1e-3, 0.05
 #: How many times that share grows in a walk each time that it goes on from a lower place, begins again or has searched
-#: longer for nothing, and the most of it: along jumps there always is a place that is a little lower.
+#: longer for nothing, and the most of it: along jumps and kinks there always is a place that is a little lower. They
+#: trade time for ends that are off by a twentieth of their distance at most. Halved or doubled the one moves no end of
+#: the same four, the other an end of the tank by a thousandth.
 PATIENCE, MOST_LOWER = 4.0, 0.1
 #: A side that has used up its points ends between two places whose rises miss the threshold by no more than this share,
 #: and that are this share of their distance from the centre apart: levels of 91 and 97 % for 95 %.

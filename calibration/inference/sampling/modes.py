@@ -30,6 +30,8 @@ LEAST, LEAST_DRAWS, LEAST_SHARE, PROPOSED = 2, 50, 0.01, 16_000
 #: How low draws lie in a valley, as a share of the lesser hill; what share of its draws a chain that stays has on one
 #: side; the share of the variance of the sides that chains explain from which on they seldom cross, and of that on a
 #: side that they explain at most, or chains are slow and there is no valley; intervals in which draws are counted.
+#: Where chains stay in a mode they explain nearly all, and where they mix nearly nothing: halved or doubled SELDOM and
+#: SLOW change no draw of flu and of hare and lynx.
 DEEP, STAYS, SELDOM, SLOW, INTERVALS = 0.2, 0.9, 0.3, 0.5, 24
 #: Draws of a mode that its evidence is computed from, at most.
 CROSSING = 10_000

@@ -50,7 +50,9 @@ MEMORY, PROMISED = 20, 1e-4
 TICKS, CLIMBED, SHORTEST = 400, 1e-9, 1e-8
 #: Chains for each ensemble of the effort, and the share of them that begins at other tops.
 CHAINS, ELSEWHERE = 32, 0.12
-#: The power at which chains begin, and by how much it grows at most from one step to the next.
+#: The power at which chains begin, and by how much it grows at most from one step to the next: 13 steps of a few moves
+#: each. A smaller power makes hills one that are farther apart, and takes more steps; a larger growth leaves fewer
+#: chains that count after each. Every draw depends on them.
 WARM, GROWTH = 0.1, 1.2
 #: Moves of each chain in both windows at the first power, at each further one, in the windows at one, and in the last,
 #: for the step size alone; and after how many powers the scale is learnt from their draws.
