@@ -104,7 +104,7 @@ def fit_findings(made: Calibration) -> Fit:
         profiles = tuple(replace(p, verdict=not_judged(p.verdict, TOO_COARSE)) for p in profiles)
         predictions = tuple(replace(p, verdict=not_judged(p.verdict, TOO_COARSE)) for p in predictions)
     rows, identified = fitted(density, optimum.theta), identifiability(optimum)
-    on = conditions(optimum, identified, profiles, rows, made.engine, shift)
+    on = conditions(optimum, identified, profiles, rows, shift)
     profiles = tuple(
         replace(p, verdict=verdict.profile) if (verdict := on.of(p.name)) and verdict.profile else p for p in profiles
     )

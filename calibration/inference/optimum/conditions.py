@@ -235,7 +235,6 @@ def conditions(
     identifiability: Identifiability,
     profiles: Iterable[Profile],
     rows: "pd.DataFrame",
-    engine: str,
     shift: float = 0.0,
 ) -> Conditions:
     """What the fit at an optimum is conditional on.
@@ -249,8 +248,6 @@ def conditions(
         As far as they were computed.
     rows : pd.DataFrame
         Fitted numbers, as of :func:`calibration.inference.optimum.residuals.fitted`.
-    engine : str
-        Of the fit.
     shift : float
         As of :func:`calibration.inference.optimum.verification.shift_at_half_the_step`.
 
@@ -258,7 +255,7 @@ def conditions(
     -------
     Conditions
     """
-    problem = optimum.goal.density.problem
+    problem, engine = optimum.goal.density.problem, optimum.goal.density.runner.engine.name
     by_profile = {result.name: result.verdict for result in profiles}
     information = shares(optimum, identifiability)
     held = held_constants(optimum, information, engine)

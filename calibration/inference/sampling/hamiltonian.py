@@ -41,7 +41,7 @@ ACCEPTED, LEAST_ACCEPTED, GAMMA, DELAY, KAPPA = 0.93, 0.65, 0.15, 10.0, 0.75
 #: that are left out where both are compared; and the power of the step with which a density that jumps rejects moves,
 #: at most: of a normal it is 3.
 LONGER, LEFT_OUT, JUMPS = 5.0, 0.1, 1.5
-#: What a chain that does not stick accepts at least.
+#: What a chain that does not stick accepts at least: halved it changes no draw of flu and of hare and lynx.
 STILL = 0.3
 #: Draws of each chain for which there is room at first.
 ROOM = 256
