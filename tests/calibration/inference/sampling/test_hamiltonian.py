@@ -25,8 +25,7 @@ from calibration.inference.sampling.densities import NormalScores
 from calibration.inference.sampling.draws import draw
 from calibration.inference.sampling.hamiltonian import ACCEPTED, LEAPS, Chains, Sloped, Trajectories, adapted, suited
 from calibration.inference.sampling.sloped_scores import SlopedScores
-from calibration.inference.sampling.soundness import Soundness
-from calibration.inference.sampling.trajectories import LEAST, TrajectoryDraws
+from calibration.inference.sampling.trajectories import LEAST, Soundness, TrajectoryDraws
 from calibration.likelihood.posterior import posterior
 from calibration.study.sections import by_method
 from cipark_sd.base.arrays import Array

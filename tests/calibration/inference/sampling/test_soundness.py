@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from calibration.inference.sampling.hamiltonian import Trajectories
-from calibration.inference.sampling.soundness import Soundness, soundness
+from calibration.inference.sampling.trajectories import Soundness, soundness
 from cipark_sd.base.arrays import Array
 
 GOOD = Soundness(n_chains=64)
