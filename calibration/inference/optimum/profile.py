@@ -417,21 +417,21 @@ def predictions(
     if not n or problem.pools:
         return [], optimum
     bars.show("predictions", 0, n)
-    asked = replace(optimum, goal=all_free(replace(optimum.goal, base=optimum.theta)), searches=())
-    rules, best = interval_rules(asked, problem.method.level), optimum.theta
-    if len(asked.goal.free) > len(optimum.goal.free):
+    moving = replace(optimum, goal=all_free(replace(optimum.goal, base=optimum.theta)), searches=())
+    rules, best = interval_rules(moving, problem.method.level), optimum.theta
+    if len(moving.goal.free) > len(optimum.goal.free):
         rng, entries = stage_numbers(problem.method.seed, Stage.PREDICTIONS), checkpoints.within("joint")
         try:
-            joint = maximise(asked.goal, starts=JOINT_STARTS, rng=rng, wider=False, checkpoints=entries, pool=pool)
+            joint = maximise(moving.goal, starts=JOINT_STARTS, rng=rng, wider=False, checkpoints=entries, pool=pool)
         except KeyboardInterrupt:
             return [], replace(optimum, interrupted=True)
         if joint.interrupted:
             # a profile from half a search would be kept as if it were whole
             return [], replace(optimum, interrupted=True)
-        best, highest = joint.theta, max(rules.of(name).rise for name in asked.goal.space.names)
-        asked = replace(asked, alternatives=joint.as_good(highest))
+        best, highest = joint.theta, max(rules.of(name).rise for name in moving.goal.space.names)
+        moving = replace(moving, alternatives=joint.as_good(highest))
     tasks = [
-        RecordTask(partial(_prediction_of, asked, prediction, rules, best), "prediction", (prediction, rules.level))
+        RecordTask(partial(_prediction_of, moving, prediction, rules, best), "prediction", (prediction, rules.level))
         for prediction in problem.predictions
     ]
 

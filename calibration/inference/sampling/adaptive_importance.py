@@ -145,7 +145,7 @@ def _drawn(proposal: Proposal, n: int, rng: np.random.Generator) -> _Points:
 def _joined(known: _Points | None, new: _Points) -> _Points:
     if known is None:
         return new
-    free, log_prior, log_posterior = (np.concatenate(both) for both in zip(known, new, strict=True))
+    free, log_prior, log_posterior = (np.concatenate(parts) for parts in zip(known, new, strict=True))
     return free, log_prior, log_posterior
 
 

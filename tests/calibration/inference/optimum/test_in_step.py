@@ -10,9 +10,8 @@ from small_study import small_study
 
 from calibration.inference.optimum import box_search, downhill
 from calibration.inference.optimum.box_search import Minimum, _along, curvature, descending, measured
-from calibration.inference.optimum.downhill import going_down, nearing
+from calibration.inference.optimum.downhill import Allowance, going_down, nearing
 from calibration.inference.optimum.objective import (
-    Allowance,
     InRange,
     Objective,
     Pull,
