@@ -191,7 +191,7 @@ def run(
             finished = n_steps >= effort.most_steps
             if finished or _is_judged(n_steps, effort):
                 lines, judged = convergence(names, values(state.second_half)), n_steps
-                mixed = _reached(state, lines, effort)
+                mixed = state.chains(lines).reaches(effort.criteria)
                 finished = finished or (
                     mixed and (not effort.confirmed or _reached_before(state, names, values, effort))
                 )
@@ -214,7 +214,7 @@ def run(
             saved.save(whole.arrays())
     if judged != state.n_steps:
         lines = convergence(names, values(state.second_half))
-    return Chains(state.position, state.log_density, lines, interrupted)
+    return replace(state.chains(lines), interrupted=interrupted)
 
 
 def _is_judged(n_steps: int, effort: Effort) -> bool:
@@ -247,13 +247,6 @@ def looks(n_steps: int, effort: Effort) -> list[int]:
     return steps[:-1]
 
 
-def _reached(state: "ChainState", lines: tuple[Convergence, ...], effort: Effort) -> bool:
-    """Whether chains that were judged reach what is wanted, no walker lost."""
-    half = state.log_density[:, state.n_steps // 2 :]
-    mixed = all(line.reaches(effort.criteria) for line in lines)
-    return mixed and not stranded(half, state.position.shape[-1]).any()
-
-
 def _reached_before(
     state: "ChainState", names: tuple[str, ...], values: Callable[[Array], Array], effort: Effort
 ) -> bool:
@@ -266,7 +259,7 @@ def _reached_before(
     if len(so_far) < 2:
         return False
     before = state.first(so_far[-2])
-    return _reached(before, convergence(names, values(before.second_half)), effort)
+    return before.chains(convergence(names, values(before.second_half))).reaches(effort.criteria)
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,6 +294,10 @@ class ChainState:
     @property
     def second_half(self) -> Array:
         return self.position[:, self.n_steps // 2 :]
+
+    def chains(self, lines: tuple[Convergence, ...]) -> Chains:
+        """What was sampled so far, with what is known of its second half."""
+        return Chains(self.position, self.log_density, lines)
 
     def first(self, n: int) -> "ChainState":
         """The first ``n`` steps, for a budget smaller than that of the chains that were kept; they do not go on."""
