@@ -170,7 +170,7 @@ def _chains(target: FreeDensity, starts: Array, rng: np.random.Generator) -> Arr
     log_density = target(position.reshape(len(starts), -1)).reshape(WALKERS)
     streams, positions = rng.spawn(WALKERS[0]), []
     for i in range(STEPS):
-        position, log_density, _ = step(target, position, log_density, streams)
+        position, log_density = step(target, position, log_density, streams)
         if i >= BURNT and i % EVERY == 0:
             positions.append(target.theta(position))
     return np.stack(positions, axis=1)

@@ -45,7 +45,6 @@ GUARDS: dict[str, tuple[str, ...]] = {
         f"{_FIT}prediction_profile.py",
         f"{_FIT}other_optima.py",
     ),
-    "calibration/inference/optimum/pace.py": (f"{_FIT}profiles.py",),
     "calibration/inference/optimum/profile.py": (
         f"{_FIT}profiling.py",
         f"{_FIT}profiles.py",
@@ -70,7 +69,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
         "calibration/inference/sampling/test_sampler.py",
         f"{_REPORT}statements.py",
     ),
-    "calibration/inference/sampling/soundness.py": ("calibration/inference/sampling/test_soundness.py",),
+    "calibration/inference/sampling/trajectories.py": ("calibration/inference/sampling/test_soundness.py",),
     "calibration/assess/scores.py": (f"{_ASSESS}scores.py", f"{_ASSESS}holdout_words.py", f"{_ASSESS}pit.py"),
     "calibration/assess/holdout.py": (f"{_ASSESS}holdout_words.py", f"{_ASSESS}structures_ahead.py"),
     "calibration/assess/forecast.py": (f"{_ASSESS}forecast.py", f"{_REPORT}judging_said.py"),

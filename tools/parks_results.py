@@ -158,7 +158,7 @@ def by_bridge(structure: str, parks: list[Park]) -> tuple[float, float]:
     density = target(position.reshape(-1, dimensions)).reshape(ENSEMBLES, WALKERS)
     points, logs = [], []
     for i in range(STEPS):
-        position, density, _ = step(target, position, density, streams)
+        position, density = step(target, position, density, streams)
         if i >= BURNT:
             points.append(position)
             logs.append(density)

@@ -20,8 +20,8 @@ from calibration.assess.rivals import with_variant
 from calibration.assess.scores import score, summaries, table_of
 from calibration.inference.sampling.convergence import EFFORT, Effort
 from calibration.inference.sampling.draws import PER_CHAIN, chains_entry, draw_whole, problem_digest
+from calibration.inference.sampling.moves import NowherePossible
 from calibration.inference.sampling.sample import Start
-from calibration.inference.sampling.starts import NowherePossible
 from calibration.likelihood.posterior import DensityOf, Posterior
 from calibration.likelihood.replicate import named_streams, numbers, replicate
 from calibration.study.problem import CalibrationProblem, until

@@ -25,8 +25,8 @@ from calibration.inference.sampling.densities import FreeDensity
 from calibration.inference.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw_whole, problem_digest
 from calibration.inference.sampling.importance import RELIABLE, left_out_density, relative_efficiency
 from calibration.inference.sampling.modes import log_evidence_of
+from calibration.inference.sampling.moves import NowherePossible
 from calibration.inference.sampling.sample import ImportanceDraws, Start
-from calibration.inference.sampling.starts import NowherePossible
 from calibration.inference.sampling.trajectories import TrajectoryDraws
 from calibration.likelihood.posterior import DensityOf
 from calibration.likelihood.replicate import Stage, named_streams, stage_numbers

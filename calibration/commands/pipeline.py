@@ -23,8 +23,8 @@ from calibration.inference.optimum.verification import (
     shift_at_half_the_step,
 )
 from calibration.inference.sampling.convergence import BESIDE, EFFORT, PER_TERM, Convergence, Effort, affordable_steps
-from calibration.inference.sampling.draws import PosteriorDraws, chains_entry, draw, study_digest, tree, write_draws
-from calibration.inference.sampling.failed_draws import FailedDraws, failed_draws, impossible_terms
+from calibration.inference.sampling.draws import PosteriorDraws, chains_entry, draw, study_digest, tree
+from calibration.inference.sampling.failed_draws import failed_draws, impossible_terms
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.collect import Calibration
@@ -36,7 +36,7 @@ from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.base.console import Bars, echo, progress_bars
 from cipark_sd.base.errors import InvalidValue, UnknownName
 from cipark_sd.base.optional import attempt
-from cipark_sd.data.results import load_what_writes
+from cipark_sd.data.results import load_what_writes, write_netcdf
 from cipark_sd.engines.registry import choose
 from cipark_sd.execution import cluster
 from cipark_sd.execution.pool import Pool, Progress
@@ -53,7 +53,7 @@ MOST_WALKED = 3000
 LONGER = "it did not converge within a brief try: --posterior continues"
 #: In the place of stages that a stop has left out, or that failed.
 STOPPED = Replication("not compared", "the fit was stopped before its end")
-NOT_TRIED = FailedDraws("Whether there are draws with which the model fails was not computed.", "")
+NOT_TRIED: tuple[str, ...] = ("Whether there are draws with which the model fails was not computed.",)
 
 
 def as_read(problem: CalibrationProblem) -> CalibrationProblem:
@@ -161,7 +161,7 @@ def keep_draws(made: Calibration, folder: Path) -> None:
     """Write the draws with what they predict, where there are any."""
     if made.draws is not None:
         seed = made.problem.method.seed
-        write_draws(tree(made.draws, stage_numbers(seed, Stage.FILE_OF_DRAWS), seed), folder / "draws.nc")
+        write_netcdf(tree(made.draws, stage_numbers(seed, Stage.FILE_OF_DRAWS), seed), folder / "draws.nc")
 
 
 def _fit_checkpoints(density: Posterior, settings: Settings, starts: int) -> Checkpoints:

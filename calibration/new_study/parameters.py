@@ -11,8 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from calibration.inference.optimum.downhill import nearing
-from calibration.inference.optimum.in_step import gather, run
-from calibration.inference.optimum.objective import IMPOSSIBLE, objective
+from calibration.inference.optimum.objective import IMPOSSIBLE, gather, objective, run
 from calibration.likelihood.posterior import Posterior
 from calibration.new_study.matching import words
 from calibration.noise.priors import (

@@ -11,14 +11,13 @@ from calibration.assess.posterior_predictive import drawn_predictions, predict
 from calibration.inference.optimum.conditions import conditions
 from calibration.inference.optimum.course_errors import course_errors
 from calibration.inference.optimum.diagnostics import identifiability
+from calibration.inference.optimum.interval_rules import standard_errors
 from calibration.inference.optimum.optimise import Optimum, Reached
-from calibration.inference.optimum.profile import PredictionProfile, Profile
+from calibration.inference.optimum.profile import Profile
 from calibration.inference.optimum.residuals import fitted
-from calibration.inference.optimum.standard_errors import standard_errors
 from calibration.inference.optimum.verdict import not_judged
 from calibration.inference.optimum.verification import COARSE, TOO_COARSE, Replication, not_possible
 from calibration.inference.sampling.draws import PosteriorDraws
-from calibration.inference.sampling.failed_draws import FailedDraws
 from calibration.inference.sampling.importance import heavy_tails, relative_efficiency
 from calibration.likelihood.forward import ForwardModel
 from calibration.likelihood.replicate import Stage, stage_numbers
@@ -54,7 +53,7 @@ class Calibration:
         As far as they were asked for and done.
     engine : str
     replication : Replication
-    failed : FailedDraws
+    failed : tuple of str
     draws : PosteriorDraws, optional
     unsampled : str
         Why there are no draws where sampling was tried, and what to do.
@@ -67,10 +66,10 @@ class Calibration:
 
     optimum: Optimum
     profiles: tuple[Profile, ...]
-    predictions: tuple[PredictionProfile, ...]
+    predictions: tuple[Profile, ...]
     engine: str
     replication: Replication
-    failed: FailedDraws
+    failed: tuple[str, ...]
     draws: PosteriorDraws | None = None
     unsampled: str = ""
     step_shift: float = float("nan")
@@ -103,9 +102,9 @@ def fit_findings(made: Calibration) -> Fit:
     profiles, predictions = made.profiles, made.predictions
     if shift > COARSE:
         profiles = tuple(replace(p, verdict=not_judged(p.verdict, TOO_COARSE)) for p in profiles)
-        predictions = tuple(replace(p, sides=not_judged(p.sides, TOO_COARSE)) for p in predictions)
+        predictions = tuple(replace(p, verdict=not_judged(p.verdict, TOO_COARSE)) for p in predictions)
     rows, identified = fitted(density, optimum.theta), identifiability(optimum)
-    on = conditions(optimum, identified, profiles, rows, made.engine, shift)
+    on = conditions(optimum, identified, profiles, rows, shift)
     profiles = tuple(
         replace(p, verdict=verdict.profile) if (verdict := on.of(p.name)) and verdict.profile else p for p in profiles
     )

@@ -14,7 +14,7 @@ from calibration.inference.optimum.conditions import given_words
 from calibration.inference.optimum.diagnostics import DECIDES
 from calibration.inference.optimum.held import Held
 from calibration.inference.optimum.interval_rules import threshold_words
-from calibration.inference.optimum.profile import PredictionProfile, prediction_words
+from calibration.inference.optimum.profile import Profile, prediction_words
 from calibration.inference.optimum.residuals import beyond_chance, unexplained
 from calibration.report.findings import Fit
 from calibration.study.parameters import placeholder_words
@@ -298,16 +298,16 @@ def prediction_given(fit: Fit) -> tuple[Held, ...]:
     return tuple({held.name: held for held in rests_on if held.source != "prior"}.values())
 
 
-def prior_bounds(prediction: PredictionProfile) -> Bounds | None:
+def prior_bounds(prediction: Profile) -> Bounds | None:
     """The central interval of a prediction under the priors alone."""
     ends = prediction.prior_low, prediction.prior_high
     return Bounds(*ends, prediction.threshold.level, "central draws") if all(map(math.isfinite, ends)) else None
 
 
-def prediction_verdict(fit: Fit, prediction: PredictionProfile) -> str:
+def prediction_verdict(fit: Fit, prediction: Profile) -> str:
     """The verdict of a prediction as it stands beside its interval."""
     conditions, prior = prediction_given(fit), prior_bounds(prediction)
-    text = prediction.verdict
+    text = prediction.words
     if prediction.lower is not None and prediction.upper is not None and prior is not None:
         profile = Bounds(prediction.lower, prediction.upper, prediction.threshold.level, "profile likelihood")
         text += "" if is_narrower(profile, prior) else ", no narrower than by the priors alone"

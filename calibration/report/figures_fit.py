@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibration.inference.optimum.optimise import ARRIVED, Reached
-from calibration.inference.optimum.profile import PredictionProfile, Profile
+from calibration.inference.optimum.profile import Profile
 from calibration.inference.optimum.residuals import beyond_chance, unexplained
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.base.arrays import Array
@@ -318,7 +318,7 @@ def profiles_figure(space: ParameterSpace, theta: Array, profiles: Sequence[Prof
 
 
 @styled
-def prediction_profiles_figure(profiles: Sequence[PredictionProfile], axis_labels: Sequence[str]) -> "Figure":
+def prediction_profiles_figure(profiles: Sequence[Profile], axis_labels: Sequence[str]) -> "Figure":
     """The rise of each prediction's profile, the threshold of its interval, and what the priors alone say."""
     figure, axes = _profile_panels(profiles, 3, 2.0)
     for axis, result, label in zip(axes, profiles, axis_labels, strict=False):
@@ -330,9 +330,7 @@ def prediction_profiles_figure(profiles: Sequence[PredictionProfile], axis_label
     return figure
 
 
-def _profile_panels(
-    profiles: Sequence[Profile | PredictionProfile], most: int, height: float
-) -> "tuple[Figure, list[Axes]]":
+def _profile_panels(profiles: Sequence[Profile], most: int, height: float) -> "tuple[Figure, list[Axes]]":
     """A figure with a panel for each profile, twice as high as the highest threshold."""
     columns = min(most, len(profiles))
     figure, axes = panels(-(-len(profiles) // columns), columns, height, share_y=True)
@@ -343,15 +341,13 @@ def _profile_panels(
     return figure, list(cells(axes, len(profiles)))
 
 
-def _draw_profile(
-    axis: "Axes", result: Profile | PredictionProfile, estimate: float, prior: tuple[float, float], width: int
-) -> None:
+def _draw_profile(axis: "Axes", result: Profile, estimate: float, prior: tuple[float, float], width: int) -> None:
     """The rise, the threshold of its interval, the estimate, and the interval of the prior."""
     axis.axvspan(*prior, color=OTHER, alpha=0.12, lw=0)
     if np.isfinite(result.threshold.rise):
         axis.axhline(result.threshold.rise, color=GREY, lw=0.8, ls="--")
     axis.axvline(estimate, color=DATA, lw=0.8)
     axis.plot(result.values, result.rise, ".-", color=MODEL, ms=3)
-    verdict = result.verdict if isinstance(result, Profile) else result.sides
+    verdict = result.verdict
     named = f"{percent(result.threshold.level)}: {verdict.interval}"
     axis.set_title(f"{wrapped(result.name, width)}\n{named}", fontsize=7)

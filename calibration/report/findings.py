@@ -14,14 +14,13 @@ from calibration.assess.posterior_predictive import DrawnPrediction, Predicted
 from calibration.inference.optimum.conditions import Conditions
 from calibration.inference.optimum.course_errors import CourseErrors
 from calibration.inference.optimum.diagnostics import Identifiability
+from calibration.inference.optimum.interval_rules import StandardErrors
 from calibration.inference.optimum.optimise import Reached
-from calibration.inference.optimum.profile import PredictionProfile, Profile
+from calibration.inference.optimum.profile import Profile
 from calibration.inference.optimum.residuals import table_of
-from calibration.inference.optimum.standard_errors import StandardErrors
 from calibration.inference.optimum.verification import UNUSABLE, Replication
 from calibration.inference.optimum.walk import SPENT
 from calibration.inference.sampling.convergence import Convergence
-from calibration.inference.sampling.failed_draws import FailedDraws
 from calibration.report.study_facts import StudyFacts
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue
@@ -145,7 +144,7 @@ class Fit:
     errors: StandardErrors
     conditions: Conditions
     profiles: tuple[Profile, ...]
-    predictions: tuple[PredictionProfile, ...]
+    predictions: tuple[Profile, ...]
     engine: str
     comparable: bool
     seed: int
@@ -154,7 +153,7 @@ class Fit:
     curves: Curves
     courses: tuple[CourseErrors, ...]
     posterior: Posterior | None
-    failed: FailedDraws
+    failed: tuple[str, ...]
     unsampled: str
     version: str
     numpy_version: str

@@ -111,9 +111,9 @@ def record(findings: Findings) -> dict[str, object]:
                 "estimate": _finite(prediction.estimate),
                 "lower": prediction.lower,
                 "upper": prediction.upper,
-                "verdict": prediction.verdict,
+                "verdict": prediction.words,
                 "conditional_on": conditions,
-                **_sides(prediction.sides, prediction.threshold),
+                **_sides(prediction.verdict, prediction.threshold),
             }
             for prediction in fit.predictions
         },

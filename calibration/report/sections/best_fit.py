@@ -7,7 +7,7 @@ from calibration.assess.self_test import MASSES
 from calibration.inference.optimum.conditions import held_table
 from calibration.inference.optimum.diagnostics import identifiability_tables, identifiability_words
 from calibration.inference.optimum.optimise import ARRIVED
-from calibration.inference.optimum.profile import PredictionProfile, Profile
+from calibration.inference.optimum.profile import Profile
 from calibration.inference.optimum.verification import OPTION, half_step_sentence
 from calibration.report import figures_fit, figures_posterior
 from calibration.report.conclusions import estimate_words
@@ -106,10 +106,9 @@ def kind_of(fit: Fit) -> Kind:
     return "MAP optimum" if fit.study.method.estimate == "map" else "ML optimum"
 
 
-def profile_bounds(fit: Fit, profile: Profile | PredictionProfile) -> Bounds:
+def profile_bounds(fit: Fit, profile: Profile) -> Bounds:
     """The interval of a profile."""
-    verdict = profile.verdict if isinstance(profile, Profile) else profile.sides
-    level, by = profile.threshold.level, "profile likelihood"
+    verdict, level, by = profile.verdict, profile.threshold.level, "profile likelihood"
     error = fit.errors.values.get(profile.name)
     if error is None and "none" in verdict.states:
         # a step is told apart to a time step
@@ -117,7 +116,7 @@ def profile_bounds(fit: Fit, profile: Profile | PredictionProfile) -> Bounds:
     return Bounds(profile.lower, profile.upper, level, by, verdict.states, verdict.gaps, error)
 
 
-def profile_points(quantity: str, profiles: Sequence[Profile | PredictionProfile]) -> Rows:
+def profile_points(quantity: str, profiles: Sequence[Profile]) -> Rows:
     """A line for each point of each profile."""
     return [
         {quantity: profile.name, "value": value, "rise": rise}
@@ -199,7 +198,7 @@ class Calculation(ReportPart):
 
 def _sentences(findings: Findings) -> Iterator[str]:
     fit, assessed = findings.fit, findings.assessment
-    yield from fit.failed.sentences or ["All draws ran."]
+    yield from fit.failed or ["All draws ran."]
     step = half_step_sentence(fit.step_shift)
     if step:
         yield step

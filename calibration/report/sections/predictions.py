@@ -56,9 +56,9 @@ class Predictions(ReportPart):
                 "followed_to_high": float(profile.values[-1]),
                 "prior_low": profile.prior_low if math.isfinite(profile.prior_low) else None,
                 "prior_high": profile.prior_high if math.isfinite(profile.prior_high) else None,
-                "low_side": profile.sides.lower.state,
-                "high_side": profile.sides.upper.state,
-                "verdict": profile.verdict,
+                "low_side": profile.verdict.lower.state,
+                "high_side": profile.verdict.upper.state,
+                "verdict": profile.words,
             }
             for profile in fit.predictions
         ]
@@ -155,7 +155,7 @@ def prediction_table(fit: Fit) -> Table:
         (
             reported.title,
             beside(profile.estimate, profile.lower, profile.upper),
-            _as_headline(profile.lower, profile.upper, profile.sides.interval),
+            _as_headline(profile.lower, profile.upper, profile.verdict.interval),
             _as_headline(profile.prior_low, profile.prior_high, interval(profile.prior_low, profile.prior_high)),
             prediction_verdict(fit, profile),
         )

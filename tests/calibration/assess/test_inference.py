@@ -133,7 +133,6 @@ def exact_draws(density, normals):
     chains = Chains(
         np.concatenate([warm, free], axis=1),
         np.concatenate([np.zeros_like(logs), logs], axis=1),
-        np.ones(len(free)),
         convergence(("rate",), free),
     )
     return PosteriorDraws(density, chains, one_by_one(theta), one_by_one(logs[..., None])[..., 0])

@@ -11,7 +11,7 @@ from calibration.assess.assessment import Stages, _of_structures, assess
 from calibration.assess.forecast import EQUAL, OWN, QUANTILES, forecast_mixture
 from calibration.assess.holdout import MODEL, OriginTask, Scored, rolling_origin, start_of, verdict
 from calibration.assess.rivals import RivalFit, stacking, stacking_errors
-from calibration.inference.sampling import starts
+from calibration.inference.sampling import moves
 from calibration.inference.sampling.convergence import Effort
 from calibration.inference.sampling.draws import draw
 from calibration.likelihood.posterior import On, posterior
@@ -66,7 +66,7 @@ def test_an_origin_begins_where_the_posterior_of_all_data_is(tmp_path: Path, mon
     begun = replace(task, start=start, rng=np.random.default_rng(2))
     assert begun.key != task.key
     annealed = from_arrays(Scored, task(lambda *_: None))
-    monkeypatch.setattr(starts, "along_powers", None)
+    monkeypatch.setattr(moves, "along_powers", None)
     found = from_arrays(Scored, begun(lambda *_: None))
     assert found.converged
     assert found.scores["log_score"].to_numpy() == pytest.approx(annealed.scores["log_score"].to_numpy(), abs=0.05)

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 from places import ROOT
 
-from calibration.inference.optimum import in_step
-from calibration.inference.optimum.in_step import Answer, Request
+from calibration.inference.optimum import objective as asking
+from calibration.inference.optimum.objective import Answer, Request
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.new_study import study as making
 from calibration.new_study.columns import read_axis
@@ -403,13 +403,13 @@ def test_thresholds_that_no_search_converges_at_take_bounded_time(
     )
     model = write_mdl(text, final=40)
     asked: list[int] = []
-    answers = in_step._answers
+    answers = asking._answers
 
     def counted(density: Posterior, requests: list[Request], exact: bool) -> list[Answer]:
         asked.append(len(requests))
         return answers(density, requests, exact)
 
-    monkeypatch.setattr(in_step, "_answers", counted)
+    monkeypatch.setattr(asking, "_answers", counted)
     rows = "".join(f"{t},{60 + 30 * np.sin(t):.2f},{9 + 3 * np.cos(t):.2f}\n" for t in range(1, 40))
     ask(model, "t,stock,out\n" + rows)
     # a line search takes one or two evaluations a step
