@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.likelihood.observation_operator import INTEGRAL, reader
-from calibration.study.observations import Quantity, ReadQuantity
-from calibration.study.predictions import Prediction
+from calibration.study.observations import Prediction, Quantity, ReadQuantity
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue, RunFailed

@@ -7,30 +7,17 @@ come in streams by name, so that those of one thing do not depend on what else t
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
 from typing import assert_never, cast
 
 import numpy as np
+import pandas as pd
 
 from calibration.likelihood.posterior import Posterior, with_terms
 from calibration.likelihood.term_density import expected_numbers, joined_log_mass, number_family, part
-from calibration.study.observations import Breakdown, Count, Observation, Share, Term, Use
+from calibration.study.observations import Breakdown, Count, Observation, Share, Term
 from cipark_sd.base.arrays import Array
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """One observed number: ``term`` counts all terms of the problem, ``slot`` the numbers of its term."""
-
-    observation: str
-    term: int
-    slot: int
-    label: str
-    time: float
-    lower: float
-    upper: float
-    use: Use
 
 
 def labels_of(term: Term) -> list[tuple[str, float, float]]:
@@ -43,19 +30,26 @@ def labels_of(term: Term) -> list[tuple[str, float, float]]:
             return [(f"{term.label}: {category}", count, count) for category, count in pairs]
 
 
-def numbers(observations: Sequence[Observation]) -> tuple[Number, ...]:
-    """All numbers in order."""
-    drawn: list[Number] = []
-    index = 0
-    for observation in observations:
-        for term in observation.terms:
-            time = max(quantity.end for quantity in term.quantities)
-            drawn.extend(
-                Number(observation.name, index, slot, label, time, low, high, term.use)
-                for slot, (label, low, high) in enumerate(labels_of(term))
-            )
-            index += 1
-    return tuple(drawn)
+def numbers(observations: Sequence[Observation]) -> pd.DataFrame:
+    """All observed numbers in order.
+
+    Parameters
+    ----------
+    observations : sequence of Observation
+
+    Returns
+    -------
+    DataFrame
+        Of each its ``observation``, ``label`` and ``use``; its ``term`` among all and its ``slot`` in the term; the
+        model ``time`` at which it ends; the ends ``lower`` and ``upper`` of what was seen.
+    """
+    terms = [(observation.name, term) for observation in observations for term in observation.terms]
+    rows = [
+        (name, place, slot, label, max(quantity.end for quantity in term.quantities), lower, upper, term.use)
+        for place, (name, term) in enumerate(terms)
+        for slot, (label, lower, upper) in enumerate(labels_of(term))
+    ]
+    return pd.DataFrame(rows, columns=["observation", "term", "slot", "label", "time", "lower", "upper", "use"])
 
 
 def replicate(density: Posterior, theta: Array, rng: np.random.Generator) -> Array:

@@ -21,6 +21,7 @@ from calibration.study.observations import (
     Breakdown,
     Count,
     Observation,
+    Prediction,
     Quantity,
     ReadQuantity,
     Share,
@@ -29,7 +30,6 @@ from calibration.study.observations import (
     quantities_of,
 )
 from calibration.study.parameters import Parameter
-from calibration.study.predictions import Prediction
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected
 from cipark_sd.base.naming import split_name

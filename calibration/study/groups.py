@@ -31,15 +31,14 @@ The model gets a constant for each, and the value of a group where the constant 
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, cast
 
 import numpy as np
 
 from calibration.noise.priors import Normal, Prior, Scale, from_scale, to_scale
-from calibration.study.observations import Observation, Quantity, Term
+from calibration.study.observations import Observation, Prediction, Quantity, Term, read_otherwise
 from calibration.study.parameters import Aim, Parameter, ParameterSpace
-from calibration.study.sections import Pooling, constants_set, repeated
+from calibration.study.sections import Pooling, constants_set
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.base.naming import canonical, split_name
@@ -61,14 +60,8 @@ class Group:
     held: tuple[tuple[str, float], ...] = ()
 
 
-def read_groups(top: Section, model: Model) -> tuple[Group, ...]:
-    """The ``[[group]]`` tables of a study."""
-    groups = top.named("group", partial(_group, model=model))
-    top.problems += repeated([canonical(group.name) for group in groups], "[[group]]")
-    return groups
-
-
-def _group(section: Section, model: Model) -> Group:
+def group_section(section: Section, model: Model) -> Group:
+    """A ``[[group]]``, whose name and constants are checked against those of the ``model``."""
     name = section.title
     held = constants_set(section, "set") if "set" in section else {}
     section.text("why", "")
@@ -124,9 +117,32 @@ def of_group(observation: Observation, group: Group, differing: Collection[str])
     def of_it(term: Term) -> Term:
         noise, memory = cast(Any, term.noise), term.noise.memory
         noise = noise if memory is None else replace(noise, memory=replace(memory, series=name))
-        return replace(term.reading(quantity), label=name + term.label.removeprefix(observation.name), noise=noise)
+        return replace(
+            read_otherwise(term, quantity), label=name + term.label.removeprefix(observation.name), noise=noise
+        )
 
     return replace(observation, name=name, terms=tuple(map(of_it, observation.terms)))
+
+
+def predictions_of_groups(
+    predictions: Sequence[Prediction], groups: Sequence[Group], differing: Collection[str]
+) -> tuple[Prediction, ...]:
+    """Predictions of which each that names what differs between groups, and no group, is made for all of them."""
+    names = {canonical(group.name) for group in groups}
+
+    def is_open(name: str) -> bool:
+        base, elements = split_key(override_key(name))
+        return base in differing and not names & set(elements)
+
+    made: list[Prediction] = []
+    for prediction in predictions:
+        if not any(is_open(name) for name, _ in prediction.parts):
+            made.append(prediction)
+            continue
+        for group in groups:
+            parts = tuple((element_of(n, group.name) if is_open(n) else n, sign) for n, sign in prediction.parts)
+            made.append(replace(prediction, name=f"{prediction.name}, {group.name}", parts=parts))
+    return tuple(made)
 
 
 def differing_names(model: Model, groups: Sequence[Group], separate: Collection[str]) -> frozenset[str]:

@@ -6,7 +6,7 @@ how a total splits are in :mod:`calibration.study.splits`.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import pairwise
@@ -16,8 +16,6 @@ from calibration.noise.families import registry
 from calibration.noise.families.base import Family, Kind, MeasurementFamily, NumberFamily
 from calibration.noise.readings.metrics import METRICS, Metric
 from calibration.noise.readings.reporting import Reporting
-from calibration.study.calendar import Calendar
-from calibration.study.classification import Coding
 from calibration.study.observations import (
     Count,
     F,
@@ -30,7 +28,7 @@ from calibration.study.observations import (
     Term,
     signed_parts,
 )
-from calibration.study.rows import Columns, Row
+from calibration.study.rows import Columns, Row, Tables
 from cipark_sd.base.errors import InvalidValue, UnknownName
 from cipark_sd.base.section import Section
 
@@ -43,9 +41,7 @@ class ObservationKind(ABC, Generic[F]):
     """
 
     section: Section
-    calendar: Calendar
-    codings: Mapping[str, Coding]
-    events: Mapping[str, tuple[float, ...]]
+    tables: Tables
     name: ClassVar[Kind]
 
     @abstractmethod
@@ -251,7 +247,7 @@ class OfRun(Numbers):
         return replace(metric, **{field.name: self.section.number(field.name) for field in fields(metric)})
 
     def as_number(self, text: str) -> float:
-        return self.calendar.model_time(text) if self.metric.is_time else float(text)
+        return self.tables.calendar.model_time(text) if self.metric.is_time else float(text)
 
     def counts(self, rows: Sequence[Row]) -> list[Count]:
         parts, metric = self.parts("variable"), self.metric
@@ -330,12 +326,12 @@ class Windows(Numbers):
 
     def _event_times(self, layer: Section) -> tuple[float, ...]:
         """The times of the events at which those who wait are released, ascending."""
-        times: set[float] = set()
+        events, times = self.tables.events, set[float]()
         for name in layer.names("at"):
-            if name in self.events:
-                times.update(self.events[name])
+            if name in events:
+                times.update(events[name])
             else:
-                layer.problems.append(UnknownName(name, list(self.events), kind="[[event]]", where=layer.at("at")))
+                layer.problems.append(UnknownName(name, list(events), kind="[[event]]", where=layer.at("at")))
         if "at" not in layer:
             layer.wrong("at", "the name of an [[event]], or a list of them")
         return tuple(sorted(times))

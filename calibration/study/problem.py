@@ -10,27 +10,26 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from calibration.noise.families.base import Family, Kind
-from calibration.study import consistency, sections
+from calibration.study import FILE, consistency, sections
 from calibration.study.calendar import Calendar
-from calibration.study.classification import Coding, read_codings
+from calibration.study.classification import coding_section
 from calibration.study.cumulative import warn_of_levels
 from calibration.study.groups import (
     Group,
     Pool,
     differing_names,
+    group_section,
     held_by,
     of_group,
     own_names,
     pooled_parameters,
-    read_groups,
+    predictions_of_groups,
     with_groups,
     with_pools,
 )
 from calibration.study.kinds import Flow, Increments, Level, ObservationKind, OfRun, Ratio
-from calibration.study.library import FILE
-from calibration.study.observations import Observation, Term, Use
+from calibration.study.observations import Observation, Prediction, Term, Use
 from calibration.study.parameters import ParameterSpace
-from calibration.study.predictions import Prediction, of_groups, read_predictions
 from calibration.study.rows import COLUMN_KEYS, USES, Row, Tables, read_drivers, read_rows
 from calibration.study.sections import Method, Questions
 from calibration.study.splits import Breakdowns, Shares
@@ -194,14 +193,17 @@ def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequ
     calendar = sections.calendar_section(top.table("dates"), model)
     # where a run or its dates could not be read, times outside of it are no mistake of their own
     placed = not top.problems
-    tables = Tables(folder, calendar, allow_files)
-    codings, events, groups = read_codings(top), sections.read_events(top, calendar), read_groups(top, model)
+    each_once = partial(sections.each_once, top)
+    codings = {coding.name: coding for coding in each_once("coding", coding_section)}
+    events = dict(each_once("event", partial(sections.event_section, calendar=calendar)))
+    groups = each_once("group", partial(group_section, model=model), canonical)
+    tables = Tables(folder, calendar, codings, events, groups, allow_files)
     read = [sections.parameter_section(section, grouped=bool(groups)) for section in top.sections("parameter")]
     estimated = [parameter for parameter in read if parameter is not None]
     differing = differing_names(model, groups, own_names(estimated))
     observations = tuple(
         observation if group is None else of_group(observation, group, differing)
-        for observation, group in _read_observations(top, tables, codings, events, groups, fit_also)
+        for observation, group in _read_observations(top, tables, fit_also)
     )
     fitted = [term for observation in observations for term in observation.terms if term.use == "fit"]
     informed = {group.name for group in groups if any(_reads(term, group.name) for term in fitted)}
@@ -212,44 +214,34 @@ def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequ
     method = top.table("method").entirely(sections.method_section)
     holdout = top.table("holdout").entirely(partial(sections.holdout_section, calendar=calendar))
     driven = read_drivers(top, tables, model, span, [*space.of_model, *(name for name, _ in fixed)])
-    rivals, scenarios = (sections.read_variants(top, kind) for kind in ("rival", "scenario"))
+    rivals, scenarios = (each_once(kind, sections.variant_section) for kind in ("rival", "scenario"))
     if "experiment" in top:
         top.wrong("experiment", "nothing: an experiment is a [[policy]] in policies.toml, for cipark policy")
         top.raw("experiment")
-    predictions = of_groups(read_predictions(top, calendar, observations), groups, differing)
+    read_prediction = partial(sections.prediction_section, calendar=calendar, observations=observations)
+    predictions = predictions_of_groups(each_once("prediction", read_prediction), groups, differing)
     questions = top.table("report").entirely(partial(sections.read_questions, rivals=[rival.id for rival in rivals]))
     problem = CalibrationProblem(
         title=title, folder=folder, model=model, scenario=span, observations=observations, space=space, fixed=fixed,
         method=method, holdout=holdout, calendar=calendar, rivals=rivals, scenarios=scenarios, questions=questions,
         predictions=predictions, groups=groups, pools=pools,
     )  # fmt: skip
-    return _checked(problem, driven, codings, events, top, placed=placed)
+    return _checked(problem, driven, tables, top, placed=placed)
 
 
 def _checked(
-    problem: CalibrationProblem,
-    driven: Scenario,
-    codings: Mapping[str, Coding],
-    events: Mapping[str, tuple[float, ...]],
-    top: Section,
-    *,
-    placed: bool,
+    problem: CalibrationProblem, driven: Scenario, tables: Tables, top: Section, *, placed: bool
 ) -> CalibrationProblem:
     """The problem with all that it sets, where its parts agree; ``placed`` says whether its run and dates are known."""
-    model, span, observations, parameters = (
-        problem.model,
-        problem.scenario,
-        problem.observations,
-        problem.space.parameters,
-    )
+    model, span, observations = problem.model, problem.scenario, problem.observations
+    parameters, problems = problem.space.parameters, top.problems
     top.note_unread()
-    problems = top.problems
     # a table that could not be read names no noise and has no rows, which is no mistake of its own
     complete = not problems
     held = [name for name, _ in problem.fixed]
     problems += consistency.name_problems(model, observations, parameters, held, complete=complete)
-    problems += consistency.event_problems(events, top.tables("observation"))
-    problems += consistency.coding_problems(codings.values(), observations)
+    problems += consistency.event_problems(tables.events, top.tables("observation"))
+    problems += consistency.coding_problems(tables.codings.values(), observations)
     if complete and not problem.fitted_terms:
         problems.append(UnusableInput("no row of any [[observation]] is fitted: give one the use 'fit'", where=FILE))
     if not any(p.use == "CAL" for p in parameters):
@@ -266,19 +258,13 @@ def _checked(
 
 
 def _read_observations(
-    top: Section,
-    tables: Tables,
-    codings: Mapping[str, Coding],
-    events: Mapping[str, tuple[float, ...]],
-    groups: Sequence[Group],
-    fit_also: Sequence[str],
+    top: Section, tables: Tables, fit_also: Sequence[str]
 ) -> Iterator[tuple[Observation, Group | None]]:
     """All observations, each with its group where it has one; those of ``fit_also`` are fitted whole."""
     labels = []
     for section in top.sections("observation"):
         labels.append(section.title)
-        use: Use | None = "fit" if section.title in fit_also else None
-        yield from _read_observation(section, tables, codings, events, groups, use)
+        yield from _read_observation(section, tables, "fit" if section.title in fit_also else None)
     where = str(tables.folder / FILE)
     top.problems += [
         UnknownName(name, labels, kind="observation", where=where) for name in fit_also if name not in labels
@@ -286,12 +272,7 @@ def _read_observations(
 
 
 def _read_observation(
-    section: Section,
-    tables: Tables,
-    codings: Mapping[str, Coding],
-    events: Mapping[str, tuple[float, ...]],
-    groups: Sequence[Group],
-    use: Use | None = None,
+    section: Section, tables: Tables, use: Use | None = None
 ) -> list[tuple[Observation, Group | None]]:
     """The observation that the section of an ``[[observation]]`` describes, or one for each group that has rows.
 
@@ -299,7 +280,7 @@ def _read_observation(
     """
     name = section.choice("kind", tuple(KINDS))
     table = section.text("table")
-    kind = KINDS[name](section, tables.calendar, codings, events)
+    kind, groups = KINDS[name](section, tables), tables.groups
     columns, _ = kind.columns, kind.weight
     if "group" in section:
         columns = {**columns, "group": section.text("group")}

@@ -20,7 +20,7 @@ Source of drivers: Homer 2012, System Dynamics Review 28(3), 281-294 (partial-mo
 import csv
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -28,8 +28,10 @@ from typing import cast
 
 import numpy as np
 
+from calibration.study import shipped_studies
 from calibration.study.calendar import Calendar
-from calibration.study.library import shipped_studies
+from calibration.study.classification import Coding
+from calibration.study.groups import Group
 from calibration.study.observations import Use
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected
 from cipark_sd.base.inputs import beneath, lines_of
@@ -263,10 +265,26 @@ def table_folder(section: Section, folder: Path) -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What the tables of a study share: its folder, the calendar of their dates, and where else they may lie."""
+    """What the tables of a study share.
+
+    Parameters
+    ----------
+    folder : path
+        Of the study.
+    calendar : Calendar
+    codings : by name
+    events : by name
+        Model times, ascending.
+    groups : sequence of Group
+    allow_files : sequence of path
+        Folders and files beside those of the study where a table may lie.
+    """
 
     folder: Path
     calendar: Calendar
+    codings: Mapping[str, Coding] = field(default_factory=dict)
+    events: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    groups: Sequence[Group] = ()
     allow_files: Sequence[Path] = ()
 
     def path(self, section: Section) -> Path | None:

@@ -1,13 +1,19 @@
 """The parts of a study file beside its observations.
 
-These are model, calendar, parameters, fixed values, method, hold-out, the announced dates at which those who wait are
-released, and variants: rival structures that are refitted, and scenarios of the time after the data. Variants are
-constants set by name::
+These are model, calendar, parameters, fixed values, method, hold-out, numbers that are reported of the model, the
+announced dates at which those who wait are released, and variants: rival structures that are refitted, and scenarios of
+the time after the data. Variants are constants set by name::
 
     [[rival]]
     name = "M1"
     why = "the founder is as able as China Merchants"
     set = { "Founding Capability" = 1 }
+
+    [[prediction]]
+    name = "effect of China Merchants at the end of 2019"
+    variable = "Total Residents"
+    at = "2019-12-31"
+    against = { "SW CMG" = 0 }   # the value as fitted less the value with this
 
     [[event]]
     name = "ceremonies"
@@ -35,14 +41,16 @@ structures that do without it. Write no numbers of the fit here: they would not 
 import datetime
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from calibration.noise.priors import FAMILIES, Beta, LogitNormal, Prior, Scale, Uniform, distribution
+from calibration.noise.readings.base import Reading
 from calibration.study.calendar import UNITS, Calendar, unit_of
+from calibration.study.observations import Observation, Prediction, quantities_of, reporting_of, signed_parts
 from calibration.study.parameters import AIMS, Parameter, Target
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.analysis.sensitivities.factors import constant_values
@@ -56,6 +64,7 @@ from cipark_sd.model.model import Method as Integration
 from cipark_sd.model.model import Model, digest_of
 from cipark_sd.model.variables import Constant
 
+R = TypeVar("R")
 #: Integration methods that a study may ask for.
 METHODS: tuple[Integration, ...] = ("euler", "rk4")
 TARGETS: tuple[Target, ...] = ("model", "noise")
@@ -267,16 +276,68 @@ class Questions:
     unknown: str = ""
 
 
-def read_events(top: Section, calendar: Calendar) -> dict[str, tuple[float, ...]]:
-    """The times of each kind of ``[[event]]``, as model time, ascending."""
+def each_once(
+    top: Section, kind: str, read: Callable[[Section], R], spelled: Callable[[str], str] = str
+) -> tuple[R, ...]:
+    """What is read of the tables of a kind, whose names are unlike each other.
 
-    def event(section: Section) -> tuple[str, tuple[float, ...]]:
-        section.text("why", "")
-        return section.title, calendar.times_under(section, "dates")
+    Parameters
+    ----------
+    top : Section
+        The study.
+    kind : str
+        Of the tables ``[[kind]]``.
+    read : function of a section
+    spelled : function of str
+        What of a name has to be unlike that of the others.
 
-    events = top.named("event", event)
-    top.problems += repeated([name for name, _ in events], "[[event]]")
-    return dict(events)
+    Returns
+    -------
+    tuple
+        What ``read`` gives, in order.
+    """
+    names: list[str] = []
+
+    def named(section: Section) -> R:
+        names.append(spelled(section.title))
+        return read(section)
+
+    things = top.named(kind, named)
+    repeated = [name for name, times in Counter(names).items() if times > 1]
+    top.problems += [InvalidValue("name", name, "each once", where=f"[[{kind}]]") for name in repeated]
+    return things
+
+
+def event_section(section: Section, calendar: Calendar) -> tuple[str, tuple[float, ...]]:
+    """The name of a kind of events, and their times as model time, ascending."""
+    section.text("why", "")
+    return section.title, calendar.times_under(section, "dates")
+
+
+def variant_section(section: Section) -> Structure:
+    """A rival structure or a scenario: constants that it sets."""
+    return Structure(section.title, section.text("why", ""), Scenario(section.title, constants_set(section, "set")))
+
+
+def prediction_section(section: Section, calendar: Calendar, observations: Sequence[Observation]) -> Prediction:
+    """A number that the study reports of its model; ``observations`` are those whose way of reporting it may take."""
+    section.text("why", "")
+    names = section.names("variable")
+    if not names and "variable" not in section:
+        section.wrong("variable", "a variable of the model, or a list of them to add up")
+    time = calendar.time_under(section, "at")
+    scenario = Scenario("", constants_set(section, "set")) if "set" in section else Scenario()
+    against = Scenario("", constants_set(section, "against")) if "against" in section else None
+    reading: Reading | None = None
+    if "reported" in section:
+        quantities = [(o.name, quantity) for o in observations for quantity in quantities_of([o])]
+        layers = {name: layer for name, quantity in quantities if (layer := reporting_of(quantity)) is not None}
+        name = section.text("reported")
+        if name not in layers:
+            known = ", ".join(layers) or "none here"
+            section.wrong("reported", f"the name of an observation with 'reported' ({known})")
+        reading = layers.get(name)
+    return Prediction(section.title, signed_parts(names), time, scenario, against, reading)
 
 
 def read_questions(section: Section, rivals: Collection[str]) -> Questions:
@@ -300,13 +361,6 @@ def _cause(section: Section, rivals: Collection[str]) -> Cause:
     return cause
 
 
-def read_variants(top: Section, kind: str) -> tuple[Structure, ...]:
-    """The variants in ``[[kind]]`` tables, their names unlike each other."""
-    variants = top.named(kind, _variant)
-    top.problems += repeated([variant.id for variant in variants], f"[[{kind}]]")
-    return variants
-
-
 def with_own_structure(model: Model, scenario: Scenario, rivals: tuple[Structure, ...]) -> tuple[Structure, ...]:
     """Rivals with the study's own structure first, where none of them is it: they are rivals to it.
 
@@ -328,16 +382,6 @@ def _changes_nothing(model: Model, scenario: Scenario, settings: Scenario) -> bo
     }
     values |= {key: value for key, value in scenario.overrides.items() if isinstance(value, float)}
     return all(values.get(key) == value for key, value in settings.overrides.items())
-
-
-def repeated(names: Sequence[str], where: str) -> list[InvalidValue]:
-    """A problem for each name that stands there more than once."""
-    counted = Counter(names)
-    return [InvalidValue("name", name, "each once", where=where) for name, times in counted.items() if times > 1]
-
-
-def _variant(section: Section) -> Structure:
-    return Structure(section.title, section.text("why", ""), Scenario(section.title, constants_set(section, "set")))
 
 
 def constants_set(section: Section, key: str) -> dict[str, float]:

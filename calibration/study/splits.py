@@ -29,11 +29,11 @@ class Breakdowns(ObservationKind[SplitFamily]):
         if "coding" not in self.section:
             return None
         name = self.section.text("coding")
-        if name not in self.codings:
+        if name not in self.tables.codings:
             self.section.problems.append(
-                UnknownName(name, list(self.codings), kind="[[coding]]", where=self.section.where)
+                UnknownName(name, list(self.tables.codings), kind="[[coding]]", where=self.section.where)
             )
-        return self.codings.get(name)
+        return self.tables.codings.get(name)
 
     def terms(self, rows: Sequence[Row]) -> list[Breakdown]:
         noise, parts = self.noise, self._categories()
@@ -100,7 +100,7 @@ class Breakdowns(ObservationKind[SplitFamily]):
             self.section.wrong("given", "the number in each category: " + ", ".join(parts))
             return None, None
         if "given_at" in self.section:
-            time = self.calendar.time_under(self.section, "given_at")
+            time = self.tables.calendar.time_under(self.section, "given_at")
             return (None, None) if math.isnan(time) else (sizes, time)
         if self.coding is None or self.noise.family != Multinomial():
             self.section.wrong("given", "a coding and the family multinomial beside it, or given_at")

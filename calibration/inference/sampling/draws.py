@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from calibration.inference.sampling.chains import Chains
 from calibration.inference.sampling.convergence import EFFORT, UNSAVED, Convergence, Effort, OnBlock, one_by_one
@@ -23,7 +24,7 @@ from calibration.inference.sampling.densities import Unconstrained, prior_draws
 from calibration.inference.sampling.sample import ImportanceDraws, Sampled, Start, sample
 from calibration.inference.sampling.trajectories import TrajectoryDraws
 from calibration.likelihood.posterior import Posterior
-from calibration.likelihood.replicate import Number, numbers, replicate
+from calibration.likelihood.replicate import numbers, replicate
 from calibration.study.observations import Observation, Term
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.base.arrays import Array
@@ -298,29 +299,24 @@ def _parameters(values: Array, names: Sequence[str]) -> "xr.Dataset":
     return xr.Dataset(variables, coords)
 
 
-def _rows(quantities: Sequence[Number], name: str) -> tuple[list[int], dict[str, object]]:
-    chosen = [i for i, number in enumerate(quantities) if number.observation == name]
-    dim = f"{_coordinate(name)}_row"
-    coords: dict[str, object] = {
-        dim: [quantities[i].label for i in chosen],
-        f"{_coordinate(name)}_time": (dim, [quantities[i].time for i in chosen]),
-        f"{_coordinate(name)}_use": (dim, [quantities[i].use for i in chosen]),
-        f"{_coordinate(name)}_lower": (dim, [quantities[i].lower for i in chosen]),
-        f"{_coordinate(name)}_upper": (dim, [quantities[i].upper for i in chosen]),
-    }
-    return chosen, coords
+def _rows(every: pd.DataFrame, name: str) -> tuple[pd.DataFrame, dict[str, object]]:
+    """The numbers of one observation, and what their file says of them."""
+    rows, short = every[every["observation"] == name], _coordinate(name)
+    dim = f"{short}_row"
+    named = {f"{short}_{key}": (dim, rows[key].tolist()) for key in ("time", "use", "lower", "upper")}
+    return rows, {dim: rows["label"].tolist(), **named}
 
 
 def _by_observation(values: Array, observations: Sequence[Observation]) -> "xr.Dataset":
     import xarray as xr
 
-    quantities = numbers(observations)
+    every = numbers(observations)
     variables, coords = {}, {"chain": np.arange(values.shape[0]), "draw": np.arange(values.shape[1])}
     for observation in observations:
-        chosen, row_coords = _rows(quantities, observation.name)
+        rows, row_coords = _rows(every, observation.name)
         coords |= row_coords  # type: ignore[arg-type]
         name = _coordinate(observation.name)
-        variables[name] = (("chain", "draw", f"{name}_row"), values[..., chosen])
+        variables[name] = (("chain", "draw", f"{name}_row"), values[..., rows.index])
     return xr.Dataset(variables, coords)
 
 
@@ -328,15 +324,13 @@ def _observed(observations: Sequence[Observation]) -> "xr.Dataset":
     """Each observation's numbers, the middle of an interval; its ends are the coordinates ``…_lower``, ``…_upper``."""
     import xarray as xr
 
-    quantities = numbers(observations)
+    every = numbers(observations)
     variables: dict[str, object] = {}
     coords: dict[str, object] = {}
     for observation in observations:
-        chosen, row_coords = _rows(quantities, observation.name)
+        rows, row_coords = _rows(every, observation.name)
         coords |= row_coords
-        name = _coordinate(observation.name)
-        lower = np.array([quantities[i].lower for i in chosen])
-        upper = np.array([quantities[i].upper for i in chosen])
+        name, lower, upper = _coordinate(observation.name), rows["lower"].to_numpy(), rows["upper"].to_numpy()
         variables[name] = ((f"{name}_row",), np.where(np.isfinite(upper), (lower + upper) / 2, lower))
     return xr.Dataset(variables, coords)
 
