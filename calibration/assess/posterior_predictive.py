@@ -181,8 +181,8 @@ def bands(observations: Sequence[Observation], replicates: Array) -> Iterator[Ba
             middle, half = ((banded["lower"] + banded["upper"]) / 2).cumsum(), (banded["upper"] - banded["lower"]) / 2
             banded = banded.assign(lower=middle - half, upper=middle + half)
         quantiles = np.nanquantile(predicted, LEVELS, axis=0, method="inverted_cdf")
-        seen = pd.concat([banded, aside])[["time", "lower", "upper", "use"]].itertuples(index=False, name=None)
-        yield Band(observation.name, banded["time"].to_numpy(), quantiles, tuple(seen))
+        levels = pd.concat([banded, aside])[["time", "lower", "upper", "use"]].itertuples(index=False, name=None)
+        yield Band(observation.name, banded["time"].to_numpy(), quantiles, tuple(levels))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ A study is a folder with ``problem.toml``, CSV tables and a README that says whe
 that is wrong with it is reported together, with the model's own names as suggestions.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -13,7 +14,7 @@ from calibration.noise.families.base import Family, Kind
 from calibration.study import FILE, consistency, sections
 from calibration.study.calendar import Calendar
 from calibration.study.classification import coding_section
-from calibration.study.cumulative import warn_of_levels
+from calibration.study.cumulative import StudyWarning, cumulative_levels, cumulative_words
 from calibration.study.groups import (
     Group,
     Pool,
@@ -181,7 +182,8 @@ def read_problem(
     problem = _read(top, folder, fit_also, allow_files)
     places = _places(top)
     raise_all(str(path), [fault.placed(places) for fault in top.problems])
-    warn_of_levels(problem.model, problem.observations)
+    for sentence in cumulative_words(cumulative_levels(problem.model, problem.observations)):
+        warnings.warn(sentence, StudyWarning, stacklevel=2)
     return replace(problem, rivals=sections.with_own_structure(problem.model, problem.scenario, problem.rivals))
 
 
@@ -212,7 +214,9 @@ def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequ
     space = ParameterSpace((*parameters, *consistency.coding_parameters(observations)))
     fixed = top.named("fixed", sections.fixed_section) + held_by(groups)
     method = top.table("method").entirely(sections.method_section)
-    holdout = top.table("holdout").entirely(partial(sections.holdout_section, calendar=calendar))
+    holdout = top.table("holdout").entirely(
+        lambda section: calendar.times_under(section, "origins") if section.raw("origins") else ()
+    )
     driven = read_drivers(top, tables, model, span, [*space.of_model, *(name for name, _ in fixed)])
     rivals, scenarios = (each_once(kind, sections.variant_section) for kind in ("rival", "scenario"))
     if "experiment" in top:

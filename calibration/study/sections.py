@@ -43,7 +43,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -241,24 +240,12 @@ def method_section(section: Section) -> Method:
     return method
 
 
-def holdout_section(section: Section, calendar: Calendar) -> tuple[float, ...]:
-    """Times up to which rolling-origin fits see the data."""
-    return calendar.times_under(section, "origins") if section.raw("origins") else ()
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Something that may explain the data, and the rivals that do not have it."""
-
-    name: str
-    without: tuple[str, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class Questions:
     """A study's finding and questions in its own words, what would settle them, and what its theory rests on.
 
     Where ``finding``, ``known``, ``not_known`` or ``assumed`` is empty, the page computes a line in its place.
+    ``causes`` are what may explain the data, each with the rivals that do not have it.
     """
 
     finding: str = ""
@@ -269,7 +256,7 @@ class Questions:
     caused: str = "What explains the data?"
     predicted: str = "How well were data predicted before they were seen?"
     settled: str = "What would settle what is open?"
-    causes: tuple[Cause, ...] = ()
+    causes: tuple[tuple[str, tuple[str, ...]], ...] = ()
     settle: tuple[str, ...] = ()
     supports: str = ""
     theory: str = ""
@@ -347,18 +334,18 @@ def read_questions(section: Section, rivals: Collection[str]) -> Questions:
         for field in fields(Questions)
         if isinstance(field.default, str)
     }
-    causes = section.named("cause", partial(_cause, rivals=rivals), label="report.cause")
+
+    def cause(section: Section) -> tuple[str, tuple[str, ...]]:
+        without = section.names("without")
+        section.problems += [
+            UnknownName(rival, sorted(rivals), kind="rival", where=section.where)
+            for rival in without
+            if rival not in rivals
+        ]
+        return section.title, without
+
+    causes = section.named("cause", cause, label="report.cause")
     return Questions(**texts, causes=causes, settle=section.names("settle"))
-
-
-def _cause(section: Section, rivals: Collection[str]) -> Cause:
-    cause = Cause(section.title, section.names("without"))
-    section.problems += [
-        UnknownName(rival, sorted(rivals), kind="rival", where=section.where)
-        for rival in cause.without
-        if rival not in rivals
-    ]
-    return cause
 
 
 def with_own_structure(model: Model, scenario: Scenario, rivals: tuple[Structure, ...]) -> tuple[Structure, ...]:
