@@ -244,8 +244,9 @@ def _checked(
     complete = not problems
     held = [name for name, _ in problem.fixed]
     problems += consistency.name_problems(model, observations, parameters, held, complete=complete)
-    problems += consistency.event_problems(tables.events, top.tables("observation"))
-    problems += consistency.coding_problems(tables.codings.values(), observations)
+    problems += consistency.unused_problems(
+        tables.codings.values(), tables.events, observations, top.tables("observation")
+    )
     if complete and not problem.fitted_terms:
         problems.append(UnusableInput("no row of any [[observation]] is fitted: give one the use 'fit'", where=FILE))
     if not any(p.use == "CAL" for p in parameters):
@@ -255,7 +256,7 @@ def _checked(
         collected(problems, partial(resolve, model, problem.scenario))
     variants = (*problem.rivals, *problem.scenarios)
     problems += consistency.variant_problems(model, span, variants, problem.space.names)
-    problems += consistency.prediction_problems(model, span, problem.predictions, parameters)
+    problems += consistency.prediction_problems(model, span, problem.predictions, problem.space.names)
     problems += consistency.time_problems(model, span, observations, problem.holdout) if placed else []
     problems += consistency.counted_twice(observations, where=FILE)
     return problem
