@@ -61,7 +61,18 @@ class Group:
 
 
 def group_section(section: Section, model: Model) -> Group:
-    """A ``[[group]]``, whose name and constants are checked against those of the ``model``."""
+    """A ``[[group]]``.
+
+    Parameters
+    ----------
+    section : Section
+    model : Model
+        Its names are not the group's, and its constants are those that the group may set.
+
+    Returns
+    -------
+    Group
+    """
     name = section.title
     held = constants_set(section, "set") if "set" in section else {}
     section.text("why", "")
@@ -93,18 +104,36 @@ def element_of(name: str, group: str) -> str:
 
     >>> element_of("Firms", "Suez"), element_of("Firms[ SOE ]", "Suez")
     ('Firms[Suez]', 'Firms[Suez,SOE]')
+
+    Parameters
+    ----------
+    name : str
+        ``Name`` or ``Name[element]`` in the model of one group.
+    group : str
+
+    Returns
+    -------
+    str
     """
     base, elements = split_name(name)
     return f"{base}[{','.join((group, *elements))}]"
 
 
-def held_by(groups: Sequence[Group]) -> tuple[tuple[str, float], ...]:
-    """The constants that groups have for themselves, as what is held."""
-    return tuple((element_of(name, group.name), value) for group in groups for name, value in group.held)
-
-
 def of_group(observation: Observation, group: Group, differing: Collection[str]) -> Observation:
-    """The observation read from the group's elements; ``differing`` are canonical names of what has the range."""
+    """The observation read from the group's elements.
+
+    Parameters
+    ----------
+    observation : Observation
+    group : Group
+    differing : collection of str
+        Canonical names of the variables that have the range of groups.
+
+    Returns
+    -------
+    Observation
+        Its name and the labels of its terms name the group.
+    """
     name = f"{observation.name}, {group.name}"
 
     def quantity(read: Quantity) -> Quantity:
@@ -127,7 +156,19 @@ def of_group(observation: Observation, group: Group, differing: Collection[str])
 def predictions_of_groups(
     predictions: Sequence[Prediction], groups: Sequence[Group], differing: Collection[str]
 ) -> tuple[Prediction, ...]:
-    """Predictions of which each that names what differs between groups, and no group, is made for all of them."""
+    """Predictions of which each that names what differs between groups, and no group, is made for all of them.
+
+    Parameters
+    ----------
+    predictions : sequence of Prediction
+    groups : sequence of Group
+    differing : collection of str
+        Canonical names of the variables that have the range of groups.
+
+    Returns
+    -------
+    tuple of Prediction
+    """
     names = {canonical(group.name) for group in groups}
 
     def is_open(name: str) -> bool:
@@ -145,19 +186,47 @@ def predictions_of_groups(
     return tuple(made)
 
 
-def differing_names(model: Model, groups: Sequence[Group], separate: Collection[str]) -> frozenset[str]:
-    """Canonical names of what differs between groups: stocks, auxiliaries, and constants that are ``separate``."""
+def differing_names(model: Model, groups: Sequence[Group], read: Sequence[tuple[Parameter, Pooling]]) -> frozenset[str]:
+    """What differs between groups: stocks, auxiliaries, and constants that a group has for itself.
+
+    Parameters
+    ----------
+    model : Model
+    groups : sequence of Group
+    read : pairs of Parameter and Pooling
+        Those that are not common are constants of each group.
+
+    Returns
+    -------
+    frozenset of str
+        Canonical names; none without groups.
+    """
     if not groups:
         return frozenset()
     names = {variable.name for variable in model.variables if isinstance(variable, Stock | Auxiliary)} - set(CONTROL)
-    held = {split_key(override_key(name))[0] for group in groups for name, _ in group.held}
-    return frozenset(names | held | {split_key(override_key(name))[0] for name in separate})
+    own = [name for group in groups for name, _ in group.held]
+    own += [parameter.name for parameter, pooling in read if pooling != "common" and parameter.target == "model"]
+    return frozenset(names | {split_key(override_key(name))[0] for name in own})
 
 
 def with_groups(
     model: Model, groups: Sequence[Group], differing: Collection[str], problems: list[CiparkError]
 ) -> Model:
-    """The model with one more range, of groups, on all variables that are ``differing``."""
+    """The model with one more range, of groups, on all variables that are ``differing``.
+
+    Parameters
+    ----------
+    model : Model
+    groups : sequence of Group
+    differing : collection of str
+        Canonical names.
+    problems : list of CiparkError
+        Gets what is wrong: the run itself is the same for all groups.
+
+    Returns
+    -------
+    Model
+    """
     if not groups:
         return model
     members = tuple(canonical(group.name) for group in groups)
@@ -251,8 +320,19 @@ def pooled_parameters(
 ) -> tuple[tuple[Parameter, ...], tuple[Pool, ...]]:
     """All parameters in the order of the file, and those that are partially pooled.
 
-    A group that is not among the ``informed`` has no fitted row: nothing is estimated of it, and its values are those
-    of a new group.
+    Parameters
+    ----------
+    read : pairs of Parameter and Pooling
+    groups : sequence of Group
+    informed : collection of str
+        Groups with a fitted row. Nothing is estimated of another one: its values are those of a new group.
+    model : Model
+    problems : list of CiparkError
+        Gets what is wrong.
+
+    Returns
+    -------
+    tuple of Parameter, tuple of Pool
     """
     parameters: list[Parameter] = []
     pools: list[Pool] = []
@@ -310,7 +390,19 @@ def _pool_problems(pool: Pool, model: Model) -> list[CiparkError]:
 
 
 def with_pools(model: Model, pools: Sequence[Pool]) -> Model:
-    """The ``model`` of groups with the value of each group where a pooled constant, or a stock's start, stood."""
+    """The model with the value of each group where a pooled constant, or a stock's start, stood.
+
+    Parameters
+    ----------
+    model : Model
+        Of groups.
+    pools : sequence of Pool
+
+    Returns
+    -------
+    Model
+        With a constant for the typical value, the spread, and the deviation of each group.
+    """
     for pool in pools:
         model = _with_pool(model, pool)
     return model
@@ -356,9 +448,3 @@ def _shifted(typical: Expr, shift: Expr, scale: Scale) -> Expr:
         case "logit":
             odds = Binary("*", Binary("/", typical, Binary("-", Const(1.0), typical)), Call("exp", (shift,)))
             return Binary("/", odds, Binary("+", Const(1.0), odds))
-
-
-def own_names(read: Sequence[tuple[Parameter, Pooling]]) -> tuple[str, ...]:
-    """Canonical names of what each group has a value of."""
-    of_model = [p for p, pooling in read if pooling != "common" and p.target == "model"]
-    return tuple(split_key(override_key(parameter.name))[0] for parameter in of_model)

@@ -248,7 +248,19 @@ def quantities_of(observations: Sequence[Observation]) -> Iterator[Quantity]:
 
 
 def read_otherwise(term: T, change: Callable[[Quantity], Quantity]) -> T:
-    """The same numbers, seen for other quantities: ``change`` makes them of those of the ``term``."""
+    """The same numbers, seen for other quantities.
+
+    Parameters
+    ----------
+    term : Term
+    change : function of a Quantity
+        To the one in its place.
+
+    Returns
+    -------
+    Term
+        Of the same class.
+    """
     if isinstance(term, Count):
         gains, below = (None if q is None else change(q) for q in (term.gains, term.denominator))
         return replace(term, quantity=change(term.quantity), gains=gains, denominator=below)

@@ -1,16 +1,31 @@
 """A calibration problem: a study folder, read and checked as a whole.
 
 A study is a folder with ``problem.toml``, CSV tables and a README that says where the numbers come from. Everything
-that is wrong with it is reported together, with the model's own names as suggestions.
+that is wrong with it is reported together, with the model's own names as suggestions. Beside tables with a section of
+their own it has dates at which those who wait are released, and numbers that it reports of the model::
+
+    [[event]]
+    name = "ceremonies"
+    dates = ["2019-07-01", "2019-07-02"]
+    why = "announced by the park a month before"
+
+    [[prediction]]
+    name = "effect of China Merchants at the end of 2019"
+    variable = "Total Residents"
+    at = "2019-12-31"
+    against = { "SW CMG" = 0 }   # the value as fitted less the value with this
 """
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TypeVar
 
 from calibration.noise.families.base import Family, Kind
+from calibration.noise.readings.base import Reading
 from calibration.study import FILE, consistency, sections
 from calibration.study.calendar import Calendar
 from calibration.study.classification import coding_section
@@ -19,23 +34,22 @@ from calibration.study.groups import (
     Group,
     Pool,
     differing_names,
+    element_of,
     group_section,
-    held_by,
     of_group,
-    own_names,
     pooled_parameters,
     predictions_of_groups,
     with_groups,
     with_pools,
 )
 from calibration.study.kinds import Flow, Increments, Level, ObservationKind, OfRun, Ratio
-from calibration.study.observations import Observation, Prediction, Term, Use
+from calibration.study.observations import Observation, Prediction, Term, Use, quantities_of, reporting_of, signed_parts
 from calibration.study.parameters import ParameterSpace
 from calibration.study.rows import COLUMN_KEYS, USES, Row, Tables, read_drivers, read_rows
 from calibration.study.sections import Method, Questions
 from calibration.study.splits import Breakdowns, Shares
 from cipark_sd.analysis.experiments.definition import Structure
-from cipark_sd.base.errors import UnknownName, UnusableInput, collected, raise_all
+from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput, collected, raise_all
 from cipark_sd.base.inputs import place, read_toml
 from cipark_sd.base.naming import canonical, respelled
 from cipark_sd.base.section import Section
@@ -43,6 +57,7 @@ from cipark_sd.base.timegrid import TimeGrid, time_grid
 from cipark_sd.data.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.model.model import Model
 
+R = TypeVar("R")
 #: The kinds of observation by the word of a study. The first stands for one that is misspelt: it takes the most keys.
 KINDS: Mapping[Kind, type[ObservationKind[Family]]] = {
     kind.name: kind for kind in (Increments, Flow, Level, Ratio, Breakdowns, Shares, OfRun)
@@ -132,7 +147,18 @@ class CalibrationProblem(Stated):
 
 
 def until(problem: CalibrationProblem, time: float) -> CalibrationProblem:
-    """The problem as one saw it at ``time``: terms of the fit that end later become hold-outs."""
+    """The problem as one saw it at a time: terms of the fit that end later become hold-outs.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    time : float
+        Model time.
+
+    Returns
+    -------
+    CalibrationProblem
+    """
 
     def held(term: Term) -> Term:
         end = max(quantity.end for quantity in term.quantities)
@@ -155,6 +181,10 @@ def read_problem(
     allow_files : sequence of path
         Folders beneath which the study's model and tables may lie, and the files that the model names, beside their
         own.
+
+    Returns
+    -------
+    CalibrationProblem
 
     Raises
     ------
@@ -195,14 +225,14 @@ def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequ
     calendar = sections.calendar_section(top.table("dates"), model)
     # where a run or its dates could not be read, times outside of it are no mistake of their own
     placed = not top.problems
-    each_once = partial(sections.each_once, top)
+    each_once = partial(_each_once, top)
     codings = {coding.name: coding for coding in each_once("coding", coding_section)}
-    events = dict(each_once("event", partial(sections.event_section, calendar=calendar)))
+    events = dict(each_once("event", partial(_event, calendar=calendar)))
     groups = each_once("group", partial(group_section, model=model), canonical)
     tables = Tables(folder, calendar, codings, events, groups, allow_files)
     read = [sections.parameter_section(section, grouped=bool(groups)) for section in top.sections("parameter")]
     estimated = [parameter for parameter in read if parameter is not None]
-    differing = differing_names(model, groups, own_names(estimated))
+    differing = differing_names(model, groups, estimated)
     observations = tuple(
         observation if group is None else of_group(observation, group, differing)
         for observation, group in _read_observations(top, tables, fit_also)
@@ -212,7 +242,8 @@ def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequ
     parameters, pools = pooled_parameters(estimated, groups, informed, model, top.problems)
     model = with_pools(with_groups(model, groups, differing, top.problems), pools)
     space = ParameterSpace((*parameters, *consistency.coding_parameters(observations)))
-    fixed = top.named("fixed", sections.fixed_section) + held_by(groups)
+    held = ((element_of(name, group.name), value) for group in groups for name, value in group.held)
+    fixed = (*top.named("fixed", sections.fixed_section), *held)
     method = top.table("method").entirely(sections.method_section)
     holdout = top.table("holdout").entirely(
         lambda section: calendar.times_under(section, "origins") if section.raw("origins") else ()
@@ -222,7 +253,7 @@ def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequ
     if "experiment" in top:
         top.wrong("experiment", "nothing: an experiment is a [[policy]] in policies.toml, for cipark policy")
         top.raw("experiment")
-    read_prediction = partial(sections.prediction_section, calendar=calendar, observations=observations)
+    read_prediction = partial(_prediction, calendar=calendar, observations=observations)
     predictions = predictions_of_groups(each_once("prediction", read_prediction), groups, differing)
     questions = top.table("report").entirely(partial(sections.read_questions, rivals=[rival.id for rival in rivals]))
     problem = CalibrationProblem(
@@ -260,6 +291,49 @@ def _checked(
     problems += consistency.time_problems(model, span, observations, problem.holdout) if placed else []
     problems += consistency.counted_twice(observations, where=FILE)
     return problem
+
+
+def _each_once(
+    top: Section, kind: str, read: Callable[[Section], R], spelled: Callable[[str], str] = str
+) -> tuple[R, ...]:
+    """What is read of the tables ``[[kind]]``, whose names, as they are ``spelled``, are unlike each other."""
+    names: list[str] = []
+
+    def named(section: Section) -> R:
+        names.append(spelled(section.title))
+        return read(section)
+
+    things = top.named(kind, named)
+    repeated = [name for name, times in Counter(names).items() if times > 1]
+    top.problems += [InvalidValue("name", name, "each once", where=f"[[{kind}]]") for name in repeated]
+    return things
+
+
+def _event(section: Section, calendar: Calendar) -> tuple[str, tuple[float, ...]]:
+    """The name of a kind of events, and their times as model time, ascending."""
+    section.text("why", "")
+    return section.title, calendar.times_under(section, "dates")
+
+
+def _prediction(section: Section, calendar: Calendar, observations: Sequence[Observation]) -> Prediction:
+    """A number that the study reports of its model; one of the observations may say how it is reported."""
+    section.text("why", "")
+    names = section.names("variable")
+    if not names and "variable" not in section:
+        section.wrong("variable", "a variable of the model, or a list of them to add up")
+    time = calendar.time_under(section, "at")
+    scenario = Scenario("", sections.constants_set(section, "set")) if "set" in section else Scenario()
+    against = Scenario("", sections.constants_set(section, "against")) if "against" in section else None
+    reading: Reading | None = None
+    if "reported" in section:
+        quantities = [(o.name, quantity) for o in observations for quantity in quantities_of([o])]
+        layers = {name: layer for name, quantity in quantities if (layer := reporting_of(quantity)) is not None}
+        name = section.text("reported")
+        if name not in layers:
+            known = ", ".join(layers) or "none here"
+            section.wrong("reported", f"the name of an observation with 'reported' ({known})")
+        reading = layers.get(name)
+    return Prediction(section.title, signed_parts(names), time, scenario, against, reading)
 
 
 def _read_observations(

@@ -92,9 +92,26 @@ def read_rows(
     *,
     as_number: Callable[[str], float] = float,
 ) -> list[Row]:
-    """The rows that the study takes of a table; those at the dates ``looked_at``, as the table spells them, are checks.
+    """The rows that the study takes of a table.
 
-    ``every`` is the use of all others, without it that of the column. ``as_number`` reads what was seen.
+    Parameters
+    ----------
+    section : Section
+        That names the table and, under ``where``, which of its rows it takes; it notes what is wrong.
+    tables : Tables
+    columns : mapping of str to str
+        The column of each field of :class:`Row`; empty for a field without one.
+    every : {"fit", "check", "holdout"}, optional
+        The use of all rows but those looked at; None for what the column says.
+    looked_at : sequence of str
+        Dates, as the table spells them, whose rows are checks.
+    as_number : function of str
+        Reads what was seen.
+
+    Returns
+    -------
+    list of Row
+        None of them where the table cannot be read.
     """
     path, where_ = tables.path(section), section.raw("where")
     chosen = where_ if isinstance(where_, Mapping) else {}
@@ -252,7 +269,20 @@ class _Table:
 
 
 def table_folder(section: Section, folder: Path) -> Path | None:
-    """The folder of an observation's table: that of the study of the package which it names, else its own."""
+    """The folder of an observation's table: that of the study of the package which it names, else its own.
+
+    Parameters
+    ----------
+    section : Section
+        Which notes a study that there is not.
+    folder : path
+        Of the study.
+
+    Returns
+    -------
+    path or None
+        None where there is no such study.
+    """
     if "study" not in section:
         return folder
     name, shipped = section.text("study"), shipped_studies()
@@ -300,8 +330,19 @@ def read_drivers(top: Section, tables: Tables, model: Model, span: Scenario, tak
 
     Parameters
     ----------
+    top : Section
+        The study.
+    tables : Tables
+    model : Model
+    span : Scenario
+        Of the run.
     taken : sequence of str
         Names that the study sets otherwise: parameters and constants that are held.
+
+    Returns
+    -------
+    Scenario
+        A series for each variable.
     """
     courses: dict[str, TimeSeries] = {}
     owned = {split_key(override_key(name))[0] for name in taken}

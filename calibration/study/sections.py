@@ -1,24 +1,12 @@
 """The parts of a study file beside its observations.
 
-These are model, calendar, parameters, fixed values, method, hold-out, numbers that are reported of the model, the
-announced dates at which those who wait are released, and variants: rival structures that are refitted, and scenarios of
-the time after the data. Variants are constants set by name::
+These are model, calendar, parameters, fixed values, method, questions, and variants: rival structures that are
+refitted, and scenarios of the time after the data. Variants are constants set by name::
 
     [[rival]]
     name = "M1"
     why = "the founder is as able as China Merchants"
     set = { "Founding Capability" = 1 }
-
-    [[prediction]]
-    name = "effect of China Merchants at the end of 2019"
-    variable = "Total Residents"
-    at = "2019-12-31"
-    against = { "SW CMG" = 0 }   # the value as fitted less the value with this
-
-    [[event]]
-    name = "ceremonies"
-    dates = ["2019-07-01", "2019-07-02"]
-    why = "announced by the park a month before"
 
 What a study asks and what only its authors can say stands in ``[report]``, all of it words or names::
 
@@ -40,16 +28,13 @@ structures that do without it. Write no numbers of the fit here: they would not 
 
 import datetime
 import math
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 from calibration.noise.priors import FAMILIES, Beta, LogitNormal, Prior, Scale, Uniform, distribution
-from calibration.noise.readings.base import Reading
 from calibration.study.calendar import UNITS, Calendar, unit_of
-from calibration.study.observations import Observation, Prediction, quantities_of, reporting_of, signed_parts
 from calibration.study.parameters import AIMS, Parameter, Target
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.analysis.sensitivities.factors import constant_values
@@ -63,7 +48,6 @@ from cipark_sd.model.model import Method as Integration
 from cipark_sd.model.model import Model, digest_of
 from cipark_sd.model.variables import Constant
 
-R = TypeVar("R")
 #: Integration methods that a study may ask for.
 METHODS: tuple[Integration, ...] = ("euler", "rk4")
 TARGETS: tuple[Target, ...] = ("model", "noise")
@@ -90,7 +74,18 @@ _FILES = "a file or a list of files with values of the model's data variables"
 
 
 def by_method(model: Model, method: Integration) -> Model:
-    """The model under another integration method, with a digest of its own: its numbers are others."""
+    """The model under another integration method, with a digest of its own: its numbers are others.
+
+    Parameters
+    ----------
+    model : Model
+    method : {"euler", "rk4"}
+
+    Returns
+    -------
+    Model
+        The same one where it has the method already.
+    """
     if method == model.time.method:
         return model
     digest = digest_of(model.digest.encode(), method.encode())
@@ -98,7 +93,26 @@ def by_method(model: Model, method: Integration) -> Model:
 
 
 def model_section(section: Section, folder: Path, allow_files: Sequence[Path]) -> tuple[Model, Scenario]:
-    """The model, which may raise its own errors: without it nothing else can be checked."""
+    """The model and the span of its run.
+
+    Parameters
+    ----------
+    section : Section
+        ``[model]``.
+    folder : path
+        Of the study.
+    allow_files : sequence of path
+        Folders and files beside the study's own that may be read.
+
+    Returns
+    -------
+    Model, Scenario
+
+    Raises
+    ------
+    Problems, ModelFileError, EquationError
+        At once: without a model nothing else can be checked.
+    """
     keys = {"from": "initial_time", "to": "final_time", "step": "time_step"}
     span = {control: section.number(key) for key, control in keys.items() if key in section}
     series = all_beneath(folder, section.names("series", expected=_FILES), allow_files, where=section.where)
@@ -114,7 +128,18 @@ def model_section(section: Section, folder: Path, allow_files: Sequence[Path]) -
 
 
 def calendar_section(section: Section, model: Model) -> Calendar:
-    """How dates become the time of ``model``; its unit and the study's are the same where both are known."""
+    """How dates become the time of the model; its unit and the study's are the same where both are known.
+
+    Parameters
+    ----------
+    section : Section
+        ``[dates]``.
+    model : Model
+
+    Returns
+    -------
+    Calendar
+    """
     model_unit = unit_of(model.time.units)
     unit = section.choice("unit", UNITS, "decimal year")
     origin = section.raw("origin")
@@ -140,7 +165,20 @@ def calendar_section(section: Section, model: Model) -> Calendar:
 
 
 def parameter_section(section: Section, *, grouped: bool = False) -> tuple[Parameter, Pooling] | None:
-    """A parameter, and how groups share it; the latter has keys in a study with groups alone."""
+    """A parameter, and how groups share it.
+
+    Parameters
+    ----------
+    section : Section
+        A ``[[parameter]]``.
+    grouped : bool
+        Whether the study has groups, so that the section may say how they share it.
+
+    Returns
+    -------
+    (Parameter, Pooling) or None
+        None where something is wrong.
+    """
     target = section.choice("target", TARGETS, "model")
     use = section.choice("use", AIMS, "CAL")
     why = section.text("why", "")
@@ -198,7 +236,22 @@ def _prior(section: Section, lower: float, upper: float) -> Prior | None:
 
 
 def read_prior(section: Section, content: object, key: str = "prior") -> Prior | None:
-    """A family with its numbers, from the table ``key`` of a section."""
+    """A family with its numbers.
+
+    Parameters
+    ----------
+    section : Section
+        To which the table belongs, for messages.
+    content : object
+        The table, or what stands in its place.
+    key : str
+        Of the table in the section.
+
+    Returns
+    -------
+    Prior or None
+        None where something is wrong.
+    """
     before = len(section.problems)
     inner = Section(content, key, section.problems, within=section)
     family = FAMILIES[inner.choice("family", tuple(FAMILIES), listing="a prior is one of")]
@@ -263,72 +316,25 @@ class Questions:
     unknown: str = ""
 
 
-def each_once(
-    top: Section, kind: str, read: Callable[[Section], R], spelled: Callable[[str], str] = str
-) -> tuple[R, ...]:
-    """What is read of the tables of a kind, whose names are unlike each other.
-
-    Parameters
-    ----------
-    top : Section
-        The study.
-    kind : str
-        Of the tables ``[[kind]]``.
-    read : function of a section
-    spelled : function of str
-        What of a name has to be unlike that of the others.
-
-    Returns
-    -------
-    tuple
-        What ``read`` gives, in order.
-    """
-    names: list[str] = []
-
-    def named(section: Section) -> R:
-        names.append(spelled(section.title))
-        return read(section)
-
-    things = top.named(kind, named)
-    repeated = [name for name, times in Counter(names).items() if times > 1]
-    top.problems += [InvalidValue("name", name, "each once", where=f"[[{kind}]]") for name in repeated]
-    return things
-
-
-def event_section(section: Section, calendar: Calendar) -> tuple[str, tuple[float, ...]]:
-    """The name of a kind of events, and their times as model time, ascending."""
-    section.text("why", "")
-    return section.title, calendar.times_under(section, "dates")
-
-
 def variant_section(section: Section) -> Structure:
     """A rival structure or a scenario: constants that it sets."""
     return Structure(section.title, section.text("why", ""), Scenario(section.title, constants_set(section, "set")))
 
 
-def prediction_section(section: Section, calendar: Calendar, observations: Sequence[Observation]) -> Prediction:
-    """A number that the study reports of its model; ``observations`` are those whose way of reporting it may take."""
-    section.text("why", "")
-    names = section.names("variable")
-    if not names and "variable" not in section:
-        section.wrong("variable", "a variable of the model, or a list of them to add up")
-    time = calendar.time_under(section, "at")
-    scenario = Scenario("", constants_set(section, "set")) if "set" in section else Scenario()
-    against = Scenario("", constants_set(section, "against")) if "against" in section else None
-    reading: Reading | None = None
-    if "reported" in section:
-        quantities = [(o.name, quantity) for o in observations for quantity in quantities_of([o])]
-        layers = {name: layer for name, quantity in quantities if (layer := reporting_of(quantity)) is not None}
-        name = section.text("reported")
-        if name not in layers:
-            known = ", ".join(layers) or "none here"
-            section.wrong("reported", f"the name of an observation with 'reported' ({known})")
-        reading = layers.get(name)
-    return Prediction(section.title, signed_parts(names), time, scenario, against, reading)
-
-
 def read_questions(section: Section, rivals: Collection[str]) -> Questions:
-    """The table ``[report]``; names of rivals are checked against those of the study."""
+    """The study's finding and questions.
+
+    Parameters
+    ----------
+    section : Section
+        ``[report]``.
+    rivals : collection of str
+        Names of the study's rivals, which a cause may name.
+
+    Returns
+    -------
+    Questions
+    """
     texts = {
         field.name: section.text(field.name, field.default)
         for field in fields(Questions)
@@ -351,7 +357,18 @@ def read_questions(section: Section, rivals: Collection[str]) -> Questions:
 def with_own_structure(model: Model, scenario: Scenario, rivals: tuple[Structure, ...]) -> tuple[Structure, ...]:
     """Rivals with the study's own structure first, where none of them is it: they are rivals to it.
 
-    A rival is the study's own structure where all that it sets is as the study, its ``scenario`` or the file has it.
+    A rival is the study's own structure where all that it sets is as the study or the model file has it.
+
+    Parameters
+    ----------
+    model : Model
+    scenario : Scenario
+        What the study sets.
+    rivals : tuple of Structure
+
+    Returns
+    -------
+    tuple of Structure
     """
     if not rivals or any(_changes_nothing(model, scenario, variant.scenario) for variant in rivals):
         return rivals
@@ -372,7 +389,20 @@ def _changes_nothing(model: Model, scenario: Scenario, settings: Scenario) -> bo
 
 
 def constants_set(section: Section, key: str) -> dict[str, float]:
-    """The table of constants and their values under ``key``; problems go to the section's list."""
+    """The constants that a table sets.
+
+    Parameters
+    ----------
+    section : Section
+        Which notes what is wrong.
+    key : str
+        Of the table.
+
+    Returns
+    -------
+    dict of str to float
+        Values by name, in order.
+    """
     raw = section.raw(key)
     values: dict[str, float] = {}
     if not isinstance(raw, Mapping):
