@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.noise.readings.base import ReadCourses, Reading
+from calibration.noise.readings import ReadCourses, Reading
 from calibration.study.observations import Quantity, ReadQuantity
 from cipark_sd.base.arrays import Array, near
 from cipark_sd.base.timegrid import SLACK, TimeGrid

@@ -13,7 +13,7 @@ from itertools import combinations
 
 import numpy as np
 
-from calibration.noise.readings.metrics import Metric
+from calibration.noise.readings import Metric
 from calibration.study.classification import Coding
 from calibration.study.observations import (
     Breakdown,

@@ -14,8 +14,8 @@ from typing import ClassVar, Generic, cast
 
 from calibration.noise.families import registry
 from calibration.noise.families.base import Family, Kind, MeasurementFamily, NumberFamily
-from calibration.noise.readings.metrics import METRICS, Metric
-from calibration.noise.readings.reporting import Reporting
+from calibration.noise.readings import METRICS, Metric
+from calibration.noise.reporting import Reporting
 from calibration.study.observations import (
     Count,
     F,

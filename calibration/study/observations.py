@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar
 
 from calibration.noise.families.base import Family, Kind, NumberFamily, ShareFamily, SplitFamily
-from calibration.noise.readings.base import Reading
-from calibration.noise.readings.reporting import Reporting
+from calibration.noise.readings import Reading
+from calibration.noise.reporting import Reporting
 from calibration.study.classification import Coding
 from cipark_sd.data.scenarios import Scenario
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from calibration.noise.families.base import Family, Kind
-from calibration.noise.readings.base import Reading
+from calibration.noise.readings import Reading
 from calibration.study import FILE, consistency, sections
 from calibration.study.calendar import Calendar
 from calibration.study.classification import coding_section

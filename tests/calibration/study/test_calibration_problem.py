@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from calibration.inference.optimum.optimise import optimise
 from calibration.likelihood.observation_operator import INTEGRAL, Reader, reader
 from calibration.likelihood.posterior import posterior
-from calibration.noise.readings.reporting import Reporting
+from calibration.noise.reporting import Reporting
 from calibration.study import STUDIES
 from calibration.study.calendar import UNITS, Calendar, Unit
 from calibration.study.observations import Count, Quantity, ReadQuantity, Share
