@@ -247,24 +247,64 @@ _SLOPE_OF_LOG: Mapping[Scale, Callable[[Array], Array]] = {
 
 
 def to_scale(values: Array, scale: Scale) -> Array:
-    """``values`` on ``scale``; the ends of the scale become infinite."""
+    """Values on a scale; its ends become infinite.
+
+    Parameters
+    ----------
+    values : (…)
+    scale : {"identity", "log", "logit"}
+
+    Returns
+    -------
+    (…)
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(_TO[scale](np.asarray(values, dtype=float)))
 
 
 def from_scale(scaled: Array, scale: Scale) -> Array:
-    """The values whose image under :func:`to_scale` is ``scaled``."""
+    """The values whose image under :func:`to_scale` is given.
+
+    Parameters
+    ----------
+    scaled : (…)
+    scale : {"identity", "log", "logit"}
+
+    Returns
+    -------
+    (…)
+    """
     return np.asarray(_BACK[scale](np.asarray(scaled, dtype=float)))
 
 
 def log_jacobian(values: Array, scale: Scale) -> Array:
-    """``log |d value / d scaled|``, which turns a density of the value into one of the scaled value."""
+    """``log |d value / d scaled|``, which turns a density of the value into one of the scaled value.
+
+    Parameters
+    ----------
+    values : (…)
+    scale : {"identity", "log", "logit"}
+
+    Returns
+    -------
+    (…)
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(_LOG_SLOPE[scale](np.asarray(values)))
 
 
 def log_jacobian_slope(values: Array, scale: Scale) -> Array:
-    """Derivative of :func:`log_jacobian` by the scaled value."""
+    """Derivative of :func:`log_jacobian` by the scaled value.
+
+    Parameters
+    ----------
+    values : (…)
+    scale : {"identity", "log", "logit"}
+
+    Returns
+    -------
+    (…)
+    """
     return np.asarray(_SLOPE_OF_LOG[scale](np.asarray(values)))
 
 
@@ -343,7 +383,18 @@ class Distribution:
 
 
 def distribution(prior: Prior, lower: float = -math.inf, upper: float = math.inf) -> Distribution:
-    """``prior`` restricted to ``[lower, upper]`` and normalised there.
+    """A prior restricted to bounds and normalised there.
+
+    Parameters
+    ----------
+    prior : Prior
+    lower, upper : float
+        Infinite for none.
+
+    Returns
+    -------
+    Distribution
+        Of this one prior: it takes arrays of any shape.
 
     Raises
     ------
