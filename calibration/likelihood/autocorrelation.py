@@ -138,14 +138,36 @@ class Series:
 
 
 def bridge(past: Array, past_score: Array, future: Array, future_score: Array) -> tuple[Array, Array]:
-    """Mean and variance of a score between two known ones, by its correlation with either; 0 where there is none."""
+    """Mean and variance of a score between two known ones, or beside one.
+
+    Parameters
+    ----------
+    past, future : (…)
+        Its correlation with the known score before and after it; 0 where there is none.
+    past_score, future_score : (…)
+
+    Returns
+    -------
+    (…), (…)
+    """
     away = 1 - (past * future) ** 2
     mean = (past * (1 - future**2) * past_score + future * (1 - past**2) * future_score) / away
     return np.asarray(mean), np.asarray((1 - past**2) * (1 - future**2) / away)
 
 
 def series_of(terms: "list[tuple[int, Count]]", memory: Memory) -> Series:
-    """The series of terms with their positions."""
+    """The series of some terms.
+
+    Parameters
+    ----------
+    terms : list of int and Count
+        Each with its position among all terms of the problem, in any order.
+    memory : Memory
+
+    Returns
+    -------
+    Series
+    """
     ordered = sorted(terms, key=lambda pair: pair[1].moment)
     return Series(
         memory,
