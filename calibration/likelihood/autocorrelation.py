@@ -108,27 +108,22 @@ class Series:
         normals : (n, m)
             Standard normal numbers of each term.
         """
-        rows, m = scores.shape
-        fresh = np.empty_like(scores)
+        fresh, nothing = np.empty_like(scores), np.zeros(len(scores))
+        known = {j: scores[:, j] for j in np.flatnonzero(self.fitted).tolist()}
         last: int | None = None
-        known = dict.fromkeys(np.flatnonzero(self.fitted).tolist(), scores)
-        for i in range(m):
-            noise = normals[:, i]
+        before = nothing
+        for i, noise in enumerate(normals.T):
             if self.fitted[i]:
-                rho, before = self._pair(phi, i, last), fresh[:, last] if last is not None else np.zeros(rows)
+                rho = self._pair(phi, i, last)
                 fresh[:, i] = rho * before + np.sqrt(1 - rho**2) * noise
-                last = i
+                last, before = i, fresh[:, i]
                 continue
             past = max((j for j in known if j < i), default=None)
             future = min((j for j in known if j > i), default=None)
-            mean, variance = bridge(
-                self._pair(phi, i, past),
-                np.zeros(rows) if past is None else known[past][:, past],
-                self._pair(phi, i, future),
-                np.zeros(rows) if future is None else known[future][:, future],
-            )
+            past_score, future_score = (nothing if j is None else known[j] for j in (past, future))
+            mean, variance = bridge(self._pair(phi, i, past), past_score, self._pair(phi, i, future), future_score)
             fresh[:, i] = mean + np.sqrt(variance) * noise
-            known[i] = fresh
+            known[i] = fresh[:, i]
         return fresh
 
     def _pair(self, phi: Array, i: int, j: int | None) -> Array:

@@ -6,7 +6,7 @@ Each family is a class, whose values :func:`distribution` turns into vectorised 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Literal
 
@@ -411,16 +411,12 @@ def distribution(prior: Prior, lower: float = -math.inf, upper: float = math.inf
         mass = above_low - above_high if upper_tail else at_high - at_low
     if not mass > 0:
         raise ValueError(f"{prior} has no mass between {lower:g} and {upper:g}")
-    return Distribution(shape, scale, low, high, at_low, above_high, mass, upper_tail)
+    return Distribution(shape, scale, low, high, at_low=at_low, above_high=above_high, mass=mass, upper_tail=upper_tail)
 
 
 def side_by_side(priors: Sequence[Distribution]) -> Distribution:
     """Single priors of one kind as the columns of one distribution: the same numbers in fewer calls."""
-    first = priors[0]
-
-    def column(name: str) -> Array:
-        return np.array([getattr(prior, name) for prior in priors])
-
-    low, high, at_low, above_high, mass = (column(name) for name in ("low", "high", "at_low", "above_high", "mass"))
-    shape = first.shape.side_by_side(tuple(prior.shape for prior in priors))
-    return Distribution(shape, first.scale, low, high, at_low, above_high, mass, first.upper_tail)
+    columns = ("low", "high", "at_low", "above_high", "mass")
+    low, high, at_low, above_high, mass = (np.array([getattr(p, column) for p in priors]) for column in columns)
+    shape = priors[0].shape.side_by_side(tuple(prior.shape for prior in priors))
+    return replace(priors[0], shape=shape, low=low, high=high, at_low=at_low, above_high=above_high, mass=mass)

@@ -65,7 +65,7 @@ class Coding:
             left = sum(row.exponents[j] for j in row.order[position + 1 :])
             name = f"{self.name}: {label} as {self.reported[i]}" + (", of the rest" if position else "")
             prior = Beta(row.exponents[i], left)
-            parameters.append(Parameter(name, prior, 0.0, 1.0, "logit", "noise", row.use, self.why))
+            parameters.append(Parameter(name, prior, 0.0, 1.0, "logit", "noise", use=row.use, why=self.why))
         return parameters
 
     def matrix(self, theta: Array, names: Sequence[str]) -> Array:

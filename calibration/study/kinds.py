@@ -70,10 +70,14 @@ class ObservationKind(ABC, Generic[F]):
     @cached_property
     def weight(self) -> float:
         """Of each term."""
-        weight = self.section.number("weight", 1.0)
-        if not weight > 0:
-            self.section.wrong("weight", "a positive number")
-        return weight
+        return self.positive("weight", 1.0)
+
+    def positive(self, key: str, default: float, expected: str = "a positive number") -> float:
+        """A number above 0."""
+        number = self.section.number(key, default)
+        if not number > 0:
+            self.section.wrong(key, expected)
+        return number
 
     def as_number(self, text: str) -> float:
         """What was seen, from an entry of the table."""
@@ -110,10 +114,7 @@ class ObservationKind(ABC, Generic[F]):
         section = self.section
         known = {family.name: family for family in registry.families() if self.name in family.kinds}
         family = known[section.choice("family", tuple(known), listing=f"the kind {self.name} takes")]
-        options = {field.name: section.number(field.name, getattr(family, field.name)) for field in fields(family)}
-        for option, value in options.items():
-            if not value > 0:
-                section.wrong(option, "a positive number")
+        options = {field.name: self.positive(field.name, getattr(family, field.name)) for field in fields(family)}
         spread: float | str = 1.0
         if family.spread and self.columns["spread"]:
             spread = math.nan
@@ -131,9 +132,7 @@ class ObservationKind(ABC, Generic[F]):
             return None
         expected = "a number from 0 to below 1, or the name of a noise parameter"
         phi = section.number_or_name("autocorrelation", expected, lambda phi: 0 <= phi < 1)
-        lag = section.number("lag", 1.0)
-        if not lag > 0:
-            section.wrong("lag", "a positive time")
+        lag = self.positive("lag", 1.0, "a positive time")
         if not isinstance(family, MeasurementFamily):
             section.wrong("autocorrelation", _measurements_only())
             return None
@@ -201,7 +200,7 @@ class Numbers(ObservationKind[NumberFamily]):
             self.wrong(where, shown, f"no negative number {of_it}; losses need 'gains'")
         if family.positive and not (lower > 0 or (lower == 0 and upper > 0)):
             self.wrong(where, shown, f"a positive number {of_it}")
-        return Count(self.label(row), quantity, lower, upper, noise, gains, self.weight, row.use)
+        return Count(self.label(row), quantity, lower, upper, noise=noise, gains=gains, weight=self.weight, use=row.use)
 
 
 class Level(Numbers):

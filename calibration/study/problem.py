@@ -350,9 +350,7 @@ def _read_observations(
     ]
 
 
-def _read_observation(
-    section: Section, tables: Tables, use: Use | None = None
-) -> list[tuple[Observation, Group | None]]:
+def _read_observation(section: Section, tables: Tables, use: Use | None) -> list[tuple[Observation, Group | None]]:
     """The observation that the section of an ``[[observation]]`` describes, or one for each group that has rows.
 
     ``use`` stands above what the study says of the use of its rows.

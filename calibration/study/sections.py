@@ -164,7 +164,7 @@ def calendar_section(section: Section, model: Model) -> Calendar:
     return Calendar(unit, origin, model_unit)
 
 
-def parameter_section(section: Section, *, grouped: bool = False) -> tuple[Parameter, Pooling] | None:
+def parameter_section(section: Section, *, grouped: bool) -> tuple[Parameter, Pooling] | None:
     """A parameter, and how groups share it.
 
     Parameters
@@ -207,7 +207,8 @@ def parameter_section(section: Section, *, grouped: bool = False) -> tuple[Param
             section.wrong("scale", f"'identity', since values down to {lower:g} have no {scale}")
     if not section.sound or prior is None:
         return None
-    return Parameter(section.title, prior, lower, upper, scale, target, use, why, start), pooling
+    parameter = Parameter(section.title, prior, lower, upper, scale=scale, target=target, use=use, why=why, start=start)
+    return parameter, pooling
 
 
 def _pooling(section: Section) -> Pooling:

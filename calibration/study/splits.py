@@ -56,8 +56,8 @@ class Breakdowns(ObservationKind[SplitFamily]):
                 quantities += [Quantity(of_it, "at", known_at, known_at) for of_it in parts.values()]
             counts = tuple(group[category].value for category in categories)
             term = Breakdown(
-                self.label(first), categories, tuple(quantities), counts, noise, self.weight, first.use,
-                coding=self.coding, known_sizes=known_sizes,
+                self.label(first), categories, tuple(quantities), counts, noise=noise, weight=self.weight,
+                use=first.use, coding=self.coding, known_sizes=known_sizes,
             )  # fmt: skip
             self._check_sizes(term)
             terms.append(term)
@@ -134,7 +134,9 @@ class Shares(ObservationKind[ShareFamily]):
             upper = min(row.upper, row.total)
             if not 0 <= row.lower <= upper:
                 self.wrong(f"row {row.line}", row.lower, "between 0 and the total")
-            return Share(self.label(row), quantities, row.lower, upper, row.total, noise, self.weight, row.use)
+            return Share(
+                self.label(row), quantities, row.lower, upper, row.total, noise=noise, weight=self.weight, use=row.use
+            )
 
         if "start" not in self.section:
             return [share(row, self.read(numerator, row), self.read(denominator, row)) for row in rows]
