@@ -30,9 +30,8 @@ from calibration.inference.sampling.draws import draw, problem_digest
 from calibration.likelihood.forward import reported
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import numbers, replaced, replicate
-from calibration.study.library import STUDIES
-from calibration.study.observations import Count
-from calibration.study.predictions import Prediction
+from calibration.study import STUDIES
+from calibration.study.observations import Count, Prediction
 from calibration.study.problem import CalibrationProblem, read_problem, until
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.base.arrays import Array
@@ -88,7 +87,7 @@ def held(values: Array, truth: float) -> list[bool]:
 
 def synthetic(density: Posterior, rng: np.random.Generator) -> tuple[Array, Posterior]:
     """Parameters of the priors ``(k,)`` and a density of data made with them, where the model can make any."""
-    fitted = np.array([number.use == "fit" for number in numbers(density.problem.observations)])
+    fitted = (numbers(density.problem.observations)["use"] == "fit").to_numpy()
     while True:
         theta = prior_draws(density.space, 1, rng)
         data = replicate(density, theta, rng)[0]

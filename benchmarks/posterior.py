@@ -24,7 +24,7 @@ from calibration.inference.sampling.densities import prior_draws
 from calibration.inference.sampling.draws import PosteriorDraws, draw
 from calibration.likelihood.gradient import log_likelihood_and_gradient
 from calibration.likelihood.posterior import Posterior, posterior
-from calibration.study.library import STUDIES
+from calibration.study import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.base.arrays import Array
 from cipark_sd.engines.registry import choose

@@ -20,7 +20,7 @@ from scipy import stats
 from calibration.inference.sampling.convergence import Effort
 from calibration.inference.sampling.draws import draw
 from calibration.likelihood.posterior import Posterior, posterior
-from calibration.study.library import STUDIES
+from calibration.study import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.base.arrays import Array
 from cipark_sd.engines.registry import choose

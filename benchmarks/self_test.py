@@ -17,7 +17,7 @@ from measure import show, show_machine
 from calibration.assess.self_test import MASSES, SelfTest, judged, self_test
 from calibration.likelihood.posterior import On
 from calibration.report.figures_posterior import self_test_figure
-from calibration.study.library import STUDIES
+from calibration.study import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.base.console import progress_bars

@@ -164,7 +164,7 @@ def in_page(program: Program, inputs: Inputs) -> Callable[[], object]:
 def posterior_row(tools: Tools) -> list[Row]:
     """The log posterior of the park for the points of a batch, beside the runs of its model alone."""
     from calibration.likelihood.posterior import posterior
-    from calibration.study.library import STUDIES
+    from calibration.study import STUDIES
     from calibration.study.problem import read_problem
 
     engine = NativeEngine()

@@ -21,7 +21,7 @@ from calibration.assess.rivals import with_variant
 from calibration.inference.sampling.draws import problem_digest
 from calibration.likelihood.replicate import named_streams
 from calibration.noise.families.counts import NB1
-from calibration.study.library import STUDIES
+from calibration.study import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.data.scenarios import Scenario

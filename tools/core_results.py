@@ -23,7 +23,7 @@ from calibration.assess.rivals import with_variant
 from calibration.inference.optimum.optimise import optimise
 from calibration.inference.sampling.densities import prior_draws
 from calibration.likelihood.posterior import Posterior, posterior
-from calibration.study.library import STUDIES
+from calibration.study import STUDIES
 from calibration.study.observations import Count, Quantity
 from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import CalibrationProblem, read_problem

@@ -22,7 +22,7 @@ from calibration.inference.sampling.modes import bridge
 from calibration.inference.sampling.moves import step
 from calibration.likelihood.posterior import On
 from calibration.likelihood.replicate import named_streams
-from calibration.study.library import STUDIES
+from calibration.study import STUDIES
 from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.data.scenarios import Scenario

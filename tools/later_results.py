@@ -33,7 +33,7 @@ from calibration.inference.sampling.densities import prior_draws
 from calibration.inference.sampling.draws import problem_digest
 from calibration.likelihood.replicate import named_streams
 from calibration.noise.families.counts import NB1
-from calibration.study.library import STUDIES
+from calibration.study import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.data.scenarios import Scenario

@@ -26,7 +26,7 @@ from calibration.inference.sampling.modes import log_evidence_of
 from calibration.inference.sampling.moves import step
 from calibration.likelihood.posterior import On
 from calibration.likelihood.replicate import named_streams
-from calibration.study.library import STUDIES
+from calibration.study import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 
 PAIRS = STUDIES / "other_parks" / "data" / "pairs.csv"

@@ -33,7 +33,7 @@ import numpy as np
 from calibration.inference.sampling.densities import prior_draws
 from calibration.inference.sampling.draws import problem_digest
 from calibration.likelihood.posterior import On
-from calibration.study.library import shipped_studies
+from calibration.study import shipped_studies
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.analysis.experiments.catalogue import read_catalogue
 from cipark_sd.base.arrays import Array

@@ -17,7 +17,7 @@ import pandas as pd
 from calibration.assess.scores import quantiles
 from calibration.likelihood.posterior import DensityOf
 from calibration.likelihood.replicate import named_streams, replicate
-from calibration.study.observations import Count, Observation
+from calibration.study.observations import Count, Observation, read_otherwise
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.base.arrays import Array
@@ -215,7 +215,7 @@ def _reached(terms: Sequence[Count], last: Count) -> tuple[float, float]:
 
 def _moved(name: str, term: Count, start: float, end: float) -> Count:
     """The term's noise around the same quantities later on."""
-    later = term.reading(lambda quantity: replace(quantity, start=start, end=end))
+    later = read_otherwise(term, lambda quantity: replace(quantity, start=start, end=end))
     return replace(later, label=f"{name} {end:g}", use="holdout", weight=1.0, level=None)
 
 

@@ -212,10 +212,10 @@ def model_scores(
     drawn = replicate(density, theta, rng)
     logs = density.pointwise(theta, fitted_only=False, weighted=False)
     scores = []
-    for i, number in enumerate(numbers(density.problem.observations)):
+    for i, number in enumerate(numbers(density.problem.observations).to_dict("records")):
         # a row that the study holds out anyway may lie before the origin, and is no forecast then
-        if number.use == "holdout" and number.time > origin:
-            densities = logs[:, number.term] if number.slot == 0 else np.zeros(1)
+        if number["use"] == "holdout" and number["time"] > origin:
+            densities = logs[:, number["term"]] if number["slot"] == 0 else np.zeros(1)
             scores.append(score(forecaster, origin, number, drawn[:, i], densities, rng))
     return table_of(scores)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from calibration.assess.scores import LEVELS, crps_sample, quantiles
 from calibration.inference.optimum.residuals import place_of
@@ -161,32 +162,27 @@ def bands(observations: Sequence[Observation], replicates: Array) -> Iterator[Ba
         As of :func:`calibration.likelihood.replicate.replicate`.
     """
     every = numbers(observations)
+    has_value = np.asarray(np.isfinite(replicates).any(axis=0))
     for observation in observations:
         if observation.kind not in DATED:
             continue
-        named = [i for i, number in enumerate(every) if number.observation == observation.name]
-        # a number that is only looked at has no part in the band
-        chosen = [i for i in named if every[i].use != "check"] or named
-        # where the model has no value there is no band
-        chosen = [i for i in chosen if np.isfinite(replicates[:, i]).any()]
-        if not chosen:
+        rows = every[every["observation"] == observation.name]
+        # a number that is only looked at has no part in the band; where the model has no value there is none
+        counted = (rows["use"] != "check").to_numpy()
+        counted = has_value[rows.index] & (counted if counted.any() else ~counted)
+        banded, aside = rows[counted], rows[~counted]
+        if not len(banded):
             yield Band(observation.name, np.zeros(0), np.zeros((len(LEVELS), 0)), ())
             continue
-        predicted = replicates[:, chosen]
-        ends = np.array([(every[i].lower, every[i].upper) for i in chosen])
+        predicted = replicates[:, banded.index]
         if observation.kind == "increments":
-            predicted = predicted.cumsum(axis=1)
-            middle, half = ends.mean(axis=1).cumsum(), (ends[:, 1] - ends[:, 0]) / 2
-            ends = np.stack([middle - half, middle + half], axis=1)
-        observed = [
-            Level(every[i].time, low, high, every[i].use) for i, (low, high) in zip(chosen, ends.tolist(), strict=True)
-        ]
-        if observation.kind != "increments":
             # beside a band of increments that are added up, a level has no place
-            aside = [every[i] for i in named if i not in chosen]
-            observed += [Level(number.time, number.lower, number.upper, number.use) for number in aside]
+            predicted, aside = predicted.cumsum(axis=1), rows[:0]
+            middle, half = ((banded["lower"] + banded["upper"]) / 2).cumsum(), (banded["upper"] - banded["lower"]) / 2
+            banded = banded.assign(lower=middle - half, upper=middle + half)
         quantiles = np.nanquantile(predicted, LEVELS, axis=0, method="inverted_cdf")
-        yield Band(observation.name, np.array([every[i].time for i in chosen]), quantiles, tuple(observed))
+        levels = pd.concat([banded, aside])[["time", "lower", "upper", "use"]].itertuples(index=False, name=None)
+        yield Band(observation.name, banded["time"].to_numpy(), quantiles, tuple(levels))
 
 
 @dataclass(frozen=True, slots=True)

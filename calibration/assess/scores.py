@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from calibration.likelihood.replicate import Number
 from cipark_sd.base.arrays import Array
 
 #: Ends of the central 90 % and 50 %, and the median.
@@ -35,28 +34,30 @@ def table_of(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
 
 
 def score(
-    forecaster: str, origin: float, number: Number, draws: Array, log_mass: Array, rng: np.random.Generator
+    forecaster: str, origin: float, number: Mapping[Any, Any], draws: Array, log_mass: Array, rng: np.random.Generator
 ) -> dict[str, object]:
     """Score one number: its row under :data:`COLUMNS`.
 
     Parameters
     ----------
+    number : mapping
+        A row of :func:`calibration.likelihood.replicate.numbers`.
     draws : (n,)
         Random numbers of the forecast, noise included.
     log_mass : (m,)
         Log probability of the observed number for each draw of the parameters.
     """
     draws = draws[np.isfinite(draws)]
-    ends, interval = quantiles(draws, LEVELS), (number.lower, number.upper)
-    named = (forecaster, origin, number.label, number.time, *interval)
+    lower, upper = number["lower"], number["upper"]
+    ends, named = quantiles(draws, LEVELS), (forecaster, origin, number["label"], number["time"], lower, upper)
     if not len(draws):
         return dict(zip(COLUMNS, (*named, math.inf, math.inf, math.nan, False, False, *ends), strict=True))
     scores = (
         -log_mean_exp(log_mass),
-        crps_sample(draws, number.lower) if number.lower == number.upper else math.nan,
-        randomised_pit(draws, *interval, rng),
-        ends[1] <= number.upper and number.lower <= ends[3],
-        ends[0] <= number.upper and number.lower <= ends[4],
+        crps_sample(draws, lower) if lower == upper else math.nan,
+        randomised_pit(draws, lower, upper, rng),
+        ends[1] <= upper and lower <= ends[3],
+        ends[0] <= upper and lower <= ends[4],
     )
     return dict(zip(COLUMNS, (*named, *scores, *ends), strict=True))
 

@@ -203,7 +203,7 @@ def _shared(problem: CalibrationProblem, maker: CalibrationProblem) -> tuple[str
 
 def _synthetic(maker: Posterior, density: Posterior, rng: np.random.Generator) -> tuple[Array, Posterior, int]:
     """Parameters, a density of data made with them, and how many draws gave no data."""
-    fitted = np.array([number.use == "fit" for number in numbers(density.problem.observations)])
+    fitted = (numbers(density.problem.observations)["use"] == "fit").to_numpy()
     tried = 0
     while True:
         theta = prior_draws(maker.space, 1, rng)

@@ -104,7 +104,7 @@ class Settings:
     @property
     def folder(self) -> Path:
         """Of the study."""
-        from calibration.study.library import FILE
+        from calibration.study import FILE
         from cipark_sd.analysis.study import find_folder
 
         return self.study if isinstance(self.study, Path) else find_folder(self.study, file=FILE, where="calibrate")

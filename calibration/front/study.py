@@ -15,7 +15,7 @@ from calibration.front.noise import IN_PYTHON, Noise, with_noise
 from calibration.new_study.parameters import stated
 from calibration.new_study.request import Request
 from calibration.new_study.study import NewStudy, check_free, new_study
-from calibration.study.library import FILE
+from calibration.study import FILE
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.analysis.study import find_folder
 from cipark_sd.base.errors import InvalidValue, UnusableInput

@@ -108,27 +108,22 @@ class Series:
         normals : (n, m)
             Standard normal numbers of each term.
         """
-        rows, m = scores.shape
-        fresh = np.empty_like(scores)
+        fresh, nothing = np.empty_like(scores), np.zeros(len(scores))
+        known = {j: scores[:, j] for j in np.flatnonzero(self.fitted).tolist()}
         last: int | None = None
-        known = dict.fromkeys(np.flatnonzero(self.fitted).tolist(), scores)
-        for i in range(m):
-            noise = normals[:, i]
+        before = nothing
+        for i, noise in enumerate(normals.T):
             if self.fitted[i]:
-                rho, before = self._pair(phi, i, last), fresh[:, last] if last is not None else np.zeros(rows)
+                rho = self._pair(phi, i, last)
                 fresh[:, i] = rho * before + np.sqrt(1 - rho**2) * noise
-                last = i
+                last, before = i, fresh[:, i]
                 continue
             past = max((j for j in known if j < i), default=None)
             future = min((j for j in known if j > i), default=None)
-            mean, variance = bridge(
-                self._pair(phi, i, past),
-                np.zeros(rows) if past is None else known[past][:, past],
-                self._pair(phi, i, future),
-                np.zeros(rows) if future is None else known[future][:, future],
-            )
+            past_score, future_score = (nothing if j is None else known[j] for j in (past, future))
+            mean, variance = bridge(self._pair(phi, i, past), past_score, self._pair(phi, i, future), future_score)
             fresh[:, i] = mean + np.sqrt(variance) * noise
-            known[i] = fresh
+            known[i] = fresh[:, i]
         return fresh
 
     def _pair(self, phi: Array, i: int, j: int | None) -> Array:
@@ -138,14 +133,36 @@ class Series:
 
 
 def bridge(past: Array, past_score: Array, future: Array, future_score: Array) -> tuple[Array, Array]:
-    """Mean and variance of a score between two known ones, by its correlation with either; 0 where there is none."""
+    """Mean and variance of a score between two known ones, or beside one.
+
+    Parameters
+    ----------
+    past, future : (…)
+        Its correlation with the known score before and after it; 0 where there is none.
+    past_score, future_score : (…)
+
+    Returns
+    -------
+    (…), (…)
+    """
     away = 1 - (past * future) ** 2
     mean = (past * (1 - future**2) * past_score + future * (1 - past**2) * future_score) / away
     return np.asarray(mean), np.asarray((1 - past**2) * (1 - future**2) / away)
 
 
 def series_of(terms: "list[tuple[int, Count]]", memory: Memory) -> Series:
-    """The series of terms with their positions."""
+    """The series of some terms.
+
+    Parameters
+    ----------
+    terms : list of int and Count
+        Each with its position among all terms of the problem, in any order.
+    memory : Memory
+
+    Returns
+    -------
+    Series
+    """
     ordered = sorted(terms, key=lambda pair: pair[1].moment)
     return Series(
         memory,

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.likelihood.observation_operator import INTEGRAL, reader
-from calibration.study.observations import Quantity, ReadQuantity
-from calibration.study.predictions import Prediction
+from calibration.study.observations import Prediction, Quantity, ReadQuantity
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue, RunFailed
@@ -197,13 +196,38 @@ class ForwardModel:
 
 
 def reported(problem: CalibrationProblem, prediction: Prediction, engine: Engine) -> Callable[[Array], Array]:
-    """The function of a prediction, from ``(n, k)`` to ``(n,)``, its model run on that engine."""
+    """The function of a prediction, its model run on an engine.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    prediction : Prediction
+    engine : Engine
+
+    Returns
+    -------
+    function
+        From parameters ``(n, k)`` to ``(n,)``, NaN where a run fails.
+    """
     of_one = _together(problem, (prediction,), engine)
     return lambda theta: of_one(theta)[:, 0]
 
 
 def all_reported(problem: CalibrationProblem, predictions: Sequence[Prediction], engine: Engine, theta: Array) -> Array:
-    """Predictions ``(n, n_predictions)`` at ``theta : (n, k)``; those of one scenario share their runs."""
+    """Predictions at some parameters; those of one scenario share their runs.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    predictions : sequence of Prediction
+    engine : Engine
+    theta : (n, k)
+
+    Returns
+    -------
+    (n, n_predictions)
+        NaN where a run fails.
+    """
     values = np.empty((len(theta), len(predictions)))
     by_runs: dict[object, list[int]] = {}
     for i, prediction in enumerate(predictions):

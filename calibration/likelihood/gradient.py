@@ -22,22 +22,22 @@ from cipark_sd.base.arrays import Array
 
 #: Derivatives of ``n`` rows and some terms: by what the terms read ``(n, n_terms, n_quantities)``, by the spread
 #: ``(n, n_terms)``, and ``(n, n_true, n_reported)`` by the matrix of a term with a coding.
-TermSlopes = tuple[Array, Array, Array | None]
+_TermSlopes = tuple[Array, Array, Array | None]
 
 
-def group_slopes(group: Group, values: Array, spread: Array, matrix: Array | None) -> TermSlopes:
-    """Of terms that are computed together; arguments as of :func:`term_slopes`, ``values`` with an axis of terms."""
+def _group_slopes(group: Group, values: Array, spread: Array, matrix: Array | None) -> _TermSlopes:
+    """Of terms that are computed together; arguments as of :func:`_term_slopes`, ``values`` with an axis of terms."""
     first = group.first
     if group.counts is not None and isinstance(first, Count):
-        return exact_counts_slopes(first, group.counts, values, spread)
-    by_term = [term_slopes(term, values[:, place], spread, matrix) for place, term in enumerate(group.terms)]
+        return _exact_counts_slopes(first, group.counts, values, spread)
+    by_term = [_term_slopes(term, values[:, place], spread, matrix) for place, term in enumerate(group.terms)]
     if len(by_term) == 1:
         return by_term[0]
     by_values, by_spread, _ = zip(*by_term, strict=True)
     return np.concatenate(by_values, axis=1), np.concatenate(by_spread, axis=1), None
 
 
-def exact_counts_slopes(term: Count, observed: Array, values: Array, spread: Array) -> TermSlopes:
+def _exact_counts_slopes(term: Count, observed: Array, values: Array, spread: Array) -> _TermSlopes:
     """Of exact counts ``observed : (n_terms,)``, alike but for these, and ``values : (n, n_terms, n_quantities)``."""
     expected = expected_numbers(term, values)
     family = number_family(term, expected)
@@ -45,12 +45,10 @@ def exact_counts_slopes(term: Count, observed: Array, values: Array, spread: Arr
     return _of_count(term, values, expected, slopes)
 
 
-def term_slopes(term: Term, values: Array, spread: Array, matrix: Array | None = None) -> TermSlopes:
-    """Of one term; arguments as of :func:`calibration.likelihood.term_density.term_log_density`."""
+def _term_slopes(term: Term, values: Array, spread: Array, matrix: Array | None) -> _TermSlopes:
+    """Of one term that is no exact count; arguments as of :func:`.term_density.term_log_density`."""
     match term:
         case Count():
-            if term.lower == term.upper:
-                return exact_counts_slopes(term, np.array([term.lower]), values[:, None], spread)
             expected = expected_numbers(term, values)
             family = number_family(term, expected)
             slopes = family.interval_slopes(term.lower, term.upper, expected[..., 0], spread)
@@ -70,7 +68,7 @@ def term_slopes(term: Term, values: Array, spread: Array, matrix: Array | None =
             return by_values[:, None], np.zeros((len(values), 1)), None
 
 
-def _of_count(term: Count, values: Array, expected: Array, slopes: tuple[Array, ...]) -> TermSlopes:
+def _of_count(term: Count, values: Array, expected: Array, slopes: tuple[Array, ...]) -> _TermSlopes:
     by_mean, by_spread, *by_gains = slopes
     if term.denominator is None:
         return np.stack([by_mean, *by_gains], axis=-1), by_spread, None
@@ -78,7 +76,7 @@ def _of_count(term: Count, values: Array, expected: Array, slopes: tuple[Array, 
     return np.stack([by_mean / below, -by_mean * expected[..., 0] / below], axis=-1), by_spread, None
 
 
-def _of_breakdown(term: Breakdown, values: Array, spread: Array, matrix: Array | None) -> TermSlopes:
+def _of_breakdown(term: Breakdown, values: Array, spread: Array, matrix: Array | None) -> _TermSlopes:
     counts, n_true = np.array(term.counts), term.n_true
     by_values = np.zeros_like(values)
     if term.recodes and matrix is not None:
@@ -102,7 +100,17 @@ def _of_breakdown(term: Breakdown, values: Array, spread: Array, matrix: Array |
 
 
 def log_likelihood_and_gradient(density: Posterior, theta: Array) -> tuple[Array, Array]:
-    """:meth:`Posterior.log_likelihood` ``(n,)`` and its derivatives ``(n, k)``.
+    """The log likelihood and its derivatives.
+
+    Parameters
+    ----------
+    density : Posterior
+    theta : (n, k)
+
+    Returns
+    -------
+    (n,), (n, k)
+        The derivative is 0 where the likelihood is.
 
     Raises
     ------
@@ -131,7 +139,20 @@ def log_likelihood_and_gradient(density: Posterior, theta: Array) -> tuple[Array
 
 
 def of_values(density: Posterior, values: Array, theta: Array) -> tuple[Array, Array, Array]:
-    """Log likelihood ``(n,)`` and its derivatives by ``values : (n, n_quantities)`` and directly by ``theta``."""
+    """The log likelihood and its derivatives, given what the model says.
+
+    Parameters
+    ----------
+    density : Posterior
+    values : (n, n_quantities)
+        As of :meth:`Posterior.quantities`.
+    theta : (n, k)
+
+    Returns
+    -------
+    (n,), (n, n_quantities), (n, k)
+        The log likelihood, and its derivatives by ``values`` and directly by ``theta``, ``values`` held.
+    """
     names = density.space.names
     summands: dict[int, Array] = {}
     logs, by_values, by_theta = np.zeros(len(values)), np.zeros_like(values), np.zeros_like(theta)
@@ -147,7 +168,7 @@ def of_values(density: Posterior, values: Array, theta: Array) -> tuple[Array, A
             else:
                 summands |= dict(zip(group.members.tolist(), weights[:, None] * of_terms, strict=True))
             spread, matrix = density.spread(term.noise, theta), density.matrix(term, theta)
-            of_group, by_spread, by_matrix = group_slopes(group, values[:, slots], spread, matrix)
+            of_group, by_spread, by_matrix = _group_slopes(group, values[:, slots], spread, matrix)
             by_values[:, slots] += of_group * weights[:, None]
             _add(by_theta, names, term.noise.spread, by_spread @ weights)
             if isinstance(term, Breakdown) and term.coding is not None and by_matrix is not None:

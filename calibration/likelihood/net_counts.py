@@ -119,9 +119,20 @@ def _most_losses(mean: float) -> int:
 
 
 def net_count_of(family: CountFamily, value: Array) -> Callable[[Array, Array, Array], Array]:
-    """:meth:`NetCount.log_density` of one value, by mean, mean gains and spread, again and again.
+    """:meth:`NetCount.log_density` of the same numbers, again and again.
 
-    Who calls it ignores the warnings of floating point.
+    Parameters
+    ----------
+    family : CountFamily
+        Of the gains.
+    value : (…)
+        Net counts.
+
+    Returns
+    -------
+    function
+        Of mean, mean gains and spread, which broadcast against ``value``. Who calls it ignores the warnings of floating
+        point.
     """
     difference = Difference(np.asarray(value))
     first = family.density_of(difference.gained)

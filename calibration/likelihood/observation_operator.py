@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.noise.readings.base import ReadCourses, Reading
+from calibration.noise.readings import ReadCourses, Reading
 from calibration.study.observations import Quantity, ReadQuantity
 from cipark_sd.base.arrays import Array, near
 from cipark_sd.base.timegrid import SLACK, TimeGrid
@@ -166,10 +166,19 @@ class Reader:
 
 
 def reader(quantities: Sequence[Quantity], grid: TimeGrid, *, left_rule: bool) -> Reader:
-    """The map for ``quantities`` on the steps of ``grid``.
+    """The map for some quantities on the steps of a run.
 
-    With ``left_rule``, as for Euler, the integral of a flow is a sum of its values; else it is read from the output
-    :data:`INTEGRAL` and the flow's name, and from the flow itself between two steps.
+    Parameters
+    ----------
+    quantities : sequence of Quantity
+    grid : TimeGrid
+    left_rule : bool
+        Whether, as for Euler, the integral of a flow is a sum of its values. Else it is read from the output
+        :data:`INTEGRAL` and the flow's name, and from the flow itself between two steps.
+
+    Returns
+    -------
+    Reader
     """
     from scipy.sparse import csr_array
 

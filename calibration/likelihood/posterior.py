@@ -200,7 +200,17 @@ class Posterior:
 
 
 def posterior(problem: CalibrationProblem, engine: Engine) -> Posterior:
-    """The density of ``problem``, its model run on that engine."""
+    """The density of a problem, its model run on an engine.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    engine : Engine
+
+    Returns
+    -------
+    Posterior
+    """
     quantities = [quantity for term in problem.terms for quantity in term.quantities]
     read = reader(quantities, problem.steps(), left_rule=problem.model.time.method == "euler")
     return Posterior(problem, read, ForwardModel(problem, read.outputs, read.times, engine))
@@ -222,7 +232,18 @@ DensityOf = Callable[[CalibrationProblem], Posterior]
 
 
 def with_terms(density: Posterior, terms: Sequence[Term]) -> Posterior:
-    """The same density with the uses of its terms replaced, in order; nothing is run or read anew."""
+    """The same density with its terms replaced; nothing is run or read anew.
+
+    Parameters
+    ----------
+    density : Posterior
+    terms : sequence of Term
+        One for each term of the problem, in order, of the same quantities.
+
+    Returns
+    -------
+    Posterior
+    """
     left = iter(terms)
     observations = tuple(replace(o, terms=tuple(next(left) for _ in o.terms)) for o in density.problem.observations)
     return Posterior(replace(density.problem, observations=observations), density.reader, density.runner)

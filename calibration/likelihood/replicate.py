@@ -7,30 +7,17 @@ come in streams by name, so that those of one thing do not depend on what else t
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
-from typing import assert_never, cast
+from typing import cast
 
 import numpy as np
+import pandas as pd
 
 from calibration.likelihood.posterior import Posterior, with_terms
 from calibration.likelihood.term_density import expected_numbers, joined_log_mass, number_family, part
-from calibration.study.observations import Breakdown, Count, Observation, Share, Term, Use
+from calibration.study.observations import Breakdown, Count, Observation, Share, Term
 from cipark_sd.base.arrays import Array
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """One observed number: ``term`` counts all terms of the problem, ``slot`` the numbers of its term."""
-
-    observation: str
-    term: int
-    slot: int
-    label: str
-    time: float
-    lower: float
-    upper: float
-    use: Use
 
 
 def labels_of(term: Term) -> list[tuple[str, float, float]]:
@@ -43,27 +30,45 @@ def labels_of(term: Term) -> list[tuple[str, float, float]]:
             return [(f"{term.label}: {category}", count, count) for category, count in pairs]
 
 
-def numbers(observations: Sequence[Observation]) -> tuple[Number, ...]:
-    """All numbers in order."""
-    drawn: list[Number] = []
-    index = 0
-    for observation in observations:
-        for term in observation.terms:
-            time = max(quantity.end for quantity in term.quantities)
-            drawn.extend(
-                Number(observation.name, index, slot, label, time, low, high, term.use)
-                for slot, (label, low, high) in enumerate(labels_of(term))
-            )
-            index += 1
-    return tuple(drawn)
+def numbers(observations: Sequence[Observation]) -> pd.DataFrame:
+    """All observed numbers in order.
+
+    Parameters
+    ----------
+    observations : sequence of Observation
+
+    Returns
+    -------
+    DataFrame
+        Of each its ``observation``, ``label`` and ``use``; its ``term`` among all and its ``slot`` in the term; the
+        model ``time`` at which it ends; the ends ``lower`` and ``upper`` of what was seen.
+    """
+    terms = [(observation.name, term) for observation in observations for term in observation.terms]
+    rows = [
+        (name, place, slot, label, max(quantity.end for quantity in term.quantities), lower, upper, term.use)
+        for place, (name, term) in enumerate(terms)
+        for slot, (label, lower, upper) in enumerate(labels_of(term))
+    ]
+    return pd.DataFrame(rows, columns=["observation", "term", "slot", "label", "time", "lower", "upper", "use"])
 
 
 def replicate(density: Posterior, theta: Array, rng: np.random.Generator) -> Array:
-    """Random numbers ``(n, n_numbers)`` for parameters ``theta : (n, k)``, in the order of :func:`numbers`.
+    """Random observations.
 
     The terms of an autocorrelated series that are in the fit follow a new course together; the others go on from the
-    observed one, as a forecast does. NaN where the model fails or gives a mean that the noise cannot have. Each term
-    has random numbers of its own, so that those of one do not depend on which others there are.
+    observed one, as a forecast does. Each term has random numbers of its own, so that those of one do not depend on
+    which others there are.
+
+    Parameters
+    ----------
+    density : Posterior
+    theta : (n, k)
+    rng : Generator
+
+    Returns
+    -------
+    (n, n_numbers)
+        In the order of :func:`numbers`. NaN where the model fails or gives a mean that the noise cannot have.
     """
     return np.concatenate(replicate_by_term(density, theta, rng), axis=1)
 
@@ -71,10 +76,20 @@ def replicate(density: Posterior, theta: Array, rng: np.random.Generator) -> Arr
 def replicate_by_term(
     density: Posterior, theta: Array, rng: np.random.Generator, *, one_step: bool = False
 ) -> list[Array]:
-    """As :func:`replicate`, an array ``(n, n_numbers)`` for each term.
+    """As :func:`replicate`, by term.
 
-    With ``one_step`` each term of an autocorrelated series is drawn given the observed ones before it, which is what
-    it has to be compared with one by one.
+    Parameters
+    ----------
+    density : Posterior
+    theta : (n, k)
+    rng : Generator
+    one_step : bool
+        Whether each term of an autocorrelated series is drawn given the observed ones before it, which is what it has
+        to be compared with one by one.
+
+    Returns
+    -------
+    list of (n, n_numbers of the term)
     """
     values = density.quantities(theta)
     streams = term_streams(rng, density.problem.terms)
@@ -147,33 +162,39 @@ def replicate_term(
 
 
 def replaced(density: Posterior, drawn: Array, rng: np.random.Generator) -> Posterior:
-    """The density with fitted observations set to ``drawn : (n_numbers,)``, as coarsely known as the real ones.
+    """The density with fitted observations set to drawn ones, as coarsely known as the real ones.
 
     An interval keeps its width and lies around the drawn number by chance, each place as likely as another: the
     probability of an interval is then its likelihood up to a factor. One that is open on a side keeps its end: a drawn
     number beyond the end is known as that only, another one exactly. Running totals follow their increments.
+
+    Parameters
+    ----------
+    density : Posterior
+    drawn : (n_numbers,)
+        In the order of :func:`numbers`.
+    rng : Generator
+
+    Returns
+    -------
+    Posterior
     """
     terms: list[Term] = []
     position = 0
     moved = dict.fromkeys([observation.name for observation in density.problem.observations], 0.0)
     names = [observation.name for observation in density.problem.observations for _ in observation.terms]
     for name, term in zip(names, density.problem.terms, strict=True):
-        match term:
-            case Breakdown():
-                size = len(term.counts)
-                cells = tuple(drawn[position : position + size].tolist())
-                terms.append(replace(term, counts=cells) if term.use == "fit" else term)
-                position += size
-            case Count() | Share():
-                replicate = _coarse(term, float(drawn[position]), rng) if term.use == "fit" else term
-                if isinstance(term, Count) and isinstance(replicate, Count) and replicate.level is not None:
-                    moved[name] += _middle(replicate) - _middle(term)
-                    low, high = replicate.level
-                    replicate = replace(replicate, level=(low + moved[name], high + moved[name]))
-                terms.append(replicate)
-                position += 1
-            case _:
-                assert_never(term)
+        of_term = drawn[position : position + len(labels_of(term))].tolist()
+        position += len(of_term)
+        if isinstance(term, Breakdown):
+            terms.append(replace(term, counts=tuple(of_term)) if term.use == "fit" else term)
+            continue
+        replicate = _coarse(term, of_term[0], rng) if term.use == "fit" else term
+        if isinstance(term, Count) and isinstance(replicate, Count) and replicate.level is not None:
+            moved[name] += _middle(replicate) - _middle(term)
+            low, high = replicate.level
+            replicate = replace(replicate, level=(low + moved[name], high + moved[name]))
+        terms.append(replicate)
     return with_terms(density, terms)
 
 
@@ -219,14 +240,34 @@ class Stage(IntEnum):
 
 
 def stage_numbers(seed: int, stage: Stage) -> np.random.Generator:
-    """The random numbers of a stage."""
+    """The random numbers of a stage.
+
+    Parameters
+    ----------
+    seed : int
+        Of the study.
+    stage : Stage
+
+    Returns
+    -------
+    Generator
+    """
     return np.random.default_rng([seed, int(stage)])
 
 
 def named_streams(rng: np.random.Generator, names: Sequence[str]) -> list[np.random.Generator]:
     """A stream for each name, the same whatever the other names and their order are.
 
-    One child of ``rng`` is taken however many names there are; a name that comes again has another stream each time.
+    Parameters
+    ----------
+    rng : Generator
+        One child of it is taken however many names there are.
+    names : sequence of str
+        A name that comes again has another stream each time.
+
+    Returns
+    -------
+    list of Generator
     """
     (seed,) = cast(np.random.SeedSequence, rng.bit_generator.seed_seq).spawn(1)
     before: Counter[str] = Counter()

@@ -1,7 +1,7 @@
 """The log density of terms, given what the model says for their quantities.
 
 Terms that differ in numbers only are computed together: what their data alone decide is computed once
-(:func:`group_density`). Two terms are more than a family's. Of a part whose members are counted again and again,
+(:func:`_group_density`). Two terms are more than a family's. Of a part whose members are counted again and again,
 members stay in the part once they are in it: of the ``total`` that a whole counts, those of the count before are in the
 part already; of the others each has joined since with the chance ``joined / (joined + rest)`` that the model gives, the
 ``rest`` being the model's members that are not in the part at the end. A count that was told as an interval is summed
@@ -23,11 +23,24 @@ from cipark_sd.base.arrays import Array
 
 
 def expected_numbers(term: Term, values: Array, matrix: Array | None = None) -> Array:
-    """What a term's noise lies around, from the values ``(n, n_quantities)`` of its quantities.
+    """What a term's noise lies around.
 
     A ratio is divided. Of those who may have joined a part there are the joined and all of them. A breakdown has the
     sizes of its reported categories up to a factor: those of the true ones as the model or another table gives them,
-    sent through the ``matrix : (n, n_true, n_reported)`` of its coding.
+    sent through the matrix of its coding.
+
+    Parameters
+    ----------
+    term : Term
+    values : (n, n_quantities)
+        Of a count also ``(…, n_quantities)``.
+    matrix : (n, n_true, n_reported), optional
+        Of the coding of a breakdown.
+
+    Returns
+    -------
+    (n, …)
+        A count has its mean first, and its mean gains where these are known; a share its part and its whole.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         match term:
@@ -46,15 +59,20 @@ def expected_numbers(term: Term, values: Array, matrix: Array | None = None) -> 
 
 
 def term_log_density(term: Term, values: Array, spread: Array, matrix: Array | None = None) -> Array:
-    """Unweighted log density ``(n,)`` of a term by itself.
+    """Unweighted log density of a term by itself.
 
     Parameters
     ----------
+    term : Term
     values : (n, n_quantities)
     spread : (n,)
         Of its noise.
     matrix : (n, n_true, n_reported), optional
         Of its coding.
+
+    Returns
+    -------
+    (n,)
     """
     if isinstance(term, Share) and term.since is not None:
         with np.errstate(invalid="ignore"):
@@ -79,14 +97,26 @@ def term_log_density(term: Term, values: Array, spread: Array, matrix: Array | N
 
 
 def number_family(term: Count, values: Array) -> NumberFamily:
-    """The family of a number around ``values[..., 0]``: its own, or that of a net count, gains ``values[..., 1]``."""
+    """The family of a number: its own, or that of a net count.
+
+    Parameters
+    ----------
+    term : Count
+    values : (…, n_quantities)
+        As of :func:`expected_numbers`: mean, then mean gains where the term has them.
+
+    Returns
+    -------
+    NumberFamily
+        To be asked around ``values[..., 0]``.
+    """
     family = term.noise.family
     if isinstance(family, CountFamily) and term.gains is not None:
         return NetCount(family, values[..., 1])
-    return plain_family(term)
+    return _plain_family(term)
 
 
-def plain_family(term: Count) -> NumberFamily:
+def _plain_family(term: Count) -> NumberFamily:
     """The family of a number whose gains are not known: in a window, counts are those of a rise."""
     family = term.noise.family
     in_window = term.quantity.how != "at" and term.denominator is None
@@ -100,12 +130,20 @@ def part(values: Array) -> Array:
 
 
 def joined_log_mass(term: Share, values: Array, lower: float = 0, upper: float | None = None) -> Array:
-    """Log probabilities ``(n, q)`` of the counts from ``lower`` to ``upper``, or to the total, given all rows before.
+    """Log probabilities of the counts from ``lower`` to ``upper``, given all rows before.
 
     Parameters
     ----------
+    term : Share
+        With ``since``.
     values : (n, n_quantities)
         Those of the term: members joined and left over in its own window, then in those of ``since.earlier``.
+    lower, upper : float
+        None for the total as upper end.
+
+    Returns
+    -------
+    (n, q)
     """
     since = term.since
     assert since is not None
@@ -133,9 +171,19 @@ def _step(family: ShareFamily, logs: Array, counts: Array, reached: Array, total
 
 
 def joined_slopes(term: Share, values: Array) -> Array:
-    """Derivatives ``(n, n_quantities)`` of the log of the sum of :func:`joined_log_mass` over the term's own interval.
+    """Derivatives of the log of the sum of :func:`joined_log_mass` over the term's own interval.
 
     Each window's chance is carried forward by itself: there are few of them.
+
+    Parameters
+    ----------
+    term : Share
+        With ``since``.
+    values : (n, n_quantities)
+
+    Returns
+    -------
+    (n, n_quantities)
     """
     since = term.since
     assert since is not None
@@ -176,13 +224,14 @@ def _shares(logs: Array) -> Array:
 def recoded(counts: Array, known_totals: Array, matrix: Array) -> Array:
     """Log probability that members of true categories are reported as ``counts``: a sum of multinomials.
 
-    Each of the ``given`` members of a true category is reported by its row of the matrix, and only the sums over the
-    true categories are seen. The probability is the coefficient of a product of multinomials, summed exactly: all
-    summands are positive, so nothing cancels.
+    Each of the members of a true category is reported by its row of the matrix, and only the sums over the true
+    categories are seen. The probability is the coefficient of a product of multinomials, summed exactly: all summands
+    are positive, so nothing cancels.
 
     Parameters
     ----------
-    counts : (n_reported,), given : (n_true,)
+    counts : (n_reported,)
+    known_totals : (n_true,)
         Of one total.
     matrix : (n, n_true, n_reported)
 
@@ -211,9 +260,19 @@ def recoded(counts: Array, known_totals: Array, matrix: Array) -> Array:
 
 
 def recoded_slopes(counts: Array, known_totals: Array, matrix: Array) -> Array:
-    """Derivatives ``(n, n_true, n_reported)`` of :func:`recoded` by the entries of the matrix, as if each were free.
+    """Derivatives of :func:`recoded` by the entries of the matrix, as if each were free.
 
     The derivative of a sum of products by a row's entry is the same sum with one member less, who was reported there.
+
+    Parameters
+    ----------
+    counts : (n_reported,)
+    known_totals : (n_true,)
+    matrix : (n, n_true, n_reported)
+
+    Returns
+    -------
+    (n, n_true, n_reported)
     """
     logs = recoded(counts, known_totals, matrix)
     slopes = np.zeros_like(matrix)
@@ -281,7 +340,7 @@ class Group:
     def of(cls, members: Sequence[int], terms: Sequence[Term], slots: Sequence[slice]) -> "Group":
         """Terms of one group (:func:`group_of`), or one that stands alone."""
         places = np.array([np.arange(slot.start, slot.stop) for slot in slots], dtype=np.intp)
-        return cls(np.array(members, dtype=np.intp), places, tuple(terms), group_density(terms))
+        return cls(np.array(members, dtype=np.intp), places, tuple(terms), _group_density(terms))
 
     @property
     def first(self) -> Term:
@@ -319,7 +378,7 @@ def group_of(term: Term) -> Hashable | None:
     return None
 
 
-def group_density(terms: Sequence[Term]) -> GroupDensity:
+def _group_density(terms: Sequence[Term]) -> GroupDensity:
     """Of terms of one group, or of one that stands alone."""
     first = terms[0]
     if isinstance(first, Count) and first.lower == first.upper:
@@ -344,14 +403,14 @@ def _of_exact_counts(terms: Sequence[Count]) -> GroupDensity:
     if term.gains is not None and isinstance(family, CountFamily):
         net = net_count_of(family, observed)
         return lambda values, spread, matrix: net(values[:, 0], values[:, 1], spread)
-    density = plain_family(term).density_of(observed)
+    density = _plain_family(term).density_of(observed)
     if term.denominator is None:
         return lambda values, spread, matrix: density(values[:, 0], spread)
     return lambda values, spread, matrix: density(values[:, 0] / values[:, -1], spread)
 
 
 def _of_interval(term: Count) -> GroupDensity:
-    density = plain_family(term).density_of_interval(term.lower, term.upper)
+    density = _plain_family(term).density_of_interval(term.lower, term.upper)
 
     def log_density(values: Array, spread: Array, matrix: Array | None) -> Array:
         return density(expected_numbers(term, _by_point(values))[:, 0], spread)[None]

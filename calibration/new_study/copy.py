@@ -11,7 +11,7 @@ from pathlib import Path
 
 from calibration.new_study.study import COMPANIONS, check_free, move_into
 from calibration.new_study.text import toml
-from calibration.study.library import FILE, shipped_studies
+from calibration.study import FILE, shipped_studies
 from calibration.study.problem import read_problem
 from calibration.study.rows import table_folder
 from cipark_sd.analysis.study import find_folder

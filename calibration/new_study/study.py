@@ -21,8 +21,8 @@ from calibration.new_study.parameters import Candidate, Guess, roles, view, with
 from calibration.new_study.request import Request
 from calibration.new_study.series import Reading, Series, Shape, check_scales, point, reading, series, shape
 from calibration.new_study.table import Sheet, is_missing, read_sheet
+from calibration.study import FILE
 from calibration.study.constants import beside_equations, reaching
-from calibration.study.library import FILE
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected, raise_all
 from cipark_sd.base.files import draft_of, file_name

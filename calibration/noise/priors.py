@@ -6,7 +6,7 @@ Each family is a class, whose values :func:`distribution` turns into vectorised 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Literal
 
@@ -247,24 +247,64 @@ _SLOPE_OF_LOG: Mapping[Scale, Callable[[Array], Array]] = {
 
 
 def to_scale(values: Array, scale: Scale) -> Array:
-    """``values`` on ``scale``; the ends of the scale become infinite."""
+    """Values on a scale; its ends become infinite.
+
+    Parameters
+    ----------
+    values : (…)
+    scale : {"identity", "log", "logit"}
+
+    Returns
+    -------
+    (…)
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(_TO[scale](np.asarray(values, dtype=float)))
 
 
 def from_scale(scaled: Array, scale: Scale) -> Array:
-    """The values whose image under :func:`to_scale` is ``scaled``."""
+    """The values whose image under :func:`to_scale` is given.
+
+    Parameters
+    ----------
+    scaled : (…)
+    scale : {"identity", "log", "logit"}
+
+    Returns
+    -------
+    (…)
+    """
     return np.asarray(_BACK[scale](np.asarray(scaled, dtype=float)))
 
 
 def log_jacobian(values: Array, scale: Scale) -> Array:
-    """``log |d value / d scaled|``, which turns a density of the value into one of the scaled value."""
+    """``log |d value / d scaled|``, which turns a density of the value into one of the scaled value.
+
+    Parameters
+    ----------
+    values : (…)
+    scale : {"identity", "log", "logit"}
+
+    Returns
+    -------
+    (…)
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(_LOG_SLOPE[scale](np.asarray(values)))
 
 
 def log_jacobian_slope(values: Array, scale: Scale) -> Array:
-    """Derivative of :func:`log_jacobian` by the scaled value."""
+    """Derivative of :func:`log_jacobian` by the scaled value.
+
+    Parameters
+    ----------
+    values : (…)
+    scale : {"identity", "log", "logit"}
+
+    Returns
+    -------
+    (…)
+    """
     return np.asarray(_SLOPE_OF_LOG[scale](np.asarray(values)))
 
 
@@ -343,7 +383,18 @@ class Distribution:
 
 
 def distribution(prior: Prior, lower: float = -math.inf, upper: float = math.inf) -> Distribution:
-    """``prior`` restricted to ``[lower, upper]`` and normalised there.
+    """A prior restricted to bounds and normalised there.
+
+    Parameters
+    ----------
+    prior : Prior
+    lower, upper : float
+        Infinite for none.
+
+    Returns
+    -------
+    Distribution
+        Of this one prior: it takes arrays of any shape.
 
     Raises
     ------
@@ -360,16 +411,12 @@ def distribution(prior: Prior, lower: float = -math.inf, upper: float = math.inf
         mass = above_low - above_high if upper_tail else at_high - at_low
     if not mass > 0:
         raise ValueError(f"{prior} has no mass between {lower:g} and {upper:g}")
-    return Distribution(shape, scale, low, high, at_low, above_high, mass, upper_tail)
+    return Distribution(shape, scale, low, high, at_low=at_low, above_high=above_high, mass=mass, upper_tail=upper_tail)
 
 
 def side_by_side(priors: Sequence[Distribution]) -> Distribution:
     """Single priors of one kind as the columns of one distribution: the same numbers in fewer calls."""
-    first = priors[0]
-
-    def column(name: str) -> Array:
-        return np.array([getattr(prior, name) for prior in priors])
-
-    low, high, at_low, above_high, mass = (column(name) for name in ("low", "high", "at_low", "above_high", "mass"))
-    shape = first.shape.side_by_side(tuple(prior.shape for prior in priors))
-    return Distribution(shape, first.scale, low, high, at_low, above_high, mass, first.upper_tail)
+    columns = ("low", "high", "at_low", "above_high", "mass")
+    low, high, at_low, above_high, mass = (np.array([getattr(p, column) for p in priors]) for column in columns)
+    shape = priors[0].shape.side_by_side(tuple(prior.shape for prior in priors))
+    return replace(priors[0], shape=shape, low=low, high=high, at_low=at_low, above_high=above_high, mass=mass)

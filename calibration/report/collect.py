@@ -21,10 +21,9 @@ from calibration.inference.sampling.draws import PosteriorDraws
 from calibration.inference.sampling.importance import heavy_tails, relative_efficiency
 from calibration.likelihood.forward import ForwardModel
 from calibration.likelihood.replicate import Stage, stage_numbers
-from calibration.noise.readings.reporting import Reporting
 from calibration.report.findings import BestFit, Curves, Fit, Posterior
 from calibration.report.study_facts import study_facts
-from calibration.study.observations import Observation, Quantity, ReadQuantity, course_of, dated_levels
+from calibration.study.observations import Observation, Quantity, ReadQuantity, course_of, dated_levels, reporting_of
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.base.arrays import Array, evenly
 from cipark_sd.base.optional import attempt
@@ -166,8 +165,8 @@ def trajectories(
         return grid.times, np.empty((len(theta), 0, len(grid.times)))
 
     def at(quantity: Quantity, time: float) -> Quantity:
-        if isinstance(quantity, ReadQuantity) and isinstance(quantity.reading, Reporting):
-            return ReadQuantity(quantity.parts, "at", time, time, quantity.reading)
+        if (reporting := reporting_of(quantity)) is not None:
+            return ReadQuantity(quantity.parts, "at", time, time, reporting)
         return Quantity(quantity.parts, "at", time, time)
 
     read = reader([at(quantity, t) for quantity in quantities for t in grid.times.tolist()], grid, left_rule=True)
@@ -191,7 +190,7 @@ def fan(draws: PosteriorDraws, shown: Curves, engine: str) -> Array | None:
 
 def levels(rows: pd.DataFrame, observation: Observation) -> pd.DataFrame:
     """Rows as levels: increments as the counts that were reported or as their running sum, flows as mean rates."""
-    dated = [(level.time, level.lower, level.upper) for level in dated_levels(observation)]
+    dated = [level[:3] for level in dated_levels(observation)]
     end, lower, upper = np.array(dated, dtype=float).reshape(len(rows), 3).T
     return rows.assign(end=end, lower=lower, upper=upper)
 

@@ -18,7 +18,6 @@ from calibration.inference.optimum.profile import Profile, prediction_words
 from calibration.inference.optimum.residuals import beyond_chance, unexplained
 from calibration.report.findings import Fit
 from calibration.study.parameters import placeholder_words
-from calibration.study.sections import Cause
 from cipark_sd.base.wording import listed, percent, with_unit
 from cipark_sd.statements.claims import NARROW
 from cipark_sd.statements.headline import Bounds, is_narrower
@@ -159,10 +158,14 @@ def caused(fit: Fit, assessment: Assessment) -> tuple[str, list[str]]:
         f"than {SMALL:g} behind in log predictive density, or within two standard errors."
     )
     names = {line.name for line in close}
-    tested = [cause for cause in fit.study.questions.causes if _without(cause, assessment)]
-    points = [_cause(cause, _without(cause, assessment)) for cause in tested]
-    spared = [cause.name for cause in tested if any(line.name in names for line in _without(cause, assessment))]
-    needed = [cause.name for cause in tested if cause.name not in spared]
+    without = {
+        cause: lines
+        for cause, rivals in fit.study.questions.causes
+        if (lines := [line for line in assessment.comparison if line.name in rivals])
+    }
+    points = [_cause(cause, lines) for cause, lines in without.items()]
+    spared = [cause for cause, lines in without.items() if any(line.name in names for line in lines)]
+    needed = [cause for cause in without if cause not in spared]
     if spared:
         text = f"The data do not decide. {text} For each of these causes there is such a structure without it: "
         text += f"{listed(spared)}."
@@ -178,17 +181,13 @@ def near_best(lines: Sequence[Comparison]) -> list[Comparison]:
     return [line for line in lines if line.elpd_behind <= max(SMALL, 2 * line.behind_error)]
 
 
-def _without(cause: Cause, assessment: Assessment) -> list[Comparison]:
-    return [line for line in assessment.comparison if line.name in cause.without]
-
-
-def _cause(cause: Cause, without: Sequence[Comparison]) -> str:
+def _cause(cause: str, without: Sequence[Comparison]) -> str:
     behind = listed(
         "the best of all" if line.elpd_behind == 0 else f"{line.elpd_behind:.1f} ± {line.behind_error:.1f} behind"
         for line in without
     )
     names = listed(f"{line.name} ({line.why})" for line in without)
-    return f"Structures without {cause.name}: {names}; log predictive density: {behind}."
+    return f"Structures without {cause}: {names}; log predictive density: {behind}."
 
 
 def predicted(fit: Fit, rolling: RollingOrigin) -> list[str]:

@@ -53,7 +53,7 @@ def bands_figure(bands: Sequence[Band], observations: Sequence[Observed], *, tim
         axis.fill_between(at, q[0], q[4], color=MODEL, alpha=0.2, lw=0, label="90 % of predictions")
         axis.fill_between(at, q[1], q[3], color=MODEL, alpha=0.35, lw=0, label="50 %")
         axis.plot(at, q[2], color=MODEL, label="median")
-        n = draw_levels(axis, [(number.time, number.lower, number.upper, number.use) for number in band.observed])
+        n = draw_levels(axis, band.observed)
         axis.set_title(f"{band.observation} (n = {n})")
         added = {"increments": ",\nadded up", "level": "", "flow": "\nover each window"}[observation.kind]
         axis.set_ylabel(wrapped(observation.label, 30) + added)

@@ -92,7 +92,7 @@ def record(findings: Findings) -> dict[str, object]:
         "conditions": conditions_record(fit.conditions),
         "misfit": misfit(findings),
         "at_bound": list(optimum.at_bound),
-        "far_from_the_file": [line.name for line in far_off(fit.study.space, optimum.theta.tolist())],
+        "far_from_the_file": [name for name, *_ in far_off(fit.study.space, optimum.theta.tolist())],
         "step_functions_of": list(optimum.stepwise),
         "singular_values": [_finite(value) for value in fit.identifiability.singular_values],
         "directions_informed": fit.identifiability.n_informed,

@@ -4,9 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, fields
 
 from calibration.inference.sampling.draws import problem_digest
-from calibration.noise.readings.reporting import Reporting
-from calibration.study.observations import NOT_YET, Observation, ReadQuantity, course_of, is_reported_later
-from calibration.study.predictions import Prediction
+from calibration.study.observations import Observation, Prediction, ReadQuantity, course_of, reporting_of
 from calibration.study.problem import CalibrationProblem, Stated
 from cipark_sd.base.naming import base_name, canonical, split_key
 from cipark_sd.base.wording import labelled, written_unit
@@ -38,6 +36,10 @@ class Observed:
     families: str
     label: str
     jumps: tuple[float, ...] = ()
+
+
+#: Of a number whose counts are reported later.
+NOT_YET = "those not yet reported included"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +137,14 @@ def study_facts(problem: CalibrationProblem) -> StudyFacts:
 def _observed(model: Model, observation: Observation) -> Observed:
     quantities = [quantity for term in observation.terms for quantity in term.quantities]
     names = dict.fromkeys(base_name(name) for quantity in quantities for name, _ in quantity.parts)
+    reporting = reporting_of(quantities[0]) if quantities else None
     return Observed(
         observation.name,
         observation.kind,
         ", ".join(model[name].label for name in names),
         ", ".join(sorted({term.noise.family.name for term in observation.terms})),
         quantity_label(model, quantities[0].parts) if quantities else "",
-        quantities[0].reading.events
-        if quantities and isinstance(quantities[0], ReadQuantity) and isinstance(quantities[0].reading, Reporting)
-        else (),
+        () if reporting is None else reporting.events,
     )
 
 
@@ -179,7 +180,7 @@ def _reported(problem: CalibrationProblem, prediction: Prediction) -> Reported:
 def _reported_later(observation: Observation, prediction: Prediction) -> bool:
     """Whether counts of what a prediction is of wait until they are reported."""
     course = course_of(observation)
-    return is_reported_later(observation) and course is not None and course.parts == prediction.parts
+    return course is not None and reporting_of(course) is not None and course.parts == prediction.parts
 
 
 def _same_quantity(observation: Observation, prediction: Prediction) -> bool:

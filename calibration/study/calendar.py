@@ -61,10 +61,20 @@ def unit_in(name: str) -> TimeUnit | None:
 
 
 def length(unit: TimeUnit, of: TimeUnit) -> float:
-    """How many of the second unit one of the first is; a month is taken as a twelfth of 365.25 days.
+    """How many of one unit another one is.
 
     >>> length("week", "day"), length("month", "year"), length("month", "day")
     (7.0, 0.08333333333333333, 30.4375)
+
+    Parameters
+    ----------
+    unit, of : TimeUnit
+        A month is taken as a twelfth of 365.25 days.
+
+    Returns
+    -------
+    float
+        ``unit`` counted in ``of``.
     """
     if unit in MONTHS and of in MONTHS:
         return MONTHS[unit] / MONTHS[of]
@@ -72,10 +82,18 @@ def length(unit: TimeUnit, of: TimeUnit) -> float:
 
 
 def is_exact(unit: TimeUnit, of: TimeUnit) -> bool:
-    """Whether all of one unit are as long as each other in the other one.
+    """Whether all of one unit are as long as each other in another one.
 
     >>> is_exact("week", "day"), is_exact("month", "day")
     (True, False)
+
+    Parameters
+    ----------
+    unit, of : TimeUnit
+
+    Returns
+    -------
+    bool
     """
     return (unit in MONTHS) == (of in MONTHS)
 

@@ -16,7 +16,6 @@ import numpy as np
 
 from calibration.noise.priors import Beta
 from calibration.study.parameters import AIMS, Aim, Parameter
-from calibration.study.sections import repeated
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.section import Section, is_number
 
@@ -66,7 +65,7 @@ class Coding:
             left = sum(row.exponents[j] for j in row.order[position + 1 :])
             name = f"{self.name}: {label} as {self.reported[i]}" + (", of the rest" if position else "")
             prior = Beta(row.exponents[i], left)
-            parameters.append(Parameter(name, prior, 0.0, 1.0, "logit", "noise", row.use, self.why))
+            parameters.append(Parameter(name, prior, 0.0, 1.0, "logit", "noise", use=row.use, why=self.why))
         return parameters
 
     def matrix(self, theta: Array, names: Sequence[str]) -> Array:
@@ -112,14 +111,8 @@ class Coding:
         return slopes
 
 
-def read_codings(top: Section) -> dict[str, Coding]:
-    """The ``[[coding]]`` tables of a study by name."""
-    codings = top.named("coding", _coding)
-    top.problems += repeated([coding.name for coding in codings], "[[coding]]")
-    return {coding.name: coding for coding in codings}
-
-
-def _coding(section: Section) -> Coding:
+def coding_section(section: Section) -> Coding:
+    """A ``[[coding]]``."""
     reported, true = section.names("reported"), section.table("true", "true")
     if len(set(reported)) < 2 or len(set(reported)) < len(reported):
         section.wrong("reported", "two categories at least, each once, in which things are reported")

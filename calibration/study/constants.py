@@ -27,7 +27,19 @@ def words_in(name: str) -> frozenset[str]:
 
 
 def reaching(model: Model, names: Iterable[str]) -> frozenset[str]:
-    """Canonical names of everything on which the variables depend, through stocks and their starts too."""
+    """Everything on which variables depend, through stocks and their starts too.
+
+    Parameters
+    ----------
+    model : Model
+    names : iterable of str
+        Canonical names of the variables.
+
+    Returns
+    -------
+    frozenset of str
+        Canonical names, those of the variables among them.
+    """
     macros = {
         ref.name for macro in model.macros for v in macro.variables for e in expressions(v) for ref in references(e)
     }
@@ -49,7 +61,20 @@ def _parts(model: Model) -> Iterator[Expr]:
 
 
 def without_scale(model: Model, name: str, value: float, units: str) -> str:
-    """Why a constant is not a quantity that can be a little larger or smaller; nothing where it is one."""
+    """Why a constant is not a quantity that can be a little larger or smaller.
+
+    Parameters
+    ----------
+    model : Model
+    name, units : str
+        Of the constant.
+    value : float
+
+    Returns
+    -------
+    str
+        Empty where it is such a quantity.
+    """
     if value == 0:
         return "it is zero, which gives no scale to guess a prior from"
     if value in (0, 1) and _SWITCHES & words_in(name):
@@ -93,9 +118,20 @@ def chains(model: Model) -> dict[str, int]:
 
 
 def beside_equations(model: Model, names: Collection[str]) -> dict[str, float]:
-    """Numbers of single elements, by label, of variables of which other elements are computed; zeros left out.
+    """Numbers of single elements of variables of which other elements are computed.
 
     Such a variable is no constant, so that neither a scenario nor a fit can set the number.
+
+    Parameters
+    ----------
+    model : Model
+    names : collection of str
+        Canonical names of variables to look at.
+
+    Returns
+    -------
+    dict of str to float
+        Numbers by the label of the element, zeros left out.
     """
     numbers: dict[str, float] = {}
     for variable in model.auxiliaries:
@@ -135,7 +171,17 @@ def event_times(model: Model) -> frozenset[str]:
 
 
 def is_constant(model: Model, expr: Expr) -> bool:
-    """Whether an expression is made of constants alone, directly or through auxiliaries."""
+    """Whether an expression is made of constants alone, directly or through auxiliaries.
+
+    Parameters
+    ----------
+    model : Model
+    expr : Expr
+
+    Returns
+    -------
+    bool
+    """
     return _Search(model).made_of(expr) is not None
 
 

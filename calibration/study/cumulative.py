@@ -12,9 +12,7 @@ left of 1 by something that does not depend on the stock: the complement of a sh
 """
 
 import re
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -159,10 +157,15 @@ def counted(values: Array, name: str, units: str) -> bool:
 
     Parameters
     ----------
+    values : (n,)
     name : str
         Of the column or the observation, with its unit in brackets if it has one.
     units : str
         Of the model's variable.
+
+    Returns
+    -------
+    bool
     """
     whole = bool(np.all(values >= 0) and np.all(values == np.round(values)))
     bracketed = " ".join(re.findall(r"[(\[]([^)\]]*)[)\]]", name))
@@ -174,23 +177,34 @@ def running_total(model: Model, variable: Variable, values: Array, *, are_counts
 
     Parameters
     ----------
+    model : Model
+    variable : Variable
+        Of which the numbers were seen.
     values : (n,)
         In the order of time.
+    are_counts : bool
+
+    Returns
+    -------
+    bool
     """
     rising = len(values) >= FEWEST and bool(np.all(np.diff(values) >= 0)) and values[-1] > values[0]
     return are_counts and rising and isinstance(variable, Stock) and cannot_fall(model, variable)
 
 
-@dataclass(frozen=True, slots=True)
-class RunningTotal:
-    """An observation that is a running total fitted as a level, and how many of its numbers are fitted."""
+def cumulative_levels(model: Model, observations: Sequence[Observation]) -> tuple[tuple[str, int], ...]:
+    """Observations of kind ``level`` that are running totals.
 
-    name: str
-    n: int
+    Parameters
+    ----------
+    model : Model
+    observations : sequence of Observation
 
-
-def cumulative_levels(model: Model, observations: Sequence[Observation]) -> tuple[RunningTotal, ...]:
-    """The observations of kind ``level`` that are running totals."""
+    Returns
+    -------
+    tuple of str and int
+        Of each its name, and how many of its numbers are fitted.
+    """
     totals = []
     for observation in observations:
         terms = [t for t in observation.terms if isinstance(t, Count) and t.use == "fit" and t.lower == t.upper]
@@ -207,21 +221,15 @@ def cumulative_levels(model: Model, observations: Sequence[Observation]) -> tupl
             )
             for variable in variables
         ):
-            totals.append(RunningTotal(observation.name, sum(term.use == "fit" for term in observation.terms)))
+            totals.append((observation.name, sum(term.use == "fit" for term in observation.terms)))
     return tuple(totals)
 
 
-def cumulative_words(totals: Sequence[RunningTotal]) -> list[str]:
+def cumulative_words(totals: Sequence[tuple[str, int]]) -> list[str]:
     """What is wrong with each running total that is fitted as a level, and what to do."""
     return [
-        f"{total.name} is a running total fitted as a level: its {total.n} numbers never fall and its stock has no "
+        f"{name} is a running total fitted as a level: its {n} numbers never fall and its stock has no "
         "outflow, so that each holds the errors of those before and intervals are far too narrow. "
         'Set kind = "increments" in its [[observation]], with start where the total was nothing.'
-        for total in totals
+        for name, n in totals
     ]
-
-
-def warn_of_levels(model: Model, observations: Sequence[Observation]) -> None:
-    """A :class:`StudyWarning` for each running total that is fitted as a level."""
-    for sentence in cumulative_words(cumulative_levels(model, observations)):
-        warnings.warn(sentence, StudyWarning, stacklevel=3)

@@ -31,18 +31,17 @@ The model gets a constant for each, and the value of a group where the constant 
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, cast
 
 import numpy as np
 
 from calibration.noise.priors import Normal, Prior, Scale, from_scale, to_scale
-from calibration.study.observations import Observation, Quantity, Term
+from calibration.study.observations import Observation, Prediction, Quantity, Term, read_otherwise
 from calibration.study.parameters import Aim, Parameter, ParameterSpace
-from calibration.study.sections import Pooling, constants_set, repeated
+from calibration.study.sections import Pooling, constants_set
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName
-from cipark_sd.base.naming import base_name, canonical, split_name
+from cipark_sd.base.naming import base_name, canonical, split_key, split_name
 from cipark_sd.base.section import Section
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Grid, Ref, rebuild, references
 from cipark_sd.model.model import CONTROL, Dimension, Model, digest_of
@@ -60,14 +59,19 @@ class Group:
     held: tuple[tuple[str, float], ...] = ()
 
 
-def read_groups(top: Section, model: Model) -> tuple[Group, ...]:
-    """The ``[[group]]`` tables of a study."""
-    groups = top.named("group", partial(_group, model=model))
-    top.problems += repeated([canonical(group.name) for group in groups], "[[group]]")
-    return groups
+def group_section(section: Section, model: Model) -> Group:
+    """A ``[[group]]``.
 
+    Parameters
+    ----------
+    section : Section
+    model : Model
+        Its names are not the group's, and its constants are those that the group may set.
 
-def _group(section: Section, model: Model) -> Group:
+    Returns
+    -------
+    Group
+    """
     name = section.title
     held = constants_set(section, "set") if "set" in section else {}
     section.text("why", "")
@@ -99,18 +103,36 @@ def element_of(name: str, group: str) -> str:
 
     >>> element_of("Firms", "Suez"), element_of("Firms[ SOE ]", "Suez")
     ('Firms[Suez]', 'Firms[Suez,SOE]')
+
+    Parameters
+    ----------
+    name : str
+        ``Name`` or ``Name[element]`` in the model of one group.
+    group : str
+
+    Returns
+    -------
+    str
     """
     base, elements = split_name(name)
     return f"{base}[{','.join((group, *elements))}]"
 
 
-def held_by(groups: Sequence[Group]) -> tuple[tuple[str, float], ...]:
-    """The constants that groups have for themselves, as what is held."""
-    return tuple((element_of(name, group.name), value) for group in groups for name, value in group.held)
-
-
 def of_group(observation: Observation, group: Group, differing: Collection[str]) -> Observation:
-    """The observation read from the group's elements; ``differing`` are canonical names of what has the range."""
+    """The observation read from the group's elements.
+
+    Parameters
+    ----------
+    observation : Observation
+    group : Group
+    differing : collection of str
+        Canonical names of the variables that have the range of groups.
+
+    Returns
+    -------
+    Observation
+        Its name and the labels of its terms name the group.
+    """
     name = f"{observation.name}, {group.name}"
 
     def quantity(read: Quantity) -> Quantity:
@@ -122,24 +144,87 @@ def of_group(observation: Observation, group: Group, differing: Collection[str])
     def of_it(term: Term) -> Term:
         noise, memory = cast(Any, term.noise), term.noise.memory
         noise = noise if memory is None else replace(noise, memory=replace(memory, series=name))
-        return replace(term.reading(quantity), label=name + term.label.removeprefix(observation.name), noise=noise)
+        return replace(
+            read_otherwise(term, quantity), label=name + term.label.removeprefix(observation.name), noise=noise
+        )
 
     return replace(observation, name=name, terms=tuple(map(of_it, observation.terms)))
 
 
-def differing_names(model: Model, groups: Sequence[Group], separate: Collection[str]) -> frozenset[str]:
-    """Canonical names of what differs between groups: stocks, auxiliaries, and constants that are ``separate``."""
+def predictions_of_groups(
+    predictions: Sequence[Prediction], groups: Sequence[Group], differing: Collection[str]
+) -> tuple[Prediction, ...]:
+    """Predictions of which each that names what differs between groups, and no group, is made for all of them.
+
+    Parameters
+    ----------
+    predictions : sequence of Prediction
+    groups : sequence of Group
+    differing : collection of str
+        Canonical names of the variables that have the range of groups.
+
+    Returns
+    -------
+    tuple of Prediction
+    """
+    names = {canonical(group.name) for group in groups}
+
+    def is_open(name: str) -> bool:
+        base, elements = split_key(name)
+        return base in differing and not names & set(elements)
+
+    made: list[Prediction] = []
+    for prediction in predictions:
+        if not any(is_open(name) for name, _ in prediction.parts):
+            made.append(prediction)
+            continue
+        for group in groups:
+            parts = tuple((element_of(n, group.name) if is_open(n) else n, sign) for n, sign in prediction.parts)
+            made.append(replace(prediction, name=f"{prediction.name}, {group.name}", parts=parts))
+    return tuple(made)
+
+
+def differing_names(model: Model, groups: Sequence[Group], read: Sequence[tuple[Parameter, Pooling]]) -> frozenset[str]:
+    """What differs between groups: stocks, auxiliaries, and constants that a group has for itself.
+
+    Parameters
+    ----------
+    model : Model
+    groups : sequence of Group
+    read : pairs of Parameter and Pooling
+        Those that are not common are constants of each group.
+
+    Returns
+    -------
+    frozenset of str
+        Canonical names; none without groups.
+    """
     if not groups:
         return frozenset()
     names = {variable.name for variable in model.variables if isinstance(variable, Stock | Auxiliary)} - set(CONTROL)
-    held = {base_name(name) for group in groups for name, _ in group.held}
-    return frozenset(names | held | {base_name(name) for name in separate})
+    own = [name for group in groups for name, _ in group.held]
+    own += [parameter.name for parameter, pooling in read if pooling != "common" and parameter.target == "model"]
+    return frozenset(names | {base_name(name) for name in own})
 
 
 def with_groups(
     model: Model, groups: Sequence[Group], differing: Collection[str], problems: list[CiparkError]
 ) -> Model:
-    """The model with one more range, of groups, on all variables that are ``differing``."""
+    """The model with one more range, of groups, on all variables that are ``differing``.
+
+    Parameters
+    ----------
+    model : Model
+    groups : sequence of Group
+    differing : collection of str
+        Canonical names.
+    problems : list of CiparkError
+        Gets what is wrong: the run itself is the same for all groups.
+
+    Returns
+    -------
+    Model
+    """
     if not groups:
         return model
     members = tuple(canonical(group.name) for group in groups)
@@ -233,8 +318,19 @@ def pooled_parameters(
 ) -> tuple[tuple[Parameter, ...], tuple[Pool, ...]]:
     """All parameters in the order of the file, and those that are partially pooled.
 
-    A group that is not among the ``informed`` has no fitted row: nothing is estimated of it, and its values are those
-    of a new group.
+    Parameters
+    ----------
+    read : pairs of Parameter and Pooling
+    groups : sequence of Group
+    informed : collection of str
+        Groups with a fitted row. Nothing is estimated of another one: its values are those of a new group.
+    model : Model
+    problems : list of CiparkError
+        Gets what is wrong.
+
+    Returns
+    -------
+    tuple of Parameter, tuple of Pool
     """
     parameters: list[Parameter] = []
     pools: list[Pool] = []
@@ -292,7 +388,19 @@ def _pool_problems(pool: Pool, model: Model) -> list[CiparkError]:
 
 
 def with_pools(model: Model, pools: Sequence[Pool]) -> Model:
-    """The ``model`` of groups with the value of each group where a pooled constant, or a stock's start, stood."""
+    """The model with the value of each group where a pooled constant, or a stock's start, stood.
+
+    Parameters
+    ----------
+    model : Model
+        Of groups.
+    pools : sequence of Pool
+
+    Returns
+    -------
+    Model
+        With a constant for the typical value, the spread, and the deviation of each group.
+    """
     for pool in pools:
         model = _with_pool(model, pool)
     return model
@@ -338,9 +446,3 @@ def _shifted(typical: Expr, shift: Expr, scale: Scale) -> Expr:
         case "logit":
             odds = Binary("*", Binary("/", typical, Binary("-", Const(1.0), typical)), Call("exp", (shift,)))
             return Binary("/", odds, Binary("+", Const(1.0), odds))
-
-
-def own_names(read: Sequence[tuple[Parameter, Pooling]]) -> tuple[str, ...]:
-    """Canonical names of what each group has a value of."""
-    of_model = [p for p, pooling in read if pooling != "common" and p.target == "model"]
-    return tuple(base_name(parameter.name) for parameter in of_model)

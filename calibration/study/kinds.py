@@ -6,7 +6,7 @@ how a total splits are in :mod:`calibration.study.splits`.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import pairwise
@@ -14,10 +14,8 @@ from typing import ClassVar, Generic, cast
 
 from calibration.noise.families import registry
 from calibration.noise.families.base import Family, Kind, MeasurementFamily, NumberFamily
-from calibration.noise.readings.metrics import METRICS, Metric
-from calibration.noise.readings.reporting import Reporting
-from calibration.study.calendar import Calendar
-from calibration.study.classification import Coding
+from calibration.noise.readings import METRICS, Metric
+from calibration.noise.reporting import Reporting
 from calibration.study.observations import (
     Count,
     F,
@@ -30,7 +28,7 @@ from calibration.study.observations import (
     Term,
     signed_parts,
 )
-from calibration.study.rows import Columns, Row
+from calibration.study.rows import Columns, Row, Tables
 from cipark_sd.base.errors import InvalidValue, UnknownName
 from cipark_sd.base.section import Section
 
@@ -43,9 +41,7 @@ class ObservationKind(ABC, Generic[F]):
     """
 
     section: Section
-    calendar: Calendar
-    codings: Mapping[str, Coding]
-    events: Mapping[str, tuple[float, ...]]
+    tables: Tables
     name: ClassVar[Kind]
 
     @abstractmethod
@@ -74,10 +70,14 @@ class ObservationKind(ABC, Generic[F]):
     @cached_property
     def weight(self) -> float:
         """Of each term."""
-        weight = self.section.number("weight", 1.0)
-        if not weight > 0:
-            self.section.wrong("weight", "a positive number")
-        return weight
+        return self.positive("weight", 1.0)
+
+    def positive(self, key: str, default: float, expected: str = "a positive number") -> float:
+        """A number above 0."""
+        number = self.section.number(key, default)
+        if not number > 0:
+            self.section.wrong(key, expected)
+        return number
 
     def as_number(self, text: str) -> float:
         """What was seen, from an entry of the table."""
@@ -114,10 +114,7 @@ class ObservationKind(ABC, Generic[F]):
         section = self.section
         known = {family.name: family for family in registry.families() if self.name in family.kinds}
         family = known[section.choice("family", tuple(known), listing=f"the kind {self.name} takes")]
-        options = {field.name: section.number(field.name, getattr(family, field.name)) for field in fields(family)}
-        for option, value in options.items():
-            if not value > 0:
-                section.wrong(option, "a positive number")
+        options = {field.name: self.positive(field.name, getattr(family, field.name)) for field in fields(family)}
         spread: float | str = 1.0
         if family.spread and self.columns["spread"]:
             spread = math.nan
@@ -135,9 +132,7 @@ class ObservationKind(ABC, Generic[F]):
             return None
         expected = "a number from 0 to below 1, or the name of a noise parameter"
         phi = section.number_or_name("autocorrelation", expected, lambda phi: 0 <= phi < 1)
-        lag = section.number("lag", 1.0)
-        if not lag > 0:
-            section.wrong("lag", "a positive time")
+        lag = self.positive("lag", 1.0, "a positive time")
         if not isinstance(family, MeasurementFamily):
             section.wrong("autocorrelation", _measurements_only())
             return None
@@ -205,7 +200,7 @@ class Numbers(ObservationKind[NumberFamily]):
             self.wrong(where, shown, f"no negative number {of_it}; losses need 'gains'")
         if family.positive and not (lower > 0 or (lower == 0 and upper > 0)):
             self.wrong(where, shown, f"a positive number {of_it}")
-        return Count(self.label(row), quantity, lower, upper, noise, gains, self.weight, row.use)
+        return Count(self.label(row), quantity, lower, upper, noise=noise, gains=gains, weight=self.weight, use=row.use)
 
 
 class Level(Numbers):
@@ -251,7 +246,7 @@ class OfRun(Numbers):
         return replace(metric, **{field.name: self.section.number(field.name) for field in fields(metric)})
 
     def as_number(self, text: str) -> float:
-        return self.calendar.model_time(text) if self.metric.is_time else float(text)
+        return self.tables.calendar.model_time(text) if self.metric.is_time else float(text)
 
     def counts(self, rows: Sequence[Row]) -> list[Count]:
         parts, metric = self.parts("variable"), self.metric
@@ -330,12 +325,12 @@ class Windows(Numbers):
 
     def _event_times(self, layer: Section) -> tuple[float, ...]:
         """The times of the events at which those who wait are released, ascending."""
-        times: set[float] = set()
+        events, times = self.tables.events, set[float]()
         for name in layer.names("at"):
-            if name in self.events:
-                times.update(self.events[name])
+            if name in events:
+                times.update(events[name])
             else:
-                layer.problems.append(UnknownName(name, list(self.events), kind="[[event]]", where=layer.at("at")))
+                layer.problems.append(UnknownName(name, list(events), kind="[[event]]", where=layer.at("at")))
         if "at" not in layer:
             layer.wrong("at", "the name of an [[event]], or a list of them")
         return tuple(sorted(times))

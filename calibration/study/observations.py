@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar
 
 from calibration.noise.families.base import Family, Kind, NumberFamily, ShareFamily, SplitFamily
-from calibration.noise.readings.base import Reading
-from calibration.noise.readings.reporting import Reporting
+from calibration.noise.readings import Reading
+from calibration.noise.reporting import Reporting
 from calibration.study.classification import Coding
+from cipark_sd.data.scenarios import Scenario
 
 How = Literal["at", "between", "integral"]
 Use = Literal["fit", "check", "holdout"]
@@ -115,11 +116,6 @@ class Count:
         """In the order in which the likelihood takes their values."""
         return tuple(q for q in (self.quantity, self.gains, self.denominator) if q is not None)
 
-    def reading(self, change: "Callable[[Quantity], Quantity]") -> "Count":
-        """The same number, seen for other quantities."""
-        gains, below = (None if q is None else change(q) for q in (self.gains, self.denominator))
-        return replace(self, quantity=change(self.quantity), gains=gains, denominator=below)
-
     @property
     def moment(self) -> float:
         """The instant for which its residual stands: the date, or the middle of the window."""
@@ -145,10 +141,6 @@ class Breakdown:
     use: Use = "fit"
     coding: Coding | None = None
     known_sizes: tuple[float, ...] | None = None
-
-    def reading(self, change: "Callable[[Quantity], Quantity]") -> "Breakdown":
-        """The same counts, seen for other quantities."""
-        return replace(self, quantities=tuple(map(change, self.quantities)))
 
     @property
     def n_true(self) -> int:
@@ -193,10 +185,6 @@ class Share:
     use: Use = "fit"
     since: Since | None = None
 
-    def reading(self, change: "Callable[[Quantity], Quantity]") -> "Share":
-        """The same count, seen for other quantities."""
-        return replace(self, quantities=tuple(map(change, self.quantities)))
-
     @property
     def at_risk(self) -> float:
         """Members that may be found in the part, those of the count before left out."""
@@ -204,6 +192,7 @@ class Share:
 
 
 Term = Count | Breakdown | Share
+T = TypeVar("T", bound=Term)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +203,35 @@ class Observation:
     kind: Kind
     table: str
     terms: tuple[Term, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A number that a study reports of its model, without the noise of an observation.
+
+    It is a quantity at a date, or how far it lies from the same quantity in another scenario; the run is made as long
+    as the date needs.
+
+    Parameters
+    ----------
+    parts : of names and signs
+        Outputs that are added up.
+    time : float
+        Model time at which they are read.
+    scenario : Scenario
+        Constants set beside the study's own.
+    against : Scenario or None
+        What the number is compared with: the prediction is then the difference.
+    reading : Reading or None
+        Through which it is read, as an observation's counts are: it is then what would have been reported by then.
+    """
+
+    name: str
+    parts: Parts
+    time: float
+    scenario: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
+    against: Scenario | None = None
+    reading: Reading | None = None
 
 
 def parameters_of(term: Term) -> tuple[str, ...]:
@@ -229,18 +247,34 @@ def quantities_of(observations: Sequence[Observation]) -> Iterator[Quantity]:
             yield from term.quantities
 
 
-#: Of a curve, or a number, whose counts are reported later.
-NOT_YET = "those not yet reported included"
+def read_otherwise(term: T, change: Callable[[Quantity], Quantity]) -> T:
+    """The same numbers, seen for other quantities.
+
+    Parameters
+    ----------
+    term : Term
+    change : function of a Quantity
+        To the one in its place.
+
+    Returns
+    -------
+    Term
+        Of the same class.
+    """
+    if isinstance(term, Count):
+        gains, below = (None if q is None else change(q) for q in (term.gains, term.denominator))
+        return replace(term, quantity=change(term.quantity), gains=gains, denominator=below)
+    return replace(term, quantities=tuple(map(change, term.quantities)))
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
-    """What a series had reached at a time, between two ends; an infinite upper end is *at least*."""
+def reporting_of(quantity: Quantity | None) -> Reporting | None:
+    """How what a quantity counts is reported later; None where it is read at once."""
+    reading = quantity.reading if isinstance(quantity, ReadQuantity) else None
+    return reading if isinstance(reading, Reporting) else None
 
-    time: float
-    lower: float
-    upper: float
-    use: Use
+
+#: What a series had reached: model time, the ends of an interval, the upper one infinite for *at least*, and its use.
+Level = tuple[float, float, float, Use]
 
 
 def course_of(observation: Observation) -> Quantity | None:
@@ -251,12 +285,6 @@ def course_of(observation: Observation) -> Quantity | None:
     return first.quantities[0] if isinstance(first, Share) and _counts_a_part(observation) else None
 
 
-def is_reported_later(observation: Observation) -> bool:
-    """Whether counts wait until they are reported."""
-    course = course_of(observation)
-    return isinstance(course, ReadQuantity) and isinstance(course.reading, Reporting)
-
-
 def _counts_a_part(observation: Observation) -> bool:
     return any(isinstance(term, Share) and term.since is not None for term in observation.terms)
 
@@ -264,25 +292,22 @@ def _counts_a_part(observation: Observation) -> bool:
 def dated_levels(observation: Observation) -> list[Level]:
     """One for each count, in order: increments as the counts that were reported or as their running sum, flows as mean
     rates in the middle of their window, members of a part as they were counted."""
+    if _counts_a_part(observation):
+        return [(t.quantities[0].end, t.lower, t.upper, t.use) for t in observation.terms if isinstance(t, Share)]
     levels: list[Level] = []
     reached = 0.0
-    if _counts_a_part(observation):
-        return [Level(t.quantities[0].end, t.lower, t.upper, t.use) for t in observation.terms if isinstance(t, Share)]
     for term in observation.terms:
         if not isinstance(term, Count):
             continue
-        start, end = term.quantity.start, term.quantity.end
+        start, end, time = term.quantity.start, term.quantity.end, term.quantity.end
         lower, upper = term.lower, term.upper
         if observation.kind == "flow":
-            width = end - start
-            levels.append(Level((start + end) / 2, lower / width, upper / width, term.use))
-            continue
-        if term.quantity.how != "at":
-            if term.level is not None:
-                lower, upper = term.level
-            else:
-                half = (upper - lower) / 2
-                reached += (lower + upper) / 2
-                lower, upper = reached - half, reached + half
-        levels.append(Level(end, lower, upper, term.use))
+            time, lower, upper = (start + end) / 2, lower / (end - start), upper / (end - start)
+        elif term.level is not None:
+            lower, upper = term.level
+        elif term.quantity.how != "at":
+            half = (upper - lower) / 2
+            reached += (lower + upper) / 2
+            lower, upper = reached - half, reached + half
+        levels.append((time, lower, upper, term.use))
     return levels

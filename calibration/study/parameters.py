@@ -266,16 +266,6 @@ PLACEHOLDER = "placeholder"
 FAR = 1.5
 
 
-@dataclass(frozen=True, slots=True)
-class FarOff:
-    """An estimate that lies ``deviations`` prior standard deviations from the file's ``value``, negative below it."""
-
-    name: str
-    estimate: float
-    value: float
-    deviations: float
-
-
 def is_placeholder(parameter: Parameter) -> bool:
     """Whether its prior only says what stands in the model file."""
     return parameter.target == "model" and parameter.why.startswith(PLACEHOLDER)
@@ -286,31 +276,44 @@ def share_that_may_fail(parameters: Iterable[Parameter]) -> float:
     return ALLOWED_OF_PLACEHOLDERS if any(map(is_placeholder, parameters)) else ALLOWED
 
 
-def far_off(parameters: Iterable[Parameter], theta: Iterable[float]) -> tuple[FarOff, ...]:
+def far_off(parameters: Iterable[Parameter], theta: Iterable[float]) -> list[tuple[str, float, float, float]]:
     """The fitted constants whose estimates are far from their placeholders, the farthest first.
 
     Parameters
     ----------
+    parameters : iterable of Parameter
     theta : (k,)
         Estimates in the order of the parameters, in their units.
+
+    Returns
+    -------
+    list of tuple
+        Name, estimate, the file's value, and how many prior standard deviations the estimate lies above it.
     """
     lines = []
     for parameter, estimate in zip(parameters, theta, strict=True):
-        if not is_placeholder(parameter) or parameter.use != "CAL":
-            continue
-        match parameter.prior:
-            case LogNormal(value, width) | LogitNormal(value, width) | Normal(value, width):
-                on_scale = to_scale(np.array([estimate, value]), parameter.scale)
-                deviations = float(on_scale[0] - on_scale[1]) / width
-                if abs(deviations) >= FAR:
-                    lines.append(FarOff(parameter.name, estimate, value, deviations))
-            case _:
-                pass
-    return tuple(sorted(lines, key=lambda line: -abs(line.deviations)))
+        if is_placeholder(parameter) and parameter.use == "CAL":
+            match parameter.prior:
+                case LogNormal(value, width) | LogitNormal(value, width) | Normal(value, width):
+                    on_scale = to_scale(np.array([estimate, value]), parameter.scale)
+                    lines.append((parameter.name, estimate, value, float(on_scale[0] - on_scale[1]) / width))
+    return sorted((line for line in lines if abs(line[-1]) >= FAR), key=lambda line: -abs(line[-1]))
 
 
 def placeholder_words(parameters: Iterable[Parameter], theta: Iterable[float]) -> list[str]:
-    """That an answer in which priors count leans on placeholders, once, and where the model file is far off."""
+    """That an answer in which priors count leans on placeholders, once, and where the model file is far off.
+
+    Parameters
+    ----------
+    parameters : iterable of Parameter
+    theta : (k,)
+        Estimates in the order of the parameters, in their units.
+
+    Returns
+    -------
+    list of str
+        Sentences; none without a placeholder.
+    """
     parameters, theta = tuple(parameters), tuple(theta)
     n = sum(map(is_placeholder, parameters))
     if not n:
@@ -321,7 +324,7 @@ def placeholder_words(parameters: Iterable[Parameter], theta: Iterable[float]) -
     ]
     lines = far_off(parameters, theta)
     if lines:
-        shown = [f"{line.name} ({number(line.estimate)} for {number(line.value)} in the file)" for line in lines]
+        shown = [f"{name} ({number(estimate)} for {number(value)} in the file)" for name, estimate, value, _ in lines]
         sentences.append(
             f"The model file is far off in {listed(shown)}: {FAR:g} or more prior standard deviations. Check units and "
             "the time step; where the file is only a rough guess, new-study --prior-width 2 makes wider priors."

@@ -1,41 +1,55 @@
 """A calibration problem: a study folder, read and checked as a whole.
 
 A study is a folder with ``problem.toml``, CSV tables and a README that says where the numbers come from. Everything
-that is wrong with it is reported together, with the model's own names as suggestions.
+that is wrong with it is reported together, with the model's own names as suggestions. Beside tables with a section of
+their own it has dates at which those who wait are released, and numbers that it reports of the model::
+
+    [[event]]
+    name = "ceremonies"
+    dates = ["2019-07-01", "2019-07-02"]
+    why = "announced by the park a month before"
+
+    [[prediction]]
+    name = "effect of China Merchants at the end of 2019"
+    variable = "Total Residents"
+    at = "2019-12-31"
+    against = { "SW CMG" = 0 }   # the value as fitted less the value with this
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TypeVar
 
 from calibration.noise.families.base import Family, Kind
-from calibration.study import consistency, sections
+from calibration.noise.readings import Reading
+from calibration.study import FILE, consistency, sections
 from calibration.study.calendar import Calendar
-from calibration.study.classification import Coding, read_codings
-from calibration.study.cumulative import warn_of_levels
+from calibration.study.classification import coding_section
+from calibration.study.cumulative import StudyWarning, cumulative_levels, cumulative_words
 from calibration.study.groups import (
     Group,
     Pool,
     differing_names,
-    held_by,
+    element_of,
+    group_section,
     of_group,
-    own_names,
     pooled_parameters,
-    read_groups,
+    predictions_of_groups,
     with_groups,
     with_pools,
 )
 from calibration.study.kinds import Flow, Increments, Level, ObservationKind, OfRun, Ratio
-from calibration.study.library import FILE
-from calibration.study.observations import Observation, Term, Use
+from calibration.study.observations import Observation, Prediction, Term, Use, quantities_of, reporting_of, signed_parts
 from calibration.study.parameters import ParameterSpace
-from calibration.study.predictions import Prediction, of_groups, read_predictions
 from calibration.study.rows import COLUMN_KEYS, USES, Row, Tables, read_drivers, read_rows
 from calibration.study.sections import Method, Questions
 from calibration.study.splits import Breakdowns, Shares
 from cipark_sd.analysis.experiments.definition import Structure
-from cipark_sd.base.errors import UnknownName, UnusableInput, collected, raise_all
+from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput, collected, raise_all
 from cipark_sd.base.inputs import place, read_toml
 from cipark_sd.base.naming import canonical, respelled, split_key
 from cipark_sd.base.section import Section
@@ -43,6 +57,7 @@ from cipark_sd.base.timegrid import TimeGrid, time_grid
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.model import Model
 
+R = TypeVar("R")
 #: The kinds of observation by the word of a study. The first stands for one that is misspelt: it takes the most keys.
 KINDS: Mapping[Kind, type[ObservationKind[Family]]] = {
     kind.name: kind for kind in (Increments, Flow, Level, Ratio, Breakdowns, Shares, OfRun)
@@ -132,7 +147,18 @@ class CalibrationProblem(Stated):
 
 
 def until(problem: CalibrationProblem, time: float) -> CalibrationProblem:
-    """The problem as one saw it at ``time``: terms of the fit that end later become hold-outs."""
+    """The problem as one saw it at a time: terms of the fit that end later become hold-outs.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    time : float
+        Model time.
+
+    Returns
+    -------
+    CalibrationProblem
+    """
 
     def held(term: Term) -> Term:
         end = max(quantity.end for quantity in term.quantities)
@@ -155,6 +181,10 @@ def read_problem(
     allow_files : sequence of path
         Folders beneath which the study's model and tables may lie, and the files that the model names, beside their
         own.
+
+    Returns
+    -------
+    CalibrationProblem
 
     Raises
     ------
@@ -182,7 +212,8 @@ def read_problem(
     problem = _read(top, folder, fit_also, allow_files)
     places = _places(top)
     raise_all(str(path), [fault.placed(places) for fault in top.problems])
-    warn_of_levels(problem.model, problem.observations)
+    for sentence in cumulative_words(cumulative_levels(problem.model, problem.observations)):
+        warnings.warn(sentence, StudyWarning, stacklevel=2)
     return replace(problem, rivals=sections.with_own_structure(problem.model, problem.scenario, problem.rivals))
 
 
@@ -194,62 +225,59 @@ def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequ
     calendar = sections.calendar_section(top.table("dates"), model)
     # where a run or its dates could not be read, times outside of it are no mistake of their own
     placed = not top.problems
-    tables = Tables(folder, calendar, allow_files)
-    codings, events, groups = read_codings(top), sections.read_events(top, calendar), read_groups(top, model)
+    each_once = partial(_each_once, top)
+    codings = {coding.name: coding for coding in each_once("coding", coding_section)}
+    events = dict(each_once("event", partial(_event, calendar=calendar)))
+    groups = each_once("group", partial(group_section, model=model), canonical)
+    tables = Tables(folder, calendar, codings, events, groups, allow_files)
     read = [sections.parameter_section(section, grouped=bool(groups)) for section in top.sections("parameter")]
     estimated = [parameter for parameter in read if parameter is not None]
-    differing = differing_names(model, groups, own_names(estimated))
+    differing = differing_names(model, groups, estimated)
     observations = tuple(
         observation if group is None else of_group(observation, group, differing)
-        for observation, group in _read_observations(top, tables, codings, events, groups, fit_also)
+        for observation, group in _read_observations(top, tables, fit_also)
     )
     fitted = [term for observation in observations for term in observation.terms if term.use == "fit"]
     informed = {group.name for group in groups if any(_reads(term, group.name) for term in fitted)}
     parameters, pools = pooled_parameters(estimated, groups, informed, model, top.problems)
     model = with_pools(with_groups(model, groups, differing, top.problems), pools)
     space = ParameterSpace((*parameters, *consistency.coding_parameters(observations)))
-    fixed = top.named("fixed", sections.fixed_section) + held_by(groups)
+    held = ((element_of(name, group.name), value) for group in groups for name, value in group.held)
+    fixed = (*top.named("fixed", sections.fixed_section), *held)
     method = top.table("method").entirely(sections.method_section)
-    holdout = top.table("holdout").entirely(partial(sections.holdout_section, calendar=calendar))
+    holdout = top.table("holdout").entirely(
+        lambda section: calendar.times_under(section, "origins") if section.raw("origins") else ()
+    )
     driven = read_drivers(top, tables, model, span, [*space.of_model, *(name for name, _ in fixed)])
-    rivals, scenarios = (sections.read_variants(top, kind) for kind in ("rival", "scenario"))
+    rivals, scenarios = (each_once(kind, sections.variant_section) for kind in ("rival", "scenario"))
     if "experiment" in top:
         top.wrong("experiment", "nothing: an experiment is a [[policy]] in policies.toml, for cipark policy")
         top.raw("experiment")
-    predictions = of_groups(read_predictions(top, calendar, observations), groups, differing)
+    read_prediction = partial(_prediction, calendar=calendar, observations=observations)
+    predictions = predictions_of_groups(each_once("prediction", read_prediction), groups, differing)
     questions = top.table("report").entirely(partial(sections.read_questions, rivals=[rival.id for rival in rivals]))
     problem = CalibrationProblem(
         title=title, folder=folder, model=model, scenario=span, observations=observations, space=space, fixed=fixed,
         method=method, holdout=holdout, calendar=calendar, rivals=rivals, scenarios=scenarios, questions=questions,
         predictions=predictions, groups=groups, pools=pools,
     )  # fmt: skip
-    return _checked(problem, driven, codings, events, top, placed=placed)
+    return _checked(problem, driven, tables, top, placed=placed)
 
 
 def _checked(
-    problem: CalibrationProblem,
-    driven: Scenario,
-    codings: Mapping[str, Coding],
-    events: Mapping[str, tuple[float, ...]],
-    top: Section,
-    *,
-    placed: bool,
+    problem: CalibrationProblem, driven: Scenario, tables: Tables, top: Section, *, placed: bool
 ) -> CalibrationProblem:
     """The problem with all that it sets, where its parts agree; ``placed`` says whether its run and dates are known."""
-    model, span, observations, parameters = (
-        problem.model,
-        problem.scenario,
-        problem.observations,
-        problem.space.parameters,
-    )
+    model, span, observations = problem.model, problem.scenario, problem.observations
+    parameters, problems = problem.space.parameters, top.problems
     top.note_unread()
-    problems = top.problems
     # a table that could not be read names no noise and has no rows, which is no mistake of its own
     complete = not problems
     held = [name for name, _ in problem.fixed]
     problems += consistency.name_problems(model, observations, parameters, held, complete=complete)
-    problems += consistency.event_problems(events, top.tables("observation"))
-    problems += consistency.coding_problems(codings.values(), observations)
+    problems += consistency.unused_problems(
+        tables.codings.values(), tables.events, observations, top.tables("observation")
+    )
     if complete and not problem.fitted_terms:
         problems.append(UnusableInput("no row of any [[observation]] is fitted: give one the use 'fit'", where=FILE))
     if not any(p.use == "CAL" for p in parameters):
@@ -259,47 +287,77 @@ def _checked(
         collected(problems, partial(resolve, model, problem.scenario))
     variants = (*problem.rivals, *problem.scenarios)
     problems += consistency.variant_problems(model, span, variants, problem.space.names)
-    problems += consistency.prediction_problems(model, span, problem.predictions, parameters)
+    problems += consistency.prediction_problems(model, span, problem.predictions, problem.space.names)
     problems += consistency.time_problems(model, span, observations, problem.holdout) if placed else []
     problems += consistency.counted_twice(observations, where=FILE)
     return problem
 
 
+def _each_once(
+    top: Section, kind: str, read: Callable[[Section], R], spelled: Callable[[str], str] = str
+) -> tuple[R, ...]:
+    """What is read of the tables ``[[kind]]``, whose names, as they are ``spelled``, are unlike each other."""
+    names: list[str] = []
+
+    def named(section: Section) -> R:
+        names.append(spelled(section.title))
+        return read(section)
+
+    things = top.named(kind, named)
+    repeated = [name for name, times in Counter(names).items() if times > 1]
+    top.problems += [InvalidValue("name", name, "each once", where=f"[[{kind}]]") for name in repeated]
+    return things
+
+
+def _event(section: Section, calendar: Calendar) -> tuple[str, tuple[float, ...]]:
+    """The name of a kind of events, and their times as model time, ascending."""
+    section.text("why", "")
+    return section.title, calendar.times_under(section, "dates")
+
+
+def _prediction(section: Section, calendar: Calendar, observations: Sequence[Observation]) -> Prediction:
+    """A number that the study reports of its model; one of the observations may say how it is reported."""
+    section.text("why", "")
+    names = section.names("variable")
+    if not names and "variable" not in section:
+        section.wrong("variable", "a variable of the model, or a list of them to add up")
+    time = calendar.time_under(section, "at")
+    scenario = Scenario("", sections.constants_set(section, "set")) if "set" in section else Scenario()
+    against = Scenario("", sections.constants_set(section, "against")) if "against" in section else None
+    reading: Reading | None = None
+    if "reported" in section:
+        quantities = [(o.name, quantity) for o in observations for quantity in quantities_of([o])]
+        layers = {name: layer for name, quantity in quantities if (layer := reporting_of(quantity)) is not None}
+        name = section.text("reported")
+        if name not in layers:
+            known = ", ".join(layers) or "none here"
+            section.wrong("reported", f"the name of an observation with 'reported' ({known})")
+        reading = layers.get(name)
+    return Prediction(section.title, signed_parts(names), time, scenario, against, reading)
+
+
 def _read_observations(
-    top: Section,
-    tables: Tables,
-    codings: Mapping[str, Coding],
-    events: Mapping[str, tuple[float, ...]],
-    groups: Sequence[Group],
-    fit_also: Sequence[str],
+    top: Section, tables: Tables, fit_also: Sequence[str]
 ) -> Iterator[tuple[Observation, Group | None]]:
     """All observations, each with its group where it has one; those of ``fit_also`` are fitted whole."""
     labels = []
     for section in top.sections("observation"):
         labels.append(section.title)
-        use: Use | None = "fit" if section.title in fit_also else None
-        yield from _read_observation(section, tables, codings, events, groups, use)
+        yield from _read_observation(section, tables, "fit" if section.title in fit_also else None)
     where = str(tables.folder / FILE)
     top.problems += [
         UnknownName(name, labels, kind="observation", where=where) for name in fit_also if name not in labels
     ]
 
 
-def _read_observation(
-    section: Section,
-    tables: Tables,
-    codings: Mapping[str, Coding],
-    events: Mapping[str, tuple[float, ...]],
-    groups: Sequence[Group],
-    use: Use | None = None,
-) -> list[tuple[Observation, Group | None]]:
+def _read_observation(section: Section, tables: Tables, use: Use | None) -> list[tuple[Observation, Group | None]]:
     """The observation that the section of an ``[[observation]]`` describes, or one for each group that has rows.
 
     ``use`` stands above what the study says of the use of its rows.
     """
     name = section.choice("kind", tuple(KINDS))
     table = section.text("table")
-    kind = KINDS[name](section, tables.calendar, codings, events)
+    kind, groups = KINDS[name](section, tables), tables.groups
     columns, _ = kind.columns, kind.weight
     if "group" in section:
         columns = {**columns, "group": section.text("group")}

@@ -20,7 +20,7 @@ Source of drivers: Homer 2012, System Dynamics Review 28(3), 281-294 (partial-mo
 import csv
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -28,8 +28,10 @@ from typing import cast
 
 import numpy as np
 
+from calibration.study import shipped_studies
 from calibration.study.calendar import Calendar
-from calibration.study.library import shipped_studies
+from calibration.study.classification import Coding
+from calibration.study.groups import Group
 from calibration.study.observations import Use
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected
 from cipark_sd.base.inputs import beneath, lines_of
@@ -91,9 +93,26 @@ def read_rows(
     *,
     as_number: Callable[[str], float] = float,
 ) -> list[Row]:
-    """The rows that the study takes of a table; those at the dates ``looked_at``, as the table spells them, are checks.
+    """The rows that the study takes of a table.
 
-    ``every`` is the use of all others, without it that of the column. ``as_number`` reads what was seen.
+    Parameters
+    ----------
+    section : Section
+        That names the table and, under ``where``, which of its rows it takes; it notes what is wrong.
+    tables : Tables
+    columns : mapping of str to str
+        The column of each field of :class:`Row`; empty for a field without one.
+    every : {"fit", "check", "holdout"}, optional
+        The use of all rows but those looked at; None for what the column says.
+    looked_at : sequence of str
+        Dates, as the table spells them, whose rows are checks.
+    as_number : function of str
+        Reads what was seen.
+
+    Returns
+    -------
+    list of Row
+        None of them where the table cannot be read.
     """
     path, where_ = tables.path(section), section.raw("where")
     chosen = where_ if isinstance(where_, Mapping) else {}
@@ -251,7 +270,20 @@ class _Table:
 
 
 def table_folder(section: Section, folder: Path) -> Path | None:
-    """The folder of an observation's table: that of the study of the package which it names, else its own."""
+    """The folder of an observation's table: that of the study of the package which it names, else its own.
+
+    Parameters
+    ----------
+    section : Section
+        Which notes a study that there is not.
+    folder : path
+        Of the study.
+
+    Returns
+    -------
+    path or None
+        None where there is no such study.
+    """
     if "study" not in section:
         return folder
     name, shipped = section.text("study"), shipped_studies()
@@ -264,10 +296,26 @@ def table_folder(section: Section, folder: Path) -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What the tables of a study share: its folder, the calendar of their dates, and where else they may lie."""
+    """What the tables of a study share.
+
+    Parameters
+    ----------
+    folder : path
+        Of the study.
+    calendar : Calendar
+    codings : by name
+    events : by name
+        Model times, ascending.
+    groups : sequence of Group
+    allow_files : sequence of path
+        Folders and files beside those of the study where a table may lie.
+    """
 
     folder: Path
     calendar: Calendar
+    codings: Mapping[str, Coding] = field(default_factory=dict)
+    events: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    groups: Sequence[Group] = ()
     allow_files: Sequence[Path] = ()
 
     def path(self, section: Section) -> Path | None:
@@ -283,8 +331,19 @@ def read_drivers(top: Section, tables: Tables, model: Model, span: Scenario, tak
 
     Parameters
     ----------
+    top : Section
+        The study.
+    tables : Tables
+    model : Model
+    span : Scenario
+        Of the run.
     taken : sequence of str
         Names that the study sets otherwise: parameters and constants that are held.
+
+    Returns
+    -------
+    Scenario
+        A series for each variable.
     """
     courses: dict[str, TimeSeries] = {}
     owned = {base_name(name) for name in taken}

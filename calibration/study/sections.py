@@ -1,18 +1,12 @@
 """The parts of a study file beside its observations.
 
-These are model, calendar, parameters, fixed values, method, hold-out, the announced dates at which those who wait are
-released, and variants: rival structures that are refitted, and scenarios of the time after the data. Variants are
-constants set by name::
+These are model, calendar, parameters, fixed values, method, questions, and variants: rival structures that are
+refitted, and scenarios of the time after the data. Variants are constants set by name::
 
     [[rival]]
     name = "M1"
     why = "the founder is as able as China Merchants"
     set = { "Founding Capability" = 1 }
-
-    [[event]]
-    name = "ceremonies"
-    dates = ["2019-07-01", "2019-07-02"]
-    why = "announced by the park a month before"
 
 What a study asks and what only its authors can say stands in ``[report]``, all of it words or names::
 
@@ -34,10 +28,8 @@ structures that do without it. Write no numbers of the fit here: they would not 
 
 import datetime
 import math
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -83,7 +75,18 @@ _FILES = "a file or a list of files with values of the model's data variables"
 
 
 def by_method(model: Model, method: Integration) -> Model:
-    """The model under another integration method, with a digest of its own: its numbers are others."""
+    """The model under another integration method, with a digest of its own: its numbers are others.
+
+    Parameters
+    ----------
+    model : Model
+    method : {"euler", "rk4"}
+
+    Returns
+    -------
+    Model
+        The same one where it has the method already.
+    """
     if method == model.time.method:
         return model
     digest = digest_of(model.digest.encode(), method.encode())
@@ -91,7 +94,26 @@ def by_method(model: Model, method: Integration) -> Model:
 
 
 def model_section(section: Section, folder: Path, allow_files: Sequence[Path]) -> tuple[Model, Scenario]:
-    """The model, which may raise its own errors: without it nothing else can be checked."""
+    """The model and the span of its run.
+
+    Parameters
+    ----------
+    section : Section
+        ``[model]``.
+    folder : path
+        Of the study.
+    allow_files : sequence of path
+        Folders and files beside the study's own that may be read.
+
+    Returns
+    -------
+    Model, Scenario
+
+    Raises
+    ------
+    Problems, ModelFileError, EquationError
+        At once: without a model nothing else can be checked.
+    """
     keys = {"from": "initial_time", "to": "final_time", "step": "time_step"}
     span = {control: section.number(key) for key, control in keys.items() if key in section}
     series = all_beneath(folder, section.names("series", expected=_FILES), allow_files, where=section.where)
@@ -107,7 +129,18 @@ def model_section(section: Section, folder: Path, allow_files: Sequence[Path]) -
 
 
 def calendar_section(section: Section, model: Model) -> Calendar:
-    """How dates become the time of ``model``; its unit and the study's are the same where both are known."""
+    """How dates become the time of the model; its unit and the study's are the same where both are known.
+
+    Parameters
+    ----------
+    section : Section
+        ``[dates]``.
+    model : Model
+
+    Returns
+    -------
+    Calendar
+    """
     model_unit = unit_of(model.time.units)
     unit = section.choice("unit", UNITS, "decimal year")
     origin = section.raw("origin")
@@ -132,8 +165,21 @@ def calendar_section(section: Section, model: Model) -> Calendar:
     return Calendar(unit, origin, model_unit)
 
 
-def parameter_section(section: Section, *, grouped: bool = False) -> tuple[Parameter, Pooling] | None:
-    """A parameter, and how groups share it; the latter has keys in a study with groups alone."""
+def parameter_section(section: Section, *, grouped: bool) -> tuple[Parameter, Pooling] | None:
+    """A parameter, and how groups share it.
+
+    Parameters
+    ----------
+    section : Section
+        A ``[[parameter]]``.
+    grouped : bool
+        Whether the study has groups, so that the section may say how they share it.
+
+    Returns
+    -------
+    (Parameter, Pooling) or None
+        None where something is wrong.
+    """
     target = section.choice("target", TARGETS, "model")
     use = section.choice("use", AIMS, "CAL")
     why = section.text("why", "")
@@ -162,7 +208,8 @@ def parameter_section(section: Section, *, grouped: bool = False) -> tuple[Param
             section.wrong("scale", f"'identity', since values down to {lower:g} have no {scale}")
     if not section.sound or prior is None:
         return None
-    return Parameter(section.title, prior, lower, upper, scale, target, use, why, start), pooling
+    parameter = Parameter(section.title, prior, lower, upper, scale=scale, target=target, use=use, why=why, start=start)
+    return parameter, pooling
 
 
 def _pooling(section: Section) -> Pooling:
@@ -191,7 +238,22 @@ def _prior(section: Section, lower: float, upper: float) -> Prior | None:
 
 
 def read_prior(section: Section, content: object, key: str = "prior") -> Prior | None:
-    """A family with its numbers, from the table ``key`` of a section."""
+    """A family with its numbers.
+
+    Parameters
+    ----------
+    section : Section
+        To which the table belongs, for messages.
+    content : object
+        The table, or what stands in its place.
+    key : str
+        Of the table in the section.
+
+    Returns
+    -------
+    Prior or None
+        None where something is wrong.
+    """
     before = len(section.problems)
     inner = Section(content, key, section.problems, within=section)
     family = FAMILIES[inner.choice("family", tuple(FAMILIES), listing="a prior is one of")]
@@ -233,24 +295,12 @@ def method_section(section: Section) -> Method:
     return method
 
 
-def holdout_section(section: Section, calendar: Calendar) -> tuple[float, ...]:
-    """Times up to which rolling-origin fits see the data."""
-    return calendar.times_under(section, "origins") if section.raw("origins") else ()
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Something that may explain the data, and the rivals that do not have it."""
-
-    name: str
-    without: tuple[str, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class Questions:
     """A study's finding and questions in its own words, what would settle them, and what its theory rests on.
 
     Where ``finding``, ``known``, ``not_known`` or ``assumed`` is empty, the page computes a line in its place.
+    ``causes`` are what may explain the data, each with the rivals that do not have it.
     """
 
     finding: str = ""
@@ -261,57 +311,66 @@ class Questions:
     caused: str = "What explains the data?"
     predicted: str = "How well were data predicted before they were seen?"
     settled: str = "What would settle what is open?"
-    causes: tuple[Cause, ...] = ()
+    causes: tuple[tuple[str, tuple[str, ...]], ...] = ()
     settle: tuple[str, ...] = ()
     supports: str = ""
     theory: str = ""
     unknown: str = ""
 
 
-def read_events(top: Section, calendar: Calendar) -> dict[str, tuple[float, ...]]:
-    """The times of each kind of ``[[event]]``, as model time, ascending."""
-
-    def event(section: Section) -> tuple[str, tuple[float, ...]]:
-        section.text("why", "")
-        return section.title, calendar.times_under(section, "dates")
-
-    events = top.named("event", event)
-    top.problems += repeated([name for name, _ in events], "[[event]]")
-    return dict(events)
+def variant_section(section: Section) -> Structure:
+    """A rival structure or a scenario: constants that it sets."""
+    return Structure(section.title, section.text("why", ""), Scenario(section.title, constants_set(section, "set")))
 
 
 def read_questions(section: Section, rivals: Collection[str]) -> Questions:
-    """The table ``[report]``; names of rivals are checked against those of the study."""
+    """The study's finding and questions.
+
+    Parameters
+    ----------
+    section : Section
+        ``[report]``.
+    rivals : collection of str
+        Names of the study's rivals, which a cause may name.
+
+    Returns
+    -------
+    Questions
+    """
     texts = {
         field.name: section.text(field.name, field.default)
         for field in fields(Questions)
         if isinstance(field.default, str)
     }
-    causes = section.named("cause", partial(_cause, rivals=rivals), label="report.cause")
+
+    def cause(section: Section) -> tuple[str, tuple[str, ...]]:
+        without = section.names("without")
+        section.problems += [
+            UnknownName(rival, sorted(rivals), kind="rival", where=section.where)
+            for rival in without
+            if rival not in rivals
+        ]
+        return section.title, without
+
+    causes = section.named("cause", cause, label="report.cause")
     return Questions(**texts, causes=causes, settle=section.names("settle"))
-
-
-def _cause(section: Section, rivals: Collection[str]) -> Cause:
-    cause = Cause(section.title, section.names("without"))
-    section.problems += [
-        UnknownName(rival, sorted(rivals), kind="rival", where=section.where)
-        for rival in cause.without
-        if rival not in rivals
-    ]
-    return cause
-
-
-def read_variants(top: Section, kind: str) -> tuple[Structure, ...]:
-    """The variants in ``[[kind]]`` tables, their names unlike each other."""
-    variants = top.named(kind, _variant)
-    top.problems += repeated([variant.id for variant in variants], f"[[{kind}]]")
-    return variants
 
 
 def with_own_structure(model: Model, scenario: Scenario, rivals: tuple[Structure, ...]) -> tuple[Structure, ...]:
     """Rivals with the study's own structure first, where none of them is it: they are rivals to it.
 
-    A rival is the study's own structure where all that it sets is as the study, its ``scenario`` or the file has it.
+    A rival is the study's own structure where all that it sets is as the study or the model file has it.
+
+    Parameters
+    ----------
+    model : Model
+    scenario : Scenario
+        What the study sets.
+    rivals : tuple of Structure
+
+    Returns
+    -------
+    tuple of Structure
     """
     if not rivals or any(_changes_nothing(model, scenario, variant.scenario) for variant in rivals):
         return rivals
@@ -331,18 +390,21 @@ def _changes_nothing(model: Model, scenario: Scenario, settings: Scenario) -> bo
     return all(values.get(key) == value for key, value in settings.overrides.items())
 
 
-def repeated(names: Sequence[str], where: str) -> list[InvalidValue]:
-    """A problem for each name that stands there more than once."""
-    counted = Counter(names)
-    return [InvalidValue("name", name, "each once", where=where) for name, times in counted.items() if times > 1]
-
-
-def _variant(section: Section) -> Structure:
-    return Structure(section.title, section.text("why", ""), Scenario(section.title, constants_set(section, "set")))
-
-
 def constants_set(section: Section, key: str) -> dict[str, float]:
-    """The table of constants and their values under ``key``; problems go to the section's list."""
+    """The constants that a table sets.
+
+    Parameters
+    ----------
+    section : Section
+        Which notes what is wrong.
+    key : str
+        Of the table.
+
+    Returns
+    -------
+    dict of str to float
+        Values by name, in order.
+    """
     raw = section.raw(key)
     values: dict[str, float] = {}
     if not isinstance(raw, Mapping):

@@ -29,11 +29,11 @@ class Breakdowns(ObservationKind[SplitFamily]):
         if "coding" not in self.section:
             return None
         name = self.section.text("coding")
-        if name not in self.codings:
+        if name not in self.tables.codings:
             self.section.problems.append(
-                UnknownName(name, list(self.codings), kind="[[coding]]", where=self.section.where)
+                UnknownName(name, list(self.tables.codings), kind="[[coding]]", where=self.section.where)
             )
-        return self.codings.get(name)
+        return self.tables.codings.get(name)
 
     def terms(self, rows: Sequence[Row]) -> list[Breakdown]:
         noise, parts = self.noise, self._categories()
@@ -56,8 +56,8 @@ class Breakdowns(ObservationKind[SplitFamily]):
                 quantities += [Quantity(of_it, "at", known_at, known_at) for of_it in parts.values()]
             counts = tuple(group[category].value for category in categories)
             term = Breakdown(
-                self.label(first), categories, tuple(quantities), counts, noise, self.weight, first.use,
-                coding=self.coding, known_sizes=known_sizes,
+                self.label(first), categories, tuple(quantities), counts, noise=noise, weight=self.weight,
+                use=first.use, coding=self.coding, known_sizes=known_sizes,
             )  # fmt: skip
             self._check_sizes(term)
             terms.append(term)
@@ -100,7 +100,7 @@ class Breakdowns(ObservationKind[SplitFamily]):
             self.section.wrong("given", "the number in each category: " + ", ".join(parts))
             return None, None
         if "given_at" in self.section:
-            time = self.calendar.time_under(self.section, "given_at")
+            time = self.tables.calendar.time_under(self.section, "given_at")
             return (None, None) if math.isnan(time) else (sizes, time)
         if self.coding is None or self.noise.family != Multinomial():
             self.section.wrong("given", "a coding and the family multinomial beside it, or given_at")
@@ -134,7 +134,9 @@ class Shares(ObservationKind[ShareFamily]):
             upper = min(row.upper, row.total)
             if not 0 <= row.lower <= upper:
                 self.wrong(f"row {row.line}", row.lower, "between 0 and the total")
-            return Share(self.label(row), quantities, row.lower, upper, row.total, noise, self.weight, row.use)
+            return Share(
+                self.label(row), quantities, row.lower, upper, row.total, noise=noise, weight=self.weight, use=row.use
+            )
 
         if "start" not in self.section:
             return [share(row, self.read(numerator, row), self.read(denominator, row)) for row in rows]

@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 from places import ROOT
 
-from calibration.study.library import STUDIES
+from calibration.study import STUDIES
 
 sys.path.insert(0, str(ROOT / "tools"))
 

@@ -19,7 +19,7 @@ from calibration.commands.for_analyses.study_draws import (
     weighted,
 )
 from calibration.inference.sampling.draws import problem_digest
-from calibration.study.library import DEFAULT_STUDY
+from calibration.study import DEFAULT_STUDY
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.analysis.experiments.draws import Draws

@@ -24,9 +24,9 @@ from calibration.inference.sampling.draws import problem_digest
 from calibration.likelihood.posterior import On, Posterior
 from calibration.likelihood.replicate import replicate_by_term
 from calibration.noise.priors import Prior, Triangular, Uniform, distribution, to_scale
-from calibration.study.library import DEFAULT_STUDY as DEFAULT_STUDY
-from calibration.study.library import FILE as FILE
-from calibration.study.library import shipped_studies as shipped_studies
+from calibration.study import DEFAULT_STUDY as DEFAULT_STUDY
+from calibration.study import FILE as FILE
+from calibration.study import shipped_studies as shipped_studies
 from calibration.study.observations import Count
 from calibration.study.parameters import share_that_may_fail
 from calibration.study.problem import CalibrationProblem, read_problem

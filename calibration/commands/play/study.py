@@ -22,9 +22,8 @@ from calibration.commands.play.catalogue import named_levers, outcomes_of
 from calibration.commands.play.request import Settings
 from calibration.likelihood.forward import all_reported
 from calibration.likelihood.posterior import On
-from calibration.noise.readings.reporting import Reporting
-from calibration.study.library import STUDIES
-from calibration.study.observations import ReadQuantity, course_of, dated_levels
+from calibration.study import STUDIES
+from calibration.study.observations import course_of, dated_levels, reporting_of
 from calibration.study.parameters import Parameter
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.analysis.experiments.catalogue import FILE as POLICIES
@@ -335,8 +334,8 @@ def _levels_of(problem: CalibrationProblem) -> dict[str, tuple[Seen, ...]]:
         if len(parts) != 1 or parts[0][1] != 1:
             continue
         levels = [
-            Seen(level.time, level.lower, level.upper, level.use, problem.calendar.label(level.time))
-            for level in dated_levels(observation)
+            Seen(time, lower, upper, use, problem.calendar.label(time))
+            for time, lower, upper, use in dated_levels(observation)
         ]
         levels_of.setdefault(parts[0][0], []).extend(levels)
     return {name: tuple(levels) for name, levels in levels_of.items()}
@@ -347,8 +346,8 @@ def _waiting(problem: CalibrationProblem, first: Structure) -> dict[str, Waiting
     by_variable: dict[str, Waiting] = {}
     for observation in problem.observations:
         course = course_of(observation)
-        reading = course.reading if isinstance(course, ReadQuantity) else None
-        if isinstance(reading, Reporting) and all(name in first.beside for name in reading.parameters):
+        reading = reporting_of(course)
+        if reading is not None and all(name in first.beside for name in reading.parameters):
             waiting = Waiting(reading.events, reading.share, reading.rate, reading.begin)
             variables = [name for name, _ in course.parts] if course else []
             read = [p.parts[0][0] for p in problem.predictions if p.reading == reading and len(p.parts) == 1]

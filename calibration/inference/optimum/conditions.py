@@ -21,7 +21,7 @@ from calibration.inference.optimum.residuals import Runs, runs_words, series_run
 from calibration.inference.optimum.verdict import Side, Verdict
 from calibration.inference.optimum.verification import COARSE, half_step_sentence, remedy
 from calibration.noise.priors import to_scale
-from calibration.study.cumulative import RunningTotal, cumulative_levels, cumulative_words
+from calibration.study.cumulative import cumulative_levels, cumulative_words
 from calibration.study.parameters import Parameter
 from cipark_sd.base.wording import listed, number
 
@@ -128,8 +128,8 @@ class Conditions:
         Of the fitted parameters, in order.
     held : HeldConstants
     runs : tuple of Runs
-    levels : tuple of RunningTotal
-        Running totals that are fitted as levels.
+    levels : tuple of str and int
+        Running totals that are fitted as levels, each with how many of its numbers are.
     shift : float
         How far half the time step moves an expected number, in standard deviations of its noise.
     remedy : str
@@ -139,7 +139,7 @@ class Conditions:
     parameters: tuple[ParameterVerdict, ...]
     held: HeldConstants
     runs: tuple[Runs, ...]
-    levels: tuple[RunningTotal, ...]
+    levels: tuple[tuple[str, int], ...]
     shift: float = 0.0
     remedy: str = ""
 
@@ -359,7 +359,7 @@ def conditions_record(conditions: Conditions) -> dict[str, object]:
             }
             for test in conditions.runs
         ],
-        "running_totals_fitted_as_levels": [total.name for total in conditions.levels],
+        "running_totals_fitted_as_levels": [name for name, _ in conditions.levels],
     }
 
 

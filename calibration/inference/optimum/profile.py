@@ -33,7 +33,7 @@ from calibration.inference.optimum.verdict import Part, Place, Verdict, refused
 from calibration.inference.optimum.walk import TOLERANCE, Walk, union
 from calibration.likelihood.forward import reported
 from calibration.likelihood.replicate import Stage, stage_numbers
-from calibration.study.predictions import Prediction
+from calibration.study.observations import Prediction
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Checkpoints

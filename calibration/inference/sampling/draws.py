@@ -209,7 +209,7 @@ def tree(drawn: PosteriorDraws, rng: np.random.Generator, seed: int) -> "xr.Data
     logs = _log_likelihoods(density, theta)
     # what the prior predicts has a stream of its own: nothing else depends on it
     before = replicate(density, prior.reshape(drawn.flat.shape), rng.spawn(1)[0]).reshape(*shape, -1)
-    lower, upper = np.array([(number.lower, number.upper) for number in numbers(observations)]).reshape(-1, 2).T
+    lower, upper = numbers(observations)[["lower", "upper"]].to_numpy(dtype=float).T
     groups = {
         "posterior": _parameters(theta, names),
         "prior": _parameters(prior, names),
@@ -380,16 +380,16 @@ def _by_observation(values: Array, observations: Sequence[Observation]) -> "xr.D
     """Numbers ``(…, n)`` of all observations, an array each; what leads them are chains and draws, or nothing."""
     import xarray as xr
 
-    quantities, leading = numbers(observations), DRAWS[: values.ndim - 1]
+    every, leading = numbers(observations), DRAWS[: values.ndim - 1]
     variables, coords = dict[str, object](), _places(values.shape[:-1])
     for observation in observations:
         name = _coordinate(observation.name)
         row = f"{name}_row"
-        chosen = [i for i, number in enumerate(quantities) if number.observation == observation.name]
-        coords[row] = [quantities[i].label for i in chosen]
+        rows = every[every["observation"] == observation.name]
+        coords[row] = rows["label"].tolist()
         for key in ("time", "use", "lower", "upper"):
-            coords[f"{name}_{key}"] = (row, [getattr(quantities[i], key) for i in chosen])
-        variables[name] = ((*leading, row), values[..., chosen])
+            coords[f"{name}_{key}"] = (row, rows[key].tolist())
+        variables[name] = ((*leading, row), values[..., rows.index])
     return xr.Dataset(variables, coords)
 
 

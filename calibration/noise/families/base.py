@@ -33,7 +33,18 @@ Density = Callable[[Array, Array], Array]
 
 
 def or_never(possible: NDArray[np.bool_], logs: Array) -> Array:
-    """Log densities, minus infinity where nothing is possible."""
+    """Log densities, minus infinity where nothing is possible.
+
+    Parameters
+    ----------
+    possible : (…)
+    logs : (…)
+        NaN counts as minus infinity.
+
+    Returns
+    -------
+    (…)
+    """
     # of a number and of none the larger one is the number
     return np.where(possible, np.fmax(logs, -np.inf), -np.inf)
 
@@ -326,18 +337,25 @@ def log_sum(logs: Array) -> Array:
 def count_interval(
     log_mass: LogMass, lower: float, upper: float, mean: Array, sd: Array, *, least: float = 0.0
 ) -> Array:
-    """Log probability that a count lies between ``lower`` and ``upper``, both included; either may be infinite.
+    """Log probability that a count lies between two ends, both included.
 
     Sums the probabilities themselves in log space, so that nothing cancels far in a tail. An open upper end is the
     complement where that is safe and else a sum up to far beyond mean and lower end.
 
     Parameters
     ----------
-    log_mass : function of ``(n_values, 1…)`` counts, giving ``(n_values, …)``
+    log_mass : function
+        Of counts ``(n_values, 1…)``, giving ``(n_values, …)``.
+    lower, upper : float
+        Either may be infinite.
     mean, sd : (…)
         Of the count; they say how far an open sum has to go.
     least : float
         The smallest count there can be: 0, or minus infinity for what is gained less what is lost.
+
+    Returns
+    -------
+    (…)
     """
     lower = max(lower, least)
     if upper < lower:
@@ -356,7 +374,26 @@ def count_interval(
 def interval_slopes(
     log_mass: LogMass, slopes: Slopes, lower: float, upper: float, mean: Array, sd: Array, *, least: float = 0.0
 ) -> tuple[Array, ...]:
-    """Derivatives of :func:`count_interval`, where it is above zero; ``slopes`` are those of ``log_mass``."""
+    """Derivatives of :func:`count_interval`, where it is above zero.
+
+    Parameters
+    ----------
+    log_mass : function
+        Of counts ``(n_values, 1…)``, giving ``(n_values, …)``.
+    slopes : function
+        Of the same counts: the derivatives of ``log_mass``, each ``(n_values, …)``.
+    lower, upper : float
+        Either may be infinite.
+    mean, sd : (…)
+        Of the count.
+    least : float
+        The smallest count there can be.
+
+    Returns
+    -------
+    tuple of (…)
+        As many as ``slopes`` gives.
+    """
     lower = max(lower, least)
     nothing = tuple(np.zeros(np.shape(mean)) for _ in slopes(np.zeros((1,) * (np.ndim(mean) + 1))))
     if upper < lower or (math.isinf(upper) and lower == least):

@@ -53,10 +53,10 @@ class Poisson(CountFamily):
         return np.zeros(np.shape(mean)), mean
 
     def draw(self, mean: Array, spread: Array, rng: np.random.Generator) -> Array:
-        return mixed_poisson(mean, rng, lambda usable: usable)
+        return _mixed_poisson(mean, rng, lambda usable: usable)
 
 
-def mixed_poisson(mean: Array, rng: np.random.Generator, rate: Callable[[Array], Array]) -> Array:
+def _mixed_poisson(mean: Array, rng: np.random.Generator, rate: Callable[[Array], Array]) -> Array:
     """Random counts, Poisson around the ``rate`` that is drawn for each mean; NaN where the mean is negative."""
     possible = np.isfinite(mean) & (mean >= 0)
     drawn = rate(np.where(possible, mean, 0.0))
@@ -76,7 +76,7 @@ class GammaPoisson(CountFamily):
             return self.density_of(value)(mean, spread)
 
     def density_of(self, value: Array) -> Density:
-        log_density = negative_binomial_of(value)
+        log_density = _negative_binomial_of(value)
         return lambda mean, spread: log_density(mean, self.size(mean, spread))
 
     def recurrence(self, mean: Array, spread: Array) -> tuple[Array, Array]:
@@ -95,7 +95,7 @@ class NB1(GammaPoisson):
     def slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, ...]:
         mean = np.asarray(mean, dtype=float)
         size = self.size(mean, spread)
-        by_mean, by_size = negative_binomial_slopes(value, mean, size)
+        by_mean, by_size = _negative_binomial_slopes(value, mean, size)
         # where none are expected none came, and the log probability is a straight line of the mean
         none = -np.log1p(spread) / spread
         return np.where(mean > 0, by_mean + by_size / spread, none), np.where(mean > 0, -by_size * size / spread, 0.0)
@@ -104,12 +104,12 @@ class NB1(GammaPoisson):
         return np.asarray(mean * (1 + spread))
 
     def size(self, mean: Array, spread: Array) -> Array:
-        # a mean of 0 would give size 0; the branch for it stands in negative_binomial_of
+        # a mean of 0 would give size 0; the branch for it stands in _negative_binomial_of
         return np.asarray(np.where(np.asarray(mean) > 0, mean, 1.0) / spread)
 
     def draw(self, mean: Array, spread: Array, rng: np.random.Generator) -> Array:
         # a gamma with mean m and variance m alpha, so that the mixture has variance m (1 + alpha)
-        return mixed_poisson(mean, rng, lambda usable: rng.gamma(usable / spread, spread))
+        return _mixed_poisson(mean, rng, lambda usable: rng.gamma(usable / spread, spread))
 
 
 class NB2(GammaPoisson):
@@ -125,14 +125,14 @@ class NB2(GammaPoisson):
 
     def slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, ...]:
         size = self.size(mean, spread)
-        by_mean, by_size = negative_binomial_slopes(value, mean, size)
+        by_mean, by_size = _negative_binomial_slopes(value, mean, size)
         return by_mean, -by_size * size * size
 
     def variance(self, mean: Array, spread: Array) -> Array:
         return np.asarray(mean + spread * mean**2)
 
     def draw(self, mean: Array, spread: Array, rng: np.random.Generator) -> Array:
-        return mixed_poisson(mean, rng, lambda usable: usable * rng.gamma(1 / spread, spread))
+        return _mixed_poisson(mean, rng, lambda usable: usable * rng.gamma(1 / spread, spread))
 
 
 class NegativeBinomial(GammaPoisson):
@@ -147,16 +147,16 @@ class NegativeBinomial(GammaPoisson):
         return np.asarray(spread, dtype=float)
 
     def slopes(self, value: Array, mean: Array, spread: Array) -> tuple[Array, ...]:
-        return negative_binomial_slopes(value, mean, np.asarray(spread, dtype=float))
+        return _negative_binomial_slopes(value, mean, np.asarray(spread, dtype=float))
 
     def variance(self, mean: Array, spread: Array) -> Array:
         return np.asarray(mean + mean**2 / spread)
 
     def draw(self, mean: Array, spread: Array, rng: np.random.Generator) -> Array:
-        return mixed_poisson(mean, rng, lambda usable: usable * rng.gamma(spread, 1 / spread))
+        return _mixed_poisson(mean, rng, lambda usable: usable * rng.gamma(spread, 1 / spread))
 
 
-def negative_binomial_of(value: Array) -> Callable[[Array, Array], Array]:
+def _negative_binomial_of(value: Array) -> Callable[[Array, Array], Array]:
     """The log probability of one value, or of several, by mean and size (variance ``mean + mean² / size``)."""
     from scipy.special import gammaln
 
@@ -178,8 +178,8 @@ def negative_binomial_of(value: Array) -> Callable[[Array, Array], Array]:
     return log_probability
 
 
-def negative_binomial_slopes(value: Array, mean: Array, size: Array) -> tuple[Array, Array]:
-    """Derivatives of :func:`negative_binomial_of` by mean and size."""
+def _negative_binomial_slopes(value: Array, mean: Array, size: Array) -> tuple[Array, Array]:
+    """Derivatives of :func:`_negative_binomial_of` by mean and size."""
     from scipy.special import digamma
 
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -10,7 +10,7 @@ from calibration.noise.families.base import MeasurementFamily, or_never
 from cipark_sd.base.arrays import Array
 
 
-def mirrored_ends(lower: float, upper: float, mean: Array, spread: Array) -> tuple[Array, Array]:
+def _mirrored_ends(lower: float, upper: float, mean: Array, spread: Array) -> tuple[Array, Array]:
     """The ends of an interval in spreads from the mean, mirrored in the upper tail, where a difference loses digits."""
     a, b = (np.asarray(lower) - mean) / spread, (np.asarray(upper) - mean) / spread
     return np.where(a > 0, -b, a), np.where(a > 0, -a, b)
@@ -30,7 +30,7 @@ class Normal(MeasurementFamily):
     def log_interval(self, lower: float, upper: float, mean: Array, spread: Array) -> Array:
         from scipy.special import log_ndtr
 
-        a, b = mirrored_ends(lower, upper, mean, spread)
+        a, b = _mirrored_ends(lower, upper, mean, spread)
         low, high = log_ndtr(a), log_ndtr(b)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(np.isneginf(low), high, high + np.log1p(-np.exp(low - high)))
@@ -132,7 +132,7 @@ class StudentT(MeasurementFamily):
     def log_interval(self, lower: float, upper: float, mean: Array, spread: Array) -> Array:
         from scipy.special import stdtr
 
-        a, b = mirrored_ends(lower, upper, mean, spread)
+        a, b = _mirrored_ends(lower, upper, mean, spread)
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(stdtr(self.dof, b) - stdtr(self.dof, a)))
 

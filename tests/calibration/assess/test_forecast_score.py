@@ -21,7 +21,7 @@ from calibration.assess.forecast_score import (
     score_forecast,
 )
 from calibration.assess.scores import crps_at, crps_sample, energy_score
-from calibration.study.library import STUDIES
+from calibration.study import STUDIES
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.commands.cli import cli
 

@@ -1,7 +1,6 @@
 """Scores of one number, their summaries and the error of their mean, against sums written out."""
 
 import math
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,8 +21,8 @@ from calibration.assess.scores import (
 HUNDRED = np.arange(1.0, 101.0)
 
 
-def number(lower: float, upper: float) -> Any:
-    return SimpleNamespace(label="left 7", time=7.0, lower=lower, upper=upper)
+def number(lower: float, upper: float) -> dict[str, Any]:
+    return {"label": "left 7", "time": 7.0, "lower": lower, "upper": upper}
 
 
 def scored(lower: float, upper: float, draws: Any = HUNDRED) -> pd.Series:

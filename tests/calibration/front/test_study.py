@@ -13,7 +13,7 @@ import cipark_sd as cp
 from calibration.inference.sampling.draws import problem_digest
 from calibration.new_study.parameters import STATED, stated
 from calibration.noise.priors import Prior, distribution
-from calibration.study.library import FILE
+from calibration.study import FILE
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.commands.cli import cli
 

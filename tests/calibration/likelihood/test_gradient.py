@@ -29,8 +29,8 @@ from calibration.noise.priors import (
     Triangular,
     Uniform,
 )
+from calibration.study import STUDIES
 from calibration.study.classification import Coding, Dirichlet
-from calibration.study.library import STUDIES
 from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.problem import read_problem
 from cipark_sd.base.arrays import Array

@@ -14,7 +14,7 @@ from calibration.likelihood.posterior import Posterior, posterior
 from calibration.likelihood.replicate import replaced, replicate
 from calibration.likelihood.term_density import Group, term_log_density
 from calibration.noise.families.splits import Binomial
-from calibration.study.library import STUDIES
+from calibration.study import STUDIES
 from calibration.study.observations import Noise, Quantity, Share, Since
 from calibration.study.problem import read_problem
 from cipark_sd.base.arrays import Array

@@ -21,7 +21,7 @@ from calibration.inference.optimum.interval_rules import ResidualSpread, Thresho
 from calibration.report import conclusions
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Fit
-from calibration.study.sections import Cause, Questions
+from calibration.study.sections import Questions
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +220,7 @@ def compared(name: str, behind: float, error: float, stacking: float) -> Any:
 def test_a_cause_is_what_structures_without_it_predict() -> None:
     """Of one that is the best itself, of one that is one unit behind, and of one that is far behind."""
     lines = (compared("M0", 0.0, 0.0, 0.75), compared("M1", 1.0, 0.5, 0.25), compared("M2", 9.0, 1.0, 0.001))
-    approved(conclusions._cause(Cause("the pace", ("M0", "M1", "M2")), lines))
+    approved(conclusions._cause("the pace", lines))
 
 
 def test_only_what_is_bounded_on_both_sides_is_said_to_be(fit: Fit) -> None:

@@ -462,7 +462,7 @@ TOTALS = (22.0, 37.0, 50.0, 59.0, 70.0, 76.0, 81.0, 85.0, 88.0, 90.0)
 def test_a_running_total_as_a_level_is_warned_of_when_the_study_is_read(tmp_path: Path, family: str) -> None:
     with pytest.warns(StudyWarning, match="left is a running total fitted as a level: its 10 numbers never fall"):
         problem = levels(tmp_path, "level", family, TOTALS)
-    assert [one.name for one in cumulative_levels(problem.model, problem.observations)] == ["left"]
+    assert [name for name, _ in cumulative_levels(problem.model, problem.observations)] == ["left"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StudyWarning)
         fit = fit_of(tmp_path, profiles=False)

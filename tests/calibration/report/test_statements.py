@@ -28,7 +28,7 @@ from calibration.report.figures_posterior import forecast_figure, rivals_figure
 from calibration.report.findings import Findings, Fit
 from calibration.report.output import page
 from calibration.report.sections.answer import warnings
-from calibration.study.sections import Cause, Method, Questions
+from calibration.study.sections import Method, Questions
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.pages.figures.panels import TimeAxis
@@ -120,7 +120,7 @@ def assessment(lines: list[Comparison], **more: object) -> SimpleNamespace:
 
 
 def asked(fit: Fit, *without: str) -> SimpleNamespace:
-    causes = (Cause("a rush", without),)
+    causes = (("a rush", without),)
     return SimpleNamespace(study=SimpleNamespace(rivals=("M0", "M1"), questions=Questions(causes=causes)))
 
 

@@ -16,7 +16,7 @@ from calibration.study.sections import Method
 PAGE = (ROOT / "docs" / "reference" / "calibration.md").read_text(encoding="utf-8")
 READERS = sorted((ROOT / "calibration" / "study").rglob("*.py"))
 ASKED = re.compile(
-    r"(?:text|number|whole|choice|names|table|tables|sections|raw|number_or_name|named|parts)\(\s*\"(\w+)\""
+    r"(?:text|number|whole|choice|names|table|tables|sections|raw|number_or_name|named|parts|positive|each_once)\(\s*\"(\w+)\""
     r"|(?:constants_set|times?_under)\((?:self\.)?section, \"(\w+)\"\)"
 )
 #: Keys that are no longer taken, whose message says what is.

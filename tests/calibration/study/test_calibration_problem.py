@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from calibration.inference.optimum.optimise import optimise
 from calibration.likelihood.observation_operator import INTEGRAL, Reader, reader
 from calibration.likelihood.posterior import posterior
-from calibration.noise.readings.reporting import Reporting
+from calibration.noise.reporting import Reporting
+from calibration.study import STUDIES
 from calibration.study.calendar import UNITS, Calendar, Unit
-from calibration.study.library import STUDIES
 from calibration.study.observations import Count, Quantity, ReadQuantity, Share
 from calibration.study.problem import CalibrationProblem, read_problem, until
 from cipark_sd.base.arrays import Array

@@ -13,7 +13,7 @@ from calibration.new_study.columns import read_axis
 from calibration.new_study.table import read_sheet
 from calibration.noise.families.measurements import Normal
 from calibration.noise.families.splits import Binomial, Multinomial
-from calibration.noise.readings.metrics import Maximum
+from calibration.noise.readings import Maximum
 from calibration.study.consistency import counted_twice
 from calibration.study.observations import Breakdown, Count, Noise, Observation, Quantity, ReadQuantity, Share, Since
 

@@ -150,7 +150,7 @@ def test_every_reader_says_the_line(name: str, text: str, line: int, tmp_path: P
 
 
 def test_a_study_says_the_line(tmp_path: Path) -> None:
-    from calibration.study.library import STUDIES
+    from calibration.study import STUDIES
     from calibration.study.problem import read_problem
 
     text = (STUDIES / "great_stone" / "problem.toml").read_text(encoding="utf-8")

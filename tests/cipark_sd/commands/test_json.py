@@ -13,7 +13,7 @@ from approved import approved
 from click.testing import CliRunner, Result
 from small_study import POLICIES, small_study
 
-from calibration.study.library import STUDIES
+from calibration.study import STUDIES
 from cipark_sd.commands.cli import cli
 from cipark_sd.commands.result import COMMON, PROTOCOLS
 from cipark_sd.pages.blocks import Paragraph

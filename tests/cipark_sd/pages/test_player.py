@@ -21,7 +21,7 @@ from wasm_engine import description_of
 from calibration.commands.play.catalogue import contents_of as contents_of_catalogue
 from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of as contents_of_study
-from calibration.study.library import STUDIES
+from calibration.study import STUDIES
 from cipark_sd.analysis.experiments.definition import Lever
 from cipark_sd.base.errors import CiparkError, InvalidValue
 from cipark_sd.commands.cli import cli

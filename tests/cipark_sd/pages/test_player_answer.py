@@ -9,7 +9,7 @@ import numpy as np
 from in_node import in_node, needs_node
 from places import ROOT
 
-from calibration.noise.readings.reporting import Reporting
+from calibration.noise.reporting import Reporting
 from cipark_sd.analysis.experiments.definition import Lever
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of as contents_of_study
-from calibration.study.library import DEFAULT_STUDY, STUDIES
+from calibration.study import DEFAULT_STUDY, STUDIES
 from cipark_sd.commands.cli import cli
 from cipark_sd.data.scenarios import Scenario, read_scenario
 from cipark_sd.language.read.model_file import read_model

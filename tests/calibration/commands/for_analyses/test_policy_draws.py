@@ -11,7 +11,7 @@ from calibration.assess.rival_draws import RIVALS, WEIGHTS, draws_file
 from calibration.assess.rivals import with_variant
 from calibration.commands.for_analyses.draws import PRIOR_DRAWS
 from calibration.inference.sampling.draws import problem_digest
-from calibration.study.library import STUDIES
+from calibration.study import STUDIES
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.analysis.study import DrawRequest

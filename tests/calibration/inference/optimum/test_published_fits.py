@@ -15,7 +15,7 @@ from calibration.inference.optimum.residuals import fitted
 from calibration.inference.sampling.convergence import Effort
 from calibration.inference.sampling.draws import draw
 from calibration.likelihood.posterior import posterior
-from calibration.study.library import STUDIES
+from calibration.study import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.base.arrays import Array
 from cipark_sd.data.scenarios import Scenario

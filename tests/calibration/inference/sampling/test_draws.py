@@ -112,7 +112,7 @@ def test_random_breakdowns_have_the_mass_that_the_likelihood_gives_them():
 def test_replaced_data_are_in_the_likelihood(density):
     drawn = np.arange(8.0)
     new = replaced(density, drawn, np.random.default_rng(1))
-    assert [number.lower for number in numbers(new.problem.observations)] == drawn.tolist()
+    assert numbers(new.problem.observations)["lower"].tolist() == drawn.tolist()
 
 
 def coarse(density, term, value, rng):

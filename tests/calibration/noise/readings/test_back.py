@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from calibration.noise.readings.base import Reading
-from calibration.noise.readings.metrics import FirstAbove, FirstBelow, Maximum, Minimum, TimeOfMaximum
-from calibration.noise.readings.reporting import Reporting
+from calibration.noise.readings import FirstAbove, FirstBelow, Maximum, Minimum, Reading, TimeOfMaximum
+from calibration.noise.reporting import Reporting
 
 TIMES = np.linspace(0, 10, 41)
 #: A hill with its top between two steps, and one that goes on rising.

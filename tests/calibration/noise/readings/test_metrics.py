@@ -8,7 +8,7 @@ from small_study import MODEL
 
 from calibration.inference.optimum.optimise import optimise
 from calibration.likelihood.posterior import Posterior, posterior
-from calibration.noise.readings.metrics import METRICS, FirstAbove, FirstBelow, Maximum, Metric, Minimum, TimeOfMaximum
+from calibration.noise.readings import METRICS, FirstAbove, FirstBelow, Maximum, Metric, Minimum, TimeOfMaximum
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.engines.registry import choose

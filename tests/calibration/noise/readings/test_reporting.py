@@ -14,7 +14,7 @@ from calibration.inference.sampling.draws import draw
 from calibration.likelihood.forward import reported
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import replaced, replicate
-from calibration.noise.readings.reporting import Reporting
+from calibration.noise.reporting import Reporting
 from calibration.report.study_facts import study_facts
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.base.errors import CiparkError

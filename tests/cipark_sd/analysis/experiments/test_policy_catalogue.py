@@ -11,7 +11,7 @@ import xarray as xr
 
 from calibration.commands.for_analyses.study import CalibrationStudy
 from calibration.commands.for_analyses.study_draws import draws_for, draws_from_file, read_weights
-from calibration.study.library import STUDIES
+from calibration.study import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.analysis.experiments.catalogue import read_catalogue
 from cipark_sd.analysis.experiments.definition import Structure

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from park_draws import near_the_file
 from small_study import POLICIES, small_study
 
-from calibration.study.library import STUDIES
+from calibration.study import STUDIES
 from cipark_sd.analysis.experiments.definition import Factor
 from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.base.console import Bars

@@ -18,7 +18,7 @@ from model_corners import (
     sound,
 )
 
-from calibration.study.library import STUDIES
+from calibration.study import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.analysis.experiments.catalogue import read_catalogue
 from cipark_sd.analysis.sensitivities.factors import constant_values

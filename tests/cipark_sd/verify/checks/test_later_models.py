@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from model_corners import corners, ranges_of_priors
 
-from calibration.study.library import STUDIES
+from calibration.study import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.base.library import bundled
 from cipark_sd.data.scenarios import Scenario

@@ -17,7 +17,7 @@ from model_corners import (
 from thorough import share
 
 from calibration.inference.sampling.densities import prior_draws
-from calibration.study.library import STUDIES
+from calibration.study import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.analysis.sensitivities.factors import constant_values
 from cipark_sd.base.library import bundled

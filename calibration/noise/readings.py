@@ -1,15 +1,82 @@
-"""Metrics of a run as observed numbers: how high it rose, when, and when it first passed a threshold."""
+"""What is read from a whole course of the model, and metrics of a run: how high it rose, when it passed a threshold.
 
-from abc import abstractmethod
-from collections.abc import Mapping
+A reading is a frozen value that the likelihood asks. A course is a quantity of the model at all steps of a run,
+straight between two steps, as Euler's solution is. Counts as they are reported: :mod:`calibration.noise.reporting`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.noise.readings.base import Reading, Windows, add_between, between
 from cipark_sd.base.arrays import Array
+
+#: Starts and ends of windows.
+Windows = Sequence[tuple[float, float]]
+#: From courses side by side ``(n, m)`` and the numbers of their readings to what is read ``(n, n_windows)``.
+ReadCourses = Callable[[Array, Mapping[str, Array]], Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(ABC):
+    """A number for each window of a course."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the noise parameters that it depends on."""
+        return ()
+
+    @property
+    def instants(self) -> tuple[float, ...]:
+        """Instants outside the windows at which the course has to be known."""
+        return ()
+
+    @property
+    def points(self) -> int:
+        """At how many steps the course has to be known at least, beside those at instants; 0: at every step."""
+        return 0
+
+    @abstractmethod
+    def read(self, times: Array, course: Array, windows: Windows, numbers: Mapping[str, Array]) -> Array:
+        """What is read ``(n, n_windows)``.
+
+        Parameters
+        ----------
+        times : (m,), ascending
+            The steps of the run, from its start.
+        course : (n, m)
+        windows : pairs of start and end
+            The start is minus infinity for what is read at the end alone.
+        numbers : arrays (n,) by the name of a parameter
+        """
+
+    def reads(self, courses: Sequence[tuple[Array, Windows]]) -> ReadCourses:
+        """:meth:`read` of courses that are known at the same times and windows again and again.
+
+        A reading computes what these alone decide here, and what its courses share once for all of them.
+        """
+        edges = np.cumsum([0, *(len(times) for times, _ in courses)]).tolist()
+
+        def read(along: Array, numbers: Mapping[str, Array]) -> Array:
+            parts = zip(courses, pairwise(edges), strict=True)
+            return np.concatenate(
+                [self.read(times, along[:, a:b], windows, numbers) for (times, windows), (a, b) in parts], axis=1
+            )
+
+        return read
+
+    @abstractmethod
+    def back(
+        self, times: Array, course: Array, windows: Windows, numbers: Mapping[str, Array], by_windows: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        """Derivatives of something by the course ``(n, m)`` and, by their names, by the parameters ``(n,)``.
+
+        ``by_windows : (n, n_windows)`` are those by what is read; other arguments are as of :meth:`read`.
+        """
 
 
 class Metric(Reading):
@@ -24,7 +91,7 @@ class Metric(Reading):
 
     def read(self, times: Array, course: Array, windows: Windows, numbers: Mapping[str, Array]) -> Array:
         """Each window by itself."""
-        return np.stack([self.of(*between(times, course, start, end)) for start, end in windows], axis=1)
+        return np.stack([self.of(*_between(times, course, start, end)) for start, end in windows], axis=1)
 
     def back(
         self, times: Array, course: Array, windows: Windows, numbers: Mapping[str, Array], by_windows: Array
@@ -32,8 +99,8 @@ class Metric(Reading):
         """Of the values that decide the metric."""
         by_course = np.zeros_like(course)
         for (start, end), by_window in zip(windows, by_windows.T, strict=True):
-            slopes = self.slopes(*between(times, course, start, end))
-            add_between(by_course, times, start, end, slopes * by_window[:, None])
+            slopes = self.slopes(*_between(times, course, start, end))
+            _add_between(by_course, times, start, end, slopes * by_window[:, None])
         return by_course, {}
 
     @abstractmethod
@@ -86,11 +153,7 @@ class TimeOfMaximum(Metric):
         bad = np.isnan(values).any(axis=1)
         if len(times) < 3:
             return np.where(bad, np.nan, times[top])
-        middle = np.clip(top, 1, len(times) - 2)
-        rows = np.arange(len(values))
-        a, b, c = (values[rows, middle + shift] for shift in (-1, 0, 1))
-        before, after = times[middle] - times[middle - 1], times[middle + 1] - times[middle]
-        down, up = (b - a) / before, (c - b) / after
+        middle, before, after, down, up = _parabola(times, values, top)
         with np.errstate(invalid="ignore", divide="ignore"):
             # where the slope of the parabola, straight between both halves, is zero
             share = down / (down - up)
@@ -102,11 +165,8 @@ class TimeOfMaximum(Metric):
         result = np.zeros_like(values)
         if len(times) < 3:
             return result
-        top = np.argmax(values, axis=1)
-        middle, rows = np.clip(top, 1, len(times) - 2), np.arange(len(values))
-        a, b, c = (values[rows, middle + shift] for shift in (-1, 0, 1))
-        before, after = times[middle] - times[middle - 1], times[middle + 1] - times[middle]
-        down, up = (b - a) / before, (c - b) / after
+        top, rows = np.argmax(values, axis=1), np.arange(len(values))
+        middle, before, after, down, up = _parabola(times, values, top)
         with np.errstate(invalid="ignore", divide="ignore"):
             scale = (before + after) / 2 / (down - up) ** 2
             by_down, by_up = -up * scale / before, down * scale / after
@@ -114,6 +174,16 @@ class TimeOfMaximum(Metric):
         for shift, slope in ((-1, -by_down), (0, by_down - by_up), (1, by_up)):
             result[rows, middle + shift] = np.where(inner, slope, 0.0)
         return result
+
+
+def _parabola(
+    times: Array, values: Array, top: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], Array, Array, Array, Array]:
+    """The middle of three steps at a top, widths before and after it, and the slopes over both, each ``(n,)``."""
+    middle = np.clip(top, 1, len(times) - 2)
+    a, b, c = (values[np.arange(len(values)), middle + shift] for shift in (-1, 0, 1))
+    before, after = times[middle] - times[middle - 1], times[middle + 1] - times[middle]
+    return middle, before, after, (b - a) / before, (c - b) / after
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +238,50 @@ def _alone(values: Array, places: NDArray[np.intp]) -> Array:
     result = np.zeros_like(values)
     result[np.arange(len(values)), places] = 1.0
     return result
+
+
+def _at(times: Array, course: Array, instant: float) -> Array:
+    """The course ``(n,)`` at an instant of the run, by a straight line between two steps."""
+    step, share = _step(times, instant)
+    # an end of the step takes nothing from the other end, which may be no number
+    if share <= 0:
+        return course[:, step]
+    if share >= 1:
+        return course[:, step + 1]
+    return np.asarray((1 - share) * course[:, step] + share * course[:, step + 1])
+
+
+def _step(times: Array, instant: float) -> tuple[int, float]:
+    """The step in which an instant lies, and which share of it has gone by."""
+    if len(times) == 1:
+        return 0, 0.0
+    step = int(np.clip(np.searchsorted(times, instant, side="right") - 1, 0, len(times) - 2))
+    return step, float((instant - times[step]) / (times[step + 1] - times[step]))
+
+
+def _add_at(by_course: Array, times: Array, instant: float, slope: Array) -> None:
+    """Add to the derivative by a course ``(n, m)`` that by its value at an instant ``(n,)``; undoes :func:`_at`."""
+    step, share = _step(times, instant)
+    if share < 1:
+        by_course[:, step] += (1 - max(share, 0.0)) * slope
+    if share > 0:
+        by_course[:, step + 1] += min(share, 1.0) * slope
+
+
+def _add_between(by_course: Array, times: Array, start: float, end: float, slopes: Array) -> None:
+    """Add that by the values ``(n, q)`` of :func:`_between`."""
+    start, end = max(start, float(times[0])), min(end, float(times[-1]))
+    _add_at(by_course, times, start, slopes[:, 0])
+    by_course[:, (times > start) & (times < end)] += slopes[:, 1:-1]
+    _add_at(by_course, times, end, slopes[:, -1])
+
+
+def _between(times: Array, course: Array, start: float, end: float) -> tuple[Array, Array]:
+    """Times ``(q,)`` and values ``(n, q)`` of the course from ``start`` to ``end``, both included."""
+    start, end = max(start, float(times[0])), min(end, float(times[-1]))
+    inside = (times > start) & (times < end)
+    values = np.column_stack([_at(times, course, start), course[:, inside], _at(times, course, end)])
+    return np.concatenate([[start], times[inside], [end]]), values
 
 
 #: The metrics of a run that a study may name, one row each.

@@ -17,83 +17,17 @@ Arrays run over the points fastest. Stops are ends of windows and events.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.noise.readings.base import ReadCourses, Reading, Windows
+from calibration.noise.readings import ReadCourses, Reading, Windows
 from cipark_sd.base.arrays import Array
 
 Places = NDArray[np.intp]
-
-
-@dataclass(frozen=True, eq=False)
-class Layout:
-    """A course on a ``grid`` that has all its stops.
-
-    Parameters
-    ----------
-    times : (m,)
-        At which the course is known.
-    step, after, ahead : (q,)
-        The time of the course before each place of the grid and the next one, and how far behind the first the place
-        lies, as a share of the time between.
-    stops, places : (n_stops,)
-        Instants, and where they are on the grid.
-    later, segments, gaps : (n_later,)
-        Which stops lie behind the beginning, which of ``rises`` is the first of those up to each, and the time from
-        the stop before.
-    rises, widths, left : (r,)
-        Places of the grid from the beginning on, the time to the next one, and that from the next one to its stop.
-    ends, starts, inner : (n_windows,), (n_inner,), (n_inner,)
-        Stops at which windows end, those at which windows start that do, and which windows these are.
-    """
-
-    times: Array
-    step: Places
-    after: Places
-    ahead: Array
-    stops: Sequence[float]
-    places: Places
-    later: Places
-    segments: Places
-    gaps: Array
-    rises: Places
-    widths: Array
-    left: Array
-    ends: Places
-    starts: Places
-    inner: Places
-
-
-def layout_of(begin: float, events: Sequence[float], times: Array, windows: Windows) -> Layout:
-    """For a course known at some times and windows of it, where waiting begins at an instant."""
-    instants = sorted({instant for window in windows for instant in window if math.isfinite(instant)})
-    grid, later, places = grid_of(begin, events, times, instants)
-    step, after, ahead = steps_of(times, grid)
-    widths, left = until_stops(grid, places)
-    stops = sorted({*instants, *later})
-    rows = {stop: row for row, stop in enumerate(stops)}
-    return Layout(
-        times=times,
-        step=step,
-        after=after,
-        ahead=ahead,
-        stops=stops,
-        places=np.searchsorted(grid, stops),
-        later=np.arange(len(stops) - len(later), len(stops)),
-        segments=places[:-1] - places[0],
-        gaps=np.diff([begin, *later]),
-        rises=places[0] + np.arange(len(widths)),
-        widths=widths,
-        left=left,
-        ends=np.array([rows[end] for _, end in windows], dtype=np.intp),
-        starts=np.array([rows[start] for start, _ in windows if math.isfinite(start)], dtype=np.intp),
-        inner=np.flatnonzero([math.isfinite(start) for start, _ in windows]),
-    )
 
 
 class Widths:
@@ -118,37 +52,63 @@ class Releases:
     """Of courses, one below the other in all arrays, so that each step is one call for all of them.
 
     At a stop that a course does not have nothing of it falls and nothing comes, so that no bit of it changes.
+
+    Parameters
+    ----------
+    begin : float
+        When nothing waits yet.
+    events : sequence of float
+    courses : pairs of times ``(m,)`` and windows
+        Each is read on a grid that has the times and all stops, where windows end and what waits is released.
     """
 
-    def __init__(self, layouts: Sequence[Layout], events: Sequence[float]) -> None:
-        def above(name: str) -> list[int]:
-            """How many of something there are in the layouts above each of them."""
-            return [sum(len(getattr(higher, name)) for higher in layouts[:i]) for i in range(len(layouts))]
-
-        def below(name: str, counts: Sequence[int]) -> Places:
-            """Places of all layouts, those above counted."""
-            return np.concatenate([getattr(layout, name) + n for layout, n in zip(layouts, counts, strict=True)])
-
-        ahead = np.concatenate([layout.ahead for layout in layouts])
+    def __init__(self, begin: float, events: Sequence[float], courses: Sequence[tuple[Array, Windows]]) -> None:
+        places: dict[str, list[Places]] = defaultdict(list)
+        numbers: list[tuple[Array, ...]] = []
+        later_stops: list[tuple[float, int]] = []
+        # how many of each the courses above have, from which places are counted
+        n_times = n_grid = n_stops = n_windows = n_rises = 0
+        for i, (times, windows) in enumerate(courses):
+            instants = sorted({instant for window in windows for instant in window if math.isfinite(instant)})
+            grid, later, of_later = _grid_of(begin, events, times, instants)
+            step, after, ahead = _steps_of(times, grid)
+            widths, left = _until_stops(grid, of_later)
+            stops = sorted({*instants, *later})
+            rows = {stop: n_stops + row for row, stop in enumerate(stops)}
+            inner = [place for place, (start, _) in enumerate(windows) if math.isfinite(start)]
+            of_course = {
+                "step": step + n_times,
+                "after": after + n_times,
+                "stops": np.searchsorted(grid, stops) + n_grid,
+                "later": [rows[stop] for stop in later],
+                "rises": of_later[0] + np.arange(len(widths)) + n_grid,
+                "segments": of_later[:-1] - of_later[0] + n_rises,
+                "ends": [rows[end] for _, end in windows],
+                "starts": [rows[windows[place][0]] for place in inner],
+                "inner": [n_windows + place for place in inner],
+            }
+            for name, array in of_course.items():
+                places[name].append(np.asarray(array, dtype=np.intp))
+            numbers.append((ahead, np.diff([begin, *later]), widths, left))
+            later_stops += [(stop, i) for stop in later]
+            n_times, n_grid, n_stops = n_times + len(times), n_grid + len(grid), n_stops + len(stops)
+            n_windows, n_rises = n_windows + len(windows), n_rises + len(widths)
+        place = {name: np.concatenate(parts) for name, parts in places.items()}
+        ahead, gaps, widths, left = (np.concatenate(parts) for parts in zip(*numbers, strict=True))
         # others take nothing from the next time, which may be no number
         self._moved = np.flatnonzero(ahead > 0)
-        self._step, self._after = below("step", above("times")), below("after", above("times"))[self._moved]
-        self._ahead = ahead[self._moved, None]
-        self._places, self._rises = below("places", above("step")), below("rises", above("step"))
-        self._ends, self._starts = below("ends", above("stops")), below("starts", above("stops"))
-        self._inner, self._later = below("inner", above("ends")), below("later", above("stops"))
-        self._segments = below("segments", above("rises"))
-        self._gaps = np.concatenate([layout.gaps for layout in layouts])[:, None]
+        self._step, self._after, self._ahead = place["step"], place["after"][self._moved], ahead[self._moved, None]
+        self._stops, self._later, self._gaps = place["stops"], place["later"], gaps[:, None]
+        self._rises, self._segments = place["rises"], place["segments"]
+        self._ends, self._starts, self._inner = place["ends"], place["starts"], place["inner"]
         # what waits of what came in over a width is the same for all courses that have the width
-        cells = np.concatenate([[layout.widths, layout.left] for layout in layouts], axis=1)
-        (widths, left), number = np.unique(cells, axis=1, return_inverse=True)
-        self._widths, self._cell = Widths(widths, left), number.reshape(-1)
-        stops = [(layout.stops[place], i) for i, layout in enumerate(layouts) for place in layout.later]
-        instants = sorted({stop for stop, _ in stops})
+        cells, cell = np.unique([widths, left], axis=1, return_inverse=True)
+        self._widths, self._cell = Widths(*cells), cell.reshape(-1)
+        instants = sorted({stop for stop, _ in later_stops})
         self._is_event = [stop in events for stop in instants]
-        self._stop = np.array([instants.index(stop) for stop, _ in stops], dtype=np.intp)
-        self._course = np.array([i for _, i in stops], dtype=np.intp)
-        self._shape = len(instants), len(layouts)
+        self._stop = np.array([instants.index(stop) for stop, _ in later_stops], dtype=np.intp)
+        self._course = np.array([i for _, i in later_stops], dtype=np.intp)
+        self._shape = len(instants), len(courses)
 
     def within(self, courses: Array, share: Array, rate: Array) -> Array:
         """What was released ``(n_windows, n)`` within each window or by its end, an event at its end included.
@@ -160,7 +120,7 @@ class Releases:
         """
         along = courses[self._step]
         along[self._moved] = along[self._moved] * (1 - self._ahead) + courses[self._after] * self._ahead
-        released = along[self._places]
+        released = along[self._stops]
         if len(self._gaps):
             released[self._later] -= self._waiting(along, share, rate)
         within = released[self._ends]
@@ -186,7 +146,7 @@ class Releases:
         return came[self._stop, self._course]
 
 
-def grid_of(
+def _grid_of(
     begin: float, events: Sequence[float], times: Array, instants: Sequence[float]
 ) -> tuple[Array, list[float], Places]:
     """Where a course is read, the stops after the beginning, and the places of the beginning and these stops."""
@@ -197,7 +157,7 @@ def grid_of(
     return grid, later, np.searchsorted(grid, [begin, *later])
 
 
-def steps_of(times: Array, grid: Array) -> tuple[Places, Places, Array]:
+def _steps_of(times: Array, grid: Array) -> tuple[Places, Places, Array]:
     """For each of the grid the time before and after it, and the share of the way between them."""
     step = np.clip(np.searchsorted(times, grid, side="right") - 1, 0, len(times) - 1)
     after = np.minimum(step + 1, len(times) - 1)
@@ -207,7 +167,7 @@ def steps_of(times: Array, grid: Array) -> tuple[Places, Places, Array]:
     return step, np.where(share > 0, after, step), share
 
 
-def until_stops(grid: Array, places: Places) -> tuple[Array, Array]:
+def _until_stops(grid: Array, places: Places) -> tuple[Array, Array]:
     """Widths ``(r,)`` of the grid from the first place on, and how long before the next stop each of them ends."""
     cells = grid[int(places[0]) :]
     return np.diff(cells), np.repeat(grid[places[1:]], np.diff(places)) - cells[1:]
@@ -249,12 +209,11 @@ class Reporting(Reading):
 
     def read(self, times: Array, course: Array, windows: Windows, numbers: Mapping[str, Array]) -> Array:
         """What was released within each window, or by its end."""
-        return _reads(self, tuple(times.tolist()), tuple(windows))(course, numbers)
+        return self.reads([(times, windows)])(course, numbers)
 
     def reads(self, courses: Sequence[tuple[Array, Windows]]) -> ReadCourses:
         """What no number moves is computed here, and all courses go from stop to stop together."""
-        layouts = [layout_of(self.begin, self.events, times, windows) for times, windows in courses]
-        releases = Releases(layouts, self.events)
+        releases = Releases(self.begin, self.events, courses)
 
         def read(along: Array, numbers: Mapping[str, Array]) -> Array:
             share, rate = (_number(value, numbers, len(along)) for value in (self.share, self.rate))
@@ -272,9 +231,9 @@ class Reporting(Reading):
             for stop, sign in zip(window, (-1.0, 1.0), strict=True):
                 if np.isfinite(stop):
                     by_released[stop] = by_released.get(stop, np.zeros(len(course))) + sign * by_window
-        grid, stops, places = grid_of(self.begin, self.events, times, sorted(by_released))
+        grid, stops, places = _grid_of(self.begin, self.events, times, sorted(by_released))
         along, first = _on(times, course, grid), int(places[0])
-        widths, left = until_stops(grid, places)
+        widths, left = _until_stops(grid, places)
         remaining = Widths(widths, left).remaining(rate).T
         rise = np.diff(along[:, first:], axis=1)
         came = np.add.reduceat(rise * remaining, places[:-1] - first, axis=1) if len(stops) else rise[:, :0]
@@ -311,20 +270,15 @@ class Reporting(Reading):
             position = stop
 
 
-@lru_cache(maxsize=64)
-def _reads(reading: Reporting, times: tuple[float, ...], windows: tuple[tuple[float, float], ...]) -> ReadCourses:
-    return reading.reads([(np.array(times), windows)])
-
-
 def _on(times: Array, course: Array, grid: Array) -> Array:
     """The course ``(n, m)`` on another grid ``(q,)``, straight between two times."""
-    step, after, share = steps_of(times, grid)
+    step, after, share = _steps_of(times, grid)
     return np.asarray(course[:, step] * (1 - share) + course[:, after] * share)
 
 
 def _off(times: Array, by_grid: Array, grid: Array) -> Array:
     """Derivatives by a course on another grid to those by the course itself; undoes :func:`_on`."""
-    step, after, share = steps_of(times, grid)
+    step, after, share = _steps_of(times, grid)
     by_course = np.zeros((len(times), len(by_grid)))
     np.add.at(by_course, step, (by_grid * (1 - share)).T)
     np.add.at(by_course, after, (by_grid * share).T)
