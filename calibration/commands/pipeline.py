@@ -231,8 +231,6 @@ def chosen_scenarios(problem: CalibrationProblem, names: Sequence[str]) -> tuple
 
 def _with_options(problem: CalibrationProblem, settings: Settings) -> CalibrationProblem:
     chosen = {"seed": settings.seed, "estimate": settings.estimate, "level": settings.level}
-    if settings.level is not None and not 0 < settings.level < 1:
-        raise InvalidValue("the level", settings.level, "a number between 0 and 1, such as 0.95", where="--level")
     method: Method = replace(problem.method, **{key: value for key, value in chosen.items() if value is not None})  # type: ignore[arg-type]
     problem = replace(problem, method=method)
     if problem.pools and method.estimate == "ml":
