@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 
 from calibration.assess.contraction import Contraction, GroupValue, contractions, group_values
-from calibration.assess.discrepancies import Discrepancy, discrepancies
 from calibration.assess.forecast import EQUAL, forecast, forecast_mixture, joined, table_of
 from calibration.assess.holdout import MODEL, RollingOrigin, Whole, rolling_origin
-from calibration.assess.posterior_predictive import Band, bands
+from calibration.assess.posterior_predictive import Band, Discrepancy, bands, discrepancies
 from calibration.assess.rival_draws import RIVALS, keep_rivals
 from calibration.assess.rivals import Comparison, RivalFit, RivalFits, compare, fit_rivals, mixture, rival_numbers
 from calibration.assess.self_test import RankBand, SelfTest, judged, self_test

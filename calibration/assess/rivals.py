@@ -4,8 +4,11 @@ Two comparisons stand side by side since they ask different things. **Stacking**
 mixture predicts a term that it has not seen; weights near those of the best predictor are common, and a model that is
 nearly the twin of another may get nothing. **Evidence** asks how probable the data were under each structure *and its
 priors*: importance sampling has it as the mean of its weights, chains are bridged to it. A term whose Pareto k exceeds
-0.7 has a leave-one-out density that importance sampling cannot know: it is left out in earnest
-(:mod:`calibration.assess.left_out`), and under all structures, so that like is compared with like.
+0.7 has a leave-one-out density that importance sampling cannot know: it is left out in earnest, and under all
+structures, so that like is compared with like. The posterior that has not seen the term is sampled by importance from
+the draws of the one that has, with the term's weight taken away. Both evidences are known then, and their ratio is the
+term's density given the others: ``p(y) / p(y without the term)``. It needs no mean of densities over draws, which few
+of them would carry for a term that the others hardly allow.
 
 Source: Vehtari, Gelman and Gabry 2017, Statistics and Computing 27, 1413-1432 (PSIS-LOO); Yao, Vehtari, Simpson and
 Gelman 2018, Bayesian Analysis 13(3), 917-1007 (stacking).
@@ -15,12 +18,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.assess.left_out import LEFT_OUT, LeftOutTask
-from calibration.inference.sampling.convergence import EFFORT, Convergence, Effort
+from calibration.assess.scores import log_mean_exp
+from calibration.inference.sampling.convergence import EFFORT, UNSAVED, Convergence, Criteria, Effort, OnBlock
 from calibration.inference.sampling.densities import FreeDensity
 from calibration.inference.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw_whole, problem_digest
 from calibration.inference.sampling.importance import RELIABLE, left_out_density, relative_efficiency
@@ -28,7 +32,7 @@ from calibration.inference.sampling.modes import log_evidence_of
 from calibration.inference.sampling.sample import ImportanceDraws, Start
 from calibration.inference.sampling.starts import NowherePossible
 from calibration.inference.sampling.trajectories import TrajectoryDraws
-from calibration.likelihood.posterior import DensityOf
+from calibration.likelihood.posterior import DensityOf, Posterior, with_terms
 from calibration.likelihood.replicate import Stage, named_streams, stage_numbers
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.analysis.experiments.definition import Structure
@@ -37,23 +41,10 @@ from cipark_sd.base.checkpoints import Arrays, Checkpoints, as_arrays, digest, f
 from cipark_sd.execution.pool import Pool, Progress, Tell
 from cipark_sd.execution.workers import Workers
 
-
-def log_evidence(drawn: PosteriorDraws, rng: np.random.Generator) -> tuple[float, float]:
-    """Log marginal likelihood and its standard error.
-
-    Of chains by bridge sampling: the bridge goes to a mixture fitted to the first half of what the chains keep; the
-    second half and as many draws of the mixture as are kept of the chains cross it. The likelihood counts all its
-    constants, and weights other than 1 leave no evidence to speak of.
-    """
-    chains = drawn.sampled
-    if isinstance(chains, ImportanceDraws):
-        return chains.evidence
-    if isinstance(chains, TrajectoryDraws) and chains.evidence is not None:
-        return chains.evidence
-    logs = chains.log_density[:, chains.n_left_out :]
-    return log_evidence_of(FreeDensity(drawn.density), chains.second_half, logs, len(drawn.flat), rng)
-
-
+#: R-hat and effective draws that a posterior without a term needs for one density.
+MIXED = Criteria(r_hat=1.05, ess=100.0)
+#: Of a posterior of which one number is read: the error of its evidence is some two hundredths.
+LEFT_OUT = Effort(block=100, most_steps=1000, least_steps=400, criteria=MIXED, effective=250.0)
 #: Effective draws of a structure's parameter known worst: scores, evidence and effects of policies are read from them.
 STRUCTURE = 2000.0
 #: Data sets of terms drawn with replacement, and steps of the weights' iteration in each: the spread between them
@@ -210,6 +201,22 @@ class RivalTask:
         )
 
 
+def log_evidence(drawn: PosteriorDraws, rng: np.random.Generator) -> tuple[float, float]:
+    """Log marginal likelihood and its standard error.
+
+    Of chains by bridge sampling: the bridge goes to a mixture fitted to the first half of what the chains keep; the
+    second half and as many draws of the mixture as are kept of the chains cross it. The likelihood counts all its
+    constants, and weights other than 1 leave no evidence to speak of.
+    """
+    chains = drawn.sampled
+    if isinstance(chains, ImportanceDraws):
+        return chains.evidence
+    if isinstance(chains, TrajectoryDraws) and chains.evidence is not None:
+        return chains.evidence
+    logs = chains.log_density[:, chains.n_left_out :]
+    return log_evidence_of(FreeDensity(drawn.density), chains.second_half, logs, len(drawn.flat), rng)
+
+
 def rival_numbers(seed: int) -> np.random.Generator:
     """The random numbers of a study's rivals: one set of weights for one study, whichever command asks for it."""
     return stage_numbers(seed, Stage.RIVALS)
@@ -287,6 +294,80 @@ def fit_rivals(
                     if not answer["mixed"]:
                         fits[unsettled.name] = replace(fits[unsettled.name], converged=False)
     return RivalFits(tuple(fits.values()), refuted, interrupted)
+
+
+@dataclass(frozen=True, eq=False)
+class LeftOutTask:
+    """Sample a posterior that has not seen the fitted term at ``position``; arguments as of :func:`left_out`."""
+
+    problem: CalibrationProblem
+    name: str
+    density_of: DensityOf
+    position: int
+    start: Start
+    log_evidence: float
+    rng: np.random.Generator
+    effort: Effort
+
+    @property
+    def label(self) -> str:
+        """For the bar."""
+        return f"{self.name} without {self.problem.fitted_terms[self.position].label}"
+
+    @cached_property
+    def key(self) -> str:
+        """Of all that the answer depends on."""
+        start = [sha256(part.tobytes()).hexdigest() for part in self.start]
+        parts = (self.position, start, self.log_evidence, stream(self.rng), self.effort)
+        return digest("left out", problem_digest(self.problem), self.density_of, *parts)
+
+    def __call__(self, tell: Tell) -> Arrays:
+        """The log density ``elpd`` of the term."""
+        density = self.density_of(self.problem)
+        elpd, mixed = left_out(
+            density,
+            self.position,
+            self.rng,
+            self.effort,
+            self.start,
+            self.log_evidence,
+            lambda steps, most, _: tell(steps, most),
+        )
+        return {"elpd": np.array(elpd), "mixed": np.array(mixed)}
+
+
+def left_out(
+    density: Posterior,
+    position: int,
+    rng: np.random.Generator,
+    effort: Effort,
+    start: Start | None = None,
+    log_evidence: float = math.nan,
+    on_block: OnBlock | None = None,
+) -> tuple[float, bool]:
+    """Log predictive density of the fitted term at ``position`` under a posterior that has not seen it.
+
+    And whether that posterior mixed well enough for it, by :data:`MIXED`.
+
+    Parameters
+    ----------
+    start : (n, k) and (n,), optional
+        Draws of the posterior that has seen the term, and the weights that take it away. Without, or where the weights
+        cannot be trusted, all is sampled anew.
+    log_evidence : float
+        Of the posterior that has seen it, by importance sampling; NaN without.
+    """
+    fitted = [i for i, term in enumerate(density.problem.terms) if term.use == "fit"]
+    chosen = fitted[position]
+    weight = density.problem.terms[chosen].weight
+    terms = [replace(t, use="holdout") if i == chosen else t for i, t in enumerate(density.problem.terms)]
+    without = with_terms(density, terms)
+    drawn = draw_whole(without, rng, replace(effort, criteria=MIXED), UNSAVED, on_block, start)
+    mixed = drawn.sampled.reaches(MIXED)
+    if math.isfinite(log_evidence) and weight == 1 and isinstance(drawn.sampled, ImportanceDraws):
+        return log_evidence - drawn.sampled.evidence[0], mixed
+    logs = density.pointwise(drawn.flat, known="others", weighted=False)[:, position]
+    return log_mean_exp(logs), mixed
 
 
 def unclear_terms(fits: Sequence[RivalFit]) -> list[int]:

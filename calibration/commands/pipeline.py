@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from calibration.assess.assessment import NOTHING, Assessment, Stages, assess
-from calibration.commands.settings import Settings
+from calibration.commands.calibrate import Settings
 from calibration.inference.optimum.optimise import Optimum, optimise
 from calibration.inference.optimum.profile import predictions as profiles_of_predictions
 from calibration.inference.optimum.profile import profiles as profiles_of_parameters

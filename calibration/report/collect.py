@@ -1,5 +1,6 @@
-"""From a calibration to its findings and the checks at its estimate: all that takes a run of the model."""
+"""From a calibration to its findings, the facts of its study and the checks at its estimate: what takes the model."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
@@ -17,27 +18,36 @@ from calibration.inference.optimum.residuals import fitted
 from calibration.inference.optimum.standard_errors import standard_errors
 from calibration.inference.optimum.verdict import not_judged
 from calibration.inference.optimum.verification import COARSE, TOO_COARSE, Replication, not_possible
-from calibration.inference.sampling.draws import PosteriorDraws
+from calibration.inference.sampling.draws import PosteriorDraws, problem_digest
 from calibration.inference.sampling.failed_draws import FailedDraws
 from calibration.inference.sampling.importance import heavy_tails, relative_efficiency
 from calibration.likelihood.forward import ForwardModel
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.noise.readings.reporting import Reporting
-from calibration.report.findings import BestFit, Curves, Fit, Posterior
-from calibration.report.study_facts import study_facts
-from calibration.study.observations import Observation, Quantity, ReadQuantity, course_of, dated_levels
-from calibration.study.problem import CalibrationProblem
+from calibration.report.findings import BestFit, Curves, Fit, Observed, Posterior, Reported, StudyFacts
+from calibration.study.observations import (
+    Observation,
+    Quantity,
+    ReadQuantity,
+    course_of,
+    dated_levels,
+    is_reported_later,
+)
+from calibration.study.predictions import Prediction
+from calibration.study.problem import CalibrationProblem, Stated
 from cipark_sd.base.arrays import Array, evenly
+from cipark_sd.base.naming import canonical
 from cipark_sd.base.optional import attempt
+from cipark_sd.base.wording import labelled
 from cipark_sd.data.described import version
-from cipark_sd.data.scenarios import Scenario
+from cipark_sd.data.estimands import of_output, unit_of
+from cipark_sd.data.scenarios import Scenario, override_key, resolve, split_key
 from cipark_sd.engines.registry import choose
+from cipark_sd.model.model import Model
 from cipark_sd.verify.checks.outcome import Outcome
 
 if TYPE_CHECKING:
     import xarray as xr
-
-    from cipark_sd.model.model import Model
 
 #: Draws of a fan.
 FAN = 1000
@@ -250,3 +260,86 @@ def values_of(problem: CalibrationProblem, theta: Array) -> dict[str, float]:
     held = dict(problem.fixed)
     space = problem.space
     return held | dict(zip(space.of_model, theta[space.is_model].tolist(), strict=True))
+
+
+def study_facts(problem: CalibrationProblem) -> StudyFacts:
+    """The facts of a study."""
+    model, units = problem.model, {}
+    for parameter in problem.space:
+        variable = model.by_name.get(split_key(override_key(parameter.name))[0])
+        if variable is not None:
+            units[parameter.name] = variable.units
+    return StudyFacts(
+        **{stated.name: getattr(problem, stated.name) for stated in fields(Stated)},
+        model=model.name,
+        model_digest=model.digest,
+        study_digest=problem_digest(problem),
+        scenario=problem.scenario.to_json(),
+        time_method=model.time.method,
+        time_step=resolve(model, problem.scenario).time_step,
+        time_units=model.time.units,
+        units=units,
+        rivals=tuple(rival.id for rival in problem.rivals if rival.scenario.overrides),
+        observations=tuple(_observed(model, observation) for observation in problem.observations),
+        predictions=tuple(_reported(problem, prediction) for prediction in problem.predictions),
+        groups=tuple(canonical(group.name) for group in problem.groups),
+    )
+
+
+def _observed(model: Model, observation: Observation) -> Observed:
+    quantities = [quantity for term in observation.terms for quantity in term.quantities]
+    names = dict.fromkeys(split_key(name)[0] for quantity in quantities for name, _ in quantity.parts)
+    return Observed(
+        observation.name,
+        observation.kind,
+        ", ".join(model[name].label for name in names),
+        ", ".join(sorted({term.noise.family.name for term in observation.terms})),
+        quantity_label(model, quantities[0].parts) if quantities else "",
+        quantities[0].reading.events
+        if quantities and isinstance(quantities[0], ReadQuantity) and isinstance(quantities[0].reading, Reporting)
+        else (),
+    )
+
+
+def quantity_label(model: Model, parts: tuple[tuple[str, float], ...]) -> str:
+    """What is counted, in the modeller's names, with its units; all elements of a variable together bear its name."""
+    keys = [split_key(override_key(name)) for name, _ in parts]
+    counted = Counter(name for name, _ in keys)
+    names = [
+        model.label(name) if counted[name] == len(model.elements(model[name])) else model.label(name, elements)
+        for name, elements in keys
+    ]
+    units = model[keys[0][0]].units
+    return labelled(" + ".join(dict.fromkeys(names)), units)
+
+
+def _reported(problem: CalibrationProblem, prediction: Prediction) -> Reported:
+    model = problem.model
+    label = quantity_label(model, prediction.parts)
+    under, against = prediction.scenario, prediction.against
+    return Reported(
+        prediction.name,
+        label if prediction.against is None else f"change of {label}",
+        # what would have been reported is another quantity than what the model has
+        of_output(model, prediction.parts, prediction.time, under=under, against=against)
+        + ("" if prediction.reading is None else ", as reported"),
+        unit_of(model, prediction.parts[0][0]),
+        prediction.time,
+        tuple(o.name for o in problem.observations if _same_quantity(o, prediction)),
+        prediction.reading is None and any(_reported_later(o, prediction) for o in problem.observations),
+    )
+
+
+def _reported_later(observation: Observation, prediction: Prediction) -> bool:
+    """Whether counts of what a prediction is of wait until they are reported."""
+    course = course_of(observation)
+    return is_reported_later(observation) and course is not None and course.parts == prediction.parts
+
+
+def _same_quantity(observation: Observation, prediction: Prediction) -> bool:
+    """Whether the level of an observation is what a prediction foretells, read in the same way."""
+    course = course_of(observation)
+    if course is None or observation.kind == "flow" or prediction.against or prediction.scenario.overrides:
+        return False
+    reading = course.reading if isinstance(course, ReadQuantity) else None
+    return course.parts == prediction.parts and reading == prediction.reading

@@ -24,7 +24,7 @@ from calibration.report.figures_fit import (
     whole_counts,
     wrapped,
 )
-from calibration.report.study_facts import Observed
+from calibration.report.findings import Observed
 from calibration.study.calendar import Calendar
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.base.arrays import Array

@@ -1,6 +1,7 @@
 """What ``cipark calibrate`` has found: frozen values from which tables, figures, sentences and the page are made.
 
-They hold numbers and texts alone, no model and no random generator, and come back from their file bit for bit.
+They hold numbers and texts alone, no model and no random generator, and come back from their file bit for bit. Of the
+study they know names, units and questions.
 """
 
 from collections.abc import Iterable
@@ -22,16 +23,110 @@ from calibration.inference.optimum.verification import UNUSABLE, Replication
 from calibration.inference.optimum.walk import SPENT
 from calibration.inference.sampling.convergence import Convergence
 from calibration.inference.sampling.failed_draws import FailedDraws
-from calibration.report.study_facts import StudyFacts
+from calibration.study.observations import NOT_YET
+from calibration.study.problem import Stated
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.records import of_this_version, read_record, write_record
-from cipark_sd.base.wording import NO_END, beside, interval, number
+from cipark_sd.base.wording import NO_END, beside, interval, number, written_unit
+from cipark_sd.pages.figures.time_axis import TimeAxis, of_units
 from cipark_sd.statements.basis import Basis
 from cipark_sd.verify.checks.outcome import Outcome
 
 #: The file of findings within the folder of output.
 FILE = "findings-calibrate.zip"
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One observation.
+
+    Parameters
+    ----------
+    variables : str
+        Of the model, in the modeller's names.
+    families : str
+        Of its noise.
+    label : str
+        Of an axis: what its first number is of, with units.
+    jumps : tuple of float
+        Times at which what waited is reported together.
+    """
+
+    name: str
+    kind: str
+    variables: str
+    families: str
+    label: str
+    jumps: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A prediction of the study: its name, the label of an axis, its estimand and unit, its time, and the observations
+    that are of the same quantity. ``waits`` says that reports of it come later, so that it has more than was reported.
+    """
+
+    name: str
+    label: str
+    estimand: str
+    unit: str
+    time: float
+    observations: tuple[str, ...]
+    waits: bool
+
+    @property
+    def title(self) -> str:
+        """Its name, and what it counts where that is not what was counted."""
+        return f"{self.name}, {NOT_YET}" if self.waits else self.name
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StudyFacts(Stated):
+    """A study, for tables, figures and sentences.
+
+    Parameters
+    ----------
+    scenario : str
+        As one line of JSON.
+    study_digest : str
+        Of all that the posterior depends on, as in ``draws.nc``.
+    time_method, time_step, time_units :
+        Of the run.
+    units : by parameter of the model
+        As the model file has them.
+    rivals : tuple of str
+        Names of the structures other than the study's own, which may stand among them for its weight.
+    groups : tuple of str
+        Canonical names of the groups that each run the model.
+    """
+
+    model: str
+    model_digest: str
+    study_digest: str
+    scenario: str
+    time_method: str
+    time_step: float
+    time_units: str
+    units: dict[str, str]
+    rivals: tuple[str, ...]
+    observations: tuple[Observed, ...]
+    predictions: tuple[Reported, ...]
+    groups: tuple[str, ...] = ()
+
+    @property
+    def deviations(self) -> frozenset[str]:
+        """Parameters that say how far a group lies from the typical one, of which its value is told instead."""
+        return frozenset(deviation.name for pool in self.pools for deviation in pool.innovations)
+
+    @property
+    def time(self) -> TimeAxis:
+        """How an axis of model time is drawn: with dates where the study has some."""
+        return TimeAxis(of_units(self.time_units).label, self.calendar)
+
+    def unit(self, name: str) -> str:
+        """Units of a constant of the model, nothing for a pure number or a parameter of the noise."""
+        return written_unit(self.units.get(name))
 
 
 @dataclass(frozen=True, eq=False)

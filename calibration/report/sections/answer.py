@@ -14,12 +14,11 @@ import numpy as np
 from calibration.inference.optimum.walk import SPENT
 from calibration.report import conclusions, figures_fit
 from calibration.report.conclusions import prediction_given
-from calibration.report.findings import Findings, Fit
+from calibration.report.findings import Findings, Fit, Observed
 from calibration.report.sections.base import ReportPart, misfit
 from calibration.report.sections.best_fit import Optimum
 from calibration.report.sections.posterior import Posterior
 from calibration.report.sections.predictions import Predictions, unseen
-from calibration.report.study_facts import Observed
 from cipark_sd.base.wording import listed, said_date
 from cipark_sd.pages.blocks import FirstScreen, Listing, Paragraph, Section
 from cipark_sd.pages.parts import Drawing, Pictures

@@ -7,8 +7,7 @@ from dataclasses import asdict
 import numpy as np
 
 from calibration.assess.contraction import NEW, QUANTILES, TYPICAL, Contraction, GroupValue
-from calibration.assess.discrepancies import Discrepancy
-from calibration.assess.posterior_predictive import LEVEL, judged
+from calibration.assess.posterior_predictive import LEVEL, Discrepancy, judged
 from calibration.inference.sampling.convergence import CONVERGED, poorest
 from calibration.report import figures_posterior
 from calibration.report.findings import Findings, posterior_table

@@ -5,11 +5,9 @@ from collections.abc import Iterator
 from calibration.report.findings import Findings
 from calibration.report.sections.answer import First, Informed, Knowledge, Questions
 from calibration.report.sections.base import ReportPart
-from calibration.report.sections.best_fit import Calculation, Optimum
-from calibration.report.sections.data import Data
+from calibration.report.sections.best_fit import Calculation, Data, Optimum
 from calibration.report.sections.posterior import Groups, Posterior
-from calibration.report.sections.predictions import Forecasts, Predictions
-from calibration.report.sections.rivals import Holdout, Rivals
+from calibration.report.sections.predictions import Forecasts, Holdout, Predictions, Rivals
 from cipark_sd.pages.blocks import Listing, Section
 from cipark_sd.pages.parts import Part, Words
 

@@ -13,8 +13,7 @@ from calibration.assess import rivals
 from calibration.assess.contraction import contractions
 from calibration.assess.forecast import forecast
 from calibration.assess.holdout import model_scores, rolling_origin, verdict
-from calibration.assess.left_out import left_out
-from calibration.assess.rivals import compare, fit_rivals, leave_one_out, log_evidence, mixture, stacking
+from calibration.assess.rivals import compare, fit_rivals, leave_one_out, left_out, log_evidence, mixture, stacking
 from calibration.assess.scores import (
     crps_sample,
     log_mean_exp,

@@ -8,8 +8,8 @@ import pytest
 from foretold import foretold
 
 from calibration.assess.assessment import NOTHING
-from calibration.assess.discrepancies import Discrepancy
 from calibration.assess.forecast import EQUAL, LEVELS, OWN, table_of
+from calibration.assess.posterior_predictive import Discrepancy
 from calibration.assess.self_test import SelfTest
 from calibration.report.sections import answer, best_fit, posterior, predictions
 from cipark_sd.pages.blocks import Table

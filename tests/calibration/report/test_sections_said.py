@@ -10,16 +10,15 @@ from foretold import foretold
 
 from calibration.assess import forecast
 from calibration.assess.contraction import Contraction
-from calibration.assess.discrepancies import Discrepancy
 from calibration.assess.forecast import EQUAL, LEVELS, OWN
 from calibration.assess.holdout import MODEL, RollingOrigin
+from calibration.assess.posterior_predictive import Discrepancy
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import COLUMNS, table_of
 from calibration.inference.sampling.convergence import Convergence
 from calibration.report.sections.answer import cautions
 from calibration.report.sections.posterior import Posterior
-from calibration.report.sections.predictions import Forecasts
-from calibration.report.sections.rivals import Holdout, Rivals
+from calibration.report.sections.predictions import Forecasts, Holdout, Rivals
 from calibration.study.calendar import Calendar
 from cipark_sd.pages.blocks import Listing, Paragraph, Picture, Table
 from cipark_sd.pages.parts import Pictures
