@@ -79,8 +79,11 @@ def table_of_weights(path: Path) -> list[dict[str, str]]:
 def _write(fit: RivalFit, path: Path, problem: CalibrationProblem) -> None:
     import xarray as xr
 
-    names = list(fit.names)
-    coords = {"chain": np.arange(fit.theta.shape[0]), "draw": np.arange(fit.theta.shape[1]), "parameter": names}
+    coords = {
+        "chain": np.arange(fit.theta.shape[0]),
+        "draw": np.arange(fit.theta.shape[1]),
+        "parameter": list(problem.space.names),
+    }
     group = xr.Dataset({"theta": (("chain", "draw", "parameter"), fit.theta)}, coords)
     fitted_terms = [i for i, term in enumerate(problem.terms) if term.use == "fit"]
     logs = by_term("fitted", fit.log_likelihood, fitted_terms, problem)

@@ -17,8 +17,8 @@ Gelman 2018, Bayesian Analysis 13(3), 917-1007 (stacking).
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from hashlib import sha256
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,12 @@ STRUCTURE = 2000.0
 #: Data sets of terms drawn with replacement, and steps of the weights' iteration in each: the spread between them
 #: matters, not their digits.
 RESAMPLED, RESAMPLED_STEPS = 400, 300
+#: Called with the name of a stage and how far it is.
+OnStage = Callable[[str, Progress], None]
+
+
+def untold(stage: str, now: Progress) -> None:
+    """For stages whose progress is not followed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,18 +100,11 @@ class RivalFit(Sampled):
     """What was sampled of one structure."""
 
     variant: Structure
-    names: tuple[str, ...]
 
     @property
     def flat(self) -> Array:
         """``(n_chains * n_draws, k)``."""
         return self.theta.reshape(-1, self.theta.shape[-1])
-
-    def without_term(self, position: int, weight: float) -> tuple[Start, float]:
-        """Where sampling without the fitted term at ``position`` starts, and the evidence with it."""
-        # a bridge between chains is not known well enough for a difference of evidences
-        evidence = self.log_evidence if self.sampler == ImportanceDraws.sampler else math.nan
-        return (self.flat, -weight * self.log_likelihood[..., position].ravel()), evidence
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,71 +149,58 @@ def with_variant(problem: CalibrationProblem, variant: Structure) -> Calibration
 
 
 @dataclass(frozen=True, eq=False)
-class RivalTask:
-    """Sample one structure's posterior, leave each term out by importance sampling, and bridge to its evidence."""
+class Refit:
+    """A posterior to be sampled, as a task that another process can be sent.
 
-    problem: CalibrationProblem
-    name: str
-    density_of: DensityOf
-    chains: np.random.Generator
-    bridge: np.random.Generator
-    effort: Effort
-    checkpoints: Checkpoints
+    Parameters
+    ----------
+    label : str
+        For the bar.
+    key : str
+        A digest of all that the answer depends on.
+    sample : function of an OnBlock
+        It has to pickle.
+    """
 
-    @property
-    def label(self) -> str:
-        """For the bar."""
-        return self.name
-
-    @cached_property
-    def key(self) -> str:
-        """Of all that the answer depends on."""
-        parts = (stream(self.chains), stream(self.bridge), self.effort, PER_CHAIN)
-        return digest("rival", problem_digest(self.problem), self.density_of, *parts)
+    label: str
+    key: str
+    sample: Callable[[OnBlock], Arrays]
 
     def __call__(self, tell: Tell) -> Arrays:
-        """:class:`Sampled` as arrays; ``refuted`` alone where the data are impossible."""
-        density = self.density_of(self.problem)
-        saved = chains_entry(self.checkpoints, density, self.chains, self.effort)
-        try:
-            drawn = draw_whole(density, self.chains, self.effort, saved, lambda steps, most, _: tell(steps, most))
-        except NowherePossible:
-            return {"refuted": np.array(True)}
-        logs, elpd, pareto_k = leave_one_out(drawn)
-        evidence, error = log_evidence(drawn, self.bridge)
-        if drawn.sampled.converged:
-            # chains are for going on after a stop or with more steps; they are a hundred times as large as the answer
-            saved.discard()
-        return as_arrays(
-            Sampled(
-                theta=drawn.theta,
-                convergence=drawn.sampled.lines,
-                best_log_likelihood=float(density.log_likelihood(drawn.flat).max()),
-                log_likelihood=logs.reshape(*drawn.theta.shape[:2], -1),
-                elpd=elpd,
-                pareto_k=pareto_k,
-                log_evidence=evidence,
-                evidence_error=error,
-                converged=drawn.sampled.converged,
-                sampler=drawn.sampled.sampler,
-            )
+        """The answer."""
+        return self.sample(lambda steps, most, _: tell(steps, most))
+
+
+def _sampled(
+    problem: CalibrationProblem, density_of: DensityOf, chains: np.random.Generator, bridge: np.random.Generator,
+    effort: Effort, checkpoints: Checkpoints, on_block: OnBlock,
+) -> Arrays:  # fmt: skip
+    """:class:`Sampled` as arrays; ``refuted`` alone where the data are impossible."""
+    density = density_of(problem)
+    saved = chains_entry(checkpoints, density, chains, effort)
+    try:
+        drawn = draw_whole(density, chains, effort, saved, on_block)
+    except NowherePossible:
+        return {"refuted": np.array(True)}
+    logs, elpd, pareto_k = leave_one_out(drawn)
+    evidence, error = log_evidence(drawn, bridge)
+    if drawn.sampled.converged:
+        # chains are for going on after a stop or with more steps; they are a hundred times as large as the answer
+        saved.discard()
+    return as_arrays(
+        Sampled(
+            theta=drawn.theta,
+            convergence=drawn.sampled.lines,
+            best_log_likelihood=float(density.log_likelihood(drawn.flat).max()),
+            log_likelihood=logs.reshape(*drawn.theta.shape[:2], -1),
+            elpd=elpd,
+            pareto_k=pareto_k,
+            log_evidence=evidence,
+            evidence_error=error,
+            converged=drawn.sampled.converged,
+            sampler=drawn.sampled.sampler,
         )
-
-
-def log_evidence(drawn: PosteriorDraws, rng: np.random.Generator) -> tuple[float, float]:
-    """Log marginal likelihood and its standard error.
-
-    Of chains by bridge sampling: the bridge goes to a mixture fitted to the first half of what the chains keep; the
-    second half and as many draws of the mixture as are kept of the chains cross it. The likelihood counts all its
-    constants, and weights other than 1 leave no evidence to speak of.
-    """
-    chains = drawn.sampled
-    if isinstance(chains, ImportanceDraws):
-        return chains.evidence
-    if isinstance(chains, TrajectoryDraws) and chains.evidence is not None:
-        return chains.evidence
-    logs = chains.log_density[:, chains.n_left_out :]
-    return log_evidence_of(FreeDensity(drawn.density), chains.second_half, logs, len(drawn.flat), rng)
+    )
 
 
 def rival_numbers(seed: int) -> np.random.Generator:
@@ -230,7 +216,7 @@ def fit_rivals(
     effort: Effort = EFFORT,
     refit: Effort | None = LEFT_OUT,
     workers: Pool | None = None,
-    on_stage: Callable[[str, Progress], None] | None = None,
+    on_stage: OnStage = untold,
 ) -> RivalFits:
     """Refit every rival of the study; a rival's draws depend on its name and not on which others there are.
 
@@ -250,90 +236,66 @@ def fit_rivals(
     """
     workers = Workers() if workers is None else workers
     effort = replace(effort, effective=min(effort.effective, STRUCTURE))
-    tasks, streams = [], []
-    own_streams = named_streams(rng, [variant.id for variant in problem.rivals])
-    for variant, generator in zip(problem.rivals, own_streams, strict=True):
-        chains, bridge = generator.spawn(2)
-        tasks.append(
-            RivalTask(
-                with_variant(problem, variant), variant.id, density_of, chains, bridge, effort, workers.checkpoints
-            )
+    variants = {variant.id: (variant, with_variant(problem, variant)) for variant in problem.rivals}
+    pairs = [generator.spawn(2) for generator in named_streams(rng, list(variants))]
+    streams = {name: (chains, bridge) for name, (chains, bridge) in zip(variants, pairs, strict=True)}
+    tasks = [
+        Refit(
+            name,
+            digest("rival", problem_digest(under), density_of, *map(stream, streams[name]), effort, PER_CHAIN),
+            partial(_sampled, under, density_of, *streams[name], effort, workers.checkpoints),
         )
-        streams.append(bridge)
-    outcome = workers.run(tasks, None if on_stage is None else partial(on_stage, "rivals"))
-    pairs = list(zip(problem.rivals, outcome.answers, strict=True))
-    refuted = tuple(variant for variant, answer in pairs if answer and "refuted" in answer)
+        for name, (_, under) in variants.items()
+    ]
+    outcome = workers.run(tasks, partial(on_stage, "rivals"))
+    answers = {name: answer for name, answer in zip(variants, outcome.answers, strict=True) if answer}
+    refuted = tuple(variants[name][0] for name, answer in answers.items() if "refuted" in answer)
     fits = {
-        variant.id: RivalFit(**vars(from_arrays(Sampled, answer)), variant=variant, names=problem.space.names)
-        for variant, answer in pairs
-        if answer and variant not in refuted
+        name: RivalFit(**vars(from_arrays(Sampled, answer)), variant=variants[name][0])
+        for name, answer in answers.items()
+        if "refuted" not in answer
     }
-    interrupted = outcome.interrupted
-    if refit is not None and not interrupted:
-        unclear = unclear_terms(list(fits.values()))
-        again = [
-            LeftOutTask(
-                task.problem,
-                task.name,
-                density_of,
-                i,
-                *fits[task.name].without_term(i, task.problem.fitted_terms[i].weight),
-                bridge.spawn(1)[0],
-                refit,
-            )
-            for task, bridge in zip(tasks, streams, strict=True)
-            if task.name in fits
-            for i in unclear
-        ]
-        if again:
-            left = workers.run(again, None if on_stage is None else partial(on_stage, "leave-one-out"))
-            interrupted = left.interrupted
-            for unsettled, answer in zip(again, left.answers, strict=True):
-                if answer is not None:
-                    fits[unsettled.name].elpd[unsettled.position] = float(answer["elpd"])
-                    if not answer["mixed"]:
-                        fits[unsettled.name] = replace(fits[unsettled.name], converged=False)
-    return RivalFits(tuple(fits.values()), refuted, interrupted)
+    unclear = [] if outcome.interrupted else unclear_terms(list(fits.values()))
+    again = [(name, position) for name in fits for position in unclear]
+    if refit is None or not again:
+        return RivalFits(tuple(fits.values()), refuted, outcome.interrupted)
+    left = workers.run(
+        [
+            _without_term(variants[name][1], fits[name], density_of, position, streams[name][1].spawn(1)[0], refit)
+            for name, position in again
+        ],
+        partial(on_stage, "leave-one-out"),
+    )
+    for (name, position), answer in zip(again, left.answers, strict=True):
+        if answer is not None:
+            fits[name].elpd[position] = float(answer["elpd"])
+            if not answer["mixed"]:
+                fits[name] = replace(fits[name], converged=False)
+    return RivalFits(tuple(fits.values()), refuted, left.interrupted)
 
 
-@dataclass(frozen=True, eq=False)
-class LeftOutTask:
-    """Sample a posterior that has not seen the fitted term at ``position``; arguments as of :func:`left_out`."""
+def _without_term(
+    problem: CalibrationProblem,
+    fit: RivalFit,
+    density_of: DensityOf,
+    position: int,
+    rng: np.random.Generator,
+    effort: Effort,
+) -> Refit:
+    """The task of a posterior that has not seen the fitted term at ``position``."""
+    term = problem.fitted_terms[position]
+    start = fit.flat, -term.weight * fit.log_likelihood[..., position].ravel()
+    # a bridge between chains is not known well enough for a difference of evidences
+    evidence = fit.log_evidence if fit.sampler == ImportanceDraws.sampler else math.nan
+    key = digest("left out", problem_digest(problem), density_of, position, start, evidence, stream(rng), effort)
+    work = partial(_left_out_arrays, problem, density_of, position, rng, effort, start, evidence)
+    return Refit(f"{fit.variant.id} without {term.label}", key, work)
 
-    problem: CalibrationProblem
-    name: str
-    density_of: DensityOf
-    position: int
-    start: Start
-    log_evidence: float
-    rng: np.random.Generator
-    effort: Effort
 
-    @property
-    def label(self) -> str:
-        """For the bar."""
-        return f"{self.name} without {self.problem.fitted_terms[self.position].label}"
-
-    @cached_property
-    def key(self) -> str:
-        """Of all that the answer depends on."""
-        start = [sha256(part.tobytes()).hexdigest() for part in self.start]
-        parts = (self.position, start, self.log_evidence, stream(self.rng), self.effort)
-        return digest("left out", problem_digest(self.problem), self.density_of, *parts)
-
-    def __call__(self, tell: Tell) -> Arrays:
-        """The log density ``elpd`` of the term."""
-        density = self.density_of(self.problem)
-        elpd, mixed = left_out(
-            density,
-            self.position,
-            self.rng,
-            self.effort,
-            self.start,
-            self.log_evidence,
-            lambda steps, most, _: tell(steps, most),
-        )
-        return {"elpd": np.array(elpd), "mixed": np.array(mixed)}
+def _left_out_arrays(problem: CalibrationProblem, density_of: DensityOf, *how: Any) -> Arrays:
+    """:func:`left_out` as arrays."""
+    elpd, mixed = left_out(density_of(problem), *how)
+    return {"elpd": np.array(elpd), "mixed": np.array(mixed)}
 
 
 def left_out(
@@ -377,6 +339,22 @@ def unclear_terms(fits: Sequence[RivalFit]) -> list[int]:
     the rival with the lower k would gain by it.
     """
     return [int(i) for i in np.flatnonzero((np.array([fit.pareto_k for fit in fits]) > RELIABLE).any(axis=0))]
+
+
+def log_evidence(drawn: PosteriorDraws, rng: np.random.Generator) -> tuple[float, float]:
+    """Log marginal likelihood and its standard error.
+
+    Of chains by bridge sampling: the bridge goes to a mixture fitted to the first half of what the chains keep; the
+    second half and as many draws of the mixture as are kept of the chains cross it. The likelihood counts all its
+    constants, and weights other than 1 leave no evidence to speak of.
+    """
+    chains = drawn.sampled
+    if isinstance(chains, ImportanceDraws):
+        return chains.evidence
+    if isinstance(chains, TrajectoryDraws) and chains.evidence is not None:
+        return chains.evidence
+    logs = chains.log_density[:, chains.n_left_out :]
+    return log_evidence_of(FreeDensity(drawn.density), chains.second_half, logs, len(drawn.flat), rng)
 
 
 def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array, Array]:
@@ -430,20 +408,20 @@ def compare(fits: Sequence[RivalFit]) -> list[Comparison]:
         behind = elpd[best] - elpd[i]
         lines.append(
             Comparison(
-                fit.variant.id,
-                fit.variant.title,
-                fit.converged,
-                fit.best_log_likelihood,
-                float(elpd[i].sum()),
-                float(behind.sum()),
-                float(np.sqrt(n * behind.var(ddof=1))) if n > 1 else math.nan,
-                int((fit.pareto_k > RELIABLE).sum()),
-                float(weights[i]),
-                fit.log_evidence,
-                fit.evidence_error,
-                float(probability[i]),
-                fit.sampler,
-                float(errors[i]),
+                name=fit.variant.id,
+                why=fit.variant.title,
+                converged=fit.converged,
+                best_log_likelihood=fit.best_log_likelihood,
+                elpd=float(elpd[i].sum()),
+                elpd_behind=float(behind.sum()),
+                behind_error=float(np.sqrt(n * behind.var(ddof=1))) if n > 1 else math.nan,
+                n_unreliable=int((fit.pareto_k > RELIABLE).sum()),
+                stacking=float(weights[i]),
+                log_evidence=fit.log_evidence,
+                evidence_error=fit.evidence_error,
+                probability=float(probability[i]),
+                sampler=fit.sampler,
+                stacking_error=float(errors[i]),
             )
         )
     return sorted(lines, key=lambda line: -line.elpd)

@@ -56,21 +56,21 @@ STOPPED = Replication("not compared", "the fit was stopped before its end")
 NOT_TRIED = FailedDraws("Whether there are draws with which the model fails was not computed.", "")
 
 
-def as_read(problem: CalibrationProblem) -> CalibrationProblem:
+def _as_read(problem: CalibrationProblem) -> CalibrationProblem:
     """The problem as its files have it."""
     return problem
 
 
-def calibrate(settings: Settings, change: Callable[[CalibrationProblem], CalibrationProblem] = as_read) -> Calibration:
+def calibrate(settings: Settings, change: Callable[[CalibrationProblem], CalibrationProblem] = _as_read) -> Calibration:
     """Read, ``change``, optimise, look around the optimum, sample where that is asked for, and compare with PySD."""
     read = read_problem(settings.folder, fit_also=settings.fit_also, allow_files=settings.allow_files)
     problem = _with_options(change(read), settings)
     # a misspelt scenario is told before anything runs
-    chosen_scenarios(problem, settings.scenarios)
+    _chosen_scenarios(problem, settings.scenarios)
     density = posterior(problem, choose(settings.engine, settings.workers or processors()))
     for line in impossible_terms(density, problem.method.seed):
         echo(f"warning: {line}", err=True)
-    if may_sample(problem, settings):
+    if _may_sample(problem, settings):
         load_what_writes()
     made: Calibration | None = None
     try:
@@ -90,7 +90,7 @@ def calibrate(settings: Settings, change: Callable[[CalibrationProblem], Calibra
     return made
 
 
-def may_sample(problem: CalibrationProblem, settings: Settings) -> bool:
+def _may_sample(problem: CalibrationProblem, settings: Settings) -> bool:
     """Whether draws may come: they are asked for, pools need them, or nobody has said and the model may be cheap."""
     return bool(settings.posterior or problem.pools or (settings.posterior is None and not settings.fast))
 
@@ -127,9 +127,9 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
         if made.step_shift > UNUSABLE and (settings.posterior or problem.pools):
             made = replace(made, unsampled=UNSAMPLED)
         elif settings.posterior or problem.pools:
-            yield (made := replace(made, draws=_sampled(optimum, settings, effort_of(settings, density), bars)))
-        elif may_sample(problem, settings) and is_cheap(density) and not is_coarse:
-            drawn = _sampled(optimum, settings, brief_effort(settings, density), bars)
+            yield (made := replace(made, draws=_sampled(optimum, settings, _effort_of(settings, density), bars)))
+        elif _may_sample(problem, settings) and _is_cheap(density) and not is_coarse:
+            drawn = _sampled(optimum, settings, _brief_effort(settings, density), bars)
             trusted = drawn.sampled.converged or drawn.sampled.interrupted
             made = replace(made, draws=drawn) if trusted else replace(made, unsampled=LONGER)
             yield made
@@ -200,13 +200,13 @@ def _sampled(optimum: Optimum, settings: Settings, effort: Effort, bars: Bars) -
     return draw(density, rng, effort=effort, per_chain=settings.draws, saved=saved, walkers=walkers, on_block=stepped)
 
 
-def effort_of(settings: Settings, density: Posterior) -> Effort:
+def _effort_of(settings: Settings, density: Posterior) -> Effort:
     """How much sampling is asked for, or what the model can afford."""
     steps = settings.steps or affordable_steps(density)
     return Effort(most_steps=steps, least_steps=min(steps, Effort().least_steps), sampler=settings.sampler)
 
 
-def is_cheap(density: Posterior) -> bool:
+def _is_cheap(density: Posterior) -> bool:
     """Whether importance sampling with all of its points stays within :data:`UNASKED`."""
     n_operations = density.runner.n_operations
     if n_operations is None:
@@ -214,13 +214,13 @@ def is_cheap(density: Posterior) -> bool:
     return (n_operations + PER_TERM * len(density.problem.fitted_terms) + BESIDE) * Effort().most_points <= UNASKED
 
 
-def brief_effort(settings: Settings, density: Posterior) -> Effort:
+def _brief_effort(settings: Settings, density: Posterior) -> Effort:
     """Of a posterior that was not asked for: importance sampling as ever, and a tenth of the steps after it."""
     steps = settings.steps or max(Effort().least_steps, affordable_steps(density) // 10)
-    return replace(effort_of(settings, density), most_steps=steps, least_steps=min(steps, Effort().least_steps))
+    return replace(_effort_of(settings, density), most_steps=steps, least_steps=min(steps, Effort().least_steps))
 
 
-def chosen_scenarios(problem: CalibrationProblem, names: Sequence[str]) -> tuple[Structure, ...]:
+def _chosen_scenarios(problem: CalibrationProblem, names: Sequence[str]) -> tuple[Structure, ...]:
     """The study's scenarios of those names, all of them where none is named."""
     by_name = {variant.id: variant for variant in problem.scenarios}
     for name in names:
@@ -283,24 +283,22 @@ def assessment(settings: Settings, made: Calibration) -> Assessment:
     problem, drawn = made.problem, made.draws
     if drawn is None:
         return NOTHING
-    effort = effort_of(settings, drawn.density)
     # a posterior that was not asked for has no forecast under scenarios, which would cost as much again
-    scenarios = chosen_scenarios(problem, settings.scenarios) if settings.posterior else ()
-    stages = Stages(scenarios=scenarios)
-    if not made.interrupted:
-        stages = Stages(settings.holdout, settings.rivals, scenarios, settings.self_tests)
+    scenarios = _chosen_scenarios(problem, settings.scenarios) if settings.posterior else ()
     with progress_bars() as bars, pool_of(settings) as workers:
 
         def show_stage(stage: str, now: Progress) -> None:
             bars.show(stage, now.completed, now.total, ", ".join(now.running))
 
-        return assess(
-            drawn,
-            On(made.engine),
-            problem.method.seed,
-            stages,
-            effort=effort,
+        goes_on = not made.interrupted
+        stages = Stages(
+            _effort_of(settings, drawn.density),
+            holdout=goes_on and settings.holdout,
+            rivals=goes_on and settings.rivals,
+            scenarios=scenarios,
+            self_tests=settings.self_tests if goes_on else 0,
             folder=settings.output,
             workers=workers,
             on_stage=show_stage,
         )
+        return assess(drawn, On(made.engine), stages)

@@ -99,7 +99,7 @@ def _of_series(counts: "Counts", forecasters: "Sequence[Forecaster]", judged: st
     sentences, gaps = [f"{counts.series}: {judged} does not predict it."], list["Gap"]()
     if judged_score is not None:
         gaps = [gap_between(judged_score, rival) for name, rival in scored.items() if name != judged]
-        sentences = verdict(judged_score, gaps)
+        sentences = _verdict(judged_score, gaps)
     for sentence in sentences:
         say(sentence, bold=True)
     _print(counts.series, list(scored.values()))
@@ -116,7 +116,7 @@ def _of_series(counts: "Counts", forecasters: "Sequence[Forecaster]", judged: st
     }
 
 
-def verdict(judged_score: "Scored", gaps: "Sequence[Gap]") -> list[str]:
+def _verdict(judged_score: "Scored", gaps: "Sequence[Gap]") -> list[str]:
     """What went wrong first: rivals that predicted better, then counts outside the bands."""
     name, series = judged_score.forecaster.name, judged_score.forecaster.series
     better = sorted((gap for gap in gaps if gap.gap > 0), key=lambda gap: -gap.gap)

@@ -115,21 +115,13 @@ class Fit(Calibration, Acting):
         import pandas as pd
 
         fit = self.findings.fit
-        rows = [
-            {
-                "parameter": line.name,
-                "unit": fit.study.units.get(line.name, ""),
-                "estimate": line.estimate,
-                "standard_error": line.standard_error,
-                "low": line.profile_low,
-                "high": line.profile_high,
-                "verdict": line.verdict,
-            }
-            for line in estimates(fit)
-        ]
-        for row, drawn in zip(rows, posterior_table(fit), strict=False):
-            row |= {key: drawn[key] for key in ("mean", "sd", "median", "low_95", "high_95", "rhat", "ess_bulk")}  # type: ignore[misc]
-        table = pd.DataFrame(rows).set_index("parameter")
+        table = pd.DataFrame(estimates(fit)).rename(columns={"profile_low": "low", "profile_high": "high"})
+        table["unit"] = [fit.study.units.get(name, "") for name in table["name"]]
+        table = table.set_index("name")[["unit", "estimate", "standard_error", "low", "high", "verdict"]]
+        if drawn := posterior_table(fit):
+            columns = ["mean", "sd", "median", "low_95", "high_95", "rhat", "ess_bulk"]
+            table = table.join(pd.DataFrame(drawn).set_index("name")[columns])
+        table = table.rename_axis("parameter")
         numbers = [name for name in table if name not in ("unit", "verdict")]
         return table.astype(dict.fromkeys(numbers, float))
 

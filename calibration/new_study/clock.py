@@ -218,11 +218,11 @@ _ADVERBS: dict[str, TimeUnit] = {
 }  # fmt: skip
 
 
-def unit_said(column: str) -> TimeUnit | None:
+def _unit_said(column: str) -> TimeUnit | None:
     """The unit of time in which a column counts what flows, by its header; None where that says none.
 
-    >>> unit_said("Donations per week"), unit_said("Weekly donations"), unit_said("births (1/yr)"), unit_said("weeks")
-    ('week', 'week', 'year', None)
+    >>> [_unit_said(name) for name in ("Donations per week", "Weekly donations", "births (1/yr)", "weeks")]
+    ['week', 'week', 'year', None]
     """
     words = re.findall(r"[a-z]+", column.casefold())
     units = [unit_of(match[1]) for match in _PER.finditer(column)] + [_ADVERBS.get(word) for word in words]
@@ -260,7 +260,7 @@ def windowed(axis: Axis, column: str, counts: TimeUnit | None, chosen: Window | 
         """Whether rows are further apart than such a unit."""
         return unit is not None and length(unit, "day") >= _LEAST and axis.gap > APART * length(unit, theirs)
 
-    options = (chosen, None) if chosen else (unit_said(column), _named(axis))
+    options = (chosen, None) if chosen else (_unit_said(column), _named(axis))
     units = [unit for unit in options if unit is not None]
     if not any(map(shorter, units)):
         return axis

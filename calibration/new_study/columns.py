@@ -39,10 +39,10 @@ BEYOND = 0.1
 _MONTHS_OF: dict[int, range] = {1: range(28, 32), 3: range(89, 93), 6: range(181, 185), 12: range(365, 367)}
 
 
-def edge_of(name: str) -> Edge:
+def _edge_of(name: str) -> Edge:
     """Whether a column's name says that it holds where windows start or end.
 
-    >>> edge_of("t_start"), edge_of("Week ending"), edge_of("days since start"), edge_of("week")
+    >>> _edge_of("t_start"), _edge_of("Week ending"), _edge_of("days since start"), _edge_of("week")
     ('start', 'end', '', '')
     """
     parts = words_in(name)
@@ -211,16 +211,16 @@ def read_axis(
         raise UnknownName(column, sheet.header, kind="column", where=sheet.name)
     header = [name for name in sheet.header if name not in values or name == column]
     chosen = column or _guess(sheet, header)
-    ends = [name for name in header if edge_of(name) == "end" and _is_filled(sheet, name)]
-    if column is None and edge_of(chosen) == "start" and len(ends) == 1:
+    ends = [name for name in header if _edge_of(name) == "end" and _is_filled(sheet, name)]
+    if column is None and _edge_of(chosen) == "start" and len(ends) == 1:
         chosen = ends[0]
-    axis = _as_far(sheet, replace(_read(sheet, chosen, order), edge=edge_of(chosen)), until)
+    axis = _as_far(sheet, replace(_read(sheet, chosen, order), edge=_edge_of(chosen)), until)
     if axis.edge == "start" and axis.periods:
         return replace(axis, edge="")
     if axis.edge == "start" and axis.dates:
         # a day begins where the one before it ends
         return replace(axis, dates=tuple(date - datetime.timedelta(days=1) for date in axis.dates))
-    starts = [name for name in header if edge_of(name) == "start" and _is_filled(sheet, name)]
+    starts = [name for name in header if _edge_of(name) == "start" and _is_filled(sheet, name)]
     return _paired(axis, _read(sheet, starts[0], order)) if axis.edge == "end" and len(starts) == 1 else axis
 
 
@@ -354,7 +354,7 @@ def _dated(sheet: Sheet, column: str, rows: Sequence[int], cells: Sequence[str],
     ordered = sorted(zip(dates, rows, strict=True))
     _check_once(ordered, sheet, column)
     days = tuple(date for date, _ in ordered)
-    named = () if edge_of(column) else last_days(column, days)
+    named = () if _edge_of(column) else last_days(column, days)
     days, periods = named or days, bool(named) or all(map(is_period, cells))
     texts = tuple(day.isoformat() for day in days)
     return Axis(column, tuple(i for _, i in ordered), texts, days, periods=periods)

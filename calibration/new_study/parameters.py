@@ -44,8 +44,6 @@ from cipark_sd.model.expr import Const
 from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless
 
-#: Standard deviation of the logarithm, or of the logit of a fraction: 95 % of the prior within a factor of 19.
-SIGMA = 1.5
 #: Factor between value and bounds of a search by likelihood alone, which no prior keeps near the file.
 REACH = 100.0
 #: Share of a file's own time that a fit may go to, where the run's step is too long for that time already.

@@ -311,7 +311,7 @@ def check_scales(
             )
             continue
         fraction = _is_fraction(part) and bool(np.all((run >= 0) & (run <= 1)))
-        power = 2 * is_hundredfold(observed, run) if fraction else power_of_thousand(observed, run)
+        power = 2 * _is_hundredfold(observed, run) if fraction else _power_of_thousand(observed, run)
         off = f"{column}: the values are about {_WORDS.get(power)} those of {names}"
         if fraction and not power and _says_fraction(part.match.variable) and float(np.median(observed)) > 1:
             # whatever the run is: nothing that is called a share is 30
@@ -348,22 +348,22 @@ def _powers(observed: Array, expected: Array) -> Array:
     return np.asarray(powers[np.isfinite(powers)])
 
 
-def is_hundredfold(observed: Array, expected: Array) -> bool:
+def _is_hundredfold(observed: Array, expected: Array) -> bool:
     """Whether numbers ``(n,)`` lie about a hundred times above fractions, as percent do.
 
-    >>> is_hundredfold(np.array([40.0, 50.0]), np.array([0.3, 0.6]))
+    >>> _is_hundredfold(np.array([40.0, 50.0]), np.array([0.3, 0.6]))
     True
     """
     powers = _powers(observed, expected)
     return len(powers) > 1 and abs(float(np.median(powers)) - 2) <= NEAR and bool(observed.max() > 1)
 
 
-def power_of_thousand(observed: Array, expected: Array) -> int:
+def _power_of_thousand(observed: Array, expected: Array) -> int:
     """The power of ten, -6, -3, 3 or 6, by which numbers ``(n,)`` lie from the expected ones; else 0.
 
-    >>> power_of_thousand(np.array([0.4, 0.5]), np.array([300.0, 450.0]))
+    >>> _power_of_thousand(np.array([0.4, 0.5]), np.array([300.0, 450.0]))
     -3
-    >>> power_of_thousand(np.array([40.0, 500.0]), np.array([400.0, 450.0]))
+    >>> _power_of_thousand(np.array([40.0, 500.0]), np.array([400.0, 450.0]))
     0
     """
     powers = _powers(observed, expected)

@@ -96,7 +96,7 @@ def new_study(request: Request) -> NewStudy:
         for column in choices:
             if column not in columns:
                 raise UnknownName(column, columns, kind="column with numbers", where=f"{sheet.name}: {name}")
-    matched = once(_matched(model, sheet, columns, request.values), request.values)
+    matched = _once(_matched(model, sheet, columns, request.values), request.values)
     unused = [name for name in (*columns, *textual) if name not in [match.column for match in matched]]
     numeric = tuple(name for name in unused if name in columns)
     observed = tuple(match.variable.name for match in matched)
@@ -131,7 +131,7 @@ def new_study(request: Request) -> NewStudy:
         study = replace(study, candidates=tuple(candidates), possible=possible)
         _write(draft, request, model, study)
         read_problem(draft, allow_files=request.allow_files)
-        move_into(draft, request.folder)
+        _move_into(draft, request.folder)
     return study
 
 
@@ -141,7 +141,7 @@ def _density(draft: Path, request: Request, model: Model, study: NewStudy) -> Po
     return posterior(read_problem(draft, allow_files=request.allow_files), choose("native"))
 
 
-def once(matched: Sequence[Match], chosen: Mapping[str, str]) -> list[Match]:
+def _once(matched: Sequence[Match], chosen: Mapping[str, str]) -> list[Match]:
     """The matches without stocks whose own flow is observed too: both would count the same events twice.
 
     What the user named stays, whatever it is.
@@ -171,7 +171,7 @@ def check_free(folder: Path, *, force: bool) -> None:
         raise InvalidValue("the folder", str(folder), expected, where="-o")
 
 
-def move_into(draft: Path, folder: Path) -> None:
+def _move_into(draft: Path, folder: Path) -> None:
     """Put the files of a finished draft in place; what else is in the folder stays."""
     if not folder.exists():
         draft.rename(folder)
@@ -289,7 +289,7 @@ def _write(draft: Path, request: Request, model: Model, study: NewStudy) -> None
     for path, name in zip(request.series, series, strict=True):
         (draft / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(path, draft / name)
-    for name in files_read(model):
+    for name in _files_read(model):
         (draft / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(model_file.parent / name, draft / name)
     parts = []
@@ -323,7 +323,7 @@ def _write(draft: Path, request: Request, model: Model, study: NewStudy) -> None
     (draft / "README.md").write_text(text.readme(title, model, data.name, study.series), encoding="utf-8")
 
 
-def files_read(model: Model) -> tuple[str, ...]:
+def _files_read(model: Model) -> tuple[str, ...]:
     """Files beside or below a model that it names; those elsewhere stay where they are."""
     assert model.origin is not None
     folder = model.origin.path.parent
@@ -363,7 +363,7 @@ def from_template(name: str, output: Path | None, *, force: bool, allow_files: S
         tables = _copied(source, draft, allow_files)
         read_problem(draft, allow_files=allow_files)
         (draft / "README.md").write_text(_readme(draft.name, source.name), encoding="utf-8")
-        move_into(draft, folder)
+        _move_into(draft, folder)
     return [
         f"{folder}: the study {source.name} with its rows as examples ({', '.join(tables)})",
         f"Replace them in the order that {folder / 'README.md'} gives; it runs unchanged:",

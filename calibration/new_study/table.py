@@ -74,7 +74,7 @@ class Sheet:
         return tuple(row[place] for row in self.rows)
 
 
-def decoded(raw: bytes) -> str:
+def _decoded(raw: bytes) -> str:
     """A file's text: what its byte-order mark says, UTF-8, or else Windows-1252, as spreadsheets write it."""
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         return raw.decode("utf-16", errors="replace")
@@ -96,7 +96,7 @@ def read_sheet(path: Path, sheet: str | None = None) -> Sheet:
     if sheet is not None and path.suffix.lower() != SUFFIX:
         raise InvalidValue("--sheet", sheet, f"a workbook ({SUFFIX}) that has sheets, not {where}", where="new-study")
     try:
-        text = decoded(table_bytes(path, sheet=sheet))
+        text = _decoded(table_bytes(path, sheet=sheet))
     except OSError as problem:
         reason = problem.strerror or str(problem)
         if isinstance(problem, FileNotFoundError):

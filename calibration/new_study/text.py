@@ -30,10 +30,10 @@ def toml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def number(value: float) -> str:
+def _number(value: float) -> str:
     """A number as TOML has it, short where that is exact.
 
-    >>> number(0.1 + 0.2), number(1e6), number(1 / 3)
+    >>> _number(0.1 + 0.2), _number(1e6), _number(1 / 3)
     ('0.3', '1e+06', '0.3333333333333333')
     """
     for digits in (6, 15):
@@ -50,9 +50,9 @@ def table(series: Series, axis: Axis) -> str:
     rows = [
         {
             **({"start": row.start} if series.windowed else {}),
-            time_column(series, axis): row.date,
+            _time_column(series, axis): row.date,
             **({_as_given(axis): row.text} if as_given else {}),
-            value_column(series): number(row.value),
+            _value_column(series): _number(row.value),
         }
         for row in series.rows
     ]
@@ -69,18 +69,18 @@ def _as_given(axis: Axis) -> str:
     return f"{axis.column} as given"
 
 
-def time_column(series: Series, axis: Axis) -> str:
+def _time_column(series: Series, axis: Axis) -> str:
     """What the column of times is called: as in the table, except where its entries are not those of the table.
 
     Not ``start``, which is that of windows, and not as the values are.
     """
     if _renamed(series):
         return "end of window" if series.windowed else "model time"
-    taken = {"start", value_column(series)}
+    taken = {"start", _value_column(series)}
     return axis.column if axis.column not in taken else "end of window"
 
 
-def value_column(series: Series) -> str:
+def _value_column(series: Series) -> str:
     """What the column of values is called."""
     return series.match.column if series.match.column != "start" else "value"
 
@@ -97,13 +97,13 @@ def observation(series: Series, axis: Axis, path: str) -> str:
         f"table = {toml(path)}",
         f'kind = "{series.kind}" # {_KIND[series.kind]}',
         f"variable = {variable}",
-        f"time = {toml(time_column(series, axis))}",
+        f"time = {toml(_time_column(series, axis))}",
         *([f"row_title = {toml(_as_given(axis))} # what a row is called"] if _renamed(series) else []),
         *(['start_time = "start"'] if series.windowed else []),
-        *([] if series.since is None else [f"start = {number(series.since)} # the stock is nothing then: {_SINCE}"]),
-        f"value = {toml(value_column(series))}",
+        *([] if series.since is None else [f"start = {_number(series.since)} # the stock is nothing then: {_SINCE}"]),
+        f"value = {toml(_value_column(series))}",
         f'family = "{series.family.name}" # {series.family.meaning}',
-        f"{series.family.spread} = {toml(noise_name(series))}",
+        f"{series.family.spread} = {toml(_noise_name(series))}",
     ]
     return "\n".join(lines) + "\n"
 
@@ -126,7 +126,7 @@ def _explained(series: Series) -> list[str]:
     return lines
 
 
-def noise_name(series: Series) -> str:
+def _noise_name(series: Series) -> str:
     """Name of the spread's parameter."""
     return f"{series.match.column} noise"
 
@@ -141,33 +141,33 @@ def noise(series: Series) -> str:
         median = float(f"{0.2 * sd or 0.1 * max(abs(float(series.values[0])), 1.0):.2g}")
     # counts that lie as close as Poisson's have no dispersion: the lower end is all but that
     least = 1e-5 if series.family.discrete else median / 100
-    low, high = number(float(f"{least:.3g}")), number(float(f"{median * 100:.3g}"))
+    low, high = _number(float(f"{least:.3g}")), _number(float(f"{median * 100:.3g}"))
     return (
-        f'[[parameter]]\nname = {toml(noise_name(series))}\ntarget = "noise"\nbounds = [{low}, {high}]\n'
-        f"prior = {prior_text(LogNormal(median, sigma))}\n"
+        f'[[parameter]]\nname = {toml(_noise_name(series))}\ntarget = "noise"\nbounds = [{low}, {high}]\n'
+        f"prior = {_prior_text(LogNormal(median, sigma))}\n"
         f'why = "{PLACEHOLDER}: how far the data lie from any model"\n'
     )
 
 
-def prior_text(prior: Prior) -> str:
+def _prior_text(prior: Prior) -> str:
     """A prior as an inline table."""
-    numbers = (f"{field.name} = {number(getattr(prior, field.name))}" for field in fields(prior))
+    numbers = (f"{field.name} = {_number(getattr(prior, field.name))}" for field in fields(prior))
     return f'{{ family = "{prior.name}", {", ".join(numbers)} }}'
 
 
-def parameter(candidate: Candidate) -> str:
+def _parameter(candidate: Candidate) -> str:
     """The ``[[parameter]]`` or ``[[fixed]]`` of a candidate."""
     if candidate.prior is None or candidate.role == "fixed":
-        held = f"name = {toml(candidate.name)}\nvalue = {number(candidate.value)}\nwhy = {toml(candidate.why)}\n"
+        held = f"name = {toml(candidate.name)}\nvalue = {_number(candidate.value)}\nwhy = {toml(candidate.why)}\n"
         return f"[[fixed]]\n{held}"
     low, high = candidate.bounds
-    bounds = "" if math.isinf(low) and math.isinf(high) else f"bounds = [{number(low)}, {number(high)}]\n"
-    why = f"{PLACEHOLDER}: wide around the model's {number(candidate.value)} {written_unit(candidate.units)}".rstrip()
+    bounds = "" if math.isinf(low) and math.isinf(high) else f"bounds = [{_number(low)}, {_number(high)}]\n"
+    why = f"{PLACEHOLDER}: wide around the model's {_number(candidate.value)} {written_unit(candidate.units)}".rstrip()
     if candidate.why == STATED:
         why = STATED
     return (
         f'[[parameter]]\nname = {toml(candidate.name)}\nuse = "{candidate.role}"\n{bounds}'
-        f"prior = {prior_text(candidate.prior)}\nwhy = {toml(why)}\n"
+        f"prior = {_prior_text(candidate.prior)}\nwhy = {toml(why)}\n"
     )
 
 
@@ -235,7 +235,7 @@ def problem(
         lines.append(f"# {', '.join(ignored)}.\n")
     free = [candidate for candidate in candidates if candidate.role != "fixed"]
     fixed = [candidate for candidate in candidates if candidate.role == "fixed"]
-    texts = [parameter(candidate) for candidate in free]
+    texts = [_parameter(candidate) for candidate in free]
     lines += [
         *parts,
         _PARAMETERS.format(priors="\n# ".join(wrap(", ".join(FAMILIES), 110))) + "\n".join([*texts, *noises]),
@@ -243,7 +243,7 @@ def problem(
     if beside:
         lines.append(_BESIDE.format(names=", ".join(beside)))
     if fixed:
-        lines.append(_FIXED + "\n".join(parameter(candidate) for candidate in fixed))
+        lines.append(_FIXED + "\n".join(_parameter(candidate) for candidate in fixed))
     lines.append(_METHOD[estimate] + _SEARCHES)
     # TOML takes control characters neither in comments nor in texts; the escapes are its own
     return escaped("\n".join(lines)) + "\n"
@@ -283,11 +283,11 @@ noise. List here what else was decided: rows left out, units converted, dates as
 """
 
 
-def reach(series: Series) -> str:
+def _reach(series: Series) -> str:
     """What an output can be at all, as TOML; a run outside it has left the stable range of its time step."""
     most = float(np.max(np.abs(series.values))) or 1.0
     low = 0.0 if series.values.min() >= 0 else -1000 * most
-    return f"[{number(low)}, {number(float(f'{1000 * most:.2g}'))}]"
+    return f"[{_number(low)}, {_number(float(f'{1000 * most:.2g}'))}]"
 
 
 _REACH = "# range: a thousand times what was seen; a run outside it is computed again with a finer step, or left out\n"
@@ -302,15 +302,15 @@ def sensitivity(series: Sequence[Series], end: float) -> str | None:
         "# Which outputs cipark sensitivity looks at, and when. The parameters of problem.toml vary over their priors;",
         "# a [[factor]] with name, bounds and why adds a constant that the fit holds.",
         _REACH,
-        f'[[moment]]\nlabel = "at the last row"\ntime = {number(end)}',
+        f'[[moment]]\nlabel = "at the last row"\ntime = {_number(end)}',
     ]
     for part in single:
         label, variable = toml(part.match.names[0]), toml(part.match.names[0])
-        lines.append(f"\n[[output]]\nlabel = {label}\nvariable = {variable}\nrange = {reach(part)}")
+        lines.append(f"\n[[output]]\nlabel = {label}\nvariable = {variable}\nrange = {_reach(part)}")
     return "\n".join(lines) + "\n"
 
 
-def levers(model: Model, candidates: Sequence[Candidate]) -> list[tuple[str, float, str]]:
+def _levers(model: Model, candidates: Sequence[Candidate]) -> list[tuple[str, float, str]]:
     """Up to three constants that somebody can change, with a value and what it is in words.
 
     A switch, a constant with a range in the file, one whose name is that of a means; else fitted constants that are no
@@ -340,7 +340,7 @@ def policies(
 ) -> str | None:
     """A first catalogue, or None where no single variable or constant offers itself."""
     single = [part for part in series if len(part.match.names) == 1]
-    chosen = levers(model, candidates)
+    chosen = _levers(model, candidates)
     if not single or not chosen:
         return None
     levers_ = [split_key(override_key(name))[0] for name, _, _ in chosen]
@@ -355,10 +355,10 @@ def policies(
         "# Examples: replace them by what can be decided. cipark policy says what each would have done.",
         _REACH,
         f"title = {toml(title)}",
-        f"times = [{number(end)}]",
+        f"times = [{_number(end)}]",
         "\n[headline]",
         f"outcome = {toml(file_name(shown.match.column))}",
-        f"at = {number(end)}",
+        f"at = {_number(end)}",
     ]
     for part in single:
         lines += [
@@ -366,14 +366,14 @@ def policies(
             f"id = {toml(file_name(part.match.column))}",
             f"title = {toml(part.match.names[0])}",
             f"variable = {toml(part.match.names[0])}",
-            f"range = {reach(part)}",
+            f"range = {_reach(part)}",
         ]
     for i, (name, value, how) in enumerate(chosen, start=1):
         lines += [
             "\n[[policy]]",
             f'id = "P{i}"',
             f"title = {toml(f'{name} {how}')}",
-            f"set = {{ {toml(name)} = {number(value)} }}",
+            f"set = {{ {toml(name)} = {_number(value)} }}",
             'source = "an example"',
         ]
     return "\n".join(lines) + "\n"

@@ -157,7 +157,7 @@ def curves(problem: CalibrationProblem, theta: Array, rows: pd.DataFrame, engine
     is reported is read as the counts are.
     """
     dated = [o for o in problem.observations if course_of(o) is not None]
-    times, values = trajectories(problem, dated, theta[None, :], engine)
+    times, values = _trajectories(problem, dated, theta[None, :], engine)
     return Curves(
         times,
         {observation.name: course for observation, course in zip(dated, values[0], strict=True)},
@@ -165,7 +165,7 @@ def curves(problem: CalibrationProblem, theta: Array, rows: pd.DataFrame, engine
     )
 
 
-def trajectories(
+def _trajectories(
     problem: CalibrationProblem, dated: Sequence[Observation], theta: Array, engine: str
 ) -> tuple[Array, Array]:
     """The times of a run ``(n_times,)``, and what each of ``theta : (n, k)`` expects, ``(n, n_dated, n_times)``."""
@@ -188,14 +188,14 @@ def trajectories(
     return grid.times, values.reshape(len(theta), len(quantities), -1)
 
 
-def fan(draws: PosteriorDraws, shown: Curves, engine: str) -> Array | None:
+def _fan(draws: PosteriorDraws, shown: Curves, engine: str) -> Array | None:
     """The fan of the observation that a first screen shows; None where there is none."""
     problem = draws.density.problem
     name = shown.first(o.name for o in problem.observations)
     if name is None:
         return None
     of = [observation for observation in problem.observations if observation.name == name]
-    _, values = trajectories(problem, of, evenly(draws.flat, FAN), engine)
+    _, values = _trajectories(problem, of, evenly(draws.flat, FAN), engine)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.nanquantile(values[:, 0], [0.05, 0.25, 0.5, 0.75, 0.95], axis=0))
 
@@ -219,7 +219,7 @@ def _posterior(draws: PosteriorDraws, seed: int, shown: Curves, engine: str) -> 
         sampled.lines,
         tuple(predicted),
         drawn_predictions(draws),
-        fan(draws, shown, engine),
+        _fan(draws, shown, engine),
         "" if sampled.converged else sampled.obstacle,
     )
 

@@ -97,7 +97,7 @@ _SIDES = {
 }
 
 
-def bounded_words(fit: Fit) -> str:
+def _bounded_words(fit: Fit) -> str:
     """Of how many fitted parameters the profile is bounded; empty where it is for all of them."""
     sides = [(result.lower is not None) + (result.upper is not None) for result in fit.profiles]
     if all(n == 2 for n in sides) or fit.conditions.first:
@@ -168,8 +168,8 @@ def caused(fit: Fit, assessment: Assessment) -> tuple[str, list[str]]:
         text += f"{listed(spared)}."
     if needed:
         text += f" The data need {listed(needed)}: every structure without it predicts worse than that."
-    for variant in assessment.refuted:
-        text += f" {variant.name} ({variant.why}) is refuted: under it the data are impossible."
+    for name, why in assessment.refuted.items():
+        text += f" {name} ({why}) is refuted: under it the data are impossible."
     return text, points
 
 
@@ -281,7 +281,7 @@ def unknowable(fit: Fit, assessment: Assessment) -> str:
         close = near_best(assessment.comparison)
         names = "" if len(close) == len(assessment.comparison) else f": {listed(line.name for line in close)}"
         text += f" Which of {len(close)} structures is right{names}."
-    text = f"{text} {bounded_words(fit)}".strip()
+    text = f"{text} {_bounded_words(fit)}".strip()
     if text:
         return text
     unasked = [] if assessment.contractions else ["a posterior"]

@@ -42,17 +42,17 @@ def plain_log(axis: "Axes", side: str = "x", *, most: int = 5) -> None:
     (axis.set_xscale if side == "x" else axis.set_yscale)("log")
     low, high = axis.get_xlim() if side == "x" else axis.get_ylim()
     line = axis.xaxis if side == "x" else axis.yaxis
-    line.set_major_locator(FixedLocator(log_ticks(low, high, most)))
+    line.set_major_locator(FixedLocator(_log_ticks(low, high, most)))
     line.set_minor_locator(NullLocator())
     line.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def log_ticks(low: float, high: float, most: int = 5) -> list[float]:
+def _log_ticks(low: float, high: float, most: int = 5) -> list[float]:
     """At most ``most`` round numbers from ``low`` to ``high``, two of them where there are any.
 
-    >>> log_ticks(0.03, 2.0)
+    >>> _log_ticks(0.03, 2.0)
     [0.03, 0.1, 0.3, 1.0]
-    >>> log_ticks(0.01, 5000)
+    >>> _log_ticks(0.01, 5000)
     [0.01, 1.0, 100.0]
     """
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)

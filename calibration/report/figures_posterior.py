@@ -10,7 +10,7 @@ from calibration.assess.holdout import RollingOrigin
 from calibration.assess.posterior_predictive import Band, Predicted
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import LEVELS
-from calibration.assess.self_test import RANKED, RankBand, SelfTest, ecdf
+from calibration.assess.self_test import RANKED, SelfTest, ecdf
 from calibration.report.figures_fit import (
     DATA,
     GREY,
@@ -277,8 +277,14 @@ def forecast_figure(rows: "pd.DataFrame", levels: "Mapping[str, pd.DataFrame]", 
 
 
 @styled
-def self_test_figure(tested: SelfTest, band: RankBand) -> "Figure":
-    """How the ranks of the true parameters spread, less what is uniform, with the band that holds at all ranks."""
+def self_test_figure(tested: SelfTest) -> "Figure":
+    """How the ranks of the true parameters spread, less what is uniform, with the band that holds at all ranks.
+
+    Parameters
+    ----------
+    tested : SelfTest
+        As of :func:`calibration.assess.self_test.judged`.
+    """
     columns = min(5, len(tested.names))
     n = len(tested.ranks)
     level = grid = (np.arange(RANKED) + 1) / (RANKED + 1)
@@ -286,7 +292,7 @@ def self_test_figure(tested: SelfTest, band: RankBand) -> "Figure":
     # a single row is high enough for the label beside it
     figure, axes = panels(n_rows, columns, max(1.25, 1.8 / n_rows), share_y=True)
     for axis, name, ranks in zip(cells(axes, len(tested.names)), tested.names, tested.ranks.T, strict=True):
-        axis.fill_between(grid, band.low - level, band.high - level, color="0.88", lw=0)
+        axis.fill_between(grid, *(tested.band - level), color="0.88", lw=0)
         axis.step(grid, ecdf(ranks) - level, color=MODEL, where="post", lw=1)
         axis.axhline(0, color=GREY, lw=0.6)
         axis.set_title(wrapped(name, 20), fontsize=7)

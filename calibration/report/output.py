@@ -190,10 +190,10 @@ def _finite(value: float) -> float | None:
 
 def show(findings: Findings, page: Path) -> None:
     """Five lines, and one more for each thing that keeps the numbers from being used."""
-    say_lines(lines(findings, page))
+    say_lines(_lines(findings, page))
 
 
-def lines(findings: Findings, page: Path) -> list[tuple[str, str]]:
+def _lines(findings: Findings, page: Path) -> list[tuple[str, str]]:
     """Each line with its name."""
     screen = first_screen(findings)
     title = screen.title if findings.fit.study.questions.finding else f"{screen.subject}: {screen.title}"

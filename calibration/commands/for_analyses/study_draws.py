@@ -88,7 +88,7 @@ def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str, *
     values = {name: flat[override_key(name)] for name in names}
     raise_all(str(path), _impossible(problem, values, str(path)))
     with _as_written(path):
-        return described(Draws(rival, values, "posterior"), path)
+        return _described(Draws(rival, values, "posterior"), path)
 
 
 def _impossible(problem: CalibrationProblem, values: Mapping[str, np.ndarray], where: str) -> list[CiparkError]:
@@ -128,7 +128,7 @@ def said_of(path: Path) -> Mapping[str, object]:
         return {}
 
 
-def described(draws: Draws, path: Path) -> Draws:
+def _described(draws: Draws, path: Path) -> Draws:
     """Posterior draws with what their file says of them: converged or not, worth how many."""
     import h5netcdf
 

@@ -55,7 +55,7 @@ class First(ReportPart):
             "time": fit.study.time,
             "fan": None if quantiles is None else quantiles[[0, 1, 3, 4]],
             "expected": next((text for name, text in _expected(findings) if name == shown), ""),
-            "noise": has_bars(observed),
+            "noise": _has_bars(observed),
         }
         parts = (fit.curves.times, course, fit.curves.dated(shown))
         yield Drawing("answer", figures_fit.answer_figure, parts, options)
@@ -73,13 +73,13 @@ def first_screen(findings: Findings, pictures: Pictures = Pictures()) -> FirstSc
     caption = caption_words(findings)
     doubt = misfit(findings)
     nothing = f"Nothing firmly: {doubt}, so that intervals are too narrow" if doubt else fit_words(fit)
-    known = " ".join(filter(None, [_sentence(questions.known), _sentence(known_words(records))]))
+    known = " ".join(filter(None, [_sentence(questions.known), _sentence(_known_words(records))]))
     return FirstScreen(
         subject=fit.study.title,
-        title=NO_FINDING if fit.conditions.first else questions.finding or _unfound_words(fit) or title_words(records),
+        title=NO_FINDING if fit.conditions.first else questions.finding or _unfound_words(fit) or _title_words(records),
         known=known or _sentence(nothing),
-        not_known=_sentence(questions.not_known or not_known_words(fit, records)),
-        assumed=_sentence(questions.assumed or assumed_words(fit, records)),
+        not_known=_sentence(questions.not_known or _not_known_words(fit, records)),
+        assumed=_sentence(questions.assumed or _assumed_words(fit, records)),
         limits=" ".join([limits(findings), *([OWN_WORDS] if questions.finding or questions.known else [])]),
         numbers=tuple(records[:NUMBERS]) if records and records[0].title else (),
         cautions=tuple(cautions(findings)),
@@ -114,7 +114,7 @@ def _unfound_words(fit: Fit) -> str:
     return f"The intervals of {len(fit.unfound)} of {len(fit.profiles)} fitted constants were not found"
 
 
-def title_words(records: Sequence[Headline]) -> str:
+def _title_words(records: Sequence[Headline]) -> str:
     """The finding where the study has no words of its own for it."""
     first = next((record for record in records if record.title and not record.has_assumed_sign), None)
     if first is not None:
@@ -131,7 +131,7 @@ def title_words(records: Sequence[Headline]) -> str:
     return f"The data narrow {some} fitted constants"
 
 
-def known_words(records: Sequence[Headline]) -> str:
+def _known_words(records: Sequence[Headline]) -> str:
     """The first number that the data narrow, with what was reported of it."""
     first = next((r for r in records if r.reported), None) or next(iter(_with(records, "known")), None)
     if first is None:
@@ -143,7 +143,7 @@ def known_words(records: Sequence[Headline]) -> str:
     return f"{_name(first)}: {first.brief}{rest_of}"
 
 
-def not_known_words(fit: Fit, records: Sequence[Headline]) -> str:
+def _not_known_words(fit: Fit, records: Sequence[Headline]) -> str:
     """What the data leave open: numbers, then constants that they do not narrow."""
     open_ = _with(records, "not known")
     left = [_name(record) for record in open_]
@@ -156,7 +156,7 @@ def not_known_words(fit: Fit, records: Sequence[Headline]) -> str:
     return f"{names}: the data do not narrow what the priors alone say"
 
 
-def assumed_words(fit: Fit, records: Sequence[Headline]) -> str:
+def _assumed_words(fit: Fit, records: Sequence[Headline]) -> str:
     """The changes whose sign the priors give, and what was held."""
     changes = [f"{record.title}: {record.brief}, no finding" for record in _with(records, "assumed")]
     n = len(fit.study.fixed) + sum(parameter.use == "PRI" for parameter in fit.study.space)
@@ -220,18 +220,18 @@ def caption_words(findings: Findings) -> str:
         first, last = rows["end"].min(), rows["end"].max()
         dates = [said_date(fit.study.calendar.label(at)) for at in observed.jumps if first < at <= last]
         text += f" Jump on {listed(dates)}: what had waited was reported together." if dates else ""
-    return f"{text} {noise_words(fit, observed)}".rstrip()
+    return f"{text} {_noise_words(fit, observed)}".rstrip()
 
 
-def has_bars(observed: Observed) -> bool:
+def _has_bars(observed: Observed) -> bool:
     """Whether the numbers that are drawn are those that were fitted, so that their noise can be drawn beside them."""
     return observed.kind == "level"
 
 
-def noise_words(fit: Fit, observed: Observed | None) -> str:
+def _noise_words(fit: Fit, observed: Observed | None) -> str:
     """How far single numbers scatter, and how many of them lie as the model expects; empty where none is judged."""
     fitted = fit_words(fit)
-    if observed is not None and has_bars(observed):
+    if observed is not None and _has_bars(observed):
         of = " at fitted numbers" if (_rows_shown(fit)["use"] != "fit").any() else ""
         return f"Grey bars{of}: 90% of reported numbers, noise included; {fitted}." if fitted else ""
     of_a_total = observed is not None and observed.kind == "increments"

@@ -15,9 +15,9 @@ from calibration.inference.optimum.profile import PredictionProfile, Profile
 from calibration.inference.optimum.verification import OPTION, half_step_sentence
 from calibration.report import figures_fit, figures_posterior
 from calibration.report.conclusions import estimate_words
-from calibration.report.findings import BestFit, Estimate, Findings, Fit, estimates
+from calibration.report.findings import BestFit, Findings, Fit, estimates
 from calibration.report.sections.base import ReportPart, Rows, given_texts, record
-from cipark_sd.base.wording import band, interval, listed, number, percent
+from cipark_sd.base.wording import NO_END, band, beside, interval, listed, number, percent
 from cipark_sd.pages.blocks import Block, Folded, Listing, Paragraph, Plain, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.statements.headline import Bounds, Headline, Kind, parameter
@@ -57,7 +57,7 @@ class Optimum(ReportPart):
         fit = findings.fit
         hardly = [estimated.name for estimated in fit.conditions.parameters if estimated.hardly_seen]
         return {
-            "summary": [_plain(line) for line in estimates(fit)],
+            "summary": estimates(fit),
             "waterfall": _searches(fit.optimum, fit.study.space.names),
             **identifiability_tables(fit.identifiability, hardly),
             "held": held_table(fit.conditions.held),
@@ -83,7 +83,7 @@ class Optimum(ReportPart):
         )
         blocks: tuple[Plain, ...] = (
             Paragraph(text),
-            parameter_table(fit),
+            _parameter_table(fit),
             *map(Paragraph, estimate_words(fit)),
             *map(Paragraph, identifiability_words(fit.identifiability)),
             *map(Paragraph, fit.conditions.remarks),
@@ -101,11 +101,6 @@ class Optimum(ReportPart):
         """Profiles."""
         if not findings.fit.profiles:
             yield "Profile likelihoods: how far the data bound each parameter, one at a time (--profiles)."
-
-
-def _plain(line: Estimate) -> dict[str, object]:
-    """A line of the table: the numbers, without what only their printing needs."""
-    return {name: value for name, value in asdict(line).items() if name not in ("gaps", "digits")}
 
 
 def kind_of(fit: Fit) -> Kind:
@@ -133,15 +128,27 @@ def profile_points(quantity: str, profiles: Sequence[Profile | PredictionProfile
     ]
 
 
-def parameter_table(fit: Fit) -> Table:
+def _parameter_table(fit: Fit) -> Table:
     """Estimates beside priors and profiles, with units and the reason why each is there."""
+    profiles = {profile.name: profile for profile in fit.profiles}
+    # an error by which an estimate is rounded that has neither a standard error nor an end of its profile
+    digits = dict.fromkeys(fit.optimum.stepwise, fit.study.time_step / 4)
+    digits |= {line.name: line.sd for line in fit.posterior.mixing} if fit.posterior is not None else {}
+    digits |= {name: error for name, error in fit.errors.values.items() if error is not None}
     rows = []
     for line, estimated in zip(estimates(fit), fit.study.space, strict=True):
-        units = fit.study.unit(estimated.name) if estimated.target == "model" else ""
-        prior = f"{number(line.prior_median, digits=3)} ({interval(line.prior_low, line.prior_high)})"
-        error = "" if line.standard_error is None else number(line.standard_error, digits=2)
-        estimate = (line.shown, error)
-        rows.append((line.name, units, prior, *estimate, line.profile, line.verdict, estimated.why))
+        name, value, profile = estimated.name, line["estimate"], profiles.get(estimated.name)
+        units = fit.study.unit(name) if estimated.target == "model" else ""
+        prior = f"{number(line['prior_median'], digits=3)} ({interval(line['prior_low'], line['prior_high'])})"
+        error = "" if line["standard_error"] is None else number(line["standard_error"], digits=2)
+        # of a held one all digits
+        shown, ends = number(value), ""
+        if profile is not None or name in digits:
+            shown = beside(value, line["profile_low"], line["profile_high"], digits.get(name))
+        if profile is not None:
+            low, high = (NO_END.get(state, "") for state in profile.verdict.states)
+            ends = interval(profile.lower, profile.upper, without=(low, high), gaps=profile.verdict.gaps)
+        rows.append((name, units, prior, shown, error, ends, line["verdict"], estimated.why))
     level = percent(fit.level)
     head = ("parameter", "units", f"prior median ({level})", "estimate", "standard error", f"{level} profile",
             "in words", "seen in")  # fmt: skip
@@ -183,9 +190,8 @@ class Calculation(ReportPart):
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Ranks of the self-test."""
-        assessed = findings.assessment
-        if assessed.tested is not None and assessed.ranks is not None:
-            yield Drawing("self_test", figures_posterior.self_test_figure, (assessed.tested, assessed.ranks))
+        if (tested := findings.assessment.tested) is not None:
+            yield Drawing("self_test", figures_posterior.self_test_figure, (tested,))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """A sentence for each check."""
@@ -205,18 +211,17 @@ class Calculation(ReportPart):
 
 
 def _sentences(findings: Findings) -> Iterator[str]:
-    fit, assessed = findings.fit, findings.assessment
+    fit, tested = findings.fit, findings.assessment.tested
     yield from fit.failed.sentences or ["All draws ran."]
     step = half_step_sentence(fit.step_shift)
     if step:
         yield step
     yield fit.replication.sentence
-    if assessed.tested is not None and assessed.ranks is not None:
-        tested = assessed.tested
+    if tested is not None:
         pooled = ", ".join(f"{m:.0%}: {c:.1%}" for m, c in zip(MASSES, tested.pooled, strict=True))
         yield (
             f"On {len(tested.ranks)} synthetic data sets central intervals held the truth at the rates {pooled}; "
-            f"ranks leave their band for {listed(assessed.ranks.outside, 'no parameter')}; {tested.n_not_converged} "
+            f"ranks leave their band for {listed(tested.outside, 'no parameter')}; {tested.n_not_converged} "
             "fits used up their effort."
         )
         if tested.later:
@@ -250,12 +255,9 @@ class Data(ReportPart):
         }
         parts = (fit.curves.times, fit.curves.courses, fit.curves.levels, fit.rows)
         yield Drawing("fit", figures_fit.fit_figure, parts, options)
-        if findings.assessment.bands and findings.bands:
+        if bands := findings.shown.bands:
             yield Drawing(
-                "bands",
-                figures_posterior.bands_figure,
-                (findings.assessment.bands, fit.study.observations),
-                {"time": fit.study.time},
+                "bands", figures_posterior.bands_figure, (bands, fit.study.observations), {"time": fit.study.time}
             )
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
@@ -271,13 +273,13 @@ class Data(ReportPart):
                 "The model at the optimum, dated numbers where they were reported, and residuals of the fitted ones.",
             ),
             *map(Paragraph, course_words(findings.fit.courses)),
-            *((courses_table(findings.fit),) if findings.fit.courses else ()),
-            Folded("Every number, seen and expected", (observed_table(findings.fit), fitted_table(findings.fit))),
+            *((_courses_table(findings.fit),) if findings.fit.courses else ()),
+            Folded("Every number, seen and expected", (_observed_table(findings.fit), _fitted_table(findings.fit))),
         )
         yield Section("The data and the model", blocks)
 
 
-def courses_table(fit: Fit) -> Table:
+def _courses_table(fit: Fit) -> Table:
     """How each long series and the model part."""
     rows = []
     for errors in fit.courses:
@@ -303,7 +305,7 @@ def courses_table(fit: Fit) -> Table:
     return Table(head, tuple(rows), caption)
 
 
-def observed_table(fit: Fit) -> Table:
+def _observed_table(fit: Fit) -> Table:
     """What was observed: a row for each observation."""
     rows = []
     label = fit.study.calendar.label
@@ -319,7 +321,7 @@ def observed_table(fit: Fit) -> Table:
     return Table(head, tuple(rows), "What was observed; numbers of each use. Sources are in the study's tables.")
 
 
-def fitted_table(fit: Fit) -> Table:
+def _fitted_table(fit: Fit) -> Table:
     """Observed against expected at the optimum, row by row."""
     rows = []
     for row in fit.rows.to_dict("records"):

@@ -93,7 +93,7 @@ class Predictions(ReportPart):
                 f"How far each number may lie from that of the estimate before the fit gets worse than {level} allows "
                 "(profile likelihood). It is what the model expects; the noise of a count comes on top."
             ),
-            prediction_table(fit),
+            _prediction_table(fit),
             *map(Paragraph, prediction_sentences(fit)),
             *pictures.show(
                 "prediction_profiles",
@@ -143,23 +143,23 @@ def reported_number(fit: Fit, prediction: Reported) -> str:
     return ""
 
 
-def last_fitted(fit: Fit) -> float:
+def _last_fitted(fit: Fit) -> float:
     """The last date of what was fitted; before everything where nothing was."""
     return float(max(fit.rows.loc[fit.rows["use"] == "fit", "end"], default=-math.inf))
 
 
 def is_beyond(fit: Fit, prediction: Reported) -> bool:
     """Whether a prediction lies after all that was fitted."""
-    last = last_fitted(fit)
+    last = _last_fitted(fit)
     return prediction.time > last and not math.isclose(prediction.time, last)
 
 
 def unseen(fit: Fit) -> str:
     """The condition of a number after the data."""
-    return f"assumptions alone after {fit.study.calendar.label(last_fitted(fit))}"
+    return f"assumptions alone after {fit.study.calendar.label(_last_fitted(fit))}"
 
 
-def prediction_table(fit: Fit) -> Table:
+def _prediction_table(fit: Fit) -> Table:
     """Reported predictions with their profiles, beside what the priors alone say."""
     rows = [
         (
@@ -192,8 +192,8 @@ class Forecasts(ReportPart):
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """Of each observation and scenario the median at the last date."""
-        rows, drawn = findings.assessment.forecasts, findings.fit.posterior
-        if drawn is None or not findings.bands:
+        rows, drawn = findings.shown.forecasts, findings.fit.posterior
+        if drawn is None:
             return
         chosen = rows[rows["structure"].isin((OWN, EQUAL))].sort_values("time", kind="stable")
         for _, of in chosen.groupby(["observation", "scenario", "structure"], sort=False):
@@ -216,24 +216,21 @@ class Forecasts(ReportPart):
 
     def tables(self, findings: Findings) -> "Mapping[str, pd.DataFrame]":
         """Every date and quantile, of draws that have converged."""
-        rows = findings.assessment.forecasts
-        return {} if rows.empty or not findings.bands else {"forecast": rows}
+        rows = findings.shown.forecasts
+        return {} if rows.empty else {"forecast": rows}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Bands by scenario, of the study's own structure."""
-        if len(findings.assessment.forecasts) and findings.bands:
-            yield Drawing(
-                "forecast",
-                figures_posterior.forecast_figure,
-                (own_rows(findings.assessment.forecasts), findings.fit.curves.levels),
-                {"time": findings.fit.study.time},
-            )
+        fit, rows = findings.fit, findings.shown.forecasts
+        if len(rows):
+            parts = own_rows(rows), fit.curves.levels
+            yield Drawing("forecast", figures_posterior.forecast_figure, parts, {"time": fit.study.time})
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """From when, bands, and a few dates."""
-        if findings.assessment.forecasts.empty or not findings.bands:
+        forecasts = findings.shown.forecasts
+        if forecasts.empty:
             return
-        forecasts = findings.assessment.forecasts
         words = (
             "Given the structure and the scenario; forecast.csv has every date and more quantiles, for later data to "
             "score."
@@ -243,7 +240,7 @@ class Forecasts(ReportPart):
             Paragraph(words),
             Listing(tuple(origins(forecasts))),
             *pictures.show("forecast", caption),
-            forecast_table(own_rows(forecasts)),
+            _forecast_table(own_rows(forecasts)),
             *by_structure(forecasts),
         )
         yield Section("Forecasts", blocks)
@@ -272,7 +269,7 @@ def by_structure(forecasts: "pd.DataFrame") -> Iterator[Block]:
     yield Table(("observation", "structure", *_HEAD), _rows(chosen, "structure"), caption)
 
 
-def forecast_table(forecasts: "pd.DataFrame") -> Table:
+def _forecast_table(forecasts: "pd.DataFrame") -> Table:
     """Quantiles at a few dates, evenly over the time to come."""
     times = np.unique(forecasts["time"])
     chosen = times[np.linspace(0, len(times) - 1, min(DATES, len(times))).round().astype(int)]
@@ -310,7 +307,7 @@ class Rivals(ReportPart):
         assessed = findings.assessment
         if not assessed.comparison:
             return
-        blocks: list[Block] = [compared(assessed.comparison)]
+        blocks: list[Block] = [_compared(assessed.comparison)]
         blocks += pictures.show(
             "rivals",
             "Left: leave-one-out log predictive density against the best, ± 2 standard errors. Right: weights.",
@@ -324,11 +321,11 @@ class Rivals(ReportPart):
             yield f"{len(rivals)} rival structures, each refitted to the same data (--rivals)."
 
 
-def compared(lines: Sequence[Comparison]) -> Table:
+def _compared(lines: Sequence[Comparison]) -> Table:
     """Rival structures, best predictor first."""
     rows = [
         (f"{r.name}: {r.why}", f"{r.best_log_likelihood:.1f}", f"{r.elpd_behind:.1f} ± {r.behind_error:.1f}",
-         weight_words(r), f"{r.log_evidence:.1f} ± {r.evidence_error:.1f}", f"{r.probability:.2f}",
+         _weight_words(r), f"{r.log_evidence:.1f} ± {r.evidence_error:.1f}", f"{r.probability:.2f}",
          str(r.n_unreliable))
         for r in lines
     ]  # fmt: skip
@@ -341,7 +338,7 @@ def compared(lines: Sequence[Comparison]) -> Table:
     return Table(head, tuple(rows), caption)
 
 
-def weight_words(line: Comparison) -> str:
+def _weight_words(line: Comparison) -> str:
     """A stacking weight with its error, where it has one."""
     error = line.stacking_error
     return f"{line.stacking:.2f}" + ("" if math.isnan(error) else f" ± {error:.2f}")
