@@ -298,16 +298,6 @@ class Series:
     years: Array
 
 
-def largest(series: Series) -> Array:
-    """The largest number."""
-    return np.asarray(series.values.max(axis=1))
-
-
-def zeros(series: Series) -> Array:
-    """How many numbers are 0."""
-    return np.asarray((series.values == 0).sum(axis=1).astype(float))
-
-
 def scatter(series: Series) -> Array:
     """Mean square of the residuals."""
     return np.asarray((series.residuals**2).mean(axis=1))
@@ -317,11 +307,6 @@ def dependence(series: Series) -> Array:
     """Mean product of neighbouring residuals over their mean square: positive where neighbours go together."""
     product = (series.residuals[:, 1:] * series.residuals[:, :-1]).mean(axis=1)
     return np.asarray(product / np.maximum(scatter(series), 1e-300))
-
-
-def largest_residual(series: Series) -> Array:
-    """The largest distance from the model, in standard deviations."""
-    return np.asarray(np.abs(series.residuals).max(axis=1))
 
 
 def yearly(series: Series) -> Array:
@@ -334,14 +319,14 @@ def yearly(series: Series) -> Array:
 Measure = Callable[[Series], Array]
 #: What is looked at by kind of data, in the words of a page.
 COUNTS: dict[str, Measure] = {
-    "the largest count": largest,
-    "the number of windows without an event": zeros,
+    "the largest count": lambda series: series.values.max(axis=1),
+    "the number of windows without an event": lambda series: (series.values == 0).sum(axis=1).astype(float),
     "the scatter of residuals": scatter,
     "the dependence between neighbours": dependence,
     "the scatter of yearly sums": yearly,
 }
 MEASUREMENTS: dict[str, Measure] = {
-    "the largest residual": largest_residual,
+    "the largest residual": lambda series: np.abs(series.residuals).max(axis=1),
     "the scatter of residuals": scatter,
     "the dependence between neighbours": dependence,
 }

@@ -23,7 +23,8 @@ from calibration.inference.sampling.draws import PosteriorDraws, tree
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.new_study.parameters import stated
 from calibration.new_study.request import Request
-from calibration.new_study.study import NewStudy, check_free, new_study
+from calibration.new_study.study import check_free, new_study
+from calibration.new_study.text import NewStudy
 from calibration.report.collect import Calibration, fit_findings, values_of
 from calibration.report.figures_posterior import pairs_figure, posterior_figure
 from calibration.report.findings import Findings, estimates, posterior_table, save

@@ -8,7 +8,7 @@ tables skips.
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +19,18 @@ from calibration.new_study.clock import Clock, Window, calendar_years, clock, mo
 from calibration.new_study.columns import Axis, plain, read_axis
 from calibration.new_study.dates import point_in
 from calibration.new_study.matching import Match, flows, likeness, matches, observable
-from calibration.new_study.parameters import Candidate, Guess, roles, view, with_stated
+from calibration.new_study.parameters import Guess, roles, view, with_stated
 from calibration.new_study.request import Request
 from calibration.new_study.series import Reading, Series, Shape, check_scales, point, reading, series, shape
 from calibration.new_study.table import Sheet, is_missing, read_sheet, without_footer
-from calibration.new_study.text import toml
+from calibration.new_study.text import NewStudy, toml
 from calibration.study.constants import beside_equations, reaching
 from calibration.study.library import FILE, shipped_studies
 from calibration.study.problem import read_problem
 from calibration.study.rows import table_folder
 from cipark_sd.analysis.study import find_folder
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected, raise_all
-from cipark_sd.base.files import draft_of, file_name
+from cipark_sd.base.files import draft_of
 from cipark_sd.base.inputs import TABLE_LIMIT, beneath, parsed_toml, read_text, toml_text
 from cipark_sd.base.library import bundled
 from cipark_sd.base.section import Section
@@ -47,28 +47,6 @@ COMPANIONS = (".checks.toml", ".display.toml", ".loops.toml")
 _SEED = 1
 #: Files of a study that are copied where they are there, in the order in which a reader meets them.
 _PARTS = ("policies.toml", "sensitivity.toml")
-
-
-@dataclass(frozen=True)
-class NewStudy:
-    """A study that was written, with what was guessed.
-
-    ``n_rows`` counts those of the table, ``reordered`` says whether they were not in the order of time, and ``notes``
-    what else was done to them. ``beside`` names elements whose number stands beside an equation, which no fit can set.
-    """
-
-    folder: Path
-    axis: Axis
-    clock: Clock
-    series: tuple[Series, ...]
-    candidates: tuple[Candidate, ...]
-    ignored: tuple[str, ...]
-    numeric: tuple[str, ...]
-    possible: bool = False
-    n_rows: int = 0
-    reordered: bool = False
-    notes: tuple[str, ...] = ()
-    beside: tuple[str, ...] = ()
 
 
 def new_study(request: Request) -> NewStudy:
@@ -292,35 +270,19 @@ def _write(draft: Path, request: Request, model: Model, study: NewStudy) -> None
     for name in _files_read(model):
         (draft / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(model_file.parent / name, draft / name)
-    parts = []
-    for readings in study.series:
-        relative = f"data/{file_name(readings.match.column)}.csv"
-        (draft / relative).write_text(text.table(readings, study.axis), encoding="utf-8")
-        parts.append(text.observation(readings, study.axis, relative))
-    noises = [text.noise(readings) for readings in study.series]
+    for part in study.series:
+        (draft / text.table_file(part)).write_text(text.table(part, study.axis), encoding="utf-8")
     title = draft.name
-    problem = text.problem(
-        title,
-        model_file.name,
-        [*([f"series = [{', '.join(map(text.toml, series))}]"] if series else []), *_span(model, study.series)],
-        study.clock,
-        parts,
-        study.candidates,
-        noises,
-        study.ignored,
-        request.estimate,
-        study.beside,
-    )
-    (draft / FILE).write_text(problem, encoding="utf-8")
-    end = max(row.time for readings in study.series for row in readings.rows)
+    span = [*([f"series = [{', '.join(map(toml, series))}]"] if series else []), *_span(model, study.end)]
     files = {
-        "policies.toml": text.policies(title, model, study.series, study.candidates, end),
-        "sensitivity.toml": text.sensitivity(study.series, end),
+        FILE: text.problem(study, title, model_file.name, span, request.estimate),
+        "policies.toml": text.policies(study, title, model),
+        "sensitivity.toml": text.sensitivity(study),
+        "README.md": text.readme(study, title, model, data.name),
     }
     for name, content in files.items():
         if content is not None:
             (draft / name).write_text(content, encoding="utf-8")
-    (draft / "README.md").write_text(text.readme(title, model, data.name, study.series), encoding="utf-8")
 
 
 def _files_read(model: Model) -> tuple[str, ...]:
@@ -332,9 +294,8 @@ def _files_read(model: Model) -> tuple[str, ...]:
     return tuple(name for name in near if (folder / name).is_file())
 
 
-def _span(model: Model, series: Sequence[Series]) -> list[str]:
-    """What ``[model]`` has to say of the run's end."""
-    last = max(row.time for part in series for row in part.rows)
+def _span(model: Model, last: float) -> list[str]:
+    """What ``[model]`` has to say of the run's end, where the last row comes after it."""
     if last <= model.time.final:
         return []
     step = model.time.step if np.isfinite(model.time.step) else 1.0
@@ -362,7 +323,9 @@ def from_template(name: str, output: Path | None, *, force: bool, allow_files: S
         read_problem(source, allow_files=allow_files)
         tables = _copied(source, draft, allow_files)
         read_problem(draft, allow_files=allow_files)
-        (draft / "README.md").write_text(_readme(draft.name, source.name), encoding="utf-8")
+        (draft / "README.md").write_text(
+            text.page("readme_of_copy.md", name=draft.name, source=source.name), encoding="utf-8"
+        )
         _move_into(draft, folder)
     return [
         f"{folder}: the study {source.name} with its rows as examples ({', '.join(tables)})",
@@ -409,41 +372,3 @@ def _note(source: Path) -> str:
         f"# A copy of the study {source.name}. Where a reason or a source is given (`why`, `source`), it is that of\n"
         f"# {source.name}: put your own in its place as you go through the file.\n\n"
     )
-
-
-def _readme(name: str, source: str) -> str:
-    return f"""# {name}
-
-A copy of the study `{source}` for another case of the same model. All rows, dates and reasons are still those of
-`{source}`; it runs unchanged, so that you can change one thing at a time and see that it still does.
-
-```bash
-cipark calibrate {name} --fast
-cipark sensitivity {name}
-cipark policy {name}
-```
-
-## What to replace, in this order
-
-1. **The dates and switches of the model** (`cipark show` lists constants), under `[[fixed]]` in `problem.toml`, so that
-   the model stays the one that was tested. What did not happen in your case is switched off.
-2. **The run's span**: `[model]` `from` and `to`.
-3. **The tables.** Keep the header, replace the rows, delete the line that calls them examples. A table that you do not
-   have: delete the file and its `[[observation]]`, and whatever `[[coding]]` only it used.
-4. **The priors** (`[[parameter]]`) and what is held (`[[fixed]]`): what was known of your case before the data, and in
-   `why` from where. Parameters that no table of yours informs get `use = "PRI"`.
-5. **Rivals, scenarios and the report's questions** at the end of `problem.toml`; `policies.toml` (its expectations
-   cite what was written of `{source}`) and `sensitivity.toml` (bounds and reasons).
-6. **This page**: where each of your figures comes from, and what is judgement.
-
-## Is it the same family?
-
-The family-member test asks whether the same structure does what the other case did with that case's settings, before
-any parameter is fitted to it (Forrester and Senge 1980, TIMS Studies in the Management Sciences 14). Fit
-`{source}` first, then run your policies with its posterior:
-
-```bash
-cipark calibrate {source} --posterior --rivals -o first
-cipark policy {name} --draws first
-```
-"""

@@ -3,7 +3,8 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from pathlib import Path
 from textwrap import wrap
 
 import numpy as np
@@ -23,6 +24,38 @@ from cipark_sd.data.scenarios import override_key, split_key
 from cipark_sd.model.expr import references
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant
+
+
+@dataclass(frozen=True)
+class NewStudy:
+    """A study that was written, with what was guessed.
+
+    ``n_rows`` counts those of the table, ``reordered`` says whether they were not in the order of time, and ``notes``
+    what else was done to them. ``beside`` names elements whose number stands beside an equation, which no fit can set.
+    """
+
+    folder: Path
+    axis: Axis
+    clock: Clock
+    series: tuple[Series, ...]
+    candidates: tuple[Candidate, ...]
+    ignored: tuple[str, ...]
+    numeric: tuple[str, ...]
+    possible: bool = False
+    n_rows: int = 0
+    reordered: bool = False
+    notes: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+
+    @property
+    def end(self) -> float:
+        """The time of the last row."""
+        return max(row.time for part in self.series for row in part.rows)
+
+    @property
+    def single(self) -> list[Series]:
+        """Those of one variable or element, which an output can be."""
+        return [part for part in self.series if len(part.match.names) == 1]
 
 
 def toml(text: str) -> str:
@@ -85,7 +118,12 @@ def _value_column(series: Series) -> str:
     return series.match.column if series.match.column != "start" else "value"
 
 
-def observation(series: Series, axis: Axis, path: str) -> str:
+def table_file(series: Series) -> str:
+    """Where the table of a series stands within the study."""
+    return f"data/{file_name(series.match.column)}.csv"
+
+
+def observation(series: Series, axis: Axis) -> str:
     """The ``[[observation]]`` of a series."""
     column = series.match.column
     names = [toml(name) for name in series.match.names]
@@ -94,7 +132,7 @@ def observation(series: Series, axis: Axis, path: str) -> str:
         *_explained(series),
         "[[observation]]",
         f"name = {toml(column)}",
-        f"table = {toml(path)}",
+        f"table = {toml(table_file(series))}",
         f'kind = "{series.kind}" # {_KIND[series.kind]}',
         f"variable = {variable}",
         f"time = {toml(_time_column(series, axis))}",
@@ -218,69 +256,46 @@ _FIXED = """\
 """
 
 
-def problem(
-    title: str, model_file: str, span: Sequence[str], clock: Clock, parts: Sequence[str],
-    candidates: Sequence[Candidate], noises: Sequence[str], ignored: Sequence[str], estimate: Estimate,
-    beside: Sequence[str] = (),
-) -> str:  # fmt: skip
-    """The text of problem.toml; ``parts`` are the observations."""
+def problem(study: NewStudy, title: str, model_file: str, span: Sequence[str], estimate: Estimate) -> str:
+    """The text of problem.toml."""
+    clock, beside = study.clock, study.beside
     lines = [_HEAD, f"title = {toml(title)}\n", "[model]", f"file = {toml(model_file)}", *span, ""]
     lines.append(f"# {clock.note}.")
     if clock.calendar is not None:
         lines += ["[dates]", f'unit = "{clock.calendar.unit}"']
         lines += [] if clock.calendar.origin is None else [f"origin = {clock.calendar.origin.isoformat()}"]
     lines.append("\n# --- what is fitted " + "-" * 97 + "\n")
-    if ignored:
+    if study.ignored:
         lines.append("# Columns that are not used: no variable sounds like them, or another counts the same events:")
-        lines.append(f"# {', '.join(ignored)}.\n")
-    free = [candidate for candidate in candidates if candidate.role != "fixed"]
-    fixed = [candidate for candidate in candidates if candidate.role == "fixed"]
-    texts = [_parameter(candidate) for candidate in free]
-    lines += [
-        *parts,
-        _PARAMETERS.format(priors="\n# ".join(wrap(", ".join(FAMILIES), 110))) + "\n".join([*texts, *noises]),
-    ]
+        lines.append(f"# {', '.join(study.ignored)}.\n")
+    free = [candidate for candidate in study.candidates if candidate.role != "fixed"]
+    fixed = [candidate for candidate in study.candidates if candidate.role == "fixed"]
+    lines += [observation(part, study.axis) for part in study.series]
+    parameters = [*map(_parameter, free), *map(noise, study.series)]
+    families = "\n# ".join(wrap(", ".join(FAMILIES), 110))
+    lines.append(_PARAMETERS.format(priors=families) + "\n".join(parameters))
     if beside:
         lines.append(_BESIDE.format(names=", ".join(beside)))
     if fixed:
-        lines.append(_FIXED + "\n".join(_parameter(candidate) for candidate in fixed))
+        lines.append(_FIXED + "\n".join(map(_parameter, fixed)))
     lines.append(_METHOD[estimate] + _SEARCHES)
     # TOML takes control characters neither in comments nor in texts; the escapes are its own
     return escaped("\n".join(lines)) + "\n"
 
 
-def readme(title: str, model: Model, data: str, series: Sequence[Series]) -> str:
+def readme(study: NewStudy, title: str, model: Model, data: str) -> str:
     """The page on which the numbers' origin is written down."""
     rows = "\n".join(
-        f"| `data/{file_name(part.match.column)}.csv` | {' + '.join(part.match.names)} | {part.kind} | "
+        f"| `{table_file(part)}` | {' + '.join(part.match.names)} | {part.kind} | "
         f"{len(part.rows)} | *who counted, when, how; address or citation* |"
-        for part in series
+        for part in study.series
     )
-    return f"""# {title}
+    return page("readme.md", title=title, rows=rows, data=data, model=model.name)
 
-*One sentence: what was observed, where and when, and what this study asks.*
 
-```bash
-cipark calibrate {title}                # estimates and profile likelihoods
-cipark calibrate {title} --posterior    # joint draws, predictions, a report
-cipark sensitivity {title}              # which constants the outputs depend on
-cipark policy {title}                   # what the changes in policies.toml would do
-```
-
-## Where each figure comes from
-
-| table | variable | read as | numbers | source |
-|---|---|---|---|---|
-{rows}
-
-The tables were made from `data/original/{data}`, the file as it came. The model is `{model.name}`: *who made it, and
-for what.*
-
-## What is judgement
-
-*The priors in `problem.toml` are placeholders until their `why` says where they come from; so is the family of the
-noise. List here what else was decided: rows left out, units converted, dates assumed.*
-"""
+def page(file: str, **parts: str) -> str:
+    """A page beside this module with the parts that it names in braces."""
+    return Path(__file__).with_name(file).read_text(encoding="utf-8").format(**parts)
 
 
 def _reach(series: Series) -> str:
@@ -293,20 +308,19 @@ def _reach(series: Series) -> str:
 _REACH = "# range: a thousand times what was seen; a run outside it is computed again with a finer step, or left out\n"
 
 
-def sensitivity(series: Sequence[Series], end: float) -> str | None:
+def sensitivity(study: NewStudy) -> str | None:
     """Outputs and the moment at which they are ranked, or None where no series is of a single variable."""
-    single = [part for part in series if len(part.match.names) == 1]
-    if not single:
+    if not study.single:
         return None
     lines = [
         "# Which outputs cipark sensitivity looks at, and when. The parameters of problem.toml vary over their priors;",
         "# a [[factor]] with name, bounds and why adds a constant that the fit holds.",
         _REACH,
-        f'[[moment]]\nlabel = "at the last row"\ntime = {_number(end)}',
+        f'[[moment]]\nlabel = "at the last row"\ntime = {_number(study.end)}',
     ]
-    for part in single:
-        label, variable = toml(part.match.names[0]), toml(part.match.names[0])
-        lines.append(f"\n[[output]]\nlabel = {label}\nvariable = {variable}\nrange = {_reach(part)}")
+    for part in study.single:
+        name = toml(part.match.names[0])
+        lines.append(f"\n[[output]]\nlabel = {name}\nvariable = {name}\nrange = {_reach(part)}")
     return "\n".join(lines) + "\n"
 
 
@@ -335,13 +349,10 @@ def _levers(model: Model, candidates: Sequence[Candidate]) -> list[tuple[str, fl
     return [lever for kind, lever in sorted(options, key=lambda option: option[0]) if kind in kinds][:3]
 
 
-def policies(
-    title: str, model: Model, series: Sequence[Series], candidates: Sequence[Candidate], end: float
-) -> str | None:
+def policies(study: NewStudy, title: str, model: Model) -> str | None:
     """A first catalogue, or None where no single variable or constant offers itself."""
-    single = [part for part in series if len(part.match.names) == 1]
-    chosen = _levers(model, candidates)
-    if not single or not chosen:
+    chosen = _levers(model, study.candidates)
+    if not study.single or not chosen:
         return None
     levers_ = [split_key(override_key(name))[0] for name, _, _ in chosen]
 
@@ -350,17 +361,17 @@ def policies(
         return sum(lever in behind for lever in levers_)
 
     # of outcomes that as many examples move, the first column's
-    shown = max(single, key=moved_by)
+    shown = max(study.single, key=moved_by)
     lines = [
         "# Examples: replace them by what can be decided. cipark policy says what each would have done.",
         _REACH,
         f"title = {toml(title)}",
-        f"times = [{_number(end)}]",
+        f"times = [{_number(study.end)}]",
         "\n[headline]",
         f"outcome = {toml(file_name(shown.match.column))}",
-        f"at = {_number(end)}",
+        f"at = {_number(study.end)}",
     ]
-    for part in single:
+    for part in study.single:
         lines += [
             "\n[[outcome]]",
             f"id = {toml(file_name(part.match.column))}",

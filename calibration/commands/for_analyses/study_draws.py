@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -303,22 +304,31 @@ def best_fits(
     return optima, tuple(refuted)
 
 
+def _said_in(folder: Path) -> Mapping[str, Any]:
+    """What a calibration says of its fit; nothing of one that is not there or cannot be read."""
+    try:
+        content = json.loads(own_bytes(folder, FIT, MODEL_LIMIT))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def optimum_of(folder: Path, density: Posterior, estimate: str | None = None) -> Array | None:
     """The estimate ``(k,)`` that a calibration left in ``folder``; None where it is of other data or another model.
 
     With ``estimate``, ``map`` or ``ml``, None where it is of the other kind or was interrupted. The file says of which
     study it is, and what the log likelihood of its estimate was: only the same model with the same data gives it again.
     """
+    content = _said_in(folder)
     try:
-        content = json.loads(own_bytes(folder, FIT, MODEL_LIMIT))
-        parameters, likelihood = content["parameters"], float(content["log_likelihood"])
-        theta = np.array([float(parameters[name]) for name in density.space.names])
+        theta = np.array([float(content["parameters"][name]) for name in density.space.names])
+        likelihood = float(content["log_likelihood"])
         if estimate is not None and (content["estimate"] != estimate or content["interrupted"]):
             return None
-        own_digest = problem_digest(density.problem)
-        if content.get("study_digest", own_digest) != own_digest:
-            return None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
+        return None
+    digest = problem_digest(density.problem)
+    if content.get("study_digest", digest) != digest:
         return None
     now = float(density.log_likelihood(theta[None, :])[0])
     return theta if abs(now - likelihood) <= SAME * max(abs(likelihood), 1.0) else None
@@ -329,12 +339,9 @@ def not_taken(problem: CalibrationProblem, folder: Path) -> str:
 
     What takes the fit at hand says so: whoever has just made one would else take numbers of priors for those of it.
     """
-    try:
-        content = json.loads(own_bytes(folder, FIT, MODEL_LIMIT))
-        digest, model = str(content["study_digest"]), str(content["model_digest"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-    if digest == problem_digest(problem):
+    content = _said_in(folder)
+    digest, model = content.get("study_digest"), content.get("model_digest")
+    if digest is None or model is None or digest == problem_digest(problem):
         return ""
     reason = "other rows, priors or settings than the study has now"
     if model != problem.model.digest:
@@ -349,10 +356,7 @@ def not_taken(problem: CalibrationProblem, folder: Path) -> str:
 
 def misfit_of(folder: Path) -> str:
     """What a calibration in ``folder`` found that its model does not follow; empty where nothing is."""
-    try:
-        return str(json.loads(own_bytes(folder, FIT, MODEL_LIMIT))["misfit"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+    return str(_said_in(folder).get("misfit", ""))
 
 
 def _best_fit_of(
