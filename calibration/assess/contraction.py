@@ -140,7 +140,19 @@ class GroupValue:
 
 
 def group_values(drawn: PosteriorDraws, rng: np.random.Generator) -> list[GroupValue]:
-    """A line for each pooled parameter and group, the typical group before and a new one after them."""
+    """A line for each pooled parameter and group, the typical group before and a new one after them.
+
+    Parameters
+    ----------
+    drawn : PosteriorDraws
+    rng : Generator
+        Of the deviations of a new group, one a draw and pool.
+
+    Returns
+    -------
+    list of GroupValue
+        Nothing for a study without pools.
+    """
     problem, theta = drawn.density.problem, drawn.flat
     lines: list[GroupValue] = []
     for pool in problem.pools:

@@ -39,7 +39,20 @@ Whole = tuple[Array, Array]
 
 
 def start_of(whole: Whole, problem: CalibrationProblem, early: CalibrationProblem) -> Start:
-    """Where sampling begins for the ``early`` state of the problem: the draws without what came later."""
+    """Where sampling begins for the ``early`` state of the problem: the draws without what came later.
+
+    Parameters
+    ----------
+    whole : Whole
+        Draws ``(n, k)`` of the posterior of all data with log densities ``(n, n_terms)`` of its fitted terms.
+    problem, early : CalibrationProblem
+        The study with all data, and what was known at an origin; of the same terms in the same order.
+
+    Returns
+    -------
+    Start
+        Draws ``(n, k)`` and log weights ``(n,)`` that take away what came later.
+    """
     theta, logs = whole
     pairs = zip(problem.terms, early.terms, strict=True)
     later = np.array([then.use != "fit" for term, then in pairs if term.use == "fit"])
@@ -91,13 +104,25 @@ def rolling_origin(
 
     Parameters
     ----------
+    problem : CalibrationProblem
+        With its origins in ``holdout``, in model time.
+    density_of : DensityOf
+        It has to pickle where there are workers.
+    rng : Generator
+        Spawns a stream for each origin, and one for each rival and origin by their names.
     rivals : sequence of Structure
         Structures that are fitted and scored at every origin beside the model.
     whole : mapping of str to Whole, optional
         By forecaster, what the posterior of all data has: sampling at an origin begins there, the weight of what came
         later taken away. Without it draws of the prior are annealed.
+    effort : Effort
     workers : Pool, optional
         Without them all is done in this process and nothing is kept.
+    on_progress : OnProgress, optional
+
+    Returns
+    -------
+    RollingOrigin
 
     Raises
     ------

@@ -88,6 +88,20 @@ def predict(density: Posterior, theta: Array, rng: np.random.Generator, *, r_eff
     value of a number that is fitted or held out are left out; a number that is only looked at leaves out none but its
     own. ``r_eff`` is the share of the draws that is effective,
     :func:`calibration.inference.sampling.importance.relative_efficiency`.
+
+    Parameters
+    ----------
+    density : Posterior
+    theta : (n, k)
+    rng : Generator
+        Of the replicates; places within a PIT have streams of their own.
+    r_eff : float
+        Share of the draws that is effective, 0 to 1.
+
+    Returns
+    -------
+    list of Predicted
+        A line for each observed number, in the order of the study's terms.
     """
     seed = density.problem.method.seed
     names = [observation.name for observation in density.problem.observations for _ in observation.terms]
@@ -168,8 +182,13 @@ def bands(observations: Sequence[Observation], replicates: Array) -> Iterator[Ba
 
     Parameters
     ----------
+    observations : sequence of Observation
     replicates : (n, n_numbers)
         As of :func:`calibration.likelihood.replicate.replicate`.
+
+    Returns
+    -------
+    iterator of Band
     """
     every = numbers(observations)
     for observation in observations:
@@ -337,10 +356,16 @@ def discrepancies(density: Posterior, theta: Array, replicates: Array) -> tuple[
 
     Parameters
     ----------
+    density : Posterior
     theta : (n, k)
         Joint draws.
     replicates : (n, n_numbers)
         As of :func:`calibration.likelihood.replicate.replicate` for the same draws.
+
+    Returns
+    -------
+    tuple of Discrepancy
+        In the order of observations; none of a series of less than :data:`FEWEST` numbers.
     """
     lines = [line for series in _series(density, theta, replicates) for line in _lines(*series)]
     limit = FAILING / max(len(lines), 1)

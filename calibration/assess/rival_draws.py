@@ -37,6 +37,17 @@ def keep_rivals(
     The table, ``rival, weight`` and what the comparison knows beside them, is written last: where it is, all is. Terms
     whose leave-one-out density importance sampling cannot know (Pareto k above 0.7) are counted in ``n_unreliable``.
     ``refuted`` is 1 for structures that cannot have brought forth the data; they have no draws.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+        The study as it stands; each rival's constants are set here.
+    fits : sequence of RivalFit
+    refuted : sequence of Structure
+    lines : sequence of Comparison
+        Of the same fits, in any order.
+    folder : Path
+        It is made where it is not there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / WEIGHTS).unlink(missing_ok=True)
@@ -47,7 +58,19 @@ def keep_rivals(
 
 
 def draws_file(folder: Path, rival: str) -> Path:
-    """Where the draws of a rival are kept."""
+    """Where the draws of a rival are kept.
+
+    Parameters
+    ----------
+    folder : Path
+    rival : str
+        Its name in the study.
+
+    Returns
+    -------
+    Path
+        It may not be there.
+    """
     return folder / f"draws-{rival}.nc"
 
 

@@ -55,7 +55,13 @@ OnStage = Callable[[str, Progress], None]
 
 
 def untold(stage: str, now: Progress) -> None:
-    """For stages whose progress is not followed."""
+    """For stages whose progress is not followed.
+
+    Parameters
+    ----------
+    stage : str
+    now : Progress
+    """
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +150,18 @@ class Comparison:
 
 
 def with_variant(problem: CalibrationProblem, variant: Structure) -> CalibrationProblem:
-    """The problem with a variant's constants set."""
+    """The problem with a variant's constants set.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    variant : Structure
+        What it sets wins over the study's scenario.
+
+    Returns
+    -------
+    CalibrationProblem
+    """
     return replace(problem, scenario=problem.scenario | variant.scenario)
 
 
@@ -222,6 +239,13 @@ def fit_rivals(
 
     Parameters
     ----------
+    problem : CalibrationProblem
+    density_of : DensityOf
+        It has to pickle where there are workers.
+    rng : Generator
+        Gives each rival streams by its name.
+    effort : Effort
+        Effective draws beyond :data:`STRUCTURE` are not asked for.
     refit : Effort, optional
         For the terms of high Pareto k, each of which gets a posterior without it under every rival.
     workers : Pool, optional
@@ -313,11 +337,24 @@ def left_out(
 
     Parameters
     ----------
+    density : Posterior
+        Of all terms.
+    position : int
+        Among the fitted terms.
+    rng : Generator
+    effort : Effort
+        Its criteria are :data:`MIXED` here.
     start : (n, k) and (n,), optional
         Draws of the posterior that has seen the term, and the weights that take it away. Without, or where the weights
         cannot be trusted, all is sampled anew.
     log_evidence : float
         Of the posterior that has seen it, by importance sampling; NaN without.
+    on_block : OnBlock, optional
+
+    Returns
+    -------
+    float and bool
+        Log density of the term given the others, and whether the posterior mixed.
     """
     fitted = [i for i, term in enumerate(density.problem.terms) if term.use == "fit"]
     chosen = fitted[position]
@@ -347,6 +384,17 @@ def log_evidence(drawn: PosteriorDraws, rng: np.random.Generator) -> tuple[float
     Of chains by bridge sampling: the bridge goes to a mixture fitted to the first half of what the chains keep; the
     second half and as many draws of the mixture as are kept of the chains cross it. The likelihood counts all its
     constants, and weights other than 1 leave no evidence to speak of.
+
+    Parameters
+    ----------
+    drawn : PosteriorDraws
+    rng : Generator
+        Of the bridge; importance sampling needs none.
+
+    Returns
+    -------
+    float and float
+        Natural logarithm, and the standard error of that.
     """
     chains = drawn.sampled
     if isinstance(chains, ImportanceDraws):
@@ -370,6 +418,18 @@ def stacking(elpd: Array, *, steps: int = 20_000, tolerance: float = 1e-10) -> A
     """Weights ``(n_models,)`` that maximise the summed log of the mixed densities; ``elpd : (n_models, n_terms)``.
 
     The objective is concave and this is its EM iteration, which never leaves the simplex.
+
+    Parameters
+    ----------
+    elpd : (n_models, n_terms)
+        Log predictive densities of the terms, each left out.
+    steps, tolerance : int and float
+        Of the iteration: most steps, and the largest change of a weight that ends it.
+
+    Returns
+    -------
+    (n_models,)
+        They add up to 1.
     """
     density = np.exp(elpd - elpd.max(axis=0))
     weights = np.full(len(elpd), 1 / len(elpd))
@@ -433,6 +493,20 @@ def mixture(
     """Joint draws of the mixture: for each rival its share of ``n`` draws ``(n_own, k)``, rivals without any left out.
 
     Counts are apportioned by largest remainder, so that no chance is added to the weights.
+
+    Parameters
+    ----------
+    fits : sequence of RivalFit
+    weights : sequence of float, one a fit
+        Not below 0; their sum does not matter.
+    n : int
+        Draws of all rivals together.
+    rng : Generator
+        Chooses the draws of each; with replacement only where more are asked for than there are.
+
+    Returns
+    -------
+    list of Structure and (n_own, k)
     """
     exact = np.asarray(weights, dtype=float) / np.sum(weights) * n
     counts: NDArray[np.intp] = np.floor(exact).astype(np.intp)

@@ -62,7 +62,20 @@ def _as_read(problem: CalibrationProblem) -> CalibrationProblem:
 
 
 def calibrate(settings: Settings, change: Callable[[CalibrationProblem], CalibrationProblem] = _as_read) -> Calibration:
-    """Read, ``change``, optimise, look around the optimum, sample where that is asked for, and compare with PySD."""
+    """Read, ``change``, optimise, look around the optimum, sample where that is asked for, and compare with PySD.
+
+    Parameters
+    ----------
+    settings : Settings
+        As of :func:`calibration.commands.calibrate.whole`.
+    change : function of a problem
+        What Python changes of it before options do.
+
+    Returns
+    -------
+    Calibration
+        Of the stages that were done, where the user has stopped.
+    """
     read = read_problem(settings.folder, fit_also=settings.fit_also, allow_files=settings.allow_files)
     problem = _with_options(change(read), settings)
     # a misspelt scenario is told before anything runs
@@ -158,7 +171,14 @@ def pool_of(settings: Settings) -> Pool:
 
 
 def keep_draws(made: Calibration, folder: Path) -> None:
-    """Write the draws with what they predict, where there are any."""
+    """Write the draws with what they predict, where there are any.
+
+    Parameters
+    ----------
+    made : Calibration
+    folder : Path
+        Of the output.
+    """
     if made.draws is not None:
         seed = made.problem.method.seed
         write_draws(tree(made.draws, stage_numbers(seed, Stage.FILE_OF_DRAWS), seed), folder / "draws.nc")
@@ -274,6 +294,15 @@ def _replication(optimum: Optimum, settings: Settings) -> Replication:
 
 def assessment(settings: Settings, made: Calibration) -> Assessment:
     """What follows the posterior of a calibration, nothing without draws; after a stop, what takes no fit.
+
+    Parameters
+    ----------
+    settings : Settings
+    made : Calibration
+
+    Returns
+    -------
+    Assessment
 
     Raises
     ------

@@ -438,6 +438,17 @@ def read_study(name: Path | str | None = None, *, allow_files: Sequence[Path] = 
     >>> read_study("flu_1978").parameters[0].name
     'Beta'
 
+    Parameters
+    ----------
+    name : path or str, optional
+        None for the study of the park.
+    allow_files : sequence of Path
+        Folders beneath which its files may lie as well.
+
+    Returns
+    -------
+    Study
+
     Raises
     ------
     UnknownName, InvalidValue, Problems

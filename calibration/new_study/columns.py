@@ -198,10 +198,20 @@ def read_axis(
 
     Parameters
     ----------
+    sheet : Sheet
+    column : str, optional
+        The one that is named; None to guess it.
+    order : DateOrder, optional
+        None where the column tells it.
     values : collection of str
         Columns that are named as observations: none of them is one of times, whatever it is called.
     until : str, optional
         The last time to be read, as the table writes times; without it a last row far beyond the others is refused.
+
+    Returns
+    -------
+    Axis
+        In the order of time; rows without a time are left out.
 
     Raises
     ------

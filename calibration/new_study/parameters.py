@@ -238,6 +238,18 @@ def view(density: Posterior, rng: np.random.Generator) -> tuple[dict[str, float]
     deviations of their noise: the most at any of these points, since at one point two rates may cancel. And whether
     the data are possible at any of the points at all.
 
+    Parameters
+    ----------
+    density : Posterior
+        Of the draft, with a placeholder for each prior.
+    rng : Generator
+        Of the draws of the priors.
+
+    Returns
+    -------
+    dict of str to float, and bool
+        Strengths by parameter of the model, not below 0; whether the data are possible.
+
     Raises
     ------
     InvalidValue
@@ -314,6 +326,17 @@ def roles(options: Sequence[Candidate], strengths: Mapping[str, float]) -> list[
     """The candidates, fitted where the data depend on them; starts of stocks that move the data little are held.
 
     ``strengths`` are those of :func:`view`.
+
+    Parameters
+    ----------
+    options : sequence of Candidate
+    strengths : mapping of str to float
+        By name; 0 for a candidate that is not in it.
+
+    Returns
+    -------
+    list of Candidate
+        In the same order; the strongest is fitted, whatever it is.
     """
     strongest = max(strengths, key=lambda name: strengths[name])
     result = []
@@ -355,6 +378,17 @@ _SCIPY: Mapping[str, Callable[..., Prior | None]] = {
 def stated(name: str, value: object) -> Stated:
     """What is stated of a constant, as a prior of ours or a number.
 
+    Parameters
+    ----------
+    name : str
+        Of the constant, for errors.
+    value : Prior, frozen scipy.stats distribution or number
+        A number is held.
+
+    Returns
+    -------
+    Prior or float
+
     Raises
     ------
     InvalidValue
@@ -386,6 +420,19 @@ def _of_scipy(frozen: Any) -> Prior | None:
 
 def with_stated(candidates: Sequence[Candidate], priors: Mapping[str, Stated], where: str) -> list[Candidate]:
     """The candidates with what is stated of them, which is fitted or held as it is stated.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+    priors : mapping of str to Prior or float
+        By name, in any spelling.
+    where : str
+        The model's name, for errors.
+
+    Returns
+    -------
+    list of Candidate
+        In the same order.
 
     Raises
     ------

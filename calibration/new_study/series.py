@@ -136,6 +136,18 @@ class Series:
 def reading(sheet: Sheet, axis: Axis, match: Match, scale: float = 1.0) -> Reading:
     """The numbers of a column, times ``scale``.
 
+    Parameters
+    ----------
+    sheet : Sheet
+    axis : Axis
+    match : Match
+    scale : float
+
+    Returns
+    -------
+    Reading
+        ``(n_rows,)`` in the order of the axis.
+
     Raises
     ------
     InvalidValue
@@ -160,7 +172,19 @@ def reading(sheet: Sheet, axis: Axis, match: Match, scale: float = 1.0) -> Readi
 
 
 def shape(data: Reading, model: Model, moving: Collection[str]) -> Shape:
-    """A flow is read over windows; counts of a stock that cannot fall as increments; everything else as a level."""
+    """A flow is read over windows; counts of a stock that cannot fall as increments; everything else as a level.
+
+    Parameters
+    ----------
+    data : Reading
+    model : Model
+    moving : collection of str
+        Canonical names of flows, as of :func:`calibration.new_study.matching.flows`.
+
+    Returns
+    -------
+    Shape
+    """
     variable = data.match.variable
     if variable.name in moving:
         return "flow"
@@ -169,7 +193,17 @@ def shape(data: Reading, model: Model, moving: Collection[str]) -> Shape:
 
 
 def family(data: Reading, kind: Shape) -> NewFamily:
-    """Counts are over-dispersed (NB1), measurements that span a range are lognormal, fractions and others normal."""
+    """Counts are over-dispersed (NB1), measurements that span a range are lognormal, fractions and others normal.
+
+    Parameters
+    ----------
+    data : Reading
+    kind : Shape
+
+    Returns
+    -------
+    NewFamily
+    """
     observed = np.diff(data.observed) if kind == "increments" else data.observed
     if data.counted and (kind != "level" or (observed.max() <= MOST_COUNTED and not _too_smooth(observed))):
         return NB1()
@@ -207,6 +241,16 @@ def point(axis: Axis, kind: Shape, chosen: Point | None) -> Point | None:
     """The point of its period that a number is of, ``chosen`` by user or table; None where its entry is its own time.
 
     A running total of a period is that at its end, and so is a level beside the first day of a week.
+
+    Parameters
+    ----------
+    axis : Axis
+    kind : Shape
+    chosen : Point, optional
+
+    Returns
+    -------
+    Point, optional
     """
     if kind == "flow" or axis.days:
         return None
@@ -218,6 +262,21 @@ def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float,
     """The rows that lie within the run, with windows where they are of a flow.
 
     ``chosen`` is the point of its period that a level is of, where the user or the table says one.
+
+    Parameters
+    ----------
+    data : Reading
+    kind : Shape
+    axis : Axis
+        With the windows of this column.
+    clock : Clock
+    initial : float
+        The run's initial time, in model time.
+    chosen : Point, optional
+
+    Returns
+    -------
+    Series
 
     Raises
     ------
@@ -284,6 +343,15 @@ def check_scales(
     density: Posterior, series: Sequence[Series], chosen: Mapping[str, float]
 ) -> tuple[dict[str, float], tuple[str, ...]]:
     """Compare each series with a run of the file's own values.
+
+    Parameters
+    ----------
+    density : Posterior
+        Of the draft; its medians are the file's own values.
+    series : sequence of Series
+        In the order of the draft's observations.
+    chosen : mapping of str to float
+        Factors that the user names, by column.
 
     Returns
     -------

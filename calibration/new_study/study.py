@@ -138,6 +138,12 @@ def _once(matched: Sequence[Match], chosen: Mapping[str, str]) -> list[Match]:
 def check_free(folder: Path, *, force: bool) -> None:
     """Raise where files would be replaced that nobody said may be.
 
+    Parameters
+    ----------
+    folder : Path
+    force : bool
+        Whether the user has said so.
+
     Raises
     ------
     InvalidValue
@@ -307,6 +313,22 @@ def from_template(name: str, output: Path | None, *, force: bool, allow_files: S
     """Write the copy and return what to tell the user.
 
     Nothing is written outside the new folder, whatever the study names.
+
+    Parameters
+    ----------
+    name : str
+        Of a study that comes with the package.
+    output : Path, optional
+        None for ``my_`` and the name.
+    force : bool
+        Whether files of a study that is there may be replaced.
+    allow_files : sequence of Path
+        Folders beneath which its files may lie as well.
+
+    Returns
+    -------
+    list of str
+        Lines.
 
     Raises
     ------

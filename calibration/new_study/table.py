@@ -87,6 +87,17 @@ def _decoded(raw: bytes) -> str:
 def read_sheet(path: Path, sheet: str | None = None) -> Sheet:
     """The table in a file: CSV in any of its forms, or a sheet of an Excel workbook.
 
+    Parameters
+    ----------
+    path : Path
+    sheet : str, optional
+        Of a workbook; None for its only one.
+
+    Returns
+    -------
+    Sheet
+        As texts, blanks at both ends of a cell left out.
+
     Raises
     ------
     InvalidValue

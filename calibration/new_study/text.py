@@ -78,7 +78,17 @@ def _number(value: float) -> str:
 
 
 def table(series: Series, axis: Axis) -> str:
-    """The table of a series as CSV."""
+    """The table of a series as CSV.
+
+    Parameters
+    ----------
+    series : Series
+    axis : Axis
+
+    Returns
+    -------
+    str
+    """
     as_given = _renamed(series)
     rows = [
         {
@@ -124,7 +134,17 @@ def table_file(series: Series) -> str:
 
 
 def observation(series: Series, axis: Axis) -> str:
-    """The ``[[observation]]`` of a series."""
+    """The ``[[observation]]`` of a series.
+
+    Parameters
+    ----------
+    series : Series
+    axis : Axis
+
+    Returns
+    -------
+    str
+    """
     column = series.match.column
     names = [toml(name) for name in series.match.names]
     variable = names[0] if len(names) == 1 else f"[{', '.join(names)}] # added up"
@@ -257,7 +277,22 @@ _FIXED = """\
 
 
 def problem(study: NewStudy, title: str, model_file: str, span: Sequence[str], estimate: Estimate) -> str:
-    """The text of problem.toml."""
+    """The text of problem.toml.
+
+    Parameters
+    ----------
+    study : NewStudy
+    title : str
+    model_file : str
+        Its name within the study.
+    span : sequence of str
+        Further lines of ``[model]``.
+    estimate : "map" or "ml"
+
+    Returns
+    -------
+    str
+    """
     clock, beside = study.clock, study.beside
     lines = [_HEAD, f"title = {toml(title)}\n", "[model]", f"file = {toml(model_file)}", *span, ""]
     lines.append(f"# {clock.note}.")
@@ -284,7 +319,20 @@ def problem(study: NewStudy, title: str, model_file: str, span: Sequence[str], e
 
 
 def readme(study: NewStudy, title: str, model: Model, data: str) -> str:
-    """The page on which the numbers' origin is written down."""
+    """The page on which the numbers' origin is written down.
+
+    Parameters
+    ----------
+    study : NewStudy
+    title : str
+    model : Model
+    data : str
+        Name of the file of data.
+
+    Returns
+    -------
+    str
+    """
     rows = "\n".join(
         f"| `{table_file(part)}` | {' + '.join(part.match.names)} | {part.kind} | "
         f"{len(part.rows)} | *who counted, when, how; address or citation* |"
@@ -350,7 +398,18 @@ def _levers(model: Model, candidates: Sequence[Candidate]) -> list[tuple[str, fl
 
 
 def policies(study: NewStudy, title: str, model: Model) -> str | None:
-    """A first catalogue, or None where no single variable or constant offers itself."""
+    """A first catalogue, or None where no single variable or constant offers itself.
+
+    Parameters
+    ----------
+    study : NewStudy
+    title : str
+    model : Model
+
+    Returns
+    -------
+    str, optional
+    """
     chosen = _levers(model, study.candidates)
     if not study.single or not chosen:
         return None

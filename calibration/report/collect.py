@@ -155,6 +155,19 @@ def curves(problem: CalibrationProblem, theta: Array, rows: pd.DataFrame, engine
 
     Increments are added up from their baseline, so that a count is drawn where it was reported; a trajectory of what
     is reported is read as the counts are.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    theta : (k,)
+        The estimate, on the parameters' own scales.
+    rows : DataFrame
+        As of :func:`calibration.inference.optimum.residuals.fitted`.
+    engine : str
+
+    Returns
+    -------
+    Curves
     """
     dated = [o for o in problem.observations if course_of(o) is not None]
     times, values = _trajectories(problem, dated, theta[None, :], engine)
@@ -201,7 +214,19 @@ def _fan(draws: PosteriorDraws, shown: Curves, engine: str) -> Array | None:
 
 
 def levels(rows: pd.DataFrame, observation: Observation) -> pd.DataFrame:
-    """Rows as levels: increments as the counts that were reported or as their running sum, flows as mean rates."""
+    """Rows as levels: increments as the counts that were reported or as their running sum, flows as mean rates.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of this observation.
+    observation : Observation
+
+    Returns
+    -------
+    DataFrame
+        With ``end``, ``lower`` and ``upper`` of the levels.
+    """
     dated = [(level.time, level.lower, level.upper) for level in dated_levels(observation)]
     end, lower, upper = np.array(dated, dtype=float).reshape(len(rows), 3).T
     return rows.assign(end=end, lower=lower, upper=upper)
@@ -228,6 +253,18 @@ def checks_at_estimate(problem: CalibrationProblem, theta: Array, engine: str) -
     """The outcomes of ``NAME.checks.toml`` beside the model file, each run started from the estimate.
 
     What a check sets itself wins over the estimate. Nothing when there is no such file.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    theta : (k,)
+        The estimate, on the parameters' own scales.
+    engine : str
+        Another one takes its place where it does not compile the model.
+
+    Returns
+    -------
+    tuple of Outcome
 
     Raises
     ------
@@ -256,7 +293,19 @@ def checks_at_estimate(problem: CalibrationProblem, theta: Array, engine: str) -
 
 
 def values_of(problem: CalibrationProblem, theta: Array) -> dict[str, float]:
-    """Constants that the study holds and those of the model that it estimates, at the estimate."""
+    """Constants that the study holds and those of the model that it estimates, at the estimate.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    theta : (k,)
+        The estimate, on the parameters' own scales.
+
+    Returns
+    -------
+    dict of str to float
+        By name as the study spells it.
+    """
     held = dict(problem.fixed)
     space = problem.space
     return held | dict(zip(space.of_model, theta[space.is_model].tolist(), strict=True))

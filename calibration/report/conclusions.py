@@ -29,7 +29,18 @@ SMALL = 4.0
 
 
 def informed(fit: Fit, assessment: Assessment) -> list[str]:
-    """Of which parameters the data speak: by the posterior where there is one, and by the profiles."""
+    """Of which parameters the data speak: by the posterior where there is one, and by the profiles.
+
+    Parameters
+    ----------
+    fit : Fit
+    assessment : Assessment
+
+    Returns
+    -------
+    list of str
+        Sentences.
+    """
     sentences = [_narrowed(assessment.contractions)] if assessment.contractions else []
     identified = fit.identifiability
     sentences.append(
@@ -152,7 +163,18 @@ def estimate_words(fit: Fit) -> list[str]:
 
 
 def caused(fit: Fit, assessment: Assessment) -> tuple[str, list[str]]:
-    """One sentence that answers, and a point for each cause."""
+    """One sentence that answers, and a point for each cause.
+
+    Parameters
+    ----------
+    fit : Fit
+    assessment : Assessment
+        With a comparison.
+
+    Returns
+    -------
+    str, and list of str
+    """
     close = near_best(assessment.comparison)
     text = (
         f"{len(close)} of {len(assessment.comparison)} structures predict the data about as well as the best: not more "
@@ -192,7 +214,18 @@ def _cause(cause: Cause, without: Sequence[Comparison]) -> str:
 
 
 def predicted(fit: Fit, rolling: RollingOrigin) -> list[str]:
-    """How forecasts from before the data did, beside those of rivals, over how many numbers."""
+    """How forecasts from before the data did, beside those of rivals, over how many numbers.
+
+    Parameters
+    ----------
+    fit : Fit
+    rolling : RollingOrigin
+
+    Returns
+    -------
+    list of str
+        Sentences.
+    """
     sentences = [verdict(rolling)]
     gap = _gaps(rolling)
     if gap:
@@ -228,7 +261,17 @@ def _gaps(rolling: RollingOrigin) -> str:
 
 
 def supports(fit: Fit, assessment: Assessment) -> str:
-    """What the data say."""
+    """What the data say.
+
+    Parameters
+    ----------
+    fit : Fit
+    assessment : Assessment
+
+    Returns
+    -------
+    str
+    """
     text = fit.study.questions.supports
     if assessment.contractions:
         known = [line for line in assessment.contractions if line.kind == "informed"]
@@ -253,7 +296,19 @@ def chance_limit(fit: Fit) -> float:
 
 
 def adds(fit: Fit, assessment: Assessment, checked: str) -> str:
-    """What the theory adds."""
+    """What the theory adds.
+
+    Parameters
+    ----------
+    fit : Fit
+    assessment : Assessment
+    checked : str
+        What the modeller's own checks come to, as sentences.
+
+    Returns
+    -------
+    str
+    """
     assumed = ["the structure of the model", "what the model file sets and the study does not name"]
     n = len(fit.study.fixed)
     assumed += ["one constant that the study sets"] if n == 1 else [f"{n} constants that the study sets"] if n else []
@@ -271,7 +326,17 @@ def adds(fit: Fit, assessment: Assessment, checked: str) -> str:
 
 
 def unknowable(fit: Fit, assessment: Assessment) -> str:
-    """What these data cannot tell."""
+    """What these data cannot tell.
+
+    Parameters
+    ----------
+    fit : Fit
+    assessment : Assessment
+
+    Returns
+    -------
+    str
+    """
     text = fit.study.questions.unknown
     if assessment.contractions:
         deviations = fit.study.deviations
@@ -305,7 +370,17 @@ def prior_bounds(prediction: PredictionProfile) -> Bounds | None:
 
 
 def prediction_verdict(fit: Fit, prediction: PredictionProfile) -> str:
-    """The verdict of a prediction as it stands beside its interval."""
+    """The verdict of a prediction as it stands beside its interval.
+
+    Parameters
+    ----------
+    fit : Fit
+    prediction : PredictionProfile
+
+    Returns
+    -------
+    str
+    """
     conditions, prior = prediction_given(fit), prior_bounds(prediction)
     text = prediction.verdict
     if prediction.lower is not None and prediction.upper is not None and prior is not None:

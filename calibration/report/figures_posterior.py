@@ -42,7 +42,19 @@ PAIR_POINTS, PAIR_MOST = 800, 7
 
 @styled
 def bands_figure(bands: Sequence[Band], observations: Sequence[Observed], *, time: TimeAxis) -> "Figure":
-    """Dated numbers with 50 % and 90 % bands of what the posterior predicts, increments added up."""
+    """Dated numbers with 50 % and 90 % bands of what the posterior predicts, increments added up.
+
+    Parameters
+    ----------
+    bands : sequence of Band
+    observations : sequence of Observed
+        All that bands are of.
+    time : TimeAxis
+
+    Returns
+    -------
+    Figure
+    """
     known = {observation.name: observation for observation in observations}
     figure, axes = panels(max(1, len(bands)), 1, 2.1)
     for axis, band in zip(axes, bands, strict=False):
@@ -70,7 +82,18 @@ def bands_figure(bands: Sequence[Band], observations: Sequence[Observed], *, tim
 
 @styled
 def posterior_figure(space: ParameterSpace, draws: Array) -> "Figure":
-    """Each parameter's draws (filled) against its prior (line), ``draws : (n, k)``."""
+    """Each parameter's draws (filled) against its prior (line), ``draws : (n, k)``.
+
+    Parameters
+    ----------
+    space : ParameterSpace
+    draws : (n, k)
+        On the parameters' own scales.
+
+    Returns
+    -------
+    Figure
+    """
     columns = min(5, len(space))
     figure, axes = panels(-(-len(space) // columns), columns, 1.35)
     for axis, parameter, column in zip(cells(axes, len(space)), space, draws.T, strict=True):
@@ -93,7 +116,20 @@ def posterior_figure(space: ParameterSpace, draws: Array) -> "Figure":
 
 @styled
 def pairs_figure(space: ParameterSpace, draws: Array, names: Sequence[str]) -> "Figure":
-    """Joint draws ``(n, k)`` of some parameters, two by two, on their own scales; correlations in the upper half."""
+    """Joint draws ``(n, k)`` of some parameters, two by two, on their own scales; correlations in the upper half.
+
+    Parameters
+    ----------
+    space : ParameterSpace
+    draws : (n, k)
+        On the parameters' own scales.
+    names : sequence of str
+        The first :data:`PAIR_MOST` are drawn.
+
+    Returns
+    -------
+    Figure
+    """
     from scipy import stats
 
     places = [space.names.index(name) for name in names[:PAIR_MOST]]
@@ -188,7 +224,18 @@ _MARKS = "oDs^vPX"
 
 @styled
 def holdout_figure(rolling: RollingOrigin, calendar: Calendar) -> "Figure":
-    """What each forecaster said of the numbers held out: medians, 90 % intervals, and what came."""
+    """What each forecaster said of the numbers held out: medians, 90 % intervals, and what came.
+
+    Parameters
+    ----------
+    rolling : RollingOrigin
+        With scores.
+    calendar : Calendar
+
+    Returns
+    -------
+    Figure
+    """
     scores = rolling.comparable if len(rolling.comparable) else rolling.scores
     origins = sorted(scores["origin"].unique())
     names = sorted(scores["forecaster"].unique(), key=lambda name: name != "model")
@@ -253,7 +300,20 @@ def rivals_figure(lines: Sequence[Comparison]) -> "Figure":
 
 @styled
 def forecast_figure(rows: "pd.DataFrame", levels: "Mapping[str, pd.DataFrame]", *, time: TimeAxis) -> "Figure":
-    """What may come, by scenario: median, 50 % and 90 % bands after the dated numbers ``levels`` by observation."""
+    """What may come, by scenario: median, 50 % and 90 % bands after the dated numbers ``levels`` by observation.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As of :func:`calibration.assess.forecast.table_of`, of one structure.
+    levels : by observation
+        As of :class:`calibration.report.findings.Curves`.
+    time : TimeAxis
+
+    Returns
+    -------
+    Figure
+    """
     observations = rows.groupby("observation", sort=False)
     figure, axes = panels(len(observations), 1, 2.0)
     for axis, (group, of) in zip(axes, observations, strict=True):
@@ -304,7 +364,19 @@ def self_test_figure(tested: SelfTest) -> "Figure":
 
 @styled
 def groups_figure(lines: Sequence[GroupValue], units: Mapping[str, str]) -> "Figure":
-    """Each pooled parameter by group: medians, central halves and 95 %, with the central half of a new group."""
+    """Each pooled parameter by group: medians, central halves and 95 %, with the central half of a new group.
+
+    Parameters
+    ----------
+    lines : sequence of GroupValue
+        As of :func:`calibration.assess.contraction.group_values`: a new group comes last.
+    units : mapping of str to str
+        By parameter.
+
+    Returns
+    -------
+    Figure
+    """
     names = list(dict.fromkeys(line.parameter for line in lines))
     groups = [line.group for line in lines if line.parameter == names[0]]
     figure, axes = panels(1, len(names), 0.5 + 0.17 * len(groups), share_y=True)

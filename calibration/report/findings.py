@@ -371,7 +371,18 @@ def estimates(fit: Fit) -> list[dict[str, Any]]:
 
 
 def save(findings: Findings, folder: Path) -> Path:
-    """Write findings into a folder, whole or not at all."""
+    """Write findings into a folder, whole or not at all.
+
+    Parameters
+    ----------
+    findings : Findings
+    folder : Path
+
+    Returns
+    -------
+    Path
+        Of the file.
+    """
     return write_record(findings, folder / FILE)
 
 

@@ -83,6 +83,16 @@ UNSOUND = (
 def contents_of(request: Settings, problem: CalibrationProblem | None = None) -> Contents:
     """The page of a study, or of one that was read already.
 
+    Parameters
+    ----------
+    request : Settings
+    problem : CalibrationProblem, optional
+        None to read the study in ``request.folder``.
+
+    Returns
+    -------
+    Contents
+
     Raises
     ------
     InvalidValue, UnknownName, Problems
@@ -402,7 +412,19 @@ def _fitted(model: Model, name: str, values: Array, parameter: Parameter | None)
 
 
 def start_of(model: Model, name: str) -> str:
-    """The constant that stands for a drawn name: that of a stock's start, else the name itself."""
+    """The constant that stands for a drawn name: that of a stock's start, else the name itself.
+
+    Parameters
+    ----------
+    model : Model
+    name : str
+        As draws have it, in any spelling.
+
+    Returns
+    -------
+    str
+        Canonical for a stock.
+    """
     variable = model.by_name.get(split_key(override_key(name))[0])
     return canonical(one_name("start of", variable.name)) if isinstance(variable, Stock) else name
 

@@ -67,7 +67,18 @@ class First(ReportPart):
 
 
 def first_screen(findings: Findings, pictures: Pictures = Pictures()) -> FirstScreen:  # noqa: B008  (frozen)
-    """What the findings come to, on one screen."""
+    """What the findings come to, on one screen.
+
+    Parameters
+    ----------
+    findings : Findings
+    pictures : Pictures
+        None of them for the console.
+
+    Returns
+    -------
+    FirstScreen
+    """
     fit, records = findings.fit, leading(findings)
     questions = fit.study.questions
     caption = caption_words(findings)

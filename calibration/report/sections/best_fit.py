@@ -109,7 +109,17 @@ def kind_of(fit: Fit) -> Kind:
 
 
 def profile_bounds(fit: Fit, profile: Profile | PredictionProfile) -> Bounds:
-    """The interval of a profile."""
+    """The interval of a profile.
+
+    Parameters
+    ----------
+    fit : Fit
+    profile : Profile or PredictionProfile
+
+    Returns
+    -------
+    Bounds
+    """
     verdict = profile.verdict if isinstance(profile, Profile) else profile.sides
     level, by = profile.threshold.level, "profile likelihood"
     error = fit.errors.values.get(profile.name)
@@ -120,7 +130,18 @@ def profile_bounds(fit: Fit, profile: Profile | PredictionProfile) -> Bounds:
 
 
 def profile_points(quantity: str, profiles: Sequence[Profile | PredictionProfile]) -> Rows:
-    """A line for each point of each profile."""
+    """A line for each point of each profile.
+
+    Parameters
+    ----------
+    quantity : str
+        Head of the column of names.
+    profiles : sequence of Profile or PredictionProfile
+
+    Returns
+    -------
+    list of dict
+    """
     return [
         {quantity: profile.name, "value": value, "rise": rise}
         for profile in profiles
