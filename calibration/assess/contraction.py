@@ -88,7 +88,8 @@ def contractions(drawn: PosteriorDraws) -> list[Contraction]:
     theta = drawn.flat
     prior = density.space.log_prior_scaled(theta)
     likelihood = density.log_likelihood(theta)
-    weights = [_scaled_weights(logs) for logs in (prior, likelihood)]
+    # importance weights (2, n) that bring the draws to both powers of either density
+    weights = [np.array([power_weights(logs, power) for power in POWERS]) for logs in (prior, likelihood)]
     shares = density.space.to_unit(theta)
     grid = (np.arange(2000) + 0.5) / 2000
     lines = []
@@ -99,21 +100,16 @@ def contractions(drawn: PosteriorDraws) -> list[Contraction]:
         to_prior, to_data = (_power_sensitivity(values, column) for column in weights)
         lines.append(
             Contraction(
-                parameter.name,
-                float(1 - values.var() / before.var()),
-                float(np.minimum(counts / len(shares), 1 / BINS).sum()),
-                float(np.median(shares[:, i])),
-                to_prior,
-                to_data,
-                class_of([(before, values)]),
+                name=parameter.name,
+                contraction=float(1 - values.var() / before.var()),
+                overlap=float(np.minimum(counts / len(shares), 1 / BINS).sum()),
+                place=float(np.median(shares[:, i])),
+                to_prior=to_prior,
+                to_data=to_data,
+                kind=class_of([(before, values)]),
             )
         )
     return lines
-
-
-def _scaled_weights(logs: Array) -> Array:
-    """Importance weights ``(2, n)`` that bring draws to both powers of the density whose logarithm is ``logs``."""
-    return np.array([power_weights(logs, power) for power in POWERS])
 
 
 def _power_sensitivity(values: Array, weights: Array) -> float:

@@ -140,16 +140,16 @@ def score_forecast(forecaster: Forecaster, counts: Counts) -> Scored:
     below, up_to = (paths < observed).mean(axis=0), (paths <= observed).mean(axis=0)
     ends = np.array([quantiles(column, LEVELS) for column in paths.T])
     return Scored(
-        forecaster,
-        tuple(date for date, inside in zip(counts.dates, within, strict=True) if inside),
-        observed,
-        paths,
-        np.array([crps_sample(column, value) for column, value in zip(paths.T, observed, strict=True)]),
-        (below + up_to) / 2,
-        (ends[:, 1] <= observed) & (observed <= ends[:, 3]),
-        (ends[:, 0] <= observed) & (observed <= ends[:, 4]),
-        energy_score(paths, observed) if forecaster.joint else math.nan,
-        _rises(forecaster, counts),
+        forecaster=forecaster,
+        dates=tuple(date for date, inside in zip(counts.dates, within, strict=True) if inside),
+        observed=observed,
+        paths=paths,
+        crps=np.array([crps_sample(column, value) for column, value in zip(paths.T, observed, strict=True)]),
+        pit=(below + up_to) / 2,
+        inside_50=(ends[:, 1] <= observed) & (observed <= ends[:, 3]),
+        inside_90=(ends[:, 0] <= observed) & (observed <= ends[:, 4]),
+        energy=energy_score(paths, observed) if forecaster.joint else math.nan,
+        rises=_rises(forecaster, counts),
     )
 
 

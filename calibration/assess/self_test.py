@@ -158,14 +158,14 @@ def self_test(
         raise KeyboardInterrupt
     names = problem.space.names if maker is None else _shared(problem, maker)
     return SelfTest(
-        names,
-        np.array([answer["rank"] for answer in answers], dtype=np.intp),
-        np.array([answer["inside"] for answer in answers], dtype=bool),
-        sum(not answer["converged"] for answer in answers),
-        sum(int(answer["impossible"]) for answer in answers),
-        outcome.interrupted,
-        tuple(str(name) for name in answers[0]["later"]),
-        np.array([answer["later_inside"] for answer in answers], dtype=bool),
+        names=names,
+        ranks=np.array([answer["rank"] for answer in answers], dtype=np.intp),
+        inside=np.array([answer["inside"] for answer in answers], dtype=bool),
+        n_not_converged=sum(not answer["converged"] for answer in answers),
+        n_impossible=sum(int(answer["impossible"]) for answer in answers),
+        interrupted=outcome.interrupted,
+        later=tuple(str(name) for name in answers[0]["later"]),
+        later_inside=np.array([answer["later_inside"] for answer in answers], dtype=bool),
     )
 
 

@@ -56,12 +56,9 @@ STOPPED = Replication("not compared", "the fit was stopped before its end")
 NOT_TRIED = FailedDraws("Whether there are draws with which the model fails was not computed.", "")
 
 
-def _as_read(problem: CalibrationProblem) -> CalibrationProblem:
-    """The problem as its files have it."""
-    return problem
-
-
-def calibrate(settings: Settings, change: Callable[[CalibrationProblem], CalibrationProblem] = _as_read) -> Calibration:
+def calibrate(
+    settings: Settings, change: Callable[[CalibrationProblem], CalibrationProblem] = lambda problem: problem
+) -> Calibration:
     """Read, ``change``, optimise, look around the optimum, sample where that is asked for, and compare with PySD.
 
     Parameters
@@ -186,14 +183,8 @@ def keep_draws(made: Calibration, folder: Path) -> None:
 
 def _fit_checkpoints(density: Posterior, settings: Settings, starts: int) -> Checkpoints:
     """Where searches and profiles are kept, under a digest of all that they depend on."""
-    method = density.problem.method
-    how = (
-        density.runner.engine.name,
-        method.estimate,
-        method.seed,
-        starts,
-        *(p.start for p in density.space if p.start is not None),
-    )
+    method, given = density.problem.method, [p.start for p in density.space if p.start is not None]
+    how = (density.runner.engine.name, method.estimate, method.seed, starts, *given)
     return settings.checkpoints.within("fit", study_digest(density), how)
 
 
@@ -267,12 +258,10 @@ def _with_options(problem: CalibrationProblem, settings: Settings) -> Calibratio
 
 def _last(problem: CalibrationProblem, text: str) -> float:
     """The end of the rows that have such a title, such as a year; else the time that a date or a number is."""
-    titled = [
-        term for observation in problem.observations for term in observation.terms
-        if term.label == f"{observation.name} {text}"
-    ]  # fmt: skip
-    if titled:
-        return max(quantity.end for term in titled for quantity in term.quantities)
+    titled = [(term, f"{o.name} {text}") for o in problem.observations for term in o.terms]
+    ends = [quantity.end for term, title in titled if term.label == title for quantity in term.quantities]
+    if ends:
+        return max(ends)
     try:
         return problem.calendar.model_time(text)
     except ValueError:

@@ -11,6 +11,8 @@ from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.result import Result
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from calibration.assess.forecast_score import Counts, Forecaster, Gap, Scored
 
 
@@ -73,9 +75,7 @@ def score(request: Request) -> Result:
     return Result({"forecast": request.forecast, "of": judged, "series": facts})
 
 
-def _drift(text: str, counts: "Counts", like: "Forecaster", rng: object) -> "Forecaster":
-    import numpy as np
-
+def _drift(text: str, counts: "Counts", like: "Forecaster", rng: "np.random.Generator") -> "Forecaster":
     from calibration.assess.forecast_score import drift
     from calibration.study.calendar import Calendar
     from cipark_sd.base.errors import InvalidValue
@@ -85,7 +85,7 @@ def _drift(text: str, counts: "Counts", like: "Forecaster", rng: object) -> "For
         since, dispersion = Calendar().model_time(date), float(number)
     except ValueError:
         since, dispersion = 0.0, 0.0
-    if not 0 < dispersion < 1000 or not isinstance(rng, np.random.Generator):
+    if not 0 < dispersion < 1000:
         raise InvalidValue("--drift", text, "DATE:DISPERSION such as 2016-12-31:1.5, above 0", where="score")
     return drift(counts, since, float(like.times[0]), like.times.tolist(), dispersion, rng)
 

@@ -111,20 +111,17 @@ class Guess:
             rate = bool(time) and (units == time or f"/{time}" in units.replace(" ", ""))
             amount = units in stored and not rate
             for label, value in constant_values(model, constant).items():
-                reason = self._reason(constant.name, label, value, constant.units, constant.limits)
-                options.append(
-                    self._candidate(constant.name, label, value, constant.units, constant.limits, reason, amount=amount)
-                )
+                why = self._reason(constant.name, label, value, units, constant.limits)
+                held = Candidate(label, value, units, None, why, "fixed", amount=amount)
+                options.append(held if why else self._freed(held, constant.name, constant.limits))
         for stock in model.stocks:
             literal = [piece.initial for piece in stock.pieces]
             if stock.name not in self._reach or len(literal) != 1 or not isinstance(literal[0], Const):
                 continue
-            value = literal[0].value
-            if value > 0:
-                options += [
-                    self._candidate(stock.name, label, value, stock.units, (None, None), "", starts=True, amount=True)
-                    for label in model.labels(stock)
-                ]
+            for label in model.labels(stock) if literal[0].value > 0 else ():
+                why = "where the stock starts"
+                held = Candidate(label, literal[0].value, stock.units, None, why, "fixed", starts=True, amount=True)
+                options.append(self._freed(held, stock.name, (None, None)))
         return options
 
     def _reason(self, name: str, label: str, value: float, units: str, limits: Limits) -> str:
@@ -140,12 +137,9 @@ class Guess:
             return "converts one unit into another"
         return "at an end of its range in the file" if value in limits else ""
 
-    def _candidate(
-        self, name: str, label: str, value: float, units: str, limits: Limits, reason: str, *,
-        starts: bool = False, amount: bool = False,
-    ) -> Candidate:  # fmt: skip
-        if reason:
-            return Candidate(label, value, units, None, reason, "fixed", starts, amount)
+    def _freed(self, held: Candidate, name: str, limits: Limits) -> Candidate:
+        """A candidate with a prior, within what the file and the time step allow."""
+        value, units = held.value, held.units
         low, high = (math.inf * sign if end is None else end for end, sign in zip(limits, (-1, 1), strict=True))
         if not low < value < high:
             # the file contradicts itself
@@ -157,8 +151,7 @@ class Guess:
             if self.estimate == "ml":
                 low, high = max(low, value / REACH), min(high, value * REACH)
             low = low if low > 0 or high < math.inf else -math.inf
-        why = "where the stock starts" if starts else ""
-        return Candidate(label, value, units, prior, why, "CAL", starts, amount, (low, high))
+        return replace(held, prior=prior, role="CAL", bounds=(low, high))
 
     def _prior(self, name: str, value: float, units: str, limits: tuple[float, float]) -> Prior:
         """Wide around the value: on the scale of its kind, which leaves no room for what it cannot be.

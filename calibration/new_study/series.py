@@ -293,7 +293,8 @@ def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float,
         expected = "two at least; does the model start late enough before the data?"
         raise InvalidValue(data.match.column, shown, expected, where="new-study")
     since = _since(data.match, inside, initial) if kind == "increments" else None
-    return Series(data.match, kind, family(data, kind), tuple(inside), dropped, since, at, window=axis.window)
+    law = family(data, kind)
+    return Series(data.match, kind, law, tuple(inside), dropped, since=since, at=at, window=axis.window)
 
 
 def _since(match: Match, rows: Sequence[Row], initial: float) -> float | None:

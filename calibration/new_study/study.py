@@ -84,10 +84,16 @@ def new_study(request: Request) -> NewStudy:
         series, timing = _series(model, sheet, axis, matched, request, later=False)
         reordered = list(axis.rows) != sorted(axis.rows)
         study = NewStudy(
-            request.folder, axis, timing, series, tuple(options), tuple(unused), numeric,
-            n_rows=len(sheet.rows), reordered=reordered,
+            folder=request.folder,
+            axis=axis,
+            clock=timing,
+            series=series,
+            candidates=tuple(options),
+            ignored=tuple(unused),
+            numeric=numeric,
+            reordered=reordered,
             beside=tuple(beside_equations(model, reaching(model, observed))),
-        )  # fmt: skip
+        )
         density = _density(draft, request, model, study)
         factors, notes = check_scales(density, series, request.scale)
         cut = sum(not is_missing(text) for text in sheet.column(axis.column)) - len(axis.rows)

@@ -237,15 +237,15 @@ def _posterior(draws: PosteriorDraws, seed: int, shown: Curves, engine: str) -> 
     r_eff = relative_efficiency(draws.theta)
     predicted = predict(density, draws.flat, stage_numbers(seed, Stage.PREDICTED), r_eff=r_eff)
     return Posterior(
-        draws.theta,
-        " ".join(filter(None, [sampled.sentence, heavy_tails(density.space.names, draws.theta)])),
-        sampled.converged,
-        sampled.interrupted,
-        sampled.lines,
-        tuple(predicted),
-        drawn_predictions(draws),
-        _fan(draws, shown, engine),
-        "" if sampled.converged else sampled.obstacle,
+        theta=draws.theta,
+        how=" ".join(filter(None, [sampled.sentence, heavy_tails(density.space.names, draws.theta)])),
+        converged=sampled.converged,
+        interrupted=sampled.interrupted,
+        mixing=sampled.lines,
+        predicted=tuple(predicted),
+        predictions=drawn_predictions(draws),
+        fan=_fan(draws, shown, engine),
+        obstacle="" if sampled.converged else sampled.obstacle,
     )
 
 
@@ -366,16 +366,16 @@ def _reported(problem: CalibrationProblem, prediction: Prediction) -> Reported:
     model = problem.model
     label = quantity_label(model, prediction.parts)
     under, against = prediction.scenario, prediction.against
+    estimand = of_output(model, prediction.parts, prediction.time, under=under, against=against)
     return Reported(
-        prediction.name,
-        label if prediction.against is None else f"change of {label}",
+        name=prediction.name,
+        label=label if prediction.against is None else f"change of {label}",
         # what would have been reported is another quantity than what the model has
-        of_output(model, prediction.parts, prediction.time, under=under, against=against)
-        + ("" if prediction.reading is None else ", as reported"),
-        unit_of(model, prediction.parts[0][0]),
-        prediction.time,
-        tuple(o.name for o in problem.observations if _same_quantity(o, prediction)),
-        prediction.reading is None and any(_reported_later(o, prediction) for o in problem.observations),
+        estimand=estimand if prediction.reading is None else f"{estimand}, as reported",
+        unit=unit_of(model, prediction.parts[0][0]),
+        time=prediction.time,
+        observations=tuple(o.name for o in problem.observations if _same_quantity(o, prediction)),
+        waits=prediction.reading is None and any(_reported_later(o, prediction) for o in problem.observations),
     )
 
 

@@ -61,9 +61,8 @@ def _narrowed(lines: Sequence[Contraction]) -> str:
     blind = [line.name for line in lines if line.untouched]
     little = [line.name for line in lines if not (line.kind == "informed" or line.untouched)]
     text = (
-        f"The data narrow {len(by_much)} of {len(lines)} parameters to {NARROW:.0%} of their prior width or "
-        f"less, each on its own scale: "
-        f"{listed(line.name for line in by_much)}."
+        f"The data narrow {len(by_much)} of {len(lines)} parameters to {NARROW:.0%} of their prior width or less, each "
+        f"on its own scale: {listed(line.name for line in by_much)}."
     )
     if little:
         text += f" They move {len(little)} a little: {listed(little)}."
@@ -74,13 +73,10 @@ def _narrowed(lines: Sequence[Contraction]) -> str:
 
 def _profiled(fit: Fit) -> str:
     """Which parameters the fit bounds on how many sides, and what the bounds rest on beside the data."""
-    by_sides: dict[tuple[bool, bool], list[str]] = {}
-    for result in fit.profiles:
-        by_sides.setdefault((result.lower is not None, result.upper is not None), []).append(result.name)
     counted = "; ".join(
-        f"{len(by_sides[sides])} {words} ({listed(by_sides[sides])})"
+        f"{len(names)} {words} ({listed(names)})"
         for sides, words in _SIDES.items()
-        if sides in by_sides
+        if (names := [p.name for p in fit.profiles if (p.lower is not None, p.upper is not None) == sides])
     )
     verdicts = [verdict for result in fit.profiles if (verdict := fit.conditions.of(result.name)) is not None]
     leaning = [verdict.name for verdict in verdicts if verdict.by != "the data" and verdict.ends]
@@ -154,11 +150,10 @@ def estimate_words(fit: Fit) -> list[str]:
             "the others at each place. It has no profile and no standard error; profiles of other parameters and of "
             "predictions hold it at its estimate."
         )
-    by_reason: dict[str, list[str]] = {}
-    for name, reason in fit.errors.why_not.items():
-        if name not in fit.optimum.stepwise:
-            by_reason.setdefault(reason, []).append(name)
-    sentences += [f"No standard error: {listed(names)} ({reason})." for reason, names in by_reason.items()]
+    without = {name: reason for name, reason in fit.errors.why_not.items() if name not in fit.optimum.stepwise}
+    for reason in dict.fromkeys(without.values()):
+        names = listed(name for name in without if without[name] == reason)
+        sentences.append(f"No standard error: {names} ({reason}).")
     return sentences
 
 
@@ -180,11 +175,14 @@ def caused(fit: Fit, assessment: Assessment) -> tuple[str, list[str]]:
         f"{len(close)} of {len(assessment.comparison)} structures predict the data about as well as the best: not more "
         f"than {SMALL:g} behind in log predictive density, or within two standard errors."
     )
-    names = {line.name for line in close}
-    tested = [cause for cause in fit.study.questions.causes if _without(cause, assessment)]
-    points = [_cause(cause, _without(cause, assessment)) for cause in tested]
-    spared = [cause.name for cause in tested if any(line.name in names for line in _without(cause, assessment))]
-    needed = [cause.name for cause in tested if cause.name not in spared]
+    tested = [
+        (cause, without)
+        for cause in fit.study.questions.causes
+        if (without := [line for line in assessment.comparison if line.name in cause.without])
+    ]
+    points = [_cause(cause, without) for cause, without in tested]
+    spared = [cause.name for cause, without in tested if any(line in close for line in without)]
+    needed = [cause.name for cause, _ in tested if cause.name not in spared]
     if spared:
         text = f"The data do not decide. {text} For each of these causes there is such a structure without it: "
         text += f"{listed(spared)}."
@@ -198,10 +196,6 @@ def caused(fit: Fit, assessment: Assessment) -> tuple[str, list[str]]:
 def near_best(lines: Sequence[Comparison]) -> list[Comparison]:
     """Structures that the data cannot tell from the best predictor."""
     return [line for line in lines if line.elpd_behind <= max(SMALL, 2 * line.behind_error)]
-
-
-def _without(cause: Cause, assessment: Assessment) -> list[Comparison]:
-    return [line for line in assessment.comparison if line.name in cause.without]
 
 
 def _cause(cause: Cause, without: Sequence[Comparison]) -> str:

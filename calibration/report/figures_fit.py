@@ -242,7 +242,7 @@ def answer_figure(
     start, end = _shown_span(times, levels)
     axis.set_xlim(start, end)
     axis.set_ylim(bottom=min(0.0, float(np.nanmin(course))))
-    _name_ends(axis, times, course, levels, fan, expected, letters, end)
+    _name_ends(axis, times, course, levels, expected, letters, end)
     axis.set_title(wrapped(axis_label, 40 if narrow else 80), fontsize=letters, color="0.35")
     time.on(axis, start, end, most=4 if narrow else 7)
     whole_counts(axis)
@@ -268,9 +268,8 @@ def _shown_span(times: Array, levels: "pd.DataFrame") -> tuple[float, float]:
 
 
 def _name_ends(
-    axis: "Axes", times: Array, course: Array, levels: "pd.DataFrame", fan: Array | None, expected: str,
-    letters: float, end: float,
-) -> None:  # fmt: skip
+    axis: "Axes", times: Array, course: Array, levels: "pd.DataFrame", expected: str, letters: float, end: float
+) -> None:
     """What was reported last, and what the model has there, to the right of the lines."""
     from cipark_sd.base.wording import number
 

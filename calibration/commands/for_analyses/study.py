@@ -262,13 +262,13 @@ def read_question(problem: CalibrationProblem, parameters: Sequence[Factor]) -> 
     scenario = Scenario("", held)
     resolved = resolve(problem.model, scenario)
     return Question(
-        problem.title,
-        problem.model,
-        factors,
-        outputs or _observed(problem),
-        moments or (Moment("at the end", resolved.final_time),),
-        scenario,
-        every or None,
+        title=problem.title,
+        model=problem.model,
+        factors=factors,
+        outputs=outputs or _observed(problem),
+        moments=moments or (Moment("at the end", resolved.final_time),),
+        scenario=scenario,
+        every=every or None,
     )
 
 

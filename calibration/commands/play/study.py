@@ -255,14 +255,14 @@ def _structure(
     return Structure(
         title,
         scenario,
-        of(shown, model=True),
-        {name: value for name, value in middle.items() if name not in noise},
-        draws.basis,
-        beside,
-        of(before, model=True),
-        of(before, model=False),
-        of(whole, model=True),
-        of(whole, model=False),
+        draws=of(shown, model=True),
+        estimate={name: value for name, value in middle.items() if name not in noise},
+        basis=draws.basis,
+        beside=beside,
+        prior=of(before, model=True),
+        prior_beside=of(before, model=False),
+        every=of(whole, model=True),
+        every_beside=of(whole, model=False),
     )
 
 

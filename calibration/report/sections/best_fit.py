@@ -126,7 +126,7 @@ def profile_bounds(fit: Fit, profile: Profile | PredictionProfile) -> Bounds:
     if error is None and "none" in verdict.states:
         # a step is told apart to a time step
         error = fit.study.time_step / 4
-    return Bounds(profile.lower, profile.upper, level, by, verdict.states, verdict.gaps, error)
+    return Bounds(profile.lower, profile.upper, level, by, states=verdict.states, gaps=verdict.gaps, error=error)
 
 
 def profile_points(quantity: str, profiles: Sequence[Profile | PredictionProfile]) -> Rows:

@@ -221,23 +221,19 @@ def sentences(lines: Sequence[GroupValue]) -> list[str]:
     return told_lines
 
 
-def _cells(line: GroupValue) -> tuple[str, ...]:
-    """A group's line as it is printed."""
-    q = line.quantiles
-    shrunk = "" if math.isnan(line.shrinkage) else f"{line.shrinkage:.2f}"
-    fitted = "" if line.group in (TYPICAL, NEW) else str(line.fitted)
-    return line.group, number(q[2]), interval(q[1], q[3]), interval(q[0], q[4]), shrunk, fitted
-
-
-HEAD = ("median", "50 %", "95 %", "shrinkage", "fitted numbers")
-
-
 def _group_table(lines: Sequence[GroupValue]) -> Table:
     """All parameters in all groups."""
-    rows = [(line.parameter, *_cells(line)) for line in lines]
+    rows = []
+    for line in lines:
+        q = line.quantiles
+        shrunk = "" if math.isnan(line.shrinkage) else f"{line.shrinkage:.2f}"
+        fitted = "" if line.group in (TYPICAL, NEW) else str(line.fitted)
+        numbers = (number(q[2]), interval(q[1], q[3]), interval(q[0], q[4]), shrunk, fitted)
+        rows.append((line.parameter, line.group, *numbers))
+    head = ("parameter", "group", "median", "50 %", "95 %", "shrinkage", "fitted numbers")
     caption = (
         "Partially pooled parameters. Shrinkage: the part of a group's departure from the typical one that pooling "
         "takes away; 0 where its own data decide, 1 where only the other groups do. A new group is one more from the "
         "same distribution of groups, of which nothing is known."
     )
-    return Table(("parameter", "group", *HEAD), tuple(rows), caption)
+    return Table(head, tuple(rows), caption)
