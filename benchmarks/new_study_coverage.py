@@ -20,8 +20,8 @@ from measure import show, show_machine
 from new_study_cases import CASES, OFF, Case
 
 from calibration.assess.forecast import courses_ahead
-from calibration.commands.calibrate import Settings
 from calibration.commands.pipeline import calibrate
+from calibration.commands.settings import Settings
 from calibration.likelihood.posterior import On
 from calibration.new_study.request import Request
 from calibration.new_study.study import new_study

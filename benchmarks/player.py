@@ -142,8 +142,8 @@ def measured(driver: Any, page: Path, moves: int, slow: int) -> "tuple[np.ndarra
 
 def park(folder: Path) -> Path:
     """The park's page with 200 draws of its priors: as many and as long runs as with a fit."""
-    from calibration.commands.play.command import Settings
     from calibration.commands.play.page import write
+    from calibration.commands.play.request import Settings
 
     return write(Settings(target=None, output=folder / "park.html", draws="prior"))[0]
 

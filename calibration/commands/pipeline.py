@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from calibration.assess.assessment import NOTHING, Assessment, Stages, assess
-from calibration.commands.calibrate import Settings
+from calibration.commands.settings import Settings
 from calibration.inference.optimum.optimise import Optimum, optimise
 from calibration.inference.optimum.profile import predictions as profiles_of_predictions
 from calibration.inference.optimum.profile import profiles as profiles_of_parameters
@@ -183,8 +183,8 @@ def keep_draws(made: Calibration, folder: Path) -> None:
 
 def _fit_checkpoints(density: Posterior, settings: Settings, starts: int) -> Checkpoints:
     """Where searches and profiles are kept, under a digest of all that they depend on."""
-    method, given = density.problem.method, [p.start for p in density.space if p.start is not None]
-    how = (density.runner.engine.name, method.estimate, method.seed, starts, *given)
+    method, fixed_starts = density.problem.method, [p.start for p in density.space if p.start is not None]
+    how = (density.runner.engine.name, method.estimate, method.seed, starts, *fixed_starts)
     return settings.checkpoints.within("fit", study_digest(density), how)
 
 

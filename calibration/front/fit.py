@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calibration.commands import pipeline
-from calibration.commands.calibrate import Settings, finish, whole
 from calibration.commands.calibrate import calibrate as command
+from calibration.commands.calibrate import finish, whole
 from calibration.commands.for_analyses.study import CalibrationStudy
 from calibration.commands.new_study import new_study as new_study_command
 from calibration.commands.play.page import player_of
+from calibration.commands.settings import Settings
 from calibration.front.noise import IN_PYTHON, Noise, with_noise
 from calibration.inference.sampling.draws import PosteriorDraws, tree
 from calibration.likelihood.replicate import Stage, stage_numbers

@@ -152,19 +152,12 @@ class Axis:
         """How many months the usual distance of two dates is; 0 where it is one of days."""
         return next((n for n, days in _MONTHS_OF.items() if self.dates and round(self.gap) in days), 0)
 
-    def before(self, date: datetime.date) -> datetime.date:
-        """A date one window earlier, else one usual distance; the last day of a month goes to that of another."""
-        return self._moved(date, -1)
-
-    def after(self, date: datetime.date) -> datetime.date:
-        """A date one window later, else one usual distance."""
-        return self._moved(date, 1)
-
-    def _moved(self, date: datetime.date, sign: int) -> datetime.date:
+    def before(self, date: datetime.date, n: int = 1) -> datetime.date:
+        """A date ``n`` windows earlier, else usual distances; the last day of a month goes to that of another."""
         months = MONTHS.get(self.window, 0) if self.window else self.months
         if not months:
-            return date + datetime.timedelta(days=sign * round(self.width or self.gap))
-        return months_earlier(date, -sign * months)
+            return date - n * datetime.timedelta(days=round(self.width or self.gap))
+        return months_earlier(date, n * months)
 
     def date_window(self, i: int) -> tuple[datetime.date, datetime.date]:
         """The dates at whose ends the window of an entry starts and ends, no wider than usual."""
@@ -172,7 +165,7 @@ class Axis:
         if self.start_dates:
             return self.start_dates[i], date
         if self.edge == "start":
-            later = self.after(date)
+            later = self.before(date, -1)
             return date, min(later, self.dates[i + 1]) if i + 1 < len(self.dates) else later
         earlier = self.before(date)
         return max(earlier, self.dates[i - 1]) if i else earlier, date

@@ -15,24 +15,8 @@ from calibration.inference.optimum.in_step import gather, run
 from calibration.inference.optimum.objective import IMPOSSIBLE, objective
 from calibration.likelihood.posterior import Posterior
 from calibration.new_study.matching import words
-from calibration.noise.priors import (
-    FAMILIES,
-    Beta,
-    Exponential,
-    Gamma,
-    HalfCauchy,
-    HalfNormal,
-    LogitNormal,
-    LogNormal,
-    LogUniform,
-    Normal,
-    Prior,
-    StudentT,
-    Triangular,
-    Uniform,
-    from_scale,
-    to_scale,
-)
+from calibration.noise import priors as families
+from calibration.noise.priors import FAMILIES, Prior, from_scale, to_scale
 from calibration.study.calendar import unit_of
 from calibration.study.constants import chains, complements, event_times, exponents, reaching, without_scale, words_in
 from calibration.study.observations import Count
@@ -145,7 +129,7 @@ class Guess:
             # the file contradicts itself
             low, high = -math.inf, math.inf
         prior = self._prior(name, value, units, (low, high))
-        if isinstance(prior, LogNormal):
+        if isinstance(prior, families.LogNormal):
             least, most = _stable(self.model, value, units, self._chains.get(name, 0))
             low, high = max(low, least), min(high, most)
             if self.estimate == "ml":
@@ -163,18 +147,18 @@ class Guess:
         shares are meant that lie far above 1.
         """
         if value < 0 or -math.inf < limits[0] < 0:
-            return Normal(value, self.sigma * abs(value))
+            return families.Normal(value, self.sigma * abs(value))
         if limits == (0.0, 1.0):
-            return LogitNormal(value, self.sigma)
+            return families.LogitNormal(value, self.sigma)
         named = set(words(name.replace("_", " ")))
         bare = is_dimensionless(units) or units.strip().casefold() in _SHARES
         unbounded = name in self._exponents or bool(_UNBOUNDED & named) or 1 < limits[1] < math.inf
         small = bool(units.strip()) and value < MULTIPLIER and not unbounded
         fraction = name in self._complements or bool(_SHARES & named) or small
         if 0 < value < 1 and bare and fraction:
-            return LogitNormal(value, self.sigma)
+            return families.LogitNormal(value, self.sigma)
         either = bare and bool(units.strip()) and MULTIPLIER <= value < 1 and not unbounded
-        return LogNormal(value, self.sigma / 2 if either else self.sigma)
+        return families.LogNormal(value, self.sigma / 2 if either else self.sigma)
 
 
 def _stable(model: Model, value: float, units: str, stages: int) -> tuple[float, float]:
@@ -353,18 +337,18 @@ STATED = "stated when the study was made"
 #: Distributions of scipy.stats by name, each from its location, scale and shape numbers; None for a shift that has no
 #: counterpart here.
 _SCIPY: Mapping[str, Callable[..., Prior | None]] = {
-    "norm": lambda loc, scale: Normal(loc, scale),
-    "lognorm": lambda loc, scale, s: None if loc else LogNormal(scale, s),
-    "uniform": lambda loc, scale: Uniform(loc, loc + scale),
-    "loguniform": lambda loc, scale, a, b: None if loc else LogUniform(a * scale, b * scale),
-    "reciprocal": lambda loc, scale, a, b: None if loc else LogUniform(a * scale, b * scale),
-    "triang": lambda loc, scale, c: Triangular(loc, loc + c * scale, loc + scale),
-    "beta": lambda loc, scale, a, b: None if loc or scale != 1 else Beta(a, b),
-    "gamma": lambda loc, scale, a: None if loc else Gamma(a, scale),
-    "halfnorm": lambda loc, scale: None if loc else HalfNormal(scale),
-    "expon": lambda loc, scale: None if loc else Exponential(scale),
-    "t": lambda loc, scale, df: StudentT(loc, scale, df),
-    "halfcauchy": lambda loc, scale: None if loc else HalfCauchy(scale),
+    "norm": lambda loc, scale: families.Normal(loc, scale),
+    "lognorm": lambda loc, scale, s: None if loc else families.LogNormal(scale, s),
+    "uniform": lambda loc, scale: families.Uniform(loc, loc + scale),
+    "loguniform": lambda loc, scale, a, b: None if loc else families.LogUniform(a * scale, b * scale),
+    "reciprocal": lambda loc, scale, a, b: None if loc else families.LogUniform(a * scale, b * scale),
+    "triang": lambda loc, scale, c: families.Triangular(loc, loc + c * scale, loc + scale),
+    "beta": lambda loc, scale, a, b: None if loc or scale != 1 else families.Beta(a, b),
+    "gamma": lambda loc, scale, a: None if loc else families.Gamma(a, scale),
+    "halfnorm": lambda loc, scale: None if loc else families.HalfNormal(scale),
+    "expon": lambda loc, scale: None if loc else families.Exponential(scale),
+    "t": lambda loc, scale, df: families.StudentT(loc, scale, df),
+    "halfcauchy": lambda loc, scale: None if loc else families.HalfCauchy(scale),
 }
 
 
@@ -392,8 +376,8 @@ def stated(name: str, value: object) -> Stated:
         return float(value)
     prior = value if isinstance(value, Prior) else _of_scipy(value)
     if prior is None:
-        families = ", ".join(sorted({kind.__name__ for kind in FAMILIES.values()}))
-        expected = f"a number to hold, one of {families}, or their frozen counterpart in scipy.stats, not shifted"
+        names = ", ".join(sorted({kind.__name__ for kind in FAMILIES.values()}))
+        expected = f"a number to hold, one of {names}, or their frozen counterpart in scipy.stats, not shifted"
         raise InvalidValue("the prior", value, expected, where=where)
     if fault := prior.fault():
         raise UnusableInput(fault, where=where)

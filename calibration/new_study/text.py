@@ -175,13 +175,10 @@ _KIND = {
 
 
 def _explained(series: Series) -> list[str]:
-    lines = []
-    if series.dropped:
-        shown = ", ".join(series.dropped[:3]) + (", …" if len(series.dropped) > 3 else "")
-        n = len(series.dropped)
-        lie = "one row lies" if n == 1 else f"{n} rows lie"
-        lines.append(f"# left out, since {lie} before the run's initial time: {shown}")
-    return lines
+    n = len(series.dropped)
+    shown = ", ".join(series.dropped[:3]) + (", …" if n > 3 else "")
+    lie = "one row lies" if n == 1 else f"{n} rows lie"
+    return [f"# left out, since {lie} before the run's initial time: {shown}"] if n else []
 
 
 def _noise_name(series: Series) -> str:

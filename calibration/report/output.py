@@ -230,11 +230,6 @@ def show(findings: Findings, page: Path) -> None:
     page : Path
         Where to read on.
     """
-    say_lines(_lines(findings, page))
-
-
-def _lines(findings: Findings, page: Path) -> list[tuple[str, str]]:
-    """Each line with its name."""
-    screen = first_screen(findings)
-    title = screen.title if findings.fit.study.questions.finding else f"{screen.subject}: {screen.title}"
-    return replace(screen, title=title).ending(page)
+    screen, study = first_screen(findings), findings.fit.study
+    title = screen.title if study.questions.finding else f"{screen.subject}: {screen.title}"
+    say_lines(replace(screen, title=title).ending(page))

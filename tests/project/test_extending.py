@@ -15,7 +15,7 @@ from places import ROOT
 from small_study import small_study
 
 from calibration.commands import pipeline
-from calibration.commands.calibrate import Settings
+from calibration.commands.settings import Settings
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings
 from calibration.report.sections import registry as sections

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from calibration.commands.play.command import Settings
+from calibration.commands.play.request import Settings
 from cipark_sd.analysis.experiments import definition
 from cipark_sd.analysis.experiments.catalogue import FILE
 from cipark_sd.analysis.experiments.definition import ONLY, Catalogue, Lever

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from calibration.commands.play.catalogue import contents_of as contents_of_catalogue
-from calibration.commands.play.command import Settings
+from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of as contents_of_study
 from calibration.study.library import DEFAULT_STUDY, FILE, shipped_studies
 from calibration.study.problem import CalibrationProblem

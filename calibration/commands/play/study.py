@@ -19,7 +19,7 @@ from calibration.commands.for_analyses.study_draws import (
     posterior_in,
 )
 from calibration.commands.play.catalogue import named_levers, outcomes_of
-from calibration.commands.play.command import Settings
+from calibration.commands.play.request import Settings
 from calibration.likelihood.forward import all_reported
 from calibration.likelihood.posterior import On
 from calibration.noise.readings.reporting import Reporting

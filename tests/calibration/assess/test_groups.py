@@ -9,8 +9,8 @@ from scipy import integrate, stats
 
 from calibration.assess.contraction import NEW, TYPICAL, group_values
 from calibration.assess.posterior_predictive import drawn_predictions
-from calibration.commands.calibrate import Settings
 from calibration.commands.pipeline import calibrate
+from calibration.commands.settings import Settings
 from calibration.inference.sampling.convergence import Effort
 from calibration.inference.sampling.draws import PosteriorDraws, draw
 from calibration.likelihood.posterior import posterior

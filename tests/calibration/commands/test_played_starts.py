@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from small_study import STUDY, small_study
 
-from calibration.commands.play.command import Settings
+from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of, start_of, with_starts
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.pages.player.page import as_json

@@ -9,8 +9,8 @@ import pytest
 from approved import approved
 from click.testing import CliRunner
 
-from calibration.commands.calibrate import Settings
 from calibration.commands.pipeline import _with_options
+from calibration.commands.settings import Settings
 from calibration.new_study import study as making
 from calibration.new_study.clock import Clock, calendar_years, clock, windowed
 from calibration.new_study.columns import Axis, read_axis

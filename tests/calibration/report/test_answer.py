@@ -13,8 +13,8 @@ from fitted_rows import fitted_rows
 from small_study import rival, small_study
 
 from calibration.assess.posterior_predictive import Discrepancy
-from calibration.commands.calibrate import Settings
 from calibration.commands.pipeline import calibrate
+from calibration.commands.settings import Settings
 from calibration.inference.optimum.verdict import Side
 from calibration.report import output
 from calibration.report.collect import fit_findings, study_facts

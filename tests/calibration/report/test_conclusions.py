@@ -16,7 +16,7 @@ from calibration.assess.holdout import RollingOrigin
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import mean_error, table_of
 from calibration.commands import pipeline
-from calibration.commands.calibrate import Settings
+from calibration.commands.settings import Settings
 from calibration.inference.optimum.interval_rules import Threshold
 from calibration.inference.optimum.standard_errors import ResidualSpread
 from calibration.report import conclusions

@@ -18,7 +18,7 @@ from scipy import stats
 from small_study import small_study
 
 from calibration.commands import pipeline
-from calibration.commands.calibrate import Settings
+from calibration.commands.settings import Settings
 from calibration.inference.optimum import conditions as conditions_module
 from calibration.inference.optimum import diagnostics as shares_module
 from calibration.inference.optimum import held as held_module

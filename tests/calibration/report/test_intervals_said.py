@@ -10,7 +10,8 @@ from regression_problems import RAT42, study
 from scipy import stats
 
 from calibration.commands import pipeline
-from calibration.commands.calibrate import Settings, calibrate
+from calibration.commands.calibrate import calibrate
+from calibration.commands.settings import Settings
 from calibration.inference.optimum.verdict import Side, Verdict
 from calibration.report import figures_fit
 from calibration.report.collect import fit_findings

@@ -15,8 +15,8 @@ from places import ROOT
 from small_study import small_study
 
 from calibration.assess.posterior_predictive import DRAWS, PRIOR_DRAWS
-from calibration.commands.calibrate import Settings
 from calibration.commands.pipeline import calibrate
+from calibration.commands.settings import Settings
 from calibration.inference.optimum.interval_rules import Threshold
 from calibration.inference.optimum.profile import Profile, predictions
 from calibration.inference.optimum.verdict import Side, Verdict

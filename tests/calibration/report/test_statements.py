@@ -19,7 +19,7 @@ from calibration.assess.contraction import Contraction
 from calibration.assess.forecast import LEVELS, table_of
 from calibration.assess.rivals import Comparison
 from calibration.commands import pipeline
-from calibration.commands.calibrate import Settings
+from calibration.commands.settings import Settings
 from calibration.inference.optimum.optimise import Optimum
 from calibration.report import conclusions
 from calibration.report.collect import fit_findings

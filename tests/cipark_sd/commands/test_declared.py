@@ -6,10 +6,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from calibration.commands.calibrate import Settings, calibrate
+from calibration.commands.calibrate import calibrate
 from calibration.commands.new_study import new_study
-from calibration.commands.play.command import Settings as PlaySettings
 from calibration.commands.play.command import play
+from calibration.commands.play.request import Settings as PlaySettings
+from calibration.commands.settings import Settings
 from calibration.new_study.request import Request as NewStudyRequest
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.commands import certify, check, convert, ensemble, options, run, show

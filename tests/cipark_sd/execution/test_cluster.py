@@ -37,8 +37,8 @@ def test_another_machine_is_spoken_to_by_tls_alone(address: str) -> None:
 def test_calibrate_refuses_such_an_address_before_it_searches_and_else_takes_the_cluster(tmp_path: Path) -> None:
     from click.testing import CliRunner
 
-    from calibration.commands.calibrate import Settings
     from calibration.commands.pipeline import pool_of
+    from calibration.commands.settings import Settings
     from cipark_sd.commands.cli import cli
 
     refused = CliRunner().invoke(cli, ["calibrate", "flu_1978", "--dask", "tcp://10.0.0.3:1", "-o", str(tmp_path)])

@@ -19,7 +19,7 @@ from small_study import small_study
 from wasm_engine import description_of
 
 from calibration.commands.play.catalogue import contents_of as contents_of_catalogue
-from calibration.commands.play.command import Settings
+from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of as contents_of_study
 from calibration.study.library import STUDIES
 from cipark_sd.analysis.experiments.definition import Lever

@@ -14,7 +14,7 @@ import pytest
 from browsing import AXE, CHROMIUM, DRIVER, axe_violations, chromium
 from click.testing import CliRunner
 
-from calibration.commands.play.command import Settings
+from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of as contents_of_study
 from calibration.study.library import DEFAULT_STUDY, STUDIES
 from cipark_sd.commands.cli import cli

@@ -13,8 +13,8 @@ from small_study import COUNTS, small_study
 from calibration.commands.for_analyses.draws import find_draws
 from calibration.commands.for_analyses.study import CENTRAL, CalibrationStudy, contradictions
 from calibration.commands.for_analyses.study_draws import best_fits, not_taken, optimum_of
-from calibration.commands.play.command import Settings
 from calibration.commands.play.page import write
+from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of
 from calibration.inference.sampling.densities import prior_draws
 from calibration.inference.sampling.draws import problem_digest

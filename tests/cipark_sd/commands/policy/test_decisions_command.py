@@ -13,7 +13,7 @@ from places import ROOT
 from undrawn import undraw
 
 from calibration.commands.play.catalogue import contents_of
-from calibration.commands.play.command import Settings
+from calibration.commands.play.request import Settings
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.commands.cli import cli
 from cipark_sd.commands.policy.about import load
