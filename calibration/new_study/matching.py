@@ -49,7 +49,16 @@ def words(name: str) -> tuple[str, ...]:
 
 
 def likeness(column: str, variable: str) -> float:
-    """From 0 to 1, of a column's name and a variable's."""
+    """From 0 to 1, of a column's name and a variable's.
+
+    Parameters
+    ----------
+    column, variable : str
+
+    Returns
+    -------
+    float
+    """
     mine, theirs = words(column), words(variable)
     if sorted(mine) == sorted(theirs):
         return 1.0
@@ -109,6 +118,19 @@ def _unit(system: UnitSystem, text: str) -> Unit | None:
 
 def matches(model: Model, columns: Sequence[str], chosen: Mapping[str, str]) -> list[Match]:
     """The variable of each column that has one: first as given, then by likeness of names.
+
+    Parameters
+    ----------
+    model : Model
+    columns : sequence of str
+        Those with numbers, in the order of the table.
+    chosen : mapping of str to str
+        By column the variable that the user names.
+
+    Returns
+    -------
+    list of Match
+        In the order of the columns; none of a column that sounds like nothing.
 
     Raises
     ------

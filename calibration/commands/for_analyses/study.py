@@ -65,8 +65,16 @@ def contradictions(density: Posterior, theta: Array, rng: np.random.Generator) -
 
     Parameters
     ----------
+    density : Posterior
     theta : (n, k)
         Of the density's parameters, in order.
+    rng : Generator
+        Of the noise around the middle draw.
+
+    Returns
+    -------
+    iterator of str
+        A sentence without its full stop for each such series.
     """
     expected = density.by_term(theta)
     position = 0
@@ -105,6 +113,15 @@ def contradictions(density: Posterior, theta: Array, rng: np.random.Generator) -
 
 def read(folder: Path, allow_files: Sequence[Path] = ()) -> "CalibrationStudy":
     """The study in a folder; its files may lie beneath ``allow_files`` as well.
+
+    Parameters
+    ----------
+    folder : Path
+    allow_files : sequence of Path
+
+    Returns
+    -------
+    CalibrationStudy
 
     Raises
     ------
@@ -245,13 +262,13 @@ def read_question(problem: CalibrationProblem, parameters: Sequence[Factor]) -> 
     scenario = Scenario("", held)
     resolved = resolve(problem.model, scenario)
     return Question(
-        problem.title,
-        problem.model,
-        factors,
-        outputs or _observed(problem),
-        moments or (Moment("at the end", resolved.final_time),),
-        scenario,
-        every or None,
+        title=problem.title,
+        model=problem.model,
+        factors=factors,
+        outputs=outputs or _observed(problem),
+        moments=moments or (Moment("at the end", resolved.final_time),),
+        scenario=scenario,
+        every=every or None,
     )
 
 

@@ -68,7 +68,21 @@ def outcomes_of(catalogue: Catalogue) -> tuple[Outcome, ...]:
 def named_levers(
     request: Settings, model: Model, catalogue: Catalogue | None, fitted: Mapping[str, Lever]
 ) -> tuple[Lever, ...]:
-    """The levers that the command line names, as they were ``fitted`` where they were, else those of the file."""
+    """The levers that the command line names, as they were ``fitted`` where they were, else those of the file.
+
+    Parameters
+    ----------
+    request : Settings
+    model : Model
+    catalogue : Catalogue, optional
+    fitted : mapping of str to Lever
+        By canonical name.
+
+    Returns
+    -------
+    tuple of Lever
+        At most :data:`~cipark_sd.pages.player.of_model.LEVERS` of the file's; empty where neither has any.
+    """
     names = map(model.protected, request.levers)
     of_file = () if catalogue is None else catalogue.levers[:LEVERS]
     return tuple(fitted.get(override_key(name)) or lever_of(model, name) for name in names) or of_file

@@ -82,6 +82,16 @@ UNSOUND = (
 def contents_of(request: Settings, problem: CalibrationProblem | None = None) -> Contents:
     """The page of a study, or of one that was read already.
 
+    Parameters
+    ----------
+    request : Settings
+    problem : CalibrationProblem, optional
+        None to read the study in ``request.folder``.
+
+    Returns
+    -------
+    Contents
+
     Raises
     ------
     InvalidValue, UnknownName, Problems
@@ -244,14 +254,14 @@ def _structure(
     return Structure(
         title,
         scenario,
-        of(shown, model=True),
-        {name: value for name, value in middle.items() if name not in noise},
-        draws.basis,
-        beside,
-        of(before, model=True),
-        of(before, model=False),
-        of(whole, model=True),
-        of(whole, model=False),
+        draws=of(shown, model=True),
+        estimate={name: value for name, value in middle.items() if name not in noise},
+        basis=draws.basis,
+        beside=beside,
+        prior=of(before, model=True),
+        prior_beside=of(before, model=False),
+        every=of(whole, model=True),
+        every_beside=of(whole, model=False),
     )
 
 
@@ -401,7 +411,19 @@ def _fitted(model: Model, name: str, values: Array, parameter: Parameter | None)
 
 
 def start_of(model: Model, name: str) -> str:
-    """The constant that stands for a drawn name: that of a stock's start, else the name itself."""
+    """The constant that stands for a drawn name: that of a stock's start, else the name itself.
+
+    Parameters
+    ----------
+    model : Model
+    name : str
+        As draws have it, in any spelling.
+
+    Returns
+    -------
+    str
+        Canonical for a stock.
+    """
     variable = model.by_name.get(base_name(name))
     return canonical(one_name("start of", variable.name)) if isinstance(variable, Stock) else name
 

@@ -39,7 +39,21 @@ def misfit(findings: Findings) -> str:
 
 
 def record(findings: Findings, estimand: str, number: float, **details: Unpack[Details]) -> Headline:
-    """A headline number of a calibration."""
+    """A headline number of a calibration.
+
+    Parameters
+    ----------
+    findings : Findings
+    estimand : str
+    number : float
+        In the unit among the details.
+    details :
+        As of :class:`cipark_sd.statements.headline.Details`.
+
+    Returns
+    -------
+    Headline
+    """
     fit, study = findings.fit, findings.fit.study
     details["doubt"] = misfit(findings)
     return Headline(

@@ -13,15 +13,14 @@ from calibration.assess import rivals
 from calibration.assess.contraction import contractions
 from calibration.assess.forecast import forecast
 from calibration.assess.holdout import model_scores, rolling_origin, verdict
-from calibration.assess.left_out import left_out
-from calibration.assess.rivals import compare, fit_rivals, leave_one_out, log_evidence, mixture, stacking
+from calibration.assess.rivals import compare, fit_rivals, leave_one_out, left_out, log_evidence, mixture, stacking
 from calibration.assess.scores import (
     crps_sample,
     log_mean_exp,
     mean_error,
     randomised_pit,
 )
-from calibration.assess.self_test import RANKED, ecdf, rank_band, self_test
+from calibration.assess.self_test import RANKED, ecdf, judged, rank_band, self_test
 from calibration.inference.sampling.chains import Chains
 from calibration.inference.sampling.convergence import Criteria, Effort, convergence, one_by_one
 from calibration.inference.sampling.densities import FreeDensity, Unconstrained
@@ -368,7 +367,7 @@ def test_intervals_cover_at_their_rate_and_ranks_are_uniform(study):
     found = self_test(study, density_of, share(24, 40), np.random.default_rng(101), effort=QUICK)
     assert found.n_not_converged == 0
     assert 0.9 <= found.pooled[2] <= 0.99
-    assert found.outside(np.random.default_rng(1)) == ()
+    assert judged(found, 1).outside == ()
 
 
 @pytest.mark.slow

@@ -63,8 +63,7 @@ def test_one_study_has_one_set_of_weights(tmp_path, monkeypatch):
     study = until(small_study(tmp_path, STRUCTURES), 3.0)
     density = On("native")(study)
     drawn = draw(density, np.random.default_rng(1), effort=BRIEF, per_chain=100)
-    ask = Stages(rivals=True)
-    assess(drawn, On("native"), study.method.seed, ask, effort=BRIEF, folder=tmp_path / "calibrate")
+    assess(drawn, On("native"), Stages(BRIEF, rivals=True, folder=tmp_path / "calibrate"))
     structures = study.rivals
     fitted(study, structures, tmp_path / "policy")
     tables = [(tmp_path / place / WEIGHTS).read_text() for place in (f"calibrate/{KEPT_IN}", "policy")]

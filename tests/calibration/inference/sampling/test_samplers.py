@@ -10,7 +10,7 @@ from scipy import stats
 from small_study import small_study
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from calibration.assess.left_out import left_out
+from calibration.assess.rivals import left_out
 from calibration.inference.sampling import draws as drawing
 from calibration.inference.sampling import sample as sampling
 from calibration.inference.sampling.chains import Chains
