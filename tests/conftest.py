@@ -77,6 +77,14 @@ def undrawn_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     undraw(monkeypatch)
 
 
+@pytest.fixture
+def built_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are made, so that one that fails is seen, and not drawn."""
+    from undrawn import undraw
+
+    undraw(monkeypatch, built=True)
+
+
 @dataclass(frozen=True)
 class FunctionResponse:
     """A function of the unit cube ``(n, k)`` to ``(n, n_times)`` where a sensitivity analysis expects a model."""

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 from approved import approved
-from click.testing import CliRunner
+from command_line import cipark
 from places import ROOT
 from small_study import POLICIES, small_study
 from undrawn import undraw
-
-from cipark_sd.commands.cli import cli
 
 sys.path.insert(0, str(ROOT / "tools"))
 
@@ -41,7 +39,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]
         patch.chdir(path)
         undraw(patch)
         for command, options in CALLS.items():
-            done = CliRunner().invoke(cli, (command, "leaving", *options), standalone_mode=False)
+            done = cipark(command, "leaving", *options, code=None, standalone_mode=False)
             assert done.exception is None, done.output
             printed[command] = done.stdout
     return path / "cipark-output", printed

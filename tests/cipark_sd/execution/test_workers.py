@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 import worker_tasks
-from click.testing import CliRunner
+from command_line import cipark
 from places import SHARED
 from small_study import rival, small_study
 from undrawn import PROGRAM
@@ -21,7 +21,6 @@ from calibration.inference.sampling.convergence import Effort
 from calibration.likelihood.posterior import On
 from cipark_sd.base.checkpoints import FOLDER, NOT_KEPT, Checkpoints, digest, stream
 from cipark_sd.base.errors import UnknownName
-from cipark_sd.commands.cli import cli
 from cipark_sd.execution.workers import WorkerDied, Workers
 
 #: Far from converged: bits and checkpoints ask for no more.
@@ -231,7 +230,7 @@ def test_a_command_that_was_stopped_goes_on_and_ends_with_the_same_tables(tmp_pa
     assert not in_group(stopped.pid)
     left = len(list((cut / FOLDER).glob("task-*.npz")))
     assert calibrate(tmp_path, cut, 2).wait(300) in (0, 1)
-    assert CliRunner().invoke(cli, words(tmp_path, whole, 1), standalone_mode=False).return_value in (0, 1)
+    assert cipark(*words(tmp_path, whole, 1), code=None, standalone_mode=False).return_value in (0, 1)
     assert 1 <= left < len(list((cut / FOLDER).glob("task-*.npz")))
     assert tables(cut) == tables(whole)
     assert len(tables(cut)) > 5
