@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # each worker and every process that a test starts would compile all modules and all assertions anew
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-# before any test module is imported: kernels are kept away from the user's own, and for the next time as modules are. An
+# before any test module is imported: kernels are kept apart from the user's, and for the next run as modules are. An
 # entry's name is the digest of its assembly and of the machine; a change of what compiles it begins a new folder.
 _ROOT = Path(__file__).resolve().parents[1]
 _NATIVE = _ROOT / "cipark_sd" / "engines" / "native"
