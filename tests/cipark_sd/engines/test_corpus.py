@@ -47,7 +47,7 @@ IN_PYSD = [
 ]
 
 #: What PySD does not load at all, and what it reads in other words, and why.
-NOT_LOADED = {"subscript_mapping_groups", "xmile_initial_equation", "xmile_previous_self"}
+NOT_LOADED = {feature for feature, fault in FAULTS.items() if "raises" in fault and not fault.get("reads", True)}
 OTHER_WORDS = {
     "data_part_constant": "an array that files give in parts has no line of its own",
     "range_twice": "the second of two places with one range has another name",
