@@ -115,7 +115,7 @@ def test_each_command_that_reads_a_model_has_the_option(command: str, tmp_path: 
 
 @pytest.mark.parametrize("command", ["calibrate", "new-study", "policy"])
 def test_commands_of_studies_have_the_option(command: str) -> None:
-    assert "--allow-files FOLDER" in cipark(command, "--help", code=None).output
+    assert "--allow-files FOLDER" in cipark(command, "--help").output
 
 
 PROBLEM = """

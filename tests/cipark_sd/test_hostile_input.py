@@ -28,7 +28,7 @@ FRAME = 500
 
 def refused(*arguments: str) -> str:
     """What a command says of input that it refuses."""
-    done = cipark(*arguments, code=None)
+    done = cipark(*arguments, code=2)
     assert isinstance(done.exception, SystemExit), repr(done.exception)
     assert done.exit_code == 2, done.output[:LONGEST]
     assert len(done.output) <= (LONGEST_LIST if " problems:" in done.output else LONGEST) + FRAME
@@ -236,7 +236,7 @@ def test_a_long_text_keeps_its_beginning_its_end_and_the_count() -> None:
     assert left_out == 10_000 - len(head) - len(rest.rpartition(" … ")[2])
 
 
-FAULT = "from cipark_sd import cli; cli.cli.invoke = lambda ctx: 1 // 0; cli.main()"
+FAULT = "from cipark_sd.commands import cli; cli.cli.invoke = lambda ctx: 1 // 0; cli.main()"
 
 
 @pytest.mark.parametrize("debug", [False, True])

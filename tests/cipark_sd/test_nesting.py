@@ -140,7 +140,7 @@ def test_what_no_reader_caught_is_no_traceback(write_mdl: Write, monkeypatch: py
         raise RecursionError
 
     monkeypatch.setattr("cipark_sd.language.read.model_file.read_model", deep)
-    done = cipark("show", write_mdl("a = 1 ~~|"), code=None)
+    done = cipark("show", write_mdl("a = 1 ~~|"), code=2)
     assert (done.exit_code, done.output) == (2, "error: something in the input is nested too deeply\n")
 
 

@@ -167,9 +167,9 @@ def test_the_frozen_forecast_has_missed_by_its_own_page() -> None:
 
 
 def test_the_command_says_the_miss_first_and_refuses_what_it_cannot_read(tmp_path: Path) -> None:
-    shown = cipark("score", FROZEN, DATA / "residents.csv", code=None)
+    shown = cipark("score", FROZEN, DATA / "residents.csv")
     approved(shown.output)
-    better = cipark("score", FROZEN, DATA / "residents.csv", "--of", "two rates", code=None)
+    better = cipark("score", FROZEN, DATA / "residents.csv", "--of", "two rates")
     approved(better.output.splitlines()[0])
     for wrong, message in (
         (["--of", "mixtur"], "did you mean 'mixture'"),
@@ -181,4 +181,4 @@ def test_the_command_says_the_miss_first_and_refuses_what_it_cannot_read(tmp_pat
         assert message in failed.output
     file = tmp_path / "other.nc"
     xr.Dataset({"firms": (("draw", "age"), np.zeros((2, 2)))}).to_netcdf(file, engine="h5netcdf")
-    assert "draw and year" in cipark("score", file, DATA / "residents.csv", code=None).output
+    assert "draw and year" in cipark("score", file, DATA / "residents.csv", code=2).output

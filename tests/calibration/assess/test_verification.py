@@ -89,7 +89,7 @@ def calibrate(folder: Path, *options: str) -> Result:
         str(folder / "out"),
         *options,
     ]
-    return cipark(*arguments, code=None, standalone_mode=False)
+    return cipark(*arguments, standalone_mode=False)
 
 
 def written(folder: Path) -> tuple[dict[str, object], str]:

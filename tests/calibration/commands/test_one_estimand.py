@@ -39,7 +39,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]
         patch.chdir(path)
         undraw(patch)
         for command, options in CALLS.items():
-            done = cipark(command, "leaving", *options, code=None, standalone_mode=False)
+            done = cipark(command, "leaving", *options, standalone_mode=False)
             assert done.exception is None, done.output
             printed[command] = done.stdout
     return path / "cipark-output", printed

@@ -17,7 +17,7 @@ from cipark_sd.base.optional import LOG, PARTS, attempt, left_out, recorded
 from cipark_sd.pages import output
 from cipark_sd.pages.parts import Drawing
 
-pytestmark = pytest.mark.usefixtures("undrawn_figures")
+pytestmark = pytest.mark.usefixtures("built_figures")
 FIT = ("calibrate", ".", "--fast", "--no-profiles", "-o", "fit")
 ASSESSED = (*FIT, "--compare-pysd", "--self-test", "2", "--no-player")
 REPORT = ("report", "fit", "fit", "-o", "both.html")
@@ -133,5 +133,5 @@ def test_a_full_disk_is_no_fault_of_a_figure(tmp_path: Path, monkeypatch: pytest
 def test_a_full_disk_is_no_fault_of_the_page_that_runs_the_model(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("calibration.commands.play.page.write_player", full)
     monkeypatch.setattr("cipark_sd.pages.output.draw", lambda drawing, folder: [])
-    done = cipark(*FIT, code=None)
+    done = cipark(*FIT, code=2)
     assert (done.exit_code, done.output.count("No space left on device")) == (2, 1)

@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         undraw(patch)
         patch.chdir(path)
-        assert cipark(*QUICK, code=None, standalone_mode=False).exception is None
+        assert cipark(*QUICK, standalone_mode=False).exception is None
     return path
 
 
@@ -50,13 +50,13 @@ def test_the_report_holds_the_page_and_is_written_again_to_the_same_bytes(
     # not drawn from priors: the fit of this folder stands behind it
     assert "One curve, the best fit." in player
     assert "PRIOR" not in player.split('id="data"')[-1].split("</script>")[0]
-    assert cipark("report", "--again", "fit", "-o", "again.html", code=None, standalone_mode=False).exception is None
+    assert cipark("report", "--again", "fit", "-o", "again.html", standalone_mode=False).exception is None
     assert (folder / "fit" / "report.html").read_text(encoding="utf-8") == report
 
 
 def test_without_it_the_report_has_its_figure_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    done = cipark(*QUICK[:-1], "plain", "--no-player", code=None, standalone_mode=False)
+    done = cipark(*QUICK[:-1], "plain", "--no-player", standalone_mode=False)
     assert done.exception is None
     assert not (folder / "plain" / PLAYER).exists()
     assert "<iframe" not in (folder / "plain" / "report.html").read_text(encoding="utf-8")
@@ -83,7 +83,7 @@ def test_findings_that_do_not_fit_together_are_one_sentence(folder: Path, tmp_pa
         for name, member in members.items():
             other.writestr(name, member)
     refused = cipark(
-        "report", "--again", tmp_path, "-o", tmp_path / "all.html", code=None, standalone_mode=False
+        "report", "--again", tmp_path, "-o", tmp_path / "all.html", code=1, standalone_mode=False
     ).exception
     assert isinstance(refused, UserError)
     assert "do not fit together" in str(refused)

@@ -118,7 +118,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
                 folder = write(tmp_path_factory.mktemp("study"), name)
                 options = ("--all", "--self-test", "1", "--steps", "200", "--keep", "100", "--fast", "--starts", "2")
                 arguments = ["calibrate", str(folder), "-o", str(folder / "out"), "--no-player", *options]
-                answer = cipark(*arguments, code=None, standalone_mode=False)
+                answer = cipark(*arguments, standalone_mode=False)
                 assert answer.exception is None, answer.exception
                 done[name] = folder / "out"
             return done[name]

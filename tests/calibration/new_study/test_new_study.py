@@ -711,7 +711,7 @@ def test_a_file_ten_times_off_is_no_question_of_units(sir: Path) -> None:
 def test_few_numbers_and_known_amounts_are_said(sir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(sir.parent)
     Path("flu.csv").write_text("day,infected\n1,3\n2,4\n")
-    result = cipark("new-study", "sir.mdl", "flu.csv", code=None)
+    result = cipark("new-study", "sir.mdl", "flu.csv")
     assert "NOTE    2 numbers are too few for 5 constants and the noise" in result.output
     assert "amounts that you know belong under [[fixed]]: Population" in result.output
 
@@ -875,5 +875,5 @@ def test_numbers_of_elements_beside_an_equation_are_named(write_mdl: Write, monk
     made = cipark("new-study", model.name, "rows.csv")
     assert "  left    share[north]: beside an equation" in made.output, made.output
     assert "# share[north].\n" in Path("rows/problem.toml").read_text()
-    refused = cipark("run", model.name, "--set", "share[north]=0.4", code=None)
+    refused = cipark("run", model.name, "--set", "share[north]=0.4", code=2)
     assert "to set the number of one element give it a constant of its own" in refused.output

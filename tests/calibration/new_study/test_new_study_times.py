@@ -479,15 +479,15 @@ def test_the_command_says_the_window_and_levels_of_a_week_are_at_its_end(
         "Week of,new infections,infected\n" + "".join(f"{day},9,{n}\n" for n, day in enumerate(SPARSE, 3))
     )
     new = ["new-study", "sir.mdl", "flu.csv", "--force"]
-    made = cipark(*new, code=None)
+    made = cipark(*new)
     assert "flow over one week (2020-03-08: 2020-03-07 to 2020-03-14)" in made.output, made.output
     assert "each at the week's end" in made.output
     assert "\n2020-03-14,2020-03-08,3\n" in Path("flu/data/infected.csv").read_text()
-    rows = cipark(*new, "--window", "new infections=rows", code=None)
+    rows = cipark(*new, "--window", "new infections=rows")
     assert "flow over a window (2020-03-08: 2020-03-07 to 2020-04-11)" in rows.output, rows.output
-    level = cipark(*new, "--window", "infected=week", code=None)
+    level = cipark(*new, "--window", "infected=week", code=2)
     assert (level.exit_code, "'infected' is read as a level" in level.output) == (2, True)
-    other = cipark(*new, "--window", "new infections=fortnight", code=None)
+    other = cipark(*new, "--window", "new infections=fortnight", code=2)
     assert (other.exit_code, "COLUMN=UNIT with one of" in other.output) == (2, True)
 
 

@@ -53,11 +53,11 @@ def test_a_function_gives_the_facts_of_the_command(
     answer = getattr(cp, name)(cp.read_model(path), **options)
     from cipark_sd.base.console import plain
 
-    printed = cipark(name, path, *words, "--json", code=None)
+    printed = cipark(name, path, *words, "--json")
     facts = json.loads(printed.output)
     assert plain(answer.facts) == {key: facts[key] for key in answer.facts}
     assert answer.exit_code == facts["exit_code"] == printed.exit_code
-    assert str(answer) == cipark(name, path, *words, code=None).output
+    assert str(answer) == cipark(name, path, *words).output
 
 
 def test_values_of_python_become_the_words_of_a_command_line(path: Path) -> None:

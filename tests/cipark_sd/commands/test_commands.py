@@ -46,11 +46,11 @@ def table(text: str) -> list[list[str]]:
 
 
 def test_a_run_prints_stocks_at_about_ten_times(teacup: Path) -> None:
-    lines = table(cipark("run", teacup, code=None).stdout)
+    lines = table(cipark("run", teacup).stdout)
     assert lines[0] == ["Time", "[Year]", "Cup", "[degrees]"]
     assert lines[1] == ["0", "180"]
     assert len(lines) == 12
-    approved(cipark("run", teacup, code=None).stdout)
+    approved(cipark("run", teacup).stdout)
 
 
 def test_a_run_writes_nothing_unless_asked(teacup: Path) -> None:
@@ -75,7 +75,7 @@ def test_set_wins_over_scenario_files_and_later_files_over_earlier_ones(teacup: 
 
 
 def test_span_step_and_rhythm_can_be_set(teacup: Path) -> None:
-    cipark("run", teacup, "--from", "2", "--to", "6", "--step", "0.5", "--save-every", "2", "-o", "run.csv", code=None)
+    cipark("run", teacup, "--from", "2", "--to", "6", "--step", "0.5", "--save-every", "2", "-o", "run.csv")
     assert pd.read_csv("run.csv")["time"].tolist() == [2, 4, 6]
 
 
@@ -100,14 +100,14 @@ def test_scenarios_are_laid_over_the_first_run(teacup: Path) -> None:
     drawn = Path("r.svg").read_text(encoding="utf-8")
     assert "Cup, warm" in drawn
     assert "pool[East], slow" in drawn
-    cipark("run", teacup, *options, "--variables", "Cup", "-o", "r.csv", code=None)
+    cipark("run", teacup, *options, "--variables", "Cup", "-o", "r.csv")
     assert list(pd.read_csv("r.csv").columns) == ["time", "Cup[base]", "Cup[warm]", "Cup[slow]"]
 
 
 def test_scenarios_that_cannot_lie_over_each_other_are_told(teacup: Path) -> None:
     Path("a.toml").write_text("[set]\nroom = 90\n")
     Path("b.toml").write_text("[time]\nto = 3\n")
-    twice = cipark("run", teacup, "--compare", "a.toml", "--compare", "a.toml", code=None)
+    twice = cipark("run", teacup, "--compare", "a.toml", "--compare", "a.toml", code=2)
     assert (twice.exit_code, twice.stdout) == (2, "")
     assert "each one once" in twice.stderr
     shorter = cipark("run", teacup, "--compare", "b.toml", code=2)
@@ -116,7 +116,7 @@ def test_scenarios_that_cannot_lie_over_each_other_are_told(teacup: Path) -> Non
 
 
 def test_only_the_times_asked_for_are_printed(teacup: Path) -> None:
-    assert [line[0] for line in table(cipark("run", teacup, "--at", "2.5", "--at", "7", code=None).stdout)[1:]] == [
+    assert [line[0] for line in table(cipark("run", teacup, "--at", "2.5", "--at", "7").stdout)[1:]] == [
         "2.5",
         "7",
     ]
@@ -126,18 +126,18 @@ def test_the_default_model_prints_one_time_and_draws_no_figure_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    done = cipark("run", "--at", "2030", code=None)
+    done = cipark("run", "--at", "2030")
     assert table(done.stdout)[1][0] == "2030"
     assert not Path("cipark-output").exists()
     # what the display file brings of counts is left out, and no mistake of the reader's
-    done = cipark("run", "--at", "2030", "--figure", "one.png", code=None)
+    done = cipark("run", "--at", "2030", "--figure", "one.png")
     assert "lie outside the run" in done.stderr
     assert Path("one.png").is_file()
 
 
 def test_a_figure_is_drawn_beside_data(teacup: Path) -> None:
     Path("seen.csv").write_text("date,cup\n1,170\n2,161\n40,9\n")
-    result = cipark("run", teacup, "--data", "seen.csv", "--figure", "cup.svg", code=None)
+    result = cipark("run", teacup, "--data", "seen.csv", "--figure", "cup.svg")
     assert "1 observed values lie outside the run" in result.stderr
     assert "observed" in Path("cup.svg").read_text(encoding="utf-8")
 
@@ -148,7 +148,7 @@ def test_a_display_file_says_what_table_and_figure_show(teacup: Path) -> None:
         '[table]\ncolumns = ["loss", "room"]\nevery = 5\n[figure]\nvariables = ["Cup"]\ntitle = "Tea"\n'
         '[observed]\nfile = "seen.csv"\ncolumns = {"Cup" = "degrees"}\nonly = {kind = "fit"}\nlabel = "measured"\n'
     )
-    result = cipark("run", teacup, "--figure", "cup.svg", code=None)
+    result = cipark("run", teacup, "--figure", "cup.svg")
     lines = table(result.stdout)
     assert lines[0] == ["Time", "[Year]", "loss", "[degrees/Year]", "room", "[degrees]"]
     assert [line[0] for line in lines[1:4]] == ["0", "5", "10"]
@@ -187,7 +187,7 @@ def test_a_value_that_is_no_number_is_warned_of(write_mdl: Write) -> None:
 def test_a_run_that_ends_without_numbers_is_a_failure_and_says_since_when(write_mdl: Write) -> None:
     path = write_mdl("x = INTEG(1 / delay, 0) ~~|delay = 1 ~~|y = x ~~|")
     arguments = ["run", str(path), "--at", "10", "--set"]
-    fine, result = (cipark(*arguments, f"delay={x}", code=None, standalone_mode=False) for x in (1, 0))
+    fine, result = (cipark(*arguments, f"delay={x}", standalone_mode=False) for x in (1, 0))
     assert (fine.return_value, result.return_value) == (0, 1)
     assert "error: x is inf at time 0.25, and has no number at the end of the run" in result.stderr
 
@@ -195,17 +195,14 @@ def test_a_run_that_ends_without_numbers_is_a_failure_and_says_since_when(write_
 def test_the_first_to_break_is_named_though_it_is_not_shown(write_mdl: Write) -> None:
     """At time 0 the ratio breaks, and with it what reads it; the stock follows a step later."""
     path = write_mdl("grows = 2 * ratio ~~| x = INTEG(grows, 0) ~~| ratio = 1 / held ~~| held = 0 ~~|")
-    assert (
-        "error: ratio is inf at time 0, and has no number at the end"
-        in cipark("run", path, "--at", "10", code=None).stderr
-    )
+    assert "error: ratio is inf at time 0, and has no number at the end" in cipark("run", path, "--at", "10").stderr
 
 
 @pytest.mark.parametrize("options", [[], ["--save-every", "0.25"], ["--at", "2001.5"]])
 def test_the_column_of_times_is_the_model_s_own_time(write_mdl: Write, options: list[str]) -> None:
     path = write_mdl("level = INTEG(1, 0) ~~|\n", final=2004, step=0.25)
     path.write_text(path.read_text().replace("INITIAL TIME = 0", "INITIAL TIME = 2000"))
-    head, *rows = table(cipark("run", path, *options, code=None).stdout)
+    head, *rows = table(cipark("run", path, *options).stdout)
     assert head[:2] == ["Time", "[Year]"]
     assert all(2000 <= float(row[0]) <= 2004 for row in rows)
 
@@ -241,15 +238,15 @@ XMILE = """<?xml version="1.0" encoding="utf-8"?>
 
 
 def test_show_lists_variables_with_kind_units_value_limits_and_documentation(teacup: Path) -> None:
-    approved(cipark("show", teacup, code=None).stdout)
-    text = cipark("show", teacup, "--search", "cup", code=None).stdout.splitlines()
+    approved(cipark("show", teacup).stdout)
+    text = cipark("show", teacup, "--search", "cup").stdout.splitlines()
     assert text[0].split() == ["Name", "Kind", "Units", "Value", "Limits", "Documentation"]
     assert text[1].split() == ["Cup", "stock", "degrees", "180", "[0,", "?]", "What", "is", "in", "the", "cup"]
     assert text[2].split() == ["room", "constant", "degrees", "70", "[0,", "100]", "Where", "the", "cup", "stands"]
 
 
 def test_show_keeps_to_a_kind(teacup: Path) -> None:
-    assert [line.split()[0] for line in cipark("show", teacup, "--kind", "lookup", code=None).stdout.splitlines()] == [
+    assert [line.split()[0] for line in cipark("show", teacup, "--kind", "lookup").stdout.splitlines()] == [
         "Name",
         "warmth",
         "1",
@@ -265,19 +262,19 @@ draining = Pool * share ~ firm/Year ~ |
 share = 0.1 ~ 1/Year ~ |
 twice = filling * 2 ~ firm/Year ~ |
 """
-    records = json.loads(cipark("show", write_mdl(text), "--json", code=None).stdout)["variables"]
+    records = json.loads(cipark("show", write_mdl(text), "--json").stdout)["variables"]
     kinds = {record["name"]: record["kind"] for record in records}
     assert [kinds[name] for name in ("Pool", "filling", "draining", "share", "twice")] == [
         *("stock", "flow", "flow", "constant", "auxiliary")
     ]
-    lines = cipark("show", write_mdl(text), "--kind", "flow", code=None).stdout.splitlines()
+    lines = cipark("show", write_mdl(text), "--kind", "flow").stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["Name", "filling", "draining", "2"]
 
 
 def test_what_many_variables_lack_is_one_line(write_mdl: Callable[..., Path]) -> None:
     def lines(n: int) -> list[str]:
         file = write_mdl("".join(f"x{i} = 1 ~ Dmnl ~ |\n" for i in range(n)))
-        return [line for line in cipark("check", file, code=None).stdout.splitlines() if "no documentation" in line]
+        return [line for line in cipark("check", file).stdout.splitlines() if "no documentation" in line]
 
     assert [line.strip() for line in lines(3)] == [f"x{i} has no documentation" for i in range(3)]
     (line,) = lines(5)
@@ -285,16 +282,16 @@ def test_what_many_variables_lack_is_one_line(write_mdl: Callable[..., Path]) ->
 
 
 def test_show_prints_equations(teacup: Path) -> None:
-    lines = cipark("show", teacup, "--equations", "--kind", "stock", "--kind", "flow", code=None).stdout.splitlines()
+    lines = cipark("show", teacup, "--equations", "--kind", "stock", "--kind", "flow").stdout.splitlines()
     assert lines[:2] == ["Cup = INTEG(-loss, 180)", "loss = (Cup - room) / cooling time"]
 
 
 def test_show_gives_variables_as_json(teacup: Path) -> None:
-    records = json.loads(cipark("show", teacup, "--json", code=None).stdout)["variables"]
+    records = json.loads(cipark("show", teacup, "--json").stdout)["variables"]
     pool = next(record for record in records if record["name"] == "pool")
     assert (pool["subscripts"], pool["value"], pool["sector"]) == (["Region"], "1, 2", "Kitchen")
     assert next(record for record in records if record["name"] == "room")["high"] == 100
-    assert "--json prints the variables" in cipark("show", teacup, "--format", "csv", code=None).stderr
+    assert "--json prints the variables" in cipark("show", teacup, "--format", "csv", code=2).stderr
 
 
 @pytest.mark.parametrize(

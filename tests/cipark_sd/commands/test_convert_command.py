@@ -39,7 +39,7 @@ def test_a_model_of_the_package_is_known_by_its_name(
 def test_the_input_is_not_overwritten(write_mdl: Write) -> None:
     path = write_mdl(EQUATIONS)
     before = path.read_bytes()
-    result = cipark("convert", path, "-o", path.parent / "." / path.name, "--flat", code=None)
+    result = cipark("convert", path, "-o", path.parent / "." / path.name, "--flat", code=2)
     assert (result.exit_code, path.read_bytes()) == (2, before)
     assert "is the input itself" in result.output
 
@@ -66,5 +66,5 @@ def test_what_goes_wrong_is_one_message_and_nothing_is_written(
 
 
 def test_a_missing_model_is_an_error(tmp_path: Path) -> None:
-    result = cipark("convert", tmp_path / "no.mdl", "-o", tmp_path / "a.xmile", code=None)
+    result = cipark("convert", tmp_path / "no.mdl", "-o", tmp_path / "a.xmile", code=2)
     assert (result.exit_code, "does not exist" in result.output) == (2, True)

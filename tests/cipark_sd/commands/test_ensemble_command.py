@@ -62,7 +62,7 @@ def test_runs_are_stored_and_the_same_command_goes_on(folder: Path) -> None:
     assert high == pytest.approx([3.6, 6], rel=0.02)
     before = files[0].stat().st_mtime_ns
     files[1].unlink()
-    assert "600 of 600 runs are in s" in words(cipark(*command, code=None, catch_exceptions=True))
+    assert "600 of 600 runs are in s" in words(cipark(*command, catch_exceptions=True))
     assert files[0].stat().st_mtime_ns == before
     assert files[1].is_file()
 

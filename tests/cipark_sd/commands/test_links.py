@@ -26,9 +26,9 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def test_causes_and_uses_go_two_levels_deep(write_mdl: Write) -> None:
     path = write_mdl(POOL)
-    assert cipark("show", path, "--causes", "pool", code=None).output == "Pool\n  Leaving\n    Rate\n    Pool\n  Size\n"
-    assert cipark("show", path, "--uses", "Rate", code=None).output == "Rate\n  Leaving\n    Pool\n"
-    assert cipark("show", path, "--causes", "Idle", code=None).output == "Idle\n  nothing\n"
+    assert cipark("show", path, "--causes", "pool").output == "Pool\n  Leaving\n    Rate\n    Pool\n  Size\n"
+    assert cipark("show", path, "--uses", "Rate").output == "Rate\n  Leaving\n    Pool\n"
+    assert cipark("show", path, "--causes", "Idle").output == "Idle\n  nothing\n"
     assert cp.show(path, uses="Size")["uses"] == {
         "name": "Size",
         "uses": [{"name": "Pool", "uses": [{"name": "Leaving", "uses": []}]}],

@@ -43,7 +43,7 @@ def commands() -> list[str]:
 def test_commands_are_listed_in_the_order_of_work() -> None:
     assert tuple(commands()) == ORDER
     assert BUILT_IN.keys() < set(ORDER)
-    shown = cipark("--help", code=None).output.split("Commands:")[1]
+    shown = cipark("--help").output.split("Commands:")[1]
     assert [line.split()[0] for line in shown.strip().splitlines()] == list(ORDER)
 
 

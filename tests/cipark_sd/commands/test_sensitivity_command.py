@@ -174,7 +174,7 @@ def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_co
         shutil.copy(folder / name, again)
     with pytest.MonkeyPatch.context() as patch:
         forbid_computing(patch)
-        made = cipark("report", "--print", again, "-o", tmp_path / "all.html", code=None)
+        made = cipark("report", "--print", again, "-o", tmp_path / "all.html")
     assert made.exit_code == 0, (made.output, made.exception)
     names = {path.name for path in folder.iterdir()} - {FOLDER}
     assert {"report.html", "summary.txt", "measures.csv", "fan.svg"} <= names

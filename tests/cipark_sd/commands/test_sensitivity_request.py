@@ -116,7 +116,7 @@ def test_all_mistakes_of_a_call_are_told_at_once(strange):
 
 
 def test_a_mistake_on_the_command_line_ends_with_code_two(strange):
-    result = cipark("sensitivity", strange, "--leave-out", "Rom", code=None)
+    result = cipark("sensitivity", strange, "--leave-out", "Rom", code=2)
     assert isinstance(result.exception, UnknownName) or result.exit_code == 2
 
 

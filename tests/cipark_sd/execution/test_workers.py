@@ -230,7 +230,7 @@ def test_a_command_that_was_stopped_goes_on_and_ends_with_the_same_tables(tmp_pa
     assert not in_group(stopped.pid)
     left = len(list((cut / FOLDER).glob("task-*.npz")))
     assert calibrate(tmp_path, cut, 2).wait(300) in (0, 1)
-    assert cipark(*words(tmp_path, whole, 1), code=None, standalone_mode=False).return_value in (0, 1)
+    assert cipark(*words(tmp_path, whole, 1), standalone_mode=False).return_value in (0, 1)
     assert 1 <= left < len(list((cut / FOLDER).glob("task-*.npz")))
     assert tables(cut) == tables(whole)
     assert len(tables(cut)) > 5

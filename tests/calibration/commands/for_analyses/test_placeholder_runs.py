@@ -69,6 +69,6 @@ def test_analyses_let_as_many_fail_as_the_study_allows_or_the_user_says(
 
     monkeypatch.setattr(f"cipark_sd.commands.{made}", refuse)
     monkeypatch.chdir(tmp_path)
-    done = cipark(command, tmp_path, "--draws", "prior", *options, code=None)
+    done = cipark(command, tmp_path, "--draws", "prior", *options, code=2)
     assert "enough" in done.output, done.output
     assert asked.allowed == allowed

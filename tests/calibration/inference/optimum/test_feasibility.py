@@ -58,7 +58,7 @@ def test_a_fit_says_it_before_any_search(tmp_path: Path, monkeypatch: pytest.Mon
     named(tmp_path, LEVEL, ("stock * rate * pace", "40 * rate * pace") if falls else ("", ""))
     monkeypatch.setattr("calibration.commands.pipeline.optimise", no_search)
     monkeypatch.chdir(tmp_path)
-    said = cipark("calibrate", tmp_path, "--engine", "numpy", code=None).output
+    said = cipark("calibrate", tmp_path, "--engine", "numpy", code=2).output
     warned, _, _ = said.partition("the searches begin")
     assert warned != said
     assert ("'left 8' impossible: a count is around no negative number" in warned) == falls

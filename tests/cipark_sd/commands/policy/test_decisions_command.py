@@ -32,7 +32,7 @@ def run(*arguments, drawn=False):
     with pytest.MonkeyPatch.context() as patch:
         if not drawn:
             undraw(patch)
-        return cipark("policy", *arguments, code=None, catch_exceptions=False)
+        return cipark("policy", *arguments, catch_exceptions=False)
 
 
 @pytest.fixture(scope="module")

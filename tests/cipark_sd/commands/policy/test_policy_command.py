@@ -39,7 +39,7 @@ def small(tmp_path_factory):
 @pytest.fixture(scope="module")
 def written(tmp_path_factory, small):
     folder = tmp_path_factory.mktemp("policy")
-    return folder, cipark(*small, "-o", folder, code=None, catch_exceptions=False)
+    return folder, cipark(*small, "-o", folder, catch_exceptions=False)
 
 
 def test_the_first_lines_say_what_the_draws_are(written):
@@ -121,7 +121,7 @@ def test_attribution_prints_sums_that_do_not_agree(tmp_path, monkeypatch, small)
         Factor("cmg", "Operator", Scenario("", {"SW CMG": 0})),
     )
     monkeypatch.setattr(analysis, "read_catalogue", lambda *a: replace(read(*a), factors=two))
-    shown = cipark(*small, "--part", "attribution", "-o", tmp_path, code=None, catch_exceptions=False)
+    shown = cipark(*small, "--part", "attribution", "-o", tmp_path, catch_exceptions=False)
     assert "all mechanisms less none" in shown.output
     assert "may come without the framework" in shown.output
     assert {"shapley_mean", "leave_one_out", "add_one_in"} <= set(pd.read_csv(tmp_path / "attribution.csv").columns)
@@ -222,7 +222,6 @@ def test_what_ranks_or_has_a_size_is_refused_from_the_priors(leaving, here):
         "all",
         "-o",
         here / "all",
-        code=None,
         catch_exceptions=False,
     )
     assert "Not run, since from the priors nothing is ranked: attribution" in shown.output
@@ -246,7 +245,7 @@ def test_without_draws_a_study_runs_at_its_best_fit_without_bands_and_classes(le
     assert "informed" not in set(claims["class"])
     # a second call takes the kept fit, and the same call gives the same numbers
     first = pd.read_csv(here / "out" / "effects.csv")
-    cipark("policy", leaving, "--runs", "200", "-o", here / "out", code=None, catch_exceptions=False)
+    cipark("policy", leaving, "--runs", "200", "-o", here / "out", catch_exceptions=False)
     pd.testing.assert_frame_equal(pd.read_csv(here / "out" / "effects.csv"), first)
 
 

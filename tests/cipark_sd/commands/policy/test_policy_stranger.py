@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("undrawn_figures")
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fishery")
-    return folder, cipark("policy", FISHERY, "--part", "all", *DRAWS, "-o", folder, code=None, catch_exceptions=False)
+    return folder, cipark("policy", FISHERY, "--part", "all", *DRAWS, "-o", folder, catch_exceptions=False)
 
 
 def test_all_parts_run_without_a_study(everything):
@@ -49,14 +49,14 @@ def test_the_same_model_in_xmile_gives_the_same_numbers(everything, tmp_path):
     cipark("convert", FISHERY / "fish.mdl", "-o", tmp_path / "fish.xmile")
     text = (FISHERY / "policies.toml").read_text().replace("fish.mdl", "fish.xmile")
     (tmp_path / "policies.toml").write_text(text)
-    cipark("policy", tmp_path, *DRAWS, "-o", tmp_path / "out", code=None, catch_exceptions=False)
+    cipark("policy", tmp_path, *DRAWS, "-o", tmp_path / "out", catch_exceptions=False)
     ours, theirs = (results.load(folder / "policies.nc") for folder in (tmp_path / "out", everything[0]))
     for name in ("fish", "wealth"):
         assert np.array_equal(ours[name], theirs[name])
 
 
 def test_the_same_call_writes_the_same_bytes(everything, tmp_path):
-    cipark("policy", FISHERY, *DRAWS, "-o", tmp_path, code=None, catch_exceptions=False)
+    cipark("policy", FISHERY, *DRAWS, "-o", tmp_path, catch_exceptions=False)
     for name in ("effects.csv", "claims.csv"):
         assert (tmp_path / name).read_bytes() == (everything[0] / name).read_bytes(), name
 
@@ -87,7 +87,7 @@ def test_tables_of_earlier_versions_are_answered_with_the_recipe_in_their_place(
     (tmp_path / "policies.toml").write_text(
         (FISHERY / "policies.toml").read_text() + "[design]\n[robustness]\nat = 1\n"
     )
-    shown = cipark("policy", tmp_path, "-o", tmp_path / "out", code=None)
+    shown = cipark("policy", tmp_path, "-o", tmp_path / "out", code=2)
     said = " ".join(shown.output.split())
     assert shown.exit_code == 2
     assert (
@@ -106,7 +106,7 @@ def again(everything, tmp_path_factory):
         shutil.copy(path, folder)
     with pytest.MonkeyPatch.context() as patch:
         forbid_computing(patch)
-        shown = cipark("report", "--again", folder, "-o", folder.parent / "all.html", code=None)
+        shown = cipark("report", "--again", folder, "-o", folder.parent / "all.html")
     assert shown.exit_code == 0, (shown.output, shown.exception)
     return folder
 
@@ -132,7 +132,7 @@ def test_what_is_loaded_is_printed_as_what_was_computed(everything, capsys):
 
 def test_a_result_of_other_draws_is_left_out_and_a_damaged_one_is_told(again, everything, tmp_path):
     shutil.copytree(again, tmp_path / "out")
-    cipark("policy", FISHERY, "--runs", "20", "-o", tmp_path / "out", code=None, catch_exceptions=False)
+    cipark("policy", FISHERY, "--runs", "20", "-o", tmp_path / "out", catch_exceptions=False)
     assert tuple(load(tmp_path / "out", kinds()).results) == ("decisions", "effects")
     damaged = tmp_path / "damaged"
     shutil.copytree(again, damaged)
@@ -237,9 +237,7 @@ def test_a_pure_number_has_no_unit_in_any_sentence_or_head(tmp_path, write_mdl):
         '[[policy]]\nid = "fast"\ntitle = "Twice"\nset = { r = 0.2 }\n'
         '[[uncertainty]]\nid = "r"\ntitle = "pace"\nname = "r"\nrange = [0.05, 0.15]\n'
     )
-    done = cipark(
-        "policy", tmp_path, "--part", "effects", *DRAWS, "-o", tmp_path / "out", code=None, catch_exceptions=False
-    )
+    done = cipark("policy", tmp_path, "--part", "effects", *DRAWS, "-o", tmp_path / "out", catch_exceptions=False)
     page = (tmp_path / "out/report.html").read_text("utf-8")
     assert "Twice: 0.25 less" in done.output, done.output
     assert "Dmnl" not in done.output + page

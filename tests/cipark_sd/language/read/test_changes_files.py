@@ -84,5 +84,5 @@ def test_commands_take_it_as_a_scenario(write_mdl: Write, tmp_path: Path) -> Non
     (tmp_path / "high.cin").write_text("birth rate = 7\n")
     done = cipark("run", path, "--variables", "s", "--scenario", tmp_path / "high.cin")
     assert "70" in done.output
-    missing = cipark("run", path, "--scenario", tmp_path / "low.cin", code=None)
+    missing = cipark("run", path, "--scenario", tmp_path / "low.cin", code=2)
     assert isinstance(missing.exception, CiparkError) or missing.exit_code == 2

@@ -206,7 +206,7 @@ def test_the_command_says_so_and_exits_so(planted: bool, code: int, last: str, r
     if planted:
         _plant(recorded, "TOTAL", 4.25, 1.5)
     arguments = ["certify", str(regions), "--engines", "native,numpy", "--recorded", str(recorded)]
-    done = cipark(*arguments, code=None, standalone_mode=False)
+    done = cipark(*arguments, standalone_mode=False)
     assert done.return_value == code
     assert done.output.splitlines()[-1] == last
     assert ("native and recorded.csv part first at time 4.25 in total" in done.output) is planted
