@@ -87,6 +87,15 @@ def built_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     undraw(monkeypatch, built=True)
 
 
+@pytest.fixture(scope="session")
+def driver() -> Iterator[Any]:
+    """One browser for all pages."""
+    from browsing import chromium
+
+    with chromium() as driver:
+        yield driver
+
+
 @dataclass(frozen=True)
 class FunctionResponse:
     """A function of the unit cube ``(n, k)`` to ``(n, n_times)`` where a sensitivity analysis expects a model."""

@@ -1,14 +1,12 @@
 """One small model for each operator, function and feature, and what each engine makes of it."""
 
-import importlib.util
 import tomllib
 from functools import cache
-from types import ModuleType
 
 import numpy as np
 import pandas as pd
 import pytest
-from places import CORPUS
+from places import CORPUS, script
 from thorough import THOROUGH
 
 from cipark_sd.compiler.unroll import flat_name
@@ -27,17 +25,8 @@ ROUNDING = 1e-12
 PARTS = ("rate_data[", "rate_constants[")
 
 
-def _script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, CORPUS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-running = _script("running")
-closed_forms = _script("closed_forms")
+running = script(CORPUS / "running.py")
+closed_forms = script(CORPUS / "closed_forms.py")
 #: Features whose expected file PySD computes again: those that no closed form holds to it, and every third one of the
 #: others; all with ``CIPARK_THOROUGH=1``. Files and PySD rest as they are.
 IN_PYSD = [

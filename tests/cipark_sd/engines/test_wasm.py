@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from command_line import cipark
 from places import CORPUS, ROOT
+from same_bits import same_bits
 from wasm_engine import description_of
 
 from cipark_sd.base.errors import InvalidValue
@@ -37,12 +38,6 @@ Write = Callable[..., Path]
 KERNEL = ROOT / "cipark_sd/pages/player/kernel.js"
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
-
-
-def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    """Equal to the bit, but for the sign and payload of NaN, which IEEE and WebAssembly leave open."""
-    known = ~np.isnan(a)
-    return bool((known == ~np.isnan(b)).all() and (a[known].view(np.int64) == b[known].view(np.int64)).all())
 
 
 def test_the_park_is_the_same_in_webassembly_with_drawn_constants() -> None:

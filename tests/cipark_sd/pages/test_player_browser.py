@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import AXE, CHROMIUM, DRIVER, axe_violations, chromium
+from browsing import AXE, CHROMIUM, DRIVER, axe_violations
 from command_line import cipark
 
 from calibration.commands.play.request import Settings
@@ -104,12 +104,6 @@ class Browser:
     @property
     def complaints(self) -> list[str]:
         return [entry["message"] for entry in self.driver.get_log("browser")]
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[Any]:
-    with chromium() as driver:
-        yield driver
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import AXE, CHROMIUM, DRIVER, axe_violations, chromium
+from browsing import AXE, CHROMIUM, DRIVER, axe_violations
 from command_line import cipark
 from small_study import POLICIES, small_study
 
@@ -36,12 +36,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             done = cipark(*call, code=None, standalone_mode=False)
             assert done.exception is None, done.output
     return path
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[Any]:
-    with chromium() as driver:
-        yield driver
 
 
 @contextmanager
