@@ -15,7 +15,7 @@ Write = Callable[..., Path]
 SMALL = "s = INTEG(-k * s, 10) ~~|\nk = 0.1 ~~|"
 HUGE = 10**12
 #: Calls of functions, and bytes of Python and NumPy at once.
-CALLS, BYTES = 2_000_000, 50_000_000
+CALLS, BYTES = 1_000_000, 50_000_000
 XMILE = """<xmile version="1.0" xmlns="http://docs.oasis-open.org/xmile/ns/XMILE/v1.0">
 <header><name>m</name><vendor>v</vendor><product version="1">p</product></header>
 <sim_specs><start>0</start><stop>10</stop><dt>1</dt></sim_specs>
@@ -30,8 +30,8 @@ MODELS = {
     "range": ("A: (A1-A3000000) ~~| y[A] = 1 ~~|", "the range has 3000000 elements"),
     "array": (CUBE, "'y' has 1,000,000 elements"),
     "sum": (
-        "A: (A1-A20000) ~~| B: (B1-B20000) ~~| c[A] = 1 ~~| d[B] = 2 ~~| y = SUM(c[A!] * d[B!]) ~~|",
-        "adds up 400,000,000 terms",
+        "A: (A1-A2000) ~~| B: (B1-B2000) ~~| c[A] = 1 ~~| d[B] = 2 ~~| y = SUM(c[A!] * d[B!]) ~~|",
+        "adds up 4,000,000 terms",
     ),
     "macros": (f"{DOUBLING}{SMALL}\ny = M40(k) ~~|", "become 4,398,046,511,102 variables"),
     "brackets": ("{" * 50_000, "'{' is not expected here"),
