@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from command_line import cipark
 from scipy.stats import lognorm
 from small_study import small_study
 
 from calibration.inference.sampling.failed_draws import FEW_PRIOR, PRIOR, failed_draws, failures_of
 from calibration.likelihood.posterior import On
 from calibration.study.problem import read_problem
-from cipark_sd.commands.cli import cli
 from cipark_sd.simulations.failures import TooManyFailed, share_of
 
 #: No value for rates above a half, which the data (a rate of a fifth) rule out and 3.3 % of the prior reach.
@@ -42,7 +42,7 @@ def changed(study: Path, *changes: tuple[str, str]) -> None:
 
 def calibrate(study: Path, *options: str) -> Result:
     fast = ("--fast", "--starts", "2", "--no-profiles", "--no-compare-pysd", "--no-player", "--posterior")
-    return CliRunner().invoke(cli, ["calibrate", str(study), *fast, *options, "-o", str(study.parent / "out")])
+    return cipark("calibrate", study, *fast, *options, "-o", study.parent / "out", code=None)
 
 
 def page(study: Path) -> str:

@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 from approved import approved
-from click.testing import CliRunner
+from command_line import cipark
 from one_number import faults, places
 from small_study import POLICIES, small_study
 from undrawn import undraw
-
-from cipark_sd.commands.cli import cli
 
 ASKED = '[[prediction]]\nname = "left at the end"\nvariable = "left"\nat = 8\n'
 CALLS = {
@@ -36,7 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]
         patch.chdir(path)
         undraw(patch)
         for command, options in CALLS.items():
-            done = CliRunner().invoke(cli, (command, "leaving", *options), standalone_mode=False)
+            done = cipark(command, "leaving", *options, standalone_mode=False)
             assert done.exception is None, done.output
             printed[command] = done.stdout
     return path / "cipark-output", printed

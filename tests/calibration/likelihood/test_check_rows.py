@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import small_study
 import xarray as xr
-from click.testing import CliRunner
+from command_line import cipark
 from undrawn import undraw
 
 from calibration.assess import rivals, self_test
@@ -19,7 +19,6 @@ from calibration.inference.sampling.draws import problem_digest
 from calibration.study.problem import read_problem
 from cipark_sd.analysis.study import read_study
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.commands.cli import cli
 from cipark_sd.execution.workers import Workers
 
 #: A variable that has no value in the end beside those of the small study.
@@ -119,7 +118,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
                 folder = write(tmp_path_factory.mktemp("study"), name)
                 options = ("--all", "--self-test", "1", "--steps", "200", "--keep", "100", "--fast", "--starts", "2")
                 arguments = ["calibrate", str(folder), "-o", str(folder / "out"), "--no-player", *options]
-                answer = CliRunner().invoke(cli, arguments, standalone_mode=False)
+                answer = cipark(*arguments, standalone_mode=False)
                 assert answer.exception is None, answer.exception
                 done[name] = folder / "out"
             return done[name]

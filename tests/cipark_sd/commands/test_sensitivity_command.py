@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from approved import approved
-from click.testing import CliRunner
+from command_line import cipark
 from growth_study import growth_study
 from no_computing import forbid_computing
 
@@ -19,7 +19,6 @@ from cipark_sd.analysis.sensitivities.factors import from_draws
 from cipark_sd.analysis.study import read_study
 from cipark_sd.base.checkpoints import FOLDER
 from cipark_sd.base.errors import CiparkError, InvalidValue
-from cipark_sd.commands.cli import cli
 from cipark_sd.commands.sensitivity.findings import FILE, Inputs, load
 from cipark_sd.commands.sensitivity.output import nothing_yet, parts, title
 from cipark_sd.commands.sensitivity.request import Request
@@ -50,7 +49,7 @@ def run(drawing, undrawn_figures):
 def caller(model, folder):
     def call(*arguments, target=str(model)):
         given = [*([target] if target else []), *arguments]
-        result = CliRunner().invoke(cli, ["sensitivity", *given, "-o", str(folder)], catch_exceptions=True)
+        result = cipark("sensitivity", *given, "-o", folder, code=None, catch_exceptions=True)
         return result, folder
 
     return call
@@ -175,7 +174,7 @@ def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_co
         shutil.copy(folder / name, again)
     with pytest.MonkeyPatch.context() as patch:
         forbid_computing(patch)
-        made = CliRunner().invoke(cli, ["report", "--print", str(again), "-o", str(tmp_path / "all.html")])
+        made = cipark("report", "--print", again, "-o", tmp_path / "all.html")
     assert made.exit_code == 0, (made.output, made.exception)
     names = {path.name for path in folder.iterdir()} - {FOLDER}
     assert {"report.html", "summary.txt", "measures.csv", "fan.svg"} <= names

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import cipark
 from places import CORPUS, ROOT
+from same_bits import same_bits
 from wasm_engine import description_of
 
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.library import bundled
-from cipark_sd.commands.cli import cli
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.base import Settings
 from cipark_sd.engines.compiled import inputs_for
@@ -37,12 +38,6 @@ Write = Callable[..., Path]
 KERNEL = ROOT / "cipark_sd/pages/player/kernel.js"
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
-
-
-def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    """Equal to the bit, but for the sign and payload of NaN, which IEEE and WebAssembly leave open."""
-    known = ~np.isnan(a)
-    return bool((known == ~np.isnan(b)).all() and (a[known].view(np.int64) == b[known].view(np.int64)).all())
 
 
 def test_the_park_is_the_same_in_webassembly_with_drawn_constants() -> None:
@@ -399,18 +394,15 @@ def test_numbers_of_a_module_lie_where_the_host_leaves_room(tmp_path: Path, writ
 def test_convert_writes_a_module_and_refuses_what_has_no_meaning_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from click.testing import CliRunner
 
     monkeypatch.chdir(tmp_path)
     source = str(CORPUS / "delay3" / "model.mdl")
-    done = CliRunner().invoke(cli, ["convert", source, "-o", "out.wasm"])
-    assert done.exit_code == 0, done.output
+    done = cipark("convert", source, "-o", "out.wasm")
     about = description_of(Path("out.wasm").read_bytes())
     assert about["model_digest"] == read_model(Path(source)).digest
     assert isinstance(about["outputs"], list)
     assert f"{len(about['outputs'])} outputs" in done.output
-    again = CliRunner().invoke(cli, ["convert", source, "-o", "flat.wasm", "--flat"])
-    assert again.exit_code == 2
+    again = cipark("convert", source, "-o", "flat.wasm", "--flat", code=2)
     assert "--flat and --inline-lookups are for Vensim and XMILE" in again.output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.wasm"]
 

@@ -9,13 +9,12 @@ import exported
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
+from command_line import cipark
 from places import CORPUS
 from thorough import THOROUGH
 
 from cipark_sd.base.errors import EquationError, InvalidValue, UnknownName
 from cipark_sd.base.library import bundled
-from cipark_sd.commands.cli import cli
 from cipark_sd.data.results import to_table
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
@@ -207,14 +206,14 @@ def test_the_command_says_so_and_exits_so(planted: bool, code: int, last: str, r
     if planted:
         _plant(recorded, "TOTAL", 4.25, 1.5)
     arguments = ["certify", str(regions), "--engines", "native,numpy", "--recorded", str(recorded)]
-    done = CliRunner().invoke(cli, arguments, standalone_mode=False)
+    done = cipark(*arguments, standalone_mode=False)
     assert done.return_value == code
     assert done.output.splitlines()[-1] == last
     assert ("native and recorded.csv part first at time 4.25 in total" in done.output) is planted
 
 
 def test_bad_input_exits_with_2(regions: Path) -> None:
-    assert CliRunner().invoke(cli, ["certify", str(regions), "--recorded", "nowhere.csv"]).exit_code == 2
+    cipark("certify", regions, "--recorded", "nowhere.csv", code=2)
 
 
 @pytest.mark.slow
