@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 from browsing import AXE, CHROMIUM, DRIVER, axe_violations
-from calibration.study.library import STUDIES
 from command_line import cipark
 
 from calibration.commands.play.request import Settings
