@@ -150,12 +150,12 @@ def rolling_origin(
         tasks.append(
             origin_task((forecaster, origin), early, density_of, generator, effort, workers.checkpoints, start)
         )
-    done, interrupted = workers.run(tasks, on_progress)
+    returned, interrupted = workers.run(tasks, on_progress)
     if interrupted:
         raise KeyboardInterrupt
     answers = [
         (forecaster, from_arrays(RollingOrigin, answer))
-        for (forecaster, *_), answer in zip(fits, done, strict=True)
+        for (forecaster, *_), answer in zip(fits, returned, strict=True)
         if answer
     ]
     refuted = tuple(dict.fromkeys(name for _, scored in answers for name in scored.refuted))

@@ -271,8 +271,8 @@ def fit_rivals(
         )
         for name, (_, under) in variants.items()
     ]
-    done, interrupted = workers.run(tasks, partial(on_stage, "rivals"))
-    answers = {name: answer for name, answer in zip(variants, done, strict=True) if answer}
+    returned, interrupted = workers.run(tasks, partial(on_stage, "rivals"))
+    answers = {name: answer for name, answer in zip(variants, returned, strict=True) if answer}
     refuted = tuple(variants[name][0] for name, answer in answers.items() if "refuted" in answer)
     fits = {
         name: RivalFit(**vars(from_arrays(Sampled, answer)), variant=variants[name][0])
@@ -283,14 +283,14 @@ def fit_rivals(
     again = [(name, position) for name in fits for position in unclear]
     if refit is None or not again:
         return RivalFits(tuple(fits.values()), refuted, interrupted)
-    done, interrupted = workers.run(
+    returned, interrupted = workers.run(
         [
             _without_term(variants[name][1], fits[name], density_of, position, streams[name][1].spawn(1)[0], refit)
             for name, position in again
         ],
         partial(on_stage, "leave-one-out"),
     )
-    for (name, position), answer in zip(again, done, strict=True):
+    for (name, position), answer in zip(again, returned, strict=True):
         if answer is not None:
             fits[name].elpd[position] = float(answer["elpd"])
             if not answer["mixed"]:

@@ -152,8 +152,8 @@ def self_test(
         parts = (problem_digest(problem), density_of, stream(generator), effort, PER_CHAIN, RANKED, MASSES, *made_by)
         work = partial(_data_set, problem, density_of, generator, effort, maker)
         tasks.append(Refit(f"data set {number}", digest("data set", *parts), work))
-    done, interrupted = (Workers() if workers is None else workers).run(tasks, on_progress)
-    answers = [answer for answer in done if answer is not None]
+    returned, interrupted = (Workers() if workers is None else workers).run(tasks, on_progress)
+    answers = [answer for answer in returned if answer is not None]
     if not answers:
         raise KeyboardInterrupt
     names = problem.space.names if maker is None else _shared(problem, maker)

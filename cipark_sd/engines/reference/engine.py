@@ -82,7 +82,7 @@ def _run_alone(plan: RunPlan, settings: Settings) -> Values:
     numbers_set = {**settings.numbers, **{start_name(name): value for name, value in settings.initials.items()}}
     numbers = {neutral.labels[name]: float(value) for name, value in numbers_set.items()}
     needed = [neutral.labels[name] for name in plan.outputs if name in neutral.labels]
-    table = _run_in_pysd(neutral.text, plan.model.name, numbers, times, end, neutral.restored, needed)
+    table = run_in_pysd(neutral.text, plan.model.name, numbers, times, end, neutral.restored, needed)
     columns = {name: table[label] for name, label in neutral.labels.items() if label in table}
     columns |= {name: np.full(len(times), value) for name, value in controls.items()}
     nothing = np.full(len(times), np.nan)
@@ -137,7 +137,7 @@ _QUIET = (
 )
 
 
-def _run_in_pysd(
+def run_in_pysd(
     text: str,
     where: str,
     numbers: Mapping[str, float],
