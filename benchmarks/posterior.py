@@ -13,7 +13,7 @@ smallest of several parameters is low by chance, and ten seeds are the least to 
 
 import argparse
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,21 +38,13 @@ FOLDERS = {
 }
 
 
-@dataclass(frozen=True)
-class Fit:
-    """One seed of one study."""
-
-    seconds: float
-    draws: PosteriorDraws
-
-
 def density_of(name: str) -> Posterior:
     """The density of one of the studies."""
     return posterior(read_problem(FOLDERS[name]), choose("native"))
 
 
-def sampled(density: Posterior, seeds: int, effort: Effort) -> list[Fit]:
-    """The study's posterior by each seed, after a run that pays for the compiler."""
+def sampled(density: Posterior, seeds: int, effort: Effort) -> list[tuple[float, PosteriorDraws]]:
+    """By each seed the processor seconds and the study's posterior, after a run that pays for the compiler."""
     points = prior_draws(density.space, 64, np.random.default_rng(0))
     density.log_posterior(points)
     if effort.sampler == "hmc":
@@ -62,7 +54,7 @@ def sampled(density: Posterior, seeds: int, effort: Effort) -> list[Fit]:
         start = time.process_time()
         drawn = draw(density, np.random.default_rng([seed, 2]), effort=effort)
         print(f"seed {seed}: {drawn.sampled.sentence}")
-        fits.append(Fit(time.process_time() - start, drawn))
+        fits.append((time.process_time() - start, drawn))
     return fits
 
 
@@ -71,10 +63,10 @@ def true_sizes(means: Array, sds: Array) -> Array:
     return np.asarray((sds**2).mean(axis=0) / means.var(axis=0, ddof=1))
 
 
-def row(name: str, fits: list[Fit]) -> tuple[object, ...]:
+def row(name: str, fits: list[tuple[float, PosteriorDraws]]) -> tuple[object, ...]:
     """Of the table."""
-    seconds = float(np.mean([fit.seconds for fit in fits]))
-    lines = [fit.draws.sampled.lines for fit in fits]
+    seconds = float(np.mean([taken for taken, _ in fits]))
+    lines = [drawn.sampled.lines for _, drawn in fits]
     bulk = float(np.mean([min((line.sd / line.mcse_mean) ** 2 for line in of_seed) for of_seed in lines]))
     tail = float(np.mean([min(line.ess_tail for line in of_seed) for of_seed in lines]))
     true = float("nan")
@@ -82,7 +74,7 @@ def row(name: str, fits: list[Fit]) -> tuple[object, ...]:
         means = np.array([[line.mean for line in of_seed] for of_seed in lines])
         sds = np.array([[line.sd for line in of_seed] for of_seed in lines])
         true = float(true_sizes(means, sds).min())
-    converged = sum(fit.draws.sampled.converged for fit in fits)
+    converged = sum(drawn.sampled.converged for _, drawn in fits)
     return (
         name,
         len(lines[0]),

@@ -18,6 +18,7 @@ from cipark_sd.base.library import bundled
 from cipark_sd.base.timegrid import time_label
 from cipark_sd.base.wording import listed
 from cipark_sd.commands.policy.about import in_words
+from cipark_sd.commands.policy.knockouts import percent
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.statements.claims import BUILT_IN, INFORMED, WORDS, as_said
 
@@ -171,11 +172,6 @@ def claims_page(core: Row, park: Row) -> str:
         )
         lines += ["", f"## {WORDS[kind].capitalize()}", "", table(head, rows)]
     return "\n".join(lines) + "\n"
-
-
-def percent(values: Sequence[float]) -> str:
-    """A change in per cent, or a range of them."""
-    return " to ".join("0" if abs(100 * v) < 0.5 else f"{100 * v:+.0f}" for v in values)
 
 
 def knockouts_page(park: Row) -> str:

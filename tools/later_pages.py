@@ -264,11 +264,11 @@ def forecast_page() -> str:
     def cell(series: str, name: str, year: int) -> str:
         return _band(quantiles[series, name, year], 2 if series == "share" else 0)
 
-    asked = [(series, year) for series in ("residents", "working") for year in (2026, 2028, 2032)]
-    asked += [("share", year) for year in (2028, 2032)]
+    cells_of = [(series, year) for series in ("residents", "working") for year in (2026, 2028, 2032)]
+    cells_of += [("share", year) for year in (2028, 2032)]
     rows = table(
         ("structure", "residents 2026", "2028", "2032", "at work 2026", "2028", "2032", "share 2028", "2032"),
-        [(name, *(cell(series, name, year) for series, year in asked)) for name in names],
+        [(name, *(cell(series, name, year) for series, year in cells_of)) for name in names],
     )
     return written("forecast", digest=digest, rows=rows)
 

@@ -400,7 +400,7 @@ def _study(name: str, options: str, read: Callable[[Path, str], Numbers] = _fit,
     return Result(name, (f"cipark calibrate {name} {options} -o .",), inputs, read, cheap)
 
 
-def _here(name: str, inputs: tuple[str, ...], make: Callable[[Path], Numbers], **options: bool) -> Result:
+def _made_by_tools(name: str, inputs: tuple[str, ...], make: Callable[[Path], Numbers], **options: bool) -> Result:
     """A result that no command of ``cipark`` makes."""
     return Result(name, (f"python tools/results.py {name}",), inputs, lambda folder, printed: make(folder), **options)
 
@@ -412,7 +412,7 @@ def _certified(name: str, model: str) -> Result:
 RESULTS: dict[str, Result] = {
     result.name: result
     for result in (
-        _here("park_runs", ("models/cipark.mdl",), lambda folder: _park_runs(), cheap=True),
+        _made_by_tools("park_runs", ("models/cipark.mdl",), lambda folder: _park_runs(), cheap=True),
         Result(
             "park_checks",
             ("cipark check -o checks.json",),
@@ -420,9 +420,9 @@ RESULTS: dict[str, Result] = {
             _checks,
             cheap=True,
         ),
-        _here("core_fit", CORE, lambda folder: core_fit()),
-        _here("park_on_core_windows", PARK_AND_CORE, lambda folder: park_on_core_windows()),
-        _here("core_forecast", (FORECAST,), lambda folder: _core_forecast(), cheap=True),
+        _made_by_tools("core_fit", CORE, lambda folder: core_fit()),
+        _made_by_tools("park_on_core_windows", PARK_AND_CORE, lambda folder: park_on_core_windows()),
+        _made_by_tools("core_forecast", (FORECAST,), lambda folder: _core_forecast(), cheap=True),
         Result(
             "core_checks",
             ("cipark check ROOT/models/core.mdl -o checks.json",),
@@ -430,12 +430,14 @@ RESULTS: dict[str, Result] = {
             _core_checks,
             cheap=True,
         ),
-        _here("ceremonies", PARK_AND_CORE, lambda folder: ceremonies()),
-        _here("later_fit", LATER, lambda folder: later_fit()),
-        _here("later_full", (*LATER, *FULL_LATER), lambda folder: later_full()),
-        _here("later_loops", LATER, lambda folder: later_loops()),
-        _here("later_next", (*LATER, f"{STUDIES}/great_stone_later/policies.toml"), later_next, shares_records=True),
-        _here("parks", (f"{STUDIES}/other_parks/data/pairs.csv", *LATER), lambda folder: parks()),
+        _made_by_tools("ceremonies", PARK_AND_CORE, lambda folder: ceremonies()),
+        _made_by_tools("later_fit", LATER, lambda folder: later_fit()),
+        _made_by_tools("later_full", (*LATER, *FULL_LATER), lambda folder: later_full()),
+        _made_by_tools("later_loops", LATER, lambda folder: later_loops()),
+        _made_by_tools(
+            "later_next", (*LATER, f"{STUDIES}/great_stone_later/policies.toml"), later_next, shares_records=True
+        ),
+        _made_by_tools("parks", (f"{STUDIES}/other_parks/data/pairs.csv", *LATER), lambda folder: parks()),
         Result(
             "later_score",
             ("cipark calibrate great_stone --posterior --fast --no-profiles --no-player -o full",),

@@ -70,12 +70,11 @@ def command(request: Request) -> Result:
     if output is not None:
         check_writable(output, role="the certificate", endings=(".json",), where="-o")
     model = request.model()
-    names = [name.strip() for text in request.engines for name in text.split(",") if name.strip()]
     with busy(f"Running {model.name}") as update:
         certificate = certify(
             model,
             scenario_from(model, request.assignments, request.scenario_files),
-            engines=names or None,
+            engines=options.split_names(request.engines) or None,
             recorded=request.recorded,
             method=request.method,
             recorded_tolerance=request.recorded_tolerance,

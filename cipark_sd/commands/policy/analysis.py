@@ -223,6 +223,11 @@ class Analysis:
         failures.check(f"{self.model.name}, {stage}", failures.total, self.allowed)
         return runs
 
+    def widened(self, draws: Mapping[str, Draws]) -> dict[str, Draws]:
+        """Draws by rival, with the inputs that no data inform drawn from their ranges."""
+        uncertainties, seed = self.catalogue.uncertainties, self.about.seed
+        return {rival: of_rival.widened(uncertainties, seed) for rival, of_rival in draws.items()}
+
     def doubts(self, runs: "xr.Dataset") -> tuple[str, ...]:
         """In words: a misfit of the fit, how many runs needed a finer step, how many failed, and of what."""
         misfit = self.about.misfit

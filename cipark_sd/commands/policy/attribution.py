@@ -116,18 +116,10 @@ def attribution(result: "xr.Dataset", factors: Sequence[Factor]) -> "xr.Dataset"
         For each outcome ``<outcome>`` (Shapley values), ``<outcome> leave one out`` (all less all without it),
         ``<outcome> add one in`` (it alone less nothing), dims ``factor, rival, draw, time``;
         ``<outcome> interaction``, dims ``pair, rival, draw, time``; ``<outcome> total``, dims ``rival, draw, time``.
-
-    Raises
-    ------
-    InvalidValue
-        When the result is not a factorial of these factors.
     """
     import xarray as xr
 
     k = len(factors)
-    expected = [policy.id for policy in factorial(factors)]
-    if [str(name) for name in result["policy"].to_numpy()] != expected:
-        raise InvalidValue("its policies", result.sizes["policy"], f"the {2**k} of the factorial", where="attribution")
     pairs = list(combinations(range(k), 2))
     full = 2**k - 1
     variables: dict[str, Any] = {}

@@ -308,18 +308,14 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
         """Run all alternatives over the draws, and over draws that have seen no data."""
         import pandas as pd
 
-        catalogue, seed = analysis.catalogue, analysis.about.seed
-        decisions = decided(catalogue)
+        catalogue = analysis.catalogue
+        decisions, draws = decided(catalogue), analysis.widened(analysis.draws)
         watched, rules, priced = _watched(decisions)
         run = partial(analysis.run, alternatives(decisions), bars, times=(decisions.at,))
-        draws = {rival: of_rival.widened(catalogue.uncertainties, seed) for rival, of_rival in analysis.draws.items()}
         runs = run("decisions", draws=draws, outcomes=[*catalogue.outcomes, *watched])
         prior = None
         if not analysis.about.unseen:
-            before = {
-                rival: of_rival.widened(catalogue.uncertainties, seed) for rival, of_rival in analysis.prior.items()
-            }
-            prior = run("decisions under the priors", draws=before)
+            prior = run("decisions under the priors", draws=analysis.widened(analysis.prior))
         fitted = {rival: d.effective for rival, d in analysis.draws.items() if d.origin != "borrowed"}
         inputs, options = _inputs_of(analysis, draws), [decision.id for decision in decisions.options]
         titles = [uncertainty.title for uncertainty in catalogue.uncertainties]
@@ -331,7 +327,7 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
             table = table.replace({column: {"informed": "not decided"} for column in ("level_class", "change_class")})
         main = Compared.of(runs, catalogue.outcome_by_id[decisions.outcome], decisions)
         units = {label: estimands.unit_of(analysis.model, name) for name, label in _labels_of(analysis).items()}
-        known = measurements(main, inputs, options, np.random.default_rng(seed))
+        known = measurements(main, inputs, options, np.random.default_rng(analysis.about.seed))
         costs = [
             {"alternative": d.id, "median": of.median, "low": of.low90, "high": of.high90}
             for d in priced

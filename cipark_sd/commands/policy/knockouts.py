@@ -254,7 +254,7 @@ class KnockoutsPart(PolicyPart[KnockoutsFound]):
     def compute(self, analysis: Analysis, bars: Bars) -> KnockoutsFound:
         """Run what is taken away over the draws, and over draws that have seen no data."""
         catalogue = analysis.catalogue
-        knockouts, seed = _knockouts(catalogue), analysis.about.seed
+        knockouts = _knockouts(catalogue)
         ids = {BASE, *(policy for group in knockouts.groups for policy in group.policies)}
         chosen = [policy for policy in catalogue.policies if policy.id in ids]
         run = partial(
@@ -264,14 +264,11 @@ class KnockoutsPart(PolicyPart[KnockoutsFound]):
             outcomes=[catalogue.outcome_by_id[knockouts.outcome]],
             times=sorted({group.at for group in knockouts.groups}),
         )
-        prior = run(
-            "knock-outs", draws={name: d.widened(catalogue.uncertainties, seed) for name, d in analysis.prior.items()}
-        )
+        prior = run("knock-outs", draws=analysis.widened(analysis.prior))
         doubts = list(analysis.doubts(prior))
         posterior = None
         if not analysis.about.unseen:
-            after = {name: d.widened(catalogue.uncertainties, seed) for name, d in analysis.draws.items()}
-            posterior = run("knock-outs after the data", draws=after)
+            posterior = run("knock-outs after the data", draws=analysis.widened(analysis.draws))
             doubts += analysis.doubts(posterior)
         fitted = fitted_rivals(analysis)
         posterior = posterior if fitted else None

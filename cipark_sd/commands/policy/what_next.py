@@ -1,13 +1,12 @@
 """The page of the decisions, made of findings: its title, its three lines, its table and what to measure."""
 
-import datetime
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from cipark_sd.analysis.experiments.definition import BASE, Decision, Outcome
-from cipark_sd.base.wording import WHOLE, is_counted, listed, number, rounded, with_unit, written_unit
+from cipark_sd.base.wording import WHOLE, is_counted, listed, number, rounded, said_date, with_unit, written_unit
 from cipark_sd.commands.policy.about import About, Findings, first_of
 from cipark_sd.commands.policy.decisions import DecisionsFound, decided, further_tables, outcome_table, records, spread
 from cipark_sd.pages.blocks import Listing, Section
@@ -78,7 +77,7 @@ class _First:
         )
         return WhatNext(
             name=about.catalogue.title,
-            subtitle=f"options from {self.day(decisions.date)}",
+            subtitle=f"options from {said_date(about.catalogue.date(decisions.date))}",
             title=self.title(),
             lines=(("informed", self.known()), ("not decided", self.unknown()), ("assumed", self.assumed())),
             heading=f"{self.main.title} {self.when()}{unit}: level, and changes from it",
@@ -91,19 +90,9 @@ class _First:
             warning="" if self.bands else f"{about.basis}. There is one run of each option, and so no chance.",
         )
 
-    def day(self, time: float) -> str:
-        """A date as people write it, else the model's own time."""
-        label = self.about.catalogue.date(time)
-        try:
-            date = datetime.date.fromisoformat(label)
-        except ValueError:
-            return label
-        return f"{date.day} {date:%b} {date.year}"
-
     def when(self) -> str:
         """The time at which outcomes are read, in a sentence."""
-        at = decided(self.about.catalogue).at
-        day = self.day(at)
+        day = said_date(self.about.catalogue.date(decided(self.about.catalogue).at))
         return f"on {day}" if " " in day else f"at {day}"
 
     @property
