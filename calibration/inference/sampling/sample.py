@@ -233,4 +233,12 @@ def _drawn(
     likelihood = weighted.log_density[usable][places] - coordinates.log_prior(points[places])
     logs = likelihood + free.log_prior(free.coordinates.free(theta))
     lines = weighted_convergence(density.space.names, values, weights, theta)
-    return ImportanceDraws(theta, logs, lines, weighted.evidence(), pareto_k, len(weighted.free), weighted.n_adapting)
+    return ImportanceDraws(
+        theta,
+        logs,
+        lines,
+        evidence=weighted.evidence(),
+        pareto_k=pareto_k,
+        n_points=len(weighted.free),
+        n_adapting=weighted.n_adapting,
+    )
