@@ -32,6 +32,7 @@ FIRST, FIRST_MOVES = (400, 40), 3
 #: worth something by then, where their weights cannot be trusted. Of seven studies of 17 to 24 parameters none had
 #: above 0.002 after four rounds; the park's three, which are sampled so, have 0.04 to 0.16 (25, 28 and 16 parameters).
 MANY, HOPELESS = 12, 0.01
+
 #: Values ``(n, k)`` about where a posterior lies, and their log weights ``(n,)``.
 Start = tuple[Array, Array]
 
@@ -195,8 +196,7 @@ def importance(
 
     weighted = importance_sample(
         coordinates,
-        points[usable],
-        log_weights[usable],
+        (points[usable], log_weights[usable]),
         weighing,
         effort=effort,
         worth=worth,
