@@ -233,14 +233,14 @@ def descending(goal: Objective, start: Array, matrix: Array, *, tolerance: float
         (end, there, slopes_there), trials = yield from _along(goal, point, step, value, slopes)
         evaluations += trials
         if not there < value:
-            return Minimum(point, value, slopes, matrix, False, evaluations, promised)
+            return Minimum(point, value, slopes, matrix, False, evaluations, promised=promised)
         matrix = _updated(matrix, end - point, slopes_there - slopes)
         point, value, slopes = end, there, slopes_there
         values.append(value)
         gained = values[-1 - LAST_STEPS] - value if len(values) > LAST_STEPS else np.inf
         if gained < stall:
-            return Minimum(point, value, slopes, matrix, True, evaluations, min(promised, gained))
-    return Minimum(point, value, slopes, matrix, False, evaluations, min(promised, gained))
+            return Minimum(point, value, slopes, matrix, True, evaluations, promised=min(promised, gained))
+    return Minimum(point, value, slopes, matrix, False, evaluations, promised=min(promised, gained))
 
 
 def _along(

@@ -346,7 +346,7 @@ def _optimum(goal: Objective, searches: Sequence[Search], interrupted: bool, ste
     """The best of searches, which comes first."""
     best = searches[0]
     likelihood = float(goal.density.log_likelihood(best.theta[None, :])[0])
-    return Optimum(best.theta, best.log_density, likelihood, tuple(searches), interrupted, goal, stepwise)
+    return Optimum(best.theta, best.log_density, likelihood, tuple(searches), interrupted, goal, stepwise=stepwise)
 
 
 def _over_jumps(plain: _Searches, points: Array, rng: np.random.Generator) -> Optimum:

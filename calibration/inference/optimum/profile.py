@@ -195,7 +195,7 @@ def _walked(optimum: Optimum, name: str, rule: Threshold, stop: bool) -> Search[
     try:
         walks, parts = yield from union(starts, held, _walk_from(optimum, held, rule, stop), rule.rise)
     except BetterFit as fault:
-        fault.profile = Profile(name, np.array([value]), np.zeros(1), value, rule, refused(value), fault.theta)
+        fault.profile = Profile(name, np.array([value]), np.zeros(1), value, rule, refused(value), better=fault.theta)
         raise
     place = float(goal.box(optimum.theta)[int(np.flatnonzero(goal.free == position)[0])])
     on_bound = "" if name not in optimum.at_bound else "lower" if place < 0.5 else "upper"

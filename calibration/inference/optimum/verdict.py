@@ -116,7 +116,7 @@ class Verdict:
                 gaps.append((last.upper.at, part.lower.at))
             last = max(last, part, key=lambda part: part.upper.at)
         alternatives = tuple(part.centre for part in parts[1:])
-        return Verdict(ordered[0].lower, last.upper, by, held, on_bound, tuple(gaps), alternatives)
+        return Verdict(ordered[0].lower, last.upper, by, held, on_bound, gaps=tuple(gaps), alternatives=alternatives)
 
     @property
     def interval(self) -> str:

@@ -151,8 +151,7 @@ def _joined(known: _Points | None, new: _Points) -> _Points:
 
 def adapted(
     densities: Densities,
-    start: Array,
-    log_weights: Array,
+    start: tuple[Array, Array],
     rng: np.random.Generator,
     *,
     effective: float,
@@ -168,10 +167,8 @@ def adapted(
     Parameters
     ----------
     densities : Densities
-    start : (n, k)
-        About where the posterior is.
-    log_weights : (n,)
-        Of the start.
+    start : (n, k), (n,)
+        Points about where the posterior is, and their log weights.
     rng : Generator
     effective : float
         Effective draws that the proposal is for.
@@ -187,8 +184,8 @@ def adapted(
         The proposal, the efficiency of the best round, and the points that were spent.
     """
     least, per_parameter = ROUND
-    size = larger * (least + per_parameter * start.shape[1])
-    mixture = _fitted(start, log_weights, rng)
+    size = larger * (least + per_parameter * start[0].shape[1])
+    mixture = _fitted(*start, rng)
     best, in_vain = 0.0, 0
     proposals: list[Proposal] = []
     known: _Points | None = None
@@ -227,8 +224,7 @@ def _refitted(known: _Points, under: list[Array], mixture: StudentMixture, rng: 
 
 def importance_sample(
     densities: Densities,
-    start: Array,
-    log_weights: Array,
+    start: tuple[Array, Array],
     rng: np.random.Generator,
     *,
     effort: Effort,
@@ -241,7 +237,7 @@ def importance_sample(
     Parameters
     ----------
     densities : Densities
-    start, log_weights, hopeless :
+    start, hopeless :
         As of :func:`adapted`.
     rng : Generator
     effort : Effort
@@ -261,7 +257,6 @@ def importance_sample(
         proposal, efficiency, n = adapted(
             densities,
             start,
-            log_weights,
             rng,
             effective=effort.effective,
             larger=2**attempt,
@@ -275,7 +270,7 @@ def importance_sample(
         weighted = _frozen(proposal, spent, n_points, rng, effort, worth, on_points)
         if smoothed(weighted.log_ratio)[1] <= RELIABLE:
             return weighted
-        start, log_weights = weighted.free, weighted.log_ratio
+        start = weighted.free, weighted.log_ratio
         spent += weighted.n_points
     return weighted
 

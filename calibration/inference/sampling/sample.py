@@ -32,6 +32,7 @@ FIRST, FIRST_MOVES = (400, 40), 3
 #: worth something by then, where their weights cannot be trusted. Of seven studies of 17 to 24 parameters none had
 #: above 0.002 after four rounds; the park's three, which are sampled so, have 0.04 to 0.16 (25, 28 and 16 parameters).
 MANY, HOPELESS = 12, 0.01
+
 #: Values ``(n, k)`` about where a posterior lies, and their log weights ``(n,)``.
 Start = tuple[Array, Array]
 
@@ -195,8 +196,7 @@ def importance(
 
     weighted = importance_sample(
         coordinates,
-        points[usable],
-        log_weights[usable],
+        (points[usable], log_weights[usable]),
         weighing,
         effort=effort,
         worth=worth,
@@ -233,4 +233,12 @@ def _drawn(
     likelihood = weighted.log_density[usable][places] - coordinates.log_prior(points[places])
     logs = likelihood + free.log_prior(free.coordinates.free(theta))
     lines = weighted_convergence(density.space.names, values, weights, theta)
-    return ImportanceDraws(theta, logs, lines, weighted.evidence(), pareto_k, len(weighted.free), weighted.n_adapting)
+    return ImportanceDraws(
+        theta,
+        logs,
+        lines,
+        evidence=weighted.evidence(),
+        pareto_k=pareto_k,
+        n_points=len(weighted.free),
+        n_adapting=weighted.n_adapting,
+    )

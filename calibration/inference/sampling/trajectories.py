@@ -243,27 +243,7 @@ def follow(
         When no draw from the prior is possible.
     """
     scores, weighing = NormalScores(density), rng.spawn(1)[0]
-    tops = summits(scores, effort.ensembles, rng)
-    if any(group[0].far for group in tops):
-        raise InvalidValue(
-            "the posterior", "too far out in a prior", f"within {FAR:g} of its scores", where=density.problem.title
-        )
-    begun = digest(np.array([top.place for group in tops for top in group]), stream(rng))
-    stored = saved.load()
-    # ensembles, and trajectories from other draws, are kept under the same name
-    if stored is not None and str(stored.get("begun", "")) == begun:
-        course = _Course.of(scores, stored, rng)
-    else:
-        warming, standing = warmed(scores, tops, rng)
-        course = _Course(
-            warming.target,
-            standing,
-            step=warming.step,
-            reach=warming.reach,
-            adapting=LEAPS * warming.n_moves,
-            apart=warming.apart,
-            begun=begun,
-        )
+    course = _course(scores, effort.ensembles, rng, saved.load())
     n_draws, n_reached, lines, interrupted = 0, 0, tuple[Convergence, ...](), False
     # Ctrl-C may come within a move, which leaves the chains between two states
     whole, last = course.arrays(), time.monotonic()
@@ -338,6 +318,28 @@ class _Course:
         target, chains = SlopedScores.of(scores, stored), hamiltonian.Chains.of(stored, rng)
         numbers = {name: stored[name].item() for name in _NUMBERS}
         return cls(target, chains, apart=np.array(stored["apart"]), begun=str(stored["begun"]), **numbers)
+
+
+def _course(scores: NormalScores, n_ensembles: int, rng: np.random.Generator, stored: Arrays | None) -> _Course:
+    """Chains that stand where their draws begin, or have gone on from there."""
+    tops = summits(scores, n_ensembles, rng)
+    if any(group[0].far for group in tops):
+        title = scores.density.problem.title
+        raise InvalidValue("the posterior", "too far out in a prior", f"within {FAR:g} of its scores", where=title)
+    begun = digest(np.array([top.place for group in tops for top in group]), stream(rng))
+    # ensembles, and trajectories from other draws, are kept under the same name
+    if stored is not None and str(stored.get("begun", "")) == begun:
+        return _Course.of(scores, stored, rng)
+    warming, chains = warmed(scores, tops, rng)
+    return _Course(
+        warming.target,
+        chains,
+        step=warming.step,
+        reach=warming.reach,
+        adapting=LEAPS * warming.n_moves,
+        apart=warming.apart,
+        begun=begun,
+    )
 
 
 def _looks(n_draws: int, effort: Effort) -> Iterator[int]:

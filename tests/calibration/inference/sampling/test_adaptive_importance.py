@@ -74,8 +74,7 @@ def sampled(known, seed, effective=2000.0, most=60_000) -> Weighted:
     start = annealed_draws(known, 400, rng, "known", moves=3)
     return importance_sample(
         known,
-        start,
-        np.zeros(len(start)),
+        (start, np.zeros(len(start))),
         rng,
         effort=Effort(effective=effective, criteria=Criteria(1.01, 100), most_points=most),
         worth=lambda found: worst_size(*weighed(found)),
@@ -130,8 +129,7 @@ def test_few_points_that_are_worth_little_ask_for_no_more_than_twice_as_many():
     start = known.draw_prior(200, np.random.default_rng(3))
     importance_sample(
         known,
-        start,
-        known.log_likelihood(start),
+        (start, known.log_likelihood(start)),
         np.random.default_rng(4),
         effort=Effort(effective=1000.0, criteria=Criteria(1.01, 100), most_points=100_000),
         worth=lambda found: 1.0 if len(found.free) < 5000 else 1000.0,

@@ -97,8 +97,7 @@ def test_the_evidence_is_that_of_the_plain_scores(tmp_path: Path) -> None:
         start = coordinates.draw_prior(400, rng)
         found = importance_sample(
             coordinates,
-            start,
-            np.zeros(400),
+            (start, np.zeros(400)),
             rng,
             effort=Effort(effective=2000.0, criteria=Criteria(1.01, 100), most_points=40_000),
             worth=lambda weighted: weighted.effective,
