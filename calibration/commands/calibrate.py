@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from calibration.commands.settings import Settings
 from cipark_sd.base.console import echo
-from cipark_sd.commands import options
 from cipark_sd.commands.options import command_of
 from cipark_sd.commands.result import Result, of_folder
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from calibration.report.findings import Findings
 
 
-@options.renamed("--draws", "--keep")
 @command_of(Settings, short_help="Fit a model's parameters to observed data.")
 def calibrate(request: Settings) -> Result:
     """Fit the parameters of a model to data and show what the data determine.

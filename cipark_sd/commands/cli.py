@@ -51,6 +51,8 @@ _MEANT: Mapping[str, Sequence[str]] = {
     **dict.fromkeys(("--param", "--params", "--parameter"), ("--set",)),
     **dict.fromkeys(("--end", "--stop"), ("--to",)),
     **dict.fromkeys(("--cores", "--threads", "--jobs"), ("--workers",)),
+    **dict.fromkeys(("-n", "--n"), ("--runs", "--rows")),
+    "--draws": ("--keep",),
     "--dt": ("--step",),
 }
 #: With this variable set, an error that nobody foresaw shows its traceback.

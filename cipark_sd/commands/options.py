@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
-from cipark_sd.base.errors import CiparkError, InvalidValue
+from cipark_sd.base.errors import InvalidValue
 from cipark_sd.commands import completing
 from cipark_sd.model.model import Method
 
@@ -267,48 +267,6 @@ def output(text: str, metavar: str | None = None) -> Any:
 def output_folder(default: str) -> Any:
     """The option for the folder of tables, figures and the page."""
     return output(f"Output folder.  [default: cipark-output/{default}]", "FOLDER")
-
-
-def refused(old: str, reason: str, *, flag: bool = False) -> Callable[[C], C]:
-    """An option of earlier versions, which is refused with a reason.
-
-    Parameters
-    ----------
-    old : str
-        As it was typed: ``"--pairs"``.
-    reason : str
-        What to do instead; ``{}`` in it is the name of the option.
-    flag : bool
-        Whether it took no value.
-
-    Returns
-    -------
-    callable
-        A decorator of a command.
-    """
-
-    def refuse(context: click.Context, option: click.Parameter, value: object) -> None:
-        if value not in (None, False):
-            raise CiparkError(f"{context.info_name}: {reason.format(old)}")
-
-    name = "old_" + re.sub(r"\W+", "_", old).strip("_")
-    return click.option(old, name, is_flag=flag, hidden=True, expose_value=False, is_eager=True, callback=refuse)
-
-
-def renamed(old: str, new: str) -> Callable[[C], C]:
-    """An option of earlier versions, which is refused with the name that it has now.
-
-    Parameters
-    ----------
-    old, new : str
-        As they are typed.
-
-    Returns
-    -------
-    callable
-        A decorator of a command.
-    """
-    return refused(old, f"the option {{}} is called {new} now")
 
 
 def split_names(texts: Sequence[str]) -> tuple[str, ...]:

@@ -44,7 +44,6 @@ class Request(options.OfModel):
     )
 
 
-@options.refused("--format", "{} is gone: --json prints the variables")
 @command_of(Request, short_help="List a model's variables or equations.")
 def command(request: Request) -> Result:
     """List the variables of FILE (Vensim .mdl or XMILE), by default the park model.

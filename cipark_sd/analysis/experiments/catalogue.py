@@ -27,7 +27,7 @@ from cipark_sd.analysis.experiments.definition import (
     Way,
 )
 from cipark_sd.analysis.experiments.extended import of_outcome, with_numbers
-from cipark_sd.base.errors import CiparkError, InvalidValue, MissingFile, UnusableInput, raise_all
+from cipark_sd.base.errors import CiparkError, InvalidValue, MissingFile, raise_all
 from cipark_sd.base.inputs import parsed_toml, toml_text
 from cipark_sd.base.naming import base_name, override_key, respelled
 from cipark_sd.base.section import Section
@@ -39,8 +39,6 @@ WAYS: tuple[Way, ...] = get_args(Way)
 MODEL = ("study", "file", "bundled")
 #: Beside ``file`` and ``bundled``: files with values of the model's data variables.
 SERIES = "series"
-#: Tables of earlier versions, whose work the EMA workbench does.
-GONE = ("robustness", "design", "strategy")
 #: The file of a catalogue in its folder.
 FILE = "policies.toml"
 
@@ -68,9 +66,6 @@ def read_catalogue(path: Path | str, model: Model) -> Catalogue:
     """
     path = Path(path)
     text, content = _read(path)
-    if removed := ", ".join(key for key in GONE if key in content):
-        reason = "cipark_sd.analysis.experiments.ema gives a model to the EMA workbench, as docs/how-to/policy.md shows"
-        raise UnusableInput(f"there are no tables {removed} any more: {reason}", where=str(path))
     reader = _Reader(model)
     content = respelled(content, model.by_name)
     catalogue = reader.read(Section(content, "", reader.problems), hashlib.sha256(text.encode()).hexdigest())

@@ -1,14 +1,10 @@
 """``cipark policy``. Nothing heavy is imported before the command runs."""
 
-from cipark_sd.commands import options
 from cipark_sd.commands.options import command_of
 from cipark_sd.commands.policy.request import Request
 from cipark_sd.commands.result import Result
 
 
-@options.refused("--outcome", "there is no option {} any more: 'also' of [headline] prints more outcomes")
-@options.refused("--weights", "there is no option {} any more: weights.csv beside the draws has the weights")
-@options.renamed("--n", "--runs")
 @command_of(Request, short_help="Compare policies: effects, decisions, attribution.")
 def command(request: Request) -> Result:
     """Run the policy experiments of a study over joint draws of its parameters and over rival structures.

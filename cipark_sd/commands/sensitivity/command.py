@@ -1,17 +1,10 @@
 """``cipark sensitivity``: which assumptions drive the outputs, when, and with what confidence."""
 
-from cipark_sd.commands import options
 from cipark_sd.commands.options import command_of
 from cipark_sd.commands.result import Result
 from cipark_sd.commands.sensitivity.request import Request
 
 
-@options.refused("--resume", "there is no option {} any more: interrupted runs resume; --fresh starts again", flag=True)
-@options.refused("--until", "there is no option {} any more: double --rows until intervals are narrow; kept rows count")
-@options.refused("--pairs", "there is no option {} any more: SALib has second-order indices, on runs of cipark")
-@options.refused("--effect", "there is no option {} any more: sensitivity.toml of a study has outputs with 'without'")
-@options.renamed("--to", "--output")
-@options.renamed("-n", "--rows")
 @command_of(Request, short_help="Find the assumptions that drive the outputs, and when.")
 def command(request: Request) -> Result:
     """Find the uncertain constants that drive the outputs of a model, when, and with what confidence.

@@ -88,7 +88,7 @@ def compiled(made: Kernel, machine: Any) -> bytes:
     return bytes(machine.emit_object(module))
 
 
-#: Where the entries lie in the folder; older versions kept others beside them.
+#: Where the entries lie in the folder.
 _FOLDER = "kernels"
 #: Bytes that entries may take up together; those that were used least recently go first.
 LIMIT = 256 * 2**20

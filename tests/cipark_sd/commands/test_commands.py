@@ -291,7 +291,6 @@ def test_show_gives_variables_as_json(teacup: Path) -> None:
     pool = next(record for record in records if record["name"] == "pool")
     assert (pool["subscripts"], pool["value"], pool["sector"]) == (["Region"], "1, 2", "Kitchen")
     assert next(record for record in records if record["name"] == "room")["high"] == 100
-    assert "--json prints the variables" in cipark("show", teacup, "--format", "csv", code=2).stderr
 
 
 @pytest.mark.parametrize(

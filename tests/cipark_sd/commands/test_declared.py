@@ -13,7 +13,7 @@ from calibration.commands.play.request import Settings as PlaySettings
 from calibration.commands.settings import Settings
 from calibration.new_study.request import Request as NewStudyRequest
 from cipark_sd.base.errors import CiparkError
-from cipark_sd.commands import certify, check, convert, ensemble, options, run, show
+from cipark_sd.commands import certify, check, convert, ensemble, run, show
 from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.policy import command as policy
 from cipark_sd.commands.policy.request import Request as PolicyRequest
@@ -62,7 +62,6 @@ class Request:
     kept: str = "for callers"
 
 
-@options.renamed("--large", "--size")
 @command_of(Request, short_help="Short.")
 def spoken(request: Request) -> None:
     """What ``--help`` says."""
@@ -80,16 +79,3 @@ def test_a_field_is_an_option_with_its_name_its_type_and_its_help() -> None:
     assert "What ``--help`` says." in shown
     assert "How large. [default: 3; 1<=x<=5]" in " ".join(shown.split())
     assert "kept" not in shown
-    assert "--large" not in shown
-
-
-def test_an_option_of_earlier_versions_is_refused_with_its_new_name() -> None:
-    refused = CliRunner().invoke(spoken, ["--large", "4"]).exception
-    assert isinstance(refused, CiparkError)
-    assert str(refused).endswith("the option --large is called --size now")
-
-
-def test_a_flag_of_earlier_versions_is_refused_where_it_is_given() -> None:
-    command = options.refused("--slow", "there is no option {} any more: all is fast", flag=True)(spoken)
-    assert CliRunner().invoke(command, []).exception is None
-    assert "there is no option --slow any more: all is fast" in str(CliRunner().invoke(command, ["--slow"]).exception)

@@ -150,8 +150,6 @@ def test_more_rows_go_on_from_a_design_that_is_kept_and_fresh_starts_anew(run):
         (("--rows", "100"), "a power of two such as 64 or 128"),
         (("--variables", "Stok"), "did you mean 'Stock'"),
         (("--range", "1.5"), "a share between 0 and 1"),
-        (("--pairs", "Rate"), "SALib has second-order indices"),
-        (("--until", "0.1"), "double --rows"),
         (("--at", "99"), "one of the run, 0 to 20"),
         (("--draws", "none.csv", "--method", "sobol"), "do not depend on each other"),
         (("--draws", "none.csv"), "none.csv does not exist"),

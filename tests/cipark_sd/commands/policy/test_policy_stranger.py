@@ -82,21 +82,6 @@ def test_parts_without_a_table_are_told_before_anything_runs(tmp_path):
     assert not (tmp_path / "out" / "policies.nc").exists()
 
 
-def test_tables_of_earlier_versions_are_answered_with_the_recipe_in_their_place(tmp_path):
-    shutil.copy(FISHERY / "fish.mdl", tmp_path)
-    (tmp_path / "policies.toml").write_text(
-        (FISHERY / "policies.toml").read_text() + "[design]\n[robustness]\nat = 1\n"
-    )
-    shown = cipark("policy", tmp_path, "-o", tmp_path / "out", code=2)
-    said = " ".join(shown.output.split())
-    assert shown.exit_code == 2
-    assert (
-        "there are no tables robustness, design any more: cipark_sd.analysis.experiments.ema gives a model to" in said
-    )
-    assert "docs/how-to/policy.md" in said
-    assert not (tmp_path / "out").exists()
-
-
 @pytest.fixture(scope="module")
 def again(everything, tmp_path_factory):
     """The folder made again from the findings in it, with nothing computed."""
