@@ -17,7 +17,17 @@ from cipark_sd.engines.plan import Columns, checked, grid_of, missing_as_nan, pl
 from cipark_sd.execution.shared import MadeOnce
 from cipark_sd.model.model import Model
 from cipark_sd.simulations.ensembles import ensemble
-from cipark_sd.simulations.failures import OUTSIDE, Floor, Marks, diagnosed, first_places, floors, lowest, marked
+from cipark_sd.simulations.failures import (
+    OUTSIDE,
+    Floor,
+    Marks,
+    diagnosed,
+    failing,
+    first_places,
+    floors,
+    lowest,
+    marked,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -161,14 +171,10 @@ class Evaluation(MadeOnce):
         variables = [output.variable for output in self.definitions if key in map(world_key, output.worlds)]
         save = list(dict.fromkeys(base_key(variable) for variable in variables))
         limits = self._limits
-        everywhen = grid_of(self.model, checked(self.model, scenario)).saved_times.tolist() if limits else ()
-        how: dict[str, Any] = {"times": self.times.tolist(), "reduce": lowest(limits, everywhen)}
-        result = self._ensemble(draws, rows, scenario, save=save, **how)
+        least = lowest(limits, grid_of(self.model, checked(self.model, scenario)).saved_times.tolist())
+        result = self._ensemble(draws, rows, scenario, save=save, times=self.times.tolist(), reduce=least)
         courses = {variable: self._course(result, variable).copy() for variable in variables}
-        wrong = np.zeros(len(rows), dtype=bool)
-        for floor in limits:
-            wrong |= ~floor.holds(result[floor.reduction].to_numpy())
-        return courses, wrong
+        return courses, failing(result, {}, limits)
 
     def _ensemble(self, draws: dict[str, Array], rows: Rows, scenario: Scenario, **saved: Any) -> "xr.Dataset":
         how: dict[str, Any] = {"numbers": rows, "workers": self.workers, "failures": "leave", **saved}
