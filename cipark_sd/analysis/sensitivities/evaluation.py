@@ -112,8 +112,8 @@ class Evaluation(MadeOnce):
         again with a step halved up to :data:`HALVINGS` times, and fails if none helps.
         """
         result, wrong = self._outputs(values, rows, 0)
-        failed = np.flatnonzero(wrong.any(axis=1))
         for halvings in range(1, HALVINGS + 1):
+            failed = np.flatnonzero(wrong.any(axis=1))
             if not len(failed):
                 break
             # what was right keeps its step: another output that fails must not move it
@@ -121,14 +121,10 @@ class Evaluation(MadeOnce):
             again, after = self._outputs(values[failed], rows[failed], halvings)
             result[failed] = np.where(before[:, :, None], again, result[failed])
             wrong[failed] = before & after
-            failed = failed[wrong[failed].any(axis=1)]
         result[wrong] = np.nan
-        bad: NDArray[np.bool_] = np.asarray(wrong.any(axis=1))
-
-        def diagnose(some: NDArray[np.intp]) -> Marks:
-            return self._diagnosed(values[some], rows[some])
-
-        return {"values": result, **marked(len(rows), bad, diagnose).arrays}
+        bad = np.asarray(wrong.any(axis=1))
+        marks = marked(len(rows), bad, lambda some: self._diagnosed(values[some], rows[some]))
+        return {"values": result, **marks.arrays}
 
     def _outputs(self, values: Array, rows: Rows, halvings: int) -> tuple[Array, NDArray[np.bool_]]:
         """Outputs with the step halved so often, and which of them it is too long for in some world ``(n, n_outputs)``.
