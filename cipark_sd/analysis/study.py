@@ -347,16 +347,12 @@ def _folder(reader: StudyReader, name: str, file: str) -> Path | None:
     return Path(name) if (Path(name) / file).is_file() else reader.shipped_studies(file).get(name)
 
 
-def read_study(name: Path | str | None = None, *, allow_files: Sequence[Path] = ()) -> Study:
-    """The study in a folder, or the one of that name that comes with a package; by default the park's.
-
-    >>> from cipark_sd import read_study
-    >>> read_study("flu_1978").parameters[0].name
-    'Beta'
+def find_study(name: str | None, allow_files: Sequence[Path] = ()) -> Study:
+    """The study in a folder, or the one of that name that comes with a package.
 
     Parameters
     ----------
-    name : Path, str or None
+    name : str or None
         None for the default of the first reader.
     allow_files : sequence of Path
         Folders beneath which its files may lie as well.
@@ -375,7 +371,6 @@ def read_study(name: Path | str | None = None, *, allow_files: Sequence[Path] = 
     Problems
         For all that is wrong in its files.
     """
-    name = None if name is None else str(name)
     for reader in readers():
         folder = _folder(reader, name or reader.DEFAULT_STUDY, reader.FILE)
         if folder is not None:

@@ -86,7 +86,7 @@ engines = _offered(_engines, file=False)
 
 def _model(context: click.Context) -> "Model | None":
     """The model that the line names, by itself or through a study; None where there is none yet."""
-    from cipark_sd.analysis.study import read_study
+    from cipark_sd.analysis.study import find_study
     from cipark_sd.base.library import located
     from cipark_sd.language.read.model_file import read_model
 
@@ -96,6 +96,6 @@ def _model(context: click.Context) -> "Model | None":
         named = context.args[0]
     try:
         path = located(None if named is None else Path(named))
-        return read_model(path) if path.is_file() else read_study(str(named)).model
+        return read_model(path) if path.is_file() else find_study(str(named)).model
     except (CiparkError, OSError):
         return None

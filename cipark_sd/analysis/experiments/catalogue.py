@@ -161,7 +161,10 @@ class _Reader(DecisionReader):
         units, total, side = section.text("units", ""), section.flag("total"), section.text("side", "")
         if not equation and (units or total or ("variable" in section and "equation" in section)):
             section.wrong("equation", "an equation where there are 'units' or 'total': a variable has its own")
-        return Outcome(id_, title or variable, variable, per, better, low, high, equation, units, total, side)
+        return Outcome(
+            id_, title or variable, variable, per, better,
+            low=low, high=high, equation=equation, units=units, total=total, side=side,
+        )  # fmt: skip
 
     def place(self, section: Section) -> Scenario:
         for key in (*MODEL, SERIES):
@@ -195,7 +198,7 @@ class _Reader(DecisionReader):
         if whole and section.sound and not (low.is_integer() and high.is_integer()):
             section.wrong("range", "whole ends, since 'whole' asks for whole numbers between them")
         units, source = section.text("units", ""), section.text("source", "")
-        number = Uncertainty(id_, title or name, name, low, high, whole, units, source)
+        number = Uncertainty(id_, title or name, name, low, high, whole=whole, units=units, source=source)
         self.model = with_numbers(self.model, [number])
         self.constant(name, section.where)
         return number

@@ -199,7 +199,9 @@ class DecisionReader:
         limit = own_budget or (budget if cost or spend else "")
         if own_budget and not (cost or spend):
             section.wrong("budget", "a cost or spend beside it, which it limits")
-        return Decision(id_, title, rules, note, cost, spend, limit, source, event, under)
+        return Decision(
+            id_, title, rules, note=note, cost=cost, spend=spend, budget=limit, source=source, event=event, under=under
+        )
 
     def rule(self, section: Section, default: float) -> Rule:
         """What is set, from when on, and on which condition."""

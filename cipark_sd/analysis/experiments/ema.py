@@ -70,7 +70,9 @@ class Function:
         scenario, instants = at_steps(self.model, self.scenario, times)
         saved = sorted(set(instants))
         draws = Draws("ema", columns, "prior")
-        task = SettingsTask(self.model, Scenario(), draws, outcomes, tuple(saved), scenario, self.engine)
+        task = SettingsTask(
+            self.model, Scenario(), draws, outcomes, instants=tuple(saved), scenario=scenario, engine=self.engine
+        )
         place = dict(zip(times, map(saved.index, instants), strict=True))
         course = [place[time] for time in whole]
         # (outcome, run, time)

@@ -34,6 +34,7 @@ from cipark_sd.simulations.failures import (
     Failures,
     Marks,
     diagnosed,
+    failing,
     first_places,
     floors,
     labels,
@@ -258,15 +259,12 @@ class SettingsTask:
         save = list(dict.fromkeys(base_name(name) for name in read_names))
         # a sum over elements leaves out what is no number, as PySD's does: the stocks tell whether a run has failed
         save += [stock.name for stock in model.stocks if stock.name not in map(override_key, save)]
-        everywhen = grid_of(model, checked(model, scenario)).saved_times.tolist() if limits else ()
-        least = lowest(limits, everywhen)
+        least = lowest(limits, grid_of(model, checked(model, scenario)).saved_times.tolist())
         runs = self._ensemble(columns, numbers, scenario, save=save, times=self.instants, reduce=least)
         courses = [_read(runs, outcome) for outcome in self.outcomes]
-        fine = _finite_stocks(model, runs)
+        fine = ~failing(runs, Columns.of(model, [stock.name for stock in model.stocks]).places, limits)
         for outcome, (course, missing) in zip(self.outcomes, courses, strict=True):
             fine &= _inside(course, missing, outcome).all(axis=-1)
-        for floor in limits:
-            fine &= floor.holds(runs[floor.reduction].to_numpy())
         return np.stack([course for course, _ in courses]), fine
 
     def _diagnosed(self, columns: Mapping[str, Array], numbers: Rows, scenario: Scenario) -> Marks:
@@ -290,16 +288,6 @@ class SettingsTask:
     ) -> "xr.Dataset":
         how: dict[str, Any] = {"failures": "leave", "workers": self.workers, "numbers": numbers, **options}
         return ensemble(self.model, columns, scenario=scenario, engine=self.engine, **how)
-
-
-def _finite_stocks(model: Model, runs: "xr.Dataset") -> NDArray[np.bool_]:
-    """In which runs ``(n_runs,)`` all stocks are numbers at all times kept; elements without an equation aside."""
-    places = Columns.of(model, [stock.name for stock in model.stocks]).places
-    fine = np.ones(runs.sizes["run"], dtype=bool)
-    for stock in model.stocks:
-        values = runs[stock.name].to_numpy().reshape(*runs[stock.name].shape[:2], -1)
-        fine &= np.isfinite(values[:, :, places[stock.name].reshape(-1) >= 0]).all(axis=(1, 2))
-    return fine
 
 
 def _finer(model: Model, scenario: Scenario) -> Scenario:

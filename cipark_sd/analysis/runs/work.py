@@ -87,7 +87,15 @@ class Work(MadeOnce):
         least = lowest(self._limits, self._plan.grid.saved_times.tolist())
         computed = self._ensemble(rows, numbers, save=self.save, times=self.times, reduce=least)
         failed = failing(computed, self._plan.columns.places, self._limits)
-        marks = self._marks(rows, numbers, computed, failed) if failed.any() else Marks.none(last - first)
+
+        def diagnose(some: NDArray[np.intp]) -> Marks:
+            again = self._ensemble(rows[some], numbers[some], save=self._everything.names)
+            return diagnosed(self.model, again, self._everything.places, self._limits)
+
+        marks = marked(last - first, failed, diagnose)
+        late = np.flatnonzero(failed & (marks.reason == 0))
+        if len(late):
+            marks.put(late, between_saved_times(self.model, computed.isel(run=late), self._limits))
         return {
             **{name: missing_as_nan(computed[name].to_numpy()) for name in self.save},
             DRAWS: np.ascontiguousarray(rows),
@@ -166,22 +174,6 @@ class Work(MadeOnce):
         columns = {name: rows[:, i] for i, name in enumerate(self.design.names)}
         how: dict[str, Any] = {"method": self.method, "seed": self.seed, "workers": 1, "failures": "leave", **saved}
         return ensemble(self.model, columns, scenario=self.scenario, engine=self.engine, numbers=numbers, **how)
-
-    def _marks(
-        self, rows: NDArray[np.float64], numbers: NDArray[np.uint64], computed: Any, failed: NDArray[np.bool_]
-    ) -> Marks:
-        columns = self._everything
-
-        def diagnose(some: NDArray[np.intp]) -> Marks:
-            again = self._ensemble(rows[some], numbers[some], save=columns.names)
-            return diagnosed(self.model, again, columns.places, self._limits)
-
-        marks = marked(len(rows), failed, diagnose)
-        members = np.flatnonzero(failed)
-        unmarked = members[marks.reason[members] == 0]
-        if len(unmarked):
-            marks.put(unmarked, between_saved_times(self.model, computed.isel(run=unmarked), self._limits))
-        return marks
 
     @cached_property
     def _plan(self) -> RunPlan:

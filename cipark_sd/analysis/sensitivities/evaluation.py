@@ -17,7 +17,17 @@ from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.engines.plan import Columns, checked, grid_of, missing_as_nan, plan
 from cipark_sd.model.model import Model
 from cipark_sd.simulations.ensembles import ensemble
-from cipark_sd.simulations.failures import OUTSIDE, Floor, Marks, diagnosed, first_places, floors, lowest, marked
+from cipark_sd.simulations.failures import (
+    OUTSIDE,
+    Floor,
+    Marks,
+    diagnosed,
+    failing,
+    first_places,
+    floors,
+    lowest,
+    marked,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -102,8 +112,8 @@ class Evaluation(MadeOnce):
         again with a step halved up to :data:`HALVINGS` times, and fails if none helps.
         """
         result, wrong = self._outputs(values, rows, 0)
-        failed = np.flatnonzero(wrong.any(axis=1))
         for halvings in range(1, HALVINGS + 1):
+            failed = np.flatnonzero(wrong.any(axis=1))
             if not len(failed):
                 break
             # what was right keeps its step: another output that fails must not move it
@@ -111,14 +121,10 @@ class Evaluation(MadeOnce):
             again, after = self._outputs(values[failed], rows[failed], halvings)
             result[failed] = np.where(before[:, :, None], again, result[failed])
             wrong[failed] = before & after
-            failed = failed[wrong[failed].any(axis=1)]
         result[wrong] = np.nan
-        bad: NDArray[np.bool_] = np.asarray(wrong.any(axis=1))
-
-        def diagnose(some: NDArray[np.intp]) -> Marks:
-            return self._diagnosed(values[some], rows[some])
-
-        return {"values": result, **marked(len(rows), bad, diagnose).arrays}
+        bad = np.asarray(wrong.any(axis=1))
+        marks = marked(len(rows), bad, lambda some: self._diagnosed(values[some], rows[some]))
+        return {"values": result, **marks.arrays}
 
     def _outputs(self, values: Array, rows: Rows, halvings: int) -> tuple[Array, NDArray[np.bool_]]:
         """Outputs with the step halved so often, and which of them it is too long for in some world ``(n, n_outputs)``.
@@ -161,14 +167,10 @@ class Evaluation(MadeOnce):
         variables = [output.variable for output in self.definitions if key in map(world_key, output.worlds)]
         save = list(dict.fromkeys(base_name(variable) for variable in variables))
         limits = self._limits
-        everywhen = grid_of(self.model, checked(self.model, scenario)).saved_times.tolist() if limits else ()
-        how: dict[str, Any] = {"times": self.times.tolist(), "reduce": lowest(limits, everywhen)}
-        result = self._ensemble(draws, rows, scenario, save=save, **how)
+        least = lowest(limits, grid_of(self.model, checked(self.model, scenario)).saved_times.tolist())
+        result = self._ensemble(draws, rows, scenario, save=save, times=self.times.tolist(), reduce=least)
         courses = {variable: self._course(result, variable).copy() for variable in variables}
-        wrong = np.zeros(len(rows), dtype=bool)
-        for floor in limits:
-            wrong |= ~floor.holds(result[floor.reduction].to_numpy())
-        return courses, wrong
+        return courses, failing(result, {}, limits)
 
     def _ensemble(self, draws: dict[str, Array], rows: Rows, scenario: Scenario, **saved: Any) -> "xr.Dataset":
         how: dict[str, Any] = {"numbers": rows, "workers": self.workers, "failures": "leave", **saved}

@@ -96,9 +96,11 @@ def ranked(effects: "xr.Dataset", output: str, moment: Moment, *, count: int = 5
         peak = int(np.nan_to_num(course, nan=-1.0).argmax())
         share, width = float(total[i]), float(at_moment[f"{index}_conf"][i])
         first, leading = (float(at_moment[name][i]) if name in at else np.nan for name in ("S1", "leading"))
-        of = (place, output, moment.label, float(at_moment["time"]), str(names[i]))
-        ends = (share, max(0.0, share - width), share + width)
-        rows.append(Ranked(*of, *ends, first, leading, float(times[peak]), float(course[peak])))
+        rows.append(Ranked(
+            place=place, output=output, moment=moment.label, time=float(at_moment["time"]), name=str(names[i]),
+            total=share, low=max(0.0, share - width), high=share + width, first=first, leading=leading,
+            peak_time=float(times[peak]), peak=float(course[peak]),
+        ))  # fmt: skip
     return rows
 
 

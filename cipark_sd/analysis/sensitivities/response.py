@@ -289,7 +289,7 @@ def model_response(
         problems.append(InvalidValue("the outputs", "none", "at least one", where=model.name))
     raise_all(model.name, problems)
     saved = grid_of(model, checked(model, scenario)).saved_times if times is None else np.array(times)
-    evaluation = Evaluation(model, factors.names, tuple(outputs), saved, scenario, "native", workers)
+    evaluation = Evaluation(model, factors.names, tuple(outputs), saved, scenario, engine="native", workers=workers)
     response = ModelResponse(factors, evaluation)
     # one run finds names and times that the model does not have before thousands are planned
     evaluation(factors.from_unit(np.full((1, len(factors)), 0.5)), np.zeros(1, dtype=np.uint64))

@@ -12,7 +12,7 @@ from cipark_sd.analysis.sensitivities.evaluation import Output, Question
 from cipark_sd.analysis.sensitivities.factors import Factors, around, from_draws
 from cipark_sd.analysis.sensitivities.ranking import Moment
 from cipark_sd.analysis.sensitivities.response import check_power_of_two, output_problem
-from cipark_sd.analysis.study import STOCKS, FittedDraws, PlainModel, Study, read_study, stock_names
+from cipark_sd.analysis.study import STOCKS, FittedDraws, PlainModel, Study, find_study, stock_names
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.console import echo
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected, raise_all
@@ -93,7 +93,7 @@ def _named(request: Request, problems: list[CiparkError]) -> tuple[Study, Questi
     if file is not None and file.is_file():
         study = _bare(file, request, problems)
     else:
-        study = read_study(target, allow_files=request.allow_files)
+        study = find_study(target, request.allow_files)
         of_a_model = {
             "--range": (request.share is not None, "priors"),
             "--leave-out": (bool(request.leave_out), "priors"),

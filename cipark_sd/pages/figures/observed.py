@@ -25,7 +25,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -222,31 +222,21 @@ def display_of(model_path: Path, allow_files: Sequence[Path] = ()) -> Display:
     if every is not None and every <= 0:
         table.wrong("every", "a positive number")
     columns, variables, title = table.names("columns"), figure.names("variables"), figure.text("title", "")
-    if "observed" in top:
-        observed.text("file")
-    for key in ("package", "low", "high", "label"):
-        observed.text(key, "")
-    for key in ("columns", "only"):
-        names = observed.table(key, key)
-        for column in names.content:
-            names.text(column)
+    file = observed.text("file") if "observed" in top else ""
+    package, low, high = (observed.text(key, "") for key in ("package", "low", "high"))
+    label = observed.text("label", "observed")
+    named = [observed.table(key, key) for key in ("columns", "only")]
+    by_name, only = ({name: entries.text(name) for name in entries.content} for entries in named)
     for section in (top, table, figure, observed):
         section.note_unread()
     raise_all(str(path), problems)
-    source = _observed(observed.content, path, allow_files) if "observed" in top else None
-    return Display(columns, every, variables, title, source)
-
-
-def _observed(entries: Mapping[str, Any], path: Path, allow_files: Sequence[Path]) -> ObservedFile:
-    folder = path.parent
-    if "package" in entries:
-        packaged = _folder_of(entries["package"])
-        if packaged is None:
-            raise InvalidValue("'package' in [observed]", entries["package"], "an installed package", where=str(path))
-        folder = packaged
-    options = {key: entries[key] for key in ("columns", "only", "low", "high", "label") if key in entries}
-    file = beneath(folder, entries["file"], allow_files, where=str(path))
-    return ObservedFile(file, **options)
+    if not file:
+        return Display(columns, every, variables, title)
+    folder = _folder_of(package) if package else path.parent
+    if folder is None:
+        raise InvalidValue("'package' in [observed]", package, "an installed package", where=str(path))
+    place = beneath(folder, file, allow_files, where=str(path))
+    return Display(columns, every, variables, title, ObservedFile(place, by_name, only, low, high, label))
 
 
 def _folder_of(package: str) -> Path | None:

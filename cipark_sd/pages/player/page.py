@@ -212,18 +212,19 @@ def _structure(contents: Contents, made: Carried, structure: Structure) -> dict[
         "title": structure.title,
         "set": fixed,
         "scenario": json.loads(structure.scenario.to_json()),
-        "drawn": list(columns),
-        "draws": _packed({**columns, **structure.beside}),
-        "beside": list(structure.beside),
-        "runs": n + 1,
-        "prior": None
-        if not m
-        else {"drawn": list(prior), "draws": _packed({**prior, **beside}), "beside": list(beside), "runs": m + 1},
+        **_draws(columns, structure.beside, n + 1),
+        "prior": _draws(prior, beside, m + 1) if m else None,
         "whole": [_packed(dict(enumerate(quantiles))) for quantiles in _whole(contents, made, structure, fixed)],
         "digest": digest(values),
         "numbers": int(values.size),
         "basis": basis and {"origin": basis.origin, "name": basis.name, "sentence": basis.sentence},
     }
+
+
+def _draws(columns: Mapping[str, Array], beside: Mapping[str, Array], n: int) -> dict[str, Any]:
+    """Draws of the constants, and beside them the numbers of the noise, ``(n,)`` each."""
+    packed = _packed({**columns, **beside})
+    return {"drawn": list(columns), "draws": packed, "beside": list(beside), "runs": n}
 
 
 def _packed(columns: Mapping[Any, Array]) -> str:
@@ -380,14 +381,10 @@ def _trace(contents: Contents, times: NDArray[np.float64]) -> dict[str, object]:
 def _run_at_estimate(contents: Contents, made: Carried, structure: Structure) -> dict[str, Any]:
     """The constants of one run at the estimate, and the digest of what the native engine gives for it."""
     model, known = contents.model, set(made.constants)
-    changed = settings(model, resolve(model, structure.scenario))
-    fixed = {name: float(np.asarray(value)) for name, value in changed.numbers.items() if name in known}
-    fixed |= {
-        flat: float(column[0])
-        for name, value in structure.estimate.items()
-        for flat, column, _ in elements_drawn(model, name, np.array([value]), 1)
-        if flat in known
-    }
+    fixed = {name: value for name, value in _set(model, structure).items() if name in known}
+    alone = dict.fromkeys(structure.estimate, np.empty(0))
+    estimate = _columns(model, alone, structure.estimate, known)
+    fixed |= {flat: float(column[0]) for flat, column in estimate.items()}
     values = native_base(made, {}, {name: np.array([value]) for name, value in fixed.items()}, 1)
     return {"set": fixed, "digest": digest(values)}
 

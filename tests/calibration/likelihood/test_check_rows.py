@@ -17,7 +17,7 @@ from calibration.commands import pipeline
 from calibration.inference.sampling.convergence import Effort
 from calibration.inference.sampling.draws import problem_digest
 from calibration.study.problem import read_problem
-from cipark_sd.analysis.study import read_study
+from cipark_sd.analysis.study import find_study
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.execution.workers import Workers
 
@@ -211,7 +211,7 @@ def test_a_fit_is_still_that_of_the_study(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", list(VARIANTS)[1:])
 def test_a_sensitivity_analysis_has_the_same_outputs(tmp_path: Path, name: str) -> None:
-    study = read_study(str(write(tmp_path, name))).question()
+    study = find_study(str(write(tmp_path, name))).question()
     assert [output.variable for output in study.outputs] == ["left", "stock"]
 
 

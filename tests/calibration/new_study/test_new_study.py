@@ -833,10 +833,10 @@ def test_another_park_starts_from_the_first_one_s_rows(tmp_path: Path, monkeypat
     page = (tmp_path / "my_park" / "README.md").read_text()
     assert page.startswith("# my_park")
     assert "cipark calibrate great_stone --posterior --rivals -o first" in page
-    from cipark_sd.analysis.study import read_study
+    from cipark_sd.analysis.study import find_study
     from cipark_sd.commands.policy.analysis import read_target
 
-    assert read_study(str(tmp_path / "my_park")).question().outputs
+    assert find_study(str(tmp_path / "my_park")).question().outputs
     assert len(read_target(tmp_path / "my_park").catalogue.policies) > 5
 
 

@@ -16,7 +16,7 @@ from growth_study import growth_study
 from no_computing import forbid_computing
 
 from cipark_sd.analysis.sensitivities.factors import from_draws
-from cipark_sd.analysis.study import read_study
+from cipark_sd.analysis.study import find_study
 from cipark_sd.base.checkpoints import FOLDER
 from cipark_sd.base.errors import CiparkError, InvalidValue
 from cipark_sd.commands.sensitivity.findings import FILE, Inputs, load
@@ -224,7 +224,7 @@ def test_a_study_keeps_its_priors(run):
 
 
 def test_there_is_no_figure_of_what_was_not_computed():
-    question = read_study(None).question()
+    question = find_study(None).question()
     nothing = nothing_yet(Request(), Inputs(question, question, Basis("prior", 64)))
     assert [drawing.name for part in parts(nothing) for drawing in part.drawings(nothing)] == []
 
@@ -232,7 +232,7 @@ def test_there_is_no_figure_of_what_was_not_computed():
 @pytest.mark.parametrize("started", [True, False])
 def test_the_start_of_a_stock_is_told_from_the_stock(started):
     """Both have one name: 'Donors moves Donors most' says nothing."""
-    question = read_study(None).question()
+    question = find_study(None).question()
     stock = next(v for v in question.model.stocks if not v.dims)
     shares = np.random.default_rng(1).normal(size=(50, 2))
     question = replace(question, factors=from_draws((stock.label, "Rate"), shares))

@@ -17,7 +17,7 @@ from cipark_sd.analysis.sensitivities.ranking import (
 )
 from cipark_sd.analysis.sensitivities.response import model_response
 from cipark_sd.analysis.sensitivities.sobol import sobol
-from cipark_sd.analysis.study import read_study
+from cipark_sd.analysis.study import find_study
 from cipark_sd.base.errors import InvalidValue, UnknownName
 from cipark_sd.commands.sensitivity.methods.sample import measures, sample
 from cipark_sd.data.scenarios import Scenario
@@ -240,7 +240,7 @@ def test_what_does_nothing_is_negligible_and_what_does_something_at_one_moment_i
 
 
 def test_the_park_study_has_all_its_uncertain_constants():
-    study = read_study(None).question()
+    study = find_study(None).question()
     assert len(study.factors) == 90
     assert "Pool Scale" in study.factors.names
     # what the fit holds and the analysis frees is not held any more
@@ -249,7 +249,7 @@ def test_the_park_study_has_all_its_uncertain_constants():
 
 
 def test_the_park_runs_at_every_corner_of_its_priors():
-    study = read_study(None).question()
+    study = find_study(None).question()
     response = model_response(
         study.model, study.factors, study.outputs, times=[2020.0, 2030.0], scenario=study.scenario
     )
@@ -261,7 +261,7 @@ def test_the_park_runs_at_every_corner_of_its_priors():
 
 def test_a_study_that_is_none_is_an_error_that_says_what_would_be_one():
     with pytest.raises(InvalidValue, match="a model file, a study's folder, or a study by name"):
-        read_study("no_such_study")
+        find_study("no_such_study")
 
 
 def test_a_row_of_a_design_draws_the_same_noise_in_all_its_runs(write_mdl):
@@ -303,4 +303,4 @@ def test_a_shorter_step_is_taken_in_both_worlds_of_an_effect(write_mdl):
 
 def test_a_misspelt_study_is_an_error_that_names_the_nearest():
     with pytest.raises(UnknownName, match="'great_ston'; did you mean 'great_stone'"):
-        read_study("great_ston")
+        find_study("great_ston")
