@@ -237,7 +237,7 @@ def test_a_long_text_keeps_its_beginning_its_end_and_the_count() -> None:
     assert left_out == 10_000 - len(head) - len(rest.rpartition(" … ")[2])
 
 
-FAULT = "from cipark_sd import cli; cli.cli.invoke = lambda ctx: 1 // 0; cli.main()"
+FAULT = "from cipark_sd.commands import cli; cli.cli.invoke = lambda ctx: 1 // 0; cli.main()"
 
 
 @pytest.mark.parametrize("debug", [False, True])

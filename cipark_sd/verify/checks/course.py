@@ -389,6 +389,7 @@ def chains(model: Model) -> tuple[Chain, ...]:
 
 def _groups(names: Sequence[str], joined: Sequence[Mapping[str, int]]) -> Iterator[list[str]]:
     """The names that are joined to others, group by group, in order."""
+    # a forest by union and find: each name points to one of its group, the root to itself
     group = {name: name for name in names}
 
     def root(name: str) -> str:
