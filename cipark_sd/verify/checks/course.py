@@ -294,8 +294,6 @@ def _comparisons(expr: Expr, reading: Reading) -> Iterator[tuple[Operator, xr.Da
             yield from _comparisons(inner, replace(reading, run=name))
         case Call("at", (inner, Const(time))):
             yield from _comparisons(inner, replace(reading, times=np.full(len(reading.times), time)))
-        case _:
-            raise NoValue("something that is not true or false")
 
 
 def _by_time(truth: xr.DataArray, reading: Reading) -> NDArray[np.bool_]:

@@ -361,10 +361,7 @@ class _Reader:
             self.problems.append(InvalidValue("id", name, expected, where=file.where))
 
     def span(self, scenario: Scenario) -> tuple[float, float]:
-        try:
-            resolved = resolve(self.model, scenario)
-        except CiparkError:
-            return -math.inf, math.inf
+        resolved = resolve(self.model, scenario)
         return resolved.initial_time, resolved.final_time
 
     def within(self, scenario: Scenario, times: Sequence[float], where: str) -> None:
