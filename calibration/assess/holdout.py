@@ -186,10 +186,10 @@ def rolling_origin(
         else task
         for task in tasks
     ]
-    done, interrupted = workers.run(tasks, on_progress)
+    returned, interrupted = workers.run(tasks, on_progress)
     if interrupted:
         raise KeyboardInterrupt
-    answers = [(task, from_arrays(Scored, answer)) for task, answer in zip(tasks, done, strict=True) if answer]
+    answers = [(task, from_arrays(Scored, answer)) for task, answer in zip(tasks, returned, strict=True) if answer]
     refuted = tuple(dict.fromkeys(task.forecaster for task, scored in answers if scored.converged is None))
     answers = [(task, scored) for task, scored in answers if task.forecaster not in refuted]
     tables = [scored.scores for _, scored in answers if len(scored.scores)]

@@ -179,8 +179,8 @@ def self_test(
     tasks = [
         DataSetTask(problem, i + 1, density_of, generator, effort, maker) for i, generator in enumerate(rng.spawn(n))
     ]
-    done, interrupted = (Workers() if workers is None else workers).run(tasks, on_progress)
-    answers = [answer for answer in done if answer is not None]
+    returned, interrupted = (Workers() if workers is None else workers).run(tasks, on_progress)
+    answers = [answer for answer in returned if answer is not None]
     if not answers:
         raise KeyboardInterrupt
     names = problem.space.names if maker is None else _shared(problem, maker)
