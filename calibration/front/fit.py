@@ -27,7 +27,7 @@ from calibration.study.observations import quantities_of
 from cipark_sd.base.arrays import evenly
 from cipark_sd.base.errors import UnknownName, UnusableInput
 from cipark_sd.base.files import OUTPUT_FOLDER, output_folder, write_text
-from cipark_sd.base.naming import base_name, override_key
+from cipark_sd.base.naming import base_key, override_key
 from cipark_sd.base.optional import recorded
 from cipark_sd.commands.calling import Acting, Answer, Player, dress, parameters_of, parsed
 from cipark_sd.commands.result import of_folder
@@ -263,7 +263,7 @@ class Fit(Calibration, Acting):
 
     def _observed(self) -> tuple[str, ...]:
         parts = (name for quantity in quantities_of(self.problem.observations) for name, _ in quantity.parts)
-        return tuple(dict.fromkeys(base_name(name) for name in parts))
+        return tuple(dict.fromkeys(base_key(name) for name in parts))
 
     def _folder(self, folder: Path | str | None) -> Path:
         if noises := getattr(self.study, "noises", {}):

@@ -18,7 +18,7 @@ from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue, RunFailed
-from cipark_sd.base.naming import base_name, override_key, split_key
+from cipark_sd.base.naming import base_key, override_key, split_key
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.engines.registry import Engine
 from cipark_sd.model.expr import Const, Ref
@@ -109,7 +109,7 @@ class ForwardModel:
     def _parameters(self) -> dict[str, bool]:
         """Flat names of the model's parameters, in order, and whether they start a stock."""
         by_name, names = self.problem.model.by_name, self.problem.space.of_model
-        return {override_key(name): isinstance(by_name[base_name(name)], Stock) for name in names}
+        return {override_key(name): isinstance(by_name[base_key(name)], Stock) for name in names}
 
     def __call__(self, values: Array) -> Array:
         """``values : (n, n_model_parameters)`` to outputs ``(n, n_outputs, n_times)``."""

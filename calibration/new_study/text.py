@@ -18,7 +18,7 @@ from calibration.study.constants import SWITCH, reaching
 from calibration.study.parameters import PLACEHOLDER
 from cipark_sd.base.console import escaped
 from cipark_sd.base.files import csv_text, file_name
-from cipark_sd.base.naming import base_name
+from cipark_sd.base.naming import base_key
 from cipark_sd.base.wording import written_unit
 from cipark_sd.model.expr import references
 from cipark_sd.model.model import Model
@@ -319,7 +319,7 @@ def levers(model: Model, candidates: Sequence[Candidate]) -> list[tuple[str, flo
     initial = {ref.name for stock in model.stocks for piece in stock.pieces for ref in references(piece.initial)}
     options = []
     for part in candidates:
-        constant = model[base_name(part.name)]
+        constant = model[base_key(part.name)]
         if not isinstance(constant, Constant) or constant.name in initial or part.why == UNREACHED:
             continue
         low, high = constant.limits
@@ -343,7 +343,7 @@ def policies(
     chosen = levers(model, candidates)
     if not single or not chosen:
         return None
-    levers_ = [base_name(name) for name, _, _ in chosen]
+    levers_ = [base_key(name) for name, _, _ in chosen]
 
     def moved_by(part: Series) -> int:
         behind = reaching(model, [part.match.variable.name])

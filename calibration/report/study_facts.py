@@ -8,7 +8,7 @@ from calibration.noise.readings.reporting import Reporting
 from calibration.study.observations import NOT_YET, Observation, ReadQuantity, course_of, is_reported_later
 from calibration.study.predictions import Prediction
 from calibration.study.problem import CalibrationProblem, Stated
-from cipark_sd.base.naming import base_name, canonical, split_key
+from cipark_sd.base.naming import base_key, canonical, split_key
 from cipark_sd.base.wording import labelled, written_unit
 from cipark_sd.data.estimands import of_output, unit_of
 from cipark_sd.data.scenarios import resolve
@@ -112,7 +112,7 @@ def study_facts(problem: CalibrationProblem) -> StudyFacts:
     """The facts of a study."""
     model, units = problem.model, {}
     for parameter in problem.space:
-        variable = model.by_name.get(base_name(parameter.name))
+        variable = model.by_name.get(base_key(parameter.name))
         if variable is not None:
             units[parameter.name] = variable.units
     return StudyFacts(
@@ -134,7 +134,7 @@ def study_facts(problem: CalibrationProblem) -> StudyFacts:
 
 def _observed(model: Model, observation: Observation) -> Observed:
     quantities = [quantity for term in observation.terms for quantity in term.quantities]
-    names = dict.fromkeys(base_name(name) for quantity in quantities for name, _ in quantity.parts)
+    names = dict.fromkeys(base_key(name) for quantity in quantities for name, _ in quantity.parts)
     return Observed(
         observation.name,
         observation.kind,

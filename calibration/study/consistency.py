@@ -32,7 +32,7 @@ from calibration.study.parameters import Parameter
 from calibration.study.predictions import Prediction
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected
-from cipark_sd.base.naming import base_name, override_key, split_key, split_name
+from cipark_sd.base.naming import base_key, override_key, split_key, split_name
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Lookup, Stock, kind
@@ -82,7 +82,7 @@ def name_problems(
         if fault is not None:
             problems.append(fault)
         key = override_key(name)
-        if key in owner or base_name(key) in owner:
+        if key in owner or base_key(key) in owner:
             problems.append(
                 InvalidValue("name", name, f"a constant that is set once; {owner.get(key)} sets it", where=where)
             )
@@ -162,7 +162,7 @@ def _element_problem(model: Model, name: str, where: str) -> CiparkError | None:
 def output_problem(model: Model, name: str, where: str) -> CiparkError | None:
     """What keeps a name from being read as an observed quantity, None when nothing does."""
     fault = _element_problem(model, name, where)
-    if fault is None and isinstance(model[base_name(name)], Lookup):
+    if fault is None and isinstance(model[base_key(name)], Lookup):
         return InvalidValue("the variable", name, "one with values over time, not a lookup", where=where)
     return fault
 
@@ -171,7 +171,7 @@ def _setting_problem(model: Model, name: str, where: str) -> CiparkError | None:
     fault = _element_problem(model, name, where)
     if fault is not None:
         return fault
-    variable = model[base_name(name)]
+    variable = model[base_key(name)]
     match variable:
         case Constant() | Stock():
             return None

@@ -42,7 +42,7 @@ from calibration.study.parameters import Aim, Parameter, ParameterSpace
 from calibration.study.sections import Pooling, constants_set, repeated
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName
-from cipark_sd.base.naming import base_name, canonical, split_name
+from cipark_sd.base.naming import base_key, canonical, split_name
 from cipark_sd.base.section import Section
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Grid, Ref, rebuild, references
 from cipark_sd.model.model import CONTROL, Dimension, Model, digest_of
@@ -78,7 +78,7 @@ def _group(section: Section, model: Model) -> Group:
         section.wrong("name", "a name that no variable, range or element of the model has")
     wrong = []
     for constant in held:
-        variable = model.by_name.get(base_name(constant))
+        variable = model.by_name.get(base_key(constant))
         if variable is None:
             labels = [v.label for v in model.constants]
             section.problems.append(UnknownName(constant, labels, where=section.at("set")))
@@ -115,7 +115,7 @@ def of_group(observation: Observation, group: Group, differing: Collection[str])
 
     def quantity(read: Quantity) -> Quantity:
         parts = tuple(
-            (element_of(name, group.name) if base_name(name) in differing else name, sign) for name, sign in read.parts
+            (element_of(name, group.name) if base_key(name) in differing else name, sign) for name, sign in read.parts
         )
         return replace(read, parts=parts)
 
@@ -132,8 +132,8 @@ def differing_names(model: Model, groups: Sequence[Group], separate: Collection[
     if not groups:
         return frozenset()
     names = {variable.name for variable in model.variables if isinstance(variable, Stock | Auxiliary)} - set(CONTROL)
-    held = {base_name(name) for group in groups for name, _ in group.held}
-    return frozenset(names | held | {base_name(name) for name in separate})
+    held = {base_key(name) for group in groups for name, _ in group.held}
+    return frozenset(names | held | {base_key(name) for name in separate})
 
 
 def with_groups(
@@ -343,4 +343,4 @@ def _shifted(typical: Expr, shift: Expr, scale: Scale) -> Expr:
 def own_names(read: Sequence[tuple[Parameter, Pooling]]) -> tuple[str, ...]:
     """Canonical names of what each group has a value of."""
     of_model = [p for p, pooling in read if pooling != "common" and p.target == "model"]
-    return tuple(base_name(parameter.name) for parameter in of_model)
+    return tuple(base_key(parameter.name) for parameter in of_model)

@@ -33,7 +33,7 @@ from calibration.study.library import shipped_studies
 from calibration.study.observations import Use
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected
 from cipark_sd.base.inputs import beneath, lines_of
-from cipark_sd.base.naming import base_name, override_key
+from cipark_sd.base.naming import base_key, override_key
 from cipark_sd.base.section import Section
 from cipark_sd.base.spreadsheets import table_bytes
 from cipark_sd.base.timegrid import time_grid
@@ -287,13 +287,13 @@ def read_drivers(top: Section, tables: Tables, model: Model, span: Scenario, tak
         Names that the study sets otherwise: parameters and constants that are held.
     """
     courses: dict[str, TimeSeries] = {}
-    owned = {base_name(name) for name in taken}
+    owned = {base_key(name) for name in taken}
     for section in top.sections("driver", by="variable"):
         variable = section.text("variable")
         course = _course(section, tables, model, span)
         if override_key(variable) in map(override_key, courses):
             section.wrong("variable", "each variable once")
-        if base_name(variable) in owned:
+        if base_key(variable) in owned:
             section.wrong("variable", "a variable that is neither a parameter nor held")
         if course is not None:
             courses[variable] = course

@@ -49,7 +49,7 @@ from cipark_sd.analysis.sensitivities.factors import constant_values
 from cipark_sd.base.errors import InvalidValue, UnknownName, raise_all
 from cipark_sd.base.inputs import all_beneath, beneath, place
 from cipark_sd.base.library import bundled
-from cipark_sd.base.naming import base_name, override_key
+from cipark_sd.base.naming import base_key, override_key
 from cipark_sd.base.section import Section, is_number
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
@@ -323,7 +323,7 @@ def with_own_structure(model: Model, scenario: Scenario, rivals: tuple[Structure
 def _changes_nothing(model: Model, scenario: Scenario, settings: Scenario) -> bool:
     values = {
         override_key(label): value
-        for name in {base_name(key) for key in settings.overrides}
+        for name in {base_key(key) for key in settings.overrides}
         if isinstance(constant := model.by_name.get(name), Constant)
         for label, value in constant_values(model, constant).items()
     }

@@ -88,7 +88,7 @@ def split_key(name: str) -> tuple[str, tuple[str, ...]]:
     return canonical(base), tuple(map(canonical, elements))
 
 
-def base_name(name: str) -> str:
+def base_key(name: str) -> str:
     """The canonical name of the variable in ``Name`` or ``Name[element]``."""
     return split_key(name)[0]
 

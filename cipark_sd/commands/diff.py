@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cipark_sd.base.console import busy, echo, print_table
 from cipark_sd.base.errors import CiparkError, collected, raise_all
-from cipark_sd.base.naming import base_name
+from cipark_sd.base.naming import base_key
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.result import Result
@@ -144,7 +144,7 @@ def _draw(models: Mapping[str, Model], outputs: Iterable[str], path: Path) -> Pa
     from cipark_sd.pages.figures.runs import plot_run
     from cipark_sd.simulations.simulation import simulate
 
-    names = list(dict.fromkeys(base_name(name) for name in outputs))
+    names = list(dict.fromkeys(base_key(name) for name in outputs))
     runs = [simulate(model, save=names, engine="native") for model in models.values()]
     joined = xr.concat(runs, dim="scenario", join="inner", combine_attrs="drop_conflicts", data_vars="all")
     joined = joined.assign_coords(scenario=list(models))

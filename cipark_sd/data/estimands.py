@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cipark_sd.base.naming import base_name
+from cipark_sd.base.naming import base_key
 from cipark_sd.base.wording import written_unit
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.model.model import Model
@@ -50,7 +50,7 @@ def name_in(model: Model, name: str) -> str:
     str
         ``name`` itself where the model has none such.
     """
-    return model.label(name) if base_name(name) in model.by_name else name
+    return model.label(name) if base_key(name) in model.by_name else name
 
 
 def unit_of(model: Model, name: str) -> str:
@@ -65,7 +65,7 @@ def unit_of(model: Model, name: str) -> str:
     -------
     str
     """
-    variable = model.by_name.get(base_name(name))
+    variable = model.by_name.get(base_key(name))
     return "" if variable is None else written_unit(variable.units)
 
 

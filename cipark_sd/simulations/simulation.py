@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput, answered
-from cipark_sd.base.naming import base_name, split_key
+from cipark_sd.base.naming import base_key, split_key
 from cipark_sd.base.timegrid import saved_indices
 from cipark_sd.data.described import Described, arranged, run_attributes
 from cipark_sd.data.scenarios import Scenario, TimeSeries
@@ -297,7 +297,7 @@ class Running:
 
     def __getitem__(self, name: str) -> "float | xr.DataArray":
         """The present value of a variable; of one with subscripts, an array."""
-        base = self.model.key(base_name(self.model.protected(name)))
+        base = self.model.key(base_key(self.model.protected(name)))
         if base not in self.model.by_name:
             raise UnknownName(name, [variable.label for variable in self.model], where=self.model.name)
         course = self._course_of(name)

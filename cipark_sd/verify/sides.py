@@ -27,7 +27,7 @@ from cipark_sd.base.errors import (
     raise_all,
 )
 from cipark_sd.base.inputs import TABLE_LIMIT, read_bytes
-from cipark_sd.base.naming import base_name, canonical, override_key
+from cipark_sd.base.naming import base_key, canonical, override_key
 from cipark_sd.base.timegrid import SLACK, TimeGrid, nearest_indices
 from cipark_sd.data.described import version as own_version
 from cipark_sd.data.scenarios import Scenario, resolve
@@ -278,7 +278,7 @@ def _table(path: Path) -> "pd.DataFrame":
         content = io.BytesIO(read_bytes(path, TABLE_LIMIT))
         table = pd.read_csv(content, comment="#", sep="\t" if suffix == ".tab" else ",", skipinitialspace=True)
         table.columns = [str(head) for head in table]
-        times = [head for head in table if base_name(str(head)).split("_(")[0] == "time"]
+        times = [head for head in table if base_key(str(head)).split("_(")[0] == "time"]
         if len(times) != 1:
             raise InvalidValue("its columns", list(table)[:8], "one that is called time", where=str(path))
         return table.set_index(times[0]).astype(float)

@@ -13,7 +13,7 @@ from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.analysis.study import DrawRequest
 from cipark_sd.base.console import progress_bars
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.base.naming import base_name, override_key
+from cipark_sd.base.naming import base_key, override_key
 from cipark_sd.commands.policy.analysis import Target, read_target
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.model.model import Model
@@ -107,7 +107,7 @@ def _levers(
                 values.setdefault(override_key(name), []).append(float(value))
     if not values:
         raise InvalidValue("[[lever]]", "none", "one at least, or --levers NAMES", where=str(request.folder / FILE))
-    shown = [base_name(outcome.variable) for outcome in outcomes]
+    shown = [base_key(outcome.variable) for outcome in outcomes]
     known = ((lever_of(model, name), tried) for name, tried in values.items())
     # each reaches as far as a policy has set it
     levers = tuple(replace(lever, low=min(lever.low, *tried), high=max(lever.high, *tried)) for lever, tried in known)

@@ -36,7 +36,7 @@ from cipark_sd.base.arrays import Array, evenly
 from cipark_sd.base.errors import InvalidValue, ModelFileError, UnsupportedFeature
 from cipark_sd.base.files import OUTPUT_FOLDER
 from cipark_sd.base.library import bundled
-from cipark_sd.base.naming import base_name, canonical, one_name, override_key
+from cipark_sd.base.naming import base_key, canonical, one_name, override_key
 from cipark_sd.base.optional import attempt
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.registry import choose
@@ -403,7 +403,7 @@ def _fitted(model: Model, name: str, values: Array, parameter: Parameter | None)
 
 def start_of(model: Model, name: str) -> str:
     """The constant that stands for a drawn name: that of a stock's start, else the name itself."""
-    variable = model.by_name.get(base_name(name))
+    variable = model.by_name.get(base_key(name))
     return canonical(one_name("start of", variable.name)) if isinstance(variable, Stock) else name
 
 
@@ -417,7 +417,7 @@ def with_starts(model: Model, names: Iterable[str]) -> Model:
     UnsupportedFeature
         For a stock with subscripts.
     """
-    started = dict.fromkeys(base_name(name) for name in names)
+    started = dict.fromkeys(base_key(name) for name in names)
     stocks = [variable for name in started if isinstance(variable := model.by_name.get(name), Stock)]
     for stock in stocks:
         if stock.dims:

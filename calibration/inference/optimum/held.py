@@ -34,7 +34,7 @@ from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.analysis.sensitivities.factors import constant_values
 from cipark_sd.base.arrays import Array
-from cipark_sd.base.naming import base_name, override_key, split_key
+from cipark_sd.base.naming import base_key, override_key, split_key
 from cipark_sd.engines.registry import choose
 
 #: Share of its value that stands for the standard deviation of a constant that has no prior.
@@ -250,7 +250,7 @@ def _sources(problem: CalibrationProblem, optimum: Optimum) -> list[tuple[Parame
     for parameter, value in zip(problem.space, optimum.theta.tolist(), strict=True):
         key = override_key(parameter.name)
         taken.add(key)
-        if parameter.target == "model" and key not in free and base_name(key) in reach:
+        if parameter.target == "model" and key not in free and base_key(key) in reach:
             sources.append((parameter, "prior", value))
     for name, value in problem.fixed:
         key = override_key(name)
@@ -284,4 +284,4 @@ def _around(name: str, value: float) -> Parameter:
 
 
 def _observed(terms: tuple[Term, ...]) -> set[str]:
-    return {base_name(name) for term in terms for q in term.quantities for name, _ in q.parts}
+    return {base_key(name) for term in terms for q in term.quantities for name, _ in q.parts}

@@ -19,7 +19,7 @@ from cipark_sd.analysis.runs.design import Listed
 from cipark_sd.analysis.runs.work import Work
 from cipark_sd.base.arrays import Array, evenly
 from cipark_sd.base.errors import RunFailed
-from cipark_sd.base.naming import base_name, canonical
+from cipark_sd.base.naming import base_key, canonical
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.plan import Columns, plan
 from cipark_sd.model.model import Model
@@ -93,7 +93,7 @@ def failures_of(density: Posterior, theta: Array) -> Failures:
     # rows that are only looked at ask for nothing
     fitted = {name for term in problem.fitted_terms for quantity in term.quantities for name, _ in quantity.parts}
     columns = [name.removeprefix(INTEGRAL) for name in runner.outputs]
-    outputs = [base_name(name) for name in columns if name in fitted]
+    outputs = [base_key(name) for name in columns if name in fitted]
     saved = tuple(dict.fromkeys([*outputs, *(stock.name for stock in problem.model.stocks)]))
     failures = Failures(labels(problem.model))
     if not runner.engine.compiled:

@@ -30,7 +30,7 @@ from cipark_sd.analysis.experiments.definition import (
 from cipark_sd.analysis.experiments.extended import of_outcome, with_numbers
 from cipark_sd.base.errors import CiparkError, InvalidValue, MissingFile, UnusableInput, raise_all
 from cipark_sd.base.inputs import parsed_toml, toml_text
-from cipark_sd.base.naming import base_name, override_key, respelled
+from cipark_sd.base.naming import base_key, override_key, respelled
 from cipark_sd.base.section import Section
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.model.model import Model
@@ -63,7 +63,7 @@ def _claimed(tables: Iterable[tuple[str, Iterable[str]]], expected: str) -> Iter
     by_base: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for table, names in tables:
         for name in dict.fromkeys(map(override_key, names)):
-            by_base[base_name(name)].append((name, table))
+            by_base[base_key(name)].append((name, table))
     for base, claims in by_base.items():
         whole = any(name == base for name, _ in claims)
         keys = [base] if whole else list(dict.fromkeys(name for name, _ in claims))

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from cipark_sd.analysis.experiments.definition import BASE, Decision, Decisions, Outcome, Rule
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName
-from cipark_sd.base.naming import base_name, split_key
+from cipark_sd.base.naming import base_key, split_key
 from cipark_sd.base.section import Section, is_number
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.expr import Call, Expr, references, walk
@@ -99,7 +99,7 @@ class ValueReader:
 
     def constant(self, name: str, where: str) -> None:
         self.output(name, where)
-        variable = self.model.by_name.get(base_name(name))
+        variable = self.model.by_name.get(base_key(name))
         if variable is not None and not isinstance(variable, Constant):
             self.problems.append(
                 InvalidValue("the name", name, f"a constant, not the {kind(variable)} it is", where=where)

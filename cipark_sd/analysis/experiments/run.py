@@ -16,7 +16,7 @@ from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays, digest
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.base.naming import base_name, override_key, split_key
+from cipark_sd.base.naming import base_key, override_key, split_key
 from cipark_sd.base.timegrid import time_grid
 from cipark_sd.data import described
 from cipark_sd.data.scenarios import Scenario, resolve
@@ -255,7 +255,7 @@ class SettingsTask:
         """Outcomes ``(n_outcomes, n_runs, n_times)`` with one step, and which runs ``(n_runs,)`` are fine."""
         model, limits = self.model, floors(self.model)
         read_names = [name for outcome in self.outcomes for name in (outcome.variable, outcome.per) if name]
-        save = list(dict.fromkeys(base_name(name) for name in read_names))
+        save = list(dict.fromkeys(base_key(name) for name in read_names))
         # a sum over elements leaves out what is no number, as PySD's does: the stocks tell whether a run has failed
         save += [stock.name for stock in model.stocks if stock.name not in map(override_key, save)]
         everywhen = grid_of(model, checked(model, scenario)).saved_times.tolist() if limits else ()
@@ -279,7 +279,7 @@ class SettingsTask:
             outside = Marks.none(len(bad))
             failed = bad.any(axis=1)
             outside.reason[failed] = OUTSIDE
-            outside.variable[failed] = start[base_name(outcome.variable)]
+            outside.variable[failed] = start[base_key(outcome.variable)]
             outside.time[failed] = times[bad.argmax(axis=1)[failed]]
             marks.put(np.arange(len(bad)), outside)
         return marks
@@ -343,7 +343,7 @@ def columns_of(settings: Scenario, draws: Draws) -> dict[str, Array]:
     def put(key: str, value: Array) -> None:
         base, elements = split_key(key)
         for known in list(columns):
-            if known == key or (not elements and base_name(known) == base):
+            if known == key or (not elements and base_key(known) == base):
                 del columns[known]
         columns[key] = value
 
@@ -357,8 +357,8 @@ def columns_of(settings: Scenario, draws: Draws) -> dict[str, Array]:
                 put(key, np.tile(np.array(value), (n, 1)))
             case _:
                 # a table or a series is shared by all runs; what was drawn for it would win over it
-                base = base_name(key)
-                for known in [known for known in columns if base_name(known) == base]:
+                base = base_key(key)
+                for known in [known for known in columns if base_key(known) == base]:
                     del columns[known]
     return columns
 
@@ -435,7 +435,7 @@ def _dataset(
     data: dict[str, Any] = {}
     for position, outcome in enumerate(outcomes):
         attributes = {"long_name": outcome.title, "variable": outcome.variable, "better": outcome.better}
-        units = model[base_name(outcome.variable)].units
+        units = model[base_key(outcome.variable)].units
         attributes |= {"per": outcome.per} if outcome.per else {"units": units}
         data[outcome.id] = (dims, values[:, :, position], attributes)
     rival_draws = [draws[rival.id] for rival in rivals]

@@ -23,7 +23,7 @@ from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import digest
 from cipark_sd.base.errors import InvalidValue, raise_all
 from cipark_sd.base.inputs import MEGABYTE, read_text
-from cipark_sd.base.naming import base_name
+from cipark_sd.base.naming import base_key
 from cipark_sd.model.model import Model
 
 Kind = Literal["lhs", "sobol", "random"]
@@ -247,7 +247,7 @@ def design_of(
     raise_all("--vary", problems)
     constants = [Factor(name, Uniform(low, high), f"{low:g} to {high:g}") for name, low, high in vary]
     if share is not None:
-        named = {base_name(model.key(name)) for name, _, _ in vary}
+        named = {base_key(model.key(name)) for name, _, _ in vary}
         constants += around(model, share, without=tuple(named)).constants
     factors = Factors(tuple(constants))
     check_factors(factors, where=model.name)

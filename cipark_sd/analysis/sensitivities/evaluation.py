@@ -11,7 +11,7 @@ from cipark_sd.analysis.sensitivities.factors import Factors
 from cipark_sd.analysis.sensitivities.ranking import Moment
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays
-from cipark_sd.base.naming import base_name, override_key, split_key
+from cipark_sd.base.naming import base_key, override_key, split_key
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.engines.plan import Columns, checked, grid_of, missing_as_nan, plan
 from cipark_sd.execution.shared import MadeOnce
@@ -161,7 +161,7 @@ class Evaluation(MadeOnce):
         """Courses by variable ``(n, n_times)`` in one world, and which runs cannot be, whatever the output ``(n,)``."""
         draws, scenario = self._within(key, values, halvings)
         variables = [output.variable for output in self.definitions if key in map(world_key, output.worlds)]
-        save = list(dict.fromkeys(base_name(variable) for variable in variables))
+        save = list(dict.fromkeys(base_key(variable) for variable in variables))
         limits = self._limits
         everywhen = grid_of(self.model, checked(self.model, scenario)).saved_times.tolist() if limits else ()
         how: dict[str, Any] = {"times": self.times.tolist(), "reduce": lowest(limits, everywhen)}
@@ -187,7 +187,7 @@ class Evaluation(MadeOnce):
     def _everything(self) -> Columns:
         moving = plan(self.model, self.scenario, save=None, times=None, method=None).columns.names
         # an output may be a constant
-        bases = [base_name(output.variable) for output in self.definitions]
+        bases = [base_key(output.variable) for output in self.definitions]
         return Columns.of(self.model, tuple(dict.fromkeys([*moving, *bases])))
 
     def _diagnosed(self, values: Array, rows: Rows) -> Marks:

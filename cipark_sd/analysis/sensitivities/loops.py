@@ -19,7 +19,7 @@ from cipark_sd.analysis.sensitivities.ranking import spans
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import CiparkError, InvalidValue, MissingPackage, UnknownName, raise_all
 from cipark_sd.base.inputs import read_toml
-from cipark_sd.base.naming import base_name, canonical, split_key
+from cipark_sd.base.naming import base_key, canonical, split_key
 from cipark_sd.base.section import Section
 from cipark_sd.model.model import Model
 
@@ -191,7 +191,7 @@ def _scored(path: Path, model: Model, draw: Mapping[str, float]) -> Scored:
     for loop in scores.loops:
         polarity = str(loop.polarity)
         score = np.nan_to_num(np.abs(np.asarray(loop.behavior_time_series, dtype=float)))
-        variables = frozenset(base_name(name) for name in loop.variables)
+        variables = frozenset(base_key(name) for name in loop.variables)
         loops.append((variables, polarity, score))
     n = len(loops[0][2]) if loops else 1
     times = np.linspace(model.time.initial, model.time.final, n)

@@ -17,7 +17,7 @@ from cipark_sd.analysis.sensitivities.response import ModelResponse, model_respo
 from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.base.console import echo, progress_bars
 from cipark_sd.base.files import OUTPUT_FOLDER, output_folder, write_text
-from cipark_sd.base.naming import base_name
+from cipark_sd.base.naming import base_key
 from cipark_sd.base.optional import record_in
 from cipark_sd.base.timegrid import calendar_years, time_grid
 from cipark_sd.base.wording import listed, percent
@@ -278,7 +278,7 @@ def nothing_yet(request: Request, inputs: Inputs) -> Findings:
         constants=tuple(_spreads(question.factors)),
         time_units=question.model.time.units,
         starts=tuple(
-            name for name in question.factors.names if isinstance(question.model.by_name.get(base_name(name)), Stock)
+            name for name in question.factors.names if isinstance(question.model.by_name.get(base_key(name)), Stock)
         ),
     )
 

@@ -17,7 +17,7 @@ from cipark_sd.base.arrays import Array
 from cipark_sd.base.console import echo
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected, raise_all
 from cipark_sd.base.library import located
-from cipark_sd.base.naming import base_name, override_key, split_key
+from cipark_sd.base.naming import base_key, override_key, split_key
 from cipark_sd.base.optional import attempt
 from cipark_sd.base.timegrid import time_label
 from cipark_sd.commands.options import variable_names
@@ -259,7 +259,7 @@ def with_draws(question: Question, table: Mapping[str, Array], where: str) -> Qu
     named = {
         name: column
         for name, column in table.items()
-        if isinstance(question.model.by_name.get(base_name(name)), Constant | Stock)
+        if isinstance(question.model.by_name.get(base_key(name)), Constant | Stock)
     }
     bad = [name for name, column in named.items() if not np.isfinite(column).all()]
     if bad:

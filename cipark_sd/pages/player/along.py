@@ -7,7 +7,7 @@ the lever. A reader who moves one event would not expect that, so the page names
 from collections.abc import Iterator, Sequence
 
 from cipark_sd.analysis.experiments.definition import Lever
-from cipark_sd.base.naming import base_name
+from cipark_sd.base.naming import base_key
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.plan import missing_as_nan
 from cipark_sd.model.expr import Binary, Call, Expr, Ref, children, references, walk
@@ -33,7 +33,7 @@ def moved_along(model: Model, levers: Sequence[Lever], scenario: Scenario) -> li
         As :func:`cipark_sd.simulations.ensembles.ensemble`.
     """
     static = _static(model)
-    bases = (frozenset(base_name(name) for name in lever.names) for lever in levers)
+    bases = (frozenset(base_key(name) for name in lever.names) for lever in levers)
     between = [_between(model, static, names) for names in bases]
     if not any(between):
         return [() for _ in levers]

@@ -11,7 +11,7 @@ from cipark_sd.analysis.experiments.definition import Lever
 from cipark_sd.analysis.sensitivities.factors import constant_values
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.base.naming import base_name, override_key
+from cipark_sd.base.naming import base_key, override_key
 from cipark_sd.base.timegrid import time_label
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.plan import missing_as_nan, plan
@@ -130,7 +130,7 @@ def lever_of(model: Model, name: str) -> Lever:
     ------
     UnknownName, InvalidValue
     """
-    variable = model[base_name(name)]
+    variable = model[base_key(name)]
     values = constant_values(model, variable) if isinstance(variable, Constant) else {}
     known = {override_key(label): (label, value) for label, value in values.items()}
     if override_key(name) not in known:
@@ -140,7 +140,7 @@ def lever_of(model: Model, name: str) -> Lever:
 
 def _lever(model: Model, label: str, value: float) -> Lever:
     """Over the range of the file, else over the run for one of its instants, else from 0 to twice the value."""
-    variable = model[base_name(label)]
+    variable = model[base_key(label)]
     low, high = variable.limits
     guessed = low is None or high is None or not low < high or not low <= value <= high
     if low is None or high is None or guessed:
@@ -193,7 +193,7 @@ def _at_the_ends(
     """For each output (2 k + 1, n): the base, and then the two ends of each lever."""
     ends = [(lever, end) for lever in levers for end in (lever.low, lever.high)]
     runs = [Scenario(f"{i}", dict.fromkeys(lever.names, end)) for i, (lever, end) in enumerate(ends)]
-    bases = tuple(dict.fromkeys(base_name(name) for name in outputs))
+    bases = tuple(dict.fromkeys(base_key(name) for name in outputs))
     runs_around = ensemble(
         model, [Scenario("base"), *runs], save=bases, scenario=scenario, engine="native", failures="leave"
     )

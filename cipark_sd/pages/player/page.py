@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cipark_sd.analysis.experiments.definition import Lever
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.base.naming import base_name, override_key, split_key
+from cipark_sd.base.naming import base_key, override_key, split_key
 from cipark_sd.base.timegrid import nearest_indices
 from cipark_sd.base.wording import is_counted, with_unit, written_unit
 from cipark_sd.data.described import version
@@ -58,7 +58,7 @@ def as_json(contents: Contents) -> dict[str, object]:
     """What the script reads."""
     model = contents.model
     variables = [name for o in contents.outcomes for name in (o.variable, o.per) if name]
-    save = dict.fromkeys(base_name(name) for name in variables)
+    save = dict.fromkeys(base_key(name) for name in variables)
     every = plan(model, contents.scenario, save=(), times=None, method=None).times
     shown = _thinned(len(every))
     names = [name for lever in contents.levers for name in lever.names]
@@ -143,7 +143,7 @@ def _lever(contents: Contents, made: Carried, lever: Lever, along: Sequence[str]
     names = [flat for name in lever.names for flat in flat_names(model, name) if flat in known]
     if not names:
         return None
-    variable = model[base_name(lever.names[0])]
+    variable = model[base_key(lever.names[0])]
     return {
         "id": "+".join(dict.fromkeys(map(override_key, lever.names))),
         "title": lever.title,
@@ -163,7 +163,7 @@ def _lever(contents: Contents, made: Carried, lever: Lever, along: Sequence[str]
 
 def _outcome(model: Model, made: Carried, outcome: Outcome, at: float) -> dict[str, object]:
     """A curve; its estimand is that of the number with which the page opens, and a ratio has none."""
-    variable = model[base_name(outcome.variable)]
+    variable = model[base_key(outcome.variable)]
     units = "" if outcome.per else written_unit(variable.units)
     reported = "" if outcome.waiting is None else ", as reported"
     return {
@@ -173,7 +173,7 @@ def _outcome(model: Model, made: Carried, outcome: Outcome, at: float) -> dict[s
         "waiting": None if outcome.waiting is None else asdict(outcome.waiting),
         "name": variable.name,
         "variable": variable.label,
-        "over": model[base_name(outcome.per)].label if outcome.per else "",
+        "over": model[base_key(outcome.per)].label if outcome.per else "",
         "units": units,
         "whole": is_counted(units),
         "parts": _places(made, outcome.variable),
@@ -196,7 +196,7 @@ def _places(made: Carried, name: str) -> list[int]:
     base, elements = split_key(name)
     outputs = made.plan.outputs
     return [
-        i for i, flat in enumerate(outputs) if flat == override_key(name) or (not elements and base_name(flat) == base)
+        i for i, flat in enumerate(outputs) if flat == override_key(name) or (not elements and base_key(flat) == base)
     ]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.base.arrays import Array
-from cipark_sd.base.naming import base_name
+from cipark_sd.base.naming import base_key
 from cipark_sd.base.wording import written_unit
 from cipark_sd.data.scenarios import resolve
 from cipark_sd.engines.base import Settings, Values, settings
@@ -92,5 +92,5 @@ def _variables(model: Model, made: Carried) -> list[dict[str, object]]:
 def _by_variable(flat: Sequence[str]) -> Mapping[str, list[int]]:
     places: dict[str, list[int]] = {}
     for place, name in enumerate(flat):
-        places.setdefault(base_name(name), []).append(place)
+        places.setdefault(base_key(name), []).append(place)
     return places
