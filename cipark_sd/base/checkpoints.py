@@ -15,12 +15,12 @@ import importlib.util
 import io
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -220,10 +220,6 @@ class Checkpoints:
         key = digest(program(), self.base, label, *parts)
         name = f"{file_name(label, unique=True)}-{key[:_SHORT]}.npz"
         return Checkpoint(None if self.folder is None else self.folder / name, key)
-
-    def entries(self, tasks: Sequence[Any]) -> list[Checkpoint]:
-        """The entries of tasks."""
-        return [self.entry("task", task.key) for task in tasks]
 
     def recall(self, kind: type[T], make: Callable[[], T], label: str, *parts: object) -> T:
         """The record that is kept, or the one that ``make`` computes, which is kept then.

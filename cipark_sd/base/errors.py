@@ -405,8 +405,13 @@ class UnknownOption(CiparkError, TypeError):
 
     def __init__(self, function: str, options: Iterable[str], known: Iterable[str], reason: str) -> None:
         known = tuple(known)
-        unknown = [name for name in options if name not in known]
-        lines = [_answer(name, function, known) for name in unknown]
+        lines = [
+            f"{function} has no option {name!r}; {_OPTIONS[name]}"
+            if name in _OPTIONS
+            else str(UnknownName(name, known, kind="option", where=function))
+            for name in options
+            if name not in known
+        ]
         super().__init__("\n".join(lines) if lines else f"{function}: {reason}")
 
 
@@ -426,12 +431,6 @@ class UnknownFunction(CiparkError, AttributeError):
             super().__init__(f"cipark_sd has no {name!r}; write {_FUNCTIONS[name]}")
         else:
             super().__init__(str(UnknownName(name, known, kind="function", where="cipark_sd")))
-
-
-def _answer(name: str, function: str, known: tuple[str, ...]) -> str:
-    if name in _OPTIONS:
-        return f"{function} has no option {name!r}; {_OPTIONS[name]}"
-    return str(UnknownName(name, known, kind="option", where=function))
 
 
 def answered(function: Callable[P, R]) -> Callable[P, R]:

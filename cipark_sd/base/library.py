@@ -56,10 +56,10 @@ def located(file: Path | None, *, studies: bool = True) -> Path:
     try:
         return bundled(f"{file}.mdl")
     except ModelFileError:
-        return (model_of_study(str(file)) if studies else None) or file
+        return (_model_of_study(str(file)) if studies else None) or file
 
 
-def model_of_study(name: str) -> Path | None:
+def _model_of_study(name: str) -> Path | None:
     """The model file of a study that comes with a package; None where there is none of that name."""
     for entry in entry_points(group=STUDIES):
         reader = load(entry)

@@ -3,9 +3,6 @@
 Plain data are dictionaries, lists, numbers, texts, booleans, None and arrays; a DataFrame is one of arrays by its
 columns. What comes back is checked against the
 types of the dataclass: a missing or an unknown key, or a value of another type, is an error that names its place.
-
-A value that many tasks share is a :class:`MadeOnce`: a process that gets it again and again makes it once, and compiles
-it once.
 """
 
 import io
@@ -35,10 +32,6 @@ from cipark_sd.base.inputs import TABLE_LIMIT, own_bytes
 if TYPE_CHECKING:
     import pandas as pd
     from cattrs import Converter
-import hashlib
-import pickle
-from dataclasses import fields
-from functools import cached_property, lru_cache
 
 T = TypeVar("T")
 
@@ -55,8 +48,6 @@ UNPACKING = (
 )
 #: Numbers that JSON does not have.
 _WORDS = ("nan", "inf", "-inf")
-#: How many values of :class:`MadeOnce` each process remembers.
-REMEMBERED = 16
 
 
 class WrongRecordError(ValueError):
@@ -335,20 +326,3 @@ def _array(value: object, _: object) -> "NDArray[np.generic]":
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{value!r} is no array")
     return value
-
-
-class MadeOnce:
-    """A frozen dataclass whose instances pickle as their fields, and come back as the instance made of them before."""
-
-    @cached_property
-    def _packed(self) -> tuple[str, bytes]:
-        content = pickle.dumps({entry.name: getattr(self, entry.name) for entry in fields(self)})  # type: ignore[arg-type]
-        return hashlib.sha256(content).hexdigest(), content
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _made, (type(self), *self._packed)
-
-
-@lru_cache(maxsize=REMEMBERED)
-def _made(kind: Any, digest: str, content: bytes) -> object:
-    return kind(**pickle.loads(content))

@@ -282,9 +282,8 @@ def nearest_indices(sorted_times: NDArray[np.float64], times: NDArray[np.float64
     right = np.clip(np.searchsorted(sorted_times, times), 1, max(len(sorted_times) - 1, 1))
     left = right - 1
     right = np.minimum(right, len(sorted_times) - 1)
-    nearer_right = sorted_times[right] - times < times - sorted_times[left]
-    nearest: NDArray[np.intp] = np.where(nearer_right, right, left)
-    return nearest
+    # strictly, so that of two equally near ones it is the left
+    return np.where(sorted_times[right] - times < times - sorted_times[left], right, left)
 
 
 def saved_indices(grid: TimeGrid, times: Sequence[float], *, where: str) -> NDArray[np.intp]:

@@ -283,12 +283,12 @@ def _fill(
     }
     for name, size in sizes.items():
         if name in variables:
-            scale, title = _created(place, name, variables[name]), name
+            scales[name] = _created(place, name, variables[name])
+            scales[name].make_scale(name)
         else:
-            scale, title = place.create_dataset(name, shape=(size,), dtype=">f4"), f"{_NO_VARIABLE}{size:10d}"
-        scale.make_scale(title)
-        scale.attrs["_Netcdf4Dimid"] = np.int32(next(numbers))
-        scales[name] = scale
+            scales[name] = place.create_dataset(name, shape=(size,), dtype=">f4")
+            scales[name].make_scale(f"{_NO_VARIABLE}{size:10d}")
+        scales[name].attrs["_Netcdf4Dimid"] = np.int32(next(numbers))
     for name, variable in variables.items():
         if name not in scales:
             made = _created(place, name, variable)

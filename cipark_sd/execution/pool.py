@@ -136,7 +136,7 @@ class Pool(ABC):
         Exception
             As :meth:`answers`.
         """
-        entries = self.checkpoints.entries(tasks)
+        entries = [self.checkpoints.entry("task", task.key) for task in tasks]
         made: list[Arrays | None] = [None] * len(tasks)
         running: dict[int, tuple[int, int]] = {}
 

@@ -228,6 +228,7 @@ class _XmileView:
         points = [_place(point) for point in flow.iter() if _tag(point) == "pt"]
         points = points if len(points) > 1 else [(at[0] - 60, at[1]), (at[0] + 60, at[1])]
         ends = [self._stock_at(place) or self._node("cloud", "48", place) for place in (points[0], points[-1])]
+        # the two arrows are numbered before it
         valve = self.number + 3
         corners = tuple(points[1:-1])
         self.arrows += [Arrow(self._next(), valve, end.number, corners) for end in reversed(ends)]

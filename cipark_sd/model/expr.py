@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from typing import Any, Literal, assert_never
 
-import numpy as np
-
 from cipark_sd.base.errors import EquationError
 
 Operator = Literal["+", "-", "*", "/", "^", "=", "<>", "<", "<=", ">", ">=", "and", "or"]
@@ -440,7 +438,7 @@ def _inverses(table: Table) -> Iterator[Table]:
     points = list(zip(table.x, table.y, strict=True))
     if len(points) == 1:
         yield Table(table.y, table.x)
-    for way, lines in groupby(pairwise(points), lambda line: np.sign(line[1][1] - line[0][1])):
+    for way, lines in groupby(pairwise(points), lambda line: (line[1][1] > line[0][1]) - (line[1][1] < line[0][1])):
         part = list(lines)
         joined = [part[0][0], *(end for _, end in part if way)]
         y, x = zip(*sorted((y, x) for x, y in joined), strict=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from cipark_sd.base.errors import EquationError, UnknownMethod, UnknownName
 from cipark_sd.base.naming import flat_name, override_key, protected_among, split_key
-from cipark_sd.base.records import MadeOnce
+from cipark_sd.execution.shared import MadeOnce
 from cipark_sd.model.expr import Expr, flow_terms, references
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, expressions, kind
 

@@ -145,7 +145,7 @@ def ensemble(
     reduced = np.empty((len(reductions), n_runs))
     # PySD keeps state for the whole process
     workers = (workers or processors()) if runner.compiled else 1
-    size = chunk or min(chunk_size(n_runs, workers), chunk_in_cache(8 * int(saved.sum()) * len(planned.outputs)))
+    size = chunk or min(chunk_size(n_runs, workers), _chunk_in_cache(8 * int(saved.sum()) * len(planned.outputs)))
     pieces = [(batch, batch[0][first : first + size]) for batch in batches for first in range(0, len(batch[0]), size)]
     known_as = np.arange(n_runs, dtype=np.uint64) if numbers is None else np.asarray(numbers, dtype=np.uint64)
     if known_as.shape != (n_runs,):
@@ -176,20 +176,26 @@ def ensemble(
         scenario=scenario.to_json(),
         seed=seed,
     )
-    reductions_read = dict(zip(reductions, reduced, strict=True))
+    times_kept, reductions_read = grid.times[saved], dict(zip(reductions, reduced, strict=True))
     coords: dict[str, Described] = {} if isinstance(runs, Sequence) else _inputs(model, runs, {*arrays, *reductions})
     if failures == "warn":
-        coords |= _failed(columns, n_runs, grid.times[saved], arrays, reductions_read)
+        coords |= _failed(columns, n_runs, times_kept, arrays, reductions_read)
         arrays = {name: missing_as_nan(array) for name, array in arrays.items()}
-    return _dataset(model, n_runs, grid.times[saved], arrays, reductions_read, labels, attributes, coords)
+    coords["run"] = (("run",), np.arange(n_runs), {"long_name": "run"})
+    if labels:
+        coords["scenario"] = (("run",), np.array(labels), {"long_name": "scenario"})
+    data, dimensions = described.arranged(model, times_kept, arrays, "run")
+    data |= {name: (("run",), values, {}) for name, values in reductions_read.items()}
+    # of a dimension that is also one of a variable, the variable's says more
+    return results.dataset(data, coords | dimensions, attributes)
 
 
-def chunk_in_cache(n_bytes: int) -> int:
+def _chunk_in_cache(n_bytes: int) -> int:
     """Runs of so many bytes of output whose outputs stay close to the processor until they are in place.
 
     Of few runs with much output it is one block of a kernel, whose outputs are put in place as they were written.
 
-    >>> chunk_in_cache(600_000), chunk_in_cache(200_000), chunk_in_cache(100), chunk_in_cache(10**9)
+    >>> _chunk_in_cache(600_000), _chunk_in_cache(200_000), _chunk_in_cache(100), _chunk_in_cache(10**9)
     (8, 8, 83880, 8)
     """
     in_cache = CACHE // max(n_bytes, 1) // LANES * LANES
@@ -383,25 +389,6 @@ def elements_drawn(
             f"the draws of {variable.label!r}", array.shape, f"({n_runs}, {len(every)})", where=model.name
         )
     return [(flat_name(base, e), np.ascontiguousarray(array[:, i]), is_stock) for i, e in enumerate(every)]
-
-
-def _dataset(
-    model: Model,
-    n_runs: int,
-    times: NDArray[np.float64],
-    arrays: Mapping[str, NDArray[np.float64]],
-    reduced: Mapping[str, NDArray[np.float64]],
-    labels: tuple[str, ...],
-    attributes: Mapping[str, str | int | float],
-    coords_of_runs: Mapping[str, Described],
-) -> "xr.Dataset":
-    data, dimensions = described.arranged(model, times, arrays, "run")
-    coords: dict[str, Described] = {"run": (("run",), np.arange(n_runs), {"long_name": "run"})}
-    if labels:
-        coords["scenario"] = (("run",), np.array(labels), {"long_name": "scenario"})
-    data |= {name: (("run",), values, {}) for name, values in reduced.items()}
-    # of a dimension that is also one of a variable, the variable's says more
-    return results.dataset(data, {**coords_of_runs, **coords, **dimensions}, attributes)
 
 
 def _inputs(

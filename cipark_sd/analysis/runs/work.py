@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from cipark_sd.analysis.runs.design import Design
 from cipark_sd.base.checkpoints import Arrays, program
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.base.records import MadeOnce
 from cipark_sd.data import described, results
 from cipark_sd.data.described import Described
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.plan import Columns, RunPlan, missing_as_nan, plan
 from cipark_sd.engines.registry import choose
+from cipark_sd.execution.shared import MadeOnce
 from cipark_sd.model.model import Method, Model
 from cipark_sd.simulations.ensembles import drawn, ensemble
 from cipark_sd.simulations.failures import (

@@ -12,9 +12,9 @@ from cipark_sd.analysis.sensitivities.ranking import Moment
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays
 from cipark_sd.base.naming import base_name, override_key, split_key
-from cipark_sd.base.records import MadeOnce
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.engines.plan import Columns, checked, grid_of, missing_as_nan, plan
+from cipark_sd.execution.shared import MadeOnce
 from cipark_sd.model.model import Model
 from cipark_sd.simulations.ensembles import ensemble
 from cipark_sd.simulations.failures import (

@@ -294,8 +294,6 @@ def _comparisons(expr: Expr, reading: Reading) -> Iterator[tuple[Operator, xr.Da
             yield from _comparisons(inner, replace(reading, run=name))
         case Call("at", (inner, Const(time))):
             yield from _comparisons(inner, replace(reading, times=np.full(len(reading.times), time)))
-        case _:
-            raise NoValue("something that is not true or false")
 
 
 def _by_time(truth: xr.DataArray, reading: Reading) -> NDArray[np.bool_]:
@@ -389,6 +387,7 @@ def chains(model: Model) -> tuple[Chain, ...]:
 
 def _groups(names: Sequence[str], joined: Sequence[Mapping[str, int]]) -> Iterator[list[str]]:
     """The names that are joined to others, group by group, in order."""
+    # a forest by union and find: each name points to one of its group, the root to itself
     group = {name: name for name in names}
 
     def root(name: str) -> str:

@@ -173,9 +173,9 @@ class _Reader:
         runs = file.table("runs")
         for name in runs.content:
             self.run(name, runs.table(name, name))
-        builtin = self.builtin(file.table("builtin"))
-        checks = [self.check(entry) for entry in self.entries(file, "check")]
-        laws = [self.conservation(entry) for entry in self.entries(file, "conservation")]
+        builtin = file.table("builtin").entirely(self.builtin)
+        checks = [entry.entirely(self.check) for entry in self.entries(file, "check")]
+        laws = [entry.entirely(self.conservation) for entry in self.entries(file, "conservation")]
         self.unique(file, [*(check.id for check in checks), *(law.id for law in laws)])
         file.note_unread()
         named = {name: scenario for name, scenario in self.scenarios.items() if name != BASE}
@@ -220,19 +220,16 @@ class _Reader:
             self.within(scenario, times or (), entry.where)
             for expectation in expectations:
                 self.times_within(expectation.expr, scenario, times or (), entry.where)
-        title, source = (str(entry.raw(key) or "") for key in ("title", "source"))
-        tolerance = self.tolerance(entry, "tolerance", 0.0)
-        entry.note_unread()
         return Check(
             id=name,
-            title=title,
-            source=source,
+            title=str(entry.raw("title") or ""),
+            source=str(entry.raw("source") or ""),
             scenario=scenario,
             expectations=expectations,
             times=times,
             start=start,
             end=end,
-            tolerance=tolerance,
+            tolerance=self.tolerance(entry, "tolerance", 0.0),
         )
 
     def expectations(self, entry: Section) -> tuple[Expectation, ...]:
@@ -266,15 +263,13 @@ class _Reader:
                 stocks.note_unread()
             read[key] = self.level(entry, key, value, getattr(default, key))
         extreme = entry.raw("extreme")
-        built_in = BuiltIn(
+        return BuiltIn(
             **read,
             may_be_negative=frozenset(exempt),
             outputs=frozenset(self.names(entry, "outputs")),
             halving=self.halving(entry),
             extreme=True if extreme is True else () if extreme is False else self.names(entry, "extreme"),
         )
-        entry.note_unread()
-        return built_in
 
     def level(self, entry: Section, key: str, value: object, default: Level) -> Level:
         match value:
@@ -294,13 +289,18 @@ class _Reader:
         value = builtin.raw("time_step_halving")
         if value is None or isinstance(value, bool):
             return None if value is False else Halving()
-        entry = builtin.table("time_step_halving", "time_step_halving")
-        times = self.times(entry, default=None)
-        self.within(Scenario(BASE), times or (), entry.where)
-        share, absolute = self.tolerance(entry, "tolerance", HALVING_TOLERANCE), self.tolerance(entry, "absolute", 0.0)
-        variables = self.names(entry, "variables")
-        entry.note_unread()
-        return Halving(share, variables, times, absolute)
+
+        def read(entry: Section) -> Halving:
+            times = self.times(entry, default=None)
+            self.within(Scenario(BASE), times or (), entry.where)
+            return Halving(
+                self.tolerance(entry, "tolerance", HALVING_TOLERANCE),
+                self.names(entry, "variables"),
+                times,
+                self.tolerance(entry, "absolute", 0.0),
+            )
+
+        return builtin.table("time_step_halving", "time_step_halving").entirely(read)
 
     def conservation(self, entry: Section) -> Conservation:
         name = str(entry.raw("id") or entry.name)
@@ -313,9 +313,7 @@ class _Reader:
             entry.wrong("stocks", "names of stocks")
         title = entry.text("title", "Nothing is made or lost")
         inflows, outflows = self.flows(entry, "inflows"), self.flows(entry, "outflows")
-        tolerance = self.tolerance(entry, "tolerance", 1e-9)
-        entry.note_unread()
-        return Conservation(name, title, stocks, inflows, outflows, tolerance)
+        return Conservation(name, title, stocks, inflows, outflows, self.tolerance(entry, "tolerance", 1e-9))
 
     def flows(self, entry: Section, side: str) -> tuple[Expectation, ...]:
         flows = self.expressions(entry, side)
@@ -363,10 +361,7 @@ class _Reader:
             self.problems.append(InvalidValue("id", name, expected, where=file.where))
 
     def span(self, scenario: Scenario) -> tuple[float, float]:
-        try:
-            resolved = resolve(self.model, scenario)
-        except CiparkError:
-            return -math.inf, math.inf
+        resolved = resolve(self.model, scenario)
         return resolved.initial_time, resolved.final_time
 
     def within(self, scenario: Scenario, times: Sequence[float], where: str) -> None:

@@ -277,8 +277,8 @@ def _reduced(model: Model, result: _Made, looked_at: frozenset[str]) -> _Made:
     """What the expectations and the comparison of time steps look at; many runs of everything would fill the memory."""
     if isinstance(result, RunFailed):
         return result
-    kept = looked_at | {stock.name for stock in model.stocks}
-    return result[[name for name in result.data_vars if name in kept]]
+    names = looked_at | {stock.name for stock in model.stocks}
+    return result[[name for name in result.data_vars if name in names]]
 
 
 def _stopped(failure: RunFailed, run: str = "the run") -> Finding:

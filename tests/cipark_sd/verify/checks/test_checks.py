@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 from approved import approved
 
-from cipark_sd.base.errors import InvalidValue, UnknownName
+from cipark_sd.base.errors import InvalidValue, RunFailed, UnknownName
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
@@ -329,3 +329,40 @@ def test_the_first_variable_that_is_no_number_is_named_with_its_time() -> None:
     assert (finding.claim, finding.passed, finding.time) == ("what is left is a finite number", False, 2.5)
     assert (finding.left, finding.remark) == (float("inf"), "run dry; the first to break")
     assert not list(not_finite("dry", xr.Dataset()))
+
+
+class Broken(Counted):
+    """An engine that stops in one scenario."""
+
+    def __init__(self, scenario: str) -> None:
+        super().__init__()
+        self.broken = scenario
+
+    def __call__(self, model: Model, scenario: Scenario, *, save: Sequence[str]) -> xr.Dataset:
+        if scenario.name == self.broken:
+            raise RunFailed("the engine", "it divides by zero", time=2.0)
+        return super().__call__(model, scenario, save=save)
+
+
+@pytest.mark.parametrize(
+    ("stopped", "failing"),
+    [
+        ("base", {"finite", "time-step", "mine"}),
+        ("half the time step", {"finite", "time-step"}),
+        ("mine", {"finite", "mine"}),
+        ("Rate = 0", {"extreme"}),
+    ],
+)
+def test_a_run_that_stops_is_a_finding_of_each_check_that_needs_it(
+    outcomes: Outcomes, stopped: str, failing: set[str]
+) -> None:
+    check = "[[check]]\nid = 'mine'\nset = {Rate = 0.2}\nexpect = 'Total < base(Total)'"
+    text = f"{LAW}\n[builtin]\nextreme = ['Rate']\n{check}"
+    found = outcomes(SOUND, text, engine=Broken(stopped))
+    by_stop = {
+        name: [finding for finding in outcome.findings if "reaches its end" in finding.claim]
+        for name, outcome in found.items()
+    }
+    assert {name for name, findings in by_stop.items() if findings} == failing
+    assert all(found[name].status == "fail" for name in failing)
+    assert {finding.time for findings in by_stop.values() for finding in findings} == {2.0}
