@@ -386,6 +386,7 @@ def _lines(
         if not usable.any():
             continue
         data, copies = data[usable], copies[usable]
+        # draw by draw, since data and copies depend on the same parameters
         above = float(((copies > data) + 0.5 * (copies == data)).mean())
         low, median, high = np.quantile(copies, [0.025, 0.5, 0.975]).tolist()
         yield name, label, (float(np.median(data)), low, median, high), min(2 * min(above, 1 - above), 1.0)
