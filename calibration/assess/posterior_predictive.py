@@ -129,7 +129,8 @@ def predict(density: Posterior, theta: Array, rng: np.random.Generator, *, r_eff
             low, quarter, median, three_quarters, high = quantiles(drawn, LEVELS)
             rows.append(
                 Predicted(
-                    label, term.use, lower, upper, low, quarter, median, three_quarters, high,
+                    label=label, use=term.use, lower=lower, upper=upper,
+                    low=low, quarter=quarter, median=median, three_quarters=three_quarters, high=high,
                     pit=_pit(drawn, weights, lower, upper, place_of(seed, "pit", names[i], label)),
                     left_out=pareto_k <= RELIABLE, pareto_k=pareto_k, kind=kind_of(term),
                     crps=crps_sample(drawn, lower) if lower == upper and len(drawn) else None, log_score=score,
