@@ -12,7 +12,7 @@ import numpy as np
 from calibration.new_study.clock import Clock
 from calibration.new_study.columns import Axis
 from calibration.new_study.matching import words
-from calibration.new_study.parameters import STATED, UNREACHED, Candidate, Estimate
+from calibration.new_study.parameters import STATED, UNREACHED, Candidate, Estimate, Role
 from calibration.new_study.series import Series
 from calibration.noise.priors import FAMILIES, LogNormal, Prior
 from calibration.study.constants import SWITCH, reaching
@@ -51,6 +51,10 @@ class NewStudy:
     def end(self) -> float:
         """The time of the last row."""
         return max(row.time for part in self.series for row in part.rows)
+
+    def names(self, role: Role) -> list[str]:
+        """Of the constants that are fitted, or held."""
+        return [candidate.name for candidate in self.candidates if candidate.role == role]
 
     @property
     def single(self) -> list[Series]:
