@@ -11,7 +11,7 @@ are goes by the kind of data; cells of a breakdown have none.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -22,9 +22,9 @@ from calibration.inference.sampling.draws import PosteriorDraws
 from calibration.inference.sampling.importance import RELIABLE, left_out_weights
 from calibration.likelihood.forward import all_reported
 from calibration.likelihood.posterior import Posterior
-from calibration.likelihood.replicate import Stage, labels_of, numbers, replicate_by_term, stage_numbers
+from calibration.likelihood.replicate import Number, Stage, labels_of, numbers, replicate_by_term, stage_numbers
 from calibration.likelihood.term_density import expected_numbers, number_family
-from calibration.study.observations import Breakdown, Count, Level, Observation, Term, Use
+from calibration.study.observations import Breakdown, Count, Observation, Term, Use
 from cipark_sd.base.arrays import Array, evenly
 from cipark_sd.statements.claims import Kind, class_of
 
@@ -168,14 +168,14 @@ class Band:
         Without those at which the model has no value; empty where it never has one.
     quantiles : (n_levels, n_times)
         At :data:`calibration.assess.scores.LEVELS`.
-    observed : tuple of Level
+    observed : tuple of Number
         What was seen at those times, and beside a band that is not added up also what is only looked at.
     """
 
     observation: str
     times: Array
     quantiles: Array
-    observed: tuple[Level, ...]
+    observed: tuple[Number, ...]
 
 
 def bands(observations: Sequence[Observation], replicates: Array) -> Iterator[Band]:
@@ -203,21 +203,19 @@ def bands(observations: Sequence[Observation], replicates: Array) -> Iterator[Ba
         if not chosen:
             yield Band(observation.name, np.zeros(0), np.zeros((len(LEVELS), 0)), ())
             continue
-        predicted = replicates[:, chosen]
-        ends = np.array([(every[i].lower, every[i].upper) for i in chosen])
+        predicted, seen = replicates[:, chosen], [every[i] for i in chosen]
+        times = np.array([number.time for number in seen])
         if observation.kind == "increments":
             predicted = predicted.cumsum(axis=1)
+            ends = np.array([(number.lower, number.upper) for number in seen])
             middle, half = ends.mean(axis=1).cumsum(), (ends[:, 1] - ends[:, 0]) / 2
-            ends = np.stack([middle - half, middle + half], axis=1)
-        observed = [
-            Level(every[i].time, low, high, every[i].use) for i, (low, high) in zip(chosen, ends.tolist(), strict=True)
-        ]
-        if observation.kind != "increments":
+            added = zip(seen, (middle - half).tolist(), (middle + half).tolist(), strict=True)
+            seen = [replace(number, lower=low, upper=high) for number, low, high in added]
+        else:
             # beside a band of increments that are added up, a level has no place
-            aside = [every[i] for i in named if i not in chosen]
-            observed += [Level(number.time, number.lower, number.upper, number.use) for number in aside]
+            seen += [every[i] for i in named if i not in chosen]
         quantiles = np.nanquantile(predicted, LEVELS, axis=0, method="inverted_cdf")
-        yield Band(observation.name, np.array([every[i].time for i in chosen]), quantiles, tuple(observed))
+        yield Band(observation.name, times, quantiles, tuple(seen))
 
 
 @dataclass(frozen=True, slots=True)
