@@ -203,19 +203,19 @@ def bands(observations: Sequence[Observation], replicates: Array) -> Iterator[Ba
         if not chosen:
             yield Band(observation.name, np.zeros(0), np.zeros((len(LEVELS), 0)), ())
             continue
-        predicted, seen = replicates[:, chosen], [every[i] for i in chosen]
-        times = np.array([number.time for number in seen])
+        predicted, observed = replicates[:, chosen], [every[i] for i in chosen]
+        times = np.array([number.time for number in observed])
         if observation.kind == "increments":
             predicted = predicted.cumsum(axis=1)
-            ends = np.array([(number.lower, number.upper) for number in seen])
+            ends = np.array([(number.lower, number.upper) for number in observed])
             middle, half = ends.mean(axis=1).cumsum(), (ends[:, 1] - ends[:, 0]) / 2
-            added = zip(seen, (middle - half).tolist(), (middle + half).tolist(), strict=True)
-            seen = [replace(number, lower=low, upper=high) for number, low, high in added]
+            added = zip(observed, (middle - half).tolist(), (middle + half).tolist(), strict=True)
+            observed = [replace(number, lower=low, upper=high) for number, low, high in added]
         else:
             # beside a band of increments that are added up, a level has no place
-            seen += [every[i] for i in named if i not in chosen]
+            observed += [every[i] for i in named if i not in chosen]
         quantiles = np.nanquantile(predicted, LEVELS, axis=0, method="inverted_cdf")
-        yield Band(observation.name, times, quantiles, tuple(seen))
+        yield Band(observation.name, times, quantiles, tuple(observed))
 
 
 @dataclass(frozen=True, slots=True)
