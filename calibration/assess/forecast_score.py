@@ -257,6 +257,7 @@ def drift(
     years, gain = counts.times[last] - counts.times[start[0]], counts.values[last] - counts.values[start[0]]
     if gain <= 0:
         raise InvalidValue("since", since, f"a time since which {counts.series!r} has risen", where="drift")
+    # of mean gain / years and variance gain (1 + dispersion) / years**2
     rate = rng.gamma(gain / (1 + dispersion), (1 + dispersion) / years, size=n)
     steps = np.diff([counts.times[last], *times])
     rises = NB1().draw(rate[:, None] * steps, np.full((n, 1), dispersion), rng)

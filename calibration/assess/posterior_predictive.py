@@ -23,9 +23,9 @@ from calibration.inference.sampling.draws import PosteriorDraws
 from calibration.inference.sampling.importance import RELIABLE, left_out_weights
 from calibration.likelihood.forward import all_reported
 from calibration.likelihood.posterior import Posterior
-from calibration.likelihood.replicate import Stage, labels_of, numbers, replicate_by_term, stage_numbers
+from calibration.likelihood.replicate import Number, Stage, labels_of, numbers, replicate_by_term, stage_numbers
 from calibration.likelihood.term_density import expected_numbers, number_family
-from calibration.study.observations import Breakdown, Count, Level, Observation, Term, Use
+from calibration.study.observations import Breakdown, Count, Observation, Term, Use
 from cipark_sd.base.arrays import Array, evenly
 from cipark_sd.statements.claims import Kind, class_of
 
@@ -130,7 +130,8 @@ def predict(density: Posterior, theta: Array, rng: np.random.Generator, *, r_eff
             low, quarter, median, three_quarters, high = quantiles(drawn, LEVELS)
             rows.append(
                 Predicted(
-                    label, term.use, lower, upper, low, quarter, median, three_quarters, high,
+                    label=label, use=term.use, lower=lower, upper=upper,
+                    low=low, quarter=quarter, median=median, three_quarters=three_quarters, high=high,
                     pit=_pit(drawn, weights, lower, upper, place_of(seed, "pit", names[i], label)),
                     left_out=pareto_k <= RELIABLE, pareto_k=pareto_k, kind=kind_of(term),
                     crps=crps_sample(drawn, lower) if lower == upper and len(drawn) else None, log_score=score,
@@ -168,14 +169,14 @@ class Band:
         Without those at which the model has no value; empty where it never has one.
     quantiles : (n_levels, n_times)
         At :data:`calibration.assess.scores.LEVELS`.
-    observed : tuple of Level
+    observed : tuple of Number
         What was seen at those times, and beside a band that is not added up also what is only looked at.
     """
 
     observation: str
     times: Array
     quantiles: Array
-    observed: tuple[Level, ...]
+    observed: tuple[Number, ...]
 
 
 def bands(observations: Sequence[Observation], replicates: Array) -> Iterator[Band]:
@@ -382,6 +383,7 @@ def _lines(
         if not usable.any():
             continue
         data, copies = data[usable], copies[usable]
+        # draw by draw, since data and copies depend on the same parameters
         above = float(((copies > data) + 0.5 * (copies == data)).mean())
         low, median, high = np.quantile(copies, [0.025, 0.5, 0.975]).tolist()
         yield name, label, (float(np.median(data)), low, median, high), min(2 * min(above, 1 - above), 1.0)

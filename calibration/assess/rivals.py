@@ -417,7 +417,8 @@ def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array, Array]:
 def stacking(elpd: Array, *, steps: int = 20_000, tolerance: float = 1e-10) -> Array:
     """Weights ``(n_models,)`` that maximise the summed log of the mixed densities; ``elpd : (n_models, n_terms)``.
 
-    The objective is concave and this is its EM iteration, which never leaves the simplex.
+    The objective is concave and this is its EM iteration, which never leaves the simplex: each weight becomes
+    ``w_k mean_i (p_ki / sum_j w_j p_ji)``, the mean probability that term ``i`` came from model ``k``.
 
     Parameters
     ----------
@@ -431,6 +432,7 @@ def stacking(elpd: Array, *, steps: int = 20_000, tolerance: float = 1e-10) -> A
     (n_models,)
         They add up to 1.
     """
+    # only ratios within a term count, and these do not overflow
     density = np.exp(elpd - elpd.max(axis=0))
     weights = np.full(len(elpd), 1 / len(elpd))
     for _ in range(steps):
@@ -474,6 +476,7 @@ def compare(fits: Sequence[RivalFit]) -> list[Comparison]:
                 best_log_likelihood=fit.best_log_likelihood,
                 elpd=float(elpd[i].sum()),
                 elpd_behind=float(behind.sum()),
+                # of a sum of n terms (Vehtari, Gelman and Gabry 2017)
                 behind_error=float(np.sqrt(n * behind.var(ddof=1))) if n > 1 else math.nan,
                 n_unreliable=int((fit.pareto_k > RELIABLE).sum()),
                 stacking=float(weights[i]),

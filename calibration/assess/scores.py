@@ -103,6 +103,9 @@ def log_mean_exp(logs: Array) -> float:
 def crps_sample(draws: Array, observed: float) -> float:
     """CRPS of the empirical distribution of ``draws : (n,)``, exactly.
 
+    ``2 / n**2 * sum_i (x_i - y) (n [y < x_i] - i + 1/2)`` over the ordered draws ``x_i`` (Jordan, Krüger and Lerch
+    2019): one sort in place of all pairs.
+
     Parameters
     ----------
     draws : (n,)
@@ -142,6 +145,8 @@ def crps_at(draws: Array, observed: Array) -> Array:
 def energy_score(paths: Array, observed: Array) -> float:
     """The energy score of joint draws ``(n, m)`` of the numbers ``(m,)``: the CRPS where there is one number.
 
+    ``mean_i |x_i - y| - mean_ij |x_i - x_j| / 2``, with Euclidean distances (Gneiting and Raftery 2007, section 4.3).
+
     Parameters
     ----------
     paths : (n, m)
@@ -173,8 +178,10 @@ def mean_error(values: Array, scores: pd.DataFrame) -> float:
 
     A number that several origins predict is one piece of evidence, so that its values are added up before their
     variance is taken; and neighbours in time, which share the error of one fit, may depend on each other, so that the
-    long-run variance counts where it is the larger one. From few numbers it is still somewhat too small: by a tenth
-    where neighbours correlate by 0.3, by a quarter where they do by 0.5 (40 numbers).
+    long-run variance counts where it is the larger one: ``g_0 + 2 sum_k (1 - k / (L + 1)) g_k`` with the
+    autocovariances ``g_k`` up to the lag ``L = 4 (n / 100)**(2/9)`` (Newey and West 1987, 1994). From few numbers it is
+    still somewhat too small: by a tenth where neighbours correlate by 0.3, by a quarter where they do by 0.5 (40
+    numbers).
 
     Parameters
     ----------

@@ -54,16 +54,13 @@ def _facts(made: "NewStudy") -> dict[str, object]:
          "rows": len(part.rows), "left_out": len(part.dropped), "first": part.rows[0].text, "last": part.rows[-1].text}
         for part in made.series
     ]  # fmt: skip
-    constants = {
-        role: [constant.name for constant in made.candidates if constant.role == role] for role in ("CAL", "fixed")
-    }
     return {
         "folder": made.folder,
         "time": {"column": made.axis.column, "read_as": made.clock.note},
         "series": series,
         "ignored": made.ignored,
-        "fitted": constants["CAL"],
-        "held": constants["fixed"],
+        "fitted": made.names("CAL"),
+        "held": made.names("fixed"),
         "beside_equations": made.beside,
         "possible": made.possible,
     }
@@ -133,8 +130,7 @@ def _summary(made: "NewStudy") -> list[str]:
             else ""
         )
         lines.append(f"  ignored {', '.join(made.ignored)}{hint}")
-    for role, label in (("CAL", "fitted"), ("fixed", "held")):
-        names = [candidate.name for candidate in made.candidates if candidate.role == role]
+    for label, names in (("fitted", made.names("CAL")), ("held", made.names("fixed"))):
         if names:
             lines.append(f"  {label:7} {len(names)} constant{'s' if len(names) > 1 else ''}: {_some(names, 8)}")
     free = [candidate for candidate in made.candidates if candidate.role == "CAL"]

@@ -289,6 +289,7 @@ def _around(density: Posterior, centre: Array, places: Sequence[int], step: floa
     ahead, behind = list[Array](), list[Array]()
     for i in places:
         parameter = density.space.parameters[i]
+        # half of the central 68.3 % is a standard deviation of a normal, and stands for one of any other prior
         low, high = to_scale(np.array(parameter.interval(0.6826894921)), parameter.scale)
         distance, middle = step * float(high - low) / 2, float(to_scale(centre[i], parameter.scale))
         for side, points in ((distance, ahead), (-distance, behind)):

@@ -12,7 +12,7 @@ import numpy as np
 from calibration.new_study.clock import Clock
 from calibration.new_study.columns import Axis
 from calibration.new_study.matching import words
-from calibration.new_study.parameters import STATED, UNREACHED, Candidate, Estimate
+from calibration.new_study.parameters import STATED, UNREACHED, Candidate, Estimate, Role
 from calibration.new_study.series import Series
 from calibration.noise.priors import FAMILIES, LogNormal, Prior
 from calibration.study.constants import SWITCH, reaching
@@ -52,6 +52,10 @@ class NewStudy:
         """The time of the last row."""
         return max(row.time for part in self.series for row in part.rows)
 
+    def names(self, role: Role) -> list[str]:
+        """Of the constants that are fitted, or held."""
+        return [candidate.name for candidate in self.candidates if candidate.role == role]
+
     @property
     def single(self) -> list[Series]:
         """Those of one variable or element, which an output can be."""
@@ -61,6 +65,11 @@ class NewStudy:
 def toml(text: str) -> str:
     """A text as TOML writes it; JSON's rules are a part of TOML's."""
     return json.dumps(text, ensure_ascii=False)
+
+
+def _block(head: str, **pairs: str) -> str:
+    """A table of TOML: its head, and a line for each key with what is written of it."""
+    return "\n".join([head, *(f"{key} = {value}" for key, value in pairs.items())])
 
 
 def _number(value: float) -> str:
@@ -197,11 +206,9 @@ def noise(series: Series) -> str:
     # counts that lie as close as Poisson's have no dispersion: the lower end is all but that
     least = 1e-5 if series.family.discrete else median / 100
     low, high = _number(float(f"{least:.3g}")), _number(float(f"{median * 100:.3g}"))
-    return (
-        f'[[parameter]]\nname = {toml(_noise_name(series))}\ntarget = "noise"\nbounds = [{low}, {high}]\n'
-        f"prior = {_prior_text(LogNormal(median, sigma))}\n"
-        f'why = "{PLACEHOLDER}: how far the data lie from any model"\n'
-    )
+    prior, why = _prior_text(LogNormal(median, sigma)), toml(f"{PLACEHOLDER}: how far the data lie from any model")
+    name, bounds = toml(_noise_name(series)), f"[{low}, {high}]"
+    return _block("[[parameter]]", name=name, target=toml("noise"), bounds=bounds, prior=prior, why=why) + "\n"
 
 
 def _prior_text(prior: Prior) -> str:
@@ -212,18 +219,14 @@ def _prior_text(prior: Prior) -> str:
 
 def _parameter(candidate: Candidate) -> str:
     """The ``[[parameter]]`` or ``[[fixed]]`` of a candidate."""
+    name, value = toml(candidate.name), _number(candidate.value)
     if candidate.prior is None or candidate.role == "fixed":
-        held = f"name = {toml(candidate.name)}\nvalue = {_number(candidate.value)}\nwhy = {toml(candidate.why)}\n"
-        return f"[[fixed]]\n{held}"
+        return _block("[[fixed]]", name=name, value=value, why=toml(candidate.why)) + "\n"
     low, high = candidate.bounds
-    bounds = "" if math.isinf(low) and math.isinf(high) else f"bounds = [{_number(low)}, {_number(high)}]\n"
-    why = f"{PLACEHOLDER}: wide around the model's {_number(candidate.value)} {written_unit(candidate.units)}".rstrip()
-    if candidate.why == STATED:
-        why = STATED
-    return (
-        f'[[parameter]]\nname = {toml(candidate.name)}\nuse = "{candidate.role}"\n{bounds}'
-        f"prior = {_prior_text(candidate.prior)}\nwhy = {toml(why)}\n"
-    )
+    bounds = {} if math.isinf(low) and math.isinf(high) else {"bounds": f"[{_number(low)}, {_number(high)}]"}
+    why = f"{PLACEHOLDER}: wide around the model's {value} {written_unit(candidate.units)}".rstrip()
+    known = {"prior": _prior_text(candidate.prior), "why": toml(STATED if candidate.why == STATED else why)}
+    return _block("[[parameter]]", name=name, use=toml(candidate.role), **bounds, **known) + "\n"
 
 
 #: Words for what somebody can spend, fund or decide.
@@ -361,11 +364,11 @@ def sensitivity(study: NewStudy) -> str | None:
         "# Which outputs cipark sensitivity looks at, and when. The parameters of problem.toml vary over their priors;",
         "# a [[factor]] with name, bounds and why adds a constant that the fit holds.",
         _REACH,
-        f'[[moment]]\nlabel = "at the last row"\ntime = {_number(study.end)}',
+        _block("[[moment]]", label=toml("at the last row"), time=_number(study.end)),
     ]
     for part in study.single:
         name = toml(part.match.names[0])
-        lines.append(f"\n[[output]]\nlabel = {name}\nvariable = {name}\nrange = {_reach(part)}")
+        lines.append(_block("\n[[output]]", label=name, variable=name, range=_reach(part)))
     return "\n".join(lines) + "\n"
 
 
@@ -421,26 +424,13 @@ def policies(study: NewStudy, title: str, model: Model) -> str | None:
     lines = [
         "# Examples: replace them by what can be decided. cipark policy says what each would have done.",
         _REACH,
-        f"title = {toml(title)}",
-        f"times = [{_number(study.end)}]",
-        "\n[headline]",
-        f"outcome = {toml(file_name(shown.match.column))}",
-        f"at = {_number(study.end)}",
+        f"title = {toml(title)}\ntimes = [{_number(study.end)}]",
+        _block("\n[headline]", outcome=toml(file_name(shown.match.column)), at=_number(study.end)),
     ]
     for part in study.single:
-        lines += [
-            "\n[[outcome]]",
-            f"id = {toml(file_name(part.match.column))}",
-            f"title = {toml(part.match.names[0])}",
-            f"variable = {toml(part.match.names[0])}",
-            f"range = {_reach(part)}",
-        ]
+        id_, name = toml(file_name(part.match.column)), toml(part.match.names[0])
+        lines.append(_block("\n[[outcome]]", id=id_, title=name, variable=name, range=_reach(part)))
     for i, (name, value, how) in enumerate(chosen, start=1):
-        lines += [
-            "\n[[policy]]",
-            f'id = "P{i}"',
-            f"title = {toml(f'{name} {how}')}",
-            f"set = {{ {toml(name)} = {_number(value)} }}",
-            'source = "an example"',
-        ]
+        changed, source = f"{{ {toml(name)} = {_number(value)} }}", toml("an example")
+        lines.append(_block("\n[[policy]]", id=toml(f"P{i}"), title=toml(f"{name} {how}"), set=changed, source=source))
     return "\n".join(lines) + "\n"

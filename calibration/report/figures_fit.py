@@ -102,6 +102,24 @@ def whole_counts(axis: "Axes") -> None:
     axis.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
 
 
+def name_panel(axis: "Axes", title: str, label: str, least: float = 0.0) -> None:
+    """What a panel of counts over time has beside its lines: title, label, whole numbers from 0 or less, a legend.
+
+    Parameters
+    ----------
+    axis : Axes
+    title, label : str
+        Above the panel, and of its vertical axis.
+    least : float
+        Of what is drawn.
+    """
+    axis.set_title(title)
+    axis.set_ylabel(label)
+    axis.set_ylim(bottom=min(0.0, least))
+    whole_counts(axis)
+    axis.legend(loc="upper left")
+
+
 def wrapped(text: str, width: int) -> str:
     """Text in lines of at most ``width`` letters; a subscript goes on a line of its own rather than over the edge.
 
@@ -175,11 +193,7 @@ def fit_figure(
     for axis, (name, course) in zip(axes, courses.items(), strict=False):
         axis.plot(times, course, color=MODEL, label="model at the optimum")
         n = draw_levels(axis, dated(levels[name])) if name in levels else 0
-        axis.set_title(f"{name} (n = {n})")
-        axis.set_ylabel(wrapped(axis_labels[name], 26))
-        axis.set_ylim(bottom=min(0.0, float(np.nanmin(course))))
-        whole_counts(axis)
-        axis.legend(loc="upper left")
+        name_panel(axis, f"{name} (n = {n})", wrapped(axis_labels[name], 26), float(np.nanmin(course)))
     _residuals(axes[-1], rows[(rows["use"] == "fit") & np.isfinite(rows["residual"])])
     for axis in axes:
         # a point at the very end is not to be cut in half

@@ -54,13 +54,10 @@ def bands_figure(bands: Sequence[Band], observations: Sequence[Observed], *, tim
         axis.fill_between(at, q[1], q[3], color=figures_fit.MODEL, alpha=0.35, lw=0, label="50 %")
         axis.plot(at, q[2], color=figures_fit.MODEL, label="median")
         n = figures_fit.draw_levels(axis, band.observed)
-        axis.set_title(f"{band.observation} (n = {n})")
         added = {"increments": ",\nadded up", "level": "", "flow": "\nover each window"}[observation.kind]
-        axis.set_ylabel(figures_fit.wrapped(observation.label, 30) + added)
-        axis.set_ylim(bottom=min(0.0, float(np.nanmin(q))))
+        label = figures_fit.wrapped(observation.label, 30) + added
+        figures_fit.name_panel(axis, f"{band.observation} (n = {n})", label, float(np.nanmin(q)))
         axis.set_xlabel(time.on(axis, float(at[0]), float(at[-1])))
-        figures_fit.whole_counts(axis)
-        axis.legend(loc="upper left")
     for axis in axes[:-1]:
         axis.set_xlabel("")
     figure.align_ylabels(axes)
@@ -322,13 +319,9 @@ def forecast_figure(rows: "pd.DataFrame", levels: "Mapping[str, pd.DataFrame]", 
             axis.fill_between(q["time"], q["q0.05"], q["q0.95"], color=colour, alpha=0.15, lw=0)
             axis.fill_between(q["time"], q["q0.25"], q["q0.75"], color=colour, alpha=0.3, lw=0)
             axis.plot(q["time"], q["q0.5"], ".-", color=colour, label=scenario, ms=4)
-        axis.set_title(f"{name} (n = {n}; {q['draws'].iloc[0]} draws)")
-        axis.set_ylim(bottom=0)
-        axis.set_ylabel("level")
+        figures_fit.name_panel(axis, f"{name} (n = {n}; {q['draws'].iloc[0]} draws)", "level")
         first = min([end for end, *_ in numbers] + [float(of["time"].min())])
         axes[-1].set_xlabel(time.on(axis, first, float(of["time"].max())))
-        figures_fit.whole_counts(axis)
-        axis.legend(loc="upper left")
     return figure
 
 

@@ -93,7 +93,7 @@ def record(findings: Findings) -> dict[str, object]:
     fit = findings.fit
     study, optimum = fit.study, fit.optimum
     conditions = {held.name: held.value for held in prediction_given(fit)}
-    return {
+    content = {
         "format": "cipark calibration 1",
         "title": study.title,
         "cipark_sd_version": fit.version,
@@ -111,15 +111,15 @@ def record(findings: Findings) -> dict[str, object]:
         "searches_arrived": optimum.n_arrived,
         "better_fits_of_profiles": optimum.moved,
         "interrupted": optimum.interrupted,
-        "log_likelihood": _finite(optimum.log_likelihood),
-        "log_density": _finite(optimum.log_density),
+        "log_likelihood": optimum.log_likelihood,
+        "log_density": optimum.log_density,
         "parameters": dict(zip(study.space.names, optimum.theta.tolist(), strict=True)),
         "level": fit.level,
         "interval_rule": rule_words(fit) if fit.profiles else "",
         "standard_errors": fit.errors.values,
         "no_standard_error": fit.errors.why_not,
         "residuals": [
-            {"observation": r.observation, "n": r.n, "sum_of_squares": _finite(r.squares), "sd": _finite(r.sd)}
+            {"observation": r.observation, "n": r.n, "sum_of_squares": r.squares, "sd": r.sd}
             for r in fit.errors.residuals
         ],
         "conditions": conditions_record(fit.conditions),
@@ -127,9 +127,9 @@ def record(findings: Findings) -> dict[str, object]:
         "at_bound": list(optimum.at_bound),
         "far_from_the_file": [name for name, *_ in far_off(fit.study.space, optimum.theta.tolist())],
         "step_functions_of": list(optimum.stepwise),
-        "singular_values": [_finite(value) for value in fit.identifiability.singular_values],
+        "singular_values": list(fit.identifiability.singular_values),
         "directions_informed": fit.identifiability.n_informed,
-        "collinearity": _finite(fit.identifiability.collinearity),
+        "collinearity": fit.identifiability.collinearity,
         "profiles": {
             profile.name: {
                 "lower": profile.lower,
@@ -141,7 +141,7 @@ def record(findings: Findings) -> dict[str, object]:
         },
         "predictions": {
             prediction.name: {
-                "estimate": _finite(prediction.estimate),
+                "estimate": prediction.estimate,
                 "lower": prediction.lower,
                 "upper": prediction.upper,
                 "verdict": prediction.words,
@@ -153,9 +153,10 @@ def record(findings: Findings) -> dict[str, object]:
         "comparison_with_pysd": fit.replication.record(),
         "converged_means": None if fit.posterior is None else str(CONVERGED),
         "converged": None if fit.posterior is None else fit.posterior.converged,
-        "posterior": None if fit.posterior is None else _posterior(fit),
-        "largest_shift_at_half_the_step": _finite(fit.step_shift),
+        "posterior": None if fit.posterior is None else {row.pop("name"): row for row in posterior_table(fit)},
+        "largest_shift_at_half_the_step": fit.step_shift,
     }
+    return {key: _finite(value) for key, value in content.items()}
 
 
 def fitted_scenario(fit: Fit) -> str:
@@ -194,18 +195,10 @@ def _toml(value: object) -> str:
             return repr(float(value))  # type: ignore[arg-type]
 
 
-def _posterior(fit: Fit) -> dict[object, dict[str, object]]:
-    rows = posterior_table(fit)
-    return {
-        row.pop("name"): {key: _finite(value) if isinstance(value, float) else value for key, value in row.items()}
-        for row in rows
-    }
-
-
 def _sides(verdict: Verdict, rule: Threshold) -> dict[str, object]:
     """Each side of a profile for a program, and the rise at which an interval ends."""
     sides = {
-        name: {"state": side.state, "at": _finite(side.at), "reason": side.reason}
+        name: {"state": side.state, "at": side.at, "reason": side.reason}
         for name, side in (("lower", verdict.lower), ("upper", verdict.upper))
     }
     return {
@@ -213,12 +206,20 @@ def _sides(verdict: Verdict, rule: Threshold) -> dict[str, object]:
         "interval": verdict.interval,
         "gaps": [list(gap) for gap in verdict.gaps],
         "at_other_optima": list(verdict.alternatives),
-        "threshold": _finite(rule.rise),
+        "threshold": rule.rise,
     }
 
 
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+def _finite(value: object) -> object:
+    """A value as JSON has it: numbers that are not finite are null, at any depth."""
+    match value:
+        case dict():
+            return {key: _finite(part) for key, part in value.items()}
+        case list() | tuple():
+            return [_finite(part) for part in value]
+        case float():
+            return value if math.isfinite(value) else None
+    return value
 
 
 def show(findings: Findings, page: Path) -> None:

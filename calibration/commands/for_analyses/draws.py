@@ -1,7 +1,7 @@
 """Where the draws of a study's structures come from: a fit, the best fit alone, files or priors."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -34,13 +34,15 @@ PRIOR_DRAWS = 300
 
 
 @dataclass(frozen=True)
-class _Archive:
-    """What a place holds: a file for each rival that has one, the weights, and rivals that the data refute or that were
-    not fitted.
+class _Source:
+    """Where draws come from: a file for each rival that has one, or optima, in the place of a fit where it is one.
+
+    And the file of weights, and rivals that the data refute or that were not fitted.
     """
 
-    place: Path
-    files: Mapping[str, Path]
+    place: Path | None = None
+    files: Mapping[str, Path] = field(default_factory=dict)
+    optima: Mapping[str, Draws] = field(default_factory=dict)
     weights: Path | None = None
     refuted: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
@@ -81,63 +83,55 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
     InvalidValue, UnknownName, Problems
     """
     rivals, notes = request.structures, list[str]()
-    archive: _Archive | None = None
-    files: Mapping[str, Path] = {}
-    optima: Mapping[str, Draws] = {}
-    refuted: tuple[str, ...] = ()
     match request.source:
         case "at hand":
-            archive = _at_hand(problem, rivals, notes)
-            if archive is None:
-                optima, refuted = _at_best(problem, request, notes, bars.counter("best fits of the structures"))
+            known = _at_hand(problem, rivals, notes)
+            source = known or _at_best(problem, request, notes, bars.counter("best fits of the structures"))
         case "prior":
-            pass
+            source = _Source()
         case Path() as folder:
-            archive = _in_folder(folder, rivals)
+            source = _in_folder(folder, rivals)
         case named:
-            files = named
-    if archive is not None:
-        if not archive.files:
+            source = _Source(files=named)
+    if source.place is not None:
+        if not source.files:
             expected = f"a folder with {draws_file(Path(), rivals[0].id)} or draws.nc"
-            raise InvalidValue("the draws", str(archive.place), expected, where="--draws")
-        notes.append(f"Draws: {archive.place}.")
-        files, refuted = archive.files, (*archive.refuted, *archive.missing)
-        if archive.missing:
+            raise InvalidValue("the draws", str(source.place), expected, where="--draws")
+        notes.append(f"Draws: {source.place}.")
+        if source.missing:
             command = f"cipark calibrate{argument_of(problem)} --posterior --rivals"
-            notes.append(f"Not fitted, and so left out: {', '.join(archive.missing)}. '{command}' fits them.")
-    table = None if archive is None else archive.weights
-    able = tuple(rival for rival in rivals if rival.id not in refuted)
+            notes.append(f"Not fitted, and so left out: {', '.join(source.missing)}. '{command}' fits them.")
+        notes += _doubts(problem, rivals, source)
+    without = (*source.refuted, *source.missing)
+    able = tuple(rival for rival in rivals if rival.id not in without)
     if not able:
-        raise InvalidValue("the rivals", ", ".join(refuted), "one that the data do not refute", where="--rivals")
-    if archive is not None:
-        notes += _doubts(problem, rivals, archive)
-    mixture = None if table is None else read_weights(table, request.known or rivals)
+        raise InvalidValue("the rivals", ", ".join(without), "one that the data do not refute", where="--rivals")
+    mixture = None if source.weights is None else read_weights(source.weights, request.known or rivals)
     drawn = (
-        {rival.id: weighted(optima[rival.id], mixture) for rival in able}
-        if optima
-        else draws_for(problem, able, files, request.n, request.seed, mixture)
+        {rival.id: weighted(source.optima[rival.id], mixture) for rival in able}
+        if source.optima
+        else draws_for(problem, able, source.files, request.n, request.seed, mixture)
     )
     unseen = all(draws.origin == "prior" for draws in drawn.values())
     prior = drawn if unseen else draws_for(problem, able, {}, PRIOR_DRAWS, request.seed + 1)
-    misfit = "" if unseen or isinstance(request.source, Mapping) else misfit_of(_fit_folder(problem, archive))
-    return DrawSet(able, drawn, prior, tuple(notes), {} if table is None else unreliable_terms(table), misfit)
+    misfit = "" if unseen or isinstance(request.source, Mapping) else misfit_of(_fit_folder(problem, source.place))
+    unreliable = {} if source.weights is None else unreliable_terms(source.weights)
+    return DrawSet(able, drawn, prior, tuple(notes), unreliable, misfit)
 
 
-def _fit_folder(problem: CalibrationProblem, archive: _Archive | None) -> Path:
-    """The output folder of the fit that draws or best fits are of."""
-    if archive is None:
+def _fit_folder(problem: CalibrationProblem, place: Path | None) -> Path:
+    """The output folder of the fit that draws in a place, or best fits, are of."""
+    if place is None:
         return OUTPUT_FOLDER / problem.folder.resolve().name
-    folder = archive.place if archive.place.is_dir() else archive.place.parent
+    folder = place if place.is_dir() else place.parent
     return folder.parent if folder.name == RIVALS else folder
 
 
-def _at_best(
-    problem: CalibrationProblem, request: DrawRequest, notes: list[str], on_structure: OnStructure
-) -> tuple[dict[str, Draws], tuple[str, ...]]:
-    """The best fit of each structure, and structures that the data refute, where there is no posterior at hand."""
+def _at_best(problem: CalibrationProblem, request: DrawRequest, notes: list[str], on_structure: OnStructure) -> _Source:
+    """The best fit of each structure, where there is no posterior at hand."""
     rivals, fit = request.structures, OUTPUT_FOLDER / problem.folder.resolve().name
     checkpoints = Checkpoints.in_output(request.folder)
-    optima = best_fits(
+    optima, refuted = best_fits(
         problem, rivals, fit, request.seed, engine=request.engine, checkpoints=checkpoints, on_structure=on_structure
     )
     if why := not_taken(problem, fit):
@@ -148,17 +142,17 @@ def _at_best(
         f"No posterior{subject} is in {fit}: every policy runs at the best fit alone, without intervals and classes. "
         f"'cipark calibrate{argument_of(problem)}{option}' samples the posterior, which this command then uses."
     )
-    return optima
+    return _Source(optima=optima, refuted=refuted)
 
 
-def _at_hand(problem: CalibrationProblem, rivals: Sequence[Structure], notes: list[str]) -> _Archive | None:
+def _at_hand(problem: CalibrationProblem, rivals: Sequence[Structure], notes: list[str]) -> _Source | None:
     """The posterior draws of this very study that a calibration has left; what is there and not taken is noted."""
     archive = _in_folder(OUTPUT_FOLDER / problem.folder.resolve().name, rivals)
     if rivals[0].id not in archive.files:
         return None
     if _foreign(problem, rivals, archive):
         notes.append(
-            not_taken(problem, _fit_folder(problem, archive))
+            not_taken(problem, _fit_folder(problem, archive.place))
             or f"{archive.place} is not taken: it is a fit of other data, priors or settings, or of another "
             "version of the model."
         )
@@ -187,7 +181,7 @@ def rivals_in(place: Path, problem: CalibrationProblem) -> dict[str, Path]:
     return {rival: path for rival, path in archive.files.items() if path.name != "draws.nc" and rival not in left}
 
 
-def _in_folder(folder: Path, rivals: Sequence[Structure]) -> _Archive:
+def _in_folder(folder: Path, rivals: Sequence[Structure]) -> _Source:
     """Draws in a folder: those of each rival, in it or in what a calibration left in it, else those of the first."""
     for place in (folder / RIVALS, folder):
         files = {rival.id: draws_file(place, rival.id) for rival in rivals}
@@ -195,12 +189,12 @@ def _in_folder(folder: Path, rivals: Sequence[Structure]) -> _Archive:
         if there:
             listed = listed_in(place)
             refuted = tuple(rival.id for rival in rivals if listed.get(rival.id))
-            return _Archive(place, there, place / WEIGHTS if listed else None, refuted)
+            return _Source(place, there, weights=place / WEIGHTS if listed else None, refuted=refuted)
     path = folder / "draws.nc"
-    return _Archive(path, {rivals[0].id: path} if path.is_file() else {})
+    return _Source(path, {rivals[0].id: path} if path.is_file() else {})
 
 
-def _foreign(problem: CalibrationProblem, rivals: Sequence[Structure], archive: _Archive) -> list[str]:
+def _foreign(problem: CalibrationProblem, rivals: Sequence[Structure], archive: _Source) -> list[str]:
     """Rivals whose draws are not those of this study; a file that does not say what it is of passes."""
     by_id = {rival.id: rival for rival in rivals}
     foreign = []
@@ -215,7 +209,7 @@ def _foreign(problem: CalibrationProblem, rivals: Sequence[Structure], archive: 
     return foreign
 
 
-def _doubts(problem: CalibrationProblem, rivals: Sequence[Structure], archive: _Archive) -> list[str]:
+def _doubts(problem: CalibrationProblem, rivals: Sequence[Structure], archive: _Source) -> list[str]:
     """What a reader must know of draws: refuted, not converged, of another study."""
     sentences = []
     if archive.refuted:

@@ -28,8 +28,8 @@ from cipark_sd.verify.checks.outcome import BUILT_IN_SOURCE, Outcome
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Numbers that are drawn, and constants that a line names, at most; the share of noise of which rows are counted.
-NUMBERS, NAMED, BAND = 3, 3, 0.9
+#: Numbers that are drawn, and constants that a line names, at most.
+NUMBERS, NAMED = 3, 3
 #: The title where half the time step moves the numbers.
 NO_FINDING = "No finding: the time step is too coarse"
 #: After sentences of a study's authors.
@@ -156,8 +156,7 @@ def _not_known_words(fit: Fit, records: Sequence[Headline]) -> str:
     left = [_name(record) for record in open_]
     if not left:
         return "Whether another structure of the model explains the data as well"
-    n_more = len(left) - NAMED
-    names = listed([*left[:NAMED], *([f"{n_more} more"] if n_more > 0 else [])])
+    names = _some(left)
     if any(record.doubt for record in open_):
         return f"{names}: another structure of the model may give other values"
     return f"{names}: the data do not narrow what the priors alone say"
@@ -249,6 +248,11 @@ def _name(record: Headline) -> str:
     return record.title or record.dated.removeprefix("parameter ")
 
 
+def _some(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are."""
+    return listed([*names[:NAMED], *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])])
+
+
 def _sentence(text: str) -> str:
     """A text as a sentence of its questions."""
     return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
@@ -307,9 +311,8 @@ def _unfound(fit: Fit) -> Iterator[str]:
     """Whose intervals lack an end that no search came to: such constants count neither as narrowed nor as left open."""
     remedy = "" if fit.posterior is not None else ": --posterior gives it by draws"
     for reason, left in fit.unfound_by_reason.items():
-        names = listed([*left[:3], *([f"{len(left) - 3} more"] if len(left) > 3 else [])])
         why = f", since {reason.removeprefix('not computed: ')}"
-        yield f"An end of the interval of {names} was not found{BUDGET if reason == SPENT else why}{remedy}."
+        yield f"An end of the interval of {_some(left)} was not found{BUDGET if reason == SPENT else why}{remedy}."
 
 
 def warnings(findings: Findings) -> Iterator[str]:

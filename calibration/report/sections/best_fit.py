@@ -17,6 +17,7 @@ from calibration.report import figures_fit, figures_posterior
 from calibration.report.conclusions import estimate_words
 from calibration.report.findings import BestFit, Findings, Fit, estimates
 from calibration.report.sections.base import ReportPart, Rows, given_texts, record
+from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import NO_END, band, beside, interval, listed, number, percent
 from cipark_sd.pages.blocks import Block, Folded, Listing, Paragraph, Plain, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
@@ -197,16 +198,16 @@ class Calculation(ReportPart):
         tested = findings.assessment.tested
         if tested is None:
             return {}
-        coverage = {"parameter": (tested.names, tested.coverage), "quantity": (tested.later, tested.later_coverage)}
-        parameters, later = (
-            [
-                {kind: name, "data_sets": len(tested.ranks)}
-                | {f"coverage_{mass:g}": float(share) for mass, share in zip(MASSES, shares, strict=True)}
-                for name, shares in zip(*of_kind, strict=True)
-            ]
-            for kind, of_kind in coverage.items()
-        )
-        return {"self_test": parameters, "self_test_later": later}
+
+        def rows(kind: str, names: Sequence[str], coverage: Array) -> Rows:
+            held = (
+                {f"coverage_{mass:g}": share for mass, share in zip(MASSES, of, strict=True)}
+                for of in coverage.tolist()
+            )
+            return [{kind: name, "data_sets": len(tested.ranks), **of} for name, of in zip(names, held, strict=True)]
+
+        later = rows("quantity", tested.later, tested.later_coverage)
+        return {"self_test": rows("parameter", tested.names, tested.coverage), "self_test_later": later}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Ranks of the self-test."""
@@ -230,6 +231,10 @@ class Calculation(ReportPart):
             yield f"The estimate run again in PySD ({OPTION})."
 
 
+def _rates(coverage: Array) -> str:
+    return ", ".join(f"{mass:.0%}: {share:.1%}" for mass, share in zip(MASSES, coverage, strict=True))
+
+
 def _sentences(findings: Findings) -> Iterator[str]:
     fit, tested = findings.fit, findings.assessment.tested
     yield from fit.failed or ["All draws ran."]
@@ -238,15 +243,14 @@ def _sentences(findings: Findings) -> Iterator[str]:
         yield step
     yield fit.replication.sentence
     if tested is not None:
-        pooled = ", ".join(f"{m:.0%}: {c:.1%}" for m, c in zip(MASSES, tested.pooled, strict=True))
+        pooled = _rates(tested.pooled)
         yield (
             f"On {len(tested.ranks)} synthetic data sets central intervals held the truth at the rates {pooled}; "
             f"ranks leave their band for {listed(tested.outside, 'no parameter')}; {tested.n_not_converged} "
             "fits used up their effort."
         )
         if tested.later:
-            coverage = tested.later_coverage.mean(axis=0)
-            rates = ", ".join(f"{m:.0%}: {c:.1%}" for m, c in zip(MASSES, coverage, strict=True))
+            rates = _rates(tested.later_coverage.mean(axis=0))
             yield (
                 f"After these fits central intervals of numbers to come held what came at the rates {rates}, given "
                 "that the study's own structure made the data. Another structure, or a break, costs coverage that this "

@@ -173,7 +173,7 @@ class Groups(ReportPart):
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """A line for each group of each parameter, from draws that have converged."""
-        return {"groups": [_columns(asdict(line)) for line in findings.shown.groups]}
+        return {"groups": [_columns(line) for line in findings.shown.groups]}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Values of all groups."""
@@ -194,15 +194,11 @@ class Groups(ReportPart):
         yield Section("Groups", tuple(blocks))
 
 
-def _columns(line: dict[str, object]) -> dict[str, object]:
+def _columns(line: GroupValue) -> dict[str, object]:
     """A line with a column for each quantile, and nothing where a number is not defined."""
-    quantiles = line.pop("quantiles")
-    assert isinstance(quantiles, tuple)
-    named = dict(zip(COLUMNS, quantiles, strict=True))
-    whole = {key: line.pop(key) for key in ("parameter", "group", "name") if key in line}
-    return whole | {
-        key: None if isinstance(value, float) and math.isnan(value) else value for key, value in (named | line).items()
-    }
+    numbers = dict(zip(COLUMNS, line.quantiles, strict=True)) | {"shrinkage": line.shrinkage, "fitted": line.fitted}
+    known = {name: None if math.isnan(value) else value for name, value in numbers.items()}
+    return {"parameter": line.parameter, "group": line.group, **known}
 
 
 def sentences(lines: Sequence[GroupValue]) -> list[str]:
