@@ -23,9 +23,9 @@ from calibration.inference.sampling.draws import PosteriorDraws
 from calibration.inference.sampling.importance import RELIABLE, left_out_weights
 from calibration.likelihood.forward import all_reported
 from calibration.likelihood.posterior import Posterior
-from calibration.likelihood.replicate import Number, Stage, labels_of, numbers, replicate_by_term, stage_numbers
+from calibration.likelihood.replicate import Stage, labels_of, numbers, replicate_by_term, stage_numbers
 from calibration.likelihood.term_density import expected_numbers, number_family
-from calibration.study.observations import Breakdown, Count, Observation, Term, Use
+from calibration.study.observations import Breakdown, Count, Level, Observation, Term, Use
 from cipark_sd.base.arrays import Array, evenly
 from cipark_sd.statements.claims import Kind, class_of
 
@@ -169,14 +169,14 @@ class Band:
         Without those at which the model has no value; empty where it never has one.
     quantiles : (n_levels, n_times)
         At :data:`calibration.assess.scores.LEVELS`.
-    observed : tuple of Number
+    observed : tuple of Level
         What was seen at those times, and beside a band that is not added up also what is only looked at.
     """
 
     observation: str
     times: Array
     quantiles: Array
-    observed: tuple[Number, ...]
+    observed: tuple[Level, ...]
 
 
 def bands(observations: Sequence[Observation], replicates: Array) -> Iterator[Band]:
