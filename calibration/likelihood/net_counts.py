@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calibration.noise.families.base import CountFamily, Density, LogMass, or_never
+from calibration.noise.families.base import CountFamily, Density, LogMass, log_sum, or_never
 from calibration.noise.families.counts import Poisson
 from cipark_sd.base.arrays import Array
 
@@ -296,12 +296,10 @@ def _log_sum(logs: Array) -> Array:
 
 def _difference_of_many(value: Array, gains: LogMass, losses: Array) -> Array:
     """:meth:`Difference.log_mass` for many losses, whose mass is smooth: a sum over every twentieth of a deviation."""
-    from scipy.special import logsumexp
-
     width = 0.05
     steps = np.arange(-9, 9 + width / 2, width).reshape((-1,) + (1,) * max(np.ndim(value), np.ndim(losses)))
     lost = losses + steps * np.sqrt(losses)
     with np.errstate(divide="ignore"):
-        summed = logsumexp(gains(value + lost) + _POISSON.log_density(lost, losses, losses), axis=0)
+        summed = log_sum(gains(value + lost) + _POISSON.log_density(lost, losses, losses))
         logs = summed + np.log(width * np.sqrt(losses))
     return or_never(losses >= 0, logs)
