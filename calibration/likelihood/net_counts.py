@@ -219,7 +219,8 @@ class Difference:
         if most > len(falls):
             falls = self._falls = self._falls_up_to(2 * most)
         a, b = recurrence
-        # the ratio of summand i to the one before is (a + b / (gained + i)) losses / (lost + i)
+        # the ratio of summand i to the one before is r_i = (a + b / (gained + i)) losses / (lost + i), and the sum is
+        # 1 + r_1 (1 + r_2 (1 + ...)), from the last loss on
         slope = a * losses
         start = slope * self.gained + b * losses
         total = np.ones(np.broadcast_shapes(self.value.shape, start.shape))

@@ -300,7 +300,12 @@ def _until(times: Array, instant: float) -> Array:
 
 
 def _hermite(times: Array, instant: float) -> tuple[Array, Array]:
-    """Weights of a stock's values and of its slopes in the cubic between two steps."""
+    """Weights of a stock's values and of its slopes in the cubic between two steps.
+
+    At a share ``s`` of a step ``h``: ``(1 + 2 s) (1 - s)² y0 + s² (3 - 2 s) y1 + h s (1 - s)² f0 + h s² (s - 1) f1``.
+
+    Source: Hairer, Nørsett and Wanner 1993, Solving Ordinary Differential Equations I, section II.6.
+    """
     values, slopes = np.zeros(len(times)), np.zeros(len(times))
     step, s = _bracket(times, instant)
     values[step] = (1 + 2 * s) * (1 - s) ** 2
