@@ -204,9 +204,9 @@ def differing_names(model: Model, groups: Sequence[Group], read: Sequence[tuple[
     if not groups:
         return frozenset()
     names = {variable.name for variable in model.variables if isinstance(variable, Stock | Auxiliary)} - set(CONTROL)
-    own = [name for group in groups for name, _ in group.held]
-    own += [parameter.name for parameter, pooling in read if pooling != "common" and parameter.target == "model"]
-    return frozenset(names | {split_key(override_key(name))[0] for name in own})
+    separate = [name for group in groups for name, _ in group.held]
+    separate += [parameter.name for parameter, pooling in read if pooling != "common" and parameter.target == "model"]
+    return frozenset(names | {split_key(override_key(name))[0] for name in separate})
 
 
 def with_groups(
