@@ -1,10 +1,9 @@
 """The lowered program as C: what the native engine is compared with.
 
-The text is made of the program's structure and numbers alone. Three kinds are compiled by the C++ compiler (its vector
-extensions have a conditional operator): ``scalar``, one run after the other; ``lanes``, eight runs in a vector;
-``libmvec``, the same with the C library's vector functions for all that is not arithmetic (glibc 2.35 and later).
-Contraction is off and no fast-math flag is set, so the first two give the native engine's bits, but for those
-functions, which are the C library's.
+The text is made of the program's structure and numbers alone. Two kinds are compiled by the C++ compiler (its vector
+extensions have a conditional operator): ``scalar``, one run after the other; ``libmvec``, eight runs in a vector with
+the C library's vector functions for all that is not arithmetic (glibc 2.35 and later). Contraction is off and no
+fast-math flag is set, so both give the native engine's bits, but for those functions, which are the C library's.
 """
 
 import ctypes
@@ -18,13 +17,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.compiler.primitives import LIBRARY, RECIPES, segments
+from cipark_sd.compiler.primitives import RECIPES, segments
 from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import Inputs, fixed_method
 from cipark_sd.model.expr import Table
 
-Kind = Literal["scalar", "lanes", "libmvec"]
-KINDS: tuple[Kind, ...] = ("scalar", "lanes", "libmvec")
+Kind = Literal["scalar", "libmvec"]
 FLAGS = ("-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno", "-shared", "-fPIC", "-w", "-x", "c++")
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _COMPARED = {"lt": "<", "le": "<=", "eq": "==", "ne": "!="}
@@ -67,12 +65,11 @@ typedef double W __attribute__((vector_size(64 / PARTS), may_alias));
 
 @dataclass(frozen=True)
 class Twin:
-    """A compiled program; ``run`` takes and gives what an engine does."""
+    """A compiled program."""
 
     program: Program
     lanes: int
     call: Callable[..., None]
-    seconds: float
 
     def prepared(self, inputs: Inputs) -> Callable[[], NDArray[np.float64]]:
         """A call without arguments that computes the runs, everything around it done; it gives back the raw outputs."""
@@ -95,28 +92,18 @@ class Twin:
 
         return call
 
-    def run(self, inputs: Inputs) -> NDArray[np.float64]:
-        """The outputs, (n_outputs, n_saved, n_runs)."""
-        out = self.prepared(inputs)()
-        n_blocks, n_saved, n_outputs, lanes = out.shape
-        return out.transpose(2, 1, 0, 3).reshape(n_outputs, n_saved, n_blocks * lanes)[:, :, : inputs.n_runs]
-
 
 def twin(program: Program, kind: Kind) -> Twin:
     """The program compiled by the C++ compiler."""
-    import time
-
     with tempfile.TemporaryDirectory() as folder:
         source, library = Path(folder) / "twin.c", Path(folder) / "twin.so"
         source.write_text(text(program, kind), encoding="ascii")
         links = ["-lmvec", "-lm"] if kind == "libmvec" else ["-lm"]
-        start = time.perf_counter()
         subprocess.run(["g++", *FLAGS, str(source), "-o", str(library), *links], check=True)
-        taken = time.perf_counter() - start
         call = ctypes.CDLL(str(library)).run
     call.restype = None
     call.argtypes = [ctypes.c_long, *([ctypes.c_void_p] * 5), ctypes.c_long, ctypes.c_long]
-    return Twin(program, 1 if kind == "scalar" else 8, call, taken)
+    return Twin(program, 1 if kind == "scalar" else 8, call)
 
 
 def text(program: Program, kind: Kind) -> str:
@@ -134,7 +121,7 @@ def text(program: Program, kind: Kind) -> str:
 
 class _Printer:
     def __init__(self, program: Program, kind: Kind) -> None:
-        self.program, self.kind = program, kind
+        self.program = program
         self.vector = kind != "scalar"
         self.tables: list[str] = []
         self.truths: set[int] = set()
@@ -246,19 +233,19 @@ class _Printer:
             case "min" | "max":
                 sign = "<" if op == "min" else ">"
                 return f"(({a[0]} {sign} {a[1]}) | ({a[0]} != {a[0]})) ? {a[0]} : {a[1]}"
-            case _ if op in _ROUNDED or op in OWN or op in LIBRARY:
+            case _ if op in _ROUNDED or op in OWN or op == "fmod":
                 return f"{self.function(op, len(a))}({', '.join(a)})"
             case _:
                 raise NotImplementedError(f"{op} in C")
 
     def function(self, op: str, n: int) -> str:
         """A function of the C library on values, one lane after the other unless there is a vector one."""
-        symbol = LIBRARY[op][0] if op in LIBRARY else op
+        symbol = op
         if not self.vector:
             return symbol
         name = f"f_{op}"
         parameters = ", ".join(f"V a{i}" for i in range(n))
-        if self.kind == "libmvec" and op in OWN:
+        if op in OWN:
             passed = ", ".join(f"((const W *)&a{i})[i]" for i in range(n))
             vector = f"WIDE({'v' * n}_{symbol})"
             self.functions[name] = (

@@ -19,30 +19,23 @@ class Time:
     median: float
     least: float
 
-    def __truediv__(self, divisor: float) -> "Time":
-        return Time(self.median / divisor, self.least / divisor)
-
 
 def in_turn(
     sides: Mapping[str, Callable[[], object]],
     *,
     repeats: int,
     clock: Callable[[], float] = time.perf_counter,
-    warm: bool = True,
 ) -> dict[str, Time]:
-    """Seconds of each side: all sides once, then all again, so that a busy moment of the machine meets every side.
+    """Seconds of each side: all sides once untimed, then in turn, so that a busy moment meets every side.
 
     Parameters
     ----------
     clock : callable
         ``time.perf_counter``, or ``time.process_time`` for work, on any thread: it does not count the time in which
         other processes had the core.
-    warm : bool
-        Whether each side is called once before it is timed.
     """
-    if warm:
-        for side in sides.values():
-            side()
+    for side in sides.values():
+        side()
     taken: dict[str, list[float]] = {name: [] for name in sides}
     for repeat in range(repeats):
         # the order changes, so that no side is always the one after another
@@ -103,13 +96,12 @@ def show(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> N
             print("  " + "  ".join("-" * width for width in widths))
 
 
-def show_times(title: str, times: Mapping[str, Time], *, base: str, divisor: float = 1, unit: str = "call") -> None:
+def show_times(title: str, times: Mapping[str, Time], *, base: str) -> None:
     """Print the sides' times and how many times ``base``'s each one is."""
     rows = [
-        (name, seconds(t.median / divisor), seconds(t.least / divisor), f"{t.median / times[base].median:.3g}")
-        for name, t in times.items()
+        (name, seconds(t.median), seconds(t.least), f"{t.median / times[base].median:.3g}") for name, t in times.items()
     ]
-    show(title, ("side", f"median a {unit}", "least", f"ratio to {base}"), rows)
+    show(title, ("side", "median a call", "least", f"ratio to {base}"), rows)
 
 
 def show_machine() -> None:

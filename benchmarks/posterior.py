@@ -7,17 +7,13 @@ smallest of several parameters is low by chance, and ten seeds are the least to 
 
     python benchmarks/posterior.py influenza predation --seeds 16
     python benchmarks/posterior.py park --seeds 10
-    python benchmarks/posterior.py walk_32 walk_60 --seeds 1 --sampler hmc
 
 ``park`` is the study of today; ``first_park``, with 17 parameters, is the one that it came from.
-``walk_32`` and ``walk_60`` are the influenza of 1978 with a transmission rate whose logarithm walks at random: a step
-each half day or each quarter day, non-centred, and the size of the steps estimated.
 """
 
 import argparse
-import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,69 +36,15 @@ FOLDERS = {
     "first_park": Path(__file__).parent / "studies" / "first_park",
     "core": STUDIES / "great_stone_core",
 }
-#: Steps of the random walk.
-WALKS = {"walk_32": 28, "walk_60": 56}
-#: Days of the epidemic, and days between two steps of its integration.
-DAYS, STEP = 14, 1 / 16
 
 
-@dataclass(frozen=True)
-class Fit:
-    """One seed of one study."""
-
-    seconds: float
-    draws: PosteriorDraws
+def density_of(name: str) -> Posterior:
+    """The density of one of the studies."""
+    return posterior(read_problem(FOLDERS[name]), choose("native"))
 
 
-def walk(folder: Path, n: int) -> Path:
-    """The study of a walk of ``n`` steps, in that folder."""
-    names = [f"z{i}" for i in range(n)]
-    length = DAYS / n
-    steps = " + ".join(f"{name} * PULSE({i * length:.10g}, {length:.10g})" for i, name in enumerate(names))
-    controls = f"INITIAL TIME=0~~|FINAL TIME={DAYS}~~|TIME STEP={STEP}~~|SAVEPER=TIME STEP~~|"
-    lines = [
-        "{UTF-8}",
-        "Susceptible = INTEG(-infecting, 762)~~|",
-        "Infected = INTEG(infecting - recovering, 1)~~|",
-        "infecting = rate * Susceptible * Infected / 763~~|",
-        "recovering = gamma * Infected~~|",
-        "log rate = INTEG(tau * step, log start)~~|",
-        "rate = EXP(log rate)~~|",
-        f"step = {steps}~~|",
-        "gamma = 0.5~~|",
-        "tau = 0.1~~|",
-        "log start = 0.5~~|",
-        *(f"{name} = 0~~|" for name in names),
-        controls,
-    ]
-    (folder / "walk.mdl").write_text("\n".join(lines), encoding="utf-8")
-    table = (STUDIES / "flu_1978/data/in_bed.csv").read_text(encoding="utf-8")
-    (folder / "in_bed.csv").write_text(table, encoding="utf-8")
-    free = [
-        ("log start", "normal", "mean = 0.5, sd = 0.5", "model"),
-        ("gamma", "lognormal", "median = 0.5, sigma = 0.3", "model"),
-        ("tau", "half-normal", "sd = 0.3", "model"),
-        ("dispersion", "exponential", "mean = 0.2", "noise"),
-        *((name, "normal", "mean = 0, sd = 1", "model") for name in names),
-    ]
-    study = (
-        '[model]\nfile = "walk.mdl"\n[dates]\nunit = "day"\norigin = 1978-01-21\n[[observation]]\nname = "in bed"\n'
-        'table = "in_bed.csv"\nkind = "level"\nvariable = "Infected"\ntime = "date"\nvalue = "in_bed"\n'
-        'family = "nb2"\ndispersion = "dispersion"\n'
-    )
-    for name, family, numbers, target in free:
-        study += f'[[parameter]]\nname = "{name}"\ntarget = "{target}"\nprior = {{ family = "{family}", {numbers} }}\n'
-    (folder / "problem.toml").write_text(study, encoding="utf-8")
-    return folder
-
-
-def density_of(name: str, folder: Path) -> Posterior:
-    """The density of one of the studies; ``folder`` takes a study that is made."""
-    return posterior(read_problem(walk(folder, WALKS[name]) if name in WALKS else FOLDERS[name]), choose("native"))
-
-
-def sampled(density: Posterior, seeds: int, effort: Effort) -> list[Fit]:
-    """The study's posterior by each seed, after a run that pays for the compiler."""
+def sampled(density: Posterior, seeds: int, effort: Effort) -> list[tuple[float, PosteriorDraws]]:
+    """By each seed the processor seconds and the study's posterior, after a run that pays for the compiler."""
     points = prior_draws(density.space, 64, np.random.default_rng(0))
     density.log_posterior(points)
     if effort.sampler == "hmc":
@@ -112,7 +54,7 @@ def sampled(density: Posterior, seeds: int, effort: Effort) -> list[Fit]:
         start = time.process_time()
         drawn = draw(density, np.random.default_rng([seed, 2]), effort=effort)
         print(f"seed {seed}: {drawn.sampled.sentence}")
-        fits.append(Fit(time.process_time() - start, drawn))
+        fits.append((time.process_time() - start, drawn))
     return fits
 
 
@@ -121,10 +63,10 @@ def true_sizes(means: Array, sds: Array) -> Array:
     return np.asarray((sds**2).mean(axis=0) / means.var(axis=0, ddof=1))
 
 
-def row(name: str, fits: list[Fit]) -> tuple[object, ...]:
+def row(name: str, fits: list[tuple[float, PosteriorDraws]]) -> tuple[object, ...]:
     """Of the table."""
-    seconds = float(np.mean([fit.seconds for fit in fits]))
-    lines = [fit.draws.sampled.lines for fit in fits]
+    seconds = float(np.mean([taken for taken, _ in fits]))
+    lines = [drawn.sampled.lines for _, drawn in fits]
     bulk = float(np.mean([min((line.sd / line.mcse_mean) ** 2 for line in of_seed) for of_seed in lines]))
     tail = float(np.mean([min(line.ess_tail for line in of_seed) for of_seed in lines]))
     true = float("nan")
@@ -132,7 +74,7 @@ def row(name: str, fits: list[Fit]) -> tuple[object, ...]:
         means = np.array([[line.mean for line in of_seed] for of_seed in lines])
         sds = np.array([[line.sd for line in of_seed] for of_seed in lines])
         true = float(true_sizes(means, sds).min())
-    converged = sum(fit.draws.sampled.converged for fit in fits)
+    converged = sum(drawn.sampled.converged for _, drawn in fits)
     return (
         name,
         len(lines[0]),
@@ -150,20 +92,16 @@ def row(name: str, fits: list[Fit]) -> tuple[object, ...]:
 def main() -> None:
     """Measure the studies that are named."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("studies", nargs="*", default=["influenza", "predation"], metavar="STUDY")
+    parser.add_argument("studies", nargs="+", choices=FOLDERS, metavar="STUDY")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--sampler", choices=["importance", "hmc", "chains"], default="importance")
     arguments = parser.parse_args()
-    unknown = set(arguments.studies) - {*FOLDERS, *WALKS}
-    if unknown:
-        parser.error(f"no study {', '.join(sorted(unknown))}; there are {', '.join([*FOLDERS, *WALKS])}")
     show_machine()
     effort = replace(EFFORT, sampler=arguments.sampler)
     head = ("study", "k", "converged", "CPU s", "mean", "tail", "true mean", "mean/s", "tail/s", "true/s")
     rows = []
     for name in arguments.studies:
-        with tempfile.TemporaryDirectory() as folder:
-            rows.append(row(name, sampled(density_of(name, Path(folder)), arguments.seeds, effort)))
+        rows.append(row(name, sampled(density_of(name), arguments.seeds, effort)))
         show(f"effective draws of the worst parameter, {arguments.seeds} seeds", head, rows)
 
 

@@ -38,14 +38,14 @@ GOAL = (0.92, 0.98)
 
 def write(tested: SelfTest, name: str, folder: Path) -> None:
     """The coverage of each parameter as CSV, and the courses of ranks as a figure."""
-    outside = judged(tested, 1).outside
+    tested = judged(tested, 1)
     with (folder / f"self_test_{name}.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("parameter", "data_sets", *(f"coverage_{mass:g}" for mass in MASSES), "ranks_in_band"))
         for parameter, row in zip(tested.names, tested.coverage.tolist(), strict=True):
-            inside = int(parameter not in outside)
+            inside = int(parameter not in tested.outside)
             writer.writerow((parameter, len(tested.ranks), *(f"{share:.4f}" for share in row), inside))
-    save_figures(self_test_figure(tested, judged(tested, 1)), folder, f"self_test_{name}")
+    save_figures(self_test_figure(tested), folder, f"self_test_{name}")
 
 
 def processor_seconds() -> float:

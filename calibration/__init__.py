@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from calibration.front.fit import Fit as Fit
+    from calibration.front.fit import Study as Study
     from calibration.front.fit import calibrate as calibrate
+    from calibration.front.fit import read_study as read_study
     from calibration.front.noise import Noise as Noise
-    from calibration.front.study import Study as Study
-    from calibration.front.study import read_study as read_study
 
-_PUBLIC = {"Fit": "fit", "calibrate": "fit", "Noise": "noise", "Study": "study", "read_study": "study"}
+_PUBLIC = {"Fit": "fit", "calibrate": "fit", "Noise": "noise", "Study": "fit", "read_study": "fit"}
 __all__ = sorted(_PUBLIC)
 
 

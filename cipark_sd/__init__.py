@@ -15,7 +15,7 @@ are spelt as people write them: ``run.cp["Total Residents"]``.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cipark_sd.analysis.sensitivities.of_model import sensitivity as sensitivity
+    from cipark_sd.analysis.sensitivities.sobol import sensitivity as sensitivity
     from cipark_sd.base.errors import CiparkError as CiparkError
     from cipark_sd.base.library import bundled as bundled
     from cipark_sd.commands.functions import Noise as Noise
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from cipark_sd.pages.figures.runs import plot_run as plot_run
     from cipark_sd.simulations.ensembles import ensemble as ensemble
     from cipark_sd.simulations.simulation import simulate as simulate
-    from cipark_sd.simulations.stepping import start as start
+    from cipark_sd.simulations.simulation import start as start
 
     __version__: str
 
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "ensemble": "simulations.ensembles",
     "CiparkError": "base.errors",
-    "sensitivity": "analysis.sensitivities.of_model",
+    "sensitivity": "analysis.sensitivities.sobol",
     "read_changes": "language.read.changes_files",
     "read_model": "language.read.model_file",
     "bundled": "base.library",
@@ -69,7 +69,7 @@ _PUBLIC = {
     "TimeSeries": "data.scenarios",
     "read_scenario": "data.scenarios",
     "simulate": "simulations.simulation",
-    "start": "simulations.stepping",
+    "start": "simulations.simulation",
     **dict.fromkeys(
         ("Noise", "Study", "calibrate", "certify", "check", "convert", "diff", "new_study"), "commands.functions"
     ),

@@ -5,10 +5,10 @@ import os
 # one thread of linear algebra, as the commands have it: it has to stand before NumPy is imported
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import atexit
 import gc
+import hashlib
+import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 # each worker and every process that a test starts would compile all modules and all assertions anew
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-# before any test module is imported: what tests parse and compile is kept away from the user's own, and what one worker
-# has compiled is there for the others, which the process that starts them gives its environment
-if not ("PYTEST_XDIST_WORKER" in os.environ and "cipark-tests-" in os.environ.get("CIPARK_CACHE", "")):
-    _CACHE = tempfile.TemporaryDirectory(prefix="cipark-tests-")
-    atexit.register(_CACHE.cleanup)
-    os.environ["CIPARK_CACHE"] = _CACHE.name
-    os.environ["XDG_STATE_HOME"] = _CACHE.name
+# before any test module is imported: kernels are kept apart from the user's, and for the next run as modules are. An
+# entry's name is the digest of its assembly and of the machine; a change of what compiles it begins a new folder.
+_ROOT = Path(__file__).resolve().parents[1]
+_NATIVE = _ROOT / "cipark_sd" / "engines" / "native"
+_COMPILER = hashlib.sha256(b"".join((_NATIVE / name).read_bytes() for name in ("object_code.py", "engine.py")))
+_CACHE = _ROOT / ".pytest_cache" / f"cipark-{_COMPILER.hexdigest()[:12]}"
+os.environ["CIPARK_CACHE"] = os.environ["XDG_STATE_HOME"] = str(_CACHE)
+for _old in set(_CACHE.parent.glob("cipark-*")) - {_CACHE}:
+    shutil.rmtree(_old, ignore_errors=True)
 
 CONTROL = """
 INITIAL TIME = 0 ~ Year ~ |
@@ -75,6 +77,23 @@ def undrawn_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     from undrawn import undraw
 
     undraw(monkeypatch)
+
+
+@pytest.fixture
+def built_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are made, so that one that fails is seen, and not drawn."""
+    from undrawn import undraw
+
+    undraw(monkeypatch, built=True)
+
+
+@pytest.fixture(scope="session")
+def driver() -> Iterator[Any]:
+    """One browser for all pages."""
+    from browsing import chromium
+
+    with chromium() as driver:
+        yield driver
 
 
 @dataclass(frozen=True)

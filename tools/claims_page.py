@@ -18,6 +18,7 @@ from cipark_sd.base.library import bundled
 from cipark_sd.base.timegrid import time_label
 from cipark_sd.base.wording import listed
 from cipark_sd.commands.policy.about import in_words
+from cipark_sd.commands.policy.knockouts import percent
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.statements.claims import BUILT_IN, INFORMED, WORDS, as_said
 
@@ -103,9 +104,9 @@ def paragraph(*parts: str) -> list[str]:
     return textwrap.wrap(" ".join(parts), 118, break_long_words=False, break_on_hyphens=False)
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Lines of a table."""
-    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of Markdown."""
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
 
 
 def claims_page(core: Row, park: Row) -> str:
@@ -155,28 +156,22 @@ def claims_page(core: Row, park: Row) -> str:
         of_kind = [claim for claim in claims if claim["class"].startswith(kind)]
         if not of_kind:
             continue
-        lines += ["", f"## {WORDS[kind].capitalize()}", ""]
-        lines += table(
-            ("claim", "model", "class", "base: prior, posterior", "over structures: prior", "posterior", "structures"),
-            (
-                (
-                    claim["claim"],
-                    claim["asked_of"],
-                    as_said(claim["class"]),
-                    "-" if claim["base"] is None else ", ".join(f"{p:.2f}" for p in claim["base"]),
-                    share(claim["prior"]),
-                    share(claim["posterior"]),
-                    f"{claim['structures']} of {claim['of']}",
-                )
-                for claim in of_kind
-            ),
+        rows = []
+        for claim in of_kind:
+            base = "-" if claim["base"] is None else ", ".join(f"{p:.2f}" for p in claim["base"])
+            over = (share(claim["prior"]), share(claim["posterior"]), f"{claim['structures']} of {claim['of']}")
+            rows.append((claim["claim"], claim["asked_of"], as_said(claim["class"]), base, *over))
+        head = (
+            "claim",
+            "model",
+            "class",
+            "base: prior, posterior",
+            "over structures: prior",
+            "posterior",
+            "structures",
         )
+        lines += ["", f"## {WORDS[kind].capitalize()}", "", table(head, rows)]
     return "\n".join(lines) + "\n"
-
-
-def percent(values: Sequence[float]) -> str:
-    """A change in per cent, or a range of them."""
-    return " to ".join("0" if abs(100 * v) < 0.5 else f"{100 * v:+.0f}" for v in values)
 
 
 def knockouts_page(park: Row) -> str:
@@ -208,26 +203,15 @@ def knockouts_page(park: Row) -> str:
         "![Knock-outs of loops and actors](../figures/park_knockouts.png)",
     ]
     for group in park["groups"]:
-        lines += ["", f"## {group['title']}: residents at the end of {group['year']}", ""]
-        lines += table(
-            ("", "prior", "fewer, none, more", "posterior", "fewer, none, more", "structures", "verdict"),
-            (
-                (
-                    row["title"],
-                    *(
-                        text
-                        for draws in ("prior", "posterior")
-                        for text in (
-                            f"{percent([row[draws]['median']])} ({percent(row[draws]['band'])})",
-                            ", ".join(f"{100 * row[draws][answer]:.0f}" for answer in ("fewer", "none", "more")),
-                        )
-                    ),
-                    percent(row["medians"]),
-                    as_said(row["verdict"]),
-                )
-                for row in group["rows"]
-            ),
-        )
+        rows = []
+        for row in group["rows"]:
+            texts = []
+            for of in (row["prior"], row["posterior"]):
+                answers = ", ".join(f"{100 * of[answer]:.0f}" for answer in ("fewer", "none", "more"))
+                texts += [f"{percent([of['median']])} ({percent(of['band'])})", answers]
+            rows.append((row["title"], *texts, percent(row["medians"]), as_said(row["verdict"])))
+        head = ("", "prior", "fewer, none, more", "posterior", "fewer, none, more", "structures", "verdict")
+        lines += ["", f"## {group['title']}: residents at the end of {group['year']}", "", table(head, rows)]
     return "\n".join(lines) + "\n"
 
 
@@ -246,48 +230,37 @@ def loops_page(loops: Row) -> str:
             f"- **{span['name']}** from {month(span['start'])} to {month(span['end'])}, "
             f"in {' to '.join(ends)} of a hundred draws."
         )
-    return (
-        "\n".join(
-            [
-                "# Which loop leads when",
-                "",
-                *paragraph(
-                    "Made by `python tools/claims_page.py` from [park_loops.json](park_loops.json), which is that",
-                    "of `cipark calibrate --all` and `python tools/results.py park_loops`. Scores are those of",
-                    "Loops That Matter: the share of a loop in the change of the stocks that it links. They say",
-                    "which loop bends the course, not how much it moves the number of firms, and a loop with a gain",
-                    f"near zero has a score near zero. {loops['draws']} draws of the posterior of the base",
-                    f"structure; the loops that the search tells one by one have {loops['seen']:.0f} % of all",
-                    "scores.",
-                ),
-                "",
-                "In most draws the leading loop is, for half a year or more:",
-                "",
-                *spans,
-                "",
-                "A loop of the theory that leads nowhere is not refuted by that: its gain may be small in most draws.",
-                "",
-                "![Which loop leads when](../figures/park_dominance.png)",
-                "",
-                "Share of all scores, %: median and 90 % over the draws, and in how many of a hundred it leads.",
-                "",
-                *table(
-                    ("loop", *map(str, years)),
-                    (
-                        (
-                            loop["name"],
-                            *(
-                                f"{at['median']:.0f} ({at['low']:.0f} to {at['high']:.0f}), {at['leads']:.0f}"
-                                for at in (loop[f"y{year}"] for year in years)
-                            ),
-                        )
-                        for loop in loops["loops"]
-                    ),
-                ),
-            ]
-        )
-        + "\n"
-    )
+    rows = []
+    for loop in loops["loops"]:
+        at_years = (loop[f"y{year}"] for year in years)
+        cells = (f"{at['median']:.0f} ({at['low']:.0f} to {at['high']:.0f}), {at['leads']:.0f}" for at in at_years)
+        rows.append((loop["name"], *cells))
+    lines = [
+        "# Which loop leads when",
+        "",
+        *paragraph(
+            "Made by `python tools/claims_page.py` from [park_loops.json](park_loops.json), which is that",
+            "of `cipark calibrate --all` and `python tools/results.py park_loops`. Scores are those of",
+            "Loops That Matter: the share of a loop in the change of the stocks that it links. They say",
+            "which loop bends the course, not how much it moves the number of firms, and a loop with a gain",
+            f"near zero has a score near zero. {loops['draws']} draws of the posterior of the base",
+            f"structure; the loops that the search tells one by one have {loops['seen']:.0f} % of all",
+            "scores.",
+        ),
+        "",
+        "In most draws the leading loop is, for half a year or more:",
+        "",
+        *spans,
+        "",
+        "A loop of the theory that leads nowhere is not refuted by that: its gain may be small in most draws.",
+        "",
+        "![Which loop leads when](../figures/park_dominance.png)",
+        "",
+        "Share of all scores, %: median and 90 % over the draws, and in how many of a hundred it leads.",
+        "",
+        table(("loop", *map(str, years)), rows),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def kept_numbers(name: str) -> dict[str, Any]:

@@ -165,7 +165,7 @@ def line(name: str, sample: Weighted, constants: int) -> Numbers:
     }
 
 
-def ceremonies(draws: int = DRAWS) -> Numbers:
+def ceremonies() -> Numbers:
     """The residents' windows with and without the layer of announced dates, whole and with two windows joined."""
     rows = []
     for name, model, structures in (
@@ -175,13 +175,13 @@ def ceremonies(draws: int = DRAWS) -> Numbers:
         study = read_problem(STUDIES / name)
         variants = [next(rival for rival in study.rivals if rival.id == structure) for structure in structures]
         with_reform, without = (residents_only(with_variant(study, variant)) for variant in variants)
-        theta, names = draws_of(study, draws), study.space.names
+        theta, names = draws_of(study, DRAWS), study.space.names
         for joined in (False, True):
             for layer in (False, True):
                 sample = weighted(_windows(with_reform, joined=joined, layer=layer), theta)
                 evidence, error, size = sample.evidence(sample.residents)
                 unreformed = weighted(_windows(without, joined=joined, layer=layer), theta)
-                after = sample.resampled(sample.residents, draws)
+                after = sample.resampled(sample.residents, DRAWS)
                 rows.append(
                     {
                         "model": model,
@@ -197,7 +197,7 @@ def ceremonies(draws: int = DRAWS) -> Numbers:
                     }
                 )
     named = {f"{row['model']} {row['windows']} {row['layer']}": row for row in rows}
-    return {"draws": draws, "seed": SEED, "rows": rows, "of": named}
+    return {"draws": DRAWS, "seed": SEED, "rows": rows, "of": named}
 
 
 def _windows(problem: CalibrationProblem, *, joined: bool, layer: bool) -> CalibrationProblem:
@@ -264,9 +264,9 @@ def core_fit() -> Numbers:
     }
 
 
-def acting(problem: CalibrationProblem, n: int = 64) -> list[str]:
+def acting(problem: CalibrationProblem) -> list[str]:
     """The constants, of those that are drawn, that change residents up to the end of 2019 in some draw of the prior."""
-    theta, second = draws_of(problem, 2 * n)[:n], draws_of(problem, 2 * n)[n:]
+    theta, second = np.split(draws_of(problem, 128), 2)
     times = (2016.0, 2018.0, 2020.0)
     base = runs(problem, theta, Scenario(), times)["residents"]
     names = []
@@ -302,9 +302,7 @@ def _loops(table: Mapping[str, Numbers], sample: Weighted) -> list[Numbers]:
             {
                 "loop": loop,
                 "alone": table[loop]["both"] - table["none"]["both"],
-                "alone_residents": table[loop]["residents"] - table["none"]["residents"],
                 "beside": table["all"]["both"] - table[f"all but {loop}"]["both"],
-                "beside_residents": table["all"]["residents"] - table[f"all but {loop}"]["residents"],
                 **row,
             }
         )
@@ -446,7 +444,7 @@ def _shown(ratios: Mapping[str, Array], times: Sequence[float]) -> Numbers:
     return shown
 
 
-def park_on_core_windows(draws: int = DRAWS) -> Numbers:
+def park_on_core_windows() -> Numbers:
     """The full model on the residents' windows of the core, with its own priors and nothing else in the likelihood."""
     core, park = read_problem(STUDIES / "great_stone_core"), read_problem(STUDIES / "great_stone")
     (windows,) = (o for o in core.observations if o.name == "residents")
@@ -461,6 +459,6 @@ def park_on_core_windows(draws: int = DRAWS) -> Numbers:
         if isinstance(t, Count) and t.use == "fit"
     )
     problem = replace(park, observations=(replace(windows, terms=terms),))
-    sample = weighted(problem, draws_of(problem, draws))
+    sample = weighted(problem, draws_of(problem, DRAWS))
     constants = sum(p.target == "model" for p in problem.space)
-    return {"draws": draws, "seed": SEED, **line("full", sample, constants)}
+    return line("full", sample, constants)

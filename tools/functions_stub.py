@@ -25,9 +25,9 @@ from typing import Literal
 import pandas as pd
 
 from calibration.front.fit import Fit
+from calibration.front.fit import Study as Study
+from calibration.front.fit import read_study as read_study
 from calibration.front.noise import Noise as Noise
-from calibration.front.study import Study as Study
-from calibration.front.study import read_study as read_study
 from cipark_sd.commands.calling import Answer, Player
 from cipark_sd.model.model import Model
 

@@ -62,9 +62,9 @@ class Fit:
         """Draws of several constants ``(n, k)``."""
         return np.asarray(self.theta[:, [self.problem.space.names.index(name) for name in names]])
 
-    def some(self, n: int = KEPT) -> Array:
-        """So many draws ``(n, k)``, again from the first where there are fewer."""
-        return np.asarray(self.theta[np.arange(n) % len(self.theta)])
+    def some(self) -> Array:
+        """:data:`KEPT` draws ``(n, k)``, again from the first where there are fewer."""
+        return np.asarray(self.theta[np.arange(KEPT) % len(self.theta)])
 
 
 def up_to(problem: CalibrationProblem, end: float) -> CalibrationProblem:
@@ -77,10 +77,10 @@ def up_to(problem: CalibrationProblem, end: float) -> CalibrationProblem:
     return replace(problem, observations=tuple(o for o in rows if o.terms), scenario=scenario)
 
 
-def acting(problem: CalibrationProblem, n: int = 48) -> CalibrationProblem:
+def acting(problem: CalibrationProblem) -> CalibrationProblem:
     """The problem with the parameters that change the likelihood of some draw of the prior."""
-    density, theta = On("native")(problem), prior_draws(problem.space, 2 * n, np.random.default_rng(SEED))
-    first, second = theta[:n], theta[n:]
+    density, theta = On("native")(problem), prior_draws(problem.space, 96, np.random.default_rng(SEED))
+    first, second = np.split(theta, 2)
     base, active = density.pointwise(first), []
     for i, name in enumerate(problem.space.names):
         moved = first.copy()
@@ -170,7 +170,7 @@ def _chains(target: FreeDensity, starts: Array, rng: np.random.Generator) -> Arr
     log_density = target(position.reshape(len(starts), -1)).reshape(WALKERS)
     streams, positions = rng.spawn(WALKERS[0]), []
     for i in range(STEPS):
-        position, log_density, _ = step(target, position, log_density, streams)
+        position, log_density = step(target, position, log_density, streams)
         if i >= BURNT and i % EVERY == 0:
             positions.append(target.theta(position))
     return np.stack(positions, axis=1)

@@ -11,7 +11,7 @@ from later_draws import FULL, SEED, SPANS, STUDY, Evidence, Fit, acting, bridged
 from later_results import FULL_MODEL, Numbers, _quantiles, working
 
 from calibration.inference.sampling.densities import FreeDensity, prior_draws
-from calibration.inference.sampling.starts import along_powers
+from calibration.inference.sampling.moves import along_powers
 from calibration.likelihood.posterior import On
 from calibration.study.problem import read_problem
 

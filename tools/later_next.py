@@ -62,19 +62,14 @@ def later_next(folder: Path) -> dict[str, Any]:
         at = {outcome: frame.loc[outcome, decision["id"]] for outcome in ("working", "residents", "money")}
         row = {key: [float(of[end]) for end in ("change_low", "change", "change_high")] for key, of in at.items()}
         facts = {key: float(at["working"][key]) for key in ("better", "worst")}
-        under = decision.get("under", "")
-        kind = "under" if under else "event" if decision.get("event") else "option"
-        rows.append(
-            {"title": decision["title"], "kind": kind, "class": at["working"]["change_class"], "under": under}
-            | row
-            | facts
-        )
+        kind = "under" if decision.get("under") else "event" if decision.get("event") else "option"
+        rows.append({"title": decision["title"], "kind": kind, "class": at["working"]["change_class"]} | row | facts)
     return {
         "title": title,
         "draws": RUNS * len(STRUCTURES),
         "nothing": {outcome: level(outcome) for outcome in ("working", "residents", "share", "idle", "cover")},
         "rows": rows,
-        "measure": {key: float(measure[key]) for key in ("value", "error", "below", "low", "above", "high")}
+        "measure": {key: float(measure[key]) for key in ("below", "low", "above", "high")}
         | {"input": measure["input"]},
     }
 

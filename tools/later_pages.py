@@ -4,13 +4,13 @@ python tools/later_pages.py
 """
 
 import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from claims_page import kept_numbers, table
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT, WORDS = ROOT / "docs" / "results", ROOT / "tools" / "pages"
@@ -43,20 +43,9 @@ FORECASTERS = {
 }
 
 
-def kept_numbers(name: str) -> dict[str, Any]:
-    """The numbers of a kept result."""
-    return dict(json.loads((KEPT / f"{name}.json").read_text(encoding="utf-8"))["numbers"])
-
-
 def written(name: str, **values: Any) -> str:
     """The words of a page with its numbers and tables in them."""
     return (WORDS / f"{name}.md").read_text(encoding="utf-8").format(**values)
-
-
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of Markdown."""
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _band(band: Sequence[float], digits: int = 0) -> str:
@@ -77,52 +66,22 @@ def score_page(score: Row) -> str:
     at_work, last = working["scores"]["mixture"], working["observed"][-1]
     loops = of["all"]["mean_crps"] / of["none"]["mean_crps"] - 1
     years = [date[:4] for date in residents["dates"]]
-    scores = table(
-        ("forecast", *years, "mean", "energy", "in 90 %", "in 50 %"),
-        (
-            (
-                FORECASTERS[name],
-                *(f"{value:.1f}" for value in entry["crps"]),
-                f"**{entry['mean_crps']:.1f}**",
-                _value(entry["energy"]),
-                f"{entry['inside_90']} of {n}",
-                f"{entry['inside_50']} of {n}",
-            )
-            for name, entry in of.items()
-        ),
-    )
-    places = table(
-        ("place of the count", *years),
-        ((FORECASTERS[name], *(f"{value:.2f}" for value in entry["pit"])) for name, entry in of.items()),
-    )
-    shapes = table(
-        ("rises of a year", "first", "last", "correlation with the real ones", "P(as steep)"),
-        (
-            (
-                FORECASTERS[name],
-                f"{r['first']:.1f}",
-                f"{r['last']:.1f}",
-                _value(r["correlation"], 2),
-                f"{r['steeper']:.2f}",
-            )
-            for name, entry in of.items()
-            if (r := entry["rises"]) is not None
-        ),
-    )
-    gaps = table(
-        ("rival of the mixture", "mixture less rival", "as large if the mixture is true", "if the rival is true"),
-        (
-            (FORECASTERS[g["rival"]], f"{g['gap']:+.1f}", f"{g['if_forecast']:.2f}", f"{g['if_rival']:.2f}")
-            for g in residents["gaps"]
-        ),
-    )
-    starts = table(
-        ("firms at work", *working["dates"], "place of the last count"),
-        (
-            (FORECASTERS[name], *(_band(band) for band in entry["bands"]), f"{entry['pit'][-1]:.3f}")
-            for name, entry in working["scores"].items()
-        ),
-    )
+    scores, places, shapes = [], [], []
+    for name, entry in of.items():
+        crps, held = (f"{value:.1f}" for value in entry["crps"]), (f"{entry[f'inside_{p}']} of {n}" for p in (90, 50))
+        scores.append((FORECASTERS[name], *crps, f"**{entry['mean_crps']:.1f}**", _value(entry["energy"]), *held))
+        places.append((FORECASTERS[name], *(f"{value:.2f}" for value in entry["pit"])))
+        if (r := entry["rises"]) is not None:
+            ends = (f"{r[end]:.1f}" for end in ("first", "last"))
+            shapes.append((FORECASTERS[name], *ends, _value(r["correlation"], 2), f"{r['steeper']:.2f}"))
+    gaps = [
+        (FORECASTERS[g["rival"]], f"{g['gap']:+.1f}", f"{g['if_forecast']:.2f}", f"{g['if_rival']:.2f}")
+        for g in residents["gaps"]
+    ]
+    starts = [
+        (FORECASTERS[name], *(_band(band) for band in entry["bands"]), f"{entry['pit'][-1]:.3f}")
+        for name, entry in working["scores"].items()
+    ]
     pairs = zip(working["observed"], working["dates"], strict=True)
     reports = " and ".join(f"{value:.0f} on {date}" for value, date in pairs)
     return written(
@@ -141,19 +100,17 @@ def score_page(score: Row) -> str:
         new=of["some never start, new study, from 2019"],
         counted=", ".join(f"{value:.0f}" for value in residents["observed"]),
         sha256=score["sha256"],
-        scores=scores,
-        places=places,
-        rises=_rises(residents["observed"]),
-        shapes=shapes,
-        gaps=gaps,
+        scores=table(("forecast", *years, "mean", "energy", "in 90 %", "in 50 %"), scores),
+        places=table(("place of the count", *years), places),
+        rises=", ".join(f"{value:.0f}" for value in np.diff(residents["observed"], prepend=60)),
+        shapes=table(("rises of a year", "first", "last", "correlation with the real ones", "P(as steep)"), shapes),
+        gaps=table(
+            ("rival of the mixture", "mixture less rival", "as large if the mixture is true", "if the rival is true"),
+            gaps,
+        ),
         reports=reports,
-        starts=starts,
+        starts=table(("firms at work", *working["dates"], "place of the last count"), starts),
     )
-
-
-def _rises(observed: Sequence[float]) -> str:
-    rises = [observed[0] - 60, *np.diff(observed)]
-    return ", ".join(f"{value:.0f}" for value in rises)
 
 
 class Differences(dict[str, float]):
@@ -170,41 +127,20 @@ class Differences(dict[str, float]):
 
 
 def _structures(fit: Row) -> str:
-    return table(
-        ("structure", "what it is", "constants", "to 2019", "to January 2026"),
-        (
-            (
-                name,
-                row["why"],
-                str(row["constants"]),
-                f"{row['y2019'][0]:.1f}" if "y2019" in row else "-",
-                f"{row['y2026'][0]:.1f}",
-            )
-            for name, row in fit["structures"].items()
-        ),
-    )
+    rows = []
+    for name, row in fit["structures"].items():
+        spans = (f"{row[span][0]:.1f}" if span in row else "-" for span in ("y2019", "y2026"))
+        rows.append((name, row["why"], str(row["constants"]), *spans))
+    return table(("structure", "what it is", "constants", "to 2019", "to January 2026"), rows)
 
 
 def _loops(fit: Row) -> str:
-    return table(
-        (
-            "loop",
-            "alone, against none",
-            "gain before",
-            "after, all loops together",
-            "above 0",
-        ),
-        (
-            (
-                f"{row['loop']} {row['gain']}",
-                f"{row['alone']:+.1f}",
-                _band(fit["prior"][row["gain"]], 2),
-                _band(row["posterior"], 2),
-                f"{row['above_zero']:.2f}",
-            )
-            for row in fit["loops"]
-        ),
-    )
+    rows = []
+    for row in fit["loops"]:
+        bands = (_band(band, 2) for band in (fit["prior"][row["gain"]], row["posterior"]))
+        name, alone = f"{row['loop']} {row['gain']}", f"{row['alone']:+.1f}"
+        rows.append((name, alone, *bands, f"{row['above_zero']:.2f}"))
+    return table(("loop", "alone, against none", "gain before", "after, all loops together", "above 0"), rows)
 
 
 def _readings(fit: Row, full: Row) -> str:
@@ -272,18 +208,12 @@ def _constants(fit: Row) -> str:
         "Starts Step": "log step of starts in March 2022",
         "Leaving Rate": "exits a year",
     }
-    constants = fit["constants"]
-    return table(
-        ("constant", "prior", *shown),
-        (
-            (
-                words,
-                _band(fit["prior"][key], 2),
-                *(_band(constants[n][key], 2) if key in constants[n] else "-" for n in shown),
-            )
-            for key, words in names.items()
-        ),
-    )
+    rows = []
+    for key, words in names.items():
+        after = (fit["constants"][name].get(key) for name in shown)
+        bands = ("-" if band is None else _band(band, 2) for band in after)
+        rows.append((words, _band(fit["prior"][key], 2), *bands))
+    return table(("constant", "prior", *shown), rows)
 
 
 def _forecast_numbers() -> dict[tuple[str, str, int], list[float]]:
@@ -334,17 +264,11 @@ def forecast_page() -> str:
     def cell(series: str, name: str, year: int) -> str:
         return _band(quantiles[series, name, year], 2 if series == "share" else 0)
 
+    cells_of = [(series, year) for series in ("residents", "working") for year in (2026, 2028, 2032)]
+    cells_of += [("share", year) for year in (2028, 2032)]
     rows = table(
         ("structure", "residents 2026", "2028", "2032", "at work 2026", "2028", "2032", "share 2028", "2032"),
-        (
-            (
-                name,
-                *(cell("residents", name, year) for year in (2026, 2028, 2032)),
-                *(cell("working", name, year) for year in (2026, 2028, 2032)),
-                *(cell("share", name, year) for year in (2028, 2032)),
-            )
-            for name in names
-        ),
+        [(name, *(cell(series, name, year) for series, year in cells_of)) for name in names],
     )
     return written("forecast", digest=digest, rows=rows)
 
@@ -358,19 +282,14 @@ def _signed(band: Sequence[float], digits: int) -> str:
 def next_table(decisions: Row) -> str:
     """The open decisions: what each changes against doing nothing, on the same draws."""
     words = {"informed": "known", "not decided": "not known", "assumed": "assumed"}
-    shown = [row for row in decisions["rows"] if row["kind"] != "under"]
-    return table(
-        ("", "at work", "residents", "public money each, MUSD", "5 % more at work", "worst structure", "class"),
-        (
-            (
-                f"*{row['title']}*" if row["kind"] == "event" else row["title"],
-                *(_signed(row[key], digits) for key, digits in (("working", 0), ("residents", 0), ("money", 2))),
-                *(f"{100 * row[key]:.0f} %" for key in ("better", "worst")),
-                words[row["class"]],
-            )
-            for row in shown
-        ),
-    )  # fmt: skip
+    rows = []
+    for row in (row for row in decisions["rows"] if row["kind"] != "under"):
+        title = f"*{row['title']}*" if row["kind"] == "event" else row["title"]
+        changes = (_signed(row[key], digits) for key, digits in (("working", 0), ("residents", 0), ("money", 2)))
+        chances = (f"{100 * row[key]:.0f} %" for key in ("better", "worst"))
+        rows.append((title, *changes, *chances, words[row["class"]]))
+    head = ("", "at work", "residents", "public money each, MUSD", "5 % more at work", "worst structure", "class")
+    return table(head, rows)
 
 
 def _against(evidence: Row, name: str, rival: str) -> tuple[str, str]:
@@ -390,25 +309,19 @@ def parks_page(parks: Row) -> str:
     """Who converts, over ten parks; word of mouth or the years, over eleven."""
     evidence, causes, left_out = parks["evidence"], parks["causes"], parks["left_out"]
     first = evidence["no difference"]["quadrature"][0]
-    rows = table(
-        ("parks differ by", "quadrature", "bridge", "against no difference", "without doubtful parks"),
-        (
-            (
-                name,
-                *("{:.2f} ± {:.2f}".format(*row[route]) for route in ("quadrature", "bridge")),
-                f"{row['quadrature'][0] - first:+.1f}",
-                f"{row['of one date'][0] - evidence['no difference']['of one date'][0]:+.1f}",
-            )
-            for name, row in evidence.items()
-        ),
-    )  # fmt: skip
+    differing = []
+    for name, row in evidence.items():
+        routes = ("{:.2f} ± {:.2f}".format(*row[route]) for route in ("quadrature", "bridge"))
+        gain, clean = row["quadrature"][0] - first, row["of one date"][0] - evidence["no difference"]["of one date"][0]
+        differing.append((name, *routes, f"{gain:+.1f}", f"{clean:+.1f}"))
+    head = ("parks differ by", "quadrature", "bridge", "against no difference", "without doubtful parks")
     kinds = "\n".join(
         f"| {name} | {_band(row['share'], 2)} | {_band(row['years'], 1)} |" for name, row in parks["kinds"].items()
     )
     entry = table(
         ("entry follows", "to 2019", "against neither", "all rows", "against neither"),
         (
-            (name, *(f"{value}" for span in causes for value in _against(causes[span]["evidence"], name, "neither")))
+            (name, *(value for span in causes for value in _against(causes[span]["evidence"], name, "neither")))
             for name in causes["to 2019"]["evidence"]
         ),
     )
@@ -417,8 +330,8 @@ def parks_page(parks: Row) -> str:
     great_stone = parks["great_stone"]
     return written(
         "parks", both=gain, factor=np.exp(gain), factor_clean=np.exp(clean), clean=parks["clean"],
-        pairs=parks["pairs"], parks=parks["parks"],
-        doubtful=parks["parks"] - parks["clean"], evidence=rows, share=_band(parks["effects"]["share"], 1),
+        pairs=parks["pairs"], parks=parks["parks"], doubtful=parks["parks"] - parks["clean"],
+        evidence=table(head, differing), share=_band(parks["effects"]["share"], 1),
         time=_band(parks["effects"]["time"], 1), kinds=kinds,
         treaty=evidence["agreement between states, both"]["quadrature"][0] - first,
         settled=left_out["settled"], working=left_out["working"], foretold=_band(left_out["foretold"]),

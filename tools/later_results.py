@@ -141,7 +141,6 @@ def later_fit() -> Numbers:
         name: {
             "why": why[name],
             "constants": len(fitted(name, "y2026").acting),
-            "pareto_k": fitted(name, "y2026").pareto_k,
             **{span: list(fitted(name, span).evidence) for span, names in COMPARED.items() if name in names},
         }
         for name in COMPARED["y2026"]
@@ -152,16 +151,11 @@ def later_fit() -> Numbers:
         name: {n: _quantiles(fitted(name, "y2026").of([n])) for n in fitted(name, "y2026").acting} for name in shown
     }
     loops, every = [], fitted("all", "y2026")
-    by_loop = {"prior": matters(every, prior[:KEPT]), "posterior": matters(every, every.some())}
     for loop, gain in LOOPS.items():
         after = every.of([gain])[:, 0]
         alone = structures[loop]["y2026"][0] - structures["none"]["y2026"][0]
         above = float((after > 0).mean())
-        of_loop = {when: shares[loop] for when, shares in by_loop.items()}
-        loops.append(
-            {"loop": loop, "gain": gain, "alone": alone, "posterior": _quantiles(after), "above_zero": above}
-            | {"matters": of_loop}
-        )
+        loops.append({"loop": loop, "gain": gain, "alone": alone, "posterior": _quantiles(after), "above_zero": above})
     return {
         "rows": {span: len(up_to(study, end).fitted_terms) for span, end in SPANS.items()},
         "structures": structures,

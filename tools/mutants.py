@@ -4,17 +4,15 @@
 
 A mutant is a module with one operator, comparison, number, flag, branch or text changed; Cosmic Ray makes them (``pip
 install cosmic-ray`` into the environment of the tests), with two operators of our own: numbers are moved by a quarter,
-and a sentence loses its first letters. As many are drawn of each module, at random by the seed. First the tests that
-guard a module (``GUARDS``) run once without a mutant, and it is noted which of them reach which statements and what
-they cost. Each mutant of it then runs in a copy of the project against those that reach its statement, the cheap ones
-first, as many as fit into ``BUDGET`` seconds, in a process that is forked after the libraries are imported. What
-survives is printed at once. Each outcome is a line of the output; the same command with the same output goes on where
-it was stopped. With ``--again`` the survivors of the output run once more, against all tests of their guards that
-reach them, whatever those cost.
+and a sentence loses its first letters. As many are drawn of each module, at random by the seed. First the files of
+tests that guard a module (``GUARDS``) run once without a mutant, to know what they cost. Each mutant of it then runs in
+a copy of the project against them, the cheap ones first, as many as fit into ``BUDGET`` seconds, in a process that is
+forked after the libraries are imported. What survives is printed at once. Each outcome is a line of the output; the
+same command with the same output goes on where it was stopped. With ``--again`` the survivors of the output run once
+more, against all their guards, whatever those cost.
 """
 
 import argparse
-import ast
 import json
 import math
 import os
@@ -27,12 +25,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from difflib import SequenceMatcher
-from functools import cache
-from itertools import islice
+from functools import cache, partial
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -47,7 +45,6 @@ GUARDS: dict[str, tuple[str, ...]] = {
         f"{_FIT}prediction_profile.py",
         f"{_FIT}other_optima.py",
     ),
-    "calibration/inference/optimum/pace.py": (f"{_FIT}profiles.py",),
     "calibration/inference/optimum/profile.py": (
         f"{_FIT}profiling.py",
         f"{_FIT}profiles.py",
@@ -72,21 +69,25 @@ GUARDS: dict[str, tuple[str, ...]] = {
         "calibration/inference/sampling/test_sampler.py",
         f"{_REPORT}statements.py",
     ),
-    "calibration/inference/sampling/soundness.py": ("calibration/inference/sampling/test_soundness.py",),
+    "calibration/inference/sampling/trajectories.py": ("calibration/inference/sampling/test_soundness.py",),
     "calibration/assess/scores.py": (f"{_ASSESS}scores.py", f"{_ASSESS}holdout_words.py", f"{_ASSESS}pit.py"),
     "calibration/assess/holdout.py": (f"{_ASSESS}holdout_words.py", f"{_ASSESS}structures_ahead.py"),
     "calibration/assess/forecast.py": (f"{_ASSESS}forecast.py", f"{_REPORT}judging_said.py"),
-    "calibration/assess/discrepancies.py": (f"{_ASSESS}discrepancies.py", f"{_REPORT}judging_said.py"),
+    "calibration/assess/posterior_predictive.py": (f"{_ASSESS}discrepancies.py", f"{_REPORT}judging_said.py"),
     "calibration/report/conclusions.py": (f"{_REPORT}conclusions.py", *_SAID),
-    "calibration/report/study_facts.py": (f"{_REPORT}study_facts.py", f"{_REPORT}answer.py"),
+    "calibration/report/findings.py": (f"{_REPORT}answer.py",),
+    "calibration/report/collect.py": (f"{_REPORT}study_facts.py",),
     "calibration/report/sections/answer.py": _SAID,
-    "calibration/report/sections/rivals.py": _SAID,
     "calibration/report/sections/posterior.py": _SAID,
     "calibration/report/sections/predictions.py": (*_SAID, f"{_REPORT}predictions_said.py"),
     "calibration/study/consistency.py": ("calibration/study/test_double_counting.py",),
     "calibration/study/cumulative.py": (f"{_REPORT}conditions.py",),
-    "cipark_sd/statements/basis.py": ("cipark_sd/statements/test_basis.py", "cipark_sd/statements/test_headline.py"),
-    "cipark_sd/statements/claims.py": ("cipark_sd/statements/test_claims.py", f"{_EXPERIMENTS}knockouts.py"),
+    "cipark_sd/statements/claims.py": (
+        "cipark_sd/statements/test_basis.py",
+        "cipark_sd/statements/test_claims.py",
+        f"{_EXPERIMENTS}knockouts.py",
+        f"{_EXPERIMENTS}decisions.py",
+    ),
     "cipark_sd/statements/headline.py": ("cipark_sd/statements/test_headline.py", f"{_REPORT}intervals_said.py"),
     "cipark_sd/base/wording.py": (
         "cipark_sd/statements/test_headline.py",
@@ -105,10 +106,8 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "cipark_sd/verify/checks/outcome.py": (f"{_CHECKS}outcome.py", f"{_CHECKS}checks.py", f"{_CHECKS}chains.py"),
 }
 #: Seconds of the processor: tests that a mutant runs against, and how many times as long they may take.
-BUDGET = 8.0
+BUDGET = 20.0
 PATIENCE = 8.0
-#: A file of tests that takes less is run whole, without a look at which lines each test reaches.
-WHOLE = 3.0
 #: How many times as long the clock on the wall may go, so that a busy machine fells no mutant: what waits for longer
 #: has ``stalled``, and counts for nothing.
 STALL = 20
@@ -151,7 +150,6 @@ class Outcome:
     mutant: Mutant
     end: str
     seconds: float
-    tests: int
 
 
 def operators() -> dict[str, Any]:
@@ -256,154 +254,31 @@ def drawn(number: int, seed: int, modules: Sequence[str]) -> list[Mutant]:
     return chosen
 
 
-@dataclass(frozen=True)
-class Test:
-    """A test, the seconds that it took, those that were spent on the fixtures before it, and the lines it reached.
-
-    None stands for all lines.
-    """
-
-    name: str
-    seconds: float
-    fixtures: float
-    lines: frozenset[tuple[str, int]] | None
-
-    @property
-    def file(self) -> str:
-        """The file of the test."""
-        return self.name.partition("::")[0]
-
-
-class Recorder:
-    """A plugin of pytest: which lines of the modules each test reaches. A fixture counts for the whole file.
-
-    A line is written when it is first reached, so that processes that a test forks are heard as well.
-    """
-
-    def __init__(self, tree: Path, modules: Sequence[str], sink: Path, *, traced: bool) -> None:
-        self.traced = traced
-        self.modules = {str(tree / module): module for module in modules}
-        self.descriptor = os.open(sink, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        self.reached: set[tuple[str, int]] = set()
-        self.begun = 0.0
-
-    def note(self, *fields: object) -> None:
-        os.write(self.descriptor, (json.dumps(fields) + "\n").encode())
-
-    def trace(self, frame: Any, event: str, _: object) -> Any:
-        module = self.modules.get(frame.f_code.co_filename)
-        if module is None:
-            return None
-        place = (module, frame.f_lineno)
-        if event in ("line", "call") and place not in self.reached:
-            self.reached.add(place)
-            self.note("line", *place)
-        return self.trace
-
-    def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self.reached = set()
-        self.note("test", nodeid)
-        self.begun = time.process_time()
-
-    def pytest_runtest_call(self, item: object) -> None:
-        self.reached = set()
-        now = time.process_time()
-        self.note("fixtures", now - self.begun)
-        self.begun = now
-
-    def pytest_runtest_teardown(self, item: object) -> None:
-        self.note("seconds", time.process_time() - self.begun)
-
-
-def recorded(tree: Path, modules: Sequence[str], file: str) -> list[Test]:
-    """The tests of a file, or of the files of a folder, as they run without a mutant."""
-    tests = _tests(_notes(tree, modules, file, traced=False))
-    if sum(test.seconds + test.fixtures for test in tests) < WHOLE:
-        return [replace(test, lines=None) for test in tests]
-    # tracing takes its time: what a test costs is known from the first run
-    cost = {test.name: (test.seconds, test.fixtures) for test in tests}
-    traced = _tests(_notes(tree, modules, file, traced=True))
-    return [
-        replace(test, seconds=seconds, fixtures=fixtures) for test in traced for seconds, fixtures in (cost[test.name],)
-    ]
-
-
-def _notes(tree: Path, modules: Sequence[str], file: str, *, traced: bool) -> list[list[Any]]:
-    with tempfile.TemporaryDirectory(prefix="cipark-mutants-") as place:
-        sink = Path(place, "lines")
-        recorder = Recorder(tree, modules, sink, traced=traced)
-        end, _ = attempt(tree, [f"tests/{file}"], 1800, recorder)
-        os.close(recorder.descriptor)
-        notes = [json.loads(line) for line in sink.read_text(encoding="utf-8").splitlines()]
+@cache
+def cost(file: str, tree: Path) -> float:
+    """Seconds of the processor of a file of tests, which has to pass without a mutant."""
+    end, seconds = attempt(tree, [file], 1800)
     if end != "survived":
         raise SystemExit(f"the tests of {file} do not pass without a mutant: {end}")
-    return notes
+    print(f"{seconds:6.1f} s  {file}", flush=True)
+    return seconds
 
 
-def _tests(notes: Sequence[Sequence[Any]]) -> list[Test]:
-    imported: set[tuple[str, int]] = set()
-    by_file: dict[str, set[tuple[str, int]]] = {}
-    raw: list[tuple[str, list[float], set[tuple[str, int]]]] = []
-    lines = imported
-    for kind, *fields in notes:
-        if kind == "test":
-            lines = by_file.setdefault(fields[0].partition("::")[0], set())
-            raw.append((fields[0], [], set()))
-        elif kind == "line":
-            lines.add((fields[0], fields[1]))
-        else:
-            raw[-1][1].append(fields[0])
-            lines = raw[-1][2]
-    return [
-        Test(name, times[1], times[0], frozenset(reached | by_file[name.partition("::")[0]] | imported))
-        for name, times, reached in raw
-        if len(times) == 2
-    ]
+def guarding(module: str, tree: Path, budget: float) -> dict[str, float]:
+    """The files of tests that guard a module, with their seconds: cheap ones first, in the budget, one in any case."""
+    seconds = sorted((cost(file, tree), file) for file in GUARDS[module])
+    totals = accumulate(taken for taken, _ in seconds)
+    return {file: taken for (taken, file), total in zip(seconds, totals, strict=True) if total <= max(budget, taken)}
 
 
-def statement(module: str, line: int) -> range:
-    """The lines of the statement that a line belongs to; of a compound one, those before its body."""
-    tree = ast.parse((ROOT / module).read_text(encoding="utf-8"))
-    best = range(line, line + 1)
-    smallest = math.inf
-    for node in ast.walk(tree):
-        if isinstance(node, ast.stmt):
-            body = getattr(node, "body", None)
-            last = body[0].lineno - 1 if isinstance(body, list) and body else node.end_lineno or node.lineno
-            lines = range(node.lineno, max(last, node.lineno) + 1)
-            if line in lines and len(lines) < smallest:
-                best, smallest = lines, len(lines)
-    return best
-
-
-def guarding(mutant: Mutant, tests: Sequence[Test], budget: float) -> list[Test]:
-    """Those that reach a mutant's statement, the cheap ones first, within the budget; the first one in any case."""
-    lines = {(mutant.module, line) for line in statement(mutant.module, mutant.line)}
-    chosen: list[Test] = []
-    spent, paid = 0.0, set[str]()
-    fixtures = Counter[str]()
-    for test in tests:
-        fixtures[test.file] += test.fixtures  # type: ignore[assignment]
-    for test in sorted(tests, key=lambda test: test.seconds + fixtures[test.file]):
-        if test.lines is not None and lines.isdisjoint(test.lines):
-            continue
-        cost = test.seconds + (0 if test.file in paid else fixtures[test.file])
-        if chosen and spent + cost > budget:
-            continue
-        chosen.append(test)
-        paid.add(test.file)
-        spent += cost
-    return chosen
-
-
-def attempt(tree: Path, tests: Sequence[str], limit: float, recorder: Recorder | None = None) -> tuple[str, float]:
+def attempt(tree: Path, files: Sequence[str], limit: float) -> tuple[str, float]:
     """Tests of a copy of the project in a forked process: how they ended, and how long they took in the processor."""
     child = os.fork()
     if child == 0:
         os.setsid()
         # whatever the children of a mutant do, they end
         resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit), math.ceil(limit) + 5))
-        _run_tests(tree, tests, recorder)
+        _run_tests(tree, [f"tests/{file}" for file in files])
     deadline = time.monotonic() + STALL * limit
     while time.monotonic() < deadline:
         ended, status, used = os.wait4(child, os.WNOHANG)
@@ -417,7 +292,7 @@ def attempt(tree: Path, tests: Sequence[str], limit: float, recorder: Recorder |
     return "stalled", limit
 
 
-def _run_tests(tree: Path, tests: Sequence[str], recorder: Recorder | None) -> None:
+def _run_tests(tree: Path, files: Sequence[str]) -> None:
     """In the child: never returns."""
     code = 3
     try:
@@ -429,26 +304,21 @@ def _run_tests(tree: Path, tests: Sequence[str], recorder: Recorder | None) -> N
         import pytest
 
         options = ["-x", "-q", "-n0", "-m", "not slow", "-p", "no:cacheprovider"]
-        if recorder is not None and recorder.traced:
-            sys.settrace(recorder.trace)
-        code = int(pytest.main([*options, *tests], plugins=[] if recorder is None else [recorder]))
+        code = int(pytest.main([*options, *files]))
     finally:
         os._exit(code)
 
 
-def tried(mutant: Mutant, tree: Path, tests: Sequence[Test]) -> Outcome:
-    """Plant a mutant in a copy of the project, run the tests that reach it, and take it out again."""
-    if not tests:
-        return Outcome(mutant, "survived", 0.0, 0)
+def tried(mutant: Mutant, tree: Path, guards: Mapping[str, float]) -> Outcome:
+    """Plant a mutant in a copy of the project, run the files of tests that guard it, and take it out again."""
     place = tree / mutant.module
     source = (ROOT / mutant.module).read_text(encoding="utf-8")
     place.write_text(mutated(source, operators()[mutant.operator], mutant.occurrence), encoding="utf-8")
-    limit = 60 + PATIENCE * sum(test.seconds + test.fixtures for test in tests)
     try:
-        end, seconds = attempt(tree, [test.name for test in tests], limit)
+        end, seconds = attempt(tree, [*guards], 60 + PATIENCE * sum(guards.values()))
     finally:
         place.write_text(source, encoding="utf-8")
-    return Outcome(mutant, end, round(seconds, 1), len(tests))
+    return Outcome(mutant, end, round(seconds, 1))
 
 
 def copied(folder: Path) -> Path:
@@ -458,14 +328,6 @@ def copied(folder: Path) -> Path:
     for name in ("pyproject.toml", "README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
         shutil.copy(ROOT / name, folder)
     return folder
-
-
-@cache
-def measured(file: str, tree: Path, modules: Sequence[str] = tuple(GUARDS)) -> list[Test]:
-    """The tests of a file, which runs once."""
-    tests = recorded(tree, modules, file)
-    print(f"{sum(t.seconds + t.fixtures for t in tests):6.1f} s  {file}", flush=True)
-    return tests
 
 
 def main() -> int:
@@ -484,14 +346,12 @@ def main() -> int:
         parser.error("--again needs the output of an earlier run: -o FILE")
     for library in LIBRARIES:
         __import__(library)
-    settled: list[Outcome] = []
+    before = _read(arguments.output) if arguments.output and arguments.output.exists() else []
     if arguments.again:
-        before = _read(arguments.output)
         settled = [outcome for outcome in before if outcome.end != "survived"]
-        chosen = [moved for outcome in before if outcome.end == "survived" and (moved := _now(outcome.mutant))]
+        chosen = [outcome.mutant for outcome in before if outcome.end == "survived" and _is_there(outcome.mutant)]
     else:
         chosen = drawn(arguments.number, arguments.seed, [module for module in GUARDS if arguments.module in module])
-        before = _read(arguments.output) if arguments.output and arguments.output.exists() else []
         settled = [outcome for outcome in before if outcome.mutant in chosen]
         known = [outcome.mutant for outcome in settled]
         chosen = [mutant for mutant in chosen if mutant not in known]
@@ -507,11 +367,7 @@ def main() -> int:
             for outcome in settled:
                 print(json.dumps(asdict(outcome)), file=file, flush=True)
             for module in dict.fromkeys(mutant.module for mutant in chosen):
-                tests = [test for guard in GUARDS[module] for test in measured(guard, trees[0])]
-
-                def run(mutant: Mutant, tree: Path, tests: Sequence[Test] = tests) -> Outcome:
-                    return tried(mutant, tree, guarding(mutant, tests, budget))
-
+                run = partial(tried, guards=guarding(module, trees[0], budget))
                 outcomes += _in_turn([mutant for mutant in chosen if mutant.module == module], trees, file, run)
     return _report([*settled, *outcomes])
 
@@ -521,20 +377,9 @@ def _read(file: Path) -> list[Outcome]:
     return [Outcome(**(line | {"mutant": Mutant(**line["mutant"])})) for line in lines]
 
 
-def _now(mutant: Mutant) -> Mutant | None:
-    """The same fault in the module as it stands now, where its line may have moved; None where it is gone."""
-
-    def likeness(candidate: Mutant) -> float:
-        return SequenceMatcher(None, mutant.before + mutant.after, candidate.before + candidate.after).ratio()
-
-    places = [place for place in places_of(mutant.module) if place[0] == mutant.operator]
-    candidates = list(_all_of(mutant.module, places))
-    best = max(
-        candidates,
-        key=lambda candidate: (round(likeness(candidate), 3), -abs(candidate.line - mutant.line)),
-        default=None,
-    )
-    return None if best is None or likeness(best) < 0.7 else best
+def _is_there(mutant: Mutant) -> bool:
+    """Whether the module still has the line of a mutant, where it was."""
+    return mutant == mutant_at(mutant.module, mutant.operator, mutant.occurrence, mutant.line)
 
 
 def _in_turn(

@@ -122,16 +122,12 @@ def _at(values: Array, covariate: float, deviations: tuple[Array, Array]) -> tup
     return odds, years, concentration + 0 * odds
 
 
-def by_quadrature(
-    structure: str, parks: list[Park], nodes: tuple[int, int] = NODES
-) -> tuple[float, float, Array, Array]:
+def by_quadrature(structure: str, parks: list[Park]) -> tuple[float, float, Array, Array]:
     """Log evidence with its error, and hyperparameters ``(n, 7)`` with their log weights."""
     (u, wu), (v, wv) = (np.polynomial.hermite_e.hermegauss(n) for n in NODES)
     grid = [part.reshape(1, -1) for part in np.meshgrid(u, v, indexing="ij")]
     weights = np.log(np.outer(wu / wu.sum(), wv / wv.sum()).reshape(1, -1))
-    points = [
-        norm.ppf(qmc.Sobol(len(SDS), seed=SEED + i).random(POINTS)) for i in range(REPLICATES)
-    ]  # fmt: skip
+    points = [norm.ppf(qmc.Sobol(len(SDS), seed=SEED + i).random(POINTS)) for i in range(REPLICATES)]
     column, values = _of(structure, np.concatenate(points))
     logs = np.zeros(len(values))
     for park in parks:
@@ -162,7 +158,7 @@ def by_bridge(structure: str, parks: list[Park]) -> tuple[float, float]:
     density = target(position.reshape(-1, dimensions)).reshape(ENSEMBLES, WALKERS)
     points, logs = [], []
     for i in range(STEPS):
-        position, density, _ = step(target, position, density, streams)
+        position, density = step(target, position, density, streams)
         if i >= BURNT:
             points.append(position)
             logs.append(density)

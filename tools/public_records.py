@@ -99,10 +99,10 @@ class File:
         return f"{self.suite.name}/{self.name}"
 
 
-def suites(path: Path = LIST) -> list[Suite]:
+def suites() -> list[Suite]:
     """The suites of the list, in its order."""
     made = []
-    for name, entry in tomllib.loads(path.read_text(encoding="utf-8")).items():
+    for name, entry in tomllib.loads(LIST.read_text(encoding="utf-8")).items():
         values = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
         noted = values.pop("note", {})
         suite = Suite(name=name, **values)

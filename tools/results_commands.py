@@ -20,7 +20,6 @@ from later_full import later_full, later_loops
 from later_next import later_next
 from later_results import later_fit, later_score
 from parks_results import parks
-from scipy.stats import norm
 
 from calibration.assess.holdout import MODEL, RollingOrigin, rolling_origin
 from calibration.likelihood.posterior import On
@@ -81,17 +80,8 @@ def marked_files(page: str) -> list[tuple[str, str]]:
 
 def _fit(folder: Path, printed: str) -> Numbers:
     fit = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
-    return {
-        "model_digest": fit["model_digest"],
-        "seed": fit["seed"],
-        "level": fit["level"],
-        "estimate": fit["parameters"],
-        "squares": {entry["observation"]: entry["sum_of_squares"] for entry in fit["residuals"]},
-        "collinearity": fit["collinearity"],
-        "informed": fit["directions_informed"],
-        "profiles": {name: [side["lower"], side["upper"]] for name, side in fit["profiles"].items()},
-        "verdicts": {name: side["verdict"] for name, side in fit["profiles"].items()},
-    }
+    squares = {entry["observation"]: entry["sum_of_squares"] for entry in fit["residuals"]}
+    return {"squares": squares, "collinearity": fit["collinearity"]}
 
 
 #: Of a profile, by how many of its ends are numbers.
@@ -103,32 +93,22 @@ ALONE = ("bounded by the data", "bounded from below only", "bounded from above o
 def _park_fit(folder: Path, printed: str) -> Numbers:
     folder = folder / "cipark-output" / "great_stone"
     fit = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
-    rows = pd.read_csv(folder / "fitted.csv").set_index("label")
-    batch = rows.loc["residents 2018-05-08"]
     model_parameters = list(pd.read_csv(folder / "fisher_information.csv", index_col=0).index)
     ends = {name: [side["lower"], side["upper"]] for name, side in fit["profiles"].items()}
     bounded: dict[str, list[str]] = {sides: [] for sides in SIDES}
     for name in model_parameters:
         bounded[SIDES[2 - ends[name].count(None)]].append(name)
     alone = [name for name in model_parameters if fit["profiles"][name]["verdict"] in ALONE]
-    counted = pd.read_csv(ROOT / STUDIES / "great_stone" / "data" / "residents.csv", comment="#")
     return {
-        **_fit(folder, printed),
-        "searches": fit["searches"],
+        "model_digest": fit["model_digest"],
+        "estimate": fit["parameters"],
         "percent": 100 * fit["level"],
         "count": {sides: len(names) for sides, names in bounded.items()},
-        "counted": float(counted.loc[counted["date"] == "2019-12-31", "residents"].item()),
+        **_park_answer(folder, printed),
         "bounded": bounded,
         "alone": alone,
         "count_leaning": len(model_parameters) - len(alone),
         "course": _course(pd.read_csv(folder / "course_errors.csv").set_index("observation").loc["residents"]),
-        "batch": {
-            "observed": float(batch["lower"]),
-            "expected": float(batch["expected"]),
-            "deviations": float((batch["lower"] - batch["expected"]) / batch["sd"]),
-            "residual": float(batch["residual"]),
-            "one_in": float(f"{1 / norm.sf(batch['residual']):.2g}"),
-        },
     }
 
 
@@ -152,23 +132,10 @@ def _park_policy(folder: Path) -> Numbers:
     ]
     claims = pd.read_csv(folder / "claims.csv").drop_duplicates(["policy", "expected"])
     medians = effects.pivot(index="policy", columns="rival", values="median")
-    base = effects[effects["rival"] == "M0"].set_index("policy")
     able = ["M1", "M9"]  # where the founder is as able as China Merchants
-    rows = [
-        {
-            "id": name,
-            "title": base.loc[name, "title"],
-            "least": float(medians.loc[name].min()),
-            "most": float(medians.loc[name].max()),
-        }
-        for name in base.index
-        if medians.loc[name].any()  # what comes later moves nothing by then
-    ]
     alone = -medians.loc["E1"]
     return {
-        "draws": int(effects["n"].max()),
-        "base": [float(base["base"].iloc[0]), float(effects["base"].min()), float(effects["base"].max())],
-        "lost": {row["id"]: [-row["most"], -row["least"]] for row in rows},
+        "lost": {name: [-float(row.max()), -float(row.min())] for name, row in medians.iterrows()},
         "without_china_merchants": {
             "able_founder": [float(alone[able].min()), float(alone[able].max())],
             "others": [float(alone.drop(able).min()), float(alone.drop(able).max())],
@@ -271,19 +238,15 @@ def _park_structures(folder: Path, printed: str) -> Numbers:
     scores = pd.concat([pd.read_csv(folder / "holdout.csv"), curves[curves["forecaster"] != MODEL]])
     scores = RollingOrigin(scores, ()).summary
     posterior = pd.read_csv(folder / "posterior.csv", comment="#")
-    columns = ("elpd_behind", "behind_error", "stacking", "probability")
+    columns = ("elpd_behind", "behind_error", "probability")
     return {
-        "model_digest": json.loads((folder / "fit.json").read_text(encoding="utf-8"))["model_digest"],
         "converged": bool(structures["converged"].all()),
         "structures": [
             {"id": row["name"], "title": row["why"], **{key: float(row[key]) for key in columns}}
             for _, row in structures.iterrows()
         ],
-        "furthest": {
-            reform: {key: float(rows.iloc[-1][key]) for key in ("elpd_behind", "behind_error")}
-            for reform, rows in (("with", structures[~unreformed]), ("without", structures[unreformed]))
-        },
-        "nearest_without": {key: float(structures[unreformed].iloc[0][key]) for key in ("elpd_behind", "behind_error")},
+        "furthest": {"with": _behind(structures[~unreformed].iloc[-1])},
+        "nearest_without": _behind(structures[unreformed].iloc[0]),
         "count_with": int((~unreformed).sum()),
         "count_without": int(unreformed.sum()),
         "parameters": len(posterior),
@@ -300,6 +263,10 @@ def _park_structures(folder: Path, printed: str) -> Numbers:
         "held_out": {key: int(scores.iloc[0][key]) for key in ("n", "n_numbers")},
         "policy": policy,
     }
+
+
+def _behind(structure: pd.Series) -> dict[str, float]:
+    return {key: float(structure[key]) for key in ("elpd_behind", "behind_error")}
 
 
 def _posterior(folder: Path, printed: str) -> Numbers:
@@ -324,7 +291,7 @@ FITTED = (
 )
 
 
-def _park_runs(folder: Path, printed: str) -> Numbers:
+def _park_runs() -> Numbers:
     """Sizes of the model, its fitted constants, and its base run at some dates."""
     model = read_model(PARK_MODEL)
     outputs = {"residents": "total_residents", "registered": "total_registered", "operating": "total_operating"}
@@ -349,18 +316,17 @@ def _values(model: Model, name: str) -> list[float]:
     return list(piece.expr.values) if isinstance(piece.expr, Grid) else [piece.expr.value]
 
 
-def _park_checks(folder: Path, printed: str) -> Numbers:
+def _checks(folder: Path, printed: str) -> Numbers:
     report = json.loads((folder / "checks.json").read_text(encoding="utf-8"))
     return {
         "passed": sum(entry["status"] == "pass" for entry in report),
         "count_failed": sum(entry["status"] == "fail" for entry in report),
-        "failed": [entry["id"] for entry in report if entry["status"] == "fail"],
     }
 
 
-def _core_forecast(folder: Path, printed: str) -> Numbers:
+def _core_forecast() -> Numbers:
     """Medians and 90 % of the frozen forecast, as they are printed."""
-    with xr.open_dataset(ROOT / STUDIES / "great_stone_core" / "forecast_2020_2030.nc", engine="h5netcdf") as dataset:
+    with xr.open_dataset(ROOT / FORECAST, engine="h5netcdf") as dataset:
         draws = {"r": dataset["residents"].load(), "w": dataset["working"].load()}
 
     def shown(kind: str, scenario: str, structure: str, year: int) -> str:
@@ -385,22 +351,14 @@ def _core_forecast(folder: Path, printed: str) -> Numbers:
 
 
 def _core_checks(folder: Path, printed: str) -> Numbers:
-    report = json.loads((folder / "checks.json").read_text(encoding="utf-8"))
     model = read_model(ROOT / "models" / "core.mdl")
-    return {
-        "variables": len(model.variables),
-        "constants": len(model.constants),
-        "passed": sum(entry["status"] == "pass" for entry in report),
-        "count_failed": sum(entry["status"] == "fail" for entry in report),
-    }
+    return {"variables": len(model.variables), "constants": len(model.constants)} | _checks(folder, printed)
 
 
 def _certificate(folder: Path, printed: str) -> Numbers:
     certificate = json.loads((folder / "certificate.json").read_text(encoding="utf-8"))
     pairs = {(pair["left"], pair["right"]): pair for pair in certificate["pairs"]}
     return {
-        "model_digest": certificate["model_digest"],
-        "certified": certificate["certified"],
         "times": certificate["saved_times"],
         "columns": min(pair["columns"] for pair in pairs.values()),
         "numpy": pairs["native", "numpy"]["verdict"],
@@ -410,15 +368,8 @@ def _certificate(folder: Path, printed: str) -> Numbers:
     }
 
 
-def _school(folder: Path, printed: str) -> Numbers:
-    fit = json.loads((folder / "cipark-output" / "school" / "fit.json").read_text(encoding="utf-8"))
-    return {"printed": printed, "shift": fit["largest_shift_at_half_the_step"]}
-
-
 STUDIES = "calibration/studies"
 PARK = ("models/cipark.mdl", f"{STUDIES}/great_stone/p*.toml", f"{STUDIES}/great_stone/data/*.csv")
-
-
 CORE = (
     "models/core.mdl",
     f"{STUDIES}/great_stone_core/p*.toml",
@@ -429,9 +380,9 @@ CORE = (
 )
 
 
+PARK_AND_CORE = ("models/cipark.mdl", f"{STUDIES}/great_stone/problem.toml", *CORE)
+FORECAST = f"{STUDIES}/great_stone_core/forecast_2020_2030.nc"
 FULL_LATER = ("models/cipark.mdl", f"{STUDIES}/great_stone_full_later/problem.toml")
-
-
 LATER = (
     "models/core_later.mdl",
     f"{STUDIES}/great_stone_later/problem.toml",
@@ -443,60 +394,35 @@ LATER = (
 SECTORS = ("great_stone_lifecycle", "great_stone_core_lifecycle", "great_stone_land")
 
 
-def _sectors(folder: Path, printed: str) -> Numbers:
-    """Estimates, profiles and verdicts of sectors that are fitted alone."""
-    sectors: Numbers = {}
-    for name in SECTORS:
-        fit = json.loads((folder / name / "fit.json").read_text(encoding="utf-8"))
-        sectors[name] = {
-            parameter: {
-                "estimate": fit["parameters"][parameter],
-                "low": side["lower"],
-                "high": side["upper"],
-                "verdict": side["verdict"],
-            }
-            for parameter, side in fit["profiles"].items()
-        }
-    return sectors
-
-
 def _study(name: str, options: str, read: Callable[[Path, str], Numbers] = _fit, *, cheap: bool = False) -> Result:
     folder = f"{STUDIES}/{name}"
     inputs = (f"{folder}/problem.toml", f"{folder}/*.mdl", f"{folder}/*.xmile", f"{folder}/data/*.csv")
     return Result(name, (f"cipark calibrate {name} {options} -o .",), inputs, read, cheap)
 
 
+def _made_by_tools(name: str, inputs: tuple[str, ...], make: Callable[[Path], Numbers], **options: bool) -> Result:
+    """A result that no command of ``cipark`` makes."""
+    return Result(name, (f"python tools/results.py {name}",), inputs, lambda folder, printed: make(folder), **options)
+
+
+def _certified(name: str, model: str) -> Result:
+    return Result(name, (f"cipark certify ROOT/{model} -o certificate.json",), (model,), _certificate)
+
+
 RESULTS: dict[str, Result] = {
     result.name: result
     for result in (
-        Result(
-            "park_runs",
-            ("python tools/results.py park_runs",),
-            ("models/cipark.mdl",),
-            _park_runs,
-            cheap=True,
-        ),
+        _made_by_tools("park_runs", ("models/cipark.mdl",), lambda folder: _park_runs(), cheap=True),
         Result(
             "park_checks",
             ("cipark check -o checks.json",),
             ("models/cipark.mdl", "models/cipark.checks.toml"),
-            _park_checks,
+            _checks,
             cheap=True,
         ),
-        Result("core_fit", ("python tools/results.py core_fit",), CORE, lambda folder, printed: core_fit()),
-        Result(
-            "park_on_core_windows",
-            ("python tools/results.py park_on_core_windows",),
-            ("models/cipark.mdl", f"{STUDIES}/great_stone/problem.toml", *CORE),
-            lambda folder, printed: park_on_core_windows(),
-        ),
-        Result(
-            "core_forecast",
-            ("python tools/results.py core_forecast",),
-            (f"{STUDIES}/great_stone_core/forecast_2020_2030.nc",),
-            _core_forecast,
-            cheap=True,
-        ),
+        _made_by_tools("core_fit", CORE, lambda folder: core_fit()),
+        _made_by_tools("park_on_core_windows", PARK_AND_CORE, lambda folder: park_on_core_windows()),
+        _made_by_tools("core_forecast", (FORECAST,), lambda folder: _core_forecast(), cheap=True),
         Result(
             "core_checks",
             ("cipark check ROOT/models/core.mdl -o checks.json",),
@@ -504,42 +430,18 @@ RESULTS: dict[str, Result] = {
             _core_checks,
             cheap=True,
         ),
-        Result(
-            "ceremonies",
-            ("python tools/results.py ceremonies",),
-            ("models/cipark.mdl", f"{STUDIES}/great_stone/problem.toml", *CORE),
-            lambda folder, printed: ceremonies(),
+        _made_by_tools("ceremonies", PARK_AND_CORE, lambda folder: ceremonies()),
+        _made_by_tools("later_fit", LATER, lambda folder: later_fit()),
+        _made_by_tools("later_full", (*LATER, *FULL_LATER), lambda folder: later_full()),
+        _made_by_tools("later_loops", LATER, lambda folder: later_loops()),
+        _made_by_tools(
+            "later_next", (*LATER, f"{STUDIES}/great_stone_later/policies.toml"), later_next, shares_records=True
         ),
-        Result("later_fit", ("python tools/results.py later_fit",), LATER, lambda folder, printed: later_fit()),
-        Result(
-            "later_full",
-            ("python tools/results.py later_full",),
-            (*LATER, *FULL_LATER),
-            lambda folder, printed: later_full(),
-        ),
-        Result(
-            "later_loops",
-            ("python tools/results.py later_loops",),
-            LATER,
-            lambda folder, printed: later_loops(),
-        ),
-        Result(
-            "later_next",
-            ("python tools/results.py later_next",),
-            (*LATER, f"{STUDIES}/great_stone_later/policies.toml"),
-            lambda folder, printed: later_next(folder),
-            shares_records=True,
-        ),
-        Result(
-            "parks",
-            ("python tools/results.py parks",),
-            (f"{STUDIES}/other_parks/data/pairs.csv", *LATER),
-            lambda folder, printed: parks(),
-        ),
+        _made_by_tools("parks", (f"{STUDIES}/other_parks/data/pairs.csv", *LATER), lambda folder: parks()),
         Result(
             "later_score",
             ("cipark calibrate great_stone --posterior --fast --no-profiles --no-player -o full",),
-            (*PARK, f"{STUDIES}/great_stone_core/forecast_2020_2030.nc", *LATER, *FULL_LATER),
+            (*PARK, FORECAST, *LATER, *FULL_LATER),
             lambda folder, printed: later_score(folder / "full" / "forecast.csv"),
             shares_records=True,
         ),
@@ -553,7 +455,7 @@ RESULTS: dict[str, Result] = {
                 *(f"{STUDIES}/{name}/problem.toml" for name in SECTORS),
                 f"{STUDIES}/great_stone_land/data/*.csv",
             ),
-            _sectors,
+            lambda folder, printed: {},
         ),
         Result("park_answer", ("cipark calibrate",), PARK, _park_answer),
         Result("park_fit", ("cipark calibrate --no-posterior --no-compare-pysd",), PARK, _park_fit),
@@ -588,7 +490,7 @@ RESULTS: dict[str, Result] = {
                 "cipark calibrate school --fast",
             ),
             ("docs/tutorial/studies.md#files",),
-            _school,
+            lambda folder, printed: {"printed": printed},
             files="docs/tutorial/studies.md",
         ),
         _study("nist_rat42", "--no-profiles --no-posterior", cheap=True),
@@ -597,17 +499,7 @@ RESULTS: dict[str, Result] = {
         _study("crow_grouped", "--no-profiles --no-posterior"),
         _study("flu_1978", "--fast --no-profiles --posterior", _flu),
         _study("hare_lynx", "--fast --no-profiles --posterior", _posterior),
-        Result(
-            "park_certificate",
-            ("cipark certify ROOT/models/cipark.mdl -o certificate.json",),
-            ("models/cipark.mdl",),
-            _certificate,
-        ),
-        Result(
-            "world3_certificate",
-            ("cipark certify ROOT/benchmarks/models/world3.mdl -o certificate.json",),
-            ("benchmarks/models/world3.mdl",),
-            _certificate,
-        ),
+        _certified("park_certificate", "models/cipark.mdl"),
+        _certified("world3_certificate", "benchmarks/models/world3.mdl"),
     )
 }

@@ -7,13 +7,12 @@ Compared are the runs of the corpus and of the park's models, base and each expe
 of the shipped studies and of small ones that have each family as exact numbers, intervals, net counts, ratios and
 autocorrelated series: log priors, pointwise log densities, random observations, residuals and predictive checks. Both
 states read the files of REV. Each runs in a process that imports its own checkout; :data:`PLACES` says where either
-keeps what is called. Whatever differs, or one state alone refuses, is named with the largest relative difference; the
-exit code is 1 unless :data:`INTENDED` has a reason.
+keeps what is called. Whatever differs, or one state alone refuses, is named with the largest relative difference, and
+the exit code is 1.
 """
 
 import argparse
 import importlib
-import math
 import os
 import re
 import subprocess
@@ -27,79 +26,17 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-#: Where the present state keeps what is called, and where the flat layout had it (until the rooms of calibration).
+#: Where either state keeps what is called: the rooms of today, and those before.
 PLACES = {
-    "read_problem": ("calibration.study.problem", "calibration.problem"),
-    "On": ("calibration.likelihood.posterior", "calibration.posterior"),
-    "replicate": ("calibration.likelihood.replicate", "calibration.replicate"),
-    "replicate_by_term": ("calibration.likelihood.replicate", "calibration.replicate"),
-    "replaced": ("calibration.likelihood.replicate", "calibration.replicate"),
-    "fitted": ("calibration.inference.optimum.residuals", "calibration.fitted"),
-    "predict": ("calibration.assess.posterior_predictive", "calibration.predictive"),
-    "forecast": ("calibration.assess.forecast", "calibration.forecast"),
+    "read_problem": ("calibration.study.problem",),
+    "On": ("calibration.likelihood.posterior",),
+    "replicate": ("calibration.likelihood.replicate",),
+    "replicate_by_term": ("calibration.likelihood.replicate",),
+    "replaced": ("calibration.likelihood.replicate",),
+    "fitted": ("calibration.inference.optimum.residuals", "calibration.fit.residuals"),
+    "predict": ("calibration.assess.posterior_predictive",),
+    "forecast": ("calibration.assess.forecast",),
 }
-#: Numbers that were changed by intention: the commit, the cases and arrays, the largest relative difference, and why.
-INTENDED = (
-    (
-        "9eb26c6",
-        r"study",
-        r"fitted|log posterior|pointwise|predicted|replaced",
-        1e-11,
-        "a net count is summed by the recurrence of its gains",
-    ),
-    (
-        "fe31578",
-        r"run of (delay|pulse)\w*/",
-        r"",
-        math.inf,
-        "DELAY1 and DELAY3 keep their stages, pulses round to the nearest instant",
-    ),
-    (
-        "a6fa5c3",
-        r"study",
-        r"fitted, residual",
-        math.inf,
-        "residuals are quantiles of the probability of what was counted",
-    ),
-    ("b20e381", r"study", r"predicted, ", math.inf, "a fitted number is predicted by the posterior without its term"),
-    ("7910897", r"study", r"forecast, ", math.inf, "a series goes on from its own last fitted number"),
-    ("7910897", r"study", r"(replicates|one step|replaced)", math.inf, "each term has random numbers of its own"),
-    (
-        "7910897",
-        r"study great_stone$",
-        r"(pointwise|log posterior|fitted, )",
-        1e-13,
-        "flows over a window are added up apart from those of rows that are only looked at, and rounded otherwise",
-    ),
-    (
-        "a6fa5c3",
-        r"small study, dirichlet-multinomial$",
-        r"fitted, (low|high)",
-        math.inf,
-        "a cell's band is that of its beta-binomial; before it was a binomial's, too narrow by what the shares vary",
-    ),
-    (
-        "a6fa5c3",
-        r"small study, (binomial|multinomial|dirichlet-multinomial)$",
-        r"fitted, expected",
-        1e-14,
-        "what is expected is the mean of the probabilities, and not the total times the share",
-    ),
-    (
-        "381416e",
-        r"run of (hyperbolic|trigonometry)/model.mdl$",
-        r"(sine|cosine|tangent)_h|tangent$",
-        1e-15,
-        "tangent and hyperbolic functions are recipes of our own, within an ulp of those of the C library",
-    ),
-    (
-        "4c6d7b4",
-        r"small study, student-t",
-        r"fitted, sd",
-        0.6,
-        "the standard deviation of Student's t is that of its density, and not its scale",
-    ),
-)
 #: Points at which a likelihood is compared.
 N = 200
 MODEL = """{UTF-8}
@@ -330,18 +267,8 @@ def difference(before: np.ndarray, now: np.ndarray) -> float:
     return float(np.max(np.where(np.isfinite(apart), apart, np.inf)[unequal], initial=0.0))
 
 
-def intended(case: str, array: str, apart: float, rev: str) -> str:
-    """Why an array is another since a commit, where it is so by intention; empty where not."""
-    for commit, cases_changed, arrays_changed, limit, reason in INTENDED:
-        if re.search(cases_changed, case) and re.match(arrays_changed, array) and apart <= limit:
-            ancestor = ["git", "merge-base", "--is-ancestor", rev, f"{commit}^"]
-            if subprocess.run(ancestor, cwd=ROOT, check=False).returncode == 0:
-                return reason
-    return ""
-
-
-def differences(before: dict[str, np.ndarray], now: dict[str, np.ndarray]) -> Iterator[tuple[str, str, float, str]]:
-    """Case, kind of array and difference, also in words, of all that is not the same in two states."""
+def differences(before: dict[str, np.ndarray], now: dict[str, np.ndarray]) -> Iterator[tuple[str, str, str]]:
+    """Case, kind of array and difference in words of all that is not the same in two states."""
     largest: dict[tuple[str, str], float] = {}
     for name in sorted(before.keys() | now.keys()):
         case, _, array = name.partition(": ")
@@ -350,10 +277,10 @@ def differences(before: dict[str, np.ndarray], now: dict[str, np.ndarray]) -> It
         if array == "refused":
             # what both refuse is compared by the kind of the error
             if len({error.partition(":")[0] for error in errors}) > 1:
-                yield case, kind, math.inf, f"before: {errors[0]}; now: {errors[1]}"
+                yield case, kind, f"before: {errors[0]}; now: {errors[1]}"
         elif name in before and name in now and not np.isnan(apart := difference(before[name], now[name])):
             largest[case, kind] = max(apart, largest.get((case, kind), 0.0))
-    yield from ((case, kind, apart, f"by {apart:.1e}") for (case, kind), apart in largest.items())
+    yield from ((case, kind, f"by {apart:.1e}") for (case, kind), apart in largest.items())
 
 
 def main() -> int:
@@ -388,14 +315,9 @@ def main() -> int:
     alone = [sorted(a.keys() - b.keys()) for a, b in ((before, now), (now, before))]
     counts = (f"{len(names)} {words} alone" for words, names in zip(("before", "now"), alone, strict=True))
     print(f"{len(before.keys() & now.keys())} arrays in both states, {', '.join(counts)}")
-    lines: dict[str, list[str]] = {}
-    for case, kind, apart, words in differences(before, now):
-        lines.setdefault(intended(case, kind, apart, options.rev), []).append(f"{case}, {kind}: {words}")
-    for reason, differing in lines.items():
-        print(f"{len(differing)} differ{f' by intention: {reason}' if reason else ', and no reason is kept'}")
-        print(*(f"    {line}" for line in differing), sep="\n")
-    print("all others have the same bits")
-    return int("" in lines)
+    differing = [f"    {case}, {kind}: {words}" for case, kind, words in differences(before, now)]
+    print(f"{len(differing)} differ:", *differing, "all others have the same bits", sep="\n")
+    return int(bool(differing))
 
 
 if __name__ == "__main__":

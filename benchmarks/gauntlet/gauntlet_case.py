@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,9 +44,9 @@ class Column:
     reading: str
     law: str
     size: float
-    digits: int
-    every: int
-    gaps: float
+    digits: int = 0
+    every: int = 1
+    gaps: float = 0.0
     per: float = 1.0
 
 
@@ -137,32 +138,23 @@ def read(name: str, folder: Path = CASES) -> Case:
     """The case of a folder."""
     content = tomllib.loads((folder / name / "case.toml").read_text(encoding="utf-8"))
     truth = {key: tuple(map(float, v if isinstance(v, list) else [v])) for key, v in content["truth"].items()}
-    columns = tuple(
-        Column(
-            column["header"],
-            column["variable"],
-            column["reading"],
-            column["noise"]["law"],
-            float(column["noise"].get("sd", column["noise"].get("dispersion", 0.0))),
-            column.get("digits", 0),
-            column.get("every", 1),
-            column.get("gaps", 0.0),
-            column.get("per", 1.0),
-        )
-        for column in content["column"]
-    )
     return Case(
-        name,
-        folder / name,
-        content["title"],
-        content["field"],
-        tuple(shlex.split(content["command"])),
-        truth,
-        content.get("refusal", ""),
-        content["table"],
-        columns,
-        float(content.get("nature_step", 0.0)),
+        name=name,
+        folder=folder / name,
+        title=content["title"],
+        field=content["field"],
+        command=tuple(shlex.split(content["command"])),
+        truth=truth,
+        refusal=content.get("refusal", ""),
+        table=content["table"],
+        columns=tuple(map(_column, content["column"])),
+        nature_step=float(content.get("nature_step", 0.0)),
     )
+
+
+def _column(entry: dict[str, Any]) -> Column:
+    noise = entry.pop("noise")
+    return Column(law=noise["law"], size=float(noise.get("sd", noise.get("dispersion", 0.0))), **entry)
 
 
 def names(folder: Path = CASES) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gauntlet_case import Case, Column, Values
+from gauntlet_case import Case, Column
 
 from cipark_sd import Scenario, simulate
 
@@ -52,15 +52,15 @@ APART = 1e-6
 Made = dict[str, dict[int, Number]]
 
 
-def run_truth(case: Case, work: Path, values: Values | None = None) -> tuple[Array, dict[str, Array]]:
-    """Times and courses of the observed variables, by PySD with the true constants or other ``values``.
+def run_truth(case: Case, work: Path) -> tuple[Array, dict[str, Array]]:
+    """Times and courses of the observed variables, by PySD with the true constants.
 
     Where the case has a ``nature_step`` they are made with it: nature knows nothing of the model's time step.
     """
     folder = work / "truth"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"truth{case.model.suffix}"
-    text = case.text(values or case.truth)
+    text = case.text(case.truth)
     for pattern, to in _FOR_PYSD:
         text = pattern.sub(to, text)
     path.write_text(text, encoding="utf-8")
@@ -72,7 +72,7 @@ def run_truth(case: Case, work: Path, values: Values | None = None) -> tuple[Arr
     courses = {name: np.array(course, dtype=float) for name, course in listed.items()}
     times = start + step * np.arange(len(next(iter(courses.values()))))
     as_saved = folder / f"asked{case.model.suffix}"
-    as_saved.write_text(case.text(values or case.truth), encoding="utf-8")
+    as_saved.write_text(case.text(case.truth), encoding="utf-8")
     _raise_where_apart(case, as_saved, step, courses)
     return times, courses
 

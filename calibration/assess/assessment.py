@@ -1,6 +1,6 @@
 """Everything that follows a posterior: what was learnt, how it predicts, rivals, forecasts, self-tests."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -9,13 +9,22 @@ import numpy as np
 import pandas as pd
 
 from calibration.assess.contraction import Contraction, GroupValue, contractions, group_values
-from calibration.assess.discrepancies import Discrepancy, discrepancies
 from calibration.assess.forecast import EQUAL, forecast, forecast_mixture, joined, table_of
 from calibration.assess.holdout import MODEL, RollingOrigin, Whole, rolling_origin
-from calibration.assess.posterior_predictive import Band, bands
+from calibration.assess.posterior_predictive import Band, Discrepancy, bands, discrepancies
 from calibration.assess.rival_draws import RIVALS, keep_rivals
-from calibration.assess.rivals import Comparison, RivalFit, RivalFits, compare, fit_rivals, mixture, rival_numbers
-from calibration.assess.self_test import RankBand, SelfTest, judged, self_test
+from calibration.assess.rivals import (
+    Comparison,
+    OnStage,
+    RivalFit,
+    RivalFits,
+    compare,
+    fit_rivals,
+    mixture,
+    rival_numbers,
+    untold,
+)
+from calibration.assess.self_test import SelfTest, judged, self_test
 from calibration.inference.sampling.convergence import Effort
 from calibration.inference.sampling.draws import PosteriorDraws
 from calibration.likelihood.posterior import DensityOf
@@ -23,46 +32,58 @@ from calibration.likelihood.replicate import Stage, replicate, stage_numbers
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.base.optional import attempt
-from cipark_sd.execution.pool import Pool, Progress
+from cipark_sd.execution.pool import Pool
 
 #: Draws of each rival, and of a mixture, of which forecasts are made.
 DRAWS = 1000
 #: Effective draws of a posterior at an origin, of which scores alone are read.
 ORIGIN = 2000.0
-#: Called with the name of a stage and how far it is.
-OnStage = Callable[[str, Progress], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Stages:
-    """What to assess; ``self_tests`` is the number of synthetic data sets."""
+    """What to assess, and who does it.
 
+    Parameters
+    ----------
+    effort : Effort
+        Of each posterior that is sampled again; self-tests have their own.
+    scenarios : tuple of Structure
+        Under which forecasts are made beside the study's own settings.
+    self_tests : int
+        How many synthetic data sets.
+    folder : Path, optional
+        Takes the draws and weights of all rivals, for policy experiments.
+    workers : Pool, optional
+        Without them all is done in this process and nothing is kept.
+    on_stage : function
+        Called with the name of a stage and how far it is.
+    """
+
+    effort: Effort
     holdout: bool = False
     rivals: bool = False
     scenarios: tuple[Structure, ...] = ()
     self_tests: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Refuted:
-    """A rival structure under which the data are impossible."""
-
-    name: str
-    why: str
+    folder: Path | None = None
+    workers: Pool | None = None
+    on_stage: OnStage = untold
 
 
 @dataclass(frozen=True, eq=False)
 class Assessment:
-    """The answers; what was not asked is None or empty."""
+    """The answers; what was not asked is None or empty.
+
+    ``refuted`` has rivals under which the data are impossible, by name what each is.
+    """
 
     bands: tuple[Band, ...] = ()
     contractions: tuple[Contraction, ...] = ()
     forecasts: pd.DataFrame = field(default_factory=partial(table_of, ()))
     rolling: RollingOrigin | None = None
-    refuted: tuple[Refuted, ...] = ()
+    refuted: dict[str, str] = field(default_factory=dict)
     comparison: tuple[Comparison, ...] = ()
     tested: SelfTest | None = None
-    ranks: RankBand | None = None
     interrupted: bool = False
     discrepancies: tuple[Discrepancy, ...] = ()
     groups: tuple[GroupValue, ...] = ()
@@ -78,52 +99,50 @@ class Assessment:
 NOTHING = Assessment()
 
 
-def assess(
-    drawn: PosteriorDraws,
-    density_of: DensityOf,
-    seed: int,
-    stages: Stages,
-    *,
-    effort: Effort,
-    folder: Path | None = None,
-    workers: Pool | None = None,
-    on_stage: OnStage | None = None,
-) -> Assessment:
+def assess(drawn: PosteriorDraws, density_of: DensityOf, stages: Stages) -> Assessment:
     """Answer what is asked; each stage has a random stream of its own, so that none depends on what else is asked.
 
     When the user stops, later stages are left out; what the workers have done, chains in progress too, is where their
-    checkpoints are. ``folder`` takes the draws and weights of all rivals, for policy experiments.
+    checkpoints are.
+
+    Parameters
+    ----------
+    drawn : PosteriorDraws
+        Of the study as it stands, whose seed all streams come from.
+    density_of : DensityOf
+        Makes the density of a rival, an early state or a synthetic data set; it has to pickle.
+    stages : Stages
+
+    Returns
+    -------
+    Assessment
+        Stages that have failed are left out as if they had not been asked.
     """
     problem = drawn.density.problem
-
-    def stream(stage: Stage) -> np.random.Generator:
-        return stage_numbers(seed, stage)
-
+    stream = partial(stage_numbers, problem.method.seed)
     replicates = replicate(drawn.density, drawn.flat, stream(Stage.REPLICATES))
     forecasts = attempt(
         "forecast",
         lambda: forecast(problem, density_of, drawn.flat, stream(Stage.FORECASTS), scenarios=stages.scenarios),
         table_of(()),
     )
-    rivals, rolling, tested, interrupted = _fitted_again(drawn, density_of, seed, stages, effort, workers, on_stage)
+    rivals, rolling, tested, interrupted = _fitted_again(drawn, density_of, stages)
     fits = rivals.fits
     comparison = compare(fits) if fits else []
-    if fits and folder is not None and not rivals.interrupted:
-        keep_rivals(problem, fits, rivals.refuted, comparison, folder / RIVALS)
-    stacked = {line.name: line.stacking for line in comparison}
-    weights = [stacked[fit.variant.id] for fit in fits]
     if fits:
-        of_rivals = _of_structures(problem, fits, weights, density_of, stages.scenarios, seed)
-        forecasts = joined([forecasts, *of_rivals])
+        if stages.folder is not None and not rivals.interrupted:
+            keep_rivals(problem, fits, rivals.refuted, comparison, stages.folder / RIVALS)
+        stacked = {line.name: line.stacking for line in comparison}
+        weights = [stacked[fit.variant.id] for fit in fits]
+        forecasts = joined([forecasts, *_of_structures(problem, fits, weights, density_of, stages.scenarios)])
     return Assessment(
         bands=tuple(bands(problem.observations, replicates)),
         contractions=tuple(contractions(drawn)),
         forecasts=forecasts,
         rolling=rolling,
-        refuted=tuple(Refuted(variant.id, variant.title) for variant in rivals.refuted),
+        refuted={variant.id: variant.title for variant in rivals.refuted},
         comparison=tuple(comparison),
-        tested=tested,
-        ranks=None if tested is None else judged(tested, seed),
+        tested=None if tested is None else judged(tested, problem.method.seed),
         interrupted=interrupted,
         discrepancies=attempt("discrepancies", lambda: discrepancies(drawn.density, drawn.flat, replicates), ()),
         groups=attempt("groups", lambda: tuple(group_values(drawn, stream(Stage.GROUPS))), ()),
@@ -131,58 +150,41 @@ def assess(
 
 
 def _fitted_again(
-    drawn: PosteriorDraws,
-    density_of: DensityOf,
-    seed: int,
-    stages: Stages,
-    effort: Effort,
-    workers: Pool | None,
-    on_stage: OnStage | None,
+    drawn: PosteriorDraws, density_of: DensityOf, stages: Stages
 ) -> tuple[RivalFits, RollingOrigin | None, SelfTest | None, bool]:
     """What takes fits of its own: rivals, origins and self-tests; whether the user stopped among them."""
-    problem = drawn.density.problem
-    rolling: RollingOrigin | None = None
-    tested: SelfTest | None = None
-    interrupted = False
-    rivals = RivalFits((), (), False)
+    problem, workers, effort = drawn.density.problem, stages.workers, stages.effort
+    stream = partial(stage_numbers, problem.method.seed)
+    rivals, rolling, tested, interrupted = RivalFits((), (), False), None, None, False
+
+    def fitted_rivals() -> RivalFits:
+        numbers = rival_numbers(problem.method.seed)
+        return fit_rivals(problem, density_of, numbers, effort=effort, workers=workers, on_stage=stages.on_stage)
+
+    def at_origins() -> RollingOrigin:
+        return rolling_origin(
+            problem,
+            density_of,
+            stream(Stage.HOLDOUT),
+            rivals=problem.rivals if stages.rivals else (),
+            whole=_whole(drawn, rivals.fits),
+            effort=replace(effort, effective=min(effort.effective, ORIGIN)),
+            workers=workers,
+            on_progress=partial(stages.on_stage, "hold-out"),
+        )
+
+    def self_tested() -> SelfTest:
+        numbers, tell = stream(Stage.SELF_TEST), partial(stages.on_stage, "self-test")
+        return self_test(problem, density_of, stages.self_tests, numbers, workers=workers, on_progress=tell)
+
     try:
         if stages.rivals and problem.rivals:
-            rivals = attempt(
-                "rivals",
-                lambda: fit_rivals(
-                    problem, density_of, rival_numbers(seed), effort=effort, workers=workers, on_stage=on_stage
-                ),
-                rivals,
-            )
+            rivals = attempt("rivals", fitted_rivals, rivals)
             interrupted = rivals.interrupted
         if stages.holdout and problem.holdout and not interrupted:
-            rolling = attempt(
-                "hold-out",
-                lambda: rolling_origin(
-                    problem,
-                    density_of,
-                    stage_numbers(seed, Stage.HOLDOUT),
-                    rivals=problem.rivals if stages.rivals else (),
-                    whole=_whole(drawn, rivals.fits),
-                    effort=replace(effort, effective=min(effort.effective, ORIGIN)),
-                    workers=workers,
-                    on_progress=None if on_stage is None else partial(on_stage, "hold-out"),
-                ),
-                None,
-            )
+            rolling = attempt("hold-out", at_origins, None)
         if stages.self_tests and not interrupted:
-            tested = attempt(
-                "self-test",
-                lambda: self_test(
-                    problem,
-                    density_of,
-                    stages.self_tests,
-                    stage_numbers(seed, Stage.SELF_TEST),
-                    workers=workers,
-                    on_progress=None if on_stage is None else partial(on_stage, "self-test"),
-                ),
-                None,
-            )
+            tested = attempt("self-test", self_tested, None)
             interrupted = tested is not None and tested.interrupted
     except KeyboardInterrupt:
         interrupted = True
@@ -203,17 +205,14 @@ def _of_structures(
     weights: Sequence[float],
     density_of: DensityOf,
     scenarios: Sequence[Structure],
-    seed: int,
 ) -> Iterator[pd.DataFrame]:
     """Forecasts under each rival, and under their mixtures: with the weights of leave-one-out stacking, and equally."""
-    choosing = stage_numbers(seed, Stage.MIXTURES)
+    stream = partial(stage_numbers, problem.method.seed)
+    choosing = stream(Stage.MIXTURES)
     mixtures = [(fit.variant.id, [fit], [1.0]) for fit in fits]
     if len(fits) > 1:
-        mixtures += [
-            ("mixture, leave-one-out weights", list(fits), list(weights)),
-            (EQUAL, list(fits), [1.0] * len(fits)),
-        ]
+        mixtures += [("mixture, leave-one-out weights", list(fits), list(weights))]
+        mixtures += [(EQUAL, list(fits), [1.0] * len(fits))]
     for name, members, shares in mixtures:
-        parts = mixture(members, shares, DRAWS, choosing)
-        numbers = stage_numbers(seed, Stage.FORECASTS)
+        parts, numbers = mixture(members, shares, DRAWS, choosing), stream(Stage.FORECASTS)
         yield forecast_mixture(problem, density_of, parts, numbers, structure=name, scenarios=scenarios)

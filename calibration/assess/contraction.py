@@ -88,7 +88,8 @@ def contractions(drawn: PosteriorDraws) -> list[Contraction]:
     theta = drawn.flat
     prior = density.space.log_prior_scaled(theta)
     likelihood = density.log_likelihood(theta)
-    weights = [scaled_weights(logs) for logs in (prior, likelihood)]
+    # importance weights (2, n) that bring the draws to both powers of either density
+    weights = [np.array([power_weights(logs, power) for power in POWERS]) for logs in (prior, likelihood)]
     shares = density.space.to_unit(theta)
     grid = (np.arange(2000) + 0.5) / 2000
     lines = []
@@ -96,27 +97,22 @@ def contractions(drawn: PosteriorDraws) -> list[Contraction]:
         values = to_scale(theta[:, i], parameter.scale)
         before = to_scale(parameter.distribution.quantile(grid), parameter.scale)
         counts, _ = np.histogram(shares[:, i], BINS, (0, 1))
-        to_prior, to_data = (power_sensitivity(values, column) for column in weights)
+        to_prior, to_data = (_power_sensitivity(values, column) for column in weights)
         lines.append(
             Contraction(
-                parameter.name,
-                float(1 - values.var() / before.var()),
-                float(np.minimum(counts / len(shares), 1 / BINS).sum()),
-                float(np.median(shares[:, i])),
-                to_prior,
-                to_data,
-                class_of([(before, values)]),
+                name=parameter.name,
+                contraction=float(1 - values.var() / before.var()),
+                overlap=float(np.minimum(counts / len(shares), 1 / BINS).sum()),
+                place=float(np.median(shares[:, i])),
+                to_prior=to_prior,
+                to_data=to_data,
+                kind=class_of([(before, values)]),
             )
         )
     return lines
 
 
-def scaled_weights(logs: Array) -> Array:
-    """Importance weights ``(2, n)`` that bring draws to both powers of the density whose logarithm is ``logs``."""
-    return np.array([power_weights(logs, power) for power in POWERS])
-
-
-def power_sensitivity(values: Array, weights: Array) -> float:
+def _power_sensitivity(values: Array, weights: Array) -> float:
     """Cumulative Jensen-Shannon distance that the distribution of ``values : (n,)`` moves per doubling of the power."""
     from arviz_stats.base import array_stats
 
@@ -140,7 +136,19 @@ class GroupValue:
 
 
 def group_values(drawn: PosteriorDraws, rng: np.random.Generator) -> list[GroupValue]:
-    """A line for each pooled parameter and group, the typical group before and a new one after them."""
+    """A line for each pooled parameter and group, the typical group before and a new one after them.
+
+    Parameters
+    ----------
+    drawn : PosteriorDraws
+    rng : Generator
+        Of the deviations of a new group, one a draw and pool.
+
+    Returns
+    -------
+    list of GroupValue
+        Nothing for a study without pools.
+    """
     problem, theta = drawn.density.problem, drawn.flat
     lines: list[GroupValue] = []
     for pool in problem.pools:
@@ -149,7 +157,7 @@ def group_values(drawn: PosteriorDraws, rng: np.random.Generator) -> list[GroupV
         of_new = pool.at(problem.space, theta, rng.standard_normal((len(theta), 1)))[:, 0]
         lines.append(GroupValue(pool.name, TYPICAL, _quantiles(typical), np.nan, len(problem.fitted_terms)))
         values = pool.values(problem.space, theta)
-        for column, group, shrunk in zip(values.T, pool.groups, shrinkage(pool, theta, names), strict=True):
+        for column, group, shrunk in zip(values.T, pool.groups, _shrinkage(pool, theta, names), strict=True):
             lines.append(GroupValue(pool.name, group, _quantiles(column), shrunk, problem.n_fitted(group)))
         lines.append(GroupValue(pool.name, NEW, _quantiles(of_new), np.nan, 0))
     return lines
@@ -159,7 +167,7 @@ def _quantiles(values: Array) -> tuple[float, ...]:
     return tuple(np.quantile(values, QUANTILES).tolist())
 
 
-def shrinkage(pool: Pool, theta: Array, names: Sequence[str]) -> list[float]:
+def _shrinkage(pool: Pool, theta: Array, names: Sequence[str]) -> list[float]:
     """The variance that is left in each deviation where the typical value and the sd between groups are known.
 
     With normal data ``y`` of variance ``s**2`` and an sd ``t`` between groups this is ``s**2 / (s**2 + t**2)``, the

@@ -88,7 +88,24 @@ def forecast(
     scenarios: Sequence[Structure] = (),
     every: float = 1.0,
 ) -> pd.DataFrame:
-    """:func:`forecast_mixture` under the study's own structure, from joint draws ``theta : (n, k)``."""
+    """:func:`forecast_mixture` under the study's own structure, from joint draws ``theta : (n, k)``.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    density_of : DensityOf
+        Makes the density of the study with the dates ahead added to its observations.
+    theta : (n, k)
+        Joint draws, on the parameters' own scales.
+    rng : Generator
+    scenarios, every
+        As for :func:`forecast_mixture`.
+
+    Returns
+    -------
+    DataFrame
+        Under :data:`COLUMNS`.
+    """
     alone = [(Structure("", "", Scenario()), theta)]
     return forecast_mixture(problem, density_of, alone, rng, scenarios=scenarios, every=every)
 
@@ -107,8 +124,13 @@ def forecast_mixture(
 
     Parameters
     ----------
+    problem : CalibrationProblem
+    density_of : DensityOf
+        Makes the density of the study with the dates ahead added to its observations.
     parts : pairs of Structure and (n, k)
         Structures with joint draws of each, in the proportion of their weights.
+    rng : Generator
+        Gives one seed, from which every scenario and structure draws the same numbers.
     structure : str
         What they are called together.
     scenarios : sequence of Structure
@@ -116,6 +138,11 @@ def forecast_mixture(
         random numbers, so that they differ by what they set only.
     every : float
         Time between dates.
+
+    Returns
+    -------
+    DataFrame
+        Under :data:`COLUMNS`, a row for each scenario, observation and date; quantiles in the unit of the data.
     """
     rows: list[dict[str, object]] = []
     seed = int(rng.integers(2**63))
@@ -136,8 +163,12 @@ def courses_ahead(
 
     Parameters
     ----------
+    problem : CalibrationProblem
+    density_of : DensityOf
     theta : (n, k)
         Joint draws.
+    seed : int
+        Of the starts and of the noise.
 
     Returns
     -------

@@ -115,6 +115,16 @@ class Gap:
 def score_forecast(forecaster: Forecaster, counts: Counts) -> Scored:
     """The scores of all counts that lie within the dates of a forecast.
 
+    Parameters
+    ----------
+    forecaster : Forecaster
+    counts : Counts
+        Of its series; those outside its dates are left out.
+
+    Returns
+    -------
+    Scored
+
     Raises
     ------
     UnusableInput
@@ -130,16 +140,16 @@ def score_forecast(forecaster: Forecaster, counts: Counts) -> Scored:
     below, up_to = (paths < observed).mean(axis=0), (paths <= observed).mean(axis=0)
     ends = np.array([quantiles(column, LEVELS) for column in paths.T])
     return Scored(
-        forecaster,
-        tuple(date for date, inside in zip(counts.dates, within, strict=True) if inside),
-        observed,
-        paths,
-        np.array([crps_sample(column, value) for column, value in zip(paths.T, observed, strict=True)]),
-        (below + up_to) / 2,
-        (ends[:, 1] <= observed) & (observed <= ends[:, 3]),
-        (ends[:, 0] <= observed) & (observed <= ends[:, 4]),
-        energy_score(paths, observed) if forecaster.joint else math.nan,
-        _rises(forecaster, counts),
+        forecaster=forecaster,
+        dates=tuple(date for date, inside in zip(counts.dates, within, strict=True) if inside),
+        observed=observed,
+        paths=paths,
+        crps=np.array([crps_sample(column, value) for column, value in zip(paths.T, observed, strict=True)]),
+        pit=(below + up_to) / 2,
+        inside_50=(ends[:, 1] <= observed) & (observed <= ends[:, 3]),
+        inside_90=(ends[:, 0] <= observed) & (observed <= ends[:, 4]),
+        energy=energy_score(paths, observed) if forecaster.joint else math.nan,
+        rises=_rises(forecaster, counts),
     )
 
 
@@ -180,6 +190,15 @@ def gap_between(forecast: Scored, rival: Scored) -> Gap:
 
     Source: a parametric bootstrap of the difference of scores; Diebold and Mariano 1995 test its mean where there are
     many dates, and here there are few that hang together.
+
+    Parameters
+    ----------
+    forecast, rival : Scored
+        Of the same counts.
+
+    Returns
+    -------
+    Gap
     """
     gap = forecast.mean - rival.mean
 
@@ -204,6 +223,24 @@ def drift(
 
     The rate is drawn from the gamma distribution whose mean is the rate that was seen and whose variance is that of a
     count of variance ``mean (1 + dispersion)``; each rise scatters by as much again.
+
+    Parameters
+    ----------
+    counts : Counts
+    since, until : float
+        In decimal years: where the rate begins, and where the forecast does.
+    times : sequence of float
+        Dates of the forecast in decimal years, ascending.
+    dispersion : float
+        Variance of a count over its mean, less 1.
+    rng : Generator
+    n : int
+        Draws.
+
+    Returns
+    -------
+    Forecaster
+        Its ``paths`` are ``(n, len(times))``.
 
     Raises
     ------
@@ -234,6 +271,18 @@ def read_forecasts(path: Path, scenario: str | None = None) -> list[Forecaster]:
     and where there are several ``structure`` and ``scenario``. ``FILE.csv`` is a ``forecast.csv`` of ``cipark
     calibrate``: quantiles, between which the distribution is drawn straight; it ends at the outer ones, and how dates
     hang together is not in it.
+
+    Parameters
+    ----------
+    path : Path
+        Ending in ``.nc`` or ``.csv``.
+    scenario : str, optional
+        None for the first of the file.
+
+    Returns
+    -------
+    list of Forecaster
+        One for each structure and series, in the order of the file.
 
     Raises
     ------
@@ -326,8 +375,15 @@ def read_counts(paths: Sequence[Path], series: Sequence[str], columns: Mapping[s
     ----------
     paths : sequence of Path
         CSV files with a column ``date``. Where there is a column ``use``, its rows of use ``fit`` count.
+    series : sequence of str
+        Names of the forecast's series.
     columns : mapping
         Series whose column has another name.
+
+    Returns
+    -------
+    list of Counts
+        Of the series that a table has, each from the first table that has it.
 
     Raises
     ------

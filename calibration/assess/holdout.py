@@ -9,19 +9,18 @@ were written after the data that are held out here.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from hashlib import sha256
+from functools import partial
 from itertools import product
 
 import numpy as np
 import pandas as pd
 
-from calibration.assess.rivals import with_variant
+from calibration.assess.rivals import Refit, with_variant
 from calibration.assess.scores import score, summaries, table_of
-from calibration.inference.sampling.convergence import EFFORT, Effort
+from calibration.inference.sampling.convergence import EFFORT, Effort, OnBlock
 from calibration.inference.sampling.draws import PER_CHAIN, chains_entry, draw_whole, problem_digest
+from calibration.inference.sampling.moves import NowherePossible
 from calibration.inference.sampling.sample import Start
-from calibration.inference.sampling.starts import NowherePossible
 from calibration.likelihood.posterior import DensityOf, Posterior
 from calibration.likelihood.replicate import named_streams, numbers, replicate
 from calibration.study.problem import CalibrationProblem, until
@@ -29,28 +28,31 @@ from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays, Checkpoints, as_arrays, digest, from_arrays, stream
 from cipark_sd.base.wording import listed
-from cipark_sd.execution.pool import OnProgress, Pool, Tell
+from cipark_sd.execution.pool import OnProgress, Pool
 from cipark_sd.execution.workers import Workers
 
 #: What the study's own structure is called among forecasters.
 MODEL = "model"
-
-
 #: Draws ``(n, k)`` of a posterior of all data, and there the log density ``(n, n_terms)`` of each fitted term, counted
 #: by its weight in the fit.
 Whole = tuple[Array, Array]
 
 
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """Scores at one origin, and whether the posterior has converged; None where the data are impossible."""
-
-    scores: pd.DataFrame
-    converged: bool | None
-
-
 def start_of(whole: Whole, problem: CalibrationProblem, early: CalibrationProblem) -> Start:
-    """Where sampling begins for the ``early`` state of the problem: the draws without what came later."""
+    """Where sampling begins for the ``early`` state of the problem: the draws without what came later.
+
+    Parameters
+    ----------
+    whole : Whole
+        Draws ``(n, k)`` of the posterior of all data with log densities ``(n, n_terms)`` of its fitted terms.
+    problem, early : CalibrationProblem
+        The study with all data, and what was known at an origin; of the same terms in the same order.
+
+    Returns
+    -------
+    Start
+        Draws ``(n, k)`` and log weights ``(n,)`` that take away what came later.
+    """
     theta, logs = whole
     pairs = zip(problem.terms, early.terms, strict=True)
     later = np.array([then.use != "fit" for term, then in pairs if term.use == "fit"])
@@ -87,56 +89,6 @@ class RollingOrigin:
         return summaries(self.comparable)
 
 
-@dataclass(frozen=True, eq=False)
-class OriginTask:
-    """Fit what was known at one origin and score what came later.
-
-    Sampling begins at ``start`` where there is one.
-    """
-
-    problem: CalibrationProblem
-    origin: float
-    density_of: DensityOf
-    rng: np.random.Generator
-    effort: Effort
-    checkpoints: Checkpoints
-    forecaster: str = MODEL
-    start: Start | None = None
-
-    @property
-    def label(self) -> str:
-        """For the bar."""
-        return f"{self.origin:g}" if self.forecaster == MODEL else f"{self.forecaster} at {self.origin:g}"
-
-    @cached_property
-    def key(self) -> str:
-        """Of all that the answer depends on."""
-        held = [(o.name, [term for term in o.terms if term.use == "holdout"]) for o in self.problem.observations]
-        parts = (self.origin, stream(self.rng), self.effort, PER_CHAIN, [entry for entry in held if entry[1]])
-        rival = () if self.forecaster == MODEL else (self.forecaster,)
-        start = () if self.start is None else tuple(sha256(part.tobytes()).hexdigest() for part in self.start)
-        return digest("scores at an origin", problem_digest(self.problem), self.density_of, *parts, *rival, *start)
-
-    def __call__(self, tell: Tell) -> Arrays:
-        """:class:`Scored` as arrays."""
-        chains, noise = self.rng.spawn(2)
-        density = self.density_of(self.problem)
-        saved = chains_entry(self.checkpoints, density, chains, self.effort)
-        try:
-            drawn = draw_whole(
-                density, chains, self.effort, saved, lambda steps, most, _: tell(steps, most), self.start
-            )
-        except NowherePossible:
-            if self.forecaster == MODEL:
-                raise
-            return as_arrays(Scored(table_of(()), None))
-        scores = model_scores(density, drawn.flat, self.origin, noise, forecaster=self.forecaster)
-        if drawn.sampled.converged:
-            # chains are for going on after a stop or with more steps
-            saved.discard()
-        return as_arrays(Scored(scores, drawn.sampled.converged))
-
-
 def rolling_origin(
     problem: CalibrationProblem,
     density_of: DensityOf,
@@ -152,13 +104,25 @@ def rolling_origin(
 
     Parameters
     ----------
+    problem : CalibrationProblem
+        With its origins in ``holdout``, in model time.
+    density_of : DensityOf
+        It has to pickle where there are workers.
+    rng : Generator
+        Spawns a stream for each origin, and one for each rival and origin by their names.
     rivals : sequence of Structure
         Structures that are fitted and scored at every origin beside the model.
     whole : mapping of str to Whole, optional
         By forecaster, what the posterior of all data has: sampling at an origin begins there, the weight of what came
         later taken away. Without it draws of the prior are annealed.
+    effort : Effort
     workers : Pool, optional
         Without them all is done in this process and nothing is kept.
+    on_progress : OnProgress, optional
+
+    Returns
+    -------
+    RollingOrigin
 
     Raises
     ------
@@ -166,42 +130,104 @@ def rolling_origin(
         When the user stops; origins that are done stay where the workers keep answers.
     """
     workers = Workers() if workers is None else workers
-    tasks = [
-        OriginTask(until(problem, origin), origin, density_of, generator, effort, workers.checkpoints)
-        for origin, generator in zip(problem.holdout, rng.spawn(len(problem.holdout)), strict=True)
-        if until(problem, origin).fitted_terms
-    ]
     # a rival that changes nothing foretells what the model does
     scenario = problem.scenario
     neutral = [rival for rival in rivals if replace(scenario | rival.scenario, name=scenario.name) == scenario]
     differing = [rival for rival in rivals if rival not in neutral]
-    streams = named_streams(rng, [f"{rival.id} {task.origin!r}" for rival in differing for task in tasks])
-    tasks += [
-        replace(task, problem=with_variant(task.problem, rival), rng=stream, forecaster=rival.id)
-        for (rival, task), stream in zip(list(product(differing, tasks)), streams, strict=True)
+    generators = rng.spawn(len(problem.holdout))
+    dated = zip(problem.holdout, map(partial(until, problem), problem.holdout), generators, strict=True)
+    fits = [(MODEL, origin, early, generator) for origin, early, generator in dated if early.fitted_terms]
+    pairs = list(product(differing, fits))
+    streams = named_streams(rng, [f"{rival.id} {origin!r}" for rival, (_, origin, *_) in pairs])
+    fits += [
+        (rival.id, origin, with_variant(early, rival), generator)
+        for (rival, (_, origin, early, _)), generator in zip(pairs, streams, strict=True)
     ]
-    tasks = [
-        replace(task, start=start_of(whole[task.forecaster], problem, task.problem))
-        if whole is not None and task.forecaster in whole
-        else task
-        for task in tasks
-    ]
-    outcome = workers.run(tasks, on_progress)
-    if outcome.interrupted:
+    tasks = []
+    for forecaster, origin, early, generator in fits:
+        known = None if whole is None else whole.get(forecaster)
+        start = None if known is None else start_of(known, problem, early)
+        tasks.append(
+            origin_task((forecaster, origin), early, density_of, generator, effort, workers.checkpoints, start)
+        )
+    returned, interrupted = workers.run(tasks, on_progress)
+    if interrupted:
         raise KeyboardInterrupt
     answers = [
-        (task, from_arrays(Scored, answer)) for task, answer in zip(tasks, outcome.answers, strict=True) if answer
+        (forecaster, from_arrays(RollingOrigin, answer))
+        for (forecaster, *_), answer in zip(fits, returned, strict=True)
+        if answer
     ]
-    refuted = tuple(dict.fromkeys(task.forecaster for task, scored in answers if scored.converged is None))
-    answers = [(task, scored) for task, scored in answers if task.forecaster not in refuted]
-    tables = [scored.scores for _, scored in answers if len(scored.scores)]
-    by_model = [scored.scores for task, scored in answers if task.forecaster == MODEL]
-    tables += [scores.assign(forecaster=rival.id) for rival in neutral for scores in by_model if len(scores)]
+    refuted = tuple(dict.fromkeys(name for _, scored in answers for name in scored.refuted))
+    answers = [(name, scored) for name, scored in answers if name not in refuted]
+    tables = [scored.scores for _, scored in answers]
+    by_model = [scored.scores for name, scored in answers if name == MODEL]
+    tables += [scores.assign(forecaster=rival.id) for rival in neutral for scores in by_model]
+    tables = [scores for scores in tables if len(scores)]
     return RollingOrigin(
         pd.concat(tables, ignore_index=True) if tables else table_of(()),
-        tuple(dict.fromkeys(task.origin for task, scored in answers if not scored.converged)),
+        tuple(dict.fromkeys(origin for _, scored in answers for origin in scored.not_converged)),
         refuted,
     )
+
+
+def origin_task(
+    at: tuple[str, float],
+    problem: CalibrationProblem,
+    density_of: DensityOf,
+    rng: np.random.Generator,
+    effort: Effort,
+    checkpoints: Checkpoints,
+    start: Start | None = None,
+) -> Refit:
+    """The task of one forecaster at one origin.
+
+    Parameters
+    ----------
+    at : str and float
+        The forecaster, and the origin in model time.
+    problem : CalibrationProblem
+        What was known at the origin, under the forecaster's structure.
+    checkpoints : Checkpoints
+        Where chains in progress are kept.
+    start : Start, optional
+        Where sampling begins; without it draws of the prior are annealed.
+
+    Returns
+    -------
+    Refit
+        Its answer is a :class:`RollingOrigin` of this forecaster and origin as arrays.
+    """
+    forecaster, origin = at
+    held = [(o.name, [term for term in o.terms if term.use == "holdout"]) for o in problem.observations]
+    parts = (stream(rng), effort, PER_CHAIN, [entry for entry in held if entry[1]], start)
+    return Refit(
+        f"{origin:g}" if forecaster == MODEL else f"{forecaster} at {origin:g}",
+        digest("an origin", at, problem_digest(problem), density_of, *parts),
+        partial(_at_origin, at, problem, density_of, rng, effort, checkpoints, start),
+    )
+
+
+def _at_origin(
+    at: tuple[str, float], problem: CalibrationProblem, density_of: DensityOf, rng: np.random.Generator,
+    effort: Effort, checkpoints: Checkpoints, start: Start | None, on_block: OnBlock,
+) -> Arrays:  # fmt: skip
+    """One forecaster's :class:`RollingOrigin` of one origin as arrays, from what was known then."""
+    forecaster, origin = at
+    chains, noise = rng.spawn(2)
+    density = density_of(problem)
+    saved = chains_entry(checkpoints, density, chains, effort)
+    try:
+        drawn = draw_whole(density, chains, effort, saved, on_block, start)
+    except NowherePossible:
+        if forecaster == MODEL:
+            raise
+        return as_arrays(RollingOrigin(table_of(()), (), (forecaster,)))
+    scores = model_scores(density, drawn.flat, origin, noise, forecaster=forecaster)
+    if drawn.sampled.converged:
+        # chains are for going on after a stop or with more steps
+        saved.discard()
+    return as_arrays(RollingOrigin(scores, () if drawn.sampled.converged else (origin,)))
 
 
 def model_scores(

@@ -1,10 +1,16 @@
 """What the model says the data would be, and what a study reports of it: over joint draws, and over the priors alone.
 
-Replicated observations with their bands, ranks and scores; reported predictions without the noise of an observation.
+Replicated observations with their bands, ranks and scores; reported predictions without the noise of an observation;
+and statistics that a fit does not look at. A number by itself may lie within its band while numbers together do not
+look like the model's: a batch that is too large, neighbours that go together, too few windows without an event. Each
+statistic of the data is held against that of replicated data under the same draw (discrepancies of Gelman, Meng and
+Stern 1996, Statistica Sinica 6, 733-807), and its probability is that of replicates beyond it. Such probabilities lie
+nearer a half than uniform ones would, since the draws have seen the data: what fails here fails. Which statistics there
+are goes by the kind of data; cells of a breakdown have none.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +24,7 @@ from calibration.inference.sampling.importance import RELIABLE, left_out_weights
 from calibration.likelihood.forward import all_reported
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import Stage, labels_of, numbers, replicate_by_term, stage_numbers
+from calibration.likelihood.term_density import expected_numbers, number_family
 from calibration.study.observations import Breakdown, Count, Level, Observation, Term, Use
 from cipark_sd.base.arrays import Array, evenly
 from cipark_sd.statements.claims import Kind, class_of
@@ -28,6 +35,10 @@ NumberKind = Literal["count", "measurement", "share", "cell"]
 DATED = ("increments", "level", "flow")
 #: Central mass of the intervals; posterior draws at most, evenly spaced, and draws of the priors.
 LEVEL, DRAWS, PRIOR_DRAWS = 0.9, 4000, 2000
+#: Numbers of a series below which its statistics say nothing.
+FEWEST = 4
+#: Share of right studies in which any statistic is said to fail.
+FAILING = 0.05
 _QUANTILES = ((1 - LEVEL) / 2, 0.25, 0.5, 0.75, (1 + LEVEL) / 2)
 
 
@@ -78,6 +89,20 @@ def predict(density: Posterior, theta: Array, rng: np.random.Generator, *, r_eff
     value of a number that is fitted or held out are left out; a number that is only looked at leaves out none but its
     own. ``r_eff`` is the share of the draws that is effective,
     :func:`calibration.inference.sampling.importance.relative_efficiency`.
+
+    Parameters
+    ----------
+    density : Posterior
+    theta : (n, k)
+    rng : Generator
+        Of the replicates; places within a PIT have streams of their own.
+    r_eff : float
+        Share of the draws that is effective, 0 to 1.
+
+    Returns
+    -------
+    list of Predicted
+        A line for each observed number, in the order of the study's terms.
     """
     seed = density.problem.method.seed
     names = [observation.name for observation in density.problem.observations for _ in observation.terms]
@@ -158,8 +183,13 @@ def bands(observations: Sequence[Observation], replicates: Array) -> Iterator[Ba
 
     Parameters
     ----------
+    observations : sequence of Observation
     replicates : (n, n_numbers)
         As of :func:`calibration.likelihood.replicate.replicate`.
+
+    Returns
+    -------
+    iterator of Band
     """
     every = numbers(observations)
     has_value = np.asarray(np.isfinite(replicates).any(axis=0))
@@ -230,3 +260,169 @@ def drawn_predictions(drawn: PosteriorDraws) -> tuple[DrawnPrediction, ...]:
 def central_quantiles(values: Array) -> tuple[float, ...]:
     usable = values[np.isfinite(values)]
     return tuple(np.quantile(usable, _QUANTILES).tolist()) if len(usable) else (np.nan,) * len(_QUANTILES)
+
+
+@dataclass(frozen=True, slots=True)
+class Discrepancy:
+    """One statistic of one observation.
+
+    ``observed`` is the median over the draws, since a statistic of residuals depends on them; ``low``, ``median`` and
+    ``high`` (central 95 %) are of replicates. ``probability`` is that of a replicate at least as far out on its side,
+    half of the ties counted, times two. ``fails`` says that it is below :data:`FAILING` over the number of statistics.
+    """
+
+    observation: str
+    name: str
+    observed: float
+    low: float
+    median: float
+    high: float
+    probability: float
+    fails: bool
+
+    @property
+    def sentence(self) -> str:
+        """What a reader is told where it fails."""
+        side = "more" if self.observed > self.median else "less"
+        return (
+            f"{self.observation}: {self.name} is {self.observed:.3g}, {side} than posterior predictive simulations "
+            f"show ({self.low:.3g} to {self.high:.3g} in 95 % of replicates, probability {self._shown})."
+        )
+
+    @property
+    def _shown(self) -> str:
+        return "below 0.001" if self.probability < 0.001 else f"{self.probability:.1g}"
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Numbers of one observation in the order of time.
+
+    Parameters
+    ----------
+    values : (n, m)
+        Seen, the same in each row, or replicated.
+    residuals : (n, m)
+        Their distances from the model in standard deviations of the noise.
+    years : (m,)
+        The whole unit of time in which each lies.
+    """
+
+    values: Array
+    residuals: Array
+    years: Array
+
+
+def scatter(series: Series) -> Array:
+    """Mean square of the residuals."""
+    return np.asarray((series.residuals**2).mean(axis=1))
+
+
+def dependence(series: Series) -> Array:
+    """Mean product of neighbouring residuals over their mean square: positive where neighbours go together."""
+    product = (series.residuals[:, 1:] * series.residuals[:, :-1]).mean(axis=1)
+    return np.asarray(product / np.maximum(scatter(series), 1e-300))
+
+
+def yearly(series: Series) -> Array:
+    """Mean square of the residuals of yearly sums, each over the root of how many it adds up."""
+    groups = [series.years == year for year in np.unique(series.years)]
+    sums = [series.residuals[:, group].sum(axis=1) / np.sqrt(group.sum()) for group in groups]
+    return np.asarray((np.stack(sums) ** 2).mean(axis=0))
+
+
+Measure = Callable[[Series], Array]
+#: What is looked at by kind of data, in the words of a page.
+COUNTS: dict[str, Measure] = {
+    "the largest count": lambda series: series.values.max(axis=1),
+    "the number of windows without an event": lambda series: (series.values == 0).sum(axis=1).astype(float),
+    "the scatter of residuals": scatter,
+    "the dependence between neighbours": dependence,
+    "the scatter of yearly sums": yearly,
+}
+MEASUREMENTS: dict[str, Measure] = {
+    "the largest residual": lambda series: np.abs(series.residuals).max(axis=1),
+    "the scatter of residuals": scatter,
+    "the dependence between neighbours": dependence,
+}
+
+
+def discrepancies(density: Posterior, theta: Array, replicates: Array) -> tuple[Discrepancy, ...]:
+    """All statistics of the fitted numbers of the study.
+
+    Parameters
+    ----------
+    density : Posterior
+    theta : (n, k)
+        Joint draws.
+    replicates : (n, n_numbers)
+        As of :func:`calibration.likelihood.replicate.replicate` for the same draws.
+
+    Returns
+    -------
+    tuple of Discrepancy
+        In the order of observations; none of a series of less than :data:`FEWEST` numbers.
+    """
+    lines = [line for series in _series(density, theta, replicates) for line in _lines(*series)]
+    limit = FAILING / max(len(lines), 1)
+    return tuple(
+        Discrepancy(observation, name, *numbers, probability, probability < limit)
+        for observation, name, numbers, probability in lines
+    )
+
+
+def _lines(
+    name: str, statistics: dict[str, Measure], observed: Series, replicated: Series
+) -> Iterator[tuple[str, str, tuple[float, float, float, float], float]]:
+    for label, statistic in statistics.items():
+        if statistic is yearly and len(np.unique(observed.years)) in (1, len(observed.years)):
+            continue
+        data, copies = statistic(observed), statistic(replicated)
+        usable = np.isfinite(data) & np.isfinite(copies)
+        if not usable.any():
+            continue
+        data, copies = data[usable], copies[usable]
+        above = float(((copies > data) + 0.5 * (copies == data)).mean())
+        low, median, high = np.quantile(copies, [0.025, 0.5, 0.975]).tolist()
+        yield name, label, (float(np.median(data)), low, median, high), min(2 * min(above, 1 - above), 1.0)
+
+
+def _series(
+    density: Posterior, theta: Array, replicates: Array
+) -> Iterator[tuple[str, dict[str, Measure], Series, Series]]:
+    values = density.quantities(theta)
+    position = place = 0
+    for observation in density.problem.observations:
+        fitted: list[tuple[Count, Array, Array]] = []
+        for term in observation.terms:
+            size = len(term.counts) if hasattr(term, "counts") else 1
+            if isinstance(term, Count) and term.use == "fit" and np.isfinite(term.lower + term.upper):
+                quantities = values[:, place : place + len(term.quantities)]
+                fitted.append((term, quantities, replicates[:, position]))
+            position += size
+            place += len(term.quantities)
+        if len(fitted) >= FEWEST:
+            fitted.sort(key=lambda entry: entry[0].moment)
+            statistics = COUNTS if _counted(observation) else MEASUREMENTS
+            yield (observation.name, statistics, *_compared(density, theta, fitted))
+
+
+def _counted(observation: Observation) -> bool:
+    return all(term.noise.family.discrete for term in observation.terms if isinstance(term, Count))
+
+
+def _compared(density: Posterior, theta: Array, fitted: Sequence[tuple[Count, Array, Array]]) -> tuple[Series, Series]:
+    """The series as it was seen, and as it was replicated."""
+    columns: list[tuple[Array, Array, Array, Array]] = []
+    for term, quantities, copies in fitted:
+        expected = expected_numbers(term, quantities)
+        family = number_family(term, expected)
+        mean, sd = expected[:, 0], family.sd(expected[:, 0], density.spread(term.noise, theta))
+        value = np.full(len(theta), (term.lower + term.upper) / 2)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            distances = [(np.log(number / mean) if family.on_log else number - mean) / sd for number in (value, copies)]
+        columns.append((value, distances[0], copies, distances[1]))
+    values, away, copies, copied_away = (np.stack(column, axis=1) for column in zip(*columns, strict=True))
+    # a window stands for the unit of time in which it ends, a date for the one that it ends
+    years = np.ceil([term.quantity.end for term, _, _ in fitted])
+    return Series(values, away, years), Series(copies, copied_away, years)

@@ -37,6 +37,17 @@ def keep_rivals(
     The table, ``rival, weight`` and what the comparison knows beside them, is written last: where it is, all is. Terms
     whose leave-one-out density importance sampling cannot know (Pareto k above 0.7) are counted in ``n_unreliable``.
     ``refuted`` is 1 for structures that cannot have brought forth the data; they have no draws.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+        The study as it stands; each rival's constants are set here.
+    fits : sequence of RivalFit
+    refuted : sequence of Structure
+    lines : sequence of Comparison
+        Of the same fits, in any order.
+    folder : Path
+        It is made where it is not there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / WEIGHTS).unlink(missing_ok=True)
@@ -47,7 +58,19 @@ def keep_rivals(
 
 
 def draws_file(folder: Path, rival: str) -> Path:
-    """Where the draws of a rival are kept."""
+    """Where the draws of a rival are kept.
+
+    Parameters
+    ----------
+    folder : Path
+    rival : str
+        Its name in the study.
+
+    Returns
+    -------
+    Path
+        It may not be there.
+    """
     return folder / f"draws-{rival}.nc"
 
 
@@ -79,8 +102,11 @@ def table_of_weights(path: Path) -> list[dict[str, str]]:
 def _write(fit: RivalFit, path: Path, problem: CalibrationProblem) -> None:
     import xarray as xr
 
-    names = list(fit.names)
-    coords = {"chain": np.arange(fit.theta.shape[0]), "draw": np.arange(fit.theta.shape[1]), "parameter": names}
+    coords = {
+        "chain": np.arange(fit.theta.shape[0]),
+        "draw": np.arange(fit.theta.shape[1]),
+        "parameter": list(problem.space.names),
+    }
     group = xr.Dataset({"theta": (("chain", "draw", "parameter"), fit.theta)}, coords)
     fitted_terms = [i for i, term in enumerate(problem.terms) if term.use == "fit"]
     logs = by_term("fitted", fit.log_likelihood, fitted_terms, problem)

@@ -4,8 +4,11 @@ Two comparisons stand side by side since they ask different things. **Stacking**
 mixture predicts a term that it has not seen; weights near those of the best predictor are common, and a model that is
 nearly the twin of another may get nothing. **Evidence** asks how probable the data were under each structure *and its
 priors*: importance sampling has it as the mean of its weights, chains are bridged to it. A term whose Pareto k exceeds
-0.7 has a leave-one-out density that importance sampling cannot know: it is left out in earnest
-(:mod:`calibration.assess.left_out`), and under all structures, so that like is compared with like.
+0.7 has a leave-one-out density that importance sampling cannot know: it is left out in earnest, and under all
+structures, so that like is compared with like. The posterior that has not seen the term is sampled by importance from
+the draws of the one that has, with the term's weight taken away. Both evidences are known then, and their ratio is the
+term's density given the others: ``p(y) / p(y without the term)``. It needs no mean of densities over draws, which few
+of them would carry for a term that the others hardly allow.
 
 Source: Vehtari, Gelman and Gabry 2017, Statistics and Computing 27, 1413-1432 (PSIS-LOO); Yao, Vehtari, Simpson and
 Gelman 2018, Bayesian Analysis 13(3), 917-1007 (stacking).
@@ -14,21 +17,22 @@ Gelman 2018, Bayesian Analysis 13(3), 917-1007 (stacking).
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.assess.left_out import LEFT_OUT, LeftOutTask
-from calibration.inference.sampling.convergence import EFFORT, Convergence, Effort
+from calibration.assess.scores import log_mean_exp
+from calibration.inference.sampling.convergence import EFFORT, UNSAVED, Convergence, Criteria, Effort, OnBlock
 from calibration.inference.sampling.densities import FreeDensity
 from calibration.inference.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw_whole, problem_digest
 from calibration.inference.sampling.importance import RELIABLE, left_out_density, relative_efficiency
 from calibration.inference.sampling.modes import log_evidence_of
+from calibration.inference.sampling.moves import NowherePossible
 from calibration.inference.sampling.sample import ImportanceDraws, Start
-from calibration.inference.sampling.starts import NowherePossible
 from calibration.inference.sampling.trajectories import TrajectoryDraws
-from calibration.likelihood.posterior import DensityOf
+from calibration.likelihood.posterior import DensityOf, Posterior, with_terms
 from calibration.likelihood.replicate import Stage, named_streams, stage_numbers
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.analysis.experiments.definition import Structure
@@ -37,28 +41,27 @@ from cipark_sd.base.checkpoints import Arrays, Checkpoints, as_arrays, digest, f
 from cipark_sd.execution.pool import Pool, Progress, Tell
 from cipark_sd.execution.workers import Workers
 
-
-def log_evidence(drawn: PosteriorDraws, rng: np.random.Generator) -> tuple[float, float]:
-    """Log marginal likelihood and its standard error.
-
-    Of chains by bridge sampling: the bridge goes to a mixture fitted to the first half of what the chains keep; the
-    second half and as many draws of the mixture as are kept of the chains cross it. The likelihood counts all its
-    constants, and weights other than 1 leave no evidence to speak of.
-    """
-    chains = drawn.sampled
-    if isinstance(chains, ImportanceDraws):
-        return chains.evidence
-    if isinstance(chains, TrajectoryDraws) and chains.evidence is not None:
-        return chains.evidence
-    logs = chains.log_density[:, chains.n_left_out :]
-    return log_evidence_of(FreeDensity(drawn.density), chains.second_half, logs, len(drawn.flat), rng)
-
-
+#: R-hat and effective draws that a posterior without a term needs for one density.
+MIXED = Criteria(r_hat=1.05, ess=100.0)
+#: Of a posterior of which one number is read: the error of its evidence is some two hundredths.
+LEFT_OUT = Effort(block=100, most_steps=1000, least_steps=400, criteria=MIXED, effective=250.0)
 #: Effective draws of a structure's parameter known worst: scores, evidence and effects of policies are read from them.
 STRUCTURE = 2000.0
 #: Data sets of terms drawn with replacement, and steps of the weights' iteration in each: the spread between them
 #: matters, not their digits.
 RESAMPLED, RESAMPLED_STEPS = 400, 300
+#: Called with the name of a stage and how far it is.
+OnStage = Callable[[str, Progress], None]
+
+
+def untold(stage: str, now: Progress) -> None:
+    """For stages whose progress is not followed.
+
+    Parameters
+    ----------
+    stage : str
+    now : Progress
+    """
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,18 +106,11 @@ class RivalFit(Sampled):
     """What was sampled of one structure."""
 
     variant: Structure
-    names: tuple[str, ...]
 
     @property
     def flat(self) -> Array:
         """``(n_chains * n_draws, k)``."""
         return self.theta.reshape(-1, self.theta.shape[-1])
-
-    def without_term(self, position: int, weight: float) -> tuple[Start, float]:
-        """Where sampling without the fitted term at ``position`` starts, and the evidence with it."""
-        # a bridge between chains is not known well enough for a difference of evidences
-        evidence = self.log_evidence if self.sampler == ImportanceDraws.sampler else math.nan
-        return (self.flat, -weight * self.log_likelihood[..., position].ravel()), evidence
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,60 +150,74 @@ class Comparison:
 
 
 def with_variant(problem: CalibrationProblem, variant: Structure) -> CalibrationProblem:
-    """The problem with a variant's constants set."""
+    """The problem with a variant's constants set.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    variant : Structure
+        What it sets wins over the study's scenario.
+
+    Returns
+    -------
+    CalibrationProblem
+    """
     return replace(problem, scenario=problem.scenario | variant.scenario)
 
 
 @dataclass(frozen=True, eq=False)
-class RivalTask:
-    """Sample one structure's posterior, leave each term out by importance sampling, and bridge to its evidence."""
+class Refit:
+    """A posterior to be sampled, as a task that another process can be sent.
 
-    problem: CalibrationProblem
-    name: str
-    density_of: DensityOf
-    chains: np.random.Generator
-    bridge: np.random.Generator
-    effort: Effort
-    checkpoints: Checkpoints
+    Parameters
+    ----------
+    label : str
+        For the bar.
+    key : str
+        A digest of all that the answer depends on.
+    sample : function of an OnBlock
+        It has to pickle.
+    """
 
-    @property
-    def label(self) -> str:
-        """For the bar."""
-        return self.name
-
-    @cached_property
-    def key(self) -> str:
-        """Of all that the answer depends on."""
-        parts = (stream(self.chains), stream(self.bridge), self.effort, PER_CHAIN)
-        return digest("rival", problem_digest(self.problem), self.density_of, *parts)
+    label: str
+    key: str
+    sample: Callable[[OnBlock], Arrays]
 
     def __call__(self, tell: Tell) -> Arrays:
-        """:class:`Sampled` as arrays; ``refuted`` alone where the data are impossible."""
-        density = self.density_of(self.problem)
-        saved = chains_entry(self.checkpoints, density, self.chains, self.effort)
-        try:
-            drawn = draw_whole(density, self.chains, self.effort, saved, lambda steps, most, _: tell(steps, most))
-        except NowherePossible:
-            return {"refuted": np.array(True)}
-        logs, elpd, pareto_k = leave_one_out(drawn)
-        evidence, error = log_evidence(drawn, self.bridge)
-        if drawn.sampled.converged:
-            # chains are for going on after a stop or with more steps; they are a hundred times as large as the answer
-            saved.discard()
-        return as_arrays(
-            Sampled(
-                theta=drawn.theta,
-                convergence=drawn.sampled.lines,
-                best_log_likelihood=float(density.log_likelihood(drawn.flat).max()),
-                log_likelihood=logs.reshape(*drawn.theta.shape[:2], -1),
-                elpd=elpd,
-                pareto_k=pareto_k,
-                log_evidence=evidence,
-                evidence_error=error,
-                converged=drawn.sampled.converged,
-                sampler=drawn.sampled.sampler,
-            )
+        """The answer."""
+        return self.sample(lambda steps, most, _: tell(steps, most))
+
+
+def _sampled(
+    problem: CalibrationProblem, density_of: DensityOf, chains: np.random.Generator, bridge: np.random.Generator,
+    effort: Effort, checkpoints: Checkpoints, on_block: OnBlock,
+) -> Arrays:  # fmt: skip
+    """:class:`Sampled` as arrays; ``refuted`` alone where the data are impossible."""
+    density = density_of(problem)
+    saved = chains_entry(checkpoints, density, chains, effort)
+    try:
+        drawn = draw_whole(density, chains, effort, saved, on_block)
+    except NowherePossible:
+        return {"refuted": np.array(True)}
+    logs, elpd, pareto_k = leave_one_out(drawn)
+    evidence, error = log_evidence(drawn, bridge)
+    if drawn.sampled.converged:
+        # chains are for going on after a stop or with more steps; they are a hundred times as large as the answer
+        saved.discard()
+    return as_arrays(
+        Sampled(
+            theta=drawn.theta,
+            convergence=drawn.sampled.lines,
+            best_log_likelihood=float(density.log_likelihood(drawn.flat).max()),
+            log_likelihood=logs.reshape(*drawn.theta.shape[:2], -1),
+            elpd=elpd,
+            pareto_k=pareto_k,
+            log_evidence=evidence,
+            evidence_error=error,
+            converged=drawn.sampled.converged,
+            sampler=drawn.sampled.sampler,
         )
+    )
 
 
 def rival_numbers(seed: int) -> np.random.Generator:
@@ -223,12 +233,19 @@ def fit_rivals(
     effort: Effort = EFFORT,
     refit: Effort | None = LEFT_OUT,
     workers: Pool | None = None,
-    on_stage: Callable[[str, Progress], None] | None = None,
+    on_stage: OnStage = untold,
 ) -> RivalFits:
     """Refit every rival of the study; a rival's draws depend on its name and not on which others there are.
 
     Parameters
     ----------
+    problem : CalibrationProblem
+    density_of : DensityOf
+        It has to pickle where there are workers.
+    rng : Generator
+        Gives each rival streams by its name.
+    effort : Effort
+        Effective draws beyond :data:`STRUCTURE` are not asked for.
     refit : Effort, optional
         For the terms of high Pareto k, each of which gets a posterior without it under every rival.
     workers : Pool, optional
@@ -243,50 +260,113 @@ def fit_rivals(
     """
     workers = Workers() if workers is None else workers
     effort = replace(effort, effective=min(effort.effective, STRUCTURE))
-    tasks, streams = [], []
-    own_streams = named_streams(rng, [variant.id for variant in problem.rivals])
-    for variant, generator in zip(problem.rivals, own_streams, strict=True):
-        chains, bridge = generator.spawn(2)
-        tasks.append(
-            RivalTask(
-                with_variant(problem, variant), variant.id, density_of, chains, bridge, effort, workers.checkpoints
-            )
+    variants = {variant.id: (variant, with_variant(problem, variant)) for variant in problem.rivals}
+    pairs = [generator.spawn(2) for generator in named_streams(rng, list(variants))]
+    streams = {name: (chains, bridge) for name, (chains, bridge) in zip(variants, pairs, strict=True)}
+    tasks = [
+        Refit(
+            name,
+            digest("rival", problem_digest(under), density_of, *map(stream, streams[name]), effort, PER_CHAIN),
+            partial(_sampled, under, density_of, *streams[name], effort, workers.checkpoints),
         )
-        streams.append(bridge)
-    outcome = workers.run(tasks, None if on_stage is None else partial(on_stage, "rivals"))
-    pairs = list(zip(problem.rivals, outcome.answers, strict=True))
-    refuted = tuple(variant for variant, answer in pairs if answer and "refuted" in answer)
+        for name, (_, under) in variants.items()
+    ]
+    returned, interrupted = workers.run(tasks, partial(on_stage, "rivals"))
+    answers = {name: answer for name, answer in zip(variants, returned, strict=True) if answer}
+    refuted = tuple(variants[name][0] for name, answer in answers.items() if "refuted" in answer)
     fits = {
-        variant.id: RivalFit(**vars(from_arrays(Sampled, answer)), variant=variant, names=problem.space.names)
-        for variant, answer in pairs
-        if answer and variant not in refuted
+        name: RivalFit(**vars(from_arrays(Sampled, answer)), variant=variants[name][0])
+        for name, answer in answers.items()
+        if "refuted" not in answer
     }
-    interrupted = outcome.interrupted
-    if refit is not None and not interrupted:
-        unclear = unclear_terms(list(fits.values()))
-        again = [
-            LeftOutTask(
-                task.problem,
-                task.name,
-                density_of,
-                i,
-                *fits[task.name].without_term(i, task.problem.fitted_terms[i].weight),
-                bridge.spawn(1)[0],
-                refit,
-            )
-            for task, bridge in zip(tasks, streams, strict=True)
-            if task.name in fits
-            for i in unclear
-        ]
-        if again:
-            left = workers.run(again, None if on_stage is None else partial(on_stage, "leave-one-out"))
-            interrupted = left.interrupted
-            for unsettled, answer in zip(again, left.answers, strict=True):
-                if answer is not None:
-                    fits[unsettled.name].elpd[unsettled.position] = float(answer["elpd"])
-                    if not answer["mixed"]:
-                        fits[unsettled.name] = replace(fits[unsettled.name], converged=False)
+    unclear = [] if interrupted else unclear_terms(list(fits.values()))
+    again = [(name, position) for name in fits for position in unclear]
+    if refit is None or not again:
+        return RivalFits(tuple(fits.values()), refuted, interrupted)
+    returned, interrupted = workers.run(
+        [
+            _without_term(variants[name][1], fits[name], density_of, position, streams[name][1].spawn(1)[0], refit)
+            for name, position in again
+        ],
+        partial(on_stage, "leave-one-out"),
+    )
+    for (name, position), answer in zip(again, returned, strict=True):
+        if answer is not None:
+            fits[name].elpd[position] = float(answer["elpd"])
+            if not answer["mixed"]:
+                fits[name] = replace(fits[name], converged=False)
     return RivalFits(tuple(fits.values()), refuted, interrupted)
+
+
+def _without_term(
+    problem: CalibrationProblem,
+    fit: RivalFit,
+    density_of: DensityOf,
+    position: int,
+    rng: np.random.Generator,
+    effort: Effort,
+) -> Refit:
+    """The task of a posterior that has not seen the fitted term at ``position``."""
+    term = problem.fitted_terms[position]
+    start = fit.flat, -term.weight * fit.log_likelihood[..., position].ravel()
+    # a bridge between chains is not known well enough for a difference of evidences
+    evidence = fit.log_evidence if fit.sampler == ImportanceDraws.sampler else math.nan
+    key = digest("left out", problem_digest(problem), density_of, position, start, evidence, stream(rng), effort)
+    work = partial(_left_out_arrays, problem, density_of, position, rng, effort, start, evidence)
+    return Refit(f"{fit.variant.id} without {term.label}", key, work)
+
+
+def _left_out_arrays(problem: CalibrationProblem, density_of: DensityOf, *how: Any) -> Arrays:
+    """:func:`left_out` as arrays."""
+    elpd, mixed = left_out(density_of(problem), *how)
+    return {"elpd": np.array(elpd), "mixed": np.array(mixed)}
+
+
+def left_out(
+    density: Posterior,
+    position: int,
+    rng: np.random.Generator,
+    effort: Effort,
+    start: Start | None = None,
+    log_evidence: float = math.nan,
+    on_block: OnBlock | None = None,
+) -> tuple[float, bool]:
+    """Log predictive density of the fitted term at ``position`` under a posterior that has not seen it.
+
+    And whether that posterior mixed well enough for it, by :data:`MIXED`.
+
+    Parameters
+    ----------
+    density : Posterior
+        Of all terms.
+    position : int
+        Among the fitted terms.
+    rng : Generator
+    effort : Effort
+        Its criteria are :data:`MIXED` here.
+    start : (n, k) and (n,), optional
+        Draws of the posterior that has seen the term, and the weights that take it away. Without, or where the weights
+        cannot be trusted, all is sampled anew.
+    log_evidence : float
+        Of the posterior that has seen it, by importance sampling; NaN without.
+    on_block : OnBlock, optional
+
+    Returns
+    -------
+    float and bool
+        Log density of the term given the others, and whether the posterior mixed.
+    """
+    fitted = [i for i, term in enumerate(density.problem.terms) if term.use == "fit"]
+    chosen = fitted[position]
+    weight = density.problem.terms[chosen].weight
+    terms = [replace(t, use="holdout") if i == chosen else t for i, t in enumerate(density.problem.terms)]
+    without = with_terms(density, terms)
+    drawn = draw_whole(without, rng, replace(effort, criteria=MIXED), UNSAVED, on_block, start)
+    mixed = drawn.sampled.reaches(MIXED)
+    if math.isfinite(log_evidence) and weight == 1 and isinstance(drawn.sampled, ImportanceDraws):
+        return log_evidence - drawn.sampled.evidence[0], mixed
+    logs = density.pointwise(drawn.flat, known="others", weighted=False)[:, position]
+    return log_mean_exp(logs), mixed
 
 
 def unclear_terms(fits: Sequence[RivalFit]) -> list[int]:
@@ -296,6 +376,33 @@ def unclear_terms(fits: Sequence[RivalFit]) -> list[int]:
     the rival with the lower k would gain by it.
     """
     return [int(i) for i in np.flatnonzero((np.array([fit.pareto_k for fit in fits]) > RELIABLE).any(axis=0))]
+
+
+def log_evidence(drawn: PosteriorDraws, rng: np.random.Generator) -> tuple[float, float]:
+    """Log marginal likelihood and its standard error.
+
+    Of chains by bridge sampling: the bridge goes to a mixture fitted to the first half of what the chains keep; the
+    second half and as many draws of the mixture as are kept of the chains cross it. The likelihood counts all its
+    constants, and weights other than 1 leave no evidence to speak of.
+
+    Parameters
+    ----------
+    drawn : PosteriorDraws
+    rng : Generator
+        Of the bridge; importance sampling needs none.
+
+    Returns
+    -------
+    float and float
+        Natural logarithm, and the standard error of that.
+    """
+    chains = drawn.sampled
+    if isinstance(chains, ImportanceDraws):
+        return chains.evidence
+    if isinstance(chains, TrajectoryDraws) and chains.evidence is not None:
+        return chains.evidence
+    logs = chains.log_density[:, chains.n_left_out :]
+    return log_evidence_of(FreeDensity(drawn.density), chains.second_half, logs, len(drawn.flat), rng)
 
 
 def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array, Array]:
@@ -311,6 +418,18 @@ def stacking(elpd: Array, *, steps: int = 20_000, tolerance: float = 1e-10) -> A
     """Weights ``(n_models,)`` that maximise the summed log of the mixed densities; ``elpd : (n_models, n_terms)``.
 
     The objective is concave and this is its EM iteration, which never leaves the simplex.
+
+    Parameters
+    ----------
+    elpd : (n_models, n_terms)
+        Log predictive densities of the terms, each left out.
+    steps, tolerance : int and float
+        Of the iteration: most steps, and the largest change of a weight that ends it.
+
+    Returns
+    -------
+    (n_models,)
+        They add up to 1.
     """
     density = np.exp(elpd - elpd.max(axis=0))
     weights = np.full(len(elpd), 1 / len(elpd))
@@ -349,20 +468,20 @@ def compare(fits: Sequence[RivalFit]) -> list[Comparison]:
         behind = elpd[best] - elpd[i]
         lines.append(
             Comparison(
-                fit.variant.id,
-                fit.variant.title,
-                fit.converged,
-                fit.best_log_likelihood,
-                float(elpd[i].sum()),
-                float(behind.sum()),
-                float(np.sqrt(n * behind.var(ddof=1))) if n > 1 else math.nan,
-                int((fit.pareto_k > RELIABLE).sum()),
-                float(weights[i]),
-                fit.log_evidence,
-                fit.evidence_error,
-                float(probability[i]),
-                fit.sampler,
-                float(errors[i]),
+                name=fit.variant.id,
+                why=fit.variant.title,
+                converged=fit.converged,
+                best_log_likelihood=fit.best_log_likelihood,
+                elpd=float(elpd[i].sum()),
+                elpd_behind=float(behind.sum()),
+                behind_error=float(np.sqrt(n * behind.var(ddof=1))) if n > 1 else math.nan,
+                n_unreliable=int((fit.pareto_k > RELIABLE).sum()),
+                stacking=float(weights[i]),
+                log_evidence=fit.log_evidence,
+                evidence_error=fit.evidence_error,
+                probability=float(probability[i]),
+                sampler=fit.sampler,
+                stacking_error=float(errors[i]),
             )
         )
     return sorted(lines, key=lambda line: -line.elpd)
@@ -374,6 +493,20 @@ def mixture(
     """Joint draws of the mixture: for each rival its share of ``n`` draws ``(n_own, k)``, rivals without any left out.
 
     Counts are apportioned by largest remainder, so that no chance is added to the weights.
+
+    Parameters
+    ----------
+    fits : sequence of RivalFit
+    weights : sequence of float, one a fit
+        Not below 0; their sum does not matter.
+    n : int
+        Draws of all rivals together.
+    rng : Generator
+        Chooses the draws of each; with replacement only where more are asked for than there are.
+
+    Returns
+    -------
+    list of Structure and (n_own, k)
     """
     exact = np.asarray(weights, dtype=float) / np.sum(weights) * n
     counts: NDArray[np.intp] = np.floor(exact).astype(np.intp)

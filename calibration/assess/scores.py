@@ -40,12 +40,22 @@ def score(
 
     Parameters
     ----------
+    forecaster : str
+    origin : float
+        In model time.
     number : mapping
-        A row of :func:`calibration.likelihood.replicate.numbers`.
+        A row of :func:`calibration.likelihood.replicate.numbers`, in the unit of the data.
     draws : (n,)
         Random numbers of the forecast, noise included.
     log_mass : (m,)
         Log probability of the observed number for each draw of the parameters.
+    rng : Generator
+        Of the place within the PIT of a number that is seen as an interval, or a count.
+
+    Returns
+    -------
+    dict
+        By the names of :data:`COLUMNS`.
     """
     draws = draws[np.isfinite(draws)]
     lower, upper = number["lower"], number["upper"]
@@ -66,6 +76,17 @@ def quantiles(draws: Array, levels: Sequence[float]) -> tuple[float, ...]:
     """Quantiles of random numbers ``(n,)``, each one of them: an interval of counts has counts as its ends.
 
     NaN without a draw.
+
+    Parameters
+    ----------
+    draws : (n,)
+    levels : sequence of float
+        From 0 to 1.
+
+    Returns
+    -------
+    tuple of float
+        One a level.
     """
     if not len(draws):
         return tuple(math.nan for _ in levels)
@@ -80,7 +101,18 @@ def log_mean_exp(logs: Array) -> float:
 
 
 def crps_sample(draws: Array, observed: float) -> float:
-    """CRPS of the empirical distribution of ``draws : (n,)``, exactly."""
+    """CRPS of the empirical distribution of ``draws : (n,)``, exactly.
+
+    Parameters
+    ----------
+    draws : (n,)
+    observed : float
+
+    Returns
+    -------
+    float
+        In the unit of the draws, not below 0; 0 where all draws are what was observed.
+    """
     ordered = np.sort(draws)
     n = len(ordered)
     ranks = np.arange(1, n + 1)
@@ -88,7 +120,17 @@ def crps_sample(draws: Array, observed: float) -> float:
 
 
 def crps_at(draws: Array, observed: Array) -> Array:
-    """The :func:`crps_sample` of many observed numbers ``(m,)``: the mean distance to a draw less half that of two."""
+    """The :func:`crps_sample` of many observed numbers ``(m,)``: the mean distance to a draw less half that of two.
+
+    Parameters
+    ----------
+    draws : (n,)
+    observed : (m,)
+
+    Returns
+    -------
+    (m,)
+    """
     ordered = np.sort(draws)
     n = len(ordered)
     sums = np.concatenate([[0.0], np.cumsum(ordered)])
@@ -98,7 +140,19 @@ def crps_at(draws: Array, observed: Array) -> Array:
 
 
 def energy_score(paths: Array, observed: Array) -> float:
-    """The energy score of joint draws ``(n, m)`` of the numbers ``(m,)``: the CRPS where there is one number."""
+    """The energy score of joint draws ``(n, m)`` of the numbers ``(m,)``: the CRPS where there is one number.
+
+    Parameters
+    ----------
+    paths : (n, m)
+        Each row a draw of all numbers together.
+    observed : (m,)
+
+    Returns
+    -------
+    float
+        In the unit of the numbers.
+    """
     from scipy.spatial.distance import pdist
 
     n = len(paths)
@@ -121,6 +175,16 @@ def mean_error(values: Array, scores: pd.DataFrame) -> float:
     variance is taken; and neighbours in time, which share the error of one fit, may depend on each other, so that the
     long-run variance counts where it is the larger one. From few numbers it is still somewhat too small: by a tenth
     where neighbours correlate by 0.3, by a quarter where they do by 0.5 (40 numbers).
+
+    Parameters
+    ----------
+    values : (n,)
+    scores : DataFrame of n rows
+        With the columns ``label`` and ``time``.
+
+    Returns
+    -------
+    float
     """
     values = np.asarray(values, dtype=float)
     labels = scores.sort_values("time", kind="stable")["label"].unique()

@@ -13,14 +13,15 @@ Statistics and Computing 32, 32, section 2.2 (bands, by simulation).
 """
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calibration.assess.forecast import courses_ahead
+from calibration.assess.rivals import Refit
 from calibration.assess.scores import quantiles
-from calibration.inference.sampling.convergence import UNSAVED, Criteria, Effort
+from calibration.inference.sampling.convergence import UNSAVED, Criteria, Effort, OnBlock
 from calibration.inference.sampling.densities import prior_draws
 from calibration.inference.sampling.draws import PER_CHAIN, PosteriorDraws, draw_whole, problem_digest
 from calibration.likelihood.posterior import DensityOf, Posterior
@@ -28,7 +29,7 @@ from calibration.likelihood.replicate import numbers, replaced, replicate
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays, digest, stream
-from cipark_sd.execution.pool import OnProgress, Pool, Tell
+from cipark_sd.execution.pool import OnProgress, Pool
 from cipark_sd.execution.workers import Workers
 
 #: Draws against which a rank is taken.
@@ -68,6 +69,14 @@ class SelfTest:
         Draws from the prior with which the model failed, so that there were no data.
     interrupted : bool
         Whether the user stopped before all were done.
+    later : tuple of str
+        Numbers that come after the fitted ones.
+    later_inside : (n, n_later, n_masses)
+        Whether their central intervals hold them.
+    band : (2, RANKED)
+        Ends of :func:`rank_band` for one parameter.
+    outside : tuple of str
+        Parameters whose ranks leave the band of all together; both as of :func:`judged`.
     """
 
     names: tuple[str, ...]
@@ -76,9 +85,10 @@ class SelfTest:
     n_not_converged: int
     n_impossible: int
     interrupted: bool = False
-    #: What follows the fit: numbers to come, and whether their central intervals hold them ``(n, n_later, n_masses)``.
     later: tuple[str, ...] = ()
     later_inside: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 0, len(MASSES)), dtype=bool))
+    band: Array = field(default_factory=lambda: np.zeros((2, RANKED)))
+    outside: tuple[str, ...] = ()
 
     @property
     def later_coverage(self) -> Array:
@@ -94,55 +104,6 @@ class SelfTest:
     def pooled(self) -> Array:
         """Over all parameters ``(n_masses,)``."""
         return np.asarray(self.inside.mean(axis=(0, 1)))
-
-    def outside(self, rng: np.random.Generator) -> tuple[str, ...]:
-        """Parameters whose ranks leave the band; one in twenty does so by chance, hence the share for each of them."""
-        n = len(self.ranks)
-        low, high = rank_band(n, rng, mass=1 - (1 - 0.95) / len(self.names))
-        courses = [ecdf(column) for column in self.ranks.T]
-        out = [bool(((course < low) | (course > high)).any()) for course in courses]
-        return tuple(name for name, is_out in zip(self.names, out, strict=True) if is_out)
-
-
-@dataclass(frozen=True, eq=False)
-class DataSetTask:
-    """Make one synthetic data set and fit it."""
-
-    problem: CalibrationProblem
-    number: int
-    density_of: DensityOf
-    rng: np.random.Generator
-    effort: Effort
-    maker: CalibrationProblem | None = None
-
-    @property
-    def label(self) -> str:
-        """For the bar."""
-        return f"data set {self.number}"
-
-    @cached_property
-    def key(self) -> str:
-        """Of all that the answer depends on; real data count only as the pattern that synthetic ones take."""
-        parts = (stream(self.rng), self.effort, PER_CHAIN, RANKED, MASSES)
-        maker = () if self.maker is None else (problem_digest(self.maker),)
-        return digest("data set", problem_digest(self.problem), self.density_of, *parts, *maker)
-
-    def __call__(self, tell: Tell) -> Arrays:
-        """Arrays of :class:`SelfTest` for this one."""
-        density = self.density_of(self.problem)
-        made_by = density if self.maker is None else self.density_of(self.maker)
-        truth, synthetic, tried = _synthetic(made_by, density, self.rng)
-        drawn = draw_whole(synthetic, self.rng, self.effort, UNSAVED, lambda steps, most, _: tell(steps, most))
-        rank, within = _placed(drawn, truth, self.maker)
-        later = _later(made_by.problem, synthetic.problem, self.density_of, truth, drawn, self.rng)
-        return {
-            "later": np.array([name for name, _ in later]),
-            "later_inside": np.array([held for _, held in later], dtype=bool).reshape(-1, len(MASSES)),
-            "rank": rank,
-            "inside": within,
-            "converged": np.array(drawn.sampled.reaches(self.effort.criteria)),
-            "impossible": np.array(tried),
-        }
 
 
 def self_test(
@@ -160,11 +121,19 @@ def self_test(
 
     Parameters
     ----------
+    problem : CalibrationProblem
+    density_of : DensityOf
+        It has to pickle where there are workers.
+    n : int
+    rng : Generator
+        Spawns a stream for each data set.
     maker : CalibrationProblem, optional
         What makes the data, with the same observations; None for the problem itself. Parameters that it does not have
         have no ranks.
+    effort : Effort
     workers : Pool, optional
         Without them all is done in this process.
+    on_progress : OnProgress, optional
 
     Returns
     -------
@@ -176,24 +145,53 @@ def self_test(
     KeyboardInterrupt
         When the user stops before one is done.
     """
-    tasks = [
-        DataSetTask(problem, i + 1, density_of, generator, effort, maker) for i, generator in enumerate(rng.spawn(n))
-    ]
-    outcome = (Workers() if workers is None else workers).run(tasks, on_progress)
-    answers = [answer for answer in outcome.answers if answer is not None]
+    tasks = []
+    for number, generator in enumerate(rng.spawn(n), start=1):
+        # real data count only as the pattern that synthetic ones take
+        made_by = () if maker is None else (problem_digest(maker),)
+        parts = (problem_digest(problem), density_of, stream(generator), effort, PER_CHAIN, RANKED, MASSES, *made_by)
+        work = partial(_data_set, problem, density_of, generator, effort, maker)
+        tasks.append(Refit(f"data set {number}", digest("data set", *parts), work))
+    returned, interrupted = (Workers() if workers is None else workers).run(tasks, on_progress)
+    answers = [answer for answer in returned if answer is not None]
     if not answers:
         raise KeyboardInterrupt
     names = problem.space.names if maker is None else _shared(problem, maker)
     return SelfTest(
-        names,
-        np.array([answer["rank"] for answer in answers], dtype=np.intp),
-        np.array([answer["inside"] for answer in answers], dtype=bool),
-        sum(not answer["converged"] for answer in answers),
-        sum(int(answer["impossible"]) for answer in answers),
-        outcome.interrupted,
-        tuple(str(name) for name in answers[0]["later"]),
-        np.array([answer["later_inside"] for answer in answers], dtype=bool),
+        names=names,
+        ranks=np.array([answer["rank"] for answer in answers], dtype=np.intp),
+        inside=np.array([answer["inside"] for answer in answers], dtype=bool),
+        n_not_converged=sum(not answer["converged"] for answer in answers),
+        n_impossible=sum(int(answer["impossible"]) for answer in answers),
+        interrupted=interrupted,
+        later=tuple(str(name) for name in answers[0]["later"]),
+        later_inside=np.array([answer["later_inside"] for answer in answers], dtype=bool),
     )
+
+
+def _data_set(
+    problem: CalibrationProblem,
+    density_of: DensityOf,
+    rng: np.random.Generator,
+    effort: Effort,
+    maker: CalibrationProblem | None,
+    on_block: OnBlock,
+) -> Arrays:
+    """Arrays of :class:`SelfTest` for one synthetic data set, which is made and fitted."""
+    density = density_of(problem)
+    made_by = density if maker is None else density_of(maker)
+    truth, synthetic, tried = _synthetic(made_by, density, rng)
+    drawn = draw_whole(synthetic, rng, effort, UNSAVED, on_block)
+    rank, within = _placed(drawn, truth, maker)
+    later = _later(made_by.problem, synthetic.problem, density_of, truth, drawn, rng)
+    return {
+        "later": np.array([name for name, _ in later]),
+        "later_inside": np.array([held for _, held in later], dtype=bool).reshape(-1, len(MASSES)),
+        "rank": rank,
+        "inside": within,
+        "converged": np.array(drawn.sampled.reaches(effort.criteria)),
+        "impossible": np.array(tried),
+    }
 
 
 def _shared(problem: CalibrationProblem, maker: CalibrationProblem) -> tuple[str, ...]:
@@ -281,16 +279,24 @@ def rank_band(n: int, rng: np.random.Generator, *, mass: float = 0.95) -> tuple[
     return np.asarray(low / n), np.asarray(high / n)
 
 
-@dataclass(frozen=True, eq=False)
-class RankBand:
-    """The band of :func:`rank_band` for one parameter, and the parameters whose ranks leave that of all together."""
+def judged(tested: SelfTest, seed: int) -> SelfTest:
+    """The ranks of a self-test against their bands.
 
-    low: Array
-    high: Array
-    outside: tuple[str, ...]
+    Parameters
+    ----------
+    tested : SelfTest
+    seed : int
+        Of the simulated ranks that make the bands.
 
-
-def judged(tested: SelfTest, seed: int) -> RankBand:
-    """The ranks of a self-test against their bands."""
-    low, high = rank_band(len(tested.ranks), np.random.default_rng(seed))
-    return RankBand(low, high, tested.outside(np.random.default_rng(seed)))
+    Returns
+    -------
+    SelfTest
+        With ``band`` and ``outside``. One rank in twenty leaves the band of one parameter by chance; ``outside`` goes
+        by a band that shares this among all of them.
+    """
+    n, k = len(tested.ranks), len(tested.names)
+    low, high = rank_band(n, np.random.default_rng(seed), mass=1 - (1 - 0.95) / k)
+    courses = [ecdf(column) for column in tested.ranks.T]
+    out = [bool(((course < low) | (course > high)).any()) for course in courses]
+    outside = tuple(name for name, is_out in zip(tested.names, out, strict=True) if is_out)
+    return replace(tested, band=np.array(rank_band(n, np.random.default_rng(seed))), outside=outside)

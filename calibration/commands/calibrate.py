@@ -58,7 +58,20 @@ def calibrate(request: Settings) -> Result:
 
 
 def whole(request: Settings, folder: Path) -> Settings:
-    """The settings with all that they entail, and the checkpoints of a folder."""
+    """The settings with all that they entail, and the checkpoints of a folder.
+
+    Parameters
+    ----------
+    request : Settings
+        As the command line has them; ``study`` is a path by now.
+    folder : Path
+        Of the output.
+
+    Returns
+    -------
+    Settings
+        With ``output`` and ``checkpoints``; ``--all`` and what needs a posterior are spelt out.
+    """
     from cipark_sd.base.checkpoints import Checkpoints
 
     holdout, rivals = request.holdout or request.everything, request.rivals or request.everything
@@ -73,7 +86,20 @@ def whole(request: Settings, folder: Path) -> Settings:
 
 
 def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
-    """What follows the posterior of a calibration, all of it in files."""
+    """What follows the posterior of a calibration, all of it in files.
+
+    Parameters
+    ----------
+    settings : Settings
+        As of :func:`whole`.
+    made : Calibration
+    folder : Path
+        Of the output; it is there.
+
+    Returns
+    -------
+    Findings
+    """
     from calibration.commands import pipeline
     from calibration.report.collect import checks_at_estimate, fit_findings
     from calibration.report.findings import Findings, save

@@ -10,7 +10,7 @@ from cipark_sd.commands.result import Result
 
 if TYPE_CHECKING:
     from calibration.new_study.series import Series
-    from calibration.new_study.study import NewStudy
+    from calibration.new_study.text import NewStudy
 
 
 @command_of(Request, "new-study", short_help="Make a study from a model and a table.")
@@ -35,7 +35,7 @@ def new_study(request: Request) -> Result:
     if template is not None:
         if model is not None or data is not None:
             raise InvalidValue("--from", template, "either a model and data or --from, not both", where="new-study")
-        from calibration.new_study.copy import from_template
+        from calibration.new_study.study import from_template
 
         for line in from_template(template, request.output, force=request.force, allow_files=request.allow_files):
             echo(line)
@@ -50,15 +50,10 @@ def new_study(request: Request) -> Result:
 
 def _facts(made: "NewStudy") -> dict[str, object]:
     series = [
-        {"column": part.match.column, "variables": part.match.names, "kind": part.kind, "noise": part.family.name}
-        | {
-            "rows": len(part.rows),
-            "left_out": len(part.dropped),
-            "first": part.rows[0].text,
-            "last": part.rows[-1].text,
-        }
+        {"column": part.match.column, "variables": part.match.names, "kind": part.kind, "noise": part.family.name,
+         "rows": len(part.rows), "left_out": len(part.dropped), "first": part.rows[0].text, "last": part.rows[-1].text}
         for part in made.series
-    ]
+    ]  # fmt: skip
     constants = {
         role: [constant.name for constant in made.candidates if constant.role == role] for role in ("CAL", "fixed")
     }
@@ -100,6 +95,11 @@ def _rows(n: int, singular: str, plural: str) -> str:
     return f"one row {singular}" if n == 1 else f"{n} rows {plural}"
 
 
+def _some(names: list[str], most: int) -> str:
+    """The first of some names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 def _summary(made: "NewStudy") -> list[str]:
     """What was guessed, in the order in which it should be checked."""
     from cipark_sd.base.wording import number
@@ -136,13 +136,11 @@ def _summary(made: "NewStudy") -> list[str]:
     for role, label in (("CAL", "fitted"), ("fixed", "held")):
         names = [candidate.name for candidate in made.candidates if candidate.role == role]
         if names:
-            shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-            lines.append(f"  {label:7} {len(names)} constant{'s' if len(names) > 1 else ''}: {shown}")
+            lines.append(f"  {label:7} {len(names)} constant{'s' if len(names) > 1 else ''}: {_some(names, 8)}")
     free = [candidate for candidate in made.candidates if candidate.role == "CAL"]
     amounts = [candidate.name for candidate in free if candidate.amount and not candidate.starts]
     if amounts:
-        shown = ", ".join(amounts[:5]) + (f" and {len(amounts) - 5} more" if len(amounts) > 5 else "")
-        lines.append(f"          amounts that you know belong under [[fixed]]: {shown}")
+        lines.append(f"          amounts that you know belong under [[fixed]]: {_some(amounts, 5)}")
     if made.beside:
         lines.append(
             f"  left    {', '.join(made.beside)}: beside an equation for another element, neither fitted nor held; "

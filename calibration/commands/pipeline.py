@@ -23,8 +23,8 @@ from calibration.inference.optimum.verification import (
     shift_at_half_the_step,
 )
 from calibration.inference.sampling.convergence import BESIDE, EFFORT, PER_TERM, Convergence, Effort, affordable_steps
-from calibration.inference.sampling.draws import PosteriorDraws, chains_entry, draw, study_digest, tree, write_draws
-from calibration.inference.sampling.failed_draws import FailedDraws, failed_draws, impossible_terms
+from calibration.inference.sampling.draws import PosteriorDraws, chains_entry, draw, study_digest, tree
+from calibration.inference.sampling.failed_draws import failed_draws, impossible_terms
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.collect import Calibration
@@ -36,7 +36,7 @@ from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.base.console import Bars, echo, progress_bars
 from cipark_sd.base.errors import InvalidValue, UnknownName
 from cipark_sd.base.optional import attempt
-from cipark_sd.data.results import load_what_writes
+from cipark_sd.data.results import load_what_writes, write_netcdf
 from cipark_sd.engines.registry import choose
 from cipark_sd.execution import cluster
 from cipark_sd.execution.pool import Pool, Progress
@@ -53,24 +53,34 @@ MOST_WALKED = 3000
 LONGER = "it did not converge within a brief try: --posterior continues"
 #: In the place of stages that a stop has left out, or that failed.
 STOPPED = Replication("not compared", "the fit was stopped before its end")
-NOT_TRIED = FailedDraws("Whether there are draws with which the model fails was not computed.", "")
+NOT_TRIED: tuple[str, ...] = ("Whether there are draws with which the model fails was not computed.",)
 
 
-def as_read(problem: CalibrationProblem) -> CalibrationProblem:
-    """The problem as its files have it."""
-    return problem
+def calibrate(
+    settings: Settings, change: Callable[[CalibrationProblem], CalibrationProblem] = lambda problem: problem
+) -> Calibration:
+    """Read, ``change``, optimise, look around the optimum, sample where that is asked for, and compare with PySD.
 
+    Parameters
+    ----------
+    settings : Settings
+        As of :func:`calibration.commands.calibrate.whole`.
+    change : function of a problem
+        What Python changes of it before options do.
 
-def calibrate(settings: Settings, change: Callable[[CalibrationProblem], CalibrationProblem] = as_read) -> Calibration:
-    """Read, ``change``, optimise, look around the optimum, sample where that is asked for, and compare with PySD."""
+    Returns
+    -------
+    Calibration
+        Of the stages that were done, where the user has stopped.
+    """
     read = read_problem(settings.folder, fit_also=settings.fit_also, allow_files=settings.allow_files)
     problem = _with_options(change(read), settings)
     # a misspelt scenario is told before anything runs
-    chosen_scenarios(problem, settings.scenarios)
+    _chosen_scenarios(problem, settings.scenarios)
     density = posterior(problem, choose(settings.engine, settings.workers or processors()))
     for line in impossible_terms(density, problem.method.seed):
         echo(f"warning: {line}", err=True)
-    if may_sample(problem, settings):
+    if _may_sample(problem, settings):
         load_what_writes()
     made: Calibration | None = None
     try:
@@ -90,7 +100,7 @@ def calibrate(settings: Settings, change: Callable[[CalibrationProblem], Calibra
     return made
 
 
-def may_sample(problem: CalibrationProblem, settings: Settings) -> bool:
+def _may_sample(problem: CalibrationProblem, settings: Settings) -> bool:
     """Whether draws may come: they are asked for, pools need them, or nobody has said and the model may be cheap."""
     return bool(settings.posterior or problem.pools or (settings.posterior is None and not settings.fast))
 
@@ -127,9 +137,9 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
         if made.step_shift > UNUSABLE and (settings.posterior or problem.pools):
             made = replace(made, unsampled=UNSAMPLED)
         elif settings.posterior or problem.pools:
-            yield (made := replace(made, draws=_sampled(optimum, settings, effort_of(settings, density), bars)))
-        elif may_sample(problem, settings) and is_cheap(density) and not is_coarse:
-            drawn = _sampled(optimum, settings, brief_effort(settings, density), bars)
+            yield (made := replace(made, draws=_sampled(optimum, settings, _effort_of(settings, density), bars)))
+        elif _may_sample(problem, settings) and _is_cheap(density) and not is_coarse:
+            drawn = _sampled(optimum, settings, _brief_effort(settings, density), bars)
             trusted = drawn.sampled.converged or drawn.sampled.interrupted
             made = replace(made, draws=drawn) if trusted else replace(made, unsampled=LONGER)
             yield made
@@ -158,22 +168,23 @@ def pool_of(settings: Settings) -> Pool:
 
 
 def keep_draws(made: Calibration, folder: Path) -> None:
-    """Write the draws with what they predict, where there are any."""
+    """Write the draws with what they predict, where there are any.
+
+    Parameters
+    ----------
+    made : Calibration
+    folder : Path
+        Of the output.
+    """
     if made.draws is not None:
         seed = made.problem.method.seed
-        write_draws(tree(made.draws, stage_numbers(seed, Stage.FILE_OF_DRAWS), seed), folder / "draws.nc")
+        write_netcdf(tree(made.draws, stage_numbers(seed, Stage.FILE_OF_DRAWS), seed), folder / "draws.nc")
 
 
 def _fit_checkpoints(density: Posterior, settings: Settings, starts: int) -> Checkpoints:
     """Where searches and profiles are kept, under a digest of all that they depend on."""
-    method = density.problem.method
-    how = (
-        density.runner.engine.name,
-        method.estimate,
-        method.seed,
-        starts,
-        *(p.start for p in density.space if p.start is not None),
-    )
+    method, fixed_starts = density.problem.method, [p.start for p in density.space if p.start is not None]
+    how = (density.runner.engine.name, method.estimate, method.seed, starts, *fixed_starts)
     return settings.checkpoints.within("fit", study_digest(density), how)
 
 
@@ -200,13 +211,13 @@ def _sampled(optimum: Optimum, settings: Settings, effort: Effort, bars: Bars) -
     return draw(density, rng, effort=effort, per_chain=settings.draws, saved=saved, walkers=walkers, on_block=stepped)
 
 
-def effort_of(settings: Settings, density: Posterior) -> Effort:
+def _effort_of(settings: Settings, density: Posterior) -> Effort:
     """How much sampling is asked for, or what the model can afford."""
     steps = settings.steps or affordable_steps(density)
     return Effort(most_steps=steps, least_steps=min(steps, Effort().least_steps), sampler=settings.sampler)
 
 
-def is_cheap(density: Posterior) -> bool:
+def _is_cheap(density: Posterior) -> bool:
     """Whether importance sampling with all of its points stays within :data:`UNASKED`."""
     n_operations = density.runner.n_operations
     if n_operations is None:
@@ -214,13 +225,13 @@ def is_cheap(density: Posterior) -> bool:
     return (n_operations + PER_TERM * len(density.problem.fitted_terms) + BESIDE) * Effort().most_points <= UNASKED
 
 
-def brief_effort(settings: Settings, density: Posterior) -> Effort:
+def _brief_effort(settings: Settings, density: Posterior) -> Effort:
     """Of a posterior that was not asked for: importance sampling as ever, and a tenth of the steps after it."""
     steps = settings.steps or max(Effort().least_steps, affordable_steps(density) // 10)
-    return replace(effort_of(settings, density), most_steps=steps, least_steps=min(steps, Effort().least_steps))
+    return replace(_effort_of(settings, density), most_steps=steps, least_steps=min(steps, Effort().least_steps))
 
 
-def chosen_scenarios(problem: CalibrationProblem, names: Sequence[str]) -> tuple[Structure, ...]:
+def _chosen_scenarios(problem: CalibrationProblem, names: Sequence[str]) -> tuple[Structure, ...]:
     """The study's scenarios of those names, all of them where none is named."""
     by_name = {variant.id: variant for variant in problem.scenarios}
     for name in names:
@@ -231,8 +242,6 @@ def chosen_scenarios(problem: CalibrationProblem, names: Sequence[str]) -> tuple
 
 def _with_options(problem: CalibrationProblem, settings: Settings) -> CalibrationProblem:
     chosen = {"seed": settings.seed, "estimate": settings.estimate, "level": settings.level}
-    if settings.level is not None and not 0 < settings.level < 1:
-        raise InvalidValue("the level", settings.level, "a number between 0 and 1, such as 0.95", where="--level")
     method: Method = replace(problem.method, **{key: value for key, value in chosen.items() if value is not None})  # type: ignore[arg-type]
     problem = replace(problem, method=method)
     if problem.pools and method.estimate == "ml":
@@ -249,12 +258,10 @@ def _with_options(problem: CalibrationProblem, settings: Settings) -> Calibratio
 
 def _last(problem: CalibrationProblem, text: str) -> float:
     """The end of the rows that have such a title, such as a year; else the time that a date or a number is."""
-    titled = [
-        term for observation in problem.observations for term in observation.terms
-        if term.label == f"{observation.name} {text}"
-    ]  # fmt: skip
-    if titled:
-        return max(quantity.end for term in titled for quantity in term.quantities)
+    titled = [(term, f"{o.name} {text}") for o in problem.observations for term in o.terms]
+    ends = [quantity.end for term, title in titled if term.label == title for quantity in term.quantities]
+    if ends:
+        return max(ends)
     try:
         return problem.calendar.model_time(text)
     except ValueError:
@@ -277,6 +284,15 @@ def _replication(optimum: Optimum, settings: Settings) -> Replication:
 def assessment(settings: Settings, made: Calibration) -> Assessment:
     """What follows the posterior of a calibration, nothing without draws; after a stop, what takes no fit.
 
+    Parameters
+    ----------
+    settings : Settings
+    made : Calibration
+
+    Returns
+    -------
+    Assessment
+
     Raises
     ------
     UnknownName
@@ -285,24 +301,22 @@ def assessment(settings: Settings, made: Calibration) -> Assessment:
     problem, drawn = made.problem, made.draws
     if drawn is None:
         return NOTHING
-    effort = effort_of(settings, drawn.density)
     # a posterior that was not asked for has no forecast under scenarios, which would cost as much again
-    scenarios = chosen_scenarios(problem, settings.scenarios) if settings.posterior else ()
-    stages = Stages(scenarios=scenarios)
-    if not made.interrupted:
-        stages = Stages(settings.holdout, settings.rivals, scenarios, settings.self_tests)
+    scenarios = _chosen_scenarios(problem, settings.scenarios) if settings.posterior else ()
     with progress_bars() as bars, pool_of(settings) as workers:
 
         def show_stage(stage: str, now: Progress) -> None:
             bars.show(stage, now.completed, now.total, ", ".join(now.running))
 
-        return assess(
-            drawn,
-            On(made.engine),
-            problem.method.seed,
-            stages,
-            effort=effort,
+        goes_on = not made.interrupted
+        stages = Stages(
+            _effort_of(settings, drawn.density),
+            holdout=goes_on and settings.holdout,
+            rivals=goes_on and settings.rivals,
+            scenarios=scenarios,
+            self_tests=settings.self_tests if goes_on else 0,
             folder=settings.output,
             workers=workers,
             on_stage=show_stage,
         )
+        return assess(drawn, On(made.engine), stages)

@@ -11,6 +11,8 @@ from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.result import Result
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from calibration.assess.forecast_score import Counts, Forecaster, Gap, Scored
 
 
@@ -73,9 +75,7 @@ def score(request: Request) -> Result:
     return Result({"forecast": request.forecast, "of": judged, "series": facts})
 
 
-def _drift(text: str, counts: "Counts", like: "Forecaster", rng: object) -> "Forecaster":
-    import numpy as np
-
+def _drift(text: str, counts: "Counts", like: "Forecaster", rng: "np.random.Generator") -> "Forecaster":
     from calibration.assess.forecast_score import drift
     from calibration.study.calendar import Calendar
     from cipark_sd.base.errors import InvalidValue
@@ -85,7 +85,7 @@ def _drift(text: str, counts: "Counts", like: "Forecaster", rng: object) -> "For
         since, dispersion = Calendar().model_time(date), float(number)
     except ValueError:
         since, dispersion = 0.0, 0.0
-    if not 0 < dispersion < 1000 or not isinstance(rng, np.random.Generator):
+    if not 0 < dispersion < 1000:
         raise InvalidValue("--drift", text, "DATE:DISPERSION such as 2016-12-31:1.5, above 0", where="score")
     return drift(counts, since, float(like.times[0]), like.times.tolist(), dispersion, rng)
 
@@ -99,7 +99,7 @@ def _of_series(counts: "Counts", forecasters: "Sequence[Forecaster]", judged: st
     sentences, gaps = [f"{counts.series}: {judged} does not predict it."], list["Gap"]()
     if judged_score is not None:
         gaps = [gap_between(judged_score, rival) for name, rival in scored.items() if name != judged]
-        sentences = verdict(judged_score, gaps)
+        sentences = _verdict(judged_score, gaps)
     for sentence in sentences:
         say(sentence, bold=True)
     _print(counts.series, list(scored.values()))
@@ -116,7 +116,7 @@ def _of_series(counts: "Counts", forecasters: "Sequence[Forecaster]", judged: st
     }
 
 
-def verdict(judged_score: "Scored", gaps: "Sequence[Gap]") -> list[str]:
+def _verdict(judged_score: "Scored", gaps: "Sequence[Gap]") -> list[str]:
     """What went wrong first: rivals that predicted better, then counts outside the bands."""
     name, series = judged_score.forecaster.name, judged_score.forecaster.series
     better = sorted((gap for gap in gaps if gap.gap > 0), key=lambda gap: -gap.gap)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cipark_sd.base.errors import InvalidValue
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.options import argument, option
 from cipark_sd.engines.registry import names
@@ -100,6 +101,11 @@ class Settings:
     output: Path | None = options.output_folder("STUDY")
     allow_files: tuple[Path, ...] = options.allow_files()
     checkpoints: "Checkpoints" = field(default_factory=_nowhere)
+
+    def __post_init__(self) -> None:
+        # here, and not where the study is read: by then there is a folder for what is computed
+        if self.level is not None and not 0 < self.level < 1:
+            raise InvalidValue("the level", self.level, "a number between 0 and 1, such as 0.95", where="--level")
 
     @property
     def folder(self) -> Path:

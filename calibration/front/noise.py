@@ -219,6 +219,17 @@ def _quartiles(prior: Prior) -> list[float]:
 def with_noise(problem: CalibrationProblem, noises: Mapping[str, Noise]) -> CalibrationProblem:
     """The problem with noise of one's own in some observations, by name.
 
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    noises : mapping of str to Noise
+        By observation.
+
+    Returns
+    -------
+    CalibrationProblem
+        Without parameters that only the noise before used.
+
     Raises
     ------
     UnknownName, InvalidValue

@@ -17,8 +17,8 @@ from calibration.study.observations import Prediction, Quantity, ReadQuantity
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue, RunFailed
-from cipark_sd.compiler.unroll import flat_name
-from cipark_sd.data.scenarios import Scenario, override_key, resolve, split_key
+from cipark_sd.base.naming import base_name, override_key, split_key
+from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.engines.registry import Engine
 from cipark_sd.model.expr import Const, Ref
 from cipark_sd.model.model import Model
@@ -45,7 +45,7 @@ def with_integrals(model: Model, flows: tuple[str, ...]) -> Model:
             Stock(
                 name=_integral_name(flow),
                 label=f"integral of {flow}",
-                pieces=(StockPiece(Ref(*split_key(override_key(flow))), Const(0.0)),),
+                pieces=(StockPiece(Ref(*split_key(flow)), Const(0.0)),),
             )
             for flow in flows
         )
@@ -57,12 +57,7 @@ def with_integrals(model: Model, flows: tuple[str, ...]) -> Model:
 
 def _integral_name(flow: str) -> str:
     """The stock's name: names of a file have no blanks."""
-    return f"integral of {_flat(flow)}"
-
-
-def _flat(name: str) -> str:
-    """The name of ``Name`` or ``Name[element]`` in the flat model."""
-    return flat_name(*split_key(override_key(name)))
+    return f"integral of {override_key(flow)}"
 
 
 def _finite_or_none(values: Array) -> Array:
@@ -102,7 +97,7 @@ class ForwardModel:
         every_step = scenario | Scenario("", saveper=resolve(model, scenario).time_step)
         whole = plan(model, every_step, save=(), times=self.times.tolist(), method=None)
         flat = tuple(
-            _integral_name(name.removeprefix(INTEGRAL)) if name.startswith(INTEGRAL) else _flat(name)
+            _integral_name(name.removeprefix(INTEGRAL)) if name.startswith(INTEGRAL) else override_key(name)
             for name in self.outputs
         )
         # a parameter's value takes the place of what the scenario gives it over time
@@ -113,7 +108,7 @@ class ForwardModel:
     def _parameters(self) -> dict[str, bool]:
         """Flat names of the model's parameters, in order, and whether they start a stock."""
         by_name, names = self.problem.model.by_name, self.problem.space.of_model
-        return {_flat(name): isinstance(by_name[split_key(override_key(name))[0]], Stock) for name in names}
+        return {override_key(name): isinstance(by_name[base_name(name)], Stock) for name in names}
 
     def __call__(self, values: Array) -> Array:
         """``values : (n, n_model_parameters)`` to outputs ``(n, n_outputs, n_times)``."""

@@ -39,6 +39,16 @@ class Clock:
 def model_unit(model: Model, chosen: TimeUnit | None) -> TimeUnit | None:
     """The unit of the model's time: of its file, else the one asked for; None where neither says one.
 
+    Parameters
+    ----------
+    model : Model
+    chosen : TimeUnit, optional
+        What the user says.
+
+    Returns
+    -------
+    TimeUnit, optional
+
     Raises
     ------
     InvalidValue
@@ -56,12 +66,18 @@ def clock(model: Model, axis: Axis, chosen: TimeUnit | None, origin: str | None,
 
     Parameters
     ----------
+    model : Model
+    axis : Axis
     chosen : TimeUnit or None
         What one unit of model time is, where the model's file does not say.
     origin : str or None
         The entry at which the run starts.
     windows : bool
         Whether data are of windows: where the data start with the run, a level is then at the end of its window.
+
+    Returns
+    -------
+    Clock
 
     Raises
     ------
@@ -75,7 +91,20 @@ def clock(model: Model, axis: Axis, chosen: TimeUnit | None, origin: str | None,
 
 
 def calendar_years(axis: Axis, model: Model, chosen: TimeUnit | None) -> Axis:
-    """Years of the calendar as dates, where the model counts in another unit; any other axis as it is."""
+    """Years of the calendar as dates, where the model counts in another unit; any other axis as it is.
+
+    Parameters
+    ----------
+    axis : Axis
+    model : Model
+    chosen : TimeUnit, optional
+        What the user says that one unit of model time is.
+
+    Returns
+    -------
+    Axis
+        With the last days of the years as dates.
+    """
     unit = model_unit(model, chosen)
     if not axis.years or unit_in(axis.column) != "year" or unit in (None, "year"):
         return axis
@@ -218,11 +247,11 @@ _ADVERBS: dict[str, TimeUnit] = {
 }  # fmt: skip
 
 
-def unit_said(column: str) -> TimeUnit | None:
+def _unit_said(column: str) -> TimeUnit | None:
     """The unit of time in which a column counts what flows, by its header; None where that says none.
 
-    >>> unit_said("Donations per week"), unit_said("Weekly donations"), unit_said("births (1/yr)"), unit_said("weeks")
-    ('week', 'week', 'year', None)
+    >>> [_unit_said(name) for name in ("Donations per week", "Weekly donations", "births (1/yr)", "weeks")]
+    ['week', 'week', 'year', None]
     """
     words = re.findall(r"[a-z]+", column.casefold())
     units = [unit_of(match[1]) for match in _PER.finditer(column)] + [_ADVERBS.get(word) for word in words]
@@ -242,10 +271,18 @@ def windowed(axis: Axis, column: str, counts: TimeUnit | None, chosen: Window | 
 
     Parameters
     ----------
+    axis : Axis
+    column : str
+        Its header; empty for a column that does not flow.
     counts : TimeUnit or None
         The unit in which numbers of the axis count, where its own name does not say.
     chosen : Window or None
         What the user says.
+
+    Returns
+    -------
+    Axis
+        As it was where windows go from row to row.
 
     Raises
     ------
@@ -260,7 +297,7 @@ def windowed(axis: Axis, column: str, counts: TimeUnit | None, chosen: Window | 
         """Whether rows are further apart than such a unit."""
         return unit is not None and length(unit, "day") >= _LEAST and axis.gap > APART * length(unit, theirs)
 
-    options = (chosen, None) if chosen else (unit_said(column), _named(axis))
+    options = (chosen, None) if chosen else (_unit_said(column), _named(axis))
     units = [unit for unit in options if unit is not None]
     if not any(map(shorter, units)):
         return axis

@@ -39,10 +39,10 @@ BEYOND = 0.1
 _MONTHS_OF: dict[int, range] = {1: range(28, 32), 3: range(89, 93), 6: range(181, 185), 12: range(365, 367)}
 
 
-def edge_of(name: str) -> Edge:
+def _edge_of(name: str) -> Edge:
     """Whether a column's name says that it holds where windows start or end.
 
-    >>> edge_of("t_start"), edge_of("Week ending"), edge_of("days since start"), edge_of("week")
+    >>> _edge_of("t_start"), _edge_of("Week ending"), _edge_of("days since start"), _edge_of("week")
     ('start', 'end', '', '')
     """
     parts = words_in(name)
@@ -152,19 +152,12 @@ class Axis:
         """How many months the usual distance of two dates is; 0 where it is one of days."""
         return next((n for n, days in _MONTHS_OF.items() if self.dates and round(self.gap) in days), 0)
 
-    def before(self, date: datetime.date) -> datetime.date:
-        """A date one window earlier, else one usual distance; the last day of a month goes to that of another."""
-        return self._moved(date, -1)
-
-    def after(self, date: datetime.date) -> datetime.date:
-        """A date one window later, else one usual distance."""
-        return self._moved(date, 1)
-
-    def _moved(self, date: datetime.date, sign: int) -> datetime.date:
+    def before(self, date: datetime.date, n: int = 1) -> datetime.date:
+        """A date ``n`` windows earlier, else usual distances; the last day of a month goes to that of another."""
         months = MONTHS.get(self.window, 0) if self.window else self.months
         if not months:
-            return date + datetime.timedelta(days=sign * round(self.width or self.gap))
-        return months_earlier(date, -sign * months)
+            return date - n * datetime.timedelta(days=round(self.width or self.gap))
+        return months_earlier(date, n * months)
 
     def date_window(self, i: int) -> tuple[datetime.date, datetime.date]:
         """The dates at whose ends the window of an entry starts and ends, no wider than usual."""
@@ -172,7 +165,7 @@ class Axis:
         if self.start_dates:
             return self.start_dates[i], date
         if self.edge == "start":
-            later = self.after(date)
+            later = self.before(date, -1)
             return date, min(later, self.dates[i + 1]) if i + 1 < len(self.dates) else later
         earlier = self.before(date)
         return max(earlier, self.dates[i - 1]) if i else earlier, date
@@ -198,10 +191,20 @@ def read_axis(
 
     Parameters
     ----------
+    sheet : Sheet
+    column : str, optional
+        The one that is named; None to guess it.
+    order : DateOrder, optional
+        None where the column tells it.
     values : collection of str
         Columns that are named as observations: none of them is one of times, whatever it is called.
     until : str, optional
         The last time to be read, as the table writes times; without it a last row far beyond the others is refused.
+
+    Returns
+    -------
+    Axis
+        In the order of time; rows without a time are left out.
 
     Raises
     ------
@@ -211,16 +214,16 @@ def read_axis(
         raise UnknownName(column, sheet.header, kind="column", where=sheet.name)
     header = [name for name in sheet.header if name not in values or name == column]
     chosen = column or _guess(sheet, header)
-    ends = [name for name in header if edge_of(name) == "end" and _is_filled(sheet, name)]
-    if column is None and edge_of(chosen) == "start" and len(ends) == 1:
+    ends = [name for name in header if _edge_of(name) == "end" and _is_filled(sheet, name)]
+    if column is None and _edge_of(chosen) == "start" and len(ends) == 1:
         chosen = ends[0]
-    axis = _as_far(sheet, replace(_read(sheet, chosen, order), edge=edge_of(chosen)), until)
+    axis = _as_far(sheet, replace(_read(sheet, chosen, order), edge=_edge_of(chosen)), until)
     if axis.edge == "start" and axis.periods:
         return replace(axis, edge="")
     if axis.edge == "start" and axis.dates:
         # a day begins where the one before it ends
         return replace(axis, dates=tuple(date - datetime.timedelta(days=1) for date in axis.dates))
-    starts = [name for name in header if edge_of(name) == "start" and _is_filled(sheet, name)]
+    starts = [name for name in header if _edge_of(name) == "start" and _is_filled(sheet, name)]
     return _paired(axis, _read(sheet, starts[0], order)) if axis.edge == "end" and len(starts) == 1 else axis
 
 
@@ -354,7 +357,7 @@ def _dated(sheet: Sheet, column: str, rows: Sequence[int], cells: Sequence[str],
     ordered = sorted(zip(dates, rows, strict=True))
     _check_once(ordered, sheet, column)
     days = tuple(date for date, _ in ordered)
-    named = () if edge_of(column) else last_days(column, days)
+    named = () if _edge_of(column) else last_days(column, days)
     days, periods = named or days, bool(named) or all(map(is_period, cells))
     texts = tuple(day.isoformat() for day in days)
     return Axis(column, tuple(i for _, i in ordered), texts, days, periods=periods)

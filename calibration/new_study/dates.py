@@ -35,6 +35,16 @@ def months_earlier(date: datetime.date, n: int) -> datetime.date:
 
     >>> months_earlier(datetime.date(2020, 2, 29), 1)
     datetime.date(2020, 1, 31)
+
+    Parameters
+    ----------
+    date : date
+    n : int
+        Below 0 for months later.
+
+    Returns
+    -------
+    date
     """
     whole = 12 * date.year + date.month - 1 - n
     year, month = whole // 12, whole % 12 + 1
@@ -48,6 +58,16 @@ def date_of(text: str, order: DateOrder) -> datetime.date | None:
 
     >>> date_of("01.03.2020", "dmy"), date_of("2020-02", "dmy")
     (datetime.date(2020, 3, 1), datetime.date(2020, 2, 29))
+
+    Parameters
+    ----------
+    text : str
+    order : DateOrder
+        Of day and month, where the text has numbers for both.
+
+    Returns
+    -------
+    date, optional
     """
     text = _CLOCK.sub("", text.strip()).strip()
     for pattern, make in _DAYS + _PERIODS:
@@ -109,6 +129,17 @@ def spelled_periods(name: str, texts: Sequence[str]) -> list[str]:
     """Entries such as 2006/1 as quarters, 2006-Q1, and 201801 as months (weeks under such a name); others as given.
 
     Numbers from 1 to 4 are quarters under such a name, and where the first follows the fourth of the year before.
+
+    Parameters
+    ----------
+    name : str
+        Of the column.
+    texts : sequence of str
+
+    Returns
+    -------
+    list of str
+        As many as there were.
     """
     most, mark = (53, "W") if unit_in(name) == "week" else (12, "")
     glued = [re.fullmatch(r"((?:19|20)\d{2})(\d{2})", text.strip()) for text in texts]
@@ -127,6 +158,17 @@ def last_days(name: str, days: Sequence[datetime.date]) -> tuple[datetime.date, 
     """The last days of the months, quarters or years that first days stand for under such a name; none elsewhere.
 
     A spreadsheet shows January 2015 under "Month" as 01/01/2015.
+
+    Parameters
+    ----------
+    name : str
+        Of the column.
+    days : sequence of date
+
+    Returns
+    -------
+    tuple of date
+        As many as there were, or none.
     """
     length = MONTHS.get(unit, 0) if (unit := unit_in(name)) else 0
     if not length or any(day.day != 1 or (day.month - 1) % length for day in days):
@@ -196,6 +238,17 @@ def point_in(text: str, period: TimeUnit | None) -> Point | None:
 
     >>> point_in("men in prison, 31 Dec", "year"), point_in("mid-year population", "year"), point_in("1 Jan", "month")
     ('end', 'middle', None)
+
+    Parameters
+    ----------
+    text : str
+        Such as the header of a column.
+    period : TimeUnit, optional
+        None where it is not known: such a period has no point.
+
+    Returns
+    -------
+    Point, optional
     """
     for point, patterns in _SAYS.items():
         for pattern in patterns:

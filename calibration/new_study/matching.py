@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from calibration.study.consistency import output_problem
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnusableInput, raise_all
-from cipark_sd.data.scenarios import override_key, split_key
+from cipark_sd.base.naming import split_key
 from cipark_sd.model.expr import Call, references
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.units import Unit, UnitSyntaxError, UnitSystem
@@ -49,7 +49,16 @@ def words(name: str) -> tuple[str, ...]:
 
 
 def likeness(column: str, variable: str) -> float:
-    """From 0 to 1, of a column's name and a variable's."""
+    """From 0 to 1, of a column's name and a variable's.
+
+    Parameters
+    ----------
+    column, variable : str
+
+    Returns
+    -------
+    float
+    """
     mine, theirs = words(column), words(variable)
     if sorted(mine) == sorted(theirs):
         return 1.0
@@ -109,6 +118,19 @@ def _unit(system: UnitSystem, text: str) -> Unit | None:
 
 def matches(model: Model, columns: Sequence[str], chosen: Mapping[str, str]) -> list[Match]:
     """The variable of each column that has one: first as given, then by likeness of names.
+
+    Parameters
+    ----------
+    model : Model
+    columns : sequence of str
+        Those with numbers, in the order of the table.
+    chosen : mapping of str to str
+        By column the variable that the user names.
+
+    Returns
+    -------
+    list of Match
+        In the order of the columns; none of a column that sounds like nothing.
 
     Raises
     ------
@@ -172,7 +194,7 @@ def _doubtful(model: Model, columns: Sequence[str], taken: set[str]) -> Iterator
 def _chosen_match(model: Model, column: str, name: str) -> Match:
     """What ``--value COL=variable`` says; a subscripted variable without element is the sum of all."""
     fault = output_problem(model, name, f"--value {column}")
-    base, elements = split_key(override_key(name))
+    base, elements = split_key(name)
     variable = model.by_name.get(base)
     if variable is not None and isinstance(variable, Stock | Auxiliary):
         labels = model.labels(variable)

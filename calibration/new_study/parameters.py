@@ -11,41 +11,22 @@ from typing import Any, Literal
 import numpy as np
 
 from calibration.inference.optimum.downhill import nearing
-from calibration.inference.optimum.in_step import gather, run
-from calibration.inference.optimum.objective import IMPOSSIBLE, objective
+from calibration.inference.optimum.objective import IMPOSSIBLE, gather, objective, run
 from calibration.likelihood.posterior import Posterior
 from calibration.new_study.matching import words
-from calibration.noise.priors import (
-    FAMILIES,
-    Beta,
-    Exponential,
-    Gamma,
-    HalfCauchy,
-    HalfNormal,
-    LogitNormal,
-    LogNormal,
-    LogUniform,
-    Normal,
-    Prior,
-    StudentT,
-    Triangular,
-    Uniform,
-    from_scale,
-    to_scale,
-)
+from calibration.noise import priors as families
+from calibration.noise.priors import FAMILIES, Prior, from_scale, to_scale
 from calibration.study.calendar import unit_of
 from calibration.study.constants import chains, complements, event_times, exponents, reaching, without_scale, words_in
 from calibration.study.observations import Count
 from cipark_sd.analysis.sensitivities.factors import constant_values
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput
-from cipark_sd.data.scenarios import override_key
+from cipark_sd.base.naming import override_key
 from cipark_sd.model.expr import Const
 from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless
 
-#: Standard deviation of the logarithm, or of the logit of a fraction: 95 % of the prior within a factor of 19.
-SIGMA = 1.5
 #: Factor between value and bounds of a search by likelihood alone, which no prior keeps near the file.
 REACH = 100.0
 #: Share of a file's own time that a fit may go to, where the run's step is too long for that time already.
@@ -113,20 +94,17 @@ class Guess:
             rate = bool(time) and (units == time or f"/{time}" in units.replace(" ", ""))
             amount = units in stored and not rate
             for label, value in constant_values(model, constant).items():
-                reason = self._reason(constant.name, label, value, constant.units, constant.limits)
-                options.append(
-                    self._candidate(constant.name, label, value, constant.units, constant.limits, reason, amount=amount)
-                )
+                why = self._reason(constant.name, label, value, units, constant.limits)
+                held = Candidate(label, value, units, None, why, "fixed", amount=amount)
+                options.append(held if why else self._freed(held, constant.name, constant.limits))
         for stock in model.stocks:
             literal = [piece.initial for piece in stock.pieces]
             if stock.name not in self._reach or len(literal) != 1 or not isinstance(literal[0], Const):
                 continue
-            value = literal[0].value
-            if value > 0:
-                options += [
-                    self._candidate(stock.name, label, value, stock.units, (None, None), "", starts=True, amount=True)
-                    for label in model.labels(stock)
-                ]
+            for label in model.labels(stock) if literal[0].value > 0 else ():
+                why = "where the stock starts"
+                held = Candidate(label, literal[0].value, stock.units, None, why, "fixed", starts=True, amount=True)
+                options.append(self._freed(held, stock.name, (None, None)))
         return options
 
     def _reason(self, name: str, label: str, value: float, units: str, limits: Limits) -> str:
@@ -142,25 +120,21 @@ class Guess:
             return "converts one unit into another"
         return "at an end of its range in the file" if value in limits else ""
 
-    def _candidate(
-        self, name: str, label: str, value: float, units: str, limits: Limits, reason: str, *,
-        starts: bool = False, amount: bool = False,
-    ) -> Candidate:  # fmt: skip
-        if reason:
-            return Candidate(label, value, units, None, reason, "fixed", starts, amount)
+    def _freed(self, held: Candidate, name: str, limits: Limits) -> Candidate:
+        """A candidate with a prior, within what the file and the time step allow."""
+        value, units = held.value, held.units
         low, high = (math.inf * sign if end is None else end for end, sign in zip(limits, (-1, 1), strict=True))
         if not low < value < high:
             # the file contradicts itself
             low, high = -math.inf, math.inf
         prior = self._prior(name, value, units, (low, high))
-        if isinstance(prior, LogNormal):
+        if isinstance(prior, families.LogNormal):
             least, most = _stable(self.model, value, units, self._chains.get(name, 0))
             low, high = max(low, least), min(high, most)
             if self.estimate == "ml":
                 low, high = max(low, value / REACH), min(high, value * REACH)
             low = low if low > 0 or high < math.inf else -math.inf
-        why = "where the stock starts" if starts else ""
-        return Candidate(label, value, units, prior, why, "CAL", starts, amount, (low, high))
+        return replace(held, prior=prior, role="CAL", bounds=(low, high))
 
     def _prior(self, name: str, value: float, units: str, limits: tuple[float, float]) -> Prior:
         """Wide around the value: on the scale of its kind, which leaves no room for what it cannot be.
@@ -172,18 +146,18 @@ class Guess:
         shares are meant that lie far above 1.
         """
         if value < 0 or -math.inf < limits[0] < 0:
-            return Normal(value, self.sigma * abs(value))
+            return families.Normal(value, self.sigma * abs(value))
         if limits == (0.0, 1.0):
-            return LogitNormal(value, self.sigma)
+            return families.LogitNormal(value, self.sigma)
         named = set(words(name.replace("_", " ")))
         bare = is_dimensionless(units) or units.strip().casefold() in _SHARES
         unbounded = name in self._exponents or bool(_UNBOUNDED & named) or 1 < limits[1] < math.inf
         small = bool(units.strip()) and value < MULTIPLIER and not unbounded
         fraction = name in self._complements or bool(_SHARES & named) or small
         if 0 < value < 1 and bare and fraction:
-            return LogitNormal(value, self.sigma)
+            return families.LogitNormal(value, self.sigma)
         either = bare and bool(units.strip()) and MULTIPLIER <= value < 1 and not unbounded
-        return LogNormal(value, self.sigma / 2 if either else self.sigma)
+        return families.LogNormal(value, self.sigma / 2 if either else self.sigma)
 
 
 def _stable(model: Model, value: float, units: str, stages: int) -> tuple[float, float]:
@@ -239,6 +213,18 @@ def view(density: Posterior, rng: np.random.Generator) -> tuple[dict[str, float]
     By how much a prior standard deviation of each parameter moves the data, all numbers together, in standard
     deviations of their noise: the most at any of these points, since at one point two rates may cancel. And whether
     the data are possible at any of the points at all.
+
+    Parameters
+    ----------
+    density : Posterior
+        Of the draft, with a placeholder for each prior.
+    rng : Generator
+        Of the draws of the priors.
+
+    Returns
+    -------
+    dict of str to float, and bool
+        Strengths by parameter of the model, not below 0; whether the data are possible.
 
     Raises
     ------
@@ -316,6 +302,17 @@ def roles(options: Sequence[Candidate], strengths: Mapping[str, float]) -> list[
     """The candidates, fitted where the data depend on them; starts of stocks that move the data little are held.
 
     ``strengths`` are those of :func:`view`.
+
+    Parameters
+    ----------
+    options : sequence of Candidate
+    strengths : mapping of str to float
+        By name; 0 for a candidate that is not in it.
+
+    Returns
+    -------
+    list of Candidate
+        In the same order; the strongest is fitted, whatever it is.
     """
     strongest = max(strengths, key=lambda name: strengths[name])
     result = []
@@ -339,23 +336,34 @@ STATED = "stated when the study was made"
 #: Distributions of scipy.stats by name, each from its location, scale and shape numbers; None for a shift that has no
 #: counterpart here.
 _SCIPY: Mapping[str, Callable[..., Prior | None]] = {
-    "norm": lambda loc, scale: Normal(loc, scale),
-    "lognorm": lambda loc, scale, s: None if loc else LogNormal(scale, s),
-    "uniform": lambda loc, scale: Uniform(loc, loc + scale),
-    "loguniform": lambda loc, scale, a, b: None if loc else LogUniform(a * scale, b * scale),
-    "reciprocal": lambda loc, scale, a, b: None if loc else LogUniform(a * scale, b * scale),
-    "triang": lambda loc, scale, c: Triangular(loc, loc + c * scale, loc + scale),
-    "beta": lambda loc, scale, a, b: None if loc or scale != 1 else Beta(a, b),
-    "gamma": lambda loc, scale, a: None if loc else Gamma(a, scale),
-    "halfnorm": lambda loc, scale: None if loc else HalfNormal(scale),
-    "expon": lambda loc, scale: None if loc else Exponential(scale),
-    "t": lambda loc, scale, df: StudentT(loc, scale, df),
-    "halfcauchy": lambda loc, scale: None if loc else HalfCauchy(scale),
+    "norm": lambda loc, scale: families.Normal(loc, scale),
+    "lognorm": lambda loc, scale, s: None if loc else families.LogNormal(scale, s),
+    "uniform": lambda loc, scale: families.Uniform(loc, loc + scale),
+    "loguniform": lambda loc, scale, a, b: None if loc else families.LogUniform(a * scale, b * scale),
+    "reciprocal": lambda loc, scale, a, b: None if loc else families.LogUniform(a * scale, b * scale),
+    "triang": lambda loc, scale, c: families.Triangular(loc, loc + c * scale, loc + scale),
+    "beta": lambda loc, scale, a, b: None if loc or scale != 1 else families.Beta(a, b),
+    "gamma": lambda loc, scale, a: None if loc else families.Gamma(a, scale),
+    "halfnorm": lambda loc, scale: None if loc else families.HalfNormal(scale),
+    "expon": lambda loc, scale: None if loc else families.Exponential(scale),
+    "t": lambda loc, scale, df: families.StudentT(loc, scale, df),
+    "halfcauchy": lambda loc, scale: None if loc else families.HalfCauchy(scale),
 }
 
 
 def stated(name: str, value: object) -> Stated:
     """What is stated of a constant, as a prior of ours or a number.
+
+    Parameters
+    ----------
+    name : str
+        Of the constant, for errors.
+    value : Prior, frozen scipy.stats distribution or number
+        A number is held.
+
+    Returns
+    -------
+    Prior or float
 
     Raises
     ------
@@ -367,8 +375,8 @@ def stated(name: str, value: object) -> Stated:
         return float(value)
     prior = value if isinstance(value, Prior) else _of_scipy(value)
     if prior is None:
-        families = ", ".join(sorted({kind.__name__ for kind in FAMILIES.values()}))
-        expected = f"a number to hold, one of {families}, or their frozen counterpart in scipy.stats, not shifted"
+        names = ", ".join(sorted({kind.__name__ for kind in FAMILIES.values()}))
+        expected = f"a number to hold, one of {names}, or their frozen counterpart in scipy.stats, not shifted"
         raise InvalidValue("the prior", value, expected, where=where)
     if fault := prior.fault():
         raise UnusableInput(fault, where=where)
@@ -388,6 +396,19 @@ def _of_scipy(frozen: Any) -> Prior | None:
 
 def with_stated(candidates: Sequence[Candidate], priors: Mapping[str, Stated], where: str) -> list[Candidate]:
     """The candidates with what is stated of them, which is fitted or held as it is stated.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+    priors : mapping of str to Prior or float
+        By name, in any spelling.
+    where : str
+        The model's name, for errors.
+
+    Returns
+    -------
+    list of Candidate
+        In the same order.
 
     Raises
     ------

@@ -136,6 +136,18 @@ class Series:
 def reading(sheet: Sheet, axis: Axis, match: Match, scale: float = 1.0) -> Reading:
     """The numbers of a column, times ``scale``.
 
+    Parameters
+    ----------
+    sheet : Sheet
+    axis : Axis
+    match : Match
+    scale : float
+
+    Returns
+    -------
+    Reading
+        ``(n_rows,)`` in the order of the axis.
+
     Raises
     ------
     InvalidValue
@@ -160,7 +172,19 @@ def reading(sheet: Sheet, axis: Axis, match: Match, scale: float = 1.0) -> Readi
 
 
 def shape(data: Reading, model: Model, moving: Collection[str]) -> Shape:
-    """A flow is read over windows; counts of a stock that cannot fall as increments; everything else as a level."""
+    """A flow is read over windows; counts of a stock that cannot fall as increments; everything else as a level.
+
+    Parameters
+    ----------
+    data : Reading
+    model : Model
+    moving : collection of str
+        Canonical names of flows, as of :func:`calibration.new_study.matching.flows`.
+
+    Returns
+    -------
+    Shape
+    """
     variable = data.match.variable
     if variable.name in moving:
         return "flow"
@@ -169,7 +193,17 @@ def shape(data: Reading, model: Model, moving: Collection[str]) -> Shape:
 
 
 def family(data: Reading, kind: Shape) -> NewFamily:
-    """Counts are over-dispersed (NB1), measurements that span a range are lognormal, fractions and others normal."""
+    """Counts are over-dispersed (NB1), measurements that span a range are lognormal, fractions and others normal.
+
+    Parameters
+    ----------
+    data : Reading
+    kind : Shape
+
+    Returns
+    -------
+    NewFamily
+    """
     observed = np.diff(data.observed) if kind == "increments" else data.observed
     if data.counted and (kind != "level" or (observed.max() <= MOST_COUNTED and not _too_smooth(observed))):
         return NB1()
@@ -207,6 +241,16 @@ def point(axis: Axis, kind: Shape, chosen: Point | None) -> Point | None:
     """The point of its period that a number is of, ``chosen`` by user or table; None where its entry is its own time.
 
     A running total of a period is that at its end, and so is a level beside the first day of a week.
+
+    Parameters
+    ----------
+    axis : Axis
+    kind : Shape
+    chosen : Point, optional
+
+    Returns
+    -------
+    Point, optional
     """
     if kind == "flow" or axis.days:
         return None
@@ -218,6 +262,21 @@ def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float,
     """The rows that lie within the run, with windows where they are of a flow.
 
     ``chosen`` is the point of its period that a level is of, where the user or the table says one.
+
+    Parameters
+    ----------
+    data : Reading
+    kind : Shape
+    axis : Axis
+        With the windows of this column.
+    clock : Clock
+    initial : float
+        The run's initial time, in model time.
+    chosen : Point, optional
+
+    Returns
+    -------
+    Series
 
     Raises
     ------
@@ -234,7 +293,8 @@ def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float,
         expected = "two at least; does the model start late enough before the data?"
         raise InvalidValue(data.match.column, shown, expected, where="new-study")
     since = _since(data.match, inside, initial) if kind == "increments" else None
-    return Series(data.match, kind, family(data, kind), tuple(inside), dropped, since, at, window=axis.window)
+    law = family(data, kind)
+    return Series(data.match, kind, law, tuple(inside), dropped, since=since, at=at, window=axis.window)
 
 
 def _since(match: Match, rows: Sequence[Row], initial: float) -> float | None:
@@ -285,6 +345,15 @@ def check_scales(
 ) -> tuple[dict[str, float], tuple[str, ...]]:
     """Compare each series with a run of the file's own values.
 
+    Parameters
+    ----------
+    density : Posterior
+        Of the draft; its medians are the file's own values.
+    series : sequence of Series
+        In the order of the draft's observations.
+    chosen : mapping of str to float
+        Factors that the user names, by column.
+
     Returns
     -------
     factors : dict of str to float
@@ -311,7 +380,7 @@ def check_scales(
             )
             continue
         fraction = _is_fraction(part) and bool(np.all((run >= 0) & (run <= 1)))
-        power = 2 * is_hundredfold(observed, run) if fraction else power_of_thousand(observed, run)
+        power = 2 * _is_hundredfold(observed, run) if fraction else _power_of_thousand(observed, run)
         off = f"{column}: the values are about {_WORDS.get(power)} those of {names}"
         if fraction and not power and _says_fraction(part.match.variable) and float(np.median(observed)) > 1:
             # whatever the run is: nothing that is called a share is 30
@@ -348,22 +417,22 @@ def _powers(observed: Array, expected: Array) -> Array:
     return np.asarray(powers[np.isfinite(powers)])
 
 
-def is_hundredfold(observed: Array, expected: Array) -> bool:
+def _is_hundredfold(observed: Array, expected: Array) -> bool:
     """Whether numbers ``(n,)`` lie about a hundred times above fractions, as percent do.
 
-    >>> is_hundredfold(np.array([40.0, 50.0]), np.array([0.3, 0.6]))
+    >>> _is_hundredfold(np.array([40.0, 50.0]), np.array([0.3, 0.6]))
     True
     """
     powers = _powers(observed, expected)
     return len(powers) > 1 and abs(float(np.median(powers)) - 2) <= NEAR and bool(observed.max() > 1)
 
 
-def power_of_thousand(observed: Array, expected: Array) -> int:
+def _power_of_thousand(observed: Array, expected: Array) -> int:
     """The power of ten, -6, -3, 3 or 6, by which numbers ``(n,)`` lie from the expected ones; else 0.
 
-    >>> power_of_thousand(np.array([0.4, 0.5]), np.array([300.0, 450.0]))
+    >>> _power_of_thousand(np.array([0.4, 0.5]), np.array([300.0, 450.0]))
     -3
-    >>> power_of_thousand(np.array([40.0, 500.0]), np.array([400.0, 450.0]))
+    >>> _power_of_thousand(np.array([40.0, 500.0]), np.array([400.0, 450.0]))
     0
     """
     powers = _powers(observed, expected)

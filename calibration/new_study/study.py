@@ -1,12 +1,14 @@
 """A study from a model and a table: what ``cipark new-study MODEL DATA.csv`` does.
 
-Rows below the data that are no data: totals, sources, remarks.
+Or one for another case of a model that comes with the package, ``cipark new-study --from great_stone``. The copy runs
+as it stands, with the rows of the first case as examples; each table says so in its first lines, which the reader of
+tables skips.
 """
 
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +17,23 @@ from calibration.likelihood.posterior import Posterior, posterior
 from calibration.new_study import text
 from calibration.new_study.clock import Clock, Window, calendar_years, clock, model_unit, windowed
 from calibration.new_study.columns import Axis, plain, read_axis
-from calibration.new_study.dates import date_of, point_in
+from calibration.new_study.dates import point_in
 from calibration.new_study.matching import Match, flows, likeness, matches, observable
-from calibration.new_study.parameters import Candidate, Guess, roles, view, with_stated
+from calibration.new_study.parameters import Guess, roles, view, with_stated
 from calibration.new_study.request import Request
 from calibration.new_study.series import Reading, Series, Shape, check_scales, point, reading, series, shape
-from calibration.new_study.table import Sheet, is_missing, read_sheet
-from calibration.study import FILE
+from calibration.new_study.table import Sheet, is_missing, read_sheet, without_footer
+from calibration.new_study.text import NewStudy, toml
+from calibration.study import FILE, shipped_studies
 from calibration.study.constants import beside_equations, reaching
 from calibration.study.problem import read_problem
+from calibration.study.rows import table_folder
+from cipark_sd.analysis.study import find_folder
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected, raise_all
-from cipark_sd.base.files import draft_of, file_name
+from cipark_sd.base.files import draft_of
+from cipark_sd.base.inputs import TABLE_LIMIT, beneath, parsed_toml, read_text, toml_text
+from cipark_sd.base.library import bundled
+from cipark_sd.base.section import Section
 from cipark_sd.base.wording import TimeUnit
 from cipark_sd.engines.registry import choose
 from cipark_sd.language.read.external_files import external_names
@@ -34,77 +42,11 @@ from cipark_sd.model.expr import Ref
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Stock
 
-#: How such a row begins, in the languages of most tables that people have.
-_BEGINS = re.compile(
-    r"(sub|grand )?totals?\b|sum\b|average\b|mean\b|sources?\b|notes?\b|remarks?\b|n\.?b\.|\*|†|©"
-    r"|summe\b|gesamt|insgesamt|mittelwert\b|durchschnitt\b|quellen?\b|anmerkung|hinweis|somme\b|moyenne\b|fuentes?\b",
-    re.IGNORECASE,
-)
-
-
-def without_footer(sheet: Sheet) -> tuple[Sheet, str]:
-    """The table without the rows below its data, and a note that quotes them; an empty note where there are none.
-
-    Such a row begins with text where the rows above have numbers or dates, and it is the only text of its row or says
-    that it is a total or a source. A row like that further up stays, and is an error where its cells are read.
-    """
-    end = len(sheet.rows)
-    while end > 2 and _is_footer(sheet, end - 1):
-        end -= 1
-    left_out = list(zip(sheet.rows, sheet.lines, strict=True))[end:]
-    if not left_out:
-        return sheet, ""
-    quoted = ", ".join(f"line {line} ({_first(row)!r})" for row, line in left_out)
-    note = f"{quoted} {'is' if len(left_out) == 1 else 'are'} below the data and left out"
-    around = "\n".join([sheet.around, *(" ".join(row) for row, _ in left_out)])
-    return replace(sheet, rows=sheet.rows[:end], lines=sheet.lines[:end], around=around), note
-
-
-def _first(row: tuple[str, ...]) -> str:
-    return next(cell for cell in row if cell)
-
-
-def _is_footer(sheet: Sheet, place: int) -> bool:
-    row = sheet.rows[place]
-    text = _first(row)
-    above = [cells[row.index(text)] for cells in sheet.rows[:place]]
-    filled = [cell for cell in above if not is_missing(cell)]
-    orderly = 2 * sum(map(_is_entry, filled)) > len(filled)
-    alone = sum(map(bool, row)) == 1
-    begins = bool(_BEGINS.match(text))
-    return not is_missing(text) and not _is_entry(text) and ((orderly and (alone or begins)) or (alone and begins))
-
-
-def _is_entry(text: str) -> bool:
-    """Whether a cell is a number or a date."""
-    return date_of(text, "dmy") is not None or date_of(text, "mdy") is not None or bool(re.fullmatch(r"[\d\W]+", text))
-
-
 #: Files beside a model that belong to it.
 COMPANIONS = (".checks.toml", ".display.toml", ".loops.toml")
 _SEED = 1
-
-
-@dataclass(frozen=True)
-class NewStudy:
-    """A study that was written, with what was guessed.
-
-    ``n_rows`` counts those of the table, ``reordered`` says whether they were not in the order of time, and ``notes``
-    what else was done to them. ``beside`` names elements whose number stands beside an equation, which no fit can set.
-    """
-
-    folder: Path
-    axis: Axis
-    clock: Clock
-    series: tuple[Series, ...]
-    candidates: tuple[Candidate, ...]
-    ignored: tuple[str, ...]
-    numeric: tuple[str, ...]
-    possible: bool = False
-    n_rows: int = 0
-    reordered: bool = False
-    notes: tuple[str, ...] = ()
-    beside: tuple[str, ...] = ()
+#: Files of a study that are copied where they are there, in the order in which a reader meets them.
+_PARTS = ("policies.toml", "sensitivity.toml")
 
 
 def new_study(request: Request) -> NewStudy:
@@ -132,7 +74,7 @@ def new_study(request: Request) -> NewStudy:
         for column in choices:
             if column not in columns:
                 raise UnknownName(column, columns, kind="column with numbers", where=f"{sheet.name}: {name}")
-    matched = once(_matched(model, sheet, columns, request.values), request.values)
+    matched = _once(_matched(model, sheet, columns, request.values), request.values)
     unused = [name for name in (*columns, *textual) if name not in [match.column for match in matched]]
     numeric = tuple(name for name in unused if name in columns)
     observed = tuple(match.variable.name for match in matched)
@@ -142,10 +84,16 @@ def new_study(request: Request) -> NewStudy:
         series, timing = _series(model, sheet, axis, matched, request, later=False)
         reordered = list(axis.rows) != sorted(axis.rows)
         study = NewStudy(
-            request.folder, axis, timing, series, tuple(options), tuple(unused), numeric,
-            n_rows=len(sheet.rows), reordered=reordered,
+            folder=request.folder,
+            axis=axis,
+            clock=timing,
+            series=series,
+            candidates=tuple(options),
+            ignored=tuple(unused),
+            numeric=numeric,
+            reordered=reordered,
             beside=tuple(beside_equations(model, reaching(model, observed))),
-        )  # fmt: skip
+        )
         density = _density(draft, request, model, study)
         factors, notes = check_scales(density, series, request.scale)
         cut = sum(not is_missing(text) for text in sheet.column(axis.column)) - len(axis.rows)
@@ -167,7 +115,7 @@ def new_study(request: Request) -> NewStudy:
         study = replace(study, candidates=tuple(candidates), possible=possible)
         _write(draft, request, model, study)
         read_problem(draft, allow_files=request.allow_files)
-        move_into(draft, request.folder)
+        _move_into(draft, request.folder)
     return study
 
 
@@ -177,7 +125,7 @@ def _density(draft: Path, request: Request, model: Model, study: NewStudy) -> Po
     return posterior(read_problem(draft, allow_files=request.allow_files), choose("native"))
 
 
-def once(matched: Sequence[Match], chosen: Mapping[str, str]) -> list[Match]:
+def _once(matched: Sequence[Match], chosen: Mapping[str, str]) -> list[Match]:
     """The matches without stocks whose own flow is observed too: both would count the same events twice.
 
     What the user named stays, whatever it is.
@@ -196,6 +144,12 @@ def once(matched: Sequence[Match], chosen: Mapping[str, str]) -> list[Match]:
 def check_free(folder: Path, *, force: bool) -> None:
     """Raise where files would be replaced that nobody said may be.
 
+    Parameters
+    ----------
+    folder : Path
+    force : bool
+        Whether the user has said so.
+
     Raises
     ------
     InvalidValue
@@ -207,7 +161,7 @@ def check_free(folder: Path, *, force: bool) -> None:
         raise InvalidValue("the folder", str(folder), expected, where="-o")
 
 
-def move_into(draft: Path, folder: Path) -> None:
+def _move_into(draft: Path, folder: Path) -> None:
     """Put the files of a finished draft in place; what else is in the folder stays."""
     if not folder.exists():
         draft.rename(folder)
@@ -325,54 +279,124 @@ def _write(draft: Path, request: Request, model: Model, study: NewStudy) -> None
     for path, name in zip(request.series, series, strict=True):
         (draft / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(path, draft / name)
-    for name in files_read(model):
+    for name in _files_read(model):
         (draft / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(model_file.parent / name, draft / name)
-    parts = []
-    for readings in study.series:
-        relative = f"data/{file_name(readings.match.column)}.csv"
-        (draft / relative).write_text(text.table(readings, study.axis), encoding="utf-8")
-        parts.append(text.observation(readings, study.axis, relative))
-    noises = [text.noise(readings) for readings in study.series]
+    for part in study.series:
+        (draft / text.table_file(part)).write_text(text.table(part, study.axis), encoding="utf-8")
     title = draft.name
-    problem = text.problem(
-        title,
-        model_file.name,
-        [*([f"series = [{', '.join(map(text.toml, series))}]"] if series else []), *_span(model, study.series)],
-        study.clock,
-        parts,
-        study.candidates,
-        noises,
-        study.ignored,
-        request.estimate,
-        study.beside,
-    )
-    (draft / FILE).write_text(problem, encoding="utf-8")
-    end = max(row.time for readings in study.series for row in readings.rows)
+    span = [*([f"series = [{', '.join(map(toml, series))}]"] if series else []), *_span(model, study.end)]
     files = {
-        "policies.toml": text.policies(title, model, study.series, study.candidates, end),
-        "sensitivity.toml": text.sensitivity(study.series, end),
+        FILE: text.problem(study, title, model_file.name, span, request.estimate),
+        "policies.toml": text.policies(study, title, model),
+        "sensitivity.toml": text.sensitivity(study),
+        "README.md": text.readme(study, title, model, data.name),
     }
     for name, content in files.items():
         if content is not None:
             (draft / name).write_text(content, encoding="utf-8")
-    (draft / "README.md").write_text(text.readme(title, model, data.name, study.series), encoding="utf-8")
 
 
-def files_read(model: Model) -> tuple[str, ...]:
+def _files_read(model: Model) -> tuple[str, ...]:
     """Files beside or below a model that it names; those elsewhere stay where they are."""
     assert model.origin is not None
     folder = model.origin.path.parent
-    named = external_names(model.variables, model.macros, model.range_files)
+    named = external_names(model)
     near = [name for name in named if not Path(name).is_absolute() and ".." not in Path(name).parts]
     return tuple(name for name in near if (folder / name).is_file())
 
 
-def _span(model: Model, series: Sequence[Series]) -> list[str]:
-    """What ``[model]`` has to say of the run's end."""
-    last = max(row.time for part in series for row in part.rows)
+def _span(model: Model, last: float) -> list[str]:
+    """What ``[model]`` has to say of the run's end, where the last row comes after it."""
     if last <= model.time.final:
         return []
     step = model.time.step if np.isfinite(model.time.step) else 1.0
     end = model.time.initial + step * np.ceil((last - model.time.initial) / step - 1e-9)
     return [f"to = {plain(float(end))} # the file's run ends at {plain(model.time.final)}, before the last row"]
+
+
+def from_template(name: str, output: Path | None, *, force: bool, allow_files: Sequence[Path] = ()) -> list[str]:
+    """Write the copy and return what to tell the user.
+
+    Nothing is written outside the new folder, whatever the study names.
+
+    Parameters
+    ----------
+    name : str
+        Of a study that comes with the package.
+    output : Path, optional
+        None for ``my_`` and the name.
+    force : bool
+        Whether files of a study that is there may be replaced.
+    allow_files : sequence of Path
+        Folders beneath which its files may lie as well.
+
+    Returns
+    -------
+    list of str
+        Lines.
+
+    Raises
+    ------
+    UnknownName, InvalidValue, OutsideFolder, Problems
+    """
+    source = find_folder(name, file=FILE, where="new-study --from")
+    if not (source / FILE).is_file():
+        raise UnknownName(name, tuple(shipped_studies()), kind=f"study with {FILE}", where="new-study --from")
+    folder = output or Path("my_" + source.resolve().name)
+    check_free(folder, force=force)
+    with draft_of(folder) as draft:
+        draft.mkdir()
+        # what is wrong with it is told before anything is copied
+        read_problem(source, allow_files=allow_files)
+        tables = _copied(source, draft, allow_files)
+        read_problem(draft, allow_files=allow_files)
+        (draft / "README.md").write_text(
+            text.page("readme_of_copy.md", name=draft.name, source=source.name), encoding="utf-8"
+        )
+        _move_into(draft, folder)
+    return [
+        f"{folder}: the study {source.name} with its rows as examples ({', '.join(tables)})",
+        f"Replace them in the order that {folder / 'README.md'} gives; it runs unchanged:",
+        f"  cipark calibrate {folder} --fast",
+    ]
+
+
+def _copied(source: Path, draft: Path, allow_files: Sequence[Path]) -> list[str]:
+    """Model, tables and TOML files; the names of the tables, as the study spells them."""
+    text = toml_text(source / FILE)
+    content = parsed_toml(text, source / FILE)
+    model = content.get("model", {})
+    where = str(source / FILE)
+    path = bundled(model["bundled"]) if "bundled" in model else beneath(source, model["file"], allow_files, where=where)
+    for file in (path, *(path.with_suffix("").with_name(path.stem + ending) for ending in COMPANIONS)):
+        if file.is_file():
+            shutil.copyfile(file, draft / file.name)
+    text = re.sub(r"^(bundled|file)\s*=.*$", f"file = {toml(path.name)}", text, count=1, flags=re.MULTILINE)
+    title = f"{draft.name}: a copy of {source.name}, not yet adapted"
+    text = re.sub(r"^title\s*=.*$", f"title = {toml(title)}", text, count=1, flags=re.MULTILINE)
+    # a table of another study becomes one of the copy
+    text = re.sub(r"^study\s*=.*\n", "", text, flags=re.MULTILINE)
+    (draft / FILE).write_text(_note(source) + text, encoding="utf-8")
+    pairs = dict.fromkeys(
+        (o["table"], table_folder(Section(o, "", []), source) or source) for o in content["observation"]
+    )
+    tables = [table for table, _ in pairs]
+    for table, home in pairs:
+        if tables.count(table) > 1:
+            raise InvalidValue("table", table, "a name that tables of two studies do not share", where=where)
+        rows = read_text(beneath(home, table, allow_files, where=where), TABLE_LIMIT, encoding="utf-8-sig")
+        target = beneath(draft, table, (), where=f"{where}, in the copy")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(f"# EXAMPLE ROWS of {source.name}: replace them, then delete this line.\n{rows}", "utf-8")
+    for part in _PARTS:
+        if (source / part).is_file():
+            (draft / part).write_text(_note(source) + toml_text(source / part), encoding="utf-8")
+    return tables
+
+
+def _note(source: Path) -> str:
+    return (
+        f"# A copy of the study {source.name}. Where a reason or a source is given (`why`, `source`), it is that of\n"
+        f"# {source.name}: put your own in its place as you go through the file.\n\n"
+    )

@@ -1,4 +1,7 @@
-"""A table as people have it: any delimiter, decimal comma or point, thousands marks, gaps, a byte-order mark."""
+"""A table as people have it: any delimiter, decimal comma or point, thousands marks, gaps, a byte-order mark.
+
+Rows below the data that are no data are left out: totals, sources, remarks.
+"""
 
 import csv
 import math
@@ -9,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from calibration.new_study.dates import date_of
 from cipark_sd.base.errors import InvalidValue, MissingFile, UnusableInput
 from cipark_sd.base.inputs import lines_of
 from cipark_sd.base.spreadsheets import SUFFIX, table_bytes
@@ -23,6 +27,13 @@ _MARKS = re.compile(r"[\s\u00a0\u202f'’$€£¥%]")
 _COMMA_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
 _NUMERAL = re.compile(r"[+-]?[\d.,]*\d[\d.,]*([eE][+-]?\d+)?")
 _POINT_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?")
+
+#: How such a row begins, in the languages of most tables that people have.
+_BEGINS = re.compile(
+    r"(sub|grand )?totals?\b|sum\b|average\b|mean\b|sources?\b|notes?\b|remarks?\b|n\.?b\.|\*|†|©"
+    r"|summe\b|gesamt|insgesamt|mittelwert\b|durchschnitt\b|quellen?\b|anmerkung|hinweis|somme\b|moyenne\b|fuentes?\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +74,7 @@ class Sheet:
         return tuple(row[place] for row in self.rows)
 
 
-def decoded(raw: bytes) -> str:
+def _decoded(raw: bytes) -> str:
     """A file's text: what its byte-order mark says, UTF-8, or else Windows-1252, as spreadsheets write it."""
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         return raw.decode("utf-16", errors="replace")
@@ -76,6 +87,17 @@ def decoded(raw: bytes) -> str:
 def read_sheet(path: Path, sheet: str | None = None) -> Sheet:
     """The table in a file: CSV in any of its forms, or a sheet of an Excel workbook.
 
+    Parameters
+    ----------
+    path : Path
+    sheet : str, optional
+        Of a workbook; None for its only one.
+
+    Returns
+    -------
+    Sheet
+        As texts, blanks at both ends of a cell left out.
+
     Raises
     ------
     InvalidValue
@@ -85,7 +107,7 @@ def read_sheet(path: Path, sheet: str | None = None) -> Sheet:
     if sheet is not None and path.suffix.lower() != SUFFIX:
         raise InvalidValue("--sheet", sheet, f"a workbook ({SUFFIX}) that has sheets, not {where}", where="new-study")
     try:
-        text = decoded(table_bytes(path, sheet=sheet))
+        text = _decoded(table_bytes(path, sheet=sheet))
     except OSError as problem:
         reason = problem.strerror or str(problem)
         if isinstance(problem, FileNotFoundError):
@@ -128,6 +150,44 @@ def read_sheet(path: Path, sheet: str | None = None) -> Sheet:
     title = "\n".join(" ".join(cells) for _, cells in records[:first])
     table = Sheet(where, tuple(header), tuple(tuple(c) for _, c in rows), lines, delimiter, around=title)
     return replace(table, comma=_convention(table))
+
+
+def without_footer(sheet: Sheet) -> tuple[Sheet, str]:
+    """The table without the rows below its data, and a note that quotes them; an empty note where there are none.
+
+    Such a row begins with text where the rows above have numbers or dates, and it is the only text of its row or says
+    that it is a total or a source. A row like that further up stays, and is an error where its cells are read.
+    """
+    end = len(sheet.rows)
+    while end > 2 and _is_footer(sheet, end - 1):
+        end -= 1
+    left_out = list(zip(sheet.rows, sheet.lines, strict=True))[end:]
+    if not left_out:
+        return sheet, ""
+    quoted = ", ".join(f"line {line} ({_first(row)!r})" for row, line in left_out)
+    note = f"{quoted} {'is' if len(left_out) == 1 else 'are'} below the data and left out"
+    around = "\n".join([sheet.around, *(" ".join(row) for row, _ in left_out)])
+    return replace(sheet, rows=sheet.rows[:end], lines=sheet.lines[:end], around=around), note
+
+
+def _first(row: tuple[str, ...]) -> str:
+    return next(cell for cell in row if cell)
+
+
+def _is_footer(sheet: Sheet, place: int) -> bool:
+    row = sheet.rows[place]
+    text = _first(row)
+    above = [cells[row.index(text)] for cells in sheet.rows[:place]]
+    filled = [cell for cell in above if not is_missing(cell)]
+    orderly = 2 * sum(map(_is_entry, filled)) > len(filled)
+    alone = sum(map(bool, row)) == 1
+    begins = bool(_BEGINS.match(text))
+    return not is_missing(text) and not _is_entry(text) and ((orderly and (alone or begins)) or (alone and begins))
+
+
+def _is_entry(text: str) -> bool:
+    """Whether a cell is a number or a date."""
+    return date_of(text, "dmy") is not None or date_of(text, "mdy") is not None or bool(re.fullmatch(r"[\d\W]+", text))
 
 
 def _lines(text: str) -> Iterator[str]:

@@ -3,7 +3,8 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from pathlib import Path
 from textwrap import wrap
 
 import numpy as np
@@ -18,11 +19,43 @@ from calibration.study.constants import SWITCH, reaching
 from calibration.study.parameters import PLACEHOLDER
 from cipark_sd.base.console import escaped
 from cipark_sd.base.files import csv_text, file_name
+from cipark_sd.base.naming import base_name
 from cipark_sd.base.wording import written_unit
-from cipark_sd.data.scenarios import override_key, split_key
 from cipark_sd.model.expr import references
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant
+
+
+@dataclass(frozen=True)
+class NewStudy:
+    """A study that was written, with what was guessed.
+
+    ``n_rows`` counts those of the table, ``reordered`` says whether they were not in the order of time, and ``notes``
+    what else was done to them. ``beside`` names elements whose number stands beside an equation, which no fit can set.
+    """
+
+    folder: Path
+    axis: Axis
+    clock: Clock
+    series: tuple[Series, ...]
+    candidates: tuple[Candidate, ...]
+    ignored: tuple[str, ...]
+    numeric: tuple[str, ...]
+    possible: bool = False
+    n_rows: int = 0
+    reordered: bool = False
+    notes: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+
+    @property
+    def end(self) -> float:
+        """The time of the last row."""
+        return max(row.time for part in self.series for row in part.rows)
+
+    @property
+    def single(self) -> list[Series]:
+        """Those of one variable or element, which an output can be."""
+        return [part for part in self.series if len(part.match.names) == 1]
 
 
 def toml(text: str) -> str:
@@ -30,10 +63,10 @@ def toml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def number(value: float) -> str:
+def _number(value: float) -> str:
     """A number as TOML has it, short where that is exact.
 
-    >>> number(0.1 + 0.2), number(1e6), number(1 / 3)
+    >>> _number(0.1 + 0.2), _number(1e6), _number(1 / 3)
     ('0.3', '1e+06', '0.3333333333333333')
     """
     for digits in (6, 15):
@@ -45,14 +78,24 @@ def number(value: float) -> str:
 
 
 def table(series: Series, axis: Axis) -> str:
-    """The table of a series as CSV."""
+    """The table of a series as CSV.
+
+    Parameters
+    ----------
+    series : Series
+    axis : Axis
+
+    Returns
+    -------
+    str
+    """
     as_given = _renamed(series)
     rows = [
         {
             **({"start": row.start} if series.windowed else {}),
-            time_column(series, axis): row.date,
+            _time_column(series, axis): row.date,
             **({_as_given(axis): row.text} if as_given else {}),
-            value_column(series): number(row.value),
+            _value_column(series): _number(row.value),
         }
         for row in series.rows
     ]
@@ -69,24 +112,39 @@ def _as_given(axis: Axis) -> str:
     return f"{axis.column} as given"
 
 
-def time_column(series: Series, axis: Axis) -> str:
+def _time_column(series: Series, axis: Axis) -> str:
     """What the column of times is called: as in the table, except where its entries are not those of the table.
 
     Not ``start``, which is that of windows, and not as the values are.
     """
     if _renamed(series):
         return "end of window" if series.windowed else "model time"
-    taken = {"start", value_column(series)}
+    taken = {"start", _value_column(series)}
     return axis.column if axis.column not in taken else "end of window"
 
 
-def value_column(series: Series) -> str:
+def _value_column(series: Series) -> str:
     """What the column of values is called."""
     return series.match.column if series.match.column != "start" else "value"
 
 
-def observation(series: Series, axis: Axis, path: str) -> str:
-    """The ``[[observation]]`` of a series."""
+def table_file(series: Series) -> str:
+    """Where the table of a series stands within the study."""
+    return f"data/{file_name(series.match.column)}.csv"
+
+
+def observation(series: Series, axis: Axis) -> str:
+    """The ``[[observation]]`` of a series.
+
+    Parameters
+    ----------
+    series : Series
+    axis : Axis
+
+    Returns
+    -------
+    str
+    """
     column = series.match.column
     names = [toml(name) for name in series.match.names]
     variable = names[0] if len(names) == 1 else f"[{', '.join(names)}] # added up"
@@ -94,16 +152,16 @@ def observation(series: Series, axis: Axis, path: str) -> str:
         *_explained(series),
         "[[observation]]",
         f"name = {toml(column)}",
-        f"table = {toml(path)}",
+        f"table = {toml(table_file(series))}",
         f'kind = "{series.kind}" # {_KIND[series.kind]}',
         f"variable = {variable}",
-        f"time = {toml(time_column(series, axis))}",
+        f"time = {toml(_time_column(series, axis))}",
         *([f"row_title = {toml(_as_given(axis))} # what a row is called"] if _renamed(series) else []),
         *(['start_time = "start"'] if series.windowed else []),
-        *([] if series.since is None else [f"start = {number(series.since)} # the stock is nothing then: {_SINCE}"]),
-        f"value = {toml(value_column(series))}",
+        *([] if series.since is None else [f"start = {_number(series.since)} # the stock is nothing then: {_SINCE}"]),
+        f"value = {toml(_value_column(series))}",
         f'family = "{series.family.name}" # {series.family.meaning}',
-        f"{series.family.spread} = {toml(noise_name(series))}",
+        f"{series.family.spread} = {toml(_noise_name(series))}",
     ]
     return "\n".join(lines) + "\n"
 
@@ -117,16 +175,13 @@ _KIND = {
 
 
 def _explained(series: Series) -> list[str]:
-    lines = []
-    if series.dropped:
-        shown = ", ".join(series.dropped[:3]) + (", …" if len(series.dropped) > 3 else "")
-        n = len(series.dropped)
-        lie = "one row lies" if n == 1 else f"{n} rows lie"
-        lines.append(f"# left out, since {lie} before the run's initial time: {shown}")
-    return lines
+    n = len(series.dropped)
+    shown = ", ".join(series.dropped[:3]) + (", …" if n > 3 else "")
+    lie = "one row lies" if n == 1 else f"{n} rows lie"
+    return [f"# left out, since {lie} before the run's initial time: {shown}"] if n else []
 
 
-def noise_name(series: Series) -> str:
+def _noise_name(series: Series) -> str:
     """Name of the spread's parameter."""
     return f"{series.match.column} noise"
 
@@ -141,33 +196,33 @@ def noise(series: Series) -> str:
         median = float(f"{0.2 * sd or 0.1 * max(abs(float(series.values[0])), 1.0):.2g}")
     # counts that lie as close as Poisson's have no dispersion: the lower end is all but that
     least = 1e-5 if series.family.discrete else median / 100
-    low, high = number(float(f"{least:.3g}")), number(float(f"{median * 100:.3g}"))
+    low, high = _number(float(f"{least:.3g}")), _number(float(f"{median * 100:.3g}"))
     return (
-        f'[[parameter]]\nname = {toml(noise_name(series))}\ntarget = "noise"\nbounds = [{low}, {high}]\n'
-        f"prior = {prior_text(LogNormal(median, sigma))}\n"
+        f'[[parameter]]\nname = {toml(_noise_name(series))}\ntarget = "noise"\nbounds = [{low}, {high}]\n'
+        f"prior = {_prior_text(LogNormal(median, sigma))}\n"
         f'why = "{PLACEHOLDER}: how far the data lie from any model"\n'
     )
 
 
-def prior_text(prior: Prior) -> str:
+def _prior_text(prior: Prior) -> str:
     """A prior as an inline table."""
-    numbers = (f"{field.name} = {number(getattr(prior, field.name))}" for field in fields(prior))
+    numbers = (f"{field.name} = {_number(getattr(prior, field.name))}" for field in fields(prior))
     return f'{{ family = "{prior.name}", {", ".join(numbers)} }}'
 
 
-def parameter(candidate: Candidate) -> str:
+def _parameter(candidate: Candidate) -> str:
     """The ``[[parameter]]`` or ``[[fixed]]`` of a candidate."""
     if candidate.prior is None or candidate.role == "fixed":
-        held = f"name = {toml(candidate.name)}\nvalue = {number(candidate.value)}\nwhy = {toml(candidate.why)}\n"
+        held = f"name = {toml(candidate.name)}\nvalue = {_number(candidate.value)}\nwhy = {toml(candidate.why)}\n"
         return f"[[fixed]]\n{held}"
     low, high = candidate.bounds
-    bounds = "" if math.isinf(low) and math.isinf(high) else f"bounds = [{number(low)}, {number(high)}]\n"
-    why = f"{PLACEHOLDER}: wide around the model's {number(candidate.value)} {written_unit(candidate.units)}".rstrip()
+    bounds = "" if math.isinf(low) and math.isinf(high) else f"bounds = [{_number(low)}, {_number(high)}]\n"
+    why = f"{PLACEHOLDER}: wide around the model's {_number(candidate.value)} {written_unit(candidate.units)}".rstrip()
     if candidate.why == STATED:
         why = STATED
     return (
         f'[[parameter]]\nname = {toml(candidate.name)}\nuse = "{candidate.role}"\n{bounds}'
-        f"prior = {prior_text(candidate.prior)}\nwhy = {toml(why)}\n"
+        f"prior = {_prior_text(candidate.prior)}\nwhy = {toml(why)}\n"
     )
 
 
@@ -218,99 +273,103 @@ _FIXED = """\
 """
 
 
-def problem(
-    title: str, model_file: str, span: Sequence[str], clock: Clock, parts: Sequence[str],
-    candidates: Sequence[Candidate], noises: Sequence[str], ignored: Sequence[str], estimate: Estimate,
-    beside: Sequence[str] = (),
-) -> str:  # fmt: skip
-    """The text of problem.toml; ``parts`` are the observations."""
+def problem(study: NewStudy, title: str, model_file: str, span: Sequence[str], estimate: Estimate) -> str:
+    """The text of problem.toml.
+
+    Parameters
+    ----------
+    study : NewStudy
+    title : str
+    model_file : str
+        Its name within the study.
+    span : sequence of str
+        Further lines of ``[model]``.
+    estimate : "map" or "ml"
+
+    Returns
+    -------
+    str
+    """
+    clock, beside = study.clock, study.beside
     lines = [_HEAD, f"title = {toml(title)}\n", "[model]", f"file = {toml(model_file)}", *span, ""]
     lines.append(f"# {clock.note}.")
     if clock.calendar is not None:
         lines += ["[dates]", f'unit = "{clock.calendar.unit}"']
         lines += [] if clock.calendar.origin is None else [f"origin = {clock.calendar.origin.isoformat()}"]
     lines.append("\n# --- what is fitted " + "-" * 97 + "\n")
-    if ignored:
+    if study.ignored:
         lines.append("# Columns that are not used: no variable sounds like them, or another counts the same events:")
-        lines.append(f"# {', '.join(ignored)}.\n")
-    free = [candidate for candidate in candidates if candidate.role != "fixed"]
-    fixed = [candidate for candidate in candidates if candidate.role == "fixed"]
-    texts = [parameter(candidate) for candidate in free]
-    lines += [
-        *parts,
-        _PARAMETERS.format(priors="\n# ".join(wrap(", ".join(FAMILIES), 110))) + "\n".join([*texts, *noises]),
-    ]
+        lines.append(f"# {', '.join(study.ignored)}.\n")
+    free = [candidate for candidate in study.candidates if candidate.role != "fixed"]
+    fixed = [candidate for candidate in study.candidates if candidate.role == "fixed"]
+    lines += [observation(part, study.axis) for part in study.series]
+    parameters = [*map(_parameter, free), *map(noise, study.series)]
+    families = "\n# ".join(wrap(", ".join(FAMILIES), 110))
+    lines.append(_PARAMETERS.format(priors=families) + "\n".join(parameters))
     if beside:
         lines.append(_BESIDE.format(names=", ".join(beside)))
     if fixed:
-        lines.append(_FIXED + "\n".join(parameter(candidate) for candidate in fixed))
+        lines.append(_FIXED + "\n".join(map(_parameter, fixed)))
     lines.append(_METHOD[estimate] + _SEARCHES)
     # TOML takes control characters neither in comments nor in texts; the escapes are its own
     return escaped("\n".join(lines)) + "\n"
 
 
-def readme(title: str, model: Model, data: str, series: Sequence[Series]) -> str:
-    """The page on which the numbers' origin is written down."""
+def readme(study: NewStudy, title: str, model: Model, data: str) -> str:
+    """The page on which the numbers' origin is written down.
+
+    Parameters
+    ----------
+    study : NewStudy
+    title : str
+    model : Model
+    data : str
+        Name of the file of data.
+
+    Returns
+    -------
+    str
+    """
     rows = "\n".join(
-        f"| `data/{file_name(part.match.column)}.csv` | {' + '.join(part.match.names)} | {part.kind} | "
+        f"| `{table_file(part)}` | {' + '.join(part.match.names)} | {part.kind} | "
         f"{len(part.rows)} | *who counted, when, how; address or citation* |"
-        for part in series
+        for part in study.series
     )
-    return f"""# {title}
-
-*One sentence: what was observed, where and when, and what this study asks.*
-
-```bash
-cipark calibrate {title}                # estimates and profile likelihoods
-cipark calibrate {title} --posterior    # joint draws, predictions, a report
-cipark sensitivity {title}              # which constants the outputs depend on
-cipark policy {title}                   # what the changes in policies.toml would do
-```
-
-## Where each figure comes from
-
-| table | variable | read as | numbers | source |
-|---|---|---|---|---|
-{rows}
-
-The tables were made from `data/original/{data}`, the file as it came. The model is `{model.name}`: *who made it, and
-for what.*
-
-## What is judgement
-
-*The priors in `problem.toml` are placeholders until their `why` says where they come from; so is the family of the
-noise. List here what else was decided: rows left out, units converted, dates assumed.*
-"""
+    return page("readme.md", title=title, rows=rows, data=data, model=model.name)
 
 
-def reach(series: Series) -> str:
+def page(file: str, **parts: str) -> str:
+    """A page beside this module with the parts that it names in braces."""
+    return Path(__file__).with_name(file).read_text(encoding="utf-8").format(**parts)
+
+
+def _reach(series: Series) -> str:
     """What an output can be at all, as TOML; a run outside it has left the stable range of its time step."""
     most = float(np.max(np.abs(series.values))) or 1.0
     low = 0.0 if series.values.min() >= 0 else -1000 * most
-    return f"[{number(low)}, {number(float(f'{1000 * most:.2g}'))}]"
+    return f"[{_number(low)}, {_number(float(f'{1000 * most:.2g}'))}]"
 
 
 _REACH = "# range: a thousand times what was seen; a run outside it is computed again with a finer step, or left out\n"
 
 
-def sensitivity(series: Sequence[Series], end: float) -> str | None:
+def sensitivity(study: NewStudy) -> str | None:
     """Outputs and the moment at which they are ranked, or None where no series is of a single variable."""
-    single = [part for part in series if len(part.match.names) == 1]
-    if not single:
+    if not study.single:
         return None
     lines = [
         "# Which outputs cipark sensitivity looks at, and when. The parameters of problem.toml vary over their priors;",
         "# a [[factor]] with name, bounds and why adds a constant that the fit holds.",
         _REACH,
-        f'[[moment]]\nlabel = "at the last row"\ntime = {number(end)}',
+        f'[[moment]]\nlabel = "at the last row"\ntime = {_number(study.end)}',
     ]
-    for part in single:
-        label, variable = toml(part.match.names[0]), toml(part.match.names[0])
-        lines.append(f"\n[[output]]\nlabel = {label}\nvariable = {variable}\nrange = {reach(part)}")
+    for part in study.single:
+        name = toml(part.match.names[0])
+        lines.append(f"\n[[output]]\nlabel = {name}\nvariable = {name}\nrange = {_reach(part)}")
     return "\n".join(lines) + "\n"
 
 
-def levers(model: Model, candidates: Sequence[Candidate]) -> list[tuple[str, float, str]]:
+def _levers(model: Model, candidates: Sequence[Candidate]) -> list[tuple[str, float, str]]:
     """Up to three constants that somebody can change, with a value and what it is in words.
 
     A switch, a constant with a range in the file, one whose name is that of a means; else fitted constants that are no
@@ -319,7 +378,7 @@ def levers(model: Model, candidates: Sequence[Candidate]) -> list[tuple[str, flo
     initial = {ref.name for stock in model.stocks for piece in stock.pieces for ref in references(piece.initial)}
     options = []
     for part in candidates:
-        constant = model[split_key(override_key(part.name))[0]]
+        constant = model[base_name(part.name)]
         if not isinstance(constant, Constant) or constant.name in initial or part.why == UNREACHED:
             continue
         low, high = constant.limits
@@ -335,45 +394,53 @@ def levers(model: Model, candidates: Sequence[Candidate]) -> list[tuple[str, flo
     return [lever for kind, lever in sorted(options, key=lambda option: option[0]) if kind in kinds][:3]
 
 
-def policies(
-    title: str, model: Model, series: Sequence[Series], candidates: Sequence[Candidate], end: float
-) -> str | None:
-    """A first catalogue, or None where no single variable or constant offers itself."""
-    single = [part for part in series if len(part.match.names) == 1]
-    chosen = levers(model, candidates)
-    if not single or not chosen:
+def policies(study: NewStudy, title: str, model: Model) -> str | None:
+    """A first catalogue, or None where no single variable or constant offers itself.
+
+    Parameters
+    ----------
+    study : NewStudy
+    title : str
+    model : Model
+
+    Returns
+    -------
+    str, optional
+    """
+    chosen = _levers(model, study.candidates)
+    if not study.single or not chosen:
         return None
-    levers_ = [split_key(override_key(name))[0] for name, _, _ in chosen]
+    levers_ = [base_name(name) for name, _, _ in chosen]
 
     def moved_by(part: Series) -> int:
         behind = reaching(model, [part.match.variable.name])
         return sum(lever in behind for lever in levers_)
 
     # of outcomes that as many examples move, the first column's
-    shown = max(single, key=moved_by)
+    shown = max(study.single, key=moved_by)
     lines = [
         "# Examples: replace them by what can be decided. cipark policy says what each would have done.",
         _REACH,
         f"title = {toml(title)}",
-        f"times = [{number(end)}]",
+        f"times = [{_number(study.end)}]",
         "\n[headline]",
         f"outcome = {toml(file_name(shown.match.column))}",
-        f"at = {number(end)}",
+        f"at = {_number(study.end)}",
     ]
-    for part in single:
+    for part in study.single:
         lines += [
             "\n[[outcome]]",
             f"id = {toml(file_name(part.match.column))}",
             f"title = {toml(part.match.names[0])}",
             f"variable = {toml(part.match.names[0])}",
-            f"range = {reach(part)}",
+            f"range = {_reach(part)}",
         ]
     for i, (name, value, how) in enumerate(chosen, start=1):
         lines += [
             "\n[[policy]]",
             f'id = "P{i}"',
             f"title = {toml(f'{name} {how}')}",
-            f"set = {{ {toml(name)} = {number(value)} }}",
+            f"set = {{ {toml(name)} = {_number(value)} }}",
             'source = "an example"',
         ]
     return "\n".join(lines) + "\n"

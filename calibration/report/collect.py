@@ -1,5 +1,6 @@
-"""From a calibration to its findings and the checks at its estimate: all that takes a run of the model."""
+"""From a calibration to its findings, the facts of its study and the checks at its estimate: what takes the model."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
@@ -11,32 +12,40 @@ from calibration.assess.posterior_predictive import drawn_predictions, predict
 from calibration.inference.optimum.conditions import conditions
 from calibration.inference.optimum.course_errors import course_errors
 from calibration.inference.optimum.diagnostics import identifiability
+from calibration.inference.optimum.interval_rules import standard_errors
 from calibration.inference.optimum.optimise import Optimum, Reached
-from calibration.inference.optimum.profile import PredictionProfile, Profile
+from calibration.inference.optimum.profile import Profile
 from calibration.inference.optimum.residuals import fitted
-from calibration.inference.optimum.standard_errors import standard_errors
 from calibration.inference.optimum.verdict import not_judged
 from calibration.inference.optimum.verification import COARSE, TOO_COARSE, Replication, not_possible
-from calibration.inference.sampling.draws import PosteriorDraws
-from calibration.inference.sampling.failed_draws import FailedDraws
+from calibration.inference.sampling.draws import PosteriorDraws, problem_digest
 from calibration.inference.sampling.importance import heavy_tails, relative_efficiency
 from calibration.likelihood.forward import ForwardModel
 from calibration.likelihood.replicate import Stage, stage_numbers
-from calibration.report.findings import BestFit, Curves, Fit, Posterior
-from calibration.report.study_facts import study_facts
-from calibration.study.observations import Observation, Quantity, ReadQuantity, course_of, dated_levels, reporting_of
-from calibration.study.problem import CalibrationProblem
+from calibration.report.findings import BestFit, Curves, Fit, Observed, Posterior, Reported, StudyFacts
+from calibration.study.observations import (
+    Observation,
+    Prediction,
+    Quantity,
+    ReadQuantity,
+    course_of,
+    dated_levels,
+    reporting_of,
+)
+from calibration.study.problem import CalibrationProblem, Stated
 from cipark_sd.base.arrays import Array, evenly
+from cipark_sd.base.naming import base_name, canonical, split_key
 from cipark_sd.base.optional import attempt
+from cipark_sd.base.wording import labelled
 from cipark_sd.data.described import version
-from cipark_sd.data.scenarios import Scenario
+from cipark_sd.data.estimands import of_output, unit_of
+from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.engines.registry import choose
+from cipark_sd.model.model import Model
 from cipark_sd.verify.checks.outcome import Outcome
 
 if TYPE_CHECKING:
     import xarray as xr
-
-    from cipark_sd.model.model import Model
 
 #: Draws of a fan.
 FAN = 1000
@@ -53,7 +62,7 @@ class Calibration:
         As far as they were asked for and done.
     engine : str
     replication : Replication
-    failed : FailedDraws
+    failed : tuple of str
     draws : PosteriorDraws, optional
     unsampled : str
         Why there are no draws where sampling was tried, and what to do.
@@ -66,10 +75,10 @@ class Calibration:
 
     optimum: Optimum
     profiles: tuple[Profile, ...]
-    predictions: tuple[PredictionProfile, ...]
+    predictions: tuple[Profile, ...]
     engine: str
     replication: Replication
-    failed: FailedDraws
+    failed: tuple[str, ...]
     draws: PosteriorDraws | None = None
     unsampled: str = ""
     step_shift: float = float("nan")
@@ -102,9 +111,9 @@ def fit_findings(made: Calibration) -> Fit:
     profiles, predictions = made.profiles, made.predictions
     if shift > COARSE:
         profiles = tuple(replace(p, verdict=not_judged(p.verdict, TOO_COARSE)) for p in profiles)
-        predictions = tuple(replace(p, sides=not_judged(p.sides, TOO_COARSE)) for p in predictions)
+        predictions = tuple(replace(p, verdict=not_judged(p.verdict, TOO_COARSE)) for p in predictions)
     rows, identified = fitted(density, optimum.theta), identifiability(optimum)
-    on = conditions(optimum, identified, profiles, rows, made.engine, shift)
+    on = conditions(optimum, identified, profiles, rows, shift)
     profiles = tuple(
         replace(p, verdict=verdict.profile) if (verdict := on.of(p.name)) and verdict.profile else p for p in profiles
     )
@@ -144,9 +153,22 @@ def curves(problem: CalibrationProblem, theta: Array, rows: pd.DataFrame, engine
 
     Increments are added up from their baseline, so that a count is drawn where it was reported; a trajectory of what
     is reported is read as the counts are.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    theta : (k,)
+        The estimate, on the parameters' own scales.
+    rows : DataFrame
+        As of :func:`calibration.inference.optimum.residuals.fitted`.
+    engine : str
+
+    Returns
+    -------
+    Curves
     """
     dated = [o for o in problem.observations if course_of(o) is not None]
-    times, values = trajectories(problem, dated, theta[None, :], engine)
+    times, values = _trajectories(problem, dated, theta[None, :], engine)
     return Curves(
         times,
         {observation.name: course for observation, course in zip(dated, values[0], strict=True)},
@@ -154,7 +176,7 @@ def curves(problem: CalibrationProblem, theta: Array, rows: pd.DataFrame, engine
     )
 
 
-def trajectories(
+def _trajectories(
     problem: CalibrationProblem, dated: Sequence[Observation], theta: Array, engine: str
 ) -> tuple[Array, Array]:
     """The times of a run ``(n_times,)``, and what each of ``theta : (n, k)`` expects, ``(n, n_dated, n_times)``."""
@@ -177,20 +199,32 @@ def trajectories(
     return grid.times, values.reshape(len(theta), len(quantities), -1)
 
 
-def fan(draws: PosteriorDraws, shown: Curves, engine: str) -> Array | None:
+def _fan(draws: PosteriorDraws, shown: Curves, engine: str) -> Array | None:
     """The fan of the observation that a first screen shows; None where there is none."""
     problem = draws.density.problem
     name = shown.first(o.name for o in problem.observations)
     if name is None:
         return None
     of = [observation for observation in problem.observations if observation.name == name]
-    _, values = trajectories(problem, of, evenly(draws.flat, FAN), engine)
+    _, values = _trajectories(problem, of, evenly(draws.flat, FAN), engine)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.nanquantile(values[:, 0], [0.05, 0.25, 0.5, 0.75, 0.95], axis=0))
 
 
 def levels(rows: pd.DataFrame, observation: Observation) -> pd.DataFrame:
-    """Rows as levels: increments as the counts that were reported or as their running sum, flows as mean rates."""
+    """Rows as levels: increments as the counts that were reported or as their running sum, flows as mean rates.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of this observation.
+    observation : Observation
+
+    Returns
+    -------
+    DataFrame
+        With ``end``, ``lower`` and ``upper`` of the levels.
+    """
     dated = [level[:3] for level in dated_levels(observation)]
     end, lower, upper = np.array(dated, dtype=float).reshape(len(rows), 3).T
     return rows.assign(end=end, lower=lower, upper=upper)
@@ -201,15 +235,15 @@ def _posterior(draws: PosteriorDraws, seed: int, shown: Curves, engine: str) -> 
     r_eff = relative_efficiency(draws.theta)
     predicted = predict(density, draws.flat, stage_numbers(seed, Stage.PREDICTED), r_eff=r_eff)
     return Posterior(
-        draws.theta,
-        " ".join(filter(None, [sampled.sentence, heavy_tails(density.space.names, draws.theta)])),
-        sampled.converged,
-        sampled.interrupted,
-        sampled.lines,
-        tuple(predicted),
-        drawn_predictions(draws),
-        fan(draws, shown, engine),
-        "" if sampled.converged else sampled.obstacle,
+        theta=draws.theta,
+        how=" ".join(filter(None, [sampled.sentence, heavy_tails(density.space.names, draws.theta)])),
+        converged=sampled.converged,
+        interrupted=sampled.interrupted,
+        mixing=sampled.lines,
+        predicted=tuple(predicted),
+        predictions=drawn_predictions(draws),
+        fan=_fan(draws, shown, engine),
+        obstacle="" if sampled.converged else sampled.obstacle,
     )
 
 
@@ -217,6 +251,18 @@ def checks_at_estimate(problem: CalibrationProblem, theta: Array, engine: str) -
     """The outcomes of ``NAME.checks.toml`` beside the model file, each run started from the estimate.
 
     What a check sets itself wins over the estimate. Nothing when there is no such file.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    theta : (k,)
+        The estimate, on the parameters' own scales.
+    engine : str
+        Another one takes its place where it does not compile the model.
+
+    Returns
+    -------
+    tuple of Outcome
 
     Raises
     ------
@@ -245,7 +291,101 @@ def checks_at_estimate(problem: CalibrationProblem, theta: Array, engine: str) -
 
 
 def values_of(problem: CalibrationProblem, theta: Array) -> dict[str, float]:
-    """Constants that the study holds and those of the model that it estimates, at the estimate."""
+    """Constants that the study holds and those of the model that it estimates, at the estimate.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    theta : (k,)
+        The estimate, on the parameters' own scales.
+
+    Returns
+    -------
+    dict of str to float
+        By name as the study spells it.
+    """
     held = dict(problem.fixed)
     space = problem.space
     return held | dict(zip(space.of_model, theta[space.is_model].tolist(), strict=True))
+
+
+def study_facts(problem: CalibrationProblem) -> StudyFacts:
+    """The facts of a study."""
+    model, units = problem.model, {}
+    for parameter in problem.space:
+        variable = model.by_name.get(split_key(parameter.name)[0])
+        if variable is not None:
+            units[parameter.name] = variable.units
+    return StudyFacts(
+        **{stated.name: getattr(problem, stated.name) for stated in fields(Stated)},
+        model=model.name,
+        model_digest=model.digest,
+        study_digest=problem_digest(problem),
+        scenario=problem.scenario.to_json(),
+        time_method=model.time.method,
+        time_step=resolve(model, problem.scenario).time_step,
+        time_units=model.time.units,
+        units=units,
+        rivals=tuple(rival.id for rival in problem.rivals if rival.scenario.overrides),
+        observations=tuple(_observed(model, observation) for observation in problem.observations),
+        predictions=tuple(_reported(problem, prediction) for prediction in problem.predictions),
+        groups=tuple(canonical(group.name) for group in problem.groups),
+    )
+
+
+def _observed(model: Model, observation: Observation) -> Observed:
+    quantities = [quantity for term in observation.terms for quantity in term.quantities]
+    names = dict.fromkeys(base_name(name) for quantity in quantities for name, _ in quantity.parts)
+    reporting = reporting_of(quantities[0]) if quantities else None
+    return Observed(
+        observation.name,
+        observation.kind,
+        ", ".join(model[name].label for name in names),
+        ", ".join(sorted({term.noise.family.name for term in observation.terms})),
+        quantity_label(model, quantities[0].parts) if quantities else "",
+        () if reporting is None else reporting.events,
+    )
+
+
+def quantity_label(model: Model, parts: tuple[tuple[str, float], ...]) -> str:
+    """What is counted, in the modeller's names, with its units; all elements of a variable together bear its name."""
+    keys = [split_key(name) for name, _ in parts]
+    counted = Counter(name for name, _ in keys)
+    names = [
+        model.label(name) if counted[name] == len(model.elements(model[name])) else model.label(name, elements)
+        for name, elements in keys
+    ]
+    units = model[keys[0][0]].units
+    return labelled(" + ".join(dict.fromkeys(names)), units)
+
+
+def _reported(problem: CalibrationProblem, prediction: Prediction) -> Reported:
+    model = problem.model
+    label = quantity_label(model, prediction.parts)
+    under, against = prediction.scenario, prediction.against
+    estimand = of_output(model, prediction.parts, prediction.time, under=under, against=against)
+    return Reported(
+        name=prediction.name,
+        label=label if prediction.against is None else f"change of {label}",
+        # what would have been reported is another quantity than what the model has
+        estimand=estimand if prediction.reading is None else f"{estimand}, as reported",
+        unit=unit_of(model, prediction.parts[0][0]),
+        time=prediction.time,
+        observations=tuple(o.name for o in problem.observations if _same_quantity(o, prediction)),
+        waits=prediction.reading is None and any(_reported_later(o, prediction) for o in problem.observations),
+    )
+
+
+def _reported_later(observation: Observation, prediction: Prediction) -> bool:
+    """Whether counts of what a prediction is of wait until they are reported."""
+    course = course_of(observation)
+    return course is not None and reporting_of(course) is not None and course.parts == prediction.parts
+
+
+def _same_quantity(observation: Observation, prediction: Prediction) -> bool:
+    """Whether the level of an observation is what a prediction foretells, read in the same way."""
+    course = course_of(observation)
+    if course is None or observation.kind == "flow" or prediction.against or prediction.scenario.overrides:
+        return False
+    reading = course.reading if isinstance(course, ReadQuantity) else None
+    return course.parts == prediction.parts and reading == prediction.reading

@@ -14,7 +14,7 @@ from calibration.inference.optimum.conditions import given_words
 from calibration.inference.optimum.diagnostics import DECIDES
 from calibration.inference.optimum.held import Held
 from calibration.inference.optimum.interval_rules import threshold_words
-from calibration.inference.optimum.profile import PredictionProfile, prediction_words
+from calibration.inference.optimum.profile import Profile, prediction_words
 from calibration.inference.optimum.residuals import beyond_chance, unexplained
 from calibration.report.findings import Fit
 from calibration.study.parameters import placeholder_words
@@ -28,7 +28,18 @@ SMALL = 4.0
 
 
 def informed(fit: Fit, assessment: Assessment) -> list[str]:
-    """Of which parameters the data speak: by the posterior where there is one, and by the profiles."""
+    """Of which parameters the data speak: by the posterior where there is one, and by the profiles.
+
+    Parameters
+    ----------
+    fit : Fit
+    assessment : Assessment
+
+    Returns
+    -------
+    list of str
+        Sentences.
+    """
     sentences = [_narrowed(assessment.contractions)] if assessment.contractions else []
     identified = fit.identifiability
     sentences.append(
@@ -49,9 +60,8 @@ def _narrowed(lines: Sequence[Contraction]) -> str:
     blind = [line.name for line in lines if line.untouched]
     little = [line.name for line in lines if not (line.kind == "informed" or line.untouched)]
     text = (
-        f"The data narrow {len(by_much)} of {len(lines)} parameters to {NARROW:.0%} of their prior width or "
-        f"less, each on its own scale: "
-        f"{listed(line.name for line in by_much)}."
+        f"The data narrow {len(by_much)} of {len(lines)} parameters to {NARROW:.0%} of their prior width or less, each "
+        f"on its own scale: {listed(line.name for line in by_much)}."
     )
     if little:
         text += f" They move {len(little)} a little: {listed(little)}."
@@ -62,13 +72,10 @@ def _narrowed(lines: Sequence[Contraction]) -> str:
 
 def _profiled(fit: Fit) -> str:
     """Which parameters the fit bounds on how many sides, and what the bounds rest on beside the data."""
-    by_sides: dict[tuple[bool, bool], list[str]] = {}
-    for result in fit.profiles:
-        by_sides.setdefault((result.lower is not None, result.upper is not None), []).append(result.name)
     counted = "; ".join(
-        f"{len(by_sides[sides])} {words} ({listed(by_sides[sides])})"
+        f"{len(names)} {words} ({listed(names)})"
         for sides, words in _SIDES.items()
-        if sides in by_sides
+        if (names := [p.name for p in fit.profiles if (p.lower is not None, p.upper is not None) == sides])
     )
     verdicts = [verdict for result in fit.profiles if (verdict := fit.conditions.of(result.name)) is not None]
     leaning = [verdict.name for verdict in verdicts if verdict.by != "the data" and verdict.ends]
@@ -96,7 +103,7 @@ _SIDES = {
 }
 
 
-def bounded_words(fit: Fit) -> str:
+def _bounded_words(fit: Fit) -> str:
     """Of how many fitted parameters the profile is bounded; empty where it is for all of them."""
     sides = [(result.lower is not None) + (result.upper is not None) for result in fit.profiles]
     if all(n == 2 for n in sides) or fit.conditions.first:
@@ -142,16 +149,26 @@ def estimate_words(fit: Fit) -> list[str]:
             "the others at each place. It has no profile and no standard error; profiles of other parameters and of "
             "predictions hold it at its estimate."
         )
-    by_reason: dict[str, list[str]] = {}
-    for name, reason in fit.errors.why_not.items():
-        if name not in fit.optimum.stepwise:
-            by_reason.setdefault(reason, []).append(name)
-    sentences += [f"No standard error: {listed(names)} ({reason})." for reason, names in by_reason.items()]
+    without = {name: reason for name, reason in fit.errors.why_not.items() if name not in fit.optimum.stepwise}
+    for reason in dict.fromkeys(without.values()):
+        names = listed(name for name in without if without[name] == reason)
+        sentences.append(f"No standard error: {names} ({reason}).")
     return sentences
 
 
 def caused(fit: Fit, assessment: Assessment) -> tuple[str, list[str]]:
-    """One sentence that answers, and a point for each cause."""
+    """One sentence that answers, and a point for each cause.
+
+    Parameters
+    ----------
+    fit : Fit
+    assessment : Assessment
+        With a comparison.
+
+    Returns
+    -------
+    str, and list of str
+    """
     close = near_best(assessment.comparison)
     text = (
         f"{len(close)} of {len(assessment.comparison)} structures predict the data about as well as the best: not more "
@@ -171,8 +188,8 @@ def caused(fit: Fit, assessment: Assessment) -> tuple[str, list[str]]:
         text += f"{listed(spared)}."
     if needed:
         text += f" The data need {listed(needed)}: every structure without it predicts worse than that."
-    for variant in assessment.refuted:
-        text += f" {variant.name} ({variant.why}) is refuted: under it the data are impossible."
+    for name, why in assessment.refuted.items():
+        text += f" {name} ({why}) is refuted: under it the data are impossible."
     return text, points
 
 
@@ -191,7 +208,18 @@ def _cause(cause: str, without: Sequence[Comparison]) -> str:
 
 
 def predicted(fit: Fit, rolling: RollingOrigin) -> list[str]:
-    """How forecasts from before the data did, beside those of rivals, over how many numbers."""
+    """How forecasts from before the data did, beside those of rivals, over how many numbers.
+
+    Parameters
+    ----------
+    fit : Fit
+    rolling : RollingOrigin
+
+    Returns
+    -------
+    list of str
+        Sentences.
+    """
     sentences = [verdict(rolling)]
     gap = _gaps(rolling)
     if gap:
@@ -227,7 +255,17 @@ def _gaps(rolling: RollingOrigin) -> str:
 
 
 def supports(fit: Fit, assessment: Assessment) -> str:
-    """What the data say."""
+    """What the data say.
+
+    Parameters
+    ----------
+    fit : Fit
+    assessment : Assessment
+
+    Returns
+    -------
+    str
+    """
     text = fit.study.questions.supports
     if assessment.contractions:
         known = [line for line in assessment.contractions if line.kind == "informed"]
@@ -252,7 +290,19 @@ def chance_limit(fit: Fit) -> float:
 
 
 def adds(fit: Fit, assessment: Assessment, checked: str) -> str:
-    """What the theory adds."""
+    """What the theory adds.
+
+    Parameters
+    ----------
+    fit : Fit
+    assessment : Assessment
+    checked : str
+        What the modeller's own checks come to, as sentences.
+
+    Returns
+    -------
+    str
+    """
     assumed = ["the structure of the model", "what the model file sets and the study does not name"]
     n = len(fit.study.fixed)
     assumed += ["one constant that the study sets"] if n == 1 else [f"{n} constants that the study sets"] if n else []
@@ -270,7 +320,17 @@ def adds(fit: Fit, assessment: Assessment, checked: str) -> str:
 
 
 def unknowable(fit: Fit, assessment: Assessment) -> str:
-    """What these data cannot tell."""
+    """What these data cannot tell.
+
+    Parameters
+    ----------
+    fit : Fit
+    assessment : Assessment
+
+    Returns
+    -------
+    str
+    """
     text = fit.study.questions.unknown
     if assessment.contractions:
         deviations = fit.study.deviations
@@ -280,7 +340,7 @@ def unknowable(fit: Fit, assessment: Assessment) -> str:
         close = near_best(assessment.comparison)
         names = "" if len(close) == len(assessment.comparison) else f": {listed(line.name for line in close)}"
         text += f" Which of {len(close)} structures is right{names}."
-    text = f"{text} {bounded_words(fit)}".strip()
+    text = f"{text} {_bounded_words(fit)}".strip()
     if text:
         return text
     unasked = [] if assessment.contractions else ["a posterior"]
@@ -297,16 +357,26 @@ def prediction_given(fit: Fit) -> tuple[Held, ...]:
     return tuple({held.name: held for held in rests_on if held.source != "prior"}.values())
 
 
-def prior_bounds(prediction: PredictionProfile) -> Bounds | None:
+def prior_bounds(prediction: Profile) -> Bounds | None:
     """The central interval of a prediction under the priors alone."""
     ends = prediction.prior_low, prediction.prior_high
     return Bounds(*ends, prediction.threshold.level, "central draws") if all(map(math.isfinite, ends)) else None
 
 
-def prediction_verdict(fit: Fit, prediction: PredictionProfile) -> str:
-    """The verdict of a prediction as it stands beside its interval."""
+def prediction_verdict(fit: Fit, prediction: Profile) -> str:
+    """The verdict of a prediction as it stands beside its interval.
+
+    Parameters
+    ----------
+    fit : Fit
+    prediction : Profile
+
+    Returns
+    -------
+    str
+    """
     conditions, prior = prediction_given(fit), prior_bounds(prediction)
-    text = prediction.verdict
+    text = prediction.words
     if prediction.lower is not None and prediction.upper is not None and prior is not None:
         profile = Bounds(prediction.lower, prediction.upper, prediction.threshold.level, "profile likelihood")
         text += "" if is_narrower(profile, prior) else ", no narrower than by the priors alone"

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibration.inference.optimum.optimise import ARRIVED, Reached
-from calibration.inference.optimum.profile import PredictionProfile, Profile
+from calibration.inference.optimum.profile import Profile
 from calibration.inference.optimum.residuals import beyond_chance, unexplained
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import percent
-from cipark_sd.pages.figures.panels import PALETTE, WIDTH, styled
-from cipark_sd.pages.figures.time_axis import TimeAxis
+from cipark_sd.pages.figures.panels import PALETTE, WIDTH, TimeAxis, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +23,20 @@ MODEL, OTHER, DATA, GREY = PALETTE[0], PALETTE[1], "#000000", "0.5"
 
 
 def panels(rows: int, columns: int, height: float, *, share_y: bool = False) -> "tuple[Figure, list[Axes]]":
-    """A figure as wide as a page with ``rows * columns`` panels, each ``height`` inches high."""
+    """A figure as wide as a page with ``rows * columns`` panels, each ``height`` inches high.
+
+    Parameters
+    ----------
+    rows, columns : int
+    height : float
+    share_y : bool
+        Whether the panels of a row have one vertical axis.
+
+    Returns
+    -------
+    Figure, and list of Axes
+        Row by row.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     from cipark_sd.pages.figures.shown import Figure
@@ -36,23 +48,32 @@ def panels(rows: int, columns: int, height: float, *, share_y: bool = False) -> 
 
 
 def plain_log(axis: "Axes", side: str = "x", *, most: int = 5) -> None:
-    """A logarithmic axis with numbers as people write them: 0.1, 0.2, 0.5, and fewer of them over more decades."""
+    """A logarithmic axis with numbers as people write them: 0.1, 0.2, 0.5, and fewer of them over more decades.
+
+    Parameters
+    ----------
+    axis : Axes
+        With its limits: ticks go by them.
+    side : "x" or "y"
+    most : int
+        Ticks.
+    """
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     (axis.set_xscale if side == "x" else axis.set_yscale)("log")
     low, high = axis.get_xlim() if side == "x" else axis.get_ylim()
     line = axis.xaxis if side == "x" else axis.yaxis
-    line.set_major_locator(FixedLocator(log_ticks(low, high, most)))
+    line.set_major_locator(FixedLocator(_log_ticks(low, high, most)))
     line.set_minor_locator(NullLocator())
     line.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def log_ticks(low: float, high: float, most: int = 5) -> list[float]:
+def _log_ticks(low: float, high: float, most: int = 5) -> list[float]:
     """At most ``most`` round numbers from ``low`` to ``high``, two of them where there are any.
 
-    >>> log_ticks(0.03, 2.0)
+    >>> _log_ticks(0.03, 2.0)
     [0.03, 0.1, 0.3, 1.0]
-    >>> log_ticks(0.01, 5000)
+    >>> _log_ticks(0.01, 5000)
     [0.01, 1.0, 100.0]
     """
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
@@ -82,12 +103,32 @@ def whole_counts(axis: "Axes") -> None:
 
 
 def wrapped(text: str, width: int) -> str:
-    """Text in lines of at most ``width`` letters; a subscript goes on a line of its own rather than over the edge."""
+    """Text in lines of at most ``width`` letters; a subscript goes on a line of its own rather than over the edge.
+
+    Parameters
+    ----------
+    text : str
+    width : int
+
+    Returns
+    -------
+    str
+    """
     return "\n".join(textwrap.wrap(text.replace("[", " ["), width)).replace(" [", "[")
 
 
 def cells(axes: "list[Axes]", used: int) -> "Iterator[Axes]":
-    """The first ``used`` panels; the rest are emptied."""
+    """The first ``used`` panels; the rest are emptied.
+
+    Parameters
+    ----------
+    axes : list of Axes
+    used : int
+
+    Returns
+    -------
+    iterator of Axes
+    """
     for axis in axes[used:]:
         axis.set_axis_off()
     yield from axes[:used]
@@ -124,6 +165,11 @@ def fit_figure(
         Fitted numbers, for the residuals.
     axis_labels : by name of the observation
         Variable and units.
+    time : TimeAxis
+
+    Returns
+    -------
+    Figure
     """
     figure, axes = panels(len(courses) + 1, 1, 1.9)
     for axis, (name, course) in zip(axes, courses.items(), strict=False):
@@ -164,6 +210,9 @@ def answer_figure(
         The median of draws where there is a fan, else the model at the optimum.
     levels : DataFrame
         As for :func:`fit_figure`.
+    axis_label : str
+        Variable and units.
+    time : TimeAxis
     fan : (4, n_times), optional
         Ends of the central 90 % and 50 % of draws, ascending.
     expected : str, optional
@@ -172,6 +221,10 @@ def answer_figure(
         Whether bars show where the noise of the fitted rows lies. Others lie as far off as the estimate is wrong, too.
     narrow : bool
         Whether it is for a phone.
+
+    Returns
+    -------
+    Figure
     """
     from cipark_sd.pages.figures.shown import Figure
 
@@ -188,7 +241,7 @@ def answer_figure(
     start, end = _shown_span(times, levels)
     axis.set_xlim(start, end)
     axis.set_ylim(bottom=min(0.0, float(np.nanmin(course))))
-    _name_ends(axis, times, course, levels, fan, expected, letters, end)
+    _name_ends(axis, times, course, levels, expected, letters, end)
     axis.set_title(wrapped(axis_label, 40 if narrow else 80), fontsize=letters, color="0.35")
     time.on(axis, start, end, most=4 if narrow else 7)
     whole_counts(axis)
@@ -214,9 +267,8 @@ def _shown_span(times: Array, levels: "pd.DataFrame") -> tuple[float, float]:
 
 
 def _name_ends(
-    axis: "Axes", times: Array, course: Array, levels: "pd.DataFrame", fan: Array | None, expected: str,
-    letters: float, end: float,
-) -> None:  # fmt: skip
+    axis: "Axes", times: Array, course: Array, levels: "pd.DataFrame", expected: str, letters: float, end: float
+) -> None:
     """What was reported last, and what the model has there, to the right of the lines."""
     from cipark_sd.base.wording import number
 
@@ -249,6 +301,20 @@ def draw_levels(
 
     Those that are only looked at are not counted, unless there are no others. A number known from below only has an
     arrow upwards in place of an interval.
+
+    Parameters
+    ----------
+    axis : Axes
+    numbers : sequence of (time, lower, upper, use)
+        In model time and the unit of the data; ``upper`` is infinite where a number is known from below.
+    colour : str
+        Of what was fitted or held out.
+    size : float
+        Of the points.
+
+    Returns
+    -------
+    int
     """
     for use, (*shades, label) in USES.items():
         face, edge = (colour if shade == DATA else shade for shade in shades)
@@ -306,7 +372,22 @@ def waterfall_figure(optimum: Reached) -> "Figure":
 
 @styled
 def profiles_figure(space: ParameterSpace, theta: Array, profiles: Sequence[Profile], units: Sequence[str]) -> "Figure":
-    """The rise of each profile with the threshold of its interval, and the prior's of the same level beside it."""
+    """The rise of each profile with the threshold of its interval, and the prior's of the same level beside it.
+
+    Parameters
+    ----------
+    space : ParameterSpace
+    theta : (k,)
+        The estimate, on the parameters' own scales.
+    profiles : sequence of Profile
+        One at least.
+    units : sequence of str, one a profile
+        Empty for a pure number.
+
+    Returns
+    -------
+    Figure
+    """
     figure, axes = _profile_panels(profiles, 4, 1.65)
     for axis, result, unit in zip(axes, profiles, units, strict=True):
         place = space.names.index(result.name)
@@ -319,8 +400,19 @@ def profiles_figure(space: ParameterSpace, theta: Array, profiles: Sequence[Prof
 
 
 @styled
-def prediction_profiles_figure(profiles: Sequence[PredictionProfile], axis_labels: Sequence[str]) -> "Figure":
-    """The rise of each prediction's profile, the threshold of its interval, and what the priors alone say."""
+def prediction_profiles_figure(profiles: Sequence[Profile], axis_labels: Sequence[str]) -> "Figure":
+    """The rise of each prediction's profile, the threshold of its interval, and what the priors alone say.
+
+    Parameters
+    ----------
+    profiles : sequence of Profile
+        One at least.
+    axis_labels : sequence of str, one a profile
+
+    Returns
+    -------
+    Figure
+    """
     figure, axes = _profile_panels(profiles, 3, 2.0)
     for axis, result, label in zip(axes, profiles, axis_labels, strict=False):
         _draw_profile(axis, result, result.estimate, (result.prior_low, result.prior_high), 30)
@@ -331,9 +423,7 @@ def prediction_profiles_figure(profiles: Sequence[PredictionProfile], axis_label
     return figure
 
 
-def _profile_panels(
-    profiles: Sequence[Profile | PredictionProfile], most: int, height: float
-) -> "tuple[Figure, list[Axes]]":
+def _profile_panels(profiles: Sequence[Profile], most: int, height: float) -> "tuple[Figure, list[Axes]]":
     """A figure with a panel for each profile, twice as high as the highest threshold."""
     columns = min(most, len(profiles))
     figure, axes = panels(-(-len(profiles) // columns), columns, height, share_y=True)
@@ -344,15 +434,13 @@ def _profile_panels(
     return figure, list(cells(axes, len(profiles)))
 
 
-def _draw_profile(
-    axis: "Axes", result: Profile | PredictionProfile, estimate: float, prior: tuple[float, float], width: int
-) -> None:
+def _draw_profile(axis: "Axes", result: Profile, estimate: float, prior: tuple[float, float], width: int) -> None:
     """The rise, the threshold of its interval, the estimate, and the interval of the prior."""
     axis.axvspan(*prior, color=OTHER, alpha=0.12, lw=0)
     if np.isfinite(result.threshold.rise):
         axis.axhline(result.threshold.rise, color=GREY, lw=0.8, ls="--")
     axis.axvline(estimate, color=DATA, lw=0.8)
     axis.plot(result.values, result.rise, ".-", color=MODEL, ms=3)
-    verdict = result.verdict if isinstance(result, Profile) else result.sides
+    verdict = result.verdict
     named = f"{percent(result.threshold.level)}: {verdict.interval}"
     axis.set_title(f"{wrapped(result.name, width)}\n{named}", fontsize=7)

@@ -1,11 +1,13 @@
 """What ``cipark calibrate`` has found: frozen values from which tables, figures, sentences and the page are made.
 
-They hold numbers and texts alone, no model and no random generator, and come back from their file bit for bit.
+They hold numbers and texts alone, no model and no random generator, and come back from their file bit for bit. Of the
+study they know names, units and questions.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -14,24 +16,119 @@ from calibration.assess.posterior_predictive import DrawnPrediction, Predicted
 from calibration.inference.optimum.conditions import Conditions
 from calibration.inference.optimum.course_errors import CourseErrors
 from calibration.inference.optimum.diagnostics import Identifiability
+from calibration.inference.optimum.interval_rules import StandardErrors
 from calibration.inference.optimum.optimise import Reached
-from calibration.inference.optimum.profile import PredictionProfile, Profile
+from calibration.inference.optimum.profile import Profile
 from calibration.inference.optimum.residuals import table_of
-from calibration.inference.optimum.standard_errors import StandardErrors
 from calibration.inference.optimum.verification import UNUSABLE, Replication
 from calibration.inference.optimum.walk import SPENT
 from calibration.inference.sampling.convergence import Convergence
-from calibration.inference.sampling.failed_draws import FailedDraws
-from calibration.report.study_facts import StudyFacts
+from calibration.study.problem import Stated
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.records import of_this_version, read_record, write_record
-from cipark_sd.base.wording import NO_END, beside, interval, number
-from cipark_sd.statements.basis import Basis
+from cipark_sd.base.wording import written_unit
+from cipark_sd.pages.figures.panels import TimeAxis, of_units
+from cipark_sd.statements.claims import Basis
 from cipark_sd.verify.checks.outcome import Outcome
 
 #: The file of findings within the folder of output.
 FILE = "findings-calibrate.zip"
+
+#: Of a number whose counts are reported later.
+NOT_YET = "those not yet reported included"
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One observation.
+
+    Parameters
+    ----------
+    variables : str
+        Of the model, in the modeller's names.
+    families : str
+        Of its noise.
+    label : str
+        Of an axis: what its first number is of, with units.
+    jumps : tuple of float
+        Times at which what waited is reported together.
+    """
+
+    name: str
+    kind: str
+    variables: str
+    families: str
+    label: str
+    jumps: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A prediction of the study: its name, the label of an axis, its estimand and unit, its time, and the observations
+    that are of the same quantity. ``waits`` says that reports of it come later, so that it has more than was reported.
+    """
+
+    name: str
+    label: str
+    estimand: str
+    unit: str
+    time: float
+    observations: tuple[str, ...]
+    waits: bool
+
+    @property
+    def title(self) -> str:
+        """Its name, and what it counts where that is not what was counted."""
+        return f"{self.name}, {NOT_YET}" if self.waits else self.name
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StudyFacts(Stated):
+    """A study, for tables, figures and sentences.
+
+    Parameters
+    ----------
+    scenario : str
+        As one line of JSON.
+    study_digest : str
+        Of all that the posterior depends on, as in ``draws.nc``.
+    time_method, time_step, time_units :
+        Of the run.
+    units : by parameter of the model
+        As the model file has them.
+    rivals : tuple of str
+        Names of the structures other than the study's own, which may stand among them for its weight.
+    groups : tuple of str
+        Canonical names of the groups that each run the model.
+    """
+
+    model: str
+    model_digest: str
+    study_digest: str
+    scenario: str
+    time_method: str
+    time_step: float
+    time_units: str
+    units: dict[str, str]
+    rivals: tuple[str, ...]
+    observations: tuple[Observed, ...]
+    predictions: tuple[Reported, ...]
+    groups: tuple[str, ...] = ()
+
+    @property
+    def deviations(self) -> frozenset[str]:
+        """Parameters that say how far a group lies from the typical one, of which its value is told instead."""
+        return frozenset(deviation.name for pool in self.pools for deviation in pool.innovations)
+
+    @property
+    def time(self) -> TimeAxis:
+        """How an axis of model time is drawn: with dates where the study has some."""
+        return TimeAxis(of_units(self.time_units).label, self.calendar)
+
+    def unit(self, name: str) -> str:
+        """Units of a constant of the model, nothing for a pure number or a parameter of the noise."""
+        return written_unit(self.units.get(name))
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +242,7 @@ class Fit:
     errors: StandardErrors
     conditions: Conditions
     profiles: tuple[Profile, ...]
-    predictions: tuple[PredictionProfile, ...]
+    predictions: tuple[Profile, ...]
     engine: str
     comparable: bool
     seed: int
@@ -154,7 +251,7 @@ class Fit:
     curves: Curves
     courses: tuple[CourseErrors, ...]
     posterior: Posterior | None
-    failed: FailedDraws
+    failed: tuple[str, ...]
     unsampled: str
     version: str
     numpy_version: str
@@ -214,6 +311,11 @@ class Findings:
         return self.fit.posterior is None or self.fit.posterior.basis.bands
 
     @property
+    def shown(self) -> Assessment:
+        """What tables and figures may have of the assessment: nothing of draws that no band may be drawn of."""
+        return self.assessment if self.bands else NOTHING
+
+    @property
     def sound(self) -> bool:
         """Whether all is done: intervals found, draws converged, the time step fine, and PySD's run the same."""
         fit, posterior = self.fit, self.fit.posterior
@@ -237,80 +339,51 @@ def posterior_table(fit: Fit) -> list[dict[str, object]]:
     ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """One parameter's line in the summary; intervals of the prior and of the profile are of one ``level``.
+def estimates(fit: Fit) -> list[dict[str, Any]]:
+    """All parameters in order, estimates beside priors: the rows of ``summary.csv``.
 
-    ``digits`` is an error by which the estimate is rounded where the profile has no end: the standard error, else the
-    posterior's standard deviation, else a quarter of the time step for a step function.
+    Intervals of the prior and of the profile are of one ``level``; an end of a profile that is not there is None, as is
+    a standard error.
     """
-
-    name: str
-    use: str
-    estimate: float
-    standard_error: float | None
-    level: float
-    prior_median: float
-    prior_low: float
-    prior_high: float
-    profile_low: float | None
-    profile_high: float | None
-    low_side: str
-    high_side: str
-    verdict: str
-    gaps: tuple[tuple[float, float], ...] = ()
-    digits: float | None = None
-
-    @property
-    def shown(self) -> str:
-        """The estimate with the digits that its interval carries, or the standard error; of a held one all digits."""
-        if self.low_side or self.digits is not None:
-            return beside(self.estimate, self.profile_low, self.profile_high, self.digits)
-        return number(self.estimate)
-
-    @property
-    def profile(self) -> str:
-        """The interval of the profile as it is printed, nothing where there is no profile."""
-        if not self.low_side:
-            return ""
-        lower, upper = (NO_END.get(side, "") for side in (self.low_side, self.high_side))
-        return interval(self.profile_low, self.profile_high, without=(lower, upper), gaps=self.gaps)
-
-
-def estimates(fit: Fit) -> list[Estimate]:
-    """All parameters in order, estimates beside priors."""
-    profiles = {result.name: result for result in fit.profiles}
-    spreads = dict.fromkeys(fit.optimum.stepwise, fit.study.time_step / 4)
-    spreads |= {line.name: line.sd for line in fit.posterior.mixing} if fit.posterior is not None else {}
-    lines = []
-    for parameter, value in zip(fit.study.space, fit.optimum.theta, strict=True):
-        low, high = parameter.interval(fit.level)
-        profile = profiles.get(parameter.name)
-        held, error = parameter.use == "PRI", fit.errors.values.get(parameter.name)
-        states = ("", "") if profile is None else profile.verdict.states
-        lines.append(
-            Estimate(
-                parameter.name,
-                parameter.use,
-                float(value),
-                error,
-                fit.level,
-                parameter.median,
-                low,
-                high,
-                profile.lower if profile else None,
-                profile.upper if profile else None,
-                *states,
-                "held at the prior median" if held else str(fit.conditions.of(parameter.name)),
-                profile.verdict.gaps if profile else (),
-                spreads.get(parameter.name) if error is None else error,
-            )
+    profiles = {profile.name: profile for profile in fit.profiles}
+    rows = []
+    for parameter, value in zip(fit.study.space, fit.optimum.theta.tolist(), strict=True):
+        (low, high), profile = parameter.interval(fit.level), profiles.get(parameter.name)
+        low_side, high_side = ("", "") if profile is None else profile.verdict.states
+        is_held = parameter.use == "PRI"
+        rows.append(
+            {
+                "name": parameter.name,
+                "use": parameter.use,
+                "estimate": value,
+                "standard_error": fit.errors.values.get(parameter.name),
+                "level": fit.level,
+                "prior_median": parameter.median,
+                "prior_low": low,
+                "prior_high": high,
+                "profile_low": profile.lower if profile else None,
+                "profile_high": profile.upper if profile else None,
+                "low_side": low_side,
+                "high_side": high_side,
+                "verdict": "held at the prior median" if is_held else str(fit.conditions.of(parameter.name)),
+            }
         )
-    return lines
+    return rows
 
 
 def save(findings: Findings, folder: Path) -> Path:
-    """Write findings into a folder, whole or not at all."""
+    """Write findings into a folder, whole or not at all.
+
+    Parameters
+    ----------
+    findings : Findings
+    folder : Path
+
+    Returns
+    -------
+    Path
+        Of the file.
+    """
     return write_record(findings, folder / FILE)
 
 

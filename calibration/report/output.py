@@ -17,25 +17,58 @@ from calibration.report.sections.base import misfit
 from calibration.study.parameters import far_off
 from cipark_sd.base.console import say_lines
 from cipark_sd.base.files import write_text
-from cipark_sd.data.scenarios import override_key, split_key
+from cipark_sd.base.naming import override_key, split_key
 from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Page
 from cipark_sd.pages.parts import Pictures
 
 
 def page(findings: Findings, pictures: Pictures) -> Page:
-    """The page of findings, with the pictures that there are."""
+    """The page of findings, with the pictures that there are.
+
+    Parameters
+    ----------
+    findings : Findings
+    pictures : Pictures
+
+    Returns
+    -------
+    Page
+    """
     return output.page_of(registry.SECTIONS, findings, pictures, findings.fit.study.title, _identity(findings))
 
 
 def write(findings: Findings, folder: Path, *, for_print: bool = False) -> list[Path]:
-    """Write tables, figures, the record and the page into a folder that exists, each file whole or not at all."""
+    """Write tables, figures, the record and the page into a folder that exists, each file whole or not at all.
+
+    Parameters
+    ----------
+    findings : Findings
+    folder : Path
+    for_print : bool
+        Figures as PNG and PDF, too.
+
+    Returns
+    -------
+    list of Path
+        What was written.
+    """
     title, written = findings.fit.study.title, write_fit(findings, folder)
     return written + output.write(registry.SECTIONS, findings, folder, title, _identity(findings), for_print=for_print)
 
 
 def write_fit(findings: Findings, folder: Path) -> list[Path]:
-    """Write the record of the fit and the scenario of its estimate, which other commands take up."""
+    """Write the record of the fit and the scenario of its estimate, which other commands take up.
+
+    Parameters
+    ----------
+    findings : Findings
+    folder : Path
+
+    Returns
+    -------
+    list of Path
+    """
     text = json.dumps(record(findings), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     return [write_text(folder / "fit.json", text), write_text(folder / "fitted.toml", fitted_scenario(findings.fit))]
 
@@ -111,9 +144,9 @@ def record(findings: Findings) -> dict[str, object]:
                 "estimate": _finite(prediction.estimate),
                 "lower": prediction.lower,
                 "upper": prediction.upper,
-                "verdict": prediction.verdict,
+                "verdict": prediction.words,
                 "conditional_on": conditions,
-                **_sides(prediction.sides, prediction.threshold),
+                **_sides(prediction.verdict, prediction.threshold),
             }
             for prediction in fit.predictions
         },
@@ -189,12 +222,14 @@ def _finite(value: float) -> float | None:
 
 
 def show(findings: Findings, page: Path) -> None:
-    """Five lines, and one more for each thing that keeps the numbers from being used."""
-    say_lines(lines(findings, page))
+    """Five lines, and one more for each thing that keeps the numbers from being used.
 
-
-def lines(findings: Findings, page: Path) -> list[tuple[str, str]]:
-    """Each line with its name."""
-    screen = first_screen(findings)
-    title = screen.title if findings.fit.study.questions.finding else f"{screen.subject}: {screen.title}"
-    return replace(screen, title=title).ending(page)
+    Parameters
+    ----------
+    findings : Findings
+    page : Path
+        Where to read on.
+    """
+    screen, study = first_screen(findings), findings.fit.study
+    title = screen.title if study.questions.finding else f"{screen.subject}: {screen.title}"
+    say_lines(replace(screen, title=title).ending(page))

@@ -31,8 +31,8 @@ from calibration.study.observations import (
 from calibration.study.parameters import Parameter
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected
-from cipark_sd.base.naming import split_name
-from cipark_sd.data.scenarios import Scenario, override_key, resolve, split_key
+from cipark_sd.base.naming import base_name, override_key, split_key, split_name
+from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Lookup, Stock, kind
 
@@ -87,7 +87,7 @@ def name_problems(
         if (fault := _setting_problem(model, name, where)) is not None:
             problems.append(fault)
         key = override_key(name)
-        if key in owner or split_key(key)[0] in owner:
+        if key in owner or base_name(key) in owner:
             expected = f"a constant that is set once; {owner.get(key)} sets it"
             problems.append(InvalidValue("name", name, expected, where=where))
         owner[key] = where
@@ -159,7 +159,7 @@ def unused_problems(
 
 
 def _element_problem(model: Model, name: str, where: str) -> CiparkError | None:
-    base, elements = split_key(override_key(name))
+    base, elements = split_key(name)
     variable = model.by_name.get(base)
     if variable is None:
         labels = [v.label for v in model.variables if v.name not in CONTROL]
@@ -189,14 +189,14 @@ def output_problem(model: Model, name: str, where: str) -> CiparkError | None:
         None where nothing does.
     """
     fault = _element_problem(model, name, where)
-    if fault is None and isinstance(model[split_key(override_key(name))[0]], Lookup):
+    if fault is None and isinstance(model[base_name(name)], Lookup):
         return InvalidValue("the variable", name, "one with values over time, not a lookup", where=where)
     return fault
 
 
 def _setting_problem(model: Model, name: str, where: str) -> CiparkError | None:
     fault = _element_problem(model, name, where)
-    variable = model.by_name.get(split_key(override_key(name))[0])
+    variable = model.by_name.get(split_key(name)[0])
     if fault is not None or variable is None or isinstance(variable, Constant | Stock):
         return fault
     return InvalidValue("name", name, f"a constant or a stock, not the {kind(variable)} it is", where=where)

@@ -20,7 +20,7 @@ from calibration.study.constants import is_constant
 from calibration.study.observations import Count, Observation
 from cipark_sd.analysis.sensitivities.factors import constant_values
 from cipark_sd.base.arrays import Array
-from cipark_sd.data.scenarios import override_key, split_key
+from cipark_sd.base.naming import base_name
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Ref, Table, Text, references, row
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Stock, Variable, expressions
@@ -213,7 +213,7 @@ def cumulative_levels(model: Model, observations: Sequence[Observation]) -> tupl
         terms.sort(key=lambda term: term.quantity.end)
         values = np.array([term.lower for term in terms])
         parts = [part for term in terms for part in term.quantity.parts]
-        variables = [model[base] for base in sorted({split_key(override_key(name))[0] for name, _ in parts})]
+        variables = [model[base] for base in sorted({base_name(name) for name, _ in parts})]
         as_counts = terms[0].noise.family.discrete
         if {sign for _, sign in parts} == {1.0} and all(
             running_total(

@@ -41,9 +41,8 @@ from calibration.study.parameters import Aim, Parameter, ParameterSpace
 from calibration.study.sections import Pooling, constants_set
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName
-from cipark_sd.base.naming import canonical, split_name
+from cipark_sd.base.naming import base_name, canonical, split_key, split_name
 from cipark_sd.base.section import Section
-from cipark_sd.data.scenarios import override_key, split_key
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Grid, Ref, rebuild, references
 from cipark_sd.model.model import CONTROL, Dimension, Model, digest_of
 from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Piece, Stock, Variable, expressions, rewritten
@@ -83,7 +82,7 @@ def group_section(section: Section, model: Model) -> Group:
         section.wrong("name", "a name that no variable, range or element of the model has")
     wrong = []
     for constant in held:
-        variable = model.by_name.get(split_key(override_key(constant))[0])
+        variable = model.by_name.get(base_name(constant))
         if variable is None:
             labels = [v.label for v in model.constants]
             section.problems.append(UnknownName(constant, labels, where=section.at("set")))
@@ -138,8 +137,7 @@ def of_group(observation: Observation, group: Group, differing: Collection[str])
 
     def quantity(read: Quantity) -> Quantity:
         parts = tuple(
-            (element_of(name, group.name) if split_key(override_key(name))[0] in differing else name, sign)
-            for name, sign in read.parts
+            (element_of(name, group.name) if base_name(name) in differing else name, sign) for name, sign in read.parts
         )
         return replace(read, parts=parts)
 
@@ -172,7 +170,7 @@ def predictions_of_groups(
     names = {canonical(group.name) for group in groups}
 
     def is_open(name: str) -> bool:
-        base, elements = split_key(override_key(name))
+        base, elements = split_key(name)
         return base in differing and not names & set(elements)
 
     made: list[Prediction] = []
@@ -206,7 +204,7 @@ def differing_names(model: Model, groups: Sequence[Group], read: Sequence[tuple[
     names = {variable.name for variable in model.variables if isinstance(variable, Stock | Auxiliary)} - set(CONTROL)
     separate = [name for group in groups for name, _ in group.held]
     separate += [parameter.name for parameter, pooling in read if pooling != "common" and parameter.target == "model"]
-    return frozenset(names | {split_key(override_key(name))[0] for name in separate})
+    return frozenset(names | {base_name(name) for name in separate})
 
 
 def with_groups(

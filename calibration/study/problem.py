@@ -51,10 +51,10 @@ from calibration.study.splits import Breakdowns, Shares
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput, collected, raise_all
 from cipark_sd.base.inputs import place, read_toml
-from cipark_sd.base.naming import canonical, respelled
+from cipark_sd.base.naming import canonical, respelled, split_key
 from cipark_sd.base.section import Section
 from cipark_sd.base.timegrid import TimeGrid, time_grid
-from cipark_sd.data.scenarios import Scenario, override_key, resolve, split_key
+from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.model import Model
 
 R = TypeVar("R")
@@ -401,4 +401,4 @@ def _places(top: Section) -> dict[str, str]:
 def _reads(term: Term, group: str) -> bool:
     """Whether a term reads an element of the group."""
     parts = [name for quantity in term.quantities for name, _ in quantity.parts]
-    return any(canonical(group) in split_key(override_key(name))[1] for name in parts)
+    return any(canonical(group) in split_key(name)[1] for name in parts)

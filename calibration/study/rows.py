@@ -35,10 +35,11 @@ from calibration.study.groups import Group
 from calibration.study.observations import Use
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected
 from cipark_sd.base.inputs import beneath, lines_of
+from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.base.section import Section
 from cipark_sd.base.spreadsheets import table_bytes
 from cipark_sd.base.timegrid import time_grid
-from cipark_sd.data.scenarios import Scenario, TimeSeries, override_key, resolve, split_key
+from cipark_sd.data.scenarios import Scenario, TimeSeries, resolve
 from cipark_sd.model.model import Model
 
 USES: tuple[Use, ...] = ("fit", "check", "holdout")
@@ -345,13 +346,13 @@ def read_drivers(top: Section, tables: Tables, model: Model, span: Scenario, tak
         A series for each variable.
     """
     courses: dict[str, TimeSeries] = {}
-    owned = {split_key(override_key(name))[0] for name in taken}
+    owned = {base_name(name) for name in taken}
     for section in top.sections("driver", by="variable"):
         variable = section.text("variable")
         course = _course(section, tables, model, span)
         if override_key(variable) in map(override_key, courses):
             section.wrong("variable", "each variable once")
-        if split_key(override_key(variable))[0] in owned:
+        if base_name(variable) in owned:
             section.wrong("variable", "a variable that is neither a parameter nor held")
         if course is not None:
             courses[variable] = course

@@ -41,8 +41,9 @@ from cipark_sd.analysis.sensitivities.factors import constant_values
 from cipark_sd.base.errors import InvalidValue, UnknownName, raise_all
 from cipark_sd.base.inputs import all_beneath, beneath, place
 from cipark_sd.base.library import bundled
+from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.base.section import Section, is_number
-from cipark_sd.data.scenarios import Scenario, override_key, split_key
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Method as Integration
 from cipark_sd.model.model import Model, digest_of
@@ -381,7 +382,7 @@ def with_own_structure(model: Model, scenario: Scenario, rivals: tuple[Structure
 def _changes_nothing(model: Model, scenario: Scenario, settings: Scenario) -> bool:
     values = {
         override_key(label): value
-        for name in {split_key(key)[0] for key in settings.overrides}
+        for name in {base_name(key) for key in settings.overrides}
         if isinstance(constant := model.by_name.get(name), Constant)
         for label, value in constant_values(model, constant).items()
     }

@@ -4,6 +4,7 @@ This package knows no study format. A package that has one registers a :class:`S
 """
 
 import difflib
+import hashlib
 import importlib.metadata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,10 +22,11 @@ from cipark_sd.base.arrays import Array
 from cipark_sd.base.console import Bars
 from cipark_sd.base.errors import MEANT, InvalidValue, UnknownName, UnusableInput
 from cipark_sd.base.library import STUDIES, load
-from cipark_sd.data.scenarios import Scenario, override_key
+from cipark_sd.base.naming import override_key
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.model.model import Model
 from cipark_sd.simulations.failures import ALLOWED
-from cipark_sd.statements.basis import Basis
+from cipark_sd.statements.claims import Basis
 
 #: Outputs of a model without data that are explained when none is named.
 STOCKS = 3
@@ -210,13 +212,14 @@ class PlainModel:
 
     def digest(self, structure: Structure) -> str:
         """Of the model and the structure."""
-        return _digest(self.model, self.scenario | structure.scenario)
+        scenario = self.scenario | structure.scenario
+        return hashlib.sha256(f"{self.model.digest}\n{scenario.to_json()}".encode()).hexdigest()
 
     def draws(self, request: DrawRequest, bars: Bars) -> DrawSet:
         """A Latin hypercube over the ranges, the same for each structure."""
         if request.source not in ("at hand", "prior"):
             expected = "prior: a model without a study has no data, and its inputs are drawn from their ranges"
-            raise InvalidValue("the draws", source_text(request.source), expected, where="--draws")
+            raise InvalidValue("the draws", _source_text(request.source), expected, where="--draws")
         values = latin_hypercube(
             {override_key(parameter.name): parameter.quantile for parameter in self.parameters},
             request.n,
@@ -257,19 +260,13 @@ def stock_names(model: Model) -> list[str]:
     return [label for stock in model.stocks for label in model.labels(stock)]
 
 
-def source_text(source: DrawSource) -> str:
+def _source_text(source: DrawSource) -> str:
     """A source as a command line names it."""
     match source:
         case str() | Path():
             return str(source)
         case _:
             return ", ".join(map(str, source.values()))
-
-
-def _digest(model: Model, scenario: Scenario) -> str:
-    import hashlib
-
-    return hashlib.sha256(f"{model.digest}\n{scenario.to_json()}".encode()).hexdigest()
 
 
 class StudyReader(Protocol):
@@ -301,10 +298,15 @@ def find_folder(name: str | None, *, file: str, where: str) -> Path:
 
     Parameters
     ----------
+    name : str or None
     file : str
         What the folder has to hold; of a folder that is there and does not, its reader says what is missing.
     where : str
         The command, for the message.
+
+    Returns
+    -------
+    Path
 
     Raises
     ------
@@ -352,15 +354,17 @@ def read_study(name: Path | str | None = None, *, allow_files: Sequence[Path] = 
     >>> read_study("flu_1978").parameters[0].name
     'Beta'
 
-    Raises
-    ------
-    UnknownName, InvalidValue, Problems
-    """
-    return find_study(None if name is None else str(name), allow_files)
+    Parameters
+    ----------
+    name : Path, str or None
+        None for the default of the first reader.
+    allow_files : sequence of Path
+        Folders beneath which its files may lie as well.
 
-
-def find_study(name: str | None, allow_files: Sequence[Path] = ()) -> Study:
-    """The study of that name or folder, from whichever reader knows it; the reader's default for None.
+    Returns
+    -------
+    Study
+        From whichever reader knows it.
 
     Raises
     ------
@@ -368,7 +372,10 @@ def find_study(name: str | None, allow_files: Sequence[Path] = ()) -> Study:
         For a name that is nearly that of a study.
     InvalidValue
         When no reader knows it.
+    Problems
+        For all that is wrong in its files.
     """
+    name = None if name is None else str(name)
     for reader in readers():
         folder = _folder(reader, name or reader.DEFAULT_STUDY, reader.FILE)
         if folder is not None:
@@ -382,7 +389,18 @@ def find_study(name: str | None, allow_files: Sequence[Path] = ()) -> Study:
 
 
 def study_in(folder: Path, allow_files: Sequence[Path] = ()) -> Study | None:
-    """The study in a folder; None where there is none.
+    """The study in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+    allow_files : sequence of Path
+        Folders beneath which its files may lie as well.
+
+    Returns
+    -------
+    Study or None
+        None where there is none.
 
     Raises
     ------

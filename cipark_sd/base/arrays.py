@@ -10,7 +10,17 @@ TOGETHER = 256
 
 
 def evenly(rows: Array, most: int) -> Array:
-    """At most ``most`` of the rows, evenly spaced from the first to the last."""
+    """At most ``most`` of the rows, evenly spaced from the first to the last.
+
+    Parameters
+    ----------
+    rows : Array, (n, ...)
+    most : at least 1
+
+    Returns
+    -------
+    Array, (min(n, most), ...)
+    """
     return np.asarray(rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)])
 
 

@@ -157,7 +157,18 @@ def as_arrays(record: object) -> Arrays:
 
 
 def from_arrays(kind: type[T], stored: Arrays) -> T:
-    """Undoes :func:`as_arrays`."""
+    """Undoes :func:`as_arrays`.
+
+    Parameters
+    ----------
+    kind : the class of the record
+    stored : as :func:`as_arrays` gave them
+
+    Returns
+    -------
+    T
+        The record, bit for bit.
+    """
     return unpacked(kind, str(stored[_TEXT]), lambda number: stored[str(number)])
 
 

@@ -43,14 +43,31 @@ def escaped(text: str) -> str:
 
 
 def echo(text: str = "", *, err: bool = False, nl: bool = True, head: str = "") -> None:
-    """Print ``head`` in bold and ``text`` as they are, escapes apart, on standard output or standard error."""
+    """Print ``head`` in bold and ``text`` as they are, escapes apart, on standard output or standard error.
+
+    Parameters
+    ----------
+    text, head : of one line or several; ``head`` stands before ``text`` in bold
+    err : on standard error
+    nl : whether the line ends
+    """
     text = (click.style(escaped(head), bold=True) if head else "") + escaped(text)
     # click takes an ASCII stream for UTF-8 unless it is handed over
     click.echo(text, file=sys.stderr if err else sys.stdout, nl=nl)
 
 
 def as_json(value: object, *, indent: int | None = None) -> str:
-    """Strict JSON for standard output: letters beyond ASCII where the stream is UTF-8, else their escapes."""
+    """Strict JSON for standard output: letters beyond ASCII where the stream is UTF-8, else their escapes.
+
+    Parameters
+    ----------
+    value : of what JSON has; :func:`plain` makes it
+    indent : blanks a level; None for one line
+
+    Returns
+    -------
+    str
+    """
     return json.dumps(value, indent=indent, ensure_ascii=not _is_utf8(sys.stdout), allow_nan=False)
 
 
@@ -97,7 +114,13 @@ def prepare_streams() -> None:
 
 
 def say(text: str = "", *, bold: bool = False) -> None:
-    """Print a sentence, wrapped at the width of the terminal or at 140 characters in a pipe."""
+    """Print a sentence, wrapped at the width of the terminal or at 140 characters in a pipe.
+
+    Parameters
+    ----------
+    text : its numbers may have exponents, which are written out
+    bold : on a terminal
+    """
     from rich.console import Console
 
     width = None if sys.stdout.isatty() else _WIDTH
@@ -134,9 +157,10 @@ def print_table(
 
     Parameters
     ----------
-    right : sequence of int, optional
-        Positions of the columns that align to the right on a terminal; without it those after the first that hold no
-        words.
+    columns : the heads
+    rows : cells as texts, as many a row as there are columns
+    right : positions of the columns that align to the right on a terminal; None for those after the first without words
+    title : above the table; empty for none
     """
     rows = [[escaped(without_exponents(cell)) for cell in row] for row in rows]
     columns, title = [*map(escaped, columns)], escaped(title)

@@ -31,6 +31,15 @@ def shortened(text: str, most: int = LONGEST) -> str:
 
     >>> shortened("a" * 50 + "b" * 50, 45)
     'aaaaaaaaaaa … (86 characters left out) … bbb'
+
+    Parameters
+    ----------
+    text : str
+    most : characters of the result, at most, where that has room for the count
+
+    Returns
+    -------
+    str
     """
     if len(text) <= most:
         return text
@@ -129,7 +138,17 @@ class Problems(CiparkError):
 
 
 def collected(problems: list[CiparkError], compute: Callable[[], T]) -> T | None:
-    """What is computed, or None with the problems that it raised among the others."""
+    """What is computed, or None with the problems that it raised among the others.
+
+    Parameters
+    ----------
+    problems : to which what goes wrong is added
+    compute : what may raise
+
+    Returns
+    -------
+    T or None
+    """
     try:
         return compute()
     except Problems as several:
@@ -143,6 +162,11 @@ def raise_all(where: str, problems: Sequence[CiparkError]) -> None:
     """Raise nothing, the one problem, or all of them as :class:`Problems`; the one names the file that it is of.
 
     Where tables have the wrong heading, those are the problems: whatever else was found follows from them.
+
+    Parameters
+    ----------
+    where : the file or call that the problems are of
+    problems : none, one or several
     """
     problems = [problem for problem in problems if isinstance(problem, WrongHeading)] or problems
     if len(problems) == 1:
@@ -251,6 +275,15 @@ def like_file(name: str, names: Iterable[str]) -> str:
 
     >>> like_file("nosuch.csv", ["forest.csv"]), like_file("forrest.csv", ["forest.csv", "forest.mdl"])
     ('', 'forest.csv')
+
+    Parameters
+    ----------
+    name : of a file, without its folder
+    names : of the files beside it
+
+    Returns
+    -------
+    str
     """
     known = list(names)
     stems = difflib.get_close_matches(Path(name).stem, {Path(entry).stem for entry in known}, n=3)

@@ -44,6 +44,16 @@ def output_folder(folder: Path, *, where: str = "--output") -> Path:
 
     It is made before anything is computed, so that a place that cannot be written to is told at once.
 
+    Parameters
+    ----------
+    folder : Path
+    where : the option that names it, for messages
+
+    Returns
+    -------
+    Path
+        ``folder``.
+
     Raises
     ------
     InvalidValue
@@ -73,13 +83,18 @@ def remove_unused() -> None:
 def file_name(text: str, *, unique: bool = False) -> str:
     """A text as the stem of a file's name: folded letters and digits, all else an underscore.
 
-    Parameters
-    ----------
-    unique : bool
-        Whether another text must get another name; what was changed or cut is then told apart by a digest.
-
     >>> file_name("New cases (per week)"), file_name("a/b", unique=True), file_name("a_b", unique=True)
     ('new_cases_per_week', 'a_b-c14cddc033', 'a_b')
+
+    Parameters
+    ----------
+    text : any
+    unique : whether another text must get another name; what was changed or cut is then told apart by a digest
+
+    Returns
+    -------
+    str
+        Without an ending.
     """
     folded = "".join(character if character.isalnum() else "_" for character in text.casefold())
     name = "_".join(filter(None, folded.split("_"))) or "unnamed"
@@ -91,11 +106,6 @@ def file_name(text: str, *, unique: bool = False) -> str:
 def _partial_of(process: int | str) -> str:
     """How the names of files begin that a process of this machine has not finished."""
     return f".partial-{hashlib.sha256(platform.node().encode()).hexdigest()[:8]}-{process}-"
-
-
-def unfinished_name(name: str) -> str:
-    """How a file or folder is called until it is whole; by its name it is removed where the process was killed."""
-    return f"{_partial_of(os.getpid())}{secrets.token_hex(4)}-{name}"
 
 
 def remove_abandoned(folder: Path) -> None:
@@ -140,7 +150,7 @@ def whole(path: Path) -> Iterator[Path]:
     The name ends as that of ``path`` does, since writers choose a format by it; nobody can foretell it, so that no link
     can wait there.
     """
-    partial = path.with_name(unfinished_name(path.name))
+    partial = path.with_name(f"{_partial_of(os.getpid())}{secrets.token_hex(4)}-{path.name}")
     try:
         yield partial
         os.replace(partial, path)
@@ -153,14 +163,36 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> Path:
-    """Write bytes, whole or not at all."""
+    """Write bytes, whole or not at all.
+
+    Parameters
+    ----------
+    path : in a folder that is there
+    content : all of the file
+
+    Returns
+    -------
+    Path
+        ``path``.
+    """
     with whole(path) as partial:
         partial.write_bytes(content)
     return path
 
 
 def write_archive(path: Path, members: Iterable[tuple[str, bytes]]) -> Path:
-    """Write names and contents as a ZIP archive, whole or not at all; the same members give the same bytes."""
+    """Write names and contents as a ZIP archive, whole or not at all; the same members give the same bytes.
+
+    Parameters
+    ----------
+    path : in a folder that is there
+    members : names and contents, in their order in the archive
+
+    Returns
+    -------
+    Path
+        ``path``.
+    """
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, member in members:
@@ -170,14 +202,36 @@ def write_archive(path: Path, members: Iterable[tuple[str, bytes]]) -> Path:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a text in UTF-8 with line ends as they are, whole or not at all."""
+    """Write a text in UTF-8 with line ends as they are, whole or not at all.
+
+    Parameters
+    ----------
+    path : in a folder that is there
+    text : all of the file
+
+    Returns
+    -------
+    Path
+        ``path``.
+    """
     with whole(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
     return path
 
 
 def csv_text(rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None = None) -> str:
-    """Rows as CSV under their keys or under ``columns``; None is an empty cell. Empty without rows and columns."""
+    """Rows as CSV under their keys or under ``columns``; None is an empty cell. Empty without rows and columns.
+
+    Parameters
+    ----------
+    rows : values by column
+    columns : in their order; None for the keys of the first row
+
+    Returns
+    -------
+    str
+        With lines that end in a line feed.
+    """
     text = io.StringIO()
     names = list(columns or (rows[0] if rows else ()))
     if names:
@@ -205,12 +259,15 @@ def write_table(
 
     Parameters
     ----------
-    table : sequence of mapping, or DataFrame
-        The index of a frame is left out.
-    columns : sequence of str, optional
-        Of rows; by default the keys of the first.
-    draws : str, optional
-        What draws a frame rests on, for a first column that says it of each row.
+    path : in a folder that is there
+    table : rows, or a frame, whose index is left out
+    columns : of rows, in their order; None for the keys of the first
+    draws : what draws a frame rests on, for a first column that says it of each row; empty for no such column
+
+    Returns
+    -------
+    Path
+        ``path``.
     """
     if isinstance(table, Sequence):
         return write_text(path, csv_text(table, columns))
@@ -221,6 +278,11 @@ def write_table(
 
 def write_whole(path: Path, text: str) -> None:
     """Write a model file in UTF-8, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    text : all of the file
 
     Raises
     ------

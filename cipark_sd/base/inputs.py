@@ -57,6 +57,11 @@ class OutsideFolder(CiparkError):
 def check_readable(path: Path, limit: int) -> None:
     """Raise where a file is no regular one or has more than ``limit`` bytes; nothing is opened.
 
+    Parameters
+    ----------
+    path : Path
+    limit : bytes
+
     Raises
     ------
     OSError
@@ -79,6 +84,15 @@ def _check(about: os.stat_result, path: Path, limit: int) -> None:
 def read_bytes(path: Path, limit: int) -> bytes:
     """What a regular file of at most ``limit`` bytes holds.
 
+    Parameters
+    ----------
+    path : Path
+    limit : bytes
+
+    Returns
+    -------
+    bytes
+
     Raises
     ------
     OSError
@@ -98,6 +112,16 @@ def own_bytes(folder: Path, name: str, limit: int) -> bytes:
     """What a regular file beneath a folder holds, whose name may come from a file of that folder.
 
     Whoever sends a folder does not choose files outside of it: the name leads down alone, and no part of it is a link.
+
+    Parameters
+    ----------
+    folder : Path
+    name : of the file, relative to the folder, with ``/`` between the parts
+    limit : bytes
+
+    Returns
+    -------
+    bytes
 
     Raises
     ------
@@ -121,8 +145,8 @@ def check_netcdf(source: Path | BinaryIO, limit: int = RESULT_LIMIT) -> None:
 
     Parameters
     ----------
-    limit : int
-        Bytes of the file. Unpacked it has :data:`RESULT_LIMIT` at most, or as many as the file.
+    source : a path, or a file that is open
+    limit : bytes of the file; unpacked it has :data:`RESULT_LIMIT` at most, or as many as the file
 
     Raises
     ------
@@ -176,6 +200,16 @@ def _reaches_out(file: Any) -> tuple[str, int]:
 def read_text(path: Path, limit: int, *, encoding: str = "utf-8") -> str:
     """The text of a regular file of at most ``limit`` bytes, its line ends as Python has them.
 
+    Parameters
+    ----------
+    path : Path
+    limit : bytes
+    encoding : of Python's names
+
+    Returns
+    -------
+    str
+
     Raises
     ------
     OSError, UnicodeDecodeError
@@ -201,7 +235,20 @@ def lines_of(text: str) -> Iterator[str]:
 
 
 def all_beneath(folder: Path, files: Sequence[str], allow_files: Sequence[Path], *, where: str) -> tuple[Path, ...]:
-    """The files that a file of ``folder`` names, each as :func:`beneath` gives it."""
+    """The files that a file of ``folder`` names, each as :func:`beneath` gives it.
+
+    Parameters
+    ----------
+    folder : of the file that names them
+    files : as it names them, relative to the folder or absolute
+    allow_files : further folders in which they may lie
+    where : for messages
+
+    Returns
+    -------
+    tuple of Path
+        Absolute, links resolved.
+    """
     return tuple(beneath(folder, file, allow_files, where=where) for file in files)
 
 
@@ -210,12 +257,15 @@ def beneath(folder: Path, file: str, allowed: Sequence[Path], *, where: str) -> 
 
     Parameters
     ----------
-    folder : path
-        Of the model or the study.
-    file : str
-        As it names the file, relative to the folder or absolute.
-    allowed : sequence of path
-        Further folders in which files may lie.
+    folder : of the model or the study
+    file : as it names the file, relative to the folder or absolute
+    allowed : further folders in which files may lie
+    where : for messages
+
+    Returns
+    -------
+    Path
+        Absolute, links resolved.
 
     Raises
     ------
@@ -237,6 +287,12 @@ def beneath(folder: Path, file: str, allowed: Sequence[Path], *, where: str) -> 
 _COVERED = re.compile(
     r'"{3}(?:\\.|[^\\])*?"{3,5}' r"|'{3}.*?'{3,5}" r'|"(?:\\.|[^"\\\n])*"' r"|'[^'\n]*'|#[^\n]*", re.DOTALL
 )
+#: What is the cause of an error of TOML's reader as a rule, by words of it.
+_CAUSES = {
+    "Illegal character": "put a text between two quotation marks",
+    "Invalid value": "put a text between quotation marks, and a point marks decimals",
+    "Expected newline": "put a setting on a line of its own, and a point marks decimals",
+}
 _Path = tuple[str | int, ...]
 
 
@@ -284,19 +340,24 @@ def _no_toml(reason: str, path: Path) -> UnusableInput:
     match = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", reason)
     if match is None:
         return UnusableInput(f"this is no TOML: {reason}", where=str(path))
-    hint = ""
-    if "Illegal character" in match[1]:
-        hint = "; put a text between two quotation marks"
-    elif "Invalid value" in match[1]:
-        hint = "; put a text between quotation marks, and a point marks decimals"
-    elif "Expected newline" in match[1]:
-        hint = "; put a setting on a line of its own, and a point marks decimals"
+    hint = next((f"; {cause}" for words, cause in _CAUSES.items() if words in match[1]), "")
     words = match[1].replace("Illegal character '\\n'", "the line ends within a text")
     return UnusableInput(f"this is no TOML at column {match[3]}: {words}{hint}", where=f"{path}:{match[2]}")
 
 
 def parsed_toml(text: str, path: Path) -> LinedTable:
-    """A text as TOML; see :func:`read_toml`."""
+    """A text as TOML; see :func:`read_toml`.
+
+    Parameters
+    ----------
+    text : of the file
+    path : for messages, and for the places of tables
+
+    Returns
+    -------
+    LinedTable
+        Tables within it are such tables too.
+    """
     nested = UnusableInput("lists or tables are nested too deeply", where=str(path))
     # the work of tomllib grows with the square of the parts of a key
     if _LONG_KEY.search(text):
@@ -327,7 +388,18 @@ def parsed_toml(text: str, path: Path) -> LinedTable:
 
 
 def place(content: object, where: str, key: str | None = None) -> str:
-    """``file:line: where`` of a table or of one of its keys; ``where`` alone for what was not read from a file."""
+    """``file:line: where`` of a table or of one of its keys; ``where`` alone for what was not read from a file.
+
+    Parameters
+    ----------
+    content : a table of TOML, or a mapping from elsewhere
+    where : what the table is called; empty for the file itself
+    key : one of the table's; None for the table
+
+    Returns
+    -------
+    str
+    """
     if not isinstance(content, LinedTable):
         return where
     line = content.line if key is None else content.lines.get(key, content.line)

@@ -38,6 +38,16 @@ def located(file: Path | None, *, studies: bool = True) -> Path:
 
     Without one it is the park model. A file of that name comes before a bundled model, and that before a study, which
     is no model for a command that takes studies themselves (``studies=False``).
+
+    Parameters
+    ----------
+    file : a path or a name; None for the park model
+    studies : whether the name of a bundled study stands for its model
+
+    Returns
+    -------
+    Path
+        ``file`` itself where nothing bundled has that name, so that what reads it says what is wrong.
     """
     if file is None:
         return bundled()

@@ -78,18 +78,46 @@ def split_name(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 @lru_cache(maxsize=4096)
+def split_key(name: str) -> tuple[str, tuple[str, ...]]:
+    """The canonical name of a variable, and those of the elements behind it, in any spelling of both.
+
+    >>> split_key("Pool Size[ SOE ]"), split_key("pool_size")
+    (('pool_size', ('soe',)), ('pool_size', ()))
+    """
+    base, elements = split_name(name)
+    return canonical(base), tuple(map(canonical, elements))
+
+
+def base_name(name: str) -> str:
+    """The canonical name of the variable in ``Name`` or ``Name[element]``."""
+    return split_key(name)[0]
+
+
+def flat_name(name: str, elements: tuple[str, ...]) -> str:
+    """One canonical name for an element of a variable: its key, and its name in a model without subscripts.
+
+    >>> flat_name("residents", ("soe", "large"))
+    'residents[soe,large]'
+
+    Parameters
+    ----------
+    name : canonical
+    elements : canonical, in the order of the variable's dimensions; none for a scalar
+
+    Returns
+    -------
+    str
+    """
+    return f"{name}[{','.join(elements)}]" if elements else name
+
+
 def override_key(name: str) -> str:
     """The canonical form of ``Name`` or ``Name[element, element]``.
 
     >>> override_key("Pool Size[ SOE ]")
     'pool_size[soe]'
     """
-    base, elements = split_name(name)
-    return canonical(base) + (f"[{','.join(map(canonical, elements))}]" if elements else "")
-
-
-#: Name and elements of a canonical key.
-split_key = split_name
+    return flat_name(*split_key(name))
 
 
 def protected_among(text: str, names: Container[str]) -> str:
@@ -100,6 +128,15 @@ def protected_among(text: str, names: Container[str]) -> str:
     >>> names = {'"price_[$/kg]"', "stock"}
     >>> [protected_among(text, names) for text in ("Price [$/kg]", "Price [$/kg][food]", "Stock[food]")]
     ['"Price [$/kg]"', '"Price [$/kg]"[food]', 'Stock[food]']
+
+    Parameters
+    ----------
+    text : ``Name`` or ``Name[element]``, in any spelling
+    names : canonical names, those with brackets in quotes
+
+    Returns
+    -------
+    str
     """
     if not {"[", "]"} & {*text} or _QUOTED.match(text):
         return text
@@ -116,6 +153,15 @@ def spelling(name: str, text: str) -> str:
 
     >>> spelling("_class_", "y = __class__ / 2"), spelling("birth_rate", "x = Birth  Rate"), spelling("a", "b")
     ('__class__', 'Birth Rate', 'a')
+
+    Parameters
+    ----------
+    name : canonical
+    text : in which it may stand
+
+    Returns
+    -------
+    str
     """
     blanks = r"[ \t\r\n_]+"
     pattern = rf"(?<![^\W_])(?:{blanks.join(map(re.escape, name.split('_')))})(?!\w)"
@@ -140,7 +186,16 @@ T = TypeVar("T")
 def respelled(content: T, names: Container[str], leave: Container[str] = ()) -> T:
     """The content of a TOML file with quotes round each name of ``names`` that has brackets and lacks them.
 
-    What stands below the keys of ``leave`` is no name of a variable, and stays as it is.
+    Parameters
+    ----------
+    content : a table, a list or a value of TOML
+    names : canonical names, those with brackets in quotes
+    leave : keys below which no name of a variable stands, and whose values stay as they are
+
+    Returns
+    -------
+    T
+        Of the same kind as ``content``.
     """
     if isinstance(content, Mapping):
         values = {

@@ -78,12 +78,15 @@ def attempt(
 
     Parameters
     ----------
-    part : str
-        A key of :data:`PARTS`.
-    detail : str, optional
-        Which one of several, such as the name of a figure.
-    refused : exceptions, optional
-        Verdicts, and faults of the disk, that end the command all the same.
+    part : a key of :data:`PARTS`
+    compute : the part
+    otherwise : what stands in its place where it fails
+    detail : which one of several, such as the name of a figure; empty where there is one
+    refused : verdicts, and faults of the disk, that end the command all the same
+
+    Returns
+    -------
+    T
     """
     words, record = PARTS[part], _RECORD.get()
     if record is None:

@@ -3,6 +3,9 @@
 Plain data are dictionaries, lists, numbers, texts, booleans, None and arrays; a DataFrame is one of arrays by its
 columns. What comes back is checked against the
 types of the dataclass: a missing or an unknown key, or a value of another type, is an error that names its place.
+
+A value that many tasks share is a :class:`MadeOnce`: a process that gets it again and again makes it once, and compiles
+it once.
 """
 
 import io
@@ -32,6 +35,10 @@ from cipark_sd.base.inputs import TABLE_LIMIT, own_bytes
 if TYPE_CHECKING:
     import pandas as pd
     from cattrs import Converter
+import hashlib
+import pickle
+from dataclasses import fields
+from functools import cached_property, lru_cache
 
 T = TypeVar("T")
 
@@ -48,6 +55,8 @@ UNPACKING = (
 )
 #: Numbers that JSON does not have.
 _WORDS = ("nan", "inf", "-inf")
+#: How many values of :class:`MadeOnce` each process remembers.
+REMEMBERED = 16
 
 
 class WrongRecordError(ValueError):
@@ -61,6 +70,15 @@ def to_plain(value: object) -> Any:
 
 def from_plain(kind: type[T], content: object) -> T:
     """The value of type ``kind`` that plain data hold.
+
+    Parameters
+    ----------
+    kind : of a frozen dataclass, or of sequences and mappings of such
+    content : as :func:`to_plain` gave it
+
+    Returns
+    -------
+    T
 
     Raises
     ------
@@ -99,6 +117,16 @@ def packed(value: object) -> tuple[str, list[NDArray[np.generic]]]:
 def unpacked(kind: type[T], text: str, array: Callable[[int], NDArray[np.generic]]) -> T:
     """Undoes :func:`packed`; ``array`` gives the arrays by their number.
 
+    Parameters
+    ----------
+    kind : the class of the value
+    text : JSON
+    array : gives the arrays by their number
+
+    Returns
+    -------
+    T
+
     Raises
     ------
     WrongRecordError
@@ -115,6 +143,16 @@ def write_record(value: object, path: Path) -> Path:
 
     The file is a ZIP archive: ``content.json``, in which ``{"array": 3}`` stands for the member ``3.npy``. The same
     value gives the same bytes.
+
+    Parameters
+    ----------
+    value : a frozen dataclass
+    path : in a folder that is there
+
+    Returns
+    -------
+    Path
+        ``path``.
     """
     text, arrays = packed(value)
     return write_archive(path, _members(text, arrays))
@@ -122,6 +160,15 @@ def write_record(value: object, path: Path) -> Path:
 
 def read_record(kind: type[T], path: Path) -> T:
     """The value that :func:`write_record` wrote.
+
+    Parameters
+    ----------
+    kind : the class of the value
+    path : Path
+
+    Returns
+    -------
+    T
 
     Raises
     ------
@@ -151,6 +198,15 @@ def read_record(kind: type[T], path: Path) -> T:
 @contextmanager
 def of_this_version(kind: str, path: Path) -> Iterator[None]:
     """What goes wrong while a file of a command's output is read, as one sentence: "the findings", "the page".
+
+    Parameters
+    ----------
+    kind : what the file holds, in words, such as "findings"
+    path : Path
+
+    Returns
+    -------
+    context manager
 
     Raises
     ------
@@ -279,3 +335,20 @@ def _array(value: object, _: object) -> "NDArray[np.generic]":
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{value!r} is no array")
     return value
+
+
+class MadeOnce:
+    """A frozen dataclass whose instances pickle as their fields, and come back as the instance made of them before."""
+
+    @cached_property
+    def _packed(self) -> tuple[str, bytes]:
+        content = pickle.dumps({entry.name: getattr(self, entry.name) for entry in fields(self)})  # type: ignore[arg-type]
+        return hashlib.sha256(content).hexdigest(), content
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _made, (type(self), *self._packed)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _made(kind: Any, digest: str, content: bytes) -> object:
+    return kind(**pickle.loads(content))

@@ -81,15 +81,25 @@ class Section:
         self._keys_read.add(key)
         return self.content.get(key)
 
-    def text(self, key: str, default: str | None = None) -> str:
-        """A text; required where there is no default."""
+    def _read(self, key: str, expected: str, read: Callable[[object], R | None], default: R | None, otherwise: R) -> R:
+        """What ``read`` makes of a value, and of None for one that is not ``expected``, which is noted.
+
+        Without the key it is the default, and noted where there is none; ``otherwise`` stands for it then.
+        """
         value = self.raw(key)
         if value is None and default is not None:
             return default
-        if isinstance(value, str) and value.strip():
-            return value
-        self.wrong(key, "a text")
-        return default or ""
+        made = read(value)
+        if made is not None:
+            return made
+        self.wrong(key, expected)
+        return otherwise if default is None else default
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """A text; required where there is no default."""
+        return self._read(
+            key, "a text", lambda value: value if isinstance(value, str) and value.strip() else None, default, ""
+        )
 
     def choice(self, key: str, options: Sequence[T], default: T | None = None, *, listing: str = "") -> T:
         """One of several words; with ``listing``, a beginning such as ``"it takes"``, the message lists them."""
@@ -108,70 +118,60 @@ class Section:
 
     def number(self, key: str, default: float | None = None) -> float:
         """A finite number; required where there is no default."""
-        value = self.raw(key)
-        if value is None and default is not None:
-            return default
-        if is_number(value):
-            return float(value)
-        self.wrong(key, "a finite number")
-        return math.nan if default is None else default
+        return self._read(
+            key, "a finite number", lambda value: float(value) if is_number(value) else None, default, math.nan
+        )
 
     def ends(self, key: str, default: tuple[float, float] | None = None) -> tuple[float, float]:
         """A list of two numbers, the lower one first; required where there is no default."""
-        match self.raw(key):
-            case None if default is not None:
-                return default
-            case [int() | float() as low, int() | float() as high] if low < high:
-                return float(low), float(high)
-        self.wrong(key, "[low, high] with low below high")
-        return default or (0.0, 1.0)
+
+        def read(value: object) -> tuple[float, float] | None:
+            match value:
+                case [int() | float() as low, int() | float() as high] if low < high:
+                    return float(low), float(high)
+            return None
+
+        return self._read(key, "[low, high] with low below high", read, default, (0.0, 1.0))
 
     def number_or_name(
         self, key: str, expected: str, fits: Callable[[float], bool], default: float | None = None
     ) -> float | str:
         """A number that ``fits``, or a text that names one; required where there is no default."""
-        value = self.raw(key)
-        if value is None and default is not None:
-            return default
-        if isinstance(value, str) and value:
-            return value
-        if is_number(value) and fits(value):
-            return float(value)
-        self.wrong(key, expected)
-        return math.nan if default is None else default
+
+        def read(value: object) -> float | str | None:
+            if isinstance(value, str) and value:
+                return value
+            return float(value) if is_number(value) and fits(value) else None
+
+        nothing: float | str = math.nan
+        return self._read(key, expected, read, default, nothing)
 
     def whole(self, key: str, default: int, *, least: int = 0, most: int | None = None) -> int:
         """A whole number."""
-        value = self.raw(key)
-        if value is None:
-            return default
-        if (
-            isinstance(value, int)
-            and not isinstance(value, bool)
-            and least <= value <= (value if most is None else most)
-        ):
-            return value
-        self.wrong(key, f"a whole number, at least {least}" + ("" if most is None else f" and at most {most:,}"))
-        return default
+
+        def read(value: object) -> int | None:
+            if not isinstance(value, int) or isinstance(value, bool):
+                return None
+            return value if least <= value <= (value if most is None else most) else None
+
+        expected = f"a whole number, at least {least}" + ("" if most is None else f" and at most {most:,}")
+        return self._read(key, expected, read, default, default)
 
     def flag(self, key: str) -> bool:
         """True or false; false without the key."""
-        value = self.raw(key)
-        if value is not None and not isinstance(value, bool):
-            self.wrong(key, "true or false")
-        return value is True
+        return self._read(key, "true or false", lambda value: value if isinstance(value, bool) else None, False, False)
 
     def names(self, key: str, *, expected: str = "a name or a list of names") -> tuple[str, ...]:
         """A text or a list of texts; empty where there is none."""
-        value = self.raw(key)
-        if value is None:
-            return ()
-        if isinstance(value, str):
-            return (value,)
-        if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-            return tuple(value)
-        self.wrong(key, expected)
-        return ()
+
+        def read(value: object) -> tuple[str, ...] | None:
+            if isinstance(value, str):
+                return (value,)
+            if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+                return tuple(value)
+            return None
+
+        return self._read(key, expected, read, (), ())
 
     def table(self, key: str, name: str | None = None) -> "Section":
         """The table ``[key]``, under another name where messages have one; empty where there is none."""

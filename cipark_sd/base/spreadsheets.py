@@ -21,6 +21,15 @@ _TIMES = re.compile(rb"<dcterms:(created|modified)\b[^>]*>[^<]*</dcterms:\1>")
 def table_bytes(path: Path, *, sheet: str | None = None) -> bytes:
     """The bytes of a CSV file; of a workbook those of a CSV file with the cells of its sheet.
 
+    Parameters
+    ----------
+    path : Path
+    sheet : of a workbook; None for the only one that has cells
+
+    Returns
+    -------
+    bytes
+
     Raises
     ------
     OSError
@@ -39,10 +48,14 @@ def cells(raw: bytes, path: Path, *, sheet: str | None = None) -> list[list[str]
 
     Parameters
     ----------
-    path : Path
-        For messages.
-    sheet : str, optional
-        Without it the only sheet that has cells.
+    raw : the bytes of the workbook
+    path : for messages
+    sheet : None for the only one that has cells
+
+    Returns
+    -------
+    list of list of str
+        By row; an empty cell is an empty text.
     """
     openpyxl = _openpyxl(f"reading {path.name}")
     try:
@@ -89,6 +102,16 @@ def write_workbook(path: Path, sheets: Mapping[str, Iterable[Sequence[object]]])
 
     A text stays a text, whatever it begins with: names of a model become no formulas. The same rows give the same
     bytes.
+
+    Parameters
+    ----------
+    path : in a folder that is there
+    sheets : rows of cells by the title of their sheet
+
+    Returns
+    -------
+    Path
+        ``path``.
     """
     openpyxl = _openpyxl(f"writing {path.name}")
     from openpyxl.cell import WriteOnlyCell

@@ -84,6 +84,15 @@ def time_label(time: float, units: str) -> str:
 
     >>> time_label(2019.9014, "Year"), time_label(12.5, "Year"), time_label(2000.0, "Day")
     ('2019-11-25', '12.5', '2000')
+
+    Parameters
+    ----------
+    time : in the unit of time of the model
+    units : the model's unit of time
+
+    Returns
+    -------
+    str
     """
     dates = calendar_years(units)
     date = None if dates is None else dates.date_at(time)
@@ -95,6 +104,15 @@ def when(time: float, units: str) -> str:
 
     >>> when(2019.9014, "Year"), when(8, "Week")
     ('on 2019-11-25', 'at 8')
+
+    Parameters
+    ----------
+    time : in the unit of time of the model
+    units : the model's unit of time
+
+    Returns
+    -------
+    str
     """
     label = time_label(time, units)
     return f"{'on' if '-' in label[1:] else 'at'} {label}"
@@ -125,6 +143,16 @@ def model_time(text: str, units: str) -> float:
 
     >>> model_time("2016-12-31", "Year")
     2017.0
+
+    Parameters
+    ----------
+    text : of a number or a date
+    units : the model's unit of time
+
+    Returns
+    -------
+    float
+        In the unit of time of the model.
 
     Raises
     ------
@@ -172,6 +200,16 @@ class TimeGrid:
 
 def time_grid(initial: float, final: float, step: float, saveper: float, *, where: str) -> TimeGrid:
     """The instants from ``initial`` to ``final``, both included.
+
+    Parameters
+    ----------
+    initial, final, step, saveper : in the unit of time of the model
+    where : for messages
+
+    Returns
+    -------
+    TimeGrid
+        Of one call for the same numbers; its arrays cannot be written to.
 
     Raises
     ------
@@ -230,7 +268,17 @@ def _accumulated(initial: float, final: float, step: float) -> NDArray[np.float6
 
 
 def nearest_indices(sorted_times: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.intp]:
-    """The position of the nearest of ascending times for each that is wanted, the earlier of two equally near."""
+    """The position of the nearest of ascending times for each that is wanted, the earlier of two equally near.
+
+    Parameters
+    ----------
+    sorted_times : (n,), n at least 1
+    times : (m,)
+
+    Returns
+    -------
+    (m,) of int
+    """
     right = np.clip(np.searchsorted(sorted_times, times), 1, max(len(sorted_times) - 1, 1))
     left = right - 1
     right = np.minimum(right, len(sorted_times) - 1)
@@ -241,6 +289,16 @@ def nearest_indices(sorted_times: NDArray[np.float64], times: NDArray[np.float64
 
 def saved_indices(grid: TimeGrid, times: Sequence[float], *, where: str) -> NDArray[np.intp]:
     """Positions among the saved times of the times asked for.
+
+    Parameters
+    ----------
+    grid : TimeGrid
+    times : in the unit of time of the model
+    where : for messages
+
+    Returns
+    -------
+    (len(times),) of int
 
     Raises
     ------

@@ -21,6 +21,15 @@ def number(value: float, *, digits: int = 4) -> str:
     ('1886', '0.1235', '123000')
     >>> number(0.0000123, digits=3), number(1.5e-9, digits=3), number(2.5e15)
     ('0.0000123', '1.5e-09', '2.5e+15')
+
+    Parameters
+    ----------
+    value : float
+    digits : significant ones
+
+    Returns
+    -------
+    str
     """
     if not math.isfinite(value):
         return f"{value}"
@@ -35,6 +44,15 @@ def grouped(value: float, *, digits: int = 4) -> str:
 
     >>> grouped(41.0), grouped(0.123456), grouped(1234567.8), grouped(0.123456, digits=3)
     ('41', '0.1235', '1,234,568', '0.123')
+
+    Parameters
+    ----------
+    value : float
+    digits : significant ones, below a thousand
+
+    Returns
+    -------
+    str
     """
     return f"{value:,.0f}" if 1000 <= abs(value) < math.inf else f"{value:.{digits}g}"
 
@@ -55,6 +73,14 @@ def absent(low: str, high: str) -> str:
 
     >>> absent("open", "open"), absent("open", "not found"), absent("no profile", "no profile")
     ('open on both sides', 'open below, not found above', 'no profile')
+
+    Parameters
+    ----------
+    low, high : what is known of either side, of :data:`NO_END`
+
+    Returns
+    -------
+    str
     """
     if low != high:
         return f"{low} below, {high} above"
@@ -66,6 +92,15 @@ def between(low: str, high: str, has_low: bool, has_high: bool) -> str:
 
     >>> between("1.5", "3", True, True), between("1.5", "open", True, False), between("not found", "3", False, True)
     ('1.5 to 3', '1.5 to open', 'up to 3, not found below')
+
+    Parameters
+    ----------
+    low, high : ends as they are written, or words of :data:`NO_END`
+    has_low, has_high : whether they are ends
+
+    Returns
+    -------
+    str
     """
     if not has_low and not has_high:
         return absent(low, high)
@@ -103,18 +138,28 @@ def interval(
 ) -> str:
     """Both ends; ends that are close get the digits of their difference.
 
-    ``without`` is what stands for either end where it is None or infinite; ``gaps`` are left out within.
-
     >>> interval(1886.2, 1895.7), interval(0.5, None), interval(None, None)
     ('1886.2 to 1895.7', '0.5 to open', 'open on both sides')
     >>> interval(0.203, 3.19, gaps=[(0.314, 0.7)])
     '0.203 to 0.314 or 0.7 to 3.19'
+
+    Parameters
+    ----------
+    low, high : ends; None or infinite where there is none
+    without : what stands for either end that is none, of :data:`NO_END`
+    gaps : stretches within the interval that do not belong to it, ascending
+    digits : significant ones, at least
+
+    Returns
+    -------
+    str
     """
     if gaps:
         lows, highs = (low, *(high for _, high in gaps)), (*(low for low, _ in gaps), high)
         parts = (interval(a, b, without=without, digits=digits) for a, b in zip(lows, highs, strict=True))
         return " or ".join(parts)
-    ends = [end for end in (low, high) if end is not None and math.isfinite(end)]
+    known = [end if end is not None and math.isfinite(end) else None for end in (low, high)]
+    ends = [end for end in known if end is not None]
     size = max((abs(end) for end in ends), default=0.0)
     width = max(ends) - min(ends) if len(ends) == 2 else 0.0
     if width > 0:
@@ -123,12 +168,10 @@ def interval(
     elif len(ends) == 1 and 1000 <= size < 10000:
         # a year has four
         digits = max(digits, 4)
-    texts = [
-        absent if end is None or math.isinf(end) else number(end, digits=digits)
-        for end, absent in zip((low, high), without, strict=True)
-    ]
-    has_low, has_high = (end is not None and math.isfinite(end) for end in (low, high))
-    return between(texts[0], texts[1], has_low, has_high)
+    below, above = (
+        words if end is None else number(end, digits=digits) for end, words in zip(known, without, strict=True)
+    )
+    return between(below, above, known[0] is not None, known[1] is not None)
 
 
 def rounded(value: float, width: float) -> str:
@@ -136,6 +179,15 @@ def rounded(value: float, width: float) -> str:
 
     >>> rounded(56.7563, 37.3), rounded(303.6, 364.0), rounded(1886.24, 9.5), rounded(0.0341, 0.38), rounded(0.0, 3.0)
     ('57', '300', '1886.2', '0.034', '0')
+
+    Parameters
+    ----------
+    value : float
+    width : of its interval, in the same unit
+
+    Returns
+    -------
+    str
     """
     if not (math.isfinite(value) and math.isfinite(width)) or width <= 0:
         return number(value)
@@ -151,6 +203,14 @@ def band(low: float, high: float) -> str:
 
     >>> band(0.0, 12.0), band(179.144, 183.097), band(0.5, 0.5)
     ('0 to 12', '179.1 to 183.1', '0.5 to 0.5')
+
+    Parameters
+    ----------
+    low, high : ends, also infinite ones
+
+    Returns
+    -------
+    str
     """
     if not (math.isfinite(low) and math.isfinite(high)):
         return f"{low:g} to {high:g}"
@@ -168,6 +228,16 @@ def beside(value: float, low: float | None, high: float | None, error: float | N
     ('57', '0.84', '0.19')
     >>> beside(1890.82, None, None, 0.06), beside(1890.82, None, None)
     ('1890.82', '1891')
+
+    Parameters
+    ----------
+    value : float
+    low, high : ends of its interval; None or infinite where there is none
+    error : its standard error; None where it is not known
+
+    Returns
+    -------
+    str
     """
     ends = [end for end in (low, high) if end is not None and math.isfinite(end)]
     if len(ends) == 2:
@@ -184,6 +254,14 @@ def with_error(value: float, error: float) -> str:
 
     >>> with_error(1889.501, 0.031), with_error(0.25, 0.0), with_error(1234.0, 56.0)
     ('1889.50 ± 0.03', '0.25 ± 0', '1230 ± 60')
+
+    Parameters
+    ----------
+    value, error : in the same unit
+
+    Returns
+    -------
+    str
     """
     if not (math.isfinite(value) and math.isfinite(error) and error > 0):
         return f"{number(value)} ± {number(error, digits=1)}"
@@ -225,6 +303,15 @@ def with_unit(text: str, unit: str) -> str:
     ('4 countries', '2 km2', '2 Minutes', '2 Wolves')
     >>> with_unit("0.25", "Dmnl")
     '0.25'
+
+    Parameters
+    ----------
+    text : the number as it is written
+    unit : as a model's file spells it; empty for none
+
+    Returns
+    -------
+    str
     """
     noun, slash, per = written_unit(unit).partition("/")
     word = noun.strip()
@@ -266,6 +353,17 @@ def in_sentence(value: float, width: float, unit: str) -> str:
 
     >>> in_sentence(303.6, 364.0, "firm"), in_sentence(8613730952.0, 122.2e6, "Euros"), in_sentence(0.9312, 0.2, "MUSD")
     ('304', '8,610,000,000', '0.93')
+
+    Parameters
+    ----------
+    value : float
+    width : of its interval, in the same unit
+    unit : as a model's file spells it
+
+    Returns
+    -------
+    str
+        Without the unit.
     """
     whole = is_counted(unit) and width >= WHOLE and abs(value) < 1e4
     return commas(f"{round(value)}" if whole else rounded(value, width))
@@ -276,6 +374,15 @@ def labelled(label: str, units: object) -> str:
 
     >>> labelled("Price", "EUR"), labelled("Deer", "deer"), labelled("Share", "Dmnl")
     ('Price [EUR]', 'Deer', 'Share')
+
+    Parameters
+    ----------
+    label : of the quantity
+    units : as a model's file spells them; None or empty for none
+
+    Returns
+    -------
+    str
     """
     text = written_unit(units)
     return f"{label} [{text}]" if text and text.casefold() != label.casefold() else label
@@ -310,6 +417,15 @@ def listed(names: Iterable[str], none: str = "none") -> str:
 
     >>> listed(["a", "b", "c"])
     'a, b and c'
+
+    Parameters
+    ----------
+    names : in their order
+    none : what stands for no names
+
+    Returns
+    -------
+    str
     """
     names = list(names)
     if not names:

@@ -66,7 +66,7 @@ def command(request: Request) -> None:
         from mcp.server.stdio import stdio_server
     except ImportError:
         raise MissingPackage("mcp", "assist", "cipark assist") from None
-    served = server(request.folder.resolve())
+    served = _server(request.folder.resolve())
 
     async def serve() -> None:
         async with stdio_server() as (read, write):
@@ -75,7 +75,7 @@ def command(request: Request) -> None:
     anyio.run(serve)
 
 
-def server(folder: Path) -> "Server[Any]":
+def _server(folder: Path) -> "Server[Any]":
     """The protocol's server for one folder."""
     import anyio
     import mcp_types as protocol
@@ -92,7 +92,22 @@ def server(folder: Path) -> "Server[Any]":
 
 
 def call(folder: Path, name: str, values: Mapping[str, Any]) -> tuple[str, bool]:
-    """The answer of a tool as JSON, or what is wrong, and whether something is."""
+    """The answer of a tool as JSON, or what is wrong, and whether something is.
+
+    Parameters
+    ----------
+    folder : Path
+        The one that is served, resolved.
+    name : str
+        Of a tool.
+    values : mapping of str to plain values
+        Its arguments, as the assistant sent them.
+
+    Returns
+    -------
+    (str, bool)
+        The text, and whether it is an error.
+    """
     try:
         if name == ANSWER:
             return text_of(ANSWER, of_folder(_within(folder, str(values.get("folder", ""))))), False

@@ -93,7 +93,7 @@ class Player(Answer):
         ------
         MissingPackage
         """
-        from cipark_sd.pages.player.widget import widget
+        from cipark_sd.pages.player.shell import widget
 
         return widget(_written(self), self.command)
 
@@ -125,20 +125,31 @@ def function(name: str) -> Callable[..., Answer]:
     command = command_of_name(name)
 
     def called(*values: Any, **options: Any) -> Answer:
-        return call(name, command, values, options)
+        return _call(name, command, values, options)
 
     dress(called, name, command)
     return called
 
 
 def dress(function: Callable[..., Any], name: str, command: click.Command, without: Collection[str] = ()) -> None:
-    """Give a function the name, the help and the signature of a command, but for some options."""
+    """Give a function the name, the help and the signature of a command, but for some options.
+
+    Parameters
+    ----------
+    function : callable
+        Is changed in place.
+    name : str
+        In Python.
+    command : click.Command
+    without : collection of str
+        Names in Python of options that the function does not have.
+    """
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{inspect.cleandoc(command.help or '')}\n\n{_described(command, without)}".replace("\b\n", "")
-    function.__signature__ = signature(command, without)  # type: ignore[attr-defined]
+    function.__signature__ = _signature(command, without)  # type: ignore[attr-defined]
 
 
-def call(name: str, command: click.Command, values: tuple[Any, ...], options: Mapping[str, Any]) -> Answer:
+def _call(name: str, command: click.Command, values: tuple[Any, ...], options: Mapping[str, Any]) -> Answer:
     """Run a command on values of Python; a value that does it itself, such as a fit, is asked to.
 
     Raises
@@ -168,14 +179,29 @@ def parsed(
 ) -> Iterator[click.Context]:
     """What a command line with these values comes to; errors within speak of Python's keywords.
 
+    Parameters
+    ----------
+    name : str
+        Of the function.
+    command : click.Command
+    values, options : tuple, mapping of str to any
+        As the function was called: by position, and by keyword.
+    without : collection of str
+        Names in Python of options that the function does not have.
+
+    Yields
+    ------
+    click.Context
+        With the parsed values; files that stand for tables last as long.
+
     Raises
     ------
     UnknownOption, CiparkError
     """
     try:
-        bound = signature(command, without).bind(*values, **options).arguments
+        bound = _signature(command, without).bind(*values, **options).arguments
     except TypeError as problem:
-        raise UnknownOption(name, options, signature(command, without).parameters, str(problem)) from None
+        raise UnknownOption(name, options, _signature(command, without).parameters, str(problem)) from None
     with ExitStack() as stack:
         try:
             words = arguments(command, bound, stack)
@@ -189,7 +215,7 @@ def parsed(
             raise
 
 
-def signature(command: click.Command, without: Collection[str] = ()) -> inspect.Signature:
+def _signature(command: click.Command, without: Collection[str] = ()) -> inspect.Signature:
     """Arguments by position, options by keyword, all with the defaults of the command."""
     several = _several(command)
     kinds = inspect.Parameter
@@ -231,7 +257,20 @@ def parameters_of(command: click.Command) -> dict[str, click.Parameter]:
 
 
 def arguments(command: click.Command, bound: Mapping[str, Any], stack: ExitStack) -> list[str]:
-    """The command line that says the same; tables become files, which ``stack`` removes."""
+    """The command line that says the same; tables become files, which ``stack`` removes.
+
+    Parameters
+    ----------
+    command : click.Command
+    bound : mapping of str to any
+        Values by their names in Python; None for what is not given.
+    stack : ExitStack
+
+    Returns
+    -------
+    list of str
+        Words without the command's own name.
+    """
     words, positional = list[str](), list[str]()
     for name, value in bound.items():
         parameter = parameters_of(command)[name]
@@ -248,7 +287,18 @@ def arguments(command: click.Command, bound: Mapping[str, Any], stack: ExitStack
 
 
 def in_python(message: str, command: click.Command) -> str:
-    """A message with the options of a command spelt as keywords: ``--force`` as ``force=True``."""
+    """A message with the options of a command spelt as keywords: ``--force`` as ``force=True``.
+
+    Parameters
+    ----------
+    message : str
+        With options as they are typed.
+    command : click.Command
+
+    Returns
+    -------
+    str
+    """
     options = {_long(p): (name, p) for name, p in parameters_of(command).items() if isinstance(p, click.Option)}
 
     def spelt(match: re.Match[str]) -> str:

@@ -15,7 +15,7 @@ from cipark_sd.commands.run import scenario_from
 from cipark_sd.model.model import Method
 
 if TYPE_CHECKING:
-    from cipark_sd.verify.certificates.certificate import Certificate, Difference, Pair
+    from cipark_sd.verify.certificate import Certificate, Difference, Pair
 
 #: Variables that the table shows; the certificate's file has all.
 SHOWN = 15
@@ -64,18 +64,17 @@ def command(request: Request) -> Result:
     """
     from cipark_sd.base.files import write_text
     from cipark_sd.data.described import check_writable
-    from cipark_sd.verify.certificates.certificate import as_json, certify
+    from cipark_sd.verify.certificate import as_json, certify
 
     output = request.output
     if output is not None:
         check_writable(output, role="the certificate", endings=(".json",), where="-o")
     model = request.model()
-    names = [name.strip() for text in request.engines for name in text.split(",") if name.strip()]
     with busy(f"Running {model.name}") as update:
         certificate = certify(
             model,
             scenario_from(model, request.assignments, request.scenario_files),
-            engines=names or None,
+            engines=options.split_names(request.engines) or None,
             recorded=request.recorded,
             method=request.method,
             recorded_tolerance=request.recorded_tolerance,

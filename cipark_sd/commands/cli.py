@@ -40,21 +40,8 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
 }
 #: Commands in the order of work, plug-ins of this project included; commands of other packages come last.
 ORDER = (
-    "show",
-    "run",
-    "check",
-    "certify",
-    "diff",
-    "convert",
-    "new-study",
-    "calibrate",
-    "score",
-    "sensitivity",
-    "policy",
-    "ensemble",
-    "play",
-    "report",
-    "assist",
+    *("show", "run", "check", "certify", "diff", "convert", "new-study", "calibrate", "score"),
+    *("sensitivity", "policy", "ensemble", "play", "report", "assist"),
 )
 #: What an option may be called elsewhere -> what it is called here, where a command has it.
 _MEANT: Mapping[str, Sequence[str]] = {
@@ -93,42 +80,17 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return load_command(cmd_name)
 
-    def _invoked(self, ctx: click.Context) -> object:
+    def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except BaseException:
+        except BaseException as problem:
             from cipark_sd.base.files import remove_unused
 
             remove_unused()
-            raise
-
-    def invoke(self, ctx: click.Context) -> object:
-        try:
-            return self._invoked(ctx)
-        except CiparkError as problem:
-            raise UserError(str(problem)) from problem
-        except click.ClickException as problem:
-            if isinstance(problem, click.NoSuchOption) and problem.option_name in _MEANT:
-                raise _renamed(problem) from problem
-            if len(problem.message) <= LONGEST:
+            meant = _as_user_meets_it(problem)
+            if meant is None:
                 raise
-            # click repeats what was given, however long it is
-            raise UserError(shortened(problem.format_message())) from problem
-        except UnicodeEncodeError as problem:
-            value = ascii(shortened(str(problem.object), 200))
-            raise UserError(f"{value} is not valid UTF-8; use a name that is") from problem
-        except RecursionError as problem:
-            raise UserError("something in the input is nested too deeply") from problem
-        except MemoryError as problem:
-            reason = f" ({problem})" if str(problem) else ""
-            raise UserError(
-                f"there is not enough memory{reason}; run less, or save fewer times or variables"
-            ) from problem
-        except OSError as problem:
-            if problem.errno == errno.EPIPE:
-                # whoever read the output has seen enough; click ends quietly
-                raise
-            raise UserError(_refused_by_system(problem)) from problem
+            raise meant from problem
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -147,6 +109,30 @@ class _Commands(click.Group):
             rows.append((name, BUILT_IN[name][1] if command is None else command.get_short_help_str(limit=80)))
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+def _as_user_meets_it(problem: BaseException) -> click.ClickException | None:
+    """A mistake of the user, or what the system refuses, as one message; None for all else, which goes on as it is."""
+    match problem:
+        case CiparkError():
+            return UserError(str(problem))
+        case click.NoSuchOption() if problem.option_name in _MEANT:
+            return _renamed(problem)
+        case click.ClickException() if len(problem.message) > LONGEST:
+            # click repeats what was given, however long it is
+            return UserError(shortened(problem.format_message()))
+        case UnicodeEncodeError():
+            value = ascii(shortened(str(problem.object), 200))
+            return UserError(f"{value} is not valid UTF-8; use a name that is")
+        case RecursionError():
+            return UserError("something in the input is nested too deeply")
+        case MemoryError():
+            reason = f" ({problem})" if str(problem) else ""
+            return UserError(f"there is not enough memory{reason}; run less, or save fewer times or variables")
+        # EPIPE: whoever read the output has seen enough, and click ends quietly
+        case OSError() if problem.errno != errno.EPIPE:
+            return UserError(_refused_by_system(problem))
+    return None
 
 
 def _renamed(problem: click.NoSuchOption) -> click.NoSuchOption:

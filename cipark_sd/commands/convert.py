@@ -49,7 +49,7 @@ def command(request: Request) -> Result:
       cipark convert my.mdl -o my_flat.mdl --flat
       cipark convert my.mdl -o my.wasm
     """
-    from cipark_sd.language.write.arrays import flat_model
+    from cipark_sd.language.write.apart import flat_model
 
     file, output, flat = request.path, request.output, request.flat
     _check_output(file, output, flat, request.inline_lookups)
@@ -58,7 +58,7 @@ def command(request: Request) -> Result:
         if output.suffix.lower() in _WASM:
             return Result({"output": output, **_write_wasm(model, output)})
         if flat:
-            model = flat_model(model).model
+            model, _ = flat_model(model)
         _write(model, output, request.inline_lookups)
     echo(f"{output}: {len(model.variables)} variables")
     return Result({"output": output, "variables": len(model.variables)})

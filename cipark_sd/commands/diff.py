@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from cipark_sd.base.console import busy, echo, print_table
 from cipark_sd.base.errors import CiparkError, collected, raise_all
+from cipark_sd.base.naming import base_name
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.result import Result
-from cipark_sd.data.scenarios import split_key
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Variable, kind
 
@@ -84,7 +84,17 @@ def command(request: Request) -> Result:
 
 
 def changed(before: Model, after: Model) -> Iterator[dict[str, str]]:
-    """What differs between the variables of two models, in the order of the second, what went last."""
+    """What differs between the variables of two models.
+
+    Parameters
+    ----------
+    before, after : Model
+
+    Yields
+    ------
+    dict of str to str
+        ``name``, ``field``, ``before``, ``after``; in the order of the second model, what went last.
+    """
     for variable in after.variables:
         old = before.by_name.get(variable.name)
         if old is None:
@@ -105,6 +115,17 @@ def _change(name: str, field: str, before: str, after: str) -> dict[str, str]:
 
 def moved(before: Model, after: Model, names: tuple[str, ...]) -> Iterator[tuple[str, dict[str, float]]]:
     """The outputs of the second model whose courses differ from those of the first at the times that both save.
+
+    Parameters
+    ----------
+    before, after : Model
+    names : tuple of str
+        Variables of the second model.
+
+    Yields
+    ------
+    (str, dict of str to float)
+        The label of an output; its last values in both, the largest difference with its time, and when they first part.
 
     Raises
     ------
@@ -144,7 +165,7 @@ def _draw(models: Mapping[str, Model], outputs: Iterable[str], path: Path) -> Pa
     from cipark_sd.pages.figures.runs import plot_run
     from cipark_sd.simulations.simulation import simulate
 
-    names = list(dict.fromkeys(split_key(name)[0] for name in outputs))
+    names = list(dict.fromkeys(base_name(name) for name in outputs))
     runs = [simulate(model, save=names, engine="native") for model in models.values()]
     joined = xr.concat(runs, dim="scenario", join="inner", combine_attrs="drop_conflicts", data_vars="all")
     joined = joined.assign_coords(scenario=list(models))

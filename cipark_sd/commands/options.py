@@ -47,7 +47,23 @@ def option(*names: str, **settings: Any) -> Any:
 def pairs_option(
     name: str, *, expected: str, read: Callable[[str, str], object] = lambda left, right: right, **settings: Any
 ) -> Any:
-    """A field of a request that is a mapping: a repeatable option of pairs, ``NAME=TEXT``, each ``read`` as a value."""
+    """A field of a request that is a mapping: a repeatable option of pairs, ``NAME=TEXT``, each ``read`` as a value.
+
+    Parameters
+    ----------
+    name : str
+        As it is typed: ``"--value"``.
+    expected : str
+        Of the message for what is no pair.
+    read : function of (str, str)
+        The value of a name and its text; by default the text.
+    settings :
+        Of :class:`click.Option`.
+
+    Returns
+    -------
+    dataclasses.Field
+    """
 
     def parse(context: click.Context, parameter: click.Parameter, items: Sequence[str]) -> dict[str, object]:
         made = pairs(items, name, expected, where=str(context.info_name))
@@ -82,6 +98,11 @@ def command_of(
         Of the command, by default that of the function.
     settings :
         Of :class:`click.Command`.
+
+    Returns
+    -------
+    callable
+        From the function of a request to the command.
     """
 
     def decorate(run: Callable[[R], object]) -> click.Command:
@@ -206,7 +227,18 @@ def leave_out(when: str) -> Any:
 
 
 def seed(default: int, purpose: str = "Seed of the random numbers.") -> Any:
-    """``--seed``."""
+    """``--seed``.
+
+    Parameters
+    ----------
+    default : int
+    purpose : str
+        Its help.
+
+    Returns
+    -------
+    dataclasses.Field
+    """
     return option("--seed", type=click.IntRange(min=0), default=default, show_default=True, help=purpose)
 
 
@@ -216,7 +248,19 @@ def workers(purpose: str = "Threads; they change no result.") -> Any:
 
 
 def output(text: str, metavar: str | None = None) -> Any:
-    """``--output``: the file or folder that is written."""
+    """``--output``: the file or folder that is written.
+
+    Parameters
+    ----------
+    text : str
+        Its help.
+    metavar : str, optional
+        What stands for the value in the help.
+
+    Returns
+    -------
+    dataclasses.Field
+    """
     return option("-o", "--output", type=PATH, metavar=metavar, help=text)
 
 
@@ -226,7 +270,22 @@ def output_folder(default: str) -> Any:
 
 
 def refused(old: str, reason: str, *, flag: bool = False) -> Callable[[C], C]:
-    """An option of earlier versions, which is refused with a reason; ``{}`` in it is the name of the option."""
+    """An option of earlier versions, which is refused with a reason.
+
+    Parameters
+    ----------
+    old : str
+        As it was typed: ``"--pairs"``.
+    reason : str
+        What to do instead; ``{}`` in it is the name of the option.
+    flag : bool
+        Whether it took no value.
+
+    Returns
+    -------
+    callable
+        A decorator of a command.
+    """
 
     def refuse(context: click.Context, option: click.Parameter, value: object) -> None:
         if value not in (None, False):
@@ -237,7 +296,18 @@ def refused(old: str, reason: str, *, flag: bool = False) -> Callable[[C], C]:
 
 
 def renamed(old: str, new: str) -> Callable[[C], C]:
-    """An option of earlier versions, which is refused with the name that it has now."""
+    """An option of earlier versions, which is refused with the name that it has now.
+
+    Parameters
+    ----------
+    old, new : str
+        As they are typed.
+
+    Returns
+    -------
+    callable
+        A decorator of a command.
+    """
     return refused(old, f"the option {{}} is called {new} now")
 
 
@@ -248,13 +318,36 @@ def split_names(texts: Sequence[str]) -> tuple[str, ...]:
 
 
 def variable_names(model: "Model", texts: Sequence[str]) -> tuple[str, ...]:
-    """The same of the variables of a model, whose names may have commas."""
+    """The same of the variables of a model, whose names may have commas.
+
+    Parameters
+    ----------
+    model : Model
+    texts : sequence of str
+        Each as one ``--variables`` has it.
+
+    Returns
+    -------
+    tuple of str
+        With protecting quotes around names with brackets.
+    """
     names = (name for text in texts for name in ((text.strip(),) if text in model else split_names([text])))
     return tuple(map(model.protected, names))
 
 
 def pairs(items: Iterable[str], option: str, expected: str, *, where: str) -> dict[str, str]:
     """What an option says of each name, ``NAME=TEXT``.
+
+    Parameters
+    ----------
+    items : iterable of str
+        The values of the option.
+    option, expected, where : str
+        Of the message for what is no pair: the option, what is expected, and the command.
+
+    Returns
+    -------
+    dict of str to str
 
     Raises
     ------

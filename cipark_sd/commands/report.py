@@ -60,7 +60,7 @@ def command(folders: tuple[Path, ...], again: bool, for_print: bool, output: Pat
             problems.append(problem)
     raise_all("cipark report", problems)
     output_folder(output.parent)
-    document, warnings = combined(pages)
+    document, warnings = _combined(pages)
     write_text(output, document)
     for warning in warnings:
         echo(f"warning: {warning}", err=True)
@@ -81,7 +81,7 @@ def _write_again(folder: Path, for_print: bool) -> None:
 _PARTS = 3
 
 
-def combined(pages: Sequence[tuple[Page, Path]]) -> tuple[str, list[str]]:
+def _combined(pages: Sequence[tuple[Page, Path]]) -> tuple[str, list[str]]:
     """One HTML document of pages with their folders, and what is to be warned of.
 
     A document of several pages begins with all headline numbers, those that differ between folders, and draws, models

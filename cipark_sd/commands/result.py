@@ -79,7 +79,19 @@ def _called(callback: Callable[..., object], *arguments: object, **options: obje
 
 
 def text_of(command: str, result: Result) -> str:
-    """The object in one line of strict JSON; numbers that JSON lacks are the texts ``nan``, ``inf`` and ``-inf``."""
+    """The object in one line of strict JSON; numbers that JSON lacks are the texts ``nan``, ``inf`` and ``-inf``.
+
+    Parameters
+    ----------
+    command : str
+        Its name.
+    result : Result
+
+    Returns
+    -------
+    str
+        With :data:`COMMON` first, then the facts.
+    """
     import importlib.metadata
 
     common = dict(zip(COMMON, (command, importlib.metadata.version("cipark-sd"), result.exit_code), strict=True))
@@ -101,6 +113,16 @@ def of_folder(folder: Path, *, exit_code: int = 0) -> Result:
     """The result of a command that leaves a page in ``folder``: its answer, its headline numbers and its files.
 
     ``limits`` are those of the answer, and the warnings of the page.
+
+    Parameters
+    ----------
+    folder : Path
+        With ``report.json``.
+    exit_code : int
+
+    Returns
+    -------
+    Result
     """
     from cipark_sd.base.records import to_plain
     from cipark_sd.pages.blocks import FirstScreen, Paragraph

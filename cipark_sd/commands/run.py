@@ -4,7 +4,7 @@ import functools
 import json
 import operator
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -145,7 +145,21 @@ def shown_warnings() -> Iterator[None]:
 
 
 def scenario_from(model: Model, assignments: Sequence[str], files: Sequence[Path]) -> Scenario:
-    """The scenarios of files, later over earlier ones, and assignments over all of them."""
+    """The scenarios of files, later over earlier ones, and assignments over all of them.
+
+    Parameters
+    ----------
+    model : Model
+        Whose names the files have.
+    assignments : sequence of str
+        ``NAME=VALUE``.
+    files : sequence of Path
+        TOML, or Vensim's .cin.
+
+    Returns
+    -------
+    Scenario
+    """
     from cipark_sd.language.read.changes_files import as_scenario
 
     parts = [as_scenario(file, model) for file in files]
@@ -257,6 +271,25 @@ def _facts(model: Model, runs: "Mapping[str, Course]", columns: Sequence[str]) -
 
 
 def time_of(model: Model, text: str, where: str) -> float:
+    """A time that somebody typed.
+
+    Parameters
+    ----------
+    model : Model
+        Of whose unit of time a number is; a date is read where that is years.
+    text : str
+    where : str
+        The option, for the message.
+
+    Returns
+    -------
+    float
+        In the model's unit of time.
+
+    Raises
+    ------
+    InvalidValue
+    """
     try:
         return model_time(text, model.time.units)
     except ValueError:
@@ -304,39 +337,23 @@ def _observed(model: Model, display: "Display", data: Path | None) -> "tuple[Obs
     return read_observed(model, source) if source else ()
 
 
-def _each_once(rows: "NDArray[np.intp]") -> "NDArray[np.intp]":
-    """Ascending, as ``numpy.unique``, which loads the masked arrays."""
-    import numpy as np
-
-    return np.array(sorted(set(rows.tolist())))
-
-
 def _print_course(
     model: Model, runs: "Mapping[str, Course]", columns: Sequence[str], *, every: float | None, everything: bool
 ) -> None:
     import numpy as np
 
     times = _times(runs)
-    if everything:
-        rows = np.arange(len(times))
-    elif every:
+    rows: Iterable[int] = range(len(times))
+    # each once by a set: numpy.unique loads the masked arrays
+    if not everything and not every:
+        rows = set(np.linspace(0, len(times) - 1, _ROWS + 1).round().astype(int).tolist())
+    elif every and (n_rows := (times[-1] - times[0]) / every + 1.5) < len(times):
         # a rhythm shorter than that of the saved times is theirs
-        n_rows = min((times[-1] - times[0]) / every + 1.5, len(times))
-        rows = _each_once(nearest_indices(times, times[0] + every * np.arange(int(n_rows))))
-        rows = rows if n_rows < len(times) else np.arange(len(times))
-    else:
-        rows = _each_once(np.linspace(0, len(times) - 1, _ROWS + 1).round().astype(int))
+        rows = set(nearest_indices(times, times[0] + every * np.arange(int(n_rows))).tolist())
+    courses = list(_courses(model, runs, columns))
+    heads = [labelled("Time", model.time.units), *(labelled(head, units) for head, units, _ in courses)]
     # the model's own time, as --at and a file of the run have it
-    instants = [f"{time:.10g}" for time in times[rows].tolist()]
-    heads = [labelled("Time", model.time.units)]
-    courses = []
-    for head, units, values in _courses(model, runs, columns):
-        heads.append(labelled(head, units))
-        courses.append(values)
-    body = [
-        [instant, *(grouped(float(course[row])) for course in courses)]
-        for instant, row in zip(instants, rows, strict=True)
-    ]
+    body = [[f"{times[row]:.10g}", *(grouped(float(values[row])) for _, _, values in courses)] for row in sorted(rows)]
     print_table(heads, body, right=range(len(heads)))
 
 

@@ -59,7 +59,7 @@ def command(request: Request) -> Result:
       cipark show my.mdl --causes "birth rate"       and what its causes are computed from
       cipark show my.mdl --diagram my.svg
     """
-    from cipark_sd.model.links import kinds
+    from cipark_sd.model.model import kinds
     from cipark_sd.model.printing import equations
 
     model = request.model()
@@ -69,7 +69,7 @@ def command(request: Request) -> Result:
         for variable in model
         if (not request.kinds or roles[variable.name] in request.kinds) and _matches(variable, request.search)
     ]
-    records = [record(model, variable, roles[variable.name]) for variable in chosen]
+    records = [_record(model, variable, roles[variable.name]) for variable in chosen]
     result: dict[str, object] = {"model": model.name, "model_digest": model.digest, "variables": records}
     trees = {key: _tree(model, name, key) for key in ("causes", "uses") if (name := getattr(request, key)) is not None}
     if request.diagram is not None:
@@ -105,7 +105,7 @@ def _tree(model: Model, name: str, key: str, levels: int = _LEVELS) -> Tree:
     ------
     UnknownName
     """
-    from cipark_sd.model.links import causes, uses
+    from cipark_sd.model.model import causes, uses
 
     variable = model[name]
     links = causes(model, variable) if key == "causes" else uses(model, variable)
@@ -145,7 +145,7 @@ def _matches(variable: Variable, search: str | None) -> bool:
     return search is None or search.casefold() in text
 
 
-def value_text(model: Model, variable: Variable) -> str:
+def _value_text(model: Model, variable: Variable) -> str:
     """What stands in the file for a constant or the start of a stock; the size of a lookup; else nothing."""
     from cipark_sd.model.printing import expression_text
 
@@ -153,15 +153,15 @@ def value_text(model: Model, variable: Variable) -> str:
     match variable:
         case Constant(pieces=numbers):
             texts = [
-                expression_text(model, piece.expr) if isinstance(piece, Piece) else source_text(piece.source)
+                expression_text(model, piece.expr) if isinstance(piece, Piece) else _source_text(piece.source)
                 for piece in numbers
             ]
         case Series(pieces=external):
-            texts = [source_text(piece.source) for piece in external]
+            texts = [_source_text(piece.source) for piece in external]
         case Stock(pieces=stocks):
             texts = [expression_text(model, piece.initial) for piece in stocks]
         case Lookup(pieces=tables):
-            texts = [source_text(piece.table) for piece in tables]
+            texts = [_source_text(piece.table) for piece in tables]
         case Auxiliary():
             pass
         case _:
@@ -169,7 +169,7 @@ def value_text(model: Model, variable: Variable) -> str:
     return "; ".join(dict.fromkeys(texts))
 
 
-def source_text(source: External | Table | None) -> str:
+def _source_text(source: External | Table | None) -> str:
     """Where points come from, or how many there are."""
     match source:
         case External(file):
@@ -182,10 +182,10 @@ def source_text(source: External | Table | None) -> str:
             assert_never(source)
 
 
-def limits_text(variable: Variable) -> str:
+def _limits_text(variable: Variable) -> str:
     """``[0, ?]`` as Vensim writes it; nothing without limits.
 
-    >>> limits_text(Constant(name="a", label="A", pieces=(), limits=(0.0, None)))
+    >>> _limits_text(Constant(name="a", label="A", pieces=(), limits=(0.0, None)))
     '[0, ?]'
     """
     from cipark_sd.model.printing import number
@@ -195,7 +195,7 @@ def limits_text(variable: Variable) -> str:
     return f"[{', '.join('?' if end is None else number(end) for end in variable.limits)}]"
 
 
-def record(model: Model, variable: Variable, kind: str) -> dict[str, object]:
+def _record(model: Model, variable: Variable, kind: str) -> dict[str, object]:
     """A variable as plain values."""
     from cipark_sd.model.printing import equations
 
@@ -205,7 +205,7 @@ def record(model: Model, variable: Variable, kind: str) -> dict[str, object]:
         "kind": kind,
         "subscripts": [model.dimension_by_name[dim].label for dim in variable.dims],
         "units": variable.units,
-        "value": value_text(model, variable),
+        "value": _value_text(model, variable),
         "low": low,
         "high": high,
         "sector": variable.group,
@@ -225,9 +225,9 @@ def _print_variables(model: Model, variables: Sequence[Variable], roles: Mapping
     for variable in variables:
         dims = [model.dimension_by_name[dim].label for dim in variable.dims]
         name = variable.label + (f"[{', '.join(dims)}]" if dims else "")
-        value = value_text(model, variable)
+        value = _value_text(model, variable)
         short = value if len(value) <= 40 else value[:39] + "…"
-        facts = [roles[variable.name], variable.units, short, limits_text(variable)]
+        facts = [roles[variable.name], variable.units, short, _limits_text(variable)]
         rows.append([name, *facts, variable.doc])
     if narrow:
         for name, *facts, doc in rows:

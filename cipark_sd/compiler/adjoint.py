@@ -20,8 +20,8 @@ from typing import Literal
 
 from cipark_sd.base.errors import UnsupportedFeature
 from cipark_sd.compiler.derivatives import FLAT, along
-from cipark_sd.compiler.graph import Graph
-from cipark_sd.compiler.program import PER_STEP, Cell, Node, Pipe, Program, SeriesInput
+from cipark_sd.compiler.graph import Graph, Term
+from cipark_sd.compiler.program import PER_STEP, Cell, Node, Pipe, Program, SeriesInput, pruned
 from cipark_sd.model.expr import Table
 
 #: Of what a series of the way back is made: a series of the forward run, its first value, its times or its steps.
@@ -80,6 +80,17 @@ class Adjoint:
 def adjoint(program: Program, parameters: Sequence[str]) -> Adjoint:
     """The way back of a program, for derivatives by some of its parameters.
 
+    Parameters
+    ----------
+    program : Program
+    parameters : sequence of str
+        Constants of the program, in the order of the derivatives; one that it lacks has the derivative 0.
+
+    Returns
+    -------
+    Adjoint
+        The outputs of its ``back`` are the derivatives, in that order.
+
     Raises
     ------
     UnsupportedFeature
@@ -102,9 +113,9 @@ class _Way:
         self.series: list[tuple[Kind, int, int]] = []
         self.tape: list[int] = []
         #: Copies of what is computed once a run, and adjoints of it that the step adds.
-        self.once: dict[int, int] = {}
-        self.added: dict[int, int] = {}
-        self.copies: list[dict[int, int]] = []
+        self.once: dict[int, Term] = {}
+        self.added: dict[int, Term] = {}
+        self.copies: list[dict[int, Term]] = []
 
     def build(self) -> Adjoint:
         program, g = self.program, self.graph
@@ -124,12 +135,13 @@ class _Way:
         moving = {key: reads[0] for key, reads in (states | cells_read).items() if not self.active.isdisjoint(reads)}
         levels = {key: g.source("cell", i) for i, key in enumerate(moving)}
         moved, entering = self._step(levels, observed)
-        zero = g.const(0.0)
+        zero = g.const(0.0).node
         sums = {node: g.source("cell", len(levels) + i) for i, node in enumerate(self.added)}
-        cells = [Cell(f"adjoint of {op} {i}", zero, moved[op, i]) for op, i in levels]
-        cells += [Cell(f"sum {i}", zero, g.add(sums[node], term)) for i, (node, term) in enumerate(self.added.items())]
+        cells = [Cell(f"adjoint of {op} {i}", zero, moved[op, i].node) for op, i in levels]
+        cells += [Cell(f"sum {i}", zero, (sums[node] + term).node) for i, (node, term) in enumerate(self.added.items())]
         pipes = [
-            Pipe(f"adjoint of {p.label}", zero, entering[i], self.once[p.length]) for i, p in enumerate(program.pipes)
+            Pipe(f"adjoint of {p.label}", zero, entering[i].node, self.once[p.length].node)
+            for i, p in enumerate(program.pipes)
         ]
         self.added = sums
         for key, initial in moving.items():
@@ -137,7 +149,7 @@ class _Way:
         self._sweep(program.per_run, self.once, self.added)
         return self._made(cells, pipes)
 
-    def _copied(self, node: int, copies: Mapping[int, int], stage: int) -> int:
+    def _copied(self, node: int, copies: Mapping[int, Term], stage: int) -> Term:
         """A node of the forward run in the way back, at a stage of the step."""
         g, entry, half = self.graph, self.program.nodes[node], self.stages[stage][0]
         if isinstance(entry.payload, Table):
@@ -148,7 +160,7 @@ class _Way:
         match entry.op:
             case "state" if stage:
                 rate = self.program.states[slot].rate
-                return g.add(self._taped(node), g.mul(self.copies[stage - 1][rate], self._share(self.stages[stage][1])))
+                return self._taped(node) + self.copies[stage - 1][rate] * self._share(self.stages[stage][1])
             case "state" | "cell" | "pipe" | "random":
                 return self._taped(node)
             case "series":
@@ -162,7 +174,7 @@ class _Way:
             case _:
                 return g.source(entry.op, entry.payload)
 
-    def _taped(self, node: int) -> int:
+    def _taped(self, node: int) -> Term:
         if node not in self.tape:
             self.tape.append(node)
         return self.graph.source("tape", len(self.program.outputs) + self.tape.index(node))
@@ -172,31 +184,30 @@ class _Way:
             self.series.append((kind, slot, half))
         return self.series.index((kind, slot, half))
 
-    def _read(self, kind: Kind, slot: int, half: int) -> int:
+    def _read(self, kind: Kind, slot: int, half: int) -> Term:
         return self.graph.source("series", self._slot(kind, slot, half))
 
-    def _share(self, share: tuple[float, float]) -> int:
+    def _share(self, share: tuple[float, float]) -> Term:
         """A share of the time step."""
-        above, below = (self.graph.const(number) for number in share)
-        step = self.graph.uniform("time_step")
-        return step if share == (1, 1) else self.graph.div(self.graph.mul(step, above), below)
+        step, (above, below) = self.graph.uniform("time_step"), share
+        return step if share == (1, 1) else step * above / below
 
     def _step(
-        self, levels: Mapping[tuple[str, int], int], observed: Sequence[int]
-    ) -> tuple[dict[tuple[str, int], int], list[int]]:
+        self, levels: Mapping[tuple[str, int], Term], observed: Sequence[int]
+    ) -> tuple[dict[tuple[str, int], Term], list[Term]]:
         """One step back: adjoints of states and cells before it, and what enters the delays of the way back.
 
         ``levels`` are the adjoints of states and cells after it, of those that move.
         """
         program, g = self.program, self.graph
         zero = g.const(0.0)
-        later: dict[int, int] = {}
+        later: dict[int, Term] = {}
         sources = {(e.op, e.payload): n for n, e in enumerate(program.nodes) if e.op in ("state", "cell", "pipe")}
-        total: dict[tuple[str, int], int] = dict.fromkeys(
+        total: dict[tuple[str, int], Term] = dict.fromkeys(
             [("cell", i) for i in range(len(program.cells))] + [("pipe", i) for i in range(len(program.pipes))], zero
         )
         total |= {key: level for key, level in levels.items() if key[0] == "state"}
-        held: dict[int, int] = {}
+        held: dict[int, Term] = {}
         for stage in reversed(range(len(self.stages))):
             # what is held is of the first stage, whichever reads it
             adjoints = {} if stage else held
@@ -204,10 +215,10 @@ class _Way:
             for (op, i), level in levels.items():
                 if op == "cell":
                     continue
-                seed = g.mul(level, share)
+                seed = level * share
                 if i in later:
                     # the next stage stands where this slope led to
-                    seed = g.add(seed, g.mul(later[i], self._share(self.stages[stage + 1][1])))
+                    seed = seed + later[i] * self._share(self.stages[stage + 1][1])
                 self._add(program.states[i].rate, seed, adjoints)
             if stage == 0:
                 for (op, i), level in levels.items():
@@ -223,27 +234,27 @@ class _Way:
             later = {}
             for (op, slot), node in sources.items():
                 if node in adjoints and isinstance(slot, int):
-                    total[op, slot] = g.add(total[op, slot], adjoints[node])
+                    total[op, slot] = total[op, slot] + adjoints[node]
                     if op == "state":
                         later[slot] = adjoints[node]
         for i, pipe in enumerate(program.pipes):
-            before = g.lt(self._read("step", 0, 0), g.op("trunc", self.once[pipe.length]))
-            self._add(pipe.initial, g.select(before, total["pipe", i], zero), {})
+            before = self._read("step", 0, 0) < g.op("trunc", self.once[pipe.length])
+            self._add(pipe.initial, g.select(before, total["pipe", i], 0.0), {})
         return total, [total["pipe", i] for i in range(len(program.pipes))]
 
-    def _add(self, node: int, term: int, adjoints: dict[int, int]) -> None:
+    def _add(self, node: int, term: Term, adjoints: dict[int, Term]) -> None:
         """Add to the adjoint of a node: of the step, or of what is computed once a run."""
         if node not in self.active:
             return
         target = adjoints if self.program.rates[node] == PER_STEP else self.added
         if node not in target:
             target[node] = term
-        elif self.graph.nodes[term].op == "neg":
-            target[node] = self.graph.sub(target[node], self.graph.nodes[term].args[0])
+        elif (entry := self.graph.nodes[term.node]).op == "neg":
+            target[node] = target[node] - Term(self.graph, entry.args[0])
         else:
-            target[node] = self.graph.add(target[node], term)
+            target[node] = target[node] + term
 
-    def _sweep(self, nodes: Iterable[int], copies: Mapping[int, int], adjoints: dict[int, int]) -> None:
+    def _sweep(self, nodes: Iterable[int], copies: Mapping[int, Term], adjoints: dict[int, Term]) -> None:
         """Hand the adjoints of nodes, which come in order, on to what they read."""
         g = self.graph
         for node in reversed(tuple(nodes)):
@@ -255,21 +266,21 @@ class _Way:
             for place, argument in enumerate(entry.args):
                 if argument not in self.active:
                     continue
-                term = along(g, entry, args, place, factor, copies[node])
+                term = along(entry, args, place, factor, copies[node])
                 if term is None:
                     continue
                 if not self._bounded(entry, place):
-                    term = g.select(self._moves(entry.op, args, place, factor), term, g.const(0.0))
+                    term = g.select(self._moves(entry.op, args, place, factor), term, 0.0)
                 self._add(argument, term, adjoints)
 
-    def _moves(self, op: str, args: Sequence[int], place: int, factor: int) -> int:
+    def _moves(self, op: str, args: Sequence[Term], place: int, factor: Term) -> Term:
         """Where an operation hands on anything; elsewhere it does not, whatever its derivative is."""
-        g, zero = self.graph, self.graph.const(0.0)
-        moves, something = g.op("ne", factor, zero), g.op("ne", args[0], zero)
+        g = self.graph
+        moves, something = g.op("ne", factor, 0.0), g.op("ne", args[0], 0.0)
         if op == "sqrt":
-            return g.logical_and(moves, something)
+            return moves & something
         if op == "pow" and place == 0:
-            return g.logical_and(moves, g.logical_or(something, g.le(g.const(1.0), args[1])))
+            return moves & (something | (args[1] >= 1.0))
         return moves
 
     def _bounded(self, entry: Node, place: int) -> bool:
@@ -295,37 +306,23 @@ class _Way:
         gradient = []
         for name in self.parameters:
             node = nodes.get(program.param_position.get(name, -1))
-            gradient.append((name, zero if node is None else self.added.get(node, zero)))
-        roots = {n for c in cells for n in (c.initial, c.following)} | {n for _, n in gradient}
-        roots |= {n for p in pipes for n in (p.initial, p.entering, p.length)}
-        place = {node: i for i, node in enumerate(_reached(g.nodes, roots))}
+            gradient.append((name, (zero if node is None else self.added.get(node, zero)).node))
+        without = replace(program, states=(), orders=(), labels=(), method="euler", n_random=0, outputs=tuple(gradient))
+        back = pruned(
+            replace(without, nodes=tuple(g.nodes), rates=tuple(g.rates), cells=tuple(cells), pipes=tuple(pipes))
+        )
         n_outputs = len(program.outputs)
-        used = {op: sorted({_payload(g.nodes[n]) for n in place if op in g.nodes[n].op}) for op in ("tape", "series")}
+        used = {op: sorted({_payload(n) for n in back.nodes if op in n.op}) for op in ("tape", "series")}
         slots = {slot: n_outputs + i for i, slot in enumerate(s for s in used["tape"] if s >= n_outputs)}
 
         def moved(node: Node) -> Node:
-            args = tuple(place[a] for a in node.args)
             if node.op == "tape":
-                return Node(node.op, args, slots.get(_payload(node), _payload(node)))
-            if "series" in node.op:
-                return Node(node.op, args, used["series"].index(_payload(node)))
-            return replace(node, args=args)
+                return replace(node, payload=slots.get(_payload(node), _payload(node)))
+            return replace(node, payload=used["series"].index(_payload(node))) if "series" in node.op else node
 
         taped = [(f"tape {slot}", self.tape[slot - n_outputs]) for slot in slots]
-        back = replace(
-            program,
-            nodes=tuple(moved(g.nodes[n]) for n in place),
-            rates=tuple(g.rates[n] for n in place),
-            series=tuple(SeriesInput(str(slot), None, "raw") for slot in used["series"]),
-            states=(),
-            cells=tuple(Cell(c.label, place[c.initial], place[c.following]) for c in cells),
-            pipes=tuple(Pipe(p.label, place[p.initial], place[p.entering], place[p.length]) for p in pipes),
-            outputs=tuple((name, place[node]) for name, node in gradient),
-            orders=(),
-            labels=(),
-            method="euler",
-            n_random=0,
-        )
+        inputs = tuple(SeriesInput(str(slot), None, "raw") for slot in used["series"])
+        back = replace(back, nodes=tuple(map(moved, back.nodes)), series=inputs)
         series = tuple(self.series[slot] for slot in used["series"])
         return Adjoint(replace(program, outputs=(*program.outputs, *taped)), back, series, n_outputs)
 
@@ -333,18 +330,6 @@ class _Way:
 def _payload(node: Node) -> int:
     assert isinstance(node.payload, int)
     return node.payload
-
-
-def _reached(nodes: Sequence[Node], roots: Iterable[int]) -> list[int]:
-    """The nodes that some need, in order."""
-    reached: set[int] = set()
-    stack = list(roots)
-    while stack:
-        node = stack.pop()
-        if node not in reached:
-            reached.add(node)
-            stack.extend(nodes[node].args)
-    return sorted(reached)
 
 
 def _moving(program: Program, params: set[int]) -> set[int]:

@@ -5,8 +5,9 @@ result. At a kink (``min``, ``select``, a knot of a table) the derivative is tha
 """
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 
-from cipark_sd.compiler.graph import Graph
+from cipark_sd.compiler.graph import Operand, Term
 from cipark_sd.compiler.primitives import segments
 from cipark_sd.compiler.program import Node
 from cipark_sd.model.expr import Table
@@ -18,124 +19,121 @@ FLAT = (
 )
 
 
-def along(g: Graph, node: Node, args: list[int], place: int, factor: int, value: int) -> int | None:
-    """The derivative of an operation by the argument in that ``place``, times ``factor``; ``None`` where it is 0.
+def along(node: Node, args: Sequence[Term], place: int, factor: Term, value: Term) -> Term | None:
+    """The derivative of an operation by one of its arguments, times a factor.
 
     Parameters
     ----------
-    args, value : nodes of ``g``
-        What the operation reads and what it gives.
-    factor : node of ``g``
+    node : Node
+        The operation; its own arguments are not looked at.
+    args : sequence of Term
+        What it reads, in the graph of the derivative.
+    place : int
+        Which of them the derivative is by, from 0.
+    factor, value : Term
+        What the derivative is multiplied by, and what the operation gives.
+
+    Returns
+    -------
+    Term or None
+        None where the derivative is 0.
     """
     if node.op in FLAT:
         return None
     if isinstance(node.payload, Table):
-        return _of_table(g, node.payload, args[0], factor)
+        return _of_table(node.payload, args[0], factor)
     if len(args) == 1:
-        return _of_one(g, node.op, args[0], factor, value)
-    return _of_several(g, node.op, args, place, factor, value)
+        return _OF_ONE[node.op](args[0], value, factor)
+    return _of_several(node.op, args, place, factor, value)
 
 
-def _of_table(g: Graph, table: Table, at: int, factor: int) -> int | None:
+def _of_table(table: Table, at: Term, factor: Term) -> Term | None:
     if table.interpolation in ("hold_backward", "look_forward") or len(table.x) == 1:
         return None
     x, _, steepness = segments(table)
     beyond = float(steepness[-1]) if table.interpolation == "extrapolate" else 0.0
     before = float(steepness[0]) if table.interpolation == "extrapolate" else 0.0
     steps = Table(tuple(x.tolist()), (*steepness.tolist(), beyond), "hold_backward")
-    rise = g.select(g.lt(at, g.const(float(x[0]))), g.const(before), g.table(steps, at))
-    return g.mul(rise, factor)
+    rise = _where(at < float(x[0]), before, at.graph.table(steps, at))
+    return rise * factor
 
 
-def _of_one(g: Graph, op: str, a: int, factor: int, value: int) -> int:
-    def c(number: float) -> int:
-        return g.const(number)
-
-    def less(node: int) -> int:
-        return g.sub(c(1.0), g.mul(node, node))
-
-    match op:
-        case "neg":
-            return g.op("neg", factor)
-        case "held":
-            return factor
-        case "abs":
-            return g.select(g.lt(a, c(0.0)), g.op("neg", factor), factor)
-        case "sqrt":
-            return g.select(g.op("eq", factor, c(0.0)), c(0.0), g.div(factor, g.mul(c(2.0), value)))
-        case "exp":
-            return g.mul(value, factor)
-        case "log":
-            return g.div(factor, a)
-        case "log10":
-            return g.div(factor, g.mul(a, c(math.log(10.0))))
-        case "sin":
-            return g.mul(g.op("cos", a), factor)
-        case "cos":
-            return g.op("neg", g.mul(g.op("sin", a), factor))
-        case "tan":
-            return g.mul(g.add(c(1.0), g.mul(value, value)), factor)
-        case "asin":
-            return g.div(factor, g.op("sqrt", less(a)))
-        case "acos":
-            return g.op("neg", g.div(factor, g.op("sqrt", less(a))))
-        case "atan":
-            return g.div(factor, g.add(c(1.0), g.mul(a, a)))
-        case "sinh":
-            return g.mul(g.op("cosh", a), factor)
-        case "cosh":
-            return g.mul(g.op("sinh", a), factor)
-        case "tanh":
-            return g.mul(less(value), factor)
-        case "lgamma":
-            return g.mul(g.op("digamma", a), factor)
-        case "erfc":
-            return g.mul(g.mul(c(-2.0 / math.sqrt(math.pi)), g.op("exp", g.op("neg", g.mul(a, a)))), factor)
-        case _:
-            raise AssertionError(op)
+def _op(op: str, a: Term) -> Term:
+    return a.graph.op(op, a)
 
 
-def _of_several(g: Graph, op: str, args: list[int], place: int, factor: int, value: int) -> int | None:
-    a, b, zero = args[0], args[1], g.const(0.0)
+def _where(condition: Term, then: Operand, otherwise: Operand) -> Term:
+    return condition.graph.select(condition, then, otherwise)
 
-    def first_or(condition: int) -> int:
+
+def _is(a: Term, number: float) -> Term:
+    return a.graph.op("eq", a, number)
+
+
+#: Of what an operation of one argument reads and gives, and the factor.
+_OF_ONE: Mapping[str, Callable[[Term, Term, Term], Term]] = {
+    "neg": lambda a, value, factor: -factor,
+    "held": lambda a, value, factor: factor,
+    "abs": lambda a, value, factor: _where(a < 0.0, -factor, factor),
+    # what does not move has no slope, also where the root's is infinite
+    "sqrt": lambda a, value, factor: _where(_is(factor, 0.0), 0.0, factor / (2.0 * value)),
+    "exp": lambda a, value, factor: value * factor,
+    "log": lambda a, value, factor: factor / a,
+    "log10": lambda a, value, factor: factor / (a * math.log(10.0)),
+    "sin": lambda a, value, factor: _op("cos", a) * factor,
+    "cos": lambda a, value, factor: -(_op("sin", a) * factor),
+    "tan": lambda a, value, factor: (1.0 + value * value) * factor,
+    "asin": lambda a, value, factor: factor / _op("sqrt", 1.0 - a * a),
+    "acos": lambda a, value, factor: -(factor / _op("sqrt", 1.0 - a * a)),
+    "atan": lambda a, value, factor: factor / (1.0 + a * a),
+    "sinh": lambda a, value, factor: _op("cosh", a) * factor,
+    "cosh": lambda a, value, factor: _op("sinh", a) * factor,
+    "tanh": lambda a, value, factor: (1.0 - value * value) * factor,
+    "lgamma": lambda a, value, factor: _op("digamma", a) * factor,
+    "erfc": lambda a, value, factor: -2.0 / math.sqrt(math.pi) * _op("exp", -(a * a)) * factor,
+}
+
+
+def _of_several(op: str, args: Sequence[Term], place: int, factor: Term, value: Term) -> Term | None:
+    a, b = args[:2]
+
+    def first_or(condition: Term) -> Term:
         """The factor where the argument is the one that is taken: the first where a condition holds."""
-        return g.select(condition, factor, zero) if place == 0 else g.select(condition, zero, factor)
+        return _where(condition, factor, 0.0) if place == 0 else _where(condition, 0.0, factor)
 
     match op, place:
         case ("add", _) | ("sub", 0) | ("fmod", 0):
             return factor
         case "sub", 1:
-            return g.op("neg", factor)
+            return -factor
         case "mul", _:
-            return g.mul(factor, args[1 - place])
+            return factor * args[1 - place]
         case "div", 0:
-            return g.div(factor, b)
+            return factor / b
         case "div", 1:
-            return g.op("neg", g.mul(g.div(factor, b), value))
+            return -(factor / b * value)
         # as for a root, factors may be infinite at a base of 0 where what they multiply is 0, as in 0^0.5 before
         # anything has begun: what does not move has no slope, and 0^b is 0 for every b above 0
         case "pow", 0:
-            slope = g.mul(g.mul(b, _one_power_less(g, a, b, value)), factor)
-            return g.select(g.op("eq", factor, zero), zero, slope)
+            slope = b * _one_power_less(a, b, value) * factor
+            return _where(_is(factor, 0.0), 0.0, slope)
         case "pow", 1:
-            return g.select(g.op("eq", value, zero), zero, g.mul(g.mul(value, g.op("log", a)), factor))
+            return _where(_is(value, 0.0), 0.0, value * _op("log", a) * factor)
         case "fmod", 1:
-            return g.op("neg", g.mul(g.op("trunc", g.div(a, b)), factor))
+            return -(_op("trunc", a / b) * factor)
         case "select", 0:
             return None
         case "select", _:
-            return g.select(a, factor, zero) if place == 1 else g.select(a, zero, factor)
+            return _where(a, factor, 0.0) if place == 1 else _where(a, 0.0, factor)
         case "min", _:
-            return first_or(g.lt(a, b))
+            return first_or(a < b)
         case "max", _:
-            return first_or(g.lt(b, a))
+            return first_or(b < a)
         case _:
             raise AssertionError(op)
 
 
-def _one_power_less(g: Graph, a: int, b: int, value: int) -> int:
+def _one_power_less(a: Term, b: Term, value: Term) -> Term:
     """``a^(b - 1)`` from ``value``, which is ``a^b``: a division costs less than a power."""
-    zero, unit = g.const(0.0), g.const(1.0)
-    of_nothing = g.select(g.lt(unit, b), zero, g.select(g.op("eq", b, unit), unit, g.const(math.inf)))
-    return g.select(g.op("eq", a, zero), of_nothing, g.div(value, a))
+    of_nothing = _where(b > 1.0, 0.0, _where(_is(b, 1.0), 1.0, math.inf))
+    return _where(_is(a, 0.0), of_nothing, value / a)

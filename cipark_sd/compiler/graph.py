@@ -7,10 +7,10 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from cipark_sd.base.errors import EquationError
+from cipark_sd.compiler.elementary import Operators
 from cipark_sd.compiler.primitives import MEANING, look_up
-from cipark_sd.compiler.program import CONSTANT, PER_RUN, PER_STEP, UNIFORMS, Node, SeriesInput
+from cipark_sd.compiler.program import CONSTANT, PER_RUN, PER_STEP, UNIFORMS, Node
 from cipark_sd.model.expr import Table
-from cipark_sd.model.model import TimeSpec
 
 _SOURCES: dict[str, int] = {
     "const": CONSTANT,
@@ -29,6 +29,54 @@ _SOURCES: dict[str, int] = {
 }
 
 
+class Term(Operators):
+    """A node of a graph with the operators of numbers; a number beside it is a constant. Comparisons give 1 or 0."""
+
+    __slots__ = ("graph", "node")
+
+    def __init__(self, graph: "Graph", node: int) -> None:
+        self.graph, self.node = graph, node
+
+    @property
+    def rate(self) -> int:
+        """How often it has to be computed."""
+        return self.graph.rates[self.node]
+
+    @property
+    def number(self) -> float | None:
+        """The number that it is, if it is one already."""
+        return self.graph.numbers[self.node]
+
+    def __eq__(self, other: object) -> bool:
+        # of the node: what compares values is Graph.op("eq", …)
+        return isinstance(other, Term) and self.node == other.node and self.graph is other.graph
+
+    def __hash__(self) -> int:
+        return hash(self.node)
+
+    def operation(self, name: str, *operands: "Operand") -> "Term":
+        """One of :data:`~cipark_sd.compiler.primitives.MEANING`."""
+        return self.graph.op(name, *operands)
+
+    def __pow__(self, other: "Operand") -> "Term":
+        return self.graph.op("pow", self, other)
+
+    def __neg__(self) -> "Term":
+        return self.graph.op("neg", self)
+
+    def __abs__(self) -> "Term":
+        return self.graph.op("abs", self)
+
+    def __le__(self, other: "Operand") -> "Term":
+        return self.graph.op("le", self, other)
+
+    def __ge__(self, other: "Operand") -> "Term":
+        return self.graph.op("le", other, self)
+
+
+Operand = Term | float
+
+
 class Graph:
     """Nodes so far. Equal operations are one node, operations on numbers are done at once."""
 
@@ -36,128 +84,93 @@ class Graph:
         self.nodes: list[Node] = []
         self.rates: list[int] = []
         #: What each node is, where it is a number already.
-        self._numbers: list[float | None] = []
-        self._position: dict[object, int] = {}
-        self._families: dict[object, tuple[int, ...]] = {}
+        self.numbers: list[float | None] = []
+        self._terms: dict[object, Term] = {}
+        self._families: dict[object, tuple[Term, ...]] = {}
 
-    def _put(self, op: str, args: tuple[int, ...], payload: float | int | Table | None, rate: int) -> int:
+    def _put(self, op: str, args: tuple[int, ...], payload: float | int | Table | None, rate: int) -> Term:
         # 0.0 and -0.0, and any NaN and itself, have to be told apart by their bits
         number = payload if isinstance(payload, float) else None
         key = (op, args, payload if number is None else number.hex())
-        position = self._position.get(key)
-        if position is None:
-            position = self._position[key] = len(self.nodes)
+        term = self._terms.get(key)
+        if term is None:
+            term = self._terms[key] = Term(self, len(self.nodes))
             self.nodes.append(Node(op, args, payload))
             self.rates.append(rate)
-            self._numbers.append(number if op == "const" else None)
-        return position
+            self.numbers.append(number if op == "const" else None)
+        return term
 
-    def source(self, op: str, payload: float | int | None = None) -> int:
+    def source(self, op: str, payload: float | int | None = None) -> Term:
         """A node without arguments."""
         return self._put(op, (), payload, _SOURCES[op])
 
-    def const(self, value: float) -> int:
+    def const(self, value: float) -> Term:
         """A number."""
         return self.source("const", float(value))
 
-    def value(self, node: int) -> float | None:
-        """The number a node is, if it is one already."""
-        return self._numbers[node]
+    def uniform(self, name: str) -> Term:
+        """A control variable."""
+        return self.source("uniform", UNIFORMS.index(name))
 
-    def table(self, table: Table, argument: int) -> int:
+    def table(self, table: Table, argument: Term) -> Term:
         """A graphical function at an argument."""
-        number = self.value(argument)
-        if number is not None:
-            return self.const(float(look_up(table, number)))
-        return self._put("table", (argument,), table, self.rates[argument])
+        if argument.number is not None:
+            return self.const(float(look_up(table, argument.number)))
+        return self._put("table", (argument.node,), table, argument.rate)
 
-    def past(self, pipe: int, steps: int) -> int:
+    def past(self, pipe: int, steps: Term) -> Term:
         """What went into a pipe that is a record so many steps ago; 0 where that is before the first or not past."""
-        return self._put("past", (steps,), pipe, PER_STEP)
+        return self._put("past", (steps.node,), pipe, PER_STEP)
 
-    def op(self, op: str, *args: int) -> int:
+    def op(self, op: str, *operands: Operand) -> Term:
         """A primitive operation."""
+        args = [operand if isinstance(operand, Term) else self.const(operand) for operand in operands]
         if op == "select":
-            condition = self._numbers[args[0]]
+            condition = args[0].number
             if condition is not None:
                 return args[1] if condition != 0 else args[2]
             if args[1] == args[2]:
                 return args[1]
-        elif op == "held" and self.rates[args[0]] != PER_STEP:
+        elif op == "held" and args[0].rate != PER_STEP:
             return args[0]
-        elif op == "pow" and (exponent := self._numbers[args[1]]) is not None and self._numbers[args[0]] is None:
+        elif op == "pow" and (exponent := args[1].number) is not None and args[0].number is None:
             simpler = self._power(args[0], exponent)
             if simpler is not None:
                 return simpler
         return self.as_it_is(op, *args)
 
-    def as_it_is(self, op: str, *args: int) -> int:
+    def as_it_is(self, op: str, *args: Term) -> Term:
         """A primitive operation that no simpler one takes the place of; on numbers it is done at once."""
-        numbers = [self._numbers[argument] for argument in args]
+        numbers = [argument.number for argument in args]
         if None not in numbers:
             with np.errstate(all="ignore"):
                 return self.const(float(MEANING[op](*(np.float64(n) for n in numbers if n is not None))))
-        return self._put(op, args, None, max([self.rates[argument] for argument in args], default=CONSTANT))
+        nodes = tuple(argument.node for argument in args)
+        return self._put(op, nodes, None, max([self.rates[node] for node in nodes], default=CONSTANT))
 
-    def _power(self, base: int, exponent: float) -> int | None:
+    def _power(self, base: Term, exponent: float) -> Term | None:
         """Powers that one operation gives with correct rounding, which no library's ``pow`` promises."""
         match exponent:
             case 1.0:
                 return base
             case 2.0:
-                return self.op("mul", base, base)
+                return base * base
             case -1.0:
-                return self.op("div", self.const(1.0), base)
+                return 1.0 / base
             case 0.5:
                 return self.op("sqrt", base)
             case _:
                 return None
 
-    def family(self, key: object, make: Callable[[], Sequence[int]]) -> tuple[int, ...]:
+    def family(self, key: object, make: Callable[[], Sequence[Term]]) -> tuple[Term, ...]:
         """Nodes that are made together and asked for one by one, such as the elements of an inverse."""
         if key not in self._families:
             self._families[key] = tuple(make())
         return self._families[key]
 
-    def add(self, a: int, b: int) -> int:
-        """``a + b``."""
-        return self.op("add", a, b)
-
-    def sub(self, a: int, b: int) -> int:
-        """``a - b``."""
-        return self.op("sub", a, b)
-
-    def mul(self, a: int, b: int) -> int:
-        """``a * b``."""
-        return self.op("mul", a, b)
-
-    def div(self, a: int, b: int) -> int:
-        """``a / b``."""
-        return self.op("div", a, b)
-
-    def lt(self, a: int, b: int) -> int:
-        """``a < b`` as 1 or 0."""
-        return self.op("lt", a, b)
-
-    def le(self, a: int, b: int) -> int:
-        """``a <= b`` as 1 or 0."""
-        return self.op("le", a, b)
-
-    def logical_and(self, a: int, b: int) -> int:
-        """``a and b``."""
-        return self.op("and", a, b)
-
-    def logical_or(self, a: int, b: int) -> int:
-        """``a or b``."""
-        return self.op("or", a, b)
-
-    def select(self, condition: int, then: int, otherwise: int) -> int:
+    def select(self, condition: Term, then: Operand, otherwise: Operand) -> Term:
         """``then`` where the condition is not 0, else ``otherwise``."""
         return self.op("select", condition, then, otherwise)
-
-    def uniform(self, name: str) -> int:
-        """A control variable."""
-        return self.source("uniform", UNIFORMS.index(name))
 
 
 Part = TypeVar("Part")
@@ -184,7 +197,7 @@ class Places(Generic[Part]):
         self._positions: dict[object, int] = {}
         self._parts: dict[int, Part] = {}
 
-    def node(self, key: object, make: Callable[[], Part]) -> int:
+    def node(self, key: object, make: Callable[[], Part]) -> Term:
         """The node of the place of a key; what a new one consists of is made later."""
         if key not in self._positions:
             position = self._positions[key] = len(self._positions)
@@ -195,7 +208,7 @@ class Places(Generic[Part]):
             self._later.append(task)
         return self.existing(key)
 
-    def existing(self, key: object) -> int:
+    def existing(self, key: object) -> Term:
         """The node of a place that there is."""
         return self._graph.source(self._op, self._positions[key])
 
@@ -208,52 +221,24 @@ class Places(Generic[Part]):
 MOST_STAGES = 10_000
 
 
-def extend(
-    numbers: list[float],
-    last: int,
-    graph: Graph,
-    defaults: Sequence[float],
-    series: Sequence[SeriesInput],
-    time: TimeSpec,
-) -> None:
-    """Add to ``numbers`` what the nodes up to ``last`` are; one that changes at each step is NaN."""
-    for position in range(len(numbers), last + 1):
-        numbers.append(_computed(position, numbers, graph, defaults, series, time))
-
-
-def _computed(
-    position: int,
-    numbers: Sequence[float],
-    graph: Graph,
-    defaults: Sequence[float],
-    series: Sequence[SeriesInput],
-    time: TimeSpec,
-) -> float:
-    node = graph.nodes[position]
-    if graph.rates[position] == PER_STEP:
-        return float("nan")
-    match node.op, node.payload:
-        case "const", float(value):
-            return value
-        case "param", int(slot):
-            return defaults[slot]
-        case "uniform", int(slot):
-            controls = {"time_step": time.step, "initial_time": time.initial, "final_time": time.final}
-            return controls.get(UNIFORMS[slot], time.saveper)
-        case "initial_series", int(slot):
-            entry = series[slot]
-            return float("nan") if entry.table is None else float(look_up(entry.table, time.initial))
-        case "table", Table() as table:
-            return float(look_up(table, numbers[node.args[0]]))
-        case "initial_random", _:
-            return 0.5
-        case _:
-            with np.errstate(all="ignore"):
-                return float(MEANING[node.op](*(np.float64(numbers[a]) for a in node.args)))
-
-
 def stages(order: float, time: float | None, step: float, label: str, where: str) -> int:
     """How many stages a delay or smooth has; where its ``time`` counts, no more than there are steps in it.
+
+    Parameters
+    ----------
+    order : float
+        As the equation has it; what is behind the point does not count.
+    time : float or None
+        In units of time; None where the order is kept whatever it is.
+    step : float
+        In units of time.
+    label, where : str
+        Of the delay and its model, for messages.
+
+    Returns
+    -------
+    int
+        From 1 to :data:`MOST_STAGES`.
 
     Raises
     ------

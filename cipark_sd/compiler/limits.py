@@ -18,8 +18,7 @@ from typing import TypeVar, cast
 
 from cipark_sd.compiler.functions.slats import NAME as SLATS
 from cipark_sd.compiler.unroll import unroll
-from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, children, references
-from cipark_sd.model.links import terms
+from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, children, flow_terms, references
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Piece, Stock, Variable
 
@@ -95,7 +94,7 @@ def without_marks(model: Model) -> Model:
 
 def _flows(stock: Stock) -> tuple[tuple[int, str], ...]:
     """The flows of a stock, each with its sign; none where its pieces or its net flow do not name them."""
-    named = {tuple((sign, ref.name) for sign, ref in flows) for p in stock.pieces if (flows := terms(p.flow))}
+    named = {tuple((sign, ref.name) for sign, ref in flows) for p in stock.pieces if (flows := flow_terms(p.flow))}
     return named.pop() if len(named) == 1 else ()
 
 

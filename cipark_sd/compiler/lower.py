@@ -6,19 +6,21 @@ expression has two readings: at the start of a run, where stocks are their initi
 
 import math
 import zlib
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Literal, assert_never
+from typing import assert_never
+
+import numpy as np
 
 from cipark_sd.base.errors import AlgebraicLoop, CiparkError, EquationError, UnknownName, UnsupportedFeature, raise_all
 from cipark_sd.base.naming import split_name
 from cipark_sd.compiler.functions.memory import sampled
 from cipark_sd.compiler.functions.registry import FUNCTIONS
-from cipark_sd.compiler.functions.row import Context, Remembered
-from cipark_sd.compiler.graph import Graph, Places, extend, stages
-from cipark_sd.compiler.passes import Demand, Pending, Reading, check_functions, needed_at_once, refuse_variant
-from cipark_sd.compiler.program import Cell, Order, Pipe, Program, SeriesInput, State
+from cipark_sd.compiler.functions.row import Context, Memory, Remembered
+from cipark_sd.compiler.graph import Term, stages
+from cipark_sd.compiler.passes import Demand, Pending, Reading, check_functions, needed_at_once, variant_refused
+from cipark_sd.compiler.primitives import MEANING, look_up
+from cipark_sd.compiler.program import PER_STEP, UNIFORMS, Order, Program, SeriesInput
 from cipark_sd.model.expr import (
     MISSING,
     Apply,
@@ -33,12 +35,13 @@ from cipark_sd.model.expr import (
     Ref,
     Table,
     Text,
+    inverses,
+    read_as,
     references,
     replaced,
     row,
 )
 from cipark_sd.model.model import CONTROL, FlatModel
-from cipark_sd.model.readings import inverses, read_as
 from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Lookup, Piece, Series, Stock
 
 #: Stages of delays and smooths, by the name of the variable and the call.
@@ -60,6 +63,11 @@ def lower(model: FlatModel, save: Iterable[str], *, orders: Orders | None = None
     orders : mapping, optional
         Numbers of stages of delays and smooths; by default those that the model's own constants ask for.
 
+    Returns
+    -------
+    Program
+        Its outputs are ``save``, in that order.
+
     Raises
     ------
     AlgebraicLoop, UnknownName, UnsupportedFeature, EquationError, Problems
@@ -70,7 +78,7 @@ def lower(model: FlatModel, save: Iterable[str], *, orders: Orders | None = None
     problems: list[CiparkError] = []
     for name in save:
         try:
-            outputs.append((name, lowering.demanded((name, "run"))))
+            outputs.append((name, lowering.demanded((name, "run")).node))
         except CiparkError as problem:
             problems.append(problem)
     # elements of one variable are refused for one reason, and a loop is one wherever it is entered
@@ -80,29 +88,25 @@ def lower(model: FlatModel, save: Iterable[str], *, orders: Orders | None = None
     return lowering.program(tuple(outputs))
 
 
-class Lowering:
+class Lowering(Memory):
     """A program in the making."""
 
     def __init__(self, model: FlatModel, orders: Orders) -> None:
+        super().__init__()
         self.model = model
-        self.graph = Graph()
         self.asked_orders = orders
-        self.lowered: dict[Demand, int] = {}
-        self.later: deque[Callable[[], None]] = deque()
+        self.lowered: dict[Demand, Term] = {}
         self.params: list[str] = []
         self.defaults: list[float] = []
-        self.param_nodes: dict[str, int] = {}
+        self.param_nodes: dict[str, Term] = {}
         self.series: list[SeriesInput] = []
-        self.states: Places[State] = Places(self.graph, "state", self.later)
-        self.cells: Places[Cell] = Places(self.graph, "cell", self.later)
-        self.pipes: Places[Pipe] = Places(self.graph, "pipe", self.later)
         self.series_of: dict[tuple[str, str], int] = {}
         self.orders: dict[tuple[str, Call], Order] = {}
         self.n_random = 0
         self._drawn = 0
         self._numbers: list[float] = []
 
-    def demanded(self, *demands: Demand) -> int:
+    def demanded(self, *demands: Demand) -> Term:
         """The node of the last of some variables, everything that they need lowered before them."""
         # below each variable that is begun lie those that wait beside it; the begun ones are the way down to here
         stack, begun = list(reversed(demands)), dict[Demand, None]()
@@ -142,7 +146,7 @@ class Lowering:
     def program(self, outputs: tuple[tuple[str, int], ...]) -> Program:
         """What has been built."""
         labels = [
-            (variable.label, self.lowered[variable.name, "run"])
+            (variable.label, self.lowered[variable.name, "run"].node)
             for variable in self.model.variables
             if (variable.name, "run") in self.lowered
         ]
@@ -163,7 +167,7 @@ class Lowering:
             n_random=self.n_random,
         )
 
-    def _variable(self, name: str, reading: Reading) -> int:
+    def _variable(self, name: str, reading: Reading) -> Term:
         if name in CONTROL:
             return self.graph.uniform(name)
         variable = self.model.by_name.get(name)
@@ -196,7 +200,7 @@ class Lowering:
             case _:
                 raise EquationError(self.model.name, variable.label, "still has subscripts")
 
-    def _held(self, name: str, reading: Reading) -> int:
+    def _held(self, name: str, reading: Reading) -> Term:
         """What a variable that is a SAMPLE IF TRUE of itself has held up to now."""
         (piece,) = self.model.by_name[name].pieces
         assert isinstance(piece, Piece)
@@ -207,7 +211,7 @@ class Lowering:
             return self._whole(initial, name, "start")
         return sampled(self, name, call, lambda: self.run(condition, name), lambda: self.run(value, name))
 
-    def _reached(self, demand: Demand) -> int:
+    def _reached(self, demand: Demand) -> Term:
         """A variable's node, or a signal that it has to be made first."""
         name, _ = demand
         if name == "time":
@@ -216,7 +220,7 @@ class Lowering:
             raise Pending([demand])
         return self.lowered[demand]
 
-    def _whole(self, expr: Expr, variable: str, reading: Reading) -> int:
+    def _whole(self, expr: Expr, variable: str, reading: Reading) -> Term:
         """A whole equation; what it needs is asked for at once, so that it is gone through twice and no more often."""
         missing = {
             demand: None
@@ -227,7 +231,7 @@ class Lowering:
             raise Pending(list(missing))
         return self._expr(expr, variable, reading)
 
-    def _param(self, name: str, value: float) -> int:
+    def _param(self, name: str, value: float) -> Term:
         if name not in self.param_nodes:
             self.param_nodes[name] = self.graph.source("param", len(self.params))
             self.params.append(name)
@@ -239,7 +243,7 @@ class Lowering:
         """Whether the method is Runge-Kutta's."""
         return self.model.time.method != "euler"
 
-    def _series(self, variable: Series, source: Table | None, reading: Reading) -> int:
+    def _series(self, variable: Series, source: Table | None, reading: Reading) -> Term:
         key = (variable.name, variable.interpolation)
         if key not in self.series_of:
             self.series_of[key] = len(self.series)
@@ -251,12 +255,12 @@ class Lowering:
         held = self.looks_ahead and self.model.of_vensim and source is not None
         return self.graph.op("held", node) if held else node
 
-    def _raw(self, expr: Expr, variable: str, reading: Reading) -> int:
+    def _raw(self, expr: Expr, variable: str, reading: Reading) -> Term:
         """What is computed of data that are ``:RAW:``: missing where one of the data is.
 
         Source: Vensim's reference manual, dataequations.html, "Marking data as missing when not available".
         """
-        g, missing = self.graph, self.graph.const(MISSING)
+        g = self.graph
         value = self._expr(expr, variable, reading)
         visited, pending = set[str](), [ref.name for ref in references(expr)]
         while pending:
@@ -269,13 +273,13 @@ class Lowering:
                 case Series(pieces=(ExternalPiece(source),)) as data if not hasattr(source, "file"):
                     assert source is None or isinstance(source, Table)
                     there = self._series(replace(data, interpolation="raw"), source, reading)
-                    value = g.select(g.op("eq", there, missing), missing, value)
+                    value = g.select(g.op("eq", there, MISSING), MISSING, value)
                 case _:
                     pass
             visited.add(name)
         return value
 
-    def _expr(self, expr: Expr, variable: str, reading: Reading) -> int:
+    def _expr(self, expr: Expr, variable: str, reading: Reading) -> Term:
         g = self.graph
         match expr:
             case Const(value):
@@ -310,7 +314,10 @@ class Lowering:
                 nodes = [self._expr(argument, variable, reading) for argument in arguments]
                 # which elements of a variable does not matter
                 label = split_name(self._label(variable))[0]
-                refuse_variant(function, nodes, g.value, self.number, variable=label, where=self.model.name)
+                if (refusal := variant_refused(function, nodes, self.number)) is not None:
+                    feature, alternative = refusal
+                    where = self.model.name
+                    raise UnsupportedFeature(feature, variable=label, where=where, alternative=alternative)
                 assert meaning is not None, f"another pass has made something else of {function}"
                 return meaning(self.context(variable, start=reading == "start"), nodes)
             case Text() | Grid():
@@ -320,16 +327,16 @@ class Lowering:
             case _:
                 assert_never(expr)
 
-    def _operation(self, operator: Operator, a: int, b: int) -> int:
+    def _operation(self, operator: Operator, a: Term, b: Term) -> Term:
         match operator:
             case "<":
-                return self.graph.lt(a, b)
+                return a < b
             case ">":
-                return self.graph.lt(b, a)
+                return a > b
             case "<=":
-                return self.graph.le(a, b)
+                return a <= b
             case ">=":
-                return self.graph.le(b, a)
+                return a >= b
             case _:
                 return self.graph.op(_BINARY[operator], a, b)
 
@@ -337,7 +344,7 @@ class Lowering:
         known = self.model.by_name.get(variable)
         return known.label if known is not None else variable
 
-    def _inverse(self, parts: list[Table], y: int, *, missing: bool) -> int:
+    def _inverse(self, parts: list[Table], y: Term, *, missing: bool) -> Term:
         """The first ``x`` of a table at which it is ``y``; beyond it Vensim's :NA:, or what Stella has.
 
         Of a table that turns, Stella's help does not say which end holds: there is no number.
@@ -347,7 +354,7 @@ class Lowering:
             return g.table(parts[0], y)
         x = g.const(MISSING if missing else math.nan)
         for part in reversed(parts):
-            inside = g.logical_and(g.le(g.const(part.x[0]), y), g.le(y, g.const(part.x[-1])))
+            inside = (part.x[0] <= y) & (y <= part.x[-1])
             x = g.select(inside, g.table(part, y), x)
         return x
 
@@ -362,11 +369,11 @@ class Lowering:
             case _:
                 raise EquationError(self.model.name, self._label(variable), f"calls {table.name!r}, which is no lookup")
 
-    def run(self, expr: Expr, variable: str) -> int:
+    def run(self, expr: Expr, variable: str) -> Term:
         """The node of an expression at each instant."""
         return self._whole(expr, variable, "run")
 
-    def start(self, expr: Expr, variable: str) -> int:
+    def start(self, expr: Expr, variable: str) -> Term:
         """The node of an expression at the start of a run."""
         return self._whole(expr, variable, "start")
 
@@ -375,7 +382,7 @@ class Lowering:
         first = self.graph.uniform("initial_time")
         time, instant = (first, first) if start else (self.graph.source("time"), self.graph.source("instant"))
 
-        def random() -> int:
+        def random() -> Term:
             # a stream's number depends on its variable and place only, so that saving more changes no draw
             self._drawn += 1
             stream = zlib.crc32(f"{variable} {self._drawn}".encode())
@@ -384,68 +391,39 @@ class Lowering:
 
         return Context(self.graph, time, instant, random, self.number)
 
-    def state(
-        self,
-        key: object,
-        label: str,
-        initial: Callable[[], int],
-        rate: Callable[[], int],
-        *,
-        non_negative: bool = False,
-    ) -> int:
-        """The node of a state; its parts are made later."""
-        return self.states.node(key, lambda: State(label, initial(), rate(), non_negative))
-
-    def state_node(self, key: object) -> int:
-        """The node of a state that exists."""
-        return self.states.existing(key)
-
-    def cell(self, key: object, label: str, initial: Callable[[], int], following: Callable[[], int]) -> int:
-        """The node of a cell; its parts are made later."""
-        return self.cells.node(key, lambda: Cell(label, initial(), following()))
-
-    def cell_node(self, key: object) -> int:
-        """The node of a cell that exists."""
-        return self.cells.existing(key)
-
-    def pipe(
-        self,
-        key: object,
-        label: str,
-        initial: Callable[[], int],
-        entering: Callable[[], int],
-        length: Callable[[], int],
-        after: Callable[[], int] | None = None,
-        *,
-        latest: bool = False,
-    ) -> int:
-        """The node of a pipe, of a conveyor where it says ``after`` how many steps; its parts are made later."""
-        if after is None:
-            return self.pipes.node(key, lambda: Pipe(label, initial(), entering(), length()))
-        kind: Literal["latest", "conveyor"] = "latest" if latest else "conveyor"
-        return self.pipes.node(key, lambda: Pipe(label, initial(), entering(), length(), kind, after()))
-
-    def record(
-        self, key: object, label: str, entering: Callable[[], int], steps: int, after: Callable[[], int] | None = None
-    ) -> int:
-        """The node of what was ``steps`` ago; what is remembered is made later."""
-        nothing = self.graph.const(0.0)
-        place = self.pipes.node(
-            key, lambda: Pipe(label, nothing, entering(), nothing, "record", None if after is None else after())
-        )
-        position = self.graph.nodes[place].payload
-        assert isinstance(position, int)
-        return self.graph.past(position, steps)
-
     def refused(self, variable: str, feature: str, alternative: str) -> CiparkError:
         """The error of something that a variable's equation has and that is not computed."""
         label = self._label(variable)
         return UnsupportedFeature(feature, variable=label, where=self.model.name, alternative=alternative)
 
-    def number(self, node: int) -> float:
-        """What a node is at the start of the model's own run."""
-        extend(self._numbers, node, self.graph, self.defaults, self.series, self.model.time)
-        return self._numbers[node]
+    def number(self, term: Term) -> float:
+        """What a node is at the start of the model's own run; NaN for one that changes at each step."""
+        for position in range(len(self._numbers), term.node + 1):
+            self._numbers.append(self._at_start(position))
+        return self._numbers[term.node]
+
+    def _at_start(self, position: int) -> float:
+        node, time = self.graph.nodes[position], self.model.time
+        if self.graph.rates[position] == PER_STEP:
+            return math.nan
+        match node.op, node.payload:
+            case "const", float(value):
+                return value
+            case "param", int(slot):
+                return self.defaults[slot]
+            case "uniform", int(slot):
+                controls = {"time_step": time.step, "initial_time": time.initial, "final_time": time.final}
+                return controls.get(UNIFORMS[slot], time.saveper)
+            case "initial_series", int(slot):
+                table = self.series[slot].table
+                return math.nan if table is None else float(look_up(table, time.initial))
+            case "table", Table() as table:
+                return float(look_up(table, self._numbers[node.args[0]]))
+            case "initial_random", _:
+                return 0.5
+            case _:
+                with np.errstate(all="ignore"):
+                    return float(MEANING[node.op](*(np.float64(self._numbers[a]) for a in node.args)))
 
     def order(self, variable: str, call: Call) -> int:
         """The number of stages: what was asked for, else what the model's own constants give."""
@@ -461,7 +439,7 @@ class Lowering:
                 built = stages(
                     self.number(order), self.number(time) if time is not None else None, step, label, self.model.name
                 )
-            self.orders[key] = Order(key, label, built, order, time)
+            self.orders[key] = Order(key, label, built, order.node, None if time is None else time.node)
         return self.orders[key].built
 
 

@@ -8,13 +8,7 @@ from cipark_sd.base.errors import EquationError, UnsupportedFeature
 from cipark_sd.compiler.unroll import unroll
 from cipark_sd.model.expr import Call, Expr, Ref, rebuild, walk, with_references
 from cipark_sd.model.model import CONTROL, Macro, Model
-from cipark_sd.model.variables import (
-    Auxiliary,
-    Piece,
-    Variable,
-    expressions,
-    rewritten,
-)
+from cipark_sd.model.variables import Auxiliary, Piece, Variable, expressions, rewritten
 
 
 def inline_macros(model: Model) -> Model:
@@ -128,6 +122,14 @@ MOST_WRITTEN = 100_000
 
 def check_macro_sizes(where: str, variables: Sequence[Variable], macros: Sequence[Macro]) -> None:
     """Refuse calls that stand for too many variables, before the first of them is written out.
+
+    Parameters
+    ----------
+    where : str
+        The model's name.
+    variables : sequence of Variable
+        Of the model, in order.
+    macros : sequence of Macro
 
     Raises
     ------

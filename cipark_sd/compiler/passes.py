@@ -3,14 +3,15 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
-from cipark_sd.base.errors import CiparkError, EquationError, UnknownName, UnsupportedFeature, raise_all
+from cipark_sd.base.errors import CiparkError, EquationError, UnknownName, raise_all
 from cipark_sd.compiler.allocation import FIXED, MOST_CLAIMANTS, SHAPES
 from cipark_sd.compiler.functions.arrays import MOST_ROWS
 from cipark_sd.compiler.functions.registry import FUNCTIONS, remembers
 from cipark_sd.compiler.functions.row import fits, numbers_of
+from cipark_sd.compiler.graph import Term
 from cipark_sd.model.expr import Binary, Call, Expr, Ref, children, walk
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Auxiliary, Stock, Variable
+from cipark_sd.model.variables import Variable, expressions
 
 Reading = Literal["start", "run"]
 #: A variable in one of its readings.
@@ -44,18 +45,6 @@ def needed_at_once(expr: Expr) -> Iterator[str]:
             pending += reversed(children(part))
 
 
-def equations(variable: Variable) -> Iterator[Expr]:
-    """The expressions of a variable: its equations, or its flows and initial values."""
-    match variable:
-        case Auxiliary(pieces=pieces):
-            yield from (piece.expr for piece in pieces)
-        case Stock(pieces=stocks):
-            for stock in stocks:
-                yield from (stock.flow, stock.initial)
-        case _:
-            return
-
-
 def check_functions(model: Model) -> None:
     """Refuse functions that do not exist and wrong numbers of arguments, all at once.
 
@@ -67,7 +56,7 @@ def check_functions(model: Model) -> None:
     """
     problems: dict[str, CiparkError] = {}
     for variable in model.variables:
-        for equation in equations(variable):
+        for equation in expressions(variable):
             for part in walk(equation):
                 if isinstance(part, Call):
                     problem = _problem(model, variable, part)
@@ -91,59 +80,45 @@ def _problem(model: Model, variable: Variable, call: Call) -> CiparkError | None
     )
 
 
-def refuse_variant(
-    function: str,
-    nodes: Sequence[int],
-    value: Callable[[int], float | None],
-    at_start: Callable[[int], float],
-    *,
-    variable: str,
-    where: str,
-) -> None:
-    """Refuse a call, after unrolling, whose variant has no meaning in primitives.
+def variant_refused(function: str, a: Sequence[Term], at_start: Callable[[Term], float]) -> tuple[str, str] | None:
+    """What to refuse of a call, after unrolling, whose variant has no meaning in primitives.
 
     Parameters
     ----------
-    nodes : sequence of int
+    function : str
+        By our name.
+    a : sequence of Term
         The call's arguments.
-    value, at_start : callables
-        The number that a node is, if it is one; and what a node is at the start of the model's own run.
+    at_start : callable
+        What a term is at the start of the model's own run.
 
-    Raises
-    ------
-    UnsupportedFeature
+    Returns
+    -------
+    tuple of str, or None
+        The feature and the way round it; None where the call has a meaning.
     """
-    refusal = _refused(function, nodes, value, at_start)
-    if refusal is not None:
-        feature, alternative = refusal
-        raise UnsupportedFeature(feature, variable=variable, where=where, alternative=alternative)
-
-
-def _refused(
-    function: str, nodes: Sequence[int], value: Callable[[int], float | None], at_start: Callable[[int], float]
-) -> tuple[str, str] | None:
     match function:
-        case "vector_select" if value(nodes[1]) not in (None, *range(11)) or value(nodes[2]) not in (None, *range(4)):
+        case "vector_select" if a[1].number not in (None, *range(11)) or a[2].number not in (None, *range(4)):
             return (
                 "VECTOR SELECT with an action that is not a whole number from 0 to 10, or an error action beyond 3",
                 "use one of these",
             )
-        case "get_time_value" if value(nodes[0]) not in (0.0, 1.0) or value(nodes[2]) != 0.0:
+        case "get_time_value" if a[0].number not in (0.0, 1.0) or a[2].number != 0.0:
             return "GET TIME VALUE of calendar or clock", "use Time and arithmetic"
-        case "invert_matrix" if len(nodes) - 3 > MOST_ROWS**2:
+        case "invert_matrix" if len(a) - 3 > MOST_ROWS**2:
             return f"INVERT MATRIX of more than {MOST_ROWS} rows", "give the inverse as numbers, or invert blocks of it"
-        case "allocate_by_priority" | "allocate_available" if (value(nodes[1]) or 0) > MOST_CLAIMANTS:
+        case "allocate_by_priority" | "allocate_available" if (a[1].number or 0) > MOST_CLAIMANTS:
             shown = function.upper().replace("_", " ")
             return f"{shown} among more than {MOST_CLAIMANTS}", "allocate to groups of them first"
-        case "find_market_price" if len(nodes) > 1 + 5 * MOST_CLAIMANTS:
+        case "find_market_price" if len(a) > 1 + 5 * MOST_CLAIMANTS:
             return f"FIND MARKET PRICE among more than {MOST_CLAIMANTS}", "find the price with a stock"
         case "demand_at_price" | "supply_at_price" | "find_market_price":
-            if any(at_start(kind) not in (FIXED, *SHAPES) for kind in nodes[1 + (len(nodes) - 1) // 5 :: 4]):
+            if any(at_start(kind) not in (FIXED, *SHAPES) for kind in a[1 + (len(a) - 1) // 5 :: 4]):
                 shown = function.upper().replace("_", " ")
                 return f"{shown} with a priority profile of another kind than 0 to 4", "use one of these"
         case "allocate_available":
-            claimants = int(value(nodes[1]) or 0)
-            kinds = {at_start(kind) for kind in nodes[3 + claimants :: 4]}
+            claimants = int(a[1].number or 0)
+            kinds = {at_start(kind) for kind in a[3 + claimants :: 4]}
             if kinds != {FIXED} and any(kind == kind and kind not in SHAPES for kind in kinds):
                 return (
                     "ALLOCATE AVAILABLE with a priority profile of another kind than 1 to 4 (rectangular, triangular, "

@@ -2,9 +2,7 @@
 
 The NumPy engine and constant folding use these functions, and the native engine is bit-equal to them: transcendental
 functions are recipes of IEEE operations (:mod:`~cipark_sd.compiler.elementary`, :mod:`~cipark_sd.compiler.rarer`). The
-remainder of a division alone is the C library's, one number at a time: it is exact, so every library has its bits.
-
-The recipes of :mod:`cipark_sd.compiler.chance`, and those that they rest on, on NumPy arrays.
+remainder of a division alone is the C library's: it is exact, so every library has its bits.
 """
 
 import ctypes
@@ -17,68 +15,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cipark_sd.compiler.chance import Chance
+from cipark_sd.compiler.rarer import Recipes
 from cipark_sd.model.expr import Table
 
 Array = NDArray[Any]
 
 
 class NumpyArithmetic:
-    """The operations on arrays."""
+    """What arrays have no operator for."""
 
-    def number(self, value: float) -> Array:
-        return np.asarray(value)
-
-    def integer(self, value: int) -> Array:
-        return np.asarray(value, dtype=np.int64)
-
-    def add(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.add(a, b))
-
-    def sub(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.subtract(a, b))
-
-    def mul(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.multiply(a, b))
-
-    def div(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.divide(a, b))
-
-    def lacking(self, a: Array, b: Array, product: Array) -> None:
-        """NumPy has no fused multiplication."""
-
-    def less(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.less(a, b))
-
-    def equal(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.equal(a, b))
-
-    def logical_and(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.logical_and(a, b))
-
-    def logical_or(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.logical_or(a, b))
-
-    def add_integers(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.add(a, b))
-
-    def sub_integers(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.subtract(a, b))
-
-    def and_integers(self, a: Array, b: Array) -> Array:
-        return np.asarray(np.bitwise_and(a, b))
-
-    def rint(self, a: Array) -> Array:
-        return np.asarray(np.rint(a))
-
-    def choose(self, condition: Array, a: Array, b: Array) -> Array:
-        return np.where(condition, a, b)
-
-    def shift_left(self, a: Array, places: int) -> Array:
-        return np.asarray(np.left_shift(a, places))
-
-    def right(self, a: Array, places: int) -> Array:
-        return np.asarray(np.right_shift(a, places))
+    equal = staticmethod(np.equal)
+    rint = staticmethod(np.rint)
+    sqrt = staticmethod(np.sqrt)
+    choose = staticmethod(np.where)
 
     def bits(self, a: Array) -> Array:
         return np.asarray(a, dtype=np.float64).view(np.int64)
@@ -89,9 +38,6 @@ class NumpyArithmetic:
     def whole(self, a: Array) -> Array:
         return np.asarray(a).astype(np.float64)
 
-    def sqrt(self, a: Array) -> Array:
-        return np.asarray(np.sqrt(a))
-
     def truncated(self, a: Array) -> Array:
         with np.errstate(invalid="ignore"):
             return np.asarray(a).astype(np.int64)
@@ -99,9 +45,12 @@ class NumpyArithmetic:
     def entry(self, numbers: tuple[float, ...], place: Array) -> Array:
         return np.take(np.array(numbers), place)
 
+    def lacking(self, a: Array, b: Array, product: Array) -> None:
+        """NumPy has no fused multiplication."""
+
 
 #: The functions on arrays.
-ON_ARRAYS: Chance[Array] = Chance(NumpyArithmetic())
+ON_ARRAYS = Recipes(NumpyArithmetic())
 
 
 #: Primitives that are printed between their operands.
@@ -118,29 +67,12 @@ OPERATORS: Mapping[str, str] = {
     "and": "and",
     "or": "or",
 }
-#: Functions of the C library: name there and number of arguments.
-LIBRARY: Mapping[str, tuple[str, int]] = {"fmod": ("fmod", 2)}
 #: Functions that are recipes: how many arguments each has.
 RECIPES: Mapping[str, int] = {
-    "exp": 1,
-    "log": 1,
-    "pow": 2,
-    "sin": 1,
-    "cos": 1,
-    "tan": 1,
-    "asin": 1,
-    "acos": 1,
-    "atan": 1,
-    "sinh": 1,
-    "cosh": 1,
-    "tanh": 1,
-    "log10": 1,
-    "erfc": 1,
-    "lgamma": 1,
-    "digamma": 1,
-    "poisson_few": 2,
-    "poisson_try": 3,
-    "binomial_few": 3,
+    **dict.fromkeys(("exp", "log", "log10", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh"), 1),
+    **dict.fromkeys(("erfc", "lgamma", "digamma"), 1),
+    **dict.fromkeys(("pow", "poisson_few"), 2),
+    **dict.fromkeys(("poisson_try", "binomial_few"), 3),
     "binomial_try": 4,
 }
 
@@ -153,30 +85,9 @@ def library() -> ctypes.CDLL:
     return ctypes.CDLL(ctypes.util.find_library("m"))
 
 
-@cache
-def library_function(name: str) -> Callable[..., float]:
-    """A function of the C library on doubles; it sets no Python exception."""
-    symbol, n_arguments = LIBRARY[name]
-    function = getattr(library(), symbol)
-    function.restype = ctypes.c_double
-    function.argtypes = [ctypes.c_double] * n_arguments
-    return function  # type: ignore[no-any-return]
-
-
 def library_address(name: str) -> int:
     """Where a function of the C library is, for machine code that calls the very same one."""
-    return ctypes.cast(getattr(library(), LIBRARY[name][0]), ctypes.c_void_p).value or 0
-
-
-def _lane_by_lane(name: str) -> Callable[..., Array]:
-    def apply(*arguments: ArrayLike) -> Array:
-        function = library_function(name)
-        arrays = np.broadcast_arrays(*(np.asarray(a, dtype=np.float64) for a in arguments))
-        flat = [array.ravel().tolist() for array in arrays]
-        values = [function(*lane) for lane in zip(*flat, strict=True)]
-        return np.array(values, dtype=np.float64).reshape(arrays[0].shape)
-
-    return apply
+    return ctypes.cast(getattr(library(), name), ctypes.c_void_p).value or 0
 
 
 def _truth(values: ArrayLike) -> NDArray[np.bool_]:
@@ -219,7 +130,7 @@ MEANING: Mapping[str, Callable[..., Any]] = {
     "floor": np.floor,
     "trunc": np.trunc,
     "rint": np.rint,
-    **{name: _lane_by_lane(name) for name in LIBRARY},
+    "fmod": np.fmod,
     **{name: getattr(ON_ARRAYS, name) for name in RECIPES},
 }
 
@@ -240,6 +151,15 @@ def look_up(table: Table, argument: ArrayLike) -> Array:
     """A graphical function's values; on knots exactly the knot's value, between them ``slope * (x - x_j) + y_j``.
 
     NaN gives NaN where points are joined by lines.
+
+    Parameters
+    ----------
+    table : Table
+    argument : array_like, (...)
+
+    Returns
+    -------
+    Array, (...)
     """
     x, y, slope = segments(table)
     at = np.asarray(argument, dtype=np.float64)
@@ -276,6 +196,22 @@ def uniform_random(seed: int, stream: int, step: int, run: NDArray[np.uint64]) -
 
     Source: the finaliser of SplitMix64 (Steele, Lea and Flood 2014, OOPSLA), applied to one counter after the other,
     so that a run's numbers do not depend on which runs are computed with it.
+
+    Parameters
+    ----------
+    seed : int
+        Of the call.
+    stream : int
+        Of the variable and the place in its equation.
+    step : int
+        From 0; 2^32 for a number that a run has once.
+    run : (n_runs,)
+        The number of each run in the whole ensemble.
+
+    Returns
+    -------
+    Array, (n_runs,)
+        Odd multiples of 2^-53.
     """
     with np.errstate(over="ignore"):
         z = _mixed(np.uint64(seed) + _STRIDES[0] * (run + np.uint64(1)))

@@ -4,12 +4,12 @@ Every engine runs this and nothing else. A program holds numbers and names, neve
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from cipark_sd.compiler.primitives import OPERATORS
+from cipark_sd.compiler.primitives import OPERATORS, RECIPES
 from cipark_sd.model.expr import Call, Interpolation, Table
 from cipark_sd.model.model import Method
 
@@ -31,6 +31,31 @@ class Node:
     op: str
     args: tuple[int, ...] = ()
     payload: float | int | Table | None = None
+
+
+def reached(nodes: Sequence[Node], roots: Iterable[int]) -> list[int]:
+    """Some nodes and all that they are computed from, in order.
+
+    Parameters
+    ----------
+    nodes : sequence of Node
+        All of a program.
+    roots : iterable of int
+        The positions of some.
+
+    Returns
+    -------
+    list of int
+        Positions, ascending.
+    """
+    needed: set[int] = set()
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node not in needed:
+            needed.add(node)
+            stack.extend(nodes[node].args)
+    return sorted(needed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +175,12 @@ class Program:
         return hashlib.sha256(repr(content).encode()).hexdigest()
 
     @cached_property
+    def full_of_functions(self) -> bool:
+        """Whether elementary functions are more than a tenth of what a step computes."""
+        operations = [node.op for node, rate in zip(self.nodes, self.rates, strict=True) if rate == PER_STEP]
+        return sum(op in RECIPES for op in operations) > 0.1 * len(operations)
+
+    @cached_property
     def settled(self) -> bool:
         """Whether every run needs as many stages as were built, whatever its constants and its time step are."""
 
@@ -216,32 +247,26 @@ class Program:
             return names[position]
         node = self.nodes[position]
         parts = [self._text(argument, names) for argument in node.args]
+        slot = node.payload if isinstance(node.payload, int) else 0
         match node.op:
             case "const":
                 return repr(node.payload)
             case "param":
-                assert isinstance(node.payload, int)
-                return f"constant {self.defaults[node.payload]!r}" if top else self.params[node.payload]
+                return f"constant {self.defaults[slot]!r}" if top else self.params[slot]
             case "uniform":
-                assert isinstance(node.payload, int)
-                return UNIFORMS[node.payload]
+                return UNIFORMS[slot]
             case "state":
-                assert isinstance(node.payload, int)
-                return f"state {self.states[node.payload].label}"
+                return f"state {self.states[slot].label}"
             case "cell":
-                assert isinstance(node.payload, int)
-                return f"cell {self.cells[node.payload].label}"
+                return f"cell {self.cells[slot].label}"
             case "pipe":
-                assert isinstance(node.payload, int)
-                return f"pipe {self.pipes[node.payload].label}"
+                return f"pipe {self.pipes[slot].label}"
             case "past":
-                assert isinstance(node.payload, int)
-                return f"record {self.pipes[node.payload].label} {parts[0]} steps ago"
+                return f"record {self.pipes[slot].label} {parts[0]} steps ago"
             case "series":
-                assert isinstance(node.payload, int)
-                return f"series {self.series[node.payload].name}"
+                return f"series {self.series[slot].name}"
             case "random" | "tape":
-                return f"{node.op}({node.payload})"
+                return f"{node.op}({slot})"
             case "table":
                 assert isinstance(node.payload, Table)
                 return f"table({parts[0]}; {len(node.payload.x)} points, {node.payload.interpolation})"
@@ -249,3 +274,61 @@ class Program:
                 return f"({parts[0]} {OPERATORS[op]} {parts[1]})"
             case op:
                 return f"{op}({', '.join(parts)})"
+
+
+def roots(program: Program) -> Iterator[int]:
+    """The nodes that states, cells, pipes, outputs and orders name."""
+    for state in program.states:
+        yield from (state.initial, state.rate)
+    for cell in program.cells:
+        yield from (cell.initial, cell.following)
+    for pipe in program.pipes:
+        yield from (pipe.initial, pipe.length, *pipe.taken_in)
+    for order in program.orders:
+        yield from (order.order, *([] if order.time is None else [order.time]))
+    yield from (node for _, node in program.outputs)
+
+
+def pruned(program: Program) -> Program:
+    """The program without nodes that nothing reads."""
+    order = reached(program.nodes, roots(program))
+    place = {node: position for position, node in enumerate(order)}
+    nodes = (replace(program.nodes[node], args=tuple(place[a] for a in program.nodes[node].args)) for node in order)
+    labels = tuple((label, node) for label, node in program.labels if node in place)
+    return replace(
+        renumbered(replace(program, labels=labels), place),
+        nodes=tuple(nodes),
+        rates=tuple(program.rates[node] for node in order),
+    )
+
+
+def renumbered(program: Program, place: Sequence[int] | Mapping[int, int]) -> Program:
+    """The program with other numbers for the nodes that it names.
+
+    Parameters
+    ----------
+    program : Program
+    place : sequence or mapping of int to int
+        The new position of each node that is named, by the present one.
+
+    Returns
+    -------
+    Program
+        Its nodes are those of before.
+    """
+
+    def of(node: int | None) -> int | None:
+        return None if node is None else place[node]
+
+    return replace(
+        program,
+        states=tuple(replace(s, initial=place[s.initial], rate=place[s.rate]) for s in program.states),
+        cells=tuple(replace(c, initial=place[c.initial], following=place[c.following]) for c in program.cells),
+        pipes=tuple(
+            replace(p, initial=place[p.initial], entering=place[p.entering], length=place[p.length], after=of(p.after))
+            for p in program.pipes
+        ),
+        orders=tuple(replace(o, order=place[o.order], time=of(o.time)) for o in program.orders),
+        outputs=tuple((name, place[node]) for name, node in program.outputs),
+        labels=tuple((label, place[node]) for label, node in program.labels),
+    )

@@ -10,7 +10,7 @@ from cipark_sd.base.errors import EquationError
 from cipark_sd.compiler.functions.registry import of_arrays
 from cipark_sd.model.expr import Apply, Call, Expr, Ref, children, walk
 from cipark_sd.model.model import ELEMENTS_HELD, MOST_ELEMENTS, Dimension, Model
-from cipark_sd.model.variables import Auxiliary, ExternalPiece, Piece, Stock, StockPiece, TablePiece, Variable
+from cipark_sd.model.variables import ExternalPiece, Piece, StockPiece, TablePiece, Variable
 
 Elements = tuple[str, ...]
 #: Element by the name of the dimension (or ``dimension!``) that it is taken from.
@@ -158,6 +158,12 @@ REDUCTIONS = of_arrays("reduction", "selection")
 def check_array_sizes(model: Model, subscripts: Subscripts) -> None:
     """Refuse arrays with more equations and sums with more terms than can be compiled, before any is written out.
 
+    Parameters
+    ----------
+    model : Model
+    subscripts : Subscripts
+        Those of the model.
+
     Raises
     ------
     EquationError
@@ -184,7 +190,19 @@ def check_array_sizes(model: Model, subscripts: Subscripts) -> None:
 
 
 def too_many_terms(where: str, label: str, n: int) -> EquationError:
-    """The error of a variable that adds up ``n`` terms or more."""
+    """The error of a variable that adds up ``n`` terms or more.
+
+    Parameters
+    ----------
+    where, label : str
+        The model and the variable.
+    n : int
+        How many at least.
+
+    Returns
+    -------
+    EquationError
+    """
     reason = (
         f"adds up {n:,} terms or more, counted over all its elements; at most {MOST_SUMMED:,} are: use smaller ranges"
     )
@@ -193,19 +211,14 @@ def too_many_terms(where: str, label: str, n: int) -> EquationError:
 
 def _terms(variable: Variable, subscripts: Subscripts) -> int:
     """How many terms the reductions of a variable have at least: those over subscripts marked with ``!``."""
-    match variable:
-        case Auxiliary(pieces=pieces):
-            equations = [(piece.expr, piece.subscripts, piece.exceptions) for piece in pieces]
-        case Stock(pieces=stock_pieces):
-            equations = [(piece.flow, piece.subscripts, piece.exceptions) for piece in stock_pieces]
-        case _:
-            return 0
     total = 0
-    for expr, spanned, exceptions in equations:
-        n_terms = sum(_marked(call, subscripts) for call in walk(expr))
-        # how many elements exceptions leave is known when they are written out
-        n_elements = 1 if exceptions else math.prod(_length(sub, subscripts) for sub in spanned)
-        total += n_terms * n_elements
+    for piece in variable.pieces:
+        match piece:
+            case Piece(expr) | StockPiece(expr):
+                n_terms = sum(_marked(call, subscripts) for call in walk(expr))
+                # how many elements exceptions leave is known when they are written out
+                spanned = () if piece.exceptions else piece.subscripts
+                total += n_terms * math.prod(_length(sub, subscripts) for sub in spanned)
     return total
 
 

@@ -6,11 +6,14 @@ Where the flat model and the subscripted one differ is only in names: ``resident
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import reduce
 from itertools import product
-from typing import TypeVar, assert_never
+from operator import add, mul
+from typing import Any, assert_never
 
 from cipark_sd.base.errors import CiparkError, EquationError, raise_all
+from cipark_sd.base.naming import flat_name
 from cipark_sd.compiler.functions.arrays import within_array
 from cipark_sd.compiler.functions.registry import of_arrays
 from cipark_sd.compiler.subscripts import (
@@ -35,20 +38,15 @@ from cipark_sd.model.expr import (
     Neg,
     Operator,
     Ref,
-    Table,
     Text,
     rebuild,
 )
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import (
     Auxiliary,
-    Constant,
     External,
     ExternalPiece,
-    Lookup,
     Piece,
-    Series,
-    Stock,
     StockPiece,
     TablePiece,
     Variable,
@@ -61,16 +59,6 @@ MARKETS = of_arrays("market")
 
 
 AnyPiece = Piece | StockPiece | TablePiece | ExternalPiece
-_P = TypeVar("_P", bound=AnyPiece)
-
-
-def flat_name(name: str, elements: Elements) -> str:
-    """The name of one element in the flat model.
-
-    >>> flat_name("residents", ("soe", "large"))
-    'residents[soe,large]'
-    """
-    return f"{name}[{','.join(elements)}]" if elements else name
 
 
 def unroll(model: Model, *, keep_reductions: bool = False) -> Model:
@@ -78,9 +66,14 @@ def unroll(model: Model, *, keep_reductions: bool = False) -> Model:
 
     Parameters
     ----------
+    model : Model
     keep_reductions : bool
         Keep ``sum``, ``prod``, ``vmin`` and ``vmax`` as calls with one argument for each element. Otherwise they
         become sums, products and nested ``min`` and ``max``, which any modelling language has.
+
+    Returns
+    -------
+    Model
 
     Raises
     ------
@@ -108,61 +101,41 @@ def unroll(model: Model, *, keep_reductions: bool = False) -> Model:
     return replace(model, variables=variables, macros=macros, dimensions=())
 
 
-@dataclass
 class _Unroller:
     """One variable written out."""
 
-    model: Model
-    subscripts: Subscripts
-    known: dict[str, Variable]
-    variable: Variable
-    keep_reductions: bool
-    _summed: int = 0
-    #: The cells of matrices that are inverted, which all elements of the inverse share.
-    _matrices: dict[object, tuple[Expr, ...]] = field(default_factory=dict)
+    def __init__(
+        self,
+        model: Model,
+        subscripts: Subscripts,
+        known: dict[str, Variable],
+        variable: Variable,
+        keep_reductions: bool,
+    ) -> None:
+        self.model, self.subscripts, self.known, self.variable = model, subscripts, known, variable
+        self.keep_reductions = keep_reductions
+        self._summed = 0
+        #: The cells of matrices that are inverted, which all elements of the inverse share.
+        self._matrices: dict[object, tuple[Expr, ...]] = {}
 
     def run(self) -> Iterator[Variable]:
-        variable = self.variable
         for elements in self._spanned():
-            name = flat_name(variable.name, elements)
-            label = self.model.label(variable, elements)
-            match variable:
-                case Constant(pieces=pieces):
-                    piece, bound = self._piece(pieces, elements)
-                    yield replace(
-                        variable, name=name, label=label, dims=(), pieces=(self._constant(piece, elements, bound),)
-                    )
-                case Auxiliary(pieces=pieces):
-                    equation, bound = self._piece(pieces, elements)
-                    expr = self._value(equation.expr, elements, equation.subscripts, bound)
-                    yield replace(variable, name=name, label=label, dims=(), pieces=(Piece(expr),))
-                case Stock(pieces=stock_pieces):
-                    stock, bound = self._piece(stock_pieces, elements)
-                    flow = self._value(stock.flow, elements, stock.subscripts, bound)
-                    initial = self._value(stock.initial, elements, stock.subscripts, bound)
-                    scalar = StockPiece(flow, initial, non_negative=stock.non_negative)
-                    yield replace(variable, name=name, label=label, dims=(), pieces=(scalar,))
-                case Lookup(pieces=tables):
-                    table, _ = self._piece(tables, elements)
-                    self._inline(table.table, elements)
-                    yield replace(variable, name=name, label=label, dims=(), pieces=(TablePiece(table.table),))
-                case Series(pieces=series):
-                    data, _ = self._piece(series, elements)
-                    self._inline(data.source, elements)
-                    yield replace(variable, name=name, label=label, dims=(), pieces=(ExternalPiece(data.source),))
-                case _:
-                    assert_never(variable)
+            piece, bound = self._piece(elements)
+            name = flat_name(self.variable.name, elements)
+            label = self.model.label(self.variable, elements)
+            # a variable has pieces of its own kind, and so have its elements
+            pieces: Any = (self._scalar(piece, elements, bound),)
+            yield replace(self.variable, name=name, label=label, dims=(), pieces=pieces)
 
     def _spanned(self) -> list[Elements]:
         """The combinations that some equation covers, the last dimension fastest."""
         choices = [self.subscripts.dimensions[dim].elements for dim in self.variable.dims]
-        return [elements for elements in product(*choices) if self._holds(elements)]
+        pieces = self.variable.pieces
+        return [e for e in product(*choices) if any(self.subscripts.applies(piece, e) for piece in pieces)]
 
-    def _holds(self, elements: Elements) -> bool:
-        return any(self.subscripts.applies(piece, elements) for piece in self.variable.pieces)
-
-    def _piece(self, pieces: tuple[_P, ...], elements: Elements) -> tuple[_P, Binding]:
+    def _piece(self, elements: Elements) -> tuple[AnyPiece, Binding]:
         """The equation that holds for a combination (the last that covers it) and what its dimensions are there."""
+        pieces: Sequence[AnyPiece] = self.variable.pieces
         for piece in reversed(pieces):
             if self.subscripts.applies(piece, elements):
                 bound = {
@@ -173,20 +146,26 @@ class _Unroller:
                 return piece, bound
         raise self._wrong(f"does not cover {', '.join(elements)}")
 
-    def _constant(self, piece: Piece | ExternalPiece, elements: Elements, bound: Binding) -> Piece | ExternalPiece:
+    def _scalar(self, piece: AnyPiece, elements: Elements, bound: Binding) -> AnyPiece:
+        """An equation for one element."""
+
+        def value(expr: Expr) -> Expr:
+            return self._value(expr, elements, piece.subscripts, bound)
+
         match piece:
-            case ExternalPiece(source):
-                self._inline(source, elements)
-                return ExternalPiece(source)
             case Piece(expr):
-                return Piece(self._value(expr, elements, piece.subscripts, bound))
+                return Piece(value(expr))
+            case StockPiece(flow, initial):
+                return StockPiece(value(flow), value(initial), non_negative=piece.non_negative)
+            case TablePiece(External() as source) | ExternalPiece(External() as source) if elements:
+                # one address stands for a whole array, so it cannot be given to each element
+                raise self._wrong(f"is in {source.file!r}, which has to be read first")
+            case TablePiece(table):
+                return TablePiece(table)
+            case ExternalPiece(source):
+                return ExternalPiece(source)
             case _:
                 assert_never(piece)
-
-    def _inline(self, source: Table | External | None, elements: Elements) -> None:
-        # one address stands for a whole array, so it cannot be given to each element
-        if elements and isinstance(source, External):
-            raise self._wrong(f"is in {source.file!r}, which has to be read first")
 
     def _value(self, expr: Expr, elements: Elements, subscripts: Elements, bound: Binding) -> Expr:
         if isinstance(expr, Grid):
@@ -196,10 +175,7 @@ class _Unroller:
     def _cell(self, grid: Grid, elements: Elements, subscripts: Elements) -> float:
         """The number of a literal array that belongs to a combination of elements."""
         ranges = [s for s in subscripts if s in self.subscripts.dimensions]
-        sizes = [len(self.subscripts.dimensions[dim].elements) for dim in ranges]
-        total = 1
-        for size in sizes:
-            total *= size
+        total = math.prod(len(self.subscripts.dimensions[dim].elements) for dim in ranges)
         if total != len(grid.values):
             reason = f"lists {len(grid.values)} numbers for {total} elements"
             if total == 1:
@@ -245,7 +221,7 @@ class _Unroller:
         target = self.known.get(ref.name)
         if not ref.subscripts and target is not None and target.dims:
             raise self._wrong(f"uses {target.label!r} without its {len(target.dims)} subscript(s)")
-        elements = tuple(self.subscripts.element(sub, bound, variable=self.variable.label) for sub in ref.subscripts)
+        elements = tuple(self._at(sub, bound) for sub in ref.subscripts)
         return Ref(flat_name(ref.name, elements))
 
     def _call(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
@@ -346,10 +322,8 @@ class _Unroller:
             )
         if function == "invert_matrix":
             return self._inverse(arguments[0], bound)
-        last = self._last_dimension(arguments[0])
-        members = self.subscripts.dimensions[last].elements
-        position = members.index(self.subscripts.element(last, bound, variable=self.variable.label))
-        head = (Const(float(position)), Const(float(len(members))))
+        last = self._dimensions_of(arguments[0])[-1]
+        members, head = self._along_last(last, bound)
         vector = tuple(self._expr(arguments[0], {**bound, last: member}) for member in members)
         if function == "vector_reorder":
             order = tuple(self._expr(arguments[1], {**bound, last: member}) for member in members)
@@ -402,7 +376,7 @@ class _Unroller:
         ranges = [self.subscripts.dimensions[dim].elements for dim in target.dims]
         first = 0
         for sub, members in zip(reference.subscripts, ranges, strict=True):
-            element = self.subscripts.element(sub, bound, variable=self.variable.label)
+            element = self._at(sub, bound)
             first = first * len(members) + members.index(element)
         every = [Ref(flat_name(reference.name, elements)) for elements in product(*ranges)]
         moved = self._expr(offset, bound)
@@ -438,17 +412,21 @@ class _Unroller:
                 return dims
         raise self._wrong("gives a vector function a scalar")
 
-    def _last_dimension(self, expr: Expr) -> str:
-        return self._dimensions_of(expr)[-1]
+    def _along_last(self, last: str, bound: Binding) -> tuple[Elements, tuple[Const, Const]]:
+        """The elements of a dimension; the position of the present one, from 0, and how many there are."""
+        members = self.subscripts.dimensions[last].elements
+        return members, (Const(float(members.index(self._at(last, bound)))), Const(float(len(members))))
+
+    def _at(self, subscript: str, bound: Binding) -> str:
+        """The element that a subscript stands for."""
+        return self.subscripts.element(subscript, bound, variable=self.variable.label)
 
     def _allocation(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
         """An allocation for one claimant: (position from 0, number of claimants, scalars, requests, profiles)."""
         if function == "allocate":
             return self._allocate(arguments, bound)
-        last = self._last_dimension(arguments[0])
-        members = self.subscripts.dimensions[last].elements
-        position = members.index(self.subscripts.element(last, bound, variable=self.variable.label))
-        head = (Const(float(position)), Const(float(len(members))))
+        last = self._dimensions_of(arguments[0])[-1]
+        members, head = self._along_last(last, bound)
         requests = tuple(self._expr(arguments[0], {**bound, last: member}) for member in members)
         if function == "allocate_by_priority":
             priority, _, width, supply = arguments[1:]
@@ -467,20 +445,19 @@ class _Unroller:
             reason = "gives ALLOCATE no dimension as its second argument; name that of the requests"
             raise self._wrong(reason)
         last = claimants.name
-        members = self.subscripts.dimensions[last].elements
-        position = members.index(self.subscripts.element(last, bound, variable=self.variable.label))
+        members, head = self._along_last(last, bound)
         bindings = [{**bound, last: member, f"{last}!": member} for member in members]
         requests = [self._expr(request, binding) for binding in bindings]
         if not kind:
             priorities = [self._expr(priority, binding) for binding in bindings]
+            position = int(head[0].value)
             return self._in_order(self._expr(available, bound), requests, priorities, position, width)
         profiles = [
             part
             for binding in bindings
             for part in (*(self._expr(number, binding) for number in (*kind, priority, width)), Const(0.0))
         ]
-        head = (Const(float(position)), Const(float(len(members))), self._expr(available, bound))
-        return Call("allocate_available", (*head, *requests, *profiles))
+        return Call("allocate_available", (*head, self._expr(available, bound), *requests, *profiles))
 
     def _in_order(
         self, available: Expr, requests: Sequence[Expr], priorities: Sequence[Expr], position: int, width: Expr
@@ -517,7 +494,7 @@ class _Unroller:
         quantity, profile, price = arguments
         if not isinstance(profile, Ref) or len(profile.subscripts) < 2:
             raise self._wrong("needs a priority profile with subscripts")
-        member = self.subscripts.element(profile.subscripts[-2], bound, variable=self.variable.label)
+        member = self._at(profile.subscripts[-2], bound)
         numbers = (self._expr(price, bound), self._expr(quantity, bound))
         return Call(function, (*numbers, *self._profiles(profile, (member,), bound)))
 
@@ -528,7 +505,7 @@ class _Unroller:
             raise self._wrong("needs a priority profile with subscripts")
         kinds = self.subscripts.dimensions[target.dims[-1]].elements
         heads = profile.subscripts[:-2]
-        fixed = tuple(self.subscripts.element(sub, bound, variable=self.variable.label) for sub in heads)
+        fixed = tuple(self._at(sub, bound) for sub in heads)
         return tuple(Ref(flat_name(profile.name, (*fixed, member, kind))) for member in members for kind in kinds)
 
 
@@ -550,14 +527,23 @@ def _number(expr: Expr) -> float | None:
 
 
 def folded(function: str, terms: Sequence[Expr]) -> Expr:
-    """A reduction of these terms, written out from the left."""
-    total = terms[0]
-    for term in terms[1:]:
-        match function:
-            case "sum":
-                total = total + term
-            case "prod":
-                total = total * term
-            case _:
-                total = Call(function.removeprefix("v"), (total, term))
-    return total
+    """A reduction of these terms, written out from the left.
+
+    Parameters
+    ----------
+    function : {"sum", "prod", "vmin", "vmax"}
+    terms : sequence of Expr
+        At least one.
+
+    Returns
+    -------
+    Expr
+        Sums and products, or nested calls of ``min`` and ``max``.
+    """
+    match function:
+        case "sum":
+            return reduce(add, terms)
+        case "prod":
+            return reduce(mul, terms)
+        case _:
+            return reduce(lambda total, term: Call(function.removeprefix("v"), (total, term)), terms)

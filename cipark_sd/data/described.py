@@ -37,7 +37,7 @@ def version() -> str:
     return importlib.metadata.version("cipark-sd")
 
 
-def variable_attributes(variable: Variable) -> dict[str, str]:
+def _variable_attributes(variable: Variable) -> dict[str, str]:
     """What a result says about one variable."""
     described = {"long_name": variable.label}
     if variable.units:
@@ -51,7 +51,20 @@ def variable_attributes(variable: Variable) -> dict[str, str]:
 def run_attributes(
     model: Model, *, engine: str, method: str, time_step: float, **extra: str | int | float
 ) -> dict[str, str | int | float]:
-    """What a result says about its making."""
+    """What a result says about its making.
+
+    Parameters
+    ----------
+    model : Model
+    engine : its name
+    method : of integration, one with a fixed step
+    time_step : in the model's unit of time
+    extra : further attributes, which come last
+
+    Returns
+    -------
+    dict
+    """
     return {
         "format": FORMAT,
         "model": model.name,
@@ -71,15 +84,22 @@ def arranged(
 
     Parameters
     ----------
+    model : Model
     times : (n_times,)
         Saved times, in the model's unit of time.
     values : by canonical name, each (*runs, n_times, *sizes of the variable's dimensions)
+    runs : names of the dimensions before time; none for a single run
+
+    Returns
+    -------
+    dict, dict
+        The variables, and the coordinates of time and of their dimensions.
     """
     data: dict[str, Described] = {}
     coords: dict[str, Described] = {"time": (("time",), times, {"long_name": "time", "units": model.time.units})}
     for name, array in values.items():
         variable = model.by_name[name]
-        data[name] = ((*runs, "time", *variable.dims), array, variable_attributes(variable))
+        data[name] = ((*runs, "time", *variable.dims), array, _variable_attributes(variable))
         for dim in variable.dims:
             dimension = model.dimension_by_name[dim]
             coords[dim] = ((dim,), np.array(dimension.element_labels), {"long_name": dimension.label})
@@ -94,6 +114,13 @@ def check_writable(path: Path | str, *, role: str = "the output file", endings: 
     """Raise where a file of that name could not be written, so that a run need not end before one learns of it.
 
     What killed processes have left unfinished in its folder is removed.
+
+    Parameters
+    ----------
+    path : of the file
+    role : what messages call it
+    endings : those that it may have, in lower case with their dots
+    where : for messages
 
     Raises
     ------
@@ -117,6 +144,13 @@ def save(
 
     Each of the coordinates is of its own dimension.
 
+    Parameters
+    ----------
+    data : variables, each (time, *dimensions)
+    coords : one for each dimension, of its name
+    attributes : what the result says of itself
+    path : with the ending ``.nc`` or ``.csv``, in a folder that is there
+
     Raises
     ------
     InvalidValue
@@ -125,7 +159,7 @@ def save(
     try:
         if path.suffix.lower() == ".nc":
             sizes = {dim: len(values) for dim, (_, values, _) in coords.items()}
-            write_bytes(path, file_bytes(sizes, {**data, **coords}, list(sizes), attributes))
+            write_bytes(path, _bytes_of({"/": (sizes, {**data, **coords}, list(sizes), attributes)}))
         else:
             labels = {dim: values for dim, (_, values, _) in coords.items()}
             table = (column for name, variable in data.items() for column in columns(name, variable, labels))
@@ -135,13 +169,30 @@ def save(
 
 
 def unwritable(path: Path, problem: OSError) -> InvalidValue:
-    """What is wrong with a file that cannot be written after all."""
+    """What is wrong with a file that cannot be written after all.
+
+    Parameters
+    ----------
+    path : of the file
+    problem : what the system says
+
+    Returns
+    -------
+    InvalidValue
+    """
     expected = f"a file that can be written ({problem.strerror or problem})"
     return InvalidValue("the output file", str(path), expected, where="save")
 
 
 def write_table(path: Path, table: Mapping[str, NDArray[Any]], attributes: Mapping[str, object]) -> None:
-    """Write columns as CSV, a missing value as an empty cell, and beside it what the result says of itself."""
+    """Write columns as CSV, a missing value as an empty cell, and beside it what the result says of itself.
+
+    Parameters
+    ----------
+    path : in a folder that is there
+    table : columns by their heads, each (n_times,)
+    attributes : what the result says of itself, of what JSON has
+    """
     rows = zip(*(values.tolist() for values in table.values()), strict=True)
     cells = ([value if value == value else "" for value in row] for row in rows)
     write_text(path, csv_text_of(chain([list(table)], cells)))
@@ -150,7 +201,19 @@ def write_table(path: Path, table: Mapping[str, NDArray[Any]], attributes: Mappi
 
 
 def columns(name: str, variable: Described, labels: Mapping[str, NDArray[Any]]) -> Iterator[tuple[str, NDArray[Any]]]:
-    """A variable over time as columns headed by the modeller's names, one for each element: ``Residents[SOE]``."""
+    """A variable over time as columns headed by the modeller's names, one for each element: ``Residents[SOE]``.
+
+    Parameters
+    ----------
+    name : canonical, the head where the variable has no label
+    variable : (time, *dimensions)
+    labels : those of each dimension's elements
+
+    Returns
+    -------
+    iterator of str and (n_times,) array
+        Heads and numbers, the last dimension fastest.
+    """
     (_, *dims), values, about = variable
     label = about.get("long_name", name)
     for place in np.ndindex(*values.shape[1:]):
@@ -175,14 +238,7 @@ def netcdf_bytes(content: "xr.Dataset | xr.DataTree") -> memoryview:
     return _bytes_of({path: _parts(dataset) for path, dataset in nodes.items()})
 
 
-def file_bytes(
-    sizes: Mapping[str, int], variables: Mapping[str, Described], coords: Sequence[str], attributes: Mapping[str, Any]
-) -> memoryview:
-    """The same of the sizes of dimensions, all variables, the names of those that are coordinates, and attributes."""
-    return _bytes_of({"/": (sizes, variables, coords, attributes)})
-
-
-#: What a group holds: arguments of :func:`file_bytes`.
+#: What a group holds: the sizes of dimensions, all variables, the names of those that are coordinates, and attributes.
 _Group = tuple[Mapping[str, int], Mapping[str, Described], Sequence[str], Mapping[Any, Any]]
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from cipark_sd.base.naming import base_name
 from cipark_sd.base.wording import written_unit
-from cipark_sd.data.scenarios import Scenario, override_key, split_key
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.model.model import Model
 from cipark_sd.statements import headline
 
@@ -20,11 +21,15 @@ def of_output(
 
     Parameters
     ----------
-    parts : sequence of name and sign
-    under : Scenario, optional
-        What is set beside the scenario of the study or model.
-    against : Scenario, optional
-        Where given, the estimand is the change from what the outputs are with this set.
+    model : Model
+    parts : names of outputs, each with its sign or factor
+    time : in the model's unit of time
+    under : what is set beside the scenario of the study or model; None where nothing is
+    against : where given, the estimand is the change from what the outputs are with this set
+
+    Returns
+    -------
+    str
     """
     signs = {1.0: " + ", -1.0: " - "}
     text = "".join(f"{signs.get(sign, f' {sign:+g} ')}{name_in(model, name)}" for name, sign in parts)
@@ -33,19 +38,49 @@ def of_output(
 
 
 def name_in(model: Model, name: str) -> str:
-    """A variable, or an element of one, as the model spells it."""
-    base, elements = split_key(override_key(name))
-    return model.label(base, elements) if base in model.by_name else name
+    """A variable, or an element of one, as the model spells it.
+
+    Parameters
+    ----------
+    model : Model
+    name : any spelling of ``Name`` or ``Name[element]``
+
+    Returns
+    -------
+    str
+        ``name`` itself where the model has none such.
+    """
+    return model.label(name) if base_name(name) in model.by_name else name
 
 
 def unit_of(model: Model, name: str) -> str:
-    """The units of a variable, nothing for a pure number."""
-    variable = model.by_name.get(split_key(override_key(name))[0])
+    """The units of a variable, nothing for a pure number.
+
+    Parameters
+    ----------
+    model : Model
+    name : any spelling of ``Name`` or ``Name[element]``
+
+    Returns
+    -------
+    str
+    """
+    variable = model.by_name.get(base_name(name))
     return "" if variable is None else written_unit(variable.units)
 
 
 def settings(model: Model, scenario: Scenario | None) -> str:
-    """What a scenario sets, in the order of its names."""
+    """What a scenario sets, in the order of its names.
+
+    Parameters
+    ----------
+    model : Model
+    scenario : None for one that sets nothing
+
+    Returns
+    -------
+    str
+    """
     if scenario is None:
         return ""
     return ", ".join(

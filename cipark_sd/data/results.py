@@ -20,7 +20,7 @@ from xarray.indexes import PandasIndex
 from cipark_sd.base.errors import InvalidValue, MissingFile, UnknownName, UnusableInput
 from cipark_sd.base.files import write_bytes
 from cipark_sd.base.inputs import check_netcdf
-from cipark_sd.base.naming import canonical, protected_among
+from cipark_sd.base.naming import canonical, override_key, protected_among, split_key
 from cipark_sd.base.spreadsheets import write_workbook
 from cipark_sd.data.described import (
     FORMAT,
@@ -32,7 +32,6 @@ from cipark_sd.data.described import (
     unwritable,
     write_table,
 )
-from cipark_sd.data.scenarios import override_key, split_key
 
 
 def dataset(
@@ -42,10 +41,13 @@ def dataset(
 
     Parameters
     ----------
-    data : mapping
-        Dimensions, values and attributes of each variable; every dimension has a coordinate.
-    coords : mapping
-        The same of coordinates; one that bears the name of its one dimension becomes an index.
+    data : dimensions, values and attributes of each variable; every dimension has a coordinate
+    coords : the same of coordinates; one that bears the name of its one dimension becomes an index
+    attributes : what the result says of itself
+
+    Returns
+    -------
+    xarray.Dataset
 
     Notes
     -----
@@ -153,6 +155,11 @@ def save(result: xr.Dataset, path: Path | str) -> None:
     A CSV file is the table and nothing else, so that everything opens it. What the result says of itself stands beside
     it in ``NAME.csv-metadata.json``, where the W3C's CSV on the Web looks for it; in a workbook on a sheet ``about``.
 
+    Parameters
+    ----------
+    result : of a run or of many
+    path : its ending says which kind of file it is
+
     Raises
     ------
     InvalidValue
@@ -180,6 +187,16 @@ def write_netcdf(content: "xr.Dataset | xr.DataTree", path: Path) -> Path:
 
     It is made in memory and written at once: where the disk is full, the HDF5 library leaves a file open that it
     cannot close, and takes the process down at its end.
+
+    Parameters
+    ----------
+    content : a tree becomes groups
+    path : in a folder that is there
+
+    Returns
+    -------
+    Path
+        ``path``.
     """
     return write_bytes(path, netcdf_bytes(content))
 

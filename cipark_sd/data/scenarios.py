@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise
 from pathlib import Path
@@ -19,9 +19,7 @@ from cipark_sd.base.errors import (
     raise_all,
 )
 from cipark_sd.base.inputs import read_toml
-from cipark_sd.base.naming import override_key as override_key
-from cipark_sd.base.naming import split_key as split_key
-from cipark_sd.base.naming import split_name
+from cipark_sd.base.naming import override_key, split_key, split_name
 from cipark_sd.base.section import Section
 from cipark_sd.model.expr import Const, Grid, Interpolation, Table, references
 from cipark_sd.model.model import CONTROL, Model
@@ -61,75 +59,71 @@ def written(key: str) -> str:
     return str(getattr(key, "written", key))
 
 
+#: Makes the error that a quantity has a value and not what is expected.
+_Wrong = Callable[[str, object, str], InvalidValue]
+
+
 def _as_override(value: object, *, name: str, where: str) -> Override:
     """``value`` in one of the forms of :data:`Override`."""
-    reader = _Given(name, where)
+
+    def wrong(quantity: str, value: object, expected: str) -> InvalidValue:
+        return InvalidValue(f"{quantity} of {name!r}", value, expected, where=where)
+
     match value:
         case Table() | TimeSeries():
             return value
         case Mapping():
-            return reader.points(value)
+            return _points(value, wrong)
         case str():
             try:
-                return reader.number(float(value))
+                return _number(float(value), wrong)
             except ValueError:
-                raise reader.wrong("the value", value, "a finite number") from None
+                raise wrong("the value", value, "a finite number") from None
         case Sequence():
-            return reader.numbers(value, "the values")
+            return _numbers(value, "the values", wrong)
         case _ if hasattr(value, "__float__"):
-            return reader.number(float(value) if not isinstance(value, bool) else value)
+            return _number(float(value) if not isinstance(value, bool) else value, wrong)
         case _:
-            raise reader.wrong("the value", value, "a number, a list, a table or a time series")
+            raise wrong("the value", value, "a number, a list, a table or a time series")
 
 
-@dataclass(frozen=True)
-class _Given:
-    """What is given for one name, and how its mistakes are told."""
+def _number(item: object, wrong: _Wrong) -> float:
+    if isinstance(item, bool) or not isinstance(item, int | float) or not math.isfinite(item):
+        raise wrong("the value", item, "a finite number")
+    return float(item)
 
-    name: str
-    where: str
 
-    def wrong(self, quantity: str, value: object, expected: str) -> InvalidValue:
-        """The error that says so."""
-        return InvalidValue(f"{quantity} of {self.name!r}", value, expected, where=self.where)
+def _numbers(items: object, quantity: str, wrong: _Wrong) -> tuple[float, ...]:
+    """A list of numbers, or of lists of them, as one."""
+    if not isinstance(items, Sequence) or isinstance(items, str):
+        raise wrong(quantity, items, "a list of numbers")
+    if not items:
+        raise wrong(quantity, items, "at least one number")
+    flat: list[float] = []
+    for item in items:
+        nested = isinstance(item, Sequence) and not isinstance(item, str)
+        flat.extend(_numbers(item, quantity, wrong) if nested else [_number(item, wrong)])
+    return tuple(flat)
 
-    def number(self, item: object) -> float:
-        """A finite number."""
-        if isinstance(item, bool) or not isinstance(item, int | float) or not math.isfinite(item):
-            raise self.wrong("the value", item, "a finite number")
-        return float(item)
 
-    def numbers(self, items: object, quantity: str) -> tuple[float, ...]:
-        """A list of numbers, or of lists of them, as one."""
-        if not isinstance(items, Sequence) or isinstance(items, str):
-            raise self.wrong(quantity, items, "a list of numbers")
-        if not items:
-            raise self.wrong(quantity, items, "at least one number")
-        flat: list[float] = []
-        for item in items:
-            nested = isinstance(item, Sequence) and not isinstance(item, str)
-            flat.extend(self.numbers(item, quantity) if nested else [self.number(item)])
-        return tuple(flat)
-
-    def points(self, value: Mapping[str, object]) -> Table | TimeSeries:
-        """A table from ``{x, y}``, a series from ``{times, values}``."""
-        across, along = ("x", "y") if "x" in value else ("times", "values")
-        extra = set(value) - {across, along, "interpolation"}
-        if extra or not {across, along} <= set(value):
-            raise self.wrong("the value", dict(value), "{x, y} or {times, values}")
-        interpolation = value.get("interpolation", "interpolate")
-        if interpolation not in _INTERPOLATIONS:
-            raise self.wrong(
-                "the interpolation", interpolation, " or ".join((", ".join(_INTERPOLATIONS[:-1]), _INTERPOLATIONS[-1]))
-            )
-        points, values = self.numbers(value[across], across), self.numbers(value[along], along)
-        quantity = "the points" if across == "x" else "the times"
-        if len(points) != len(values) or not points:
-            raise self.wrong(quantity, f"{len(points)} and {len(values)}", "as many points as values")
-        if any(right <= left for left, right in pairwise(points)):
-            raise self.wrong(quantity, points, "ascending numbers")
-        how = cast(Interpolation, interpolation)
-        return Table(points, values, how) if across == "x" else TimeSeries(points, values, how)
+def _points(value: Mapping[str, object], wrong: _Wrong) -> Table | TimeSeries:
+    """A table from ``{x, y}``, a series from ``{times, values}``."""
+    across, along = ("x", "y") if "x" in value else ("times", "values")
+    extra = set(value) - {across, along, "interpolation"}
+    if extra or not {across, along} <= set(value):
+        raise wrong("the value", dict(value), "{x, y} or {times, values}")
+    interpolation = value.get("interpolation", "interpolate")
+    if interpolation not in _INTERPOLATIONS:
+        expected = " or ".join((", ".join(_INTERPOLATIONS[:-1]), _INTERPOLATIONS[-1]))
+        raise wrong("the interpolation", interpolation, expected)
+    points, values = _numbers(value[across], across, wrong), _numbers(value[along], along, wrong)
+    quantity = "the points" if across == "x" else "the times"
+    if len(points) != len(values):
+        raise wrong(quantity, f"{len(points)} and {len(values)}", "as many points as values")
+    if any(right <= left for left, right in pairwise(points)):
+        raise wrong(quantity, points, "ascending numbers")
+    kind_of = Table if across == "x" else TimeSeries
+    return kind_of(points, values, cast(Interpolation, interpolation))
 
 
 @dataclass(frozen=True)
@@ -286,6 +280,15 @@ class Resolved:
 def resolve(model: Model, scenario: Scenario) -> Resolved:
     """``scenario`` checked against ``model``: names, elements, sizes and kinds; all problems at once.
 
+    Parameters
+    ----------
+    model : Model
+    scenario : names in any spelling
+
+    Returns
+    -------
+    Resolved
+
     Raises
     ------
     UnknownName, InvalidValue, Problems
@@ -308,10 +311,13 @@ def resolve(model: Model, scenario: Scenario) -> Resolved:
             value = TimeSeries((model.time.initial,), (value,))
         try:
             _check_kind(model, variable, value, where)
-            if elements:
-                single[base, _check_elements(model, variable, elements, key)] = _check_single(variable, value, where)
-            else:
+            if not elements:
                 whole[base] = _check_size(model, variable, value, where)
+            elif isinstance(value, float | TimeSeries):
+                single[base, _check_elements(model, variable, elements, key)] = value
+            else:
+                quantity = f"the override of an element of {variable.label!r}"
+                raise InvalidValue(quantity, _plain(value), "one number", where=where)
         except CiparkError as problem:
             problems.append(problem)
     raise_all(where, problems)
@@ -366,12 +372,6 @@ def _check_elements(model: Model, variable: Variable, elements: Sequence[str], k
     return tuple(elements)
 
 
-def _check_single(variable: Variable, value: Override, where: str) -> float | TimeSeries:
-    if isinstance(value, float | TimeSeries):
-        return value
-    raise InvalidValue(f"the override of an element of {variable.label!r}", _plain(value), "one number", where=where)
-
-
 def _check_size(model: Model, variable: Variable, value: Override, where: str) -> Override:
     if isinstance(value, tuple):
         size = model.n_elements(variable)
@@ -390,6 +390,16 @@ def parse_assignments(assignments: Iterable[str], *, where: str = "--set") -> Sc
 
     >>> parse_assignments(["SW CMG=0"]).overrides["sw_cmg"]
     0.0
+
+    Parameters
+    ----------
+    assignments : texts as of a command line
+    where : for messages
+
+    Returns
+    -------
+    Scenario
+        Without a name.
 
     Raises
     ------

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.base.errors import CiparkError
+from cipark_sd.base.naming import flat_name
 from cipark_sd.base.timegrid import TimeGrid
 from cipark_sd.compiler.adjoint import Adjoint
 from cipark_sd.compiler.primitives import look_up
 from cipark_sd.compiler.program import SeriesInput
-from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.data.scenarios import Override, Resolved, TimeSeries
 from cipark_sd.model.expr import MISSING, Expr, Interpolation, Table
 from cipark_sd.model.model import Method, Model
@@ -77,7 +77,18 @@ def fixed_method(method: Method) -> str:
 
 
 def stage_times(grid: TimeGrid, method: Method) -> Values:
-    """The times at which equations are read: the instants, and with Runge-Kutta the middle of each step between."""
+    """The times at which equations are read: the instants, and with Runge-Kutta the middle of each step between.
+
+    Parameters
+    ----------
+    grid : TimeGrid
+    method : Method
+
+    Returns
+    -------
+    Values, (n_stage_times,)
+        In units of time: n_steps + 1 of them for Euler's method, else 2 n_steps + 1.
+    """
     if fixed_method(method) == "euler":
         return grid.times
     times = np.empty(2 * len(grid.times) - 1)
@@ -87,7 +98,20 @@ def stage_times(grid: TimeGrid, method: Method) -> Values:
 
 
 def sample(entry: SeriesInput, table: Table, times: Values) -> Values:
-    """A series at some times; ends are held, a ``raw`` series is missing between its own times."""
+    """A series at some times; ends are held, a ``raw`` series is missing between its own times.
+
+    Parameters
+    ----------
+    entry : SeriesInput
+        Says how it is read between its times.
+    table : Table
+        Its times and values.
+    times : (n,)
+
+    Returns
+    -------
+    Values, (n,)
+    """
     x, y = np.array(table.x), np.array(table.y)
     if entry.interpolation == "raw":
         place = np.searchsorted(x, times).clip(0, len(x) - 1)
@@ -118,7 +142,20 @@ def taped_inputs(inputs: Inputs) -> Inputs:
 
 
 def back_inputs(way: Adjoint, inputs: Inputs, tape: Values | None = None) -> Inputs:
-    """The inputs of the way back: the instants from last to first, and one more at which its sums are read."""
+    """The inputs of the way back: the instants from last to first, and one more at which its sums are read.
+
+    Parameters
+    ----------
+    way : Adjoint
+    inputs : Inputs
+        Of the forward run.
+    tape : (n_slots, n_rows, n_runs), optional
+        What the forward run wrote, weights in the places of its outputs; None where an engine hands it on by itself.
+
+    Returns
+    -------
+    Inputs
+    """
     grid = inputs.grid
     n = len(grid.times)
     # the times themselves are series; the first one is what "initial time" means
@@ -196,7 +233,17 @@ def interpolation(entry: TimeSeries | tuple[TimeSeries, ...]) -> Interpolation:
 
 
 def settings(model: Model, resolved: Resolved) -> Settings:
-    """The overrides of one checked scenario, element by element."""
+    """The overrides of one checked scenario, element by element.
+
+    Parameters
+    ----------
+    model : Model
+    resolved : Resolved
+
+    Returns
+    -------
+    Settings
+    """
     numbers: dict[str, float | Values] = {}
     initials: dict[str, float | Values] = {}
     tables: dict[str, Table] = {}
@@ -226,7 +273,19 @@ def settings(model: Model, resolved: Resolved) -> Settings:
 
 
 def part(settings: Settings, members: NDArray[np.intp] | slice) -> Settings:
-    """The settings of some of the runs."""
+    """The settings of some of the runs.
+
+    Parameters
+    ----------
+    settings : Settings
+    members : (n,) or slice
+        Positions of the runs.
+
+    Returns
+    -------
+    Settings
+        Numbers and series of these runs; what all share as it is.
+    """
 
     def cut(values: Mapping[str, float | Values]) -> dict[str, float | Values]:
         return {name: value[members] if isinstance(value, np.ndarray) else value for name, value in values.items()}
@@ -242,7 +301,19 @@ def part(settings: Settings, members: NDArray[np.intp] | slice) -> Settings:
 
 
 def with_numbers(settings: Settings, names: Mapping[str, bool], values: Values) -> Settings:
-    """The settings with a number ``(n_runs, n_names)`` of each run for flat names, and whether each starts a stock."""
+    """The settings with a number ``(n_runs, n_names)`` of each run for flat names, and whether each starts a stock.
+
+    Parameters
+    ----------
+    settings : Settings
+    names : mapping of str to bool
+        Flat names, in the order of the columns, and whether each starts a stock.
+    values : (n_runs, n_names)
+
+    Returns
+    -------
+    Settings
+    """
     numbers, initials = dict(settings.numbers), dict(settings.initials)
     for (name, starts_stock), column in zip(names.items(), values.T, strict=True):
         (initials if starts_stock else numbers)[name] = np.ascontiguousarray(column)
@@ -263,6 +334,21 @@ def with_reductions(
     settings: Settings, reductions: Mapping[str, Reduction], grid: TimeGrid, saved: NDArray[np.bool_], *, where: str
 ) -> Settings:
     """The settings with reductions and the series that they read.
+
+    Parameters
+    ----------
+    settings : Settings
+    reductions : mapping of str to Reduction
+        By the name of the output.
+    grid : TimeGrid
+    saved : (n_steps + 1,)
+        The instants that count where a reduction names none.
+    where : str
+        The model's name, for messages.
+
+    Returns
+    -------
+    Settings
 
     Raises
     ------

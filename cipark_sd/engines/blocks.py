@@ -99,7 +99,19 @@ class Blocks:
 
 
 def by_run(out: Values, n_runs: int) -> Values:
-    """What a kernel wrote, (n_blocks, n_saved, n_outputs, lanes), as (n_outputs, n_saved, n_runs)."""
+    """What a kernel wrote, (n_blocks, n_saved, n_outputs, lanes), as (n_outputs, n_saved, n_runs).
+
+    Parameters
+    ----------
+    out : (n_blocks, n_saved, n_outputs, lanes)
+        What a kernel wrote.
+    n_runs : int
+        Without those that fill up the last block.
+
+    Returns
+    -------
+    Values, (n_outputs, n_saved, n_runs)
+    """
     n_blocks, n_saved, n_outputs, lanes = out.shape
     if n_runs == 1:
         return np.ascontiguousarray(out[0, :, :, 0].T)[:, :, None]
@@ -107,14 +119,36 @@ def by_run(out: Values, n_runs: int) -> Values:
 
 
 def by_course(out: Values, n_runs: int) -> Values:
-    """The same in another order in memory: the course of an output in a run lies together."""
+    """The same in another order in memory: the course of an output in a run lies together.
+
+    Parameters
+    ----------
+    out : (n_blocks, n_saved, n_outputs, lanes)
+    n_runs : int
+
+    Returns
+    -------
+    Values, (n_outputs, n_saved, n_runs)
+        A view.
+    """
     n_blocks, n_saved, n_outputs, lanes = out.shape
     courses = out.transpose(2, 0, 3, 1).reshape(n_outputs, n_blocks * lanes, n_saved)
     return courses[:, :n_runs].transpose(0, 2, 1)
 
 
 def of_blocks(out: Values, places: NDArray[np.intp]) -> Values:
-    """Some of what a kernel wrote, (n_blocks, n_saved, n_outputs, lanes), as (n_places, n_blocks * lanes)."""
+    """Some of what a kernel wrote, (n_blocks, n_saved, n_outputs, lanes), as (n_places, n_blocks * lanes).
+
+    Parameters
+    ----------
+    out : (n_blocks, n_saved, n_outputs, lanes)
+    places : (n_places,)
+        They count the outputs of the first saved instant, then those of the second.
+
+    Returns
+    -------
+    Values, (n_places, n_blocks * lanes)
+    """
     n_blocks, n_saved, n_outputs, lanes = out.shape
     # what a block has at a place is copied as one item
     items = out.reshape(n_blocks, n_saved * n_outputs, lanes).view(np.dtype((np.void, 8 * lanes)))[..., 0]

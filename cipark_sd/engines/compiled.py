@@ -125,7 +125,22 @@ def _in_groups(
 
 
 def inputs_for(plan: RunPlan, program: Program, settings: Settings, runs: NDArray[np.uint64]) -> Inputs:
-    """What a program is given: its own constants but for the settings, and its series at the times it reads them."""
+    """What a program is given: its own constants but for the settings, and its series at the times it reads them.
+
+    Parameters
+    ----------
+    plan : RunPlan
+    program : Program
+        Of the plan's model.
+    settings : Settings
+        All overrides; numbers are one for all runs or ``(n_runs,)``.
+    runs : (n_runs,)
+        The number of each run in the whole ensemble.
+
+    Returns
+    -------
+    Inputs
+    """
     params = np.repeat(np.array(program.defaults)[:, None], len(runs), axis=1)
     starts = {start_name(name): value for name, value in settings.initials.items()}
     for name, value in {**settings.numbers, **starts}.items():
@@ -152,7 +167,18 @@ def inputs_for(plan: RunPlan, program: Program, settings: Settings, runs: NDArra
 
 
 def by_orders(program: Program, inputs: Inputs) -> list[tuple[Orders, NDArray[np.intp]]] | None:
-    """Runs grouped by the stages that their delays need; ``None`` when all need what the program has."""
+    """Runs grouped by the stages that their delays need; ``None`` when all need what the program has.
+
+    Parameters
+    ----------
+    program : Program
+    inputs : Inputs
+
+    Returns
+    -------
+    list of (Orders, (n,)), or None
+        For each group its stages and the positions of its runs; None when all need what the program has.
+    """
     if program.settled:
         return None
     step = inputs.grid.step

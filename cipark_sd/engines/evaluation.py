@@ -7,27 +7,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.compiler.primitives import MEANING, look_up, uniform_random
-from cipark_sd.compiler.program import CONSTANT, PER_RUN, Program
+from cipark_sd.compiler.program import CONSTANT, PER_RUN, Program, reached
 from cipark_sd.engines.base import Inputs, Values, fixed_method, stage_times
 from cipark_sd.model.expr import Table
 
 
-def reached(program: Program, nodes: Sequence[int]) -> list[int]:
-    """Some nodes and all that they are computed from, in order."""
-    needed: set[int] = set()
-    stack = list(nodes)
-    while stack:
-        node = stack.pop()
-        if node not in needed:
-            needed.add(node)
-            stack.extend(program.nodes[node].args)
-    return sorted(needed)
-
-
 def start_values(program: Program, inputs: Inputs, nodes: Sequence[int]) -> list[Values]:
-    """What some nodes are at the start of each run, each (n_runs,); they must not change at each step."""
+    """What some nodes are at the start of each run, each (n_runs,); they must not change at each step.
+
+    Parameters
+    ----------
+    program : Program
+    inputs : Inputs
+    nodes : sequence of int
+        None of them changes at each step.
+
+    Returns
+    -------
+    list of Values, (n_runs,)
+        In the order of ``nodes``.
+    """
     with np.errstate(all="ignore"):
-        run = Evaluation(program, inputs, reached(program, nodes))
+        run = Evaluation(program, inputs, reached(program.nodes, nodes))
         return [run.full(node) for node in nodes]
 
 

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnsupportedFeature, UnusableInput, raise_all
+from cipark_sd.base.naming import flat_name
 from cipark_sd.base.timegrid import TimeGrid, time_grid
 from cipark_sd.base.wording import listed
 from cipark_sd.compiler.lower import Lowering
 from cipark_sd.compiler.passes import Pending, check_functions
 from cipark_sd.compiler.program import PER_STEP
 from cipark_sd.compiler.subscripts import Subscripts, check_array_sizes
-from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.data.scenarios import Resolved, Scenario, TimeSeries, resolve
 from cipark_sd.engines.base import Settings, Values, settings
 from cipark_sd.engines.programs import flat_model, remember
@@ -174,6 +174,7 @@ def plan(
 
     Parameters
     ----------
+    model : Model
     scenario : Scenario or Resolved
         What all runs share.
     save : sequence of str or None
@@ -181,6 +182,14 @@ def plan(
         constants that keep their value.
     times : sequence of float or None
         Some of the saved times; None for all of them.
+    method : Method or None
+        None for the file's own.
+    seed : int
+        Of the model's random functions.
+
+    Returns
+    -------
+    RunPlan
 
     Raises
     ------
@@ -189,7 +198,7 @@ def plan(
     with lines_of(model):
         resolved = checked(model, scenario) if isinstance(scenario, Scenario) else scenario
         grid = grid_of(model, resolved)
-        columns = columns_of(model, saved_names(model, save) if save is not None else _moving(model, resolved))
+        columns = _columns_of(model, _saved_names(model, save) if save is not None else _moving(model, resolved))
     return RunPlan(model, resolved, columns, columns.flat, grid, grid.chosen(times, where=model.name), method, seed)
 
 
@@ -197,7 +206,7 @@ _NAMES: OrderedDict[tuple[int, frozenset[str]], tuple[Model, tuple[str, ...]]] =
 _COLUMNS: OrderedDict[tuple[int, tuple[str, ...]], Columns] = OrderedDict()
 
 
-def columns_of(model: Model, names: tuple[str, ...]) -> Columns:
+def _columns_of(model: Model, names: tuple[str, ...]) -> Columns:
     """The columns of variables by canonical name, made once for a model and names; they keep the model."""
     return remember(_COLUMNS, (id(model), names), lambda: Columns.of(model, names))
 
@@ -206,6 +215,15 @@ def checked(model: Model, scenario: Scenario) -> Resolved:
     """The scenario checked against the model, control variables that the file computes put in as numbers.
 
     A scenario's time step and save period have to fit; a file whose own do not is saved at the nearest steps.
+
+    Parameters
+    ----------
+    model : Model
+    scenario : Scenario
+
+    Returns
+    -------
+    Resolved
 
     Raises
     ------
@@ -224,6 +242,15 @@ def checked(model: Model, scenario: Scenario) -> Resolved:
 def grid_of(model: Model, resolved: Resolved) -> TimeGrid:
     """The instants of a run.
 
+    Parameters
+    ----------
+    model : Model
+    resolved : Resolved
+
+    Returns
+    -------
+    TimeGrid
+
     Raises
     ------
     InvalidValue
@@ -231,7 +258,7 @@ def grid_of(model: Model, resolved: Resolved) -> TimeGrid:
     return time_grid(resolved.initial_time, resolved.final_time, resolved.time_step, resolved.saveper, where=model.name)
 
 
-def saved_names(model: Model, save: Sequence[str]) -> tuple[str, ...]:
+def _saved_names(model: Model, save: Sequence[str]) -> tuple[str, ...]:
     """Canonical names of variables that have values over time, in the order asked for, each once.
 
     Raises
@@ -277,7 +304,7 @@ def _with_controls(model: Model, resolved: Resolved) -> Resolved:
         return resolved
     numbers_in_file = {name: getattr(resolved, name) for name in CONTROL if name not in unknown}
     numbers = {n: v for n, v in settings(model, resolved).numbers.items() if isinstance(v, float)}
-    values = numbers_in_file | control_values(flat_model(model), numbers_in_file, numbers)
+    values = numbers_in_file | _control_values(flat_model(model), numbers_in_file, numbers)
     initial, final, step, saveper = (values[name] for name in CONTROL)
     return replace(resolved, initial_time=initial, final_time=final, time_step=step, saveper=saveper)
 
@@ -292,7 +319,7 @@ _LINES = {
 }
 
 
-def control_values(model: FlatModel, overrides: Mapping[str, float], numbers: Mapping[str, float]) -> dict[str, float]:
+def _control_values(model: FlatModel, overrides: Mapping[str, float], numbers: Mapping[str, float]) -> dict[str, float]:
     """Control variables that the file computes, as numbers at the start of a run.
 
     Parameters
@@ -352,7 +379,7 @@ def _control_value(model: FlatModel, name: str, values: Mapping[str, float], num
             break
         except Pending as pending:
             lowering.demanded(*pending.demands)
-    if lowering.graph.rates[moving] == PER_STEP:
+    if moving.rate == PER_STEP:
         feature = "an equation that changes in the run"
         raise UnsupportedFeature(feature, variable=variable.label, where=model.name, alternative=_GIVE)
     lowering.defaults = [numbers.get(p, d) for p, d in zip(lowering.params, lowering.defaults, strict=True)]

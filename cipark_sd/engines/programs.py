@@ -41,7 +41,20 @@ _ADJOINTS: OrderedDict[tuple[int, tuple[str, ...]], tuple[Program, Adjoint]] = O
 
 
 def remember(store: "OrderedDict[_K, _T]", key: "_K", make: Callable[[], _T]) -> _T:
-    """What a store has under a key, made and kept where it has nothing; of too many the oldest goes."""
+    """What a store has under a key, made and kept where it has nothing; of too many the oldest goes.
+
+    Parameters
+    ----------
+    store : OrderedDict
+        The values hold what their keys name by ``id``, so that no other object gets that number.
+    key : hashable
+    make : callable
+        Gives the value.
+
+    Returns
+    -------
+    the value
+    """
     with _LOCK:
         if key not in store:
             store[key] = make()
@@ -64,7 +77,18 @@ def flat_model(model: Model) -> FlatModel:
 
 
 def changed(flat: FlatModel, shape: Settings) -> FlatModel:
-    """The flat model in which what the settings override is a constant, another table or a data variable."""
+    """The flat model in which what the settings override is a constant, another table or a data variable.
+
+    Parameters
+    ----------
+    flat : FlatModel
+    shape : Settings
+        Their numbers do not matter, only which there are.
+
+    Returns
+    -------
+    FlatModel
+    """
     if not (shape.initials or shape.tables or shape.series or shape.reductions):
         return flat
     variables: list[Variable] = []
@@ -102,14 +126,26 @@ def changed(flat: FlatModel, shape: Settings) -> FlatModel:
 
 
 def program_for(
-    model: Model,
-    save: Sequence[str],
-    shape: Settings,
-    *,
-    method: Method | None = None,
-    orders: Orders | None = None,
+    model: Model, save: Sequence[str], shape: Settings, *, method: Method | None = None, orders: Orders | None = None
 ) -> Program:
-    """The program that computes flat variables under settings of some shape."""
+    """The program that computes flat variables under settings of some shape.
+
+    Parameters
+    ----------
+    model : Model
+    save : sequence of str
+        Flat names, in the order of the outputs.
+    shape : Settings
+        Of which :attr:`Settings.shape` counts.
+    method : Method, optional
+        None for the file's own.
+    orders : Orders, optional
+        Stages of delays and smooths; None for those that the model's own constants ask for.
+
+    Returns
+    -------
+    Program
+    """
     flat = flat_model(model)
     method = method or model.time.method
     key = (id(model), tuple(save), shape.shape, method, tuple((orders or {}).items()))
@@ -124,5 +160,16 @@ def program_for(
 
 
 def adjoint_of(program: Program, parameters: tuple[str, ...]) -> Adjoint:
-    """The program's way back (see :func:`cipark_sd.compiler.adjoint.adjoint`), made once."""
+    """The program's way back (see :func:`cipark_sd.compiler.adjoint.adjoint`), made once.
+
+    Parameters
+    ----------
+    program : Program
+    parameters : tuple of str
+        Constants of the program.
+
+    Returns
+    -------
+    Adjoint
+    """
     return remember(_ADJOINTS, (id(program), parameters), lambda: (program, adjoint(program, parameters)))[1]

@@ -87,6 +87,17 @@ def names(*, compiled: bool | None = None) -> tuple[str, ...]:
 def choose(name: str, workers: int = 1) -> Engine:
     """The engine of that name, on so many threads if it has any use for them; they change no bit.
 
+    Parameters
+    ----------
+    name : str
+        A key of :data:`ENGINES`.
+    workers : int
+        Threads.
+
+    Returns
+    -------
+    Engine
+
     Raises
     ------
     UnknownName

@@ -39,7 +39,18 @@ class ClusterFailed(CiparkError):
 
 
 def pool_of(dask: str | None, otherwise: Callable[[], Pool], checkpoints: Checkpoints = NOT_KEPT) -> Pool:
-    """The workers of the cluster at an address, or those of this machine where there is none."""
+    """The workers of the cluster at an address, or those of this machine where there is none.
+
+    Parameters
+    ----------
+    dask : where a scheduler listens, as of :class:`Cluster`; None for this machine
+    otherwise : makes the pool of this machine
+    checkpoints : of the cluster's tasks
+
+    Returns
+    -------
+    Pool
+    """
     return otherwise() if dask is None else Cluster(dask, checkpoints)
 
 

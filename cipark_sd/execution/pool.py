@@ -24,6 +24,11 @@ Tell = Callable[[int, int], None]
 Report = Callable[[int, int, int], None]
 #: Libraries for linear algebra start as many threads as there are processors in each process, unless these say one.
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+#: Seconds of the processor from which on it pays to start other processes, which takes about as long. Those are seconds
+#: of work and not of a clock on the wall, so that what else the machine does changes nothing.
+WORTH = 4.0
+
+T = TypeVar("T")
 
 
 class Task(Protocol):
@@ -50,19 +55,17 @@ class Progress:
     running: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Done:
-    """Answers in the order of the tasks, None for those that the user did not wait for."""
-
-    answers: tuple[Arrays | None, ...]
-    interrupted: bool
-
-
 OnProgress = Callable[[Progress], None]
 
 
 def nobody(number: int, steps: int, most: int) -> None:
-    """For tasks whose progress is not followed."""
+    """For tasks whose progress is not followed.
+
+    Parameters
+    ----------
+    number : of the task
+    steps, most : how many are done, and how many there may be
+    """
 
 
 class Pool(ABC):
@@ -112,29 +115,61 @@ class Pool(ABC):
             Whatever a task raises, as if it had been called here; the others are stopped.
         """
 
-    def run(self, tasks: Sequence[Task], on_progress: OnProgress | None = None) -> Done:
+    def run(
+        self, tasks: Sequence[Task], on_progress: OnProgress | None = None
+    ) -> tuple[tuple[Arrays | None, ...], bool]:
         """Compute what is not kept yet; when the user stops, what is done is returned.
+
+        Parameters
+        ----------
+        tasks : sequence of Task
+        on_progress : told of each step; None where nobody looks
+
+        Returns
+        -------
+        tuple of (Arrays or None), bool
+            The answers in the order of the tasks, None for those that the user did not wait for, and whether there may
+            be such.
 
         Raises
         ------
         Exception
             As :meth:`answers`.
         """
-        stage = _Stage(tasks, self.checkpoints, on_progress)
+        entries = self.checkpoints.entries(tasks)
+        made: list[Arrays | None] = [None] * len(tasks)
+        running: dict[int, tuple[int, int]] = {}
+
+        def show() -> None:
+            if on_progress is not None:
+                finished = sum(answer is not None for answer in made)
+                part = sum(steps / most for steps, most in running.values())
+                labels = tuple(tasks[i].label for i in sorted(running))
+                on_progress(Progress(finished + part, len(tasks), labels))
+
+        def report(number: int, steps: int, most: int) -> None:
+            running[waiting[number]] = steps, most
+            show()
+
         try:
-            stage.look()
-            waiting = stage.waiting()
-            report = stage.reports_of(waiting)
+            made = [entry.load() for entry in entries]
+            show()
+            waiting = [i for i, answer in enumerate(made) if answer is None]
             with closing(self.answers((tasks[i] for i in waiting), report)) as answers:
                 for number, answer in answers:
-                    stage.finish(waiting[number], answer)
+                    i = waiting[number]
+                    # before it is saved: what a stop finds on the disk is also here
+                    made[i] = answer
+                    entries[i].save(answer)
+                    running.pop(i, None)
+                    show()
         except KeyboardInterrupt:
             self.stop()
-            return Done(tuple(stage.answers), True)
+            return tuple(made), True
         except BaseException:
             self.stop()
             raise
-        return Done(tuple(stage.answers), False)
+        return tuple(made), False
 
 
 class Threads(Pool):
@@ -180,50 +215,25 @@ class Threads(Pool):
                 future.cancel()
 
 
-class _Stage:
-    """Tasks and how far they are."""
+@dataclass(frozen=True, eq=False)
+class ArraysTask:
+    """A call that gives arrays; it has to pickle.
 
-    def __init__(self, tasks: Sequence[Task], checkpoints: Checkpoints, on_progress: OnProgress | None) -> None:
-        self.tasks = tasks
-        self.entries = checkpoints.entries(tasks)
-        self.on_progress = on_progress
-        self.answers: list[Arrays | None] = [None] * len(tasks)
-        self.running: dict[int, tuple[int, int]] = {}
+    Parameters
+    ----------
+    compute : function without arguments
+    label : str
+    key : str
+        Empty where whoever asks keeps the answer, or nobody does.
+    """
 
-    def look(self) -> None:
-        """Take what is kept."""
-        self.answers = [entry.load() for entry in self.entries]
-        self._show()
+    compute: Callable[[], Arrays]
+    label: str
+    key: str = ""
 
-    def waiting(self) -> list[int]:
-        return [i for i, answer in enumerate(self.answers) if answer is None]
-
-    def reports_of(self, waiting: Sequence[int]) -> Report:
-        def report(number: int, steps: int, most: int) -> None:
-            self.running[waiting[number]] = steps, most
-            self._show()
-
-        return report
-
-    def finish(self, i: int, answer: Arrays) -> None:
-        # before it is saved: what a stop finds on the disk is also here
-        self.answers[i] = answer
-        self.entries[i].save(answer)
-        self.running.pop(i, None)
-        self._show()
-
-    def _show(self) -> None:
-        if self.on_progress is not None:
-            finished = sum(answer is not None for answer in self.answers)
-            part = sum(steps / most for steps, most in self.running.values())
-            running = tuple(self.tasks[i].label for i in sorted(self.running))
-            self.on_progress(Progress(finished + part, len(self.tasks), running))
-
-
-T = TypeVar("T")
-#: Seconds of the processor from which on it pays to start other processes, which takes about as long. Those are seconds
-#: of work and not of a clock on the wall, so that what else the machine does changes nothing.
-WORTH = 4.0
+    def __call__(self, tell: Tell) -> Arrays:
+        """The arrays."""
+        return self.compute()
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,7 +277,15 @@ def records(
 
     Parameters
     ----------
+    kind : the class of the records
+    tasks : sequence of RecordTask
+    checkpoints : where records are kept and looked for
+    pool : whoever computes them where they are long; None for this process alone
     on_record : function of how many records there are and the one that came last
+
+    Returns
+    -------
+    list of (T or None), bool
     """
     made = [checkpoints.recorded(kind, task.label, *task.parts) for task in tasks]
     waiting = [i for i, record in enumerate(made) if record is None]

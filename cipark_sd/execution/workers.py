@@ -10,10 +10,10 @@ import sys
 import traceback
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing import connection, get_context
 from multiprocessing.context import SpawnProcess
+from typing import cast
 
 from cipark_sd.base.checkpoints import NOT_KEPT, Arrays, Checkpoints
 from cipark_sd.base.errors import CiparkError
@@ -21,6 +21,8 @@ from cipark_sd.execution.pool import ONE_THREAD, Pool, Report, Task, nobody
 
 #: Seconds that a worker is given to put away what it writes.
 _PATIENCE = 5.0
+#: Our end of the pipe to a process, and the process.
+_Worker = tuple[connection.Connection, SpawnProcess]
 
 
 class WorkerDied(CiparkError):
@@ -47,7 +49,7 @@ class Workers(Pool):
         super().__init__(checkpoints)
         self.n = n
         self._idle: list[_Worker] = []
-        self._busy: dict[connection.Connection, tuple[_Worker, int, Task]] = {}
+        self._busy: dict[connection.Connection, tuple[SpawnProcess, int, Task]] = {}
 
     @property
     def own_threads(self) -> int | None:
@@ -61,16 +63,16 @@ class Workers(Pool):
 
     def stop(self) -> None:
         """End all processes; what they were doing is lost, save the chains that they wrote."""
-        all_of_them = [*self._idle, *(worker for worker, _, _ in self._busy.values())]
+        all_of_them = [*self._idle, *((line, process) for line, (process, _, _) in self._busy.items())]
         self._idle, self._busy = [], {}
-        for worker in all_of_them:
-            worker.process.terminate()
-        for worker in all_of_them:
-            worker.process.join(_PATIENCE)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
-            worker.connection.close()
+        for _, process in all_of_them:
+            process.terminate()
+        for line, process in all_of_them:
+            process.join(_PATIENCE)
+            if process.is_alive():
+                process.kill()
+                process.join()
+            line.close()
 
     def answers(self, tasks: Iterable[Task], report: Report = nobody) -> Generator[tuple[int, Arrays], None, None]:
         """As :meth:`Pool.answers`; one task a process is under way.
@@ -91,7 +93,7 @@ class Workers(Pool):
                 if not self._busy:
                     return
                 for ready in connection.wait(list(self._busy)):
-                    yield from self._heard(self._busy[ready], report)  # type: ignore[index]
+                    yield from self._heard(cast(connection.Connection, ready), report)
         except BaseException:
             # what is under way belongs to nobody
             self.stop()
@@ -100,33 +102,27 @@ class Workers(Pool):
     def _send(self, i: int, task: Task, report: Report) -> None:
         if not self._idle:
             self._idle.append(_started())
-        worker = self._idle.pop()
-        self._busy[worker.connection] = worker, i, task
+        line, process = self._idle.pop()
+        self._busy[line] = process, i, task
         report(i, 0, 1)
-        worker.connection.send(task)
+        line.send(task)
 
-    def _heard(self, of: "tuple[_Worker, int, Task]", report: Report) -> Iterator[tuple[int, Arrays]]:
-        worker, i, task = of
+    def _heard(self, line: connection.Connection, report: Report) -> Iterator[tuple[int, Arrays]]:
+        process, i, task = self._busy[line]
         try:
-            kind, content = worker.connection.recv()
+            kind, content = line.recv()
         except (EOFError, ConnectionResetError):
-            worker.process.join(_PATIENCE)
-            raise WorkerDied(task.label, worker.process.exitcode) from None
+            process.join(_PATIENCE)
+            raise WorkerDied(task.label, process.exitcode) from None
         match kind:
             case "report":
                 report(i, *content)
             case "answer":
-                del self._busy[worker.connection]
-                self._idle.append(worker)
+                del self._busy[line]
+                self._idle.append((line, process))
                 yield i, content
             case _:
                 raise content
-
-
-@dataclass(frozen=True, eq=False)
-class _Worker:
-    process: SpawnProcess
-    connection: connection.Connection
 
 
 def _started() -> _Worker:
@@ -137,7 +133,7 @@ def _started() -> _Worker:
         process.start()
     # the worker has its own end: when it dies, ours ends
     theirs.close()
-    return _Worker(process, ours)
+    return ours, process
 
 
 @contextmanager

@@ -9,7 +9,8 @@ import math
 import re
 import warnings
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import Literal
 
 from cipark_sd.base.errors import shortened
@@ -89,6 +90,15 @@ def vensim_views(drawing: str, *, where: str) -> tuple[View, ...]:
 
     A line whose fields are not what its kind asks for is left out with a :class:`DrawingWarning`: a model does not
     depend on its diagram.
+
+    Parameters
+    ----------
+    drawing : the section as it stands in the file
+    where : the model's name, for the warning
+
+    Returns
+    -------
+    tuple of View
     """
     # each view begins again with the mark; settings follow the last one after the closing mark
     sketch = re.split(r"^///---", drawing, maxsplit=1, flags=re.MULTILINE)[0]
@@ -145,14 +155,10 @@ def _arrow(line: str) -> Arrow:
 
 def _with_flows(nodes: list[Node]) -> list[Node]:
     """Valves with the name of the variable that is written right after them."""
-    named = []
-    for position, node in enumerate(nodes):
-        if node.kind == "valve":
-            after = nodes[position + 1] if position + 1 < len(nodes) else None
-            name = after.name if after is not None and after.kind == "variable" else ""
-            node = Node(node.number, "valve", name, node.x, node.y)
-        named.append(node)
-    return named
+    return [
+        replace(node, name=after.name) if node.kind == "valve" and after and after.kind == "variable" else node
+        for node, after in zip_longest(nodes, nodes[1:])
+    ]
 
 
 def xmile_drawing(model: Model) -> ET.Element:
@@ -269,7 +275,10 @@ def _end(node: ET.Element) -> str:
 
 
 def _through(source: Point, target: Point, angle: str | None) -> tuple[Point, ...]:
-    """The middle of the arc that leaves the source at an angle in degrees; none of a straight line."""
+    """The middle of the arc that leaves the source at an angle in degrees; none of a straight line.
+
+    An arc that leaves its chord ``c`` at an angle ``b`` has its middle at ``c/2 tan(b/2)`` beside that of the chord.
+    """
     ux, uy = target[0] - source[0], source[1] - target[1]
     chord = math.hypot(ux, uy)
     if angle is None or not chord:

@@ -1,11 +1,17 @@
-"""The closed set of expressions that equations are made of.
+"""The closed set of expressions that equations are made of, and tables that a call reads in a way of its own.
 
-Each pass over expressions is one ``match`` over this union that ends in ``assert_never``.
+Each pass over expressions is one ``match`` over this union that ends in ``assert_never``. The readings of tables are
+LOOKUP FORWARD, BACKWARD, EXTRAPOLATE and INVERT, and LOOKUPINV.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
 from typing import Any, Literal, assert_never
+
+import numpy as np
+
+from cipark_sd.base.errors import EquationError
 
 Operator = Literal["+", "-", "*", "/", "^", "=", "<>", "<", "<=", ">", ">=", "and", "or"]
 Interpolation = Literal["interpolate", "extrapolate", "hold_backward", "look_forward"]
@@ -15,6 +21,8 @@ TableReading = Interpolation | Literal["invert", "inverse"]
 #: Vensim's ``:NA:``: a number like any other, which stands for a value that is missing. Results show it as NaN.
 #: Source: Vensim's reference manual, na.html.
 MISSING = -(2.0**109)
+#: Readings that join points by lines, of which an inverse is another table.
+_BY_LINES = ("interpolate", "extrapolate")
 
 
 class Arithmetic:
@@ -176,7 +184,17 @@ def row(expr: Binary) -> tuple[Expr, list[Binary]]:
 
 
 def rebuild(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
-    """``expr`` with ``change`` applied to each of its :func:`children`; of a :func:`row`, to its operands."""
+    """``expr`` with its :func:`children` changed; of a :func:`row`, its operands.
+
+    Parameters
+    ----------
+    expr : Expr
+    change : applied to each child
+
+    Returns
+    -------
+    Expr
+    """
     match expr:
         case Const() | Text() | Grid() | Ref():
             return expr
@@ -199,7 +217,17 @@ def rebuild(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
 
 
 def with_references(expr: Expr, change: Callable[[Ref], Ref]) -> Expr:
-    """``expr`` with each reference changed, those to named tables included."""
+    """``expr`` with other references.
+
+    Parameters
+    ----------
+    expr : Expr
+    change : applied to each reference, those to named tables included
+
+    Returns
+    -------
+    Expr
+    """
     match expr:
         case Ref():
             return change(expr)
@@ -210,12 +238,32 @@ def with_references(expr: Expr, change: Callable[[Ref], Ref]) -> Expr:
 
 
 def bound_to(expr: Expr, elements: Mapping[str, str]) -> Expr:
-    """``expr`` with an element in the place of each subscript that has one."""
+    """``expr`` with an element in the place of each subscript that has one.
+
+    Parameters
+    ----------
+    expr : Expr
+    elements : canonical names of elements by those of the dimensions that they stand for
+
+    Returns
+    -------
+    Expr
+    """
     return with_references(expr, lambda ref: Ref(ref.name, tuple(elements.get(sub, sub) for sub in ref.subscripts)))
 
 
 def replaced(expr: Expr, old: Expr, new: Expr) -> Expr:
-    """``expr`` with ``new`` wherever it has ``old``."""
+    """``expr`` with one part exchanged.
+
+    Parameters
+    ----------
+    expr : Expr
+    old, new : ``new`` takes the place of every part that equals ``old``
+
+    Returns
+    -------
+    Expr
+    """
     return new if expr == old else rebuild(expr, lambda part: replaced(part, old, new))
 
 
@@ -256,3 +304,144 @@ def references(expr: Expr) -> Iterator[Ref]:
                 yield table
             case _:
                 pass
+
+
+def flow_terms(net: Expr) -> list[tuple[int, Ref]] | None:
+    """The flows of ``a - b + c`` in order, each with its sign; None for any other expression.
+
+    Parentheses after a sign are left alone.
+
+    >>> flow_terms(Binary("-", Ref("births"), Ref("deaths")))
+    [(1, Ref(name='births', subscripts=())), (-1, Ref(name='deaths', subscripts=()))]
+    """
+    match net:
+        case Const(0.0):
+            return []
+        case Ref():
+            return [(1, net)]
+        case Neg(Ref() as ref):
+            return [(-1, ref)]
+        case Binary():
+            first, operations = row(net)
+            flows = flow_terms(first)
+            for operation in operations:
+                match operation:
+                    case Binary("+" | "-" as operator, _, Ref() as right) if flows is not None:
+                        flows = [*flows, (1 if operator == "+" else -1, right)]
+                    case _:
+                        return None
+            return flows
+        case _:
+            return None
+
+
+def applied(table: Table, argument: Expr, reading: TableReading | None, *, where: str, variable: str) -> Expr:
+    """A table that a call reads in its own way, as one that says itself how it is read.
+
+    Source: Vensim's manual, fn_lookup_forward, fn_lookup_backward, fn_lookup_extrapolate and fn_lookup_invert, by which
+    an inverse is :NA: beyond the table.
+
+    Parameters
+    ----------
+    table : Table
+    argument : at which it is read
+    reading : that of the call; None for the table's own
+    where, variable : the model and the label of the variable, for messages
+
+    Returns
+    -------
+    Expr
+
+    Raises
+    ------
+    EquationError
+        Where the inverse of a table is no table, since it does not rise or fall throughout.
+    """
+    inside = Apply(read_as(table, reading, where=where, variable=variable), argument)
+    return if_inside(inside, table, argument) if reading == "invert" else inside
+
+
+def if_inside(inverse: Expr, table: Table, argument: Expr) -> Expr:
+    """An inverse that is missing beyond the table.
+
+    Parameters
+    ----------
+    inverse : Expr
+    table : that of which it is the inverse
+    argument : a value on the table's ``y``
+
+    Returns
+    -------
+    Expr
+        :data:`MISSING` where the argument is outside the range of ``y``.
+    """
+    least, largest = Const(min(table.y)), Const(max(table.y))
+    outside = Binary("or", Binary("<", argument, least), Binary(">", argument, largest))
+    return If(outside, Const(MISSING), inverse)
+
+
+def read_as(table: Table, reading: TableReading | None, *, where: str, variable: str) -> Table:
+    """The table of :func:`applied`, within its ends.
+
+    Parameters
+    ----------
+    table : Table
+    reading : that of the call; None for the table's own
+    where, variable : the model and the label of the variable, for messages
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    EquationError
+        As :func:`applied`.
+    """
+    if reading is None:
+        return table
+    if reading != "invert" and reading != "inverse":
+        return replace(table, interpolation=reading)
+    first, *further = inverses(table, where=where, variable=variable)
+    if further:
+        reason = "takes the inverse of a table that does not rise throughout or fall throughout"
+        raise EquationError(where, variable, f"{reason}; write the part that is meant as a table of its own")
+    return first if reading == "inverse" else replace(first, interpolation="interpolate")
+
+
+def inverses(table: Table, *, where: str, variable: str) -> list[Table]:
+    """The inverse of each part of a table that rises or falls throughout, in order; a level part is one point.
+
+    Source: Vensim's manual, fn_lookup_invert, and isee systems' help, "Graphical builtins": of several ``x`` both take
+    the first.
+
+    Parameters
+    ----------
+    table : Table
+    where, variable : the model and the label of the variable, for messages
+
+    Returns
+    -------
+    list of Table
+        Each with ``x`` ascending.
+
+    Raises
+    ------
+    EquationError
+        Where the table has steps, of whose inverse neither speaks.
+    """
+    if table.interpolation not in _BY_LINES:
+        reason = "takes the inverse of a table that has steps; take one that joins its points by lines"
+        raise EquationError(where, variable, reason)
+    return list(_inverses(table))
+
+
+def _inverses(table: Table) -> Iterator[Table]:
+    points = list(zip(table.x, table.y, strict=True))
+    if len(points) == 1:
+        yield Table(table.y, table.x)
+    for way, lines in groupby(pairwise(points), lambda line: np.sign(line[1][1] - line[0][1])):
+        part = list(lines)
+        joined = [part[0][0], *(end for _, end in part if way)]
+        y, x = zip(*sorted((y, x) for x, y in joined), strict=True)
+        yield Table(y, x, table.interpolation)

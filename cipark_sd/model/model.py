@@ -1,18 +1,23 @@
-"""A whole model: variables, dimensions, macros, time and the drawing, as one value."""
+"""A whole model: variables, dimensions, macros, time and the drawing, as one value; what stands in which equations.
+
+Vensim writes one expression of a net flow, XMILE names inflows and outflows. Where the expression is a sum and
+difference of variables that span the stock's own subscripts, those variables are the flows.
+"""
 
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from cipark_sd.base.errors import EquationError, UnknownMethod, UnknownName
-from cipark_sd.base.naming import override_key, protected_among
-from cipark_sd.execution.shared import MadeOnce
-from cipark_sd.model.expr import Expr
-from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, kind
+from cipark_sd.base.naming import flat_name, override_key, protected_among, split_key
+from cipark_sd.base.records import MadeOnce
+from cipark_sd.model.expr import Expr, flow_terms, references
+from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, expressions, kind
 
 Method = Literal["euler", "rk4", "rk4_auto", "rk2", "rk2_auto"]
 Format = Literal["vensim", "xmile"]
@@ -161,9 +166,12 @@ class Model(MadeOnce):
 
     @property
     def _counts(self) -> str:
-        parts = ((self.stocks, "stock"), (self.auxiliaries, "auxiliary"), (self.constants, "constant"))
-        plural = {"stock": "stocks", "auxiliary": "auxiliaries", "constant": "constants"}
-        return ", ".join(f"{len(some)} {word if len(some) == 1 else plural[word]}" for some, word in parts)
+        counts = (
+            (len(self.stocks), "stock", "stocks"),
+            (len(self.auxiliaries), "auxiliary", "auxiliaries"),
+            (len(self.constants), "constant", "constants"),
+        )
+        return ", ".join(f"{n} {single if n == 1 else several}" for n, single, several in counts)
 
     @property
     def _span(self) -> str:
@@ -204,9 +212,17 @@ class Model(MadeOnce):
         return protected_among(text, self.by_name)
 
     def label(self, name: str | Variable, elements: Sequence[str] = ()) -> str:
-        """A variable or an element of it in the modeller's words, as all that people read has it: ``Name[element]``."""
-        variable = self[name] if isinstance(name, str) else name
-        return variable.label + (f"[{','.join(self.element_labels(variable, elements))}]" if elements else "")
+        """A variable or an element of it in the modeller's words, as all that people read has it: ``Name[element]``.
+
+        Parameters
+        ----------
+        name : Variable, or any spelling of ``Name`` or ``Name[element]``
+        elements : canonical, one for each dimension; none for the whole variable, or where ``name`` has them
+        """
+        if isinstance(name, str):
+            base, behind = split_key(self.key(name))
+            name, elements = self[base if behind else name], elements or behind
+        return name.label + (f"[{','.join(self.element_labels(name, elements))}]" if elements else "")
 
     def element_labels(self, variable: Variable, elements: Sequence[str]) -> tuple[str, ...]:
         """The elements of a variable in the modeller's words, one for each of its dimensions."""
@@ -249,6 +265,11 @@ class Model(MadeOnce):
         """Data variables in the order of the file."""
         return tuple(variable for variable in self.variables if isinstance(variable, Series))
 
+    @property
+    def over_time(self) -> tuple[Variable, ...]:
+        """What has values over time, in the order of the file: all but tables and the control variables."""
+        return tuple(v for v in self.variables if v.name not in CONTROL and not isinstance(v, Lookup))
+
     def elements(self, variable: Variable) -> tuple[tuple[str, ...], ...]:
         """All combinations of elements that a variable spans, the last dimension fastest; one empty tuple if scalar.
 
@@ -261,11 +282,11 @@ class Model(MadeOnce):
         if size > MOST_ELEMENTS:
             reason = f"has {size:,} elements; {ELEMENTS_HELD}"
             raise EquationError(self.name, variable.label, f"{reason}: use ranges with fewer elements")
-        combinations: tuple[tuple[str, ...], ...] = ((),)
-        for dim in variable.dims:
-            members = self.dimension_by_name[dim].elements
-            combinations = tuple((*head, member) for head in combinations for member in members)
-        return combinations
+        return tuple(product(*(self.dimension_by_name[dim].elements for dim in variable.dims)))
+
+    def flat_names(self, variable: Variable) -> tuple[str, ...]:
+        """What the elements of a variable are called without subscripts, in the order of :meth:`elements`."""
+        return tuple(flat_name(variable.name, elements) for elements in self.elements(variable))
 
     def n_elements(self, variable: Variable) -> int:
         """How many they are."""
@@ -295,3 +316,94 @@ def digest_of(*contents: bytes) -> str:
         total.update(len(content).to_bytes(8, "big"))
         total.update(content)
     return total.hexdigest()
+
+
+def causes(model: Model, variable: Variable) -> list[str]:
+    """What stands in the equations of a variable.
+
+    Parameters
+    ----------
+    model : Model
+    variable : Variable
+
+    Returns
+    -------
+    list of str
+        Canonical names in the order in which they stand there; tables, control variables and itself left out.
+    """
+    names = dict.fromkeys(ref.name for expr in expressions(variable) for ref in references(expr))
+    left_out = (variable.name, *CONTROL)
+    known = [name for name in names if name in model.by_name and name not in left_out]
+    return [name for name in known if not isinstance(model.by_name[name], Lookup)]
+
+
+def uses(model: Model, variable: Variable) -> list[str]:
+    """In whose equations a variable stands.
+
+    Parameters
+    ----------
+    model : Model
+    variable : Variable
+
+    Returns
+    -------
+    list of str
+        Canonical names in the order of the file, itself left out.
+    """
+    return [
+        user.name
+        for user in model.variables
+        if user.name != variable.name
+        and any(ref.name == variable.name for expr in expressions(user) for ref in references(expr))
+    ]
+
+
+@dataclass(frozen=True)
+class Flows:
+    """Names of the flows of one stock, in the order of the equation."""
+
+    inflows: tuple[str, ...]
+    outflows: tuple[str, ...]
+
+
+def flows_of(model: Model, stock: Stock) -> Flows | None:
+    """The flows of a stock by name.
+
+    The order of the additions is the only thing that changes: all inflows first, as XMILE has it.
+
+    Parameters
+    ----------
+    model : Model
+    stock : Stock
+
+    Returns
+    -------
+    Flows or None
+        None where its equations do not name the same flows, each once and over the stock's own subscripts.
+    """
+    alike: set[tuple[tuple[int, str], ...]] = set()
+    for piece in stock.pieces:
+        signed = flow_terms(piece.flow)
+        if signed is None or piece.exceptions or any(ref.subscripts != piece.subscripts for _, ref in signed):
+            return None
+        alike.add(tuple((sign, ref.name) for sign, ref in signed))
+    if len(alike) != 1:
+        return None
+    (flows,) = alike
+    if len({name for _, name in flows}) < len(flows):
+        return None
+    for _, name in flows:
+        flow = model.by_name.get(name)
+        if not isinstance(flow, Auxiliary | Constant) or flow.name in CONTROL or flow.dims != stock.dims:
+            return None
+    return Flows(tuple(name for sign, name in flows if sign > 0), tuple(name for sign, name in flows if sign < 0))
+
+
+def kinds(model: Model) -> dict[str, str]:
+    """What each variable is, by its name; an auxiliary that is a flow of a stock is a ``flow``."""
+    named = [some for stock in model.stocks if (some := flows_of(model, stock))]
+    flows = {name for some in named for name in (*some.inflows, *some.outflows)}
+    return {
+        variable.name: "flow" if isinstance(variable, Auxiliary) and variable.name in flows else kind(variable)
+        for variable in model.variables
+    }

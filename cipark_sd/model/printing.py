@@ -178,7 +178,7 @@ class _Printer(Printing):
             order = number(arguments[3].value) if isinstance(arguments[3], Const) else ""
             own_start = arguments[2] != arguments[0]
             order = "" if (function, order) == ("smooth", "1") else order
-            shown = f"{function.upper()}{order}{'I' if own_start else ''}"
+            shown = f"{function.upper()}{order}{'I' * own_start}"
             arguments = arguments[: 3 if own_start else 2]
         else:
             shown = function.removeprefix("xmile_").replace("_", " ").upper()
@@ -191,16 +191,35 @@ def points(table: Table) -> str:
 
 
 def expression_text(model: Model, expr: Expr) -> str:
-    """An expression of the model in the modeller's names.
+    """An expression in the modeller's names, as Vensim spells it.
 
     >>> expression_text(Model("m", (), None), Binary("*", Ref("a"), Binary("+", Ref("b"), Const(1.0))))
     'a * (b + 1)'
+
+    Parameters
+    ----------
+    model : Model
+    expr : Expr
+
+    Returns
+    -------
+    str
     """
     return _Printer(model).text(expr)
 
 
 def equations(model: Model, variable: Variable) -> Iterator[str]:
-    """One line for each equation of a variable."""
+    """One line for each equation of a variable, left side and right side.
+
+    Parameters
+    ----------
+    model : Model
+    variable : Variable
+
+    Returns
+    -------
+    iterator of str
+    """
     printer = _Printer(model)
     for piece in variable.pieces:
         head = printer.name(variable.name) + printer.subscripts(piece.subscripts)

@@ -73,16 +73,16 @@ class Unit:
         return Unit.product({name: exponent * power for name, exponent in self.exponents})
 
     def __str__(self) -> str:
-        return unit_text(self, {})
+        return _unit_text(self, {})
 
 
 DIMENSIONLESS = Unit()
 
 
-def unit_text(unit: Unit, labels: Mapping[str, str]) -> str:
+def _unit_text(unit: Unit, labels: Mapping[str, str]) -> str:
     """A unit in the languages' notation; ``labels`` are the modeller's spellings of base units.
 
-    >>> unit_text(Unit.of("musd") / (Unit.of("firm") * Unit.of("year")), {"musd": "MUSD"})
+    >>> _unit_text(Unit.of("musd") / (Unit.of("firm") * Unit.of("year")), {"musd": "MUSD"})
     'MUSD/(firm*year)'
     """
 
@@ -135,9 +135,9 @@ class UnitSystem:
         for text in spelled:
             for token in _TOKEN.finditer(text):
                 name = " ".join((token["name"] or "").split())
-                if name and len(aliases.get(_folded(name), Unit.of(_folded(name))).exponents) == 1:
-                    ((base, _),) = aliases.get(_folded(name), Unit.of(_folded(name))).exponents
-                    labels.setdefault(base, name)
+                exponents = aliases.get(_folded(name), Unit.of(_folded(name))).exponents
+                if name and len(exponents) == 1:
+                    labels.setdefault(exponents[0][0], name)
         return UnitSystem(MappingProxyType(aliases), MappingProxyType(labels))
 
     @staticmethod
@@ -147,7 +147,7 @@ class UnitSystem:
 
     def text(self, unit: Unit) -> str:
         """The unit in the modeller's spelling."""
-        return unit_text(unit, self.labels)
+        return _unit_text(unit, self.labels)
 
     def parse(self, text: str) -> Unit:
         """The unit that a text such as ``MUSD/(firm*Year)``, ``Month^2``, ``1/Year`` or ``Dmnl`` stands for.

@@ -152,12 +152,32 @@ def expressions(variable: Variable) -> Iterator[Expr]:
 
 
 def rewritten(variable: Variable, change: Callable[[Expr], Expr]) -> Variable:
-    """The variable with other expressions, both of each equation of a stock; one without any is itself."""
+    """The variable with other expressions; one without any is itself.
+
+    Parameters
+    ----------
+    variable : Variable
+    change : applied to each expression, both of each equation of a stock
+
+    Returns
+    -------
+    Variable
+    """
     return rewritten_by_piece(variable, lambda expr, piece: change(expr))
 
 
 def rewritten_by_piece(variable: Variable, change: Callable[[Expr, Piece | StockPiece], Expr]) -> Variable:
-    """The same, where a new expression depends on the piece that it belongs to."""
+    """The same, where a new expression depends on the piece that it belongs to.
+
+    Parameters
+    ----------
+    variable : Variable
+    change : applied to each expression and the piece that it is of
+
+    Returns
+    -------
+    Variable
+    """
     match variable:
         case Auxiliary(pieces=pieces):
             return replace(variable, pieces=tuple(replace(p, expr=change(p.expr, p)) for p in pieces))

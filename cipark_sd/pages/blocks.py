@@ -144,7 +144,19 @@ class Page:
 
 
 def headline_table(records: Sequence[Headline], caption: str = "") -> Table:
-    """Headline records as a table; what all of them have in common stands once, in the caption."""
+    """Headline records as a table; what all of them have in common stands once, in the caption.
+
+    Parameters
+    ----------
+    records : sequence of Headline
+    caption : str
+        What the caption begins with.
+
+    Returns
+    -------
+    Table
+        A row for each record.
+    """
     conditions, apart = in_common(records) if len(records) > 1 else ((), records)
     rows = [cells(record) for record in apart]
     shared = [i for i in range(3, len(HEAD)) if len(rows) > 1 and len({row[i] for row in rows}) == 1]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from cipark_sd.base.wording import number, without_exponents
 from cipark_sd.pages.blocks import FirstScreen, Picture
-from cipark_sd.statements.headline import Bounds, Headline
+from cipark_sd.statements.headline import Headline
 
 #: The three classes: style, and the shape of an icon that is full of data, half full or empty.
 CLASSES = {
@@ -36,6 +36,7 @@ def rendered(
 
     Parameters
     ----------
+    screen : FirstScreen
     anchor : str
         Of its title.
     words : function
@@ -44,6 +45,11 @@ def rendered(
         The image of a picture.
     player : str
         The frame that runs the model, as HTML; empty where there is none.
+
+    Returns
+    -------
+    str
+        HTML.
     """
     lines = "".join(
         f"<div><dt>{_mark(standing, name)}</dt><dd>{words(text)}</dd></div>"
@@ -108,9 +114,11 @@ WIDTH, LEFT, RIGHT, ROWS, AXIS = 340, 100, 320, (14, 36), 52
 def _intervals(record: Headline) -> Iterator[str]:
     """The interval of a number and that of the priors alone on one axis; nothing where either lacks."""
     ours, alone = record.interval, record.prior
-    if ours is None or alone is None or None in (ours.low, ours.high, alone.low, alone.high):
+    if ours is None or alone is None:
         return
     ends = [end for bounds in (ours, alone) for end in (bounds.low, bounds.high) if end is not None]
+    if len(ends) < 4:
+        return
     ticks = axis_ticks(min(*ends, 0.0), max(*ends, 0.0))
     low, high = ticks[0], ticks[-1]
 
@@ -120,9 +128,10 @@ def _intervals(record: Headline) -> Iterator[str]:
     colour = ASSUMED if record.standing == "assumed" else MODEL
     label = f"With the data {record.value}, {ours.brief}; the priors alone {alone.brief}."
     yield f'<svg role="img" aria-label="{html.escape(label)}" width="{WIDTH}" height="72" viewBox="0 0 {WIDTH} 72">'
-    for y, name, bounds, shade in ((ROWS[0], "with data", ours, colour), (ROWS[1], "priors alone", alone, PRIOR)):
+    bars = ((ROWS[0], "with data", ends[:2], colour), (ROWS[1], "priors alone", ends[2:], PRIOR))
+    for y, name, (left, right), shade in bars:
         yield f'<text x="0" y="{y + 4}" font-size="13" fill="#444">{name}</text>'
-        yield _bar(at, bounds, y, shade)
+        yield f'<line x1="{at(left)}" y1="{y}" x2="{at(right)}" y2="{y}" stroke="{shade}" stroke-width="6"/>'
     yield (
         f'<circle cx="{at(record.number)}" cy="{ROWS[0]}" r="5" fill="#fff" stroke="{colour}" stroke-width="2.2"/>'
         f'<line x1="{LEFT}" y1="{AXIS}" x2="{RIGHT}" y2="{AXIS}" stroke="#c3cad3"/>'
@@ -133,14 +142,17 @@ def _intervals(record: Headline) -> Iterator[str]:
     yield "</svg>"
 
 
-def _bar(at: Callable[[float], str], bounds: Bounds, y: int, shade: str) -> str:
-    assert bounds.low is not None
-    assert bounds.high is not None
-    return f'<line x1="{at(bounds.low)}" y1="{y}" x2="{at(bounds.high)}" y2="{y}" stroke="{shade}" stroke-width="6"/>'
-
-
 def axis_ticks(low: float, high: float) -> Sequence[float]:
     """Three to six round numbers that hold both ends.
+
+    Parameters
+    ----------
+    low, high : float
+
+    Returns
+    -------
+    list of float
+        Ascending, at the same distance from each other.
 
     >>> axis_ticks(0.0, 77.0), axis_ticks(-26.0, 0.0)
     ([0.0, 20.0, 40.0, 60.0, 80.0], [-30.0, -20.0, -10.0, 0.0])

@@ -28,8 +28,14 @@ if TYPE_CHECKING:
     Table = Sequence[Mapping[str, object]] | pd.DataFrame
 
 F = TypeVar("F")
+R = TypeVar("R")
+_RUNS = Mapping[str, xr.Dataset]
+#: Of the record; 4 since those of all analyses are written alike.
+FORMAT = "cipark_sd findings 4"
 #: The page that runs the model, where a command has left one.
 PLAYER = "player.html"
+#: Columns of model times, and what their dates are called.
+_TIMES = {"time": "date", "peak_time": "peak_date"}
 
 
 def page_of(
@@ -40,7 +46,23 @@ def page_of(
     identity: str,
     left: Sequence[str] = (),
 ) -> Page:
-    """The page of some findings, with the pictures that there are, and a line for each part that was ``left`` out."""
+    """The page of some findings.
+
+    Parameters
+    ----------
+    parts : iterable of Part
+        In the order of the page.
+    findings : F
+    pictures : Pictures
+        Those that were drawn.
+    title, identity : str
+    left : sequence of str
+        A line for each part that was left out.
+
+    Returns
+    -------
+    Page
+    """
     parts = tuple(parts)
     blocks: dict[str, tuple[Block, ...]] = {}
     for part in parts:
@@ -70,6 +92,9 @@ def write(
 
     Parameters
     ----------
+    parts : iterable of Part
+    findings : F
+    folder : Path
     title, identity : str
         Of the page: its title, and what all its numbers were made from.
     draws : str
@@ -80,6 +105,11 @@ def write(
         Those whose tables and figures are written; the folder has those of the others from before.
     for_print : bool
         Figures as PNG and PDF too, which takes as long again as all else.
+
+    Returns
+    -------
+    list of Path
+        Of the files that were written, the page last.
     """
     from cipark_sd.pages.figures.files import FOR_PRINT, ON_PAGE
 
@@ -93,7 +123,7 @@ def write(
         if not isinstance(table, Sequence) or table
     ]
     for drawing in (drawing for part in writing for drawing in part.drawings(findings)):
-        written += _tried(drawing, folder, partial(draw, drawing, folder, FOR_PRINT if for_print else ON_PAGE))
+        written += _tried(drawing, folder, FOR_PRINT if for_print else ON_PAGE)
     names = frozenset(
         drawing.name
         for part in parts
@@ -103,10 +133,6 @@ def write(
     pictures = Pictures(names, PLAYER if (folder / PLAYER).is_file() else "")
     page = page_of(parts, findings, pictures, title, identity, left_out(folder))
     return [*written, *write_page(page, folder)]
-
-
-#: Columns of model times, and what their dates are called.
-_TIMES = {"time": "date", "peak_time": "peak_date"}
 
 
 def _dated(table: "Table", dates: Dates | None) -> "Table":
@@ -127,8 +153,20 @@ def again(
 ) -> Callable[[Path, bool], list[Path] | None]:
     """What writes the files of a folder again from the findings in it, as the group ``cipark_sd.findings`` has it.
 
-    It returns None where the folder has no ``file`` of findings, and raises InvalidValue where they cannot be read or
-    name what they do not hold.
+    Parameters
+    ----------
+    file : str
+        That of the findings.
+    load : function
+        Of a folder, to its findings.
+    write : function
+        Of findings, a folder, and ``for_print``, to the files that it writes.
+
+    Returns
+    -------
+    function
+        It returns None where the folder has no such file, and raises InvalidValue where the findings cannot be read or
+        name what they do not hold.
     """
 
     def write_again(folder: Path, for_print: bool) -> list[Path] | None:
@@ -144,28 +182,35 @@ def again(
     return write_again
 
 
-def _tried(drawing: Drawing, folder: Path, draw: Callable[[], list[Path]]) -> list[Path]:
+def _tried(drawing: Drawing, folder: Path, endings: Sequence[str]) -> list[Path]:
     """The files of a figure; those of an earlier call that it did not write again go, all where it fails."""
     from cipark_sd.pages.figures.files import FOR_PRINT
 
     # a file that cannot be written is no fault of the figure, and the others will not be written either
-    paths = attempt("figure", draw, list[Path](), drawing.name, refused=OSError)
+    paths = attempt("figure", partial(draw, drawing, folder, endings), list[Path](), drawing.name, refused=OSError)
     for path in {folder / f"{drawing.name}{ending}" for ending in FOR_PRINT}.difference(paths):
         path.unlink(missing_ok=True)
     return paths
 
 
 def draw(drawing: Drawing, folder: Path, endings: Sequence[str]) -> list[Path]:
-    """Draw and save one figure; its files, the one for a page first."""
+    """Draw and save one figure.
+
+    Parameters
+    ----------
+    drawing : Drawing
+    folder : Path
+    endings : sequence of str
+        Of the files, such as ``.svg``.
+
+    Returns
+    -------
+    list of Path
+        In the order of the endings.
+    """
     from cipark_sd.pages.figures.files import save_figures
 
     return save_figures(drawing.draw(*drawing.parts, **(drawing.options or {})), folder, drawing.name, endings)
-
-
-R = TypeVar("R")
-_RUNS = Mapping[str, xr.Dataset]
-#: Of the record; 4 since those of all analyses are written alike.
-FORMAT = "cipark_sd findings 4"
 
 
 def save_result(result: object, path: Path, identity: str, attributes: Mapping[str, str]) -> None:
@@ -176,6 +221,8 @@ def save_result(result: object, path: Path, identity: str, attributes: Mapping[s
     result : dataclass
         A field that is a Dataset goes beside the record into a file of the field's name; one that is a mapping of
         Datasets, into files of its keys.
+    path : Path
+        Of the record.
     identity : str
         What the result is of.
     attributes : mapping of str to str
@@ -204,7 +251,21 @@ def save_result(result: object, path: Path, identity: str, attributes: Mapping[s
 
 
 def load_result(kind: type[R], path: Path, identity: str) -> R | None:
-    """The result of that identity; None where there is none.
+    """The result that :func:`save_result` wrote.
+
+    Parameters
+    ----------
+    kind : dataclass
+        Its class.
+    path : Path
+        Of the record.
+    identity : str
+        What the result has to be of.
+
+    Returns
+    -------
+    R or None
+        None where there is none of that identity.
 
     Raises
     ------

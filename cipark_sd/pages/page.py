@@ -7,13 +7,13 @@ folders together, since a reader asks for one account of a model and not for one
 
 import base64
 import errno
-import html
 import json
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
+from html import escape, unescape
 from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
@@ -39,18 +39,41 @@ from cipark_sd.pages.blocks import (
     headline_table,
 )
 from cipark_sd.pages.first_screen import rendered, unbroken
-from cipark_sd.pages.player.shell import is_page, policy, style, stylesheet
+from cipark_sd.pages.player.shell import FRAME, is_page, policy, style, stylesheet
 
 #: Names of the two files of a page within its folder.
 DATA, HTML = "report.json", "report.html"
 #: Of the first; 4 since every page begins with a first screen.
 FORMAT = "cipark_sd page 4"
 
+#: In place of a player whose script would not be this version's.
+_OTHER_PLAYER = "{} was not written by this version, so this page does not hold it. It can be opened alone."
+
+#: Characters of a cell above which its column is given room, so that rows do not grow high and narrow.
+ROOM = {60: " long", 15: " some", 0: ""}
+#: Columns above which a table is printed in smaller letters.
+MANY = 10
+#: Headline numbers before those that are folded away.
+HEADLINES = 8
+#: Where the list of contents goes, which is known last; no text of a page has this character.
+_CONTENTS = "\x00"
+_DESCRIPTION = re.compile(rb"<dc:description>(.*?)</dc:description>", re.DOTALL)
 _STYLE = stylesheet("page.css")
 
 
 def write_page(page: Page, folder: Path) -> list[Path]:
     """Write ``report.json`` and ``report.html`` into ``folder``; each appears whole or not at all.
+
+    Parameters
+    ----------
+    page : Page
+    folder : Path
+        With the pictures of the page.
+
+    Returns
+    -------
+    list of Path
+        Of the two files.
 
     Raises
     ------
@@ -86,40 +109,51 @@ def read_page(folder: Path) -> Page:
 
 
 def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
-    """One HTML document without references to other files, of pages with the folders that hold their pictures."""
-    pages = list(pages)
-    entries: list[str] = []
-    parts: list[str] = []
-    glossary = Glossary()
+    """One HTML document without references to other files.
+
+    Parameters
+    ----------
+    pages : iterable of (Page, Path)
+        With the folders that hold their pictures.
+    title : str, optional
+        None for those of the pages.
+
+    Returns
+    -------
+    str
+    """
+    pages, document = list(pages), _Document()
+    entries, parts = list[str](), list[str]()
     for number, (page, folder) in enumerate(pages, start=1):
-        writer = _Writer(folder, glossary, f"{number}")
-        folds = _folds(page)
+        document.page(folder, f"{number}")
+        answers = _answers(page)
         # a first screen has the finding for a title, and the page's own in a small line above it
-        heads = [] if folds else [f"<h1>{_escape(page.title)}</h1>"]
-        identity = f'<p class="identity">{_escape(page.identity)}</p>'
+        heads = [] if answers else [f"<h1>{escape(page.title)}</h1>"]
+        identity = f'<p class="identity">{escape(page.identity)}</p>'
         if len(pages) > 1:
-            entries.append(f"<p><strong>{_escape(page.title)}</strong></p>")
+            entries.append(f"<p><strong>{escape(page.title)}</strong></p>")
         # people read the answer first; what it was made from stands below it
-        parts += [*heads, *(writer.rendered(block) for block in _first(page.sections))]
-        parts += [] if folds else [identity]
+        parts += [*heads, *(document.rendered(block) for section in answers for block in section.blocks)]
+        parts += [] if answers else [identity]
         parts += ["" if number > 1 else _CONTENTS]
-        for place, section in enumerate((*_headlines(page), *_following(page.sections)), start=1):
+        following = (section for section in page.sections if section not in answers)
+        for place, section in enumerate((*_headlines(page), *following), start=1):
             anchor = f"s{number}-{place}"
-            entries += [] if folds else [f'<p><a href="#{anchor}">{_escape(section.title)}</a></p>']
-            head = f'<h2 id="{anchor}">{_escape(section.title)}</h2>'
-            parts.append(f'<details class="part"><summary>{head}</summary>' if folds else head)
-            glossary.section()
-            parts += [*(writer.rendered(block) for block in section.blocks), *(["</details>"] if folds else [])]
-        parts += [identity] if folds else []
-    words = glossary.list()
+            entries += [] if answers else [f'<p><a href="#{anchor}">{escape(section.title)}</a></p>']
+            head = f'<h2 id="{anchor}">{escape(section.title)}</h2>'
+            parts.append(f'<details class="part"><summary>{head}</summary>' if answers else head)
+            document.section()
+            parts += [*(document.rendered(block) for block in section.blocks), *(["</details>"] if answers else [])]
+        parts += [identity] if answers else []
+    words = document.words()
     if words:
         entries.append('<p><a href="#words">Words</a></p>')
         head = '<h2 id="words">Words</h2>'
         folded = f'<details class="part"><summary>{head}</summary>{words}</details>'
-        parts.append(folded if all(_folds(page) for page, _ in pages) else head + words)
+        parts.append(folded if all(_answers(page) for page, _ in pages) else head + words)
     contents = f'<nav aria-label="Contents">{"".join(entries)}</nav>' if len(entries) > 1 else ""
     body = "\n".join(parts).replace(_CONTENTS, contents, 1)
-    name = _escape(title or "; ".join(page.title for page, _ in pages))
+    name = escape(title or "; ".join(page.title for page, _ in pages))
     # a frame has the policy of the page beside its own
     players = '<iframe class="player"' in body
     allowed = policy(_STYLE, *([style()] if players else []), script=players)
@@ -136,48 +170,67 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
 
 
 def folded(sections: Iterable[Section], folder: Path) -> str:
-    """Sections as HTML of another page, each folded away under its title; ``folder`` has their pictures."""
-    writer = _Writer(folder, Glossary(), "1")
-    parts = []
+    """Sections as HTML of another page, each folded away under its title.
+
+    Parameters
+    ----------
+    sections : iterable of Section
+    folder : Path
+        With their pictures.
+
+    Returns
+    -------
+    str
+        With the words that stand in them, explained at the end.
+    """
+    document, parts = _Document(), list[str]()
+    document.page(folder, "1")
     for place, section in enumerate(sections, start=1):
-        writer.glossary.section()
-        blocks = "\n".join(map(writer.rendered, section.blocks))
-        parts.append(f'<details id="s{place}"><summary>{_escape(section.title)}</summary>{blocks}</details>')
-    words = writer.glossary.list()
+        document.section()
+        blocks = "\n".join(map(document.rendered, section.blocks))
+        parts.append(f'<details id="s{place}"><summary>{escape(section.title)}</summary>{blocks}</details>')
+    words = document.words()
     return "\n".join([*parts, *([f'<details id="words"><summary>Words</summary>{words}</details>'] if words else [])])
 
 
-#: The style of a frame in a notebook.
-FRAME = "width: 100%; height: 46rem; border: 0; background: #fff"
-
-
 def framed(document: str, title: str = "") -> str:
-    """A document in a frame, whose style and scripts do not reach what is around it: for a notebook."""
-    return f'<iframe title="{_escape(title)}" style="{FRAME}" srcdoc=\'{_in_quotes(document)}\'></iframe>'
+    """A document in a frame, whose style and scripts do not reach what is around it: for a notebook.
+
+    Parameters
+    ----------
+    document : str
+        A whole page of HTML.
+    title : str
+        Of the frame, for who cannot see it.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    return f'<iframe title="{escape(title)}" style="{FRAME}" srcdoc=\'{_in_quotes(document)}\'></iframe>'
 
 
 def answer_of(page: Page, folder: Path) -> str:
-    """The answer of a page alone, in a frame."""
-    answers = tuple(filter(_begins, page.sections))
-    return framed(render([(replace(page, sections=answers, headlines=()), folder)]), page.title)
+    """The answer of a page alone, in a frame.
+
+    Parameters
+    ----------
+    page : Page
+    folder : Path
+        With its pictures.
+
+    Returns
+    -------
+    str
+        HTML for a notebook.
+    """
+    return framed(render([(replace(page, sections=_answers(page), headlines=()), folder)]), page.title)
 
 
 def _in_quotes(document: str) -> str:
     # between single quotes nothing else ends an attribute, and the many double ones of JSON stay short
     return document.replace("&", "&amp;").replace("'", "&#39;")
-
-
-#: In place of a player whose script would not be this version's.
-_OTHER_PLAYER = "{} was not written by this version, so this page does not hold it. It can be opened alone."
-
-#: Characters of a cell above which its column is given room, so that rows do not grow high and narrow.
-ROOM = {60: " long", 15: " some", 0: ""}
-#: Columns above which a table is printed in smaller letters.
-MANY = 10
-#: Headline numbers before those that are folded away.
-HEADLINES = 8
-#: Where the list of contents goes, which is known last; no text of a page has this character.
-_CONTENTS = "\x00"
 
 
 def _headlines(page: Page) -> Iterator[Section]:
@@ -197,93 +250,51 @@ def _headlines(page: Page) -> Iterator[Section]:
         yield Section("Headline numbers", tuple(blocks))
 
 
-def _first(sections: Iterable[Section]) -> Iterator[Block]:
-    """What comes before the list of contents: sections with an answer."""
-    for section in sections:
-        if _begins(section):
-            yield from section.blocks
-
-
-def _following(sections: Iterable[Section]) -> Iterator[Section]:
-    for section in sections:
-        if not _begins(section):
-            yield section
-
-
-def _folds(page: Page) -> bool:
-    """Whether a page has a first screen, below which all is folded."""
-    return any(isinstance(block, FirstScreen) for block in _first(page.sections))
-
-
-def _begins(section: Section) -> bool:
-    return any(isinstance(block, FirstScreen) for block in section.blocks)
+def _answers(page: Page) -> tuple[Section, ...]:
+    """The sections with a first screen: they come before the list of contents, and all below them is folded."""
+    return tuple(
+        section for section in page.sections if any(isinstance(block, FirstScreen) for block in section.blocks)
+    )
 
 
 @cache
-def words() -> dict[str, dict[str, str]]:
+def _known_words() -> dict[str, dict[str, str]]:
     """By word its ``pattern`` in sentences and its ``meaning``, from ``glossary.toml`` beside this file."""
     return tomllib.loads(files("cipark_sd.pages").joinpath("glossary.toml").read_text(encoding="utf-8"))
 
 
-class Glossary:
-    """The words of one document, as far as they stand in it."""
+class _Document:
+    """Blocks of the pages of one document as HTML.
+
+    Words of the glossary are linked where they first stand in a section. Tables and figures are numbered within a page,
+    so that each region has a name of its own.
+    """
 
     def __init__(self) -> None:
-        self._used: dict[str, None] = {}
-        self._in_section: set[str] = set()
-        every = "|".join(f"(?P<w{i}>{entry['pattern']})" for i, entry in enumerate(words().values()))
+        every = "|".join(f"(?P<w{i}>{entry['pattern']})" for i, entry in enumerate(_known_words().values()))
         self._pattern = re.compile(rf"(?<![\w-])(?:{every})(?![\w-])", re.IGNORECASE)
+        self._used: set[str] = set()
+        self._in_section: set[str] = set()
+
+    def page(self, folder: Path, number: str) -> None:
+        """Another page begins, whose files are in a folder; none of them has been taken in yet."""
+        self._folder, self._number, self._regions, self._held = folder, number, 0, 0
 
     def section(self) -> None:
         """Another section begins, in which words are linked anew."""
         self._in_section.clear()
 
-    def linked(self, text: str) -> str:
-        """A sentence as HTML, its words linked where they first stand in the section."""
-        escaped = html.escape(text)
-        return self._pattern.sub(self._link, escaped)
-
-    def _link(self, match: "re.Match[str]") -> str:
-        word = list(words())[int((match.lastgroup or "w0")[1:])]
-        if word in self._in_section:
-            return match[0]
-        self._in_section.add(word)
-        self._used[word] = None
-        return f'<a class="word" href="#{anchor(word)}">{match[0]}</a>'
-
-    def list(self) -> str:
+    def words(self) -> str:
         """The words that were linked, as a list of definitions; empty without any."""
         entries = "".join(
-            f'<dt id="{anchor(word)}">{html.escape(word)}</dt><dd>{html.escape(entry["meaning"])}</dd>'
-            for word, entry in words().items()
+            f'<dt id="{_anchor(word)}">{escape(word)}</dt><dd>{escape(entry["meaning"])}</dd>'
+            for word, entry in _known_words().items()
             if word in self._used
         )
         return f"<dl>{entries}</dl>" if entries else ""
 
-
-def anchor(word: str) -> str:
-    """Where a word is explained.
-
-    >>> anchor("Monte Carlo error")
-    'word-monte-carlo-error'
-    """
-    return "word-" + re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-")
-
-
-@dataclass
-class _Writer:
-    """Blocks of one page as HTML; tables are numbered, so that each region has a name of its own.
-
-    ``held`` are the bytes of files that the page has taken in by now.
-    """
-
-    folder: Path
-    glossary: Glossary
-    page: str
-    regions: int = 0
-    held: int = 0
-
     def rendered(self, block: Block) -> str:
+        """A block with all that is in it."""
         match block:
             case Paragraph(text, warning):
                 mark = ' class="warning"' if warning else ""
@@ -295,11 +306,11 @@ class _Writer:
             case Picture(_, caption):
                 return f"<figure>{self._wide(self._image(block), 'Figure', caption)}{self._caption(caption)}</figure>"
             case FirstScreen():
-                self.glossary.section()
-                return rendered(block, f"answer{self.page}", self._words, self._image, self._player(block.player))
+                self.section()
+                return rendered(block, f"answer{self._number}", self._words, self._image, self._player(block.player))
             case Folded(title, blocks):
                 inside = "\n".join(self.rendered(inner) for inner in blocks)
-                return f"<details><summary>{_escape(title)}</summary>\n{inside}\n</details>"
+                return f"<details><summary>{escape(title)}</summary>\n{inside}\n</details>"
         assert_never(block)
 
     def _player(self, file: str) -> str:
@@ -308,53 +319,62 @@ class _Writer:
             return ""
         page = self._file(file).decode("utf-8", "replace")
         if not is_page(page):
-            return f"<p>{_escape(_OTHER_PLAYER.format(file))}</p>"
+            return f"<p>{escape(_OTHER_PLAYER.format(file))}</p>"
         return f'<iframe class="player" title="The model, to be played with" srcdoc=\'{_in_quotes(page)}\'></iframe>'
 
     def _file(self, name: str) -> bytes:
         try:
             # a short page could name one large file a thousand times
-            content = own_bytes(self.folder, name, MODEL_LIMIT)
-            self.held += len(content)
-            if self.held > MODEL_LIMIT:
+            content = own_bytes(self._folder, name, MODEL_LIMIT)
+            self._held += len(content)
+            if self._held > MODEL_LIMIT:
                 raise UnreadableFile(errno.EFBIG, f"a page holds at most {MODEL_LIMIT:,} bytes of files", name)
             return content
         except OSError as problem:
             reason = f"the file {name!r} of the page cannot be shown: {problem.strerror or problem}"
-            raise UnusableInput(reason, where=str(self.folder / DATA)) from None
+            raise UnusableInput(reason, where=str(self._folder / DATA)) from None
 
     def _image(self, picture: Picture) -> str:
         content = self._file(picture.file)
         drawn = picture.file.endswith(".svg")
         data = base64.b64encode(content).decode("ascii")
-        numbers = described(content) if drawn else ""
+        numbers = _described(content) if drawn else ""
         alt = without_exponents(" ".join(filter(None, (picture.alt or picture.caption, numbers))))
-        return f'<img alt="{_escape(alt)}" src="data:image/{"svg+xml" if drawn else "png"};base64,{data}">'
+        return f'<img alt="{escape(alt)}" src="data:image/{"svg+xml" if drawn else "png"};base64,{data}">'
 
     def _words(self, text: str) -> str:
-        return unbroken(self.glossary.linked(without_exponents(text)))
+        return unbroken(self._pattern.sub(self._link, escape(without_exponents(text))))
+
+    def _link(self, match: "re.Match[str]") -> str:
+        word = list(_known_words())[int((match.lastgroup or "w0")[1:])]
+        if word in self._in_section:
+            return match[0]
+        self._in_section.add(word)
+        self._used.add(word)
+        return f'<a class="word" href="#{_anchor(word)}">{match[0]}</a>'
 
     def _caption(self, caption: str) -> str:
         return f"<figcaption>{self._words(caption)}</figcaption>"
 
     def _wide(self, content: str, kind: str, name: str) -> str:
         """What may be wider than a phone: moved sideways, by keyboard too."""
-        self.regions += 1
-        label = _escape(f"{kind} {self.page}.{self.regions}: {name}".removesuffix(": "))
+        self._regions += 1
+        label = escape(f"{kind} {self._number}.{self._regions}: {name}".removesuffix(": "))
         return f'<div class="wide" role="region" tabindex="0" aria-label="{label}">{content}</div>'
 
     def _table(self, table: Table) -> str:
-        words = [any(is_text(row[column]) for row in table.rows) for column in range(len(table.head))]
-        longest = [max((len(row[column]) for row in table.rows), default=0) for column in range(len(table.head))]
+        columns = list(zip(*table.rows, strict=True)) or [()] * len(table.head)
         marks = [
-            f' class="text{next(room for size, room in ROOM.items() if length > size)}"' if text else ""
-            for text, length in zip(words, longest, strict=True)
+            f' class="text{next(room for size, room in ROOM.items() if max(map(len, column)) > size)}"'
+            if any(map(is_text, column))
+            else ""
+            for column in columns
         ]
 
         def row(cells: Sequence[str], tags: Sequence[str]) -> str:
             # a name in the model is no word to be explained
             inside = (
-                _escape(without_exponents(cell)) if 'scope="row"' in tag else self._words(cell)
+                escape(without_exponents(cell)) if 'scope="row"' in tag else self._words(cell)
                 for tag, cell in zip(tags, cells, strict=True)
             )
             parts = (
@@ -364,12 +384,12 @@ class _Writer:
 
         # a column without a title heads nothing
         heads = ['th scope="col"' if head else "td" for head in table.head]
-        names_rows = bool(words) and words[0] and all(cells[0] for cells in table.rows)
+        names_rows = any(marks[:1]) and all(cells[0] for cells in table.rows)
         inside = ['th scope="row"' if names_rows and place == 0 else "td" for place in range(len(table.head))]
         caption = f"<caption><span>{self._words(table.caption)}</span></caption>" if table.caption else ""
         of = table.estimands or ("",) * len(table.rows)
         rows = "".join(
-            row(cells, inside).replace("<tr>", f'<tr data-estimand="{_escape(name)}">' if name else "<tr>", 1)
+            row(cells, inside).replace("<tr>", f'<tr data-estimand="{escape(name)}">' if name else "<tr>", 1)
             for cells, name in zip(table.rows, of, strict=True)
         )
         many = ' class="many"' if len(table.head) > MANY else ""
@@ -377,14 +397,16 @@ class _Writer:
         return self._wide(body, "Table", table.caption)
 
 
-_DESCRIPTION = re.compile(rb"<dc:description>(.*?)</dc:description>", re.DOTALL)
-
-
-def described(svg: bytes) -> str:
+def _described(svg: bytes) -> str:
     """What a figure says of its own numbers; empty where it says nothing."""
     words = _DESCRIPTION.search(svg)
-    return html.unescape(words[1].decode("utf-8", "replace")).strip() if words else ""
+    return unescape(words[1].decode("utf-8", "replace")).strip() if words else ""
 
 
-def _escape(text: str) -> str:
-    return html.escape(text)
+def _anchor(word: str) -> str:
+    """Where a word is explained.
+
+    >>> _anchor("Monte Carlo error")
+    'word-monte-carlo-error'
+    """
+    return "word-" + re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-")

@@ -74,14 +74,29 @@ _STYLE = stylesheet("what_next.css")
 
 
 def write_out(page: WhatNext, folder: Path) -> str:
-    """The page as one HTML document; ``folder`` has the pictures of its sections."""
+    """The page as one HTML document.
+
+    Parameters
+    ----------
+    page : WhatNext
+    folder : Path
+        With the pictures of its sections.
+
+    Returns
+    -------
+    str
+    """
     e = html.escape
     head = (
         f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy(_STYLE, script=False)}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{e(page.name)}: what next?</title><style>{_STYLE}</style>"
     )
-    lines = "".join(f"<div><dt>{_class(kind)}</dt><dd>{e(text)}</dd></div>" for kind, text in page.lines)
+    lines = "".join(
+        f'<div><dt><span class="class {kind.replace(" ", "-")}">{_mark(kind)} {STANDING[kind].capitalize()}</span></dt>'
+        f"<dd>{e(text)}</dd></div>"
+        for kind, text in page.lines
+    )
     warning = f'<p class="warning">{e(page.warning)}</p>' if page.warning else ""
     links = " · ".join(f'<a href="#s{n}">{e(s.title)}</a>' for n, s in enumerate(page.sections, 1))
     question, answer = page.measure
@@ -96,10 +111,6 @@ def write_out(page: WhatNext, folder: Path) -> str:
         f'<p class="limits"><b>Limits.</b> {e(page.limits)} {links}</p></div>\n{folded(page.sections, folder)}\n'
         f'<p class="limits">{e(page.identity)}</p>\n</main></body></html>\n'
     )
-
-
-def _class(kind: str) -> str:
-    return f'<span class="class {kind.replace(" ", "-")}">{_mark(kind)} {STANDING[kind].capitalize()}</span>'
 
 
 def _mark(kind: str) -> str:

@@ -4,7 +4,6 @@ Only what is asked for is kept, so memory does not grow with what a model comput
 threads, and none of that changes a bit of the result.
 """
 
-import math
 import os
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -17,14 +16,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, answered, raise_all
-from cipark_sd.base.naming import canonical
-from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.base.naming import canonical, flat_name, split_key
 from cipark_sd.data import described, results
 from cipark_sd.data.described import Described
-from cipark_sd.data.scenarios import Resolved, Scenario, TimeSeries, split_key
+from cipark_sd.data.scenarios import Resolved, Scenario, TimeSeries
 from cipark_sd.engines.base import Reduction, Settings, fixed_method, part, settings, with_reductions
+from cipark_sd.engines.native.elementary import LANES
 from cipark_sd.engines.native.engine import MANY, Courses, NativeEngine
-from cipark_sd.engines.native.text import LANES
 from cipark_sd.engines.plan import Columns, checked, missing_as_nan, plan
 from cipark_sd.engines.registry import choose
 from cipark_sd.language.read.changes_files import ScenarioLike, as_scenario
@@ -203,6 +201,16 @@ def chunk_size(n_runs: int, workers: int) -> int:
 
     >>> chunk_size(20, 2), chunk_size(1_000, 2), chunk_size(10_000, 2), chunk_size(1_000_000, 2), chunk_size(1_024, 1)
     (16, 256, 632, 2048, 1024)
+
+    Parameters
+    ----------
+    n_runs : of all
+    workers : threads
+
+    Returns
+    -------
+    int
+        A multiple of the runs in a register of the kernel.
     """
     even = -(-n_runs // workers)
     # one thread waits for no other
@@ -238,16 +246,13 @@ def _over(workers: int, compute: Callable[..., int], pieces: Sequence[tuple[_Bat
 
 
 def _batches(
-    model: Model,
-    runs: "Sequence[Scenario] | Mapping[str, ArrayLike] | pd.DataFrame",
-    scenario: Scenario,
+    model: Model, runs: "Sequence[Scenario] | Mapping[str, ArrayLike] | pd.DataFrame", scenario: Scenario
 ) -> tuple[list[_Batch], int, Resolved, tuple[str, ...]]:
+    """The runs in batches, how many they are, what the first one resolves to, and the names of scenarios."""
     if isinstance(runs, Sequence):
         return _scenario_batches(model, runs, scenario)
     shared = checked(model, scenario)
-    columns: dict[str, NDArray[np.float64]] = {
-        str(name): np.asarray(values, dtype=float) for name, values in runs.items()
-    }
+    columns = {str(name): np.asarray(values, dtype=float) for name, values in runs.items()}
     batch_settings, n_runs = drawn(model, columns, settings(model, shared))
     return [(np.arange(n_runs), batch_settings)], n_runs, shared, ()
 
@@ -283,28 +288,37 @@ def _scenario_batches(
 def _stacked(all_settings: Sequence[Settings]) -> Settings:
     """The settings of several runs as one, an array for each number."""
 
-    def numbers(
-        mappings: Sequence[Mapping[str, float | NDArray[np.float64]]],
-    ) -> dict[str, float | NDArray[np.float64]]:
-        return {name: np.array([values[name] for values in mappings], dtype=float) for name in mappings[0]}
-
+    first = all_settings[0]
+    numbers = {name: np.array([of_run.numbers[name] for of_run in all_settings], dtype=float) for name in first.numbers}
+    initials = {
+        name: np.array([of_run.initials[name] for of_run in all_settings], dtype=float) for name in first.initials
+    }
     series: dict[str, TimeSeries | tuple[TimeSeries, ...]] = {}
-    for name, first in all_settings[0].series.items():
-        every = tuple(run_settings.series[name] for run_settings in all_settings)
-        if all(entry == first for entry in every):
-            series[name] = first
-        else:
-            series[name] = tuple(entry for entry in every if isinstance(entry, TimeSeries))
-    return Settings(
-        numbers([run_settings.numbers for run_settings in all_settings]),
-        numbers([run_settings.initials for run_settings in all_settings]),
-        all_settings[0].tables,
-        series,
-    )
+    for name, shared in first.series.items():
+        every = tuple(of_run.series[name] for of_run in all_settings)
+        differ = any(course != shared for course in every)
+        series[name] = tuple(course for course in every if isinstance(course, TimeSeries)) if differ else shared
+    return Settings(numbers, initials, first.tables, series)
 
 
 def drawn(model: Model, columns: Mapping[str, NDArray[np.float64]], base: Settings) -> tuple[Settings, int]:
-    """A table of draws on top of what all runs share."""
+    """A table of draws on top of what all runs share.
+
+    Parameters
+    ----------
+    model : Model
+    columns : by ``Name`` or ``Name[element]``, each (n_runs,) or, for a variable with subscripts, (n_runs, n_elements)
+    base : what all runs share; draws win over it
+
+    Returns
+    -------
+    Settings, int
+        Those of all runs, and ``n_runs``.
+
+    Raises
+    ------
+    UnusableInput, UnknownName, InvalidValue, Problems
+    """
     problems: list[CiparkError] = []
     lengths = {name: len(array) if array.ndim else None for name, array in columns.items()}
     n_runs, *other_lengths = set(lengths.values()) or {0}
@@ -329,6 +343,17 @@ def elements_drawn(
 ) -> list[tuple[str, NDArray[np.float64], bool]]:
     """The flat names that a draw sets, their values, each (n_runs,), and whether they are initial values of stocks.
 
+    Parameters
+    ----------
+    model : Model
+    name : of a constant or a stock, or of an element of one
+    array : (n_runs,), or (n_runs, n_elements) of any shape with that size
+    n_runs : int
+
+    Returns
+    -------
+    list of (str, (n_runs,) array, bool)
+
     Raises
     ------
     UnknownName, InvalidValue
@@ -340,8 +365,7 @@ def elements_drawn(
         raise UnknownName(name, [*known, *model.by_name], where=model.name)
     if not isinstance(variable, Constant | Stock):
         raise InvalidValue(f"a drawn {kind(variable)}", variable.label, "a constant or a stock", where=model.name)
-    is_finite = math.isfinite(array.item()) if array.size == 1 else bool(np.isfinite(array).all())
-    if not is_finite:
+    if not np.isfinite(array).all():
         raise InvalidValue(f"a draw of {variable.label!r}", float("nan"), "finite numbers", where=model.name)
     is_stock = isinstance(variable, Stock)
     if not variable.dims and not elements and array.ndim == 1:

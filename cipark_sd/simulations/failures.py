@@ -7,6 +7,7 @@ An analysis leaves such runs out and says how many they are; more than a stated 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +15,10 @@ from numpy.typing import NDArray
 
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.base.naming import canonical
-from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.engines.base import Reduction
 from cipark_sd.model.expr import MISSING, Ref, references
-from cipark_sd.model.model import CONTROL, Model
-from cipark_sd.model.variables import Auxiliary, Lookup, Stock, expressions
+from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Auxiliary, Stock, expressions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -46,7 +46,6 @@ class Floor:
 
     stock: str
     flat: str
-    label: str
     limit: float
 
     @property
@@ -67,26 +66,32 @@ class Floor:
 def floors(model: Model) -> tuple[Floor, ...]:
     """Stocks for which the file sets a lower limit, element by element."""
     return tuple(
-        Floor(stock.name, flat_name(stock.name, elements), model.label(stock.name, elements), stock.limits[0])
+        Floor(stock.name, flat, stock.limits[0])
         for stock in model.stocks
         if stock.limits[0] is not None
-        for elements in model.elements(stock)
+        for flat in model.flat_names(stock)
     )
 
 
 def lowest(limits: Sequence[Floor], times: Sequence[float]) -> dict[str, Reduction]:
-    """The lowest value of each over all saved times, which is put together while a model runs."""
+    """The lowest value of each over all saved times, which is put together while a model runs.
+
+    Parameters
+    ----------
+    limits : what stocks must not fall below
+    times : those over which the lowest value is looked for
+
+    Returns
+    -------
+    mapping
+        Reductions by the names under which an ensemble returns them.
+    """
     return {floor.reduction: Reduction("min", Ref(floor.flat), times=tuple(times)) for floor in limits}
 
 
 def labels(model: Model) -> tuple[str, ...]:
     """All that a run can fail in, element by element, in the order of the file; its place is what is stored."""
-    return tuple(label for name in tracked(model) for label in model.labels(model.by_name[name]))
-
-
-def tracked(model: Model) -> tuple[str, ...]:
-    """The variables that have values over time."""
-    return tuple(v.name for v in model.variables if v.name not in CONTROL and not isinstance(v, Lookup))
+    return tuple(label for variable in model.over_time for label in model.labels(variable))
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +125,14 @@ def marked(n: int, failed: NDArray[np.bool_], diagnose: Callable[[NDArray[np.int
 
     Parameters
     ----------
-    diagnose : function of the places of some runs
+    n : how many runs there are
+    failed : (n,)
+    diagnose : gives the marks of some runs, whose places among the ``n`` it gets
+
+    Returns
+    -------
+    Marks
+        Of all ``n``.
     """
     marks, members = Marks.none(n), np.flatnonzero(failed)
     for start in range(0, len(members), DIAGNOSED):
@@ -130,7 +142,18 @@ def marked(n: int, failed: NDArray[np.bool_], diagnose: Callable[[NDArray[np.int
 
 
 def failing(computed: "xr.Dataset", places: Places, limits: Sequence[Floor]) -> NDArray[np.bool_]:
-    """Which runs fail, by what is saved of them, (n_runs,)."""
+    """Which runs fail, by what is saved of them, (n_runs,).
+
+    Parameters
+    ----------
+    computed : runs of an ensemble, each variable (run, time, *dimensions), and the reductions of :func:`lowest` (run,)
+    places : of the variables that are looked at
+    limits : what stocks must not fall below
+
+    Returns
+    -------
+    (n_runs,) of bool
+    """
     n = computed.sizes["run"]
     failed = np.zeros(n, dtype=bool)
     for name in places:
@@ -141,8 +164,7 @@ def failing(computed: "xr.Dataset", places: Places, limits: Sequence[Floor]) -> 
         if suspicious:
             failed |= _bad(computed, name, places).reshape(n, -1).any(axis=1)
     for floor in limits:
-        low = computed[floor.reduction].to_numpy()
-        failed |= ~floor.holds(low)
+        failed |= ~floor.holds(computed[floor.reduction].to_numpy())
     return failed
 
 
@@ -157,6 +179,18 @@ def diagnosed(model: Model, computed: "xr.Dataset", places: Places, limits: Sequ
     """The first bad value of each run among the variables of ``places``.
 
     Of variables that are bad at the same time it is one whose inputs are not: the cause, and not what follows from it.
+
+    Parameters
+    ----------
+    model : Model
+    computed : some runs with all variables saved, each (run, time, *dimensions)
+    places : of the variables that are looked at
+    limits : what stocks must not fall below
+
+    Returns
+    -------
+    Marks
+        Of these runs; a run that no saved value explains is not marked.
     """
     names = tuple(places)
     n, times = computed.sizes["run"], computed["time"].to_numpy()
@@ -212,21 +246,30 @@ def _below(model: Model, computed: "xr.Dataset", name: str, limits: Sequence[Flo
 
 def first_places(model: Model) -> dict[str, int]:
     """The place of each variable's first element in :func:`labels`."""
-    starts, number = {}, 0
-    for name in tracked(model):
-        starts[name] = number
-        number += len(model.elements(model.by_name[name]))
-    return starts
+    starts = accumulate(map(model.n_elements, model.over_time), initial=0)
+    return {variable.name: start for variable, start in zip(model.over_time, starts, strict=False)}
 
 
 def between_saved_times(model: Model, computed: "xr.Dataset", limits: Sequence[Floor]) -> Marks:
-    """Of runs that no saved value explains: a stock that is below its limit or no number, at a time not known."""
+    """Of runs that no saved value explains: a stock that is below its limit or no number, at a time not known.
+
+    Parameters
+    ----------
+    model : Model
+    computed : runs of an ensemble with the reductions of :func:`lowest`, each (run,)
+    limits : what stocks must not fall below
+
+    Returns
+    -------
+    Marks
+        Of these runs, with NaN for the time.
+    """
     marks = Marks.none(computed.sizes["run"])
     start = first_places(model)
     number = {
-        flat_name(name, elements): start[name] + position
+        flat: start[name] + position
         for name in {floor.stock for floor in limits}
-        for position, elements in enumerate(model.elements(model.by_name[name]))
+        for position, flat in enumerate(model.flat_names(model.by_name[name]))
     }
     for floor in limits:
         low = computed[floor.reduction].to_numpy()
@@ -291,7 +334,10 @@ class Failures:
 
     def sentence(self, design: str) -> str:
         """How many of the runs failed, and of what, for readers; empty where none did."""
-        return failed_sentence(design, self.failed, self.total, self.lines())
+        if not self.failed:
+            return ""
+        counted = f"{design}: {self.failed:,} of {self.total:,} runs ({share_of(self.share)})"
+        return f"{counted} failed and are left out where they have no value: {'; '.join(self.lines())}."
 
     def check(self, design: str, n: int, allowed: float, *, remedy: str = "") -> None:
         """Raise where more than the share ``allowed`` of ``n`` runs failed.
@@ -315,14 +361,6 @@ class TooManyFailed(CiparkError):
             f"{design}: {self.failed:,} of {self.completed:,} runs failed, which is more than the share of {allowed:g} "
             f"of all that is allowed:{shown}\n{remedy}"
         )
-
-
-def failed_sentence(design: str, failed: int, total: int, causes: Sequence[str]) -> str:
-    """How many runs failed, and of what, for readers; empty where none did."""
-    if not failed:
-        return ""
-    counted = f"{design}: {failed:,} of {total:,} runs ({share_of(failed / total)})"
-    return f"{counted} failed and are left out where they have no value: {'; '.join(causes)}."
 
 
 def share_of(share: float) -> str:

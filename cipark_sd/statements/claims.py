@@ -1,4 +1,7 @@
-"""What can be said of an expectation: whether the model has it built in, whether data have informed it, or neither.
+"""What draws are, and what can be said from them: whether the model has it built in, data have informed it, or neither.
+
+A :class:`Basis` says what draws have seen, how many and how good they are, in words that pages, consoles and files
+share.
 
 A sign that an equation forces comes true in draws that have seen no data, so that its coming true after a fit says
 nothing. An expectation is set against the priors first:
@@ -29,6 +32,11 @@ import numpy as np
 
 from cipark_sd.base.arrays import Array
 
+#: Where draws come from. ``borrowed`` are those of another structure, used for one that has not been fitted itself;
+#: ``ranges`` lie between limits that a user gave, and there are no data; ``optimum`` is the best fit alone.
+Origin = Literal["prior", "ranges", "posterior", "borrowed", "optimum"]
+#: Origins that have seen no data.
+UNSEEN: tuple[Origin, ...] = ("prior", "ranges")
 #: An expectation that is true in this share of prior draws under every structure is built in.
 BUILT_IN = 0.9
 #: A Bayes factor of this much, or one over it, says that data have informed an expectation.
@@ -55,6 +63,94 @@ WORDS: Mapping[Kind, str] = {
 Side = Literal["for", "against", ""]
 
 
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What ``n`` draws are.
+
+    Parameters
+    ----------
+    origin : Origin
+    n : int
+    converged : bool or None
+        Of a posterior, whether its sampling has; None where nobody has said.
+    """
+
+    origin: Origin
+    n: int
+    converged: bool | None = None
+
+    @property
+    def sure(self) -> bool:
+        """Whether these are draws of chains that have converged."""
+        return self.origin == "posterior" and bool(self.converged)
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is one run at the best fit, also where the draws of a posterior cannot be trusted."""
+        return self.origin == "optimum" or (self.n == 1 and self.converged is False)
+
+    @property
+    def name(self) -> str:
+        """A few words for captions."""
+        return {
+            "prior": "draws from the priors",
+            "ranges": "draws from ranges given by you",
+            "posterior": "posterior draws",
+            "borrowed": "posterior draws of another structure",
+            "optimum": "the best fit",
+        }[self.origin]
+
+    @property
+    def bands(self) -> bool:
+        """Whether a band may be drawn of them: not of chains that have not converged."""
+        return self.origin in UNSEEN or (self.origin != "optimum" and self.converged is not False)
+
+    @property
+    def _number(self) -> str:
+        return f"{self.n} draw{'' if self.n == 1 else 's'}"
+
+    @property
+    def label(self) -> str:
+        """For a column of a table: origin, number and quality."""
+        match self.origin:
+            case _ if self.alone:
+                return "best fit, no draws"
+            case "posterior" | "borrowed":
+                quality = {True: "converged", False: "not converged", None: "not checked for convergence"}[
+                    self.converged
+                ]
+                return f"{self.origin}, {self._number}, {quality}"
+            case _:
+                return f"{self.origin}, {self._number}, no data seen"
+
+    @property
+    def sentence(self) -> str:
+        """What stands first on a page and a console; without a full stop."""
+        match self.origin:
+            case "posterior" | "borrowed" if self.alone:
+                return (
+                    "the best fit alone, without intervals: the posterior has not converged, and "
+                    "'cipark calibrate STUDY --posterior --steps N' samples longer"
+                )
+            case "posterior" | "borrowed":
+                quality = {
+                    True: "the sampling has converged",
+                    False: "the sampling has NOT converged, so that no band of them can be trusted: "
+                    "'cipark calibrate STUDY --posterior --steps N' continues it",
+                    None: "whether the sampling has converged is not recorded",
+                }[self.converged]
+                return f"{self._number} from the posterior; {quality}"
+            case "optimum":
+                return "the best fit alone, without intervals"
+            case "prior":
+                return f"{self._number} from the PRIOR: nothing here has seen the data"
+            case _:
+                return (
+                    f"{self._number} from ranges given by you, any value as good as another: there are no data, and "
+                    "all numbers are conditional on these ranges"
+                )
+
+
 def as_said(text: str) -> str:
     """A class or a verdict of a file in the words of pages.
 
@@ -66,9 +162,11 @@ def as_said(text: str) -> str:
 
 
 def wilson(count: float, n: float) -> tuple[float, float]:
-    """The interval of a share of which ``count`` of ``n`` have been seen, with :data:`CONFIDENCE`.
+    """The interval of a share of which ``count`` of ``n`` have been seen, with :data:`CONFIDENCE` (Wilson 1927).
 
-    Neither has to be whole: draws that depend on each other are worth fewer.
+    With ``z`` the normal quantile of that and ``p = count / n`` it is
+    ``(p + z^2/2n ± z sqrt(p (1 - p)/n + z^2/4n^2)) / (1 + z^2/n)``. Neither number has to be whole: draws that depend
+    on each other are worth fewer.
     """
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     share, z2 = count / n, z * z
@@ -228,8 +326,13 @@ def class_of(pairs: Pairs, *, is_change: bool = False, misfit: str = "") -> Kind
 
     Parameters
     ----------
-    misfit : str
-        What the model does not follow of the data: such data inform nothing.
+    pairs : one of prior and posterior draws for each structure, each (n,); draws that are not finite are left out
+    is_change : whether the number is the difference of two scenarios, whose sign may be built in
+    misfit : what the model does not follow of the data, empty where there is nothing: such data inform nothing
+
+    Returns
+    -------
+    Kind
     """
     clean = [tuple(draws[np.isfinite(draws)] for draws in pair) for pair in pairs]
     turns = [_odds_moved(*pair) if is_change else 0 for pair in clean]
@@ -247,6 +350,12 @@ def _assumed_sign(priors: Sequence[Array]) -> int:
 
 
 def _is_narrowed(prior: Array, posterior: Array) -> bool:
+    """Whether the central 90 % are at most :data:`NARROW` as wide after the data, clear of the error of finite draws.
+
+    The standard error is the jackknife's over :data:`GROUPS` groups of draws, ``sqrt((g - 1) / g sum (s_i - s)^2)``.
+    Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, equation 11.5.
+    """
+
     def width(draws: Array) -> float:
         low, high = np.quantile(draws, [0.05, 0.95])
         return float(high - low)

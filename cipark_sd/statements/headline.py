@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Required, TypedDict, Unpack
+from typing import Literal, Required, TypedDict
 
 from cipark_sd.base.wording import (
     NO_END,
@@ -23,12 +23,11 @@ from cipark_sd.base.wording import (
     rounded,
     with_unit,
 )
-from cipark_sd.statements.basis import Basis
-from cipark_sd.statements.claims import NARROW
+from cipark_sd.statements.claims import NARROW, Basis
 from cipark_sd.statements.claims import Kind as Class
 
 #: States of a side of which nothing is known of the data.
-_UNJUDGED = ("not found", "none", "not judged")
+_UNJUDGED = {"not found", "none", "not judged"}
 #: Before what a change is measured from, in an estimand.
 _CHANGE = ", change from "
 #: Where :func:`output` has put the time.
@@ -100,11 +99,11 @@ class Bounds:
 
     def ends(self) -> tuple[str, str]:
         """Both ends with two digits of the width and two of their own at least; in words where there is none."""
-        low, high = (
-            NO_END[state] if end is None else self._shown(end)
-            for end, state in zip((self.low, self.high), self.states, strict=True)
+        below, above = self.states
+        return (
+            NO_END[below] if self.low is None else self._shown(self.low),
+            NO_END[above] if self.high is None else self._shown(self.high),
         )
-        return low, high
 
     def _shown(self, end: float) -> str:
         width = self.high - self.low if self.low is not None and self.high is not None else math.inf
@@ -144,8 +143,12 @@ class Bounds:
     @property
     def missing(self) -> tuple[str, ...]:
         """The states of the sides without an end."""
-        sides = zip((self.low, self.high), self.states, strict=True)
-        return tuple(state for end, state in sides if end is None)
+        return tuple(state for state in self.states if state != "bounded")
+
+    @property
+    def unjudged(self) -> bool:
+        """Whether a side was not found, or not judged, which says nothing of the data."""
+        return not _UNJUDGED.isdisjoint(self.missing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,10 +273,7 @@ class Headline:
             return self.judged == "informed"
         if self.interval is None or self.prior is None:
             return True
-        # a side that was not found, or not judged, says nothing of the data
-        sides = zip((self.interval.low, self.interval.high), self.interval.states, strict=True)
-        unknown = any(end is None and state in _UNJUDGED for end, state in sides)
-        return unknown or is_narrower(self.interval, self.prior, self.scale)
+        return self.interval.unjudged or is_narrower(self.interval, self.prior, self.scale)
 
     @property
     def width_left(self) -> float:
@@ -299,10 +299,7 @@ class Headline:
 
         An interval that is not to be trusted does not make a number known, however narrow it is.
         """
-        if self.interval is None or self.prior is None:
-            return ""
-        sides = zip((self.interval.low, self.interval.high), self.interval.states, strict=True)
-        if any(end is None and state in _UNJUDGED for end, state in sides):
+        if self.interval is None or self.prior is None or self.interval.unjudged:
             return ""
         if self.has_assumed_sign:
             return "assumed"
@@ -330,15 +327,27 @@ class Headline:
 
 
 def output(label: str, time: float, *, under: str = "", against: str = "") -> str:
-    """The estimand of a model's output at a time with what ``under`` sets, or of its change from ``against``.
+    """The estimand of a model's output at a time.
 
-    :func:`cipark_sd.data.estimands.of_output` spells both for a model.
+    :func:`cipark_sd.data.estimands.of_output` spells it for a model.
 
     >>> output("Total Residents", 2019.5), output("Total Residents", 2019.5, against="SW CMG = 0")
     ('Total Residents at 2019.5', 'Total Residents at 2019.5, change from SW CMG = 0')
+
+    Parameters
+    ----------
+    label : the output, or a sum of some
+    time : in the model's unit of time
+    under : what is set beside the scenario of the study or model; empty where nothing is
+    against : the same of the run from which the change is measured; empty where the estimand is no change
+
+    Returns
+    -------
+    str
+        Records with the same text are of the same quantity.
     """
-    settings = (f", with {under}" if under else "", f"{_CHANGE}{against}" if against else "")
-    return f"{label} at {time:.10g}{''.join(settings)}"
+    text = f"{label} at {time:.10g}" + (f", with {under}" if under else "")
+    return f"{text}{_CHANGE}{against}" if against else text
 
 
 class Details(TypedDict, total=False):
@@ -357,31 +366,20 @@ class Details(TypedDict, total=False):
     scale: Scale
 
 
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """What the records of one call have in common; ``label`` writes a model time."""
-
-    command: str
-    model_digest: str
-    study_digest: str
-    seed: int | None
-    version: str
-    label: Callable[[float], str]
-
-    def record(self, estimand: str, number: float, **details: Unpack[Details]) -> Headline:
-        """A number of this call; a time in its estimand is a date where ``label`` makes one of it."""
-        return Headline(
-            estimand=estimand, number=number, command=self.command, model_digest=self.model_digest,
-            study_digest=self.study_digest, seed=self.seed, version=self.version,
-            date=date_in(estimand, self.label), **details,
-        )  # fmt: skip
-
-
 def date_in(estimand: str, label: Callable[[float], str]) -> str:
-    """The date of an estimand's time by ``label``; empty where there is no time or no date.
+    """The date of an estimand's time; empty where there is no time or no date.
 
     >>> date_in("Total Residents at 2019.5, with a = 1", lambda time: "2019-07-02"), date_in("x at 8", str)
     ('2019-07-02', '')
+
+    Parameters
+    ----------
+    estimand : as of :func:`output`
+    label : writes a model time, as an ISO date where it is one
+
+    Returns
+    -------
+    str
     """
     match = _TIME.search(estimand)
     text = label(float(match[1])) if match else ""
@@ -398,7 +396,18 @@ def parameter(name: str) -> str:
 
 
 def is_narrower(bounds: Bounds, prior: Bounds, scale: Scale = "identity") -> bool:
-    """Whether an interval is narrower than :data:`~cipark_sd.statements.claims.NARROW` of that of the priors alone."""
+    """Whether an interval is narrower than :data:`~cipark_sd.statements.claims.NARROW` of that of the priors alone.
+
+    Parameters
+    ----------
+    bounds, prior : Bounds
+        After and before the data.
+    scale : on which the widths are compared
+
+    Returns
+    -------
+    bool
+    """
     return left(bounds, prior, scale) < NARROW
 
 
@@ -410,6 +419,17 @@ def left(bounds: Bounds, prior: Bounds, scale: Scale = "identity") -> float:
     >>> prior, ours = Bounds(0.01, 100, 0.9, "draws"), Bounds(0.02, 5, 0.9, "draws")
     >>> [round(left(ours, prior, scale), 2) for scale in ("identity", "log")]
     [0.05, 0.6]
+
+    Parameters
+    ----------
+    bounds, prior : Bounds
+        After and before the data.
+    scale : on which the widths are compared
+
+    Returns
+    -------
+    float
+        The quotient of the widths, at least 0.
     """
     if None in (bounds.low, bounds.high):
         return math.inf

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import cipark
 
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import CiparkError, InvalidValue, ModelFileError, UnknownName
 from cipark_sd.base.inputs import OutsideFolder, beneath
 from cipark_sd.base.library import bundled
-from cipark_sd.commands import cli
 from cipark_sd.commands.policy.analysis import read_target
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.pages.figures.observed import display_of
@@ -108,17 +107,15 @@ def test_each_command_that_reads_a_model_has_the_option(command: str, tmp_path: 
     equations = "level = INTEG(-rate * level, 1) ~ m ~| rate = GET DIRECT CONSTANTS('../outside.csv', ',', 'B2') ~1/s~|"
     path = model_file(tmp_path, equations)
     extra = ["-o", str(tmp_path / "out.xmile")] if command == "convert" else []
-    refused = CliRunner().invoke(cli.cli, [command, str(path), *extra])
-    assert refused.exit_code == 2
+    refused = cipark(command, path, *extra, code=2)
     assert f"allow it with --allow-files {tmp_path}" in refused.output
     if command in ("show", "convert"):
-        done = CliRunner().invoke(cli.cli, [command, str(path), "--allow-files", str(tmp_path), *extra])
-        assert done.exit_code == 0, done.output
+        cipark(command, path, "--allow-files", tmp_path, *extra)
 
 
 @pytest.mark.parametrize("command", ["calibrate", "new-study", "policy"])
 def test_commands_of_studies_have_the_option(command: str) -> None:
-    assert "--allow-files FOLDER" in CliRunner().invoke(cli.cli, [command, "--help"]).output
+    assert "--allow-files FOLDER" in cipark(command, "--help").output
 
 
 PROBLEM = """
@@ -197,8 +194,7 @@ def test_a_copy_of_a_study_is_written_nowhere_else(tmp_path: Path, outside: Path
     (tmp_path / "study" / "problem.toml").write_text(problem, encoding="utf-8")
     before = outside.read_bytes()
     call = ["new-study", "--from", str(tmp_path / "study"), "-o", str(tmp_path / "copy")]
-    done = CliRunner().invoke(cli.cli, call)
-    assert done.exit_code == 2
+    done = cipark(*call, code=2)
     assert "lies at" in done.output
     assert outside.read_bytes() == before
     assert not (tmp_path / "copy").exists()

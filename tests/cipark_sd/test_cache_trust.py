@@ -26,8 +26,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("CIPARK_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(cache, "_warned", False)
-    # a second kind, to which no entry of the first belongs
-    monkeypatch.setitem(cache.LIMITS, "models", 2**20)
     before = os.umask(0o002)
     yield tmp_path / "cache"
     os.umask(before)
@@ -38,32 +36,27 @@ def mode(path: Path) -> int:
 
 
 def test_folders_and_files_are_the_users_alone(folder: Path) -> None:
-    cache.keep("models", KEY, b"content")
-    assert cache.cached("models", KEY) == b"content"
-    assert [mode(folder), mode(folder / "models")] == [0o700, 0o700]
-    assert [mode(folder / "models" / KEY), mode(cache.key_file())] == [0o600, 0o600]
+    cache.keep(KEY, b"content")
+    assert cache.cached(KEY) == b"content"
+    assert [mode(folder), mode(folder / "kernels")] == [0o700, 0o700]
+    assert [mode(folder / "kernels" / KEY), mode(cache.key_file())] == [0o600, 0o600]
     assert len(cache.key_file().read_bytes()) == 32
     assert list(cache.key_file().parent.iterdir()) == [cache.key_file()]
 
 
 def test_the_key_does_not_lie_in_the_cache(folder: Path) -> None:
-    cache.keep("models", KEY, b"content")
+    cache.keep(KEY, b"content")
     assert not cache.key_file().is_relative_to(folder)
 
 
 def _other_content(folder: Path) -> None:
-    entry = folder / "models" / KEY
+    entry = folder / "kernels" / KEY
     entry.write_bytes(entry.read_bytes()[:-1] + b"!")
 
 
 def _other_key(folder: Path) -> None:
-    cache.keep("models", "1" * 64, b"evil")
-    os.replace(folder / "models" / ("1" * 64), folder / "models" / KEY)
-
-
-def _other_kind(folder: Path) -> None:
-    cache.keep("kernels", KEY, b"evil")
-    os.replace(folder / "kernels" / KEY, folder / "models" / KEY)
+    cache.keep("1" * 64, b"evil")
+    os.replace(folder / "kernels" / ("1" * 64), folder / "kernels" / KEY)
 
 
 def _other_users_key(folder: Path) -> None:
@@ -72,25 +65,24 @@ def _other_users_key(folder: Path) -> None:
 
 
 def _link(folder: Path) -> None:
-    entry = folder / "models" / KEY
+    entry = folder / "kernels" / KEY
     entry.rename(folder / "elsewhere")
     entry.symlink_to(folder / "elsewhere")
 
 
 def _pipe(folder: Path) -> None:
-    (folder / "models" / KEY).unlink()
-    os.mkfifo(folder / "models" / KEY)
+    (folder / "kernels" / KEY).unlink()
+    os.mkfifo(folder / "kernels" / KEY)
 
 
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "content": (_other_content, "does not bear this user's signature or is damaged"),
     "under another key": (_other_key, "does not bear this user's signature or is damaged"),
-    "of another kind": (_other_kind, "does not bear this user's signature or is damaged"),
     "of another user": (_other_users_key, "does not bear this user's signature or is damaged"),
     "a link": (_link, "is a link"),
     "a pipe": (_pipe, "is not a regular file"),
-    "writable entry": (lambda folder: (folder / "models" / KEY).chmod(0o620), r"written by other users \(mode 0620\)"),
-    "writable kind": (lambda folder: (folder / "models").chmod(0o777), r"written by other users \(mode 0777\)"),
+    "writable entry": (lambda folder: (folder / "kernels" / KEY).chmod(0o620), r"written by other users \(mode 0620\)"),
+    "writable kind": (lambda folder: (folder / "kernels").chmod(0o777), r"written by other users \(mode 0777\)"),
     "writable folder": (lambda folder: folder.chmod(0o770), r"written by other users \(mode 0770\)"),
     "readable key": (
         lambda folder: (cache.key_file().chmod(0o644), cache._user_key.cache_clear()),
@@ -105,35 +97,35 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_is_not_this_users_is_never_loaded_and_said_once(fault: str, folder: Path) -> None:
-    cache.keep("models", KEY, b"content")
+    cache.keep(KEY, b"content")
     spoil, message = FAULTS[fault]
     spoil(folder)
     with pytest.warns(cache.CacheWarning, match=message):
-        assert cache.cached("models", KEY) is None
+        assert cache.cached(KEY) is None
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert cache.cached("models", KEY) is None
+        assert cache.cached(KEY) is None
 
 
 @pytest.mark.parametrize("what", ["folder", "entry", "key"])
 def test_what_belongs_to_another_user_is_not_used(what: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache.keep("models", KEY, b"content")
-    path = {"folder": folder, "entry": folder / "models" / KEY, "key": cache.key_file()}[what]
+    cache.keep(KEY, b"content")
+    path = {"folder": folder, "entry": folder / "kernels" / KEY, "key": cache.key_file()}[what]
     cache._user_key.cache_clear()
     if os.geteuid() == 0:
         os.chown(path, 12345, -1)
     else:
         monkeypatch.setattr(os, "geteuid", lambda: 12345)
     with pytest.warns(cache.CacheWarning, match="belongs to another user"):
-        assert cache.cached("models", KEY) is None
+        assert cache.cached(KEY) is None
 
 
 def test_nothing_is_written_to_a_folder_of_others(folder: Path) -> None:
-    (folder / "models").mkdir(parents=True)
+    (folder / "kernels").mkdir(parents=True)
     folder.chmod(0o777)
     with pytest.warns(cache.CacheWarning, match="written by other users"):
-        cache.keep("models", KEY, b"content")
-    assert list((folder / "models").iterdir()) == []
+        cache.keep(KEY, b"content")
+    assert list((folder / "kernels").iterdir()) == []
 
 
 def test_a_run_goes_on_without_a_foreign_kernel_and_puts_its_own_there(
@@ -157,39 +149,39 @@ def test_a_run_goes_on_without_a_foreign_kernel_and_puts_its_own_there(
 def test_without_a_place_for_the_key_only_time_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    cache.keep("models", KEY, b"content")
-    assert cache.cached("models", KEY) is None
+    cache.keep(KEY, b"content")
+    assert cache.cached(KEY) is None
 
 
 def test_the_least_recently_used_entries_go_first(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(cache.LIMITS, "models", 3 * (100 + 32))
+    monkeypatch.setattr(cache, "LIMIT", 3 * (100 + 32))
     for age, key in enumerate(("a", "b", "c")):
-        cache.keep("models", key, bytes(100))
-        os.utime(folder / "models" / key, (1000 + age, 1000 + age))
-    assert cache.cached("models", "a") == bytes(100)
-    cache.keep("models", "d", bytes(100))
-    assert sorted(path.name for path in (folder / "models").iterdir()) == ["a", "c", "d"]
+        cache.keep(key, bytes(100))
+        os.utime(folder / "kernels" / key, (1000 + age, 1000 + age))
+    assert cache.cached("a") == bytes(100)
+    cache.keep("d", bytes(100))
+    assert sorted(path.name for path in (folder / "kernels").iterdir()) == ["a", "c", "d"]
 
 
 def test_writing_an_entry_grows_with_those_that_are_there_and_reading_one_does_not(folder: Path) -> None:
     """A write looks at the size of each entry once, to know whether there are too many."""
-    cache.keep("models", KEY, b"content")
-    assert cache.cached("models", KEY) == b"content"
+    cache.keep(KEY, b"content")
+    assert cache.cached(KEY) == b"content"
 
     def beside(n: int) -> None:
-        (folder / "models").mkdir(mode=0o700, exist_ok=True)
+        (folder / "kernels").mkdir(mode=0o700, exist_ok=True)
         for i in range(n):
-            (folder / "models" / f"{i:064x}").touch()
-        cache.keep("models", KEY, b"content")
+            (folder / "kernels" / f"{i:064x}").touch()
+        cache.keep(KEY, b"content")
 
     def write(n: int) -> float:
         beside(n)
-        return steps(lambda: cache.keep("models", KEY, b"content"))
+        return steps(lambda: cache.keep(KEY, b"content"))
 
     def read(n: int) -> float:
         beside(n)
-        return steps(lambda: cache.cached("models", KEY))
+        return steps(lambda: cache.cached(KEY))
 
     assert read(10) == read(160)
-    shutil.rmtree(folder / "models")
+    shutil.rmtree(folder / "kernels")
     assert exponent(write, 80, 640) < 1.05

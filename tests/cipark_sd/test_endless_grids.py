@@ -4,10 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from command_line import cipark
 from small_study import STUDY, small_study
-
-from cipark_sd.commands import cli
 
 Write = Callable[..., Path]
 LONG = "the number of steps from 0 to 1e+12 by 0.25 is 4000000000000, expected at most 100,000,000"
@@ -20,8 +18,7 @@ XMILE = (
 
 
 def refused(*arguments: str) -> str:
-    done = CliRunner().invoke(cli.cli, list(arguments))
-    assert done.exit_code == 2, done.output
+    done = cipark(*arguments, code=2)
     return done.output
 
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 import small_study
-from click.testing import CliRunner
+from command_line import cipark
 from matplotlib.figure import Figure
 
-from cipark_sd.commands.cli import UserError, cli
+from cipark_sd.commands.cli import UserError
 from cipark_sd.pages.figures.files import save_figures
 from cipark_sd.pages.parts import Drawing
 
@@ -140,7 +140,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def called(arguments: tuple[str, ...]) -> BaseException | None:
-    return CliRunner().invoke(cli, arguments, standalone_mode=False).exception
+    return cipark(*arguments, code=None, standalone_mode=False).exception
 
 
 def killed(arguments: tuple[str, ...], step: int) -> None:

@@ -10,11 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from command_line import cipark
 from counted import processor_seconds
 
 from cipark_sd.base.errors import LONGEST, LONGEST_LIST, AlgebraicLoop, EquationError, InvalidValue, Problems, shortened
-from cipark_sd.commands import cli
 from cipark_sd.compiler.graph import MOST_STAGES, stages
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.language.read.vensim.entries import split
@@ -29,7 +28,7 @@ FRAME = 500
 
 def refused(*arguments: str) -> str:
     """What a command says of input that it refuses."""
-    done = CliRunner().invoke(cli.cli, list(arguments))
+    done = cipark(*arguments, code=2)
     assert isinstance(done.exception, SystemExit), repr(done.exception)
     assert done.exit_code == 2, done.output[:LONGEST]
     assert len(done.output) <= (LONGEST_LIST if " problems:" in done.output else LONGEST) + FRAME
@@ -118,7 +117,7 @@ UNCLOSED = [
 def test_what_is_never_closed_is_read_in_linear_time(text: str, write_mdl: Write) -> None:
     path = str(write_mdl("y = 1 ~~|\n" + text))
     with processor_seconds(20):
-        read = CliRunner().invoke(cli.cli, ["show", path])
+        read = cipark("show", path, code=None)
     assert read.exit_code in (0, 2)
     assert read.exception is None or isinstance(read.exception, SystemExit)
 
@@ -237,7 +236,7 @@ def test_a_long_text_keeps_its_beginning_its_end_and_the_count() -> None:
     assert left_out == 10_000 - len(head) - len(rest.rpartition(" … ")[2])
 
 
-FAULT = "from cipark_sd import cli; cli.cli.invoke = lambda ctx: 1 // 0; cli.main()"
+FAULT = "from cipark_sd.commands import cli; cli.cli.invoke = lambda ctx: 1 // 0; cli.main()"
 
 
 @pytest.mark.parametrize("debug", [False, True])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click import Abort
-from click.testing import CliRunner
+from command_line import cipark
 from counted import processor_seconds
 
 from cipark_sd.commands.cli import cli, main
@@ -20,7 +20,7 @@ level = INTEG(-loss, start) ~~| loss = level * rate * SIN(Time) ~~| start = 10 ~
 INITIAL TIME = 0 ~~| FINAL TIME = 1000 ~~| TIME STEP = 0.01 ~~| SAVEPER = 1 ~~|
 """
 #: Seconds of the processor that a command works before it is stopped, and that it may take to end and write.
-WORK, MOST = 0.5, 30.0
+WORK, MOST = 0.2, 30.0
 #: By case, how much is little and how much is more than can be done before the stop, and the command that is told it.
 COMMANDS = {
     # within the machine code of one run
@@ -62,10 +62,10 @@ def test_a_command_ends_soon_after_it_is_stopped(
     shutil.copytree(FISHERY, "fishery")
     little, much, words = COMMANDS[case]
     # a stop within an import would leave a module half made for the tests that follow
-    done = CliRunner().invoke(cli, [*words.split(), little], standalone_mode=False)
+    done = cipark(*words.split(), little, standalone_mode=False)
     assert done.exception is None, done.exception
     with processor_seconds(WORK + MOST), stopped_in_the_midst():
-        done = CliRunner().invoke(cli, [*words.replace("out", "cut").split(), much], standalone_mode=False)
+        done = cipark(*words.replace("out", "cut").split(), much, code=None, standalone_mode=False)
     # a fit is written as far as it has come
     if case == "calibrate":
         assert done.exception is None, done.exception

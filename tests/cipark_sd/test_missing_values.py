@@ -19,7 +19,7 @@ from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.wasm.carried import carried
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
-from cipark_sd.pages.player.trace import native_base
+from cipark_sd.pages.player.page import native_base
 from cipark_sd.simulations.ensembles import ensemble
 from cipark_sd.simulations.failures import REASON
 from cipark_sd.simulations.simulation import course, simulate
@@ -63,11 +63,11 @@ def test_an_outcome_may_be_missing_under_a_policy_and_no_infinite_one(model: Mod
         Outcome("c", "C", "S", per="seen"),
     ):
         found = SettingsTask(model, Scenario(), draws, (outcome,), (0, 1, 2, 3), Scenario(), "native").run()
-        assert np.isnan(found.values[0]).tolist() == [MISSING, MISSING]
-        assert not found.marks.reason.any()
+        assert np.isnan(found["values"][0]).tolist() == [MISSING, MISSING]
+        assert not found[REASON].any()
     read = ((Outcome("d", "D", "broken"),), (0, 3))
     broken = SettingsTask(model, Scenario(), draws, *read, Scenario(), "native").run()
-    assert (broken.marks.reason > 0).tolist() == [False, True]
+    assert (broken[REASON] > 0).tolist() == [False, True]
 
 
 def test_a_check_looks_for_what_left_the_numbers_and_a_run_ends_with_them(model: Model) -> None:

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
-from click.testing import CliRunner
+from command_line import cipark
 
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.base.naming import override_key, split_key
-from cipark_sd.commands import cli
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
@@ -52,8 +51,7 @@ def test_a_bracket_that_closes_before_one_opens_is_part_of_a_name(tmp_path: Path
 
 
 def called(*arguments: object) -> str:
-    done = CliRunner().invoke(cli.cli, [str(argument) for argument in arguments])
-    assert done.exit_code == 0, done.output
+    done = cipark(*arguments)
     return done.output
 
 
@@ -102,7 +100,7 @@ def test_labels_are_names(model: Model) -> None:
     """What is shown can be typed: each label of an element is split into what it was made of."""
     for variable in model.variables:
         for elements, label in zip(model.elements(variable), model.labels(variable), strict=True):
-            assert split_key(override_key(label)) == (variable.name, elements)
+            assert split_key(label) == (variable.name, elements)
             assert model.key(label) == override_key(label)
     assert [variable.label for variable in model.stocks] == ['"Level [m]"']
 
@@ -143,7 +141,7 @@ def test_such_names_vary_in_an_ensemble(path: Path, tmp_path: Path) -> None:
     assert any(b"rate [x]" in text for text in texts)
 
 
-def test_such_names_are_levers_outcomes_and_factors(path: Path, tmp_path: Path, undrawn_figures: None) -> None:
+def test_such_names_are_levers_outcomes_and_factors(path: Path, tmp_path: Path, built_figures: None) -> None:
     page = tmp_path / "p.html"
     called("play", path, "--levers", "rate [x]", "--variables", "Level [m]", "-o", page)
     assert "rate [x]" in page.read_text(encoding="utf-8")

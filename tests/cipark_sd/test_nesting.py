@@ -5,18 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from command_line import cipark
 
 from cipark_sd.base.errors import CiparkError, EquationError, InvalidValue
 from cipark_sd.base.inputs import read_toml
-from cipark_sd.commands import cli
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.language.write.mdl import write_mdl as export_mdl
 from cipark_sd.language.write.xmile import write_xmile
 from cipark_sd.model.printing import expression_text
 from cipark_sd.model.units import UnitSyntaxError, UnitSystem
 from cipark_sd.simulations.simulation import simulate
-from cipark_sd.verify.certificates.certificate import certify
+from cipark_sd.verify.certificate import certify
 from cipark_sd.verify.checks.evaluate import ExpressionError, parse_expression
 from cipark_sd.verify.checks.structure import check_units
 
@@ -141,7 +140,7 @@ def test_what_no_reader_caught_is_no_traceback(write_mdl: Write, monkeypatch: py
         raise RecursionError
 
     monkeypatch.setattr("cipark_sd.language.read.model_file.read_model", deep)
-    done = CliRunner().invoke(cli.cli, ["show", str(write_mdl("a = 1 ~~|"))])
+    done = cipark("show", write_mdl("a = 1 ~~|"), code=2)
     assert (done.exit_code, done.output) == (2, "error: something in the input is nested too deeply\n")
 
 
@@ -150,6 +149,5 @@ def test_a_run_beyond_all_memory_is_no_traceback(write_mdl: Write, monkeypatch: 
         raise MemoryError("Unable to allocate 6.40 TiB")
 
     monkeypatch.setattr(importlib.import_module("cipark_sd.simulations.simulation"), "course", large)
-    done = CliRunner().invoke(cli.cli, ["run", str(write_mdl("a = Time ~~|"))])
-    assert done.exit_code == 2
+    done = cipark("run", write_mdl("a = Time ~~|"), code=2)
     assert done.output.startswith("error: there is not enough memory (Unable to allocate 6.40 TiB); run less, or save")

@@ -3,7 +3,9 @@
 import shutil
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ from sanitise_xmile import sanitise_xmile
 from cipark_sd.base.naming import canonical
 from cipark_sd.language.read.vensim.entries import decoded
 
+T = TypeVar("T")
 CONTROL = {"initial_time", "final_time", "time_step", "saveper"}
 
 
@@ -32,8 +35,8 @@ def flat(label: str) -> str:
     return f"{canonical(head)}[{','.join(canonical(element) for element in elements.rstrip(']').split(','))}]"
 
 
-def pysd_table(folder: Path, asked: list[str] | None = None) -> pd.DataFrame:
-    """All saved variables of a model, or those asked for, by PySD without any repair; columns by flat name."""
+def in_pysd(folder: Path, use: Callable[[Any], T]) -> T:
+    """What is done with a model that PySD has read, without any repair."""
     import pysd
     from lxml import etree
 
@@ -45,16 +48,40 @@ def pysd_table(folder: Path, asked: list[str] | None = None) -> pd.DataFrame:
         target = copy / source.name
         if source.suffix == ".mdl":
             target.write_text(sanitise(decoded(source.read_bytes())), encoding="utf-8")
-            loaded = pysd.read_vensim(str(target))
-        else:
-            tree = etree.parse(str(source))
-            sanitise_xmile(tree.getroot())
-            tree.write(str(target), encoding="utf-8", xml_declaration=True)
-            loaded = pysd.read_xmile(str(target))
-        table = loaded.run(return_columns=asked)
+            return use(pysd.read_vensim(str(target)))
+        tree = etree.parse(str(source))
+        sanitise_xmile(tree.getroot())
+        tree.write(str(target), encoding="utf-8", xml_declaration=True)
+        return use(pysd.read_xmile(str(target)))
+
+
+def pysd_table(folder: Path, asked: list[str] | None = None) -> pd.DataFrame:
+    """All saved variables of a model, or those asked for, by PySD; columns by flat name."""
+    table = in_pysd(folder, lambda model: model.run(return_columns=asked))
     table.columns = [flat(column) for column in table.columns]
     kept = [name for name in table.columns if name not in CONTROL and not table[name].map(callable).any()]
     # where Python makes a number complex, its real part stands here, which is wrong on purpose
     table = table[kept].map(np.real).astype(float)
     table.index.name = "time"
     return table
+
+
+#: Of a variable: its label, dimensions, units, limits and comment.
+Words = tuple[str, tuple[str, ...], str, tuple[float | None, float | None], str]
+
+
+def pysd_words(folder: Path) -> dict[str, Words]:
+    """What PySD reads of each variable beside its equation, by canonical name."""
+    table = in_pysd(folder, lambda model: model.doc)
+    table = table[table["Py Name"] != "time"].astype(object)
+    rows = table.where(table.notna(), None).to_dict("records")
+    return {
+        canonical(row["Real Name"]): (
+            row["Real Name"].strip('"'),
+            tuple(canonical(dimension) for dimension in row["Subscripts"] or ()),
+            row["Units"] or "",
+            tuple(None if np.isnan(limit) else float(limit) for limit in row["Limits"][:2]),
+            row["Comment"] or "",
+        )
+        for row in rows
+    }

@@ -20,14 +20,11 @@ SCRIPTS = (
     "speed",
     "large",
     "gradient",
-    "agreement",
     "self_test",
     "new_study_coverage",
-    "interval_coverage",
-    "warm_up",
 )
 #: Those that the suite runs; all of them with ``CIPARK_THOROUGH=1``, and mypy holds all of them to the packages.
-QUICKEST = ("large", "warm_up")
+QUICKEST = ("large",)
 
 
 @pytest.mark.slow

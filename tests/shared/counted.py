@@ -45,6 +45,26 @@ def peak(run: Callable[[], object]) -> float:
 
 
 @contextmanager
+def calls(most: int) -> Iterator[None]:
+    """Stop what calls more functions, those that are written in C included."""
+    left = most
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal left
+        left -= event.endswith("call")
+        if left < 0:
+            sys.setprofile(before)
+            raise AssertionError(f"more than {most:,} calls")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
+
+
+@contextmanager
 def processor_seconds(most: float) -> Iterator[None]:
     """Stop what takes more of the processor: for regular expressions, whose steps nothing counts, and hours of work."""
 

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cipark_sd.base.library import bundled
-from cipark_sd.base.naming import canonical
-from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.base.naming import canonical, flat_name
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Lookup
 

@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from cipark_sd.compiler.derivatives import FLAT, along
-from cipark_sd.compiler.graph import Graph
+from cipark_sd.compiler.graph import Graph, Term
 from cipark_sd.compiler.program import Cell, Node, Pipe, Program, State
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.base import part, start_name
@@ -85,22 +85,24 @@ class _Tangents:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.graph = Graph()
-        self.copies: list[int] = []
-        self.slope: list[int | None] = []
+        self.copies: list[Term] = []
+        self.slope: list[Term | None] = []
 
     def build(self) -> Program:
         program, g = self.program, self.graph
         for node in program.nodes:
             self.copies.append(self._copied(node))
             self.slope.append(self._derivative(node, len(self.copies) - 1))
-        states = [State(s.label, self.copies[s.initial], self.copies[s.rate], s.non_negative) for s in program.states]
-        states += [State(f"d {s.label}", self._of(s.initial), self._of(s.rate)) for s in program.states]
-        cells = [Cell(c.label, self.copies[c.initial], self.copies[c.following]) for c in program.cells]
-        cells += [Cell(f"d {c.label}", self._of(c.initial), self._of(c.following)) for c in program.cells]
-        pipes = [self._pipe(p, p.label, self.copies[p.initial], self.copies[p.entering]) for p in program.pipes]
-        pipes += [self._pipe(p, f"d {p.label}", self._of(p.initial), self._of(p.entering)) for p in program.pipes]
-        outputs = [(name, self.copies[node]) for name, node in program.outputs]
-        outputs += [(f"d {name}", self._of(node)) for name, node in program.outputs]
+        copy = [term.node for term in self.copies]
+        slope = [self._of(node).node for node in range(len(copy))]
+        states = [State(s.label, copy[s.initial], copy[s.rate], s.non_negative) for s in program.states]
+        states += [State(f"d {s.label}", slope[s.initial], slope[s.rate]) for s in program.states]
+        cells = [Cell(c.label, copy[c.initial], copy[c.following]) for c in program.cells]
+        cells += [Cell(f"d {c.label}", slope[c.initial], slope[c.following]) for c in program.cells]
+        pipes = [self._pipe(p, p.label, copy[p.initial], copy[p.entering]) for p in program.pipes]
+        pipes += [self._pipe(p, f"d {p.label}", slope[p.initial], slope[p.entering]) for p in program.pipes]
+        outputs = [(name, copy[node]) for name, node in program.outputs]
+        outputs += [(f"d {name}", slope[node]) for name, node in program.outputs]
         return replace(
             program,
             nodes=tuple(g.nodes),
@@ -112,18 +114,17 @@ class _Tangents:
             pipes=tuple(pipes),
             outputs=tuple(outputs),
             orders=tuple(
-                replace(o, order=self.copies[o.order], time=None if o.time is None else self.copies[o.time])
-                for o in program.orders
+                replace(o, order=copy[o.order], time=None if o.time is None else copy[o.time]) for o in program.orders
             ),
-            labels=tuple((label, self.copies[node]) for label, node in program.labels),
+            labels=tuple((label, copy[node]) for label, node in program.labels),
         )
 
     def _pipe(self, pipe: Pipe, label: str, initial: int, entering: int) -> Pipe:
         """The pipe for other values; its steps are the same."""
-        after = None if pipe.after is None else self.copies[pipe.after]
-        return Pipe(label, initial, entering, self.copies[pipe.length], pipe.kind, after)
+        after = None if pipe.after is None else self.copies[pipe.after].node
+        return Pipe(label, initial, entering, self.copies[pipe.length].node, pipe.kind, after)
 
-    def _copied(self, node: Node) -> int:
+    def _copied(self, node: Node) -> Term:
         if node.op == "past":
             assert isinstance(node.payload, int)
             return self.graph.past(node.payload, self.copies[node.args[0]])
@@ -133,12 +134,12 @@ class _Tangents:
             return self.graph.source(node.op, node.payload)
         return self.graph.op(node.op, *(self.copies[a] for a in node.args))
 
-    def _of(self, node: int) -> int:
+    def _of(self, node: int) -> Term:
         """A node's derivative as a node."""
         slope = self.slope[node]
         return self.graph.const(0.0) if slope is None else slope
 
-    def _derivative(self, node: Node, value: int) -> int | None:
+    def _derivative(self, node: Node, value: int) -> Term | None:
         """The derivative, or ``None`` where it is 0 whatever the direction."""
         if node.op in _NO_ARGUMENT or node.op in FLAT:
             return None
@@ -160,23 +161,23 @@ class _Tangents:
         slopes = [self.slope[a] for a in node.args]
         if len(args) == 1:
             assert slopes[0] is not None
-            return along(self.graph, node, args, 0, slopes[0], self.copies[value])
+            return along(node, args, 0, slopes[0], self.copies[value])
         return self._of_several(node, args, slopes, [self._of(a) for a in node.args], self.copies[value])
 
-    def _of_several(self, node: Node, args: list[int], slopes: list[Any], full: list[int], value: int) -> int:
+    def _of_several(self, node: Node, args: list[Term], slopes: list[Any], full: list[Term], value: Term) -> Term:
         g, a, b = self.graph, args[0], args[1]
         da, db = full[0], full[1]
         match node.op:
             case "add" | "sub":
-                return g.op(node.op, da, db) if slopes[0] is not None else (db if node.op == "add" else g.op("neg", db))
+                return g.op(node.op, da, db) if slopes[0] is not None else (db if node.op == "add" else -db)
             case "div":
-                return g.div(g.sub(da, g.mul(value, db)) if slopes[1] is not None else da, b)
+                return (da - value * db if slopes[1] is not None else da) / b
             case "select":
                 return g.select(a, full[1], full[2])
             case "min" | "max":
-                first = g.lt(a, b) if node.op == "min" else g.lt(b, a)
+                first = a < b if node.op == "min" else b < a
                 return g.select(first, da, db)
             case _:
-                terms = [along(g, node, args, i, slope, value) for i, slope in enumerate(slopes) if slope is not None]
+                terms = [along(node, args, i, slope, value) for i, slope in enumerate(slopes) if slope is not None]
                 moving = [term for term in terms if term is not None]
-                return moving[0] if len(moving) == 1 else g.add(*moving)
+                return moving[0] if len(moving) == 1 else moving[0] + moving[1]

@@ -2,15 +2,14 @@
 
 PySD's grammar wants ``and``, ``or``, ``not`` and ``mod`` in small letters, ``IF``, ``THEN`` and ``ELSE`` in capitals,
 no line breaks and no comments, and knows none of the names that XMILE provides; the standard (XMILE 1.0, section 3)
-is wider. What PySD would pass over in silence is an error here.
+is wider.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from cipark_sd.base.errors import UnsupportedFeature
 from cipark_sd.base.naming import canonical, plain_label
 
 _QUOTED = re.compile(r'"(?:\\"|[^"])*"')
@@ -25,14 +24,6 @@ _PROVIDED: Mapping[str, str] = {
     "stoptime": "final_time",
     "pi": "PI()",
     "inf": "(1e308 * 10)",
-}
-#: Parts of a file that PySD passes over, and the way round each.
-_REFUSED: Mapping[str, str] = {
-    "module": "write the module's variables into one model",
-    "macro": "write the macro's equations into the model",
-    "conveyor": "model the conveyor as DELAY or as a chain of stocks",
-    "queue": "model the queue as a stock with an outflow",
-    "oven": "model the oven as a stock with a PULSE outflow",
 }
 
 
@@ -111,17 +102,3 @@ def _put_initials_aside(stock: Any, space: str) -> None:
     equation.text = f'"{plain_label(name)}"[{spanned}]'
     stock.insert(0, equation)
     stock.addprevious(aux)
-
-
-def refused_parts(root: Any, where: str) -> Iterator[UnsupportedFeature]:
-    """One error for each module, macro, conveyor and queue, which PySD passes over in silence."""
-    for node in root.iter():
-        kind = node.tag.rpartition("}")[2] if isinstance(node.tag, str) else ""
-        if kind in _REFUSED:
-            named = node if node.get("name") else node.getparent()
-            yield UnsupportedFeature(
-                f"the XMILE part <{kind}>",
-                variable=plain_label(named.get("name", kind)),
-                where=where,
-                alternative=_REFUSED[kind],
-            )

@@ -1,7 +1,7 @@
 """Figures that are not drawn: they take most of the time of a command, and rest on the tables that it writes."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     import pytest
+
+    from cipark_sd.pages.parts import Drawing
 
 #: The program in a process of its own, with figures left undrawn. A shell that started the tests in the background has
 #: them ignore Ctrl-C, and what they start as well, so that it is put back.
@@ -33,10 +35,24 @@ def _empty(figure: Figure, target: "str | Path | io.BytesIO", **how: object) -> 
 UNDRAWN: dict[str, Callable[..., None]] = {"savefig": _empty, "get_layout_engine": lambda figure: None}
 
 
-def undraw(patch: "pytest.MonkeyPatch | None" = None) -> None:
-    """Neither lay out nor draw a figure from here on, or as long as the patch lasts; its file is empty."""
-    for name, act in UNDRAWN.items():
+def _not_built(drawing: "Drawing", folder: Path, endings: Sequence[str]) -> list[Path]:
+    """In place of ``cipark_sd.pages.output.draw``: empty files, and no figure is made for them."""
+    paths = [folder / f"{drawing.name}{ending}" for ending in endings]
+    for path in paths:
+        path.write_bytes(b"")
+    return paths
+
+
+def undraw(patch: "pytest.MonkeyPatch | None" = None, *, built: bool = False) -> None:
+    """Make no figure from here on, or as long as the patch lasts; its file is empty.
+
+    A figure that is ``built`` has its axes and lines, and is neither laid out nor drawn.
+    """
+    from cipark_sd.pages import output
+
+    acts = [(Figure, name, act) for name, act in UNDRAWN.items()]
+    for owner, name, act in [*acts, *([] if built else [(output, "draw", _not_built)])]:
         if patch is None:
-            setattr(Figure, name, act)
+            setattr(owner, name, act)
         else:
-            patch.setattr(Figure, name, act)
+            patch.setattr(owner, name, act)

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cipark_sd.base.errors import InvalidValue, UnknownName
+from cipark_sd.base.naming import override_key
 from cipark_sd.data import described
-from cipark_sd.data.scenarios import Scenario, override_key
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.base import Values, fixed_method, start_name
 from cipark_sd.engines.compiled import CompiledEngine
 from cipark_sd.engines.plan import Columns, RunPlan, plan

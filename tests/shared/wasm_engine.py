@@ -22,8 +22,7 @@ from cipark_sd.engines.blocks import Blocks, by_run
 from cipark_sd.engines.compiled import CompiledEngine
 from cipark_sd.engines.registry import Row
 from cipark_sd.engines.wasm.carried import SECTION
-from cipark_sd.engines.wasm.compiling import LANES, Compiled, compiled
-from cipark_sd.engines.wasm.linking import PAGE, sections, text
+from cipark_sd.engines.wasm.compiling import LANES, PAGE, Compiled, compiled, sections, text
 
 if TYPE_CHECKING:
     import wasmtime

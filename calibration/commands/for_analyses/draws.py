@@ -63,6 +63,19 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
     in the default output folder of ``cipark calibrate``; a structure that has none is left out. Where none has, all
     structures get their best fits alone.
 
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    request : DrawRequest
+        ``source`` is "at hand", "prior", a folder, or files by structure.
+    bars : Bars
+        Show the searches for best fits.
+
+    Returns
+    -------
+    DrawSet
+        Structures that the data refute, or that have no draws at hand, are none of it.
+
     Raises
     ------
     InvalidValue, UnknownName, Problems
@@ -155,7 +168,18 @@ def _at_hand(problem: CalibrationProblem, rivals: Sequence[Structure], notes: li
 
 
 def rivals_in(place: Path, problem: CalibrationProblem) -> dict[str, Path]:
-    """By rival of the study its draws in the output folder of a fit, but those of other data or that data refute."""
+    """By rival of the study its draws in the output folder of a fit, but those of other data or that data refute.
+
+    Parameters
+    ----------
+    place : Path
+        The output folder.
+    problem : CalibrationProblem
+
+    Returns
+    -------
+    dict of str to Path
+    """
     if not (problem.rivals and (place / RIVALS).is_dir()):
         return {}
     archive = _in_folder(place, problem.rivals)

@@ -42,11 +42,11 @@ from cipark_sd.base.console import Bars
 from cipark_sd.base.errors import CiparkError, collected, raise_all
 from cipark_sd.base.files import OUTPUT_FOLDER
 from cipark_sd.base.inputs import read_toml
-from cipark_sd.base.naming import respelled
+from cipark_sd.base.naming import override_key, respelled
 from cipark_sd.base.section import Section
 from cipark_sd.base.timegrid import time_label
 from cipark_sd.base.wording import rounded
-from cipark_sd.data.scenarios import Scenario, override_key, resolve
+from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.model import Model
 
 #: The central share of what noise alone would make of the middle draw; a number outside it contradicts.
@@ -65,8 +65,16 @@ def contradictions(density: Posterior, theta: Array, rng: np.random.Generator) -
 
     Parameters
     ----------
+    density : Posterior
     theta : (n, k)
         Of the density's parameters, in order.
+    rng : Generator
+        Of the noise around the middle draw.
+
+    Returns
+    -------
+    iterator of str
+        A sentence without its full stop for each such series.
     """
     expected = density.by_term(theta)
     position = 0
@@ -105,6 +113,15 @@ def contradictions(density: Posterior, theta: Array, rng: np.random.Generator) -
 
 def read(folder: Path, allow_files: Sequence[Path] = ()) -> "CalibrationStudy":
     """The study in a folder; its files may lie beneath ``allow_files`` as well.
+
+    Parameters
+    ----------
+    folder : Path
+    allow_files : sequence of Path
+
+    Returns
+    -------
+    CalibrationStudy
 
     Raises
     ------
@@ -245,13 +262,13 @@ def read_question(problem: CalibrationProblem, parameters: Sequence[Factor]) -> 
     scenario = Scenario("", held)
     resolved = resolve(problem.model, scenario)
     return Question(
-        problem.title,
-        problem.model,
-        factors,
-        outputs or _observed(problem),
-        moments or (Moment("at the end", resolved.final_time),),
-        scenario,
-        every or None,
+        title=problem.title,
+        model=problem.model,
+        factors=factors,
+        outputs=outputs or _observed(problem),
+        moments=moments or (Moment("at the end", resolved.final_time),),
+        scenario=scenario,
+        every=every or None,
     )
 
 

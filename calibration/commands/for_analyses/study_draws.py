@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, raise_all
 from cipark_sd.base.files import OUTPUT_FOLDER
 from cipark_sd.base.inputs import MODEL_LIMIT, number_in, own_bytes
-from cipark_sd.data.scenarios import override_key
+from cipark_sd.base.naming import override_key
 
 #: Independent draws that chains are taken to be worth whose convergence nobody vouches for.
 UNCONVERGED = 100.0
@@ -50,7 +51,23 @@ OnStructure = Callable[[int, int], None]
 def draws_from_prior(
     problem: CalibrationProblem, n: int, rng: np.random.Generator, rival: str, *, noise: bool = False
 ) -> Draws:
-    """``n`` draws of the model's parameters from their priors, with ``noise`` of all parameters."""
+    """``n`` draws of the model's parameters from their priors, with ``noise`` of all parameters.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    n : int
+    rng : Generator
+    rival : str
+        The structure that they are draws of.
+    noise : bool
+        Whether parameters of the noise are among them.
+
+    Returns
+    -------
+    Draws
+        Each parameter ``(n,)`` by its name in the study.
+    """
     values = problem.space.from_unit(rng.random((n, len(problem.space))))
     chosen = {
         parameter.name: values[:, position]
@@ -64,6 +81,19 @@ def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str, *
     """All draws of the model's parameters in a file of :func:`~cipark_sd.analysis.experiments.draws.columns_in`.
 
     With ``noise`` those of the noise too, as far as the file has them.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    path : Path or str
+    rival : str
+        The structure that they are draws of.
+    noise : bool
+
+    Returns
+    -------
+    Draws
+        Each parameter ``(n_in_file,)`` by its name in the study.
 
     Raises
     ------
@@ -88,7 +118,7 @@ def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str, *
     values = {name: flat[override_key(name)] for name in names}
     raise_all(str(path), _impossible(problem, values, str(path)))
     with _as_written(path):
-        return described(Draws(rival, values, "posterior"), path)
+        return _described(Draws(rival, values, "posterior"), path)
 
 
 def _impossible(problem: CalibrationProblem, values: Mapping[str, np.ndarray], where: str) -> list[CiparkError]:
@@ -128,7 +158,7 @@ def said_of(path: Path) -> Mapping[str, object]:
         return {}
 
 
-def described(draws: Draws, path: Path) -> Draws:
+def _described(draws: Draws, path: Path) -> Draws:
     """Posterior draws with what their file says of them: converged or not, worth how many."""
     import h5netcdf
 
@@ -169,13 +199,22 @@ def draws_for(
 
     Parameters
     ----------
+    problem : CalibrationProblem
+    rivals : sequence of Structure
+        The first lends its draws to those without.
     files : mapping of str to path
         By structure; the priors of all where there is none. A structure without a file of its own borrows the draws of
         the first, and says so.
     n : int
         How many; fewer where a file holds fewer.
+    seed : int
     weights : mapping of str to float, optional
         Of the rivals.
+
+    Returns
+    -------
+    dict of str to Draws
+        By structure, in the order of ``rivals``.
 
     Raises
     ------
@@ -207,7 +246,18 @@ def unreliable_terms(path: Path) -> dict[str, str]:
 
 
 def weighted(draws: Draws, weights: Mapping[str, float] | None) -> Draws:
-    """The draws with the weight of their structure, where there are weights."""
+    """The draws with the weight of their structure, where there are weights.
+
+    Parameters
+    ----------
+    draws : Draws
+    weights : mapping of str to float, optional
+        By structure; one that is not in it has the weight 0. None leaves the draws as they are.
+
+    Returns
+    -------
+    Draws
+    """
     if weights is None:
         return draws
     return replace(draws, weight=weights.get(draws.rival, 0.0))
@@ -215,6 +265,17 @@ def weighted(draws: Draws, weights: Mapping[str, float] | None) -> Draws:
 
 def read_weights(path: Path | str, rivals: Sequence[Structure]) -> dict[str, float]:
     """Weights of rivals from a CSV file with the columns ``rival`` and ``weight``; rivals that it leaves out get none.
+
+    Parameters
+    ----------
+    path : Path or str
+    rivals : sequence of Structure
+        Those that the file may name.
+
+    Returns
+    -------
+    dict of str to float
+        As the file has them; they need not add up to 1.
 
     Raises
     ------
@@ -252,7 +313,19 @@ def after_fit(problem: CalibrationProblem) -> FittedDraws | None:
 
 
 def posterior_in(place: Path, problem: CalibrationProblem) -> Path | None:
-    """The posterior draws of this very study in the output folder of a fit."""
+    """The posterior draws of this very study in the output folder of a fit.
+
+    Parameters
+    ----------
+    place : Path
+        The output folder.
+    problem : CalibrationProblem
+
+    Returns
+    -------
+    Path, optional
+        None where there are none, or they are of another study.
+    """
     path = place / "draws.nc"
     return path if path.is_file() and said_of(path).get("study_digest") == problem_digest(problem) else None
 
@@ -271,10 +344,21 @@ def best_fits(
 
     Parameters
     ----------
+    problem : CalibrationProblem
+    rivals : sequence of Structure
+        The first is searched first, and its optimum is where the others start.
     fit : Path
         The output folder of a calibration of this study, for where the search starts; it may not be there.
+    seed : int
+    engine : str
     checkpoints : Checkpoints
         Optima that they have are not searched for again.
+    on_structure : function, optional
+        Called with how many structures are done and how many there are.
+
+    Returns
+    -------
+    dict of str to Draws, and tuple of str
     """
     optima: dict[str, Draws] = {}
     refuted: list[str] = []
@@ -303,22 +387,43 @@ def best_fits(
     return optima, tuple(refuted)
 
 
+def _said_in(folder: Path) -> Mapping[str, Any]:
+    """What a calibration says of its fit; nothing of one that is not there or cannot be read."""
+    try:
+        content = json.loads(own_bytes(folder, FIT, MODEL_LIMIT))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def optimum_of(folder: Path, density: Posterior, estimate: str | None = None) -> Array | None:
     """The estimate ``(k,)`` that a calibration left in ``folder``; None where it is of other data or another model.
 
     With ``estimate``, ``map`` or ``ml``, None where it is of the other kind or was interrupted. The file says of which
     study it is, and what the log likelihood of its estimate was: only the same model with the same data gives it again.
+
+    Parameters
+    ----------
+    folder : Path
+        The output folder.
+    density : Posterior
+    estimate : "map" or "ml", optional
+
+    Returns
+    -------
+    (k,), optional
+        On the parameters' own scales.
     """
+    content = _said_in(folder)
     try:
-        content = json.loads(own_bytes(folder, FIT, MODEL_LIMIT))
-        parameters, likelihood = content["parameters"], float(content["log_likelihood"])
-        theta = np.array([float(parameters[name]) for name in density.space.names])
+        theta = np.array([float(content["parameters"][name]) for name in density.space.names])
+        likelihood = float(content["log_likelihood"])
         if estimate is not None and (content["estimate"] != estimate or content["interrupted"]):
             return None
-        own_digest = problem_digest(density.problem)
-        if content.get("study_digest", own_digest) != own_digest:
-            return None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
+        return None
+    digest = problem_digest(density.problem)
+    if content.get("study_digest", digest) != digest:
         return None
     now = float(density.log_likelihood(theta[None, :])[0])
     return theta if abs(now - likelihood) <= SAME * max(abs(likelihood), 1.0) else None
@@ -328,13 +433,20 @@ def not_taken(problem: CalibrationProblem, folder: Path) -> str:
     """Why the fit in ``folder`` is none of this study as it is now, as a sentence; empty where it is, or none is there.
 
     What takes the fit at hand says so: whoever has just made one would else take numbers of priors for those of it.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    folder : Path
+        The output folder.
+
+    Returns
+    -------
+    str
     """
-    try:
-        content = json.loads(own_bytes(folder, FIT, MODEL_LIMIT))
-        digest, model = str(content["study_digest"]), str(content["model_digest"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-    if digest == problem_digest(problem):
+    content = _said_in(folder)
+    digest, model = content.get("study_digest"), content.get("model_digest")
+    if digest is None or model is None or digest == problem_digest(problem):
         return ""
     reason = "other rows, priors or settings than the study has now"
     if model != problem.model.digest:
@@ -349,10 +461,7 @@ def not_taken(problem: CalibrationProblem, folder: Path) -> str:
 
 def misfit_of(folder: Path) -> str:
     """What a calibration in ``folder`` found that its model does not follow; empty where nothing is."""
-    try:
-        return str(json.loads(own_bytes(folder, FIT, MODEL_LIMIT))["misfit"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+    return str(_said_in(folder).get("misfit", ""))
 
 
 def _best_fit_of(

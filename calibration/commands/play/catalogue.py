@@ -13,8 +13,9 @@ from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.analysis.study import DrawRequest
 from cipark_sd.base.console import progress_bars
 from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.commands.policy.analysis import Target, read_target
-from cipark_sd.data.scenarios import Scenario, override_key, split_key
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.model.model import Model
 from cipark_sd.pages.player.contents import Contents, Outcome, Structure
 from cipark_sd.pages.player.of_model import LEVERS, OUTCOMES, lever_of, most_influential, within_numbers
@@ -67,7 +68,21 @@ def outcomes_of(catalogue: Catalogue) -> tuple[Outcome, ...]:
 def named_levers(
     request: Settings, model: Model, catalogue: Catalogue | None, fitted: Mapping[str, Lever]
 ) -> tuple[Lever, ...]:
-    """The levers that the command line names, as they were ``fitted`` where they were, else those of the file."""
+    """The levers that the command line names, as they were ``fitted`` where they were, else those of the file.
+
+    Parameters
+    ----------
+    request : Settings
+    model : Model
+    catalogue : Catalogue, optional
+    fitted : mapping of str to Lever
+        By canonical name.
+
+    Returns
+    -------
+    tuple of Lever
+        At most :data:`~cipark_sd.pages.player.of_model.LEVERS` of the file's; empty where neither has any.
+    """
     names = map(model.protected, request.levers)
     of_file = () if catalogue is None else catalogue.levers[:LEVERS]
     return tuple(fitted.get(override_key(name)) or lever_of(model, name) for name in names) or of_file
@@ -106,7 +121,7 @@ def _levers(
                 values.setdefault(override_key(name), []).append(float(value))
     if not values:
         raise InvalidValue("[[lever]]", "none", "one at least, or --levers NAMES", where=str(request.folder / FILE))
-    shown = [split_key(override_key(outcome.variable))[0] for outcome in outcomes]
+    shown = [base_name(outcome.variable) for outcome in outcomes]
     known = ((lever_of(model, name), tried) for name, tried in values.items())
     # each reaches as far as a policy has set it
     levers = tuple(replace(lever, low=min(lever.low, *tried), high=max(lever.high, *tried)) for lever, tried in known)

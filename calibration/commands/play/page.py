@@ -25,7 +25,7 @@ from cipark_sd.pages.output import PLAYER
 from cipark_sd.pages.player.contents import Contents
 from cipark_sd.pages.player.of_model import contents_of
 from cipark_sd.pages.player.page import render
-from cipark_sd.statements.basis import UNSEEN
+from cipark_sd.statements.claims import UNSEEN
 
 SUFFIXES = (".html", ".htm")
 
@@ -98,6 +98,13 @@ def _of_study(settings: Settings) -> Contents:
 def write_player(problem: CalibrationProblem, folder: Path, seed: int) -> None:
     """Write the page of a fit into its output folder, which has ``fit.json`` and, after a posterior, ``draws.nc``.
 
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    folder : Path
+    seed : int
+        Of the numbers that choose draws.
+
     Raises
     ------
     CiparkError
@@ -113,6 +120,21 @@ def player_of(
     problem: CalibrationProblem, folder: Path, seed: int, variables: tuple[str, ...] = (), levers: tuple[str, ...] = ()
 ) -> str:
     """The page of the fit in a folder.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    folder : Path
+        It has ``fit.json`` and, after a posterior, ``draws.nc``.
+    seed : int
+        Of the numbers that choose draws.
+    variables, levers : tuple of str
+        Outputs to show and constants to move; empty for those that the study suggests.
+
+    Returns
+    -------
+    str
+        HTML.
 
     Raises
     ------

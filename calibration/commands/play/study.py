@@ -35,9 +35,9 @@ from cipark_sd.base.arrays import Array, evenly
 from cipark_sd.base.errors import InvalidValue, ModelFileError, UnsupportedFeature
 from cipark_sd.base.files import OUTPUT_FOLDER
 from cipark_sd.base.library import bundled
-from cipark_sd.base.naming import canonical, one_name
+from cipark_sd.base.naming import base_name, canonical, one_name, override_key
 from cipark_sd.base.optional import attempt
-from cipark_sd.data.scenarios import Scenario, override_key, split_key
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.registry import choose
 from cipark_sd.model.expr import Const, Ref
 from cipark_sd.model.model import Model, digest_of
@@ -51,7 +51,7 @@ from cipark_sd.pages.player.of_model import (
     most_influential,
     within_numbers,
 )
-from cipark_sd.statements.basis import UNSEEN, Basis
+from cipark_sd.statements.claims import UNSEEN, Basis
 
 #: Share of the draws that lie beyond each end of a fitted parameter's lever.
 TAIL = 0.01
@@ -81,6 +81,16 @@ UNSOUND = (
 
 def contents_of(request: Settings, problem: CalibrationProblem | None = None) -> Contents:
     """The page of a study, or of one that was read already.
+
+    Parameters
+    ----------
+    request : Settings
+    problem : CalibrationProblem, optional
+        None to read the study in ``request.folder``.
+
+    Returns
+    -------
+    Contents
 
     Raises
     ------
@@ -244,14 +254,14 @@ def _structure(
     return Structure(
         title,
         scenario,
-        of(shown, model=True),
-        {name: value for name, value in middle.items() if name not in noise},
-        draws.basis,
-        beside,
-        of(before, model=True),
-        of(before, model=False),
-        of(whole, model=True),
-        of(whole, model=False),
+        draws=of(shown, model=True),
+        estimate={name: value for name, value in middle.items() if name not in noise},
+        basis=draws.basis,
+        beside=beside,
+        prior=of(before, model=True),
+        prior_beside=of(before, model=False),
+        every=of(whole, model=True),
+        every_beside=of(whole, model=False),
     )
 
 
@@ -285,7 +295,7 @@ def _outcomes(
         chosen = list(outcomes_of(catalogue))
     else:
         model, names = problem.model, map(problem.model.protected, request.variables or levels)
-        chosen = [Outcome(model.label(*split_key(override_key(name))), name) for name in names]
+        chosen = [Outcome(model.label(name), name) for name in names]
     by_key = {override_key(name): values for name, values in levels.items()}
     if not chosen:
         raise InvalidValue("the outputs", "none", "--variables NAMES", where="cipark play")
@@ -394,15 +404,27 @@ def _fitted(model: Model, name: str, values: Array, parameter: Parameter | None)
         low, high = low - abs(low) / 2 - 0.5, high + abs(high) / 2 + 0.5
     step = Lever("", (name,), low, high).step
     ends = [float(f"{end * step:.12g}") for end in (np.floor(low / step), np.ceil(high / step))]
-    title = model.label(*split_key(model.key(name)))
+    title = model.label(name)
     # a stock and its start are spelt alike
     at_start = override_key(title) != override_key(name)
     return Lever(f"{title} at the start" if at_start else title, (name,), ends[0], ends[1])
 
 
 def start_of(model: Model, name: str) -> str:
-    """The constant that stands for a drawn name: that of a stock's start, else the name itself."""
-    variable = model.by_name.get(split_key(override_key(name))[0])
+    """The constant that stands for a drawn name: that of a stock's start, else the name itself.
+
+    Parameters
+    ----------
+    model : Model
+    name : str
+        As draws have it, in any spelling.
+
+    Returns
+    -------
+    str
+        Canonical for a stock.
+    """
+    variable = model.by_name.get(base_name(name))
     return canonical(one_name("start of", variable.name)) if isinstance(variable, Stock) else name
 
 
@@ -416,7 +438,7 @@ def with_starts(model: Model, names: Iterable[str]) -> Model:
     UnsupportedFeature
         For a stock with subscripts.
     """
-    started = dict.fromkeys(split_key(override_key(name))[0] for name in names)
+    started = dict.fromkeys(base_name(name) for name in names)
     stocks = [variable for name in started if isinstance(variable := model.by_name.get(name), Stock)]
     for stock in stocks:
         if stock.dims:

@@ -16,8 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.inference.optimum.in_step import Search, ask, gather, has_slopes
-from calibration.inference.optimum.objective import IMPOSSIBLE, Objective
+from calibration.inference.optimum.objective import IMPOSSIBLE, Objective, Search, ask, gather, has_slopes
 from calibration.inference.sampling.convergence import cost_of_a_run
 from cipark_sd.base.arrays import Array
 
@@ -77,11 +76,24 @@ def suiting_steps(matrix: Array) -> Array:
 
 
 def curvature(goal: Callable[[Array], Array], point: Array) -> Array:
-    """Second derivatives ``(n_free, n_free)``, by central differences at a point of the box, inwards of its bounds."""
+    """Second derivatives by central differences, inwards of the bounds of the box.
+
+    Parameters
+    ----------
+    goal : function
+        Points ``(n, n_free)`` to values ``(n,)``.
+    point : (n_free,)
+
+    Returns
+    -------
+    (n_free, n_free)
+        0 where a point beside it is impossible.
+    """
     n = len(point)
     centre, steps, second, (values, possible) = _along_axes(goal, point)
     ahead, behind = values[1 : n + 1], values[n + 1 :]
     matrix = np.diag(second)
+    # of f(+a +b) + f(-a -b) and the values along both axes the mixed derivative is left, to second order
     first, partner = np.triu_indices(n, 1)
     if len(first):
         pair_steps = np.diag(steps)
@@ -122,7 +134,19 @@ def _along_axes(
 
 
 def measured(goal: Objective, point: Array) -> Search[tuple[Objective, Array]]:
-    """The curvature at a point, and the objective with steps of its difference quotients that suit it."""
+    """The curvature at a point.
+
+    Parameters
+    ----------
+    goal : Objective
+    point : (n_free,)
+
+    Returns
+    -------
+    Search
+        Of the objective with steps of its difference quotients that suit the point, and the curvature
+        ``(n_free, n_free)``.
+    """
     n, cost = len(point), cost_of_a_run(goal.density)
     is_costly = cost is not None and n >= MANY and n * (n - 1) * cost > COSTLY
     if is_costly and has_slopes(goal.density):
@@ -149,11 +173,20 @@ def _of_slopes(goal: Objective, point: Array) -> Search[Array]:
     return matrix
 
 
-def minimising(goal: Objective, start: Array, *, tolerance: float, stall: float | None = None) -> Search[Minimum]:
-    """The minimum that lies downhill of ``start : (n_free,)``, to a promised fall of ``tolerance``.
+def minimising(goal: Objective, start: Array, *, tolerance: float, stall: float) -> Search[Minimum]:
+    """The minimum that lies downhill, the curvature measured at the start, and anew where a search from it has stuck.
 
-    The curvature is measured at the start, and anew where a search from it has stuck. ``stall`` as of
-    :func:`descending`.
+    Parameters
+    ----------
+    goal : Objective
+    start : (n_free,)
+    tolerance, stall : float
+        As of :func:`descending`.
+
+    Returns
+    -------
+    Search
+        Of the Minimum.
     """
     point, evaluations, last = start, 0, np.inf
     for _ in range(MOST_CURVATURES):
@@ -161,21 +194,35 @@ def minimising(goal: Objective, start: Array, *, tolerance: float, stall: float 
         result = yield from descending(scaled, point, positive(matrix), tolerance=tolerance, stall=stall)
         evaluations += result.evaluations + len(point)
         point = result.point
-        if result.converged or not result.value < last - (tolerance if stall is None else stall):
+        if result.converged or not result.value < last - stall:
             break
         last = result.value
     return replace(result, evaluations=evaluations)
 
 
-def descending(
-    goal: Objective, start: Array, matrix: Array, *, tolerance: float, stall: float | None = None
-) -> Search[Minimum]:
-    """Quasi-Newton steps within the box from ``start``, with ``matrix`` as the first quadratic model.
+def descending(goal: Objective, start: Array, matrix: Array, *, tolerance: float, stall: float) -> Search[Minimum]:
+    """Quasi-Newton steps within the box.
 
-    A kink keeps the promise of that model for good. Steps that end where the slope has turned teach the model how steep
-    both sides are, and the search ends once its last steps together gain less than ``stall``, by default ``tolerance``.
+    A kink keeps the promise of the quadratic model for good. Steps that end where the slope has turned teach the model
+    how steep both sides are, and the search ends once its last steps together gain too little.
+
+    Parameters
+    ----------
+    goal : Objective
+    start : (n_free,)
+    matrix : (n_free, n_free)
+        The first quadratic model, positive definite.
+    tolerance : float
+        The promised fall of the objective at which the search has converged.
+    stall : float
+        What its :data:`LAST_STEPS` last steps together have to gain.
+
+    Returns
+    -------
+    Search
+        Of the Minimum.
     """
-    point, stall = np.clip(start, 0.0, 1.0), tolerance if stall is None else stall
+    point = np.clip(start, 0.0, 1.0)
     value, slopes = yield from ask(goal, point)
     evaluations, values = 1, [value]
     for _ in range(MOST_STEPS):
@@ -186,14 +233,14 @@ def descending(
         (end, there, slopes_there), trials = yield from _along(goal, point, step, value, slopes)
         evaluations += trials
         if not there < value:
-            return Minimum(point, value, slopes, matrix, False, evaluations, promised)
+            return Minimum(point, value, slopes, matrix, False, evaluations, promised=promised)
         matrix = _updated(matrix, end - point, slopes_there - slopes)
         point, value, slopes = end, there, slopes_there
         values.append(value)
         gained = values[-1 - LAST_STEPS] - value if len(values) > LAST_STEPS else np.inf
         if gained < stall:
-            return Minimum(point, value, slopes, matrix, True, evaluations, min(promised, gained))
-    return Minimum(point, value, slopes, matrix, False, evaluations, min(promised, gained))
+            return Minimum(point, value, slopes, matrix, True, evaluations, promised=min(promised, gained))
+    return Minimum(point, value, slopes, matrix, False, evaluations, promised=min(promised, gained))
 
 
 def _along(
@@ -209,6 +256,7 @@ def _along(
     longest = max(1.0, float(room.min()))
     low, high, share = 0.0, np.inf, 1.0
     reached, trials = (point, value, slopes), 0
+    # low: too steep still; high: not low enough
     for _ in range(MOST_TRIALS):
         trials += 1
         trial = np.clip(point + share * step, 0.0, 1.0)
@@ -234,7 +282,22 @@ def _along(
 
 
 def bounded_step(matrix: Array, slopes: Array, point: Array) -> Array:
-    """The step ``(n,)`` to the least of the quadratic model within the box."""
+    """The step to the least of the quadratic model within the box.
+
+    Without a bound in the way ``-H^-1 g``, by Cholesky factors; else bounded least squares on the root R of
+    ``H = R' R``, since ``g' s + s' H s / 2`` is ``|R s + R'^-1 g|^2 / 2`` up to a constant.
+
+    Parameters
+    ----------
+    matrix : (n, n)
+    slopes : (n,)
+    point : (n,)
+        Of the box.
+
+    Returns
+    -------
+    (n,)
+    """
     from scipy import optimize
     from scipy.linalg import lapack
 
@@ -267,6 +330,7 @@ def _updated(matrix: Array, step: Array, change: Array) -> Array:
     product = float(step @ change)
     if not along > 0:
         return matrix
+    # where the slope has not turned enough, part of it is taken for what the model had promised (Powell's damping)
     if product < 0.2 * along:
         share = 0.8 * along / (along - product)
         change = share * change + (1 - share) * ahead

@@ -109,9 +109,13 @@ class ParameterVerdict:
 
 def given_words(held: Sequence[Held]) -> str:
     """Held constants with their values, the first ones by name."""
-    named = [f"{constant.name} = {constant.value:.4g}" for constant in held[:NAMED]]
-    left = len(held) - len(named)
-    return listed([*named, *([f"{left} more that are held"] if left else [])])
+    return _first_few([f"{constant.name} = {constant.value:.4g}" for constant in held])
+
+
+def _first_few(words: Sequence[str]) -> str:
+    """The first :data:`NAMED` of what is said of held constants, and how many more there are."""
+    left = len(words) - NAMED
+    return listed([*words[:NAMED], *([f"{left} more that are held"] if left > 0 else [])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +130,6 @@ class Conditions:
     runs : tuple of Runs
     levels : tuple of str and int
         Running totals that are fitted as levels, each with how many of its numbers are.
-    profiled : bool
-        Whether profiles were computed.
     shift : float
         How far half the time step moves an expected number, in standard deviations of its noise.
     remedy : str
@@ -138,7 +140,6 @@ class Conditions:
     held: HeldConstants
     runs: tuple[Runs, ...]
     levels: tuple[tuple[str, int], ...]
-    profiled: bool
     shift: float = 0.0
     remedy: str = ""
 
@@ -157,7 +158,7 @@ class Conditions:
         return (
             *cumulative_words(self.levels),
             *runs_words(self.runs),
-            *other_words(self.parameters),
+            *_other_words(self.parameters),
             *wanted_words(self.held),
             *(far_words(verdict) for verdict in self.parameters if abs(verdict.distance) > FAR),
         )
@@ -187,7 +188,7 @@ class Conditions:
         return tuple(sentences)
 
 
-def other_words(verdicts: Sequence[ParameterVerdict]) -> list[str]:
+def _other_words(verdicts: Sequence[ParameterVerdict]) -> list[str]:
     """Other optima that are as good as the estimate."""
     values = [
         f"{verdict.name} {listed(number(value) for value in verdict.profile.alternatives)}"
@@ -211,14 +212,10 @@ def wanted_words(held: HeldConstants) -> list[str]:
         f"p = {held.adjusted(first):.2g}{after}): fit it ({first.toml} in problem.toml), or say why its value is known."
     ]
     if len(significant) > 1:
-        further = [
-            f"{constant.name} = {constant.value:.4g} ({constant.asks_for})" for constant in significant[1 : 1 + NAMED]
-        ]
-        left = len(significant) - 1 - len(further)
+        further = [f"{constant.name} = {constant.value:.4g} ({constant.asks_for})" for constant in significant[1:]]
         sentences.append(
-            "The same misfit, or another one, shows in "
-            + listed([*further, *([f"{left} more that are held"] if left else [])])
-            + ": fit one of them, then look again (held.csv)."
+            f"The same misfit, or another one, shows in {_first_few(further)}: fit one of them, then look again "
+            "(held.csv)."
         )
     return sentences
 
@@ -238,17 +235,32 @@ def conditions(
     identifiability: Identifiability,
     profiles: Iterable[Profile],
     rows: "pd.DataFrame",
-    engine: str,
     shift: float = 0.0,
 ) -> Conditions:
-    """What the fit at an optimum is conditional on; profiles as far as they were computed."""
-    problem = optimum.goal.density.problem
+    """What the fit at an optimum is conditional on.
+
+    Parameters
+    ----------
+    optimum : Optimum
+    identifiability : Identifiability
+        There.
+    profiles : iterable of Profile
+        As far as they were computed.
+    rows : pd.DataFrame
+        Fitted numbers, as of :func:`calibration.inference.optimum.residuals.fitted`.
+    shift : float
+        As of :func:`calibration.inference.optimum.verification.shift_at_half_the_step`.
+
+    Returns
+    -------
+    Conditions
+    """
+    problem, engine = optimum.goal.density.problem, optimum.goal.density.runner.engine.name
     by_profile = {result.name: result.verdict for result in profiles}
     information = shares(optimum, identifiability)
     held = held_constants(optimum, information, engine)
-    strength = dict(
-        zip(identifiability.names, np.linalg.norm(identifiability.sensitivities, axis=0).tolist(), strict=True)
-    )
+    lengths = np.linalg.norm(identifiability.sensitivities, axis=0).tolist()
+    strength = dict(zip(identifiability.names, lengths, strict=True))
     verdicts = []
     for position in optimum.goal.free:
         parameter, estimate = problem.space.parameters[position], float(optimum.theta[position])
@@ -256,28 +268,39 @@ def conditions(
         deciding = held.deciding(name)
         verdicts.append(
             ParameterVerdict(
-                name,
-                unbounded(by_profile.get(name), deciding),
-                deciding,
-                information.of_data(name) if inner else 1.0,
-                information.of_own_prior(name) if inner else 0.0,
-                information.leaning_on(name) if inner else (),
-                strength.get(name, np.inf),
-                prior_distance(parameter, estimate),
-                estimate,
-                parameter.median,
-                name in optimum.at_bound,
+                name=name,
+                profile=unbounded(by_profile.get(name), deciding),
+                held=deciding,
+                by_data=information.of_data(name) if inner else 1.0,
+                by_own_prior=information.of_own_prior(name) if inner else 0.0,
+                leaning_on=information.leaning_on(name) if inner else (),
+                strength=strength.get(name, np.inf),
+                distance=prior_distance(parameter, estimate),
+                estimate=estimate,
+                median=parameter.median,
+                at_bound=name in optimum.at_bound,
             )
         )
     levels = cumulative_levels(problem.model, problem.observations)
     runs = series_runs(rows, problem.observations)
-    return Conditions(tuple(verdicts), held, runs, levels, bool(by_profile), shift, remedy(optimum, shift, engine))
+    return Conditions(tuple(verdicts), held, runs, levels, shift, remedy(optimum, shift, engine))
 
 
 def unbounded(verdict: Verdict | None, held: Sequence[Held]) -> Verdict | None:
     """A verdict that has no ends where the data cannot tell the parameter from a held one whose prior is its own.
 
     A constant without a prior is taken for known, and the interval is the one given its value.
+
+    Parameters
+    ----------
+    verdict : Verdict, optional
+        None where no profile was computed.
+    held : sequence of Held
+        Held constants on which the estimate rests.
+
+    Returns
+    -------
+    Verdict or None
     """
     guesses = [constant.name for constant in held if constant.alias and constant.source == "prior"]
     if verdict is None or not guesses:

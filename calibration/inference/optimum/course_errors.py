@@ -78,7 +78,19 @@ class CourseErrors:
 
 
 def course_errors(density: Posterior, theta: Array) -> tuple[CourseErrors, ...]:
-    """Of each series of counts or measurements with :data:`ENOUGH` fitted numbers, at ``theta : (k,)``."""
+    """How each series and its model part.
+
+    Parameters
+    ----------
+    density : Posterior
+    theta : (k,)
+        The estimate.
+
+    Returns
+    -------
+    tuple of CourseErrors
+        Of series of counts or measurements with :data:`ENOUGH` fitted numbers.
+    """
     problem = density.problem
     if not any(len(_members(observation)) >= ENOUGH for observation in problem.observations):
         return ()
@@ -89,16 +101,15 @@ def course_errors(density: Posterior, theta: Array) -> tuple[CourseErrors, ...]:
     for observation in problem.observations:
         members = _members(observation)
         if len(members) >= ENOUGH:
-            model, sd, sets = [], [], []
-            for place, term in members:
-                values = expected[first + place]
-                family = number_family(term, values)
-                model.append(float(values[0, 0]))
-                sd.append(float(family.sd(values[:, 0], density.spread(term.noise, theta[None]))[0]))
-                sets.append(drawn[first + place][:, 0])
-            series = _Series.of(observation, [term for _, term in members], np.array(model), np.array(sd))
-            if (series.sd > 0).sum() >= ENOUGH:
-                errors.append(series.errors(np.column_stack(sets)))
+            places, terms = [first + place for place, _ in members], [term for _, term in members]
+            model, sd = np.empty(len(terms)), np.empty(len(terms))
+            for i, (place, term) in enumerate(zip(places, terms, strict=True)):
+                mean = expected[place][:, 0]
+                spread = density.spread(term.noise, theta[None])
+                model[i], sd[i] = mean[0], number_family(term, expected[place]).sd(mean, spread)[0]
+            if (sd > 0).sum() >= ENOUGH:
+                sets = np.column_stack([drawn[place][:, 0] for place in places])
+                errors.append(_errors(observation, terms, model, sd, sets))
         first += len(observation.terms)
     return tuple(errors)
 
@@ -113,103 +124,79 @@ def _members(observation: Observation) -> list[tuple[int, Count]]:
     return sorted(members, key=lambda member: member[1].moment) if observation.kind != "metric" else []
 
 
-@dataclass(frozen=True, eq=False)
-class _Series:
-    """One series: what was seen and what the model says ``(n,)``, number by number and as a course.
+def _errors(observation: Observation, terms: Sequence[Count], model: Array, sd: Array, sets: Array) -> CourseErrors:
+    """The figures of one series, and how often ``sets : (k, n)`` of the model's own have larger ones.
 
-    A running total is the course of increments whose windows follow each other. Numbers are logarithms where the noise
-    is relative.
+    ``model, sd : (n,)`` are what the model says of each number and the noise around it. A running total is the course
+    of increments whose windows follow each other. Numbers are logarithms where the noise is relative.
     """
+    relative = terms[0].noise.family.on_log
+    starts, ends = (np.array([getattr(term.quantity, side) for term in terms]) for side in ("start", "end"))
+    added_up = observation.kind == "increments" and bool((starts[1:] == ends[:-1]).all())
+    # what is counted in a window is a rate in its middle
+    is_rate = observation.kind in ("increments", "flow") and not added_up
+    times, widths = ((starts + ends) / 2, ends - starts) if is_rate else (ends, np.ones(len(terms)))
 
-    name: str
-    numbers: Array
-    model: Array
-    sd: Array
-    times: Array
-    widths: Array
-    start: float | None
-    relative: bool
-
-    @classmethod
-    def of(cls, observation: Observation, terms: Sequence[Count], model: Array, sd: Array) -> "_Series":
-        observed = np.array([(term.lower + term.upper) / 2 for term in terms])
-        starts = np.array([term.quantity.start for term in terms])
-        ends = np.array([term.quantity.end for term in terms])
-        follows = observation.kind == "increments" and bool((starts[1:] == ends[:-1]).all())
-        whole = observation.kind in ("increments", "flow")
-        return cls(
-            observation.name,
-            observed,
-            model,
-            sd,
-            ends if follows or not whole else (starts + ends) / 2,
-            ends - starts if whole and not follows else np.ones(len(terms)),
-            float(starts[0]) if follows else None,
-            terms[0].noise.family.on_log,
-        )
-
-    def errors(self, sets: Array) -> CourseErrors:
-        """The figures, and how often ``sets : (k, n)`` of the model's own have larger ones."""
-        whole = np.vstack([self.numbers, sets])
-        with np.errstate(invalid="ignore", divide="ignore"):
-            away = np.log(whole) - np.log(self.model) if self.relative else whole - self.model
-        # what the model knows for certain, such as no shots while hunting is banned, has no residual
-        known = self.sd > 0
-        residuals = away[:, known] / self.sd[known]
-        actual, course = self._course(whole), self._course(self.model[None])[0]
-        squares = ((actual - course) ** 2).mean(axis=1)
-        least = np.maximum(squares, np.finfo(float).tiny)
-        bias = (actual.mean(axis=1) - course.mean()) ** 2 / least
-        variance = (actual.std(axis=1) - course.std()) ** 2 / least
-        phase, left = self._phase(actual, course)
-        figures: dict[str, Array] = {
-            "bias": bias,
-            "variance": variance,
-            "phase": phase,
-            "autocorrelation": _autocorrelation(residuals),
-            "mean residual": residuals.mean(axis=1),
-        }
-        usable = np.asarray(np.isfinite(np.stack(list(figures.values()))).all(axis=0))
-        chance = {
-            name: float((1 + (np.abs(values[1:][usable[1:]]) >= abs(values[0]) - 1e-12).sum()) / (1 + usable[1:].sum()))
-            for name, values in figures.items()
-        }
-        return CourseErrors(
-            observation=self.name,
-            n=len(self.numbers),
-            running_total=self.start is not None,
-            rmse=float(np.sqrt(squares[0])),
-            mean_error=float((actual[0] - course).mean()),
-            bias=float(bias[0]),
-            variance=float(variance[0]),
-            covariance=float(1 - bias[0] - variance[0]),
-            varies_more=bool(actual[0].std() > course.std()),
-            phase=float(phase[0]),
-            without_phase=float(left[0] / least[0]),
-            mean_residual=float(figures["mean residual"][0]),
-            autocorrelation=float(figures["autocorrelation"][0]),
-            chance=chance,
-        )
-
-    def _course(self, numbers: Array) -> Array:
-        if self.start is not None:
+    def course(numbers: Array) -> Array:
+        if added_up:
             return numbers.cumsum(axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.log(numbers / self.widths) if self.relative else numbers / self.widths
+            return np.log(numbers / widths) if relative else numbers / widths
 
-    def _phase(self, actual: Array, course: Array) -> tuple[Array, Array]:
-        """The shift of the model's course that leaves the least mean square, and what it leaves."""
-        times, values = self.times, course
-        if self.start is not None:
-            times, values = np.concatenate([[self.start], times]), np.concatenate([[0.0], values])
-        reach = (times[-1] - times[0]) / 4
-        shifts = np.linspace(-reach, reach, SHIFTS)
-        # of shifts that leave the same the smallest
-        shifts = shifts[np.argsort(np.abs(shifts), kind="stable")]
-        moved = np.stack([np.interp(self.times - shift, times, values) for shift in shifts])
-        squares = np.stack([((actual - shifted) ** 2).mean(axis=1) for shifted in moved])
-        best = squares.argmin(axis=0)
-        return shifts[best], squares[best, np.arange(len(best))]
+    whole = np.vstack([np.array([(term.lower + term.upper) / 2 for term in terms]), sets])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        away = np.log(whole) - np.log(model) if relative else whole - model
+    # what the model knows for certain, such as no shots while hunting is banned, has no residual
+    residuals = away[:, sd > 0] / sd[sd > 0]
+    actual, expected = course(whole), course(model[None])[0]
+    squares = ((actual - expected) ** 2).mean(axis=1)
+    least = np.maximum(squares, np.finfo(float).tiny)
+    bias = (actual.mean(axis=1) - expected.mean()) ** 2 / least
+    variance = (actual.std(axis=1) - expected.std()) ** 2 / least
+    phase, left = _phase(actual, expected, times, float(starts[0]) if added_up else None)
+    figures: dict[str, Array] = {
+        "bias": bias,
+        "variance": variance,
+        "phase": phase,
+        "autocorrelation": _autocorrelation(residuals),
+        "mean residual": residuals.mean(axis=1),
+    }
+    usable = np.asarray(np.isfinite(np.stack(list(figures.values()))).all(axis=0))
+    return CourseErrors(
+        observation=observation.name,
+        n=len(terms),
+        running_total=added_up,
+        rmse=float(np.sqrt(squares[0])),
+        mean_error=float((actual[0] - expected).mean()),
+        bias=float(bias[0]),
+        variance=float(variance[0]),
+        covariance=float(1 - bias[0] - variance[0]),
+        varies_more=bool(actual[0].std() > expected.std()),
+        phase=float(phase[0]),
+        without_phase=float(left[0] / least[0]),
+        mean_residual=float(figures["mean residual"][0]),
+        autocorrelation=float(figures["autocorrelation"][0]),
+        # the data count as one of the sets, so that no share is 0
+        chance={
+            name: float((1 + (np.abs(values[1:][usable[1:]]) >= abs(values[0]) - 1e-12).sum()) / (1 + usable[1:].sum()))
+            for name, values in figures.items()
+        },
+    )
+
+
+def _phase(actual: Array, course: Array, times: Array, start: float | None) -> tuple[Array, Array]:
+    """The shift of the model's ``course : (n,)`` that leaves the least mean square to each row, and what it leaves.
+
+    A running total is 0 at its ``start``.
+    """
+    at, values = (times, course) if start is None else (np.append(start, times), np.append(0.0, course))
+    reach = (at[-1] - at[0]) / 4
+    shifts = np.linspace(-reach, reach, SHIFTS)
+    # of shifts that leave the same the smallest
+    shifts = shifts[np.argsort(np.abs(shifts), kind="stable")]
+    squares = np.stack([((actual - np.interp(times - shift, at, values)) ** 2).mean(axis=1) for shift in shifts])
+    best = squares.argmin(axis=0)
+    return shifts[best], squares[best, np.arange(len(best))]
 
 
 def _autocorrelation(residuals: Array) -> Array:

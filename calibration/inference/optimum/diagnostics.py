@@ -14,6 +14,7 @@ from functools import cached_property
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calibration.inference.optimum.box_search import curvature, suiting_steps
 from calibration.inference.optimum.objective import Objective
@@ -22,7 +23,7 @@ from calibration.inference.optimum.scoring import over_jumps
 from calibration.likelihood.posterior import Posterior
 from calibration.noise.priors import to_scale
 from calibration.study.observations import Breakdown, Count, Share
-from calibration.study.parameters import ParameterSpace
+from calibration.study.parameters import Parameter, ParameterSpace
 from cipark_sd.base.arrays import Array
 
 #: Collinearity above which Brun et al. call a set of parameters poorly identifiable together.
@@ -78,87 +79,145 @@ class Identifiability:
 
 def identifiability(optimum: Optimum) -> Identifiability:
     """Sensitivities at the optimum by central differences, all runs in one batch."""
-    goal = optimum.goal
-    density = goal.density
+    goal, density = optimum.goal, optimum.goal.density
     stepwise = [density.space.names.index(name) for name in optimum.stepwise]
     free = [i for i in goal.free if density.space.parameters[i].target == "model" and i not in stepwise]
     names = tuple(density.space.names[i] for i in free)
-    place = [int(np.flatnonzero(goal.free == i)[0]) for i in free]
+    columns = _columns(goal, free)
     centre = goal.box(optimum.theta)
     steps = over_jumps(goal, centre) if goal.rough else suiting_steps(curvature(goal, centre))
-    ahead = np.array([_moved(centre, j, steps[j]) for j in place]).reshape(-1, len(centre))
-    behind = np.array([_moved(centre, j, -steps[j]) for j in place]).reshape(-1, len(centre))
-    theta = goal.theta(np.vstack([ahead, behind]))
-    expected = standardised(density, optimum.theta, density.by_term(theta))
-    k = len(free)
-    widths = np.array([ahead[row, j] - behind[row, j] for row, j in enumerate(place)])
-    per_box = (expected[:k] - expected[k:]).T / widths
-    widths_of_priors = np.array([prior_sd(optimum, i, j) for i, j in zip(free, place, strict=True)])
-    sensitivities = per_box * widths_of_priors
-    singular = np.linalg.svd(sensitivities, compute_uv=False)
+    widths = np.array([_share_of_range(optimum, i) for i in free])
+    sensitivities = standardised_slopes(goal, optimum.theta, columns, steps[columns]) * widths
     norms = np.linalg.norm(sensitivities, axis=0)
-    importance = norms / np.sqrt(len(sensitivities))
-    usable = norms > 0
+    usable = np.flatnonzero(norms > 0)
     normalised = sensitivities[:, usable] / norms[usable]
-    usable_names = [name for name, used in zip(names, usable, strict=True) if used]
-    pairs = sorted(
-        (
-            (usable_names[a], usable_names[b], collinearity_index(normalised[:, [a, b]]))
-            for a, b in combinations(range(len(usable_names)), 2)
-        ),
-        key=lambda pair: -pair[2],
-    )
-    together = collinearity_index(normalised) if names and usable.all() else np.inf
+    pairs = [
+        (names[usable[a]], names[usable[b]], collinearity_index(normalised[:, [a, b]]))
+        for a, b in combinations(range(len(usable)), 2)
+    ]
     return Identifiability(
-        names, sensitivities, sensitivities.T @ sensitivities, singular, importance, tuple(pairs), together
+        names,
+        sensitivities,
+        information=sensitivities.T @ sensitivities,
+        singular_values=np.linalg.svd(sensitivities, compute_uv=False),
+        importance=norms / np.sqrt(len(sensitivities)),
+        pairs=tuple(sorted(pairs, key=lambda pair: -pair[2])),
+        collinearity=collinearity_index(normalised) if names and len(usable) == len(names) else np.inf,
     )
 
 
-def _moved(point: Array, position: int, by: float) -> Array:
-    moved = point.copy()
-    moved[position] = np.clip(moved[position] + by, 0.0, 1.0)
-    return moved
+def _columns(goal: Objective, positions: Sequence[int]) -> NDArray[np.intp]:
+    """Columns of the box of free parameters, by their positions."""
+    return np.array([int(np.flatnonzero(goal.free == position)[0]) for position in positions], dtype=np.intp)
 
 
-def prior_sd(optimum: Optimum, position: int, place: int) -> float:
-    """A prior standard deviation on the parameter's scale, as share of its search range: half the central 68 %."""
+def standardised_slopes(goal: Objective, theta: Array, columns: NDArray[np.intp], steps: Array) -> Array:
+    """Derivatives of the expected numbers, in standard deviations of their noise, by central differences.
+
+    Parameters
+    ----------
+    goal : Objective
+    theta : (k,)
+        Where.
+    columns : (m,)
+        Of the box.
+    steps : (m,)
+        Half the distance of each quotient, as share of a search range.
+
+    Returns
+    -------
+    (n_rows, m)
+        By places in the box.
+    """
+    point, m = goal.box(theta), len(columns)
+    moves = np.eye(len(point))[columns] * steps[:, None]
+    ahead, behind = np.clip(point + moves, 0, 1), np.clip(point - moves, 0, 1)
+    rows = standardised(goal.density, theta, goal.density.by_term(goal.theta(np.vstack([ahead, behind]))))
+    widths = (ahead - behind)[np.arange(m), columns]
+    return np.asarray((rows[:m] - rows[m:]).T / widths)
+
+
+def _share_of_range(optimum: Optimum, position: int) -> float:
+    """A prior standard deviation on the parameter's scale, as share of its search range."""
     parameter = optimum.goal.density.space.parameters[position]
-    low, high = to_scale(np.array(parameter.interval(ONE_SD)), parameter.scale)
     start, end = parameter.search_range
-    return float((high - low) / 2 / (end - start))
+    return prior_sd(parameter) / (end - start)
+
+
+def prior_sd(parameter: Parameter) -> float:
+    """Half the central 68 % of the prior, on the parameter's scale."""
+    low, high = to_scale(np.array(parameter.interval(ONE_SD)), parameter.scale)
+    return float((high - low) / 2)
 
 
 def prior_information(goal: Objective, point: Array) -> Array:
-    """Minus the second derivative of each parameter's log prior on its scale ``(n_free,)``."""
+    """What each prior tells of its parameter: minus the second derivative of its log density on the parameter's scale.
+
+    Parameters
+    ----------
+    goal : Objective
+    point : (n_free,)
+        Of the box.
+
+    Returns
+    -------
+    (n_free,)
+        By places in the box.
+    """
     step = 1e-3
     centre = np.clip(point, step, 1 - step)
     low, middle, high = (
-        _each_prior(goal.space, goal.space.from_box((centre + side * step)[None, :])[0]) for side in (-1, 0, 1)
+        np.array(
+            [
+                float(ParameterSpace((parameter,)).log_prior_scaled(np.array([[value]]))[0])
+                for parameter, value in zip(goal.space, values, strict=True)
+            ]
+        )
+        for values in goal.space.from_box(centre + step * np.array([[-1.0], [0.0], [1.0]]))
     )
     return np.asarray((2 * middle - low - high) / step**2)
 
 
-def _each_prior(space: ParameterSpace, values: Array) -> Array:
-    return np.array(
-        [float(ParameterSpace((p,)).log_prior_scaled(np.array([[v]]))[0]) for p, v in zip(space, values, strict=True)]
-    )
-
-
 def collinearity_index(normalised: Array) -> float:
+    """One over the least singular value of columns ``(n_rows, k)`` of length 1 (Brun et al. 2001, equation 11)."""
     least = np.linalg.svd(normalised, compute_uv=False)[-1] if normalised.shape[0] >= normalised.shape[1] else 0.0
     return float(1 / least) if least > 1e-12 else float("inf")
 
 
 def standardised(density: Posterior, theta: Array, values: list[Array]) -> Array:
-    """Expected observations over the standard deviation of their noise at ``theta : (k,)``, ``(n, n_rows)``."""
+    """Expected observations over the standard deviation of their noise.
+
+    Parameters
+    ----------
+    density : Posterior
+    theta : (k,)
+        At which the noise is taken.
+    values : list of (n, …)
+        What each term's noise lies around, as of ``density.by_term``.
+
+    Returns
+    -------
+    (n, n_rows)
+        Of the fitted terms; a breakdown has a row for each category.
+    """
     rows = standardised_rows(density, theta, values)
     return np.stack([row for block in rows.values() for row in block], axis=-1)
 
 
 def standardised_rows(density: Posterior, theta: Array, values: list[Array]) -> dict[int, list[Array]]:
-    """The same by the position of their term.
+    """The same by term.
 
     Autocorrelated ones less what those before them say, so that the rows are independent.
+
+    Parameters
+    ----------
+    density, theta, values :
+        As of :func:`standardised`.
+
+    Returns
+    -------
+    dict of int to list of (n,)
+        By the position of the term.
     """
     theta = theta[None, :]
     centre = density.by_term(theta)
@@ -228,27 +287,38 @@ def identifiability_words(identified: Identifiability) -> list[str]:
 def identifiability_tables(
     identified: Identifiability, hardly_seen: Sequence[str]
 ) -> dict[str, list[dict[str, object]]]:
-    """The diagnostics as tables by the name of their file without an ending.
+    """The diagnostics as tables.
 
     ``sensitivity`` has a line a parameter, ``fisher_information`` the matrix, ``singular_values`` a line a
     direction with its part of each parameter, ``collinearity`` a line a pair; all in prior standard deviations.
+
+    Parameters
+    ----------
+    identified : Identifiability
+    hardly_seen : sequence of str
+        Parameters that are weakly identified.
+
+    Returns
+    -------
+    dict of str to list of dict
+        Lines by the name of their file without an ending; no table without lines.
     """
+    names = identified.names
     _, singular, directions = np.linalg.svd(identified.sensitivities, full_matrices=False)
+
+    def of_parameters(numbers: Array) -> dict[str, float]:
+        return dict(zip(names, numbers.tolist(), strict=True))
+
     tables: dict[str, list[dict[str, object]]] = {
         "sensitivity": [
             {"parameter": name, "importance": float(value), "hardly_seen": name in hardly_seen}
-            for name, value in zip(identified.names, identified.importance, strict=True)
+            for name, value in zip(names, identified.importance, strict=True)
         ],
         "fisher_information": [
-            {"parameter": name, **dict(zip(identified.names, row.tolist(), strict=True))}
-            for name, row in zip(identified.names, identified.information, strict=True)
+            {"parameter": name, **of_parameters(row)} for name, row in zip(names, identified.information, strict=True)
         ],
         "singular_values": [
-            {
-                "rank": rank,
-                "singular_value": float(value),
-                **dict(zip(identified.names, direction.tolist(), strict=True)),
-            }
+            {"rank": rank, "singular_value": float(value), **of_parameters(direction)}
             for rank, (value, direction) in enumerate(zip(singular, directions, strict=True), start=1)
         ],
         "collinearity": [
@@ -291,6 +361,7 @@ class Shares:
         i = self.names.index(name)
         nuisance = np.delete(np.arange(len(self.names)), i)
         total = self.data + np.diag(priors)
+        # the Schur complement: what the others cannot make up for
         inner = np.linalg.pinv(total[np.ix_(nuisance, nuisance)], rcond=SINGULAR, hermitian=True)
         left = float(total[i, i] - total[i, nuisance] @ inner @ total[nuisance, i])
         return left if left > SINGULAR * float(total[i, i]) else 0.0
@@ -312,14 +383,13 @@ class Shares:
     def leaning_on(self, name: str) -> tuple[str, ...]:
         """Other parameters without whose prior less would be known of one, what takes most away first."""
         priors = self._other_priors(name)
-        total, left = self.on(name, priors), {}
-        for j, source in enumerate(self.names):
-            if priors[j] > 0:
-                left[source] = self.on(name, np.where(np.arange(len(priors)) == j, 0.0, priors))
-        named = [
-            source for source in sorted(left, key=lambda source: left[source]) if left[source] < NAMED_WITHOUT * total
-        ]
-        return tuple(named)
+        total = self.on(name, priors)
+        left = {
+            source: self.on(name, np.where(np.arange(len(priors)) == j, 0.0, priors))
+            for j, source in enumerate(self.names)
+            if priors[j] > 0
+        }
+        return tuple(sorted((source for source in left if left[source] < NAMED_WITHOUT * total), key=left.__getitem__))
 
     def _other_priors(self, name: str) -> Array:
         priors = self.priors.copy()
@@ -328,14 +398,25 @@ class Shares:
 
 
 def shares(optimum: Optimum, identifiability: Identifiability) -> Shares:
-    """At the optimum, of the parameters that can move."""
+    """What data and priors tell of the parameters that can move.
+
+    Parameters
+    ----------
+    optimum : Optimum
+    identifiability : Identifiability
+        There.
+
+    Returns
+    -------
+    Shares
+    """
     goal = optimum.goal
     keep = [i for i, name in enumerate(identifiability.names) if name not in optimum.at_bound]
     names = tuple(identifiability.names[i] for i in keep)
     positions = [goal.density.space.names.index(name) for name in names]
-    places = [int(np.flatnonzero(goal.free == position)[0]) for position in positions]
+    columns = _columns(goal, positions)
     curvature = prior_information(replace(goal, base=optimum.theta), goal.box(optimum.theta))
-    widths = np.array([prior_sd(optimum, i, j) for i, j in zip(positions, places, strict=True)])
-    information = np.maximum(curvature[places], 0.0) * widths**2
-    counted = goal.with_prior[positions] if positions else np.zeros(0, dtype=bool)
+    widths = np.array([_share_of_range(optimum, i) for i in positions])
+    information = np.maximum(curvature[columns], 0.0) * widths**2
+    counted = goal.with_prior[goal.free[columns]]
     return Shares(names, identifiability.sensitivities[:, keep], np.where(counted, information, 0.0))

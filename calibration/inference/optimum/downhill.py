@@ -4,15 +4,15 @@ Source: Nocedal and Wright 2006, Numerical Optimization, 2nd ed., algorithm 7.4 
 """
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calibration.inference.optimum.box_search import LEAST_FALL, SHORTEST, Minimum, minimising
-from calibration.inference.optimum.in_step import Allowance, Search, ask, gather
 from calibration.inference.optimum.least_squares import polished
-from calibration.inference.optimum.objective import IMPOSSIBLE, Objective
+from calibration.inference.optimum.objective import IMPOSSIBLE, Objective, Search, T, ask, gather
 from calibration.inference.optimum.scoring import scored
 from cipark_sd.base.arrays import Array
 
@@ -22,12 +22,65 @@ KINKED = 2
 OVER_JUMPS = 0.02
 #: Steps that a direction is made from, and the longest first one, as share of a search range.
 MEMORY, FIRST = 20, 0.1
+#: Places of a scan, steps of the search at each, rounds of closing in, and places of each round.
+PLACES, EACH, ROUNDS, CLOSER = 24, 20, 16, 9
+#: Scans of all step parameters in turn.
+TURNS = 3
+
+
+class Spent(Exception):
+    """A search has asked for as many points as it may."""
+
+
+@dataclass
+class Allowance:
+    """How often something may still be done, by one or several searches together."""
+
+    left: int
+
+
+def within(search: Search[T], allowance: Allowance) -> Search[T]:
+    """The search, in which :class:`Spent` is raised once its allowance is used up.
+
+    Parameters
+    ----------
+    search : Search
+    allowance : Allowance
+        Of points that it may still ask for.
+
+    Returns
+    -------
+    Search
+    """
+    try:
+        requests = next(search)
+        while True:
+            allowance.left -= len(requests)
+            requests = search.throw(Spent()) if allowance.left < 0 else search.send((yield requests))
+    except StopIteration as end:
+        return cast("T", end.value)
+    finally:
+        search.close()
 
 
 def nearing(goal: Objective, start: Array, *, most: int = 300, fall: float = 1e-6) -> Search[Minimum]:
-    """Where L-BFGS steps, cut at the box, end from ``start : (n_free,)``; ``fall`` is the relative one that ends them.
+    """Where L-BFGS steps, cut at the box, end.
 
     They are cheap far from a minimum. The gradient in units of the box says nothing of how near that is.
+
+    Parameters
+    ----------
+    goal : Objective
+    start : (n_free,)
+    most : int
+        Steps at most.
+    fall : float
+        The relative fall of the objective that ends them.
+
+    Returns
+    -------
+    Search
+        Of a Minimum that has not converged, without a curvature.
     """
     point = np.clip(start, 0.0, 1.0)
     value, slopes = yield from ask(goal, point)
@@ -81,12 +134,25 @@ def _direction(slopes: Array, changes: list[tuple[Array, Array]], held: NDArray[
 def settling(
     goal: Objective, start: Array, *, tolerance: float, stall: float | None = None, kinks: Allowance | None = None
 ) -> Search[Minimum]:
-    """The minimum beside ``start : (n_free,)``, to a promised fall of ``tolerance``.
+    """The minimum beside a point.
 
     By least squares where all noise is normal or lognormal; else, and where these have stuck, by a search that is
-    scaled with the curvature, ``stall`` being as of :func:`calibration.inference.optimum.box_search.descending`.
-    ``kinks`` is how often least squares may still stick, in all searches that share it, before they are left out.
-    Where the objective jumps, by steps over its jumps.
+    scaled with the curvature. Where the objective jumps, by steps over its jumps.
+
+    Parameters
+    ----------
+    goal : Objective
+    start : (n_free,)
+    tolerance, stall : float
+        As of :func:`calibration.inference.optimum.box_search.descending`; without a stall it is the tolerance, and
+        :data:`OVER_JUMPS` where the objective jumps.
+    kinks : Allowance, optional
+        How often least squares may still stick, in all searches that share it, before they are left out. None: always.
+
+    Returns
+    -------
+    Search
+        Of the Minimum.
     """
     if goal.rough:
         return scored(goal, start, stall=OVER_JUMPS if stall is None else stall)
@@ -98,12 +164,25 @@ def settling(
     if kinks is not None and minimum is not None:
         kinks.left -= 1
     point = start if minimum is None else minimum.point
-    second = yield from minimising(goal, point, tolerance=tolerance, stall=stall)
+    second = yield from minimising(goal, point, tolerance=tolerance, stall=tolerance if stall is None else stall)
     return second if minimum is None else replace(second, evaluations=second.evaluations + minimum.evaluations)
 
 
 def going_down(goal: Objective, point: Array, *, tolerance: float) -> Search[Minimum]:
-    """The minimum downhill of any possible ``point : (n_free,)``."""
+    """The minimum downhill of any possible point, near or far.
+
+    Parameters
+    ----------
+    goal : Objective
+    point : (n_free,)
+    tolerance : float
+        The fall of the objective that may be left.
+
+    Returns
+    -------
+    Search
+        Of the Minimum.
+    """
     if goal.rough:
         return (yield from settling(goal, point, tolerance=tolerance))
     minimum = polished(goal, point, tolerance=tolerance)
@@ -114,17 +193,23 @@ def going_down(goal: Objective, point: Array, *, tolerance: float) -> Search[Min
     return replace(minimum, evaluations=minimum.evaluations + near.evaluations)
 
 
-#: Places of a scan, steps of the search at each, rounds of closing in, and places of each round.
-PLACES, EACH, ROUNDS, CLOSER = 24, 20, 16, 9
-#: Scans of all step parameters in turn.
-TURNS = 3
-
-
 def scanning(goal: Objective, point: Array, columns: NDArray[np.intp]) -> Search[tuple[Array, int]]:
-    """The best point ``(n_free,)`` over places of parameters of which the objective is a step function.
+    """The best over places of parameters of which the objective is a step function.
 
-    Each of ``columns`` is scanned in turn; at each place the others are searched, from where the neighbour ended, and
-    then the scan closes in on the best place.
+    Each is scanned in turn; at each place the others are searched, from where the neighbour ended, and then the scan
+    closes in on the best place.
+
+    Parameters
+    ----------
+    goal : Objective
+    point : (n_free,)
+    columns : (m,)
+        Of the box, those that are scanned.
+
+    Returns
+    -------
+    Search
+        Of the best point ``(n_free,)`` and the evaluations that it took.
     """
     best, value, evaluations = point, float(goal(point[None, :])[0]), 1
     for _ in range(TURNS):

@@ -16,25 +16,23 @@ Künsch 2001, Water Resources Research 37(4), 1015-1030 (collinearity).
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from calibration.inference.optimum.diagnostics import COLLINEAR, ONE_SD, Shares, collinearity_index, standardised
+from calibration.inference.optimum.diagnostics import COLLINEAR, Shares, collinearity_index, prior_sd, standardised
 from calibration.inference.optimum.interval_rules import IntervalRules, interval_rules
 from calibration.inference.optimum.optimise import Optimum
 from calibration.inference.optimum.residuals import FAMILY_LEVEL
 from calibration.likelihood.posterior import posterior
 from calibration.noise.priors import LogNormal, Normal, from_scale, to_scale
 from calibration.study.constants import reaching, without_scale
-from calibration.study.observations import Term
 from calibration.study.parameters import Parameter, ParameterSpace
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.analysis.sensitivities.factors import constant_values
 from cipark_sd.base.arrays import Array
-from cipark_sd.data.scenarios import override_key, split_key
+from cipark_sd.base.naming import base_name, override_key, split_key
 from cipark_sd.engines.registry import choose
 
 #: Share of its value that stands for the standard deviation of a constant that has no prior.
@@ -148,8 +146,15 @@ def held_constants(optimum: Optimum, information: Shares, engine: str) -> HeldCo
 
     Parameters
     ----------
+    optimum : Optimum
     information : Shares
-        What is known of the fitted parameters.
+        What is known of the fitted parameters there.
+    engine : str
+        A name of the registry of engines.
+
+    Returns
+    -------
+    HeldConstants
     """
     if choose(engine).foreign:
         return HeldConstants((), "fixed constants are not tested with PySD, which runs the model once for each")
@@ -163,18 +168,15 @@ def held_constants(optimum: Optimum, information: Shares, engine: str) -> HeldCo
     density = posterior(extended, choose(engine))
     base = np.concatenate([optimum.theta, [value for _, value in added]])
     positions = [extended.space.names.index(constant.name) for constant, _, _ in sources]
-    ahead, behind, widths = list[Array](), list[Array](), list[float]()
-    for (constant, _, _), position in zip(sources, positions, strict=True):
-        step = STEP * _sd_on_scale(constant)
-        for points, side in ((ahead, step), (behind, -step)):
-            point = base.copy()
-            moved = from_scale(to_scale(base[position], constant.scale) + side, constant.scale)
-            point[position] = np.clip(moved, constant.lower, constant.upper)
-            points.append(point)
-        ends = to_scale(np.array([ahead[-1][position], behind[-1][position]]), constant.scale)
-        widths.append(float(ends[0] - ends[1]) / _sd_on_scale(constant))
-    theta = np.vstack([ahead, behind])
-    n, distance = len(sources), np.array(widths)
+    n = len(sources)
+    # above all sources, then below; each along its own scale, within its bounds
+    theta, ends = np.repeat(base[None, :], 2 * n, axis=0), np.empty(2 * n)
+    for row, side in enumerate([1.0] * n + [-1.0] * n):
+        (constant, _, _), position = sources[row % n], positions[row % n]
+        moved = to_scale(base[position], constant.scale) + side * STEP * prior_sd(constant)
+        theta[row, position] = np.clip(from_scale(moved, constant.scale), constant.lower, constant.upper)
+        ends[row] = to_scale(theta[row, position], constant.scale)
+    distance = (ends[:n] - ends[n:]) / np.array([prior_sd(constant) for constant, _, _ in sources])
     with np.errstate(invalid="ignore", divide="ignore"):
         expected = standardised(density, base, density.by_term(theta))
         slopes = (expected[:n] - expected[n:]) / distance[:, None]
@@ -190,6 +192,7 @@ def held_constants(optimum: Optimum, information: Shares, engine: str) -> HeldCo
 def _held(
     name: str, value: float, source: Source, slope: Array, score: float, information: Shares, rules: IntervalRules
 ) -> Held:
+    # how the fitted ones follow a move of the constant, C S' s, and what they leave over of its effect on the data
     across = information.sensitivities.T @ slope
     alone = float(slope @ slope)
     follow = information.covariance @ across
@@ -209,15 +212,15 @@ def _held(
     rule = rules.of_rows(left_over)
     p = _probability(z, rule.n, rule.dof) if tested else math.nan
     return Held(
-        name,
-        value,
-        source,
-        math.sqrt(alone),
-        math.nan if math.isnan(p) else z,
-        p,
-        tuple(zip(information.names, moved.tolist(), strict=True)),
-        tuple(zip(information.names, pairs, strict=True)),
-        not tested,
+        name=name,
+        value=value,
+        source=source,
+        influence=math.sqrt(alone),
+        score=math.nan if math.isnan(p) else z,
+        probability=p,
+        shifts=tuple(zip(information.names, moved.tolist(), strict=True)),
+        collinearity=tuple(zip(information.names, pairs, strict=True)),
+        alias=not tested,
     )
 
 
@@ -234,54 +237,39 @@ def _probability(z: float, n: float, dof: float) -> float:
     return float(stats.f.sf(explained * (dof - 1) / (n - explained), 1, dof - 1))
 
 
-def _sd_on_scale(parameter: Parameter) -> float:
-    """Half the central 68 % of the prior, on the parameter's scale."""
-    low, high = to_scale(np.array(parameter.interval(ONE_SD)), parameter.scale)
-    return float(high - low) / 2
-
-
 def _sources(problem: CalibrationProblem, optimum: Optimum) -> list[tuple[Parameter, Source, float]]:
     """Each held constant that reaches a fitted number, as a parameter around its value."""
     model = problem.model
-    reach = reaching(model, _observed(problem.fitted_terms))
+    named = (name for term in problem.fitted_terms for quantity in term.quantities for name, _ in quantity.parts)
+    reach = reaching(model, {split_key(name)[0] for name in named})
     free = {override_key(name) for name in optimum.goal.space.names}
     sources: list[tuple[Parameter, Source, float]] = []
     taken = set(free)
     for parameter, value in zip(problem.space, optimum.theta.tolist(), strict=True):
         key = override_key(parameter.name)
         taken.add(key)
-        if parameter.target == "model" and key not in free and split_key(key)[0] in reach:
+        if parameter.target == "model" and key not in free and base_name(key) in reach:
             sources.append((parameter, "prior", value))
-    for name, value in problem.fixed:
+
+    def add(name: str, value: float, units: str, source: Source) -> None:
         key = override_key(name)
-        base, elements = split_key(key)
-        if key in taken:
-            continue
-        taken.add(key)
-        variable = model[base]
-        whole = bool(variable.dims) and not elements
-        if base in reach and not whole and not without_scale(model, name, value, variable.units):
-            sources.append((_around(name, value), "fixed", value))
-    sources += [(_around(name, value), "model file", value) for name, value in _in_file(problem, reach, taken)]
-    return sources
+        if key not in taken and split_key(key)[0] in reach and not without_scale(model, name, value, units):
+            sources.append((_around(name, value), source, value))
 
-
-def _in_file(problem: CalibrationProblem, reach: frozenset[str], taken: set[str]) -> Iterator[tuple[str, float]]:
-    """Constants that the study does not name, with their values."""
-    model = problem.model
+    for name, value in problem.fixed:
+        base, elements = split_key(name)
+        # a whole array that is fixed at one number has no element to move
+        if elements or not model[base].dims:
+            add(name, value, model[base].units, "fixed")
+        taken.add(override_key(name))
     for constant in model.constants:
-        if constant.name not in reach or constant.name in taken:
-            continue
-        for name, value in constant_values(model, constant).items():
-            if override_key(name) not in taken and not without_scale(model, name, value, constant.units):
-                yield name, value
+        if constant.name not in taken:
+            for name, value in constant_values(model, constant).items():
+                add(name, value, constant.units, "model file")
+    return sources
 
 
 def _around(name: str, value: float) -> Parameter:
     if value > 0:
         return Parameter(name, LogNormal(value, math.log1p(WITHOUT_PRIOR)), scale="log")
     return Parameter(name, Normal(value, WITHOUT_PRIOR * abs(value)))
-
-
-def _observed(terms: tuple[Term, ...]) -> set[str]:
-    return {split_key(override_key(name))[0] for term in terms for q in term.quantities for name, _ in q.parts}

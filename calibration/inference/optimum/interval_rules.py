@@ -1,4 +1,4 @@
-"""How far a profile may rise within an interval of a given level: by chi-square, or by F where the noise is estimated.
+"""How far a profile may rise within an interval, by chi-square or F, and the standard errors of the same optimum.
 
 With known noise, twice the rise is about chi-square with one degree of freedom. Where the standard deviation of normal
 noise is estimated from the same few numbers, that interval is too narrow: with n numbers and p parameters of their
@@ -18,21 +18,41 @@ Journal of Multivariate Analysis 1, 257-275).
 What is known of one parameter while the others move comes by shares w from each series and from the priors. Twice the
 rise at the truth is about ``R F``, with ``R = sum w r`` and F with the degrees of freedom of Satterthwaite (1946,
 Biometrics Bulletin 2, 110-114): each series has ``n / r``. With one spread and no prior this is the rule above.
+
+Standard errors come from the information at the optimum. Where all fitted numbers are measurements with normal or
+lognormal noise that of the model's parameters is Fisher's, from the slopes of the expected numbers, as in certified
+nonlinear regressions; otherwise it is the curvature of the objective. With ``map`` the priors add to it. Where the
+spread of the noise is estimated, errors are those of the residual variance over ``n - p`` numbers instead of n (Seber
+and Wild 1989, Nonlinear Regression, sections 2.1 and 2.8; certified errors of NIST are of this kind).
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.inference.optimum.diagnostics import SAME, prior_information, standardised, standardised_rows
-from calibration.inference.optimum.objective import Objective, fourth_order
+from calibration.inference.optimum.box_search import FLAT, curvature, suiting_steps
+from calibration.inference.optimum.diagnostics import (
+    SAME,
+    prior_information,
+    standardised,
+    standardised_rows,
+    standardised_slopes,
+)
+from calibration.inference.optimum.least_squares import is_square
+from calibration.inference.optimum.objective import IMPOSSIBLE, Objective, fourth_order
 from calibration.inference.optimum.optimise import Optimum
-from calibration.inference.optimum.scoring import over_jumps
+from calibration.inference.optimum.scoring import around, over_jumps
 from calibration.study.observations import Count
 from cipark_sd.base.arrays import Array
+
+#: Least eigenvalue, relative to the largest, of information whose diagonal is 1, from which errors are told.
+UNINFORMED = 1e-12
+#: How often curvature is measured again where it cannot be inverted.
+ROUNDS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +156,7 @@ class IntervalRules:
         nuisance = np.delete(np.arange(len(self.names)), k)
         nuisance = nuisance[scale[nuisance] > 0]
         basis = _basis(rows[:, nuisance] / scale[nuisance])
+        # what moves with this parameter alone, the others making up for as much as they can
         left = rows[:, k] - basis @ (basis.T @ rows[:, k])
         moves = np.linalg.norm(left) > SAME * scale[k]
         return self.of_rows(left if moves else np.ones(len(rows)))
@@ -148,6 +169,7 @@ class IntervalRules:
         scale = np.linalg.norm(rows, axis=0)
         used = scale > 0
         scaled = rows[:, used] / scale[used]
+        # the direction in which the prediction is known least, H^-1 g, in rows
         along = np.linalg.pinv(scaled.T @ scaled, rcond=SAME**2, hermitian=True) @ (gradient[used] / scale[used])
         moved = scaled @ along
         return self.of_rows(moved if moved.any() else np.ones(len(rows)))
@@ -163,6 +185,7 @@ class IntervalRules:
             if not np.isfinite(bias):
                 return Threshold(self.level, n, 0.0)
             inflated += share * (bias - 1)
+            # (w r)^2 over the degrees of freedom n / r of its spread
             uncertain += (share * bias) ** 2 * bias / n
         if not uncertain:
             return Threshold(self.level)
@@ -171,12 +194,20 @@ class IntervalRules:
 
 
 def interval_rules(optimum: Optimum, level: float) -> IntervalRules:
-    """The rules at an optimum, for intervals of a level."""
-    return rules_at(optimum.goal, optimum.theta, optimum.stepwise, level)
+    """The rules at an optimum.
 
+    Parameters
+    ----------
+    optimum : Optimum
+        Its ``stepwise`` parameters have no slope and take a direction each.
+    level : float
+        Of the intervals, between 0 and 1.
 
-def rules_at(goal: Objective, theta: Array, stepwise: tuple[str, ...], level: float) -> IntervalRules:
-    """The rules at ``theta : (k,)``, whose ``stepwise`` parameters have no slope and take a direction each."""
+    Returns
+    -------
+    IntervalRules
+    """
+    goal, theta, stepwise = optimum.goal, optimum.theta, optimum.stepwise
     density = goal.density
     fitted = {density.space.names[i] for i in goal.free}
     rows = standardised_rows(density, theta, density.by_term(theta[None, :]))
@@ -210,7 +241,26 @@ def rules_at(goal: Objective, theta: Array, stepwise: tuple[str, ...], level: fl
 def bias_of(
     slopes: Array, priors: Array, spreads: list[str], numbers: dict[str, float], taken: int
 ) -> dict[str, tuple[float, float]]:
-    """Of each estimated spread its numbers and the true over the estimated variance; ``taken`` directions besides."""
+    """How far estimated spreads lie below the true ones: solves ``M r + b = n`` for r, none below 1.
+
+    Parameters
+    ----------
+    slopes : (n_rows, k)
+        Of the expected numbers, in standard deviations of their noise.
+    priors : (k,)
+        Information of each prior, 0 where it does not count.
+    spreads : list of str
+        Of each row the estimated spread, "" where it is known.
+    numbers : dict of str to float
+        Of each estimated spread its numbers, a weighted one counted by its weight.
+    taken : int
+        Directions that parameters without slopes take besides.
+
+    Returns
+    -------
+    dict of str to (float, float)
+        Of each estimated spread its numbers, and the true over the estimated variance; infinite where nothing is left.
+    """
     from scipy import optimize
 
     n_rows = len(slopes)
@@ -232,6 +282,7 @@ def bias_of(
     left = matrix.sum(axis=1) - taken * n / n.sum()
     if (left <= SAME * n).any():
         return {name: (number, np.inf) for name, number in numbers.items()}
+    # what has no slope takes from each series by its numbers
     matrix *= (left / matrix.sum(axis=1))[:, None]
     ratio = optimize.lsq_linear(matrix / n[:, None], (n - of_known) / n, bounds=(1, np.inf), method="bvls").x
     return {name: (number, float(r)) for (name, number), r in zip(numbers.items(), ratio, strict=True)}
@@ -262,3 +313,152 @@ def _slopes(goal: Objective, theta: Array, free: NDArray[np.intp]) -> Array:
             norms = np.linalg.norm(slopes, axis=0)
             steps = np.where(np.isfinite(norms), np.clip(5e-3 / norms, 1e-10, 1e-4), steps / 100)
     return slopes
+
+
+@dataclass(frozen=True, slots=True)
+class ResidualSpread:
+    """Residuals of one fitted observation whose noise is normal or lognormal with one spread.
+
+    Parameters
+    ----------
+    observation : str
+    n : int
+        Fitted numbers.
+    squares : float
+        Their residual sum of squares; of logarithms where the noise is lognormal.
+    sd : float
+        Residual standard deviation, over the numbers less the observation's part of the fitted parameters; NaN where
+        that leaves nothing.
+    """
+
+    observation: str
+    n: int
+    squares: float
+    sd: float
+
+
+@dataclass(frozen=True, eq=False)
+class StandardErrors:
+    """Standard errors of the free parameters in their own units, None where the information leaves them undetermined.
+
+    ``why_not`` says of each such parameter why.
+    """
+
+    values: dict[str, float | None]
+    why_not: dict[str, str]
+    residuals: tuple[ResidualSpread, ...]
+
+
+def standard_errors(optimum: Optimum) -> StandardErrors:
+    """Standard errors at the optimum, given the parameters that it holds and those on a bound."""
+    goal = optimum.goal
+    names, point = goal.space.names, goal.box(optimum.theta)
+    why_not = dict.fromkeys(optimum.stepwise, "the likelihood is a step function of it")
+    why_not |= dict.fromkeys(optimum.at_bound, "on a bound")
+    moving = np.array([i for i, name in enumerate(names) if name not in why_not], dtype=np.intp)
+    values: dict[str, float | None] = dict.fromkeys(names)
+    if len(moving):
+        inner = replace(goal, base=optimum.theta, free=goal.free[moving])
+        errors = _errors(optimum, inner)
+        widths = _widths(inner, point[moving])
+        for i, error, width in zip(moving, errors, widths, strict=True):
+            if math.isfinite(error):
+                values[names[i]] = float(error * width)
+            else:
+                why_not[names[i]] = "the data do not determine it together with the others"
+    return StandardErrors(values, why_not, _residual_spreads(optimum))
+
+
+def _errors(optimum: Optimum, goal: Objective) -> Array:
+    """Standard errors ``(n_free,)`` in the box; infinite where the information is singular."""
+    rough, theta = goal.rough, optimum.theta
+    information = around(goal, goal.box(theta)).matrix if rough else _information(goal, theta)
+    diagonal = np.diag(information)
+    errors = np.full(len(diagonal), np.inf)
+    # what nothing depends on has no error, and takes none from the others
+    informed = diagonal > FLAT
+    if informed.any():
+        scale = np.sqrt(diagonal[informed])
+        values, vectors = np.linalg.eigh(information[np.ix_(informed, informed)] / np.outer(scale, scale))
+        known = values > UNINFORMED * max(1.0, float(values.max()))
+        variances = (vectors**2 / np.where(known, values, 1.0)).sum(axis=1) / scale**2
+        undetermined = (vectors[:, ~known] ** 2).sum(axis=1) > UNINFORMED
+        errors[informed] = np.where(undetermined, np.inf, np.sqrt(variances))
+    rules = interval_rules(optimum, 0.95)
+    return np.asarray(errors * np.sqrt([rules.of(name).inflation for name in goal.space.names]))
+
+
+def _information(goal: Objective, theta: Array) -> Array:
+    """Of the free parameters, in the box ``(n_free, n_free)``."""
+    point = goal.box(theta)
+    observed = curvature(goal, point)
+    measured = all(map(is_square, goal.density.problem.fitted_terms))
+    model = np.flatnonzero([parameter.target == "model" for parameter in goal.space])
+    if not measured or not len(model):
+        return _along_axes(goal, point, observed)
+    slopes = standardised_slopes(goal, theta, model, suiting_steps(observed)[model])
+    information = np.zeros_like(observed)
+    information[np.ix_(model, model)] = slopes.T @ slopes
+    noise = np.setdiff1d(np.arange(len(goal.free)), model)
+    information[np.ix_(noise, noise)] = observed[np.ix_(noise, noise)]
+    counted = model[goal.with_prior[goal.free[model]]]
+    information[counted, counted] += prior_information(goal, point)[counted]
+    return information
+
+
+def _along_axes(goal: Objective, point: Array, matrix: Array) -> Array:
+    """Curvature that cannot be inverted, measured again along its principal axes.
+
+    Quotients along pairs of parameters err by a share of the steepest direction, which may be more than the curvature
+    of the flattest; along the axes each direction has a step that suits it.
+    """
+    for _ in range(ROUNDS):
+        diagonal = np.diag(matrix)
+        if not (diagonal > FLAT).all():
+            break
+        scale = np.sqrt(diagonal)
+        values, vectors = np.linalg.eigh(matrix / np.outer(scale, scale))
+        if values.min() > UNINFORMED * values.max():
+            break
+        axes = vectors / scale[:, None]
+        axes /= np.abs(axes).max(axis=0)
+        back = np.linalg.inv(axes)
+        turned = curvature(partial(_along, goal, point, axes), np.full(len(point), 0.5))
+        matrix = back.T @ turned @ back
+    return matrix
+
+
+def _along(goal: Objective, point: Array, axes: Array, moves: Array) -> Array:
+    """The objective at ``moves - 0.5`` along the axes, in columns; outside the box it is impossible."""
+    box = point + (moves - 0.5) @ axes.T
+    inside = ((box >= 0) & (box <= 1)).all(axis=1)
+    return np.where(inside, goal(np.clip(box, 0, 1)), IMPOSSIBLE)
+
+
+def _widths(goal: Objective, point: Array) -> Array:
+    """How far each parameter moves per unit of its box ``(n_free,)``."""
+    step = 1e-6
+    low, high = np.clip(point - step, 0, 1), np.clip(point + step, 0, 1)
+    moved = goal.space.from_box(np.stack([low, high]))
+    return np.asarray((moved[1] - moved[0]) / (high - low))
+
+
+def _residual_spreads(optimum: Optimum) -> tuple[ResidualSpread, ...]:
+    """Of the fitted observations that are exact measurements under one noise each."""
+    density = optimum.goal.density
+    problem, expected = density.problem, iter(density.by_term(optimum.theta[None, :]))
+    n_model = sum(density.space.parameters[i].target == "model" for i in optimum.goal.free)
+    spreads = []
+    for observation in problem.observations:
+        # the terms of all observations follow each other
+        terms = [(t, e) for t, e in zip(observation.terms, expected, strict=False) if t.use == "fit"]
+        counts = [(t, float(e[0, 0])) for t, e in terms if isinstance(t, Count) and t.lower == t.upper]
+        noises = {t.noise for t, _ in counts}
+        if not counts or len(counts) < len(terms) or len(noises) > 1 or not counts[0][0].noise.family.gaussian:
+            continue
+        gaps = [math.log(t.lower / e) if t.noise.family.on_log else t.lower - e for t, e in counts]
+        squares = sum(t.weight * gap**2 for (t, _), gap in zip(counts, gaps, strict=True))
+        dof = sum(t.weight for t, _ in counts) * (1 - n_model / len(problem.fitted_terms))
+        sd = math.sqrt(squares / dof) if dof > 0 else math.nan
+        spreads.append(ResidualSpread(observation.name, len(counts), squares, sd))
+    return tuple(spreads)

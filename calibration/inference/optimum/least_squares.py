@@ -12,13 +12,14 @@ Fornberg 1988, Mathematics of Computation 51, 699-706 (differences of fourth ord
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calibration.inference.optimum.box_search import FLAT, LEAST_PROBE, Minimum
 from calibration.inference.optimum.objective import Objective, fourth_order
-from calibration.study.observations import Count
+from calibration.study.observations import Count, Term
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.base.arrays import Array
 
@@ -45,6 +46,16 @@ MOST_TURNS = 60
 LEAST_PRIOR = 1e-3
 
 
+def is_square(term: Term) -> TypeGuard[Count]:
+    """Whether a term's log density is a square: an exact measurement with normal or lognormal noise by itself."""
+    return (
+        isinstance(term, Count)
+        and term.lower == term.upper
+        and term.noise.family.gaussian
+        and term.noise.memory is None
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Squares:
     """An objective as a sum of squares.
@@ -52,41 +63,59 @@ class Squares:
     Parameters
     ----------
     goal : Objective
-    terms : tuple of int
-        Positions of the fitted terms.
     spreads : dict of int to (n_terms,) bool
-        Columns of free spreads in the box, and which terms have them.
+        Columns of free spreads in the box, and which of the fitted terms have them.
+    weights, observed : (n_terms,)
+        Of the terms, and what was seen.
+    on_log : (n_terms,) bool
+        Whether residuals are those of logarithms.
+    numerators, divisors : (n_terms,) int
+        The quantity that a term is, and the one that it is divided by: itself where there is none.
+    noises : tuple of float or str
+        The spread of each term, a number or a parameter's name.
     """
 
     goal: Objective
-    terms: tuple[int, ...]
     spreads: dict[int, NDArray[np.bool_]]
+    weights: Array
+    observed: Array
+    on_log: NDArray[np.bool_]
+    numerators: NDArray[np.intp]
+    divisors: NDArray[np.intp]
+    noises: tuple[float | str, ...]
 
     @staticmethod
     def of(goal: Objective) -> "Squares | None":
         """None where a fitted term is no exact measurement with normal or lognormal noise by itself."""
-        names, terms, noises = goal.space.names, list[int](), list[float | str]()
-        for i, term in enumerate(goal.density.problem.terms):
+        names, rows = goal.space.names, []
+        for term, slot in zip(goal.density.problem.terms, goal.density.slots, strict=True):
             if term.use != "fit":
                 continue
-            plain = isinstance(term, Count) and term.lower == term.upper and term.noise.family.gaussian
-            if not plain or term.noise.memory is not None:
+            if not is_square(term):
                 return None
-            terms.append(i)
-            noises.append(term.noise.spread)
-        free = [name for name in dict.fromkeys(noises) if name in names]
-        rows = {names.index(str(name)): np.array([noise == name for noise in noises]) for name in free}
-        return Squares(goal, tuple(terms), rows)
+            divisor = slot.start if term.denominator is None else slot.stop - 1
+            rows.append((term.weight, term.lower, term.noise.family.on_log, slot.start, divisor, term.noise.spread))
+        weights, observed, on_log, numerators, divisors, noises = zip(*rows, strict=True)
+        spreads = {
+            names.index(name): np.array([noise == name for noise in noises])
+            for name in dict.fromkeys(noises)
+            if name in names
+        }
+        return Squares(
+            goal,
+            spreads,
+            weights=np.array(weights),
+            observed=np.array(observed),
+            on_log=np.array(on_log),
+            numerators=np.array(numerators),
+            divisors=np.array(divisors),
+            noises=noises,
+        )
 
     @cached_property
     def moving(self) -> NDArray[np.intp]:
         """Columns of the box that are stepped."""
         return np.array([i for i in range(len(self.goal.free)) if i not in self.spreads], dtype=np.intp)
-
-    @cached_property
-    def weights(self) -> Array:
-        """Of the terms ``(n_terms,)``."""
-        return np.array([self.goal.density.problem.terms[i].weight for i in self.terms])
 
     @cached_property
     def _counted(self) -> NDArray[np.intp]:
@@ -103,26 +132,14 @@ class Squares:
 
         ``(n, n_terms + 1)``; not finite where the model fails.
         """
-        goal, (first, last, observed, relative) = self.goal, self._reads
-        theta = goal.theta(box)
-        values = goal.density.quantities(theta)
+        theta = self.goal.theta(box)
+        values = self.goal.density.quantities(theta)
+        above, below = values[:, self.numerators], values[:, self.divisors]
         with np.errstate(divide="ignore", invalid="ignore"):
-            expected = np.where(last > first, values[:, first] / values[:, last], values[:, first])
-            gaps = np.where(relative, np.log(observed / expected), observed - expected)
-        pull = np.zeros(len(box)) if goal.pull is None else goal.pull.gap(theta)
+            expected = np.where(self.divisors > self.numerators, above / below, above)
+            gaps = np.where(self.on_log, np.log(self.observed / expected), self.observed - expected)
+        pull = np.zeros(len(box)) if self.goal.pull is None else self.goal.pull.gap(theta)
         return np.column_stack([gaps, pull])
-
-    @cached_property
-    def _reads(self) -> tuple[NDArray[np.intp], NDArray[np.intp], Array, NDArray[np.bool_]]:
-        """Of each term the quantity, what it is divided by (itself for nothing), its number, whether by logarithms."""
-        rows = []
-        for i in self.terms:
-            term, slot = self.goal.density.problem.terms[i], self.goal.density.slots[i]
-            assert isinstance(term, Count)
-            last = slot.start if term.denominator is None else slot.stop - 1
-            rows.append((slot.start, last, term.lower, term.noise.family.on_log))
-        first, divisor, observed, relative = (np.array(column) for column in zip(*rows, strict=True))
-        return first, divisor, observed, relative
 
     def moved(self, point: Array, step: Array) -> tuple[Array, Array]:
         """The point after a step ``(n_moving,)`` within the box, and its gaps ``(n_terms + 1,)``."""
@@ -188,18 +205,19 @@ class Squares:
 
     def sds(self, theta: Array) -> Array:
         """Spread of each term at ``theta : (k,)``, over the root of its weight; 1 for the pull ``(n_terms + 1,)``."""
-        constants, positions = self._spreads
-        spreads = np.where(positions >= 0, theta[positions], constants)
+        spreads = np.where(self._positions >= 0, theta[self._positions], self._constants)
         return np.append(spreads / np.sqrt(self.weights), 1.0)
 
     @cached_property
-    def _spreads(self) -> tuple[Array, NDArray[np.intp]]:
-        """Spreads of the terms that are numbers, and positions of those that are parameters, -1 for the others."""
-        density = self.goal.density
-        spreads = [density.problem.terms[i].noise.spread for i in self.terms]
-        constants = np.array([np.nan if isinstance(spread, str) else spread for spread in spreads])
-        names = density.space.names
-        return constants, np.array([names.index(s) if isinstance(s, str) else -1 for s in spreads], dtype=np.intp)
+    def _constants(self) -> Array:
+        """Spreads of the terms that are numbers ``(n_terms,)``, NaN for the others."""
+        return np.array([np.nan if isinstance(noise, str) else noise for noise in self.noises])
+
+    @cached_property
+    def _positions(self) -> NDArray[np.intp]:
+        """Positions of the spreads that are parameters ``(n_terms,)``, -1 for the others."""
+        names = self.goal.density.space.names
+        return np.array([names.index(noise) if isinstance(noise, str) else -1 for noise in self.noises], dtype=np.intp)
 
     def slopes(self, point: Array, steps: Array) -> Array:
         """Of the gaps by the moving columns ``(n_terms + 1, n_moving)``, by differences of fourth order."""
@@ -220,9 +238,19 @@ class Squares:
 
 
 def polished(goal: Objective, start: Array, *, tolerance: float) -> Minimum | None:
-    """The minimum that lies downhill of ``start : (n_free,)``, to a promised fall of ``tolerance``.
+    """The minimum that lies downhill.
 
-    None where the objective is no sum of squares, or not at the start.
+    Parameters
+    ----------
+    goal : Objective
+    start : (n_free,)
+    tolerance : float
+        The promised fall of the objective at which the search has converged.
+
+    Returns
+    -------
+    Minimum or None
+        None where the objective is no sum of squares, or not at the start.
     """
     squares = Squares.of(goal)
     if squares is None or not len(squares.moving):
@@ -329,7 +357,8 @@ def _bend(
     squares: Squares, point: Array, slopes: Array, rests: Array, step: Array, scale: Array, damping: float
 ) -> Array:
     """What a step ``(n_moving,)`` lacks to stay in a valley that bends; none where that is too much."""
-    n = len(squares.terms) + 1
+    n = len(squares.weights) + 1
+    # the second derivative of the residuals along the step, from one more run
     _, gaps = squares.moved(point, BEND_SHARE * step)
     none = np.zeros_like(step)
     if not np.isfinite(gaps).all():

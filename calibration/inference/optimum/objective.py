@@ -1,22 +1,30 @@
-"""What an optimiser minimises: a function of a point in the search box, evaluated for many points together.
+"""What an optimiser minimises, a function of a point in the search box, and how searches ask for it, all in step.
 
-The box spans the free parameters only; the others stay where a full vector has them. Derivatives are central
-differences whose points all go to the model in one batch. Slopes say nothing of a jump, and a search by them ends at
-one: so it is where an equation of the model asks whether a level is above another, and what happens then moves by a
-whole time step.
+The box spans the free parameters only; the others stay where a full vector has them. A search is a generator. It yields
+lists of requests, is sent a list of answers, and returns what it has found; one batch of runs answers the requests of
+all searches that run in step. Sixty points in one batch cost about as much as three of them one by one. An answer
+depends on its request alone, so what a search finds does not depend on which others run beside it.
+
+Slopes are exact where the engine differentiates the model (:mod:`calibration.likelihood.gradient`), and central
+differences elsewhere. At a kink, as of a MIN, an exact slope is that of one side; of a jump slopes say nothing, and a
+search by them ends at one (:mod:`calibration.inference.optimum.scoring`).
 """
 
 import pickle
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
+from typing import TypeVar, cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.likelihood.gradient import log_likelihood_and_gradient
 from calibration.likelihood.posterior import On, Posterior
 from calibration.study.parameters import Parameter, ParameterSpace
 from cipark_sd.base.arrays import Array
+from cipark_sd.base.errors import InvalidValue, UnsupportedFeature
 
 #: Half the distance of a difference quotient, as share of a parameter's range on its scale, where no other is known.
 STEP = 1e-4
@@ -24,16 +32,16 @@ STEP = 1e-4
 IMPOSSIBLE = 1e10
 #: A number that a point says: full parameter vectors ``(n, k)`` to values ``(n,)``, NaN where the model fails.
 Quantity = Callable[[Array], Array]
-#: The part of a search range in which jumps are looked for, made smaller until the objective changes by no more than
-#: this, and at how many places of it.
-WINDOW, MOST_CHANGE, PLACES = 0.02, 2.0, 33
-#: Halvings after which next to nothing is left of what changes little by little.
-HALVINGS = 34
-#: The jump that counts, and along how many parameters it has to be there: along one alone it is a date's, which is
-#: scanned.
-JUMP, ALONG = 0.01, 3
-#: Half the distance at which a step function is looked for, and at how many starts.
-STEPWISE_STEP, STEPWISE_POINTS = 1e-6, 16
+T = TypeVar("T")
+#: An objective and a point ``(n_free,)`` of its box.
+Request = tuple["Objective", Array]
+#: The log likelihood, minus infinity where the data are impossible or the model fails, and its slopes ``(k,)`` in the
+#: box; the log priors ``(k,)`` of all parameters on their scales, and theirs.
+Answer = tuple[float, Array, Array, Array]
+#: A search: it yields requests, is sent answers, and returns what it has come to.
+Search = Generator[list[Request], list[Answer], T]
+#: Whether there are slopes, as was found for each density.
+_SLOPES: WeakKeyDictionary[Posterior, bool] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +187,22 @@ class Objective:
 
 
 def fourth_order(numbers: Callable[[Array], Array], point: Array, columns: NDArray[np.intp], steps: Array) -> Array:
-    """Derivatives ``(n_numbers, m)`` of numbers of points ``(n, k)`` by some columns of one, over steps ``(m,)``."""
+    """Derivatives by differences of fourth order: ``(8 (f(h) - f(-h)) - (f(2h) - f(-2h))) / 12 h`` (Fornberg 1988).
+
+    Parameters
+    ----------
+    numbers : function
+        Points ``(n, k)`` to numbers ``(n, n_numbers)``.
+    point : (k,)
+    columns : (m,)
+        By which derivatives are taken.
+    steps : (m,)
+        The h of each.
+
+    Returns
+    -------
+    (n_numbers, m)
+    """
     m = len(columns)
     moves = np.zeros((m, len(point)))
     moves[np.arange(m), columns] = steps
@@ -191,10 +214,22 @@ def fourth_order(numbers: Callable[[Array], Array], point: Array, columns: NDArr
 
 
 def slopes(values: Array, widths: Array, usable: NDArray[np.bool_]) -> Array:
-    """Derivatives ``(n,)`` from values at a point, ahead and behind ``(2 n + 1,)`` and how far those are ``(2 n,)``.
+    """Derivatives from values at a point and on either side of it.
 
     The parabola's where the sides differ in width, as near a bound; where one side is not usable the other one alone
     gives the slope.
+
+    Parameters
+    ----------
+    values : (2 n + 1,)
+        At the point, ahead in each direction, and behind.
+    widths : (2 n,)
+        How far these are.
+    usable : (2 n + 1,) bool
+
+    Returns
+    -------
+    (n,)
     """
     n = len(widths) // 2
     centre, ahead, behind = values[0], values[1 : n + 1], values[n + 1 :]
@@ -210,50 +245,24 @@ def slopes(values: Array, widths: Array, usable: NDArray[np.bool_]) -> Array:
 
 
 def objective(density: Posterior, *, estimate: str, base: Array | None = None) -> Objective:
-    """The objective of the study's own optimum: all CAL parameters free, the others at ``base`` or prior medians.
+    """The objective of the study's own optimum: all CAL parameters free.
 
-    Without a ``base`` the free ones stand where the first search begins.
+    Parameters
+    ----------
+    density : Posterior
+    estimate : {"map", "ml"}
+        Whether all priors count or none.
+    base : (k,), optional
+        Values of all parameters. None: those where the first search begins, and prior medians of what is held.
+
+    Returns
+    -------
+    Objective
     """
     free = np.array([i for i, parameter in enumerate(density.space) if parameter.use == "CAL"], dtype=np.intp)
     counts = np.full(len(density.space), estimate == "map")
     steps = np.full(len(density.space), STEP)
     return Objective(density, density.space.first if base is None else base, free, counts, steps)
-
-
-def is_rough(goal: Objective, point: Array) -> bool:
-    """Whether the objective jumps near a point ``(n_free,)`` of the box along several parameters."""
-    return int((jumps(goal, point) > JUMP).sum()) >= ALONG
-
-
-def jumps(goal: Objective, point: Array) -> Array:
-    """The largest jump near a point ``(n_free,)`` along each parameter ``(n_free,)``."""
-    n, rows = len(point), np.arange(len(point))
-
-    def along(places: Array) -> Array:
-        """The objective with each parameter at some places ``(n_free, m)``."""
-        points = np.repeat(point[None, :], places.size, axis=0).reshape(*places.shape, n)
-        points[rows, :, rows] = places
-        return goal(points.reshape(-1, n)).reshape(places.shape)
-
-    value, widths = float(goal(point[None, :])[0]), np.full(n, WINDOW)
-    for _ in range(HALVINGS):
-        ends = along(np.clip(point[:, None] + widths[:, None] * [-1.0, 1.0], 0.0, 1.0))
-        far = np.abs(ends - value).max(axis=1) > MOST_CHANGE
-        if not far.any():
-            break
-        widths = np.where(far, widths / 3, widths)
-    places = np.clip(point[:, None] + widths[:, None] * np.linspace(-1.0, 1.0, PLACES), 0.0, 1.0)
-    values = along(places)
-    steepest = np.abs(np.diff(values, axis=1)).argmax(axis=1)
-    low, high = places[rows, steepest], places[rows, steepest + 1]
-    below, above = values[rows, steepest], values[rows, steepest + 1]
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        between = along(middle[:, None])[:, 0]
-        first = np.abs(between - below) >= np.abs(above - between)
-        low, high = np.where(first, low, middle), np.where(first, middle, high)
-        below, above = np.where(first, below, between), np.where(first, between, above)
-    return np.asarray(np.abs(above - below))
 
 
 @lru_cache(maxsize=16)
@@ -263,43 +272,144 @@ def _sent(content: bytes) -> Objective:
     return Objective(On(engine)(problem), **parts)
 
 
-def stepwise_parameters(goal: Objective, points: Array) -> tuple[str, ...]:
-    """Free parameters of which the objective is a step function: no small move changes it, a large one does.
+def gather(searches: Sequence[Search[T]]) -> Search[list[T]]:
+    """One search that runs others in step; what one of them raises ends all.
 
-    Looked for at ``points : (n, n_free)`` of the box; at most of them a small move has to change no bit of the
-    likelihood.
+    Parameters
+    ----------
+    searches : sequence of Search
+
+    Returns
+    -------
+    Search
+        Of what each has found, in order.
     """
-    n, goal = len(goal.free), replace(goal, prior_weight=0.0)
-    points = np.clip(points[:STEPWISE_POINTS], STEPWISE_STEP, 1 - STEPWISE_STEP)
-    steps = STEPWISE_STEP * np.eye(n)
-    moved = points[:, None, None, :] + np.stack([steps, -steps])
-    values, beside = goal(points), goal(moved.reshape(-1, n)).reshape(len(points), 2, n)
-    still = (beside == values[:, None, None]).all(axis=1).mean(axis=0) > 0.75
-    return tuple(goal.space.names[i] for i in np.flatnonzero(still) if _jumps(goal, points[:4], int(i)))
+    results: dict[int, T] = {}
+    pending: dict[int, list[Request]] = {}
+
+    def resume(number: int, answers: list[Answer] | None) -> None:
+        try:
+            pending[number] = next(searches[number]) if answers is None else searches[number].send(answers)
+        except StopIteration as end:
+            results[number] = end.value
+            pending.pop(number, None)
+
+    try:
+        for number in range(len(searches)):
+            resume(number, None)
+        while pending:
+            now = list(pending.items())
+            answers = yield [request for _, requests in now for request in requests]
+            first = 0
+            for number, requests in now:
+                resume(number, answers[first : first + len(requests)])
+                first += len(requests)
+    finally:
+        for search in searches:
+            search.close()
+    return [results[number] for number in range(len(searches))]
 
 
-def _jumps(goal: Objective, points: Array, position: int) -> bool:
-    """Whether the largest change of the objective along one parameter happens at once, and not little by little."""
+def run(search: Search[T], density: Posterior) -> T:
+    """Answers a search until it ends.
 
-    def along(point: Array, places: Array) -> Array:
-        line = np.repeat(point[None, :], len(places), axis=0)
-        line[:, position] = places
-        return goal(line)
+    Parameters
+    ----------
+    search : Search
+    density : Posterior
+        Of the objectives of all its requests.
 
-    for point in points:
-        places = np.linspace(0, 1, 41)
-        values = along(point, places)
-        changes = np.abs(np.diff(values))
-        change = float(changes.max())
-        if not change > 0:
-            continue
-        where = int(changes.argmax())
-        low, high = places[where], places[where + 1]
-        for _ in range(50):
-            ends = along(point, np.array([low, (low + high) / 2, high]))
-            first = abs(ends[1] - ends[0]) >= abs(ends[2] - ends[1])
-            low, high = (low, (low + high) / 2) if first else ((low + high) / 2, high)
-            change = float(max(abs(ends[1] - ends[0]), abs(ends[2] - ends[1])))
-        # fifty halvings leave next to nothing of what changes little by little
-        return change > 1e-6 * float(changes.max())
-    return False
+    Returns
+    -------
+    T
+        What the search returns.
+    """
+    exact = has_slopes(density)
+    try:
+        requests = next(search)
+        while True:
+            requests = search.send(_answers(density, requests, exact))
+    except StopIteration as end:
+        return cast("T", end.value)
+
+
+def ask(goal: Objective, point: Array) -> Search[tuple[float, Array]]:
+    """The objective at a point of its box.
+
+    Parameters
+    ----------
+    goal : Objective
+    point : (n_free,)
+
+    Returns
+    -------
+    Search
+        Of the value, at most :data:`IMPOSSIBLE`, and its slopes ``(n_free,)``, 0 there.
+    """
+    ((likelihood, likelihood_slopes, priors, prior_slopes),) = yield [(goal, point)]
+    total, slope = -likelihood, -likelihood_slopes
+    if goal.prior_weight:
+        total -= goal.prior_weight * float(priors[goal.with_prior].sum())
+        slope = slope - goal.prior_weight * np.where(goal.with_prior, prior_slopes, 0.0)
+    slope = slope[goal.free]
+    if goal.pull is not None and total < IMPOSSIBLE:
+        gap, by_point = goal.pull.at(goal, point)
+        total, slope = total + gap**2 / 2, slope + gap * by_point
+    return (float(total), slope) if total < IMPOSSIBLE else (IMPOSSIBLE, np.zeros(len(point)))
+
+
+def has_slopes(density: Posterior) -> bool:
+    """Whether the engine differentiates the model."""
+    if density not in _SLOPES:
+        try:
+            log_likelihood_and_gradient(density, density.space.medians[None, :])
+        except (UnsupportedFeature, InvalidValue):
+            _SLOPES[density] = False
+        else:
+            _SLOPES[density] = True
+    return _SLOPES[density]
+
+
+def _answers(density: Posterior, requests: Sequence[Request], exact: bool) -> list[Answer]:
+    """Answers to all requests, from one batch of runs."""
+    space = density.space
+    theta = np.array([goal.base for goal, _ in requests])
+    box = np.full(theta.shape, 0.5)
+    free = np.zeros(theta.shape, dtype=bool)
+    for row, (goal, point) in enumerate(requests):
+        box[row, goal.free] = point
+        free[row, goal.free] = True
+    theta = np.where(free, space.from_box(box), theta)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        log_slopes, widths = space.log_slopes(theta), np.where(free, space.widths, 0.0)
+        if exact:
+            likelihood, by_theta = log_likelihood_and_gradient(density, theta)
+            likelihood_slopes = by_theta * (np.exp(log_slopes) * widths)
+        else:
+            likelihood, likelihood_slopes = _by_differences(density, requests)
+        priors = space.log_priors(theta) + log_slopes
+        prior_slopes = space.log_prior_slopes_scaled(theta) * widths
+    return [
+        (float(likelihood[row]), _finite(likelihood_slopes[row]), priors[row], _finite(prior_slopes[row]))
+        for row in range(len(requests))
+    ]
+
+
+def _finite(values: Array) -> Array:
+    return np.where(np.isfinite(values), values, 0.0)
+
+
+def _by_differences(density: Posterior, requests: Sequence[Request]) -> tuple[Array, Array]:
+    """Log likelihoods ``(n,)`` and their slopes in the box ``(n, k)``."""
+    around = [goal.around(point) for goal, point in requests]
+    logs = density.log_likelihood(
+        np.vstack([goal.theta(points) for (goal, _), (points, _) in zip(requests, around, strict=True)])
+    )
+    likelihood, by_box, first = np.empty(len(requests)), np.zeros((len(requests), len(density.space))), 0
+    for row, ((goal, _), (points, widths)) in enumerate(zip(requests, around, strict=True)):
+        values = logs[first : first + len(points)]
+        first += len(points)
+        likelihood[row] = values[0]
+        if np.isfinite(values[0]):
+            by_box[row, goal.free] = slopes(values, widths, np.isfinite(values))
+    return likelihood, by_box

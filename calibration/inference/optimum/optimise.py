@@ -24,11 +24,10 @@ from functools import partial
 import numpy as np
 
 from calibration.inference.optimum.downhill import going_down, scanning
-from calibration.inference.optimum.in_step import Search as Searching
-from calibration.inference.optimum.in_step import gather, run
-from calibration.inference.optimum.objective import IMPOSSIBLE, Objective, is_rough, objective, stepwise_parameters
-from calibration.inference.optimum.scoring import scored
-from calibration.inference.sampling.starts import NowherePossible
+from calibration.inference.optimum.objective import IMPOSSIBLE, Objective, gather, objective, run
+from calibration.inference.optimum.objective import Search as Searching
+from calibration.inference.optimum.scoring import is_rough, scored, stepwise_parameters
+from calibration.inference.sampling.moves import NowherePossible
 from calibration.inference.sampling.warming import likely_places
 from calibration.likelihood.posterior import Posterior
 from cipark_sd.base.arrays import Array
@@ -54,7 +53,10 @@ LIKELY, AGREED = 8, 1 / 3
 #: Searches over jumps at least, of which each costs about a second; what the last steps of a first look at an objective
 #: that may jump have to gain, and those of searches that go on from so many of the best.
 OVER_JUMPS, LOOK, CLOSE, CLOSER = 24, 1.0, 2e-3, 4
-#: The gain of a search downhill of a profile's place after which step parameters are scanned anew.
+#: Kinds of searches of the objective itself, from points that are drawn.
+FIRST = ("search", "over jumps")
+#: The gain of a search downhill of a profile's place after which step parameters are scanned anew: a scan costs as much
+#: as many local searches, and where little was gained the steps are as good as before.
 SCANNED = 1.0
 #: Optima are two where a parameter differs by this share of its search range; so many are looked at beside the best.
 APART, MOST_OTHERS = 1e-3, 4
@@ -77,17 +79,23 @@ class NothingFits(CiparkError):
 class Search:
     """One local search.
 
-    ``log_density`` is that of the objective at the end, ``first`` at the start; ``theta`` and ``start`` are full
-    vectors; ``prior_weight`` is the objective's.
+    Parameters
+    ----------
+    theta : (k,)
+        The full vector at its end.
+    first, log_density : float
+        The objective's log density at the start and at the end.
+    evaluations : int
+    converged : bool
+    prior_weight : float
+        The objective's.
     """
 
-    start: Array
     theta: Array
     first: float
     log_density: float
     evaluations: int
     converged: bool
-    message: str
     prior_weight: float = 1.0
 
 
@@ -178,8 +186,25 @@ def optimise(
 
     The first start is the prior medians or what the study says instead, the others a Latin hypercube in the unit cube
     of the priors. The searches depend on ``rng`` only. The density of a prior is taken on the parameter's scale.
-    Searches that are done are kept in ``checkpoints``, whose base tells apart all that they depend on, ``rng`` and
-    ``starts`` included. Without a ``pool`` all are done in this process.
+
+    Parameters
+    ----------
+    density : Posterior
+    starts : int
+        Searches from points that are drawn.
+    rng : Generator
+    estimate : {"map", "ml"}
+    checkpoints : Checkpoints
+        Where searches that are done are kept; its base tells apart all that they depend on, ``rng`` and ``starts``
+        included.
+    pool : Pool, optional
+        None: all are done in this process.
+    on_progress : function, optional
+        Called with the searches done, how many there are, and the best log density.
+
+    Returns
+    -------
+    Optimum
 
     Raises
     ------
@@ -210,124 +235,133 @@ def maximise(
     pool: Pool | None = None,
     on_progress: Progress | None = None,
 ) -> Optimum:
-    """The maximum of any objective; arguments and errors as of :func:`optimise`.
+    """The maximum of any objective; errors as of :func:`optimise`.
 
-    ``wider`` says whether to search further under wider priors and under none, ``warmed`` whether from likely places
-    where few searches agree.
+    Parameters
+    ----------
+    goal : Objective
+    starts, rng, checkpoints, pool, on_progress :
+        As of :func:`optimise`.
+    wider : bool
+        Whether to search further under wider priors and under none.
+    warmed : bool
+        Whether to search from likely places where few searches agree.
+
+    Returns
+    -------
+    Optimum
     """
     points = _starts(goal, starts, rng)
     stepwise = () if goal.rough else stepwise_parameters(goal, points)
-    if stepwise and warmed and _is_rough_downhill(goal, points):
-        return _over_jumps(goal, points, rng, checkpoints, pool, on_progress)
+    searched = _Searches(goal, checkpoints, pool, on_progress)
+    if stepwise and warmed:
+        best = points[int(goal(points).argmin())]
+        if is_rough(goal, scored(goal, best, stall=LOOK).point):
+            return _over_jumps(searched, points, rng)
     if stepwise:
         points = points[:MOST_SCANS]
     further = points[:FURTHER] if wider and goal.with_prior[goal.free].any() else points[:0]
-    total, best_so_far, n_before = len(points) + len(WIDER) * len(further), -np.inf, 0
-
-    def searched(
-        points: Array, kind: str, scanned: tuple[str, ...] = stepwise, weights: tuple[float, ...] = (goal.prior_weight,)
-    ) -> tuple[list[Search], bool]:
-        """Searches from all points, best first, with the log priors weighed once in each way."""
-        nonlocal best_so_far, n_before
-        before = n_before
-        groups = [points[first : first + TOGETHER] for first in range(0, len(points), TOGETHER)]
-        tasks = [
-            RecordTask(partial(_searches_from, goal, group, weights, scanned), kind, (number, len(group)))
-            for number, group in enumerate(groups, start=1)
-        ]
-        n_done = before
-
-        def tell(_: int, ended: tuple[Search, ...]) -> None:
-            nonlocal best_so_far, n_done
-            n_done += len(ended)
-            if kind == "search":
-                best_so_far = max(best_so_far, *(search.log_density for search in ended))
-            if on_progress is not None:
-                on_progress(n_done, total, best_so_far)
-
-        ended, interrupted = records(tuple[Search, ...], tasks, checkpoints, pool, tell)
-        n_before = before + len(weights) * len(points)
-        made = [search for searches in ended if searches is not None for search in searches]
-        return sorted(made, key=lambda search: -search.log_density), interrupted
-
-    searches, interrupted = searched(points, "search")
-    if not searches:
-        raise KeyboardInterrupt
+    searched.total = len(points) + len(WIDER) * len(further)
+    searches, interrupted = searched(points, "search", stepwise)
     try:
         if len(further) and not interrupted:
-            ends, interrupted = searched(further, "wider", weights=WIDER)
+            ends, interrupted = searched(further, "wider", stepwise, WIDER)
             best_of = [next(end.theta for end in ends if end.prior_weight == weight) for weight in WIDER if ends]
             # a bound has no slope inwards on every scale
             tops = [np.clip(goal.box(theta), INSIDE, 1 - INSIDE) for theta in best_of]
-            for again in run(gather([searching(goal, point, stepwise) for point in tops]), goal.density):
+            for again in run(gather([_searching(goal, point, stepwise) for point in tops]), goal.density):
                 if again.log_density > searches[0].log_density + BETTER:
                     searches.insert(0, again)
-        if warmed and not interrupted and _disagree(searches):
+        disagree = len(searches) > 1 and _n_arrived(searches) < max(2, AGREED * len(searches))
+        if warmed and not interrupted and disagree:
             if is_rough(goal, goal.box(searches[0].theta)):
                 reached = [goal.box(search.theta) for search in searches]
-                return _over_jumps(goal, np.vstack([points, *reached]), rng, checkpoints, pool, on_progress)
+                return _over_jumps(searched, np.vstack([points, *reached]), rng)
             likely = likely_starts(goal, LIKELY, rng.spawn(1)[0], checkpoints)
-            total += len(likely)
-            made, interrupted = searched(likely, "likely", ())
-            searches = sorted([*searches, *made], key=lambda search: -search.log_density)
+            searched.total += len(likely)
+            made, interrupted = searched(likely, "likely")
+            searches = sorted([*searches, *made], key=_from_best)
     except KeyboardInterrupt:
         interrupted = True
     return _optimum(goal, searches, interrupted, stepwise)
+
+
+class _Searches:
+    """Searches of one objective in tasks that are kept, and what is told of all of them together.
+
+    Parameters
+    ----------
+    goal : Objective
+    checkpoints, pool, on_progress :
+        As of :func:`optimise`.
+
+    Attributes
+    ----------
+    total : int
+        Searches that there will be, as far as that is known.
+    """
+
+    def __init__(
+        self, goal: Objective, checkpoints: Checkpoints, pool: Pool | None, on_progress: Progress | None
+    ) -> None:
+        self.goal, self.checkpoints, self.pool, self.on_progress = goal, checkpoints, pool, on_progress
+        self.total, self.n_done, self.best = 0, 0, -np.inf
+
+    def __call__(
+        self, points: Array, kind: str, scanned: tuple[str, ...] = (), weights: tuple[float, ...] | None = None
+    ) -> tuple[list[Search], bool]:
+        """Searches from points ``(n, n_free)``, best first, and whether the user stopped them.
+
+        ``weights`` are those of the log priors, each taken once; without them the objective's own.
+        """
+        # jumps leave nothing that searches in step would share, and each search is long
+        together = 1 if self.goal.rough else TOGETHER
+        groups = [points[first : first + together] for first in range(0, len(points), together)]
+        weights = (self.goal.prior_weight,) if weights is None else weights
+        tasks = [
+            RecordTask(partial(_searches_from, self.goal, group, weights, scanned), kind, (number, len(group)))
+            for number, group in enumerate(groups, start=1)
+        ]
+
+        def tell(_: int, ended: tuple[Search, ...]) -> None:
+            self.n_done += len(ended)
+            if kind in FIRST:
+                self.best = max(self.best, *(search.log_density for search in ended))
+            if self.on_progress is not None:
+                self.on_progress(self.n_done, self.total, self.best)
+
+        reached, interrupted = records(tuple[Search, ...], tasks, self.checkpoints, self.pool, tell)
+        made = [search for ended in reached if ended is not None for search in ended]
+        if not made and kind in FIRST:
+            raise KeyboardInterrupt
+        return sorted(made, key=_from_best), interrupted
+
+
+def _from_best(search: Search) -> float:
+    """Puts the best of searches first."""
+    return -search.log_density
 
 
 def _optimum(goal: Objective, searches: Sequence[Search], interrupted: bool, stepwise: tuple[str, ...] = ()) -> Optimum:
     """The best of searches, which comes first."""
     best = searches[0]
     likelihood = float(goal.density.log_likelihood(best.theta[None, :])[0])
-    return Optimum(best.theta, best.log_density, likelihood, tuple(searches), interrupted, goal, stepwise)
+    return Optimum(best.theta, best.log_density, likelihood, tuple(searches), interrupted, goal, stepwise=stepwise)
 
 
-def _is_rough_downhill(goal: Objective, points: Array) -> bool:
-    """Whether the objective jumps along several parameters downhill of the best of ``points : (n, n_free)``."""
-    best = points[int(goal(points).argmin())]
-    return is_rough(goal, scored(goal, best, stall=LOOK).point)
-
-
-def _over_jumps(
-    goal: Objective,
-    points: Array,
-    rng: np.random.Generator,
-    checkpoints: Checkpoints,
-    pool: Pool | None,
-    on_progress: Progress | None,
-) -> Optimum:
+def _over_jumps(plain: _Searches, points: Array, rng: np.random.Generator) -> Optimum:
     """The best of searches over jumps from ``points : (n, n_free)`` and from as many more as it takes."""
-    goal = replace(goal, rough=True)
+    goal = replace(plain.goal, rough=True)
     if len(points) < OVER_JUMPS:
         points = np.vstack([points, _starts(goal, OVER_JUMPS - len(points), rng.spawn(1)[0])])
-    n_done, best_so_far = 0, -np.inf
-
-    def tell(_: int, ended: tuple[Search, ...]) -> None:
-        nonlocal n_done, best_so_far
-        n_done, best_so_far = n_done + 1, max(best_so_far, ended[0].log_density)
-        if on_progress is not None:
-            on_progress(n_done, len(points), best_so_far)
-
-    tasks = [
-        RecordTask(partial(_searches_from, goal, point[None, :], (goal.prior_weight,)), "over jumps", (number, 1))
-        for number, point in enumerate(points, start=1)
-    ]
-    reached, interrupted = records(tuple[Search, ...], tasks, checkpoints, pool, tell)
-    searches = [search for ended in reached if ended is not None for search in ended]
-    if not searches:
-        raise KeyboardInterrupt
-    searches.sort(key=lambda search: -search.log_density)
+    searched = _Searches(goal, plain.checkpoints, plain.pool, plain.on_progress)
+    searched.total = len(points)
+    searches, interrupted = searched(points, "over jumps")
     for place, search in enumerate(searches[:CLOSER]):
         end = scored(goal, goal.box(search.theta), stall=CLOSE)
         if -end.value > search.log_density:
             searches[place] = replace(search, theta=goal.theta(end.point[None, :])[0], log_density=-end.value)
-    searches.sort(key=lambda search: -search.log_density)
-    return _optimum(goal, searches, interrupted)
-
-
-def _disagree(searches: Sequence[Search]) -> bool:
-    """Whether only one of several searches, the best first, or few of many have arrived."""
-    return len(searches) > 1 and _n_arrived(searches) < max(2, AGREED * len(searches))
+    return _optimum(goal, sorted(searches, key=_from_best), interrupted)
 
 
 def _n_arrived(searches: Sequence[Search]) -> int:
@@ -336,14 +370,14 @@ def _n_arrived(searches: Sequence[Search]) -> int:
 
 
 def _searches_from(
-    goal: Objective, points: Array, weights: tuple[float, ...], stepwise: tuple[str, ...] = ()
+    goal: Objective, points: Array, weights: tuple[float, ...], stepwise: tuple[str, ...]
 ) -> tuple[Search, ...]:
     """Searches in step from ``points : (n, n_free)`` of the box, with each weight of the log priors in turn.
 
     ``stepwise`` parameters are scanned.
     """
     weighed = [replace(goal, prior_weight=weight) for weight in weights]
-    every = [searching(under, point, stepwise) for under in weighed for point in points]
+    every = [_searching(under, point, stepwise) for under in weighed for point in points]
     return tuple(run(gather(every), goal.density))
 
 
@@ -367,11 +401,11 @@ def _starts(goal: Objective, n: int, rng: np.random.Generator) -> Array:
 
 
 def local_search(goal: Objective, point: Array, stepwise: tuple[str, ...] = ()) -> Search:
-    """One search from ``point : (n_free,)`` of the box, as of :func:`searching`."""
-    return run(searching(goal, point, stepwise), goal.density)
+    """One search from ``point : (n_free,)`` of the box, as of :func:`_searching`."""
+    return run(_searching(goal, point, stepwise), goal.density)
 
 
-def searching(goal: Objective, point: Array, stepwise: tuple[str, ...]) -> Searching[Search]:
+def _searching(goal: Objective, point: Array, stepwise: tuple[str, ...]) -> Searching[Search]:
     """A search from ``point : (n_free,)`` of the box.
 
     Parameters of which the objective is a step function are scanned.
@@ -389,10 +423,8 @@ def searching(goal: Objective, point: Array, stepwise: tuple[str, ...]) -> Searc
         end = end.copy()
         end[moving] = reached.point
         evaluations, converged = evaluations + reached.evaluations, reached.converged
-    message = "no step promises a fall" if converged else "no step leads further down"
-    theta, start = goal.theta(np.stack([end, point]))
     last = -float(goal(end[None, :])[0])
-    return Search(start, theta, first, last, evaluations, converged, message, goal.prior_weight)
+    return Search(goal.theta(end[None, :])[0], first, last, evaluations, converged, goal.prior_weight)
 
 
 def likely_starts(goal: Objective, n: int, rng: np.random.Generator, checkpoints: Checkpoints) -> Array:

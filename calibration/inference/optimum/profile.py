@@ -26,12 +26,10 @@ from functools import partial
 import numpy as np
 
 from calibration.inference.optimum.downhill import going_down, settling
-from calibration.inference.optimum.in_step import Search, gather, run
-from calibration.inference.optimum.interval_rules import IntervalRules, Threshold, interval_rules, rules_at
-from calibration.inference.optimum.objective import InRange, Objective, Quantity
+from calibration.inference.optimum.interval_rules import IntervalRules, Threshold, interval_rules
+from calibration.inference.optimum.objective import InRange, Objective, Quantity, Search, gather, run
 from calibration.inference.optimum.optimise import Optimum, maximise
-from calibration.inference.optimum.pace import Place
-from calibration.inference.optimum.verdict import Part, Side, Verdict, refused
+from calibration.inference.optimum.verdict import Part, Place, Verdict, refused
 from calibration.inference.optimum.walk import TOLERANCE, Walk, union
 from calibration.likelihood.forward import reported
 from calibration.likelihood.replicate import Stage, stage_numbers
@@ -60,11 +58,28 @@ PRIOR_DRAWS = 2000
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """The profile of one parameter.
+    """The profile of one parameter or prediction.
 
-    ``values`` ascend; ``rise`` is how far the best log density at each value lies below that at the best value of all,
-    ``best``. The interval ends where the rise is ``threshold``, if it ends. ``better`` is a full vector that fits
-    better than the optimum, where the walk ended at one.
+    The interval ends where the rise is ``threshold``, if it ends; of a prediction the ends of ``values`` are then as
+    far as the model was brought.
+
+    Parameters
+    ----------
+    name : str
+    values : (n,)
+        Ascending.
+    rise : (n,)
+        How far the best log density at each value lies below that at the best value of all.
+    best : float
+        That value.
+    threshold : Threshold
+    verdict : Verdict
+    better : (k,), optional
+        A full vector that fits better than the optimum, where the walk ended at one.
+    estimate : float
+        Of a prediction the value at the optimum, where some parameters may have been held.
+    prior_low, prior_high : float
+        Of a prediction the central interval of the same level under the priors alone; NaN where there is none.
     """
 
     name: str
@@ -74,16 +89,39 @@ class Profile:
     threshold: Threshold
     verdict: Verdict
     better: Array | None = None
+    estimate: float = math.nan
+    prior_low: float = math.nan
+    prior_high: float = math.nan
 
     @property
     def lower(self) -> float | None:
-        """The lower end of the interval, None unless the data bound it."""
+        """The lower end of the interval, None unless the data, and priors if they count, bound it."""
         return self.verdict.lower.limit
 
     @property
     def upper(self) -> float | None:
-        """The upper end of the interval, None unless the data bound it."""
+        """The upper end of the interval, None unless the data, and priors if they count, bound it."""
         return self.verdict.upper.limit
+
+    @property
+    def words(self) -> str:
+        """Of a prediction which sides are bounded."""
+        return "no estimated parameter changes it" if len(self.values) == 1 else str(self.verdict)
+
+    @staticmethod
+    def of(
+        name: str,
+        walks: Sequence[Walk],
+        threshold: Threshold,
+        verdict: Verdict,
+        values_of: Callable[[Array], Array] = lambda at: at,
+        estimate: float = math.nan,
+    ) -> "Profile":
+        """The places of all walks; ``values_of`` makes values of where these have their quantity, as it is without."""
+        places = sorted((place for walk in walks for place in walk.places), key=lambda place: place.at)
+        values, rise = values_of(np.array([place.at for place in places])), np.array([place.cost for place in places])
+        rise -= rise.min()
+        return Profile(name, values, rise, float(values[rise.argmin()]), threshold, verdict, estimate=estimate)
 
 
 class BetterFit(Exception):
@@ -100,7 +138,19 @@ class BetterFit(Exception):
 
 
 def profile(optimum: Optimum, name: str, *, level: float, stop: bool = False) -> Profile:
-    """The profile of one free parameter; arguments as of :func:`profiles_of`."""
+    """The profile of one free parameter.
+
+    Parameters
+    ----------
+    optimum : Optimum
+    name : str
+    level, stop :
+        As of :func:`profiles_of`.
+
+    Returns
+    -------
+    Profile
+    """
     return profiles_of(optimum, [name], level=level, stop=stop)[0]
 
 
@@ -111,13 +161,19 @@ def profiles_of(
 
     Parameters
     ----------
+    optimum : Optimum
+    names : sequence of str
     level : float
         Of the intervals, between 0 and 1.
     rules : IntervalRules, optional
-        Those of the optimum, where they are known.
+        Those of the optimum. None: they are computed.
     stop : bool
         Whether to end at the first place that fits better than the optimum, which then is all that is returned: one
         profile with ``better``.
+
+    Returns
+    -------
+    list of Profile
     """
     rules = interval_rules(optimum, level) if rules is None else rules
     walks = [_walked(optimum, name, rules.of(name), stop) for name in names]
@@ -139,24 +195,24 @@ def _walked(optimum: Optimum, name: str, rule: Threshold, stop: bool) -> Search[
     try:
         walks, parts = yield from union(starts, held, _walk_from(optimum, held, rule, stop), rule.rise)
     except BetterFit as fault:
-        fault.profile = Profile(name, np.array([value]), np.zeros(1), value, rule, refused(value), fault.theta)
+        fault.profile = Profile(name, np.array([value]), np.zeros(1), value, rule, refused(value), better=fault.theta)
         raise
-    places = sorted((place for walk in walks for place in walk.places), key=lambda place: place.at)
-    theta = held.values(np.array([place.at for place in places]))
-    rise = np.array([place.cost for place in places])
-    rise -= rise.min()
     place = float(goal.box(optimum.theta)[int(np.flatnonzero(goal.free == position)[0])])
     on_bound = "" if name not in optimum.at_bound else "lower" if place < 0.5 else "upper"
 
-    def in_values(side: Side) -> Side:
-        return replace(side, at=float(held.values(np.array([side.at]))[0]))
+    def in_values(at: float) -> float:
+        return float(held.values(np.array([at]))[0])
 
     of_values = [
-        Part(in_values(part.lower), in_values(part.upper), float(held.values(np.array([part.centre]))[0]))
+        Part(
+            replace(part.lower, at=in_values(part.lower.at)),
+            replace(part.upper, at=in_values(part.upper.at)),
+            in_values(part.centre),
+        )
         for part in parts
     ]
     verdict = Verdict.of(of_values, held=optimum.stepwise, on_bound=on_bound)
-    return Profile(name, theta, rise, float(theta[rise.argmin()]), rule, verdict)
+    return Profile.of(name, walks, rule, verdict, held.values)
 
 
 def _walk_from(optimum: Optimum, held: InRange, rule: Threshold, stop: bool) -> Callable[[Array], Search[Walk]]:
@@ -180,7 +236,7 @@ def _walk_from(optimum: Optimum, held: InRange, rule: Threshold, stop: bool) -> 
             if place.cost - prior < -optimum.log_density - (BETTER_OVER_JUMPS if goal.rough else BETTER):
                 raise BetterFit(full)
 
-        walk = Walk(inner, held, rule.rise, ends=(0.0, 1.0), watch=watch if stop else None)
+        walk = Walk(inner, held, rule.rise, watch=watch if stop else None)
         centre = yield from settling(inner, inner.box(theta), tolerance=TOLERANCE, stall=walk.stall, kinks=walk.kinks)
         yield from walk.begin(centre.point)
         return walk
@@ -188,74 +244,32 @@ def _walk_from(optimum: Optimum, held: InRange, rule: Threshold, stop: bool) -> 
     return walk_from
 
 
-@dataclass(frozen=True, eq=False)
-class PredictionProfile:
-    """The profile of one prediction.
-
-    ``values`` ascend; ``rise`` is how far the best log density at each value lies below that of the best value,
-    ``best``. ``estimate`` is the value at the optimum, where some parameters may have been held. The interval ends
-    where the rise is ``threshold``, if it ends; the ends of ``values`` are then as far as the model was brought.
-    ``prior_low`` and ``prior_high`` hold the central interval of the same level under the priors alone.
-    """
-
-    name: str
-    estimate: float
-    values: Array
-    rise: Array
-    best: float
-    threshold: Threshold
-    sides: Verdict
-    prior_low: float = math.nan
-    prior_high: float = math.nan
-
-    @property
-    def lower(self) -> float | None:
-        """The lower end of the interval, None unless the data, and priors if they count, bound it."""
-        return self.sides.lower.limit
-
-    @property
-    def upper(self) -> float | None:
-        """The upper end of the interval, None unless the data, and priors if they count, bound it."""
-        return self.sides.upper.limit
-
-    @property
-    def verdict(self) -> str:
-        """In words: which sides are bounded."""
-        return "no estimated parameter changes it" if len(self.values) == 1 else str(self.sides)
-
-
 def prediction_profile(
-    goal: Objective,
-    theta: Array,
-    name: str,
-    predicts: Quantity,
-    *,
-    rule: Threshold,
-    held: tuple[str, ...] = (),
-    best: Array | None = None,
-    alternatives: Sequence[Array] = (),
-) -> PredictionProfile:
-    """The profile of a prediction under ``goal``, all whose free parameters move.
+    optimum: Optimum, name: str, predicts: Quantity, *, rule: Threshold, best: Array | None = None
+) -> Profile:
+    """The profile of a prediction, while all parameters move that are free at an optimum and that searches can move.
+
+    It is walked from optima that are as good as well.
 
     Parameters
     ----------
-    goal : Objective
-    theta : (k,)
-        The estimate.
+    optimum : Optimum
     name : str
-    predicts : function of ``(n, k)``
+    predicts : function
+        Full vectors ``(n, k)`` to values ``(n,)``.
     rule : Threshold
         How far the profile may rise.
-    held : tuple of str
-        Free parameters that searches cannot move.
     best : (k,), optional
-        From where a local search leads to the start of the walk; by default the estimate.
-    alternatives : sequence of (k,)
-        Optima that are as good, from which it is walked as well.
+        From where a local search leads to the start of the walk. None: the estimate.
+
+    Returns
+    -------
+    Profile
     """
-    free = [i for i in goal.free if goal.density.space.names[i] not in held]
-    goal = replace(goal, base=theta, free=np.array(free, dtype=np.intp))
-    starts = [theta if best is None else best, *alternatives]
+    theta, held = optimum.theta, optimum.stepwise
+    free = [i for i in optimum.goal.free if optimum.goal.density.space.names[i] not in held]
+    goal = replace(optimum.goal, base=theta, free=np.array(free, dtype=np.intp))
+    starts = [theta if best is None else best, *optimum.alternatives]
 
     def walk_from(start: Array) -> Search[Walk]:
         walk = Walk(goal, predicts, rule.rise)
@@ -264,14 +278,9 @@ def prediction_profile(
         return walk
 
     walks, parts = run(union(starts, predicts, walk_from, rule.rise), goal.density)
-    places = sorted((place for walk in walks for place in walk.places), key=lambda place: place.at)
-    values = np.array([place.at for place in places])
-    rise = np.array([place.cost for place in places])
-    rise -= rise.min()
     by = "data and priors" if goal.with_prior[goal.free].any() else "the data"
-    estimate = float(predicts(theta[None, :])[0])
     verdict = Verdict.of(parts, by=by, held=held)
-    return PredictionProfile(name, estimate, values, rise, float(values[rise.argmin()]), rule, verdict)
+    return Profile.of(name, walks, rule, verdict, estimate=float(predicts(theta[None, :])[0]))
 
 
 def all_free(goal: Objective) -> Objective:
@@ -279,25 +288,30 @@ def all_free(goal: Objective) -> Objective:
     return replace(goal, free=np.arange(len(goal.density.space)))
 
 
-def prediction_words(profiles: Sequence[PredictionProfile], *, estimate: str, held: int, rivals: int) -> list[str]:
+def prediction_words(profiles: Sequence[Profile], *, estimate: str, held: int, rivals: int) -> list[str]:
     """What prediction profiles say in words: which prior counts, and how far open sides were followed.
 
     Parameters
     ----------
+    profiles : sequence of Profile
     estimate : {"map", "ml"}
     held : int
         Parameters that the estimate holds at their prior medians.
     rivals : int
         Rival structures of the study.
+
+    Returns
+    -------
+    list of str
     """
     if not profiles:
         return []
     sentences = []
-    for profile in (profile for profile in profiles if "open" in profile.sides.states):
+    for profile in (profile for profile in profiles if "open" in profile.verdict.states):
         if len(profile.values) == 1:
             sentences.append(f"No estimated parameter changes {profile.name}.")
             continue
-        sides = zip(("below", "above"), profile.sides.states, profile.values[[0, -1]], strict=True)
+        sides = zip(("below", "above"), profile.verdict.states, profile.values[[0, -1]], strict=True)
         ends = " and ".join(f"{side} (followed to {end:.4g})" for side, state, end in sides if state == "open")
         sentences.append(f"Not bounded at {percent(profile.threshold.level)}: {profile.name}, {ends}.")
     if estimate == "map":
@@ -316,9 +330,22 @@ def prediction_words(profiles: Sequence[PredictionProfile], *, estimate: str, he
 def profiles(
     optimum: Optimum, checkpoints: Checkpoints, bars: Bars, pool: Pool | None = None
 ) -> tuple[list[Profile], Optimum]:
-    """Profiles of all fitted parameters, and the best that they have found; when the user stops, those that are done.
+    """Profiles of all fitted parameters.
 
     A profile that meets a better fit ends there: the optimum goes to it, and all are walked anew.
+
+    Parameters
+    ----------
+    optimum : Optimum
+    checkpoints : Checkpoints
+    bars : Bars
+    pool : Pool, optional
+        None: all are walked in this process.
+
+    Returns
+    -------
+    list of Profile, Optimum
+        When the user stops, those that are done; and the best fit that they have found.
     """
     problem = optimum.goal.density.problem
     if problem.pools:
@@ -350,64 +377,16 @@ def profiles(
     return results, replace(optimum, interrupted=interrupted)
 
 
-def _prediction_of(
-    goal: Objective,
-    theta: Array,
-    prediction: Prediction,
-    rules: IntervalRules,
-    held: tuple[str, ...],
-    best: Array,
-    alternatives: tuple[Array, ...],
-) -> PredictionProfile:
+def _prediction_of(optimum: Optimum, prediction: Prediction, rules: IntervalRules, best: Array) -> Profile:
     """The profile of a prediction beside what the priors alone give; arguments as of :func:`prediction_profile`."""
-    problem, name = goal.density.problem, prediction.name
+    goal, problem = optimum.goal, optimum.goal.density.problem
     value = reported(problem, prediction, goal.density.runner.engine)
-    _, gradient = goal.of_quantity(value, goal.box(theta))
+    _, gradient = goal.of_quantity(value, goal.box(optimum.theta))
     rule = rules.of_gradient(gradient[[goal.space.names.index(name) for name in rules.names]])
-    made = prediction_profile(goal, theta, name, value, rule=rule, held=held, best=best, alternatives=alternatives)
-    return _beside_prior(made, value, problem)
+    return _beside_prior(prediction_profile(optimum, prediction.name, value, rule=rule, best=best), value, problem)
 
 
-def predictions(
-    optimum: Optimum, checkpoints: Checkpoints, bars: Bars, pool: Pool | None = None
-) -> tuple[list[PredictionProfile], Optimum]:
-    """Profiles of all reported predictions; when the user stops, those that are done."""
-    problem = optimum.goal.density.problem
-    n = len(problem.predictions)
-    if not n or problem.pools:
-        return [], optimum
-    goal = all_free(replace(optimum.goal, base=optimum.theta))
-    bars.show("predictions", 0, n)
-    rules = rules_at(goal, optimum.theta, optimum.stepwise, problem.method.level)
-    best, alternatives = optimum.theta, optimum.alternatives
-    if len(goal.free) > len(optimum.goal.free):
-        rng = stage_numbers(problem.method.seed, Stage.PREDICTIONS)
-        try:
-            entries = checkpoints.within("joint")
-            joint = maximise(goal, starts=JOINT_STARTS, rng=rng, wider=False, checkpoints=entries, pool=pool)
-        except KeyboardInterrupt:
-            return [], replace(optimum, interrupted=True)
-        if joint.interrupted:
-            # a profile from half a search would be kept as if it were whole
-            return [], replace(optimum, interrupted=True)
-        best, alternatives = joint.theta, joint.as_good(max(rules.of(name).rise for name in goal.space.names))
-    tasks = [
-        RecordTask(
-            partial(_prediction_of, goal, optimum.theta, prediction, rules, optimum.stepwise, best, alternatives),
-            "prediction",
-            (prediction, rules.level),
-        )
-        for prediction in problem.predictions
-    ]
-
-    def tell(n_done: int, made: PredictionProfile) -> None:
-        bars.show("predictions", n_done, n, made.name)
-
-    reached, interrupted = records(PredictionProfile, tasks, checkpoints, pool, tell)
-    return [made for made in reached if made is not None], replace(optimum, interrupted=interrupted)
-
-
-def _beside_prior(profile: PredictionProfile, value: Quantity, problem: CalibrationProblem) -> PredictionProfile:
+def _beside_prior(profile: Profile, value: Quantity, problem: CalibrationProblem) -> Profile:
     """The profile with the central interval of its level that the priors alone give the prediction."""
     rng, level = stage_numbers(problem.method.seed, Stage.PREDICTIONS_OF_PRIORS), profile.threshold.level
     values = value(problem.space.from_unit(rng.random((PRIOR_DRAWS, len(problem.space)))))
@@ -416,3 +395,48 @@ def _beside_prior(profile: PredictionProfile, value: Quantity, problem: Calibrat
         return profile
     low, high = np.quantile(usable, [(1 - level) / 2, (1 + level) / 2])
     return replace(profile, prior_low=float(low), prior_high=float(high))
+
+
+def predictions(
+    optimum: Optimum, checkpoints: Checkpoints, bars: Bars, pool: Pool | None = None
+) -> tuple[list[Profile], Optimum]:
+    """Profiles of all reported predictions.
+
+    Parameters
+    ----------
+    optimum, checkpoints, bars, pool :
+        As of :func:`profiles`.
+
+    Returns
+    -------
+    list of Profile, Optimum
+        When the user stops, those that are done; and the optimum, which says whether he did.
+    """
+    problem = optimum.goal.density.problem
+    n = len(problem.predictions)
+    if not n or problem.pools:
+        return [], optimum
+    bars.show("predictions", 0, n)
+    moving = replace(optimum, goal=all_free(replace(optimum.goal, base=optimum.theta)), searches=())
+    rules, best = interval_rules(moving, problem.method.level), optimum.theta
+    if len(moving.goal.free) > len(optimum.goal.free):
+        rng, entries = stage_numbers(problem.method.seed, Stage.PREDICTIONS), checkpoints.within("joint")
+        try:
+            joint = maximise(moving.goal, starts=JOINT_STARTS, rng=rng, wider=False, checkpoints=entries, pool=pool)
+        except KeyboardInterrupt:
+            return [], replace(optimum, interrupted=True)
+        if joint.interrupted:
+            # a profile from half a search would be kept as if it were whole
+            return [], replace(optimum, interrupted=True)
+        best, highest = joint.theta, max(rules.of(name).rise for name in moving.goal.space.names)
+        moving = replace(moving, alternatives=joint.as_good(highest))
+    tasks = [
+        RecordTask(partial(_prediction_of, moving, prediction, rules, best), "prediction", (prediction, rules.level))
+        for prediction in problem.predictions
+    ]
+
+    def tell(n_done: int, made: Profile) -> None:
+        bars.show("predictions", n_done, n, made.name)
+
+    reached, interrupted = records(Profile, tasks, checkpoints, pool, tell)
+    return [made for made in reached if made is not None], replace(optimum, interrupted=interrupted)

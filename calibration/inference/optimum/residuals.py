@@ -48,29 +48,26 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Tails:
-    """Log probabilities of less than what was seen, of at least, of at most and of more."""
-
-    less: float
-    at_least: float
-    at_most: float
-    above: float
-
-    def residual(self, place: float) -> float:
-        """The residual at ``place``, 0 to 1, between the two probabilities; NaN where there are none."""
-        from scipy.special import ndtri_exp
-
-        if math.isnan(self.less) or math.isnan(self.at_most) or not 0 < place < 1:
-            return math.nan
-        down, up = math.log1p(-place), math.log(place)
-        below = float(np.logaddexp(self.less + down, self.at_most + up))
-        above = float(np.logaddexp(self.at_least + down, self.above + up))
-        # each half from its own tail, where the logarithm keeps its digits
-        return float(ndtri_exp(below)) if below < above else -float(ndtri_exp(above))
+#: Log probabilities of less than what was seen, of at least, of at most and of more.
+Tails = tuple[float, float, float, float]
+NOWHERE: Tails = (math.nan, math.nan, math.nan, math.nan)
 
 
-NOWHERE = Tails(math.nan, math.nan, math.nan, math.nan)
+def quantile_residual(tails: Tails, place: float) -> float:
+    """The normal number whose probability lies at ``place``, 0 to 1, from that of less to that of not more.
+
+    NaN where there are none.
+    """
+    from scipy.special import ndtri_exp
+
+    less, at_least, at_most, above = tails
+    if math.isnan(less) or math.isnan(at_most) or not 0 < place < 1:
+        return math.nan
+    down, up = math.log1p(-place), math.log(place)
+    lower = float(np.logaddexp(less + down, at_most + up))
+    upper = float(np.logaddexp(at_least + down, above + up))
+    # each half from its own tail, where the logarithm keeps its digits
+    return float(ndtri_exp(lower)) if lower < upper else -float(ndtri_exp(upper))
 
 
 def count_tails(term: Count, values: Array, spread: Array) -> Tails:
@@ -85,7 +82,7 @@ def count_tails(term: Count, values: Array, spread: Array) -> Tails:
 
         z = float(family.score(np.array(term.lower), expected_numbers(term, values)[:, 0], spread)[0])
         below, above = float(log_ndtr(z)), float(log_ndtr(-z))
-        return Tails(below, above, below, above)
+        return below, above, below, above
     # the next count
     step = 1.0 if family.discrete else 0.0
 
@@ -94,7 +91,7 @@ def count_tails(term: Count, values: Array, spread: Array) -> Tails:
             return 0.0 if lower < upper else -math.inf
         return float(term_log_density(replace(term, lower=lower, upper=upper), values, spread)[0])
 
-    return Tails(
+    return (
         log_probability(-math.inf, term.lower - step),
         log_probability(term.lower, math.inf),
         log_probability(-math.inf, term.upper),
@@ -106,8 +103,8 @@ def mass_tails(mass: Array, lower: float, upper: float) -> Tails:
     """Of a number with the probabilities ``mass : (n + 1,)`` of 0 to n."""
     first, last = math.ceil(max(lower, 0.0)), math.floor(min(upper, len(mass) - 1))
     parts = (mass[:first], mass[first:], mass[: last + 1], mass[last + 1 :])
-    sums = [float(part.sum()) for part in parts]
-    return Tails(*(math.log(part) if part > 0 else -math.inf for part in sums))
+    less, at_least, at_most, above = (math.log(part.sum()) if part.sum() > 0 else -math.inf for part in parts)
+    return less, at_least, at_most, above
 
 
 def place_of(seed: int, *names: object) -> float:
@@ -139,7 +136,18 @@ def table_of(rows: Sequence[Sequence[object]] = ()) -> pd.DataFrame:
 
 
 def fitted(density: Posterior, theta: Array) -> pd.DataFrame:
-    """All numbers at one parameter vector ``(k,)``; a breakdown gives a row a category."""
+    """All numbers at one parameter vector; a breakdown gives a row a category.
+
+    Parameters
+    ----------
+    density : Posterior
+    theta : (k,)
+
+    Returns
+    -------
+    pd.DataFrame
+        With :data:`COLUMNS`.
+    """
     full = theta[None, :]
     quantities = density.quantities(full)
     values = density.by_term(full)
@@ -154,7 +162,7 @@ def fitted(density: Posterior, theta: Array) -> pd.DataFrame:
             numbers = _numbers(density, term, raw, values[index][0], full)
             for (label, lower, upper), (*number, tails) in zip(labels_of(term), numbers, strict=True):
                 named = (observation.name, label, term.use, window.start, window.end, lower, upper)
-                residual = tails.residual(place_of(seed, observation.name, label, window.start, window.end))
+                residual = quantile_residual(tails, place_of(seed, observation.name, label, window.start, window.end))
                 rows.append((*named, *number, residual, float(logs[index])))
             index += 1
     return table_of(rows)
@@ -276,8 +284,23 @@ class Runs:
 
 
 def few_runs(above: int, below: int, runs: int) -> float:
-    """Probability of at most ``runs`` runs among all orders of so many signs of each kind.
+    """Probability of few runs among all orders of signs (Wald and Wolfowitz 1940).
 
+    Of the ``C(m + n, m)`` orders of m and n signs ``2 C(m - 1, h - 1) C(n - 1, h - 1)`` have 2h runs.
+
+    Parameters
+    ----------
+    above, below : int
+        Signs of each kind.
+    runs : int
+        Runs at most.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
     >>> few_runs(7, 7, 2) == 2 / math.comb(14, 7)
     True
     """
@@ -299,7 +322,18 @@ def _parts(n: int, k: int) -> int:
 
 
 def series_runs(rows: pd.DataFrame, observations: Sequence[Observation]) -> tuple[Runs, ...]:
-    """Of each observation whose fitted numbers stand one at a time and have no autocorrelation of their own."""
+    """Runs of each observation whose fitted numbers stand one at a time and have no autocorrelation of their own.
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        As of :func:`fitted`.
+    observations : sequence of Observation
+
+    Returns
+    -------
+    tuple of Runs
+    """
     fitted = rows[(rows["use"] == "fit") & np.isfinite(rows["residual"])].sort_values(["end", "start"], kind="stable")
     tests = []
     for observation in observations:

@@ -1,4 +1,4 @@
-"""The search for a minimum of an objective that jumps: damped steps, with slopes over distances that even out jumps.
+"""Objectives that jump: whether one does, and the search for its minimum by damped steps over the jumps.
 
 Where an equation asks whether a level is above another one, what happens moves by whole time steps. Each such move is a
 small jump of the objective. The slope between two jumps says nothing of them, and a search by it ends at the first.
@@ -11,10 +11,9 @@ Source: Osborne 1992, International Statistical Review 60(1), 99-117 (Fisher sco
 Lecture Notes in Mathematics 630, 105-116.
 """
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calibration.inference.optimum.box_search import FLAT, Minimum, bounded_step
 from calibration.inference.optimum.objective import IMPOSSIBLE, InRange, Objective
@@ -31,7 +30,8 @@ BEND = 1e-4
 MOST_STEPS, LAST_STEPS = 40, 4
 #: How far walkers begin from a minimum, in standard deviations.
 SPREAD = 0.5
-#: What luck with jumps is worth: a minimum may be lower by as much.
+#: What luck with jumps is worth: a minimum may be lower by as much. An end of a profile is as uncertain, so that a
+#: crossing is searched no closer; halved, three of eight ends of a tank that opens above a level move, one by 4 %.
 DOUBT = 0.05
 #: How often distances are made to suit the curvature that they show.
 TURNS = 3
@@ -40,34 +40,35 @@ TURNS = 3
 TRIALS, FIRST_DAMPING, LEAST_DAMPING = 8, 1e-2, 1e-7
 
 
-@dataclass(frozen=True, eq=False)
-class Sweep:
-    """An objective about a point: the best of the places that were run, and slopes and curvature over their distance.
-
-    Parameters
-    ----------
-    best : (n_free,)
-    least : float
-        The objective there.
-    value : float
-        At the point itself.
-    slopes : (n_free,)
-    matrix : (n_free, n_free)
-        Positive.
-    """
-
-    best: Array
-    least: float
-    value: float
-    slopes: Array
-    matrix: Array
+#: The part of a search range in which jumps are looked for, made smaller until the objective changes by no more than
+#: this, and at how many places of it: a wider one takes jumps for near that no search meets, a narrower one misses
+#: those that are far apart. Halved or doubled the first two call the same of four studies rough.
+WINDOW, MOST_CHANGE, PLACES = 0.02, 2.0, 33
+#: Halvings after which next to nothing is left of what changes little by little.
+HALVINGS = 34
+#: The jump that counts, and along how many parameters it has to be there: along one alone it is a date's, which is
+#: scanned. Of a tank that opens above a level, with four parameters, 1 and 3 say the same; 6 would leave it to slopes,
+#: which end 0.6 below the best log density.
+JUMP, ALONG = 0.01, 3
+#: Half the distance at which a step function is looked for, and at how many starts.
+STEPWISE_STEP, STEPWISE_POINTS = 1e-6, 16
 
 
 def scored(goal: Objective, start: Array, *, stall: float, matrix: Array | None = None) -> Minimum:
-    """The minimum downhill of a possible ``start : (n_free,)``, the best of all places that were run.
+    """The minimum downhill of a possible point, the best of all places that were run.
 
-    ``stall`` is what the last steps together have to gain, ``matrix`` a curvature that is known. Where no curvature is
-    known the search begins again from its end until that gains no more.
+    Parameters
+    ----------
+    goal : Objective
+    start : (n_free,)
+    stall : float
+        What the last steps together have to gain.
+    matrix : (n_free, n_free), optional
+        A curvature that is known. None: the search begins again from its end until that gains no more.
+
+    Returns
+    -------
+    Minimum
     """
     minimum = _once(goal, np.clip(start, 0.0, 1.0), matrix, stall)
     evaluations, gained = minimum.evaluations, np.inf
@@ -75,18 +76,18 @@ def scored(goal: Objective, start: Array, *, stall: float, matrix: Array | None 
         again = _once(goal, minimum.point, minimum.matrix, stall)
         evaluations, gained = evaluations + again.evaluations, minimum.value - again.value
         minimum = again if gained > 0 else minimum
-    return Minimum(minimum.point, minimum.value, minimum.slopes, minimum.matrix, True, evaluations, DOUBT)
+    return replace(minimum, evaluations=evaluations, promised=DOUBT)
 
 
 def _once(goal: Objective, point: Array, matrix: Array | None, stall: float) -> Minimum:
     """Steps until the last ones have gained nothing."""
     best, least, damping, values = point, np.inf, FIRST_DAMPING, list[float]()
     for _ in range(MOST_STEPS):
-        sweep = swept(goal, point, matrix)
+        sweep, value = swept(goal, point, matrix)
         matrix = sweep.matrix
-        if sweep.least < least:
-            best, least = sweep.best, sweep.least
-        values.append(sweep.value)
+        if sweep.value < least:
+            best, least = sweep.point, sweep.value
+        values.append(value)
         if len(values) > LAST_STEPS and values[-1 - LAST_STEPS] - values[-1] < stall:
             break
         dampings = damping * 10.0 ** np.arange(TRIALS)
@@ -95,30 +96,66 @@ def _once(goal: Objective, point: Array, matrix: Array | None, stall: float) -> 
         trials = np.clip(point + np.array(steps), 0.0, 1.0)
         reached = goal(trials)
         place = int(reached.argmin())
-        if not reached[place] < sweep.value:
+        if not reached[place] < value:
             break
         damping = max(dampings[place] / 10, LEAST_DAMPING)
         point = trials[place]
         if reached[place] < least:
             best, least = point, float(reached[place])
-    return Minimum(best, least, sweep.slopes, sweep.matrix, True, len(values))
+    return replace(sweep, point=best, value=least, evaluations=len(values))
 
 
-def around(goal: Objective, point: Array) -> Sweep:
-    """The objective about a minimum ``(n_free,)``, over distances that suit it."""
-    sweep = swept(goal, point)
+def around(goal: Objective, point: Array) -> Minimum:
+    """The objective about a minimum, over distances that suit it.
+
+    Parameters
+    ----------
+    goal : Objective
+    point : (n_free,)
+
+    Returns
+    -------
+    Minimum
+        As of :func:`swept`.
+    """
+    sweep, _ = swept(goal, point)
     for _ in range(TURNS):
-        sweep = swept(goal, point, sweep.matrix)
+        sweep, _ = swept(goal, point, sweep.matrix)
     return sweep
 
 
 def over_jumps(goal: Objective, point: Array) -> Array:
-    """Of each parameter the distance ``(n_free,)`` over which the objective rises by a half about a minimum."""
+    """Distances over which the objective rises by a half about a minimum.
+
+    Parameters
+    ----------
+    goal : Objective
+    point : (n_free,)
+
+    Returns
+    -------
+    (n_free,)
+        Of each parameter, as share of its search range.
+    """
     return np.clip(1 / np.sqrt(np.maximum(np.diag(around(goal, point).matrix), FLAT)), 0.0, MOST_PROBE)
 
 
 def drawn_about(goal: Objective, theta: Array, n: int, rng: np.random.Generator) -> Array:
-    """Full vectors ``(n, k)`` about a minimum ``(k,)``, where walkers begin; what is held is drawn from its prior."""
+    """Where walkers begin: about a minimum, what is held drawn from its prior.
+
+    Parameters
+    ----------
+    goal : Objective
+    theta : (k,)
+        The minimum.
+    n : int
+    rng : Generator
+
+    Returns
+    -------
+    (n, k)
+        Full vectors.
+    """
     point = goal.box(theta)
     directions = _probes(around(goal, point).matrix)
     spread = SPREAD * rng.standard_normal((n, len(point))) @ directions
@@ -129,9 +166,25 @@ def drawn_about(goal: Objective, theta: Array, n: int, rng: np.random.Generator)
     return values
 
 
-def swept(goal: Objective, point: Array, matrix: Array | None = None) -> Sweep:
-    """The objective about a point ``(n_free,)``, over the distances that a ``matrix`` of curvatures suggests."""
-    density, moving = goal.density, _moving(goal)
+def swept(goal: Objective, point: Array, matrix: Array | None = None) -> tuple[Minimum, float]:
+    """The objective about a point, over the distances that a curvature suggests.
+
+    Parameters
+    ----------
+    goal : Objective
+    point : (n_free,)
+    matrix : (n_free, n_free), optional
+        The curvature. None: the distances are :data:`FIRST_PROBE`.
+
+    Returns
+    -------
+    Minimum, float
+        The best of the places that were run, with slopes and curvature about the point; and the objective at the point.
+    """
+    density = goal.density
+    # a spread moves no expected number
+    spreads = {term.noise.spread for term in density.problem.terms}
+    moving = np.array([i for i, name in enumerate(goal.space.names) if name not in spreads], dtype=np.intp)
     m = len(moving)
     probes = FIRST_PROBE * np.eye(m) if matrix is None else _probes(matrix[np.ix_(moving, moving)])
     points = np.repeat(point[None, :], 2 * m + 1, axis=0)
@@ -167,13 +220,7 @@ def swept(goal: Objective, point: Array, matrix: Array | None = None) -> Sweep:
         slopes, curvature = slopes + gaps[0] * by_point, curvature + np.outer(by_point, by_point)
     values = np.where(values < IMPOSSIBLE, values, IMPOSSIBLE)
     place = int(values.argmin())
-    return Sweep(points[place], float(values[place]), float(values[0]), slopes, curvature)
-
-
-def _moving(goal: Objective) -> NDArray[np.intp]:
-    """Columns of the box that may move expected numbers: all but the spreads."""
-    spreads = {term.noise.spread for term in goal.density.problem.terms}
-    return np.array([i for i, name in enumerate(goal.space.names) if name not in spreads], dtype=np.intp)
+    return Minimum(points[place], float(values[place]), slopes, curvature, True, 1), float(values[0])
 
 
 def _probes(matrix: Array) -> Array:
@@ -216,3 +263,108 @@ def _direct(goal: Objective, point: Array, quantities: Array, by_theta: Array) -
     slopes = -by_theta[goal.free] * by_box[-1] - counts * (high - low) / (2 * BEND)
     prior_bends = -counts * (low + high - 2 * priors[-1]) / BEND**2
     return slopes, np.maximum(bends, 0.0) + np.maximum(prior_bends, 0.0)
+
+
+def is_rough(goal: Objective, point: Array) -> bool:
+    """Whether the objective jumps near a point along several parameters.
+
+    Parameters
+    ----------
+    goal : Objective
+    point : (n_free,)
+
+    Returns
+    -------
+    bool
+    """
+    return int((jumps(goal, point) > JUMP).sum()) >= ALONG
+
+
+def jumps(goal: Objective, point: Array) -> Array:
+    """The largest jump near a point along each parameter: what is left of a change after :data:`HALVINGS` halvings.
+
+    Parameters
+    ----------
+    goal : Objective
+    point : (n_free,)
+
+    Returns
+    -------
+    (n_free,)
+    """
+    n, rows = len(point), np.arange(len(point))
+
+    def along(places: Array) -> Array:
+        """The objective with each parameter at some places ``(n_free, m)``."""
+        points = np.repeat(point[None, :], places.size, axis=0).reshape(*places.shape, n)
+        points[rows, :, rows] = places
+        return goal(points.reshape(-1, n)).reshape(places.shape)
+
+    value, widths = float(goal(point[None, :])[0]), np.full(n, WINDOW)
+    for _ in range(HALVINGS):
+        ends = along(np.clip(point[:, None] + widths[:, None] * [-1.0, 1.0], 0.0, 1.0))
+        far = np.abs(ends - value).max(axis=1) > MOST_CHANGE
+        if not far.any():
+            break
+        widths = np.where(far, widths / 3, widths)
+    places = np.clip(point[:, None] + widths[:, None] * np.linspace(-1.0, 1.0, PLACES), 0.0, 1.0)
+    values = along(places)
+    steepest = np.abs(np.diff(values, axis=1)).argmax(axis=1)
+    low, high = places[rows, steepest], places[rows, steepest + 1]
+    below, above = values[rows, steepest], values[rows, steepest + 1]
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        between = along(middle[:, None])[:, 0]
+        first = np.abs(between - below) >= np.abs(above - between)
+        low, high = np.where(first, low, middle), np.where(first, middle, high)
+        below, above = np.where(first, below, between), np.where(first, between, above)
+    return np.asarray(np.abs(above - below))
+
+
+def stepwise_parameters(goal: Objective, points: Array) -> tuple[str, ...]:
+    """Free parameters of which the objective is a step function: no small move changes it, a large one does.
+
+    Parameters
+    ----------
+    goal : Objective
+    points : (n, n_free)
+        Where it is looked for; at most of them a small move has to change no bit of the likelihood.
+
+    Returns
+    -------
+    tuple of str
+    """
+    n, goal = len(goal.free), replace(goal, prior_weight=0.0)
+    points = np.clip(points[:STEPWISE_POINTS], STEPWISE_STEP, 1 - STEPWISE_STEP)
+    steps = STEPWISE_STEP * np.eye(n)
+    moved = points[:, None, None, :] + np.stack([steps, -steps])
+    values, beside = goal(points), goal(moved.reshape(-1, n)).reshape(len(points), 2, n)
+    still = (beside == values[:, None, None]).all(axis=1).mean(axis=0) > 0.75
+    return tuple(goal.space.names[i] for i in np.flatnonzero(still) if _jumps(goal, points[:4], int(i)))
+
+
+def _jumps(goal: Objective, points: Array, position: int) -> bool:
+    """Whether the largest change of the objective along one parameter happens at once, and not little by little."""
+
+    def along(point: Array, places: Array) -> Array:
+        line = np.repeat(point[None, :], len(places), axis=0)
+        line[:, position] = places
+        return goal(line)
+
+    for point in points:
+        places = np.linspace(0, 1, 41)
+        values = along(point, places)
+        changes = np.abs(np.diff(values))
+        change = float(changes.max())
+        if not change > 0:
+            continue
+        where = int(changes.argmax())
+        low, high = places[where], places[where + 1]
+        for _ in range(50):
+            ends = along(point, np.array([low, (low + high) / 2, high]))
+            first = abs(ends[1] - ends[0]) >= abs(ends[2] - ends[1])
+            low, high = (low, (low + high) / 2) if first else ((low + high) / 2, high)
+            change = float(max(abs(ends[1] - ends[0]), abs(ends[2] - ends[1])))
+        # fifty halvings leave next to nothing of what changes little by little
+        return change > 1e-6 * float(changes.max())
+    return False

@@ -1,11 +1,14 @@
-"""What a profile says of its two sides: how far the data bound a number, and what closes a side if the data do not.
+"""One side of a profile: the places of the walk and its pace, where the rise passes its threshold, and what closes it.
+
+Steps aim at an even growth of the square root of the rise, which is a straight line where the profile is a parabola.
+The crossing is found by root finding between two places that lie on either side of it.
 
 A bound of another parameter closes a side where the fit would be better beyond it. It does not where the family of the
 parameter ends there, or near by, so that nothing lies beyond; nor where the other parameters make up for a way within.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -13,8 +16,7 @@ import numpy as np
 
 from calibration.inference.optimum.box_search import Minimum
 from calibration.inference.optimum.downhill import settling
-from calibration.inference.optimum.in_step import Search, ask
-from calibration.inference.optimum.objective import InRange, Objective
+from calibration.inference.optimum.objective import IMPOSSIBLE, InRange, Objective, Search, ask
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.base.wording import NO_END, interval, listed, number
 
@@ -32,6 +34,16 @@ PUSHED = 1e-3
 NOTHING, WITHIN = 1e-2, 0.05
 #: The fall of the log density that a search may leave.
 TOLERANCE = 1e-8
+#: Growth of the square root of the rise that a step aims at, as share of that of the threshold, and the most of it that
+#: is taken as no jump: smaller ones make more places, larger ones more searches that stick.
+AIM, MOST_GROWTH = 0.25, 0.75
+#: The most by which a step grows.
+LONGER = 4.0
+#: The crossing is good when the rise there is the threshold to this share of it.
+AT_THRESHOLD = 1e-6
+#: A rise that misses the threshold by more than this share at the finest step jumps over it; the finest step as a share
+#: of the one in which the crossing lies, over which a rise without a jump grows by no more than that share.
+JUMP, FINEST = 1e-2, 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +116,7 @@ class Verdict:
                 gaps.append((last.upper.at, part.lower.at))
             last = max(last, part, key=lambda part: part.upper.at)
         alternatives = tuple(part.centre for part in parts[1:])
-        return Verdict(ordered[0].lower, last.upper, by, held, on_bound, tuple(gaps), alternatives)
+        return Verdict(ordered[0].lower, last.upper, by, held, on_bound, gaps=tuple(gaps), alternatives=alternatives)
 
     @property
     def interval(self) -> str:
@@ -125,16 +137,15 @@ class Verdict:
         states = self.states
         if states in (("none", "none"), ("not judged", "not judged")):
             return self.lower.reason
-        if states == ("bounded", "bounded"):
-            phrases = [f"bounded by {by}"]
-        elif states == ("open", "open"):
-            phrases = [self.lower.reason or f"not bounded by {by}"]
-        elif states == ("open", "bounded"):
-            phrases = [f"bounded from above only{_with(by)}"]
-        elif states == ("bounded", "open"):
-            phrases = [f"bounded from below only{_with(by)}"]
-        else:
-            phrases = [_words(self.lower, "below", by), _words(self.upper, "above", by)]
+        only = "" if by == "the data" else f", by {by}"
+        of_both = {
+            ("bounded", "bounded"): f"bounded by {by}",
+            ("open", "open"): self.lower.reason or f"not bounded by {by}",
+            ("open", "bounded"): f"bounded from above only{only}",
+            ("bounded", "open"): f"bounded from below only{only}",
+        }
+        of_each = [_words(self.lower, "below", by), _words(self.upper, "above", by)]
+        phrases = [of_both[states]] if states in of_both else of_each
         if self.on_bound:
             phrases.insert(0, f"estimate on its {self.on_bound} bound")
         if self.alternatives:
@@ -145,7 +156,17 @@ class Verdict:
 
 
 def not_judged(verdict: Verdict, reason: str) -> Verdict:
-    """A verdict in which neither side is judged."""
+    """A verdict in which neither side is judged.
+
+    Parameters
+    ----------
+    verdict : Verdict
+    reason : str
+
+    Returns
+    -------
+    Verdict
+    """
     lower, upper = (Side("not judged", side.at, reason) for side in (verdict.lower, verdict.upper))
     return replace(verdict, lower=lower, upper=upper, gaps=(), on_bound="")
 
@@ -154,11 +175,6 @@ def refused(estimate: float) -> Verdict:
     """Of a parameter that has no profile from local searches."""
     side = Side("none", estimate, STEPWISE)
     return Verdict(side, side)
-
-
-def _with(by: str) -> str:
-    """What bounds one side, where it is not the data alone."""
-    return "" if by == "the data" else f", by {by}"
 
 
 def _words(side: Side, where: str, by: str) -> str:
@@ -175,7 +191,20 @@ def _words(side: Side, where: str, by: str) -> str:
 
 
 def obstacles(goal: Objective, minimum: Minimum, threshold: float) -> Search[list[str]]:
-    """Parameters on a bound of their search without which ``minimum`` would be lower by a share of ``threshold``."""
+    """Parameters on a bound of their search without which a minimum would be lower.
+
+    Parameters
+    ----------
+    goal : Objective
+    minimum : Minimum
+    threshold : float
+        Of the rise, of which a share, :data:`NOTHING`, is no obstacle.
+
+    Returns
+    -------
+    Search
+        Of their names.
+    """
     if not ((minimum.point <= 0.0) | (minimum.point >= 1.0)).any():
         return []
     names = list[str]()
@@ -237,3 +266,154 @@ def worth_beyond(goal: Objective, column: int, upper: bool, slope: float) -> flo
     ends = np.array([[1 - step], [1.0]]) if upper else np.array([[0.0], [step]])
     width = np.diff(ParameterSpace((parameter,)).from_box(ends)[:, 0])[0] / step
     return slope / float(width) * abs(edge - bound)
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """A point of a profile: the quantity ``at`` and the objective ``cost`` at a minimum of objective and pull.
+
+    ``slope`` is that of the pull there, which is that of the profile; ``aimed`` and ``sigma`` are the pull's.
+    """
+
+    minimum: Minimum
+    cost: float
+    at: float
+    slope: float = 0.0
+    aimed: float = 0.0
+    sigma: float = 1.0
+
+    @property
+    def doubt(self) -> float:
+        """The fall of the objective that its search has left at a kink, about."""
+        return self.minimum.promised
+
+
+def root(rise: float) -> float:
+    """The square root of a rise, 0 for what lies below the least by rounding."""
+    return math.sqrt(max(rise, 0.0))
+
+
+def _next_step(step: float, before: float, after: float, limit: float) -> float:
+    """The step after one on which the root of the rise grew.
+
+    Parameters
+    ----------
+    step : float
+    before, after : float
+        Roots of the rise at its ends.
+    limit : float
+        The root of the threshold.
+
+    Returns
+    -------
+    float
+    """
+    growth = (after - before) / (AIM * limit)
+    return step * min(LONGER, max(0.3, 1 / growth if growth > 0 else LONGER))
+
+
+@dataclass
+class Pace:
+    """The step of one side: it grows and shrinks with the rise, and closes in on a place that was too far.
+
+    Parameters
+    ----------
+    step : float
+    limit : float
+        The root of the threshold.
+    """
+
+    step: float
+    limit: float
+    blocked: float | None = None
+    blocked_root: float = 0.0
+    upwards: bool = True
+
+    @staticmethod
+    def first(limit: float, spread: float, largest: float) -> "Pace":
+        """Of a parabola of that ``spread``, a variance: its rise is ``d^2 / (2 spread)`` at a distance of d."""
+        return Pace(min(AIM * limit * math.sqrt(2 * spread), largest), limit)
+
+    def too_far(self, root_here: float, root_ahead: float) -> bool:
+        """Whether the root of the rise grows too much for one step, or the data are impossible."""
+        return root_ahead - root_here > MOST_GROWTH * self.limit
+
+    def shorten(self, at: float, ahead: float, root_ahead: float) -> None:
+        """Make the step smaller, since the place ahead was too far."""
+        self.blocked, self.blocked_root, self.upwards = ahead, root_ahead, ahead > at
+        self.step = min(self.step, abs(ahead - at)) / 2
+
+    def accept(self, place: float, before: float, after: float, largest: float) -> None:
+        """Go on from a place; roots of the rise as of :func:`_next_step`."""
+        self.step = min(_next_step(self.step, before, after, self.limit), largest)
+        if self.blocked is not None:
+            passed = place >= self.blocked if self.upwards else place <= self.blocked
+            if passed or self.blocked_root - after <= MOST_GROWTH * self.limit:
+                self.blocked = None
+            else:
+                # from nearer by, a search may pass where another one had stuck
+                self.step = min(self.step, abs(self.blocked - place))
+
+
+def crossing(
+    inside: Place,
+    outside: Place,
+    least: float,
+    threshold: float,
+    solve: Callable[[float, Place], Search[Place]],
+    near: float = 0.0,
+    finest: float = FINEST,
+) -> Search[tuple[Place, bool]]:
+    """Where the rise is the threshold, between a place below and one above it.
+
+    Secants through the roots of the rise close in on it, and halves where they do not. Where the rise jumps over the
+    threshold the place is the last one below the jump; where it is above the threshold inside already, since ``least``
+    has fallen, the place is the inside.
+
+    Parameters
+    ----------
+    inside, outside : Place
+    least, threshold : float
+        The least objective that is known, and the rise above it.
+    solve : function
+        Of a share of the way from ``inside`` to ``outside`` and a place, the search of the place at that share. It
+        starts from the last place below the threshold, since another one may lie in a valley of its own, and higher.
+    near : float
+        By how much more the rise may miss the threshold.
+    finest : float
+        The finest step, as share of the way.
+
+    Returns
+    -------
+    Search
+        Of the place, and whether the rise is the threshold there.
+    """
+
+    def gap(place: Place) -> float:
+        rise = place.cost - least
+        if abs(rise - threshold) <= AT_THRESHOLD * threshold + place.doubt:
+            return 0.0
+        return root(min(rise, IMPOSSIBLE)) - math.sqrt(threshold)
+
+    low, high = (0.0, inside), (1.0, outside)
+    if gap(inside) > 0:
+        # a better fit was met on the way here, above which the place inside lies already
+        return inside, False
+    width, best = 1.0, min(inside, outside, key=lambda place: abs(gap(place)))
+    while gap(best) and high[0] - low[0] > finest:
+        below, above = gap(low[1]), gap(high[1])
+        share = low[0] + (high[0] - low[0]) * min(0.95, max(0.05, below / (below - above)))
+        if high[0] - low[0] > width / 2:
+            share = (low[0] + high[0]) / 2
+        width = high[0] - low[0]
+        place = yield from solve(share, low[1])
+        best = min(best, place, key=lambda place: abs(gap(place)))
+        low, high = ((share, place), high) if gap(place) <= 0 else (low, (share, place))
+    if abs(best.cost - least - threshold) <= JUMP * threshold + near:
+        return best, True
+    return low[1], False
+
+
+def jumped(cost: float) -> str:
+    """Why a step cannot be made small enough, given the objective beyond it."""
+    return "the data are impossible beyond" if cost >= IMPOSSIBLE else "not computed: the profile is not smooth there"

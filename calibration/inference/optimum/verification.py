@@ -105,7 +105,19 @@ class Replication:
 
 
 def not_possible(problem: CalibrationProblem, engine: str) -> str:
-    """Why a fit cannot be compared with PySD; nothing where it can."""
+    """Why a fit cannot be compared with PySD.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    engine : str
+        Of the fit, a name of the registry of engines.
+
+    Returns
+    -------
+    str
+        Empty where it can.
+    """
     if choose(engine).foreign:
         return "the fit itself ran in PySD"
     if problem.groups:
@@ -114,28 +126,29 @@ def not_possible(problem: CalibrationProblem, engine: str) -> str:
     return "" if method == "euler" else f"PySD has Euler's method only, and the model uses {method}"
 
 
-def replication(
-    optimum: Optimum,
-    *,
-    engine: str,
-    compare: bool | None,
-) -> Replication:
+def replication(optimum: Optimum, *, engine: str, compare: bool | None) -> Replication:
     """The observed quantities at the estimate from the engine of the fit and from PySD.
 
     Parameters
     ----------
+    optimum : Optimum
+    engine : str
+        Of the fit.
     compare : bool or None
         Whether to compare; with None where PySD has no more than :data:`MOST_NUMBERS` to compute.
+
+    Returns
+    -------
+    Replication
     """
     problem = optimum.goal.density.problem
     reason = not_possible(problem, engine)
+    if not reason and compare is False:
+        reason = f"not asked for ({OPTION})"
+    elif not reason and compare is None and (numbers := numbers_in_pysd(problem)) > MOST_NUMBERS:
+        reason = f"it would have to compute {numbers} numbers one by one ({OPTION})"
     if reason:
         return Replication("not compared", reason)
-    if compare is False:
-        return Replication("not compared", f"not asked for ({OPTION})")
-    if compare is None and numbers_in_pysd(problem) > MOST_NUMBERS:
-        numbers = numbers_in_pysd(problem)
-        return Replication("not compared", f"it would have to compute {numbers} numbers one by one ({OPTION})")
     started = time.perf_counter()
     try:
         theirs = posterior(problem, choose(REFERENCE)).quantities(optimum.theta)[0]
@@ -182,12 +195,20 @@ def largest_difference(density: Posterior, ours: Array, theirs: Array) -> float 
 def shift_at_half_the_step(optimum: Optimum, engine: str) -> float:
     """Largest move of an expected number when the time step is halved, in standard deviations of its noise.
 
-    Of the fitted numbers at the estimate, whose parameters stay as they are. NaN with PySD, where it takes too long;
-    infinite where the model fails.
+    Of the fitted numbers at the estimate, whose parameters stay as they are.
+
+    Parameters
+    ----------
+    optimum : Optimum
+    engine : str
+        Of the fit.
+
+    Returns
+    -------
+    float
+        NaN with PySD, where it takes too long; infinite where the model fails.
     """
-    if not choose(engine).compiled:
-        return float("nan")
-    return _shift(optimum.goal.density, optimum.theta, engine)
+    return _shift(optimum.goal.density, optimum.theta, engine) if choose(engine).compiled else math.nan
 
 
 def _shift(density: Posterior, theta: Array, engine: str) -> float:
@@ -204,10 +225,23 @@ def _shift(density: Posterior, theta: Array, engine: str) -> float:
 
 
 def remedy(optimum: Optimum, shift: float, engine: str) -> str:
-    """What brings ``shift`` within :data:`COARSE`, as lines of problem.toml; empty where nothing is needed or known.
+    """What brings the shift at half the step within :data:`COARSE`.
 
     A smaller step, by halving, since the error of Euler's method halves as well; or Runge-Kutta's method where it costs
     no more, which reads the slopes of a step four times.
+
+    Parameters
+    ----------
+    optimum : Optimum
+    shift : float
+        As of :func:`shift_at_half_the_step`.
+    engine : str
+        Of the fit.
+
+    Returns
+    -------
+    str
+        As lines of problem.toml; empty where nothing is needed or known.
     """
     if not COARSE < shift < math.inf:
         return ""
@@ -226,9 +260,19 @@ def remedy(optimum: Optimum, shift: float, engine: str) -> str:
 
 
 def half_step_sentence(shift: float, remedy: str = "") -> str:
-    """What is said of :func:`shift_at_half_the_step`; nothing where it was not computed.
+    """What is said of half the step.
 
-    ``remedy`` is the line to advise where the step is too coarse.
+    Parameters
+    ----------
+    shift : float
+        As of :func:`shift_at_half_the_step`.
+    remedy : str
+        The line to advise where the step is too coarse; empty where none is known.
+
+    Returns
+    -------
+    str
+        Empty where the shift was not computed.
     """
     if np.isnan(shift):
         return ""

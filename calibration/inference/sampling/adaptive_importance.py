@@ -25,8 +25,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calibration.inference.sampling.convergence import Effort
 from calibration.inference.sampling.densities import Densities, log_density
 from calibration.inference.sampling.importance import RELIABLE, smoothed
+from calibration.inference.sampling.moves import resampled
 from calibration.inference.sampling.student_mixture import StudentMixture, apportioned, fit_mixture
 from cipark_sd.base.arrays import Array
 
@@ -84,7 +86,7 @@ class Weighted:
     @property
     def effective(self) -> float:
         """How many independent draws of the posterior the points are worth, by their weights alone."""
-        return effective_size(self.log_ratio)
+        return _effective_size(self.log_ratio)
 
     def evidence(self) -> tuple[float, float]:
         """Log marginal likelihood and its standard error."""
@@ -127,32 +129,29 @@ class Proposal:
         return np.asarray(np.logaddexp(np.logaddexp(by_mixture, wide), math.log(PRIOR) + log_prior))
 
 
-@dataclass(frozen=True, eq=False)
-class _Points:
-    """Points with their log densities under prior and posterior."""
+#: Points ``(n, k)``, and their log densities under prior and posterior ``(n,)``.
+_Points = tuple[Array, Array, Array]
 
-    free: Array
-    log_prior: Array
-    log_density: Array
 
-    @staticmethod
-    def of(densities: Densities, free: Array) -> "_Points":
-        # a coordinate is infinite at the very end of a prior
-        free = free[np.isfinite(free).all(axis=1)]
-        return _Points(free, _or_never(densities.log_prior(free)), _or_never(log_density(densities, free)))
+def _drawn(proposal: Proposal, n: int, rng: np.random.Generator) -> _Points:
+    """Up to ``n`` points of a proposal: one at the very end of a prior has an infinite coordinate, and is left out."""
+    densities, free = proposal.densities, proposal.draw(n, rng)
+    free = free[np.isfinite(free).all(axis=1)]
+    logs = densities.log_prior(free), log_density(densities, free)
+    log_prior, log_posterior = (np.where(np.isnan(of_points), -np.inf, of_points) for of_points in logs)
+    return free, log_prior, log_posterior
 
-    def __add__(self, other: "_Points") -> "_Points":
-        return _Points(
-            np.concatenate([self.free, other.free]),
-            np.concatenate([self.log_prior, other.log_prior]),
-            np.concatenate([self.log_density, other.log_density]),
-        )
+
+def _joined(known: _Points | None, new: _Points) -> _Points:
+    if known is None:
+        return new
+    free, log_prior, log_posterior = (np.concatenate(parts) for parts in zip(known, new, strict=True))
+    return free, log_prior, log_posterior
 
 
 def adapted(
     densities: Densities,
-    start: Array,
-    log_weights: Array,
+    start: tuple[Array, Array],
     rng: np.random.Generator,
     *,
     effective: float,
@@ -160,25 +159,33 @@ def adapted(
     hopeless: float | None = None,
     on_points: OnPoints | None = None,
 ) -> tuple[Proposal, float, int]:
-    """A proposal that is fitted to the posterior in rounds, its efficiency, and the points that were spent.
+    """A proposal that is fitted to the posterior in rounds.
+
+    A point's weight is its density over the mean of all proposals so far, so that a point of an early and poor proposal
+    does not count as if the last one had drawn it (Cornuet et al. 2012).
 
     Parameters
     ----------
-    start : (n, k)
-        About where the posterior is.
-    log_weights : (n,)
-        Of the start.
+    densities : Densities
+    start : (n, k), (n,)
+        Points about where the posterior is, and their log weights.
+    rng : Generator
     effective : float
         Effective draws that the proposal is for.
     larger : int
         How many times as large as usual a round is.
     hopeless : float, optional
-        Efficiency below which rounds end early where their weights cannot be trusted.
+        Efficiency below which rounds end early where their weights cannot be trusted. None: they go on.
+    on_points : function, optional
+
+    Returns
+    -------
+    Proposal, float, int
+        The proposal, the efficiency of the best round, and the points that were spent.
     """
-    k = start.shape[1]
     least, per_parameter = ROUND
-    size = larger * (least + per_parameter * k)
-    mixture = _fitted(start, log_weights, rng)
+    size = larger * (least + per_parameter * start[0].shape[1])
+    mixture = _fitted(*start, rng)
     best, in_vain = 0.0, 0
     proposals: list[Proposal] = []
     known: _Points | None = None
@@ -186,17 +193,16 @@ def adapted(
     under: list[Array] = []
     for number in range(ROUNDS):
         proposal = Proposal(mixture, densities)
-        new = _Points.of(densities, proposal.draw(size, rng))
-        for i, old in enumerate(proposals):
-            under[i] = np.append(under[i], old.log_density(new.free, new.log_prior))
-        known = new if known is None else known + new
+        new = _drawn(proposal, size, rng)
+        for i, before in enumerate(proposals):
+            under[i] = np.append(under[i], before.log_density(*new[:2]))
+        known = _joined(known, new)
         proposals.append(proposal)
-        of_all = proposal.log_density(known.free, known.log_prior)
-        under.append(of_all)
-        ratio = new.log_density - of_all[-len(new.free) :]
-        efficiency = effective_size(ratio) / size
+        under.append(proposal.log_density(*known[:2]))
+        ratio = new[2] - under[-1][-len(new[0]) :]
+        efficiency = _effective_size(ratio) / size
         if on_points is not None:
-            on_points(len(known.free), ROUNDS * size)
+            on_points(len(known[0]), ROUNDS * size)
         best, in_vain = max(best, efficiency), 0 if efficiency > best else in_vain + 1
         if number + 1 == EARLY and hopeless is not None and best < hopeless and smoothed(ratio)[1] > RELIABLE:
             best = 0.0
@@ -204,101 +210,97 @@ def adapted(
         # a first round is judged by points that its proposal was not fitted to, but few of them
         if in_vain == IN_VAIN or (number > 0 and size > SAVES * effective * (1 / max(best, 1e-9) - 1)):
             break
-        mixture = _fitted(known.free, known.log_density - _log_mean(np.array(under)), rng, len(mixture.shares))
+        mixture = _refitted(known, under, mixture, rng)
     assert known is not None
-    return (
-        Proposal(
-            _fitted(known.free, known.log_density - _log_mean(np.array(under)), rng, len(mixture.shares)), densities
-        ),
-        best,
-        len(known.free),
-    )
+    return Proposal(_refitted(known, under, mixture, rng), densities), best, len(known[0])
+
+
+def _refitted(known: _Points, under: list[Array], mixture: StudentMixture, rng: np.random.Generator) -> StudentMixture:
+    """A mixture for all points so far, whose log densities ``under`` each proposal are given."""
+    # log of the mean over the proposals
+    of_all = np.logaddexp.reduce(np.array(under), axis=0) - math.log(len(under))
+    return _fitted(known[0], known[2] - of_all, rng, len(mixture.shares))
 
 
 def importance_sample(
     densities: Densities,
-    start: Array,
-    log_weights: Array,
+    start: tuple[Array, Array],
     rng: np.random.Generator,
     *,
-    effective: float,
-    least: float,
-    most: int,
+    effort: Effort,
     worth: Callable[[Weighted], float],
     hopeless: float | None = None,
     on_points: OnPoints | None = None,
 ) -> Weighted | None:
-    """Points of an adapted proposal; None where ``most`` points would be worth too few draws.
+    """Points of an adapted proposal.
 
     Parameters
     ----------
-    start, log_weights, hopeless :
+    densities : Densities
+    start, hopeless :
         As of :func:`adapted`.
-    effective, least : float
-        Effective draws that are gone on to, and those below which the points are of no use.
-    most : int
-        Points at most, beside those that adapt.
+    rng : Generator
+    effort : Effort
+        Effective draws that are gone on to; those below which points are of no use, of its criteria; and points at most
+        beside those that adapt.
     worth : function
         How many effective draws of the quantity that is known worst the points are worth.
     on_points : function, optional
+
+    Returns
+    -------
+    Weighted or None
+        None where all points would be worth too few draws.
     """
     spent, weighted = 0, None
     for attempt in range(ATTEMPTS):
         proposal, efficiency, n = adapted(
             densities,
             start,
-            log_weights,
             rng,
-            effective=effective,
+            effective=effort.effective,
             larger=2**attempt,
             hopeless=hopeless,
             on_points=on_points,
         )
         spent += n
-        if efficiency * most < least:
+        if efficiency * effort.most_points < effort.criteria.ess:
             return weighted
-        n_points = min(most, math.ceil(MARGIN * effective / efficiency))
-        weighted = _frozen(densities, proposal, spent, n_points, rng, effective, most, worth, on_points)
+        n_points = min(effort.most_points, math.ceil(MARGIN * effort.effective / efficiency))
+        weighted = _frozen(proposal, spent, n_points, rng, effort, worth, on_points)
         if smoothed(weighted.log_ratio)[1] <= RELIABLE:
             return weighted
-        start, log_weights = weighted.free, weighted.log_ratio
+        start = weighted.free, weighted.log_ratio
         spent += weighted.n_points
     return weighted
 
 
 def _frozen(
-    densities: Densities,
     proposal: Proposal,
     spent: int,
     n_points: int,
     rng: np.random.Generator,
-    effective: float,
-    most: int,
+    effort: Effort,
     worth: Callable[[Weighted], float],
     on_points: OnPoints | None,
 ) -> Weighted:
     """``n_points`` points of a proposal that adapts no more, and more until they are worth enough."""
     known: _Points | None = None
     while True:
-        new = _Points.of(densities, proposal.draw(n_points, rng))
-        known = new if known is None else known + new
-        ratio = known.log_density - proposal.log_density(known.free, known.log_prior)
-        weighted = Weighted(known.free, known.log_density, ratio, spent)
+        known = free, log_prior, log_posterior = _joined(known, _drawn(proposal, n_points, rng))
+        ratio = log_posterior - proposal.log_density(free, log_prior)
+        weighted = Weighted(free, log_posterior, ratio, spent)
         if on_points is not None:
-            on_points(len(known.free), most)
+            on_points(len(free), effort.most_points)
         reached = worth(weighted) if np.isfinite(ratio).any() else 0.0
-        if reached >= effective or len(known.free) >= most:
+        if reached >= effort.effective or len(free) >= effort.most_points:
             return weighted
-        n_missing = len(known.free) * (MARGIN * effective / max(reached, 1e-9) - 1)
+        n_missing = len(free) * (MARGIN * effort.effective / max(reached, 1e-9) - 1)
         # one large weight among few points asks for far too many, and weighs less among twice as many
-        n_points = math.ceil(min(n_missing, len(known.free), most - len(known.free)))
+        n_points = math.ceil(min(n_missing, len(free), effort.most_points - len(free)))
 
 
-def _or_never(logs: Array) -> Array:
-    return np.where(np.isnan(logs), -np.inf, logs)
-
-
-def effective_size(log_weights: Array) -> float:
+def _effective_size(log_weights: Array) -> float:
     """Square of the sum over the sum of squares (Kong 1992)."""
     if not np.isfinite(log_weights).any():
         return 0.0
@@ -311,18 +313,12 @@ def _fitted(points: Array, log_weights: Array, rng: np.random.Generator, near: i
     log_weights = smoothed(log_weights)[0]
     least_size = min(FITTED_TO * points.shape[1], len(points) / 2)
     power = 1.0
-    while effective_size(power * log_weights) < least_size and power > 1e-3:
+    # a mixture fitted to three points that have all the weight would be as narrow as these
+    while _effective_size(power * log_weights) < least_size and power > 1e-3:
         power *= 0.8
     weights = np.exp(power * (log_weights - log_weights.max()))
     if len(points) > FIT_POINTS:
-        places = (rng.random() + np.arange(FIT_POINTS)) / FIT_POINTS
-        edges = np.cumsum(weights) / weights.sum()
-        drawn, counts = np.unique(np.minimum(np.searchsorted(edges, places), len(points) - 1), return_counts=True)
+        drawn, counts = np.unique(resampled(weights, FIT_POINTS, rng), return_counts=True)
         return fit_mixture(points[drawn], counts.astype(float), rng, near)
     usable = weights > 0
     return fit_mixture(points[usable], weights[usable], rng, near)
-
-
-def _log_mean(logs: Array) -> Array:
-    """Log of the mean of exponentials over the first axis."""
-    return np.asarray(np.logaddexp.reduce(logs, axis=0) - math.log(len(logs)))

@@ -24,27 +24,24 @@ from numpy.typing import NDArray
 
 from calibration.inference.sampling.convergence import (
     CONVERGED,
+    PATIENCE,
     UNSAVED,
     Convergence,
     Criteria,
     Effort,
     OnBlock,
-    Sampler,
     convergence,
     poorest,
+    slow,
 )
 from calibration.inference.sampling.moves import Target, step
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays, Checkpoint
 
-#: Growth of the chains between two judgements, which cost more than a block of a small model.
-PATIENCE = 1.25
 #: Seconds between two times that chains in progress are written: they are large, and each time the whole of them is.
 SAVING = 5.0
 #: Steps over which a walker is looked at, and the probability of a normal posterior so far down that it counts as lost.
 LOOK, LOST = 100, 1e-6
-#: How many times as many steps are advised at least where chains have not converged.
-LONGER = 1.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +54,6 @@ class Chains:
         Free coordinates.
     log_density : (n_ensembles, n_steps, n_walkers)
         In those coordinates.
-    acceptance : (n_ensembles,)
-        Share of moves that were taken.
     lines : tuple of Convergence
         Of the second half.
     interrupted : bool
@@ -69,15 +64,10 @@ class Chains:
 
     position: Array
     log_density: Array
-    acceptance: Array
     lines: tuple[Convergence, ...]
     interrupted: bool = False
     reason: str = ""
-    sampler: ClassVar[Sampler] = "chains"
-
-    def because(self, reason: str) -> "Chains":
-        """The same with its reason."""
-        return replace(self, reason=reason)
+    sampler: ClassVar[str] = "chains"
 
     @property
     def sentence(self) -> str:
@@ -94,7 +84,7 @@ class Chains:
         """What stands in the way of printing numbers, for draws that have not converged."""
         if self.n_stranded:
             return f"{self.n_stranded} walkers stay far below the others"
-        return slow(poorest(self.lines), self.n_steps)
+        return slow(self.lines, self.n_steps)
 
     @property
     def n_steps(self) -> int:
@@ -127,22 +117,20 @@ class Chains:
         return all(line.reaches(criteria) for line in self.lines) and not self.n_stranded
 
 
-def slow(worst: Convergence, n_steps: int) -> str:
-    """That a parameter mixes too slowly, and with how many steps it may not."""
-    size = min(worst.ess_bulk, worst.ess_tail)
-    needed = max(CONVERGED.ess / size if size > 0 else math.inf, (worst.r_hat - 1) / (CONVERGED.r_hat - 1))
-    known = f"R-hat {worst.r_hat:.3f}, {size:.0f} of {CONVERGED.ess:g} effective draws"
-    words = f"chains move slowly in {worst.name} ({known})"
-    if not math.isfinite(needed):
-        return words
-    steps = 1000 * math.ceil(max(needed, LONGER) * n_steps / 1000)
-    return f"{words}: --steps {steps} may be enough, or a narrower prior of it"
-
-
 def stranded(log_density: Array, k: int) -> NDArray[np.bool_]:
-    """Which walkers ``(n_ensembles, n_walkers)`` begin ``(n_ensembles, n_steps, n_walkers)`` far below their ensemble.
+    """Which walkers begin far below their ensemble.
 
-    For a normal posterior of ``k`` dimensions twice the fall from the top is chi-square.
+    For a normal posterior of k dimensions twice the fall from the top is chi-square.
+
+    Parameters
+    ----------
+    log_density : (n_ensembles, n_steps, n_walkers)
+    k : int
+        Parameters.
+
+    Returns
+    -------
+    (n_ensembles, n_walkers)
     """
     from scipy.stats import chi2
 
@@ -166,12 +154,14 @@ def run(
 
     Parameters
     ----------
-    target : log density of points ``(n, k)``
+    target : function
+        Log density ``(n,)`` of points ``(n, k)``.
     start : function
         Where the walkers begin, ``(n_ensembles, n_walkers, k)``; it is not called where chains go on.
-    streams : one generator an ensemble
+    streams : list of Generator
+        One an ensemble.
     names, values :
-        Of what is judged: a function of points ``(…, k)``.
+        Of what is judged: a function of points ``(…, k)`` to values ``(…, k)``.
     effort : Effort
     saved : Checkpoint, optional
         Of all that the chains depend on but the budget. Where it has chains sampling goes on from them, and ends with
@@ -201,7 +191,7 @@ def run(
             finished = n_steps >= effort.most_steps
             if finished or _is_judged(n_steps, effort):
                 lines, judged = convergence(names, values(state.second_half)), n_steps
-                mixed = _reached(state, lines, effort)
+                mixed = state.chains(lines).reaches(effort.criteria)
                 finished = finished or (
                     mixed and (not effort.confirmed or _reached_before(state, names, values, effort))
                 )
@@ -224,7 +214,7 @@ def run(
             saved.save(whole.arrays())
     if judged != state.n_steps:
         lines = convergence(names, values(state.second_half))
-    return Chains(state.position, state.log_density, state.acceptance, lines, interrupted)
+    return replace(state.chains(lines), interrupted=interrupted)
 
 
 def _is_judged(n_steps: int, effort: Effort) -> bool:
@@ -236,22 +226,25 @@ def _is_judged(n_steps: int, effort: Effort) -> bool:
 
 
 def looks(n_steps: int, effort: Effort) -> list[int]:
-    """Numbers of steps, up to ``done``, after which chains are judged.
+    """Numbers of steps after which chains are judged.
 
     The first is the least number of steps, the next comes whenever they have grown by :data:`PATIENCE`, in whole
     blocks.
+
+    Parameters
+    ----------
+    n_steps : int
+        Up to which they are listed.
+    effort : Effort
+
+    Returns
+    -------
+    list of int
     """
     steps = [effort.block * math.ceil(effort.least_steps / effort.block)]
     while steps[-1] <= n_steps:
         steps.append(effort.block * math.ceil(PATIENCE * steps[-1] / effort.block))
     return steps[:-1]
-
-
-def _reached(state: "ChainState", lines: tuple[Convergence, ...], effort: Effort) -> bool:
-    """Whether chains that were judged reach what is wanted, no walker lost."""
-    half = state.log_density[:, state.n_steps // 2 :]
-    mixed = all(line.reaches(effort.criteria) for line in lines)
-    return mixed and not stranded(half, state.position.shape[-1]).any()
 
 
 def _reached_before(
@@ -266,27 +259,25 @@ def _reached_before(
     if len(so_far) < 2:
         return False
     before = state.first(so_far[-2])
-    return _reached(before, convergence(names, values(before.second_half)), effort)
+    return before.chains(convergence(names, values(before.second_half))).reaches(effort.criteria)
 
 
 @dataclass(frozen=True, eq=False)
 class ChainState:
-    """All blocks so far; ``last`` is where the walkers stand. Blocks are ``(n_ensembles, n_steps, n_walkers, …)``.
+    """All blocks so far, ``(n_ensembles, n_steps, n_walkers, …)``; ``last`` is where the walkers stand.
 
-    ``acceptances`` are the shares of moves taken, summed over the steps up to each, ``(n_ensembles, n_steps)``.
     ``streams`` are the states of the random streams at the end of the last block, whatever they have given since.
     """
 
     last: tuple[Array, Array]
     positions: tuple[Array, ...]
     logs: tuple[Array, ...]
-    acceptances: tuple[Array, ...]
     streams: str
 
     @staticmethod
     def begin(target: Target, start: Array, streams: list[np.random.Generator]) -> "ChainState":
         log_density = target(start.reshape(-1, start.shape[-1])).reshape(start.shape[:2])
-        return ChainState((start, log_density), (), (), (), _states(streams))
+        return ChainState((start, log_density), (), (), _states(streams))
 
     @property
     def n_steps(self) -> int:
@@ -301,50 +292,43 @@ class ChainState:
         return np.concatenate(self.logs, axis=1)
 
     @property
-    def acceptance(self) -> Array:
-        return np.asarray(self.acceptances[-1][:, -1] / self.n_steps)
-
-    @property
     def second_half(self) -> Array:
         return self.position[:, self.n_steps // 2 :]
+
+    def chains(self, lines: tuple[Convergence, ...]) -> Chains:
+        """What was sampled so far, with what is known of its second half."""
+        return Chains(self.position, self.log_density, lines)
 
     def first(self, n: int) -> "ChainState":
         """The first ``n`` steps, for a budget smaller than that of the chains that were kept; they do not go on."""
         if self.n_steps <= n:
             return self
-        taken = np.concatenate(self.acceptances, axis=1)[:, :n]
-        return replace(self, positions=(self.position[:, :n],), logs=(self.log_density[:, :n],), acceptances=(taken,))
+        return replace(self, positions=(self.position[:, :n],), logs=(self.log_density[:, :n],))
 
     def block(self, target: Target, streams: list[np.random.Generator], n: int) -> "ChainState":
         position, log_density = self.last
-        positions, logs, acceptances = [], [], []
-        taken = self.acceptances[-1][:, -1] if self.acceptances else np.zeros(len(position))
+        positions, logs = [], []
         for _ in range(n):
-            position, log_density, takes = step(target, position, log_density, streams)
+            position, log_density = step(target, position, log_density, streams)
             positions.append(position)
             logs.append(log_density)
-            taken = taken + takes.mean(axis=1)
-            acceptances.append(taken)
         return ChainState(
             (position, log_density),
             (*self.positions, np.stack(positions, axis=1)),
             (*self.logs, np.stack(logs, axis=1)),
-            (*self.acceptances, np.stack(acceptances, axis=1)),
             _states(streams),
         )
 
     def arrays(self) -> Arrays:
-        acceptances = np.concatenate(self.acceptances, axis=1)
-        streams = np.array(self.streams)
-        return {"position": self.position, "log": self.log_density, "acceptances": acceptances, "streams": streams}
+        return {"position": self.position, "log": self.log_density, "streams": np.array(self.streams)}
 
     @staticmethod
     def of(stored: Arrays, streams: list[np.random.Generator]) -> "ChainState":
         """Undoes :meth:`arrays`; the streams go on from where they were."""
         for stream, state in zip(streams, json.loads(str(stored["streams"])), strict=True):
             stream.bit_generator.state = state
-        position, log, acceptances = (np.array(stored[n], dtype=float) for n in ("position", "log", "acceptances"))
-        return ChainState((position[:, -1], log[:, -1]), (position,), (log,), (acceptances,), _states(streams))
+        position, log = (np.array(stored[name], dtype=float) for name in ("position", "log"))
+        return ChainState((position[:, -1], log[:, -1]), (position,), (log,), _states(streams))
 
 
 def _states(streams: list[np.random.Generator]) -> str:

@@ -42,8 +42,13 @@ SURE = 3.0
 #: Steps at least that mixing is judged by: of longer chains every second one, every third, and so on. A chain that is
 #: still judged then mixes over many steps, and one of its autocorrelation times keeps most of what it says.
 JUDGED = 500
-#: Ends of the central 95 % and the median: the quantiles that are printed.
-QUANTILES = (0.025, 0.5, 0.975)
+#: Ends of the central 95 % and the median: the quantiles that are printed, and their names.
+QUANTILES, LIMITS = (0.025, 0.5, 0.975), ("low", "median", "high")
+#: The quantiles whose shares make the effective size of the tails.
+TAILS = (0.05, 0.95)
+#: Growth of the chains between two judgements, which cost more than a block of a small model; and the least growth that
+#: is advised where they have not converged.
+PATIENCE = 1.25
 #: Chains are not kept.
 UNSAVED = NOT_KEPT.entry("chains")
 #: The budget of a sampler that is not asked for a number of steps, in operations of the model: what a step costs beside
@@ -83,23 +88,24 @@ class Convergence:
     """One quantity's moments over all draws, how well they are known, and how well it mixes.
 
     ``low`` and ``high`` are the ends of the central 95 %; an ``mcse`` has the unit of its quantity. ``limit_error`` is
-    the greater error of the two ends in standard deviations of rank-normalised values.
+    the greater error of the two ends in standard deviations of rank-normalised values. Where all draws are the same
+    nothing is known of how they mix, and NaN says so.
     """
 
     name: str
-    r_hat: float
-    ess_bulk: float
-    ess_tail: float
-    mean: float
-    sd: float
-    low: float
-    median: float
-    high: float
-    mcse_mean: float
-    mcse_low: float
-    mcse_median: float
-    mcse_high: float
-    limit_error: float
+    r_hat: float = math.nan
+    ess_bulk: float = math.nan
+    ess_tail: float = math.nan
+    mean: float = math.nan
+    sd: float = math.nan
+    low: float = math.nan
+    median: float = math.nan
+    high: float = math.nan
+    mcse_mean: float = math.nan
+    mcse_low: float = math.nan
+    mcse_median: float = math.nan
+    mcse_high: float = math.nan
+    limit_error: float = math.nan
 
     def __str__(self) -> str:
         return (
@@ -124,44 +130,63 @@ class Convergence:
 
 
 def convergence(names: Sequence[str], chains: Array) -> tuple[Convergence, ...]:
-    """Mixing of each quantity of ``chains : (n_ensembles, n_steps, n_walkers, k)``, at least four steps."""
+    """Mixing of each quantity.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The quantities.
+    chains : (n_ensembles, n_steps, n_walkers, k)
+        At least four steps.
+
+    Returns
+    -------
+    tuple of Convergence
+    """
     return tuple(_of_quantity(name, chains[..., i]) for i, name in enumerate(names))
 
 
 def _of_quantity(name: str, values: Array) -> Convergence:
     from arviz_stats.base import array_stats
 
-    mean, sd = float(values.mean()), float(np.std(values))
-    ordered = np.sort(values, axis=None)
-    low, median, high = np.quantile(ordered, QUANTILES).tolist()
+    mean, ordered = float(values.mean()), np.sort(values, axis=None)
+    quantiles = dict(zip(LIMITS, np.quantile(ordered, QUANTILES).tolist(), strict=True))
     if ordered[0] == ordered[-1]:
-        none = math.nan
-        return Convergence(name, none, none, none, mean, 0.0, low, median, high, none, none, none, none, none)
+        return Convergence(name, mean=mean, sd=0.0, **quantiles)
+    sd = float(np.std(values))
     # one walker by itself says no more than its steps
     thinned = values[:, :: max(1, values.shape[1] // JUDGED)] if values.shape[2] > 1 else values
-    sizes = [_effective_at(thinned, quantile) for quantile in (low, median, high)]
-    of_low, of_median, of_high = (
-        quantile_error(ordered, share, size) for share, size in zip(QUANTILES, sizes, strict=True)
-    )
+    sizes = [_effective_at(thinned, quantile) for quantile in quantiles.values()]
+    errors = [quantile_error(ordered, share, size) for share, size in zip(QUANTILES, sizes, strict=True)]
     return Convergence(
         name,
-        max(
+        r_hat=max(
             float(array_stats.rhat(ordered_by, chain_axis=0, draw_axis=1, method="rank"))
             for ordered_by in (thinned.reshape(len(values), -1), one_by_one(thinned))
         ),
-        effective(normal_scores(thinned)),
-        min(_effective_at(thinned, float(np.quantile(ordered, share))) for share in (0.05, 0.95)),
-        mean,
-        sd,
-        low,
-        median,
-        high,
-        float(sd / np.sqrt(effective(thinned))),
-        of_low,
-        of_median,
-        of_high,
-        max(normal_error(share, size) for share, size in zip(QUANTILES, sizes, strict=True) if share != 0.5),
+        ess_bulk=effective(normal_scores(thinned)),
+        ess_tail=min(_effective_at(thinned, float(np.quantile(ordered, share))) for share in TAILS),
+        mean=mean,
+        sd=sd,
+        **quantiles,
+        mcse_mean=float(sd / np.sqrt(effective(thinned))),
+        **errors_of(errors, sizes),
     )
+
+
+def errors_of(errors: Sequence[float], sizes: Sequence[float]) -> dict[str, float]:
+    """Fields of :class:`Convergence`, from the errors of and effective sizes at :data:`QUANTILES`.
+
+    Parameters
+    ----------
+    errors, sizes : sequence of float
+
+    Returns
+    -------
+    dict of str to float
+    """
+    of_quantiles = {f"mcse_{end}": error for end, error in zip(LIMITS, errors, strict=True)}
+    return of_quantiles | {"limit_error": max(normal_error(QUANTILES[i], sizes[i]) for i in (0, 2))}
 
 
 def _effective_at(values: Array, quantile: float) -> float:
@@ -180,14 +205,39 @@ def quantile_error(ordered: Array, share: float, size: float) -> float:
 
 
 def quantile_places(share: float, size: float) -> Array:
-    """Shares ``(2,)`` one standard error below and above ``share``, of which ``size`` draws are effective."""
+    """Where the share below a quantile may lie, from quantiles of the beta distribution of that share.
+
+    Source: Vehtari et al. 2021.
+
+    Parameters
+    ----------
+    share : float
+        Below the quantile, 0 to 1.
+    size : float
+        Effective draws of that share.
+
+    Returns
+    -------
+    (2,)
+        Shares one standard error below and above.
+    """
     from scipy.special import betaincinv
 
     return np.asarray(betaincinv(size * share + 1, size * (1 - share) + 1, np.array([0.15865525, 0.84134475])))
 
 
 def normal_error(share: float, size: float) -> float:
-    """What :func:`quantile_error` is for a standard normal: root of ``p (1 - p) / size`` over the density there."""
+    """What :func:`quantile_error` is for a standard normal: root of ``p (1 - p) / size`` over the density there.
+
+    Parameters
+    ----------
+    share, size : float
+        As of :func:`quantile_places`.
+
+    Returns
+    -------
+    float
+    """
     from scipy import stats
 
     return float(np.sqrt(share * (1 - share) / size) / stats.norm.pdf(stats.norm.ppf(share))) if size > 0 else math.inf
@@ -215,6 +265,7 @@ def effective(values: Array) -> float:
     if not spread > 0:
         return math.nan
     steps = float(array_stats.ess(course, chain_axis=0, draw_axis=1, method="mean"))
+    # the variance of the overall mean is that of the course over its effective steps; as if draws were independent
     by_course = steps * np.var(values) / spread
     by_walkers = float(array_stats.ess(one_by_one(values), chain_axis=0, draw_axis=1, method="mean"))
     # relative error of an autocorrelation time from a window of two of them, after Sokal
@@ -224,7 +275,18 @@ def effective(values: Array) -> float:
 
 
 def poorest(lines: Sequence[Convergence], criteria: Criteria = CONVERGED) -> Convergence:
-    """The quantity that is farthest from what is wanted, by its worst number as a share of what is asked of it."""
+    """The quantity that is farthest from what is wanted, by its worst number as a share of what is asked of it.
+
+    Parameters
+    ----------
+    lines : sequence of Convergence
+        At least one.
+    criteria : Criteria
+
+    Returns
+    -------
+    Convergence
+    """
 
     def distance(line: Convergence) -> float:
         if np.isnan([line.r_hat, line.ess_bulk, line.ess_tail]).any():
@@ -235,6 +297,33 @@ def poorest(lines: Sequence[Convergence], criteria: Criteria = CONVERGED) -> Con
         )
 
     return max(lines, key=distance)
+
+
+def slow(lines: Sequence[Convergence], n_steps: int) -> str:
+    """That a parameter mixes too slowly, and with how many steps it may not.
+
+    Effective sizes grow in proportion to the steps, and what R-hat is above 1 falls likewise.
+
+    Parameters
+    ----------
+    lines : sequence of Convergence
+        At least one.
+    n_steps : int
+        Of each chain so far.
+
+    Returns
+    -------
+    str
+    """
+    worst = poorest(lines)
+    size = min(worst.ess_bulk, worst.ess_tail)
+    needed = max(CONVERGED.ess / size if size > 0 else math.inf, (worst.r_hat - 1) / (CONVERGED.r_hat - 1))
+    known = f"R-hat {worst.r_hat:.3f}, {size:.0f} of {CONVERGED.ess:g} effective draws"
+    words = f"chains move slowly in {worst.name} ({known})"
+    if not math.isfinite(needed):
+        return words
+    steps = 1000 * math.ceil(max(needed, PATIENCE) * n_steps / 1000)
+    return f"{words}: --steps {steps} may be enough, or a narrower prior of it"
 
 
 #: Called with the steps or points done, how many there may be, and the parameter that mixes worst once it is known.

@@ -28,8 +28,9 @@ from calibration.noise.priors import Scale, from_scale, log_jacobian, to_scale
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.base.arrays import Array
 
-#: Scores beyond which a probability near 1 has too few digits.
-FARTHEST = 7.0
+#: Scores beyond which a probability near 1 has too few digits, and those from which on no sampler begins: what spreads
+#: about such a place comes there.
+FARTHEST, FAR = 7.0, 6.0
 
 
 class Densities(Protocol):
@@ -46,7 +47,17 @@ class Densities(Protocol):
 
 
 def log_density(densities: Densities, free: Array) -> Array:
-    """``(n,)``: the sum of both; minus infinity where the prior is zero, and no model is run there."""
+    """The sum of log prior and log likelihood; minus infinity where the prior is zero, and no model is run there.
+
+    Parameters
+    ----------
+    densities : Densities
+    free : (n, k)
+
+    Returns
+    -------
+    (n,)
+    """
     total = densities.log_prior(free)
     possible = np.isfinite(total)
     total = np.where(possible, total, -np.inf)
@@ -55,69 +66,52 @@ def log_density(densities: Densities, free: Array) -> Array:
     return total
 
 
-@dataclass(frozen=True, eq=False)
-class Walls:
-    """Where the priors of some parameters end, all of them alike: on both sides, on one or on none.
+def _sides(low: Array, high: Array) -> tuple[bool, bool]:
+    """Whether ranges end below and above; they all do or none does."""
+    return bool(np.isfinite(low[0])), bool(np.isfinite(high[0]))
 
-    Parameters
-    ----------
-    places : (m,)
-        Of the parameters.
-    scale : {"identity", "log", "logit"}
-        Theirs.
-    low, high : (m,)
-        Ends on that scale, all finite or none.
-    """
 
-    places: NDArray[np.intp]
-    scale: Scale
-    low: Array
-    high: Array
+def _opened(scaled: Array, low: Array, high: Array) -> Array:
+    """Coordinates ``(…, m)`` of values on a scale whose ranges end at ``low, high : (m,)``."""
+    match _sides(low, high):
+        case True, True:
+            return np.asarray(np.log(scaled - low) - np.log(high - scaled))
+        case True, False:
+            return np.asarray(np.log(scaled - low))
+        case False, True:
+            return np.asarray(-np.log(high - scaled))
+        case _:
+            return scaled
 
-    @cached_property
-    def sides(self) -> tuple[bool, bool]:
-        """Whether there is a wall below and above."""
-        return bool(np.isfinite(self.low[0])), bool(np.isfinite(self.high[0]))
 
-    def open(self, scaled: Array) -> Array:
-        """Coordinates ``(…, m)`` of values on the scale."""
-        match self.sides:
-            case True, True:
-                return np.asarray(np.log(scaled - self.low) - np.log(self.high - scaled))
-            case True, False:
-                return np.asarray(np.log(scaled - self.low))
-            case False, True:
-                return np.asarray(-np.log(self.high - scaled))
-            case _:
-                return scaled
+def _closed(free: Array, low: Array, high: Array) -> Array:
+    """Undoes :func:`_opened`."""
+    from scipy.special import expit
 
-    def close(self, free: Array) -> Array:
-        """Undoes :meth:`open`."""
-        from scipy.special import expit
+    match _sides(low, high):
+        case True, True:
+            return np.asarray(low + (high - low) * expit(free))
+        case True, False:
+            return np.asarray(low + np.exp(free))
+        case False, True:
+            return np.asarray(high - np.exp(-free))
+        case _:
+            return free
 
-        match self.sides:
-            case True, True:
-                return np.asarray(self.low + (self.high - self.low) * expit(free))
-            case True, False:
-                return np.asarray(self.low + np.exp(free))
-            case False, True:
-                return np.asarray(self.high - np.exp(-free))
-            case _:
-                return free
 
-    def log_slope(self, free: Array) -> Array:
-        """``log |d close / d free|``."""
-        match self.sides:
-            case True, True:
-                # log of expit'(x), which is even in x and does not overflow
-                size = np.abs(free)
-                return np.asarray(np.log(self.high - self.low) - size - 2 * np.log1p(np.exp(-size)))
-            case True, False:
-                return free
-            case False, True:
-                return -free
-            case _:
-                return np.zeros_like(free)
+def _log_slope(free: Array, low: Array, high: Array) -> Array:
+    """``log |d closed / d free|``."""
+    match _sides(low, high):
+        case True, True:
+            # log of expit'(x), which is even in x and does not overflow
+            size = np.abs(free)
+            return np.asarray(np.log(high - low) - size - 2 * np.log1p(np.exp(-size)))
+        case True, False:
+            return free
+        case False, True:
+            return -free
+        case _:
+            return np.zeros_like(free)
 
 
 @dataclass(frozen=True)
@@ -127,43 +121,43 @@ class Unconstrained:
     space: ParameterSpace
 
     @cached_property
-    def _walls(self) -> tuple[Walls, ...]:
-        """Parameters on one scale whose priors end alike, and where they end on that scale."""
-        kinds: dict[object, list[int]] = {}
+    def _walls(self) -> list[tuple[NDArray[np.intp], Scale, Array, Array]]:
+        """Positions of parameters on one scale whose priors end alike, that scale, and where they end on it."""
+        kinds: dict[tuple[Scale, bool, bool], list[int]] = {}
         support = self.space.from_unit(np.array([[0.0], [1.0]]) * np.ones(len(self.space)))
         low, high = self.space.to_scales(support)
         for i, parameter in enumerate(self.space):
             kinds.setdefault((parameter.scale, math.isfinite(low[i]), math.isfinite(high[i])), []).append(i)
-        scales = [parameter.scale for parameter in self.space]
-        return tuple(Walls(np.array(places), scales[places[0]], low[places], high[places]) for places in kinds.values())
+        return [(np.array(places), kind[0], low[places], high[places]) for kind, places in kinds.items()]
 
     @cached_property
     def _bounds(self) -> tuple[Array, Array]:
         return np.array([p.lower for p in self.space]), np.array([p.upper for p in self.space])
 
-    def _by_walls(self, function: Callable[[Walls, Array], Array], points: Array) -> Array:
+    def _by_walls(self, function: Callable[[Array, Scale, Array, Array], Array], points: Array) -> Array:
         points = np.asarray(points, dtype=float)
         columns = np.empty_like(points)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            for walls in self._walls:
-                columns[..., walls.places] = function(walls, points[..., walls.places])
+            for places, scale, low, high in self._walls:
+                columns[..., places] = function(points[..., places], scale, low, high)
         return columns
 
     def free(self, theta: Array) -> Array:
         """Coordinates of values; infinite for a value at an end."""
-        return self._by_walls(lambda walls, values: walls.open(to_scale(values, walls.scale)), theta)
+        return self._by_walls(lambda values, scale, *ends: _opened(to_scale(values, scale), *ends), theta)
 
     def theta(self, free: Array) -> Array:
         """Values of coordinates; undoes :meth:`free`."""
-        values = self._by_walls(lambda walls, points: from_scale(walls.close(points), walls.scale), free)
+        values = self._by_walls(lambda points, scale, *ends: from_scale(_closed(points, *ends), scale), free)
         # rounding must not carry a far coordinate over a bound, where the density is zero
         return np.clip(values, *self._bounds)
 
     def log_jacobian(self, free: Array) -> Array:
         """``log |d theta / d free|`` summed over the parameters ``(…)``."""
 
-        def slopes(walls: Walls, points: Array) -> Array:
-            return log_jacobian(from_scale(walls.close(points), walls.scale), walls.scale) + walls.log_slope(points)
+        def slopes(points: Array, scale: Scale, low: Array, high: Array) -> Array:
+            scaled = _closed(points, low, high)
+            return log_jacobian(from_scale(scaled, scale), scale) + _log_slope(points, low, high)
 
         return np.asarray(self._by_walls(slopes, free).sum(axis=-1))
 
@@ -201,7 +195,19 @@ class FreeDensity:
 
 
 def prior_draws(space: ParameterSpace, n: int, rng: np.random.Generator) -> Array:
-    """``(n, k)`` draws from the prior."""
+    """Draws from the prior.
+
+    Parameters
+    ----------
+    space : ParameterSpace
+    n : int
+    rng : Generator
+
+    Returns
+    -------
+    (n, k)
+        Values.
+    """
     return space.from_unit(rng.random((n, len(space))))
 
 
@@ -314,10 +320,21 @@ class ScaledScores:
         return slopes - 0.5 * float(log_volume) if sign > 0 and np.isfinite(free).all() else -np.inf
 
 
-def suited(scores: NormalScores, points: Array) -> NormalScores | ScaledScores:
-    """Coordinates in which ``points : (n, k)`` of the posterior, as scores, are nearest to a normal.
+def suited(scores: NormalScores, points: Array) -> ScaledScores:
+    """Coordinates in which points of the posterior are nearest to a normal.
 
     The deviations of groups that have data, pool by pool, as they are or all of them times their size.
+
+    Parameters
+    ----------
+    scores : NormalScores
+    points : (n, k)
+        As scores.
+
+    Returns
+    -------
+    ScaledScores
+        Without pools where all stay as they are.
     """
     names, problem = scores.space.names, scores.density.problem
     # a group without data has its prior, and that is normal as it is
@@ -329,9 +346,9 @@ def suited(scores: NormalScores, points: Array) -> NormalScores | ScaledScores:
         for pool, deviations in informed
         if deviations
     ]
-    chosen: tuple[tuple[NDArray[np.intp], int], ...] = ()
+    chosen = ScaledScores(scores, ())
     for pool in pools:
-        extended = (*chosen, pool)
-        if ScaledScores(scores, extended).fit(points) > ScaledScores(scores, chosen).fit(points):
+        extended = ScaledScores(scores, (*chosen.pools, pool))
+        if extended.fit(points) > chosen.fit(points):
             chosen = extended
-    return ScaledScores(scores, chosen) if chosen else scores
+    return chosen

@@ -12,29 +12,29 @@ the ensembles have. (Side by side, walkers would look like independent draws.) M
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from calibration.inference.sampling.chains import Chains
 from calibration.inference.sampling.convergence import EFFORT, UNSAVED, Convergence, Effort, OnBlock, one_by_one
 from calibration.inference.sampling.densities import Unconstrained, prior_draws
-from calibration.inference.sampling.sample import ImportanceDraws, Sampled, Start, sample
-from calibration.inference.sampling.trajectories import TrajectoryDraws
+from calibration.inference.sampling.sample import ImportanceDraws, Sampled, Start, ensembles, importance
+from calibration.inference.sampling.trajectories import TrajectoryDraws, follow
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import numbers, replicate
 from calibration.study.observations import Observation, Term
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Checkpoint, Checkpoints, stream
+from cipark_sd.base.errors import InvalidValue, UnsupportedFeature
 from cipark_sd.data.described import version
-from cipark_sd.data.results import write_netcdf
 
 if TYPE_CHECKING:
     import xarray as xr
 
+#: The dimensions of draws.
+DRAWS = ("chain", "draw")
 #: Draws kept of each ensemble: of four as many as hold 4,000 effective ones without loss.
 PER_CHAIN = 2500
 #: What a reader of the file has to know of it.
@@ -47,8 +47,6 @@ OF_IMPORTANCE = (
     "as many as the points are worth. Moments, limits, effective sizes and Monte Carlo errors of all weighted points "
     "are in the group convergence."
 )
-
-
 OF_TRAJECTORIES = (
     "A chain is one of Hamiltonian Monte Carlo, without the draws that adapted it. Moments, limits, effective sizes "
     "and Monte Carlo errors of the whole run are in the group convergence."
@@ -85,23 +83,54 @@ def draw(
     walkers: Array | None = None,
     on_block: OnBlock | None = None,
 ) -> PosteriorDraws:
-    """Sample the posterior and keep evenly spaced draws.
+    """Sample the posterior, by the first way whose draws can be trusted, and keep evenly spaced draws.
 
-    Arguments are those of :func:`calibration.inference.sampling.sample.sample`.
+    Parameters
+    ----------
+    density : Posterior
+    rng : Generator
+    effort : Effort
+    per_chain : int
+        Draws kept of each ensemble, at most.
+    saved : Checkpoint
+        As of :func:`calibration.inference.sampling.chains.run`.
+    start : (n, k) and (n,), optional
+        Values about where the posterior lies and their log weights: importance sampling begins there, and again without
+        where its weights cannot be trusted. None: draws of the prior are annealed.
+    walkers : (n_ensembles, n_walkers, k), optional
+        Values from which ensembles begin. None: draws of the prior are annealed.
+    on_block : function, optional
+
+    Returns
+    -------
+    PosteriorDraws
+
+    Raises
+    ------
+    NowherePossible
+        When no draw from the prior is possible.
     """
-    sampled = sample(
-        density,
-        rng,
-        effort=effort,
-        per_chain=per_chain,
-        saved=saved,
-        start=start,
-        walkers=walkers,
-        on_block=on_block,
-    )
-    if isinstance(sampled, ImportanceDraws):
-        return PosteriorDraws(density, sampled, sampled.theta, sampled.log_density)
-    return thinned(density, sampled, per_chain)
+    from threadpoolctl import threadpool_limits
+
+    # the order of spawning is part of every kept result
+    streams, reason = rng.spawn(effort.ensembles), ""
+    # products of small matrices cost several times as much on threads of their own; the caller has his back at the end
+    with threadpool_limits(1, user_api="blas"):
+        if effort.sampler == "importance":
+            for begin in (None,) if start is None else (start, None):
+                weighed = importance(density, rng.spawn(1)[0], effort, per_chain, begin, on_block)
+                if isinstance(weighed, ImportanceDraws):
+                    return PosteriorDraws(density, weighed, weighed.theta, weighed.log_density)
+                reason = weighed
+        if effort.sampler != "chains":
+            try:
+                followed = follow(density, rng.spawn(1)[0], effort, reason=reason, saved=saved, on_block=on_block)
+            except (UnsupportedFeature, InvalidValue) as problem:
+                reason = f"{reason}{'; ' if reason else ''}no trajectory can be followed: {problem}"
+            else:
+                return thinned(density, followed, per_chain)
+        chains = ensembles(density, streams, effort, walkers, saved, on_block)
+        return thinned(density, replace(chains, reason=reason), per_chain)
 
 
 def draw_whole(
@@ -109,10 +138,19 @@ def draw_whole(
     rng: np.random.Generator,
     effort: Effort,
     saved: Checkpoint,
-    on_block: OnBlock | None = None,
+    on_block: OnBlock | None,
     start: Start | None = None,
 ) -> PosteriorDraws:
     """As :func:`draw`, to the end.
+
+    Parameters
+    ----------
+    density, rng, effort, saved, on_block, start :
+        As of :func:`draw`.
+
+    Returns
+    -------
+    PosteriorDraws
 
     Raises
     ------
@@ -125,8 +163,20 @@ def draw_whole(
     return drawn
 
 
-def thinned(density: Posterior, chains: Chains, per_chain: int = PER_CHAIN) -> PosteriorDraws:
-    """The second half of chains, thinned to ``per_chain`` draws of each ensemble or all that there are."""
+def thinned(density: Posterior, chains: Chains, per_chain: int) -> PosteriorDraws:
+    """The second half of chains, evenly thinned.
+
+    Parameters
+    ----------
+    density : Posterior
+    chains : Chains
+    per_chain : int
+        Draws of each ensemble at most.
+
+    Returns
+    -------
+    PosteriorDraws
+    """
     # not step by step, where neighbours are different walkers and look independent
     free, logs = one_by_one(chains.second_half), one_by_one(chains.log_density[:, chains.n_left_out :])
     chosen = np.linspace(0, free.shape[1] - 1, min(per_chain, free.shape[1])).round().astype(int)
@@ -135,29 +185,40 @@ def thinned(density: Posterior, chains: Chains, per_chain: int = PER_CHAIN) -> P
 
 
 def tree(drawn: PosteriorDraws, rng: np.random.Generator, seed: int) -> "xr.DataTree":
-    """The draws with prior, predictions, log likelihood and data beside them."""
+    """The draws with prior, predictions, log likelihood and data beside them.
+
+    Parameters
+    ----------
+    drawn : PosteriorDraws
+    rng : Generator
+        Of draws of the prior and of both predictions.
+    seed : int
+        What the file names as the seed of the draws.
+
+    Returns
+    -------
+    xr.DataTree
+    """
     import xarray as xr
 
     density, theta = drawn.density, drawn.theta
-    names = density.space.names
-    n_chains, n_draws, _ = theta.shape
-    prior = prior_draws(density.space, n_chains * n_draws, rng).reshape(theta.shape)
-    predicted = replicate(density, drawn.flat, rng).reshape(n_chains, n_draws, -1)
+    names, observations, shape = density.space.names, density.problem.observations, theta.shape[:2]
+    prior = prior_draws(density.space, len(drawn.flat), rng).reshape(theta.shape)
+    predicted = replicate(density, drawn.flat, rng).reshape(*shape, -1)
     # of the runs that have just been made
-    logs = log_likelihoods(density, theta)
+    logs = _log_likelihoods(density, theta)
     # what the prior predicts has a stream of its own: nothing else depends on it
-    before = replicate(density, prior.reshape(drawn.flat.shape), rng.spawn(1)[0]).reshape(n_chains, n_draws, -1)
-    observations = density.problem.observations
+    before = replicate(density, prior.reshape(drawn.flat.shape), rng.spawn(1)[0]).reshape(*shape, -1)
+    lower, upper = numbers(observations)[["lower", "upper"]].to_numpy(dtype=float).T
     groups = {
         "posterior": _parameters(theta, names),
         "prior": _parameters(prior, names),
         "posterior_predictive": _by_observation(predicted, observations),
         "prior_predictive": _by_observation(before, observations),
-        "observed_data": _observed(observations),
+        # of an interval the middle; its ends are the coordinates …_lower and …_upper
+        "observed_data": _by_observation(np.where(np.isfinite(upper), (lower + upper) / 2, lower), observations),
         **logs,
-        "sample_stats": xr.Dataset(
-            {"lp": (("chain", "draw"), drawn.log_density)}, {"chain": np.arange(n_chains), "draw": np.arange(n_draws)}
-        ),
+        "sample_stats": xr.Dataset({"lp": (DRAWS, drawn.log_density)}, _places(shape)),
         "convergence": _convergence(drawn.sampled),
     }
     result = xr.DataTree.from_dict({f"/{name}": dataset for name, dataset in groups.items()})
@@ -167,7 +228,7 @@ def tree(drawn: PosteriorDraws, rng: np.random.Generator, seed: int) -> "xr.Data
     return result
 
 
-def log_likelihoods(density: Posterior, theta: Array) -> "dict[str, xr.Dataset]":
+def _log_likelihoods(density: Posterior, theta: Array) -> "dict[str, xr.Dataset]":
     """Groups ``log_likelihood`` and, where there are terms that were not fitted, ``log_likelihood_check``.
 
     Each is one array over the terms, ``theta : (n_chains, n_draws, k)``, without the weights that terms had in the fit:
@@ -187,33 +248,32 @@ def log_likelihoods(density: Posterior, theta: Array) -> "dict[str, xr.Dataset]"
 
 
 def by_term(name: str, logs: Array, chosen: Sequence[int], problem: CalibrationProblem) -> "xr.Dataset":
-    """One array ``logs : (n_chains, n_draws, n_chosen)`` over the terms of a problem at the positions ``chosen``."""
+    """One array over some terms of a problem.
+
+    Parameters
+    ----------
+    name : str
+        Of the array; its dimension and coordinates begin with it.
+    logs : (n_chains, n_draws, n_chosen)
+    chosen : sequence of int
+        Positions of the terms in the problem.
+    problem : CalibrationProblem
+
+    Returns
+    -------
+    xr.Dataset
+    """
     import xarray as xr
 
     observations = [observation.name for observation in problem.observations for _ in observation.terms]
     terms = [problem.terms[i] for i in chosen]
     dim = f"{name}_term"
-    coords = {
-        "chain": np.arange(logs.shape[0]),
-        "draw": np.arange(logs.shape[1]),
+    coords = _places(logs.shape) | {
         dim: [f"{observations[i]}: {term.label}" for i, term in zip(chosen, terms, strict=True)],
         f"{name}_use": (dim, [term.use for term in terms]),
         f"{name}_weight": (dim, [float(term.weight) for term in terms]),
     }
-    return xr.Dataset({name: (("chain", "draw", dim), logs)}, coords)
-
-
-def write_draws(result: "xr.DataTree", path: Path) -> None:
-    """Write the tree as NetCDF, whole or not at all."""
-    write_netcdf(result, path)
-
-
-def read_draws(path: Path) -> "xr.DataTree":
-    """A tree that :func:`write_draws` wrote, in memory."""
-    import xarray as xr
-
-    with xr.open_datatree(path, engine="h5netcdf") as opened:
-        return opened.load()
+    return xr.Dataset({name: ((*DRAWS, dim), logs)}, coords)
 
 
 def _attributes(drawn: PosteriorDraws, seed: int) -> dict[str, object]:
@@ -275,7 +335,20 @@ def fitted_only(problem: CalibrationProblem) -> list[tuple[str, str, tuple[Term,
 
 
 def chains_entry(checkpoints: Checkpoints, density: Posterior, rng: np.random.Generator, effort: Effort) -> Checkpoint:
-    """The entry of chains; the budget of steps is no part of what they depend on: with a larger one they go on."""
+    """The entry of chains; the budget of steps is no part of what they depend on: with a larger one they go on.
+
+    Parameters
+    ----------
+    checkpoints : Checkpoints
+    density : Posterior
+    rng : Generator
+        Before any number is drawn.
+    effort : Effort
+
+    Returns
+    -------
+    Checkpoint
+    """
     without_budget = replace(effort, most_steps=0, least_steps=0, sampler="chains", effective=0.0, most_points=0)
     return checkpoints.entry("chains", study_digest(density), density.runner.engine.name, stream(rng), without_budget)
 
@@ -293,45 +366,30 @@ def name_in_file(name: str) -> str:
 def _parameters(values: Array, names: Sequence[str]) -> "xr.Dataset":
     import xarray as xr
 
-    coords = {"chain": np.arange(values.shape[0]), "draw": np.arange(values.shape[1])}
     # parameters keep their names: they are no coordinates
-    variables = {name_in_file(name): (("chain", "draw"), values[..., i]) for i, name in enumerate(names)}
-    return xr.Dataset(variables, coords)
+    variables = {name_in_file(name): (DRAWS, values[..., i]) for i, name in enumerate(names)}
+    return xr.Dataset(variables, _places(values.shape))
 
 
-def _rows(every: pd.DataFrame, name: str) -> tuple[pd.DataFrame, dict[str, object]]:
-    """The numbers of one observation, and what their file says of them."""
-    rows, short = every[every["observation"] == name], _coordinate(name)
-    dim = f"{short}_row"
-    named = {f"{short}_{key}": (dim, rows[key].tolist()) for key in ("time", "use", "lower", "upper")}
-    return rows, {dim: rows["label"].tolist(), **named}
+def _places(shape: tuple[int, ...]) -> dict[str, object]:
+    """Coordinates of chains and draws."""
+    return {dim: np.arange(n) for dim, n in zip(DRAWS, shape, strict=False)}
 
 
 def _by_observation(values: Array, observations: Sequence[Observation]) -> "xr.Dataset":
+    """Numbers ``(…, n)`` of all observations, an array each; what leads them are chains and draws, or nothing."""
     import xarray as xr
 
-    every = numbers(observations)
-    variables, coords = {}, {"chain": np.arange(values.shape[0]), "draw": np.arange(values.shape[1])}
+    every, leading = numbers(observations), DRAWS[: values.ndim - 1]
+    variables, coords = dict[str, object](), _places(values.shape[:-1])
     for observation in observations:
-        rows, row_coords = _rows(every, observation.name)
-        coords |= row_coords  # type: ignore[arg-type]
         name = _coordinate(observation.name)
-        variables[name] = (("chain", "draw", f"{name}_row"), values[..., rows.index])
-    return xr.Dataset(variables, coords)
-
-
-def _observed(observations: Sequence[Observation]) -> "xr.Dataset":
-    """Each observation's numbers, the middle of an interval; its ends are the coordinates ``…_lower``, ``…_upper``."""
-    import xarray as xr
-
-    every = numbers(observations)
-    variables: dict[str, object] = {}
-    coords: dict[str, object] = {}
-    for observation in observations:
-        rows, row_coords = _rows(every, observation.name)
-        coords |= row_coords
-        name, lower, upper = _coordinate(observation.name), rows["lower"].to_numpy(), rows["upper"].to_numpy()
-        variables[name] = ((f"{name}_row",), np.where(np.isfinite(upper), (lower + upper) / 2, lower))
+        row = f"{name}_row"
+        rows = every[every["observation"] == observation.name]
+        coords[row] = rows["label"].tolist()
+        for key in ("time", "use", "lower", "upper"):
+            coords[f"{name}_{key}"] = (row, rows[key].tolist())
+        variables[name] = ((*leading, row), values[..., rows.index])
     return xr.Dataset(variables, coords)
 
 

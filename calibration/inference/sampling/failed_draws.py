@@ -19,8 +19,8 @@ from cipark_sd.analysis.runs.design import Listed
 from cipark_sd.analysis.runs.work import Work
 from cipark_sd.base.arrays import Array, evenly
 from cipark_sd.base.errors import RunFailed
-from cipark_sd.base.naming import canonical
-from cipark_sd.data.scenarios import Scenario, override_key, split_key
+from cipark_sd.base.naming import base_name, canonical
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.plan import Columns, plan
 from cipark_sd.model.model import Model
 from cipark_sd.simulations.ensembles import ensemble
@@ -48,42 +48,37 @@ DRAWS = 200
 FEW = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class FailedDraws:
-    """What failed, in sentences; both are empty where nothing did."""
-
-    prior: str
-    posterior: str
-
-    @property
-    def sentences(self) -> list[str]:
-        """Those that say something."""
-        return [sentence for sentence in (self.prior, self.posterior) if sentence]
-
-
-def failed_draws(density: Posterior, theta: Array | None, seed: int, allowed: float) -> FailedDraws:
+def failed_draws(density: Posterior, theta: Array | None, seed: int, allowed: float) -> tuple[str, ...]:
     """Run draws of the prior, and those of a posterior where there is one.
 
     Parameters
     ----------
+    density : Posterior
     theta : (n, k) or None
         Draws of the posterior.
+    seed : int
+        Of the study.
     allowed : float
         The share of the posterior's draws that may fail.
+
+    Returns
+    -------
+    tuple of str
+        What failed, a sentence each for prior and posterior; none where nothing did.
 
     Raises
     ------
     TooManyFailed
+        When more of the posterior's draws fail.
     """
     n_prior, n_posterior = (PRIOR, POSTERIOR) if density.runner.engine.compiled else (FEW_PRIOR, FEW_POSTERIOR)
     drawn = prior_draws(density.space, n_prior, stage_numbers(seed, Stage.FAILED_DRAWS))
-    prior = failures_of(density, drawn)
-    if theta is None:
-        return FailedDraws(_of_prior(prior), "")
-    chosen = evenly(theta, n_posterior)
-    failures = failures_of(density, chosen)
-    failures.check(f"{density.problem.title}, draws of the posterior", failures.total, allowed)
-    return FailedDraws(_of_prior(prior), _of_posterior(failures))
+    words = [_of_prior(failures_of(density, drawn))]
+    if theta is not None:
+        failures = failures_of(density, evenly(theta, n_posterior))
+        failures.check(f"{density.problem.title}, draws of the posterior", failures.total, allowed)
+        words.append(_of_posterior(failures))
+    return tuple(filter(None, words))
 
 
 def failures_of(density: Posterior, theta: Array) -> Failures:
@@ -93,7 +88,7 @@ def failures_of(density: Posterior, theta: Array) -> Failures:
     # rows that are only looked at ask for nothing
     fitted = {name for term in problem.fitted_terms for quantity in term.quantities for name, _ in quantity.parts}
     columns = [name.removeprefix(INTEGRAL) for name in runner.outputs]
-    outputs = [split_key(override_key(name))[0] for name in columns if name in fitted]
+    outputs = [base_name(name) for name in columns if name in fitted]
     saved = tuple(dict.fromkeys([*outputs, *(stock.name for stock in problem.model.stocks)]))
     failures = Failures(labels(problem.model))
     if not runner.engine.compiled:
@@ -182,6 +177,16 @@ def impossible_terms(density: Posterior, seed: int) -> tuple[Impossible, ...]:
     """The worst term of each observation that is impossible in more than a few percent of the draws.
 
     Draws under which the model gives no number are left out: they are among the failed ones.
+
+    Parameters
+    ----------
+    density : Posterior
+    seed : int
+        Of the study.
+
+    Returns
+    -------
+    tuple of Impossible
     """
     rng = stage_numbers(seed, Stage.IMPOSSIBLE)
     drawn = density.space.from_unit(rng.random((DRAWS, len(density.space))))
@@ -197,15 +202,22 @@ def impossible_terms(density: Posterior, seed: int) -> tuple[Impossible, ...]:
     shares = np.where(fits, never[usable].mean(axis=0), 0.0)
     lines, first = [], 0
     for observation in density.problem.observations:
-        last = first + len(observation.terms)
-        worst = first + int(np.argmax(shares[first:last])) if last > first else first
-        if last > first and shares[worst] > FEW:
-            term = density.problem.terms[worst]
-            there = usable[never[usable, worst]]
-            rule = _rule(term, expected[worst][there])
-            at_file = bool(runs[0] and never[0, worst])
-            lines.append(Impossible(observation.name, term.label, float(shares[worst]), len(usable), at_file, rule))
-        first = last
+        places = range(first, first + len(observation.terms))
+        first = places.stop
+        worst = max(places, key=lambda place: shares[place], default=None)
+        if worst is None or not shares[worst] > FEW:
+            continue
+        term, there = density.problem.terms[worst], usable[never[usable, worst]]
+        lines.append(
+            Impossible(
+                observation=observation.name,
+                label=term.label,
+                share=float(shares[worst]),
+                n=len(usable),
+                at_file=bool(runs[0] and never[0, worst]),
+                rule=_rule(term, expected[worst][there]),
+            )
+        )
     return tuple(lines)
 
 

@@ -41,6 +41,8 @@ ACCEPTED, LEAST_ACCEPTED, GAMMA, DELAY, KAPPA = 0.93, 0.65, 0.15, 10.0, 0.75
 #: that are left out where both are compared; and the power of the step with which a density that jumps rejects moves,
 #: at most: of a normal it is 3.
 LONGER, LEFT_OUT, JUMPS = 5.0, 0.1, 1.5
+#: What a chain that does not stick accepts at least: halved it changes no draw of flu and of hare and lynx.
+STILL = 0.3
 #: Draws of each chain for which there is room at first.
 ROOM = 256
 #: Where chains are.
@@ -89,14 +91,9 @@ class Chains:
         self._point, self._log, self._slope = (part.copy() for part in begin)
         n, k = self._point.shape
         self._momentum, self._level = rng.standard_normal((n, k)), np.asarray(rng.uniform(-1, 1, n))
-        self._drawn: dict[str, NDArray[Any]] = {
-            "points": np.empty((n, ROOM, k)),
-            "log_density": np.empty((n, ROOM)),
-            "careful": np.empty((n, ROOM), dtype=bool),
-            "diverged": np.empty((n, ROOM), dtype=bool),
-            "walled": np.empty((n, ROOM), dtype=bool),
-            "accepted": np.empty((n, ROOM)),
-        }
+        self._drawn: dict[str, NDArray[Any]] = {name: np.empty((n, ROOM)) for name in ("log_density", "accepted")}
+        self._drawn |= {name: np.empty((n, ROOM), dtype=bool) for name in ("careful", "diverged", "walled")}
+        self._drawn["points"] = np.empty((n, ROOM, k))
 
     @property
     def stand(self) -> tuple[Array, Array, Array]:
@@ -108,9 +105,10 @@ class Chains:
         places = slice(first, self.n_draws if end is None else end, every)
         return Trajectories(**{name: values[:, places].copy() for name, values in self._drawn.items()})
 
-    def stuck(self, least: float) -> NDArray[np.bool_]:
-        """Chains that accepted less than ``least`` on average."""
-        return np.asarray(self._drawn["accepted"][:, : self.n_draws].mean(axis=1) < least)
+    @property
+    def stuck(self) -> NDArray[np.bool_]:
+        """Chains that accepted less than :data:`STILL` on average."""
+        return np.asarray(self._drawn["accepted"][:, : self.n_draws].mean(axis=1) < STILL)
 
     def move(self, target: Sloped, step: float, reach: float) -> float:
         """:data:`LEAPS` leapfrogs of every chain; what was accepted on average.
@@ -128,6 +126,7 @@ class Chains:
         n, k = self._point.shape
         shorter = np.where(self.rng.random(n) < SHORTER, SHORTEST ** self.rng.random(n), 1.0)
         steps = step * (shorter * self.rng.uniform(1 - JITTER, 1 + JITTER, n))[:, None]
+        # a momentum whose correlation over a length l of the path is exp(-l / reach), standard normal as before
         remembered = np.exp(-LEAPS * steps / reach)
         momentum = remembered * self._momentum + np.sqrt(1 - remembered**2) * self.rng.standard_normal((n, k))
         # a level from -1 to 1, beyond which it comes in again at the other end, as slow as the momentum
@@ -137,6 +136,7 @@ class Chains:
         energy = 0.5 * (momentum**2).sum(axis=1) - log
         turned, lost = -momentum, np.zeros(n, dtype=bool)
         with np.errstate(invalid="ignore", over="ignore"):
+            # the leapfrog: half a step of the momentum, a step of the place, the other half
             for _ in range(LEAPS):
                 half = momentum + 0.5 * steps * slope
                 point = point + steps * half
@@ -199,7 +199,25 @@ def adapted(
     rng: np.random.Generator,
     accepted: float = ACCEPTED,
 ) -> tuple[Chains, float]:
-    """Chains of so many moves, and the step size that was found on the way; ``reach`` as of :meth:`Chains.move`."""
+    """Chains of some moves, whose step size adapts on the way.
+
+    Parameters
+    ----------
+    target : Sloped
+    start : (n, k), (n,), (n, k)
+        Points, log densities and gradients.
+    step, reach : float
+        As of :meth:`Chains.move`; the step at first.
+    n_moves : int
+    rng : Generator
+    accepted : float
+        The share of moves that the step is to accept.
+
+    Returns
+    -------
+    Chains, float
+        The chains, and the step size: a weighted geometric mean of those on the way, later ones counting for more.
+    """
     chains = Chains(start, rng)
     averaging = _Averaging(step, accepted)
     while chains.n_draws < n_moves:
@@ -214,6 +232,17 @@ def suited(drawn: Trajectories, step: float, reach: float) -> tuple[float, float
     whole delay changes by a step of the model, is as often met as a path is long: shorter steps lose time and nothing
     else. Moves with careful steps beside the others tell the power. A chain goes straight for as long as it keeps its
     momentum and no move is rejected, so that its speed is the step times that length, as far as moves are accepted.
+
+    Parameters
+    ----------
+    drawn : Trajectories
+    step, reach : float
+        With which they were drawn, as of :meth:`Chains.move`.
+
+    Returns
+    -------
+    float, float
+        The share, and the step.
     """
     by_chain = drawn.accepted.mean(axis=1)
     # a chain in a corner too narrow for any step says nothing of the others, nor does a wall
@@ -225,7 +254,7 @@ def suited(drawn: Trajectories, step: float, reach: float) -> tuple[float, float
     power = math.log(lost / lost_in_short) / math.log(LONGER)
     if power > JUMPS:
         return ACCEPTED, step
-    # no farther than a power law that is known about the step can be trusted
+    # steps f times as long reject f^power times as much, as far as a power law known about the step can be trusted
     longer = np.geomspace(0.25, 4.0, 101)
     accepts = np.maximum(1 - lost * longer**power, 0.0)
     speed = longer * accepts**2 / (1 / reach + (1 - accepts) / (LEAPS * step * longer))
@@ -247,7 +276,7 @@ class _Averaging:
         self.n_learnt, self.lack = 0, 0.0
 
     def learn(self, share: float) -> None:
-        """From the share that a move accepted."""
+        """From the share that a move accepted (Hoffman and Gelman 2014)."""
         self.n_learnt += 1
         weight = 1 / (self.n_learnt + DELAY)
         self.lack = (1 - weight) * self.lack + weight * (self.accepted - share)

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from calibration.inference.sampling.convergence import QUANTILES, Convergence, normal_error, quantile_places
+from calibration.inference.sampling.convergence import LIMITS, QUANTILES, TAILS, Convergence, errors_of, quantile_places
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import listed
 
@@ -33,8 +33,6 @@ RELIABLE = 0.7
 ROUNDING = 1e-9
 #: Shape above which draws have no variance.
 NO_VARIANCE = 0.5
-#: The quantiles whose shares make the effective size of the tails.
-TAILS = (0.05, 0.95)
 
 
 def relative_efficiency(theta: Array) -> float:
@@ -49,46 +47,82 @@ def relative_efficiency(theta: Array) -> float:
 
 
 def left_out_density(logs: Array, weight: float = 1.0, r_eff: float = 1.0) -> tuple[float, float]:
-    """Log predictive density of a term left out, and Pareto k, from its log likelihood ``(n,)`` at posterior draws.
+    """Log predictive density of a term left out, and Pareto k.
 
-    ``r_eff`` is the :func:`relative_efficiency` of the draws.
-    Infinite k says that the tail cannot be judged: several draws share the lowest likelihood, or the term had another
-    ``weight`` than 1 in the fit, so that leaving it out weighs draws otherwise than its density does.
+    ``p(y | others) = 1 / mean(1 / p(y | theta))`` over draws of the posterior, with the largest ratios smoothed
+    (Vehtari et al. 2024).
+
+    Parameters
+    ----------
+    logs : (n,)
+        Log likelihood of the term at posterior draws.
+    weight : float
+        Of the term in the fit.
+    r_eff : float
+        The :func:`relative_efficiency` of the draws.
+
+    Returns
+    -------
+    float, float
+        Infinite k says that the tail cannot be judged: several draws share the lowest likelihood, or the term had
+        another ``weight`` than 1, so that leaving it out weighs draws otherwise than its density does.
     """
     if np.ptp(logs) < ROUNDING:
         return float(logs.mean()), 0.0
     if weight != 1:
         outside = np.logaddexp.reduce(-weight * logs)
-        return float(np.logaddexp.reduce((1 - weight) * logs) - outside), float("inf")
+        return float(np.logaddexp.reduce((1 - weight) * logs) - outside), math.inf
     estimates = _fitted_tail(lambda stats: np.array(stats.loo(logs[None, :], r_eff=r_eff), dtype=float))
     if estimates is None:
-        return float(np.log(len(logs)) - np.logaddexp.reduce(-logs)), float("inf")
-    elpd, pareto_k, _ = estimates
-    return float(elpd), float(pareto_k)
+        return float(np.log(len(logs)) - np.logaddexp.reduce(-logs)), math.inf
+    return float(estimates[0]), float(estimates[1])
 
 
 def left_out_weights(logs: Array, weight: float = 1.0, r_eff: float = 1.0) -> tuple[Array, float]:
-    """Weights ``(n,)`` that bring posterior draws to those without a term, summing to 1, and Pareto k.
+    """Weights that bring posterior draws to those without a term, and Pareto k.
 
-    As of :func:`left_out_density`.
+    Parameters
+    ----------
+    logs, weight, r_eff :
+        As of :func:`left_out_density`.
+
+    Returns
+    -------
+    (n,), float
+        The weights sum to 1.
     """
     if np.ptp(logs) < ROUNDING:
         return np.full(len(logs), 1 / len(logs)), 0.0
     tail = None
     if weight == 1:
         tail = _fitted_tail(lambda stats: np.append(*stats.psislw(logs, r_eff=r_eff)))
-    smooth, pareto_k = (-weight * logs, float("inf")) if tail is None else (tail[:-1], float(tail[-1]))
-    raw = np.exp(smooth - smooth.max())
-    return np.asarray(raw / raw.sum()), pareto_k
+    smooth, pareto_k = (-weight * logs, math.inf) if tail is None else (tail[:-1], float(tail[-1]))
+    return _normalised(smooth), pareto_k
 
 
 def power_weights(logs: Array, power: float) -> Array:
-    """Weights ``(n,)`` that bring draws to a power of the density whose logarithm is ``logs : (n,)``; they sum to 1."""
+    """Weights that bring draws to a power of a density.
+
+    Parameters
+    ----------
+    logs : (n,)
+        Logarithm of the density at the draws.
+    power : float
+
+    Returns
+    -------
+    (n,)
+        They sum to 1.
+    """
     if np.ptp(logs) < ROUNDING:
         return np.full(len(logs), 1 / len(logs))
     tail = _fitted_tail(lambda stats: np.asarray(stats.power_scale_lw(logs, alpha=power), dtype=float))
-    smooth = (power - 1) * logs if tail is None else tail
-    raw = np.exp(smooth - smooth.max())
+    return _normalised((power - 1) * logs if tail is None else tail)
+
+
+def _normalised(logs: Array) -> Array:
+    """Exponentials that sum to 1."""
+    raw = np.exp(logs - logs.max())
     return np.asarray(raw / raw.sum())
 
 
@@ -112,28 +146,34 @@ def smoothed(log_ratio: Array) -> tuple[Array, float]:
     usable = np.isfinite(log_ratio)
     logs = np.full(len(log_ratio), -np.inf)
     if not usable.any():
-        return logs, float("inf")
+        return logs, math.inf
     ratios = log_ratio[usable]
     if np.ptp(ratios) < ROUNDING:
         logs[usable] = -np.log(usable.sum())
         return logs, 0.0
     # it takes the logarithms of what is divided by, as of a term that is left out
     fitted = _fitted_tail(lambda stats: np.append(*stats.psislw(-ratios)))
-    smooth, pareto_k = (ratios, float("inf")) if fitted is None else (fitted[:-1], float(fitted[-1]))
+    smooth, pareto_k = (ratios, math.inf) if fitted is None else (fitted[:-1], float(fitted[-1]))
     logs[usable] = smooth - np.logaddexp.reduce(smooth)
     return logs, pareto_k
 
 
 def weighted_convergence(names: Sequence[str], values: Array, weights: Array, draws: Array) -> tuple[Convergence, ...]:
-    """A line for each quantity.
+    """A line for each quantity, of weighted independent points.
 
     Parameters
     ----------
+    names : sequence of str
+        The quantities.
     values : (n, k)
     weights : (n,)
         Summing to 1.
     draws : (n_chains, n_draws, k)
         Drawn from disjoint parts of the points by their weights: R-hat is that of these.
+
+    Returns
+    -------
+    tuple of Convergence
     """
     return tuple(
         _line(name, values[:, i], weights, draws[..., i] if draws.size else np.zeros((2, 2)))
@@ -142,15 +182,22 @@ def weighted_convergence(names: Sequence[str], values: Array, weights: Array, dr
 
 
 def worst_size(values: Array, weights: Array) -> float:
-    """The least effective size of a mean or a tail's share over the columns of ``values : (n, k)``."""
-    least = float("inf")
+    """The least effective size of a mean or a tail's share over all quantities.
+
+    Parameters
+    ----------
+    values : (n, k)
+    weights : (n,)
+        Summing to 1.
+
+    Returns
+    -------
+    float
+    """
+    least = math.inf
     for column in values.T:
-        order = np.argsort(column, kind="stable")
-        ordered, of_ordered = column[order], weights[order]
-        below = np.cumsum(of_ordered)
-        sizes = [_effective(ordered, of_ordered)]
-        sizes += [_effective_share(below, of_ordered, share) for share in TAILS]
-        least = min(least, *sizes)
+        ordered, of_ordered, below = _in_order(column, weights)
+        least = min(least, _effective(ordered, of_ordered), _tail_size(below, of_ordered))
     return least
 
 
@@ -158,37 +205,38 @@ def _line(name: str, values: Array, weights: Array, draws: Array) -> Convergence
     from arviz_stats.base import array_stats
     from scipy import stats
 
-    order = np.argsort(values, kind="stable")
-    ordered, of_ordered = values[order], weights[order]
-    below = np.cumsum(of_ordered)
+    ordered, of_ordered, below = _in_order(values, weights)
     mean = float(of_ordered @ ordered)
-    sd = float(np.sqrt(of_ordered @ (ordered - mean) ** 2))
-    low, median, high = (float(_quantile(ordered, below, share)) for share in QUANTILES)
+    quantiles = {end: _quantile(ordered, below, share) for end, share in zip(LIMITS, QUANTILES, strict=True)}
     if ordered[0] == ordered[-1]:
-        none = float("nan")
-        return Convergence(name, none, none, none, mean, 0.0, low, median, high, none, none, none, none, none)
+        return Convergence(name, mean=mean, sd=0.0, **quantiles)
+    sd = float(np.sqrt(of_ordered @ (ordered - mean) ** 2))
     # the share below the middle of each point, as ranks have it
     scores = np.asarray(stats.norm.ppf(np.clip(below - of_ordered / 2, 1e-12, 1 - 1e-12)))
     sizes = [_effective_share(below, of_ordered, share) for share in QUANTILES]
-    of_low, of_median, of_high = (
-        _quantile_error(ordered, below, share, size) for share, size in zip(QUANTILES, sizes, strict=True)
-    )
+    errors = [_quantile_error(ordered, below, share, size) for share, size in zip(QUANTILES, sizes, strict=True)]
     return Convergence(
         name,
-        float(array_stats.rhat(draws, chain_axis=0, draw_axis=1, method="rank")),
-        _effective(scores, of_ordered),
-        min(_effective_share(below, of_ordered, share) for share in TAILS),
-        mean,
-        sd,
-        low,
-        median,
-        high,
-        sd / float(np.sqrt(_effective(ordered, of_ordered))),
-        of_low,
-        of_median,
-        of_high,
-        max(normal_error(QUANTILES[i], sizes[i]) for i in (0, 2)),
+        r_hat=float(array_stats.rhat(draws, chain_axis=0, draw_axis=1, method="rank")),
+        ess_bulk=_effective(scores, of_ordered),
+        ess_tail=_tail_size(below, of_ordered),
+        mean=mean,
+        sd=sd,
+        **quantiles,
+        mcse_mean=sd / float(np.sqrt(_effective(ordered, of_ordered))),
+        **errors_of(errors, sizes),
     )
+
+
+def _in_order(values: Array, weights: Array) -> tuple[Array, Array, Array]:
+    """Values ``(n,)`` in ascending order, their weights, and the weight up to each."""
+    order = np.argsort(values, kind="stable")
+    return values[order], weights[order], np.cumsum(weights[order])
+
+
+def _tail_size(below: Array, weights: Array) -> float:
+    """The lesser effective size of the shares at :data:`TAILS`, for points in ascending order."""
+    return min(_effective_share(below, weights, share) for share in TAILS)
 
 
 def _effective(values: Array, weights: Array) -> float:
@@ -212,14 +260,26 @@ def _quantile_error(ordered: Array, below: Array, share: float, size: float) -> 
     """MCSE of a quantile: half the distance of the quantiles one standard error of the share either side."""
     sides = quantile_places(share, size)
     if not np.isfinite(sides).all():
-        return float("nan")
+        return math.nan
     return (_quantile(ordered, below, float(sides[1])) - _quantile(ordered, below, float(sides[0]))) / 2
 
 
 def drawn_apart(weights: Array, n_chains: int, n_draws: int, rng: np.random.Generator) -> Array:
-    """Places ``(n_chains, n_draws)`` of points, each chain drawn by weight from a part of the points of its own.
+    """Points drawn by weight, each chain from a part of the points of its own.
 
     Systematic resampling in random order: a point is drawn as often as it should be, to within one.
+
+    Parameters
+    ----------
+    weights : (n,)
+    n_chains, n_draws : int
+        Chains, and draws of each.
+    rng : Generator
+
+    Returns
+    -------
+    (n_chains, n_draws)
+        Places among the points.
     """
     order = rng.permutation(len(weights))
     rows = []
@@ -248,12 +308,19 @@ def tail_shape(draws: Array) -> float:
 
 
 def heavy_tails(names: Sequence[str], theta: Array) -> str:
-    """Which of the draws' moments do not settle, in a sentence; empty where all do.
+    """Which of the draws' moments do not settle.
 
     Parameters
     ----------
+    names : sequence of str
+        The parameters.
     theta : (n_chains, n_draws, k)
-        Values of the parameters.
+        Their values.
+
+    Returns
+    -------
+    str
+        A sentence; empty where all moments settle.
     """
     shapes = {name: tail_shape(theta[..., i]) for i, name in enumerate(names)}
     without_mean = [name for name, shape in shapes.items() if shape > RELIABLE]

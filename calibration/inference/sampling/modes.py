@@ -14,7 +14,6 @@ density at zero of what the chains give; here it is their variance over the draw
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +30,8 @@ LEAST, LEAST_DRAWS, LEAST_SHARE, PROPOSED = 2, 50, 0.01, 16_000
 #: How low draws lie in a valley, as a share of the lesser hill; what share of its draws a chain that stays has on one
 #: side; the share of the variance of the sides that chains explain from which on they seldom cross, and of that on a
 #: side that they explain at most, or chains are slow and there is no valley; intervals in which draws are counted.
+#: Where chains stay in a mode they explain nearly all, and where they mix nearly nothing: halved or doubled SELDOM and
+#: SLOW change no draw of flu and of hare and lynx.
 DEEP, STAYS, SELDOM, SLOW, INTERVALS = 0.2, 0.9, 0.3, 0.5, 24
 #: Draws of a mode that its evidence is computed from, at most.
 CROSSING = 10_000
@@ -75,49 +76,77 @@ class Modes:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Box:
-    """Scores above ``low : (k,)`` and up to ``high : (k,)``."""
+def boxes(scores: Array) -> list[Array]:
+    """One for each mode of the draws ``scores : (n, n_draws, k)`` of chains; together they hold all there is.
 
-    low: Array
-    high: Array
-
-    def holds(self, scores: Array) -> NDArray[np.bool_]:
-        """Which of ``scores : (…, k)`` lie in it."""
-        return np.asarray(((scores > self.low) & (scores <= self.high)).all(axis=-1))
-
-    def cut(self, position: int, at: float) -> tuple["Box", "Box"]:
-        """The parts below and above a value of one coordinate."""
-        high, low = self.high.copy(), self.low.copy()
-        high[position] = low[position] = at
-        return Box(self.low, high), Box(low, self.high)
-
-
-def boxes(scores: Array) -> list[Box]:
-    """One for each mode of the draws ``scores : (n, n_draws, k)`` of chains; together they hold all there is."""
-    k = scores.shape[-1]
-    ready, open_boxes = list[Box](), [Box(np.full(k, -np.inf), np.full(k, np.inf))]
+    A box is ``(2, k)``: scores above the first row and up to the second lie in it.
+    """
+    ready, open_boxes = list[Array](), [np.array([[-np.inf], [np.inf]]) * np.ones(scores.shape[-1])]
     while open_boxes:
         box = open_boxes.pop()
-        cut = _valley(scores, box.holds(scores))
+        cut = _valley(scores, holds(box, scores))
         if cut is None:
             ready.append(box)
-        else:
-            open_boxes += box.cut(*cut)
+            continue
+        position, at = cut
+        below, above = box.copy(), box.copy()
+        below[1, position] = above[0, position] = at
+        open_boxes += [below, above]
     return ready
+
+
+def holds(box: Array, scores: Array) -> NDArray[np.bool_]:
+    """Which scores lie in a box.
+
+    Parameters
+    ----------
+    box : (2, k)
+    scores : (…, k)
+
+    Returns
+    -------
+    (…) bool
+    """
+    return np.asarray(((scores > box[0]) & (scores <= box[1])).all(axis=-1))
+
+
+def _by_mode(
+    scores: Array, theta: Array, names: Sequence[str]
+) -> tuple[list[Array], list[NDArray[np.intp]], list[tuple[Convergence, ...]]]:
+    """Boxes of the modes, the places of their draws, chain after chain, and how well these mix.
+
+    None where there is one, or where there are too few draws to tell; ``scores, theta : (n, n_draws, k)``.
+    """
+    regions = boxes(scores) if scores.shape[1] >= LEAST_DRAWS else []
+    if len(regions) < 2:
+        return [], [], []
+    flat = theta.reshape(-1, len(names))
+    inside = [np.flatnonzero(holds(region, scores)) for region in regions]
+    return regions, inside, [convergence(names, _grouped(flat[its])) for its in inside]
 
 
 def settled(scores: Array, theta: Array, names: Sequence[str], criteria: Criteria) -> bool:
     """Whether there are several modes, and their draws together reach what is wanted once each has its weight.
 
-    Each counts by its share of draws here.
+    Each counts by its share of draws here. With shares ``w`` and effective sizes ``n`` within the modes, a mean over
+    all has the variance ``sum w^2 / n`` of one over the draws of each.
+
+    Parameters
+    ----------
+    scores, theta : (n, n_draws, k)
+        Draws of each chain, and the parameters that they stand for.
+    names : sequence of str
+    criteria : Criteria
+
+    Returns
+    -------
+    bool
     """
-    regions = boxes(scores) if scores.shape[1] >= LEAST_DRAWS else []
-    if len(regions) < 2:
+    _, inside, lines = _by_mode(scores, theta, names)
+    if not inside:
         return False
-    inside = [region.holds(scores) for region in regions]
-    lines = [convergence(names, _grouped(theta[its])) for its in inside]
-    worth, shares = np.array([_worth(of_mode) for of_mode in lines]), np.array([its.mean() for its in inside])
+    worth, shares = np.array([_worth(of_mode) for of_mode in lines]), np.array([its.size for its in inside])
+    shares = shares / scores[..., 0].size
     size = 1 / (shares**2 / worth).sum()
     return bool(_r_hats(lines, shares).max() < criteria.r_hat and size > criteria.ess)
 
@@ -167,6 +196,7 @@ def _explained(values: Array, inside: NDArray[np.bool_]) -> float:
 def _deepest(values: Array) -> tuple[float, float]:
     """How low the deepest valley of ``values : (n,)`` lies between two hills, and where; 1 without one."""
     counts, edges = np.histogram(values, bins=INTERVALS)
+    # the lesser of the highest hills on either side
     lesser = np.minimum(np.maximum.accumulate(counts), np.maximum.accumulate(counts[::-1])[::-1])
     depth = np.where(lesser > 0, counts / np.maximum(lesser, 1), 1.0)
     # where several are as low, the middle one
@@ -182,35 +212,39 @@ def weighed(
     densities: Densities,
     scores: Array,
     theta: Array,
-    logs: Array,
+    dense: tuple[Array, Array],
     names: Sequence[str],
     n_groups: int,
     rng: np.random.Generator,
-    dense: tuple[Array, Array] | None = None,
 ) -> Modes | None:
-    """Draws of the modes by their weights; None where there is one, or too few draws to tell.
+    """Draws of the modes by their weights.
 
     Parameters
     ----------
-    densities :
+    densities : Densities
         Of scores.
     scores, theta : (n, n_draws, k)
         Draws of each chain, and the parameters that they stand for.
-    logs : (n, n_draws)
-        Their log densities.
-    dense : (n, n_more, k) and (n, n_more), optional
-        More draws of the chains and their log densities, for the evidence: a light mode has few of the others.
+    dense : (n, n_more, k) and (n, n_more)
+        Draws of the chains and their log densities, for the evidence: a light mode has few of the others.
+    names : sequence of str
+    n_groups : int
+        Chains of the draws that come out.
+    rng : Generator
+
+    Returns
+    -------
+    Modes or None
+        None where there is one mode, or too few draws to tell.
     """
-    regions = boxes(scores) if scores.shape[1] >= LEAST_DRAWS else []
-    if len(regions) < 2:
+    regions, inside, by_mode = _by_mode(scores, theta, names)
+    if not regions:
         return None
     flat_scores, flat = scores.reshape(-1, len(names)), theta.reshape(-1, len(names))
-    inside = [np.flatnonzero(region.holds(flat_scores)) for region in regions]
-    evidences, errors = np.array([_evidence(densities, box, *(dense or (scores, logs)), rng) for box in regions]).T
+    evidences, errors = np.array([_evidence(densities, box, *dense, rng) for box in regions]).T
     log_evidence = float(np.logaddexp.reduce(evidences))
     weights = np.exp(evidences - log_evidence)
     places, of_places = [], []
-    by_mode = [convergence(names, _grouped(flat[its])) for its in inside]
     for its, weight, of_mode in zip(inside, weights, by_mode, strict=True):
         worth = _worth(of_mode)
         n = max(2, min(len(its), math.floor(worth) if math.isfinite(worth) else 2))
@@ -239,19 +273,17 @@ def weighed(
 
 
 def _evidence(
-    densities: Densities, region: Box, scores: Array, logs: Array, rng: np.random.Generator
+    densities: Densities, box: Array, scores: Array, logs: Array, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """Log evidence of a region and its standard error, from draws there, evenly spaced."""
-    inside = np.flatnonzero(region.holds(scores).ravel())
+    """Log evidence of a box and its standard error, from draws there, evenly spaced."""
+    inside = np.flatnonzero(holds(box, scores))
     chosen = inside[:: math.ceil(len(inside) / CROSSING)]
     points, heights = scores.reshape(-1, scores.shape[-1])[chosen], logs.ravel()[chosen, None]
-    target = partial(_within, densities, region)
+
+    def target(proposed: Array) -> Array:
+        return np.where(holds(box, proposed), log_density(densities, proposed), -np.inf)
+
     return log_evidence_of(target, _grouped(points), _grouped(heights)[..., 0], PROPOSED, rng)
-
-
-def _within(densities: Densities, region: Box, scores: Array) -> Array:
-    """Log density of ``scores : (n, k)`` in a region, and nothing elsewhere."""
-    return np.where(region.holds(scores), log_density(densities, scores), -np.inf)
 
 
 def _grouped(values: Array) -> Array:
@@ -263,17 +295,26 @@ def _grouped(values: Array) -> Array:
 def log_evidence_of(
     target: Callable[[Array], Array], points: Array, logs: Array, n_proposed: int, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """Log of the constant that normalises a density, and its standard error, from draws of it.
+    """The constant that normalises a density, from draws of it.
 
     The bridge goes to a mixture fitted to the first half of the steps; the second half and ``n_proposed`` draws of the
     mixture cross it.
 
     Parameters
     ----------
-    target : log density of points ``(n, k)``
+    target : function
+        Log density ``(n,)`` of points ``(n, k)``.
     points : (n_ensembles, n_steps, n_walkers, k)
     logs : (n_ensembles, n_steps, n_walkers)
         Their log densities.
+    n_proposed : int
+        Draws of the mixture.
+    rng : Generator
+
+    Returns
+    -------
+    float, float
+        Its logarithm, and the standard error of that.
     """
     k, half = points.shape[-1], points.shape[1] // 2
     fitted = points[:, :half].reshape(-1, k)
@@ -285,7 +326,10 @@ def log_evidence_of(
 
 
 def bridge(target_ratios: Array, proposal_ratios: Array) -> tuple[float, float]:
-    """Log of the ratio of two normalising constants, and its standard error.
+    """The ratio r of two normalising constants, of a target p over a proposal q.
+
+    The root of ``r = mean_q[h p / q] / mean_p[h]`` with ``h = 1 / (s1 p / (r q) + s2)``, of which s1 and s2 are the
+    shares of draws of the target and of the proposal: by iteration, in logarithms (Meng and Wong 1996).
 
     Parameters
     ----------
@@ -294,6 +338,11 @@ def bridge(target_ratios: Array, proposal_ratios: Array) -> tuple[float, float]:
         that they are worth, which is the spectral density at zero of Gronau et al.
     proposal_ratios : (n,)
         The same at independent draws of the proposal.
+
+    Returns
+    -------
+    float, float
+        The logarithm of the ratio, and the standard error of that.
     """
     from scipy.special import logsumexp
 

@@ -15,25 +15,13 @@ import numpy as np
 
 from calibration.inference.sampling.adaptive_importance import Weighted, importance_sample
 from calibration.inference.sampling.chains import Chains, run
-from calibration.inference.sampling.convergence import (
-    CONVERGED,
-    EFFORT,
-    UNSAVED,
-    Convergence,
-    Criteria,
-    Effort,
-    OnBlock,
-    Sampler,
-    poorest,
-)
-from calibration.inference.sampling.densities import FreeDensity, NormalScores, ScaledScores, suited
+from calibration.inference.sampling.convergence import CONVERGED, Convergence, Criteria, Effort, OnBlock, poorest
+from calibration.inference.sampling.densities import FAR, FreeDensity, NormalScores, ScaledScores, suited
 from calibration.inference.sampling.importance import RELIABLE, drawn_apart, smoothed, weighted_convergence, worst_size
-from calibration.inference.sampling.starts import annealed_draws
-from calibration.inference.sampling.trajectories import TrajectoryDraws, follow
+from calibration.inference.sampling.moves import annealed_draws
 from calibration.likelihood.posterior import Posterior
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Checkpoint
-from cipark_sd.base.errors import InvalidValue, UnsupportedFeature
 
 #: Draws of the prior that are annealed for one ensemble: the least, and for each walker.
 POPULATION = (200, 4)
@@ -44,8 +32,7 @@ FIRST, FIRST_MOVES = (400, 40), 3
 #: worth something by then, where their weights cannot be trusted. Of seven studies of 17 to 24 parameters none had
 #: above 0.002 after four rounds; the park's three, which are sampled so, have 0.04 to 0.16 (25, 28 and 16 parameters).
 MANY, HOPELESS = 12, 0.01
-#: Score beyond which a start is too far out in a prior.
-FAR = 6.0
+
 #: Values ``(n, k)`` about where a posterior lies, and their log weights ``(n,)``.
 Start = tuple[Array, Array]
 
@@ -79,7 +66,7 @@ class ImportanceDraws:
     n_points: int
     n_adapting: int
     interrupted: bool = False
-    sampler: ClassVar[Sampler] = "importance"
+    sampler: ClassVar[str] = "importance"
 
     @property
     def converged(self) -> bool:
@@ -111,132 +98,95 @@ class ImportanceDraws:
 Sampled = Chains | ImportanceDraws
 
 
-def sample(
+def ensembles(
     density: Posterior,
-    rng: np.random.Generator,
-    *,
-    effort: Effort = EFFORT,
-    per_chain: int,
-    saved: Checkpoint = UNSAVED,
-    start: Start | None = None,
-    walkers: Array | None = None,
-    on_block: OnBlock | None = None,
-) -> Sampled:
-    """The posterior of ``density``; arguments as of :func:`calibration.inference.sampling.chains.run`.
+    streams: list[np.random.Generator],
+    effort: Effort,
+    begin_at: Array | None,
+    saved: Checkpoint,
+    on_block: OnBlock | None,
+) -> Chains:
+    """Chains of independent ensembles.
 
     Parameters
     ----------
-    start : (n, k) and (n,), optional
-        As of :func:`importance`, which begins there, and again without where its weights cannot be trusted.
-    walkers : (n_ensembles, n_walkers, k), optional
-        Values from which ensembles begin; without them draws of the prior are annealed.
+    density : Posterior
+    streams : list of Generator
+        One an ensemble.
+    effort : Effort
+    begin_at : (n_ensembles, n_walkers, k), optional
+        Values from which they begin. None: draws of the prior are annealed, more than there are walkers, of which each
+        ensemble takes some.
+    saved, on_block :
+        As of :func:`calibration.inference.sampling.chains.run`.
+
+    Returns
+    -------
+    Chains
 
     Raises
     ------
     NowherePossible
         When no draw from the prior is possible.
     """
-    from threadpoolctl import threadpool_limits
-
-    # products of small matrices cost several times as much on threads of their own; the caller has his back at the end
-    with threadpool_limits(1, user_api="blas"):
-        return _sampled(density, rng, effort, per_chain, saved, start, walkers, on_block)
-
-
-def _sampled(
-    density: Posterior,
-    rng: np.random.Generator,
-    effort: Effort,
-    per_chain: int,
-    saved: Checkpoint,
-    start: Start | None,
-    begin_at: Array | None,
-    on_block: OnBlock | None,
-) -> Sampled:
-    streams = rng.spawn(effort.ensembles)
-    reason, k = "", len(density.space)
-    if effort.sampler == "importance":
-        for begin in (None,) if start is None else (start, None):
-            weighed = importance(density, rng.spawn(1)[0], effort, per_chain=per_chain, start=begin, on_block=on_block)
-            if isinstance(weighed, ImportanceDraws):
-                return weighed
-            reason = weighed
-    if effort.sampler != "chains":
-        followed = _followed(density, rng.spawn(1)[0], effort, reason, saved, on_block)
-        if isinstance(followed, TrajectoryDraws):
-            return followed
-        reason = followed
-    target = FreeDensity(density)
-    walkers = effort.n_walkers(k)
+    target, n_walkers = FreeDensity(density), effort.n_walkers(len(density.space))
     least, per_walker = POPULATION
+    n = max(least, per_walker * n_walkers)
 
     def begun() -> Array:
         if begin_at is not None:
             return target.coordinates.free(begin_at)
-        ends = [
-            annealed_draws(target, max(least, per_walker * walkers), stream, density.problem.title)
-            for stream in streams
-        ]
-        chosen = [
-            points[stream.permutation(len(points))[:walkers]] for points, stream in zip(ends, streams, strict=True)
-        ]
+        chosen = []
+        for stream in streams:
+            points = annealed_draws(target, n, stream, density.problem.title)
+            chosen.append(points[stream.permutation(n)[:n_walkers]])
         return np.stack(chosen)
 
-    chains = run(target, begun, streams, density.space.names, target.theta, effort, saved=saved, on_block=on_block)
-    return chains.because(reason)
-
-
-def _followed(
-    density: Posterior,
-    rng: np.random.Generator,
-    effort: Effort,
-    reason: str,
-    saved: Checkpoint,
-    on_block: OnBlock | None,
-) -> TrajectoryDraws | str:
-    """Draws by trajectories, or why there are none, after the ``reason`` why weights were not trusted."""
-    before = f"{reason}; " if reason else ""
-    try:
-        return follow(density, rng, effort, reason=reason, saved=saved, on_block=on_block)
-    except (UnsupportedFeature, InvalidValue) as problem:
-        return f"{before}no trajectory can be followed: {problem}"
+    return run(target, begun, streams, density.space.names, target.theta, effort, saved=saved, on_block=on_block)
 
 
 def importance(
     density: Posterior,
     rng: np.random.Generator,
     effort: Effort,
-    *,
     per_chain: int,
-    start: Start | None = None,
-    on_block: OnBlock | None = None,
+    start: Start | None,
+    on_block: OnBlock | None,
 ) -> ImportanceDraws | str:
     """Draws by importance sampling, or the reason why there are none to be trusted.
 
     Parameters
     ----------
+    density, rng, effort :
+    per_chain : int
+        Draws kept of each chain, at most.
     start : (n, k) and (n,), optional
-        Values about where the posterior lies and their log weights; without them draws of the prior are annealed.
+        Values about where the posterior lies and their log weights. None: draws of the prior are annealed.
+    on_block : function, optional
+
+    Returns
+    -------
+    ImportanceDraws or str
     """
     starting, weighing, drawing = rng.spawn(3)
-    k = len(density.space)
-    scores = NormalScores(density)
+    scores, title, k = NormalScores(density), density.problem.title, len(density.space)
     n = max(FIRST[0], FIRST[1] * k)
-    coordinates: NormalScores | ScaledScores | FreeDensity = scores
     if start is None:
-        points = annealed_draws(scores, n, starting, density.problem.title, moves=FIRST_MOVES)
-        log_weights = np.zeros(len(points))
+        points = annealed_draws(scores, n, starting, title, moves=FIRST_MOVES)
+        log_weights = np.zeros(n)
     else:
         points, log_weights = scores.scores(start[0]), start[1]
-    if not (np.abs(points) < FAR).all():
-        coordinates = FreeDensity(density)
-        if start is None:
-            points = annealed_draws(coordinates, n, starting, density.problem.title, moves=FIRST_MOVES)
-        else:
-            points = coordinates.coordinates.free(start[0])
-    else:
+    coordinates: ScaledScores | FreeDensity
+    if (np.abs(points) < FAR).all():
         coordinates = suited(scores, points)
-        points = coordinates.free(points) if isinstance(coordinates, ScaledScores) else points
+        points = coordinates.free(points)
+    else:
+        coordinates = FreeDensity(density)
+        points = (
+            annealed_draws(coordinates, n, starting, title, moves=FIRST_MOVES)
+            if start is None
+            else coordinates.coordinates.free(start[0])
+        )
     usable = np.isfinite(points).all(axis=1)
 
     def worth(weighted: Weighted) -> float:
@@ -246,12 +196,9 @@ def importance(
 
     weighted = importance_sample(
         coordinates,
-        points[usable],
-        log_weights[usable],
+        (points[usable], log_weights[usable]),
         weighing,
-        effective=effort.effective,
-        least=effort.criteria.ess,
-        most=effort.most_points,
+        effort=effort,
         worth=worth,
         hopeless=HOPELESS if k > MANY else None,
         on_points=None if on_block is None else lambda n_drawn, most: on_block(n_drawn, most, None),
@@ -268,7 +215,7 @@ def importance(
 
 def _drawn(
     density: Posterior,
-    coordinates: NormalScores | ScaledScores | FreeDensity,
+    coordinates: ScaledScores | FreeDensity,
     weighted: Weighted,
     n_chains: int,
     per_chain: int,
@@ -286,4 +233,12 @@ def _drawn(
     likelihood = weighted.log_density[usable][places] - coordinates.log_prior(points[places])
     logs = likelihood + free.log_prior(free.coordinates.free(theta))
     lines = weighted_convergence(density.space.names, values, weights, theta)
-    return ImportanceDraws(theta, logs, lines, weighted.evidence(), pareto_k, len(weighted.free), weighted.n_adapting)
+    return ImportanceDraws(
+        theta,
+        logs,
+        lines,
+        evidence=weighted.evidence(),
+        pareto_k=pareto_k,
+        n_points=len(weighted.free),
+        n_adapting=weighted.n_adapting,
+    )

@@ -183,6 +183,8 @@ def _best(points: Array) -> Shear | None:
     if not (sds > 0).all():
         return None
     x = (points - points.mean(axis=0)) / sds
+    # of a regression of one column on all others, 1 over the diagonal of the inverse of X'X is the residual sum of
+    # squares: one inverse tells it for every column
     # what tells nothing of its own has an inverse all the same
     least = RIDGE * n * np.eye(2 * k)
     linear = 1 / np.diag(np.linalg.inv(x.T @ x + least[:k, :k])) / (n - k)
@@ -191,7 +193,8 @@ def _best(points: Array) -> Shear | None:
         products = x * x[:, by : by + 1]
         features = np.column_stack([x, products - products.mean(axis=0)])
         inverse = np.linalg.inv(features.T @ features + least)
-        # of a coordinate and its own product, given all others
+        # of a coordinate and its own product, given all others: a coordinate's own product may not explain it, so both
+        # leave the regression together, by the Schur complement of their two rows
         first, between, product = (np.diag(inverse[i:, j:])[:k] for i, j in ((0, 0), (0, k), (k, k)))
         left = product / (first * product - between**2) / (n - 2 * k)
         left[by] = np.inf

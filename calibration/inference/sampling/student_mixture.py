@@ -92,7 +92,20 @@ class StudentMixture:
 
 
 def apportioned(shares: Array, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """How many of ``n`` each share gets: systematic, so that each number is off by less than one."""
+    """How many of ``n`` each share gets: systematic, so that each number is off by less than one.
+
+    Parameters
+    ----------
+    shares : (J,)
+        Of any sum.
+    n : int
+    rng : Generator
+
+    Returns
+    -------
+    (J,)
+        They add up to ``n``.
+    """
     edges = np.floor(np.cumsum(shares) / np.sum(shares) * n + rng.random()).astype(np.intp)
     # rounding must not lose one
     edges[-1] = n
@@ -100,9 +113,20 @@ def apportioned(shares: Array, n: int, rng: np.random.Generator) -> NDArray[np.i
 
 
 def fit_mixture(points: Array, weights: Array, rng: np.random.Generator, near: int | None = None) -> StudentMixture:
-    """A mixture for points ``(n, k)`` with ``weights : (n,)``, with as many components as unseen points speak for.
+    """A mixture for weighted points, with as many components as unseen points speak for.
 
-    ``near`` is a number of components that was right before: only its neighbours are tried.
+    Parameters
+    ----------
+    points : (n, k)
+    weights : (n,)
+        Of any sum.
+    rng : Generator
+    near : int, optional
+        A number of components that was right before: only its neighbours are tried. None: all are.
+
+    Returns
+    -------
+    StudentMixture
     """
     n, k = points.shape
     weights = weights / weights.sum()
@@ -141,6 +165,8 @@ def _fit(points: Array, weights: Array, size: int, rng: np.random.Generator, ste
         if density < before + SETTLED and step > LOOK_AT_FREEDOM:
             break
         before = density
+        # the share of each component in a point, times its weight; a far point counts less for mean and scale, by
+        # (freedom + k) / (freedom + distance)
         belongs = np.exp(logs[freedom] - sums[freedom][:, None]) * weights[:, None]
         counted = belongs * (freedom + points.shape[1]) / (freedom + distances)
         shares = belongs.sum(axis=0)
@@ -151,6 +177,7 @@ def _fit(points: Array, weights: Array, size: int, rng: np.random.Generator, ste
             mean = counted[:, j] @ points / total
             away = points - mean
             scale = (away * counted[:, [j]]).T @ away / total
+            # as if some points more had the shape of all
             mass = effective * shares[j]
             scale = (mass * scale + PSEUDO_POINTS * whole) / (mass + PSEUDO_POINTS)
             means.append(mean)

@@ -5,12 +5,13 @@ Chains begin about tops of the posterior, each group at those that its own searc
 converged or the budget is used up.
 
 Chains of one place cannot see another mode, so some of each group begin at other tops, as far as there are any within
-reach, and it is said where they went.
+reach, and it is said where they went. Whether trajectories went where the density goes is judged beside R-hat and
+effective sizes: by moves that broke down, chains that stick, and chains and groups that stay where they began.
 """
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -19,36 +20,147 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.inference.sampling import hamiltonian
-from calibration.inference.sampling.chains import PATIENCE, SAVING, Chains, slow
+from calibration.inference.sampling.chains import SAVING, Chains
 from calibration.inference.sampling.convergence import (
     CONVERGED,
-    UNSAVED,
+    PATIENCE,
     Convergence,
     Criteria,
     Effort,
     OnBlock,
-    Sampler,
     convergence,
     poorest,
+    slow,
 )
-from calibration.inference.sampling.densities import FreeDensity, NormalScores
-from calibration.inference.sampling.hamiltonian import LEAPS
+from calibration.inference.sampling.densities import FAR, FreeDensity, NormalScores
+from calibration.inference.sampling.hamiltonian import LEAPS, STILL, Trajectories
 from calibration.inference.sampling.modes import settled, weighed
 from calibration.inference.sampling.sloped_scores import SlopedScores
-from calibration.inference.sampling.soundness import Soundness, soundness
-from calibration.inference.sampling.summits import FAR, Summit, summits
-from calibration.inference.sampling.warming import warmed
+from calibration.inference.sampling.warming import summits, warmed
 from calibration.likelihood.posterior import Posterior
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays, Checkpoint, digest, stream
 from cipark_sd.base.errors import InvalidValue
 
+#: Share of careful moves that may diverge, beyond which draws are not to be trusted; share of all moves that end at a
+#: wall from which on it is said.
+DIVERGED, WALLED = 0.01, 0.01
+#: Share of a chain's careful moves that diverge from which on it sticks, as one that accepts too little does, and the
+#: share of chains that may: the draws are judged with and without them.
+STICKS, STICKING = 0.05, 0.25
+#: How far means may move, in standard deviations, and the logarithms of the deviations without the chains that stick.
+MOVES = 0.1
+#: Probability, over all parameters, of a difference by chance beyond which chains are where they began; and how far the
+#: means of groups scatter then at least, in standard deviations.
+CHANCE, FAR_APART = 1e-3, 0.3
 #: Draws of each chain at least, whatever the budget.
 LEAST = 4
 #: Draws of each chain that are kept, evenly spaced: as many as a file of draws holds, so that both say the same.
 KEPT = 78
 #: Draws of each chain that the evidence of a mode is computed from, at most.
 DENSE = 800
+
+
+@dataclass(frozen=True, slots=True)
+class Soundness:
+    """What is known of trajectories.
+
+    Parameters
+    ----------
+    diverged, walled : float
+        Share of careful moves, those with short steps, that broke down, and of all moves those that ended where the
+        density is zero.
+    n_chains, n_sticking : int
+        Of how many chains more than :data:`STICKS` of the moves diverged, or less than :data:`STILL` was
+        accepted.
+    diverged_elsewhere : float
+        Share of the moves of all other chains that diverged.
+    moves : float
+        The most that a mean or a deviation's logarithm moves, in deviations, where the chains that stick are left out.
+    n_apart : int
+        Chains that come from other tops than the highest, as far as none was put elsewhere.
+    apart : str
+        The parameter by which these chains still differ from the others; empty where they do not.
+    groups_apart : str
+        The parameter by which the groups of chains, each with searches of its own, lie in different places; empty
+        where they lie in one.
+    modes : str
+        What is known of modes that were weighed; empty where there is one.
+    """
+
+    diverged: float = 0.0
+    walled: float = 0.0
+    n_chains: int = 0
+    n_sticking: int = 0
+    diverged_elsewhere: float = 0.0
+    moves: float = 0.0
+    n_apart: int = 0
+    apart: str = ""
+    groups_apart: str = ""
+    modes: str = ""
+
+    @property
+    def few_diverged(self) -> bool:
+        """Whether divergences are few, or sit in few chains without which the numbers are the same."""
+        few = self.n_sticking <= STICKING * self.n_chains
+        elsewhere = self.diverged_elsewhere if self.n_sticking else self.diverged
+        return few and elsewhere <= DIVERGED and self.moves <= MOVES
+
+    @property
+    def sound(self) -> bool:
+        """Whether the draws may be trusted as far as trajectories tell."""
+        return self.few_diverged and not self.apart
+
+    @property
+    def obstacle(self) -> str:
+        """Why draws are not to be trusted whatever R-hat says; empty where nothing is."""
+        if not self.few_diverged:
+            return self._of_divergences().rstrip(".")
+        if self.apart:
+            return f"{self.n_apart} chains stay at other optima, apart in {self.apart}, whose weight is not known"
+        return ""
+
+    @property
+    def sentences(self) -> list[str]:
+        """One for each thing that is not as it should be, or that all is."""
+        words = []
+        if self.diverged > 0 or self.n_sticking:
+            words.append(self._of_divergences())
+        if self.apart:
+            words.append(
+                f"The {self.n_apart} chains that come from other optima still differ from the rest in {self.apart}: "
+                "the posterior has several modes, and how much each weighs is not known."
+            )
+        if self.groups_apart and not self.apart:
+            words.append(
+                f"The groups of chains lie in different places of {self.groups_apart}: chains have not gone through "
+                "all of the posterior. More steps, or a narrower prior of it, bring them together."
+            )
+        if not words:
+            words = ["No move with short steps diverged."]
+        if self.walled > WALLED:
+            words.append(
+                f"{self.walled:.0%} of the moves met a wall, where the data are impossible or the model has no "
+                "number; they were rejected, as they have to be."
+            )
+        if self.modes:
+            words.append(self.modes)
+        elif self.n_apart and not self.apart:
+            words.append(f"The {self.n_apart} chains that come from other optima went where the others are.")
+        return words
+
+    def _of_divergences(self) -> str:
+        share = f"{self.diverged:.2%} of the moves with short steps diverged"
+        sticking = f"{self.n_sticking} of {self.n_chains} chains stick"
+        if self.few_diverged and not self.n_sticking:
+            return f"{share}, few enough (up to {DIVERGED:.0%} are)."
+        if self.few_diverged:
+            moves = f"no mean moves by more than {self.moves:.2f} standard deviations"
+            return f"{share}; {sticking}, without which {moves}."
+        if self.moves > MOVES:
+            return f"{share}; {sticking}, and without them a mean or a spread moves: the draws are not to be trusted."
+        few = f"up to {DIVERGED:.0%} are, or a few chains that change nothing"
+        return f"{share} and {sticking}, too many to trust the draws ({few})."
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +176,8 @@ class TrajectoryDraws(Chains):
         Log marginal likelihood and its standard error, where modes were weighed by theirs.
     """
 
-    sampler: ClassVar[Sampler] = "hmc"
-    soundness: Soundness = Soundness()  # noqa: RUF009  (frozen)
+    sampler: ClassVar[str] = "hmc"
+    soundness: Soundness = Soundness()
     n_moves: int = 0
     n_gradients: int = 0
     evidence: tuple[float, float] | None = None
@@ -84,7 +196,7 @@ class TrajectoryDraws(Chains):
         """As of ensembles, where trajectories are sound."""
         several = "there are several modes, within which " if self.soundness.modes else ""
         steps = self.n_gradients // max(self.soundness.n_chains, 1)
-        return self.soundness.obstacle or several + slow(poorest(self.lines), steps)
+        return self.soundness.obstacle or several + slow(self.lines, steps)
 
     @property
     def sentence(self) -> str:
@@ -103,16 +215,25 @@ def follow(
     rng: np.random.Generator,
     effort: Effort,
     *,
-    reason: str = "",
-    saved: Checkpoint = UNSAVED,
-    on_block: OnBlock | None = None,
+    reason: str,
+    saved: Checkpoint,
+    on_block: OnBlock | None,
 ) -> TrajectoryDraws:
     """Draws, from tops that are searched for first.
 
     Parameters
     ----------
-    saved : Checkpoint, optional
+    density : Posterior
+    rng : Generator
+    effort : Effort
+    reason : str
+        Why importance sampling is not used; empty where these were asked for.
+    saved, on_block :
         As of :func:`calibration.inference.sampling.chains.run`.
+
+    Returns
+    -------
+    TrajectoryDraws
 
     Raises
     ------
@@ -122,22 +243,11 @@ def follow(
         When no draw from the prior is possible.
     """
     scores, weighing = NormalScores(density), rng.spawn(1)[0]
-    tops = summits(scores, effort.ensembles, rng)
-    if any(group[0].far for group in tops):
-        raise InvalidValue(
-            "the posterior", "too far out in a prior", f"within {FAR:g} of its scores", where=density.problem.title
-        )
-    begun = digest(np.array([top.place for group in tops for top in group]), stream(rng))
-    stored = saved.load()
-    # ensembles, and trajectories from other draws, are kept under the same name
-    if stored is not None and str(stored.get("begun", "")) == begun:
-        course = _Course.of(scores, stored, rng)
-    else:
-        course = _begun(scores, tops, rng, begun)
+    course = _course(scores, effort.ensembles, rng, saved.load())
     n_draws, n_reached, lines, interrupted = 0, 0, tuple[Convergence, ...](), False
     # Ctrl-C may come within a move, which leaves the chains between two states
     whole, last = course.arrays(), time.monotonic()
-    chains, most = course.chains, max(LEAST, (effort.most_steps - course.n_adapting) // LEAPS)
+    chains, most = course.chains, max(LEAST, (effort.most_steps - course.adapting) // LEAPS)
     looks, n_needed, result = _looks(chains.n_draws, effort), 2 if effort.confirmed else 1, None
     try:
         while n_draws < most and n_reached < n_needed:
@@ -159,7 +269,7 @@ def follow(
                 result = _result(density, course, n_draws, lines, effort.ensembles, deepcopy(weighing))
                 n_reached -= not result.reaches(effort.criteria)
             if on_block is not None:
-                on_block(course.n_adapting + LEAPS * n_draws, effort.most_steps, poorest(lines, effort.criteria))
+                on_block(course.adapting + LEAPS * n_draws, effort.most_steps, poorest(lines, effort.criteria))
     except KeyboardInterrupt:
         if not n_draws:
             raise
@@ -171,14 +281,18 @@ def follow(
     return replace(result, interrupted=interrupted, reason=reason)
 
 
+#: What is kept of a course as a number.
+_NUMBERS = ("step", "reach", "adapting")
+
+
 @dataclass(frozen=True, eq=False)
 class _Course:
     """Chains with all that moves them on.
 
     Parameters
     ----------
-    n_adapting, n_moved : int
-        Steps of the adaptation, and how often a chain was put where another one stood.
+    adapting : int
+        Steps of the adaptation.
     apart : (n,)
         Chains that began about other tops.
     begun : str
@@ -189,42 +303,43 @@ class _Course:
     chains: hamiltonian.Chains
     step: float
     reach: float
-    n_adapting: int
-    n_moved: int
+    adapting: int
     apart: NDArray[np.bool_]
     begun: str
 
     def arrays(self) -> Arrays:
         """To be kept."""
-        numbers = {
-            "step": self.step,
-            "reach": self.reach,
-            "adapting": self.n_adapting,
-            "moved": self.n_moved,
-            "apart": self.apart,
-            "begun": self.begun,
-        }
-        return {
-            **self.target.arrays(),
-            **self.chains.arrays(),
-            **{name: np.array(value) for name, value in numbers.items()},
-        }
+        numbers = {name: np.array(getattr(self, name)) for name in (*_NUMBERS, "apart", "begun")}
+        return {**self.target.arrays(), **self.chains.arrays(), **numbers}
 
     @classmethod
     def of(cls, scores: NormalScores, stored: Arrays, rng: np.random.Generator) -> "_Course":
         """Undoes :meth:`arrays`."""
         target, chains = SlopedScores.of(scores, stored), hamiltonian.Chains.of(stored, rng)
-        counts = int(stored["adapting"]), int(stored["moved"])
-        apart = np.array(stored["apart"], dtype=bool)
-        moves = float(stored["step"]), float(stored["reach"])
-        return cls(target, chains, *moves, *counts, apart, str(stored["begun"]))
+        numbers = {name: stored[name].item() for name in _NUMBERS}
+        return cls(target, chains, apart=np.array(stored["apart"]), begun=str(stored["begun"]), **numbers)
 
 
-def _begun(scores: NormalScores, tops: list[list[Summit]], rng: np.random.Generator, begun: str) -> _Course:
-    """Chains that stand where their draws begin, adapted."""
+def _course(scores: NormalScores, n_ensembles: int, rng: np.random.Generator, stored: Arrays | None) -> _Course:
+    """Chains that stand where their draws begin, or have gone on from there."""
+    tops = summits(scores, n_ensembles, rng)
+    if any(group[0].far for group in tops):
+        title = scores.density.problem.title
+        raise InvalidValue("the posterior", "too far out in a prior", f"within {FAR:g} of its scores", where=title)
+    begun = digest(np.array([top.place for group in tops for top in group]), stream(rng))
+    # ensembles, and trajectories from other draws, are kept under the same name
+    if stored is not None and str(stored.get("begun", "")) == begun:
+        return _Course.of(scores, stored, rng)
     warming, chains = warmed(scores, tops, rng)
-    moves = warming.step, warming.reach, LEAPS * warming.n_moves, warming.n_moved
-    return _Course(warming.target, chains, *moves, warming.apart, begun)
+    return _Course(
+        warming.target,
+        chains,
+        step=warming.step,
+        reach=warming.reach,
+        adapting=LEAPS * warming.n_moves,
+        apart=warming.apart,
+        begun=begun,
+    )
 
 
 def _looks(n_draws: int, effort: Effort) -> Iterator[int]:
@@ -244,7 +359,7 @@ def _worst(lines: tuple[Convergence, ...]) -> float:
     return max((line.r_hat for line in lines), default=math.inf)
 
 
-def _judged(chains: hamiltonian.Chains, n_draws: int) -> hamiltonian.Trajectories:
+def _judged(chains: hamiltonian.Chains, n_draws: int) -> Trajectories:
     """Those of the first draws that are judged and kept."""
     every = math.ceil(n_draws / KEPT)
     return chains.draws((n_draws - 1) % every, n_draws, every)
@@ -266,23 +381,21 @@ def _result(
     target, drawn = course.target, _judged(course.chains, n_draws)
     names, free = density.space.names, FreeDensity(density)
     scores = target.scores_of(drawn.points)
-    n_chains, shape = len(scores), scores.shape[:2]
     theta = target.scores.theta(scores)
     points = free.coordinates.free(theta).reshape(-1, len(names))
     logs = (drawn.log_density - target.scores.log_prior(scores)).ravel() + free.log_prior(points)
     every_move = course.chains.draws(0, n_draws)
     result = TrajectoryDraws(
-        _by_ensemble(points.reshape(scores.shape), n_ensembles),
-        _by_ensemble(logs.reshape(shape), n_ensembles),
-        np.full(n_ensembles, 1.0),
-        lines,
-        soundness=soundness(every_move, scores, names, n_ensembles, course.apart, course.n_moved),
+        position=_by_ensemble(points.reshape(scores.shape), n_ensembles),
+        log_density=_by_ensemble(logs.reshape(scores.shape[:2]), n_ensembles),
+        lines=lines,
+        soundness=soundness(every_move, scores, names, n_ensembles, course.apart),
         n_moves=n_draws,
-        n_gradients=(course.n_adapting + LEAPS * n_draws) * n_chains,
+        n_gradients=(course.adapting + LEAPS * n_draws) * len(scores),
     )
     closer = course.chains.draws(0, n_draws, math.ceil(n_draws / DENSE))
     dense = target.scores_of(closer.points), closer.log_density
-    modes = weighed(target.scores, scores, theta, drawn.log_density, names, n_ensembles, rng, dense)
+    modes = weighed(target.scores, scores, theta, dense, names, n_ensembles, rng)
     if modes is None or _worst(modes.lines) > max(_worst(lines), CONVERGED.r_hat):
         return result
     # one walker an ensemble: draws of modes in their shares are no steps of a chain
@@ -294,3 +407,86 @@ def _result(
         evidence=modes.evidence,
         soundness=replace(result.soundness, apart="", groups_apart="", modes=modes.sentence),
     )
+
+
+def soundness(
+    drawn: Trajectories,
+    scores: Array,
+    names: Sequence[str],
+    n_groups: int,
+    apart: NDArray[np.bool_],
+) -> Soundness:
+    """What is known of the draws of chains beside how well they mix.
+
+    Parameters
+    ----------
+    drawn : Trajectories
+        After every move.
+    scores : (n, n_draws, k)
+        Draws that are kept, as scores of their priors.
+    names : sequence of str
+    n_groups : int
+        Groups of chains with searches of their own.
+    apart : (n,)
+        Chains that began at other tops.
+
+    Returns
+    -------
+    Soundness
+    """
+    shares = drawn.diverging
+    sticking = (shares > STICKS) | (drawn.accepted.mean(axis=1) < STILL)
+    quiet = shares[~sticking]
+    return Soundness(
+        diverged=float(shares.mean()),
+        walled=float(drawn.walled.mean()),
+        n_chains=len(shares),
+        n_sticking=int(sticking.sum()),
+        diverged_elsewhere=float(quiet.mean()) if len(quiet) else 1.0,
+        moves=_moves(scores, sticking),
+        n_apart=int(apart.sum()),
+        apart=_differs(scores, apart, names),
+        groups_apart=_groups_differ(scores, n_groups, names),
+    )
+
+
+def _moves(scores: Array, sticking: NDArray[np.bool_]) -> float:
+    """How far means and logarithms of deviations are from those without some chains, in deviations."""
+    if not sticking.any() or sticking.all():
+        return 0.0 if not sticking.any() else np.inf
+    k = scores.shape[-1]
+    whole, without = scores.reshape(-1, k), scores[~sticking].reshape(-1, k)
+    mean = np.abs(whole.mean(axis=0) - without.mean(axis=0)) / whole.std(axis=0)
+    spread = np.abs(np.log(whole.std(axis=0) / without.std(axis=0)))
+    return float(max(mean.max(), spread.max()))
+
+
+def _differs(scores: Array, apart: NDArray[np.bool_], names: Sequence[str]) -> str:
+    """The parameter in whose means chains that began apart differ from the rest beyond chance, by Student's test."""
+    from scipy.stats import t
+
+    first, second = apart.sum(), (~apart).sum()
+    if min(first, second) < 2:
+        return ""
+    means = scores.mean(axis=1)
+    pooled = (first * means[apart].var(axis=0) + second * means[~apart].var(axis=0)) / (first + second - 2)
+    error = np.sqrt(pooled * (1 / first + 1 / second))
+    away = np.abs(means[apart].mean(axis=0) - means[~apart].mean(axis=0)) / np.where(error > 0, error, np.inf)
+    worst = int(np.argmax(away))
+    return names[worst] if 2 * t.sf(away[worst], first + second - 2) * len(names) < CHANCE else ""
+
+
+def _groups_differ(scores: Array, n_groups: int, names: Sequence[str]) -> str:
+    """The parameter in whose means groups differ most, far and beyond chance, by an analysis of variance of chains."""
+    from scipy.stats import f
+
+    means = scores.mean(axis=1).reshape(n_groups, -1, scores.shape[-1])
+    n_chains = means.shape[1]
+    if n_groups < 2 or n_chains < 2:
+        return ""
+    between, within = means.mean(axis=1).var(axis=0, ddof=1), means.var(axis=1, ddof=1).mean(axis=0)
+    ratio = n_chains * between / np.where(within > 0, within, np.inf)
+    beyond = f.sf(ratio, n_groups - 1, n_groups * (n_chains - 1)) * len(names) < CHANCE
+    apart = np.where(beyond, np.sqrt(between) / scores.std(axis=(0, 1)), 0.0)
+    worst = int(np.argmax(apart))
+    return names[worst] if apart[worst] > FAR_APART else ""

@@ -1,4 +1,10 @@
-"""How chains come from tops of a posterior to where its draws lie, and learn its scale on the way.
+"""Where trajectories begin: tops of a posterior, and how chains come from these to where its draws lie.
+
+Searches by gradient start from the likeliest of many draws of the prior, all in step: a gradient of many points costs
+little more than one of a few. They are limited-memory BFGS with steps that are halved until the density rises enough.
+Some stop at a kink or in a valley of no weight, so the best of several counts, climbed once more. Its inverse curvature
+is the first measure of scale (the Laplace approximation); a direction in which the posterior curves less than the prior
+has the prior's width.
 
 A top is a poor place to begin: a posterior of many parameters lies beside it, along sheets that turn, and chains take
 long to follow them. Chains begin where the likelihood has a small power, at which sheets are thick and all tops are one
@@ -7,29 +13,46 @@ they go where the posterior is heavy; groups never meet, so that what they say o
 Windows of draws, all left out, learn step size and scale; a chain that sticks or is left far below in one of them goes
 on from another one of its group.
 
-Source: Del Moral, Doucet and Jasra 2006, Journal of the Royal Statistical Society B 68, 411-436 (draws anew by
-weights, along growing powers); Buchholz, Chopin and Jacob 2021, Bayesian Analysis 16(3), 745-771 (moves by
-Hamiltonian Monte Carlo, scaled by the draws).
+Source: Nocedal and Wright 2006, Numerical Optimization, algorithms 3.1 (steps) and 7.4 (direction); Del Moral, Doucet
+and Jasra 2006, Journal of the Royal Statistical Society B 68, 411-436 (draws anew by weights, along growing powers);
+Buchholz, Chopin and Jacob 2021, Bayesian Analysis 16(3), 745-771 (moves by Hamiltonian Monte Carlo, scaled by the
+draws).
 """
 
 import math
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calibration.inference.sampling import hamiltonian
 from calibration.inference.sampling.chains import stranded
-from calibration.inference.sampling.densities import NormalScores, log_density
+from calibration.inference.sampling.densities import FAR, NormalScores, log_density
+from calibration.inference.sampling.hamiltonian import Sloped
+from calibration.inference.sampling.moves import possible_draws
 from calibration.inference.sampling.sloped_scores import SlopedScores
-from calibration.inference.sampling.summits import Summit, inverse_curvature, summits
 from calibration.likelihood.posterior import Posterior
 from cipark_sd.base.arrays import Array
 
+#: Searches of each group of chains, and draws of the prior of which each is made from one of the likeliest.
+SEARCHES, LOOKED_AT = 6, 40
+#: Half the distance of difference quotients of gradients.
+_APART = 1e-3
+#: Log units below the best top within which another one is worth chains.
+NEAR = 10.0
+#: Distance between two tops, in the scale of the lower one, from which on they are two.
+DISTINCT = 1.0
+#: Steps that a direction is made from, and the share of the rise that a slope promises which has to come.
+MEMORY, PROMISED = 20, 1e-4
+#: Evaluations of each search at most, the relative rise below which it ends, and the shortest share of a step.
+TICKS, CLIMBED, SHORTEST = 400, 1e-9, 1e-8
 #: Chains for each ensemble of the effort, and the share of them that begins at other tops.
 CHAINS, ELSEWHERE = 32, 0.12
-#: The power at which chains begin, and by how much it grows at most from one step to the next.
+#: The power at which chains begin, and by how much it grows at most from one step to the next: 13 steps of a few moves
+#: each. A smaller power makes hills one that are farther apart, and takes more steps; a larger growth leaves fewer
+#: chains that count after each. Every draw depends on them.
 WARM, GROWTH = 0.1, 1.2
 #: Moves of each chain in both windows at the first power, at each further one, in the windows at one, and in the last,
 #: for the step size alone; and after how many powers the scale is learnt from their draws.
@@ -41,8 +64,200 @@ MORE, SETTLED = 2, 1.5
 SPREAD, TRIED, HALVINGS = 0.7, 8, 12
 #: Draws at which the scale is learnt, at most.
 LEARNT = 3000
-#: What a chain accepts in a window at least, or it is put elsewhere.
-STICKS = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Summit:
+    """A top.
+
+    Parameters
+    ----------
+    place : (k,)
+        Scores.
+    height : float
+        Log density of the scores.
+    factor : (k, k)
+        Lower triangle, whose product with its transpose is the inverse curvature.
+    """
+
+    place: Array
+    height: float
+    factor: Array
+
+    @property
+    def far(self) -> bool:
+        """Whether it lies so far out in a prior that scores run out of digits."""
+        return bool((np.abs(self.place) > FAR).any())
+
+    def around(self, n: int, spread: float, rng: np.random.Generator) -> Array:
+        """Scores ``(n, k)`` about the top, at ``spread`` times its scale."""
+        return np.asarray(self.place + spread * rng.standard_normal((n, len(self.place))) @ self.factor.T)
+
+    def distance(self, place: Array) -> float:
+        """Of scores ``(k,)``, a root mean square over the parameters in the scale of the top."""
+        from scipy.linalg import solve_triangular
+
+        away = solve_triangular(self.factor, place - self.place, lower=True)
+        return float(np.sqrt((away**2).mean()))
+
+
+def summits(scores: NormalScores, groups: int, rng: np.random.Generator) -> list[list[Summit]]:
+    """For each group of chains what searches of its own found, the highest first, all within :data:`NEAR` of the best.
+
+    A group of which no search came so near has the best of the others.
+
+    Parameters
+    ----------
+    scores : NormalScores
+    groups : int
+    rng : Generator
+
+    Returns
+    -------
+    list of list of Summit
+
+    Raises
+    ------
+    UnsupportedFeature, InvalidValue
+        Where the model or the engine has no gradient.
+    NowherePossible
+        When no draw from the prior is possible.
+    """
+    k = len(scores.space)
+    target = SlopedScores(scores, np.zeros(k), np.eye(k))
+    drawn = []
+    for stream in rng.spawn(groups):
+        possible = possible_draws(scores, LOOKED_AT * SEARCHES, stream, scores.density.problem.title)
+        drawn.append(possible[np.argsort(-log_density(scores, possible), kind="stable")[:SEARCHES]])
+    places, heights = climbed(target, np.concatenate(drawn))
+    owner = np.repeat(np.arange(groups), [len(of_group) for of_group in drawn])
+    highest = [int(np.flatnonzero(owner == group)[np.argmax(heights[owner == group])]) for group in range(groups)]
+    places[highest], heights[highest] = climbed(target, places[highest])
+    best = int(np.argmax(heights))
+    by_group = []
+    for group in range(groups):
+        near = np.flatnonzero((owner == group) & (heights > heights[best] - NEAR))
+        ordered = near[np.argsort(-heights[near], kind="stable")] if len(near) else np.array([best])
+        by_group.append(
+            _different([Summit(places[i], float(heights[i]), inverse_curvature(target, places[i])) for i in ordered])
+        )
+    return by_group
+
+
+def _different(tops: list[Summit]) -> list[Summit]:
+    """Those that are apart from all higher ones."""
+    different: list[Summit] = []
+    for top in tops:
+        if all(min(top.distance(higher.place), higher.distance(top.place)) > DISTINCT for higher in different):
+            different.append(top)
+    return different
+
+
+def inverse_curvature(target: Sloped, place: Array) -> Array:
+    """The inverse curvature at a place, by differences of gradients.
+
+    Parameters
+    ----------
+    target : Sloped
+    place : (k,)
+        Scores.
+
+    Returns
+    -------
+    (k, k)
+        Its lower factor, by Cholesky.
+    """
+    k = len(place)
+    steps = _APART * np.eye(k)
+    slopes = target(np.vstack([place + steps, place - steps]))[1]
+    curvature = (slopes[k:] - slopes[:k]) / (2 * _APART)
+    values, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
+    # scores have a standard normal prior: less than 1 is a valley; far below 0 is a kink, as narrow as it is steep
+    return np.linalg.cholesky((vectors / np.maximum(np.abs(values), 1.0)) @ vectors.T)
+
+
+@dataclass
+class _Searches:
+    """Where ``n`` searches are, and their last changes of points ``s`` and slopes ``y``, newest first.
+
+    Parameters
+    ----------
+    points, slopes : (n, k)
+    logs : (n,)
+    moves, turns : (n, MEMORY, k)
+        The changes; a search that has made fewer has zeros, which the recursion leaves out.
+    """
+
+    points: Array
+    logs: Array
+    slopes: Array
+    moves: Array
+    turns: Array
+
+    def directions(self) -> Array:
+        """``(n, k)``: the slopes times the inverse curvature that the last changes tell (the two-loop recursion)."""
+        towards = self.slopes.copy()
+        products = (self.moves * self.turns).sum(axis=2)
+        known = products > 0
+        inverse = np.where(known, 1 / np.where(known, products, 1.0), 0.0)
+        shares = []
+        for i in range(MEMORY):
+            shares.append(inverse[:, i] * (self.moves[:, i] * towards).sum(axis=1))
+            towards -= shares[i][:, None] * self.turns[:, i]
+        # the curvature of the newest change, y y / s y; before there is one a step is at most 1 long
+        scale = (self.turns[:, 0] ** 2).sum(axis=1) * inverse[:, 0]
+        longest = np.maximum(1.0, np.sqrt((self.slopes**2).sum(axis=1)))
+        towards *= np.where(known[:, 0], 1 / np.where(scale > 0, scale, 1.0), 1 / longest)[:, None]
+        for i in reversed(range(MEMORY)):
+            back = inverse[:, i] * (self.turns[:, i] * towards).sum(axis=1)
+            towards += (shares[i] - back)[:, None] * self.moves[:, i]
+        return towards
+
+    def move(self, rows: Array, points: Array, logs: Array, slopes: Array) -> None:
+        """Go on to points that are higher; a change that tells no curvature is not kept."""
+        moves, turns = points - self.points[rows], self.slopes[rows] - slopes
+        product = (moves * turns).sum(axis=1)
+        curved = product > 1e-10 * np.sqrt((moves**2).sum(axis=1) * (turns**2).sum(axis=1))
+        for changes, new in ((self.moves, moves), (self.turns, turns)):
+            changes[rows[curved], 1:] = changes[rows[curved], :-1]
+            changes[rows[curved], 0] = new[curved]
+        self.points[rows], self.logs[rows], self.slopes[rows] = points, logs, slopes
+
+
+def climbed(target: Callable[[Array], tuple[Array, Array]], start: Array) -> tuple[Array, Array]:
+    """Searches uphill, all in step.
+
+    Parameters
+    ----------
+    target : function
+        Log density ``(n,)`` and gradient ``(n, k)`` of points ``(n, k)``.
+    start : (n, k)
+        Where the density is above zero.
+
+    Returns
+    -------
+    (n, k), (n,)
+        Their ends, and the log densities there.
+    """
+    n, k = start.shape
+    logs, slopes = target(start)
+    now = _Searches(start.copy(), logs, slopes, np.zeros((n, MEMORY, k)), np.zeros((n, MEMORY, k)))
+    towards, share, going = now.directions(), np.ones(n), np.isfinite(logs)
+    for _ in range(TICKS):
+        rows = np.flatnonzero(going)
+        if not len(rows):
+            break
+        tried = now.points[rows] + share[rows, None] * towards[rows]
+        logs, slopes = target(tried)
+        promised = PROMISED * share[rows] * (towards[rows] * now.slopes[rows]).sum(axis=1)
+        higher = logs > now.logs[rows] + np.maximum(promised, 0.0)
+        settled = higher & (logs - now.logs[rows] < CLIMBED * np.maximum(1.0, np.abs(logs)))
+        now.move(rows[higher], tried[higher], logs[higher], slopes[higher])
+        share[rows] = np.where(higher, 1.0, 0.5 * share[rows])
+        going[rows] = ~settled & (share[rows] > SHORTEST)
+        if higher.any():
+            towards[rows[higher]] = now.directions()[rows[higher]]
+    return now.points, now.logs
 
 
 class Warming:
@@ -60,8 +275,8 @@ class Warming:
         As of :meth:`calibration.inference.sampling.hamiltonian.Chains.move`.
     accepted : float
         The share of moves that the step is to accept.
-    n_moves, n_moved : int
-        Moves of each chain so far, and how often one was lost and put where another one stood.
+    n_moves : int
+        Of each chain so far.
     """
 
     def __init__(self, scores: NormalScores, tops: list[list[Summit]], rng: np.random.Generator) -> None:
@@ -69,7 +284,7 @@ class Warming:
         flat = SlopedScores(scores, np.zeros(k), np.eye(k), power=WARM)
         hills = [[replace(top, factor=inverse_curvature(flat, top.place)) for top in group] for group in tops]
         best = max((group[0] for group in hills), key=lambda top: top.height)
-        self.rng, self.n_groups, self.n_moves, self.n_moved = rng, len(tops), 0, 0
+        self.rng, self.n_groups, self.n_moves = rng, len(tops), 0
         self.target = replace(flat, centre=best.place, factor=best.factor)
         self.at = np.concatenate([starts(scores, group, rng) for group in hills])
         self.apart = np.concatenate([np.arange(CHAINS) >= CHAINS - _n_other(group) for group in hills])
@@ -82,8 +297,7 @@ class Warming:
         points = self.chains.draws(n_moves // 3).points.reshape(-1, self.at.shape[1])
         settled = _width(points) < SETTLED * self.reach
         drawn, logs = self.target.scores_of(points), self.logs.reshape(self.n_groups, 1, CHAINS)
-        lost = self.chains.stuck(STICKS) | stranded(logs, self.at.shape[1]).ravel()
-        self.n_moved += int(lost.sum())
+        lost = self.chains.stuck | stranded(logs, self.at.shape[1]).ravel()
         self._put(_instead(lost, self.n_groups, self.rng))
         self.apart &= ~lost
         self.accepted, self.step = hamiltonian.suited(self.chains.draws(n_moves // 3), self.step, self.reach)
@@ -133,7 +347,20 @@ class Warming:
 def warmed(
     scores: NormalScores, tops: list[list[Summit]], rng: np.random.Generator
 ) -> tuple[Warming, hamiltonian.Chains]:
-    """What was learnt, and chains of which each draw counts."""
+    """Chains brought from tops to where the draws lie.
+
+    Parameters
+    ----------
+    scores : NormalScores
+    tops : list of list of Summit
+        Of each group, the highest first.
+    rng : Generator
+
+    Returns
+    -------
+    Warming, hamiltonian.Chains
+        What was learnt, and chains of which each draw counts.
+    """
     warming = Warming(scores, tops, rng)
     for _ in range(2):
         warming.window(WARMING)
@@ -145,9 +372,19 @@ def warmed(
 
 
 def anew(log_weights: Array, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Places ``(n_groups * n,)`` of chains drawn anew within their groups by ``log_weights : (n_groups, n)``.
+    """Chains drawn anew within their groups.
 
     One random number a group (systematic resampling): a chain of weight ``w`` is drawn ``n w`` times, rounded.
+
+    Parameters
+    ----------
+    log_weights : (n_groups, n)
+    rng : Generator
+
+    Returns
+    -------
+    (n_groups * n,)
+        Places of the chains.
     """
     n_groups, n = log_weights.shape
     weights = np.exp(log_weights - log_weights.max(axis=1, keepdims=True))
@@ -168,9 +405,21 @@ def _n_other(tops: list[Summit]) -> int:
 
 
 def starts(scores: NormalScores, tops: list[Summit], rng: np.random.Generator) -> Array:
-    """Scores ``(CHAINS, k)`` of one group: the last ones about other tops than the highest.
+    """Where the chains of one group begin.
 
     They spread less where half of those tried are impossible.
+
+    Parameters
+    ----------
+    scores : NormalScores
+    tops : list of Summit
+        The highest first.
+    rng : Generator
+
+    Returns
+    -------
+    (CHAINS, k)
+        Scores, the last ones about other tops than the highest.
     """
     n_other = _n_other(tops)
     owners = [0] * (CHAINS - n_other) + [1 + i % (len(tops) - 1) for i in range(n_other)]
@@ -197,10 +446,21 @@ def _instead(lost: NDArray[np.bool_], n_groups: int, rng: np.random.Generator) -
 
 
 def likely_places(density: Posterior, n: int, rng: np.random.Generator) -> Array:
-    """Values ``(n, k)`` of the likeliest of :data:`CHAINS` chains, the best first: where searches go on.
+    """Where the likeliest of :data:`CHAINS` warmed chains are: from there searches go on.
 
     A search from a draw of the prior stops at the first kink or ridge that keeps it; warmed chains come past these.
-    None where the posterior lies so far out in a prior that no chain can be followed.
+
+    Parameters
+    ----------
+    density : Posterior
+    n : int
+        Places at most.
+    rng : Generator
+
+    Returns
+    -------
+    (n, k)
+        Values, the best first; no row where the posterior lies so far out in a prior that no chain can be followed.
 
     Raises
     ------

@@ -14,12 +14,11 @@ import numpy as np
 from calibration.inference.optimum.walk import SPENT
 from calibration.report import conclusions, figures_fit
 from calibration.report.conclusions import prediction_given
-from calibration.report.findings import Findings, Fit
+from calibration.report.findings import Findings, Fit, Observed
 from calibration.report.sections.base import ReportPart, misfit
 from calibration.report.sections.best_fit import Optimum
 from calibration.report.sections.posterior import Posterior
 from calibration.report.sections.predictions import Predictions, unseen
-from calibration.report.study_facts import Observed
 from cipark_sd.base.wording import listed, said_date
 from cipark_sd.pages.blocks import FirstScreen, Listing, Paragraph, Section
 from cipark_sd.pages.parts import Drawing, Pictures
@@ -56,7 +55,8 @@ class First(ReportPart):
             "time": fit.study.time,
             "fan": None if quantiles is None else quantiles[[0, 1, 3, 4]],
             "expected": next((text for name, text in _expected(findings) if name == shown), ""),
-            "noise": has_bars(observed),
+            # the numbers that are drawn are those that were fitted, so that their noise can be drawn beside them
+            "noise": observed.kind == "level",
         }
         parts = (fit.curves.times, course, fit.curves.dated(shown))
         yield Drawing("answer", figures_fit.answer_figure, parts, options)
@@ -68,19 +68,32 @@ class First(ReportPart):
 
 
 def first_screen(findings: Findings, pictures: Pictures = Pictures()) -> FirstScreen:  # noqa: B008  (frozen)
-    """What the findings come to, on one screen."""
+    """What the findings come to, on one screen.
+
+    Parameters
+    ----------
+    findings : Findings
+    pictures : Pictures
+        None of them for the console.
+
+    Returns
+    -------
+    FirstScreen
+    """
     fit, records = findings.fit, leading(findings)
     questions = fit.study.questions
     caption = caption_words(findings)
     doubt = misfit(findings)
     nothing = f"Nothing firmly: {doubt}, so that intervals are too narrow" if doubt else fit_words(fit)
-    known = " ".join(filter(None, [_sentence(questions.known), _sentence(known_words(records))]))
+    unfound = f"The intervals of {len(fit.unfound)} of {len(fit.profiles)} fitted constants were not found"
+    finding = questions.finding or (unfound if fit.mostly_unfound else _title_words(records))
+    known = " ".join(filter(None, [_sentence(questions.known), _sentence(_known_words(records))]))
     return FirstScreen(
         subject=fit.study.title,
-        title=NO_FINDING if fit.conditions.first else questions.finding or _unfound_words(fit) or title_words(records),
+        title=NO_FINDING if fit.conditions.first else finding,
         known=known or _sentence(nothing),
-        not_known=_sentence(questions.not_known or not_known_words(fit, records)),
-        assumed=_sentence(questions.assumed or assumed_words(fit, records)),
+        not_known=_sentence(questions.not_known or _not_known_words(fit, records)),
+        assumed=_sentence(questions.assumed or _assumed_words(fit, records)),
         limits=" ".join([limits(findings), *([OWN_WORDS] if questions.finding or questions.known else [])]),
         numbers=tuple(records[:NUMBERS]) if records and records[0].title else (),
         cautions=tuple(cautions(findings)),
@@ -108,14 +121,7 @@ def _with(records: Sequence[Headline], standing: Standing) -> list[Headline]:
     return [record for record in records if record.standing == standing]
 
 
-def _unfound_words(fit: Fit) -> str:
-    """The finding where the searches for intervals ended too early; empty where they did not."""
-    if not fit.mostly_unfound:
-        return ""
-    return f"The intervals of {len(fit.unfound)} of {len(fit.profiles)} fitted constants were not found"
-
-
-def title_words(records: Sequence[Headline]) -> str:
+def _title_words(records: Sequence[Headline]) -> str:
     """The finding where the study has no words of its own for it."""
     first = next((record for record in records if record.title and not record.has_assumed_sign), None)
     if first is not None:
@@ -132,7 +138,7 @@ def title_words(records: Sequence[Headline]) -> str:
     return f"The data narrow {some} fitted constants"
 
 
-def known_words(records: Sequence[Headline]) -> str:
+def _known_words(records: Sequence[Headline]) -> str:
     """The first number that the data narrow, with what was reported of it."""
     first = next((r for r in records if r.reported), None) or next(iter(_with(records, "known")), None)
     if first is None:
@@ -144,7 +150,7 @@ def known_words(records: Sequence[Headline]) -> str:
     return f"{_name(first)}: {first.brief}{rest_of}"
 
 
-def not_known_words(fit: Fit, records: Sequence[Headline]) -> str:
+def _not_known_words(fit: Fit, records: Sequence[Headline]) -> str:
     """What the data leave open: numbers, then constants that they do not narrow."""
     open_ = _with(records, "not known")
     left = [_name(record) for record in open_]
@@ -157,7 +163,7 @@ def not_known_words(fit: Fit, records: Sequence[Headline]) -> str:
     return f"{names}: the data do not narrow what the priors alone say"
 
 
-def assumed_words(fit: Fit, records: Sequence[Headline]) -> str:
+def _assumed_words(fit: Fit, records: Sequence[Headline]) -> str:
     """The changes whose sign the priors give, and what was held."""
     changes = [f"{record.title}: {record.brief}, no finding" for record in _with(records, "assumed")]
     n = len(fit.study.fixed) + sum(parameter.use == "PRI" for parameter in fit.study.space)
@@ -221,18 +227,13 @@ def caption_words(findings: Findings) -> str:
         first, last = rows["end"].min(), rows["end"].max()
         dates = [said_date(fit.study.calendar.label(at)) for at in observed.jumps if first < at <= last]
         text += f" Jump on {listed(dates)}: what had waited was reported together." if dates else ""
-    return f"{text} {noise_words(fit, observed)}".rstrip()
+    return f"{text} {_noise_words(fit, observed)}".rstrip()
 
 
-def has_bars(observed: Observed) -> bool:
-    """Whether the numbers that are drawn are those that were fitted, so that their noise can be drawn beside them."""
-    return observed.kind == "level"
-
-
-def noise_words(fit: Fit, observed: Observed | None) -> str:
+def _noise_words(fit: Fit, observed: Observed | None) -> str:
     """How far single numbers scatter, and how many of them lie as the model expects; empty where none is judged."""
     fitted = fit_words(fit)
-    if observed is not None and has_bars(observed):
+    if observed is not None and observed.kind == "level":
         of = " at fitted numbers" if (_rows_shown(fit)["use"] != "fit").any() else ""
         return f"Grey bars{of}: 90% of reported numbers, noise included; {fitted}." if fitted else ""
     of_a_total = observed is not None and observed.kind == "increments"
@@ -257,46 +258,34 @@ def _sentence(text: str) -> str:
 BUDGET = " within the budget of its searches"
 
 
-class Knowledge(ReportPart):
-    """What is known, assumed and unknown."""
-
-    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        """Three paragraphs."""
-        fit, assessed = findings.fit, findings.assessment
-        blocks = (
-            Paragraph("What the data say. " + conclusions.supports(fit, assessed)),
-            Paragraph("What the theory adds. " + conclusions.adds(fit, assessed, _checked(findings.checks))),
-            Paragraph("What cannot be known from these data. " + conclusions.unknowable(fit, assessed)),
-        )
-        yield Section("What is known, assumed and unknown", blocks)
+def knowledge(findings: Findings) -> Iterator[Section]:
+    """What is known, assumed and unknown, a paragraph each."""
+    fit, assessed = findings.fit, findings.assessment
+    blocks = (
+        Paragraph("What the data say. " + conclusions.supports(fit, assessed)),
+        Paragraph("What the theory adds. " + conclusions.adds(fit, assessed, _checked(findings.checks))),
+        Paragraph("What cannot be known from these data. " + conclusions.unknowable(fit, assessed)),
+    )
+    yield Section("What is known, assumed and unknown", blocks)
 
 
-class Questions(ReportPart):
-    """A section for each of the study's questions about the world."""
-
-    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        """In the study's own words, each with its answer."""
-        fit, assessed = findings.fit, findings.assessment
-        questions = fit.study.questions
-        # what nothing was asked of stands at the end, in one line with all else that was not asked
-        if assessed.comparison:
-            answer, causes = conclusions.caused(fit, assessed)
-            yield Section(questions.caused, (Paragraph(answer), *((Listing(tuple(causes)),) if causes else ())))
-        if assessed.rolling is not None:
-            yield Section(questions.predicted, tuple(map(Paragraph, conclusions.predicted(fit, assessed.rolling))))
-        if questions.settle:
-            yield Section(questions.settled, (Listing(questions.settle),))
+def answers(findings: Findings) -> Iterator[Section]:
+    """A section for each of the study's questions about the world, in its own words."""
+    fit, assessed, questions = findings.fit, findings.assessment, findings.fit.study.questions
+    # what nothing was asked of stands at the end, in one line with all else that was not asked
+    if assessed.comparison:
+        answer, causes = conclusions.caused(fit, assessed)
+        yield Section(questions.caused, (Paragraph(answer), *((Listing(tuple(causes)),) if causes else ())))
+    if assessed.rolling is not None:
+        yield Section(questions.predicted, tuple(map(Paragraph, conclusions.predicted(fit, assessed.rolling))))
+    if questions.settle:
+        yield Section(questions.settled, (Listing(questions.settle),))
 
 
-class Informed(ReportPart):
-    """What the data say of the parameters, in the study's own words."""
-
-    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        """The answer in sentences."""
-        fit = findings.fit
-        yield Section(
-            fit.study.questions.informed, tuple(map(Paragraph, conclusions.informed(fit, findings.assessment)))
-        )
+def informed(findings: Findings) -> Iterator[Section]:
+    """What the data say of the parameters, under the study's own question."""
+    sentences = conclusions.informed(findings.fit, findings.assessment)
+    yield Section(findings.fit.study.questions.informed, tuple(map(Paragraph, sentences)))
 
 
 def cautions(findings: Findings) -> Iterator[str]:
@@ -347,7 +336,5 @@ def _checked(outcomes: Sequence[Outcome]) -> str:
         return "The model comes with no checks of what its theory expects."
     failed = [outcome for outcome in expected if outcome.status == "fail"]
     text = f"At the estimate {len(expected) - len(failed)} of {len(expected)} checks of what the theory expects pass"
-    caution = " That a check passes is no evidence for the theory: an equation may force it for any data."
-    if not failed:
-        return text + "." + caution
-    return text + "; not: " + "; ".join(f"{outcome.title} ({outcome.id})" for outcome in failed) + "." + caution
+    text += "; not: " + "; ".join(f"{outcome.title} ({outcome.id})" for outcome in failed) if failed else ""
+    return text + ". That a check passes is no evidence for the theory: an equation may force it for any data."

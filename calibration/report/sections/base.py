@@ -8,7 +8,7 @@ from calibration.inference.optimum.residuals import not_noise
 from calibration.report.findings import Findings
 from cipark_sd.base.wording import listed
 from cipark_sd.pages.parts import Part
-from cipark_sd.statements.headline import Details, Headline, Provenance
+from cipark_sd.statements.headline import Details, Headline, date_in
 
 #: What the numbers of a study with groups are conditional on.
 IN_GROUPS = "groups of one kind"
@@ -39,9 +39,31 @@ def misfit(findings: Findings) -> str:
 
 
 def record(findings: Findings, estimand: str, number: float, **details: Unpack[Details]) -> Headline:
-    """A headline number of a calibration."""
+    """A headline number of a calibration.
+
+    Parameters
+    ----------
+    findings : Findings
+    estimand : str
+    number : float
+        In the unit among the details.
+    details :
+        As of :class:`cipark_sd.statements.headline.Details`.
+
+    Returns
+    -------
+    Headline
+    """
     fit, study = findings.fit, findings.fit.study
-    digests = study.model_digest, study.study_digest
-    call = Provenance("cipark calibrate", *digests, fit.seed, fit.version, study.calendar.label)
     details["doubt"] = misfit(findings)
-    return call.record(estimand, number, **details)
+    return Headline(
+        estimand=estimand,
+        number=number,
+        command="cipark calibrate",
+        model_digest=study.model_digest,
+        study_digest=study.study_digest,
+        seed=fit.seed,
+        version=fit.version,
+        date=date_in(estimand, study.calendar.label),
+        **details,
+    )

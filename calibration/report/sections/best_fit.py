@@ -1,22 +1,29 @@
-"""The optimum: estimates beside priors, standard errors and profiles, how well data determine them, and its checks."""
+"""The best fit: the data beside it, estimates beside priors, standard errors, profiles, and checks of its numbers."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from calibration.assess.self_test import MASSES
 from calibration.inference.optimum.conditions import held_table
+from calibration.inference.optimum.course_errors import ENOUGH, SETS, course_words
 from calibration.inference.optimum.diagnostics import identifiability_tables, identifiability_words
 from calibration.inference.optimum.optimise import ARRIVED
-from calibration.inference.optimum.profile import PredictionProfile, Profile
+from calibration.inference.optimum.profile import Profile
 from calibration.inference.optimum.verification import OPTION, half_step_sentence
 from calibration.report import figures_fit, figures_posterior
 from calibration.report.conclusions import estimate_words
-from calibration.report.findings import BestFit, Estimate, Findings, Fit, estimates
+from calibration.report.findings import BestFit, Findings, Fit, estimates
 from calibration.report.sections.base import ReportPart, Rows, given_texts, record
-from cipark_sd.base.wording import interval, listed, number, percent
+from cipark_sd.base.wording import NO_END, band, beside, interval, listed, number, percent
 from cipark_sd.pages.blocks import Block, Folded, Listing, Paragraph, Plain, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.statements.headline import Bounds, Headline, Kind, parameter
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Optimum(ReportPart):
@@ -50,7 +57,7 @@ class Optimum(ReportPart):
         fit = findings.fit
         hardly = [estimated.name for estimated in fit.conditions.parameters if estimated.hardly_seen]
         return {
-            "summary": [_plain(line) for line in estimates(fit)],
+            "summary": estimates(fit),
             "waterfall": _searches(fit.optimum, fit.study.space.names),
             **identifiability_tables(fit.identifiability, hardly),
             "held": held_table(fit.conditions.held),
@@ -76,7 +83,7 @@ class Optimum(ReportPart):
         )
         blocks: tuple[Plain, ...] = (
             Paragraph(text),
-            parameter_table(fit),
+            _parameter_table(fit),
             *map(Paragraph, estimate_words(fit)),
             *map(Paragraph, identifiability_words(fit.identifiability)),
             *map(Paragraph, fit.conditions.remarks),
@@ -96,29 +103,44 @@ class Optimum(ReportPart):
             yield "Profile likelihoods: how far the data bound each parameter, one at a time (--profiles)."
 
 
-def _plain(line: Estimate) -> dict[str, object]:
-    """A line of the table: the numbers, without what only their printing needs."""
-    return {name: value for name, value in asdict(line).items() if name not in ("gaps", "digits")}
-
-
 def kind_of(fit: Fit) -> Kind:
     """The kind of the estimate."""
     return "MAP optimum" if fit.study.method.estimate == "map" else "ML optimum"
 
 
-def profile_bounds(fit: Fit, profile: Profile | PredictionProfile) -> Bounds:
-    """The interval of a profile."""
-    verdict = profile.verdict if isinstance(profile, Profile) else profile.sides
-    level, by = profile.threshold.level, "profile likelihood"
+def profile_bounds(fit: Fit, profile: Profile) -> Bounds:
+    """The interval of a profile.
+
+    Parameters
+    ----------
+    fit : Fit
+    profile : Profile
+
+    Returns
+    -------
+    Bounds
+    """
+    verdict, level, by = profile.verdict, profile.threshold.level, "profile likelihood"
     error = fit.errors.values.get(profile.name)
     if error is None and "none" in verdict.states:
         # a step is told apart to a time step
         error = fit.study.time_step / 4
-    return Bounds(profile.lower, profile.upper, level, by, verdict.states, verdict.gaps, error)
+    return Bounds(profile.lower, profile.upper, level, by, states=verdict.states, gaps=verdict.gaps, error=error)
 
 
-def profile_points(quantity: str, profiles: Sequence[Profile | PredictionProfile]) -> Rows:
-    """A line for each point of each profile."""
+def profile_points(quantity: str, profiles: Sequence[Profile]) -> Rows:
+    """A line for each point of each profile.
+
+    Parameters
+    ----------
+    quantity : str
+        Head of the column of names.
+    profiles : sequence of Profile
+
+    Returns
+    -------
+    list of dict
+    """
     return [
         {quantity: profile.name, "value": value, "rise": rise}
         for profile in profiles
@@ -126,15 +148,27 @@ def profile_points(quantity: str, profiles: Sequence[Profile | PredictionProfile
     ]
 
 
-def parameter_table(fit: Fit) -> Table:
+def _parameter_table(fit: Fit) -> Table:
     """Estimates beside priors and profiles, with units and the reason why each is there."""
+    profiles = {profile.name: profile for profile in fit.profiles}
+    # an error by which an estimate is rounded that has neither a standard error nor an end of its profile
+    digits = dict.fromkeys(fit.optimum.stepwise, fit.study.time_step / 4)
+    digits |= {line.name: line.sd for line in fit.posterior.mixing} if fit.posterior is not None else {}
+    digits |= {name: error for name, error in fit.errors.values.items() if error is not None}
     rows = []
     for line, estimated in zip(estimates(fit), fit.study.space, strict=True):
-        units = fit.study.unit(estimated.name) if estimated.target == "model" else ""
-        prior = f"{number(line.prior_median, digits=3)} ({interval(line.prior_low, line.prior_high)})"
-        error = "" if line.standard_error is None else number(line.standard_error, digits=2)
-        estimate = (line.shown, error)
-        rows.append((line.name, units, prior, *estimate, line.profile, line.verdict, estimated.why))
+        name, value, profile = estimated.name, line["estimate"], profiles.get(estimated.name)
+        units = fit.study.unit(name) if estimated.target == "model" else ""
+        prior = f"{number(line['prior_median'], digits=3)} ({interval(line['prior_low'], line['prior_high'])})"
+        error = "" if line["standard_error"] is None else number(line["standard_error"], digits=2)
+        # of a held one all digits
+        shown, ends = number(value), ""
+        if profile is not None or name in digits:
+            shown = beside(value, line["profile_low"], line["profile_high"], digits.get(name))
+        if profile is not None:
+            low, high = (NO_END.get(state, "") for state in profile.verdict.states)
+            ends = interval(profile.lower, profile.upper, without=(low, high), gaps=profile.verdict.gaps)
+        rows.append((name, units, prior, shown, error, ends, line["verdict"], estimated.why))
     level = percent(fit.level)
     head = ("parameter", "units", f"prior median ({level})", "estimate", "standard error", f"{level} profile",
             "in words", "seen in")  # fmt: skip
@@ -176,9 +210,8 @@ class Calculation(ReportPart):
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Ranks of the self-test."""
-        assessed = findings.assessment
-        if assessed.tested is not None and assessed.ranks is not None:
-            yield Drawing("self_test", figures_posterior.self_test_figure, (assessed.tested, assessed.ranks))
+        if (tested := findings.assessment.tested) is not None:
+            yield Drawing("self_test", figures_posterior.self_test_figure, (tested,))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """A sentence for each check."""
@@ -198,18 +231,17 @@ class Calculation(ReportPart):
 
 
 def _sentences(findings: Findings) -> Iterator[str]:
-    fit, assessed = findings.fit, findings.assessment
-    yield from fit.failed.sentences or ["All draws ran."]
+    fit, tested = findings.fit, findings.assessment.tested
+    yield from fit.failed or ["All draws ran."]
     step = half_step_sentence(fit.step_shift)
     if step:
         yield step
     yield fit.replication.sentence
-    if assessed.tested is not None and assessed.ranks is not None:
-        tested = assessed.tested
+    if tested is not None:
         pooled = ", ".join(f"{m:.0%}: {c:.1%}" for m, c in zip(MASSES, tested.pooled, strict=True))
         yield (
             f"On {len(tested.ranks)} synthetic data sets central intervals held the truth at the rates {pooled}; "
-            f"ranks leave their band for {listed(assessed.ranks.outside, 'no parameter')}; {tested.n_not_converged} "
+            f"ranks leave their band for {listed(tested.outside, 'no parameter')}; {tested.n_not_converged} "
             "fits used up their effort."
         )
         if tested.later:
@@ -220,3 +252,115 @@ def _sentences(findings: Findings) -> Iterator[str]:
                 "that the study's own structure made the data. Another structure, or a break, costs coverage that this "
                 "does not show."
             )
+
+
+class Data(ReportPart):
+    """Observed against expected."""
+
+    def tables(self, findings: Findings) -> "Mapping[str, Rows | pd.DataFrame]":
+        """A line for each number."""
+        courses = [
+            {**{key: value for key, value in asdict(errors).items() if key != "chance"},
+             **{f"chance_{key}".replace(" ", "_"): value for key, value in errors.chance.items()}}
+            for errors in findings.fit.courses
+        ]  # fmt: skip
+        return {"fitted": findings.fit.rows, "course_errors": courses}
+
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
+        """The model beside the numbers, and what the posterior predicts of them."""
+        fit = findings.fit
+        options = {
+            "axis_labels": {observation.name: observation.label for observation in fit.study.observations},
+            "time": fit.study.time,
+        }
+        parts = (fit.curves.times, fit.curves.courses, fit.curves.levels, fit.rows)
+        yield Drawing("fit", figures_fit.fit_figure, parts, options)
+        if bands := findings.shown.bands:
+            yield Drawing(
+                "bands", figures_posterior.bands_figure, (bands, fit.study.observations), {"time": fit.study.time}
+            )
+
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
+        """Figures, and folded away observations and a line for each number."""
+        blocks: tuple[Block, ...] = (
+            *pictures.show(
+                "bands",
+                "What the posterior predicts, noise included, and what was reported; increments are added up from the "
+                "start, so that a batch raises all later numbers.",
+            ),
+            *pictures.show(
+                "fit",
+                "The model at the optimum, dated numbers where they were reported, and residuals of the fitted ones.",
+            ),
+            *map(Paragraph, course_words(findings.fit.courses)),
+            *((_courses_table(findings.fit),) if findings.fit.courses else ()),
+            Folded("Every number, seen and expected", (_observed_table(findings.fit), _fitted_table(findings.fit))),
+        )
+        yield Section("The data and the model", blocks)
+
+
+def _courses_table(fit: Fit) -> Table:
+    """How each long series and the model part."""
+    rows = []
+    for errors in fit.courses:
+        figures = {
+            "bias": f"{errors.bias:.0%}",
+            "variance": f"{errors.variance:.0%}",
+            "phase": f"{errors.phase:+.2g}",
+            "autocorrelation": f"{errors.autocorrelation:+.2f}",
+            "mean residual": f"{errors.mean_residual:+.2f}",
+        }
+        shown = (f"{figures[name]} ({errors.chance[name]:.2g})" for name in figures)
+        rows.append((errors.observation, str(errors.n), number(errors.rmse, digits=2), *shown))
+    names = ("bias", "unequal variation", "phase", "autocorrelation of residuals", "mean residual")
+    head = ("series", "numbers", "root mean square", *names)
+    caption = (
+        f"Series of {ENOUGH} fitted numbers and more: where the model and what was seen part. In brackets the share of "
+        f"{SETS:,} data sets of the fitted model itself in which a figure is as large; parameters are held, so that "
+        "the share is rather too large. Bias and unequal variation are parts of the mean squared error of the "
+        "trajectory, with increments added up. Phase, in model time: how much later the model would fit best; "
+        "negative: earlier. A steady rise cannot separate phase from bias. A figure that is not striking does not "
+        "show the model right: few numbers let little stand out."
+    )
+    return Table(head, tuple(rows), caption)
+
+
+def _observed_table(fit: Fit) -> Table:
+    """What was observed: a row for each observation."""
+    rows = []
+    label = fit.study.calendar.label
+    for observation in fit.study.observations:
+        chosen = fit.rows[fit.rows["observation"] == observation.name]
+        counts = tuple(str((chosen["use"] == use).sum()) for use in ("fit", "holdout", "check"))
+        dated = chosen if (chosen["use"] == "check").all() else chosen[chosen["use"] != "check"]
+        first, last = label(dated["end"].min()), label(dated["end"].max())
+        span = first if first == last else f"{first} to {last}"
+        names = (observation.name, observation.kind, observation.variables)
+        rows.append((*names, span, observation.families, *counts))
+    head = ("observation", "kind", "of the model", "dates", "noise", "fitted", "held out", "compared only")
+    return Table(head, tuple(rows), "What was observed; numbers of each use. Sources are in the study's tables.")
+
+
+def _fitted_table(fit: Fit) -> Table:
+    """Observed against expected at the optimum, row by row."""
+    rows = []
+    for row in fit.rows.to_dict("records"):
+        lower, upper = row["lower"], row["upper"]
+        observed = f"{lower:g}" if lower == upper else interval(lower, upper)
+        noise = band(row["low"], row["high"]) if np.isfinite(row["low"]) else ""
+        shown = (f"{row['expected']:.2f}", noise, f"{row['residual']:+.1f}", figures_fit.USES[row["use"]][2])
+        rows.append((str(row["label"]), observed, *shown))
+    head = ("number", "seen", "model", "90 % of noise", "quantile residual", "use")
+    caption = (
+        "Seen against expected at the optimum, whose parameters are held in the band. Quantile residual: the standard "
+        "normal number that is as improbable as what was seen, in the same direction."
+    )
+    if (fit.rows["use"] == "holdout").any():
+        caption += (
+            " The band is the noise alone: of numbers that are held out fewer lie in it than the share that it names, "
+            "since the parameters are uncertain, too."
+        )
+    increments = [observation.name for observation in fit.study.observations if observation.kind == "increments"]
+    if increments:
+        caption += f" Of {listed(increments)}, a number is what came since the one before it."
+    return Table(head, tuple(rows), caption)

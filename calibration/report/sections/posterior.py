@@ -7,8 +7,7 @@ from dataclasses import asdict
 import numpy as np
 
 from calibration.assess.contraction import NEW, QUANTILES, TYPICAL, Contraction, GroupValue
-from calibration.assess.discrepancies import Discrepancy
-from calibration.assess.posterior_predictive import LEVEL, judged
+from calibration.assess.posterior_predictive import LEVEL, Discrepancy, judged
 from calibration.inference.sampling.convergence import CONVERGED, poorest
 from calibration.report import figures_posterior
 from calibration.report.findings import Findings, posterior_table
@@ -54,28 +53,23 @@ class Posterior(ReportPart):
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """Moments with their convergence; where that was reached, predictions and what the data added."""
-        drawn, assessed = findings.fit.posterior, findings.assessment
-        moments = {"posterior": posterior_table(findings.fit)}
-        if not findings.bands:
-            return moments
-        return moments | {
-            "predictive": [asdict(row) for row in drawn.predicted] if drawn is not None else [],
-            "contraction": [asdict(line) | {"verdict": line.verdict} for line in assessed.contractions],
-            "discrepancies": [asdict(line) for line in assessed.discrepancies],
+        drawn, shown = findings.fit.posterior, findings.shown
+        return {
+            "posterior": posterior_table(findings.fit),
+            "predictive": [asdict(row) for row in drawn.predicted] if drawn is not None and findings.bands else [],
+            "contraction": [asdict(line) | {"verdict": line.verdict} for line in shown.contractions],
+            "discrepancies": [asdict(line) for line in shown.discrepancies],
         }
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Priors beside posteriors, pairs, and ranks of the data."""
-        drawn, assessed, space = findings.fit.posterior, findings.assessment, findings.fit.study.space
-        if drawn is None or not assessed.contractions:
+        drawn, lines, space = findings.fit.posterior, findings.shown.contractions, findings.fit.study.space
+        if drawn is None or not lines:
             return
-        narrowed = sorted(assessed.contractions, key=lambda line: -line.contraction)
-        names = [line.name for line in narrowed[:MOST]]
-        if findings.bands:
-            yield Drawing("posterior", figures_posterior.posterior_figure, (space, drawn.flat))
-            yield Drawing("pairs", figures_posterior.pairs_figure, (space, drawn.flat, names))
-        pits = judged(list(drawn.predicted))
-        if pits and findings.bands:
+        names = [line.name for line in sorted(lines, key=lambda line: -line.contraction)[:MOST]]
+        yield Drawing("posterior", figures_posterior.posterior_figure, (space, drawn.flat))
+        yield Drawing("pairs", figures_posterior.pairs_figure, (space, drawn.flat, names))
+        if pits := judged(drawn.predicted):
             yield Drawing("pit", figures_posterior.pit_figure, (pits,))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
@@ -86,7 +80,7 @@ class Posterior(ReportPart):
         text = f"{drawn.how} {len(drawn.flat):,} draws kept; {poorest(drawn.mixing)} (wanted: {CONVERGED})."
         blocks: tuple[Block, ...] = (
             Paragraph(text),
-            contracted(drawn, assessed.contractions),
+            _contracted(drawn, assessed.contractions),
             *pictures.show("posterior", "Posterior (filled) and prior (line) of each parameter, on its own scale."),
             *pictures.show(
                 "pairs",
@@ -126,7 +120,7 @@ def replicated(lines: Sequence[Discrepancy]) -> Iterator[Block]:
     yield Table(("observation", "statistic", "data", "replicates", "95 %", "probability", ""), tuple(rows), caption)
 
 
-def contracted(drawn: Draws, lines: Sequence[Contraction]) -> Table:
+def _contracted(drawn: Draws, lines: Sequence[Contraction]) -> Table:
     """Posterior of each parameter, what the data added, and how well the draws know it."""
     rows = []
     for line, mixing in zip(lines, drawn.mixing, strict=True):
@@ -179,13 +173,12 @@ class Groups(ReportPart):
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """A line for each group of each parameter, from draws that have converged."""
-        return {"groups": [_columns(asdict(line)) for line in findings.assessment.groups] if findings.bands else []}
+        return {"groups": [_columns(asdict(line)) for line in findings.shown.groups]}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Values of all groups."""
-        assessed = findings.assessment
-        if assessed.groups and findings.bands:
-            yield Drawing("groups", figures_posterior.groups_figure, (assessed.groups, findings.fit.study.units))
+        if groups := findings.shown.groups:
+            yield Drawing("groups", figures_posterior.groups_figure, (groups, findings.fit.study.units))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Values, shrinkage, and a new group."""
@@ -197,7 +190,7 @@ class Groups(ReportPart):
             "groups",
             "Median, central half (thick) and 95 % (thin) of each group; the band is the central half of a new group.",
         )
-        blocks.append(group_table(assessed.groups))
+        blocks.append(_group_table(assessed.groups))
         yield Section("Groups", tuple(blocks))
 
 
@@ -228,23 +221,19 @@ def sentences(lines: Sequence[GroupValue]) -> list[str]:
     return told_lines
 
 
-def cells(line: GroupValue) -> tuple[str, ...]:
-    """A group's line as it is printed."""
-    q = line.quantiles
-    shrunk = "" if math.isnan(line.shrinkage) else f"{line.shrinkage:.2f}"
-    fitted = "" if line.group in (TYPICAL, NEW) else str(line.fitted)
-    return line.group, number(q[2]), interval(q[1], q[3]), interval(q[0], q[4]), shrunk, fitted
-
-
-HEAD = ("median", "50 %", "95 %", "shrinkage", "fitted numbers")
-
-
-def group_table(lines: Sequence[GroupValue]) -> Table:
+def _group_table(lines: Sequence[GroupValue]) -> Table:
     """All parameters in all groups."""
-    rows = [(line.parameter, *cells(line)) for line in lines]
+    rows = []
+    for line in lines:
+        q = line.quantiles
+        shrunk = "" if math.isnan(line.shrinkage) else f"{line.shrinkage:.2f}"
+        fitted = "" if line.group in (TYPICAL, NEW) else str(line.fitted)
+        numbers = (number(q[2]), interval(q[1], q[3]), interval(q[0], q[4]), shrunk, fitted)
+        rows.append((line.parameter, line.group, *numbers))
+    head = ("parameter", "group", "median", "50 %", "95 %", "shrinkage", "fitted numbers")
     caption = (
         "Partially pooled parameters. Shrinkage: the part of a group's departure from the typical one that pooling "
         "takes away; 0 where its own data decide, 1 where only the other groups do. A new group is one more from the "
         "same distribution of groups, of which nothing is known."
     )
-    return Table(("parameter", "group", *HEAD), tuple(rows), caption)
+    return Table(head, tuple(rows), caption)

@@ -1,4 +1,4 @@
-"""Numbers of the model that the study reports, with their profiles and what they are conditional on, and forecasts."""
+"""What the model predicts: the numbers that the study reports, forecasts, and how it foretold beside its rivals."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,14 +11,24 @@ from calibration.assess.forecast import EQUAL, OWN, QUANTILES, origins
 from calibration.assess.posterior_predictive import LEVEL, DrawnPrediction
 from calibration.report import figures_fit, figures_posterior
 from calibration.report.conclusions import prediction_given, prediction_sentences, prediction_verdict, prior_bounds
-from calibration.report.findings import Findings, Fit, Posterior
+from calibration.report.findings import Findings, Fit, Posterior, Reported
 from calibration.report.sections.base import IN_GROUPS, ReportPart, Rows, given_texts, record
 from calibration.report.sections.best_fit import kind_of, profile_bounds, profile_points
-from calibration.report.study_facts import Reported
 from cipark_sd.base.wording import beside, interval, number, percent, rounded
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.statements.headline import Bounds, Details, Headline
+
+if TYPE_CHECKING:
+    import pandas as pd
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from calibration.assess.holdout import RollingOrigin
+from calibration.assess.rivals import Comparison
+from calibration.assess.scores import summaries
+from cipark_sd.base.wording import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,9 +66,9 @@ class Predictions(ReportPart):
                 "followed_to_high": float(profile.values[-1]),
                 "prior_low": profile.prior_low if math.isfinite(profile.prior_low) else None,
                 "prior_high": profile.prior_high if math.isfinite(profile.prior_high) else None,
-                "low_side": profile.sides.lower.state,
-                "high_side": profile.sides.upper.state,
-                "verdict": profile.verdict,
+                "low_side": profile.verdict.lower.state,
+                "high_side": profile.verdict.upper.state,
+                "verdict": profile.words,
             }
             for profile in fit.predictions
         ]
@@ -83,7 +93,7 @@ class Predictions(ReportPart):
                 f"How far each number may lie from that of the estimate before the fit gets worse than {level} allows "
                 "(profile likelihood). It is what the model expects; the noise of a count comes on top."
             ),
-            prediction_table(fit),
+            _prediction_table(fit),
             *map(Paragraph, prediction_sentences(fit)),
             *pictures.show(
                 "prediction_profiles",
@@ -133,29 +143,29 @@ def reported_number(fit: Fit, prediction: Reported) -> str:
     return ""
 
 
-def last_fitted(fit: Fit) -> float:
+def _last_fitted(fit: Fit) -> float:
     """The last date of what was fitted; before everything where nothing was."""
     return float(max(fit.rows.loc[fit.rows["use"] == "fit", "end"], default=-math.inf))
 
 
 def is_beyond(fit: Fit, prediction: Reported) -> bool:
     """Whether a prediction lies after all that was fitted."""
-    last = last_fitted(fit)
+    last = _last_fitted(fit)
     return prediction.time > last and not math.isclose(prediction.time, last)
 
 
 def unseen(fit: Fit) -> str:
     """The condition of a number after the data."""
-    return f"assumptions alone after {fit.study.calendar.label(last_fitted(fit))}"
+    return f"assumptions alone after {fit.study.calendar.label(_last_fitted(fit))}"
 
 
-def prediction_table(fit: Fit) -> Table:
+def _prediction_table(fit: Fit) -> Table:
     """Reported predictions with their profiles, beside what the priors alone say."""
     rows = [
         (
             reported.title,
             beside(profile.estimate, profile.lower, profile.upper),
-            _as_headline(profile.lower, profile.upper, profile.sides.interval),
+            _as_headline(profile.lower, profile.upper, profile.verdict.interval),
             _as_headline(profile.prior_low, profile.prior_high, interval(profile.prior_low, profile.prior_high)),
             prediction_verdict(fit, profile),
         )
@@ -182,8 +192,8 @@ class Forecasts(ReportPart):
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """Of each observation and scenario the median at the last date."""
-        rows, drawn = findings.assessment.forecasts, findings.fit.posterior
-        if drawn is None or not findings.bands:
+        rows, drawn = findings.shown.forecasts, findings.fit.posterior
+        if drawn is None:
             return
         chosen = rows[rows["structure"].isin((OWN, EQUAL))].sort_values("time", kind="stable")
         for _, of in chosen.groupby(["observation", "scenario", "structure"], sort=False):
@@ -206,24 +216,21 @@ class Forecasts(ReportPart):
 
     def tables(self, findings: Findings) -> "Mapping[str, pd.DataFrame]":
         """Every date and quantile, of draws that have converged."""
-        rows = findings.assessment.forecasts
-        return {} if rows.empty or not findings.bands else {"forecast": rows}
+        rows = findings.shown.forecasts
+        return {} if rows.empty else {"forecast": rows}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Bands by scenario, of the study's own structure."""
-        if len(findings.assessment.forecasts) and findings.bands:
-            yield Drawing(
-                "forecast",
-                figures_posterior.forecast_figure,
-                (own_rows(findings.assessment.forecasts), findings.fit.curves.levels),
-                {"time": findings.fit.study.time},
-            )
+        fit, rows = findings.fit, findings.shown.forecasts
+        if len(rows):
+            parts = own_rows(rows), fit.curves.levels
+            yield Drawing("forecast", figures_posterior.forecast_figure, parts, {"time": fit.study.time})
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """From when, bands, and a few dates."""
-        if findings.assessment.forecasts.empty or not findings.bands:
+        forecasts = findings.shown.forecasts
+        if forecasts.empty:
             return
-        forecasts = findings.assessment.forecasts
         words = (
             "Given the structure and the scenario; forecast.csv has every date and more quantiles, for later data to "
             "score."
@@ -233,7 +240,7 @@ class Forecasts(ReportPart):
             Paragraph(words),
             Listing(tuple(origins(forecasts))),
             *pictures.show("forecast", caption),
-            forecast_table(own_rows(forecasts)),
+            _forecast_table(own_rows(forecasts)),
             *by_structure(forecasts),
         )
         yield Section("Forecasts", blocks)
@@ -262,7 +269,7 @@ def by_structure(forecasts: "pd.DataFrame") -> Iterator[Block]:
     yield Table(("observation", "structure", *_HEAD), _rows(chosen, "structure"), caption)
 
 
-def forecast_table(forecasts: "pd.DataFrame") -> Table:
+def _forecast_table(forecasts: "pd.DataFrame") -> Table:
     """Quantiles at a few dates, evenly over the time to come."""
     times = np.unique(forecasts["time"])
     chosen = times[np.linspace(0, len(times) - 1, min(DATES, len(times))).round().astype(int)]
@@ -281,3 +288,117 @@ def _rows(forecasts: "pd.DataFrame", by: str) -> tuple[tuple[str, ...], ...]:
             shown = (f"{row[q]:{digits}}" for q in ("q0.05", "q0.25", "q0.5", "q0.75", "q0.95"))
             rows.append((name, row[by], row["date"], *shown))
     return tuple(rows)
+
+
+class Rivals(ReportPart):
+    """Structures that were fitted to the same data."""
+
+    def tables(self, findings: Findings) -> Mapping[str, Rows]:
+        """A line for each structure."""
+        return {"rivals": [asdict(line) for line in findings.assessment.comparison]}
+
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
+        """Structures against the best."""
+        if findings.assessment.comparison:
+            yield Drawing("rivals", figures_posterior.rivals_figure, (findings.assessment.comparison,))
+
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
+        """The comparison."""
+        assessed = findings.assessment
+        if not assessed.comparison:
+            return
+        blocks: list[Block] = [_compared(assessed.comparison)]
+        blocks += pictures.show(
+            "rivals",
+            "Left: leave-one-out log predictive density against the best, ± 2 standard errors. Right: weights.",
+        )
+        yield Section("Rival structures", tuple(blocks))
+
+    def not_run(self, findings: Findings) -> Iterable[str]:
+        """The rivals of the study."""
+        rivals, assessed = findings.fit.study.rivals, findings.assessment
+        if rivals and not (assessed.comparison or assessed.refuted):
+            yield f"{len(rivals)} rival structures, each refitted to the same data (--rivals)."
+
+
+def _compared(lines: Sequence[Comparison]) -> Table:
+    """Rival structures, best predictor first."""
+    rows = [
+        (f"{r.name}: {r.why}", f"{r.best_log_likelihood:.1f}", f"{r.elpd_behind:.1f} ± {r.behind_error:.1f}",
+         _weight_words(r), f"{r.log_evidence:.1f} ± {r.evidence_error:.1f}", f"{r.probability:.2f}",
+         str(r.n_unreliable))
+        for r in lines
+    ]  # fmt: skip
+    head = ("structure", "log likelihood", "behind ± s.e.", "stacking", "log evidence", "probability", "k > 0.7")
+    caption = (
+        "Best log likelihood; log predictive density behind the best; stacking weight with its bootstrap standard "
+        "error over the terms; log evidence and the "
+        "probability that it gives to equally likely structures; terms whose leave-one-out density took a refit."
+    )
+    return Table(head, tuple(rows), caption)
+
+
+def _weight_words(line: Comparison) -> str:
+    """A stacking weight with its error, where it has one."""
+    error = line.stacking_error
+    return f"{line.stacking:.2f}" + ("" if math.isnan(error) else f" ± {error:.2f}")
+
+
+class Holdout(ReportPart):
+    """Rolling-origin forecasts of the model and of rivals."""
+
+    def tables(self, findings: Findings) -> "Mapping[str, pd.DataFrame]":
+        """A line for each score, and their means."""
+        rolling = findings.assessment.rolling
+        if rolling is None or rolling.scores.empty:
+            return {}
+        return {"holdout": rolling.scores, "holdout_summary": rolling.summary}
+
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
+        """What each forecaster said, and what came."""
+        rolling = findings.assessment.rolling
+        if rolling is not None and len(rolling.scores):
+            yield Drawing("holdout", figures_posterior.holdout_figure, (rolling, findings.fit.study.calendar))
+
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
+        """Scores."""
+        rolling = findings.assessment.rolling
+        if rolling is None:
+            return
+        caption = (
+            "What each forecaster said of the numbers that came later: medians and 90 % intervals; grey: what came."
+        )
+        blocks: tuple[Block, ...] = (score_table(findings.fit, rolling), *pictures.show("holdout", caption))
+        if rolling.refuted:
+            refuted = listed(rolling.refuted)
+            blocks += (Paragraph(f"Under {refuted} the data up to an origin are impossible: no prediction."),)
+        yield Section("Predictions before the data", blocks)
+
+    def not_run(self, findings: Findings) -> Iterable[str]:
+        """The dates of the study to predict from."""
+        study = findings.fit.study
+        if study.holdout and findings.assessment.rolling is None:
+            dates = listed(study.calendar.label(time) for time in study.holdout)
+            yield f"Predictions from {dates}, scored by what came later (--holdout)."
+
+
+def score_table(fit: Fit, rolling: RollingOrigin) -> Table:
+    """Scores of all forecasters, over all origins and for each."""
+    whole = rolling.comparable
+    parts = [("all", whole)]
+    origins = sorted(whole["origin"].unique())
+    if len(origins) > 1:
+        parts += [(fit.study.calendar.label(origin), whole[whole["origin"] == origin]) for origin in origins]
+    rows = [
+        (known, s["forecaster"], str(s["n"]), str(s["n_numbers"]),
+         f"{s['mean_log_score']:.2f} ± {s['log_score_error']:.2f}", f"{s['mean_crps']:.2f} ± {s['crps_error']:.2f}",
+         f"{s['coverage_50']:.0%}", f"{s['coverage_90']:.0%}")
+        for known, scores in parts
+        for s in summaries(scores).to_dict("records")
+    ]  # fmt: skip
+    head = ("known up to", "forecaster", "n", "numbers", "log score", "CRPS", "in 50 %", "in 90 %")
+    caption = (
+        "Mean scores of the numbers that every forecaster predicted; lower is better. ± standard errors, in which a "
+        "number that several origins predict counts once and neighbours in time may depend on each other."
+    )
+    return Table(head, tuple(rows), caption)

@@ -3,23 +3,21 @@
 from collections.abc import Iterator
 
 from calibration.report.findings import Findings
-from calibration.report.sections.answer import First, Informed, Knowledge, Questions
+from calibration.report.sections.answer import First, answers, informed, knowledge
 from calibration.report.sections.base import ReportPart
-from calibration.report.sections.best_fit import Calculation, Optimum
-from calibration.report.sections.data import Data
+from calibration.report.sections.best_fit import Calculation, Data, Optimum
 from calibration.report.sections.posterior import Groups, Posterior
-from calibration.report.sections.predictions import Forecasts, Predictions
-from calibration.report.sections.rivals import Holdout, Rivals
+from calibration.report.sections.predictions import Forecasts, Holdout, Predictions, Rivals
 from cipark_sd.pages.blocks import Listing, Section
 from cipark_sd.pages.parts import Part, Words
 
-_RESULTS: tuple[ReportPart, ...] = (
+_RESULTS: tuple[Part[Findings], ...] = (
     First(),
-    Knowledge(),
-    Questions(),
+    Words(knowledge),
+    Words(answers),
     Predictions(),
     Data(),
-    Informed(),
+    Words(informed),
     Optimum(),
     Posterior(),
     Groups(),
@@ -32,7 +30,7 @@ _RESULTS: tuple[ReportPart, ...] = (
 
 def _not_run(findings: Findings) -> Iterator[Section]:
     """What the sections lack, each with the option that asks for it."""
-    left = tuple(line for part in _RESULTS for line in part.not_run(findings))
+    left = tuple(line for part in _RESULTS if isinstance(part, ReportPart) for line in part.not_run(findings))
     if left:
         yield Section("Not run", (Listing(left),))
 

@@ -11,7 +11,6 @@ from cipark_sd.analysis.experiments.definition import BASE, Decisions, Outcome
 from cipark_sd.analysis.experiments.effects import Summary, summary, weights_of
 from cipark_sd.analysis.experiments.run import time_position
 from cipark_sd.base.arrays import Array
-from cipark_sd.base.errors import InvalidValue
 from cipark_sd.statements.claims import Kind, class_of
 
 if TYPE_CHECKING:
@@ -28,6 +27,11 @@ FEWEST, FEWEST_RANKED = 100, 10
 MOST = 0.25
 #: Changes below this share of the level are rounding.
 _EQUAL = 1e-12
+#: Inner knots of each spline, and the penalties among which generalised cross-validation chooses.
+KNOTS = 6
+PENALTIES = tuple(10.0 ** np.arange(-4, 7))
+#: Parts of the futures: a rule for choosing is fitted to all but one of them and valued in that one.
+FOLDS = 10
 
 
 @dataclass(frozen=True)
@@ -48,17 +52,17 @@ class Compared:
     @classmethod
     def of(cls, runs: "xr.Dataset", outcome: Outcome, decisions: Decisions) -> "Compared":
         """Of the runs of :func:`cipark_sd.analysis.experiments.extended.alternatives`."""
-        at = time_position(decisions.at, runs["time"].to_numpy().tolist())
+        at = time_position(runs, decisions.at)
         table = runs[outcome.id].isel(time=at).transpose("policy", "rival", "draw")
         by_policy = {str(name): table.sel(policy=name).to_numpy() for name in runs["policy"].to_numpy()}
         return cls(
-            by_policy.pop(BASE),
-            by_policy,
-            {decision.id: decision.under for decision in decisions.alternatives if decision.under},
-            tuple(map(str, runs["rival"].to_numpy())),
-            weights_of(runs),
-            1.0 if outcome.better == "more" else -1.0,
-            decisions.margin,
+            base=by_policy.pop(BASE),
+            values=by_policy,
+            under={decision.id: decision.under for decision in decisions.alternatives if decision.under},
+            structures=tuple(map(str, runs["rival"].to_numpy())),
+            weights=weights_of(runs),
+            sign=1.0 if outcome.better == "more" else -1.0,
+            margin=decisions.margin,
         )
 
     def level(self, alternative: str) -> Array:
@@ -77,13 +81,15 @@ class Compared:
 
     def better(self, alternative: str) -> NDArray[np.bool_]:
         """Where it is better by more than the margin of the level without it."""
-        gain = self.sign * self.change(alternative)
-        return np.asarray((gain > self.margin * np.abs(self.without(alternative))) & (gain > 0))
+        return self._gained(alternative, self.sign)
 
     def worse(self, alternative: str) -> NDArray[np.bool_]:
         """Where it is worse by more than the margin."""
-        loss = -self.sign * self.change(alternative)
-        return np.asarray((loss > self.margin * np.abs(self.without(alternative))) & (loss > 0))
+        return self._gained(alternative, -self.sign)
+
+    def _gained(self, alternative: str, sign: float) -> NDArray[np.bool_]:
+        gain = sign * self.change(alternative)
+        return np.asarray((gain > self.margin * np.abs(self.without(alternative))) & (gain > 0))
 
     def by_structure(self, alternative: str, true: NDArray[np.bool_]) -> Array:
         """The probability of something under each structure ``(n_structures,)``; runs that failed are left out."""
@@ -115,19 +121,25 @@ def alternatives_table(
 ) -> "pd.DataFrame":
     """One row for each alternative and outcome, doing nothing first.
 
-    Columns: ``alternative, outcome``; ``level`` and ``change`` with ``_low`` and ``_high`` (median and 90 %, over draws
-    and structures), ``better`` and ``worse`` (the probability of a change by more than the margin), ``worst`` and
-    ``worst_structure`` (the least of ``better`` by structure), ``level_class`` and ``change_class``, ``n``.
-
     Parameters
     ----------
     runs, prior : Dataset
         Over draws that have seen the data, or over those that there are; over draws that have not, None where ``runs``
         are such.
+    outcomes : sequence of Outcome
+    decisions : Decisions
     effective : mapping of str to float
         By structure that was fitted itself, how many independent draws its own are worth.
     without_data : DataFrame
         Draws of the inputs that no data inform, a row for each structure and draw.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``alternative, outcome``; ``level`` and ``change`` with ``_low`` and ``_high`` (median and 90 %, over
+        draws and structures), ``better`` and ``worse`` (the probability of a change by more than the margin),
+        ``worst`` and ``worst_structure`` (the least of ``better`` by structure), ``level_class`` and
+        ``change_class``, ``n``.
     """
     import pandas as pd
 
@@ -136,9 +148,12 @@ def alternatives_table(
         after = Compared.of(runs, outcome, decisions)
         before = None if prior is None else Compared.of(prior, outcome, decisions)
         for alternative in (BASE, *after.values):
-            level, earlier = after.level(alternative), None if before is None else before.level(alternative)
+            level = after.level(alternative)
             row = {"alternative": alternative, "outcome": outcome.id, **_spread("level", after.summary(level))}
-            row["level_class"] = _level_class(level, earlier, _rests_on(level, without_data))
+            if before is None or _rests_on(level, without_data):
+                row["level_class"] = "assumed"
+            else:
+                row["level_class"] = _WORDS[class_of(list(zip(before.level(alternative), level, strict=True)))]
             if alternative != BASE:
                 better = after.by_structure(alternative, after.better(alternative))
                 worst = int(np.nanargmin(better)) if np.isfinite(better).any() else 0
@@ -163,10 +178,10 @@ def _rests_on(values: Array, numbers: "pd.DataFrame") -> bool:
     """Whether inputs that are drawn apart from each other give :data:`MOST` of the variance of the ranks of values."""
     if numbers.empty:
         return False
-    return float((rank_correlations(values.reshape(-1), numbers) ** 2).sum()) >= MOST
+    return float((_rank_correlations(values.reshape(-1), numbers) ** 2).sum()) >= MOST
 
 
-def rank_correlations(values: Array, inputs: "pd.DataFrame") -> "pd.Series[float]":
+def _rank_correlations(values: Array, inputs: "pd.DataFrame") -> "pd.Series[float]":
     """Spearman's, of values ``(n,)`` with each input; runs that failed are left out, and what does not vary has none.
 
     Source
@@ -182,10 +197,6 @@ def rank_correlations(values: Array, inputs: "pd.DataFrame") -> "pd.Series[float
     return inputs[fine].rank().corrwith(ranks).fillna(0.0)
 
 
-def _level_class(after: Array, before: Array | None, assumed: bool) -> Class:
-    return "assumed" if before is None or assumed else _WORDS[class_of(list(zip(before, after, strict=True)))]
-
-
 def change_class(
     after: Compared,
     before: Compared | None,
@@ -197,6 +208,19 @@ def change_class(
 
     Data inform none of a structure that was not fitted.
     It is *assumed* as well where a quarter of its variance or of its level's comes from numbers without data.
+
+    Parameters
+    ----------
+    after, before : Compared
+        Over draws that have seen the data and over those that have not; ``before`` is None where ``after`` are such.
+    alternative : str
+        Its id.
+    effective, without_data
+        As for :func:`alternatives_table`.
+
+    Returns
+    -------
+    Class
     """
     changes = after.change(alternative)
     if before is not None and any(_rests_on(values, without_data) for values in (after.base, changes)):
@@ -214,19 +238,25 @@ def change_class(
 def hangs_on(compared: Compared, inputs: "pd.DataFrame") -> "pd.DataFrame":
     """What the change of each alternative hangs on: three inputs with their rank correlation, the strongest first.
 
+    Under no correlation the standard error of a rank correlation is one over the root of the number of draws.
+
     Parameters
     ----------
+    compared : Compared
     inputs : DataFrame
-        ``n_structures * n_draws`` rows, the draws of one structure after those of another.
+        ``n_structures * n_draws`` rows, the draws of one structure after those of another; a column for each input.
 
-    Under no correlation the standard error of a rank correlation is one over the root of the number of draws.
+    Returns
+    -------
+    DataFrame
+        Columns ``alternative``, ``input``, ``correlation``; an alternative that hangs on nothing has no row.
     """
     import pandas as pd
 
     rows = []
     for alternative in compared.values:
         change = compared.change(alternative).reshape(-1)
-        of = rank_correlations(change, inputs)
+        of = _rank_correlations(change, inputs)
         least = max(LEAST, ERRORS / np.sqrt(max(np.isfinite(change).sum(), 1)))
         strong = of[of.abs() >= least].sort_values(key=np.abs, ascending=False, kind="stable")
         rows += [
@@ -242,47 +272,49 @@ def measurements(
     """What it is worth to know an input before choosing, the most worth first.
 
     A choice is right where the alternative is better by the margin; doing nothing is right as often as a coin, so that
-    an alternative is chosen where it is likelier than not to be better. ``value`` is by how much more often the choice
-    would be right if the input were known, with its ``error``. ``low_option`` has the largest chance, ``low``, in the
-    lowest third of the input's draws (up to ``below``), and ``high_option`` in the highest (from ``above``). All
-    structures count alike.
+    an alternative is chosen where it is likelier than not to be better. All structures count alike.
+
+    Parameters
+    ----------
+    compared : Compared
+    inputs : DataFrame
+        As for :func:`hangs_on`.
+    options : sequence of str
+        Ids of the alternatives among which one chooses.
+    rng : Generator
+        Divides the draws for :func:`partial`.
+
+    Returns
+    -------
+    DataFrame
+        ``value`` is by how much more often the choice would be right if the ``input`` were known, with its ``error``.
+        ``low_option`` has the largest chance, ``low``, in the lowest third of the input's draws (up to ``below``), and
+        ``high_option`` in the highest (from ``above``).
     """
     import pandas as pd
 
     columns = ["input", "value", "error", "below", "low_option", "low", "above", "high_option", "high"]
-    better = np.array([compared.better(name).reshape(-1) for name in options], dtype=float)
-    fine = np.isfinite(compared.base).reshape(-1) & np.isfinite([compared.values[n].reshape(-1) for n in options]).all(
-        0
-    )
+    courses = [compared.base, *(compared.values[name] for name in options)]
+    fine = np.isfinite([of.reshape(-1) for of in courses]).all(axis=0)
     if not options or fine.sum() < FEWEST:
         return pd.DataFrame(columns=columns)
-    utilities = np.vstack([np.full(int(fine.sum()), 0.5), better[:, fine]])
-    known = inputs[fine]
-    rows = [
-        _measured(
-            str(name),
-            partial(utilities, known[name].to_numpy(), rng=rng),
-            known[name].to_numpy(),
-            better[:, fine],
-            options,
-        )
-        for name in known.columns
-        if np.ptp(known[name].to_numpy())
-    ]
+    better = np.array([compared.better(name).reshape(-1)[fine] for name in options], dtype=float)
+    utilities = np.vstack([np.full(int(fine.sum()), 0.5), better])
+    rows = []
+    for name, column in inputs[fine].items():
+        known = column.to_numpy()
+        if not np.ptp(known):
+            continue
+        value, error = partial(utilities, known, rng=rng)
+        below, above = np.quantile(known, [1 / 3, 2 / 3])
+        low, high = (better[:, part].mean(axis=1) for part in (known <= below, known >= above))
+        rows.append({
+            "input": str(name), "value": value, "error": error,
+            "below": float(below), "low_option": options[int(low.argmax())], "low": float(low.max()),
+            "above": float(above), "high_option": options[int(high.argmax())], "high": float(high.max()),
+        })  # fmt: skip
     frame = pd.DataFrame(rows, columns=columns)
     return frame.sort_values("value", ascending=False, kind="stable", ignore_index=True)
-
-
-def _measured(
-    name: str, worth: tuple[float, float], known: Array, better: Array, options: Sequence[str]
-) -> dict[str, object]:
-    below, above = np.quantile(known, [1 / 3, 2 / 3])
-    low, high = (better[:, part].mean(axis=1) for part in (known <= below, known >= above))
-    return {
-        "input": name, "value": worth[0], "error": worth[1],
-        "below": float(below), "low_option": options[int(low.argmax())], "low": float(low.max()),
-        "above": float(above), "high_option": options[int(high.argmax())], "high": float(high.max()),
-    }  # fmt: skip
 
 
 def in_force(durations: Array) -> tuple[float, Summary]:
@@ -291,13 +323,6 @@ def in_force(durations: Array) -> tuple[float, Summary]:
     """
     fine = durations[np.isfinite(durations)]
     return float((fine > 0).mean()) if len(fine) else float("nan"), summary(fine[fine > 0])
-
-
-#: Inner knots of each spline, and the penalties among which generalised cross-validation chooses.
-KNOTS = 6
-PENALTIES = tuple(10.0 ** np.arange(-4, 7))
-#: Parts of the futures: a rule for choosing is fitted to all but one of them and valued in that one.
-FOLDS = 10
 
 
 def partial(utilities: Array, known: Array, *, rng: np.random.Generator) -> tuple[float, float]:
@@ -310,8 +335,16 @@ def partial(utilities: Array, known: Array, *, rng: np.random.Generator) -> tupl
     Parameters
     ----------
     utilities : (n_policies, n_futures)
+        Finite.
     known : (n_futures,)
         Smoothed, where it takes more than a few values.
+    rng : Generator
+        Divides the futures into folds.
+
+    Returns
+    -------
+    (float, float)
+        In the unit of the utilities.
 
     Source
     ------
@@ -320,7 +353,6 @@ def partial(utilities: Array, known: Array, *, rng: np.random.Generator) -> tupl
     They take the mean of the largest fitted utility, which a misfit can raise above perfect information; the rule is
     valued on other futures instead.
     """
-    utilities = _checked(utilities)
     n = utilities.shape[1]
     design, penalty = _basis(known)
     best = int(utilities.mean(axis=1).argmax())
@@ -330,17 +362,9 @@ def partial(utilities: Array, known: Array, *, rng: np.random.Generator) -> tupl
     brought = np.empty(n)
     for number in range(FOLDS):
         members = fold == number
-        chosen = smooth(design[~members], penalty, gained[:, ~members].T, design[members]).argmax(axis=1)
+        chosen = _smooth(design[~members], penalty, gained[:, ~members].T, design[members]).argmax(axis=1)
         brought[members] = gained[chosen, np.flatnonzero(members)]
     return max(float(brought.mean()), 0.0), float(brought.std(ddof=1) / np.sqrt(n))
-
-
-def _checked(utilities: Array) -> Array:
-    utilities = np.asarray(utilities, dtype=float)
-    if utilities.ndim != 2 or not utilities.size or not np.isfinite(utilities).all():
-        expected = "finite numbers for each policy and future"
-        raise InvalidValue("the utilities", utilities.shape, expected, where="value of information")
-    return utilities
 
 
 def _basis(known: Array) -> tuple[Array, Array]:
@@ -376,10 +400,11 @@ def _spline(values: Array) -> tuple[Array, Array]:
     return block, second.T @ second + 1e-6 * np.eye(block.shape[1])
 
 
-def smooth(design: Array, penalty: Array, targets: Array, at: Array | None = None) -> Array:
-    """Penalised least squares of ``targets : (n, m)``, fitted at ``at : (n_at, n_columns)`` or where they are.
+def _smooth(design: Array, penalty: Array, targets: Array, at: Array) -> Array:
+    """Penalised least squares of ``targets : (n, m)``, fitted at ``at : (n_at, n_columns)``.
 
-    Each target has the penalty that cross-validation prefers.
+    Of ``design`` X, ``penalty`` P and a factor f the weights are ``(X'X + f P)^-1 X'y``. Each target has the factor of
+    the least ``n RSS / (n - tr(H))^2``, with H the hat matrix (generalised cross-validation, Craven and Wahba 1979).
     """
     n = len(design)
     gram, crossed = design.T @ design, design.T @ targets
@@ -392,4 +417,4 @@ def smooth(design: Array, penalty: Array, targets: Array, at: Array | None = Non
         score = n * ((targets - design @ tried) ** 2).sum(axis=0) / max(n - freedom, 1.0) ** 2
         better = score < best
         best[better], weights[:, better] = score[better], tried[:, better]
-    return np.asarray((design if at is None else at) @ weights)
+    return np.asarray(at @ weights)

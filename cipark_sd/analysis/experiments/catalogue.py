@@ -6,19 +6,17 @@
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from cipark_sd.analysis.experiments.decision_tables import DecisionReader
 from cipark_sd.analysis.experiments.definition import (
     BASE,
     ONLY,
-    Better,
     Catalogue,
     Expected,
     Factor,
-    How,
     KnockoutGroup,
     Knockouts,
     Lever,
@@ -26,55 +24,17 @@ from cipark_sd.analysis.experiments.definition import (
     Policy,
     Structure,
     Uncertainty,
+    Way,
 )
 from cipark_sd.analysis.experiments.extended import of_outcome, with_numbers
 from cipark_sd.base.errors import CiparkError, InvalidValue, MissingFile, UnusableInput, raise_all
 from cipark_sd.base.inputs import parsed_toml, toml_text
-from cipark_sd.base.naming import respelled
+from cipark_sd.base.naming import base_name, override_key, respelled
 from cipark_sd.base.section import Section
-from cipark_sd.data.scenarios import Scenario, override_key, split_key
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.model.model import Model
 
-
-def contradictions(catalogue: Catalogue) -> Iterator[CiparkError]:
-    """All of a catalogue: what two tables move, factors that switch nothing, comparisons with oneself, odd prices."""
-    levers = [(f"lever {lever.id!r}", lever.names) for lever in catalogue.levers]
-    unknown = [(f"uncertainty {uncertainty.id!r}", (uncertainty.name,)) for uncertainty in catalogue.uncertainties]
-    # a lever is chosen and an uncertainty is not: one number cannot be both
-    yield from _claimed((*levers, *unknown), "in one of them: a number is chosen, or it is unknown")
-    factors = [
-        (f"factor {factor.id!r}", tuple({**factor.off.overrides, **factor.on.overrides}))
-        for factor in catalogue.factors
-    ]
-    yield from _claimed(factors, "in one of them: mechanisms that are switched apart share no constant")
-    for factor in catalogue.factors:
-        if factor.off.overrides == factor.on.overrides:
-            yield InvalidValue(
-                "off", dict(factor.off.overrides), "settings that differ from 'on'", where=f"factor {factor.id!r}"
-            )
-    for policy in catalogue.policies:
-        for expected_of in policy.expected:
-            if expected_of.than == policy.id and expected_of.factor == 1:
-                yield InvalidValue("than", policy.id, "another policy", where=f"policy {policy.id!r}")
-
-
-def _claimed(tables: Iterable[tuple[str, Iterable[str]]], expected: str) -> Iterator[CiparkError]:
-    """Names that more than one table has; a whole variable is in the way of each of its elements."""
-    by_base: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for table, names in tables:
-        for name in dict.fromkeys(map(override_key, names)):
-            by_base[split_key(name)[0]].append((name, table))
-    for base, claims in by_base.items():
-        whole = any(name == base for name, _ in claims)
-        keys = [base] if whole else list(dict.fromkeys(name for name, _ in claims))
-        for key in keys:
-            owners = list(dict.fromkeys(table for name, table in claims if whole or name == key))
-            if len(owners) > 1:
-                yield InvalidValue("the constant", key, expected, where=" and ".join(owners))
-
-
-HOW: tuple[How, ...] = ("more", "less")
-BETTER: tuple[Better, ...] = ("more", "less")
+WAYS: tuple[Way, ...] = get_args(Way)
 #: Keys of ``[model]``: a study whose model, parameters and rivals are taken, a file, or a model of this package.
 MODEL = ("study", "file", "bundled")
 #: Beside ``file`` and ``bundled``: files with values of the model's data variables.
@@ -86,7 +46,17 @@ FILE = "policies.toml"
 
 
 def read_catalogue(path: Path | str, model: Model) -> Catalogue:
-    """The catalogue in a file, for ``model``.
+    """The catalogue in a file.
+
+    Parameters
+    ----------
+    path : Path or str
+    model : Model
+        Whose names the file uses; numbers that only the catalogue has need not be in it.
+
+    Returns
+    -------
+    Catalogue
 
     Raises
     ------
@@ -147,11 +117,13 @@ class _Reader(DecisionReader):
         settings = top.table("model").entirely(self.place)
         times = self.times(top, "times")
         first = top.table("headline")
-        uncertainties = self.read_all(top, "uncertainty", self.uncertainty)
-        outcomes = self.read_all(top, "outcome", self.outcome)
+        read: dict[str, Callable[[Section], Any]] = {
+            "uncertainty": self.uncertainty, "outcome": self.outcome, "rival": self.rival, "policy": self.policy,
+            "factor": self.factor, "variant": self.policy, "lever": self.lever,
+        }  # fmt: skip
+        tables = {key: self.read_all(top, key, reader) for key, reader in read.items()}
+        outcomes: tuple[Outcome, ...] = tables["outcome"]
         headline = self.headline(first, outcomes, times)
-        rivals = self.read_all(top, "rival", self.rival)
-        policies = self.read_all(top, "policy", self.policy)
         catalogue = Catalogue(
             title=title,
             digest=digest,
@@ -159,15 +131,15 @@ class _Reader(DecisionReader):
             times=times,
             headline=headline,
             beside=first.names("also") if "also" in first else (),
-            policies=(Policy(BASE, "nothing is changed"), *policies),
-            rivals=rivals or (Structure(ONLY, "the model as it is"),),
-            factors=self.read_all(top, "factor", self.factor),
-            variants=self.read_all(top, "variant", self.policy),
-            uncertainties=uncertainties,
-            levers=self.read_all(top, "lever", self.lever),
+            policies=(Policy(BASE, "nothing is changed"), *tables["policy"]),
+            rivals=tables["rival"] or (Structure(ONLY, "the model as it is"),),
+            factors=tables["factor"],
+            variants=tables["variant"],
+            uncertainties=tables["uncertainty"],
+            levers=tables["lever"],
             knockouts=top.table("knockouts").entirely(self.knockouts) if "knockouts" in top else None,
             decisions=self.decisions(top, outcomes, headline, times),
-            own_rivals=bool(rivals),
+            own_rivals=bool(tables["rival"]),
             note=note,
             money=money,
             settings=settings,
@@ -177,14 +149,10 @@ class _Reader(DecisionReader):
         top.note_unread()
         if not outcomes:
             self.problems.append(InvalidValue("[[outcome]]", "none", "at least one", where=top.where))
-        every: dict[str, Sequence[Any]] = {
-            "uncertainty": uncertainties, "outcome": outcomes, "rival": rivals, "policy": policies,
-            "factor": catalogue.factors, "variant": catalogue.variants, "lever": catalogue.levers,
-        }  # fmt: skip
-        for key, items in every.items():
+        for key, items in tables.items():
             self.once(key, [item.id for item in items])
         self.references(catalogue)
-        self.problems += contradictions(catalogue)
+        self.problems += _contradictions(catalogue)
         return catalogue
 
     def outcome(self, section: Section) -> Outcome:
@@ -193,7 +161,7 @@ class _Reader(DecisionReader):
         variable, per = of_outcome(id_) if equation else section.text("variable"), section.text("per", "")
         for name in filter(None, ("" if equation else variable, per)):
             self.output(name, section.where)
-        better = section.choice("better", BETTER, "more")
+        better = section.choice("better", WAYS, "more")
         low, high = section.ends("range", (-math.inf, math.inf))
         units, total, side = section.text("units", ""), section.flag("total"), section.text("side", "")
         if not equation and (units or total or ("variable" in section and "equation" in section)):
@@ -213,7 +181,7 @@ class _Reader(DecisionReader):
         return Policy(id_, title, scenario, expected, source)
 
     def expected(self, section: Section) -> Expected:
-        outcome, at, how = section.text("outcome"), section.number("at"), section.choice("is", HOW)
+        outcome, at, how = section.text("outcome"), section.number("at"), section.choice("is", WAYS)
         return Expected(outcome, at, how, section.text("than", BASE), section.number("factor", 1.0))
 
     def rival(self, section: Section) -> Structure:
@@ -289,3 +257,40 @@ class _Reader(DecisionReader):
             if catalogue.times and math.isfinite(at) and at not in catalogue.times:
                 shown = ", ".join(map(catalogue.date, catalogue.times))
                 self.problems.append(InvalidValue("at", at, f"one of the times {shown}", where=where))
+
+
+def _contradictions(catalogue: Catalogue) -> Iterator[CiparkError]:
+    """All of a catalogue: what two tables move, factors that switch nothing, comparisons with oneself, odd prices."""
+    levers = [(f"lever {lever.id!r}", lever.names) for lever in catalogue.levers]
+    unknown = [(f"uncertainty {uncertainty.id!r}", (uncertainty.name,)) for uncertainty in catalogue.uncertainties]
+    # a lever is chosen and an uncertainty is not: one number cannot be both
+    yield from _claimed((*levers, *unknown), "in one of them: a number is chosen, or it is unknown")
+    factors = [
+        (f"factor {factor.id!r}", tuple({**factor.off.overrides, **factor.on.overrides}))
+        for factor in catalogue.factors
+    ]
+    yield from _claimed(factors, "in one of them: mechanisms that are switched apart share no constant")
+    for factor in catalogue.factors:
+        if factor.off.overrides == factor.on.overrides:
+            yield InvalidValue(
+                "off", dict(factor.off.overrides), "settings that differ from 'on'", where=f"factor {factor.id!r}"
+            )
+    for policy in catalogue.policies:
+        for expected_of in policy.expected:
+            if expected_of.than == policy.id and expected_of.factor == 1:
+                yield InvalidValue("than", policy.id, "another policy", where=f"policy {policy.id!r}")
+
+
+def _claimed(tables: Iterable[tuple[str, Iterable[str]]], expected: str) -> Iterator[CiparkError]:
+    """Names that more than one table has; a whole variable is in the way of each of its elements."""
+    by_base: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for table, names in tables:
+        for name in dict.fromkeys(map(override_key, names)):
+            by_base[base_name(name)].append((name, table))
+    for base, claims in by_base.items():
+        whole = any(name == base for name, _ in claims)
+        keys = [base] if whole else list(dict.fromkeys(name for name, _ in claims))
+        for key in keys:
+            owners = list(dict.fromkeys(table for name, table in claims if whole or name == key))
+            if len(owners) > 1:
+                yield InvalidValue("the constant", key, expected, where=" and ".join(owners))

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 from cipark_sd.analysis.experiments.definition import BASE, Decision, Decisions, Outcome, Rule
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName
+from cipark_sd.base.naming import base_name, split_key
 from cipark_sd.base.section import Section, is_number
-from cipark_sd.data.scenarios import Scenario, override_key, resolve, split_key
+from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.expr import Call, Expr, references, walk
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Lookup, kind
@@ -17,8 +18,12 @@ from cipark_sd.verify.checks.evaluate import ExpressionError, name_problems, par
 _T = TypeVar("_T")
 
 
-class ValueReader:
-    """Reads values for one model and collects what is wrong with them."""
+#: An id is part of the names of variables that the model gets.
+_ID = re.compile(r"\w[\w .-]*")
+
+
+class DecisionReader:
+    """Reads values and decisions for one model and collects what is wrong with them."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -64,7 +69,7 @@ class ValueReader:
             scenario = Scenario(name, content)
             resolve(self.model, scenario)
         except CiparkError as problem:
-            self.problems.append(_within(section.where, problem))
+            self.problems.append(CiparkError(f"{section.where}: {problem}"))
             return Scenario(name)
         return scenario
 
@@ -85,7 +90,7 @@ class ValueReader:
             self.problems.append(InvalidValue(label, time, f"a time of the run, {first:g} to {last:g}", where=where))
 
     def output(self, name: str, where: str) -> None:
-        base, elements = split_key(override_key(name))
+        base, elements = split_key(name)
         variable = self.model.by_name.get(base)
         if variable is None:
             self.problems.append(UnknownName(name, [v.label for v in self.model.variables], where=where))
@@ -98,24 +103,11 @@ class ValueReader:
 
     def constant(self, name: str, where: str) -> None:
         self.output(name, where)
-        variable = self.model.by_name.get(split_key(override_key(name))[0])
+        variable = self.model.by_name.get(base_name(name))
         if variable is not None and not isinstance(variable, Constant):
             self.problems.append(
                 InvalidValue("the name", name, f"a constant, not the {kind(variable)} it is", where=where)
             )
-
-
-def _within(where: str, problem: CiparkError) -> CiparkError:
-    """A problem with the table in which it stands."""
-    return CiparkError(f"{where}: {problem}")
-
-
-#: An id is part of the names of variables that the model gets.
-_ID = re.compile(r"\w[\w .-]*")
-
-
-class DecisionReader(ValueReader):
-    """Reads decisions for one model and collects what is wrong with them."""
 
     def equation(self, section: Section, key: str) -> str:
         """An equation of the model's variables that is one number at each time; empty without the key."""
@@ -131,7 +123,7 @@ class DecisionReader(ValueReader):
         try:
             expr = parse_expression(text)
         except CiparkError as problem:
-            self.problems.append(_within(where, problem))
+            self.problems.append(CiparkError(f"{where}: {problem}"))
             return None
         problems = list(name_problems(expr, text, self.model, (), where))
         problems += [

@@ -106,8 +106,8 @@ class Decisions:
 BASE = "base"
 #: The structure of a catalogue without rivals.
 ONLY = "model"
-Better = Literal["more", "less"]
-How = Literal["more", "less"]
+#: Which way an outcome goes: the better one, or the one that is expected of a policy.
+Way = Literal["more", "less"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class Outcome:
     title: str
     variable: str
     per: str = ""
-    better: Better = "more"
+    better: Way = "more"
     low: float = -math.inf
     high: float = math.inf
     equation: str = ""
@@ -154,7 +154,7 @@ class Expected:
 
     outcome: str
     at: float
-    how: How
+    how: Way
     than: str = BASE
     factor: float = 1.0
 

@@ -1,9 +1,9 @@
 """Joint draws of a model's parameters, one set for each structure of the model."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,8 @@ from cipark_sd.analysis.experiments.definition import Uncertainty
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue, MissingFile
 from cipark_sd.base.inputs import TABLE_LIMIT, check_netcdf, check_readable
-from cipark_sd.data.scenarios import override_key
-from cipark_sd.statements.basis import UNSEEN, Basis, Origin
+from cipark_sd.base.naming import override_key
+from cipark_sd.statements.claims import UNSEEN, Basis, Origin
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +44,9 @@ class Draws:
     rival: str
     values: Mapping[str, NDArray[np.float64]]
     origin: Origin
-    weight: float = field(default=float("nan"))
+    weight: float = math.nan
     converged: bool | None = None
-    independent: float = float("inf")
+    independent: float = math.inf
 
     def __post_init__(self) -> None:
         values = {override_key(name): np.asarray(array, dtype=float) for name, array in self.values.items()}
@@ -57,11 +57,7 @@ class Draws:
         bad = [name for name, array in values.items() if not np.isfinite(array).all()]
         if bad:
             raise InvalidValue("the values of", ", ".join(bad), "finite numbers", where=where)
-        object.__setattr__(self, "values", MappingProxyType(values))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # a view of a mapping does not pickle
-        return Draws, tuple(dict(self.values) if f.name == "values" else getattr(self, f.name) for f in fields(self))
+        object.__setattr__(self, "values", values)
 
     def __len__(self) -> int:
         return len(next(iter(self.values.values())))
@@ -102,7 +98,20 @@ class Draws:
 def latin_hypercube(
     quantiles: Mapping[str, Callable[[Array], Array]], n: int, rng: np.random.Generator
 ) -> dict[str, Array]:
-    """Values ``(n,)`` of inputs by name, from their quantile functions; together a Latin hypercube."""
+    """Values of independent inputs, together a Latin hypercube: each has one draw in each n-th of its distribution.
+
+    Parameters
+    ----------
+    quantiles : mapping of str to callable
+        By the name of the input, elementwise from shares between 0 and 1 to values.
+    n : int
+        Draws.
+    rng : Generator
+
+    Returns
+    -------
+    dict of str to (n,)
+    """
     from scipy.stats import qmc
 
     if not quantiles:

@@ -1,12 +1,13 @@
 """What policies change: paired differences to the base, and what can be said of what was expected of them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from cipark_sd.analysis.experiments.definition import BASE, Catalogue, Expected, How, Policy
+from cipark_sd.analysis.experiments.definition import BASE, Catalogue, Expected, Policy, Way
 from cipark_sd.analysis.experiments.run import time_position
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue
@@ -28,6 +29,18 @@ ORDER: tuple[Kind, ...] = ("informed", "undecided", "built in")
 
 def effects(result: "xr.Dataset", base: str = BASE) -> "xr.Dataset":
     """Differences to ``base``, draw by draw, for the other policies.
+
+    Parameters
+    ----------
+    result : Dataset
+        Of :func:`cipark_sd.analysis.experiments.run.run_policies`.
+    base : str
+        The id of a policy.
+
+    Returns
+    -------
+    Dataset
+        As the result, without that policy.
 
     Raises
     ------
@@ -67,7 +80,20 @@ class Summary:
 
 
 def summary(differences: Array, weights: Array | None = None) -> Summary:
-    """Mean, quantiles and sign of differences ``(n,)``; runs that failed are left out and lower ``n``."""
+    """Mean, quantiles and sign of differences; runs that failed are left out and lower ``n``.
+
+    Parameters
+    ----------
+    differences : (n,)
+        NaN where a run failed.
+    weights : (n,), optional
+        Up to a factor; None for equal ones.
+
+    Returns
+    -------
+    Summary
+        Its errors are those of ``1 / sum(w^2)`` independent draws, for weights ``w`` that sum to 1 (Kish 1965).
+    """
     fine = np.isfinite(differences)
     values = differences[fine]
     n = len(values)
@@ -83,11 +109,26 @@ def summary(differences: Array, weights: Array | None = None) -> Summary:
     size = 1 / float(shares @ shares)
     error = float(np.sqrt(float(shares @ (values - mean) ** 2) / max(size - 1, 1)))
     of_share = float(np.sqrt(max(above * (1 - above), 0.0) / size))
-    return Summary(mean, median, low50, high50, low90, high90, above, below, error, of_share, n)
+    return Summary(
+        mean=mean, median=median, low50=low50, high50=high50, low90=low90, high90=high90,
+        above_zero=above, below_zero=below, mcse=error, mcse_above_zero=of_share, n=n,
+    )  # fmt: skip
 
 
 def weighted_quantiles(values: Array, weights: Array, shares: Sequence[float]) -> Array:
-    """Quantiles of a weighted sample: the values at which the weights below add up to ``shares``, interpolated."""
+    """Quantiles of a weighted sample: the values at which the weights below add up to ``shares``, interpolated.
+
+    Parameters
+    ----------
+    values, weights : (n,)
+    shares : sequence of float
+        Between 0 and 1.
+
+    Returns
+    -------
+    (n_shares,)
+        A value stands in the middle of its weight, so that equal weights give Hazen's quantiles.
+    """
     order = np.argsort(values, kind="stable")
     cumulative = np.cumsum(weights[order])
     middle = (cumulative - 0.5 * weights[order]) / cumulative[-1]
@@ -103,8 +144,18 @@ def weights_of(result: "xr.Dataset") -> Array | None:
 def table(result: "xr.Dataset", base: str = BASE) -> "pd.DataFrame":
     """One row for each policy, outcome, time and rival, and for the weighted mixture where rivals have weights.
 
-    Columns: ``policy, title, outcome, time, rival, base, level`` (means), and those of :class:`Summary` of the
-    difference.
+    Parameters
+    ----------
+    result : Dataset
+        Of :func:`cipark_sd.analysis.experiments.run.run_policies`.
+    base : str
+        The id of the policy that the others are compared with.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``policy, title, outcome, time, rival, base`` (the mean under the base), and those of :class:`Summary`
+        of the difference.
     """
     import pandas as pd
 
@@ -117,31 +168,21 @@ def table(result: "xr.Dataset", base: str = BASE) -> "pd.DataFrame":
         base_values = result[outcome].sel(policy=base).transpose("time", "rival", "draw").to_numpy()
         for p, policy in enumerate(difference["policy"].to_numpy()):
             for t, time in enumerate(difference["time"].to_numpy()):
-                facts = {
-                    "policy": str(policy),
-                    "title": str(difference["policy_title"].to_numpy()[p]),
-                    "outcome": outcome,
-                    "time": float(time),
-                }
-                for r, rival in enumerate(rivals):
-                    summarised = summary(changes[p, t, r])
-                    at_base = _mean(base_values[t, r])
-                    rows.append(facts | {"rival": rival, "base": at_base} | _fields(summarised))
+                title = str(difference["policy_title"].to_numpy()[p])
+                facts = {"policy": str(policy), "title": title, "outcome": outcome, "time": float(time)}
+                levels = [_mean(of_rival) for of_rival in base_values[t]]
+                of: Iterable[tuple[str, float, Summary]] = zip(rivals, levels, map(summary, changes[p, t]), strict=True)
                 if weights is not None:
-                    draw_weights = np.repeat(weights / changes.shape[-1], changes.shape[-1])
-                    summarised = summary(changes[p, t].reshape(-1), draw_weights)
-                    at_base = float(weights @ [_mean(base_values[t, r]) for r in range(len(rivals))])
-                    rows.append(facts | {"rival": WEIGHTED, "base": at_base} | _fields(summarised))
+                    of_draws = np.repeat(weights / changes.shape[-1], changes.shape[-1])
+                    mixture = summary(changes[p, t].reshape(-1), of_draws)
+                    of = chain(of, [(WEIGHTED, float(weights @ levels), mixture)])
+                rows += [facts | {"rival": rival, "base": level} | asdict(change) for rival, level, change in of]
     return pd.DataFrame(rows)
 
 
 def _mean(values: Array) -> float:
     fine = values[np.isfinite(values)]
     return float(fine.mean()) if len(fine) else float("nan")
-
-
-def _fields(summary: Summary) -> dict[str, float]:
-    return {name: getattr(summary, name) for name in Summary.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +205,11 @@ def claims(
     posterior: "xr.Dataset | None" = None,
     effective: Mapping[str, float] | None = None,
 ) -> list[Claim]:
-    """What draws say of all that is expected of ``policies``, in order.
+    """What draws say of all that is expected of policies.
 
     Parameters
     ----------
+    policies : sequence of Policy
     prior : Dataset
         Of :func:`cipark_sd.analysis.experiments.run.run_policies`, with draws that have seen no data.
     posterior : Dataset, optional
@@ -175,6 +217,11 @@ def claims(
     effective : mapping of str to float, optional
         How many independent draws those of a rival are worth after its fit. A rival that is not named has not been
         fitted itself; without the mapping all have, and their draws are independent.
+
+    Returns
+    -------
+    list of Claim
+        Policy by policy, in the order of what is expected of each.
     """
     claimed = []
     for policy in policies:
@@ -206,14 +253,23 @@ def _tallies(result: "xr.Dataset", policy: Policy, expected: Expected) -> dict[s
 def paired(
     result: "xr.Dataset", policy: str, outcome: str, at: float, than: str = BASE
 ) -> dict[str, tuple[Array, Array]]:
-    """By rival an outcome under a policy and under another one, ``(n,)`` each, draw by draw; failed runs are left out.
+    """An outcome under a policy and under another one, draw by draw; runs that failed under either are left out.
 
     Parameters
     ----------
     result : Dataset
         Of :func:`cipark_sd.analysis.experiments.run.run_policies`.
+    policy, outcome, than : str
+        Ids; ``than`` is the other policy.
+    at : float
+        One of the times of the result.
+
+    Returns
+    -------
+    dict of str to ((n,), (n,))
+        By rival.
     """
-    place = time_position(at, result["time"].to_numpy().tolist())
+    place = time_position(result, at)
     values = result[outcome].isel(time=place).transpose("policy", "rival", "draw")
     by_rival = zip(*(values.sel(policy=name).to_numpy() for name in (policy, than)), strict=True)
     pairs = {}
@@ -228,15 +284,28 @@ def sign(result: "xr.Dataset", policy: str, outcome: str, at: float) -> Sign:
 
     A sign is told where it is the same in at least :data:`cipark_sd.statements.claims.BUILT_IN` of the draws, by an
     interval that clears it, under each structure in which the policy does anything.
+
+    Parameters
+    ----------
+    result : Dataset
+        Of :func:`cipark_sd.analysis.experiments.run.run_policies`.
+    policy, outcome : str
+        Ids.
+    at : float
+        One of the times of the result.
+
+    Returns
+    -------
+    Sign
+        ``no change`` where it does nothing under any structure.
     """
+    ways: tuple[Way, ...] = get_args(Way)
+    by_way = {way: _tallies(result, Policy(policy, ""), Expected(outcome, at, way)) for way in ways}
     signs: set[Sign] = set()
-    ways: tuple[tuple[How, Sign], ...] = (("more", "more"), ("less", "less"))
-    by_way = {way: _tallies(result, Policy(policy, ""), Expected(outcome, at, way)) for way, _ in ways}
     for rival, (_, idle) in by_way["more"].items():
-        if idle >= IDLE:
-            continue
-        clear = [word for way, word in ways if by_way[way][rival][0].interval[0] >= BUILT_IN]
-        signs.add(clear[0] if clear else "either")
+        if idle < IDLE:
+            clear = [way for way in ways if by_way[way][rival][0].interval[0] >= BUILT_IN]
+            signs.add(clear[0] if clear else "either")
     return "no change" if not signs else signs.pop() if len(signs) == 1 else "either"
 
 
@@ -262,10 +331,24 @@ class EffectClass:
 def effect_classes(
     catalogue: Catalogue, prior: "xr.Dataset", posterior: "xr.Dataset", rivals: Sequence[str], misfit: str = ""
 ) -> tuple[EffectClass, ...]:
-    """Each effect over draws before and after the data, under all structures ``rivals`` that were fitted.
+    """The class of each policy's effect on the headline's outcome, from draws before and after the data.
 
-    A structure under which a policy changes nothing, before the data and after them, takes no part. Data that the model
-    does not follow, which ``misfit`` names, inform no effect.
+    A structure under which a policy changes nothing, before the data and after them, takes no part.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+    prior, posterior : Dataset
+        Of :func:`cipark_sd.analysis.experiments.run.run_policies`.
+    rivals : sequence of str
+        Ids of the structures that were fitted.
+    misfit : str
+        What the model does not follow in the data, which then inform no effect; empty where nothing.
+
+    Returns
+    -------
+    tuple of EffectClass
+        In the order of the policies.
     """
     outcome, at = catalogue.headline
     classes = []

@@ -24,7 +24,8 @@ from cipark_sd.analysis.experiments.definition import Outcome
 from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.analysis.experiments.run import SettingsTask, at_steps
 from cipark_sd.base.errors import InvalidValue, MissingPackage
-from cipark_sd.data.scenarios import Scenario, override_key
+from cipark_sd.base.naming import override_key
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.model.model import Model
 
@@ -62,20 +63,22 @@ class Function:
         columns = {override_key(name): np.array([float(row[name]) for row in values]) for name in names}
         if not columns:
             raise InvalidValue("the parameters", [], "at least one uncertainty or lever", where="the EMA workbench")
-        outcomes = [Outcome(name, name, variable) for name, (variable, _) in self.outputs.items()]
-        times = sorted({time for _, time in self.outputs.values() if time is not None})
-        courses = any(time is None for _, time in self.outputs.values())
-        whole = grid_of(self.model, checked(self.model, Scenario())).saved_times.tolist() if courses else []
-        scenario, instants = at_steps(self.model, self.scenario, [*times, *whole])
+        outcomes = tuple(Outcome(name, name, variable) for name, (variable, _) in self.outputs.items())
+        timed = [time for _, time in self.outputs.values()]
+        whole = grid_of(self.model, checked(self.model, Scenario())).saved_times.tolist() if None in timed else []
+        times = sorted({*whole, *(time for time in timed if time is not None)})
+        scenario, instants = at_steps(self.model, self.scenario, times)
         saved = sorted(set(instants))
-        draws, read = Draws("ema", columns, "prior"), (tuple(outcomes), tuple(saved))
-        values_saved = SettingsTask(self.model, Scenario(), draws, *read, scenario, self.engine).run().values
-        course = [saved.index(instant) for instant in instants[len(times) :]]
-        place = {time: saved.index(instants[i]) for i, time in enumerate(times)}
+        draws = Draws("ema", columns, "prior")
+        task = SettingsTask(self.model, Scenario(), draws, outcomes, tuple(saved), scenario, self.engine)
+        place = dict(zip(times, map(saved.index, instants), strict=True))
+        course = [place[time] for time in whole]
+        # (outcome, run, time)
+        runs = task.run()["values"]
         return [
             {
-                name: values_saved[o, run, course] if time is None else float(values_saved[o, run, place[time]])
-                for o, (name, (_, time)) in enumerate(self.outputs.items())
+                name: of[run, course] if time is None else float(of[run, place[time]])
+                for name, time, of in zip(self.outputs, timed, runs, strict=True)
             }
             for run in range(len(values))
         ]

@@ -6,30 +6,22 @@ the decision alone. With all switches off each equation has the value that it ha
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 from itertools import chain
 
 from cipark_sd.analysis.experiments.definition import BASE, Catalogue, Decision, Decisions, Outcome, Policy, Uncertainty
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.base.naming import canonical, override_key, split_key
+from cipark_sd.base.naming import canonical, split_key
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Ref, rebuild
 from cipark_sd.model.model import CONTROL, Model, digest_of
-from cipark_sd.model.variables import (
-    Auxiliary,
-    Constant,
-    Piece,
-    Stock,
-    StockPiece,
-    Variable,
-    rewritten,
-)
+from cipark_sd.model.variables import Auxiliary, Constant, Piece, Stock, StockPiece, Variable, rewritten
 from cipark_sd.verify.checks.evaluate import parse_expression
 
 _ZERO, _ONE = Const(0.0), Const(1.0)
 
 
-def switch(decision: Decision) -> str:
+def _switch(decision: Decision) -> str:
     """The constant that is 1 where a decision is taken."""
     return f"decision {decision.id} taken"
 
@@ -40,7 +32,19 @@ def paid(decision: Decision) -> str:
 
 
 def acted(decision: Decision, number: int) -> str:
-    """The stock of the time for which a rule has been in force."""
+    """The stock of the time for which a rule has been in force.
+
+    Parameters
+    ----------
+    decision : Decision
+    number : int
+        Of the rule, from 0.
+
+    Returns
+    -------
+    str
+        Its label.
+    """
     return f"decision {decision.id} acted {number + 1}"
 
 
@@ -55,22 +59,44 @@ def alternatives(decisions: Decisions) -> tuple[Policy, ...]:
     policies = [Policy(BASE, "Do nothing")]
     for decision in decisions.alternatives:
         taken = [decision, *([by_id[decision.under]] if decision.under else [])]
-        policies.append(Policy(decision.id, decision.title, Scenario("", {switch(act): 1.0 for act in taken})))
+        policies.append(Policy(decision.id, decision.title, Scenario("", {_switch(act): 1.0 for act in taken})))
     return tuple(policies)
 
 
 def with_numbers(model: Model, uncertainties: Iterable[Uncertainty]) -> Model:
-    """The model with a constant for each number that has a unit of its own: the middle of its range."""
-    return _with(model, [_number(number) for number in uncertainties if number.units and number.name not in model])
+    """The model with a constant for each number that has a unit of its own: the middle of its range.
 
+    Parameters
+    ----------
+    model : Model
+    uncertainties : iterable of Uncertainty
+        Those without a unit, and those whose name the model has, add nothing.
 
-def _number(number: Uncertainty) -> Constant:
-    middle = Piece(Const((number.low + number.high) / 2))
-    return Constant(name=canonical(number.name), label=number.name, units=number.units, pieces=(middle,))
+    Returns
+    -------
+    Model
+    """
+    numbers = []
+    for number in uncertainties:
+        if number.units and number.name not in model:
+            middle = (Piece(Const((number.low + number.high) / 2)),)
+            numbers.append(Constant(name=canonical(number.name), label=number.name, units=number.units, pieces=middle))
+    return _with(model, numbers)
 
 
 def extended(model: Model, catalogue: Catalogue) -> Model:
-    """The model with all that a catalogue adds; the very model where it adds nothing.
+    """The model with all that a catalogue adds.
+
+    Parameters
+    ----------
+    model : Model
+    catalogue : Catalogue
+        Read for this model.
+
+    Returns
+    -------
+    Model
+        The very model where the catalogue adds nothing.
 
     Raises
     ------
@@ -114,16 +140,16 @@ def _with(model: Model, added: Sequence[Variable]) -> Model:
 
 
 def _outcome(outcome: Outcome, since: float) -> Variable:
-    name, equation = canonical(of_outcome(outcome.id)), parse_expression(outcome.equation)
+    label, equation = of_outcome(outcome.id), parse_expression(outcome.equation)
     if outcome.total:
-        return _stock(of_outcome(outcome.id), If(_from(since), equation, _ZERO), outcome.units)
-    return Auxiliary(name=name, label=of_outcome(outcome.id), units=outcome.units, pieces=(Piece(equation),))
+        return _stock(label, If(_from(since), equation, _ZERO), outcome.units)
+    return _auxiliary(label, equation, outcome.units)
 
 
 def _acts(decision: Decision) -> Iterator[Variable]:
     """The switch of a decision, its latches, what is in force, for how long, and what it has cost."""
-    taken = Ref(canonical(switch(decision)))
-    yield Constant(name=taken.name, label=switch(decision), pieces=(Piece(_ZERO),))
+    taken = Ref(canonical(_switch(decision)))
+    yield Constant(name=taken.name, label=_switch(decision), pieces=(Piece(_ZERO),))
     in_force = [Ref(_acting(decision, number)) for number in range(len(decision.rules))]
     affordable = _affordable(decision)
     for number, rule in enumerate(decision.rules):
@@ -135,7 +161,7 @@ def _acts(decision: Decision) -> Iterator[Variable]:
             begun = Binary(">", Ref(canonical(label)), _ZERO)
         acting = If(_all(taken, begun, *affordable), _ONE, _ZERO)
         name = _acting(decision, number)
-        yield Auxiliary(name=name, label=name.replace("_", " "), pieces=(Piece(acting),))
+        yield _auxiliary(name.replace("_", " "), acting)
         yield _stock(acted(decision, number), Ref(name))
     if decision.priced:
         somewhere = _any(*in_force)
@@ -144,8 +170,7 @@ def _acts(decision: Decision) -> Iterator[Variable]:
         before = [Ref(canonical(acted(decision, number))) for number in range(len(decision.rules))]
         ever = _any(somewhere, *(Binary(">", duration, _ZERO) for duration in before))
         once = If(ever, parse_expression(decision.cost), _ZERO) if decision.cost else _ZERO
-        total = Binary("+", once, _spent(decision))
-        yield Auxiliary(name=canonical(paid(decision)), label=paid(decision), pieces=(Piece(total),))
+        yield _auxiliary(paid(decision), Binary("+", once, _spent(decision)))
 
 
 def _affordable(decision: Decision) -> list[Expr]:
@@ -165,7 +190,7 @@ def _levers(model: Model, decisions: Sequence[Decision]) -> Iterator[Auxiliary]:
     for decision in decisions:
         for number, rule in enumerate(decision.rules):
             for name, text in rule.settings:
-                base, elements = split_key(override_key(name))
+                base, elements = split_key(name)
                 acts = by_lever.setdefault(base, [])
                 acts.append((elements, _acting(decision, number), parse_expression(text)))
     for base, acts in by_lever.items():
@@ -186,16 +211,20 @@ def _from(date: float) -> Expr:
     return Call("step", (_ONE, Const(date)))
 
 
-def _all(first: Expr, *further: Expr) -> Expr:
-    return reduce(lambda left, right: Binary("and", left, right), further, first)
+def _all(*conditions: Expr) -> Expr:
+    return reduce(partial(Binary, "and"), conditions)
 
 
-def _any(first: Expr, *further: Expr) -> Expr:
-    return reduce(lambda left, right: Binary("or", left, right), further, first)
+def _any(*conditions: Expr) -> Expr:
+    return reduce(partial(Binary, "or"), conditions)
 
 
 def _stock(label: str, flow: Expr, units: str = "") -> Stock:
     return Stock(name=canonical(label), label=label, units=units, pieces=(StockPiece(flow, _ZERO),))
+
+
+def _auxiliary(label: str, value: Expr, units: str = "") -> Auxiliary:
+    return Auxiliary(name=canonical(label), label=label, units=units, pieces=(Piece(value),))
 
 
 def _acting(decision: Decision, number: int) -> str:

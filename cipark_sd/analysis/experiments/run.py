@@ -1,10 +1,9 @@
 """Every policy with every draw under every rival structure, paired: draw *i* is the same whatever the policy."""
 
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +15,10 @@ from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays, digest
 from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.naming import base_name, override_key, split_key
 from cipark_sd.base.timegrid import time_grid
 from cipark_sd.data import described
-from cipark_sd.data.scenarios import Scenario, override_key, resolve, split_key
+from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.engines.plan import Columns, checked, grid_of, plan
 from cipark_sd.execution.pool import Pool, Progress, Tell
 from cipark_sd.execution.workers import Workers
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Rows = NDArray[np.uint64]
-Steps = tuple[float, ...]
 #: Called with the runs done and all runs.
 OnProgress = Callable[[int, int], None]
 #: How much finer the step of a run is that is not possible with the model's own. A power of 2, so that instants agree.
@@ -85,10 +84,15 @@ def run_policies(
 
     Parameters
     ----------
+    setup : Setup
+    policies, rivals, outcomes
+        In the order of the result.
     draws : mapping of str to Draws
         By the id of the rival; all of one length.
     times : sequence of float
         The step nearest to each is read; the coordinate ``instant`` says where that is.
+    progress : callable, optional
+        Called with the runs done and all runs.
 
     Returns
     -------
@@ -110,20 +114,26 @@ def run_policies(
         raise InvalidValue("the draws of the rivals", n_draws, "as many for each, at least 1", where="run_policies")
     model, length = setup.model, lengths.pop()
     scenario, nearest = at_steps(model, setup.scenario, times)
-    # two times may have the same nearest step, which is saved once
-    how = (tuple(outcomes), tuple(dict.fromkeys(nearest)), scenario, setup.engine, setup.pool.own_threads)
     check_memory(length, 8 * len(rivals) * len(policies) * len(outcomes) * len(times))
+    task = partial(
+        SettingsTask,
+        model,
+        outcomes=tuple(outcomes),
+        # two times may have the same nearest step, which is saved once
+        instants=tuple(dict.fromkeys(nearest)),
+        scenario=scenario,
+        engine=setup.engine,
+        workers=setup.pool.own_threads,
+    )
     tasks = [
         [
-            SettingsTask(
-                model, rival.scenario | policy.scenario, draws[rival.id], *how, f"{policy.title} under {rival.title}"
-            )
+            task(rival.scenario | policy.scenario, draws[rival.id], label=f"{policy.title} under {rival.title}")
             for policy in policies
         ]
         for rival in rivals
     ]
     answers = _answers(setup.pool, list(chain.from_iterable(tasks)), length * len(policies) * len(rivals), progress)
-    ran = [[Ran.of(next(answers)) for _ in policies] for _ in rivals]
+    ran = [[dict(next(answers)) for _ in policies] for _ in rivals]
     for of_rival, ran_of_rival in zip(tasks, ran, strict=True):
         _same_steps(of_rival, ran_of_rival)
     return _dataset(tasks[0][0], policies, rivals, draws, times, nearest, ran)
@@ -141,14 +151,21 @@ def _answers(pool: Pool, tasks: "Sequence[SettingsTask]", runs: int, progress: O
         if progress is not None:
             progress(int(now.completed / now.total * runs), runs)
 
-    outcome = pool.run(tasks, counted)
-    if outcome.interrupted:
+    answers, interrupted = pool.run(tasks, counted)
+    if interrupted:
         raise KeyboardInterrupt
-    return (answer for answer in outcome.answers if answer is not None)
+    return (answer for answer in answers if answer is not None)
 
 
 def check_memory(n: int, size: int) -> None:
     """Raise where the outcomes of ``n`` draws, each of ``size`` bytes, would not fit into the memory of the machine.
+
+    Parameters
+    ----------
+    n : int
+        Runs of each policy.
+    size : int
+        Bytes of the outcomes of one draw, over all policies, rivals and times.
 
     Raises
     ------
@@ -163,25 +180,6 @@ def check_memory(n: int, size: int) -> None:
         needed = f"{n * size / 1e9:,.0f} GB of outcomes are more than the {there / 1e9:,.0f} GB of memory"
         expected = f"{there // size:,} at most: {needed}; run fewer, or save fewer times"
         raise InvalidValue("the number of runs of each policy", n, expected, where="cipark policy")
-
-
-@dataclass(frozen=True, eq=False)
-class Ran:
-    """Outcomes ``(n_outcomes, n_draws, n_times)``, NaN where a run fails, which runs needed a finer step, and marks."""
-
-    values: Array
-    refined: NDArray[np.bool_]
-    marks: Marks
-
-    @property
-    def arrays(self) -> Arrays:
-        """By name, as a task answers."""
-        return {"values": self.values, "refined": self.refined, **self.marks.arrays}
-
-    @classmethod
-    def of(cls, arrays: Mapping[str, Any]) -> "Ran":
-        """Undoes :attr:`arrays`."""
-        return cls(arrays["values"], arrays["refined"], Marks(arrays[REASON], arrays[VARIABLE], arrays[TIME]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,11 +217,14 @@ class SettingsTask:
         return digest("settings", *how, FINER, SLACK)
 
     def __call__(self, tell: Tell) -> Arrays:
-        """Outcomes with marks."""
-        return self.run().arrays
+        """As :meth:`run`."""
+        return self.run()
 
-    def run(self, numbers: Rows | None = None) -> Ran:
+    def run(self, numbers: Rows | None = None) -> Arrays:
         """The outcomes, with the model's own step or a finer one.
+
+        ``values`` are (n_outcomes, n_draws, n_times), NaN where a run fails; ``refined`` (n_draws,) says which runs
+        needed a finer step, and the arrays of :class:`cipark_sd.simulations.failures.Marks` which failed and of what.
 
         A run whose outcomes are not finite or not possible, or in which a stock falls below the lower limit of the
         file, is run again with a step :data:`FINER` times as fine: far out in a prior, rates can be faster than the
@@ -233,7 +234,7 @@ class SettingsTask:
         under every policy and with every step.
         """
         known_as = np.arange(len(self.draws), dtype=np.uint64) if numbers is None else numbers
-        columns = columns_of(self.settings, self.draws)
+        columns = _columns(self.settings, self.draws)
         structured = {key: of for key, of in self.settings.overrides.items() if not isinstance(of, float | tuple)}
         shared = self.scenario | Scenario(self.settings.name, structured)
         values, fine = self._once(columns, known_as, shared)
@@ -241,31 +242,32 @@ class SettingsTask:
         failed = refined.copy()
         if refined.any():
             coarse = {name: array[refined] for name, array in columns.items()}
-            values_again, fine_again = self._once(coarse, known_as[refined], finer(self.model, shared))
+            values_again, fine_again = self._once(coarse, known_as[refined], _finer(self.model, shared))
             values[:, refined] = np.where(fine_again[:, None], values_again, np.nan)
             failed[refined] = ~fine_again
 
         def diagnose(some: NDArray[np.intp]) -> Marks:
             return self._diagnosed({name: array[some] for name, array in columns.items()}, known_as[some], shared)
 
-        return Ran(values, refined, marked(len(refined), failed, diagnose))
+        return {"values": values, "refined": refined, **marked(len(refined), failed, diagnose).arrays}
 
     def _once(self, columns: Mapping[str, Array], numbers: Rows, scenario: Scenario) -> tuple[Array, NDArray[np.bool_]]:
         """Outcomes ``(n_outcomes, n_runs, n_times)`` with one step, and which runs ``(n_runs,)`` are fine."""
         model, limits = self.model, floors(self.model)
         read_names = [name for outcome in self.outcomes for name in (outcome.variable, outcome.per) if name]
-        save = list(dict.fromkeys(split_key(override_key(name))[0] for name in read_names))
+        save = list(dict.fromkeys(base_name(name) for name in read_names))
         # a sum over elements leaves out what is no number, as PySD's does: the stocks tell whether a run has failed
         save += [stock.name for stock in model.stocks if stock.name not in map(override_key, save)]
         everywhen = grid_of(model, checked(model, scenario)).saved_times.tolist() if limits else ()
         least = lowest(limits, everywhen)
         runs = self._ensemble(columns, numbers, scenario, save=save, times=self.instants, reduce=least)
-        courses, missing = zip(*(read(runs, outcome) for outcome in self.outcomes), strict=True)
-        values = np.stack(courses)
-        fine = possible(values, self.outcomes, missing) & _finite_stocks(model, runs)
+        courses = [_read(runs, outcome) for outcome in self.outcomes]
+        fine = _finite_stocks(model, runs)
+        for outcome, (course, missing) in zip(self.outcomes, courses, strict=True):
+            fine &= _inside(course, missing, outcome).all(axis=-1)
         for floor in limits:
             fine &= floor.holds(runs[floor.reduction].to_numpy())
-        return values, fine
+        return np.stack([course for course, _ in courses]), fine
 
     def _diagnosed(self, columns: Mapping[str, Array], numbers: Rows, scenario: Scenario) -> Marks:
         """The first bad value of runs that fail; of an outcome that is not possible the variable that it reads."""
@@ -274,11 +276,11 @@ class SettingsTask:
         marks = diagnosed(self.model, runs, everything.places, floors(self.model))
         start, times = first_places(self.model), runs["time"].to_numpy()
         for outcome in self.outcomes:
-            bad = ~_inside(*read(runs, outcome), outcome)
+            bad = ~_inside(*_read(runs, outcome), outcome)
             outside = Marks.none(len(bad))
             failed = bad.any(axis=1)
             outside.reason[failed] = OUTSIDE
-            outside.variable[failed] = start[split_key(override_key(outcome.variable))[0]]
+            outside.variable[failed] = start[base_name(outcome.variable)]
             outside.time[failed] = times[bad.argmax(axis=1)[failed]]
             marks.put(np.arange(len(bad)), outside)
         return marks
@@ -300,32 +302,26 @@ def _finite_stocks(model: Model, runs: "xr.Dataset") -> NDArray[np.bool_]:
     return fine
 
 
-def finer(model: Model, scenario: Scenario) -> Scenario:
+def _finer(model: Model, scenario: Scenario) -> Scenario:
     """The scenario with a step :data:`FINER` times as fine, every step saved."""
     step = resolve(model, scenario).time_step / FINER
     return scenario | Scenario("", time_step=step, saveper=step)
 
 
-def _same_steps(tasks: Sequence[SettingsTask], ran: list[Ran]) -> None:
+def _same_steps(tasks: Sequence[SettingsTask], ran: Sequence[dict[str, Any]]) -> None:
     """Give a draw that needs the finer step under one policy that step under all: pairs differ in nothing else."""
-    needed = np.any([run.refined for run in ran], axis=0)
-    for place, task in enumerate(tasks):
-        late = np.flatnonzero(needed & ~ran[place].refined)
+    needed = np.any([run["refined"] for run in ran], axis=0)
+    for task, run in zip(tasks, ran, strict=True):
+        late = np.flatnonzero(needed & ~run["refined"])
         if not len(late):
             continue
-        again = replace(task, draws=task.draws.take(late), scenario=finer(task.model, task.scenario))
-        late_runs = again.run(late.astype(np.uint64))
-        values = ran[place].values.copy()
-        values[:, late] = late_runs.values
-        marks = Marks(*(array.copy() for array in ran[place].marks.arrays.values()))
-        marks.put(late, late_runs.marks)
-        ran[place] = Ran(values, needed, marks)
-
-
-def possible(values: Array, outcomes: Sequence[Outcome], missing: Sequence[NDArray[np.bool_]]) -> NDArray[np.bool_]:
-    """Which runs ``(n_draws,)`` have possible outcomes at all times."""
-    rows = zip(values, missing, outcomes, strict=True)
-    return np.asarray(np.logical_and.reduce([_inside(*row).all(axis=-1) for row in rows]))
+        again = replace(task, draws=task.draws.take(late), scenario=_finer(task.model, task.scenario))
+        for name, array in again.run(late.astype(np.uint64)).items():
+            changed = run[name].copy()
+            # values are (n_outcomes, n_draws, n_times), all else (n_draws,)
+            changed[(slice(None), late) if name == "values" else late] = array
+            run[name] = changed
+        run["refined"] = needed
 
 
 def _inside(values: Array, missing: NDArray[np.bool_], outcome: Outcome) -> NDArray[np.bool_]:
@@ -334,39 +330,33 @@ def _inside(values: Array, missing: NDArray[np.bool_], outcome: Outcome) -> NDAr
     return np.asarray(inside | missing | (np.isnan(values) & bool(outcome.per)))
 
 
-def columns_of(settings: Scenario, draws: Draws) -> dict[str, Array]:
-    """What changes from run to run, by override key; settings win over draws."""
-    n = len(draws)
+def _columns(settings: Scenario, draws: Draws) -> dict[str, Array]:
+    """What changes from run to run, by override key; settings win over draws, a whole variable over its elements."""
     columns: dict[str, Array] = {}
-
-    def put(key: str, value: Array) -> None:
+    for key, value in [*draws.values.items(), *settings.overrides.items()]:
         base, elements = split_key(key)
+        varies = isinstance(value, float | tuple | np.ndarray)
         for known in list(columns):
-            if known == key or (not elements and split_key(known)[0] == base):
+            if known == key or (split_key(known)[0] == base and not (elements and varies)):
                 del columns[known]
-        columns[key] = value
-
-    for key, array in draws.values.items():
-        put(key, array)
-    for key, value in settings.overrides.items():
         match value:
             case float():
-                put(key, np.full(n, value))
+                columns[key] = np.full(len(draws), value)
             case tuple():
-                put(key, np.tile(np.array(value), (n, 1)))
+                columns[key] = np.tile(np.array(value), (len(draws), 1))
+            case np.ndarray():
+                columns[key] = value
             case _:
                 # a table or a series is shared by all runs; what was drawn for it would win over it
-                base = split_key(key)[0]
-                for known in [known for known in columns if split_key(known)[0] == base]:
-                    del columns[known]
+                pass
     return columns
 
 
-def read(runs: "xr.Dataset", outcome: Outcome) -> tuple[Array, NDArray[np.bool_]]:
+def _read(runs: "xr.Dataset", outcome: Outcome) -> tuple[Array, NDArray[np.bool_]]:
     """An outcome in the runs of an ensemble, and where the model itself makes it missing, each (n_runs, n_times)."""
 
     def values(name: str) -> Array:
-        base, elements = split_key(override_key(name))
+        base, elements = split_key(name)
         # without its coordinates, of which an ensemble has one for each constant and every operation copies all
         variable = runs.variables[base]
         dims = [dim for dim in variable.dims if dim not in ("run", "time")]
@@ -391,6 +381,18 @@ def read(runs: "xr.Dataset", outcome: Outcome) -> tuple[Array, NDArray[np.bool_]
 def at_steps(model: Model, scenario: Scenario, times: Sequence[float]) -> tuple[Scenario, tuple[float, ...]]:
     """The scenario with every step saved, and the steps nearest to ``times``.
 
+    Parameters
+    ----------
+    model : Model
+    scenario : Scenario
+    times : sequence of float
+        In the model's unit of time.
+
+    Returns
+    -------
+    (Scenario, tuple of float)
+        The steps in the order of ``times``.
+
     Raises
     ------
     InvalidValue
@@ -414,27 +416,21 @@ def _dataset(
     rivals: Sequence[Structure],
     draws: Mapping[str, Draws],
     times: Sequence[float],
-    instants: Steps,
-    ran: Sequence[Sequence[Ran]],
+    instants: Sequence[float],
+    ran: Sequence[Sequence[Mapping[str, Any]]],
 ) -> "xr.Dataset":
-    """The outcomes of all policies; ``task`` is any of theirs."""
+    """The outcomes of all policies; ``task`` is any of theirs, ``ran`` the answers by rival and policy."""
     import xarray as xr
 
     model, outcomes = task.model, task.outcomes
-    # (policy, rival, outcome, draw, time)
-    values = np.stack([[run.values for run in of_rival] for of_rival in ran], axis=1)
-    saved = list(task.instants)
-    values = values[..., [saved.index(instant) for instant in instants]]
-    refined = np.stack([[run.refined for run in of_rival] for of_rival in ran], axis=1).astype(np.int8)
-    marks = {
-        name: (("policy", "rival", "draw"), np.stack([[run.marks.arrays[name] for run in row] for row in ran], axis=1))
-        for name in (REASON, VARIABLE, TIME)
-    }
+    # (policy, rival, draw), the values (policy, rival, outcome, draw, time)
+    over = {name: np.stack([[run[name] for run in of_rival] for of_rival in ran], axis=1) for name in ran[0][0]}
+    values = over["values"][..., [task.instants.index(instant) for instant in instants]]
     dims = ("policy", "rival", "draw", "time")
     data: dict[str, Any] = {}
     for position, outcome in enumerate(outcomes):
         attributes = {"long_name": outcome.title, "variable": outcome.variable, "better": outcome.better}
-        units = model[split_key(override_key(outcome.variable))[0]].units
+        units = model[base_name(outcome.variable)].units
         attributes |= {"per": outcome.per} if outcome.per else {"units": units}
         data[outcome.id] = (dims, values[:, :, position], attributes)
     rival_draws = [draws[rival.id] for rival in rivals]
@@ -447,8 +443,8 @@ def _dataset(
         "origin": (("rival",), [sample.origin for sample in rival_draws]),
         "weight": (("rival",), [sample.weight for sample in rival_draws]),
         "draw": np.arange(len(rival_draws[0])),
-        "refined": (dims[:3], refined, {"long_name": "finer step"}),
-        **marks,
+        "refined": (dims[:3], over["refined"].astype(np.int8), {"long_name": "finer step"}),
+        **{name: (dims[:3], over[name]) for name in (REASON, VARIABLE, TIME)},
         "time": (("time",), np.array(times, dtype=float), {"long_name": "time", **of_time}),
         "instant": (("time",), np.array(instants), {"long_name": "the step that is read", **of_time}),
     }
@@ -458,21 +454,44 @@ def _dataset(
 
 
 def failures_in(model: Model, result: "xr.Dataset") -> Failures:
-    """The runs of a result that failed, and of what."""
+    """The runs of a result that failed, and of what.
+
+    Parameters
+    ----------
+    model : Model
+    result : Dataset
+        Of :func:`run_policies`.
+
+    Returns
+    -------
+    Failures
+        Over all policies, rivals and draws.
+    """
     failures = Failures(labels(model))
     failures.add({name: result[name].to_numpy().reshape(-1) for name in (REASON, VARIABLE, TIME)})
     return failures
 
 
-def time_position(time: float, times: Sequence[float]) -> int:
+def time_position(result: "xr.Dataset", time: float) -> int:
     """The position of a time among those of a result.
+
+    Parameters
+    ----------
+    result : Dataset
+        Of :func:`run_policies`.
+    time : float
+        In the model's unit of time.
+
+    Returns
+    -------
+    int
 
     Raises
     ------
     InvalidValue
     """
-    positions = [position for position, t in enumerate(times) if math.isclose(t, time, abs_tol=1e-9)]
-    if not positions:
-        shown = ", ".join(f"{t:g}" for t in times)
-        raise InvalidValue("the time", time, f"one of {shown}", where="the result")
-    return positions[0]
+    times = result["time"].to_numpy()
+    positions = np.flatnonzero(np.isclose(times, time, rtol=1e-9, atol=1e-9))
+    if not len(positions):
+        raise InvalidValue("the time", time, f"one of {', '.join(f'{t:g}' for t in times)}", where="the result")
+    return int(positions[0])

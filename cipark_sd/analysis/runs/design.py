@@ -23,7 +23,7 @@ from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import digest
 from cipark_sd.base.errors import InvalidValue, raise_all
 from cipark_sd.base.inputs import MEGABYTE, read_text
-from cipark_sd.base.naming import split_key
+from cipark_sd.base.naming import base_name
 from cipark_sd.model.model import Model
 
 Kind = Literal["lhs", "sobol", "random"]
@@ -109,21 +109,34 @@ def _hypercube(k: int, n: int, seed: int, first: int, last: int) -> Array:
 
 
 def permuted(numbers: NDArray[np.uint64], n: int, key: int) -> NDArray[np.uint64]:
-    """Numbers below ``n`` in another order: each has one place of its own, which ``key`` decides.
+    """Numbers below ``n`` in another order: each has one place of its own.
+
+    A number that the hash takes beyond ``n`` is hashed again until it is below (cycle walking): what is left of a
+    bijection of the numbers within the mask is one of those below ``n``.
+
+    Parameters
+    ----------
+    numbers : (n_numbers,)
+        Each below ``n``.
+    n : int
+        At most 2^31.
+    key : int
+        Of 32 bits; decides the order.
+
+    Returns
+    -------
+    (n_numbers,)
 
     >>> sorted(permuted(np.arange(10, dtype=np.uint64), 10, 7).tolist())
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     """
     mask = np.uint32((1 << max(1, (n - 1).bit_length())) - 1)
     result = numbers.astype(np.uint32)
-    walking: NDArray[np.intp] | slice = slice(None)
-    while True:
+    walking = np.arange(len(result))
+    while len(walking):
         values = _hashed(result[walking], mask, key)
         result[walking] = values
-        outside = values >= n
-        if not outside.any():
-            break
-        walking = np.flatnonzero(outside) if isinstance(walking, slice) else walking[outside]
+        walking = walking[values >= n]
     return (result.astype(np.uint64) + np.uint64(key)) % np.uint64(n)
 
 
@@ -225,12 +238,19 @@ def design_of(
 
     Parameters
     ----------
+    model : Model
     design : str
         ``"lhs"``, ``"sobol"``, ``"random"`` or a CSV file.
+    runs, seed : int
+        Of a design that is drawn.
     share : float or None
         All constants vary by this share of their values.
     vary : sequence of (str, float, float)
         Constants and the ends between which they vary.
+
+    Returns
+    -------
+    Drawn or Listed
 
     Raises
     ------
@@ -247,7 +267,7 @@ def design_of(
     raise_all("--vary", problems)
     constants = [Factor(name, Uniform(low, high), f"{low:g} to {high:g}") for name, low, high in vary]
     if share is not None:
-        named = {split_key(model.key(name))[0] for name, _, _ in vary}
+        named = {base_name(model.key(name)) for name, _, _ in vary}
         constants += around(model, share, without=tuple(named)).constants
     factors = Factors(tuple(constants))
     check_factors(factors, where=model.name)

@@ -10,19 +10,19 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cipark_sd.analysis.runs.work import ChunkTask, Work, chunk_size
+from cipark_sd.analysis.runs.work import Work, chunk_size
 from cipark_sd.base.checkpoints import Arrays
 from cipark_sd.base.errors import CiparkError, InvalidValue
 from cipark_sd.base.files import make_folder, remove_abandoned, write_text
 from cipark_sd.base.inputs import MODEL_LIMIT, check_netcdf, own_bytes
 from cipark_sd.data.results import save
-from cipark_sd.execution.pool import Pool
+from cipark_sd.execution.pool import ArraysTask, Pool
 from cipark_sd.simulations.failures import ALLOWED, REASON, REASONS, TIME, VARIABLE, Failures, labels
 
 FORMAT = "cipark_sd ensemble 1"
@@ -230,16 +230,31 @@ class RunStore:
         look()
         return failures
 
-    def _tasks(self, waiting: list[int], begun: list[int]) -> Iterator[ChunkTask]:
+    def _tasks(self, waiting: list[int], begun: list[int]) -> Iterator[ArraysTask]:
         for number in waiting:
             # another process may have been faster
             if not self.there(number):
                 begun.append(number)
-                yield ChunkTask(self.work, number, *self.bounds(number))
+                first, last = self.bounds(number)
+                compute = partial(self.work.compute, first, last)
+                yield ArraysTask(compute, f"runs {first:,} to {last - 1:,}", str(number))
 
 
 def store_of(work: Work, path: Path, *, chunk: int | None = None) -> RunStore:
-    """The store of an ensemble at a path, whose files have some 32 MiB unless ``chunk`` runs are asked for."""
+    """The store of an ensemble.
+
+    Parameters
+    ----------
+    work : Work
+    path : Path
+        Of its folder, which need not be there yet.
+    chunk : int, optional
+        Runs of a file; None for files of some 32 MiB.
+
+    Returns
+    -------
+    RunStore
+    """
     return RunStore(path, work, chunk or chunk_size(work.design.n, work.bytes_per_run))
 
 

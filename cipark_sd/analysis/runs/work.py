@@ -4,7 +4,6 @@ A chunk depends on the numbers of its runs and on nothing that was computed befo
 thread, process or machine, and again.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,13 +14,13 @@ from numpy.typing import NDArray
 from cipark_sd.analysis.runs.design import Design
 from cipark_sd.base.checkpoints import Arrays, program
 from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.records import MadeOnce
 from cipark_sd.data import described, results
 from cipark_sd.data.described import Described
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.plan import Columns, RunPlan, missing_as_nan, plan
 from cipark_sd.engines.registry import choose
-from cipark_sd.execution.shared import MadeOnce
 from cipark_sd.model.model import Method, Model
 from cipark_sd.simulations.ensembles import drawn, ensemble
 from cipark_sd.simulations.failures import (
@@ -36,9 +35,9 @@ from cipark_sd.simulations.failures import (
     failing,
     floors,
     labels,
+    lowest,
     marked,
 )
-from cipark_sd.simulations.failures import lowest as lowest_values
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -85,7 +84,8 @@ class Work(MadeOnce):
         """All that is stored of some runs."""
         rows = self.design.rows(first, last)
         numbers = np.arange(first, last, dtype=np.uint64)
-        computed = self._ensemble(rows, numbers, self.save, self.times, self._limits)
+        least = lowest(self._limits, self._plan.grid.saved_times.tolist())
+        computed = self._ensemble(rows, numbers, save=self.save, times=self.times, reduce=least)
         failed = failing(computed, self._plan.columns.places, self._limits)
         marks = self._marks(rows, numbers, computed, failed) if failed.any() else Marks.none(last - first)
         return {
@@ -162,28 +162,10 @@ class Work(MadeOnce):
         )
         return results.dataset(data, coords, attributes)
 
-    def _ensemble(
-        self,
-        rows: NDArray[np.float64],
-        numbers: NDArray[np.uint64],
-        save: Sequence[str],
-        times: Sequence[float] | None,
-        limits: Sequence[Floor],
-    ) -> Any:
-        return ensemble(
-            self.model,
-            {name: rows[:, i] for i, name in enumerate(self.design.names)},
-            save=save,
-            reduce=lowest_values(limits, self._all_times) if limits else None,
-            times=times,
-            scenario=self.scenario,
-            engine=self.engine,
-            method=self.method,
-            seed=self.seed,
-            numbers=numbers,
-            workers=1,
-            failures="leave",
-        )
+    def _ensemble(self, rows: NDArray[np.float64], numbers: NDArray[np.uint64], **saved: Any) -> Any:
+        columns = {name: rows[:, i] for i, name in enumerate(self.design.names)}
+        how: dict[str, Any] = {"method": self.method, "seed": self.seed, "workers": 1, "failures": "leave", **saved}
+        return ensemble(self.model, columns, scenario=self.scenario, engine=self.engine, numbers=numbers, **how)
 
     def _marks(
         self, rows: NDArray[np.float64], numbers: NDArray[np.uint64], computed: Any, failed: NDArray[np.bool_]
@@ -191,7 +173,7 @@ class Work(MadeOnce):
         columns = self._everything
 
         def diagnose(some: NDArray[np.intp]) -> Marks:
-            again = self._ensemble(rows[some], numbers[some], columns.names, None, ())
+            again = self._ensemble(rows[some], numbers[some], save=columns.names)
             return diagnosed(self.model, again, columns.places, self._limits)
 
         marks = marked(len(rows), failed, diagnose)
@@ -210,40 +192,24 @@ class Work(MadeOnce):
         return floors(self.model)
 
     @cached_property
-    def _all_times(self) -> tuple[float, ...]:
-        return tuple(self._plan.grid.saved_times.tolist())
-
-    @cached_property
     def _everything(self) -> Columns:
         return plan(self.model, self.scenario, save=None, times=None, method=self.method).columns
 
 
-@dataclass(frozen=True)
-class ChunkTask:
-    """One chunk of an ensemble, as workers take it."""
-
-    work: Work
-    number: int
-    first: int
-    last: int
-
-    @property
-    def label(self) -> str:
-        """For the bar."""
-        return f"runs {self.first:,} to {self.last - 1:,}"
-
-    @property
-    def key(self) -> str:
-        """The number of the chunk in its store."""
-        return str(self.number)
-
-    def __call__(self, tell: Callable[[int, int], None]) -> Arrays:
-        """What the store holds of the chunk."""
-        return self.work.compute(self.first, self.last)
-
-
 def chunk_size(n_runs: int, bytes_per_run: int) -> int:
     """Runs of a chunk: some 32 MiB, and a 64th of the runs at most; it depends on no machine.
+
+    Parameters
+    ----------
+    n_runs : int
+        Of the whole ensemble.
+    bytes_per_run : int
+        Of what is stored.
+
+    Returns
+    -------
+    int
+        A multiple of :data:`LEAST`.
 
     >>> chunk_size(1_000_000, 5000), chunk_size(1_000, 5000), chunk_size(10**9, 8)
     (6720, 256, 131072)

@@ -11,9 +11,10 @@ from cipark_sd.analysis.sensitivities.factors import Factors
 from cipark_sd.analysis.sensitivities.ranking import Moment
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays
-from cipark_sd.data.scenarios import Scenario, override_key, resolve, split_key
+from cipark_sd.base.naming import base_name, override_key, split_key
+from cipark_sd.base.records import MadeOnce
+from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.engines.plan import Columns, checked, grid_of, missing_as_nan, plan
-from cipark_sd.execution.shared import MadeOnce
 from cipark_sd.model.model import Model
 from cipark_sd.simulations.ensembles import ensemble
 from cipark_sd.simulations.failures import OUTSIDE, Floor, Marks, diagnosed, first_places, floors, lowest, marked
@@ -124,21 +125,19 @@ class Evaluation(MadeOnce):
 
         All worlds of a draw have the same step, so that its error is in no difference between them.
         """
-        worlds = {key: self._courses(key, values, rows, halvings) for key in self._worlds}
-        result = np.stack(
-            [
-                worlds[world_key(None)][0][output.variable]
-                - (worlds[world_key(output.without)][0][output.variable] if output.without else 0.0)
-                for output in self.definitions
-            ],
-            axis=1,
-        )
-        impossible = np.any([bad for _, bad in worlds.values()], axis=0)
-        wrong = [
-            impossible | _outside(output, {key: worlds[key][0] for key in map(world_key, output.worlds)})
-            for output in self.definitions
-        ]
-        return result, np.stack(wrong, axis=1)
+        courses: dict[str, dict[str, Array]] = {}
+        wrong = np.zeros((len(rows), len(self.definitions)), dtype=bool)
+        for key in self._worlds:
+            courses[key], impossible = self._courses(key, values, rows, halvings)
+            wrong |= impossible[:, None]
+        result = []
+        for place, output in enumerate(self.definitions):
+            of_worlds = [courses[world_key(world)][output.variable] for world in output.worlds]
+            result.append(of_worlds[0] - (of_worlds[1] if output.without else 0.0))
+            low, high = output.range
+            for course in of_worlds:
+                wrong[:, place] |= ~((course >= low) & (course <= high) & np.isfinite(course)).all(axis=1)
+        return np.stack(result, axis=1), wrong
 
     def _within(self, key: str, values: Array, halvings: int) -> tuple[dict[str, Array], Scenario]:
         """What is drawn and what is set in one world."""
@@ -160,7 +159,7 @@ class Evaluation(MadeOnce):
         """Courses by variable ``(n, n_times)`` in one world, and which runs cannot be, whatever the output ``(n,)``."""
         draws, scenario = self._within(key, values, halvings)
         variables = [output.variable for output in self.definitions if key in map(world_key, output.worlds)]
-        save = list(dict.fromkeys(split_key(override_key(variable))[0] for variable in variables))
+        save = list(dict.fromkeys(base_name(variable) for variable in variables))
         limits = self._limits
         everywhen = grid_of(self.model, checked(self.model, scenario)).saved_times.tolist() if limits else ()
         how: dict[str, Any] = {"times": self.times.tolist(), "reduce": lowest(limits, everywhen)}
@@ -177,7 +176,7 @@ class Evaluation(MadeOnce):
 
     def _course(self, result: "xr.Dataset", variable: str) -> Array:
         """One element over time ``(n, n_times)``."""
-        base, elements = split_key(override_key(variable))
+        base, elements = split_key(variable)
         array = result[base].to_numpy()
         place = self.model.elements(self.model[base]).index(elements)
         return missing_as_nan(np.asarray(array.reshape(*array.shape[:2], -1)[:, :, place]))
@@ -186,7 +185,7 @@ class Evaluation(MadeOnce):
     def _everything(self) -> Columns:
         moving = plan(self.model, self.scenario, save=None, times=None, method=None).columns.names
         # an output may be a constant
-        bases = [split_key(override_key(output.variable))[0] for output in self.definitions]
+        bases = [base_name(output.variable) for output in self.definitions]
         return Columns.of(self.model, tuple(dict.fromkeys([*moving, *bases])))
 
     def _diagnosed(self, values: Array, rows: Rows) -> Marks:
@@ -204,7 +203,7 @@ class Evaluation(MadeOnce):
         marks, start, times = Marks.none(result.sizes["run"]), first_places(self.model), result["time"].to_numpy()
         earliest = np.full(len(marks.reason), len(times))
         for output in self.definitions:
-            base, elements = split_key(override_key(output.variable))
+            base, elements = split_key(output.variable)
             if key not in map(world_key, output.worlds) or base not in result:
                 continue
             course = self._course(result, output.variable)
@@ -215,14 +214,6 @@ class Evaluation(MadeOnce):
             marks.variable[sooner] = start[base] + self.model.elements(self.model[base]).index(elements)
             marks.time[sooner], earliest[sooner] = times[at[sooner]], at[sooner]
         return marks
-
-
-def _outside(output: Output, worlds: dict[str, dict[str, Array]]) -> NDArray[np.bool_]:
-    """``(n,)``: whether an output's variable leaves its range, or has no finite value, in one of its worlds."""
-    low, high = output.range
-    courses = [world[output.variable] for world in worlds.values()]
-    inside = [((course >= low) & (course <= high) & np.isfinite(course)).all(axis=1) for course in courses]
-    return np.asarray(~np.all(inside, axis=0))
 
 
 def world_key(world: Scenario | None) -> str:

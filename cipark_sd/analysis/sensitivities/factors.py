@@ -12,7 +12,7 @@ import numpy as np
 
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.data.scenarios import override_key
+from cipark_sd.base.naming import override_key
 from cipark_sd.model.expr import Const, Grid
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant
@@ -155,6 +155,12 @@ class Factors:
 def check_factors(factors: Factors, *, where: str) -> None:
     """Raise where there is no factor, or where two set the same constant.
 
+    Parameters
+    ----------
+    factors : Factors
+    where : str
+        For the message.
+
     Raises
     ------
     InvalidValue
@@ -184,7 +190,19 @@ def around(model: Model, share: float, *, without: Sequence[str] = ()) -> Around
     """Every constant of a model within ``± share`` of its value, cut at the limits in the file.
 
     A constant of zero has no share, and one that names a time point of the run (in the model's unit of time, within its
-    span) would be moved by decades; both are left out, as are those named in ``without``.
+    span) would be moved by decades; both are left out.
+
+    Parameters
+    ----------
+    model : Model
+    share : float
+        Between 0 and 1.
+    without : sequence of str
+        Constants, or elements of them, that are left out too.
+
+    Returns
+    -------
+    Around
 
     Raises
     ------
@@ -233,7 +251,19 @@ class Uniform:
 
 
 def constant_values(model: Model, constant: Constant) -> dict[str, float]:
-    """Values by name, ``Name[element]`` for the elements; empty where they are not in the model file."""
+    """The values of a constant that stand in the model file.
+
+    Parameters
+    ----------
+    model : Model
+    constant : Constant
+        Of the model.
+
+    Returns
+    -------
+    dict of str to float
+        By label, ``Name[element]`` for the elements; empty where they are read from elsewhere.
+    """
     values: dict[str, float] = {}
     elements = model.elements(constant)
     for piece in constant.pieces:
@@ -254,6 +284,17 @@ def from_draws(names: Sequence[str], draws: Array) -> Factors:
 
     The margins are the draws' own quantiles, the dependence that of their normal scores (a Gaussian copula): what is
     neither in a margin nor in a rank correlation is lost.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the constants, k of them.
+    draws : (n, k)
+
+    Returns
+    -------
+    Factors
+        Draw of rank r is the quantile of ``(r - 1/2) / n``, with straight lines between (Hazen 1914).
     """
     from scipy import stats
 
@@ -261,10 +302,8 @@ def from_draws(names: Sequence[str], draws: Array) -> Factors:
     ranks = stats.rankdata(draws, axis=0)
     normal = stats.norm.ppf((ranks - 0.5) / len(draws))
     correlation = np.atleast_2d(np.corrcoef(normal, rowvar=False))
-    blocks = tuple(
-        Factor(name, _empirical(np.sort(column)), "draws") for name, column in zip(names, draws.T, strict=True)
-    )
-    return Factors(blocks, correlation)
+    margins = (Factor(name, _empirical(np.sort(column)), "draws") for name, column in zip(names, draws.T, strict=True))
+    return Factors(tuple(margins), correlation)
 
 
 def _empirical(ordered: Array) -> Callable[[Array], Array]:

@@ -19,9 +19,8 @@ from cipark_sd.analysis.sensitivities.ranking import spans
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import CiparkError, InvalidValue, MissingPackage, UnknownName, raise_all
 from cipark_sd.base.inputs import read_toml
-from cipark_sd.base.naming import canonical
+from cipark_sd.base.naming import base_name, canonical, split_key
 from cipark_sd.base.section import Section
-from cipark_sd.data.scenarios import override_key, split_key
 from cipark_sd.model.model import Model
 
 if TYPE_CHECKING:
@@ -60,6 +59,17 @@ class NamedLoop:
 def read_loops(path: Path, model: Model) -> tuple[NamedLoop, ...]:
     """The names in a ``.loops.toml`` file: ``[[loop]]`` with name, through, and optionally avoiding and polarity.
 
+    Parameters
+    ----------
+    path : Path
+    model : Model
+        Whose variables the file names.
+
+    Returns
+    -------
+    tuple of NamedLoop
+        In the order of the file.
+
     Raises
     ------
     InvalidValue, UnknownName, Problems
@@ -95,12 +105,16 @@ def loop_dominance(
 
     Parameters
     ----------
+    model : Model
+        Read from a file.
     names : sequence of NamedLoop
         The first that holds is a loop's name; without any, each loop stands for itself.
     draws : sequence of mapping of str to float
         Constants by name, one mapping a draw.
     most : int
         So many loops at most stand for themselves, by their mean share in run 0; a loop that has a name always does.
+    progress : callable, optional
+        Called with the runs done and all runs.
 
     Returns
     -------
@@ -129,13 +143,13 @@ def loop_dominance(
             progress(number + 1, len(draws) + 1)
     times, first, _ = runs[0]
     labels = [_label(variables, polarity, names) for variables, polarity, _ in first]
-    strength: dict[str, float] = dict.fromkeys((loop.name for loop in names), np.inf)
+    known = [loop.name for loop in names]
+    strength: dict[str, float] = dict.fromkeys(known, np.inf)
     for label, (_, _, score) in zip(labels, first, strict=True):
         strength[label] = strength.get(label, 0.0) + float(score.mean())
-    order = sorted(strength, key=lambda name: -strength[name])
-    strongest = set(order if names else order[:most])
+    strongest = sorted(strength, key=lambda name: -strength[name])[: None if names else most]
     labels = [label if label in strongest else OTHERS for label in labels]
-    order = list(dict.fromkeys([*(loop.name for loop in names), *labels, OTHERS]))
+    order = list(dict.fromkeys([*known, *labels, OTHERS]))
     shares = {polarity: np.zeros((len(runs), len(order), len(times))) for polarity in ("reinforcing", "balancing")}
     for number, (_, loops, _) in enumerate(runs):
         for variables, polarity, score in loops:
@@ -144,8 +158,7 @@ def loop_dominance(
             shares["balancing" if polarity.startswith("B") else "reinforcing"][number, place] += score
     reported = np.array([np.array([score for _, _, score in loops]).sum(axis=0) for _, loops, _ in runs])
     # a loop that has a name is told of even where it never does anything
-    known = {loop.name for loop in names}
-    scored = [any((array[:, i] > 0).any() for array in shares.values()) for i in range(len(order))]
+    scored = np.any([(array > 0).any(axis=(0, 2)) for array in shares.values()], axis=0)
     present = [i for i, name in enumerate(order) if scored[i] or name in known]
     data: dict[str, Any] = {
         **{polarity: (("run", "loop", "time"), array[:, present]) for polarity, array in shares.items()},
@@ -192,7 +205,7 @@ def _scored(path: Path, model: Model, draw: Mapping[str, float]) -> Scored:
     for loop in scores.loops:
         polarity = str(loop.polarity)
         score = np.nan_to_num(np.abs(np.asarray(loop.behavior_time_series, dtype=float)))
-        variables = frozenset(split_key(override_key(name))[0] for name in loop.variables)
+        variables = frozenset(base_name(name) for name in loop.variables)
         loops.append((variables, polarity, score))
     n = len(loops[0][2]) if loops else 1
     times = np.linspace(model.time.initial, model.time.final, n)
@@ -205,7 +218,7 @@ def _set(theirs: Any, model: Model, draw: Mapping[str, float]) -> None:
         return
     by_variable: dict[str, dict[tuple[str, ...], float]] = {}
     for name, value in draw.items():
-        base, elements = split_key(override_key(name))
+        base, elements = split_key(name)
         by_variable.setdefault(base, {})[elements] = value
     with theirs.edit() as (current, patch):
         known = {canonical(name): variable for name, variable in current.items()}
@@ -218,15 +231,11 @@ def _set(theirs: Any, model: Model, draw: Mapping[str, float]) -> None:
                 continue
             equations = tuple(
                 replace(entry, equation=repr(float(values[key])))
-                if (key := _elements(entry.subscript)) in values
+                if (key := tuple(map(canonical, entry.subscript.split(",")))) in values
                 else entry
                 for entry in variable.element_equations
             )
             patch.upsert(replace(variable, element_equations=equations))
-
-
-def _elements(subscript: str) -> tuple[str, ...]:
-    return tuple(canonical(part) for part in subscript.split(","))
 
 
 def _total(dominance: "xr.Dataset") -> Array:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,7 +65,24 @@ def dated(dataset: "xr.Dataset") -> Callable[[float], str]:
 
 
 def ranked(effects: "xr.Dataset", output: str, moment: Moment, *, count: int = 5) -> list[Ranked]:
-    """The factors with the highest total indices or Shapley effects; empty where there are none at that time."""
+    """The factors with the highest total indices or Shapley effects.
+
+    Parameters
+    ----------
+    effects : Dataset
+        Of :func:`cipark_sd.analysis.sensitivities.sobol.sobol` or of Shapley effects.
+    output : str
+        Its label.
+    moment : Moment
+        The computed time nearest to it is looked at.
+    count : int
+        So many of them.
+
+    Returns
+    -------
+    list of Ranked
+        The highest first; empty where there are none at that time.
+    """
     index = "ST" if "ST" in effects else "Sh"
     at = effects.sel(output=output).transpose("parameter", "time", ...)
     at_moment = at.sel(time=moment.time, method="nearest")
@@ -99,7 +118,19 @@ def unranked(point: "xr.Dataset") -> str:
 
 
 def sentences(effects: "xr.Dataset", moments: Sequence[Moment]) -> list[str]:
-    """For each output and moment, which assumptions matter, how sure that is, and when each mattered most."""
+    """For each output and moment, which assumptions matter, how sure that is, and when each mattered most.
+
+    Parameters
+    ----------
+    effects : Dataset
+        As for :func:`ranked`.
+    moments : sequence of Moment
+
+    Returns
+    -------
+    list of str
+        A line for each output and moment.
+    """
     lines, date = [], dated(effects)
     for output in map(str, effects["output"].to_numpy()):
         for moment in moments:
@@ -129,9 +160,19 @@ def sentences(effects: "xr.Dataset", moments: Sequence[Moment]) -> list[str]:
 
 
 def leaders(effects: "xr.Dataset", output: str) -> list[tuple[float, float, str]]:
-    """Which factor is the strongest when: start, end and name of spans of half a unit of time and more.
+    """Which factor is the strongest when, where the interval of its index is narrower than :data:`WIDEST`.
 
-    Only where the interval of the strongest factor's index is narrower than :data:`WIDEST` to either side.
+    Parameters
+    ----------
+    effects : Dataset
+        As for :func:`ranked`.
+    output : str
+        Its label.
+
+    Returns
+    -------
+    list of (float, float, str)
+        Start, end and name of spans of half a unit of time and more.
     """
     index = "ST" if "ST" in effects else "Sh"
     at = effects.sel(output=output).transpose("parameter", "time", ...)
@@ -146,12 +187,21 @@ def leaders(effects: "xr.Dataset", output: str) -> list[tuple[float, float, str]
 def spans(
     leading: NDArray[np.intp], times: NDArray[np.generic], names: NDArray[np.generic], least: float
 ) -> list[tuple[float, float, str]]:
-    """Start, end and name of each span of at least so much time in which one leads.
+    """The spans of time in which one leads.
 
     Parameters
     ----------
     leading : (n_times,)
         Positions among the names, negative where none leads.
+    times : (n_times,)
+    names : (n_names,)
+    least : float
+        Units of time that a span has to last.
+
+    Returns
+    -------
+    list of (float, float, str)
+        Start, end and name.
     """
     changes = np.flatnonzero(np.diff(leading)) + 1
     starts, ends = np.append(0, changes), np.append(changes, len(times) - 1)
@@ -163,22 +213,44 @@ def spans(
 
 
 def gaps(indices: "xr.Dataset", output: str) -> list[tuple[float, float, str]]:
-    """Where there is no index and why: first time, last time and reason."""
-    reasons = [str(reason) for reason in indices["reason"].sel(output=output).to_numpy()]
-    times = indices["time"].to_numpy()
-    undetermined: list[tuple[float, float, str]] = []
-    for time, reason, before in zip(times, reasons, ["", *reasons], strict=False):
-        if reason and reason == before:
-            undetermined[-1] = (undetermined[-1][0], float(time), reason)
-        elif reason:
-            undetermined.append((float(time), float(time), reason))
-    return undetermined
+    """Where there is no index and why.
+
+    Parameters
+    ----------
+    indices : Dataset
+        Of :func:`cipark_sd.analysis.sensitivities.sobol.sobol`.
+    output : str
+        Its label.
+
+    Returns
+    -------
+    list of (float, float, str)
+        First time, last time and reason.
+    """
+    reasons = map(str, indices["reason"].sel(output=output).to_numpy())
+    spans = []
+    for reason, group in groupby(zip(indices["time"].to_numpy(), reasons, strict=True), key=itemgetter(1)):
+        times = [float(time) for time, _ in group]
+        if reason:
+            spans.append((times[0], times[-1], reason))
+    return spans
 
 
 def negligible(indices: "xr.Dataset", moments: Sequence[Moment]) -> list[str]:
     """Factors whose total index, with its interval, is under :data:`NEGLIGIBLE` for every output and moment.
 
     An output without an index at a moment says nothing.
+
+    Parameters
+    ----------
+    indices : Dataset
+        Of :func:`cipark_sd.analysis.sensitivities.sobol.sobol`.
+    moments : sequence of Moment
+
+    Returns
+    -------
+    list of str
+        Their names.
     """
     times = [float(indices["time"].sel(time=moment.time, method="nearest")) for moment in moments]
     at = indices.sel(time=times).transpose("parameter", "output", "time", ...)

@@ -6,7 +6,7 @@ Row *i* of a design is the same whatever is computed with it, so that a design c
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -16,10 +16,11 @@ from cipark_sd.analysis.sensitivities.factors import Factors, check_factors
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, raise_all
-from cipark_sd.data.scenarios import Scenario, override_key, split_key
+from cipark_sd.base.naming import base_name, split_key
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.plan import checked, grid_of
-from cipark_sd.execution.pool import Pool, Tell
-from cipark_sd.model.model import Model
+from cipark_sd.execution.pool import ArraysTask, Pool
+from cipark_sd.model.model import Model, digest_of
 from cipark_sd.model.variables import Lookup
 from cipark_sd.simulations.failures import Failures, labels
 
@@ -28,11 +29,23 @@ BLOCK = 128
 #: Keeps the streams of random numbers that one seed gives apart.
 _BOOTSTRAP, _RANDOM = 1, 3
 
+#: Runs of a design that are computed in one call: enough to keep the threads busy, little enough to stay small.
+RUNS_AT_A_TIME = 16384
+#: Draws of a task that a worker is sent.
+PIECE = 1024
+
 Points = Literal["sobol", "random"]
 
 
 def check_power_of_two(n: int, *, where: str) -> None:
     """Raise unless ``n`` is a power of two from 16 on: what Sobol's sequence is balanced for.
+
+    Parameters
+    ----------
+    n : int
+        Rows of a design.
+    where : str
+        For the message.
 
     Raises
     ------
@@ -44,10 +57,23 @@ def check_power_of_two(n: int, *, where: str) -> None:
 
 
 def blocks(dimensions: int, start: int, stop: int, seed: int, points: Points = "sobol") -> Iterator[tuple[int, Array]]:
-    """Rows ``start`` to ``stop`` of a design in pieces: the number of the first row, and points ``(n, dimensions)``.
+    """Rows of a design in pieces that end at multiples of :data:`BLOCK`.
 
-    Pieces end at multiples of :data:`BLOCK`. Sobol's sequence is scrambled (Owen 1998), which keeps its balance and
-    avoids the corner 0; ``random`` points are independent.
+    Sobol's sequence is scrambled (Owen 1998), which keeps its balance and avoids the corner 0; ``random`` points are
+    independent.
+
+    Parameters
+    ----------
+    dimensions : int
+    start, stop : int
+        The first row, and the one after the last.
+    seed : int
+    points : {"sobol", "random"}
+
+    Yields
+    ------
+    (int, (n, dimensions))
+        The number of a piece's first row, and points of the unit cube.
     """
     from scipy.stats import qmc
 
@@ -68,22 +94,28 @@ def blocks(dimensions: int, start: int, stop: int, seed: int, points: Points = "
 
 
 def bootstrap_weights(seed: int, first: int, size: int, resamples: int) -> Array:
-    """How often each row of a block is drawn in each resample, ``(1 + resamples, size)``; the first takes each once.
+    """How often each row of a piece is drawn in each resample of a bootstrap.
 
-    Poisson counts in place of multinomial ones, so that sums of blocks add up whatever follows.
+    Poisson counts in place of multinomial ones, so that sums of pieces add up whatever follows.
 
     Source: Hanley and MacGibbon 2006, Creating non-parametric bootstrap samples using Poisson frequencies.
+
+    Parameters
+    ----------
+    seed : int
+    first, size : int
+        The first row of a piece and how many it has, all within one block.
+    resamples : int
+
+    Returns
+    -------
+    (1 + resamples, size)
+        The first resample takes each row once.
     """
     number, at = divmod(first, BLOCK)
     rng = np.random.default_rng([seed, _BOOTSTRAP, number])
     counts = rng.poisson(1.0, size=(BLOCK, resamples))[at : at + size].T
     return np.concatenate([np.ones((1, size)), counts])
-
-
-#: Runs of a design that are computed in one call: enough to keep the threads busy, little enough to stay small.
-RUNS_AT_A_TIME = 16384
-#: Draws of a task that a worker is sent.
-PIECE = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +163,7 @@ class ModelResponse:
     @property
     def units(self) -> tuple[str, ...]:
         """Of the outputs."""
-        bases = [split_key(override_key(output.variable))[0] for output in self.evaluation.definitions]
+        bases = [base_name(output.variable) for output in self.evaluation.definitions]
         return tuple(self.model[base].units for base in bases)
 
     @property
@@ -142,8 +174,6 @@ class ModelResponse:
     @cached_property
     def signature(self) -> str:
         """What decides the values: model, factors by their quantiles, outputs, times, scenario."""
-        from cipark_sd.model.model import digest_of
-
         probes = self.factors.from_unit(np.linspace(0.05, 0.95, 7)[:, None].repeat(len(self.factors), axis=1))
         of = self.evaluation
         outputs = [(o.label, o.variable, *map(world_key, (None, o.without)), o.range) for o in of.definitions]
@@ -202,34 +232,14 @@ class ModelResponse:
             return self.evaluation(values, rows)
         places = [slice(start, start + PIECE) for start in range(0, len(rows), PIECE)]
         parts: list[Arrays] = [{} for _ in places]
-        tasks = (_Piece(self.evaluation, values[place], rows[place]) for place in places)
+        tasks = (
+            ArraysTask(partial(self.evaluation, values[place], rows[place]), f"{len(rows[place]):,} draws")
+            for place in places
+        )
         with closing(self.pool.answers(tasks)) as answers:
             for number, part in answers:
                 parts[number] = part
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-@dataclass(frozen=True, eq=False)
-class _Piece:
-    """Some draws of a design, as workers take them."""
-
-    evaluation: Evaluation
-    values: Array
-    rows: Rows
-
-    @property
-    def label(self) -> str:
-        """For the bar."""
-        return f"{len(self.rows):,} draws"
-
-    @property
-    def key(self) -> str:
-        """None: the whole design is kept, or nothing."""
-        return ""
-
-    def __call__(self, tell: Tell) -> Arrays:
-        """The outputs with marks."""
-        return self.evaluation(self.values, self.rows)
 
 
 def coordinates(response: ModelResponse) -> dict[str, Any]:
@@ -251,7 +261,23 @@ def model_response(
     scenario: Scenario = Scenario(),  # noqa: B008  (frozen, and neutral)
     workers: int | None = None,
 ) -> ModelResponse:
-    """The checked response of a model; without ``times`` all saved ones.
+    """The response of a model, checked by one run.
+
+    Parameters
+    ----------
+    model : Model
+    factors : Factors
+    outputs : sequence of Output
+    times : sequence of float, optional
+        Saved times; None for all of them.
+    scenario : Scenario
+        What all runs share.
+    workers : int, optional
+        Threads; None for as many as there are processors.
+
+    Returns
+    -------
+    ModelResponse
 
     Raises
     ------
@@ -271,8 +297,19 @@ def model_response(
 
 
 def output_problem(model: Model, output: Output) -> InvalidValue | UnknownName | None:
-    """What is wrong with an output's variable, if anything."""
-    base, elements = split_key(override_key(output.variable))
+    """What is wrong with an output's variable.
+
+    Parameters
+    ----------
+    model : Model
+    output : Output
+
+    Returns
+    -------
+    InvalidValue, UnknownName or None
+        None for nothing.
+    """
+    base, elements = split_key(output.variable)
     variable = model.by_name.get(base)
     if variable is None:
         return UnknownName(output.variable, [v.label for v in model.variables], where=model.name)

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,15 +24,107 @@ from cipark_sd.simulations.failures import Failures
 
 if TYPE_CHECKING:
     import xarray as xr
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cipark_sd.analysis.sensitivities.evaluation import Evaluation, Output
+from cipark_sd.analysis.sensitivities.factors import Factor, Factors, Uniform
+from cipark_sd.base.errors import answered
+from cipark_sd.base.timegrid import nearest_indices
+from cipark_sd.data.scenarios import Scenario
+from cipark_sd.engines.plan import plan
+from cipark_sd.language.read.changes_files import ScenarioLike, as_scenario
+from cipark_sd.language.read.model_file import as_model
+from cipark_sd.model.model import Model
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 #: Numbers that are multiplied with the weights at a time: few large products, since each one wakes all threads.
 SLAB = 1 << 22
+Progress = Callable[[int, int], None]
+#: The name of the design, by which its failed runs are told.
+DESIGN = "sobol"
+#: Seconds between two writes of a design in progress.
+SAVE_EVERY = 10.0
+#: Of a normal distribution: intervals are this many bootstrap standard deviations to each side.
+Z95 = 1.959963984540054
+#: How many leading factors the stability of the ranking speaks of.
+LEADING = 5
+
+
+def _quiet() -> np.errstate:
+    """No warnings of sums that no finite run is in, nor of squares beyond the largest number."""
+    return np.errstate(invalid="ignore", divide="ignore", over="ignore")
 
 
 def _weighted(weights: Array, values: NDArray[np.generic]) -> Array:
     """``(R + 1, n)`` times ``(n, k, C)``, ``(R + 1, k, C)``."""
     n, k, size = values.shape
     return np.asarray(weights @ np.ascontiguousarray(values, dtype=float).reshape(n, k * size)).reshape(-1, k, size)
+
+
+@answered
+def sensitivity(
+    model: Model | Path | str,
+    ranges: Mapping[str, tuple[float, float]],
+    outputs: Sequence[str] | str,
+    *,
+    times: Sequence[float] | None = None,
+    n: int = 512,
+    seed: int = 1,
+    scenario: ScenarioLike = Scenario(),  # noqa: B008  (frozen, and neutral)
+) -> "xr.Dataset":
+    """Sobol indices: which share of an output's variance each constant is answerable for, alone and with others.
+
+    >>> from cipark_sd import bundled, sensitivity
+    >>> found = sensitivity(bundled("core.mdl"), {"Start Time": (1, 3), "Pass Fraction": (0.2, 0.6)}, "Residents", n=64)
+    >>> found["ST"].sizes["parameter"], found["ST"].sizes["time"]
+    (2, 1)
+
+    Parameters
+    ----------
+    model : Model, Path or str
+        A model or its file.
+    ranges : mapping of str to (low, high)
+        By name of the constant; any value between is as good as another, and they are independent.
+    outputs : sequence of str
+        Variables, ``Name[element]`` for one of a subscripted one.
+    times : sequence of float, optional
+        Saved times at which indices are computed; without it the last one.
+    n : int
+        Rows of the design, a power of two; ``n (k + 2)`` runs for k constants.
+    seed : int
+        Of the design and of the bootstrap.
+    scenario : Scenario or what makes one
+        What all runs share.
+
+    Returns
+    -------
+    xarray.Dataset
+        See :func:`cipark_sd.analysis.sensitivities.sobol.sobol`: ``S1``, ``ST`` and their 95 % half-widths.
+
+    Raises
+    ------
+    UnknownName, InvalidValue, UnsupportedFeature, Problems
+    """
+    model = as_model(model)
+    scenario = as_scenario(scenario, model)
+    factors = Factors(tuple(_uniform(name, *limits) for name, limits in ranges.items()))
+    if not len(factors):
+        raise InvalidValue("the ranges", {}, "at least one constant with its range", where="sensitivity")
+    saved = plan(model, scenario, save=(), times=None, method=None).times
+    indices = saved[-1:] if times is None else saved[np.unique(nearest_indices(saved, np.asarray(times, dtype=float)))]
+    names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
+    definitions = tuple(Output(name, name) for name in names)
+    evaluation = Evaluation(model, factors.names, definitions, indices, scenario, "native")
+    return sobol(ModelResponse(factors, evaluation), n=n, seed=seed)
+
+
+def _uniform(name: str, low: float, high: float) -> Factor:
+    if not low < high:
+        raise InvalidValue(f"the range of {name!r}", (low, high), "two numbers, the smaller first", where="sensitivity")
+    return Factor(name, Uniform(low, high), f"between {low:g} and {high:g}")
 
 
 class SobolSums:
@@ -63,6 +156,7 @@ class SobolSums:
         self.first, self.total = np.zeros((2, resamples + 1, k, size)), np.zeros((resamples + 1, k, size))
         self.count: Array | None = None
 
+    @_quiet()
     def add(self, a: Array, b: Array, ab: Array, weights: Array) -> None:
         """Add rows.
 
@@ -75,10 +169,6 @@ class SobolSums:
 
         A square beyond the largest number makes the variance infinite, which whoever asks for an index is told.
         """
-        with np.errstate(over="ignore", invalid="ignore"):
-            self._add(a, b, ab, weights)
-
-    def _add(self, a: Array, b: Array, ab: Array, weights: Array) -> None:
         if self.rows == 0:
             finite = np.isfinite(a)
             self.centre = np.where(finite, a, 0.0).sum(axis=0) / np.maximum(finite.sum(axis=0), 1)
@@ -94,7 +184,9 @@ class SobolSums:
             self.base[2] += weights @ values**2
         whole = np.isfinite(a) & np.isfinite(b)
         some_failed, known_b, row_weight = bool(np.any(lost)), np.where(whole, b, 0.0), weights.sum(axis=1)
-        self._incomplete(some_failed)
+        if some_failed and self.count is None:
+            # from the first failed run on, complete rows are counted factor by factor
+            self.count = np.broadcast_to(self.weight[:, None, None], self.total.shape).copy()
         slab = max(1, SLAB // a.size)
         for start in range(0, self.k, slab):
             block = slice(start, min(start + slab, self.k))
@@ -111,43 +203,41 @@ class SobolSums:
         self.weight += row_weight
         self.rows += len(a)
 
-    def _incomplete(self, now: bool) -> None:
-        """From the first failed run on, complete rows are counted factor by factor."""
-        if now and self.count is None:
-            self.count = np.broadcast_to(self.weight[:, None, None], self.total.shape).copy()
-
     @property
-    def negligible(self) -> Array:
+    @_quiet()
+    def negligible(self) -> NDArray[np.bool_]:
         """Where the variance is rounding, ``(C,)``: a standard deviation under 1e-9 of the largest value."""
-        with np.errstate(over="ignore"):
-            return np.asarray(self.variance[0] <= (1e-9 * self.spread) ** 2)
+        return np.asarray(self.variance[0] <= (1e-9 * self.spread) ** 2)
 
     @property
+    @_quiet()
     def variance(self) -> Array:
         """``(R + 1, C)``, of the two base samples together."""
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            mean = self.base[1] / self.base[0]
-            return np.asarray(np.maximum(self.base[2] / self.base[0] - mean**2, 0.0))
+        mean = self.base[1] / self.base[0]
+        return np.asarray(np.maximum(self.base[2] / self.base[0] - mean**2, 0.0))
 
     @property
+    @_quiet()
     def mean(self) -> Array:
         """``(C,)``."""
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            return np.asarray(self.centre + self.base[1, 0] / self.base[0, 0])
+        return np.asarray(self.centre + self.base[1, 0] / self.base[0, 0])
 
+    @_quiet()
     def indices(self) -> tuple[Array, Array]:
         """First-order and total indices ``(k, R + 1, C)``.
+
+        Of samples A and B, and AB, which is A with one column of B, ``V S1 = mean(B (AB - A))`` and
+        ``V ST = mean((AB - A)^2) / 2``.
 
         Source: Saltelli et al. 2010, Computer Physics Communications 181, table 2, rows (b) and (f), the first with
         the outputs relative to their mean.
         """
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            # a resample may miss the few rows that vary; it has no index then
-            variance = np.where(np.logical_or(self.negligible, self.variance <= 0), np.nan, self.variance)
-            mean = self.base[1] / self.base[0]
-            count = self.weight[:, None, None] if self.count is None else self.count
-            first = (self.first[0] - mean[:, None] * self.first[1]) / count / variance[:, None]
-            total = self.total / count / variance[:, None]
+        # a resample may miss the few rows that vary; it has no index then
+        variance = np.where(np.logical_or(self.negligible, self.variance <= 0), np.nan, self.variance)
+        mean = self.base[1] / self.base[0]
+        count = self.weight[:, None, None] if self.count is None else self.count
+        first = (self.first[0] - mean[:, None] * self.first[1]) / count / variance[:, None]
+        total = self.total / count / variance[:, None]
         return first.swapaxes(0, 1), total.swapaxes(0, 1)
 
     def arrays(self) -> dict[str, Array]:
@@ -162,26 +252,15 @@ class SobolSums:
             setattr(self, name, int(array) if name == "rows" else np.array(array))
 
 
-Progress = Callable[[int, int], None]
-#: The name of the design, by which its failed runs are told.
-DESIGN = "sobol"
-#: Seconds between two writes of a design in progress.
-SAVE_EVERY = 10.0
-#: Of a normal distribution: intervals are this many bootstrap standard deviations to each side.
-Z95 = 1.959963984540054
-#: How many leading factors the stability of the ranking speaks of.
-LEADING = 5
-
-
-def half_width(resampled: Array) -> Array:
+@_quiet()
+def _half_width(resampled: Array) -> Array:
     """Half the 95 % interval of ``(k, R + 1, C)``, whose first resample is the estimate; ``(k, C)``."""
     values = resampled[:, 1:]
     known = np.isfinite(values)
     count = known.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.where(known, values, 0.0).sum(axis=1) / count
-        squares = (np.where(known, values - mean[:, None], 0.0) ** 2).sum(axis=1)
-        return np.asarray(Z95 * np.sqrt(squares / np.where(count > 1, count - 1, np.nan)))
+    mean = np.where(known, values, 0.0).sum(axis=1) / count
+    squares = (np.where(known, values - mean[:, None], 0.0) ** 2).sum(axis=1)
+    return np.asarray(Z95 * np.sqrt(squares / np.where(count > 1, count - 1, np.nan)))
 
 
 def sobol(
@@ -197,12 +276,13 @@ def sobol(
 
     Parameters
     ----------
+    response : ModelResponse
     n : int
         Rows of the design, a power of two; it costs ``n (k + 2)`` runs.
     seed : int
         Of the design and of the bootstrap.
     resamples : int
-        Of the bootstrap.
+        Of the bootstrap, 2 or more.
     progress : callable, optional
         Called with the runs done and the runs planned.
     checkpoints : Checkpoints, optional
@@ -245,13 +325,10 @@ def _extend(
     failures: Failures,
 ) -> None:
     """Add rows up to ``n``."""
-    k = sums.k
-    runs_per_row = k + 2
-    worlds = response.n_scenarios
+    runs_per_row, worlds = sums.k + 2, response.n_scenarios
     at_once = max(1, response.at_a_time // (runs_per_row * worlds * BLOCK))
     response = response.for_design(DESIGN, n * runs_per_row, failures)
     saved = time.monotonic()
-    waiting: list[tuple[int, Array]] = []
     # what failed of the rows that are in the sums, and of those that are on their way into them
     counts = {sums.rows: failures.arrays}
 
@@ -264,34 +341,33 @@ def _extend(
             weights = bootstrap_weights(seed, first, size, sums.resamples)
             sums.add(scores[0], scores[1], scores[2:], weights)
 
-    planned, adding = blocks(2 * k, sums.rows, n, seed), None
+    def keep() -> None:
+        entry.save(sums.arrays() | {"failures": counts[sums.rows]})
+
+    planned = blocks(2 * sums.k, sums.rows, n, seed)
+    adding: Future[None] = Future()
+    adding.set_result(None)
     # sums of one call's runs are formed, in order, while those of the next are computed
     with ThreadPoolExecutor(1) as beside:
         try:
-            for piece in planned:
-                waiting.append(piece)
-                last = piece[0] + len(piece[1])
-                if len(waiting) < at_once and last < n:
-                    continue
-                values = _runs(response, waiting)
+            while pieces := list(islice(planned, at_once)):
+                values = _runs(response, pieces)
+                last = pieces[-1][0] + len(pieces[-1][1])
                 counts[last] = failures.arrays
-                if adding is not None:
-                    adding.result()
+                adding.result()
                 if time.monotonic() - saved > SAVE_EVERY:
-                    entry.save(sums.arrays() | {"failures": counts[sums.rows]})
+                    keep()
                     saved = time.monotonic()
-                adding, waiting = beside.submit(add, waiting, values), []
+                adding = beside.submit(add, pieces, values)
                 if progress is not None:
                     progress(last * runs_per_row * worlds, n * runs_per_row * worlds)
-            if adding is not None:
-                adding.result()
+            adding.result()
         except KeyboardInterrupt:
-            if adding is not None:
-                adding.result()
+            adding.result()
             if sums.rows:
-                entry.save(sums.arrays() | {"failures": counts[sums.rows]})
+                keep()
             raise
-    entry.save(sums.arrays() | {"failures": counts[sums.rows]})
+    keep()
 
 
 def _runs(response: ModelResponse, pieces: Sequence[tuple[int, Array]]) -> Array:
@@ -309,24 +385,19 @@ def _crossed(response: ModelResponse, shares: Array) -> Array:
     """Scores of A, B, and A with each column of B, one after another."""
     k = shares.shape[1] // 2
     a, b = response.scores(shares[:, :k]), response.scores(shares[:, k:])
-    stacked = [a, b]
-    for i in range(k):
-        mixed = a.copy()
-        mixed[:, i] = b[:, i]
-        stacked.append(mixed)
-    return np.concatenate(stacked)
+    # row i of the mask takes column i of the second sample
+    mixed = np.where(np.eye(k, dtype=bool)[:, None], b, a)
+    return np.concatenate([a, b, mixed.reshape(-1, k)])
 
 
 def _resumed(design: Checkpoints, n: int, empty: SobolSums, failures: Failures) -> SobolSums:
     """The largest design of at most ``n`` rows that is kept, or an empty one."""
-    rows = n
-    while rows:
-        stored = design.entry(DESIGN, rows).load()
+    for halvings in range(n.bit_length()):
+        stored = design.entry(DESIGN, n >> halvings).load()
         if stored is not None:
             failures.restore(stored["failures"])
             empty.restore({name: array for name, array in stored.items() if name != "failures"})
-            return empty
-        rows //= 2
+            break
     return empty
 
 
@@ -342,9 +413,9 @@ def _dataset(response: ModelResponse, sums: SobolSums, seed: int) -> "xr.Dataset
     ot, pot = ("output", "time"), ("parameter", "output", "time")
     data: dict[str, Any] = {
         "S1": (pot, over(first[:, 0]), {"long_name": "first-order index"}),
-        "S1_conf": (pot, over(half_width(first)), {"long_name": "half of the 95 % interval of S1"}),
+        "S1_conf": (pot, over(_half_width(first)), {"long_name": "half of the 95 % interval of S1"}),
         "ST": (pot, over(total[:, 0]), {"long_name": "total index"}),
-        "ST_conf": (pot, over(half_width(total)), {"long_name": "half of the 95 % interval of ST"}),
+        "ST_conf": (pot, over(_half_width(total)), {"long_name": "half of the 95 % interval of ST"}),
         "leading": (pot, over(_leading(total)), {"long_name": f"share of resamples among the first {LEADING} by ST"}),
         "mean": (ot, over(sums.mean)),
         "variance": (ot, over(sums.variance[0])),

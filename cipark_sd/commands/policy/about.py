@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeVar, Unpack
+from typing import Any, Literal, TypeVar, Unpack
 
 import numpy as np
 
@@ -16,9 +16,8 @@ from cipark_sd.base.wording import labelled, listed, rounded
 from cipark_sd.data.described import version
 from cipark_sd.pages.output import load_result, save_result
 from cipark_sd.statements import headline
-from cipark_sd.statements.basis import UNSEEN, Basis, Origin
-from cipark_sd.statements.claims import Tally
-from cipark_sd.statements.headline import Details, Headline, Provenance
+from cipark_sd.statements.claims import UNSEEN, Basis, Origin, Tally
+from cipark_sd.statements.headline import Details, Headline
 
 
 @dataclass(frozen=True)
@@ -179,9 +178,17 @@ class About:
         if basis.alone:
             # one run has no interval
             details["kind"], details["interval"] = "run", None
-        digests = self.model_digest, self.study_digest
-        call = Provenance("cipark policy", *digests, self.seed, version(), self.catalogue.date)
-        yield call.record(estimand, number, **details)
+        yield Headline(
+            estimand=estimand,
+            number=number,
+            command="cipark policy",
+            model_digest=self.model_digest,
+            study_digest=self.study_digest,
+            seed=self.seed,
+            version=version(),
+            date=headline.date_in(estimand, self.catalogue.date),
+            **details,
+        )
 
     def titled(self, outcome: str) -> str:
         """An outcome in words, with its unit."""
@@ -194,6 +201,8 @@ def _worst(bases: Sequence[Basis]) -> Basis:
     return replace(bases[0], converged=worst)
 
 
+#: Names in a sentence, at most.
+_NAMED = 3
 _FRACTIONS = {0.5: "half of", 1 / 3: "a third of", 0.25: "a quarter of", 0.2: "a fifth of", 0.1: "a tenth of"}
 
 
@@ -202,6 +211,17 @@ def signed(value: float, width: float = math.nan) -> str:
 
     >>> signed(-3.14159, 8.3), signed(250.4), signed(0.0), signed(-8103.2, 8771)
     ('-3.1', '+250', '0', '-8100')
+
+    Parameters
+    ----------
+    value : float
+    width : float
+        Of its interval, in the unit of the value; NaN or 0 for none.
+
+    Returns
+    -------
+    str
+        A dash where the value is no finite number.
     """
     if not math.isfinite(value):
         return "-"
@@ -210,7 +230,18 @@ def signed(value: float, width: float = math.nan) -> str:
 
 
 def band(low: float, high: float) -> str:
-    """An interval of differences; one number where there is one."""
+    """An interval of differences; one number where there is one.
+
+    Parameters
+    ----------
+    low, high : float
+        Its ends, in one unit.
+
+    Returns
+    -------
+    str
+        With signs, and two digits of the width.
+    """
     return signed(low) if low == high else f"{signed(low, high - low)} to {signed(high, high - low)}"
 
 
@@ -222,14 +253,14 @@ def as_expected(claim: Claim) -> str:
     return f"{expected.how}{times or than}: {claim.classified}"
 
 
-def first_of(names: Sequence[str], most: int) -> str:
-    """Names in a sentence, of which so many at most, and how many more there are.
+def first_of(names: Sequence[str]) -> str:
+    """The first three names in a sentence, and how many more there are.
 
-    >>> first_of(["a", "b", "c", "d"], 3), first_of(["a", "b"], 3)
+    >>> first_of(["a", "b", "c", "d"]), first_of(["a", "b"])
     ('a, b, c and 1 more', 'a and b')
     """
-    further = len(names) - most
-    return listed([*names[:most], *([f"{further} more"] if further > 0 else [])])
+    further = len(names) - _NAMED
+    return listed([*names[:_NAMED], *([f"{further} more"] if further > 0 else [])])
 
 
 def shares(tallies: Sequence[Tally]) -> str:
@@ -253,6 +284,17 @@ def in_words(expected: Expected, catalogue: Catalogue) -> str:
     """An expectation as a phrase: what is more or less than what.
 
     Shares that have a name of their own get it: ``0.5`` is half.
+
+    Parameters
+    ----------
+    expected : Expected
+    catalogue : Catalogue
+        With the titles of outcomes and policies.
+
+    Returns
+    -------
+    str
+        Without a full stop.
     """
     title = catalogue.outcome_by_id[expected.outcome].title
     times = _times(expected.factor)
@@ -273,7 +315,7 @@ class Findings:
     """Results by the name of their part, and what they rest on."""
 
     about: About
-    results: Mapping[str, object]
+    results: Mapping[str, Any]
 
     def of(self, kind: type[R]) -> R | None:
         """The result of that type, None where it was not computed."""
@@ -285,7 +327,16 @@ class Findings:
 
 
 def save(findings: Findings, name: str, folder: Path) -> None:
-    """Write the result of a part into a folder, and what it rests on."""
+    """Write the result of a part into a folder, and what it rests on.
+
+    Parameters
+    ----------
+    findings : Findings
+    name : str
+        Of the part.
+    folder : Path
+        One that exists.
+    """
     about = findings.about
     attributes = {"basis": about.basis, "catalogue": about.catalogue.digest}
     save_result(findings.results[name], folder / result_file(name), about.identity, attributes)
@@ -297,8 +348,13 @@ def load(folder: Path, kinds: Mapping[str, type]) -> Findings:
 
     Parameters
     ----------
+    folder : Path
     kinds : mapping of str to type
         Of results, by part.
+
+    Returns
+    -------
+    Findings
 
     Raises
     ------
@@ -312,9 +368,22 @@ def load(folder: Path, kinds: Mapping[str, type]) -> Findings:
 
 
 def saved_results(about: About, folder: Path, kinds: Mapping[str, type], *, damaged: bool = False) -> dict[str, object]:
-    """Results in a folder that are of the same draws of the same model and the same catalogue, by part.
+    """Results in a folder that are of the same draws of the same model and the same catalogue.
 
-    With ``damaged`` a file of another version, or one that was cut short, is passed over and no error.
+    Parameters
+    ----------
+    about : About
+        With the identity of these draws.
+    folder : Path
+    kinds : mapping of str to type
+        Of results, by part.
+    damaged : bool
+        Whether a file of another version, or one that was cut short, is passed over and no error.
+
+    Returns
+    -------
+    dict of str to object
+        By part; without those that are of other draws or not there.
     """
     results: dict[str, object] = {}
     for name, kind in kinds.items():

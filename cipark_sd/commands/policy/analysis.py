@@ -1,11 +1,13 @@
-"""What the parts of ``cipark policy`` compute from: a catalogue with its study or model, and draws of every rival."""
+"""What a part of ``cipark policy`` is, and what all compute from: a catalogue with its study or model, and draws."""
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
@@ -22,22 +24,25 @@ from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, raise_
 from cipark_sd.base.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.base.inputs import all_beneath, beneath
 from cipark_sd.base.library import bundled
+from cipark_sd.base.naming import override_key
 from cipark_sd.base.optional import attempt, record_in
 from cipark_sd.base.wording import labelled
-from cipark_sd.commands.policy.about import About
+from cipark_sd.commands.options import split_names
+from cipark_sd.commands.policy.about import About, Findings
 from cipark_sd.commands.policy.request import Request
 from cipark_sd.data import estimands
 from cipark_sd.data.described import version
-from cipark_sd.data.scenarios import override_key
 from cipark_sd.execution.cluster import pool_of
 from cipark_sd.execution.workers import Workers
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
-from cipark_sd.statements.basis import UNSEEN
-from cipark_sd.statements.claims import class_of
+from cipark_sd.pages.parts import Part
+from cipark_sd.statements.claims import UNSEEN, class_of
 
 if TYPE_CHECKING:
     import xarray as xr
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,17 @@ class Target:
 
 def read_target(folder: Path, *, allow_files: Sequence[Path] = ()) -> Target:
     """The catalogue in a folder with its study or its model.
+
+    Parameters
+    ----------
+    folder : Path
+        With policies.toml.
+    allow_files : sequence of Path
+        Folders beneath which files may lie that the model or the study names, beside its own.
+
+    Returns
+    -------
+    Target
 
     Raises
     ------
@@ -103,7 +119,7 @@ def _study_folder(folder: Path, name: str, allow_files: Sequence[Path]) -> Path:
     return shipped[name]
 
 
-def chosen_rivals(ids: Sequence[str], target: Target) -> tuple[Structure, ...]:
+def _chosen_rivals(ids: Sequence[str], target: Target) -> tuple[Structure, ...]:
     """The rivals of these ids, all of them where there are none; all that is not there is told at once.
 
     Raises
@@ -207,6 +223,11 @@ class Analysis:
         failures.check(f"{self.model.name}, {stage}", failures.total, self.allowed)
         return runs
 
+    def widened(self, draws: Mapping[str, Draws]) -> dict[str, Draws]:
+        """Draws by rival, with the inputs that no data inform drawn from their ranges."""
+        uncertainties, seed = self.catalogue.uncertainties, self.about.seed
+        return {rival: of_rival.widened(uncertainties, seed) for rival, of_rival in draws.items()}
+
     def doubts(self, runs: "xr.Dataset") -> tuple[str, ...]:
         """In words: a misfit of the fit, how many runs needed a finer step, how many failed, and of what."""
         misfit = self.about.misfit
@@ -220,6 +241,16 @@ class Analysis:
 def start(request: Request, bars: Bars) -> Analysis:
     """Read the study, its catalogue and its draws, and set the base against the data.
 
+    Parameters
+    ----------
+    request : Request
+    bars : Bars
+        For draws that have to be made first.
+
+    Returns
+    -------
+    Analysis
+
     Raises
     ------
     CiparkError
@@ -227,7 +258,7 @@ def start(request: Request, bars: Bars) -> Analysis:
     """
     place = find_folder(request.target, file=FILE, where="policy")
     target = read_target(place, allow_files=request.allow_files)
-    rivals = chosen_rivals(request.rival_ids, target)
+    rivals = _chosen_rivals(split_names([request.rivals or ""]), target)
     source = draw_source(request.sources, [rival.id for rival in rivals])
     folder = output_folder(request.output or OUTPUT_FOLDER / f"{place.resolve().name}-policy")
     record_in(folder)
@@ -314,7 +345,20 @@ def _input_titles(target: Target) -> dict[str, str]:
 
 
 def untaught(study: Study, draws: Draws) -> tuple[str, ...]:
-    """Parameters that the data do not narrow on their own scale; none where there is one draw."""
+    """Parameters that the data do not narrow on their own scale; none where there is one draw.
+
+    Parameters
+    ----------
+    study : Study
+        With the priors.
+    draws : Draws
+        After the data.
+
+    Returns
+    -------
+    tuple of str
+        Their names.
+    """
     grid = (np.arange(2000) + 0.5) / 2000
     names = []
     for parameter in study.parameters:
@@ -336,3 +380,43 @@ def _identity(request: Request, target: Target, draws: Mapping[str, Draws], basi
         f"{basis}. Model {model.name} ({model.digest[:12]}), policies {target.catalogue.digest[:12]}, "
         f"cipark_sd {version()}, engine {request.engine}, seed {request.seed}; draws {digest.hexdigest()[:12]}."
     )
+
+
+class PolicyPart(Part[Findings], Generic[R]):
+    """One analysis of policies, with its name in ``--part`` and a result of its own, by that name in the findings.
+
+    Only :meth:`compute` runs the model or draws a random number.
+
+    Parameters
+    ----------
+    name : str
+    kind : type
+        Of the result: a frozen dataclass that :mod:`cipark_sd.pages.output` can save and load.
+    needs : (str, str, str)
+        What the part cannot be without: the attribute of the catalogue, its table, and what is expected there.
+    """
+
+    __slots__ = ()
+    name: ClassVar[str]
+    kind: ClassVar[type]
+    needs: ClassVar[tuple[str, str, str]] = ("changes", "[[policy]]", "at least one")
+
+    def lacks(self, catalogue: Catalogue) -> InvalidValue | None:
+        """The table of the catalogue without which the part is not run."""
+        attribute, table, expected = self.needs
+        there = getattr(catalogue, attribute)
+        return None if there else InvalidValue(table, None, expected, where=f"--part {self.name}")
+
+    @abstractmethod
+    def compute(self, analysis: Analysis, bars: Bars) -> R:
+        """The result."""
+
+    def read(self, findings: Findings) -> tuple[R, About]:
+        """The result of the part, and what it rests on."""
+        return findings.results[self.name], findings.about
+
+
+def part(name: str) -> PolicyPart[Any]:
+    """A part by its name."""
+    loaded: PolicyPart[Any] = import_module(f"cipark_sd.commands.policy.{name}").PART
+    return loaded

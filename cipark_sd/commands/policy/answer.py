@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: Effects in sentences and in the figure, and parameters that it names, at most.
-EFFECTS, DRAWN, NAMED = 2, 6, 3
+EFFECTS, DRAWN = 2, 6
 #: What is known where nothing is, and whether no data were used.
 NOTHING = {True: "Nothing: no data have been used for these numbers.", False: "The direction of none of these effects."}
 
@@ -33,7 +33,7 @@ class First(Part[Findings]):
         """The largest effects, so small that their letters can be read on a phone."""
         effects, about = findings.of(Effects), findings.about
         if effects is not None:
-            from cipark_sd.pages.figures.policies import plot_tornado
+            from cipark_sd.pages.figures.runs import plot_tornado
 
             outcome, at = about.catalogue.headline
             options = {"title": about.titled(outcome), "time_units": about.catalogue.time_units, "most": DRAWN}
@@ -47,7 +47,7 @@ class First(Part[Findings]):
         summary = _summary(findings, records)
         picture = next(pictures.show("answer", _caption(findings)), None)
         if summary is not None:
-            yield Section("In short", (first_screen(findings, summary, picture),))
+            yield Section("In short", (_first_screen(findings, summary, picture),))
         elif decisions is not None:
             subject, (known, not_known, assumed) = f"{decisions.name}: {decisions.subtitle}", decisions.lines
             lines = (known[1], not_known[1], assumed[1], decisions.limits)
@@ -64,7 +64,7 @@ class Summary:
     assumed: Sequence[str] = ()
 
 
-def first_screen(findings: Findings, summary: Summary, picture: Picture | None = None) -> FirstScreen:
+def _first_screen(findings: Findings, summary: Summary, picture: Picture | None = None) -> FirstScreen:
     """The summary of effects, beside what all of it rests on."""
     about = findings.about
     structures = (
@@ -92,7 +92,7 @@ def _summary(findings: Findings, records: Sequence[Headline]) -> Summary | None:
     if effects is not None:
         return of_effects(effects, about)
     if signs is not None:
-        return of_signs(signs, about)
+        return _of_signs(signs, about)
     if not records:
         return None
     first = records[0]
@@ -149,7 +149,7 @@ def of_effects(effects: Effects, about: About) -> Summary:
             title = f"{name}: {_change(row, unit, many=False)}{'' if many else ', at the best fit'}"
     names = [name for name, policy, _ in moving if policy in effects.assumed]
     title = title or _undecided(about, [name for name, _, _ in moving], len(names))
-    quoted = first_of([f"'{name}'" if "," in name else name for name in names], NAMED)
+    quoted = first_of([f"'{name}'" if "," in name else name for name in names])
     some = [f"The direction of {'this effect' if len(names) == 1 else 'these effects'}: {quoted}."]
     base = with_unit(commas(number(rows[0][2]["base"], digits=2)), unit)
     if about.unseen:
@@ -213,7 +213,7 @@ def _over_structures(rows: "pd.DataFrame", about: About, width: float) -> str:
     return f"; medians over {len(medians)} structures: {low} to {high}"
 
 
-def of_signs(signs: Signs, about: About) -> Summary:
+def _of_signs(signs: Signs, about: About) -> Summary:
     """How many policies bring more or less under the priors; no size."""
     of = [row[0] for row in signs.signs]
     counts = {sign: of.count(sign) for sign in ("more", "less", "either", "no change")}
@@ -257,7 +257,7 @@ def _assumed_beside(findings: Findings) -> Iterator[str]:
     if built:
         yield f"Also {built} of {len(claims)} expectations."
     if about.untaught and not about.unseen:
-        yield f"The priors of {first_of(about.untaught, NAMED)}, which the data do not narrow."
+        yield f"The priors of {first_of(about.untaught)}, which the data do not narrow."
 
 
 def _claims(findings: Findings) -> tuple[Claim, ...]:

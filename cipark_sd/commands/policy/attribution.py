@@ -15,10 +15,9 @@ from cipark_sd.base.arrays import Array
 from cipark_sd.base.console import Bars
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.wording import with_unit
-from cipark_sd.commands.policy.about import About, band, signed
-from cipark_sd.commands.policy.analysis import Analysis
+from cipark_sd.commands.policy.about import About, Findings, band, signed
+from cipark_sd.commands.policy.analysis import Analysis, PolicyPart
 from cipark_sd.commands.policy.effects import numbers
-from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
@@ -37,8 +36,14 @@ def factorial(factors: Sequence[Factor], variant: Policy | None = None) -> tuple
 
     Parameters
     ----------
+    factors : sequence of Factor
     variant : Policy, optional
         Settings that hold in all combinations.
+
+    Returns
+    -------
+    tuple of Policy
+        From none to all, in the order of their numbers.
 
     Raises
     ------
@@ -60,6 +65,9 @@ def factorial(factors: Sequence[Factor], variant: Policy | None = None) -> tuple
 
 def shapley_matrix(k: int) -> Array:
     """``(k, 2**k)``: its product with the values of all coalitions gives the Shapley values.
+
+    What a player adds to a coalition ``S`` of others weighs ``|S|! (k - |S| - 1)! / k!``, which is one over ``k`` times
+    the number of coalitions of that size.
 
     Source: Shapley (1953), A value for n-person games; coalitions are numbered by their bits.
     """
@@ -95,24 +103,23 @@ def interaction_matrix(k: int) -> Array:
 def attribution(result: "xr.Dataset", factors: Sequence[Factor]) -> "xr.Dataset":
     """Shapley values and their rivals from the run of a :func:`factorial`, for each outcome.
 
+    Parameters
+    ----------
+    result : Dataset
+        Of :func:`cipark_sd.analysis.experiments.run.run_policies`, with dims policy, rival, draw, time.
+    factors : sequence of Factor
+        The ``k`` of the factorial, in its order.
+
     Returns
     -------
     xarray.Dataset
         For each outcome ``<outcome>`` (Shapley values), ``<outcome> leave one out`` (all less all without it),
         ``<outcome> add one in`` (it alone less nothing), dims ``factor, rival, draw, time``;
         ``<outcome> interaction``, dims ``pair, rival, draw, time``; ``<outcome> total``, dims ``rival, draw, time``.
-
-    Raises
-    ------
-    InvalidValue
-        When the result is not a factorial of these factors.
     """
     import xarray as xr
 
     k = len(factors)
-    expected = [policy.id for policy in factorial(factors)]
-    if [str(name) for name in result["policy"].to_numpy()] != expected:
-        raise InvalidValue("its policies", result.sizes["policy"], f"the {2**k} of the factorial", where="attribution")
     pairs = list(combinations(range(k), 2))
     full = 2**k - 1
     variables: dict[str, Any] = {}
@@ -169,7 +176,7 @@ def _in_words(main: Table, variant: Policy | None, about: About) -> str:
     )
 
 
-def attribution_frame(dataset: "xr.Dataset") -> "pd.DataFrame":
+def _attribution_frame(dataset: "xr.Dataset") -> "pd.DataFrame":
     """One row for each outcome, time, rival and factor: Shapley value with bands, leave-one-out and add-one-in."""
     import pandas as pd
 
@@ -192,7 +199,7 @@ def attribution_frame(dataset: "xr.Dataset") -> "pd.DataFrame":
 
 def _main_table(dataset: "xr.Dataset", about: About, variant: str) -> Table:
     outcome, at = about.catalogue.headline
-    frame = attribution_frame(dataset[[n for n in dataset.data_vars if str(n).startswith(outcome)]])
+    frame = _attribution_frame(dataset[[n for n in dataset.data_vars if str(n).startswith(outcome)]])
     frame = frame[frame["time"] == at]
     first = frame[frame["rival"] == about.first]
     rows: list[tuple[str, ...]] = []
@@ -251,19 +258,21 @@ class AttributionPart(PolicyPart[Attribution]):
             sentences += analysis.doubts(runs)
         return Attribution(factorials, tuple(sentences))
 
-    def tables_of(self, result: Attribution, about: About) -> "dict[str, pd.DataFrame]":
+    def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Every Shapley value of every factorial."""
+        result, about = self.read(findings)
         import pandas as pd
 
         frames = [
-            attribution_frame(result.factorials[name]).assign(variant="" if variant is None else variant.id)
+            _attribution_frame(result.factorials[name]).assign(variant="" if variant is None else variant.id)
             for variant, name in _names(about)
         ]
         return {"attribution": pd.concat(frames)}
 
-    def drawings_of(self, result: Attribution, about: About) -> Iterator[Drawing]:
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """The headline's Shapley values of each factorial."""
-        from cipark_sd.pages.figures.policies import plot_shapley
+        result, about = self.read(findings)
+        from cipark_sd.pages.figures.runs import plot_shapley
 
         outcome, at = about.catalogue.headline
         for variant, name in _names(about):
@@ -271,8 +280,9 @@ class AttributionPart(PolicyPart[Attribution]):
             drawing = partial(plot_shapley, title=title, caption=about.basis, time_units=about.catalogue.time_units)
             yield Drawing(name, drawing, (result.factorials[name], outcome, at))
 
-    def headlines_of(self, result: Attribution, about: About) -> Iterator[Headline]:
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
         """The Shapley value of each mechanism for the headline's outcome at its time."""
+        result, about = self.read(findings)
         outcome, at = about.catalogue.headline
         for variant, name in _names(about):
             values = result.factorials[name][outcome].sel(time=at).isel(rival=0)
@@ -288,8 +298,9 @@ class AttributionPart(PolicyPart[Attribution]):
                         interval=Bounds(summarised.low90, summarised.high90, 0.9, "central draws"),
                     )
 
-    def sections_of(self, result: Attribution, about: About, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Of each factorial: in words, Shapley values, a figure, and pairs of mechanisms."""
+        result, about = self.read(findings)
         blocks: list[Block] = [*map(Paragraph, result.doubts)]
         for variant, name in _names(about):
             main = _main_table(result.factorials[name], about, "" if variant is None else variant.title)

@@ -14,12 +14,11 @@ from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.analysis.experiments.extended import acted, alternatives, paid
 from cipark_sd.analysis.experiments.run import time_position
 from cipark_sd.base.console import Bars
+from cipark_sd.base.naming import override_key
 from cipark_sd.base.wording import number, rounded
-from cipark_sd.commands.policy.about import About
-from cipark_sd.commands.policy.analysis import Analysis
-from cipark_sd.commands.policy.part import PolicyPart
+from cipark_sd.commands.policy.about import About, Findings
+from cipark_sd.commands.policy.analysis import Analysis, PolicyPart
 from cipark_sd.data import estimands
-from cipark_sd.data.scenarios import override_key
 from cipark_sd.pages.blocks import Folded, Paragraph, Section, Table
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.statements.headline import Bounds, Headline, output
@@ -71,13 +70,13 @@ SMALL = 0.05
 CUT = 0.02
 
 
-def rows_of(result: DecisionsFound, outcome: str) -> Iterator[dict[str, Any]]:
+def _rows_of(result: DecisionsFound, outcome: str) -> Iterator[dict[str, Any]]:
     """The rows of an outcome, doing nothing first."""
     of = result.table[result.table["outcome"] == outcome]
     return records(of)
 
 
-def title_of(about: About, alternative: str) -> str:
+def _title_of(about: About, alternative: str) -> str:
     """An alternative in words, after the event that it follows."""
     by_id = {decision.id: decision for decision in decided(about.catalogue).alternatives}
     if alternative not in by_id:
@@ -91,18 +90,30 @@ def spread(value: float, low: float, high: float, *, sign: bool = False) -> str:
 
     >>> spread(6.53, -0.42, 24.3, sign=True), spread(0.0, 0.0, 14.2), spread(2.0, 2.0, 2.0)
     ('+6.5 (0 to 24)', '0 (0 to 14)', '2')
+
+    Parameters
+    ----------
+    value, low, high : float
+        In one unit; the ends are equal where there is one draw.
+    sign : bool
+        Whether a median above zero has a plus.
+
+    Returns
+    -------
+    str
+        A dash where one of them is no finite number.
     """
     if not np.isfinite([value, low, high]).all():
         return "-"
-    text = to_width(value, high - low)
+    text = _to_width(value, high - low)
     text = f"+{text}" if sign and float(text) > 0 else text
-    return text if high == low else f"{text} ({to_width(low, high - low)} to {to_width(high, high - low)})"
+    return text if high == low else f"{text} ({_to_width(low, high - low)} to {_to_width(high, high - low)})"
 
 
-def to_width(value: float, width: float) -> str:
+def _to_width(value: float, width: float) -> str:
     """A number to two digits of a width and two of its own; of one that is small beside the width, no more than that.
 
-    >>> to_width(-0.0052, 19), to_width(0.4431, 0.21), to_width(1234.0, 1800), to_width(0.12345, 0)
+    >>> _to_width(-0.0052, 19), _to_width(0.4431, 0.21), _to_width(1234.0, 1800), _to_width(0.12345, 0)
     ('0', '0.44', '1200', '0.123')
     """
     if not width > 0:
@@ -115,17 +126,30 @@ def to_width(value: float, width: float) -> str:
 
 
 def outcome_table(result: DecisionsFound, about: About, outcome: str) -> Table:
-    """What each alternative changes of one outcome."""
+    """What each alternative changes of one outcome.
+
+    Parameters
+    ----------
+    result : DecisionsFound
+    about : About
+    outcome : str
+        Its id.
+
+    Returns
+    -------
+    Table
+        A row for each alternative but doing nothing, whose level is in the caption.
+    """
     decisions = decided(about.catalogue)
     share = f"{decisions.margin:.0%}"
     rows, level = [], ""
-    for row in rows_of(result, outcome):
+    for row in _rows_of(result, outcome):
         if row["alternative"] == BASE:
             kind = row["level_class"].replace("informed", "a forecast")
             level = f"{spread(row['level'], row['level_low'], row['level_high'])}, {kind}"
             continue
         change = spread(row["change"], row["change_low"], row["change_high"], sign=True)
-        cells = [("alternative", title_of(about, row["alternative"])), ("change", change)]
+        cells = [("alternative", _title_of(about, row["alternative"])), ("change", change)]
         cells += [("class", row["change_class"]), (f"P({share} better)", f"{row['better']:.2f}")]
         cells += [("worst structure", f"{row['worst']:.2f} ({row['worst_structure']})")] if about.several else []
         rows.append([*cells, (f"P({share} worse)", f"{row['worse']:.2f}")])
@@ -135,12 +159,23 @@ def outcome_table(result: DecisionsFound, about: About, outcome: str) -> Table:
 
 
 def further_tables(result: DecisionsFound, about: About) -> list[Table]:
-    """What alternatives cost, when their rules began, what the changes hang on, and what to measure."""
-    tables = (costs_table, rules_table, hangs_table, measurements_table)
+    """What alternatives cost, when their rules began, what the changes hang on, and what to measure.
+
+    Parameters
+    ----------
+    result : DecisionsFound
+    about : About
+
+    Returns
+    -------
+    list of Table
+        Without those that have no row.
+    """
+    tables = (_costs_table, _rules_table, _hangs_table, _measurements_table)
     return [table for make in tables for table in [make(result, about)] if table.rows]
 
 
-def costs_table(result: DecisionsFound, about: About) -> Table:
+def _costs_table(result: DecisionsFound, about: About) -> Table:
     """What alternatives have cost by the time at which outcomes are read."""
     decisions, money = decided(about.catalogue), about.catalogue.money
     by_id = {decision.id: decision for decision in decisions.alternatives}
@@ -153,7 +188,7 @@ def costs_table(result: DecisionsFound, about: About) -> Table:
     return Table(("alternative", "cost", "budget", "source"), tuple(rows), caption)
 
 
-def rules_table(result: DecisionsFound, about: About) -> Table:
+def _rules_table(result: DecisionsFound, about: About) -> Table:
     """In how many draws rules with a condition act, and those that a budget ends, and when."""
     decisions = decided(about.catalogue)
     by_id = {decision.id: decision for decision in decisions.alternatives}
@@ -163,7 +198,7 @@ def rules_table(result: DecisionsFound, about: About) -> Table:
         rule = decision.rules[place]
         ended = bool(decision.budget) and row["low"] < (1 - CUT) * (decisions.at - rule.date)
         if rule.when or ended:
-            shown = (rule_text(decision, place, about), f"{row['share']:.0%}", began_text(row, decision, about))
+            shown = (_rule_text(decision, place, about), f"{row['share']:.0%}", _began_text(row, decision, about))
             rows.append((decision.title, *shown))
     caption = (
         f"Rules: in how many draws they act {about.catalogue.when(decisions.at)} or before, and when: median (90 %)"
@@ -171,23 +206,23 @@ def rules_table(result: DecisionsFound, about: About) -> Table:
     return Table(("alternative", "rule", "acts in", "when"), tuple(rows), caption)
 
 
-def hangs_table(result: DecisionsFound, about: About) -> Table:
+def _hangs_table(result: DecisionsFound, about: About) -> Table:
     """What the changes hang on."""
     title = about.catalogue.outcome_by_id[decided(about.catalogue).outcome].title
     rows = [
-        (title_of(about, row["alternative"]), row["input"], f"{row['correlation']:+.2f}")
+        (_title_of(about, row["alternative"]), row["input"], f"{row['correlation']:+.2f}")
         for row in records(result.hangs_on)
     ]
     caption = f"What the change of {title} depends on: rank correlation with what was drawn"
     return Table(("alternative", "number", "rank correlation"), tuple(rows), caption)
 
 
-def measurements_table(result: DecisionsFound, about: About) -> Table:
+def _measurements_table(result: DecisionsFound, about: About) -> Table:
     """What it is worth to know a number before choosing."""
     rows = []
     for row in records(result.measurements.head(MEASURED)):
-        low = f"{title_of(about, row['low_option'])} ({row['low']:.0%}) up to {number(row['below'], digits=3)}"
-        high = f"{title_of(about, row['high_option'])} ({row['high']:.0%}) from {number(row['above'], digits=3)}"
+        low = f"{_title_of(about, row['low_option'])} ({row['low']:.0%}) up to {number(row['below'], digits=3)}"
+        high = f"{_title_of(about, row['high_option'])} ({row['high']:.0%}) from {number(row['above'], digits=3)}"
         worth = f"{row['value']:.3f} ± {row['error']:.3f}"
         rows.append((row["input"], worth, low, high))
     head = ("number", "right choices more", "best in its lowest third (chance)", "best in its highest third")
@@ -201,14 +236,14 @@ def records(frame: "pd.DataFrame") -> Iterator[dict[str, Any]]:
         yield {str(name): value for name, value in row.items()}
 
 
-def rule_text(decision: Decision, place: int, about: About) -> str:
+def _rule_text(decision: Decision, place: int, about: About) -> str:
     """When a rule acts, in the words of the file."""
     rule = decision.rules[place]
     start = f"from {about.catalogue.date(rule.date)}"
     return f"{start}, once {rule.when}" if rule.when else start
 
 
-def began_text(row: dict[str, Any], decision: Decision, about: About) -> str:
+def _began_text(row: dict[str, Any], decision: Decision, about: About) -> str:
     """From when on a rule acts in the draws in which it does; of one that a budget may end, how long."""
     if not np.isfinite(row["median"]):
         return "-"
@@ -231,18 +266,18 @@ def _watched(decisions: Decisions) -> tuple[list[Outcome], list[tuple[Decision, 
     return [Outcome(name, name, name) for name in names], rules, priced
 
 
-def labels_of(analysis: Analysis) -> dict[str, str]:
+def _labels_of(analysis: Analysis) -> dict[str, str]:
     """The names that people write for what is drawn, by override key."""
     return {override_key(parameter.name): parameter.name for parameter in analysis.study.parameters} | {
         override_key(uncertainty.name): uncertainty.title for uncertainty in analysis.catalogue.uncertainties
     }
 
 
-def inputs_of(analysis: Analysis, draws: dict[str, Draws]) -> "pd.DataFrame":
+def _inputs_of(analysis: Analysis, draws: dict[str, Draws]) -> "pd.DataFrame":
     """What was drawn, a row for each structure and draw, under the names that people write."""
     import pandas as pd
 
-    labels = labels_of(analysis)
+    labels = _labels_of(analysis)
     of_rivals = [draws[rival.id].values for rival in analysis.rivals]
     shared = [name for name in of_rivals[0] if all(name in values for values in of_rivals)]
     columns = {labels.get(name, name): np.concatenate([v[name] for v in of_rivals]) for name in shared}
@@ -252,7 +287,7 @@ def inputs_of(analysis: Analysis, draws: dict[str, Draws]) -> "pd.DataFrame":
 def _rules_frame(runs: "xr.Dataset", rules: list[tuple[Decision, int]], decisions: Decisions) -> "pd.DataFrame":
     import pandas as pd
 
-    at = time_position(decisions.at, runs["time"].to_numpy().tolist())
+    at = time_position(runs, decisions.at)
     rows = []
     for decision, place in rules:
         durations = runs[acted(decision, place)].isel(time=at).sel(policy=decision.id).to_numpy()
@@ -273,20 +308,16 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
         """Run all alternatives over the draws, and over draws that have seen no data."""
         import pandas as pd
 
-        catalogue, seed = analysis.catalogue, analysis.about.seed
-        decisions = decided(catalogue)
+        catalogue = analysis.catalogue
+        decisions, draws = decided(catalogue), analysis.widened(analysis.draws)
         watched, rules, priced = _watched(decisions)
         run = partial(analysis.run, alternatives(decisions), bars, times=(decisions.at,))
-        draws = {rival: of_rival.widened(catalogue.uncertainties, seed) for rival, of_rival in analysis.draws.items()}
         runs = run("decisions", draws=draws, outcomes=[*catalogue.outcomes, *watched])
         prior = None
         if not analysis.about.unseen:
-            before = {
-                rival: of_rival.widened(catalogue.uncertainties, seed) for rival, of_rival in analysis.prior.items()
-            }
-            prior = run("decisions under the priors", draws=before)
+            prior = run("decisions under the priors", draws=analysis.widened(analysis.prior))
         fitted = {rival: d.effective for rival, d in analysis.draws.items() if d.origin != "borrowed"}
-        inputs, options = inputs_of(analysis, draws), [decision.id for decision in decisions.options]
+        inputs, options = _inputs_of(analysis, draws), [decision.id for decision in decisions.options]
         titles = [uncertainty.title for uncertainty in catalogue.uncertainties]
         table = alternatives_table(
             runs, prior, catalogue.outcomes, decisions, effective=fitted, without_data=inputs[titles]
@@ -295,8 +326,8 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
             # data that the model does not follow inform nothing
             table = table.replace({column: {"informed": "not decided"} for column in ("level_class", "change_class")})
         main = Compared.of(runs, catalogue.outcome_by_id[decisions.outcome], decisions)
-        units = {label: estimands.unit_of(analysis.model, name) for name, label in labels_of(analysis).items()}
-        known = measurements(main, inputs, options, np.random.default_rng(seed))
+        units = {label: estimands.unit_of(analysis.model, name) for name, label in _labels_of(analysis).items()}
+        known = measurements(main, inputs, options, np.random.default_rng(analysis.about.seed))
         costs = [
             {"alternative": d.id, "median": of.median, "low": of.low90, "high": of.high90}
             for d in priced
@@ -311,8 +342,9 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
             analysis.doubts(runs),
         )
 
-    def tables_of(self, result: DecisionsFound, about: About) -> "dict[str, pd.DataFrame]":
+    def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """All outcomes of all alternatives, when rules began, costs, what changes hang on, what to measure."""
+        result, _ = self.read(findings)
         return {
             "decisions": result.table,
             "decisions_costs": result.costs,
@@ -321,26 +353,28 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
             "decisions_measure": result.measurements,
         }
 
-    def headlines_of(self, result: DecisionsFound, about: About) -> Iterator[Headline]:
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
         """The outcome that is chosen by: its level if nothing is done, and what each alternative changes."""
+        result, about = self.read(findings)
         decisions = decided(about.catalogue)
         units = about.units[decisions.outcome]
         events = {decision.id: decision.under for decision in decisions.alternatives}
         over: Literal["mixture", "alike"] = "mixture" if about.weighted else "alike"
         conditions = (f"{len(about.rivals)} structures alike",) if about.several and not about.weighted else ()
         record = partial(about.record, of=over, conditions=conditions, unit=units, kind="median")
-        for row in rows_of(result, decisions.outcome):
+        for row in _rows_of(result, decisions.outcome):
             name = "level" if row["alternative"] == BASE else "change"
             ends = row[f"{name}_low"], row[f"{name}_high"]
             bounds = Bounds(*ends, 0.9, "central draws") if np.isfinite(ends).all() else None
             without = about.settings.get(events.get(row["alternative"], ""), "doing nothing")
             settings, against = about.settings[row["alternative"]], "" if name == "level" else without
             estimand = output(about.quantities[decisions.outcome], decisions.at, under=settings, against=against)
-            title = "" if name == "level" else title_of(about, row["alternative"])
+            title = "" if name == "level" else _title_of(about, row["alternative"])
             yield from record(estimand, row[name], interval=bounds, title=title)
 
-    def sections_of(self, result: DecisionsFound, about: About, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """The outcome that is chosen by, what would change the choice, and the other outcomes."""
+        result, about = self.read(findings)
         main = decided(about.catalogue).outcome
         beside = tuple(outcome_table(result, about, name) for name in about.catalogue.outcome_by_id if name != main)
         folded = [Folded("The other outcomes", beside)] if beside else []

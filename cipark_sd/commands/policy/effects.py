@@ -11,9 +11,8 @@ from cipark_sd.analysis.experiments.definition import BASE
 from cipark_sd.analysis.experiments.effects import ORDER, WEIGHTED, Claim, EffectClass, effect_classes, table
 from cipark_sd.base.console import Bars
 from cipark_sd.base.wording import grouped
-from cipark_sd.commands.policy.about import About, as_expected, band, signed
-from cipark_sd.commands.policy.analysis import Analysis
-from cipark_sd.commands.policy.part import PolicyPart
+from cipark_sd.commands.policy.about import About, Findings, as_expected, band, signed
+from cipark_sd.commands.policy.analysis import Analysis, PolicyPart
 from cipark_sd.commands.policy.signs import (
     CLAIMS,
     claims_blocks,
@@ -133,7 +132,7 @@ def effects_table(result: Effects, about: About, outcome: str) -> Table:
         rows.append([*row, ("expected", hoped)] if claims else row)
     base = {time: by_policy[catalogue.changes[0].id]["base"] for time, by_policy in at.items()}
     source = f"; structure {first}" if about.several else ""
-    source = f"; structures by weight ({about.weighted})" if shown_rival(frame, about) == WEIGHTED else source
+    source = f"; structures by weight ({about.weighted})" if _shown_rival(frame, about) == WEIGHTED else source
     ended = [*(["MC error"] if many else []), *(["the range of medians over structures"] if about.several else [])]
     last = f"; {' and '.join(ended)} {catalogue.when(times[0])}" if ended else ""
     levels = ", ".join(f"{grouped(level)} {catalogue.when(time)}" for time, level in base.items())
@@ -143,14 +142,30 @@ def effects_table(result: Effects, about: About, outcome: str) -> Table:
     return Table.of(rows, f"{about.titled(outcome)}: {content}")
 
 
-def shown_rival(frame: "pd.DataFrame", about: About) -> str:
+def _shown_rival(frame: "pd.DataFrame", about: About) -> str:
     """The mixture where the table has one, else the first rival."""
     return WEIGHTED if (frame["rival"] == WEIGHTED).any() else about.first
 
 
 def shown_rows(frame: "pd.DataFrame", about: About, outcome: str, at: float) -> dict[str, dict[str, float]]:
-    """By policy the numbers of an outcome at a time under the mixture, or the first rival."""
-    of = frame[(frame["outcome"] == outcome) & (frame["time"] == at) & (frame["rival"] == shown_rival(frame, about))]
+    """By policy the numbers of an outcome at a time under the mixture, or the first rival.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Of :func:`cipark_sd.analysis.experiments.effects.table`.
+    about : About
+    outcome : str
+        Its id.
+    at : float
+        One of the catalogue's times.
+
+    Returns
+    -------
+    dict of str to dict of str to float
+        By policy and column.
+    """
+    of = frame[(frame["outcome"] == outcome) & (frame["time"] == at) & (frame["rival"] == _shown_rival(frame, about))]
     return {str(policy): numbers(rows) for policy, rows in of.groupby("policy")}
 
 
@@ -180,8 +195,9 @@ class EffectsPart(PolicyPart[Effects]):
         course, ended = _course(analysis, largest, bars)
         return Effects(runs, differences, claims, course, (*analysis.doubts(runs), *ended), classes)
 
-    def tables_of(self, result: Effects, about: About) -> "dict[str, pd.DataFrame]":
+    def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Every effect; the claims and the classes where there are any."""
+        result, about = self.read(findings)
         import pandas as pd
 
         claims = {"claims": claims_frame(result.claims, about)} if result.claims else {}
@@ -190,9 +206,10 @@ class EffectsPart(PolicyPart[Effects]):
         classes = {"classes": pd.DataFrame(rows, columns=columns)} if rows else {}
         return {"effects": result.differences, **claims, **classes}
 
-    def drawings_of(self, result: Effects, about: About) -> Iterator[Drawing]:
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """The headline's effects, and the largest of them over time."""
-        from cipark_sd.pages.figures.policies import plot_fans, plot_tornado
+        result, about = self.read(findings)
+        from cipark_sd.pages.figures.runs import plot_fans, plot_tornado
 
         outcome, at = about.catalogue.headline
         tornado = partial(
@@ -202,10 +219,11 @@ class EffectsPart(PolicyPart[Effects]):
             yield Drawing("effects", tornado, (result.unassumed, outcome, at))
         yield Drawing("course", partial(plot_fans, caption=about.basis), (result.course, outcome))
 
-    def headlines_of(self, result: Effects, about: About) -> Iterator[Headline]:
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
         """By how much each policy changes the headline's outcome at its time; its level is the fit's to report."""
+        result, about = self.read(findings)
         (outcome, at), frame = about.catalogue.headline, result.differences
-        shown, units = shown_rival(frame, about), about.units[outcome]
+        shown, units = _shown_rival(frame, about), about.units[outcome]
         rows = shown_rows(frame, about, outcome, at)
         record = partial(about.record, of="mixture" if shown == WEIGHTED else "first")
         kinds = {effect.policy: effect.kind for effect in result.classes}
@@ -219,8 +237,9 @@ class EffectsPart(PolicyPart[Effects]):
                 details["judged"] = kinds.get(policy.id)
                 yield from record(estimand, row["median"], **details)
 
-    def sections_of(self, result: Effects, about: About, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """What was expected, and the effects of each policy: the headline's first."""
+        result, about = self.read(findings)
         headline, at = about.catalogue.headline
         title = about.catalogue.outcome_by_id[headline].title
         changes: list[Block] = [

@@ -13,10 +13,9 @@ from cipark_sd.analysis.experiments.definition import BASE, Catalogue, Knockouts
 from cipark_sd.analysis.experiments.effects import paired, summary
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.console import Bars
-from cipark_sd.commands.policy.about import About
-from cipark_sd.commands.policy.analysis import Analysis
+from cipark_sd.commands.policy.about import About, Findings
+from cipark_sd.commands.policy.analysis import Analysis, PolicyPart
 from cipark_sd.commands.policy.effects import numbers
-from cipark_sd.commands.policy.part import PolicyPart
 from cipark_sd.commands.policy.signs import fitted_rivals
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.figures.panels import PALETTE, SMALL, TINY, WIDTH, interval, note, styled
@@ -40,7 +39,7 @@ _LIKELIER = 0.5
 _NOTHING = 1e-12
 
 
-def changes(result: "xr.Dataset", policy: str, outcome: str, at: float) -> dict[str, Array]:
+def _changes(result: "xr.Dataset", policy: str, outcome: str, at: float) -> dict[str, Array]:
     """By structure, the changes ``(n,)`` that a policy brings as shares of the base; draws without a base are left out.
 
     Parameters
@@ -78,7 +77,7 @@ def knockout_table(
     rows = []
     for group in knockouts.groups:
         for policy in group.policies:
-            by_draws = {name: changes(runs, policy, knockouts.outcome, group.at) for name, runs in sets.items()}
+            by_draws = {name: _changes(runs, policy, knockouts.outcome, group.at) for name, runs in sets.items()}
             for name, by_rival in by_draws.items():
                 for rival, change in by_rival.items():
                     if name == POSTERIOR and effective is not None and rival not in effective:
@@ -110,19 +109,6 @@ def _share(flags: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]") -> float:
     return float(flags.mean()) if len(flags) else float("nan")
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What can be said of a knock-out: one of the answers with its class, or that none can be given."""
-
-    answer: Answer | None
-    classified: Classified
-
-    def __str__(self) -> str:
-        if self.answer is None:
-            return "undecided"
-        return f"{self.classified.kind}: {'no effect' if self.answer == 'none' else self.answer}"
-
-
 def evidence_of(frame: "pd.DataFrame", policy: str, group: str, answer: str) -> tuple[Evidence, ...]:
     """What draws say of an answer under each structure, from rows of :func:`knockout_table`."""
     of = frame[(frame["policy"] == policy) & (frame["group"] == group)]
@@ -137,11 +123,23 @@ def evidence_of(frame: "pd.DataFrame", policy: str, group: str, answer: str) -> 
     return tuple(judged)
 
 
-def verdict(frame: "pd.DataFrame", policy: str, group: str) -> Verdict:
+def verdict(frame: "pd.DataFrame", policy: str, group: str) -> str:
     """The answer that is informed by the data and likelier than not after them, else the one built in, else none.
 
     The interval of its probability has to lie above a half under every structure. A structure in which nothing is
     there to take away is not asked.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Of :func:`knockout_table`.
+    policy, group : str
+        The id of a knock-out, and the title of its group.
+
+    Returns
+    -------
+    str
+        The class and the answer, ``informed: fewer``, or ``undecided``.
     """
     classes: dict[Answer, Classified] = {}
     for answer in ANSWERS:
@@ -150,17 +148,12 @@ def verdict(frame: "pd.DataFrame", policy: str, group: str) -> Verdict:
     for kind in ("informed", "built in"):
         for answer, classified in classes.items():
             if classified.kind == kind and classified.side == "for" and (kind == "built in" or _likelier(classified)):
-                return Verdict(answer, classified)
-    return Verdict(None, max(classes.values(), key=_posterior_share))
+                return f"{kind}: {'no effect' if answer == 'none' else answer}"
+    return "undecided"
 
 
 def _likelier(classified: Classified) -> bool:
     return all(e.posterior is not None and e.posterior.interval[0] > _LIKELIER for e in classified.evidence)
-
-
-def _posterior_share(classified: Classified) -> float:
-    tallies = [evidence.posterior or evidence.prior for evidence in classified.evidence]
-    return min((tally.share for tally in tallies), default=0.0)
 
 
 def range_over(frame: "pd.DataFrame", policy: str, group: str, when: str, column: str) -> Sequence[float]:
@@ -194,9 +187,7 @@ def percent(values: Sequence[float]) -> str:
 
 def knockouts_sentence(result: KnockoutsFound, knockouts: Knockouts) -> str:
     """How many knock-outs have which verdict."""
-    verdicts = [
-        str(verdict(result.table, policy, group.title)) for group in knockouts.groups for policy in group.policies
-    ]
+    verdicts = [verdict(result.table, policy, group.title) for group in knockouts.groups for policy in group.policies]
     counts = Counter(verdicts)
     undecided = counts.pop("undecided", 0)
     texts = "; ".join(f"{as_said(text)} {n}" for text, n in sorted(counts.items())) or "none has a verdict"
@@ -238,7 +229,7 @@ def _group_table(result: KnockoutsFound, about: About, number: int) -> Table:
             last = POSTERIOR if after_data else PRIOR
             over = percent(range_over(frame, policy, group.title, last, "median")) or "-"
             cells.append(("medians over structures", over))
-        rows.append([*cells, ("verdict", as_said(str(verdict(frame, policy, group.title))))])
+        rows.append([*cells, ("verdict", as_said(verdict(frame, policy, group.title)))])
     outcome = about.catalogue.outcome_by_id[knockouts.outcome].title
     caption = (
         f"{group.title}: change of {outcome} {about.catalogue.when(group.at)} in per cent, and in how many of a "
@@ -263,7 +254,7 @@ class KnockoutsPart(PolicyPart[KnockoutsFound]):
     def compute(self, analysis: Analysis, bars: Bars) -> KnockoutsFound:
         """Run what is taken away over the draws, and over draws that have seen no data."""
         catalogue = analysis.catalogue
-        knockouts, seed = _knockouts(catalogue), analysis.about.seed
+        knockouts = _knockouts(catalogue)
         ids = {BASE, *(policy for group in knockouts.groups for policy in group.policies)}
         chosen = [policy for policy in catalogue.policies if policy.id in ids]
         run = partial(
@@ -273,37 +264,36 @@ class KnockoutsPart(PolicyPart[KnockoutsFound]):
             outcomes=[catalogue.outcome_by_id[knockouts.outcome]],
             times=sorted({group.at for group in knockouts.groups}),
         )
-        prior = run(
-            "knock-outs", draws={name: d.widened(catalogue.uncertainties, seed) for name, d in analysis.prior.items()}
-        )
+        prior = run("knock-outs", draws=analysis.widened(analysis.prior))
         doubts = list(analysis.doubts(prior))
         posterior = None
         if not analysis.about.unseen:
-            after = {name: d.widened(catalogue.uncertainties, seed) for name, d in analysis.draws.items()}
-            posterior = run("knock-outs after the data", draws=after)
+            posterior = run("knock-outs after the data", draws=analysis.widened(analysis.draws))
             doubts += analysis.doubts(posterior)
         fitted = fitted_rivals(analysis)
         posterior = posterior if fitted else None
         return KnockoutsFound(knockout_table(knockouts, prior, posterior, fitted), tuple(doubts))
 
-    def tables_of(self, result: KnockoutsFound, about: About) -> "dict[str, pd.DataFrame]":
+    def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Every distribution, with the verdict of its knock-out."""
+        result, _ = self.read(findings)
         table = result.table
         places = list(zip(map(str, table["policy"]), map(str, table["group"]), strict=True))
-        texts = {place: str(verdict(table, *place)) for place in dict.fromkeys(places)}
-        verdicts = [texts[place] for place in places]
-        return {"knockouts": table.assign(verdict=verdicts)}
+        texts = {place: verdict(table, *place) for place in dict.fromkeys(places)}
+        return {"knockouts": table.assign(verdict=[texts[place] for place in places])}
 
-    def drawings_of(self, result: KnockoutsFound, about: About) -> Iterator[Drawing]:
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """All of them."""
+        result, about = self.read(findings)
         knockouts = _knockouts(about.catalogue)
         outcome = about.catalogue.outcome_by_id[knockouts.outcome].title
         titles = [f"{group.title}: {outcome} {about.catalogue.when(group.at)}" for group in knockouts.groups]
         drawing = partial(plot_knockouts, near=knockouts.near, titles=titles, outcome=outcome, caption=about.basis)
         yield Drawing("knockouts", drawing, (result.table, about.first))
 
-    def sections_of(self, result: KnockoutsFound, about: About, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """What the answers mean, how many there are, a table for each group, and the figure."""
+        result, about = self.read(findings)
         knockouts = _knockouts(about.catalogue)
         blocks: list[Block] = [Paragraph(knockouts_sentence(result, knockouts)), *map(Paragraph, result.doubts)]
         blocks.append(Paragraph(_meaning(about, knockouts)))
@@ -326,13 +316,7 @@ _MOST = 1.0
 
 @styled
 def plot_knockouts(
-    table: "pd.DataFrame",
-    structure: str,
-    *,
-    near: float,
-    titles: Sequence[str],
-    outcome: str,
-    caption: str = "",
+    table: "pd.DataFrame", structure: str, *, near: float, titles: Sequence[str], outcome: str, caption: str = ""
 ) -> "Figure":
     """A panel for each group: thin and thick bars are 90 and 50 %, the dot the median; in the grey band there is none.
 

@@ -13,9 +13,8 @@ from cipark_sd.base.files import write_text
 from cipark_sd.base.timegrid import calendar_years
 from cipark_sd.commands.policy import what_next
 from cipark_sd.commands.policy.about import FILE, About, Findings, load, save, saved_results
-from cipark_sd.commands.policy.analysis import start
+from cipark_sd.commands.policy.analysis import PolicyPart, part, start
 from cipark_sd.commands.policy.answer import First
-from cipark_sd.commands.policy.part import PolicyPart, part
 from cipark_sd.commands.policy.request import NAMES, PARTS, UNDER_PRIORS, USUAL, Request
 from cipark_sd.commands.policy.what_next import page_of
 from cipark_sd.commands.result import Result, ended, of_folder
@@ -46,13 +45,13 @@ def _end(findings: Findings) -> Iterator[Section]:
     yield Section("Limitations", (Listing(tuple(items)),) if items else ())
 
 
-def parts() -> tuple[Part[Findings], ...]:
+def parts(findings: Findings) -> tuple[Part[Findings], ...]:
     """The parts of the page in their order."""
-    of = tuple(map(part, PARTS))
+    of = tuple(part(name) for name in PARTS if name in findings.results)
     return (First(of), Words(_basis), *of, Words(_end))
 
 
-def write(
+def _write(
     findings: Findings, folder: Path, drawn: PolicyPart[object] | None = None, *, for_print: bool = False
 ) -> list[Path]:
     """Write tables, figures and the page into a folder that exists, each file whole or not at all.
@@ -64,7 +63,7 @@ def write(
     for_print : bool
         As of :func:`cipark_sd.pages.output.write`.
     """
-    about, every = findings.about, parts()
+    about, every = findings.about, parts(findings)
     next_page = what_next.page_of(findings)
     page = [] if next_page is None else [write_text(folder / FIRST, write_out(next_page, folder))]
     return page + output.write(
@@ -86,7 +85,7 @@ def kinds() -> dict[str, type]:
     return {name: part(name).kind for name in PARTS}
 
 
-write_again = output.again(FILE, lambda folder: load(folder, kinds()), write)
+write_again = output.again(FILE, lambda folder: load(folder, kinds()), _write)
 
 
 def _rivals(about: About) -> list[Block]:
@@ -153,7 +152,7 @@ def run(request: Request) -> Result:
                 findings = findings.with_result(name, chosen.compute(analysis, bars))
             # after each part, so that a call that is stopped leaves what it has found
             save(findings, name, folder)
-            write(findings, folder, chosen)
+            _write(findings, folder, chosen)
             tell(chosen.sections(findings, Pictures()))
     echo()
     decisions = page_of(findings)

@@ -1,6 +1,5 @@
 """What the command line of ``cipark policy`` asks for, and its parts. Nothing heavy is imported here."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +9,8 @@ from cipark_sd.commands import completing, options
 from cipark_sd.commands.options import argument, option
 from cipark_sd.engines.registry import names
 
-#: By name, in the order of the page: the module that has the part as ``PART``, which is imported when it is needed.
-PARTS: Mapping[str, str] = {
-    name: f"cipark_sd.commands.policy.{name}" for name in ("signs", "decisions", "effects", "knockouts", "attribution")
-}
+#: In the order of the page; the module of that name beside this one has the part as ``PART``.
+PARTS = ("signs", "decisions", "effects", "knockouts", "attribution")
 #: What is shown in place of all others where the draws are of priors.
 UNDER_PRIORS = "signs"
 #: What is run where a command line names none, as far as the catalogue has tables for it.
@@ -57,8 +54,3 @@ class Request:
     fresh: bool = options.fresh()
     output: Path | None = options.output_folder("NAME-policy")
     allow_files: tuple[Path, ...] = options.allow_files()
-
-    @property
-    def rival_ids(self) -> tuple[str, ...]:
-        """The structures that are asked for; empty for all."""
-        return tuple(name.strip() for name in self.rivals.split(",")) if self.rivals else ()

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cipark_sd.analysis.experiments.effects import ORDER, Claim, Sign, claims, sign
 from cipark_sd.base.console import Bars
-from cipark_sd.commands.policy.about import About, in_words, shares
-from cipark_sd.commands.policy.analysis import Analysis
-from cipark_sd.commands.policy.part import PolicyPart
+from cipark_sd.commands.policy.about import About, Findings, in_words, shares
+from cipark_sd.commands.policy.analysis import Analysis, PolicyPart
 from cipark_sd.pages.blocks import Block, Folded, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.statements.claims import BUILT_IN, count_sentence, over_structures
@@ -28,7 +27,19 @@ MEANINGS = {
 
 
 def runs_without_data(analysis: Analysis, bars: Bars) -> "xr.Dataset":
-    """All policies over draws that have seen no data: the headline, and all that is expected of any policy."""
+    """All policies over draws that have seen no data: the headline, and all that is expected of any policy.
+
+    Parameters
+    ----------
+    analysis : Analysis
+        With the draws in its ``prior``.
+    bars : Bars
+
+    Returns
+    -------
+    Dataset
+        Of :func:`cipark_sd.analysis.experiments.run.run_policies`.
+    """
     catalogue = analysis.catalogue
     expected = [expectation for policy in catalogue.policies for expectation in policy.expected]
     outcome, at = catalogue.headline
@@ -57,10 +68,16 @@ def classified_claims(analysis: Analysis, prior: "xr.Dataset", posterior: "xr.Da
 
     Parameters
     ----------
+    analysis : Analysis
     prior : Dataset
         Of :func:`runs_without_data`.
     posterior : Dataset or None
         The policies under the analysis's draws; None where these have seen no data themselves.
+
+    Returns
+    -------
+    tuple of Claim
+        In the order of the catalogue.
     """
     policies = analysis.catalogue.policies
     fitted = {} if posterior is None else fitted_rivals(analysis)
@@ -68,14 +85,25 @@ def classified_claims(analysis: Analysis, prior: "xr.Dataset", posterior: "xr.Da
 
 
 def claims_blocks(claims: Sequence[Claim], about: About) -> list[Block]:
-    """What became of all expectations, in words first."""
+    """What became of all expectations, in words first.
+
+    Parameters
+    ----------
+    claims : sequence of Claim
+    about : About
+
+    Returns
+    -------
+    list of Block
+        Empty where nothing was expected.
+    """
     if not claims:
         return []
-    blocks: list[Block] = [Paragraph(_summary(claims))]
+    blocks: list[Block] = [Paragraph(count_sentence([claim.classified for claim in claims]))]
     for kind in ("informed", "undecided"):
         of_kind = [claim for claim in claims if claim.classified.kind == kind]
         if of_kind:
-            blocks += [Paragraph(f"{MEANINGS[kind]}:"), Listing(tuple(sentence(claim, about) for claim in of_kind))]
+            blocks += [Paragraph(f"{MEANINGS[kind]}:"), Listing(tuple(_sentence(claim, about) for claim in of_kind))]
     built = [claim for claim in claims if claim.classified.kind == "built in"]
     if built:
         names = dict.fromkeys(_title(claim, about) for claim in built)
@@ -83,15 +111,11 @@ def claims_blocks(claims: Sequence[Claim], about: About) -> list[Block]:
     return [*blocks, Folded("Every expectation, with its probabilities", (_table(claims, about),))]
 
 
-def _summary(claims: Sequence[Claim]) -> str:
-    return count_sentence([claim.classified for claim in claims])
-
-
 def _title(claim: Claim, about: About) -> str:
     return about.catalogue.policy_by_id[claim.policy].title
 
 
-def sentence(claim: Claim, about: About) -> str:
+def _sentence(claim: Claim, about: About) -> str:
     """One expectation in words, with its probability before and after the fit."""
     text = f"{_title(claim, about)}: {in_words(claim.expected, about.catalogue)}"
     text += " (the data speak against it). " if claim.classified.side == "against" else ". "
@@ -152,7 +176,19 @@ def _table(claims: Sequence[Claim], about: About) -> Table:
 
 
 def claims_frame(claims: Sequence[Claim], about: About) -> "pd.DataFrame":
-    """One row for each expectation and structure."""
+    """One row for each expectation and structure.
+
+    Parameters
+    ----------
+    claims : sequence of Claim
+    about : About
+
+    Returns
+    -------
+    DataFrame
+        Columns: policy, title, expected, source, class, side, structure, no_effect, prior_draws, independent_draws
+        (where there are draws after data), and those of the evidence.
+    """
     import pandas as pd
 
     rows = []
@@ -228,8 +264,9 @@ class SignsPart(PolicyPart[Signs]):
             runs, signs, classified_claims(analysis, runs_without_data(analysis, bars), None), analysis.doubts(runs)
         )
 
-    def tables_of(self, result: Signs, about: About) -> "dict[str, pd.DataFrame]":
+    def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Every sign; the claims where there are any."""
+        result, about = self.read(findings)
         import pandas as pd
 
         rows = [
@@ -239,8 +276,9 @@ class SignsPart(PolicyPart[Signs]):
         frame = pd.DataFrame(rows, columns=["policy", "title", *about.in_full])
         return {"signs": frame, **({"claims": claims_frame(result.claims, about)} if result.claims else {})}
 
-    def sections_of(self, result: Signs, about: About, pictures: Pictures) -> Iterator[Section]:
+    def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """The signs, and what was expected."""
+        result, about = self.read(findings)
         yield Section("Assumed signs under the priors", tuple(_signs(result, about)))
         yield Section(CLAIMS, tuple(claims_blocks(result.claims, about)))
 

@@ -1,22 +1,14 @@
 """The page of the decisions, made of findings: its title, its three lines, its table and what to measure."""
 
-import datetime
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from cipark_sd.analysis.experiments.definition import BASE, Decision, Outcome
-from cipark_sd.base.wording import WHOLE, is_counted, listed, number, rounded, with_unit, written_unit
+from cipark_sd.base.wording import WHOLE, is_counted, listed, number, rounded, said_date, with_unit, written_unit
 from cipark_sd.commands.policy.about import About, Findings, first_of
-from cipark_sd.commands.policy.decisions import (
-    DecisionsFound,
-    decided,
-    further_tables,
-    outcome_table,
-    records,
-    spread,
-)
+from cipark_sd.commands.policy.decisions import DecisionsFound, decided, further_tables, outcome_table, records, spread
 from cipark_sd.pages.blocks import Listing, Section
 from cipark_sd.pages.what_next import NONE, Row, Value, WhatNext
 
@@ -26,8 +18,6 @@ CLEARLY = 0.9
 WORTH, ERRORS = 0.02, 2.0
 #: Chances that differ by less are alike.
 TIE = 0.02
-#: Names in a sentence, at most.
-NAMED = 3
 
 
 def page_of(findings: Findings) -> WhatNext | None:
@@ -87,7 +77,7 @@ class _First:
         )
         return WhatNext(
             name=about.catalogue.title,
-            subtitle=f"options from {self.day(decisions.date)}",
+            subtitle=f"options from {said_date(about.catalogue.date(decisions.date))}",
             title=self.title(),
             lines=(("informed", self.known()), ("not decided", self.unknown()), ("assumed", self.assumed())),
             heading=f"{self.main.title} {self.when()}{unit}: level, and changes from it",
@@ -100,19 +90,9 @@ class _First:
             warning="" if self.bands else f"{about.basis}. There is one run of each option, and so no chance.",
         )
 
-    def day(self, time: float) -> str:
-        """A date as people write it, else the model's own time."""
-        label = self.about.catalogue.date(time)
-        try:
-            date = datetime.date.fromisoformat(label)
-        except ValueError:
-            return label
-        return f"{date.day} {date:%b} {date.year}"
-
     def when(self) -> str:
         """The time at which outcomes are read, in a sentence."""
-        at = decided(self.about.catalogue).at
-        day = self.day(at)
+        day = said_date(self.about.catalogue.date(decided(self.about.catalogue).at))
         return f"on {day}" if " " in day else f"at {day}"
 
     @property
@@ -147,7 +127,7 @@ class _First:
             return "There are no data: the draws come from ranges, and nothing here is known."
         informed = [option.title for option, row in self.options if self._class(row) == "informed"]
         if informed:
-            return f"The data inform the change by {first_of(informed, NAMED)}. All levels are forecasts."
+            return f"The data inform the change by {first_of(informed)}. All levels are forecasts."
         return "No effect below: the data only weigh the runs of the model, and all that follows is a forecast."
 
     def unknown(self) -> str:
@@ -165,7 +145,7 @@ class _First:
         return (
             f"{question}: no single number decides it."
             if not inputs
-            else f"{question}: that depends most on {first_of(inputs, NAMED)}."
+            else f"{question}: that depends most on {first_of(inputs)}."
         )
 
     def assumed(self) -> str:
@@ -174,10 +154,10 @@ class _First:
         without = [uncertainty.title for uncertainty in catalogue.uncertainties if not uncertainty.source]
         resting = [o.title for o in catalogue.outcomes if self.rows[BASE, o.id]["level_class"] == "assumed"]
         words = ["Changes marked as assumed."] if any(self._class(row) == "assumed" for _, row in self.options) else []
-        words += [f"Ranges without a source: {first_of(without, NAMED)}."] if without else []
+        words += [f"Ranges without a source: {first_of(without)}."] if without else []
         if resting and not self.about.unseen:
             verb = "rests" if len(resting) == 1 else "rest"
-            words.append(f"{first_of(resting, NAMED)} {verb} on numbers without data: use it only to compare.")
+            words.append(f"{first_of(resting)} {verb} on numbers without data: use it only to compare.")
         return " ".join(words) or "Nothing beyond the priors and the equations."
 
     def _sides(self) -> list[Outcome]:

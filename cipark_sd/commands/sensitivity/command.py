@@ -6,11 +6,7 @@ from cipark_sd.commands.result import Result
 from cipark_sd.commands.sensitivity.request import Request
 
 
-@options.refused(
-    "--resume",
-    "there is no option {} any more: interrupted runs resume; --fresh starts again",
-    flag=True,
-)
+@options.refused("--resume", "there is no option {} any more: interrupted runs resume; --fresh starts again", flag=True)
 @options.refused("--until", "there is no option {} any more: double --rows until intervals are narrow; kept rows count")
 @options.refused("--pairs", "there is no option {} any more: SALib has second-order indices, on runs of cipark")
 @options.refused("--effect", "there is no option {} any more: sensitivity.toml of a study has outputs with 'without'")

@@ -12,8 +12,8 @@ from cipark_sd.base.records import of_this_version
 from cipark_sd.base.timegrid import time_label
 from cipark_sd.pages.output import load_result, save_result
 from cipark_sd.statements import headline
-from cipark_sd.statements.basis import UNSEEN, Basis
-from cipark_sd.statements.headline import Details, Headline, Provenance
+from cipark_sd.statements.claims import UNSEEN, Basis
+from cipark_sd.statements.headline import Details, Headline, date_in
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -130,10 +130,17 @@ class Findings:
 
     def record(self, estimand: str, number: float, **details: Unpack[Details]) -> Headline:
         """A headline number of this command."""
-        label = partial(time_label, units=self.time_units)
-        digests = self.model_digest, self.study_digest
-        call = Provenance("cipark sensitivity", *digests, self.seed, self.version, label)
-        return call.record(estimand, number, **details)
+        return Headline(
+            estimand=estimand,
+            number=number,
+            command="cipark sensitivity",
+            model_digest=self.model_digest,
+            study_digest=self.study_digest,
+            seed=self.seed,
+            version=self.version,
+            date=date_in(estimand, partial(time_label, units=self.time_units)),
+            **details,
+        )
 
     def output(self, label: str) -> ExplainedOutput:
         """An output by its label."""
@@ -141,7 +148,19 @@ class Findings:
 
 
 def save(findings: Findings, folder: Path) -> list[Path]:
-    """Write facts and results into a folder, each file whole or not at all."""
+    """Write facts and results into a folder, each file whole or not at all.
+
+    Parameters
+    ----------
+    findings : Findings
+    folder : Path
+        One that exists.
+
+    Returns
+    -------
+    list of Path
+        Of a file for each result, and of the facts.
+    """
     save_result(findings, folder / FILE, "", {"basis": findings.basis.sentence})
     return [*(folder / f"{name}.nc" for name in findings.results), folder / FILE]
 

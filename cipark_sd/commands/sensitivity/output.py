@@ -17,6 +17,7 @@ from cipark_sd.analysis.sensitivities.response import ModelResponse, model_respo
 from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.base.console import echo, progress_bars
 from cipark_sd.base.files import OUTPUT_FOLDER, output_folder, write_text
+from cipark_sd.base.naming import base_name
 from cipark_sd.base.optional import record_in
 from cipark_sd.base.timegrid import calendar_years, time_grid
 from cipark_sd.base.wording import listed, percent
@@ -29,7 +30,6 @@ from cipark_sd.commands.sensitivity.request import MOST_TIMES, Request
 from cipark_sd.commands.sensitivity.target import inputs_of, target_of
 from cipark_sd.data import estimands
 from cipark_sd.data.described import version
-from cipark_sd.data.scenarios import override_key, split_key
 from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.execution.cluster import Cluster
 from cipark_sd.model.variables import Stock
@@ -88,7 +88,21 @@ class First(Part[Findings]):
 
 
 def title(findings: Findings, indices: Sequence[Headline], reasons: Sequence[str]) -> str:
-    """The constant that moves an output most; that none can be named where shares are not known."""
+    """The constant that moves an output most; that none can be named where shares are not known.
+
+    Parameters
+    ----------
+    findings : Findings
+    indices : sequence of Headline
+        The largest first.
+    reasons : sequence of str
+        Why outputs have no ranking.
+
+    Returns
+    -------
+    str
+        A sentence without its full stop.
+    """
     for record in indices[:1]:
         name = record.estimand.partition(" of ")[2]
         for explained in findings.outputs:
@@ -131,25 +145,16 @@ def _rests(findings: Findings) -> Iterator[Section]:
     yield Section("Basis and assumptions", (Paragraph(first, warning=not findings.basis.sure), *map(Paragraph, notes)))
 
 
-def _sureness(findings: Findings) -> Iterator[Section]:
-    """How sure the results of the methods are, and failed runs."""
-    blocks: list[Block] = [block for method in _methods(findings) for block in method.sureness(findings)]
-    failed = findings.failed or ("No run failed.",)
-    yield Section("How sure this is", (Listing(failed), *blocks))
-
-
-def _constants(findings: Findings) -> Iterator[Section]:
-    """What each constant is thought to be."""
-    constants = findings.constants
+def _end(findings: Findings) -> Iterator[Section]:
+    """How sure the results are, what each constant is thought to be, and how the results were computed."""
+    methods, constants = _methods(findings), findings.constants
+    blocks: list[Block] = [block for method in methods for block in method.sureness(findings)]
+    yield Section("How sure this is", (Listing(findings.failed or ("No run failed.",)), *blocks))
     rows = tuple((name, *(f"{end:.4g}" for end in ends), why) for name, *ends, why in constants)
     table = Table(("constant", "5 %", "median", "95 %", "why"), rows)
     yield Section(f"Uncertain inputs: {len(constants)} constants", (table,))
-
-
-def _sources(findings: Findings) -> Iterator[Section]:
-    """How the results of the methods were computed."""
-    texts = tuple(method.source for method in _methods(findings) if method.source)
-    yield Section("How it was computed", (Listing(texts),))
+    sources = tuple(method.source for method in methods if method.source)
+    yield Section("How it was computed", (Listing(sources),))
 
 
 def _methods(findings: Findings) -> tuple[Method, ...]:
@@ -159,18 +164,29 @@ def _methods(findings: Findings) -> tuple[Method, ...]:
 def parts(findings: Findings) -> tuple[Part[Findings], ...]:
     """The parts of the page in their order."""
     methods = _methods(findings)
-    return (First(methods), Words(_rests), *methods, *map(Words, (_sureness, _constants, _sources)))
+    return (First(methods), Words(_rests), *methods, Words(_end))
 
 
 def sentences(findings: Findings) -> list[str]:
-    """What people read."""
-    lines = [sentence for method in _methods(findings) for sentence in method.sentences(findings)]
-    return [*lines, *findings.failed]
+    """What the console and ``summary.txt`` say."""
+    return [*(text for method in _methods(findings) for text in method.sentences(findings)), *findings.failed]
 
 
-def write(findings: Findings, folder: Path, *, for_print: bool = False) -> list[Path]:
-    """Write everything but the results themselves into a folder that exists, each file whole or not at all."""
-    basis = findings.basis
+def _write(findings: Findings, folder: Path, *, for_print: bool = False) -> list[Path]:
+    """Write everything but the results themselves into a folder that exists, each file whole or not at all.
+
+    Parameters
+    ----------
+    findings : Findings
+    folder : Path
+    for_print : bool
+        As of :func:`cipark_sd.pages.output.write`.
+
+    Returns
+    -------
+    list of Path
+        Of all files.
+    """
     text = "\n\n".join([findings.title, *findings.rests_on, *sentences(findings)]) + "\n"
     written = [write_text(folder / "summary.txt", text)]
     return written + output.write(
@@ -179,13 +195,13 @@ def write(findings: Findings, folder: Path, *, for_print: bool = False) -> list[
         folder,
         f"Which assumptions matter: {findings.title}",
         _identity(findings),
-        draws=basis.label,
+        draws=findings.basis.label,
         dates=calendar_years(findings.time_units),
         for_print=for_print,
     )
 
 
-write_again = output.again(FILE, load, write)
+write_again = output.again(FILE, load, _write)
 
 
 def _identity(findings: Findings) -> str:
@@ -216,7 +232,7 @@ def answer(request: Request) -> Result:
     checkpoints = Checkpoints.in_output(folder, fresh=request.fresh)
     inputs = inputs_of(request, study, question, max(request.rows, DRAWS))
     question = inputs.question
-    methods = chosen_methods(request, joint=not inputs.unseen)
+    methods = _chosen_methods(request, joint=not inputs.unseen)
     allowed = study.allowed if request.allow_failed is None else request.allow_failed
     response = _response(question, request, pool, bare=not study.has_data, allowed=allowed)
     sizes = {"uncertain constant": response.names, "output": response.outputs, "time": response.times}
@@ -229,11 +245,10 @@ def answer(request: Request) -> Result:
             for method in methods:
                 progress = bars.counter(f"{method.name}, runs")
                 findings = findings.with_results(method.compute(Job(request, inputs, response, checkpoints, progress)))
-        sentences_of = (failures.sentence(design) for design, failures in response.failures.items())
-        failed = tuple(filter(None, sentences_of))
-        findings = replace(findings, failed=failed)
+        failed = (failures.sentence(design) for design, failures in response.failures.items())
+        findings = replace(findings, failed=tuple(filter(None, failed)))
         save(findings, folder)
-        write(findings, folder)
+        _write(findings, folder)
     except KeyboardInterrupt:
         resumable = any(method.name == "sobol" for method in methods)
         resume = " The Sobol design so far is kept: the same command resumes." if resumable else ""
@@ -245,12 +260,11 @@ def answer(request: Request) -> Result:
     return ended(folder)
 
 
-def chosen_methods(request: Request, *, joint: bool) -> tuple[Method, ...]:
+def _chosen_methods(request: Request, *, joint: bool) -> tuple[Method, ...]:
     """In the order of the page, loops last; ``joint`` where constants depend on each other."""
-    loops = (LOOPS,) if request.loop_draws is not None else ()
-    if request.methods:
-        return (*(method for method in METHODS if method.name in request.methods), *loops)
-    return (*(method for method in METHODS if (method.default_joint if joint else method.default)), *loops)
+    usual = [method.name for method in METHODS if (method.default_joint if joint else method.default)]
+    chosen = (method for method in METHODS if method.name in (request.methods or usual))
+    return (*chosen, *((LOOPS,) if request.loop_draws is not None else ()))
 
 
 def nothing_yet(request: Request, inputs: Inputs) -> Findings:
@@ -278,9 +292,7 @@ def nothing_yet(request: Request, inputs: Inputs) -> Findings:
         constants=tuple(_spreads(question.factors)),
         time_units=question.model.time.units,
         starts=tuple(
-            name
-            for name in question.factors.names
-            if isinstance(question.model.by_name.get(split_key(override_key(name))[0]), Stock)
+            name for name in question.factors.names if isinstance(question.model.by_name.get(base_name(name)), Stock)
         ),
     )
 

@@ -12,21 +12,22 @@ from cipark_sd.analysis.sensitivities.evaluation import Output, Question
 from cipark_sd.analysis.sensitivities.factors import Factors, around, from_draws
 from cipark_sd.analysis.sensitivities.ranking import Moment
 from cipark_sd.analysis.sensitivities.response import check_power_of_two, output_problem
-from cipark_sd.analysis.study import STOCKS, FittedDraws, PlainModel, Study, find_study, stock_names
+from cipark_sd.analysis.study import STOCKS, FittedDraws, PlainModel, Study, read_study, stock_names
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.console import echo
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected, raise_all
 from cipark_sd.base.library import located
+from cipark_sd.base.naming import base_name, override_key, split_key
 from cipark_sd.base.optional import attempt
 from cipark_sd.base.timegrid import time_label
 from cipark_sd.commands.options import variable_names
 from cipark_sd.commands.sensitivity.findings import Inputs
 from cipark_sd.commands.sensitivity.methods.registry import METHODS
 from cipark_sd.commands.sensitivity.request import RANGE, Request
-from cipark_sd.data.scenarios import Scenario, override_key, resolve, split_key
+from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, Stock
-from cipark_sd.statements.basis import Basis
+from cipark_sd.statements.claims import Basis
 
 
 def target_of(request: Request) -> tuple[Study, Question]:
@@ -36,11 +37,11 @@ def target_of(request: Request) -> tuple[Study, Question]:
     ------
     InvalidValue, UnknownName, Problems
     """
-    problems = list(contradictions(request))
+    problems = list(_contradictions(request))
     named = collected(problems, partial(_named, request, problems))
     if named is not None:
         _, question = named
-        problems += contradictions_with_question(request, question)
+        problems += _contradictions_with_question(request, question)
         by_variable = {output.variable: output for output in question.outputs}.values()
         problems += [p for output in by_variable if (p := output_problem(question.model, output)) is not None]
         worlds = {w.to_json(): question.scenario | w for o in question.outputs for w in o.worlds if w is not None}
@@ -51,12 +52,12 @@ def target_of(request: Request) -> tuple[Study, Question]:
     return named
 
 
-def takes_fit(request: Request) -> bool:
+def _takes_fit(request: Request) -> bool:
     """Whether draws of a fit are taken up where there are any: nothing that is asked for needs independence."""
     return request.draws is None and all(method in _joint() for method in request.methods)
 
 
-def contradictions(request: Request) -> Iterator[CiparkError]:
+def _contradictions(request: Request) -> Iterator[CiparkError]:
     """Options that cannot be meant together, or not at all."""
     try:
         check_power_of_two(request.rows, where="--rows")
@@ -68,7 +69,7 @@ def contradictions(request: Request) -> Iterator[CiparkError]:
         yield InvalidValue("--method", wrong[0], expected, where="sensitivity with --draws")
 
 
-def contradictions_with_question(request: Request, question: Question) -> Iterator[CiparkError]:
+def _contradictions_with_question(request: Request, question: Question) -> Iterator[CiparkError]:
     """Options that do not go with what is asked about."""
     if request.output is not None and str(request.output) in question.model and not request.output.exists():
         expected = f"the output folder; --variables {request.output} names an output to analyse"
@@ -92,7 +93,7 @@ def _named(request: Request, problems: list[CiparkError]) -> tuple[Study, Questi
     if file is not None and file.is_file():
         study = _bare(file, request, problems)
     else:
-        study = find_study(target, request.allow_files)
+        study = read_study(target, allow_files=request.allow_files)
         of_a_model = {
             "--range": (request.share is not None, "priors"),
             "--leave-out": (bool(request.leave_out), "priors"),
@@ -155,8 +156,7 @@ def _tell_stocks(model: Model) -> None:
         raise InvalidValue("the outputs", "none", "--variables NAMES: the model has no stock", where=model.name)
     if len(names) > STOCKS:
         echo(
-            f"note: of {len(names)} stocks the first {STOCKS} are explained; --variables NAMES chooses others",
-            err=True,
+            f"note: of {len(names)} stocks the first {STOCKS} are explained; --variables NAMES chooses others", err=True
         )
 
 
@@ -169,8 +169,16 @@ def inputs_of(request: Request, study: Study, question: Question, n: int) -> Inp
 
     Parameters
     ----------
+    request : Request
+    study : Study
+    question : Question
+        With the factors of the study's priors, or of a bare model's ranges.
     n : int
         Draws that priors and ranges are sampled by.
+
+    Returns
+    -------
+    Inputs
 
     Raises
     ------
@@ -179,7 +187,7 @@ def inputs_of(request: Request, study: Study, question: Question, n: int) -> Inp
     if request.draws is not None and not request.prior:
         draws = read_draws(request.draws)
         return _after(question, draws, (f"The draws are those of {draws.source}.",))
-    fit = study.fit_at_hand() if takes_fit(request) else None
+    fit = study.fit_at_hand() if _takes_fit(request) else None
     if fit is not None:
         alternative = "'--draws prior' analyses the assumptions before the fit instead."
         return _after(question, fit, (f"The fit is that in {fit.source}; {alternative}",))
@@ -188,7 +196,7 @@ def inputs_of(request: Request, study: Study, question: Question, n: int) -> Inp
 
 
 def _after(question: Question, fit: FittedDraws, notes: tuple[str, ...]) -> Inputs:
-    joint = with_draws(question, fit.columns, fit.source)
+    joint = _with_draws(question, fit.columns, fit.source)
     missing = len(joint.factors) - sum(1 for name in joint.factors.names if name in fit.columns)
     if missing:
         notes += (
@@ -211,12 +219,12 @@ def _without_fit(request: Request, study: Study) -> list[str]:
     against = attempt("contradiction", lambda: study.contradictions(None, None, seed=0, engine="native"), "")
     if against:
         notes.append(f"These priors contradict the data: {against}.")
-    if takes_fit(request) and (why := study.fit_not_taken()):
+    if _takes_fit(request) and (why := study.fit_not_taken()):
         notes.append(why)
     how = "leave out --draws" if request.prior else "leave out --method, or name only sample or shapley"
     notes.append(
         f"For what is left after the data run 'cipark calibrate', then this command; it uses that fit"
-        f"{'' if takes_fit(request) else f' if you {how}'}."
+        f"{'' if _takes_fit(request) else f' if you {how}'}."
     )
     return notes
 
@@ -240,7 +248,7 @@ def read_draws(path: Path) -> FittedDraws:
     return FittedDraws(Basis("posterior", n, converged), columns, str(path), str(facts.get("study_digest", "")))
 
 
-def with_draws(question: Question, table: Mapping[str, Array], where: str) -> Question:
+def _with_draws(question: Question, table: Mapping[str, Array], where: str) -> Question:
     """The question with constants and starts of stocks as joint draws have them, and its other ones as its priors do.
 
     A column that is neither (a noise parameter, say) is left out; one that never varies is held.
@@ -258,7 +266,7 @@ def with_draws(question: Question, table: Mapping[str, Array], where: str) -> Qu
     named = {
         name: column
         for name, column in table.items()
-        if isinstance(question.model.by_name.get(split_key(override_key(name))[0]), Constant | Stock)
+        if isinstance(question.model.by_name.get(base_name(name)), Constant | Stock)
     }
     bad = [name for name, column in named.items() if not np.isfinite(column).all()]
     if bad:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 
 from cipark_sd.compiler.functions.row import FREE, KEEPS, PURE, Context, Function, Reading, Target, primitive
+from cipark_sd.compiler.graph import Term
 from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Neg, Ref, Table
 
 #: What Vensim takes for zero.
@@ -18,54 +19,57 @@ _ZERO, _ONE, _PI = Const(0.0), Const(1.0), Const(math.pi)
 _LARGE = "write a large number"
 
 
-def _is_small(c: Context, node: int) -> int:
-    return c.graph.lt(c.graph.op("abs", node), c.graph.const(SMALL))
-
-
-def xidz(c: Context, a: Sequence[int]) -> int:
+def _xidz(c: Context, a: Sequence[Term]) -> Term:
     """``a / b``, or ``x`` where ``b`` is zero."""
     numerator, denominator, otherwise = a
-    return c.graph.select(_is_small(c, denominator), otherwise, c.graph.div(numerator, denominator))
+    return c.graph.select(abs(denominator) < SMALL, otherwise, numerator / denominator)
 
 
-def zidz(c: Context, a: Sequence[int]) -> int:
-    """``a / b``, or 0 where ``b`` is zero."""
-    return xidz(c, (*a, c.graph.const(0.0)))
+def zidz(c: Context, a: Sequence[Term]) -> Term:
+    """``a / b``, or 0 where ``b`` is zero.
+
+    Parameters
+    ----------
+    c : Context
+    a : sequence of Term, (2,)
+        Numerator and denominator.
+
+    Returns
+    -------
+    Term
+    """
+    return _xidz(c, (*a, c.graph.const(0.0)))
 
 
-def _quantum(c: Context, a: Sequence[int]) -> int:
+def _quantum(c: Context, a: Sequence[Term]) -> Term:
     g, (value, unit) = c.graph, a
-    return g.select(g.lt(unit, g.const(SMALL)), value, g.mul(unit, g.op("trunc", g.div(value, unit))))
+    return g.select(unit < SMALL, value, unit * g.op("trunc", value / unit))
 
 
-def _modulo(c: Context, a: Sequence[int]) -> int:
-    return c.graph.sub(a[0], _quantum(c, a))
-
-
-def _floored_modulo(c: Context, a: Sequence[int]) -> int:
+def _floored_modulo(c: Context, a: Sequence[Term]) -> Term:
     """XMILE's ``MOD``: the remainder has the divisor's sign; with a divisor of 0 it is the value.
 
     Source: XMILE 1.0, section 3.3.1, which takes Knuth's: x - y floor(x / y).
     """
     g, (value, divisor) = c.graph, a
-    remainder = g.sub(value, g.mul(divisor, g.op("floor", g.div(value, divisor))))
-    return g.select(g.op("eq", divisor, g.const(0.0)), value, remainder)
+    remainder = value - divisor * g.op("floor", value / divisor)
+    return g.select(g.op("eq", divisor, 0.0), value, remainder)
 
 
-def _factorial(c: Context, a: Sequence[int]) -> int:
+def _factorial(c: Context, a: Sequence[Term]) -> Term:
     """Of whole numbers; beyond 170 there is no double for it."""
     g, (n,) = c.graph, a
     table = Table(tuple(map(float, range(171))), tuple(map(float, map(math.factorial, range(171)))), "hold_backward")
-    value = g.select(g.lt(g.const(170.5), n), g.const(math.inf), g.table(table, g.op("rint", n)))
-    return g.select(g.le(g.const(0.0), n), value, g.const(math.nan))
+    value = g.select(n > 170.5, math.inf, g.table(table, g.op("rint", n)))
+    return g.select(n >= 0.0, value, math.nan)
 
 
-def _normal_part(c: Context, a: Sequence[int]) -> int:
+def _normal_part(c: Context, a: Sequence[Term]) -> Term:
     """The probability of a normal number between two: half the difference of their complementary error functions."""
     g, (left, right, mean, deviation) = c.graph, a
-    scale = g.mul(deviation, g.const(math.sqrt(2.0)))
-    from_left, from_right = (g.op("erfc", g.div(g.sub(end, mean), scale)) for end in (left, right))
-    return g.mul(g.const(0.5), g.sub(from_left, from_right))
+    scale = deviation * math.sqrt(2.0)
+    from_left, from_right = (g.op("erfc", (end - mean) / scale) for end in (left, right))
+    return 0.5 * (from_left - from_right)
 
 
 def _normal_of_xmile(left: Expr, right: Expr, mean: Expr = _ZERO, deviation: Expr = _ONE) -> Expr:
@@ -148,7 +152,7 @@ ROWS = (
     Function(
         "log",
         "x, base",
-        lambda c, a: c.graph.div(c.graph.op("log", a[0]), c.graph.op("log", a[1])),
+        lambda c, a: c.graph.op("log", a[0]) / c.graph.op("log", a[1]),
         PURE,
         "LOG",
         in_xmile=lambda x, base: Call("LN", (x,)) / Call("LN", (base,)),
@@ -162,7 +166,7 @@ ROWS = (
     Function("floor", "x", primitive("floor"), KEEPS, xmile="INT", in_vensim=lambda target, x: _floor(x)),
     Function("round", "x", primitive("rint"), KEEPS, xmile="ROUND", in_vensim=lambda target, x: _rounded(x)),
     Function("quantum", "x, unit", _quantum, KEEPS, "QUANTUM", in_xmile=_quantum_in_xmile),
-    Function("modulo", "x, divisor", _modulo, KEEPS, "MODULO", in_xmile=_modulo_in_xmile),
+    Function("modulo", "x, divisor", lambda c, a: a[0] - _quantum(c, a), KEEPS, "MODULO", in_xmile=_modulo_in_xmile),
     Function(
         "floored_modulo",
         "x, divisor",
@@ -176,7 +180,7 @@ ROWS = (
     _extreme("max"),
     # an operator of both languages
     Function("not", "condition", primitive("not"), FREE),
-    Function("xidz", "a, b, x", xidz, None, "XIDZ", "SAFEDIV"),
+    Function("xidz", "a, b, x", _xidz, None, "XIDZ", "SAFEDIV"),
     Function("zidz", "a, b", zidz, None, "ZIDZ", "SAFEDIV"),
     Function("pi", "", lambda c, a: c.graph.const(math.pi), FREE, in_vensim=lambda _: _PI, in_xmile=lambda: _PI),
     Function("inf", "", lambda c, a: c.graph.const(math.inf), FREE, in_vensim=_LARGE, in_xmile=_LARGE),

@@ -6,6 +6,7 @@ The meanings are those of calls after unrolling, which has put elements in the p
 import math
 from collections.abc import Callable, Sequence
 from functools import partial, reduce
+from operator import or_
 
 from cipark_sd.base.naming import canonical
 from cipark_sd.compiler.allocation import Curve, available, by_priority, market_price
@@ -22,14 +23,14 @@ from cipark_sd.compiler.functions.row import (
     Refused,
     Target,
 )
-from cipark_sd.compiler.graph import Graph
+from cipark_sd.compiler.graph import Graph, Term
 from cipark_sd.model.expr import MISSING, Binary, Call, Const, Expr, If, Ref, bound_to, references
 
 #: Rows up to which a matrix is written out: some 5 n^3 operations, so 48 rows are half a million of them.
 MOST_ROWS = 48
 
 
-def inverse(g: Graph, cells: Sequence[int]) -> tuple[int, ...]:
+def _inverse(g: Graph, cells: Sequence[Term]) -> tuple[Term, ...]:
     """The inverse of a square matrix, row by row; infinite or NaN where it has none.
 
     Rows are exchanged so that the largest of a column is divided by, which keeps rounding errors small and lets a zero
@@ -43,16 +44,16 @@ def inverse(g: Graph, cells: Sequence[int]) -> tuple[int, ...]:
     rows = [[*cells[i * n : (i + 1) * n], *(g.const(float(i == j)) for j in range(n))] for i in range(n)]
     for k in range(n):
         for i in range(k + 1, n):
-            larger = g.lt(g.op("abs", rows[k][0]), g.op("abs", rows[i][0]))
+            larger = abs(rows[k][0]) < abs(rows[i][0])
             above = [g.select(larger, b, a) for a, b in zip(rows[k], rows[i], strict=True)]
             rows[i] = [g.select(larger, a, b) for a, b in zip(rows[k], rows[i], strict=True)]
             rows[k] = above
         pivot, *beyond = rows[k]
-        rows[k] = [g.div(value, pivot) for value in beyond]
+        rows[k] = [value / pivot for value in beyond]
         for i in range(n):
             if i != k:
                 factor, *row_beyond = rows[i]
-                rows[i] = [g.sub(b, g.mul(factor, a)) for a, b in zip(rows[k], row_beyond, strict=True)]
+                rows[i] = [b - factor * a for a, b in zip(rows[k], row_beyond, strict=True)]
     return tuple(value for row in rows for value in row)
 
 
@@ -66,65 +67,69 @@ def folded(op: str) -> Meaning:
     return lambda c, terms: _fold(c, op, terms)
 
 
-def _fold(c: Context, op: str, terms: Sequence[int]) -> int:
+def _fold(c: Context, op: str, terms: Sequence[Term]) -> Term:
     return reduce(lambda total, term: c.graph.op(op, total, term), terms)
 
 
-def deviation(c: Context, terms: Sequence[int]) -> int:
-    """The standard deviation of numbers about their mean, by their number; pysimlin's STDDEV is the same."""
+def deviation(c: Context, terms: Sequence[Term]) -> Term:
+    """The standard deviation of numbers about their mean, by their number; pysimlin's STDDEV is the same.
+
+    Parameters
+    ----------
+    c : Context
+    terms : sequence of Term, (n,)
+
+    Returns
+    -------
+    Term
+        The root of the mean of (term - mean)^2, in the units of the terms.
+    """
     g, n = c.graph, c.graph.const(float(len(terms)))
-    mean = g.div(_fold(c, "add", terms), n)
-    distances = [g.sub(term, mean) for term in terms]
-    return g.op("sqrt", g.div(_fold(c, "add", [g.mul(d, d) for d in distances]), n))
+    mean = _fold(c, "add", terms) / n
+    distances = [term - mean for term in terms]
+    return g.op("sqrt", _fold(c, "add", [d * d for d in distances]) / n)
 
 
-def _ranks(c: Context, values: Sequence[int]) -> list[int]:
+def _ranks(c: Context, values: Sequence[Term]) -> list[Term]:
     """The place of each value in ascending order, from 0; equal values keep their order."""
     g = c.graph
     ranks = []
     for i, value in enumerate(values):
         before = [g.op("le" if j < i else "lt", rival, value) for j, rival in enumerate(values) if j != i]
-        ranks.append(_sum_of(c, before))
+        ranks.append(sum(before, g.const(0.0)))
     return ranks
 
 
-def _sum_of(c: Context, terms: Sequence[int]) -> int:
-    total = c.graph.const(0.0)
-    for term in terms:
-        total = c.graph.add(total, term)
-    return total
-
-
-def _chosen(c: Context, place: int, values: Sequence[int]) -> int:
+def _chosen(c: Context, place: Term, values: Sequence[Term]) -> Term:
     """The value at a place that is itself computed."""
     g, chosen = c.graph, values[0]
     for i, value in enumerate(values[1:], start=1):
-        chosen = g.select(g.op("eq", place, g.const(float(i))), value, chosen)
+        chosen = g.select(g.op("eq", place, float(i)), value, chosen)
     return chosen
 
 
-def _sort_order(c: Context, a: Sequence[int]) -> int:
+def _sort_order(c: Context, a: Sequence[Term]) -> Term:
     g, (place, length, direction, *values) = c.graph, a
     ranks = _ranks(c, values)
-    last = g.sub(length, g.const(1.0))
-    target = g.select(g.lt(g.const(0.0), direction), place, g.sub(last, place))
-    members = [g.mul(g.const(float(i)), g.op("eq", rank, target)) for i, rank in enumerate(ranks)]
-    return _sum_of(c, members)
+    last = length - 1.0
+    target = g.select(direction > 0.0, place, last - place)
+    members = [float(i) * g.op("eq", rank, target) for i, rank in enumerate(ranks)]
+    return sum(members, g.const(0.0))
 
 
-def _rank(c: Context, a: Sequence[int]) -> int:
+def _rank(c: Context, a: Sequence[Term]) -> Term:
     g, (place, length, direction, *values) = c.graph, a
     rank = _chosen(c, place, _ranks(c, values))
-    return g.select(g.lt(g.const(0.0), direction), g.add(rank, g.const(1.0)), g.sub(length, rank))
+    return g.select(direction > 0.0, rank + 1.0, length - rank)
 
 
-def _reorder(c: Context, a: Sequence[int]) -> int:
+def _reorder(c: Context, a: Sequence[Term]) -> Term:
     place, length, *vectors = a
-    n = int(c.graph.value(length) or 0)
+    n = int(length.number or 0)
     return _chosen(c, c.graph.op("trunc", _chosen(c, place, vectors[:n])), vectors[n:])
 
 
-def _lookup(c: Context, a: Sequence[int]) -> int:
+def _lookup(c: Context, a: Sequence[Term]) -> Term:
     """VECTOR LOOKUP after unrolling: argument, least and largest x, mode, and the heights at even distances between.
 
     Of the modes those are computed that are one of the lookup functions: 0 joins by lines and holds the ends, 2 is
@@ -133,36 +138,36 @@ def _lookup(c: Context, a: Sequence[int]) -> int:
     Source: Vensim's manual, fn_vector_lookup.
     """
     g, (x, least, largest, mode, *heights) = c.graph, a
-    n, zero, unit, slack = (g.const(number) for number in (len(heights) - 1.0, 0.0, 1.0, SMALL))
-    at = g.mul(g.div(g.sub(x, least), g.sub(largest, least)), n)
+    n = g.const(len(heights) - 1.0)
+    at = (x - least) / (largest - least) * n
 
-    def place(number: int, last: int) -> int:
-        return g.op("min", g.op("max", number, zero), last)
+    def place(number: Term, last: Term) -> Term:
+        return g.op("min", g.op("max", number, 0.0), last)
 
-    before = place(g.op("floor", at), g.sub(n, unit))
-    low, high, share = _chosen(c, before, heights[:-1]), _chosen(c, before, heights[1:]), g.sub(at, before)
-    line = g.add(low, g.mul(share, g.sub(high, low)))
-    held = g.select(g.lt(share, zero), low, g.select(g.lt(share, unit), line, high))
-    backward = _chosen(c, place(g.op("floor", g.add(at, slack)), n), heights)
-    forward = _chosen(c, place(g.op("neg", g.op("floor", g.sub(slack, at))), n), heights)
+    before = place(g.op("floor", at), n - 1.0)
+    low, high, share = _chosen(c, before, heights[:-1]), _chosen(c, before, heights[1:]), at - before
+    line = low + share * (high - low)
+    held = g.select(share < 0.0, low, g.select(share < 1.0, line, high))
+    backward = _chosen(c, place(g.op("floor", at + SMALL), n), heights)
+    forward = _chosen(c, place(-g.op("floor", SMALL - at), n), heights)
     result = g.const(math.nan)
     for number, value in ((0.0, held), (2.0, backward), (3.0, line), (4.0, forward)):
-        result = g.select(g.op("eq", mode, g.const(number)), value, result)
+        result = g.select(g.op("eq", mode, number), value, result)
     return result
 
 
-def _elm_map(c: Context, a: Sequence[int]) -> int:
+def _elm_map(c: Context, a: Sequence[Term]) -> Term:
     """VECTOR ELM MAP after unrolling: place of the first element, offset, then all elements; none is missing.
 
     Source: Vensim's manual, fn_vector_elm_map: outside of the variable's range it is :NA:.
     """
     g, (first, offset, *members) = c.graph, a
-    place = g.add(first, g.op("rint", offset))
-    inside = g.logical_and(g.le(g.const(0.0), place), g.lt(place, g.const(float(len(members)))))
-    return g.select(inside, _chosen(c, place, members), g.const(MISSING))
+    place = first + g.op("rint", offset)
+    inside = (place >= 0.0) & (place < float(len(members)))
+    return g.select(inside, _chosen(c, place, members), MISSING)
 
 
-def _vector_select(c: Context, a: Sequence[int]) -> int:
+def _vector_select(c: Context, a: Sequence[Term]) -> Term:
     """VECTOR SELECT after unrolling: value where nothing is selected, action, error action, selections and values.
 
     An action that changes in the run is chosen among all of them; where it is none, there is no value, and neither
@@ -173,35 +178,34 @@ def _vector_select(c: Context, a: Sequence[int]) -> int:
     """
     g, (missing, action, error_action, *pairs) = c.graph, a
     selections, values = pairs[::2], pairs[1::2]
-    number = g.value(action)
+    number = action.number
     if number is None:
         result = g.const(math.nan)
         for kind in range(MOST_ACTIONS):
-            result = g.select(g.op("eq", action, g.const(float(kind))), _selected(c, selections, values, kind), result)
+            result = g.select(g.op("eq", action, float(kind)), _selected(c, selections, values, kind), result)
     else:
         result = _selected(c, selections, values, int(number))
-    chosen = [g.op("ne", selection, g.const(0.0)) for selection in selections]
-    some, count = reduce(g.logical_or, chosen), _fold(c, "add", chosen)
+    chosen = [g.op("ne", selection, 0.0) for selection in selections]
+    some, count = reduce(or_, chosen), _fold(c, "add", chosen)
     asks_for_one, asks_for_single = (
-        g.logical_or(g.op("eq", error_action, g.const(kind)), g.op("eq", error_action, g.const(3.0)))
-        for kind in (1.0, 2.0)
+        g.op("eq", error_action, kind) | g.op("eq", error_action, 3.0) for kind in (1.0, 2.0)
     )
-    none = g.logical_and(asks_for_one, g.op("not", some))
-    several = g.logical_and(asks_for_single, g.lt(g.const(1.0), count))
-    return g.select(g.logical_or(none, several), g.const(math.nan), g.select(some, result, missing))
+    none = asks_for_one & g.op("not", some)
+    several = asks_for_single & (count > 1.0)
+    return g.select(none | several, math.nan, g.select(some, result, missing))
 
 
-def _selected(c: Context, selections: Sequence[int], values: Sequence[int], action: int) -> int:
+def _selected(c: Context, selections: Sequence[Term], values: Sequence[Term], action: int) -> Term:
     """What an action makes of the selected values."""
     g = c.graph
-    chosen = [g.op("ne", selection, g.const(0.0)) for selection in selections]
+    chosen = [g.op("ne", selection, 0.0) for selection in selections]
     if action <= 4:
-        values = [g.mul(selection, value) for selection, value in zip(selections, values, strict=True)]
+        values = [selection * value for selection, value in zip(selections, values, strict=True)]
     elif action == 5:
-        values = [g.op("pow", value, selection) for selection, value in zip(selections, values, strict=True)]
+        values = [value**selection for selection, value in zip(selections, values, strict=True)]
 
-    def over(op: str, neutral: float) -> int:
-        terms = [g.select(yes, value, g.const(neutral)) for yes, value in zip(chosen, values, strict=True)]
+    def over(op: str, neutral: float) -> Term:
+        terms = [g.select(yes, value, neutral) for yes, value in zip(chosen, values, strict=True)]
         return _fold(c, op, terms)
 
     match action:
@@ -214,45 +218,57 @@ def _selected(c: Context, selections: Sequence[int], values: Sequence[int], acti
         case 3 | 9:
             return over("max", -math.inf)
         case _:
-            return g.div(over("add", 0.0), _fold(c, "add", chosen))
+            return over("add", 0.0) / _fold(c, "add", chosen)
 
 
-def _invert_matrix(c: Context, a: Sequence[int]) -> int:
+def _invert_matrix(c: Context, a: Sequence[Term]) -> Term:
     """INVERT MATRIX after unrolling: row and column of the element, number of columns, then the matrix."""
     row, column, length, *cells = a
-    place = int(c.graph.value(row) or 0) * int(c.graph.value(length) or 0) + int(c.graph.value(column) or 0)
-    return c.graph.family(("inverse", *cells), lambda: inverse(c.graph, cells))[place]
+    place = int(row.number or 0) * int(length.number or 0) + int(column.number or 0)
+    return c.graph.family(("inverse", *cells), lambda: _inverse(c.graph, cells))[place]
 
 
-def _allocate_by_priority(c: Context, a: Sequence[int]) -> int:
+def _allocate_by_priority(c: Context, a: Sequence[Term]) -> Term:
     """ALLOCATE BY PRIORITY after unrolling: claimant, number of them, width, supply, requests and priorities."""
     place, length, width, supply, *vectors = a
-    n = int(c.graph.value(length) or 0)
+    n = int(length.number or 0)
     shares = c.graph.family(
         ("by priority", *a[1:]), lambda: by_priority(c.graph, vectors[:n], vectors[n:], width, supply)
     )
-    return shares[int(c.graph.value(place) or 0)]
+    return shares[int(place.number or 0)]
 
 
-def _allocate_available(c: Context, a: Sequence[int]) -> int:
+def _allocate_available(c: Context, a: Sequence[Term]) -> Term:
     """ALLOCATE AVAILABLE after unrolling: claimant, number of them, supply, requests, four numbers of each profile.
 
     A profile's first number is its kind; the shares are computed for those that the model's own constants say.
     """
     g, (place, length, supply, *vectors) = c.graph, a
-    n = int(g.value(length) or 0)
+    n = int(length.number or 0)
     kinds, priorities, widths = (vectors[n + i :: 4] for i in range(3))
     shapes = tuple(c.at_start(kind) for kind in kinds)
 
-    def make() -> list[int]:
+    def make() -> list[Term]:
         return available(g, vectors[:n], kinds, priorities, widths, supply, shapes)
 
     shares = g.family(("available", shapes, *a[1:]), make)
-    return shares[int(g.value(place) or 0)]
+    return shares[int(place.number or 0)]
 
 
 def within_array(places: Sequence[Expr], sizes: Sequence[int]) -> tuple[Expr, Expr]:
-    """Whether places, from 1, are in an array, and the offset from its first element, the last subscript fastest."""
+    """Whether places, from 1, are in an array, and the offset from its first element, the last subscript fastest.
+
+    Parameters
+    ----------
+    places : sequence of Expr, (n_dims,)
+        From 1; a broken number means the nearest whole one.
+    sizes : sequence of int, (n_dims,)
+
+    Returns
+    -------
+    inside, along : Expr
+        1 or 0, and a number of elements from 0.
+    """
     along: Expr = places[0] - 1.0
     inside = _within(places[0], sizes[0])
     for place, size in zip(places[1:], sizes[1:], strict=True):
@@ -287,7 +303,7 @@ def _size(target: Target, argument: Expr) -> Expr:
     return size
 
 
-def _curves(c: Context, a: Sequence[int]) -> list[Curve]:
+def _curves(c: Context, a: Sequence[Term]) -> list[Curve]:
     """Behind a number the quantities, then of each the four numbers of its profile."""
     many = (len(a) - 1) // 5
     kinds, priorities, widths = (a[1 + many + i :: 4] for i in range(3))
@@ -295,13 +311,13 @@ def _curves(c: Context, a: Sequence[int]) -> list[Curve]:
     return [Curve(quantity, kind, priority, width, c.at_start(kind)) for quantity, kind, priority, width in rows]
 
 
-def _market_price(c: Context, a: Sequence[int]) -> int:
+def _market_price(c: Context, a: Sequence[Term]) -> Term:
     """FIND MARKET PRICE after unrolling: how many buyers, then the curves of these and of the sellers."""
-    curves, n = _curves(c, a), int(c.graph.value(a[0]) or 0)
+    curves, n = _curves(c, a), int(a[0].number or 0)
     return market_price(c.graph, curves[:n], curves[n:])
 
 
-def _at_price(way: Callable[[Curve, Graph, int], int]) -> Meaning:
+def _at_price(way: Callable[[Curve, Graph, Term], Term]) -> Meaning:
     """After unrolling: the price, then one curve."""
     return lambda c, a: way(_curves(c, a)[0], c.graph, a[0])
 

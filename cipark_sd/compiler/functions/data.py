@@ -19,6 +19,7 @@ from dataclasses import replace
 from cipark_sd.base.errors import CiparkError, EquationError, UnsupportedFeature, raise_all
 from cipark_sd.compiler.functions.arrays import folded
 from cipark_sd.compiler.functions.row import KEEPS, Context, Function, Meaning, Reading
+from cipark_sd.compiler.graph import Term
 from cipark_sd.model.expr import (
     MISSING,
     Apply,
@@ -35,15 +36,7 @@ from cipark_sd.model.expr import (
     walk,
 )
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import (
-    Constant,
-    ExternalPiece,
-    Piece,
-    Series,
-    Variable,
-    expressions,
-    rewritten,
-)
+from cipark_sd.model.variables import Constant, ExternalPiece, Piece, Series, Variable, expressions, rewritten
 
 _AS_LOOKUP = "write the points as a lookup and call it"
 _NUMBER = "compute the number from the data beforehand and write it as a constant"
@@ -51,34 +44,34 @@ _NUMBER = "compute the number from the data beforehand and write it as a constan
 STATISTICS: Mapping[str, str] = {f"get_data_{name}": f"data: {name}" for name in ("mean", "median", "min", "max")}
 
 
-def _median(c: Context, there: Sequence[int], values: Sequence[int], n: int) -> int:
+def _median(c: Context, there: Sequence[Term], values: Sequence[Term], n: Term) -> Term:
     """The mean of the two values in the middle, which are one where their number is odd."""
     g = c.graph
-    order = sorted(range(len(values)), key=lambda place: g.value(values[place]) or 0.0)
-    last = g.sub(n, g.const(1.0))
-    middles = [g.op("floor", g.div(number, g.const(2.0))) for number in (last, n)]
+    order = sorted(range(len(values)), key=lambda place: values[place].number or 0.0)
+    last = n - 1.0
+    middles = [g.op("floor", number / 2.0) for number in (last, n)]
     before, terms = g.const(0.0), []
     for place in order:
-        taken = g.add(*(g.op("eq", before, middle) for middle in middles))
-        terms.append(g.mul(g.mul(there[place], taken), values[place]))
-        before = g.add(before, there[place])
-    return g.div(folded("add")(c, terms), g.const(2.0))
+        taken = g.op("add", *(g.op("eq", before, middle) for middle in middles))
+        terms.append(there[place] * taken * values[place])
+        before = before + there[place]
+    return folded("add")(c, terms) / 2.0
 
 
 def _statistic(name: str) -> Meaning:
     """Of a first and a last time, and of times and values in turn."""
 
-    def meaning(c: Context, a: Sequence[int]) -> int:
+    def meaning(c: Context, a: Sequence[Term]) -> Term:
         g, (first, last, *points) = c.graph, a
         times, values = points[::2], points[1::2]
-        there = [g.logical_and(g.le(first, time), g.le(time, last)) for time in times]
+        there = [(first <= time) & (time <= last) for time in times]
         n, beyond = folded("add")(c, there), {"min": math.inf, "max": -math.inf}.get(name, 0.0)
         if name == "median":
             value = _median(c, there, values, n)
         else:
-            taken = [g.select(is_there, v, g.const(beyond)) for is_there, v in zip(there, values, strict=True)]
-            value = g.div(folded("add")(c, taken), n) if name == "mean" else folded(name)(c, taken)
-        return g.select(g.lt(g.const(0.0), n), value, g.const(MISSING))
+            taken = [g.select(is_there, v, beyond) for is_there, v in zip(there, values, strict=True)]
+            value = folded("add")(c, taken) / n if name == "mean" else folded(name)(c, taken)
+        return g.select(n > 0.0, value, MISSING)
 
     return meaning
 

@@ -14,13 +14,16 @@ from functools import partial
 from cipark_sd.compiler.functions.row import (
     CallNode,
     Function,
+    Later,
     Memory,
     Reading,
     Remembered,
     Target,
     WrongCall,
     of_order,
+    remembered,
 )
+from cipark_sd.compiler.graph import Term
 from cipark_sd.compiler.program import PER_STEP
 from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Ref
 
@@ -30,23 +33,29 @@ _ZERO, _STEP = Const(0.0), Ref("time_step")
 
 
 def label_of(variable: str, call: Call) -> str:
-    """What a state of a call is called."""
+    """What a state of a call is called.
+
+    Parameters
+    ----------
+    variable : str
+        In whose equation the call is.
+    call : Call
+
+    Returns
+    -------
+    str
+    """
     return f"{variable} {call.function.upper().replace('_', ' ')}"
 
 
-def _stages(
-    m: Memory, variable: str, call: Call, rate: Callable[[int, int], int], start: Callable[[], int]
-) -> list[int]:
+def _stages(m: Memory, variable: str, call: Call, rate: Callable[[int, int], Term], start: Later) -> list[Term]:
     """The states of a chain, one a stage; ``rate`` takes the stage and the number of stages."""
     label = label_of(variable, call)
     order = m.order(variable, call)
     make = _by_steps(m) if _holds(m, call) else m.state
     return [
         make(
-            (variable, call, order, i),
-            f"{label} stage {i + 1}" if order > 1 else label,
-            start,
-            partial(rate, i, order),
+            (variable, call, order, i), f"{label} stage {i + 1}" if order > 1 else label, start, partial(rate, i, order)
         )
         for i in range(order)
     ]
@@ -57,60 +66,60 @@ def _holds(m: Memory, call: Call) -> bool:
     return m.looks_ahead and call.function.endswith("_n")
 
 
-def _by_steps(m: Memory) -> Callable[[object, str, Callable[[], int], Callable[[], int]], int]:
+def _by_steps(m: Memory) -> Callable[[object, str, Later, Later], Term]:
     """A state that goes on by Euler's steps under Runge-Kutta too; Vensim's manual, fn_delay_n and fn_smooth_n."""
     g = m.graph
 
-    def cell(key: object, label: str, initial: Callable[[], int], rate: Callable[[], int]) -> int:
-        return m.cell(key, label, initial, lambda: g.add(m.cell_node(key), g.mul(rate(), g.uniform("time_step"))))
+    def cell(key: object, label: str, initial: Later, rate: Later) -> Term:
+        return m.cell(key, label, initial, lambda: m.cell_node(key) + rate() * g.uniform("time_step"))
 
     return cell
 
 
-def _states(m: Memory, variable: str, call: Call, order: int) -> list[int]:
+def _states(m: Memory, variable: str, call: Call, order: int) -> list[Term]:
     """The stages of a chain that exists."""
     node = m.cell_node if _holds(m, call) else m.state_node
     return [node((variable, call, order, k)) for k in range(order)]
 
 
-def _by_stages(m: Memory, rate: int, order: int) -> int:
+def _by_stages(m: Memory, rate: Term, order: int) -> Term:
     """A rate times the number of stages; of one stage it is the rate itself."""
-    return rate if order == 1 else m.graph.mul(rate, m.graph.const(float(order)))
+    return rate if order == 1 else rate * float(order)
 
 
-def _smooth(m: Memory, variable: str, call: Call) -> int:
-    g, (value, time, initial, _) = m.graph, call.arguments
+def _smooth(m: Memory, variable: str, call: Call) -> Term:
+    value, time, initial, _ = call.arguments
 
-    def rate(i: int, order: int) -> int:
+    def rate(i: int, order: int) -> Term:
         states = _states(m, variable, call, order)
         goal = m.run(value, variable) if i == 0 else states[i - 1]
-        pull = _by_stages(m, g.sub(goal, states[i]), order)
-        return g.div(pull, m.run(time, variable))
+        pull = _by_stages(m, goal - states[i], order)
+        return pull / m.run(time, variable)
 
     return _stages(m, variable, call, rate, lambda: m.start(initial, variable))[-1]
 
 
-def _material(m: Memory, variable: str, call: Call) -> int:
-    return m.graph.mul(m.start(call.arguments[2], variable), m.start(call.arguments[1], variable))
+def _material(m: Memory, variable: str, call: Call) -> Term:
+    return m.start(call.arguments[2], variable) * m.start(call.arguments[1], variable)
 
 
-def _delay(m: Memory, variable: str, call: Call) -> int:
-    g, (value, time, _, _) = m.graph, call.arguments
+def _delay(m: Memory, variable: str, call: Call) -> Term:
+    value, time, _, _ = call.arguments
 
-    def rate(i: int, order: int) -> int:
+    def rate(i: int, order: int) -> Term:
         states = _states(m, variable, call, order)
         duration = m.run(time, variable)
-        entering = m.run(value, variable) if i == 0 else g.div(states[i - 1], duration)
-        return _by_stages(m, g.sub(entering, g.div(states[i], duration)), order)
+        entering = m.run(value, variable) if i == 0 else states[i - 1] / duration
+        return _by_stages(m, entering - states[i] / duration, order)
 
     stages = _stages(m, variable, call, rate, lambda: _material(m, variable, call))
-    return g.div(stages[-1], m.run(time, variable))
+    return stages[-1] / m.run(time, variable)
 
 
-def _delay_n(m: Memory, variable: str, call: Call) -> int:
-    g, (value, time, _, _) = m.graph, call.arguments
+def _delay_n(m: Memory, variable: str, call: Call) -> Term:
+    value, time, _, _ = call.arguments
     order = m.order(variable, call)
-    durations: list[int] = []
+    durations: list[Term] = []
     for i in range(order):
         key = (variable, call, "duration", i)
         before = (variable, call, "duration", i - 1)
@@ -123,25 +132,25 @@ def _delay_n(m: Memory, variable: str, call: Call) -> int:
             )
         )
 
-    def rate(i: int, order: int) -> int:
+    def rate(i: int, order: int) -> Term:
         states = _states(m, variable, call, order)
         now = [m.run(time, variable), *durations[:-1]]
-        entering = m.run(value, variable) if i == 0 else g.div(states[i - 1], now[i - 1])
-        return _by_stages(m, g.sub(entering, g.div(states[i], now[i])), order)
+        entering = m.run(value, variable) if i == 0 else states[i - 1] / now[i - 1]
+        return _by_stages(m, entering - states[i] / now[i], order)
 
     stages = _stages(m, variable, call, rate, lambda: _material(m, variable, call))
-    return g.div(stages[-1], durations[0])
+    return stages[-1] / durations[0]
 
 
-def _steps(m: Memory, duration: int) -> int:
+def _steps(m: Memory, duration: Term) -> Term:
     """How many steps a DELAY FIXED lasts: at least one, and of a time without end more than any run has."""
     g = m.graph
-    time = g.div(duration, g.uniform("time_step"))
-    whole = g.op("rint", g.add(g.op("max", time, g.const(1.0)), g.const(1e-6)))
-    return g.select(g.lt(whole, g.const(ENDLESS)), whole, g.const(ENDLESS))
+    time = duration / g.uniform("time_step")
+    whole = g.op("rint", g.op("max", time, 1.0) + 1e-6)
+    return g.select(whole < ENDLESS, whole, ENDLESS)
 
 
-def _history(m: Memory, variable: str, call: Call, label: str, *, start: bool) -> int:
+def _history(m: Memory, variable: str, call: Call, *, start: bool) -> Term:
     """What was at a time of the run, 0 for one before it or later than now.
 
     Source: isee systems' help, "Data builtins". Whether Stella interpolates between two steps is not said there, so
@@ -156,36 +165,37 @@ def _history(m: Memory, variable: str, call: Call, label: str, *, start: bool) -
     match time:
         case Binary("-", Ref("time"), lag):
             distance = read(lag, variable)
-            settled = g.rates[distance] != PER_STEP
+            settled = distance.rate != PER_STEP
         case _:
-            distance, settled = g.sub(now, read(time, variable)), False
-    back = g.div(distance, step)
+            distance, settled = now - read(time, variable), False
+    back = distance / step
     whole = g.op("rint", back)
     before = nothing
     if not start:
-        there = g.logical_and(g.lt(g.const(0.5), whole), g.lt(whole, g.const(ENDLESS)))
-        steps = g.select(there, whole, nothing)
-        before = m.record((variable, "history", value), label, lambda: m.run(value, variable), steps)
+        there = (whole > 0.5) & (whole < ENDLESS)
+        steps = g.select(there, whole, 0.0)
+        key, label = (variable, "history", value), label_of(variable, call)
+        before = m.record(key, label, lambda: m.run(value, variable), steps)
     present = missing if settled else read(value, variable)
-    value_then = g.select(g.op("eq", whole, nothing), present, before)
-    near = g.le(g.op("abs", g.sub(back, whole)), g.const(1e-6))
+    value_then = g.select(g.op("eq", whole, 0.0), present, before)
+    near = abs(back - whole) <= 1e-6
     inside = g.select(near, value_then, missing)
-    outside = g.logical_or(g.lt(back, g.const(-1e-6)), g.lt(g.add(g.div(g.sub(now, first), step), g.const(1e-6)), back))
-    return g.select(outside, nothing, inside)
+    outside = (back < -1e-6) | ((now - first) / step + 1e-6 < back)
+    return g.select(outside, 0.0, inside)
 
 
-def _before_the_delay(m: Memory, variable: str, call: Call) -> int:
+def _before_the_delay(m: Memory, variable: str, call: Call) -> Term:
     """What leaves a DELAY FIXED before anything has come through; where its time is no number there is none."""
     g, time, first = m.graph, m.start(call.arguments[1], variable), m.start(call.arguments[2], variable)
-    return g.select(g.op("eq", time, time), first, g.const(math.nan))
+    return g.select(g.op("eq", time, time), first, math.nan)
 
 
-def _delay_start(m: Memory, variable: str, call: Call) -> int:
+def _delay_start(m: Memory, variable: str, call: Call) -> Term:
     """Of the material at the start, which is its rate times its time: there and back again, as rounding has it."""
-    return m.graph.div(_material(m, variable, call), m.start(call.arguments[1], variable))
+    return _material(m, variable, call) / m.start(call.arguments[1], variable)
 
 
-def _fixed(m: Memory, variable: str, call: Call) -> int:
+def _fixed(m: Memory, variable: str, call: Call) -> Term:
     value, time, _ = call.arguments
     return m.pipe(
         (variable, call),
@@ -196,12 +206,12 @@ def _fixed(m: Memory, variable: str, call: Call) -> int:
     )
 
 
-def _conveyor(m: Memory, variable: str, call: Call) -> int:
+def _conveyor(m: Memory, variable: str, call: Call) -> Term:
     g, (value, time, _) = m.graph, call.arguments
 
-    def entering() -> int:
+    def entering() -> Term:
         duration = m.run(time, variable)
-        return g.select(g.op("eq", duration, duration), m.run(value, variable), g.const(math.nan))
+        return g.select(g.op("eq", duration, duration), m.run(value, variable), math.nan)
 
     return m.pipe(
         (variable, call),
@@ -213,7 +223,7 @@ def _conveyor(m: Memory, variable: str, call: Call) -> int:
     )
 
 
-def _depreciation(m: Memory, variable: str, call: Call, *, start: bool) -> int:
+def _depreciation(m: Memory, variable: str, call: Call, *, start: bool) -> Term:
     """The mean of a stream over as many fiscal periods as the lifetime has, the present one included.
 
     A period is one step: how Vensim lumps the steps of a longer one is not said, so that is no number.
@@ -222,23 +232,23 @@ def _depreciation(m: Memory, variable: str, call: Call, *, start: bool) -> int:
     """
     g, (stream, *numbers) = m.graph, call.arguments
     time, period, initial = (m.start(argument, variable) for argument in numbers)
-    many, unit = g.op("max", g.op("rint", g.div(time, period)), g.const(1.0)), g.const(1.0)
-    before, label, key = g.sub(many, unit), label_of(variable, call), (variable, call)
+    many = g.op("max", g.op("rint", time / period), 1.0)
+    before, label, key = many - 1.0, label_of(variable, call), (variable, call)
     present = (m.start if start else m.run)(stream, variable)
-    earlier = first = g.mul(before, initial)
+    earlier = first = before * initial
     if not start:
 
-        def now() -> int:
+        def now() -> Term:
             return m.run(stream, variable)
 
-        leaving = m.pipe((*key, "leaving"), label, lambda: initial, now, lambda: g.op("max", before, unit))
-        earlier = m.cell(key, label, lambda: first, lambda: g.add(m.cell_node(key), g.sub(now(), leaving)))
-    total = g.add(present, g.select(g.lt(many, g.const(1.5)), g.const(0.0), earlier))
-    of_one_step = g.lt(g.op("abs", g.sub(period, g.uniform("time_step"))), g.const(1e-6))
-    return g.select(of_one_step, g.div(total, many), g.const(math.nan))
+        leaving = m.pipe((*key, "leaving"), label, lambda: initial, now, lambda: g.op("max", before, 1.0))
+        earlier = m.cell(key, label, lambda: first, lambda: m.cell_node(key) + (now() - leaving))
+    total = present + g.select(many < 1.5, 0.0, earlier)
+    of_one_step = abs(period - g.uniform("time_step")) < 1e-6
+    return g.select(of_one_step, total / many, math.nan)
 
 
-def _information(m: Memory, variable: str, call: Call) -> int:
+def _information(m: Memory, variable: str, call: Call) -> Term:
     """What entered last of all that has come out by now; what entered before it and comes out later is lost.
 
     Source: Vensim's manual, fn_delay_information: where the delay time falls, values are replaced by more recent ones,
@@ -248,20 +258,20 @@ def _information(m: Memory, variable: str, call: Call) -> int:
     label, nothing = label_of(variable, call), lambda: m.graph.const(0.0)
     newest, held = (variable, call, "newest"), (variable, call, "held")
 
-    def arriving(name: str, entering: Callable[[], int]) -> int:
+    def arriving(name: str, entering: Later) -> Term:
         key = (variable, call, "arriving", name)
         return m.pipe(key, label, nothing, entering, nothing, lambda: _steps(m, m.run(time, variable)), latest=True)
 
-    def number() -> int:
+    def number() -> Term:
         """Which entry it is, from 1."""
-        since = g.sub(g.source("instant"), g.uniform("initial_time"))
-        return g.add(g.op("rint", g.div(since, g.uniform("time_step"))), g.const(1.0))
+        since = g.source("instant") - g.uniform("initial_time")
+        return g.op("rint", since / g.uniform("time_step")) + 1.0
 
     entry, shown = arriving("entry", number), arriving("value", lambda: m.run(value, variable))
 
-    def carried(key: object, arrived: int, first: Callable[[], int]) -> int:
+    def carried(key: object, arrived: Term, first: Later) -> Term:
         m.cell(key, label, first, lambda: carried(key, arrived, first))
-        return g.select(g.lt(m.cell_node(newest), entry), arrived, m.cell_node(key))
+        return g.select(m.cell_node(newest) < entry, arrived, m.cell_node(key))
 
     carried(newest, entry, nothing)
     return carried(held, shown, lambda: _before_the_delay(m, variable, call))
@@ -343,7 +353,7 @@ ROWS = (
     Function(
         "depreciate_straightline",
         "stream, lifetime, fiscal period, initial value",
-        Remembered(partial(_depreciation, start=True), partial(_depreciation, start=False)),
+        remembered(_depreciation),
         "same, time, time, same -> same",
         "DEPRECIATE STRAIGHTLINE",
         in_xmile="average the stream with DELAY",
@@ -368,10 +378,7 @@ ROWS = (
     Function(
         "xmile_history",
         "input, time",
-        Remembered(
-            lambda m, variable, call: _history(m, variable, call, "", start=True),
-            lambda m, variable, call: _history(m, variable, call, label_of(variable, call), start=False),
-        ),
+        remembered(_history),
         "same, time -> same",
         xmile="HISTORY",
         # the data are written as lookups, of which Vensim's function has no value

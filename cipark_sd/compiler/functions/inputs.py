@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from cipark_sd.compiler.functions.arithmetic import SMALL
 from cipark_sd.compiler.functions.row import Context, Function, Reading, Refused, Target, called
+from cipark_sd.compiler.graph import Term
 from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Ref
 from cipark_sd.model.model import TimeSpec
 
@@ -17,40 +18,40 @@ _ZERO, _ONE = Const(0.0), Const(1.0)
 _MIDDLE = _TIME + _STEP / 2.0
 
 
-def _middle(c: Context) -> int:
+def _middle(c: Context) -> Term:
     """The middle of the present step, which Vensim calls ``time plus``: events act at the instant nearest to them."""
-    return c.graph.add(c.instant, c.graph.div(c.graph.uniform("time_step"), c.graph.const(2.0)))
+    return c.instant + c.graph.uniform("time_step") / 2.0
 
 
-def _step(c: Context, a: Sequence[int]) -> int:
+def _step(c: Context, a: Sequence[Term]) -> Term:
     """Source: Vensim's manual, fn_step, by which it changes from step to step alone whatever the method."""
     height, start = a
-    return c.graph.mul(c.graph.op("held", height), c.graph.lt(start, _middle(c)))
+    return c.graph.op("held", height) * (start < _middle(c))
 
 
-def _ramp(c: Context, a: Sequence[int]) -> int:
+def _ramp(c: Context, a: Sequence[Term]) -> Term:
     g, (slope, start, *end) = c.graph, a
     until = g.op("min", end[0], c.time) if end else c.time
-    begun = g.lt(start, g.add(c.time, g.const(SMALL)))
-    return g.mul(g.mul(begun, slope), g.sub(until, start))
+    begun = start < c.time + SMALL
+    return begun * slope * (until - start)
 
 
-def _ramp_by_steps(c: Context, a: Sequence[int]) -> int:
+def _ramp_by_steps(c: Context, a: Sequence[Term]) -> Term:
     """Source: Vensim's manual, fn_ramp, by which it changes from step to step alone whatever the method."""
     return c.graph.op("held", _ramp(c, a))
 
 
-def _pulse(c: Context, a: Sequence[int]) -> int:
+def _pulse(c: Context, a: Sequence[Term]) -> Term:
     """1 from the instant nearest to the start on, for a width; a width of 0 is one step.
 
     Source: Vensim's manual, fn_pulse.
     """
     g, (start, width) = c.graph, a
-    lasting = g.select(g.op("eq", width, g.const(0.0)), g.uniform("time_step"), width)
-    return g.logical_and(g.lt(start, _middle(c)), g.lt(_middle(c), g.add(start, lasting)))
+    lasting = g.select(g.op("eq", width, 0.0), g.uniform("time_step"), width)
+    return (start < _middle(c)) & (_middle(c) < start + lasting)
 
 
-def _pulse_train(c: Context, a: Sequence[int]) -> int:
+def _pulse_train(c: Context, a: Sequence[Term]) -> Term:
     """Pulses of at least one step that begin again at each interval, up to and with the end.
 
     Where the interval is no longer than a pulse, there is no pause.
@@ -60,53 +61,53 @@ def _pulse_train(c: Context, a: Sequence[int]) -> int:
     """
     g, (start, interval, width, end) = c.graph, a
     lasting = g.op("max", width, g.uniform("time_step"))
-    phase = g.op("fmod", g.sub(_middle(c), start), interval)
-    on = g.logical_or(g.le(interval, lasting), g.lt(phase, lasting))
-    begun = g.logical_and(g.lt(start, _middle(c)), g.le(g.sub(c.instant, g.const(SMALL)), end))
-    return g.logical_and(begun, on)
+    phase = g.op("fmod", _middle(c) - start, interval)
+    on = (interval <= lasting) | (phase < lasting)
+    begun = (start < _middle(c)) & (c.instant - SMALL <= end)
+    return begun & on
 
 
-def _since(c: Context, start: int) -> int:
+def _since(c: Context, start: Term) -> Term:
     """The time since a pulse, with the slack of comparisons."""
-    return c.graph.add(c.graph.sub(c.instant, start), c.graph.const(SMALL))
+    return c.instant - start + SMALL
 
 
-def _quantity_once(c: Context, start: int) -> int:
+def _quantity_once(c: Context, start: Term) -> Term:
     """Whether the one step of an XMILE pulse is now: the first time point at or after its time.
 
     Source: XMILE 1.0, section 3.5.4, for a time on the grid; between time points, pysimlin.
     """
     g, since = c.graph, _since(c, start)
-    return g.logical_and(g.le(g.const(0.0), since), g.lt(since, g.uniform("time_step")))
+    return (since >= 0.0) & (since < g.uniform("time_step"))
 
 
-def _quantity_again(c: Context, start: int, interval: int) -> int:
+def _quantity_again(c: Context, start: Term, interval: Term) -> Term:
     """Whether one of the steps of repeated XMILE pulses is now, each at the first time point at or after its time.
 
     An interval of 0 is a single pulse; pulses that are closer than a step are one in each step.
     """
     g, since = c.graph, _since(c, start)
-    inside = g.logical_and(g.le(g.const(0.0), since), g.lt(g.op("fmod", since, interval), g.uniform("time_step")))
-    return g.select(g.op("eq", interval, g.const(0.0)), _quantity_once(c, start), inside)
+    inside = (since >= 0.0) & (g.op("fmod", since, interval) < g.uniform("time_step"))
+    return g.select(g.op("eq", interval, 0.0), _quantity_once(c, start), inside)
 
 
-def _height(c: Context, magnitude: int, inside: int) -> int:
+def _height(c: Context, magnitude: Term, inside: Term) -> Term:
     """A magnitude in one step: under Runge-Kutta that of the step's beginning at each stage.
 
     Source: isee's help, "Test input builtins", has the volume pulsed over one DT; a run that Stella recorded under RK4
     (``model_01`` of PANDEM_simulator), in which a pulse empties its stock, has the stock at the step's beginning.
     """
     g = c.graph
-    return g.select(inside, g.div(g.op("held", magnitude), g.uniform("time_step")), g.const(0.0))
+    return g.select(inside, g.op("held", magnitude) / g.uniform("time_step"), 0.0)
 
 
-def _time_value(c: Context, a: Sequence[int]) -> int:
+def _time_value(c: Context, a: Sequence[Term]) -> Term:
     """The current time (0) or that of the start (1), moved by an offset.
 
     Source: Vensim's manual, fn_get_time_value, measure 0.
     """
     g, (relative, offset, _) = c.graph, a
-    return g.add(g.uniform("initial_time") if g.value(relative) == 1.0 else c.time, offset)
+    return (g.uniform("initial_time") if relative.number == 1.0 else c.time) + offset
 
 
 def _begun(start: Expr) -> Expr:
@@ -194,14 +195,7 @@ def _ramp_in_vensim(target: Target, slope: Expr, start: Expr, end: Expr = _END) 
 
 ROWS = (
     Function("step", "height, start", _step, "same, time -> same", "STEP", "STEP"),
-    Function(
-        "ramp",
-        "slope, start, end",
-        _ramp_by_steps,
-        "same, time -> by_time",
-        "RAMP",
-        in_xmile=called("RAMP"),
-    ),
+    Function("ramp", "slope, start, end", _ramp_by_steps, "same, time -> by_time", "RAMP", in_xmile=called("RAMP")),
     # the standard's RAMP goes on for ever; the third argument, its end, is what PySD, Stella and pysimlin accept too
     Function(
         "xramp",

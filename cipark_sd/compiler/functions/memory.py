@@ -1,146 +1,147 @@
 """Functions that remember: initial values, samples, trends, present values and what comes together over a run."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 
 from cipark_sd.compiler.functions.arithmetic import zidz
 from cipark_sd.compiler.functions.delays import label_of
-from cipark_sd.compiler.functions.row import KEEPS, CallNode, Function, Memory, Remembered
+from cipark_sd.compiler.functions.row import KEEPS, CallNode, Function, Later, Memory, Remembered, remembered
+from cipark_sd.compiler.graph import Term
 from cipark_sd.model.expr import Call
 
 #: Reductions over the instants of a run: what they begin with. No function of a file can be called so.
 _REDUCERS: Mapping[str, float] = {"reduce: sum": 0.0, "reduce: min": float("inf"), "reduce: max": float("-inf")}
 
 
-def at_start(place: int) -> CallNode:
+def _at_start(place: int) -> CallNode:
     """The argument at a place as it is at the start of a run."""
     return lambda m, variable, call: m.start(call.arguments[place], variable)
 
 
-def _now(m: Memory, variable: str, call: Call) -> int:
-    return m.run(call.arguments[0], variable)
+def sampled(m: Memory, variable: str, call: Call, condition: Later, value: Later) -> Term:
+    """The cell of a SAMPLE IF TRUE: what it has held up to now.
 
+    Parameters
+    ----------
+    m : Memory
+    variable : str
+        In whose equation the call is.
+    call : Call
+        Its third argument is what is held at the start.
+    condition, value : callable
+        Give the nodes of the first two arguments, after the lowering has come that far.
 
-def sampled(m: Memory, variable: str, call: Call, condition: Callable[[], int], value: Callable[[], int]) -> int:
-    """The cell of a SAMPLE IF TRUE: what it has held up to now."""
+    Returns
+    -------
+    Term
+    """
     key, label = (variable, call), f"{variable} SAMPLE IF TRUE"
 
-    def following() -> int:
+    def following() -> Term:
         return m.graph.select(condition(), value(), m.cell_node(key))
 
     return m.cell(key, label, lambda: m.start(call.arguments[2], variable), following)
 
 
-def _sample_start(m: Memory, variable: str, call: Call) -> int:
+def _sample_start(m: Memory, variable: str, call: Call) -> Term:
     return m.graph.select(*(m.start(argument, variable) for argument in call.arguments))
 
 
-def _sample(m: Memory, variable: str, call: Call) -> int:
+def _sample(m: Memory, variable: str, call: Call) -> Term:
     condition, value, _ = call.arguments
     held = sampled(m, variable, call, lambda: m.run(condition, variable), lambda: m.run(value, variable))
     return m.graph.select(m.run(condition, variable), m.run(value, variable), held)
 
 
-def _reducer_start(m: Memory, variable: str, call: Call) -> int:
+def _reducer_start(m: Memory, variable: str, call: Call) -> Term:
     return m.graph.const(_REDUCERS[call.function])
 
 
-def _reduced(m: Memory, variable: str, call: Call) -> int:
+def _reduced(m: Memory, variable: str, call: Call) -> Term:
     """What has come together up to and with this instant: of the second argument, where the first is 1."""
     g, key = m.graph, (variable, call)
     op = {"reduce: sum": "add"}.get(call.function, call.function.removeprefix("reduce: "))
 
-    def now() -> int:
+    def now() -> Term:
         taken, value = (m.run(argument, variable) for argument in call.arguments)
         held = m.cell_node(key)
-        return g.select(g.op("eq", taken, g.const(1.0)), g.op(op, held, value), held)
+        return g.select(g.op("eq", taken, 1.0), g.op(op, held, value), held)
 
     m.cell(key, variable, lambda: _reducer_start(m, variable, call), now)
     return now()
 
 
-def _trend_start(m: Memory, variable: str, call: Call) -> int:
-    g, (value, time, trend) = m.graph, (m.start(a, variable) for a in call.arguments)
-    return g.div(value, g.add(g.const(1.0), g.mul(trend, time)))
+def _trend_start(m: Memory, variable: str, call: Call) -> Term:
+    """The average of which the trend at the start is what the call says last, a fraction per time."""
+    value, time, *_, trend = (m.start(a, variable) for a in call.arguments)
+    return value / (1.0 + trend * time)
 
 
-def _trend(m: Memory, variable: str, call: Call, *, start: bool) -> int:
-    g, (value, time) = m.graph, _arguments(m, variable, call, 2, start=start)
+def _trend(m: Memory, variable: str, call: Call, *, start: bool) -> Term:
+    value, time = _arguments(m, variable, call, 2, start=start)
     average = _trend_start(m, variable, call) if start else _average(m, variable, call, _trend_start)
-    return zidz(m.context(variable, start=start), (g.sub(value, average), g.mul(time, g.op("abs", average))))
+    return zidz(m.context(variable, start=start), (value - average, time * abs(average)))
 
 
-def _arguments(m: Memory, variable: str, call: Call, n: int, *, start: bool) -> list[int]:
+def _arguments(m: Memory, variable: str, call: Call, n: int, *, start: bool) -> list[Term]:
     return [(m.start if start else m.run)(argument, variable) for argument in call.arguments[:n]]
 
 
-def _remembered(node: Callable[..., int]) -> Remembered:
-    """The same at the start and in the run, but for what is asked there."""
-    return Remembered(partial(node, start=True), partial(node, start=False))
-
-
-def _average(m: Memory, variable: str, call: Call, start: CallNode) -> int:
+def _average(m: Memory, variable: str, call: Call, start: CallNode) -> Term:
     """The state that follows the first argument within the time of the second."""
     key = (variable, call)
 
-    def rate() -> int:
+    def rate() -> Term:
         value, time = (m.run(argument, variable) for argument in call.arguments[:2])
-        return m.graph.div(m.graph.sub(value, m.state_node(key)), time)
+        return (value - m.state_node(key)) / time
 
     return m.state(key, label_of(variable, call), lambda: start(m, variable, call), rate)
 
 
-def _npv(m: Memory, variable: str, call: Call) -> int:
+def _npv(m: Memory, variable: str, call: Call) -> Term:
     """Source: Vensim's manual, fn_npv and fn_npve, which give these equations."""
     label = label_of(variable, call)
-    g, factor_key, total_key = m.graph, (variable, call, "factor"), (variable, call, "total")
+    factor_key, total_key = (variable, call, "factor"), (variable, call, "total")
     stream, rate, initial, factor = call.arguments
 
-    def shrinking() -> int:
-        lost = g.mul(m.state_node(factor_key), m.run(rate, variable))
-        return g.div(g.op("neg", lost), _grown(m, m.run(rate, variable)))
+    def shrinking() -> Term:
+        lost = m.state_node(factor_key) * m.run(rate, variable)
+        return -lost / _grown(m, m.run(rate, variable))
 
     discount = m.state(factor_key, f"{label} discount", lambda: _first_discount(m, variable, call), shrinking)
     total = m.state(
         total_key,
         label,
         lambda: m.start(initial, variable),
-        lambda: g.mul(m.run(stream, variable), m.state_node(factor_key)),
+        lambda: m.run(stream, variable) * m.state_node(factor_key),
     )
     return _present_value(m, m.run(stream, variable), m.run(factor, variable), total, discount)
 
 
-def _grown(m: Memory, rate: int) -> int:
+def _grown(m: Memory, rate: Term) -> Term:
     """One and the interest of a step."""
-    return m.graph.add(m.graph.const(1.0), m.graph.mul(rate, m.graph.uniform("time_step")))
+    return 1.0 + rate * m.graph.uniform("time_step")
 
 
-def _first_discount(m: Memory, variable: str, call: Call) -> int:
+def _first_discount(m: Memory, variable: str, call: Call) -> Term:
     unit = m.graph.const(1.0)
     if call.function == "vensim_npv":
         return unit
-    return m.graph.div(unit, _grown(m, m.start(call.arguments[1], variable)))
+    return 1.0 / _grown(m, m.start(call.arguments[1], variable))
 
 
-def _present_value(m: Memory, stream: int, factor: int, total: int, discount: int) -> int:
+def _present_value(m: Memory, stream: Term, factor: Term, total: Term, discount: Term) -> Term:
     g = m.graph
-    return g.mul(g.add(total, g.mul(g.mul(stream, g.uniform("time_step")), discount)), factor)
+    return (total + stream * g.uniform("time_step") * discount) * factor
 
 
-def _forecast_start(m: Memory, variable: str, call: Call) -> int:
-    """That of which the trend at the start is what the call says, a fraction per time as TREND's."""
-    g, (value, time, _, trend) = m.graph, (m.start(a, variable) for a in call.arguments)
-    return g.div(value, g.add(g.const(1.0), g.mul(trend, time)))
+def _forecast(m: Memory, variable: str, call: Call, *, start: bool) -> Term:
+    value, time, horizon = _arguments(m, variable, call, 3, start=start)
+    average = _trend_start(m, variable, call) if start else _average(m, variable, call, _trend_start)
+    growth = zidz(m.context(variable, start=start), (value - average, time * average))
+    return value * (1.0 + growth * horizon)
 
 
-def _forecast(m: Memory, variable: str, call: Call, *, start: bool) -> int:
-    g, (value, time, horizon) = m.graph, _arguments(m, variable, call, 3, start=start)
-    average = _forecast_start(m, variable, call) if start else _average(m, variable, call, _forecast_start)
-    growth = zidz(m.context(variable, start=start), (g.sub(value, average), g.mul(time, average)))
-    return g.mul(value, g.add(g.const(1.0), g.mul(growth, horizon)))
-
-
-def _npv_at_start(m: Memory, variable: str, call: Call) -> int:
+def _npv_at_start(m: Memory, variable: str, call: Call) -> Term:
     stream, _, initial, factor = (m.start(argument, variable) for argument in call.arguments)
     return _present_value(m, stream, factor, initial, _first_discount(m, variable, call))
 
@@ -157,11 +158,11 @@ def _present(name: str) -> Function:
 
 
 ROWS = (
-    Function("initial", "value", Remembered(at_start(0), at_start(0)), KEEPS, "INITIAL", "INIT"),
+    Function("initial", "value", Remembered(_at_start(0), _at_start(0)), KEEPS, "INITIAL", "INIT"),
     Function(
         "active_initial",
         "value, initial value",
-        Remembered(at_start(1), _now),
+        Remembered(_at_start(1), lambda m, variable, call: m.run(call.arguments[0], variable)),
         KEEPS,
         "ACTIVE INITIAL",
         in_xmile="give that part of the equation a variable of its own",
@@ -177,7 +178,7 @@ ROWS = (
     Function(
         "trend",
         "input, average time, initial trend = 0",
-        _remembered(_trend),
+        remembered(_trend),
         "any, time, rate -> rate",
         "TREND",
         "TREND(input, average time[, initial trend])",
@@ -185,7 +186,7 @@ ROWS = (
     Function(
         "forecast",
         "input, average time, horizon, initial trend = 0",
-        _remembered(_forecast),
+        remembered(_forecast),
         "same, time, time, rate -> same",
         "FORECAST(input, average time, horizon)",
         "FORCST(input, average time, horizon[, initial trend])",

@@ -36,11 +36,11 @@ def add(*rows: Function) -> None:
     """Put rows into the table."""
     for row in rows:
         FUNCTIONS[row.name] = row
-        spell(IN_VENSIM, *row.readings(row.vensim))
-        spell(IN_XMILE, *row.readings(row.xmile))
+        _spell(IN_VENSIM, *row.readings(row.vensim))
+        _spell(IN_XMILE, *row.readings(row.xmile))
 
 
-def spell(language: dict[str, tuple[Reading, ...]], *readings: Reading) -> None:
+def _spell(language: dict[str, tuple[Reading, ...]], *readings: Reading) -> None:
     """Add spellings to a language."""
     for reading in readings:
         name = canonical(reading.spelling)
@@ -49,8 +49,8 @@ def spell(language: dict[str, tuple[Reading, ...]], *readings: Reading) -> None:
 
 for _family in (arithmetic, inputs, delays, slats, memory, data, chance, arrays):
     add(*_family.ROWS)
-spell(IN_VENSIM, *arithmetic.VENSIM)
-spell(IN_XMILE, *arithmetic.XMILE, *inputs.XMILE, *delays.XMILE, *chance.XMILE, *arrays.XMILE)
+_spell(IN_VENSIM, *arithmetic.VENSIM)
+_spell(IN_XMILE, *arithmetic.XMILE, *inputs.XMILE, *delays.XMILE, *chance.XMILE, *arrays.XMILE)
 
 
 #: Our names for what only readers and passes make: no file can call it so.
@@ -59,6 +59,19 @@ INTERNAL = FUNCTIONS.keys() - IN_VENSIM.keys() - IN_XMILE.keys() - {"pi", "inf",
 
 def read(language: dict[str, tuple[Reading, ...]], function: str, arguments: tuple[Expr, ...]) -> Expr:
     """A call of a language in the model's own terms; a function that it does not spell keeps name and arguments.
+
+    Parameters
+    ----------
+    language : dict
+        :data:`IN_VENSIM` or :data:`IN_XMILE`.
+    function : str
+        As the language spells it, canonical.
+    arguments : tuple of Expr
+        In the language's order.
+
+    Returns
+    -------
+    Expr
 
     Raises
     ------

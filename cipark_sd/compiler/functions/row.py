@@ -5,13 +5,17 @@ Parameters are written as in a manual, those that may be missing in square brack
 """
 
 import re
+from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, cast
+from functools import partial
+from typing import Literal, cast
 
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.base.naming import canonical
-from cipark_sd.compiler.graph import Graph
+from cipark_sd.compiler.graph import Graph, Places, Term
+from cipark_sd.compiler.program import Cell, Pipe, State
 from cipark_sd.model.expr import Call, Const, Expr
 from cipark_sd.model.model import Dimension, TimeSpec
 
@@ -36,14 +40,16 @@ class Context:
     """
 
     graph: Graph
-    time: int
-    instant: int
-    random: Callable[[], int]
-    at_start: Callable[[int], float]
+    time: Term
+    instant: Term
+    random: Callable[[], Term]
+    at_start: Callable[[Term], float]
 
 
+#: What gives a node when it is asked for.
+Later = Callable[[], Term]
 #: The node of a call, of the nodes of its arguments.
-Meaning = Callable[[Context, Sequence[int]], int]
+Meaning = Callable[[Context, Sequence[Term]], Term]
 
 
 def primitive(op: str) -> Meaning:
@@ -51,69 +57,102 @@ def primitive(op: str) -> Meaning:
     return lambda c, a: c.graph.op(op, *a)
 
 
-class Memory(Protocol):
-    """What the lowering offers to functions with memory."""
+class Memory(ABC):
+    """What the lowering offers to functions with memory: the graph, and states, cells and pipes.
 
-    graph: Graph
+    Each has a node at once; ``initial``, ``rate``, ``following``, ``entering``, ``length`` and ``after`` give what it
+    consists of, and are asked later. A ``key`` says which one it is.
+    """
+
+    def __init__(self) -> None:
+        self.graph = Graph()
+        self.later: deque[Callable[[], None]] = deque()
+        self.states: Places[State] = Places(self.graph, "state", self.later)
+        self.cells: Places[Cell] = Places(self.graph, "cell", self.later)
+        self.pipes: Places[Pipe] = Places(self.graph, "pipe", self.later)
 
     @property
+    @abstractmethod
     def looks_ahead(self) -> bool:
         """Whether the method is Runge-Kutta's, which computes the rates within a step."""
 
-    def run(self, expr: Expr, variable: str) -> int:
+    @abstractmethod
+    def run(self, expr: Expr, variable: str) -> Term:
         """The node of an expression at each instant."""
 
-    def start(self, expr: Expr, variable: str) -> int:
+    @abstractmethod
+    def start(self, expr: Expr, variable: str) -> Term:
         """The node of an expression at the start of a run."""
 
+    @abstractmethod
     def order(self, variable: str, call: Call) -> int:
         """The number of stages."""
 
-    def state(self, key: object, label: str, initial: Callable[[], int], rate: Callable[[], int]) -> int:
-        """The node of a state; its parts are made later."""
+    @abstractmethod
+    def context(self, variable: str, *, start: bool) -> Context:
+        """What functions without memory need."""
 
-    def cell(self, key: object, label: str, initial: Callable[[], int], following: Callable[[], int]) -> int:
-        """The node of a cell; its parts are made later."""
+    @abstractmethod
+    def refused(self, variable: str, feature: str, alternative: str) -> CiparkError:
+        """The error of something that a variable's equation has and that is not computed."""
 
-    def state_node(self, key: object) -> int:
+    def state(self, key: object, label: str, initial: Later, rate: Later, *, non_negative: bool = False) -> Term:
+        """The node of a state."""
+        return self.states.node(key, lambda: State(label, initial().node, rate().node, non_negative))
+
+    def state_node(self, key: object) -> Term:
         """The node of a state that exists."""
+        return self.states.existing(key)
 
-    def cell_node(self, key: object) -> int:
+    def cell(self, key: object, label: str, initial: Later, following: Later) -> Term:
+        """The node of a cell."""
+        return self.cells.node(key, lambda: Cell(label, initial().node, following().node))
+
+    def cell_node(self, key: object) -> Term:
         """The node of a cell that exists."""
+        return self.cells.existing(key)
 
     def pipe(
         self,
         key: object,
         label: str,
-        initial: Callable[[], int],
-        entering: Callable[[], int],
-        length: Callable[[], int],
-        after: Callable[[], int] | None = None,
+        initial: Later,
+        entering: Later,
+        length: Later,
+        after: Later | None = None,
         *,
         latest: bool = False,
-    ) -> int:
-        """The node of a pipe, of a conveyor where it says ``after`` how many steps; its parts are made later.
+    ) -> Term:
+        """The node of a pipe, of a conveyor where it says ``after`` how many steps.
 
         Where it is the ``latest`` entry that counts, it takes the place of what would come out with it.
         """
 
-    def record(
-        self, key: object, label: str, entering: Callable[[], int], steps: int, after: Callable[[], int] | None = None
-    ) -> int:
-        """The node of what was ``steps`` ago; what is remembered is made later.
+        def make() -> Pipe:
+            parts = initial().node, entering().node, length().node
+            if after is None:
+                return Pipe(label, *parts)
+            return Pipe(label, *parts, "latest" if latest else "conveyor", after().node)
+
+        return self.pipes.node(key, make)
+
+    def record(self, key: object, label: str, entering: Later, steps: Term, after: Later | None = None) -> Term:
+        """The node of what was ``steps`` ago.
 
         Where ``after`` says so, what enters lies so many steps later, none but negative ones, as the latest there.
         """
+        nothing = self.graph.const(0.0).node
 
-    def context(self, variable: str, *, start: bool) -> Context:
-        """What functions without memory need."""
+        def make() -> Pipe:
+            return Pipe(label, nothing, entering().node, nothing, "record", None if after is None else after().node)
 
-    def refused(self, variable: str, feature: str, alternative: str) -> CiparkError:
-        """The error of something that a variable's equation has and that is not computed."""
+        position = self.graph.nodes[self.pipes.node(key, make).node].payload
+        assert isinstance(position, int)
+        return self.graph.past(position, steps)
 
 
 #: The node of a call, of the memory, the variable in whose equation the call is, and the call.
-CallNode = Callable[[Memory, str, Call], int]
+CallNode = Callable[[Memory, str, Call], Term]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +161,11 @@ class Remembered:
 
     start: CallNode
     run: CallNode
+
+
+def remembered(node: Callable[..., Term]) -> Remembered:
+    """The same at the start and in the run, but for what is asked there; ``node`` takes ``start`` as a keyword."""
+    return Remembered(partial(node, start=True), partial(node, start=False))
 
 
 class WrongCall(Exception):
@@ -150,7 +194,18 @@ class Reading:
 
 
 def fits(parameters: str, n: int) -> bool:
-    """Whether there may be so many arguments."""
+    """Whether there may be so many arguments.
+
+    Parameters
+    ----------
+    parameters : str
+        As a row has them.
+    n : int
+
+    Returns
+    -------
+    bool
+    """
     counts = numbers_of(parameters)
     return n in counts or (n > counts[0] and parameters.endswith("..."))
 
@@ -163,15 +218,15 @@ def numbers_of(parameters: str) -> list[int]:
     """
     counts, total = [], 0
     for part in parameters.split("["):
-        total += len(names_of(part))
+        total += len(_names_of(part))
         counts.append(total)
     return counts
 
 
-def names_of(parameters: str) -> list[str]:
+def _names_of(parameters: str) -> list[str]:
     """The parameters, those that may be missing too.
 
-    >>> names_of("input, delay time[, initial value = input]")
+    >>> _names_of("input, delay time[, initial value = input]")
     ['input', 'delay time', 'initial value']
     """
     names = (part.partition(" = ")[0].strip(" [].") for part in parameters.split(","))
@@ -265,8 +320,8 @@ class Function:
             return Reading(spelling, re.sub(r" = [^,]*", "", self.parameters), called(self.name))
 
         def build(*arguments: Expr) -> Expr:
-            values = dict(zip(names_of(taken), arguments, strict=False))
-            return Call(self.name, tuple(values.get(n) or self._default(n, values) for n in names_of(self.parameters)))
+            values = dict(zip(_names_of(taken), arguments, strict=False))
+            return Call(self.name, tuple(values.get(n) or self._default(n, values) for n in _names_of(self.parameters)))
 
         return Reading(spelling, taken, build)
 
@@ -312,8 +367,8 @@ class Function:
             return how(*before, *arguments)
         if not spelled:
             raise Refused(f"the function {self.title}", "write it with other functions")
-        reading, values = self.readings(spelled)[0], dict(zip(names_of(self.parameters), arguments, strict=False))
-        taken = [name for name in names_of(reading.parameters) if name in values]
+        reading, values = self.readings(spelled)[0], dict(zip(_names_of(self.parameters), arguments, strict=False))
+        taken = [name for name in _names_of(reading.parameters) if name in values]
         for name in values:
             if name not in taken and values[name] != self._default(name, values):
                 raise Refused(f"{self.title} with {name}", f"leave {name} out")
@@ -329,7 +384,20 @@ def called(name: str, *order: int) -> Callable[..., Expr]:
 
 
 def of_order(function: str, order: float) -> Callable[..., Expr]:
-    """A delay or smooth of fixed order that starts from a value of its own, or from its input."""
+    """A delay or smooth of fixed order that starts from a value of its own, or from its input.
+
+    Parameters
+    ----------
+    function : str
+        ``delay`` or ``smooth``.
+    order : float
+        The number of stages.
+
+    Returns
+    -------
+    callable
+        Takes the input, the time and perhaps the initial value, and gives the call in our terms.
+    """
 
     def build(value: Expr, time: Expr, initial: Expr | None = None) -> Expr:
         return Call(function, (value, time, value if initial is None else initial, Const(order)))

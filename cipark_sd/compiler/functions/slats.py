@@ -14,10 +14,10 @@ step in which it came is decided here; pysimlin has the same.
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from cipark_sd.compiler.functions.arrays import deviation, folded
-from cipark_sd.compiler.functions.row import Function, Memory, Remembered
+from cipark_sd.compiler.functions.row import Function, Memory, Remembered, remembered
+from cipark_sd.compiler.graph import Term
 from cipark_sd.compiler.program import PER_STEP
 from cipark_sd.model.expr import Call, Const, Expr, Ref
 
@@ -47,14 +47,19 @@ def leaving(
     spread : sequence of pairs of Expr
         Zero and an inflow that is spread evenly, or the flow at the end of the conveyor that leaks into this one and
         the rate of that leak.
+
+    Returns
+    -------
+    Expr
+        Units per time.
     """
     return Call(NAME, (steady, rate, first, slats, stopped, *(part for pair in spread for part in pair)))
 
 
-def source_slats(j: int, many: int, of: int) -> int:
+def _source_slats(j: int, many: int, of: int) -> int:
     """The slat, of ``many``, to which the ``j``-th of ``of`` slats corresponds; of two equally near the earlier.
 
-    >>> [source_slats(j, 2, 4) for j in range(4)], [source_slats(j, 4, 4) for j in range(4)]
+    >>> [_source_slats(j, 2, 4) for j in range(4)], [_source_slats(j, 4, 4) for j in range(4)]
     ([0, 0, 1, 1], [0, 1, 2, 3])
     """
     return min(max(-(-((2 * j + 1) * many - 2 * of) // (2 * of)), 0), many - 1)
@@ -64,6 +69,21 @@ def of_slats(stock: Ref, leaves: Expr, function: str, place: int = 0) -> Expr:
     """A function of what lies on the slats of a conveyor, one of ``ASKED_OF_SLATS``; ``leaves`` is the flow at its end.
 
     Places count from 1 at the exit, and beyond the conveyor there is no number.
+
+    Parameters
+    ----------
+    stock : Ref
+        The conveyor.
+    leaves : Expr
+        The flow at its end, of :func:`leaving`.
+    function : str
+        One of :data:`ASKED_OF_SLATS`.
+    place : int
+        From 1, at the exit; beyond the conveyor there is no number. Of all slats it is 0.
+
+    Returns
+    -------
+    Expr
     """
     return Call("conveyor: seen", (stock, leaves, Const(float(ASKED_OF_SLATS.index(function))), Const(float(place))))
 
@@ -73,68 +93,68 @@ class _Belt:
 
     def __init__(self, m: Memory, variable: str, call: Call) -> None:
         self.m, self.variable, self.call = m, variable, call
-        if m.graph.rates[m.run(call.arguments[3], variable)] == PER_STEP:
+        if m.run(call.arguments[3], variable).rate == PER_STEP:
             feature = "a spread inflow, or a leak that is one, of a conveyor whose transit time changes"
             raise m.refused(variable, feature, "use a transit time that stays the same in a run")
         self.many = m.order(variable, call)
 
-    def slat(self, i: int) -> int:
+    def slat(self, i: int) -> Term:
         """What lies on a slat."""
         # the conveyor is the same in whatever equation it stands
         key = (NAME, self.call.arguments, self.many, i)
         return self.m.cell(key, f"{self.variable} slat {i + 1}", lambda: self.first(i), lambda: self._following(i))
 
-    def taken(self, rate: Expr) -> int:
+    def taken(self, rate: Expr) -> Term:
         """The share of a slat that leaves it by the leak of a rate in a step."""
         g, step = self.m.graph, self.m.graph.uniform("time_step")
-        of_all = g.mul(self.m.run(self.call.arguments[1], self.variable), step)
-        share = g.div(g.mul(self.m.run(rate, self.variable), step), g.op("max", g.const(1.0), of_all))
-        return g.select(self.stopped(), g.const(0.0), share)
+        of_all = self.m.run(self.call.arguments[1], self.variable) * step
+        share = self.m.run(rate, self.variable) * step / g.op("max", 1.0, of_all)
+        return g.select(self.stopped(), 0.0, share)
 
-    def stopped(self) -> int:
+    def stopped(self) -> Term:
         """Whether all stands still."""
         return self.m.run(self.call.arguments[4], self.variable)
 
-    def after_leaks(self, i: int) -> int:
+    def after_leaks(self, i: int) -> Term:
         """What lies on a slat after the leaks of the step."""
-        g, slat = self.m.graph, self.slat(i)
-        return g.sub(slat, g.mul(slat, self.taken(self.call.arguments[1])))
+        slat = self.slat(i)
+        return slat - slat * self.taken(self.call.arguments[1])
 
-    def first(self, i: int) -> int:
+    def first(self, i: int) -> Term:
         """What lies on a slat at the start."""
         m, g, (steady, rate, *_) = self.m, self.m.graph, self.call.arguments
         step = g.uniform("time_step")
-        retained = g.sub(g.const(1.0), g.mul(m.start(rate, self.variable), step))
-        share = g.op("pow", retained, g.const(float(self.many - 1 - i)))
-        return g.mul(g.mul(m.start(steady, self.variable), step), share)
+        retained = 1.0 - m.start(rate, self.variable) * step
+        share = retained ** float(self.many - 1 - i)
+        return m.start(steady, self.variable) * step * share
 
-    def _following(self, i: int) -> int:
+    def _following(self, i: int) -> Term:
         m, g, (_, _, first, _, _, *spread) = self.m, self.m.graph, self.call.arguments
         step, last = g.uniform("time_step"), i + 1 == self.many
-        amount = g.mul(m.run(first, self.variable), step) if last else self.after_leaks(i + 1)
+        amount = m.run(first, self.variable) * step if last else self.after_leaks(i + 1)
         for source, value in zip(spread[::2], spread[1::2], strict=True):
             if not isinstance(source, Call):
-                evenly = g.div(g.mul(m.run(value, self.variable), step), g.const(float(self.many)))
-                amount = g.add(amount, evenly)
+                evenly = m.run(value, self.variable) * step / float(self.many)
+                amount = amount + evenly
                 continue
             upstream = _Belt(m, self.variable, source)
             for j in range(upstream.many):
-                if source_slats(j, self.many, upstream.many) == i:
-                    amount = g.add(amount, g.mul(upstream.slat(j), upstream.taken(value)))
+                if _source_slats(j, self.many, upstream.many) == i:
+                    amount = amount + upstream.slat(j) * upstream.taken(value)
         return g.select(self.stopped(), self.slat(i), amount)
 
 
-def _at_the_end(m: Memory, variable: str, call: Call, *, start: bool) -> int:
+def _at_the_end(m: Memory, variable: str, call: Call, *, start: bool) -> Term:
     belt, g = _Belt(m, variable, call), m.graph
     if not start:
-        return g.select(belt.stopped(), g.const(0.0), g.div(belt.after_leaks(0), g.uniform("time_step")))
+        return g.select(belt.stopped(), 0.0, belt.after_leaks(0) / g.uniform("time_step"))
     # what has come in at the steady rate has leaked at every slat
-    rate = g.mul(m.start(call.arguments[1], variable), g.uniform("time_step"))
-    retained = g.op("pow", g.sub(g.const(1.0), rate), g.const(float(belt.many)))
-    return g.mul(m.start(call.arguments[0], variable), retained)
+    rate = m.start(call.arguments[1], variable) * g.uniform("time_step")
+    retained = (1.0 - rate) ** float(belt.many)
+    return m.start(call.arguments[0], variable) * retained
 
 
-def _of_slats(m: Memory, variable: str, call: Call, *, start: bool) -> int:
+def _of_slats(m: Memory, variable: str, call: Call, *, start: bool) -> Term:
     g, (_, leaves, code, place) = m.graph, call.arguments
     assert isinstance(leaves, Call)
     assert isinstance(code, Const)
@@ -155,10 +175,9 @@ def _of_slats(m: Memory, variable: str, call: Call, *, start: bool) -> int:
 _CHAIN = "model the conveyor as DELAY or as a chain of stocks"
 
 
-def _row(name: str, arguments: str, at: Callable[..., int]) -> Function:
+def _row(name: str, arguments: str, at: Callable[..., Term]) -> Function:
     """A function of the slats of a conveyor, which no other program has; ``at`` lowers it, at the start or later."""
-    remembered = Remembered(partial(at, start=True), partial(at, start=False))
-    return Function(name, arguments, remembered, "same, any -> same", in_vensim=_CHAIN, in_xmile=_CHAIN)
+    return Function(name, arguments, remembered(at), "same, any -> same", in_vensim=_CHAIN, in_xmile=_CHAIN)
 
 
 QUEUE = "queue: front"
@@ -176,49 +195,54 @@ def front(entering: Expr, initial: Expr, leaving: Expr) -> Expr:
         The inflow, and all outflows together, which take of the first batch alone.
     initial : Expr
         The stock: what it is at the start is one batch.
+
+    Returns
+    -------
+    Expr
+        Units per time.
     """
     return Call(QUEUE, (entering, initial, leaving))
 
 
-def _front(m: Memory, variable: str, call: Call) -> int:
+def _front(m: Memory, variable: str, call: Call) -> Term:
     """Batches are counted from 0, those that have come and the first that is there; what waits from the start is -1."""
     g, (entering, initial, leaving) = m.graph, call.arguments
     zero, step = g.const(0.0), g.uniform("time_step")
-    inflow, at_start = m.run(entering, variable), g.div(m.start(initial, variable), step)
-    there_at_start = g.lt(zero, at_start)
+    inflow, at_start = m.run(entering, variable), m.start(initial, variable) / step
+    there_at_start = at_start > 0.0
     label = f"{variable} queue"
     came_key, first_key, taken_key = ((QUEUE, call.arguments, part) for part in ("came", "first", "taken"))
 
-    def after() -> tuple[int, int, int]:
+    def after() -> tuple[Term, Term, Term]:
         """Batches that have come, which is first, and what of it is taken, after the step."""
         out = m.run(leaving, variable)
-        served = g.logical_and(g.lt(zero, waiting), g.le(g.sub(waiting, out), g.mul(waiting, g.const(_DUST))))
-        arrived = g.add(came, g.lt(zero, inflow))
-        return arrived, g.add(first, served), g.select(served, zero, g.add(taken, out))
+        served = (waiting > 0.0) & (waiting - out <= waiting * _DUST)
+        arrived = came + (inflow > 0.0)
+        return arrived, first + served, g.select(served, 0.0, taken + out)
 
     came = m.cell(came_key, f"{label} came", lambda: zero, lambda: after()[0])
-    first = m.cell(first_key, f"{label} first", lambda: g.sub(zero, there_at_start), lambda: after()[1])
+    first = m.cell(first_key, f"{label} first", lambda: 0.0 - there_at_start, lambda: after()[1])
     taken = m.cell(taken_key, f"{label} taken", lambda: zero, lambda: after()[2])
-    since = g.sub(g.source("instant"), g.uniform("initial_time"))
-    number = g.op("rint", g.div(since, step))
+    since = g.source("instant") - g.uniform("initial_time")
+    number = g.op("rint", since / step)
     stored = m.record(
         (QUEUE, call.arguments, "batches"),
         label,
         lambda: m.run(entering, variable),
-        g.select(g.lt(first, zero), zero, g.sub(number, first)),
+        g.select(first < 0.0, 0.0, number - first),
         # a batch lies at its number; where none came the next one takes its place
-        lambda: g.sub(came, number),
+        lambda: came - number,
     )
-    earlier = g.select(g.lt(first, zero), at_start, stored)
-    waiting = g.select(g.lt(first, came), g.sub(earlier, taken), g.op("max", inflow, zero))
+    earlier = g.select(first < 0.0, at_start, stored)
+    waiting = g.select(first < came, earlier - taken, g.op("max", inflow, 0.0))
     return waiting
 
 
-def _at_start(m: Memory, variable: str, call: Call) -> int:
+def _at_start(m: Memory, variable: str, call: Call) -> Term:
     g, (entering, initial, _) = m.graph, call.arguments
     batch, inflow = m.start(initial, variable), m.start(entering, variable)
-    at_once = g.op("max", inflow, g.const(0.0))
-    return g.select(g.lt(g.const(0.0), batch), g.div(batch, g.uniform("time_step")), at_once)
+    at_once = g.op("max", inflow, 0.0)
+    return g.select(batch > 0.0, batch / g.uniform("time_step"), at_once)
 
 
 #: What an inflow that is spread evenly has in the place of a source.

@@ -1,108 +1,144 @@
-"""The recipes of :mod:`cipark_sd.compiler.chance` as functions of LLVM assembly on vectors of doubles."""
+"""Vectors of lanes as LLVM assembly writes them, and the recipes of :mod:`cipark_sd.compiler.rarer` on these."""
 
+import struct
 from collections.abc import Callable
-from typing import Protocol
 
-from cipark_sd.compiler.chance import Chance
+from cipark_sd.compiler.elementary import Operators, Value
 from cipark_sd.compiler.primitives import RECIPES
-from cipark_sd.engines.native.text import Vectors
+from cipark_sd.compiler.rarer import Recipes
+
+#: Runs that the native engine has in a vector.
+LANES = 8
+#: The instruction of each operator on doubles and truths; those of integers have its name.
+_INSTRUCTIONS = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv", "lt": "fcmp olt", "and": "and", "or": "or"}
+#: Up to so many runs are computed one by one, which takes less than a vector of eight.
+FEW = 2
 
 
-class Emitter(Protocol):
-    """What takes instructions: the body of a function."""
+def number(value: float) -> str:
+    """A double, to the bit."""
+    return "0x" + struct.pack(">d", value).hex().upper()
 
-    lines: list[str]
 
-    def emit(self, instruction: str) -> str:
-        """Add an instruction with a result and return the result's name."""
+class Vectors:
+    """The types of vectors of so many lanes, ``v`` of doubles, ``i`` of integers and ``b`` of truths."""
+
+    def __init__(self, lanes: int) -> None:
+        self.lanes = lanes
+        self.v, self.i, self.b = (f"<{lanes} x {kind}>" for kind in ("double", "i64", "i1"))
+
+    def splat(self, value: float) -> str:
+        """The same double in every lane."""
+        return "<" + ", ".join([f"double {number(value)}"] * self.lanes) + ">"
+
+    def splat_int(self, value: int) -> str:
+        """The same integer in every lane."""
+        return "<" + ", ".join([f"i64 {value}"] * self.lanes) + ">"
+
+    @property
+    def every(self) -> str:
+        """True in every lane."""
+        return "<" + ", ".join(["i1 true"] * self.lanes) + ">"
 
 
 class VectorArithmetic(Vectors):
-    """The operations as instructions; each value is the name of a register or a constant."""
+    """What registers have no operator for, as instructions of one function, whose registers ``prefix`` names."""
 
-    def __init__(self, body: Emitter, lanes: int, array: Callable[[tuple[float, ...]], str], fused: bool) -> None:
+    def __init__(self, prefix: str, lanes: int, array: Callable[[tuple[float, ...]], str], fused: bool) -> None:
         super().__init__(lanes)
-        self.body, self.array, self.fused = body, array, fused
+        self.prefix, self.array, self.fused = prefix, array, fused
+        self.lines: list[str] = []
 
-    def number(self, value: float) -> str:
-        return self.splat(value)
+    def emit(self, instruction: str) -> str:
+        """Add an instruction with a result and return the result's name."""
+        self.lines.append(f"  %{self.prefix}{len(self.lines)} = {instruction}")
+        return f"%{self.prefix}{len(self.lines) - 1}"
 
-    def integer(self, value: int) -> str:
-        return self.splat_int(value)
+    def everywhere(self, truth: "Register", then: str, elsewhere: str) -> None:
+        """Go to ``then`` where it is true in all lanes, else to ``elsewhere``."""
+        wrong = self.emit(f"xor {self.b} {truth.name}, {self.every}")
+        some = self.emit(f"call i1 @llvm.vector.reduce.or.v{self.lanes}i1({self.b} {wrong})")
+        self.lines.append(f"  br i1 {some}, label %{elsewhere}, label %{then}")
 
-    def _of(self, instruction: str, kind: str, a: str, b: str) -> str:
-        return self.body.emit(f"{instruction} {kind} {a}, {b}")
+    def made(self, instruction: str, kind: str) -> "Register":
+        """The result of an instruction."""
+        return Register(self, self.emit(instruction), kind)
 
-    def add(self, a: str, b: str) -> str:
-        return self._of("fadd", self.v, a, b)
+    def text(self, value: Value, kind: str = "double") -> str:
+        """A register's name; a number in every lane."""
+        if isinstance(value, Register):
+            return value.name
+        return self.splat(value) if kind == "double" else self.splat_int(value)
 
-    def sub(self, a: str, b: str) -> str:
-        return self._of("fsub", self.v, a, b)
+    def called(self, name: str, *values: Value) -> "Register":
+        """An intrinsic of LLVM's."""
+        arguments = ", ".join(f"{self.v} {self.text(value)}" for value in values)
+        return self.made(f"call {self.v} @llvm.{name}.v{self.lanes}f64({arguments})", "double")
 
-    def mul(self, a: str, b: str) -> str:
-        return self._of("fmul", self.v, a, b)
+    def compared(self, how: str, a: Value, b: Value) -> "Register":
+        """A comparison that LLVM has a word for."""
+        return self.made(f"fcmp {how} {self.v} {self.text(a)}, {self.text(b)}", "i1")
 
-    def div(self, a: str, b: str) -> str:
-        return self._of("fdiv", self.v, a, b)
+    def equal(self, a: Value, b: Value) -> "Register":
+        return self.compared("oeq", a, b)
 
-    def lacking(self, a: str, b: str, product: str) -> str | None:
+    def rint(self, a: Value) -> "Register":
+        return self.called("rint", a)
+
+    def sqrt(self, a: Value) -> "Register":
+        return self.called("sqrt", a)
+
+    def choose(self, condition: Value, a: Value, b: Value) -> "Register":
+        return self.made(
+            f"select {self.b} {condition.name}, {self.v} {self.text(a)}, {self.v} {self.text(b)}", "double"
+        )
+
+    def bits(self, a: Value) -> "Register":
+        return self.made(f"bitcast {self.v} {self.text(a)} to {self.i}", "i64")
+
+    def double(self, a: Value) -> "Register":
+        return self.made(f"bitcast {self.i} {a.name} to {self.v}", "double")
+
+    def whole(self, a: Value) -> "Register":
+        return self.made(f"sitofp {self.i} {a.name} to {self.v}", "double")
+
+    def truncated(self, a: Value) -> "Register":
+        return self.made(f"fptosi {self.v} {self.text(a)} to {self.i}", "i64")
+
+    def entry(self, numbers: tuple[float, ...], place: Value) -> "Register":
+        pointers = self.emit(f"getelementptr double, ptr {self.array(numbers)}, {self.i} {place.name}")
+        arguments = f"<{self.lanes} x ptr> {pointers}, i32 8, {self.b} {self.every}, {self.v} zeroinitializer"
+        gather = f"@llvm.masked.gather.v{self.lanes}f64.v{self.lanes}p0"
+        return self.made(f"call {self.v} {gather}({arguments})", "double")
+
+    def lacking(self, a: Value, b: Value, product: Value) -> "Register | None":
         if not self.fused:
             return None
-        minus = self.body.emit(f"fneg {self.v} {product}")
-        return self.body.emit(f"call {self.v} @llvm.fma.v{self.lanes}f64({self.v} {a}, {self.v} {b}, {self.v} {minus})")
+        minus = self.made(f"fneg {self.v} {self.text(product)}", "double")
+        return self.called("fma", a, b, minus)
 
-    def rint(self, a: str) -> str:
-        return self.body.emit(f"call {self.v} @llvm.rint.v{self.lanes}f64({self.v} {a})")
 
-    def less(self, a: str, b: str) -> str:
-        return self._of("fcmp olt", self.v, a, b)
+class Register(Operators):
+    """A vector that an instruction gave, by its name; ``kind`` is LLVM's of its elements."""
 
-    def equal(self, a: str, b: str) -> str:
-        return self._of("fcmp oeq", self.v, a, b)
+    def __init__(self, arithmetic: VectorArithmetic, name: str, kind: str) -> None:
+        self.arithmetic, self.name, self.kind = arithmetic, name, kind
 
-    def logical_and(self, a: str, b: str) -> str:
-        return self._of("and", self.b, a, b)
+    def __str__(self) -> str:
+        return self.name
 
-    def logical_or(self, a: str, b: str) -> str:
-        return self._of("or", self.b, a, b)
+    def operation(self, name: str, *operands: Value) -> "Register":
+        """One of the operators, as an instruction on vectors of this kind."""
+        o, integer = self.arithmetic, self.kind == "i64"
+        a, b = (o.text(operand, self.kind) for operand in operands)
+        instruction = name if integer else _INSTRUCTIONS[name]
+        return o.made(f"{instruction} <{o.lanes} x {self.kind}> {a}, {b}", "i1" if name == "lt" else self.kind)
 
-    def choose(self, condition: str, a: str, b: str) -> str:
-        return self.body.emit(f"select {self.b} {condition}, {self.v} {a}, {self.v} {b}")
+    def __lshift__(self, places: int) -> "Register":
+        return self.operation("shl", self, places)
 
-    def bits(self, a: str) -> str:
-        return self.body.emit(f"bitcast {self.v} {a} to {self.i}")
-
-    def double(self, a: str) -> str:
-        return self.body.emit(f"bitcast {self.i} {a} to {self.v}")
-
-    def whole(self, a: str) -> str:
-        return self.body.emit(f"sitofp {self.i} {a} to {self.v}")
-
-    def add_integers(self, a: str, b: str) -> str:
-        return self._of("add", self.i, a, b)
-
-    def sub_integers(self, a: str, b: str) -> str:
-        return self._of("sub", self.i, a, b)
-
-    def and_integers(self, a: str, b: str) -> str:
-        return self._of("and", self.i, a, b)
-
-    def shift_left(self, a: str, places: int) -> str:
-        return self._of("shl", self.i, a, self.integer(places))
-
-    def right(self, a: str, places: int) -> str:
-        return self._of("ashr", self.i, a, self.integer(places))
-
-    def sqrt(self, a: str) -> str:
-        return self.body.emit(f"call {self.v} @llvm.sqrt.v{self.lanes}f64({self.v} {a})")
-
-    def truncated(self, a: str) -> str:
-        return self.body.emit(f"fptosi {self.v} {a} to {self.i}")
-
-    def entry(self, numbers: tuple[float, ...], place: str) -> str:
-        pointers = self.body.emit(f"getelementptr double, ptr {self.array(numbers)}, {self.i} {place}")
-        arguments = f"<{self.lanes} x ptr> {pointers}, i32 8, {self.b} {self.every}, {self.v} zeroinitializer"
-        return self.body.emit(f"call {self.v} @llvm.masked.gather.v{self.lanes}f64.v{self.lanes}p0({arguments})")
+    def __rshift__(self, places: int) -> "Register":
+        return self.operation("ashr", self, places)
 
 
 def definition(
@@ -120,6 +156,11 @@ def definition(
 
     Parameters
     ----------
+    name : str
+        Of :data:`~cipark_sd.compiler.primitives.RECIPES`.
+    lanes : int
+    attributes : str
+        LLVM's, of the short way.
     array : callable
         Gives the name of an array of numbers of the module.
     skips : bool
@@ -128,55 +169,40 @@ def definition(
         share what they have in common.
     fused : bool
         Whether the processor has fused multiplication.
+
+    Returns
+    -------
+    str
+        LLVM assembly.
     """
-    fast, slow = _Lines("f"), _Lines("s")
-    arithmetic = VectorArithmetic(fast, lanes, array, fused)
-    v = arithmetic.v
+    fast, slow = (VectorArithmetic(prefix, lanes, array, fused) for prefix in "fs")
+    v = fast.v
     names = [f"%a{i}" for i in range(RECIPES[name])]
     arguments = ", ".join(f"{v} {a}" for a in names)
-    recipes = Chance(arithmetic)
+    recipes = Recipes(fast)
+    registers = [Register(fast, argument, "double") for argument in names]
     if not hasattr(recipes, f"plain_{name}"):
-        value = getattr(recipes, name)(*names)
+        value = getattr(recipes, name)(*registers)
         head = f"define internal {v} @vector_{name}({arguments}) noinline #0 {{"
-        return "\n".join([head, *fast.lines, f"  ret {v} {value}", "}"])
+        return "\n".join([head, *fast.lines, f"  ret {v} {value.name}", "}"])
     ways = ""
     if skips and hasattr(recipes, f"trivial_{name}"):
-        known, sure = getattr(recipes, f"trivial_{name}")(*names)
-        _branch(fast, arithmetic, sure, "usual", "ordinary")
+        known, sure = getattr(recipes, f"trivial_{name}")(*registers)
+        fast.everywhere(sure, "ordinary", "usual")
         fast.lines.append("usual:")
-        ways = f"[ {known}, %entry ], "
-    value, right = getattr(recipes, f"plain_{name}")(*names)
-    _branch(fast, arithmetic, right, "special", "ordinary")
-    ways += f"[ {value}, %{'usual' if ways else 'entry'} ], [ %long, %special ]"
-    long_value = getattr(Chance(VectorArithmetic(slow, lanes, array, fused)), name)(*names)
+        ways = f"[ {known.name}, %entry ], "
+    value, right = getattr(recipes, f"plain_{name}")(*registers)
+    fast.everywhere(right, "ordinary", "special")
+    ways += f"[ {value.name}, %{'usual' if ways else 'entry'} ], [ %long, %special ]"
+    long_value = getattr(Recipes(slow), name)(*(Register(slow, argument, "double") for argument in names))
     # the long way is a function of its own, which nothing is inlined from
     long_head = f"define internal {v} @long_{name}({arguments}) noinline cold #0 {{"
     short_head = f"define internal {v} @vector_{name}({arguments}) {attributes} {{"
     return "\n".join(
         [
-            *(long_head, *slow.lines, f"  ret {v} {long_value}", "}"),
+            *(long_head, *slow.lines, f"  ret {v} {long_value.name}", "}"),
             *(short_head, "entry:", *fast.lines, "special:"),
             *(f"  %long = call {v} @long_{name}({arguments})", "  br label %ordinary", "ordinary:"),
             *(f"  %result = phi {v} {ways}", f"  ret {v} %result", "}"),
         ]
     )
-
-
-def _branch(body: "_Lines", arithmetic: VectorArithmetic, right: str, elsewhere: str, then: str) -> None:
-    """Go to ``then`` where all lanes are right, else to ``elsewhere``."""
-    b = arithmetic.b
-    wrong = body.emit(f"xor {b} {right}, {arithmetic.every}")
-    some = body.emit(f"call i1 @llvm.vector.reduce.or.v{arithmetic.lanes}i1({b} {wrong})")
-    body.lines.append(f"  br i1 {some}, label %{elsewhere}, label %{then}")
-
-
-class _Lines:
-    """Instructions with names of their own."""
-
-    def __init__(self, prefix: str) -> None:
-        self.prefix = prefix
-        self.lines: list[str] = []
-
-    def emit(self, instruction: str) -> str:
-        self.lines.append(f"  %{self.prefix}{len(self.lines)} = {instruction}")
-        return f"%{self.prefix}{len(self.lines) - 1}"

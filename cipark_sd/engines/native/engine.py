@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.compiler.adjoint import Adjoint
-from cipark_sd.compiler.primitives import LIBRARY, library_address
+from cipark_sd.compiler.primitives import library_address
 from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import Inputs, TapeTooLong, Values, Weigh, back_inputs, fixed_method, taped_inputs
 from cipark_sd.engines.blocks import Blocks, by_course, by_run, of_blocks, on_lines
 from cipark_sd.engines.compiled import CompiledEngine
-from cipark_sd.engines.native.kernel import full_of_functions, kernel
+from cipark_sd.engines.native.elementary import FEW, LANES
+from cipark_sd.engines.native.kernel import kernel
 from cipark_sd.engines.native.object_code import TUNING, object_code
-from cipark_sd.engines.native.text import FEW, LANES
 from cipark_sd.engines.plan import Columns
 
 #: Bytes of tape, or of outputs of which some are read, that a worker keeps at once; of tape it may be so many where
@@ -203,25 +203,29 @@ def _parts(n_blocks: int, n_steps: int, operations: int) -> Iterator[tuple[int, 
             yield begin, min(begin + together, n_blocks), since, since + steps
 
 
-_WIDTHS: dict[str, int] = {}
-
-
 def lanes_for(program: Program, n_runs: int) -> int:
     """How many runs a block has; it changes no bit."""
     if n_runs <= FEW:
         return 1
-    if n_runs < MANY:
-        return LANES
-    if program.digest not in _WIDTHS:
-        _WIDTHS[program.digest] = WIDE if full_of_functions(program) else LANES
-    return _WIDTHS[program.digest]
+    return WIDE if n_runs >= MANY and program.full_of_functions else LANES
 
 
 _LOADED: dict[tuple[str, int], Loaded] = {}
 
 
 def load(program: Program, lanes: int = LANES) -> Loaded:
-    """The machine code of a program for blocks of so many runs: of this process, from disk, or compiled now."""
+    """The machine code of a program for blocks of so many runs: of this process, from disk, or compiled now.
+
+    Parameters
+    ----------
+    program : Program
+    lanes : int
+        Runs of a block.
+
+    Returns
+    -------
+    Loaded
+    """
     key = (program.digest, lanes)
     with _LOCK:
         if key not in _LOADED:
@@ -237,8 +241,7 @@ def _machine(opt: int = 2) -> tuple[Any, str]:
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    for name in LIBRARY:
-        llvm.add_symbol(f"cipark_{name}", library_address(name))
+    llvm.add_symbol("cipark_fmod", library_address("fmod"))
     cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
     target = llvm.Target.from_default_triple()
     machine = target.create_target_machine(cpu=cpu, features=features, opt=opt, jit=True)
@@ -260,7 +263,7 @@ def _load(program: Program, lanes: int) -> Loaded:
     made = kernel(program, lanes, fused=_has_fused(), in_parts=True)
     machine, identity = _machine(2 if made.effort else 0)
     code = object_code(made, machine, identity)
-    owner = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine_for_jit())
+    owner = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine_for_jit())
     owner.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
     owner.finalize_object()
     stages = {"euler": 1, "rk2": 2}.get(fixed_method(program.method), 4)
@@ -268,17 +271,17 @@ def _load(program: Program, lanes: int) -> Loaded:
     return Loaded(_RUN(owner.get_function_address("run")), made.workspace, owner, operations)
 
 
-def jit(text: str, name: str, signature: Any) -> Loaded:
+def _jit(text: str, name: str, signature: Any) -> Loaded:
     """A function of LLVM assembly as machine code of this process; none of it is from disk."""
     from llvmlite import binding as llvm
 
     _machine()
-    owner = llvm.create_mcjit_compiler(llvm.parse_assembly(text), machine_for_jit())
+    owner = llvm.create_mcjit_compiler(llvm.parse_assembly(text), _machine_for_jit())
     owner.finalize_object()
     return Loaded(signature(owner.get_function_address(name)), 0, owner)
 
 
-def machine_for_jit() -> Any:
+def _machine_for_jit() -> Any:
     """A target machine of its own for an execution engine, which takes possession of it."""
     from llvmlite import binding as llvm
 
@@ -347,7 +350,7 @@ LEAST = 2**20
 def _put(together: int) -> Any:
     """The code for numbers of runs that are multiples of ``together``."""
     values = "\n".join(_VALUE.format(i=i) for i in range(together))
-    return jit(_PUT.format(values=values, together=together), "put", _PUTTING)
+    return _jit(_PUT.format(values=values, together=together), "put", _PUTTING)
 
 
 class Courses:

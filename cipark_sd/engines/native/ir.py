@@ -7,9 +7,10 @@ it. No operation carries a fast-math flag and nothing is contracted, so each one
 import math
 from collections.abc import Container, Iterable, Mapping, Sequence
 
-from cipark_sd.compiler.primitives import LIBRARY, RECIPES, segments
-from cipark_sd.compiler.program import CONSTANT, PER_RUN, PER_STEP, Program
-from cipark_sd.engines.native.text import Vectors, number
+from cipark_sd.compiler.elementary import Value
+from cipark_sd.compiler.primitives import RECIPES, segments
+from cipark_sd.compiler.program import Program
+from cipark_sd.engines.native.elementary import Register, VectorArithmetic, Vectors, number
 from cipark_sd.model.expr import Table
 
 #: What every function of a kernel is given: parameters, workspace, outputs, time, the time at which the step began,
@@ -19,7 +20,6 @@ ARGUMENTS = (
     "ptr noalias %series, ptr noalias %strides, ptr noalias %uni, i64 %block, ptr noalias %pipes, ptr noalias %caps, "
     "i64 %seed, ptr noalias %runs"
 )
-_ARITHMETIC = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 _COMPARISON = {"lt": "olt", "le": "ole", "eq": "oeq", "ne": "une"}
 _INTRINSIC = {"sqrt": "sqrt", "abs": "fabs", "floor": "floor", "trunc": "trunc", "rint": "rint"}
 #: Points up to which a table is a chain of comparisons; a longer one is searched by halving. For one run fewer are.
@@ -31,15 +31,26 @@ _RANDOM_MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
 
 def declarations(lanes: int, without: Container[str] = ()) -> str:
-    """Intrinsics, and the C library's functions under names that LLVM does not know and so leaves alone."""
+    """Intrinsics, and the C library's functions under names that LLVM does not know and so leaves alone.
+
+    Parameters
+    ----------
+    lanes : int
+    without : container of str
+        Functions of the C library that the module defines itself.
+
+    Returns
+    -------
+    str
+        LLVM assembly.
+    """
     v, b = Vectors(lanes).v, Vectors(lanes).b
     lines = [f"declare {v} @llvm.{name}.v{lanes}f64({v})" for name in sorted(set(_INTRINSIC.values()))]
     lines.append(f"declare {v} @llvm.fma.v{lanes}f64({v}, {v}, {v})")
     lines.append(f"declare {v} @llvm.masked.gather.v{lanes}f64.v{lanes}p0(<{lanes} x ptr>, i32, {b}, {v})")
     lines.append(f"declare i1 @llvm.vector.reduce.or.v{lanes}i1({b})")
-    for name, (_, n) in LIBRARY.items():
-        if name not in without:
-            lines.append(f"declare double @cipark_{name}({', '.join(['double'] * n)}) #1")
+    if "fmod" not in without:
+        lines.append("declare double @cipark_fmod(double, double) #1")
     return "\n".join(lines)
 
 
@@ -50,8 +61,7 @@ class Slots:
         self.states = 0
         self.cells = len(program.states)
         self.next = self.cells + len(program.cells)
-        self.nodes: dict[int, int] = {}
-        self.extra: dict[tuple[str, int], int] = {}
+        self.places: dict[tuple[str, int], int] = {}
         self.arrays: dict[tuple[str, tuple[str, ...]], str] = {}
 
     def array(self, values: Sequence[float]) -> str:
@@ -76,95 +86,82 @@ class Slots:
 
     def node(self, node: int) -> int:
         """Where a node's value is kept for other functions."""
-        if node not in self.nodes:
-            self.nodes[node] = self._new()
-        return self.nodes[node]
+        return self.named("node", node)
 
     def named(self, kind: str, position: int) -> int:
         """Where a part of the integration is kept."""
-        if (kind, position) not in self.extra:
-            self.extra[kind, position] = self._new()
-        return self.extra[kind, position]
-
-    def _new(self) -> int:
-        self.next += 1
-        return self.next - 1
+        if (kind, position) not in self.places:
+            self.places[kind, position] = self.next
+            self.next += 1
+        return self.places[kind, position]
 
 
-class Body(Vectors):
+class Body(VectorArithmetic):
     """The instructions of one function; ``held`` are nodes that it reads from where they were kept, by place."""
 
     def __init__(self, program: Program, slots: Slots, lanes: int, held: Mapping[int, int] | None = None) -> None:
-        super().__init__(lanes)
+        super().__init__("v", lanes, slots.array, fused=False)
         self.program, self.slots, self.held = program, slots, held or {}
-        self.lines: list[str] = []
-        self.values: dict[int, str] = {}
-        self.truths: dict[int, str] = {}
+        self.values: dict[int, Register] = {}
+        self.truths: dict[int, Register] = {}
         #: Where the capacity of a pipe is, where that is computed.
         self.rings: dict[int, str] = {}
         self.row = ""
-        self._count = 0
 
-    def emit(self, instruction: str) -> str:
-        """Add an instruction with a result and return the result's name."""
-        self._count += 1
-        name = f"%v{self._count}"
-        self.lines.append(f"  {name} = {instruction}")
-        return name
+    def _address(self, pointer: str, offset: int | str, width: int) -> str:
+        index = str(offset * width) if isinstance(offset, int) else offset
+        return self.emit(f"getelementptr double, ptr {pointer}, i64 {index}")
 
-    def load(self, pointer: str, offset: int | str, kind: str = "", width: int = 0) -> str:
-        """Load a vector, or a value of another ``kind``, from ``pointer`` at a place counted in ``width`` doubles."""
-        index = str(offset * (width or self.lanes)) if isinstance(offset, int) else offset
-        address = self.emit(f"getelementptr double, ptr {pointer}, i64 {index}")
-        return self.emit(f"load {kind or self.v}, ptr {address}, align 8")
+    def load(self, pointer: str, offset: int | str, kind: str = "double") -> Register:
+        """Load a vector from ``pointer`` at a place counted in vectors, or in doubles where it is computed."""
+        address = self._address(pointer, offset, self.lanes)
+        return self.made(f"load <{self.lanes} x {kind}>, ptr {address}, align 8", kind)
 
-    def store(self, value: str, pointer: str, offset: int | str) -> None:
+    def scalar(self, pointer: str, offset: int | str) -> str:
+        """Load a double from ``pointer`` at a place counted in doubles."""
+        return self.emit(f"load double, ptr {self._address(pointer, offset, 1)}, align 8")
+
+    def store(self, value: Register, pointer: str, offset: int | str) -> None:
         """Store a vector to ``pointer`` at a place counted in vectors, or in doubles where it is computed."""
-        index = str(offset * self.lanes) if isinstance(offset, int) else offset
-        address = self.emit(f"getelementptr double, ptr {pointer}, i64 {index}")
+        address = self._address(pointer, offset, self.lanes)
         self.lines.append(f"  store {self.v} {value}, ptr {address}, align 8")
 
-    def spread(self, scalar: str) -> str:
-        """A double in every lane."""
-        element = self.emit(f"insertelement {self.v} undef, double {scalar}, i32 0")
-        return self.emit(f"shufflevector {self.v} {element}, {self.v} undef, <{self.lanes} x i32> zeroinitializer")
+    def spread(self, scalar: str, kind: str = "double") -> Register:
+        """A number in every lane."""
+        vector = f"<{self.lanes} x {kind}>"
+        element = self.emit(f"insertelement {vector} undef, {kind} {scalar}, i32 0")
+        return self.made(
+            f"shufflevector {vector} {element}, {vector} undef, <{self.lanes} x i32> zeroinitializer", kind
+        )
 
-    def spread_int(self, scalar: str) -> str:
-        """An integer in every lane."""
-        element = self.emit(f"insertelement {self.i} undef, i64 {scalar}, i32 0")
-        return self.emit(f"shufflevector {self.i} {element}, {self.i} undef, <{self.lanes} x i32> zeroinitializer")
-
-    def constant(self, name: str) -> str:
+    def constant(self, name: str) -> Register:
         """A uniform of the run as a vector: 0 is the time step."""
-        return self.spread(self.load("%uni", int(name), "double", 1))
+        return self.spread(self.scalar("%uni", int(name)))
 
-    def use(self, node: int) -> str:
+    def use(self, node: int) -> Register:
         """A node's value: made here, loaded from where another function left it, or read from its source."""
-        if node in self.values:
-            return self.values[node]
-        if node in self.truths:
-            value = self.emit(
-                f"select {self.b} {self.truths[node]}, {self.v} {self.splat(1.0)}, {self.v} zeroinitializer"
-            )
-        elif node in self.held:
-            value = self.load("%ws", self.held[node])
-        elif self.program.nodes[node].op in ON_DEMAND:
-            value = self._source(node)
-        else:
-            value = self.load("%ws", self.slots.node(node))
-        self.values[node] = value
-        return value
+        if node not in self.values:
+            if node in self.truths:
+                value = self.choose(self.truths[node], 1.0, 0.0)
+            elif node in self.held:
+                value = self.load("%ws", self.held[node])
+            elif self.program.nodes[node].op in ON_DEMAND:
+                value = self._source(node)
+            else:
+                value = self.load("%ws", self.slots.node(node))
+            self.values[node] = value
+        return self.values[node]
 
-    def truth(self, node: int) -> str:
+    def truth(self, node: int) -> Register:
         """Whether a node is not 0, in each lane."""
         if node not in self.truths:
-            self.truths[node] = self.emit(f"fcmp une {self.v} {self.use(node)}, zeroinitializer")
+            self.truths[node] = self.compared("une", self.use(node), 0.0)
         return self.truths[node]
 
-    def _source(self, node: int) -> str:
+    def _source(self, node: int) -> Register:
         entry = self.program.nodes[node]
         if isinstance(entry.payload, float):
-            return self.splat(entry.payload)
+            return Register(self, self.splat(entry.payload), "double")
         slot = entry.payload if isinstance(entry.payload, int) else 0
         match entry.op:
             case "param":
@@ -184,7 +181,7 @@ class Body(Vectors):
             case op:
                 return self._series(slot, "0" if op == "initial_series" else "%stage")
 
-    def _series(self, slot: int, stage: str) -> str:
+    def _series(self, slot: int, stage: str) -> Register:
         base = self.emit(f"getelementptr i64, ptr %series, i64 {slot}")
         pointer = self.emit(f"load ptr, ptr {base}, align 8")
         stride = self.emit(f"getelementptr i64, ptr %strides, i64 {slot}")
@@ -217,12 +214,11 @@ class Body(Vectors):
         entry = self.program.nodes[node]
         op, args = entry.op, entry.args
         if op in _COMPARISON:
-            a, b = self.use(args[0]), self.use(args[1])
-            self.truths[node] = self.emit(f"fcmp {_COMPARISON[op]} {self.v} {a}, {b}")
+            self.truths[node] = self.compared(_COMPARISON[op], self.use(args[0]), self.use(args[1]))
         elif op in ("and", "or"):
-            self.truths[node] = self.emit(f"{op} {self.b} {self.truth(args[0])}, {self.truth(args[1])}")
+            self.truths[node] = self.truth(args[0]).operation(op, self.truth(args[0]), self.truth(args[1]))
         elif op == "not":
-            self.truths[node] = self.emit(f"xor {self.b} {self.truth(args[0])}, {self.every}")
+            self.truths[node] = self.made(f"xor {self.b} {self.truth(args[0])}, {self.every}", "i1")
         elif isinstance(entry.payload, Table):
             self.values[node] = self._table(entry.payload, self.use(args[0]))
         elif op == "pipe" and isinstance(entry.payload, int):
@@ -234,126 +230,104 @@ class Body(Vectors):
             self.values[node] = self._random(entry.payload, step)
         elif op in RECIPES:
             arguments = ", ".join(f"{self.v} {self.use(a)}" for a in args)
-            self.values[node] = self.emit(f"call {self.v} @vector_{op}({arguments})")
-        elif op in LIBRARY:
+            self.values[node] = self.made(f"call {self.v} @vector_{op}({arguments})", "double")
+        elif op == "fmod":
             self.values[node] = self._by_lane(op, [self.use(a) for a in args])
         else:
             self.values[node] = self._operation(op, args)
 
-    def _operation(self, op: str, args: Sequence[int]) -> str:
+    def _operation(self, op: str, args: Sequence[int]) -> Register:
         if op == "select":
-            condition = self.truth(args[0])
-            return self.emit(f"select {self.b} {condition}, {self.v} {self.use(args[1])}, {self.v} {self.use(args[2])}")
+            return self.choose(self.truth(args[0]), self.use(args[1]), self.use(args[2]))
         a = [self.use(argument) for argument in args]
-        if op in _ARITHMETIC:
-            return self.emit(f"{_ARITHMETIC[op]} {self.v} {a[0]}, {a[1]}")
+        if op in ("add", "sub", "mul", "div"):
+            return a[0].operation(op, *a)
         if op in _INTRINSIC:
-            return self.emit(f"call {self.v} @llvm.{_INTRINSIC[op]}.v{self.lanes}f64({self.v} {a[0]})")
+            return self.called(_INTRINSIC[op], a[0])
         if op == "held":
             return a[0]
         if op == "neg":
-            return self.emit(f"fneg {self.v} {a[0]}")
+            return self.made(f"fneg {self.v} {a[0]}", "double")
         assert op in ("min", "max"), op
         return self.extreme("olt" if op == "min" else "ogt", a[0], a[1])
 
-    def extreme(self, comparison: str, a: str, b: str) -> str:
+    def extreme(self, how: str, a: Register, b: Value) -> Register:
         """``a`` where it compares so with ``b`` or is NaN, else ``b``."""
-        first = self.emit(f"fcmp {comparison} {self.v} {a}, {b}")
-        unknown = self.emit(f"fcmp uno {self.v} {a}, {a}")
-        either = self.emit(f"or {self.b} {first}, {unknown}")
-        return self.emit(f"select {self.b} {either}, {self.v} {a}, {self.v} {b}")
+        return self.choose(self.compared(how, a, b) | self.compared("uno", a, a), a, b)
 
-    def _by_lane(self, name: str, arguments: Sequence[str]) -> str:
+    def _by_lane(self, name: str, arguments: Sequence[Register]) -> Register:
         result = "undef"
         for lane in range(self.lanes):
             scalars = [self.emit(f"extractelement {self.v} {a}, i32 {lane}") for a in arguments]
             typed = ", ".join(f"double {s}" for s in scalars)
             element = self.emit(f"call double @cipark_{name}({typed})")
             result = self.emit(f"insertelement {self.v} {result}, double {element}, i32 {lane}")
-        return result
+        return Register(self, result, "double")
 
-    def _table(self, table: Table, at: str) -> str:
-        x, y, slope = segments(table)
+    def _table(self, table: Table, at: Register) -> Register:
+        x, y, slope = (values.tolist() for values in segments(table))
         n = len(x)
-
-        def chosen(comparison: str, bound: float, then: str, otherwise: str) -> str:
-            condition = self.emit(f"fcmp {comparison} {self.v} {at}, {self.splat(bound)}")
-            return self.emit(f"select {self.b} {condition}, {self.v} {then}, {self.v} {otherwise}")
-
         if n > (MOST_COMPARED_ALONE if self.lanes == 1 else MOST_COMPARED):
             return self._searched(table, at)
         if n == 1:
-            known = self.emit(f"fcmp ord {self.v} {at}, {at}")
-            return self.emit(f"select {self.b} {known}, {self.v} {self.splat(y[0])}, {self.v} {at}")
+            return self.choose(self.compared("ord", at, at), y[0], at)
+        value: Value
         if table.interpolation == "hold_backward":
-            value = self.splat(y[0])
+            value = y[0]
             for j in range(1, n):
-                value = chosen("oge", x[j], self.splat(y[j]), value)
-            return value
+                value = self._where(at, "oge", x[j], y[j], value)
+            return value  # type: ignore[no-any-return]
         if table.interpolation == "look_forward":
-            value = self.splat(y[-1])
+            value = y[-1]
             for j in range(n - 2, -1, -1):
-                value = chosen("ole", x[j], self.splat(y[j]), value)
-            return value
-        left, level, steepness = self.splat(x[0]), self.splat(y[0]), self.splat(slope[0])
+                value = self._where(at, "ole", x[j], y[j], value)
+            return value  # type: ignore[no-any-return]
+        left, level, steepness = x[0], y[0], slope[0]
         for j in range(1, n - 1):
-            condition = self.emit(f"fcmp oge {self.v} {at}, {self.splat(x[j])}")
-            left = self.emit(f"select {self.b} {condition}, {self.v} {self.splat(x[j])}, {self.v} {left}")
-            level = self.emit(f"select {self.b} {condition}, {self.v} {self.splat(y[j])}, {self.v} {level}")
-            steepness = self.emit(f"select {self.b} {condition}, {self.v} {self.splat(slope[j])}, {self.v} {steepness}")
-        rise = self.emit(f"fmul {self.v} {steepness}, {self.emit(f'fsub {self.v} {at}, {left}')}")
-        return self._with_ends(table, at, self.emit(f"fadd {self.v} {rise}, {level}"))
+            beyond = self.compared("oge", at, x[j])
+            left = self.choose(beyond, x[j], left)
+            level = self.choose(beyond, y[j], level)
+            steepness = self.choose(beyond, slope[j], steepness)
+        return self._with_ends(table, at, steepness * (at - left) + level)
 
-    def _searched(self, table: Table, at: str) -> str:
+    def _where(self, at: Register, how: str, bound: float, then: Value, otherwise: Value) -> Register:
+        """``then`` where an argument compares so with a number, else ``otherwise``."""
+        return self.choose(self.compared(how, at, bound), then, otherwise)
+
+    def _searched(self, table: Table, at: Register) -> Register:
         """A table of many points by halving: the same numbers as by comparisons one after the other."""
         x, y, slope = (values.tolist() for values in segments(table))
 
-        def place(comparison: str, knots: Sequence[float]) -> str:
+        def place(how: str, knots: Sequence[float]) -> Register:
             """The last of the knots with which ``at`` compares so, in each lane; 0 where there is none."""
             size = 1 << (len(knots) - 1).bit_length()
             # no number compares with NaN, so no lane goes beyond the last knot
-            array = self.slots.array((*knots, *[math.nan] * (size - len(knots))))
-            row, half = self.splat_int(0), size // 2
+            every = (*knots, *[math.nan] * (size - len(knots)))
+            row, half = Register(self, self.splat_int(0), "i64"), size // 2
             while half:
-                trial = self.emit(f"add {self.i} {row}, {self.splat_int(half)}")
-                reached = self.emit(f"fcmp {comparison} {self.v} {at}, {self._gathered(array, trial)}")
-                row = self.emit(f"select {self.b} {reached}, {self.i} {trial}, {self.i} {row}")
+                trial = row + half
+                reached = self.compared(how, at, self.entry(every, trial))
+                row = self.made(f"select {self.b} {reached}, {self.i} {trial}, {self.i} {row}", "i64")
                 half //= 2
             return row
 
         if table.interpolation == "hold_backward":
-            return self._gathered(self.slots.array(y), place("oge", x))
+            return self.entry(y, place("oge", x))
         if table.interpolation == "look_forward":
             # the knots one place on: their number below ``at`` is where the next one is
-            value = self._gathered(self.slots.array(y), place("ogt", [-math.inf, *x[:-1]]))
-            known = self.emit(f"fcmp ord {self.v} {at}, {at}")
-            return self.emit(f"select {self.b} {known}, {self.v} {value}, {self.v} {self.splat(y[-1])}")
+            value = self.entry(y, place("ogt", [-math.inf, *x[:-1]]))
+            return self.choose(self.compared("ord", at, at), value, y[-1])
         segment = place("oge", x[:-1])
-        left, level, steepness = (self._gathered(self.slots.array(values), segment) for values in (x, y, slope))
-        rise = self.emit(f"fmul {self.v} {steepness}, {self.emit(f'fsub {self.v} {at}, {left}')}")
-        return self._with_ends(table, at, self.emit(f"fadd {self.v} {rise}, {level}"))
+        left, level, steepness = (self.entry(values, segment) for values in (x, y, slope))
+        return self._with_ends(table, at, steepness * (at - left) + level)
 
-    def _gathered(self, array: str, places: str) -> str:
-        """The numbers of an array at a place of its own for each lane."""
-        pointers = self.emit(f"getelementptr double, ptr {array}, {self.i} {places}")
-        arguments = f"<{self.lanes} x ptr> {pointers}, i32 8, {self.b} {self.every}, {self.v} zeroinitializer"
-        return self.emit(f"call {self.v} @llvm.masked.gather.v{self.lanes}f64.v{self.lanes}p0({arguments})")
-
-    def _with_ends(self, table: Table, at: str, inner: str) -> str:
+    def _with_ends(self, table: Table, at: Register, inner: Register) -> Register:
         """What joins the points by lines, with what holds beyond them."""
-        x, y, slope = segments(table)
-
-        def chosen(comparison: str, bound: float, then: str, otherwise: str) -> str:
-            condition = self.emit(f"fcmp {comparison} {self.v} {at}, {self.splat(bound)}")
-            return self.emit(f"select {self.b} {condition}, {self.v} {then}, {self.v} {otherwise}")
-
+        x, y, slope = (values.tolist() for values in segments(table))
         if table.interpolation == "extrapolate":
-            beyond = self.emit(
-                f"fmul {self.v} {self.splat(slope[-1])}, {self.emit(f'fsub {self.v} {at}, {self.splat(x[-1])}')}"
-            )
-            above = self.emit(f"fadd {self.v} {self.splat(y[-1])}, {beyond}")
-            return chosen("ogt", x[-1], above, chosen("oeq", x[-1], self.splat(y[-1]), inner))
-        return chosen("olt", x[0], self.splat(y[0]), chosen("oge", x[-1], self.splat(y[-1]), inner))
+            above = y[-1] + slope[-1] * (at - x[-1])
+            return self._where(at, "ogt", x[-1], above, self._where(at, "oeq", x[-1], y[-1], inner))
+        return self._where(at, "olt", x[0], y[0], self._where(at, "oge", x[-1], y[-1], inner))
 
     def ring(self, slot: int) -> tuple[str, str]:
         """A pipe's memory and its capacity."""
@@ -363,9 +337,9 @@ class Body(Vectors):
         start = self.emit(f"load i64, ptr {self.emit(f'getelementptr i64, ptr {at}, i64 1')}, align 8")
         return self.emit(f"getelementptr double, ptr %pipes, i64 {start}"), capacity
 
-    def arrive(self, memory: str, capacity: str, value: str, after: str, *, adds: bool) -> None:
+    def arrive(self, memory: str, capacity: str, value: Register, after: Register, *, adds: bool) -> None:
         """Add what enters a conveyor to what leaves so many steps later, or put it in its place."""
-        steps = self.emit(f"fptosi {self.v} {after} to {self.i}")
+        steps = self.truncated(after)
         for lane in range(self.lanes):
             then = self.emit(f"add i64 %step, {self.emit(f'extractelement {self.i} {steps}, i32 {lane}')}")
             inside = self.emit(f"icmp slt i64 {then}, {capacity}")
@@ -377,32 +351,30 @@ class Body(Vectors):
             entered = self.emit(f"extractelement {self.v} {value}, i32 {lane}")
             self.lines.append(f"  store double {self.emit(f'fadd double {there}, {entered}')}, ptr {address}, align 8")
 
-    def _pipe(self, slot: int) -> str:
+    def _pipe(self, slot: int) -> Register:
         pipe = self.program.pipes[slot]
         memory, capacity = self.ring(slot)
         if pipe.conveys:
             now = self.spread(self.emit("sitofp i64 %step to double"))
-            early = self.emit(f"fcmp olt {self.v} {now}, {self.use(pipe.length)}")
-            begun = self.emit(f"select {self.b} {early}, {self.v} {self.use(pipe.initial)}, {self.v} zeroinitializer")
-            arrived = self.load(memory, self.emit(f"mul i64 %step, {self.lanes}"))
-            return self.emit(f"fadd {self.v} {begun}, {arrived}")
-        lengths = self.emit(f"fptosi {self.v} {self.use(pipe.length)} to {self.i}")
-        result = self.use(pipe.initial)
+            begun = self.choose(now < self.use(pipe.length), self.use(pipe.initial), 0.0)
+            return begun + self.load(memory, self.emit(f"mul i64 %step, {self.lanes}"))
+        lengths = self.truncated(self.use(pipe.length))
+        result = self.use(pipe.initial).name
         for lane in range(self.lanes):
             length = self.emit(f"extractelement {self.i} {lengths}, i32 {lane}")
             early = self.emit(f"icmp slt i64 %step, {length}")
             age = self.emit(f"sub i64 %step, {length}")
             safe = self.emit(f"select i1 {early}, i64 0, i64 {age}")
             row = self.emit(f"mul i64 {self.emit(f'urem i64 {safe}, {capacity}')}, {self.lanes}")
-            entered = self.load(memory, self.emit(f"add i64 {row}, {lane}"), "double")
+            entered = self.scalar(memory, self.emit(f"add i64 {row}, {lane}"))
             before = self.emit(f"extractelement {self.v} {result}, i32 {lane}")
             value = self.emit(f"select i1 {early}, double {before}, double {entered}")
             result = self.emit(f"insertelement {self.v} {result}, double {value}, i32 {lane}")
-        return result
+        return Register(self, result, "double")
 
-    def _past(self, slot: int, back: str) -> str:
+    def _past(self, slot: int, back: Register) -> Register:
         memory, _ = self.ring(slot)
-        steps = self.emit(f"fptosi {self.v} {back} to {self.i}")
+        steps = self.truncated(back)
         result = "zeroinitializer"
         for lane in range(self.lanes):
             ago = self.emit(f"extractelement {self.i} {steps}, i32 {lane}")
@@ -410,32 +382,27 @@ class Body(Vectors):
             past, begun = self.emit(f"icmp sgt i64 {ago}, 0"), self.emit(f"icmp sge i64 {then}, 0")
             there = self.emit(f"and i1 {past}, {begun}")
             row = self.emit(f"mul i64 {self.emit(f'select i1 {there}, i64 {then}, i64 0')}, {self.lanes}")
-            entered = self.load(memory, self.emit(f"add i64 {row}, {lane}"), "double")
+            entered = self.scalar(memory, self.emit(f"add i64 {row}, {lane}"))
             value = self.emit(f"select i1 {there}, double {entered}, double 0.0")
             result = self.emit(f"insertelement {self.v} {result}, double {value}, i32 {lane}")
-        return result
+        return Register(self, result, "double")
 
-    def _random(self, stream: int, step: str) -> str:
-        run = self.load("%runs", self.emit(f"mul i64 %block, {self.lanes}"), self.i)
-        run = self.emit(f"add {self.i} {run}, {self.splat_int(1)}")
-        counters = (
-            run,
-            self.spread_int(self.emit(f"add i64 {step}, 1")),
-            self.splat_int(stream + 1),
-        )
-        z = self.spread_int("%seed")
-        for counter, stride in zip(counters, _RANDOM_STRIDES, strict=True):
-            z = self.emit(
-                f"add {self.i} {z}, {self.emit(f'mul {self.i} {counter}, {self.splat_int(_signed(stride))}')}"
-            )
+    def _random(self, stream: int, step: str) -> Register:
+        """The same as :func:`~cipark_sd.compiler.primitives.uniform_random`, to the bit."""
+
+        def mixed(z: Register, places: int) -> Register:
+            return z.operation("xor", z, z.operation("lshr", z, places))
+
+        run = self.load("%runs", self.emit(f"mul i64 %block, {self.lanes}"), "i64") + 1
+        present = self.spread(self.emit(f"add i64 {step}, 1"), "i64")
+        z = self.spread("%seed", "i64")
+        for counter, stride in zip((run, present, stream + 1), _RANDOM_STRIDES, strict=True):
+            z = z + z.operation("mul", counter, _signed(stride))
             for shift, factor in zip((30, 27), _RANDOM_MULTIPLIERS, strict=True):
-                z = self.emit(f"xor {self.i} {z}, {self.emit(f'lshr {self.i} {z}, {self.splat_int(shift)}')}")
-                z = self.emit(f"mul {self.i} {z}, {self.splat_int(_signed(factor))}")
-            z = self.emit(f"xor {self.i} {z}, {self.emit(f'lshr {self.i} {z}, {self.splat_int(31)}')}")
-        bits = self.emit(f"uitofp {self.i} {self.emit(f'lshr {self.i} {z}, {self.splat_int(12)}')} to {self.v}")
-        return self.emit(
-            f"fmul {self.v} {self.emit(f'fadd {self.v} {bits}, {self.splat(0.5)}')}, {self.splat(2.0**-52)}"
-        )
+                z = mixed(z, shift) * _signed(factor)
+            z = mixed(z, 31)
+        bits = self.made(f"uitofp {self.i} {z.operation('lshr', z, 12)} to {self.v}", "double")
+        return (bits + 0.5) * 2.0**-52
 
 
 def _signed(value: int) -> int:
@@ -443,17 +410,34 @@ def _signed(value: int) -> int:
 
 
 def is_source(program: Program, node: int) -> bool:
-    """Whether any function reads a node from where it comes instead of computing it."""
+    """Whether any function reads a node from where it comes instead of computing it.
+
+    Parameters
+    ----------
+    program : Program
+    node : int
+
+    Returns
+    -------
+    bool
+    """
     return program.nodes[node].op in ON_DEMAND
 
 
 def arguments_of(program: Program, node: int) -> Iterable[int]:
-    """The nodes that computing a node reads, a pipe's length and start included."""
+    """The nodes that computing a node reads, a pipe's length and start included.
+
+    Parameters
+    ----------
+    program : Program
+    node : int
+
+    Returns
+    -------
+    iterable of int
+    """
     entry = program.nodes[node]
     if entry.op == "pipe" and isinstance(entry.payload, int):
         pipe = program.pipes[entry.payload]
         return (pipe.initial, pipe.length)
     return entry.args
-
-
-__all__ = ["CONSTANT", "PER_RUN", "PER_STEP", "Body", "Slots", "arguments_of", "declarations", "is_source"]

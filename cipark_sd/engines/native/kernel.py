@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from cipark_sd.compiler.primitives import RECIPES
-from cipark_sd.compiler.program import PER_RUN, PER_STEP, Program
+from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import fixed_method
-from cipark_sd.engines.native.elementary import definition
+from cipark_sd.engines.native.elementary import LANES, Register, definition
 from cipark_sd.engines.native.ir import ARGUMENTS, Body, Slots, arguments_of, declarations, is_source
 from cipark_sd.engines.native.rolled import FEWEST, Block, blocks, compute, copy, in_turns, memory_of
-from cipark_sd.engines.native.text import LANES
 
 #: Operations in one function of a long program.
 PIECE = 100
@@ -28,13 +27,10 @@ LONG = 8000
 #: A program of more operations is compiled with loops for whatever number of runs; unrolled it takes some 45
 #: microseconds an operation.
 VERY_LONG = 100_000
-#: The share of elementary functions from which on a program is full of them.
-SHARE = 0.1
 #: States, cells or outputs that one function of a long program takes care of.
 EACH = 50
 
-_NAMES = "ptr %p, ptr %ws, ptr %out, double %t, double %begun, i64 %stage, i64 %step, ptr %series, ptr %strides, "
-_NAMES += "ptr %uni, i64 %block, ptr %pipes, ptr %caps, i64 %seed, ptr %runs"
+_NAMES = ARGUMENTS.replace("noalias ", "")
 #: Writes what is done to some members of a list, by their positions.
 Fill = Callable[[Body, range], None]
 
@@ -61,7 +57,10 @@ def kernel(
 
     Parameters
     ----------
-    library : mapping of str to str
+    program : Program
+    lanes : int
+        Runs of a block.
+    library : mapping of str to str, optional
         LLVM assembly that defines functions which otherwise come from the C library (``@cipark_fmod``), by name.
     skips : bool
         Whether powers of 1 and 0 are skipped (:func:`cipark_sd.engines.native.elementary.definition`).
@@ -70,14 +69,12 @@ def kernel(
     in_parts : bool
         Whether ``run`` takes the first block that it computes, the step from which it goes on with a block, that before
         which it stops, and how many times were saved before.
+
+    Returns
+    -------
+    Kernel
     """
     return _Module(program, lanes, library or {}, skips, fused, in_parts).build()
-
-
-def full_of_functions(program: Program) -> bool:
-    """Whether elementary functions are more than a tenth of what a step computes."""
-    operations = [node.op for node, rate in zip(program.nodes, program.rates, strict=True) if rate == PER_STEP]
-    return sum(op in RECIPES for op in operations) > SHARE * len(operations)
 
 
 #: What one function computes: operations in order, or those of blocks of one shape in a loop.
@@ -95,7 +92,7 @@ class _Module:
         self.program, self.lanes, self.library = program, lanes, library
         self.fused, self.in_parts = fused, in_parts
         # one lane is always of one mind; powers in plenty share what they have in common where none is skipped
-        self.skips = skips or (lanes == 1 and not full_of_functions(program))
+        self.skips = skips or (lanes == 1 and not program.full_of_functions)
         self.slots = Slots(program)
         self.method = fixed_method(program.method)
         reads_tape = any(node.op == "tape" for node in program.nodes)
@@ -257,62 +254,37 @@ class _Module:
     def _advance(self, rates: list[str]) -> list[tuple[int, list[str]]]:
         """What is called after the outputs: by half steps after the instant, functions."""
         program = self.program
-        n_states, n_cells, n_pipes = len(program.states), len(program.cells), len(program.pipes)
+        states, cells, pipes = len(program.states), len(program.cells), len(program.pipes)
         moving = [s.rate for s in program.states]
         remembered = [c.following for c in program.cells] + [node for p in program.pipes for node in p.taken_in]
         # states and cells that are read where others are written
         slopes = [node for node in dict.fromkeys(moving) if program.nodes[node].op == "state"]
         read = [node for node in dict.fromkeys([*moving, *remembered]) if program.nodes[node].op in ("state", "cell")]
-        match self.method:
-            case "euler":
-                memory = ((n_cells, self._cells), (n_pipes, self._pipes))
-                return [(0, self._group("euler", *memory, (n_states, self._euler), hold=read))]
-            case "rk2":
-                first = self._first_group(1.0, read)
-                last = self._last_group(2.0, slopes)
-                return [(0, first), (2, [*rates, *last])]
-            case _:
-                first = self._first_group(0.5, read)
-                second, third = (
-                    self._group(name, (n_states, partial(self._middle, factor=factor)), hold=slopes)
-                    for name, factor in (("second", 0.5), ("third", 1.0))
-                )
-                last = self._last_group(6.0, slopes)
-                return [(0, first), (1, [*rates, *second]), (1, [*rates, *third]), (2, [*rates, *last])]
+        if self.method == "euler":
+            parts = ((cells, self._cells), (pipes, self._pipes), (states, self._euler))
+            return [(0, self._group("euler", *parts, hold=read))]
+        # the share of the step to the next stage's state, and what the weighted slopes are divided by in the end
+        share, divisor = (1.0, 2.0) if self.method == "rk2" else (0.5, 6.0)
+        memory = ((cells, self._keep_cells), (pipes, self._keep_pipes))
+        first = self._group("first", *memory, (states, partial(self._first, share=share)), hold=read)
+        stages = [(0, first)]
+        for name, share in (("second", 0.5), ("third", 1.0)) if self.method == "rk4" else ():
+            middle = self._group(name, (states, partial(self._middle, share=share)), hold=slopes)
+            stages.append((1, [*rates, *middle]))
+        taken = ((cells, self._take_cells), (pipes, self._take_pipes))
+        last = self._group("last", (states, partial(self._last, divisor=divisor)), *taken, hold=slopes)
+        return [*stages, (2, [*rates, *last])]
 
-    def _first_group(self, factor: float, hold: Sequence[int]) -> list[str]:
-        program = self.program
-        return self._group(
-            "first",
-            (len(program.cells), self._keep_cells),
-            (len(program.pipes), self._keep_pipes),
-            (len(program.states), lambda body, members: self._first(body, members, factor)),
-            hold=hold,
-        )
-
-    def _last_group(self, divisor: float, hold: Sequence[int]) -> list[str]:
-        program = self.program
-        return self._group(
-            "last",
-            (len(program.states), lambda body, members: self._last(body, members, divisor)),
-            (len(program.cells), self._take_cells),
-            (len(program.pipes), self._take_pipes),
-            hold=hold,
-        )
-
-    def _scaled(self, body: Body, factor: float | None, divisor: float = 1.0) -> str:
-        """The time step times or divided by a number, rounded once."""
+    def _step(self, body: Body, share: float) -> Register:
+        """A share of the time step."""
         dt = body.constant("0")
-        if divisor != 1.0:
-            return body.emit(f"fdiv {body.v} {dt}, {body.splat(divisor)}")
-        return dt if factor in (None, 1.0) else body.emit(f"fmul {body.v} {dt}, {body.splat(factor or 1.0)}")
+        return dt if share == 1.0 else dt * share
 
-    def _set_state(self, body: Body, i: int, value: str, before: str = "") -> None:
+    def _set_state(self, body: Body, i: int, value: Register, before: Register | None = None) -> None:
         """A state moves; what ``before`` was not below zero does not fall below zero by a rounding."""
-        if before and self.program.states[i].non_negative:
-            held = body.extreme("ogt", value, "zeroinitializer")
-            below = body.emit(f"fcmp olt {body.v} {before}, zeroinitializer")
-            value = body.emit(f"select {body.b} {below}, {body.v} {value}, {body.v} {held}")
+        if before is not None and self.program.states[i].non_negative:
+            held = body.extreme("ogt", value, 0.0)
+            value = body.choose(before < 0.0, value, held)
         body.store(value, "%ws", self.slots.states + i)
 
     def _cells(self, body: Body, members: range) -> None:
@@ -325,9 +297,9 @@ class _Module:
         for i in members:
             self._enter(body, i, *(body.use(node) for node in self.program.pipes[i].taken_in))
 
-    def _enter(self, body: Body, i: int, value: str, after: str = "") -> None:
+    def _enter(self, body: Body, i: int, value: Register, after: Register | None = None) -> None:
         memory, capacity = body.ring(i)
-        if after:
+        if after is not None:
             body.arrive(memory, capacity, value, after, adds=self.program.pipes[i].kind == "conveyor")
             return
         row = body.emit(f"mul i64 {body.emit(f'urem i64 %step, {capacity}')}, {self.lanes}")
@@ -338,8 +310,7 @@ class _Module:
         for i in members:
             level = body.load("%ws", self.slots.states + i)
             slope = body.use(self.program.states[i].rate)
-            moved = body.emit(f"fadd {body.v} {level}, {body.emit(f'fmul {body.v} {slope}, {dt}')}")
-            self._set_state(body, i, moved, level)
+            self._set_state(body, i, level + slope * dt, level)
 
     def _keep_cells(self, body: Body, members: range) -> None:
         # later stages compute these nodes again, with other states
@@ -351,35 +322,31 @@ class _Module:
             for part, node in zip(("pipe", "after"), self.program.pipes[i].taken_in, strict=False):
                 body.store(body.use(node), "%ws", self.slots.named(part, i))
 
-    def _first(self, body: Body, members: range, factor: float) -> None:
+    def _first(self, body: Body, members: range, share: float) -> None:
         """Keep the beginning of the step and go along the first slope."""
-        dt, slots = self._scaled(body, factor), self.slots
+        dt, slots = self._step(body, share), self.slots
         for i in members:
             level, slope = body.load("%ws", slots.states + i), body.use(self.program.states[i].rate)
             body.store(level, "%ws", slots.named("level", i))
             body.store(slope, "%ws", slots.named("slope", i))
-            moved = body.emit(f"fadd {body.v} {level}, {body.emit(f'fmul {body.v} {slope}, {dt}')}")
-            self._set_state(body, i, moved)
+            self._set_state(body, i, level + slope * dt)
 
-    def _middle(self, body: Body, members: range, factor: float) -> None:
-        dt, slots = self._scaled(body, factor), self.slots
+    def _middle(self, body: Body, members: range, share: float) -> None:
+        dt, slots = self._step(body, share), self.slots
         for i in members:
             slope = body.use(self.program.states[i].rate)
             total = body.load("%ws", slots.named("slope", i))
-            twice = body.emit(f"fmul {body.v} {slope}, {body.splat(2.0)}")
-            body.store(body.emit(f"fadd {body.v} {total}, {twice}"), "%ws", slots.named("slope", i))
-            way = body.emit(f"fmul {body.v} {slope}, {dt}")
-            value = body.emit(f"fadd {body.v} {body.load('%ws', slots.named('level', i))}, {way}")
-            self._set_state(body, i, value)
+            body.store(total + slope * 2.0, "%ws", slots.named("slope", i))
+            self._set_state(body, i, body.load("%ws", slots.named("level", i)) + slope * dt)
 
     def _last(self, body: Body, members: range, divisor: float) -> None:
-        dt, slots = self._scaled(body, None, divisor), self.slots
+        slots = self.slots
+        dt = body.constant("0") / divisor
         for i in members:
             slope = body.use(self.program.states[i].rate)
-            total = body.emit(f"fadd {body.v} {body.load('%ws', slots.named('slope', i))}, {slope}")
-            way = body.emit(f"fmul {body.v} {total}, {dt}")
+            total = body.load("%ws", slots.named("slope", i)) + slope
             level = body.load("%ws", slots.named("level", i))
-            self._set_state(body, i, body.emit(f"fadd {body.v} {level}, {way}"), level)
+            self._set_state(body, i, level + total * dt, level)
 
     def _take_cells(self, body: Body, members: range) -> None:
         for i in members:
@@ -509,5 +476,3 @@ done:
   ret void
 }}
 """
-
-__all__ = ["PER_RUN", "Kernel", "kernel"]

@@ -1,9 +1,9 @@
 """Object code of a kernel for any target of LLVM, kept on disk so that a second process need not make it again.
 
 Object code is run, so an entry is taken only from whom it must come from: this user. The folder and the entry belong
-to the user and nobody else may write to them, and the entry bears a signature (HMAC-SHA-256) over its kind, its key and
-its content under a random key of the user's, which lies in the user's own state folder and not in the cache. What fails
-is never loaded; one warning says so, and the run goes on without it.
+to the user and nobody else may write to them, and the entry bears a signature (HMAC-SHA-256) over its key and its
+content under a random key of the user's, which lies in the user's own state folder and not in the cache. What fails is
+never loaded; one warning says so, and the run goes on without it.
 
 An entry is written whole or not at all. Nothing that is kept here is needed: where the folder cannot be written to,
 only time is lost.
@@ -34,20 +34,26 @@ def object_code(made: Kernel, machine: Any, identity: str) -> bytes:
 
     Parameters
     ----------
+    made : Kernel
     machine : llvmlite.binding.TargetMachine
         Its own level of optimisation is that of the choice of instructions; the passes follow the kernel's effort.
     identity : str
         What tells this machine, its level and the version of LLVM from others.
+
+    Returns
+    -------
+    bytes
+        An object file.
     """
-    key = object_key(made, identity)
-    code = cached("kernels", key)
+    key = _object_key(made, identity)
+    code = cached(key)
     if code is None:
         code = compiled(made, machine)
-        keep("kernels", key, code)
+        keep(key, code)
     return code
 
 
-def object_key(made: Kernel, identity: str) -> str:
+def _object_key(made: Kernel, identity: str) -> str:
     """The digest of all that decides what object code comes out: the assembly itself, how it is optimised, and where.
 
     Emitting the text costs some 2 microseconds an operation, which is what it takes never to trust a version number.
@@ -56,7 +62,18 @@ def object_key(made: Kernel, identity: str) -> str:
 
 
 def compiled(made: Kernel, machine: Any) -> bytes:
-    """The object code of a kernel, compiled now."""
+    """The object code of a kernel, compiled now.
+
+    Parameters
+    ----------
+    made : Kernel
+    machine : llvmlite.binding.TargetMachine
+
+    Returns
+    -------
+    bytes
+        An object file.
+    """
     from llvmlite import binding as llvm
 
     module = llvm.parse_assembly(made.text)
@@ -71,8 +88,10 @@ def compiled(made: Kernel, machine: Any) -> bytes:
     return bytes(machine.emit_object(module))
 
 
-#: Bytes that a kind of entry may take up together; the entries that were used least recently go first.
-LIMITS = {"kernels": 256 * 2**20}
+#: Where the entries lie in the folder; older versions kept others beside them.
+_FOLDER = "kernels"
+#: Bytes that entries may take up together; those that were used least recently go first.
+LIMIT = 256 * 2**20
 _SIGNATURE = _KEY = 32
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
@@ -85,7 +104,7 @@ class _NotTrusted(Exception):
     """What is wrong with a file or folder of the cache, as the end of a sentence."""
 
 
-def cache_folder() -> Path:
+def _cache_folder() -> Path:
     """Where entries are kept: ``CIPARK_CACHE`` if set, else the user's cache folder."""
     named = os.environ.get("CIPARK_CACHE")
     if named:
@@ -102,22 +121,14 @@ def key_file() -> Path:
     return Path(platformdirs.user_state_dir("cipark_sd", appauthor=False)) / "cache.key"
 
 
-def cached(kind: str, key: str) -> bytes | None:
-    """What was kept under a key; ``None`` when nothing was, or when it is damaged or not this user's.
-
-    Parameters
-    ----------
-    kind : str
-        One of :data:`LIMITS`.
-    key : str
-        A digest, in hexadecimal.
-    """
-    folder = cache_folder()
-    path = folder / kind / key
+def cached(key: str) -> bytes | None:
+    """What was kept under a key, a digest in hexadecimal; None where nothing was, or nothing whole of this user's."""
+    folder = _cache_folder()
+    path = folder / _FOLDER / key
     try:
         _check_folders(folder, path.parent)
         content = _owned(path, _WRITABLE_BY_OTHERS)
-        signature = _signature(kind, key, content[_SIGNATURE:])
+        signature = _signature(key, content[_SIGNATURE:])
         if not hmac.compare_digest(signature, content[:_SIGNATURE]):
             raise _NotTrusted(f"{path} does not bear this user's signature or is damaged")
     except _NotTrusted as reason:
@@ -131,27 +142,33 @@ def cached(kind: str, key: str) -> bytes | None:
     return content[_SIGNATURE:]
 
 
-def keep(kind: str, key: str, content: bytes) -> None:
-    """Keep something under a key, in place of what was there, and throw away what has become too much."""
-    folder = cache_folder()
-    path = folder / kind / key
+def keep(key: str, content: bytes) -> None:
+    """Keep something under a key, in place of what was there, and throw away what has become too much.
+
+    Parameters
+    ----------
+    key : str
+        A digest, in hexadecimal.
+    content : bytes
+    """
+    folder = _cache_folder()
+    path = folder / _FOLDER / key
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.parent.mkdir(mode=0o700, exist_ok=True)
         _check_folders(folder, path.parent)
-        signature = _signature(kind, key, content)
+        signature = _signature(key, content)
         with whole(path) as partial, open(partial, "wb", opener=_private) as file:
             file.write(signature + content)
-        _make_room(path, LIMITS[kind])
+        _make_room(path)
     except _NotTrusted as reason:
         _warn(str(reason))
     except OSError:
         return
 
 
-def _signature(kind: str, key: str, content: bytes) -> bytes:
-    # the lengths of kind and key are fixed by what they are, so no other pair gives the same bytes
-    return hmac.digest(_user_key(key_file()), f"{kind}\n{key}\n".encode() + content, "sha256")
+def _signature(key: str, content: bytes) -> bytes:
+    return hmac.digest(_user_key(key_file()), f"{_FOLDER}\n{key}\n".encode() + content, "sha256")
 
 
 @cache
@@ -225,7 +242,7 @@ def _warn(reason: str) -> None:
         warnings.warn(f"the cache is not used: {reason}", CacheWarning, stacklevel=4)
 
 
-def _make_room(newest: Path, limit: int) -> None:
+def _make_room(newest: Path) -> None:
     """Remove the entries that were used least recently until the rest fits; the newest stays, whatever its size."""
     entries = []
     with os.scandir(newest.parent) as files:
@@ -236,8 +253,8 @@ def _make_room(newest: Path, limit: int) -> None:
                 entries.append((about.st_mtime_ns, about.st_size, entry.path))
     total = sum(size for _, size, _ in entries)
     # in order only where there is too much
-    for _, size, path in sorted(entries) if total > limit else ():
-        if total <= limit:
+    for _, size, path in sorted(entries) if total > LIMIT else ():
+        if total <= LIMIT:
             return
         if path != str(newest):
             Path(path).unlink(missing_ok=True)

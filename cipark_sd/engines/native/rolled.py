@@ -10,19 +10,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from cipark_sd.compiler.program import Program
+from cipark_sd.engines.native.elementary import Register
 from cipark_sd.engines.native.ir import ON_DEMAND, Body, arguments_of, is_source
 
 #: Blocks of one shape from which on a loop takes less than their text.
 FEWEST = 3
 #: What is read from elsewhere, by where it is: a number of the program, and places in parameters and workspace.
 _NUMBER, _PARAMETERS, _WORKSPACE = "", "%p", "%ws"
-_MEMORY = {
-    **dict.fromkeys(ON_DEMAND),
-    "const": _NUMBER,
-    "param": _PARAMETERS,
-    "state": _WORKSPACE,
-    "cell": _WORKSPACE,
-}
+_MEMORY = {**dict.fromkeys(ON_DEMAND), "const": _NUMBER, "param": _PARAMETERS, "state": _WORKSPACE, "cell": _WORKSPACE}
 Shape = tuple[tuple[object, ...], ...]
 
 
@@ -40,10 +35,18 @@ def blocks(program: Program, nodes: Sequence[int], heads: Container[int], most: 
 
     Parameters
     ----------
+    program : Program
     nodes : sequence of int
         In order.
     heads : container of int
         Those that something outside of ``nodes`` reads.
+    most : int
+        Operations of a block.
+
+    Returns
+    -------
+    list of Block
+        In the order of their last operations.
     """
     several = -1
     user: dict[int, int] = {}
@@ -74,7 +77,18 @@ def in_turns(parts: Sequence[Block]) -> list[list[list[Block]]]:
 
 
 def memory_of(program: Program, node: int) -> str | None:
-    """Where a value lies that another function left or that the run is given; None where it is made in other ways."""
+    """Where a value lies that another function left or that the run is given; None where it is made in other ways.
+
+    Parameters
+    ----------
+    program : Program
+    node : int
+
+    Returns
+    -------
+    str or None
+        A pointer of the kernel's arguments, empty for a number; None where the value is made in other ways.
+    """
     return _MEMORY.get(program.nodes[node].op, _WORKSPACE)
 
 
@@ -107,7 +121,14 @@ def _pipe(program: Program, node: int) -> int | None:
 
 
 def compute(body: Body, group: Sequence[Block]) -> None:
-    """A loop over blocks of one shape that need none of each other; each leaves its value in the workspace."""
+    """A loop over blocks of one shape that need none of each other; each leaves its value in the workspace.
+
+    Parameters
+    ----------
+    body : Body
+    group : sequence of Block
+        Of one shape, none of which reads another.
+    """
     first = group[0]
     with _Loop(body, len(group)) as loop:
         for i, node in enumerate(first.read):
@@ -122,7 +143,18 @@ def compute(body: Body, group: Sequence[Block]) -> None:
 
 
 def copy(body: Body, nodes: Sequence[int], pointer: str, places: Sequence[int]) -> None:
-    """A loop that stores values of one memory at places of their own."""
+    """A loop that stores values of one memory at places of their own.
+
+    Parameters
+    ----------
+    body : Body
+    nodes : sequence of int
+        All in one memory.
+    pointer : str
+        Where they go.
+    places : sequence of int
+        One for each node, in vectors.
+    """
     with _Loop(body, len(nodes)) as loop:
         body.store(loop.value(nodes), pointer, loop.place(places))
 
@@ -145,7 +177,7 @@ class _Loop:
             "done:",
         ]
 
-    def value(self, nodes: Sequence[int]) -> str:
+    def value(self, nodes: Sequence[int]) -> Register:
         """The value of the element's node; all are in one memory, or are one node."""
         body, program = self.body, self.body.program
         if len(set(nodes)) == 1:
@@ -154,7 +186,7 @@ class _Loop:
         if memory == _NUMBER:
             numbers = [program.nodes[node].payload for node in nodes]
             array = body.slots.array([number for number in numbers if isinstance(number, float)])
-            return body.spread(body.load(array, "%k", "double"))
+            return body.spread(body.scalar(array, "%k"))
         assert memory is not None
         return body.load(memory, self.place([self._slot(node) for node in nodes]))
 

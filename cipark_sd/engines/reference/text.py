@@ -17,7 +17,7 @@ from cipark_sd.compiler.unroll import folded
 from cipark_sd.data.scenarios import TimeSeries
 from cipark_sd.engines.base import Settings
 from cipark_sd.engines.programs import changed, flat_model
-from cipark_sd.language.write.arrays import vector_calls
+from cipark_sd.language.write.apart import vector_calls
 from cipark_sd.language.write.mdl import in_vensim_terms
 from cipark_sd.model.expr import MISSING, Apply, Binary, Call, Const, Expr, If, Neg, Ref, Table, TableReading, rebuild
 from cipark_sd.model.model import CONTROL, Model
@@ -73,8 +73,15 @@ def neutral_text(model: Model, settings: Settings, times: Mapping[str, float]) -
 
     Parameters
     ----------
+    model : Model
+    settings : Settings
+        Of one run.
     times : mapping of str to float
-        The values of the control variables.
+        The values of the control variables, by canonical name.
+
+    Returns
+    -------
+    NeutralText
 
     Raises
     ------

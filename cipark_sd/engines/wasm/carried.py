@@ -10,23 +10,22 @@ changes: an operation is left out only where its result is one of its arguments,
 
 import json
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cipark_sd.compiler.graph import Graph
-from cipark_sd.compiler.program import CONSTANT, PER_STEP, Node, Order, Program, SeriesInput
-from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.base.naming import flat_name
+from cipark_sd.compiler.graph import Graph, Term
+from cipark_sd.compiler.program import CONSTANT, PER_STEP, Node, Order, Program, SeriesInput, pruned, renumbered, roots
 from cipark_sd.data.described import version
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.base import Inputs, fixed_method, stage_times, start_name
 from cipark_sd.engines.compiled import by_orders, inputs_for
 from cipark_sd.engines.plan import RunPlan, plan
 from cipark_sd.engines.programs import program_for
-from cipark_sd.engines.wasm.compiling import LANES, compiled
-from cipark_sd.engines.wasm.linking import with_description
+from cipark_sd.engines.wasm.compiling import LANES, compiled, with_description
 from cipark_sd.model.expr import Table
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import kind
@@ -72,6 +71,7 @@ def carried(
 
     Parameters
     ----------
+    model : Model
     scenario : Scenario
         What differs from the file: numbers stay settable, series, tables and the time span become part of the module.
     save : sequence of str, optional
@@ -86,6 +86,10 @@ def carried(
     varying : collection of str, optional
         The constants that may differ between runs of a call; what hangs on others and on time alone is then computed
         once for all runs, by a second module. Without it all of them.
+
+    Returns
+    -------
+    Carried
 
     Raises
     ------
@@ -234,11 +238,22 @@ _GIVEN = ("const", "time", "instant", "series")
 
 
 def with_numbers(program: Program, numbers: Mapping[str, float]) -> Program:
-    """The program in which some constants are numbers; the others are its parameters."""
+    """The program in which some constants are numbers; the others are its parameters.
+
+    Parameters
+    ----------
+    program : Program
+    numbers : mapping of str to float
+        By the name of the constant.
+
+    Returns
+    -------
+    Program
+    """
     graph = Graph()
     params = [name for name in program.params if name not in numbers]
     place = {name: position for position, name in enumerate(params)}
-    copies: list[int] = []
+    copies: list[Term] = []
     for node in program.nodes:
         if node.op == "param":
             assert isinstance(node.payload, int)
@@ -247,13 +262,13 @@ def with_numbers(program: Program, numbers: Mapping[str, float]) -> Program:
         else:
             copies.append(_copied(graph, node, [copies[a] for a in node.args]))
     made = replace(
-        _renumbered(program, copies),
+        renumbered(program, [copy.node for copy in copies]),
         nodes=tuple(graph.nodes),
         rates=tuple(graph.rates),
         params=tuple(params),
         defaults=tuple(program.defaults[program.param_position[name]] for name in params),
     )
-    return _pruned(made)
+    return pruned(made)
 
 
 def tabulated(program: Program, varying: Collection[str]) -> tuple[Program, Program, tuple[str, ...]] | None:
@@ -271,7 +286,7 @@ def tabulated(program: Program, varying: Collection[str]) -> tuple[Program, Prog
     """
     of_a_run = _of_a_run(program, varying)
     arguments = {a for node, varies in zip(program.nodes, of_a_run, strict=True) if varies for a in node.args}
-    arguments.update(_roots(program))
+    arguments.update(roots(program))
     entries = [
         node
         for node in sorted(arguments)
@@ -282,12 +297,12 @@ def tabulated(program: Program, varying: Collection[str]) -> tuple[Program, Prog
     names = [f"table {i}" for i in range(len(entries))]
     outputs = tuple(zip(names, entries, strict=True))
     nothing = replace(program, states=(), cells=(), pipes=(), orders=(), n_random=0, method="euler")
-    table = _pruned(replace(nothing, outputs=outputs))
+    table = pruned(replace(nothing, outputs=outputs))
     nodes = list(program.nodes)
     for position, entry in enumerate(entries, start=len(program.series)):
         nodes[entry] = Node("series", (), position)
     series = (*program.series, *(SeriesInput(name, None, "raw") for name in names))
-    remainder = _pruned(replace(program, nodes=tuple(nodes), series=series))
+    remainder = pruned(replace(program, nodes=tuple(nodes), series=series))
     reads = {node.payload for node in table.nodes if node.op == "param"}
     return table, remainder, tuple(name for i, name in enumerate(program.params) if i in reads)
 
@@ -303,7 +318,7 @@ def _of_a_run(program: Program, varying: Collection[str]) -> list[bool]:
     return of_a_run
 
 
-def _copied(graph: Graph, node: Node, args: Sequence[int]) -> int:
+def _copied(graph: Graph, node: Node, args: Sequence[Term]) -> Term:
     if node.op == "past":
         assert isinstance(node.payload, int)
         return graph.past(node.payload, args[0])
@@ -311,7 +326,7 @@ def _copied(graph: Graph, node: Node, args: Sequence[int]) -> int:
         return graph.table(node.payload, args[0])
     if not args:
         return graph.source(node.op, node.payload)
-    first, last = graph.value(args[0]), graph.value(args[-1])
+    first, last = args[0].number, args[-1].number
     match node.op:
         case "mul" if first == 1.0:
             return args[1]
@@ -322,56 +337,3 @@ def _copied(graph: Graph, node: Node, args: Sequence[int]) -> int:
             return graph.const(1.0) if last == 0.0 else graph.as_it_is("pow", *args)
         case op:
             return graph.op(op, *args)
-
-
-def _roots(program: Program) -> Iterator[int]:
-    """The nodes that states, cells, pipes, outputs and orders name."""
-    for state in program.states:
-        yield from (state.initial, state.rate)
-    for cell in program.cells:
-        yield from (cell.initial, cell.following)
-    for pipe in program.pipes:
-        yield from (pipe.initial, pipe.length, *pipe.taken_in)
-    for order in program.orders:
-        yield from (order.order, *([] if order.time is None else [order.time]))
-    yield from (node for _, node in program.outputs)
-
-
-def _pruned(program: Program) -> Program:
-    """The program without nodes that nothing reads."""
-    needed: set[int] = set()
-    stack = list(_roots(program))
-    while stack:
-        node = stack.pop()
-        if node not in needed:
-            needed.add(node)
-            stack.extend(program.nodes[node].args)
-    order = sorted(needed)
-    place = {node: position for position, node in enumerate(order)}
-    nodes = (replace(program.nodes[node], args=tuple(place[a] for a in program.nodes[node].args)) for node in order)
-    labels = tuple((label, node) for label, node in program.labels if node in needed)
-    return replace(
-        _renumbered(replace(program, labels=labels), place),
-        nodes=tuple(nodes),
-        rates=tuple(program.rates[node] for node in order),
-    )
-
-
-def _renumbered(program: Program, place: Sequence[int] | Mapping[int, int]) -> Program:
-    """The program with other numbers for the nodes that it names."""
-
-    def of(node: int | None) -> int | None:
-        return None if node is None else place[node]
-
-    return replace(
-        program,
-        states=tuple(replace(s, initial=place[s.initial], rate=place[s.rate]) for s in program.states),
-        cells=tuple(replace(c, initial=place[c.initial], following=place[c.following]) for c in program.cells),
-        pipes=tuple(
-            replace(p, initial=place[p.initial], entering=place[p.entering], length=place[p.length], after=of(p.after))
-            for p in program.pipes
-        ),
-        orders=tuple(replace(o, order=place[o.order], time=of(o.time)) for o in program.orders),
-        outputs=tuple((name, place[node]) for name, node in program.outputs),
-        labels=tuple((label, place[node]) for label, node in program.labels),
-    )

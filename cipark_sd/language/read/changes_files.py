@@ -24,6 +24,17 @@ ScenarioLike = Scenario | Mapping[str, Override] | Path | str
 def as_scenario(scenario: ScenarioLike, model: Model) -> Scenario:
     """A scenario as it is; the values of a mapping; what is in the file at a path, TOML or a changes file.
 
+    Parameters
+    ----------
+    scenario : Scenario, mapping, or path
+        A path that ends in ``.cin`` is a changes file, any other a scenario in TOML.
+    model : Model
+        Whose ranges a changes file may name.
+
+    Returns
+    -------
+    Scenario
+
     Raises
     ------
     InvalidValue, UnknownName, Problems
@@ -43,6 +54,16 @@ def as_scenario(scenario: ScenarioLike, model: Model) -> Scenario:
 
 def read_changes(path: Path, model: Model) -> Scenario:
     """The scenario of a changes file; of several entries for one name the last counts.
+
+    Parameters
+    ----------
+    path : Path
+    model : Model
+
+    Returns
+    -------
+    Scenario
+        Named after the file.
 
     Raises
     ------

@@ -48,6 +48,10 @@ def checked_model(path: Path, draft: Model, raw: bytes, problems: list[CiparkErr
     problems : list of CiparkError
         Those met so far.
 
+    Returns
+    -------
+    Model
+
     Raises
     ------
     OutsideFolder, EquationError, UnknownName, UnsupportedFeature, Problems
@@ -65,7 +69,7 @@ def checked_model(path: Path, draft: Model, raw: bytes, problems: list[CiparkErr
     problems += _over_repeats(path.name, variables, {d.name: d.label for d in dimensions if d.listed})
     macro_names = frozenset(macro.name for macro in macros)
     text = raw.decode("utf-8", "replace")
-    problems += unknown_references(path.name, variables, dimensions, (), macro_names, text)
+    problems += _unknown_references(path.name, variables, dimensions, (), macro_names, text)
     names = [variable.name for variable in variables]
     for macro in macros:
         # inside a macro a dollar marks a variable of the model itself; it may use the times without being given them
@@ -76,13 +80,13 @@ def checked_model(path: Path, draft: Model, raw: bytes, problems: list[CiparkErr
             for name, expr in zip(macro.parameters, macro.defaults, strict=False)
             if expr is not None
         )
-        problems += unknown_references(where, (*macro.variables, *defaults), dimensions, extra, macro_names, text)
+        problems += _unknown_references(where, (*macro.variables, *defaults), dimensions, extra, macro_names, text)
     raise_all(str(path), [placed(problem, (path.name,), lines) for problem in problems])
     check_macro_sizes(path.name, variables, macros)
     by_name = {variable.name: variable for variable in variables}
     initial, final, step, saveper = (_control_value(by_name, name) for name in CONTROL)
     units = next((by_name[name].units for name in ("time_step", "final_time") if name in by_name), "")
-    named = external_contents(path, external_names(variables, macros, draft.range_files), draft.origin.allowed)
+    named = external_contents(path, external_names(draft), draft.origin.allowed)
     time = TimeSpec(initial, final, step, saveper, draft.time.method, units)
     return replace(draft, time=time, digest=digest_of(raw, *named))
 
@@ -176,7 +180,7 @@ def _self_calling(where: str, macros: Sequence[Macro]) -> Iterator[CiparkError]:
             yield EquationError(where, f"macro {name}", f"calls itself{way}, which never ends")
 
 
-def unknown_references(
+def _unknown_references(
     where: str,
     variables: Iterable[Variable],
     dimensions: Sequence[Dimension],
@@ -260,10 +264,16 @@ def placed(problem: CiparkError, names: Sequence[str], lines: Mapping[str, int])
 
     Parameters
     ----------
+    problem : CiparkError
     names : sequence of str
         The file's name, which is put first, and other names that messages begin with.
     lines : mapping
         Where each variable begins, by its name as it is written.
+
+    Returns
+    -------
+    CiparkError
+        The problem itself where it names no variable of the file.
     """
     if isinstance(problem, Problems):
         where = names[0] if problem.where in names else problem.where

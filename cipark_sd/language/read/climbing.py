@@ -162,7 +162,7 @@ class Climber:
                 negative ^= cursor.token == "-"
                 cursor.at += 1
             signed = self.expression(cursor, self.sign)
-            return negated(signed) if negative else signed
+            return _negated(signed) if negative else signed
         if token == ":NOT:" and least <= self.negation:
             cursor.at += 1
             return Call("not", (self.expression(cursor, self.negation),))
@@ -202,7 +202,7 @@ class Climber:
         cursor.take(mark, in_words=in_words)
 
 
-def negated(expr: Expr) -> Expr:
+def _negated(expr: Expr) -> Expr:
     """``-expr``; a number takes the sign itself."""
     match expr:
         case Const(value):
@@ -213,6 +213,21 @@ def negated(expr: Expr) -> Expr:
 
 def meant(language: dict[str, tuple[Reading, ...]], function: str, arguments: tuple[Expr, ...], at: int) -> Expr:
     """A call of a language in the model's own terms.
+
+    Parameters
+    ----------
+    language : dict
+        The spellings of :mod:`cipark_sd.compiler.functions.registry`.
+    function : str
+        Canonical.
+    arguments : tuple of Expr
+        In the language's order.
+    at : int
+        The number of the token, for an error.
+
+    Returns
+    -------
+    Expr
 
     Raises
     ------
@@ -253,10 +268,10 @@ def room_for_parser() -> Iterator[None]:
         sys.setrecursionlimit(before)
 
 
-def depth(text: str) -> int:
+def _depth(text: str) -> int:
     """How many brackets of a text are open at once, at most.
 
-    >>> depth("(a + (b)) * (c)")
+    >>> _depth("(a + (b)) * (c)")
     2
     """
     deepest = now = 0
@@ -268,7 +283,7 @@ def depth(text: str) -> int:
 
 def too_deep(text: str) -> str:
     """What an error says of an equation with this text that the parser cannot take."""
-    levels = depth(text)
+    levels = _depth(text)
     return f"is nested in {levels} levels of parentheses, which is too deep; {_WAY_ROUND}" if levels > 10 else TOO_DEEP
 
 

@@ -55,6 +55,21 @@ def merged_dimensions(
     """The dimensions that cover all pieces of a variable: one used in an equation if it does, else the smallest.
 
     ``seconds`` gives a range that is taken a second name; without it such a variable is refused.
+
+    Parameters
+    ----------
+    spans : sequence of tuple of str, (n_pieces, n_subscripts)
+        The subscripts of the left side of each equation.
+    dimensions : tuple of Dimension
+        All of the model, in order.
+    where, variable : str
+        For messages.
+    seconds : SecondRanges, optional
+        Gives a range that is taken a second name; without it such a variable is refused.
+
+    Returns
+    -------
+    tuple of str, (n_subscripts,)
     """
     if len({len(span) for span in spans}) > 1:
         raise EquationError(where, variable, "has pieces with different numbers of subscripts")

@@ -19,16 +19,14 @@ import numpy as np
 from cipark_sd.base.errors import (
     CiparkError,
     EquationError,
-    InvalidValue,
-    MissingFile,
     ModelFileError,
     UnsupportedFeature,
     collected,
     raise_all,
 )
-from cipark_sd.base.inputs import MODEL_LIMIT, TABLE_LIMIT, UnreadableFile, beneath, check_readable, read_bytes
+from cipark_sd.base.inputs import TABLE_LIMIT, UnreadableFile, beneath, check_readable, read_bytes
 from cipark_sd.model.expr import Const, Table
-from cipark_sd.model.model import Macro, Model, digest_of
+from cipark_sd.model.model import Model
 from cipark_sd.model.variables import (
     Constant,
     External,
@@ -42,18 +40,15 @@ from cipark_sd.model.variables import (
 )
 
 
-def external_names(variables: Iterable[Variable], macros: Iterable[Macro], range_files: Iterable[str]) -> list[str]:
-    """The files that a model names, each once, as it spells them, in order.
-
-    ``range_files`` are those in which elements of its subscript ranges stand.
-    """
-    files = set(range_files)
-    for variable in (*variables, *(inner for macro in macros for inner in macro.variables)):
-        files |= {source.file for piece in variable.pieces if (source := outside(piece)) is not None}
+def external_names(model: Model) -> list[str]:
+    """The files that a model names, each once, as it spells them, in order."""
+    files = set(model.range_files)
+    for variable in (*model.variables, *(inner for macro in model.macros for inner in macro.variables)):
+        files |= {source.file for piece in variable.pieces if (source := _outside(piece)) is not None}
     return sorted(files)
 
 
-def outside(piece: Piece | StockPiece | TablePiece | ExternalPiece) -> External | None:
+def _outside(piece: Piece | StockPiece | TablePiece | ExternalPiece) -> External | None:
     """Where a piece's numbers stand, of one that has them in a file."""
     match piece:
         case ExternalPiece(source=External() as source) | TablePiece(table=External() as source):
@@ -62,7 +57,7 @@ def outside(piece: Piece | StockPiece | TablePiece | ExternalPiece) -> External 
             return None
 
 
-def located(path: Path, file: str, allowed: Sequence[Path]) -> Path:
+def _located(path: Path, file: str, allowed: Sequence[Path]) -> Path:
     """Where a file lies that the model at ``path`` names, as on Windows, where Vensim runs, by a name in any case.
 
     A missing file is left to the run.
@@ -89,7 +84,19 @@ def located(path: Path, file: str, allowed: Sequence[Path]) -> Path:
 
 
 def in_any_case(folder: Path, file: str) -> str:
-    """The one file beneath a model's folder whose name is ``file`` but for capitals and backslashes; else ``file``."""
+    """The one file beneath a model's folder whose name is ``file`` but for capitals and backslashes; else ``file``.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the model.
+    file : str
+        As the model spells it.
+
+    Returns
+    -------
+    str
+    """
     at, parts = folder, file.replace("\\", "/").split("/")
     try:
         if (folder / file).exists() or ".." in parts:
@@ -102,7 +109,7 @@ def in_any_case(folder: Path, file: str) -> str:
     return str(at)
 
 
-def check_separator(path: Path, file: str, tab: str) -> None:
+def _check_separator(path: Path, file: str, tab: str) -> None:
     """Raise where a model reads a text file with a separator of more than one character.
 
     Vensim's is one character; PySD would take a longer one for a regular expression, and compile it.
@@ -119,18 +126,40 @@ def check_separator(path: Path, file: str, tab: str) -> None:
 def check_located(path: Path, files: Iterable[str], allowed: Sequence[Path]) -> None:
     """Raise where one of the files may not be read, with all of them at once.
 
+    Parameters
+    ----------
+    path : Path
+        Of the model.
+    files : iterable of str
+        As the model spells them.
+    allowed : sequence of Path
+        Folders beneath which they may lie, beside the model's own.
+
     Raises
     ------
     OutsideFolder, ModelFileError, Problems
     """
     problems: list[CiparkError] = []
     for file in files:
-        collected(problems, partial(located, path, file, allowed))
+        collected(problems, partial(_located, path, file, allowed))
     raise_all(str(path), problems)
 
 
 def external_contents(path: Path, files: Sequence[str], allowed: Sequence[Path]) -> Iterator[bytes]:
     """The bytes of each file that the model at ``path`` names; a missing file is left to the run.
+
+    Parameters
+    ----------
+    path : Path
+        Of the model.
+    files : sequence of str
+        As the model spells them.
+    allowed : sequence of Path
+        Folders beneath which they may lie, beside the model's own.
+
+    Returns
+    -------
+    iterator of bytes
 
     Raises
     ------
@@ -138,50 +167,9 @@ def external_contents(path: Path, files: Sequence[str], allowed: Sequence[Path])
     """
     check_located(path, files, allowed)
     for file in files:
-        target = located(path, file, allowed)
+        target = _located(path, file, allowed)
         if target.is_file():
             yield read_bytes(target, TABLE_LIMIT)
-
-
-VENSIM_SUFFIXES = (".mdl",)
-XMILE_SUFFIXES = (".xmile", ".xml", ".stmx", ".itmx")
-
-
-def with_contents(digest: str, contents: Sequence[bytes]) -> str:
-    """The digest of a model together with what the files hold that its data variables were given."""
-    return digest_of(digest.encode(), *contents) if contents else digest
-
-
-def series_bytes(file: Path, *, where: str) -> bytes:
-    """What a table with values of data variables holds.
-
-    Raises
-    ------
-    InvalidValue
-        When there is none, or it cannot be read.
-    """
-    try:
-        return read_bytes(file, TABLE_LIMIT)
-    except (FileNotFoundError, NotADirectoryError):
-        raise MissingFile(file, where=where) from None
-    except OSError as problem:
-        raise InvalidValue("the data file", problem.strerror, "a table that can be read", where=str(file)) from None
-
-
-def model_bytes(path: Path) -> bytes:
-    """What a model file holds.
-
-    Raises
-    ------
-    ModelFileError
-        When it cannot be read: a folder, a pipe, a device, a file beyond all size.
-    """
-    try:
-        return read_bytes(path, MODEL_LIMIT)
-    except IsADirectoryError:
-        raise ModelFileError(path, "is a folder, not a model file") from None
-    except OSError as problem:
-        raise ModelFileError(path, f"cannot be read: {problem.strerror}") from None
 
 
 _InFiles = Constant | Lookup | Series
@@ -195,6 +183,10 @@ def read_externals(model: Model, tags: Mapping[str, Path] | None = None) -> Mode
     model : Model
     tags : mapping of str to Path, optional
         Read what stands behind these tags alone, each a file that the user named.
+
+    Returns
+    -------
+    Model
 
     Raises
     ------
@@ -212,29 +204,26 @@ def read_externals(model: Model, tags: Mapping[str, Path] | None = None) -> Mode
 
 def tags_of(model: Model) -> list[str]:
     """The tags, ``?name``, behind which the model's numbers stand in spreadsheets; what each is, its user says."""
-    names = external_names(model.variables, model.macros, model.range_files)
-    return [name for name in names if name.startswith("?")]
+    return [name for name in external_names(model) if name.startswith("?")]
 
 
 def _read(model: Model, variable: Variable, tags: Mapping[str, Path] | None) -> Variable:
     """A variable with the numbers of all its files, or of those with these tags alone."""
 
     def source_of(piece: Piece | TablePiece | ExternalPiece) -> External | None:
-        source = outside(piece)
+        source = _outside(piece)
         return source if tags is None or (source is not None and source.file in tags) else None
 
-    match variable:
-        case Constant() | Lookup() | Series() if any(source_of(piece) is not None for piece in variable.pieces):
-            pieces: list[Any] = []
-            for piece in variable.pieces:
-                source = source_of(piece)
-                if source is not None and tags is not None:
-                    source = replace(source, file=str(tags[source.file]))
-                pieces += [piece] if source is None else _pieces(model, variable, piece, source, named=bool(tags))
-            changed: Variable = replace(cast(Any, variable), pieces=tuple(pieces))
-            return changed
-        case _:
-            return variable
+    if not isinstance(variable, _InFiles) or all(source_of(piece) is None for piece in variable.pieces):
+        return variable
+    pieces: list[Any] = []
+    for piece in variable.pieces:
+        source = source_of(piece)
+        if source is not None and tags is not None:
+            source = replace(source, file=str(tags[source.file]))
+        pieces += [piece] if source is None else _pieces(model, variable, piece, source, named=bool(tags))
+    changed: Variable = replace(cast(Any, variable), pieces=tuple(pieces))
+    return changed
 
 
 def _pieces(model: Model, variable: _InFiles, piece: Any, source: External, *, named: bool) -> Iterator[Any]:
@@ -301,8 +290,8 @@ def _loaded(model: Model, variable: _InFiles, source: External, coords: Mapping[
     coordinates = dict(coords)
     there = (coordinates, model.origin.path.parent, coordinates, variable.name)
     # PySD opens the file by itself
-    file = source.file if named else str(located(model.origin.path, source.file, model.origin.allowed))
-    check_separator(model.origin.path, source.file, source.tab)
+    file = source.file if named else str(_located(model.origin.path, source.file, model.origin.allowed))
+    _check_separator(model.origin.path, source.file, source.tab)
     place = (file, source.tab)
     reader: Any
     match variable:

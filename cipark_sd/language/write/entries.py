@@ -1,21 +1,18 @@
 """What an XMILE document says about each variable, before it is XML."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
 from cipark_sd.base.errors import CiparkError, UnsupportedFeature
-from cipark_sd.base.naming import one_name
+from cipark_sd.base.naming import flat_name, one_name
 from cipark_sd.compiler.subscripts import Elements
-from cipark_sd.compiler.unroll import flat_name, unroll
-from cipark_sd.language.write.apart import held_otherwise
-from cipark_sd.language.write.arrays import of_whole_arrays, sayable, write_out_reductions
+from cipark_sd.compiler.unroll import unroll
+from cipark_sd.language.write.apart import held_otherwise, of_whole_arrays, sayable, write_out_reductions
 from cipark_sd.language.write.expressions import Printer, element_token, in_xmile_words, token
-from cipark_sd.model.expr import Apply, Call, Expr, Ref, Table, rebuild, references
-from cipark_sd.model.links import Flows, split
-from cipark_sd.model.model import CONTROL, Dimension, Model
+from cipark_sd.model.expr import Apply, Call, Expr, Ref, Table, applied, rebuild, references
+from cipark_sd.model.model import CONTROL, Dimension, Flows, Model, flows_of
 from cipark_sd.model.printing import number
-from cipark_sd.model.readings import applied
 from cipark_sd.model.variables import (
     Auxiliary,
     Constant,
@@ -30,7 +27,7 @@ from cipark_sd.model.variables import (
 )
 
 
-def with_inline_lookups(model: Model) -> Model:
+def _with_inline_lookups(model: Model) -> Model:
     """``model`` with the points of each lookup in the place of its name."""
     tables = {
         lookup.name: lookup.pieces[0].table
@@ -89,24 +86,20 @@ OPEN = "???"
 _CONTROL_WORDS = {"initial_time": "STARTTIME", "final_time": "STOPTIME", "time_step": "DT"}
 
 
-@dataclass
 class Writer:
     """The entries of one model without macros and without values in other files.
 
     With ``inline_lookups`` each use of a lookup is a table of its own and the lookups themselves are left out.
     """
 
-    model: Model
-    inline_lookups: bool = False
-    problems: list[CiparkError] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.problems += held_otherwise(self.model, "xmile")
-        self.model = in_xmile_words(self.model, self.problems)
+    def __init__(self, model: Model, inline_lookups: bool = False) -> None:
+        self.inline_lookups = inline_lookups
+        self.problems: list[CiparkError] = [*held_otherwise(model, "xmile")]
+        self.model = in_xmile_words(model, self.problems)
         self.flat = unroll(self.model) if self.model.dimensions else self.model
-        if self.inline_lookups:
+        if inline_lookups:
             # lookups with subscripts are plain ones in the flat model, from which their users are written
-            self.model, self.flat = with_inline_lookups(self.model), with_inline_lookups(self.flat)
+            self.model, self.flat = _with_inline_lookups(self.model), _with_inline_lookups(self.flat)
         self.labels = {variable.label.casefold() for variable in self.model.variables}
         self.flows = named_flows(self.model)
         self.flow_names = {name for flows in self.flows.values() for name in (*flows.inflows, *flows.outflows)}
@@ -191,7 +184,8 @@ class Writer:
                 if not self.inline_lookups:
                     yield from self._lookup(variable)
             case Series():
-                yield from self._series(variable)
+                # data that a scenario brings: a variable whose equation is open
+                yield _described(variable, "aux", dims=self._dimensions(variable), equations=((None, OPEN),))
             case _:
                 assert_never(variable)
 
@@ -298,10 +292,6 @@ class Writer:
             elif self._known_type(table):
                 yield replace(_described(lookup, "aux", table=table), label=self._part_label(lookup, elements))
 
-    def _series(self, series: Series) -> Iterator[Entry]:
-        """Data that a scenario brings: a variable whose equation is open."""
-        yield _described(series, "aux", dims=self._dimensions(series), equations=((None, OPEN),))
-
     def _known_type(self, table: Table) -> bool:
         if table.interpolation in GF_TYPES:
             return True
@@ -339,7 +329,7 @@ def named_flows(model: Model) -> dict[str, Flows]:
     filling: set[str] = set()
     draining: set[str] = set()
     for stock in model.stocks:
-        flows = split(model, stock)
+        flows = flows_of(model, stock)
         if flows is not None and not (filling & {*flows.inflows} or draining & {*flows.outflows}):
             by_stock[stock.name] = flows
             filling.update(flows.inflows)

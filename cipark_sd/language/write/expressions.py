@@ -22,8 +22,7 @@ from cipark_sd.base.errors import CiparkError, EquationError, UnsupportedFeature
 from cipark_sd.base.naming import bare, canonical, one_name
 from cipark_sd.compiler.functions.registry import FUNCTIONS, IN_XMILE, PROVIDED
 from cipark_sd.compiler.functions.row import Refused
-from cipark_sd.language.write.apart import Apart, Lift, data_as_table, fresh
-from cipark_sd.language.write.arrays import VENSIM_NAMED
+from cipark_sd.language.write.apart import VENSIM_NAMED, Apart, Lift, data_as_table, fresh
 from cipark_sd.model.expr import (
     Apply,
     Binary,
@@ -37,12 +36,14 @@ from cipark_sd.model.expr import (
     Table,
     TableReading,
     Text,
+    applied,
+    if_inside,
+    read_as,
     rebuild,
     replaced,
 )
 from cipark_sd.model.model import Model
 from cipark_sd.model.printing import READINGS, STRENGTH, Printing, number
-from cipark_sd.model.readings import applied, if_inside, read_as
 from cipark_sd.model.variables import Lookup, Piece, Series, StockPiece, TablePiece, Variable
 
 #: What has to be a whole equation.
@@ -61,6 +62,16 @@ def in_xmile_words(model: Model, problems: list[CiparkError]) -> Model:
     """The same model without data variables that have values, readings of tables, and ``SAMPLE IF TRUE``.
 
     Bits stay. What it cannot say is added to ``problems``; data that a scenario brings stay data variables.
+
+    Parameters
+    ----------
+    model : Model
+    problems : list of CiparkError
+        Grows by what cannot be said.
+
+    Returns
+    -------
+    Model
     """
     words = _Words(model)
     variables: list[Variable] = []
@@ -70,14 +81,12 @@ def in_xmile_words(model: Model, problems: list[CiparkError]) -> Model:
     return replace(model, variables=(*variables, *words.lookups.values()))
 
 
-@dataclass
 class _Words:
     """The words of one model, with the lookups that they need beside its lookup."""
 
-    model: Model
-
-    def __post_init__(self) -> None:
-        self.apart = Apart({variable.name for variable in self.model.variables}, _WHOLE)
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.apart = Apart({variable.name for variable in model.variables}, _WHOLE)
         self.lookups: dict[tuple[str, TableReading], Lookup] = {}
 
     def of(self, variable: Variable, expr: Expr, piece: Piece | StockPiece, lift: Lift) -> Expr:
@@ -106,7 +115,7 @@ class _Words:
             case Apply(Table() as table, argument, reading):
                 match applied(table, argument, reading, where=self.model.name, variable=variable.label):
                     case Apply(Table(interpolation="look_forward") as way):
-                        return Apply(seen_back(way), Neg(argument))
+                        return Apply(_seen_back(way), Neg(argument))
                     case inverse:
                         return inverse
             case Call("elmcount", (Ref(name, ()),)) if name in self.model.dimension_by_name:
@@ -134,7 +143,7 @@ class _Words:
             label = fresh(one_name(lookup.label, _WAYS[key[1]]), self.apart.taken)
             pieces = tuple(
                 replace(
-                    piece, table=seen_back(read_as(piece.table, key[1], where=self.model.name, variable=lookup.label))
+                    piece, table=_seen_back(read_as(piece.table, key[1], where=self.model.name, variable=lookup.label))
                 )
                 for piece in lookup.pieces
                 if isinstance(piece.table, Table)
@@ -145,7 +154,7 @@ class _Words:
         return self.lookups[key]
 
 
-def seen_back(table: Table) -> Table:
+def _seen_back(table: Table) -> Table:
     """A table that looks forward as one of ``-x`` that holds its values; any other as it is."""
     if table.interpolation != "look_forward":
         return table

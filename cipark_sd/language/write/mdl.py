@@ -18,8 +18,7 @@ from cipark_sd.compiler.functions.row import Refused, Target
 from cipark_sd.compiler.limits import without_marks
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.language.read.external_files import read_externals
-from cipark_sd.language.write.apart import Apart, Lift, data_as_table, fresh, held_otherwise
-from cipark_sd.language.write.arrays import vector_calls
+from cipark_sd.language.write.apart import Apart, Lift, data_as_table, fresh, held_otherwise, vector_calls
 from cipark_sd.model.drawing import STOCK, Arrow, Node, View, views
 from cipark_sd.model.expr import (
     Apply,
@@ -30,13 +29,13 @@ from cipark_sd.model.expr import (
     Interpolation,
     Ref,
     Table,
+    read_as,
     rebuild,
     replaced,
     walk,
 )
 from cipark_sd.model.model import Dimension, Method, Model
 from cipark_sd.model.printing import BROUGHT, equations, number, quoted
-from cipark_sd.model.readings import read_as
 from cipark_sd.model.variables import (
     Lookup,
     Piece,
@@ -52,7 +51,7 @@ from cipark_sd.model.variables import (
 )
 
 
-def with_readings(model: Model) -> Model:
+def _with_readings(model: Model) -> Model:
     """The model in which every table joins its points by lines, and what says otherwise is the call.
 
     Lookups whose elements differ in it stay as they are.
@@ -117,7 +116,7 @@ def _way(lookup: Lookup) -> Interpolation | None:
     return way if way != "interpolate" else None
 
 
-def in_vensim_words(expr: Expr, model: Model, refuse: Callable[[str, str], None], subscripts: Subscripts) -> Expr:
+def _in_vensim_words(expr: Expr, model: Model, refuse: Callable[[str, str], None], subscripts: Subscripts) -> Expr:
     """``expr`` with XMILE's own functions in Vensim's.
 
     Parameters
@@ -200,7 +199,7 @@ def in_vensim_terms(model: Model) -> Model:
     if read.dimensions and not model.dimensions:
         problems += vector_calls(read, model, _WRITTEN_OUT)
     plain = tuple(data_as_table(v, model.name, problems) if isinstance(v, Series) else v for v in model.variables)
-    model = with_readings(replace(model, variables=plain))
+    model = _with_readings(replace(model, variables=plain))
     variables = [_vensim(model, variable, problems) for variable in model.variables]
 
     def refuse(variable: Variable) -> None:
@@ -224,7 +223,13 @@ def _range_problems(model: Model) -> Iterator[CiparkError]:
 
 
 def write_mdl(model: Model, path: Path | str) -> None:
-    """Write :func:`to_mdl` to a file, whole or not at all."""
+    """Write :func:`to_mdl` to a file, whole or not at all.
+
+    Parameters
+    ----------
+    model : Model
+    path : path
+    """
     write_whole(Path(path), to_mdl(model))
 
 
@@ -233,7 +238,7 @@ def _vensim(model: Model, variable: Variable, problems: list[CiparkError]) -> Va
         problems.append(UnsupportedFeature(feature, variable=variable.label, where=model.name, alternative=alternative))
 
     def words(expr: Expr, piece: Piece | StockPiece) -> Expr:
-        return in_vensim_words(_sampled(variable, piece.subscripts, expr), model, refuse, piece.subscripts)
+        return _in_vensim_words(_sampled(variable, piece.subscripts, expr), model, refuse, piece.subscripts)
 
     exprs = [*expressions(variable), *(piece.expr for piece in variable.pieces if isinstance(piece, Piece))]
     if any(part.value != part.value for expr in exprs for part in walk(expr) if isinstance(part, Const)):
@@ -332,7 +337,7 @@ def _sketch(model: Model) -> str:
         return model.drawing
     units = "".join(f"22:{','.join(names)}\n" for names in model.unit_synonyms)
     return (
-        xmile_sketch(model) or f"{MARK}{NOTE}*View 1\n{FONT}"
+        _xmile_sketch(model) or f"{MARK}{NOTE}*View 1\n{FONT}"
     ) + f"///---\\\\\\\n:L<%^E!@\n15:0,0,0,{_METHODS[model.time.method]},0,0\n{units}"
 
 
@@ -342,7 +347,7 @@ FONT = "$192-192-192,0,Arial|11||0-0-0|0-0-0|0-0-255|-1--1--1|-1--1--1|96,96,100
 _NAME = (45, 11)
 
 
-def xmile_sketch(model: Model) -> str:
+def _xmile_sketch(model: Model) -> str:
     """The views of an XMILE model as those of a Vensim sketch; nothing where it has no view.
 
     Warns

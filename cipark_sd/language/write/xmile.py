@@ -9,7 +9,6 @@ import re
 import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnsupportedFeature, raise_all
@@ -43,9 +42,15 @@ def to_xmile(model: Model, *, inline_lookups: bool = False) -> str:
 
     Parameters
     ----------
+    model : Model
     inline_lookups : bool
         Write each use of a lookup as a table of its own, which PySD needs. Otherwise a lookup stays a variable with a
         table, which others read by Stella's ``LOOKUP``.
+
+    Returns
+    -------
+    str
+        The document.
 
     Raises
     ------
@@ -79,13 +84,21 @@ def to_xmile(model: Model, *, inline_lookups: bool = False) -> str:
     variables = ET.SubElement(body, "variables")
     variables.extend(_variable(entry) for entry in entries)
     variables.extend(_groups(entries))
-    _append_some(body, views(model, entries))
+    _append_some(body, _views(model, entries))
     ET.indent(root, "  ")
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
 def write_xmile(model: Model, path: Path | str, *, inline_lookups: bool = False) -> None:
-    """Write :func:`to_xmile` to a file, whole or not at all."""
+    """Write :func:`to_xmile` to a file, whole or not at all.
+
+    Parameters
+    ----------
+    model : Model
+    path : path
+    inline_lookups : bool
+        As of :func:`to_xmile`.
+    """
     write_whole(Path(path), to_xmile(model, inline_lookups=inline_lookups))
 
 
@@ -178,13 +191,13 @@ def _dimensions(model: Model) -> ET.Element | None:
         return None
     dimensions = ET.Element("dimensions")
     for dimension in model.dimensions:
-        dim = ET.SubElement(dimensions, "dim", {"name": blanks(dimension.label)})
+        dim = ET.SubElement(dimensions, "dim", {"name": _blanks(dimension.label)})
         for label in dimension.element_labels:
-            ET.SubElement(dim, "elem", {"name": blanks(label)})
+            ET.SubElement(dim, "elem", {"name": _blanks(label)})
     return dimensions
 
 
-def blanks(label: str) -> str:
+def _blanks(label: str) -> str:
     """A label with blanks for underscores, as PySD compares dimensions and elements."""
     return " ".join(label.replace("_", " ").split())
 
@@ -196,10 +209,10 @@ def _variable(entry: Entry) -> ET.Element:
     if entry.dims:
         dims = ET.SubElement(node, "dimensions")
         for dimension in entry.dims:
-            ET.SubElement(dims, "dim", {"name": blanks(dimension.label)})
+            ET.SubElement(dims, "dim", {"name": _blanks(dimension.label)})
     for (labels, text), first in zip(entry.equations, entry.initials or [""] * len(entry.equations), strict=True):
         holder = (
-            node if labels is None else ET.SubElement(node, "element", {"subscript": ",".join(map(blanks, labels))})
+            node if labels is None else ET.SubElement(node, "element", {"subscript": ",".join(map(_blanks, labels))})
         )
         _text(holder, "eqn", text)
         if first:
@@ -249,7 +262,7 @@ _STOCK = (22.5, 17.5)
 _MARGIN = 60
 
 
-def views(model: Model, entries: Sequence[Entry]) -> ET.Element | None:
+def _views(model: Model, entries: Sequence[Entry]) -> ET.Element | None:
     """The ``<views>`` of a model, or nothing when it has no drawing."""
     if is_xmile(model):
         return _parsed_drawing(model)
@@ -257,11 +270,10 @@ def views(model: Model, entries: Sequence[Entry]) -> ET.Element | None:
     if not pages:
         return None
     by_name = {entry.name: entry for entry in entries}
-    groups = {entry.group for entry in entries}
     drawn: set[str] = set()
     root = ET.Element("views")
     for page in pages:
-        root.append(_Page(page, by_name, groups, drawn).element())
+        root.append(_Page(page, by_name, drawn).element())
     return root
 
 
@@ -278,26 +290,23 @@ def _parsed_drawing(model: Model) -> ET.Element | None:
     return root
 
 
-@dataclass
 class _Page:
     """One view; ``drawn`` are the variables that some view shows already and that are aliases from there on."""
 
-    page: View
-    entries: dict[str, Entry]
-    groups: set[str]
-    drawn: set[str]
-    ends: dict[int, tuple[str, int | None]] = field(default_factory=dict)
+    def __init__(self, page: View, entries: dict[str, Entry], drawn: set[str]) -> None:
+        self.page, self.entries, self.drawn = page, entries, drawn
+        self.by_number = {node.number: node for node in page.nodes}
+        self.ends: dict[int, tuple[str, int | None]] = {}
 
     def element(self) -> ET.Element:
         nodes = self.page.nodes
         left, top = min(node.x for node in nodes), min(node.y for node in nodes)
         right, bottom = max(node.x for node in nodes), max(node.y for node in nodes)
         view = ET.Element("view", {"type": "stock_flow"})
-        if self.page.title in self.groups:
+        if self.page.title in {entry.group for entry in self.entries.values()}:
             place = {"x": left - _MARGIN, "y": top - _MARGIN}
             size = {"width": right - left + 2 * _MARGIN, "height": bottom - top + 2 * _MARGIN}
             ET.SubElement(view, "group", {"name": self.page.title, **{k: number(v) for k, v in (place | size).items()}})
-        self.by_number = {node.number: node for node in nodes}
         valves = {node.name: node for node in nodes if node.kind == "valve" and node.name}
         for node in nodes:
             if node.kind == "variable" and node.name in self.entries:

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 LONGEST, LINES = 700, 4
 #: Rows of a panel whose axis has names.
 ROWS = 8
+#: Format of a figure on a page, whose letters stay sharp on a phone; and with it those for slides and for print.
+ON_PAGE, FOR_PRINT = (".svg",), (".svg", ".png", ".pdf")
+#: Dots an inch of a figure saved as PNG.
+PRINT_DPI = 200
+SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def describe(figure: "Figure") -> str:
@@ -47,9 +52,10 @@ def describe(figure: "Figure") -> str:
 
 def _panel(axes: "Axes") -> Iterator[str]:
     names = [label.get_text() for label in axes.get_yticklabels()]
-    parts = list(_rows(axes, names) if _named(names) else _lines(axes))
+    named = bool(names) and all(any(map(str.isalpha, name)) for name in names)
+    parts = list(_rows(axes, names) if named else _lines(axes))
     if parts:
-        below = "" if _named(names) else axes.get_xlabel()
+        below = "" if named else axes.get_xlabel()
         # a label of axes is drawn nowhere: who draws a panel without words beside it says here what it is of
         title = _axes_label(axes) or _plain(
             axes.get_title(loc="left") or axes.get_title() or axes.get_ylabel() or below
@@ -62,11 +68,6 @@ def _axes_label(axes: "Axes") -> str:
     """The label of axes, but for those that matplotlib makes itself."""
     label = _plain(str(axes.get_label()))
     return "" if label.startswith("<") else label
-
-
-def _named(names: list[str]) -> bool:
-    """Whether the rows of an axis have names and no numbers."""
-    return bool(names) and all(any(character.isalpha() for character in name) for name in names)
 
 
 def _lines(axes: "Axes") -> Iterator[str]:
@@ -152,19 +153,15 @@ def _rows(axes: "Axes", names: list[str]) -> Iterator[str]:
     """Of each named row the number of its bar, else of its one point, from the top."""
     from matplotlib.patches import Rectangle
 
-    places = axes.get_yticks()
-    values: dict[int, float] = {}
-    for patch in axes.patches:
-        if not isinstance(patch, Rectangle):
-            continue
-        row = _row(patch.get_y() + patch.get_height() / 2, places)
-        if row is not None:
-            values.setdefault(row, patch.get_x() + patch.get_width())
-    for line in axes.lines:
-        x, y = (np.asarray(values_of, dtype=float) for values_of in line.get_data())
-        row = _row(float(y[0]), places) if len(y) == 1 else None
-        if row is not None:
-            values.setdefault(row, float(x[0]))
+    places, values = np.asarray(axes.get_yticks(), dtype=float), dict[int, float]()
+    bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    drawn = [(bar.get_y() + bar.get_height() / 2, bar.get_x() + bar.get_width()) for bar in bars]
+    points = (line.get_data() for line in axes.lines)
+    drawn += [(np.ravel(y)[0], np.ravel(x)[0]) for x, y in points if np.size(y) == 1]
+    for height, value in drawn:
+        near = np.abs(places - height)
+        if len(near) and near.min() < 0.3:
+            values.setdefault(int(near.argmin()), float(value))
     ordered = sorted(values, reverse=not axes.yaxis_inverted())
     for row in ordered[:ROWS]:
         yield f"{_plain(names[row])} {number(values[row], digits=3)}"
@@ -172,18 +169,8 @@ def _rows(axes: "Axes", names: list[str]) -> Iterator[str]:
         yield f"{len(ordered) - ROWS} more rows"
 
 
-def _row(height: float, places: "Sequence[float] | Array") -> int | None:
-    near = np.abs(np.asarray(places, dtype=float) - height)
-    return int(near.argmin()) if len(near) and near.min() < 0.3 else None
-
-
 def _plain(text: str) -> str:
     return " ".join(text.split())
-
-
-#: Format of a figure on a page, whose letters stay sharp on a phone; and with it those for slides and for print.
-ON_PAGE, FOR_PRINT = (".svg",), (".svg", ".png", ".pdf")
-SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def check_figure_path(path: Path) -> None:
@@ -196,8 +183,13 @@ def check_figure_path(path: Path) -> None:
     check_writable(path, role="the figure file", endings=SUFFIXES, where="--figure")
 
 
-def save_figure(figure: "Figure", path: Path | str, *, dpi: int = 200) -> None:
+def save_figure(figure: "Figure", path: Path | str) -> None:
     """Write a figure as PNG, SVG or PDF by the ending of the name; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    figure : Figure
+    path : Path or str
 
     Raises
     ------
@@ -209,13 +201,22 @@ def save_figure(figure: "Figure", path: Path | str, *, dpi: int = 200) -> None:
     path = Path(path)
     check_figure_path(path)
     # made in memory: where the disk is full, writers stumble over what they have left open
-    write_bytes(path, rendered(figure, path.suffix.lower()[1:], dpi=dpi))
+    write_bytes(path, rendered(figure, path.suffix.lower()[1:], dpi=PRINT_DPI))
 
 
 def rendered(figure: "Figure", kind: str, *, dpi: int) -> bytes:
-    """A figure as ``"png"``, ``"svg"`` or ``"pdf"``; the same figure gives the same bytes.
+    """The bytes of a figure, the same for the same figure: no dates and no random identifiers go into them.
 
-    No dates and no random identifiers go into it.
+    Parameters
+    ----------
+    figure : Figure
+    kind : {"png", "svg", "pdf"}
+    dpi : int
+        Dots an inch, of PNG.
+
+    Returns
+    -------
+    bytes
     """
     import matplotlib as mpl
     from matplotlib.text import Text
@@ -237,6 +238,21 @@ def save_figures(figure: "Figure", folder: Path, name: str, endings: Sequence[st
     """Write a figure in some formats; the first is the one that a page shows.
 
     Its parts are laid out once, since that takes as long as drawing them.
+
+    Parameters
+    ----------
+    figure : Figure
+    folder : Path
+        One that exists.
+    name : str
+        Of the files, without an ending.
+    endings : sequence of str
+        Some of :data:`SUFFIXES`.
+
+    Returns
+    -------
+    list of Path
+        In the order of the endings.
 
     Raises
     ------

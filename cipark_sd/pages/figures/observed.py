@@ -23,7 +23,7 @@
 import importlib.util
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +83,17 @@ class ObservedFile:
 
 
 def read_observed(model: Model, source: ObservedFile) -> tuple[Observed, ...]:
-    """The observed values in a CSV file, ascending in time.
+    """The observed values in a CSV file.
+
+    Parameters
+    ----------
+    model : Model
+    source : ObservedFile
+
+    Returns
+    -------
+    tuple of Observed
+        One for each variable, its rows ascending in time.
 
     Raises
     ------
@@ -183,9 +193,19 @@ class Display:
 
 
 def display_of(model_path: Path, allow_files: Sequence[Path] = ()) -> Display:
-    """The display file beside a model; an empty one where there is none.
+    """The display file beside a model.
 
-    The observed values lie beneath its folder, beneath the package that it names, or beneath one of ``allow_files``.
+    Parameters
+    ----------
+    model_path : Path
+    allow_files : sequence of Path
+        The observed values lie beneath the folder of the file, beneath the package that it names, or beneath one of
+        these.
+
+    Returns
+    -------
+    Display
+        An empty one where there is no file.
 
     Raises
     ------
@@ -201,7 +221,7 @@ def display_of(model_path: Path, allow_files: Sequence[Path] = ()) -> Display:
     every = table.number("every") if "every" in table else None
     if every is not None and every <= 0:
         table.wrong("every", "a positive number")
-    display = Display(table.names("columns"), every, figure.names("variables"), figure.text("title", ""))
+    columns, variables, title = table.names("columns"), figure.names("variables"), figure.text("title", "")
     if "observed" in top:
         observed.text("file")
     for key in ("package", "low", "high", "label"):
@@ -213,7 +233,8 @@ def display_of(model_path: Path, allow_files: Sequence[Path] = ()) -> Display:
     for section in (top, table, figure, observed):
         section.note_unread()
     raise_all(str(path), problems)
-    return replace(display, observed=_observed(observed.content, path, allow_files)) if "observed" in top else display
+    source = _observed(observed.content, path, allow_files) if "observed" in top else None
+    return Display(columns, every, variables, title, source)
 
 
 def _observed(entries: Mapping[str, Any], path: Path, allow_files: Sequence[Path]) -> ObservedFile:

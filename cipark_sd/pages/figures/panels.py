@@ -1,18 +1,23 @@
-"""What figures share: palette, letters and width of a printed page, and panels for outputs and moments.
+"""What figures share: palette, letters and width of a printed page, panels, bands, and the axis of time.
 
 Matplotlib is imported when the first figure is drawn, and its global settings stay untouched.
 """
 
+import datetime
 import functools
+import math
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, count, repeat
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 
 from cipark_sd.analysis.sensitivities.ranking import Moment
 from cipark_sd.base.arrays import Array
-from cipark_sd.pages.figures.time_axis import of_units
+from cipark_sd.base.timegrid import Dates, calendar_years
+from cipark_sd.base.wording import labelled
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -45,6 +50,25 @@ _STYLE: Any = {
 }
 
 
+#: Okabe and Ito's colours without the yellow, which is faint as a line, then darker ones of Tol's muted scheme (2021):
+#: a factor keeps its colour in all panels.
+COLOURS = (*PALETTE[:6], "#332288", "#882255", "#999933", "#661100", "#117733", "#AA4499", "#44AA99", "#888888")
+#: Factors that have a colour of their own in a panel; the others are shown together.
+SHOWN = 6
+#: Rows of a tornado.
+ROWS = 14
+REST = "0.82"
+_NOTE: Any = {"fontsize": TINY, "color": "0.35"}
+#: Characters of the line under a figure, by its width, and of a title above one of so many columns.
+_LETTERS_AN_INCH, _TITLE_LINE = 17.8, {1: 90, 2: 38, 3: 32}
+#: Months and days between ticks of the axis of time, from the finest on.
+_MONTHS, _DAYS = (1, 2, 3, 6), (1, 2, 7, 14)
+#: Width of a label of a year, in those of a month and of a day: so many fewer of them have room.
+_WIDER = {"year": 1.0, "month": 1.6, "day": 2.2}
+#: The shortest axis with ticks at the same days of every month, in days.
+_MONTHLY = 100
+
+
 def styled(draw: "Callable[P, Figure]") -> "Callable[P, Figure]":
     """A function that draws a figure, with letters and lines for a printed page."""
 
@@ -58,21 +82,27 @@ def styled(draw: "Callable[P, Figure]") -> "Callable[P, Figure]":
     return drawn
 
 
-#: Okabe and Ito's colours without the yellow, which is faint as a line, then darker ones of Tol's muted scheme (2021):
-#: a factor keeps its colour in all panels.
-COLOURS = (*PALETTE[:6], "#332288", "#882255", "#999933", "#661100", "#117733", "#AA4499", "#44AA99", "#888888")
-#: Factors that have a colour of their own in a panel; the others are shown together.
-SHOWN = 6
-#: Rows of a tornado.
-ROWS = 14
-REST = "0.82"
-_NOTE: Any = {"fontsize": TINY, "color": "0.35"}
-#: Characters of the line under a figure, by its width, and of a title above one of so many columns.
-_LETTERS_AN_INCH, _TITLE_LINE = 17.8, {1: 90, 2: 38, 3: 32}
+#: Shares of the draws below the ends of an interval, the outer one first, with the median in the middle.
+ENDS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def grid(rows: int, columns: int, height: float, **options: Any) -> "tuple[Figure, np.ndarray[Any, Any]]":
-    """A figure as wide as a page, ``height`` inches high, and its panels as an array of two dimensions."""
+    """A figure as wide as a page.
+
+    Parameters
+    ----------
+    rows, columns : int
+        Of its panels.
+    height : float
+        In inches.
+    options
+        Of :meth:`matplotlib.figure.Figure.subplots`.
+
+    Returns
+    -------
+    (Figure, (rows, columns))
+        And its panels.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
@@ -84,18 +114,46 @@ def grid(rows: int, columns: int, height: float, **options: Any) -> "tuple[Figur
 
 
 def titled(axes: "Axes", text: str, *, columns: int = 1) -> None:
-    """A title in as many lines as a panel among so many columns needs."""
+    """Put a title above a panel, in as many lines as it needs.
+
+    Parameters
+    ----------
+    axes : Axes
+    text : str
+    columns : int
+        Panels beside each other.
+    """
     axes.set_title(textwrap.fill(text, _TITLE_LINE.get(columns, 28)), loc="left")
 
 
 def timed(panels: "Iterable[Axes]", dataset: "xr.Dataset | xr.DataArray", *, most: int = 6) -> str:
-    """Put the axis of time on panels; its label."""
+    """Put the axis of time on panels.
+
+    Parameters
+    ----------
+    panels : iterable of Axes
+    dataset : Dataset or DataArray
+        Its coordinate ``time`` has the units.
+    most : int
+        Years with a tick, at most.
+
+    Returns
+    -------
+    str
+        The label of the axis.
+    """
     times, axis = dataset["time"].to_numpy(), of_units(dataset["time"].attrs.get("units"))
     return [axis.on(axes, float(times[0]), float(times[-1]), most=most) for axes in panels][-1]
 
 
 def note(figure: "Figure", text: str) -> None:
-    """A small line under a figure, or as many as its width needs."""
+    """Put a small line under a figure, or as many as its width needs.
+
+    Parameters
+    ----------
+    figure : Figure
+    text : str
+    """
     figure.supxlabel(textwrap.fill(text, int(_LETTERS_AN_INCH * figure.get_figwidth())), **_NOTE)
 
 
@@ -113,6 +171,18 @@ def strongest(at: "xr.Dataset", index: str, count: int) -> list[int]:
 
     The mean over time weighs each instant with the output's standard deviation: what moves next to nothing counts next
     to nothing.
+
+    Parameters
+    ----------
+    at : Dataset
+        Of one output, over ``parameter`` and ``time``, with its ``variance``.
+    index : str
+        The name of the index.
+    count : int
+
+    Returns
+    -------
+    list of int
     """
     values = at[index].transpose("parameter", "time").to_numpy()
     weights = np.sqrt(np.nan_to_num(at["variance"].to_numpy()))
@@ -121,7 +191,18 @@ def strongest(at: "xr.Dataset", index: str, count: int) -> list[int]:
 
 
 def largest(values: Array, count: int) -> list[int]:
-    """Positions of the largest values, what is no number last."""
+    """Positions of the largest values, what is no number last.
+
+    Parameters
+    ----------
+    values : (n,)
+    count : int
+
+    Returns
+    -------
+    list of int
+        The largest first.
+    """
     return [int(i) for i in np.argsort(-np.where(np.isfinite(values), values, -np.inf), kind="stable")[:count]]
 
 
@@ -138,12 +219,24 @@ def by_moment(
     draw: "Callable[[Axes, xr.Dataset], None]",
     **how: Any,
 ) -> "tuple[Figure, np.ndarray[Any, Any]]":
-    """A row of panels for each output, ``height`` inches high, and a column for each moment, with their titles.
+    """A row of panels for each output and a column for each moment, with their titles.
 
     Parameters
     ----------
+    dataset : Dataset
+        Over ``output`` and ``time``.
+    moments : sequence of Moment
+    height : float
+        Of a row, in inches.
     draw : function
         Draws one output at the computed time nearest to a moment.
+    how
+        As the options of :func:`grid`.
+
+    Returns
+    -------
+    (Figure, (n_outputs, n_moments))
+        And its panels.
     """
     outputs = outputs_of(dataset)
     figure, panels = grid(len(outputs), len(moments), 0.5 + height * len(outputs), **how)
@@ -160,33 +253,20 @@ def outputs_of(dataset: "xr.Dataset | xr.DataArray") -> list[str]:
 
 
 def names_of(dataset: "xr.Dataset", positions: Sequence[int]) -> list[str]:
-    """Names of factors by position."""
+    """Names of factors by position.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Over ``parameter``.
+    positions : sequence of int
+
+    Returns
+    -------
+    list of str
+    """
     names = dataset["parameter"].to_numpy()
     return [str(names[i]) for i in positions]
-
-
-#: Shares of the draws below the ends of an interval, the outer one first, with the median in the middle.
-ENDS = (0.05, 0.25, 0.5, 0.75, 0.95)
-
-
-def new_figure(width: float, height: float) -> "tuple[Figure, Axes]":
-    """A figure of one panel, in inches."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots()
-
-
-def finished(figure: "Figure", panels: "Iterable[Axes]", title: str, caption: str, *, grid: str = "x") -> "Figure":
-    """A title above, a small line below, and a faint grid across the axis ``grid``: ``"x"``, ``"y"``, ``"both"``."""
-    for axes in panels:
-        axes.spines[["top", "right"]].set_visible(False)
-        if grid:
-            axes.grid(axis=grid, color="0.9", linewidth=0.6)  # type: ignore[arg-type]
-        axes.set_axisbelow(True)
-    figure.suptitle(title, fontsize=11, x=0.02, ha="left")
-    note(figure, caption)
-    return figure
 
 
 def interval(
@@ -203,7 +283,13 @@ def interval(
 
     Parameters
     ----------
+    axes : Axes
+    row : float
+        Its height.
     ends : (5,)
+    colour : str
+    thick : float
+        Of the thick bar, in points.
     dot : float
         Its size; 0 for none.
     label : bool
@@ -223,9 +309,11 @@ def bands(
 
     Parameters
     ----------
+    axes : Axes
     times, middle : (n_times,)
     pairs : mapping
         By what the legend says: the lower edge, the upper edge, and how opaque the band is; the widest first.
+    colour : str
     """
     for label, (low, high, alpha) in pairs.items():
         axes.fill_between(times, low, high, color=colour, alpha=alpha, linewidth=0, label=label)
@@ -240,16 +328,122 @@ def stacked(
     labels: Iterable[str] = (),
     **options: Any,
 ) -> Array:
-    """Areas one above the other, from zero; where the last one ends.
+    """Areas one above the other, from zero.
 
     Parameters
     ----------
-    heights : arrays (n_times,)
+    axes : Axes
+    times : (n_times,)
+    heights : iterable of (n_times,)
         Negative ones go downwards.
+    colours : iterable of str
+        One for each, or more.
+    labels : iterable of str
+        Of the first ones, for the legend.
+    options
+        Of :meth:`matplotlib.axes.Axes.fill_between`.
+
+    Returns
+    -------
+    (n_times,)
+        Where the last one ends.
     """
-    level, names = np.zeros(len(times)), iter(labels)
-    for height, colour in zip(heights, colours, strict=False):
-        how = {"alpha": 0.8, "linewidth": 0, **options}
-        axes.fill_between(times, level, level + height, color=colour, label=next(names, ""), **how)
+    level, how = np.zeros(len(times)), {"alpha": 0.8, "linewidth": 0, **options}
+    for height, colour, label in zip(heights, colours, chain(labels, repeat("")), strict=False):
+        axes.fill_between(times, level, level + height, color=colour, label=label, **how)
         level = level + height
     return level
+
+
+@dataclass(frozen=True)
+class TimeAxis:
+    """How an axis of time is drawn.
+
+    Parameters
+    ----------
+    label : str
+        Of the axis where times are no dates.
+    dates : Dates or None
+        Where they are.
+    """
+
+    label: str
+    dates: Dates | None = None
+
+    def on(self, axes: "Axes", first: float, last: float, *, most: int = 9) -> str:
+        """Put ticks on an axis that goes from ``first`` to ``last``, at most ``most`` years; the label of the axis.
+
+        What describes the figure in words then writes its times in the same way.
+        """
+        from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator
+
+        ticks = list(_date_ticks(first, last, self.dates, most)) if self.dates is not None else []
+        if len(ticks) < 2:
+            # quarters of a unit would make 2012.5 out of whole numbers
+            whole = last - first >= 2
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=most, steps=[1, 2, 5, 10], integer=whole))
+            return self.label
+        axes.xaxis.set_major_locator(FixedLocator([time for time, _ in ticks]))
+        axes.xaxis.set_major_formatter(FixedFormatter([text for _, text in ticks]))
+        axes.fmt_xdata = self._written
+        return "Year" if len(ticks[0][1]) == 4 else "Date"
+
+    def _written(self, time: float) -> str:
+        date = None if self.dates is None else self.dates.date_at(time)
+        return f"{time:g}" if date is None else date.isoformat()
+
+
+def of_units(units: object) -> TimeAxis:
+    """The axis of a model's time in these units.
+
+    >>> of_units("Year").dates is not None, of_units("Day").label, of_units("").label
+    (True, 'Time [Day]', 'Time')
+    """
+    return TimeAxis(labelled("Time", units), calendar_years(str(units or "").strip()))
+
+
+def _date_ticks(first: float, last: float, dates: Dates, most: int) -> Iterator[tuple[float, str]]:
+    """Times of ticks with what they are called: where a year or a month begins, or a day.
+
+    >>> from cipark_sd.base.timegrid import calendar_years
+    >>> years = calendar_years("Year")
+    >>> [text for _, text in _date_ticks(2009.5, 2020.0, years, 6)]
+    ['2010', '2012', '2014', '2016', '2018', '2020']
+    >>> [text for _, text in _date_ticks(2019.0, 2019.9, years, 9)]
+    ['2019-01', '2019-04', '2019-07', '2019-10']
+    """
+    begin, end = dates.date_at(first), dates.date_at(last)
+    if begin is None or end is None:
+        return
+    day = datetime.timedelta(days=1)
+    for date, text in _marks(begin, end, most):
+        # a year or a month begins where the day before it ends; a day stands where it ends, as its numbers do
+        time = dates.time_of(date if len(text) == 10 else date - day)
+        if first <= time <= last:
+            yield time, text
+
+
+def _marks(begin: datetime.date, end: datetime.date, most: int) -> Iterator[tuple[datetime.date, str]]:
+    years, days = end.year - begin.year + 1, (end - begin).days
+    room = {kind: max(2, int(most / wider)) for kind, wider in _WIDER.items()}
+    months = 12 * years
+    if years > 3:
+        stride = _round(years / room["year"])
+        for year in range(stride * math.ceil(begin.year / stride), end.year + 2, stride):
+            yield datetime.date(year, 1, 1), f"{year}"
+    elif days > _MONTHLY:
+        stride = next((s for s in _MONTHS if days / 30.4 / s <= room["month"]), 12)
+        for month in range(0, months + 1, stride):
+            date = datetime.date(begin.year + month // 12, month % 12 + 1, 1)
+            yield date, f"{date:%Y-%m}"
+    else:
+        stride = next((s for s in _DAYS if days / s <= room["day"]), 28)
+        for number in range(0, days + 1, stride):
+            date = begin + datetime.timedelta(days=number)
+            yield date, date.isoformat()
+
+
+def _round(least: float) -> int:
+    """The smallest of 1, 2, 5, 10, 20, 50, ... that is not below it."""
+    steps: Iterator[int] = (step * 10**power for power in count() for step in (1, 2, 5))
+    return next(step for step in steps if step >= least)

@@ -1,17 +1,22 @@
-"""The course of one run, with observed values where there are some, and the fan of many."""
+"""Figures of runs: one with observed values, the fan of many, and what policies change, over time and by mechanism."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from cipark_sd.analysis.experiments.definition import BASE, ONLY
+from cipark_sd.analysis.experiments.effects import WEIGHTED
 from cipark_sd.base.errors import InvalidValue, UnknownName
 from cipark_sd.base.naming import canonical, protected_among
+from cipark_sd.base.timegrid import when
 from cipark_sd.base.wording import labelled, written_unit
 from cipark_sd.pages.figures.observed import Observed
-from cipark_sd.pages.figures.panels import PALETTE, bands, timed
+from cipark_sd.pages.figures.panels import ENDS, PALETTE, bands, interval, note, timed
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -19,6 +24,9 @@ if TYPE_CHECKING:
 #: Panels below each other that a figure has room for.
 MOST_PANELS = 8
 _STYLES = ("-", "--", "-.", ":")
+#: Shares of the runs that lie in the bands of a fan, the wider one first.
+BANDS = (0.9, 0.5)
+_BLUE, _GREY = PALETTE[0], "0.55"
 
 
 def plot_run(
@@ -38,13 +46,21 @@ def plot_run(
 
     Parameters
     ----------
+    result : Dataset
+        Of :func:`cipark_sd.simulate`.
     variables : sequence of str
         By any spelling of their names; the elements of a subscripted one are a line each. Without any, all of the
         result.
     observations : sequence of Observed
         Points, with a bar from ``low`` to ``high``, in the panel of their variable.
+    title : str
+        Above the figure.
     caption : str, optional
         The line under the figure; without it model, engine, method and step of the run.
+
+    Returns
+    -------
+    Figure
 
     Raises
     ------
@@ -74,10 +90,6 @@ def plot_run(
     return figure
 
 
-#: Shares of the runs that lie in the bands of a fan, the wider one first.
-BANDS = (0.9, 0.5)
-
-
 def plot_fan(runs: "xr.Dataset", variables: Sequence[str] | str, *, title: str = "") -> "Figure":
     """The median over runs and the bands in which half and nine tenths of them lie, one panel for each variable.
 
@@ -93,6 +105,12 @@ def plot_fan(runs: "xr.Dataset", variables: Sequence[str] | str, *, title: str =
         Of :func:`cipark_sd.ensemble`. Runs without a number at a time are left out there.
     variables : sequence of str
         By any spelling; ``Name[element]`` for one of a subscripted variable.
+    title : str
+        Above the figure.
+
+    Returns
+    -------
+    Figure
 
     Raises
     ------
@@ -133,28 +151,14 @@ def _draw_panel(
     axes: "Axes", result: "xr.Dataset", names: Sequence[str], units: str, observations: Sequence[Observed]
 ) -> None:
     times = result["time"].to_numpy()
-    lines = 0
-    for name in names:
-        array = result[name]
-        label = str(array.attrs.get("long_name", name))
-        dims = [dim for dim in array.dims if dim != "time"]
-        courses = {label: array} if not dims else {}
-        if dims:
-            stacked = array.stack(_element=dims)
-            for key in stacked["_element"].to_index():
-                # a scenario is no element of the variable
-                of = dict(zip(dims, map(str, key), strict=True))
-                scenario = f", {of.pop('scenario')}" if "scenario" in of else ""
-                elements = f"[{','.join(of.values())}]" if of else ""
-                courses[f"{label}{elements}{scenario}"] = stacked.sel(_element=key)
-        for text, course in courses.items():
-            colour = PALETTE[lines % len(PALETTE)]
-            style = _STYLES[lines // len(PALETTE) % len(_STYLES)]
-            axes.plot(times, course.to_numpy(), color=colour, linestyle=style, linewidth=1.6, label=text)
-            lines += 1
+    courses = [course for name in names for course in _courses(result[name], name)]
+    for number, (text, course) in enumerate(courses):
+        colour = PALETTE[number % len(PALETTE)]
+        style = _STYLES[number // len(PALETTE) % len(_STYLES)]
+        axes.plot(times, course, color=colour, linestyle=style, linewidth=1.6, label=text)
     for series in observations:
         label = str(result[canonical(series.variable)].attrs.get("long_name", series.variable))
-        text = series.label if lines == 1 else f"{label}, {series.label}"
+        text = series.label if len(courses) == 1 else f"{label}, {series.label}"
         if series.low is not None and series.high is not None:
             axes.vlines(series.times, series.low, series.high, color="black", linewidth=1, zorder=3)
         white: dict[str, Any] = {"color": "black", "markerfacecolor": "white", "markersize": 4.5}
@@ -165,8 +169,23 @@ def _draw_panel(
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.margins(x=0.01)
-    if lines + len(observations) > 1:
-        axes.legend(frameon=False, fontsize=8, ncols=1 if lines < 8 else 2)
+    if len(courses) + len(observations) > 1:
+        axes.legend(frameon=False, fontsize=8, ncols=1 if len(courses) < 8 else 2)
+
+
+def _courses(array: "xr.DataArray", name: str) -> "Iterator[tuple[str, np.ndarray[Any, Any]]]":
+    """Each element of a variable over time, with what the legend says."""
+    label, dims = str(array.attrs.get("long_name", name)), [dim for dim in array.dims if dim != "time"]
+    if not dims:
+        yield label, array.to_numpy()
+        return
+    stacked = array.stack(_element=dims)
+    for key in stacked["_element"].to_index():
+        # a scenario is no element of the variable
+        of = dict(zip(dims, map(str, key), strict=True))
+        scenario = f", {of.pop('scenario')}" if "scenario" in of else ""
+        elements = f"[{','.join(of.values())}]" if of else ""
+        yield f"{label}{elements}{scenario}", stacked.sel(_element=key).to_numpy()
 
 
 def _caption(result: "xr.Dataset") -> str:
@@ -176,3 +195,197 @@ def _caption(result: "xr.Dataset") -> str:
     step = f"step {facts.get('time_step', float('nan')):g}"
     version = facts.get("cipark_sd_version", "?")
     return f"Model {facts.get('model', '?')} ({digest}), {made_by}, {step}; cipark_sd {version}"
+
+
+_BLUE, _GREY = PALETTE[0], "0.55"
+
+
+def plot_tornado(
+    frame: "pd.DataFrame",
+    outcome: str,
+    at: float,
+    *,
+    title: str = "",
+    caption: str = "",
+    time_units: str = "",
+    most: int | None = None,
+) -> "Figure":
+    """Effects of all policies on one outcome, the largest first.
+
+    Thick and thin bars are the 50 and 90 % intervals over the rivals by weight where the table has them, else under the
+    first rival; grey ticks are the medians under each of the others.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Of :func:`cipark_sd.analysis.experiments.effects.table`.
+    outcome : str
+        Its id.
+    at : float
+        One of the times of the table.
+    title, caption : str
+        Of the outcome, and the line under the figure.
+    time_units : str
+        Of the model.
+    most : int, optional
+        So many of them, in a small figure for a page that says in its own words what is drawn; None for all.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    InvalidValue
+        When the table has no such outcome or time.
+    """
+    of = frame[(frame["outcome"] == outcome) & np.isclose(frame["time"], at)]
+    if of.empty:
+        raise InvalidValue("the outcome and time", (outcome, at), "one of the table", where="plot_tornado")
+    first = WEIGHTED if (of["rival"] == WEIGHTED).any() else of["rival"].iloc[0]
+    shown = of[of["rival"] == first].sort_values("median", key=np.abs, kind="stable")
+    shown = shown.tail(most or len(shown))
+    n, small = len(shown), most is not None
+    figure, axes = _new_figure(4.4, 1 + 0.42 * n) if small else _new_figure(7.2, 1.2 + 0.24 * n)
+    ends = shown[["low90", "low50", "median", "high50", "high90"]].to_numpy(float)
+    for row, (policy, of_policy) in enumerate(zip(shown["policy"], ends, strict=True)):
+        medians = of[(of["policy"] == policy) & (of["rival"] != first)]["median"]
+        axes.plot(medians, np.full(len(medians), row), "|", color=_GREY, markersize=7, zorder=2)
+        interval(axes, row, of_policy, _BLUE)
+    axes.axvline(0, color="black", linewidth=0.8)
+    titles = zip(shown["title"], shown["policy"], strict=True)
+    names = [textwrap.fill(name, 22) if small else f"{name}  {policy}" for name, policy in titles]
+    axes.set_yticks(range(n), names, fontsize=8)
+    axes.set_ylim(-0.7, n - 0.3)
+    below = f"{title or outcome} {when(at, time_units)}: difference to base"
+    axes.set_xlabel(textwrap.fill(below, 36) if small else below)
+    if small:
+        # the page says what is drawn, in letters of its own
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        return figure
+    several = of["rival"].nunique() > 1
+    source = "Structures by weight: m" if first == WEIGHTED else f"Structure {first}: m" if several else "M"
+    how = f"{source}edian, 50 and 90 %" + ("; grey: medians under each structure" if several else "")
+    return _finished(figure, [axes], "Effects of each policy", f"{how}. {caption}")
+
+
+def plot_fans(result: "xr.Dataset", outcome: str, *, caption: str = "") -> "Figure":
+    """The course of an outcome under each policy: median, 50 and 90 % bands, with the base's median beside them.
+
+    Parameters
+    ----------
+    result : Dataset
+        Of :func:`cipark_sd.analysis.experiments.run.run_policies`; its first rival is drawn.
+    outcome : str
+        Its id.
+    caption : str
+        The line under the figure.
+
+    Returns
+    -------
+    Figure
+    """
+    from matplotlib.figure import Figure
+
+    policies = [str(name) for name in result["policy"].to_numpy()]
+    shown = [name for name in policies if name != BASE] or policies
+    times = result["time"].to_numpy()
+    array = result[outcome].isel(rival=0).transpose("policy", "draw", "time")
+    ends = {name: np.nanquantile(array.sel(policy=name).to_numpy(), ENDS, axis=0) for name in policies}
+    columns = min(2, len(shown))
+    rows = -(-len(shown) // columns)
+    figure = Figure(figsize=(7.2, 0.9 + 2.5 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for number, (axes, name) in enumerate(zip(panels, shown, strict=False)):
+        low90, low50, middle, high50, high90 = ends[name]
+        pairs = {"90 %": (low90, high90, 0.18), "50 %": (low50, high50, 0.35)}
+        bands(axes, times, middle, pairs, PALETTE[number % len(PALETTE)])
+        if BASE in policies and name != BASE:
+            axes.plot(times, ends[BASE][2], color="black", linewidth=1, linestyle="--", label="base, median")
+        axes.set_title(f"{name}  {result['policy_title'].sel(policy=name).item()}", fontsize=9, loc="left")
+        axes.margins(x=0.01)
+    # when all is drawn: a limit that is set stops the shared axis from growing
+    if min(*(np.nanmin(ends[name][0]) for name in shown), np.nanmin(ends.get(BASE, ends[shown[0]])[2])) >= 0:
+        panels[0].set_ylim(bottom=0)
+    for axes in panels[len(shown) :]:
+        axes.set_visible(False)
+    panels[0].legend(frameon=False, fontsize=8)
+    label = str(result[outcome].attrs.get("long_name", outcome))
+    figure.supylabel(labelled(label, result[outcome].attrs.get("units")), fontsize=9)
+    for axes in panels[: len(shown)][-columns:]:
+        axes.set_xlabel(timed(panels[: len(shown)], result, most=5), fontsize=9)
+    return _finished(figure, panels, "The largest effects over time", f"{_rival(result)}{caption}", grid="y")
+
+
+def _rival(result: "xr.Dataset") -> str:
+    """Whose draws a figure of the first rival shows; nothing to say where there is one structure only."""
+    name = str(result["rival"].to_numpy()[0])
+    return "" if name == ONLY else f"Structure {name}. "
+
+
+def plot_shapley(
+    shapley: "xr.Dataset", outcome: str, at: float, *, title: str = "", caption: str = "", time_units: str = ""
+) -> "Figure":
+    """What each mechanism did: Shapley values with bands, leave-one-out and add-one-in beside them.
+
+    Parameters
+    ----------
+    shapley : Dataset
+        Of :func:`cipark_sd.commands.policy.attribution.attribution`; bars and bands are of its first rival.
+    outcome : str
+        Its id.
+    at : float
+        One of its times.
+    title, caption : str
+        Of the outcome, and the line under the figure.
+    time_units : str
+        Of the model.
+
+    Returns
+    -------
+    Figure
+    """
+    values = shapley[outcome].sel(time=at).transpose("factor", "rival", "draw").to_numpy()
+    order = np.argsort(np.nanmean(values[:, 0], axis=-1), kind="stable")
+    figure, axes = _new_figure(7.2, 1.6 + 0.5 * len(order))
+    for row, factor in enumerate(order):
+        first = not row
+        mean = np.nanmean(values[factor, 0])
+        axes.barh(row, mean, height=0.55, color=_BLUE, alpha=0.45, label="Shapley, mean" if first else None)
+        interval(axes, row, np.nanquantile(values[factor, 0], ENDS), _BLUE, dot=0, label=first)
+        of_rivals = np.nanmean(values[factor, 1:], axis=-1)
+        label = "Shapley under other structures" if first and len(of_rivals) else None
+        axes.plot(of_rivals, np.full(len(of_rivals), row), "|", color="black", markersize=11, alpha=0.6, label=label)
+        for name, marker, colour in (("leave one out", "<", PALETTE[1]), ("add one in", ">", PALETTE[2])):
+            alone = float(shapley[f"{outcome} {name}"].sel(time=at).isel(rival=0, factor=factor).mean("draw"))
+            axes.plot(alone, row - 0.36, marker, color=colour, markersize=6, label=name if first else None)
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_yticks(range(len(order)), [str(t) for t in shapley["factor_title"].to_numpy()[order]], fontsize=9)
+    axes.set_ylim(-0.8, len(order) - 0.4)
+    low, high = axes.get_xlim()
+    axes.set_xlim(low - 0.03 * (high - low), high)
+    axes.set_xlabel(f"{title or outcome} {when(at, time_units)}")
+    axes.legend(frameon=False, fontsize=8, loc="best")
+    heading = "What each mechanism did of the difference between all and none"
+    return _finished(figure, [axes], heading, f"{_rival(shapley)}{caption}")
+
+
+def _new_figure(width: float, height: float) -> "tuple[Figure, Axes]":
+    """A figure of one panel, in inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _finished(
+    figure: "Figure", panels: "Iterable[Axes]", title: str, caption: str, *, grid: Literal["x", "y"] = "x"
+) -> "Figure":
+    """A title above, a small line below, and a faint grid across one axis."""
+    for axes in panels:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis=grid, color="0.9", linewidth=0.6)
+        axes.set_axisbelow(True)
+    figure.suptitle(title, fontsize=11, x=0.02, ha="left")
+    note(figure, caption)
+    return figure

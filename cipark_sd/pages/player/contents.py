@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 from cipark_sd.analysis.experiments.definition import Lever
 from cipark_sd.base.arrays import Array
-from cipark_sd.data.scenarios import Scenario, override_key
+from cipark_sd.base.naming import override_key
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.model.model import Model
-from cipark_sd.statements.basis import Basis
+from cipark_sd.statements.claims import Basis
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from typing import TypedDict
 
 from cipark_sd.base.errors import UnusableInput
 from cipark_sd.model.drawing import Arrow, Node, Point, View, views
-from cipark_sd.model.links import Flows, split
-from cipark_sd.model.model import Model
+from cipark_sd.model.model import Flows, Model, flows_of
 from cipark_sd.model.variables import Stock
 
 #: Stocks in a row, and how far apart, where the file has no drawing.
@@ -68,14 +67,15 @@ def diagram(model: Model) -> Diagram:
 
 
 def _drawn(model: Model) -> list[Page]:
-    flows = {stock.name: flow for stock in model.stocks if (flow := split(model, stock)) is not None}
+    flows = {stock.name: flow for stock in model.stocks if (flow := flows_of(model, stock)) is not None}
     pages = [_page(view, model, flows) for view in views(model)]
     return [page for page in pages if page["places"]][:MOST_VIEWS]
 
 
 def _page(view: View, model: Model, flows: dict[str, Flows]) -> Page:
     by_number = {node.number: node for node in view.nodes[:MOST_NODES]}
-    places = [_place(node) for node in by_number.values() if _shown(node, model)]
+    shown = [node for node in by_number.values() if _shown(node, model)]
+    places = [_place(node.kind, node.name, (node.x, node.y), shadow=node.shadow) for node in shown]
     lines = [line for arrow in view.arrows if (line := _line(arrow, view, by_number, flows)) is not None]
     return {"title": view.title, "places": places, "lines": lines}
 
@@ -87,8 +87,8 @@ def _shown(node: Node, model: Model) -> bool:
     return node.kind != "comment" or not node.name.strip().lstrip("-").isdigit()
 
 
-def _place(node: Node) -> Place:
-    return {"kind": node.kind, "name": node.name, "x": node.x, "y": node.y, "shadow": node.shadow}
+def _place(kind: str, name: str, at: Point, *, shadow: bool = False) -> Place:
+    return {"kind": kind, "name": name, "x": at[0], "y": at[1], "shadow": shadow}
 
 
 def _line(arrow: Arrow, view: View, by_number: dict[int, Node], flows: dict[str, Flows]) -> Line | None:
@@ -127,10 +127,7 @@ def _rows(model: Model) -> list[Page]:
     at = {stock.name: (_APART * (i % _ROW), _BELOW * (i // _ROW)) for i, stock in enumerate(stocks)}
     if not at:
         return []
-    places: list[Place] = [
-        {"kind": "variable", "name": name, "x": x, "y": y, "shadow": False} for name, (x, y) in at.items()
-    ]
-    lines: list[Line] = []
+    places, lines = [_place("variable", name, point) for name, point in at.items()], list[Line]()
     taken: dict[Point, int] = {}
     for flow, (source, target) in _ends(model, stocks).items():
         ends = [at[name] if name else None for name in (source, target)]
@@ -140,13 +137,9 @@ def _rows(model: Model) -> list[Page]:
         shift = 44.0 * taken.setdefault(middle, 0)
         taken[middle] += 1
         start, middle, end = ((x, y + shift) for x, y in (start, middle, end))
-        places += [
-            {"kind": "cloud", "name": "", "x": x, "y": y, "shadow": False}
-            for name, (x, y) in ((source, start), (target, end))
-            if not name
-        ]
-        places.append({"kind": "valve", "name": flow, "x": middle[0], "y": middle[1], "shadow": False})
-        places.append({"kind": "variable", "name": flow, "x": middle[0], "y": middle[1] + 24, "shadow": False})
+        places += [_place("cloud", "", point) for name, point in ((source, start), (target, end)) if not name]
+        places.append(_place("valve", flow, middle))
+        places.append(_place("variable", flow, (middle[0], middle[1] + 24)))
         lines.append({"kind": "pipe", "points": [start, middle], "head": False})
         lines.append({"kind": "pipe", "points": [middle, end], "head": True})
     return [{"title": "", "places": places, "lines": lines}]
@@ -156,7 +149,7 @@ def _ends(model: Model, stocks: Sequence[Stock]) -> dict[str, tuple[str, str]]:
     """By flow the stock that it leaves and the one that it enters; an empty name is what lies outside the model."""
     ends: dict[str, tuple[str, str]] = {}
     for stock in stocks:
-        flows = split(model, stock)
+        flows = flows_of(model, stock)
         for name in flows.inflows if flows else ():
             ends[name] = (ends.get(name, ("", ""))[0], stock.name)
         for name in flows.outflows if flows else ():

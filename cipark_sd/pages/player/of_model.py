@@ -1,6 +1,10 @@
-"""A page for any model: its most influential constants as levers, its stocks as curves, and nothing of a fit."""
+"""A page for any model: its most influential constants as levers, its stocks as curves, and nothing of a fit.
 
-from collections.abc import Callable, Sequence
+A lever that is a date may shift other events, as in ``STEP(1, Opening Date + Shift)`` where ``Shift`` is computed from
+the lever. A reader who moves one event would not expect that, so the page names these dates.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -11,11 +15,13 @@ from cipark_sd.analysis.experiments.definition import Lever
 from cipark_sd.analysis.sensitivities.factors import constant_values
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.base.timegrid import time_label
-from cipark_sd.data.scenarios import Scenario, override_key, split_key
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.plan import missing_as_nan, plan
+from cipark_sd.model.expr import Binary, Call, Expr, Ref, children, references, walk
 from cipark_sd.model.model import CONTROL, Model
-from cipark_sd.model.variables import Constant, Variable
+from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Variable, expressions
 from cipark_sd.pages.figures.observed import Observed
 from cipark_sd.pages.player.contents import Contents, Outcome, Seen, Structure
 from cipark_sd.simulations.ensembles import ensemble
@@ -24,6 +30,10 @@ from cipark_sd.simulations.ensembles import ensemble
 LEVERS, OUTCOMES = 8, 6
 #: Constants whose influence is looked at, at most.
 LOOKED_AT = 2000
+#: Where each function of the language takes times at which something happens: positions of its arguments.
+TIMES = {"step": (1,), "ramp": (1, 2), "xramp": (1, 2), "pulse": (0,), "pulse_train": (0, 3), "xpulse": (0,)}
+TIMES |= {"xpulse_train": (0,)}
+_COMPARES = ("<", "<=", ">", ">=", "=", "<>")
 LIMITS = (
     "These are results of the equations and of the values in the file; nothing was fitted to data.",
     "Levers reach as far as the file says, else from 0, or a tenth, to twice the value in it. They are the constants "
@@ -45,10 +55,21 @@ def contents_of(
 
     Parameters
     ----------
+    model : Model
     target : str
         How a command names the model.
     variables, levers : sequence of str
         What is shown, and what is moved; without them stocks, and the constants that move these most.
+    scenario : Scenario
+        What all runs share.
+    title : str
+        Empty for the model's name.
+    observed : sequence of Observed
+        Shown beside the curves of their variables.
+
+    Returns
+    -------
+    Contents
 
     Raises
     ------
@@ -84,7 +105,19 @@ def _dates(model: Model, scenario: Scenario) -> tuple[str, ...]:
 
 
 def labels_of(model: Model, scenario: Scenario, label: Callable[[float], str]) -> tuple[str, ...]:
-    """The saved times of a model as a function writes them."""
+    """The saved times of a model as a function writes them.
+
+    Parameters
+    ----------
+    model : Model
+    scenario : Scenario
+    label : function
+        Of a time.
+
+    Returns
+    -------
+    tuple of str
+    """
     return tuple(map(label, plan(model, scenario, save=(), times=None, method=None).times.tolist()))
 
 
@@ -108,7 +141,7 @@ def _outcome(model: Model, name: str, observed: Sequence[Observed]) -> Outcome:
             strict=True,
         )
     )
-    return Outcome(model.label(*split_key(model.key(name))), name, observed=levels)
+    return Outcome(model.label(name), name, observed=levels)
 
 
 def candidates(model: Model) -> list[Lever]:
@@ -125,11 +158,22 @@ def candidates(model: Model) -> list[Lever]:
 def lever_of(model: Model, name: str) -> Lever:
     """A constant, or an element of one, as a lever.
 
+    Parameters
+    ----------
+    model : Model
+    name : str
+        By any spelling.
+
+    Returns
+    -------
+    Lever
+        Over the range of the file, else over a guessed one.
+
     Raises
     ------
     UnknownName, InvalidValue
     """
-    variable = model[split_key(override_key(name))[0]]
+    variable = model[base_name(name)]
     values = constant_values(model, variable) if isinstance(variable, Constant) else {}
     known = {override_key(label): (label, value) for label, value in values.items()}
     if override_key(name) not in known:
@@ -139,7 +183,7 @@ def lever_of(model: Model, name: str) -> Lever:
 
 def _lever(model: Model, label: str, value: float) -> Lever:
     """Over the range of the file, else over the run for one of its instants, else from 0 to twice the value."""
-    variable = model[split_key(override_key(label))[0]]
+    variable = model[base_name(label)]
     low, high = variable.limits
     guessed = low is None or high is None or not low < high or not low <= value <= high
     if low is None or high is None or guessed:
@@ -152,10 +196,25 @@ def _lever(model: Model, label: str, value: float) -> Lever:
 def most_influential(
     model: Model, scenario: Scenario, levers: Sequence[Lever], outputs: Sequence[str], most: int = LEVERS
 ) -> tuple[Lever, ...]:
-    """The levers that move the outputs most between their ends, each alone; the largest move first.
+    """The levers that move the outputs most between their ends, each alone.
 
     A move is the mean distance of the curves at both ends from that in the middle of things, as a share of the largest
     value that the output has in any of these runs; a run that leaves the numbers moves nothing.
+
+    Parameters
+    ----------
+    model : Model
+    scenario : Scenario
+        What all runs share.
+    levers : sequence of Lever
+    outputs : sequence of str
+        Variables, by any spelling.
+    most : int
+
+    Returns
+    -------
+    tuple of Lever
+        The largest move first; the first lever where none moves anything.
     """
     if len(levers) <= 1:
         return tuple(levers)
@@ -170,6 +229,20 @@ def within_numbers(
     """The levers, of which those with a guessed range end before the outputs leave the numbers.
 
     A time or a capacity of nothing divides by zero: a guessed range then begins, or ends, at a tenth of the value.
+
+    Parameters
+    ----------
+    model : Model
+    scenario : Scenario
+        What all runs share.
+    levers : sequence of Lever
+    outputs : sequence of str
+        Variables, by any spelling.
+
+    Returns
+    -------
+    tuple of Lever
+        All of them, in their order.
     """
     if not levers:
         return ()
@@ -192,7 +265,7 @@ def _at_the_ends(
     """For each output (2 k + 1, n): the base, and then the two ends of each lever."""
     ends = [(lever, end) for lever in levers for end in (lever.low, lever.high)]
     runs = [Scenario(f"{i}", dict.fromkeys(lever.names, end)) for i, (lever, end) in enumerate(ends)]
-    bases = tuple(dict.fromkeys(split_key(override_key(name))[0] for name in outputs))
+    bases = tuple(dict.fromkeys(base_name(name) for name in outputs))
     runs_around = ensemble(
         model, [Scenario("base"), *runs], save=bases, scenario=scenario, engine="native", failures="leave"
     )
@@ -207,3 +280,103 @@ def _moves(values: Array) -> Array:
         distance = np.abs(values[1:] - values[0]).mean(axis=1) / scale
     distance[~(finite[1:] & finite[0]).all(axis=1)] = 0.0
     return np.asarray(distance.reshape(-1, 2).max(axis=1))
+
+
+def moved_along(model: Model, levers: Sequence[Lever], scenario: Scenario) -> list[tuple[str, ...]]:
+    """The dates that move with a lever.
+
+    A date counts where some variable in between, which depends on constants alone, differs between the two ends of the
+    lever in runs of the model: a shift that is switched off moves nothing.
+
+    Parameters
+    ----------
+    model : Model
+    levers : sequence of Lever
+    scenario : Scenario
+        What all runs share.
+
+    Returns
+    -------
+    list of tuple of str
+        For each lever their labels, in the order of the model.
+
+    Raises
+    ------
+    CiparkError
+        As :func:`cipark_sd.simulations.ensembles.ensemble`.
+    """
+    static = _static(model)
+    bases = (frozenset(base_name(name) for name in lever.names) for lever in levers)
+    between = [_between(model, static, names) for names in bases]
+    if not any(between):
+        return [() for _ in levers]
+    save = tuple(dict.fromkeys(name for names in between for name in names))
+    values = dict(zip(save, _at_the_ends(model, scenario, levers, save), strict=True))
+    dates_by_lever = []
+    for place, names in enumerate(between):
+        moved = {name for name in names if (values[name][2 * place + 1] != values[name][2 * place + 2]).any()}
+        dates = [label for variable in model.variables for label in _moved_dates(model, variable, moved)]
+        dates_by_lever.append(tuple(dict.fromkeys(dates)))
+    return dates_by_lever
+
+
+def _static(model: Model) -> dict[str, frozenset[str]]:
+    """By auxiliary that depends on constants alone, the names in its equations."""
+    used = {
+        variable.name: frozenset(ref.name for expr in expressions(variable) for ref in references(expr))
+        for variable in model.variables
+        if isinstance(variable, Auxiliary)
+        and not any(
+            isinstance(part, Call) and part.function in TIMES for expr in expressions(variable) for part in walk(expr)
+        )
+    }
+    fixed = {variable.name for variable in model.variables if isinstance(variable, Constant | Lookup)}
+    names = {*model.by_name, "time"}
+    while True:
+        known = fixed | used.keys()
+        left = {name: refs for name, refs in used.items() if (refs & names) <= known}
+        if len(left) == len(used):
+            return used
+        used = left
+
+
+def _between(model: Model, static: dict[str, frozenset[str]], lever: frozenset[str]) -> tuple[str, ...]:
+    """The static auxiliaries that are computed from a lever, directly or not."""
+    reached: set[str] = set()
+    while True:
+        reached_now = {name for name, refs in static.items() if refs & (lever | reached)} - reached
+        if not reached_now:
+            return tuple(variable.name for variable in model.variables if variable.name in reached)
+        reached |= reached_now
+
+
+def _moved_dates(model: Model, variable: Variable, moved: set[str]) -> Iterator[str]:
+    """Labels of the dates in the equations of a variable that one of ``moved`` shifts; else the variable's own."""
+    if isinstance(variable, Lookup) or not moved:
+        return
+    for time in (time for expr in expressions(variable) for time in _times(expr)):
+        if any(ref.name in moved for ref in references(time)):
+            shifted = [name for name in _shifted(time, moved) if name in model.by_name]
+            yield from (model.by_name[name].label for name in shifted or [variable.name])
+
+
+def _times(expr: Expr) -> Iterator[Expr]:
+    """The times at which something happens in an equation."""
+    for part in walk(expr):
+        match part:
+            case Call(function, arguments) if function in TIMES:
+                yield from (arguments[place] for place in TIMES[function] if place < len(arguments))
+            case Binary(operator, Ref("time"), bound) | Binary(operator, bound, Ref("time")) if operator in _COMPARES:
+                yield bound
+
+
+def _shifted(expr: Expr, moved: set[str]) -> Iterator[str]:
+    """The names beside one of ``moved`` in a sum or a difference."""
+    if isinstance(expr, Binary) and expr.operator in ("+", "-"):
+        sides = [{ref.name for ref in references(side)} for side in (expr.left, expr.right)]
+        for ours, theirs in (sides, sides[::-1]):
+            if ours & moved and not theirs & moved:
+                beside = (ref for side in (expr.left, expr.right) for ref in references(side))
+                yield from (ref.name for ref in beside if ref.name in theirs)
+    for part in children(expr):
+        yield from _shifted(part, moved)

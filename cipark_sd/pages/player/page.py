@@ -1,9 +1,14 @@
 """What a player shows, as data: the kernel, the numbers that it is checked against, levers, outcomes and draws.
 
 ``counted.js`` does in a browser what :func:`counted` does, and the same operations in the same order.
+
+The fan's kernel gives the outcomes alone. A second kernel gives all that changes in a run, for what the page says of
+causes and for its diagram; the page makes one run of it and one of the base, and checks the base against a digest of
+the native engine's, as it does for the fan.
 """
 
 import base64
+import hashlib
 import json
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,19 +21,22 @@ from numpy.typing import NDArray
 from cipark_sd.analysis.experiments.definition import Lever
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.naming import base_name, override_key, split_key
 from cipark_sd.base.timegrid import nearest_indices
 from cipark_sd.base.wording import is_counted, with_unit, written_unit
 from cipark_sd.data.described import version
 from cipark_sd.data.estimands import of_output
-from cipark_sd.data.scenarios import override_key, resolve, split_key
-from cipark_sd.engines.base import settings
-from cipark_sd.engines.plan import plan
+from cipark_sd.data.scenarios import resolve
+from cipark_sd.engines.base import Settings, Values, settings
+from cipark_sd.engines.plan import missing_as_nan, plan
+from cipark_sd.engines.registry import choose
 from cipark_sd.engines.wasm.carried import Carried, carried
-from cipark_sd.model.model import Model
-from cipark_sd.pages.player.along import moved_along
+from cipark_sd.model.model import CONTROL, Model, causes, kinds
+from cipark_sd.model.variables import Lookup
 from cipark_sd.pages.player.contents import Contents, Outcome, Structure, Waiting
+from cipark_sd.pages.player.diagram import diagram
+from cipark_sd.pages.player.of_model import moved_along
 from cipark_sd.pages.player.shell import page_with
-from cipark_sd.pages.player.trace import digest, native_base, trace
 from cipark_sd.simulations.ensembles import elements_drawn
 
 FORMAT = "cipark_sd player 2"
@@ -57,7 +65,7 @@ def as_json(contents: Contents) -> dict[str, object]:
     """What the script reads."""
     model = contents.model
     variables = [name for o in contents.outcomes for name in (o.variable, o.per) if name]
-    save = dict.fromkeys(split_key(override_key(name))[0] for name in variables)
+    save = dict.fromkeys(base_name(name) for name in variables)
     every = plan(model, contents.scenario, save=(), times=None, method=None).times
     shown = _thinned(len(every))
     names = [name for lever in contents.levers for name in lever.names]
@@ -109,7 +117,7 @@ def as_json(contents: Contents) -> dict[str, object]:
         "structures": structures,
         "draws": draws,
         "kernel": base64.b64encode(made.module).decode(),
-        "trace": trace(contents, times),
+        "trace": _trace(contents, times),
     }
 
 
@@ -119,8 +127,9 @@ def _thinned(n: int) -> NDArray[np.intp]:
     return np.unique(np.append(np.arange(0, n, stride), n - 1))
 
 
-def _flat(model: Model, names: Iterable[str]) -> set[str]:
-    return {flat for name in names for flat in flat_names(model, name)}
+def _flat(model: Model, names: Iterable[str]) -> list[str]:
+    """The constants of the flat model that names mean."""
+    return [flat for name in names for flat, _, _ in elements_drawn(model, name, np.zeros(1), 1)]
 
 
 def _set(model: Model, structure: Structure) -> dict[str, float]:
@@ -131,25 +140,21 @@ def _set(model: Model, structure: Structure) -> dict[str, float]:
     return {name: float(np.asarray(value)) for name, value in changed.numbers.items()}
 
 
-def flat_names(model: Model, name: str) -> list[str]:
-    """The constants of the flat model that a name means."""
-    return [flat for flat, _, _ in elements_drawn(model, name, np.zeros(1), 1)]
-
-
 def _lever(contents: Contents, made: Carried, lever: Lever, along: Sequence[str]) -> dict[str, object] | None:
     """None where no outcome depends on it; ``along`` are the dates that move with it."""
     model, known = contents.model, set(made.constants)
-    names = [flat for name in lever.names for flat in flat_names(model, name) if flat in known]
+    every = _flat(model, lever.names)
+    names = [flat for flat in every if flat in known]
     if not names:
         return None
-    variable = model[split_key(override_key(lever.names[0]))[0]]
+    variable = model[base_name(lever.names[0])]
     return {
         "id": "+".join(dict.fromkeys(map(override_key, lever.names))),
         "title": lever.title,
         "names": names,
-        "every": [flat for name in lever.names for flat in flat_names(model, name)],
+        "every": every,
         "keys": [override_key(name) for name in lever.names],
-        "set": [model.label(*split_key(model.key(name))) for name in lever.names],
+        "set": [model.label(name) for name in lever.names],
         "low": lever.low,
         "high": lever.high,
         "step": lever.step,
@@ -162,7 +167,7 @@ def _lever(contents: Contents, made: Carried, lever: Lever, along: Sequence[str]
 
 def _outcome(model: Model, made: Carried, outcome: Outcome, at: float) -> dict[str, object]:
     """A curve; its estimand is that of the number with which the page opens, and a ratio has none."""
-    variable = model[split_key(override_key(outcome.variable))[0]]
+    variable = model[base_name(outcome.variable)]
     units = "" if outcome.per else written_unit(variable.units)
     reported = "" if outcome.waiting is None else ", as reported"
     return {
@@ -172,19 +177,13 @@ def _outcome(model: Model, made: Carried, outcome: Outcome, at: float) -> dict[s
         "waiting": None if outcome.waiting is None else asdict(outcome.waiting),
         "name": variable.name,
         "variable": variable.label,
-        "over": model[split_key(override_key(outcome.per))[0]].label if outcome.per else "",
+        "over": model[base_name(outcome.per)].label if outcome.per else "",
         "units": units,
         "whole": is_counted(units),
         "parts": _places(made, outcome.variable),
         "per": _places(made, outcome.per) if outcome.per else [],
         "seen": [
-            {
-                "time": s.time,
-                "low": s.low,
-                "high": s.high if np.isfinite(s.high) else None,
-                "use": s.use,
-                "date": s.date or f"{s.time:.6g}",
-            }
+            asdict(s) | {"high": s.high if np.isfinite(s.high) else None, "date": s.date or f"{s.time:.6g}"}
             for s in outcome.observed
             if np.isfinite(s.low)
         ],
@@ -192,13 +191,8 @@ def _outcome(model: Model, made: Carried, outcome: Outcome, at: float) -> dict[s
 
 
 def _places(made: Carried, name: str) -> list[int]:
-    base, elements = split_key(override_key(name))
-    outputs = made.plan.outputs
-    return [
-        i
-        for i, flat in enumerate(outputs)
-        if flat == override_key(name) or (not elements and split_key(flat)[0] == base)
-    ]
+    key, outputs = override_key(name), made.plan.outputs
+    return [i for i, flat in enumerate(outputs) if key in (flat, split_key(flat)[0])]
 
 
 def _structure(contents: Contents, made: Carried, structure: Structure) -> dict[str, Any]:
@@ -206,13 +200,14 @@ def _structure(contents: Contents, made: Carried, structure: Structure) -> dict[
     model, known = contents.model, set(made.constants)
     fixed = {name: value for name, value in _set(model, structure).items() if name in known}
     columns = _columns(model, structure.draws, structure.estimate, known)
-    n = len(next(iter(structure.draws.values()))) if structure.draws else 0
+    n = max(map(len, structure.draws.values()), default=0)
     values = native_base(made, fixed, columns, n + 1)
-    m = len(next(iter(structure.prior.values()))) if structure.prior else 0
+    m = max(map(len, structure.prior.values()), default=0)
     # the last run is of no use there, and keeps both alike
     middle = {name: float(np.median(drawn)) for name, drawn in structure.prior.items()}
     prior = _columns(model, structure.prior, middle, known)
     beside = {name: np.append(drawn, np.median(drawn)) for name, drawn in structure.prior_beside.items()}
+    basis = structure.basis
     return {
         "title": structure.title,
         "set": fixed,
@@ -227,13 +222,7 @@ def _structure(contents: Contents, made: Carried, structure: Structure) -> dict[
         "whole": [_packed(dict(enumerate(quantiles))) for quantiles in _whole(contents, made, structure, fixed)],
         "digest": digest(values),
         "numbers": int(values.size),
-        "basis": None
-        if structure.basis is None
-        else {
-            "origin": structure.basis.origin,
-            "name": structure.basis.name,
-            "sentence": structure.basis.sentence,
-        },
+        "basis": basis and {"origin": basis.origin, "name": basis.name, "sentence": basis.sentence},
     }
 
 
@@ -315,8 +304,13 @@ def counted(times: Array, curves: Array, waiting: Waiting, beside: Mapping[str, 
     ----------
     times : (m,), ascending
     curves : (m, n)
+    waiting : Waiting
     beside : mapping of str to (n,)
         The numbers that ``waiting`` names.
+
+    Returns
+    -------
+    (m, n)
     """
     share, rate = (_number(value, beside) for value in (waiting.share, waiting.rate))
     waits = np.zeros(curves.shape[1])
@@ -340,3 +334,86 @@ def counted(times: Array, curves: Array, waiting: Waiting, beside: Mapping[str, 
 
 def _number(value: float | str, beside: Mapping[str, Array]) -> Array:
     return np.atleast_1d(beside[value] if isinstance(value, str) else np.asarray(float(value)))
+
+
+def digest(values: Values) -> str:
+    """SHA-256 of numbers, (outputs, times, runs), as doubles of little-endian order in which all NaN are one."""
+    plain = np.where(np.isnan(values), np.nan, values)
+    return hashlib.sha256(np.ascontiguousarray(plain).astype("<f8").tobytes()).hexdigest()
+
+
+def native_base(made: Carried, fixed: Mapping[str, float], columns: Mapping[str, Array], n: int) -> Values:
+    """The runs of a structure by the native engine.
+
+    Parameters
+    ----------
+    made : Carried
+        The kernel.
+    fixed : mapping of str to float
+        By constant of the flat model, what all runs have.
+    columns : mapping of str to (n,)
+        What each run has.
+    n : int
+        Runs.
+
+    Returns
+    -------
+    (n_outputs, n_times, n)
+    """
+    shared = made.plan.settings
+    every = Settings({**shared.numbers, **fixed, **columns}, shared.initials, shared.tables, shared.series)
+    return missing_as_nan(choose("native").run(made.plan, every, np.arange(n, dtype=np.uint64)))
+
+
+def _trace(contents: Contents, times: NDArray[np.float64]) -> dict[str, object]:
+    """The second kernel, the variables with their causes, and the diagram; for some of the saved times."""
+    model = contents.model
+    made = carried(model, contents.scenario, times=times.tolist())
+    return {
+        "kernel": base64.b64encode(made.module).decode(),
+        "structures": [_run_at_estimate(contents, made, structure) for structure in contents.structures],
+        "variables": _variables(model, made),
+        "diagram": diagram(model),
+    }
+
+
+def _run_at_estimate(contents: Contents, made: Carried, structure: Structure) -> dict[str, Any]:
+    """The constants of one run at the estimate, and the digest of what the native engine gives for it."""
+    model, known = contents.model, set(made.constants)
+    changed = settings(model, resolve(model, structure.scenario))
+    fixed = {name: float(np.asarray(value)) for name, value in changed.numbers.items() if name in known}
+    fixed |= {
+        flat: float(column[0])
+        for name, value in structure.estimate.items()
+        for flat, column, _ in elements_drawn(model, name, np.array([value]), 1)
+        if flat in known
+    }
+    values = native_base(made, {}, {name: np.array([value]) for name, value in fixed.items()}, 1)
+    return {"set": fixed, "digest": digest(values)}
+
+
+def _variables(model: Model, made: Carried) -> list[dict[str, object]]:
+    """Every variable that changes or is a constant: what it is, where its numbers are, and what it is computed from."""
+    outputs, roles = _by_variable(made.plan.outputs), kinds(model)
+    constants = _by_variable(made.constants)
+    return [
+        {
+            "name": variable.name,
+            "label": variable.label,
+            "kind": roles[variable.name],
+            "units": written_unit(variable.units),
+            "doc": variable.doc,
+            "outputs": outputs.get(variable.name, []),
+            "constants": constants.get(variable.name, []),
+            "causes": causes(model, variable),
+        }
+        for variable in model.variables
+        if variable.name not in CONTROL and not isinstance(variable, Lookup)
+    ]
+
+
+def _by_variable(flat: Sequence[str]) -> Mapping[str, list[int]]:
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(flat):
+        places.setdefault(split_key(name)[0], []).append(place)
+    return places

@@ -8,6 +8,9 @@ import base64
 import hashlib
 from functools import cache
 from importlib.resources import files
+from typing import Any
+
+from cipark_sd.base.errors import MissingPackage
 
 #: The parts of the script, in order.
 SCRIPTS = (
@@ -24,11 +27,13 @@ SCRIPTS = (
     "shares.js",
     "player.js",
 )
+#: The style of a frame in a notebook.
+FRAME = "width: 100%; height: 46rem; border: 0; background: #fff"
 
 
 def page_with(text: str) -> str:
     """The page that shows a JSON text."""
-    return harmless(text).join(_around())
+    return _harmless(text).join(_around())
 
 
 def is_page(page: str) -> bool:
@@ -38,28 +43,37 @@ def is_page(page: str) -> bool:
     return page == before + inside + after and not {"<", ">", "&"} & set(inside)
 
 
-def harmless(text: str) -> str:
+def _harmless(text: str) -> str:
     """JSON that ends no element and begins none, wherever it stands in a page.
 
-    >>> harmless('"</script>"')
+    >>> _harmless('"</script>"')
     '"\\\\u003c/script\\\\u003e"'
     """
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def policy(*styles: str, script: bool) -> str:
-    """The content security policy of a page with these styles, and with the script of a player or none.
+    """The content security policy of a page; a frame within a page keeps to the page's as well as to its own.
 
-    A frame within a page keeps to the policy of the page as well as to its own.
+    Parameters
+    ----------
+    styles : str
+        Those that stand in the page.
+    script : bool
+        Whether the page has the script of a player; it has no other.
+
+    Returns
+    -------
+    str
     """
-    style, images = " ".join(map(source, styles)), "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    style, images = " ".join(map(_source, styles)), "img-src data: blob:; base-uri 'none'; form-action 'none'"
     if not script:
         return f"default-src 'none'; style-src {style}; {images}"
-    scripts = f"script-src {source(_script())} 'wasm-unsafe-eval'"
+    scripts = f"script-src {_source(_script())} 'wasm-unsafe-eval'"
     return f"default-src 'none'; {scripts}; style-src {style}; worker-src blob:; {images}"
 
 
-def source(text: str) -> str:
+def _source(text: str) -> str:
     """An inline script or style as a policy names it."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
@@ -91,3 +105,33 @@ def _around() -> tuple[str, str]:
     parts = _read("player.html").split("%%")
     before, after = "".join(slots.get(part, part) if i % 2 else part for i, part in enumerate(parts)).split("\0")
     return before, after
+
+
+def widget(page: str, title: str) -> Any:
+    """The page in a cell; its ``levers``, a mapping of names to values, is what is moved, and moves what is shown.
+
+    Parameters
+    ----------
+    page : str
+        HTML of a player.
+    title : str
+        Of its frame.
+
+    Returns
+    -------
+    anywidget.AnyWidget
+
+    Raises
+    ------
+    MissingPackage
+    """
+    try:
+        import anywidget
+        import traitlets
+    except ImportError:
+        raise MissingPackage("anywidget", "widget", "the state of levers in Python") from None
+    shown = {"page": page, "title": title, "style": FRAME}
+    traits: dict[str, Any] = {name: traitlets.Unicode(text).tag(sync=True) for name, text in shown.items()}
+    traits["levers"] = traitlets.Dict().tag(sync=True)
+    script = files("cipark_sd.pages.player").joinpath("widget.js").read_text(encoding="utf-8")
+    return type("Levers", (anywidget.AnyWidget,), {"_esm": script} | traits)()

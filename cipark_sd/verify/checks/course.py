@@ -15,10 +15,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.compiler.unroll import flat_name
+from cipark_sd.base.naming import flat_name
 from cipark_sd.engines.programs import flat_model
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Operator, Ref, Table, walk
-from cipark_sd.model.links import terms
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Operator, Ref, Table, flow_terms, walk
 from cipark_sd.model.model import Model
 from cipark_sd.model.printing import expression_text
 from cipark_sd.model.variables import Stock, StockPiece, expressions
@@ -32,7 +31,19 @@ ROUND_OFF = 1e-9
 
 
 def negative_stocks(model: Model, run: str, result: xr.Dataset, allowed: frozenset[str]) -> Iterator[Finding]:
-    """A finding for each stock that is below zero at a saved time."""
+    """A finding for each stock that is below zero at a saved time.
+
+    Parameters
+    ----------
+    model : Model
+    run : its name, for the remark
+    result : of the run; stocks that it did not save are passed over
+    allowed : canonical names of the stocks that may be negative
+
+    Returns
+    -------
+    iterator of Finding
+    """
     for stock in model.stocks:
         if stock.name in allowed or stock.name not in result:
             continue
@@ -48,7 +59,18 @@ def negative_stocks(model: Model, run: str, result: xr.Dataset, allowed: frozens
 
 
 def not_finite(run: str, result: xr.Dataset) -> Iterator[Finding]:
-    """A finding for the first variable that stops being a number; what the model makes missing is no such one."""
+    """A finding for the first variable that stops being a number; what the model makes missing is no such one.
+
+    Parameters
+    ----------
+    run : its name, for the remark
+    result : with the attribute ``first_non_finite`` where a value is none
+
+    Returns
+    -------
+    iterator of Finding
+        One at most.
+    """
     label, _, reached = str(result.attrs.get("first_non_finite", "")).rpartition(" is ")
     value, _, time = reached.partition(" at time ")
     if label:
@@ -61,6 +83,23 @@ def conserved(model: Model, run: str, result: xr.Dataset, law: Conservation) -> 
 
     It is the rate that is compared, from the equations of the stocks, so neither the time step nor the method of
     integration matters.
+
+    Parameters
+    ----------
+    model : Model
+    run : its name, for the remark
+    result : of the run, with what the flows and the law refer to
+    law : Conservation
+
+    Returns
+    -------
+    Finding
+        With the time that decides: the first at which it fails, else the one where it is closest to failing.
+
+    Raises
+    ------
+    NoValue
+        Where a flow cannot be computed from saved results.
     """
     reading = Reading(model, {run: result, BASE: result}, run, result["time"].to_numpy())
     times = len(reading.times)
@@ -111,7 +150,19 @@ def _over_time(value: xr.DataArray, times: int) -> np.ndarray[tuple[int], np.dty
 
 
 def beyond_tables(model: Model, run: str, result: xr.Dataset) -> Iterator[Finding]:
-    """For each use of a table whose argument leaves its range: at how many of the saved times, and how far."""
+    """For each use of a table whose argument leaves its range: at how many of the saved times, and how far.
+
+    Parameters
+    ----------
+    model : Model
+    run : its name, for the remark
+    result : of the run, with the arguments of tables
+
+    Returns
+    -------
+    iterator of Finding
+        Of the uses that leave the range, and of those whose argument cannot be computed, which pass.
+    """
     reading = Reading(model, {run: result, BASE: result}, run, result["time"].to_numpy())
     inspected: set[Expr] = set()
     for variable in model.variables:
@@ -143,6 +194,17 @@ def halved(model: Model, coarse: xr.Dataset, fine: xr.Dataset, limits: Halving) 
 
     At given times a difference is measured against the larger of the two values there; over the whole run against the
     largest value in it, since a relative difference means nothing where a variable passes through zero.
+
+    Parameters
+    ----------
+    model : Model
+    coarse, fine : runs at the step and at half of it, saved at the same times
+    limits : Halving
+
+    Returns
+    -------
+    iterator of Finding
+        One for each variable that changes over time.
     """
     names = limits.variables or tuple(stock.name for stock in model.stocks)
     for name in names:
@@ -174,6 +236,16 @@ def tested(model: Model, check: Check, runs: Mapping[str, xr.Dataset]) -> Iterat
     """One finding for each expectation of a check; ``runs`` are the base run, the named ones and the check's own.
 
     The check's own run stands under its ``id``.
+
+    Parameters
+    ----------
+    model : Model
+    check : Check
+    runs : by name: the base run, the named ones, and the check's own under its ``id``
+
+    Returns
+    -------
+    iterator of Finding
 
     Raises
     ------
@@ -287,7 +359,7 @@ def chains(model: Model) -> tuple[Chain, ...]:
     elements = {flat_name(v.name, e): Ref(v.name, e) for v in model.variables for e in model.elements(v)}
     added: dict[str, dict[str, int]] = {}
     for stock in flat_model(model).stocks:
-        flows = terms(stock.pieces[0].flow)
+        flows = flow_terms(stock.pieces[0].flow)
         if stock.name in elements and flows is not None and all(ref.name in elements for _, ref in flows):
             added[stock.name] = defaultdict(int)
             for sign, ref in flows:
@@ -336,7 +408,18 @@ def _groups(names: Sequence[str], joined: Sequence[Mapping[str, int]]) -> Iterat
 
 
 def with_accounts(model: Model, every: Sequence[Chain]) -> Model:
-    """The model with a stock beside it for each chain that something enters or leaves."""
+    """The model with a stock beside it for each chain that something enters or leaves.
+
+    Parameters
+    ----------
+    model : Model
+    every : as of :func:`chains`
+
+    Returns
+    -------
+    Model
+        ``model`` itself where there are no chains.
+    """
     accounts = []
     for chain in every:
         net: Expr = Const(0.0)
@@ -349,7 +432,19 @@ def with_accounts(model: Model, every: Sequence[Chain]) -> Model:
 
 
 def unaccounted(model: Model, run: str, result: xr.Dataset, every: Sequence[Chain]) -> Iterator[Finding]:
-    """A finding for each chain whose stocks change by something else than what enters and leaves, with how much."""
+    """A finding for each chain whose stocks change by something else than what enters and leaves, with how much.
+
+    Parameters
+    ----------
+    model : Model, without the accounts
+    run : its name, for the remark
+    result : of the model :func:`with_accounts`, with stocks, flows and accounts
+    every : as of :func:`chains`
+
+    Returns
+    -------
+    iterator of Finding
+    """
     times, column = result["time"].to_numpy(), _columns(model, result)
     step = float(np.min(np.diff(times), initial=1.0))
     for chain in every:

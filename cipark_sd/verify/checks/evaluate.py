@@ -64,6 +64,16 @@ class Reading:
 def evaluate(expr: Expr, reading: Reading) -> xr.DataArray:
     """The value over ``time`` and the subscripts that are left; truth is 1.
 
+    Parameters
+    ----------
+    expr : Expr
+        Of :func:`parse_expression`.
+    reading : Reading
+
+    Returns
+    -------
+    DataArray
+
     Raises
     ------
     NoValue
@@ -149,6 +159,17 @@ def _no_variable(ref: Ref, reading: Reading) -> xr.DataArray:
 def interpolated(array: xr.DataArray, times: NDArray[np.float64]) -> xr.DataArray:
     """``array`` at ``times``, by lines between saved times; a saved time gives the saved value.
 
+    Parameters
+    ----------
+    array : DataArray, (n_saved, ...)
+        With a coordinate ``time``.
+    times : (n_times,)
+
+    Returns
+    -------
+    DataArray, (n_times, ...)
+        Without a coordinate of time.
+
     Raises
     ------
     OutsideRun
@@ -183,7 +204,17 @@ def _apply(table: Ref | Table, argument: xr.DataArray, model: Model) -> xr.DataA
 
 
 def named_table(table: Ref, model: Model) -> Table:
-    """The points of a lookup without subscripts that stands in the model file."""
+    """The points of a lookup without subscripts that stands in the model file.
+
+    Parameters
+    ----------
+    table : Ref
+    model : Model
+
+    Returns
+    -------
+    Table
+    """
     lookup = model[table.name]
     match lookup:
         case Lookup(pieces=(TablePiece(table=Table() as points),)):
@@ -225,7 +256,20 @@ def _choose(condition: _Array, yes: _Array, no: _Array) -> _Array:
 
 
 def compared(operator: Operator, left: _Array, right: _Array, tolerance: float) -> _Array:
-    """1 where the comparison is true, forgiven by ``tolerance``."""
+    """1 where the comparison is true, forgiven by ``tolerance``.
+
+    Parameters
+    ----------
+    operator : Operator
+        Of :data:`COMPARISONS`.
+    left, right : DataArray
+    tolerance : float
+        In the units of both.
+
+    Returns
+    -------
+    DataArray
+    """
     return _OPERATIONS[operator](left, right, tolerance)
 
 
@@ -326,7 +370,24 @@ class _Expectations(Reader):
 
 
 def name_problems(expr: Expr, text: str, model: Model, runs: tuple[str, ...], where: str) -> Iterator[CiparkError]:
-    """What in an expectation the model and the file do not have: variables, subscripts, runs; and nested runs."""
+    """What in an expectation the model and the file do not have: variables, subscripts, runs; and nested runs.
+
+    Parameters
+    ----------
+    expr : Expr
+        The expectation.
+    text : str
+        As it is written.
+    model : Model
+    runs : tuple of str
+        The names of the runs that there are.
+    where : str
+        The file and the expectation, for messages.
+
+    Returns
+    -------
+    iterator of CiparkError
+    """
     names = [variable.label for variable in model.variables]
 
     def visit(part: Expr, inside: bool) -> Iterator[CiparkError]:

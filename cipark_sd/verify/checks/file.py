@@ -43,6 +43,8 @@ BUILT_IN_IDS: Mapping[str, str] = {
     "time-step": "halving",
     "extreme": "extreme",
 }
+#: The keys of those that are asked for by a :data:`Level`.
+_LEVELS = tuple(key for key in BUILT_IN_IDS.values() if key not in ("halving", "extreme"))
 #: One per cent between a step and its half is the limit that the park model's trial used; judgement.
 HALVING_TOLERANCE = 0.01
 
@@ -132,6 +134,15 @@ class Checks:
 def read_checks(path: Path | str, model: Model) -> Checks:
     """The checks of a file, for ``model``.
 
+    Parameters
+    ----------
+    path : of the TOML file
+    model : whose names the file uses
+
+    Returns
+    -------
+    Checks
+
     Raises
     ------
     InvalidValue, UnknownName, ExpressionError, OutsideRun, Problems
@@ -172,8 +183,8 @@ class _Reader:
 
     def entries(self, file: Section, key: str) -> Iterator[Section]:
         for number, content in enumerate(file.tables(key), 1):
-            name = str(content.get("id", f"{key} {number}")) if isinstance(content, Mapping) else f"{key} {number}"
-            yield Section(content, name, self.problems, within=file)
+            named = content if isinstance(content, Mapping) else {}
+            yield Section(content, str(named.get("id", f"{key} {number}")), self.problems, within=file)
 
     def run(self, name: str, run: Section) -> None:
         if canonical(name) == BASE:
@@ -212,12 +223,22 @@ class _Reader:
         title, source = (str(entry.raw(key) or "") for key in ("title", "source"))
         tolerance = self.tolerance(entry, "tolerance", 0.0)
         entry.note_unread()
-        return Check(name, title, source, scenario, expectations, times, start, end, tolerance)
+        return Check(
+            id=name,
+            title=title,
+            source=source,
+            scenario=scenario,
+            expectations=expectations,
+            times=times,
+            start=start,
+            end=end,
+            tolerance=tolerance,
+        )
 
     def expectations(self, entry: Section) -> tuple[Expectation, ...]:
         expectations = self.expressions(entry, "expect")
         for expectation in expectations:
-            if not is_claim(expectation.expr):
+            if not _is_claim(expectation.expr):
                 problem = f"({entry.where}) is a value; compare it with something"
                 self.problems.append(ExpressionError(expectation.text, problem))
         return expectations
@@ -235,11 +256,9 @@ class _Reader:
         return tuple(expectations)
 
     def builtin(self, entry: Section) -> BuiltIn:
-        off_or_on = ("units", "no_negative_stocks", "finite", "conservation")
-        levels = (*off_or_on, "declared_units", "documented", "used", "lookup_ranges")
         default, read = BuiltIn(), {}
         exempt = self.names(entry, "may_be_negative")
-        for key in levels:
+        for key in _LEVELS:
             value = entry.raw(key)
             if key == "no_negative_stocks" and isinstance(value, Mapping):
                 stocks = entry.table(key, key)
@@ -278,10 +297,10 @@ class _Reader:
         entry = builtin.table("time_step_halving", "time_step_halving")
         times = self.times(entry, default=None)
         self.within(Scenario(BASE), times or (), entry.where)
-        tolerances = self.tolerance(entry, "tolerance", HALVING_TOLERANCE), self.tolerance(entry, "absolute", 0.0)
+        share, absolute = self.tolerance(entry, "tolerance", HALVING_TOLERANCE), self.tolerance(entry, "absolute", 0.0)
         variables = self.names(entry, "variables")
         entry.note_unread()
-        return Halving(tolerances[0], variables, times, tolerances[1])
+        return Halving(share, variables, times, absolute)
 
     def conservation(self, entry: Section) -> Conservation:
         name = str(entry.raw("id") or entry.name)
@@ -371,12 +390,12 @@ class _Reader:
                     self.times_within(child, scenario, times, where)
 
 
-def is_claim(expr: Expr) -> bool:
+def _is_claim(expr: Expr) -> bool:
     """Whether an expression is true or false rather than a number."""
     match expr:
         case Binary(operator, left, right):
-            return operator in COMPARISONS or (operator in ("and", "or") and is_claim(left) and is_claim(right))
+            return operator in COMPARISONS or (operator in ("and", "or") and _is_claim(left) and _is_claim(right))
         case Call("not" | "at", (inner, *_)) | Call("run", (_, inner)):
-            return is_claim(inner)
+            return _is_claim(inner)
         case _:
             return False

@@ -50,7 +50,20 @@ def outcome(
     source: str = BUILT_IN_SOURCE,
     level: Literal["fail", "note"] = "fail",
 ) -> Outcome:
-    """The outcome of these findings, of which a failed one is a failure or, by ``level``, only a note."""
+    """The outcome of these findings, of which a failed one is a failure or, by ``level``, only a note.
+
+    Parameters
+    ----------
+    name : the id of the check
+    title : what it says, in words
+    findings : all of them, those that hold too
+    source : where the check comes from, as its file says
+    level : what a failed finding counts as
+
+    Returns
+    -------
+    Outcome
+    """
     listed = tuple(findings)
     return Outcome(name, title, source, "pass" if all(finding.passed for finding in listed) else level, listed)
 
@@ -60,6 +73,11 @@ COLUMNS = ("id", "title", "source", "status", "claim", "passed", "time", "left",
 
 def write_report(outcomes: Sequence[Outcome], path: Path | str) -> None:
     """One row a finding (``.csv``) or one object a check (``.json``); the file appears whole or not at all.
+
+    Parameters
+    ----------
+    outcomes : in the order of the report
+    path : with the ending ``.csv`` or ``.json``, in a folder that is there
 
     Raises
     ------

@@ -1,7 +1,8 @@
 """Make the runs that a model's checks need, each once, and judge them."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import xarray as xr
@@ -10,7 +11,7 @@ from cipark_sd.base.errors import CiparkError, InvalidValue, RunFailed, UnknownN
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.expr import Apply, Call, Const, Grid, Ref, references, walk
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Constant, Lookup, Piece, expressions
+from cipark_sd.model.variables import Constant, Lookup, Piece, Variable, expressions
 from cipark_sd.verify.checks.course import (
     Chain,
     beyond_tables,
@@ -24,7 +25,7 @@ from cipark_sd.verify.checks.course import (
     with_accounts,
 )
 from cipark_sd.verify.checks.evaluate import BASE, NoValue
-from cipark_sd.verify.checks.file import BUILT_IN_IDS, HALF_STEP, BuiltIn, Check, Checks
+from cipark_sd.verify.checks.file import BUILT_IN_IDS, HALF_STEP, Check, Checks
 from cipark_sd.verify.checks.outcome import BUILT_IN_SOURCE, Finding, Outcome, outcome
 from cipark_sd.verify.checks.structure import structural_outcomes
 
@@ -38,29 +39,37 @@ def conditions(model: Model, names: tuple[str, ...] | Literal[True]) -> tuple[Sc
     The lower end is the lower limit, or 0 where there is none and the constant is positive; the upper end is the upper
     limit, or ten times the largest value where there is none. A value that the constant has anyway is left out.
 
+    Parameters
+    ----------
+    model : Model
+    names : names of constants; true for all that have limits
+
+    Returns
+    -------
+    tuple of Scenario
+        Named as they read: ``Label = value``.
+
     Raises
     ------
     InvalidValue
         When a name is not that of a constant.
     """
     if names is True:
-        chosen = [constant for constant in model.constants if constant.limits != (None, None)]
+        chosen: list[Variable] = [constant for constant in model.constants if constant.limits != (None, None)]
     else:
-        variables = [model[name] for name in names]
-        chosen = [variable for variable in variables if isinstance(variable, Constant)]
-        raise_all(
-            model.name,
-            [
-                InvalidValue("extreme", variable.label, "constants only", where=model.name)
-                for variable in variables
-                if not isinstance(variable, Constant)
-            ],
-        )
-    return tuple(condition for constant in chosen for condition in _ends(model, constant))
+        chosen = [model[name] for name in names]
+    raise_all(
+        model.name,
+        [
+            InvalidValue("extreme", variable.label, "constants only", where=model.name)
+            for variable in chosen
+            if not isinstance(variable, Constant)
+        ],
+    )
+    return tuple(end for constant in chosen if isinstance(constant, Constant) for end in _ends(model, constant))
 
 
 def _ends(model: Model, constant: Constant) -> Iterator[Scenario]:
-    size = model.n_elements(constant)
     values = _values(constant)
     lower, upper = constant.limits
     if lower is None and values and min(values) > 0:
@@ -68,13 +77,12 @@ def _ends(model: Model, constant: Constant) -> Iterator[Scenario]:
     if upper is None and values and max(values) > 0:
         upper = FAR * max(values)
     for end in dict.fromkeys((lower, upper)):
-        if end is None or set(values) == {end}:
-            continue
-        name = f"{constant.label} = {end:g}"
-        yield Scenario(name, {constant.name: end if not constant.dims else (end,) * size})
+        if end is not None and set(values) != {end}:
+            value = (end,) * model.n_elements(constant) if constant.dims else end
+            yield Scenario(f"{constant.label} = {end:g}", {constant.name: value})
 
 
-def _values(constant: Constant) -> tuple[float, ...]:
+def _values(constant: Constant) -> list[float]:
     """The numbers that stand in the model file."""
     numbers: list[float] = []
     for piece in constant.pieces:
@@ -83,9 +91,7 @@ def _values(constant: Constant) -> tuple[float, ...]:
                 numbers.append(value)
             case Piece(Grid(values)):
                 numbers.extend(values)
-            case _:
-                pass
-    return tuple(numbers)
+    return numbers
 
 
 #: What switches a built-in check off, by its field of :class:`BuiltIn`.
@@ -96,19 +102,10 @@ _OFF: Mapping[str, Any] = dict.fromkeys(BUILT_IN_IDS.values(), "off") | {"halvin
 Simulate = Callable[..., xr.Dataset]
 #: What is told of each run before it starts: what it is for, and how many there are in all.
 Progress = Callable[[str, int], None]
-
-
-@dataclass
-class _Findings:
-    """What the built-in checks find as the runs come in."""
-
-    finite: list[Finding] = field(default_factory=list)
-    negative: list[Finding] = field(default_factory=list)
-    tables: list[Finding] = field(default_factory=list)
-    chains: tuple[Chain, ...] = ()
-    unaccounted: list[Finding] = field(default_factory=list)
-    conservation: dict[str, list[Finding]] = field(default_factory=dict)
-    runs: int = 0
+#: What came of a run; a failure is a finding about the model and no mistake of the user, so it is kept and reported.
+_Made = xr.Dataset | RunFailed
+#: What the checks of runs found, by the id of the check.
+_Findings = defaultdict[str, list[Finding]]
 
 
 def run_checks(
@@ -118,11 +115,18 @@ def run_checks(
 
     Parameters
     ----------
+    model : Model
+    checks : Checks
     simulate : Simulate
         Called once for each distinct scenario.
     only : sequence of str
         Ids of the checks to make; all of them when empty. Only the runs that these need are made.
     progress : Progress
+
+    Returns
+    -------
+    tuple of Outcome
+        Those of the file's own checks last, in its order.
 
     Raises
     ------
@@ -131,31 +135,47 @@ def run_checks(
     """
     outputs = _looked_at(model, checks)
     checks = _chosen(checks, only)
-    looked_at = _looked_at(model, checks)
-    outcomes = list(structural_outcomes(model, checks.builtin, outputs))
+    builtin, looked_at = checks.builtin, _looked_at(model, checks)
+    outcomes = list(structural_outcomes(model, builtin, outputs))
     needed = _scenarios(model, checks)
-    extremes = conditions(model, checks.builtin.extreme)
+    extremes = conditions(model, builtin.extreme)
     total = len({scenario.renamed("") for scenario in needed.values()}) + len(extremes)
-    findings = _Findings(chains=chains(model) if checks.builtin.conservation != "off" else ())
-    counted = with_accounts(model, findings.chains)
-    results: dict[str, xr.Dataset | RunFailed] = {}
-    made: dict[Scenario, xr.Dataset | RunFailed] = {}
-    saved = (*_saved(model, looked_at), *(chain.account for chain in findings.chains))
+    joined = chains(model) if builtin.conservation != "off" else ()
+    counted = with_accounts(model, joined)
+    saved = (*_saved(model, looked_at), *(chain.account for chain in joined))
+
+    def run(name: str, scenario: Scenario) -> _Made:
+        progress(name, total)
+        try:
+            return simulate(counted, scenario, save=saved)
+        except RunFailed as failure:
+            return failure
+
+    findings: _Findings = defaultdict(list)
+    results: dict[str, _Made] = {}
+    made: dict[Scenario, _Made] = {}
     for name, scenario in needed.items():
         key = scenario.renamed("")
         if key not in made:
-            progress(name, total)
-            made[key] = _made(counted, scenario, simulate, saved)
-            _watch(model, checks, name, made[key], findings)
-            made[key] = _reduced(model, made[key], looked_at)
+            result = run(name, scenario)
+            _watch(model, checks, joined, name, result, findings)
+            made[key] = _reduced(model, result, looked_at)
         results[name] = made[key]
-    outcomes += _course_outcomes(model, checks, results, findings)
+    outcomes += _course_outcomes(model, checks, results, findings, n_runs=len(made), n_chains=len(joined))
+    for condition in extremes:
+        result = run(condition.name, condition)
+        if isinstance(result, RunFailed):
+            broken = [_stopped(result)]
+        else:
+            broken = [
+                *not_finite(condition.name, result),
+                *negative_stocks(model, condition.name, result, builtin.may_be_negative),
+            ]
+        findings["extreme"] += (replace(finding, claim=f"{condition.name}: {finding.claim}") for finding in broken)
     if extremes:
-        outcomes.append(
-            _extreme_outcome(counted, checks.builtin, extremes, simulate, saved, lambda name: progress(name, total))
-        )
-    outcomes += (_check_outcome(model, check, results) for check in checks.checks)
-    return tuple(outcomes)
+        title = f"Constants at their limits ({len(extremes)} runs): finite, no stock negative"
+        outcomes.append(outcome("extreme", title, findings["extreme"]))
+    return (*outcomes, *(_check_outcome(model, check, results) for check in checks.checks))
 
 
 def _chosen(checks: Checks, only: Sequence[str]) -> Checks:
@@ -231,114 +251,81 @@ def _saved(model: Model, looked_at: frozenset[str]) -> tuple[str, ...]:
     )
 
 
-def _made(model: Model, scenario: Scenario, simulate: Simulate, saved: Sequence[str]) -> xr.Dataset | RunFailed:
-    try:
-        return simulate(model, scenario, save=saved)
-    except RunFailed as failure:
-        # a finding about the model, not a mistake of the user: it is reported in the table
-        return failure
-
-
-def _watch(model: Model, checks: Checks, name: str, result: xr.Dataset | RunFailed, findings: _Findings) -> None:
+def _watch(
+    model: Model, checks: Checks, joined: Sequence[Chain], name: str, result: _Made, findings: _Findings
+) -> None:
     """The built-in checks of one run, before all but a few of its variables are let go."""
     builtin = checks.builtin
-    findings.runs += 1
     if isinstance(result, RunFailed):
-        findings.finite.append(Finding(f"the run {name} reaches its end", False, result.time, remark=str(result)))
+        findings["finite"].append(_stopped(result, f"the run {name}"))
         return
-    findings.finite += not_finite(name, result)
-    findings.negative += negative_stocks(model, name, result, builtin.may_be_negative)
-    findings.unaccounted += unaccounted(model, name, result, findings.chains)
+    findings["finite"] += not_finite(name, result)
+    findings["negative-stocks"] += negative_stocks(model, name, result, builtin.may_be_negative)
+    findings["conservation"] += unaccounted(model, name, result, joined)
     if name == BASE and builtin.lookup_ranges != "off":
-        findings.tables += beyond_tables(model, name, result)
+        findings["lookup-ranges"] += beyond_tables(model, name, result)
     for law in checks.conservation:
         try:
             finding = conserved(model, name, result, law)
         except NoValue as problem:
-            finding = Finding(
-                f"{law.title} can be checked", False, remark=f"{problem}; give it an auxiliary of its own"
-            )
-        findings.conservation.setdefault(law.id, []).append(finding)
+            remark = f"{problem}; give it an auxiliary of its own"
+            finding = Finding(f"{law.title} can be checked", False, remark=remark)
+        findings[law.id].append(finding)
 
 
-def _reduced(model: Model, result: xr.Dataset | RunFailed, looked_at: frozenset[str]) -> xr.Dataset | RunFailed:
+def _reduced(model: Model, result: _Made, looked_at: frozenset[str]) -> _Made:
     """What the expectations and the comparison of time steps look at; many runs of everything would fill the memory."""
     if isinstance(result, RunFailed):
         return result
-    stocks = {stock.name for stock in model.stocks}
-    return result[[name for name in result.data_vars if name in looked_at | stocks]]
+    kept = looked_at | {stock.name for stock in model.stocks}
+    return result[[name for name in result.data_vars if name in kept]]
+
+
+def _stopped(failure: RunFailed, run: str = "the run") -> Finding:
+    return Finding(f"{run} reaches its end", False, failure.time, remark=str(failure))
 
 
 def _course_outcomes(
-    model: Model, checks: Checks, results: Mapping[str, xr.Dataset | RunFailed], watched: _Findings
+    model: Model,
+    checks: Checks,
+    results: Mapping[str, _Made],
+    findings: _Findings,
+    *,
+    n_runs: int,
+    n_chains: int,
 ) -> Iterator[Outcome]:
     builtin = checks.builtin
-    if builtin.finite != "off":
-        yield outcome("finite", f"All values are finite ({watched.runs} runs)", watched.finite, level=builtin.finite)
-    if builtin.no_negative_stocks != "off":
-        title = f"No stock is negative ({watched.runs} runs)"
-        yield outcome("negative-stocks", title, watched.negative, level=builtin.no_negative_stocks)
-    if builtin.conservation != "off":
-        title = f"Stocks change by their flows alone ({len(watched.chains)} chains, {watched.runs} runs)"
-        if watched.chains:
-            yield outcome("conservation", title, watched.unaccounted, level=builtin.conservation)
-        else:
-            # nothing was looked at, which is no pass
-            title = "Stocks change by their flows alone: no closed chain found"
-            yield Outcome("conservation", title, BUILT_IN_SOURCE, "note", ())
+
+    def built_in(name: str, title: str) -> Iterator[Outcome]:
+        if (level := getattr(builtin, BUILT_IN_IDS[name])) != "off":
+            yield outcome(name, title, findings[name], level=level)
+
+    yield from built_in("finite", f"All values are finite ({n_runs} runs)")
+    yield from built_in("negative-stocks", f"No stock is negative ({n_runs} runs)")
+    if n_chains:
+        title = f"Stocks change by their flows alone ({n_chains} chains, {n_runs} runs)"
+        yield from built_in("conservation", title)
+    elif builtin.conservation != "off":
+        # nothing was looked at, which is no pass
+        title = "Stocks change by their flows alone: no closed chain found"
+        yield Outcome("conservation", title, BUILT_IN_SOURCE, "note", ())
     for law in checks.conservation:
-        findings = watched.conservation.get(law.id, [])
-        failed = [finding for finding in findings if not finding.passed]
-        yield outcome(law.id, law.title, failed or findings[:1])
-    if builtin.lookup_ranges != "off":
-        yield outcome(
-            "lookup-ranges", "Tables are used within their range", watched.tables, level=builtin.lookup_ranges
-        )
+        failed = [finding for finding in findings[law.id] if not finding.passed]
+        yield outcome(law.id, law.title, failed or findings[law.id][:1])
+    yield from built_in("lookup-ranges", "Tables are used within their range")
     if builtin.halving:
-        pair = results[BASE], results[HALF_STEP]
-        if isinstance(pair[0], RunFailed) or isinstance(pair[1], RunFailed):
-            findings = _stopped([result for result in pair if isinstance(result, RunFailed)])
-        else:
-            findings = list(halved(model, pair[0], pair[1], builtin.halving))
-        yield outcome("time-step", "Half the time step changes little", findings)
+        match results[BASE], results[HALF_STEP]:
+            case xr.Dataset() as coarse, xr.Dataset() as fine:
+                apart = list(halved(model, coarse, fine, builtin.halving))
+            case pair:
+                apart = [_stopped(result) for result in pair if isinstance(result, RunFailed)]
+        yield outcome("time-step", "Half the time step changes little", apart)
 
 
-def _stopped(failures: Sequence[RunFailed]) -> list[Finding]:
-    return [Finding("the run reaches its end", False, failure.time, remark=str(failure)) for failure in failures]
-
-
-def _check_outcome(model: Model, check: Check, results: Mapping[str, xr.Dataset | RunFailed]) -> Outcome:
+def _check_outcome(model: Model, check: Check, results: Mapping[str, _Made]) -> Outcome:
     parts = (part for expectation in check.expectations for part in walk(expectation.expr))
     runs_named = (part.arguments[0] for part in parts if isinstance(part, Call) and part.function == "run")
     names = {check.id, *(named.name for named in runs_named if isinstance(named, Ref))}
-    failures = [result for name, result in results.items() if name in names and isinstance(result, RunFailed)]
-    if failures:
-        findings = _stopped(failures)
-    else:
-        runs = {name: result for name, result in results.items() if not isinstance(result, RunFailed)}
-        findings = list(tested(model, check, runs))
-    return outcome(check.id, check.title, findings, source=check.source)
-
-
-def _extreme_outcome(
-    model: Model,
-    builtin: BuiltIn,
-    extremes: Sequence[Scenario],
-    simulate: Simulate,
-    saved: Sequence[str],
-    progress: Callable[[str], None],
-) -> Outcome:
-    findings: list[Finding] = []
-    for condition in extremes:
-        progress(condition.name)
-        result = _made(model, condition, simulate, saved)
-        if isinstance(result, RunFailed):
-            broken = [Finding("the run reaches its end", False, result.time, remark=str(result))]
-        else:
-            broken = [
-                *not_finite(condition.name, result),
-                *negative_stocks(model, condition.name, result, builtin.may_be_negative),
-            ]
-        findings += (replace(finding, claim=f"{condition.name}: {finding.claim}") for finding in broken)
-    title = f"Constants at their limits ({len(extremes)} runs): finite, no stock negative"
-    return outcome("extreme", title, findings)
+    failed = [_stopped(run) for name, run in results.items() if name in names and isinstance(run, RunFailed)]
+    runs = {name: result for name, result in results.items() if not isinstance(result, RunFailed)}
+    return outcome(check.id, check.title, failed or tested(model, check, runs), source=check.source)

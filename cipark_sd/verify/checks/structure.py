@@ -10,14 +10,29 @@ numbers. Macros are checked at each call, with the units of the arguments; the u
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 from typing import Literal, assert_never
 
 from cipark_sd.compiler.functions.registry import FUNCTIONS
-from cipark_sd.compiler.functions.row import Demand, Rule
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, If, Neg, Operator, Ref, Text, references, row
+from cipark_sd.compiler.functions.row import Rule
+from cipark_sd.model.expr import (
+    Apply,
+    Binary,
+    Call,
+    Const,
+    Expr,
+    Grid,
+    If,
+    Neg,
+    Operator,
+    Ref,
+    Table,
+    Text,
+    references,
+    row,
+)
 from cipark_sd.model.model import CONTROL, Macro, Model
 from cipark_sd.model.printing import expression_text
 from cipark_sd.model.units import DIMENSIONLESS, Unit, UnitSyntaxError, UnitSystem
@@ -73,15 +88,6 @@ def check_units(model: Model) -> tuple[UnitIssue, ...]:
     return tuple(dict.fromkeys(checker.issues))
 
 
-@dataclass
-class _Macro:
-    """A macro at one call: units of its parameters, and of its variables as far as inferred."""
-
-    macro: Macro
-    known: dict[str, _Units]
-    running: set[str] = field(default_factory=set)
-
-
 class _Checker:
     """Infers the units of expressions and collects what is wrong on the way."""
 
@@ -95,7 +101,9 @@ class _Checker:
         self.time: _Units = _UNKNOWN
         self.variable = ""
         self.equation: Expr | None = None
-        self.macro: _Macro | None = None
+        #: The macro of the call that is looked into, and the units of its parameters and variables as far as inferred.
+        self.macro: Macro | None = None
+        self.inside: dict[str, _Units] = {}
 
     def declare(self) -> None:
         """Read the declared units of every variable."""
@@ -133,14 +141,10 @@ class _Checker:
             case Stock(pieces=stock_pieces):
                 for stock_piece in stock_pieces:
                     self.equation = stock_piece.flow
-                    flow = self.infer(stock_piece.flow)
-                    self._common(
-                        _over(declared, self.time), flow, "changes by flows of other units than its own per time"
-                    )
+                    flow, rate = self.infer(stock_piece.flow), _over(declared, self.time)
+                    self._common(rate, flow, "changes by flows of other units than its own per time")
                     self.equation = stock_piece.initial
                     self._common(declared, self.infer(stock_piece.initial), "starts from a value of other units")
-            case _:
-                return
 
     def _report(self, problem: str, left: _Units = _NUMBER, right: _Units = _NUMBER) -> None:
         shown = ["" if isinstance(unit, _Wild) else self.system.text(unit) for unit in (left, right)]
@@ -186,10 +190,11 @@ class _Checker:
                 return self._common(self.infer(then), self.infer(otherwise), "chooses between different units")
             case Apply(table, argument, reading):
                 self.infer(argument)
+                # an inverse gives numbers of the axis, which has no units
                 return (
-                    self._reference(table.name)
-                    if isinstance(table, Ref) and reading not in ("invert", "inverse")
-                    else _NUMBER
+                    _NUMBER
+                    if isinstance(table, Table) or reading in ("invert", "inverse")
+                    else self._reference(table.name)
                 )
             case Call(function, arguments):
                 return self._call(function, arguments)
@@ -212,10 +217,11 @@ class _Checker:
 
     def _reference(self, name: str) -> _Units:
         if self.macro is not None:
-            if name in self.macro.known:
-                return self.macro.known[name]
-            if any(variable.name == name for variable in self.macro.macro.variables):
-                return self._inside_macro(self.macro, name)
+            if name in self.inside:
+                return self.inside[name]
+            for variable in self.macro.variables:
+                if variable.name == name:
+                    return self._inside_macro(variable)
         if name in self.declared:
             return self.declared[name]
         if name == "time" or name in CONTROL:
@@ -266,15 +272,10 @@ class _Checker:
         for position, argument in enumerate(arguments):
             units = self.infer(argument)
             demand = demands[min(position, len(demands) - 1)]
-            match demand:
-                case "same":
-                    shared = self._common(shared, units, f"mixes units {where}")
-                case "any":
-                    pass
-                case "time" | "none" | "rate":
-                    self._common(self._demanded(demand), units, f"has argument {position + 1} {where} in other units")
-                case _:
-                    assert_never(demand)
+            if demand == "same":
+                shared = self._common(shared, units, f"mixes units {where}")
+            elif demand != "any":
+                self._common(self._demanded(demand), units, f"has argument {position + 1} {where} in other units")
         match result:
             case "same":
                 return shared
@@ -282,38 +283,32 @@ class _Checker:
                 return _over(shared, self.time)
             case "by_time":
                 return _times(shared, self.time)
-            case "time" | "none" | "rate":
-                return self._demanded(result)
             case _:
-                assert_never(result)
+                return self._demanded(result)
 
-    def _demanded(self, demand: Demand) -> _Units:
-        if demand == "none":
-            return DIMENSIONLESS
-        return self.time if demand == "time" else _over(DIMENSIONLESS, self.time)
+    def _demanded(self, demand: Literal["time", "none", "rate"]) -> _Units:
+        return {"none": DIMENSIONLESS, "time": self.time, "rate": _over(DIMENSIONLESS, self.time)}[demand]
 
     def _macro_call(self, macro: Macro, arguments: tuple[Expr, ...]) -> _Units:
         units = [self.infer(argument) for argument in macro.completed(arguments)]
-        outer, equation = self.macro, self.equation
-        self.macro = _Macro(macro, dict(zip(macro.parameters, units, strict=False)))
+        outer = self.macro, self.inside, self.equation
+        self.macro, self.inside = macro, dict(zip(macro.parameters, units, strict=False))
         try:
-            return self._inside_macro(self.macro, macro.results[0])
+            return self._reference(macro.results[0])
         finally:
-            self.macro, self.equation = outer, equation
+            self.macro, self.inside, self.equation = outer
 
-    def _inside_macro(self, call: _Macro, name: str) -> _Units:
+    def _inside_macro(self, variable: Variable) -> _Units:
         """Units of a macro's variable: of its equations, the initial value first where it is a stock."""
-        if name in call.running:
-            return _UNKNOWN
-        variable = next(variable for variable in call.macro.variables if variable.name == name)
-        call.running.add(name)
+        # until they are known, a variable that refers to itself has units that nothing is said of
+        self.inside[variable.name] = _UNKNOWN
         outer = self.equation
         units: _Units = _NUMBER
         match variable:
             case Stock(pieces=stock_pieces):
                 for piece in stock_pieces:
                     units = self._common(units, self.infer(piece.initial), "mixes units in a macro")
-                call.known[name] = units
+                self.inside[variable.name] = units
                 for piece in stock_pieces:
                     self.equation = piece.flow
                     change = _times(self.infer(piece.flow), self.time)
@@ -324,8 +319,7 @@ class _Checker:
                         self.equation = part.expr
                         units = self._common(units, self.infer(part.expr), "mixes units in a macro")
         self.equation = outer
-        call.running.discard(name)
-        call.known[name] = units
+        self.inside[variable.name] = units
         return units
 
 
@@ -365,29 +359,44 @@ def _shown(function: str) -> str:
 
 
 def structural_outcomes(model: Model, builtin: BuiltIn, referred: frozenset[str]) -> Iterator[Outcome]:
-    """Outcomes of the checks on the file itself; ``referred`` are variables that the checks look at."""
+    """Outcomes of the checks on the file itself.
+
+    Parameters
+    ----------
+    model : Model
+    builtin : BuiltIn
+    referred : canonical names of variables that other checks look at, and which are used by that
+
+    Returns
+    -------
+    iterator of Outcome
+        Of the checks that are not switched off.
+    """
     issues = check_units(model)
-    if builtin.units != "off":
-        findings = [
-            Finding(f"{issue.variable}: {issue.problem}", issue.kind == "unchecked", remark=_details(issue))
-            for issue in issues
-            if issue.kind != "missing"
-        ]
-        yield outcome("units", "Equations are dimensionally consistent", findings, level=builtin.units)
-    if builtin.declared_units != "off":
-        findings = [Finding(f"{issue.variable} {issue.problem}", False) for issue in issues if issue.kind == "missing"]
-        yield outcome("declared-units", "Every variable has units", findings, level=builtin.declared_units)
-    if builtin.documented != "off":
-        undocumented = [variable for variable in model.variables if not variable.doc and variable.name not in CONTROL]
-        findings = [Finding(f"{variable.label} has no documentation", False) for variable in undocumented]
-        yield outcome("documented", "Every variable is documented", findings, level=builtin.documented)
-    if builtin.used != "off":
-        findings = [
-            Finding(f"{variable.label} is used by nothing", False, remark="an output? list it in [builtin] outputs")
-            for variable in unused(model)
-            if variable.name not in referred | builtin.outputs
-        ]
-        yield outcome("used", "Every variable is used or an output", findings, level=builtin.used)
+    units = [
+        Finding(f"{issue.variable}: {issue.problem}", issue.kind == "unchecked", remark=_details(issue))
+        for issue in issues
+        if issue.kind != "missing"
+    ]
+    undeclared = [Finding(f"{issue.variable} {issue.problem}", False) for issue in issues if issue.kind == "missing"]
+    undocumented = [
+        Finding(f"{variable.label} has no documentation", False)
+        for variable in model.variables
+        if not variable.doc and variable.name not in CONTROL
+    ]
+    idle = [
+        Finding(f"{variable.label} is used by nothing", False, remark="an output? list it in [builtin] outputs")
+        for variable in unused(model)
+        if variable.name not in referred | builtin.outputs
+    ]
+    for name, level, title, findings in (
+        ("units", builtin.units, "Equations are dimensionally consistent", units),
+        ("declared-units", builtin.declared_units, "Every variable has units", undeclared),
+        ("documented", builtin.documented, "Every variable is documented", undocumented),
+        ("used", builtin.used, "Every variable is used or an output", idle),
+    ):
+        if level != "off":
+            yield outcome(name, title, findings, level=level)
 
 
 def _details(issue: UnitIssue) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from small_study import STUDY, small_study
 
-from calibration.assess.discrepancies import COUNTS, MEASUREMENTS, Series, dependence, discrepancies, yearly
+from calibration.assess.posterior_predictive import COUNTS, MEASUREMENTS, Series, dependence, discrepancies, yearly
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.likelihood.replicate import replaced, replicate
 from calibration.study.problem import read_problem

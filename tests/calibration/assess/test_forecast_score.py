@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from approved import approved
-from click.testing import CliRunner
+from command_line import cipark
 from scipy import stats
 
 from calibration.assess.forecast_score import (
@@ -23,7 +23,6 @@ from calibration.assess.forecast_score import (
 from calibration.assess.scores import crps_at, crps_sample, energy_score
 from calibration.study import STUDIES
 from cipark_sd.base.errors import CiparkError
-from cipark_sd.commands.cli import cli
 
 FROZEN = STUDIES / "great_stone_core" / "forecast_2020_2030.nc"
 DATA = STUDIES / "great_stone_later" / "data"
@@ -144,8 +143,7 @@ def test_all_that_is_wrong_with_a_table_is_said_at_once(tmp_path: Path) -> None:
 
 
 def run(*arguments: str) -> dict:
-    result = CliRunner().invoke(cli, ["score", *map(str, arguments), "--json"], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
+    result = cipark("score", *arguments, "--json", catch_exceptions=False)
     return json.loads(result.stdout)
 
 
@@ -169,9 +167,9 @@ def test_the_frozen_forecast_has_missed_by_its_own_page() -> None:
 
 
 def test_the_command_says_the_miss_first_and_refuses_what_it_cannot_read(tmp_path: Path) -> None:
-    shown = CliRunner().invoke(cli, ["score", str(FROZEN), str(DATA / "residents.csv")])
+    shown = cipark("score", FROZEN, DATA / "residents.csv")
     approved(shown.output)
-    better = CliRunner().invoke(cli, ["score", str(FROZEN), str(DATA / "residents.csv"), "--of", "two rates"])
+    better = cipark("score", FROZEN, DATA / "residents.csv", "--of", "two rates")
     approved(better.output.splitlines()[0])
     for wrong, message in (
         (["--of", "mixtur"], "did you mean 'mixture'"),
@@ -179,9 +177,8 @@ def test_the_command_says_the_miss_first_and_refuses_what_it_cannot_read(tmp_pat
         (["--drift", "2016-12-31"], "DATE:DISPERSION"),
         (["--column", "residents"], "SERIES=COLUMN"),
     ):
-        failed = CliRunner().invoke(cli, ["score", str(FROZEN), str(DATA / "residents.csv"), *wrong])
-        assert failed.exit_code == 2
+        failed = cipark("score", FROZEN, DATA / "residents.csv", *wrong, code=2)
         assert message in failed.output
     file = tmp_path / "other.nc"
     xr.Dataset({"firms": (("draw", "age"), np.zeros((2, 2)))}).to_netcdf(file, engine="h5netcdf")
-    assert "draw and year" in CliRunner().invoke(cli, ["score", str(file), str(DATA / "residents.csv")]).output
+    assert "draw and year" in cipark("score", file, DATA / "residents.csv", code=2).output

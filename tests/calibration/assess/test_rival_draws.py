@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import xarray as xr
 from small_study import rival, small_study
 
 from calibration.assess import rivals
@@ -12,9 +13,9 @@ from calibration.assess.rival_draws import RIVALS as KEPT_IN
 from calibration.assess.rival_draws import WEIGHTS, draws_file, keep_rivals
 from calibration.assess.rivals import compare, fit_rivals, rival_numbers
 from calibration.commands.for_analyses.study_draws import draws_for, read_weights
-from calibration.inference.sampling import starts
+from calibration.inference.sampling import moves
 from calibration.inference.sampling.convergence import Effort
-from calibration.inference.sampling.draws import draw, read_draws
+from calibration.inference.sampling.draws import draw
 from calibration.likelihood.posterior import On
 from calibration.study.problem import until
 from cipark_sd.base.checkpoints import NOT_KEPT, Checkpoints
@@ -45,7 +46,7 @@ def test_rivals_are_sampled_once_and_each_has_its_own_draws(tmp_path, monkeypatc
     assert not np.array_equal(draws["M0"].values["rate"], draws["M1"].values["rate"])
     content = [path.read_bytes() for path in files.values()]
     with monkeypatch.context() as never:
-        never.setattr(starts, "along_powers", None)
+        never.setattr(moves, "along_powers", None)
         fitted(problem, structures, out, kept)
     assert [path.read_bytes() for path in files.values()] == content
     other = replace(problem, method=replace(problem.method, seed=2))
@@ -62,8 +63,7 @@ def test_one_study_has_one_set_of_weights(tmp_path, monkeypatch):
     study = until(small_study(tmp_path, STRUCTURES), 3.0)
     density = On("native")(study)
     drawn = draw(density, np.random.default_rng(1), effort=BRIEF, per_chain=100)
-    ask = Stages(rivals=True)
-    assess(drawn, On("native"), study.method.seed, ask, effort=BRIEF, folder=tmp_path / "calibrate")
+    assess(drawn, On("native"), Stages(BRIEF, rivals=True, folder=tmp_path / "calibrate"))
     structures = study.rivals
     fitted(study, structures, tmp_path / "policy")
     tables = [(tmp_path / place / WEIGHTS).read_text() for place in (f"calibrate/{KEPT_IN}", "policy")]
@@ -71,5 +71,5 @@ def test_one_study_has_one_set_of_weights(tmp_path, monkeypatch):
     assert tables[0].startswith("rival,weight,")
     # a structure's draws are its own, whatever others are fitted beside it
     fitted(study, structures[1:], tmp_path / "alone")
-    both = [read_draws(draws_file(tmp_path / place, "M1")) for place in ("policy", "alone")]
+    both = [xr.open_datatree(draws_file(tmp_path / place, "M1"), engine="h5netcdf") for place in ("policy", "alone")]
     assert both[0]["posterior"].to_dataset().identical(both[1]["posterior"].to_dataset())

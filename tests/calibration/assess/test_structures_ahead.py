@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from small_study import rival, small_study
 
+from calibration.assess import holdout
 from calibration.assess.assessment import Stages, _of_structures, assess
 from calibration.assess.forecast import EQUAL, OWN, QUANTILES, forecast_mixture
-from calibration.assess.holdout import MODEL, OriginTask, Scored, rolling_origin, start_of, verdict
+from calibration.assess.holdout import MODEL, RollingOrigin, origin_task, rolling_origin, start_of, verdict
 from calibration.assess.rivals import RivalFit, stacking, stacking_errors
-from calibration.inference.sampling import starts
+from calibration.inference.sampling import moves
 from calibration.inference.sampling.convergence import Effort
 from calibration.inference.sampling.draws import draw
 from calibration.likelihood.posterior import On, posterior
@@ -62,13 +63,15 @@ def test_an_origin_begins_where_the_posterior_of_all_data_is(tmp_path: Path, mon
     start = start_of((drawn.flat, logs), problem, early)
     whole, known = (drawn.density.log_likelihood(drawn.flat), On("native")(early).log_likelihood(drawn.flat))
     assert start[1] == pytest.approx(known - whole)
-    task = OriginTask(early, 5.0, On("native"), np.random.default_rng(2), effort, NOT_KEPT, "A")
-    begun = replace(task, start=start, rng=np.random.default_rng(2))
+    task, begun = (
+        origin_task(("A", 5.0), early, On("native"), np.random.default_rng(2), effort, NOT_KEPT, known)
+        for known in (None, start)
+    )
     assert begun.key != task.key
-    annealed = from_arrays(Scored, task(lambda *_: None))
-    monkeypatch.setattr(starts, "along_powers", None)
-    found = from_arrays(Scored, begun(lambda *_: None))
-    assert found.converged
+    annealed = from_arrays(RollingOrigin, task(lambda *_: None))
+    monkeypatch.setattr(moves, "along_powers", None)
+    found = from_arrays(RollingOrigin, begun(lambda *_: None))
+    assert not found.not_converged
     assert found.scores["log_score"].to_numpy() == pytest.approx(annealed.scores["log_score"].to_numpy(), abs=0.05)
 
 
@@ -78,13 +81,11 @@ def test_a_whole_assessment_has_all_structures_and_its_origins_begin_with_its_dr
     problem = replace(small_study(tmp_path, RIVALS), holdout=(5.0,))
     drawn = draw(posterior(problem, choose("native")), np.random.default_rng(2), effort=EFFORT)
     begun: list[tuple[str, bool]] = []
-    called = OriginTask.__call__
+    called = holdout.origin_task
     monkeypatch.setattr(
-        OriginTask,
-        "__call__",
-        lambda self, tell: begun.append((self.forecaster, self.start is not None)) or called(self, tell),
+        holdout, "origin_task", lambda at, *how: begun.append((at[0], how[-1] is not None)) or called(at, *how)
     )
-    found = assess(drawn, On("native"), 1, Stages(holdout=True, rivals=True), effort=EFFORT)
+    found = assess(drawn, On("native"), Stages(EFFORT, holdout=True, rivals=True))
     # C is refuted by all data, so that it has no draws
     assert begun == [(MODEL, True), ("B", True), ("C", False)]
     assert found.forecasts["structure"].unique().tolist() == [OWN, "A", "B", "mixture, leave-one-out weights", EQUAL]
@@ -115,11 +116,11 @@ def test_the_mixture_has_the_weights_of_leave_one_out(tmp_path: Path) -> None:
     fits = [
         RivalFit(
             np.tile([100.0, 0.25], (1, 50, 1)), (), 0.0, nothing, nothing, nothing, 0.0, 0.0, True, "importance",
-            variant=Structure(name, "", Scenario("", {"pace": pace})), names=problem.space.names,
+            variant=Structure(name, "", Scenario("", {"pace": pace})),
         )
         for name, pace in (("A", 1.0), ("B", 0.0))
     ]  # fmt: skip
-    rows = _of_structures(problem, fits, [0.0, 1.0], On("native"), (), 1)
+    rows = _of_structures(problem, fits, [0.0, 1.0], On("native"), ())
     last = {table["structure"].iloc[0]: table.iloc[-1] for table in rows}
     assert list(last) == ["A", "B", "mixture, leave-one-out weights", EQUAL]
     assert last["mixture, leave-one-out weights"][QUANTILES].equals(last["B"][QUANTILES])

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from approved import approved
-from click.testing import CliRunner, Result
+from click.testing import Result
+from command_line import cipark
 from page_text import without_links
 from places import ROOT
 
@@ -34,7 +35,6 @@ from calibration.inference.optimum.verification import (
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
 from cipark_sd.base.wording import without_exponents
-from cipark_sd.commands.cli import cli
 from cipark_sd.engines.reference import engine as reference
 from cipark_sd.engines.registry import choose
 
@@ -89,7 +89,7 @@ def calibrate(folder: Path, *options: str) -> Result:
         str(folder / "out"),
         *options,
     ]
-    return CliRunner().invoke(cli, arguments, standalone_mode=False)
+    return cipark(*arguments, standalone_mode=False)
 
 
 def written(folder: Path) -> tuple[dict[str, object], str]:

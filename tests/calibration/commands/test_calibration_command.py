@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from command_line import cipark
 from undrawn import undraw
 
 from calibration.inference.sampling.chains import Chains
 from cipark_sd.base.checkpoints import FOLDER, Arrays, Checkpoint
-from cipark_sd.commands.cli import cli
 from cipark_sd.engines.reference import engine as reference
 
 Write = Callable[..., Path]
@@ -77,17 +77,17 @@ def sir(write_mdl: Write, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def cipark(*arguments: str, cwd: Path, drawn: bool = False, refused: bool = False) -> Result:
+def calibrate(*arguments: str, cwd: Path, drawn: bool = False, refused: bool = False) -> Result:
     """A call that ends with a return value, which the process gives as its exit code, or with an error."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(cwd)
         if not drawn:
             undraw(patch)
-        return CliRunner().invoke(cli, ["calibrate", *arguments], standalone_mode=refused)
+        return cipark("calibrate", *arguments, code=None, standalone_mode=refused)
 
 
 def test_a_strangers_study_is_fitted_and_leaves_its_files(sir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    done = cipark(".", "--starts", "3", "--no-posterior", "-o", "out", cwd=sir, drawn=True)
+    done = calibrate(".", "--starts", "3", "--no-posterior", "-o", "out", cwd=sir, drawn=True)
     assert done.return_value == 0, done.stderr
     with (sir / "out" / "summary.csv").open() as file:
         lines = {line["name"]: line for line in csv.DictReader(file)}
@@ -99,7 +99,7 @@ def test_a_strangers_study_is_fitted_and_leaves_its_files(sir: Path, monkeypatch
     assert compared["largest_relative_difference"] < 1e-12
     # PySD itself ran: without it there is no comparison
     monkeypatch.delattr(reference, "run_in_pysd")
-    again = cipark(".", "--starts", "3", "--no-posterior", "-o", "again", "--no-profiles", cwd=sir)
+    again = calibrate(".", "--starts", "3", "--no-posterior", "-o", "again", "--no-profiles", cwd=sir)
     assert again.return_value == 0
     assert "The comparison with PySD was left out: NameError: name 'run_in_pysd' is not defined" in again.stderr
     tables = ("summary", "fitted", "waterfall", "profiles", "sensitivity", "fisher_information", "singular_values",
@@ -113,7 +113,7 @@ def test_a_strangers_study_is_fitted_and_leaves_its_files(sir: Path, monkeypatch
 def test_all_problems_of_a_study_are_one_message_and_exit_code_2(sir: Path) -> None:
     broken = PROBLEM.replace('"infection"', '"infections"').replace("[0.5, 10]", "[10, 0.5]")
     (sir / "problem.toml").write_text(broken)
-    done = cipark(".", cwd=sir, refused=True)
+    done = calibrate(".", cwd=sir, refused=True)
     assert done.exit_code == 2
     assert "did you mean 'infection'" in done.stderr
     assert "low below high" in done.stderr
@@ -121,13 +121,13 @@ def test_all_problems_of_a_study_are_one_message_and_exit_code_2(sir: Path) -> N
 
 
 def test_an_unknown_study_names_those_there_are(tmp_path: Path) -> None:
-    done = cipark("great_stones", cwd=tmp_path, refused=True)
+    done = calibrate("great_stones", cwd=tmp_path, refused=True)
     assert done.exit_code == 2
     assert "did you mean 'great_stone'" in done.stderr
 
 
 def test_a_date_that_is_none_is_refused(sir: Path) -> None:
-    done = cipark(".", "--until", "spring", cwd=sir, refused=True)
+    done = calibrate(".", "--until", "spring", cwd=sir, refused=True)
     assert done.exit_code == 2
     assert "--until" in done.stderr
 
@@ -144,7 +144,7 @@ def test_rows_after_the_date_are_held_out(sir: Path) -> None:
         "-o",
         "out",
     )
-    done = cipark(*arguments, cwd=sir)
+    done = calibrate(*arguments, cwd=sir)
     assert done.return_value == 0, done.stderr
     with (sir / "out" / "fitted.csv").open() as file:
         assert [line["use"] for line in csv.DictReader(file)] == ["fit"] * 6 + ["holdout"] * 3
@@ -166,7 +166,7 @@ def test_a_posterior_that_has_not_converged_exits_with_1_and_its_draws_open_as_a
     few = ("--posterior", "--sampler", "chains", "--steps", "200")
     # two parameters converge in as few steps; with a walker that is lost no chains have
     monkeypatch.setattr(Chains, "n_stranded", 1)
-    done = cipark(*arguments, *few, cwd=sir)
+    done = calibrate(*arguments, *few, cwd=sir)
     assert done.return_value == 1, done.stderr
     cautions = [line for line in done.stdout.splitlines() if line.startswith("Caution\t")]
     assert any("posterior" in line for line in cautions)
@@ -206,7 +206,7 @@ NUMBERS = ("summary.csv", "waterfall.csv", "profiles.csv", "predictions.csv", "p
 
 def test_predictions_of_a_study_are_profiled(sir: Path) -> None:
     (sir / "problem.toml").write_text(PROBLEM + PREDICTED)
-    done = cipark(".", "--fast", "--starts", "3", "--no-player", "-o", "out", cwd=sir, drawn=True)
+    done = calibrate(".", "--fast", "--starts", "3", "--no-player", "-o", "out", cwd=sir, drawn=True)
     assert done.return_value == 0, done.stderr
     assert "infected at the end" in done.stdout.casefold()
     with (sir / "out" / "predictions.csv").open() as file:
@@ -232,7 +232,7 @@ def stopped(folder: Path, arguments: tuple[str, ...], how: type[BaseException], 
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Checkpoint, "save", stopping)
-        return cipark(*arguments, cwd=folder)
+        return calibrate(*arguments, cwd=folder)
 
 
 @pytest.mark.slow
@@ -246,10 +246,10 @@ def test_a_second_start_goes_on_and_writes_the_same_bytes(sir: Path) -> None:
         stopped(sir, (*arguments, "cut"), Killed, 4)
     found = {path: path.stat().st_mtime_ns for path in (sir / "cut").glob(f"{FOLDER}/[!.]*.npz")}
     assert {path.name.partition("-")[0] for path in found} == {"search", "wider", "profiles"}
-    again = cipark(*arguments, "cut", cwd=sir)
+    again = calibrate(*arguments, "cut", cwd=sir)
     assert again.return_value == 0, again.stderr
     assert f"reused {len(found)} searches and profiles" in again.stderr
     assert {path: path.stat().st_mtime_ns for path in found} == found
-    assert cipark(*arguments, "whole", cwd=sir).return_value == 0
+    assert calibrate(*arguments, "whole", cwd=sir).return_value == 0
     for name in (*NUMBERS, "findings-calibrate.zip"):
         assert (sir / "cut" / name).read_bytes() == (sir / "whole" / name).read_bytes()

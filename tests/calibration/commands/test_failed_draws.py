@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from command_line import cipark
 from scipy.stats import lognorm
 from small_study import small_study
 
 from calibration.inference.sampling.failed_draws import FEW_PRIOR, PRIOR, failed_draws, failures_of
 from calibration.likelihood.posterior import On
 from calibration.study.problem import read_problem
-from cipark_sd.commands.cli import cli
 from cipark_sd.simulations.failures import TooManyFailed, share_of
 
 #: No value for rates above a half, which the data (a rate of a fifth) rule out and 3.3 % of the prior reach.
@@ -42,7 +42,7 @@ def changed(study: Path, *changes: tuple[str, str]) -> None:
 
 def calibrate(study: Path, *options: str) -> Result:
     fast = ("--fast", "--starts", "2", "--no-profiles", "--no-compare-pysd", "--no-player", "--posterior")
-    return CliRunner().invoke(cli, ["calibrate", str(study), *fast, *options, "-o", str(study.parent / "out")])
+    return cipark("calibrate", study, *fast, *options, "-o", study.parent / "out", code=None)
 
 
 def page(study: Path) -> str:
@@ -63,10 +63,9 @@ def test_draws_that_fail_are_those_beyond_the_edge_and_have_likelihood_zero(stud
     assert (failures.failed, failures.total) == (2, 4)
     assert failures.lines() == ["2 runs: leaving is not a finite number, earliest at time 0"]
     assert np.isfinite(density.log_likelihood(theta)).tolist() == [True, True, False, False]
-    words = failed_draws(density, theta[:2], 1, 0.0)
-    assert words.posterior == ""
-    assert "where a fitted quantity has no number, the likelihood is zero" in words.prior
-    n = int(words.prior.split(" of ")[0].removeprefix("With "))
+    (words,) = failed_draws(density, theta[:2], 1, 0.0)
+    assert "where a fitted quantity has no number, the likelihood is zero" in words
+    n = int(words.split(" of ")[0].removeprefix("With "))
     # as many as the prior has there, to four standard errors
     share = lognorm(0.5, scale=0.2).sf(0.5)
     assert abs(n / PRIOR - share) < 4 * np.sqrt(share / PRIOR)
@@ -81,8 +80,8 @@ def test_an_engine_that_runs_one_draw_at_a_time_counts_the_same_draws(study: Pat
     one, many = failures_of(On("pysd")(problem), theta), failures_of(On("native")(problem), theta)
     assert (one.failed, one.total) == (many.failed, many.total) == (2, 3)
     assert [line.partition(", ")[0] for line in one.lines()] == [line.partition(", ")[0] for line in many.lines()]
-    words = failed_draws(On("pysd")(problem), None, 1, 0.0)
-    assert f"of {FEW_PRIOR} draws of the prior" in words.prior
+    (words,) = failed_draws(On("pysd")(problem), None, 1, 0.0)
+    assert f"of {FEW_PRIOR} draws of the prior" in words
 
 
 def test_the_page_says_what_the_likelihood_does_with_them(study: Path) -> None:

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from command_line import cipark
 from no_computing import Computed, forbid_computing
 from small_study import rival, small_study
 
@@ -15,7 +16,6 @@ from calibration.assess.rival_draws import RIVALS, draws_file, listed_in
 from calibration.commands.calibrate import calibrate
 from calibration.report.collect import curves
 from calibration.report.findings import load
-from cipark_sd.commands.cli import cli
 from cipark_sd.pages.page import read_page
 from cipark_sd.simulations.simulation import simulate
 
@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
     small_study(study, MORE + PREDICTIONS)
     out = study / "out"
     arguments = ["calibrate", str(study), "--all", "--fast", "--self-test", "2", "--steps", "1600", "-o", str(out)]
-    result = CliRunner().invoke(cli, arguments, standalone_mode=False, catch_exceptions=False)
+    result = cipark(*arguments, code=None, standalone_mode=False, catch_exceptions=False)
     assert result.return_value == 0, result.output
     return out
 
@@ -101,7 +101,7 @@ def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_co
     with pytest.MonkeyPatch.context() as patch:
         forbid_computing(patch)
         arguments = ["report", "--again", str(again), "-o", str(tmp_path / "all.html")]
-        result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+        result = cipark(*arguments, code=None, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     names = made_from_findings(folder)
     assert {"report.html", "report.json", "fit.json", "summary.csv", "bands.svg", "self_test.svg"} <= names
@@ -124,8 +124,7 @@ def test_computing_would_have_been_noticed(folder, tmp_path):
 
 def test_findings_that_cannot_be_read_are_refused_and_nothing_is_written(folder, tmp_path):
     (tmp_path / "findings-calibrate.zip").write_bytes((folder / "findings-calibrate.zip").read_bytes()[:-100])
-    result = CliRunner().invoke(cli, ["report", "--again", str(tmp_path), "-o", str(tmp_path / "all.html")])
-    assert result.exit_code == 2
+    result = cipark("report", "--again", tmp_path, "-o", tmp_path / "all.html", code=2)
     assert "findings that this version wrote" in result.output
     assert [path.name for path in tmp_path.iterdir()] == ["findings-calibrate.zip"]
 

@@ -3,21 +3,14 @@
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 from approved import approved
-from click.testing import CliRunner
-from places import ROOT
+from command_line import cipark
+from one_number import faults, places
 from small_study import POLICIES, small_study
 from undrawn import undraw
-
-from cipark_sd.commands.cli import cli
-
-sys.path.insert(0, str(ROOT / "tools"))
-
-from one_number import faults, places
 
 ASKED = '[[prediction]]\nname = "left at the end"\nvariable = "left"\nat = 8\n'
 CALLS = {
@@ -41,7 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]
         patch.chdir(path)
         undraw(patch)
         for command, options in CALLS.items():
-            done = CliRunner().invoke(cli, (command, "leaving", *options), standalone_mode=False)
+            done = cipark(command, "leaving", *options, standalone_mode=False)
             assert done.exception is None, done.output
             printed[command] = done.stdout
     return path / "cipark-output", printed

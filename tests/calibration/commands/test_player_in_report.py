@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from click.testing import CliRunner, Result
+from command_line import cipark
 from small_study import small_study
 from undrawn import undraw
 
@@ -20,16 +20,12 @@ from calibration.commands.play.page import write_player
 from calibration.inference.sampling.draws import problem_digest
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.commands.cli import UserError, cli
+from cipark_sd.commands.cli import UserError
 from cipark_sd.pages.output import PLAYER
 from cipark_sd.simulations.ensembles import ensemble
 
 pytestmark = pytest.mark.usefixtures("undrawn_figures")
 QUICK = ("calibrate", ".", "--fast", "--no-profiles", "-o", "fit")
-
-
-def cipark(*arguments: str) -> Result:
-    return CliRunner().invoke(cli, arguments, standalone_mode=False)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         undraw(patch)
         patch.chdir(path)
-        assert cipark(*QUICK).exception is None
+        assert cipark(*QUICK, standalone_mode=False).exception is None
     return path
 
 
@@ -54,13 +50,13 @@ def test_the_report_holds_the_page_and_is_written_again_to_the_same_bytes(
     # not drawn from priors: the fit of this folder stands behind it
     assert "One curve, the best fit." in player
     assert "PRIOR" not in player.split('id="data"')[-1].split("</script>")[0]
-    assert cipark("report", "--again", "fit", "-o", "again.html").exception is None
+    assert cipark("report", "--again", "fit", "-o", "again.html", standalone_mode=False).exception is None
     assert (folder / "fit" / "report.html").read_text(encoding="utf-8") == report
 
 
 def test_without_it_the_report_has_its_figure_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    done = cipark(*QUICK[:-1], "plain", "--no-player")
+    done = cipark(*QUICK[:-1], "plain", "--no-player", standalone_mode=False)
     assert done.exception is None
     assert not (folder / "plain" / PLAYER).exists()
     assert "<iframe" not in (folder / "plain" / "report.html").read_text(encoding="utf-8")
@@ -86,7 +82,9 @@ def test_findings_that_do_not_fit_together_are_one_sentence(folder: Path, tmp_pa
     with zipfile.ZipFile(tmp_path / "findings-calibrate.zip", "w") as other:
         for name, member in members.items():
             other.writestr(name, member)
-    refused = cipark("report", "--again", str(tmp_path), "-o", str(tmp_path / "all.html")).exception
+    refused = cipark(
+        "report", "--again", tmp_path, "-o", tmp_path / "all.html", code=1, standalone_mode=False
+    ).exception
     assert isinstance(refused, UserError)
     assert "do not fit together" in str(refused)
     assert not (tmp_path / "report.html").exists()

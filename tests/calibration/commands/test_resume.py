@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from click.testing import CliRunner
+from command_line import cipark
 from small_study import POLICIES, small_study
 
 from cipark_sd.base.checkpoints import FOLDER, Arrays, Checkpoint
@@ -58,7 +58,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn_figures: None)
 
 
 def run(command: str, study: Path, out: Path, *more: str) -> None:
-    done = CliRunner().invoke(cli, [command, str(study), *COMMANDS[command][0].split(), "-o", str(out), *more])
+    done = cipark(command, study, *COMMANDS[command][0].split(), "-o", out, *more, code=None)
     assert done.exit_code in (0, 1), done.output
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
 

@@ -90,5 +90,5 @@ def test_a_stop_at_any_call_keeps_what_the_stages_before_have_made(tmp_path: Pat
     assert stopped is not None
     # what follows the posterior is not begun any more, and no page says that all draws ran
     assert pipeline.assessment(settings_of(tmp_path), stopped).rolling is None
-    (sentence,) = fit_findings(stopped).failed.sentences
+    (sentence,) = fit_findings(stopped).failed
     assert "was not computed" in sentence

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
+from command_line import cipark
 from scipy import stats
 
 import cipark_sd as cp
@@ -15,7 +15,6 @@ from calibration.new_study.parameters import STATED, stated
 from calibration.noise.priors import Prior, distribution
 from calibration.study import FILE
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName
-from cipark_sd.commands.cli import cli
 
 POOL = """{UTF-8}
 Pool = INTEG(-Leaving, Size) ~ firm ~ |
@@ -49,8 +48,7 @@ def test_a_study_of_a_frame_is_that_of_the_command(path: Path, frame: pd.DataFra
     table = path.with_name("firms.csv")
     pd.DataFrame({"year": YEARS, "firms": FIRMS}).to_csv(table, index=False)
     folder = path.with_name("pool")
-    done = CliRunner().invoke(cli, ["new-study", str(path), str(table), "--value", "firms=Pool", "-o", str(folder)])
-    assert done.exit_code == 0, done.output
+    cipark("new-study", path, table, "--value", "firms=Pool", "-o", folder)
     written = (study.folder / FILE).read_text()
     assert written == (folder / FILE).read_text()
     saved = study.save(path.with_name("kept"))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import small_study
 import xarray as xr
-from click.testing import CliRunner
+from command_line import cipark
 from undrawn import undraw
 
 from calibration.assess import rivals, self_test
@@ -17,9 +17,8 @@ from calibration.commands import pipeline
 from calibration.inference.sampling.convergence import Effort
 from calibration.inference.sampling.draws import problem_digest
 from calibration.study.problem import read_problem
-from cipark_sd.analysis.study import find_study
+from cipark_sd.analysis.study import read_study
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.commands.cli import cli
 from cipark_sd.execution.workers import Workers
 
 #: A variable that has no value in the end beside those of the small study.
@@ -119,7 +118,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
                 folder = write(tmp_path_factory.mktemp("study"), name)
                 options = ("--all", "--self-test", "1", "--steps", "200", "--keep", "100", "--fast", "--starts", "2")
                 arguments = ["calibrate", str(folder), "-o", str(folder / "out"), "--no-player", *options]
-                answer = CliRunner().invoke(cli, arguments, standalone_mode=False)
+                answer = cipark(*arguments, standalone_mode=False)
                 assert answer.exception is None, answer.exception
                 done[name] = folder / "out"
             return done[name]
@@ -212,7 +211,7 @@ def test_a_fit_is_still_that_of_the_study(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", list(VARIANTS)[1:])
 def test_a_sensitivity_analysis_has_the_same_outputs(tmp_path: Path, name: str) -> None:
-    study = find_study(str(write(tmp_path, name))).question()
+    study = read_study(str(write(tmp_path, name))).question()
     assert [output.variable for output in study.outputs] == ["left", "stock"]
 
 

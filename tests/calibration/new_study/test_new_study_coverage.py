@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import cipark
 from places import ROOT
 from thorough import share
 
@@ -18,7 +18,6 @@ from calibration.inference.optimum.optimise import NothingFits
 from calibration.new_study.request import Request
 from calibration.new_study.study import new_study
 from calibration.study.problem import read_problem
-from cipark_sd.commands.cli import cli
 
 BENCHMARKS = ROOT / "benchmarks"
 CASES = ("epidemic", "diffusion", "growth", "staff")
@@ -115,8 +114,7 @@ def test_the_command_makes_the_same_study(
     model = case.model(tmp_path, {"Capacity": 3.0})
     Path("data.csv").write_text(_table(coverage, case, tmp_path))
     new_study(Request(model, Path("data.csv"), tmp_path / "library" / "s"))
-    made = CliRunner().invoke(cli, ["new-study", model.name, "data.csv", "-o", "command/s"])
-    assert made.exit_code == 0, made.output
+    cipark("new-study", model.name, "data.csv", "-o", "command/s")
     theirs = {path.relative_to("command"): path.read_bytes() for path in Path("command").rglob("*") if path.is_file()}
     ours = {path.relative_to("library"): path.read_bytes() for path in Path("library").rglob("*") if path.is_file()}
     assert theirs == ours

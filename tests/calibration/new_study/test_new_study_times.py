@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from approved import approved
-from click.testing import CliRunner
+from command_line import cipark
 
 from calibration.commands.pipeline import _with_options
 from calibration.commands.settings import Settings
@@ -19,7 +19,6 @@ from calibration.study.calendar import length, unit_in, unit_of
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import CiparkError, Problems
 from cipark_sd.base.wording import TIME_UNITS
-from cipark_sd.commands.cli import cli
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
 
@@ -327,8 +326,7 @@ def test_a_contradiction_is_refused_by_the_command(
 ) -> None:
     monkeypatch.chdir(sir.parent)
     Path("flu.csv").write_text(f"{header}\n1,3\n2,3\n3,7\n")
-    result = CliRunner().invoke(cli, ["new-study", "sir.mdl", "flu.csv", *options])
-    assert result.exit_code == 2, result.output
+    result = cipark("new-study", "sir.mdl", "flu.csv", *options, code=2)
     assert re.search(message, result.output), result.output
     assert not Path("flu").exists()
 
@@ -336,8 +334,7 @@ def test_a_contradiction_is_refused_by_the_command(
 def test_the_command_says_what_a_week_is(sir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(sir.parent)
     Path("flu.csv").write_text(WEEKS)
-    result = CliRunner().invoke(cli, ["new-study", "sir.mdl", "flu.csv"])
-    assert result.exit_code == 0, result.output
+    result = cipark("new-study", "sir.mdl", "flu.csv")
     assert "Week 1 is days 0 to 7 of the model" in result.output
 
 
@@ -401,8 +398,7 @@ def test_a_year_s_flow_is_that_of_the_year_and_the_console_says_so(
     model.write_text(model.read_text().replace("INITIAL TIME = 0", "INITIAL TIME = 1980"))
     monkeypatch.chdir(model.parent)
     Path("b.csv").write_text("Year,births,stock\n1985,2.2,\n1986,2.4,112\n1987,2.3,115\n")
-    made = CliRunner().invoke(cli, ["new-study", model.name, "b.csv"])
-    assert made.exit_code == 0, made.output
+    made = cipark("new-study", model.name, "b.csv")
     assert "births -> births, flow over a window (1985: 1985 to 1986)" in made.output
     times = {term.label: term.quantities[0].times for term in read_problem(Path("b")).terms}
     assert times["births 1985"] == (1985, 1986)
@@ -483,15 +479,15 @@ def test_the_command_says_the_window_and_levels_of_a_week_are_at_its_end(
         "Week of,new infections,infected\n" + "".join(f"{day},9,{n}\n" for n, day in enumerate(SPARSE, 3))
     )
     new = ["new-study", "sir.mdl", "flu.csv", "--force"]
-    made = CliRunner().invoke(cli, new)
+    made = cipark(*new)
     assert "flow over one week (2020-03-08: 2020-03-07 to 2020-03-14)" in made.output, made.output
     assert "each at the week's end" in made.output
     assert "\n2020-03-14,2020-03-08,3\n" in Path("flu/data/infected.csv").read_text()
-    rows = CliRunner().invoke(cli, [*new, "--window", "new infections=rows"])
+    rows = cipark(*new, "--window", "new infections=rows")
     assert "flow over a window (2020-03-08: 2020-03-07 to 2020-04-11)" in rows.output, rows.output
-    level = CliRunner().invoke(cli, [*new, "--window", "infected=week"])
+    level = cipark(*new, "--window", "infected=week", code=2)
     assert (level.exit_code, "'infected' is read as a level" in level.output) == (2, True)
-    other = CliRunner().invoke(cli, [*new, "--window", "new infections=fortnight"])
+    other = cipark(*new, "--window", "new infections=fortnight", code=2)
     assert (other.exit_code, "COLUMN=UNIT with one of" in other.output) == (2, True)
 
 
@@ -588,8 +584,7 @@ def test_a_level_is_of_the_point_of_the_year_that_the_table_says(
     births = ",births" if flow else ",comment"
     Path("b.csv").write_text(f'{title}Year,"{header}"{births}\n1985,110,2.2\n1986,112,2.4\n1987,115,2.3\n')
     options = [*options, "--value", f"{header}=Stock", *(["--value", "births=births"] if flow else [])]
-    made = CliRunner().invoke(cli, ["new-study", model.name, "b.csv", *options])
-    assert made.exit_code == 0, made.output
+    made = cipark("new-study", model.name, "b.csv", *options)
     terms = [term for term in read_problem(Path("b")).terms if term.label.startswith("stock")]
     assert terms[0].quantities[0].times == (time,)
     assert f"1985 to 1987, {said}\n" in made.output
@@ -600,12 +595,10 @@ def test_a_level_is_of_the_point_of_the_year_that_the_table_says(
 def test_days_say_their_own_time_point(sir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(sir.parent)
     Path("flu.csv").write_text('date,"infected, 1 Jan"\n2020-01-01,3\n2021-01-01,5\n2022-01-01,7\n')
-    made = CliRunner().invoke(cli, ["new-study", "sir.mdl", "flu.csv"])
-    assert made.exit_code == 0, made.output
+    made = cipark("new-study", "sir.mdl", "flu.csv")
     assert read_problem(Path("flu")).terms[0].quantities[0].times == (0,)
     assert "each at" not in made.output
-    made = CliRunner().invoke(cli, ["new-study", "sir.mdl", "flu.csv", "--force", "--level-at", "end"])
-    assert made.exit_code == 2
+    made = cipark("new-study", "sir.mdl", "flu.csv", "--force", "--level-at", "end", code=2)
     assert "expected nothing: 'date' holds days" in made.output
 
 
@@ -615,8 +608,7 @@ def test_a_week_is_named_by_its_first_day(sir: Path, monkeypatch: pytest.MonkeyP
         f"{day},{n},{m}\n" for day, n, m in (("2 Mar 2020", 9, 3), ("9 Mar 2020", 25, 8), ("16 Mar 2020", 70, 20))
     )
     Path("flu.csv").write_text("week of,new infections,infected\n" + rows)
-    made = CliRunner().invoke(cli, ["new-study", "sir.mdl", "flu.csv"])
-    assert made.exit_code == 0, made.output
+    made = cipark("new-study", "sir.mdl", "flu.csv")
     times = {term.label: term.quantities[0].times for term in read_problem(Path("flu")).terms}
     assert times["new infections 2020-03-02"] == (0, 7)
     assert times["infected 2020-03-02"] == (7,)

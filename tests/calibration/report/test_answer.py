@@ -12,19 +12,19 @@ from approved import approved
 from fitted_rows import fitted_rows
 from small_study import rival, small_study
 
-from calibration.assess.discrepancies import Discrepancy
+from calibration.assess.posterior_predictive import Discrepancy
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
 from calibration.inference.optimum.verdict import Side
 from calibration.report import output
-from calibration.report.collect import fit_findings
+from calibration.report.collect import fit_findings, study_facts
 from calibration.report.findings import Curves, Findings, Fit
 from calibration.report.output import fitted_scenario, page, record, write
 from calibration.report.sections import answer
 from calibration.report.sections.answer import cautions
 from calibration.report.sections.base import misfit
-from calibration.report.study_facts import study_facts
-from cipark_sd.data.scenarios import override_key, read_scenario
+from cipark_sd.base.naming import override_key
+from cipark_sd.data.scenarios import read_scenario
 from cipark_sd.pages.blocks import FirstScreen
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.simulations.simulation import simulate

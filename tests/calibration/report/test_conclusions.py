@@ -17,8 +17,7 @@ from calibration.assess.rivals import Comparison
 from calibration.assess.scores import mean_error, table_of
 from calibration.commands import pipeline
 from calibration.commands.settings import Settings
-from calibration.inference.optimum.interval_rules import Threshold
-from calibration.inference.optimum.standard_errors import ResidualSpread
+from calibration.inference.optimum.interval_rules import ResidualSpread, Threshold
 from calibration.report import conclusions
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Fit
@@ -185,7 +184,7 @@ def test_what_stays_unknown(fit: Fit) -> None:
 
 def test_the_verdict_of_a_prediction_names_what_its_parameters_are_given_once(fit: Fit) -> None:
     prediction: Any = SimpleNamespace(
-        verdict="bounded by the data", lower=1.0, upper=3.0, prior_low=0.0, prior_high=9.0, threshold=Threshold(0.95)
+        words="bounded by the data", lower=1.0, upper=3.0, prior_low=0.0, prior_high=9.0, threshold=Threshold(0.95)
     )
     assert [held.name for held in conclusions.prediction_given(fit)] == ["pace"]
     approved(conclusions.prediction_verdict(fit, prediction))

@@ -59,7 +59,7 @@ def test_hardly_seen_is_what_neither_moves_the_data_nor_is_bounded(
 
 
 def all_of(*parameters: ParameterVerdict, constants: tuple[Held, ...] = (), why_not: str = "") -> Conditions:
-    return Conditions(parameters, HeldConstants(constants, why_not), (), (), True)
+    return Conditions(parameters, HeldConstants(constants, why_not), (), ())
 
 
 def test_another_optimum_is_named_with_the_values_that_differ() -> None:
@@ -123,7 +123,7 @@ def test_the_record_has_every_number_of_a_condition() -> None:
     found = Conditions(
         (verdict(name="a", held=(constant,), by_data=0.7, by_own_prior=0.2, leaning_on=("b",), distance=1.5),
          verdict(name="c", distance=math.inf, strength=0.5, profile=OPEN)),
-        HeldConstants((untested, constant)), (Runs("left", 8, 2, 3, False),), (), True,
+        HeldConstants((untested, constant)), (Runs("left", 8, 2, 3, False),), (),
     )  # fmt: skip
     (runs,) = found.runs
     written = conditions_record(found)

@@ -29,8 +29,7 @@ from calibration.report.figures_fit import (
     waterfall_figure,
 )
 from calibration.study.parameters import Parameter, ParameterSpace
-from cipark_sd.pages.figures.panels import PALETTE
-from cipark_sd.pages.figures.time_axis import TimeAxis
+from cipark_sd.pages.figures.panels import PALETTE, TimeAxis
 
 
 def axis() -> Any:
@@ -207,7 +206,7 @@ def test_profiles_stand_four_in_a_row() -> None:
 def predicted(values: list[float], estimate: float, prior: tuple[float, float]) -> Any:
     return SimpleNamespace(
         name="left in the end", values=np.array(values), rise=np.array([2.0, 0.0, 3.0]), estimate=estimate,
-        prior_low=prior[0], prior_high=prior[1], threshold=Threshold(0.95), sides=sides(82.0, 97.0),
+        prior_low=prior[0], prior_high=prior[1], threshold=Threshold(0.95), verdict=sides(82.0, 97.0),
     )  # fmt: skip
 
 

@@ -110,6 +110,7 @@ def test_so_is_one_of_the_command_line(folder: Path, tmp_path: Path, level: str)
     done = CliRunner().invoke(calibrate, [str(folder), "--level", level, "-o", str(tmp_path / "out")])
     assert isinstance(done.exception, InvalidValue)
     assert "--level" in str(done.exception)
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_line_s_level_comes_first(folder: Path) -> None:

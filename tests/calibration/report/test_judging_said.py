@@ -8,12 +8,12 @@ import pytest
 from foretold import foretold
 
 from calibration.assess.assessment import NOTHING
-from calibration.assess.discrepancies import Discrepancy
 from calibration.assess.forecast import EQUAL, LEVELS, OWN, table_of
+from calibration.assess.posterior_predictive import Discrepancy
 from calibration.assess.self_test import SelfTest
 from calibration.report.sections import answer, best_fit, posterior, predictions
 from cipark_sd.pages.blocks import Table
-from cipark_sd.statements.basis import Basis
+from cipark_sd.statements.claims import Basis
 
 LINES = (
     Discrepancy("left", "the largest count", 41.0, 13.0, 21.0, 32.0, 0.0004, True),
@@ -86,7 +86,7 @@ def test_the_headline_of_a_forecast_is_the_median_of_its_last_date_between_the_e
     rows = table_of([foretold(year, [year + level for level in LEVELS], structure) for year in (2021, 2020)])
     assessed = SimpleNamespace(forecasts=rows, comparison=[])
     posterior = SimpleNamespace(basis=Basis("posterior", 50))
-    findings = SimpleNamespace(assessment=assessed, bands=True, fit=SimpleNamespace(posterior=posterior))
+    findings = SimpleNamespace(assessment=assessed, shown=assessed, fit=SimpleNamespace(posterior=posterior))
     (headline,) = predictions.Forecasts().headlines(findings)
     assert headline.number == 2021.5
     ends = (headline.interval.low - 2021, headline.interval.high - 2021)

@@ -3,7 +3,6 @@
 import base64
 import json
 import struct
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 from approved import approved
 from numpy.typing import NDArray
-from places import ROOT
+from one_number import faults, is_rounded, on_page, places
 from small_study import small_study
 
 from calibration.assess.posterior_predictive import DRAWS, PRIOR_DRAWS
@@ -33,10 +32,6 @@ from cipark_sd.pages.first_screen import unbroken
 from cipark_sd.pages.page import read_page
 from cipark_sd.simulations.ensembles import ensemble
 from cipark_sd.statements.headline import Bounds
-
-sys.path.insert(0, str(ROOT / "tools"))
-
-from one_number import faults, is_rounded, on_page, places
 
 ASKED = """
 [[prediction]]

@@ -9,21 +9,21 @@ from approved import approved
 from foretold import foretold
 
 from calibration.assess import forecast
+from calibration.assess.assessment import NOTHING
 from calibration.assess.contraction import Contraction
-from calibration.assess.discrepancies import Discrepancy
 from calibration.assess.forecast import EQUAL, LEVELS, OWN
 from calibration.assess.holdout import MODEL, RollingOrigin
+from calibration.assess.posterior_predictive import Discrepancy
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import COLUMNS, table_of
 from calibration.inference.sampling.convergence import Convergence
 from calibration.report.sections.answer import cautions
 from calibration.report.sections.posterior import Posterior
-from calibration.report.sections.predictions import Forecasts
-from calibration.report.sections.rivals import Holdout, Rivals
+from calibration.report.sections.predictions import Forecasts, Holdout, Rivals
 from calibration.study.calendar import Calendar
 from cipark_sd.pages.blocks import Listing, Paragraph, Picture, Table
 from cipark_sd.pages.parts import Pictures
-from cipark_sd.statements.basis import Basis
+from cipark_sd.statements.claims import Basis
 
 ALL = Pictures(frozenset({"holdout", "rivals", "posterior", "pairs", "pit", "forecast"}))
 
@@ -67,7 +67,7 @@ def findings(**assessed: Any) -> Any:
     fit = SimpleNamespace(study=study, posterior=DRAWN, curves=SimpleNamespace(levels={}))
     parts = {"rolling": None, "comparison": (), "refuted": (), "forecasts": forecast.table_of(())}
     everything = SimpleNamespace(**(parts | {"contractions": (), "discrepancies": ()} | assessed))
-    return SimpleNamespace(fit=fit, assessment=everything, bands=True)
+    return SimpleNamespace(fit=fit, assessment=everything, shown=everything, bands=True)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_what_was_not_run_is_said_with_its_option_and_nothing_is_written_of_it()
     without.fit.posterior = None
     approved(list(Posterior().not_run(without)))
     assert not list(Forecasts().not_run(without))
-    without.bands = False
+    without.bands, without.shown = False, NOTHING
     approved(list(Forecasts().not_run(without)))
 
 
@@ -182,10 +182,10 @@ def test_the_posterior_is_described_with_what_the_data_added(monkeypatch: pytest
     assert "posterior that has not seen it, on the line where predictions are right. Hollow: imp" in shown["pit"]
     assert [drawing.name for drawing in Posterior().drawings(found)] == ["posterior", "pairs"]
     assert Posterior().tables(found).keys() == {"posterior", "predictive", "contraction", "discrepancies"}
-    found.bands = False
+    found.bands, found.shown = False, NOTHING
     assert not list(Posterior().drawings(found))
     # the moments have their convergence beside them
-    assert Posterior().tables(found).keys() == {"posterior"}
+    assert not any(rows for name, rows in Posterior().tables(found).items() if name != "posterior")
 
 
 def test_a_forecast_has_a_few_dates_with_the_ends_that_its_head_names() -> None:
@@ -202,7 +202,7 @@ def test_a_forecast_has_a_few_dates_with_the_ends_that_its_head_names() -> None:
     assert shown["forecast"] == "Medians, 50 % and 90 % bands by scenario, after the numbers that were seen."
     # without bands nothing of it is on the page or in a table
     assert Forecasts().tables(found).keys() == {"forecast"}
-    found.bands = False
+    found.bands, found.shown = False, NOTHING
     assert not Forecasts().tables(found)
     assert not list(Forecasts().sections(found, ALL))
     assert not list(Forecasts().drawings(found))
@@ -265,5 +265,5 @@ def test_ranks_of_the_data_are_drawn_where_there_are_some() -> None:
     found = findings(contractions=(Contraction("rate", 0.9, 0.2, 0.6, 0.01, 0.3, "informed"),))
     found.fit.posterior = SimpleNamespace(**vars(DRAWN) | {"predicted": (SimpleNamespace(use="fit", kind="count"),)})
     assert [drawing.name for drawing in Posterior().drawings(found)][-1] == "pit"
-    found.bands = False
+    found.bands, found.shown = False, NOTHING
     assert "pit" not in [drawing.name for drawing in Posterior().drawings(found)]

@@ -31,7 +31,7 @@ from calibration.report.sections.answer import warnings
 from calibration.study.sections import Method, Questions
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.pages.figures.time_axis import TimeAxis
+from cipark_sd.pages.figures.panels import TimeAxis
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.simulations.simulation import simulate
 from cipark_sd.verify.checks.course import conserved, halved
@@ -116,7 +116,7 @@ def test_near_the_best_is_within_two_errors_or_four(behind: float, error: float,
 
 
 def assessment(lines: list[Comparison], **more: object) -> SimpleNamespace:
-    return SimpleNamespace(**{"comparison": lines, "refuted": (), "contractions": (), **more})
+    return SimpleNamespace(**{"comparison": lines, "refuted": {}, "contractions": (), **more})
 
 
 def asked(fit: Fit, *without: str) -> SimpleNamespace:
@@ -137,7 +137,7 @@ def test_a_cause_is_needed_only_where_every_structure_without_it_is_worse(fit: F
 
 
 def test_a_refuted_structure_is_named(fit: Fit) -> None:
-    refuted = (SimpleNamespace(name="M2", why="no growth"),)
+    refuted = {"M2": "no growth"}
     lines = [structure("M0", 0.0, 0.0)]
     said, _ = conclusions.caused(asked(fit), assessment(lines, refuted=refuted))  # type: ignore[arg-type]
     approved(said)

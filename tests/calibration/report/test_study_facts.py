@@ -6,7 +6,7 @@ from pathlib import Path
 from approved import approved
 from small_study import small_study
 
-from calibration.report.study_facts import quantity_label, study_facts
+from calibration.report.collect import quantity_label, study_facts
 from cipark_sd.language.read.model_file import read_model
 
 ASKED = """

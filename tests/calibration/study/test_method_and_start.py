@@ -45,7 +45,10 @@ def started(folder: Path, start: str, use: str = "CAL") -> np.ndarray:
     text = STUDY.replace("bounds = [0.01, 2]", f'bounds = [0.01, 2]\nstart = {start}\nuse = "{use}"')
     (folder / "problem.toml").write_text(text, encoding="utf-8")
     goal = objective(posterior(read_problem(folder), choose("native")), estimate="map")
-    return optimise(goal.density, starts=1, rng=np.random.default_rng(1)).searches[0].start
+    point = goal.box(goal.base)[None]
+    # the search had the density of this point at its start
+    assert optimise(goal.density, starts=1, rng=np.random.default_rng(1)).searches[0].first == -goal(point)[0]
+    return goal.theta(point)[0]
 
 
 def test_the_first_search_begins_where_the_study_says(tmp_path: Path) -> None:

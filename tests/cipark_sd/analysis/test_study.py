@@ -15,8 +15,8 @@ from cipark_sd.analysis.study import (
     PlainModel,
     Study,
     find_folder,
-    find_study,
     known_studies,
+    read_study,
     study_in,
 )
 from cipark_sd.base.console import Bars
@@ -37,7 +37,7 @@ def plain() -> PlainModel:
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Study:
     folder = tmp_path_factory.mktemp("leaving")
     small_study(folder)
-    return find_study(str(folder))
+    return read_study(str(folder))
 
 
 def drawn(study: Study, source: object, folder: Path, n: int = 8) -> DrawSet:
@@ -100,16 +100,16 @@ def test_a_digest_is_of_the_structure_too(name: str, request: pytest.FixtureRequ
 
 
 def test_studies_are_found_by_name_and_by_folder(fitted: Study, tmp_path: Path) -> None:
-    assert find_study(None).name == "great_stone"
+    assert read_study(None).name == "great_stone"
     assert study_in(fitted.folder) == fitted
     assert study_in(tmp_path) is None
     assert "great_stone" in known_studies("x", "problem.toml")
     with pytest.raises(UnknownName, match="did you mean 'great_stone'"):
-        find_study("great_ston")
+        read_study("great_ston")
 
 
 def test_the_study_that_runs_unnamed_needs_no_name_on_a_command_line(fitted: Study) -> None:
-    assert find_study(None).argument == ""
+    assert read_study(None).argument == ""
     assert fitted.argument == f" {fitted.folder}"
 
 

@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from command_line import cipark
 from places import ROOT
 
 from cipark_sd.base import console
-from cipark_sd.commands.cli import cli
 
 COMMAND = (sys.executable, "-c", "from cipark_sd.commands.cli import main; main()")
 #: Sets a terminal's title, turns letters round, and begins a control sequence in one character.
@@ -124,7 +123,7 @@ def on_a_terminal(arguments: Sequence[object]) -> str:
 
 @pytest.mark.parametrize("call", CALLS, ids=" ".join)
 def test_nothing_in_a_model_steers_what_reads_the_output(call: list[str], model: Path) -> None:
-    text = CliRunner().invoke(cli, [call[0], str(model), *call[1:]]).output
+    text = cipark(call[0], model, *call[1:], code=None).output
     assert text
     assert not re.search(CONTROL, text.replace("\n", "").replace("\t", ""))
     if call[0] == "show" and call[1:] != ["--equations"]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from command_line import cipark
 from places import ROOT
 
 from cipark_sd.analysis.study import find_folder, known_studies
@@ -35,26 +36,19 @@ def test_an_output_folder_that_cannot_be_made_names_the_option(tmp_path: Path) -
 def test_all_commands_say_the_same_of_a_folder_that_cannot_be_made(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from click.testing import CliRunner
-
-    from cipark_sd.commands.cli import cli
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "taken").write_text("a file", encoding="utf-8")
     write_page(Page("t", "i", ()), tmp_path)
     output = "taken/page.html" if command[0] == "report" else "taken"
-    result = CliRunner().invoke(cli, [*command, "-o", output])
-    assert result.exit_code == 2
+    result = cipark(*command, "-o", output, code=2)
     assert "--output: the output folder is 'taken', expected one that can be made and written to" in result.output
 
 
 def test_a_misspelt_name_leaves_no_folder_and_takes_none_that_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from click.testing import CliRunner
     from small_study import small_study
-
-    from cipark_sd.commands.cli import cli
 
     (tmp_path / "study").mkdir()
     (tmp_path / "empty").mkdir()
@@ -64,8 +58,7 @@ def test_a_misspelt_name_leaves_no_folder_and_takes_none_that_was_there(
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     for place in ([], ["-o", "empty"], ["-o", "full/new/newer"]):
-        result = CliRunner().invoke(cli, ["calibrate", "study", "--scenario", "lat", *place])
-        assert result.exit_code == 2
+        result = cipark("calibrate", "study", "--scenario", "lat", *place, code=2)
         assert "has no scenario 'lat'" in result.output
         assert sorted(tmp_path.rglob("*")) == before
 

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from command_line import cipark
 
 from cipark_sd.base.library import CORE, PARK, bundled, located
-from cipark_sd.commands.cli import cli
 
 
 def test_a_bare_name_is_a_bundled_model_unless_there_is_such_a_file(
@@ -23,10 +22,8 @@ def test_a_bare_name_is_a_bundled_model_unless_there_is_such_a_file(
 
 def test_the_core_runs_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(cli, ["run", "core", "--at", "2020", "--figure", "core.png"])
-    assert result.exit_code == 0, result.output
+    result = cipark("run", "core", "--at", "2020", "--figure", "core.png")
     assert "Partner Commitment" in result.output
     assert Path("core.png").stat().st_size > 10_000
-    result = CliRunner().invoke(cli, ["run", "cores"])
-    assert result.exit_code == 2
+    result = cipark("run", "cores", code=2)
     assert "cores" in result.output

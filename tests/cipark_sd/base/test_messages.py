@@ -4,12 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from command_line import cipark
 from small_study import POLICIES, STUDY, small_study
 
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import MOST_SHOWN, CiparkError, InvalidValue, Problems, UnknownName, UnusableInput, raise_all
-from cipark_sd.commands.cli import cli
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.simulations.simulation import simulate
 
@@ -86,10 +85,6 @@ def test_one_problem_of_a_file_keeps_its_class_and_names_the_file() -> None:
     assert str(caught.value) == caught.value.message
 
 
-def cipark(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
-
-
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
@@ -99,8 +94,7 @@ def cipark(*arguments: str | Path) -> Result:
     ],
 )
 def test_a_setting_that_cannot_be_says_what_can(study: Path, setting: str, message: str) -> None:
-    done = cipark("run", study / "leaving.mdl", "--set", setting)
-    assert done.exit_code == 2
+    done = cipark("run", study / "leaving.mdl", "--set", setting, code=2)
     assert message in done.stderr
     assert done.stderr.count("did you mean") == ("did you mean" in message)
 
@@ -121,8 +115,7 @@ def test_the_row_that_is_wrong_is_the_one_that_is_named(study: Path, rows: str, 
     model = study / "leaving.mdl"
     model.write_text(model.read_text(encoding="utf-8").replace("~ year ~", "~ day ~"), encoding="utf-8")
     (study / "data.csv").write_text(f"date,left\n{rows}\n", encoding="utf-8")
-    done = cipark("new-study", model, study / "data.csv", "-o", study / "made")
-    assert done.exit_code == 2
+    done = cipark("new-study", model, study / "data.csv", "-o", study / "made", code=2)
     assert message in done.stderr
     assert not (study / "made").exists()
 
@@ -133,7 +126,6 @@ def test_what_is_left_out_or_sorted_or_changes_the_noise_is_said(study: Path) ->
     rows = "2023-01-05,-9\n2023-01-01,3\n2023-01-03,NA\n2023-01-07,20\n2023-01-08,"
     (study / "data.csv").write_text(f"date,left\n{rows}\n", encoding="utf-8")
     done = cipark("new-study", model, study / "data.csv", "-o", study / "made")
-    assert done.exit_code == 0, done.output
     assert "the rows were not in the order of time and have been sorted" in done.stdout
     assert "2 rows have no number in left or no time: left out" in done.stdout
     assert "a count is never negative, and -9 is one of these: the noise is normal" in done.stdout
@@ -176,8 +168,7 @@ def test_what_is_named_and_not_there_is_said_with_what_to_do(
     (study / "fast.toml").write_text("[set]\nrate = 1\n", encoding="utf-8")
     (study / "policies.toml").write_text(POLICIES, encoding="utf-8")
     monkeypatch.chdir(study)
-    done = cipark(*arguments)
-    assert done.exit_code == 2
+    done = cipark(*arguments, code=2)
     assert message in done.stderr
     assert done.stdout == ""
 
@@ -188,8 +179,7 @@ def test_several_sheets_are_named(study: Path) -> None:
     for name in ("sick", "notes"):
         book.create_sheet(name).append([name, 1])
     book.save(study / "two.xlsx")
-    done = cipark("new-study", study / "leaving.mdl", study / "two.xlsx", "-o", study / "made")
-    assert done.exit_code == 2
+    done = cipark("new-study", study / "leaving.mdl", study / "two.xlsx", "-o", study / "made", code=2)
     assert "two.xlsx: several sheets have cells: 'sick' and 'notes'; --sheet names one" in done.stderr
 
 
@@ -234,12 +224,11 @@ def test_the_example_of_a_column_names_a_stock_before_a_flow(study: Path) -> Non
     flow = next(line for line in text.splitlines() if line.startswith("leaving ="))
     moved = text.replace(flow + "\n", "").replace("{UTF-8}\n", "{UTF-8}\n" + flow + "\n", 1)
     (study / "leaving.mdl").write_text(moved, encoding="utf-8")
-    done = cipark("new-study", study / "leaving.mdl", study / "counts.csv")
-    assert done.exit_code == 2
+    done = cipark("new-study", study / "leaving.mdl", study / "counts.csv", code=2)
     assert '--value "thermometer=stock"' in done.stderr
     (study / "counts.csv").write_text("time,lea\n1,3\n2,4\n3,5\n", encoding="utf-8")
     # "lea" is more like "leaving", which is a flow
-    assert '--value "lea=left"' in cipark("new-study", study / "leaving.mdl", study / "counts.csv").stderr
+    assert '--value "lea=left"' in cipark("new-study", study / "leaving.mdl", study / "counts.csv", code=2).stderr
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from command_line import cipark
 
 from cipark_sd.base import inputs
 from cipark_sd.base.errors import CiparkError, InvalidValue, ModelFileError
 from cipark_sd.base.inputs import read_bytes
-from cipark_sd.commands import cli
 from cipark_sd.data.results import load
 from cipark_sd.data.scenarios import read_scenario
 from cipark_sd.language.read.model_file import read_model
@@ -66,8 +65,7 @@ def test_what_stands_beside_a_model(kind: str, reading: str, write_mdl: Write, t
     }[reading]
     name = next((part for part in arguments if part in ("x.toml", "x.csv")), "model.display.toml")
     make(tmp_path / name)
-    done = CliRunner().invoke(cli.cli, [str(tmp_path / part) if part == name else part for part in arguments])
-    assert done.exit_code == 2, done.output
+    done = cipark(*[str(tmp_path / part) if part == name else part for part in arguments], code=2)
     assert message in " ".join(done.output.split())
 
 

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from click.testing import CliRunner
+from command_line import cipark
 
 import cipark_sd as cp
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.commands.calling import COMMANDS, command_of_name, in_python, parameters_of, parsed
-from cipark_sd.commands.cli import cli
 
 Write = Callable[..., Path]
 POOL = "Rate = 0.1 ~ 1/Year ~ |\nPool = INTEG(-Rate * Pool, 100) ~ firm ~ |\n"
@@ -54,11 +53,11 @@ def test_a_function_gives_the_facts_of_the_command(
     answer = getattr(cp, name)(cp.read_model(path), **options)
     from cipark_sd.base.console import plain
 
-    printed = CliRunner().invoke(cli, [name, str(path), *words, "--json"])
+    printed = cipark(name, path, *words, "--json")
     facts = json.loads(printed.output)
     assert plain(answer.facts) == {key: facts[key] for key in answer.facts}
     assert answer.exit_code == facts["exit_code"] == printed.exit_code
-    assert str(answer) == CliRunner().invoke(cli, [name, str(path), *words]).output
+    assert str(answer) == cipark(name, path, *words).output
 
 
 def test_values_of_python_become_the_words_of_a_command_line(path: Path) -> None:
@@ -177,8 +176,7 @@ def test_bundled_names_work_in_every_command_of_a_model(
     name: str, words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(cli, [words[0], name, *words[1:]], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
+    cipark(words[0], name, *words[1:], catch_exceptions=False)
     assert cp.read_model(name) == cp.read_model(cp.bundled("core.mdl"))
 
 

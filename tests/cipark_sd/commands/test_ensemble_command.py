@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
+from command_line import cipark
 
-from cipark_sd.commands.cli import cli
 from cipark_sd.data.results import load
 
 MODEL = """{UTF-8}
@@ -15,18 +15,13 @@ INITIAL TIME = 0 ~~| FINAL TIME = 4 ~~| TIME STEP = 0.5 ~~| SAVEPER = 1 ~~|
 """
 
 
-def cipark(*arguments: str) -> Result:
-    return CliRunner().invoke(cli, list(arguments), catch_exceptions=True)
-
-
 def words(done: Result) -> str:
     assert done.exception is None or isinstance(done.exception, SystemExit), repr(done.exception)
     return " ".join(done.output.split())
 
 
 def refused(*arguments: str) -> str:
-    done = cipark(*arguments)
-    assert done.exit_code == 2, done.output
+    done = cipark(*arguments, code=2, catch_exceptions=True)
     return words(done)
 
 
@@ -54,8 +49,7 @@ def test_runs_are_stored_and_the_same_command_goes_on(folder: Path) -> None:
         "--at",
         "4",
     )
-    made = cipark(*command)
-    assert made.exit_code == 0, made.output
+    made = cipark(*command, catch_exceptions=True)
     assert "600 of 600 runs are in s: a Latin hypercube of 2 constants, seed 1." in words(made)
     assert "xarray.open_mfdataset('s/*.nc') opens them" in words(made)
     assert "No run failed." in words(made)
@@ -68,20 +62,19 @@ def test_runs_are_stored_and_the_same_command_goes_on(folder: Path) -> None:
     assert high == pytest.approx([3.6, 6], rel=0.02)
     before = files[0].stat().st_mtime_ns
     files[1].unlink()
-    assert "600 of 600 runs are in s" in words(cipark(*command))
+    assert "600 of 600 runs are in s" in words(cipark(*command, catch_exceptions=True))
     assert files[0].stat().st_mtime_ns == before
     assert files[1].is_file()
 
     (folder / "m.mdl").write_text(MODEL.replace("rate = 3", "rate = 4"), encoding="utf-8")
     assert "the model differs" in refused(*command)
-    again = cipark(*command, "--fresh")
-    assert again.exit_code == 0, again.output
+    cipark(*command, "--fresh", catch_exceptions=True)
     assert load(files[0])["draws"].max() > 4
 
 
 def test_a_design_in_a_file_gives_the_runs(folder: Path) -> None:
     (folder / "d.csv").write_text("life,rate\n4,1\n5,2\n", encoding="utf-8")
-    assert cipark("ensemble", "m.mdl", "--design", "d.csv", "-o", "s").exit_code == 0
+    cipark("ensemble", "m.mdl", "--design", "d.csv", "-o", "s", catch_exceptions=True)
     assert load(folder / "s" / "runs-0000000.nc")["draws"].to_numpy().tolist() == [[4, 1], [5, 2]]
     assert "the number of runs is 3, expected 2, the rows of d.csv" in refused(
         "ensemble", "m.mdl", "--design", "d.csv", "--runs", "3", "-o", "t"
@@ -94,8 +87,9 @@ def test_runs_that_fail_are_reported_and_too_many_are_an_error(folder: Path) -> 
     message = refused("ensemble", "m.mdl", "--design", "d.csv", "-o", "s")
     assert "10 of 100 runs failed, which is more than the share of 0.05 of all that is allowed" in message
     assert "10 runs: level is below its lower limit, earliest at time 2" in message
-    allowed = cipark("ensemble", "m.mdl", "--design", "d.csv", "-o", "s", "--allow-failed", "0.1")
-    assert allowed.exit_code == 0
+    allowed = cipark(
+        "ensemble", "m.mdl", "--design", "d.csv", "-o", "s", "--allow-failed", "0.1", catch_exceptions=True
+    )
     assert "10 runs failed, 10.000% of those that are done" in words(allowed)
 
 

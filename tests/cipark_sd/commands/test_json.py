@@ -11,6 +11,7 @@ import click
 import pytest
 from approved import approved
 from click.testing import CliRunner, Result
+from command_line import cipark
 from small_study import POLICIES, small_study
 
 from calibration.study import STUDIES
@@ -71,7 +72,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def called(name: str, folder: Path) -> Result:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        return CliRunner().invoke(cli, [*name.split(), *CALLS[name][0], "--json"], standalone_mode=False)
+        return cipark(*name.split(), *CALLS[name][0], "--json", standalone_mode=False)
 
 
 @pytest.mark.parametrize("name", [name for name in leaves(cli) if name not in PROTOCOLS])
@@ -97,7 +98,7 @@ def test_what_a_command_prints_is_approved(name: str, folder: Path, monkeypatch:
         called("sensitivity", folder)
     monkeypatch.chdir(folder)
     arguments = [f"{text}-again" if text in ("made", "runs") else text for text in CALLS[name][0]]
-    done = CliRunner().invoke(cli, [name, *arguments], standalone_mode=False)
+    done = cipark(name, *arguments, standalone_mode=False)
     assert done.exception is None, done.output
     approved(done.stdout)
 
@@ -107,7 +108,7 @@ def test_a_verdict_is_in_the_object_and_in_the_exit_code(folder: Path, monkeypat
         (folder / "leaving.mdl").read_text().replace("~ firm/year ~", "~ firm ~", 1), encoding="utf-8"
     )
     monkeypatch.chdir(folder)
-    done = CliRunner().invoke(cli, ["check", "wrong.mdl", "--only", "units", "--json"], standalone_mode=False)
+    done = cipark("check", "wrong.mdl", "--only", "units", "--json", standalone_mode=False)
     assert json.loads(done.stdout)["checks"][0]["status"] == "fail"
     assert json.loads(done.stdout)["exit_code"] == done.return_value == 1
 
@@ -149,7 +150,7 @@ def test_a_real_pipe_has_one_object_and_the_rest_elsewhere(folder: Path) -> None
 
 def test_an_error_leaves_nothing_on_standard_output(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    done = CliRunner().invoke(cli, ["run", "leavin.mdl", "--json"])
+    done = cipark("run", "leavin.mdl", "--json", code=2)
     assert (done.exit_code, done.stdout) == (2, "")
     assert "did you mean" in done.stderr
 

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from command_line import cipark
 
 import cipark_sd as cp
 from cipark_sd.base.errors import UnusableInput
-from cipark_sd.commands.cli import cli
 from cipark_sd.commands.diff import changed, moved
 from cipark_sd.pages.player.diagram import svg
 
@@ -25,10 +24,6 @@ Idle = 3 ~ ~ |
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def cipark(*words: object) -> Result:
-    return CliRunner().invoke(cli, [*map(str, words)])
-
-
 def test_causes_and_uses_go_two_levels_deep(write_mdl: Write) -> None:
     path = write_mdl(POOL)
     assert cipark("show", path, "--causes", "pool").output == "Pool\n  Leaving\n    Rate\n    Pool\n  Size\n"
@@ -38,8 +33,7 @@ def test_causes_and_uses_go_two_levels_deep(write_mdl: Write) -> None:
         "name": "Size",
         "uses": [{"name": "Pool", "uses": [{"name": "Leaving", "uses": []}]}],
     }
-    wrong = cipark("show", path, "--causes", "Poool")
-    assert wrong.exit_code == 2
+    wrong = cipark("show", path, "--causes", "Poool", code=2)
     assert "did you mean 'Pool'" in wrong.output
 
 
@@ -53,7 +47,7 @@ def test_a_diagram_has_what_the_file_draws(tmp_path: Path) -> None:
     # a box for each stock, the background beside them
     assert len(list(root.iter(f"{SVG}rect"))) == 1 + len(cp.read_model("core").stocks)
     assert answer._repr_html_() == file.read_text()
-    assert cipark("show", "core", "--diagram", tmp_path / "core.png").exit_code == 2
+    cipark("show", "core", "--diagram", tmp_path / "core.png", code=2)
 
 
 def test_a_model_without_a_drawing_has_its_stocks_in_rows_and_names_are_text(write_mdl: Write) -> None:

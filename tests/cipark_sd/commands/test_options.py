@@ -1,7 +1,7 @@
 """Options have one spelling in all commands; the spellings of earlier versions are refused with the new one."""
 
 import pytest
-from click.testing import CliRunner
+from command_line import cipark
 
 from cipark_sd.base.library import bundled
 from cipark_sd.commands.cli import BUILT_IN, ORDER, cli
@@ -25,15 +25,13 @@ from cipark_sd.language.read.model_file import read_model
     ],
 )
 def test_an_old_spelling_is_refused_with_the_new_one(arguments: list[str], new: str) -> None:
-    result = CliRunner().invoke(cli, arguments)
-    assert result.exit_code == 2
+    result = cipark(*arguments, code=2)
     assert result.output.strip() == f"error: {new}"
 
 
 def test_an_output_of_the_model_is_no_output_folder(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(cli, ["sensitivity", str(bundled()), "--output", "Total Residents"])
-    assert result.exit_code == 2
+    result = cipark("sensitivity", bundled(), "--output", "Total Residents", code=2)
     assert "expected the output folder; --variables Total Residents names an output to analyse" in result.output
     assert not (tmp_path / "Total Residents").exists()
 
@@ -45,7 +43,7 @@ def commands() -> list[str]:
 def test_commands_are_listed_in_the_order_of_work() -> None:
     assert tuple(commands()) == ORDER
     assert BUILT_IN.keys() < set(ORDER)
-    shown = CliRunner().invoke(cli, ["--help"]).output.split("Commands:")[1]
+    shown = cipark("--help").output.split("Commands:")[1]
     assert [line.split()[0] for line in shown.strip().splitlines()] == list(ORDER)
 
 

@@ -11,21 +11,20 @@ import pandas as pd
 import pytest
 import xarray as xr
 from approved import approved
-from click.testing import CliRunner
+from command_line import cipark
 from growth_study import growth_study
 from no_computing import forbid_computing
 
 from cipark_sd.analysis.sensitivities.factors import from_draws
-from cipark_sd.analysis.study import find_study
+from cipark_sd.analysis.study import read_study
 from cipark_sd.base.checkpoints import FOLDER
 from cipark_sd.base.errors import CiparkError, InvalidValue
-from cipark_sd.commands.cli import cli
 from cipark_sd.commands.sensitivity.findings import FILE, Inputs, load
 from cipark_sd.commands.sensitivity.output import nothing_yet, parts, title
 from cipark_sd.commands.sensitivity.request import Request
 from cipark_sd.pages.blocks import FirstScreen, Picture, Table
 from cipark_sd.pages.page import read_page
-from cipark_sd.statements.basis import Basis
+from cipark_sd.statements.claims import Basis
 
 MODEL = """
 Stock= INTEG(Stock*Rate*Switch*(1-Stock/Room),Start) ~ unit ~ |
@@ -50,7 +49,7 @@ def run(drawing, undrawn_figures):
 def caller(model, folder):
     def call(*arguments, target=str(model)):
         given = [*([target] if target else []), *arguments]
-        result = CliRunner().invoke(cli, ["sensitivity", *given, "-o", str(folder)], catch_exceptions=True)
+        result = cipark("sensitivity", *given, "-o", folder, code=None, catch_exceptions=True)
         return result, folder
 
     return call
@@ -175,7 +174,7 @@ def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_co
         shutil.copy(folder / name, again)
     with pytest.MonkeyPatch.context() as patch:
         forbid_computing(patch)
-        made = CliRunner().invoke(cli, ["report", "--print", str(again), "-o", str(tmp_path / "all.html")])
+        made = cipark("report", "--print", again, "-o", tmp_path / "all.html")
     assert made.exit_code == 0, (made.output, made.exception)
     names = {path.name for path in folder.iterdir()} - {FOLDER}
     assert {"report.html", "summary.txt", "measures.csv", "fan.svg"} <= names
@@ -227,7 +226,7 @@ def test_a_study_keeps_its_priors(run):
 
 
 def test_there_is_no_figure_of_what_was_not_computed():
-    question = find_study(None).question()
+    question = read_study(None).question()
     nothing = nothing_yet(Request(), Inputs(question, question, Basis("prior", 64)))
     assert [drawing.name for part in parts(nothing) for drawing in part.drawings(nothing)] == []
 
@@ -235,7 +234,7 @@ def test_there_is_no_figure_of_what_was_not_computed():
 @pytest.mark.parametrize("started", [True, False])
 def test_the_start_of_a_stock_is_told_from_the_stock(started):
     """Both have one name: 'Donors moves Donors most' says nothing."""
-    question = find_study(None).question()
+    question = read_study(None).question()
     stock = next(v for v in question.model.stocks if not v.dims)
     shares = np.random.default_rng(1).normal(size=(50, 2))
     question = replace(question, factors=from_draws((stock.label, "Rate"), shares))

@@ -4,14 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from click.testing import CliRunner
+from command_line import cipark
 from growth_study import growth_study
 
 from cipark_sd.analysis.sensitivities.evaluation import Output
 from cipark_sd.analysis.sensitivities.factors import Factor, Factors
 from cipark_sd.analysis.sensitivities.response import model_response
 from cipark_sd.base.errors import Problems, UnknownName
-from cipark_sd.commands.cli import cli
 from cipark_sd.commands.sensitivity.request import Request
 from cipark_sd.commands.sensitivity.target import inputs_of, target_of
 from cipark_sd.pages.blocks import Picture
@@ -63,7 +62,7 @@ def strange(write_mdl):
     return write_mdl(STRANGE, final=20, step=0.25, saveper=1)
 
 
-def test_a_model_with_subscripts_holes_and_an_output_at_rest_is_explained(strange, tmp_path, undrawn_figures):
+def test_a_model_with_subscripts_holes_and_an_output_at_rest_is_explained(strange, tmp_path, built_figures):
     asked = [
         "--variables",
         "Total",
@@ -79,8 +78,7 @@ def test_a_model_with_subscripts_holes_and_an_output_at_rest_is_explained(strang
         "0.5",
     ]
     called = ["sensitivity", str(strange), *asked, "-o", str(tmp_path / "out")]
-    result = CliRunner().invoke(cli, called)
-    assert result.exit_code == 0, result.output
+    result = cipark(*called)
     assert "held, since it is zero: Offset" in result.output
     assert "Still, at the end: no ranking, since the variance is negligible" in result.output
     with xr.open_dataset(tmp_path / "out" / "sobol.nc", engine="h5netcdf") as found:
@@ -118,7 +116,7 @@ def test_all_mistakes_of_a_call_are_told_at_once(strange):
 
 
 def test_a_mistake_on_the_command_line_ends_with_code_two(strange):
-    result = CliRunner().invoke(cli, ["sensitivity", str(strange), "--leave-out", "Rom"])
+    result = cipark("sensitivity", strange, "--leave-out", "Rom", code=2)
     assert isinstance(result.exception, UnknownName) or result.exit_code == 2
 
 
@@ -151,8 +149,7 @@ def test_an_output_that_fails_takes_no_other_with_it(strange):
 def test_loop_dominance_is_told_in_tables_a_figure_and_words(write_mdl, tmp_path):
     path = write_mdl("People= INTEG(Rate*People*(1-People/Room),1) ~ ~ |\nRate= 1 ~ ~ |\nRoom= 100 ~ ~ |", final=10)
     asked = ["sensitivity", str(path), "--method", "tornado", "--loops", "2", "-o", str(tmp_path / "out")]
-    result = CliRunner().invoke(cli, asked)
-    assert result.exit_code == 0, result.output
+    result = cipark(*asked)
     assert "Feedback loops with the largest share of all scores" in result.output
     page = read_page(tmp_path / "out")
     (section,) = (section for section in page.sections if section.title.startswith("Leading feedback loops"))
@@ -201,14 +198,13 @@ def test_all_mistakes_of_a_studys_file_are_told_at_once(tmp_path, write_mdl):
         assert message in told
 
 
-def test_a_bare_model_is_analysed_at_a_hundred_times_at_most_unless_asked(write_mdl, tmp_path, undrawn_figures):
+def test_a_bare_model_is_analysed_at_a_hundred_times_at_most_unless_asked(write_mdl, tmp_path, built_figures):
     path = write_mdl("Stock= INTEG(-Stock*Rate,Start) ~~| Start= 10 ~~| Rate= 0.1 ~~|", final=50, step=0.25)
     saved = np.arange(0, 50.25, 0.25)
 
     def times(*options):
         out = tmp_path / "out"
-        done = CliRunner().invoke(cli, ["sensitivity", str(path), "--method", "tornado", *options, "-o", str(out)])
-        assert done.exit_code == 0, done.output
+        done = cipark("sensitivity", path, "--method", "tornado", *options, "-o", out)
         with xr.open_dataset(out / "tornado.nc") as found:
             return found["time"].to_numpy(), done.output
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from same_bits import same_bits
 
 from cipark_sd.base.library import bundled
 from cipark_sd.base.timegrid import TimeGrid
@@ -61,11 +62,6 @@ def _at_each_instant(inputs: Inputs, method: Method) -> Inputs:
     grid = TimeGrid(times, np.ones(len(times), dtype=bool), inputs.grid.step, inputs.grid.saveper)
     every = np.ones(len(times), dtype=bool)
     return replace(inputs, grid=grid, saved=every, params=inputs.params[:, :1], runs=inputs.runs[:1])
-
-
-def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    known = ~np.isnan(a)
-    return bool((known == ~np.isnan(b)).all() and (a[known].view(np.int64) == b[known].view(np.int64)).all())
 
 
 @pytest.mark.parametrize("method", ["euler", "rk2", "rk4"])

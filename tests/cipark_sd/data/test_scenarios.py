@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cipark_sd.base.errors import CiparkError, InvalidValue, Problems, UnknownName
-from cipark_sd.base.naming import override_key
+from cipark_sd.base.naming import split_key
 from cipark_sd.data.scenarios import Override, Scenario, TimeSeries, parse_assignments, read_scenario, resolve
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Table
@@ -216,7 +216,7 @@ def test_all_assignments_that_are_none_are_reported_at_once() -> None:
 def test_the_work_grows_as_the_number_of_settings(key: str) -> None:
     def work(n: int) -> float:
         values = {key.format(i): 1.0 for i in range(n)}
-        override_key.cache_clear()
+        split_key.cache_clear()
         return steps(lambda: Scenario("", values) | Scenario("", values))
 
     assert exponent(work, 50, 200) < 1.2

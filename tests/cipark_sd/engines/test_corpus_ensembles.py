@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from places import CORPUS
+from same_bits import same_bits
 from thorough import THOROUGH
 
 from cipark_sd.base.errors import CiparkError
@@ -63,12 +64,6 @@ def test_runs_together_equal_runs_one_by_one(feature: str) -> None:
         alone = ensemble(model, one, save=saved(model), failures="leave")
         for name in together.data_vars:
             assert same_bits(together[name].to_numpy()[run], alone[name].to_numpy()[0]), name
-
-
-def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    """Equal to the bit, but for the sign and payload of NaN, which IEEE leaves open."""
-    known = ~np.isnan(a)
-    return bool((known == ~np.isnan(b)).all() and (a[known].view(np.int64) == b[known].view(np.int64)).all())
 
 
 def varied(model: Model, n: int) -> dict[str, np.ndarray] | list[Scenario]:

@@ -4,33 +4,19 @@
 matter most stand in the corpus too, which every copy of the project has.
 """
 
-import importlib.util
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-from places import ROOT
+from places import ROOT, script
 
 FOLDER = os.environ.get("CIPARK_TEST_MODELS", "")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="CIPARK_TEST_MODELS names no folder")
 
 
-def _tool() -> ModuleType:
-    """The script that counts public files."""
-    spec = importlib.util.spec_from_file_location("public_files", ROOT / "tools" / "public_files.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    sys.path.insert(0, str(ROOT / "tools"))
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = _tool()
+#: The script that counts public files.
+tool = script(ROOT / "tools" / "public_files.py")
 SUITE = replace(tool.suites()[0], folder=FOLDER)
 FILES = {file.name: file for file in (tool.files_of(SUITE, Path(), {}) if FOLDER else [])}
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import cipark
 from places import CORPUS, ROOT
+from same_bits import same_bits
 from wasm_engine import description_of
 
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.library import bundled
-from cipark_sd.commands.cli import cli
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.base import Settings
 from cipark_sd.engines.compiled import inputs_for
@@ -23,9 +24,9 @@ from cipark_sd.engines.native.kernel import kernel
 from cipark_sd.engines.plan import plan
 from cipark_sd.engines.programs import program_for
 from cipark_sd.engines.registry import choose
-from cipark_sd.engines.wasm import compiling, linking
+from cipark_sd.engines.wasm import compiling
 from cipark_sd.engines.wasm.carried import carried
-from cipark_sd.engines.wasm.linking import Reader, leb
+from cipark_sd.engines.wasm.compiling import Reader, leb
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.simulations.ensembles import ensemble
@@ -37,12 +38,6 @@ Write = Callable[..., Path]
 KERNEL = ROOT / "cipark_sd/pages/player/kernel.js"
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
-
-
-def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    """Equal to the bit, but for the sign and payload of NaN, which IEEE and WebAssembly leave open."""
-    known = ~np.isnan(a)
-    return bool((known == ~np.isnan(b)).all() and (a[known].view(np.int64) == b[known].view(np.int64)).all())
 
 
 def test_the_park_is_the_same_in_webassembly_with_drawn_constants() -> None:
@@ -160,14 +155,14 @@ def test_a_table_of_many_points_is_a_search(write_mdl: Write, engine: str) -> No
         else:
             module = compiling.compiled(program).module
             whole.append(len(module))
-            code.append(next(len(body) for kind, body in linking.sections(module) if kind == 10))
+            code.append(next(len(body) for kind, body in compiling.sections(module) if kind == 10))
     assert np.polyfit(np.log([100, 400, 1600]), np.log(code), 1)[0] < 0.15, code
     assert np.polyfit(np.log([100, 400, 1600]), np.log(whole), 1)[0] < 1.05, whole
 
 
 def test_without_its_package_an_engine_says_which_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     from cipark_sd.engines import registry
-    from cipark_sd.verify.certificates import sides
+    from cipark_sd.verify import sides
 
     monkeypatch.setitem(registry.ENGINES, "native", registry.ENGINES["native"]._replace(needs="no_such_package"))
     choose.cache_clear()
@@ -196,34 +191,34 @@ def obj() -> bytes:
 
 def test_a_module_has_a_memory_of_its_own_and_imports_nothing(obj: bytes) -> None:
     wasmtime = pytest.importorskip("wasmtime")
-    module = wasmtime.Module(wasmtime.Engine(), linking.linked(obj)[0])
+    module = wasmtime.Module(wasmtime.Engine(), compiling.linked(obj)[0])
     assert list(module.imports) == []
     assert sorted(export.name for export in module.exports) == ["memory", "run"]
 
 
 def test_what_the_linker_does_not_know_is_refused(obj: bytes) -> None:
-    parts = list(linking.sections(obj))
+    parts = list(compiling.sections(obj))
 
     def again(change: Callable[[int, bytes], bytes]) -> bytes:
-        return linking.MAGIC + b"".join(
+        return compiling.MAGIC + b"".join(
             bytes([kind]) + leb(len(body)) + body for kind, old in parts for body in [change(kind, old)]
         )
 
-    assert linking.linked(again(lambda kind, body: body)) == linking.linked(obj)
-    with pytest.raises(linking.UnknownObject, match="it has sections of the kinds"):
-        linking.linked(obj + bytes([4, 1, 0]))
-    with pytest.raises(linking.UnknownObject, match=r"it imports env\.__linear_memorz"):
-        linking.linked(again(lambda kind, body: body.replace(b"memory", b"memorz") if kind == 2 else body))
-    with pytest.raises(linking.UnknownObject, match="no function 'walk'"):
-        linking.linked(obj, "walk")
-    with pytest.raises(linking.UnknownObject, match="does not go where its relocation says"):
+    assert compiling.linked(again(lambda kind, body: body)) == compiling.linked(obj)
+    with pytest.raises(compiling.UnknownObject, match="it has sections of the kinds"):
+        compiling.linked(obj + bytes([4, 1, 0]))
+    with pytest.raises(compiling.UnknownObject, match=r"it imports env\.__linear_memorz"):
+        compiling.linked(again(lambda kind, body: body.replace(b"memory", b"memorz") if kind == 2 else body))
+    with pytest.raises(compiling.UnknownObject, match="no function 'walk'"):
+        compiling.linked(obj, "walk")
+    with pytest.raises(compiling.UnknownObject, match="does not go where its relocation says"):
         # calls in five bytes: one goes to another function
-        linking.linked(again(lambda kind, body: _with_another_call(parts, body) if kind == 10 else body))
-    with pytest.raises(linking.UnknownObject, match=r"an address at \d+ is not what its relocation says"):
+        compiling.linked(again(lambda kind, body: _with_another_call(parts, body) if kind == 10 else body))
+    with pytest.raises(compiling.UnknownObject, match=r"an address at \d+ is not what its relocation says"):
         # numbers begin elsewhere than the code takes them to
-        linking.linked(again(lambda kind, body: _moved(body) if kind == 11 else body))
-    with pytest.raises(linking.UnknownObject, match="a relocation of kind 7"):
-        linking.linked(again(lambda kind, body: _of_another_kind(body) if kind == 0 else body))
+        compiling.linked(again(lambda kind, body: _moved(body) if kind == 11 else body))
+    with pytest.raises(compiling.UnknownObject, match="a relocation of kind 7"):
+        compiling.linked(again(lambda kind, body: _of_another_kind(body) if kind == 0 else body))
 
 
 def _relocations(body: bytes) -> Reader | None:
@@ -399,18 +394,15 @@ def test_numbers_of_a_module_lie_where_the_host_leaves_room(tmp_path: Path, writ
 def test_convert_writes_a_module_and_refuses_what_has_no_meaning_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from click.testing import CliRunner
 
     monkeypatch.chdir(tmp_path)
     source = str(CORPUS / "delay3" / "model.mdl")
-    done = CliRunner().invoke(cli, ["convert", source, "-o", "out.wasm"])
-    assert done.exit_code == 0, done.output
+    done = cipark("convert", source, "-o", "out.wasm")
     about = description_of(Path("out.wasm").read_bytes())
     assert about["model_digest"] == read_model(Path(source)).digest
     assert isinstance(about["outputs"], list)
     assert f"{len(about['outputs'])} outputs" in done.output
-    again = CliRunner().invoke(cli, ["convert", source, "-o", "flat.wasm", "--flat"])
-    assert again.exit_code == 2
+    again = cipark("convert", source, "-o", "flat.wasm", "--flat", code=2)
     assert "--flat and --inline-lookups are for Vensim and XMILE" in again.output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.wasm"]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import worker_tasks
+from command_line import cipark
 from places import ROOT, SHARED
 from schedulers import environment, listening_at, started
 
@@ -35,14 +36,11 @@ def test_another_machine_is_spoken_to_by_tls_alone(address: str) -> None:
 
 
 def test_calibrate_refuses_such_an_address_before_it_searches_and_else_takes_the_cluster(tmp_path: Path) -> None:
-    from click.testing import CliRunner
 
     from calibration.commands.pipeline import pool_of
     from calibration.commands.settings import Settings
-    from cipark_sd.commands.cli import cli
 
-    refused = CliRunner().invoke(cli, ["calibrate", "flu_1978", "--dask", "tcp://10.0.0.3:1", "-o", str(tmp_path)])
-    assert refused.exit_code == 2
+    refused = cipark("calibrate", "flu_1978", "--dask", "tcp://10.0.0.3:1", "-o", tmp_path, code=2)
     assert "expected tls://10.0.0.3:1" in " ".join(refused.output.split())
     assert isinstance(pool_of(Settings(tmp_path, engine="native", dask="tcp://127.0.0.1:1")), Cluster)
 
@@ -191,16 +189,12 @@ def fishery(folder: Path) -> Path:
 def test_an_analysis_on_a_cluster_has_the_bits_of_this_process(
     scheduler: str, tmp_path: Path, write_mdl: Write, command: str, options: tuple[str, ...], results: tuple[str, ...]
 ) -> None:
-    from click.testing import CliRunner
-
-    from cipark_sd.commands.cli import cli
 
     target = write_mdl(MODEL) if command == "sensitivity" else fishery(tmp_path)
     with worker(scheduler):
         for place, more in (("here", ()), ("there", ("--dask", scheduler))):
             call = [command, str(target), *options, *more, "-o", str(tmp_path / place)]
-            done = CliRunner().invoke(cli, call, catch_exceptions=False)
-            assert done.exit_code == 0, done.output
+            cipark(*call, catch_exceptions=False)
     tables = sorted(path.name for path in (tmp_path / "here").glob("*.csv"))
     assert tables
     for name in (*results, *tables):
@@ -211,12 +205,8 @@ def test_an_analysis_on_a_cluster_has_the_bits_of_this_process(
 def test_an_analysis_refuses_another_machine_without_certificates_before_it_computes(
     tmp_path: Path, write_mdl: Write, command: str
 ) -> None:
-    from click.testing import CliRunner
-
-    from cipark_sd.commands.cli import cli
 
     target = write_mdl(MODEL) if command == "sensitivity" else fishery(tmp_path)
     call = [command, str(target), "--dask", "tcp://10.0.0.3:1", "-o", str(tmp_path / "out")]
-    refused = CliRunner().invoke(cli, call)
-    assert refused.exit_code == 2
+    refused = cipark(*call, code=2)
     assert "expected tls://10.0.0.3:1" in " ".join(refused.output.split())

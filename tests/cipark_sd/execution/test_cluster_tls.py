@@ -67,7 +67,7 @@ def test_tasks_go_to_another_machine_by_tls_and_to_nobody_without_the_certificat
         worker = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1")
         stack.enter_context(started("dask_worker", address, *worker, environ=environ))
         with configured(ours), Cluster(address) as cluster:
-            answers = cluster.run([worker_tasks.Square(i) for i in range(5)]).answers
+            answers, _ = cluster.run([worker_tasks.Square(i) for i in range(5)])
         assert [int(answer["value"]) for answer in answers if answer is not None] == [0, 1, 4, 9, 16]
         monkeypatch.setattr(cluster_module, "CONNECT", 2.0)
         # one whom another authority knows, one without any, and one who does not speak TLS

@@ -94,6 +94,6 @@ def test_so_is_what_a_pool_has_saved(tmp_path: Path, monkeypatch: pytest.MonkeyP
     tasks = [RecordTask(lambda number=number: Made(number), "made", (number,)) for number in range(2)]
     pool = Others(1)
     monkeypatch.setattr(pool, "checkpoints", Checkpoints(tmp_path))
-    done = pool.run(tasks)
-    assert done.interrupted
-    assert [answer is not None for answer in done.answers] == [True, False]
+    answers, interrupted = pool.run(tasks)
+    assert interrupted
+    assert [answer is not None for answer in answers] == [True, False]

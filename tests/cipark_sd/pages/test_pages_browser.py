@@ -1,11 +1,10 @@
 """The pages of commands in a real browser: axe-core's checks, a phone, and print."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import AXE, CHROMIUM, DRIVER, axe_violations, chromium
+from browsing import AXE, CHROMIUM, DRIVER, axe_violations
 
 from cipark_sd.pages.blocks import FirstScreen, Folded, Listing, Page, Paragraph, Picture, Section, Table
 from cipark_sd.pages.page import write_page
@@ -38,12 +37,6 @@ EVERY = Page(
         ),
     ),
 )
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[Any]:
-    with chromium() as driver:
-        yield driver
 
 
 @pytest.fixture(scope="module")

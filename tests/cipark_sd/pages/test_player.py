@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from approved import approved
-from click.testing import CliRunner
+from command_line import cipark
 from in_node import PARTS, in_node, needs_node
 from places import ROOT
 from small_study import small_study
@@ -24,7 +24,6 @@ from calibration.commands.play.study import contents_of as contents_of_study
 from calibration.study import STUDIES
 from cipark_sd.analysis.experiments.definition import Lever
 from cipark_sd.base.errors import CiparkError, InvalidValue
-from cipark_sd.commands.cli import cli
 from cipark_sd.data.scenarios import Scenario, read_scenario
 from cipark_sd.engines.registry import choose
 from cipark_sd.engines.wasm.carried import carried
@@ -32,9 +31,8 @@ from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.pages.player.diagram import diagram
 from cipark_sd.pages.player.of_model import contents_of, lever_of
-from cipark_sd.pages.player.page import as_json, render
+from cipark_sd.pages.player.page import as_json, digest, render
 from cipark_sd.pages.player.shell import SCRIPTS
-from cipark_sd.pages.player.trace import digest
 from cipark_sd.simulations.simulation import simulate
 
 pytestmark = pytest.mark.usefixtures("wasm")
@@ -255,8 +253,7 @@ def test_a_model_of_the_package_is_named_as_it_was_and_counts_in_dates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(cli, ["play", "core", "-o", "page.html"])
-    assert done.exit_code == 0, done.output
+    done = cipark("play", "core", "-o", "page.html")
     approved(re.sub(r"\d+ kB", "SIZE", done.output))
     found = data_in(Path("page.html").read_text(encoding="utf-8"))
     assert found["target"] == "core"
@@ -268,8 +265,7 @@ def test_policies_alone_are_played_with_their_outcomes_levers_and_structures(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(FISHERY, tmp_path / "fishery")
-    done = CliRunner().invoke(cli, ["play", "fishery", "-o", "page.html"])
-    assert done.exit_code == 0, done.output
+    cipark("play", "fishery", "-o", "page.html")
     found = data_in(Path("page.html").read_text(encoding="utf-8"))
     assert [outcome["title"] for outcome in found["outcomes"]] == ["Fish in the sea", "Wealth of the village"]
     assert [lever["title"] for lever in found["levers"]] == ["Closed share", "Subsidy"]
@@ -384,8 +380,7 @@ def test_what_cannot_be_shown_is_refused_and_nothing_is_written(
     folder = Path(sir.origin.path).parent
     monkeypatch.chdir(folder)
     before = sorted(folder.rglob("*"))
-    done = CliRunner().invoke(cli, ["play", *arguments])
-    assert done.exit_code == 2, done.output
+    done = cipark("play", *arguments, code=2)
     assert said in done.output
     assert sorted(folder.rglob("*")) == before
 

@@ -13,9 +13,8 @@ from calibration.noise.reporting import Reporting
 from cipark_sd.analysis.experiments.definition import Lever
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.pages.player.along import moved_along
 from cipark_sd.pages.player.contents import Waiting
-from cipark_sd.pages.player.of_model import lever_of
+from cipark_sd.pages.player.of_model import lever_of, moved_along
 from cipark_sd.pages.player.page import counted
 from cipark_sd.statements.claims import class_of
 

@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import AXE, CHROMIUM, DRIVER, axe_violations, chromium
-from click.testing import CliRunner
+from browsing import AXE, CHROMIUM, DRIVER, axe_violations
+from command_line import cipark
 
 from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of as contents_of_study
 from calibration.study import DEFAULT_STUDY, STUDIES
-from cipark_sd.commands.cli import cli
 from cipark_sd.data.scenarios import Scenario, read_scenario
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.pages.player.of_model import contents_of
@@ -105,12 +104,6 @@ class Browser:
     @property
     def complaints(self) -> list[str]:
         return [entry["message"] for entry in self.driver.get_log("browser")]
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[Any]:
-    with chromium() as driver:
-        yield driver
 
 
 @pytest.fixture
@@ -340,8 +333,7 @@ def test_the_command_and_the_scenario_file_give_the_number_of_the_page(
     words = shlex.split(browser.find("copied").get_attribute("value"))
     assert words[:2] == ["cipark", "run"]
     monkeypatch.chdir(sir.parent)
-    done = CliRunner().invoke(cli, [*words[1:], "-o", "out.csv"])
-    assert done.exit_code == 0, done.output
+    cipark(*words[1:], "-o", "out.csv")
     last = Path("out.csv").read_text(encoding="utf-8").splitlines()[-1].split(",")
     assert float(last[1]) == browser.value
     text = browser.run("return scenarioFile(state, page, estimate(), 'x')")

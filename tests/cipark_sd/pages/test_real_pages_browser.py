@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import AXE, CHROMIUM, DRIVER, axe_violations, chromium
-from click.testing import CliRunner
+from browsing import AXE, CHROMIUM, DRIVER, axe_violations
+from command_line import cipark
 from small_study import POLICIES, small_study
-
-from cipark_sd.commands.cli import cli
 
 pytest.importorskip("selenium")
 pytestmark = [
@@ -35,15 +33,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(path)
         for call in CALLS:
-            done = CliRunner().invoke(cli, call, standalone_mode=False)
+            done = cipark(*call, code=None, standalone_mode=False)
             assert done.exception is None, done.output
     return path
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[Any]:
-    with chromium() as driver:
-        yield driver
 
 
 @contextmanager

@@ -11,19 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import cipark
 from matplotlib.figure import Figure
 from page_text import without_links
 
 from cipark_sd.base.errors import InvalidValue, UnusableInput
 from cipark_sd.base.records import to_plain
-from cipark_sd.commands.cli import cli
 from cipark_sd.pages import page as pages_page
 from cipark_sd.pages.blocks import FirstScreen, Folded, Listing, Page, Paragraph, Picture, Section, Table
 from cipark_sd.pages.figures.files import describe, save_figure
 from cipark_sd.pages.page import FORMAT, read_page, render, write_page
 from cipark_sd.pages.player.shell import page_with
-from cipark_sd.statements.basis import Basis
+from cipark_sd.statements.claims import Basis
 from cipark_sd.statements.headline import Bounds, Headline, cells
 
 PIXEL = bytes.fromhex(
@@ -81,8 +80,7 @@ def test_intervals_are_set_as_numbers_and_names_as_words(folder: Path) -> None:
 
 def test_pages_of_several_folders_become_one(folder: Path, tmp_path: Path) -> None:
     target = tmp_path / "new" / "all.html"
-    result = CliRunner().invoke(cli, ["report", str(folder), str(folder), "-o", str(target)])
-    assert result.exit_code == 0, result.output
+    cipark("report", folder, folder, "-o", target)
     text = target.read_text(encoding="utf-8")
     assert text.count("<h1>Rabbits &amp; foxes</h1>") == 2
     assert "<title>Rabbits &amp; foxes; Rabbits &amp; foxes</title>" in text
@@ -91,8 +89,7 @@ def test_pages_of_several_folders_become_one(folder: Path, tmp_path: Path) -> No
 def test_all_folders_without_a_page_are_named_at_once_and_nothing_is_written(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     target = tmp_path / "all.html"
-    result = CliRunner().invoke(cli, ["report", str(tmp_path / "a"), str(tmp_path / "b"), "-o", str(target)])
-    assert result.exit_code == 2
+    result = cipark("report", tmp_path / "a", tmp_path / "b", "-o", target, code=2)
     assert str(tmp_path / "a") in result.output
     assert str(tmp_path / "b") in result.output
     assert not target.exists()
@@ -137,8 +134,7 @@ def test_a_page_of_an_earlier_version_is_refused_in_a_sentence(folder: Path) -> 
     for record in content["headlines"]:
         record["given"] = record.pop("conditional_on")
     data.write_text(json.dumps(content), encoding="utf-8")
-    result = CliRunner().invoke(cli, ["report", str(folder), "-o", str(folder / "all.html")])
-    assert result.exit_code == 2
+    result = cipark("report", folder, "-o", folder / "all.html", code=2)
     assert "page that this version wrote (another version wrote it); run the command again" in " ".join(
         result.output.split()
     )
@@ -277,8 +273,7 @@ def combined_of(tmp_path: Path, *records: Headline) -> tuple[str, str]:
         folder.mkdir()
         write_page(replace(PAGE, sections=(), headlines=(record,)), folder)
         folders.append(str(folder))
-    result = CliRunner().invoke(cli, ["report", *folders, "-o", str(tmp_path / "all.html")], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
+    result = cipark("report", *folders, "-o", tmp_path / "all.html", catch_exceptions=False)
     return result.output, html.unescape(without_links((tmp_path / "all.html").read_text(encoding="utf-8")))
 
 
@@ -384,8 +379,7 @@ def test_one_value_everywhere_is_said_to_be_one(tmp_path: Path) -> None:
 
 
 def test_findings_are_asked_for_where_there_are_none(folder: Path, tmp_path: Path) -> None:
-    result = CliRunner().invoke(cli, ["report", "--again", str(folder), "-o", str(tmp_path / "all.html")])
-    assert result.exit_code == 2
+    result = cipark("report", "--again", folder, "-o", tmp_path / "all.html", code=2)
     assert "has no findings of a command in it" in result.output
     assert not (tmp_path / "all.html").exists()
 
@@ -469,8 +463,7 @@ def test_a_page_shows_files_of_its_own_folder_alone(case: str, kind: str, sent: 
     answer = replace(SCREEN, player=name) if kind == "player" else replace(SCREEN, picture=Picture(name, "c"))
     page = to_plain(replace(PAGE, sections=(Section("In short", (answer,)),))) | {"format": FORMAT, "version": "1"}
     (sent / "report.json").write_text(json.dumps(page))
-    done = CliRunner().invoke(cli, ["report", str(sent), "-o", str(tmp_path / "all.html")])
-    assert done.exit_code == 2, done.output
+    done = cipark("report", sent, "-o", tmp_path / "all.html", code=2)
     assert message in " ".join(done.output.split())
     assert not (tmp_path / "all.html").exists()
 
@@ -481,8 +474,7 @@ def test_a_page_shows_files_of_its_own_folder_alone(case: str, kind: str, sent: 
 def test_links_and_pipes_in_a_folder_are_not_read(name: str, what: str, sent: Path, tmp_path: Path) -> None:
     (sent / what).rename(sent / name)
     again = [] if name == "report.json" else ["--again"]
-    done = CliRunner().invoke(cli, ["report", *again, str(sent), "-o", str(tmp_path / "all.html")])
-    assert done.exit_code == 2, done.output
+    done = cipark("report", *again, sent, "-o", tmp_path / "all.html", code=2)
     assert (LINK if what == "link.svg" else PIPE) in " ".join(done.output.split())
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cipark_sd.statements.basis import Basis
+from cipark_sd.statements.claims import Basis
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from cipark_sd.base.records import WrongRecordError, from_plain, to_plain
 from cipark_sd.base.wording import band
 from cipark_sd.commands.report import disagreements, mixtures
 from cipark_sd.pages.blocks import headline_table
-from cipark_sd.statements.basis import Basis
+from cipark_sd.statements.claims import Basis
 from cipark_sd.statements.headline import HEAD, Bounds, Headline, Scale, cells, in_words, output, parameter, sentences
 
 RATE = Headline(

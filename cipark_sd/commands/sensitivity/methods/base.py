@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from cipark_sd.analysis.sensitivities.ranking import Moment
+from cipark_sd.analysis.sensitivities.ranking import Moment, Ranked, dated, leaders, ranked, sentences, unranked
 from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.commands.sensitivity.findings import Findings, Inputs
-from cipark_sd.pages.blocks import Block, Section
+from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.figures.panels import (
     REST,
     SHOWN,
@@ -27,7 +27,7 @@ from cipark_sd.pages.figures.panels import (
     timed,
     titled,
 )
-from cipark_sd.pages.parts import Part, Pictures
+from cipark_sd.pages.parts import Drawing, Part, Pictures
 from cipark_sd.statements.headline import Bounds, Headline
 
 if TYPE_CHECKING:
@@ -105,15 +105,95 @@ class Method(Part[Findings]):
         return ()
 
 
+class Indices(Method):
+    """A method that gives shares of the variance of each output at each time, by which constants are ranked.
+
+    Parameters
+    ----------
+    share : str
+        What a headline calls the index that ranks.
+    figure : str
+        The name of the figure of indices over time.
+    """
+
+    __slots__ = ()
+    share: ClassVar[str]
+    figure: ClassVar[str]
+
+    def headlines(self, findings: Findings) -> Iterator[Headline]:
+        """Of each output at each moment the share of the constant with the largest one."""
+        effects = findings.results[self.name]
+        basis = findings.over_runs(int(effects.attrs["rows"]))
+        for label, moment, point in over_outputs(findings, effects):
+            for row in [] if unranked(point) else ranked(effects, label, moment, count=1):
+                estimand = f"{self.share} of {row.name} for {findings.output(label).at(row.time)}"
+                bounds = Bounds(row.low, row.high, 0.95, "bootstrap")
+                yield findings.record(estimand, row.total, unit="", kind="index", interval=bounds, basis=basis)
+
+    def sentences(self, findings: Findings) -> Iterable[str]:
+        """The strongest constants."""
+        return sentences(findings.results[self.name], findings.moments)
+
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
+        """Indices over time."""
+        yield Drawing(self.figure, _indices_over_time, (findings.results[self.name], findings.moments))
+
+    def rankings(self, findings: Findings) -> Iterator[Block]:
+        """A table for each output at each moment, or why there is none."""
+        effects = findings.results[self.name]
+        for label, moment, point in over_outputs(findings, effects):
+            if why := unranked(point):
+                yield Paragraph(f"{label}, {moment.label}: no ranking, since {why}.", warning=True)
+            else:
+                caption = f"{label}, {moment.label}, {findings.over}: "
+                yield self.ranking(findings, ranked(effects, label, moment), point, caption)
+
+    @abstractmethod
+    def ranking(self, findings: Findings, rows: list[Ranked], point: "xr.Dataset", caption: str) -> Table:
+        """The constants of one output at one moment; ``point`` is what the result has there."""
+
+    def leaders(self, findings: Findings) -> Listing:
+        """The strongest constant of each output over time."""
+        effects, items = findings.results[self.name], []
+        date = dated(effects)
+        for output in outputs(effects):
+            text = "; ".join(f"{name} from {date(a)} to {date(b)}" for a, b, name in leaders(effects, output))
+            strongest = f"the strongest constant is {text}" if text else "no constant leads for long"
+            items.append(f"{output}: {strongest}.")
+        return Listing(tuple(items))
+
+
 def at(dataset: "xr.Dataset", moments: "Sequence[Moment]") -> "pd.DataFrame":
-    """A table of a Dataset at the computed times next to the moments."""
+    """A table of a Dataset at the computed times next to the moments.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        With a dim time.
+    moments : sequence of Moment
+
+    Returns
+    -------
+    DataFrame
+        A row for each place of the Dataset's dims, which are columns.
+    """
     return dataset.sel(time=nearest(dataset, moments)).to_dataframe().reset_index()
 
 
 def nearest(dataset: "xr.Dataset", moments: "Sequence[Moment]") -> list[float]:
-    """The computed times next to the moments."""
-    import numpy as np
+    """The computed times next to the moments.
 
+    Parameters
+    ----------
+    dataset : Dataset
+        With a dim time.
+    moments : sequence of Moment
+
+    Returns
+    -------
+    list of float
+        In the model's unit of time, each once.
+    """
     times = dataset["time"].to_numpy()
     return list(dict.fromkeys(float(times[np.abs(times - moment.time).argmin()]) for moment in moments))
 
@@ -124,39 +204,40 @@ def outputs(dataset: "xr.Dataset") -> list[str]:
 
 
 def over_outputs(findings: Findings, dataset: "xr.Dataset") -> "Iterator[tuple[str, Moment, xr.Dataset]]":
-    """Each output at each moment, with what the Dataset has there."""
+    """Each output at each moment.
+
+    Parameters
+    ----------
+    findings : Findings
+        With the moments.
+    dataset : Dataset
+        With dims output and time.
+
+    Yields
+    ------
+    (str, Moment, Dataset)
+        With what the Dataset has there, at the computed time next to the moment.
+    """
     for output in outputs(dataset):
         for moment in findings.moments:
             yield output, moment, dataset.sel(output=output).sel(time=moment.time, method="nearest")
 
 
-def strongest_records(findings: Findings, effects: "xr.Dataset", share: str) -> Iterator[Headline]:
-    """Of each output at each moment the ``share`` of the constant with the largest one."""
-    from cipark_sd.analysis.sensitivities.ranking import ranked, unranked
-
-    basis = findings.over_runs(int(effects.attrs["rows"]))
-    for label, moment, point in over_outputs(findings, effects):
-        for row in [] if unranked(point) else ranked(effects, label, moment, count=1):
-            estimand = f"{share} of {row.name} for {findings.output(label).at(row.time)}"
-            bounds = Bounds(row.low, row.high, 0.95, "bootstrap")
-            yield findings.record(estimand, row.total, unit="", kind="index", interval=bounds, basis=basis)
-
-
 def interval(value: float, low: float, high: float) -> str:
-    """Two digits, and three of what is small."""
+    """An index with its ends.
+
+    Parameters
+    ----------
+    value, low, high : float
+        Shares of a variance, without unit.
+
+    Returns
+    -------
+    str
+        With two digits after the point, and three of what is small.
+    """
     digits = 2 if value >= 0.1 else 3
     return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
-
-
-def leader_sentences(effects: "xr.Dataset") -> Iterator[str]:
-    """The strongest constant of each output over time."""
-    from cipark_sd.analysis.sensitivities.ranking import dated, leaders
-
-    date = dated(effects)
-    for output in outputs(effects):
-        spans = leaders(effects, output)
-        text = "; ".join(f"{name} from {date(start)} to {date(end)}" for start, end, name in spans)
-        yield f"{output}: the strongest constant is {text}." if spans else f"{output}: no constant leads for long."
 
 
 #: Beside a panel, where names do not cover what is drawn.
@@ -164,7 +245,7 @@ _BESIDE = {"fontsize": TINY, "handlelength": 1.2, "loc": "center left", "bbox_to
 
 
 @styled
-def indices_over_time(indices: "xr.Dataset", moments: Sequence[Moment] = ()) -> "Figure":
+def _indices_over_time(indices: "xr.Dataset", moments: Sequence[Moment] = ()) -> "Figure":
     """For each output an index as areas, what is left to interactions, and an index as lines with 95 % bands.
 
     First-order and total indices, or Shapley effects twice, whichever the Dataset has. The striped edge of an area is

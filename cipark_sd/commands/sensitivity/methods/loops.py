@@ -66,8 +66,7 @@ class Loops(Method):
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Loops over time."""
-        scores = findings.results["loops"]
-        yield Drawing("loops", plot_loops, (scores,))
+        yield Drawing("loops", plot_loops, (findings.results["loops"],))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Who leads when, and loops over time."""

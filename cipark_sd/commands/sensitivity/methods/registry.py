@@ -8,12 +8,7 @@ from cipark_sd.commands.sensitivity.methods.sobol import Sobol
 
 #: Asked for by an option of its own.
 LOOPS = Loops()
-METHODS: tuple[Method, ...] = (
-    Shapley(),
-    Sobol(),
-    Sample(),
-    Tornado(),
-)
+METHODS: tuple[Method, ...] = (Shapley(), Sobol(), Sample(), Tornado())
 
 
 def names() -> tuple[str, ...]:

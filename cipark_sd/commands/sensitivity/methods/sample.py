@@ -27,8 +27,8 @@ from cipark_sd.pages.figures.panels import (
     timed,
 )
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.statements.basis import UNSEEN
-from cipark_sd.statements.headline import Bounds, Headline
+from cipark_sd.statements.claims import UNSEEN
+from cipark_sd.statements.headline import Bounds, Details, Headline
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,41 +40,23 @@ if TYPE_CHECKING:
 MEASURES = ("end value", "peak", "time of the peak", "time to half of the maximum", "time of steepest rise")
 
 
-def measures(drawn: "xr.Dataset") -> "xr.Dataset":
-    """Measures of each run's course as a sample of its own, with one time: ``<output>: <measure>`` are its outputs.
+def measures(drawn: "xr.Dataset") -> "pd.DataFrame":
+    """The :data:`MEASURES` of the courses of :func:`sample`: a row a run, a column ``<output>: <measure>``."""
+    import pandas as pd
+
+    values, times = drawn["values"].to_numpy(), drawn["time"].to_numpy()
+    measured = np.concatenate([_measured(values[:, i], times) for i in range(values.shape[1])], axis=1)
+    labels = [f"{output}: {measure}" for output in outputs(drawn) for measure in MEASURES]
+    return pd.DataFrame(measured, columns=labels)
+
+
+def _measured(course: Array, times: Array) -> Array:
+    """The :data:`MEASURES` ``(n, 5)`` of courses ``(n, n_times)``.
 
     The time to half of the maximum is when the course first reaches half of its largest value, the steepest rise is
     in the middle of the interval with the largest slope; both, and the time of the peak, are NaN where the course
     never rises or where they lie at the end, so that they are not yet known.
     """
-    import xarray as xr
-
-    values, times = drawn["values"].to_numpy(), drawn["time"].to_numpy()
-    columns = [_measured(values[:, i], times) for i in range(values.shape[1])]
-    labels = [f"{output}: {measure}" for output in drawn["output"].to_numpy() for measure in MEASURES]
-    unit_of_time = str(drawn["time"].attrs.get("units", ""))
-    units = [
-        unit_of_time if measure.startswith("time") else str(unit)
-        for unit in drawn["units"].to_numpy()
-        for measure in MEASURES
-    ]
-    array = np.concatenate(columns, axis=1)[:, :, None]
-    data: dict[str, Any] = {
-        "values": (("run", "output", "time"), array),
-        "shares": drawn["shares"],
-        "n_failed": (("output", "time"), (~np.isfinite(array)).sum(axis=0)),
-    }
-    coords: dict[str, Any] = {
-        "parameter": drawn["parameter"],
-        "output": labels,
-        "units": (("output",), units),
-        "time": times[-1:],
-    }
-    return xr.Dataset(data, coords=coords, attrs={"format": "cipark_sd measures 1", "runs": len(array)})
-
-
-def _measured(course: Array, times: Array) -> Array:
-    """``(n, n_times)`` to ``(n, n_measures)``."""
     n = len(course)
     finite: NDArray[np.bool_] = np.asarray(np.isfinite(course).all(axis=1))
     y = np.where(finite[:, None], course, 0.0)
@@ -103,11 +85,7 @@ PERCENTILES = (2.5, 5.0, 12.5, 25.0, 50.0, 75.0, 87.5, 95.0, 97.5)
 
 
 def sample(
-    response: ModelResponse,
-    *,
-    n: int,
-    seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    response: ModelResponse, *, n: int, seed: int, progress: Callable[[int, int], None] | None = None
 ) -> "xr.Dataset":
     """Runs over the factors' distributions, at the points of a Latin hypercube.
 
@@ -115,6 +93,16 @@ def sample(
     square at this number of points, and what is read off slices of one factor would be partly due to another.
 
     Source: McKay, Beckman and Conover 1979, Technometrics 21.
+
+    Parameters
+    ----------
+    response : ModelResponse
+        Its factors may depend on each other.
+    n : int
+        Runs, a power of two.
+    seed : int
+    progress : callable, optional
+        Of the runs done and planned.
 
     Returns
     -------
@@ -152,20 +140,44 @@ def sample(
 
 
 def fan(drawn: "xr.Dataset", percentiles: Sequence[float] = PERCENTILES) -> "xr.DataArray":
-    """Percentiles of a sample over the runs that have a value: dims percentile, output, time."""
+    """Percentiles of a sample over the runs that have a value.
+
+    Parameters
+    ----------
+    drawn : Dataset
+        Of :func:`sample`, or some of its times.
+    percentiles : sequence of float
+        0 to 100.
+
+    Returns
+    -------
+    DataArray
+        In the units of the outputs, with dims percentile, output, time.
+    """
     import xarray as xr
 
-    values = drawn["values"].to_numpy()
-    with np.errstate(invalid="ignore"):
-        bands = np.full((len(percentiles), *values.shape[1:]), np.nan)
-        some = np.isfinite(values).any(axis=0)
-        bands[:, some] = np.nanpercentile(values[:, some], percentiles, axis=0)
     coords = {"percentile": list(percentiles)} | {name: drawn[name] for name in ("output", "units", "time")}
+    bands = _percentiles(drawn["values"].to_numpy(), percentiles)
     return xr.DataArray(bands, dims=("percentile", "output", "time"), coords=coords, name="fan")
+
+
+def _percentiles(values: Array, percentiles: Sequence[float]) -> Array:
+    """``(n_percentiles, ...)`` of ``values : (n, ...)``; NaN where no run has a value."""
+    bands = np.full((len(percentiles), *values.shape[1:]), np.nan)
+    some = np.isfinite(values).any(axis=0)
+    with np.errstate(invalid="ignore"):
+        bands[:, some] = np.nanpercentile(values[:, some], percentiles, axis=0)
+    return bands
 
 
 def tornado(response: ModelResponse, *, low: float = 0.05, high: float = 0.95) -> "xr.Dataset":
     """Each factor at a low and a high quantile while all others stay at their medians.
+
+    Parameters
+    ----------
+    response : ModelResponse
+    low, high : float
+        The quantiles, between 0 and 1.
 
     Returns
     -------
@@ -193,13 +205,7 @@ def tornado(response: ModelResponse, *, low: float = 0.05, high: float = 0.95) -
 
 def swing(effects: "xr.Dataset") -> Array:
     """How far apart a tornado's ends lie, the middle included: ``(parameter, output, time)``."""
-    ends = np.stack(
-        [
-            effects["low"].to_numpy(),
-            effects["high"].to_numpy(),
-            np.broadcast_to(effects["middle"], effects["low"].shape),
-        ]
-    )
+    ends = np.stack(np.broadcast_arrays(*(effects[name].to_numpy() for name in ("low", "high", "middle"))))
     return np.asarray(ends.max(axis=0) - ends.min(axis=0))
 
 
@@ -229,10 +235,9 @@ class Sample(Method):
             for time in quantiles["time"].to_numpy().tolist():
                 low, middle, high = quantiles.sel(output=label, time=time).to_numpy().tolist()
                 if np.isfinite([low, middle, high]).all():
-                    bounds, estimand = Bounds(low, high, 0.9, "central draws"), explained.at(time)
-                    yield findings.record(
-                        estimand, middle, unit=explained.unit, kind="median", interval=bounds, basis=basis, title=label
-                    )
+                    details: Details = {"unit": explained.unit, "kind": "median", "basis": basis, "title": label}
+                    details["interval"] = Bounds(low, high, 0.9, "central draws")
+                    yield findings.record(explained.at(time), middle, **details)
 
     def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Fans and measures."""
@@ -242,8 +247,8 @@ class Sample(Method):
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """The fan."""
         runs = findings.results["sample"]
-        yield Drawing("answer", fan_chart, (fan(runs),), {"first": True})
-        yield Drawing("fan", fan_chart, (fan(runs), findings.moments))
+        yield Drawing("answer", _fan_chart, (fan(runs),), {"first": True})
+        yield Drawing("fan", _fan_chart, (fan(runs), findings.moments))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Fans and measures."""
@@ -256,12 +261,12 @@ class Sample(Method):
 
 
 def _quantiles(runs: "xr.Dataset") -> "pd.DataFrame":
-    """Quantiles of each measure, and how many runs have a value of it."""
-    measured = measures(runs)
-    quantiles = fan(measured, (5.0, 25.0, 50.0, 75.0, 95.0)).isel(time=0, drop=True)
-    table = quantiles.to_pandas().T.rename_axis("measure").reset_index()
-    table["runs_with_a_value"] = measured.sizes["run"] - measured["n_failed"].isel(time=0).to_numpy()
-    return table
+    """Quantiles of each measure of each output, and how many runs have a value of it."""
+    import pandas as pd
+
+    measured, levels = measures(runs), (5.0, 25.0, 50.0, 75.0, 95.0)
+    table = pd.DataFrame(_percentiles(measured.to_numpy(), levels).T, measured.columns, levels)
+    return table.rename_axis("measure").reset_index().assign(runs_with_a_value=np.isfinite(measured).sum().to_numpy())
 
 
 def _measures_table(table: "pd.DataFrame", n: int, date: Callable[[float], str]) -> Table:
@@ -287,13 +292,11 @@ class Tornado(Method):
 
     def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Ends at the moments."""
-        runs = findings.results["tornado"]
-        return {"tornado": at(runs[["low", "high", "middle"]], findings.moments)}
+        return {"tornado": at(findings.results["tornado"][["low", "high", "middle"]], findings.moments)}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Bars."""
-        runs = findings.results["tornado"]
-        yield Drawing("tornado", tornado_bars, (runs, findings.moments))
+        yield Drawing("tornado", _tornado_bars, (findings.results["tornado"], findings.moments))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Bars."""
@@ -302,7 +305,7 @@ class Tornado(Method):
 
 
 @styled
-def tornado_bars(swings: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
+def _tornado_bars(swings: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
     """Each factor at its low and its high quantile, the others at their medians, widest first."""
     rows = min(ROWS, swings.sizes["parameter"])
 
@@ -328,7 +331,7 @@ def tornado_bars(swings: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
 
 
 @styled
-def fan_chart(fans: "xr.DataArray", moments: Sequence[Moment] = (), *, first: bool = False) -> "Figure":
+def _fan_chart(fans: "xr.DataArray", moments: Sequence[Moment] = (), *, first: bool = False) -> "Figure":
     """Median and bands of 50, 75, 90 and 95 % of the runs, for each output.
 
     Parameters

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.analysis.sensitivities.ranking import dated, ranked, sentences, unranked
+from cipark_sd.analysis.sensitivities.ranking import Ranked, dated
 from cipark_sd.analysis.sensitivities.response import (
     ModelResponse,
     blocks,
@@ -19,20 +19,9 @@ from cipark_sd.analysis.sensitivities.response import (
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import with_unit
 from cipark_sd.commands.sensitivity.findings import Findings
-from cipark_sd.commands.sensitivity.methods.base import (
-    OVER_TIME,
-    Job,
-    Method,
-    at,
-    indices_over_time,
-    interval,
-    leader_sentences,
-    over_outputs,
-    strongest_records,
-)
-from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
-from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.statements.headline import Headline
+from cipark_sd.commands.sensitivity.methods.base import OVER_TIME, Indices, Job, at, interval
+from cipark_sd.pages.blocks import Paragraph, Section, Table
+from cipark_sd.pages.parts import Pictures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +51,17 @@ def shapley(
     Source: Song, Nelson and Staum 2016, SIAM/ASA JUQ 4, for the effects and the random orders; Goda 2021, Reliability
     Engineering and System Safety 206, for the estimator, here applied to the innovations of a Gaussian copula.
 
+    Parameters
+    ----------
+    response : ModelResponse
+        With ``k`` factors.
+    n : int
+        Rows, a power of two.
+    seed, resamples : int
+        Of the random numbers; of the bootstrap of the rows.
+    progress : callable, optional
+        Of the runs done and planned.
+
     Returns
     -------
     xarray.Dataset
@@ -78,7 +78,7 @@ def shapley(
     counts, failed = np.zeros((resamples + 1, size)), np.zeros(size)
     moments = np.zeros((3, resamples + 1, size))
     centre, spread = np.zeros(size), np.zeros(size)
-    per_row = runs_of_a_row(k)
+    per_row = _runs_of_a_row(k)
     response = response.for_design("shapley", n * per_row)
     for first, shares in blocks(2 * k, 0, n, seed):
         rows = len(shares)
@@ -93,6 +93,7 @@ def shapley(
         complete: NDArray[np.bool_] = np.asarray(finite.all(axis=1))
         values = np.where(complete[:, None], values, 0.0)
         if first == 0:
+            # any fixed number near the mean will do: it keeps the squares from cancelling
             centre = values[:, -1].sum(axis=0) / np.maximum(complete.sum(axis=0), 1)
         spread = np.maximum(spread, np.abs(values).max(axis=(0, 1)))
         weights = bootstrap_weights(seed, first, rows, resamples)
@@ -119,7 +120,7 @@ def shapley(
     )
 
 
-def runs_of_a_row(k: int) -> int:
+def _runs_of_a_row(k: int) -> int:
     """Both ends of the path, which all orders share, and the steps between them."""
     return 2 + min(math.factorial(k), ORDERS) * (k - 1)
 
@@ -163,6 +164,7 @@ def _gains(values: Array, orders: Orders) -> Array:
     """What each factor explains more, the mean over a row's orders: ``(k, rows, size)``."""
     rows, n_orders, k = orders.shape
     size = values.shape[-1]
+    # half the square of a change whose ends share what is kept: on average the variance that this leaves (Jansen 1999)
     unexplained = (values[:, -1:] - values) ** 2 / 2
     gained = np.zeros((k, rows, size))
     row = np.arange(rows)
@@ -175,12 +177,14 @@ def _gains(values: Array, orders: Orders) -> Array:
     return gained
 
 
-class Shapley(Method):
+class Shapley(Indices):
     """Shares that add up to one, whatever the dependence."""
 
     name: ClassVar[str] = "shapley"
     joint: ClassVar[bool] = True
     default_joint: ClassVar[bool] = True
+    share: ClassVar[str] = "Shapley effect"
+    figure: ClassVar[str] = "shapley-over-time"
     source: ClassVar[str] = "Shapley effects: Song et al. 2016 and Goda 2021, over a Gaussian copula of the draws."
 
     def compute(self, job: Job) -> "dict[str, xr.Dataset]":
@@ -190,51 +194,26 @@ class Shapley(Method):
         effects = shapley(job.response, n=n, seed=request.seed, resamples=request.resamples, progress=job.progress)
         return {"shapley": effects}
 
-    def headlines(self, findings: Findings) -> Iterator[Headline]:
-        """The effect of the strongest constant on each output at each moment."""
-        return strongest_records(findings, findings.results["shapley"], "Shapley effect")
-
-    def sentences(self, findings: Findings) -> Iterator[str]:
-        """The strongest constants."""
-        effects = findings.results["shapley"]
-        yield from sentences(effects, findings.moments)
-
     def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Effects at the moments."""
-        effects = findings.results["shapley"]
-        return {"shapley": at(effects[["Sh", "Sh_conf"]], findings.moments)}
-
-    def drawings(self, findings: Findings) -> Iterator[Drawing]:
-        """Effects over time."""
-
-        yield Drawing("shapley-over-time", indices_over_time, (findings.results["shapley"], findings.moments))
+        return {"shapley": at(findings.results["shapley"][["Sh", "Sh_conf"]], findings.moments)}
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Effects, then courses."""
-        effects = findings.results["shapley"]
-        blocks: tuple[Block, ...] = (
-            Paragraph(
-                "The constants depend on each other, so their shares of the variance are Shapley effects: what knowing "
-                "a constant takes from the variance, on average over all orders in which constants can become known. "
-                "All shares together make one; intervals are 95 %."
-            ),
-            *_tables(findings, effects),
+        meaning = (
+            "The constants depend on each other, so their shares of the variance are Shapley effects: what knowing "
+            "a constant takes from the variance, on average over all orders in which constants can become known. "
+            "All shares together make one; intervals are 95 %."
         )
-        yield Section("The assumptions that matter", blocks)
-        picture = pictures.show("shapley-over-time", "Shapley effects over time.")
-        yield Section(OVER_TIME, (Listing(tuple(leader_sentences(effects))), *picture))
+        yield Section("The assumptions that matter", (Paragraph(meaning), *self.rankings(findings)))
+        picture = pictures.show(self.figure, "Shapley effects over time.")
+        yield Section(OVER_TIME, (self.leaders(findings), *picture))
 
-
-def _tables(findings: Findings, effects: "xr.Dataset") -> Iterator[Block]:
-    for output, moment, point in over_outputs(findings, effects):
-        if why := unranked(point):
-            yield Paragraph(f"{output}, {moment.label}: no ranking, since {why}.", warning=True)
-            continue
-        rows = [
-            (str(row.place), row.name, interval(row.total, row.low, row.high), row.largest(dated(effects)))
-            for row in ranked(effects, output, moment)
-        ]
-        deviation = float(np.sqrt(point["variance"]))
-        spread = with_unit(f"{deviation:.3g}", str(point["units"].item()))
-        caption = f"{output}, {moment.label}, {findings.over}: standard deviation {spread}"
-        yield Table(("", "constant", "Shapley effect", "largest in"), tuple(rows), caption)
+    def ranking(self, findings: Findings, rows: list[Ranked], point: "xr.Dataset", caption: str) -> Table:
+        """Effects with intervals."""
+        date = dated(findings.results["shapley"])
+        cells = [(str(r.place), r.name, interval(r.total, r.low, r.high), r.largest(date)) for r in rows]
+        spread = with_unit(f"{float(np.sqrt(point['variance'])):.3g}", str(point["units"].item()))
+        return Table(
+            ("", "constant", "Shapley effect", "largest in"), tuple(cells), f"{caption}standard deviation {spread}"
+        )

@@ -1,51 +1,40 @@
 """Sobol indices: shares of the variance over time, single and total."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from cipark_sd.analysis.sensitivities.ranking import (
-    NEGLIGIBLE,
-    Ranked,
-    dated,
-    gaps,
-    negligible,
-    ranked,
-    sentences,
-    unranked,
-)
+from cipark_sd.analysis.sensitivities.ranking import NEGLIGIBLE, Ranked, dated, gaps, negligible, ranked
 from cipark_sd.base.wording import with_unit
 from cipark_sd.commands.sensitivity.findings import Findings
-from cipark_sd.commands.sensitivity.methods.base import (
-    OVER_TIME,
-    Job,
-    Method,
-    indices_over_time,
-    interval,
-    leader_sentences,
-    outputs,
-    over_outputs,
-    strongest_records,
-)
+from cipark_sd.commands.sensitivity.methods.base import OVER_TIME, Indices, Job, interval, outputs, over_outputs
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
-from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.statements.headline import Headline
+from cipark_sd.pages.parts import Pictures
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+#: What stands above the rankings.
+_MEANING = (
+    "A total index of 0.4 says: if all constants but this one were known, 40 % of the variance of the output would "
+    "be left; a first index of 0.4 says: if this one were known, the variance would fall by 40 % on average. "
+    "Brackets are 95 % intervals. The spread of a constant is what the study thinks possible (last table of this "
+    "page), so a constant matters because the model reacts to it and because it is poorly known."
+)
 #: Lines of a ranking in its table as a file.
 _RANKED = 10
 
 
-class Sobol(Method):
+class Sobol(Indices):
     """Variance-based indices with independent constants."""
 
     name: ClassVar[str] = "sobol"
     default: ClassVar[bool] = True
+    share: ClassVar[str] = "total index"
+    figure: ClassVar[str] = "indices"
     source: ClassVar[str] = (
         "Sobol indices: Saltelli et al. 2010 (first and total order, outputs relative to their mean), "
         "scrambled Sobol points; intervals by a bootstrap of the rows with Poisson weights."
@@ -66,14 +55,6 @@ class Sobol(Method):
         )
         return {"sobol": indices}
 
-    def headlines(self, findings: Findings) -> Iterator[Headline]:
-        """Of each output at each moment the total index of the strongest constant."""
-        return strongest_records(findings, findings.results["sobol"], "total index")
-
-    def sentences(self, findings: Findings) -> Iterator[str]:
-        """Which assumptions matter."""
-        yield from sentences(findings.results["sobol"], findings.moments)
-
     def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Rankings at the moments, and every index over time."""
         import pandas as pd
@@ -88,20 +69,14 @@ class Sobol(Method):
         over_time = indices[["S1", "S1_conf", "ST", "ST_conf", "leading"]].to_dataframe().reset_index()
         return {"ranking": pd.DataFrame(rows), "indices": over_time.drop(columns=["units"])}
 
-    def drawings(self, findings: Findings) -> Iterator[Drawing]:
-        """Indices over time."""
-
-        indices = findings.results["sobol"]
-        yield Drawing("indices", indices_over_time, (indices, findings.moments))
-
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Rankings, then courses."""
         indices = findings.results["sobol"]
         first = findings.of("shapley") is None
         title = "The assumptions that matter" if first else "By variance, with independent constants"
-        yield Section(title, tuple(_rankings(findings, indices)))
+        yield Section(title, (Paragraph(_MEANING), *self.rankings(findings)))
         blocks: tuple[Block, ...] = (
-            Listing(tuple(leader_sentences(indices))),
+            self.leaders(findings),
             *pictures.show(
                 "indices",
                 "Shares of the variance over time. Left: what single constants explain, stacked. Right: total indices "
@@ -126,41 +101,24 @@ class Sobol(Method):
         else:
             yield Paragraph(f"No constant of the {total} is shown to be negligible at all dates.")
 
-
-def _rankings(findings: Findings, indices: "xr.Dataset") -> Iterator[Block]:
-    yield Paragraph(
-        "A total index of 0.4 says: if all constants but this one were known, 40 % of the variance of the output would "
-        "be left; a first index of 0.4 says: if this one were known, the variance would fall by 40 % on average. "
-        "Brackets are 95 % intervals. The spread of a constant is what the study thinks possible (last table of this "
-        "page), so a constant matters because the model reacts to it and because it is poorly known."
-    )
-    for output, moment, point in over_outputs(findings, indices):
-        if why := unranked(point):
-            yield Paragraph(f"{output}, {moment.label}: no ranking, since {why}.", warning=True)
-            continue
-        rows = ranked(indices, output, moment)
-        rows = [row for row in rows if row.high >= NEGLIGIBLE] or rows[:1]
+    def ranking(self, findings: Findings, rows: list[Ranked], point: "xr.Dataset", caption: str) -> Table:
+        """Indices with intervals, and where the output goes with each constant."""
+        indices, tornado = findings.results["sobol"], findings.of("tornado")
+        cells = []
+        for row in [row for row in rows if row.high >= NEGLIGIBLE] or rows[:1]:
+            line = [("", str(row.place)), ("constant", row.name)]
+            line.append(("total index", interval(row.total, row.low, row.high)))
+            if tornado is not None and row.output in tornado["output"]:
+                ends = tornado.sel(output=row.output, parameter=row.name).sel(time=row.time, method="nearest")
+                line.append(("output with it low, high", f"{float(ends['low']):.3g}, {float(ends['high']):.3g}"))
+            line += [("first index", f"{row.first:.2f}"), ("in the first five", f"{row.leading:.0%} of resamples")]
+            cells.append([*line, ("largest in", row.largest(dated(indices)))])
         deviation = with_unit(f"{float(np.sqrt(point['variance'])):.3g}", point["units"].item())
-        caption = (
-            f"{output}, {moment.label}, {findings.over}: mean {float(point['mean']):.3g}, standard deviation "
-            f"{deviation}; single effects make up "
+        caption += (
+            f"mean {float(point['mean']):.3g}, standard deviation {deviation}; single effects make up "
             f"{float(point['S1'].sum()):.0%} of the variance"
         )
-        yield _ranking(rows, findings.of("tornado"), caption, dated(indices))
-
-
-def _ranking(rows: list[Ranked], tornado: "xr.Dataset | None", caption: str, date: Callable[[float], str]) -> Table:
-    """Indices with intervals, and where the output goes with each constant."""
-    cells = []
-    for row in rows:
-        line = [("", str(row.place)), ("constant", row.name)]
-        line.append(("total index", interval(row.total, row.low, row.high)))
-        if tornado is not None and row.output in tornado["output"]:
-            point = tornado.sel(output=row.output, parameter=row.name).sel(time=row.time, method="nearest")
-            line.append(("output with it low, high", f"{float(point['low']):.3g}, {float(point['high']):.3g}"))
-        line += [("first index", f"{row.first:.2f}"), ("in the first five", f"{row.leading:.0%} of resamples")]
-        cells.append([*line, ("largest in", row.largest(date))])
-    return Table.of(cells, caption)
+        return Table.of(cells, caption)
 
 
 def _gap_sentence(indices: "xr.Dataset", output: str) -> str:

@@ -81,6 +81,16 @@ def head(tokens: list[str], names: Names) -> Range | EquationHead | tuple[str, s
 
     ``name :IS: 'text'`` is name and text: a variable that stands for a text in the functions that read files.
 
+    Parameters
+    ----------
+    tokens : list of str
+        Of the whole entry.
+    names : Names
+
+    Returns
+    -------
+    Range, EquationHead, (str, str) or None
+
     Raises
     ------
     SyntaxProblem
@@ -267,7 +277,21 @@ class _Ranges:
 
 
 def dimensions(path: Path, defined: Sequence[Range], problems: list[CiparkError]) -> tuple[Dimension, ...]:
-    """The dimensions of a model; what is wrong with a range is added to the problems."""
+    """The dimensions of a model; what is wrong with a range is added to the problems.
+
+    Parameters
+    ----------
+    path : Path
+        Of the model, beside which files with elements lie.
+    defined : sequence of Range
+        In the order of the file.
+    problems : list of CiparkError
+        Grows by what is wrong.
+
+    Returns
+    -------
+    tuple of Dimension
+    """
     ranges = _Ranges(path, {}, problems)
     for definition in defined:
         name = ranges.spell(definition.label)

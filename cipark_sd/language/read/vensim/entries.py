@@ -224,6 +224,17 @@ def place(text: str, index: int) -> int:
     """Where the token of that number begins in the text; its end where there are not so many.
 
     Places are found anew, after an error, so that reading does not pay for them.
+
+    Parameters
+    ----------
+    text : str
+        Of an entry.
+    index : int
+        Of the token, from 0.
+
+    Returns
+    -------
+    int
     """
     for number, match in enumerate(_TOKEN.finditer(text)):
         if number == index:

@@ -7,12 +7,11 @@ the right with a sign allowed in its exponent. Vensim's recorded runs settle wha
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from cipark_sd.compiler.functions.registry import IN_VENSIM
 from cipark_sd.language.read.climbing import Climber, Cursor, Names, SyntaxProblem, binding, meant
 from cipark_sd.language.read.vensim.entries import is_name, is_number
-from cipark_sd.model.expr import MISSING, Apply, Const, Expr, Grid, Ref, Table, TableReading, Text
+from cipark_sd.model.expr import MISSING, Apply, Call, Const, Expr, Grid, Ref, Table, TableReading, Text
 from cipark_sd.model.printing import READINGS
 
 _READINGS: Mapping[str, TableReading] = {
@@ -21,16 +20,6 @@ _READINGS: Mapping[str, TableReading] = {
     if reading not in ("interpolate", "inverse")
 }
 _OR, _AND, _NOT, _COMPARISON, _SUM, _PRODUCT, _SIGN, _POWER = range(1, 9)
-
-
-@dataclass(frozen=True, slots=True)
-class FurtherResult:
-    """A variable that is the further result in that ``place``, from 1, of a macro's call with these arguments."""
-
-    label: str
-    macro: str
-    place: int
-    arguments: tuple[Expr, ...]
 
 
 class Reader(Climber):
@@ -52,7 +41,8 @@ class Reader(Climber):
     def __init__(self, names: Names, lookups: Collection[str]) -> None:
         super().__init__(names)
         self.lookups = lookups
-        self.further: list[FurtherResult] = []
+        #: What stands behind the colon of a macro's call: name, place from 1 among its further results, and the call.
+        self.further: list[tuple[str, int, Call]] = []
         #: What variables stand for a text, by canonical name.
         self.texts: Mapping[str, str] = {}
 
@@ -118,7 +108,7 @@ class Reader(Climber):
             if not is_name(cursor.token):
                 raise cursor.unexpected("a name for a further result of the macro")
             place += 1
-            self.further.append(FurtherResult(cursor.token, macro, place, arguments))
+            self.further.append((cursor.token, place, Call(macro, arguments)))
             cursor.at += 1
 
     def _read_lookup(self, cursor: Cursor, at: int, reading: TableReading) -> Expr:
@@ -176,7 +166,7 @@ def table(cursor: Cursor) -> Table:
     opened = cursor.at
     cursor.take("(")
     if cursor.token == "[":
-        drawn_range(cursor)
+        _drawn_range(cursor)
         cursor.accept(",")
     pairs = _pairs(cursor) if cursor.token == "(" else _halves(cursor, opened)
     cursor.take(")", in_words="a point (x, y), ',' or ')'")
@@ -184,7 +174,7 @@ def table(cursor: Cursor) -> Table:
     return Table(tuple(x for x, _ in pairs), tuple(y for _, y in pairs))
 
 
-def drawn_range(cursor: Cursor) -> None:
+def _drawn_range(cursor: Cursor) -> None:
     """``[(xmin, ymin)-(xmax, ymax), (x, y), …]``: pairs of numbers, of which nothing is kept."""
     cursor.take("[")
     while True:
@@ -223,7 +213,19 @@ def _halves(cursor: Cursor, opened: int) -> list[tuple[float, float]]:
 
 
 def literal_array(cursor: Cursor, text: str) -> Grid | None:
-    """``1, 2; 3, 4`` or ``TABBED ARRAY(…)``, whose lines ``text`` has; None where the right side is something else."""
+    """``1, 2; 3, 4`` or ``TABBED ARRAY(…)``, whose lines ``text`` has; None where the right side is something else.
+
+    Parameters
+    ----------
+    cursor : Cursor
+        At the beginning of the right side; it stays there where this is no array.
+    text : str
+        The whole equation, with its lines.
+
+    Returns
+    -------
+    Grid or None
+    """
     tokens = cursor.tokens
     if re.fullmatch(r"tabbed[\s_]+array", cursor.token, re.IGNORECASE):
         return _tabbed(text, cursor.at)

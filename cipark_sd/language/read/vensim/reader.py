@@ -15,7 +15,7 @@ from cipark_sd.language.read.dimensions import SecondRanges
 from cipark_sd.language.read.external_files import check_located
 from cipark_sd.language.read.vensim.definitions import EquationHead, Range, dimensions, head
 from cipark_sd.language.read.vensim.entries import Entry, MacroText, VensimText, decoded, place, split, tokens
-from cipark_sd.language.read.vensim.expressions import FurtherResult, Reader
+from cipark_sd.language.read.vensim.expressions import Reader
 from cipark_sd.language.read.vensim.variables import Equation, right_side, variables_of
 from cipark_sd.model.expr import Call
 from cipark_sd.model.model import Dimension, Macro, Method, Model, Origin
@@ -42,7 +42,7 @@ def vensim_method(text: str) -> Method:
     return _METHODS.get(_number(text), "euler")
 
 
-def say_method(name: str, text: str) -> None:
+def _say_method(name: str, text: str) -> None:
     """Warn where the method of a file is another one in Vensim."""
     if reason := _OTHERWISE.get(_number(text)):
         warnings.warn(f"{name}: {reason}", stacklevel=2)
@@ -63,6 +63,18 @@ def vensim_synonyms(text: str) -> tuple[tuple[str, ...], ...]:
 
 def read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     """The model in a ``.mdl`` file that holds ``raw``; ``allowed`` are folders in which files may lie that it names.
+
+    Parameters
+    ----------
+    path : Path
+    raw : bytes
+        What the file holds.
+    allowed : tuple of Path
+        Folders beneath which files may lie that it names, beside its own.
+
+    Returns
+    -------
+    Model
 
     Raises
     ------
@@ -90,7 +102,7 @@ def read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     variables = main.variables(made, seconds)
     macros = tuple(_macro(macro, path, file, names, problems, made, seconds, main.lookups) for macro in file.macros)
     further, more_macros = _further_results(main, macros, problems)
-    say_method(path.name, text)
+    _say_method(path.name, text)
     draft = Model(
         name=path.stem,
         variables=(*variables, *further),
@@ -124,9 +136,9 @@ def _macro(
         [canonical(word) for word in part if word != ","] for part in (words[:colon], words[colon + 1 :])
     )
     variables = section.variables(made, seconds, lookups)
-    for result in section.further:
+    for label, _, _ in section.further:
         reason = "is a further result of a macro inside a macro, which is not supported; write that macro out"
-        problems.append(EquationError(section.where, plain_label(result.label), reason))
+        problems.append(EquationError(section.where, plain_label(label), reason))
     return Macro(
         name=name,
         parameters=tuple(inputs),
@@ -145,17 +157,17 @@ def _further_results(
     by_name = {macro.name: macro for macro in macros}
     variables: list[Variable] = []
     made: dict[str, Macro] = {}
-    for result in main.further:
-        macro, label = by_name.get(result.macro), plain_label(result.label)
-        if macro is None or result.place >= len(macro.results):
+    for label, number, call in main.further:
+        macro, label = by_name.get(call.function), plain_label(label)
+        if macro is None or number >= len(macro.results):
             many = "is no macro" if macro is None else f"has {len(macro.results) - 1} further results"
-            reason = f"is asked of {result.macro!r}, which {many}; name no more behind the colon"
+            reason = f"is asked of {call.function!r}, which {many}; name no more behind the colon"
             problems.append(EquationError(main.where, label, reason))
             continue
-        variable = macro.results[result.place]
+        variable = macro.results[number]
         name = f"{macro.name}: {variable}"
         made[name] = replace(macro, name=name, results=(variable,))
-        value = Piece(Call(name, result.arguments))
+        value = Piece(Call(name, call.arguments))
         variables.append(Auxiliary(name=canonical(label), label=label, pieces=(value,)))
     return variables, list(made.values())
 
@@ -167,7 +179,7 @@ class _Section:
         self.path, self.file, self.names, self.problems, self.where = path, file, names, problems, where
         self.ranges: list[Range] = []
         self.texts: dict[str, str] = {}
-        self.further: list[FurtherResult] = []
+        self.further: list[tuple[str, int, Call]] = []
         self.equations: dict[str, list[Equation]] = {}
 
     @property
@@ -178,10 +190,9 @@ class _Section:
     @property
     def lines(self) -> dict[str, int]:
         """Where each range and each variable begins."""
-        return {plain_label(made.label): int(made.where.split(":")[-2]) for made in self.ranges} | {
-            first.head.label: int(self.file.place(first.entry.at).partition(":")[0])
-            for first, *_ in self.equations.values()
-        }
+        ranges = {plain_label(made.label): int(made.where.split(":")[-2]) for made in self.ranges}
+        firsts = [equations[0] for equations in self.equations.values()]
+        return ranges | {first.head.label: int(self.file.place(first.entry.at).partition(":")[0]) for first in firsts}
 
     def read_heads(self, entries: Sequence[Entry]) -> None:
         """Sort the entries into ranges and equations by name."""

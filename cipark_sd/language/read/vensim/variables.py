@@ -60,16 +60,17 @@ class Equation:
     @property
     def is_table(self) -> bool:
         """Whether it defines a table, in place or in a file."""
-        if self.head.kind == "(":
-            return True
-        first = self.tokens[self.head.start : self.head.start + 1]
-        return bool(first) and re.sub(r"[\s_]+", "_", first[0].lower()) in ("get_xls_lookups", "get_direct_lookups")
+        return self.head.kind == "(" or self._first in ("get_xls_lookups", "get_direct_lookups")
 
     @property
     def is_unfinished(self) -> bool:
         """Whether it says only what the drawing's arrows say: ``A FUNCTION OF``."""
-        first = self.tokens[self.head.start : self.head.start + 1]
-        return bool(first) and re.sub(r"[\s_]+", "_", first[0].lower()) == "a_function_of"
+        return self._first == "a_function_of"
+
+    @property
+    def _first(self) -> str:
+        """What the right side begins with, canonical where it is a function."""
+        return re.sub(r"[\s_]+", "_", "".join(self.tokens[self.head.start : self.head.start + 1]).lower())
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,17 @@ _Right = Expr | Table | StockPiece | _Source | None
 
 def right_side(equation: Equation, reader: Reader) -> _Right:
     """What an equation says.
+
+    Parameters
+    ----------
+    equation : Equation
+    reader : Reader
+        Of the section that the equation stands in.
+
+    Returns
+    -------
+    Expr, Table, StockPiece, _Source or None
+        None for a data variable without a right side.
 
     Raises
     ------
@@ -191,6 +203,24 @@ def variables_of(
 
     An array that is data or stands in a file for some subscripts and is computed for others needs variables for what it
     reads; they come before it.
+
+    Parameters
+    ----------
+    equations : sequence of Equation
+        Of one name, in order.
+    sides : sequence
+        Of :func:`right_side`, one for each equation.
+    dimensions : tuple of Dimension
+        All of the model.
+    seconds : SecondRanges
+    where : str
+        The file and perhaps the macro, for messages.
+    group : str
+        The sector.
+
+    Returns
+    -------
+    tuple of Variable
 
     Raises
     ------

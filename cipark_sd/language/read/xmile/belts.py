@@ -259,12 +259,41 @@ class Belt:
 
 
 def while_moving(flow: Expr, stopped: Expr) -> Expr:
-    """A flow that is zero while its conveyor stands still."""
+    """A flow that is zero while its conveyor stands still.
+
+    Parameters
+    ----------
+    flow, stopped : Expr
+        The latter not zero where the conveyor stands still.
+
+    Returns
+    -------
+    Expr
+    """
     return flow if stopped == _ZERO else If(stopped, _ZERO, flow)
 
 
 def admitted(asked_for: Expr, contents: Expr, leaving: Expr, terms: Sequence[Expr], limits: Mapping[str, Expr]) -> Expr:
-    """As much of an inflow as a conveyor takes: the room in it, and its limit, less what ``terms`` bring."""
+    """As much of an inflow as a conveyor takes: the room in it, and its limit, less what ``terms`` bring.
+
+    Parameters
+    ----------
+    asked_for : Expr
+        The inflow, in units per time.
+    contents : Expr
+        The conveyor.
+    leaving : Expr
+        The flow at its end.
+    terms : sequence of Expr
+        Inflows that come first.
+    limits : mapping of str to Expr
+        ``capacity`` in units, ``in_limit`` in units per time; either may be missing.
+
+    Returns
+    -------
+    Expr
+        Units per time.
+    """
     bounds: list[Expr] = []
     if "capacity" in limits:
         bounds.append((limits["capacity"] - contents) / _STEP + leaving)

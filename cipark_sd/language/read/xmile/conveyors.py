@@ -28,7 +28,18 @@ _KNOWN = ("len", "capacity", "in_limit", "sample", "arrest")
 
 
 def flows_of(document: Document, stock: Any, tag: str) -> list[str]:
-    """Canonical names of a stock's inflows or outflows, in order."""
+    """Canonical names of a stock's inflows or outflows, in order.
+
+    Parameters
+    ----------
+    document : Document
+    stock : Element
+    tag : {"inflow", "outflow"}
+
+    Returns
+    -------
+    list of str
+    """
     return [canonical("".join(flow.itertext())) for flow in document.children(stock, tag)]
 
 
@@ -142,6 +153,16 @@ def roles(document: Document, nodes: Mapping[str, Any]) -> Mapping[str, Role]:
     """The flows of the conveyors among ``nodes``, by canonical name.
 
     A flow that leaves one conveyor for another is known by the first, which decides on its value.
+
+    Parameters
+    ----------
+    document : Document
+    nodes : mapping of str to Element
+        The elements of a model by canonical name.
+
+    Returns
+    -------
+    mapping of str to Role
     """
     conveyors = [Conveyor(document, node, nodes) for node in nodes.values() if document.is_stock(node, "conveyor")]
     made: dict[str, Role] = {name: ("enters", conveyor) for conveyor in conveyors for name in conveyor.inflows}
@@ -157,7 +178,18 @@ def is_true(text: str | None) -> bool:
 
 
 def leak_text(document: Document, node: Any) -> str:
-    """The fraction of a leak: what ``<leak>`` holds, else the flow's equation."""
+    """The fraction of a leak: what ``<leak>`` holds, else the flow's equation.
+
+    Parameters
+    ----------
+    document : Document
+    node : Element
+        The flow.
+
+    Returns
+    -------
+    str
+    """
     leak = document.child(node, "leak")
     inside = "" if leak is None else "".join(leak.itertext()).strip()
     return inside or document.text(node, "eqn")
@@ -179,6 +211,20 @@ def is_constant(document: Document, text: str, nodes: Mapping[str, Any], *, leas
     """Whether a text is a number above zero, or not below ``least``, or an expression of such and of other constants.
 
     A function makes none, nor does a name that a stock, a flow, a table or another model has.
+
+    Parameters
+    ----------
+    document : Document
+    text : str
+        Of an equation.
+    nodes : mapping of str to Element
+        The elements of the model by canonical name.
+    least : float, optional
+        Numbers may not lie below it; without it they have to lie above zero.
+
+    Returns
+    -------
+    bool
     """
     words = tokens(text)
     if len(words) == 1 and words[0][:1].isdecimal():
@@ -209,12 +255,23 @@ _NOTHING = Const(0.0)
 
 
 def queues(document: Document, nodes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The queue that each of the outflows of queues leaves, by the flow's canonical name."""
+    """The queue that each of the outflows of queues leaves, by the flow's canonical name.
+
+    Parameters
+    ----------
+    document : Document
+    nodes : mapping of str to Element
+        The elements of a model by canonical name.
+
+    Returns
+    -------
+    mapping of str to Element
+    """
     stocks = [node for node in nodes.values() if document.is_stock(node, "queue")]
     return {name: stock for stock in stocks for name in flows_of(document, stock, "outflow")}
 
 
-def conveyor_behind(document: Document, name: str, nodes: Mapping[str, Any]) -> Conveyor | None:
+def _conveyor_behind(document: Document, name: str, nodes: Mapping[str, Any]) -> Conveyor | None:
     """The conveyor that a flow enters."""
     conveyors = (node for node in nodes.values() if document.is_stock(node, "conveyor"))
     entered = (node for node in conveyors if name in flows_of(document, node, "inflow"))
@@ -235,7 +292,7 @@ class Queue:
     def __init__(self, document: Document, stock: Any, nodes: Mapping[str, Any]) -> None:
         self.document, self.stock, self.nodes = document, stock, nodes
         self.inflows, self.outflows = (flows_of(document, stock, end) for end in ("inflow", "outflow"))
-        self.behind = conveyor_behind(document, self.outflows[0], nodes)
+        self.behind = _conveyor_behind(document, self.outflows[0], nodes)
         belt = self.behind
         self.alone = belt is not None and (belt.element.get("one_at_a_time") is None or belt.says("one_at_a_time"))
         self.whole = belt is not None and belt.says("batch_integrity")
@@ -246,7 +303,7 @@ class Queue:
                 "batches of several inflows of a queue, one at a time", "let one flow enter, or take several at a time"
             )
         for name in self.outflows[1:]:
-            if conveyor_behind(document, name, nodes) is not None or (belt is not None and not self.overflows(name)):
+            if _conveyor_behind(document, name, nodes) is not None or (belt is not None and not self.overflows(name)):
                 self._refuse(
                     "a queue with several outflows, of which one enters a conveyor",
                     "mark all but the first as <overflow/> and let them leave the conveyors alone",

@@ -73,6 +73,16 @@ class Document:
 def parse(path: Path, raw: bytes) -> Document:
     """The document in a file.
 
+    Parameters
+    ----------
+    path : Path
+    raw : bytes
+        What the file holds.
+
+    Returns
+    -------
+    Document
+
     Raises
     ------
     ModelFileError

@@ -12,7 +12,7 @@ from cipark_sd.base.naming import canonical
 from cipark_sd.compiler.functions.registry import FUNCTIONS, IN_XMILE, PROVIDED, of_arrays
 from cipark_sd.language.read.climbing import Climber, Cursor, Names, SyntaxProblem, binding, meant
 from cipark_sd.language.read.dimensions import SecondRanges
-from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Operator, Ref, Table, TableReading
+from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, If, Operator, Ref, Table, TableReading, rebuild
 from cipark_sd.model.model import Dimension
 from cipark_sd.model.printing import READINGS
 
@@ -58,7 +58,7 @@ def tokens(equation: str) -> list[str]:
     """
     words: list[str] = []
     word_before = False
-    for token in _TOKEN.findall(without_comments(equation)):
+    for token in _TOKEN.findall(_without_comments(equation)):
         operator = _WORDS.get(token.lower())
         word = operator is None and token[0] not in "\"'" and _is_name(token) and token.lower() not in _CONDITIONAL
         if word and word_before:
@@ -69,7 +69,7 @@ def tokens(equation: str) -> list[str]:
     return words
 
 
-def without_comments(text: str) -> str:
+def _without_comments(text: str) -> str:
     """The text with what stands in braces blanked, nested ones included."""
     parts: list[str] = []
     depth = start = 0
@@ -388,8 +388,6 @@ def _is_name(token: str) -> bool:
 
 def _unmarked(expr: Expr) -> Expr:
     """A whole array inside MIN or MAX of several arguments is meant element by element; a sum in it stays one."""
-    from cipark_sd.model.expr import rebuild
-
     match expr:
         case Call(function, _) if function in REDUCTIONS:
             return expr

@@ -46,7 +46,18 @@ class Instance:
 
 
 def instances(document: Document, problems: list[CiparkError]) -> Iterator[tuple[Instance, list[Any]]]:
-    """Each model at each place where it stands, with the nodes of its variables, the whole model first."""
+    """Each model at each place where it stands, with the nodes of its variables, the whole model first.
+
+    Parameters
+    ----------
+    document : Document
+    problems : list of CiparkError
+        Grows by modules without a model, and by those that contain themselves.
+
+    Returns
+    -------
+    iterator of (Instance, list of Element)
+    """
     models = list(document.children(document.root, "model"))
     named = {canonical(model.get("name")): model for model in models if model.get("name")}
     whole = next((model for model in models if not model.get("name")), models[0] if models else None)
@@ -163,7 +174,14 @@ def _of_part(document: Document, node: Any, label: str, tag: str, ways: Mapping[
 
 
 def say_settings(document: Document, variables: Sequence[Variable]) -> None:
-    """Warn of what Stella keeps beside the equations and uses in a run: values of input devices, imports, stops."""
+    """Warn of what Stella keeps beside the equations and uses in a run: values of input devices, imports, stops.
+
+    Parameters
+    ----------
+    document : Document
+    variables : sequence of Variable
+        As they were read.
+    """
     pieces = {v.name: v.pieces[0] for v in variables if isinstance(v, Constant)}
     numbers = {n: p.expr.value for n, p in pieces.items() if isinstance(p, Piece) and isinstance(p.expr, Const)}
     devices = [

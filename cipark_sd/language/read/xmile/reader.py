@@ -60,6 +60,18 @@ def xmile_groups(root: Any, space: Mapping[str, str]) -> dict[str, str]:
 def read_xmile(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     """The model in an XMILE file that holds ``raw``.
 
+    Parameters
+    ----------
+    path : Path
+    raw : bytes
+        What the file holds.
+    allowed : tuple of Path
+        Folders beneath which files may lie that it names, beside its own.
+
+    Returns
+    -------
+    Model
+
     Raises
     ------
     ModelFileError
@@ -159,24 +171,24 @@ def _variables(
     for instance, nodes in placed:
         scope = Scope(
             instance.resolve,
-            {name: dims for name, dims in whole.items() if dims},
-            lookups,
-            frozenset(by_name),
-            tables,
-            {dimension.name: dimension for dimension in dimensions},
-            document.beyond,
-            table_arrays,
-            seconds,
+            whole={name: dims for name, dims in whole.items() if dims},
+            lookups=lookups,
+            local=frozenset(by_name),
+            tables=tables,
+            dimensions={dimension.name: dimension for dimension in dimensions},
+            beyond=document.beyond,
+            table_arrays=table_arrays,
+            parts=seconds,
         )
         elements = Elements(
             document,
             instance,
             Reader(names, scope),
-            scope.dimensions,
-            lambda name: whole.get(name, ()),
-            {canonical(node.get("name")): node for node in nodes},
-            _non_negative(document, instance),
-            groups,
+            dimensions=scope.dimensions,
+            dims_of=lambda name: whole.get(name, ()),
+            nodes={canonical(node.get("name")): node for node in nodes},
+            non_negative=_non_negative(document, instance),
+            groups=groups,
         )
         for node in nodes:
             try:

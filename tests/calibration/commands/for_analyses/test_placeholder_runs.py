@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import cipark
 from small_study import POLICIES, small_study
 
 from calibration.commands.for_analyses.study import contradictions, read
 from calibration.likelihood.posterior import On
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import CiparkError
-from cipark_sd.commands.cli import cli
 from cipark_sd.simulations.failures import ALLOWED, ALLOWED_OF_PLACEHOLDERS
 
 
@@ -70,6 +69,6 @@ def test_analyses_let_as_many_fail_as_the_study_allows_or_the_user_says(
 
     monkeypatch.setattr(f"cipark_sd.commands.{made}", refuse)
     monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(cli, [command, str(tmp_path), "--draws", "prior", *options])
+    done = cipark(command, tmp_path, "--draws", "prior", *options, code=2)
     assert "enough" in done.output, done.output
     assert asked.allowed == allowed

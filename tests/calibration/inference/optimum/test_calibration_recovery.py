@@ -148,7 +148,7 @@ def test_the_same_seed_gives_the_same_searches_and_another_gives_others(tmp_path
     folder = bass_study(tmp_path, model, np.round(expected_counts(tmp_path, model)))
     first, again, other = best(folder, starts=3), best(folder, starts=3), best(folder, starts=3, seed=2)
     assert [s.theta.tolist() for s in first.searches] == [s.theta.tolist() for s in again.searches]
-    assert [s.start.tolist() for s in first.searches] != [s.start.tolist() for s in other.searches]
+    assert [s.first for s in first.searches] != [s.first for s in other.searches]
 
 
 def test_five_early_points_leave_the_market_open_above(tmp_path: Path, write_mdl: Write) -> None:

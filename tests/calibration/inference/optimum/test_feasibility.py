@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import cipark
 from scipy import stats
 from small_study import small_study
 
@@ -18,7 +18,6 @@ from calibration.noise.families.measurements import Lognormal
 from calibration.study.observations import Breakdown, Count, Share
 from calibration.study.problem import read_problem, until
 from cipark_sd.base.errors import CiparkError
-from cipark_sd.commands.cli import cli
 from cipark_sd.engines.registry import choose
 
 LEVEL = [('kind = "increments"', 'kind = "level"'), ('variable = "left"', 'variable = "stock"'), ("start = 0.0\n", "")]
@@ -59,7 +58,7 @@ def test_a_fit_says_it_before_any_search(tmp_path: Path, monkeypatch: pytest.Mon
     named(tmp_path, LEVEL, ("stock * rate * pace", "40 * rate * pace") if falls else ("", ""))
     monkeypatch.setattr("calibration.commands.pipeline.optimise", no_search)
     monkeypatch.chdir(tmp_path)
-    said = CliRunner().invoke(cli, ["calibrate", str(tmp_path), "--engine", "numpy"]).output
+    said = cipark("calibrate", tmp_path, "--engine", "numpy", code=2).output
     warned, _, _ = said.partition("the searches begin")
     assert warned != said
     assert ("'left 8' impossible: a count is around no negative number" in warned) == falls

@@ -10,9 +10,18 @@ from small_study import small_study
 
 from calibration.inference.optimum import box_search, downhill
 from calibration.inference.optimum.box_search import Minimum, _along, curvature, descending, measured
-from calibration.inference.optimum.downhill import going_down, nearing
-from calibration.inference.optimum.in_step import Allowance, Search, ask, gather, has_slopes, run
-from calibration.inference.optimum.objective import InRange, Objective, Pull, objective
+from calibration.inference.optimum.downhill import Allowance, going_down, nearing
+from calibration.inference.optimum.objective import (
+    InRange,
+    Objective,
+    Pull,
+    Search,
+    ask,
+    gather,
+    has_slopes,
+    objective,
+    run,
+)
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
 from cipark_sd.base.arrays import Array

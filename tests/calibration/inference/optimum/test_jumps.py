@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibration.inference.optimum.in_step import ask, run
-from calibration.inference.optimum.objective import Objective, is_rough, jumps, objective
+from calibration.inference.optimum.interval_rules import standard_errors
+from calibration.inference.optimum.objective import Objective, ask, objective, run
 from calibration.inference.optimum.optimise import Optimum, local_search, optimise
 from calibration.inference.optimum.profile import profiles_of
-from calibration.inference.optimum.scoring import drawn_about, scored, swept
-from calibration.inference.optimum.standard_errors import standard_errors
+from calibration.inference.optimum.scoring import drawn_about, is_rough, jumps, scored, swept
 from calibration.inference.sampling.convergence import Effort
 from calibration.inference.sampling.draws import draw
 from calibration.likelihood.posterior import Posterior, posterior
@@ -79,7 +78,7 @@ def test_jumps_are_told_from_steep_slopes(opening: Objective, tmp_path: Path) ->
 def test_a_place_where_the_data_are_impossible_gives_no_slope(tmp_path: Path) -> None:
     """Just above its truth a constant makes the water 1e200: numbers still, whose slope is of nothing."""
     goal = made(tmp_path, "IF THEN ELSE(wide > 14.000001, 1e200, IF THEN ELSE(water > level, wide, 0))")
-    sweep = swept(goal, at_truth(goal))
+    sweep, _ = swept(goal, at_truth(goal))
     assert np.isfinite(sweep.matrix).all()
     assert np.abs(sweep.slopes).max() < 1e6
 
@@ -87,10 +86,10 @@ def test_a_place_where_the_data_are_impossible_gives_no_slope(tmp_path: Path) ->
 def test_slopes_over_a_distance_are_those_of_a_smooth_objective(tmp_path: Path) -> None:
     smooth = made(tmp_path, "wide / (1 + EXP((level - water) * 0.1))")
     point = at_truth(smooth)
-    matrix = swept(smooth, point).matrix
+    matrix = swept(smooth, point)[0].matrix
     value, slopes = run(ask(smooth, point), smooth.density)
-    sweep = swept(smooth, point, matrix)
-    assert sweep.value == pytest.approx(value)
+    sweep, at_point = swept(smooth, point, matrix)
+    assert at_point == pytest.approx(value)
     # in standard deviations of the parameters
     scale = np.sqrt(np.diag(matrix))
     np.testing.assert_allclose(sweep.slopes / scale, slopes / scale, atol=0.1)

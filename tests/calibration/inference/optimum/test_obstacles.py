@@ -10,9 +10,8 @@ import pytest
 from regression_problems import BOXBOD, Range, fitted, study
 
 from calibration.inference.optimum.box_search import Minimum
-from calibration.inference.optimum.in_step import run
 from calibration.inference.optimum.interval_rules import interval_rules
-from calibration.inference.optimum.objective import InRange, Pull
+from calibration.inference.optimum.objective import InRange, Pull, run
 from calibration.inference.optimum.optimise import Optimum, optimise
 from calibration.inference.optimum.profile import profile
 from calibration.inference.optimum.verdict import _harmless, obstacles, on_bounds, worth_beyond

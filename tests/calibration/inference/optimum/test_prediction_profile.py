@@ -2,17 +2,19 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from places import ROOT
 from scipy import stats
 
-from calibration.inference.optimum.interval_rules import Threshold, rules_at
+from calibration.inference.optimum.interval_rules import Threshold, interval_rules
 from calibration.inference.optimum.objective import Quantity as Predicts
 from calibration.inference.optimum.objective import objective
 from calibration.inference.optimum.optimise import Optimum, optimise
-from calibration.inference.optimum.profile import PredictionProfile, Profile, all_free, prediction_profile, profile
+from calibration.inference.optimum.profile import Profile, all_free, prediction_profile, profile
 from calibration.likelihood.forward import reported
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import CalibrationProblem, read_problem
@@ -96,12 +98,12 @@ def best(problem: CalibrationProblem, estimate: str) -> Optimum:
     return optimise(density, starts=4, rng=np.random.default_rng(1), estimate=estimate)
 
 
-def profiled(problem: CalibrationProblem, estimate: str, name: str) -> PredictionProfile:
+def profiled(problem: CalibrationProblem, estimate: str, name: str) -> Profile:
     optimum = best(problem, estimate)
     prediction = next(one for one in problem.predictions if one.name == name)
     predicts = reported(problem, prediction, choose("native"))
-    rule = rules_at(optimum.goal, optimum.theta, (), 0.95).of(optimum.goal.space.names[0])
-    return prediction_profile(all_free(optimum.goal), optimum.theta, name, predicts, rule=rule)
+    rule = interval_rules(optimum, 0.95).of(optimum.goal.space.names[0])
+    return prediction_profile(replace(optimum, goal=all_free(optimum.goal)), name, predicts, rule=rule)
 
 
 def test_a_parameter_that_its_prior_holds_takes_no_number_from_the_noise(tmp_path: Path) -> None:
@@ -114,7 +116,8 @@ def test_a_parameter_that_its_prior_holds_takes_no_number_from_the_noise(tmp_pat
     theta = np.array([1.0, 2.0, 0.3])
     for estimate, dof in (("ml", 2), ("map", 3)):
         goal = replace(objective(density, estimate=estimate), base=theta)  # type: ignore[arg-type]
-        assert rules_at(goal, theta, (), 0.95).of("a").dof == pytest.approx(dof, rel=1e-3)
+        at: Any = SimpleNamespace(goal=goal, theta=theta, stepwise=())
+        assert interval_rules(at, 0.95).of("a").dof == pytest.approx(dof, rel=1e-3)
 
 
 def closed_form(direction: np.ndarray, prior: bool) -> tuple[float, float, float]:
@@ -133,7 +136,7 @@ def test_on_a_line_with_normal_noise_the_interval_is_the_closed_form(tmp_path: P
     assert found.best == pytest.approx(value, abs=2e-4)
     # points lie on the profile as far as the searches have converged
     assert [found.lower, found.upper] == pytest.approx([low, high], abs=2e-4)
-    assert found.verdict == ("bounded by data and priors" if estimate == "map" else "bounded by the data")
+    assert found.words == ("bounded by data and priors" if estimate == "map" else "bounded by the data")
     half = (high - low) / 2
     assert found.rise == pytest.approx(CHI_SQUARE / 2 * ((found.values - value) / half) ** 2, abs=2e-4)
 
@@ -148,7 +151,7 @@ def test_an_unseen_parameter_is_bounded_by_its_prior(tmp_path: Path) -> None:
 
 def test_by_likelihood_alone_an_unseen_parameter_leaves_both_sides_open(tmp_path: Path) -> None:
     found = profiled(line(tmp_path), "ml", "effect")
-    assert (found.lower, found.upper, found.verdict) == (None, None, "not bounded by the data")
+    assert (found.lower, found.upper, found.words) == (None, None, "not bounded by the data")
     # z at 10 with and without c differ by 10 c, c within its bounds
     assert [found.values[0], found.values[-1]] == pytest.approx([-30, 30], rel=1e-3)
     assert found.rise.max() < 1e-3
@@ -159,12 +162,10 @@ def test_one_side_is_open_where_the_model_can_say_no_more(tmp_path: Path) -> Non
     optimum = best(line(tmp_path), "map")
     place = optimum.goal.space.names.index("a")
     centre, sd = optimum.theta[place], 0.6
-    found = prediction_profile(
-        optimum.goal, optimum.theta, "square", lambda theta: ((theta[:, place] - centre) / sd + 0.5) ** 2, rule=RULE
-    )
+    found = prediction_profile(optimum, "square", lambda theta: ((theta[:, place] - centre) / sd + 0.5) ** 2, rule=RULE)
     assert found.lower is None
     assert found.values[0] == pytest.approx(0, abs=1e-3)
-    assert found.verdict == "bounded from above only, by data and priors"
+    assert found.words == "bounded from above only, by data and priors"
     assert found.upper is not None
 
 
@@ -173,7 +174,7 @@ def test_the_profile_of_a_parameter_as_a_prediction_is_that_of_the_parameter(tmp
     """By likelihood alone; with priors a parameter's profile leaves out its own."""
     optimum = best(line(tmp_path, ""), "ml")
     place = optimum.goal.space.names.index(name)
-    found = prediction_profile(optimum.goal, optimum.theta, name, lambda theta: theta[:, place], rule=RULE)
+    found = prediction_profile(optimum, name, lambda theta: theta[:, place], rule=RULE)
     expected = profile(optimum, name, level=0.95)
     assert [found.lower, found.upper] == pytest.approx([expected.lower, expected.upper], abs=5e-4)
 
@@ -183,9 +184,9 @@ def test_so_it_is_on_a_model_that_is_not_linear() -> None:
     # the own prior left out, as in the profile of a parameter
     counts = optimum.goal.with_prior.copy()
     counts[place] = False
-    goal = replace(optimum.goal, with_prior=counts)
-    rule = rules_at(optimum.goal, optimum.theta, (), 0.95).of("Beta")
-    found = prediction_profile(goal, optimum.theta, "beta", lambda theta: theta[:, place], rule=rule)
+    without = replace(optimum, goal=replace(optimum.goal, with_prior=counts))
+    rule = interval_rules(optimum, 0.95).of("Beta")
+    found = prediction_profile(without, "beta", lambda theta: theta[:, place], rule=rule)
     assert expected.lower is not None
     assert [found.lower, found.upper] == pytest.approx([expected.lower, expected.upper], rel=1e-3)
 
@@ -204,8 +205,9 @@ def test_another_unit_of_the_prediction_changes_only_the_unit(tmp_path: Path) ->
     problem = line(tmp_path)
     optimum = best(problem, "map")
     plain = reported(problem, problem.predictions[0], choose("native"))
-    ours = prediction_profile(all_free(optimum.goal), optimum.theta, "g", plain, rule=RULE)
-    theirs = prediction_profile(all_free(optimum.goal), optimum.theta, "h", monotone(plain), rule=RULE)
+    free = replace(optimum, goal=all_free(optimum.goal))
+    ours = prediction_profile(free, "g", plain, rule=RULE)
+    theirs = prediction_profile(free, "h", monotone(plain), rule=RULE)
     assert ours.lower is not None
     assert ours.upper is not None
     assert [theirs.lower, theirs.upper] == pytest.approx(np.exp(np.array([ours.lower, ours.upper]) / 10), rel=1e-4)
@@ -226,8 +228,8 @@ def test_another_scale_of_a_parameter_changes_nothing_by_likelihood(tmp_path: Pa
 
 def test_a_prediction_that_nothing_moves_says_so(tmp_path: Path) -> None:
     optimum = best(line(tmp_path, ""), "map")
-    found = prediction_profile(optimum.goal, optimum.theta, "fixed", lambda theta: np.full(len(theta), 3.0), rule=RULE)
-    assert found.verdict == "no estimated parameter changes it"
+    found = prediction_profile(optimum, "fixed", lambda theta: np.full(len(theta), 3.0), rule=RULE)
+    assert found.words == "no estimated parameter changes it"
 
 
 def test_a_prediction_is_read_in_its_scenario_and_against_another(

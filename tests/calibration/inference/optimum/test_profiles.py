@@ -15,14 +15,11 @@ from scipy import stats
 
 from calibration.inference.optimum import walk as walking
 from calibration.inference.optimum.box_search import Minimum
-from calibration.inference.optimum.in_step import Search
-from calibration.inference.optimum.interval_rules import Threshold, interval_rules, rules_at
-from calibration.inference.optimum.objective import objective
+from calibration.inference.optimum.interval_rules import Threshold, interval_rules, standard_errors
+from calibration.inference.optimum.objective import Search, objective
 from calibration.inference.optimum.optimise import local_search
-from calibration.inference.optimum.pace import Place, crossing
 from calibration.inference.optimum.profile import Profile, prediction_profile, profile
-from calibration.inference.optimum.standard_errors import standard_errors
-from calibration.inference.optimum.verdict import Side, SideState, Verdict, on_bounds
+from calibration.inference.optimum.verdict import Place, Side, SideState, Verdict, crossing, on_bounds
 from calibration.inference.optimum.walk import LOWER, PATIENCE, Walk
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
@@ -222,7 +219,8 @@ def test_counts_go_by_f_where_their_dispersion_is_fitted(tmp_path: Path, noise: 
     (tmp_path / "problem.toml").write_text(COUNTED + noise)
     density = posterior(read_problem(tmp_path), choose("native"))
     goal = objective(density, estimate="ml")
-    made = rules_at(goal, goal.base, (), 0.95).of("Rate")
+    at: Any = SimpleNamespace(goal=goal, theta=goal.base, stepwise=())
+    made = interval_rules(at, 0.95).of("Rate")
     assert (made.n, made.dof) == pytest.approx(rule, rel=1e-9)
 
 
@@ -373,15 +371,14 @@ def test_intervals_of_predictions_are_those_of_the_curve_with_the_prediction_as_
     problem = study(tmp_path, curve, wide(curve, 1e4, "log"), sd=sd if known else (sd / 50, sd * 50, "log"))
     optimum = nearby(problem, curve.estimates if known else (*curve.estimates, sd))
     found = prediction_profile(
-        optimum.goal,
-        optimum.theta,
+        optimum,
         case,
         lambda theta: theta[:, 0] * theta[:, 1] if case == "slope" else theta[:, 1] / theta[:, 2],
         rule=interval_rules(optimum, level).of("a"),
     )
     exact = ExactProfile(other, "g", list(wide(other, 1e4, "log").values()), sd=sd if known else None, level=level)
     low, high = exact.side(-1), exact.side(1)
-    assert found.verdict == "bounded by the data"
+    assert found.words == "bounded by the data"
     assert (low.state, high.state) == ("bounded", "bounded")
     assert [found.lower, found.upper] == pytest.approx([low.at, high.at], abs=1e-4 * (high.at - low.at))
 
@@ -390,12 +387,10 @@ def test_a_prediction_that_only_a_bound_closes_says_which(tmp_path: Path) -> Non
     curve = replace(LINE, formula="a * b * x", names=("a", "b"))
     problem = study(tmp_path, curve, {"a": (1e-3, 1e3, "log"), "b": (0.5, 2.0, "log")}, sd=0.3)
     optimum = nearby(problem, [1.0, 1.0])
-    found = prediction_profile(
-        optimum.goal, optimum.theta, "square", lambda theta: theta[:, 0] ** 2, rule=Threshold(0.95)
-    )
-    assert [side.state for side in (found.sides.lower, found.sides.upper)] == ["closed", "closed"]
+    found = prediction_profile(optimum, "square", lambda theta: theta[:, 0] ** 2, rule=Threshold(0.95))
+    assert [side.state for side in (found.verdict.lower, found.verdict.upper)] == ["closed", "closed"]
     assert (found.lower, found.upper) == (None, None)
-    assert "by the bound of b" in found.verdict
+    assert "by the bound of b" in found.words
 
 
 def crossed(inside: Place, outside: Place) -> tuple[Place, bool]:

@@ -15,12 +15,12 @@ from calibration.inference.optimum import residuals
 from calibration.inference.optimum.residuals import (
     FAMILY_LEVEL,
     NOWHERE,
-    Tails,
     beyond_chance,
     count_tails,
     fitted,
     mass_tails,
     place_of,
+    quantile_residual,
     unexplained,
 )
 from calibration.likelihood.posterior import posterior, with_terms
@@ -45,7 +45,7 @@ def standard_normal(values):
 
 def residual_of(term, values, place):
     spread = np.full(1, term.noise.spread)
-    return count_tails(term, np.array([values]), spread).residual(place)
+    return quantile_residual(count_tails(term, np.array([values]), spread), place)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_residuals_are_standard_normal_where_the_model_is_right(noise, values, g
         if (lower, upper) not in kept:
             seen = replace(term, lower=lower, upper=upper)
             kept[lower, upper] = count_tails(seen, np.array([values]), np.full(1, noise.spread))
-        found.append(kept[lower, upper].residual(place))
+        found.append(quantile_residual(kept[lower, upper], place))
     assert standard_normal(found)
 
 
@@ -126,7 +126,7 @@ def test_far_tails_keep_their_digits():
 
 def test_what_the_noise_cannot_lie_around_has_no_residual():
     assert math.isnan(residual_of(replace(COUNT, lower=3.0, upper=3.0), [-1.0], 0.5))
-    assert math.isnan(NOWHERE.residual(0.5))
+    assert math.isnan(quantile_residual(NOWHERE, 0.5))
 
 
 def test_the_cells_of_tables_have_the_law_of_one_cell():
@@ -152,9 +152,10 @@ def test_a_number_out_of_a_total_lies_between_its_shares():
     mass = stats.binom.pmf(np.arange(11), 10, 0.3)
     tails = mass_tails(mass, 2, 4)
     share = stats.binom.cdf(1, 10, 0.3) + 0.25 * (stats.binom.cdf(4, 10, 0.3) - stats.binom.cdf(1, 10, 0.3))
-    assert tails.residual(0.25) == pytest.approx(stats.norm.ppf(share), abs=1e-9)
-    assert mass_tails(mass, 8, math.inf) == Tails(*(pytest.approx(x, abs=1e-9) for x in (
-        math.log(stats.binom.cdf(7, 10, 0.3)), math.log(stats.binom.sf(7, 10, 0.3)), 0.0, -math.inf)))  # fmt: skip
+    assert quantile_residual(tails, 0.25) == pytest.approx(stats.norm.ppf(share), abs=1e-9)
+    assert mass_tails(mass, 8, math.inf) == pytest.approx(
+        (math.log(stats.binom.cdf(7, 10, 0.3)), math.log(stats.binom.sf(7, 10, 0.3)), 0.0, -math.inf), abs=1e-9
+    )
 
 
 @pytest.fixture(scope="module")
@@ -239,4 +240,4 @@ def test_shares_in_the_table(density):
     assert (expected, sd) == (pytest.approx(3.0), pytest.approx(1.5))
     assert (low, high) == (law.ppf(0.05), law.ppf(0.95))
     share_at = law.cdf(2) + 0.5 * (law.cdf(5) - law.cdf(2))
-    assert tails.residual(0.5) == pytest.approx(stats.norm.ppf(share_at), abs=1e-9)
+    assert quantile_residual(tails, 0.5) == pytest.approx(stats.norm.ppf(share_at), abs=1e-9)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calibration.inference.optimum import standard_errors
+from calibration.inference.optimum import interval_rules
 from calibration.inference.optimum.box_search import curvature
 from cipark_sd.base.arrays import Array
 
@@ -36,7 +36,7 @@ def test_errors_along_a_valley_with_steep_walls_are_those_of_its_floor(monkeypat
     point = np.full(3, 0.5)
     known = np.full((3, 3), ACROSS) + 2 * ALONG * np.eye(3)
     assert np.linalg.eigvalsh(curvature(valley, point)).min() < 0
-    found = standard_errors._information(valley, point)
+    found = interval_rules._information(valley, point)
     np.testing.assert_allclose(np.diag(np.linalg.inv(found)), np.diag(np.linalg.inv(known)), rtol=0.01)
-    monkeypatch.setattr(standard_errors, "ROUNDS", 0)
-    assert np.linalg.eigvalsh(standard_errors._information(valley, point)).min() < 0
+    monkeypatch.setattr(interval_rules, "ROUNDS", 0)
+    assert np.linalg.eigvalsh(interval_rules._information(valley, point)).min() < 0

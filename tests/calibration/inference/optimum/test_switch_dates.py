@@ -9,11 +9,10 @@ from regression_problems import BOXBOD, MISRA1A, Range, fitted, study
 
 from calibration.inference.optimum import optimise as optimisation
 from calibration.inference.optimum.diagnostics import identifiability
-from calibration.inference.optimum.interval_rules import Threshold
+from calibration.inference.optimum.interval_rules import Threshold, standard_errors
 from calibration.inference.optimum.objective import Objective
 from calibration.inference.optimum.optimise import Optimum, Search, optimise
 from calibration.inference.optimum.profile import prediction_profile, profile
-from calibration.inference.optimum.standard_errors import standard_errors
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
 from cipark_sd.base.arrays import Array
@@ -103,11 +102,8 @@ def test_other_profiles_say_that_it_is_held(switched: Optimum) -> None:
     found = profile(switched, "early", level=0.95)
     assert found.verdict.held == ("switch year",)
     assert str(found.verdict) == "bounded by the data; with switch year held"
-    prediction = prediction_profile(
-        switched.goal, switched.theta, "ratio", lambda theta: theta[:, 1] / theta[:, 2],
-        rule=Threshold(0.95), held=switched.stepwise,
-    )  # fmt: skip
-    assert prediction.verdict == "bounded by the data; with switch year held"
+    prediction = prediction_profile(switched, "ratio", lambda theta: theta[:, 1] / theta[:, 2], rule=Threshold(0.95))
+    assert prediction.words == "bounded by the data; with switch year held"
 
 
 @pytest.mark.parametrize("curve", [BOXBOD, MISRA1A])

@@ -9,8 +9,9 @@ import pytest
 from scipy import stats
 
 from calibration.inference.sampling.adaptive_importance import PRIOR, Weighted, importance_sample
+from calibration.inference.sampling.convergence import Criteria, Effort
 from calibration.inference.sampling.importance import drawn_apart, smoothed, weighted_convergence, worst_size
-from calibration.inference.sampling.starts import annealed_draws
+from calibration.inference.sampling.moves import annealed_draws
 
 #: Log evidence of every target.
 EVIDENCE = -3.0
@@ -73,12 +74,9 @@ def sampled(known, seed, effective=2000.0, most=60_000) -> Weighted:
     start = annealed_draws(known, 400, rng, "known", moves=3)
     return importance_sample(
         known,
-        start,
-        np.zeros(len(start)),
+        (start, np.zeros(len(start))),
         rng,
-        effective=effective,
-        least=100,
-        most=most,
+        effort=Effort(effective=effective, criteria=Criteria(1.01, 100), most_points=most),
         worth=lambda found: worst_size(*weighed(found)),
     )
 
@@ -131,12 +129,9 @@ def test_few_points_that_are_worth_little_ask_for_no_more_than_twice_as_many():
     start = known.draw_prior(200, np.random.default_rng(3))
     importance_sample(
         known,
-        start,
-        known.log_likelihood(start),
+        (start, known.log_likelihood(start)),
         np.random.default_rng(4),
-        effective=1000.0,
-        least=100,
-        most=100_000,
+        effort=Effort(effective=1000.0, criteria=Criteria(1.01, 100), most_points=100_000),
         worth=lambda found: 1.0 if len(found.free) < 5000 else 1000.0,
         on_points=lambda n, most: told.append(n) if most == 100_000 else None,
     )

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import xarray as xr
 from small_study import COUNTS, small_study
 
 from calibration.assess.assessment import RIVALS
@@ -12,8 +13,9 @@ from calibration.assess.posterior_predictive import predict
 from calibration.assess.rival_draws import draws_file, keep_rivals
 from calibration.assess.rivals import compare, fit_rivals, leave_one_out
 from calibration.inference.sampling.convergence import Effort
-from calibration.inference.sampling.draws import draw, read_draws, tree, write_draws
+from calibration.inference.sampling.draws import draw, tree
 from calibration.likelihood.posterior import On, posterior, with_terms
+from cipark_sd.data.results import write_netcdf
 from cipark_sd.engines.registry import choose
 
 with warnings.catch_warnings():
@@ -52,7 +54,7 @@ def drawn(density, request):
 @pytest.fixture(scope="module")
 def path(drawn, tmp_path_factory):
     path = tmp_path_factory.mktemp("draws") / "draws.nc"
-    write_draws(tree(drawn, np.random.default_rng(2), 1), path)
+    write_netcdf(tree(drawn, np.random.default_rng(2), 1), path)
     return path
 
 
@@ -83,7 +85,7 @@ def test_leave_one_out_is_ours_and_over_the_fitted_terms_alone(drawn, opened):
 
 
 def test_the_groups_are_what_they_are_called(density, drawn, path):
-    groups = read_draws(path)
+    groups = xr.open_datatree(path, engine="h5netcdf")
     fitted, compared = groups["log_likelihood"].to_dataset(), groups["log_likelihood_check"].to_dataset()
     assert list(fitted.data_vars) == ["fitted"]
     assert list(compared.data_vars) == ["compared"]
@@ -100,7 +102,7 @@ def test_the_groups_are_what_they_are_called(density, drawn, path):
 
 
 def test_the_convergence_in_the_file_is_that_of_the_chains(drawn, path):
-    group = read_draws(path)["convergence"].to_dataset()
+    group = xr.open_datatree(path, engine="h5netcdf")["convergence"].to_dataset()
     for line in drawn.sampled.lines:
         own = group.sel(parameter=line.name)
         for field in ("mean", "sd", "low", "median", "high", "mcse_mean", "mcse_low", "mcse_high", "ess_tail"):

@@ -8,7 +8,7 @@ import xarray as xr
 from small_study import COUNTS, small_study
 
 from calibration.inference.sampling.convergence import Effort
-from calibration.inference.sampling.draws import draw, read_draws, write_draws
+from calibration.inference.sampling.draws import draw
 from calibration.inference.sampling.draws import tree as tree_of
 from calibration.likelihood.posterior import posterior
 from calibration.likelihood.replicate import numbers, replaced, replicate, replicate_term
@@ -17,6 +17,7 @@ from calibration.noise.families.counts import NB1, NB2, Poisson
 from calibration.noise.families.measurements import Normal
 from calibration.noise.families.splits import Binomial, DirichletMultinomial
 from calibration.study.observations import Breakdown, Count, Noise, Quantity, Share
+from cipark_sd.data.results import write_netcdf
 from cipark_sd.engines.registry import choose
 
 EFFORT = Effort(walkers=24, most_steps=1200, least_steps=400)
@@ -52,8 +53,8 @@ def test_the_posterior_of_two_parameters_is_that_of_quadrature(density, tree):
 
 
 def test_the_file_gives_back_what_was_written(tree, tmp_path):
-    write_draws(tree, tmp_path / "draws.nc")
-    again = read_draws(tmp_path / "draws.nc")
+    write_netcdf(tree, tmp_path / "draws.nc")
+    again = xr.open_datatree(tmp_path / "draws.nc", engine="h5netcdf")
     xr.testing.assert_identical(again, tree)
     assert set(again.children) >= {"prior", "posterior", "posterior_predictive", "log_likelihood", "observed_data"}
 

@@ -25,8 +25,7 @@ from calibration.inference.sampling.densities import NormalScores
 from calibration.inference.sampling.draws import draw
 from calibration.inference.sampling.hamiltonian import ACCEPTED, LEAPS, Chains, Sloped, Trajectories, adapted, suited
 from calibration.inference.sampling.sloped_scores import SlopedScores
-from calibration.inference.sampling.soundness import Soundness
-from calibration.inference.sampling.trajectories import LEAST, TrajectoryDraws
+from calibration.inference.sampling.trajectories import LEAST, Soundness, TrajectoryDraws
 from calibration.likelihood.posterior import posterior
 from calibration.study.sections import by_method
 from cipark_sd.base.arrays import Array
@@ -193,7 +192,7 @@ def test_chains_that_accept_little_are_found() -> None:
     start = np.array([[0.1], [-0.2], [100.0], [0.3]])
     chains = Chains((start, *target(start)), np.random.default_rng(2))
     draws(chains, target, 0.5, 40)
-    assert chains.stuck(0.3).tolist() == [False, False, True, False]
+    assert chains.stuck.tolist() == [False, False, True, False]
 
 
 def test_the_same_seed_gives_the_same_bits() -> None:
@@ -319,7 +318,7 @@ def test_draws_that_are_not_sound_have_not_converged(drawn: TrajectoryDraws) -> 
     assert replace(drawn, soundness=Soundness(diverged=0.005)).reaches(loose)
     assert not replace(drawn, soundness=Soundness(diverged=0.05)).reaches(loose)
     assert "64 chains of" in drawn.sentence
-    assert "(importance sampling was tried first: k is 0.9)" in drawn.because("k is 0.9").sentence
+    assert "(importance sampling was tried first: k is 0.9)" in replace(drawn, reason="k is 0.9").sentence
 
 
 def test_what_stands_in_the_way_is_the_parameter_that_moves_slowly_or_what_is_not_sound(

@@ -10,11 +10,11 @@ import pytest
 from small_study import MODEL, STUDY, small_study
 
 from calibration.inference.sampling.adaptive_importance import importance_sample
-from calibration.inference.sampling.convergence import Effort
+from calibration.inference.sampling.convergence import Criteria, Effort
 from calibration.inference.sampling.densities import NormalScores, ScaledScores, suited
 from calibration.inference.sampling.draws import draw
+from calibration.inference.sampling.moves import annealed_draws
 from calibration.inference.sampling.sample import ImportanceDraws
-from calibration.inference.sampling.starts import annealed_draws
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
@@ -77,16 +77,16 @@ def test_a_size_of_nothing_is_possible_for_no_other_innovation_than_none(tmp_pat
     assert np.isneginf(coordinates.log_prior(far)).all()
 
 
-@pytest.mark.parametrize(("firms", "expected"), [(60, NormalScores), (3000, ScaledScores)])
+@pytest.mark.parametrize(("firms", "expected"), [(60, False), (3000, True)])
 def test_they_are_chosen_where_the_data_see_much(tmp_path: Path, firms: int, expected: type) -> None:
     scores = NormalScores(study(tmp_path, firms))
     points = annealed_draws(scores, 400, np.random.default_rng(1), "a test")
-    assert type(suited(scores, points)) is expected
+    assert bool(suited(scores, points).pools) is expected
 
 
 def test_a_study_without_innovations_has_the_scores_that_it_had(tmp_path: Path) -> None:
     scores = NormalScores(posterior(small_study(tmp_path), choose("native")))
-    assert suited(scores, np.random.default_rng(1).normal(size=(50, 2))) is scores
+    assert suited(scores, np.random.default_rng(1).normal(size=(50, 2))).pools == ()
 
 
 def test_the_evidence_is_that_of_the_plain_scores(tmp_path: Path) -> None:
@@ -96,9 +96,12 @@ def test_the_evidence_is_that_of_the_plain_scores(tmp_path: Path) -> None:
         rng = np.random.default_rng(2)
         start = coordinates.draw_prior(400, rng)
         found = importance_sample(
-            coordinates, start, np.zeros(400), rng, effective=2000.0, least=100.0, most=40_000,
+            coordinates,
+            (start, np.zeros(400)),
+            rng,
+            effort=Effort(effective=2000.0, criteria=Criteria(1.01, 100), most_points=40_000),
             worth=lambda weighted: weighted.effective,
-        )  # fmt: skip
+        )
         assert found is not None
         logs[name] = found.evidence()
     (plain, error), (other, other_error) = logs["plain"], logs["scaled"]

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from calibration.inference.sampling.convergence import CONVERGED
-from calibration.inference.sampling.modes import Modes, boxes, settled, weighed
+from calibration.inference.sampling.modes import Modes, boxes, holds, settled, weighed
 from cipark_sd.base.arrays import Array
 
 #: Two normals in two dimensions: place, deviation and weight.
@@ -39,7 +39,7 @@ def chains(n_first: int, n_second: int, seed: int = 1) -> Array:
 
 def found(target: TwoNormals, drawn: Array) -> Modes | None:
     logs = target.log_likelihood(drawn.reshape(-1, 2)).reshape(drawn.shape[:2])
-    return weighed(target, drawn, drawn, logs, ("a", "b"), 4, np.random.default_rng(2))
+    return weighed(target, drawn, drawn, (drawn, logs), ("a", "b"), 4, np.random.default_rng(2))
 
 
 @pytest.mark.parametrize("n_second", [4, 24])
@@ -85,8 +85,10 @@ def test_more_draws_make_the_evidence_of_a_light_mode_known() -> None:
     many[24:, :, 1] += 2 * (many[24:, :, 0] - 3.0) ** 2
     logs = target.log_likelihood(many.reshape(-1, 2)).reshape(many.shape[:2])
     few, of_few = many[:, ::4], logs[:, ::4]
-    args = (target, few, few, of_few, ("a", "b"), 4)
-    alone, helped = (weighed(*args, np.random.default_rng(2), dense) for dense in (None, (many, logs)))
+    alone, helped = (
+        weighed(target, few, few, dense, ("a", "b"), 4, np.random.default_rng(2))
+        for dense in ((few, of_few), (many, logs))
+    )
     assert alone is not None
     assert helped is not None
     assert helped.errors.max() < 0.8 * alone.errors.max()
@@ -143,7 +145,7 @@ def test_three_modes_are_told_apart() -> None:
     drawn = places[:, None] + rng.standard_normal((30, 200, 2)) * 0.5
     regions = boxes(drawn)
     assert len(regions) == 3
-    assert sorted(int(region.holds(drawn).sum()) for region in regions) == [2000] * 3
+    assert sorted(int(holds(region, drawn).sum()) for region in regions) == [2000] * 3
 
 
 def test_a_handful_of_draws_is_no_mode_of_its_own() -> None:

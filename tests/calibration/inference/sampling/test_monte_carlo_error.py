@@ -160,9 +160,9 @@ def test_draws_of_a_file_have_the_effective_sizes_of_the_chains():
     free = np.stack([walkers(rho, rng, steps=2 * steps) for rho in rhos], axis=-1)
     names = [f"rho {rho}" for rho in rhos]
     found = convergence(names, free[:, steps:])
-    chains = Chains(free, np.zeros(free.shape[:3]), np.ones(4), found)
+    chains = Chains(free, np.zeros(free.shape[:3]), found)
     space = ParameterSpace(tuple(Parameter(name, Normal(0, 1)) for name in names))
-    drawn = thinned(SimpleNamespace(space=space), chains)
+    drawn = thinned(SimpleNamespace(space=space), chains, PER_CHAIN)
     assert drawn.theta.shape == (4, PER_CHAIN, 3)
     for i, (rho, line) in enumerate(zip(rhos, found, strict=True)):
         truth = 4 * 24 * steps * (1 - rho) / (1 + rho)

@@ -10,7 +10,8 @@ from scipy import stats
 from small_study import small_study
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from calibration.assess.left_out import left_out
+from calibration.assess.rivals import left_out
+from calibration.inference.sampling import draws as drawing
 from calibration.inference.sampling import sample as sampling
 from calibration.inference.sampling.chains import Chains
 from calibration.inference.sampling.convergence import Effort
@@ -83,13 +84,13 @@ def test_a_start_that_misleads_is_given_up(tmp_path, monkeypatch):
     """Where weights that began elsewhere cannot be trusted, draws of the prior are annealed before anything else."""
     density, exact = conjugate(tmp_path, (4, 9, 5))
     tried = []
-    whole = sampling.importance
+    whole = drawing.importance
 
-    def importance(*args, start=None, **more):
+    def importance(density, rng, effort, per_chain, start, on_block):
         tried.append(start is not None)
-        return "misled" if start is not None else whole(*args, start=start, **more)
+        return "misled" if start is not None else whole(density, rng, effort, per_chain, start, on_block)
 
-    monkeypatch.setattr(sampling, "importance", importance)
+    monkeypatch.setattr(drawing, "importance", importance)
     start = (np.full((10, 1), exact.mean()), np.zeros(10))
     drawn = draw(density, np.random.default_rng(1), effort=EFFORT, start=start)
     assert tried == [True, False]

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from calibration.inference.sampling.hamiltonian import Trajectories
-from calibration.inference.sampling.soundness import Soundness, soundness
+from calibration.inference.sampling.trajectories import Soundness, soundness
 from cipark_sd.base.arrays import Array
 
 GOOD = Soundness(n_chains=64)
@@ -28,7 +28,7 @@ def judged(
     drawn = Trajectories(
         scores, logs, ~none if careful is None else careful, none if diverged is None else diverged, none, taken
     )
-    return soundness(drawn, scores, NAMES, 4, np.zeros(n, dtype=bool) if apart is None else apart, 0)
+    return soundness(drawn, scores, NAMES, 4, np.zeros(n, dtype=bool) if apart is None else apart)
 
 
 def draws(seed: int = 1) -> Array:

@@ -8,8 +8,7 @@ from small_study import small_study
 
 from calibration.inference.sampling.densities import NormalScores
 from calibration.inference.sampling.sloped_scores import SlopedScores
-from calibration.inference.sampling.summits import Summit, climbed, inverse_curvature, summits
-from calibration.inference.sampling.warming import CHAINS, starts
+from calibration.inference.sampling.warming import CHAINS, Summit, climbed, inverse_curvature, starts, summits
 from calibration.likelihood.posterior import posterior
 from cipark_sd.base.arrays import Array
 from cipark_sd.engines.registry import choose

@@ -9,8 +9,7 @@ import pytest
 
 from calibration.inference.sampling import sloped_scores, warming
 from calibration.inference.sampling.hamiltonian import ACCEPTED
-from calibration.inference.sampling.summits import Summit
-from calibration.inference.sampling.warming import WINDOW, Warming, anew, warmed
+from calibration.inference.sampling.warming import WINDOW, Summit, Warming, anew, warmed
 from cipark_sd.base.arrays import Array
 
 

@@ -15,7 +15,7 @@ from calibration.likelihood.forward import reported
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import replaced, replicate
 from calibration.noise.reporting import Reporting
-from calibration.report.study_facts import study_facts
+from calibration.report.collect import study_facts
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.engines.registry import choose

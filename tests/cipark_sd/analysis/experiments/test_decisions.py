@@ -317,6 +317,8 @@ WIDE, NARROW = RNG.normal(0, 10, 400), RNG.normal(0, 2, 400)
         (np.abs(WIDE), WIDE, NARROW, "informed"),
         (np.abs(WIDE), np.abs(WIDE), NARROW, "assumed"),
         (-np.abs(WIDE), -np.abs(WIDE), NARROW, "assumed"),
+        # a sign is one however small the change: a share of something lies below one
+        (np.abs(WIDE) / 1000, np.abs(WIDE) / 1000, NARROW, "assumed"),
         # however narrow, and where most draws change nothing
         (np.abs(NARROW), np.abs(WIDE), NARROW[::-1], "assumed"),
         (np.maximum(NARROW, 0), np.maximum(WIDE, 0), NARROW[::-1], "assumed"),

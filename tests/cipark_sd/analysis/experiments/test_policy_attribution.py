@@ -146,8 +146,3 @@ def test_framework_and_china_merchants_need_each_other(found):
 
 def test_shares_of_something_are_not_attributed(found):
     assert "share" not in found[1]
-
-
-def test_a_result_that_is_no_factorial_is_refused(found):
-    with pytest.raises(InvalidValue, match="the 8 of the factorial"):
-        attribution(found[0].isel(policy=slice(0, 7)), FACTORS)

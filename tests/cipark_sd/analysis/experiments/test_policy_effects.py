@@ -356,10 +356,10 @@ def test_a_run_that_leaves_what_is_possible_is_run_with_a_finer_step(park):
     residents = float(coarse["residents"][1].sum(skipna=False))
     assert not 0 <= residents <= 20000
     found = SettingsTask(park, Scenario(), WILD, (BOUNDED,), instants, scenario, "native").run()
-    assert found.refined.tolist() == [False, True]
+    assert found["refined"].tolist() == [False, True]
     finer = scenario | Scenario("", time_step=1 / 1024, saveper=1 / 1024)
-    told = SettingsTask(park, Scenario(), WILD, (RESIDENTS,), instants, finer, "native").run().values[0, 1, 0]
-    assert found.values[0, 1, 0] == told
+    told = SettingsTask(park, Scenario(), WILD, (RESIDENTS,), instants, finer, "native").run()["values"][0, 1, 0]
+    assert found["values"][0, 1, 0] == told
     assert 0 < told < 20000
 
 

@@ -17,7 +17,7 @@ from cipark_sd.analysis.sensitivities.ranking import (
 )
 from cipark_sd.analysis.sensitivities.response import model_response
 from cipark_sd.analysis.sensitivities.sobol import sobol
-from cipark_sd.analysis.study import find_study
+from cipark_sd.analysis.study import read_study
 from cipark_sd.base.errors import InvalidValue, UnknownName
 from cipark_sd.commands.sensitivity.methods.sample import measures, sample
 from cipark_sd.data.scenarios import Scenario
@@ -172,9 +172,9 @@ TIME = np.linspace(0, 10, 81)
 def test_the_peak_of_a_course_that_still_rises_is_not_known_yet(response_of):
     times = tuple(np.linspace(0, 10, 21))
     rising = response_of(1, lambda shares: (1 + shares) * np.array(times), times)
-    found = measures(sample(rising, n=16, seed=1))["values"]
-    assert np.isnan(found.sel(output="y: time of the peak")).all()
-    assert np.isfinite(found.sel(output="y: peak")).all()
+    found = measures(sample(rising, n=16, seed=1))
+    assert found["y: time of the peak"].isna().all()
+    assert np.isfinite(found["y: peak"]).all()
 
 
 def test_measures_of_a_logistic_are_its_own(response_of):
@@ -183,12 +183,11 @@ def test_measures_of_a_logistic_are_its_own(response_of):
         1, lambda x: 1 / (1 + np.exp(-4 * (TIME[None] - 3 - 2 * x[:, :1]))), times=tuple(TIME.tolist())
     )
     drawn = sample(response, n=16, seed=1)
-    found = measures(drawn)["values"].to_numpy()[:, :, 0]
+    found = measures(drawn)
     middle = 3 + 2 * drawn["shares"].to_numpy()[:, 0]
-    labels = measures(drawn)["output"].to_numpy().tolist()
-    np.testing.assert_allclose(found[:, labels.index("y: end value")], 1, atol=1e-6)
-    np.testing.assert_allclose(found[:, labels.index("y: time to half of the maximum")], middle, atol=0.01)
-    np.testing.assert_allclose(found[:, labels.index("y: time of steepest rise")], middle, atol=0.07)
+    np.testing.assert_allclose(found["y: end value"], 1, atol=1e-6)
+    np.testing.assert_allclose(found["y: time to half of the maximum"], middle, atol=0.01)
+    np.testing.assert_allclose(found["y: time of steepest rise"], middle, atol=0.07)
 
 
 def test_a_ranking_names_the_strongest_with_interval_and_course(response_of):
@@ -241,7 +240,7 @@ def test_what_does_nothing_is_negligible_and_what_does_something_at_one_moment_i
 
 
 def test_the_park_study_has_all_its_uncertain_constants():
-    study = find_study(None).question()
+    study = read_study(None).question()
     assert len(study.factors) == 90
     assert "Pool Scale" in study.factors.names
     # what the fit holds and the analysis frees is not held any more
@@ -250,7 +249,7 @@ def test_the_park_study_has_all_its_uncertain_constants():
 
 
 def test_the_park_runs_at_every_corner_of_its_priors():
-    study = find_study(None).question()
+    study = read_study(None).question()
     response = model_response(
         study.model, study.factors, study.outputs, times=[2020.0, 2030.0], scenario=study.scenario
     )
@@ -262,7 +261,7 @@ def test_the_park_runs_at_every_corner_of_its_priors():
 
 def test_a_study_that_is_none_is_an_error_that_says_what_would_be_one():
     with pytest.raises(InvalidValue, match="a model file, a study's folder, or a study by name"):
-        find_study("no_such_study")
+        read_study("no_such_study")
 
 
 def test_a_row_of_a_design_draws_the_same_noise_in_all_its_runs(write_mdl):
@@ -304,4 +303,4 @@ def test_a_shorter_step_is_taken_in_both_worlds_of_an_effect(write_mdl):
 
 def test_a_misspelt_study_is_an_error_that_names_the_nearest():
     with pytest.raises(UnknownName, match="'great_ston'; did you mean 'great_stone'"):
-        find_study("great_ston")
+        read_study("great_ston")

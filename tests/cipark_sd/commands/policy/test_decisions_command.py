@@ -8,14 +8,13 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 from approved import approved
-from click.testing import CliRunner
+from command_line import cipark
 from places import ROOT
 from undrawn import undraw
 
 from calibration.commands.play.catalogue import contents_of
 from calibration.commands.play.request import Settings
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.commands.cli import cli
 from cipark_sd.commands.policy.about import load
 from cipark_sd.commands.policy.output import chosen_parts, kinds, usual, write_again
 from cipark_sd.pages.page import read_page
@@ -33,7 +32,7 @@ def run(*arguments, drawn=False):
     with pytest.MonkeyPatch.context() as patch:
         if not drawn:
             undraw(patch)
-        return CliRunner().invoke(cli, ["policy", *map(str, arguments)], catch_exceptions=False)
+        return cipark("policy", *arguments, catch_exceptions=False)
 
 
 @pytest.fixture(scope="module")

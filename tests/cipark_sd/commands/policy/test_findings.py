@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cipark_sd.base.records import WrongRecordError, columns, read_record, write_record
-from cipark_sd.commands.policy.part import part
+from cipark_sd.commands.policy.analysis import part
 from cipark_sd.commands.policy.request import NAMES, PARTS, UNDER_PRIORS
 from cipark_sd.data import described, results
 from cipark_sd.pages.output import load_result, save_result
@@ -137,7 +137,7 @@ def test_a_file_names_no_runs_but_those_beside_it(everything: Everything, tmp_pa
 
 
 def test_a_part_is_a_row_that_names_its_module() -> None:
-    assert [part(name).name for name in PARTS] == list(PARTS)
+    assert [part(name).name for name in PARTS] == [*PARTS]
     assert UNDER_PRIORS in PARTS
     assert UNDER_PRIORS not in NAMES
     # findings have a result by its type

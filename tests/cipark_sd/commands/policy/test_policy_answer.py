@@ -20,7 +20,7 @@ from cipark_sd.commands.policy.signs import Signs
 from cipark_sd.pages.blocks import FirstScreen
 from cipark_sd.pages.output import page_of
 from cipark_sd.pages.parts import Pictures
-from cipark_sd.statements.basis import Basis
+from cipark_sd.statements.claims import Basis
 
 POSTERIOR = Basis("posterior", 100, converged=True)
 
@@ -72,7 +72,7 @@ def effects(about: About, **medians: tuple[float, float, float]) -> Effects:
 
 def screen_of(findings: Findings, pictures: Pictures = Pictures()) -> FirstScreen:  # noqa: B008  (frozen)
     """The first block of the page."""
-    (block,) = page_of(parts()[:1], findings, pictures, "t", "i").sections[0].blocks
+    (block,) = page_of(parts(findings)[:1], findings, pictures, "t", "i").sections[0].blocks
     assert isinstance(block, FirstScreen)
     return block
 
@@ -106,7 +106,8 @@ def test_an_effect_has_its_class_first_and_one_that_the_model_assumes_is_no_head
         ("fast", "Twice the pace", "not decided by the data", "-2.0 to +30"),
         ("slow", "Half the pace", "assumed by the model", "-40 to -5.0"),
     ]
-    assert {record.title for record in EffectsPart().headlines_of(found, about)} & {"Half the pace"} == set()
+    headlines = EffectsPart().headlines(Findings(about, {"effects": found}))
+    assert {record.title for record in headlines} & {"Half the pace"} == set()
     assert set(found.unassumed["policy"]) == {"fast", "nothing"}
     # where all that has one sign is assumed, that is the answer
     every = replace(found, classes=tuple(replace(effect, kind="built in") for effect in found.classes))

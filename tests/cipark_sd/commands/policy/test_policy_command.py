@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
+from command_line import cipark
 from park_draws import near_the_file
 from small_study import POLICIES, small_study
 
@@ -15,7 +15,6 @@ from calibration.study import STUDIES
 from cipark_sd.analysis.experiments.definition import Factor
 from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.base.console import Bars
-from cipark_sd.commands.cli import cli
 from cipark_sd.commands.policy.about import Findings
 from cipark_sd.commands.policy.analysis import read_target, start, untaught
 from cipark_sd.commands.policy.output import parts
@@ -29,10 +28,6 @@ from cipark_sd.pages.parts import Pictures
 pytestmark = pytest.mark.usefixtures("undrawn_figures")
 
 
-def run(*arguments):
-    return CliRunner().invoke(cli, [*map(str, arguments)], catch_exceptions=False)
-
-
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """Arguments of a call with draws of two rivals that meet the data."""
@@ -44,7 +39,7 @@ def small(tmp_path_factory):
 @pytest.fixture(scope="module")
 def written(tmp_path_factory, small):
     folder = tmp_path_factory.mktemp("policy")
-    return folder, run(*small, "-o", folder)
+    return folder, cipark(*small, "-o", folder, catch_exceptions=False)
 
 
 def test_the_first_lines_say_what_the_draws_are(written):
@@ -126,7 +121,7 @@ def test_attribution_prints_sums_that_do_not_agree(tmp_path, monkeypatch, small)
         Factor("cmg", "Operator", Scenario("", {"SW CMG": 0})),
     )
     monkeypatch.setattr(analysis, "read_catalogue", lambda *a: replace(read(*a), factors=two))
-    shown = run(*small, "--part", "attribution", "-o", tmp_path)
+    shown = cipark(*small, "--part", "attribution", "-o", tmp_path, catch_exceptions=False)
     assert "all mechanisms less none" in shown.output
     assert "may come without the framework" in shown.output
     assert {"shapley_mean", "leave_one_out", "add_one_in"} <= set(pd.read_csv(tmp_path / "attribution.csv").columns)
@@ -144,8 +139,7 @@ def test_attribution_prints_sums_that_do_not_agree(tmp_path, monkeypatch, small)
     ],
 )
 def test_mistakes_are_told_in_one_message(arguments, message, tmp_path):
-    shown = CliRunner().invoke(cli, ["policy", "-o", str(tmp_path), *arguments])
-    assert shown.exit_code == 2
+    shown = cipark("policy", "-o", tmp_path, *arguments, code=2)
     assert message in shown.output
 
 
@@ -157,10 +151,7 @@ def test_a_base_that_contradicts_the_data_stops_the_call_and_says_what_to_run(tm
     for median in (0.35, 0.13, 0.22):
         text = text.replace(f"median = {median}, sigma = 0.7", f"median = {5 * median}, sigma = 0.7")
     (study / "problem.toml").write_text(text, encoding="utf-8")
-    shown = CliRunner().invoke(
-        cli, ["policy", str(study), "--draws", "prior", "--runs", "100", "--rivals", "M0", "-o", str(out)]
-    )
-    assert shown.exit_code == 2
+    shown = cipark("policy", study, "--draws", "prior", "--runs", "100", "--rivals", "M0", "-o", out, code=2)
     text = " ".join(shown.output.split())
     counted = re.search(r"residents by (\S+): (\d+) in the model .* allows (\d+) to (\d+)\), (\d+) in the data", text)
     assert counted is not None, text
@@ -188,8 +179,7 @@ def here(tmp_path, monkeypatch):
 
 
 def test_from_the_priors_of_a_study_signs_are_shown_and_no_size(leaving, here):
-    shown = run("policy", leaving, "--draws", "prior", "--runs", "300", "-o", here / "out")
-    assert shown.exit_code == 0, shown.output
+    shown = cipark("policy", leaving, "--draws", "prior", "--runs", "300", "-o", here / "out", catch_exceptions=False)
     assert shown.output.splitlines()[1] == "300 draws from the PRIOR: nothing here has seen the data"
     assert "Signs under the priors. No data have been used" in shown.output
     sections = {section.title: section for section in read_page(here / "out").sections}
@@ -219,16 +209,26 @@ def test_from_the_priors_of_a_study_signs_are_shown_and_no_size(leaving, here):
 
 
 def test_what_ranks_or_has_a_size_is_refused_from_the_priors(leaving, here):
-    shown = CliRunner().invoke(cli, ["policy", str(leaving), "--draws", "prior", "--part", "attribution"])
-    assert shown.exit_code == 2
+    shown = cipark("policy", leaving, "--draws", "prior", "--part", "attribution", code=2)
     assert "from the priors nothing is ranked and no size is reported" in " ".join(shown.output.split())
-    shown = run("policy", leaving, "--draws", "prior", "--runs", "50", "--part", "all", "-o", here / "all")
+    shown = cipark(
+        "policy",
+        leaving,
+        "--draws",
+        "prior",
+        "--runs",
+        "50",
+        "--part",
+        "all",
+        "-o",
+        here / "all",
+        catch_exceptions=False,
+    )
     assert "Not run, since from the priors nothing is ranked: attribution" in shown.output
 
 
 def test_without_draws_a_study_runs_at_its_best_fit_without_bands_and_classes(leaving, here):
-    shown = run("policy", leaving, "--runs", "200", "-o", here / "out")
-    assert shown.exit_code == 0, shown.output
+    shown = cipark("policy", leaving, "--runs", "200", "-o", here / "out", catch_exceptions=False)
     lines = shown.output.splitlines()
     assert lines[1].startswith("the best fit alone, without intervals")
     assert "No posterior of this study is in cipark-output/" in lines[2]
@@ -245,7 +245,7 @@ def test_without_draws_a_study_runs_at_its_best_fit_without_bands_and_classes(le
     assert "informed" not in set(claims["class"])
     # a second call takes the kept fit, and the same call gives the same numbers
     first = pd.read_csv(here / "out" / "effects.csv")
-    run("policy", leaving, "--runs", "200", "-o", here / "out")
+    cipark("policy", leaving, "--runs", "200", "-o", here / "out", catch_exceptions=False)
     pd.testing.assert_frame_equal(pd.read_csv(here / "out" / "effects.csv"), first)
 
 
@@ -256,7 +256,8 @@ def test_chains_that_have_not_converged_are_told_first(tmp_path):
     about = start(asked, Bars()).about
     # no band of them can be trusted: the optimum alone is run
     assert about.basis.startswith("the best fit alone, without intervals: the posterior has not converged")
-    (section,) = parts()[1].sections(Findings(about, {}), Pictures())
+    findings = Findings(about, {})
+    (section,) = parts(findings)[1].sections(findings, Pictures())
     assert section.blocks[0] == Paragraph(f"{about.basis}.", warning=True)
     assert about.label == "best fit, no draws"
 

@@ -5,15 +5,14 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
+from command_line import cipark
 from no_computing import forbid_computing
 from places import FISHERY
 
 from cipark_sd.base.checkpoints import FOLDER
-from cipark_sd.commands.cli import cli
 from cipark_sd.commands.policy.about import load, result_file, saved_results
+from cipark_sd.commands.policy.analysis import part
 from cipark_sd.commands.policy.output import kinds, tell
-from cipark_sd.commands.policy.part import part
 from cipark_sd.commands.policy.request import NAMES
 from cipark_sd.data import results
 from cipark_sd.pages.page import read_page
@@ -24,14 +23,10 @@ DRAWS = ["--runs", "40"]
 pytestmark = pytest.mark.usefixtures("undrawn_figures")
 
 
-def run(*arguments):
-    return CliRunner().invoke(cli, ["policy", *map(str, arguments)], catch_exceptions=False)
-
-
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fishery")
-    return folder, run(FISHERY, "--part", "all", *DRAWS, "-o", folder)
+    return folder, cipark("policy", FISHERY, "--part", "all", *DRAWS, "-o", folder, catch_exceptions=False)
 
 
 def test_all_parts_run_without_a_study(everything):
@@ -51,18 +46,17 @@ def test_every_table_of_effects_says_what_became_of_the_expectation(everything):
 
 
 def test_the_same_model_in_xmile_gives_the_same_numbers(everything, tmp_path):
-    made = CliRunner().invoke(cli, ["convert", str(FISHERY / "fish.mdl"), "-o", str(tmp_path / "fish.xmile")])
-    assert made.exit_code == 0
+    cipark("convert", FISHERY / "fish.mdl", "-o", tmp_path / "fish.xmile")
     text = (FISHERY / "policies.toml").read_text().replace("fish.mdl", "fish.xmile")
     (tmp_path / "policies.toml").write_text(text)
-    run(tmp_path, *DRAWS, "-o", tmp_path / "out")
+    cipark("policy", tmp_path, *DRAWS, "-o", tmp_path / "out", catch_exceptions=False)
     ours, theirs = (results.load(folder / "policies.nc") for folder in (tmp_path / "out", everything[0]))
     for name in ("fish", "wealth"):
         assert np.array_equal(ours[name], theirs[name])
 
 
 def test_the_same_call_writes_the_same_bytes(everything, tmp_path):
-    run(FISHERY, *DRAWS, "-o", tmp_path)
+    cipark("policy", FISHERY, *DRAWS, "-o", tmp_path, catch_exceptions=False)
     for name in ("effects.csv", "claims.csv"):
         assert (tmp_path / name).read_bytes() == (everything[0] / name).read_bytes(), name
 
@@ -72,8 +66,7 @@ def test_all_parts_are_those_that_the_catalogue_has_tables_for(tmp_path):
     start = text.index("[knockouts]")
     (tmp_path / "policies.toml").write_text(text[:start])
     shutil.copy(FISHERY / "fish.mdl", tmp_path)
-    shown = run(tmp_path, "--part", "all", *DRAWS, "-o", tmp_path / "out")
-    assert shown.exit_code == 0
+    shown = cipark("policy", tmp_path, "--part", "all", *DRAWS, "-o", tmp_path / "out", catch_exceptions=False)
     assert "Not run, since the catalogue has no table for it: knockouts" in shown.output
 
 
@@ -83,8 +76,7 @@ def test_parts_without_a_table_are_told_before_anything_runs(tmp_path):
     (tmp_path / "policies.toml").write_text(text[:start] + text[end : text.index("[knockouts]")])
     shutil.copy(FISHERY / "fish.mdl", tmp_path)
     parts = ["--part", "effects", "--part", "knockouts", "--part", "attribution"]
-    shown = CliRunner().invoke(cli, ["policy", str(tmp_path), *parts, "-o", str(tmp_path / "out")])
-    assert shown.exit_code == 2
+    shown = cipark("policy", tmp_path, *parts, "-o", tmp_path / "out", code=2)
     assert "--part knockouts" in shown.output
     assert "--part attribution" in shown.output
     assert not (tmp_path / "out" / "policies.nc").exists()
@@ -95,7 +87,7 @@ def test_tables_of_earlier_versions_are_answered_with_the_recipe_in_their_place(
     (tmp_path / "policies.toml").write_text(
         (FISHERY / "policies.toml").read_text() + "[design]\n[robustness]\nat = 1\n"
     )
-    shown = CliRunner().invoke(cli, ["policy", str(tmp_path), "-o", str(tmp_path / "out")])
+    shown = cipark("policy", tmp_path, "-o", tmp_path / "out", code=2)
     said = " ".join(shown.output.split())
     assert shown.exit_code == 2
     assert (
@@ -114,7 +106,7 @@ def again(everything, tmp_path_factory):
         shutil.copy(path, folder)
     with pytest.MonkeyPatch.context() as patch:
         forbid_computing(patch)
-        shown = CliRunner().invoke(cli, ["report", "--again", str(folder), "-o", str(folder.parent / "all.html")])
+        shown = cipark("report", "--again", folder, "-o", folder.parent / "all.html")
     assert shown.exit_code == 0, (shown.output, shown.exception)
     return folder
 
@@ -140,14 +132,13 @@ def test_what_is_loaded_is_printed_as_what_was_computed(everything, capsys):
 
 def test_a_result_of_other_draws_is_left_out_and_a_damaged_one_is_told(again, everything, tmp_path):
     shutil.copytree(again, tmp_path / "out")
-    run(FISHERY, "--runs", "20", "-o", tmp_path / "out")
+    cipark("policy", FISHERY, "--runs", "20", "-o", tmp_path / "out", catch_exceptions=False)
     assert tuple(load(tmp_path / "out", kinds()).results) == ("decisions", "effects")
     damaged = tmp_path / "damaged"
     shutil.copytree(again, damaged)
     content = (damaged / result_file("attribution")).read_bytes()
     (damaged / result_file("attribution")).write_bytes(content[:60])
-    shown = CliRunner().invoke(cli, ["report", "--again", str(damaged), "-o", str(tmp_path / "all.html")])
-    assert shown.exit_code == 2
+    shown = cipark("report", "--again", damaged, "-o", tmp_path / "all.html", code=2)
     assert f"{result_file('attribution')}: no file of records" in " ".join(shown.output.split())
     # the command itself computes it anew
     findings = load(everything[0], kinds())
@@ -212,8 +203,7 @@ def test_a_knock_out_is_what_the_closed_form_says(tmp_path, write_mdl):
     text = "Firms= INTEG(Rate*Firms,1) ~ ~ |\nRate= 0.1 ~ ~ |\nShadow= 1 ~ ~ |\n"
     write_mdl(text, name="growth.mdl", final=10, step=1 / 128)
     (tmp_path / "policies.toml").write_text(KNOCK_OUT, encoding="utf-8")
-    shown = run(tmp_path, "--part", "knockouts", *DRAWS, "-o", tmp_path / "out")
-    assert shown.exit_code == 0
+    shown = cipark("policy", tmp_path, "--part", "knockouts", *DRAWS, "-o", tmp_path / "out", catch_exceptions=False)
     table = pd.read_csv(tmp_path / "out" / "knockouts.csv").set_index("policy")
     assert table.loc["none", "median"] == pytest.approx(np.exp(-10 * 0.1) - 1, abs=0.02)
     assert table.loc["none", ["fewer", "none", "more"]].tolist() == [1.0, 0.0, 0.0]
@@ -234,8 +224,7 @@ def test_a_model_that_breaks_after_the_last_time_has_its_effects_and_a_sentence(
         '[[uncertainty]]\nid = "rate"\nname = "rate"\nrange = [0.08, 0.12]\n'
         '[[policy]]\nid = "slow"\ntitle = "A rate of 0.07"\nset = { rate = 0.07 }\n'
     )
-    shown = run(tmp_path, *DRAWS, "-o", tmp_path / "out")
-    assert shown.exit_code == 0, shown.output
+    shown = cipark("policy", tmp_path, *DRAWS, "-o", tmp_path / "out", catch_exceptions=False)
     ended = "since the model breaks after it ("
     assert ended in shown.output
     assert results.load(tmp_path / "out" / "course.nc")["time"].values[-1] == 5
@@ -248,7 +237,7 @@ def test_a_pure_number_has_no_unit_in_any_sentence_or_head(tmp_path, write_mdl):
         '[[policy]]\nid = "fast"\ntitle = "Twice"\nset = { r = 0.2 }\n'
         '[[uncertainty]]\nid = "r"\ntitle = "pace"\nname = "r"\nrange = [0.05, 0.15]\n'
     )
-    done = run(tmp_path, "--part", "effects", *DRAWS, "-o", tmp_path / "out")
+    done = cipark("policy", tmp_path, "--part", "effects", *DRAWS, "-o", tmp_path / "out", catch_exceptions=False)
     page = (tmp_path / "out/report.html").read_text("utf-8")
     assert "Twice: 0.25 less" in done.output, done.output
     assert "Dmnl" not in done.output + page

@@ -1,7 +1,5 @@
 """Reverse mode against forward mode, closed forms and differences."""
 
-import importlib.util
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import numpy as np
 import pytest
 from forward_mode import value_and_jacobian
 from hypothesis import HealthCheck, given, settings
+from places import script
 from random_equations import models
 from stella import stella
 from thorough import share
@@ -192,17 +191,7 @@ def test_an_output_that_is_no_number_where_nobody_looks_takes_no_gradient_away(w
 
 
 def test_the_gradient_of_the_park_is_the_sum_of_its_tangents() -> None:
-    # another test's folder may hold a module of the same name
-    spec = importlib.util.spec_from_file_location("benchmark_cases", BENCHMARKS / "cases.py")
-    assert spec is not None
-    assert spec.loader is not None
-    cases = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = cases
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        spec.loader.exec_module(cases)
-    finally:
-        sys.path.remove(str(BENCHMARKS))
+    cases = script(BENCHMARKS / "cases.py")
     for name in ("park", "world3"):
         case = cases.CASES[name]
         point = {parameter: values[:3] for parameter, values in case.draws(3).items()}

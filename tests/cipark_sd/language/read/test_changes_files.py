@@ -4,10 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from command_line import cipark
 
 from cipark_sd.base.errors import CiparkError, Problems
-from cipark_sd.commands.cli import cli
 from cipark_sd.language.read.changes_files import read_changes
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Table
@@ -83,8 +82,7 @@ def test_all_problems_come_together_and_unknown_names_with_them(write_mdl: Write
 def test_commands_take_it_as_a_scenario(write_mdl: Write, tmp_path: Path) -> None:
     path = write_mdl(MODEL)
     (tmp_path / "high.cin").write_text("birth rate = 7\n")
-    done = CliRunner().invoke(cli, ["run", str(path), "--variables", "s", "--scenario", str(tmp_path / "high.cin")])
-    assert done.exit_code == 0
+    done = cipark("run", path, "--variables", "s", "--scenario", tmp_path / "high.cin")
     assert "70" in done.output
-    missing = CliRunner().invoke(cli, ["run", str(path), "--scenario", str(tmp_path / "low.cin")])
+    missing = cipark("run", path, "--scenario", tmp_path / "low.cin", code=2)
     assert isinstance(missing.exception, CiparkError) or missing.exit_code == 2

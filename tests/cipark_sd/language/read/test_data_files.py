@@ -7,10 +7,9 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
-from click.testing import CliRunner
+from command_line import cipark
 
 from cipark_sd.base.errors import InvalidValue, MissingData, Problems, UnsupportedFeature
-from cipark_sd.commands.cli import cli
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Table
 from cipark_sd.model.variables import Series
@@ -137,11 +136,10 @@ def test_an_element_that_the_files_leave_out_is_missing_as_in_vensim(write_mdl: 
 
 def test_the_command_takes_files_and_says_what_lacks(write_mdl: Write, tmp_path: Path) -> None:
     path = write_mdl(TEXT)
-    lacking = CliRunner().invoke(cli, ["run", str(path), "--variables", "out"])
+    lacking = cipark("run", path, "--variables", "out", code=2)
     assert isinstance(lacking.exception, MissingData) or lacking.exit_code == 2
     (tmp_path / "given.csv").write_text("Time,rain\n" + "".join(f"{t},{t}\n" for t in range(11)))
-    done = CliRunner().invoke(cli, ["run", str(path), "--variables", "out", "--series", str(tmp_path / "given.csv")])
-    assert done.exit_code == 0
+    done = cipark("run", path, "--variables", "out", "--series", tmp_path / "given.csv")
     assert "20" in done.output
 
 
@@ -189,8 +187,7 @@ def test_a_tag_is_the_spreadsheet_that_the_user_says(write_mdl: Write, tmp_path:
     assert float(run["out"][0]) == 10 + 200 + 10 + 1000
     assert float(run["out"].sel(time=10)) == 10 + 200 + 20 + 1000
     options = [part for entry in given for part in ("--series", entry)]
-    done = CliRunner().invoke(cli, ["run", str(path), "--variables", "out", *options])
-    assert done.exit_code == 0, done.output
+    cipark("run", path, "--variables", "out", *options)
     assert read_model(path, series=given).digest == model.digest
     book(elsewhere / "b.xlsx", ("", "x"), (0, 100), (2, 301))
     assert read_model(path, series=given).digest != model.digest
@@ -242,9 +239,8 @@ def test_every_command_that_runs_a_model_takes_the_files(
     (tmp_path / "given.csv").write_text("Time,rain\n" + "".join(f"{t},{t}\n" for t in range(11)))
     monkeypatch.chdir(tmp_path)
     command, *rest = arguments
-    done = CliRunner().invoke(cli, [command, str(path), *rest, "--series", "given.csv"])
-    assert done.exit_code == 0, done.output
-    other = CliRunner().invoke(cli, [command, str(path), *rest, "--series", "nowhere.csv"])
+    cipark(command, path, *rest, "--series", "given.csv")
+    other = cipark(command, path, *rest, "--series", "nowhere.csv", code=2)
     assert isinstance(other.exception, InvalidValue) or other.exit_code == 2
 
 
@@ -252,18 +248,7 @@ def test_a_converted_model_holds_what_the_file_said(write_mdl: Write, tmp_path: 
     (tmp_path / "given.csv").write_text("Time,rain\n" + "".join(f"{t},{t * t}\n" for t in range(11)))
     model = read_model(write_mdl(DRIVEN), series=[tmp_path / "given.csv"])
     for ending in ("xmile", "mdl"):
-        done = CliRunner().invoke(
-            cli,
-            [
-                "convert",
-                str(write_mdl(DRIVEN)),
-                "-o",
-                str(tmp_path / f"a.{ending}"),
-                "--series",
-                str(tmp_path / "given.csv"),
-            ],
-        )
-        assert done.exit_code == 0, done.output
+        cipark("convert", write_mdl(DRIVEN), "-o", tmp_path / f"a.{ending}", "--series", tmp_path / "given.csv")
         again = simulate(read_model(tmp_path / f"a.{ending}"), save=["water"])
         assert (again["water"] == simulate(model, save=["water"])["water"]).all()
 

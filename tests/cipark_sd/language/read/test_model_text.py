@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from places import CORPUS
-from pysd_literals import number, points
 from sanitise import sanitise
 from sanitise_tables import without_range
 
@@ -16,33 +15,6 @@ from cipark_sd.base.errors import EquationError
 Write = Callable[..., Path]
 
 PROGRAM = "__import__('cipark_bell').ring()"
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("5", 5), ("+5", 5), ("- 5", -5), ("-\\ 5", -5), ("5.", 5.0), (".5", 0.5), ("1e3", 1e3), ("007", 7)],
-)
-def test_a_number_is_what_python_reads(text: str, value: float) -> None:
-    assert number(text) == value
-    assert type(number(text)) is type(value)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "a", "1+1", "1_000", "0x10", "1j", "inf", "nan", "()", "1 2", "--1", "٣", PROGRAM]
-)
-def test_anything_else_is_no_number(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a number"):
-        number(text)
-
-
-def test_points_are_pairs_of_numbers() -> None:
-    assert points("(0,1), ( 1.5 , -2 ),(3,4e2),") == [(0, 1), (1.5, -2), (3, 400.0)]
-
-
-@pytest.mark.parametrize("text", ["(0)", "(0,1)(2,3)", "(0,1),x", "(0,1,2)", f"(0,{PROGRAM})", "[(0,1)]"])
-def test_anything_else_is_no_point(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a list of pairs"):
-        points(text)
 
 
 @pytest.mark.parametrize(

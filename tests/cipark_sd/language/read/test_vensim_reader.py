@@ -1,19 +1,16 @@
-"""The reader of Vensim files: what it understands, where it finds a fault, and PySD's reader as its judge."""
+"""The reader of Vensim files: what it understands, and where it finds a fault."""
 
 from collections.abc import Callable
-from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from places import CORPUS
 
 from cipark_sd.base.errors import CiparkError, EquationError, ModelFileError, Problems
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.language.read.vensim.entries import split, tokens
 from cipark_sd.language.write.mdl import write_mdl as written
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, Neg, Ref, Table
-from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Constant, External, ExternalPiece, Lookup, Piece, Series, Stock
 from cipark_sd.simulations.simulation import simulate
 
@@ -280,52 +277,3 @@ def test_a_file_without_equations_says_so(tmp_path: Path) -> None:
     (tmp_path / "empty.mdl").write_text("{UTF-8}\n")
     with pytest.raises(ModelFileError, match="has no equations"):
         read_model(tmp_path / "empty.mdl")
-
-
-#: What the two readers make differently, and why ours is meant.
-DIFFERENT = {
-    "comments_and_flags": "PySD adds up literals",
-    "macro_time_step": "a macro is given what it uses of the model as a further argument before PySD sees it",
-    "negative_literal_base": "PySD's grammar takes (-2)^2 for -2^2, so it is given (0 - 2)^2",
-}
-
-
-def _without_mappings(model: Model) -> Model:
-    """PySD collects the mappings of copied ranges in one list for all models that a process reads."""
-    return replace(model, dimensions=tuple(replace(dimension, mappings=()) for dimension in model.dimensions))
-
-
-#: Features whose left sides PySD's reader takes and the assembly behind it does not: run by PySD in the corpus' tests.
-ONLY_OURS = {
-    "data_between_times": "uses GET DATA BETWEEN TIMES",
-    "data_part_constant": "is a data variable with an equation that is not GET DATA",
-    "subscript_mapping_groups": "that is not element by element in order",
-    "range_twice": "which no range holds that is still free",
-}
-
-
-@pytest.mark.parametrize("feature", ONLY_OURS)
-def test_what_our_reader_takes_alone_is_refused_behind_that_of_pysd(feature: str) -> None:
-    from pysd_reader import read_with_pysd
-
-    path = CORPUS / feature / "model.mdl"
-    assert read_model(path).variables
-    with pytest.raises(CiparkError, match=ONLY_OURS[feature]):
-        read_with_pysd(path)
-
-
-PAIRED = sorted(path for path in CORPUS.glob("*/model.mdl") if path.parent.name not in ONLY_OURS)
-
-
-@pytest.mark.parametrize("path", PAIRED, ids=lambda path: path.parent.name)
-def test_both_readers_make_the_same_model(path: Path) -> None:
-    from pysd_reader import read_with_pysd
-
-    ours, theirs = (_without_mappings(read(path)) for read in (read_model, read_with_pysd))
-    same = all(repr(getattr(ours, f.name)) == repr(getattr(theirs, f.name)) for f in fields(Model))
-    assert same is (path.parent.name not in DIFFERENT), [
-        (variable.label, field.name)
-        for variable in theirs.variables
-        for field in fields(variable)
-        if repr(getattr(variable, field.name)) != repr(getattr(ours.by_name.get(variable.name), field.name, None))
-    ]

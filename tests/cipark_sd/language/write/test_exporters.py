@@ -16,7 +16,7 @@ from cipark_sd.base.files import write_whole
 from cipark_sd.base.library import bundled
 from cipark_sd.compiler.unroll import unroll
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.language.write.arrays import flat_model
+from cipark_sd.language.write.apart import flat_model
 from cipark_sd.language.write.mdl import write_mdl as save_mdl
 from cipark_sd.language.write.xmile import to_xmile, write_xmile
 from cipark_sd.model.expr import Const, Expr, Neg, rebuild
@@ -106,9 +106,9 @@ def test_pysd_gives_the_same_for_the_vensim_file_and_its_exports(write_mdl: Writ
 def test_the_flat_model_is_the_subscripted_one_in_pysd(write_mdl: Write, tmp_path: Path, title: str) -> None:
     source = write_mdl(MODELS[title])
     model = read_model(source)
-    flat = flat_model(model)
-    save_mdl(flat.model, tmp_path / "flat.mdl")
-    found = exported.by_pysd(tmp_path / "flat.mdl").rename(columns={new: old for old, new in flat.names.items()})
+    flat, names = flat_model(model)
+    save_mdl(flat, tmp_path / "flat.mdl")
+    found = exported.by_pysd(tmp_path / "flat.mdl").rename(columns={new: old for old, new in names.items()})
     assert exported.differing(found, exported.by_pysd(source)) == []
 
 
@@ -206,9 +206,9 @@ def test_the_park_is_valid_and_drawn_sector_by_sector() -> None:
 def test_pysd_runs_the_export_of_a_whole_model_as_we_run_it(tmp_path: Path) -> None:
     """The core, whose text PySD reads in a third of the time; the park with ``CIPARK_THOROUGH``."""
     model, until = read_model(exported.coarse(tmp_path, "cipark.mdl" if THOROUGH else "core.mdl")), 2016.0
-    flat = flat_model(model)
-    save_mdl(flat.model, tmp_path / "flat.mdl")
-    write_xmile(flat.model, tmp_path / "flat.xmile", inline_lookups=True)
+    flat, _ = flat_model(model)
+    save_mdl(flat, tmp_path / "flat.mdl")
+    write_xmile(flat, tmp_path / "flat.xmile", inline_lookups=True)
     write_xmile(model, tmp_path / "cipark.xmile", inline_lookups=True)
     # PySD takes longest to read; that the flat model is one in both formats is pysimlin's to say
     a, b = exported.by_simlin(tmp_path / "flat.mdl"), exported.by_simlin(tmp_path / "flat.xmile")

@@ -12,7 +12,7 @@ from places import CORPUS
 
 from cipark_sd.base.errors import CiparkError, Problems, UnsupportedFeature
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.language.write.arrays import flat_model
+from cipark_sd.language.write.apart import flat_model
 from cipark_sd.language.write.mdl import write_mdl
 from cipark_sd.language.write.xmile import to_xmile, write_xmile
 
@@ -67,14 +67,14 @@ def test_an_exported_corpus_model_runs_as_before(feature: str, form: str, tmp_pa
     names: dict[str, str] = {}
     if feature in REFUSED[form]:
         with pytest.raises(CiparkError, match=REFUSED[form][feature]) as caught:
-            write(flat_model(model).model if form.startswith("flat") else model, path)
+            write(flat_model(model)[0] if form.startswith("flat") else model, path)
         assert isinstance(caught.value, UnsupportedFeature | Problems)
         assert not path.exists()
         return
     if form.startswith("flat"):
-        flat = flat_model(model)
-        names = {new: old for old, new in flat.names.items()}
-        write(flat.model, path)
+        flat, named = flat_model(model)
+        names = {new: old for old, new in named.items()}
+        write(flat, path)
     else:
         write(model, path)
     again = read_model(path)

@@ -15,8 +15,7 @@ from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.pages.figures.files import SUFFIXES, save_figure
 from cipark_sd.pages.figures.observed import Observed, ObservedFile, read_observed
-from cipark_sd.pages.figures.policies import plot_fans
-from cipark_sd.pages.figures.runs import plot_run
+from cipark_sd.pages.figures.runs import plot_fans, plot_run
 from cipark_sd.simulations.simulation import simulate
 
 Write = Callable[..., Path]

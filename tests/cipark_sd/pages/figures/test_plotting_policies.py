@@ -9,7 +9,7 @@ import xarray as xr
 from approved import approved
 
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.pages.figures.policies import plot_fans, plot_shapley, plot_tornado
+from cipark_sd.pages.figures.runs import plot_fans, plot_shapley, plot_tornado
 
 DRAWS = np.arange(101.0)
 

@@ -9,20 +9,19 @@ import exported
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
+from command_line import cipark
 from places import CORPUS
 from thorough import THOROUGH
 
 from cipark_sd.base.errors import EquationError, InvalidValue, UnknownName
 from cipark_sd.base.library import bundled
-from cipark_sd.commands.cli import cli
 from cipark_sd.data.results import to_table
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.variables import Lookup
 from cipark_sd.simulations.simulation import simulate
-from cipark_sd.verify.certificates.certificate import Certificate, as_json, certify
-from cipark_sd.verify.certificates.sides import PYSD_STOPS
+from cipark_sd.verify.certificate import Certificate, as_json, certify
+from cipark_sd.verify.sides import PYSD_STOPS
 
 #: Faults of PySD's calculation; what its reader does with a file is no part of a certificate, nor which times it saves.
 KNOWN = {
@@ -207,14 +206,14 @@ def test_the_command_says_so_and_exits_so(planted: bool, code: int, last: str, r
     if planted:
         _plant(recorded, "TOTAL", 4.25, 1.5)
     arguments = ["certify", str(regions), "--engines", "native,numpy", "--recorded", str(recorded)]
-    done = CliRunner().invoke(cli, arguments, standalone_mode=False)
+    done = cipark(*arguments, standalone_mode=False)
     assert done.return_value == code
     assert done.output.splitlines()[-1] == last
     assert ("native and recorded.csv part first at time 4.25 in total" in done.output) is planted
 
 
 def test_bad_input_exits_with_2(regions: Path) -> None:
-    assert CliRunner().invoke(cli, ["certify", str(regions), "--recorded", "nowhere.csv"]).exit_code == 2
+    cipark("certify", regions, "--recorded", "nowhere.csv", code=2)
 
 
 @pytest.mark.slow
@@ -249,7 +248,7 @@ def test_pysimlin_still_has_other_rules_and_takes_no_part_then(
     model = read_model(write_mdl(equations + " read = y + 1 ~~|", final=5, step=1))
     (absent,) = certify(model, engines=["native", "numpy", "pysimlin"]).left_out
     assert (absent.failed, absent.reason) == (False, f"it has another rule than Vensim for {function}")
-    monkeypatch.setattr("cipark_sd.verify.certificates.sides.SIMLIN_DIFFERS", {})
+    monkeypatch.setattr("cipark_sd.verify.sides.SIMLIN_DIFFERS", {})
     certificate = certify(model, engines=["native", "pysimlin"])
     assert not certificate.certified
     assert certificate.pairs[0].first == ("y",)

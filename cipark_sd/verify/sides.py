@@ -27,19 +27,18 @@ from cipark_sd.base.errors import (
     raise_all,
 )
 from cipark_sd.base.inputs import TABLE_LIMIT, read_bytes
-from cipark_sd.base.naming import canonical, override_key, split_key
+from cipark_sd.base.naming import base_name, canonical, override_key
 from cipark_sd.base.timegrid import SLACK, TimeGrid, nearest_indices
-from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.data.described import version as own_version
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.engines import registry
 from cipark_sd.engines.base import Settings, fixed_method, settings
 from cipark_sd.engines.plan import missing_as_nan
-from cipark_sd.language.read.data_files import VDF_SUFFIXES, read_vdf
+from cipark_sd.language.read.model_file import VDF_SUFFIXES, read_vdf
 from cipark_sd.model.expr import Call, walk
 from cipark_sd.model.model import CONTROL, Method, Model
-from cipark_sd.model.variables import Lookup, Variable, expressions
-from cipark_sd.simulations.simulation import simulate
+from cipark_sd.model.variables import expressions
+from cipark_sd.simulations.simulation import course
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,17 +102,12 @@ class Question:
     grid: TimeGrid
 
     @cached_property
-    def variables(self) -> tuple[Variable, ...]:
-        """Those that are compared: all but tables and the control variables."""
-        return tuple(v for v in self.model.variables if not isinstance(v, Lookup) and v.name not in CONTROL)
-
-    @cached_property
     def labels(self) -> dict[str, tuple[str, str]]:
         """Variable and the label of the column, by flat name."""
         return {
-            flat_name(variable.name, elements): (variable.name, self.model.label(variable.name, elements))
-            for variable in self.variables
-            for elements in self.model.elements(variable)
+            flat: (variable.name, label)
+            for variable in self.model.over_time
+            for flat, label in zip(self.model.flat_names(variable), self.model.labels(variable), strict=True)
         }
 
 
@@ -139,7 +133,17 @@ def engine_names(names: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def side_of(question: Question, name: str) -> Side | LeftOut:
-    """The run of an engine, or why there is none."""
+    """The run of an engine, or why there is none.
+
+    Parameters
+    ----------
+    question : Question
+    name : of :data:`KNOWN`
+
+    Returns
+    -------
+    Side or LeftOut
+    """
     if name == SIMLIN:
         return _simlin(question)
     model, engine = question.model, registry.choose(name)
@@ -147,10 +151,10 @@ def side_of(question: Question, name: str) -> Side | LeftOut:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             warnings.simplefilter("ignore", DeprecationWarning)
-            results = simulate(
+            run = course(
                 model,
                 question.scenario,
-                save=[variable.name for variable in question.variables],
+                save=[variable.name for variable in model.over_time],
                 times=question.grid.saved_times.tolist(),
                 engine=engine.name,
                 method=question.method,
@@ -166,11 +170,10 @@ def side_of(question: Question, name: str) -> Side | LeftOut:
             # the language refuses the model or its settings
             raise
         return LeftOut(name, str(problem))
-    columns = {}
-    for variable in question.variables:
-        values = results[variable.name].to_numpy().reshape(len(question.grid.saved_times), -1)
-        for position, elements in enumerate(model.elements(variable)):
-            columns[flat_name(variable.name, elements)] = values[:, position]
+    columns: dict[str, Array] = {}
+    for variable in model.over_time:
+        values = run.values[variable.name].reshape(len(run.times), -1)
+        columns |= dict(zip(model.flat_names(variable), values.T, strict=True))
     remarks = tuple(dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught))
     made_by = version(name) if engine.foreign else own_version()
     return Side(name, made_by, columns, exact=engine.compiled, remarks=remarks)
@@ -222,6 +225,16 @@ def _beyond_simlin(question: Question, changes: Settings) -> str:
 def recorded_side(question: Question, path: Path, tolerance: float | None) -> Side:
     """A recorded run.
 
+    Parameters
+    ----------
+    question : Question
+    path : with an ending of :data:`RECORDED`
+    tolerance : a share of a column's scale; None for :data:`TOLERANCE`, or :data:`SINGLE_PRECISION` of a ``.vdf``
+
+    Returns
+    -------
+    Side
+
     Raises
     ------
     InvalidValue, UnknownName, MissingFile, Problems
@@ -229,7 +242,7 @@ def recorded_side(question: Question, path: Path, tolerance: float | None) -> Si
     """
     table, where, labels = _table(path), str(path), question.labels
     single = path.suffix.lower() in VDF_SUFFIXES
-    by_name = {override_key(head): missing_as_nan(table[head].to_numpy(dtype=float)) for head in table}
+    by_name = {override_key(str(head)): missing_as_nan(table[head].to_numpy(dtype=float)) for head in table}
     ignored = {*CONTROL, *(v.name for v in question.model.lookups), "dt"}
     unknown = [head for head in map(str, table) if override_key(head) not in {*labels, *ignored}]
     if unknown and not single:
@@ -265,7 +278,7 @@ def _table(path: Path) -> "pd.DataFrame":
         content = io.BytesIO(read_bytes(path, TABLE_LIMIT))
         table = pd.read_csv(content, comment="#", sep="\t" if suffix == ".tab" else ",", skipinitialspace=True)
         table.columns = [str(head) for head in table]
-        times = [head for head in table if split_key(override_key(head))[0].split("_(")[0] == "time"]
+        times = [head for head in table if base_name(str(head)).split("_(")[0] == "time"]
         if len(times) != 1:
             raise InvalidValue("its columns", list(table)[:8], "one that is called time", where=str(path))
         return table.set_index(times[0]).astype(float)

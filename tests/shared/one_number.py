@@ -1,18 +1,15 @@
 """One estimand, one number and one class: in all that commands and documents say about one fit.
 
-    python tools/one_number.py PLACE...
-
 A PLACE is a folder of output of calibrate, policy or sensitivity, a page of ``cipark play``, a kept result
 (``docs/results/*.json``), or a text: what a command printed, or a document. Records, tables, first screens and the
 curves of a player are compared by their estimand, signs and ends of intervals included. In sentences a number with its
-interval, such as ``57 firms (90%: 40 to 77)``, has to be that of a record. The exit code is 1 where one is not.
+interval, such as ``57 firms (90%: 40 to 77)``, has to be that of a record.
 """
 
 import base64
 import json
 import re
 import struct
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -173,9 +170,3 @@ def _key(record: dict[str, Any]) -> str:
 def _numbers(record: dict[str, Any]) -> tuple[float, float | None, float | None]:
     interval = record["interval"] or {}
     return record["number"], interval.get("low"), interval.get("high")
-
-
-if __name__ == "__main__":
-    errors = list(faults([place for name in sys.argv[1:] for place in places(Path(name))]))
-    print(*errors, sep="\n")
-    sys.exit(1 if errors else 0)

@@ -1,6 +1,7 @@
-"""``certify(model) -> Certificate``: all sides are run and compared, column by column.
+"""The certificate: every engine runs the same model on the same grid, and all their numbers are compared.
 
-Columns that are nothing but what rounding leaves of larger numbers, such as a check that sums up to zero.
+Columns that are nothing but what rounding leaves of larger numbers, such as a check that sums up to zero, are compared
+on the scale of these.
 """
 
 import json
@@ -16,21 +17,20 @@ from numpy.typing import NDArray
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.console import plain
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.compiler.unroll import flat_name
 from cipark_sd.data.described import version
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, references, row, walk
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import Auxiliary, Stock, Variable, expressions
-from cipark_sd.verify.certificates.sides import LeftOut, Question, Side, engine_names, recorded_side, side_of
+from cipark_sd.verify.sides import LeftOut, Question, Side, engine_names, recorded_side, side_of
 
 #: A double holds 16 digits; a sum of some thousand terms, carried through a run, keeps 12 of them. What is left of the
 #: terms beyond that is rounding; a number of the model's own that is so small beside its terms would be as well.
 CANCELLED = 1e-12
 
 
-def round_off(question: Question, largest: Mapping[str, float]) -> dict[str, float]:
+def _round_off(question: Question, largest: Mapping[str, float]) -> dict[str, float]:
     """For columns that are only what rounding leaves of larger numbers, by flat name, the scale of these.
 
     ``entered - left - present`` is zero in exact arithmetic and some 1e-13 in any other, another 1e-13 on each engine.
@@ -44,9 +44,9 @@ def round_off(question: Question, largest: Mapping[str, float]) -> dict[str, flo
     names: set[str] = set()
     while True:
         fresh = set()
-        for variable in question.variables:
+        for variable in question.model.over_time:
             scale = 0.0 if variable.name in names else _largest_term(question, variable, tops, names)
-            columns = [flat_name(variable.name, elements) for elements in question.model.elements(variable)]
+            columns = question.model.flat_names(variable)
             made = [column for column in columns if 0 < largest[column] <= CANCELLED * scale]
             rounded |= dict.fromkeys(made, scale)
             if made:
@@ -66,7 +66,7 @@ def _largest_term(question: Question, variable: Variable, tops: Mapping[str, flo
             exprs, share = [piece.flow for piece in stock_pieces], question.grid.step
         case _:
             return 0.0
-    return share * max(bound(expr, tops) if _adds_up(expr, rounded) else 0.0 for expr in exprs)
+    return share * max(_bound(expr, tops) if _adds_up(expr, rounded) else 0.0 for expr in exprs)
 
 
 def _adds_up(expr: Expr, rounded: set[str]) -> bool:
@@ -77,7 +77,7 @@ def _adds_up(expr: Expr, rounded: set[str]) -> bool:
     )
 
 
-def bound(expr: Expr, tops: Mapping[str, float]) -> float:
+def _bound(expr: Expr, tops: Mapping[str, float]) -> float:
     """The largest value that an expression can have, by the largest of what it refers to; 0 where that says nothing."""
     match expr:
         case Const(value):
@@ -86,13 +86,13 @@ def bound(expr: Expr, tops: Mapping[str, float]) -> float:
             return tops.get(name, 0.0)
         case Binary("+" | "-"):
             first, operations = row(expr)
-            return max(bound(part, tops) for part in (first, *(operation.right for operation in operations)))
+            return max(_bound(part, tops) for part in (first, *(operation.right for operation in operations)))
         case Binary("*", left, right):
-            return bound(left, tops) * bound(right, tops)
+            return _bound(left, tops) * _bound(right, tops)
         case Binary("/", left, Const(value)) if value:
-            return bound(left, tops) / abs(value)
+            return _bound(left, tops) / abs(value)
         case Neg(operand) | Call("abs" | "sum", (operand,)):
-            return bound(operand, tops)
+            return _bound(operand, tops)
         case _:
             return 0.0
 
@@ -185,17 +185,18 @@ def certify(
 
     Parameters
     ----------
-    engines : sequence of str, optional
-        Some of those of :mod:`cipark_sd.verify.certificates.sides`; without it all that are installed.
-    recorded : path, optional
-        A run from elsewhere: a wide ``.csv`` or ``.tab``, or Vensim's ``.vdf``.
-    method : Method, optional
-        Without it the file's own.
-    recorded_tolerance : float, optional
-        Against the recorded run, a share of a column's scale. Without it that between engines; for a ``.vdf``
-        :data:`~cipark_sd.verify.certificates.sides.SINGLE_PRECISION`.
-    begin : callable
-        Called with the name of each engine before it runs.
+    model : Model
+    scenario : Scenario
+    engines : some of those of :mod:`cipark_sd.verify.sides`; None for all that are installed
+    recorded : a run from elsewhere: a wide ``.csv`` or ``.tab``, or Vensim's ``.vdf``; None for no such run
+    method : None for the file's own
+    recorded_tolerance : against the recorded run, a share of a column's scale
+        None for that between engines, or for a ``.vdf`` :data:`~cipark_sd.verify.sides.SINGLE_PRECISION`.
+    begin : called with the name of each engine before it runs
+
+    Returns
+    -------
+    Certificate
 
     Raises
     ------
@@ -218,7 +219,7 @@ def certify(
         expected = "two runs" + (f" ({reasons})" if reasons else "")
         raise InvalidValue("what can be compared", [side.name for side in sides], expected, where="certify")
     largest = _largest(question, sides)
-    rounded = round_off(question, largest)
+    rounded = _round_off(question, largest)
     scales = {column: top or 1.0 for column, top in largest.items()} | rounded
     pairs = tuple(_compare(question, left, right, scales) for left, right in combinations(sides, 2))
     return Certificate(question, tuple(sides), tuple(left_out), pairs, scales, rounded)
@@ -247,6 +248,7 @@ def _compare(question: Question, left: Side, right: Side, scales: Mapping[str, f
             if missing.all():
                 continue
             a, b = np.where(missing, 0.0, a), np.where(missing, 0.0, b)
+        # 0 and -0 are equal numbers of other bits
         zeros = np.array_equal(np.signbit(a[a == 0]), np.signbit(b[b == 0]))
         shares = _shares(a, b, scales[column])
         beyond = shares > tolerance
@@ -255,13 +257,13 @@ def _compare(question: Question, left: Side, right: Side, scales: Mapping[str, f
         shown = at if first is None else first
         differences.append(
             Difference(
-                column,
-                float(shares[at]),
-                float(times[at]),
-                None if first is None else float(times[first]),
-                float(a[shown]),
-                float(b[shown]),
-                bool(np.array_equal(a, b, equal_nan=True) and zeros),
+                column=column,
+                largest=float(shares[at]),
+                at=float(times[at]),
+                apart_from=None if first is None else float(times[first]),
+                left=float(a[shown]),
+                right=float(b[shown]),
+                equal_bits=bool(np.array_equal(a, b, equal_nan=True) and zeros),
             )
         )
     return Pair(left.name, right.name, tolerance, tuple(differences), _first(question, differences))

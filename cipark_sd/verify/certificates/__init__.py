@@ -1,1 +1,0 @@
-"""The certificate: every engine runs the same model on the same grid, and all their numbers are compared."""
