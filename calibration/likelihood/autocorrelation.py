@@ -135,10 +135,16 @@ class Series:
 def bridge(past: Array, past_score: Array, future: Array, future_score: Array) -> tuple[Array, Array]:
     """Mean and variance of a score between two known ones, or beside one.
 
+    With correlations ``a`` and ``b`` to the scores ``x`` before and ``y`` after it, whose own is ``a b``::
+
+        mean = (a (1 - b²) x + b (1 - a²) y) / (1 - a² b²),    variance = (1 - a²) (1 - b²) / (1 - a² b²)
+
+    Source: Anderson 2003, An Introduction to Multivariate Statistical Analysis, theorem 2.5.1.
+
     Parameters
     ----------
     past, future : (…)
-        Its correlation with the known score before and after it; 0 where there is none.
+        Correlation with the known score before and after it; 0 where there is none.
     past_score, future_score : (…)
 
     Returns

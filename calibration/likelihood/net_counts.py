@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calibration.noise.families.base import CountFamily, Density, LogMass, or_never
+from calibration.noise.families.base import CountFamily, Density, LogMass, log_sum, or_never
 from calibration.noise.families.counts import Poisson
 from cipark_sd.base.arrays import Array
 
@@ -219,7 +219,8 @@ class Difference:
         if most > len(falls):
             falls = self._falls = self._falls_up_to(2 * most)
         a, b = recurrence
-        # the ratio of summand i to the one before is (a + b / (gained + i)) losses / (lost + i)
+        # the ratio of summand i to the one before is r_i = (a + b / (gained + i)) losses / (lost + i), and the sum is
+        # 1 + r_1 (1 + r_2 (1 + ...)), from the last loss on
         slope = a * losses
         start = slope * self.gained + b * losses
         total = np.ones(np.broadcast_shapes(self.value.shape, start.shape))
@@ -296,12 +297,10 @@ def _log_sum(logs: Array) -> Array:
 
 def _difference_of_many(value: Array, gains: LogMass, losses: Array) -> Array:
     """:meth:`Difference.log_mass` for many losses, whose mass is smooth: a sum over every twentieth of a deviation."""
-    from scipy.special import logsumexp
-
     width = 0.05
     steps = np.arange(-9, 9 + width / 2, width).reshape((-1,) + (1,) * max(np.ndim(value), np.ndim(losses)))
     lost = losses + steps * np.sqrt(losses)
     with np.errstate(divide="ignore"):
-        summed = logsumexp(gains(value + lost) + _POISSON.log_density(lost, losses, losses), axis=0)
+        summed = log_sum(gains(value + lost) + _POISSON.log_density(lost, losses, losses))
         logs = summed + np.log(width * np.sqrt(losses))
     return or_never(losses >= 0, logs)

@@ -10,6 +10,7 @@ is the cubic that has its values and, as slopes, the flow's values at both ends 
 order is lost.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.noise.readings import ReadCourses, Reading
-from calibration.study.observations import Quantity, ReadQuantity
+from calibration.study.observations import Parts, Quantity, ReadQuantity
 from cipark_sd.base.arrays import Array, near
 from cipark_sd.base.timegrid import SLACK, TimeGrid
 
@@ -182,43 +183,47 @@ def reader(quantities: Sequence[Quantity], grid: TimeGrid, *, left_rule: bool) -
     """
     from scipy.sparse import csr_array
 
-    courses = [
-        {} if isinstance(quantity, ReadQuantity) else _courses(grid.times, quantity, left_rule)
-        for quantity in quantities
-    ]
-    whole: dict[tuple[object, Reading], list[int]] = {}
+    linear: dict[int, dict[str, tuple[int, Array]]] = {}
+    whole: dict[tuple[Parts, Reading], list[int]] = defaultdict(list)
     for place, quantity in enumerate(quantities):
         if isinstance(quantity, ReadQuantity):
-            whole.setdefault((quantity.parts, quantity.reading), []).append(place)
-    alone = {name for course in courses for name in course}
+            whole[quantity.parts, quantity.reading].append(place)
+        else:
+            linear[place] = _courses(grid.times, quantity, left_rule)
+    names = {name for courses in linear.values() for name in courses}
     # by name, so that a sum of outputs is rounded alike whatever else is read
-    outputs = tuple(sorted(alone | {name for places in whole.values() for name, _ in quantities[places[0]].parts}))
-    linear: list[list[NDArray[np.intp]]] = []
+    outputs = tuple(sorted(names | {name for parts, _ in whole for name, _ in parts}))
+    indices: list[list[NDArray[np.intp]]] = []
     numbers: list[Array] = []
-    for row, row_courses in enumerate(courses):
-        for name in sorted(row_courses):
-            first, course = row_courses[name]
+    for row, courses in linear.items():
+        for name in sorted(courses):
+            first, course = courses[name]
             read_at = np.flatnonzero(course)
-            linear.append([np.full_like(read_at, row), np.full_like(read_at, outputs.index(name)), first + read_at])
+            indices.append([np.full_like(read_at, row), np.full_like(read_at, outputs.index(name)), first + read_at])
             numbers.append(course[read_at])
-    rows, columns, steps = np.concatenate(linear, axis=1) if linear else np.empty((3, 0), dtype=np.intp)
+    rows, columns, steps = np.concatenate(indices, axis=1) if indices else np.empty((3, 0), dtype=np.intp)
     used = np.zeros(len(grid.times), dtype=bool)
     used[steps] = True
-    lasts = {}
-    for key, places in whole.items():
-        instants = [*key[1].instants, *(quantities[place].end for place in places)]
-        lasts[key] = min(_bracket(grid.times, max(instants))[0] + 1, len(grid.times) - 1)
+    lasts = []
+    for (_, reading), places in whole.items():
+        instants = [*reading.instants, *(quantities[place].end for place in places)]
+        lasts.append(min(_bracket(grid.times, max(instants))[0] + 1, len(grid.times) - 1))
         instants += [quantities[place].start for place in places]
-        used[_steps(grid.times, lasts[key], instants, key[1].points)] = True
+        used[_steps(grid.times, lasts[-1], instants, reading.points)] = True
     needed = np.flatnonzero(used)
-    read = tuple(
-        _course(quantities, places, key[1], outputs, int(np.searchsorted(needed, lasts[key], side="right")))
-        for key, places in whole.items()
-    )
-    places = columns * len(needed) + np.searchsorted(needed, steps)
+    read = []
+    for ((parts, reading), places), last in zip(whole.items(), lasts, strict=True):
+        weights = np.zeros(len(outputs))
+        for name, sign in parts:
+            weights[outputs.index(name)] += sign
+        chosen = [quantities[place] for place in places]
+        windows = tuple((-np.inf if q.how == "at" else q.start, q.end) for q in chosen)
+        n_steps = int(np.searchsorted(needed, last, side="right"))
+        read.append(Course(reading, weights, n_steps, np.array(places), windows))
+    at = columns * len(needed) + np.searchsorted(needed, steps)
     shape = len(quantities), len(outputs) * len(needed)
-    weights = csr_array((np.concatenate(numbers) if numbers else np.empty(0), (rows, places)), shape=shape)
-    return Reader(outputs, grid.times[needed], weights, read)
+    matrix = csr_array((np.concatenate(numbers) if numbers else np.empty(0), (rows, at)), shape=shape)
+    return Reader(outputs, grid.times[needed], matrix, tuple(read))
 
 
 def _steps(times: Array, last: int, instants: Sequence[float], points: int) -> NDArray[np.intp]:
@@ -226,17 +231,6 @@ def _steps(times: Array, last: int, instants: Sequence[float], points: int) -> N
     around = [_bracket(times, instant)[0] + further for instant in instants for further in (0, 1)]
     regular = np.arange(0, last + 1, max(last // points, 1) if points else 1)
     return np.unique(np.clip([*regular, *around, last], 0, last))
-
-
-def _course(
-    quantities: Sequence[Quantity], places: Sequence[int], reading: Reading, outputs: tuple[str, ...], n_steps: int
-) -> Course:
-    weights = np.zeros(len(outputs))
-    for name, sign in quantities[places[0]].parts:
-        weights[outputs.index(name)] += sign
-    chosen = [quantities[place] for place in places]
-    windows = tuple((-np.inf if q.how == "at" else q.start, q.end) for q in chosen)
-    return Course(reading, weights, n_steps, np.array(places), windows)
 
 
 def _courses(times: Array, quantity: Quantity, left_rule: bool) -> dict[str, tuple[int, Array]]:
@@ -300,7 +294,12 @@ def _until(times: Array, instant: float) -> Array:
 
 
 def _hermite(times: Array, instant: float) -> tuple[Array, Array]:
-    """Weights of a stock's values and of its slopes in the cubic between two steps."""
+    """Weights of a stock's values and of its slopes in the cubic between two steps.
+
+    At a share ``s`` of a step ``h``: ``(1 + 2 s) (1 - s)² y0 + s² (3 - 2 s) y1 + h s (1 - s)² f0 + h s² (s - 1) f1``.
+
+    Source: Hairer, Nørsett and Wanner 1993, Solving Ordinary Differential Equations I, section II.6.
+    """
     values, slopes = np.zeros(len(times)), np.zeros(len(times))
     step, s = _bracket(times, instant)
     values[step] = (1 + 2 * s) * (1 - s) ** 2

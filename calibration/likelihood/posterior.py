@@ -177,11 +177,8 @@ class Posterior:
         theta = np.atleast_2d(np.asarray(theta, dtype=float))
         prior = self.space.log_prior(theta)
         possible = np.isfinite(prior)
-        if possible.all():
-            return prior + self.log_likelihood(theta)
         total = np.full(len(theta), -np.inf)
-        if possible.any():
-            total[possible] = prior[possible] + self.log_likelihood(theta[possible])
+        total[possible] = prior[possible] + self.log_likelihood(theta[possible])
         return total
 
     def spread(self, noise: Noise[Family], theta: Array) -> Array:

@@ -6,9 +6,9 @@ Each family is a class, whose values :func:`distribution` turns into vectorised 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import Field, dataclass, replace
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, dataclass_transform
 
 import numpy as np
 
@@ -41,24 +41,26 @@ _ENDS: Mapping[Scale, tuple[float, float]] = {
 FAMILIES: dict[str, "type[Prior]"] = {}
 
 
-@dataclass(frozen=True)
+@dataclass_transform(frozen_default=True)
 class Prior(ABC):
     """A family of priors; its fields are the numbers that a study gives, under their names.
 
     A class says of itself its ``name`` in a study, the ``natural`` scale on which it is closest to a normal, the scale
-    ``on`` which its values have the shape of :meth:`untruncated`, and which numbers have to be ``positive``.
+    ``on`` which its values have the shape of :meth:`untruncated`, and which numbers have to be ``positive``. It is made
+    a frozen dataclass.
     """
 
     name: ClassVar[str]
     natural: ClassVar[Scale]
     on: ClassVar[Scale]
     positive: ClassVar[Sequence[str]]
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     def __init_subclass__(
         cls, *, name: str, natural: Scale, on: Scale = "identity", positive: Sequence[str] = ()
     ) -> None:
         cls.name, cls.natural, cls.on, cls.positive = name, natural, on, positive
-        FAMILIES[name] = cls
+        FAMILIES[name] = dataclass(frozen=True)(cls)
 
     @abstractmethod
     def untruncated(self) -> Shape:
@@ -76,7 +78,6 @@ class Prior(ABC):
         return f"{' and '.join(self.positive)} must be positive" if wrong else None
 
 
-@dataclass(frozen=True)
 class Normal(Prior, name="normal", natural="identity", positive=("sd",)):
     """Normal with ``mean`` and standard deviation ``sd``."""
 
@@ -87,7 +88,6 @@ class Normal(Prior, name="normal", natural="identity", positive=("sd",)):
         return Bell.of(self.mean, self.sd)
 
 
-@dataclass(frozen=True)
 class LogNormal(Prior, name="lognormal", natural="log", on="log", positive=("median", "sigma")):
     """Logarithm normal around ``log(median)`` with standard deviation ``sigma``."""
 
@@ -98,7 +98,6 @@ class LogNormal(Prior, name="lognormal", natural="log", on="log", positive=("med
         return Bell.of(math.log(self.median), self.sigma)
 
 
-@dataclass(frozen=True)
 class LogitNormal(Prior, name="logit-normal", natural="logit", on="logit"):
     """Logit normal around ``logit(median)`` with standard deviation ``sigma``; between 0 and 1."""
 
@@ -113,7 +112,6 @@ class LogitNormal(Prior, name="logit-normal", natural="logit", on="logit"):
         return None if right else "median must lie between 0 and 1 and sigma be positive"
 
 
-@dataclass(frozen=True)
 class Uniform(Prior, name="uniform", natural="identity"):
     """Equal density from ``low`` to ``high``."""
 
@@ -127,7 +125,6 @@ class Uniform(Prior, name="uniform", natural="identity"):
         return None if self.low < self.high else "low must be below high"
 
 
-@dataclass(frozen=True)
 class LogUniform(Prior, name="log-uniform", natural="log", on="log"):
     """Equal density of the logarithm from ``low`` to ``high``, both positive."""
 
@@ -141,7 +138,6 @@ class LogUniform(Prior, name="log-uniform", natural="log", on="log"):
         return None if 0 < self.low < self.high else "low must be positive and below high"
 
 
-@dataclass(frozen=True)
 class Triangular(Prior, name="triangular", natural="identity"):
     """Density rising from ``low`` to ``mode`` and falling to ``high``."""
 
@@ -158,7 +154,6 @@ class Triangular(Prior, name="triangular", natural="identity"):
         return None if right else "low, mode and high must ascend"
 
 
-@dataclass(frozen=True)
 class Beta(Prior, name="beta", natural="logit", positive=("a", "b")):
     """Beta with exponents ``a - 1`` and ``b - 1``; between 0 and 1."""
 
@@ -169,7 +164,6 @@ class Beta(Prior, name="beta", natural="logit", positive=("a", "b")):
         return BetaShape.of(0.0, 1.0, self.a, self.b)
 
 
-@dataclass(frozen=True)
 class Gamma(Prior, name="gamma", natural="log", positive=("shape", "scale")):
     """Gamma with ``shape`` and ``scale``; its mean is their product."""
 
@@ -180,7 +174,6 @@ class Gamma(Prior, name="gamma", natural="log", positive=("shape", "scale")):
         return GammaShape.of(0.0, self.scale, self.shape)
 
 
-@dataclass(frozen=True)
 class HalfNormal(Prior, name="half-normal", natural="log", positive=("sd",)):
     """The positive half of a normal around 0 with standard deviation ``sd`` of the whole."""
 
@@ -190,7 +183,6 @@ class HalfNormal(Prior, name="half-normal", natural="log", positive=("sd",)):
         return HalfBell.of(0.0, self.sd)
 
 
-@dataclass(frozen=True)
 class Exponential(Prior, name="exponential", natural="log", positive=("mean",)):
     """Exponential with ``mean``."""
 
@@ -200,7 +192,6 @@ class Exponential(Prior, name="exponential", natural="log", positive=("mean",)):
         return Decay.of(0.0, self.mean)
 
 
-@dataclass(frozen=True)
 class StudentT(Prior, name="student-t", natural="identity", positive=("scale", "dof")):
     """Student's t with ``dof`` degrees of freedom around ``mean``, stretched by ``scale``."""
 
@@ -212,7 +203,6 @@ class StudentT(Prior, name="student-t", natural="identity", positive=("scale", "
         return Student.of(self.mean, self.scale, self.dof)
 
 
-@dataclass(frozen=True)
 class HalfCauchy(Prior, name="half-cauchy", natural="log", positive=("scale",)):
     """The positive half of a Cauchy distribution around 0; its median is ``scale``."""
 

@@ -238,6 +238,7 @@ class Reporting(Reading):
         rise = np.diff(along[:, first:], axis=1)
         came = np.add.reduceat(rise * remaining, places[:-1] - first, axis=1) if len(stops) else rise[:, :0]
         states = list(self._waiting(stops, came, share, rate))
+        # by_waiting is the derivative by what waits at a stop, which less is released of by then: R = M - W
         by_along, by_came = np.zeros_like(along), np.zeros_like(came)
         by_waiting, by_share, by_rate = (np.zeros(len(course)) for _ in range(3))
         for stop, slope in by_released.items():
@@ -246,11 +247,14 @@ class Reporting(Reading):
             span, waited, arrived = states[i]
             by_waiting = by_waiting - by_released.get(stops[i], np.zeros(len(course)))
             if stops[i] in self.events:
+                # W := (1 - share) W
                 by_share -= by_waiting * arrived
                 by_waiting = by_waiting * (1 - share)
+            # W = W_before exp(-rate span) + what came since and still waits
             by_came[:, i] = by_waiting
             by_waiting = by_waiting * np.exp(-rate * span)
             by_rate -= by_waiting * span * waited
+        # what came over a cell is the rise of the course over it, times the share of it that still waits at the stop
         by_cells = np.repeat(by_came, np.diff(places), axis=1)
         by_along[:, first + 1 : places[-1] + 1] += by_cells * remaining
         by_along[:, first : places[-1]] -= by_cells * remaining

@@ -258,7 +258,7 @@ def prediction_problems(
     list of CiparkError
     """
     problems: list[CiparkError] = []
-    initial, _ = _ends(model, span)
+    initial = resolve(model, span).initial_time
     for prediction in predictions:
         where = f"prediction {prediction.name!r}"
         outputs = dict.fromkeys(name for name, _ in prediction.parts)
@@ -269,12 +269,6 @@ def prediction_problems(
             if scenario is not None:
                 problems += _settings_problems(model, span, scenario, parameters, where, key)
     return problems
-
-
-def _ends(model: Model, span: Scenario) -> tuple[float, float]:
-    """Start and end of the run, of a span that may be wrong in itself."""
-    initial = model.time.initial if span.initial_time is None else span.initial_time
-    return initial, model.time.final if span.final_time is None else span.final_time
 
 
 def time_problems(
@@ -295,7 +289,8 @@ def time_problems(
     -------
     list of CiparkError
     """
-    initial, final = _ends(model, span)
+    run = resolve(model, span)
+    initial, final = run.initial_time, run.final_time
     problems: list[CiparkError] = []
     for observation in observations:
         outside: dict[float, str] = {}

@@ -202,9 +202,9 @@ def differing_names(model: Model, groups: Sequence[Group], read: Sequence[tuple[
     if not groups:
         return frozenset()
     names = {variable.name for variable in model.variables if isinstance(variable, Stock | Auxiliary)} - set(CONTROL)
-    own = [name for group in groups for name, _ in group.held]
-    own += [parameter.name for parameter, pooling in read if pooling != "common" and parameter.target == "model"]
-    return frozenset(names | {base_name(name) for name in own})
+    separate = [name for group in groups for name, _ in group.held]
+    separate += [parameter.name for parameter, pooling in read if pooling != "common" and parameter.target == "model"]
+    return frozenset(names | {base_name(name) for name in separate})
 
 
 def with_groups(

@@ -7,6 +7,8 @@ An observation is a table; each of its rows (or, for a breakdown, each of its da
   those of another coding than the model's (:mod:`calibration.study.classification`);
 - a :class:`Share` does so in two parts, where the count may be known as "at least" only.
 
+A :class:`Prediction` is a number that the study reports of its model alone.
+
 A quantity is read from the model at a date, as the difference of a cumulative or net variable between two dates, or as
 the integral of a flow over a window.
 """
@@ -26,6 +28,8 @@ Use = Literal["fit", "check", "holdout"]
 F = TypeVar("F", bound=Family, covariant=True)
 #: Outputs of the model and their signs.
 Parts = tuple[tuple[str, float], ...]
+#: What a series had reached: model time, the ends of an interval, the upper one infinite for *at least*, and its use.
+Level = tuple[float, float, float, Use]
 
 
 def signed_parts(names: tuple[str, ...]) -> Parts:
@@ -271,10 +275,6 @@ def reporting_of(quantity: Quantity | None) -> Reporting | None:
     """How what a quantity counts is reported later; None where it is read at once."""
     reading = quantity.reading if isinstance(quantity, ReadQuantity) else None
     return reading if isinstance(reading, Reporting) else None
-
-
-#: What a series had reached: model time, the ends of an interval, the upper one infinite for *at least*, and its use.
-Level = tuple[float, float, float, Use]
 
 
 def course_of(observation: Observation) -> Quantity | None:

@@ -39,7 +39,7 @@ from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.base.section import Section
 from cipark_sd.base.spreadsheets import table_bytes
 from cipark_sd.base.timegrid import time_grid
-from cipark_sd.data.scenarios import Scenario, TimeSeries
+from cipark_sd.data.scenarios import Scenario, TimeSeries, resolve
 from cipark_sd.model.model import Model
 
 USES: tuple[Use, ...] = ("fit", "check", "holdout")
@@ -388,11 +388,9 @@ def _course(section: Section, tables: Tables, model: Model, span: Scenario) -> T
 def _rates(model: Model, span: Scenario, first: float, rows: Sequence[Row], values: Sequence[float]) -> TimeSeries:
     """The rise of a running total over each step of the run, by the step; nothing before the first window or after the
     last."""
-    time = model.time
-    initial = time.initial if span.initial_time is None else span.initial_time
-    final = time.final if span.final_time is None else span.final_time
-    step = time.step if span.time_step is None else span.time_step
-    steps = time_grid(initial, final + step, step, step, where=model.name).times
+    run = resolve(model, span)
+    step = run.time_step
+    steps = time_grid(run.initial_time, run.final_time + step, step, step, where=model.name).times
     total = np.interp(steps, [first, *(row.time for row in rows)], [0.0, *values])
     # what had come by the start of the run is no part of it
     return TimeSeries(tuple(steps[:-1].tolist()), tuple((np.diff(total) / step).tolist()), "hold_backward")
