@@ -54,8 +54,7 @@ def _of_table(table: Table, at: Term, factor: Term) -> Term | None:
     beyond = float(steepness[-1]) if table.interpolation == "extrapolate" else 0.0
     before = float(steepness[0]) if table.interpolation == "extrapolate" else 0.0
     steps = Table(tuple(x.tolist()), (*steepness.tolist(), beyond), "hold_backward")
-    rise = _where(at < float(x[0]), before, at.graph.table(steps, at))
-    return rise * factor
+    return _where(at < float(x[0]), before, at.graph.table(steps, at)) * factor
 
 
 def _op(op: str, a: Term) -> Term:
@@ -115,8 +114,7 @@ def _of_several(op: str, args: Sequence[Term], place: int, factor: Term, value: 
         # as for a root, factors may be infinite at a base of 0 where what they multiply is 0, as in 0^0.5 before
         # anything has begun: what does not move has no slope, and 0^b is 0 for every b above 0
         case "pow", 0:
-            slope = b * _one_power_less(a, b, value) * factor
-            return _where(_is(factor, 0.0), 0.0, slope)
+            return _where(_is(factor, 0.0), 0.0, b * _one_power_less(a, b, value) * factor)
         case "pow", 1:
             return _where(_is(value, 0.0), 0.0, value * _op("log", a) * factor)
         case "fmod", 1:

@@ -107,8 +107,7 @@ def _pareto(g: Graph, random: Uniform, a: Sequence[Term]) -> Term:
     """From the scale on; the probability of what is larger than x is (scale / x) to the power of the shape."""
     low, high, shape, scale = a[:4]
     below, above = ((scale / g.op("max", end, scale)) ** shape for end in (low, high))
-    p = _between(g, random, below, above)
-    return scale / p ** (1.0 / shape)
+    return scale / _between(g, random, below, above) ** (1.0 / shape)
 
 
 def _standard_normal(g: Graph, random: Uniform) -> Term:

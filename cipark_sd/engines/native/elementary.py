@@ -114,8 +114,7 @@ class VectorArithmetic(Vectors):
     def lacking(self, a: Value, b: Value, product: Value) -> "Register | None":
         if not self.fused:
             return None
-        minus = self.made(f"fneg {self.v} {self.text(product)}", "double")
-        return self.called("fma", a, b, minus)
+        return self.called("fma", a, b, self.made(f"fneg {self.v} {self.text(product)}", "double"))
 
 
 class Register(Operators):

@@ -266,8 +266,7 @@ def _load(program: Program, lanes: int) -> Loaded:
     owner = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine_for_jit())
     owner.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
     owner.finalize_object()
-    stages = {"euler": 1, "rk2": 2}.get(fixed_method(program.method), 4)
-    operations = max(1, stages * len(program.nodes))
+    operations = max(1, {"euler": 1, "rk2": 2}.get(fixed_method(program.method), 4) * len(program.nodes))
     return Loaded(_RUN(owner.get_function_address("run")), made.workspace, owner, operations)
 
 

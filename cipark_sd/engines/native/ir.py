@@ -187,8 +187,7 @@ class Body(VectorArithmetic):
         stride = self.emit(f"getelementptr i64, ptr %strides, i64 {slot}")
         step = self.emit(f"load i64, ptr {stride}, align 8")
         across = self.emit(f"mul i64 {step}, %block")
-        along = self.emit(f"mul i64 {stage}, {self.lanes}")
-        return self.load(pointer, self.emit(f"add i64 {across}, {along}"))
+        return self.load(pointer, self.emit(f"add i64 {across}, {self.emit(f'mul i64 {stage}, {self.lanes}')}"))
 
     def _tape_row(self) -> str:
         """Where the row of the tape begins that the step reads: the last one first, and the first one at the end.
