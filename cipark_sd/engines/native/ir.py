@@ -161,7 +161,7 @@ class Body(VectorArithmetic):
     def _source(self, node: int) -> Register:
         entry = self.program.nodes[node]
         if isinstance(entry.payload, float):
-            return Register(self, self.splat(entry.payload), "double")
+            return self.number(entry.payload)
         slot = entry.payload if isinstance(entry.payload, int) else 0
         match entry.op:
             case "param":
@@ -270,17 +270,16 @@ class Body(VectorArithmetic):
             return self._searched(table, at)
         if n == 1:
             return self.choose(self.compared("ord", at, at), y[0], at)
-        value: Value
         if table.interpolation == "hold_backward":
-            value = y[0]
+            value = self.number(y[0])
             for j in range(1, n):
                 value = self._where(at, "oge", x[j], y[j], value)
-            return value  # type: ignore[no-any-return]
+            return value
         if table.interpolation == "look_forward":
-            value = y[-1]
+            value = self.number(y[-1])
             for j in range(n - 2, -1, -1):
                 value = self._where(at, "ole", x[j], y[j], value)
-            return value  # type: ignore[no-any-return]
+            return value
         left, level, steepness = x[0], y[0], slope[0]
         for j in range(1, n - 1):
             beyond = self.compared("oge", at, x[j])
