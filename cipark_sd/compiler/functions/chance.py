@@ -321,11 +321,9 @@ def _distribution(
 
 def _gamma_of_vensim(low: Expr, high: Expr, order: Expr, *remaining: Expr) -> Expr:
     """An order below 1 counts as 1 (fn_random)."""
-    match order:
-        case Const(value) if value >= 1.0:
-            return Call("random_gamma", (low, high, order, *remaining))
-        case _:
-            return Call("random_gamma", (low, high, Call("max", (order, _ONE)), *remaining))
+    if not (isinstance(order, Const) and order.value >= 1.0):
+        order = Call("max", (order, _ONE))
+    return Call("random_gamma", (low, high, order, *remaining))
 
 
 def _mean_of_weibull(shape: Expr) -> Expr:
