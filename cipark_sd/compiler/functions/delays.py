@@ -328,7 +328,8 @@ def _chains(
     def in_vensim(target: Target, *arguments: Expr) -> Expr:
         return Call(kind if arguments[-1] in (Const(1.0), Const(3.0)) else f"{kind}_n", arguments)
 
-    fixed = Function(kind, parameters, Remembered(start, few), units, vensim, (*theirs, of_any), in_vensim, in_xmile)
+    meaning, spelled = Remembered(start, few), (*theirs, of_any)
+    fixed = Function(kind, parameters, meaning, units, vensim, spelled, in_vensim=in_vensim, in_xmile=in_xmile)
     return fixed, chosen
 
 

@@ -319,9 +319,9 @@ def dimensions(path: Path, defined: Sequence[Range], problems: list[CiparkError]
                 ranges.labels[name],
                 elements,
                 tuple(ranges.labels[e] for e in elements),
-                tuple(targets),
-                tuple((target, standing) for target, standing in grouped if standing),
-                listed,
+                mappings=tuple(targets),
+                groups=tuple((target, standing) for target, standing in grouped if standing),
+                listed=listed,
             )
         )
     return tuple(made)
