@@ -304,6 +304,7 @@ class _Module:
         body.store(value, memory, row)
 
     def _euler(self, body: Body, members: range) -> None:
+        """``y + k dt``."""
         dt = body.constant("0")
         for i in members:
             level = body.load("%ws", self.slots.states + i)
@@ -330,6 +331,7 @@ class _Module:
             self._set_state(body, i, level + slope * dt)
 
     def _middle(self, body: Body, members: range, share: float) -> None:
+        """Add twice the slope to the sum, and go along it from the beginning of the step."""
         dt, slots = self._step(body, share), self.slots
         for i in members:
             slope = body.use(self.program.states[i].rate)
@@ -338,6 +340,7 @@ class _Module:
             self._set_state(body, i, body.load("%ws", slots.named("level", i)) + slope * dt)
 
     def _last(self, body: Body, members: range, divisor: float) -> None:
+        """``y + (((k1 + 2 k2) + 2 k3) + k4) dt / 6``, or ``y + (k1 + k2) dt / 2``; in this order, as NumPy's engine."""
         slots = self.slots
         dt = body.constant("0") / divisor
         for i in members:
