@@ -274,8 +274,7 @@ def _shares(g: Graph, lines: Sequence[_Line], supply: Term, conditions: Sequence
 def _share(g: Graph, line: _Line, level: Term) -> Term:
     """What a claimant has at a level."""
     part = line.request * ((level - line.begin) / line.width)
-    inside = g.select(line.end <= level, line.request, part)
-    return g.select(level <= line.begin, 0.0, inside)
+    return g.select(level <= line.begin, 0.0, g.select(line.end <= level, line.request, part))
 
 
 def _comes_before(g: Graph, priorities: Sequence[Term], j: int, i: int) -> Term:

@@ -177,8 +177,7 @@ class Elementary:
     def plain_pow(self, x: Value, y: Value) -> tuple[Value, Value]:
         """The power, and whether it is right: of positive normal numbers, where the result is one too."""
         product, error = self._times(y, *self._log_in_two(*self._significand(x, plain=True)))
-        right = self._is_normal(x) & (self._size(product) < 700.0)
-        return self._exp(product, error, plain=True), right
+        return self._exp(product, error, plain=True), self._is_normal(x) & (self._size(product) < 700.0)
 
     def trivial_pow(self, x: Value, y: Value) -> tuple[Value, Value]:
         """The power, and whether it is right: of 1, by 0, and of 0 (not of minus 0) where the exponent is positive."""
@@ -186,8 +185,7 @@ class Elementary:
         unit = o.equal(x, 1.0) | o.equal(y, 0.0)
         # of all numbers 0 alone has no bit that is set
         nothing = o.equal(o.double(o.bits(x) + _ONE_BITS), 1.0)
-        right = unit | (nothing & (y > 0.0))
-        return o.choose(unit, 1.0, 0.0), right
+        return o.choose(unit, 1.0, 0.0), unit | (nothing & (y > 0.0))
 
     def _is_normal(self, x: Value) -> Value:
         return (math.nextafter(2.0**-1022, 0.0) < x) & (x < np.inf)
@@ -244,12 +242,9 @@ class Elementary:
         # the half of the smallest number rounds to 0
         even = entire & o.equal(o.rint(half), half)
         # of a zero too, which no comparison tells
-        sign = o.double((o.bits(x) & _SIGN_BIT) + _ONE_BITS)
-        negative = sign < 0.0
-        inside = (size > 0.0) & (size < np.inf)
-        unknown = o.choose(inside, np.nan, value)
-        minus = value * -1.0
-        return o.choose(negative, o.choose(even, value, o.choose(entire, minus, unknown)), value)
+        negative = o.double((o.bits(x) & _SIGN_BIT) + _ONE_BITS) < 0.0
+        unknown = o.choose((size > 0.0) & (size < np.inf), np.nan, value)
+        return o.choose(negative, o.choose(even, value, o.choose(entire, value * -1.0, unknown)), value)
 
     def _clamped(self, x: Value) -> Value:
         o = self.o
@@ -294,8 +289,7 @@ class Elementary:
         if plain:
             return self._taken_apart(x)
         tiny = x < 2.0**-1022
-        scaled = o.choose(tiny, x * 2.0**54, x)
-        k, f = self._taken_apart(scaled)
+        k, f = self._taken_apart(o.choose(tiny, x * 2.0**54, x))
         return k - o.choose(tiny, 54.0, 0.0), f
 
     def _taken_apart(self, x: Value) -> tuple[Value, Value]:

@@ -12,20 +12,11 @@ from cipark_sd.compiler.primitives import MEANING, look_up
 from cipark_sd.compiler.program import CONSTANT, PER_RUN, PER_STEP, UNIFORMS, Node
 from cipark_sd.model.expr import Table
 
+#: How often a node without arguments has to be computed.
 _SOURCES: dict[str, int] = {
     "const": CONSTANT,
-    "param": PER_RUN,
-    "uniform": PER_RUN,
-    "initial_series": PER_RUN,
-    "initial_random": PER_RUN,
-    "time": PER_STEP,
-    "instant": PER_STEP,
-    "state": PER_STEP,
-    "cell": PER_STEP,
-    "pipe": PER_STEP,
-    "series": PER_STEP,
-    "random": PER_STEP,
-    "tape": PER_STEP,
+    **dict.fromkeys(("param", "uniform", "initial_series", "initial_random"), PER_RUN),
+    **dict.fromkeys(("time", "instant", "state", "cell", "pipe", "series", "random", "tape"), PER_STEP),
 }
 
 

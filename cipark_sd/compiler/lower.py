@@ -297,8 +297,7 @@ class Lowering(Memory):
                     node = self._operation(operation.operator, node, self._expr(operation.right, variable, reading))
                 return node
             case If(condition, then, otherwise):
-                parts = (self._expr(part, variable, reading) for part in (condition, then, otherwise))
-                return g.select(*parts)
+                return g.select(*(self._expr(part, variable, reading) for part in (condition, then, otherwise)))
             case Apply(table, argument, way):
                 points, node = self._points(table, variable), self._expr(argument, variable, reading)
                 if way in ("invert", "inverse"):
@@ -354,8 +353,7 @@ class Lowering(Memory):
             return g.table(parts[0], y)
         x = g.const(MISSING if missing else math.nan)
         for part in reversed(parts):
-            inside = (part.x[0] <= y) & (y <= part.x[-1])
-            x = g.select(inside, g.table(part, y), x)
+            x = g.select((part.x[0] <= y) & (y <= part.x[-1]), g.table(part, y), x)
         return x
 
     def _points(self, table: Ref | Table, variable: str) -> Table:

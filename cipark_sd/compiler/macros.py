@@ -82,8 +82,7 @@ class _Inliner:
         names = {name: f"{prefix}#{name}" for name in local}
         self.taken.update(names.values())
         # a default is an expression of the macro, an argument one of the caller
-        defaults = (self._local(expr, names, caller) for expr in every[len(arguments) :])
-        inputs = (*arguments, *defaults)
+        inputs = (*arguments, *(self._local(expr, names, caller) for expr in every[len(arguments) :]))
         for parameter, argument in zip(macro.parameters, inputs, strict=True):
             inner.append(
                 Auxiliary(

@@ -181,13 +181,14 @@ def look_up(table: Table, argument: ArrayLike) -> Array:
             return np.where(at < x[0], y[0], np.where(at >= x[-1], y[-1], inner))
 
 
-_MULTIPLIERS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
-_STRIDES = tuple(np.uint64(s) for s in (0x9E3779B97F4A7C15, 0xD1B54A32D192ED03, 0x8CB92BA72F3D8DD7))
+#: Of SplitMix64's finaliser, and by which the counters of run, step and stream are spread; kernels have the same.
+RANDOM_MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+RANDOM_STRIDES = (0x9E3779B97F4A7C15, 0xD1B54A32D192ED03, 0x8CB92BA72F3D8DD7)
 
 
 def _mixed(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    z = (z ^ (z >> np.uint64(30))) * _MULTIPLIERS[0]
-    z = (z ^ (z >> np.uint64(27))) * _MULTIPLIERS[1]
+    for shift, factor in zip((30, 27), RANDOM_MULTIPLIERS, strict=True):
+        z = (z ^ (z >> np.uint64(shift))) * np.uint64(factor)
     return z ^ (z >> np.uint64(31))
 
 
@@ -214,7 +215,8 @@ def uniform_random(seed: int, stream: int, step: int, run: NDArray[np.uint64]) -
         Odd multiples of 2^-53.
     """
     with np.errstate(over="ignore"):
-        z = _mixed(np.uint64(seed) + _STRIDES[0] * (run + np.uint64(1)))
-        z = _mixed(z + _STRIDES[1] * np.uint64(step + 1))
-        z = _mixed(z + _STRIDES[2] * np.uint64(stream + 1))
+        z = np.zeros_like(run) + np.uint64(seed)
+        counters: tuple[Any, ...] = (run + np.uint64(1), np.uint64(step + 1), np.uint64(stream + 1))
+        for counter, stride in zip(counters, RANDOM_STRIDES, strict=True):
+            z = _mixed(z + np.uint64(stride) * counter)
     return ((z >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52

@@ -169,8 +169,7 @@ class Recipes(Elementary):
         high, low = self._log_in_two(*self._significand(x))
         product, error = self._product(high, _INVERSE_LN10[0])
         error = error + high * _INVERSE_LN10[1]
-        value = product + (error + low * _INVERSE_LN10[0])
-        return self._log_ends(x, value)
+        return self._log_ends(x, product + (error + low * _INVERSE_LN10[0]))
 
     def atan(self, x: Value) -> Value:
         """The arc tangent."""
@@ -195,8 +194,7 @@ class Recipes(Elementary):
         z = t * t
         w = z * z
         series = z * self._polynomial(w, _ATAN[::2]) + w * self._polynomial(w, _ATAN[1::2])
-        value = high - (t * series - low - t)
-        return self._odd(x, value)
+        return self._odd(x, high - (t * series - low - t))
 
     def asin(self, x: Value) -> Value:
         """The arc sine; NaN beyond 1."""
@@ -204,8 +202,7 @@ class Recipes(Elementary):
         inner = size + size * self._asin_ratio(size * size)
         # pi/2 - 2 asin(sqrt((1 - x) / 2))
         outer = self._from_half_pi(*self._asin_outer(size))
-        value = self._odd(x, self.o.choose(size < 0.5, inner, outer))
-        return self._up_to_one(x, value)
+        return self._up_to_one(x, self._odd(x, self.o.choose(size < 0.5, inner, outer)))
 
     def acos(self, x: Value) -> Value:
         """The arc cosine; NaN beyond 1."""
@@ -216,15 +213,13 @@ class Recipes(Elementary):
         positive = twice + small
         pi, lower = (2.0 * part for part in _HALF_PI)
         negative = pi - (twice - (lower - small))
-        outer = o.choose(x < 0.0, negative, positive)
-        return self._up_to_one(x, o.choose(size < 0.5, inner, outer))
+        return self._up_to_one(x, o.choose(size < 0.5, inner, o.choose(x < 0.0, negative, positive)))
 
     def sinh(self, x: Value) -> Value:
         """The hyperbolic sine."""
         size = self._size(x)
         half = self._half_exp(size)
-        outer = half - 0.25 / half
-        return self._odd(x, self.o.choose(size < 1.0, self._sinh_series(size), outer))
+        return self._odd(x, self.o.choose(size < 1.0, self._sinh_series(size), half - 0.25 / half))
 
     def cosh(self, x: Value) -> Value:
         """The hyperbolic cosine."""
@@ -232,8 +227,7 @@ class Recipes(Elementary):
         size = self._size(x)
         half = self._half_exp(size)
         outer = half + 0.25 / half
-        value = o.choose(size < 1.0, self._cosh_series(size), outer)
-        return o.choose(o.equal(x, x), value, x)
+        return o.choose(o.equal(x, x), o.choose(size < 1.0, self._cosh_series(size), outer), x)
 
     def tanh(self, x: Value) -> Value:
         """The hyperbolic tangent."""
@@ -414,14 +408,12 @@ class Recipes(Elementary):
         at = o.choose(small, x + float(_FROM), x)
         inverse = 1.0 / at
         square = inverse * inverse
-        series = 0.5 * inverse + square * self._polynomial(square, _STIRLING_SLOPE)
-        large = self.log(at) - series
+        large = self.log(at) - (0.5 * inverse + square * self._polynomial(square, _STIRLING_SLOPE))
         return self._of_positive(x, o.choose(small, large - before, large))
 
     def poisson_few(self, mean: Value, u: Value) -> Value:
         """How many of Poisson's with a mean below :data:`FEW`, by inversion: those whose probabilities lie below u."""
-        term = self.exp(self._minus(mean))
-        return self._looked_through(term, u, lambda i: mean * (1.0 / i))
+        return self._looked_through(self.exp(self._minus(mean)), u, lambda i: mean * (1.0 / i))
 
     def binomial_few(self, n: Value, p: Value, u: Value) -> Value:
         """How many of ``n`` with a mean below :data:`FEW`, by inversion; ``p`` is at most a half."""
@@ -461,8 +453,7 @@ class Recipes(Elementary):
         log_density = (k - mode) * self.log(p / failing)
         for sign, place in ((1.0, mode), (1.0, n - mode), (-1.0, k), (-1.0, n - k)):
             log_density = log_density + sign * self.lgamma(place + 1.0)
-        fits = self._accepted(k, height, log_density) & (k < n + 0.5)
-        return o.choose(fits, k, -1.0)
+        return o.choose(self._accepted(k, height, log_density) & (k < n + 0.5), k, -1.0)
 
     def _looked_through(self, term: Value, u: Value, ratio: Callable[[int], Value]) -> Value:
         """How many sums of probabilities lie below ``u``; ``ratio`` is that of each to the one before."""

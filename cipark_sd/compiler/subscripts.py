@@ -62,8 +62,7 @@ class Subscripts:
         """Every combination of elements that an equation's left side covers, and what each dimension is in it."""
         choices = [self.dimensions[sub].elements if sub in self.dimensions else (sub,) for sub in subscripts]
         for elements in product(*choices):
-            bound = {s: e for s, e in zip(subscripts, elements, strict=True) if s in self.dimensions}
-            yield elements, bound
+            yield elements, {s: e for s, e in zip(subscripts, elements, strict=True) if s in self.dimensions}
 
     def covers(self, group: Elements, elements: Elements) -> bool:
         """Whether ``group``, of dimensions or elements, includes the combination."""

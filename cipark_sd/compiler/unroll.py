@@ -221,8 +221,7 @@ class _Unroller:
         target = self.known.get(ref.name)
         if not ref.subscripts and target is not None and target.dims:
             raise self._wrong(f"uses {target.label!r} without its {len(target.dims)} subscript(s)")
-        elements = tuple(self._at(sub, bound) for sub in ref.subscripts)
-        return Ref(flat_name(ref.name, elements))
+        return Ref(flat_name(ref.name, tuple(self._at(sub, bound) for sub in ref.subscripts)))
 
     def _call(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
         if function == "elmcount":

@@ -293,8 +293,7 @@ def part(settings: Settings, members: NDArray[np.intp] | slice) -> Settings:
     series: dict[str, TimeSeries | tuple[TimeSeries, ...]] = {}
     for name, entry in settings.series.items():
         if isinstance(entry, tuple):
-            numbers = np.arange(len(entry))[members]
-            series[name] = tuple(entry[i] for i in numbers)
+            series[name] = tuple(entry[i] for i in np.arange(len(entry))[members])
         else:
             series[name] = entry
     return replace(settings, numbers=cut(settings.numbers), initials=cut(settings.initials), series=series)

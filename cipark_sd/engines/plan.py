@@ -199,7 +199,8 @@ def plan(
         resolved = checked(model, scenario) if isinstance(scenario, Scenario) else scenario
         grid = grid_of(model, resolved)
         columns = _columns_of(model, _saved_names(model, save) if save is not None else _moving(model, resolved))
-    return RunPlan(model, resolved, columns, columns.flat, grid, grid.chosen(times, where=model.name), method, seed)
+        saved = grid.chosen(times, where=model.name)
+    return RunPlan(model, resolved, columns, columns.flat, grid, saved, method=method, seed=seed)
 
 
 _NAMES: OrderedDict[tuple[int, frozenset[str]], tuple[Model, tuple[str, ...]]] = OrderedDict()

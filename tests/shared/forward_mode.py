@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from cipark_sd.compiler.derivatives import FLAT, along
+from cipark_sd.compiler.adjoint import FLAT, along
 from cipark_sd.compiler.graph import Graph, Term
 from cipark_sd.compiler.program import Cell, Node, Pipe, Program, State
 from cipark_sd.data.scenarios import Scenario

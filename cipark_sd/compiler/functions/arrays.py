@@ -111,10 +111,8 @@ def _chosen(c: Context, place: Term, values: Sequence[Term]) -> Term:
 def _sort_order(c: Context, a: Sequence[Term]) -> Term:
     g, (place, length, direction, *values) = c.graph, a
     ranks = _ranks(c, values)
-    last = length - 1.0
-    target = g.select(direction > 0.0, place, last - place)
-    members = [float(i) * g.op("eq", rank, target) for i, rank in enumerate(ranks)]
-    return sum(members, g.const(0.0))
+    target = g.select(direction > 0.0, place, (length - 1.0) - place)
+    return sum([float(i) * g.op("eq", rank, target) for i, rank in enumerate(ranks)], g.const(0.0))
 
 
 def _rank(c: Context, a: Sequence[Term]) -> Term:

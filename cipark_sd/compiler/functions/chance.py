@@ -107,8 +107,7 @@ def _pareto(g: Graph, random: Uniform, a: Sequence[Term]) -> Term:
     """From the scale on; the probability of what is larger than x is (scale / x) to the power of the shape."""
     low, high, shape, scale = a[:4]
     below, above = ((scale / g.op("max", end, scale)) ** shape for end in (low, high))
-    p = _between(g, random, below, above)
-    return scale / p ** (1.0 / shape)
+    return scale / _between(g, random, below, above) ** (1.0 / shape)
 
 
 def _standard_normal(g: Graph, random: Uniform) -> Term:
@@ -322,11 +321,9 @@ def _distribution(
 
 def _gamma_of_vensim(low: Expr, high: Expr, order: Expr, *remaining: Expr) -> Expr:
     """An order below 1 counts as 1 (fn_random)."""
-    match order:
-        case Const(value) if value >= 1.0:
-            return Call("random_gamma", (low, high, order, *remaining))
-        case _:
-            return Call("random_gamma", (low, high, Call("max", (order, _ONE)), *remaining))
+    if not (isinstance(order, Const) and order.value >= 1.0):
+        order = Call("max", (order, _ONE))
+    return Call("random_gamma", (low, high, order, *remaining))
 
 
 def _mean_of_weibull(shape: Expr) -> Expr:

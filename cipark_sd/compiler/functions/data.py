@@ -48,8 +48,7 @@ def _median(c: Context, there: Sequence[Term], values: Sequence[Term], n: Term) 
     """The mean of the two values in the middle, which are one where their number is odd."""
     g = c.graph
     order = sorted(range(len(values)), key=lambda place: values[place].number or 0.0)
-    last = n - 1.0
-    middles = [g.op("floor", number / 2.0) for number in (last, n)]
+    middles = [g.op("floor", number / 2.0) for number in (n - 1.0, n)]
     before, terms = g.const(0.0), []
     for place in order:
         taken = g.op("add", *(g.op("eq", before, middle) for middle in middles))
@@ -210,8 +209,7 @@ def _at_a_time(model: Model, variable: Variable, data: Series, moment: Expr, *mo
 def _step_before(moment: Expr) -> Expr:
     """The last step of the run that is not later than a time."""
     start, step = Ref("initial_time"), Ref("time_step")
-    steps = (moment - start) / step + 1e-6
-    return start + step * Call("floor", (steps,))
+    return start + step * Call("floor", ((moment - start) / step + 1e-6,))
 
 
 def _number(model: Model, expr: Expr) -> float:

@@ -93,8 +93,7 @@ def _smooth(m: Memory, variable: str, call: Call) -> Term:
     def rate(i: int, order: int) -> Term:
         states = _states(m, variable, call, order)
         goal = m.run(value, variable) if i == 0 else states[i - 1]
-        pull = _by_stages(m, goal - states[i], order)
-        return pull / m.run(time, variable)
+        return _by_stages(m, goal - states[i], order) / m.run(time, variable)
 
     return _stages(m, variable, call, rate, lambda: m.start(initial, variable))[-1]
 
@@ -145,8 +144,7 @@ def _delay_n(m: Memory, variable: str, call: Call) -> Term:
 def _steps(m: Memory, duration: Term) -> Term:
     """How many steps a DELAY FIXED lasts: at least one, and of a time without end more than any run has."""
     g = m.graph
-    time = duration / g.uniform("time_step")
-    whole = g.op("rint", g.op("max", time, 1.0) + 1e-6)
+    whole = g.op("rint", g.op("max", duration / g.uniform("time_step"), 1.0) + 1e-6)
     return g.select(whole < ENDLESS, whole, ENDLESS)
 
 
@@ -244,8 +242,7 @@ def _depreciation(m: Memory, variable: str, call: Call, *, start: bool) -> Term:
         leaving = m.pipe((*key, "leaving"), label, lambda: initial, now, lambda: g.op("max", before, 1.0))
         earlier = m.cell(key, label, lambda: first, lambda: m.cell_node(key) + (now() - leaving))
     total = present + g.select(many < 1.5, 0.0, earlier)
-    of_one_step = abs(period - g.uniform("time_step")) < 1e-6
-    return g.select(of_one_step, total / many, math.nan)
+    return g.select(abs(period - g.uniform("time_step")) < 1e-6, total / many, math.nan)
 
 
 def _information(m: Memory, variable: str, call: Call) -> Term:
@@ -264,8 +261,7 @@ def _information(m: Memory, variable: str, call: Call) -> Term:
 
     def number() -> Term:
         """Which entry it is, from 1."""
-        since = g.source("instant") - g.uniform("initial_time")
-        return g.op("rint", since / g.uniform("time_step")) + 1.0
+        return g.op("rint", (g.source("instant") - g.uniform("initial_time")) / g.uniform("time_step")) + 1.0
 
     entry, shown = arriving("entry", number), arriving("value", lambda: m.run(value, variable))
 
@@ -332,7 +328,8 @@ def _chains(
     def in_vensim(target: Target, *arguments: Expr) -> Expr:
         return Call(kind if arguments[-1] in (Const(1.0), Const(3.0)) else f"{kind}_n", arguments)
 
-    fixed = Function(kind, parameters, Remembered(start, few), units, vensim, (*theirs, of_any), in_vensim, in_xmile)
+    meaning, spelled = Remembered(start, few), (*theirs, of_any)
+    fixed = Function(kind, parameters, meaning, units, vensim, spelled, in_vensim=in_vensim, in_xmile=in_xmile)
     return fixed, chosen
 
 

@@ -32,8 +32,7 @@ def _step(c: Context, a: Sequence[Term]) -> Term:
 def _ramp(c: Context, a: Sequence[Term]) -> Term:
     g, (slope, start, *end) = c.graph, a
     until = g.op("min", end[0], c.time) if end else c.time
-    begun = start < c.time + SMALL
-    return begun * slope * (until - start)
+    return (start < c.time + SMALL) * slope * (until - start)
 
 
 def _ramp_by_steps(c: Context, a: Sequence[Term]) -> Term:
@@ -189,8 +188,7 @@ def _ramp_in_vensim(target: Target, slope: Expr, start: Expr, end: Expr = _END) 
     if target.time.method == "euler":
         return Call("ramp", (slope, start, end))
     until = _TIME if end is _END else Call("min", (end, _TIME))
-    begun = Binary("<", start, _TIME + SMALL)
-    return If(begun, slope * (until - start), _ZERO)
+    return If(Binary("<", start, _TIME + SMALL), slope * (until - start), _ZERO)
 
 
 ROWS = (

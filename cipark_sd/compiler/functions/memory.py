@@ -104,8 +104,7 @@ def _npv(m: Memory, variable: str, call: Call) -> Term:
     stream, rate, initial, factor = call.arguments
 
     def shrinking() -> Term:
-        lost = m.state_node(factor_key) * m.run(rate, variable)
-        return -lost / _grown(m, m.run(rate, variable))
+        return -(m.state_node(factor_key) * m.run(rate, variable)) / _grown(m, m.run(rate, variable))
 
     discount = m.state(factor_key, f"{label} discount", lambda: _first_discount(m, variable, call), shrinking)
     total = m.state(
@@ -130,8 +129,7 @@ def _first_discount(m: Memory, variable: str, call: Call) -> Term:
 
 
 def _present_value(m: Memory, stream: Term, factor: Term, total: Term, discount: Term) -> Term:
-    g = m.graph
-    return (total + stream * g.uniform("time_step") * discount) * factor
+    return (total + stream * m.graph.uniform("time_step") * discount) * factor
 
 
 def _forecast(m: Memory, variable: str, call: Call, *, start: bool) -> Term:

@@ -125,8 +125,7 @@ class _Belt:
         m, g, (steady, rate, *_) = self.m, self.m.graph, self.call.arguments
         step = g.uniform("time_step")
         retained = 1.0 - m.start(rate, self.variable) * step
-        share = retained ** float(self.many - 1 - i)
-        return m.start(steady, self.variable) * step * share
+        return m.start(steady, self.variable) * step * retained ** float(self.many - 1 - i)
 
     def _following(self, i: int) -> Term:
         m, g, (_, _, first, _, _, *spread) = self.m, self.m.graph, self.call.arguments
@@ -134,8 +133,7 @@ class _Belt:
         amount = m.run(first, self.variable) * step if last else self.after_leaks(i + 1)
         for source, value in zip(spread[::2], spread[1::2], strict=True):
             if not isinstance(source, Call):
-                evenly = m.run(value, self.variable) * step / float(self.many)
-                amount = amount + evenly
+                amount = amount + m.run(value, self.variable) * step / float(self.many)
                 continue
             upstream = _Belt(m, self.variable, source)
             for j in range(upstream.many):
@@ -150,8 +148,7 @@ def _at_the_end(m: Memory, variable: str, call: Call, *, start: bool) -> Term:
         return g.select(belt.stopped(), 0.0, belt.after_leaks(0) / g.uniform("time_step"))
     # what has come in at the steady rate has leaked at every slat
     rate = m.start(call.arguments[1], variable) * g.uniform("time_step")
-    retained = (1.0 - rate) ** float(belt.many)
-    return m.start(call.arguments[0], variable) * retained
+    return m.start(call.arguments[0], variable) * (1.0 - rate) ** float(belt.many)
 
 
 def _of_slats(m: Memory, variable: str, call: Call, *, start: bool) -> Term:
@@ -223,8 +220,7 @@ def _front(m: Memory, variable: str, call: Call) -> Term:
     came = m.cell(came_key, f"{label} came", lambda: zero, lambda: after()[0])
     first = m.cell(first_key, f"{label} first", lambda: 0.0 - there_at_start, lambda: after()[1])
     taken = m.cell(taken_key, f"{label} taken", lambda: zero, lambda: after()[2])
-    since = g.source("instant") - g.uniform("initial_time")
-    number = g.op("rint", since / step)
+    number = g.op("rint", (g.source("instant") - g.uniform("initial_time")) / step)
     stored = m.record(
         (QUEUE, call.arguments, "batches"),
         label,
@@ -241,8 +237,7 @@ def _front(m: Memory, variable: str, call: Call) -> Term:
 def _at_start(m: Memory, variable: str, call: Call) -> Term:
     g, (entering, initial, _) = m.graph, call.arguments
     batch, inflow = m.start(initial, variable), m.start(entering, variable)
-    at_once = g.op("max", inflow, 0.0)
-    return g.select(batch > 0.0, batch / g.uniform("time_step"), at_once)
+    return g.select(batch > 0.0, batch / g.uniform("time_step"), g.op("max", inflow, 0.0))
 
 
 #: What an inflow that is spread evenly has in the place of a source.

@@ -64,6 +64,10 @@ class VectorArithmetic(Vectors):
         """The result of an instruction."""
         return Register(self, self.emit(instruction), kind)
 
+    def number(self, value: float) -> "Register":
+        """The same number in every lane."""
+        return Register(self, self.splat(value), "double")
+
     def text(self, value: Value, kind: str = "double") -> str:
         """A register's name; a number in every lane."""
         if isinstance(value, Register):
@@ -114,8 +118,7 @@ class VectorArithmetic(Vectors):
     def lacking(self, a: Value, b: Value, product: Value) -> "Register | None":
         if not self.fused:
             return None
-        minus = self.made(f"fneg {self.v} {self.text(product)}", "double")
-        return self.called("fma", a, b, minus)
+        return self.called("fma", a, b, self.made(f"fneg {self.v} {self.text(product)}", "double"))
 
 
 class Register(Operators):

@@ -41,18 +41,9 @@ LEAST_BLOCKS = 4
 #: Operations on a vector after which a call comes back, so that Python hears Ctrl-C: a tenth of a second, or a few if
 #: they are functions.
 PART = 5 * 10**7
-_POINTER = ctypes.c_void_p
-_RUN = ctypes.CFUNCTYPE(
-    None,
-    ctypes.c_int64,
-    *([_POINTER] * 5),
-    ctypes.c_int64,
-    ctypes.c_int64,
-    *([_POINTER] * 5),
-    ctypes.c_int64,
-    _POINTER,
-    *([ctypes.c_int64] * 4),
-)
+_POINTER, _WHOLE = ctypes.c_void_p, ctypes.c_int64
+#: What ``run`` takes: :data:`~cipark_sd.engines.native.kernel._DRIVER`.
+_RUN = ctypes.CFUNCTYPE(None, _WHOLE, *[_POINTER] * 5, _WHOLE, _WHOLE, *[_POINTER] * 5, _WHOLE, _POINTER, *[_WHOLE] * 4)
 _LOCK = threading.Lock()
 
 
@@ -266,8 +257,7 @@ def _load(program: Program, lanes: int) -> Loaded:
     owner = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine_for_jit())
     owner.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
     owner.finalize_object()
-    stages = {"euler": 1, "rk2": 2}.get(fixed_method(program.method), 4)
-    operations = max(1, stages * len(program.nodes))
+    operations = max(1, {"euler": 1, "rk2": 2}.get(fixed_method(program.method), 4) * len(program.nodes))
     return Loaded(_RUN(owner.get_function_address("run")), made.workspace, owner, operations)
 
 
@@ -291,7 +281,7 @@ def _machine_for_jit() -> Any:
     )
 
 
-_PUTTING = ctypes.CFUNCTYPE(None, *([ctypes.c_void_p] * 4), *([ctypes.c_int64] * 5))
+_PUTTING = ctypes.CFUNCTYPE(None, *[_POINTER] * 4, *[_WHOLE] * 5)
 
 #: For each output and each of its times: the values of the runs, which lie beside each other in the source.
 _PUT = """

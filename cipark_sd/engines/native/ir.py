@@ -8,7 +8,7 @@ import math
 from collections.abc import Container, Iterable, Mapping, Sequence
 
 from cipark_sd.compiler.elementary import Value
-from cipark_sd.compiler.primitives import RECIPES, segments
+from cipark_sd.compiler.primitives import RANDOM_MULTIPLIERS, RANDOM_STRIDES, RECIPES, segments
 from cipark_sd.compiler.program import Program
 from cipark_sd.engines.native.elementary import Register, VectorArithmetic, Vectors, number
 from cipark_sd.model.expr import Table
@@ -26,8 +26,6 @@ _INTRINSIC = {"sqrt": "sqrt", "abs": "fabs", "floor": "floor", "trunc": "trunc",
 MOST_COMPARED, MOST_COMPARED_ALONE = 32, 3
 #: Operations that every function reads from where they come from instead of computing them.
 ON_DEMAND = ("const", "param", "uniform", "initial_series", "time", "instant", "state", "cell", "series", "tape")
-_RANDOM_STRIDES = (0x9E3779B97F4A7C15, 0xD1B54A32D192ED03, 0x8CB92BA72F3D8DD7)
-_RANDOM_MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
 
 def declarations(lanes: int, without: Container[str] = ()) -> str:
@@ -161,7 +159,7 @@ class Body(VectorArithmetic):
     def _source(self, node: int) -> Register:
         entry = self.program.nodes[node]
         if isinstance(entry.payload, float):
-            return Register(self, self.splat(entry.payload), "double")
+            return self.number(entry.payload)
         slot = entry.payload if isinstance(entry.payload, int) else 0
         match entry.op:
             case "param":
@@ -187,8 +185,7 @@ class Body(VectorArithmetic):
         stride = self.emit(f"getelementptr i64, ptr %strides, i64 {slot}")
         step = self.emit(f"load i64, ptr {stride}, align 8")
         across = self.emit(f"mul i64 {step}, %block")
-        along = self.emit(f"mul i64 {stage}, {self.lanes}")
-        return self.load(pointer, self.emit(f"add i64 {across}, {along}"))
+        return self.load(pointer, self.emit(f"add i64 {across}, {self.emit(f'mul i64 {stage}, {self.lanes}')}"))
 
     def _tape_row(self) -> str:
         """Where the row of the tape begins that the step reads: the last one first, and the first one at the end.
@@ -271,17 +268,16 @@ class Body(VectorArithmetic):
             return self._searched(table, at)
         if n == 1:
             return self.choose(self.compared("ord", at, at), y[0], at)
-        value: Value
         if table.interpolation == "hold_backward":
-            value = y[0]
+            value = self.number(y[0])
             for j in range(1, n):
                 value = self._where(at, "oge", x[j], y[j], value)
-            return value  # type: ignore[no-any-return]
+            return value
         if table.interpolation == "look_forward":
-            value = y[-1]
+            value = self.number(y[-1])
             for j in range(n - 2, -1, -1):
                 value = self._where(at, "ole", x[j], y[j], value)
-            return value  # type: ignore[no-any-return]
+            return value
         left, level, steepness = x[0], y[0], slope[0]
         for j in range(1, n - 1):
             beyond = self.compared("oge", at, x[j])
@@ -396,9 +392,9 @@ class Body(VectorArithmetic):
         run = self.load("%runs", self.emit(f"mul i64 %block, {self.lanes}"), "i64") + 1
         present = self.spread(self.emit(f"add i64 {step}, 1"), "i64")
         z = self.spread("%seed", "i64")
-        for counter, stride in zip((run, present, stream + 1), _RANDOM_STRIDES, strict=True):
+        for counter, stride in zip((run, present, stream + 1), RANDOM_STRIDES, strict=True):
             z = z + z.operation("mul", counter, _signed(stride))
-            for shift, factor in zip((30, 27), _RANDOM_MULTIPLIERS, strict=True):
+            for shift, factor in zip((30, 27), RANDOM_MULTIPLIERS, strict=True):
                 z = mixed(z, shift) * _signed(factor)
             z = mixed(z, 31)
         bits = self.made(f"uitofp {self.i} {z.operation('lshr', z, 12)} to {self.v}", "double")

@@ -266,8 +266,7 @@ class _Module:
         # the share of the step to the next stage's state, and what the weighted slopes are divided by in the end
         share, divisor = (1.0, 2.0) if self.method == "rk2" else (0.5, 6.0)
         memory = ((cells, self._keep_cells), (pipes, self._keep_pipes))
-        first = self._group("first", *memory, (states, partial(self._first, share=share)), hold=read)
-        stages = [(0, first)]
+        stages = [(0, self._group("first", *memory, (states, partial(self._first, share=share)), hold=read))]
         for name, share in (("second", 0.5), ("third", 1.0)) if self.method == "rk4" else ():
             middle = self._group(name, (states, partial(self._middle, share=share)), hold=slopes)
             stages.append((1, [*rates, *middle]))
@@ -283,8 +282,7 @@ class _Module:
     def _set_state(self, body: Body, i: int, value: Register, before: Register | None = None) -> None:
         """A state moves; what ``before`` was not below zero does not fall below zero by a rounding."""
         if before is not None and self.program.states[i].non_negative:
-            held = body.extreme("ogt", value, 0.0)
-            value = body.choose(before < 0.0, value, held)
+            value = body.choose(before < 0.0, value, body.extreme("ogt", value, 0.0))
         body.store(value, "%ws", self.slots.states + i)
 
     def _cells(self, body: Body, members: range) -> None:
@@ -306,6 +304,7 @@ class _Module:
         body.store(value, memory, row)
 
     def _euler(self, body: Body, members: range) -> None:
+        """``y + k dt``."""
         dt = body.constant("0")
         for i in members:
             level = body.load("%ws", self.slots.states + i)
@@ -332,6 +331,7 @@ class _Module:
             self._set_state(body, i, level + slope * dt)
 
     def _middle(self, body: Body, members: range, share: float) -> None:
+        """Add twice the slope to the sum, and go along it from the beginning of the step."""
         dt, slots = self._step(body, share), self.slots
         for i in members:
             slope = body.use(self.program.states[i].rate)
@@ -340,6 +340,7 @@ class _Module:
             self._set_state(body, i, body.load("%ws", slots.named("level", i)) + slope * dt)
 
     def _last(self, body: Body, members: range, divisor: float) -> None:
+        """``y + (((k1 + 2 k2) + 2 k3) + k4) dt / 6``, or ``y + (k1 + k2) dt / 2``; in this order, as NumPy's engine."""
         slots = self.slots
         dt = body.constant("0") / divisor
         for i in members:

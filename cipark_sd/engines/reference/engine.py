@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -209,24 +210,13 @@ def run_in_pysd(
     return {str(name): _real(table[name].to_list(), restored(str(name)), times, where) for name in table}
 
 
-class _AsItIs:
-    """In the place of Black, which takes three quarters of a translation that nobody reads."""
-
-    @staticmethod
-    def format_file_contents(text: str, **_: object) -> str:
-        """The text."""
-        return text
-
-    @staticmethod
-    def FileMode(**_: object) -> None:  # noqa: N802
-        """No mode."""
-
-
 @contextmanager
 def _unformatted() -> Iterator[None]:
+    """PySD without Black, which takes three quarters of a translation that nobody reads."""
     from pysd.builders.python import python_model_builder
 
-    black, python_model_builder.black = python_model_builder.black, _AsItIs
+    as_it_is = SimpleNamespace(format_file_contents=lambda text, **_: text, FileMode=lambda **_: None)
+    black, python_model_builder.black = python_model_builder.black, as_it_is
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ misread or miscompute a form (``tests/corpus/faults.toml``), the text has anothe
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from cipark_sd.base.errors import MissingData, ModelFileError, UnsupportedFeature, raise_all
@@ -145,16 +145,15 @@ def _floats(text: str) -> str:
     return _WORD.sub(written, text.replace(":NA:", f"(0-{-MISSING!r})"))
 
 
-@dataclass(frozen=True)
 class _Before:
     """What is said otherwise before Vensim's words are looked for: reductions, data, tables, delays.
 
     ``stages`` are the stocks that stand for delays, once all variables have been gone through.
     """
 
-    where: str
-    tables: Mapping[str, Table]
-    stages: list[Stock] = field(default_factory=list)
+    def __init__(self, where: str, tables: Mapping[str, Table]) -> None:
+        self.where, self.tables = where, tables
+        self.stages: list[Stock] = []
 
     def variable(self, variable: Variable, series: Mapping[str, TimeSeries | tuple[TimeSeries, ...]]) -> Variable:
         match variable:

@@ -162,7 +162,10 @@ class Climber:
                 negative ^= cursor.token == "-"
                 cursor.at += 1
             signed = self.expression(cursor, self.sign)
-            return _negated(signed) if negative else signed
+            if not negative:
+                return signed
+            # a number takes the sign itself
+            return Const(-signed.value) if isinstance(signed, Const) else Neg(signed)
         if token == ":NOT:" and least <= self.negation:
             cursor.at += 1
             return Call("not", (self.expression(cursor, self.negation),))
@@ -200,15 +203,6 @@ class Climber:
         if cursor.token == "":
             raise SyntaxProblem(opened, "this bracket is never closed")
         cursor.take(mark, in_words=in_words)
-
-
-def _negated(expr: Expr) -> Expr:
-    """``-expr``; a number takes the sign itself."""
-    match expr:
-        case Const(value):
-            return Const(-value)
-        case _:
-            return Neg(expr)
 
 
 def meant(language: dict[str, tuple[Reading, ...]], function: str, arguments: tuple[Expr, ...], at: int) -> Expr:

@@ -265,8 +265,7 @@ def _values(
         section = array.loc[place] if coords else array
         x, y = np.asarray(section[along].values, dtype=float), np.asarray(section.values, dtype=float)
         known = ~np.isnan(y)
-        points = Table(tuple(x[known].tolist()), tuple(y[known].tolist()))
-        result.append((elements, points))
+        result.append((elements, Table(tuple(x[known].tolist()), tuple(y[known].tolist()))))
     return result
 
 

@@ -298,8 +298,7 @@ def _from_rows(file: Path, rows: Sequence[Sequence[str]], n_subscripts: Mapping[
 
 
 def _turned(rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    width = len(rows[0])
-    return [[row[i] if i < len(row) else "" for row in rows] for i in range(width)]
+    return [[row[i] if i < len(row) else "" for row in rows] for i in range(len(rows[0]))]
 
 
 def _from_dat(file: Path, text: str, n_subscripts: Mapping[str, int]) -> _Points:

@@ -208,8 +208,7 @@ class Writer:
                 self.scope = dims
                 match expr:
                     case Apply(Table(interpolation="interpolate") as table, argument):
-                        equations = ((None, self.printer.text(argument)),)
-                        return replace(entry, equations=equations, table=table)
+                        return replace(entry, equations=((None, self.printer.text(argument)),), table=table)
                     case _:
                         return self._printed(entry, [(None, Ref(variable.name, variable.dims), expr)])
         self.scope, self.printer.whole = (), False

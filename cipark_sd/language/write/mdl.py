@@ -103,8 +103,7 @@ def _with_readings(model: Model) -> Model:
             case _:
                 return rewritten(variable, change)
 
-    variables = tuple(changed(variable) for variable in model.variables)
-    return replace(model, variables=(*variables, *added))
+    return replace(model, variables=(*map(changed, model.variables), *added))
 
 
 def _way(lookup: Lookup) -> Interpolation | None:

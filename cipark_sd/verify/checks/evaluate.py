@@ -176,8 +176,7 @@ def interpolated(array: xr.DataArray, times: NDArray[np.float64]) -> xr.DataArra
         For a time before the first or after the last saved one.
     """
     saved = array["time"].to_numpy()
-    step = float(np.diff(saved).min()) if len(saved) > 1 else 1.0
-    slack = SLACK * step
+    slack = SLACK * (float(np.diff(saved).min()) if len(saved) > 1 else 1.0)
     outside = (times < saved[0] - slack) | (times > saved[-1] + slack)
     if outside.any():
         described = f"from {saved[0]:g} to {saved[-1]:g}"

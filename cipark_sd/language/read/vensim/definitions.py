@@ -7,7 +7,7 @@ become dimensions together, since they may be made of others, of elements in a f
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -218,15 +218,14 @@ def _mapping(cursor: Cursor) -> ToRange:
 _WITHIN_ITSELF = "contains itself; every name means one thing"
 
 
-@dataclass
 class _Ranges:
     """Ranges on their way to dimensions: labels by canonical name as first spelled, elements by range."""
 
-    path: Path
-    defined: dict[str, Range]
-    problems: list[CiparkError]
-    labels: dict[str, str] = field(default_factory=dict)
-    elements: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.defined: dict[str, Range] = {}
+        self.labels: dict[str, str] = {}
+        self.elements: dict[str, tuple[str, ...]] = {}
 
     def spell(self, label: str) -> str:
         """The canonical name; the spelling is kept if it is the first."""
@@ -292,7 +291,7 @@ def dimensions(path: Path, defined: Sequence[Range], problems: list[CiparkError]
     -------
     tuple of Dimension
     """
-    ranges = _Ranges(path, {}, problems)
+    ranges = _Ranges(path)
     for definition in defined:
         name = ranges.spell(definition.label)
         for label in (*definition.members, *([definition.copied] if definition.copied else [])):
@@ -320,9 +319,9 @@ def dimensions(path: Path, defined: Sequence[Range], problems: list[CiparkError]
                 ranges.labels[name],
                 elements,
                 tuple(ranges.labels[e] for e in elements),
-                tuple(targets),
-                tuple((target, standing) for target, standing in grouped if standing),
-                listed,
+                mappings=tuple(targets),
+                groups=tuple((target, standing) for target, standing in grouped if standing),
+                listed=listed,
             )
         )
     return tuple(made)

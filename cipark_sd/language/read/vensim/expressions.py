@@ -254,8 +254,7 @@ def literal_array(cursor: Cursor, text: str) -> Grid | None:
 
 def _tabbed(text: str, at: int) -> Grid:
     body = text.partition("(")[2].rpartition(")")[0]
-    lines = [line.replace("\\t", " ").split() for line in body.splitlines()]
-    rows = [line for line in lines if line]
+    rows = [cells for line in body.splitlines() if (cells := line.replace("\\t", " ").split())]
     try:
         return _grid([[float(cell) for cell in row] for row in rows], at)
     except ValueError as problem:

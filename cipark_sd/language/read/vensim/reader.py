@@ -100,7 +100,7 @@ def read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     made = dimensions(path, main.ranges, problems)
     seconds = SecondRanges({dimension.name for dimension in made} | set(main.equations))
     variables = main.variables(made, seconds)
-    macros = tuple(_macro(macro, path, file, names, problems, made, seconds, main.lookups) for macro in file.macros)
+    macros = tuple(_macro(main, macro, made, seconds) for macro in file.macros)
     further, more_macros = _further_results(main, macros, problems)
     _say_method(path.name, text)
     draft = Model(
@@ -117,17 +117,8 @@ def read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     return checked_model(path, draft, raw, problems)
 
 
-def _macro(
-    macro: MacroText,
-    path: Path,
-    file: VensimText,
-    names: Names,
-    problems: list[CiparkError],
-    made: tuple[Dimension, ...],
-    seconds: SecondRanges,
-    lookups: Collection[str],
-) -> Macro:
-    section = _Section(path, file, names, problems, f"{path.name}, macro {macro.name}")
+def _macro(main: "_Section", macro: MacroText, made: tuple[Dimension, ...], seconds: SecondRanges) -> Macro:
+    section = _Section(main.path, main.file, main.names, main.problems, f"{main.path.name}, macro {macro.name}")
     section.read_heads(macro.entries)
     name = canonical(macro.name)
     words = tokens(macro.head)
@@ -135,10 +126,10 @@ def _macro(
     inputs, results = (
         [canonical(word) for word in part if word != ","] for part in (words[:colon], words[colon + 1 :])
     )
-    variables = section.variables(made, seconds, lookups)
+    variables = section.variables(made, seconds, main.lookups)
     for label, _, _ in section.further:
         reason = "is a further result of a macro inside a macro, which is not supported; write that macro out"
-        problems.append(EquationError(section.where, plain_label(label), reason))
+        main.problems.append(EquationError(section.where, plain_label(label), reason))
     return Macro(
         name=name,
         parameters=tuple(inputs),

@@ -333,20 +333,14 @@ def _described(
         units_text, ends = _units(equation.entry.units)
         units, limits = units_text or units, ends or limits  # type: ignore[assignment]
         doc = " ".join(equation.entry.doc.replace("\\n", " ").split()) or doc
-    head = equations[0].head
+    head, spans = equations[0].head, [equation.head.subscripts for equation in equations]
     return {
         "name": head.name,
         "label": head.label,
         "units": units,
         "doc": doc,
         "limits": limits,
-        "dims": merged_dimensions(
-            [equation.head.subscripts for equation in equations],
-            dimensions,
-            where=where,
-            variable=head.label,
-            seconds=seconds,
-        ),
+        "dims": merged_dimensions(spans, dimensions, where=where, variable=head.label, seconds=seconds),
         "group": group,
     }
 

@@ -182,8 +182,7 @@ class Belt:
             begun = If(Binary("<=", first, _ONE), part, later)
         ended = self._later(part, last * _STEP, start)
         some = Binary(">", many, _ZERO)
-        change = If(some, (begun - ended) / (Call("max", (many, _ONE)) * _STEP), _ZERO)
-        return change, If(some, start, _ZERO)
+        return If(some, (begun - ended) / (Call("max", (many, _ONE)) * _STEP), _ZERO), If(some, start, _ZERO)
 
     def _varying_leak(self, leak: Leak, part: Expr, start: Expr) -> tuple[Expr, Expr]:
         """The same where each entry has its own number of slats: what a step of it leaks is settled at the entry."""
@@ -250,8 +249,7 @@ class Belt:
         lost = []
         for leak in self.leaks:
             _, last, many = self._zone(leak)
-            behind = (many - _ONE) / 2.0 + (slats - last)
-            lost.append(self._lost(leak) * behind)
+            lost.append(self._lost(leak) * ((many - _ONE) / 2.0 + (slats - last)))
         return self.initial / (_minus(slats, *lost) * _STEP)
 
     def _later(self, value: Expr, time: Expr, before: Expr) -> Expr:

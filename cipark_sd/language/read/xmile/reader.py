@@ -265,11 +265,7 @@ def _controls(document: Document, specs: Any, problems: list[CiparkError]) -> li
             problems.append(problem)
             continue
         if node is not None and node.get("reciprocal", "").lower() == "true":
-            match expr:
-                case Const(value) if value:
-                    expr = Const(1.0 / value)
-                case _:
-                    expr = Const(1.0) / expr
+            expr = Const(1.0 / expr.value) if isinstance(expr, Const) and expr.value else Const(1.0) / expr
         made.append(_control(label, units, doc, expr))
     saved = "The save time step for the simulation."
     made.append(_control("SAVEPER", units, saved, _save_period(document, specs, problems)))
@@ -296,12 +292,8 @@ def _ending_at_a_step(controls: list[Variable]) -> list[Variable]:
 
 
 def _control(label: str, units: str, doc: str, expr: Expr) -> Variable:
-    described: dict[str, Any] = {"name": canonical(label), "label": label, "units": units, "doc": doc}
-    match expr:
-        case Const():
-            return Constant(**described, pieces=(Piece(expr),))
-        case _:
-            return Auxiliary(**described, pieces=(Piece(expr),))
+    kind = Constant if isinstance(expr, Const) else Auxiliary
+    return kind(name=canonical(label), label=label, units=units, doc=doc, pieces=(Piece(expr),))
 
 
 def _save_period(document: Document, specs: Any, problems: list[CiparkError]) -> Expr:

@@ -92,8 +92,7 @@ class SpecialStocks(ABC):
             entering = self._net(inflows, dict(zip(dims, span, strict=True)), label)
             wish = admitted = queue.wish(Ref(self._full(stock), span), entering, outflows)
             if queue.behind is not None:
-                first = self.nodes[queue.outflows[0]]
-                admitted = self._entering(first, wish, span, label, queue.behind)
+                admitted = self._entering(self.nodes[queue.outflows[0]], wish, span, label, queue.behind)
             name = canonical(node.get("name"))
             pieces.append(Piece(queue.leaving(name, wish, outflows, admitted), span))
         return Auxiliary(**described, pieces=tuple(pieces))

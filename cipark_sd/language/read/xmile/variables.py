@@ -217,8 +217,7 @@ class Elements(SpecialStocks):
         self.reader.itself = itself
         element = node if self.document.name(node) == "eqn" else self.document.child(node, "eqn")
         text = "" if element is None else "".join(element.itertext())
-        line = node.sourceline if element is None else element.sourceline
-        return self.read(text, label, line)
+        return self.read(text, label, node.sourceline if element is None else element.sourceline)
 
     def read(self, text: str, label: str, line: int) -> Expr:
         """An expression from its text.
