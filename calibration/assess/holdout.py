@@ -89,6 +89,7 @@ class RollingOrigin:
         return summaries(self.comparable)
 
 
+# a stage of a calibration as Python calls it: the last five have defaults
 def rolling_origin(
     problem: CalibrationProblem,
     density_of: DensityOf,
@@ -208,6 +209,7 @@ def origin_task(
     )
 
 
+# a task, whose arguments are what its answer depends on
 def _at_origin(
     at: tuple[str, float], problem: CalibrationProblem, density_of: DensityOf, rng: np.random.Generator,
     effort: Effort, checkpoints: Checkpoints, start: Start | None, on_block: OnBlock,

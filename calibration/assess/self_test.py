@@ -106,6 +106,7 @@ class SelfTest:
         return np.asarray(self.inside.mean(axis=(0, 1)))
 
 
+# a stage of a calibration as Python calls it: the last four have defaults
 def self_test(
     problem: CalibrationProblem,
     density_of: DensityOf,

@@ -203,6 +203,7 @@ def fit_figure(
     return figure
 
 
+# what a figure may show beside its trajectory; the last five have defaults
 @styled
 def answer_figure(
     times: Array,

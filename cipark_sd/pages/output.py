@@ -74,6 +74,7 @@ def page_of(
     return Page(title, identity, sections, tuple(record for part in parts for record in part.headlines(findings)))
 
 
+# what differs between the commands that write pages; six of nine have defaults
 def write(
     parts: Iterable[Part[F]],
     findings: F,

@@ -44,6 +44,7 @@ CACHE = 8 * 2**20
 SHARES = 8
 
 
+# the public call of an ensemble: all but the first two have defaults, and each is an option of a command too
 @answered
 def ensemble(
     model: Model | Path | str,

@@ -224,6 +224,7 @@ def optimise(
     )
 
 
+# the settings of a search: the last five have defaults
 def maximise(
     goal: Objective,
     *,

@@ -139,6 +139,7 @@ def stranded(log_density: Array, k: int) -> NDArray[np.bool_]:
     return np.asarray(best < level[:, None])
 
 
+# a sampler of any density: what it samples, what is judged, and how long
 def run(
     target: Target,
     start: Callable[[], Array],

@@ -72,6 +72,7 @@ class PosteriorDraws:
         return self.theta.reshape(-1, self.theta.shape[-1])
 
 
+# the settings of a posterior: all but two have defaults
 def draw(
     density: Posterior,
     rng: np.random.Generator,

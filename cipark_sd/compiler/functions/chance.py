@@ -262,6 +262,7 @@ def _drawn(draw: Draw) -> Meaning:
     return lambda c, a: draw(c.graph, c.random, a)
 
 
+# a row of the table below: each argument is a column, most at their defaults
 def _distribution(
     name: str,
     parameters: str,

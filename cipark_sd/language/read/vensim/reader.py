@@ -117,6 +117,7 @@ def read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     return checked_model(path, draft, raw, problems)
 
 
+# what the file's main part was read with, which a macro needs as well
 def _macro(main: "_Section", macro: MacroText, made: tuple[Dimension, ...], seconds: SecondRanges) -> Macro:
     section = _Section(main.path, main.file, main.names, main.problems, f"{main.path.name}, macro {macro.name}")
     section.read_heads(macro.entries)
