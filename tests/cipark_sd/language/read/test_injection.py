@@ -64,7 +64,7 @@ CASES = {case.name: case for case in cases.cases()}
 
 
 def sample() -> list[tuple[str, str]]:
-    """Every place with one of its payloads, run by all engines or by PySD beside one; half of them otherwise as well."""
+    """Every place with one of its payloads, run by all engines or by PySD beside one; half of them a second time."""
     by_place: dict[str, list[str]] = {}
     for name in CASES:
         by_place.setdefault(name.rpartition("/")[0], []).append(name)
