@@ -64,7 +64,7 @@ CASES = {case.name: case for case in cases.cases()}
 
 
 def sample() -> list[tuple[str, str]]:
-    """Every place with one of its payloads, run by all engines or by PySD beside one; half of them a second time."""
+    """Every place with one of its payloads, run by all engines or by PySD beside one, and a further command in turn."""
     by_place: dict[str, list[str]] = {}
     for name in CASES:
         by_place.setdefault(name.rpartition("/")[0], []).append(name)
@@ -76,9 +76,7 @@ def sample() -> list[tuple[str, str]]:
         match kind:
             case kind if kind in _MODELS:
                 # PySD is the engine that writes Python
-                chosen.append((name, "certify pysd" if turn % 3 else "certify"))
-                if not turn % share(2, 1):
-                    chosen.append((name, FURTHER[turn // share(2, 1) % len(FURTHER)]))
+                chosen += [(name, "certify pysd" if turn % 3 else "certify"), (name, FURTHER[turn % len(FURTHER)])]
             case "display" | "scenario":
                 chosen.append((name, "run"))
             case "checks":
