@@ -94,6 +94,8 @@ def test_few_searches_end_where_the_kept_fit_of_the_park_is(tmp_path: Path, undr
     kept = numbers.record_of("park_fit")["numbers"]
     assert fit["model_digest"] == kept["model_digest"]
     assert fit["parameters"] == pytest.approx(kept["estimate"], rel=1e-3), "run: python tools/results.py park_fit"
+    # a window that ends with a ceremony is as long as the one before it, and no residual is beyond chance
+    assert "Not explained by the model" not in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_numbers_that_the_pages_spell_out_are_those_of_the_results() -> None:

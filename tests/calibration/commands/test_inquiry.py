@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
     small_study(study, MORE + PREDICTIONS)
     out = study / "out"
     arguments = ["calibrate", str(study), "--all", "--fast", "--self-test", "2", "--steps", "1600", "-o", str(out)]
-    result = cipark(*arguments, code=None, standalone_mode=False, catch_exceptions=False)
+    result = cipark(*arguments, standalone_mode=False, catch_exceptions=False)
     assert result.return_value == 0, result.output
     return out
 
@@ -101,7 +101,7 @@ def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_co
     with pytest.MonkeyPatch.context() as patch:
         forbid_computing(patch)
         arguments = ["report", "--again", str(again), "-o", str(tmp_path / "all.html")]
-        result = cipark(*arguments, code=None, catch_exceptions=False)
+        result = cipark(*arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     names = made_from_findings(folder)
     assert {"report.html", "report.json", "fit.json", "summary.csv", "bands.svg", "self_test.svg"} <= names

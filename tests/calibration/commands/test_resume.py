@@ -58,7 +58,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn_figures: None)
 
 
 def run(command: str, study: Path, out: Path, *more: str) -> None:
-    done = cipark(command, study, *COMMANDS[command][0].split(), "-o", out, *more, code=None)
+    done = cipark(command, study, *COMMANDS[command][0].split(), "-o", out, *more)
     assert done.exit_code in (0, 1), done.output
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
 

@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(path)
         for call in CALLS:
-            done = cipark(*call, code=None, standalone_mode=False)
+            done = cipark(*call, standalone_mode=False)
             assert done.exception is None, done.output
     return path
 

@@ -104,7 +104,7 @@ def density(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def both(density):
-    efforts = (EFFORT, replace(EFFORT, sampler="chains", most_steps=1500, least_steps=1500))
+    efforts = (EFFORT, replace(EFFORT, sampler="chains", most_steps=1000, least_steps=1000))
     return [draw(density, np.random.default_rng(3), effort=effort) for effort in efforts]
 
 
