@@ -35,10 +35,17 @@ class Size:
         tree = ast.parse(source)
         self.code += len(code_lines(source, tree))
         self.modules += 1
+        # a class that makes its heirs dataclasses, and these
+        makers: set[str] = set()
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
+                decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
+                if any("dataclass_transform" in text for text in decorators) or makers & set(
+                    map(ast.unparse, node.bases)
+                ):
+                    makers.add(node.name)
                 self.classes += 1
-                self.dataclasses += any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)
+                self.dataclasses += node.name in makers or any("dataclass" in text for text in decorators)
             elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 self.long += _long(node, path)
 
