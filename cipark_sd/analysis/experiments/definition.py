@@ -106,6 +106,8 @@ class Decisions:
 BASE = "base"
 #: The structure of a catalogue without rivals.
 ONLY = "model"
+#: The mixture over rivals by their weights, in the column ``rival`` of a table.
+WEIGHTED = "weighted"
 #: Which way an outcome goes: the better one, or the one that is expected of a policy.
 Way = Literal["more", "less"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from cipark_sd.analysis.experiments.definition import BASE, Catalogue, Expected, Policy, Way
+from cipark_sd.analysis.experiments.definition import BASE, WEIGHTED, Catalogue, Expected, Policy, Way
 from cipark_sd.analysis.experiments.run import time_position
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-#: The mixture over rivals by their weights, in the column ``rival`` of a table.
-WEIGHTED = "weighted"
 #: What a policy does to an outcome whatever the draw, where that can be said.
 Sign = Literal["more", "less", "no change", "either"]
 #: Outcomes that differ by less than this share are the same.

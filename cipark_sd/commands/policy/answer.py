@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cipark_sd.analysis.experiments.effects import ORDER, WEIGHTED, Claim, EffectClass
+from cipark_sd.analysis.experiments.definition import WEIGHTED
+from cipark_sd.analysis.experiments.effects import ORDER, Claim, EffectClass
 from cipark_sd.base.wording import commas, in_sentence, is_counted, listed, number, rounded, said_date, with_unit
 from cipark_sd.commands.policy.about import About, Findings, first_of, in_words
 from cipark_sd.commands.policy.effects import Effects, shown_rows

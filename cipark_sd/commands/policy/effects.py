@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from cipark_sd.analysis.experiments.definition import BASE
-from cipark_sd.analysis.experiments.effects import ORDER, WEIGHTED, Claim, EffectClass, effect_classes, table
+from cipark_sd.analysis.experiments.definition import BASE, WEIGHTED
+from cipark_sd.analysis.experiments.effects import ORDER, Claim, EffectClass, effect_classes, table
 from cipark_sd.base.console import Bars
 from cipark_sd.base.wording import grouped
 from cipark_sd.commands.policy.about import About, Findings, as_expected, band, signed

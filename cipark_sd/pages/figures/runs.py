@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cipark_sd.analysis.experiments.definition import BASE, ONLY
-from cipark_sd.analysis.experiments.effects import WEIGHTED
+from cipark_sd.analysis.experiments.definition import BASE, ONLY, WEIGHTED
 from cipark_sd.base.errors import InvalidValue, UnknownName
 from cipark_sd.base.naming import canonical, protected_among
 from cipark_sd.base.timegrid import when

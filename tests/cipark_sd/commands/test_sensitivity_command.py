@@ -94,12 +94,6 @@ def test_a_ranking_says_where_the_output_goes_with_each_constant(everything):
     assert low < high  # a larger room holds more
 
 
-def test_an_effect_is_an_output_of_a_study(run):
-    result, _ = run("--rows", "64", "--effect", "Switch=0")
-    assert result.exit_code == 2
-    assert "sensitivity.toml of a study has outputs with 'without'" in " ".join(result.output.split())
-
-
 def test_draws_bring_their_dependence_and_the_rest_stays_as_it_was(run, tmp_path):
     rng = np.random.default_rng(1)
     z = rng.multivariate_normal([0, 0], [[1, 0.9], [0.9, 1]], size=500)

@@ -132,8 +132,6 @@ def test_attribution_prints_sums_that_do_not_agree(tmp_path, monkeypatch, small)
     ("arguments", "message"),
     [
         (["--rivals", "M0,M99"], "has no rival 'M99'"),
-        (["--outcome", "profit"], "'also' of [headline] prints more outcomes"),
-        (["--weights", "w.csv"], "weights.csv beside the draws has the weights"),
         (["--draws", "nowhere.nc"], "nowhere.nc does not exist; give a file of draws, or the word prior"),
         (["elsewhere"], "no bundled study 'elsewhere'"),
     ],
