@@ -4,11 +4,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import xarray as xr
 from command_line import cipark
 
 from calibration.study.problem import read_problem
+from cipark_sd.analysis.experiments.ema import Function
+from cipark_sd.analysis.sensitivities.sobol import sensitivity
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.base.naming import override_key, split_key
 from cipark_sd.data.scenarios import Scenario
@@ -139,6 +142,16 @@ def test_such_names_vary_in_an_ensemble(path: Path, tmp_path: Path) -> None:
     assert "5 of 5 runs are in" in called("ensemble", path, "--runs", 5, *vary, "-o", store)
     texts = [file.read_bytes() for file in store.rglob("*") if file.is_file()]
     assert any(b"rate [x]" in text for text in texts)
+
+
+def test_such_names_are_ranges_and_outputs_in_python(model: Model) -> None:
+    ranges = {"rate [x]": (1, 3), "Price [$/kg][food]": (1, 2)}
+    found = sensitivity(model, ranges, ["Level [m]", "y"], n=64)["ST"]
+    # the rate plus twice the price, uniform over two and one: each has half of the variance
+    np.testing.assert_allclose(found.sel(parameter="rate [x]"), 0.5, atol=0.01)
+    assert found.output.values.tolist() == ["Level [m]", "y"]
+    function = Function(model, {"level": ("Level [m]", 2.0)}, Scenario(), "native")
+    assert function.many([{"rate [x]": 4.0}, {"rate [x]": 5.0}]) == [{"level": 8.0}, {"level": 9.0}]
 
 
 def test_such_names_are_levers_outcomes_and_factors(path: Path, tmp_path: Path, built_figures: None) -> None:

@@ -24,7 +24,6 @@ from cipark_sd.analysis.experiments.definition import Outcome
 from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.analysis.experiments.run import SettingsTask, at_steps
 from cipark_sd.base.errors import InvalidValue, MissingPackage
-from cipark_sd.base.naming import override_key
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.model.model import Model
@@ -60,10 +59,10 @@ class Function:
         UnknownName, InvalidValue, Problems
         """
         names = list(values[0])
-        columns = {override_key(name): np.array([float(row[name]) for row in values]) for name in names}
+        columns = {self.model.key(name): np.array([float(row[name]) for row in values]) for name in names}
         if not columns:
             raise InvalidValue("the parameters", [], "at least one uncertainty or lever", where="the EMA workbench")
-        outcomes = tuple(Outcome(name, name, variable) for name, (variable, _) in self.outputs.items())
+        outcomes = tuple(Outcome(name, name, self.model.key(variable)) for name, (variable, _) in self.outputs.items())
         timed = [time for _, time in self.outputs.values()]
         whole = grid_of(self.model, checked(self.model, Scenario())).saved_times.tolist() if None in timed else []
         times = sorted({*whole, *(time for time in timed if time is not None)})

@@ -110,15 +110,16 @@ def sensitivity(
     """
     model = as_model(model)
     scenario = as_scenario(scenario, model)
-    factors = Factors(tuple(_uniform(name, *limits) for name, limits in ranges.items()))
+    factors = Factors(tuple(_uniform(model.protected(name), *limits) for name, limits in ranges.items()))
     if not len(factors):
         raise InvalidValue("the ranges", {}, "at least one constant with its range", where="sensitivity")
     saved = plan(model, scenario, save=(), times=None, method=None).times
     indices = saved[-1:] if times is None else saved[np.unique(nearest_indices(saved, np.asarray(times, dtype=float)))]
     names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
-    definitions = tuple(Output(name, name) for name in names)
+    definitions = tuple(Output(name, model.key(name)) for name in names)
     evaluation = Evaluation(model, factors.names, definitions, indices, scenario, "native")
-    return sobol(ModelResponse(factors, evaluation), n=n, seed=seed)
+    # as they were spelt, so that they are found by the same names
+    return sobol(ModelResponse(factors, evaluation), n=n, seed=seed).assign_coords(parameter=list(ranges))
 
 
 def _uniform(name: str, low: float, high: float) -> Factor:
