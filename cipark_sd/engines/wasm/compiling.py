@@ -46,21 +46,10 @@ FIRST = 16
 PAGE = 2**16
 _I32_CONST, _END = 0x41, b"\x0b"
 _LOCK = threading.Lock()
-_COMPILED: dict[tuple[str, bool], "Compiled"] = {}
+_COMPILED: dict[tuple[str, bool], tuple[bytes, int, int]] = {}
 
 
-@dataclass(frozen=True)
-class Compiled:
-    """A module that exports ``run`` and ``memory``, the vectors of workspace that a block of runs needs, and the
-    address from which on its memory is free.
-    """
-
-    module: bytes
-    workspace: int
-    free: int
-
-
-def compiled(program: Program, *, skips: bool = False) -> Compiled:
+def compiled(program: Program, *, skips: bool = False) -> tuple[bytes, int, int]:
     """The module of a program, made once; with ``skips`` no time goes into powers of 1 and 0.
 
     Parameters
@@ -71,7 +60,12 @@ def compiled(program: Program, *, skips: bool = False) -> Compiled:
 
     Returns
     -------
-    Compiled
+    module : bytes
+        It exports ``run`` and ``memory``.
+    workspace : int
+        The vectors that a block of runs needs.
+    free : int
+        The address from which on its memory is free.
     """
     key = (program.digest, skips)
     with _LOCK:
@@ -81,7 +75,7 @@ def compiled(program: Program, *, skips: bool = False) -> Compiled:
             # a page runs its module many times: some optimisation always pays
             made = replace(made, effort=max(made.effort, 1))
             module, free = linked(object_code(made, machine, identity))
-            _COMPILED[key] = Compiled(module, made.workspace, free)
+            _COMPILED[key] = module, made.workspace, free
         return _COMPILED[key]
 
 
