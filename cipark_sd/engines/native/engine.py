@@ -251,14 +251,14 @@ def _has_fused() -> bool:
 def _load(program: Program, lanes: int) -> Loaded:
     from llvmlite import binding as llvm
 
-    made = kernel(program, lanes, fused=_has_fused(), in_parts=True)
-    machine, identity = _machine(2 if made.effort else 0)
-    code = object_code(made, machine, identity)
+    text, workspace, effort = kernel(program, lanes, fused=_has_fused(), in_parts=True)
+    machine, identity = _machine(2 if effort else 0)
+    code = object_code(text, effort, machine, identity)
     owner = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine_for_jit())
     owner.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
     owner.finalize_object()
     operations = max(1, {"euler": 1, "rk2": 2}.get(fixed_method(program.method), 4) * len(program.nodes))
-    return Loaded(_RUN(owner.get_function_address("run")), made.workspace, owner, operations)
+    return Loaded(_RUN(owner.get_function_address("run")), workspace, owner, operations)
 
 
 def _jit(text: str, name: str, signature: Any) -> Loaded:

@@ -15,7 +15,6 @@ Sources: WebAssembly Core Specification 2.0, chapter 5 (binary format); WebAssem
 import math
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -71,11 +70,10 @@ def compiled(program: Program, *, skips: bool = False) -> tuple[bytes, int, int]
     with _LOCK:
         if key not in _COMPILED:
             machine, identity = _machine()
-            made = kernel(program, LANES, DEFINITIONS, skips=skips)
+            assembly, workspace, effort = kernel(program, LANES, DEFINITIONS, skips=skips)
             # a page runs its module many times: some optimisation always pays
-            made = replace(made, effort=max(made.effort, 1))
-            module, free = linked(object_code(made, machine, identity))
-            _COMPILED[key] = module, made.workspace, free
+            module, free = linked(object_code(assembly, max(effort, 1), machine, identity))
+            _COMPILED[key] = module, workspace, free
         return _COMPILED[key]
 
 

@@ -149,7 +149,7 @@ def test_a_table_of_many_points_is_a_search(write_mdl: Write, engine: str) -> No
         planned = plan(model, Scenario(), save=["y"], times=None, method=None)
         program = program_for(model, planned.outputs, Settings())
         if engine == "native":
-            text = kernel(program).text
+            text, _, _ = kernel(program)
             whole.append(len(text))
             code.append(sum(line.startswith("  ") for line in text.splitlines()))
         else:
@@ -186,7 +186,8 @@ def obj() -> bytes:
     planned = plan(model, Scenario(), save=None, times=None, method=None)
     machine, _ = compiling._machine()
     program = program_for(model, planned.outputs, Settings())
-    return compiled(kernel(program, compiling.LANES, compiling.DEFINITIONS), machine)
+    assembly, _, effort = kernel(program, compiling.LANES, compiling.DEFINITIONS)
+    return compiled(assembly, effort, machine)
 
 
 def test_a_module_has_a_memory_of_its_own_and_imports_nothing(obj: bytes) -> None:
