@@ -141,7 +141,7 @@ def test_a_call_in_parts_has_the_bits_of_the_whole(
         load = native.load
 
         def counted(*given: Any, load: Any = load, operations: list[int] = operations) -> Any:
-            operations.append(load(*given).operations)
+            operations.append(load(*given)[2])
             monkeypatch.setattr(native, "PART", steps_at_once * operations[-1])
             return load(*given)
 
@@ -158,16 +158,16 @@ def test_ctrl_c_is_heard_within_one_long_run(write_mdl: Write, monkeypatch: pyte
     load, made = native.load, list[int]()
 
     def stopped_in_the_second(*given: Any) -> Any:
-        loaded = load(*given)
+        run, workspace, operations = load(*given)
 
         def call(last: int, *more: Any) -> None:
             begin, since, until = more[-4:-1]
-            made.append((last - begin) * (until - since) * loaded.operations)
+            made.append((last - begin) * (until - since) * operations)
             if len(made) == 2:
                 os.kill(os.getpid(), signal.SIGINT)
-            loaded.call(last, *more)
+            run(last, *more)
 
-        return replace(loaded, call=call)
+        return call, workspace, operations
 
     monkeypatch.setattr(native, "load", stopped_in_the_second)
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
