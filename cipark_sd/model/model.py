@@ -7,11 +7,11 @@ difference of variables that span the stock's own subscripts, those variables ar
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NewType
 
 from cipark_sd.base.errors import EquationError, UnknownMethod, UnknownName
 from cipark_sd.base.naming import flat_name, override_key, protected_among, split_key
@@ -293,20 +293,17 @@ class Model(MadeOnce):
         return math.prod(len(self.dimension_by_name[dim].elements) for dim in variable.dims)
 
 
-@dataclass(frozen=True, repr=False)
-class FlatModel(Model):
-    """A model whose every variable is a scalar: no subscripts and no macros are left.
+#: A model whose every variable is a scalar: no subscripts and no macros are left. Its variables are called by element,
+#: ``residents[soe]``. What takes a flat model says so in its type, so that a subscripted one, which has no variable of
+#: such a name, cannot be passed in its place.
+FlatModel = NewType("FlatModel", Model)
 
-    Its variables are called by element, ``residents[soe]``. What takes a flat model says so in its type, so that a
-    subscripted one, which has no variable of such a name, cannot be passed in its place.
-    """
 
-    @classmethod
-    def of(cls, model: Model) -> "FlatModel":
-        """``model``, which has neither subscripts nor macros, as what it is."""
-        if model.dimensions or model.macros:
-            raise ValueError(f"{model.name} has subscripts or macros")
-        return cls(**{entry.name: getattr(model, entry.name) for entry in fields(model)})
+def as_flat(model: Model) -> FlatModel:
+    """``model``, which has neither subscripts nor macros, as what it is."""
+    if model.dimensions or model.macros:
+        raise ValueError(f"{model.name} has subscripts or macros")
+    return FlatModel(model)
 
 
 def digest_of(*contents: bytes) -> str:
