@@ -355,16 +355,8 @@ def uses(model: Model, variable: Variable) -> list[str]:
     ]
 
 
-@dataclass(frozen=True)
-class Flows:
-    """Names of the flows of one stock, in the order of the equation."""
-
-    inflows: tuple[str, ...]
-    outflows: tuple[str, ...]
-
-
-def flows_of(model: Model, stock: Stock) -> Flows | None:
-    """The flows of a stock by name.
+def flows_of(model: Model, stock: Stock) -> dict[str, int] | None:
+    """The flows of a stock by name: 1 for what enters it, -1 for what leaves.
 
     The order of the additions is the only thing that changes: all inflows first, as XMILE has it.
 
@@ -375,7 +367,7 @@ def flows_of(model: Model, stock: Stock) -> Flows | None:
 
     Returns
     -------
-    Flows or None
+    dict of str to int, or None
         None where its equations do not name the same flows, each once and over the stock's own subscripts.
     """
     alike: set[tuple[tuple[int, str], ...]] = set()
@@ -393,13 +385,12 @@ def flows_of(model: Model, stock: Stock) -> Flows | None:
         flow = model.by_name.get(name)
         if not isinstance(flow, Auxiliary | Constant) or flow.name in CONTROL or flow.dims != stock.dims:
             return None
-    return Flows(tuple(name for sign, name in flows if sign > 0), tuple(name for sign, name in flows if sign < 0))
+    return {name: sign for side in (1, -1) for sign, name in flows if sign == side}
 
 
 def kinds(model: Model) -> dict[str, str]:
     """What each variable is, by its name; an auxiliary that is a flow of a stock is a ``flow``."""
-    named = [some for stock in model.stocks if (some := flows_of(model, stock))]
-    flows = {name for some in named for name in (*some.inflows, *some.outflows)}
+    flows = {name for stock in model.stocks for name in flows_of(model, stock) or ()}
     return {
         variable.name: "flow" if isinstance(variable, Auxiliary) and variable.name in flows else kind(variable)
         for variable in model.variables
