@@ -155,10 +155,10 @@ def in_page(program: Program, inputs: Inputs) -> Callable[[], object]:
     sys.path.insert(0, str(ROOT / "tests" / "shared"))
     from wasm_engine import Layout, prepared
 
-    made = compiled(program, skips=True)
+    module, *sizes = compiled(program, skips=True)
     blocks = Blocks(program, inputs, LANES)
-    layout = Layout.of(program, made, blocks, int(inputs.saved.sum()))
-    return prepared(program, made.module, layout, blocks, inputs, 0, blocks.n_blocks)
+    layout = Layout.of(program, *sizes, blocks, int(inputs.saved.sum()))
+    return prepared(program, module, layout, blocks, inputs, 0, blocks.n_blocks)
 
 
 def posterior_row(tools: Tools) -> list[Row]:

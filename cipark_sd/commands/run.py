@@ -331,10 +331,9 @@ def default_columns(model: Model) -> tuple[str, ...]:
 
 
 def _observed(model: Model, display: "Display", data: Path | None) -> "tuple[Observed, ...]":
-    from cipark_sd.pages.figures.observed import ObservedFile, read_observed
+    from cipark_sd.pages.figures.observed import read_observed
 
-    source = ObservedFile(data) if data else display.observed
-    return read_observed(model, source) if source else ()
+    return read_observed(model, data) if data else display.observed(model)
 
 
 def _print_course(

@@ -17,7 +17,7 @@ from cipark_sd.engines.base import Settings, interpolation, start_name, taken_na
 from cipark_sd.language.read.checked import lines_of
 from cipark_sd.language.read.external_files import read_externals
 from cipark_sd.model.expr import Call, Const, Ref
-from cipark_sd.model.model import FlatModel, Method, Model
+from cipark_sd.model.model import FlatModel, Method, Model, as_flat
 from cipark_sd.model.variables import (
     Auxiliary,
     Constant,
@@ -71,7 +71,7 @@ def flat_model(model: Model) -> FlatModel:
         # the model is kept too, so that its identity stays its own
         with lines_of(model):
             written_out = inline_macros(unroll(read_externals(model), keep_reductions=True))
-            return model, FlatModel.of(with_data_between(written_out) if asks_for_data(model) else written_out)
+            return model, as_flat(with_data_between(written_out) if asks_for_data(model) else written_out)
 
     return remember(_FLAT, id(model), make)[1]
 

@@ -7,11 +7,11 @@ difference of variables that span the stock's own subscripts, those variables ar
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NewType
 
 from cipark_sd.base.errors import EquationError, UnknownMethod, UnknownName
 from cipark_sd.base.naming import flat_name, override_key, protected_among, split_key
@@ -293,20 +293,17 @@ class Model(MadeOnce):
         return math.prod(len(self.dimension_by_name[dim].elements) for dim in variable.dims)
 
 
-@dataclass(frozen=True, repr=False)
-class FlatModel(Model):
-    """A model whose every variable is a scalar: no subscripts and no macros are left.
+#: A model whose every variable is a scalar: no subscripts and no macros are left. Its variables are called by element,
+#: ``residents[soe]``. What takes a flat model says so in its type, so that a subscripted one, which has no variable of
+#: such a name, cannot be passed in its place.
+FlatModel = NewType("FlatModel", Model)
 
-    Its variables are called by element, ``residents[soe]``. What takes a flat model says so in its type, so that a
-    subscripted one, which has no variable of such a name, cannot be passed in its place.
-    """
 
-    @classmethod
-    def of(cls, model: Model) -> "FlatModel":
-        """``model``, which has neither subscripts nor macros, as what it is."""
-        if model.dimensions or model.macros:
-            raise ValueError(f"{model.name} has subscripts or macros")
-        return cls(**{entry.name: getattr(model, entry.name) for entry in fields(model)})
+def as_flat(model: Model) -> FlatModel:
+    """``model``, which has neither subscripts nor macros, as what it is."""
+    if model.dimensions or model.macros:
+        raise ValueError(f"{model.name} has subscripts or macros")
+    return FlatModel(model)
 
 
 def digest_of(*contents: bytes) -> str:
@@ -358,16 +355,8 @@ def uses(model: Model, variable: Variable) -> list[str]:
     ]
 
 
-@dataclass(frozen=True)
-class Flows:
-    """Names of the flows of one stock, in the order of the equation."""
-
-    inflows: tuple[str, ...]
-    outflows: tuple[str, ...]
-
-
-def flows_of(model: Model, stock: Stock) -> Flows | None:
-    """The flows of a stock by name.
+def flows_of(model: Model, stock: Stock) -> dict[str, int] | None:
+    """The flows of a stock by name: 1 for what enters it, -1 for what leaves.
 
     The order of the additions is the only thing that changes: all inflows first, as XMILE has it.
 
@@ -378,7 +367,7 @@ def flows_of(model: Model, stock: Stock) -> Flows | None:
 
     Returns
     -------
-    Flows or None
+    dict of str to int, or None
         None where its equations do not name the same flows, each once and over the stock's own subscripts.
     """
     alike: set[tuple[tuple[int, str], ...]] = set()
@@ -396,13 +385,12 @@ def flows_of(model: Model, stock: Stock) -> Flows | None:
         flow = model.by_name.get(name)
         if not isinstance(flow, Auxiliary | Constant) or flow.name in CONTROL or flow.dims != stock.dims:
             return None
-    return Flows(tuple(name for sign, name in flows if sign > 0), tuple(name for sign, name in flows if sign < 0))
+    return {name: sign for side in (1, -1) for sign, name in flows if sign == side}
 
 
 def kinds(model: Model) -> dict[str, str]:
     """What each variable is, by its name; an auxiliary that is a flow of a stock is a ``flow``."""
-    named = [some for stock in model.stocks if (some := flows_of(model, stock))]
-    flows = {name for some in named for name in (*some.inflows, *some.outflows)}
+    flows = {name for stock in model.stocks for name in flows_of(model, stock) or ()}
     return {
         variable.name: "flow" if isinstance(variable, Auxiliary) and variable.name in flows else kind(variable)
         for variable in model.variables

@@ -18,7 +18,7 @@ from cipark_sd.base.naming import canonical
 from cipark_sd.engines.base import Reduction
 from cipark_sd.model.expr import MISSING, Ref, references
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Auxiliary, Stock, expressions
+from cipark_sd.model.variables import Auxiliary, expressions
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -40,45 +40,37 @@ DIAGNOSED = 32
 Places = Mapping[str, NDArray[np.intp]]
 
 
-@dataclass(frozen=True)
-class Floor:
-    """A stock's element and what it must not fall below."""
-
-    stock: str
-    flat: str
-    limit: float
-
-    @property
-    def least(self) -> float:
-        """With room for rounding."""
-        return self.limit - SLACK * max(1.0, abs(self.limit))
-
-    def holds(self, low: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether lowest values stay above it; a missing value is no amount."""
-        return np.asarray((low >= self.least) | (low == MISSING))
-
-    @property
-    def reduction(self) -> str:
-        """By which its lowest value goes: as an ensemble returns it."""
-        return canonical(f"lowest value: {self.flat}")
-
-
-def floors(model: Model) -> tuple[Floor, ...]:
-    """Stocks for which the file sets a lower limit, element by element."""
-    return tuple(
-        Floor(stock.name, flat, stock.limits[0])
+def floors(model: Model) -> dict[str, float]:
+    """What stocks must not fall below, by flat name, where the file sets a lower limit."""
+    return {
+        flat: stock.limits[0]
         for stock in model.stocks
         if stock.limits[0] is not None
         for flat in model.flat_names(stock)
-    )
+    }
 
 
-def lowest(limits: Sequence[Floor], times: Sequence[float]) -> dict[str, Reduction]:
+def _least(limit: float) -> float:
+    """A limit with room for rounding."""
+    return limit - SLACK * max(1.0, abs(limit))
+
+
+def _reduction(flat: str) -> str:
+    """By which the lowest value of a stock's element goes: as an ensemble returns it."""
+    return canonical(f"lowest value: {flat}")
+
+
+def _falls(low: NDArray[np.float64], limit: float) -> NDArray[np.bool_]:
+    """Whether lowest values are below a limit; a missing value is no amount."""
+    return ~np.asarray((low >= _least(limit)) | (low == MISSING))
+
+
+def lowest(limits: Mapping[str, float], times: Sequence[float]) -> dict[str, Reduction]:
     """The lowest value of each over all saved times, which is put together while a model runs.
 
     Parameters
     ----------
-    limits : what stocks must not fall below
+    limits : as of :func:`floors`
     times : those over which the lowest value is looked for
 
     Returns
@@ -86,7 +78,7 @@ def lowest(limits: Sequence[Floor], times: Sequence[float]) -> dict[str, Reducti
     mapping
         Reductions by the names under which an ensemble returns them.
     """
-    return {floor.reduction: Reduction("min", Ref(floor.flat), times=tuple(times)) for floor in limits}
+    return {_reduction(flat): Reduction("min", Ref(flat), times=tuple(times)) for flat in limits}
 
 
 def labels(model: Model) -> tuple[str, ...]:
@@ -141,14 +133,14 @@ def marked(n: int, failed: NDArray[np.bool_], diagnose: Callable[[NDArray[np.int
     return marks
 
 
-def failing(computed: "xr.Dataset", places: Places, limits: Sequence[Floor]) -> NDArray[np.bool_]:
+def failing(computed: "xr.Dataset", places: Places, limits: Mapping[str, float]) -> NDArray[np.bool_]:
     """Which runs fail, by what is saved of them, (n_runs,).
 
     Parameters
     ----------
     computed : runs of an ensemble, each variable (run, time, *dimensions), and the reductions of :func:`lowest` (run,)
     places : of the variables that are looked at
-    limits : what stocks must not fall below
+    limits : as of :func:`floors`
 
     Returns
     -------
@@ -163,8 +155,8 @@ def failing(computed: "xr.Dataset", places: Places, limits: Sequence[Floor]) -> 
             suspicious = not np.isfinite(values.sum())
         if suspicious:
             failed |= _bad(computed, name, places).reshape(n, -1).any(axis=1)
-    for floor in limits:
-        failed |= ~floor.holds(computed[floor.reduction].to_numpy())
+    for flat, limit in limits.items():
+        failed |= _falls(computed[_reduction(flat)].to_numpy(), limit)
     return failed
 
 
@@ -175,7 +167,7 @@ def _bad(computed: "xr.Dataset", name: str, places: Places) -> NDArray[np.bool_]
     return bad
 
 
-def diagnosed(model: Model, computed: "xr.Dataset", places: Places, limits: Sequence[Floor]) -> Marks:
+def diagnosed(model: Model, computed: "xr.Dataset", places: Places) -> Marks:
     """The first bad value of each run among the variables of ``places``.
 
     Of variables that are bad at the same time it is one whose inputs are not: the cause, and not what follows from it.
@@ -185,7 +177,6 @@ def diagnosed(model: Model, computed: "xr.Dataset", places: Places, limits: Sequ
     model : Model
     computed : some runs with all variables saved, each (run, time, *dimensions)
     places : of the variables that are looked at
-    limits : what stocks must not fall below
 
     Returns
     -------
@@ -198,10 +189,8 @@ def diagnosed(model: Model, computed: "xr.Dataset", places: Places, limits: Sequ
     start = first_places(model)
     inputs = {name: _inputs(model, name) for name in names}
     bad = {name: _bad(computed, name, places) for name in names}
-    by_stock: dict[str, list[Floor]] = {}
-    for floor in limits:
-        by_stock.setdefault(floor.stock, []).append(floor)
-    below = {name: _below(model, computed, name, by_stock[name]) for name in names if name in by_stock}
+    limit_of = {stock.name: stock.limits[0] for stock in model.stocks if stock.limits[0] is not None}
+    below = {name: _below(computed, name, limit_of[name]) for name in names if name in limit_of}
     for run in range(n):
         not_finite = {name: where[run].reshape(len(times), -1) for name, where in bad.items() if where[run].any()}
         low = {name: where[run].reshape(len(times), -1) for name, where in below.items() if where[run].any()}
@@ -237,11 +226,10 @@ def _inputs(model: Model, name: str) -> frozenset[str]:
     return frozenset(ref.name for expr in expressions(variable) for ref in references(expr))
 
 
-def _below(model: Model, computed: "xr.Dataset", name: str, limits: Sequence[Floor]) -> NDArray[np.bool_]:
-    assert isinstance(model.by_name[name], Stock)
+def _below(computed: "xr.Dataset", name: str, limit: float) -> NDArray[np.bool_]:
     values = computed[name].to_numpy()
     flat = values.reshape(*values.shape[:2], -1)
-    return np.asarray((flat < np.array([floor.least for floor in limits])) & (flat != MISSING))
+    return np.asarray((flat < _least(limit)) & (flat != MISSING))
 
 
 def first_places(model: Model) -> dict[str, int]:
@@ -250,14 +238,13 @@ def first_places(model: Model) -> dict[str, int]:
     return {variable.name: start for variable, start in zip(model.over_time, starts, strict=False)}
 
 
-def between_saved_times(model: Model, computed: "xr.Dataset", limits: Sequence[Floor]) -> Marks:
+def between_saved_times(model: Model, computed: "xr.Dataset") -> Marks:
     """Of runs that no saved value explains: a stock that is below its limit or no number, at a time not known.
 
     Parameters
     ----------
     model : Model
     computed : runs of an ensemble with the reductions of :func:`lowest`, each (run,)
-    limits : what stocks must not fall below
 
     Returns
     -------
@@ -267,15 +254,15 @@ def between_saved_times(model: Model, computed: "xr.Dataset", limits: Sequence[F
     marks = Marks.none(computed.sizes["run"])
     start = first_places(model)
     number = {
-        flat: start[name] + position
-        for name in {floor.stock for floor in limits}
-        for position, flat in enumerate(model.flat_names(model.by_name[name]))
+        flat: start[stock.name] + position
+        for stock in model.stocks
+        for position, flat in enumerate(model.flat_names(stock))
     }
-    for floor in limits:
-        low = computed[floor.reduction].to_numpy()
-        below = (marks.reason == 0) & ~floor.holds(low)
+    for flat, limit in floors(model).items():
+        low = computed[_reduction(flat)].to_numpy()
+        below = (marks.reason == 0) & _falls(low, limit)
         marks.reason[below] = np.where(np.isfinite(low[below]), BELOW, NOT_FINITE)
-        marks.variable[below] = number[floor.flat]
+        marks.variable[below] = number[flat]
     return marks
 
 

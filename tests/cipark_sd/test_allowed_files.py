@@ -177,9 +177,9 @@ def test_a_display_file_reads_nothing_elsewhere_and_imports_nothing(tmp_path: Pa
     display.write_text('[observed]\nfile = "../outside.csv"\n', encoding="utf-8")
     with pytest.raises(OutsideFolder):
         display_of(path)
-    observed = display_of(path, [tmp_path]).observed
-    assert observed is not None
-    assert observed.path == outside
+    with pytest.raises(UnknownName, match=r"'date'") as raised:
+        display_of(path, [tmp_path]).observed(read_model(path))
+    assert str(outside) in str(raised.value)
     # a part of a package would be found by importing the package
     display.write_text('[observed]\npackage = "this.x"\nfile = "a.csv"\n', encoding="utf-8")
     with pytest.raises(InvalidValue, match=r"'package' in .observed. is 'this.x', expected an installed package"):

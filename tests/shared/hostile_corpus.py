@@ -622,9 +622,9 @@ def _changes(case: Case, folder: Path, model: Any) -> None:
 
 
 def _observed(case: Case, folder: Path, model: Any) -> None:
-    from cipark_sd.pages.figures.observed import ObservedFile, read_observed
+    from cipark_sd.pages.figures.observed import read_observed
 
-    read_observed(model, ObservedFile(_written(case, folder, "case.csv")))
+    read_observed(model, _written(case, folder, "case.csv"))
 
 
 def _design(case: Case, folder: Path, model: Any) -> None:

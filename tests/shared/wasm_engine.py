@@ -22,7 +22,7 @@ from cipark_sd.engines.blocks import Blocks, by_run
 from cipark_sd.engines.compiled import CompiledEngine
 from cipark_sd.engines.registry import Row
 from cipark_sd.engines.wasm.carried import SECTION
-from cipark_sd.engines.wasm.compiling import LANES, PAGE, Compiled, compiled, sections, text
+from cipark_sd.engines.wasm.compiling import LANES, PAGE, compiled, sections, text
 
 if TYPE_CHECKING:
     import wasmtime
@@ -43,14 +43,14 @@ class WasmEngine(CompiledEngine):
 
     def execute(self, program: Program, inputs: Inputs) -> Values:
         """The outputs, (n_outputs, n_saved, n_runs)."""
-        made = compiled(program)
+        module, *sizes = compiled(program)
         blocks = Blocks(program, inputs, LANES)
-        layout = Layout.of(program, made, blocks, int(inputs.saved.sum()))
+        layout = Layout.of(program, *sizes, blocks, int(inputs.saved.sum()))
         out = np.empty((blocks.n_blocks, layout.n_saved, len(program.outputs), LANES))
         at_once = max(1, MOST // layout.bytes_of_block)
         for first in range(0, blocks.n_blocks, at_once):
             last = min(first + at_once, blocks.n_blocks)
-            out[first:last] = prepared(program, made.module, layout, blocks, inputs, first, last)()
+            out[first:last] = prepared(program, module, layout, blocks, inputs, first, last)()
         return by_run(out, inputs.n_runs)
 
 
@@ -105,17 +105,17 @@ class Layout:
     pipes: int
 
     @classmethod
-    def of(cls, program: Program, made: Compiled, blocks: Blocks, n_saved: int) -> "Layout":
-        """For a program and its module."""
+    def of(cls, program: Program, workspace: int, free: int, blocks: Blocks, n_saved: int) -> "Layout":
+        """For a program and its module, which asks for a workspace and has its memory free from an address on."""
         lanes = blocks.lanes
         return cls(
             lanes,
-            made.free,
+            free,
             n_params=len(program.params) * lanes,
             n_saved=n_saved,
             n_out=n_saved * len(program.outputs) * lanes,
             # one vector beyond, since an array of no length has no address
-            workspace=(made.workspace + 1) * lanes,
+            workspace=(workspace + 1) * lanes,
             pipes=blocks.pipe_size + lanes,
         )
 

@@ -20,7 +20,7 @@ from cipark_sd.commands.options import split_names, variable_names
 from cipark_sd.data.described import check_writable
 from cipark_sd.data.scenarios import Scenario, parse_assignments, read_scenario
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.pages.figures.observed import display_of, read_observed
+from cipark_sd.pages.figures.observed import display_of
 from cipark_sd.pages.output import PLAYER
 from cipark_sd.pages.player.contents import Contents
 from cipark_sd.pages.player.of_model import contents_of
@@ -71,7 +71,7 @@ def _of_model(file: Path, settings: Settings) -> Contents:
         levers=variable_names(model, settings.levers),
         scenario=functools.reduce(operator.or_, parts, Scenario()),
         title=display.title,
-        observed=read_observed(model, display.observed) if display.observed else (),
+        observed=display.observed(model),
     )
 
 

@@ -31,7 +31,6 @@ from cipark_sd.simulations.failures import (
     Marks,
     diagnosed,
     first_places,
-    floors,
     labels,
     share_of,
 )
@@ -105,7 +104,6 @@ def failures_of(density: Posterior, theta: Array) -> Failures:
 
 def _alone(model: Model, scenario: Scenario, engine: str, saved: Sequence[str]) -> Marks:
     """The mark of one run, by the same rule as in an ensemble."""
-    limits = floors(model)
     moving = plan(model, scenario, save=None, times=None, method=None).columns.names
     every = Columns.of(model, tuple(dict.fromkeys([*moving, *saved])))
     try:
@@ -117,8 +115,8 @@ def _alone(model: Model, scenario: Scenario, engine: str, saved: Sequence[str]) 
         marks.reason[:] = NOT_FINITE
         marks.time[:] = np.nan if failure.time is None else failure.time
         return marks
-    fails = diagnosed(model, computed, {name: every.places[name] for name in saved}, limits)
-    return diagnosed(model, computed, every.places, limits) if fails.reason.any() else fails
+    fails = diagnosed(model, computed, {name: every.places[name] for name in saved})
+    return diagnosed(model, computed, every.places) if fails.reason.any() else fails
 
 
 def _of_prior(failures: Failures) -> str:

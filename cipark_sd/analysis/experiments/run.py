@@ -271,7 +271,7 @@ class SettingsTask:
         """The first bad value of runs that fail; of an outcome that is not possible the variable that it reads."""
         everything = plan(self.model, scenario, save=None, times=None, method=None).columns
         runs = self._ensemble(columns, numbers, scenario, save=everything.names, times=None)
-        marks = diagnosed(self.model, runs, everything.places, floors(self.model))
+        marks = diagnosed(self.model, runs, everything.places)
         start, times = first_places(self.model), runs["time"].to_numpy()
         for outcome in self.outcomes:
             bad = ~_inside(*_read(runs, outcome), outcome)

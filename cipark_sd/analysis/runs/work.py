@@ -28,7 +28,6 @@ from cipark_sd.simulations.failures import (
     REASONS,
     TIME,
     VARIABLE,
-    Floor,
     Marks,
     between_saved_times,
     diagnosed,
@@ -90,12 +89,12 @@ class Work(MadeOnce):
 
         def diagnose(some: NDArray[np.intp]) -> Marks:
             again = self._ensemble(rows[some], numbers[some], save=self._everything.names)
-            return diagnosed(self.model, again, self._everything.places, self._limits)
+            return diagnosed(self.model, again, self._everything.places)
 
         marks = marked(last - first, failed, diagnose)
         late = np.flatnonzero(failed & (marks.reason == 0))
         if len(late):
-            marks.put(late, between_saved_times(self.model, computed.isel(run=late), self._limits))
+            marks.put(late, between_saved_times(self.model, computed.isel(run=late)))
         return {
             **{name: missing_as_nan(computed[name].to_numpy()) for name in self.save},
             DRAWS: np.ascontiguousarray(rows),
@@ -180,7 +179,7 @@ class Work(MadeOnce):
         return plan(self.model, self.scenario, save=self.save, times=self.times, method=self.method, seed=self.seed)
 
     @cached_property
-    def _limits(self) -> tuple[Floor, ...]:
+    def _limits(self) -> dict[str, float]:
         return floors(self.model)
 
     @cached_property

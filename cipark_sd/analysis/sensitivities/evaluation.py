@@ -19,7 +19,6 @@ from cipark_sd.model.model import Model
 from cipark_sd.simulations.ensembles import ensemble
 from cipark_sd.simulations.failures import (
     OUTSIDE,
-    Floor,
     Marks,
     diagnosed,
     failing,
@@ -102,7 +101,7 @@ class Evaluation(MadeOnce):
         return {world_key(world): world for output in self.definitions for world in output.worlds}
 
     @cached_property
-    def _limits(self) -> tuple[Floor, ...]:
+    def _limits(self) -> dict[str, float]:
         return floors(self.model)
 
     def __call__(self, values: Array, rows: Rows) -> Arrays:
@@ -196,7 +195,7 @@ class Evaluation(MadeOnce):
         for key in self._worlds:
             draws, scenario = self._within(key, values, 0)
             result = self._ensemble(draws, rows, scenario, save=self._everything.names, times=None)
-            marks.put(every, diagnosed(self.model, result, self._everything.places, self._limits))
+            marks.put(every, diagnosed(self.model, result, self._everything.places))
             marks.put(every, self._impossible(result, key))
         return marks
 

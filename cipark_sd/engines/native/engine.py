@@ -48,16 +48,6 @@ _LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """Machine code that can be called, with the execution engine that owns it; operations are those of a step."""
-
-    call: Any
-    workspace: int
-    owner: Any
-    operations: int = 1
-
-
-@dataclass(frozen=True)
 class NativeEngine(CompiledEngine):
     """Runs programs as machine code, on ``workers`` threads.
 
@@ -148,7 +138,7 @@ class NativeEngine(CompiledEngine):
 
 
 def _call(
-    loaded: Loaded,
+    loaded: tuple[Any, int, int],
     arrays: Blocks,
     seed: int,
     first: int,
@@ -157,7 +147,8 @@ def _call(
     tape: tuple[int, tuple[int, int, int]] = (0, (0, 0, 0)),
 ) -> None:
     """Run some of the blocks; ``tape`` is the address of that of the first of them, and what a kernel asks of it."""
-    workspace = on_lines((loaded.workspace + 1) * arrays.lanes)
+    run, n_vectors, operations = loaded
+    workspace = on_lines((n_vectors + 1) * arrays.lanes)
     pipes = np.empty(arrays.pipe_size + arrays.lanes)
     address, rows = tape
     strides = np.array([*arrays.strides, *rows], dtype=np.int64)
@@ -181,8 +172,8 @@ def _call(
         seed,
         arrays.runs[first * arrays.lanes :].ctypes.data,
     )
-    for begin, end, since, until in _parts(last - first, len(common.saved), loaded.operations):
-        loaded.call(end, *arguments, begin, since, until, int(common.saved[:since].sum()))
+    for begin, end, since, until in _parts(last - first, len(common.saved), operations):
+        run(end, *arguments, begin, since, until, int(common.saved[:since].sum()))
 
 
 def _parts(n_blocks: int, n_steps: int, operations: int) -> Iterator[tuple[int, int, int, int]]:
@@ -201,10 +192,10 @@ def lanes_for(program: Program, n_runs: int) -> int:
     return WIDE if n_runs >= MANY and program.full_of_functions else LANES
 
 
-_LOADED: dict[tuple[str, int], Loaded] = {}
+_LOADED: dict[tuple[str, int], tuple[Any, int, int]] = {}
 
 
-def load(program: Program, lanes: int = LANES) -> Loaded:
+def load(program: Program, lanes: int = LANES) -> tuple[Any, int, int]:
     """The machine code of a program for blocks of so many runs: of this process, from disk, or compiled now.
 
     Parameters
@@ -215,7 +206,11 @@ def load(program: Program, lanes: int = LANES) -> Loaded:
 
     Returns
     -------
-    Loaded
+    run : callable
+    workspace : int
+        The vectors of workspace that it needs.
+    operations : int
+        Of a step.
     """
     key = (program.digest, lanes)
     with _LOCK:
@@ -248,27 +243,34 @@ def _has_fused() -> bool:
     return platform.machine() in ("aarch64", "arm64") or bool(llvm.get_host_cpu_features().get("fma", False))
 
 
-def _load(program: Program, lanes: int) -> Loaded:
+def _load(program: Program, lanes: int) -> tuple[Any, int, int]:
     from llvmlite import binding as llvm
 
-    made = kernel(program, lanes, fused=_has_fused(), in_parts=True)
-    machine, identity = _machine(2 if made.effort else 0)
-    code = object_code(made, machine, identity)
+    text, workspace, effort = kernel(program, lanes, fused=_has_fused(), in_parts=True)
+    machine, identity = _machine(2 if effort else 0)
+    code = object_code(text, effort, machine, identity)
     owner = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine_for_jit())
     owner.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
     owner.finalize_object()
     operations = max(1, {"euler": 1, "rk2": 2}.get(fixed_method(program.method), 4) * len(program.nodes))
-    return Loaded(_RUN(owner.get_function_address("run")), made.workspace, owner, operations)
+    return _function_of(owner, "run", _RUN), workspace, operations
 
 
-def _jit(text: str, name: str, signature: Any) -> Loaded:
+def _jit(text: str, name: str, signature: Any) -> Any:
     """A function of LLVM assembly as machine code of this process; none of it is from disk."""
     from llvmlite import binding as llvm
 
     _machine()
     owner = llvm.create_mcjit_compiler(llvm.parse_assembly(text), _machine_for_jit())
     owner.finalize_object()
-    return Loaded(signature(owner.get_function_address(name)), 0, owner)
+    return _function_of(owner, name, signature)
+
+
+def _function_of(owner: Any, name: str, signature: Any) -> Any:
+    """A function of an execution engine, which holds the engine as long as it can be called itself."""
+    function = signature(owner.get_function_address(name))
+    function.owner = owner
+    return function
 
 
 def _machine_for_jit() -> Any:
@@ -379,4 +381,4 @@ class Courses:
         targets = self.targets + 8 * runs.start * self.across
         put = _put(LANES if n_runs % LANES == 0 else 1)
         addresses = (array.ctypes.data for array in (values, targets, self.across, self.along))
-        put.call(*addresses, len(targets), n_times, n_runs, *values.strides[:2])
+        put(*addresses, len(targets), n_times, n_runs, *values.strides[:2])

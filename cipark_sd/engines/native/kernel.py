@@ -5,7 +5,6 @@ through a workspace; short ones are inlined into one loop and optimised as a who
 """
 
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from cipark_sd.compiler.primitives import RECIPES
@@ -35,15 +34,6 @@ _NAMES = ARGUMENTS.replace("noalias ", "")
 Fill = Callable[[Body, range], None]
 
 
-@dataclass(frozen=True)
-class Kernel:
-    """LLVM assembly, the vectors of workspace it needs, and how much optimisation pays: 2 all, 1 some, 0 none."""
-
-    text: str
-    workspace: int
-    effort: int
-
-
 def kernel(
     program: Program,
     lanes: int = LANES,
@@ -52,7 +42,7 @@ def kernel(
     skips: bool = False,
     fused: bool = False,
     in_parts: bool = False,
-) -> Kernel:
+) -> tuple[str, int, int]:
     """The module of a program; its function ``run`` computes blocks of ``lanes`` runs.
 
     Parameters
@@ -72,7 +62,12 @@ def kernel(
 
     Returns
     -------
-    Kernel
+    text : str
+        LLVM assembly.
+    workspace : int
+        The vectors of workspace that it needs.
+    effort : int
+        How much optimisation pays: 2 all, 1 some, 0 none.
     """
     return _Module(program, lanes, library or {}, skips, fused, in_parts).build()
 
@@ -102,7 +97,7 @@ class _Module:
         self.rolled = not self.short and len(program.nodes) > (LONG if lanes == 1 else VERY_LONG)
         self.functions: list[str] = []
 
-    def build(self) -> Kernel:
+    def build(self) -> tuple[str, int, int]:
         program = self.program
         groups = {
             "prologue": self._computed(program.per_run),
@@ -140,7 +135,7 @@ class _Module:
                 _ATTRIBUTES.format(stack=_ON_LINES if self.lanes >= LANES else ""),
             ]
         )
-        return Kernel(text, self.slots.next, 2 if self.short else 1 if len(program.nodes) <= LONG else 0)
+        return text, self.slots.next, 2 if self.short else 1 if len(program.nodes) <= LONG else 0
 
     def _computed(self, nodes: Sequence[int]) -> list[int]:
         return [node for node in nodes if not is_source(self.program, node)]

@@ -21,22 +21,24 @@ from pathlib import Path
 from typing import Any
 
 from cipark_sd.base.files import whole
-from cipark_sd.engines.native.kernel import Kernel
 
 #: What LLVM's passes are told beside the level of optimisation; lanes are vectors already.
 TUNING = {"loop_vectorization": False, "slp_vectorization": False}
 
 
-def object_code(made: Kernel, machine: Any, identity: str) -> bytes:
+def object_code(text: str, effort: int, machine: Any, identity: str) -> bytes:
     """The object code of a kernel for a target machine, from disk or compiled now.
 
     The same bits come out of a run whatever the effort: no pass may change what an operation on doubles gives.
 
     Parameters
     ----------
-    made : Kernel
+    text : str
+        LLVM assembly.
+    effort : int
+        The level of optimisation of the passes.
     machine : llvmlite.binding.TargetMachine
-        Its own level of optimisation is that of the choice of instructions; the passes follow the kernel's effort.
+        Its own level is that of the choice of instructions.
     identity : str
         What tells this machine, its level and the version of LLVM from others.
 
@@ -45,28 +47,31 @@ def object_code(made: Kernel, machine: Any, identity: str) -> bytes:
     bytes
         An object file.
     """
-    key = _object_key(made, identity)
+    key = _object_key(text, effort, identity)
     code = cached(key)
     if code is None:
-        code = compiled(made, machine)
+        code = compiled(text, effort, machine)
         keep(key, code)
     return code
 
 
-def _object_key(made: Kernel, identity: str) -> str:
+def _object_key(text: str, effort: int, identity: str) -> str:
     """The digest of all that decides what object code comes out: the assembly itself, how it is optimised, and where.
 
     Emitting the text costs some 2 microseconds an operation, which is what it takes never to trust a version number.
     """
-    return hashlib.sha256(f"{identity} {made.effort}\n{made.text}".encode()).hexdigest()
+    return hashlib.sha256(f"{identity} {effort}\n{text}".encode()).hexdigest()
 
 
-def compiled(made: Kernel, machine: Any) -> bytes:
+def compiled(text: str, effort: int, machine: Any) -> bytes:
     """The object code of a kernel, compiled now.
 
     Parameters
     ----------
-    made : Kernel
+    text : str
+        LLVM assembly.
+    effort : int
+        The level of optimisation of the passes.
     machine : llvmlite.binding.TargetMachine
 
     Returns
@@ -76,11 +81,11 @@ def compiled(made: Kernel, machine: Any) -> bytes:
     """
     from llvmlite import binding as llvm
 
-    module = llvm.parse_assembly(made.text)
+    module = llvm.parse_assembly(text)
     module.triple = machine.triple
     module.data_layout = str(machine.target_data)
-    if made.effort:
-        options = llvm.create_pipeline_tuning_options(speed_level=made.effort)
+    if effort:
+        options = llvm.create_pipeline_tuning_options(speed_level=effort)
         for name, value in TUNING.items():
             setattr(options, name, value)
         builder = llvm.create_pass_builder(machine, options)

@@ -10,7 +10,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -23,7 +23,7 @@ from cipark_sd.compiler.graph import MOST_STAGES
 from cipark_sd.engines.base import Settings, Values, part, start_name
 from cipark_sd.engines.plan import RunPlan
 from cipark_sd.engines.programs import flat_model
-from cipark_sd.engines.reference.text import neutral_text
+from cipark_sd.engines.reference.text import neutral_text, with_true_labels
 from cipark_sd.language.read.climbing import room_for_parser
 from cipark_sd.model.expr import Call, Const, Ref, walk
 from cipark_sd.model.model import CONTROL, Model
@@ -79,12 +79,12 @@ def _run_alone(plan: RunPlan, settings: Settings) -> Values:
     until = plan.to_the_last_time()
     times, end = until.grid.times.tolist(), float(plan.resolved.final_time)
     controls = {name: float(getattr(plan.resolved, name)) for name in CONTROL}
-    neutral = neutral_text(plan.model, settings, controls)
+    text, labels, meaning = neutral_text(plan.model, settings, controls)
     numbers_set = {**settings.numbers, **{start_name(name): value for name, value in settings.initials.items()}}
-    numbers = {neutral.labels[name]: float(value) for name, value in numbers_set.items()}
-    needed = [neutral.labels[name] for name in plan.outputs if name in neutral.labels]
-    table = run_in_pysd(neutral.text, plan.model.name, numbers, times, end, neutral.restored, needed)
-    columns = {name: table[label] for name, label in neutral.labels.items() if label in table}
+    numbers = {labels[name]: float(value) for name, value in numbers_set.items()}
+    needed = [labels[name] for name in plan.outputs if name in labels]
+    table = run_in_pysd(text, plan.model.name, numbers, times, end, partial(with_true_labels, meaning), needed)
+    columns = {name: table[label] for name, label in labels.items() if label in table}
     columns |= {name: np.full(len(times), value) for name, value in controls.items()}
     nothing = np.full(len(times), np.nan)
     return np.array([columns.get(name, nothing)[until.saved] for name in plan.outputs])

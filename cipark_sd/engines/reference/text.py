@@ -9,7 +9,7 @@ misread or miscompute a form (``tests/corpus/faults.toml``), the text has anothe
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 from cipark_sd.base.errors import MissingData, ModelFileError, UnsupportedFeature, raise_all
@@ -45,30 +45,25 @@ _HEAD = "{UTF-8}\n"
 _LEAST = 1e-200
 
 
-@dataclass(frozen=True)
-class NeutralText:
-    """A model as PySD gets it.
+def with_true_labels(meaning: Mapping[str, str], message: str) -> str:
+    """A message of PySD's with the modeller's labels.
 
     Parameters
     ----------
-    text : str
-        Vensim's format.
-    labels : mapping of str to str
-        Neutral label by flat name (``residents[soe]``); ``initial residents[soe]`` is the start of a stock that is set.
     meaning : mapping of str to str
         The modeller's label by neutral label.
+    message : str
+
+    Returns
+    -------
+    str
     """
-
-    text: str
-    labels: Mapping[str, str]
-    meaning: Mapping[str, str]
-
-    def restored(self, message: str) -> str:
-        """A message of PySD's with the modeller's labels."""
-        return re.sub(r"v\d{4,}", lambda match: self.meaning.get(match.group(), match.group()), message)
+    return re.sub(r"v\d{4,}", lambda match: meaning.get(match.group(), match.group()), message)
 
 
-def neutral_text(model: Model, settings: Settings, times: Mapping[str, float]) -> NeutralText:
+def neutral_text(
+    model: Model, settings: Settings, times: Mapping[str, float]
+) -> tuple[str, dict[str, str], dict[str, str]]:
     """A model with tables and series of one run, and stocks whose starts can be set.
 
     Parameters
@@ -81,7 +76,12 @@ def neutral_text(model: Model, settings: Settings, times: Mapping[str, float]) -
 
     Returns
     -------
-    NeutralText
+    text : str
+        The model as PySD gets it, in Vensim's format.
+    labels : dict of str to str
+        Neutral label by flat name (``residents[soe]``); ``initial residents[soe]`` is the start of a stock that is set.
+    meaning : dict of str to str
+        The modeller's label by neutral label.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def neutral_text(model: Model, settings: Settings, times: Mapping[str, float]) -
     lines = [line for variable in written.variables for line in equations(written, variable)]
     text = _floats("".join(f"{line}~~|\n" for line in lines))
     require_neutral(text, where=model.name)
-    return NeutralText(_HEAD + text, labels, {labels[variable.name]: variable.label for variable in order})
+    return _HEAD + text, labels, {labels[variable.name]: variable.label for variable in order}
 
 
 def require_neutral(text: str, *, where: str) -> None:

@@ -104,7 +104,7 @@ def carried(
     split = None if varying is None else tabulated(watched, varying)
     # what a page plays has levers for switches and dates, which hold the bases of powers at 1 or 0
     skips = varying is not None
-    made = compiled(watched if split is None else split[1], skips=skips)
+    module, workspace, free_from = compiled(watched if split is None else split[1], skips=skips)
     about: dict[str, object] = {
         "format": FORMAT,
         "model": model.name,
@@ -114,8 +114,8 @@ def carried(
         "scenario": json.loads(scenario.to_json()),
         "method": fixed_method(program.method),
         "lanes": LANES,
-        "workspace": made.workspace,
-        "free": made.free,
+        "workspace": workspace,
+        "free": free_from,
         "time": _time(planned, program, inputs),
         "constants": _constants(model, program, values),
         "outputs": _outputs(model, planned),
@@ -124,17 +124,16 @@ def carried(
         "series": [_numbers(values[:, 0] if values.ndim == 2 else values) for values in inputs.series],
         "random": program.n_random > 0,
     }
-    module = made.module
     if split is not None:
         timetable, _, shared = split
-        table = compiled(timetable, skips=skips)
+        table, workspace, free_from = compiled(timetable, skips=skips)
         about["timetable"] = {
-            "workspace": table.workspace,
-            "free": table.free,
+            "workspace": workspace,
+            "free": free_from,
             "outputs": len(timetable.outputs),
             "shared": list(shared),
         }
-        module = with_description(module, TIMETABLE, table.module)
+        module = with_description(module, TIMETABLE, table)
     text = json.dumps(about, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Carried(with_description(module, SECTION, text.encode()), about, planned)
 

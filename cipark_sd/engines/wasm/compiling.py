@@ -15,7 +15,6 @@ Sources: WebAssembly Core Specification 2.0, chapter 5 (binary format); WebAssem
 import math
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -46,21 +45,10 @@ FIRST = 16
 PAGE = 2**16
 _I32_CONST, _END = 0x41, b"\x0b"
 _LOCK = threading.Lock()
-_COMPILED: dict[tuple[str, bool], "Compiled"] = {}
+_COMPILED: dict[tuple[str, bool], tuple[bytes, int, int]] = {}
 
 
-@dataclass(frozen=True)
-class Compiled:
-    """A module that exports ``run`` and ``memory``, the vectors of workspace that a block of runs needs, and the
-    address from which on its memory is free.
-    """
-
-    module: bytes
-    workspace: int
-    free: int
-
-
-def compiled(program: Program, *, skips: bool = False) -> Compiled:
+def compiled(program: Program, *, skips: bool = False) -> tuple[bytes, int, int]:
     """The module of a program, made once; with ``skips`` no time goes into powers of 1 and 0.
 
     Parameters
@@ -71,17 +59,21 @@ def compiled(program: Program, *, skips: bool = False) -> Compiled:
 
     Returns
     -------
-    Compiled
+    module : bytes
+        It exports ``run`` and ``memory``.
+    workspace : int
+        The vectors that a block of runs needs.
+    free : int
+        The address from which on its memory is free.
     """
     key = (program.digest, skips)
     with _LOCK:
         if key not in _COMPILED:
             machine, identity = _machine()
-            made = kernel(program, LANES, DEFINITIONS, skips=skips)
+            assembly, workspace, effort = kernel(program, LANES, DEFINITIONS, skips=skips)
             # a page runs its module many times: some optimisation always pays
-            made = replace(made, effort=max(made.effort, 1))
-            module, free = linked(object_code(made, machine, identity))
-            _COMPILED[key] = Compiled(module, made.workspace, free)
+            module, free = linked(object_code(assembly, max(effort, 1), machine, identity))
+            _COMPILED[key] = module, workspace, free
         return _COMPILED[key]
 
 
@@ -182,16 +174,6 @@ nan:
 DEFINITIONS = {"fmod": f"{FMOD}\ndeclare i64 @llvm.ctlz.i64(i64, i1)"}
 
 
-@dataclass(frozen=True)
-class _Symbol:
-    """A function by its index, or numbers by their segment and their place in it."""
-
-    kind: int
-    name: str
-    index: int
-    offset: int = 0
-
-
 class UnknownObject(RuntimeError):
     """An object file with something in it that this module does not know; another version of LLVM may write such."""
 
@@ -224,18 +206,17 @@ def linked(obj: bytes, exported: str = "run") -> tuple[bytes, int]:
     if unknown:
         raise UnknownObject(f"it has sections of the kinds {unknown}")
     custom = {name: content for kind, body in parts if kind == _CUSTOM for name, content in [_named(body)]}
-    symbols = list(_symbols(custom.get("linking", b"")))
     bodies = dict(parts)
     segments = list(_segments(bodies.get(_DATA, leb(0))))
-    starts = [start for start, _ in segments]
+    symbols = list(_symbols(custom.get("linking", b""), [start for start, _ in segments]))
     for name, body in custom.items():
         if name.startswith("reloc."):
-            place, changed = _relocated(body, parts, symbols, starts)
+            place, changed = _relocated(body, parts, symbols)
             if parts[place][0] != _CODE:
                 raise UnknownObject(f"it has relocations in a section of kind {parts[place][0]}")
             bodies[_CODE] = changed
     _check_imports(bodies.get(_IMPORT, leb(0)))
-    places = [symbol.index for symbol in symbols if symbol.kind == _OF_FUNCTION and symbol.name == exported]
+    places = [place for kind, name, place in symbols if kind == _OF_FUNCTION and name == exported]
     if not places:
         raise UnknownObject(f"it has no function {exported!r}")
     end = FIRST + max((start + len(content) for start, content in segments), default=0)
@@ -311,8 +292,8 @@ def _check_imports(body: bytes) -> None:
             reader.number()
 
 
-def _symbols(linking: bytes) -> Iterator[_Symbol]:
-    """What the symbol table defines: functions and numbers."""
+def _symbols(linking: bytes, starts: list[int]) -> Iterator[tuple[int, str, int]]:
+    """What the symbol table defines: kind, name, and the index of a function or the address of numbers."""
     reader = Reader(linking)
     if reader.ended or reader.number() != 2:
         raise UnknownObject("its linking section is not of version 2")
@@ -327,28 +308,26 @@ def _symbols(linking: bytes) -> Iterator[_Symbol]:
                 raise UnknownObject("a symbol of it is no function and no number of its own")
             if kind == _OF_FUNCTION:
                 index = inner.number()
-                yield _Symbol(kind, inner.text(), index)
+                yield kind, inner.text(), index
             else:
                 name, index, offset, _ = inner.text(), inner.number(), inner.number(), inner.number()
-                yield _Symbol(kind, name, index, offset)
+                yield kind, name, starts[index] + offset
 
 
-def _relocated(
-    body: bytes, parts: list[tuple[int, bytes]], symbols: list[_Symbol], starts: list[int]
-) -> tuple[int, bytes]:
+def _relocated(body: bytes, parts: list[tuple[int, bytes]], symbols: list[tuple[int, str, int]]) -> tuple[int, bytes]:
     """Which section a list of relocations is for, and its content with the addresses that numbers have here."""
     reader = Reader(body)
     place = reader.number()
     content = bytearray(parts[place][1])
     for _ in range(reader.number()):
         kind, offset, at = reader.number(), reader.number(), reader.number()
-        symbol, written = symbols[at], Reader(parts[place][1], offset)
-        match kind, symbol.kind:
+        (kind_of_symbol, _, target), written = symbols[at], Reader(parts[place][1], offset)
+        match kind, kind_of_symbol:
             case (0, 0):
-                if written.number() != symbol.index:
+                if written.number() != target:
                     raise UnknownObject(f"a call at {offset} does not go where its relocation says")
             case (3 | 4, 1):
-                address = starts[symbol.index] + symbol.offset + reader.signed()
+                address = target + reader.signed()
                 signed = kind == _SIGNED_ADDRESS
                 if (written.signed() if signed else written.number()) != address or written.at != offset + _PADDED:
                     raise UnknownObject(f"an address at {offset} is not what its relocation says")

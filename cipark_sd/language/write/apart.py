@@ -7,7 +7,8 @@ under names that both languages accept.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from itertools import product
 
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnsupportedFeature, raise_all
@@ -61,12 +62,19 @@ _STAGED = ("delay", "delay_n", "smooth", "smooth_n")
 _FIXED = (Const(1.0), Const(3.0))
 
 
-@dataclass
-class Apart:
-    """Takes calls out of expressions.
+def parted(
+    variable: Variable,
+    change: Change,
+    taken: set[str],
+    functions: Mapping[str, tuple[str, str]],
+    tables: Callable[[Variable], None] | None = None,
+) -> Iterator[Variable]:
+    """A variable with its expressions changed, after the calls that ``change`` has taken out of them.
 
     Parameters
     ----------
+    variable : Variable
+    change : callable
     taken : set of str
         Canonical names that there are; those of new variables are added.
     functions : mapping of str to tuple
@@ -74,50 +82,41 @@ class Apart:
     tables : callable, optional
         Where given, tables inside expressions are taken out too; it is called with the variable of one inside a sum
         over subscripts, which cannot be.
+
+    Yields
+    ------
+    Variable
     """
+    lifted: list[Variable] = []
 
-    taken: set[str]
-    functions: Mapping[str, tuple[str, str]]
-    tables: Callable[[Variable], None] | None = None
+    def without(piece: Piece | StockPiece, expr: Expr) -> Expr:
+        match expr:
+            # what is summed over has no value of its own, so it stays
+            case Call(function, _) if function in functions and not _marked(expr):
+                word, doing = functions[function]
+                doc = f"Part of {variable.label}, which {doing}"
+            case Apply(Table(), argument) if tables is not None:
+                word, doc = "table", f"Table in the equation of {variable.label}"
+                if _marked(argument):
+                    tables(variable)
+            case _:
+                return rebuild(expr, partial(without, piece))
+        label = fresh(one_name(variable.label, word), taken)
+        made = Auxiliary(
+            name=canonical(label),
+            label=label,
+            doc=doc,
+            dims=variable.dims,
+            group=variable.group,
+            pieces=(Piece(expr, piece.subscripts, piece.exceptions),),
+        )
+        lifted.append(made)
+        return Ref(made.name, piece.subscripts)
 
-    def parted(self, variable: Variable, change: Change) -> Iterator[Variable]:
-        """A variable with its expressions changed, after those that ``change`` has taken out of them."""
-        lifted: list[Variable] = []
-
-        def changed(expr: Expr, piece: Piece | StockPiece) -> Expr:
-            return change(variable, expr, piece, self._lift(variable, piece, lifted))
-
-        made = rewritten_by_piece(variable, changed)
-        for part in lifted:
-            yield from self.parted(part, change)
-        yield made
-
-    def _lift(self, variable: Variable, piece: Piece | StockPiece, lifted: list[Variable]) -> Lift:
-        def without(expr: Expr) -> Expr:
-            match expr:
-                # what is summed over has no value of its own, so it stays
-                case Call(function, _) if function in self.functions and not _marked(expr):
-                    word, doing = self.functions[function]
-                    doc = f"Part of {variable.label}, which {doing}"
-                case Apply(Table(), argument) if self.tables is not None:
-                    word, doc = "table", f"Table in the equation of {variable.label}"
-                    if _marked(argument):
-                        self.tables(variable)
-                case _:
-                    return rebuild(expr, without)
-            label = fresh(one_name(variable.label, word), self.taken)
-            made = Auxiliary(
-                name=canonical(label),
-                label=label,
-                doc=doc,
-                dims=variable.dims,
-                group=variable.group,
-                pieces=(Piece(expr, piece.subscripts, piece.exceptions),),
-            )
-            lifted.append(made)
-            return Ref(made.name, piece.subscripts)
-
-        return without
+    made = rewritten_by_piece(variable, lambda expr, piece: change(variable, expr, piece, partial(without, piece)))
+    for part in lifted:
+        yield from parted(part, change, taken, functions, tables)
+    yield made
 
 
 def fresh(label: str, taken: set[str]) -> str:

@@ -11,7 +11,7 @@ from cipark_sd.compiler.unroll import unroll
 from cipark_sd.language.write.apart import held_otherwise, of_whole_arrays, sayable, write_out_reductions
 from cipark_sd.language.write.expressions import Printer, element_token, in_xmile_words, token
 from cipark_sd.model.expr import Apply, Call, Expr, Ref, Table, applied, rebuild, references
-from cipark_sd.model.model import CONTROL, Dimension, Flows, Model, flows_of
+from cipark_sd.model.model import CONTROL, Dimension, Model, flows_of
 from cipark_sd.model.printing import number
 from cipark_sd.model.variables import (
     Auxiliary,
@@ -102,7 +102,7 @@ class Writer:
             self.model, self.flat = _with_inline_lookups(self.model), _with_inline_lookups(self.flat)
         self.labels = {variable.label.casefold() for variable in self.model.variables}
         self.flows = named_flows(self.model)
-        self.flow_names = {name for flows in self.flows.values() for name in (*flows.inflows, *flows.outflows)}
+        self.flow_names = {name for flows in self.flows.values() for name in flows}
         subscripts = {d.name: element_token(d.label) for d in self.model.dimensions}
         for dimension in self.model.dimensions:
             subscripts |= dict(zip(dimension.elements, map(element_token, dimension.element_labels), strict=True))
@@ -244,7 +244,7 @@ class Writer:
         if flows is None:
             flow = self._net_flow(stock)
             yield flow
-            flows = Flows((flow.name,), ())
+            flows = {flow.name: 1}
             self.printer.names = {**self.printer.names, flow.name: token(flow.label)}
         whole = len(stock.pieces) == 1 and stock.pieces[0].subscripts == stock.dims and not stock.pieces[0].exceptions
         initial: Entry | None = None
@@ -263,8 +263,8 @@ class Writer:
             "stock",
             dims=dims,
             equations=((None, text),),
-            inflows=tuple(self.printer.names[name] for name in flows.inflows),
-            outflows=tuple(self.printer.names[name] for name in flows.outflows),
+            inflows=tuple(self.printer.names[name] for name, sign in flows.items() if sign > 0),
+            outflows=tuple(self.printer.names[name] for name, sign in flows.items() if sign < 0),
             non_negative=any(piece.non_negative for piece in stock.pieces),
         )
 
@@ -322,17 +322,15 @@ class Writer:
         return token(label) + (f"[{subs}]" if subs else "")
 
 
-def named_flows(model: Model) -> dict[str, Flows]:
+def named_flows(model: Model) -> dict[str, dict[str, int]]:
     """The flows of each stock that has them by name; a flow has one stock at either end, the first that names it."""
-    by_stock: dict[str, Flows] = {}
-    filling: set[str] = set()
-    draining: set[str] = set()
+    by_stock: dict[str, dict[str, int]] = {}
+    ends: set[tuple[str, int]] = set()
     for stock in model.stocks:
         flows = flows_of(model, stock)
-        if flows is not None and not (filling & {*flows.inflows} or draining & {*flows.outflows}):
+        if flows is not None and ends.isdisjoint(flows.items()):
             by_stock[stock.name] = flows
-            filling.update(flows.inflows)
-            draining.update(flows.outflows)
+            ends.update(flows.items())
     return by_stock
 
 

@@ -22,7 +22,7 @@ from cipark_sd.base.errors import CiparkError, EquationError, UnsupportedFeature
 from cipark_sd.base.naming import bare, canonical, one_name
 from cipark_sd.compiler.functions.registry import FUNCTIONS, IN_XMILE, PROVIDED
 from cipark_sd.compiler.functions.row import Refused
-from cipark_sd.language.write.apart import VENSIM_NAMED, Apart, Lift, data_as_table, fresh
+from cipark_sd.language.write.apart import VENSIM_NAMED, Lift, data_as_table, fresh, parted
 from cipark_sd.model.expr import (
     Apply,
     Binary,
@@ -77,7 +77,7 @@ def in_xmile_words(model: Model, problems: list[CiparkError]) -> Model:
     variables: list[Variable] = []
     for variable in model.variables:
         read = data_as_table(variable, model.name, problems) if isinstance(variable, Series) else variable
-        variables += words.apart.parted(read, words.of)
+        variables += parted(read, words.of, words.taken, _WHOLE)
     return replace(model, variables=(*variables, *words.lookups.values()))
 
 
@@ -86,7 +86,7 @@ class _Words:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.apart = Apart({variable.name for variable in model.variables}, _WHOLE)
+        self.taken = {variable.name for variable in model.variables}
         self.lookups: dict[tuple[str, TableReading], Lookup] = {}
 
     def of(self, variable: Variable, expr: Expr, piece: Piece | StockPiece, lift: Lift) -> Expr:
@@ -140,7 +140,7 @@ class _Words:
             return None
         key = (name, "inverse" if reading == "invert" else reading)
         if key not in self.lookups:
-            label = fresh(one_name(lookup.label, _WAYS[key[1]]), self.apart.taken)
+            label = fresh(one_name(lookup.label, _WAYS[key[1]]), self.taken)
             pieces = tuple(
                 replace(
                     piece, table=_seen_back(read_as(piece.table, key[1], where=self.model.name, variable=lookup.label))

@@ -18,7 +18,7 @@ from cipark_sd.compiler.functions.row import Refused, Target
 from cipark_sd.compiler.limits import without_marks
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.language.read.external_files import read_externals
-from cipark_sd.language.write.apart import Apart, Lift, data_as_table, fresh, held_otherwise, vector_calls
+from cipark_sd.language.write.apart import Lift, data_as_table, fresh, held_otherwise, parted, vector_calls
 from cipark_sd.model.drawing import STOCK, Arrow, Node, View, views
 from cipark_sd.model.expr import (
     Apply,
@@ -206,10 +206,10 @@ def in_vensim_terms(model: Model) -> Model:
         feature = "a table inside a sum over subscripts"
         problems.append(UnsupportedFeature(feature, variable=variable.label, where=model.name, alternative=way))
 
-    apart = Apart({variable.name for variable in variables}, _WHOLE, refuse)
-    ready = replace(model, variables=tuple(p for v in variables for p in apart.parted(v, _whole_equation)))
+    taken = {variable.name for variable in variables}
+    every = tuple(part for v in variables for part in parted(v, _whole_equation, taken, _WHOLE, refuse))
     raise_all(model.name, problems)
-    return ready
+    return replace(model, variables=every)
 
 
 def _range_problems(model: Model) -> Iterator[CiparkError]:

@@ -23,7 +23,8 @@
 import importlib.util
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,35 +61,28 @@ class Observed:
         return Observed(self.variable, self.times[inside], self.values[inside], low, high, self.label)
 
 
-@dataclass(frozen=True)
-class ObservedFile:
-    """A CSV file with a column ``date`` (ISO dates, or numbers in the model's unit of time) and values.
-
-    Parameters
-    ----------
-    columns : mapping of str to str
-        Column by variable; without it each column that bears the name of a variable is one.
-    only : mapping of str to str
-        Rows are kept where these columns have these texts.
-    low, high : str
-        Columns with the range of the value, or empty.
-    """
-
-    path: Path
-    columns: Mapping[str, str] = field(default_factory=dict)
-    only: Mapping[str, str] = field(default_factory=dict)
-    low: str = ""
-    high: str = ""
-    label: str = "observed"
-
-
-def read_observed(model: Model, source: ObservedFile) -> tuple[Observed, ...]:
-    """The observed values in a CSV file.
+def read_observed(
+    model: Model,
+    path: Path,
+    columns: Mapping[str, str] | None = None,
+    only: Mapping[str, str] | None = None,
+    edges: tuple[str, str] = ("", ""),
+    label: str = "observed",
+) -> tuple[Observed, ...]:
+    """The observed values in a CSV file with a column ``date`` (ISO dates, or numbers in the model's unit of time).
 
     Parameters
     ----------
     model : Model
-    source : ObservedFile
+    path : Path
+    columns : mapping of str to str, optional
+        Column by variable; without it each column that bears the name of a variable is one.
+    only : mapping of str to str, optional
+        Rows are kept where these columns have these texts.
+    edges : (str, str)
+        Columns with the low and the high end of the value's range, or empty.
+    label : str
+        What the values are called in a figure.
 
     Returns
     -------
@@ -102,28 +96,28 @@ def read_observed(model: Model, source: ObservedFile) -> tuple[Observed, ...]:
     """
     import pandas as pd
 
-    where = str(source.path)
+    where = str(path)
     try:
-        frame = pd.read_csv(io.BytesIO(table_bytes(source.path)), dtype=str, keep_default_na=False)
+        frame = pd.read_csv(io.BytesIO(table_bytes(path)), dtype=str, keep_default_na=False)
     except (FileNotFoundError, NotADirectoryError):
-        raise MissingFile(source.path, where="--data") from None
+        raise MissingFile(path, where="--data") from None
     except (OSError, ValueError) as problem:
         reason = " ".join(str(getattr(problem, "strerror", None) or problem).split())
         raise InvalidValue("the data file", reason, "a CSV table", where=where) from None
     if not isinstance(frame.index, pd.RangeIndex):
         raise InvalidValue("its first row", f"{len(frame.columns)} names", "a name for each column", where=where)
-    columns = dict(source.columns) or {name: name for name in frame.columns if canonical(name) in model.by_name}
-    needed = ["date", *columns.values(), *source.only, *filter(None, (source.low, source.high))]
+    columns = columns or {name: name for name in frame.columns if canonical(name) in model.by_name}
+    needed = ["date", *columns.values(), *(only or ()), *filter(None, edges)]
     raise_all(where, [UnknownName(c, frame.columns, kind="column", where=where) for c in needed if c not in frame])
     if not columns:
         raise InvalidValue(
             "its columns", ", ".join(frame.columns), f"at least one named like a variable of {model.name}", where=where
         )
-    for column, text in source.only.items():
+    for column, text in (only or {}).items():
         frame = frame[frame[column] == text]
     problems: list[CiparkError] = []
     times = _column(frame, "date", lambda text: model_time(text, model.time.units), where, problems)
-    edges = [_column(frame, name, float, where, problems) if name else None for name in (source.low, source.high)]
+    ranges = [_column(frame, name, float, where, problems) if name else None for name in edges]
     series = []
     for name, column in columns.items():
         variable = model[name]
@@ -137,8 +131,8 @@ def read_observed(model: Model, source: ObservedFile) -> tuple[Observed, ...]:
     for name, values in series:
         order = np.argsort(times, kind="stable")
         order = order[~np.isnan(values[order])]
-        low, high = (None if edge is None or len(series) > 1 else edge[order] for edge in edges)
-        result.append(Observed(name, times[order], values[order], low, high, source.label))
+        low, high = (None if edge is None or len(series) > 1 else edge[order] for edge in ranges)
+        result.append(Observed(name, times[order], values[order], low, high, label))
     return tuple(result)
 
 
@@ -181,6 +175,10 @@ def _column(
     return values
 
 
+def _nothing(model: Model) -> tuple[Observed, ...]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Display:
     """Empty where the file says nothing."""
@@ -189,7 +187,8 @@ class Display:
     every: float | None = None
     variables: tuple[str, ...] = ()
     title: str = ""
-    observed: ObservedFile | None = None
+    #: Reads the observed values for a model.
+    observed: Callable[[Model], tuple[Observed, ...]] = _nothing
 
 
 def display_of(model_path: Path, allow_files: Sequence[Path] = ()) -> Display:
@@ -236,7 +235,8 @@ def display_of(model_path: Path, allow_files: Sequence[Path] = ()) -> Display:
     if folder is None:
         raise InvalidValue("'package' in [observed]", package, "an installed package", where=str(path))
     place = beneath(folder, file, allow_files, where=str(path))
-    return Display(columns, every, variables, title, ObservedFile(place, by_name, only, low, high, label))
+    read = partial(read_observed, path=place, columns=by_name, only=only, edges=(low, high), label=label)
+    return Display(columns, every, variables, title, read)
 
 
 def _folder_of(package: str) -> Path | None:

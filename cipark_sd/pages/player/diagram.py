@@ -11,7 +11,7 @@ from typing import TypedDict
 
 from cipark_sd.base.errors import UnusableInput
 from cipark_sd.model.drawing import Arrow, Node, Point, View, views
-from cipark_sd.model.model import Flows, Model, flows_of
+from cipark_sd.model.model import Model, flows_of
 from cipark_sd.model.variables import Stock
 
 #: Stocks in a row, and how far apart, where the file has no drawing.
@@ -72,7 +72,7 @@ def _drawn(model: Model) -> list[Page]:
     return [page for page in pages if page["places"]][:MOST_VIEWS]
 
 
-def _page(view: View, model: Model, flows: dict[str, Flows]) -> Page:
+def _page(view: View, model: Model, flows: dict[str, dict[str, int]]) -> Page:
     by_number = {node.number: node for node in view.nodes[:MOST_NODES]}
     shown = [node for node in by_number.values() if _shown(node, model)]
     places = [_place(node.kind, node.name, (node.x, node.y), shadow=node.shadow) for node in shown]
@@ -91,7 +91,7 @@ def _place(kind: str, name: str, at: Point, *, shadow: bool = False) -> Place:
     return {"kind": kind, "name": name, "x": at[0], "y": at[1], "shadow": shadow}
 
 
-def _line(arrow: Arrow, view: View, by_number: dict[int, Node], flows: dict[str, Flows]) -> Line | None:
+def _line(arrow: Arrow, view: View, by_number: dict[int, Node], flows: dict[str, dict[str, int]]) -> Line | None:
     source, target = by_number.get(arrow.source), by_number.get(arrow.target)
     if source is None or target is None:
         return None
@@ -100,7 +100,7 @@ def _line(arrow: Arrow, view: View, by_number: dict[int, Node], flows: dict[str,
         middle = [point for point in arrow.points[:1] if point not in (start, end)]
         return {"kind": "link", "points": [start, *middle, end], "head": True}
     known = flows.get(target.name)
-    if target.kind == "cloud" or known is None or source.name in (*known.inflows, *known.outflows):
+    if target.kind == "cloud" or known is None or source.name in known:
         return {"kind": "pipe", "points": _bent(start, end, arrow.points), "head": _into(source, target, view, flows)}
     return {"kind": "link", "points": [start, end], "head": True}
 
@@ -113,12 +113,12 @@ def _bent(start: Point, end: Point, points: Sequence[Point]) -> list[Point]:
     return [start, (start[0], end[1]) if down_first else (end[0], start[1]), end]
 
 
-def _into(valve: Node, target: Node, view: View, flows: dict[str, Flows]) -> bool:
+def _into(valve: Node, target: Node, view: View, flows: dict[str, dict[str, int]]) -> bool:
     """Whether this half of a pipe ends in its target: an inflow, or the cloud of a flow that comes from a stock."""
     if target.kind == "variable":
-        return target.name in flows and valve.name in flows[target.name].inflows
+        return target.name in flows and flows[target.name].get(valve.name) == 1
     stocks = {node.name for node in view.nodes if node.kind == "variable" and node.name in flows}
-    return any(valve.name in flows[name].outflows for name in stocks)
+    return any(flows[name].get(valve.name) == -1 for name in stocks)
 
 
 def _rows(model: Model) -> list[Page]:
@@ -149,11 +149,9 @@ def _ends(model: Model, stocks: Sequence[Stock]) -> dict[str, tuple[str, str]]:
     """By flow the stock that it leaves and the one that it enters; an empty name is what lies outside the model."""
     ends: dict[str, tuple[str, str]] = {}
     for stock in stocks:
-        flows = flows_of(model, stock)
-        for name in flows.inflows if flows else ():
-            ends[name] = (ends.get(name, ("", ""))[0], stock.name)
-        for name in flows.outflows if flows else ():
-            ends[name] = (stock.name, ends.get(name, ("", ""))[1])
+        for name, sign in (flows_of(model, stock) or {}).items():
+            source, target = ends.get(name, ("", ""))
+            ends[name] = (source, stock.name) if sign > 0 else (stock.name, target)
     return ends
 
 

@@ -22,7 +22,7 @@ from cipark_sd.model.model import Model
 from cipark_sd.model.printing import expression_text
 from cipark_sd.model.variables import Stock, StockPiece, expressions
 from cipark_sd.verify.checks.evaluate import BASE, NoValue, Reading, compared, evaluate, interpolated, named_table
-from cipark_sd.verify.checks.file import Check, Conservation, Expectation, Halving
+from cipark_sd.verify.checks.file import Check, Conservation, Halving
 from cipark_sd.verify.checks.outcome import Finding
 
 #: Round-off that a stock may be below zero, as a share of its largest size in the run or of 1 if that is smaller: an
@@ -109,10 +109,10 @@ def conserved(model: Model, run: str, result: xr.Dataset, law: Conservation) -> 
         assert isinstance(stock, Stock)
         for piece in stock.pieces:
             net += _over_time(_spread(model, piece, evaluate(piece.flow, reading)), times)
-    declared = sum((_over_time(evaluate(flow.expr, reading), times) for flow in law.inflows), np.zeros(times))
+    declared = sum((_over_time(evaluate(flow, reading), times) for flow in law.inflows), np.zeros(times))
     size = np.abs(declared)
     for flow in law.outflows:
-        lost = _over_time(evaluate(flow.expr, reading), times)
+        lost = _over_time(evaluate(flow, reading), times)
         declared, size = declared - lost, size + np.abs(lost)
     excess = np.abs(net - declared) - law.tolerance * np.maximum(size, 1.0)
     claim = f"net flow of {' + '.join(model.by_name[name].label for name in law.stocks)} = inflows - outflows"
@@ -253,8 +253,8 @@ def tested(model: Model, check: Check, runs: Mapping[str, xr.Dataset]) -> Iterat
         For times that a run does not have.
     """
     reading = Reading(model, runs, check.id, _times(check, runs[check.id]), check.tolerance)
-    for expectation in check.expectations:
-        yield _judged(expectation, reading)
+    for text, expr in check.expectations:
+        yield _judged(text, expr, reading)
 
 
 def _times(check: Check, result: xr.Dataset) -> NDArray[np.float64]:
@@ -267,9 +267,9 @@ def _times(check: Check, result: xr.Dataset) -> NDArray[np.float64]:
     return within
 
 
-def _judged(expectation: Expectation, reading: Reading) -> Finding:
-    truth = _by_time(evaluate(expectation.expr, reading) != 0, reading)
-    sides = list(_comparisons(expectation.expr, reading))
+def _judged(text: str, expr: Expr, reading: Reading) -> Finding:
+    truth = _by_time(evaluate(expr, reading) != 0, reading)
+    sides = list(_comparisons(expr, reading))
     finite = np.ones(len(reading.times), dtype=bool)
     for _, *pair in sides:
         finite &= np.logical_and.reduce([_by_time(abs(side) < np.inf, reading) for side in pair])
@@ -277,7 +277,7 @@ def _judged(expectation: Expectation, reading: Reading) -> Finding:
     where = _closest(sides, reading) if holds.all() else int(np.flatnonzero(~holds)[0])
     left, right = _deciding(sides, where, reading)
     remark = "" if finite[where] else "not a finite number"
-    return Finding(expectation.text, bool(holds.all()), float(reading.times[where]), left, right, remark)
+    return Finding(text, bool(holds.all()), float(reading.times[where]), left, right, remark)
 
 
 def _comparisons(expr: Expr, reading: Reading) -> Iterator[tuple[Operator, xr.DataArray, xr.DataArray]]:

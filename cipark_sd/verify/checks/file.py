@@ -50,25 +50,18 @@ HALVING_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Expectation:
-    """One expression that has to be true, as written and as read."""
-
-    text: str
-    expr: Expr
-
-
-@dataclass(frozen=True, slots=True)
 class Check:
     """One check in the modeller's words.
 
-    ``times`` are those of the test; none means every saved time from ``start`` to ``end``.
+    ``expectations`` are what has to be true, as written and as read. ``times`` are those of the test; none means every
+    saved time from ``start`` to ``end``.
     """
 
     id: str
     title: str
     source: str
     scenario: Scenario
-    expectations: tuple[Expectation, ...]
+    expectations: tuple[tuple[str, Expr], ...]
     times: tuple[float, ...] | None
     start: float = -math.inf
     end: float = math.inf
@@ -95,8 +88,8 @@ class Conservation:
     id: str
     title: str
     stocks: tuple[str, ...]
-    inflows: tuple[Expectation, ...]
-    outflows: tuple[Expectation, ...]
+    inflows: tuple[Expr, ...]
+    outflows: tuple[Expr, ...]
     tolerance: float
 
 
@@ -218,8 +211,8 @@ class _Reader:
             entry.wrong("at", '"all" where there is a from or a to')
         if len(self.problems) == before:
             self.within(scenario, times or (), entry.where)
-            for expectation in expectations:
-                self.times_within(expectation.expr, scenario, times or (), entry.where)
+            for _, expr in expectations:
+                self.times_within(expr, scenario, times or (), entry.where)
         return Check(
             id=name,
             title=str(entry.raw("title") or ""),
@@ -232,16 +225,16 @@ class _Reader:
             tolerance=self.tolerance(entry, "tolerance", 0.0),
         )
 
-    def expectations(self, entry: Section) -> tuple[Expectation, ...]:
+    def expectations(self, entry: Section) -> tuple[tuple[str, Expr], ...]:
         expectations = self.expressions(entry, "expect")
-        for expectation in expectations:
-            if not _is_claim(expectation.expr):
+        for text, expr in expectations:
+            if not _is_claim(expr):
                 problem = f"({entry.where}) is a value; compare it with something"
-                self.problems.append(ExpressionError(expectation.text, problem))
+                self.problems.append(ExpressionError(text, problem))
         return expectations
 
-    def expressions(self, entry: Section, key: str) -> tuple[Expectation, ...]:
-        expectations = []
+    def expressions(self, entry: Section, key: str) -> tuple[tuple[str, Expr], ...]:
+        expressions = []
         for text in self.texts(entry, key, "a text or a list of texts"):
             try:
                 expr = parse_expression(text)
@@ -249,8 +242,8 @@ class _Reader:
                 self.problems.append(CiparkError(f"{entry.where}: {problem}"))
                 continue
             self.problems += name_problems(expr, text, self.model, tuple(self.scenarios), entry.where)
-            expectations.append(Expectation(text, expr))
-        return tuple(expectations)
+            expressions.append((text, expr))
+        return tuple(expressions)
 
     def builtin(self, entry: Section) -> BuiltIn:
         default, read = BuiltIn(), {}
@@ -315,13 +308,13 @@ class _Reader:
         inflows, outflows = self.flows(entry, "inflows"), self.flows(entry, "outflows")
         return Conservation(name, title, stocks, inflows, outflows, self.tolerance(entry, "tolerance", 1e-9))
 
-    def flows(self, entry: Section, side: str) -> tuple[Expectation, ...]:
+    def flows(self, entry: Section, side: str) -> tuple[Expr, ...]:
         flows = self.expressions(entry, side)
-        for flow in flows:
-            if any(isinstance(part, Call) and part.function in ("run", "at") for part in walk(flow.expr)):
+        for text, flow in flows:
+            if any(isinstance(part, Call) and part.function in ("run", "at") for part in walk(flow)):
                 problem = f"({entry.where}) is of another run or time; a flow is of the same"
-                self.problems.append(ExpressionError(flow.text, problem))
-        return flows
+                self.problems.append(ExpressionError(text, problem))
+        return tuple(flow for _, flow in flows)
 
     def texts(self, entry: Section, key: str, expected: str) -> tuple[str, ...]:
         return () if entry.raw(key) == [] else entry.names(key, expected=expected)

@@ -211,7 +211,7 @@ def _scenarios(model: Model, checks: Checks) -> dict[str, Scenario]:
     builtin = checks.builtin
     levels = (builtin.finite, builtin.no_negative_stocks, builtin.conservation)
     watching = any(level != "off" for level in levels) or checks.conservation
-    mentioned = {ref.name for check in checks.checks for e in check.expectations for ref in references(e.expr)}
+    mentioned = {ref.name for check in checks.checks for _, expr in check.expectations for ref in references(expr)}
     needed: dict[str, Scenario] = {}
     if watching or builtin.lookup_ranges != "off" or builtin.halving or checks.checks:
         needed[BASE] = Scenario(BASE)
@@ -226,8 +226,8 @@ def _scenarios(model: Model, checks: Checks) -> dict[str, Scenario]:
 
 def _looked_at(model: Model, checks: Checks) -> frozenset[str]:
     """Variables that the expectations, laws and limits of the checks are about."""
-    expressions = [e.expr for check in checks.checks for e in check.expectations]
-    expressions += [flow.expr for law in checks.conservation for flow in (*law.inflows, *law.outflows)]
+    expressions = [expr for check in checks.checks for _, expr in check.expectations]
+    expressions += [flow for law in checks.conservation for flow in (*law.inflows, *law.outflows)]
     names = {ref.name for expr in expressions for ref in references(expr)}
     names |= {name for law in checks.conservation for name in law.stocks}
     names |= set(checks.builtin.halving.variables) if checks.builtin.halving else set()
@@ -323,7 +323,7 @@ def _course_outcomes(
 
 
 def _check_outcome(model: Model, check: Check, results: Mapping[str, _Made]) -> Outcome:
-    parts = (part for expectation in check.expectations for part in walk(expectation.expr))
+    parts = (part for _, expr in check.expectations for part in walk(expr))
     runs_named = (part.arguments[0] for part in parts if isinstance(part, Call) and part.function == "run")
     names = {check.id, *(named.name for named in runs_named if isinstance(named, Ref))}
     failed = [_stopped(run) for name, run in results.items() if name in names and isinstance(run, RunFailed)]

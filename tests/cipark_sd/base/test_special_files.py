@@ -13,7 +13,7 @@ from cipark_sd.base.inputs import read_bytes
 from cipark_sd.data.results import load
 from cipark_sd.data.scenarios import read_scenario
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.pages.figures.observed import ObservedFile, read_observed
+from cipark_sd.pages.figures.observed import read_observed
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes and devices are those of POSIX systems"),
@@ -121,5 +121,5 @@ def test_what_is_read_at_all_is_read_as_before(write_mdl: Write, tmp_path: Path)
     model = read_model(write_mdl("level = INTEG(1, 0) ~~|"))
     (tmp_path / "seen.csv").write_bytes(b"\xef\xbb\xbfdate,level\r\n1,2\r\n")
     (tmp_path / "s.toml").write_bytes(b'name = "s"\r\n[set]\r\nlevel = 3\r\n')
-    assert read_observed(model, ObservedFile(tmp_path / "seen.csv"))[0].values.tolist() == [2]
+    assert read_observed(model, tmp_path / "seen.csv")[0].values.tolist() == [2]
     assert read_scenario(tmp_path / "s.toml").overrides["level"] == 3

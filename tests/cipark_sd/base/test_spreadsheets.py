@@ -14,7 +14,7 @@ from calibration.study.problem import read_problem
 from cipark_sd.base.errors import InvalidValue, UnknownName
 from cipark_sd.base.spreadsheets import table_bytes
 from cipark_sd.language.read.model_file import read_model
-from cipark_sd.pages.figures.observed import ObservedFile, read_observed
+from cipark_sd.pages.figures.observed import read_observed
 
 
 def workbook(path: Path, **sheets: list[list[object]]) -> Path:
@@ -53,7 +53,7 @@ def test_points_beside_a_run_and_series_come_from_a_workbook(write_mdl: Callable
     weather = workbook(tmp_path / "weather.xlsx", notes=[], data=[["Time", "rain"], [0, 1], [10, 2]])
     model = read_model(path, series=[weather])
     seen = workbook(tmp_path / "seen.xlsx", data=[["date", "s"], [1, 2], [2, 3.5]])
-    (points,) = read_observed(model, ObservedFile(seen))
+    (points,) = read_observed(model, seen)
     assert (points.times.tolist(), points.values.tolist()) == ([1, 2], [2, 3.5])
 
 

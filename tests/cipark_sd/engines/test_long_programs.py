@@ -101,11 +101,11 @@ def test_elements_in_loops_have_the_bits_of_numpy(
     path = write_mdl(ALIKE)
     model = read_model(path)
     program = lower(flat_model(model), plan(model, Scenario(""), save=None, times=None, method=method).outputs)
-    text = kernels.kernel(program).text
+    text = kernels.kernel(program)[0]
     assert text.count("%k = phi") > 10
     with monkeypatch.context() as unrolled:
         unrolled.setattr(kernels, "FEWEST", 10_000)
-        assert len(text) < 0.8 * len(kernels.kernel(program).text)
+        assert len(text) < 0.8 * len(kernels.kernel(program)[0])
     native, numpy = both(path, method)
     assert np.isfinite(native).all()
     np.testing.assert_array_equal(native, numpy)
@@ -141,7 +141,7 @@ def test_a_call_in_parts_has_the_bits_of_the_whole(
         load = native.load
 
         def counted(*given: Any, load: Any = load, operations: list[int] = operations) -> Any:
-            operations.append(load(*given).operations)
+            operations.append(load(*given)[2])
             monkeypatch.setattr(native, "PART", steps_at_once * operations[-1])
             return load(*given)
 
@@ -158,16 +158,16 @@ def test_ctrl_c_is_heard_within_one_long_run(write_mdl: Write, monkeypatch: pyte
     load, made = native.load, list[int]()
 
     def stopped_in_the_second(*given: Any) -> Any:
-        loaded = load(*given)
+        run, workspace, operations = load(*given)
 
         def call(last: int, *more: Any) -> None:
             begin, since, until = more[-4:-1]
-            made.append((last - begin) * (until - since) * loaded.operations)
+            made.append((last - begin) * (until - since) * operations)
             if len(made) == 2:
                 os.kill(os.getpid(), signal.SIGINT)
-            loaded.call(last, *more)
+            run(last, *more)
 
-        return replace(loaded, call=call)
+        return call, workspace, operations
 
     monkeypatch.setattr(native, "load", stopped_in_the_second)
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -327,7 +327,7 @@ def test_threads_share_the_runs(write_mdl: Write, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_kernel_grows_with_its_program_and_no_function_of_it_does(write_mdl: Write) -> None:
-    made = {n: instructions(kernels.kernel(program(write_mdl(stocks(n)))).text) for n in (400, 1600)}
+    made = {n: instructions(kernels.kernel(program(write_mdl(stocks(n))))[0]) for n in (400, 1600)}
     assert exponent(lambda n: sum(made[n]), 400, 1600) < 1.05
     # the driver calls each piece once
     assert max(sorted(made[1600])[:-1]) < 1.1 * max(sorted(made[400])[:-1])
@@ -336,7 +336,7 @@ def test_a_kernel_grows_with_its_program_and_no_function_of_it_does(write_mdl: W
 def test_a_table_grows_with_the_logarithm_of_its_points(write_mdl: Write) -> None:
     def work(n: int) -> float:
         points = ",".join(f"({i},{i % 7})" for i in range(n))
-        return sum(instructions(kernels.kernel(program(write_mdl(f"t({points}) ~~|\ny = t(Time) ~~|\n"))).text))
+        return sum(instructions(kernels.kernel(program(write_mdl(f"t({points}) ~~|\ny = t(Time) ~~|\n")))[0]))
 
     assert work(4096) - work(2048) == work(2048) - work(1024) < 10
 
@@ -385,8 +385,8 @@ def test_a_very_long_program_is_compiled_as_written_and_has_the_same_bits(
     model = read_model(path)
     planned = plan(model, Scenario(""), save=["grown"], times=None, method=method)
     program = lower(flat_model(model), planned.outputs)
-    assert kernels.kernel(program).effort == 1
+    assert kernels.kernel(program)[2] == 1
     monkeypatch.setattr(kernels, "LONG", 0)
-    assert kernels.kernel(program).effort == 0
+    assert kernels.kernel(program)[2] == 0
     native, numpy = both(path, method)
     np.testing.assert_array_equal(native, numpy)

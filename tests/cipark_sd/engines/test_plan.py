@@ -14,7 +14,7 @@ from cipark_sd.engines.base import Reduction
 from cipark_sd.engines.plan import plan
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Ref
-from cipark_sd.model.model import FlatModel, Model
+from cipark_sd.model.model import Model, as_flat
 from cipark_sd.simulations.ensembles import ensemble
 from cipark_sd.simulations.simulation import simulate
 
@@ -89,4 +89,4 @@ def test_what_an_engine_does_not_do_it_refuses(model: Model) -> None:
 
 def test_a_model_with_subscripts_is_no_flat_one(model: Model) -> None:
     with pytest.raises(ValueError, match="has subscripts or macros"):
-        FlatModel.of(model)
+        as_flat(model)

@@ -22,7 +22,7 @@ Write = Callable[..., Path]
 
 
 def given(model: Model) -> str:
-    return neutral_text(model, Settings(), dict.fromkeys(CONTROL, 1.0)).text
+    return neutral_text(model, Settings(), dict.fromkeys(CONTROL, 1.0))[0]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_failure_and_a_warning_speak_of_the_models_own_names(write_mdl: Write)
 
 def test_neutral_labels_sort_as_the_true_ones(write_mdl: Write) -> None:
     model = read_model(write_mdl("b = 1 ~~| A = 2 ~~| c d = 3 ~~|"))
-    meaning = neutral_text(model, Settings(), dict.fromkeys(CONTROL, 1.0)).meaning
+    _, _, meaning = neutral_text(model, Settings(), dict.fromkeys(CONTROL, 1.0))
     assert [meaning[label] for label in sorted(meaning)] == ["A", "b", "c d"]
 
 

@@ -134,7 +134,7 @@ def test_a_module_that_skips_powers_of_1_and_0_gives_the_same_bits(
     x, y = np.append(x, np.exp(rng.uniform(-300, 300, 3000))), np.append(y, rng.normal(size=3000) * 3)
     given = inputs_for(planned, program, Settings({"x": x, "y": y}), np.arange(len(x), dtype=np.uint64))
     native = choose("native").execute(program, given)  # type: ignore[attr-defined]
-    assert compiling.compiled(program, skips=True).module != compiling.compiled(program).module
+    assert compiling.compiled(program, skips=True)[0] != compiling.compiled(program)[0]
     monkeypatch.setattr(wasm_engine, "compiled", partial(compiling.compiled, skips=True))
     assert same_bits(native, choose("wasm").execute(program, given))  # type: ignore[attr-defined]
 
@@ -149,11 +149,11 @@ def test_a_table_of_many_points_is_a_search(write_mdl: Write, engine: str) -> No
         planned = plan(model, Scenario(), save=["y"], times=None, method=None)
         program = program_for(model, planned.outputs, Settings())
         if engine == "native":
-            text = kernel(program).text
+            text, _, _ = kernel(program)
             whole.append(len(text))
             code.append(sum(line.startswith("  ") for line in text.splitlines()))
         else:
-            module = compiling.compiled(program).module
+            module, _, _ = compiling.compiled(program)
             whole.append(len(module))
             code.append(next(len(body) for kind, body in compiling.sections(module) if kind == 10))
     assert np.polyfit(np.log([100, 400, 1600]), np.log(code), 1)[0] < 0.15, code
@@ -186,7 +186,8 @@ def obj() -> bytes:
     planned = plan(model, Scenario(), save=None, times=None, method=None)
     machine, _ = compiling._machine()
     program = program_for(model, planned.outputs, Settings())
-    return compiled(kernel(program, compiling.LANES, compiling.DEFINITIONS), machine)
+    assembly, _, effort = kernel(program, compiling.LANES, compiling.DEFINITIONS)
+    return compiled(assembly, effort, machine)
 
 
 def test_a_module_has_a_memory_of_its_own_and_imports_nothing(obj: bytes) -> None:

@@ -13,7 +13,7 @@ import codecs
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from cipark_sd.base.naming import plain_label
@@ -57,23 +57,16 @@ class Entry:
     group: str
 
 
-@dataclass(slots=True)
-class MacroText:
-    """A ``:MACRO:`` with its entries; ``head`` is what stands in its brackets."""
-
-    at: int
-    name: str
-    head: str
-    entries: list[Entry] = field(default_factory=list)
-
-
 @dataclass(frozen=True)
 class VensimText:
-    """The parts of a file; ``text`` is all before the drawing, with line ends of one kind: what places refer to."""
+    """The parts of a file; ``text`` is all before the drawing, with line ends of one kind: what places refer to.
+
+    ``macros`` are the name of each ``:MACRO:``, what stands in its brackets, and its entries.
+    """
 
     text: str
     entries: Sequence[Entry]
-    macros: Sequence[MacroText]
+    macros: Sequence[tuple[str, str, list[Entry]]]
     broken: Sequence[tuple[int, str]]
     drawing: str
 
@@ -96,21 +89,21 @@ def split(text: str) -> VensimText:
     equations, drawing = (text[: mark.start()], text[mark.start() :]) if mark else (text, "")
     equations = equations.replace("\r\n", "\n").replace("\r", "\n")
     main: list[Entry] = []
-    macros: list[MacroText] = []
+    macros: list[tuple[str, str, list[Entry]]] = []
     broken: list[tuple[int, str]] = []
-    inside: MacroText | None = None
+    into = main
     group = ""
     for at, fields in _fields(_CONTINUATION.sub(" ", equations)):
         head, begin, readable = fields[0], 0, True
         while readable:
             if ended := _END_OF_MACRO.match(head, begin):
-                inside, match = None, ended
+                into, match = main, ended
             elif begun := _MACRO_HEAD.match(head, begin):
-                inside, match = MacroText(at + begin, plain_label(begun.group(1)), begun.group(2)), begun
-                macros.append(inside)
+                into, match = [], begun
+                macros.append((plain_label(begun.group(1)), begun.group(2), into))
             elif begun := _MACRO.match(head, begin):
                 broken.append((at + begin, "a macro begins :MACRO: NAME(input, …), which this is not"))
-                inside, match, readable = MacroText(at + begin, "?", ""), begun, False
+                into, match, readable = [], begun, False
             else:
                 break
             begin = match.end()
@@ -127,7 +120,7 @@ def split(text: str) -> VensimText:
         at += len(equation) - len(bare)
         doc = " ".join(part for part in fields[2:] if not _FLAG.match(part))
         entry = Entry(at, bare.rstrip(), " ".join(fields[1].split()) if len(fields) > 1 else "", doc, group)
-        (inside.entries if inside else main).append(entry)
+        into.append(entry)
     return VensimText(equations, main, macros, broken, drawing)
 
 

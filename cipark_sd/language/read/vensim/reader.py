@@ -14,7 +14,7 @@ from cipark_sd.language.read.climbing import TOO_DEEP, Names, SyntaxProblem, Too
 from cipark_sd.language.read.dimensions import SecondRanges
 from cipark_sd.language.read.external_files import check_located
 from cipark_sd.language.read.vensim.definitions import EquationHead, Range, dimensions, head
-from cipark_sd.language.read.vensim.entries import Entry, MacroText, VensimText, decoded, place, split, tokens
+from cipark_sd.language.read.vensim.entries import Entry, VensimText, decoded, place, split, tokens
 from cipark_sd.language.read.vensim.expressions import Reader
 from cipark_sd.language.read.vensim.variables import Equation, right_side, variables_of
 from cipark_sd.model.expr import Call
@@ -100,7 +100,7 @@ def read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
     made = dimensions(path, main.ranges, problems)
     seconds = SecondRanges({dimension.name for dimension in made} | set(main.equations))
     variables = main.variables(made, seconds)
-    macros = tuple(_macro(main, macro, made, seconds) for macro in file.macros)
+    macros = tuple(_macro(main, *macro, made, seconds) for macro in file.macros)
     further, more_macros = _further_results(main, macros, problems)
     _say_method(path.name, text)
     draft = Model(
@@ -118,19 +118,26 @@ def read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
 
 
 # what the file's main part was read with, which a macro needs as well
-def _macro(main: "_Section", macro: MacroText, made: tuple[Dimension, ...], seconds: SecondRanges) -> Macro:
-    section = _Section(main.path, main.file, main.names, main.problems, f"{main.path.name}, macro {macro.name}")
-    section.read_heads(macro.entries)
-    name = canonical(macro.name)
-    words = tokens(macro.head)
+def _macro(
+    main: "_Section",
+    label: str,
+    brackets: str,
+    entries: Sequence[Entry],
+    made: tuple[Dimension, ...],
+    seconds: SecondRanges,
+) -> Macro:
+    section = _Section(main.path, main.file, main.names, main.problems, f"{main.path.name}, macro {label}")
+    section.read_heads(entries)
+    name = canonical(label)
+    words = tokens(brackets)
     colon = words.index(":") if ":" in words else len(words)
     inputs, results = (
         [canonical(word) for word in part if word != ","] for part in (words[:colon], words[colon + 1 :])
     )
     variables = section.variables(made, seconds, main.lookups)
-    for label, _, _ in section.further:
+    for further, _, _ in section.further:
         reason = "is a further result of a macro inside a macro, which is not supported; write that macro out"
-        main.problems.append(EquationError(section.where, plain_label(label), reason))
+        main.problems.append(EquationError(section.where, plain_label(further), reason))
     return Macro(
         name=name,
         parameters=tuple(inputs),

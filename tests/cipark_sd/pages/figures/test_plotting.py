@@ -14,7 +14,7 @@ from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.pages.figures.files import SUFFIXES, save_figure
-from cipark_sd.pages.figures.observed import Observed, ObservedFile, read_observed
+from cipark_sd.pages.figures.observed import Observed, read_observed
 from cipark_sd.pages.figures.runs import plot_fans, plot_run
 from cipark_sd.simulations.simulation import simulate
 
@@ -107,9 +107,9 @@ def test_an_unknown_variable_is_named(run: xr.Dataset) -> None:
         plot_run(run, ["totl"])
 
 
-def write_csv(tmp_path: Path, text: str) -> ObservedFile:
+def write_csv(tmp_path: Path, text: str) -> Path:
     (tmp_path / "seen.csv").write_text(text, encoding="utf-8")
-    return ObservedFile(tmp_path / "seen.csv")
+    return tmp_path / "seen.csv"
 
 
 def test_dates_numbers_and_gaps_are_read_and_sorted(model: Model, tmp_path: Path) -> None:
