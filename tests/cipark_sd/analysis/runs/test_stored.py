@@ -327,7 +327,11 @@ def test_the_size_of_a_chunk_depends_on_the_runs_alone() -> None:
 
 COMMAND = ["ensemble", "pool.mdl", "--runs", "60000", "--variables", "level,rate", "--vary", "life=2:9", "-o", "s"]
 MAIN = "from cipark_sd.commands.cli import main; main()"
-LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY));"
+# bytecode would be cut off as well, and be read by the next process
+LIMITED = (
+    "import resource, sys; sys.dont_write_bytecode = True;"
+    "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY));"
+)
 
 
 def completed(folder: Path, code: str = MAIN) -> "subprocess.CompletedProcess[str]":
