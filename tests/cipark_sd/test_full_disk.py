@@ -16,7 +16,7 @@ Write = Callable[..., Path]
 #: Files of the process may have so many bytes, as on a disk with as much room.
 ROOM = 400
 LIMITED = (
-    "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}));"
+    "import resource, sys; sys.dont_write_bytecode = True; resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}));"
     "sys.argv = ['cipark', *sys.argv[1:]]; from cipark_sd.commands.cli import main; main()"
 )
 MODEL = "Stock = INTEG(-rate * Stock, 1) ~ m ~ | rate = 0.1 ~ 1/Year ~ |"
