@@ -58,25 +58,13 @@ class Counts:
 
 
 @dataclass(frozen=True, eq=False)
-class Rises:
-    """The rises from count to count against those that were foretold; one needs counts in steps of one length.
-
-    ``first`` and ``last`` are mean rises of the forecast, ``correlation`` that of its mean rises with the real ones,
-    and ``steeper`` the probability of a trend (by least squares) at least as steep as the real one.
-    """
-
-    first: float
-    last: float
-    correlation: float
-    steeper: float
-
-
-@dataclass(frozen=True, eq=False)
 class Scored:
     """One forecaster's scores; arrays are ``(m,)``, one for each date.
 
     ``pit`` is the probability of fewer than was counted and half that of as many. ``energy`` is NaN where dates are not
-    known jointly.
+    known jointly. ``rises`` sets the rises from count to count against those that were foretold, which needs counts in
+    steps of one length: the mean rises of the forecast, their correlation with the real ones, and the probability of a
+    trend (by least squares) at least as steep as the real one.
     """
 
     forecaster: Forecaster
@@ -88,7 +76,7 @@ class Scored:
     inside_50: Array
     inside_90: Array
     energy: float
-    rises: Rises | None
+    rises: tuple[Array, float, float] | None
 
     @property
     def mean(self) -> float:
@@ -165,7 +153,7 @@ def _at(forecaster: Forecaster, times: Array) -> Array:
     return forecaster.paths[:, after - 1] * (1 - share) + forecaster.paths[:, after] * share
 
 
-def _rises(forecaster: Forecaster, counts: Counts) -> Rises | None:
+def _rises(forecaster: Forecaster, counts: Counts) -> tuple[Array, float, float] | None:
     """From the last count before the forecast on, at its own dates; None without it, or with fewer than three rises."""
     known = np.flatnonzero(counts.times < forecaster.times[0] - 1e-9)
     places = [int(np.argmin(np.abs(counts.times - time))) for time in forecaster.times]
@@ -180,7 +168,7 @@ def _rises(forecaster: Forecaster, counts: Counts) -> Rises | None:
     flat = np.ptp(means) < 4 * rises.std(axis=0).max() / math.sqrt(len(rises)) or np.ptp(real) == 0
     correlation = math.nan if flat else float(np.corrcoef(means, real)[0, 1])
     steeper = float((rises @ centred >= real @ centred - 1e-9).mean())
-    return Rises(float(means[0]), float(means[-1]), correlation, steeper)
+    return means, correlation, steeper
 
 
 def gap_between(forecast: Scored, rival: Scored) -> Gap:

@@ -144,8 +144,15 @@ def facts_of(entry: "Scored") -> dict[str, object]:
         "inside_90": int(entry.inside_90.sum()),
         "inside_50": int(entry.inside_50.sum()),
         "bands": [list(band) for band in entry.bands],
-        "rises": None if entry.rises is None else vars(entry.rises),
+        "rises": _rises(entry),
     }
+
+
+def _rises(entry: "Scored") -> dict[str, float] | None:
+    if entry.rises is None:
+        return None
+    means, correlation, steeper = entry.rises
+    return {"first": float(means[0]), "last": float(means[-1]), "correlation": correlation, "steeper": steeper}
 
 
 def _print(series: str, scored: "Sequence[Scored]") -> None:
@@ -177,8 +184,10 @@ def _print(series: str, scored: "Sequence[Scored]") -> None:
     )
 
     def rises(entry: "Scored") -> list[str]:
-        r = entry.rises
-        return [] if r is None else [f"{r.first:.1f}", f"{r.last:.1f}", _number(r.correlation, 2), _share(r.steeper)]
+        if entry.rises is None:
+            return []
+        means, correlation, steeper = entry.rises
+        return [f"{means[0]:.1f}", f"{means[-1]:.1f}", _number(correlation, 2), _share(steeper)]
 
     columns = ("rises", "first", "last", "correlation with real ones", "P(as steep as the real ones)")
     show("mean rise from count to count", columns, rises)

@@ -69,10 +69,13 @@ def test_place_cover_and_rises_by_hand() -> None:
     assert scored.inside_50.tolist() == [True, True, False]
     rises = scored.rises
     assert rises is not None
-    assert (rises.first, rises.last) == (pytest.approx(50.5 - 40), 10)
+    means, _, steeper = rises
+    assert (means[0], means[-1]) == (pytest.approx(50.5 - 40), 10)
     # real rises 10, 11, 69: the slope is 29.5 a step, of a draw x it is (10 - (x - 40)) / 2
-    assert rises.steeper == 0
-    assert score_forecast(forecaster(paths), counts([40, 50, 61, 71], first=2019)).rises.steeper == 0.5
+    assert steeper == 0
+    rises = score_forecast(forecaster(paths), counts([40, 50, 61, 71], first=2019)).rises
+    assert rises is not None
+    assert rises[2] == 0.5
 
 
 def test_a_count_between_two_dates_is_set_beside_the_line_between_them() -> None:
