@@ -89,17 +89,6 @@ class Scored:
         return [quantiles(column, LEVELS) for column in self.paths.T]
 
 
-@dataclass(frozen=True)
-class Gap:
-    """Mean CRPS of a forecast less that of a rival, and how often it is as large that way, if either is true."""
-
-    forecast: str
-    rival: str
-    gap: float
-    if_forecast: float
-    if_rival: float
-
-
 def score_forecast(forecaster: Forecaster, counts: Counts) -> Scored:
     """The scores of all counts that lie within the dates of a forecast.
 
@@ -171,10 +160,10 @@ def _rises(forecaster: Forecaster, counts: Counts) -> tuple[Array, float, float]
     return means, correlation, steeper
 
 
-def gap_between(forecast: Scored, rival: Scored) -> Gap:
+def gap_between(forecast: Scored, rival: Scored) -> tuple[float, float, float]:
     """The gap of two forecasts of the same dates, and its probability if the draws of either were what came.
 
-    NaN where one of them does not know its dates jointly.
+    A probability is NaN where the one that is to be true does not know its dates jointly.
 
     Source: a parametric bootstrap of the difference of scores; Diebold and Mariano 1995 test its mean where there are
     many dates, and here there are few that hang together.
@@ -186,7 +175,9 @@ def gap_between(forecast: Scored, rival: Scored) -> Gap:
 
     Returns
     -------
-    Gap
+    float, float, float
+        Mean CRPS of the forecast less that of the rival, and how often it is as large that way if the forecast is true,
+        and if the rival is.
     """
     gap = forecast.mean - rival.mean
 
@@ -200,7 +191,7 @@ def gap_between(forecast: Scored, rival: Scored) -> Gap:
         gaps = scores[0] - scores[1]
         return float((gaps >= gap - 1e-9).mean() if gap >= 0 else (gaps <= gap + 1e-9).mean())
 
-    return Gap(forecast.forecaster.name, rival.forecaster.name, gap, as_large(forecast), as_large(rival))
+    return gap, as_large(forecast), as_large(rival)
 
 
 def drift(
