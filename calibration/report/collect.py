@@ -12,7 +12,7 @@ from calibration.assess.posterior_predictive import drawn_predictions, predict
 from calibration.inference.optimum.conditions import conditions
 from calibration.inference.optimum.course_errors import course_errors
 from calibration.inference.optimum.diagnostics import identifiability
-from calibration.inference.optimum.interval_rules import standard_errors
+from calibration.inference.optimum.interval_rules import residual_spreads, standard_errors
 from calibration.inference.optimum.optimise import Optimum, Reached
 from calibration.inference.optimum.profile import Profile
 from calibration.inference.optimum.residuals import fitted
@@ -117,7 +117,7 @@ def fit_findings(made: Calibration) -> Fit:
     profiles = tuple(
         replace(p, verdict=verdict.profile) if (verdict := on.of(p.name)) and verdict.profile else p for p in profiles
     )
-    shown = curves(problem, optimum.theta, rows, made.engine)
+    shown, (errors, no_errors) = curves(problem, optimum.theta, rows, made.engine), standard_errors(optimum)
     return Fit(
         study=study_facts(problem),
         optimum=BestFit(
@@ -129,7 +129,9 @@ def fit_findings(made: Calibration) -> Fit:
         ),
         rows=rows,
         identifiability=identified,
-        errors=standard_errors(optimum),
+        errors=errors,
+        no_errors=no_errors,
+        residuals=residual_spreads(optimum),
         conditions=on,
         profiles=profiles,
         predictions=predictions,

@@ -16,7 +16,6 @@ from calibration.assess.posterior_predictive import DrawnPrediction, Predicted
 from calibration.inference.optimum.conditions import Conditions
 from calibration.inference.optimum.course_errors import CourseErrors
 from calibration.inference.optimum.diagnostics import Identifiability
-from calibration.inference.optimum.interval_rules import StandardErrors
 from calibration.inference.optimum.optimise import Reached
 from calibration.inference.optimum.profile import Profile
 from calibration.inference.optimum.residuals import table_of
@@ -228,6 +227,7 @@ class Posterior:
 class Fit:
     """An optimum and what was found around it.
 
+    ``errors`` are standard errors, and ``no_errors`` says why a parameter has none.
     ``comparable`` says whether PySD could be asked at all, and ``replication`` whether it gives the same at the
     estimate. ``step_shift`` is how far each expected observation moves, in standard deviations of its noise, when the
     time step is halved.
@@ -239,7 +239,9 @@ class Fit:
     optimum: BestFit
     rows: pd.DataFrame
     identifiability: Identifiability
-    errors: StandardErrors
+    errors: dict[str, float | None]
+    no_errors: dict[str, str]
+    residuals: pd.DataFrame
     conditions: Conditions
     profiles: tuple[Profile, ...]
     predictions: tuple[Profile, ...]
@@ -356,7 +358,7 @@ def estimates(fit: Fit) -> list[dict[str, Any]]:
                 "name": parameter.name,
                 "use": parameter.use,
                 "estimate": value,
-                "standard_error": fit.errors.values.get(parameter.name),
+                "standard_error": fit.errors.get(parameter.name),
                 "level": fit.level,
                 "prior_median": parameter.median,
                 "prior_low": low,

@@ -122,7 +122,7 @@ def profile_bounds(fit: Fit, profile: Profile) -> Bounds:
     Bounds
     """
     verdict, level, by = profile.verdict, profile.threshold.level, "profile likelihood"
-    error = fit.errors.values.get(profile.name)
+    error = fit.errors.get(profile.name)
     if error is None and "none" in verdict.states:
         # a step is told apart to a time step
         error = fit.study.time_step / 4
@@ -155,7 +155,7 @@ def _parameter_table(fit: Fit) -> Table:
     # an error by which an estimate is rounded that has neither a standard error nor an end of its profile
     digits = dict.fromkeys(fit.optimum.stepwise, fit.study.time_step / 4)
     digits |= {line.name: line.sd for line in fit.posterior.mixing} if fit.posterior is not None else {}
-    digits |= {name: error for name, error in fit.errors.values.items() if error is not None}
+    digits |= {name: error for name, error in fit.errors.items() if error is not None}
     rows = []
     for line, estimated in zip(estimates(fit), fit.study.space, strict=True):
         name, value, profile = estimated.name, line["estimate"], profiles.get(estimated.name)
