@@ -48,7 +48,7 @@ def test_light_tails_are_seldom_called_heavy():
 def test_what_does_not_settle_is_said_with_the_convergence(monkeypatch, distribution, more):
     monkeypatch.setattr(collect, "predict", lambda *arguments, **named: [])
     monkeypatch.setattr(collect, "drawn_predictions", lambda draws: ())
-    monkeypatch.setattr(collect, "fan", lambda *arguments: None)
+    monkeypatch.setattr(collect, "_fan", lambda *arguments: None)
     theta = drawn(distribution)[..., None]
     sampled = SimpleNamespace(sentence="All converged.", converged=True, interrupted=False, lines=())
     density = SimpleNamespace(space=SimpleNamespace(names=("rate",)))
