@@ -5,14 +5,15 @@ study they know names, units and questions.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from calibration.assess.assessment import NOTHING, Assessment
-from calibration.assess.posterior_predictive import DrawnPrediction, Predicted
+from calibration.assess.posterior_predictive import DRAWN, Predicted
 from calibration.inference.optimum.conditions import Conditions
 from calibration.inference.optimum.course_errors import CourseErrors
 from calibration.inference.optimum.diagnostics import Identifiability
@@ -193,8 +194,9 @@ class Posterior:
         A line a parameter: moments, central 95 % and their Monte Carlo errors, of all weighted points, or all positions
         of chains, of which draws are kept.
     predicted : tuple of Predicted
-    predictions : tuple of DrawnPrediction
-        Numbers that the study reports, in its order; empty where they were not computed.
+    predictions : DataFrame
+        Numbers that the study reports under :data:`calibration.assess.posterior_predictive.DRAWN`, in its order; empty
+        where they were not computed.
     fan : (5, n_times), optional
         What the model expects of the observation that the first screen shows: 5, 25, 50, 75 and 95 % over draws, at the
         times of :class:`Curves`.
@@ -208,7 +210,7 @@ class Posterior:
     interrupted: bool
     mixing: tuple[Convergence, ...]
     predicted: tuple[Predicted, ...]
-    predictions: tuple[DrawnPrediction, ...] = ()
+    predictions: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=DRAWN))
     fan: Array | None = None
     obstacle: str = ""
 
