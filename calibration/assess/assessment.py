@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from calibration.assess.contraction import Contraction, GroupValue, contractions, group_values
+from calibration.assess.contraction import Contraction, contractions, group_values, table_of_groups
 from calibration.assess.forecast import EQUAL, forecast, forecast_mixture, joined, table_of
 from calibration.assess.holdout import MODEL, RollingOrigin, Whole, rolling_origin
 from calibration.assess.posterior_predictive import Band, Discrepancy, bands, discrepancies
@@ -86,7 +86,7 @@ class Assessment:
     tested: SelfTest | None = None
     interrupted: bool = False
     discrepancies: tuple[Discrepancy, ...] = ()
-    groups: tuple[GroupValue, ...] = ()
+    groups: pd.DataFrame = field(default_factory=table_of_groups)
 
     @property
     def sound(self) -> bool:
@@ -144,7 +144,7 @@ def assess(drawn: PosteriorDraws, density_of: DensityOf, stages: Stages) -> Asse
         tested=None if tested is None else judged(tested, problem.method.seed),
         interrupted=interrupted,
         discrepancies=attempt("discrepancies", lambda: discrepancies(drawn.density, drawn.flat, replicates), ()),
-        groups=attempt("groups", lambda: tuple(group_values(drawn, stream(Stage.GROUPS))), ()),
+        groups=attempt("groups", lambda: group_values(drawn, stream(Stage.GROUPS)), table_of_groups()),
     )
 
 
