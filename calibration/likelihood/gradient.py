@@ -56,7 +56,7 @@ def _term_slopes(term: Term, values: Array, spread: Array, matrix: Array | None)
             return _of_count(term, values[:, None], expected[:, None], columns)
         case Breakdown():
             return _of_breakdown(term, values, spread, matrix)
-        case Share() if term.before is not None:
+        case Share() if term.since is not None:
             return joined_slopes(term, values)[:, None], np.zeros((len(values), 1)), None
         case Share():
             total, probability, shares = np.array(term.total), part(values), term.noise.family

@@ -153,7 +153,7 @@ def replicate_term(
             possible = (np.isfinite(shares) & (shares >= 0)).all(axis=1)[:, None]
             usable = np.where(possible, shares, 1 / shares.shape[1])
             return np.where(possible, term.noise.family.draw(round(sum(term.counts)), usable, spread, rng), np.nan)
-        case Share() if term.before is not None:
+        case Share() if term.since is not None:
             reached = np.exp(joined_log_mass(term, values)).cumsum(axis=1)
             drawn = (rng.random((len(reached), 1)) > reached).sum(axis=1).astype(float)
             return np.where(np.isfinite(reached[:, -1]), np.minimum(drawn, term.total), np.nan)[:, None]

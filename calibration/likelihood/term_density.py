@@ -53,7 +53,7 @@ def expected_numbers(term: Term, values: Array, matrix: Array | None = None) -> 
                     sizes = np.broadcast_to(sizes, (len(values), term.n_true))
                 return sizes if matrix is None else np.asarray((sizes[:, :, None] * matrix).sum(axis=1))
             case Share():
-                if term.before is None:
+                if term.since is None:
                     return values
                 return np.stack([values[:, 0], values[:, 0] + values[:, 1]], axis=1)
 
@@ -74,7 +74,7 @@ def term_log_density(term: Term, values: Array, spread: Array, matrix: Array | N
     -------
     (n,)
     """
-    if isinstance(term, Share) and term.before is not None:
+    if isinstance(term, Share) and term.since is not None:
         with np.errstate(invalid="ignore"):
             return np.asarray(np.logaddexp.reduce(joined_log_mass(term, values, term.lower, term.upper), axis=1))
     values = expected_numbers(term, values, matrix)
@@ -135,9 +135,9 @@ def joined_log_mass(term: Share, values: Array, lower: float = 0, upper: float |
     Parameters
     ----------
     term : Share
-        With ``before``.
+        With ``since``.
     values : (n, n_quantities)
-        Those of the term: members joined and left over in its own window, then in those of ``earlier``.
+        Those of the term: members joined and left over in its own window, then in those of ``since.earlier``.
     lower, upper : float
         None for the total as upper end.
 
@@ -145,13 +145,13 @@ def joined_log_mass(term: Share, values: Array, lower: float = 0, upper: float |
     -------
     (n, q)
     """
-    before = term.before
-    assert before is not None
+    since = term.since
+    assert since is not None
     pairs = values.reshape(len(values), -1, 2)
     logs = np.zeros((len(values), 1))
-    counts = np.array([before])
-    for place, (low, high, total) in enumerate(term.earlier, start=1):
-        reached = np.arange(max(low, before), min(high, total) + 1)
+    counts = np.array([since.before])
+    for place, (low, high, total) in enumerate(since.earlier, start=1):
+        reached = np.arange(max(low, since.before), min(high, total) + 1)
         logs = _step(term.noise.family, logs, counts, reached, total, pairs[:, place])
         counts = reached
     with np.errstate(invalid="ignore"):
@@ -178,22 +178,22 @@ def joined_slopes(term: Share, values: Array) -> Array:
     Parameters
     ----------
     term : Share
-        With ``before``.
+        With ``since``.
     values : (n, n_quantities)
 
     Returns
     -------
     (n, n_quantities)
     """
-    before = term.before
-    assert before is not None
+    since = term.since
+    assert since is not None
     pairs = values.reshape(len(values), -1, 2)
     family, n_windows = term.noise.family, pairs.shape[1]
     logs, slopes = np.zeros((len(values), 1)), np.zeros((len(values), 1, n_windows))
-    counts = np.array([before])
-    windows = [*enumerate(term.earlier, start=1), (0, (np.ceil(term.lower), term.upper, term.total))]
+    counts = np.array([since.before])
+    windows = [*enumerate(since.earlier, start=1), (0, (np.ceil(term.lower), term.upper, term.total))]
     for place, (low, high, total) in windows:
-        reached = np.arange(max(low, before) if place else low, min(high, total) + 1)
+        reached = np.arange(max(low, since.before) if place else low, min(high, total) + 1)
         if not place:
             shares = _shares(logs)
             logs = logs - np.logaddexp.reduce(logs, axis=1, keepdims=True)
@@ -424,28 +424,28 @@ def _of_breakdown(term: Breakdown) -> GroupDensity:
 
 
 def _in_one_window(term: Share) -> bool:
-    return not term.earlier
+    return term.since is None or not term.since.earlier
 
 
 def _counts(term: Share) -> Array:
     """The counts that a share may be; one that no count can be where there are none."""
-    if term.before is None and term.lower == term.upper:
+    if term.since is None and term.lower == term.upper:
         return np.array([term.lower])
-    lower = max(term.lower, 0.0) if term.before is None else np.ceil(term.lower)
+    lower = max(term.lower, 0.0) if term.since is None else np.ceil(term.lower)
     return np.arange(lower, term.upper + 1) if lower <= term.upper else np.array([-1.0])
 
 
 def _of_shares(terms: Sequence[Share]) -> GroupDensity:
     """Shares of what is at risk in one window: the probabilities of all counts of all their intervals in one call."""
     counts = [_counts(term) for term in terms]
-    before = np.array([0.0 if term.before is None else term.before for term in terms])
+    before = np.array([0.0 if term.since is None else term.since.before for term in terms])
     left = np.array([term.total for term in terms]) - before
     rows = np.repeat(np.arange(len(terms)), [len(c) for c in counts])
     density = terms[0].noise.family.density_of((np.concatenate(counts) - before[rows])[:, None], left[rows][:, None])
-    joined = np.array([term.before is not None for term in terms])[:, None]
+    joined = np.array([term.since is not None for term in terms])[:, None]
     ends = np.cumsum([len(c) for c in counts])
     sums = [
-        (place, slice(end - len(c), end), log_sum if term.before is None else np.logaddexp.reduce)
+        (place, slice(end - len(c), end), log_sum if term.since is None else np.logaddexp.reduce)
         for place, (term, c, end) in enumerate(zip(terms, counts, ends.tolist(), strict=True))
         if len(c) > 1
     ]

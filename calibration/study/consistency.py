@@ -389,7 +389,7 @@ def _sort(term: Term) -> Hashable:
         case Count():
             kind: Hashable = _ratio_of(term)
         case Share():
-            kind = term.before is None
+            kind = term.since is None
         case Breakdown():
             kind = term.known_sizes is not None, term.recodes, term.n_true
     return type(term), kind, tuple(dict.fromkeys(quantity.parts for quantity in term.quantities))
@@ -445,7 +445,7 @@ def _counts_overlap(first: Count, second: Count, shared: str) -> str | None:
 
 def _part_overlaps(count: Count, split: Breakdown | Share, shared: str) -> str | None:
     a, b = count.quantity, split.quantities[0]
-    if isinstance(split, Share) and split.before is not None and a.how != "at" and a.parts == b.parts:
+    if isinstance(split, Share) and split.since is not None and a.how != "at" and a.parts == b.parts:
         return _windows_overlap(a, b, shared)
     is_part = any(a.parts == quantity.parts for quantity in split.quantities)
     if shared and a.how == b.how == "at" and a.end == b.end and is_part:

@@ -158,13 +158,25 @@ class Breakdown:
 
 
 @dataclass(frozen=True, slots=True)
+class Since:
+    """The counts of a part before a row: the last exact one, and the lower end, upper end and total of those after."""
+
+    before: float
+    earlier: tuple[tuple[float, float, float], ...] = ()
+
+    @property
+    def reached(self) -> float:
+        """The last count before, the middle of an interval."""
+        return sum(self.earlier[-1][:2]) / 2 if self.earlier else self.before
+
+
+@dataclass(frozen=True, slots=True)
 class Share:
     """How many of a total belong to a part: exactly, between two numbers, or at least.
 
-    With ``before``, the last exact count of the part before the row, it is told who has joined since; ``earlier`` has
-    the lower end, upper end and total of each count between the two. The quantities are then, in pairs, those of the
-    model that joined in a window and those that are not in the part at its end: of the row's own window, and of the
-    windows of ``earlier`` in their order. Without it they are the part and the whole.
+    With ``since`` it is told who has joined the part since the counts before. The quantities are then, in pairs, those
+    of the model that joined in a window and those that are not in the part at its end: of the row's own window, and of
+    the windows of ``since.earlier`` in their order. Without it they are the part and the whole.
     """
 
     label: str
@@ -175,16 +187,12 @@ class Share:
     noise: Noise[ShareFamily]
     weight: float = 1.0
     use: Use = "fit"
-    before: float | None = None
-    earlier: tuple[tuple[float, float, float], ...] = ()
+    since: Since | None = None
 
     @property
     def at_risk(self) -> float:
         """Members that may be found in the part, those of the count before left out."""
-        if self.before is None:
-            return self.total
-        # the last count before, the middle of an interval
-        return self.total - (sum(self.earlier[-1][:2]) / 2 if self.earlier else self.before)
+        return self.total if self.since is None else self.total - self.since.reached
 
 
 Term = Count | Breakdown | Share
@@ -278,7 +286,7 @@ def course_of(observation: Observation) -> Quantity | None:
 
 
 def _counts_a_part(observation: Observation) -> bool:
-    return any(isinstance(term, Share) and term.before is not None for term in observation.terms)
+    return any(isinstance(term, Share) and term.since is not None for term in observation.terms)
 
 
 def dated_levels(observation: Observation) -> list[Level]:

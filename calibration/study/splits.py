@@ -9,7 +9,7 @@ from calibration.noise.families.base import ShareFamily, SplitFamily
 from calibration.noise.families.splits import Multinomial
 from calibration.study.classification import Coding
 from calibration.study.kinds import ObservationKind
-from calibration.study.observations import Breakdown, Parts, Quantity, Share, signed_parts
+from calibration.study.observations import Breakdown, Parts, Quantity, Share, Since, signed_parts
 from calibration.study.rows import Columns, Row
 from cipark_sd.base.errors import UnknownName
 
@@ -155,7 +155,7 @@ class Shares(ObservationKind[ShareFamily]):
                 terms.append(share(row, *levels))
                 continue
             pair = (Quantity(numerator, "between", start, row.time), Quantity(outside, "at", row.time, row.time))
-            term = replace(share(row, *pair, *windows), before=before, earlier=earlier)
+            term = replace(share(row, *pair, *windows), since=Since(before, earlier))
             least = max((low for low, _, _ in earlier), default=before)
             if term.upper < least:
                 self.wrong(f"row {row.line}", row.upper, f"no fewer than the {least:g} of the row before")

@@ -187,7 +187,7 @@ def _numbers(
             masses = _cells(density, term, values, spread, theta)
             for count, mass in zip(term.counts, masses, strict=True):
                 yield _of_total(count, count, mass)
-        case Share() if term.before is not None:
+        case Share() if term.since is not None:
             yield _of_total(term.lower, term.upper, np.exp(joined_log_mass(term, raw)[0]))
         case Share():
             mass = term.noise.family.mass(round(term.total), float(values[0] / values[1]))

@@ -15,7 +15,7 @@ from calibration.likelihood.replicate import replaced, replicate
 from calibration.likelihood.term_density import Group, term_log_density
 from calibration.noise.families.splits import Binomial
 from calibration.study import STUDIES
-from calibration.study.observations import Noise, Quantity, Share
+from calibration.study.observations import Noise, Quantity, Share, Since
 from calibration.study.problem import read_problem
 from cipark_sd.base.arrays import Array
 from cipark_sd.engines.registry import choose
@@ -76,9 +76,9 @@ def test_shares_that_cannot_be_and_intervals_without_a_count() -> None:
         Share("from below", pair, -2.0, 4.0, 10.0, noise),
         Share("below", pair, -2.0, -1.0, 10.0, noise),
         Share("none", pair, -0.5, -0.2, 10.0, noise),
-        Share("joined", pair, 5.0, 5.0, 10.0, noise, before=3.0),
-        Share("joined, an interval", pair, 2.5, 6.0, 10.0, noise, before=3.0),
-        Share("fewer than before", pair, 1.0, 2.0, 10.0, noise, before=3.0),
+        Share("joined", pair, 5.0, 5.0, 10.0, noise, since=Since(3.0)),
+        Share("joined, an interval", pair, 2.5, 6.0, 10.0, noise, since=Since(3.0)),
+        Share("fewer than before", pair, 1.0, 2.0, 10.0, noise, since=Since(3.0)),
     ]
     values = np.array([[[0.2, 3.0], [1.0, 1.0], [0.0, 2.0], [-1.0, 2.0], [3.0, 1.0], [0.0, 0.0]]] * len(terms))
     group = Group.of(range(len(terms)), terms, [slice(2 * i, 2 * i + 2) for i in range(len(terms))])

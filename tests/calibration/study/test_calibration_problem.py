@@ -405,7 +405,7 @@ def test_firms_at_work_are_told_given_the_last_count_of_residents() -> None:
             day = share.quantities[0].end
             assert share.total == [count for end, count in counts if end <= day + 1e-9][-1], share.label
         fitted = [share for share in shares if share.use == "fit"]
-        assert [share.before for share in fitted if share.before is not None] == [0, 3, 3, 3][: len(fitted)]
+        assert [share.since.before for share in fitted if share.since] == [0, 3, 3, 3][: len(fitted)]
 
 
 def test_an_observation_that_is_fitted_on_request_is_fitted_whole(make: Make, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from calibration.noise.families.measurements import Normal
 from calibration.noise.families.splits import Binomial, Multinomial
 from calibration.noise.readings import Maximum
 from calibration.study.consistency import counted_twice
-from calibration.study.observations import Breakdown, Count, Noise, Observation, Quantity, ReadQuantity, Share
+from calibration.study.observations import Breakdown, Count, Noise, Observation, Quantity, ReadQuantity, Share, Since
 
 ROW = st.tuples(st.integers(0, 8), st.integers(0, 3))
 
@@ -77,8 +77,8 @@ def split(*quantities: Quantity, sizes: tuple[float, ...] | None = None) -> Brea
     return Breakdown("split", names, quantities, (1.0,) * len(names), Noise(Multinomial()), known_sizes=sizes)
 
 
-def share(*quantities: Quantity, before: float | None = None) -> Share:
-    return Share("share", quantities, 1, 1, 2, Noise(Binomial()), before=before)
+def share(*quantities: Quantity, since: Since | None = None) -> Share:
+    return Share("share", quantities, 1, 1, 2, Noise(Binomial()), since=since)
 
 
 PEAK = ReadQuantity((("y", 1.0),), "between", 0, 4, Maximum())
@@ -87,8 +87,8 @@ MEETING = {
     "at another date": (count(at("a", 2)), split(at("a"), at("b")), ""),
     "another variable": (count(at("c")), split(at("a"), at("b")), ""),
     "a part and its share": (count(at("a")), share(at("a"), at("b")), "a category of the breakdown already"),
-    "a window and who joined": (count(over("a", 0, 2)), share(over("a", 1, 3), at("b"), before=1), "overlap"),
-    "after who joined": (count(over("a", 3, 4)), share(over("a", 1, 3), at("b"), before=1), ""),
+    "a window and who joined": (count(over("a", 0, 2)), share(over("a", 1, 3), at("b"), since=Since(1)), "overlap"),
+    "after who joined": (count(over("a", 3, 4)), share(over("a", 1, 3), at("b"), since=Since(1)), ""),
     "two splits": (split(at("a"), at("b")), split(at("a"), at("b")), "both split the same total"),
     "two splits of windows": (
         split(over("a", 0, 2), over("b", 0, 2)),
