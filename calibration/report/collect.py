@@ -22,7 +22,7 @@ from calibration.inference.sampling.draws import PosteriorDraws, problem_digest
 from calibration.inference.sampling.importance import heavy_tails, relative_efficiency
 from calibration.likelihood.forward import ForwardModel
 from calibration.likelihood.replicate import Stage, stage_numbers
-from calibration.report.findings import BestFit, Curves, Fit, Observed, Posterior, Reported, StudyFacts
+from calibration.report.findings import Curves, Fit, Observed, Posterior, Reported, StudyFacts
 from calibration.study.observations import (
     Observation,
     Prediction,
@@ -120,13 +120,9 @@ def fit_findings(made: Calibration) -> Fit:
     shown, (errors, no_errors) = curves(problem, optimum.theta, rows, made.engine), standard_errors(optimum)
     return Fit(
         study=study_facts(problem),
-        optimum=BestFit(
-            **{reached.name: getattr(optimum, reached.name) for reached in fields(Reached)},
-            stepwise=optimum.stepwise,
-            at_bound=optimum.at_bound,
-            moved=optimum.moved,
-            rough=optimum.goal.rough,
-        ),
+        optimum=Reached(**{reached.name: getattr(optimum, reached.name) for reached in fields(Reached)}),
+        at_bound=optimum.at_bound,
+        rough=optimum.goal.rough,
         rows=rows,
         identifiability=identified,
         errors=errors,

@@ -134,7 +134,7 @@ def estimate_words(fit: Fit) -> list[str]:
     if fit.optimum.moved:
         times = "once" if fit.optimum.moved == 1 else f"{fit.optimum.moved} times"
         sentences.append(f"A profile found a better fit than the searches ({times}): the estimate is that one.")
-    if fit.optimum.rough:
+    if fit.rough:
         words = (
             "The likelihood jumps, as where an equation asks whether a level is above another and what happens moves "
             "by whole time steps. Searches and profiles step over the jumps: an end of an interval may be off by a few "

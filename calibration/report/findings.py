@@ -132,26 +132,6 @@ class StudyFacts(Stated):
 
 
 @dataclass(frozen=True, eq=False)
-class BestFit(Reached):
-    """What the searches reached, and what is said of it without the objective.
-
-    Parameters
-    ----------
-    stepwise, at_bound : tuple of str
-        Free parameters of which the likelihood is a step function, and those at an end of their range.
-    moved : int
-        How often a profile found a better fit, to which the estimate then went.
-    rough : bool
-        Whether the likelihood jumps along most parameters.
-    """
-
-    stepwise: tuple[str, ...]
-    at_bound: tuple[str, ...]
-    moved: int = 0
-    rough: bool = False
-
-
-@dataclass(frozen=True, eq=False)
 class Curves:
     """The model at the estimate beside its dated numbers.
 
@@ -229,7 +209,8 @@ class Posterior:
 class Fit:
     """An optimum and what was found around it.
 
-    ``errors`` are standard errors, and ``no_errors`` says why a parameter has none.
+    ``at_bound`` names parameters that ended at an end of their range, and ``rough`` says whether the likelihood jumps
+    along most of them. ``errors`` are standard errors, and ``no_errors`` says why a parameter has none.
     ``comparable`` says whether PySD could be asked at all, and ``replication`` whether it gives the same at the
     estimate. ``step_shift`` is how far each expected observation moves, in standard deviations of its noise, when the
     time step is halved.
@@ -238,7 +219,9 @@ class Fit:
     """
 
     study: StudyFacts
-    optimum: BestFit
+    optimum: Reached
+    at_bound: tuple[str, ...]
+    rough: bool
     rows: pd.DataFrame
     identifiability: Identifiability
     errors: dict[str, float | None]

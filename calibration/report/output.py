@@ -121,7 +121,7 @@ def record(findings: Findings) -> dict[str, object]:
         "residuals": fit.residuals.to_dict("records"),
         "conditions": conditions_record(fit.conditions),
         "misfit": misfit(findings),
-        "at_bound": list(optimum.at_bound),
+        "at_bound": list(fit.at_bound),
         "far_from_the_file": [name for name, *_ in far_off(fit.study.space, optimum.theta.tolist())],
         "step_functions_of": list(optimum.stepwise),
         "singular_values": list(fit.identifiability.singular_values),

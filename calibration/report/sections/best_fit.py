@@ -10,12 +10,12 @@ from calibration.assess.self_test import MASSES
 from calibration.inference.optimum.conditions import held_table
 from calibration.inference.optimum.course_errors import ENOUGH, SETS, course_words
 from calibration.inference.optimum.diagnostics import identifiability_tables, identifiability_words
-from calibration.inference.optimum.optimise import ARRIVED
+from calibration.inference.optimum.optimise import ARRIVED, Reached
 from calibration.inference.optimum.profile import Profile
 from calibration.inference.optimum.verification import OPTION, half_step_sentence
 from calibration.report import figures_fit, figures_posterior
 from calibration.report.conclusions import estimate_words
-from calibration.report.findings import BestFit, Findings, Fit, estimates
+from calibration.report.findings import Findings, Fit, estimates
 from calibration.report.sections.base import ReportPart, Rows, given_texts, record
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import NO_END, band, beside, interval, listed, number, percent
@@ -176,7 +176,7 @@ def _parameter_table(fit: Fit) -> Table:
     return Table(head, tuple(rows), "Priors, estimates with standard errors, and profile intervals.")
 
 
-def _searches(optimum: BestFit, names: Sequence[str]) -> Rows:
+def _searches(optimum: Reached, names: Sequence[str]) -> Rows:
     return [
         {
             "rank": rank,

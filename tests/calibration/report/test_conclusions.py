@@ -82,7 +82,7 @@ def test_what_stands_beside_the_estimates(fit: Fit) -> None:
     once = conclusions.estimate_words(replace(fit, optimum=replace(fit.optimum, moved=1)))
     approved(once[1])
     approved(without)
-    approved(conclusions.estimate_words(replace(fit, optimum=replace(fit.optimum, rough=True)))[-1])
+    approved(conclusions.estimate_words(replace(fit, rough=True))[-1])
 
 
 # --- predictions of what was held out ---------------------------------------------------------------------------------
