@@ -115,7 +115,7 @@ def structures(problem: CalibrationProblem, n: int, seed: int) -> tuple[str, ...
         theta = prior_draws(maker.space, 1, stream)
         made = replaced(maker, replicate(maker, theta, stream)[0], stream).problem.observations
         synthetic = CalibrationProblem(**{**vars(problem), "observations": made})
-        fits = fit_rivals(synthetic, On("native"), stream, effort=EFFORT, refit=None).fits
+        fits, *_ = fit_rivals(synthetic, On("native"), stream, effort=EFFORT, refit=None)
         if len(fits) == 2:
             logs = np.array([fit.log_evidence for fit in fits])
             shares_of.append((right, np.exp(logs - np.logaddexp.reduce(logs))))

@@ -22,13 +22,14 @@ from later_draws import FULL, KEPT, SEED, SPANS, STUDY, Fit, fitted, up_to
 
 from calibration.assess.forecast_score import (
     Forecaster,
+    Scored,
     drift,
     gap_between,
     read_counts,
     read_forecasts,
     score_forecast,
 )
-from calibration.commands.score import facts_of
+from calibration.commands.score import facts_of, gap_facts
 from calibration.inference.sampling.densities import prior_draws
 from calibration.inference.sampling.draws import problem_digest
 from calibration.likelihood.replicate import named_streams
@@ -206,21 +207,21 @@ def later_score(full: Path) -> Numbers:
         entries = [f for f in (*frozen, *(drifts if counts is residents else ())) if f.series == counts.series]
         extra = [f for f in (*today[:1], *hindsight) if f.series == counts.series]
         scored = {f.name: score_forecast(f, counts) for f in (*entries, *extra)}
-        gaps = [gap_between(scored["mixture"], scored[f.name]) for f in entries if f.name != "mixture"]
         first = scored["mixture"]
-        chance = gap_between(
-            scored[f"{FULL_MODEL[0]}, new study, from 2019"], scored["two rates, new study, from 2019"]
-        )
         facts[counts.series] = {
             "dates": list(first.dates),
             "observed": first.observed.tolist(),
             "scores": {name: facts_of(entry) for name, entry in scored.items()},
-            "gaps": [vars(gap) for gap in gaps],
-            "full": vars(chance),
+            "gaps": [_gap(scored, "mixture", f.name) for f in entries if f.name != "mixture"],
+            "full": _gap(scored, f"{FULL_MODEL[0]}, new study, from 2019", "two rates, new study, from 2019"),
         }
     # what is not known is null, as strict JSON has it
     plain = json.loads(json.dumps(facts), parse_constant=lambda _: None)
     return {"series": plain, "sha256": hashlib.sha256(FROZEN.read_bytes()).hexdigest()}
+
+
+def _gap(scored: dict[str, Scored], name: str, rival: str) -> Numbers:
+    return gap_facts(name, rival, gap_between(scored[name], scored[rival]))
 
 
 def _from_2019(ends: Sequence[float]) -> list[Forecaster]:

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from calibration.assess.contraction import Contraction, GroupValue, contractions, group_values
+from calibration.assess.contraction import Contraction, contractions, group_values, table_of_groups
 from calibration.assess.forecast import EQUAL, forecast, forecast_mixture, joined, table_of
 from calibration.assess.holdout import MODEL, RollingOrigin, Whole, rolling_origin
 from calibration.assess.posterior_predictive import Band, Discrepancy, bands, discrepancies
 from calibration.assess.rival_draws import RIVALS, keep_rivals
 from calibration.assess.rivals import (
     Comparison,
+    Fitted,
     OnStage,
     RivalFit,
-    RivalFits,
     compare,
     fit_rivals,
     mixture,
@@ -86,7 +86,7 @@ class Assessment:
     tested: SelfTest | None = None
     interrupted: bool = False
     discrepancies: tuple[Discrepancy, ...] = ()
-    groups: tuple[GroupValue, ...] = ()
+    groups: pd.DataFrame = field(default_factory=table_of_groups)
 
     @property
     def sound(self) -> bool:
@@ -126,12 +126,11 @@ def assess(drawn: PosteriorDraws, density_of: DensityOf, stages: Stages) -> Asse
         lambda: forecast(problem, density_of, drawn.flat, stream(Stage.FORECASTS), scenarios=stages.scenarios),
         table_of(()),
     )
-    rivals, rolling, tested, interrupted = _fitted_again(drawn, density_of, stages)
-    fits = rivals.fits
+    (fits, refuted, stopped), rolling, tested, interrupted = _fitted_again(drawn, density_of, stages)
     comparison = compare(fits) if fits else []
     if fits:
-        if stages.folder is not None and not rivals.interrupted:
-            keep_rivals(problem, fits, rivals.refuted, comparison, stages.folder / RIVALS)
+        if stages.folder is not None and not stopped:
+            keep_rivals(problem, fits, refuted, comparison, stages.folder / RIVALS)
         stacked = {line.name: line.stacking for line in comparison}
         weights = [stacked[fit.variant.id] for fit in fits]
         forecasts = joined([forecasts, *_of_structures(problem, fits, weights, density_of, stages.scenarios)])
@@ -140,24 +139,25 @@ def assess(drawn: PosteriorDraws, density_of: DensityOf, stages: Stages) -> Asse
         contractions=tuple(contractions(drawn)),
         forecasts=forecasts,
         rolling=rolling,
-        refuted={variant.id: variant.title for variant in rivals.refuted},
+        refuted={variant.id: variant.title for variant in refuted},
         comparison=tuple(comparison),
         tested=None if tested is None else judged(tested, problem.method.seed),
         interrupted=interrupted,
         discrepancies=attempt("discrepancies", lambda: discrepancies(drawn.density, drawn.flat, replicates), ()),
-        groups=attempt("groups", lambda: tuple(group_values(drawn, stream(Stage.GROUPS))), ()),
+        groups=attempt("groups", lambda: group_values(drawn, stream(Stage.GROUPS)), table_of_groups()),
     )
 
 
 def _fitted_again(
     drawn: PosteriorDraws, density_of: DensityOf, stages: Stages
-) -> tuple[RivalFits, RollingOrigin | None, SelfTest | None, bool]:
+) -> tuple[Fitted, RollingOrigin | None, SelfTest | None, bool]:
     """What takes fits of its own: rivals, origins and self-tests; whether the user stopped among them."""
     problem, workers, effort = drawn.density.problem, stages.workers, stages.effort
     stream = partial(stage_numbers, problem.method.seed)
-    rivals, rolling, tested, interrupted = RivalFits((), (), False), None, None, False
+    rivals: Fitted = (), (), False
+    rolling, tested, interrupted = None, None, False
 
-    def fitted_rivals() -> RivalFits:
+    def fitted_rivals() -> Fitted:
         numbers = rival_numbers(problem.method.seed)
         return fit_rivals(problem, density_of, numbers, effort=effort, workers=workers, on_stage=stages.on_stage)
 
@@ -167,7 +167,7 @@ def _fitted_again(
             density_of,
             stream(Stage.HOLDOUT),
             rivals=problem.rivals if stages.rivals else (),
-            whole=_whole(drawn, rivals.fits),
+            whole=_whole(drawn, rivals[0]),
             effort=replace(effort, effective=min(effort.effective, ORIGIN)),
             workers=workers,
             on_progress=partial(stages.on_stage, "hold-out"),
@@ -180,7 +180,7 @@ def _fitted_again(
     try:
         if stages.rivals and problem.rivals:
             rivals = attempt("rivals", fitted_rivals, rivals)
-            interrupted = rivals.interrupted
+            *_, interrupted = rivals
         if stages.holdout and problem.holdout and not interrupted:
             rolling = attempt("hold-out", at_origins, None)
         if stages.self_tests and not interrupted:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from calibration.inference.sampling.draws import PosteriorDraws
 from calibration.inference.sampling.importance import power_weights
@@ -33,6 +34,8 @@ BINS = 20
 TYPICAL, NEW = "the typical group", "a new group"
 #: What is told of draws: median, central half and 95 %.
 QUANTILES = (0.025, 0.25, 0.5, 0.75, 0.975)
+#: The same as columns of :func:`group_values`.
+COLUMNS = [f"q{100 * q:g}" for q in QUANTILES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,23 +122,7 @@ def _power_sensitivity(values: Array, weights: Array) -> float:
     return float(array_stats.power_scale_sense(values[None], weights[0][None], weights[1][None], *POWERS))
 
 
-@dataclass(frozen=True, slots=True)
-class GroupValue:
-    """A parameter in one group.
-
-    ``quantiles`` are :data:`QUANTILES` of the draws. ``shrinkage`` is the part of a group's departure from the typical
-    one that pooling takes away: 0 where the group's own data decide, 1 where only the others do; NaN for the lines
-    that are of no group. ``fitted`` is the number of fitted terms of the group.
-    """
-
-    parameter: str
-    group: str
-    quantiles: tuple[float, ...]
-    shrinkage: float
-    fitted: int
-
-
-def group_values(drawn: PosteriorDraws, rng: np.random.Generator) -> list[GroupValue]:
+def group_values(drawn: PosteriorDraws, rng: np.random.Generator) -> pd.DataFrame:
     """A line for each pooled parameter and group, the typical group before and a new one after them.
 
     Parameters
@@ -146,21 +133,29 @@ def group_values(drawn: PosteriorDraws, rng: np.random.Generator) -> list[GroupV
 
     Returns
     -------
-    list of GroupValue
-        Nothing for a study without pools.
+    DataFrame
+        With ``parameter`` and ``group``, :data:`COLUMNS`, ``shrinkage`` and ``fitted``; without rows for a study
+        without pools. Shrinkage is the part of a group's departure from the typical one that pooling takes away: 0
+        where the group's own data decide, 1 where only the others do; NaN for the lines that are of no group.
+        ``fitted`` is the number of fitted terms of the group.
     """
     problem, theta = drawn.density.problem, drawn.flat
-    lines: list[GroupValue] = []
+    rows: list[tuple[object, ...]] = []
     for pool in problem.pools:
         names = problem.space.names
         typical = theta[:, names.index(pool.typical.name)]
         of_new = pool.at(problem.space, theta, rng.standard_normal((len(theta), 1)))[:, 0]
-        lines.append(GroupValue(pool.name, TYPICAL, _quantiles(typical), np.nan, len(problem.fitted_terms)))
+        rows.append((pool.name, TYPICAL, *_quantiles(typical), np.nan, len(problem.fitted_terms)))
         values = pool.values(problem.space, theta)
         for column, group, shrunk in zip(values.T, pool.groups, _shrinkage(pool, theta, names), strict=True):
-            lines.append(GroupValue(pool.name, group, _quantiles(column), shrunk, problem.n_fitted(group)))
-        lines.append(GroupValue(pool.name, NEW, _quantiles(of_new), np.nan, 0))
-    return lines
+            rows.append((pool.name, group, *_quantiles(column), shrunk, problem.n_fitted(group)))
+        rows.append((pool.name, NEW, *_quantiles(of_new), np.nan, 0))
+    return table_of_groups(rows)
+
+
+def table_of_groups(rows: Sequence[Sequence[object]] = ()) -> pd.DataFrame:
+    """The table of :func:`group_values`."""
+    return pd.DataFrame(rows, columns=["parameter", "group", *COLUMNS, "shrinkage", "fitted"])
 
 
 def _quantiles(values: Array) -> tuple[float, ...]:

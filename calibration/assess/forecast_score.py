@@ -58,25 +58,13 @@ class Counts:
 
 
 @dataclass(frozen=True, eq=False)
-class Rises:
-    """The rises from count to count against those that were foretold; one needs counts in steps of one length.
-
-    ``first`` and ``last`` are mean rises of the forecast, ``correlation`` that of its mean rises with the real ones,
-    and ``steeper`` the probability of a trend (by least squares) at least as steep as the real one.
-    """
-
-    first: float
-    last: float
-    correlation: float
-    steeper: float
-
-
-@dataclass(frozen=True, eq=False)
 class Scored:
     """One forecaster's scores; arrays are ``(m,)``, one for each date.
 
     ``pit`` is the probability of fewer than was counted and half that of as many. ``energy`` is NaN where dates are not
-    known jointly.
+    known jointly. ``rises`` sets the rises from count to count against those that were foretold, which needs counts in
+    steps of one length: the mean rises of the forecast, their correlation with the real ones, and the probability of a
+    trend (by least squares) at least as steep as the real one.
     """
 
     forecaster: Forecaster
@@ -88,7 +76,7 @@ class Scored:
     inside_50: Array
     inside_90: Array
     energy: float
-    rises: Rises | None
+    rises: tuple[Array, float, float] | None
 
     @property
     def mean(self) -> float:
@@ -99,17 +87,6 @@ class Scored:
     def bands(self) -> list[tuple[float, ...]]:
         """Quantiles of each date at :data:`~calibration.assess.scores.LEVELS`."""
         return [quantiles(column, LEVELS) for column in self.paths.T]
-
-
-@dataclass(frozen=True)
-class Gap:
-    """Mean CRPS of a forecast less that of a rival, and how often it is as large that way, if either is true."""
-
-    forecast: str
-    rival: str
-    gap: float
-    if_forecast: float
-    if_rival: float
 
 
 def score_forecast(forecaster: Forecaster, counts: Counts) -> Scored:
@@ -165,7 +142,7 @@ def _at(forecaster: Forecaster, times: Array) -> Array:
     return forecaster.paths[:, after - 1] * (1 - share) + forecaster.paths[:, after] * share
 
 
-def _rises(forecaster: Forecaster, counts: Counts) -> Rises | None:
+def _rises(forecaster: Forecaster, counts: Counts) -> tuple[Array, float, float] | None:
     """From the last count before the forecast on, at its own dates; None without it, or with fewer than three rises."""
     known = np.flatnonzero(counts.times < forecaster.times[0] - 1e-9)
     places = [int(np.argmin(np.abs(counts.times - time))) for time in forecaster.times]
@@ -180,13 +157,13 @@ def _rises(forecaster: Forecaster, counts: Counts) -> Rises | None:
     flat = np.ptp(means) < 4 * rises.std(axis=0).max() / math.sqrt(len(rises)) or np.ptp(real) == 0
     correlation = math.nan if flat else float(np.corrcoef(means, real)[0, 1])
     steeper = float((rises @ centred >= real @ centred - 1e-9).mean())
-    return Rises(float(means[0]), float(means[-1]), correlation, steeper)
+    return means, correlation, steeper
 
 
-def gap_between(forecast: Scored, rival: Scored) -> Gap:
+def gap_between(forecast: Scored, rival: Scored) -> tuple[float, float, float]:
     """The gap of two forecasts of the same dates, and its probability if the draws of either were what came.
 
-    NaN where one of them does not know its dates jointly.
+    A probability is NaN where the one that is to be true does not know its dates jointly.
 
     Source: a parametric bootstrap of the difference of scores; Diebold and Mariano 1995 test its mean where there are
     many dates, and here there are few that hang together.
@@ -198,7 +175,9 @@ def gap_between(forecast: Scored, rival: Scored) -> Gap:
 
     Returns
     -------
-    Gap
+    float, float, float
+        Mean CRPS of the forecast less that of the rival, and how often it is as large that way if the forecast is true,
+        and if the rival is.
     """
     gap = forecast.mean - rival.mean
 
@@ -212,7 +191,7 @@ def gap_between(forecast: Scored, rival: Scored) -> Gap:
         gaps = scores[0] - scores[1]
         return float((gaps >= gap - 1e-9).mean() if gap >= 0 else (gaps <= gap + 1e-9).mean())
 
-    return Gap(forecast.forecaster.name, rival.forecaster.name, gap, as_large(forecast), as_large(rival))
+    return gap, as_large(forecast), as_large(rival)
 
 
 def drift(

@@ -27,7 +27,7 @@ from calibration.likelihood.replicate import Stage, labels_of, numbers, replicat
 from calibration.likelihood.term_density import expected_numbers, number_family
 from calibration.study.observations import Breakdown, Count, Level, Observation, Term, Use
 from cipark_sd.base.arrays import Array, evenly
-from cipark_sd.statements.claims import Kind, class_of
+from cipark_sd.statements.claims import class_of
 
 #: What an observed number is: a count, a measurement, a count out of a known total, a cell of a breakdown.
 NumberKind = Literal["count", "measurement", "share", "cell"]
@@ -216,46 +216,30 @@ def bands(observations: Sequence[Observation], replicates: Array) -> Iterator[Ba
         yield Band(observation.name, banded["time"].to_numpy(), quantiles, tuple(levels))
 
 
-@dataclass(frozen=True, slots=True)
-class DrawnPrediction:
-    """A reported prediction: the model's own number, without the noise of an observation.
+#: Columns of predictions over draws: quantiles of the posterior and ends of the central 90 % under the priors alone,
+#: NaN where the model failed with all draws; the share of the posterior draws with which it failed; and the class of
+#: the prediction, empty where it failed with all.
+DRAWN = ("name", "q5", "q25", "q50", "q75", "q95", "prior_q5", "prior_q95", "failed", "kind")
 
-    Parameters
-    ----------
-    name : str
-    quantiles : five numbers
-        Of the posterior: 5, 25, 50, 75 and 95 %; NaN where the model failed with all draws.
-    prior_low, prior_high : float
-        Ends of the central 90 % under the priors alone.
-    failed : float
-        Share of the posterior draws with which the model failed.
-    kind : Kind or None
-        Its class; None where the model failed with all draws.
+
+def drawn_predictions(drawn: PosteriorDraws) -> pd.DataFrame:
+    """The study's predictions under :data:`DRAWN`, in order; the priors' draws are those of prediction profiles.
+
+    A prediction is the model's own number, without the noise of an observation.
     """
-
-    name: str
-    quantiles: tuple[float, ...]
-    prior_low: float
-    prior_high: float
-    failed: float
-    kind: Kind | None = None
-
-
-def drawn_predictions(drawn: PosteriorDraws) -> tuple[DrawnPrediction, ...]:
-    """The study's predictions, in order; the priors' draws are those of prediction profiles."""
     problem, engine = drawn.density.problem, drawn.density.runner.engine
     theta = evenly(drawn.flat, DRAWS)
     rng = stage_numbers(problem.method.seed, Stage.PREDICTIONS_OF_PRIORS)
     prior = problem.space.from_unit(rng.random((PRIOR_DRAWS, len(problem.space))))
     values, alone = (all_reported(problem, problem.predictions, engine, rows) for rows in (theta, prior))
-    lines = []
+    rows = []
     for prediction, of_draws, of_prior in zip(problem.predictions, values.T, alone.T, strict=True):
         low, *_, high = central_quantiles(of_prior)
         failed = 1 - float(np.isfinite(of_draws).mean())
         judged = np.isfinite(of_draws).any() and np.isfinite(of_prior).any()
-        kind = class_of([(of_prior, of_draws)], is_change=prediction.against is not None) if judged else None
-        lines.append(DrawnPrediction(prediction.name, central_quantiles(of_draws), low, high, failed, kind))
-    return tuple(lines)
+        kind = class_of([(of_prior, of_draws)], is_change=prediction.against is not None) if judged else ""
+        rows.append((prediction.name, *central_quantiles(of_draws), low, high, failed, kind))
+    return pd.DataFrame(rows, columns=DRAWN)
 
 
 def central_quantiles(values: Array) -> tuple[float, ...]:

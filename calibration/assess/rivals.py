@@ -113,17 +113,9 @@ class RivalFit(Sampled):
         return self.theta.reshape(-1, self.theta.shape[-1])
 
 
-@dataclass(frozen=True, eq=False)
-class RivalFits:
-    """All structures that could be fitted.
-
-    ``refuted`` are those under which the data are impossible whatever the parameters; ``interrupted`` when the user
-    stopped before all were done.
-    """
-
-    fits: tuple[RivalFit, ...]
-    refuted: tuple[Structure, ...]
-    interrupted: bool
+#: All structures that could be fitted; those under which the data are impossible whatever the parameters; and whether
+#: the user stopped before all were done.
+Fitted = tuple[tuple[RivalFit, ...], tuple[Structure, ...], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +226,7 @@ def fit_rivals(
     refit: Effort | None = LEFT_OUT,
     workers: Pool | None = None,
     on_stage: OnStage = untold,
-) -> RivalFits:
+) -> Fitted:
     """Refit every rival of the study; a rival's draws depend on its name and not on which others there are.
 
     Parameters
@@ -255,7 +247,7 @@ def fit_rivals(
 
     Returns
     -------
-    RivalFits
+    Fitted
         When the user stops, the rivals that are done.
     """
     workers = Workers() if workers is None else workers
@@ -282,7 +274,7 @@ def fit_rivals(
     unclear = [] if interrupted else unclear_terms(list(fits.values()))
     again = [(name, position) for name in fits for position in unclear]
     if refit is None or not again:
-        return RivalFits(tuple(fits.values()), refuted, interrupted)
+        return tuple(fits.values()), refuted, interrupted
     returned, interrupted = workers.run(
         [
             _without_term(variants[name][1], fits[name], density_of, position, streams[name][1].spawn(1)[0], refit)
@@ -295,7 +287,7 @@ def fit_rivals(
             fits[name].elpd[position] = float(answer["elpd"])
             if not answer["mixed"]:
                 fits[name] = replace(fits[name], converged=False)
-    return RivalFits(tuple(fits.values()), refuted, interrupted)
+    return tuple(fits.values()), refuted, interrupted
 
 
 def _without_term(

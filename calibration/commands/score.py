@@ -1,6 +1,6 @@
 """``cipark score``. Nothing heavy is imported before the command runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from cipark_sd.commands.result import Result
 if TYPE_CHECKING:
     import numpy as np
 
-    from calibration.assess.forecast_score import Counts, Forecaster, Gap, Scored
+    from calibration.assess.forecast_score import Counts, Forecaster, Scored
 
 
 @dataclass(frozen=True)
@@ -96,15 +96,15 @@ def _of_series(counts: "Counts", forecasters: "Sequence[Forecaster]", judged: st
 
     scored = {entry.name: score_forecast(entry, counts) for entry in forecasters}
     judged_score = scored.get(judged)
-    sentences, gaps = [f"{counts.series}: {judged} does not predict it."], list["Gap"]()
+    sentences, gaps = [f"{counts.series}: {judged} does not predict it."], dict[str, tuple[float, float, float]]()
     if judged_score is not None:
-        gaps = [gap_between(judged_score, rival) for name, rival in scored.items() if name != judged]
+        gaps = {name: gap_between(judged_score, rival) for name, rival in scored.items() if name != judged}
         sentences = _verdict(judged_score, gaps)
     for sentence in sentences:
         say(sentence, bold=True)
     _print(counts.series, list(scored.values()))
     if gaps:
-        rows = [[gap.rival, f"{gap.gap:+.1f}", _share(gap.if_forecast), _share(gap.if_rival)] for gap in gaps]
+        rows = [[rival, f"{gap:+.1f}", *map(_share, chances)] for rival, (gap, *chances) in gaps.items()]
         columns = ("rival", "gap in mean CRPS", f"as large if {judged} is true", "if the rival is true")
         print_table(columns, rows, title=f"{counts.series}: {judged} less its rivals, above 0 worse")
     dates = next(iter(scored.values())).dates
@@ -112,22 +112,39 @@ def _of_series(counts: "Counts", forecasters: "Sequence[Forecaster]", judged: st
         "dates": dates,
         "observed": counts.values[-len(dates) :].tolist(),
         "scores": {name: facts_of(entry) for name, entry in scored.items()},
-        "gaps": [vars(gap) for gap in gaps],
+        "gaps": [gap_facts(judged, rival, gap) for rival, gap in gaps.items()],
     }
 
 
-def _verdict(judged_score: "Scored", gaps: "Sequence[Gap]") -> list[str]:
+def gap_facts(forecast: str, rival: str, gap: tuple[float, float, float]) -> dict[str, object]:
+    """The gap of two forecasters, for other programs.
+
+    Parameters
+    ----------
+    forecast, rival : str
+        Their names.
+    gap : float, float, float
+        As of :func:`calibration.assess.forecast_score.gap_between`.
+
+    Returns
+    -------
+    dict of str to object
+    """
+    return {"forecast": forecast, "rival": rival} | dict(zip(("gap", "if_forecast", "if_rival"), gap, strict=True))
+
+
+def _verdict(judged_score: "Scored", gaps: "Mapping[str, tuple[float, float, float]]") -> list[str]:
     """What went wrong first: rivals that predicted better, then counts outside the bands."""
     name, series = judged_score.forecaster.name, judged_score.forecaster.series
-    better = sorted((gap for gap in gaps if gap.gap > 0), key=lambda gap: -gap.gap)
+    better = sorted((rival for rival, (gap, *_) in gaps.items() if gap > 0), key=lambda rival: -gaps[rival][0])
     outside = [date for date, inside in zip(judged_score.dates, judged_score.inside_90, strict=True) if not inside]
     lines = []
     if better:
-        scores = ", ".join(f"{gap.rival!r} {judged_score.mean - gap.gap:.1f}" for gap in better)
+        scores = ", ".join(f"{rival!r} {judged_score.mean - gaps[rival][0]:.1f}" for rival in better)
         lines.append(
             f"{series}: {len(better)} of {len(gaps)} rivals predicted the counts better than {name!r} (mean CRPS "
             f"{judged_score.mean:.1f}): {scores}. If {name!r} is true, the first gap is as large with probability "
-            f"{_share(better[0].if_forecast)}."
+            f"{_share(gaps[better[0]][1])}."
         )
     if outside:
         lines.append(f"{series}: outside 90 % of the draws of {name!r}: {', '.join(outside)}.")
@@ -144,8 +161,15 @@ def facts_of(entry: "Scored") -> dict[str, object]:
         "inside_90": int(entry.inside_90.sum()),
         "inside_50": int(entry.inside_50.sum()),
         "bands": [list(band) for band in entry.bands],
-        "rises": None if entry.rises is None else vars(entry.rises),
+        "rises": _rises(entry),
     }
+
+
+def _rises(entry: "Scored") -> dict[str, float] | None:
+    if entry.rises is None:
+        return None
+    means, correlation, steeper = entry.rises
+    return {"first": float(means[0]), "last": float(means[-1]), "correlation": correlation, "steeper": steeper}
 
 
 def _print(series: str, scored: "Sequence[Scored]") -> None:
@@ -177,8 +201,10 @@ def _print(series: str, scored: "Sequence[Scored]") -> None:
     )
 
     def rises(entry: "Scored") -> list[str]:
-        r = entry.rises
-        return [] if r is None else [f"{r.first:.1f}", f"{r.last:.1f}", _number(r.correlation, 2), _share(r.steeper)]
+        if entry.rises is None:
+            return []
+        means, correlation, steeper = entry.rises
+        return [f"{means[0]:.1f}", f"{means[-1]:.1f}", _number(correlation, 2), _share(steeper)]
 
     columns = ("rises", "first", "last", "correlation with real ones", "P(as steep as the real ones)")
     show("mean rise from count to count", columns, rises)

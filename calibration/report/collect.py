@@ -12,7 +12,7 @@ from calibration.assess.posterior_predictive import drawn_predictions, predict
 from calibration.inference.optimum.conditions import conditions
 from calibration.inference.optimum.course_errors import course_errors
 from calibration.inference.optimum.diagnostics import identifiability
-from calibration.inference.optimum.interval_rules import standard_errors
+from calibration.inference.optimum.interval_rules import residual_spreads, standard_errors
 from calibration.inference.optimum.optimise import Optimum, Reached
 from calibration.inference.optimum.profile import Profile
 from calibration.inference.optimum.residuals import fitted
@@ -22,7 +22,7 @@ from calibration.inference.sampling.draws import PosteriorDraws, problem_digest
 from calibration.inference.sampling.importance import heavy_tails, relative_efficiency
 from calibration.likelihood.forward import ForwardModel
 from calibration.likelihood.replicate import Stage, stage_numbers
-from calibration.report.findings import BestFit, Curves, Fit, Observed, Posterior, Reported, StudyFacts
+from calibration.report.findings import Curves, Fit, Observed, Posterior, Reported, StudyFacts
 from calibration.study.observations import (
     Observation,
     Prediction,
@@ -117,19 +117,17 @@ def fit_findings(made: Calibration) -> Fit:
     profiles = tuple(
         replace(p, verdict=verdict.profile) if (verdict := on.of(p.name)) and verdict.profile else p for p in profiles
     )
-    shown = curves(problem, optimum.theta, rows, made.engine)
+    shown, (errors, no_errors) = curves(problem, optimum.theta, rows, made.engine), standard_errors(optimum)
     return Fit(
         study=study_facts(problem),
-        optimum=BestFit(
-            **{reached.name: getattr(optimum, reached.name) for reached in fields(Reached)},
-            stepwise=optimum.stepwise,
-            at_bound=optimum.at_bound,
-            moved=optimum.moved,
-            rough=optimum.goal.rough,
-        ),
+        optimum=Reached(**{reached.name: getattr(optimum, reached.name) for reached in fields(Reached)}),
+        at_bound=optimum.at_bound,
+        rough=optimum.goal.rough,
         rows=rows,
         identifiability=identified,
-        errors=standard_errors(optimum),
+        errors=errors,
+        no_errors=no_errors,
+        residuals=residual_spreads(optimum),
         conditions=on,
         profiles=profiles,
         predictions=predictions,

@@ -127,14 +127,14 @@ def estimate_words(fit: Fit) -> list[str]:
         sentences += placeholder_words(fit.study.space, fit.optimum.theta.tolist())
     if fit.profiles:
         sentences.append(f"Profile intervals are of level {percent(fit.level)}: {rule_words(fit)}.")
-    for spread in fit.errors.residuals:
-        sd = "" if math.isnan(spread.sd) else f"standard deviation {spread.sd:.5g}, "
-        n = with_unit(str(spread.n), "number")
-        sentences.append(f"Residuals of {spread.observation}: {sd}sum of squares {spread.squares:.5g}, {n}.")
+    for observation, n, squares, sd in fit.residuals.itertuples(index=False, name=None):
+        spread = "" if math.isnan(sd) else f"standard deviation {sd:.5g}, "
+        numbers = with_unit(str(n), "number")
+        sentences.append(f"Residuals of {observation}: {spread}sum of squares {squares:.5g}, {numbers}.")
     if fit.optimum.moved:
         times = "once" if fit.optimum.moved == 1 else f"{fit.optimum.moved} times"
         sentences.append(f"A profile found a better fit than the searches ({times}): the estimate is that one.")
-    if fit.optimum.rough:
+    if fit.rough:
         words = (
             "The likelihood jumps, as where an equation asks whether a level is above another and what happens moves "
             "by whole time steps. Searches and profiles step over the jumps: an end of an interval may be off by a few "
@@ -149,7 +149,7 @@ def estimate_words(fit: Fit) -> list[str]:
             "the others at each place. It has no profile and no standard error; profiles of other parameters and of "
             "predictions hold it at its estimate."
         )
-    without = {name: reason for name, reason in fit.errors.why_not.items() if name not in fit.optimum.stepwise}
+    without = {name: reason for name, reason in fit.no_errors.items() if name not in fit.optimum.stepwise}
     for reason in dict.fromkeys(without.values()):
         names = listed(name for name in without if without[name] == reason)
         sentences.append(f"No standard error: {names} ({reason}).")

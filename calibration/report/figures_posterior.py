@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibration.assess.contraction import TYPICAL, GroupValue
+from calibration.assess.contraction import COLUMNS, TYPICAL
 from calibration.assess.holdout import RollingOrigin
 from calibration.assess.posterior_predictive import Band, Predicted
 from calibration.assess.rivals import Comparison
@@ -352,12 +352,12 @@ def self_test_figure(tested: SelfTest) -> "Figure":
 
 
 @styled
-def groups_figure(lines: Sequence[GroupValue], units: Mapping[str, str]) -> "Figure":
+def groups_figure(groups: "pd.DataFrame", units: Mapping[str, str]) -> "Figure":
     """Each pooled parameter by group: medians, central halves and 95 %, with the central half of a new group.
 
     Parameters
     ----------
-    lines : sequence of GroupValue
+    groups : DataFrame
         As of :func:`calibration.assess.contraction.group_values`: a new group comes last.
     units : mapping of str to str
         By parameter.
@@ -366,16 +366,15 @@ def groups_figure(lines: Sequence[GroupValue], units: Mapping[str, str]) -> "Fig
     -------
     Figure
     """
-    names = list(dict.fromkeys(line.parameter for line in lines))
-    groups = [line.group for line in lines if line.parameter == names[0]]
-    figure, axes = figures_fit.panels(1, len(names), 0.5 + 0.17 * len(groups), share_y=True)
-    places = np.arange(len(groups))[::-1]
+    names, labels = groups["parameter"].unique().tolist(), groups["group"].unique().tolist()
+    figure, axes = figures_fit.panels(1, len(names), 0.5 + 0.17 * len(labels), share_y=True)
+    places = np.arange(len(labels))[::-1]
     for axis, name in zip(axes, names, strict=True):
-        of_it = [line for line in lines if line.parameter == name]
-        q = np.array([line.quantiles for line in of_it])
+        of_it = groups[groups["parameter"] == name]
+        q = of_it[COLUMNS].to_numpy()
         axis.axvspan(q[-1, 1], q[-1, 3], color=figures_fit.MODEL, alpha=0.12, lw=0)
-        for place, line, quantiles in zip(places, of_it, q, strict=True):
-            colour = figures_fit.MODEL if line.fitted and line.group != TYPICAL else figures_fit.OTHER
+        for place, group, n_fitted, quantiles in zip(places, of_it["group"], of_it["fitted"], q, strict=True):
+            colour = figures_fit.MODEL if n_fitted and group != TYPICAL else figures_fit.OTHER
             axis.hlines(place, quantiles[0], quantiles[4], lw=0.9, colors=colour)
             axis.hlines(place, quantiles[1], quantiles[3], lw=2.6, colors=colour)
             axis.plot(quantiles[2], place, "o", ms=3, color=colour)
@@ -383,6 +382,6 @@ def groups_figure(lines: Sequence[GroupValue], units: Mapping[str, str]) -> "Fig
             figures_fit.plain_log(axis)
         unit = units.get(f"{name} Typical", "")
         axis.set_xlabel(figures_fit.wrapped(labelled(name, unit), 30))
-    axes[0].set_yticks(places, groups)
-    axes[0].set_ylim(-0.6, len(groups) - 0.4)
+    axes[0].set_yticks(places, labels)
+    axes[0].set_ylim(-0.6, len(labels) - 0.4)
     return figure

@@ -5,18 +5,18 @@ study they know names, units and questions.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from calibration.assess.assessment import NOTHING, Assessment
-from calibration.assess.posterior_predictive import DrawnPrediction, Predicted
+from calibration.assess.posterior_predictive import DRAWN, Predicted
 from calibration.inference.optimum.conditions import Conditions
 from calibration.inference.optimum.course_errors import CourseErrors
 from calibration.inference.optimum.diagnostics import Identifiability
-from calibration.inference.optimum.interval_rules import StandardErrors
 from calibration.inference.optimum.optimise import Reached
 from calibration.inference.optimum.profile import Profile
 from calibration.inference.optimum.residuals import table_of
@@ -132,26 +132,6 @@ class StudyFacts(Stated):
 
 
 @dataclass(frozen=True, eq=False)
-class BestFit(Reached):
-    """What the searches reached, and what is said of it without the objective.
-
-    Parameters
-    ----------
-    stepwise, at_bound : tuple of str
-        Free parameters of which the likelihood is a step function, and those at an end of their range.
-    moved : int
-        How often a profile found a better fit, to which the estimate then went.
-    rough : bool
-        Whether the likelihood jumps along most parameters.
-    """
-
-    stepwise: tuple[str, ...]
-    at_bound: tuple[str, ...]
-    moved: int = 0
-    rough: bool = False
-
-
-@dataclass(frozen=True, eq=False)
 class Curves:
     """The model at the estimate beside its dated numbers.
 
@@ -194,8 +174,9 @@ class Posterior:
         A line a parameter: moments, central 95 % and their Monte Carlo errors, of all weighted points, or all positions
         of chains, of which draws are kept.
     predicted : tuple of Predicted
-    predictions : tuple of DrawnPrediction
-        Numbers that the study reports, in its order; empty where they were not computed.
+    predictions : DataFrame
+        Numbers that the study reports under :data:`calibration.assess.posterior_predictive.DRAWN`, in its order; empty
+        where they were not computed.
     fan : (5, n_times), optional
         What the model expects of the observation that the first screen shows: 5, 25, 50, 75 and 95 % over draws, at the
         times of :class:`Curves`.
@@ -209,7 +190,7 @@ class Posterior:
     interrupted: bool
     mixing: tuple[Convergence, ...]
     predicted: tuple[Predicted, ...]
-    predictions: tuple[DrawnPrediction, ...] = ()
+    predictions: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=DRAWN))
     fan: Array | None = None
     obstacle: str = ""
 
@@ -228,6 +209,8 @@ class Posterior:
 class Fit:
     """An optimum and what was found around it.
 
+    ``at_bound`` names parameters that ended at an end of their range, and ``rough`` says whether the likelihood jumps
+    along most of them. ``errors`` are standard errors, and ``no_errors`` says why a parameter has none.
     ``comparable`` says whether PySD could be asked at all, and ``replication`` whether it gives the same at the
     estimate. ``step_shift`` is how far each expected observation moves, in standard deviations of its noise, when the
     time step is halved.
@@ -236,10 +219,14 @@ class Fit:
     """
 
     study: StudyFacts
-    optimum: BestFit
+    optimum: Reached
+    at_bound: tuple[str, ...]
+    rough: bool
     rows: pd.DataFrame
     identifiability: Identifiability
-    errors: StandardErrors
+    errors: dict[str, float | None]
+    no_errors: dict[str, str]
+    residuals: pd.DataFrame
     conditions: Conditions
     profiles: tuple[Profile, ...]
     predictions: tuple[Profile, ...]
@@ -356,7 +343,7 @@ def estimates(fit: Fit) -> list[dict[str, Any]]:
                 "name": parameter.name,
                 "use": parameter.use,
                 "estimate": value,
-                "standard_error": fit.errors.values.get(parameter.name),
+                "standard_error": fit.errors.get(parameter.name),
                 "level": fit.level,
                 "prior_median": parameter.median,
                 "prior_low": low,

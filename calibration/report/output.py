@@ -116,15 +116,12 @@ def record(findings: Findings) -> dict[str, object]:
         "parameters": dict(zip(study.space.names, optimum.theta.tolist(), strict=True)),
         "level": fit.level,
         "interval_rule": rule_words(fit) if fit.profiles else "",
-        "standard_errors": fit.errors.values,
-        "no_standard_error": fit.errors.why_not,
-        "residuals": [
-            {"observation": r.observation, "n": r.n, "sum_of_squares": r.squares, "sd": r.sd}
-            for r in fit.errors.residuals
-        ],
+        "standard_errors": fit.errors,
+        "no_standard_error": fit.no_errors,
+        "residuals": fit.residuals.to_dict("records"),
         "conditions": conditions_record(fit.conditions),
         "misfit": misfit(findings),
-        "at_bound": list(optimum.at_bound),
+        "at_bound": list(fit.at_bound),
         "far_from_the_file": [name for name, *_ in far_off(fit.study.space, optimum.theta.tolist())],
         "step_functions_of": list(optimum.stepwise),
         "singular_values": list(fit.identifiability.singular_values),

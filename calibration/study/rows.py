@@ -120,9 +120,30 @@ def read_rows(
         section.wrong("where", "a table of column = value")
     if path is None:
         return []
+    named = {field: column for field, column in columns.items() if column}
+    rows, dates = list[Row](), set[str]()
     try:
-        named = {field: column for field, column in columns.items() if column}
-        return list(_Table(section, path, named, tables.calendar, as_number).rows(chosen, every, looked_at))
+        records = Records(path)
+        missing = [column for column in [*named.values(), *map(str, chosen)] if column not in records.header]
+        section.problems += [
+            UnknownName(column, records.header, kind="column", where=f"{section.where}, {path.name}")
+            for column in missing
+        ]
+        if missing:
+            return []
+        for line, place, record in _records(section, path, records, named, chosen, tables.calendar):
+            dates.add(date := (record[named["time"]] or "").strip())
+            use = "check" if date in looked_at else every
+            row, errors = _row(record, named, tables.calendar, as_number, use, place, line)
+            section.problems += errors
+            if not errors:
+                rows.append(row)
+        section.problems += [
+            UnknownName(date, sorted(dates), kind="date", where=f"{section.at('check_at')}, {path.name}")
+            for date in looked_at
+            if date not in dates
+        ]
+        return rows
     except CiparkError as problem:
         section.problems.append(problem)
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
@@ -155,118 +176,105 @@ class Records:
             yield self._line, record
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A table of an observation; arguments are as of :func:`read_rows`."""
+def _records(
+    section: Section,
+    path: Path,
+    records: Records,
+    columns: Columns,
+    chosen: Mapping[object, object],
+    calendar: Calendar,
+) -> Iterator[tuple[int, str, dict[str, str]]]:
+    """The records that ``chosen`` leaves in, one after the other, each with its line of the file and where that is.
 
-    section: Section
-    path: Path
-    columns: Columns
-    calendar: Calendar
-    as_number: Callable[[str], float]
-
-    def rows(self, chosen: Mapping[object, object], every: Use | None, looked_at: Sequence[str]) -> Iterator[Row]:
-        """The rows one after the other: those that ``chosen`` leaves out take no memory."""
-        section, path, columns, records = self.section, self.path, self.columns, Records(self.path)
-        missing = [column for column in [*columns.values(), *map(str, chosen)] if column not in records.header]
-        section.problems += [
-            UnknownName(column, records.header, kind="column", where=f"{section.where}, {path.name}")
-            for column in missing
-        ]
-        if missing:
-            return
-        n_read = n_chosen = 0
-        dates: set[str] = set()
-        clashes = [column for field in ("time", "start") if (column := columns.get(field))]
-        for file_line, record in records:
-            n_read += 1
-            if not all(record[str(column)] == str(value) for column, value in chosen.items()):
-                continue
-            n_chosen += 1
-            if n_chosen > MOST_ROWS:
-                most = f"{MOST_ROWS:,} rows at most; choose some with where, or add them up over longer windows"
-                raise InvalidValue("table", path.name, most, where=section.where)
-            place = f"{section.where}, {path.name} row {file_line}"
-            for column in tuple(clashes):
-                # the first entry alone whose unit is not the model's
-                if (expected := self.calendar.clash(column, text := (record[column] or "").strip())) is not None:
-                    clashes.remove(column)
-                    section.problems.append(InvalidValue(column, text, expected, where=place))
-            dates.add(date := (record[columns["time"]] or "").strip())
-            row = self._row(record, "check" if date in looked_at else every, place, file_line)
-            if row is not None:
-                yield row
-        if not n_read:
-            section.problems.append(InvalidValue("table", path.name, "a table with rows", where=section.where))
-        elif not n_chosen:
-            section.problems.append(
-                InvalidValue("where", chosen, f"a row of {path.name} that it selects", where=section.where)
-            )
-        section.problems += [
-            UnknownName(date, sorted(dates), kind="date", where=f"{section.at('check_at')}, {path.name}")
-            for date in looked_at
-            if date not in dates
-        ]
-
-    def _row(self, record: Mapping[str, str], every: Use | None, where: str, line: int) -> Row | None:
-        columns, errors = self.columns, list[CiparkError]()
-        cells = {field: (record[column] or "").strip() for field, column in columns.items()}
-
-        def number(field: str, missing: float, read: Callable[[str], float] = float) -> float:
-            text = cells.get(field)
-            if not text:
-                return missing
-            try:
-                value = read(text)
-            except ValueError:
-                value = math.nan
-            if math.isnan(value):
-                errors.append(InvalidValue(columns[field], text, "a number", where=where))
-            return value
-
-        def time(field: str) -> float:
-            try:
-                return self.calendar.model_time(cells[field]) if field in cells else math.nan
-            except ValueError:
-                expected = "a date such as 2019-11-26, or a number"
-                errors.append(InvalidValue(columns[field], cells[field], expected, where=where))
-                return math.nan
-
-        use = every or cells.get("use", "fit")
-        if use not in USES:
-            errors.append(UnknownName(use, USES, kind="use", where=where))
-        if use == "fit" and (record.get(DERIVED) or "").strip():
-            expected = f"check or holdout, since the row was derived from {record[DERIVED]!r} and would count it twice"
-            errors.append(InvalidValue("use", "fit", expected, where=where))
-        value = number("value", math.nan, self.as_number)
-        lower = number("lower", value, self.as_number)
-        open_end = math.inf if "lower" in columns and not {"upper", "value"} & columns.keys() else value
-        upper = number("upper", open_end, self.as_number)
-        row = Row(
-            line=line,
-            date=cells["time"],
-            time=time("time"),
-            start=time("start"),
-            value=value,
-            lower=lower,
-            upper=upper,
-            use=cast(Use, use),
-            total=number("total", math.nan),
-            spread=number("spread", math.nan),
-            category=cells.get("category", ""),
-            group=cells.get("group", ""),
-            title=cells.get("title") or cells["time"],
+    Those that it leaves out take no memory.
+    """
+    n_read = n_chosen = 0
+    clashes = [column for field in ("time", "start") if (column := columns.get(field))]
+    for file_line, record in records:
+        n_read += 1
+        if not all(record[str(column)] == str(value) for column, value in chosen.items()):
+            continue
+        n_chosen += 1
+        if n_chosen > MOST_ROWS:
+            most = f"{MOST_ROWS:,} rows at most; choose some with where, or add them up over longer windows"
+            raise InvalidValue("table", path.name, most, where=section.where)
+        place = f"{section.where}, {path.name} row {file_line}"
+        for column in tuple(clashes):
+            # the first entry alone whose unit is not the model's
+            if (expected := calendar.clash(column, text := (record[column] or "").strip())) is not None:
+                clashes.remove(column)
+                section.problems.append(InvalidValue(column, text, expected, where=place))
+        yield file_line, place, record
+    if not n_read:
+        section.problems.append(InvalidValue("table", path.name, "a table with rows", where=section.where))
+    elif not n_chosen:
+        section.problems.append(
+            InvalidValue("where", chosen, f"a row of {path.name} that it selects", where=section.where)
         )
-        if not errors and math.isnan(lower):
-            errors.append(InvalidValue(columns.get("value") or columns["lower"], "", "a number", where=where))
-        if not errors and math.isnan(upper):
-            errors.append(InvalidValue(columns["upper"], "", "a number, or inf: at least", where=where))
-        if lower > upper:
-            errors.append(InvalidValue("the interval", f"{lower:g} to {upper:g}", "the lower end first", where=where))
-        if "spread" in columns and not row.spread > 0:
-            errors.append(InvalidValue(columns["spread"], record[columns["spread"]], "a positive number", where=where))
-        self.section.problems += errors
-        return None if errors else row
+
+
+def _row(
+    record: Mapping[str, str], columns: Columns, calendar: Calendar, as_number: Callable[[str], float],
+    every: Use | None, where: str, line: int,
+) -> tuple[Row, list[CiparkError]]:  # fmt: skip
+    """A row, and what is wrong with it."""
+    errors = list[CiparkError]()
+    cells = {field: (record[column] or "").strip() for field, column in columns.items()}
+
+    def number(field: str, missing: float, read: Callable[[str], float] = float) -> float:
+        text = cells.get(field)
+        if not text:
+            return missing
+        try:
+            value = read(text)
+        except ValueError:
+            value = math.nan
+        if math.isnan(value):
+            errors.append(InvalidValue(columns[field], text, "a number", where=where))
+        return value
+
+    def time(field: str) -> float:
+        try:
+            return calendar.model_time(cells[field]) if field in cells else math.nan
+        except ValueError:
+            expected = "a date such as 2019-11-26, or a number"
+            errors.append(InvalidValue(columns[field], cells[field], expected, where=where))
+            return math.nan
+
+    use = every or cells.get("use", "fit")
+    if use not in USES:
+        errors.append(UnknownName(use, USES, kind="use", where=where))
+    if use == "fit" and (record.get(DERIVED) or "").strip():
+        expected = f"check or holdout, since the row was derived from {record[DERIVED]!r} and would count it twice"
+        errors.append(InvalidValue("use", "fit", expected, where=where))
+    value = number("value", math.nan, as_number)
+    lower = number("lower", value, as_number)
+    open_end = math.inf if "lower" in columns and not {"upper", "value"} & columns.keys() else value
+    upper = number("upper", open_end, as_number)
+    row = Row(
+        line=line,
+        date=cells["time"],
+        time=time("time"),
+        start=time("start"),
+        value=value,
+        lower=lower,
+        upper=upper,
+        use=cast(Use, use),
+        total=number("total", math.nan),
+        spread=number("spread", math.nan),
+        category=cells.get("category", ""),
+        group=cells.get("group", ""),
+        title=cells.get("title") or cells["time"],
+    )
+    if not errors and math.isnan(lower):
+        errors.append(InvalidValue(columns.get("value") or columns["lower"], "", "a number", where=where))
+    if not errors and math.isnan(upper):
+        errors.append(InvalidValue(columns["upper"], "", "a number, or inf: at least", where=where))
+    if lower > upper:
+        errors.append(InvalidValue("the interval", f"{lower:g} to {upper:g}", "the lower end first", where=where))
+    if "spread" in columns and not row.spread > 0:
+        errors.append(InvalidValue(columns["spread"], record[columns["spread"]], "a positive number", where=where))
+    return row, errors
 
 
 def table_folder(section: Section, folder: Path) -> Path | None:

@@ -32,6 +32,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from calibration.inference.optimum.box_search import FLAT, curvature, suiting_steps
@@ -315,42 +316,12 @@ def _slopes(goal: Objective, theta: Array, free: NDArray[np.intp]) -> Array:
     return slopes
 
 
-@dataclass(frozen=True, slots=True)
-class ResidualSpread:
-    """Residuals of one fitted observation whose noise is normal or lognormal with one spread.
+def standard_errors(optimum: Optimum) -> tuple[dict[str, float | None], dict[str, str]]:
+    """Standard errors at the optimum, given the parameters that it holds and those on a bound.
 
-    Parameters
-    ----------
-    observation : str
-    n : int
-        Fitted numbers.
-    squares : float
-        Their residual sum of squares; of logarithms where the noise is lognormal.
-    sd : float
-        Residual standard deviation, over the numbers less the observation's part of the fitted parameters; NaN where
-        that leaves nothing.
+    They are those of the free parameters in their own units, None where the information leaves one undetermined; of
+    each such parameter the second dictionary says why.
     """
-
-    observation: str
-    n: int
-    squares: float
-    sd: float
-
-
-@dataclass(frozen=True, eq=False)
-class StandardErrors:
-    """Standard errors of the free parameters in their own units, None where the information leaves them undetermined.
-
-    ``why_not`` says of each such parameter why.
-    """
-
-    values: dict[str, float | None]
-    why_not: dict[str, str]
-    residuals: tuple[ResidualSpread, ...]
-
-
-def standard_errors(optimum: Optimum) -> StandardErrors:
-    """Standard errors at the optimum, given the parameters that it holds and those on a bound."""
     goal = optimum.goal
     names, point = goal.space.names, goal.box(optimum.theta)
     why_not = dict.fromkeys(optimum.stepwise, "the likelihood is a step function of it")
@@ -366,7 +337,7 @@ def standard_errors(optimum: Optimum) -> StandardErrors:
                 values[names[i]] = float(error * width)
             else:
                 why_not[names[i]] = "the data do not determine it together with the others"
-    return StandardErrors(values, why_not, _residual_spreads(optimum))
+    return values, why_not
 
 
 def _errors(optimum: Optimum, goal: Objective) -> Array:
@@ -443,12 +414,17 @@ def _widths(goal: Objective, point: Array) -> Array:
     return np.asarray((moved[1] - moved[0]) / (high - low))
 
 
-def _residual_spreads(optimum: Optimum) -> tuple[ResidualSpread, ...]:
-    """Of the fitted observations that are exact measurements under one noise each."""
+def residual_spreads(optimum: Optimum) -> pd.DataFrame:
+    """Residuals of the fitted observations that are exact measurements under one noise, normal or lognormal, each.
+
+    ``n`` are the fitted numbers, ``sum_of_squares`` is their residual sum of squares, of logarithms where the noise is
+    lognormal, and ``sd`` the residual standard deviation, over the numbers less the observation's part of the fitted
+    parameters; NaN where that leaves nothing.
+    """
     density = optimum.goal.density
     problem, expected = density.problem, iter(density.by_term(optimum.theta[None, :]))
     n_model = sum(density.space.parameters[i].target == "model" for i in optimum.goal.free)
-    spreads = []
+    rows = []
     for observation in problem.observations:
         # the terms of all observations follow each other
         terms = [(t, e) for t, e in zip(observation.terms, expected, strict=False) if t.use == "fit"]
@@ -460,5 +436,5 @@ def _residual_spreads(optimum: Optimum) -> tuple[ResidualSpread, ...]:
         squares = sum(t.weight * gap**2 for (t, _), gap in zip(counts, gaps, strict=True))
         dof = sum(t.weight for t, _ in counts) * (1 - n_model / len(problem.fitted_terms))
         sd = math.sqrt(squares / dof) if dof > 0 else math.nan
-        spreads.append(ResidualSpread(observation.name, len(counts), squares, sd))
-    return tuple(spreads)
+        rows.append((observation.name, len(counts), squares, sd))
+    return pd.DataFrame(rows, columns=["observation", "n", "sum_of_squares", "sd"])

@@ -18,7 +18,7 @@ searches stop at the first jump. Others then take their place, by steps over the
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -104,6 +104,8 @@ class Reached:
     """What all searches reached.
 
     ``searches`` ascend with the objective, best first; ``interrupted`` when the user stopped before all were done.
+    ``stepwise`` names the free parameters of which the objective is a step function; ``moved`` counts how often a
+    profile has found a better optimum.
     """
 
     theta: Array
@@ -111,6 +113,8 @@ class Reached:
     log_likelihood: float
     searches: tuple[Search, ...]
     interrupted: bool
+    stepwise: tuple[str, ...] = field(default=(), kw_only=True)
+    moved: int = field(default=0, kw_only=True)
 
     @property
     def waterfall(self) -> Array:
@@ -127,14 +131,11 @@ class Reached:
 class Optimum(Reached):
     """The best of all searches, with the objective that they searched.
 
-    ``stepwise`` names the free parameters of which the objective is a step function. ``alternatives`` are further
-    optima ``(k,)`` that are nearly as good; ``moved`` counts how often a profile has found a better one.
+    ``alternatives`` are further optima ``(k,)`` that are nearly as good.
     """
 
     goal: Objective
-    stepwise: tuple[str, ...] = ()
     alternatives: tuple[Array, ...] = ()
-    moved: int = 0
 
     def better(self, theta: Array) -> "Optimum":
         """The optimum that lies downhill of a full vector ``(k,)``, or this one where that is no better."""

@@ -22,6 +22,7 @@ Statistical Association 95, 135-143; Vehtari et al. 2024, Journal of Machine Lea
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -97,45 +98,27 @@ class Weighted:
         return float(top + np.log(mean)), float(error)
 
 
-@dataclass(frozen=True, eq=False)
-class Proposal:
-    """A mixture with its defensive components.
+def _widened(mixture: StudentMixture) -> StudentMixture:
+    """The first of the defensive components of a proposal; the other one is the prior."""
+    return mixture.widened(1 + WIDER / math.sqrt(mixture.means.shape[1]), WIDE_FREEDOM)
 
-    Parameters
-    ----------
-    mixture : StudentMixture
-    densities : Densities
-        Whose prior is one of the components.
-    """
 
-    mixture: StudentMixture
-    densities: Densities
-
-    @property
-    def _wide(self) -> StudentMixture:
-        k = self.mixture.means.shape[1]
-        return self.mixture.widened(1 + WIDER / math.sqrt(k), WIDE_FREEDOM)
-
-    def draw(self, n: int, rng: np.random.Generator) -> Array:
-        """``(n, k)``."""
-        counts = apportioned(np.array([1 - WIDE - PRIOR, WIDE, PRIOR]), n, rng)
-        parts = (self.mixture.draw, self._wide.draw, self.densities.draw_prior)
-        return np.concatenate([part(int(count), rng) for part, count in zip(parts, counts, strict=True)])
-
-    def log_density(self, free: Array, log_prior: Array) -> Array:
-        """``(n,)`` at points whose prior's log density is given."""
-        by_mixture = math.log(1 - WIDE - PRIOR) + self.mixture.log_density(free)
-        wide = math.log(WIDE) + self._wide.log_density(free)
-        return np.asarray(np.logaddexp(np.logaddexp(by_mixture, wide), math.log(PRIOR) + log_prior))
+def _proposed(mixture: StudentMixture, free: Array, log_prior: Array) -> Array:
+    """Log density ``(n,)`` of the proposal at points whose prior's log density is given."""
+    by_mixture = math.log(1 - WIDE - PRIOR) + mixture.log_density(free)
+    wide = math.log(WIDE) + _widened(mixture).log_density(free)
+    return np.asarray(np.logaddexp(np.logaddexp(by_mixture, wide), math.log(PRIOR) + log_prior))
 
 
 #: Points ``(n, k)``, and their log densities under prior and posterior ``(n,)``.
 _Points = tuple[Array, Array, Array]
 
 
-def _drawn(proposal: Proposal, n: int, rng: np.random.Generator) -> _Points:
+def _drawn(densities: Densities, rng: np.random.Generator, mixture: StudentMixture, n: int) -> _Points:
     """Up to ``n`` points of a proposal: one at the very end of a prior has an infinite coordinate, and is left out."""
-    densities, free = proposal.densities, proposal.draw(n, rng)
+    counts = apportioned(np.array([1 - WIDE - PRIOR, WIDE, PRIOR]), n, rng)
+    parts = (mixture.draw, _widened(mixture).draw, densities.draw_prior)
+    free = np.concatenate([part(int(count), rng) for part, count in zip(parts, counts, strict=True)])
     free = free[np.isfinite(free).all(axis=1)]
     logs = densities.log_prior(free), log_density(densities, free)
     log_prior, log_posterior = (np.where(np.isnan(of_points), -np.inf, of_points) for of_points in logs)
@@ -158,8 +141,8 @@ def adapted(
     larger: int = 1,
     hopeless: float | None = None,
     on_points: OnPoints | None = None,
-) -> tuple[Proposal, float, int]:
-    """A proposal that is fitted to the posterior in rounds.
+) -> tuple[StudentMixture, float, int]:
+    """The mixture of a proposal that is fitted to the posterior in rounds.
 
     A point's weight is its density over the mean of all proposals so far, so that a point of an early and poor proposal
     does not count as if the last one had drawn it (Cornuet et al. 2012).
@@ -180,25 +163,24 @@ def adapted(
 
     Returns
     -------
-    Proposal, float, int
-        The proposal, the efficiency of the best round, and the points that were spent.
+    StudentMixture, float, int
+        The mixture, the efficiency of the best round, and the points that were spent.
     """
     least, per_parameter = ROUND
     size = larger * (least + per_parameter * start[0].shape[1])
     mixture = _fitted(*start, rng)
     best, in_vain = 0.0, 0
-    proposals: list[Proposal] = []
+    mixtures: list[StudentMixture] = []
     known: _Points | None = None
     # log density of all points so far under each proposal so far
     under: list[Array] = []
     for number in range(ROUNDS):
-        proposal = Proposal(mixture, densities)
-        new = _drawn(proposal, size, rng)
-        for i, before in enumerate(proposals):
-            under[i] = np.append(under[i], before.log_density(*new[:2]))
+        new = _drawn(densities, rng, mixture, size)
+        for i, before in enumerate(mixtures):
+            under[i] = np.append(under[i], _proposed(before, *new[:2]))
         known = _joined(known, new)
-        proposals.append(proposal)
-        under.append(proposal.log_density(*known[:2]))
+        mixtures.append(mixture)
+        under.append(_proposed(mixture, *known[:2]))
         ratio = new[2] - under[-1][-len(new[0]) :]
         efficiency = _effective_size(ratio) / size
         if on_points is not None:
@@ -212,7 +194,7 @@ def adapted(
             break
         mixture = _refitted(known, under, mixture, rng)
     assert known is not None
-    return Proposal(_refitted(known, under, mixture, rng), densities), best, len(known[0])
+    return _refitted(known, under, mixture, rng), best, len(known[0])
 
 
 def _refitted(known: _Points, under: list[Array], mixture: StudentMixture, rng: np.random.Generator) -> StudentMixture:
@@ -254,7 +236,7 @@ def importance_sample(
     """
     spent, weighted = 0, None
     for attempt in range(ATTEMPTS):
-        proposal, efficiency, n = adapted(
+        mixture, efficiency, n = adapted(
             densities,
             start,
             rng,
@@ -267,7 +249,7 @@ def importance_sample(
         if efficiency * effort.most_points < effort.criteria.ess:
             return weighted
         n_points = min(effort.most_points, math.ceil(MARGIN * effort.effective / efficiency))
-        weighted = _frozen(proposal, spent, n_points, rng, effort, worth, on_points)
+        weighted = _frozen(mixture, partial(_drawn, densities, rng, mixture), spent, n_points, effort, worth, on_points)
         if smoothed(weighted.log_ratio)[1] <= RELIABLE:
             return weighted
         start = weighted.free, weighted.log_ratio
@@ -276,10 +258,10 @@ def importance_sample(
 
 
 def _frozen(
-    proposal: Proposal,
+    mixture: StudentMixture,
+    draw: Callable[[int], _Points],
     spent: int,
     n_points: int,
-    rng: np.random.Generator,
     effort: Effort,
     worth: Callable[[Weighted], float],
     on_points: OnPoints | None,
@@ -287,8 +269,8 @@ def _frozen(
     """``n_points`` points of a proposal that adapts no more, and more until they are worth enough."""
     known: _Points | None = None
     while True:
-        known = free, log_prior, log_posterior = _joined(known, _drawn(proposal, n_points, rng))
-        ratio = log_posterior - proposal.log_density(free, log_prior)
+        known = free, log_prior, log_posterior = _joined(known, draw(n_points))
+        ratio = log_posterior - _proposed(mixture, free, log_prior)
         weighted = Weighted(free, log_posterior, ratio, spent)
         if on_points is not None:
             on_points(len(free), effort.most_points)

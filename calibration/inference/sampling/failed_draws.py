@@ -6,7 +6,6 @@ possible at all under the priors is asked before anything is searched: it is che
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -140,38 +139,7 @@ def _counted(failures: Failures, origin: str) -> str:
     return f"With {counted} the model fails: {'; '.join(failures.lines())}"
 
 
-@dataclass(frozen=True, slots=True)
-class Impossible:
-    """The term of an observation that is impossible under most draws.
-
-    Parameters
-    ----------
-    share : float
-        Of the draws under which the model gives all numbers, those under which the term has no probability.
-    n : int
-        How many such draws there are.
-    at_file : bool
-        Whether it is impossible at the prior medians as well, which are the file's values in a new study.
-    rule : str
-        What makes it so.
-    """
-
-    observation: str
-    label: str
-    share: float
-    n: int
-    at_file: bool
-    rule: str
-
-    def __str__(self) -> str:
-        also = ", and at the prior medians" if self.at_file else ""
-        return (
-            f"{self.observation}: {100 * self.share:.3g} % of {self.n} prior draws make {self.label!r} impossible{also}"
-            f": {self.rule}"
-        )
-
-
-def impossible_terms(density: Posterior, seed: int) -> tuple[Impossible, ...]:
+def impossible_terms(density: Posterior, seed: int) -> tuple[str, ...]:
     """The worst term of each observation that is impossible in more than a few percent of the draws.
 
     Draws under which the model gives no number are left out: they are among the failed ones.
@@ -184,7 +152,10 @@ def impossible_terms(density: Posterior, seed: int) -> tuple[Impossible, ...]:
 
     Returns
     -------
-    tuple of Impossible
+    tuple of str
+        A sentence each: under which share of the draws with which the model gives all numbers the term has no
+        probability, whether it has none at the prior medians as well, which are the file's values in a new study, and
+        what makes it so.
     """
     rng = stage_numbers(seed, Stage.IMPOSSIBLE)
     drawn = density.space.from_unit(rng.random((DRAWS, len(density.space))))
@@ -206,15 +177,10 @@ def impossible_terms(density: Posterior, seed: int) -> tuple[Impossible, ...]:
         if worst is None or not shares[worst] > FEW:
             continue
         term, there = density.problem.terms[worst], usable[never[usable, worst]]
+        also = ", and at the prior medians" if runs[0] and never[0, worst] else ""
         lines.append(
-            Impossible(
-                observation=observation.name,
-                label=term.label,
-                share=float(shares[worst]),
-                n=len(usable),
-                at_file=bool(runs[0] and never[0, worst]),
-                rule=_rule(term, expected[worst][there]),
-            )
+            f"{observation.name}: {100 * shares[worst]:.3g} % of {len(usable)} prior draws make {term.label!r} "
+            f"impossible{also}: {_rule(term, expected[worst][there])}"
         )
     return tuple(lines)
 

@@ -176,52 +176,37 @@ def inverse_curvature(target: Sloped, place: Array) -> Array:
     return np.linalg.cholesky((vectors / np.maximum(np.abs(values), 1.0)) @ vectors.T)
 
 
-@dataclass
-class _Searches:
-    """Where ``n`` searches are, and their last changes of points ``s`` and slopes ``y``, newest first.
+def _directions(slopes: Array, moves: Array, turns: Array) -> Array:
+    """``(n, k)``: the slopes times the inverse curvature that the last changes tell (the two-loop recursion).
 
-    Parameters
-    ----------
-    points, slopes : (n, k)
-    logs : (n,)
-    moves, turns : (n, MEMORY, k)
-        The changes; a search that has made fewer has zeros, which the recursion leaves out.
+    ``moves, turns : (n, MEMORY, k)`` are changes of points and of slopes, newest first; a search that has made fewer
+    has zeros, which are left out.
     """
+    towards = slopes.copy()
+    products = (moves * turns).sum(axis=2)
+    known = products > 0
+    inverse = np.where(known, 1 / np.where(known, products, 1.0), 0.0)
+    shares = []
+    for i in range(MEMORY):
+        shares.append(inverse[:, i] * (moves[:, i] * towards).sum(axis=1))
+        towards -= shares[i][:, None] * turns[:, i]
+    # the curvature of the newest change, y y / s y; before there is one a step is at most 1 long
+    scale = (turns[:, 0] ** 2).sum(axis=1) * inverse[:, 0]
+    longest = np.maximum(1.0, np.sqrt((slopes**2).sum(axis=1)))
+    towards *= np.where(known[:, 0], 1 / np.where(scale > 0, scale, 1.0), 1 / longest)[:, None]
+    for i in reversed(range(MEMORY)):
+        back = inverse[:, i] * (turns[:, i] * towards).sum(axis=1)
+        towards += (shares[i] - back)[:, None] * moves[:, i]
+    return towards
 
-    points: Array
-    logs: Array
-    slopes: Array
-    moves: Array
-    turns: Array
 
-    def directions(self) -> Array:
-        """``(n, k)``: the slopes times the inverse curvature that the last changes tell (the two-loop recursion)."""
-        towards = self.slopes.copy()
-        products = (self.moves * self.turns).sum(axis=2)
-        known = products > 0
-        inverse = np.where(known, 1 / np.where(known, products, 1.0), 0.0)
-        shares = []
-        for i in range(MEMORY):
-            shares.append(inverse[:, i] * (self.moves[:, i] * towards).sum(axis=1))
-            towards -= shares[i][:, None] * self.turns[:, i]
-        # the curvature of the newest change, y y / s y; before there is one a step is at most 1 long
-        scale = (self.turns[:, 0] ** 2).sum(axis=1) * inverse[:, 0]
-        longest = np.maximum(1.0, np.sqrt((self.slopes**2).sum(axis=1)))
-        towards *= np.where(known[:, 0], 1 / np.where(scale > 0, scale, 1.0), 1 / longest)[:, None]
-        for i in reversed(range(MEMORY)):
-            back = inverse[:, i] * (self.turns[:, i] * towards).sum(axis=1)
-            towards += (shares[i] - back)[:, None] * self.moves[:, i]
-        return towards
-
-    def move(self, rows: Array, points: Array, logs: Array, slopes: Array) -> None:
-        """Go on to points that are higher; a change that tells no curvature is not kept."""
-        moves, turns = points - self.points[rows], self.slopes[rows] - slopes
-        product = (moves * turns).sum(axis=1)
-        curved = product > 1e-10 * np.sqrt((moves**2).sum(axis=1) * (turns**2).sum(axis=1))
-        for changes, new in ((self.moves, moves), (self.turns, turns)):
-            changes[rows[curved], 1:] = changes[rows[curved], :-1]
-            changes[rows[curved], 0] = new[curved]
-        self.points[rows], self.logs[rows], self.slopes[rows] = points, logs, slopes
+def _remember(moves: Array, turns: Array, rows: Array, move: Array, turn: Array) -> None:
+    """Put the newest change of these rows first; one that tells no curvature is not kept."""
+    product = (move * turn).sum(axis=1)
+    curved = product > 1e-10 * np.sqrt((move**2).sum(axis=1) * (turn**2).sum(axis=1))
+    for changes, new in ((moves, move), (turns, turn)):
+        changes[rows[curved], 1:] = changes[rows[curved], :-1]
+        changes[rows[curved], 0] = new[curved]
 
 
 def climbed(target: Callable[[Array], tuple[Array, Array]], start: Array) -> tuple[Array, Array]:
@@ -240,24 +225,26 @@ def climbed(target: Callable[[Array], tuple[Array, Array]], start: Array) -> tup
         Their ends, and the log densities there.
     """
     n, k = start.shape
-    logs, slopes = target(start)
-    now = _Searches(start.copy(), logs, slopes, np.zeros((n, MEMORY, k)), np.zeros((n, MEMORY, k)))
-    towards, share, going = now.directions(), np.ones(n), np.isfinite(logs)
+    points, (logs, slopes) = start.copy(), target(start)
+    moves, turns = np.zeros((n, MEMORY, k)), np.zeros((n, MEMORY, k))
+    towards, share, going = _directions(slopes, moves, turns), np.ones(n), np.isfinite(logs)
     for _ in range(TICKS):
         rows = np.flatnonzero(going)
         if not len(rows):
             break
-        tried = now.points[rows] + share[rows, None] * towards[rows]
-        logs, slopes = target(tried)
-        promised = PROMISED * share[rows] * (towards[rows] * now.slopes[rows]).sum(axis=1)
-        higher = logs > now.logs[rows] + np.maximum(promised, 0.0)
-        settled = higher & (logs - now.logs[rows] < CLIMBED * np.maximum(1.0, np.abs(logs)))
-        now.move(rows[higher], tried[higher], logs[higher], slopes[higher])
+        tried = points[rows] + share[rows, None] * towards[rows]
+        logs_there, slopes_there = target(tried)
+        promised = PROMISED * share[rows] * (towards[rows] * slopes[rows]).sum(axis=1)
+        higher = logs_there > logs[rows] + np.maximum(promised, 0.0)
+        settled = higher & (logs_there - logs[rows] < CLIMBED * np.maximum(1.0, np.abs(logs_there)))
+        moved = rows[higher]
+        _remember(moves, turns, moved, tried[higher] - points[moved], slopes[moved] - slopes_there[higher])
+        points[moved], logs[moved], slopes[moved] = tried[higher], logs_there[higher], slopes_there[higher]
         share[rows] = np.where(higher, 1.0, 0.5 * share[rows])
         going[rows] = ~settled & (share[rows] > SHORTEST)
         if higher.any():
-            towards[rows[higher]] = now.directions()[rows[higher]]
-    return now.points, now.logs
+            towards[moved] = _directions(slopes, moves, turns)[moved]
+    return points, logs
 
 
 class Warming:

@@ -10,12 +10,12 @@ from calibration.assess.self_test import MASSES
 from calibration.inference.optimum.conditions import held_table
 from calibration.inference.optimum.course_errors import ENOUGH, SETS, course_words
 from calibration.inference.optimum.diagnostics import identifiability_tables, identifiability_words
-from calibration.inference.optimum.optimise import ARRIVED
+from calibration.inference.optimum.optimise import ARRIVED, Reached
 from calibration.inference.optimum.profile import Profile
 from calibration.inference.optimum.verification import OPTION, half_step_sentence
 from calibration.report import figures_fit, figures_posterior
 from calibration.report.conclusions import estimate_words
-from calibration.report.findings import BestFit, Findings, Fit, estimates
+from calibration.report.findings import Findings, Fit, estimates
 from calibration.report.sections.base import ReportPart, Rows, given_texts, record
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import NO_END, band, beside, interval, listed, number, percent
@@ -122,7 +122,7 @@ def profile_bounds(fit: Fit, profile: Profile) -> Bounds:
     Bounds
     """
     verdict, level, by = profile.verdict, profile.threshold.level, "profile likelihood"
-    error = fit.errors.values.get(profile.name)
+    error = fit.errors.get(profile.name)
     if error is None and "none" in verdict.states:
         # a step is told apart to a time step
         error = fit.study.time_step / 4
@@ -155,7 +155,7 @@ def _parameter_table(fit: Fit) -> Table:
     # an error by which an estimate is rounded that has neither a standard error nor an end of its profile
     digits = dict.fromkeys(fit.optimum.stepwise, fit.study.time_step / 4)
     digits |= {line.name: line.sd for line in fit.posterior.mixing} if fit.posterior is not None else {}
-    digits |= {name: error for name, error in fit.errors.values.items() if error is not None}
+    digits |= {name: error for name, error in fit.errors.items() if error is not None}
     rows = []
     for line, estimated in zip(estimates(fit), fit.study.space, strict=True):
         name, value, profile = estimated.name, line["estimate"], profiles.get(estimated.name)
@@ -176,7 +176,7 @@ def _parameter_table(fit: Fit) -> Table:
     return Table(head, tuple(rows), "Priors, estimates with standard errors, and profile intervals.")
 
 
-def _searches(optimum: BestFit, names: Sequence[str]) -> Rows:
+def _searches(optimum: Reached, names: Sequence[str]) -> Rows:
     return [
         {
             "rank": rank,

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibration.assess.contraction import NEW, QUANTILES, TYPICAL, Contraction, GroupValue
+from calibration.assess.contraction import COLUMNS, NEW, TYPICAL, Contraction
 from calibration.assess.posterior_predictive import LEVEL, Discrepancy, judged
 from calibration.inference.sampling.convergence import CONVERGED, poorest
 from calibration.report import figures_posterior
@@ -18,6 +19,9 @@ from cipark_sd.base.wording import interval, number, rounded, with_error
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.statements.headline import Bounds, Headline, parameter
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Of the parameters in a pair plot: those that the data narrowed most.
 MOST = 8
@@ -146,10 +150,6 @@ def _contracted(drawn: Draws, lines: Sequence[Contraction]) -> Table:
     return Table(head, tuple(rows), caption)
 
 
-#: Heads of the columns of quantiles in files.
-COLUMNS = tuple(f"q{100 * q:g}" for q in QUANTILES)
-
-
 class Groups(ReportPart):
     """Partially pooled parameters."""
 
@@ -158,32 +158,33 @@ class Groups(ReportPart):
         fit, assessed = findings.fit, findings.assessment
         if fit.posterior is None:
             return
-        for line in assessed.groups:
-            if (line.fitted and line.group != TYPICAL) or line.group == NEW:
+        for name, group, low, _, median, _, high, _, n_fitted in assessed.groups.itertuples(index=False, name=None):
+            if (n_fitted and group != TYPICAL) or group == NEW:
                 yield record(
                     findings,
-                    parameter(element_of(line.parameter, line.group)),
-                    line.quantiles[2],
-                    unit=fit.study.unit(f"{line.parameter} Typical"),
+                    parameter(element_of(name, group)),
+                    median,
+                    unit=fit.study.unit(f"{name} Typical"),
                     kind="median",
-                    interval=Bounds(line.quantiles[0], line.quantiles[4], 0.95, "central draws"),
+                    interval=Bounds(low, high, 0.95, "central draws"),
                     conditional_on=(IN_GROUPS,),
                     basis=fit.posterior.basis,
                 )
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """A line for each group of each parameter, from draws that have converged."""
-        return {"groups": [_columns(line) for line in findings.shown.groups]}
+        rows = findings.shown.groups.to_dict("records")
+        return {"groups": [{str(key): None if cell != cell else cell for key, cell in row.items()} for row in rows]}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Values of all groups."""
-        if groups := findings.shown.groups:
-            yield Drawing("groups", figures_posterior.groups_figure, (groups, findings.fit.study.units))
+        if len(findings.shown.groups):
+            yield Drawing("groups", figures_posterior.groups_figure, (findings.shown.groups, findings.fit.study.units))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Values, shrinkage, and a new group."""
         assessed = findings.assessment
-        if not assessed.groups:
+        if not len(assessed.groups):
             return
         blocks: list[Block] = [Paragraph(sentence) for sentence in sentences(assessed.groups)]
         blocks += pictures.show(
@@ -194,38 +195,28 @@ class Groups(ReportPart):
         yield Section("Groups", tuple(blocks))
 
 
-def _columns(line: GroupValue) -> dict[str, object]:
-    """A line with a column for each quantile, and nothing where a number is not defined."""
-    numbers = dict(zip(COLUMNS, line.quantiles, strict=True)) | {"shrinkage": line.shrinkage, "fitted": line.fitted}
-    known = {name: None if math.isnan(value) else value for name, value in numbers.items()}
-    return {"parameter": line.parameter, "group": line.group, **known}
-
-
-def sentences(lines: Sequence[GroupValue]) -> list[str]:
+def sentences(groups: "pd.DataFrame") -> list[str]:
     """For each parameter: the typical group, the range over groups, and what a new one may have."""
     told_lines: list[str] = []
-    for name in dict.fromkeys(line.parameter for line in lines):
-        of_it = {line.group: line for line in lines if line.parameter == name}
-        typical, new = of_it.pop(TYPICAL).quantiles, of_it.pop(NEW).quantiles
-        informed = [line for line in of_it.values() if line.fitted]
-        ends = sorted(line.quantiles[2] for line in informed)
+    for name, of_it in groups.groupby("parameter", sort=False):
+        typical, new = of_it.set_index("group").loc[[TYPICAL, NEW], COLUMNS].to_numpy()
+        ends = sorted(of_it[(of_it["fitted"] > 0) & (of_it["group"] != TYPICAL)]["q50"])
         told_lines.append(
             f"{name}: the typical group has {number(typical[2])} (95 % {interval(typical[0], typical[4])}), medians of "
-            f"the {len(informed)} groups with data lie from {number(ends[0])} to {number(ends[-1])}, and a new group "
+            f"the {len(ends)} groups with data lie from {number(ends[0])} to {number(ends[-1])}, and a new group "
             f"of their kind has {number(new[2])} (95 % {interval(new[0], new[4])})."
         )
     return told_lines
 
 
-def _group_table(lines: Sequence[GroupValue]) -> Table:
+def _group_table(groups: "pd.DataFrame") -> Table:
     """All parameters in all groups."""
     rows = []
-    for line in lines:
-        q = line.quantiles
-        shrunk = "" if math.isnan(line.shrinkage) else f"{line.shrinkage:.2f}"
-        fitted = "" if line.group in (TYPICAL, NEW) else str(line.fitted)
+    for name, group, *q, shrinkage, n_fitted in groups.itertuples(index=False, name=None):
+        shrunk = "" if math.isnan(shrinkage) else f"{shrinkage:.2f}"
+        fitted = "" if group in (TYPICAL, NEW) else str(n_fitted)
         numbers = (number(q[2]), interval(q[1], q[3]), interval(q[0], q[4]), shrunk, fitted)
-        rows.append((line.parameter, line.group, *numbers))
+        rows.append((name, group, *numbers))
     head = ("parameter", "group", "median", "50 %", "95 %", "shrinkage", "fitted numbers")
     caption = (
         "Partially pooled parameters. Shrinkage: the part of a group's departure from the typical one that pooling "

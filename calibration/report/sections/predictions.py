@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibration.assess.forecast import EQUAL, OWN, QUANTILES, origins
-from calibration.assess.posterior_predictive import LEVEL, DrawnPrediction
+from calibration.assess.posterior_predictive import DRAWN, LEVEL
 from calibration.report import figures_fit, figures_posterior
 from calibration.report.conclusions import prediction_given, prediction_sentences, prediction_verdict, prior_bounds
 from calibration.report.findings import Findings, Fit, Posterior, Reported
@@ -42,7 +42,7 @@ class Predictions(ReportPart):
         fit, drawn = findings.fit, findings.draws
         structure = ("the study's own structure",) if fit.study.rivals else ()
         conditions = (*structure, *([IN_GROUPS] if fit.study.pools else given_texts(prediction_given(fit))))
-        details = _by_draws(drawn) if drawn is not None and drawn.predictions else _by_profiles(fit)
+        details = _by_draws(drawn) if drawn is not None and len(drawn.predictions) else _by_profiles(fit)
         for reported, (value, known) in zip(fit.study.predictions, details, strict=False):
             if math.isfinite(value):
                 beyond = (unseen(fit),) if is_beyond(fit, reported) else ()
@@ -53,7 +53,7 @@ class Predictions(ReportPart):
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """A line for each prediction over the draws, at the optimum with its profile, and for each point of that."""
         fit = findings.fit
-        drawn = fit.posterior.predictions if fit.posterior is not None and findings.bands else ()
+        drawn = _lines(fit.posterior.predictions) if fit.posterior is not None and findings.bands else []
         lines = [
             {
                 "name": profile.name,
@@ -73,7 +73,7 @@ class Predictions(ReportPart):
             for profile in fit.predictions
         ]
         points = profile_points("prediction", fit.predictions)
-        return {"drawn_predictions": list(map(_columns, drawn)), "predictions": lines, "prediction_profiles": points}
+        return {"drawn_predictions": drawn, "predictions": lines, "prediction_profiles": points}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Profiles."""
@@ -107,14 +107,14 @@ class Predictions(ReportPart):
 
 def _by_draws(drawn: Posterior) -> Iterator[tuple[float, Details]]:
     """Medians with the central 90 % of the draws and of the priors; no number where the draws have no interval."""
-    for line in drawn.predictions:
-        low, _, median, _, high = line.quantiles
-        ends = [(low, high), (line.prior_low, line.prior_high)]
+    lines = drawn.predictions.itertuples(index=False, name=None)
+    for _, low, _, median, _, high, prior_low, prior_high, _, judged in lines:
+        ends = [(low, high), (prior_low, prior_high)]
         ours, alone = (
             Bounds(*pair, LEVEL, "central draws") if all(map(math.isfinite, pair)) else None for pair in ends
         )
         known: Details = {"unit": "", "kind": "median", "interval": ours, "prior": alone}
-        yield math.nan if ours is None else median, known | {"basis": drawn.basis, "judged": line.kind}
+        yield math.nan if ours is None else median, known | {"basis": drawn.basis, "judged": judged or None}
 
 
 def _by_profiles(fit: Fit) -> Iterator[tuple[float, Details]]:
@@ -124,11 +124,12 @@ def _by_profiles(fit: Fit) -> Iterator[tuple[float, Details]]:
         yield profile.estimate, {"unit": "", "kind": kind_of(fit), "interval": bounds, "prior": prior}
 
 
-def _columns(line: DrawnPrediction) -> dict[str, object]:
-    """A line with a column for each quantile, and nothing where a number is not defined."""
-    values = {**dict(zip(("q5", "q25", "q50", "q75", "q95"), line.quantiles, strict=True)),
-              "prior_q5": line.prior_low, "prior_q95": line.prior_high, "failed": line.failed}  # fmt: skip
-    return {"name": line.name} | {key: value if math.isfinite(value) else None for key, value in values.items()}
+def _lines(drawn: "pd.DataFrame") -> Rows:
+    """Lines without the classes, and nothing where a number is not defined."""
+    return [
+        dict(zip(DRAWN, (name, *(value if math.isfinite(value) else None for value in values)), strict=False))
+        for name, *values, _ in drawn.itertuples(index=False, name=None)
+    ]
 
 
 def reported_number(fit: Fit, prediction: Reported) -> str:

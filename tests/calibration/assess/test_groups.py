@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from calibration.assess.contraction import NEW, TYPICAL, group_values
+from calibration.assess.contraction import COLUMNS, NEW, TYPICAL, group_values
 from calibration.assess.posterior_predictive import drawn_predictions
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
@@ -136,7 +136,7 @@ def test_eight_schools_by_quadrature(drawn: PosteriorDraws) -> None:
     np.testing.assert_allclose(values.std(axis=0), exact.theta_sd, rtol=0.06)
     assert theta[:, 0].mean() == pytest.approx(exact.typical, abs=error * exact.typical_sd)
     assert np.log(theta[:, 1]).mean() == pytest.approx(exact.log_spread, abs=error * np.log(theta[:, 1]).std())
-    shrunk = [line.shrinkage for line in group_values(drawn, np.random.default_rng(1)) if line.fitted == 1]
+    shrunk = group_values(drawn, np.random.default_rng(1)).query("fitted == 1")["shrinkage"]
     np.testing.assert_allclose(shrunk, exact.pull, atol=0.08)
 
 
@@ -148,17 +148,18 @@ def test_eight_schools_as_published(tmp_path: Path) -> None:
 
 
 def test_a_new_group_is_one_more_from_the_same_distribution(drawn: PosteriorDraws) -> None:
-    lines = {line.group: line for line in group_values(drawn, np.random.default_rng(2))}
-    assert list(lines) == [TYPICAL, *SCHOOLS, NEW]
+    values = group_values(drawn, np.random.default_rng(2))
+    assert values["group"].tolist() == [TYPICAL, *SCHOOLS, NEW]
     typical, spread = drawn.flat[:, 0], drawn.flat[:, 1]
 
     def probability(x: float) -> float:
         return float(stats.norm.cdf((x - typical) / spread).mean())
 
-    ends = lines[NEW].quantiles
+    quantiles = values.set_index("group")[COLUMNS]
+    ends = quantiles.loc[NEW]
     assert [probability(x) for x in ends] == pytest.approx([0.025, 0.25, 0.5, 0.75, 0.975], abs=0.02)
-    assert ends[4] - ends[0] > lines[TYPICAL].quantiles[4] - lines[TYPICAL].quantiles[0]
-    assert "a new group of their kind has" in sentences(list(lines.values()))[0]
+    assert ends["q97.5"] - ends["q2.5"] > quantiles.loc[TYPICAL, "q97.5"] - quantiles.loc[TYPICAL, "q2.5"]
+    assert "a new group of their kind has" in sentences(values)[0]
 
 
 @pytest.mark.parametrize(("between", "pulled"), [(1e-3, 1.0), (1e3, 0.0)])
@@ -174,14 +175,14 @@ def test_the_limits_are_one_value_for_all_and_each_group_by_itself(
     sd = np.full(8, (precision.sum() + 1 / 5**2) ** -0.5) if pulled else ERRORS
     np.testing.assert_allclose(values.mean(axis=0), expected, atol=0.08 * sd.max())
     np.testing.assert_allclose(values.std(axis=0), sd, rtol=0.08)
-    shrunk = [line.shrinkage for line in group_values(found, np.random.default_rng(1)) if line.fitted == 1]
+    shrunk = group_values(found, np.random.default_rng(1)).query("fitted == 1")["shrinkage"]
     np.testing.assert_allclose(shrunk, pulled, atol=0.06)
 
 
 def test_groups_that_their_own_data_decide_are_not_shrunk(tmp_path: Path) -> None:
     """The deviations themselves vary, since the typical school and the sd between schools are not known."""
     found = schools(tmp_path, errors=np.full(8, 0.5))
-    shrunk = [line.shrinkage for line in group_values(found, np.random.default_rng(1)) if line.fitted == 1]
+    shrunk = group_values(found, np.random.default_rng(1)).query("fitted == 1")["shrinkage"]
     assert max(shrunk) < 0.05
     assert found.flat[:, 2].var() > 0.05
 
@@ -233,11 +234,11 @@ def test_a_known_truth_is_recovered(tmp_path: Path) -> None:
     found = draw(data, np.random.default_rng(1), effort=Effort(effective=1000))
     assert found.sampled.converged
     pool = data.problem.pools[0]
-    lines = [line for line in group_values(found, rng) if line.fitted]
+    lines = group_values(found, rng).query("fitted > 0")
     true_rates = pool.values(data.space, truth)[0]
-    by_group = [line for line in lines if line.group in names]
-    held = [line.quantiles[0] <= rate <= line.quantiles[4] for line, rate in zip(by_group, true_rates, strict=True)]
-    assert sum(held) >= 10
+    by_group = lines[lines["group"].isin(names)]
+    held = (by_group["q2.5"] <= true_rates) & (true_rates <= by_group["q97.5"])
+    assert held.sum() >= 10
     low, high = np.quantile(found.flat[:, 1], [0.025, 0.975])
     assert low < 0.5 < high < 1.2
 
@@ -257,12 +258,13 @@ def test_a_fit_of_groups_is_always_sampled_and_has_no_profiles(tmp_path: Path) -
     assert made.draws is not None
     assert (made.profiles, made.predictions) == ((), ())
     drawn = drawn_predictions(made.draws)
-    by_group = [line for line in group_values(made.draws, np.random.default_rng(1)) if line.fitted == 1]
-    assert [line.name for line in drawn] == [f"gain, {name}" for name in SCHOOLS]
+    by_group = group_values(made.draws, np.random.default_rng(1)).query("fitted == 1")
+    assert drawn["name"].tolist() == [f"gain, {name}" for name in SCHOOLS]
     # what is predicted of a school is the effect itself: its quartiles
-    assert [line.quantiles[1:4] for line in drawn] == [pytest.approx(line.quantiles[1:4], abs=0.2) for line in by_group]
+    quartiles = ["q25", "q50", "q75"]
+    np.testing.assert_allclose(drawn[quartiles], by_group[quartiles], atol=0.2)
     fit = fit_findings(made)
     assert fit.study.deviations == {f"Effect Deviation[{name}]" for name in SCHOOLS}
     assert "[[group]]" in made.replication.why
     first, *_ = leading(Findings(fit))
-    assert (first.title, first.kind, first.number) == (f"gain, {SCHOOLS[0]}", "median", drawn[0].quantiles[2])
+    assert (first.title, first.kind, first.number) == (f"gain, {SCHOOLS[0]}", "median", drawn["q50"][0])

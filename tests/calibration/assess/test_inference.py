@@ -226,7 +226,8 @@ def drawn(study):
 
 
 def test_the_structure_that_fits_gets_the_weight(study):
-    lines = compare(fit_rivals(study, density_of, np.random.default_rng(10), effort=EFFORT).fits)
+    fits, *_ = fit_rivals(study, density_of, np.random.default_rng(10), effort=EFFORT)
+    lines = compare(fits)
     assert [line.name for line in lines] == ["base", "short"]
     assert lines[0].probability > 0.9
     assert lines[0].elpd_behind == 0
@@ -236,23 +237,23 @@ def test_the_structure_that_fits_gets_the_weight(study):
 def test_a_structure_under_which_the_data_cannot_be_is_refuted_and_the_others_go_on(study):
     impossible = Structure("nothing leaves", "", Scenario("", {"pace": 0.0}))
     rivals = replace(study, rivals=(impossible, study.rivals[0]))
-    found = fit_rivals(rivals, density_of, np.random.default_rng(12), effort=EFFORT, refit=None)
-    assert [variant.id for variant in found.refuted] == ["nothing leaves"]
-    assert [fit.variant.id for fit in found.fits] == ["base"]
+    fits, refuted, _ = fit_rivals(rivals, density_of, np.random.default_rng(12), effort=EFFORT, refit=None)
+    assert [variant.id for variant in refuted] == ["nothing leaves"]
+    assert [fit.variant.id for fit in fits] == ["base"]
 
 
 def test_a_rival_whose_chains_hold_a_lost_walker_has_not_converged(study, monkeypatch):
     alone = replace(study, rivals=study.rivals[:1])
     few = replace(CHAINS, most_steps=200, least_steps=200, criteria=Criteria(r_hat=1.2, ess=20))
-    (whole,) = fit_rivals(alone, density_of, np.random.default_rng(11), effort=few, refit=None).fits
+    (whole,), *_ = fit_rivals(alone, density_of, np.random.default_rng(11), effort=few, refit=None)
     assert whole.converged
     monkeypatch.setattr(Chains, "n_stranded", 1)
-    (fit,) = fit_rivals(alone, density_of, np.random.default_rng(11), effort=few, refit=None).fits
+    (fit,), *_ = fit_rivals(alone, density_of, np.random.default_rng(11), effort=few, refit=None)
     assert not fit.converged
 
 
 def test_a_mixture_has_its_shares_of_draws(study):
-    fits = fit_rivals(study, density_of, np.random.default_rng(11), effort=EFFORT, refit=None).fits
+    fits, *_ = fit_rivals(study, density_of, np.random.default_rng(11), effort=EFFORT, refit=None)
     mixed = mixture(fits, [0.25, 0.75], 1000, np.random.default_rng(1))
     assert [(variant.id, len(theta)) for variant, theta in mixed] == [("base", 250), ("short", 750)]
 

@@ -29,8 +29,8 @@ STRUCTURES = rival("M0") + rival("M1", "pace = 0.5")
 def fitted(problem, structures, folder, checkpoints=NOT_KEPT):
     """Fit rivals and keep their draws, without the posterior of the study as it stands."""
     problem, numbers = replace(problem, rivals=tuple(structures)), rival_numbers(problem.method.seed)
-    outcome = fit_rivals(problem, On("native"), numbers, effort=BRIEF, workers=Workers(0, checkpoints))
-    keep_rivals(problem, outcome.fits, outcome.refuted, compare(outcome.fits), folder)
+    fits, refuted, _ = fit_rivals(problem, On("native"), numbers, effort=BRIEF, workers=Workers(0, checkpoints))
+    keep_rivals(problem, fits, refuted, compare(fits), folder)
 
 
 def test_rivals_are_sampled_once_and_each_has_its_own_draws(tmp_path, monkeypatch):

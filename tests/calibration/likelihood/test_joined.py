@@ -100,7 +100,7 @@ def test_the_rate_is_recovered_and_its_standard_error_is_right(tmp_path: Path) -
     for _ in range(40):
         made = replaced(density, replicate(density, np.array([[0.2]]), rng)[0], rng)
         best = optimise(made, starts=2, rng=np.random.default_rng(1), estimate="ml")
-        pulls.append((best.theta[0] - 0.2) / standard_errors(best).values["rate"])
+        pulls.append((best.theta[0] - 0.2) / standard_errors(best)[0]["rate"])
     assert abs(np.mean(pulls)) < 3 / np.sqrt(40)
     assert 0.7 < np.std(pulls) < 1.35
 

@@ -17,7 +17,7 @@ from calibration.assess.rivals import Comparison
 from calibration.assess.scores import mean_error, table_of
 from calibration.commands import pipeline
 from calibration.commands.settings import Settings
-from calibration.inference.optimum.interval_rules import ResidualSpread, Threshold
+from calibration.inference.optimum.interval_rules import Threshold
 from calibration.report import conclusions
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Fit
@@ -70,17 +70,19 @@ def test_every_kind_of_side_is_counted_and_what_helps_to_bound_is_named(fit: Fit
 def test_what_stands_beside_the_estimates(fit: Fit) -> None:
     (levels,) = conclusions.estimate_words(fit)
     approved(levels)
-    spreads = ResidualSpread("left", 8, 12.5, 1.25), ResidualSpread("right", 1, 12.5, np.nan)
-    errors = replace(fit.errors, residuals=spreads, why_not={"a": "at a bound", "b": "at a bound"})
+    spreads = pd.DataFrame(
+        {"observation": ["left", "right"], "n": [8, 1], "sum_of_squares": 12.5, "sd": [1.25, np.nan]}
+    )
+    without_errors = replace(fit, residuals=spreads, no_errors={"a": "at a bound", "b": "at a bound"}, profiles=())
     stepwise = replace(fit.optimum, stepwise=("a",))
-    left, right, steps, without = conclusions.estimate_words(replace(fit, errors=errors, optimum=stepwise, profiles=()))
+    left, right, steps, without = conclusions.estimate_words(replace(without_errors, optimum=stepwise))
     approved(left)
     approved(right)
     approved(steps)
     once = conclusions.estimate_words(replace(fit, optimum=replace(fit.optimum, moved=1)))
     approved(once[1])
     approved(without)
-    approved(conclusions.estimate_words(replace(fit, optimum=replace(fit.optimum, rough=True)))[-1])
+    approved(conclusions.estimate_words(replace(fit, rough=True))[-1])
 
 
 # --- predictions of what was held out ---------------------------------------------------------------------------------

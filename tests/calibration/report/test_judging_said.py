@@ -27,7 +27,7 @@ def cells(table: object) -> list[tuple[str, ...]]:
 
 
 def test_what_fails_is_a_warning_and_nothing_else() -> None:
-    fit = SimpleNamespace(optimum=SimpleNamespace(searches=(), at_bound=()), conditions=SimpleNamespace(warnings=[]))
+    fit = SimpleNamespace(optimum=SimpleNamespace(searches=()), at_bound=(), conditions=SimpleNamespace(warnings=[]))
     assessed = SimpleNamespace(discrepancies=LINES, rolling=None, comparison=())
     findings: Any = SimpleNamespace(fit=fit, assessment=assessed)
     assert list(answer.warnings(findings)) == [LINES[0].sentence]

@@ -15,7 +15,7 @@ from scipy import stats
 
 from calibration.inference.optimum import walk as walking
 from calibration.inference.optimum.box_search import Minimum
-from calibration.inference.optimum.interval_rules import Threshold, interval_rules, standard_errors
+from calibration.inference.optimum.interval_rules import Threshold, interval_rules, residual_spreads, standard_errors
 from calibration.inference.optimum.objective import Search, objective
 from calibration.inference.optimum.optimise import local_search
 from calibration.inference.optimum.profile import Profile, prediction_profile, profile
@@ -103,27 +103,27 @@ def test_standard_errors_and_the_residual_standard_deviation_are_the_certified_o
     sd = curve.residual_sd
     problem = study(tmp_path, curve, wide(curve, 100, "identity"), sd=sd if known else (sd / 50, sd * 50, "log"))
     optimum = nearby(problem, curve.estimates if known else (*curve.estimates, sd))
-    found = standard_errors(optimum)
+    errors, _ = standard_errors(optimum)
     # what is published of BOD has four digits
     digits = 2e-4 if curve is BOD else 1e-6
-    assert [found.values[name] for name in curve.names] == pytest.approx(list(curve.errors), rel=10 * digits)
-    (residuals,) = found.residuals
-    assert residuals.n == len(curve.x)
-    assert residuals.sd == pytest.approx(sd, rel=digits)
-    assert residuals.squares == pytest.approx(curve.squares, rel=digits)
+    assert [errors[name] for name in curve.names] == pytest.approx(list(curve.errors), rel=10 * digits)
+    (residuals,) = residual_spreads(optimum).to_dict("records")
+    assert residuals["n"] == len(curve.x)
+    assert residuals["sd"] == pytest.approx(sd, rel=digits)
+    assert residuals["sum_of_squares"] == pytest.approx(curve.squares, rel=digits)
     if not known:
         # the spread by likelihood is that over n, and its own error sd / sqrt(2 n)
         n, p = len(curve.x), len(curve.names)
         assert optimum.theta[-1] == pytest.approx(sd * ((n - p) / n) ** 0.5, rel=max(digits, 1e-5))
-        assert found.values["spread"] == pytest.approx(optimum.theta[-1] / (2 * n) ** 0.5, rel=1e-4)
+        assert errors["spread"] == pytest.approx(optimum.theta[-1] / (2 * n) ** 0.5, rel=1e-4)
 
 
 def test_an_estimate_on_its_bound_has_no_standard_error_and_its_verdict_says_so(tmp_path: Path) -> None:
     problem = study(tmp_path, BOD, {"a": (1.0, 15.0, "log"), "b": (0.01, 10.0, "log")}, sd=2.5)
     optimum = fitted(problem, starts=3)
-    errors = standard_errors(optimum)
-    assert (errors.values["a"], errors.why_not) == (None, {"a": "on a bound"})
-    assert errors.values["b"] is not None
+    errors, no_errors = standard_errors(optimum)
+    assert (errors["a"], no_errors) == (None, {"a": "on a bound"})
+    assert errors["b"] is not None
     found = profile(optimum, "a", level=0.95).verdict
     assert (found.on_bound, found.upper.state) == ("upper", "open")
     assert str(found) == "estimate on its upper bound; bounded from below only"

@@ -133,7 +133,7 @@ def test_predictions_of_prior_and_posterior_are_drawn(group, density, drawn, ope
 
 
 def test_rivals_are_compared_as_we_compare_them(density, tmp_path):
-    fits = fit_rivals(density.problem, On("native"), np.random.default_rng(4), effort=EFFORT, refit=None).fits
+    fits, *_ = fit_rivals(density.problem, On("native"), np.random.default_rng(4), effort=EFFORT, refit=None)
     lines = compare(fits)
     keep_rivals(density.problem, fits, (), lines, tmp_path / RIVALS)
     files = {fit.variant.id: az.from_netcdf(draws_file(tmp_path / RIVALS, fit.variant.id)) for fit in fits}
