@@ -258,7 +258,8 @@ def recorded_side(question: Question, path: Path, tolerance: float | None) -> Si
         raise InvalidValue("its columns", list(table)[:8], "at least one variable of the model", where=where)
     remarks = [f"{missed} of its times are not saved by the run"] if missed else []
     remarks += [f"{len(unknown)} of its columns are no variables of the model"] if unknown else []
-    allowed = tolerance or (SINGLE_PRECISION if single else TOLERANCE)
+    usual = SINGLE_PRECISION if single else TOLERANCE
+    allowed = usual if tolerance is None else tolerance
     return Side(path.name, "recorded", columns, recorded=True, tolerance=allowed, remarks=tuple(remarks))
 
 

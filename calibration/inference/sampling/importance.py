@@ -267,7 +267,9 @@ def _quantile_error(ordered: Array, below: Array, share: float, size: float) -> 
 def drawn_apart(weights: Array, n_chains: int, n_draws: int, rng: np.random.Generator) -> Array:
     """Points drawn by weight, each chain from a part of the points of its own.
 
-    Systematic resampling in random order: a point is drawn as often as it should be, to within one.
+    Systematic resampling in random order: within its part a point is drawn as often as it should be, to within one.
+    Each chain has as many draws, whatever its part weighs: parts of many points, none of which weighs much, weigh
+    nearly the same.
 
     Parameters
     ----------

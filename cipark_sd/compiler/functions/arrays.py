@@ -267,11 +267,12 @@ def within_array(places: Sequence[Expr], sizes: Sequence[int]) -> tuple[Expr, Ex
     inside, along : Expr
         1 or 0, and a number of elements from 0.
     """
-    along: Expr = places[0] - 1.0
-    inside = _within(places[0], sizes[0])
-    for place, size in zip(places[1:], sizes[1:], strict=True):
+    inside = reduce(partial(Binary, "and"), map(_within, places, sizes))
+    # one place alone is rounded by VECTOR ELM MAP; of several each is, before they are one offset
+    whole = places if len(places) == 1 else [Call("round", (place,)) for place in places]
+    along: Expr = whole[0] - 1.0
+    for place, size in zip(whole[1:], sizes[1:], strict=True):
         along = along * float(size) + (place - 1.0)
-        inside = Binary("and", inside, _within(place, size))
     return inside, along
 
 

@@ -34,6 +34,17 @@ def judged(density: Posterior, counts: np.ndarray) -> dict[str, bool]:
     return {line.name: line.fails for line in lines}
 
 
+def test_the_range_of_a_statistic_is_that_of_ninety_five_of_a_hundred_replicates(density: Posterior) -> None:
+    known = replaced(density, right(density, 3), np.random.default_rng(1))
+    theta = np.tile(THETA, (N, 1))
+    copies = replicate(known, theta, np.random.default_rng(2))
+    line = next(line for line in discrepancies(known, theta, copies) if line.name == "the largest count")
+    largest = copies.max(axis=1)
+    assert 0.02 < (largest < line.low).mean() <= 0.025 <= (largest <= line.low).mean()
+    assert 0.02 < (largest > line.high).mean() <= 0.025 <= (largest >= line.high).mean()
+    assert (largest < line.median).mean() <= 0.5 <= (largest <= line.median).mean()
+
+
 def right(density: Posterior, seed: int) -> np.ndarray:
     return np.asarray(replicate(density, THETA[None], np.random.default_rng(seed))[0])
 

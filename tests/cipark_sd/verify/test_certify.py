@@ -106,6 +106,13 @@ def test_a_difference_within_the_tolerance_of_the_recorded_run_is_none(regions: 
     assert certify(read_model(regions), engines=["native"], recorded=recorded, recorded_tolerance=1e-9).certified
 
 
+def test_a_tolerance_of_zero_asks_for_the_same_bits(regions: Path, recorded: Path) -> None:
+    _plant(recorded, "PEOPLE[WEST]", 4.25, 1 + 1e-14)
+    model = read_model(regions)
+    assert certify(model, engines=["native"], recorded=recorded).certified
+    assert not certify(model, engines=["native"], recorded=recorded, recorded_tolerance=0.0).certified
+
+
 def test_values_that_were_not_recorded_are_not_compared(regions: Path, recorded: Path) -> None:
     _plant(recorded, "TOTAL", 3.0, float("nan"))
     assert certify(read_model(regions), engines=["native"], recorded=recorded).certified

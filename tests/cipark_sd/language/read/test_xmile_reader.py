@@ -186,6 +186,7 @@ OF_STELLA = {
     "a[INT(TIME) + 2]": (1.0, 5.0),
     "a[TIME]": (0.0, 7.0),
     "m[south, which] + m[INT(TIME) + 1, 3]": (34.0, 45.0),
+    "m[TIME + 1.4, TIME + 1.4]": (11.0, 22.0),
     "LOOKUPINV(t, 1 + TIME)": (1.0, 2.0),
 }
 TABLE = '<gf name="t"><xpts>0, 1, 3</xpts><ypts>0, 1, 3</ypts></gf>'
