@@ -148,7 +148,9 @@ def segments(table: Table) -> tuple[Array, Array, Array]:
 
 
 def look_up(table: Table, argument: ArrayLike) -> Array:
-    """A graphical function's values; on knots exactly the knot's value, between them ``slope * (x - x_j) + y_j``.
+    """A graphical function's values; on knots exactly the knot's value.
+
+    Between them ``slope * (x - x_j) + y_j``, or, of a table of steps, the value of the knot before or behind.
 
     NaN gives NaN where points are joined by lines.
 

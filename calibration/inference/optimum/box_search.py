@@ -82,7 +82,7 @@ def curvature(goal: Callable[[Array], Array], point: Array) -> Array:
     ----------
     goal : function
         Points ``(n, n_free)`` to values ``(n,)``.
-    point : (n_free,)
+    point : (n_free,), of the box: from 0 to 1
 
     Returns
     -------
@@ -139,7 +139,7 @@ def measured(goal: Objective, point: Array) -> Search[tuple[Objective, Array]]:
     Parameters
     ----------
     goal : Objective
-    point : (n_free,)
+    point : (n_free,), of the box: from 0 to 1
 
     Returns
     -------
@@ -179,7 +179,7 @@ def minimising(goal: Objective, start: Array, *, tolerance: float, stall: float)
     Parameters
     ----------
     goal : Objective
-    start : (n_free,)
+    start : (n_free,), of the box: from 0 to 1
     tolerance, stall : float
         As of :func:`descending`.
 
@@ -209,7 +209,7 @@ def descending(goal: Objective, start: Array, matrix: Array, *, tolerance: float
     Parameters
     ----------
     goal : Objective
-    start : (n_free,)
+    start : (n_free,), of the box: from 0 to 1
     matrix : (n_free, n_free)
         The first quadratic model, positive definite.
     tolerance : float

@@ -156,7 +156,7 @@ def prior_information(goal: Objective, point: Array) -> Array:
     Parameters
     ----------
     goal : Objective
-    point : (n_free,)
+    point : (n_free,), of the box: from 0 to 1
         Of the box.
 
     Returns

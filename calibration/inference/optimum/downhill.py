@@ -71,7 +71,7 @@ def nearing(goal: Objective, start: Array, *, most: int = 300, fall: float = 1e-
     Parameters
     ----------
     goal : Objective
-    start : (n_free,)
+    start : (n_free,), of the box: from 0 to 1
     most : int
         Steps at most.
     fall : float
@@ -142,7 +142,7 @@ def settling(
     Parameters
     ----------
     goal : Objective
-    start : (n_free,)
+    start : (n_free,), of the box: from 0 to 1
     tolerance, stall : float
         As of :func:`calibration.inference.optimum.box_search.descending`; without a stall it is the tolerance, and
         :data:`OVER_JUMPS` where the objective jumps.
@@ -174,7 +174,7 @@ def going_down(goal: Objective, point: Array, *, tolerance: float) -> Search[Min
     Parameters
     ----------
     goal : Objective
-    point : (n_free,)
+    point : (n_free,), of the box: from 0 to 1
     tolerance : float
         The fall of the objective that may be left.
 
@@ -202,7 +202,7 @@ def scanning(goal: Objective, point: Array, columns: NDArray[np.intp]) -> Search
     Parameters
     ----------
     goal : Objective
-    point : (n_free,)
+    point : (n_free,), of the box: from 0 to 1
     columns : (m,)
         Of the box, those that are scanned.
 

@@ -243,7 +243,7 @@ def polished(goal: Objective, start: Array, *, tolerance: float) -> Minimum | No
     Parameters
     ----------
     goal : Objective
-    start : (n_free,)
+    start : (n_free,), of the box: from 0 to 1
     tolerance : float
         The promised fall of the objective at which the search has converged.
 

@@ -339,7 +339,7 @@ def ask(goal: Objective, point: Array) -> Search[tuple[float, Array]]:
     Parameters
     ----------
     goal : Objective
-    point : (n_free,)
+    point : (n_free,), of the box: from 0 to 1
 
     Returns
     -------

@@ -247,7 +247,7 @@ def maximise(
     wider : bool
         Whether to search further under wider priors and under none.
     warmed : bool
-        Whether to search from likely places where few searches agree.
+        Whether to search from likely places where few searches agree, and over jumps where the objective has any.
 
     Returns
     -------

@@ -60,7 +60,7 @@ def scored(goal: Objective, start: Array, *, stall: float, matrix: Array | None 
     Parameters
     ----------
     goal : Objective
-    start : (n_free,)
+    start : (n_free,), of the box: from 0 to 1
     stall : float
         What the last steps together have to gain.
     matrix : (n_free, n_free), optional
@@ -111,7 +111,7 @@ def around(goal: Objective, point: Array) -> Minimum:
     Parameters
     ----------
     goal : Objective
-    point : (n_free,)
+    point : (n_free,), of the box: from 0 to 1
 
     Returns
     -------
@@ -130,7 +130,7 @@ def over_jumps(goal: Objective, point: Array) -> Array:
     Parameters
     ----------
     goal : Objective
-    point : (n_free,)
+    point : (n_free,), of the box: from 0 to 1
 
     Returns
     -------
@@ -172,7 +172,7 @@ def swept(goal: Objective, point: Array, matrix: Array | None = None) -> tuple[M
     Parameters
     ----------
     goal : Objective
-    point : (n_free,)
+    point : (n_free,), of the box: from 0 to 1
     matrix : (n_free, n_free), optional
         The curvature. None: the distances are :data:`FIRST_PROBE`.
 
@@ -271,7 +271,7 @@ def is_rough(goal: Objective, point: Array) -> bool:
     Parameters
     ----------
     goal : Objective
-    point : (n_free,)
+    point : (n_free,), of the box: from 0 to 1
 
     Returns
     -------
@@ -286,7 +286,7 @@ def jumps(goal: Objective, point: Array) -> Array:
     Parameters
     ----------
     goal : Objective
-    point : (n_free,)
+    point : (n_free,), of the box: from 0 to 1
 
     Returns
     -------
@@ -327,8 +327,9 @@ def stepwise_parameters(goal: Objective, points: Array) -> tuple[str, ...]:
     Parameters
     ----------
     goal : Objective
-    points : (n, n_free)
-        Where it is looked for; at most of them a small move has to change no bit of the likelihood.
+    points : (n, n_free), of the box: from 0 to 1
+        Where it is looked for, at the first :data:`STEPWISE_POINTS`; at more than three in four of them a small move
+        has to change no bit of the likelihood.
 
     Returns
     -------
