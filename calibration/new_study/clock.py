@@ -10,7 +10,7 @@ from typing import Literal
 
 from calibration.new_study.columns import Axis
 from calibration.new_study.dates import is_year, months_earlier
-from calibration.study.calendar import MONTHS, Calendar, is_exact, length, unit_in, unit_of
+from calibration.study.calendar import MONTHS, Calendar, is_exact, length, time_unit_of, unit_in
 from cipark_sd.base.errors import CiparkError, InvalidValue
 from cipark_sd.base.wording import TIME_UNITS, TimeUnit
 from cipark_sd.model.model import Model
@@ -54,7 +54,7 @@ def model_unit(model: Model, chosen: TimeUnit | None) -> TimeUnit | None:
     InvalidValue
         Where both do and differ.
     """
-    counted = unit_of(model.time.units)
+    counted = time_unit_of(model.time.units)
     if counted is not None and chosen is not None and counted != chosen:
         expected = f"{counted}, which is the model's unit of time in {model.name}: {model.time.units}; leave --unit out"
         raise InvalidValue("--unit", chosen, expected, where="new-study")
@@ -254,7 +254,7 @@ def _unit_said(column: str) -> TimeUnit | None:
     ['week', 'week', 'year', None]
     """
     words = re.findall(r"[a-z]+", column.casefold())
-    units = [unit_of(match[1]) for match in _PER.finditer(column)] + [_ADVERBS.get(word) for word in words]
+    units = [time_unit_of(match[1]) for match in _PER.finditer(column)] + [_ADVERBS.get(word) for word in words]
     return next((unit for unit in units if unit is not None), None)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Literal
 
-from calibration.study.calendar import MONTHS, unit_in, unit_of
+from calibration.study.calendar import MONTHS, time_unit_of, unit_in
 from cipark_sd.base.wording import TimeUnit
 
 DateOrder = Literal["dmy", "mdy"]
@@ -253,6 +253,6 @@ def point_in(text: str, period: TimeUnit | None) -> Point | None:
     for point, patterns in _SAYS.items():
         for pattern in patterns:
             phrase = re.search(pattern, text, re.IGNORECASE)
-            if phrase and period == (unit_of(phrase["unit"]) if "unit" in phrase.groupdict() else "year"):
+            if phrase and period == (time_unit_of(phrase["unit"]) if "unit" in phrase.groupdict() else "year"):
                 return point
     return None

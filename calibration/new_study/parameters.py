@@ -16,7 +16,7 @@ from calibration.likelihood.posterior import Posterior
 from calibration.new_study.matching import words
 from calibration.noise import priors as families
 from calibration.noise.priors import FAMILIES, Prior, from_scale, to_scale
-from calibration.study.calendar import unit_of
+from calibration.study.calendar import time_unit_of
 from calibration.study.constants import chains, complements, event_times, exponents, reaching, without_scale, words_in
 from calibration.study.observations import Count
 from cipark_sd.analysis.sensitivities.factors import constant_values
@@ -188,7 +188,7 @@ def _least(value: float, carried: float) -> float:
 
 def _converts(label: str, value: float, units: str) -> bool:
     """Whether a constant only converts units: months in a year, a thousand, one person."""
-    parts = [unit_of(part) for part in units.split("/")]
+    parts = [time_unit_of(part) for part in units.split("/")]
     if len(parts) == 2 and None not in parts and parts[0] != parts[1]:
         return True
     return any(value in _CONVERSIONS.get(word, ()) for word in words_in(label))

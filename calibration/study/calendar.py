@@ -35,10 +35,10 @@ MONTHS: dict[TimeUnit, int] = {"month": 1, "quarter": 3, "year": 12}
 DAYS_OF_MONTH = 365.25 / 12
 
 
-def unit_of(text: str) -> TimeUnit | None:
+def time_unit_of(text: str) -> TimeUnit | None:
     """The unit that a model's unit of time is, None where it is none of the clock and the calendar.
 
-    >>> unit_of("Weeks"), unit_of("yr"), unit_of("Generation"), unit_of("d")
+    >>> time_unit_of("Weeks"), time_unit_of("yr"), time_unit_of("Generation"), time_unit_of("d")
     ('week', 'year', None, 'day')
     """
     word = text.strip().casefold().rstrip(".")
@@ -52,7 +52,7 @@ def unit_in(name: str) -> TimeUnit | None:
     ('week', 'day', 'week', 'day', None)
     """
     for bracketed in re.findall(r"[(\[]([^)\]]*)[)\]]", name):
-        unit = unit_of(bracketed)
+        unit = time_unit_of(bracketed)
         if unit is not None:
             return unit
     split = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)

@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Literal
 
 from calibration.noise.priors import FAMILIES, Beta, LogitNormal, Prior, Scale, Uniform, distribution
-from calibration.study.calendar import UNITS, Calendar, unit_of
+from calibration.study.calendar import UNITS, Calendar, time_unit_of
 from calibration.study.parameters import AIMS, Parameter, Target
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.analysis.sensitivities.factors import constant_values
@@ -141,7 +141,7 @@ def calendar_section(section: Section, model: Model) -> Calendar:
     -------
     Calendar
     """
-    model_unit = unit_of(model.time.units)
+    model_unit = time_unit_of(model.time.units)
     unit = section.choice("unit", UNITS, "decimal year")
     origin = section.raw("origin")
     section.note_unread()

@@ -23,14 +23,14 @@ from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, references, row, walk
 from cipark_sd.model.model import Method, Model
 from cipark_sd.model.variables import Auxiliary, Stock, Variable, expressions
-from cipark_sd.verify.sides import LeftOut, Question, Side, engine_names, recorded_side, side_of
+from cipark_sd.verify.sides import CertificateRun, LeftOut, Side, engine_names, recorded_side, side_of
 
 #: A double holds 16 digits; a sum of some thousand terms, carried through a run, keeps 12 of them. What is left of the
 #: terms beyond that is rounding; a number of the model's own that is so small beside its terms would be as well.
 CANCELLED = 1e-12
 
 
-def _round_off(question: Question, largest: Mapping[str, float]) -> dict[str, float]:
+def _round_off(question: CertificateRun, largest: Mapping[str, float]) -> dict[str, float]:
     """For columns that are only what rounding leaves of larger numbers, by flat name, the scale of these.
 
     ``entered - left - present`` is zero in exact arithmetic and some 1e-13 in any other, another 1e-13 on each engine.
@@ -57,7 +57,7 @@ def _round_off(question: Question, largest: Mapping[str, float]) -> dict[str, fl
         names |= fresh
 
 
-def _largest_term(question: Question, variable: Variable, tops: Mapping[str, float], rounded: set[str]) -> float:
+def _largest_term(question: CertificateRun, variable: Variable, tops: Mapping[str, float], rounded: set[str]) -> float:
     """A bound of the terms that a variable's equations add up; 0 where they add up nothing."""
     match variable:
         case Auxiliary(pieces=pieces):
@@ -97,7 +97,7 @@ def _bound(expr: Expr, tops: Mapping[str, float]) -> float:
             return 0.0
 
 
-Verdict = Literal["equal bits", "agree", "differ"]
+Agreement = Literal["equal bits", "agree", "differ"]
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Pair:
         return max(self.differences, key=lambda difference: difference.largest, default=None)
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Agreement:
         """In one word or two."""
         if self.apart:
             return "differ"
@@ -158,7 +158,7 @@ class Certificate:
         The columns that are only what rounding left, with the scale of what they are made of.
     """
 
-    question: Question
+    question: CertificateRun
     sides: tuple[Side, ...]
     left_out: tuple[LeftOut, ...]
     pairs: tuple[Pair, ...]
@@ -206,7 +206,7 @@ def certify(
         For an engine, a file or a scenario that cannot be used.
     """
     names = engine_names(engines)
-    question = Question(model, scenario, method, grid_of(model, checked(model, scenario)))
+    question = CertificateRun(model, scenario, method, grid_of(model, checked(model, scenario)))
     extra = None if recorded is None else recorded_side(question, Path(recorded), recorded_tolerance)
     runs: list[Side | LeftOut] = []
     for name in names:
@@ -225,7 +225,7 @@ def certify(
     return Certificate(question, tuple(sides), tuple(left_out), pairs, scales, rounded)
 
 
-def _largest(question: Question, sides: Sequence[Side]) -> dict[str, float]:
+def _largest(question: CertificateRun, sides: Sequence[Side]) -> dict[str, float]:
     """The largest finite value of each column on any engine."""
     columns = [side.columns for side in sides if not side.recorded]
     largest = {}
@@ -235,7 +235,7 @@ def _largest(question: Question, sides: Sequence[Side]) -> dict[str, float]:
     return largest
 
 
-def _compare(question: Question, left: Side, right: Side, scales: Mapping[str, float]) -> Pair:
+def _compare(question: CertificateRun, left: Side, right: Side, scales: Mapping[str, float]) -> Pair:
     """The columns that two sides have."""
     times, differences = question.grid.saved_times, []
     tolerance = 0.0 if left.exact and right.exact else right.tolerance
@@ -278,7 +278,7 @@ def _shares(a: Array, b: Array, scale: float) -> NDArray[np.float64]:
     return np.where(odd, np.where(alike, 0.0, np.inf), shares)
 
 
-def _first(question: Question, differences: Sequence[Difference]) -> tuple[str, ...]:
+def _first(question: CertificateRun, differences: Sequence[Difference]) -> tuple[str, ...]:
     """Of the columns that part first, those of variables whose inputs at the same time have not parted by then."""
     apart = {d.column: d.apart_from for d in differences if d.apart_from is not None}
     earliest = min(apart.values(), default=0.0)

@@ -93,7 +93,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
-class Question:
+class CertificateRun:
     """What every side has to answer."""
 
     model: Model
@@ -132,12 +132,12 @@ def engine_names(names: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(name for name in KNOWN if name in (installed if names is None else names))
 
 
-def side_of(question: Question, name: str) -> Side | LeftOut:
+def side_of(question: CertificateRun, name: str) -> Side | LeftOut:
     """The run of an engine, or why there is none.
 
     Parameters
     ----------
-    question : Question
+    question : CertificateRun
     name : of :data:`KNOWN`
 
     Returns
@@ -179,7 +179,7 @@ def side_of(question: Question, name: str) -> Side | LeftOut:
     return Side(name, made_by, columns, exact=engine.compiled, remarks=remarks)
 
 
-def _simlin(question: Question) -> Side | LeftOut:
+def _simlin(question: CertificateRun) -> Side | LeftOut:
     import simlin
 
     model = question.model
@@ -206,7 +206,7 @@ def _simlin(question: Question) -> Side | LeftOut:
     return Side(SIMLIN, version(SIMLIN), columns)
 
 
-def _beyond_simlin(question: Question, changes: Settings) -> str:
+def _beyond_simlin(question: CertificateRun, changes: Settings) -> str:
     """Why pysimlin cannot be asked this; empty when it can."""
     model, scenario = question.model, question.scenario
     parts = (part for v in model.variables for expr in expressions(v) for part in walk(expr))
@@ -222,12 +222,12 @@ def _beyond_simlin(question: Question, changes: Settings) -> str:
     return "the scenario changes more than numbers" if changes.initials or changes.tables or changes.series else ""
 
 
-def recorded_side(question: Question, path: Path, tolerance: float | None) -> Side:
+def recorded_side(question: CertificateRun, path: Path, tolerance: float | None) -> Side:
     """A recorded run.
 
     Parameters
     ----------
-    question : Question
+    question : CertificateRun
     path : with an ending of :data:`RECORDED`
     tolerance : a share of a column's scale; None for :data:`TOLERANCE`, or :data:`SINGLE_PRECISION` of a ``.vdf``
 

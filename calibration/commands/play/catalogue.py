@@ -17,7 +17,7 @@ from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.commands.policy.analysis import Target, read_target
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.model.model import Model
-from cipark_sd.pages.player.contents import Contents, Outcome, Structure
+from cipark_sd.pages.player.contents import Contents, Outcome, PlayedStructure
 from cipark_sd.pages.player.of_model import LEVERS, OUTCOMES, lever_of, most_influential, within_numbers
 
 RANGES_LIMIT = "These are results of the equations and of the ranges in policies.toml; nothing was fitted to data."
@@ -88,13 +88,13 @@ def named_levers(
     return tuple(fitted.get(override_key(name)) or lever_of(model, name) for name in names) or of_file
 
 
-def _structures(request: Settings, target: Target) -> tuple[Structure, ...]:
+def _structures(request: Settings, target: Target) -> tuple[PlayedStructure, ...]:
     if request.draws not in (None, "prior"):
         raise InvalidValue("--draws", request.draws, "a study, which has data", where="cipark play")
     alone = (definition.Structure(ONLY, "the model as it is"),)
     rivals = target.rivals if len(target.rivals) > 1 else alone
     if not target.study.parameters:
-        return tuple(Structure(rival.title or rival.id, rival.scenario) for rival in rivals)
+        return tuple(PlayedStructure(rival.title or rival.id, rival.scenario) for rival in rivals)
     draw_request = DrawRequest(
         rivals, "prior", request.runs, request.seed, request.folder, engine="native", known=rivals
     )
@@ -103,9 +103,9 @@ def _structures(request: Settings, target: Target) -> tuple[Structure, ...]:
     return tuple(_structure(rival, draws[rival.id]) for rival in rivals)
 
 
-def _structure(rival: definition.Structure, draws: Draws) -> Structure:
+def _structure(rival: definition.Structure, draws: Draws) -> PlayedStructure:
     middle = {name: float(np.median(values)) for name, values in draws.values.items()}
-    return Structure(rival.title or rival.id, rival.scenario, draws.values, middle, draws.basis)
+    return PlayedStructure(rival.title or rival.id, rival.scenario, draws.values, middle, draws.basis)
 
 
 def _levers(

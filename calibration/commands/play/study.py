@@ -42,7 +42,7 @@ from cipark_sd.engines.registry import choose
 from cipark_sd.model.expr import Const, Ref
 from cipark_sd.model.model import Model, digest_of
 from cipark_sd.model.variables import Constant, Piece, Stock
-from cipark_sd.pages.player.contents import Contents, Outcome, Seen, Structure, Waiting
+from cipark_sd.pages.player.contents import Contents, Outcome, PlayedStructure, Seen, Waiting
 from cipark_sd.pages.player.of_model import (
     LEVERS,
     OUTCOMES,
@@ -142,7 +142,7 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
     )
 
 
-def _limits(structures: Sequence[Structure]) -> tuple[str, ...]:
+def _limits(structures: Sequence[PlayedStructure]) -> tuple[str, ...]:
     """What a reader must not overlook, by what the draws are."""
     basis = structures[0].basis
     if basis is not None and basis.origin in UNSEEN:
@@ -168,7 +168,7 @@ def _notice(problem: CalibrationProblem, seed: int, basis: Basis | None) -> str:
     return f"These priors contradict the data: {against}." if against else ""
 
 
-def _renamed(structure: Structure, model: Model) -> Structure:
+def _renamed(structure: PlayedStructure, model: Model) -> PlayedStructure:
     """Draws and estimate of a stock's start under the constant that means it."""
     estimate = {start_of(model, name): value for name, value in structure.estimate.items()}
     draws, prior, every = (
@@ -192,7 +192,9 @@ def _target(request: Settings, model: Model) -> str:
         return file.name
 
 
-def _structures(request: Settings, problem: CalibrationProblem, catalogue: Catalogue | None) -> tuple[Structure, ...]:
+def _structures(
+    request: Settings, problem: CalibrationProblem, catalogue: Catalogue | None
+) -> tuple[PlayedStructure, ...]:
     """The study as it stands, and its rivals as far as there are draws of them: those of the same fit, or of priors."""
     draws, estimate = _draws(request, problem)
     prior = draws_from_prior(problem, request.runs, np.random.default_rng([request.seed, 1]), ONLY, noise=True)
@@ -233,7 +235,7 @@ def _structure(
     draws: Draws,
     prior: Draws,
     estimate: Mapping[str, float],
-) -> Structure:
+) -> PlayedStructure:
     """A structure with some of its draws, and all of them where it is the first.
 
     Of draws that are no basis for a band there is the best fit alone.
@@ -251,7 +253,7 @@ def _structure(
     apart = draws.basis.bands and not unseen
     whole = draws.values if apart and not scenario.overrides and len(draws) > request.runs else {}
     before = {name: values for name, values in prior.values.items() if name in draws.values} if apart else {}
-    return Structure(
+    return PlayedStructure(
         title,
         scenario,
         draws=of(shown, model=True),
@@ -288,7 +290,7 @@ def _draws(request: Settings, problem: CalibrationProblem) -> tuple[Draws, Mappi
 
 
 def _outcomes(
-    request: Settings, problem: CalibrationProblem, catalogue: Catalogue | None, first: Structure
+    request: Settings, problem: CalibrationProblem, catalogue: Catalogue | None, first: PlayedStructure
 ) -> tuple[Outcome, ...]:
     levels = _levels_of(problem)
     if not request.variables and catalogue is not None:
@@ -312,7 +314,7 @@ def _outcomes(
 Printed = dict[tuple[str, bool], tuple[tuple[float, tuple[float, ...]], ...]]
 
 
-def _printed(problem: CalibrationProblem, first: Structure) -> Printed:
+def _printed(problem: CalibrationProblem, first: PlayedStructure) -> Printed:
     """The numbers of the report for levels that the study predicts, from the same draws."""
     if not first.every:
         return {}
@@ -351,7 +353,7 @@ def _levels_of(problem: CalibrationProblem) -> dict[str, tuple[Seen, ...]]:
     return {name: tuple(levels) for name, levels in levels_of.items()}
 
 
-def _waiting(problem: CalibrationProblem, first: Structure) -> dict[str, Waiting]:
+def _waiting(problem: CalibrationProblem, first: PlayedStructure) -> dict[str, Waiting]:
     """By variable how its counts are reported later: of the study's numbers that are read so, as far as draws tell."""
     by_variable: dict[str, Waiting] = {}
     for observation in problem.observations:
@@ -370,7 +372,7 @@ def _levers(
     problem: CalibrationProblem,
     catalogue: Catalogue | None,
     scenario: Scenario,
-    structure: Structure,
+    structure: PlayedStructure,
     outcomes: Sequence[Outcome],
 ) -> tuple[Lever, ...]:
     """Those that are named, of the policies, or the fitted constants and then what else moves the curves most."""

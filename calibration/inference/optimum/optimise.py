@@ -24,8 +24,7 @@ from functools import partial
 import numpy as np
 
 from calibration.inference.optimum.downhill import going_down, scanning
-from calibration.inference.optimum.objective import IMPOSSIBLE, Objective, gather, objective, run
-from calibration.inference.optimum.objective import Search as Searching
+from calibration.inference.optimum.objective import IMPOSSIBLE, Objective, Search, gather, objective, run
 from calibration.inference.optimum.scoring import is_rough, scored, stepwise_parameters
 from calibration.inference.sampling.moves import NowherePossible
 from calibration.inference.sampling.warming import likely_places
@@ -76,7 +75,7 @@ class NothingFits(CiparkError):
 
 
 @dataclass(frozen=True, eq=False)
-class Search:
+class SearchEnd:
     """One local search.
 
     Parameters
@@ -111,7 +110,7 @@ class Reached:
     theta: Array
     log_density: float
     log_likelihood: float
-    searches: tuple[Search, ...]
+    searches: tuple[SearchEnd, ...]
     interrupted: bool
     stepwise: tuple[str, ...] = field(default=(), kw_only=True)
     moved: int = field(default=0, kw_only=True)
@@ -255,7 +254,7 @@ def maximise(
     """
     points = _starts(goal, starts, rng)
     stepwise = () if goal.rough else stepwise_parameters(goal, points)
-    searched = _Searches(goal, checkpoints, pool, on_progress)
+    searched = _SearchTasks(goal, checkpoints, pool, on_progress)
     if stepwise and warmed:
         best = points[int(goal(points).argmin())]
         if is_rough(goal, scored(goal, best, stall=LOOK).point):
@@ -288,7 +287,7 @@ def maximise(
     return _optimum(goal, searches, interrupted, stepwise)
 
 
-class _Searches:
+class _SearchTasks:
     """Searches of one objective in tasks that are kept, and what is told of all of them together.
 
     Parameters
@@ -311,7 +310,7 @@ class _Searches:
 
     def __call__(
         self, points: Array, kind: str, scanned: tuple[str, ...] = (), weights: tuple[float, ...] | None = None
-    ) -> tuple[list[Search], bool]:
+    ) -> tuple[list[SearchEnd], bool]:
         """Searches from points ``(n, n_free)``, best first, and whether the user stopped them.
 
         ``weights`` are those of the log priors, each taken once; without them the objective's own.
@@ -325,38 +324,40 @@ class _Searches:
             for number, group in enumerate(groups, start=1)
         ]
 
-        def tell(_: int, ended: tuple[Search, ...]) -> None:
+        def tell(_: int, ended: tuple[SearchEnd, ...]) -> None:
             self.n_done += len(ended)
             if kind in FIRST:
                 self.best = max(self.best, *(search.log_density for search in ended))
             if self.on_progress is not None:
                 self.on_progress(self.n_done, self.total, self.best)
 
-        reached, interrupted = records(tuple[Search, ...], tasks, self.checkpoints, self.pool, tell)
+        reached, interrupted = records(tuple[SearchEnd, ...], tasks, self.checkpoints, self.pool, tell)
         made = [search for ended in reached if ended is not None for search in ended]
         if not made and kind in FIRST:
             raise KeyboardInterrupt
         return sorted(made, key=_from_best), interrupted
 
 
-def _from_best(search: Search) -> float:
+def _from_best(search: SearchEnd) -> float:
     """Puts the best of searches first."""
     return -search.log_density
 
 
-def _optimum(goal: Objective, searches: Sequence[Search], interrupted: bool, stepwise: tuple[str, ...] = ()) -> Optimum:
+def _optimum(
+    goal: Objective, searches: Sequence[SearchEnd], interrupted: bool, stepwise: tuple[str, ...] = ()
+) -> Optimum:
     """The best of searches, which comes first."""
     best = searches[0]
     likelihood = float(goal.density.log_likelihood(best.theta[None, :])[0])
     return Optimum(best.theta, best.log_density, likelihood, tuple(searches), interrupted, goal, stepwise=stepwise)
 
 
-def _over_jumps(plain: _Searches, points: Array, rng: np.random.Generator) -> Optimum:
+def _over_jumps(plain: _SearchTasks, points: Array, rng: np.random.Generator) -> Optimum:
     """The best of searches over jumps from ``points : (n, n_free)`` and from as many more as it takes."""
     goal = replace(plain.goal, rough=True)
     if len(points) < OVER_JUMPS:
         points = np.vstack([points, _starts(goal, OVER_JUMPS - len(points), rng.spawn(1)[0])])
-    searched = _Searches(goal, plain.checkpoints, plain.pool, plain.on_progress)
+    searched = _SearchTasks(goal, plain.checkpoints, plain.pool, plain.on_progress)
     searched.total = len(points)
     searches, interrupted = searched(points, "over jumps")
     for place, search in enumerate(searches[:CLOSER]):
@@ -366,14 +367,14 @@ def _over_jumps(plain: _Searches, points: Array, rng: np.random.Generator) -> Op
     return _optimum(goal, sorted(searches, key=_from_best), interrupted)
 
 
-def _n_arrived(searches: Sequence[Search]) -> int:
+def _n_arrived(searches: Sequence[SearchEnd]) -> int:
     """Searches, the best first, that ended within :data:`ARRIVED` of it."""
     return sum(search.log_density >= searches[0].log_density - ARRIVED for search in searches)
 
 
 def _searches_from(
     goal: Objective, points: Array, weights: tuple[float, ...], stepwise: tuple[str, ...]
-) -> tuple[Search, ...]:
+) -> tuple[SearchEnd, ...]:
     """Searches in step from ``points : (n, n_free)`` of the box, with each weight of the log priors in turn.
 
     ``stepwise`` parameters are scanned.
@@ -402,12 +403,12 @@ def _starts(goal: Objective, n: int, rng: np.random.Generator) -> Array:
     return np.array(possible[:n])
 
 
-def local_search(goal: Objective, point: Array, stepwise: tuple[str, ...] = ()) -> Search:
+def local_search(goal: Objective, point: Array, stepwise: tuple[str, ...] = ()) -> SearchEnd:
     """One search from ``point : (n_free,)`` of the box, as of :func:`_searching`."""
     return run(_searching(goal, point, stepwise), goal.density)
 
 
-def _searching(goal: Objective, point: Array, stepwise: tuple[str, ...]) -> Searching[Search]:
+def _searching(goal: Objective, point: Array, stepwise: tuple[str, ...]) -> Search[SearchEnd]:
     """A search from ``point : (n_free,)`` of the box.
 
     Parameters of which the objective is a step function are scanned.
@@ -426,7 +427,7 @@ def _searching(goal: Objective, point: Array, stepwise: tuple[str, ...]) -> Sear
         end[moving] = reached.point
         evaluations, converged = evaluations + reached.evaluations, reached.converged
     last = -float(goal(end[None, :])[0])
-    return Search(goal.theta(end[None, :])[0], first, last, evaluations, converged, goal.prior_weight)
+    return SearchEnd(goal.theta(end[None, :])[0], first, last, evaluations, converged, goal.prior_weight)
 
 
 def likely_starts(goal: Objective, n: int, rng: np.random.Generator, checkpoints: Checkpoints) -> Array:

@@ -43,7 +43,7 @@ LONGER = 4.0
 AT_THRESHOLD = 1e-6
 #: A rise that misses the threshold by more than this share at the finest step jumps over it; the finest step as a share
 #: of the one in which the crossing lies, over which a rise without a jump grows by no more than that share.
-JUMP, FINEST = 1e-2, 1e-4
+LEAP, FINEST = 1e-2, 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,7 +409,7 @@ def crossing(
         place = yield from solve(share, low[1])
         best = min(best, place, key=lambda place: abs(gap(place)))
         low, high = ((share, place), high) if gap(place) <= 0 else (low, (share, place))
-    if abs(best.cost - least - threshold) <= JUMP * threshold + near:
+    if abs(best.cost - least - threshold) <= LEAP * threshold + near:
         return best, True
     return low[1], False
 

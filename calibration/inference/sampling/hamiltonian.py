@@ -77,7 +77,7 @@ class Trajectories:
         return np.asarray(self.diverged.sum(axis=1) / np.maximum(self.careful.sum(axis=1), 1))
 
 
-class Chains:
+class RunningChains:
     """Chains in progress, and their draws.
 
     Parameters
@@ -178,7 +178,7 @@ class Chains:
         }
 
     @classmethod
-    def of(cls, stored: Arrays, rng: np.random.Generator) -> "Chains":
+    def of(cls, stored: Arrays, rng: np.random.Generator) -> "RunningChains":
         """Undoes :meth:`arrays`; the stream goes on from where it was."""
         chains = cls(tuple(np.array(stored[f"chains {name}"]) for name in _STATE[:3]), rng)  # type: ignore[arg-type]
         rng.bit_generator.state = json.loads(str(stored["stream"]))
@@ -198,7 +198,7 @@ def adapted(
     n_moves: int,
     rng: np.random.Generator,
     accepted: float = ACCEPTED,
-) -> tuple[Chains, float]:
+) -> tuple[RunningChains, float]:
     """Chains of some moves, whose step size adapts on the way.
 
     Parameters
@@ -207,7 +207,7 @@ def adapted(
     start : (n, k), (n,), (n, k)
         Points, log densities and gradients.
     step, reach : float
-        As of :meth:`Chains.move`; the step at first.
+        As of :meth:`RunningChains.move`; the step at first.
     n_moves : int
     rng : Generator
     accepted : float
@@ -215,10 +215,10 @@ def adapted(
 
     Returns
     -------
-    Chains, float
+    RunningChains, float
         The chains, and the step size: a weighted geometric mean of those on the way, later ones counting for more.
     """
-    chains = Chains(start, rng)
+    chains = RunningChains(start, rng)
     averaging = _Averaging(step, accepted)
     while chains.n_draws < n_moves:
         averaging.learn(chains.move(target, averaging.step, reach))
@@ -237,7 +237,7 @@ def suited(drawn: Trajectories, step: float, reach: float) -> tuple[float, float
     ----------
     drawn : Trajectories
     step, reach : float
-        With which they were drawn, as of :meth:`Chains.move`.
+        With which they were drawn, as of :meth:`RunningChains.move`.
 
     Returns
     -------

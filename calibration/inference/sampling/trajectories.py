@@ -300,7 +300,7 @@ class _Course:
     """
 
     target: SlopedScores
-    chains: hamiltonian.Chains
+    chains: hamiltonian.RunningChains
     step: float
     reach: float
     adapting: int
@@ -315,7 +315,7 @@ class _Course:
     @classmethod
     def of(cls, scores: NormalScores, stored: Arrays, rng: np.random.Generator) -> "_Course":
         """Undoes :meth:`arrays`."""
-        target, chains = SlopedScores.of(scores, stored), hamiltonian.Chains.of(stored, rng)
+        target, chains = SlopedScores.of(scores, stored), hamiltonian.RunningChains.of(stored, rng)
         numbers = {name: stored[name].item() for name in _NUMBERS}
         return cls(target, chains, apart=np.array(stored["apart"]), begun=str(stored["begun"]), **numbers)
 
@@ -359,7 +359,7 @@ def _worst(lines: tuple[Convergence, ...]) -> float:
     return max((line.r_hat for line in lines), default=math.inf)
 
 
-def _judged(chains: hamiltonian.Chains, n_draws: int) -> Trajectories:
+def _judged(chains: hamiltonian.RunningChains, n_draws: int) -> Trajectories:
     """Those of the first draws that are judged and kept."""
     every = math.ceil(n_draws / KEPT)
     return chains.draws((n_draws - 1) % every, n_draws, every)

@@ -259,7 +259,7 @@ class Warming:
     apart : (n,)
         Those that come from other tops than the highest of their group.
     step, reach : float
-        As of :meth:`calibration.inference.sampling.hamiltonian.Chains.move`.
+        As of :meth:`calibration.inference.sampling.hamiltonian.RunningChains.move`.
     accepted : float
         The share of moves that the step is to accept.
     n_moves : int
@@ -305,12 +305,12 @@ class Warming:
                 self._learn(np.concatenate(drawn))
                 drawn = []
 
-    def settle(self) -> hamiltonian.Chains:
+    def settle(self) -> hamiltonian.RunningChains:
         """The step size in the last scale, and chains that stand where their draws begin."""
         self.chains = self._moved_on(LAST)
-        return hamiltonian.Chains(self.chains.stand, self.rng)
+        return hamiltonian.RunningChains(self.chains.stand, self.rng)
 
-    def _moved_on(self, n_moves: int) -> hamiltonian.Chains:
+    def _moved_on(self, n_moves: int) -> hamiltonian.RunningChains:
         points = self.target.points_of(self.at)
         start = points, *self.target(points)
         chains, self.step = hamiltonian.adapted(
@@ -333,7 +333,7 @@ class Warming:
 
 def warmed(
     scores: NormalScores, tops: list[list[Summit]], rng: np.random.Generator
-) -> tuple[Warming, hamiltonian.Chains]:
+) -> tuple[Warming, hamiltonian.RunningChains]:
     """Chains brought from tops to where the draws lie.
 
     Parameters
@@ -345,7 +345,7 @@ def warmed(
 
     Returns
     -------
-    Warming, hamiltonian.Chains
+    Warming, hamiltonian.RunningChains
         What was learnt, and chains of which each draw counts.
     """
     warming = Warming(scores, tops, rng)

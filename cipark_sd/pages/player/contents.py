@@ -35,7 +35,7 @@ class Waiting:
     events : tuple of float
         Times at which a ``share`` of what waits is released.
     share, rate : float or str
-        A number or the name of a number in :attr:`Structure.beside`: between 0 and 1, and per unit of time.
+        A number or the name of a number in :attr:`PlayedStructure.beside`: between 0 and 1, and per unit of time.
     begin : float
         When nothing waits yet.
     """
@@ -63,7 +63,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Structure:
+class PlayedStructure:
     """One way in which the model is built, with draws of its constants.
 
     Parameters
@@ -108,7 +108,7 @@ class Contents:
         How a command names the model.
     scenario : Scenario
         What all runs share beside the file.
-    structures : sequence of Structure
+    structures : sequence of PlayedStructure
         The first is the one that is shown at first.
     outcomes : sequence of Outcome
         In the order of the tabs.
@@ -136,7 +136,7 @@ class Contents:
     model: Model
     target: str
     scenario: Scenario
-    structures: Sequence[Structure]
+    structures: Sequence[PlayedStructure]
     levers: Sequence[Lever]
     outcomes: Sequence[Outcome]
     at: float

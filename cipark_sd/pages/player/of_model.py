@@ -23,7 +23,7 @@ from cipark_sd.model.expr import Binary, Call, Expr, Ref, children, references, 
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Variable, expressions
 from cipark_sd.pages.figures.observed import Observed
-from cipark_sd.pages.player.contents import Contents, Outcome, Seen, Structure
+from cipark_sd.pages.player.contents import Contents, Outcome, PlayedStructure, Seen
 from cipark_sd.simulations.ensembles import ensemble
 
 #: Levers and curves of a page, at most.
@@ -87,7 +87,7 @@ def contents_of(
         model=model,
         target=target,
         scenario=scenario,
-        structures=(Structure("the model"),),
+        structures=(PlayedStructure("the model"),),
         levers=chosen,
         outcomes=outcomes,
         at=model.time.final,

@@ -33,7 +33,7 @@ from cipark_sd.engines.registry import choose
 from cipark_sd.engines.wasm.carried import Carried, carried
 from cipark_sd.model.model import CONTROL, Model, causes, kinds
 from cipark_sd.model.variables import Lookup
-from cipark_sd.pages.player.contents import Contents, Outcome, Structure, Waiting
+from cipark_sd.pages.player.contents import Contents, Outcome, PlayedStructure, Waiting
 from cipark_sd.pages.player.diagram import diagram
 from cipark_sd.pages.player.of_model import moved_along
 from cipark_sd.pages.player.shell import page_with
@@ -132,7 +132,7 @@ def _flat(model: Model, names: Iterable[str]) -> list[str]:
     return [flat for name in names for flat, _, _ in elements_drawn(model, name, np.zeros(1), 1)]
 
 
-def _set(model: Model, structure: Structure) -> dict[str, float]:
+def _set(model: Model, structure: PlayedStructure) -> dict[str, float]:
     """What makes a structure, by constant of the flat model."""
     changed = settings(model, resolve(model, structure.scenario))
     if changed.initials or changed.tables or changed.series:
@@ -195,7 +195,7 @@ def _places(made: Carried, name: str) -> list[int]:
     return [i for i, flat in enumerate(outputs) if key in (flat, split_key(flat)[0])]
 
 
-def _structure(contents: Contents, made: Carried, structure: Structure) -> dict[str, Any]:
+def _structure(contents: Contents, made: Carried, structure: PlayedStructure) -> dict[str, Any]:
     """A structure's numbers, its draws with the estimate as the last run, and the digest of its native base run."""
     model, known = contents.model, set(made.constants)
     fixed = {name: value for name, value in _set(model, structure).items() if name in known}
@@ -241,7 +241,7 @@ def _shared(structures: Sequence[dict[str, Any]]) -> list[str]:
     return draws
 
 
-def _whole(contents: Contents, made: Carried, structure: Structure, fixed: Mapping[str, float]) -> list[Array]:
+def _whole(contents: Contents, made: Carried, structure: PlayedStructure, fixed: Mapping[str, float]) -> list[Array]:
     """By outcome its quantiles ``(5, m)`` over all draws; nothing where the page has all of them."""
     if not structure.every:
         return []
@@ -378,7 +378,7 @@ def _trace(contents: Contents, times: NDArray[np.float64]) -> dict[str, object]:
     }
 
 
-def _run_at_estimate(contents: Contents, made: Carried, structure: Structure) -> dict[str, Any]:
+def _run_at_estimate(contents: Contents, made: Carried, structure: PlayedStructure) -> dict[str, Any]:
     """The constants of one run at the estimate, and the digest of what the native engine gives for it."""
     model, known = contents.model, set(made.constants)
     fixed = {name: value for name, value in _set(model, structure).items() if name in known}

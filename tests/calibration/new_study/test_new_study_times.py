@@ -15,7 +15,7 @@ from calibration.new_study import study as making
 from calibration.new_study.clock import Clock, calendar_years, clock, windowed
 from calibration.new_study.columns import Axis, read_axis
 from calibration.new_study.table import Sheet
-from calibration.study.calendar import length, unit_in, unit_of
+from calibration.study.calendar import length, time_unit_of, unit_in
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import CiparkError, Problems
 from cipark_sd.base.wording import TIME_UNITS
@@ -83,7 +83,7 @@ def ask(model: Path, table: str, **more: object) -> making.NewStudy:
     ],
 )
 def test_units_are_read_in_full_in_short_and_in_the_plural(texts: str, unit: str | None) -> None:
-    assert {unit_of(text) for text in texts.split()} == {unit}
+    assert {time_unit_of(text) for text in texts.split()} == {unit}
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_dates_are_converted_to_the_model_s_unit(level: Model, units: str, spaci
     assert timing.calendar is not None
     assert timing.calendar.time_of(axis.dates[0]) == 0
     assert timing.calendar.time_of(axis.dates[1]) == pytest.approx(second, abs=0.002)
-    assert f"one unit of model time is a {unit_of(units)}" in timing.note
+    assert f"one unit of model time is a {time_unit_of(units)}" in timing.note
 
 
 @pytest.mark.parametrize("spacing", list(SPACED))

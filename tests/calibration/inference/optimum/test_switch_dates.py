@@ -11,7 +11,7 @@ from calibration.inference.optimum import optimise as optimisation
 from calibration.inference.optimum.diagnostics import identifiability
 from calibration.inference.optimum.interval_rules import Threshold, standard_errors
 from calibration.inference.optimum.objective import Objective
-from calibration.inference.optimum.optimise import Optimum, Search, optimise
+from calibration.inference.optimum.optimise import Optimum, SearchEnd, optimise
 from calibration.inference.optimum.profile import prediction_profile, profile
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
@@ -54,7 +54,7 @@ def test_a_fit_that_is_a_little_better_is_not_scanned_for_anew(
     """A scan takes seven hundred points after each other, and profiles meet several such fits."""
     tried: list[tuple[str, ...]] = []
 
-    def searched(goal: Objective, point: Array, stepwise: tuple[str, ...] = ()) -> Search:
+    def searched(goal: Objective, point: Array, stepwise: tuple[str, ...] = ()) -> SearchEnd:
         tried.append(stepwise)
         return replace(switched.searches[0], log_density=switched.log_density + gain)
 

@@ -23,7 +23,15 @@ from calibration.inference.sampling.convergence import (
 )
 from calibration.inference.sampling.densities import NormalScores
 from calibration.inference.sampling.draws import draw
-from calibration.inference.sampling.hamiltonian import ACCEPTED, LEAPS, Chains, Sloped, Trajectories, adapted, suited
+from calibration.inference.sampling.hamiltonian import (
+    ACCEPTED,
+    LEAPS,
+    RunningChains,
+    Sloped,
+    Trajectories,
+    adapted,
+    suited,
+)
 from calibration.inference.sampling.sloped_scores import SlopedScores
 from calibration.inference.sampling.trajectories import LEAST, Soundness, TrajectoryDraws
 from calibration.likelihood.posterior import posterior
@@ -39,10 +47,10 @@ SHORT = Effort(ensembles=2, block=60, most_steps=4000, sampler="hmc")
 def followed(target: Sloped, start: Array, n_draws: int, rng: np.random.Generator) -> Trajectories:
     """Draws after an adaptation of 60."""
     before, step = adapted(target, (start, *target(start)), 0.3, 1.5, 60, rng)
-    return draws(Chains(before.stand, rng), target, step, n_draws)
+    return draws(RunningChains(before.stand, rng), target, step, n_draws)
 
 
-def draws(chains: Chains, target: Sloped, step: float, n_draws: int, reach: float = 1.5) -> Trajectories:
+def draws(chains: RunningChains, target: Sloped, step: float, n_draws: int, reach: float = 1.5) -> Trajectories:
     while chains.n_draws < n_draws:
         chains.move(target, step, reach)
     return chains.draws()
@@ -95,7 +103,7 @@ def test_steps_that_are_too_long_change_no_expectation(step: float) -> None:
     """Of a normal in 40 dimensions the squared length is 40 on average, whatever share of moves is rejected."""
     rng = np.random.default_rng(6)
     target, start = normal(np.eye(40)), rng.standard_normal((256, 40))
-    drawn = draws(Chains((start, *target(start)), rng), target, step, 600, reach=100)
+    drawn = draws(RunningChains((start, *target(start)), rng), target, step, 600, reach=100)
     assert 0.5 < drawn.accepted.mean() < 0.9
     (line,) = convergence(["length"], (drawn.points**2).sum(axis=2)[:, :, None, None])
     assert abs(line.mean - 40) < 4 * line.mcse_mean < 0.85
@@ -111,7 +119,7 @@ def test_a_wall_is_no_divergence_a_cliff_is_one_and_what_lies_beyond_is_never_dr
 
     rng = np.random.default_rng(5)
     start = -np.abs(rng.standard_normal((8, 1)))
-    drawn = draws(Chains((start, *target(start)), rng), target, 0.5, 800)
+    drawn = draws(RunningChains((start, *target(start)), rng), target, 0.5, 800)
     ended, other = (drawn.walled, drawn.diverged) if beyond == -np.inf else (drawn.diverged, drawn.walled)
     assert 0.03 < ended[drawn.careful].mean() < 0.9
     assert not other.any()
@@ -162,7 +170,7 @@ def test_jumps_let_fewer_moves_be_accepted_and_a_smooth_density_does_not() -> No
         assert 0.6 < accepted < 0.85
         for share in (ACCEPTED, accepted):
             before, step = adapted(target, chains.stand, step, 1.5, 120, rng, share)
-            away = draws(Chains(before.stand, rng), target, step, 20).points
+            away = draws(RunningChains(before.stand, rng), target, step, 20).points
             speeds[share] = float(((away[:, -1] - away[:, 0]) ** 2).mean())
     assert speeds[accepted] > 1.3 * speeds[ACCEPTED]
 
@@ -190,7 +198,7 @@ def test_chains_that_accept_little_are_found() -> None:
         return -0.5 * (narrow * away**2).sum(axis=1), -narrow * away
 
     start = np.array([[0.1], [-0.2], [100.0], [0.3]])
-    chains = Chains((start, *target(start)), np.random.default_rng(2))
+    chains = RunningChains((start, *target(start)), np.random.default_rng(2))
     draws(chains, target, 0.5, 40)
     assert chains.stuck.tolist() == [False, False, True, False]
 
@@ -205,16 +213,16 @@ def test_chains_go_on_from_their_arrays_to_the_same_bits(stop: int) -> None:
     """By whatever stream."""
     target = normal(np.diag([1.0, 4.0, 0.2]))
 
-    def begun(seed: int) -> Chains:
+    def begun(seed: int) -> RunningChains:
         start = np.linspace(-1, 1, 12).reshape(4, 3)
-        return Chains((start, *target(start)), np.random.default_rng(seed))
+        return RunningChains((start, *target(start)), np.random.default_rng(seed))
 
     whole = draws(begun(1), target, 0.2, 90)
     stopped = begun(1)
     draws(stopped, target, 0.2, stop)
     kept = {name: array.copy() for name, array in stopped.arrays().items()}
     draws(stopped, target, 0.2, stop + 10)
-    again = Chains.of(kept, np.random.default_rng(9))
+    again = RunningChains.of(kept, np.random.default_rng(9))
     assert again.n_draws == stop
     gone_on = draws(again, target, 0.2, 90)
     for field in fields(Trajectories):

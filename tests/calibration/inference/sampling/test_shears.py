@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from calibration.inference.sampling.hamiltonian import Chains, adapted
+from calibration.inference.sampling.hamiltonian import RunningChains, adapted
 from calibration.inference.sampling.sloped_scores import Shear, straightening
 from cipark_sd.base.arrays import Array
 
@@ -86,7 +86,7 @@ def test_straight_trajectories_are_shorter_and_agree() -> None:
     for target, back in ((curved, lambda y: y), (flat, lambda y: found.bend(y * deviation))):
         start = rng.standard_normal((64, 5)) * 0.1
         before, step = adapted(target, (start, *target(start)), 0.3, 1.0, 60, rng)
-        chains = Chains(before.stand, rng)
+        chains = RunningChains(before.stand, rng)
         while chains.n_draws < 400:
             chains.move(target, step, 1.0)
         steps.append(step)
