@@ -14,8 +14,8 @@ import click
 
 ROOT = Path(__file__).parents[1]
 PRODUCT = ("cipark_sd", "calibration")
-#: What asks for a reason beside it: a function of so many lines, or with so many parameters.
-LONGEST, MOST_PARAMETERS = 80, 8
+#: A function of more lines without its docstring, or with more parameters beside ``self``, says why in a comment above.
+LONGEST, MOST_PARAMETERS = 80, 7
 _NO_CODE = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
 
 
@@ -35,6 +35,7 @@ class Size:
         tree = ast.parse(source)
         self.code += len(code_lines(source, tree))
         self.modules += 1
+        self.long += [f"{path.relative_to(ROOT)}:{function}" for function in unexplained(source, tree)]
         # a class that makes its heirs dataclasses, and these
         makers: set[str] = set()
         for node in ast.walk(tree):
@@ -46,8 +47,6 @@ class Size:
                     makers.add(node.name)
                 self.classes += 1
                 self.dataclasses += node.name in makers or any("dataclass" in text for text in decorators)
-            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                self.long += _long(node, path)
 
 
 def code_lines(source: str, tree: ast.Module) -> set[int]:
@@ -63,25 +62,34 @@ def code_lines(source: str, tree: ast.Module) -> set[int]:
 
 def _docstrings(tree: ast.Module) -> Iterator[tuple[int, int]]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body:
-            first = node.body[0]
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                yield first.lineno, first.end_lineno or first.lineno
+        yield from _docstring(node)
 
 
-def _long(node: ast.FunctionDef | ast.AsyncFunctionDef, path: Path) -> Iterator[str]:
-    lines = (node.end_lineno or node.lineno) - node.lineno + 1
-    arguments = node.args
-    n_parameters = len(arguments.posonlyargs) + len(arguments.args) + len(arguments.kwonlyargs)
-    where = f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
-    if lines > LONGEST:
-        yield f"{where}: {lines} lines"
-    if n_parameters > MOST_PARAMETERS:
-        yield f"{where}: {n_parameters} parameters"
+def _docstring(node: ast.AST) -> Iterator[tuple[int, int]]:
+    """The first and last line of what documents a node, where something does."""
+    match node:
+        case (
+            ast.Module(body=[ast.Expr(value=ast.Constant(value=str())) as first, *_])
+            | ast.ClassDef(body=[ast.Expr(value=ast.Constant(value=str())) as first, *_])
+            | ast.FunctionDef(body=[ast.Expr(value=ast.Constant(value=str())) as first, *_])
+            | ast.AsyncFunctionDef(body=[ast.Expr(value=ast.Constant(value=str())) as first, *_])
+        ):
+            yield first.lineno, first.end_lineno or first.lineno
+
+
+def unexplained(source: str, tree: ast.Module) -> Iterator[str]:
+    """Functions beyond :data:`LONGEST` or :data:`MOST_PARAMETERS` without a comment right above, as ``line name``."""
+    lines = source.splitlines()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        doc = sum(last - first + 1 for first, last in _docstring(node))
+        length = (node.end_lineno or node.lineno) - node.lineno + 1 - doc
+        named = {name.arg for name in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
+        begins = min(line.lineno for line in (node, *node.decorator_list))
+        explained = begins > 1 and lines[begins - 2].lstrip().startswith("# ")
+        if (length > LONGEST or len(named - {"self", "cls"}) > MOST_PARAMETERS) and not explained:
+            yield f"{node.lineno} {node.name}"
 
 
 def size(folder: Path) -> Size:
@@ -94,7 +102,7 @@ def size(folder: Path) -> Size:
 
 @click.command(help=__doc__)
 @click.option("--rooms", is_flag=True, help="Each folder of the packages by itself.")
-@click.option("--long", "show_long", is_flag=True, help="Functions that are long or take many parameters.")
+@click.option("--long", "show_long", is_flag=True, help="Large functions that do not say why.")
 def main(rooms: bool, show_long: bool) -> None:
     folders = [ROOT / name for name in (*PRODUCT, "tests", "tools", "benchmarks")]
     if rooms:

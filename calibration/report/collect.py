@@ -311,7 +311,7 @@ def study_facts(problem: CalibrationProblem) -> StudyFacts:
     """The facts of a study."""
     model, units = problem.model, {}
     for parameter in problem.space:
-        variable = model.by_name.get(split_key(parameter.name)[0])
+        variable = model.by_name.get(base_name(parameter.name))
         if variable is not None:
             units[parameter.name] = variable.units
     return StudyFacts(

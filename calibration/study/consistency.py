@@ -196,7 +196,7 @@ def output_problem(model: Model, name: str, where: str) -> CiparkError | None:
 
 def _setting_problem(model: Model, name: str, where: str) -> CiparkError | None:
     fault = _element_problem(model, name, where)
-    variable = model.by_name.get(split_key(name)[0])
+    variable = model.by_name.get(base_name(name))
     if fault is not None or variable is None or isinstance(variable, Constant | Stock):
         return fault
     return InvalidValue("name", name, f"a constant or a stock, not the {kind(variable)} it is", where=where)

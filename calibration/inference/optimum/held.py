@@ -241,7 +241,7 @@ def _sources(problem: CalibrationProblem, optimum: Optimum) -> list[tuple[Parame
     """Each held constant that reaches a fitted number, as a parameter around its value."""
     model = problem.model
     named = (name for term in problem.fitted_terms for quantity in term.quantities for name, _ in quantity.parts)
-    reach = reaching(model, {split_key(name)[0] for name in named})
+    reach = reaching(model, {base_name(name) for name in named})
     free = {override_key(name) for name in optimum.goal.space.names}
     sources: list[tuple[Parameter, Source, float]] = []
     taken = set(free)
@@ -253,7 +253,7 @@ def _sources(problem: CalibrationProblem, optimum: Optimum) -> list[tuple[Parame
 
     def add(name: str, value: float, units: str, source: Source) -> None:
         key = override_key(name)
-        if key not in taken and split_key(key)[0] in reach and not without_scale(model, name, value, units):
+        if key not in taken and base_name(key) in reach and not without_scale(model, name, value, units):
             sources.append((_around(name, value), source, value))
 
     for name, value in problem.fixed:

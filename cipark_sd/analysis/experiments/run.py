@@ -325,7 +325,7 @@ def _columns(settings: Scenario, draws: Draws) -> dict[str, Array]:
         base, elements = split_key(key)
         varies = isinstance(value, float | tuple | np.ndarray)
         for known in list(columns):
-            if known == key or (split_key(known)[0] == base and not (elements and varies)):
+            if known == key or (base_name(known) == base and not (elements and varies)):
                 del columns[known]
         match value:
             case float():

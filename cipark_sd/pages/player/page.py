@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from cipark_sd.analysis.experiments.definition import Lever
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.base.naming import base_name, override_key, split_key
+from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.base.timegrid import nearest_indices
 from cipark_sd.base.wording import is_counted, with_unit, written_unit
 from cipark_sd.data.described import version
@@ -192,7 +192,7 @@ def _outcome(model: Model, made: Carried, outcome: Outcome, at: float) -> dict[s
 
 def _places(made: Carried, name: str) -> list[int]:
     key, outputs = override_key(name), made.plan.outputs
-    return [i for i, flat in enumerate(outputs) if key in (flat, split_key(flat)[0])]
+    return [i for i, flat in enumerate(outputs) if key in (flat, base_name(flat))]
 
 
 def _structure(contents: Contents, made: Carried, structure: PlayedStructure) -> dict[str, Any]:
@@ -412,5 +412,5 @@ def _variables(model: Model, made: Carried) -> list[dict[str, object]]:
 def _by_variable(flat: Sequence[str]) -> Mapping[str, list[int]]:
     places: dict[str, list[int]] = {}
     for place, name in enumerate(flat):
-        places.setdefault(split_key(name)[0], []).append(place)
+        places.setdefault(base_name(name), []).append(place)
     return places

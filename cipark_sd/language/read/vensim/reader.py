@@ -62,7 +62,7 @@ def vensim_synonyms(text: str) -> tuple[tuple[str, ...], ...]:
 
 
 def read_vensim(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
-    """The model in a ``.mdl`` file that holds ``raw``; ``allowed`` are folders in which files may lie that it names.
+    """The model in a ``.mdl`` file that holds ``raw``.
 
     Parameters
     ----------
