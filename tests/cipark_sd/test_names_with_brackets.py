@@ -150,6 +150,8 @@ def test_such_names_are_ranges_and_outputs_in_python(model: Model) -> None:
     # the rate plus twice the price, uniform over two and one: each has half of the variance
     np.testing.assert_allclose(found.sel(parameter="rate [x]"), 0.5, atol=0.01)
     assert found.output.values.tolist() == ["Level [m]", "y"]
+    with pytest.raises(CiparkError, match=r"no variable 'Levl \[m\]'; did you mean '\"Level \[m\]\"'"):
+        sensitivity(model, ranges, ["Levl [m]"], n=64)
     function = Function(model, {"level": ("Level [m]", 2.0)}, Scenario(), "native")
     assert function.many([{"rate [x]": 4.0}, {"rate [x]": 5.0}]) == [{"level": 8.0}, {"level": 9.0}]
 

@@ -62,7 +62,9 @@ class Function:
         columns = {self.model.key(name): np.array([float(row[name]) for row in values]) for name in names}
         if not columns:
             raise InvalidValue("the parameters", [], "at least one uncertainty or lever", where="the EMA workbench")
-        outcomes = tuple(Outcome(name, name, self.model.key(variable)) for name, (variable, _) in self.outputs.items())
+        outcomes = tuple(
+            Outcome(name, name, self.model.protected(variable)) for name, (variable, _) in self.outputs.items()
+        )
         timed = [time for _, time in self.outputs.values()]
         whole = grid_of(self.model, checked(self.model, Scenario())).saved_times.tolist() if None in timed else []
         times = sorted({*whole, *(time for time in timed if time is not None)})

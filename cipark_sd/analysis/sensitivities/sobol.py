@@ -16,6 +16,7 @@ from cipark_sd.analysis.sensitivities.response import (
     bootstrap_weights,
     check_power_of_two,
     coordinates,
+    model_response,
 )
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import NOT_KEPT, Checkpoint, Checkpoints
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cipark_sd.analysis.sensitivities.evaluation import Evaluation, Output
+from cipark_sd.analysis.sensitivities.evaluation import Output
 from cipark_sd.analysis.sensitivities.factors import Factor, Factors, Uniform
 from cipark_sd.base.errors import answered
 from cipark_sd.base.timegrid import nearest_indices
@@ -116,10 +117,10 @@ def sensitivity(
     saved = plan(model, scenario, save=(), times=None, method=None).times
     indices = saved[-1:] if times is None else saved[np.unique(nearest_indices(saved, np.asarray(times, dtype=float)))]
     names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
-    definitions = tuple(Output(name, model.key(name)) for name in names)
-    evaluation = Evaluation(model, factors.names, definitions, indices, scenario, "native")
+    definitions = tuple(Output(name, model.protected(name)) for name in names)
+    response = model_response(model, factors, definitions, times=indices.tolist(), scenario=scenario)
     # as they were spelt, so that they are found by the same names
-    return sobol(ModelResponse(factors, evaluation), n=n, seed=seed).assign_coords(parameter=list(ranges))
+    return sobol(response, n=n, seed=seed).assign_coords(parameter=list(ranges))
 
 
 def _uniform(name: str, low: float, high: float) -> Factor:
