@@ -18,7 +18,7 @@ import functions_page
 #: What a file can call: reductions over the time points of a run have a colon in their names.
 CALLED = {name: row for name, row in FUNCTIONS.items() if ":" not in name}
 LANGUAGES = {"Vensim": IN_VENSIM, "XMILE": IN_XMILE}
-UNITS_IN_THE_CHECKER = {"power", "sqrt", "zidz", "xidz", "invert_matrix"}
+UNITS_IN_THE_CHECKER = {"power", "sqrt", "zidz", "xidz", "safediv", "invert_matrix"}
 ANOTHER_PASS = {
     *(
         "vmin_xmile",

@@ -20,9 +20,28 @@ _LARGE = "write a large number"
 
 
 def _xidz(c: Context, a: Sequence[Term]) -> Term:
-    """``a / b``, or ``x`` where ``b`` is zero."""
+    """``a / b``, or ``x`` where ``b`` is what Vensim takes for zero."""
     numerator, denominator, otherwise = a
     return c.graph.select(abs(denominator) < SMALL, otherwise, numerator / denominator)
+
+
+def safediv(c: Context, a: Sequence[Term]) -> Term:
+    """``a / b``, or ``x`` where ``b`` is zero, which in XMILE is 0 alone.
+
+    Source: XMILE 1.0, section 3.5.1 (SAFEDIV) and 3.3.1 (``//``).
+
+    Parameters
+    ----------
+    c : Context
+    a : sequence of Term, (2,) or (3,)
+        Numerator, denominator and ``x``, 0 where it is missing.
+
+    Returns
+    -------
+    Term
+    """
+    numerator, denominator, *otherwise = a
+    return c.graph.select(c.graph.op("eq", denominator, 0.0), otherwise[0] if otherwise else 0.0, numerator / denominator)
 
 
 def zidz(c: Context, a: Sequence[Term]) -> Term:
@@ -130,6 +149,36 @@ def _floored_modulo_in_vensim(target: Target, value: Expr, divisor: Expr) -> Exp
     return If(Binary("=", divisor, _ZERO), value, remainder)
 
 
+def guarded(over: Expr, under: Expr, otherwise: Expr) -> Expr:
+    """Vensim's XIDZ without the function, for XMILE, whose SAFEDIV asks for a divisor of 0 alone.
+
+    Parameters
+    ----------
+    over, under, otherwise : Expr
+        ``over / under``, or ``otherwise`` where ``under`` is nearer to 0 than :data:`SMALL`.
+
+    Returns
+    -------
+    Expr
+    """
+    return If(Binary("<", Call("abs", (under,)), Const(SMALL)), otherwise, over / under)
+
+
+def unless_zero(over: Expr, under: Expr, otherwise: Expr) -> Expr:
+    """XMILE's SAFEDIV without the function, for Vensim, whose XIDZ takes small divisors for 0.
+
+    Parameters
+    ----------
+    over, under, otherwise : Expr
+        ``over / under``, or ``otherwise`` where ``under`` is 0.
+
+    Returns
+    -------
+    Expr
+    """
+    return If(Binary("=", under, _ZERO), otherwise, over / under)
+
+
 def _extreme(function: str) -> Function:
     """In XMILE of more than two numbers too; of one, an array, it is another function."""
     several = Reading(function.upper(), "a, b, ...", lambda *a: reduce(lambda x, y: Call(function, (x, y)), a))
@@ -180,8 +229,16 @@ ROWS = (
     _extreme("max"),
     # an operator of both languages
     Function("not", "condition", primitive("not"), FREE),
-    Function("xidz", "a, b, x", _xidz, None, "XIDZ", "SAFEDIV"),
-    Function("zidz", "a, b", zidz, None, "ZIDZ", "SAFEDIV"),
+    Function("xidz", "a, b, x", _xidz, None, "XIDZ", in_xmile=guarded),
+    Function("zidz", "a, b", zidz, None, "ZIDZ", in_xmile=lambda a, b: guarded(a, b, _ZERO)),
+    Function(
+        "safediv",
+        "a, b, x = 0",
+        safediv,
+        None,
+        xmile="SAFEDIV(a, b[, x])",
+        in_vensim=lambda target, *arguments: unless_zero(*arguments),
+    ),
     Function("pi", "", lambda c, a: c.graph.const(math.pi), FREE, in_vensim=lambda _: _PI, in_xmile=lambda: _PI),
     Function("inf", "", lambda c, a: c.graph.const(math.inf), FREE, in_vensim=_LARGE, in_xmile=_LARGE),
     Function("factorial", "n", _factorial, PURE, xmile="FACTORIAL", in_vensim="write the number, or a lookup"),

@@ -1,12 +1,15 @@
 """Functions that remember: initial values, samples, trends, present values and what comes together over a run."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
-from cipark_sd.compiler.functions.arithmetic import zidz
+from cipark_sd.compiler.functions.arithmetic import guarded, safediv, unless_zero, zidz
 from cipark_sd.compiler.functions.delays import label_of
-from cipark_sd.compiler.functions.row import KEEPS, CallNode, Function, Later, Memory, Remembered, remembered
+from cipark_sd.compiler.functions.row import KEEPS, CallNode, Function, Later, Meaning, Memory, Remembered, remembered
 from cipark_sd.compiler.graph import Term
-from cipark_sd.model.expr import Call
+from cipark_sd.model.expr import Call, Const, Expr
+
+_ZERO, _ONE = Const(0.0), Const(1.0)
 
 #: Reductions over the instants of a run: what they begin with. No function of a file can be called so.
 _REDUCERS: Mapping[str, float] = {"reduce: sum": 0.0, "reduce: min": float("inf"), "reduce: max": float("-inf")}
@@ -76,10 +79,15 @@ def _trend_start(m: Memory, variable: str, call: Call) -> Term:
     return value / (1.0 + trend * time)
 
 
-def _trend(m: Memory, variable: str, call: Call, *, start: bool) -> Term:
-    value, time = _arguments(m, variable, call, 2, start=start)
-    average = _trend_start(m, variable, call) if start else _average(m, variable, call, _trend_start)
-    return zidz(m.context(variable, start=start), (value - average, time * abs(average)))
+def _trend(divided: Meaning) -> Remembered:
+    """The growth of the input over its average, a fraction per time; each language has its own division by zero."""
+
+    def trend(m: Memory, variable: str, call: Call, *, start: bool) -> Term:
+        value, time = _arguments(m, variable, call, 2, start=start)
+        average = _trend_start(m, variable, call) if start else _average(m, variable, call, _trend_start)
+        return divided(m.context(variable, start=start), (value - average, time * abs(average)))
+
+    return remembered(trend)
 
 
 def _arguments(m: Memory, variable: str, call: Call, n: int, *, start: bool) -> list[Term]:
@@ -132,11 +140,35 @@ def _present_value(m: Memory, stream: Term, factor: Term, total: Term, discount:
     return (total + stream * m.graph.uniform("time_step") * discount) * factor
 
 
-def _forecast(m: Memory, variable: str, call: Call, *, start: bool) -> Term:
-    value, time, horizon = _arguments(m, variable, call, 3, start=start)
-    average = _trend_start(m, variable, call) if start else _average(m, variable, call, _trend_start)
-    growth = zidz(m.context(variable, start=start), (value - average, time * average))
-    return value * (1.0 + growth * horizon)
+def _forecast(divided: Meaning) -> Remembered:
+    def forecast(m: Memory, variable: str, call: Call, *, start: bool) -> Term:
+        value, time, horizon = _arguments(m, variable, call, 3, start=start)
+        average = _trend_start(m, variable, call) if start else _average(m, variable, call, _trend_start)
+        growth = divided(m.context(variable, start=start), (value - average, time * average))
+        return value * (1.0 + growth * horizon)
+
+    return remembered(forecast)
+
+
+#: A quotient with what it is where its divisor is zero.
+Division = Callable[[Expr, Expr, Expr], Expr]
+
+
+def _averaged(value: Expr, time: Expr, trend: Expr) -> Expr:
+    """The average that TREND and FORECAST keep, as a smooth of both languages."""
+    return Call("smooth", (value, time, value / (_ONE + trend * time), _ONE))
+
+
+def _trend_by(divided: Division, value: Expr, time: Expr, trend: Expr = _ZERO) -> Expr:
+    """TREND for the language that has another zero."""
+    average = _averaged(value, time, trend)
+    return divided(value - average, time * Call("abs", (average,)), _ZERO)
+
+
+def _forecast_by(divided: Division, value: Expr, time: Expr, horizon: Expr, trend: Expr = _ZERO) -> Expr:
+    """FORECAST for the language that has another zero."""
+    average = _averaged(value, time, trend)
+    return value * (_ONE + divided(value - average, time * average, _ZERO) * horizon)
 
 
 def _npv_at_start(m: Memory, variable: str, call: Call) -> Term:
@@ -176,18 +208,34 @@ ROWS = (
     Function(
         "trend",
         "input, average time, initial trend = 0",
-        remembered(_trend),
+        _trend(zidz),
         "any, time, rate -> rate",
         "TREND",
-        "TREND(input, average time[, initial trend])",
+        in_xmile=partial(_trend_by, guarded),
+    ),
+    Function(
+        "xtrend",
+        "input, average time, initial trend = 0",
+        _trend(safediv),
+        "any, time, rate -> rate",
+        xmile="TREND(input, average time[, initial trend])",
+        in_vensim=lambda target, *arguments: _trend_by(unless_zero, *arguments),
     ),
     Function(
         "forecast",
         "input, average time, horizon, initial trend = 0",
-        remembered(_forecast),
+        _forecast(zidz),
         "same, time, time, rate -> same",
         "FORECAST(input, average time, horizon)",
-        "FORCST(input, average time, horizon[, initial trend])",
+        in_xmile=partial(_forecast_by, guarded),
+    ),
+    Function(
+        "xforecast",
+        "input, average time, horizon, initial trend = 0",
+        _forecast(safediv),
+        "same, time, time, rate -> same",
+        xmile="FORCST(input, average time, horizon[, initial trend])",
+        in_vensim=lambda target, *arguments: _forecast_by(unless_zero, *arguments),
     ),
     _present("NPV"),
     _present("NPVE"),

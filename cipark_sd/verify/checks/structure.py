@@ -251,9 +251,10 @@ class _Checker:
                 return self._power(argument, Const(0.5))
             case "zidz", (over, under):
                 return _over(self.infer(over), self.infer(under))
-            case "xidz", (over, under, instead):
+            case ("xidz" | "safediv"), (over, under, instead):
                 ratio = _over(self.infer(over), self.infer(under))
-                return self._common(ratio, self.infer(instead), "has an XIDZ with a third argument of other units")
+                has = f"has {_shown(function)} with a third argument of other units"
+                return self._common(ratio, self.infer(instead), has)
             case "invert_matrix", (matrix, *_):
                 return _over(DIMENSIONLESS, self.infer(matrix))
             case _ if function in FUNCTIONS and (rule := FUNCTIONS[function].rule) is not None:

@@ -145,7 +145,7 @@ class Reader(Climber):
     def _joined(self, token: str, operator: Operator, left: Expr, right: Expr) -> Expr:
         match token:
             case "//":
-                return Call("zidz", (left, right))
+                return Call("safediv", (left, right, Const(0.0)))
             case ":MOD:":
                 return Call("floored_modulo", (left, right))
             case _:

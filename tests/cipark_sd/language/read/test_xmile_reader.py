@@ -58,7 +58,7 @@ A, B = Ref("a"), Ref("b")
         ("-2^2", Neg(Binary("^", Const(2.0), Const(2.0)))),
         ("NOT a = b", Binary("=", Call("not", (A,)), B)),
         ("a &lt; b = a", Binary("=", Binary("<", A, B), A)),
-        ("a // b", Call("zidz", (A, B))),
+        ("a // b", Call("safediv", (A, B, Const(0.0)))),
         ("a MOD b * 2", Binary("*", Call("floored_modulo", (A, B)), Const(2.0))),
         ("if a then b else 0", If(A, B, Const(0.0))),
         ("1 + (IF a THEN b ELSE 0)", Binary("+", Const(1.0), If(A, B, Const(0.0)))),

@@ -29,7 +29,6 @@ _ARRAYS_AT_ONCE = {
 _WAYS = {
     "data_between_times": "DATA BETWEEN",
     "data_raw": "raw",
-    "xmile_smooths": "FORECAST with initial trend",
 }
 #: What each format refuses, by the words of the message; all other corpus models are written and run.
 REFUSED: dict[str, dict[str, str]] = {
