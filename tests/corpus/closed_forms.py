@@ -1038,6 +1038,19 @@ def xmile_operators(t: T) -> Columns:
 
 
 @form()
+def xmile_small_divisors(t: T) -> Columns:
+    """A growth of e^0.1 a step under an average over two steps, which is a geometric sum."""
+    course, held = np.exp(t / 10), 0.5 / (math.exp(0.1) - 0.5)
+    averages = [held * course + (first - held) * 0.5**t for first in (1.0, 1 / 1.04)]
+    growth, expected = ((course - average) / (2 * average) for average in averages)
+    stock = 1e-6 * (7 / 8) ** t
+    return {
+        "stock": stock, "loss": stock / 8, "share": 1 / 8, "whole": 1e7, "otherwise": 1e7 * t + 5,
+        "small": 1e-8 * course, "growth": growth, "foretold": 1e-8 * course * (1 + 3 * expected),
+    }  # fmt: skip
+
+
+@form()
 def xmile_logic(t: T) -> Columns:
     return {
         "both": where((t > 3) & (t < 6)), "either": where((t < 3) | (t > 6)), "negation": where(t >= 3),

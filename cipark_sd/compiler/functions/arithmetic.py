@@ -41,7 +41,9 @@ def safediv(c: Context, a: Sequence[Term]) -> Term:
     Term
     """
     numerator, denominator, *otherwise = a
-    return c.graph.select(c.graph.op("eq", denominator, 0.0), otherwise[0] if otherwise else 0.0, numerator / denominator)
+    return c.graph.select(
+        c.graph.op("eq", denominator, 0.0), otherwise[0] if otherwise else 0.0, numerator / denominator
+    )
 
 
 def zidz(c: Context, a: Sequence[Term]) -> Term:

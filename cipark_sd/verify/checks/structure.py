@@ -251,7 +251,7 @@ class _Checker:
                 return self._power(argument, Const(0.5))
             case "zidz", (over, under):
                 return _over(self.infer(over), self.infer(under))
-            case ("xidz" | "safediv"), (over, under, instead):
+            case (("xidz" | "safediv"), (over, under, instead)):
                 ratio = _over(self.infer(over), self.infer(under))
                 has = f"has {_shown(function)} with a third argument of other units"
                 return self._common(ratio, self.infer(instead), has)
