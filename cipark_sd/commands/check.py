@@ -53,6 +53,7 @@ def command(request: Request) -> Result:
     from cipark_sd.data.described import check_writable
     from cipark_sd.verify.checks.file import Checks, read_checks
     from cipark_sd.verify.checks.outcome import as_json, write_report
+    from cipark_sd.verify.remarks import remarks
 
     output, only = request.output, request.only
     if output is not None:
@@ -64,6 +65,8 @@ def command(request: Request) -> Result:
     checks = read_checks(source, model) if source is not None else Checks()
     if request.extreme or ("extreme" in only and not checks.builtin.extreme):
         checks = replace(checks, builtin=replace(checks.builtin, extreme=True))
+    for remark in remarks(model):
+        echo(f"warning: {model.name}: {remark}", err=True)
     outcomes = _run(model, checks, request.engine, only)
     if output is not None:
         write_report(outcomes, output)

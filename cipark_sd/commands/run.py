@@ -87,6 +87,7 @@ def command(request: Request) -> Result:
       cipark run my.mdl --data counts.csv --figure fit.png --variables "Population, births"
     """
     from cipark_sd.pages.figures.observed import display_of
+    from cipark_sd.verify.remarks import remarks
 
     path, output, figure_file, at = request.path, request.output, request.figure_file, request.at
     with shown_warnings():
@@ -95,6 +96,8 @@ def command(request: Request) -> Result:
         span = _span(model, request)
         scenario = scenario_from(model, request.assignments, request.scenario_files)
         scenarios = {name: chosen | span for name, chosen in _compared(model, scenario, request.compared).items()}
+        for remark in dict.fromkeys(text for chosen in scenarios.values() for text in remarks(model, chosen)):
+            echo(f"warning: {model.name}: {remark}", err=True)
         # single times make no course to be drawn
         if request.file is None and figure_file is None and not at:
             figure_file = OUTPUT_FOLDER / f"{model.name}.png"

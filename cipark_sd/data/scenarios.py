@@ -21,9 +21,9 @@ from cipark_sd.base.errors import (
 from cipark_sd.base.inputs import read_toml
 from cipark_sd.base.naming import override_key, split_key, split_name
 from cipark_sd.base.section import Section
-from cipark_sd.model.expr import Const, Grid, Interpolation, Table, references
+from cipark_sd.model.expr import Call, Const, Grid, Interpolation, Table, references
 from cipark_sd.model.model import CONTROL, Model
-from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, kind
+from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, expressions, kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,7 +332,21 @@ def resolve(model: Model, scenario: Scenario) -> Resolved:
     return Resolved(whole, single, initial, final, step, saveper)
 
 
+def _data_equation(model: Model, name: str) -> str:
+    """The label of computed data that read a variable; empty where none do."""
+    for variable in model.variables:
+        for expr in expressions(variable):
+            if isinstance(expr, Call) and expr.function == "computed_data":
+                named = {ref.name for ref in references(expr)}
+                if name in named:
+                    return variable.label
+    return ""
+
+
 def _check_kind(model: Model, variable: Variable, value: Override, where: str) -> None:
+    if isinstance(variable, Series) and (reader := _data_equation(model, variable.name)):
+        reason = f"{variable.label!r} cannot be set: the data equation of {reader!r} is computed when the model is read"
+        raise UnusableInput(f"{reason}; bring it then (--series FILE, in Python read_model(series=[…]))", where=where)
     match variable, value:
         case (Lookup(), Table()) | (Stock() | Constant(), float() | tuple()):
             return

@@ -228,8 +228,16 @@ def equations(model: Model, variable: Variable) -> Iterator[str]:
         yield head + _right_side(printer, variable, piece)
 
 
+#: How computed data are marked, by the mode in which they are read between their times.
+_KEYWORDS = {0.0: "", 1.0: " :LOOK FORWARD:", -1.0: " :HOLD BACKWARD:"}
+
+
 def _right_side(printer: _Printer, variable: Variable, piece: Piece | StockPiece | TablePiece | ExternalPiece) -> str:
     match piece:
+        case Piece(Call("computed_data", (expr, Const(mode)))):
+            return f"{_KEYWORDS[mode]} := {printer.text(expr)}"
+        case Piece(Call("raw_data", (expr,))):
+            return f" :RAW: := {printer.text(expr)}"
         case Piece(expr):
             return f" = {printer.text(expr)}"
         case StockPiece(flow, initial):

@@ -939,6 +939,23 @@ def data_interpolate(t: T) -> Columns:
 
 
 @form(every=0.5)
+def data_computed(t: T) -> Columns:
+    """Each at the times of its data; a value of data that are no neighbours of it does not matter."""
+    x, seen, other = np.array([0, 2, 5, 8, 9]), np.array([10, 14, 8, 20, 18]), np.array([1, 2, 4, 5, 9])
+    before = np.searchsorted(x, t, side="right") - 1
+    behind = np.searchsorted(x, t).clip(0, len(x) - 1)
+    quotients = 2 * seen / other
+    quotient, late = np.interp(t, x, quotients), np.interp(t, [1, 5], [3, 6])
+    late_sum = np.interp(t, [1, 5], np.array([3, 6]) + np.interp([1, 5], x, quotients))
+    return {
+        "seen": np.interp(t, x, seen), "other": other[before], "late": where(t == 1, 3, where(t == 5, 6, np.nan)),
+        "factor": 2, "quotient": quotient, "held": (seen * other)[before], "ahead": (seen * other)[behind],
+        "between": late, "of_computed": np.interp(t, x, quotients + seen * other), "at_all_times": late_sum,
+        "used": quotient * t, "last": 5, "at_a_time": np.interp(t / 2, x, quotients),
+    }  # fmt: skip
+
+
+@form(every=0.5)
 def data_without_keyword(t: T) -> Columns:
     return {"seen": np.interp(t, *_SEEN), "twice": 2 * np.interp(t, *_SEEN)}
 

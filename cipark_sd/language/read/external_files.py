@@ -299,6 +299,7 @@ def _loaded(model: Model, variable: _InFiles, source: External, coords: Mapping[
         case Lookup():
             reader = ExtLookup(*place, source.row_or_col, source.cell, *there)
         case Series():
-            reader = ExtData(*place, source.row_or_col, source.cell, variable.interpolation, *there)
+            # a blank cell is no point of the data: PySD would put one there by the keyword
+            reader = ExtData(*place, source.row_or_col, source.cell, "raw", *there)
     reader.initialize()
     return reader.data

@@ -243,11 +243,6 @@ def variables_of(
         return (_series(described, paired),)
     if all(_is_literal(side) or _is_file(side) for side in sides):
         return (_constant(described, paired),)
-    for head, side in paired:
-        if head.keyword in ("hold_backward", "look_forward") and not (_is_data(side) or _is_literal(side)):
-            keyword = f":{head.keyword.upper().replace('_', ' ')}:"
-            reason = f"marks what it computes as {keyword}; put the keyword at the data that it reads instead"
-            raise EquationError(where, label, reason)
     return _mixed(described, paired, where)
 
 
@@ -264,13 +259,23 @@ def _mixed(described: Mapping[str, Any], sides: _Sides, where: str) -> tuple[Var
             pieces.append(Piece(Ref(canonical(f"{label} {kind}"), head.subscripts), *head.at))
             continue
         computed = _computed(cast(Expr, side), label, where)
-        pieces.append(Piece(Call("raw_data", (computed,)) if head.keyword == "raw" else computed, *head.at))
+        pieces.append(Piece(_as_data(computed, head), *head.at))
     parts = [
         _MADE_OF[kind]({**described, "name": canonical(f"{label} {kind}"), "label": f"{label} {kind}"}, entries)
         for kind, entries in read.items()
         if entries
     ]
     return (*parts, Auxiliary(**described, pieces=tuple(pieces)))
+
+
+def _as_data(expr: Expr, head: EquationHead) -> Expr:
+    """A data equation marked as one, with its keyword as the mode of GET DATA BETWEEN TIMES; another as it is."""
+    if head.kind != ":=":
+        return expr
+    if head.keyword == "raw":
+        return Call("raw_data", (expr,))
+    modes = {"hold_backward": -1.0, "look_forward": 1.0}
+    return Call("computed_data", (expr, Const(modes.get(head.keyword, 0.0))))
 
 
 def _computed(expr: Expr, label: str, where: str) -> Expr:

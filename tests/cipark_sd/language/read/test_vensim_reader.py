@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cipark_sd.base.errors import CiparkError, EquationError, ModelFileError, Problems
+from cipark_sd.base.errors import CiparkError, EquationError, ModelFileError, Problems, UnusableInput
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.language.read.vensim.entries import split, tokens
 from cipark_sd.language.write.mdl import write_mdl as written
+from cipark_sd.language.write.xmile import write_xmile
 from cipark_sd.model.expr import Apply, Binary, Call, Const, Expr, Grid, Neg, Ref, Table
+from cipark_sd.model.printing import equations
 from cipark_sd.model.variables import Auxiliary, Constant, External, ExternalPiece, Lookup, Piece, Series, Stock
 from cipark_sd.simulations.simulation import simulate
 
@@ -176,8 +179,24 @@ def test_data_at_a_time_are_the_data_variable_then(write_mdl: Write, tmp_path: P
     assert [float(run[f"held_{t}"][0]) for t in (1, 2)] == [1, 1]
     # there are no data before the first point and after the last
     assert all(run[f"{v}_{t}"].isnull().all() for v in ("sales", "held") for t in (0, 4))
-    with pytest.raises(CiparkError, match="'x' reads 'marked' at a time; it is marked :RAW:"):
-        simulate(read_model(write_mdl(f"{data}x = GET DATA AT TIME(marked, 2) ~~|\n"), series=series))
+    raw = simulate(read_model(write_mdl(f"{data}x = GET DATA AT TIME(marked, Time) ~~|\n", final=3), series=series))
+    np.testing.assert_array_equal(raw["x"].sel(time=[0, 1, 2, 3]), [np.nan, 1, np.nan, 1])
+
+
+def test_data_that_data_equations_read_are_brought_when_the_model_is_read(write_mdl: Write, tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("time,a\n0,1\n2,9\n", encoding="utf-8")
+    text = "a ~~|\nroot := SQRT(a) * k ~~|\nk = 1 ~~|\n"
+    model = read_model(write_mdl(text, final=2, step=1), series=[tmp_path / "d.csv"])
+    assert simulate(model)["root"].values.tolist() == [1, 2, 3]
+    assert simulate(model, Scenario("", {"k": 2}))["root"].values.tolist() == [2, 4, 6]
+    with pytest.raises(
+        UnusableInput, match="'a' cannot be set: the data equation of 'root' is computed when the model"
+    ):
+        simulate(model, Scenario("", {"a": 4}))
+    for write in (write_xmile, written):
+        with pytest.raises(CiparkError, match="bring its values as data, or write the equation with ="):
+            write(model, tmp_path / "out")
+    assert list(equations(model, model["root"])) == ["root := SQRT(a) * k"]
 
 
 def test_statistics_of_data_are_of_the_points_between_two_times(write_mdl: Write, tmp_path: Path) -> None:
@@ -243,7 +262,6 @@ def test_a_macro_may_use_the_model_behind_a_dollar(write_mdl: Write) -> None:
         ("b = SMOOTH(1) ~~|", r":2:5: .*SMOOTH\(input, smooth time\) takes 2 arguments, here are 1"),
         ("b = 1 < 2 < 3 ~~|", r"comparisons do not chain"),
         ("R: p, q ~~|\nb[R, R] = R ~~|", r"'b' has the range 'R' twice in one equation"),
-        ("d ~~|\nb :LOOK FORWARD: := d * 2 ~~|", r"marks what it computes as :LOOK FORWARD:; put the keyword"),
         ("b = 1 + {a\n comment} %% 2 ~~|", r":3:11: .*'%' is not expected here"),
         ("b = INTEG(1) ~~|", r"INTEG\(net flow, initial value\) takes 2 arguments, here are 1"),
         ("b = 1 + INTEG(1, 2) ~~|", r"an INTEG inside an expression"),
