@@ -175,7 +175,7 @@ def with_series(model: Model, files: Sequence[Path | str], *, where: str) -> Mod
             if file.suffix.lower() not in _DATA_SUFFIXES:
                 raise InvalidValue("the data file", file.name, f"one of {', '.join(_DATA_SUFFIXES)}", where=where)
             raw = _series_bytes(file, where=where)
-            read = {key: values for key, values in _read(file, raw, n_subscripts, where).items() if values}
+            read = {key: values for key, values in _read(model, file, raw, n_subscripts, where).items() if values}
             if not read:
                 names = ", ".join(variable.label for variable in model.series[:8])
                 raise InvalidValue(
@@ -245,9 +245,14 @@ def _table(values: Mapping[float, float]) -> Table:
     return Table(tuple(times), tuple(values[time] for time in times))
 
 
-def _read(file: Path, raw: bytes, n_subscripts: Mapping[str, int], where: str) -> _Points:
+def _read(model: Model, file: Path, raw: bytes, n_subscripts: Mapping[str, int], where: str) -> _Points:
     if file.suffix.lower() in VDF_SUFFIXES:
         table = read_vdf(file, role="the data file", where=where)
+        # pysimlin 0.8.5 spreads the points of what was data in a run evenly over it: times and values are wrong
+        recorded = {split_key(str(head))[0] for head in table}
+        if model.stocks and all(stock.name in recorded for stock in model.stocks):
+            expected = "a run of another model, which computes them, or the data as a table (.csv, .xlsx, .dat, .tab)"
+            raise InvalidValue("the data variables of this model's own run", file.name, expected, where=where)
         columns = ((_key(str(head), n_subscripts), table[head].dropna()) for head in table)
         return {
             key: dict(zip(column.index.to_numpy(float).tolist(), column.to_numpy(float).tolist(), strict=True))

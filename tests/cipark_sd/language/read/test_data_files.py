@@ -260,3 +260,17 @@ def test_a_vdf_is_read_as_pysimlin_reads_it(write_mdl: Write, tmp_path: Path, mo
     file = tmp_path / "run.vdf"
     file.write_bytes(b"a run")
     assert values(write_mdl(TEXT), file)["rain"] == [Table((0.0, 3.0), (1.5, 4.5))]
+
+
+def test_a_run_of_the_model_itself_brings_no_data(
+    write_mdl: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pysimlin spreads recorded data over the run; what another model computed is at its times."""
+    run = pd.DataFrame({"seen": [1.0, 2.0], "Level": [3.0, 4.0]}, index=pd.Index([0.0, 1.0], name="time"))
+    monkeypatch.setattr("simlin.load_vdf", lambda path: run)
+    (tmp_path / "run.vdf").write_bytes(b"a run")
+    path = write_mdl("seen ~~| Level = INTEG(seen, 3) ~~|", final=1)
+    with pytest.raises(InvalidValue, match=r"this model's own run .*'run.vdf', expected a run of another model"):
+        read_model(path, series=[tmp_path / "run.vdf"])
+    path = write_mdl("seen ~~| Other = INTEG(seen, 3) ~~|", final=1)
+    assert simulate(read_model(path, series=[tmp_path / "run.vdf"]))["seen"].values[-1] == 2
