@@ -23,6 +23,7 @@ class Subscripts:
 
     where: str
     dimensions: Mapping[str, Dimension]
+    of_vensim: bool = True
 
     @cached_property
     def places(self) -> Mapping[str, Mapping[str, int]]:
@@ -56,7 +57,7 @@ class Subscripts:
     @classmethod
     def of(cls, model: Model) -> "Subscripts":
         """Those of a model."""
-        return cls(model.name, model.dimension_by_name)
+        return cls(model.name, model.dimension_by_name, model.of_vensim)
 
     def combinations(self, subscripts: Elements) -> Iterator[tuple[Elements, Binding]]:
         """Every combination of elements that an equation's left side covers, and what each dimension is in it."""
@@ -143,7 +144,12 @@ class Subscripts:
             if not dim.endswith("!") and element in self.places[subscript]:
                 return element
         sought = f"uses the subscript {target.label!r}, which is neither on its left side nor mapped to what is"
-        raise EquationError(self.where, variable, f"{sought}; add '!' to sum over it")
+        way = (
+            "add '!' to sum over it"
+            if self.of_vensim
+            else "take SUM, MEAN, MIN or MAX of the array alone, or an element"
+        )
+        raise EquationError(self.where, variable, f"{sought}; {way}")
 
 
 #: Equations of a model that is written out; each one is lowered and compiled by itself.

@@ -21,6 +21,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Literal, cast
 
 from cipark_sd.base.errors import CiparkError, EquationError, UnsupportedFeature, raise_all
 from cipark_sd.compiler.functions.arrays import folded
@@ -145,8 +146,7 @@ _NUMBERS: Mapping[str, Callable[[Table], float]] = {
     "get_data_first_time": lambda points: points.x[0],
     "get_data_last_time": lambda points: points.x[-1],
 }
-COMPUTED = "computed_data"
-_FUNCTIONS = (FUNCTION, COMPUTED, *_NUMBERS, *STATISTICS)
+_FUNCTIONS = (FUNCTION, "computed_data", "raw_data", *_NUMBERS, *STATISTICS)
 _MODES: Mapping[float, Interpolation] = {0.0: "interpolate", 1.0: "look_forward", -1.0: "hold_backward"}
 
 
@@ -191,13 +191,16 @@ def _has(expr: Expr) -> bool:
 
 
 def _of_data(model: Model, variable: Variable, function: str, arguments: tuple[Expr, ...]) -> Expr:
-    if function == COMPUTED:
-        return _computed(model, *arguments)
-    match arguments:
-        case (Ref(name, ()), *times) if isinstance(data := model.by_name.get(name), Series):
+    match function, arguments:
+        case "computed_data", (expr, Const(mode)):
+            return Call(function, (_computed(model, expr, _MODES[mode]) or expr, *arguments[1:]))
+        case "raw_data", (expr,):
+            # what a scenario brings is asked for in the run
+            return _computed(model, expr, "raw") or Call(function, arguments)
+        case _, (Ref(name, ()), *times) if isinstance(data := model.by_name.get(name), Series):
             pass
-        case (Ref(name, ()), *times) if function not in STATISTICS and (known := _Equations(model).computed(name)):
-            return _of_computed(_Equations(model), function, *known, times)
+        case _, (Ref(name, ()), *times) if function not in STATISTICS and _is_known(_Equations(model), name):
+            return _of_computed(_Equations(model), function, cast(_Computed, _Equations(model).source(name)), times)
         case _:
             reason = "gives a function of data something else than a data variable"
             raise EquationError(model.name, variable.label, reason)
@@ -241,65 +244,78 @@ def _at_a_time(model: Model, variable: Variable, data: Series, moment: Expr, *mo
 
 
 @dataclass(frozen=True)
+class _Computed:
+    """Data that an equation computes, and how they are read between their times."""
+
+    expr: Expr
+    way: Interpolation | Literal["raw"]
+
+
+@dataclass(frozen=True)
 class _Equations:
     """What data equations come to, over the data of one model: times and values are computed when it is read."""
 
     model: Model
 
-    def source(self, name: str) -> Series | Expr | None:
-        """Data, the right side of computed data, or nothing for what is neither."""
+    def source(self, name: str) -> Series | _Computed | None:
+        """The data of a name; None for what is none."""
         match self.model.by_name.get(name):
             case Series() as data:
                 return data
-            case Auxiliary(pieces=(Piece(Call("computed_data", (expr, _))),)):
-                return expr
+            case Auxiliary(pieces=(Piece(Call("computed_data", (expr, Const(mode)))),)):
+                return _Computed(expr, _MODES[mode])
             case Auxiliary(pieces=(Piece(Call("raw_data", (expr,))),)):
-                return expr
+                return _Computed(expr, "raw")
             case _:
                 return None
 
-    def computed(self, name: str) -> tuple[Expr, Interpolation] | None:
-        """The equation of computed data that the model holds, and how they are read between their times."""
-        match self.model.by_name.get(name):
-            case Auxiliary(pieces=(Piece(Call("computed_data", (expr, Const(mode)))),)) if self.is_held(expr):
-                return (expr, _MODES[mode]) if self.times(expr) else None
-            case _:
-                return None
+    def read(self, expr: Expr) -> list[Series | _Computed]:
+        """The data that an equation reads."""
+        found = map(self.source, dict.fromkeys(ref.name for ref in references(expr)))
+        return [source for source in found if source is not None]
 
     def is_held(self, expr: Expr) -> bool:
-        """Whether the model holds all data that an equation reads."""
-        read = [self.source(ref.name) for ref in references(expr)]
-        return all(
-            isinstance(piece.source, Table) for data in read if isinstance(data, Series) for piece in data.pieces
-        ) and all(self.is_held(other) for other in read if other is not None and not isinstance(other, Series))
+        """Whether the model holds all of them, and there are some."""
+        read = self.read(expr)
+        return bool(read) and all(
+            self.is_held(source.expr) if isinstance(source, _Computed) else isinstance(source.pieces[0].source, Table)
+            for source in read
+        )
 
-    def times(self, expr: Expr) -> tuple[float, ...]:
-        """When an equation has values: at each time of its data, but none at which data marked :RAW: are missing."""
-        found, raw = set[float](), list[set[float]]()
-        for name in dict.fromkeys(ref.name for ref in references(expr)):
-            match self.source(name):
-                case Series(interpolation=way, pieces=(ExternalPiece(Table() as points),)):
-                    found |= set(points.x)
-                    raw += [set(points.x)] if way == "raw" else []
-                case None | Series():
-                    pass
-                case other:
-                    found |= set(self.times(other))
-        return tuple(sorted(found.intersection(*raw)))
+    def times(self, expr: Expr, *, raw: bool = False) -> tuple[float, ...]:
+        """When an equation has values: at each time of its data, but none at which data marked :RAW: are missing.
 
-    def between(self, expr: Expr, way: Interpolation, moment: Expr) -> Expr:
+        Where the equation itself is marked so, at the times that all its data share, if through others.
+        """
+        each, needed = list[set[float]](), list[set[float]]()
+        for source in self.read(expr):
+            if isinstance(source, _Computed):
+                own, way = set(self.times(source.expr, raw=raw or source.way == "raw")), source.way
+            else:
+                own, way = set(_table(source).x), source.interpolation
+            each.append(own)
+            needed += [own] if raw or way == "raw" else []
+        return tuple(sorted(set[float]().union(*each).intersection(*needed)))
+
+    def between(self, expr: Expr, way: Interpolation | Literal["raw"], moment: Expr) -> Expr:
         """An equation at a moment: its values at the times of its data, and what its keyword has between them."""
-        knots = self.times(expr)
+        knots = self.times(expr, raw=way == "raw")
 
         def read(values: tuple[float, ...], end: Interpolation) -> Expr:
             return Apply(Table(knots, values, end), moment)
 
-        if way in ("hold_backward", "look_forward"):
-            return self.at(expr, knots, lambda values: read(values, way))
         before, behind = (self.at(expr, knots, partial(read, end=end)) for end in ("hold_backward", "look_forward"))
         last, following = read(knots, "hold_backward"), read(knots, "look_forward")
-        share = (moment - last) / (following - last)
-        return If(Binary(">", following, last), before + share * (behind - before), before)
+        match way:
+            case "hold_backward":
+                return before
+            case "look_forward":
+                return behind
+            case "raw":
+                return If(Binary("=", last, moment), before, Const(MISSING))
+            case _:
+                share = (moment - last) / (following - last)
+                return If(Binary(">", following, last), before + share * (behind - before), before)
 
     def at(self, expr: Expr, moments: tuple[float, ...], table: Callable[[tuple[float, ...]], Expr]) -> Expr:
         """An equation with the values of its data at ``moments``, one for each place of a table."""
@@ -309,48 +325,70 @@ class _Equations:
             match part:
                 case Ref("time"):
                     return table(moments)
-                case Ref(name, ()) if (source := self.source(name)) is not None:
-                    if isinstance(source, Series):
-                        (piece,) = source.pieces
-                        assert isinstance(piece, ExternalPiece)
-                        assert isinstance(piece.source, Table)
-                        between = "interpolate" if source.interpolation == "raw" else source.interpolation
-                        return table(tuple(look_up(replace(piece.source, interpolation=between), moments).tolist()))
-                    own = self.times(source)
-                    if not own or set(moments) <= set(own):
-                        return self.at(source, moments, table)
-                    last = len(own) - 1
-                    before = tuple(own[max(bisect_right(own, moment) - 1, 0)] for moment in moments)
-                    behind = tuple(own[min(bisect_left(own, moment), last)] for moment in moments)
-                    shares = tuple(
-                        (moment - a) / (b - a) if b > a else 0.0
-                        for moment, a, b in zip(moments, before, behind, strict=True)
-                    )
-                    first, second = (self.at(source, where, table) for where in (before, behind))
-                    return first + table(shares) * (second - first)
+                case Ref(name, ()):
+                    match self.source(name):
+                        case None:
+                            return part
+                        case Series(interpolation=way) as data:
+                            points = replace(_table(data), interpolation="interpolate" if way == "raw" else way)
+                            return table(tuple(look_up(points, moments).tolist()))
+                        case computed:
+                            return self._computed_at(computed, moments, table)
                 case _:
                     return part
 
         return change(expr)
 
+    def _computed_at(
+        self, data: _Computed, moments: tuple[float, ...], table: Callable[[tuple[float, ...]], Expr]
+    ) -> Expr:
+        """Computed data at ``moments``, which need not be times of their own."""
+        own = self.times(data.expr, raw=data.way == "raw")
+        if set(moments) <= set(own):
+            return self.at(data.expr, moments, table)
+        before = tuple(own[max(bisect_right(own, moment) - 1, 0)] for moment in moments)
+        behind = tuple(own[min(bisect_left(own, moment), len(own) - 1)] for moment in moments)
+        first, second = (self.at(data.expr, where, table) for where in (before, behind))
+        if data.way in ("hold_backward", "look_forward"):
+            return first if data.way == "hold_backward" else second
+        shares = tuple(
+            (moment - a) / (b - a) if b > a else 0.0 for moment, a, b in zip(moments, before, behind, strict=True)
+        )
+        return first + table(shares) * (second - first)
 
-def _computed(model: Model, expr: Expr, mode: Expr) -> Expr:
-    """Computed data from the data at their times; without data, or where a scenario brings them, as they are."""
+
+def _table(data: Series) -> Table:
+    source = data.pieces[0].source
+    assert isinstance(source, Table)
+    return source
+
+
+def _computed(model: Model, expr: Expr, way: Interpolation | Literal["raw"]) -> Expr | None:
+    """Computed data from the data at their times; None without data, or where a scenario brings them."""
     equations = _Equations(model)
-    if equations.is_held(expr) and equations.times(expr):
-        assert isinstance(mode, Const)
-        expr = equations.between(expr, _MODES[mode.value], Ref("time"))
-    return Call(COMPUTED, (expr, mode))
+    if equations.is_held(expr) and equations.times(expr, raw=way == "raw"):
+        return equations.between(expr, way, Ref("time"))
+    return None
 
 
-def _of_computed(equations: _Equations, function: str, expr: Expr, way: Interpolation, moments: Sequence[Expr]) -> Expr:
+def _is_known(equations: _Equations, name: str) -> bool:
+    """Whether a name is that of computed data whose data the model holds, at some time."""
+    data = equations.source(name)
+    return (
+        isinstance(data, _Computed)
+        and equations.is_held(data.expr)
+        and bool(equations.times(data.expr, raw=data.way == "raw"))
+    )
+
+
+def _of_computed(equations: _Equations, function: str, data: _Computed, moments: Sequence[Expr]) -> Expr:
     """A function of computed data: of their times, or their value at a time in the way of their keyword."""
-    knots = equations.times(expr)
+    knots = equations.times(data.expr, raw=data.way == "raw")
     if function in _NUMBERS:
         return Const(_NUMBERS[function](Table(knots, knots)))
     moment, *_ = moments
     outside = Binary("or", Binary("<", moment, Const(knots[0])), Binary(">", moment, Const(knots[-1])))
-    return If(outside, Const(MISSING), equations.between(expr, way, moment))
+    return If(outside, Const(MISSING), equations.between(data.expr, data.way, moment))
 
 
 def _step_before(moment: Expr) -> Expr:

@@ -115,6 +115,11 @@ REFUSED: Mapping[str, str] = {
     "get_data_between_times": "use the data variable itself, or its mean as a constant",
     # whether by the number of points or one less is not said where it could be read
     "get_data_stdv": "compute the number from the data beforehand and write it as a constant",
+    **dict.fromkeys(
+        ("get_vdf_constants", "get_vdf_data", "get_vdf_lookups"),
+        "save what it reads as a table, and read that with GET DIRECT CONSTANTS, DATA or LOOKUPS",
+    ),
+    "x_if_missing": "write IF THEN ELSE(y = :NA:, x, y)",
     "time_base": "write start + slope * Time",
     "lookup_area": "write the area as a table of its own",
     "lookup_slope": "write the slope as a table of its own",

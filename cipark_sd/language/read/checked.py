@@ -206,12 +206,18 @@ def _unknown_references(
         if len(problems) >= MOST_SUGGESTED:
             return UnknownName(name, (), kind=kind, where=place)
         instead = "write an equation for it" if kind == "variable" else "declare it"
+        if name.endswith("'") and name.rstrip("'") in names:
+            # isee's transposition
+            instead, known = "write its subscripts in the other order: ' is not read", ()
         return UnknownName(spelling(name, text), known, kind=kind, where=place, instead=instead)
 
     for variable in variables:
         place = f"{where}: the equation of {variable.label!r}"
         reported: set[str] = set()
-        problems += _refused(where, variable.label, expressions(variable), macros)
+        if refused := _refused(where, variable.label, expressions(variable), macros):
+            # what stands in its call may be a word of the vendor's settings
+            problems += refused
+            continue
         for expr in expressions(variable):
             for ref in references(expr):
                 if ref.name not in names and ref.name not in reported:

@@ -250,11 +250,7 @@ def _values(
         except CiparkError:
             raise
         except Exception as problem:  # PySD and openpyxl raise whatever comes up in a damaged or missing file
-            message = str(problem).strip().rstrip(".")
-            reason = message.splitlines()[-1] if message else type(problem).__name__
-            what_to_do = "put it there" if isinstance(problem, FileNotFoundError) else "mend the file"
-            reading = f"reads {source.file!r}: {reason}; {what_to_do}, or bring the data (--series)"
-            raise EquationError(model.name, variable.label, reading) from None
+            raise EquationError(model.name, variable.label, _unread(source, problem)) from None
     result: list[tuple[tuple[str, ...], Any]] = []
     for elements in product(*coords.values()):
         place = dict(zip(coords, elements, strict=True))
@@ -267,6 +263,17 @@ def _values(
         known = ~np.isnan(y)
         result.append((elements, Table(tuple(x[known].tolist()), tuple(y[known].tolist()))))
     return result
+
+
+def _unread(source: External, problem: Exception) -> str:
+    """Why nothing was read from a file, in our words: PySD's name its own parts."""
+    if isinstance(problem, FileNotFoundError):
+        return f"reads {source.file!r}, which is not there; put it there, or bring the data (--series)"
+    along = f" along {source.row_or_col!r}" if source.row_or_col else ""
+    reason = f"reads {source.file!r}, tab {source.tab!r}, from {source.cell!r}{along}, where no numbers can be read"
+    if len(source.tab) == 1 and not source.file.lower().endswith((".xls", ".xlsx", ".xlsm")):
+        reason += f" with {source.tab!r} between the columns"
+    return f"{reason}; mend the cells or the place, or bring the data (--series)"
 
 
 def _coordinates(model: Model, subscripts: tuple[str, ...]) -> Mapping[str, list[str]]:

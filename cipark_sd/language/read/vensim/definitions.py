@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from cipark_sd.base.errors import CiparkError, EquationError, ModelFileError, UnknownName, UnsupportedFeature
+from cipark_sd.base.errors import CiparkError, EquationError, UnknownName, UnsupportedFeature
 from cipark_sd.base.naming import canonical, plain_label
 from cipark_sd.language.read.climbing import Cursor, Names, SyntaxProblem
 from cipark_sd.language.read.dimensions import MOST_ELEMENTS
@@ -269,9 +269,17 @@ class _Ranges:
                 file, *place = definition.external
                 labels = ExtSubscript(in_any_case(self.path.parent, file), *place, root=self.path.parent).subscript
         except Exception as problem:  # PySD and openpyxl raise whatever comes up in a damaged or missing file
-            raise ModelFileError(self.path, f"has a subscript range that cannot be read: {problem}") from None
+            source, tab, first, last, _ = definition.external
+            if source.startswith("?"):
+                origin = f"the file behind the tag {source!r}, which Vensim keeps in its settings"
+                way = "write the file's name in its place"
+            else:
+                there = "is not there" if isinstance(problem, FileNotFoundError) else "has no names there"
+                origin = f"{source!r}, tab {tab!r}, cells {first} to {last}, which {there}"
+                way = "mend the file or the place, or list the elements"
+            raise definition.wrong(f"takes its elements from {origin}; {way}") from None
         if not labels:
-            raise ModelFileError(self.path, f"has a subscript range that cannot be read: {definition.label!r} is empty")
+            raise definition.wrong(f"takes its elements from {definition.external[0]!r}, where there are none")
         return tuple(self.spell(str(label)) for label in labels)
 
 

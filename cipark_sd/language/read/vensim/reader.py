@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cipark_sd.base.errors import CiparkError, EquationError, ModelFileError
 from cipark_sd.base.naming import canonical, plain_label
+from cipark_sd.compiler.functions.registry import REFUSED
 from cipark_sd.language.read.checked import checked_model, unchecked_time
 from cipark_sd.language.read.climbing import TOO_DEEP, Names, SyntaxProblem, TooDeep, too_deep
 from cipark_sd.language.read.dimensions import SecondRanges
@@ -161,6 +162,8 @@ def _further_results(
         if macro is None or number >= len(macro.results):
             many = "is no macro" if macro is None else f"has {len(macro.results) - 1} further results"
             reason = f"is asked of {call.function!r}, which {many}; name no more behind the colon"
+            if call.function in REFUSED:
+                reason = f"is asked of {call.function.upper()}, which is not supported here; {REFUSED[call.function]}"
             problems.append(EquationError(main.where, label, reason))
             continue
         variable = macro.results[number]

@@ -106,6 +106,10 @@ class Conveyor:
         for part in self.element:
             if isinstance(part.tag, str) and document.name(part) not in _KNOWN:
                 yield f"a conveyor with <{document.name(part)}>"
+        if len(cells := document.text(self.stock, "eqn").split(",")) > 1 and all(
+            number_in(c) == number_in(c) for c in cells
+        ):
+            yield "a conveyor that begins with a list of what lies on each part of it, in place of one amount for all"
         if self.says("discrete"):
             waiting = (node for node in nodes.values() if document.is_stock(node, "queue"))
             queued = {name for queue in waiting for name in flows_of(document, queue, "outflow")[:1]}

@@ -31,6 +31,7 @@ _ARRAYS_AT_ONCE = {
 }
 _WAYS = {
     "data_between_times": "DATA BETWEEN",
+    "data_computed": "bring its values as data",
     "data_raw": "raw",
 }
 #: What each format refuses, by the words of the message; all other corpus models are written and run.
@@ -38,6 +39,7 @@ REFUSED: dict[str, dict[str, str]] = {
     ".xmile": {
         "control_from_constants": "XMILE takes a number",
         "data_between_times": "DATA BETWEEN",
+        "data_computed": "bring its values as data",
         "data_raw": "raw",
         **dict.fromkeys(
             ("delay_n_time_varies", "delay_n_integer_time"), "DELAY N with a time or an order that changes"
