@@ -110,6 +110,9 @@ def variant_refused(function: str, a: Sequence[Term], at_start: Callable[[Term],
         case "allocate_by_priority" | "allocate_available" if (a[1].number or 0) > MOST_CLAIMANTS:
             shown = function.upper().replace("_", " ")
             return f"{shown} among more than {MOST_CLAIMANTS}", "allocate to groups of them first"
+        case "allocate_by_priority" if at_start(a[2]) == 0.0:
+            # the manual has no sum for it, and a width that goes to 0 shares equal priorities in more than one way
+            return "ALLOCATE BY PRIORITY of width 0", "give it a small width"
         case "find_market_price" if len(a) > 1 + 5 * MOST_CLAIMANTS:
             return f"FIND MARKET PRICE among more than {MOST_CLAIMANTS}", "find the price with a stock"
         case "demand_at_price" | "supply_at_price" | "find_market_price":

@@ -1,5 +1,6 @@
 """What a reader of results should know of a model's clock, and of rules on which the vendors' pages differ."""
 
+import math
 from collections.abc import Callable, Iterator
 
 from cipark_sd.base.timegrid import SLACK
@@ -35,6 +36,9 @@ def remarks(model: Model, scenario: Scenario = Scenario()) -> Iterator[str]:  # 
     iterator of str
     """
     clock = resolve(model, scenario)
+    if not all(map(math.isfinite, (clock.initial_time, clock.final_time, clock.time_step))) or clock.time_step <= 0:
+        # what is wrong with them the run says
+        return
     n_steps = (clock.final_time - clock.initial_time) / clock.time_step
     end = clock.initial_time + (int(n_steps + SLACK) + 1) * clock.time_step
     if abs(n_steps - round(n_steps)) > SLACK:

@@ -21,7 +21,8 @@ from cipark_sd.base.naming import plain_label
 #: The mark of the drawing: with three backslashes anywhere, with two at the start of a line.
 _DRAWING = re.compile(r"\\\\\\---///|^\\\\---///", re.MULTILINE)
 _CONTINUATION = re.compile(r"\\(?=[ \t]*\n)")
-_QUOTED = re.compile(r'"(?:\\"|[^"])*"')
+#: Two backslashes are one that is written, and escape no quote behind them.
+_QUOTED = re.compile(r'"(?:\\\\|\\"|[^"])*"')
 _STOP = re.compile(r'[{"~|]')
 _BRACE = re.compile(r"[{}]")
 _BANNER = re.compile(r"(?<!\*)\*{4,}+\s*+\.([^\n*]++)\s*+\*{4,}")
@@ -29,7 +30,8 @@ _GROUP = re.compile(r"\s*:GROUP\b([^\n]*)", re.IGNORECASE)
 _FLAG = re.compile(r"\s*:\s*SUP", re.IGNORECASE)
 _MACRO = re.compile(r"\s*:MACRO:", re.IGNORECASE)
 _MACRO_HEAD = re.compile(
-    r"""\s*:MACRO:\s*("(?:\\"|[^"])*+"|[^\W\d][\w'$ \t\n]*+)\s*+\(((?:"(?:\\"|[^"])*+"|[^)"])*+)\)""", re.IGNORECASE
+    r"""\s*:MACRO:\s*("(?:\\\\|\\"|[^"])*+"|[^\W\d][\w'$ \t\n]*+)\s*+\(((?:"(?:\\\\|\\"|[^"])*+"|[^)"])*+)\)""",
+    re.IGNORECASE,
 )
 _END_OF_MACRO = re.compile(r"\s*:END OF MACRO:", re.IGNORECASE)
 
@@ -194,7 +196,7 @@ def decoded(raw: bytes) -> str:
 _TOKEN = re.compile(
     r"""
     \s*(
-      "(?:\\"|[^"])*"                                               # a name in quotes
+      "(?:\\\\|\\"|[^"])*"                                          # a name in quotes
     | '[^']*'                                                       # a text
     | (?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?                          # a number
     | (?:[^\W\d]|[^\x00-\x7f])(?:[\w'$]|[^\x00-\x7f]|\s+(?=[\w'$]|[^\x00-\x7f]))*   # a name
