@@ -24,8 +24,6 @@ from cipark_sd.statements.claims import Kind, class_of
 
 #: Power-scaling sensitivity above which a posterior moves, by Kallioinen et al.
 SENSITIVE = 0.05
-#: Contraction and overlap that separate a prior that the data leave alone.
-UNTOUCHED = (0.1, 0.85)
 #: Exponents around 1 between which the sensitivity is taken, as in the paper's own software.
 POWERS = (1 / 1.01, 1.01)
 #: Bins of the overlap, equal under the prior.
@@ -53,7 +51,7 @@ class Contraction:
     to_prior, to_data : float
         Power-scaling sensitivity to all priors together and to the likelihood.
     kind : Kind
-        Its class: informed where its draws are narrower than its prior, on its own scale.
+        Its class: informed where the draws leave little of its prior's interval, on its own scale.
     """
 
     name: str
@@ -65,24 +63,10 @@ class Contraction:
     kind: Kind
 
     @property
-    def untouched(self) -> bool:
-        """Whether the posterior is the prior again."""
-        return self.contraction < UNTOUCHED[0] and self.overlap > UNTOUCHED[1]
-
-    @property
     def verdict(self) -> str:
         """In words."""
-        if self.untouched:
-            return "the data cannot see it: its posterior is its prior"
-        match self.to_prior > SENSITIVE, self.to_data > SENSITIVE:
-            case True, True:
-                return "prior and data both pull: the number is a compromise"
-            case True, False:
-                return "the prior decides more than the data"
-            case False, True:
-                return "the data decide"
-            case _:
-                return "informed, and steady under both"
+        said = "narrowed" if self.kind == "informed" else "not narrowed"
+        return f"{said}, and the prior matters" if self.to_prior > SENSITIVE else said
 
 
 def contractions(drawn: PosteriorDraws) -> list[Contraction]:

@@ -57,11 +57,10 @@ def grouped(value: float, *, digits: int = 4) -> str:
     return f"{value:,.0f}" if 1000 <= abs(value) < math.inf else f"{value:.{digits}g}"
 
 
-#: What stands for an end that an interval does not have, by what is known of the side: nothing bounds it, the bound of
-#: another parameter closes it, it was looked for and not found, there is no profile, or it is not judged.
+#: What stands for an end that an interval does not have, by what is known of the side: nothing bounds it, it was looked
+#: for and not found, there is no profile, or it is not judged.
 NO_END = {
     "open": "open",
-    "closed": "closed by a bound",
     "not found": "not found",
     "none": "no profile",
     "not judged": "not judged",

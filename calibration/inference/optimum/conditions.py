@@ -60,6 +60,8 @@ class ParameterVerdict:
         Of the estimate from the prior median, in prior standard deviations.
     estimate, median : float
     at_bound : bool
+    step_bound : bool
+        Whether that is a bound which the time step alone sets.
     """
 
     name: str
@@ -73,16 +75,17 @@ class ParameterVerdict:
     estimate: float
     median: float
     at_bound: bool
+    step_bound: bool = False
 
     @property
     def bounded(self) -> bool:
         """Whether the profile is bounded on both sides."""
-        return self.profile is not None and self.profile.lower.state == self.profile.upper.state == "bounded"
+        return self.profile is not None and None not in (self.profile.lower.limit, self.profile.upper.limit)
 
     @property
     def ends(self) -> bool:
         """Whether the profile is bounded on a side."""
-        return self.profile is not None and "bounded" in (self.profile.lower.state, self.profile.upper.state)
+        return self.profile is not None and (self.profile.lower.limit, self.profile.upper.limit) != (None, None)
 
     @property
     def hardly_seen(self) -> bool:
@@ -153,13 +156,18 @@ class Conditions:
         return half_step_sentence(self.shift, self.remedy) if self.shift > COARSE else ""
 
     @property
+    def on_step_bounds(self) -> tuple[ParameterVerdict, ...]:
+        """Estimates on bounds that the time step alone sets, with which no misfit says anything of the model."""
+        return tuple(verdict for verdict in self.parameters if verdict.step_bound)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What keeps the intervals from meaning what they say: these stand first on every page."""
+        of_the_model = () if self.on_step_bounds else (*runs_words(self.runs), *wanted_words(self.held))
         return (
             *cumulative_words(self.levels),
-            *runs_words(self.runs),
+            *of_the_model,
             *_other_words(self.parameters),
-            *wanted_words(self.held),
             *(far_words(verdict) for verdict in self.parameters if abs(verdict.distance) > FAR),
         )
 
@@ -198,6 +206,18 @@ def _other_words(verdicts: Sequence[ParameterVerdict]) -> list[str]:
     if not values:
         return []
     return [f"Another optimum is as good as the estimate: {'; '.join(values)}."]
+
+
+def step_bound_words(verdicts: Sequence[ParameterVerdict]) -> str:
+    """What is said of estimates on bounds that the time step alone sets, with what to do; empty without any."""
+    if not verdicts:
+        return ""
+    where = listed(f"{verdict.name} at {number(verdict.estimate)}" for verdict in verdicts)
+    lies, it = ("lies on a bound", "it") if len(verdicts) == 1 else ("lie on bounds", "them")
+    return (
+        f"{where} {lies} that only the time step sets: write a smaller step under [model] in problem.toml, widen {it}, "
+        "and fit again. Until then a misfit says nothing of the model."
+    )
 
 
 def wanted_words(held: HeldConstants) -> list[str]:
@@ -279,6 +299,7 @@ def conditions(
                 estimate=estimate,
                 median=parameter.median,
                 at_bound=name in optimum.at_bound,
+                step_bound=name in optimum.at_bound and parameter.bounds_from == "step",
             )
         )
     levels = cumulative_levels(problem.model, problem.observations)
@@ -324,7 +345,10 @@ def prior_distance(parameter: Parameter, value: float) -> float:
 def conditions_record(conditions: Conditions) -> dict[str, object]:
     """For a program: what each estimate is conditional on, the clear score tests, runs and what is warned of."""
     return {
-        "warnings": [*filter(None, [conditions.first]), *conditions.warnings],
+        "warnings": [
+            *filter(None, [step_bound_words(conditions.on_step_bounds), conditions.first]),
+            *conditions.warnings,
+        ],
         "remarks": list(conditions.remarks),
         "parameters": {
             verdict.name: {

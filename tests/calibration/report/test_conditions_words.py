@@ -50,7 +50,7 @@ def test_a_verdict_in_words(changes: dict[str, object], words: str) -> None:
 @pytest.mark.parametrize(("strength", "profile", "hardly"), [
     (0.99, None, True), (1.0, None, False), (0.99, BOUNDED, False), (0.99, OPEN, True),
     (0.99, Verdict(Side("bounded", 1.0), Side("open", 2.0)), True),
-    (0.99, Verdict(Side("closed", 1.0), Side("closed", 2.0)), True),
+    (0.99, Verdict(Side("closed", 1.0), Side("closed", 2.0)), False),
 ])  # fmt: skip
 def test_hardly_seen_is_what_neither_moves_the_data_nor_is_bounded(
     strength: float, profile: Verdict | None, hardly: bool
