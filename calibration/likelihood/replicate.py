@@ -237,6 +237,7 @@ class Stage(IntEnum):
     SELF_TEST = 104
     MIXTURES = 107
     GROUPS = 108
+    READINGS = 109
 
 
 def stage_numbers(seed: int, stage: Stage) -> np.random.Generator:

@@ -225,7 +225,7 @@ def _expected(findings: Findings) -> Iterator[tuple[str, str]]:
         record = by_estimand.get(reported.estimand)
         for name in reported.observations if record is not None else ():
             rows = fit.curves.dated(name)
-            last = rows.loc[rows["use"] != "check", "end"].max()
+            last = rows.loc[(rows["use"] != "check") & np.isfinite(rows["lower"]), "end"].max()
             if record is not None and math.isclose(last, reported.time):
                 yield name, record.brief.partition(" ")[0]
 
