@@ -65,8 +65,8 @@ class Contraction:
     @property
     def verdict(self) -> str:
         """In words."""
-        said = "narrowed" if self.kind == "informed" else "not narrowed"
-        return f"{said}, and the prior matters" if self.to_prior > SENSITIVE else said
+        words = "narrowed" if self.kind == "informed" else "not narrowed"
+        return f"{words}, and the prior matters" if self.to_prior > SENSITIVE else words
 
 
 def contractions(drawn: PosteriorDraws) -> list[Contraction]:

@@ -324,7 +324,8 @@ def dated_levels(observation: Observation, *, from_nothing: bool = False) -> lis
         elif is_window(term):
             follows = math.isnan(until) or math.isclose(start, until, rel_tol=1e-9)
             lower, upper = (
-                low + more if follows else math.nan for low, more in zip(reached, (lower, upper), strict=True)
+                end_before + rise if follows else math.nan
+                for end_before, rise in zip(reached, (lower, upper), strict=True)
             )
             if term.use != "check":
                 reached, until = (lower, upper), end

@@ -66,12 +66,12 @@ class Bounds:
         How it was made: "profile likelihood", "central draws", "bootstrap".
     states : (str, str)
         What is known of a side without an end: a key of :data:`cipark_sd.base.wording.NO_END`; "bounded" where it has
-        one, or "closed" where that holds under ``given`` alone.
+        one, or "closed" where that holds with ``bounds``.
     gaps : tuple of (float, float)
         Stretches within that do not belong to it, where it is around several optima.
     error : float or None
         The standard error of the number, or how finely a step is resolved.
-    given : tuple of str
+    bounds : tuple of str
         Other parameters that lie on bounds of their searches at an end, such as "Delay at least 1".
     """
 
@@ -82,7 +82,7 @@ class Bounds:
     states: tuple[str, str] = ("open", "open")
     gaps: tuple[tuple[float, float], ...] = ()
     error: float | None = None
-    given: tuple[str, ...] = ()
+    bounds: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
@@ -127,7 +127,7 @@ class Bounds:
     @property
     def conditions(self) -> str:
         """What its ends are given, after a comma; empty where they are given nothing."""
-        return f", with {listed(self.given)}" if self.given else ""
+        return f", with {listed(self.bounds)}" if self.bounds else ""
 
     @property
     def brief(self) -> str:
@@ -315,7 +315,7 @@ class Headline:
             *self._intervals,
             self.scale,
             narrowed={"informed": True, "undecided": False}.get(self.judged or ""),
-            found=not self.interval.unjudged,
+            ends_found=not self.interval.unjudged,
             sign_assumed=self.has_assumed_sign,
             doubted=bool(self.doubt),
         )

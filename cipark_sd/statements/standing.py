@@ -38,7 +38,7 @@ def standing_of(
     scale: Scale = "identity",
     *,
     narrowed: bool | None = None,
-    found: bool = True,
+    ends_found: bool = True,
     sign_assumed: bool = False,
     doubted: bool = False,
 ) -> Standing:
@@ -54,7 +54,7 @@ def standing_of(
     prior : of the same level, under the priors alone
     scale : on which they are compared
     narrowed : whether draws say so, clear of their own error; None where the ends have to do
-    found : whether a side without an end is known to have none
+    ends_found : whether a side without an end is known to have none
     sign_assumed : whether it is a change to which the priors alone give its sign
     doubted : whether the model does not follow the data that narrow it
 
@@ -62,7 +62,7 @@ def standing_of(
     -------
     Standing
     """
-    if not found:
+    if not ends_found:
         return "not found"
     if sign_assumed:
         return "assumed"

@@ -213,10 +213,10 @@ def step_bound_words(verdicts: Sequence[ParameterVerdict]) -> str:
     if not verdicts:
         return ""
     where = listed(f"{verdict.name} at {number(verdict.estimate)}" for verdict in verdicts)
-    lies, it = ("lies on a bound", "it") if len(verdicts) == 1 else ("lie on bounds", "them")
+    lies = "lies on a bound" if len(verdicts) == 1 else "lie on bounds"
     return (
-        f"{where} {lies} that only the time step sets: write a smaller step under [model] in problem.toml, widen {it}, "
-        "and fit again. Until then a misfit says nothing of the model."
+        f"{where} {lies} that only the time step sets: write a smaller step under [model] in problem.toml and wider "
+        "bounds, and fit again. Until then a misfit says nothing of the model."
     )
 
 

@@ -91,11 +91,11 @@ class Identifiability:
         frozenset of str
             Of :attr:`names`.
         """
-        kept = self.sensitivities[~np.isin(self.of_rows, observations)] if self.of_rows else self.sensitivities[:0]
+        remaining = self.sensitivities[~np.isin(self.of_rows, observations)] if self.of_rows else self.sensitivities[:0]
         ours, without = (
-            np.diag(np.linalg.inv(rows.T @ rows + np.eye(len(self.names)))) for rows in (self.sensitivities, kept)
+            np.diag(np.linalg.inv(rows.T @ rows + np.eye(len(self.names)))) for rows in (self.sensitivities, remaining)
         )
-        return frozenset(name for name, more in zip(self.names, without > HANGS * ours, strict=True) if more)
+        return frozenset(name for name, hangs in zip(self.names, without > HANGS * ours, strict=True) if hangs)
 
     @property
     def n_informed(self) -> int:

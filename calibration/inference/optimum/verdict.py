@@ -132,7 +132,7 @@ class Verdict:
         return self.lower.state, self.upper.state
 
     @property
-    def given(self) -> tuple[str, ...]:
+    def bounds(self) -> tuple[str, ...]:
         """The bounds of other parameters that its ends are given."""
         return tuple(dict.fromkeys(side.reason for side in (self.lower, self.upper) if side.state == "closed"))
 
@@ -153,8 +153,8 @@ class Verdict:
             ("bounded", "open"): f"bounded from below only{only}",
         }
         of_each = [_words(self.lower, "below", by), _words(self.upper, "above", by)]
-        given = f", with {listed(self.given)}" if self.given else ""
-        phrases = [of_both[states] + given] if states in of_both else of_each
+        bounds = f", with {listed(self.bounds)}" if self.bounds else ""
+        phrases = [of_both[states] + bounds] if states in of_both else of_each
         if self.on_bound:
             phrases.insert(0, f"estimate on its {self.on_bound} bound")
         if self.alternatives:

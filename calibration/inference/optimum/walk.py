@@ -223,8 +223,8 @@ class Walk:
     def _end(self, place: Place, at: float) -> Search[Side]:
         """The side that ends beside a place."""
         goal = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma))
-        given = yield from obstacles(goal, place.minimum, min(self.threshold, FLAT_RISE))
-        return Side("closed" if given else "bounded", at, listed(given, none=""))
+        bounds = yield from obstacles(goal, place.minimum, min(self.threshold, FLAT_RISE))
+        return Side("closed" if bounds else "bounded", at, listed(bounds, none=""))
 
     def _side(self, direction: float) -> Search[Side]:
         """What closes a side, with places added until it is known."""

@@ -141,12 +141,16 @@ def _title_words(records: Sequence[Headline]) -> str:
     first = next((record for record in records if record.title and not record.has_assumed_sign), None)
     if first is not None:
         return f"{_capital(first.title)}: {first.brief}"
-    own = [record for record in records if not record.title]
-    n, k, unfound = len(_with(own, "known", "narrowed")), len(own), len(_with(own, "not found"))
+    fitted = [record for record in records if not record.title]
+    n, k, unfound = (
+        len(_with(fitted, "known", "narrowed")),
+        len(fitted),
+        len(_with(fitted, "not found")),
+    )
     if not k:
         return "No constant was fitted"
     if k == 1 and not unfound:
-        return f"The data {'narrow' if n else 'do not narrow'} {_name(own[0])}: {own[0].brief}"
+        return f"The data {'narrow' if n else 'do not narrow'} {_name(fitted[0])}: {fitted[0].brief}"
     some = ("both" if k == 2 else f"all {k}") if n == k else f"{n or 'none'} of {k}"
     return f"The data narrow {some} fitted constants{f', and of {unfound} it was not found' if unfound else ''}"
 
@@ -168,8 +172,8 @@ def _not_known_words(records: Sequence[Headline]) -> str:
     """What the data narrow and no more, what they do not narrow, and what a misfit puts in doubt."""
     parts = []
     if narrowed := _with(records, "narrowed"):
-        more = f", and {len(narrowed) - 1} more" if len(narrowed) > 1 else ""
-        parts.append(f"narrowed only: {_name(narrowed[0])}, {narrowed[0].brief}{more}")
+        rest_of = f", and {len(narrowed) - 1} more" if len(narrowed) > 1 else ""
+        parts.append(f"narrowed only: {_name(narrowed[0])}, {narrowed[0].brief}{rest_of}")
     if unmoved := _with(records, "not narrowed"):
         parts.append(f"{_some(map(_name, unmoved))}: the data do not narrow what the priors alone say")
     if doubted := _with(records, "doubted"):
@@ -181,8 +185,10 @@ def _assumed_words(fit: Fit, records: Sequence[Headline]) -> str:
     """The changes whose sign the priors give, the constants that these give, and what was held."""
     assumed = _with(records, "assumed")
     changes = [f"{record.title}: {record.brief}, no finding" for record in assumed if record.title]
-    own = [_name(record) for record in assumed if not record.title]
-    changes += [f"{_some(own)}, as the prior{'s' * (len(own) > 1)} alone give{'s' * (len(own) == 1)} it"] if own else []
+    names = [_name(record) for record in assumed if not record.title]
+    changes += [
+        f"{_some(names)}, as {'its prior alone gives it' if len(names) == 1 else 'their priors alone give them'}"
+    ] * bool(names)
     n = len(fit.study.fixed) + sum(parameter.use == "PRI" for parameter in fit.study.space)
     held = f" and {n} fixed constant{'s' * (n != 1)}" if n else ""
     return "; ".join([*changes, f"the model's structure{',' if held else ' and'} its priors{held}"])
@@ -289,11 +295,11 @@ BUDGET = " within the budget of its searches"
 
 def knowledge(findings: Findings) -> Iterator[Section]:
     """What is known, assumed and unknown, a paragraph each."""
-    fit, assessed, said = findings.fit, findings.shown, classes(findings)
+    fit, assessed, by_name = findings.fit, findings.shown, classes(findings)
     blocks = (
-        Paragraph("What the data say. " + conclusions.supports(fit, assessed, said)),
+        Paragraph("What the data say. " + conclusions.supports(fit, assessed, by_name)),
         Paragraph("What the theory adds. " + conclusions.adds(fit, assessed, _checked(findings.checks))),
-        Paragraph("What cannot be known from these data. " + conclusions.unknowable(fit, assessed, said)),
+        Paragraph("What cannot be known from these data. " + conclusions.unknowable(fit, assessed, by_name)),
     )
     yield Section("What is known, assumed and unknown", blocks)
 

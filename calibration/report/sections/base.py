@@ -43,10 +43,10 @@ def misfit(findings: Findings) -> str:
 
     Of an estimate on a bound that the time step alone sets that says nothing of the model.
     """
-    names, on_bounds = missed(findings), findings.fit.conditions.on_step_bounds
+    names, bounds = missed(findings), findings.fit.conditions.on_step_bounds
     if not names:
         return ""
-    return on_bounds_words(on_bounds) if on_bounds else f"the model misses a pattern in the data ({listed(names)})"
+    return on_bounds_words(bounds) if bounds else f"the model misses a pattern in the data ({listed(names)})"
 
 
 def on_bounds_words(verdicts: Sequence[ParameterVerdict]) -> str:

@@ -37,10 +37,10 @@ class Optimum(ReportPart):
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """Estimates, searches, identifiability, held constants and profiles."""
-        fit, said = findings.fit, classes(findings)
+        fit, by_name = findings.fit, classes(findings)
         hardly = [estimated.name for estimated in fit.conditions.parameters if estimated.hardly_seen]
         return {
-            "summary": [row | {"class": said.get(row["name"], "")} for row in estimates(fit)],
+            "summary": [row | {"class": by_name.get(row["name"], "")} for row in estimates(fit)],
             "waterfall": _searches(fit.optimum, fit.study.space.names),
             **identifiability_tables(fit.identifiability, hardly),
             "held": held_table(fit.conditions.held),

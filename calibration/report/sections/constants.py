@@ -42,9 +42,9 @@ def class_changes(findings: Findings) -> str:
     """Constants to which their profiles alone give another class than draws do, and why; empty where none is."""
     if findings.draws is None or not findings.fit.profiles or findings.fit.conditions.first:
         return ""
-    ours, alone = classes(findings), classes(findings.by_profiles)
-    changed = [f"{name} ({said} by draws, {alone[name]} by its profile)"
-               for name, said in ours.items() if alone.get(name, "") not in ("", said)]  # fmt: skip
+    by_draws, alone = classes(findings), classes(findings.by_profiles)
+    changed = [f"{name} ({kind} by draws, {alone[name]} by its profile)"
+               for name, kind in by_draws.items() if alone.get(name, "") not in ("", kind)]  # fmt: skip
     if not changed:
         return ""
     level = percent(findings.fit.level)
@@ -113,4 +113,4 @@ def profile_bounds(fit: Fit, profile: Profile) -> Bounds:
         # a step is told apart to a time step
         error = fit.study.time_step / 4
     ends = profile.lower, profile.upper
-    return Bounds(*ends, level, by, states=verdict.states, gaps=verdict.gaps, error=error, given=verdict.given)
+    return Bounds(*ends, level, by, states=verdict.states, gaps=verdict.gaps, error=error, bounds=verdict.bounds)

@@ -144,7 +144,7 @@ def test_an_estimate_on_a_bound_of_the_step_is_said_before_a_misfit_and_no_misfi
     # another end within the box is an end, given that bound
     (size,) = (one for one in constants(Findings(fit)) if one.estimand == "parameter size")
     assert size.interval is not None
-    assert size.interval.given == ("rate at most 0.12",)
+    assert size.interval.bounds == ("rate at most 0.12",)
     assert "with rate at most 0.12)" in size.brief
     assert size.standing == "known"
     # of a bound that the study set itself nothing is said there, and a misfit is one

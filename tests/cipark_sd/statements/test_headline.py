@@ -276,14 +276,14 @@ def test_each_state_of_a_side_has_its_own_words(
 def test_an_end_that_another_parameter_s_bound_gives_is_printed_with_it() -> None:
     """One that was found within the box is an end, and the bound is its condition, on both sides and on one."""
     given = ("Payment Delay at least 1",)
-    both = Bounds(241.6, 270.0, 0.95, "profile likelihood", ("closed", "bounded"), given=given)
+    both = Bounds(241.6, 270.0, 0.95, "profile likelihood", ("closed", "bounded"), bounds=given)
     record = replace(RATE, number=250.0, unit="", interval=both, prior=Bounds(11, 3783, 0.95, "x"), scale="log")
     assert record.brief == "250 (95%: 242 to 270, with Payment Delay at least 1)"
     assert record.standing == "known"
     assert "do not narrow" not in in_words(record)
     assert in_words(record).startswith("rate: 250, between 242 and 270 (95 %), with Payment Delay at least 1")
     assert both.missing == ()
-    one = replace(record, interval=Bounds(196.0, None, 0.95, "profile likelihood", ("closed", "open"), given=given))
+    one = replace(record, interval=Bounds(196.0, None, 0.95, "profile likelihood", ("closed", "open"), bounds=given))
     assert one.standing == "narrowed"
     assert one.brief.endswith("(95%: at least 196, with Payment Delay at least 1)")
     assert from_plain(Headline, json.loads(json.dumps(to_plain(one)))) == one

@@ -39,7 +39,7 @@ def test_an_end_that_cuts_the_priors_interval_narrows_and_two_that_are_near_are_
     turned = tuple(None if end is None else 1 / end for end in reversed(ends))
     assert standing_of((turned[0], turned[1]), (1 / WIDE[1], 1 / WIDE[0]), "log") == standing
     # nothing of the data is said where an end was not computed, whatever the other one is
-    assert standing_of(ends, WIDE, "log", found=False) == "not found"
+    assert standing_of(ends, WIDE, "log", ends_found=False) == "not found"
     doubted = standing if standing == "not narrowed" else "doubted"
     assert standing_of(ends, WIDE, "log", doubted=True) == doubted
     assert standing_of(ends, WIDE, "log", sign_assumed=True) == "assumed"

@@ -255,7 +255,7 @@ def test_a_rise_with_another_parameter_on_its_bound_is_not_the_data_s(tmp_path: 
     ranges: dict[str, Range] = {"a": (1e-3, 1e3, "log"), "b": (0.5, 2.0, "log")}
     found = side_of(tmp_path, "a * b * x", ("a", "b"), ranges, [1.0, 1.0])
     assert [found.verdict.lower.state, found.verdict.upper.state] == ["closed", "closed"]
-    assert found.verdict.given == ("b at most 2", "b at least 0.5")
+    assert found.verdict.bounds == ("b at most 2", "b at least 0.5")
     alone = side_of(tmp_path / "alone", "a * x", ("a",), {"a": (1e-3, 1e3, "log")}, [1.0])
     assert alone.lower is not None
     assert alone.upper is not None
