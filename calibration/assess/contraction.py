@@ -1,4 +1,4 @@
-"""What the data added to the priors: contraction, overlap, and what the posterior does when prior or data weigh more.
+"""What the data added to the priors: contraction, and what the posterior does when prior or data weigh more.
 
 All is computed on each parameter's own scale, so that it depends on no choice of units, and the power of a prior is
 that of its density there. Partially pooled groups have values of their own beside: how far they are pulled together,
@@ -26,8 +26,6 @@ from cipark_sd.statements.claims import Kind, class_of
 SENSITIVE = 0.05
 #: Exponents around 1 between which the sensitivity is taken, as in the paper's own software.
 POWERS = (1 / 1.01, 1.01)
-#: Bins of the overlap, equal under the prior.
-BINS = 20
 #: Names of the lines that are of no group of the study.
 TYPICAL, NEW = "the typical group", "a new group"
 #: What is told of draws: median, central half and 95 %.
@@ -44,10 +42,6 @@ class Contraction:
     ----------
     contraction : float
         One less the ratio of posterior to prior variance; 0 where nothing was learnt, negative where the data widen.
-    overlap : float
-        Shared area of prior and posterior density.
-    place : float
-        Prior probability below the posterior median: 0.5 where the centre stayed.
     to_prior, to_data : float
         Power-scaling sensitivity to all priors together and to the likelihood.
     kind : Kind
@@ -56,8 +50,6 @@ class Contraction:
 
     name: str
     contraction: float
-    overlap: float
-    place: float
     to_prior: float
     to_data: float
     kind: Kind
@@ -77,20 +69,16 @@ def contractions(drawn: PosteriorDraws) -> list[Contraction]:
     likelihood = density.log_likelihood(theta)
     # importance weights (2, n) that bring the draws to both powers of either density
     weights = [np.array([power_weights(logs, power) for power in POWERS]) for logs in (prior, likelihood)]
-    shares = density.space.to_unit(theta)
     grid = (np.arange(2000) + 0.5) / 2000
     lines = []
     for i, parameter in enumerate(density.space):
         values = to_scale(theta[:, i], parameter.scale)
         before = to_scale(parameter.distribution.quantile(grid), parameter.scale)
-        counts, _ = np.histogram(shares[:, i], BINS, (0, 1))
         to_prior, to_data = (_power_sensitivity(values, column) for column in weights)
         lines.append(
             Contraction(
                 name=parameter.name,
                 contraction=float(1 - values.var() / before.var()),
-                overlap=float(np.minimum(counts / len(shares), 1 / BINS).sum()),
-                place=float(np.median(shares[:, i])),
                 to_prior=to_prior,
                 to_data=to_data,
                 kind=class_of([(before, values)]),

@@ -51,8 +51,9 @@ def informed(fit: Fit, classes: Classes, changes: str = "") -> list[str]:
         f"At the optimum, the data inform {identified.n_informed} of {len(identified.names)} combinations of the "
         "fitted parameters more than the priors do."
     )
-    if fit.profiles and not fit.conditions.first:
-        sentences += rests_on(fit)
+    by_prior = [verdict.name for verdict in fit.conditions.parameters if verdict.by_own_prior > DECIDES]
+    if by_prior and not fit.conditions.first:
+        sentences.append(f"The prior decides more than the data for {listed(by_prior)}.")
     if fit.posterior is None or not fit.posterior.speaks:
         why = "was not sampled (--posterior)" if fit.posterior is None else "has not converged"
         sentences.append(f"The posterior {why}, so nothing is reported for parameters that are held.")
@@ -82,19 +83,6 @@ def class_words(classes: Classes) -> str:
 def of(classes: Classes, *kinds: Standing) -> list[str]:
     """The constants of some classes, in order."""
     return [name for name, kind in classes.items() if kind in kinds]
-
-
-def rests_on(fit: Fit) -> list[str]:
-    """What profiles rest on beside the data."""
-    verdicts = [verdict for result in fit.profiles if (verdict := fit.conditions.of(result.name)) is not None]
-    leaning = [verdict.name for verdict in verdicts if verdict.by != "the data" and verdict.ends]
-    resting = [verdict.name for verdict in verdicts if verdict.held]
-    by_prior = [verdict.name for verdict in verdicts if verdict.by_own_prior > DECIDES]
-    return [
-        *([f"The priors of other parameters help to bound {listed(leaning)}."] if leaning else []),
-        *([f"The prior decides more than the data for {listed(by_prior)}."] if by_prior else []),
-        *([f"Intervals of {listed(resting)} are conditional on held constants."] if resting else []),
-    ]
 
 
 def rule_words(fit: Fit) -> str:

@@ -272,14 +272,6 @@ class Headline:
         return f"{self.interval}{_prior_in_words(self)}"
 
     @property
-    def narrowed(self) -> bool:
-        """Whether the data narrow what the priors alone say; true where either is not known."""
-        if self.judged in ("informed", "undecided"):
-            return self.judged == "informed"
-        unknown = self.interval is None or self.prior is None or self.interval.unjudged
-        return unknown or standing_of(*self._intervals, self.scale) in ("known", "narrowed")
-
-    @property
     def width_left(self) -> float:
         """Of the interval under the priors alone what the data leave; all of it where either is not known."""
         return 1.0 if self.interval is None or self.prior is None else left(*self._intervals, self.scale)
@@ -485,12 +477,10 @@ def _prior_in_words(record: Headline) -> str:
     prior = record.prior
     if prior is None:
         return ""
-    caution = [
-        *(["its sign is assumed"] if record.has_assumed_sign else []),
-        *([] if record.narrowed else ["the data do not narrow it"]),
-    ]
+    unmoved = "the data do not narrow it"
+    caution = {"assumed": "its sign is assumed" if record.has_assumed_sign else unmoved, "not narrowed": unmoved}
     text = f"; the priors alone say {' to '.join(prior.ends())}"
-    return f"{text}: {listed(caution)}" if caution else text
+    return f"{text}: {caution[record.standing]}" if record.standing in caution else text
 
 
 def _interval_in_words(bounds: Bounds | None) -> str:

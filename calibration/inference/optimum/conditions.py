@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 #: Prior standard deviations from the prior median beyond which an estimate contradicts its prior.
 FAR = 2.0
-#: Length of a parameter's sensitivities below which the data hardly see it: a prior standard deviation of it moves all
-#: of them together by less than this much of their noise.
-SEEN = 1.0
 #: Held constants that a verdict names, and a sentence lists; the others are counted and stand in ``held.csv``.
 NAMED = 2
 
@@ -54,8 +51,6 @@ class ParameterVerdict:
         Share of its own prior, which its profile leaves out.
     leaning_on : tuple of str
         Fitted parameters whose priors make up for what the data do not say.
-    strength : float
-        How far the data move, in standard deviations of their noise, per prior standard deviation.
     distance : float
         Of the estimate from the prior median, in prior standard deviations.
     estimate, median : float
@@ -70,7 +65,6 @@ class ParameterVerdict:
     by_data: float
     by_own_prior: float
     leaning_on: tuple[str, ...]
-    strength: float
     distance: float
     estimate: float
     median: float
@@ -78,19 +72,9 @@ class ParameterVerdict:
     step_bound: bool = False
 
     @property
-    def bounded(self) -> bool:
-        """Whether the profile is bounded on both sides."""
-        return self.profile is not None and None not in (self.profile.lower.limit, self.profile.upper.limit)
-
-    @property
     def ends(self) -> bool:
         """Whether the profile is bounded on a side."""
         return self.profile is not None and (self.profile.lower.limit, self.profile.upper.limit) != (None, None)
-
-    @property
-    def hardly_seen(self) -> bool:
-        """Whether the data say next to nothing of it: of a profile that is bounded they say enough to bound it."""
-        return self.strength < SEEN and not self.bounded
 
     @property
     def by(self) -> str:
@@ -184,15 +168,6 @@ class Conditions:
             )
         if self.held.why_not:
             sentences.append(self.held.why_not[:1].upper() + self.held.why_not[1:] + ".")
-        hardly = [verdict.name for verdict in self.parameters if verdict.hardly_seen]
-        if hardly:
-            sentences.append(f"Weakly identified at the optimum: {listed(hardly)}.")
-        later = [verdict.name for verdict in self.parameters if verdict.strength < SEEN and verdict.bounded]
-        if later:
-            sentences.append(
-                f"A prior standard deviation of {listed(later)} moves the data by less than their noise at the "
-                "optimum, yet the fit gets worse further out, which bounds the profile."
-            )
         return tuple(sentences)
 
 
@@ -279,8 +254,6 @@ def conditions(
     by_profile = {result.name: result.verdict for result in profiles}
     information = shares(optimum, identifiability)
     held = held_constants(optimum, information, engine)
-    lengths = np.linalg.norm(identifiability.sensitivities, axis=0).tolist()
-    strength = dict(zip(identifiability.names, lengths, strict=True))
     verdicts = []
     for position in optimum.goal.free:
         parameter, estimate = problem.space.parameters[position], float(optimum.theta[position])
@@ -294,7 +267,6 @@ def conditions(
                 by_data=information.of_data(name) if inner else 1.0,
                 by_own_prior=information.of_own_prior(name) if inner else 0.0,
                 leaning_on=information.leaning_on(name) if inner else (),
-                strength=strength.get(name, np.inf),
                 distance=prior_distance(parameter, estimate),
                 estimate=estimate,
                 median=parameter.median,
@@ -357,7 +329,6 @@ def conditions_record(conditions: Conditions) -> dict[str, object]:
                 "share_of_data": verdict.by_data,
                 "share_of_own_prior": verdict.by_own_prior,
                 "leans_on_priors_of": list(verdict.leaning_on),
-                "hardly_seen": verdict.hardly_seen,
                 "prior_sds_from_median": verdict.distance if np.isfinite(verdict.distance) else None,
             }
             for verdict in conditions.parameters

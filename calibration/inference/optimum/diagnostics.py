@@ -318,9 +318,7 @@ def identifiability_words(identified: Identifiability) -> list[str]:
     return sentences
 
 
-def identifiability_tables(
-    identified: Identifiability, hardly_seen: Sequence[str]
-) -> dict[str, list[dict[str, object]]]:
+def identifiability_tables(identified: Identifiability) -> dict[str, list[dict[str, object]]]:
     """The diagnostics as tables.
 
     ``sensitivity`` has a line a parameter, ``fisher_information`` the matrix, ``singular_values`` a line a
@@ -329,8 +327,6 @@ def identifiability_tables(
     Parameters
     ----------
     identified : Identifiability
-    hardly_seen : sequence of str
-        Parameters that are weakly identified.
 
     Returns
     -------
@@ -345,7 +341,7 @@ def identifiability_tables(
 
     tables: dict[str, list[dict[str, object]]] = {
         "sensitivity": [
-            {"parameter": name, "importance": float(value), "hardly_seen": name in hardly_seen}
+            {"parameter": name, "importance": float(value)}
             for name, value in zip(names, identified.importance, strict=True)
         ],
         "fisher_information": [

@@ -38,11 +38,10 @@ class Optimum(ReportPart):
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """Estimates, searches, identifiability, held constants and profiles."""
         fit, by_name = findings.fit, classes(findings)
-        hardly = [estimated.name for estimated in fit.conditions.parameters if estimated.hardly_seen]
         return {
             "summary": [row | {"class": by_name.get(row["name"], "")} for row in estimates(fit)],
             "waterfall": _searches(fit.optimum, fit.study.space.names),
-            **identifiability_tables(fit.identifiability, hardly),
+            **identifiability_tables(fit.identifiability),
             "held": held_table(fit.conditions.held),
             "profiles": profile_points("parameter", fit.profiles),
         }

@@ -43,16 +43,22 @@ def of_study(fit: Fit, **changes: Any) -> Fit:
 
 
 def test_without_a_posterior_directions_and_profiles_speak(fit: Fit) -> None:
-    said, directions, given, last = conclusions.informed(fit, KNOWN)
+    said, directions, last = conclusions.informed(fit, KNOWN)
     approved(said)
     approved(directions)
-    approved(given)
     approved(last)
+    (first, second) = fit.conditions.parameters
+    by_prior = replace(
+        fit.conditions, parameters=(replace(first, by_own_prior=0.51), replace(second, by_own_prior=0.5))
+    )
+    assert "The prior decides more than the data for size." in conclusions.informed(
+        replace(fit, conditions=by_prior), KNOWN
+    )
     (alone, _) = conclusions.informed(replace(fit, profiles=()), {})
     assert alone == directions
 
 
-def test_every_class_is_counted_and_what_helps_to_bound_is_named() -> None:
+def test_every_class_is_counted_with_its_constants() -> None:
     every: dict[str, Standing] = {
         "both": "known", "low": "narrowed", "high": "narrowed", "none": "not narrowed", "lost": "not found",
         "misses": "doubted", "prior": "assumed", "blank": "",
@@ -60,21 +66,6 @@ def test_every_class_is_counted_and_what_helps_to_bound_is_named() -> None:
     approved(conclusions.class_words(every))
     assert conclusions.class_words({"a": "known"}) == "Of 1 fitted constant: 1 known (a)."
     assert conclusions.class_words({"blank": ""}) == conclusions.class_words({}) == ""
-
-    def verdict(name: str, by: str, own: float, held: bool = False, ends: bool = True) -> SimpleNamespace:
-        return SimpleNamespace(name=name, by=by, by_own_prior=own, held=("c",) if held else (), ends=ends)
-
-    verdicts = [
-        verdict("both", "the data", 0.5), verdict("low", "the data with the priors of b", 0.51),
-        verdict("high", "the data with the priors of b", 0.0, held=True),
-        verdict("none", "the data with the priors of b", 0.9, held=True, ends=False),
-    ]  # fmt: skip
-    conditions = SimpleNamespace(of={one.name: one for one in verdicts}.get)
-    profiles = [SimpleNamespace(name=one.name) for one in verdicts]
-    some: Any = SimpleNamespace(profiles=profiles, conditions=conditions)
-    approved(conclusions.rests_on(some))
-    one: Any = SimpleNamespace(profiles=profiles[:1], conditions=conditions)
-    assert conclusions.rests_on(one) == []
 
 
 def test_what_stands_beside_the_estimates(fit: Fit) -> None:
@@ -167,7 +158,7 @@ def test_the_three_answers_begin_with_the_study_s_own_words(fit: Fit) -> None:
     partly = of_study(asked, space=replace(fit.study.space, parameters=(replace(first, use="PRI"), *others)))
     at_median = f"{besides}, {in_file} and one parameter that the estimate holds at its prior median."
     assert conclusions.adds(partly, NOTHING, "") == at_median
-    drawn: Any = SimpleNamespace(contractions=(Contraction("size", 0.9, 0.2, 0.5, 0.01, 0.3, "informed"),))
+    drawn: Any = SimpleNamespace(contractions=(Contraction("size", 0.9, 0.01, 0.3, "informed"),))
     assert conclusions.adds(partly, drawn, "") == f"{besides} and {in_file}."
     # a study that says nothing of its own has what its profiles say, and no empty sentence
     silent = of_study(fit, questions=Questions())

@@ -166,7 +166,7 @@ def test_rivals_are_compared() -> None:
 
 def test_the_posterior_is_described_with_what_the_data_added(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("calibration.report.sections.posterior.posterior_table", lambda fit: [])
-    line = Contraction("rate", 0.9, 0.2, 0.6, 0.01, 0.3, "informed")
+    line = Contraction("rate", 0.9, 0.01, 0.3, "informed")
     statistic = Discrepancy("left", "the largest count", 41.0, 13.0, 21.0, 32.0, 0.0004, True)
     found = findings(contractions=(line,), discrepancies=(statistic,))
     (table, replicated), shown, words = blocks(Posterior(), found)
@@ -262,7 +262,7 @@ def test_constants_of_the_model_are_headlines_of_the_posterior(monkeypatch: pyte
     fit = SimpleNamespace(
         study=study, posterior=drawn, conditions=SimpleNamespace(of=verdicts.get), identifiability=seen
     )
-    added = SimpleNamespace(contractions=(Contraction("rate", 0.9, 0.2, 0.6, 0.01, 0.3, "informed"),))
+    added = SimpleNamespace(contractions=(Contraction("rate", 0.9, 0.01, 0.3, "informed"),))
     (found,) = constants(SimpleNamespace(fit=fit, draws=drawn, assessment=added))  # type: ignore[arg-type]
     assert (found.number, found.unit, found.conditional_on) == (0.2, "1/year", ("pace = 1",))
     assert (found.interval.low, found.interval.high) == pytest.approx((0.2, 2.0))
@@ -271,7 +271,7 @@ def test_constants_of_the_model_are_headlines_of_the_posterior(monkeypatch: pyte
 
 
 def test_ranks_of_the_data_are_drawn_where_there_are_some() -> None:
-    found = findings(contractions=(Contraction("rate", 0.9, 0.2, 0.6, 0.01, 0.3, "informed"),))
+    found = findings(contractions=(Contraction("rate", 0.9, 0.01, 0.3, "informed"),))
     found.fit.posterior = SimpleNamespace(**vars(DRAWN) | {"predicted": (SimpleNamespace(use="fit", kind="count"),)})
     assert [drawing.name for drawing in Posterior().drawings(found)][-1] == "pit"
     found.bands, found.shown = False, NOTHING

@@ -147,8 +147,8 @@ def test_a_refuted_structure_is_named(fit: Fit) -> None:
 # --- what the data say of parameters ----------------------------------------------------------------------------------
 
 
-def contraction(name: str, share: float, overlap: float = 0.5, prior: float = 0.01, data: float = 0.1) -> Contraction:
-    return Contraction(name, share, overlap, 0.5, prior, data, "informed" if share >= 0.3 else "undecided")
+def contraction(name: str, share: float, prior: float = 0.01) -> Contraction:
+    return Contraction(name, share, prior, 0.1, "informed" if share >= 0.3 else "undecided")
 
 
 def test_priors_of_what_is_not_narrowed_are_assumed(fit: Fit) -> None:
@@ -166,7 +166,7 @@ def test_power_scaling_separates_at_a_twentieth(prior: float, words: str) -> Non
 
 
 def test_what_the_data_narrow_may_depend_on_its_prior_as_well(fit: Fit) -> None:
-    lines = [contraction("a", 0.5), contraction("b", 0.5, prior=0.2), contraction("c", 0.0, overlap=0.9)]
+    lines = [contraction("a", 0.5), contraction("b", 0.5, prior=0.2), contraction("c", 0.0)]
     said: dict[str, Standing] = {"a": "known", "b": "narrowed", "c": "not narrowed"}
     approved(conclusions.supports(fit, SimpleNamespace(contractions=lines), said))  # type: ignore[arg-type]
 
