@@ -272,7 +272,8 @@ class Fit:
     @property
     def mostly_unfound(self) -> bool:
         """Whether these are more than half of the profiles, and no draws give their intervals."""
-        return self.posterior is None and 2 * len(self.unfound) > len(self.profiles)
+        drawn = self.posterior is not None and self.posterior.speaks
+        return not drawn and 2 * len(self.unfound) > len(self.profiles)
 
 
 @dataclass(frozen=True, eq=False)

@@ -72,11 +72,6 @@ class ParameterVerdict:
     step_bound: bool = False
 
     @property
-    def ends(self) -> bool:
-        """Whether the profile is bounded on a side."""
-        return self.profile is not None and (self.profile.lower.limit, self.profile.upper.limit) != (None, None)
-
-    @property
     def by(self) -> str:
         """What bounds a side of the profile that is bounded."""
         if self.by_data >= DECIDES:
