@@ -25,7 +25,7 @@ from cipark_sd.base.wording import (
 )
 from cipark_sd.statements.claims import Basis
 from cipark_sd.statements.claims import Kind as Class
-from cipark_sd.statements.standing import Ends, Scale, Standing, left, standing_of
+from cipark_sd.statements.standing import Scale, Standing, left, standing_of
 
 #: States of a side of which nothing is known of the data.
 _UNJUDGED = {"not found", "none", "not judged"}
@@ -274,16 +274,9 @@ class Headline:
     @property
     def width_left(self) -> float:
         """Of the interval under the priors alone what the data leave; all of it where either is not known."""
-        return 1.0 if self.interval is None or self.prior is None else left(*self._intervals, self.scale)
-
-    @property
-    def _intervals(self) -> tuple[Ends, tuple[float, float]]:
-        """Ends after the data, and under the priors alone."""
-        assert self.interval is not None
-        assert self.prior is not None
-        alone = [math.copysign(math.inf, sign) if end is None else end
-                 for end, sign in ((self.prior.low, -1), (self.prior.high, 1))]  # fmt: skip
-        return (self.interval.low, self.interval.high), (alone[0], alone[1])
+        if self.interval is None or self.prior is None:
+            return 1.0
+        return left((self.interval.low, self.interval.high), (self.prior.low, self.prior.high), self.scale)
 
     @property
     def has_assumed_sign(self) -> bool:
@@ -304,7 +297,8 @@ class Headline:
         if self.interval is None or self.prior is None:
             return ""
         return standing_of(
-            *self._intervals,
+            (self.interval.low, self.interval.high),
+            (self.prior.low, self.prior.high),
             self.scale,
             narrowed={"informed": True, "undecided": False}.get(self.judged or ""),
             ends_found=not self.interval.unjudged,

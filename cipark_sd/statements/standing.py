@@ -34,7 +34,7 @@ SHARE = 0.2
 
 def standing_of(
     ends: Ends,
-    prior: tuple[float, float],
+    prior: Ends,
     scale: Scale = "identity",
     *,
     narrowed: bool | None = None,
@@ -73,7 +73,7 @@ def standing_of(
     return "known" if are_near(ends, prior, scale) else "narrowed"
 
 
-def left(ends: Ends, prior: tuple[float, float], scale: Scale = "identity") -> float:
+def left(ends: Ends, prior: Ends, scale: Scale = "identity") -> float:
     """The share of the priors' interval that lies in the interval after the data, on a scale.
 
     A side without an end cuts nothing off. A time and the rate that is its reciprocal have one answer on the scale of
@@ -95,15 +95,14 @@ def left(ends: Ends, prior: tuple[float, float], scale: Scale = "identity") -> f
     float
         From 0 to 1; 1 where the priors' interval has no width.
     """
-    first, last = (_on(end, scale) for end in prior)
-    low = first if ends[0] is None else max(first, _on(ends[0], scale))
-    high = last if ends[1] is None else min(last, _on(ends[1], scale))
+    first, last = _on(prior[0], scale, -math.inf), _on(prior[1], scale, math.inf)
+    low, high = max(first, _on(ends[0], scale, -math.inf)), min(last, _on(ends[1], scale, math.inf))
     if not first < last or high - low == math.inf:
         return 1.0
     return max(0.0, high - low) / (last - first)
 
 
-def are_near(ends: Ends, prior: tuple[float, float], scale: Scale = "identity") -> bool:
+def are_near(ends: Ends, prior: Ends, scale: Scale = "identity") -> bool:
     """Whether both ends are so near each other that a reader would call the number known.
 
     On the scales of logarithm and logit by :data:`FACTOR`. On that of the number itself by the same factor, where both
@@ -123,22 +122,27 @@ def are_near(ends: Ends, prior: tuple[float, float], scale: Scale = "identity") 
     -------
     bool
     """
+    width = _width(ends, scale)
+    if scale != "identity":
+        return width <= math.log(FACTOR)
+    return (_within_factor(ends) and not _within_factor(prior)) or width <= SHARE * _width(prior, scale) < math.inf
+
+
+def _width(ends: Ends, scale: Scale) -> float:
+    return _on(ends[1], scale, math.inf) - _on(ends[0], scale, -math.inf)
+
+
+def _within_factor(ends: Ends) -> bool:
     low, high = ends
     if low is None or high is None:
         return False
-    if scale != "identity":
-        return _on(high, scale) - _on(low, scale) <= math.log(FACTOR)
-    if _within_factor(low, high) and not _within_factor(*prior):
-        return True
-    return high - low <= SHARE * (prior[1] - prior[0])
-
-
-def _within_factor(low: float, high: float) -> bool:
     return low * high > 0 and max(abs(low), abs(high)) <= FACTOR * min(abs(low), abs(high))
 
 
-def _on(end: float, scale: Scale) -> float:
-    """An end on a scale; infinite where it is an end of the scale."""
+def _on(end: float | None, scale: Scale, without: float) -> float:
+    """An end on a scale, ``without`` where there is none; infinite where it is an end of the scale."""
+    if end is None:
+        return without
     if scale == "identity":
         return end
     if end <= 0:
