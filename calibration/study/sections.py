@@ -184,7 +184,6 @@ def parameter_section(section: Section, *, grouped: bool) -> tuple[Parameter, Po
     use = section.choice("use", AIMS, "CAL")
     why = section.text("why", "")
     lower, upper = section.ends("bounds", (-math.inf, math.inf))
-    bounds_from: Literal["", "step"] = section.choice("bounds_from", ("step",)) if "bounds_from" in section else ""
     prior = _prior(section, lower, upper)
     scales: tuple[Scale, ...] = ("identity", "log", "logit")
     scale = section.choice("scale", scales, prior.natural if prior else "identity")
@@ -209,10 +208,7 @@ def parameter_section(section: Section, *, grouped: bool) -> tuple[Parameter, Po
             section.wrong("scale", f"'identity', since values down to {lower:g} have no {scale}")
     if not section.sound or prior is None:
         return None
-    parameter = Parameter(
-        section.title, prior, lower, upper, scale=scale, target=target, use=use, why=why, start=start,
-        bounds_from=bounds_from,
-    )  # fmt: skip
+    parameter = Parameter(section.title, prior, lower, upper, scale=scale, target=target, use=use, why=why, start=start)
     return parameter, pooling
 
 

@@ -178,7 +178,8 @@ def _not_known_words(records: Sequence[Headline]) -> str:
         parts.append(f"{_some(map(_name, unmoved))}: the data do not narrow what the priors alone say")
     if doubted := _with(records, "doubted"):
         parts.append(f"{_some(map(_name, doubted))}: another structure of the model may give other values")
-    if unfound := _with(records, "not found"):
+    # a caution says it beside other lines
+    if (unfound := _with(records, "not found")) and not parts:
         parts.append(f"{_some(map(_name, unfound))}: no interval was found")
     return "; ".join(parts) or "Whether another structure of the model explains the data as well"
 

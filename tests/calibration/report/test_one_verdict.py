@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -13,15 +13,21 @@ from calibration.assess.assessment import NOTHING
 from calibration.assess.posterior_predictive import Discrepancy
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
+from calibration.inference.optimum import residuals
+from calibration.inference.optimum.conditions import conditions
+from calibration.inference.optimum.diagnostics import identifiability
+from calibration.inference.optimum.optimise import optimise
 from calibration.inference.optimum.verdict import Side
+from calibration.likelihood.posterior import posterior
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings, Fit
 from calibration.report.output import page, record
 from calibration.report.sections import answer
 from calibration.report.sections.base import misfit
 from calibration.report.sections.constants import class_changes, classes, constants
+from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import read_problem
-from cipark_sd.base.errors import UnknownName
+from cipark_sd.engines.registry import choose
 from cipark_sd.pages.parts import Pictures
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -120,49 +126,64 @@ def test_nothing_speaks_from_draws_that_are_not_to_be_trusted(by_option: dict[st
 
 # --- what comes first -------------------------------------------------------------------------------------------------
 
-#: The rate cannot reach 0.2 for a bound that the time step sets.
-BOUNDED = PARAMETERS.replace("[0.01, 2]", '[0.01, 0.12]\nbounds_from = "step"')
+#: The rate cannot reach 0.2.
+BOUNDED = PARAMETERS.replace("[0.01, 2]", "[0.01, 0.12]")
 
 
-def test_an_estimate_on_a_bound_of_the_step_is_said_before_a_misfit_and_no_misfit_is(tmp_path: Path) -> None:
-    small_study(tmp_path)
-    (tmp_path / "problem.toml").write_text(STUDY.replace(PARAMETERS, BOUNDED), encoding="utf-8")
-    fit = fitted(tmp_path, posterior=False)
-    (runs,) = fit.conditions.runs
-    misses = replace(fit.conditions, runs=(replace(runs, above=8, below=8, runs=2),), shift=0.5)
-    for conditions in (fit.conditions, misses):
-        findings = Findings(replace(fit, conditions=conditions))
-        screen = answer.first_screen(findings)
-        assert screen.title == "Rate lies on a bound, 0.12, that only the time step sets"
+@pytest.fixture(scope="module")
+def bounded(tmp_path_factory: pytest.TempPathFactory) -> Fit:
+    folder = tmp_path_factory.mktemp("bounded")
+    small_study(folder)
+    (folder / "problem.toml").write_text(STUDY.replace(PARAMETERS, BOUNDED), encoding="utf-8")
+    return fitted(folder, posterior=False)
+
+
+def with_step_bound(fit: Fit, **changes: Any) -> Fit:
+    verdicts = tuple(replace(verdict, step_bound=verdict.at_bound) for verdict in fit.conditions.parameters)
+    return replace(fit, conditions=replace(fit.conditions, parameters=verdicts, **changes))
+
+
+def test_an_estimate_on_a_bound_of_the_step_is_said_before_a_misfit_and_no_misfit_is(bounded: Fit) -> None:
+    (runs,) = bounded.conditions.runs
+    misses = (replace(runs, above=8, below=8, runs=2),)
+    sentence = "ate lies on a bound, 0.12, that only the time step sets"
+    for fit in (with_step_bound(bounded), with_step_bound(bounded, runs=misses, shift=0.5)):
+        screen = answer.first_screen(Findings(fit))
+        assert screen.title == f"R{sentence}"
         assert screen.cautions[0].startswith(
             "rate at 0.12 lies on a bound that only the time step sets: write a smaller"
         )
         assert "misses a" not in repr(screen)
-    assert (
-        misfit(Findings(replace(fit, conditions=misses))) == "rate lies on a bound, 0.12, that only the time step sets"
-    )
-    # another end within the box is an end, given that bound
-    (size,) = (one for one in constants(Findings(fit)) if one.estimand == "parameter size")
-    assert size.interval is not None
-    assert size.interval.bounds == ("rate at most 0.12",)
-    assert "with rate at most 0.12)" in size.brief
-    assert size.standing == "known"
+        assert json.loads(json.dumps(record(Findings(fit))))["conditions"]["warnings"][0] == screen.cautions[0]
+    assert misfit(Findings(with_step_bound(bounded, runs=misses))) == f"r{sentence}"
     # of a bound that the study set itself nothing is said there, and a misfit is one
-    own = (tmp_path / "problem.toml").read_text(encoding="utf-8").replace('bounds_from = "step"\n', "")
-    (tmp_path / "problem.toml").write_text(own, encoding="utf-8")
-    plain = fitted(tmp_path, posterior=False)
-    assert plain.conditions.on_step_bounds == ()
-    missed = Findings(replace(plain, conditions=replace(plain.conditions, runs=misses.runs)))
+    missed = Findings(replace(bounded, conditions=replace(bounded.conditions, runs=misses)))
     assert answer.first_screen(missed).title.startswith("The model misses a pattern")
     assert "The optimum lies at a bound of rate." in answer.first_screen(missed).warnings
 
 
-def test_where_bounds_are_from_is_the_step_or_nothing(tmp_path: Path) -> None:
+def test_an_end_with_another_constant_on_a_bound_is_an_end_and_counts_as_one(bounded: Fit) -> None:
+    (size,) = (one for one in constants(Findings(bounded)) if one.estimand == "parameter size")
+    assert size.interval is not None
+    assert size.interval.bounds == ("rate at most 0.12",)
+    assert "with rate at most 0.12)" in size.brief
+    assert size.standing == "known"
+    assert answer.first_screen(Findings(bounded)).title != "The data narrow none of 2 fitted constants"
+    assert "closed by" not in words(Findings(bounded))
+
+
+@pytest.mark.parametrize(("bounds_from", "n"), [("step", 1), ("", 0)])
+def test_the_conditions_of_a_fit_know_which_bounds_the_step_has_set(
+    tmp_path: Path, bounds_from: Literal["", "step"], n: int
+) -> None:
     small_study(tmp_path)
-    text = STUDY.replace(PARAMETERS, BOUNDED.replace('"step"', '"table"'))
-    (tmp_path / "problem.toml").write_text(text, encoding="utf-8")
-    with pytest.raises(UnknownName, match="parameter 'rate' has no bounds_from 'table'; known: 'step'"):
-        read_problem(tmp_path)
+    (tmp_path / "problem.toml").write_text(STUDY.replace(PARAMETERS, BOUNDED), encoding="utf-8")
+    problem = read_problem(tmp_path)
+    space = ParameterSpace(tuple(replace(parameter, bounds_from=bounds_from) for parameter in problem.space))
+    density = posterior(replace(problem, space=space), choose("native"))
+    optimum = optimise(density, starts=2, rng=np.random.default_rng(1))
+    found = conditions(optimum, identifiability(optimum), (), residuals.fitted(density, optimum.theta))
+    assert [verdict.name for verdict in found.on_step_bounds] == ["rate"] * n
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.5])
