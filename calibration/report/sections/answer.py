@@ -171,7 +171,8 @@ def _known_words(records: Sequence[Headline]) -> str:
 def _not_known_words(records: Sequence[Headline]) -> str:
     """What the data narrow and no more, what they do not narrow, and what a misfit puts in doubt."""
     parts = []
-    if narrowed := _with(records, "narrowed"):
+    # what was reported is known beside the model's number
+    if narrowed := [record for record in _with(records, "narrowed") if not record.reported]:
         rest_of = f", and {len(narrowed) - 1} more" if len(narrowed) > 1 else ""
         parts.append(f"narrowed only: {_name(narrowed[0])}, {narrowed[0].brief}{rest_of}")
     if unmoved := _with(records, "not narrowed"):

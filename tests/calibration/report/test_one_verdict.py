@@ -29,6 +29,7 @@ from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
 from cipark_sd.pages.parts import Pictures
+from cipark_sd.statements.headline import Bounds
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "fast": {"fast": True, "posterior": False},
@@ -100,6 +101,28 @@ def _summary(findings: Findings) -> dict[str, Any]:
     from calibration.report.sections.best_fit import Optimum
 
     return dict(Optimum().tables(findings))
+
+
+def test_what_is_narrowed_is_not_known_and_has_its_interval(fit: Fit) -> None:
+    """A factor of three is the limit, and a number that was reported stands in one line."""
+    size, rate, pace = (replace(record, doubt="") for record in constants(Findings(fit)))
+    known = replace(size, interval=Bounds(100.0, 299.0, 0.95, "x"), prior=Bounds(1.0, 9999.0, 0.95, "x"), number=200.0)
+    wide = replace(known, interval=Bounds(100.0, 301.0, 0.95, "x"))
+    assert (known.standing, wide.standing) == ("known", "narrowed")
+    assert answer._known_words([known]) == f"size: {known.brief}"
+    assert answer._known_words([wide]) == ""
+    assert answer._not_known_words([wide, replace(wide, estimand="parameter b")]) == (
+        f"narrowed only: size, {wide.brief}, and 1 more"
+    )
+    assert answer._title_words([wide, rate]) == "The data narrow 1 of 2 fitted constants"
+    reported = replace(wide, title="size in 2020", reported="171")
+    assert answer._known_words([reported]) == f"size in 2020: 171 reported. The fitted model gives {wide.brief}"
+    assert "narrowed" not in answer._not_known_words([reported])
+    one_end = replace(wide, interval=Bounds(100.0, None, 0.95, "x"))
+    assert "size, 200 firms (95%: at least 100)" in answer._not_known_words([one_end])
+    assert answer._not_known_words([replace(pace, interval=Bounds(None, None, 0.95, "x"))]).endswith(
+        ": the data do not narrow what the priors alone say"
+    )
 
 
 def test_nothing_speaks_from_draws_that_are_not_to_be_trusted(by_option: dict[str, Findings]) -> None:
