@@ -75,7 +75,8 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "calibration/assess/forecast.py": (f"{_ASSESS}forecast.py", f"{_REPORT}judging_said.py"),
     "calibration/assess/posterior_predictive.py": (f"{_ASSESS}discrepancies.py", f"{_REPORT}judging_said.py"),
     "calibration/report/conclusions.py": (f"{_REPORT}conclusions.py", *_SAID),
-    "calibration/report/findings.py": (f"{_REPORT}answer.py",),
+    "calibration/report/findings.py": (f"{_REPORT}answer.py", f"{_REPORT}one_verdict.py"),
+    "calibration/report/sections/constants.py": (f"{_REPORT}one_verdict.py", f"{_REPORT}sections_said.py"),
     "calibration/report/collect.py": (f"{_REPORT}study_facts.py",),
     "calibration/report/sections/answer.py": _SAID,
     "calibration/report/sections/posterior.py": _SAID,
@@ -88,6 +89,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
         f"{_EXPERIMENTS}knockouts.py",
         f"{_EXPERIMENTS}decisions.py",
     ),
+    "cipark_sd/statements/standing.py": ("cipark_sd/statements/test_standing.py",),
     "cipark_sd/statements/headline.py": ("cipark_sd/statements/test_headline.py", f"{_REPORT}intervals_said.py"),
     "cipark_sd/base/wording.py": (
         "cipark_sd/statements/test_headline.py",

@@ -1,4 +1,4 @@
-"""What the data added to the priors: contraction, overlap, and what the posterior does when prior or data weigh more.
+"""What the data added to the priors: contraction, and what the posterior does when prior or data weigh more.
 
 All is computed on each parameter's own scale, so that it depends on no choice of units, and the power of a prior is
 that of its density there. Partially pooled groups have values of their own beside: how far they are pulled together,
@@ -24,12 +24,8 @@ from cipark_sd.statements.claims import Kind, class_of
 
 #: Power-scaling sensitivity above which a posterior moves, by Kallioinen et al.
 SENSITIVE = 0.05
-#: Contraction and overlap that separate a prior that the data leave alone.
-UNTOUCHED = (0.1, 0.85)
 #: Exponents around 1 between which the sensitivity is taken, as in the paper's own software.
 POWERS = (1 / 1.01, 1.01)
-#: Bins of the overlap, equal under the prior.
-BINS = 20
 #: Names of the lines that are of no group of the study.
 TYPICAL, NEW = "the typical group", "a new group"
 #: What is told of draws: median, central half and 95 %.
@@ -46,43 +42,23 @@ class Contraction:
     ----------
     contraction : float
         One less the ratio of posterior to prior variance; 0 where nothing was learnt, negative where the data widen.
-    overlap : float
-        Shared area of prior and posterior density.
-    place : float
-        Prior probability below the posterior median: 0.5 where the centre stayed.
     to_prior, to_data : float
         Power-scaling sensitivity to all priors together and to the likelihood.
     kind : Kind
-        Its class: informed where its draws are narrower than its prior, on its own scale.
+        Its class: informed where the draws leave little of its prior's interval, on its own scale.
     """
 
     name: str
     contraction: float
-    overlap: float
-    place: float
     to_prior: float
     to_data: float
     kind: Kind
 
     @property
-    def untouched(self) -> bool:
-        """Whether the posterior is the prior again."""
-        return self.contraction < UNTOUCHED[0] and self.overlap > UNTOUCHED[1]
-
-    @property
     def verdict(self) -> str:
         """In words."""
-        if self.untouched:
-            return "the data cannot see it: its posterior is its prior"
-        match self.to_prior > SENSITIVE, self.to_data > SENSITIVE:
-            case True, True:
-                return "prior and data both pull: the number is a compromise"
-            case True, False:
-                return "the prior decides more than the data"
-            case False, True:
-                return "the data decide"
-            case _:
-                return "informed, and steady under both"
+        words = "narrowed" if self.kind == "informed" else "not narrowed"
+        return f"{words}, and the prior matters" if self.to_prior > SENSITIVE else words
 
 
 def contractions(drawn: PosteriorDraws) -> list[Contraction]:
@@ -93,20 +69,16 @@ def contractions(drawn: PosteriorDraws) -> list[Contraction]:
     likelihood = density.log_likelihood(theta)
     # importance weights (2, n) that bring the draws to both powers of either density
     weights = [np.array([power_weights(logs, power) for power in POWERS]) for logs in (prior, likelihood)]
-    shares = density.space.to_unit(theta)
     grid = (np.arange(2000) + 0.5) / 2000
     lines = []
     for i, parameter in enumerate(density.space):
         values = to_scale(theta[:, i], parameter.scale)
         before = to_scale(parameter.distribution.quantile(grid), parameter.scale)
-        counts, _ = np.histogram(shares[:, i], BINS, (0, 1))
         to_prior, to_data = (_power_sensitivity(values, column) for column in weights)
         lines.append(
             Contraction(
                 name=parameter.name,
                 contraction=float(1 - values.var() / before.var()),
-                overlap=float(np.minimum(counts / len(shares), 1 / BINS).sum()),
-                place=float(np.median(shares[:, i])),
                 to_prior=to_prior,
                 to_data=to_data,
                 kind=class_of([(before, values)]),

@@ -23,8 +23,9 @@ from calibration.inference.sampling.draws import PosteriorDraws
 from calibration.inference.sampling.importance import RELIABLE, left_out_weights
 from calibration.likelihood.forward import all_reported
 from calibration.likelihood.posterior import Posterior
-from calibration.likelihood.replicate import Stage, labels_of, numbers, replicate_by_term, stage_numbers
+from calibration.likelihood.replicate import Stage, labels_of, numbers, replicate_by_term, stage_numbers, term_streams
 from calibration.likelihood.term_density import expected_numbers, number_family
+from calibration.noise.families.base import NumberFamily
 from calibration.study.observations import Breakdown, Count, Level, Observation, Term, Use
 from cipark_sd.base.arrays import Array, evenly
 from cipark_sd.statements.claims import class_of
@@ -317,6 +318,8 @@ def yearly(series: Series) -> Array:
 
 
 Measure = Callable[[Series], Array]
+#: Draws among which a reading that is known as an interval is looked for: one of a hundredth of the noise is found.
+MOST_DRAWN = 300
 #: What is looked at by kind of data, in the words of a page.
 COUNTS: dict[str, Measure] = {
     "the largest count": lambda series: series.values.max(axis=1),
@@ -376,15 +379,16 @@ def _lines(
 def _series(
     density: Posterior, theta: Array, replicates: Array
 ) -> Iterator[tuple[str, dict[str, Measure], Series, Series]]:
-    values = density.quantities(theta)
+    values, problem = density.quantities(theta), density.problem
+    streams = iter(term_streams(stage_numbers(problem.method.seed, Stage.READINGS), problem.terms))
     position = place = 0
-    for observation in density.problem.observations:
-        fitted: list[tuple[Count, Array, Array]] = []
+    for observation in problem.observations:
+        fitted: list[_Fitted] = []
         for term in observation.terms:
-            size = len(term.counts) if hasattr(term, "counts") else 1
+            size, stream = len(term.counts) if hasattr(term, "counts") else 1, next(streams)
             if isinstance(term, Count) and term.use == "fit" and np.isfinite(term.lower + term.upper):
                 quantities = values[:, place : place + len(term.quantities)]
-                fitted.append((term, quantities, replicates[:, position]))
+                fitted.append((term, quantities, replicates[:, position], stream))
             position += size
             place += len(term.quantities)
         if len(fitted) >= FEWEST:
@@ -397,18 +401,43 @@ def _counted(observation: Observation) -> bool:
     return all(term.noise.family.discrete for term in observation.terms if isinstance(term, Count))
 
 
-def _compared(density: Posterior, theta: Array, fitted: Sequence[tuple[Count, Array, Array]]) -> tuple[Series, Series]:
+def _within(term: Count, family: NumberFamily, mean: Array, spread: Array, rng: np.random.Generator) -> Array:
+    """What was seen ``(n,)``: of a reading that is known as an interval a draw of the noise, given that it lies within.
+
+    Its middle would be a number that nobody has read: of ``[0, 0.1]`` around 0.001, on the logarithm, a hundred
+    standard deviations off. Where too little of the noise lies within, it is the end that is nearer to the mean.
+
+    Source: Gelman, Van Mechelen, Verbeke, Heitjan and Meulders 2005, Biometrics 61(1), 74-85 (completed data).
+    """
+    if term.lower == term.upper:
+        return np.full(len(mean), term.lower)
+    value = np.clip(mean, term.lower, term.upper)
+    inside = np.zeros(len(mean), dtype=bool)
+    for _ in range(MOST_DRAWN):
+        drawn = family.draw(mean, spread, rng)
+        taken = ~inside & (drawn >= term.lower) & (drawn <= term.upper)
+        value, inside = np.where(taken, drawn, value), inside | taken
+        if inside.all():
+            break
+    return value
+
+
+#: What a series is compared by: a term, what the model says of it, its replicates, and its random numbers.
+_Fitted = tuple[Count, Array, Array, np.random.Generator]
+
+
+def _compared(density: Posterior, theta: Array, fitted: Sequence[_Fitted]) -> tuple[Series, Series]:
     """The series as it was seen, and as it was replicated."""
     columns: list[tuple[Array, Array, Array, Array]] = []
-    for term, quantities, copies in fitted:
-        expected = expected_numbers(term, quantities)
+    for term, quantities, copies, rng in fitted:
+        expected, spread = expected_numbers(term, quantities), density.spread(term.noise, theta)
         family = number_family(term, expected)
-        mean, sd = expected[:, 0], family.sd(expected[:, 0], density.spread(term.noise, theta))
-        value = np.full(len(theta), (term.lower + term.upper) / 2)
+        mean, sd = expected[:, 0], family.sd(expected[:, 0], spread)
+        value = _within(term, family, mean, np.broadcast_to(spread, mean.shape), rng)
         with np.errstate(invalid="ignore", divide="ignore"):
             distances = [(np.log(number / mean) if family.on_log else number - mean) / sd for number in (value, copies)]
         columns.append((value, distances[0], copies, distances[1]))
     values, away, copies, copied_away = (np.stack(column, axis=1) for column in zip(*columns, strict=True))
     # a window stands for the unit of time in which it ends, a date for the one that it ends
-    years = np.ceil([term.quantity.end for term, _, _ in fitted])
+    years = np.ceil([term.quantity.end for term, *_ in fitted])
     return Series(values, away, years), Series(copies, copied_away, years)

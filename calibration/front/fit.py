@@ -31,6 +31,7 @@ from calibration.report.figures_posterior import pairs_figure, posterior_figure
 from calibration.report.findings import Findings, estimates, posterior_table, save
 from calibration.report.output import page, show, write_fit
 from calibration.report.sections.answer import First
+from calibration.report.sections.constants import classes
 from calibration.report.sections.registry import SECTIONS
 from calibration.study import FILE
 from calibration.study.observations import quantities_of
@@ -113,19 +114,21 @@ class Fit(Calibration, Acting):
     def summary(self) -> "pd.DataFrame":
         """A row for each parameter: estimate with standard error and profile interval, and moments of the draws.
 
-        An end of an interval is NaN where there is none; ``verdict`` says in words what the data determine.
+        An end of an interval is NaN where there is none; ``class`` is what the data say of a fitted constant of the
+        model, such as "known", and ``verdict`` says in words what that rests on.
         """
         import pandas as pd
 
         fit = self.findings.fit
         table = pd.DataFrame(estimates(fit)).rename(columns={"profile_low": "low", "profile_high": "high"})
         table["unit"] = [fit.study.units.get(name, "") for name in table["name"]]
-        table = table.set_index("name")[["unit", "estimate", "standard_error", "low", "high", "verdict"]]
+        table["class"] = table["name"].map(classes(self.findings)).fillna("")
+        table = table.set_index("name")[["unit", "estimate", "standard_error", "low", "high", "class", "verdict"]]
         if drawn := posterior_table(fit):
             columns = ["mean", "sd", "median", "low_95", "high_95", "rhat", "ess_bulk"]
             table = table.join(pd.DataFrame(drawn).set_index("name")[columns])
         table = table.rename_axis("parameter")
-        numbers = [name for name in table if name not in ("unit", "verdict")]
+        numbers = [name for name in table if name not in ("unit", "class", "verdict")]
         return table.astype(dict.fromkeys(numbers, float))
 
     def predict(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.likelihood.observation_operator import INTEGRAL, reader
-from calibration.study.observations import Prediction, Quantity, ReadQuantity
+from calibration.study.observations import Prediction, Quantity, ReadQuantity, is_window
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue, RunFailed
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from cipark_sd.engines.compiled import Repeated
     from cipark_sd.engines.plan import RunPlan
 
+#: What is nothing of a thing that is counted: a stock that starts at zero may have the trace of a flow.
+NOTHING = 1e-6
 #: How many models with added stocks are remembered: programs are, by the identity of their model.
 REMEMBERED = 64
 #: Models with added stocks, and what they were made from.
@@ -236,6 +238,28 @@ def all_reported(problem: CalibrationProblem, predictions: Sequence[Prediction],
     for places in by_runs.values():
         values[:, places] = _together(problem, [predictions[i] for i in places], engine)(theta)
     return values
+
+
+def from_nothing(problem: CalibrationProblem, engine: Engine, theta: Array) -> frozenset[str]:
+    """Observations of increments in windows of which the model has nothing when the first window begins.
+
+    Their running sum is a level then (:func:`calibration.study.observations.dated_levels`).
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    engine : Engine
+    theta : (k,)
+
+    Returns
+    -------
+    frozenset of str
+        Their names.
+    """
+    first = {o.name: o.terms[0] for o in problem.observations if o.kind == "increments" and is_window(o.terms[0])}
+    starts = [Prediction(name, term.quantities[0].parts, term.quantities[0].start) for name, term in first.items()]
+    values = all_reported(problem, starts, engine, theta[None, :])[0]
+    return frozenset(start.name for start, value in zip(starts, values, strict=True) if abs(value) < NOTHING)
 
 
 def _end(problem: CalibrationProblem, prediction: Prediction) -> float:

@@ -237,6 +237,7 @@ class Stage(IntEnum):
     SELF_TEST = 104
     MIXTURES = 107
     GROUPS = 108
+    READINGS = 109
 
 
 def stage_numbers(seed: int, stage: Stage) -> np.random.Generator:
@@ -282,5 +283,16 @@ def named_streams(rng: np.random.Generator, names: Sequence[str]) -> list[np.ran
 
 
 def term_streams(rng: np.random.Generator, terms: Sequence[Term]) -> list[np.random.Generator]:
-    """A stream for each term, by its label: a row that is only looked at takes nothing from the others."""
+    """A stream for each term, by its label: a row that is only looked at takes nothing from the others.
+
+    Parameters
+    ----------
+    rng : Generator
+        Of all of them together.
+    terms : sequence of Term
+
+    Returns
+    -------
+    list of Generator
+    """
     return named_streams(rng, [("check " if term.use == "check" else "") + term.label for term in terms])

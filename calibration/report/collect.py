@@ -20,7 +20,7 @@ from calibration.inference.optimum.verdict import not_judged
 from calibration.inference.optimum.verification import COARSE, TOO_COARSE, Replication, not_possible
 from calibration.inference.sampling.draws import PosteriorDraws, problem_digest
 from calibration.inference.sampling.importance import heavy_tails, relative_efficiency
-from calibration.likelihood.forward import ForwardModel
+from calibration.likelihood.forward import ForwardModel, from_nothing
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.findings import Curves, Fit, Observed, Posterior, Reported, StudyFacts
 from calibration.study.observations import (
@@ -167,10 +167,11 @@ def curves(problem: CalibrationProblem, theta: Array, rows: pd.DataFrame, engine
     """
     dated = [o for o in problem.observations if course_of(o) is not None]
     times, values = _trajectories(problem, dated, theta[None, :], engine)
+    empty = from_nothing(problem, choose(engine), theta)
     return Curves(
         times,
         {observation.name: course for observation, course in zip(dated, values[0], strict=True)},
-        {o.name: levels(rows[rows["observation"] == o.name], o) for o in dated},
+        {o.name: levels(rows[rows["observation"] == o.name], o, from_nothing=o.name in empty) for o in dated},
     )
 
 
@@ -209,21 +210,23 @@ def _fan(draws: PosteriorDraws, shown: Curves, engine: str) -> Array | None:
         return np.asarray(np.nanquantile(values[:, 0], [0.05, 0.25, 0.5, 0.75, 0.95], axis=0))
 
 
-def levels(rows: pd.DataFrame, observation: Observation) -> pd.DataFrame:
-    """Rows as levels: increments as the counts that were reported or as their running sum, flows as mean rates.
+def levels(rows: pd.DataFrame, observation: Observation, *, from_nothing: bool = False) -> pd.DataFrame:
+    """Rows as levels, as of :func:`calibration.study.observations.dated_levels`.
 
     Parameters
     ----------
     rows : DataFrame
         Of this observation.
     observation : Observation
+    from_nothing : bool
+        Whether there was nothing when its first window began.
 
     Returns
     -------
     DataFrame
         With ``end``, ``lower`` and ``upper`` of the levels.
     """
-    dated = [level[:3] for level in dated_levels(observation)]
+    dated = [level[:3] for level in dated_levels(observation, from_nothing=from_nothing)]
     end, lower, upper = np.array(dated, dtype=float).reshape(len(rows), 3).T
     return rows.assign(end=end, lower=lower, upper=upper)
 

@@ -1,12 +1,12 @@
 """What a study asked, answered in words from the numbers of a run."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from calibration.assess.assessment import Assessment
-from calibration.assess.contraction import SENSITIVE, Contraction
+from calibration.assess.contraction import SENSITIVE
 from calibration.assess.holdout import MODEL, RollingOrigin, verdict
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import mean_error
@@ -19,98 +19,70 @@ from calibration.inference.optimum.residuals import beyond_chance, unexplained
 from calibration.report.findings import Fit
 from calibration.study.parameters import placeholder_words
 from cipark_sd.base.wording import listed, percent, with_unit
-from cipark_sd.statements.claims import NARROW
-from cipark_sd.statements.headline import Bounds, is_narrower
+from cipark_sd.statements.headline import Bounds
+from cipark_sd.statements.standing import NARROW, Standing, left
 
+#: What the data say of each fitted constant, by its name in order.
+Classes = Mapping[str, Standing]
 #: Difference in log predictive density below which few terms cannot tell two structures apart, whatever its standard
 #: error. Source: Sivula, Magnusson, Matamoros and Vehtari 2020, arXiv:2008.10296.
 SMALL = 4.0
 
 
-def informed(fit: Fit, assessment: Assessment) -> list[str]:
-    """Of which parameters the data speak: by the posterior where there is one, and by the profiles.
+def informed(fit: Fit, classes: Classes, changes: str = "") -> list[str]:
+    """Of which constants the data speak, and what that rests on.
 
     Parameters
     ----------
     fit : Fit
-    assessment : Assessment
+    classes : Classes
+    changes : str
+        Which of them have another class by their profiles, in a sentence.
 
     Returns
     -------
     list of str
         Sentences.
     """
-    sentences = [_narrowed(assessment.contractions)] if assessment.contractions else []
     identified = fit.identifiability
+    sentences = [text] if (text := class_words(classes)) and not fit.conditions.first else []
+    sentences += [changes] if changes else []
     sentences.append(
         f"At the optimum, the data inform {identified.n_informed} of {len(identified.names)} combinations of the "
         "fitted parameters more than the priors do."
     )
-    if fit.profiles and not fit.conditions.first:
-        sentences.append(_profiled(fit))
-    if not assessment.contractions:
-        sentences.append(
-            "The posterior was not sampled (--posterior), so nothing is reported for parameters that are held."
-        )
+    by_prior = [verdict.name for verdict in fit.conditions.parameters if verdict.by_own_prior > DECIDES]
+    if by_prior and not fit.conditions.first:
+        sentences.append(f"The prior decides more than the data for {listed(by_prior)}.")
+    if fit.posterior is None or not fit.posterior.speaks:
+        why = "was not sampled (--posterior)" if fit.posterior is None else "has not converged"
+        sentences.append(f"The posterior {why}, so nothing is reported for parameters that are held.")
     return sentences
 
 
-def _narrowed(lines: Sequence[Contraction]) -> str:
-    by_much = sorted((line for line in lines if line.kind == "informed"), key=lambda line: -line.contraction)
-    blind = [line.name for line in lines if line.untouched]
-    little = [line.name for line in lines if not (line.kind == "informed" or line.untouched)]
-    text = (
-        f"The data narrow {len(by_much)} of {len(lines)} parameters to {NARROW:.0%} of their prior width or less, each "
-        f"on its own scale: {listed(line.name for line in by_much)}."
-    )
-    if little:
-        text += f" They move {len(little)} a little: {listed(little)}."
-    if blind:
-        text += f" For {len(blind)} the posterior equals the prior: {listed(blind)}."
-    return text
-
-
-def _profiled(fit: Fit) -> str:
-    """Which parameters the fit bounds on how many sides, and what the bounds rest on beside the data."""
-    counted = "; ".join(
-        f"{len(names)} {words} ({listed(names)})"
-        for sides, words in _SIDES.items()
-        if (names := [p.name for p in fit.profiles if (p.lower is not None, p.upper is not None) == sides])
-    )
-    verdicts = [verdict for result in fit.profiles if (verdict := fit.conditions.of(result.name)) is not None]
-    leaning = [verdict.name for verdict in verdicts if verdict.by != "the data" and verdict.ends]
-    resting = [verdict.name for verdict in verdicts if verdict.held]
-    by_prior = [verdict.name for verdict in verdicts if verdict.by_own_prior > DECIDES]
-    text = (
-        f"Profile likelihoods at {percent(fit.level)} of {len(fit.profiles)} fitted "
-        f"parameter{'s' * (len(fit.profiles) != 1)}: {counted}."
-    )
-    if leaning:
-        text += f" The priors of other parameters help to bound {listed(leaning)}."
-    if by_prior:
-        text += f" The prior decides more than the data for {listed(by_prior)}."
-    if resting:
-        text += f" Intervals of {listed(resting)} are conditional on held constants."
-    return text
-
-
-#: Whether the lower and the upper side of a profile are bounded, in words.
-_SIDES = {
-    (True, True): "bounded on both sides",
-    (True, False): "from below only",
-    (False, True): "from above only",
-    (False, False): "unbounded",
+#: What a list of constants of a class says of them.
+_GROUPS: Mapping[Standing, str] = {
+    "known": "known",
+    "narrowed": "narrowed",
+    "doubted": "narrowed by data that the model does not follow",
+    "not narrowed": "not narrowed",
+    "assumed": "as their priors alone give them",
+    "not found": "with an end that was not found",
 }
 
 
-def _bounded_words(fit: Fit) -> str:
-    """Of how many fitted parameters the profile is bounded; empty where it is for all of them."""
-    sides = [(result.lower is not None) + (result.upper is not None) for result in fit.profiles]
-    if all(n == 2 for n in sides) or fit.conditions.first:
-        return ""
-    counts = [(2, "on both sides"), (1, "on one side only"), (0, "on neither")]
-    parts = listed(f"{sides.count(n)} {where}" for n, where in counts if n in sides)
-    return f"Of {len(sides)} fitted parameters, the profile is bounded for {parts}."
+def class_words(classes: Classes) -> str:
+    """How many fitted constants are of which class, and which; empty where none has one."""
+    counted = [
+        f"{len(names)} {words} ({listed(names)})" for kind, words in _GROUPS.items() if (names := of(classes, kind))
+    ]
+    n = f"{len(classes)} fitted constant{'s' * (len(classes) != 1)}"
+    return f"Of {n}: {'; '.join(counted)}." if counted else ""
+
+
+def of(classes: Classes, *kinds: Standing) -> list[str]:
+    """The constants of some classes, in order."""
+    return [name for name, kind in classes.items() if kind in kinds]
 
 
 def rule_words(fit: Fit) -> str:
@@ -254,34 +226,47 @@ def _gaps(rolling: RollingOrigin) -> str:
     )
 
 
-def supports(fit: Fit, assessment: Assessment) -> str:
+def supports(fit: Fit, assessment: Assessment, classes: Classes) -> str:
     """What the data say.
 
     Parameters
     ----------
     fit : Fit
     assessment : Assessment
+    classes : Classes
 
     Returns
     -------
     str
     """
+    narrowed = of(classes, "known", "narrowed")
     text = fit.study.questions.supports
-    if assessment.contractions:
-        known = [line for line in assessment.contractions if line.kind == "informed"]
-        text += f" They narrow {listed(line.name for line in known)}." if known else " They narrow no parameter."
-        resting = [line.name for line in known if line.to_prior > SENSITIVE]
+    if narrowed:
+        text += f" The data narrow {listed(narrowed)}."
+        resting = [line.name for line in assessment.contractions if line.name in narrowed and line.to_prior > SENSITIVE]
         text += f" The priors still matter for {listed(resting)}." if resting else ""
-    bounded = [result.name for result in fit.profiles if result.lower is not None and result.upper is not None]
-    if not text and bounded:
-        text = f"They bound {listed(bounded)} on both sides, one at a time."
+    elif of(classes, "not narrowed", "assumed", "doubted"):
+        text += " The data narrow no fitted constant firmly."
+    elif not text:
+        text = _unjudged_words(fit, classes)
     missed = unexplained(fit.rows)
     if len(missed):
         text += (
             f" Not explained by the model, and left to its noise: {listed(missed['label'])} (quantile "
             f"residual beyond {chance_limit(fit):.1f}, which a right model has in one study in twenty)."
         )
-    return text.strip() or "No parameter was assessed: neither profiles nor the posterior were run."
+    return text.strip()
+
+
+def _unjudged_words(fit: Fit, classes: Classes) -> str:
+    """Why no constant has a class."""
+    if fit.conditions.first:
+        return "No interval is judged: the time step is too coarse."
+    if of(classes, "not found"):
+        return "Of no constant were both ends of an interval found."
+    if not classes:
+        return "No single constant of the model has an interval of its own."
+    return "No interval was computed: there are neither profiles (--profiles) nor draws to rely on (--posterior)."
 
 
 def chance_limit(fit: Fit) -> float:
@@ -319,30 +304,29 @@ def adds(fit: Fit, assessment: Assessment, checked: str) -> str:
     return f"{fit.study.questions.theory} Assumed besides: {listed(assumed)}. {checked}".strip()
 
 
-def unknowable(fit: Fit, assessment: Assessment) -> str:
+def unknowable(fit: Fit, assessment: Assessment, classes: Classes) -> str:
     """What these data cannot tell.
 
     Parameters
     ----------
     fit : Fit
     assessment : Assessment
+    classes : Classes
 
     Returns
     -------
     str
     """
     text = fit.study.questions.unknown
-    if assessment.contractions:
-        deviations = fit.study.deviations
-        blind = [line.name for line in assessment.contractions if line.untouched and line.name not in deviations]
-        text += f" These data do not depend visibly on {listed(blind)}." if blind else ""
+    unmoved, unfound = of(classes, "not narrowed"), of(classes, "not found")
+    text += f" The data do not narrow {listed(unmoved)}." if unmoved else ""
+    text += f" Whether they narrow {listed(unfound)} was not found." if unfound and not fit.conditions.first else ""
     if assessment.comparison:
         close = near_best(assessment.comparison)
         names = "" if len(close) == len(assessment.comparison) else f": {listed(line.name for line in close)}"
         text += f" Which of {len(close)} structures is right{names}."
-    text = f"{text} {_bounded_words(fit)}".strip()
     if text:
-        return text
+        return text.strip()
     unasked = [] if assessment.contractions else ["a posterior"]
     unasked += [] if assessment.comparison else ["rival structures"]
     left = f"; {listed(unasked)} may show more" if unasked else ""
@@ -375,11 +359,10 @@ def prediction_verdict(fit: Fit, prediction: Profile) -> str:
     -------
     str
     """
-    conditions, prior = prediction_given(fit), prior_bounds(prediction)
-    text = prediction.words
-    if prediction.lower is not None and prediction.upper is not None and prior is not None:
-        profile = Bounds(prediction.lower, prediction.upper, prediction.threshold.level, "profile likelihood")
-        text += "" if is_narrower(profile, prior) else ", no narrower than by the priors alone"
+    conditions, ends = prediction_given(fit), (prediction.lower, prediction.upper)
+    text, prior = prediction.words, (prediction.prior_low, prediction.prior_high)
+    if None not in ends and all(map(math.isfinite, prior)):
+        text += "" if left(ends, prior) < NARROW else ", no narrower than by the priors alone"
     return text + (f", given {given_words(conditions)}" if conditions else "")
 
 

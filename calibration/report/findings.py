@@ -5,7 +5,7 @@ study they know names, units and questions.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -204,6 +204,11 @@ class Posterior:
         """What the draws are."""
         return Basis("posterior", len(self.flat), self.converged)
 
+    @property
+    def speaks(self) -> bool:
+        """Whether anything may be said from the draws: the one place that is asked."""
+        return self.basis.bands and not self.interrupted
+
 
 @dataclass(frozen=True, eq=False)
 class Fit:
@@ -267,7 +272,8 @@ class Fit:
     @property
     def mostly_unfound(self) -> bool:
         """Whether these are more than half of the profiles, and no draws give their intervals."""
-        return self.posterior is None and 2 * len(self.unfound) > len(self.profiles)
+        drawn = self.posterior is not None and self.posterior.speaks
+        return not drawn and 2 * len(self.unfound) > len(self.profiles)
 
 
 @dataclass(frozen=True, eq=False)
@@ -288,27 +294,30 @@ class Findings:
 
     @property
     def draws(self) -> Posterior | None:
-        """The draws of the posterior, where they are to be trusted."""
-        drawn = self.fit.posterior
-        return drawn if drawn is not None and drawn.basis.bands and not drawn.interrupted else None
+        """The draws of the posterior, where they are to be trusted: nothing else of a page speaks from any."""
+        return self.fit.posterior if self.fit.posterior is not None and self.fit.posterior.speaks else None
 
     @property
     def bands(self) -> bool:
         """Whether there are draws that a band may be drawn of."""
-        return self.fit.posterior is None or self.fit.posterior.basis.bands
+        return self.fit.posterior is None or self.draws is not None
 
     @property
     def shown(self) -> Assessment:
-        """What tables and figures may have of the assessment: nothing of draws that no band may be drawn of."""
+        """What a page may have of the assessment: nothing of draws that are not to be trusted."""
         return self.assessment if self.bands else NOTHING
+
+    @property
+    def by_profiles(self) -> "Findings":
+        """The same without draws, and what follows them."""
+        return Findings(replace(self.fit, posterior=None))
 
     @property
     def sound(self) -> bool:
         """Whether all is done: intervals found, draws converged, the time step fine, and PySD's run the same."""
-        fit, posterior = self.fit, self.fit.posterior
-        drawn = posterior is None or (posterior.converged and not posterior.interrupted)
+        fit = self.fit
         stepped = not fit.step_shift > UNUSABLE
-        whole = stepped and drawn and not fit.optimum.interrupted and not fit.mostly_unfound
+        whole = stepped and self.bands and not fit.optimum.interrupted and not fit.mostly_unfound
         return whole and fit.replication.sound and self.assessment.sound
 
 

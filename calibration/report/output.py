@@ -14,6 +14,8 @@ from calibration.report.findings import FILE, Findings, Fit, load, posterior_tab
 from calibration.report.sections import registry
 from calibration.report.sections.answer import first_screen
 from calibration.report.sections.base import misfit
+from calibration.report.sections.constants import constants
+from calibration.report.sections.predictions import Predictions
 from calibration.study.parameters import far_off
 from cipark_sd.base.console import say_lines
 from cipark_sd.base.files import write_text
@@ -93,6 +95,7 @@ def record(findings: Findings) -> dict[str, object]:
     fit = findings.fit
     study, optimum = fit.study, fit.optimum
     conditions = {held.name: held.value for held in prediction_given(fit)}
+    numbers = [*constants(findings), *Predictions().headlines(findings)]
     content = {
         "format": "cipark calibration 1",
         "title": study.title,
@@ -121,6 +124,7 @@ def record(findings: Findings) -> dict[str, object]:
         "residuals": fit.residuals.to_dict("records"),
         "conditions": conditions_record(fit.conditions),
         "misfit": misfit(findings),
+        "classes": {record.estimand: record.standing for record in numbers},
         "at_bound": list(fit.at_bound),
         "far_from_the_file": [name for name, *_ in far_off(fit.study.space, optimum.theta.tolist())],
         "step_functions_of": list(optimum.stepwise),

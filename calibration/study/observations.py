@@ -13,6 +13,7 @@ A quantity is read from the model at a date, as the difference of a cumulative o
 the integral of a flow over a window.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar
@@ -289,13 +290,28 @@ def _counts_a_part(observation: Observation) -> bool:
     return any(isinstance(term, Share) and term.since is not None for term in observation.terms)
 
 
-def dated_levels(observation: Observation) -> list[Level]:
-    """One for each count, in order: increments as the counts that were reported or as their running sum, flows as mean
-    rates in the middle of their window, members of a part as they were counted."""
+def dated_levels(observation: Observation, *, from_nothing: bool = False) -> list[Level]:
+    """What had been reached by each number, in order: flows as mean rates in the middle of their window.
+
+    Increments are the counts that were reported. Of what was seen in windows alone they are the running sum, where
+    nothing was there before the first, as ``from_nothing`` says, and up to the first gap. After that the ends are NaN:
+    a level that nobody has reported is none.
+
+    Parameters
+    ----------
+    observation : Observation
+    from_nothing : bool
+        Whether there was nothing when its first window began (:func:`calibration.likelihood.forward.from_nothing`).
+
+    Returns
+    -------
+    list of Level
+        One for each count; members of a part as they were counted.
+    """
     if _counts_a_part(observation):
         return [(t.quantities[0].end, t.lower, t.upper, t.use) for t in observation.terms if isinstance(t, Share)]
     levels: list[Level] = []
-    reached = 0.0
+    reached, until = (0.0, 0.0) if from_nothing else (math.nan, math.nan), math.nan
     for term in observation.terms:
         if not isinstance(term, Count):
             continue
@@ -305,9 +321,18 @@ def dated_levels(observation: Observation) -> list[Level]:
             time, lower, upper = (start + end) / 2, lower / (end - start), upper / (end - start)
         elif term.level is not None:
             lower, upper = term.level
-        elif term.quantity.how != "at":
-            half = (upper - lower) / 2
-            reached += (lower + upper) / 2
-            lower, upper = reached - half, reached + half
+        elif is_window(term):
+            follows = math.isnan(until) or math.isclose(start, until, rel_tol=1e-9)
+            lower, upper = (
+                end_before + rise if follows else math.nan
+                for end_before, rise in zip(reached, (lower, upper), strict=True)
+            )
+            if term.use != "check":
+                reached, until = (lower, upper), end
         levels.append((time, lower, upper, term.use))
     return levels
+
+
+def is_window(term: Term) -> bool:
+    """Whether a number is of a window alone, and no difference of two counts that were reported."""
+    return isinstance(term, Count) and term.level is None and term.quantity.how != "at"

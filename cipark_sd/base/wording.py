@@ -57,11 +57,10 @@ def grouped(value: float, *, digits: int = 4) -> str:
     return f"{value:,.0f}" if 1000 <= abs(value) < math.inf else f"{value:.{digits}g}"
 
 
-#: What stands for an end that an interval does not have, by what is known of the side: nothing bounds it, the bound of
-#: another parameter closes it, it was looked for and not found, there is no profile, or it is not judged.
+#: What stands for an end that an interval does not have, by what is known of the side: nothing bounds it, it was looked
+#: for and not found, there is no profile, or it is not judged.
 NO_END = {
     "open": "open",
-    "closed": "closed by a bound",
     "not found": "not found",
     "none": "no profile",
     "not judged": "not judged",
@@ -169,15 +168,21 @@ def interval(
         # a year has four
         digits = max(digits, 4)
     below, above = (
-        words if end is None else number(end, digits=digits) for end, words in zip(known, without, strict=True)
+        words if end is None else number(end if abs(end) >= ROUNDING * width else 0.0, digits=digits)
+        for end, words in zip(known, without, strict=True)
     )
     return between(below, above, known[0] is not None, known[1] is not None)
 
 
-def rounded(value: float, width: float) -> str:
-    """A number to two digits of the width of its interval, and to two of its own at least.
+#: A number that is smaller than this share of the width of its interval is what rounding left of zero: sums of a run
+#: carry some twelve digits.
+ROUNDING = 1e-10
 
-    >>> rounded(56.7563, 37.3), rounded(303.6, 364.0), rounded(1886.24, 9.5), rounded(0.0341, 0.38), rounded(0.0, 3.0)
+
+def rounded(value: float, width: float) -> str:
+    """A number to two digits of the width of its interval, and to two of its own at least; what rounding left is zero.
+
+    >>> rounded(56.7563, 37.3), rounded(303.6, 364.0), rounded(1886.24, 9.5), rounded(0.0341, 0.38), rounded(3e-17, 0.1)
     ('57', '300', '1886.2', '0.034', '0')
 
     Parameters
@@ -191,6 +196,8 @@ def rounded(value: float, width: float) -> str:
     """
     if not (math.isfinite(value) and math.isfinite(width)) or width <= 0:
         return number(value)
+    if abs(value) < ROUNDING * width:
+        return "0"
     sizes = [math.floor(math.log10(size)) for size in (width, abs(value)) if size > 0]
     places = 1 - min(sizes)
     if value == 0 or abs(value) < 1e-6 or abs(value) >= 1e12 or places > 12:
@@ -288,21 +295,38 @@ _SAME_PLURAL = {"people", "sheep", "fish", "deer", "men"}
 #: Units that are no counted things, or are the same in the plural.
 _WITHOUT_PLURAL = _SAME_PLURAL | {
     *("yuan", "percent", "money", "water", "energy", "capital", "fraction"),
-    *("biomass", "mol", "bar", "lux", "rad", "hertz", "celsius", "kelvin", "min", "sec", "index", "data"),
+    *(
+        "thousand",
+        "million",
+        "billion",
+        "dozen",
+        "biomass",
+        "mol",
+        "bar",
+        "lux",
+        "rad",
+        "hertz",
+        "celsius",
+        "kelvin",
+        "min",
+        "sec",
+        "index",
+        "data",
+    ),
 }
 
 
 def with_unit(text: str, unit: str) -> str:
     """A number and its unit, the thing that is counted in the plural but for one of it.
 
-    A unit that is no English noun by the look of it stands as it is.
+    A unit that is no English noun by the look of it stands as it is, and so does one of two letters, a symbol.
 
     >>> with_unit("57", "firm"), with_unit("1", "firm"), with_unit("0.5", "fox/Year"), with_unit("3", "MUSD")
     ('57 firms', '1 firm', '0.5 foxes/Year', '3 MUSD')
     >>> with_unit("4", "country"), with_unit("2", "km2"), with_unit("2", "Minutes"), with_unit("2", "Wolf")
     ('4 countries', '2 km2', '2 Minutes', '2 Wolves')
-    >>> with_unit("0.25", "Dmnl")
-    '0.25'
+    >>> with_unit("0.25", "Dmnl"), with_unit("4.84", "ha"), with_unit("13", "million/ml")
+    ('0.25', '4.84 ha', '13 million/ml')
 
     Parameters
     ----------
@@ -315,7 +339,7 @@ def with_unit(text: str, unit: str) -> str:
     """
     noun, slash, per = written_unit(unit).partition("/")
     word = noun.strip()
-    counted = re.fullmatch(r"[A-Za-z]?[a-z]{2,}", word) and word.lower() not in _WITHOUT_PLURAL
+    counted = re.fullmatch(r"[A-Za-z][a-z]{2,}", word) and word.lower() not in _WITHOUT_PLURAL
     # three letters without a vowel are an abbreviation, and a plural stays one
     if text not in ("1", "-1") and counted and re.search("[aeiou]", word) and not re.search("[^s]s$", word):
         if re.search("[^aeiou]y$", word):

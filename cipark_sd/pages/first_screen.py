@@ -24,6 +24,9 @@ CLASSES = {
         '<circle cx="8" cy="8" r="6" fill="none" stroke="#5a4590" stroke-width="1.8" stroke-dasharray="2.6 2.1"/>',
     ),
 }
+#: The class of the badge beside a number.
+BADGES = {"known": "known", "narrowed": "known", "assumed": "assumed"}
+BADGES |= dict.fromkeys(("not narrowed", "doubted"), "not known")
 _INTERVAL = re.compile(r"\(\d+%: [^()<>]{1,30}\)")
 #: What was counted, the model with the data, and its priors alone.
 SEEN, MODEL, ASSUMED, PRIOR = "#b0440a", "#1c5d94", "#5a4590", "#8592a0"
@@ -98,7 +101,7 @@ def _number(record: Headline) -> str:
     """A number with its class, what was reported, and its interval above that of the priors alone."""
     name = record.title or record.dated
     name = html.escape(f"{name[:1].upper()}{name[1:]}")
-    mark = _mark(record.standing) if record.standing else ""
+    mark = _mark(BADGES[record.standing]) if record.standing in BADGES else ""
     reported = f"{html.escape(record.reported)} reported; for comparison, the model: " if record.reported else ""
     assumed = "Not a finding. Model: " if record.standing == "assumed" else ""
     return (

@@ -31,6 +31,7 @@ from typing import Literal
 import numpy as np
 
 from cipark_sd.base.arrays import Array
+from cipark_sd.statements.standing import NARROW, left
 
 #: Where draws come from. ``borrowed`` are those of another structure, used for one that has not been fitted itself;
 #: ``ranges`` lie between limits that a user gave, and there are no data; ``optimum`` is the best fit alone.
@@ -46,8 +47,6 @@ CONFIDENCE = 0.95
 #: A policy that leaves the outcome as it is in this share of draws does nothing under a structure.
 IDLE = 0.9
 
-#: A posterior width, or variance, of at most this share of the prior's says that data have narrowed a number.
-NARROW = 0.7
 #: Groups of draws that are left out in turn for the error of that share, and the deviations that it has to clear.
 GROUPS, ONE_SIDED = 10, 1.6448536269514722
 #: Prior draws of one sign from which on the model is said to assume it.
@@ -320,9 +319,10 @@ def class_of(pairs: Pairs, *, is_change: bool = False, misfit: str = "") -> Kind
 
     - *built in*: a change whose sign is the same in :data:`SURE` of the prior draws in which there is one, under every
       structure, however far the data narrow its size, unless they turn the odds against it;
-    - *informed*: under every structure the central 90 % after the data are at most :data:`NARROW` as wide as before,
-      clear of the error of finite draws, or the odds of a change's sign have moved by :data:`INFORMED`;
-    - *undecided*: neither. The player has the same rule (``pages/player/answer.js``).
+    - *informed*: under every structure the central 90 % after the data leave at most :data:`NARROW` of those before
+      (:func:`cipark_sd.statements.standing.left`), clear of the error of finite draws, or the odds of a change's sign
+      have moved by :data:`INFORMED`;
+    - *undecided*: neither. The player has the same rule for the runs that it makes (``pages/player/answer.js``).
 
     Parameters
     ----------
@@ -350,24 +350,19 @@ def _assumed_sign(priors: Sequence[Array]) -> int:
 
 
 def _is_narrowed(prior: Array, posterior: Array) -> bool:
-    """Whether the central 90 % are at most :data:`NARROW` as wide after the data, clear of the error of finite draws.
+    """Whether the data leave at most :data:`NARROW` of the central 90 %, clear of the error of finite draws.
 
     The standard error is the jackknife's over :data:`GROUPS` groups of draws, ``sqrt((g - 1) / g sum (s_i - s)^2)``.
     Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, equation 11.5.
     """
 
-    def width(draws: Array) -> float:
-        low, high = np.quantile(draws, [0.05, 0.95])
-        return float(high - low)
-
     def share(group: int | None) -> float:
         pair = (prior, posterior)
         chosen = (draws[np.arange(len(draws)) % GROUPS != group] if group is not None else draws for draws in pair)
-        before, after = map(width, chosen)
-        return after / before if before else math.inf
+        before, after = (tuple(np.quantile(draws, [0.05, 0.95]).tolist()) for draws in chosen)
+        return left(after, before)
 
-    shares_without = np.array([share(group) for group in range(GROUPS)])
-    error = math.sqrt((GROUPS - 1) * shares_without.var()) if np.isfinite(shares_without).all() else math.inf
+    error = math.sqrt((GROUPS - 1) * np.var([share(group) for group in range(GROUPS)]))
     return share(None) + ONE_SIDED * error <= NARROW
 
 

@@ -23,8 +23,9 @@ from cipark_sd.base.wording import (
     rounded,
     with_unit,
 )
-from cipark_sd.statements.claims import NARROW, Basis
+from cipark_sd.statements.claims import Basis
 from cipark_sd.statements.claims import Kind as Class
+from cipark_sd.statements.standing import Scale, Standing, left, standing_of
 
 #: States of a side of which nothing is known of the data.
 _UNJUDGED = {"not found", "none", "not judged"}
@@ -43,15 +44,9 @@ Kind = Literal[
 ]  # fmt: skip
 
 
-#: What an answer is: the data narrow it, they leave it open, or the model and its priors have it without the data.
-#: Nothing is said of a number without an interval or without one of its priors.
-Standing = Literal["known", "not known", "assumed", ""]
-#: The scale on which the width of an interval is judged: a factor is as wide up as down on that of the logarithm.
-Scale = Literal["identity", "log", "logit"]
 #: An interval without both ends, by what is known of its sides.
 _WITHOUT = {
     "open": "unbounded",
-    "closed": "ended by a bound of another parameter",
     "not found": "ends not computed",
     "none": "not computed for a step function",
     "not judged": "not computed, the time step is too coarse",
@@ -70,12 +65,14 @@ class Bounds:
     by : str
         How it was made: "profile likelihood", "central draws", "bootstrap".
     states : (str, str)
-        What is known of a side without an end: a key of :data:`cipark_sd.base.wording.NO_END`;
-        "bounded" where it has one.
+        What is known of a side without an end: a key of :data:`cipark_sd.base.wording.NO_END`; "bounded" where it has
+        one, or "closed" where that holds with ``bounds``.
     gaps : tuple of (float, float)
         Stretches within that do not belong to it, where it is around several optima.
     error : float or None
         The standard error of the number, or how finely a step is resolved.
+    bounds : tuple of str
+        Other parameters that lie on bounds of their searches at an end, such as "Delay at least 1".
     """
 
     low: float | None
@@ -85,6 +82,7 @@ class Bounds:
     states: tuple[str, str] = ("open", "open")
     gaps: tuple[tuple[float, float], ...] = ()
     error: float | None = None
+    bounds: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
@@ -95,7 +93,8 @@ class Bounds:
                 f"the ends of an interval are finite and in order, or None, not {self.low!r}, {self.high!r}"
             )
         sides = zip((self.low, self.high), self.states, strict=True)
-        object.__setattr__(self, "states", tuple(state if end is None else "bounded" for end, state in sides))
+        known = tuple(state if end is None or state == "closed" else "bounded" for end, state in sides)
+        object.__setattr__(self, "states", known)
 
     def ends(self) -> tuple[str, str]:
         """Both ends with two digits of the width and two of their own at least; in words where there is none."""
@@ -123,7 +122,12 @@ class Bounds:
         error = ""
         if "not found" in self.missing and self.error is not None:
             error = f"; standard error {number(self.error, digits=2)}"
-        return f"{text} ({percent(self.level)}, {self.by}{error})"
+        return f"{text}{self.conditions} ({percent(self.level)}, {self.by}{error})"
+
+    @property
+    def conditions(self) -> str:
+        """What its ends are given, after a comma; empty where they are given nothing."""
+        return f", with {listed(self.bounds)}" if self.bounds else ""
 
     @property
     def brief(self) -> str:
@@ -136,14 +140,15 @@ class Bounds:
         if len(missing) == 2:
             return f"{level}: {_WITHOUT[missing[0]]}" if len(set(missing)) == 1 else f"{level}: {absent(*self.ends())}"
         if not missing:
-            return f"{level}: {self.stretches}"
+            return f"{level}: {self.stretches}{self.conditions}"
         low, high = self.ends()
-        return f"{level}: at most {high}" if self.low is None else f"{level}: at least {low}"
+        side = f"at most {high}" if self.low is None else f"at least {low}"
+        return f"{level}: {side}{self.conditions}"
 
     @property
     def missing(self) -> tuple[str, ...]:
         """The states of the sides without an end."""
-        return tuple(state for state in self.states if state != "bounded")
+        return tuple(state for state, end in zip(self.states, (self.low, self.high), strict=True) if end is None)
 
     @property
     def unjudged(self) -> bool:
@@ -267,18 +272,11 @@ class Headline:
         return f"{self.interval}{_prior_in_words(self)}"
 
     @property
-    def narrowed(self) -> bool:
-        """Whether the interval is narrower than that of the priors alone; true where either is not known."""
-        if self.judged in ("informed", "undecided"):
-            return self.judged == "informed"
-        if self.interval is None or self.prior is None:
-            return True
-        return self.interval.unjudged or is_narrower(self.interval, self.prior, self.scale)
-
-    @property
     def width_left(self) -> float:
-        """Of the width of the interval under the priors alone what the data leave of it; infinite without an end."""
-        return math.inf if self.interval is None or self.prior is None else left(self.interval, self.prior, self.scale)
+        """Of the interval under the priors alone what the data leave; all of it where either is not known."""
+        if self.interval is None or self.prior is None:
+            return 1.0
+        return left((self.interval.low, self.interval.high), (self.prior.low, self.prior.high), self.scale)
 
     @property
     def has_assumed_sign(self) -> bool:
@@ -295,15 +293,18 @@ class Headline:
 
     @property
     def standing(self) -> Standing:
-        """Whether the priors alone give a change its sign, the data narrow the number, or leave it open.
-
-        An interval that is not to be trusted does not make a number known, however narrow it is.
-        """
-        if self.interval is None or self.prior is None or self.interval.unjudged:
+        """What the data say of it; empty where it has no interval, or its priors have none."""
+        if self.interval is None or self.prior is None:
             return ""
-        if self.has_assumed_sign:
-            return "assumed"
-        return "known" if self.narrowed and not self.doubt else "not known"
+        return standing_of(
+            (self.interval.low, self.interval.high),
+            (self.prior.low, self.prior.high),
+            self.scale,
+            narrowed={"informed": True, "undecided": False}.get(self.judged or ""),
+            ends_found=not self.interval.unjudged,
+            sign_assumed=self.has_assumed_sign,
+            doubted=bool(self.doubt),
+        )
 
     @property
     def brief(self) -> str:
@@ -318,7 +319,8 @@ class Headline:
             low, high = sorted((abs(low), abs(high)))
             size, way = abs(size), " more" if size > 0 else " fewer" if is_counted(self.unit) else " less"
         shown, *ends = (in_sentence(value, high - low, self.unit) for value in (size, low, high))
-        return f"{with_unit(shown, self.unit)}{way} ({100 * bounds.level:.6g}%: {ends[0]} to {ends[1]})"
+        level = f"{100 * bounds.level:.6g}%"
+        return f"{with_unit(shown, self.unit)}{way} ({level}: {ends[0]} to {ends[1]}{bounds.conditions})"
 
     def __str__(self) -> str:
         bounds = f", {self.bounds}" if self.bounds else ""
@@ -395,63 +397,6 @@ def parameter(name: str) -> str:
     return f"parameter {name}"
 
 
-def is_narrower(bounds: Bounds, prior: Bounds, scale: Scale = "identity") -> bool:
-    """Whether an interval is narrower than :data:`~cipark_sd.statements.claims.NARROW` of that of the priors alone.
-
-    Parameters
-    ----------
-    bounds, prior : Bounds
-        After and before the data.
-    scale : on which the widths are compared
-
-    Returns
-    -------
-    bool
-    """
-    return left(bounds, prior, scale) < NARROW
-
-
-def left(bounds: Bounds, prior: Bounds, scale: Scale = "identity") -> float:
-    """How wide an interval is beside that of the priors alone, on a scale; infinite where it has no end there.
-
-    A time and the rate that is its reciprocal have one answer on the scale of the logarithm.
-
-    >>> prior, ours = Bounds(0.01, 100, 0.9, "draws"), Bounds(0.02, 5, 0.9, "draws")
-    >>> [round(left(ours, prior, scale), 2) for scale in ("identity", "log")]
-    [0.05, 0.6]
-
-    Parameters
-    ----------
-    bounds, prior : Bounds
-        After and before the data.
-    scale : on which the widths are compared
-
-    Returns
-    -------
-    float
-        The quotient of the widths, at least 0.
-    """
-    if None in (bounds.low, bounds.high):
-        return math.inf
-    ours, theirs = (_on(b.high, scale) - _on(b.low, scale) for b in (bounds, prior))
-    if not math.isfinite(ours):
-        return math.inf
-    return ours / theirs if theirs else math.inf
-
-
-def _on(end: float | None, scale: Scale) -> float:
-    """An end on a scale; infinite where there is none, or where it is an end of the scale."""
-    if end is None:
-        return math.inf
-    if scale == "identity":
-        return end
-    if end <= 0:
-        return -math.inf
-    if scale == "log":
-        return math.log(end)
-    return math.log(end / (1 - end)) if end < 1 else math.inf
-
-
 def sentences(records: Sequence[Headline]) -> tuple[str, ...]:
     """Headline numbers in words; what all of them are given stands once, after them."""
     if len(records) < 2:
@@ -526,12 +471,10 @@ def _prior_in_words(record: Headline) -> str:
     prior = record.prior
     if prior is None:
         return ""
-    caution = [
-        *(["its sign is assumed"] if record.has_assumed_sign else []),
-        *([] if record.narrowed else ["the data do not narrow it"]),
-    ]
+    unmoved = "the data do not narrow it"
+    caution = {"assumed": "its sign is assumed" if record.has_assumed_sign else unmoved, "not narrowed": unmoved}
     text = f"; the priors alone say {' to '.join(prior.ends())}"
-    return f"{text}: {listed(caution)}" if caution else text
+    return f"{text}: {caution[record.standing]}" if record.standing in caution else text
 
 
 def _interval_in_words(bounds: Bounds | None) -> str:
@@ -549,16 +492,15 @@ def _interval_in_words(bounds: Bounds | None) -> str:
     if missing:
         low, high = bounds.ends()
         side = f"at most {high}" if bounds.low is None else f"at least {low}"
-        return f", {side} ({level}); {_OTHER_SIDE[missing[0]]}"
+        return f", {side} ({level}){bounds.conditions}; {_OTHER_SIDE[missing[0]]}"
     if bounds.gaps:
-        return f", {bounds.stretches} ({level}), around optima that are equally good"
-    return f", between {' and '.join(bounds.ends())} ({level})"
+        return f", {bounds.stretches} ({level}){bounds.conditions}, around optima that are equally good"
+    return f", between {' and '.join(bounds.ends())} ({level}){bounds.conditions}"
 
 
 #: What is said of the side without an end where the other one has one.
 _OTHER_SIDE = {
     "open": "the data leave the other side open",
-    "closed": "a bound of another parameter closes the other side",
     "not found": "the other end was not found",
 }
 

@@ -20,7 +20,7 @@ from calibration.commands.for_analyses.study_draws import (
 )
 from calibration.commands.play.catalogue import named_levers, outcomes_of
 from calibration.commands.play.request import Settings
-from calibration.likelihood.forward import all_reported
+from calibration.likelihood.forward import all_reported, from_nothing
 from calibration.likelihood.posterior import On
 from calibration.study import STUDIES
 from calibration.study.observations import course_of, dated_levels, reporting_of
@@ -338,6 +338,7 @@ def _printed(problem: CalibrationProblem, first: PlayedStructure) -> Printed:
 def _levels_of(problem: CalibrationProblem) -> dict[str, tuple[Seen, ...]]:
     """By variable what was counted of it, in the order of the study; sums and splits have no curve of their own."""
     levels_of: dict[str, list[Seen]] = {}
+    empty = from_nothing(problem, choose("native"), problem.space.medians)
     for observation in problem.observations:
         quantity = course_of(observation)
         if quantity is None or observation.kind == "ratio":
@@ -347,7 +348,8 @@ def _levels_of(problem: CalibrationProblem) -> dict[str, tuple[Seen, ...]]:
             continue
         levels = [
             Seen(time, lower, upper, use, problem.calendar.label(time))
-            for time, lower, upper, use in dated_levels(observation)
+            for time, lower, upper, use in dated_levels(observation, from_nothing=observation.name in empty)
+            if not math.isnan(lower)
         ]
         levels_of.setdefault(parts[0][0], []).extend(levels)
     return {name: tuple(levels) for name, levels in levels_of.items()}

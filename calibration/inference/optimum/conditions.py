@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 #: Prior standard deviations from the prior median beyond which an estimate contradicts its prior.
 FAR = 2.0
-#: Length of a parameter's sensitivities below which the data hardly see it: a prior standard deviation of it moves all
-#: of them together by less than this much of their noise.
-SEEN = 1.0
 #: Held constants that a verdict names, and a sentence lists; the others are counted and stand in ``held.csv``.
 NAMED = 2
 
@@ -54,12 +51,12 @@ class ParameterVerdict:
         Share of its own prior, which its profile leaves out.
     leaning_on : tuple of str
         Fitted parameters whose priors make up for what the data do not say.
-    strength : float
-        How far the data move, in standard deviations of their noise, per prior standard deviation.
     distance : float
         Of the estimate from the prior median, in prior standard deviations.
     estimate, median : float
     at_bound : bool
+    step_bound : bool
+        Whether that is a bound which the time step alone sets.
     """
 
     name: str
@@ -68,26 +65,11 @@ class ParameterVerdict:
     by_data: float
     by_own_prior: float
     leaning_on: tuple[str, ...]
-    strength: float
     distance: float
     estimate: float
     median: float
     at_bound: bool
-
-    @property
-    def bounded(self) -> bool:
-        """Whether the profile is bounded on both sides."""
-        return self.profile is not None and self.profile.lower.state == self.profile.upper.state == "bounded"
-
-    @property
-    def ends(self) -> bool:
-        """Whether the profile is bounded on a side."""
-        return self.profile is not None and "bounded" in (self.profile.lower.state, self.profile.upper.state)
-
-    @property
-    def hardly_seen(self) -> bool:
-        """Whether the data say next to nothing of it: of a profile that is bounded they say enough to bound it."""
-        return self.strength < SEEN and not self.bounded
+    step_bound: bool = False
 
     @property
     def by(self) -> str:
@@ -153,13 +135,18 @@ class Conditions:
         return half_step_sentence(self.shift, self.remedy) if self.shift > COARSE else ""
 
     @property
+    def on_step_bounds(self) -> tuple[ParameterVerdict, ...]:
+        """Estimates on bounds that the time step alone sets, with which no misfit says anything of the model."""
+        return tuple(verdict for verdict in self.parameters if verdict.step_bound)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What keeps the intervals from meaning what they say: these stand first on every page."""
+        of_the_model = () if self.on_step_bounds else (*runs_words(self.runs), *wanted_words(self.held))
         return (
             *cumulative_words(self.levels),
-            *runs_words(self.runs),
+            *of_the_model,
             *_other_words(self.parameters),
-            *wanted_words(self.held),
             *(far_words(verdict) for verdict in self.parameters if abs(verdict.distance) > FAR),
         )
 
@@ -176,15 +163,6 @@ class Conditions:
             )
         if self.held.why_not:
             sentences.append(self.held.why_not[:1].upper() + self.held.why_not[1:] + ".")
-        hardly = [verdict.name for verdict in self.parameters if verdict.hardly_seen]
-        if hardly:
-            sentences.append(f"Weakly identified at the optimum: {listed(hardly)}.")
-        later = [verdict.name for verdict in self.parameters if verdict.strength < SEEN and verdict.bounded]
-        if later:
-            sentences.append(
-                f"A prior standard deviation of {listed(later)} moves the data by less than their noise at the "
-                "optimum, yet the fit gets worse further out, which bounds the profile."
-            )
         return tuple(sentences)
 
 
@@ -198,6 +176,18 @@ def _other_words(verdicts: Sequence[ParameterVerdict]) -> list[str]:
     if not values:
         return []
     return [f"Another optimum is as good as the estimate: {'; '.join(values)}."]
+
+
+def step_bound_words(verdicts: Sequence[ParameterVerdict]) -> str:
+    """What is said of estimates on bounds that the time step alone sets, with what to do; empty without any."""
+    if not verdicts:
+        return ""
+    where = listed(f"{verdict.name} at {number(verdict.estimate)}" for verdict in verdicts)
+    lies = "lies on a bound" if len(verdicts) == 1 else "lie on bounds"
+    return (
+        f"{where} {lies} that only the time step sets: write a smaller step under [model] in problem.toml and wider "
+        "bounds, and fit again. Until then a misfit says nothing of the model."
+    )
 
 
 def wanted_words(held: HeldConstants) -> list[str]:
@@ -259,8 +249,6 @@ def conditions(
     by_profile = {result.name: result.verdict for result in profiles}
     information = shares(optimum, identifiability)
     held = held_constants(optimum, information, engine)
-    lengths = np.linalg.norm(identifiability.sensitivities, axis=0).tolist()
-    strength = dict(zip(identifiability.names, lengths, strict=True))
     verdicts = []
     for position in optimum.goal.free:
         parameter, estimate = problem.space.parameters[position], float(optimum.theta[position])
@@ -274,11 +262,11 @@ def conditions(
                 by_data=information.of_data(name) if inner else 1.0,
                 by_own_prior=information.of_own_prior(name) if inner else 0.0,
                 leaning_on=information.leaning_on(name) if inner else (),
-                strength=strength.get(name, np.inf),
                 distance=prior_distance(parameter, estimate),
                 estimate=estimate,
                 median=parameter.median,
                 at_bound=name in optimum.at_bound,
+                step_bound=name in optimum.at_bound and parameter.bounds_from == "step",
             )
         )
     levels = cumulative_levels(problem.model, problem.observations)
@@ -324,7 +312,10 @@ def prior_distance(parameter: Parameter, value: float) -> float:
 def conditions_record(conditions: Conditions) -> dict[str, object]:
     """For a program: what each estimate is conditional on, the clear score tests, runs and what is warned of."""
     return {
-        "warnings": [*filter(None, [conditions.first]), *conditions.warnings],
+        "warnings": [
+            *filter(None, [step_bound_words(conditions.on_step_bounds), conditions.first]),
+            *conditions.warnings,
+        ],
         "remarks": list(conditions.remarks),
         "parameters": {
             verdict.name: {
@@ -333,7 +324,6 @@ def conditions_record(conditions: Conditions) -> dict[str, object]:
                 "share_of_data": verdict.by_data,
                 "share_of_own_prior": verdict.by_own_prior,
                 "leans_on_priors_of": list(verdict.leaning_on),
-                "hardly_seen": verdict.hardly_seen,
                 "prior_sds_from_median": verdict.distance if np.isfinite(verdict.distance) else None,
             }
             for verdict in conditions.parameters

@@ -38,6 +38,9 @@ SINGULAR = 1e-10
 NAMED_WITHOUT = 0.75
 #: Share of the information on a parameter above which a source decides.
 DECIDES = 0.5
+#: Times that the variance of an estimate may grow without some of the data for it not to hang on them: they had a tenth
+#: of the weight in it then.
+HANGS = 1.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +64,8 @@ class Identifiability:
     pairs : of two names and their collinearity index, descending
     collinearity : float
         Index of all parameters together.
+    of_rows : (n_rows,)
+        The observation of each row of the sensitivities.
     """
 
     names: tuple[str, ...]
@@ -70,6 +75,27 @@ class Identifiability:
     importance: Array
     pairs: tuple[tuple[str, str, float], ...]
     collinearity: float
+    of_rows: tuple[str, ...] = ()
+
+    def hang_on(self, observations: Sequence[str]) -> frozenset[str]:
+        """Parameters whose estimates would be less sure without some observations, by themselves or through others.
+
+        Linear at the optimum, with a prior of each parameter.
+
+        Parameters
+        ----------
+        observations : sequence of str
+
+        Returns
+        -------
+        frozenset of str
+            Of :attr:`names`.
+        """
+        remaining = self.sensitivities[~np.isin(self.of_rows, observations)] if self.of_rows else self.sensitivities[:0]
+        ours, without = (
+            np.diag(np.linalg.inv(rows.T @ rows + np.eye(len(self.names)))) for rows in (self.sensitivities, remaining)
+        )
+        return frozenset(name for name, hangs in zip(self.names, without > HANGS * ours, strict=True) if hangs)
 
     @property
     def n_informed(self) -> int:
@@ -103,7 +129,15 @@ def identifiability(optimum: Optimum) -> Identifiability:
         importance=norms / np.sqrt(len(sensitivities)),
         pairs=tuple(sorted(pairs, key=lambda pair: -pair[2])),
         collinearity=collinearity_index(normalised) if names and len(usable) == len(names) else np.inf,
+        of_rows=_observation_of_rows(density, optimum.theta),
     )
+
+
+def _observation_of_rows(density: Posterior, theta: Array) -> tuple[str, ...]:
+    """The observation of each row of :func:`standardised`."""
+    rows = standardised_rows(density, theta, density.by_term(theta[None, :]))
+    names = [observation.name for observation in density.problem.observations for _ in observation.terms]
+    return tuple(name for position, block in rows.items() for name in [names[position]] * len(block))
 
 
 def _columns(goal: Objective, positions: Sequence[int]) -> NDArray[np.intp]:
@@ -284,9 +318,7 @@ def identifiability_words(identified: Identifiability) -> list[str]:
     return sentences
 
 
-def identifiability_tables(
-    identified: Identifiability, hardly_seen: Sequence[str]
-) -> dict[str, list[dict[str, object]]]:
+def identifiability_tables(identified: Identifiability) -> dict[str, list[dict[str, object]]]:
     """The diagnostics as tables.
 
     ``sensitivity`` has a line a parameter, ``fisher_information`` the matrix, ``singular_values`` a line a
@@ -295,8 +327,6 @@ def identifiability_tables(
     Parameters
     ----------
     identified : Identifiability
-    hardly_seen : sequence of str
-        Parameters that are weakly identified.
 
     Returns
     -------
@@ -311,7 +341,7 @@ def identifiability_tables(
 
     tables: dict[str, list[dict[str, object]]] = {
         "sensitivity": [
-            {"parameter": name, "importance": float(value), "hardly_seen": name in hardly_seen}
+            {"parameter": name, "importance": float(value)}
             for name, value in zip(names, identified.importance, strict=True)
         ],
         "fisher_information": [

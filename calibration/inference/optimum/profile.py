@@ -2,10 +2,9 @@
 
 The profile of a parameter uses the likelihood and the priors of the *other* parameters, never the parameter's own
 prior, which would close a side that the data leave open. Parameters that the optimum holds (use ``PRI``) stay where
-they are. Where the profile has not risen by the threshold when the bound is reached, the side is open; where it has,
-but only with another parameter on a bound of its own search, that bound closes it and not the data. Neither has a
-number. Where searches have ended at several optima that are as good, each is walked from, and the interval is the
-union.
+they are. Where the profile has not risen by the threshold when the bound is reached, the side is open and has no
+number; where it has, but only with another parameter on a bound of its own search, the end is given that bound. Where
+searches have ended at several optima that are as good, each is walked from, and the interval is the union.
 
 The profile of a prediction is, at each value, the best log density over all parameters for which it has that value.
 Where the prediction stops following the pull the model can say no more; where the profile has not risen by the
@@ -95,12 +94,12 @@ class Profile:
 
     @property
     def lower(self) -> float | None:
-        """The lower end of the interval, None unless the data, and priors if they count, bound it."""
+        """The lower end of the interval, None where there is none."""
         return self.verdict.lower.limit
 
     @property
     def upper(self) -> float | None:
-        """The upper end of the interval, None unless the data, and priors if they count, bound it."""
+        """The upper end of the interval, None where there is none."""
         return self.verdict.upper.limit
 
     @property

@@ -3,8 +3,9 @@
 Steps aim at an even growth of the square root of the rise, which is a straight line where the profile is a parabola.
 The crossing is found by root finding between two places that lie on either side of it.
 
-A bound of another parameter closes a side where the fit would be better beyond it. It does not where the family of the
-parameter ends there, or near by, so that nothing lies beyond; nor where the other parameters make up for a way within.
+An end is given the bound of another parameter, which closes the side, where the fit would be better beyond it. It is
+not where the family of that parameter ends there, or near by, so that nothing lies beyond; nor where the others make up
+for a way within.
 """
 
 import math
@@ -18,12 +19,13 @@ from calibration.inference.optimum.box_search import Minimum
 from calibration.inference.optimum.downhill import settling
 from calibration.inference.optimum.objective import IMPOSSIBLE, InRange, Objective, Search, ask
 from calibration.study.parameters import ParameterSpace
+from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import NO_END, interval, listed, number
 
 #: ``bounded``: the rise of the profile passes its threshold while every other parameter is free to move. ``open``: it
-#: does not before the number can go no further. ``closed``: it does, but only with another parameter on a bound of its
-#: search. ``not found``: there is no number, because the rise jumps or the profile was not followed to an end.
-#: ``none``: there is no profile. ``not judged``: the numbers are not those of the model.
+#: does not before the number can go no further. ``closed``: it does, with another parameter on a bound of its search,
+#: which the end is given. ``not found``: there is no number, because the rise jumps or the profile was not followed to
+#: an end. ``none``: there is no profile. ``not judged``: the numbers are not those of the model.
 SideState = Literal["bounded", "open", "closed", "not found", "none", "not judged"]
 #: Of a parameter on which the likelihood is a step function.
 STEPWISE = "no profile: the likelihood is a step function of it"
@@ -56,8 +58,8 @@ class Side:
     at : float
         Where the rise passes the threshold; of an open side or one that was not found, how far it was followed.
     reason : str
-        Of a closed side the parameters on their bounds, of one that was not found what happened there; of an open one
-        why nothing bounds it, where that is known.
+        Of a closed side the parameters on their bounds, such as "Delay at least 1"; of one that was not found what
+        happened there; of an open one why nothing bounds it, where that is known.
     """
 
     state: SideState
@@ -66,8 +68,8 @@ class Side:
 
     @property
     def limit(self) -> float | None:
-        """The end of the interval, None unless the data bound the side."""
-        return self.at if self.state == "bounded" else None
+        """The end of the interval, None where there is none."""
+        return self.at if self.state in ("bounded", "closed") else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +131,18 @@ class Verdict:
         """Of the lower and of the upper side."""
         return self.lower.state, self.upper.state
 
+    @property
+    def bounds(self) -> tuple[str, ...]:
+        """The bounds of other parameters that its ends are given."""
+        return tuple(dict.fromkeys(side.reason for side in (self.lower, self.upper) if side.state == "closed"))
+
     def __str__(self) -> str:
         return self.words(self.by)
 
     def words(self, by: str) -> str:
         """The sentence, with what bounds a side that is bounded."""
-        states = self.states
+        below, above = ("bounded" if state == "closed" else state for state in self.states)
+        states = below, above
         if states in (("none", "none"), ("not judged", "not judged")):
             return self.lower.reason
         only = "" if by == "the data" else f", by {by}"
@@ -145,7 +153,8 @@ class Verdict:
             ("bounded", "open"): f"bounded from below only{only}",
         }
         of_each = [_words(self.lower, "below", by), _words(self.upper, "above", by)]
-        phrases = [of_both[states]] if states in of_both else of_each
+        bounds = f", with {listed(self.bounds)}" if self.bounds else ""
+        phrases = [of_both[states] + bounds] if states in of_both else of_each
         if self.on_bound:
             phrases.insert(0, f"estimate on its {self.on_bound} bound")
         if self.alternatives:
@@ -181,17 +190,17 @@ def _words(side: Side, where: str, by: str) -> str:
     match side.state:
         case "bounded":
             return f"bounded from {where} by {by}"
+        case "closed":
+            return f"bounded from {where} by {by}, with {side.reason}"
         case "open":
             return f"open {where}"
-        case "closed":
-            return f"closed from {where} at {number(side.at)} by the bound of {side.reason}"
         case "not found" | "none" | "not judged":
             ahead = "" if math.isnan(side.at) else f" (from {number(side.at)})"
             return f"not found {where}{ahead}: {side.reason}"
 
 
 def obstacles(goal: Objective, minimum: Minimum, threshold: float) -> Search[list[str]]:
-    """Parameters on a bound of their search without which a minimum would be lower.
+    """The bounds of searches without which a minimum would be lower.
 
     Parameters
     ----------
@@ -203,11 +212,11 @@ def obstacles(goal: Objective, minimum: Minimum, threshold: float) -> Search[lis
     Returns
     -------
     Search
-        Of their names.
+        Of what each sets, such as "Delay at least 1".
     """
     if not ((minimum.point <= 0.0) | (minimum.point >= 1.0)).any():
         return []
-    names = list[str]()
+    texts = list[str]()
     if not goal.rough:
         _, slopes = yield from ask(goal, minimum.point)
         minimum = replace(minimum, slopes=slopes)
@@ -217,8 +226,15 @@ def obstacles(goal: Objective, minimum: Minimum, threshold: float) -> Search[lis
             continue
         harmless = yield from _harmless(goal, minimum, name, NOTHING * threshold)
         if not harmless:
-            names.append(name)
-    return names
+            texts.append(bound_words(goal, minimum.point, name))
+    return texts
+
+
+def bound_words(goal: Objective, point: Array, name: str) -> str:
+    """The bound on which a point ``(n_free,)`` of the box has a parameter, such as "Delay at least 1"."""
+    column = goal.space.names.index(name)
+    bound = float(goal.space.from_box(np.round(point)[None, :])[0, column])
+    return f"{name} at {'most' if point[column] > 0.5 else 'least'} {number(bound)}"
 
 
 def _is_pulled(goal: Objective, name: str) -> bool:

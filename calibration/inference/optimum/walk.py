@@ -29,6 +29,7 @@ from calibration.inference.optimum.verdict import FINEST, Pace, Part, Place, Sid
 from calibration.inference.sampling.convergence import cost_of_a_run
 from calibration.likelihood.posterior import Posterior
 from cipark_sd.base.arrays import Array
+from cipark_sd.base.wording import listed
 
 #: Points that the searches of one side may ask for, from all centres together: of 44 sides of a smooth likelihood of 21
 #: parameters (benchmarks/gauntlet, wolves) half took fewer than 350 and the dearest 664; along kinks (appliance) 15
@@ -222,8 +223,8 @@ class Walk:
     def _end(self, place: Place, at: float) -> Search[Side]:
         """The side that ends beside a place."""
         goal = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma))
-        names = yield from obstacles(goal, place.minimum, min(self.threshold, FLAT_RISE))
-        return Side("closed" if names else "bounded", at, ", ".join(names))
+        bounds = yield from obstacles(goal, place.minimum, min(self.threshold, FLAT_RISE))
+        return Side("closed" if bounds else "bounded", at, listed(bounds, none=""))
 
     def _side(self, direction: float) -> Search[Side]:
         """What closes a side, with places added until it is known."""

@@ -5,24 +5,25 @@ what keeps the numbers from being used, follow.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from calibration.inference.optimum.conditions import step_bound_words
 from calibration.inference.optimum.walk import SPENT
 from calibration.report import conclusions, figures_fit
 from calibration.report.conclusions import prediction_given
 from calibration.report.findings import Findings, Fit, Observed
-from calibration.report.sections.base import ReportPart, misfit
-from calibration.report.sections.best_fit import Optimum
-from calibration.report.sections.posterior import Posterior
+from calibration.report.sections.base import ReportPart, misfit, on_bounds_words
+from calibration.report.sections.constants import class_changes, classes, constants
 from calibration.report.sections.predictions import Predictions, unseen
 from cipark_sd.base.wording import listed, said_date
 from cipark_sd.pages.blocks import FirstScreen, Listing, Paragraph, Section
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.statements.headline import Headline, Standing
+from cipark_sd.statements.headline import Headline
+from cipark_sd.statements.standing import Standing
 from cipark_sd.verify.checks.outcome import BUILT_IN_SOURCE, Outcome
 
 if TYPE_CHECKING:
@@ -83,16 +84,12 @@ def first_screen(findings: Findings, pictures: Pictures = Pictures()) -> FirstSc
     fit, records = findings.fit, leading(findings)
     questions = fit.study.questions
     caption = caption_words(findings)
-    doubt = misfit(findings)
-    nothing = f"Nothing firmly: {doubt}, so that intervals are too narrow" if doubt else fit_words(fit)
-    unfound = f"The intervals of {len(fit.unfound)} of {len(fit.profiles)} fitted constants were not found"
-    finding = questions.finding or (unfound if fit.mostly_unfound else _title_words(records))
     known = " ".join(filter(None, [_sentence(questions.known), _sentence(_known_words(records))]))
     return FirstScreen(
         subject=fit.study.title,
-        title=NO_FINDING if fit.conditions.first else finding,
-        known=known or _sentence(nothing),
-        not_known=_sentence(questions.not_known or _not_known_words(fit, records)),
+        title=_title(findings, records),
+        known=known or _sentence(f"Nothing firmly{'' if misfit(findings) else f'. {fit_words(fit)}'}"),
+        not_known=_sentence(questions.not_known or _not_known_words(records)),
         assumed=_sentence(questions.assumed or _assumed_words(fit, records)),
         limits=" ".join([limits(findings), *([OWN_WORDS] if questions.finding or questions.known else [])]),
         numbers=tuple(records[:NUMBERS]) if records and records[0].title else (),
@@ -114,57 +111,88 @@ def leading(findings: Findings) -> list[Headline]:
     predictions = list(Predictions().headlines(findings))
     if predictions:
         return sorted(predictions, key=lambda record: (after in record.conditional_on, record.standing == "assumed"))
-    return sorted([*Posterior().headlines(findings), *Optimum().headlines(findings)], key=attrgetter("width_left"))
+    return sorted(constants(findings), key=attrgetter("width_left"))
 
 
-def _with(records: Sequence[Headline], standing: Standing) -> list[Headline]:
-    return [record for record in records if record.standing == standing]
+def _with(records: Sequence[Headline], *standings: Standing) -> list[Headline]:
+    return [record for record in records if record.standing in standings]
+
+
+def _title(findings: Findings, records: Sequence[Headline]) -> str:
+    """The finding: what keeps it from being one, the study's own words for it, or what the numbers come to.
+
+    A bound that the tool set comes before a misfit, which it may make, and that before the time step: a model that
+    cannot make its data is driven to where the step matters.
+    """
+    fit, questions = findings.fit, findings.fit.study.questions
+    if fit.conditions.on_step_bounds:
+        return _capital(on_bounds_words(fit.conditions.on_step_bounds))
+    if (doubt := misfit(findings)) and not questions.finding:
+        return _capital(doubt)
+    if fit.conditions.first:
+        return NO_FINDING
+    if not questions.finding and fit.mostly_unfound:
+        return f"The intervals of {len(fit.unfound)} of {len(fit.profiles)} fitted constants were not found"
+    return questions.finding or _title_words(records)
 
 
 def _title_words(records: Sequence[Headline]) -> str:
     """The finding where the study has no words of its own for it."""
     first = next((record for record in records if record.title and not record.has_assumed_sign), None)
     if first is not None:
-        return f"{first.title[:1].upper()}{first.title[1:]}: {first.brief}"
-    constants = [record for record in records if not record.title]
-    n, k = len(_with(constants, "known")), len(constants)
+        return f"{_capital(first.title)}: {first.brief}"
+    fitted = [record for record in records if not record.title]
+    n, k, unfound = (
+        len(_with(fitted, "known", "narrowed")),
+        len(fitted),
+        len(_with(fitted, "not found")),
+    )
     if not k:
         return "No constant was fitted"
-    if constants[0].doubt:
-        return f"{constants[0].doubt[:1].upper()}{constants[0].doubt[1:]}"
-    if k == 1:
-        return f"The data {'narrow' if n else 'do not narrow'} {_name(constants[0])}: {constants[0].brief}"
+    if k == 1 and not unfound:
+        return f"The data {'narrow' if n else 'do not narrow'} {_name(fitted[0])}: {fitted[0].brief}"
     some = ("both" if k == 2 else f"all {k}") if n == k else f"{n or 'none'} of {k}"
-    return f"The data narrow {some} fitted constants"
+    return f"The data narrow {some} fitted constants{f', and of {unfound} it was not found' if unfound else ''}"
 
 
 def _known_words(records: Sequence[Headline]) -> str:
-    """The first number that the data narrow, with what was reported of it."""
-    first = next((r for r in records if r.reported), None) or next(iter(_with(records, "known")), None)
+    """The first number that the data make known, with what was reported of it."""
+    known = _with(records, "known")
+    first = next((r for r in records if r.reported), None) or next(iter(known), None)
     if first is None:
         return ""
     if first.reported:
         return f"{first.title}: {first.reported} reported. The fitted model gives {first.brief}"
-    n_more = len(_with([record for record in records if not record.title], "known")) - 1
+    n_more = len([record for record in known if not record.title]) - 1
     rest_of = f"; and {n_more} more constant{'s' * (n_more > 1)}" if n_more > 0 and not first.title else ""
     return f"{_name(first)}: {first.brief}{rest_of}"
 
 
-def _not_known_words(fit: Fit, records: Sequence[Headline]) -> str:
-    """What the data leave open: numbers, then constants that they do not narrow."""
-    open_ = _with(records, "not known")
-    left = [_name(record) for record in open_]
-    if not left:
-        return "Whether another structure of the model explains the data as well"
-    names = _some(left)
-    if any(record.doubt for record in open_):
-        return f"{names}: another structure of the model may give other values"
-    return f"{names}: the data do not narrow what the priors alone say"
+def _not_known_words(records: Sequence[Headline]) -> str:
+    """What the data narrow and no more, what they do not narrow, and what a misfit puts in doubt."""
+    parts = []
+    # what was reported is known beside the model's number
+    if narrowed := [record for record in _with(records, "narrowed") if not record.reported]:
+        rest_of = f", and {len(narrowed) - 1} more" if len(narrowed) > 1 else ""
+        parts.append(f"narrowed only: {_name(narrowed[0])}, {narrowed[0].brief}{rest_of}")
+    if unmoved := _with(records, "not narrowed"):
+        parts.append(f"{_some(map(_name, unmoved))}: the data do not narrow what the priors alone say")
+    if doubted := _with(records, "doubted"):
+        parts.append(f"{_some(map(_name, doubted))}: another structure of the model may give other values")
+    # a caution says it beside other lines
+    if (unfound := _with(records, "not found")) and not parts:
+        parts.append(f"{_some(map(_name, unfound))}: no interval was found")
+    return "; ".join(parts) or "Whether another structure of the model explains the data as well"
 
 
 def _assumed_words(fit: Fit, records: Sequence[Headline]) -> str:
-    """The changes whose sign the priors give, and what was held."""
-    changes = [f"{record.title}: {record.brief}, no finding" for record in _with(records, "assumed")]
+    """The changes whose sign the priors give, the constants that these give, and what was held."""
+    assumed = _with(records, "assumed")
+    changes = [f"{record.title}: {record.brief}, no finding" for record in assumed if record.title]
+    names = [_name(record) for record in assumed if not record.title]
+    changes += [
+        f"{_some(names)}, as {'its prior alone gives it' if len(names) == 1 else 'their priors alone give them'}"
+    ] * bool(names)
     n = len(fit.study.fixed) + sum(parameter.use == "PRI" for parameter in fit.study.space)
     held = f" and {n} fixed constant{'s' * (n != 1)}" if n else ""
     return "; ".join([*changes, f"the model's structure{',' if held else ' and'} its priors{held}"])
@@ -207,7 +235,7 @@ def _expected(findings: Findings) -> Iterator[tuple[str, str]]:
         record = by_estimand.get(reported.estimand)
         for name in reported.observations if record is not None else ():
             rows = fit.curves.dated(name)
-            last = rows.loc[rows["use"] != "check", "end"].max()
+            last = rows.loc[(rows["use"] != "check") & np.isfinite(rows["lower"]), "end"].max()
             if record is not None and math.isclose(last, reported.time):
                 yield name, record.brief.partition(" ")[0]
 
@@ -217,7 +245,8 @@ def caption_words(findings: Findings) -> str:
     fit = findings.fit
     observed = next((entry for entry in fit.study.observations if entry.name == first_shown(fit)), None)
     line = "Line: the best fit."
-    if findings.draws is not None and findings.draws.fan is not None:
+    banded = findings.draws is not None and findings.draws.fan is not None
+    if banded:
         line = "Line and bands: the model without noise, its median with 50% and 90% intervals."
     rows = _rows_shown(fit)
     hollow = " Open dots: not fitted." if (rows["use"] != "fit").any() else ""
@@ -226,10 +255,10 @@ def caption_words(findings: Findings) -> str:
         first, last = rows["end"].min(), rows["end"].max()
         dates = [said_date(fit.study.calendar.label(at)) for at in observed.jumps if first < at <= last]
         text += f" Jump on {listed(dates)}: what had waited was reported together." if dates else ""
-    return f"{text} {_noise_words(fit, observed)}".rstrip()
+    return f"{text} {_noise_words(fit, observed, banded=banded)}".rstrip()
 
 
-def _noise_words(fit: Fit, observed: Observed | None) -> str:
+def _noise_words(fit: Fit, observed: Observed | None, *, banded: bool) -> str:
     """How far single numbers scatter, and how many of them lie as the model expects; empty where none is judged."""
     fitted = fit_words(fit)
     if observed is not None and observed.kind == "level":
@@ -237,7 +266,8 @@ def _noise_words(fit: Fit, observed: Observed | None) -> str:
         return f"Grey bars{of}: 90% of reported numbers, noise included; {fitted}." if fitted else ""
     of_a_total = observed is not None and observed.kind == "increments"
     increases = ", as increases of the running total" if of_a_total else ""
-    return f"Dots may lie outside the bands. With noise{increases}, {fitted}." if fitted else ""
+    outside = "Dots may lie outside the bands. " if banded else ""
+    return f"{outside}With noise{increases}, {fitted}." if fitted else ""
 
 
 def _rows_shown(fit: Fit) -> "pd.DataFrame":
@@ -248,14 +278,19 @@ def _name(record: Headline) -> str:
     return record.title or record.dated.removeprefix("parameter ")
 
 
-def _some(names: Sequence[str]) -> str:
+def _some(of: Iterable[str]) -> str:
     """The first of some names, and how many more there are."""
+    names = list(of)
     return listed([*names[:NAMED], *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])])
+
+
+def _capital(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _sentence(text: str) -> str:
     """A text as a sentence of its questions."""
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
+    return f"{_capital(text.rstrip('.'))}." if text else ""
 
 
 #: Why an end of an interval is missing that was given up.
@@ -264,11 +299,11 @@ BUDGET = " within the budget of its searches"
 
 def knowledge(findings: Findings) -> Iterator[Section]:
     """What is known, assumed and unknown, a paragraph each."""
-    fit, assessed = findings.fit, findings.assessment
+    fit, assessed, by_name = findings.fit, findings.shown, classes(findings)
     blocks = (
-        Paragraph("What the data say. " + conclusions.supports(fit, assessed)),
+        Paragraph("What the data say. " + conclusions.supports(fit, assessed, by_name)),
         Paragraph("What the theory adds. " + conclusions.adds(fit, assessed, _checked(findings.checks))),
-        Paragraph("What cannot be known from these data. " + conclusions.unknowable(fit, assessed)),
+        Paragraph("What cannot be known from these data. " + conclusions.unknowable(fit, assessed, by_name)),
     )
     yield Section("What is known, assumed and unknown", blocks)
 
@@ -288,7 +323,7 @@ def answers(findings: Findings) -> Iterator[Section]:
 
 def informed(findings: Findings) -> Iterator[Section]:
     """What the data say of the parameters, under the study's own question."""
-    sentences = conclusions.informed(findings.fit, findings.assessment)
+    sentences = conclusions.informed(findings.fit, classes(findings), class_changes(findings))
     yield Section(findings.fit.study.questions.informed, tuple(map(Paragraph, sentences)))
 
 
@@ -297,8 +332,7 @@ def cautions(findings: Findings) -> Iterator[str]:
     fit, drawn, assessed = findings.fit, findings.fit.posterior, findings.assessment
     if fit.optimum.interrupted or assessed.interrupted or (drawn is not None and drawn.interrupted):
         yield "Stopped before the end. Run the same command to resume."
-    if fit.conditions.first:
-        yield fit.conditions.first
+    yield from filter(None, (step_bound_words(fit.conditions.on_step_bounds), fit.conditions.first))
     if not fit.replication.sound:
         yield fit.replication.sentence
     if drawn is not None and not drawn.converged:
@@ -318,17 +352,18 @@ def _unfound(fit: Fit) -> Iterator[str]:
 def warnings(findings: Findings) -> Iterator[str]:
     """What else a modeller should look at."""
     fit, assessed = findings.fit, findings.assessment
+    on_step_bounds = {verdict.name for verdict in fit.conditions.on_step_bounds}
     if assessed.rolling is not None and assessed.rolling.not_converged:
         origins = listed(fit.study.calendar.label(origin) for origin in assessed.rolling.not_converged)
         yield f"Not converged at the hold-out origins {origins}."
     failed = [line.name for line in assessed.comparison if not line.converged]
     if failed:
         yield f"Not converged for the rivals {listed(failed)}."
-    yield from (line.sentence for line in assessed.discrepancies if line.fails)
+    yield from (line.sentence for line in findings.shown.discrepancies if line.fails and not on_step_bounds)
     if len(fit.optimum.searches) > 1 and fit.optimum.n_arrived == 1:
         yield "Only one start reached this optimum, so a better one may exist: raise --starts."
-    if fit.at_bound:
-        yield f"The optimum lies at a bound of {listed(fit.at_bound)}."
+    if at_bound := [name for name in fit.at_bound if name not in on_step_bounds]:
+        yield f"The optimum lies at a bound of {listed(at_bound)}."
     yield from fit.conditions.warnings
 
 

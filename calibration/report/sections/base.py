@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Unpack
 
+from calibration.inference.optimum.conditions import ParameterVerdict
 from calibration.inference.optimum.held import Held
 from calibration.inference.optimum.residuals import not_noise
 from calibration.report.findings import Findings
-from cipark_sd.base.wording import listed
+from cipark_sd.base.wording import listed, number
 from cipark_sd.pages.parts import Part
 from cipark_sd.statements.headline import Details, Headline, date_in
 
@@ -31,21 +32,38 @@ def given_texts(held: Iterable[Held]) -> tuple[str, ...]:
     return tuple(f"{constant.name} = {constant.value:.4g}" for constant in held)
 
 
+def missed(findings: Findings) -> list[str]:
+    """Series that the model does not follow, by the tests of residuals and of replicates."""
+    failing = (line.observation for line in findings.shown.discrepancies if line.fails)
+    return list(dict.fromkeys([*not_noise(findings.fit.conditions.runs), *failing]))
+
+
 def misfit(findings: Findings) -> str:
-    """What the model does not follow, by the tests of residuals and of replicates; empty where none fails."""
-    failing = (line.observation for line in findings.assessment.discrepancies if line.fails)
-    names = [*not_noise(findings.fit.conditions.runs), *failing]
-    return f"the model misses a pattern in the data ({listed(dict.fromkeys(names))})" if names else ""
+    """Why intervals mean little, where the model does not follow the data; empty where it does.
+
+    Of an estimate on a bound that the time step alone sets that says nothing of the model.
+    """
+    names, bounds = missed(findings), findings.fit.conditions.on_step_bounds
+    if not names:
+        return ""
+    return on_bounds_words(bounds) if bounds else f"the model misses a pattern in the data ({listed(names)})"
 
 
-def record(findings: Findings, estimand: str, number: float, **details: Unpack[Details]) -> Headline:
+def on_bounds_words(verdicts: Sequence[ParameterVerdict]) -> str:
+    """Estimates on bounds that the time step alone sets, as a title has them."""
+    if len(verdicts) > 1:
+        return f"{len(verdicts)} constants lie on bounds that only the time step sets"
+    return f"{verdicts[0].name} lies on a bound, {number(verdicts[0].estimate)}, that only the time step sets"
+
+
+def record(findings: Findings, estimand: str, value: float, **details: Unpack[Details]) -> Headline:
     """A headline number of a calibration.
 
     Parameters
     ----------
     findings : Findings
     estimand : str
-    number : float
+    value : float
         In the unit among the details.
     details :
         As of :class:`cipark_sd.statements.headline.Details`.
@@ -55,10 +73,10 @@ def record(findings: Findings, estimand: str, number: float, **details: Unpack[D
     Headline
     """
     fit, study = findings.fit, findings.fit.study
-    details["doubt"] = misfit(findings)
+    details.setdefault("doubt", misfit(findings))
     return Headline(
         estimand=estimand,
-        number=number,
+        number=value,
         command="cipark calibrate",
         model_digest=study.model_digest,
         study_digest=study.study_digest,

@@ -16,12 +16,13 @@ from calibration.inference.optimum.verification import OPTION, half_step_sentenc
 from calibration.report import figures_fit, figures_posterior
 from calibration.report.conclusions import estimate_words
 from calibration.report.findings import Findings, Fit, estimates
-from calibration.report.sections.base import ReportPart, Rows, given_texts, record
+from calibration.report.sections.base import ReportPart, Rows
+from calibration.report.sections.constants import classes, constants
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import NO_END, band, beside, interval, listed, number, percent
 from cipark_sd.pages.blocks import Block, Folded, Listing, Paragraph, Plain, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
-from cipark_sd.statements.headline import Bounds, Headline, Kind, parameter
+from cipark_sd.statements.headline import Headline
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,36 +32,16 @@ class Optimum(ReportPart):
     """Estimates, searches and profiles."""
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
-        """The fitted parameters of the model, where there are no draws to be trusted."""
-        fit = findings.fit
-        if fit.study.pools or findings.draws is not None:
-            # the best joint fit of groups and of how much they differ estimates neither
-            return
-        profiles = {profile.name: profile for profile in fit.profiles}
-        for estimated, value in zip(fit.study.space, fit.optimum.theta.tolist(), strict=True):
-            verdict = fit.conditions.of(estimated.name)
-            if estimated.target == "model" and verdict is not None:
-                profile = profiles.get(estimated.name)
-                yield record(
-                    findings,
-                    parameter(estimated.name),
-                    value,
-                    unit=fit.study.unit(estimated.name),
-                    kind=kind_of(fit),
-                    interval=None if profile is None else profile_bounds(fit, profile),
-                    conditional_on=given_texts(verdict.held),
-                    prior=Bounds(*estimated.interval(fit.level), fit.level, "central draws"),
-                    scale=estimated.scale,
-                )
+        """The fitted parameters of the model."""
+        return constants(findings)
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """Estimates, searches, identifiability, held constants and profiles."""
-        fit = findings.fit
-        hardly = [estimated.name for estimated in fit.conditions.parameters if estimated.hardly_seen]
+        fit, by_name = findings.fit, classes(findings)
         return {
-            "summary": estimates(fit),
+            "summary": [row | {"class": by_name.get(row["name"], "")} for row in estimates(fit)],
             "waterfall": _searches(fit.optimum, fit.study.space.names),
-            **identifiability_tables(fit.identifiability, hardly),
+            **identifiability_tables(fit.identifiability),
             "held": held_table(fit.conditions.held),
             "profiles": profile_points("parameter", fit.profiles),
         }
@@ -102,31 +83,6 @@ class Optimum(ReportPart):
         """Profiles."""
         if not findings.fit.profiles:
             yield "Profile likelihoods: how far the data bound each parameter, one at a time (--profiles)."
-
-
-def kind_of(fit: Fit) -> Kind:
-    """The kind of the estimate."""
-    return "MAP optimum" if fit.study.method.estimate == "map" else "ML optimum"
-
-
-def profile_bounds(fit: Fit, profile: Profile) -> Bounds:
-    """The interval of a profile.
-
-    Parameters
-    ----------
-    fit : Fit
-    profile : Profile
-
-    Returns
-    -------
-    Bounds
-    """
-    verdict, level, by = profile.verdict, profile.threshold.level, "profile likelihood"
-    error = fit.errors.get(profile.name)
-    if error is None and "none" in verdict.states:
-        # a step is told apart to a time step
-        error = fit.study.time_step / 4
-    return Bounds(profile.lower, profile.upper, level, by, states=verdict.states, gaps=verdict.gaps, error=error)
 
 
 def profile_points(quantity: str, profiles: Sequence[Profile]) -> Rows:

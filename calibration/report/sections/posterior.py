@@ -5,15 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from calibration.assess.contraction import COLUMNS, NEW, TYPICAL, Contraction
-from calibration.assess.posterior_predictive import LEVEL, Discrepancy, judged
+from calibration.assess.posterior_predictive import Discrepancy, judged
 from calibration.inference.sampling.convergence import CONVERGED, poorest
 from calibration.report import figures_posterior
 from calibration.report.findings import Findings, posterior_table
 from calibration.report.findings import Posterior as Draws
-from calibration.report.sections.base import IN_GROUPS, ReportPart, Rows, given_texts, record
+from calibration.report.sections.base import IN_GROUPS, ReportPart, Rows, record
 from calibration.study.groups import element_of
 from cipark_sd.base.wording import interval, number, rounded, with_error
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
@@ -29,31 +27,6 @@ MOST = 8
 
 class Posterior(ReportPart):
     """Joint draws of all parameters."""
-
-    def headlines(self, findings: Findings) -> Iterator[Headline]:
-        """Medians of the fitted parameters of the model, where the draws are to be trusted."""
-        fit, drawn = findings.fit, findings.draws
-        if drawn is None:
-            return
-        kinds = {line.name: line.kind for line in findings.assessment.contractions}
-        ends = np.quantile(drawn.flat, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).T.tolist()
-        for estimated, line, (low, high) in zip(fit.study.space, drawn.mixing, ends, strict=True):
-            verdict = fit.conditions.of(estimated.name)
-            is_told = estimated.target == "model" and estimated.name not in fit.study.deviations
-            if is_told and verdict is not None:
-                yield record(
-                    findings,
-                    parameter(line.name),
-                    line.median,
-                    unit=fit.study.unit(line.name),
-                    kind="median",
-                    interval=Bounds(low, high, LEVEL, "central draws"),
-                    conditional_on=given_texts(held for held in verdict.held if held.source != "prior"),
-                    basis=drawn.basis,
-                    prior=Bounds(*estimated.interval(LEVEL), LEVEL, "central draws"),
-                    judged=kinds.get(estimated.name),
-                    scale=estimated.scale,
-                )
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
         """Moments with their convergence; where that was reached, predictions and what the data added."""
@@ -77,11 +50,14 @@ class Posterior(ReportPart):
             yield Drawing("pit", figures_posterior.pit_figure, (pits,))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        """How it was drawn, its numbers, and figures."""
-        drawn, assessed = findings.fit.posterior, findings.assessment
-        if drawn is None or not assessed.contractions:
+        """How it was drawn, and where that is to be trusted its numbers and figures."""
+        drawn, assessed = findings.fit.posterior, findings.shown
+        if drawn is None:
             return
         text = f"{drawn.how} {len(drawn.flat):,} draws kept; {poorest(drawn.mixing)} (wanted: {CONVERGED})."
+        if not assessed.contractions:
+            yield Section("The posterior", (Paragraph(text),))
+            return
         blocks: tuple[Block, ...] = (
             Paragraph(text),
             _contracted(drawn, assessed.contractions),
@@ -155,7 +131,7 @@ class Groups(ReportPart):
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """Medians of each group with data and of a new one."""
-        fit, assessed = findings.fit, findings.assessment
+        fit, assessed = findings.fit, findings.shown
         if fit.posterior is None:
             return
         for name, group, low, _, median, _, high, _, n_fitted in assessed.groups.itertuples(index=False, name=None):
@@ -183,7 +159,7 @@ class Groups(ReportPart):
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Values, shrinkage, and a new group."""
-        assessed = findings.assessment
+        assessed = findings.shown
         if not len(assessed.groups):
             return
         blocks: list[Block] = [Paragraph(sentence) for sentence in sentences(assessed.groups)]

@@ -13,7 +13,8 @@ from calibration.report import figures_fit, figures_posterior
 from calibration.report.conclusions import prediction_given, prediction_sentences, prediction_verdict, prior_bounds
 from calibration.report.findings import Findings, Fit, Posterior, Reported
 from calibration.report.sections.base import IN_GROUPS, ReportPart, Rows, given_texts, record
-from calibration.report.sections.best_fit import kind_of, profile_bounds, profile_points
+from calibration.report.sections.best_fit import profile_points
+from calibration.report.sections.constants import kind_of, profile_bounds
 from cipark_sd.base.wording import beside, interval, number, percent, rounded
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures

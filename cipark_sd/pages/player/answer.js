@@ -23,12 +23,15 @@ function oddsMoved(prior, posterior) {
   return odds(after[0]) >= MOVED * odds(before[1]) ? 1 : odds(after[1]) * MOVED <= odds(before[0]) ? -1 : 0;
 }
 
-/** How wide 90 % of the posterior draws lie beside those of the prior, and the standard error of that ratio. */
-function widthRatio(prior, posterior) {
-  const width = (draws) => { const { levels } = summary(draws); return levels[4] - levels[0]; };
+/** The share of the central 90 % of the prior that lies in those of the posterior, and its standard error: `left` of standing.py. */
+function shareLeft(prior, posterior) {
   const without = (draws, group) => draws.filter((_, i) => i % GROUPS !== group);
-  const ratio = width(posterior) / width(prior);
-  const others = Array.from({ length: GROUPS }, (_, group) => width(without(posterior, group)) / width(without(prior, group)));
+  const share = (before, after) => {
+    const [alone, ours] = [before, after].map((draws) => summary(draws).levels), width = alone[4] - alone[0];
+    return width > 0 ? Math.max(0, Math.min(alone[4], ours[4]) - Math.max(alone[0], ours[0])) / width : 1;
+  };
+  const ratio = share(prior, posterior);
+  const others = Array.from({ length: GROUPS }, (_, group) => share(without(prior, group), without(posterior, group)));
   const mean = others.reduce((sum, one) => sum + one, 0) / GROUPS;
   return [ratio, Math.sqrt(((GROUPS - 1) / GROUPS) * others.reduce((sum, one) => sum + (one - mean) ** 2, 0))];
 }
@@ -47,7 +50,7 @@ function classOf(pairs, change, misfit) {
   const clean = pairs.map((pair) => pair.map((draws) => Array.from(draws).filter(Number.isFinite)));
   const turns = clean.map((pair) => (change ? oddsMoved(...pair) : 0)), sign = change ? assumedSign(clean) : 0;
   if (sign) return !misfit && turns.every((turn) => turn === -sign) ? "informed" : "assumed";
-  const narrowed = (pair) => { const [ratio, error] = widthRatio(...pair); return ratio + ONE_SIDED * error <= NARROW; };
+  const narrowed = (pair) => { const [ratio, error] = shareLeft(...pair); return ratio + ONE_SIDED * error <= NARROW; };
   return !misfit && clean.every((pair, i) => turns[i] || narrowed(pair)) ? "informed" : "undecided";
 }
 

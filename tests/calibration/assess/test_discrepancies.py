@@ -103,3 +103,50 @@ def test_statistics_by_hand() -> None:
     series = Series(residuals, residuals, np.array([1.0, 1.0, 2.0, 2.0]))
     assert dependence(series)[0] == pytest.approx((-1 - 2 + 0) / 3 / 1.5)
     assert yearly(series)[0] == pytest.approx((0 + (2 / np.sqrt(2)) ** 2) / 2)
+
+
+#: A concentration that falls below what can be read, 0.1: from the seventh day on, of 100 e^-t.
+LIMIT, DECAY = 0.1, np.array([100.0, 1.0])
+
+
+def censored(folder: Path, rng: np.random.Generator, limit: float = LIMIT) -> Posterior:
+    """Daily readings with a lognormal noise of a fifth, those below a limit as intervals from nothing to it."""
+    small_study(folder)
+    days = np.arange(1, 13)
+    seen = 100 * np.exp(-days + 0.2 * rng.standard_normal(len(days)))
+    rows = [
+        f"{day},{0 if x < limit else x!r},{limit if x < limit else x!r}"
+        for day, x in zip(days, map(float, seen), strict=True)
+    ]
+    (folder / "read.csv").write_text("time,low,high\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    parameters = STUDY[STUDY.index("[[parameter]]") :]
+    (folder / "problem.toml").write_text(
+        '[model]\nfile = "leaving.mdl"\n[[observation]]\nname = "read"\ntable = "read.csv"\nkind = "level"\n'
+        'variable = "stock"\ntime = "time"\nvalue = "low"\nlower = "low"\nupper = "high"\n'
+        'family = "lognormal"\nsd = 0.2\n' + parameters,
+        encoding="utf-8",
+    )
+    return posterior(read_problem(folder), choose("native"))
+
+
+def failing_of(density: Posterior, theta: np.ndarray) -> dict[str, float]:
+    rows = np.tile(theta, (N, 1))
+    lines = discrepancies(density, rows, replicate(density, rows, np.random.default_rng(2)))
+    return {line.name: line.observed for line in lines if line.fails}
+
+
+def euler(theta: np.ndarray) -> np.ndarray:
+    """The rate with which Euler's steps of an eighth fall as fast as the exponential."""
+    return np.array([theta[0], (1 - np.exp(-theta[1] / 8)) * 8])
+
+
+def test_readings_below_a_limit_are_no_misfit_and_those_that_the_model_does_not_allow_are(tmp_path: Path) -> None:
+    """The middle of an interval from 0 to 0.1 lies 20 deviations and more from the last numbers of a right model."""
+    failed = 0
+    for seed in range(20):
+        density = censored(tmp_path, np.random.default_rng(seed))
+        found = failing_of(density, euler(DECAY))
+        failed += bool(found)
+    assert failed <= 4
+    # and where the model has a tenfold of the limit in the end, the interval says so
+    assert failing_of(density, euler(np.array([100.0, 0.6])))["the largest residual"] > 5

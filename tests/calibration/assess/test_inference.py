@@ -289,27 +289,27 @@ def test_contraction_of_exact_draws_is_that_of_the_two_gammas(conjugate):
     prior, post = np.log(stats.gamma(SHAPE, scale=SCALE).rvs(200_000, random_state=1)), np.log(conjugate.flat[:, 0])
     assert line.contraction == pytest.approx(1 - post.var() / prior.var(), abs=0.01)
     assert line.to_data > line.to_prior
-    assert not line.untouched
+    assert line.verdict.startswith("narrowed")
 
 
 def test_draws_of_the_prior_are_told_from_a_posterior(study):
     density = density_of(study)
     theta = density.space.from_unit(np.random.default_rng(12).random((1, 4000, 2)))
     lines = contractions(PosteriorDraws(density, None, theta, np.zeros((1, 4000))))
-    assert all(line.untouched for line in lines)
+    assert all(line.verdict.startswith("not narrowed") for line in lines)
 
 
-def test_a_parameter_that_lies_lower_is_not_narrowed_where_its_factor_is_as_wide(conjugate):
-    """Draws of the prior moved down fivefold: a fifth as wide in its own units, as wide on the logarithm."""
+def test_a_parameter_is_judged_on_the_scale_on_which_it_is_searched(conjugate):
+    """Draws moved down by a fifth leave 94 % of the prior on the logarithm; fivefold, its upper part is cut off."""
     density = conjugate.density
     (parameter,) = density.space
     assert parameter.scale == "log"
     drawn = density.space.from_unit(np.random.default_rng(12).random((1, 4000, 1)))
     kinds = []
-    for power, lower in ((1.0, 5.0), (0.5, 1 / 5)):
+    for power, lower in ((1.0, 1.25), (1.0, 5.0), (0.5, 1 / 5)):
         moved = parameter.median * (drawn / parameter.median) ** power / lower
         kinds.append(contractions(PosteriorDraws(density, None, moved, np.zeros((1, 4000))))[0].kind)
-    assert kinds == ["undecided", "informed"]
+    assert kinds == ["undecided", "informed", "informed"]
 
 
 def test_the_numbers_after_an_origin_are_scored(study):

@@ -72,6 +72,7 @@ def test_arviz_takes_the_draws_and_the_summary_has_their_moments(fit: Fit) -> No
     assert table.loc["Contact Rate", "unit"] == "1/day"
     assert table.loc["Contact Rate", "estimate"] == fit.estimates["Contact Rate"]
     assert np.isnan(table.loc["Contact Rate", "low"])
+    assert table.loc["Contact Rate", "class"] in ("known", "narrowed", "not narrowed")
 
 
 def test_a_prediction_runs_the_draws_and_its_scenario_wins_over_them(path: Path, fit: Fit) -> None:

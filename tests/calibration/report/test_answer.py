@@ -23,6 +23,7 @@ from calibration.report.output import fitted_scenario, page, record, write
 from calibration.report.sections import answer
 from calibration.report.sections.answer import cautions
 from calibration.report.sections.base import misfit
+from calibration.report.sections.constants import classes
 from cipark_sd.base.naming import override_key
 from cipark_sd.data.scenarios import read_scenario
 from cipark_sd.pages.blocks import FirstScreen
@@ -101,24 +102,29 @@ def test_every_side_that_no_search_came_to_is_in_the_caution_unless_draws_give_t
         "gives it by draws.",
     ]
     assert shown.fit.unfound == (first.name, second.name)
-    standing = {record.estimand: record.standing for record in answer.leading(shown)}
-    assert standing[headline.parameter(first.name)] == standing.get(headline.parameter(second.name), "") == ""
+    assert set(classes(shown).values()) == {"not found"}
+    assert answer.first_screen(shown).title == "The intervals of 2 of 2 fitted constants were not found"
+    one = Findings(replace(fit, profiles=(profiles[0], second)))
+    assert classes(one)[second.name] == "known"
+    assert answer.first_screen(one).title == "The data narrow 1 of 2 fitted constants, and of 1 it was not found"
 
 
 @pytest.mark.parametrize(
     ("interval", "prior", "change", "standing"),
     [
         # 70 % as wide as the priors' interval is not narrower, less is
-        ((0.0, 7.0), (0.0, 10.0), False, "not known"),
-        ((0.0, 6.9), (0.0, 10.0), False, "known"),
+        ((0.0, 7.0), (0.0, 10.0), False, "not narrowed"),
+        ((0.0, 6.9), (0.0, 10.0), False, "narrowed"),
+        ((2.4, 6.9), (0.0, 10.0), False, "known"),
         ((3.0, 9.0), (2.0, 9.0), True, "assumed"),
         ((-9.0, -3.0), (-9.0, -2.0), True, "assumed"),
-        ((3.0, 9.0), (-2.0, 5.0), True, "not known"),
+        ((4.0, 9.0), (-2.0, 5.0), True, "known"),
         # the priors give the sign, however far the data narrow the size, unless the data turn it
         ((3.0, 5.0), (2.0, 9.0), True, "assumed"),
         ((-3.0, -1.0), (2.0, 9.0), True, "known"),
         ((3.0, None), (2.0, 9.0), True, "assumed"),
-        ((3.0, None), (2.0, 9.0), False, "not known"),
+        ((3.0, None), (2.0, 9.0), False, "not narrowed"),
+        ((5.0, None), (2.0, 9.0), False, "narrowed"),
     ],
 )
 def test_the_class_of_a_number_follows_from_its_interval_and_that_of_the_priors(
@@ -137,11 +143,11 @@ def test_the_class_of_a_number_follows_from_its_interval_and_that_of_the_priors(
     assert judged.standing == standing
     assert replace(judged, prior=None).standing == replace(judged, interval=None).standing == ""
     # the class by draws comes before that by intervals, and data that the model misses inform nothing
-    for kind, doubt, said in (("informed", "", "known"), ("undecided", "", "not known"), ("built in", "", "assumed"),
-                              ("informed", "a trend", "not known")):  # fmt: skip
-        assert replace(judged, judged=kind, doubt=doubt).standing == said
+    for kind, doubt, said in (("informed", "", ("known", "narrowed")), ("undecided", "", ("not narrowed",)),
+                              ("built in", "", ("assumed",)), ("informed", "a trend", ("doubted",))):  # fmt: skip
+        assert replace(judged, judged=kind, doubt=doubt).standing in said
     unknown = replace(judged, interval=Bounds(3.0, None, 0.9, "x", states=("bounded", "not found")))
-    assert unknown.standing == ""
+    assert unknown.standing == "not found"
 
 
 @pytest.mark.parametrize(
@@ -198,7 +204,7 @@ def test_nothing_is_known_of_a_model_that_misses_a_pattern_of_the_data(fit: Fit)
     records = [answer.leading(failing(fit, fails=fails)) for fails in (False, True)]
     assert [any(record.standing == "known" for record in some) for some in records] == [True, False]
     assert "misses a pattern" in misses.title
-    assert misses.known.startswith("Nothing firmly")
+    assert misses.known == "Nothing firmly."
     assert "misses a pattern" not in fits.title + fits.known
     name = records[1][0].dated.removeprefix("parameter ")
     assert name in misses.not_known.lower()

@@ -22,6 +22,7 @@ from calibration.report import conclusions
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Fit
 from calibration.study.sections import Questions
+from cipark_sd.statements.standing import Standing
 
 
 @pytest.fixture(scope="module")
@@ -33,38 +34,38 @@ def fit(tmp_path_factory: pytest.TempPathFactory) -> Fit:
     )
 
 
+#: Of the study's two constants.
+KNOWN: dict[str, Standing] = {"size": "known", "rate": "known"}
+
+
 def of_study(fit: Fit, **changes: Any) -> Fit:
     return replace(fit, study=replace(fit.study, **changes))
 
 
 def test_without_a_posterior_directions_and_profiles_speak(fit: Fit) -> None:
-    directions, profiled, last = conclusions.informed(fit, NOTHING)
+    said, directions, last = conclusions.informed(fit, KNOWN)
+    approved(said)
     approved(directions)
-    approved(profiled)
     approved(last)
-    (alone, _) = conclusions.informed(replace(fit, profiles=()), NOTHING)
+    (first, second) = fit.conditions.parameters
+    by_prior = replace(
+        fit.conditions, parameters=(replace(first, by_own_prior=0.51), replace(second, by_own_prior=0.5))
+    )
+    assert "The prior decides more than the data for size." in conclusions.informed(
+        replace(fit, conditions=by_prior), KNOWN
+    )
+    (alone, _) = conclusions.informed(replace(fit, profiles=()), {})
     assert alone == directions
 
 
-def test_every_kind_of_side_is_counted_and_what_helps_to_bound_is_named(fit: Fit) -> None:
-    def profile(name: str, lower: bool, upper: bool) -> SimpleNamespace:
-        return SimpleNamespace(name=name, lower=1.0 if lower else None, upper=2.0 if upper else None)
-
-    def verdict(name: str, by: str, own: float, held: bool = False, ends: bool = True) -> SimpleNamespace:
-        return SimpleNamespace(name=name, by=by, by_own_prior=own, held=("c",) if held else (), ends=ends)
-
-    verdicts = [
-        verdict("both", "the data", 0.5), verdict("low", "the data with the priors of b", 0.51),
-        verdict("high", "the data with the priors of b", 0.0, held=True),
-        verdict("none", "the data with the priors of b", 0.9, held=True, ends=False),
-    ]  # fmt: skip
-    conditions = SimpleNamespace(of={one.name: one for one in verdicts}.get)
-    profiles = [profile("both", True, True), profile("low", True, False), profile("high", False, True),
-                profile("none", False, False)]  # fmt: skip
-    some: Any = SimpleNamespace(profiles=profiles, conditions=conditions, level=0.9)
-    approved(conclusions._profiled(some))
-    one: Any = SimpleNamespace(profiles=profiles[:1], conditions=conditions, level=0.9)
-    approved(conclusions._profiled(one))
+def test_every_class_is_counted_with_its_constants() -> None:
+    every: dict[str, Standing] = {
+        "both": "known", "low": "narrowed", "high": "narrowed", "none": "not narrowed", "lost": "not found",
+        "misses": "doubted", "prior": "assumed", "blank": "",
+    }  # fmt: skip
+    approved(conclusions.class_words(every))
+    assert conclusions.class_words({"a": "known"}) == "Of 1 fitted constant: 1 known (a)."
+    assert conclusions.class_words({"blank": ""}) == conclusions.class_words({}) == ""
 
 
 def test_what_stands_beside_the_estimates(fit: Fit) -> None:
@@ -143,7 +144,8 @@ ASKED = Questions(supports="It grew.", theory="Firms follow.", unknown="The rest
 
 def test_the_three_answers_begin_with_the_study_s_own_words(fit: Fit) -> None:
     asked = of_study(fit, questions=ASKED)
-    assert conclusions.supports(asked, NOTHING) == "It grew."
+    assert conclusions.supports(asked, NOTHING, {}) == "It grew."
+    assert conclusions.supports(asked, NOTHING, KNOWN) == "It grew. The data narrow size and rate."
     assert not fit.study.fixed
     besides = "Firms follow. Assumed besides: the structure of the model"
     in_file = "what the model file sets and the study does not name"
@@ -156,32 +158,27 @@ def test_the_three_answers_begin_with_the_study_s_own_words(fit: Fit) -> None:
     partly = of_study(asked, space=replace(fit.study.space, parameters=(replace(first, use="PRI"), *others)))
     at_median = f"{besides}, {in_file} and one parameter that the estimate holds at its prior median."
     assert conclusions.adds(partly, NOTHING, "") == at_median
-    drawn: Any = SimpleNamespace(contractions=(Contraction("size", 0.9, 0.2, 0.5, 0.01, 0.3, "informed"),))
+    drawn: Any = SimpleNamespace(contractions=(Contraction("size", 0.9, 0.01, 0.3, "informed"),))
     assert conclusions.adds(partly, drawn, "") == f"{besides} and {in_file}."
     # a study that says nothing of its own has what its profiles say, and no empty sentence
     silent = of_study(fit, questions=Questions())
-    assert conclusions.supports(silent, NOTHING) != ""
-    assert conclusions.unknowable(asked, NOTHING) == "The rest."
+    assert conclusions.supports(silent, NOTHING, {}) != ""
+    assert conclusions.unknowable(asked, NOTHING, {}) == "The rest."
 
 
 def test_what_stays_unknown(fit: Fit) -> None:
     plain = of_study(fit, questions=Questions())
-    approved(conclusions.unknowable(plain, NOTHING))
+    approved(conclusions.unknowable(plain, NOTHING, KNOWN))
     lines = [
         Comparison(f"M{i}", "", True, -50.0, -60.0, behind, 0.5, 0, 0.5, -70.0, 0.1, 0.25, "chains")
         for i, behind in enumerate((0.0, 1.0, 9.0))
     ]
     inquiry: Any = SimpleNamespace(contractions=(), comparison=lines)
-    approved(conclusions.unknowable(plain, inquiry))
+    approved(conclusions.unknowable(plain, inquiry, KNOWN))
     # of all of them no list of names is needed
     close: Any = SimpleNamespace(contractions=(), comparison=lines[:2])
-    approved(conclusions.unknowable(plain, close))
-    # bounded on neither side, on one, on both
-    results: Any = tuple(
-        SimpleNamespace(name=name, lower=lower, upper=upper)
-        for name, lower, upper in (("a", None, None), ("b", 1.0, None), ("c", None, 1.0), ("d", 1.0, 2.0))
-    )
-    approved(conclusions.unknowable(replace(plain, profiles=results), NOTHING))
+    approved(conclusions.unknowable(plain, close, KNOWN))
+    approved(conclusions.unknowable(plain, NOTHING, KNOWN | {"a": "not narrowed", "b": "not found", "c": "narrowed"}))
 
 
 def test_the_verdict_of_a_prediction_names_what_its_parameters_are_given_once(fit: Fit) -> None:
@@ -195,7 +192,7 @@ def test_the_verdict_of_a_prediction_names_what_its_parameters_are_given_once(fi
     free = replace(fit, conditions=replace(fit.conditions, parameters=()))
     approved(conclusions.prediction_verdict(free, prediction))
     # an interval that is as wide as that of the priors says so
-    prediction.prior_high = 2.1
+    prediction.prior_low, prediction.prior_high = 0.9, 3.1
     approved(conclusions.prediction_verdict(free, prediction))
     # what has a prior moves while a prediction is profiled: no number is given it
     (rate,) = (verdict for verdict in fit.conditions.parameters if verdict.held)
@@ -225,11 +222,14 @@ def test_a_cause_is_what_structures_without_it_predict() -> None:
     approved(conclusions._cause("the pace", lines))
 
 
-def test_only_what_is_bounded_on_both_sides_is_said_to_be(fit: Fit) -> None:
-    """In a study that has no words of its own."""
+def test_what_the_data_say_is_the_classes_and_why_there_is_none(fit: Fit) -> None:
+    """In a study that has no words of its own; that profiles or draws lack is said only where they do."""
     silent = of_study(fit, questions=replace(fit.study.questions, supports=""))
-    approved(conclusions.supports(silent, NOTHING))
-    first, second = fit.profiles
-    open_above = replace(second, verdict=replace(second.verdict, upper=replace(second.verdict.upper, state="open")))
-    one_sided = replace(silent, profiles=(first, open_above))
-    approved(conclusions.supports(one_sided, NOTHING))
+    approved(conclusions.supports(silent, NOTHING, KNOWN | {"rate": "narrowed"}))
+    approved(conclusions.supports(silent, NOTHING, KNOWN | {"rate": "not narrowed"}))
+    approved(conclusions.supports(silent, NOTHING, {"size": "doubted", "rate": "not found"}))
+    approved(conclusions.supports(silent, NOTHING, {"size": "not found", "rate": "not found"}))
+    approved(conclusions.supports(silent, NOTHING, {"size": "", "rate": ""}))
+    approved(conclusions.supports(silent, NOTHING, {}))
+    coarse = replace(silent, conditions=replace(silent.conditions, shift=0.5))
+    approved(conclusions.supports(coarse, NOTHING, {"size": "not found", "rate": "not found"}))

@@ -163,7 +163,7 @@ def test_probabilities_are_multiplied_by_the_number_of_tests() -> None:
 
 def test_thresholds_are_the_documented_ones() -> None:
     assert (held_module.SHIFTS, held_module.COLLINEAR, held_module.WITHOUT_PRIOR) == (1.0, 10.0, 0.1)
-    assert (held_module.INFLUENTIAL, conditions_module.FAR, conditions_module.SEEN) == (0.1, 2.0, 1.0)
+    assert (held_module.INFLUENTIAL, conditions_module.FAR) == (0.1, 2.0)
     assert (shares_module.DECIDES, shares_module.NAMED_WITHOUT, conditions_module.NAMED) == (0.5, 0.75, 2)
     text = " ".join((ROOT / "docs" / "reference" / "calibration.md").read_text(encoding="utf-8").split())
     for words in (
@@ -295,7 +295,7 @@ def test_switches_zeros_and_instants_are_not_held_against_an_estimate(tmp_path: 
 
 
 def verdict(**changed: object) -> ParameterVerdict:
-    return replace(ParameterVerdict("a", BOUNDED, (), 1.0, 0.0, (), 5.0, 0.0, 1.0, 1.0, at_bound=False), **changed)  # type: ignore[arg-type]
+    return replace(ParameterVerdict("a", BOUNDED, (), 1.0, 0.0, (), 0.0, 1.0, 1.0, at_bound=False), **changed)  # type: ignore[arg-type]
 
 
 def test_what_bounds_is_the_data_only_where_they_bound_it_without_priors() -> None:
@@ -339,18 +339,6 @@ def test_a_product_is_bounded_by_the_prior_of_the_other_factor(tmp_path: Path) -
     assert "bounded by the data;" not in str(found["b"])
     by_likelihood = {one.name: str(one) for one in fit_of(tmp_path, estimate="ml").conditions.parameters}
     assert not any("bounded by the data" in words and "not" not in words for words in by_likelihood.values())
-
-
-def test_no_page_says_bounded_and_hardly_seen_of_one_number(leaving: Fit, tmp_path: Path) -> None:
-    assert verdict(strength=0.99, profile=OPEN).hardly_seen
-    assert verdict(strength=0.99, profile=None).hardly_seen
-    assert not verdict(strength=1.01, profile=OPEN).hardly_seen
-    assert not verdict(strength=0.99).hardly_seen
-    found = replace(
-        leaving.conditions, parameters=(verdict(strength=0.5), verdict(name="b", strength=0.5, profile=OPEN))
-    )
-    said = " ".join(found.remarks)
-    approved(said)
 
 
 # --- far from its prior -----------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ def held(name: str, p: float, *, score: float = 3.0) -> Held:
 
 
 def verdict(**changes: object) -> ParameterVerdict:
-    plain = ParameterVerdict("a", BOUNDED, (), 1.0, 0.0, (), 5.0, 0.0, 1.0, 1.0, at_bound=False)
+    plain = ParameterVerdict("a", BOUNDED, (), 1.0, 0.0, (), 0.0, 1.0, 1.0, at_bound=False)
     return replace(plain, **changes)  # type: ignore[arg-type]
 
 
@@ -45,17 +45,6 @@ def verdict(**changes: object) -> ParameterVerdict:
 ])  # fmt: skip
 def test_a_verdict_in_words(changes: dict[str, object], words: str) -> None:
     assert str(verdict(**changes)) == words
-
-
-@pytest.mark.parametrize(("strength", "profile", "hardly"), [
-    (0.99, None, True), (1.0, None, False), (0.99, BOUNDED, False), (0.99, OPEN, True),
-    (0.99, Verdict(Side("bounded", 1.0), Side("open", 2.0)), True),
-    (0.99, Verdict(Side("closed", 1.0), Side("closed", 2.0)), True),
-])  # fmt: skip
-def test_hardly_seen_is_what_neither_moves_the_data_nor_is_bounded(
-    strength: float, profile: Verdict | None, hardly: bool
-) -> None:
-    assert verdict(strength=strength, profile=profile).hardly_seen is hardly
 
 
 def all_of(*parameters: ParameterVerdict, constants: tuple[Held, ...] = (), why_not: str = "") -> Conditions:
@@ -80,14 +69,11 @@ def test_a_coarse_step_is_said_before_all_else(shift: float, loud: bool) -> None
 
 def test_remarks_word_for_word() -> None:
     resting = (held("z", 0.5),)
-    first, why, hardly, later = all_of(
-        verdict(name="a", held=resting), verdict(name="b", held=resting), verdict(name="c", strength=0.5, profile=OPEN),
-        verdict(name="d", strength=0.5), verdict(name="e", strength=1.0), why_not="no test was made",
-    ).remarks  # fmt: skip
+    first, why = all_of(
+        verdict(name="a", held=resting), verdict(name="b", held=resting), verdict(name="c"), why_not="no test was made"
+    ).remarks
     approved(first)
     approved(why)
-    approved(hardly)
-    approved(later)
     approved(all_of(verdict(name="a", held=resting)).remarks[0])
     assert all_of(verdict()).remarks == ()
 
@@ -122,7 +108,7 @@ def test_the_record_has_every_number_of_a_condition() -> None:
     untested = replace(held("y", math.nan, score=math.nan), influence=0.5)
     found = Conditions(
         (verdict(name="a", held=(constant,), by_data=0.7, by_own_prior=0.2, leaning_on=("b",), distance=1.5),
-         verdict(name="c", distance=math.inf, strength=0.5, profile=OPEN)),
+         verdict(name="c", distance=math.inf, profile=OPEN)),
         HeldConstants((untested, constant)), (Runs("left", 8, 2, 3, False),), (),
     )  # fmt: skip
     (runs,) = found.runs
@@ -130,11 +116,11 @@ def test_the_record_has_every_number_of_a_condition() -> None:
     assert written["parameters"] == {
         "a": {
             "verdict": "bounded by the data, given z = 2", "conditional_on": {"z": 2.0}, "share_of_data": 0.7,
-            "share_of_own_prior": 0.2, "leans_on_priors_of": ["b"], "hardly_seen": False, "prior_sds_from_median": 1.5,
+            "share_of_own_prior": 0.2, "leans_on_priors_of": ["b"], "prior_sds_from_median": 1.5,
         },
         "c": {
             "verdict": "not bounded by the data", "conditional_on": {}, "share_of_data": 1.0, "share_of_own_prior": 0.0,
-            "leans_on_priors_of": [], "hardly_seen": True, "prior_sds_from_median": None,
+            "leans_on_priors_of": [], "prior_sds_from_median": None,
         },
     }  # fmt: skip
     assert written["score_tests"] == 1

@@ -129,5 +129,5 @@ def test_numbers_show_what_tells_them_apart() -> None:
     assert Verdict(bounded, Side("open", 9.0)).interval == "1 to open"
     assert Verdict(Side("open", 9.0), Side("open", 9.0)).interval == "open on both sides"
     assert str(Bounds(None, None, 0.9, "profile likelihood")) == "open on both sides (90 %, profile likelihood)"
-    # a limit that is not the data's is not printed as one
-    assert Verdict(closed, unresolved).interval == "closed by a bound below, not found above"
+    # an end that another one's bound gives is an end, one that was not found is none
+    assert Verdict(closed, unresolved).interval == "from 2, not found above"

@@ -14,7 +14,7 @@ from small_study import small_study
 from calibration.commands.pipeline import Settings, calibrate
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Curves, Findings
-from calibration.report.sections import best_fit, predictions
+from calibration.report.sections import constants, predictions
 from cipark_sd.pages.blocks import Table
 from cipark_sd.pages.parts import Pictures
 
@@ -85,7 +85,7 @@ def test_an_interval_that_lacks_an_end_is_said_in_words(low: float | None, high:
 @pytest.mark.parametrize(("estimate", "kind"), [("map", "MAP optimum"), ("ml", "ML optimum")])
 def test_the_kind_of_an_estimate(estimate: str, kind: str) -> None:
     study: Any = SimpleNamespace(study=SimpleNamespace(method=SimpleNamespace(estimate=estimate)))
-    assert best_fit.kind_of(study) == kind
+    assert constants.kind_of(study) == kind
 
 
 ASKED = "".join(

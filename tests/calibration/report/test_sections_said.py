@@ -16,8 +16,9 @@ from calibration.assess.holdout import MODEL, RollingOrigin
 from calibration.assess.posterior_predictive import Discrepancy
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import COLUMNS, table_of
-from calibration.inference.sampling.convergence import Convergence
+from calibration.inference.sampling.convergence import CONVERGED, Convergence, poorest
 from calibration.report.sections.answer import cautions
+from calibration.report.sections.constants import constants
 from calibration.report.sections.posterior import Posterior
 from calibration.report.sections.predictions import Forecasts, Holdout, Rivals
 from calibration.study.calendar import Calendar
@@ -82,7 +83,7 @@ def test_what_stands_in_the_way_of_a_posterior_is_the_caution(converged: bool, w
     drawn = SimpleNamespace(converged=converged, interrupted=False, obstacle=obstacle)
     fit = SimpleNamespace(
         optimum=SimpleNamespace(interrupted=False),
-        conditions=SimpleNamespace(first=""),
+        conditions=SimpleNamespace(first="", on_step_bounds=()),
         replication=SimpleNamespace(sound=True),
         posterior=drawn,
     )
@@ -130,7 +131,12 @@ def test_one_origin_has_no_lines_of_its_own() -> None:
 def test_what_was_not_run_is_said_with_its_option_and_nothing_is_written_of_it() -> None:
     without = findings()
     for part in (Holdout(), Rivals(), Forecasts(), Posterior()):
-        assert not list(part.sections(without, ALL))
+        # of draws nothing is said but how they were made
+        assert [block.text for section in part.sections(without, ALL) for block in section.blocks] == (
+            [f"Importance sampling. 1,234 draws kept; {poorest((MIXED,))} (wanted: {CONVERGED})."]
+            if isinstance(part, Posterior)
+            else []
+        )
         assert not list(part.drawings(without))
     assert Holdout().tables(without) == Forecasts().tables(without) == {}
     assert not Rivals().tables(without)["rivals"]
@@ -160,7 +166,7 @@ def test_rivals_are_compared() -> None:
 
 def test_the_posterior_is_described_with_what_the_data_added(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("calibration.report.sections.posterior.posterior_table", lambda fit: [])
-    line = Contraction("rate", 0.9, 0.2, 0.6, 0.01, 0.3, "informed")
+    line = Contraction("rate", 0.9, 0.01, 0.3, "informed")
     statistic = Discrepancy("left", "the largest count", 41.0, 13.0, 21.0, 32.0, 0.0004, True)
     found = findings(contractions=(line,), discrepancies=(statistic,))
     (table, replicated), shown, words = blocks(Posterior(), found)
@@ -171,7 +177,7 @@ def test_the_posterior_is_described_with_what_the_data_added(monkeypatch: pytest
     )  # fmt: skip
     assert table.rows == (
         ("rate", "0.200 ± 0.001", "0.200", "0.16 to 0.24", "0.002, 0.003", "0.90", "0.01", "0.30", "1.004", "800",
-         "the data decide"),
+         "narrowed"),
     )  # fmt: skip
     approved(table.caption)
     assert replicated.head == ("observation", "statistic", "data", "replicates", "95 %", "probability", "")
@@ -233,7 +239,8 @@ def test_a_forecast_says_which_structure_it_is_of(monkeypatch: pytest.MonkeyPatc
 
 def test_constants_of_the_model_are_headlines_of_the_posterior(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of the noise are none, nor what was judged by nothing, nor how groups differ."""
-    monkeypatch.setattr("calibration.report.sections.posterior.record", told)
+    monkeypatch.setattr("calibration.report.sections.constants.record", told)
+    monkeypatch.setattr("calibration.report.sections.constants.misfit", lambda findings: "")
     names = ("rate", "sd", "unjudged", "group 1")
     space = tuple(
         SimpleNamespace(
@@ -251,10 +258,12 @@ def test_constants_of_the_model_are_headlines_of_the_posterior(monkeypatch: pyte
     flat = np.tile(np.linspace(0.1, 2.1, 21)[:, None], 4)
     drawn = SimpleNamespace(mixing=lines, flat=flat, basis=Basis("posterior", 10, True))
     study = SimpleNamespace(space=space, deviations=("group 1",), unit=lambda name: "1/year")
-    fit = SimpleNamespace(study=study, posterior=drawn, conditions=SimpleNamespace(of=verdicts.get))
-    assert not list(Posterior().headlines(SimpleNamespace(fit=fit, draws=None)))  # type: ignore[arg-type]
-    added = SimpleNamespace(contractions=(Contraction("rate", 0.9, 0.2, 0.6, 0.01, 0.3, "informed"),))
-    (found,) = Posterior().headlines(SimpleNamespace(fit=fit, draws=drawn, assessment=added))  # type: ignore[arg-type]
+    seen = SimpleNamespace(names=())
+    fit = SimpleNamespace(
+        study=study, posterior=drawn, conditions=SimpleNamespace(of=verdicts.get), identifiability=seen
+    )
+    added = SimpleNamespace(contractions=(Contraction("rate", 0.9, 0.01, 0.3, "informed"),))
+    (found,) = constants(SimpleNamespace(fit=fit, draws=drawn, assessment=added))  # type: ignore[arg-type]
     assert (found.number, found.unit, found.conditional_on) == (0.2, "1/year", ("pace = 1",))
     assert (found.interval.low, found.interval.high) == pytest.approx((0.2, 2.0))
     assert found.interval.level == found.prior.level == found.prior.high == 0.9
@@ -262,7 +271,7 @@ def test_constants_of_the_model_are_headlines_of_the_posterior(monkeypatch: pyte
 
 
 def test_ranks_of_the_data_are_drawn_where_there_are_some() -> None:
-    found = findings(contractions=(Contraction("rate", 0.9, 0.2, 0.6, 0.01, 0.3, "informed"),))
+    found = findings(contractions=(Contraction("rate", 0.9, 0.01, 0.3, "informed"),))
     found.fit.posterior = SimpleNamespace(**vars(DRAWN) | {"predicted": (SimpleNamespace(use="fit", kind="count"),)})
     assert [drawing.name for drawing in Posterior().drawings(found)][-1] == "pit"
     found.bands, found.shown = False, NOTHING

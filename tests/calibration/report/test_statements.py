@@ -34,6 +34,7 @@ from cipark_sd.language.read.model_file import read_model
 from cipark_sd.pages.figures.panels import TimeAxis
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.simulations.simulation import simulate
+from cipark_sd.statements.standing import Standing
 from cipark_sd.verify.checks.course import conserved, halved
 from cipark_sd.verify.checks.file import BuiltIn, Conservation, Halving, read_checks
 
@@ -146,41 +147,28 @@ def test_a_refuted_structure_is_named(fit: Fit) -> None:
 # --- what the data say of parameters ----------------------------------------------------------------------------------
 
 
-def contraction(name: str, share: float, overlap: float = 0.5, prior: float = 0.01, data: float = 0.1) -> Contraction:
-    return Contraction(name, share, overlap, 0.5, prior, data, "informed" if share >= 0.3 else "undecided")
+def contraction(name: str, share: float, prior: float = 0.01) -> Contraction:
+    return Contraction(name, share, prior, 0.1, "informed" if share >= 0.3 else "undecided")
 
 
-def test_what_is_narrowed_has_its_class_and_untouched_is_next_to_nothing(fit: Fit) -> None:
-    lines = [
-        contraction("much", 0.8), contraction("some", 0.3), contraction("less", 0.29),
-        contraction("none", 0.09, overlap=0.86), contraction("moved", 0.09, overlap=0.84), contraction("ten", 0.1, 0.9),
-    ]  # fmt: skip
-    said = conclusions.informed(fit, SimpleNamespace(contractions=lines))[0]  # type: ignore[arg-type]
-    approved(said)
+def test_priors_of_what_is_not_narrowed_are_assumed(fit: Fit) -> None:
+    lines = [contraction("much", 0.8), contraction("some", 0.3), contraction("less", 0.29)]
     found = SimpleNamespace(contractions=lines, comparison=())
-    approved(conclusions.unknowable(fit, found))
     added = conclusions.adds(fit, found, "Checked.")  # type: ignore[arg-type]
     approved(added)
 
 
-@pytest.mark.parametrize(("prior", "data", "words"), [
-    (0.051, 0.051, "prior and data both pull: the number is a compromise"),
-    (0.051, 0.049, "the prior decides more than the data"),
-    (0.049, 0.051, "the data decide"),
-    (0.049, 0.049, "informed, and steady under both"),
-])  # fmt: skip
-def test_power_scaling_separates_at_a_twentieth(prior: float, data: float, words: str) -> None:
-    assert contraction("a", 0.5, prior=prior, data=data).verdict == words
-    approved(contraction("a", 0.0, overlap=0.9, prior=prior, data=data).verdict)
+@pytest.mark.parametrize(("prior", "words"), [(0.051, ", and the prior matters"), (0.049, "")])
+def test_power_scaling_separates_at_a_twentieth(prior: float, words: str) -> None:
+    assert contraction("a", 0.5, prior=prior).verdict == f"narrowed{words}"
+    assert contraction("a", 0.0, prior=prior).verdict == f"not narrowed{words}"
     assert contraction_module.POWERS == (1 / 1.01, 1.01)
 
 
 def test_what_the_data_narrow_may_depend_on_its_prior_as_well(fit: Fit) -> None:
-    lines = [contraction("a", 0.5), contraction("b", 0.5, prior=0.2), contraction("c", 0.0, overlap=0.9)]
-    said = conclusions.supports(fit, SimpleNamespace(contractions=lines))  # type: ignore[arg-type]
-    approved(said)
-    said = conclusions.supports(fit, SimpleNamespace(contractions=lines[2:]))  # type: ignore[arg-type]
-    approved(said)
+    lines = [contraction("a", 0.5), contraction("b", 0.5, prior=0.2), contraction("c", 0.0)]
+    said: dict[str, Standing] = {"a": "known", "b": "narrowed", "c": "not narrowed"}
+    approved(conclusions.supports(fit, SimpleNamespace(contractions=lines), said))  # type: ignore[arg-type]
 
 
 def test_a_number_beyond_chance_is_left_to_the_noise(fit: Fit) -> None:
@@ -188,7 +176,7 @@ def test_a_number_beyond_chance_is_left_to_the_noise(fit: Fit) -> None:
     limit = stats.norm.isf(0.05 / 2 / n)
     for beyond, named in ((1.001, True), (0.999, False)):
         rows = fit.rows.assign(residual=[beyond * limit, *fit.rows["residual"][1:]])
-        said = conclusions.supports(replace(fit, rows=rows), NOTHING)
+        said = conclusions.supports(replace(fit, rows=rows), NOTHING, {})
         assert (f"left to its noise: {fit.rows['label'][0]}" in said) is named
         assert ("residual beyond 2.7" in said) is named
 

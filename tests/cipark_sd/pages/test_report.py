@@ -184,7 +184,11 @@ def test_a_first_screen_has_its_finding_lines_and_limits_in_order_and_the_rest_i
 
 @pytest.mark.parametrize(
     ("low", "high", "standing", "word"),
-    [(3.0, 5.0, "known", "Informed by the data"), (0.0, 9.0, "not known", "Not decided by the data")],
+    [
+        (3.0, 5.0, "known", "Informed by the data"),
+        (1.0, 7.0, "narrowed", "Informed by the data"),
+        (0.0, 9.0, "not narrowed", "Not decided by the data"),
+    ],
 )
 def test_a_number_of_a_first_screen_is_drawn_with_its_class(
     tmp_path: Path, low: float, high: float, standing: str, word: str

@@ -1,7 +1,6 @@
 """Headline records: what they say, that they come back as they were, and what is said where two differ."""
 
 import json
-import math
 from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
@@ -122,12 +121,13 @@ def test_what_was_reported_and_what_the_priors_say_stand_beside_a_number() -> No
 def test_a_rate_and_the_time_that_is_its_reciprocal_are_narrowed_alike(
     scale: Scale, narrower: tuple[bool, bool]
 ) -> None:
-    """An interval that lies a factor of eight lower, on the logarithm four fifths as wide as before."""
-    ours, alone = (0.01, 2.0), (0.1, 80.0)
+    """An interval of which three quarters of the priors' are left on the logarithm, and less on the number itself."""
+    ours, alone = (0.01, 15.0), (0.1, 80.0)
     turned = [(1 / high, 1 / low) for low, high in (ours, alone)]
     for pair, narrow in zip(((ours, alone), turned), narrower, strict=True):
         interval, prior = (Bounds(*ends, 0.9, "central draws") for ends in pair)
-        assert replace(RATE, interval=interval, prior=prior, scale=scale).narrowed is narrow
+        record = replace(RATE, interval=interval, prior=prior, scale=scale)
+        assert (record.standing != "not narrowed") is narrow
 
 
 def test_a_share_is_narrowed_on_its_logits() -> None:
@@ -135,19 +135,19 @@ def test_a_share_is_narrowed_on_its_logits() -> None:
         interval, prior = Bounds(low, high, 0.9, "x"), Bounds(0.02, 0.98, 0.9, "x")
         return replace(RATE, interval=interval, prior=prior, scale="logit").width_left
 
-    assert left_of(0.0003, 0.02) == pytest.approx(np.log(0.98 / 0.02 * 0.0003 / 0.9997) / (2 * np.log(0.02 / 0.98)))
+    assert left_of(0.0003, 0.1) == pytest.approx(np.log(0.1 / 0.9 * 0.98 / 0.02) / (2 * np.log(0.98 / 0.02)))
     assert [left_of(0.02, 0.5), left_of(0.5, 0.98)] == pytest.approx([0.5, 0.5])
     # an end of the scale is as far as none
-    assert left_of(0.0, 0.5) == left_of(0.5, 1.0) == math.inf
+    assert [left_of(0.0, 0.5), left_of(0.5, 1.0)] == pytest.approx([0.5, 0.5])
 
 
 @pytest.mark.parametrize(
     ("interval", "prior", "caution"),
     [
         # a range as wide as that of the priors, and a sign that these have already
-        ((3.8, 47.0), (1.6, 40.0), ": its sign is assumed and the data do not narrow it"),
+        ((3.8, 47.0), (1.6, 40.0), ": its sign is assumed"),
         ((3.8, 20.0), (1.6, 40.0), ": its sign is assumed"),
-        ((-47.0, -3.8), (-40.0, -1.6), ": its sign is assumed and the data do not narrow it"),
+        ((-47.0, -3.8), (-40.0, -1.6), ": its sign is assumed"),
         ((3.8, 47.0), (-1.6, 40.0), ": the data do not narrow it"),
         ((3.8, 20.0), (-1.6, 40.0), ""),
         # three tenths narrower is no narrower, more is
@@ -247,8 +247,6 @@ def test_numbers_that_differ_however_little_are_told(apart: float) -> None:
          ", unbounded (at 95 %)"),
         (1.0, None, ("bounded", "open"), "1 to open (95 %, profile likelihood)",
          ", at least 1 (95 %); the data leave the other side open"),
-        (None, 3.0, ("closed", "bounded"), "up to 3, closed by a bound below (95 %, profile likelihood)",
-         ", at most 3 (95 %); a bound of another parameter closes the other side"),
         (1.0, None, ("bounded", "not found"),
          "from 1, not found above (95 %, profile likelihood; standard error 0.3)",
          ", at least 1 (95 %); the other end was not found"),
@@ -258,8 +256,6 @@ def test_numbers_that_differ_however_little_are_told(apart: float) -> None:
         (None, None, ("open", "not found"),
          "open below, not found above (95 %, profile likelihood; standard error 0.3)",
          ", with no end of its range (open below, not found above, at 95 %)"),
-        (None, None, ("closed", "closed"), "closed by a bound on both sides (95 %, profile likelihood)",
-         ", with no end of its range (closed by a bound on both sides, at 95 %)"),
         (None, None, ("none", "none"), "no profile: the likelihood is a step function of it",
          "; the likelihood is a step function of it, which has no profile"),
         (None, None, ("not judged", "not judged"), "not judged (95 %, profile likelihood)",
@@ -276,6 +272,22 @@ def test_each_state_of_a_side_has_its_own_words(
     assert said.endswith(words)
     assert ("open" in shown) == ("open" in states)
     assert ("open" in said or "unbounded" in said) == ("open" in states)
+
+
+def test_an_end_that_another_parameter_s_bound_gives_is_printed_with_it() -> None:
+    """One that was found within the box is an end, and the bound is its condition, on both sides and on one."""
+    given = ("Payment Delay at least 1",)
+    both = Bounds(241.6, 270.0, 0.95, "profile likelihood", ("closed", "bounded"), bounds=given)
+    record = replace(RATE, number=250.0, unit="", interval=both, prior=Bounds(11, 3783, 0.95, "x"), scale="log")
+    assert record.brief == "250 (95%: 242 to 270, with Payment Delay at least 1)"
+    assert record.standing == "known"
+    assert "do not narrow" not in in_words(record)
+    assert in_words(record).startswith("rate: 250, between 242 and 270 (95 %), with Payment Delay at least 1")
+    assert both.missing == ()
+    one = replace(record, interval=Bounds(196.0, None, 0.95, "profile likelihood", ("closed", "open"), bounds=given))
+    assert one.standing == "narrowed"
+    assert one.brief.endswith("(95%: at least 196, with Payment Delay at least 1)")
+    assert from_plain(Headline, json.loads(json.dumps(to_plain(one)))) == one
 
 
 def test_an_interval_around_two_optima_has_both_stretches() -> None:

@@ -128,7 +128,7 @@ def test_an_estimate_on_its_bound_has_no_standard_error_and_its_verdict_says_so(
     assert (found.on_bound, found.upper.state) == ("upper", "open")
     assert str(found) == "estimate on its upper bound; bounded from below only"
     other = profile(optimum, "b", level=0.95).verdict
-    assert (other.lower.state, other.lower.reason) == ("closed", "a")
+    assert (other.lower.state, other.lower.reason) == ("closed", "a at most 15")
 
 
 def test_a_parameter_on_a_bound_counts_where_it_would_move_on() -> None:
@@ -254,15 +254,14 @@ def test_a_rise_with_another_parameter_on_its_bound_is_not_the_data_s(tmp_path: 
     """Only a * b is seen, so a is open; within its bounds b lets it move by a factor only."""
     ranges: dict[str, Range] = {"a": (1e-3, 1e3, "log"), "b": (0.5, 2.0, "log")}
     found = side_of(tmp_path, "a * b * x", ("a", "b"), ranges, [1.0, 1.0])
-    assert (found.lower, found.upper) == (None, None)
     assert [found.verdict.lower.state, found.verdict.upper.state] == ["closed", "closed"]
-    assert {found.verdict.lower.reason, found.verdict.upper.reason} == {"b"}
+    assert found.verdict.bounds == ("b at most 2", "b at least 0.5")
     alone = side_of(tmp_path / "alone", "a * x", ("a",), {"a": (1e-3, 1e3, "log")}, [1.0])
     assert alone.lower is not None
     assert alone.upper is not None
-    ends = [found.verdict.lower.at, found.verdict.upper.at]
+    ends = [found.lower, found.upper]
     assert ends == pytest.approx([alone.lower / 2, alone.upper * 2], rel=1e-4)
-    assert "by the bound of b" in str(found.verdict)
+    assert str(found.verdict) == "bounded by the data, with b at most 2 and b at least 0.5"
 
 
 @pytest.mark.parametrize(("where", "jump"), [(1.03, 5), (1.103, 0.05)])
@@ -307,20 +306,21 @@ BOTH = {state: Side(state, 3.0, "" if state == "open" else "b") for state in STA
         ("open", "open", "not bounded by the data"),
         ("bounded", "open", "bounded from below only"),
         ("open", "bounded", "bounded from above only"),
-        ("bounded", "closed", "bounded from below by the data; closed from above at 3 by the bound of b"),
-        ("closed", "open", "closed from below at 3 by the bound of b; open above"),
+        ("bounded", "closed", "bounded by the data, with b"),
+        ("closed", "open", "bounded from below only, with b"),
         ("not found", "bounded", "not found below (from 3): b; bounded from above by the data"),
     ],
 )
 def test_each_verdict_has_one_sentence(lower: str, upper: str, words: str) -> None:
     verdict = Verdict(BOTH[lower], BOTH[upper])
     assert str(verdict) == words
-    assert (verdict.lower.limit is None, verdict.upper.limit is None) == (lower != "bounded", upper != "bounded")
+    ends = "bounded", "closed"
+    assert (verdict.lower.limit is None, verdict.upper.limit is None) == (lower not in ends, upper not in ends)
     assert str(replace(verdict, held=("c",))) == words + "; with c held"
 
 
-def test_only_a_side_that_the_data_bound_has_a_limit() -> None:
-    assert [side.limit for side in BOTH.values()] == [3.0, None, None, None]
+def test_only_a_side_whose_end_was_found_has_a_limit() -> None:
+    assert [side.limit for side in BOTH.values()] == [3.0, None, 3.0, None]
 
 
 @pytest.mark.parametrize(("curve", "factor"), [(MISRA1A, 1e4), (BOXBOD, 1e4), (RAT42, 100.0), (PUROMYCIN, 1e4)])
@@ -389,8 +389,7 @@ def test_a_prediction_that_only_a_bound_closes_says_which(tmp_path: Path) -> Non
     optimum = nearby(problem, [1.0, 1.0])
     found = prediction_profile(optimum, "square", lambda theta: theta[:, 0] ** 2, rule=Threshold(0.95))
     assert [side.state for side in (found.verdict.lower, found.verdict.upper)] == ["closed", "closed"]
-    assert (found.lower, found.upper) == (None, None)
-    assert "by the bound of b" in found.words
+    assert found.words == "bounded by the data, with b at most 2 and b at least 0.5"
 
 
 def crossed(inside: Place, outside: Place) -> tuple[Place, bool]:

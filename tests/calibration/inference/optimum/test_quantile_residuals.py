@@ -208,18 +208,19 @@ def test_how_far_a_residual_may_lie_depends_on_how_many_there_are():
 def test_the_sentence_names_what_is_beyond_chance_only():
     def said(*rows):
         asked = SimpleNamespace(questions=SimpleNamespace(supports=""))
-        fit = SimpleNamespace(rows=fitted_rows(*rows), profiles=(), study=asked)
-        return conclusions.supports(fit, NOTHING)
+        fit = SimpleNamespace(rows=fitted_rows(*rows), study=asked)
+        return conclusions.supports(fit, NOTHING, {"a": "not narrowed"})
 
     few = [row(0.5) for _ in range(15)]
     assert "Not explained" not in said(*few, row(2.9))
     assert said(*few, row(3.4, label="2019-07-02")) == (
+        "The data narrow no fitted constant firmly. "
         "Not explained by the model, and left to its noise: 2019-07-02 (quantile residual beyond 3.0, which a right "
         "model has in one study in twenty)."
     )
 
 
-def test_running_totals_of_intervals_add_their_middles():
+def test_running_totals_of_intervals_add_their_ends():
     ends = ((2.0, 4.0), (5.0, 5.0), (0.0, 6.0))
     terms = tuple(
         replace(COUNT, quantity=Quantity((("x", 1.0),), "between", i, i + 1), lower=lower, upper=upper)
@@ -227,8 +228,8 @@ def test_running_totals_of_intervals_add_their_middles():
     )
     rows = [row(0.0, start=i, end=i + 1.0, lower=lower, upper=upper) for i, (lower, upper) in enumerate(ends)]
     observation = SimpleNamespace(name="o", kind="increments", terms=terms)
-    found = levels(fitted_rows(*rows), observation)
-    assert found[["lower", "upper"]].to_numpy().tolist() == [[2.0, 4.0], [8.0, 8.0], [8.0, 14.0]]
+    found = levels(fitted_rows(*rows), observation, from_nothing=True)
+    assert found[["lower", "upper"]].to_numpy().tolist() == [[2.0, 4.0], [7.0, 9.0], [7.0, 15.0]]
 
 
 def test_shares_in_the_table(density):

@@ -11,7 +11,7 @@ from calibration.inference.optimum.verdict import STEPWISE, Part, Side, Verdict,
 
 STEP = Side("none", 2010.0, STEPWISE)
 BOUNDED, OPEN = Side("bounded", 1.5), Side("open", 9.0)
-CLOSED = Side("closed", 0.123456, "other, third")
+CLOSED = Side("closed", 0.123456, "other at least 1")
 JUMP, UNKNOWN = Side("not found", 2.5, "a jump"), Side("not found", math.nan, "a jump")
 
 
@@ -24,9 +24,13 @@ JUMP, UNKNOWN = Side("not found", 2.5, "a jump"), Side("not found", math.nan, "a
     (BOUNDED, OPEN, "the data", "bounded from below only"),
     (BOUNDED, OPEN, "the prior", "bounded from below only, by the prior"),
     (CLOSED, BOUNDED, "the data",
-     "closed from below at 0.1235 by the bound of other, third; bounded from above by the data"),
+     "bounded by the data, with other at least 1"),
     (BOUNDED, CLOSED, "the data",
-     "bounded from below by the data; closed from above at 0.1235 by the bound of other, third"),
+     "bounded by the data, with other at least 1"),
+    (CLOSED, CLOSED, "the data", "bounded by the data, with other at least 1"),
+    (OPEN, CLOSED, "the data", "bounded from above only, with other at least 1"),
+    (CLOSED, JUMP, "the data",
+     "bounded from below by the data, with other at least 1; not found above (from 2.5): a jump"),
     (OPEN, JUMP, "the data", "open below; not found above (from 2.5): a jump"),
     (UNKNOWN, OPEN, "the data", "not found below: a jump; open above"),
     (JUMP, JUMP, "the data", "not found below (from 2.5): a jump; not found above (from 2.5): a jump"),
@@ -43,13 +47,13 @@ def test_what_it_is_conditional_on_stands_around_it() -> None:
 
 @pytest.mark.parametrize(("lower", "upper", "interval"), [
     (BOUNDED, Side("bounded", 2.5), "1.5 to 2.5"), (OPEN, BOUNDED, "open to 1.5"), (BOUNDED, OPEN, "1.5 to open"),
-    (CLOSED, BOUNDED, "up to 1.5, closed by a bound below"), (BOUNDED, JUMP, "from 1.5, not found above"),
+    (CLOSED, BOUNDED, "0.123 to 1.5"), (BOUNDED, JUMP, "from 1.5, not found above"),
     (JUMP, JUMP, "not found on both sides"), (OPEN, JUMP, "open below, not found above"),
     (OPEN, OPEN, "open on both sides"), (STEP, STEP, "no profile"),
 ])  # fmt: skip
-def test_an_interval_has_only_ends_that_data_bound(lower: Side, upper: Side, interval: str) -> None:
+def test_an_interval_has_the_ends_that_were_found(lower: Side, upper: Side, interval: str) -> None:
     assert Verdict(lower, upper).interval == interval
-    assert [side.limit is None for side in (BOUNDED, OPEN, CLOSED, JUMP)] == [False, True, True, True]
+    assert [side.limit is None for side in (BOUNDED, OPEN, CLOSED, JUMP)] == [False, True, False, True]
 
 
 def part(low: float, high: float) -> Part:

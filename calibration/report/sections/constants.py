@@ -1,0 +1,116 @@
+"""The fitted constants of the model as numbers with a class: by draws that are to be trusted, else by profiles."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from calibration.assess.posterior_predictive import LEVEL
+from calibration.inference.optimum.profile import Profile
+from calibration.report.findings import Findings, Fit, Posterior
+from calibration.report.sections.base import given_texts, misfit, missed, record
+from calibration.study.parameters import Parameter
+from cipark_sd.base.wording import listed, percent
+from cipark_sd.statements.headline import Bounds, Details, Headline, Kind, parameter
+from cipark_sd.statements.standing import Standing
+
+
+def constants(findings: Findings) -> Iterator[Headline]:
+    """Medians of draws with their central interval where there are draws to be trusted, else estimates with profiles.
+
+    Only what hangs on a series that the model misses is doubted.
+    """
+    fit, drawn, doubt = findings.fit, findings.draws, misfit(findings)
+    if drawn is None and fit.study.pools:
+        # the best joint fit of groups and of how much they differ estimates neither
+        return
+    details = _by_profiles(fit) if drawn is None else _by_draws(findings, drawn)
+    hang = fit.identifiability.hang_on(missed(findings)) if doubt else frozenset()
+    for estimated, value, known in details:
+        name = estimated.name
+        if estimated.target == "model" and name not in fit.study.deviations:
+            is_doubted = name in hang or name not in fit.identifiability.names
+            known |= {"unit": fit.study.unit(name), "scale": estimated.scale, "doubt": doubt if is_doubted else ""}
+            yield record(findings, parameter(name), value, **known)
+
+
+def classes(findings: Findings) -> dict[str, Standing]:
+    """What the data say of each fitted constant, by its name."""
+    return {record.estimand.removeprefix(parameter("")): record.standing for record in constants(findings)}
+
+
+def class_changes(findings: Findings) -> str:
+    """Constants to which their profiles alone give another class than draws do, and why; empty where none is."""
+    if findings.draws is None or not findings.fit.profiles or findings.fit.conditions.first:
+        return ""
+    by_draws, alone = classes(findings), classes(findings.by_profiles)
+    changed = [f"{name} ({kind} by draws, {alone[name]} by its profile)"
+               for name, kind in by_draws.items() if alone.get(name, "") not in ("", kind)]  # fmt: skip
+    if not changed:
+        return ""
+    level = percent(findings.fit.level)
+    return f"Profiles, of level {level}, leave out the parameter's own prior and say otherwise of {listed(changed)}."
+
+
+Line = tuple[Parameter, float, Details]
+
+
+def _by_profiles(fit: Fit) -> Iterator[Line]:
+    """Estimates of the fitted parameters with their profiles."""
+    profiles: Mapping[str, Profile] = {profile.name: profile for profile in fit.profiles}
+    for estimated, value in zip(fit.study.space, fit.optimum.theta.tolist(), strict=True):
+        verdict, profile = fit.conditions.of(estimated.name), profiles.get(estimated.name)
+        if verdict is not None:
+            known: Details = {
+                "unit": "",
+                "kind": kind_of(fit),
+                "interval": None if profile is None else profile_bounds(fit, profile),
+                "conditional_on": given_texts(verdict.held),
+                "prior": Bounds(*estimated.interval(fit.level), fit.level, "central draws"),
+            }
+            yield estimated, value, known
+
+
+def _by_draws(findings: Findings, drawn: Posterior) -> Iterator[Line]:
+    """Medians of the fitted parameters with their central draws."""
+    fit = findings.fit
+    kinds = {line.name: line.kind for line in findings.assessment.contractions}
+    ends = np.quantile(drawn.flat, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).T.tolist()
+    for estimated, line, (low, high) in zip(fit.study.space, drawn.mixing, ends, strict=True):
+        verdict = fit.conditions.of(estimated.name)
+        if verdict is not None:
+            known: Details = {
+                "unit": "",
+                "kind": "median",
+                "interval": Bounds(low, high, LEVEL, "central draws"),
+                "conditional_on": given_texts(held for held in verdict.held if held.source != "prior"),
+                "basis": drawn.basis,
+                "prior": Bounds(*estimated.interval(LEVEL), LEVEL, "central draws"),
+                "judged": kinds.get(estimated.name),
+            }
+            yield estimated, line.median, known
+
+
+def kind_of(fit: Fit) -> Kind:
+    """The kind of the estimate."""
+    return "MAP optimum" if fit.study.method.estimate == "map" else "ML optimum"
+
+
+def profile_bounds(fit: Fit, profile: Profile) -> Bounds:
+    """The interval of a profile.
+
+    Parameters
+    ----------
+    fit : Fit
+    profile : Profile
+
+    Returns
+    -------
+    Bounds
+    """
+    verdict, level, by = profile.verdict, profile.threshold.level, "profile likelihood"
+    error = fit.errors.get(profile.name)
+    if error is None and "none" in verdict.states:
+        # a step is told apart to a time step
+        error = fit.study.time_step / 4
+    ends = profile.lower, profile.upper
+    return Bounds(*ends, level, by, states=verdict.states, gaps=verdict.gaps, error=error, bounds=verdict.bounds)
