@@ -274,11 +274,15 @@ def beneath(folder: Path, file: str, allowed: Sequence[Path], *, where: str) -> 
     InvalidValue
         When the name is none.
     """
+    named, places = Path(os.path.abspath(folder / file)), [place.resolve() for place in (folder, *allowed)]
+    # by its letters first: to look up a name of Windows' network is to call the computer that it names
+    if not any(named.is_relative_to(place) for place in (*places, *map(os.path.abspath, (folder, *allowed)))):
+        raise OutsideFolder(file, named, folder, where=where)
     try:
         target = (folder / file).resolve()
     except (OSError, ValueError, RuntimeError) as problem:
         raise InvalidValue("the file's name", file, f"a path ({problem})", where=where) from None
-    if not any(target.is_relative_to(place.resolve()) for place in (folder, *allowed)):
+    if not any(target.is_relative_to(place) for place in places):
         raise OutsideFolder(file, target, folder, where=where)
     return target
 
