@@ -274,9 +274,11 @@ def beneath(folder: Path, file: str, allowed: Sequence[Path], *, where: str) -> 
     InvalidValue
         When the name is none.
     """
-    named, places = Path(os.path.abspath(folder / file)), [place.resolve() for place in (folder, *allowed)]
+    places = [place.resolve() for place in (folder, *allowed)]
+    written = [Path(os.path.abspath(place)) for place in (folder, *allowed)]
+    named = Path(os.path.abspath(folder / file))
     # by its letters first: to look up a name of Windows' network is to call the computer that it names
-    if not any(named.is_relative_to(place) for place in (*places, *map(os.path.abspath, (folder, *allowed)))):
+    if not any(named.is_relative_to(place) for place in (*places, *written)):
         raise OutsideFolder(file, named, folder, where=where)
     try:
         target = (folder / file).resolve()
