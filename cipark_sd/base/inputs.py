@@ -29,6 +29,9 @@ MODEL_LIMIT = 64 * MEGABYTE
 TOML_LIMIT = 4 * MEGABYTE
 #: Tables of data, spreadsheets and recorded runs.
 TABLE_LIMIT = 512 * MEGABYTE
+#: JSON that a command wrote, and the whole of an archive of findings with its arrays. As objects of Python a JSON takes
+#: up to 28 times its size (measured: brackets alone); the largest of the park's has 0.2 MB, with its arrays 1.5 MB.
+JSON_LIMIT, ARCHIVE_LIMIT = 8 * MEGABYTE, 64 * MEGABYTE
 #: Results of many runs, and work in progress.
 RESULT_LIMIT = 4096 * MEGABYTE
 

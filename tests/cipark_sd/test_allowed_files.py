@@ -1,6 +1,7 @@
 """What a model or a study names lies beneath its own folder, or beneath one that the user has allowed."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,13 +103,13 @@ def test_a_name_outside_is_refused_before_it_is_looked_up(
     """To look up a name of Windows' network is to call the computer that it names."""
     path = model_file(tmp_path, f"a = GET DIRECT CONSTANTS('{file}', ',', 'B2') ~~|")
     asked: list[str] = []
+
+    def told(ask: Any, place: object, *rest: object, **options: object) -> Any:
+        asked.append(str(place))
+        return ask(place, *rest, **options)
+
     for name in ("stat", "lstat"):
-
-        def ask(place: object, *rest: object, ask: Any = getattr(os, name), **options: object) -> os.stat_result:
-            asked.append(str(place))
-            return ask(place, *rest, **options)  # type: ignore[no-any-return]
-
-        monkeypatch.setattr(os, name, ask)
+        monkeypatch.setattr(os, name, partial(told, getattr(os, name)))
     with pytest.raises(CiparkError, match="lies at"):
         read_model(path)
     assert asked
