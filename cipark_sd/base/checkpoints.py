@@ -27,8 +27,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.base.errors import UnusableInput
-from cipark_sd.base.files import file_name, make_folder, remove_abandoned, write_bytes
+from cipark_sd.base.files import check_inner, file_name, make_folder, remove_abandoned, write_bytes
 from cipark_sd.base.inputs import RESULT_LIMIT, own_bytes
 from cipark_sd.base.records import packed, unpacked
 from cipark_sd.base.signatures import SIZE, NotTrusted, signature
@@ -252,8 +251,7 @@ class Checkpoints:
             Where the folder is a link: whoever sends an output folder does not choose where files come and go.
         """
         folder = output / FOLDER
-        if folder.is_symlink():
-            raise UnusableInput("the folder is a link, and none is followed there: remove it", where=str(folder))
+        check_inner(folder)
         remove_abandoned(folder)
         if fresh:
             for path in folder.glob(f"*-{'[0-9a-f]' * _SHORT}.npz"):

@@ -118,8 +118,8 @@ def cached(key: str) -> bytes | None:
     try:
         _check_folders(folder, path.parent)
         signed = owned(path, WRITABLE_BY_OTHERS)
-        content = signed[:-SIZE]
-        if not hmac.compare_digest(signature(_FOLDER, key, content), signed[-SIZE:]):
+        content = signed[SIZE:]
+        if not hmac.compare_digest(signature(_FOLDER, key, content), signed[:SIZE]):
             raise NotTrusted(f"{path} does not bear this user's signature or is damaged")
     except NotTrusted as reason:
         _warn(str(reason))
@@ -147,7 +147,7 @@ def keep(key: str, content: bytes) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.parent.mkdir(mode=0o700, exist_ok=True)
         _check_folders(folder, path.parent)
-        signed = content + signature(_FOLDER, key, content)
+        signed = signature(_FOLDER, key, content) + content
         with whole(path) as partial, open(partial, "wb", opener=_private) as file:
             file.write(signed)
         _make_room(path)
