@@ -17,6 +17,7 @@ import stat
 import tomllib
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -140,6 +141,35 @@ def own_bytes(folder: Path, name: str, limit: int) -> bytes:
     return read_bytes(folder / name, limit)
 
 
+#: What h5py and what reads with it make of a damaged file.
+DAMAGED = (RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, EOFError)
+
+
+@contextmanager
+def reading_netcdf(path: Path, limit: int = RESULT_LIMIT) -> Iterator[None]:
+    """Around what reads a NetCDF file of somebody else, which is checked first.
+
+    Parameters
+    ----------
+    path : Path
+    limit : as of :func:`check_netcdf`
+
+    Returns
+    -------
+    context manager
+
+    Raises
+    ------
+    OSError
+        In place of any error that a damaged file makes.
+    """
+    check_netcdf(path, limit)
+    try:
+        yield
+    except DAMAGED as problem:
+        raise UnreadableFile(errno.EINVAL, f"it is damaged ({problem})", str(path)) from None
+
+
 def check_netcdf(source: Path | BinaryIO, limit: int = RESULT_LIMIT) -> None:
     """Raise where a NetCDF file is no regular one, takes anything from other files, or is too large.
 
@@ -165,7 +195,7 @@ def check_netcdf(source: Path | BinaryIO, limit: int = RESULT_LIMIT) -> None:
     try:
         with h5py.File(source, "r") as file:
             fault, unpacked = _reaches_out(file)
-    except (RuntimeError, KeyError, ValueError, TypeError) as problem:  # what h5py makes of a damaged file
+    except DAMAGED as problem:
         raise UnreadableFile(errno.EINVAL, f"it is damaged ({problem})", name) from None
     most = max(RESULT_LIMIT, size)
     if unpacked > most:
