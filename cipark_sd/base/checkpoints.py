@@ -53,40 +53,40 @@ class CheckpointWarning(UserWarning):
 
 
 #: What was said in this process: once for a folder, however many entries it has.
-_said: set[str] = set()
+_sentences: set[str] = set()
 
 
 def warn_once(sentence: str) -> None:
     """Warn of a folder of kept work, once in a process."""
-    if sentence not in _said:
-        _said.add(sentence)
+    if sentence not in _sentences:
+        _sentences.add(sentence)
         warnings.warn(sentence, CheckpointWarning, stacklevel=3)
 
 
-def signed_by_user(what: str, key: str, content: bytes | memoryview) -> bytes | None:
+def signed_by_user(kind: str, key: str, content: bytes | memoryview) -> bytes | None:
     """The user's signature of kept work; None, with a warning, where there can be none and nothing is to be kept.
 
     Parameters
     ----------
-    what, key, content : as of :func:`cipark_sd.base.signatures.signature`
+    kind, key, content : as of :func:`cipark_sd.base.signatures.signature`
 
     Returns
     -------
     bytes or None
     """
     try:
-        return signature(what, key, content)
+        return signature(kind, key, content)
     except (NotTrusted, OSError) as problem:
         warn_once(f"nothing is kept to go on from: the user's key cannot be had ({problem})")
         return None
 
 
-def is_of_user(what: str, key: str, content: bytes | memoryview, signed: bytes | memoryview, folder: Path) -> bool:
+def is_of_user(kind: str, key: str, content: bytes | memoryview, signed: bytes | memoryview, folder: Path) -> bool:
     """Whether kept work bears the user's signature, with a warning where it does not.
 
     Parameters
     ----------
-    what, key, content : as of :func:`cipark_sd.base.signatures.signature`
+    kind, key, content : as of :func:`cipark_sd.base.signatures.signature`
     signed : its signature, as it was found
     folder : what the warning names
 
@@ -94,7 +94,7 @@ def is_of_user(what: str, key: str, content: bytes | memoryview, signed: bytes |
     -------
     bool
     """
-    expected = signed_by_user(what, key, content)
+    expected = signed_by_user(kind, key, content)
     if expected is None:
         return False
     if not hmac.compare_digest(expected, signed):

@@ -172,9 +172,9 @@ def read_record(kind: type[T], path: Path) -> T:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             whole = sum(member.file_size for member in archive.infolist())
             text = archive.getinfo(_TEXT).file_size
-            for what, size, most in (("unpacked it", whole, ARCHIVE_LIMIT), ("its text", text, JSON_LIMIT)):
+            for part, size, most in (("unpacked it", whole, ARCHIVE_LIMIT), ("its text", text, JSON_LIMIT)):
                 if size > most:
-                    raise WrongRecordError(f"{what} has {size:,} bytes, and at most {most:,} are read")
+                    raise WrongRecordError(f"{part} has {size:,} bytes, and at most {most:,} are read")
 
             # a small file could name one large array a thousand times
             @cache

@@ -31,12 +31,12 @@ def key_file() -> Path:
     return Path(platformdirs.user_state_dir("cipark_sd", appauthor=False)) / "cache.key"
 
 
-def signature(what: str, key: str, content: bytes | memoryview) -> bytes:
+def signature(kind: str, key: str, content: bytes | memoryview) -> bytes:
     """The user's signature of some content.
 
     Parameters
     ----------
-    what : the kind of thing, so that none passes for one of another kind
+    kind : of thing, so that none passes for one of another kind
     key : which one of its kind
     content : all of it
 
@@ -50,7 +50,7 @@ def signature(what: str, key: str, content: bytes | memoryview) -> bytes:
     NotTrusted, OSError
         Where the user's key cannot be had.
     """
-    made = hmac.new(_user_key(key_file()), f"{what}\n{key}\n".encode(), "sha256")
+    made = hmac.new(_user_key(key_file()), f"{kind}\n{key}\n".encode(), "sha256")
     made.update(content)
     return made.digest()
 

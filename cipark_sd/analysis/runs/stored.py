@@ -233,10 +233,10 @@ class RunStore:
 
         look()
         waiting = [number for number in range(part[0] - 1, self.n_chunks, part[1]) if number not in counted]
-        found, begun = set(self.complete()), list[int]()
+        unsigned, begun = set(self.complete()) - counted, list[int]()
         if progress is not None:
             progress(failures.total, self.n_runs)
-        with closing(pool.answers(self._tasks(waiting, found, begun))) as answers:
+        with closing(pool.answers(self._tasks(waiting, unsigned, begun))) as answers:
             for position, answer in answers:
                 self.save(begun[position], answer)
                 count(begun[position], answer)
@@ -247,10 +247,10 @@ class RunStore:
         look()
         return failures
 
-    def _tasks(self, waiting: list[int], found: set[int], begun: list[int]) -> Iterator[ArraysTask]:
+    def _tasks(self, waiting: list[int], unsigned: set[int], begun: list[int]) -> Iterator[ArraysTask]:
         for number in waiting:
             # another process may have been faster; what was there before is not this user's
-            if number in found or not self.there(number):
+            if number in unsigned or not self.there(number):
                 begun.append(number)
                 first, last = self.bounds(number)
                 compute = partial(self.work.compute, first, last)

@@ -125,7 +125,7 @@ def test_arrays_count_to_the_last_bit(one: object, other: object) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoints, "_said", set[str]())
+    monkeypatch.setattr(checkpoints, "_sentences", set[str]())
 
 
 def flipped(path: Path) -> None:

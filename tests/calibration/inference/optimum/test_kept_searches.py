@@ -18,7 +18,7 @@ from cipark_sd.engines.native.engine import NativeEngine
 
 @pytest.fixture
 def fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Checkpoints], Optimum]:
-    monkeypatch.setattr(checkpoints, "_said", set[str]())
+    monkeypatch.setattr(checkpoints, "_sentences", set[str]())
     density = posterior(small_study(tmp_path), NativeEngine())
     return lambda kept: optimise(density, starts=2, rng=np.random.default_rng(1), checkpoints=kept)
 

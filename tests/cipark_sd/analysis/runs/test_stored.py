@@ -255,7 +255,7 @@ def signed_elsewhere(file: Path) -> None:
 def test_what_this_user_has_not_signed_is_computed_anew_and_said(
     work: Work, never_stopped: Path, copied: Path, damage: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoints, "_said", set[str]())
+    monkeypatch.setattr(checkpoints, "_sentences", set[str]())
     damage(copied / "runs-0000003.nc")
     with pytest.warns(CheckpointWarning, match="s: what is kept here is not signed by this user"):
         assert run(work, copied).total == N
