@@ -11,7 +11,7 @@ from calibration.inference.sampling.draws import by_term, problem_digest
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.base.errors import UnusableInput
-from cipark_sd.base.files import write_table
+from cipark_sd.base.files import check_inner, write_table
 from cipark_sd.base.inputs import MODEL_LIMIT, lines_of, read_text
 from cipark_sd.data.described import version
 from cipark_sd.data.results import write_netcdf
@@ -49,6 +49,7 @@ def keep_rivals(
     folder : Path
         It is made where it is not there.
     """
+    check_inner(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / WEIGHTS).unlink(missing_ok=True)
     for fit in fits:

@@ -98,11 +98,12 @@ def table(series: Series, axis: Axis) -> str:
     -------
     str
     """
-    as_given = _renamed(series)
+    # each of these looks at all rows
+    as_given, time = _renamed(series), _time_column(series, axis)
     rows = [
         {
             **({"start": row.start} if series.windowed else {}),
-            _time_column(series, axis): row.date,
+            time: row.date,
             **({_as_given(axis): row.text} if as_given else {}),
             _value_column(series): _number(row.value),
         }

@@ -5,11 +5,13 @@ the libraries that it computes with. What changes gives another name, so nothing
 same call goes on where an earlier one was stopped, whatever stopped it. All commands do so by themselves; ``--fresh``
 starts anew.
 
-An entry is one file of arrays, written whole or not at all, that holds its own digest. One that is damaged, or that
-belongs to other work, is computed anew with a warning.
+An entry is one file of arrays, written whole or not at all, that ends with the user's signature of its digest and its
+content (:mod:`cipark_sd.base.signatures`). One without it, be it damaged, of other work, or sent with a folder by
+somebody else, is computed anew with a warning.
 """
 
 import hashlib
+import hmac
 import importlib.metadata
 import importlib.util
 import io
@@ -25,10 +27,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.base.errors import UnusableInput
-from cipark_sd.base.files import file_name, make_folder, remove_abandoned, whole
+from cipark_sd.base.files import check_inner, file_name, make_folder, remove_abandoned, write_bytes
 from cipark_sd.base.inputs import RESULT_LIMIT, own_bytes
-from cipark_sd.base.records import UNPACKING, packed, unpacked
+from cipark_sd.base.records import packed, unpacked
+from cipark_sd.base.signatures import SIZE, NotTrusted, signature
 
 T = TypeVar("T")
 
@@ -36,10 +38,10 @@ T = TypeVar("T")
 FOLDER = "checkpoints"
 #: Arrays by name, which pass to another process and into a file without loss.
 Arrays = Mapping[str, NDArray[np.generic]]
-#: The name under which an entry holds its own digest.
-_KEY = "checkpoint"
 #: The text of a record, beside whose arrays it lies.
 _TEXT = "content"
+#: What a folder's work is that another user, another machine or a damaged disk has left.
+UNSIGNED = "what is kept here is not signed by this user (sent by somebody else, or damaged): it is computed anew"
 #: Characters of the digest in a file's name.
 _SHORT = 24
 #: Libraries whose versions decide bits.
@@ -47,7 +49,58 @@ _LIBRARIES = ("cipark-sd", "numpy", "scipy", "llvmlite")
 
 
 class CheckpointWarning(UserWarning):
-    """An entry is damaged or belongs to other work; what it should hold is computed anew."""
+    """What is kept is not this user's, or cannot be kept; it is computed anew."""
+
+
+#: What was said in this process: once for a folder, however many entries it has.
+_sentences: set[str] = set()
+
+
+def warn_once(sentence: str) -> None:
+    """Warn of a folder of kept work, once in a process."""
+    if sentence not in _sentences:
+        _sentences.add(sentence)
+        warnings.warn(sentence, CheckpointWarning, stacklevel=3)
+
+
+def signed_by_user(kind: str, key: str, content: bytes | memoryview) -> bytes | None:
+    """The user's signature of kept work; None, with a warning, where there can be none and nothing is to be kept.
+
+    Parameters
+    ----------
+    kind, key, content : as of :func:`cipark_sd.base.signatures.signature`
+
+    Returns
+    -------
+    bytes or None
+    """
+    try:
+        return signature(kind, key, content)
+    except (NotTrusted, OSError) as problem:
+        warn_once(f"nothing is kept to go on from: the user's key cannot be had ({problem})")
+        return None
+
+
+def is_of_user(kind: str, key: str, content: bytes | memoryview, signed: bytes | memoryview, folder: Path) -> bool:
+    """Whether kept work bears the user's signature, with a warning where it does not.
+
+    Parameters
+    ----------
+    kind, key, content : as of :func:`cipark_sd.base.signatures.signature`
+    signed : its signature, as it was found
+    folder : what the warning names
+
+    Returns
+    -------
+    bool
+    """
+    expected = signed_by_user(kind, key, content)
+    if expected is None:
+        return False
+    if not hmac.compare_digest(expected, signed):
+        warn_once(f"{folder}: {UNSIGNED}")
+        return False
+    return True
 
 
 @cache
@@ -111,37 +164,35 @@ class Checkpoint:
             return None
         try:
             raw = own_bytes(self.path.parent.parent, f"{self.path.parent.name}/{self.path.name}", RESULT_LIMIT)
-            with np.lib.npyio.NpzFile(io.BytesIO(raw)) as content:
-                # nothing is packed in an entry
-                if content.zip is None or sum(int(member.file_size) for member in content.zip.infolist()) > len(raw):
-                    raise ValueError("its arrays are larger than the file")
-                arrays = dict(content.items())
         except FileNotFoundError:
             return None
-        except UNPACKING as problem:
-            self._not_used(f"is damaged ({problem})")
+        except OSError as problem:
+            warn_once(f"{self.path} is not used ({problem.strerror or problem}): it is computed anew")
             return None
-        if str(arrays.pop(_KEY, "")) != self.key:
-            self._not_used("belongs to other work")
+        content = memoryview(raw)[:-SIZE]
+        if not is_of_user(FOLDER, self.key, content, raw[-SIZE:], self.path.parent):
             return None
-        return arrays
+        with np.load(io.BytesIO(content)) as arrays:
+            return dict(arrays.items())
 
     def save(self, arrays: Arrays) -> None:
         """Write the entry, whole or not at all."""
         if self.path is None:
             return
-        make_folder(self.path.parent)
-        with whole(self.path) as partial, partial.open("wb") as file:
-            # the names of the arrays are their own: none is an argument of savez
-            np.savez(file, **arrays, **{_KEY: np.array(self.key)})  # type: ignore[arg-type]
+        made = io.BytesIO()
+        # the names of the arrays are their own: none is an argument of savez
+        np.savez(made, **arrays)  # type: ignore[arg-type]
+        signed = signed_by_user(FOLDER, self.key, made.getbuffer())
+        if signed is not None:
+            make_folder(self.path.parent)
+            made.seek(0, io.SEEK_END)
+            made.write(signed)
+            write_bytes(self.path, made.getbuffer())
 
     def discard(self) -> None:
         """Remove the entry."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)
-
-    def _not_used(self, reason: str) -> None:
-        warnings.warn(f"{self.path} {reason}: it is not used, and computed again", CheckpointWarning, stacklevel=3)
 
 
 def as_arrays(record: object) -> Arrays:
@@ -200,8 +251,7 @@ class Checkpoints:
             Where the folder is a link: whoever sends an output folder does not choose where files come and go.
         """
         folder = output / FOLDER
-        if folder.is_symlink():
-            raise UnusableInput("the folder is a link, and none is followed there: remove it", where=str(folder))
+        check_inner(folder)
         remove_abandoned(folder)
         if fresh:
             for path in folder.glob(f"*-{'[0-9a-f]' * _SHORT}.npz"):

@@ -254,6 +254,34 @@ class InvalidValue(CiparkError):
         super().__init__(f"{where}: {shortened(quantity, _LONGEST_VALUE)} is {shown}, expected {expected}")
 
 
+def one_of(word: object, words: Sequence[str], quantity: str, *, where: str) -> str:
+    """The word of a closed list that is meant, whatever its case.
+
+    >>> one_of("RK4", ("euler", "rk4"), "the integration method", where="core")
+    'rk4'
+
+    Parameters
+    ----------
+    word : as somebody gave it
+    words : all that there are, in small letters
+    quantity : what such a word says, for the message
+    where : likewise
+
+    Returns
+    -------
+    str
+        One of ``words``.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    meant = word.lower() if isinstance(word, str) else ""
+    if meant not in words:
+        raise InvalidValue(quantity, word, f"{', '.join(words[:-1])} or {words[-1]}", where=where)
+    return meant
+
+
 class UnusableInput(InvalidValue):
     """Something in a file or a call that is wrong as a whole, said in a sentence of its own."""
 

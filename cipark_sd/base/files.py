@@ -8,13 +8,14 @@ import platform
 import secrets
 import shutil
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cipark_sd.base.errors import InvalidValue, ModelFileError
+from cipark_sd.base.errors import InvalidValue, ModelFileError, UnusableInput
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,8 +58,9 @@ def output_folder(folder: Path, *, where: str = "--output") -> Path:
     Raises
     ------
     InvalidValue
-        When it cannot be made or written to.
+        When it cannot be made or written to, or is a link that nobody has named.
     """
+    check_links(folder, where=where)
     expected = f"one that can be made and written to ({{}}); name another one with {where}"
     try:
         make_folder(folder)
@@ -69,6 +71,40 @@ def output_folder(folder: Path, *, where: str = "--output") -> Path:
         raise InvalidValue("the output folder", str(folder), expected.format("permission denied"), where=where)
     remove_abandoned(folder)
     return folder
+
+
+def check_links(folder: Path, *, where: str) -> None:
+    """Raise where a folder for output that nobody has named is a link; say where one leads that somebody has named.
+
+    Whoever sends a study, with a link in it, does not choose where results go.
+
+    Parameters
+    ----------
+    folder : Path
+    where : the option that names it, for messages
+
+    Raises
+    ------
+    UnusableInput
+    """
+    links = [place for place in (folder, *folder.parents) if not place.is_absolute() and place.is_symlink()]
+    if links and folder.parts[:1] == OUTPUT_FOLDER.parts:
+        sentence = f"the folder is a link to {str(links[0].resolve())!r}: remove it, or name a folder with {where}"
+        raise UnusableInput(sentence, where=str(links[0]))
+    if links:
+        warnings.warn(f"{links[0]} is a link: what is written there goes to {links[0].resolve()}", stacklevel=3)
+
+
+def check_inner(folder: Path) -> None:
+    """Raise where a folder within an output folder is a link.
+
+    Raises
+    ------
+    UnusableInput
+        Whoever sends an output folder does not choose where files come and go.
+    """
+    if folder.is_symlink():
+        raise UnusableInput("the folder is a link, and none is followed there: remove it", where=str(folder))
 
 
 def remove_unused() -> None:

@@ -17,6 +17,7 @@ import stat
 import tomllib
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,6 +30,9 @@ MODEL_LIMIT = 64 * MEGABYTE
 TOML_LIMIT = 4 * MEGABYTE
 #: Tables of data, spreadsheets and recorded runs.
 TABLE_LIMIT = 512 * MEGABYTE
+#: JSON that a command wrote, and the whole of an archive of findings with its arrays. As objects of Python a JSON takes
+#: up to 28 times its size (measured: brackets alone); the largest of the park's has 0.2 MB, with its arrays 1.5 MB.
+JSON_LIMIT, ARCHIVE_LIMIT = 8 * MEGABYTE, 64 * MEGABYTE
 #: Results of many runs, and work in progress.
 RESULT_LIMIT = 4096 * MEGABYTE
 
@@ -137,6 +141,35 @@ def own_bytes(folder: Path, name: str, limit: int) -> bytes:
     return read_bytes(folder / name, limit)
 
 
+#: What h5py and what reads with it make of a damaged file.
+DAMAGED = (RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, EOFError)
+
+
+@contextmanager
+def reading_netcdf(path: Path, limit: int = RESULT_LIMIT) -> Iterator[None]:
+    """Around what reads a NetCDF file of somebody else, which is checked first.
+
+    Parameters
+    ----------
+    path : Path
+    limit : as of :func:`check_netcdf`
+
+    Returns
+    -------
+    context manager
+
+    Raises
+    ------
+    OSError
+        In place of any error that a damaged file makes.
+    """
+    check_netcdf(path, limit)
+    try:
+        yield
+    except DAMAGED as problem:
+        raise UnreadableFile(errno.EINVAL, f"it is damaged ({problem})", str(path)) from None
+
+
 def check_netcdf(source: Path | BinaryIO, limit: int = RESULT_LIMIT) -> None:
     """Raise where a NetCDF file is no regular one, takes anything from other files, or is too large.
 
@@ -162,7 +195,7 @@ def check_netcdf(source: Path | BinaryIO, limit: int = RESULT_LIMIT) -> None:
     try:
         with h5py.File(source, "r") as file:
             fault, unpacked = _reaches_out(file)
-    except (RuntimeError, KeyError, ValueError, TypeError) as problem:  # what h5py makes of a damaged file
+    except DAMAGED as problem:
         raise UnreadableFile(errno.EINVAL, f"it is damaged ({problem})", name) from None
     most = max(RESULT_LIMIT, size)
     if unpacked > most:
@@ -274,11 +307,17 @@ def beneath(folder: Path, file: str, allowed: Sequence[Path], *, where: str) -> 
     InvalidValue
         When the name is none.
     """
+    places = [place.resolve() for place in (folder, *allowed)]
+    written = [Path(os.path.abspath(place)) for place in (folder, *allowed)]
+    named = Path(os.path.abspath(folder / file))
+    # by its letters first: to look up a name of Windows' network is to call the computer that it names
+    if not any(named.is_relative_to(place) for place in (*places, *written)):
+        raise OutsideFolder(file, named, folder, where=where)
     try:
         target = (folder / file).resolve()
     except (OSError, ValueError, RuntimeError) as problem:
         raise InvalidValue("the file's name", file, f"a path ({problem})", where=where) from None
-    if not any(target.is_relative_to(place.resolve()) for place in (folder, *allowed)):
+    if not any(target.is_relative_to(place) for place in places):
         raise OutsideFolder(file, target, folder, where=where)
     return target
 

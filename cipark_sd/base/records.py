@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.files import write_archive
-from cipark_sd.base.inputs import TABLE_LIMIT, own_bytes
+from cipark_sd.base.inputs import ARCHIVE_LIMIT, JSON_LIMIT, own_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -167,12 +167,14 @@ def read_record(kind: type[T], path: Path) -> T:
     WrongRecordError
         When the file is damaged or holds something else.
     """
-    raw = own_bytes(path.parent, path.name, TABLE_LIMIT)
+    raw = own_bytes(path.parent, path.name, ARCHIVE_LIMIT)
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-            if size > TABLE_LIMIT:
-                raise WrongRecordError(f"unpacked it has {size:,} bytes, and at most {TABLE_LIMIT:,} are read")
+            whole = sum(member.file_size for member in archive.infolist())
+            text = archive.getinfo(_TEXT).file_size
+            for part, size, most in (("unpacked it", whole, ARCHIVE_LIMIT), ("its text", text, JSON_LIMIT)):
+                if size > most:
+                    raise WrongRecordError(f"{part} has {size:,} bytes, and at most {most:,} are read")
 
             # a small file could name one large array a thousand times
             @cache

@@ -96,10 +96,13 @@ class Section:
         return otherwise if default is None else default
 
     def text(self, key: str, default: str | None = None) -> str:
-        """A text; required where there is no default."""
-        return self._read(
-            key, "a text", lambda value: value if isinstance(value, str) and value.strip() else None, default, ""
-        )
+        """A text, without the character 0; required where there is no default."""
+
+        def read(value: object) -> str | None:
+            return value if isinstance(value, str) and value.strip() and "\0" not in value else None
+
+        nothing = "\0" in str(self.content.get(key, ""))
+        return self._read(key, "a text without the character 0" if nothing else "a text", read, default, "")
 
     def choice(self, key: str, options: Sequence[T], default: T | None = None, *, listing: str = "") -> T:
         """One of several words; with ``listing``, a beginning such as ``"it takes"``, the message lists them."""

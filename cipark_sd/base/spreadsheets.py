@@ -70,7 +70,9 @@ def cells(raw: bytes, path: Path, *, sheet: str | None = None) -> list[list[str]
     except InvalidValue:
         raise
     except Exception as problem:  # openpyxl raises whatever comes up in a damaged file
-        raise UnusableInput(f"the file is no Excel workbook ({problem})", where=str(path)) from None
+        # its own words are a paragraph that asks for the exception below it
+        reason = str(problem.__cause__ or problem.__context__ or problem).partition("\n")[0]
+        raise UnusableInput(f"the file is no Excel workbook ({reason})", where=str(path)) from None
     if sheet is not None:
         if sheet not in tables:
             raise UnknownName(sheet, tables, kind="sheet", where=str(path))

@@ -1,22 +1,25 @@
 """``cipark assist``: the commands as tools of an assistant, over the Model Context Protocol.
 
 A call of a tool is the command itself with ``--json``, in a process of its own that works in one folder. Nothing that
-an assistant sends reaches a shell, and no path leaves the folder.
+an assistant sends reaches a shell. A call is held to the schema of its tool, and then the words of its command line are
+checked: none of them is a path out of the folder.
 """
 
 import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cipark_sd.base.errors import CiparkError, InvalidValue, MissingPackage, UnknownName, UnusableInput
+from cipark_sd.base.inputs import beneath
 from cipark_sd.commands.calling import arguments, command_of_name, in_python, parameters_of
 from cipark_sd.commands.options import argument, command_of
 from cipark_sd.commands.result import of_folder, text_of
@@ -38,6 +41,15 @@ NEEDED = {
 }
 #: Characters of an answer; a model that has more to say writes a file.
 LONGEST = 100_000
+#: Characters of a command line: Windows takes 32,767, and Linux a word of 131,072 bytes.
+_LONGEST_LINE = 32_000
+#: The types of a schema: what a value is in Python, and how a message says it.
+_TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "string": ((str,), "a text"),
+    "boolean": ((bool,), "true or false"),
+    "integer": ((int,), "a whole number"),
+    "number": ((int, float), "a number"),
+}
 _RUN = ("-P", "-c", "import sys; from cipark_sd.commands.cli import main; sys.argv[0] = 'cipark'; main()")
 
 
@@ -110,12 +122,16 @@ def call(folder: Path, name: str, values: Mapping[str, Any]) -> tuple[str, bool]
     """
     try:
         if name == ANSWER:
-            return text_of(ANSWER, of_folder(_within(folder, str(values.get("folder", ""))))), False
+            _check_call(name, _ANSWER_SCHEMA, values)
+            _check_line(folder, [values["folder"]])
+            return text_of(ANSWER, of_folder(folder / values["folder"])), False
         words = command_line(folder, name, values)
     except CiparkError as problem:
         return str(problem), True
     line = [sys.executable, *_RUN, words[0], "--json", *words[1:]]
-    ended = subprocess.run(line, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    ended = subprocess.run(
+        line, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace"
+    )
     if ended.returncode not in (0, 1):
         return in_python(ended.stderr.strip(), command_of_name(name)), True
     if len(ended.stdout) > LONGEST:
@@ -130,30 +146,56 @@ def command_line(folder: Path, name: str, values: Mapping[str, Any]) -> list[str
     Raises
     ------
     UnknownName, InvalidValue
-        For a tool or an argument that does not exist or is missing, or a path outside the folder.
+        For a tool that does not exist, arguments that do not fit its schema, or a path outside the folder.
     """
     if name not in TOOLS:
         raise UnknownName(name, (*TOOLS, ANSWER), kind="tool", where="cipark assist")
-    command, known = command_of_name(name), _offered(name)
-    for key in NEEDED.keys() & known.keys() - values.keys():
-        raise UnusableInput(f"{key!r} is missing: {NEEDED[key]}", where=name)
+    _check_call(name, _schema_of(name), values)
+    with ExitStack() as stack:
+        words = arguments(command_of_name(name), values, stack)
+    _check_line(folder, words)
+    return [name.replace("_", "-"), *words]
+
+
+def _check_call(name: str, schema: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Raise where arguments are missing, not known, or of another type than the schema says."""
+    known = schema["properties"]
+    for key in schema["required"]:
+        if key not in values:
+            raise UnusableInput(f"{key!r} is missing: {NEEDED.get(key, 'it has no default')}", where=name)
     for key, value in values.items():
         if key not in known:
             raise UnusableInput(f"there is no argument {key!r}; known: {', '.join(known)}", where=name)
-        for text in map(str, value if isinstance(value, list) else [value]):
-            # a study may be named by a text as well, and a draw by NAME=FILE; names of variables stay within
-            for path in (text, text.partition("=")[2]):
-                _within(folder, path)
-    with ExitStack() as stack:
-        return [name.replace("_", "-"), *arguments(command, values, stack)]
+        kind = known[key]
+        several = kind["type"] == "array"
+        item = kind["items"] if several else kind
+        types, words = _TYPES[item["type"]]
+        expected = f"one of {', '.join(item['enum'])}" if "enum" in item else words
+        for entry in value if several and isinstance(value, list) else [value]:
+            # in Python a truth value is a number, and a number may have more digits than are written
+            fits = isinstance(entry, types) and isinstance(entry, bool) == (types == (bool,))
+            fits = fits and not (isinstance(entry, int) and abs(entry) >= 2**63)
+            if not fits or entry not in item.get("enum", [entry]) or (several and not isinstance(value, list)):
+                expected = f"a list of such: {expected}" if several else expected
+                raise UnusableInput(f"the argument {key!r} takes {expected}", where=name)
 
 
-def _within(folder: Path, path: str) -> Path:
-    """A path of the folder."""
-    whole = (folder / path).resolve()
-    if not whole.is_relative_to(folder):
-        raise InvalidValue("the path", path, "one within the folder that is served", where=str(folder))
-    return whole
+def _check_line(folder: Path, words: Sequence[str]) -> None:
+    """Raise where a command line is too long, has a word that none can have, or a path out of the folder."""
+    if sum(map(len, words)) > _LONGEST_LINE:
+        raise UnusableInput(f"the call has more than {_LONGEST_LINE:,} characters", where="cipark assist")
+    for word in words:
+        expected = "one without the character 0 and halves of characters"
+        if "\0" in word or any("\ud800" <= letter <= "\udfff" for letter in word):
+            raise InvalidValue("a text", word, expected, where="cipark assist")
+        # an option, a study that is named by a text and a draw by NAME=FILE: whatever a reader may take for the path
+        parts = word.split("=")
+        for path in ("=".join(parts[k:]) for k in range(len(parts))):
+            try:
+                beneath(folder, path, (), where="cipark assist")
+            except CiparkError:
+                expected = "one within the folder that is served"
+                raise InvalidValue("the path", path, expected, where=str(folder)) from None
 
 
 def _offered(name: str) -> dict[str, click.Parameter]:
@@ -161,25 +203,38 @@ def _offered(name: str) -> dict[str, click.Parameter]:
     return {key: entry for key, entry in parameters_of(command_of_name(name)).items() if key not in WITHHELD}
 
 
-def _tool(name: str) -> "protocol.Tool":
-    import mcp_types as protocol
-
+@cache
+def _schema_of(name: str) -> dict[str, Any]:
+    """What a tool takes, as a JSON Schema."""
     offered = _offered(name)
-    schema = {
+    return {
         "type": "object",
         "properties": {key: _schema(key, entry) for key, entry in offered.items()},
         "required": [key for key, entry in offered.items() if entry.required or key in NEEDED],
         "additionalProperties": False,
     }
-    return protocol.Tool(name=name, description=command_of_name(name).get_short_help_str(200), input_schema=schema)
+
+
+def _tool(name: str) -> "protocol.Tool":
+    import mcp_types as protocol
+
+    text = command_of_name(name).get_short_help_str(200)
+    return protocol.Tool(name=name, description=text, input_schema=_schema_of(name))
+
+
+_ANSWER_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"folder": {"type": "string"}},
+    "required": ["folder"],
+    "additionalProperties": False,
+}
 
 
 def _answer_tool() -> "protocol.Tool":
     import mcp_types as protocol
 
-    schema = {"type": "object", "properties": {"folder": {"type": "string"}}, "required": ["folder"]}
     text = "What an earlier calibrate, sensitivity or policy found: its answer, its numbers and what they rest on."
-    return protocol.Tool(name=ANSWER, description=text, input_schema=schema)
+    return protocol.Tool(name=ANSWER, description=text, input_schema=_ANSWER_SCHEMA)
 
 
 def _schema(name: str, parameter: click.Parameter) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import errno
 import importlib
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -124,17 +125,28 @@ def _as_user_meets_it(problem: BaseException) -> click.ClickException | None:
             # click repeats what was given, however long it is
             return UserError(shortened(problem.format_message()))
         case UnicodeEncodeError():
-            value = ascii(shortened(str(problem.object), 200))
-            return UserError(f"{value} is not valid UTF-8; use a name that is")
+            # the word alone: what is written may be a page in which a name stands
+            before, after = str(problem.object)[: problem.start], str(problem.object)[problem.start :]
+            word = re.split(r'[\s"]', before)[-1] + re.split(r'[\s"]', after)[0]
+            return UserError(f"{shortened(word, 200)!a} is not valid UTF-8; use a name that is")
         case RecursionError():
             return UserError("something in the input is nested too deeply")
-        case MemoryError():
-            reason = f" ({problem})" if str(problem) else ""
+        case MemoryError() | ImportError() | OSError() | RuntimeError() if _lacks_memory(problem):
+            reason = f" ({problem})" if isinstance(problem, MemoryError) and str(problem) else ""
             return UserError(f"there is not enough memory{reason}; run less, or save fewer times or variables")
         # EPIPE: whoever read the output has seen enough, and click ends quietly
         case OSError() if problem.errno != errno.EPIPE:
             return UserError(_refused_by_system(problem))
     return None
+
+
+def _lacks_memory(problem: BaseException) -> bool:
+    """Whether there was no memory, also for the code of a library, which the system's linker says in words alone."""
+    causes = [problem]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and cause not in causes:
+        causes.append(cause)
+    words = ("failed to map segment", "can't start new thread")
+    return any(isinstance(cause, MemoryError) or any(word in str(cause) for word in words) for cause in causes)
 
 
 def _renamed(problem: click.NoSuchOption) -> click.NoSuchOption:

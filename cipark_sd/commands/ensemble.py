@@ -12,7 +12,7 @@ import click
 
 from cipark_sd.base.console import echo, progress_bars, say
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.base.files import OUTPUT_FOLDER, output_folder
+from cipark_sd.base.files import OUTPUT_FOLDER, check_links, output_folder
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.options import command_of, option
 from cipark_sd.commands.result import Result
@@ -107,6 +107,7 @@ def command(request: Request) -> Result:
         work = Work(model, design, save, request.engine, times, scenario, request.method, request.seed)
         work.check()
         place = request.output or output_folder(OUTPUT_FOLDER, where="-o") / f"{model.name}-ensemble"
+        check_links(place, where="-o")
         store = stored.store_of(work, place)
         threads = partial(Threads, request.workers or processors())
         with progress_bars() as bars, pool_of(request.dask, threads) as pool:

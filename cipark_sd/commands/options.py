@@ -154,7 +154,10 @@ engine = partial(
     help="Simulation engine.",
 )
 method = partial(
-    option, "--method", type=click.Choice(get_args(Method)), help="Integration method (default: the model's own)."
+    option,
+    "--method",
+    type=click.Choice(get_args(Method), case_sensitive=False),
+    help="Integration method (default: the model's own).",
 )
 #: Resuming is the default of every command that keeps checkpoints.
 fresh = partial(option, "--fresh", is_flag=True, help="Start again: remove the checkpoints in the output folder first.")

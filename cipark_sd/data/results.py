@@ -19,7 +19,7 @@ from xarray.indexes import PandasIndex
 
 from cipark_sd.base.errors import InvalidValue, MissingFile, UnknownName, UnusableInput
 from cipark_sd.base.files import write_bytes
-from cipark_sd.base.inputs import check_netcdf
+from cipark_sd.base.inputs import reading_netcdf
 from cipark_sd.base.naming import canonical, override_key, protected_among, split_key
 from cipark_sd.base.spreadsheets import write_workbook
 from cipark_sd.data.described import (
@@ -203,8 +203,8 @@ def write_netcdf(content: "xr.Dataset | xr.DataTree", path: Path) -> Path:
 
 def read_netcdf(path: Path) -> xr.Dataset:
     """The Dataset that :func:`write_netcdf` wrote, in memory, with its numbers as they stand there."""
-    check_netcdf(path, sys.maxsize)
-    result = xr.load_dataset(path, engine="h5netcdf", decode_times=False, decode_timedelta=False)
+    with reading_netcdf(path, sys.maxsize):
+        result = xr.load_dataset(path, engine="h5netcdf", decode_times=False, decode_timedelta=False)
     # how it was stored says nothing of what may be joined to it: a text of three letters would be cut to the two here
     result = result.drop_encoding()
     return result.rename({name: str(name).replace("\u2215", "/") for name in result.variables if "\u2215" in str(name)})

@@ -16,6 +16,7 @@ from cipark_sd.base.errors import (
     MissingFile,
     UnknownName,
     UnusableInput,
+    one_of,
     raise_all,
 )
 from cipark_sd.base.inputs import read_toml
@@ -35,7 +36,6 @@ class TimeSeries:
     interpolation: Interpolation = "interpolate"
 
 
-_INTERPOLATIONS: tuple[str, ...] = get_args(Interpolation)
 #: A number; an array in row-major order; a graphical function; values over time.
 Override = float | tuple[float, ...] | Table | TimeSeries
 
@@ -71,9 +71,9 @@ def _as_override(value: object, *, name: str, where: str) -> Override:
 
     match value:
         case Table() | TimeSeries():
-            return value
+            return replace(value, interpolation=_interpolation(value.interpolation, name, where))
         case Mapping():
-            return _points(value, wrong)
+            return _points(value, name, where, wrong)
         case str():
             try:
                 return _number(float(value), wrong)
@@ -106,16 +106,17 @@ def _numbers(items: object, quantity: str, wrong: _Wrong) -> tuple[float, ...]:
     return tuple(flat)
 
 
-def _points(value: Mapping[str, object], wrong: _Wrong) -> Table | TimeSeries:
+def _interpolation(word: object, name: str, where: str) -> Interpolation:
+    return cast(Interpolation, one_of(word, get_args(Interpolation), f"the interpolation of {name!r}", where=where))
+
+
+def _points(value: Mapping[str, object], name: str, where: str, wrong: _Wrong) -> Table | TimeSeries:
     """A table from ``{x, y}``, a series from ``{times, values}``."""
     across, along = ("x", "y") if "x" in value else ("times", "values")
     extra = set(value) - {across, along, "interpolation"}
     if extra or not {across, along} <= set(value):
         raise wrong("the value", dict(value), "{x, y} or {times, values}")
-    interpolation = value.get("interpolation", "interpolate")
-    if interpolation not in _INTERPOLATIONS:
-        expected = " or ".join((", ".join(_INTERPOLATIONS[:-1]), _INTERPOLATIONS[-1]))
-        raise wrong("the interpolation", interpolation, expected)
+    interpolation = _interpolation(value.get("interpolation", "interpolate"), name, where)
     points, values = _numbers(value[across], across, wrong), _numbers(value[along], along, wrong)
     quantity = "the points" if across == "x" else "the times"
     if len(points) != len(values):
@@ -123,7 +124,7 @@ def _points(value: Mapping[str, object], wrong: _Wrong) -> Table | TimeSeries:
     if any(right <= left for left, right in pairwise(points)):
         raise wrong(quantity, points, "ascending numbers")
     kind_of = Table if across == "x" else TimeSeries
-    return kind_of(points, values, cast(Interpolation, interpolation))
+    return kind_of(points, values, interpolation)
 
 
 @dataclass(frozen=True)

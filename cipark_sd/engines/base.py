@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.base.errors import CiparkError
+from cipark_sd.base.errors import CiparkError, one_of
 from cipark_sd.base.naming import flat_name
 from cipark_sd.base.timegrid import TimeGrid
 from cipark_sd.compiler.adjoint import Adjoint
@@ -351,13 +351,15 @@ def with_reductions(
 
     Raises
     ------
-    OffGrid
-        When a reduction's time is not a saved one.
+    OffGrid, InvalidValue
+        When a reduction's time is not a saved one, or it is none that there is.
     """
-    series = dict(settings.series)
+    series, known = dict(settings.series), dict[str, Reduction]()
     for name, reduction in reductions.items():
+        how = cast(Any, one_of(reduction.how, ("sum", "min", "max"), f"how {name!r} is reduced", where=where))
+        known[name] = replace(reduction, how=how)
         taken = saved if reduction.times is None else grid.chosen(reduction.times, where=where)
         marks = np.where(taken, 1.0, 0.0)
         series[taken_name(name)] = TimeSeries(tuple(grid.times.tolist()), tuple(marks.tolist()))
         series |= reduction.data
-    return replace(settings, series=series, reductions=dict(reductions))
+    return replace(settings, series=series, reductions=known)

@@ -8,11 +8,20 @@ import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnsupportedFeature, UnusableInput, raise_all
+from cipark_sd.base.errors import (
+    CiparkError,
+    InvalidValue,
+    UnknownName,
+    UnsupportedFeature,
+    UnusableInput,
+    one_of,
+    raise_all,
+)
 from cipark_sd.base.naming import flat_name
 from cipark_sd.base.timegrid import TimeGrid, time_grid
 from cipark_sd.base.wording import listed
@@ -183,7 +192,7 @@ def plan(
     times : sequence of float or None
         Some of the saved times; None for all of them.
     method : Method or None
-        None for the file's own.
+        In any case of letters; None for the file's own.
     seed : int
         Of the model's random functions.
 
@@ -195,6 +204,8 @@ def plan(
     ------
     UnknownName, InvalidValue, OffGrid, UnsupportedFeature, Problems
     """
+    if method is not None:
+        method = cast(Method, one_of(method, get_args(Method), "the integration method", where=model.name))
     with lines_of(model):
         resolved = checked(model, scenario) if isinstance(scenario, Scenario) else scenario
         grid = grid_of(model, resolved)

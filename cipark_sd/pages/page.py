@@ -22,7 +22,7 @@ from typing import assert_never
 from cipark_sd.base.console import is_text
 from cipark_sd.base.errors import UnusableInput
 from cipark_sd.base.files import write_text
-from cipark_sd.base.inputs import MODEL_LIMIT, UnreadableFile, own_bytes
+from cipark_sd.base.inputs import JSON_LIMIT, MODEL_LIMIT, UnreadableFile, own_bytes
 from cipark_sd.base.records import from_plain, of_this_version, to_plain
 from cipark_sd.base.wording import without_exponents
 from cipark_sd.data.described import version
@@ -101,7 +101,7 @@ def read_page(folder: Path) -> Page:
         reason = f"has no {DATA}, which a finished command leaves in its output folder" if folder.is_dir() else ""
         raise UnusableInput(f"{folder} {reason or 'does not exist'}", where="cipark report")
     with of_this_version("page", path):
-        content = json.loads(own_bytes(folder, DATA, MODEL_LIMIT))
+        content = json.loads(own_bytes(folder, DATA, JSON_LIMIT))
         if content.pop("format", None) != FORMAT:
             raise ValueError("another version wrote it")
         del content["version"]

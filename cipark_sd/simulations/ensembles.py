@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, answered, raise_all
+from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, answered, one_of, raise_all
 from cipark_sd.base.naming import canonical, flat_name, split_key
 from cipark_sd.data import described, results
 from cipark_sd.data.described import Described
@@ -131,6 +131,7 @@ def ensemble(
         sentence = f"runs are a list of scenarios, or an array of draws by name, and not {str(runs)!r}"
         raise UnusableInput(sentence, where=model.name)
     scenarios = [as_scenario(values, model) for values in runs] if isinstance(runs, Sequence) else runs
+    warned = one_of(failures, ("warn", "leave"), "failures", where="ensemble") == "warn"
     runner = choose(engine)
     if isinstance(runner, NativeEngine):
         runner = replace(runner, courses=True)
@@ -179,7 +180,7 @@ def ensemble(
     )
     times_kept, reductions_read = grid.times[saved], dict(zip(reductions, reduced, strict=True))
     coords: dict[str, Described] = {} if isinstance(runs, Sequence) else _inputs(model, runs, {*arrays, *reductions})
-    if failures == "warn":
+    if warned:
         coords |= _failed(columns, n_runs, times_kept, arrays, reductions_read)
         arrays = {name: missing_as_nan(array) for name, array in arrays.items()}
     coords["run"] = (("run",), np.arange(n_runs), {"long_name": "run"})

@@ -205,6 +205,8 @@ def certify(
     UnknownName, ModelFileError, Problems
         For an engine, a file or a scenario that cannot be used.
     """
+    if not model.over_time:
+        raise InvalidValue("its variables", [], "at least one stock or auxiliary", where=model.name)
     names = engine_names(engines)
     question = CertificateRun(model, scenario, method, grid_of(model, checked(model, scenario)))
     extra = None if recorded is None else recorded_side(question, Path(recorded), recorded_tolerance)

@@ -1,7 +1,9 @@
 """What a model or a study names lies beneath its own folder, or beneath one that the user has allowed."""
 
 import os
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,6 +94,26 @@ def test_a_folder_whose_name_begins_alike_is_another_one(tmp_path: Path) -> None
     assert beneath(tmp_path / "model", "deep/../data.csv", [], where="here") == tmp_path / "model" / "data.csv"
     with pytest.raises(InvalidValue, match=r"the file's name is 'a.x00b', expected a path"):
         beneath(tmp_path, "a\0b", [], where="here")
+
+
+@pytest.mark.parametrize("file", ["/server/share/x.csv", "../server/x.csv", "//server/share/x.csv"])
+def test_a_name_outside_is_refused_before_it_is_looked_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    """To look up a name of Windows' network is to call the computer that it names."""
+    path = model_file(tmp_path, f"a = GET DIRECT CONSTANTS('{file}', ',', 'B2') ~~|")
+    asked: list[str] = []
+
+    def told(ask: Any, place: object, *rest: object, **options: object) -> Any:
+        asked.append(str(place))
+        return ask(place, *rest, **options)
+
+    for name in ("stat", "lstat"):
+        monkeypatch.setattr(os, name, partial(told, getattr(os, name)))
+    with pytest.raises(CiparkError, match="lies at"):
+        read_model(path)
+    assert asked
+    assert not [place for place in asked if "server" in place]
 
 
 def test_a_macro_is_no_way_round(tmp_path: Path, outside: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from counted import exponent, steps
 
+from cipark_sd.base import signatures
 from cipark_sd.engines.native import engine as native
 from cipark_sd.engines.native import object_code as cache
 from cipark_sd.language.read.model_file import read_model
@@ -39,14 +40,14 @@ def test_folders_and_files_are_the_users_alone(folder: Path) -> None:
     cache.keep(KEY, b"content")
     assert cache.cached(KEY) == b"content"
     assert [mode(folder), mode(folder / "kernels")] == [0o700, 0o700]
-    assert [mode(folder / "kernels" / KEY), mode(cache.key_file())] == [0o600, 0o600]
-    assert len(cache.key_file().read_bytes()) == 32
-    assert list(cache.key_file().parent.iterdir()) == [cache.key_file()]
+    assert [mode(folder / "kernels" / KEY), mode(signatures.key_file())] == [0o600, 0o600]
+    assert len(signatures.key_file().read_bytes()) == 32
+    assert list(signatures.key_file().parent.iterdir()) == [signatures.key_file()]
 
 
 def test_the_key_does_not_lie_in_the_cache(folder: Path) -> None:
     cache.keep(KEY, b"content")
-    assert not cache.key_file().is_relative_to(folder)
+    assert not signatures.key_file().is_relative_to(folder)
 
 
 def _other_content(folder: Path) -> None:
@@ -60,8 +61,8 @@ def _other_key(folder: Path) -> None:
 
 
 def _other_users_key(folder: Path) -> None:
-    cache.key_file().write_bytes(bytes(32))
-    cache._user_key.cache_clear()
+    signatures.key_file().write_bytes(bytes(32))
+    signatures._user_key.cache_clear()
 
 
 def _link(folder: Path) -> None:
@@ -85,11 +86,11 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "writable kind": (lambda folder: (folder / "kernels").chmod(0o777), r"written by other users \(mode 0777\)"),
     "writable folder": (lambda folder: folder.chmod(0o770), r"written by other users \(mode 0770\)"),
     "readable key": (
-        lambda folder: (cache.key_file().chmod(0o644), cache._user_key.cache_clear()),
+        lambda folder: (signatures.key_file().chmod(0o644), signatures._user_key.cache_clear()),
         r"read or written by other users \(mode 0644\)",
     ),
     "short key": (
-        lambda folder: (cache.key_file().write_bytes(b"short"), cache._user_key.cache_clear()),
+        lambda folder: (signatures.key_file().write_bytes(b"short"), signatures._user_key.cache_clear()),
         "the key .* is damaged",
     ),
 }
@@ -110,8 +111,8 @@ def test_what_is_not_this_users_is_never_loaded_and_said_once(fault: str, folder
 @pytest.mark.parametrize("what", ["folder", "entry", "key"])
 def test_what_belongs_to_another_user_is_not_used(what: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache.keep(KEY, b"content")
-    path = {"folder": folder, "entry": folder / "kernels" / KEY, "key": cache.key_file()}[what]
-    cache._user_key.cache_clear()
+    path = {"folder": folder, "entry": folder / "kernels" / KEY, "key": signatures.key_file()}[what]
+    signatures._user_key.cache_clear()
     if os.geteuid() == 0:
         os.chown(path, 12345, -1)
     else:

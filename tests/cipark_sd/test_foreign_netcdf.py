@@ -1,5 +1,6 @@
 """NetCDF files that somebody else made: no number of another file comes in, and no more memory is taken than stated."""
 
+import contextlib
 import hashlib
 import io
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from cipark_sd.analysis.experiments.draws import attributes_of, columns_in
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.base.inputs import UnreadableFile, check_netcdf
 from cipark_sd.base.records import write_record
@@ -119,3 +121,45 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "a.nc").write_bytes(b"\x89HDF\r\n\x1a\n" + b"\x00" * 64)
     with pytest.raises(CiparkError, match="NetCDF"):
         load(tmp_path / "a.nc")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_damaged_file_of_draws_is_one_sentence_or_read(seed: int, tmp_path: Path) -> None:
+    """Bytes of its header and of its tables are others: whatever the libraries make of that is an error of ours."""
+    path, rng = tmp_path / "draws.nc", np.random.default_rng(seed)
+    group = xr.Dataset({"a": (("chain", "draw"), np.ones((2, 30))), "b": (("chain", "draw", "c"), np.ones((2, 30, 2)))})
+    group.assign_coords(c=["x", "y"]).to_netcdf(path, engine="h5netcdf", group="posterior")
+    content = bytearray(path.read_bytes())
+    for place in rng.integers(len(content), size=rng.integers(1, 60)):
+        content[place] = rng.integers(256)
+    path.write_bytes(content)
+    for read in (columns_in, attributes_of, load):
+        # a file of another format is refused as well
+        with contextlib.suppress(CiparkError, OSError):
+            read(path)
+
+
+@pytest.mark.parametrize(
+    "problem", [RuntimeError("no link"), KeyError("a"), UnicodeDecodeError("utf-8", b"", 0, 1, "")]
+)
+def test_what_a_library_makes_of_a_damaged_file_is_an_error_of_the_file(
+    tmp_path: Path, problem: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "draws.nc"
+    xr.Dataset({"a": (("chain", "draw"), np.ones((1, 2)))}).to_netcdf(path, engine="h5netcdf", group="posterior")
+
+    def fails(*values: object, **options: object) -> xr.Dataset:
+        raise problem
+
+    monkeypatch.setattr(xr, "load_dataset", fails)
+    with pytest.raises(CiparkError, match="it is damaged"):
+        columns_in(path)
+    with pytest.raises(CiparkError, match="it is damaged"):
+        load(path)
+
+
+def test_draws_that_are_texts_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "draws.nc"
+    xr.Dataset({"a": (("chain", "draw"), np.array([["x", "y"]]))}).to_netcdf(path, engine="h5netcdf", group="posterior")
+    with pytest.raises(CiparkError, match="it is damaged"):
+        columns_in(path)

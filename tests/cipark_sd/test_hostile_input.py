@@ -14,6 +14,7 @@ from command_line import cipark
 from counted import processor_seconds
 
 from cipark_sd.base.errors import LONGEST, LONGEST_LIST, AlgebraicLoop, EquationError, InvalidValue, Problems, shortened
+from cipark_sd.commands.cli import _as_user_meets_it
 from cipark_sd.compiler.graph import MOST_STAGES, stages
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.language.read.vensim.entries import split
@@ -284,3 +285,41 @@ def test_an_array_that_is_too_large_is_refused_before_its_elements_are_named(
     monkeypatch.setattr("cipark_sd.engines.plan.flat_name", named)
     with pytest.raises(EquationError, match="has 1,000,000 elements"):
         simulate(read_model(write_mdl(cube(equation), final=2, step=1)))
+
+
+def test_a_model_of_control_variables_alone_has_nothing_to_compare(tmp_path: Path) -> None:
+    (tmp_path / "m.mdl").write_text("{UTF-8}" + CONTROL, encoding="utf-8")
+    for command in ("certify", "run"):
+        said = refused(command, str(tmp_path / "m.mdl"))
+        assert said.endswith("m: its variables is [], expected at least one stock or auxiliary")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are bytes on POSIX systems")
+def test_a_name_that_is_no_utf8_is_said_and_not_the_page_in_which_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m\udcff.mdl").write_text("{UTF-8}" + SMALL + CONTROL, encoding="utf-8")
+    said = refused("run", "m\udcff.mdl", "-o", "r.csv")
+    assert said.endswith(r"error: 'm\udcff' is not valid UTF-8; use a name that is")
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        ImportError("libgfortran.so.5: failed to map segment from shared object"),
+        RuntimeError("can't start new thread"),
+        MemoryError(),
+    ],
+)
+def test_a_library_for_which_there_is_no_memory_is_no_fault_and_no_output(problem: Exception) -> None:
+    found = OSError("Could not find/load shared object file 'libllvmlite.so'")
+    found.__cause__ = problem
+    for error in (problem, found):
+        said = _as_user_meets_it(error)
+        assert said is not None
+        assert said.message.startswith("there is not enough memory")
+    other = _as_user_meets_it(OSError(28, "No space left on device"))
+    assert other is not None
+    assert "No space left" in other.message
+    assert _as_user_meets_it(ImportError("No module named 'x'")) is None

@@ -284,6 +284,8 @@ def attempt(
             (folder / "scenario.toml").write_text(case.scenario, encoding="utf-8")
         with tempfile.TemporaryDirectory(dir=base / "writable") as out:
             words = _arguments(case, command, folder, Path(out))
+            # matplotlib reads it from the working folder: with TeX it would start a program on words of the model
+            Path(out, "matplotlibrc").write_text(f"text.usetex: True\nbackend: module://{BELL}\n", encoding="utf-8")
             before = os.getcwd()
             os.chdir(out)
             try:

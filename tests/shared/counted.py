@@ -44,6 +44,23 @@ def peak(run: Callable[[], object]) -> float:
         tracemalloc.stop()
 
 
+def called(run: Callable[[], object]) -> int:
+    """The functions that are called, those that are written in C and each step of a generator included."""
+    count = 0
+
+    def add(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal count
+        count += event.endswith("call")
+
+    before = sys.getprofile()
+    sys.setprofile(add)
+    try:
+        run()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
 @contextmanager
 def calls(most: int) -> Iterator[None]:
     """Stop what calls more functions, those that are written in C included."""

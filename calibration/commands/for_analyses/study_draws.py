@@ -31,7 +31,7 @@ from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, raise_all
 from cipark_sd.base.files import OUTPUT_FOLDER
-from cipark_sd.base.inputs import MODEL_LIMIT, number_in, own_bytes
+from cipark_sd.base.inputs import JSON_LIMIT, number_in, own_bytes
 from cipark_sd.base.naming import override_key
 
 #: Independent draws that chains are taken to be worth whose convergence nobody vouches for.
@@ -390,7 +390,7 @@ def best_fits(
 def _said_in(folder: Path) -> Mapping[str, Any]:
     """What a calibration says of its fit; nothing of one that is not there or cannot be read."""
     try:
-        content = json.loads(own_bytes(folder, FIT, MODEL_LIMIT))
+        content = json.loads(own_bytes(folder, FIT, JSON_LIMIT))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

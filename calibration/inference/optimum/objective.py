@@ -152,7 +152,10 @@ class Objective:
 
     def __call__(self, box: Array) -> Array:
         """``(n,)`` for points ``(n, n_free)``; :data:`IMPOSSIBLE` where the density is zero."""
-        theta = self.theta(box)
+        return self.at(self.theta(box))
+
+    def at(self, theta: Array) -> Array:
+        """``(n,)`` for full parameter vectors ``(n, k)``, as a call gives it for points of the box."""
         total = -self.log_prior(theta) - self.density.log_likelihood(theta)
         if self.pull is not None:
             with np.errstate(over="ignore", invalid="ignore"):

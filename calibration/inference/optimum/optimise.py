@@ -38,6 +38,9 @@ from cipark_sd.execution.pool import Pool, RecordTask, records
 START_TAIL = 0.02
 #: A search counts as arrived when its log density is within this of the best one.
 ARRIVED = 0.1
+#: How far the log density of the best search may be from that of the model there, as a share: one program gives the
+#: same bits, and another processor moves a function by some units in the last place of each of a million steps.
+SAME = 1e-9
 #: The fall of the log density that a search may leave.
 TOLERANCE = 1e-10
 #: Searches that run in step, whatever the number of workers.
@@ -346,8 +349,18 @@ def _from_best(search: SearchEnd) -> float:
 def _optimum(
     goal: Objective, searches: Sequence[SearchEnd], interrupted: bool, stepwise: tuple[str, ...] = ()
 ) -> Optimum:
-    """The best of searches, which comes first."""
+    """The best of searches, which comes first.
+
+    Raises
+    ------
+    InvalidValue
+        When the model has another density there: one that was kept is not simply believed.
+    """
     best = searches[0]
+    density = -float(goal.at(best.theta[None, :])[0])
+    if abs(density - best.log_density) > SAME * max(1.0, abs(density)):
+        expected = f"{density:.10g} as the model has it there; --fresh computes all searches anew"
+        raise InvalidValue("the log density of the best search", best.log_density, expected, where="calibrate")
     likelihood = float(goal.density.log_likelihood(best.theta[None, :])[0])
     return Optimum(best.theta, best.log_density, likelihood, tuple(searches), interrupted, goal, stepwise=stepwise)
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from cipark_sd.analysis.experiments.definition import Uncertainty
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue, MissingFile
-from cipark_sd.base.inputs import TABLE_LIMIT, check_netcdf, check_readable
+from cipark_sd.base.inputs import TABLE_LIMIT, check_readable, reading_netcdf
 from cipark_sd.base.naming import override_key
 from cipark_sd.statements.claims import UNSEEN, Basis, Origin
 
@@ -137,8 +137,9 @@ def columns_in(path: Path) -> dict[str, Array]:
         if path.suffix.lower() == ".csv":
             check_readable(path, TABLE_LIMIT)
             return {str(name): column.to_numpy(dtype=float) for name, column in pd.read_csv(path).items()}
-        check_netcdf(path)
-        group = xr.load_dataset(path, engine="h5netcdf", group="posterior")
+        with reading_netcdf(path):
+            group = xr.load_dataset(path, engine="h5netcdf", group="posterior")
+            arrays = {str(label): array.astype(float) for label, array in group.data_vars.items()}
     except FileNotFoundError:
         raise MissingFile(path, where="--draws", instead="give a file of draws, or the word prior") from None
     except (OSError, ValueError, KeyError) as problem:
@@ -146,15 +147,15 @@ def columns_in(path: Path) -> dict[str, Array]:
         reason = getattr(problem, "strerror", None) or problem
         raise InvalidValue("the draws", f"{path} ({reason})", expected, where="--draws") from None
     columns: dict[str, Array] = {}
-    for label, array in group.data_vars.items():
+    for label, array in arrays.items():
         if not {"chain", "draw"} <= set(array.dims):
             raise InvalidValue(f"the dims of {label!r}", array.dims, "chain and draw among them", where=str(path))
         named = [dim for dim in array.dims if dim not in ("chain", "draw")]
-        values = array.transpose("chain", "draw", *named).to_numpy().astype(float)
+        values = array.transpose("chain", "draw", *named).to_numpy()
         values = values.reshape(-1, *values.shape[2:])
         for place in np.ndindex(*values.shape[1:]):
             elements = ",".join(str(array[dim].to_numpy()[i]) for dim, i in zip(named, place, strict=True))
-            name = f"{label}[{elements}]" if elements else str(label)
+            name = f"{label}[{elements}]" if elements else label
             columns[elements if named == ["parameter"] else name] = values[(slice(None), *place)]
     return columns
 
@@ -173,6 +174,5 @@ def attributes_of(path: Path) -> dict[str, Any]:
 
     if path.suffix.lower() == ".csv":
         return {}
-    check_netcdf(path)
-    with xr.open_dataset(path, engine="h5netcdf") as root:
+    with reading_netcdf(path), xr.open_dataset(path, engine="h5netcdf") as root:
         return dict(root.attrs)

@@ -1,33 +1,36 @@
 """A stored ensemble: a folder with a NetCDF file for each chunk of its runs, begun, gone on with, and done.
 
-A file appears whole or not at all, and a chunk that has one is done: a process that is killed at any moment loses what
-it was computing. Each file is a result as any other; ``xarray.open_mfdataset(FOLDER + "/*.nc")`` opens them together.
+A file appears whole or not at all, and beside it its signature (:mod:`cipark_sd.base.signatures`): a chunk that this
+user has signed is done, and one that is damaged or came with a folder of somebody else is computed anew. A process that
+is killed at any moment loses what it was computing. Each file is a result as any other;
+``xarray.open_mfdataset(FOLDER + "/*.nc")`` opens them together.
 """
 
+import io
 import json
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cipark_sd.analysis.runs.work import Work, chunk_size
-from cipark_sd.base.checkpoints import Arrays
+from cipark_sd.base.checkpoints import Arrays, digest, is_of_user, signed_by_user
 from cipark_sd.base.errors import CiparkError, InvalidValue
-from cipark_sd.base.files import make_folder, remove_abandoned, write_text
-from cipark_sd.base.inputs import MODEL_LIMIT, check_netcdf, own_bytes
+from cipark_sd.base.files import make_folder, remove_abandoned, whole, write_bytes, write_text
+from cipark_sd.base.inputs import JSON_LIMIT, RESULT_LIMIT, own_bytes
 from cipark_sd.data.results import save
 from cipark_sd.execution.pool import ArraysTask, Pool
-from cipark_sd.simulations.failures import ALLOWED, REASON, REASONS, TIME, VARIABLE, Failures, labels
+from cipark_sd.simulations.failures import ALLOWED, REASON, TIME, VARIABLE, Failures, labels
 
 FORMAT = "cipark_sd ensemble 1"
 #: The file that says which runs a folder holds.
 ABOUT = "ensemble.json"
+#: What a signature of a chunk is of.
+CHUNK = "runs"
 #: What can be done where too many runs fail.
 _REMEDY = (
     "The store keeps what was computed; mend the model or the ranges, or allow more with --allow-failed, and the same "
@@ -82,17 +85,40 @@ class RunStore:
         """That of a chunk."""
         return self.path / f"runs-{number:07}.nc"
 
+    def signature(self, number: int) -> Path:
+        """The file of a chunk's signature."""
+        return self.file(number).with_suffix(".sig")
+
+    def _key(self, number: int) -> str:
+        """What tells a chunk from all others: its signature passes for no other one."""
+        return digest(self._identity, number)
+
     def there(self, number: int) -> bool:
-        """Whether a chunk is complete."""
-        return self.file(number).is_file() and not self.file(number).is_symlink()
+        """Whether a chunk has a file.
+
+        Raises
+        ------
+        NoStore
+            Where a folder is in its place, which no file replaces.
+        """
+        path = self.file(number)
+        if path.is_dir() and not path.is_symlink():
+            raise NoStore(path, "it is a folder where a file of runs goes: remove it")
+        return path.is_file() and not path.is_symlink()
 
     def complete(self) -> list[int]:
-        """The chunks that are complete, ascending."""
+        """The chunks that have files, ascending."""
         return [number for number in range(self.n_chunks) if self.there(number)]
 
     def n_complete(self) -> int:
-        """Runs of complete chunks."""
+        """Runs of chunks that have files."""
         return sum(last - first for first, last in map(self.bounds, self.complete()))
+
+    @cached_property
+    def _identity(self) -> dict[str, str]:
+        """All that the bits of the files depend on."""
+        sizes = {"the number of runs": f"{self.n_runs:,}", "the size of chunks": f"{self.chunk:,}"}
+        return {**self.work.identity, **sizes}
 
     def begin(self, about: Mapping[str, Any], part: tuple[int, int] = (1, 1)) -> None:
         """Make the folder where there is none; what killed processes left unfinished in it is removed.
@@ -102,17 +128,13 @@ class RunStore:
         InvalidValue, NoStore
             When it holds other runs or something else, or would not fit on the disk.
         """
-        identity = {
-            **self.work.identity,
-            "the number of runs": f"{self.n_runs:,}",
-            "the size of chunks": f"{self.chunk:,}",
-        }
+        identity = self._identity
         if not self.path.exists():
             check_room(self.path, self.work, part)
             make_folder(self.path)
         remove_abandoned(self.path)
         try:
-            stored = json.loads(own_bytes(self.path, ABOUT, MODEL_LIMIT))
+            stored = json.loads(own_bytes(self.path, ABOUT, JSON_LIMIT))
             kind, written = stored["format"], dict(stored["identity"])
         except (FileNotFoundError, NotADirectoryError):
             if not self.path.is_dir() or any(self.path.iterdir()):
@@ -137,42 +159,36 @@ class RunStore:
             raise InvalidValue("the run store", reason, expected, where=str(self.path))
 
     def save(self, number: int, arrays: Arrays) -> None:
-        """Write the file of a chunk.
+        """Write the file of a chunk with the user's signature of it.
 
         Raises
         ------
         InvalidValue
             Where it cannot be written.
         """
-        save(self.work.result(self.bounds(number)[0], arrays), self.file(number))
+        # the signature first: whoever else finds the file finds it signed
+        with whole(self.file(number)) as partial:
+            save(self.work.result(self.bounds(number)[0], arrays), partial)
+            signed = signed_by_user(CHUNK, self._key(number), partial.read_bytes())
+            if signed is not None:
+                write_bytes(self.signature(number), signed)
 
-    def marks(self, number: int) -> Arrays:
-        """Which runs of a chunk failed, and of what.
-
-        Raises
-        ------
-        NoStore
-            Where its file is damaged, or not of this chunk.
-        """
+    def marks(self, number: int) -> Arrays | None:
+        """Which runs of a chunk failed, and of what; None where its file is not this user's."""
         import h5py
 
-        path, (first, last) = self.file(number), self.bounds(number)
         try:
-            check_netcdf(path, sys.maxsize)
-            with h5py.File(path, "r") as stored:
-                arrays = {name: stored[name][:] for name in (REASON, VARIABLE, TIME)}
-                if stored["run"][:].tolist() != list(range(first, last)):
-                    raise ValueError("it has other runs")
-            bad = arrays[REASON] != 0
-            places = arrays[VARIABLE][bad]
-            if not (
-                np.isin(arrays[REASON], range(len(REASONS))).all() and np.isin(places, range(len(self.names))).all()
-            ):
-                raise ValueError("it names failures that there are not")
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as problem:
-            reason = "remove it, and the same command computes its runs"
-            raise NoStore(path, f"the file is damaged ({problem}): {reason}") from None
-        return arrays
+            content, signed = (
+                own_bytes(self.path, path.name, RESULT_LIMIT) for path in (self.file(number), self.signature(number))
+            )
+        except FileNotFoundError:
+            content = signed = b""
+        except OSError as problem:
+            raise NoStore(self.path, f"{problem.filename} cannot be read: {problem.strerror}") from None
+        if not is_of_user(CHUNK, self._key(number), content, signed, self.path):
+            return None
+        with h5py.File(io.BytesIO(content), "r") as stored:
+            return {name: stored[name][:] for name in (REASON, VARIABLE, TIME)}
 
     def fill(
         self,
@@ -198,7 +214,7 @@ class RunStore:
         Raises
         ------
         NoStore, InvalidValue
-            For a file that is damaged, and for one that cannot be written.
+            For a file that cannot be read, and for one that cannot be written.
         TooManyFailed
             As soon as it is certain.
         """
@@ -210,16 +226,17 @@ class RunStore:
 
         def look() -> None:
             for number in self.complete():
-                if number not in counted:
-                    count(number, self.marks(number))
+                marks = None if number in counted else self.marks(number)
+                if marks is not None:
+                    count(number, marks)
             failures.check(str(self.path), self.n_runs, allowed, remedy=_REMEDY)
 
         look()
         waiting = [number for number in range(part[0] - 1, self.n_chunks, part[1]) if number not in counted]
-        begun: list[int] = []
+        unsigned, begun = set(self.complete()) - counted, list[int]()
         if progress is not None:
             progress(failures.total, self.n_runs)
-        with closing(pool.answers(self._tasks(waiting, begun))) as answers:
+        with closing(pool.answers(self._tasks(waiting, unsigned, begun))) as answers:
             for position, answer in answers:
                 self.save(begun[position], answer)
                 count(begun[position], answer)
@@ -230,10 +247,10 @@ class RunStore:
         look()
         return failures
 
-    def _tasks(self, waiting: list[int], begun: list[int]) -> Iterator[ArraysTask]:
+    def _tasks(self, waiting: list[int], unsigned: set[int], begun: list[int]) -> Iterator[ArraysTask]:
         for number in waiting:
-            # another process may have been faster
-            if not self.there(number):
+            # another process may have been faster; what was there before is not this user's
+            if number in unsigned or not self.there(number):
                 begun.append(number)
                 first, last = self.bounds(number)
                 compute = partial(self.work.compute, first, last)
@@ -262,7 +279,8 @@ def remove(path: Path) -> None:
     """Remove the files of a store, and its folder where nothing else lies in it; what is no store stays as it is."""
     if not (path / ABOUT).is_file():
         return
-    for file in (*path.glob(f"runs-{'[0-9]' * 7}.nc"), path / ABOUT):
+    runs = (path.glob(f"runs-{'[0-9]' * 7}.{ending}") for ending in ("nc", "sig"))
+    for file in (*chain(*runs), path / ABOUT):
         file.unlink(missing_ok=True)
     with suppress(OSError):
         path.rmdir()

@@ -1,9 +1,8 @@
 """Object code of a kernel for any target of LLVM, kept on disk so that a second process need not make it again.
 
 Object code is run, so an entry is taken only from whom it must come from: this user. The folder and the entry belong
-to the user and nobody else may write to them, and the entry bears a signature (HMAC-SHA-256) over its key and its
-content under a random key of the user's, which lies in the user's own state folder and not in the cache. What fails is
-never loaded; one warning says so, and the run goes on without it.
+to the user and nobody else may write to them, and the entry bears the user's signature over its key and its content
+(:mod:`cipark_sd.base.signatures`). What fails is never loaded; one warning says so, and the run goes on without it.
 
 An entry is written whole or not at all. Nothing that is kept here is needed: where the folder cannot be written to,
 only time is lost.
@@ -14,13 +13,12 @@ import hashlib
 import hmac
 import os
 import stat
-import tempfile
 import warnings
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from cipark_sd.base.files import whole
+from cipark_sd.base.signatures import SIZE, WRITABLE_BY_OTHERS, NotTrusted, check_owner, owned, signature
 
 #: What LLVM's passes are told beside the level of optimisation; lanes are vectors already.
 TUNING = {"loop_vectorization": False, "slp_vectorization": False}
@@ -97,16 +95,10 @@ def compiled(text: str, effort: int, machine: Any) -> bytes:
 _FOLDER = "kernels"
 #: Bytes that entries may take up together; those that were used least recently go first.
 LIMIT = 256 * 2**20
-_SIGNATURE = _KEY = 32
-_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 class CacheWarning(UserWarning):
     """Something in the cache is not trusted; the run goes on without it."""
-
-
-class _NotTrusted(Exception):
-    """What is wrong with a file or folder of the cache, as the end of a sentence."""
 
 
 def _cache_folder() -> Path:
@@ -119,24 +111,17 @@ def _cache_folder() -> Path:
     return Path(platformdirs.user_cache_dir("cipark_sd", appauthor=False))
 
 
-def key_file() -> Path:
-    """Where the key lies under which this user's entries are signed: in the user's state folder."""
-    import platformdirs
-
-    return Path(platformdirs.user_state_dir("cipark_sd", appauthor=False)) / "cache.key"
-
-
 def cached(key: str) -> bytes | None:
     """What was kept under a key, a digest in hexadecimal; None where nothing was, or nothing whole of this user's."""
     folder = _cache_folder()
     path = folder / _FOLDER / key
     try:
         _check_folders(folder, path.parent)
-        content = _owned(path, _WRITABLE_BY_OTHERS)
-        signature = _signature(key, content[_SIGNATURE:])
-        if not hmac.compare_digest(signature, content[:_SIGNATURE]):
-            raise _NotTrusted(f"{path} does not bear this user's signature or is damaged")
-    except _NotTrusted as reason:
+        signed = owned(path, WRITABLE_BY_OTHERS)
+        content = signed[SIZE:]
+        if not hmac.compare_digest(signature(_FOLDER, key, content), signed[:SIZE]):
+            raise NotTrusted(f"{path} does not bear this user's signature or is damaged")
+    except NotTrusted as reason:
         _warn(str(reason))
         return None
     except OSError:
@@ -144,7 +129,7 @@ def cached(key: str) -> bytes | None:
     with contextlib.suppress(OSError):
         # the date says when an entry was last used
         os.utime(path)
-    return content[_SIGNATURE:]
+    return content
 
 
 def keep(key: str, content: bytes) -> None:
@@ -162,40 +147,14 @@ def keep(key: str, content: bytes) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.parent.mkdir(mode=0o700, exist_ok=True)
         _check_folders(folder, path.parent)
-        signature = _signature(key, content)
+        signed = signature(_FOLDER, key, content) + content
         with whole(path) as partial, open(partial, "wb", opener=_private) as file:
-            file.write(signature + content)
+            file.write(signed)
         _make_room(path)
-    except _NotTrusted as reason:
+    except NotTrusted as reason:
         _warn(str(reason))
     except OSError:
         return
-
-
-def _signature(key: str, content: bytes) -> bytes:
-    return hmac.digest(_user_key(key_file()), f"{_FOLDER}\n{key}\n".encode() + content, "sha256")
-
-
-@cache
-def _user_key(path: Path) -> bytes:
-    """The user's key, made when it is first asked for."""
-    try:
-        key = _owned(path, stat.S_IRWXG | stat.S_IRWXO)
-    except FileNotFoundError:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # made whole under another name, mode 0600, and linked: of two processes at once the first gives the key
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".cache.key-")
-        try:
-            with open(handle, "wb") as file:
-                file.write(os.urandom(_KEY))
-            with contextlib.suppress(FileExistsError):
-                os.link(name, path)
-        finally:
-            os.unlink(name)
-        key = _owned(path, stat.S_IRWXG | stat.S_IRWXO)
-    if len(key) != _KEY:
-        raise _NotTrusted(f"the key {path} is damaged (delete it, and a new one is made)")
-    return key
 
 
 def _check_folders(*folders: Path) -> None:
@@ -203,20 +162,7 @@ def _check_folders(*folders: Path) -> None:
         about = folder.stat()
         if not stat.S_ISDIR(about.st_mode):
             raise NotADirectoryError(str(folder))
-        _check_owner(folder, about, _WRITABLE_BY_OTHERS)
-
-
-def _owned(path: Path, forbidden: int) -> bytes:
-    """What a file of this user's holds; no link is followed, and none of the ``forbidden`` bits may be set."""
-    if path.is_symlink():
-        raise _NotTrusted(f"{path} is a link")
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | _BINARY)
-    with open(handle, "rb") as file:
-        about = os.fstat(file.fileno())
-        if not stat.S_ISREG(about.st_mode):
-            raise _NotTrusted(f"{path} is not a regular file")
-        _check_owner(path, about, forbidden)
-        return file.read()
+        check_owner(folder, about, WRITABLE_BY_OTHERS)
 
 
 def _private(path: str, flags: int) -> int:
@@ -224,18 +170,6 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_EXCL, 0o600)
 
 
-def _check_owner(path: Path, about: os.stat_result, forbidden: int) -> None:
-    # elsewhere than on POSIX systems the mode says nothing of other users; the signature does
-    if not hasattr(os, "geteuid"):
-        return
-    if about.st_uid != os.geteuid():
-        raise _NotTrusted(f"{path} belongs to another user")
-    if about.st_mode & forbidden:
-        verb = "read or written" if forbidden & stat.S_IRGRP else "written"
-        raise _NotTrusted(f"{path} can be {verb} by other users (mode {stat.S_IMODE(about.st_mode):04o})")
-
-
-_BINARY = getattr(os, "O_BINARY", 0)
 _warned = False
 
 

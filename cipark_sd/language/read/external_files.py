@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, cast
 
 import numpy as np
@@ -99,7 +99,8 @@ def in_any_case(folder: Path, file: str) -> str:
     """
     at, parts = folder, file.replace("\\", "/").split("/")
     try:
-        if (folder / file).exists() or ".." in parts:
+        # a name with a root of its own is not looked up here: on Windows it may be that of another computer
+        if ".." in parts or PureWindowsPath(file).anchor or (folder / file).exists():
             return file
         for part in parts:
             (entry,) = [entry for entry in at.iterdir() if part.casefold() == entry.name.casefold()]

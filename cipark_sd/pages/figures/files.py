@@ -4,7 +4,8 @@ What a figure says to who cannot see it: the numbers of its lines, points and ba
 """
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,29 @@ ON_PAGE, FOR_PRINT = (".svg",), (".svg", ".png", ".pdf")
 #: Dots an inch of a figure saved as PNG.
 PRINT_DPI = 200
 SUFFIXES = (".png", ".svg", ".pdf")
+
+
+@contextmanager
+def drawing(settings: Mapping[str, object]) -> Iterator[None]:
+    """Matplotlib's own defaults but for some settings, whatever file of settings it has found.
+
+    It reads a ``matplotlibrc`` of the folder in which somebody works, who may have it from a stranger; with
+    ``text.usetex`` such a file starts TeX on words of a model.
+
+    Parameters
+    ----------
+    settings : mapping of str to object
+        By matplotlib's names.
+
+    Returns
+    -------
+    context manager
+        At the end all settings are as they were.
+    """
+    from matplotlib import style
+
+    with style.context(["default", dict(settings)]):
+        yield
 
 
 def describe(figure: "Figure") -> str:
@@ -218,7 +242,6 @@ def rendered(figure: "Figure", kind: str, *, dpi: int) -> bytes:
     -------
     bytes
     """
-    import matplotlib as mpl
     from matplotlib.text import Text
 
     date = {"png": "", "svg": "Date", "pdf": "CreationDate"}[kind]
@@ -226,10 +249,11 @@ def rendered(figure: "Figure", kind: str, *, dpi: int) -> bytes:
     if kind == "svg" and (words := describe(figure)):
         facts["Description"] = words
     drawn = io.BytesIO()
-    # a dollar sign begins no formula: names come from models
+    # a dollar sign begins no formula, and no text goes to TeX: names come from models
     for text in figure.findobj(Text):
         text.set_parse_math(False)
-    with mpl.rc_context({"svg.hashsalt": "cipark", "svg.fonttype": "none", "text.parse_math": False}):
+        text.set_usetex(False)
+    with drawing({"svg.hashsalt": "cipark", "svg.fonttype": "none", "text.parse_math": False}):
         figure.savefig(drawn, format=kind, dpi=dpi, metadata=facts)
     return drawn.getvalue()
 

@@ -18,6 +18,7 @@ from cipark_sd.analysis.sensitivities.ranking import Moment
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.timegrid import Dates, calendar_years
 from cipark_sd.base.wording import labelled
+from cipark_sd.pages.figures.files import drawing
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -71,12 +72,18 @@ _MONTHLY = 100
 
 def styled(draw: "Callable[P, Figure]") -> "Callable[P, Figure]":
     """A function that draws a figure, with letters and lines for a printed page."""
+    return _under(_STYLE, draw)
 
+
+def plain(draw: "Callable[P, Figure]") -> "Callable[P, Figure]":
+    """A function that draws a figure as matplotlib does by itself."""
+    return _under({}, draw)
+
+
+def _under(settings: Mapping[str, Any], draw: "Callable[P, Figure]") -> "Callable[P, Figure]":
     @functools.wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> "Figure":
-        import matplotlib as mpl
-
-        with mpl.rc_context(_STYLE):
+        with drawing(settings):
             return draw(*args, **kwargs)
 
     return drawn

@@ -12,7 +12,7 @@ from cipark_sd.base.naming import canonical, protected_among
 from cipark_sd.base.timegrid import when
 from cipark_sd.base.wording import labelled, written_unit
 from cipark_sd.pages.figures.observed import Observed
-from cipark_sd.pages.figures.panels import ENDS, PALETTE, bands, interval, note, timed
+from cipark_sd.pages.figures.panels import ENDS, PALETTE, bands, interval, note, plain, timed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +28,7 @@ BANDS = (0.9, 0.5)
 _BLUE, _GREY = PALETTE[0], "0.55"
 
 
+@plain
 def plot_run(
     result: "xr.Dataset",
     variables: Sequence[str] | str = (),
@@ -89,6 +90,7 @@ def plot_run(
     return figure
 
 
+@plain
 def plot_fan(runs: "xr.Dataset", variables: Sequence[str] | str, *, title: str = "") -> "Figure":
     """The median over runs and the bands in which half and nine tenths of them lie, one panel for each variable.
 
@@ -199,6 +201,7 @@ def _caption(result: "xr.Dataset") -> str:
 _BLUE, _GREY = PALETTE[0], "0.55"
 
 
+@plain
 def plot_tornado(
     frame: "pd.DataFrame",
     outcome: str,
@@ -268,6 +271,7 @@ def plot_tornado(
     return _finished(figure, [axes], "Effects of each policy", f"{how}. {caption}")
 
 
+@plain
 def plot_fans(result: "xr.Dataset", outcome: str, *, caption: str = "") -> "Figure":
     """The course of an outcome under each policy: median, 50 and 90 % bands, with the base's median beside them.
 
@@ -322,6 +326,7 @@ def _rival(result: "xr.Dataset") -> str:
     return "" if name == ONLY else f"Structure {name}. "
 
 
+@plain
 def plot_shapley(
     shapley: "xr.Dataset", outcome: str, at: float, *, title: str = "", caption: str = "", time_units: str = ""
 ) -> "Figure":

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from approved import approved
 from command_line import cipark
+from counted import called
 
 from calibration.commands.pipeline import _with_options
 from calibration.commands.settings import Settings
@@ -46,6 +47,21 @@ def level(tmp_path_factory: pytest.TempPathFactory) -> Model:
     control = "INITIAL TIME=0~~|FINAL TIME=100~~|TIME STEP=1~~|SAVEPER=1~~|"
     path.write_text("{UTF-8}\nLevel = INTEG(a, 5)~~|a = 1~~|" + control)
     return read_model(path)
+
+
+def test_the_work_grows_with_the_rows_and_not_with_their_square(sir: Path, tmp_path: Path) -> None:
+    def work(n: int) -> int:
+        data = tmp_path / f"{n}.csv"
+        rows = (f"{100 * k / n!r},{5 + k % 7}\n" for k in range(n))
+        data.write_text("time,infected\n" + "".join(rows), encoding="utf-8")
+        call = ["new-study", str(sir), str(data), "--value", "infected=Infected", "-o", str(tmp_path / f"s{n}")]
+        return called(lambda: cipark(*call))
+
+    # what is imported and made once is counted with the first
+    work(10)
+    base = work(20)
+    few, many = work(400) - base, work(1600) - base
+    assert many < 4.4 * few
 
 
 def counting(model: Model, units: str, initial: float = 0.0, final: float = 100.0) -> Model:

@@ -62,3 +62,12 @@ def test_what_is_not_fitted_stays_at_its_median(tmp_path: Path) -> None:
 def test_a_start_beyond_the_bounds_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CiparkError, match=r"a number within the bounds, 0\.01 to 2"):
         started(tmp_path, "3")
+
+
+def test_a_name_with_the_character_0_is_refused_with_its_line(tmp_path: Path) -> None:
+    small_study(tmp_path)
+    (tmp_path / "problem.toml").write_text(STUDY.replace('name = "left"', r'name = "le\u0000ft"', 1), encoding="utf-8")
+    with pytest.raises(
+        CiparkError, match=r"problem\.toml:6: .*name is 'le.+x00ft', expected a text without the character 0"
+    ):
+        read_problem(tmp_path)

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -11,8 +12,8 @@ from command_line import cipark
 from places import ROOT
 
 from cipark_sd.analysis.study import find_folder, known_studies
-from cipark_sd.base.errors import InvalidValue, UnknownName
-from cipark_sd.base.files import csv_text, file_name, output_folder, remove_unused, whole, write_table
+from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput
+from cipark_sd.base.files import check_inner, csv_text, file_name, output_folder, remove_unused, whole, write_table
 from cipark_sd.pages.blocks import Page
 from cipark_sd.pages.page import write_page
 
@@ -30,6 +31,35 @@ def test_an_output_folder_that_cannot_be_made_names_the_option(tmp_path: Path) -
     ) as e:
         output_folder(tmp_path / "taken", where="--figure")
     assert "name another one with --figure" in str(e.value)
+
+
+@pytest.mark.parametrize("link", ["cipark-output", "cipark-output/pool-sensitivity"])
+def test_a_link_in_a_study_does_not_lead_its_results_elsewhere(
+    link: str, tmp_path: Path, write_mdl: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_mdl("pool = INTEG(-pool / life, 8) ~~| life = 5 ~~|", name="pool.mdl", final=2)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / link).parent.mkdir(exist_ok=True)
+    (tmp_path / link).symlink_to(tmp_path / "elsewhere")
+    done = cipark("sensitivity", "pool.mdl", "--rows", "16", code=2)
+    assert f"error: {link}: the folder is a link to '{tmp_path / 'elsewhere'}': remove it" in done.stderr
+    cipark("ensemble", "pool.mdl", "--runs", "16", code=2 if link == "cipark-output" else 0)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_link_that_the_user_names_is_followed_and_said(
+    tmp_path: Path, write_mdl: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_mdl("pool = INTEG(-pool / life, 8) ~~| life = 5 ~~|", name="pool.mdl", final=2)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").symlink_to("elsewhere")
+    done = cipark("ensemble", "pool.mdl", "--runs", "16", "-o", "out/runs")
+    assert f"out is a link: what is written there goes to {tmp_path / 'elsewhere'}" in done.stderr
+    assert (tmp_path / "elsewhere" / "runs" / "ensemble.json").is_file()
+    with pytest.raises(UnusableInput, match="out: the folder is a link, and none is followed there"):
+        check_inner(tmp_path / "out")
 
 
 @pytest.mark.parametrize("command", [["calibrate"], ["policy"], ["sensitivity"], ["report", "."]])

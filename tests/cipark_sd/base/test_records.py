@@ -11,6 +11,7 @@ import pytest
 
 from cipark_sd.base import records
 from cipark_sd.base.arrays import Array
+from cipark_sd.base.inputs import JSON_LIMIT
 from cipark_sd.base.records import WrongRecordError, from_plain, read_record, write_record
 from cipark_sd.data.scenarios import Scenario, TimeSeries
 from cipark_sd.model.expr import Table
@@ -126,10 +127,23 @@ def test_a_file_that_unpacks_to_more_than_is_read_is_refused_before_it_is_unpack
 ) -> None:
     path = write_record(Inner("a", np.zeros(10_000)), tmp_path / "a.zip")
     assert path.stat().st_size < 1000
-    monkeypatch.setattr(records, "TABLE_LIMIT", 10_000)
+    monkeypatch.setattr(records, "ARCHIVE_LIMIT", 10_000)
     monkeypatch.setattr(zipfile.ZipFile, "read", lambda *_: pytest.fail("it is unpacked"))
     with pytest.raises(WrongRecordError, match=r"unpacked it has 80,\d+ bytes, and at most 10,000 are read"):
         read_record(Inner, path)
-    monkeypatch.setattr(records, "TABLE_LIMIT", 100)
+    monkeypatch.setattr(records, "ARCHIVE_LIMIT", 100)
     with pytest.raises(OSError, match="at most 100 bytes are read"):
+        read_record(Inner, path)
+
+
+def test_a_text_that_would_fill_the_memory_is_refused_before_it_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of brackets alone Python makes objects of many times their size."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("content.json", b"[" + b"[]," * (JSON_LIMIT // 3) + b"[]]")
+    assert path.stat().st_size < 100_000
+    monkeypatch.setattr(zipfile.ZipFile, "read", lambda *_: pytest.fail("it is unpacked"))
+    with pytest.raises(WrongRecordError, match="its text has 8,388,610 bytes, and at most 8,388,608 are read"):
         read_record(Inner, path)

@@ -81,3 +81,24 @@ def test_a_file_that_is_no_workbook_or_unpacks_to_too_much_is_refused(
     monkeypatch.setattr("cipark_sd.base.spreadsheets.TABLE_LIMIT", size - 1)
     with pytest.raises(InvalidValue, match="bytes at most"):
         table_bytes(path)
+
+
+def test_what_is_said_of_a_workbook_that_is_none_is_one_line(tmp_path: Path) -> None:
+    """Entities within entities, of which openpyxl says in a paragraph that somebody may see the exception below."""
+    path = workbook(tmp_path / "a.xlsx", one=[["time", "x"], [1, 2]])
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    entities = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 10}">' for i in range(1, 9))
+    (page,) = (name for name in members if name.startswith("xl/worksheets/"))
+    cell = '<row r="1"><c r="A1" t="inlineStr"><is><t>&e8;</t></is></c></row>'
+    space = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    members[page] = (
+        f'<?xml version="1.0"?><!DOCTYPE w [<!ENTITY e0 "xxxxxxxxxx">{entities}]>'
+        f'<worksheet xmlns="{space}"><sheetData>{cell}</sheetData></worksheet>'
+    ).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(InvalidValue, match=r"the file is no Excel workbook \(.+\)$") as refused:
+        table_bytes(path)
+    assert "\n" not in str(refused.value)

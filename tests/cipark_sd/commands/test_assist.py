@@ -2,16 +2,19 @@
 
 import json
 import shlex
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import anyio
+import jsonschema
 import pytest
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from cipark_sd.base.errors import InvalidValue, UnknownName
-from cipark_sd.commands.assist import ANSWER, TOOLS, WITHHELD, call, command_line
+from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName
+from cipark_sd.commands.assist import ANSWER, TOOLS, WITHHELD, _schema_of, call, command_line
 from cipark_sd.commands.cli import load_command
 
 MODEL = "Level = INTEG(-Level / Delay, 8) ~~|\nDelay = 2 ~~|\nINITIAL TIME = 0 ~~|\nFINAL TIME = 4 ~~|\n"
@@ -70,7 +73,7 @@ def test_a_path_that_leaves_the_folder_is_refused(folder: Path, path: str) -> No
         ("show", {"file": path}),
         ("diff", {"before": "tank.mdl", "after": path}),
         ("calibrate", {"study": path}),
-        ("policy", {"target": "study", "draws": f"M1={path}"}),
+        ("policy", {"target": "study", "draws": [f"M1={path}"]}),
     ):
         with pytest.raises(InvalidValue, match="one within the folder"):
             command_line(folder, name, values)
@@ -114,3 +117,127 @@ def test_a_long_answer_is_refused_and_a_failed_run_is_said(folder: Path) -> None
     assert not failed
     assert json.loads(text)["exit_code"] == 1
     assert "Level is -inf" in json.loads(text)["first_non_finite"]
+
+
+#: Shapes that no argument takes, whatever its type; ``{}`` is a path outside the folder.
+NEVER: dict[str, Any] = {
+    "null": None,
+    "list of lists": [["{}"]],
+    "list of null": [None],
+    "mapping": {"a": "{}"},
+    "list of mappings": [{"a": "{}"}],
+    "path": "{}",
+    "list of paths": ["a", "{}"],
+    "named path": "a={}",
+    "twice named path": "a=b={}",
+    "list of named paths": ["a=b={}"],
+    "upwards": "a/../../secret.mdl",
+    "character 0": "a\0b",
+    "list with character 0": ["a\0b"],
+    "half a character": "a\ud800",
+    "list of half a character": ["\udfff"],
+    "long text": "x" * 300_000,
+    "long list": ["x" * 100] * 3_000,
+}
+#: Shapes that some take.
+SOME: dict[str, Any] = {
+    "text": "tank.mdl",
+    "list": ["tank.mdl"],
+    "empty list": [],
+    "whole number": 4,
+    "number": 0.5,
+    "huge": 10**400,
+    "true": True,
+    "list of numbers": [1, 2],
+}
+
+
+def filled(shape: Any, path: str) -> Any:
+    """A shape with a path in its place."""
+    match shape:
+        case str():
+            return shape.replace("{}", path)
+        case list():
+            return [filled(item, path) for item in shape]
+        case dict():
+            return {key: filled(item, path) for key, item in shape.items()}
+        case _:
+            return shape
+
+
+def every_argument() -> list[tuple[str, str]]:
+    return [(name, key) for name in TOOLS for key in _schema_of(name)["properties"]]
+
+
+def others(name: str, key: str) -> dict[str, Any]:
+    """What a call needs beside one argument."""
+    return {other: "tank.mdl" for other in _schema_of(name)["required"] if other != key}
+
+
+@pytest.mark.parametrize("shape", NEVER)
+def test_no_argument_takes_a_shape_that_none_has(folder: Path, shape: str) -> None:
+    for name, key in every_argument():
+        with pytest.raises(CiparkError) as refused:
+            command_line(folder, name, others(name, key) | {key: filled(NEVER[shape], "/elsewhere")})
+        sentence = str(refused.value)
+        assert "\n" not in sentence
+        assert len(sentence) < 600, "the whole value is not said again"
+        sentence.encode()
+    with pytest.raises(CiparkError):
+        command_line(folder, "show", {"file": "tank.mdl", shape: "x"})
+    text, failed = call(folder, ANSWER, {"folder": filled(NEVER[shape], "/elsewhere")})
+    assert failed
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize("shape", SOME)
+def test_an_argument_takes_what_its_schema_says(folder: Path, shape: str) -> None:
+    """The judge is a library that reads JSON Schema; beside it a number has to be one of 64 bits."""
+    for name, key in every_argument():
+        values = others(name, key) | {key: SOME[shape]}
+        fits = jsonschema.Draft202012Validator(_schema_of(name)).is_valid(values) and shape != "huge"
+        if fits:
+            assert command_line(folder, name, values)
+        else:
+            with pytest.raises(InvalidValue, match=f"{name}: the argument '{key}' takes "):
+                command_line(folder, name, values)
+
+
+def test_over_the_protocol_nothing_comes_from_outside_and_each_call_has_an_answer(folder: Path) -> None:
+    outside = str(folder.parent / "secret.mdl")
+    before = sorted(folder.parent.rglob("*"))
+    calls: list[tuple[str, Any]] = [
+        ("show", {"file": [[outside]], "equations": True}),
+        ("run", {"file": "tank.mdl", "output": [[str(folder.parent / "w.csv")]]}),
+        ("run", {"file": "tank.mdl", "figure": {"a": outside}}),
+        ("new_study", {"model": "tank.mdl", "data": [[outside]], "output": "st"}),
+        ("run", {"file": "tank.mdl", "set": ["a=b=" + outside]}),
+        ("run", {"file": "tank.mdl", "set": ["\0"]}),
+        ("show", {"file": "x" * 300_000}),
+        ("run", {"file": None}),
+        ("answer", {"folder": ["../secret"]}),
+        ("nope", {}),
+    ]
+    line = [sys.executable, "-c", "from cipark_sd.commands.cli import main; main()", "assist", str(folder)]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+
+        def asked(number: int, method: str, params: object) -> dict[str, Any]:
+            assert server.stdin is not None
+            assert server.stdout is not None
+            request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+            print(json.dumps(request), file=server.stdin, flush=True)
+            answer: dict[str, Any] = json.loads(server.stdout.readline())
+            assert answer["id"] == number
+            return answer
+
+        who = {"name": "x", "version": "1"}
+        asked(0, "initialize", {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": who})
+        print('{"jsonrpc": "2.0", "method": "notifications/initialized"}', file=server.stdin, flush=True)
+        for number, (name, values) in enumerate(calls, 1):
+            answer = asked(number, "tools/call", {"name": name, "arguments": values})["result"]
+            assert answer["isError"]
+            assert "\n" not in answer["content"][0]["text"]
+        server.stdin.close()
+    assert sorted(folder.parent.rglob("*")) == before

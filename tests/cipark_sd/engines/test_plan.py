@@ -11,6 +11,7 @@ from cipark_sd.base.errors import InvalidValue, UnknownName, UnsupportedFeature
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines import registry
 from cipark_sd.engines.base import Reduction
+from cipark_sd.engines.evaluation import Evaluation
 from cipark_sd.engines.plan import plan
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Ref
@@ -90,3 +91,17 @@ def test_what_an_engine_does_not_do_it_refuses(model: Model) -> None:
 def test_a_model_with_subscripts_is_no_flat_one(model: Model) -> None:
     with pytest.raises(ValueError, match="has subscripts or macros"):
         as_flat(model)
+
+
+def test_a_run_that_takes_numpy_long_is_said_before_it_begins(
+    write_mdl: Write, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Evaluation, "outputs", lambda run: np.zeros((1, 1, 1)))
+
+    def said(final: int) -> str:
+        long = read_model(write_mdl("x = INTEG(-x / 5, 1) ~~|", final=final, step=1, saveper=str(final)))
+        simulate(long, save=["x"], times=[final], engine="numpy")
+        return capsys.readouterr().err
+
+    assert said(10_000) == ""
+    assert said(10_000_000).startswith("numpy takes an operation at a time: 10,000,001 steps take about ")

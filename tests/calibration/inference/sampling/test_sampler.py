@@ -162,7 +162,7 @@ def test_damaged_chains_are_drawn_anew_with_a_warning(tmp_path):
     saved = Checkpoints(tmp_path).entry("chains")
     whole = chains(gaussian, 3, 1, effort, saved=saved)
     saved.path.write_bytes(saved.path.read_bytes()[:-100])
-    with pytest.warns(CheckpointWarning, match="is damaged"):
+    with pytest.warns(CheckpointWarning, match="not signed by this user"):
         again = chains(gaussian, 3, 1, effort, saved=saved)
     assert np.array_equal(again.position, whole.position)
 

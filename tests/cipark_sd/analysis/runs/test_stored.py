@@ -1,6 +1,7 @@
 """Ensembles in folders: the same bits whatever stops them and whoever computes them, and nothing taken for another."""
 
 import contextlib
+import hmac
 import json
 import os
 import shutil
@@ -20,6 +21,8 @@ from cipark_sd.analysis.runs.design import Drawn, Listed
 from cipark_sd.analysis.runs.stored import ABOUT, NoStore, RunStore, check_room, remove, store_of
 from cipark_sd.analysis.runs.work import Work, chunk_size
 from cipark_sd.analysis.sensitivities.factors import Factor, Factors, Uniform
+from cipark_sd.base import checkpoints
+from cipark_sd.base.checkpoints import CheckpointWarning
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.data.results import load
 from cipark_sd.execution.pool import Threads
@@ -152,7 +155,7 @@ def test_what_another_job_writes_meanwhile_is_counted_and_not_computed_twice(
     def copied(now: int, total: int) -> None:
         counts.append(now)
         if not now:
-            for file in sorted(never_stopped.glob("*.nc"))[2:]:
+            for file in sorted(never_stopped.glob("runs-*"))[2 * 2 :]:
                 shutil.copy(file, path)
 
     assert run(work, path, 1, progress=copied).total == N
@@ -229,23 +232,41 @@ def other_runs(file: Path) -> None:
     shutil.copy(file.with_name("runs-0000002.nc"), file)
 
 
-def unknown_failures(file: Path) -> None:
+def changed(file: Path) -> None:
     content = load(file)
-    content["run_failed"][:] = 9
+    content["level"][:] = 123
     content.to_netcdf(file, engine="h5netcdf")
 
 
-@pytest.mark.parametrize("damage", [cut, junk, other_runs, unknown_failures])
-def test_a_damaged_file_is_named_and_its_runs_are_computed_where_it_is_removed(
-    work: Work, never_stopped: Path, copied: Path, damage: Callable[[Path], None]
+def unsigned(file: Path) -> None:
+    file.with_suffix(".sig").unlink()
+
+
+def of_another_user(file: Path) -> None:
+    file.with_suffix(".sig").write_bytes(hmac.digest(bytes(32), file.read_bytes(), "sha256"))
+
+
+def signed_elsewhere(file: Path) -> None:
+    for ending in (".nc", ".sig"):
+        shutil.copy(file.with_name("runs-0000002.nc").with_suffix(ending), file.with_suffix(ending))
+
+
+@pytest.mark.parametrize("damage", [cut, junk, other_runs, changed, unsigned, of_another_user, signed_elsewhere])
+def test_what_this_user_has_not_signed_is_computed_anew_and_said(
+    work: Work, never_stopped: Path, copied: Path, damage: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = copied / "runs-0000003.nc"
-    damage(file)
-    with pytest.raises(NoStore, match=r"runs-0000003\.nc: the file is damaged \(.*\): remove it"):
-        run(work, copied)
-    file.unlink()
-    run(work, copied)
+    monkeypatch.setattr(checkpoints, "_sentences", set[str]())
+    damage(copied / "runs-0000003.nc")
+    with pytest.warns(CheckpointWarning, match="s: what is kept here is not signed by this user"):
+        assert run(work, copied).total == N
     assert bits(copied) == bits(never_stopped)
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(work: Work, copied: Path) -> None:
+    (copied / "runs-0000003.nc").unlink()
+    (copied / "runs-0000003.nc").mkdir()
+    with pytest.raises(NoStore, match=r"runs-0000003\.nc: it is a folder where a file of runs goes: remove it"):
+        run(work, copied)
 
 
 def a_link(file: Path) -> None:
@@ -375,7 +396,8 @@ def test_a_command_on_a_full_disk_stopped_and_killed_ends_with_the_same_bits(mod
     assert 0 < store.n_complete() < store.n_runs
     assert completed(tmp_path).returncode == 0
     assert store.n_complete() == store.n_runs
-    assert {file.name for file in store.path.iterdir()} == {ABOUT, *(store.file(n).name for n in range(store.n_chunks))}
+    files = [of(n).name for n in range(store.n_chunks) for of in (store.file, store.signature)]
+    assert {file.name for file in store.path.iterdir()} == {ABOUT, *files}
     for number in (0, store.n_chunks - 1):
         first, last = store.bounds(number)
         assert load(store.file(number)).identical(work.result(first, work.compute(first, last)))
