@@ -199,10 +199,12 @@ def _after(study: Study, question: Question, fit: FittedDraws, notes: tuple[str,
     blocks = [b for b in question.factors.blocks if not known & {override_key(name) for name in b.names}]
     assumed = Factors(tuple(blocks))
     if len(assumed):
-        notes += (
-            f"{len(assumed)} constants have no draws. They are held at their values in the fit; what their assumed "
-            "ranges add stands in a section of its own.",
-        )
+        one = len(assumed) == 1
+        are, its = ("constant has no draws. It is held at its value", "its range") if one else (
+            "constants have no draws. They are held at their values", "their ranges"
+        )  # fmt: skip
+        add = "adds" if one else "add"
+        notes += (f"{len(assumed)} {are} in the fit; what {its} {add} stands in a section of its own.",)
     fitted = {name: value for name, value in study.scenario.overrides.items() if override_key(name) not in known}
     freed = {name: value for name, value in question.scenario.overrides.items() if override_key(name) not in known}
     margins = Factors(tuple(Factor(name, partial(np.quantile, column), "draws") for name, column in drawn.items()))
