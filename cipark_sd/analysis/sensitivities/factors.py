@@ -6,7 +6,7 @@ group of shares), and scores become values of the model's constants; only the se
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -266,3 +266,18 @@ def constant_values(model: Model, constant: Constant) -> dict[str, float]:
             case _:
                 return {}
     return values
+
+
+def margins(draws: Mapping[str, Array]) -> Factors:
+    """Constants that have draws, each by its own quantiles: what they are, and never how they vary together.
+
+    Parameters
+    ----------
+    draws : mapping of str to (n,)
+        By the name of the constant.
+
+    Returns
+    -------
+    Factors
+    """
+    return Factors(tuple(Factor(name, partial(np.quantile, column), "draws") for name, column in draws.items()))

@@ -23,6 +23,15 @@ def hypercube(factors: Factors, n: int, seed: int) -> Array:
     square at this number of points, and what is read off slices of one factor would be partly due to another.
 
     Source: McKay, Beckman and Conover 1979, Technometrics 21.
+
+    Parameters
+    ----------
+    factors : Factors
+    n, seed : int
+
+    Returns
+    -------
+    (n, k)
     """
     from scipy.stats import qmc
 

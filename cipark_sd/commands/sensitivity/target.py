@@ -9,7 +9,7 @@ import numpy as np
 
 from cipark_sd.analysis.experiments.draws import attributes_of, columns_in
 from cipark_sd.analysis.sensitivities.evaluation import Output, Question
-from cipark_sd.analysis.sensitivities.factors import Factor, Factors, around
+from cipark_sd.analysis.sensitivities.factors import Factors, around, margins
 from cipark_sd.analysis.sensitivities.ranking import Moment
 from cipark_sd.analysis.sensitivities.response import check_power_of_two, output_problem
 from cipark_sd.analysis.study import STOCKS, FittedDraws, PlainModel, Study, find_study, stock_names
@@ -207,9 +207,8 @@ def _after(study: Study, question: Question, fit: FittedDraws, notes: tuple[str,
         notes += (f"{len(assumed)} {are} in the fit; what {its} {add} stands in a section of its own.",)
     fitted = {name: value for name, value in study.scenario.overrides.items() if override_key(name) not in known}
     freed = {name: value for name, value in question.scenario.overrides.items() if override_key(name) not in known}
-    margins = Factors(tuple(Factor(name, partial(np.quantile, column), "draws") for name, column in drawn.items()))
     return Inputs(
-        replace(question, factors=margins, scenario=replace(question.scenario, overrides=fitted | freed | held)),
+        replace(question, factors=margins(drawn), scenario=replace(question.scenario, overrides=fitted | freed | held)),
         fit.basis,
         notes,
         fit.study_digest,

@@ -264,6 +264,10 @@ def share_bars(rows: Sequence[Ranked], *, label: str) -> "Figure":
         The largest share first.
     label : str
         Of the output.
+
+    Returns
+    -------
+    Figure
     """
     figure, panels = grid(1, 1, 0.9 + 0.26 * len(rows))
     figure.set_size_inches(4.4, 0.9 + 0.26 * len(rows))

@@ -8,11 +8,12 @@ import numpy as np
 
 from cipark_sd.analysis.sensitivities.factors import Factors
 from cipark_sd.analysis.sensitivities.sampled import at_draws, hypercube
+from cipark_sd.analysis.sensitivities.shapley import shapley
 from cipark_sd.base.wording import band, with_unit
 from cipark_sd.commands.sensitivity.findings import Findings
 from cipark_sd.commands.sensitivity.methods.base import Job, nearest, over_outputs
 from cipark_sd.commands.sensitivity.methods.sample import fan
-from cipark_sd.commands.sensitivity.methods.shapley import Shapley, shapley
+from cipark_sd.commands.sensitivity.methods.shapley import Shapley
 from cipark_sd.pages.blocks import Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.statements.headline import Headline

@@ -279,8 +279,16 @@ def fan_chart(fans: "xr.DataArray", moments: Sequence[Moment] = (), *, first: bo
 
     Parameters
     ----------
+    fans : DataArray
+        Of :func:`fan`.
+    moments : sequence of Moment
+        That are marked.
     first : bool
         The first output alone, so small that the letters can be read on a phone.
+
+    Returns
+    -------
+    Figure
     """
     outputs = outputs_of(fans)[: 1 if first else None]
     figure, panels = grid(len(outputs), 1, 0.4 + 1.9 * len(outputs), sharex=True)

@@ -8,11 +8,11 @@ from cipark_sd.analysis.sensitivities import response as response_module
 from cipark_sd.analysis.sensitivities.ranking import unranked
 from cipark_sd.analysis.sensitivities.response import BLOCK, blocks, bootstrap_weights
 from cipark_sd.analysis.sensitivities.sampled import sample
-from cipark_sd.analysis.sensitivities.sobol import sobol
+from cipark_sd.analysis.sensitivities.shapley import shapley
+from cipark_sd.analysis.sensitivities.sobol import sensitivity, sobol
 from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.commands.sensitivity.methods.sample import fan, swing, tornado
-from cipark_sd.commands.sensitivity.methods.shapley import shapley
 
 #: Stated aim for the closed forms at 1024 rows.
 CLOSE = 0.03
@@ -285,3 +285,19 @@ def test_a_fan_has_the_percentiles_of_its_distribution(response_of):
 def test_rows_that_are_no_power_of_two_are_refused_with_those_next_to_it(response_of):
     with pytest.raises(InvalidValue, match="512 or 1024"):
         sobol(response_of(3, ishigami), n=1000, seed=1)
+
+
+BENT = "Stock= INTEG(Rate,0) ~ ~ |\nRate= b+(a-5)*(a-5) ~ ~ |\na= 5 ~ ~ |\nb= 3 ~ ~ |\n"
+
+
+def test_python_takes_draws_as_they_are_and_no_ranges_beside_them(write_mdl):
+    """Of what the data know, a alone says nothing and b little, however far each of them goes (a ridge that bends)."""
+    u, noise = np.random.default_rng(1).normal(size=(2, 2000))
+    draws = {"a": 5 + 1.5 * u, "b": 6 - (1.5 * u) ** 2 + 0.1 * noise}
+    model = write_mdl(BENT, final=20)
+    found = sensitivity(model, draws, "Stock").isel(output=0, time=0)
+    assert float(found["variance"]) == pytest.approx((20 * 0.1) ** 2 * noise.var(), rel=1e-6)
+    np.testing.assert_allclose(found["Sh"], [0.445, 0.555], atol=CLOSE)
+    assert abs(found["alone"].sel(parameter="a")) < CLOSE
+    with pytest.raises(InvalidValue, match="two numbers each, or as many draws of each"):
+        sensitivity(model, draws | {"b": (1, 2)}, "Stock")
