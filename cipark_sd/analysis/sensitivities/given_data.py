@@ -98,12 +98,12 @@ def explained(draws: Array, outputs: Array, rng: np.random.Generator) -> Explain
         There are fewer than ten different draws for each constant, or two for each stretch.
     """
     _, first, times = np.unique(draws, axis=0, return_index=True, return_counts=True)
-    kept = np.argsort(first)
-    weight = times[kept] / times.sum()
-    n, k = len(kept), draws.shape[1]
+    distinct = np.argsort(first)
+    weight = times[distinct] / times.sum()
+    n, k = len(distinct), draws.shape[1]
     if n < fewest(k):
         raise ValueError(f"{n} different draws of {k} constants are too few")
-    x, y = _scaled(_natural(draws[first[kept]]), weight), _scaled(outputs[first[kept]], weight)
+    x, y = _scaled(_natural(draws[first[distinct]]), weight), _scaled(outputs[first[distinct]], weight)
     regressors = _regressors(x, y, weight)
     alone, near = np.zeros((2, k, y.shape[1]))
     for i in range(k):
@@ -149,7 +149,7 @@ class _Regressors:
 
     def beside(self, constant: int, order: Sequence[int]) -> list[int]:
         """The places in the order of the constants that have a product with one."""
-        return [i for i, one in enumerate(order) if self.pairs is None or (constant, one) in self.pairs]
+        return [i for i, before in enumerate(order) if self.pairs is None or (constant, before) in self.pairs]
 
 
 def _regressors(x: Array, y: Array, weight: Array) -> _Regressors:
@@ -161,14 +161,16 @@ def _regressors(x: Array, y: Array, weight: Array) -> _Regressors:
         return _Regressors(degree)
     root = np.sqrt(weight)[:, None]
     single = np.linalg.qr(root * np.concatenate([np.ones((n, 1)), x, x**2, x**3], axis=1))[0]
-    left = _beyond(single, root * y)
-    left = left / np.maximum(np.linalg.norm(left, axis=0), 1e-300)
+    residuals = _beyond(single, root * y)
+    residuals = residuals / np.maximum(np.linalg.norm(residuals, axis=0), 1e-300)
     firsts, seconds = np.triu_indices(k, 1)
-    seen = []
+    correlations = []
     for i in range(k - 1):
         product = _beyond(single, root * x[:, i : i + 1] * x[:, i + 1 :])
-        seen.append(np.abs(product.T @ left).max(axis=1) / np.maximum(np.linalg.norm(product, axis=0), 1e-300))
-    strength = np.concatenate(seen)
+        correlations.append(
+            np.abs(product.T @ residuals).max(axis=1) / np.maximum(np.linalg.norm(product, axis=0), 1e-300)
+        )
+    strength = np.concatenate(correlations)
     # the largest of so many that are noise lies near the root of 2 log(number) standard deviations
     sure = strength > (math.sqrt(2 * math.log(len(strength))) + 1.5) / math.sqrt(n)
     chosen = [i for i in np.argsort(-strength, kind="stable")[: max(room - k, 0)] if sure[i]]
@@ -193,18 +195,18 @@ def _along(x: Array, y: Array, weight: Array, order: Sequence[int], regressors: 
         rank = _places(z)
         new = [monomials[0]]
         for d in range(1, degree + 1):
-            others = monomials[d - 1] if regressors.pairs is None and d > 1 else monomials[0][:, :0]
-            new.append(rank[:, None] * np.concatenate([new[-1], others], axis=1))
+            lower = monomials[d - 1] if regressors.pairs is None and d > 1 else monomials[0][:, :0]
+            new.append(rank[:, None] * np.concatenate([new[-1], lower], axis=1))
         if size > 1e-9:
             products = z[:, None] * innovations[:, regressors.beside(constant, order[:place])]
             block = root[:, None] * np.concatenate([z[:, None], z[:, None] ** 2, products, *new[3:]], axis=1)
-            more = _orthogonal(basis, block / np.maximum(np.linalg.norm(block, axis=0), 1e-300))
-            basis = np.concatenate([basis, more], axis=1)
-            fitted = fitted + more @ (more.T @ weighted)
-            leverage = leverage + (more**2).sum(axis=1)
+            added = _orthogonal(basis, block / np.maximum(np.linalg.norm(block, axis=0), 1e-300))
+            basis = np.concatenate([basis, added], axis=1)
+            fitted = fitted + added @ (added.T @ weighted)
+            leverage = leverage + (added**2).sum(axis=1)
         innovations = np.concatenate([innovations, z[:, None]], axis=1)
         if regressors.pairs is None:
-            monomials = [np.concatenate(both, axis=1) for both in zip(monomials, new, strict=True)]
+            monomials = [np.concatenate(pair, axis=1) for pair in zip(monomials, new, strict=True)]
             monomials[0] = monomials[0][:, :1]
         # a draw that no other is near has no prediction but itself
         left = np.maximum(1 - leverage, 1e-6)[:, None]
@@ -227,8 +229,8 @@ def _beyond(basis: Array, columns: Array) -> Array:
 
 def _orthogonal(basis: Array, block: Array) -> Array:
     """An orthonormal basis of what a block adds to another one."""
-    added, triangle = np.linalg.qr(_beyond(basis, block))
-    return _beyond(basis, added[:, np.abs(np.diag(triangle)) > 1e-8])
+    directions, triangle = np.linalg.qr(_beyond(basis, block))
+    return _beyond(basis, directions[:, np.abs(np.diag(triangle)) > 1e-8])
 
 
 def _scores(y: Array, predicted: Array, weight: Array) -> tuple[Array, Array]:
@@ -243,8 +245,8 @@ def _beside(axis: Array, y: Array, weight: Array) -> Array:
     mass = np.concatenate([[0.0], np.cumsum(weight[order])])
     place = np.arange(len(axis))
     low, high = np.maximum(place - half, 0), np.minimum(place + half + 1, len(axis))
-    own = weight[order]
-    means = (sums[high] - sums[low] - own[:, None] * y[order]) / (mass[high] - mass[low] - own)[:, None]
+    single = weight[order]
+    means = (sums[high] - sums[low] - single[:, None] * y[order]) / (mass[high] - mass[low] - single)[:, None]
     result = np.empty_like(y)
     result[order] = means
     return result
@@ -281,7 +283,7 @@ def _past_the_known(start: Sequence[int], k: int, known: Container[frozenset[int
     """An order that begins with ``start`` and goes on through sets that are not known, as long as there are some."""
     order = list(start)
     while len(order) < k:
-        order.append(min(set(range(k)) - set(order), key=lambda one: frozenset([*order, one]) in known))
+        order.append(min(set(range(k)) - set(order), key=lambda constant: frozenset([*order, constant]) in known))
     return order
 
 
@@ -308,5 +310,5 @@ def _some_orders(
 
 def _error(effects: Array, parts: Array, y: Array, weight: Array) -> Array:
     """The standard error of effects ``(k, C)`` from the scatter of what each stretch adds ``(k, STRETCHES, C)``."""
-    own = parts - effects[:, None] * _stretched(weight[:, None] * y**2)
-    return np.asarray(own.std(axis=1, ddof=1) * math.sqrt(STRETCHES))
+    beyond = parts - effects[:, None] * _stretched(weight[:, None] * y**2)
+    return np.asarray(beyond.std(axis=1, ddof=1) * math.sqrt(STRETCHES))

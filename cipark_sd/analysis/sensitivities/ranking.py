@@ -121,10 +121,10 @@ def unranked(point: "xr.Dataset") -> str:
     i = int(np.nanargmax(share))
     if width[i] < UNKNOWN and share[i] - width[i] <= 1:
         return ""
-    more = "draws" if index == "Sh" else "--rows"
+    remedy = "draws" if index == "Sh" else "--rows"
     return (
         f"the largest share of the variance, that of {point['parameter'].to_numpy()[i]}, is uncertain by "
-        f"±{width[i]:.2g}: use more {more}"
+        f"±{width[i]:.2g}: use more {remedy}"
     )
 
 

@@ -62,15 +62,15 @@ def shapley(runs: "xr.Dataset", *, seed: int, doubt: str = "") -> "xr.Dataset":
         if different < fewest(k):
             reasons[places] = f"{different} different draws are too few for {k} constants, which take {fewest(k)}"
             continue
-        found = explained(constants[rows], y[:, moves], np.random.default_rng(seed))
-        width, whole[places] = _half_widths(found), found.whole
-        alone[:, places[0], places[1]] = found.alone
+        estimate = explained(constants[rows], y[:, moves], np.random.default_rng(seed))
+        width, whole[places] = _half_widths(estimate), estimate.whole
+        alone[:, places[0], places[1]] = estimate.alone
         why = [
-            _too_rough(found, column, list(map(str, runs["parameter"].to_numpy()))) for column in range(len(width.T))
+            _too_rough(estimate, column, list(map(str, runs["parameter"].to_numpy()))) for column in range(len(width.T))
         ]
         reasons[places] = why
         known = np.array([not text for text in why])
-        effects[:, places[0][known], places[1][known]] = found.effects[:, known]
+        effects[:, places[0][known], places[1][known]] = estimate.effects[:, known]
         widths[:, places[0][known], places[1][known]] = width[:, known]
     dims, over = ("parameter", "output", "time"), ("output", "time")
     data: dict[str, Any] = {
@@ -86,20 +86,20 @@ def shapley(runs: "xr.Dataset", *, seed: int, doubt: str = "") -> "xr.Dataset":
     return xr.Dataset(data, coords=coords, attrs={"format": "cipark_sd shapley 2", "seed": seed, "rows": n})
 
 
-def _half_widths(found: Explained) -> Array:
+def _half_widths(estimate: Explained) -> Array:
     """Half of the 95 % intervals ``(k, C)``: the error of the draws, and what the regressors are seen to miss."""
-    missed = np.maximum(1 - found.whole, 0.0) + np.maximum(found.neighbours - found.alone, 0.0)
-    return np.asarray(Z95 * found.error + missed)
+    missed = np.maximum(1 - estimate.whole, 0.0) + np.maximum(estimate.neighbours - estimate.alone, 0.0)
+    return np.asarray(Z95 * estimate.error + missed)
 
 
-def _too_rough(found: Explained, column: int, names: list[str]) -> str:
+def _too_rough(estimate: Explained, column: int, names: list[str]) -> str:
     """Why the shares of an output are not known; empty where they are."""
-    if 1 - found.whole[column] > UNEXPLAINED:
+    if 1 - estimate.whole[column] > UNEXPLAINED:
         return (
-            f"all constants together explain {max(found.whole[column], 0.0):.0%} of the variance as far as these draws "
-            "show, and in the model all of it: they are too few, or the output is too rough a function of them"
+            f"all constants together explain {max(estimate.whole[column], 0.0):.0%} of the variance as far as these "
+            "draws show, and in the model all of it: they are too few, or the output is too rough a function of them"
         )
-    gap = (found.neighbours - found.alone)[:, column]
+    gap = (estimate.neighbours - estimate.alone)[:, column]
     if gap.max() > ROUGH:
         return f"the output is too rough a function of {names[int(gap.argmax())]} for these draws"
     return ""

@@ -153,7 +153,7 @@ def _leading(findings: Findings) -> Ranking | None:
             if result is not None and not unranked(point):
                 rows = tuple(ranked(result, label, moment, count=_BARS))
                 alone = _narrows_most(point)
-                return Ranking(label, _said(moment, units), rows, findings.starts, alone)
+                return Ranking(label, _when(moment, units), rows, findings.starts, alone)
     return None
 
 
@@ -164,7 +164,7 @@ def _narrows_most(point: "xr.Dataset") -> str:
     return str(point["parameter"].to_numpy()[int(point["alone"].to_numpy().argmax())])
 
 
-def _said(moment: Moment, units: str) -> str:
+def _when(moment: Moment, units: str) -> str:
     """A moment as people write it: a date, or the number after the unit of time."""
     text = time_label(moment.time, units)
     date = said_date(text)
@@ -220,7 +220,7 @@ def _ranges(findings: Findings) -> Iterator[str]:
         unit = str(point["units"].item())
         ends = [in_sentence(end, high - low, unit) for end in (low, high)]
         value = with_unit(in_sentence(middle, high - low, unit), unit)
-        date = _said(moment, findings.time_units)
+        date = _when(moment, findings.time_units)
         yield f"{label} {date}: {value} at the median, {' to '.join(ends)} in 90 % of the runs {findings.over}."
 
 

@@ -199,12 +199,10 @@ def _after(study: Study, question: Question, fit: FittedDraws, notes: tuple[str,
     blocks = [b for b in question.factors.blocks if not known & {override_key(name) for name in b.names}]
     assumed = Factors(tuple(blocks))
     if len(assumed):
-        one = len(assumed) == 1
-        are, its = ("constant has no draws. It is held at its value", "its range") if one else (
-            "constants have no draws. They are held at their values", "their ranges"
+        is_held, adds = ("constant has no draws. It is held", "its range adds") if len(assumed) == 1 else (
+            "constants have no draws. They are held", "their ranges add"
         )  # fmt: skip
-        add = "adds" if one else "add"
-        notes += (f"{len(assumed)} {are} in the fit; what {its} {add} stands in a section of its own.",)
+        notes += (f"{len(assumed)} {is_held} as the study or the model file says; what {adds} has its own section.",)
     fitted = {name: value for name, value in study.scenario.overrides.items() if override_key(name) not in known}
     freed = {name: value for name, value in question.scenario.overrides.items() if override_key(name) not in known}
     return Inputs(

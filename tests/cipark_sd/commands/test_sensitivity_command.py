@@ -109,7 +109,7 @@ def test_draws_are_run_as_they_are_and_what_has_none_is_held_there_and_freed_bes
     assert np.array_equal(columns, table[["Rate", "Room"]].to_numpy())
     with xr.open_dataset(folder / "ranges.nc", engine="h5netcdf") as freed:
         assert set(freed["parameter"].to_numpy()) == {"Rate", "Room", "Start", "Switch"}
-    assert "2 constants have no draws. They are held at their values in the fit" in result.output
+    assert "2 constants have no draws. They are held as the study or the model file says" in result.output
     page = read_page(folder)
     (section,) = [s for s in page.sections if s.title == "With what the fit holds, over assumed ranges"]
     captions = [block.caption for block in section.blocks if isinstance(block, Table)]
@@ -147,6 +147,7 @@ def test_draws_that_have_not_converged_rank_nothing_and_have_no_band(run, study,
     assert screen.known == "Nothing beyond the report of the fit."
     assert "no ranking, since the sampling of the draws has not converged" in screen.not_known
     assert screen.picture is None
+    assert not list(folder.glob("fan.svg"))
 
 
 def test_draws_of_a_stock_s_start_are_taken_as_those_of_a_constant(run, tmp_path):

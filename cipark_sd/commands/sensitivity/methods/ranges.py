@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from cipark_sd.analysis.sensitivities.factors import Factors
+from cipark_sd.analysis.sensitivities.ranking import NO_CONVERGENCE
 from cipark_sd.analysis.sensitivities.sampled import at_draws, hypercube
 from cipark_sd.analysis.sensitivities.shapley import shapley
 from cipark_sd.base.wording import band, with_unit
@@ -44,8 +45,8 @@ class Ranges(Shapley):
         values = np.concatenate([inputs.draws, ranges], axis=1)
         runs = at_draws(response, values, seed=seed, design=self.name, progress=job.progress)
         bands = fan(runs, (5.0, 50.0, 95.0))
-        found = shapley(runs, seed=seed)
-        return {self.name: found.assign(fan=bands).assign_attrs(fitted=len(every.factors))}
+        effects = shapley(runs, seed=seed, doubt="" if inputs.basis.bands else NO_CONVERGENCE)
+        return {self.name: effects.assign(fan=bands).assign_attrs(fitted=len(every.factors))}
 
     def over(self, findings: Findings) -> str:
         """Draws of the fit and ranges."""
@@ -66,15 +67,15 @@ class Ranges(Shapley):
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """How much further the outputs go with the ranges, and the shares."""
-        found = findings.results[self.name]
-        fitted = int(found.attrs["fitted"])
+        effects = findings.results[self.name]
+        fitted = int(effects.attrs["fitted"])
         meaning = (
-            f"The fit holds {found.sizes['parameter'] - fitted} constants at values of its own, and everything above "
+            f"The fit holds {effects.sizes['parameter'] - fitted} constants at values of its own, and everything above "
             "is with them held. Here each draw of the fit is paired with a draw of their assumed ranges, which no data "
             "have seen: how much further the outputs go, and the shares of all constants together."
         )
         rows, runs = [], findings.of("sample")
-        for label, moment, point in over_outputs(findings, found):
+        for label, moment, point in over_outputs(findings, effects):
             ends = [point["fan"].sel(percentile=[5.0, 95.0]).to_numpy()]
             if runs is not None:
                 there = runs[["values"]].sel(time=moment.time, method="nearest").sel(output=label)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.analysis.sensitivities.ranking import Moment, dated
+from cipark_sd.analysis.sensitivities.ranking import NO_CONVERGENCE, Moment, dated
 from cipark_sd.analysis.sensitivities.response import ModelResponse, coordinates
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import labelled, number
 from cipark_sd.commands.sensitivity.findings import Findings
 from cipark_sd.commands.sensitivity.methods.base import Job, Method, at, nearest, outputs
-from cipark_sd.pages.blocks import Block, Section, Table
+from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.figures.panels import (
     PALETTE,
     ROWS,
@@ -189,18 +189,22 @@ class Sample(Method):
         return {"fan": fan(runs).to_dataframe().reset_index(), "measures": _quantiles(runs)}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
-        """The fan."""
+        """The fan; none of draws that bear no band."""
         runs = findings.results["sample"]
-        yield Drawing("fan", fan_chart, (fan(runs), findings.moments))
+        if findings.basis.bands:
+            yield Drawing("fan", fan_chart, (fan(runs), findings.moments))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        """Fans and measures."""
-        runs = findings.results["sample"]
+        """Fans and measures; of draws that bear no band why there are none."""
+        runs, title = findings.results["sample"], "How far the outputs can go"
+        if not findings.basis.bands:
+            yield Section(title, (Paragraph(f"No band is drawn, since {NO_CONVERGENCE}.", warning=True),))
+            return
         blocks: tuple[Block, ...] = (
             *pictures.show("fan", f"Median and bands of 50, 75, 90 and 95 % of the runs {findings.over}."),
             _measures_table(_quantiles(runs), runs.sizes["run"], dated(runs)),
         )
-        yield Section("How far the outputs can go", blocks)
+        yield Section(title, blocks)
 
 
 def _quantiles(runs: "xr.Dataset") -> "pd.DataFrame":
