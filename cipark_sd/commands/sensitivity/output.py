@@ -357,7 +357,7 @@ def _runs(request: Request, inputs: Inputs, response: ModelResponse, progress: S
 
 def _chosen_methods(request: Request, *, joint: bool) -> tuple[Method, ...]:
     """In the order of the page, loops last; ``joint`` where constants depend on each other."""
-    usual = [method.name for method in METHODS if (method.default_joint if joint else method.default)]
+    usual = [method.name for method in METHODS if (method.joint if joint else method.default)]
     chosen = (method for method in METHODS if method.name in (request.methods or usual))
     return (*chosen, *((LOOPS,) if request.loop_draws is not None else ()))
 

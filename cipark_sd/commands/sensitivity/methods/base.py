@@ -75,11 +75,9 @@ class Method(Part[Findings]):
     ----------
     name : str
     joint : bool
-        Whether it goes with constants that depend on each other, as draws of a posterior do.
+        Whether it goes with constants that depend on each other, as draws of a posterior do, and is computed of them.
     default : bool
         Whether it is computed where none is named, with constants that do not depend on each other.
-    default_joint : bool
-        The same with those that do.
     source : str
         How its result is computed, with its source; empty where that needs no words.
     """
@@ -88,7 +86,6 @@ class Method(Part[Findings]):
     name: ClassVar[str]
     joint: ClassVar[bool] = False
     default: ClassVar[bool] = False
-    default_joint: ClassVar[bool] = False
     source: ClassVar[str] = ""
 
     @abstractmethod

@@ -160,7 +160,6 @@ class Sample(Method):
     name: ClassVar[str] = "sample"
     joint: ClassVar[bool] = True
     default: ClassVar[bool] = True
-    default_joint: ClassVar[bool] = True
     source: ClassVar[str] = "Runs: over each draw of a fit; of priors and ranges a Latin hypercube (McKay et al. 1979)."
 
     def compute(self, job: Job) -> "dict[str, xr.Dataset]":

@@ -23,7 +23,6 @@ class Shapley(Indices):
 
     name: ClassVar[str] = "shapley"
     joint: ClassVar[bool] = True
-    default_joint: ClassVar[bool] = True
     share: ClassVar[str] = "Shapley effect"
     by: ClassVar[str] = "error of the draws"
     figure: ClassVar[str] = "shapley-over-time"
