@@ -5,6 +5,7 @@ import pytest
 
 import cipark_sd.analysis.sensitivities.sobol as sobol_module
 from cipark_sd.analysis.sensitivities import response as response_module
+from cipark_sd.analysis.sensitivities.given_data import Explained
 from cipark_sd.analysis.sensitivities.ranking import unranked
 from cipark_sd.analysis.sensitivities.response import BLOCK, blocks, bootstrap_weights
 from cipark_sd.analysis.sensitivities.sampled import sample
@@ -232,16 +233,27 @@ def test_no_share_is_given_of_what_is_too_rough_for_the_runs(response_of):
     assert "too rough" in found["reason"].item()
 
 
-def test_a_step_in_one_constant_ends_the_ranking_or_widens_it(response_of):
-    """Teeth of one constant that neighbours see and the regressors do not."""
-    teeth = response_of(2, lambda x: np.floor(6 * x[:, 0]) % 2 + 2 * x[:, 1])
-    runs = sample(teeth, n=2048, seed=1)
-    found = shapley(runs, seed=1)
-    exact = np.array([0.25, 1 / 3]) / (0.25 + 1 / 3)
-    if np.isfinite(found["Sh"]).all():
-        assert (np.abs(found["Sh"][:, 0, 0] - exact) <= found["Sh_conf"][:, 0, 0]).all()
-    else:
-        assert "too rough" in found["reason"].item()
+@pytest.mark.parametrize(
+    ("whole", "beside", "words"),
+    [
+        (0.91, 0.0, ""),
+        (0.89, 0.0, "explain 89% of the variance"),
+        (1.0, 0.14, ""),
+        (1.0, 0.16, "too rough a function of x2"),
+    ],
+)
+def test_what_an_estimate_misses_widens_its_interval_until_it_ends_the_ranking(
+    response_of, monkeypatch, whole, beside, words
+):
+    one = np.ones((2, 1))
+    estimate = Explained(0.5 * one, 0.01 * one, 0.4 * one, np.array([[0.4], [0.4 + beside]]), whole * np.ones(1))
+    monkeypatch.setattr("cipark_sd.analysis.sensitivities.shapley.explained", lambda *_: estimate)
+    shares = shapley(sample(response_of(2, lambda x: x[:, 0]), n=256, seed=1), seed=1)
+    assert words in shares["reason"].item()
+    assert bool(words) == bool(shares["reason"].item()) == bool(np.isnan(shares["Sh"]).all())
+    if not words:
+        widths = 1.96 * 0.01 + (1 - whole) + np.array([0, beside])
+        np.testing.assert_allclose(shares["Sh_conf"][:, 0, 0], widths, atol=1e-4)
 
 
 def test_too_few_runs_and_runs_without_variance_have_their_reason(response_of):
