@@ -109,7 +109,6 @@ class FunctionResponse:
     signature: str = "function"
 
     n_scenarios: int = 1
-    correlation: np.ndarray | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -125,7 +124,7 @@ class FunctionResponse:
     def factors(self) -> "Factors":
         from cipark_sd.analysis.sensitivities.factors import Factor, Factors
 
-        return Factors(tuple(Factor(name, np.asarray) for name in self.names), self.correlation)
+        return Factors(tuple(Factor(name, np.asarray) for name in self.names))
 
     def no_failures(self) -> "Failures":
         from cipark_sd.simulations.failures import Failures
@@ -137,6 +136,9 @@ class FunctionResponse:
 
     def scores(self, shares: np.ndarray) -> np.ndarray:
         return shares
+
+    def at_values(self, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        return self(values, rows)
 
     def __call__(self, scores: np.ndarray, rows: np.ndarray) -> np.ndarray:
         assert len(rows) == len(scores)

@@ -6,7 +6,7 @@ group of shares), and scores become values of the model's constants; only the se
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -106,13 +106,10 @@ class Factors:
     Parameters
     ----------
     blocks : tuple of Factor or Shares
-    correlation : (k, k), optional
-        Of the normal scores, for factors that depend on each other (a Gaussian copula); without it they are
-        independent.
+        Independent of each other; draws that are not have no place in the cube.
     """
 
     blocks: tuple[Factor | Shares, ...]
-    correlation: Array | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -138,14 +135,6 @@ class Factors:
     def values(self, scores: Array) -> Array:
         """Scores ``(…, k)`` to values of the constants ``(…, k)``."""
         return self._by_block("values", scores)
-
-    def joint(self, shares: Array) -> Array:
-        """Independent points of the unit cube ``(…, k)`` as points that depend on each other as the factors do."""
-        if self.correlation is None:
-            return shares
-        from scipy.special import ndtr, ndtri
-
-        return np.asarray(ndtr(ndtri(shares) @ np.linalg.cholesky(self.correlation).T))
 
     def from_unit(self, shares: Array) -> Array:
         """Points of the unit cube ``(…, k)`` to values of the constants ``(…, k)``."""
@@ -279,33 +268,16 @@ def constant_values(model: Model, constant: Constant) -> dict[str, float]:
     return values
 
 
-def from_draws(names: Sequence[str], draws: Array) -> Factors:
-    """Factors that depend on each other as draws ``(n, k)`` do, say those of a posterior.
-
-    The margins are the draws' own quantiles, the dependence that of their normal scores (a Gaussian copula): what is
-    neither in a margin nor in a rank correlation is lost.
+def margins(draws: Mapping[str, Array]) -> Factors:
+    """Constants that have draws, each by its own quantiles: what they are, and never how they vary together.
 
     Parameters
     ----------
-    names : sequence of str
-        Of the constants, k of them.
-    draws : (n, k)
+    draws : mapping of str to (n,)
+        By the name of the constant.
 
     Returns
     -------
     Factors
-        Draw of rank r is the quantile of ``(r - 1/2) / n``, with straight lines between (Hazen 1914).
     """
-    from scipy import stats
-
-    draws = np.asarray(draws, dtype=float)
-    ranks = stats.rankdata(draws, axis=0)
-    normal = stats.norm.ppf((ranks - 0.5) / len(draws))
-    correlation = np.atleast_2d(np.corrcoef(normal, rowvar=False))
-    margins = (Factor(name, _empirical(np.sort(column)), "draws") for name, column in zip(names, draws.T, strict=True))
-    return Factors(tuple(margins), correlation)
-
-
-def _empirical(ordered: Array) -> Callable[[Array], Array]:
-    places = (np.arange(len(ordered)) + 0.5) / len(ordered)
-    return lambda shares: np.interp(shares, places, ordered)
+    return Factors(tuple(Factor(name, partial(np.quantile, column), "draws") for name, column in draws.items()))

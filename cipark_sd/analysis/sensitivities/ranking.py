@@ -21,6 +21,10 @@ NEGLIGIBLE = 0.01
 WIDEST = 0.25
 #: A share whose interval reaches this far to either side, or lies above one, is not known from these rows.
 UNKNOWN = 0.5
+#: Where more of the runs fail the others are another set of draws than was asked for, and rank nothing.
+MOST_FAILED = 0.1
+#: Why draws of chains that have not converged rank nothing.
+NO_CONVERGENCE = "the sampling of the draws has not converged"
 
 
 @dataclass(frozen=True)
@@ -107,15 +111,20 @@ def ranked(effects: "xr.Dataset", output: str, moment: Moment, *, count: int = 5
 def unranked(point: "xr.Dataset") -> str:
     """Why factors cannot be ranked for an output at a time, the one point of a Dataset; empty where they can."""
     index = "ST" if "ST" in point else "Sh"
+    if "n_failed" in point:
+        runs = int(point.attrs["rows"]) * (1 if index == "Sh" else point.sizes["parameter"] + 2)
+        if (failed := int(point["n_failed"])) > MOST_FAILED * runs:
+            return f"{failed:,} of {runs:,} runs failed"
     share, width = point[index].to_numpy(), point[f"{index}_conf"].to_numpy()
     if np.isnan(share).all():
         return str(point["reason"].item()) if "reason" in point else "the variance is negligible"
     i = int(np.nanargmax(share))
     if width[i] < UNKNOWN and share[i] - width[i] <= 1:
         return ""
+    remedy = "draws" if index == "Sh" else "--rows"
     return (
         f"the largest share of the variance, that of {point['parameter'].to_numpy()[i]}, is uncertain by "
-        f"±{width[i]:.2g}: use more --rows"
+        f"±{width[i]:.2g}: use more {remedy}"
     )
 
 
@@ -143,7 +152,7 @@ def sentences(effects: "xr.Dataset", moments: Sequence[Moment]) -> list[str]:
             rows = ranked(effects, output, moment)
             if "Sh" in effects:
                 parts = [f"{row.name} ({row.total:.2f} ± {row.high - row.total:.2f})" for row in rows]
-                lines.append(f"{output}, {moment.label}, Shapley effects: {'; '.join(parts)}.")
+                lines.append(f"{output}, {moment.label}, shares of the variance: {'; '.join(parts)}.")
                 continue
             # one at least, since otherwise nothing is said
             rows = [row for row in rows if row.high >= NEGLIGIBLE] or rows[:1]

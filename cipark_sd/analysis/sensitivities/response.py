@@ -219,7 +219,10 @@ class ModelResponse:
         TooManyFailed
             As soon as more runs of a planned design have failed than may.
         """
-        values = self.factors.values(scores)
+        return self.at_values(self.factors.values(scores), rows)
+
+    def at_values(self, values: Array, rows: Rows) -> Array:
+        """The same of values of the constants themselves ``(n, k)``, as draws have them."""
         answer = self._computed(values, rows)
         if self._design is not None:
             label, n = self._design

@@ -24,12 +24,15 @@ from cipark_sd.base.errors import InvalidValue
 from cipark_sd.simulations.failures import Failures
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cipark_sd.analysis.sensitivities.evaluation import Output
-from cipark_sd.analysis.sensitivities.factors import Factor, Factors, Uniform
+from cipark_sd.analysis.sensitivities.factors import Factor, Factors, Uniform, margins
+from cipark_sd.analysis.sensitivities.sampled import at_draws
+from cipark_sd.analysis.sensitivities.shapley import shapley
 from cipark_sd.base.errors import answered
 from cipark_sd.base.timegrid import nearest_indices
 from cipark_sd.data.scenarios import Scenario
@@ -68,7 +71,7 @@ def _weighted(weights: Array, values: NDArray[np.generic]) -> Array:
 @answered
 def sensitivity(
     model: Model | Path | str,
-    ranges: Mapping[str, tuple[float, float]],
+    ranges: "Mapping[str, Sequence[float] | Array] | pd.DataFrame",
     outputs: Sequence[str] | str,
     *,
     times: Sequence[float] | None = None,
@@ -76,19 +79,24 @@ def sensitivity(
     seed: int = 1,
     scenario: ScenarioLike = Scenario(),  # noqa: B008  (frozen, and neutral)
 ) -> "xr.Dataset":
-    """Sobol indices: which share of an output's variance each constant is answerable for, alone and with others.
+    """Which share of an output's variance each constant is answerable for: Sobol indices over ranges, or of draws as
+    they are Shapley effects, since constants of a fit depend on each other.
 
     >>> from cipark_sd import bundled, sensitivity
     >>> found = sensitivity(bundled("core.mdl"), {"Start Time": (1, 3), "Pass Fraction": (0.2, 0.6)}, "Residents", n=64)
     >>> found["ST"].sizes["parameter"], found["ST"].sizes["time"]
     (2, 1)
+    >>> draws = {"Start Time": [1 + i % 7 / 3 for i in range(200)], "Pass Fraction": [i / 500 for i in range(200)]}
+    >>> sensitivity(bundled("core.mdl"), draws, "Residents")["Sh"].dims
+    ('parameter', 'output', 'time')
 
     Parameters
     ----------
     model : Model, Path or str
         A model or its file.
-    ranges : mapping of str to (low, high)
-        By name of the constant; any value between is as good as another, and they are independent.
+    ranges : mapping of str to (low, high) or (n,)
+        By name of the constant: two numbers between which any value is as good as another, independent of the others;
+        or the draws of a fit, row by row, at each of which the model runs.
     outputs : sequence of str
         Variables, ``Name[element]`` for one of a subscripted one.
     times : sequence of float, optional
@@ -103,7 +111,8 @@ def sensitivity(
     Returns
     -------
     xarray.Dataset
-        See :func:`cipark_sd.analysis.sensitivities.sobol.sobol`: ``S1``, ``ST`` and their 95 % half-widths.
+        See :func:`cipark_sd.analysis.sensitivities.sobol.sobol`: ``S1``, ``ST`` and their 95 % half-widths; of draws
+        :func:`cipark_sd.analysis.sensitivities.shapley.shapley`: ``Sh``, ``alone`` and, without them, ``reason``.
 
     Raises
     ------
@@ -111,7 +120,15 @@ def sensitivity(
     """
     model = as_model(model)
     scenario = as_scenario(scenario, model)
-    factors = Factors(tuple(_uniform(model.protected(name), *limits) for name, limits in ranges.items()))
+    columns = {str(name): np.asarray(column, dtype=float) for name, column in ranges.items()}
+    sizes = {len(column) for column in columns.values()}
+    if len(sizes) > 1:
+        raise InvalidValue(
+            "the ranges", sorted(sizes), "two numbers each, or as many draws of each", where="sensitivity"
+        )
+    drawn = bool(sizes) and sizes != {2}
+    named = {model.protected(name): column for name, column in columns.items()}
+    factors = margins(named) if drawn else Factors(tuple(_uniform(name, *c.tolist()) for name, c in named.items()))
     if not len(factors):
         raise InvalidValue("the ranges", {}, "at least one constant with its range", where="sensitivity")
     saved = plan(model, scenario, save=(), times=None, method=None).times
@@ -119,6 +136,9 @@ def sensitivity(
     names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
     definitions = tuple(Output(name, model.protected(name)) for name in names)
     response = model_response(model, factors, definitions, times=indices.tolist(), scenario=scenario)
+    if drawn:
+        runs = at_draws(response, np.stack(list(columns.values()), axis=1), seed=seed)
+        return shapley(runs, seed=seed).assign_coords(parameter=list(columns))
     # as they were spelt, so that they are found by the same names
     return sobol(response, n=n, seed=seed).assign_coords(parameter=list(ranges))
 

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from cipark_sd.analysis.sensitivities.evaluation import Question
+from cipark_sd.analysis.sensitivities.factors import Factors
 from cipark_sd.analysis.sensitivities.ranking import Moment
+from cipark_sd.base.arrays import Array
 from cipark_sd.base.records import of_this_version
 from cipark_sd.base.timegrid import time_label
+from cipark_sd.data.scenarios import Scenario
 from cipark_sd.pages.output import load_result, save_result
 from cipark_sd.statements import headline
 from cipark_sd.statements.claims import UNSEEN, Basis
@@ -29,24 +32,28 @@ class Inputs:
     Parameters
     ----------
     question : Question
-        With the factors that are drawn from.
+        With the factors of priors or ranges; after a fit with those that have draws, each by its own quantiles.
     basis : Basis
         What the draws are.
     notes : tuple of str
         Sentences for the head of the page, each of which a reader must know.
     study_digest : str
         Of the study whose data stand behind the draws; empty where none do, or where the draws do not say.
+    draws : (n, k), optional
+        Of a fit, as they depend on each other; None where priors or ranges are sampled.
+    assumed : Factors
+        What has no draws and is held with them; independent of them where it is freed.
+    freed : Scenario
+        What all runs share where it is freed.
     """
 
     question: Question
     basis: Basis
     notes: tuple[str, ...] = ()
     study_digest: str = ""
-
-    @property
-    def unseen(self) -> bool:
-        """Whether no data stand behind what varies."""
-        return self.basis.origin in UNSEEN
+    draws: Array | None = None
+    assumed: Factors = Factors(())
+    freed: Scenario = Scenario()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,8 @@ class Findings:
         What is uncertain: the 5 %, 50 % and 95 % quantiles of what each is thought to be, and why.
     failed : tuple of str
         Of each design in which runs failed: how many, and of what.
+    n_assumed : int
+        How many of the constants have no draws and are held beside them.
     starts : tuple of str
         Of the constants those that are starts of stocks, which are spelt as the stocks are.
     """
@@ -98,6 +107,7 @@ class Findings:
     constants: tuple[tuple[str, float, float, float, str], ...]
     failed: tuple[str, ...] = ()
     time_units: str = ""
+    n_assumed: int = 0
     starts: tuple[str, ...] = ()
     results: "Mapping[str, xr.Dataset]" = field(default_factory=dict)
 
@@ -114,7 +124,8 @@ class Findings:
     @property
     def over(self) -> str:
         """For captions: what the numbers are taken over."""
-        return f"over {self.basis.name.removeprefix('draws from ')}"
+        of_fit = self.basis.origin == "posterior"
+        return f"over {'the draws of the fit' if of_fit else self.basis.name.removeprefix('draws from ')}"
 
     def of(self, name: str) -> "xr.Dataset | None":
         """A result by its name, None where it was not computed."""
@@ -125,7 +136,7 @@ class Findings:
         return replace(self, results={**self.results, **results})
 
     def over_runs(self, n: int) -> Basis:
-        """What ``n`` runs rest on: as many draws of priors or ranges, or the draws that stand behind their copula."""
+        """What ``n`` runs rest on: as many draws of priors or ranges, or all draws of a fit."""
         return replace(self.basis, n=n) if self.unseen else self.basis
 
     def record(self, estimand: str, number: float, **details: Unpack[Details]) -> Headline:

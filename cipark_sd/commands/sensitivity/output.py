@@ -6,26 +6,29 @@ The page is made of findings alone: no model is run for it and no number drawn.
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cipark_sd.analysis.sensitivities.evaluation import Question
-from cipark_sd.analysis.sensitivities.ranking import unranked
+from cipark_sd.analysis.sensitivities.ranking import Moment, Ranked, ranked, unranked
 from cipark_sd.analysis.sensitivities.response import ModelResponse, model_response
+from cipark_sd.analysis.sensitivities.sampled import at_draws, hypercube, sample
 from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.base.console import echo, progress_bars
 from cipark_sd.base.files import OUTPUT_FOLDER, output_folder, write_text
 from cipark_sd.base.naming import base_name
 from cipark_sd.base.optional import record_in
-from cipark_sd.base.timegrid import calendar_years, time_grid
-from cipark_sd.base.wording import listed, percent
+from cipark_sd.base.timegrid import calendar_years, time_grid, time_label
+from cipark_sd.base.wording import in_sentence, listed, said_date, with_unit
 from cipark_sd.commands.result import Result, ended
 from cipark_sd.commands.sensitivity.findings import FILE, ExplainedOutput, Findings, Inputs, load, save
 from cipark_sd.commands.sensitivity.methods import registry
-from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method, over_outputs
+from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method, Step, over_outputs, share_bars
 from cipark_sd.commands.sensitivity.methods.registry import LOOPS, METHODS
+from cipark_sd.commands.sensitivity.methods.sample import fan, fan_chart
 from cipark_sd.commands.sensitivity.request import MOST_TIMES, Request
 from cipark_sd.commands.sensitivity.target import inputs_of, target_of
 from cipark_sd.data import estimands
@@ -35,10 +38,11 @@ from cipark_sd.execution.cluster import Cluster
 from cipark_sd.model.variables import Stock
 from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Block, FirstScreen, Listing, Paragraph, Section, Table
-from cipark_sd.pages.parts import Part, Pictures, Words
-from cipark_sd.statements.headline import Headline
+from cipark_sd.pages.parts import Drawing, Part, Pictures, Words
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from cipark_sd.analysis.sensitivities.factors import Factors
     from cipark_sd.execution.pool import Pool
 
@@ -46,6 +50,8 @@ if TYPE_CHECKING:
 EQUATIONS = "This says what moves the outputs of these equations, and not whether the equations are right."
 #: Outputs and drivers in a line, at most; an index that is smaller is none of a driver.
 OUTPUTS, DRIVERS, LEAST = 2, 2, 0.05
+#: Bars of the first figure, which is read on a phone.
+_BARS = 8
 #: Results whose shares rank constants.
 _RANKING = ("shapley", "sobol")
 
@@ -56,45 +62,123 @@ class First(Part[Findings]):
 
     of: tuple[Part[Findings], ...]
 
+    def drawings(self, findings: Findings) -> Iterator[Drawing]:
+        """Bars of the output that the title names; where it names none, how far the first one goes."""
+        runs = findings.of("sample")
+        if ranking := _leading(findings):
+            yield Drawing("answer", share_bars, (ranking.rows,), {"label": ranking.named})
+        elif runs is not None and findings.basis.bands:
+            yield Drawing("answer", fan_chart, (fan(runs),), {"first": True})
+
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        """One block; nothing where no method gives a headline number or a reason for having none."""
-        records = [record for part in self.of for record in part.headlines(findings)]
-        indices = sorted((record for record in records if record.kind == "index"), key=lambda record: -record.number)
-        doubtful = not findings.basis.sure
-        ranges = list(map(_range, [r for r in records if r.kind == "median" and r.interval is not None][:OUTPUTS]))
-        reasons = list(_unranked(findings))[:OUTPUTS]
-        if not ranges and not indices and not reasons:
+        """One block; nothing where no method gives a range, a ranking or a reason for having none."""
+        ranking, reasons = _leading(findings), list(_unranked(findings))[:OUTPUTS]
+        ranges = list(_ranges(findings))[:OUTPUTS]
+        if not ranges and not ranking and not reasons:
             return
-        unseen = findings.unseen
-        drivers = list(map(_index, [record for record in indices if record.number >= LEAST][:DRIVERS])) or reasons[:1]
-        # posterior draws say how far outputs go; where they were not run, what moves them
-        known, open_ = ([], [*ranges, *drivers]) if unseen else (ranges or drivers, drivers if ranges else [])
+        doubtful, unseen = not findings.basis.sure, findings.unseen
+        shares = [] if ranking is None else [ranking.sentence(findings.over)]
+        # a share is computed of the equations: whatever it is over, it is not known of the world
+        known, open_ = ([], [*ranges, *shares]) if unseen else (ranges, shares)
+        assumed = f"The equations, and how far each of {len(findings.constants)} constants may lie."
+        if not unseen:
+            held = f", and the values at which {findings.n_assumed} constants are held" if findings.n_assumed else ""
+            assumed = f"The equations and the priors of the fit{held}."
+        nothing = f"Nothing {'of the world: these numbers use no data' if unseen else 'beyond the report of the fit'}."
+        bars = "Shares of the variance with their 95 % intervals" if ranking else "How far it goes: median and bands"
         yield Section(
             "In short",
             (
                 FirstScreen(
-                    subject=f"Which assumptions matter: {findings.title}",
-                    title=title(findings, indices, reasons),
-                    known=" ".join(known) or "Nothing of the world: these numbers use no data.",
-                    not_known=" ".join([*open_, *(reasons if indices else [])]) or "Whether the equations are right.",
-                    assumed=f"The equations, and how far each of {len(findings.constants)} constants may lie.",
+                    subject=f"{ranking.question if ranking else 'Which assumptions matter'}: {findings.title}",
+                    title=title(findings, ranking, reasons),
+                    known=" ".join(known) or nothing,
+                    not_known=" ".join([*open_, *reasons]) or "Whether the equations are right.",
+                    assumed=assumed,
                     limits=" ".join([*([] if doubtful else findings.rests_on[:1]), EQUATIONS]),
                     cautions=tuple(findings.rests_on[:1]) if doubtful else (),
                     warnings=tuple(findings.rests_on[1:]) if doubtful else (),
-                    picture=next(pictures.show("answer", f"How far it goes {findings.over}: median and bands."), None),
+                    picture=next(pictures.show("answer", f"{bars}, {findings.over}."), None),
                 ),
             ),
         )
 
 
-def title(findings: Findings, indices: Sequence[Headline], reasons: Sequence[str]) -> str:
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The constants that move one output most at one moment, the largest share first."""
+
+    output: str
+    date: str
+    rows: tuple[Ranked, ...]
+    starts: tuple[str, ...]
+    #: The constant that alone would narrow the output most; empty where that is not computed.
+    alone: str = ""
+
+    def called(self, name: str) -> str:
+        """A constant, told from the stock whose start it is."""
+        return f"{name} at the start" if name in self.starts else name
+
+    @property
+    def named(self) -> str:
+        """The output with its time."""
+        return f"{self.output} {self.date}"
+
+    @property
+    def question(self) -> str:
+        """What a reader asks."""
+        return f"What would narrow {self.output} most?"
+
+    @property
+    def first(self) -> list[str]:
+        """Those of which any may have the largest share: their intervals reach that of the first."""
+        return [self.called(row.name) for row in self.rows if row.high >= self.rows[0].low]
+
+    def sentence(self, over: str) -> str:
+        """The largest shares with their intervals."""
+        shown = [row for row in self.rows if row.total >= LEAST][:DRIVERS] or list(self.rows[:1])
+        parts = [
+            f"{self.called(row.name)} {row.total:.0%} (95 %: {row.low:.0%} to {min(row.high, 1.0):.0%})"
+            for row in shown
+        ]
+        return f"Of the variance of {self.named} {over}: {listed(parts)}."
+
+
+def _leading(findings: Findings) -> Ranking | None:
+    """Of the first output at the first moment that has a ranking."""
+    units = findings.time_units
+    for name in _RANKING:
+        result = findings.of(name)
+        for label, moment, point in [] if result is None else over_outputs(findings, result):
+            if result is not None and not unranked(point):
+                rows = tuple(ranked(result, label, moment, count=_BARS))
+                alone = _narrows_most(point)
+                return Ranking(label, _when(moment, units), rows, findings.starts, alone)
+    return None
+
+
+def _narrows_most(point: "xr.Dataset") -> str:
+    """The constant that alone takes most of the variance away; empty where none takes much, or that is not computed."""
+    if "alone" not in point or float(point["alone"].max()) < LEAST:
+        return ""
+    return str(point["parameter"].to_numpy()[int(point["alone"].to_numpy().argmax())])
+
+
+def _when(moment: Moment, units: str) -> str:
+    """A moment as people write it: a date, or the number after the unit of time."""
+    text = time_label(moment.time, units)
+    date = said_date(text)
+    return f"on {date}" if date != text else f"at {units} {text}" if units else f"at {text}"
+
+
+def title(findings: Findings, ranking: Ranking | None, reasons: Sequence[str]) -> str:
     """The constant that moves an output most; that none can be named where shares are not known.
 
     Parameters
     ----------
     findings : Findings
-    indices : sequence of Headline
-        The largest first.
+    ranking : Ranking or None
+        Of the output that is spoken of.
     reasons : sequence of str
         Why outputs have no ranking.
 
@@ -103,15 +187,15 @@ def title(findings: Findings, indices: Sequence[Headline], reasons: Sequence[str
     str
         A sentence without its full stop.
     """
-    for record in indices[:1]:
-        name = record.estimand.partition(" of ")[2]
-        for explained in findings.outputs:
-            driver, marker, _ = name.partition(f" for {explained.quantity} at ")
-            if marker:
-                at_start = " at the start" if driver in findings.starts else ""
-                return f"{driver}{at_start} moves {explained.label} most"
+    if ranking is not None:
+        first = ranking.first
+        if len(first) > DRIVERS:
+            return f"No single constant moves {ranking.output} most: {len(first)} are about equal"
+        if len(first) == 1 and ranking.alone == ranking.rows[0].name and not findings.unseen:
+            return f"Knowing {first[0]} would narrow {ranking.output} most"
+        return f"{' or '.join(first)} moves {ranking.output} most"
     if reasons:
-        return "Which assumption matters most is not known from so few runs"
+        return "Which assumption matters most is not known from these runs"
     return f"How far {listed(dict.fromkeys(output.label for output in findings.outputs))} can go"
 
 
@@ -124,19 +208,20 @@ def _unranked(findings: Findings) -> Iterator[str]:
                 yield f"{label}, {moment.label}: no ranking, since {why}."
 
 
-def _range(record: Headline) -> str:
-    bounds = record.interval
-    assert bounds is not None
-    return (
-        f"{record.dated}: {record.value} at the median, {' to '.join(bounds.ends())} in {percent(bounds.level)} of the "
-        "runs."
-    )
-
-
-def _index(record: Headline) -> str:
-    bounds = record.interval
-    within = "" if bounds is None or bounds.low is None or bounds.high is None else f" ({' to '.join(bounds.ends())})"
-    return f"{record.dated[:1].upper()}{record.dated[1:]}: {record.value}{within}."
+def _ranges(findings: Findings) -> Iterator[str]:
+    """How far each output goes at each moment; nothing of draws that bear no band."""
+    runs = findings.of("sample")
+    if runs is None or not findings.basis.bands:
+        return
+    for label, moment, point in over_outputs(findings, fan(runs, (5.0, 50.0, 95.0)).to_dataset()):
+        low, middle, high = point["fan"].to_numpy().tolist()
+        if not np.isfinite([low, middle, high]).all():
+            continue
+        unit = str(point["units"].item())
+        ends = [in_sentence(end, high - low, unit) for end in (low, high)]
+        value = with_unit(in_sentence(middle, high - low, unit), unit)
+        date = _when(moment, findings.time_units)
+        yield f"{label} {date}: {value} at the median, {' to '.join(ends)} in 90 % of the runs {findings.over}."
 
 
 def _rests(findings: Findings) -> Iterator[Section]:
@@ -214,7 +299,7 @@ def _identity(findings: Findings) -> str:
     return "; ".join(facts)
 
 
-#: Points of the cube from which quantiles of the constants are read.
+#: Points from which quantiles of the constants are read.
 _POINTS = 2001
 
 
@@ -232,7 +317,7 @@ def answer(request: Request) -> Result:
     checkpoints = Checkpoints.in_output(folder, fresh=request.fresh)
     inputs = inputs_of(request, study, question, max(request.rows, DRAWS))
     question = inputs.question
-    methods = _chosen_methods(request, joint=not inputs.unseen)
+    methods = _chosen_methods(request, joint=inputs.draws is not None)
     allowed = study.allowed if request.allow_failed is None else request.allow_failed
     response = _response(question, request, pool, bare=not study.has_data, allowed=allowed)
     sizes = {"uncertain constant": response.names, "output": response.outputs, "time": response.times}
@@ -242,9 +327,11 @@ def answer(request: Request) -> Result:
         echo(sentence)
     try:
         with progress_bars() as bars, pool or nullcontext():
+            runs = cache(partial(_runs, request, inputs, response, bars.counter("sample, runs")))
             for method in methods:
                 progress = bars.counter(f"{method.name}, runs")
-                findings = findings.with_results(method.compute(Job(request, inputs, response, checkpoints, progress)))
+                job = Job(request, inputs, response, runs, checkpoints, progress)
+                findings = findings.with_results(method.compute(job))
         failed = (failures.sentence(design) for design, failures in response.failures.items())
         findings = replace(findings, failed=tuple(filter(None, failed)))
         save(findings, folder)
@@ -260,9 +347,17 @@ def answer(request: Request) -> Result:
     return ended(folder)
 
 
+def _runs(request: Request, inputs: Inputs, response: ModelResponse, progress: Step) -> "xr.Dataset":
+    """Over each draw of a fit; of priors and ranges as many as are asked for."""
+    seed = request.seed + 1
+    if inputs.draws is None:
+        return sample(response, n=max(request.rows, DRAWS), seed=seed, progress=progress)
+    return at_draws(response, inputs.draws, seed=seed, progress=progress)
+
+
 def _chosen_methods(request: Request, *, joint: bool) -> tuple[Method, ...]:
     """In the order of the page, loops last; ``joint`` where constants depend on each other."""
-    usual = [method.name for method in METHODS if (method.default_joint if joint else method.default)]
+    usual = [method.name for method in METHODS if (method.joint if joint else method.default)]
     chosen = (method for method in METHODS if method.name in (request.methods or usual))
     return (*chosen, *((LOOPS,) if request.loop_draws is not None else ()))
 
@@ -289,7 +384,8 @@ def nothing_yet(request: Request, inputs: Inputs) -> Findings:
             )
             for output in question.outputs
         ),
-        constants=tuple(_spreads(question.factors)),
+        constants=(*_spreads(question.factors), *_spreads(inputs.assumed)),
+        n_assumed=len(inputs.assumed),
         time_units=question.model.time.units,
         starts=tuple(
             name for name in question.factors.names if isinstance(question.model.by_name.get(base_name(name)), Stock)
@@ -298,9 +394,9 @@ def nothing_yet(request: Request, inputs: Inputs) -> Findings:
 
 
 def _spreads(factors: "Factors") -> list[tuple[str, float, float, float, str]]:
-    rng = np.random.default_rng(0)
-    shares = factors.joint((rng.permuted(np.tile(np.arange(_POINTS), (len(factors), 1)), axis=1).T + 0.5) / _POINTS)
-    quantiles = np.percentile(factors.from_unit(shares), (5, 50, 95), axis=0).tolist()
+    if not len(factors):
+        return []
+    quantiles = np.percentile(hypercube(factors, _POINTS, 0), (5, 50, 95), axis=0).tolist()
     why = [block.why for block in factors.blocks for _ in block.names]
     return list(zip(factors.names, *quantiles, why, strict=True))
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from cipark_sd.analysis.experiments.draws import attributes_of, columns_in
 from cipark_sd.analysis.sensitivities.evaluation import Output, Question
-from cipark_sd.analysis.sensitivities.factors import Factors, around, from_draws
+from cipark_sd.analysis.sensitivities.factors import Factors, around, margins
 from cipark_sd.analysis.sensitivities.ranking import Moment
 from cipark_sd.analysis.sensitivities.response import check_power_of_two, output_problem
 from cipark_sd.analysis.study import STOCKS, FittedDraws, PlainModel, Study, find_study, stock_names
@@ -24,7 +24,7 @@ from cipark_sd.commands.options import variable_names
 from cipark_sd.commands.sensitivity.findings import Inputs
 from cipark_sd.commands.sensitivity.methods.registry import METHODS
 from cipark_sd.commands.sensitivity.request import RANGE, Request
-from cipark_sd.data.scenarios import Scenario, resolve
+from cipark_sd.data.scenarios import resolve
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, Stock
 from cipark_sd.statements.claims import Basis
@@ -50,11 +50,6 @@ def target_of(request: Request) -> tuple[Study, Question]:
     raise_all("sensitivity", problems)
     assert named is not None  # else there is a problem
     return named
-
-
-def _takes_fit(request: Request) -> bool:
-    """Whether draws of a fit are taken up where there are any: nothing that is asked for needs independence."""
-    return request.draws is None and all(method in _joint() for method in request.methods)
 
 
 def _contradictions(request: Request) -> Iterator[CiparkError]:
@@ -160,10 +155,6 @@ def _tell_stocks(model: Model) -> None:
         )
 
 
-#: An eigenvalue of a correlation under this means that some draws follow from others.
-_SINGULAR = 1e-8
-
-
 def inputs_of(request: Request, study: Study, question: Question, n: int) -> Inputs:
     """What varies by the request: named draws, those of a fit that is at hand, else priors or ranges.
 
@@ -186,24 +177,43 @@ def inputs_of(request: Request, study: Study, question: Question, n: int) -> Inp
     """
     if request.draws is not None and not request.prior:
         draws = read_draws(request.draws)
-        return _after(question, draws, (f"The draws are those of {draws.source}.",))
-    fit = study.fit_at_hand() if _takes_fit(request) else None
+        return _after(study, question, draws, (f"The draws are those of {draws.source}.",))
+    fit = None if request.prior else study.fit_at_hand()
     if fit is not None:
+        if wrong := [method for method in request.methods if method not in _joint()]:
+            expected = (
+                f"{' or '.join(_joint())} after the fit in {fit.source}, whose constants depend on each other; with "
+                "--draws prior it is computed over the priors"
+            )
+            raise InvalidValue("--method", wrong[0], expected, where="sensitivity")
         alternative = "'--draws prior' analyses the assumptions before the fit instead."
-        return _after(question, fit, (f"The fit is that in {fit.source}; {alternative}",))
+        return _after(study, question, fit, (f"The fit is that in {fit.source}; {alternative}",))
     basis = Basis("prior" if study.has_data else "ranges", n)
     return Inputs(question, basis, tuple(_without_fit(request, study)))
 
 
-def _after(question: Question, fit: FittedDraws, notes: tuple[str, ...]) -> Inputs:
-    joint = _with_draws(question, fit.columns, fit.source)
-    missing = len(joint.factors) - sum(1 for name in joint.factors.names if name in fit.columns)
-    if missing:
-        notes += (
-            f"{missing} of {len(joint.factors)} constants have no draws: the fit holds them at values of its own, and "
-            "here they vary over their priors. The two together reach further than a posterior.",
-        )
-    return Inputs(joint, fit.basis, notes, fit.study_digest)
+def _after(study: Study, question: Question, fit: FittedDraws, notes: tuple[str, ...]) -> Inputs:
+    """Draws as they are, and beside them what has none."""
+    drawn, held = _drawn(question.model, fit.columns, fit.source)
+    known = {override_key(name) for name in (*drawn, *held)}
+    blocks = [b for b in question.factors.blocks if not known & {override_key(name) for name in b.names}]
+    assumed = Factors(tuple(blocks))
+    if len(assumed):
+        is_held, adds = ("constant has no draws. It is held", "its range adds") if len(assumed) == 1 else (
+            "constants have no draws. They are held", "their ranges add"
+        )  # fmt: skip
+        notes += (f"{len(assumed)} {is_held} as the study or the model file says; what {adds} has its own section.",)
+    fitted = {name: value for name, value in study.scenario.overrides.items() if override_key(name) not in known}
+    freed = {name: value for name, value in question.scenario.overrides.items() if override_key(name) not in known}
+    return Inputs(
+        replace(question, factors=margins(drawn), scenario=replace(question.scenario, overrides=fitted | freed | held)),
+        fit.basis,
+        notes,
+        fit.study_digest,
+        np.stack(list(drawn.values()), axis=1),
+        assumed,
+        replace(question.scenario, overrides=freed | held),
+    )
 
 
 def _without_fit(request: Request, study: Study) -> list[str]:
@@ -219,13 +229,10 @@ def _without_fit(request: Request, study: Study) -> list[str]:
     against = attempt("contradiction", lambda: study.contradictions(None, None, seed=0, engine="native"), "")
     if against:
         notes.append(f"These priors contradict the data: {against}.")
-    if _takes_fit(request) and (why := study.fit_not_taken()):
+    if not request.prior and (why := study.fit_not_taken()):
         notes.append(why)
-    how = "leave out --draws" if request.prior else "leave out --method, or name only sample or shapley"
-    notes.append(
-        f"For what is left after the data run 'cipark calibrate', then this command; it uses that fit"
-        f"{'' if _takes_fit(request) else f' if you {how}'}."
-    )
+    how = " if you leave out --draws" if request.prior else ""
+    notes.append(f"For what is left after the data run 'cipark calibrate', then this command; it uses that fit{how}.")
     return notes
 
 
@@ -248,13 +255,14 @@ def read_draws(path: Path) -> FittedDraws:
     return FittedDraws(Basis("posterior", n, converged), columns, str(path), str(facts.get("study_digest", "")))
 
 
-def _with_draws(question: Question, table: Mapping[str, Array], where: str) -> Question:
-    """The question with constants and starts of stocks as joint draws have them, and its other ones as its priors do.
+def _drawn(model: Model, table: Mapping[str, Array], where: str) -> tuple[dict[str, Array], dict[str, float]]:
+    """Constants and starts of stocks that vary over draws, and those that never do, by name.
 
-    A column that is neither (a noise parameter, say) is left out; one that never varies is held.
+    A column that is neither (a noise parameter, say) is left out.
 
     Parameters
     ----------
+    model : Model
     table : mapping of str to (n,)
     where : str
         Where the draws come from, for messages.
@@ -266,24 +274,12 @@ def _with_draws(question: Question, table: Mapping[str, Array], where: str) -> Q
     named = {
         name: column
         for name, column in table.items()
-        if isinstance(question.model.by_name.get(base_name(name)), Constant | Stock)
+        if isinstance(model.by_name.get(base_name(name)), Constant | Stock)
     }
     bad = [name for name, column in named.items() if not np.isfinite(column).all()]
     if bad:
         raise InvalidValue("the draws of", ", ".join(bad), "finite numbers", where=where)
     varied = {name: column for name, column in named.items() if len(column) and np.ptp(column) > 0}
     if not varied:
-        expected = f"some constants of {question.model.name} that vary"
-        raise InvalidValue("the draws", ", ".join(table), expected, where=where)
-    drawn = from_draws(tuple(varied), np.stack(list(varied.values()), axis=1))
-    if drawn.correlation is not None and np.linalg.eigvalsh(drawn.correlation)[0] < _SINGULAR:
-        n = len(next(iter(varied.values())))
-        expected = f"draws of {len(varied)} constants, more than that, in which none follows from the others"
-        raise InvalidValue("the draws", f"{n} rows", expected, where=where)
-    known = {override_key(name) for name in named}
-    undrawn = tuple(block for block in question.factors.blocks if not known & {override_key(n) for n in block.names})
-    blocks = (*drawn.blocks, *undrawn)
-    correlation = np.eye(sum(len(block.names) for block in blocks))
-    correlation[: len(drawn), : len(drawn)] = drawn.correlation
-    held = {name: float(column[0]) for name, column in named.items() if name not in varied}
-    return replace(question, factors=Factors(blocks, correlation), scenario=question.scenario | Scenario("", held))
+        raise InvalidValue("the draws", ", ".join(table), f"some constants of {model.name} that vary", where=where)
+    return varied, {name: float(column[0]) for name, column in named.items() if name not in varied}

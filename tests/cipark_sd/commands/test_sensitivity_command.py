@@ -4,7 +4,6 @@ import html
 import re
 import shutil
 from dataclasses import FrozenInstanceError, replace
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,12 +14,13 @@ from command_line import cipark
 from growth_study import growth_study
 from no_computing import forbid_computing
 
-from cipark_sd.analysis.sensitivities.factors import from_draws
+from cipark_sd.analysis.sensitivities.factors import Factor, Factors
+from cipark_sd.analysis.sensitivities.ranking import Ranked
 from cipark_sd.analysis.study import find_study
 from cipark_sd.base.checkpoints import FOLDER
 from cipark_sd.base.errors import CiparkError, InvalidValue
 from cipark_sd.commands.sensitivity.findings import FILE, Inputs, load
-from cipark_sd.commands.sensitivity.output import nothing_yet, parts, title
+from cipark_sd.commands.sensitivity.output import Ranking, nothing_yet, parts, title
 from cipark_sd.commands.sensitivity.request import Request
 from cipark_sd.pages.blocks import FirstScreen, Picture, Table
 from cipark_sd.pages.page import read_page
@@ -94,17 +94,60 @@ def test_a_ranking_says_where_the_output_goes_with_each_constant(everything):
     assert low < high  # a larger room holds more
 
 
-def test_draws_bring_their_dependence_and_the_rest_stays_as_it_was(run, tmp_path):
+def test_draws_are_run_as_they_are_and_what_has_none_is_held_there_and_freed_beside_them(run, tmp_path):
+    """A banana, which no copula of ranks has."""
     rng = np.random.default_rng(1)
-    z = rng.multivariate_normal([0, 0], [[1, 0.9], [0.9, 1]], size=500)
-    table = pd.DataFrame({"Rate": 1 + 0.1 * z[:, 0], "Room": 100 + 10 * z[:, 1], "noise": z[:, 0]})
+    u, noise = rng.normal(size=(2, 500))
+    rate = 1 + 0.2 * u
+    table = pd.DataFrame({"Rate": rate, "Room": 100 - 5 * u**2 + noise, "noise": u})
     table.to_csv(tmp_path / "draws.csv", index=False)
     result, folder = run("--rows", "256", "--draws", str(tmp_path / "draws.csv"))
     assert result.exit_code == 0, result.output
     with xr.open_dataset(folder / "sample.nc", engine="h5netcdf") as drawn:
-        assert set(drawn["parameter"].to_numpy()) == {"Rate", "Room", "Start", "Switch"}
+        assert set(drawn["parameter"].to_numpy()) == {"Rate", "Room"}
         columns = drawn["constants"].sel(parameter=["Rate", "Room"]).to_numpy()
-    assert np.corrcoef(columns.T)[0, 1] == pytest.approx(0.9, abs=0.05)
+    assert np.array_equal(columns, table[["Rate", "Room"]].to_numpy())
+    with xr.open_dataset(folder / "ranges.nc", engine="h5netcdf") as freed:
+        assert set(freed["parameter"].to_numpy()) == {"Rate", "Room", "Start", "Switch"}
+    assert "2 constants have no draws. They are held as the study or the model file says" in result.output
+    page = read_page(folder)
+    (section,) = [s for s in page.sections if s.title == "With what the fit holds, over assumed ranges"]
+    captions = [block.caption for block in section.blocks if isinstance(block, Table)]
+    assert any("over the draws of the fit and assumed ranges" in caption for caption in captions)
+    # what an assumed range does is neither a headline nor known
+    assert all(not {"Start", "Switch"} & set(record.estimand.split()) for record in page.headlines)
+
+
+def test_no_share_stands_under_known(run, tmp_path):
+    rng = np.random.default_rng(1)
+    pd.DataFrame({"Rate": 1 + 0.1 * rng.normal(size=400), "Room": 100 + 10 * rng.normal(size=400)}).to_csv(
+        tmp_path / "draws.csv", index=False
+    )
+    for source in ((), ("--draws", tmp_path / "draws.csv")):
+        result, folder = run("--rows", "128", *source)
+        assert result.exit_code == 0, result.output
+        screen = read_page(folder).sections[0].blocks[0]
+        assert "variance" not in screen.known
+        assert "variance" in screen.not_known
+        assert not re.search("Shapley|Sobol|index", " ".join([screen.title, screen.known, screen.not_known]))
+        assert screen.subject.startswith("What would narrow Stock most?")
+        assert "Room" in screen.title
+    assert "Stock at Year 20: 100 units at the median" in screen.known
+
+
+def test_draws_that_have_not_converged_rank_nothing_and_have_no_band(run, study, tmp_path):
+    rng = np.random.default_rng(1)
+    posterior = xr.Dataset({"Room": (("chain", "draw"), 100 + 9 * rng.normal(size=(4, 100)))})
+    tree = xr.DataTree.from_dict({"/posterior": posterior})
+    tree.attrs = {"converged": 0}
+    tree.to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
+    result, folder = run("--draws", tmp_path / "draws.nc", target=str(study))
+    assert result.exit_code == 0, result.output
+    screen = read_page(folder).sections[0].blocks[0]
+    assert screen.known == "Nothing beyond the report of the fit."
+    assert "no ranking, since the sampling of the draws has not converged" in screen.not_known
+    assert screen.picture is None
+    assert not list(folder.glob("fan.svg"))
 
 
 def test_draws_of_a_stock_s_start_are_taken_as_those_of_a_constant(run, tmp_path):
@@ -115,7 +158,7 @@ def test_draws_of_a_stock_s_start_are_taken_as_those_of_a_constant(run, tmp_path
     assert result.exit_code == 0, result.output
     with xr.open_dataset(folder / "sample.nc", engine="h5netcdf") as drawn:
         starts = drawn["constants"].sel(parameter="Stock").to_numpy()
-    assert np.quantile(starts, [0.05, 0.95]) == pytest.approx(np.quantile(stock, [0.05, 0.95]), abs=0.03)
+    assert np.array_equal(starts, stock)
 
 
 def test_more_rows_go_on_from_a_design_that_is_kept_and_fresh_starts_anew(run):
@@ -196,9 +239,8 @@ def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_co
     # the answer comes first, in the numbers of the records
     box = re.sub(r"<[^>]*>", "", page[page.index('<section class="first"') : page.index('<details class="part"')])
     assert f"{first['name']} moves Stock most" in box
-    assert f"{median.estimand}: {median.value} at the median, " in html.unescape(box)
-    name = f"otal index of {first['name']} for Stock at 20"
-    assert f"T{name}: {records[f't{name}', 'index'].value} (" in html.unescape(box)
+    assert f"Stock at Year 20: {median.value} at the median, " in html.unescape(box)
+    assert f"{first['name']} {first['total']:.0%} (95 %: {first['low']:.0%} to " in html.unescape(box)
 
 
 def test_findings_are_frozen_and_those_of_another_place_are_refused(run, tmp_path):
@@ -219,24 +261,41 @@ def test_a_study_keeps_its_priors(run):
 
 def test_there_is_no_figure_of_what_was_not_computed():
     question = find_study(None).question()
-    nothing = nothing_yet(Request(), Inputs(question, question, Basis("prior", 64)))
+    nothing = nothing_yet(Request(), Inputs(question, Basis("prior", 64)))
     assert [drawing.name for part in parts(nothing) for drawing in part.drawings(nothing)] == []
 
 
-@pytest.mark.parametrize("started", [True, False])
-def test_the_start_of_a_stock_is_told_from_the_stock(started):
-    """Both have one name: 'Donors moves Donors most' says nothing."""
+def ranking(*shares, alone="", starts=()):
+    """One of constants a, b, ... with these ``(low, share, high)``."""
+    rows = tuple(
+        Ranked(i + 1, "y", "end", 1.0, "abcdef"[i], share, low, high, np.nan, np.nan, 1.0, share)
+        for i, (low, share, high) in enumerate(shares)
+    )
+    return Ranking("y", "at 1", rows, starts, alone)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (ranking((0.5, 0.6, 0.7), (0.1, 0.2, 0.3)), "a moves y most"),
+        (ranking((0.5, 0.6, 0.7), (0.1, 0.2, 0.3), alone="a"), "Knowing a would narrow y most"),
+        (ranking((0.5, 0.6, 0.7), (0.1, 0.2, 0.3), alone="b"), "a moves y most"),
+        (ranking((0.5, 0.6, 0.7), (0.3, 0.5, 0.7), alone="a"), "a or b moves y most"),
+        (ranking(*[(0.1, 0.3, 0.5)] * 3), "No single constant moves y most: 3 are about equal"),
+        # 'Donors moves Donors most' says nothing: both have one name
+        (ranking((0.5, 0.6, 0.7), starts=("a",)), "a at the start moves y most"),
+    ],
+)
+def test_a_title_names_what_the_shares_tell_apart(asked, told):
+    about = nothing_yet(Request(), Inputs(find_study(None).question(), Basis("posterior", 64, True)))
+    assert title(about, asked, []) == told
+
+
+def test_the_start_of_a_stock_is_known_as_one():
     question = find_study(None).question()
     stock = next(v for v in question.model.stocks if not v.dims)
-    shares = np.random.default_rng(1).normal(size=(50, 2))
-    question = replace(question, factors=from_draws((stock.label, "Rate"), shares))
-    about = nothing_yet(Request(), Inputs(question, question, Basis("prior", 64)))
-    assert about.starts == (stock.label,)
-    name = stock.label if started else "Rate"
-    output = about.outputs[0]
-    record = SimpleNamespace(estimand=f"Shapley effect of {name} for {output.quantity} at 2019")
-    words = f"{name}{' at the start' if started else ''} moves {output.label} most"
-    assert title(about, [record], []) == words
+    question = replace(question, factors=Factors((Factor(stock.label, np.exp), Factor("Rate", np.exp))))
+    assert nothing_yet(Request(), Inputs(question, Basis("prior", 64))).starts == (stock.label,)
 
 
 def test_the_page_ranks_shows_every_figure_and_says_what_is_uncertain(run):
@@ -356,13 +415,18 @@ def test_posterior_draws_beside_priors_of_other_constants_are_no_posterior(run, 
     result, folder = run("--rows", "64", "--method", "sample", target=str(fitted_study))
     assert result.exit_code == 0, result.output
     said = " ".join(block.text for block in first_words(folder))
-    assert "1 of 2 constants have no draws: the fit holds them at values of its own" in said
-    assert "The two together reach further than a posterior" in said
+    assert "1 constant has no draws. It is held" in said
+    with xr.open_dataset(folder / "sample.nc", engine="h5netcdf") as drawn:
+        assert list(drawn["parameter"].to_numpy()) == ["Room"]
+        assert drawn.sizes["run"] == 400
 
 
-@pytest.mark.parametrize("arguments", [("--draws", "prior", "--method", "tornado"), ("--method", "tornado")])
-def test_priors_are_taken_where_they_are_named_or_needed(run, fitted_study, arguments):
-    result, folder = run(*arguments, target=str(fitted_study))
+@pytest.mark.parametrize("method", ["tornado", "sobol"])
+def test_a_method_of_independent_constants_is_refused_after_a_fit_unless_priors_are_named(run, fitted_study, method):
+    refused, _ = run("--method", method, target=str(fitted_study))
+    assert refused.exit_code == 2
+    assert "whose constants depend on each other; with --draws prior it is" in f"{refused.exception} {refused.output}"
+    result, folder = run("--draws", "prior", "--method", method, "--rows", "64", target=str(fitted_study))
     assert result.exit_code == 0, result.output
     assert first_words(folder)[0].text.startswith("1024 draws from the PRIOR")
 
@@ -400,7 +464,7 @@ def test_draws_of_a_fit_bring_shapley_effects_to_the_head_of_the_page(run, study
     assert "whether the sampling has converged is not recorded" in rest[0].text
     assert "draws.nc" in rest[1].text
     after = [section for section in read_page(folder).sections if section.title != "In short"][1]
-    assert "Shapley effects" in after.blocks[0].text
+    assert "Shapley effect" in after.blocks[0].text
     assert {"shapley-over-time.svg"} <= {path.name for path in folder.iterdir()}
 
 

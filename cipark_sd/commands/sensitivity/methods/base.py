@@ -53,6 +53,8 @@ class Job:
 
     Parameters
     ----------
+    runs : function
+        The runs over the draws of a fit, or over priors and ranges: made when they are first asked for, and once.
     checkpoints : Checkpoints
         Where a design is kept that the same call goes on with.
     progress : function of the runs done and planned
@@ -61,6 +63,7 @@ class Job:
     request: "Request"
     inputs: Inputs
     response: "ModelResponse"
+    runs: "Callable[[], xr.Dataset]"
     checkpoints: Checkpoints
     progress: Step
 
@@ -72,11 +75,9 @@ class Method(Part[Findings]):
     ----------
     name : str
     joint : bool
-        Whether it goes with constants that depend on each other, as draws of a posterior do.
+        Whether it goes with constants that depend on each other, as draws of a posterior do, and is computed of them.
     default : bool
         Whether it is computed where none is named, with constants that do not depend on each other.
-    default_joint : bool
-        The same with those that do.
     source : str
         How its result is computed, with its source; empty where that needs no words.
     """
@@ -85,7 +86,6 @@ class Method(Part[Findings]):
     name: ClassVar[str]
     joint: ClassVar[bool] = False
     default: ClassVar[bool] = False
-    default_joint: ClassVar[bool] = False
     source: ClassVar[str] = ""
 
     @abstractmethod
@@ -110,6 +110,8 @@ class Indices(Method):
 
     Parameters
     ----------
+    by : str
+        How its intervals are made.
     share : str
         What a headline calls the index that ranks.
     figure : str
@@ -118,7 +120,12 @@ class Indices(Method):
 
     __slots__ = ()
     share: ClassVar[str]
+    by: ClassVar[str] = "bootstrap"
     figure: ClassVar[str]
+
+    def over(self, findings: Findings) -> str:
+        """What its shares are taken over."""
+        return findings.over
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """Of each output at each moment the share of the constant with the largest one."""
@@ -127,7 +134,7 @@ class Indices(Method):
         for label, moment, point in over_outputs(findings, effects):
             for row in [] if unranked(point) else ranked(effects, label, moment, count=1):
                 estimand = f"{self.share} of {row.name} for {findings.output(label).at(row.time)}"
-                bounds = Bounds(row.low, row.high, 0.95, "bootstrap")
+                bounds = Bounds(row.low, row.high, 0.95, self.by)
                 yield findings.record(estimand, row.total, unit="", kind="index", interval=bounds, basis=basis)
 
     def sentences(self, findings: Findings) -> Iterable[str]:
@@ -145,7 +152,7 @@ class Indices(Method):
             if why := unranked(point):
                 yield Paragraph(f"{label}, {moment.label}: no ranking, since {why}.", warning=True)
             else:
-                caption = f"{label}, {moment.label}, {findings.over}: "
+                caption = f"{label}, {moment.label}, {self.over(findings)}: "
                 yield self.ranking(findings, ranked(effects, label, moment), point, caption)
 
     @abstractmethod
@@ -242,6 +249,37 @@ def interval(value: float, low: float, high: float) -> str:
 
 #: Beside a panel, where names do not cover what is drawn.
 _BESIDE = {"fontsize": TINY, "handlelength": 1.2, "loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
+
+
+@styled
+def share_bars(rows: Sequence[Ranked], *, label: str) -> "Figure":
+    """Shares of the variance of one output at one moment with their 95 % intervals, as wide as a phone.
+
+    Parameters
+    ----------
+    rows : sequence of Ranked
+        The largest share first.
+    label : str
+        Of the output.
+
+    Returns
+    -------
+    Figure
+    """
+    figure, panels = grid(1, 1, 0.9 + 0.26 * len(rows))
+    figure.set_size_inches(4.4, 0.9 + 0.26 * len(rows))
+    axes, places = panels[0, 0], range(len(rows))
+    shares = [max(row.total, 0.0) for row in rows]
+    ends = [[max(s - r.low, 0.0) for s, r in zip(shares, rows, strict=True)],
+            [max(min(r.high, 1.0) - s, 0.0) for s, r in zip(shares, rows, strict=True)]]  # fmt: skip
+    axes.barh(places, shares, height=0.62, xerr=ends, ecolor="0.25", capsize=2)
+    axes.set_yticks(places, [row.name for row in rows], fontsize=9)
+    axes.tick_params(axis="x", labelsize=9)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("share of the variance", fontsize=9)
+    axes.set_title(label, fontsize=10)
+    return figure
 
 
 @styled

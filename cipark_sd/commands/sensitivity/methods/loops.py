@@ -41,9 +41,13 @@ class Loops(Method):
         origin, factors = question.model.origin, question.factors
         beside = None if origin is None else origin.path.with_name(f"{origin.path.stem}.loops.toml")
         names = read_loops(beside, question.model) if beside is not None and beside.is_file() else ()
-        shares = factors.joint(np.random.default_rng([job.request.seed, n]).random((n, len(factors))))
         held = {name: value for name, value in question.scenario.overrides.items() if isinstance(value, float)}
-        draws = [held | dict(zip(factors.names, row, strict=True)) for row in factors.from_unit(shares).tolist()]
+        if job.inputs.draws is None:
+            values = factors.from_unit(np.random.default_rng([job.request.seed, n]).random((n, len(factors))))
+        else:
+            every = len(job.inputs.draws)
+            values = job.inputs.draws[np.linspace(0, every - 1, min(n, every)).round().astype(int)]
+        draws = [held | dict(zip(factors.names, row, strict=True)) for row in values.tolist()]
         return {"loops": loop_dominance(question.model, names, draws=draws, progress=job.progress)}
 
     def sentences(self, findings: Findings) -> Iterator[str]:

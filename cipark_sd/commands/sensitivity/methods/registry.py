@@ -2,13 +2,14 @@
 
 from cipark_sd.commands.sensitivity.methods.base import Method
 from cipark_sd.commands.sensitivity.methods.loops import Loops
+from cipark_sd.commands.sensitivity.methods.ranges import Ranges
 from cipark_sd.commands.sensitivity.methods.sample import Sample, Tornado
 from cipark_sd.commands.sensitivity.methods.shapley import Shapley
 from cipark_sd.commands.sensitivity.methods.sobol import Sobol
 
 #: Asked for by an option of its own.
 LOOPS = Loops()
-METHODS: tuple[Method, ...] = (Shapley(), Sobol(), Sample(), Tornado())
+METHODS: tuple[Method, ...] = (Shapley(), Sobol(), Sample(), Ranges(), Tornado())
 
 
 def names() -> tuple[str, ...]:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.analysis.sensitivities.ranking import Moment, dated
-from cipark_sd.analysis.sensitivities.response import ModelResponse, check_power_of_two, coordinates
+from cipark_sd.analysis.sensitivities.ranking import NO_CONVERGENCE, Moment, dated
+from cipark_sd.analysis.sensitivities.response import ModelResponse, coordinates
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import labelled, number
 from cipark_sd.commands.sensitivity.findings import Findings
-from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method, at, nearest, outputs
-from cipark_sd.pages.blocks import Block, Section, Table
+from cipark_sd.commands.sensitivity.methods.base import Job, Method, at, nearest, outputs
+from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.figures.panels import (
     PALETTE,
     ROWS,
@@ -41,7 +41,7 @@ MEASURES = ("end value", "peak", "time of the peak", "time to half of the maximu
 
 
 def measures(drawn: "xr.Dataset") -> "pd.DataFrame":
-    """The :data:`MEASURES` of the courses of :func:`sample`: a row a run, a column ``<output>: <measure>``."""
+    """The :data:`MEASURES` of the courses of a sample: a row a run, a column ``<output>: <measure>``."""
     import pandas as pd
 
     values, times = drawn["values"].to_numpy(), drawn["time"].to_numpy()
@@ -84,68 +84,13 @@ def _measured(course: Array, times: Array) -> Array:
 PERCENTILES = (2.5, 5.0, 12.5, 25.0, 50.0, 75.0, 87.5, 95.0, 97.5)
 
 
-def sample(
-    response: ModelResponse, *, n: int, seed: int, progress: Callable[[int, int], None] | None = None
-) -> "xr.Dataset":
-    """Runs over the factors' distributions, at the points of a Latin hypercube.
-
-    Not at those of Sobol's sequence: with dozens of factors some pairs of its coordinates are far from filling their
-    square at this number of points, and what is read off slices of one factor would be partly due to another.
-
-    Source: McKay, Beckman and Conover 1979, Technometrics 21.
-
-    Parameters
-    ----------
-    response : ModelResponse
-        Its factors may depend on each other.
-    n : int
-        Runs, a power of two.
-    seed : int
-    progress : callable, optional
-        Of the runs done and planned.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``values`` with dims run, output, time; ``shares`` (place in the unit cube) and ``constants`` with dims run,
-        parameter. Correlated factors are drawn as they depend on each other.
-
-    Raises
-    ------
-    InvalidValue
-    """
-    import xarray as xr
-    from scipy.stats import qmc
-
-    check_power_of_two(n, where="sample")
-    shares = qmc.LatinHypercube(len(response.names), rng=np.random.default_rng(seed)).random(n)
-    shares = response.factors.joint(shares)
-    scores, at_once = response.scores(shares), response.at_a_time
-    response = response.for_design("sample", n)
-    values = np.empty((n, len(response.outputs), len(response.times)))
-    for start in range(0, n, at_once):
-        part = slice(start, min(n, start + at_once))
-        values[part] = response(scores[part], np.arange(part.start, part.stop, dtype=np.uint64))
-        if progress is not None:
-            progress(part.stop, n)
-    data: dict[str, Any] = {
-        "values": (("run", "output", "time"), values),
-        "shares": (("run", "parameter"), shares),
-        "n_failed": (("output", "time"), (~np.isfinite(values)).sum(axis=0)),
-        "constants": (("run", "parameter"), response.factors.values(scores)),
-    }
-    return xr.Dataset(
-        data, coords=coordinates(response), attrs={"format": "cipark_sd sample 1", "seed": seed, "runs": n}
-    )
-
-
 def fan(drawn: "xr.Dataset", percentiles: Sequence[float] = PERCENTILES) -> "xr.DataArray":
     """Percentiles of a sample over the runs that have a value.
 
     Parameters
     ----------
     drawn : Dataset
-        Of :func:`sample`, or some of its times.
+        Of :mod:`cipark_sd.analysis.sensitivities.sampled`, or some of its times.
     percentiles : sequence of float
         0 to 100.
 
@@ -215,13 +160,11 @@ class Sample(Method):
     name: ClassVar[str] = "sample"
     joint: ClassVar[bool] = True
     default: ClassVar[bool] = True
-    default_joint: ClassVar[bool] = True
-    source: ClassVar[str] = "Sample: a Latin hypercube (McKay et al. 1979)."
+    source: ClassVar[str] = "Runs: over each draw of a fit; of priors and ranges a Latin hypercube (McKay et al. 1979)."
 
     def compute(self, job: Job) -> "dict[str, xr.Dataset]":
         """The runs."""
-        n, seed = max(job.request.rows, DRAWS), job.request.seed + 1
-        return {"sample": sample(job.response, n=n, seed=seed, progress=job.progress)}
+        return {"sample": job.runs()}
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """Of each output at each moment the median and the central 90 %; after a fit the level is its report's."""
@@ -245,19 +188,22 @@ class Sample(Method):
         return {"fan": fan(runs).to_dataframe().reset_index(), "measures": _quantiles(runs)}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
-        """The fan."""
+        """The fan; none of draws that bear no band."""
         runs = findings.results["sample"]
-        yield Drawing("answer", _fan_chart, (fan(runs),), {"first": True})
-        yield Drawing("fan", _fan_chart, (fan(runs), findings.moments))
+        if findings.basis.bands:
+            yield Drawing("fan", fan_chart, (fan(runs), findings.moments))
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
-        """Fans and measures."""
-        runs = findings.results["sample"]
+        """Fans and measures; of draws that bear no band why there are none."""
+        runs, title = findings.results["sample"], "How far the outputs can go"
+        if not findings.basis.bands:
+            yield Section(title, (Paragraph(f"No band is drawn, since {NO_CONVERGENCE}.", warning=True),))
+            return
         blocks: tuple[Block, ...] = (
-            *pictures.show("fan", "Median and bands of 50, 75, 90 and 95 % of the runs."),
+            *pictures.show("fan", f"Median and bands of 50, 75, 90 and 95 % of the runs {findings.over}."),
             _measures_table(_quantiles(runs), runs.sizes["run"], dated(runs)),
         )
-        yield Section("How far the outputs can go", blocks)
+        yield Section(title, blocks)
 
 
 def _quantiles(runs: "xr.Dataset") -> "pd.DataFrame":
@@ -331,13 +277,21 @@ def _tornado_bars(swings: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
 
 
 @styled
-def _fan_chart(fans: "xr.DataArray", moments: Sequence[Moment] = (), *, first: bool = False) -> "Figure":
+def fan_chart(fans: "xr.DataArray", moments: Sequence[Moment] = (), *, first: bool = False) -> "Figure":
     """Median and bands of 50, 75, 90 and 95 % of the runs, for each output.
 
     Parameters
     ----------
+    fans : DataArray
+        Of :func:`fan`.
+    moments : sequence of Moment
+        That are marked.
     first : bool
         The first output alone, so small that the letters can be read on a phone.
+
+    Returns
+    -------
+    Figure
     """
     outputs = outputs_of(fans)[: 1 if first else None]
     figure, panels = grid(len(outputs), 1, 0.4 + 1.9 * len(outputs), sharex=True)

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from cipark_sd.analysis.sensitivities.evaluation import Output
-from cipark_sd.analysis.sensitivities.factors import Factor, Factors, Shares, around, check_factors, from_draws
+from cipark_sd.analysis.sensitivities.factors import Factor, Factors, Shares, around, check_factors
 from cipark_sd.analysis.sensitivities.ranking import (
     Moment,
     gaps,
@@ -16,10 +16,11 @@ from cipark_sd.analysis.sensitivities.ranking import (
     unranked,
 )
 from cipark_sd.analysis.sensitivities.response import model_response
+from cipark_sd.analysis.sensitivities.sampled import sample
 from cipark_sd.analysis.sensitivities.sobol import sobol
 from cipark_sd.analysis.study import find_study
 from cipark_sd.base.errors import InvalidValue, UnknownName
-from cipark_sd.commands.sensitivity.methods.sample import measures, sample
+from cipark_sd.commands.sensitivity.methods.sample import measures
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.simulations.ensembles import ensemble
@@ -143,14 +144,6 @@ def test_shares_are_dirichlet():
     np.testing.assert_allclose(drawn.var(axis=0), np.array([0.2 * 0.8, 0.3 * 0.7, 0.25]) / 31, rtol=0.05)
 
 
-def test_factors_from_draws_have_their_margins_and_their_correlation():
-    rng = np.random.default_rng(1)
-    z = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], size=4000)
-    factors = from_draws(("a", "b"), np.exp(z))
-    assert factors.correlation[0, 1] == pytest.approx(0.8, abs=0.03)
-    np.testing.assert_allclose(factors.from_unit(np.array([[0.5, 0.5]])), [[1.0, 1.0]], atol=0.06)
-
-
 def test_a_constant_cannot_be_uncertain_twice():
     with pytest.raises(InvalidValue, match="each once"):
         check_factors(Factors((flat("Rate", 0, 1), flat("rate", 0, 1))), where="here")
@@ -184,7 +177,7 @@ def test_measures_of_a_logistic_are_its_own(response_of):
     )
     drawn = sample(response, n=16, seed=1)
     found = measures(drawn)
-    middle = 3 + 2 * drawn["shares"].to_numpy()[:, 0]
+    middle = 3 + 2 * drawn["constants"].to_numpy()[:, 0]
     np.testing.assert_allclose(found["y: end value"], 1, atol=1e-6)
     np.testing.assert_allclose(found["y: time to half of the maximum"], middle, atol=0.01)
     np.testing.assert_allclose(found["y: time of steepest rise"], middle, atol=0.07)
@@ -214,7 +207,7 @@ def test_a_share_that_is_not_known_ranks_nothing_and_is_not_printed(index, share
         (line,) = sentences(found, [Moment("the end", 1.0)])
         assert why in line
         assert "x1" in why
-        assert "--rows" in why
+        assert f"use more {'--rows' if index == 'ST' else 'draws'}" in why
         assert f"{share:g}" not in why
 
 
