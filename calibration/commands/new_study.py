@@ -61,6 +61,7 @@ def _facts(made: "NewStudy") -> dict[str, object]:
         "ignored": made.ignored,
         "fitted": made.names("CAL"),
         "held": made.names("fixed"),
+        "bounds_from_step": [part.name for part in made.candidates if part.by_step],
         "beside_equations": made.beside,
         "possible": made.possible,
     }
@@ -99,6 +100,7 @@ def _some(names: list[str], most: int) -> str:
 
 def _summary(made: "NewStudy") -> list[str]:
     """What was guessed, in the order in which it should be checked."""
+    from calibration.new_study.text import by_step, step_room
     from cipark_sd.base.wording import number
 
     lines = [
@@ -137,6 +139,8 @@ def _summary(made: "NewStudy") -> list[str]:
     amounts = [candidate.name for candidate in free if candidate.amount and not candidate.starts]
     if amounts:
         lines.append(f"          amounts that you know belong under [[fixed]]: {_some(amounts, 5)}")
+    if bounded := [f"{part.name} {by_step(part)}" for part in sorted(free, key=step_room) if part.by_step]:
+        lines.append(f"  bounds  of the run's step: {_some(bounded, 4)}; step or method under [model] moves them")
     if made.beside:
         lines.append(
             f"  left    {', '.join(made.beside)}: beside an equation for another element, neither fitted nor held; "

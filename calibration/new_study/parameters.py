@@ -6,6 +6,7 @@ Stated priors are families of ours, frozen distributions of SciPy, or values to 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +18,16 @@ from calibration.new_study.matching import words
 from calibration.noise import priors as families
 from calibration.noise.priors import FAMILIES, Prior, from_scale, to_scale
 from calibration.study.calendar import time_unit_of
-from calibration.study.constants import chains, complements, event_times, exponents, reaching, without_scale, words_in
+from calibration.study.constants import (
+    chains,
+    complements,
+    event_times,
+    exponents,
+    reaching,
+    step_bounds,
+    without_scale,
+    words_in,
+)
 from calibration.study.observations import Count
 from cipark_sd.analysis.sensitivities.factors import constant_values
 from cipark_sd.base.arrays import Array
@@ -29,8 +39,6 @@ from cipark_sd.model.units import is_dimensionless
 
 #: Factor between value and bounds of a search by likelihood alone, which no prior keeps near the file.
 REACH = 100.0
-#: Share of a file's own time that a fit may go to, where the run's step is too long for that time already.
-BARELY = 0.9
 #: Value from which on a number without a unit may be a multiplier above 1, unless an equation or its name makes it a
 #: fraction: a file's numbers are often wrong by three times.
 MULTIPLIER = 1 / 3
@@ -58,8 +66,9 @@ Limits = tuple[float | None, float | None]
 class Candidate:
     """A constant or the start of a stock, as a fit may take it.
 
-    ``bounds`` are those that the step size or the file sets, either of them infinite where it sets none. ``starts``
-    says that it is the start of a stock, ``amount`` that it has the unit of a stock.
+    ``bounds`` are those of the file, or of a search by likelihood alone, either of them infinite where there is none;
+    ``by_step`` those that the step of the run sets. ``starts`` says that it is the start of a stock, ``amount`` that it
+    has the unit of a stock.
     """
 
     name: str
@@ -71,6 +80,7 @@ class Candidate:
     starts: bool = False
     amount: bool = False
     bounds: tuple[float, float] = (-math.inf, math.inf)
+    by_step: tuple[float, float] | None = None
 
 
 class Guess:
@@ -82,7 +92,8 @@ class Guess:
     def __init__(self, model: Model, observed: Sequence[str], estimate: Estimate, sigma: float) -> None:
         self.model, self.estimate, self.sigma = model, estimate, sigma
         self._reach, self._dates = reaching(model, observed), event_times(model)
-        self._exponents, self._chains, self._complements = exponents(model), chains(model), complements(model)
+        self._exponents, self._complements = exponents(model), complements(model)
+        self._by_step = partial(step_bounds, model, model.time.step, chains(model))
 
     def candidates(self) -> list[Candidate]:
         """Every constant, and every stock that starts at a number, with a prior or the reason to hold it."""
@@ -121,20 +132,21 @@ class Guess:
         return "at an end of its range in the file" if value in limits else ""
 
     def _freed(self, held: Candidate, name: str, limits: Limits) -> Candidate:
-        """A candidate with a prior, within what the file and the time step allow."""
+        """A candidate with a prior, within what the file allows; the bounds of the step are set when it is read."""
         value, units = held.value, held.units
         low, high = (math.inf * sign if end is None else end for end, sign in zip(limits, (-1, 1), strict=True))
         if not low < value < high:
             # the file contradicts itself
             low, high = -math.inf, math.inf
         prior = self._prior(name, value, units, (low, high))
-        if isinstance(prior, families.LogNormal):
-            least, most = _stable(self.model, value, units, self._chains.get(name, 0))
-            low, high = max(low, least), min(high, most)
-            if self.estimate == "ml":
-                low, high = max(low, value / REACH), min(high, value * REACH)
-            low = low if low > 0 or high < math.inf else -math.inf
-        return replace(held, prior=prior, role="CAL", bounds=(low, high))
+        positive = isinstance(prior, families.LogNormal)
+        by_step = self._by_step(held.name) if positive else None
+        by_step = None if by_step == (0.0, math.inf) else by_step
+        if positive and self.estimate == "ml":
+            low, high = max(low, value / REACH), min(high, value * REACH)
+        if positive and low <= 0 and high == math.inf:
+            low = -math.inf
+        return replace(held, prior=prior, role="CAL", bounds=(low, high), by_step=by_step)
 
     def _prior(self, name: str, value: float, units: str, limits: tuple[float, float]) -> Prior:
         """Wide around the value: on the scale of its kind, which leaves no room for what it cannot be.
@@ -158,32 +170,6 @@ class Guess:
             return families.LogitNormal(value, self.sigma)
         either = bare and bool(units.strip()) and MULTIPLIER <= value < 1 and not unbounded
         return families.LogNormal(value, self.sigma / 2 if either else self.sigma)
-
-
-def _stable(model: Model, value: float, units: str, stages: int) -> tuple[float, float]:
-    """The least value of a delay and the largest of a rate with which the run's time step is small enough.
-
-    Of each of the ``stages`` of a chain that it is the time of: all together last as long as the whole delay.
-    """
-    step, time = model.time.step, model.time.units
-    if not np.isfinite(step):
-        return 0.0, math.inf
-    above, _, below = units.replace(" ", "").partition("/")
-    inverse = bool(time and above) and is_dimensionless(above) and below == time
-    stages = stages or int(bool(time) and units == time)
-    return _least(value, step * stages), (1 / _least(1 / value, step) if inverse else math.inf)
-
-
-def _least(value: float, carried: float) -> float:
-    """The least time near a file's own ``value``, where the run carries one of ``carried``, a step of each stage.
-
-    A stage stays above two steps, or half the file's value where that is less: below one step Euler's method swings
-    around the answer, and below half of one it rings ever louder. The file's own value is never left out.
-
-    >>> _least(10.0, 1.0), _least(3.0, 1.0), _least(1.5, 1.0), _least(0.5, 1.0)
-    (2.0, 1.5, 1.0, 0.45)
-    """
-    return max(min(2 * carried, value / 2), min(carried, BARELY * value))
 
 
 def _converts(label: str, value: float, units: str) -> bool:
@@ -425,8 +411,9 @@ def with_stated(candidates: Sequence[Candidate], priors: Mapping[str, Stated], w
         change: dict[str, Any] = (
             {"prior": value, "role": "CAL"} if isinstance(value, Prior) else {"value": value, "role": "fixed"}
         )
-        if isinstance(value, Prior) and math.inf in map(abs, candidate.bounds):
-            # one end alone keeps a placeholder from what the time step cannot carry; what is stated says its own ends
-            change["bounds"] = (-math.inf, math.inf)
+        if isinstance(value, Prior):
+            # what is stated says its own ends
+            change |= {"by_step": None}
+            change |= {} if math.inf not in map(abs, candidate.bounds) else {"bounds": (-math.inf, math.inf)}
         by_key[override_key(name)] = replace(candidate, why=STATED, **change)
     return list(by_key.values())

@@ -217,6 +217,20 @@ def _prior_text(prior: Prior) -> str:
     return f'{{ family = "{prior.name}", {", ".join(numbers)} }}'
 
 
+def by_step(candidate: Candidate) -> str:
+    """The bound that the step of the file's run sets to a candidate, in words; empty where it sets none."""
+    if candidate.by_step is None:
+        return ""
+    least, most = candidate.by_step
+    return f"at most {_number(most)}" if math.isfinite(most) else f"at least {_number(least)}"
+
+
+def step_room(candidate: Candidate) -> float:
+    """How many times a candidate may grow or shrink up to the bound of the step; infinite where there is none."""
+    least, most = candidate.by_step or (0.0, math.inf)
+    return min(candidate.value / least if least else math.inf, most / candidate.value)
+
+
 def _parameter(candidate: Candidate) -> str:
     """The ``[[parameter]]`` or ``[[fixed]]`` of a candidate."""
     name, value = toml(candidate.name), _number(candidate.value)
@@ -224,6 +238,10 @@ def _parameter(candidate: Candidate) -> str:
         return _block("[[fixed]]", name=name, value=value, why=toml(candidate.why)) + "\n"
     low, high = candidate.bounds
     bounds = {} if math.isinf(low) and math.isinf(high) else {"bounds": f"[{_number(low)}, {_number(high)}]"}
+    if candidate.by_step:
+        bounds["bounds_from"] = (
+            f'"step" # {by_step(candidate)} in a run as the file has it: a smaller step or rk4, more'
+        )
     why = f"{PLACEHOLDER}: wide around the model's {value} {written_unit(candidate.units)}".rstrip()
     known = {"prior": _prior_text(candidate.prior), "why": toml(STATED if candidate.why == STATED else why)}
     return _block("[[parameter]]", name=name, use=toml(candidate.role), **bounds, **known) + "\n"

@@ -29,6 +29,7 @@ from calibration.noise.readings import Reading
 from calibration.study import FILE, consistency, sections
 from calibration.study.calendar import Calendar
 from calibration.study.classification import coding_section
+from calibration.study.constants import chains, step_bounds
 from calibration.study.cumulative import StudyWarning, cumulative_levels, cumulative_words
 from calibration.study.groups import (
     Group,
@@ -230,7 +231,12 @@ def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequ
     events = dict(each_once("event", partial(_event, calendar=calendar)))
     groups = each_once("group", partial(group_section, model=model), canonical)
     tables = Tables(folder, calendar, codings, events, groups, allow_files)
-    read = [sections.parameter_section(section, grouped=bool(groups)) for section in top.sections("parameter")]
+    step = model.time.step if span.time_step is None else span.time_step
+    by_step = partial(step_bounds, model, step, chains(model))
+    read = [
+        sections.parameter_section(section, grouped=bool(groups), by_step=by_step)
+        for section in top.sections("parameter")
+    ]
     estimated = [parameter for parameter in read if parameter is not None]
     differing = differing_names(model, groups, estimated)
     observations = tuple(

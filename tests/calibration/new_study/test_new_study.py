@@ -490,41 +490,74 @@ def test_ranges_in_the_file_are_bounds(write_mdl: Write) -> None:
     assert bounds["a"] == (-np.inf, np.inf)
 
 
+DRIFT = "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n"
+
+
+def under(made: making.NewStudy, *lines: str) -> CalibrationProblem:
+    """The study with further lines under [model]."""
+    file = made.folder / "problem.toml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("[model]\n", "\n".join(["[model]", *lines, ""])), encoding="utf-8")
+    return written(made)
+
+
 @pytest.mark.parametrize(
     ("rule", "value", "lower"),
     [
-        # steps are 0.25: each stage stays above two of them
-        ("SMOOTH(inflow, z)", 4, 0.5),
-        ("SMOOTH3(inflow, z)", 4, 1.5),
-        ("DELAY3I(inflow, z, 1)", 40, 1.5),
-        ("DELAY N(inflow, z, 1, 3)", 4, 0.5),
+        # steps are 0.25: half of one for a time by itself, one for each stage of a chain
+        ("SMOOTH(inflow, z)", 4, 0.125),
+        ("SMOOTH3(inflow, z)", 4, 0.75),
+        ("DELAY3I(inflow, z, 1)", 40, 0.75),
+        ("DELAY N(inflow, z, 1, 3)", 4, 0.125),
         # a plain constant has the bound of its longest chain
-        ("SMOOTH(inflow, z) + SMOOTH3(inflow, z) + inflow/z", 4, 1.5),
-        # half the file's own value, but no less than a step for each stage
-        ("SMOOTH3(inflow, z)", 2, 1.0),
-        ("SMOOTH3(inflow, z)", 1.2, 0.75),
-        ("SMOOTH(inflow, z)", 0.45, 0.25),
-        # the file's own value stays within, whatever it is
-        ("SMOOTH3(inflow, z)", 0.72, 0.648),
-        ("inflow/z", 0.1, 0.09),
+        ("SMOOTH(inflow, z) + SMOOTH3(inflow, z) + inflow/z", 4, 0.75),
+        # a file that is beyond is not bounded
+        ("SMOOTH3(inflow, z)", 0.72, -np.inf),
+        ("inflow/z", 0.1, -np.inf),
     ],
 )
 def test_a_delay_lasts_as_many_steps_as_its_stages_need(
     write_mdl: Write, rule: str, value: float, lower: float
 ) -> None:
     model = write_mdl(f"Level = INTEG({rule}, 5) ~~|inflow = a * Time ~~|a = 1 ~~|z = {value} ~Year~|", step=0.25)
-    made = ask(model, "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n")
-    (parameter,) = [p for p in written(made).space if p.name == "z"]
-    assert parameter.lower == pytest.approx(lower)
+    (parameter,) = [p for p in written(ask(model, DRIFT)).space if p.name == "z"]
+    assert parameter.lower == lower
+    assert parameter.bounds_from == ("step" if lower > 0 else "")
 
 
-def test_a_rate_empties_no_stock_within_half_a_step(write_mdl: Write) -> None:
-    def upper(rate: float) -> float:
-        model = write_mdl(f"Level = INTEG(a - k * Level, 5) ~~|a = 1 ~~|k = {rate} ~1/Year~|", step=0.25)
-        made = ask(model, "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n", force=True)
-        return next(p.upper for p in written(made).space if p.name == "k")
+RATE = "Level = INTEG(a - k * Level, 5) ~~|a = 1 ~~|k = {} ~1/Year~|"
 
-    assert [upper(rate) for rate in (0.1, 1.5, 3.0)] == pytest.approx([2.0, 3.0, 4.0])
+
+def test_a_rate_that_the_run_carries_is_possible_and_no_other(write_mdl: Write) -> None:
+    made = ask(write_mdl(RATE.format(0.1), step=0.25), DRIFT)
+    (parameter,) = [p for p in written(made).space if p.name == "k"]
+    assert (parameter.upper, parameter.bounds_from) == (8.0, "step")
+
+    def end(k: float) -> float:
+        level = 5.0
+        for _ in range(400):
+            level += 0.25 * (1 - k * level)
+        return abs(level - 1 / k)
+
+    assert end(7.9) < 1e-3 < 1e3 < end(8.1)
+
+
+@pytest.mark.parametrize(("line", "upper"), [("step = 0.125", 16.0), ('method = "rk4"', 11.14), ("step = 1", 2.0)])
+def test_the_bound_of_the_step_is_that_of_the_step_in_force(write_mdl: Write, line: str, upper: float) -> None:
+    made = ask(write_mdl(RATE.format(0.1), step=0.25), DRIFT)
+    assert "bounds =" not in re.split(r"name = \"k\"", (made.folder / "problem.toml").read_text())[1].split("[[")[0]
+    (parameter,) = [p for p in under(made, line).space if p.name == "k"]
+    assert (parameter.upper, parameter.bounds_from) == (pytest.approx(upper), "step")
+
+
+def test_a_bound_of_the_step_is_said(write_mdl: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = write_mdl(RATE.format(0.1), step=0.25)
+    monkeypatch.chdir(model.parent)
+    Path("d.csv").write_text(DRIFT)
+    made = cipark("new-study", model.name, "d.csv")
+    assert "  bounds  of the run's step: k at most 8; step or method under [model] moves them" in made.output
+    written_ = (model.parent / "d" / "problem.toml").read_text()
+    assert 'bounds_from = "step" # at most 8 in a run as the file has it: a smaller step or rk4, more' in written_
 
 
 def test_a_study_by_likelihood_alone_has_bounds_and_a_width_is_what_it_says(write_mdl: Write) -> None:

@@ -62,3 +62,16 @@ def test_what_is_not_fitted_stays_at_its_median(tmp_path: Path) -> None:
 def test_a_start_beyond_the_bounds_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CiparkError, match=r"a number within the bounds, 0\.01 to 2"):
         started(tmp_path, "3")
+
+
+def test_a_bound_of_the_step_is_of_a_time_or_a_rate(tmp_path: Path) -> None:
+    small_study(tmp_path)
+    for name in ("size", "rate"):
+        text = STUDY.replace(f'name = "{name}"\n', f'name = "{name}"\nbounds_from = "step"\n', 1)
+        assert text != STUDY
+        (tmp_path / "problem.toml").write_text(text, encoding="utf-8")
+        if name == "rate":
+            assert read_problem(tmp_path).space.parameters[1].upper == 2
+        else:
+            with pytest.raises(CiparkError, match="bounds_from .*expected nothing, but of a constant with the unit of"):
+                read_problem(tmp_path)
