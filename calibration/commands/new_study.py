@@ -58,6 +58,10 @@ def _facts(made: "NewStudy") -> dict[str, object]:
         "folder": made.folder,
         "time": {"column": made.axis.column, "read_as": made.clock.note},
         "series": series,
+        "inputs": [
+            {"column": part.match.column, "variable": part.match.label, "held": part.windowed, "rows": len(part.rows)}
+            for part in made.inputs
+        ],
         "ignored": made.ignored,
         "fitted": made.names("CAL"),
         "held": made.names("fixed"),
@@ -67,20 +71,21 @@ def _facts(made: "NewStudy") -> dict[str, object]:
     }
 
 
+_INPUT = {"level": "straight between rows", "held": "as held until the next row"}
 _READ = {"level": "level", "flow": "flow over a window", "increments": "growing count, by increments"}
 
 
 def _read_as(series: "Series") -> str:
     first, kind = series.rows[0], _READ[series.kind]
     if series.windowed:
-        kind = f"flow over one {series.window}" if series.window else kind
+        kind = f"flow over one {series.axis.window}" if series.axis.window else kind
         kind += f" ({first.text}: {first.start} to {first.date})"
     return kind + (f" by its unit {series.unit}" if series.unit else "")
 
 
 def _point(made: "NewStudy", series: "Series") -> str:
     """Which point of its period a level or a total was taken for; nothing where each entry is its own time."""
-    axis, period = made.axis, series.window or made.axis.period
+    axis, period = made.axis, series.axis.period
     if series.windowed or axis.days or period is None:
         return ""
     guessed = "end" if axis.dates else "start" if axis.years and made.clock.starts else ""
@@ -110,6 +115,15 @@ def _summary(made: "NewStudy") -> list[str]:
     if made.reordered:
         lines.append("          the rows were not in the order of time and have been sorted")
     lines += [f"          {note}" for note in made.notes]
+    for series in made.inputs:
+        first, kind = series.rows[0], "straight between the rows' times"
+        if series.windowed:
+            kind = f"held over its window ({first.text}: {first.start} to {first.date})"
+        other = "level" if series.windowed else "held"
+        lines.append(
+            f"  input   {series.match.column} -> {series.match.label}, {kind}; {len(series.rows)} rows; "
+            f'kind = "{other}" in problem.toml reads it {_INPUT[other]}'
+        )
     for series in made.series:
         whole = " + ".join(series.match.names)
         fitted = "" if series.n_fitted == len(series.rows) else f", {series.n_fitted} increments"

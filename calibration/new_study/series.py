@@ -23,14 +23,16 @@ from calibration.noise.families.measurements import Lognormal, Normal
 from calibration.study.cumulative import FEWEST, counted, running_total
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnusableInput, raise_all
-from cipark_sd.base.wording import TimeUnit
 from cipark_sd.model.expr import Const
 from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless
+from cipark_sd.model.variables import Series as DataVariable
 from cipark_sd.model.variables import Stock, Variable
 
 #: Whole numbers of a stock beyond this are measurements rather than counts.
 MOST_COUNTED = 100_000
+#: Different whole numbers up to which an input is a switch, whose values hold until the next.
+MOST_SWITCHED = 4
 #: Variance over mean below which whole numbers are no counts.
 TOO_SMOOTH = 0.25
 #: Ratio of the largest to the smallest value from which noise is taken to grow with the level.
@@ -56,6 +58,16 @@ class Reading:
     def observed(self) -> Array:
         """The numbers that there are."""
         return self.values[np.isfinite(self.values)]
+
+    @property
+    def is_input(self) -> bool:
+        """Whether these are values of a data variable, which the model takes and does not compute."""
+        return isinstance(self.match.variable, DataVariable)
+
+    @property
+    def switches(self) -> bool:
+        """Whether these are a few whole numbers, such as 0 and 1."""
+        return len(np.unique(self.observed)) <= MOST_SWITCHED and bool(np.all(self.observed == np.round(self.observed)))
 
     @property
     def whole(self) -> bool:
@@ -102,9 +114,9 @@ class Row:
 class Series:
     """An observation to be written.
 
-    ``dropped`` names the rows before the run; ``since`` is the time at which a growing count was nothing, where the
-    model says so. ``at`` is the point of its period that each number is of, None where the entry is its own time.
-    ``unit`` is that of a variable that only its unit makes a flow, ``window`` that of windows which a header says.
+    ``axis`` has its times. ``dropped`` names the rows before the run; ``since`` is the time at which a growing count
+    was nothing, where the model says so. ``at`` is the point of its period that each number is of, None where the entry
+    is its own time. ``unit`` is that of a variable that only its unit makes a flow.
     """
 
     match: Match
@@ -112,10 +124,15 @@ class Series:
     family: NewFamily
     rows: tuple[Row, ...]
     dropped: tuple[str, ...]
+    axis: Axis
     since: float | None = None
     at: Point | None = None
     unit: str = ""
-    window: TimeUnit | None = None
+
+    @property
+    def is_input(self) -> bool:
+        """Whether it drives the model and is no observation."""
+        return isinstance(self.match.variable, DataVariable)
 
     @property
     def values(self) -> Array:
@@ -174,6 +191,8 @@ def reading(sheet: Sheet, axis: Axis, match: Match, scale: float = 1.0) -> Readi
 def shape(data: Reading, model: Model, moving: Collection[str]) -> Shape:
     """A flow is read over windows; counts of a stock that cannot fall as increments; everything else as a level.
 
+    A switch that drives the model holds over its window, as a flow's number does; another input is a level.
+
     Parameters
     ----------
     data : Reading
@@ -186,7 +205,7 @@ def shape(data: Reading, model: Model, moving: Collection[str]) -> Shape:
     Shape
     """
     variable = data.match.variable
-    if variable.name in moving:
+    if variable.name in moving or (data.is_input and data.switches):
         return "flow"
     total = running_total(model, variable, data.observed, are_counts=data.whole)
     return "increments" if total else "level"
@@ -294,7 +313,7 @@ def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float,
         raise InvalidValue(data.match.column, shown, expected, where="new-study")
     since = _since(data.match, inside, initial) if kind == "increments" else None
     law = family(data, kind)
-    return Series(data.match, kind, law, tuple(inside), dropped, since=since, at=at, window=axis.window)
+    return Series(data.match, kind, law, tuple(inside), dropped, axis, since=since, at=at)
 
 
 def _since(match: Match, rows: Sequence[Row], initial: float) -> float | None:

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from calibration.new_study.dates import date_of
-from cipark_sd.base.errors import InvalidValue, MissingFile, UnusableInput
+from cipark_sd.base.errors import CiparkError, InvalidValue, MissingFile, UnusableInput
 from cipark_sd.base.inputs import lines_of
 from cipark_sd.base.spreadsheets import SUFFIX, table_bytes
 
@@ -150,6 +150,23 @@ def read_sheet(path: Path, sheet: str | None = None) -> Sheet:
     title = "\n".join(" ".join(cells) for _, cells in records[:first])
     table = Sheet(where, tuple(header), tuple(tuple(c) for _, c in rows), lines, delimiter, around=title)
     return replace(table, comma=_convention(table))
+
+
+def is_dated_table(path: Path) -> bool:
+    """Whether a file is a table as data are, and none of data variables over the model's own time.
+
+    The latter has a first column of numbers that is called ``Time``, or times across.
+    """
+    if path.suffix.lower() not in (".csv", ".tsv", SUFFIX):
+        return False
+    try:
+        sheet = read_sheet(path)
+    except CiparkError:
+        # the reader of data variables says what is wrong
+        return False
+    first, read = sheet.header[0], sheet.reader(sheet.column(sheet.header[0]))
+    own = first.casefold().startswith("time") and not any(math.isnan(read(text)) for text in sheet.column(first))
+    return not own and not all(map(_is_number, sheet.header[1:]))
 
 
 def without_footer(sheet: Sheet) -> tuple[Sheet, str]:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from textwrap import wrap
 
@@ -30,17 +30,19 @@ from cipark_sd.model.variables import Constant
 class NewStudy:
     """A study that was written, with what was guessed.
 
-    ``n_rows`` counts those of the table, ``reordered`` says whether they were not in the order of time, and ``notes``
-    what else was done to them. ``beside`` names elements whose number stands beside an equation, which no fit can set.
+    ``inputs`` drive the model. ``n_rows`` counts those of the table, ``reordered`` says whether they were not in the
+    order of time, and ``notes`` what else was done to them. ``beside`` names elements whose number stands beside an
+    equation, which no fit can set.
     """
 
     folder: Path
     axis: Axis
-    clock: Clock
-    series: tuple[Series, ...]
     candidates: tuple[Candidate, ...]
     ignored: tuple[str, ...]
     numeric: tuple[str, ...]
+    clock: Clock = field(default_factory=lambda: Clock(None, ""))
+    series: tuple[Series, ...] = ()
+    inputs: tuple[Series, ...] = ()
     possible: bool = False
     n_rows: int = 0
     reordered: bool = False
@@ -86,13 +88,12 @@ def _number(value: float) -> str:
     return repr(float(value))
 
 
-def table(series: Series, axis: Axis) -> str:
+def table(series: Series) -> str:
     """The table of a series as CSV.
 
     Parameters
     ----------
     series : Series
-    axis : Axis
 
     Returns
     -------
@@ -102,8 +103,8 @@ def table(series: Series, axis: Axis) -> str:
     rows = [
         {
             **({"start": row.start} if series.windowed else {}),
-            _time_column(series, axis): row.date,
-            **({_as_given(axis): row.text} if as_given else {}),
+            _time_column(series): row.date,
+            **({_as_given(series): row.text} if as_given else {}),
             _value_column(series): _number(row.value),
         }
         for row in series.rows
@@ -116,12 +117,12 @@ def _renamed(series: Series) -> bool:
     return any(row.text != row.date for row in series.rows)
 
 
-def _as_given(axis: Axis) -> str:
+def _as_given(series: Series) -> str:
     """The column of the table's own entries."""
-    return f"{axis.column} as given"
+    return f"{series.axis.column} as given"
 
 
-def _time_column(series: Series, axis: Axis) -> str:
+def _time_column(series: Series) -> str:
     """What the column of times is called: as in the table, except where its entries are not those of the table.
 
     Not ``start``, which is that of windows, and not as the values are.
@@ -129,7 +130,7 @@ def _time_column(series: Series, axis: Axis) -> str:
     if _renamed(series):
         return "end of window" if series.windowed else "model time"
     taken = {"start", _value_column(series)}
-    return axis.column if axis.column not in taken else "end of window"
+    return series.axis.column if series.axis.column not in taken else "end of window"
 
 
 def _value_column(series: Series) -> str:
@@ -139,16 +140,15 @@ def _value_column(series: Series) -> str:
 
 def table_file(series: Series) -> str:
     """Where the table of a series stands within the study."""
-    return f"data/{file_name(series.match.column)}.csv"
+    return f"data/{'inputs/' * series.is_input}{file_name(series.match.column)}.csv"
 
 
-def observation(series: Series, axis: Axis) -> str:
+def observation(series: Series) -> str:
     """The ``[[observation]]`` of a series.
 
     Parameters
     ----------
     series : Series
-    axis : Axis
 
     Returns
     -------
@@ -164,8 +164,8 @@ def observation(series: Series, axis: Axis) -> str:
         f"table = {toml(table_file(series))}",
         f'kind = "{series.kind}" # {_KIND[series.kind]}',
         f"variable = {variable}",
-        f"time = {toml(_time_column(series, axis))}",
-        *([f"row_title = {toml(_as_given(axis))} # what a row is called"] if _renamed(series) else []),
+        f"time = {toml(_time_column(series))}",
+        *([f"row_title = {toml(_as_given(series))} # what a row is called"] if _renamed(series) else []),
         *(['start_time = "start"'] if series.windowed else []),
         *([] if series.since is None else [f"start = {_number(series.since)} # the stock is nothing then: {_SINCE}"]),
         f"value = {toml(_value_column(series))}",
@@ -173,6 +173,26 @@ def observation(series: Series, axis: Axis) -> str:
         f"{series.family.spread} = {toml(_noise_name(series))}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _driver(series: Series) -> str:
+    """The ``[[driver]]`` of an input: one for the variable, or for each element that its column names."""
+    names = (
+        [series.match.label] if len(series.match.names) > 1 and "[" not in series.match.label else series.match.names
+    )
+    pairs = {"table": table_file(series), "time": _time_column(series), "value": _value_column(series)}
+    pairs |= {"start_time": "start"} if series.windowed else {}
+    kind = '"held" # over its window, and until the next; "level" reads it straight between the rows\' times'
+    if not series.windowed:
+        kind = '"level" # straight between the rows\' times; "held" keeps each value until the next'
+    why = toml(f"observed: {series.match.column}")
+    blocks = (
+        _block(
+            "[[driver]]", variable=toml(name), kind=kind, **{key: toml(text) for key, text in pairs.items()}, why=why
+        )
+        for name in names
+    )
+    return "\n\n".join(blocks) + "\n"
 
 
 _SINCE = "the first total is what came since"
@@ -323,7 +343,7 @@ def problem(study: NewStudy, title: str, model_file: str, span: Sequence[str], e
         lines.append(f"# {', '.join(study.ignored)}.\n")
     free = [candidate for candidate in study.candidates if candidate.role != "fixed"]
     fixed = [candidate for candidate in study.candidates if candidate.role == "fixed"]
-    lines += [observation(part, study.axis) for part in study.series]
+    lines += [*map(_driver, study.inputs), *map(observation, study.series)]
     parameters = [*map(_parameter, free), *map(noise, study.series)]
     families = "\n# ".join(wrap(", ".join(FAMILIES), 110))
     lines.append(_PARAMETERS.format(priors=families) + "\n".join(parameters))

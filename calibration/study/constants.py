@@ -121,8 +121,8 @@ def chains(model: Model) -> dict[str, int]:
     return longest
 
 
-#: What a rate of decay times the step is at most, beyond which a run swings ever further from the answer. Source: Hairer
-#: and Wanner (1996), Solving ordinary differential equations II, section IV.2.
+#: What a rate of decay times the step is at most, beyond which a run swings ever further from the answer. Source:
+#: Hairer and Wanner (1996), Solving ordinary differential equations II, section IV.2.
 STABLE: Mapping[Method, float] = {"euler": 2.0, "rk2": 2.0, "rk2_auto": 2.0, "rk4": 2.785, "rk4_auto": 2.785}
 
 

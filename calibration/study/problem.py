@@ -31,6 +31,7 @@ from calibration.study.calendar import Calendar
 from calibration.study.classification import coding_section
 from calibration.study.constants import chains, step_bounds
 from calibration.study.cumulative import StudyWarning, cumulative_levels, cumulative_words
+from calibration.study.drivers import read_drivers, with_inputs
 from calibration.study.groups import (
     Group,
     Pool,
@@ -46,7 +47,7 @@ from calibration.study.groups import (
 from calibration.study.kinds import Flow, Increments, Level, ObservationKind, OfRun, Ratio
 from calibration.study.observations import Observation, Prediction, Term, Use, quantities_of, reporting_of, signed_parts
 from calibration.study.parameters import ParameterSpace
-from calibration.study.rows import COLUMN_KEYS, USES, Row, Tables, read_drivers, read_rows
+from calibration.study.rows import COLUMN_KEYS, USES, Row, Tables, read_rows
 from calibration.study.sections import Method, Questions
 from calibration.study.splits import Breakdowns, Shares
 from cipark_sd.analysis.experiments.definition import Structure
@@ -255,6 +256,7 @@ def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequ
         lambda section: calendar.times_under(section, "origins") if section.raw("origins") else ()
     )
     driven = read_drivers(top, tables, model, span, [*space.of_model, *(name for name, _ in fixed)])
+    model, driven = with_inputs(model, driven)
     rivals, scenarios = (each_once(kind, sections.variant_section) for kind in ("rival", "scenario"))
     if "experiment" in top:
         top.wrong("experiment", "nothing: an experiment is a [[policy]] in policies.toml, for cipark policy")

@@ -212,6 +212,52 @@ def test_a_subscripted_variable_is_matched_by_element_or_as_the_sum(write_mdl: W
     assert made.series[0].match.names == ("Firms[north]", "Firms[south]")
 
 
+CARE = """
+Region: North, North East, West~~|
+Age: A65, A75, A85~~|
+Residents[Region, Age] = INTEG(rate * Residents[Region, Age], 10) ~~|
+staff[Region] = SUM(Residents[Region, Age!]) / 8 ~~|
+rate = 0.1 ~1/Year~|
+"""
+
+
+@pytest.mark.parametrize(
+    ("columns", "read"),
+    [
+        ("North nursing home residents", ["Residents[North]"]),
+        ("residents (North)", ["Residents[North]"]),
+        ("residents North East", ["Residents[North East]"]),
+        ("Residents A75,residents West A65", ["Residents[A75]", "Residents[West,A65]"]),
+        ("Residents A75,residents West A75", ["", "Residents[West,A75]"]),
+        ("A65 residents (West)", ["Residents[West,A65]"]),
+        ("West staff,residents", ["staff[West]", "Residents"]),
+        ("residents wesst", ["Residents[West]"]),
+        ("residents North West", [""]),
+    ],
+)
+def test_a_column_that_names_elements_is_read_as_these_alone(write_mdl: Write, columns: str, read: list[str]) -> None:
+    names = [*columns.split(","), "staff west"] if read == [""] else columns.split(",")
+    rows = "".join(f"{i}{f',{i + 10}.5' * len(names)}\n" for i in range(1, 5))
+    made = ask(write_mdl(CARE), f"time,{','.join(names)}\n{rows}")
+    found = {part.match.column: part.match.label for part in made.series}
+    assert [found.get(column, "") for column in columns.split(",")] == read
+    for part in made.series:
+        elements = re.findall(r"[^\[\],]+", part.match.label)[1:]
+        assert all(element in re.findall(r"[^\[\],]+", name) for element in elements for name in part.match.names)
+    assert made.series[0].match.label != "Residents[North]" or made.series[0].match.names == (
+        "Residents[North,A65]", "Residents[North,A75]", "Residents[North,A85]",
+    )  # fmt: skip
+
+
+def test_an_element_that_is_named_leaves_the_sum_of_the_others(write_mdl: Write) -> None:
+    rows = "time,old,x\n" + "".join(f"{i},{i + 10}.5,{i + 20}.5\n" for i in range(1, 5))
+    made = ask(write_mdl(CARE), rows, values={"old": "Residents[A85]", "x": "residents[west, a65]"})
+    assert made.series[0].match.names == ("Residents[North,A85]", "Residents[North East,A85]", "Residents[West,A85]")
+    assert made.series[1].match.names == ("Residents[West,A65]",)
+    with pytest.raises(CiparkError, match=r"no element 'Residents\[South\]'"):
+        ask(write_mdl(CARE), rows, values={"old": "Residents[South]"}, force=True)
+
+
 def test_a_stock_is_a_level_from_the_first_date_on(sir: Path) -> None:
     made = ask(sir, "date,infected\n" + "".join(f"{d},{n}\n" for d, n in zip(WEEK, (3, 8, 28, 75, 221, 291, 255))))  # noqa: B905
     problem = written(made)

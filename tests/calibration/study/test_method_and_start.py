@@ -73,5 +73,7 @@ def test_a_bound_of_the_step_is_of_a_time_or_a_rate(tmp_path: Path) -> None:
         if name == "rate":
             assert read_problem(tmp_path).space.parameters[1].upper == 2
         else:
-            with pytest.raises(CiparkError, match="bounds_from .*expected nothing, but of a constant with the unit of"):
+            with pytest.raises(
+                CiparkError, match=r"bounds_from .*expected nothing, but of a constant with the unit of"
+            ):
                 read_problem(tmp_path)
