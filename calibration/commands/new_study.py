@@ -137,6 +137,12 @@ def _summary(made: "NewStudy") -> list[str]:
         if (series.values < 0).any():
             lowest = number(float(series.values.min()))
             lines.append(f"          a count is never negative, and {lowest} is one of these: the noise is normal")
+        if series.has_intervals:
+            n = sum(row.ends is not None for row in series.rows)
+            how = "rounded to whole numbers, and stand for all within half of one" if series.rounded else (
+                "known as below or above a number alone"
+            )  # fmt: skip
+            lines.append(f"          {n} of the numbers are intervals: {how}")
         if series.dropped:
             lines.append(f"          {_rows(len(series.dropped), 'is', 'are')} before the run's initial time: left out")
     if made.ignored:

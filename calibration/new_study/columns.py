@@ -104,7 +104,7 @@ class Axis:
     @cached_property
     def gap(self) -> float:
         """The usual distance of two entries: in days for dates, else in the column's own unit."""
-        steps = [b - a for a, b in pairwise(self._plain)]
+        steps = [b - a for a, b in pairwise(sorted(set(self._plain)))]
         return Counter(round(step, 9) for step in steps).most_common(1)[0][0] if steps else 1.0
 
     @property
@@ -148,6 +148,12 @@ class Axis:
         )
 
     @property
+    def repeats(self) -> str:
+        """What several rows of one time are taken for; empty where there are none."""
+        n = sum(times > 1 for times in Counter(self._plain).values())
+        return f"{n} of the times {'has' if n == 1 else 'have'} several rows: readings of the same" if n else ""
+
+    @property
     def months(self) -> int:
         """How many months the usual distance of two dates is; 0 where it is one of days."""
         return next((n for n, days in _MONTHS_OF.items() if self.dates and round(self.gap) in days), 0)
@@ -164,23 +170,31 @@ class Axis:
         date = self.dates[i]
         if self.start_dates:
             return self.start_dates[i], date
+        beside = self._beside(i, 1 if self.edge == "start" else -1)
         if self.edge == "start":
             later = self.before(date, -1)
-            return date, min(later, self.dates[i + 1]) if i + 1 < len(self.dates) else later
+            return date, later if beside is None else min(later, self.dates[beside])
         earlier = self.before(date)
-        return max(earlier, self.dates[i - 1]) if i else earlier, date
+        return earlier if beside is None else max(earlier, self.dates[beside]), date
+
+    def _beside(self, i: int, way: Literal[-1, 1]) -> int | None:
+        """The place of the next other time, later or earlier; several rows may be of one."""
+        times, place = self.dates or self.numbers, i + way
+        while 0 <= place < len(times) and times[place] == times[i]:
+            place += way
+        return place if 0 <= place < len(times) else None
 
     def number_window(self, i: int, *, starts: bool) -> tuple[float, float]:
         """The same for numbers; ``starts`` says that a window starts at its entry."""
         number = self.numbers[i]
         if self.start_numbers:
             return self.start_numbers[i], number
-        beside = self.numbers[i + 1 : i + 2] if starts else self.numbers[i - 1 : i] if i else ()
+        beside = self._beside(i, 1 if starts else -1)
         width = self.width or self.gap
         neighbour = number + width if starts else number - width
         # rounding of a decimal column must not open a crack between two windows
-        if beside and abs(beside[0] - number) < width * (1 + 1e-6):
-            neighbour = beside[0]
+        if beside is not None and abs(self.numbers[beside] - number) < width * (1 + 1e-6):
+            neighbour = self.numbers[beside]
         return (number, neighbour) if starts else (neighbour, number)
 
 
@@ -364,34 +378,37 @@ def _dated(sheet: Sheet, column: str, rows: Sequence[int], cells: Sequence[str],
 
 
 def _check_once(times: Sequence[tuple[object, int]], sheet: Sheet, column: str) -> None:
-    twice = next(((a, i, j) for (a, i), (b, j) in pairwise(times) if a == b), None)
-    if twice is None:
-        if len(times) < 2:
-            has = "one row has a time" if times else "no row has a time"
-            raise UnusableInput(f"{has}, and two are the least", where=sheet.name)
+    """Complain of two cases in one column: rows of one time that a column of texts tells apart are no replicates."""
+    if len({time for time, _ in times}) < 2:
+        has = "one row has a time" if len(times) == 1 else "all rows have one time" if times else "no row has a time"
+        raise UnusableInput(f"{has}, and two are the least", where=sheet.name)
+    twice = next(((i, j) for (a, i), (b, j) in pairwise(times) if a == b), None)
+    if twice is None or not (cases := cases_of(sheet, column)):
         return
-    _, *places = twice
-    case = _case(sheet, column, places[0])
-    hint = f'; choose the rows of one case with --where "{case}"' if case else ""
-    text = sheet.column(column)[places[0]]
-    lines = " and ".join(str(line) for line in sorted(sheet.lines[i] for i in places))
+    text, first = sheet.column(column)[twice[0]], min(twice)
+    wheres = " ".join(f'--where "{name}={sheet.column(name)[first]}"' for name in cases)
+    by = ",".join(f'"{name}"' if re.search(r"\W", name) else name for name in cases)
+    lines = " and ".join(str(line) for line in sorted(sheet.lines[i] for i in twice))
     raise UnusableInput(
-        f"{column} is {text} in lines {lines}, and each time is to be there once{hint}; {_taken(column)}",
+        f"{column} is {text} in lines {lines}, of different {' and '.join(cases)}: --series-by {by} makes a series of "
+        f"each, {wheres} chooses one; without {'this column' if len(cases) == 1 else 'these columns'} they are "
+        f"readings of the same; {_taken(column)}",
         where=sheet.name,
     )
 
 
-def _case(sheet: Sheet, column: str, place: int) -> str:
-    """COL=TEXT of the row at a place, which leaves two rows or more and each time once; empty where nothing does."""
-    times = sheet.column(column)
+def cases_of(sheet: Sheet, column: str) -> list[str]:
+    """Columns of texts that tell rows of one time apart, and whose texts come again at other times."""
+    times, names = sheet.column(column), list[str]()
     for name in sheet.header:
         texts = sheet.column(name)
-        if name == column or _are_numbers(texts, sheet):
+        filled = [text for text in texts if not is_missing(text)]
+        again = 2 * len(set(filled)) <= len(filled)
+        if name == column or not again or _are_numbers(texts, sheet) or date_orders(filled):
             continue
-        left = [time for time, text in zip(times, texts, strict=True) if text == texts[place]]
-        if 2 <= len(left) == len(set(left)):
-            return f"{name}={texts[place]}"
-    return ""
+        if len(set(zip(times, texts, strict=True))) > len(set(times)):
+            names.append(name)
+    return names
 
 
 def _are_numbers(texts: Sequence[str], sheet: Sheet) -> bool:

@@ -6,7 +6,7 @@ What can fall and what cannot is a matter of the model's equations.
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -31,6 +31,8 @@ from cipark_sd.model.variables import Stock, Variable
 
 #: Whole numbers of a stock beyond this are measurements rather than counts.
 MOST_COUNTED = 100_000
+#: Numbers of heads beyond which rounding to whole ones, half a head either way, is an error of less than a hundredth.
+MOST_ROUNDED = 50
 #: Different whole numbers up to which an input is a switch, whose values hold until the next.
 MOST_SWITCHED = 4
 #: Variance over mean below which whole numbers are no counts.
@@ -48,11 +50,15 @@ NewFamily = NB1 | Lognormal | Normal
 
 @dataclass(frozen=True)
 class Reading:
-    """A column with its numbers, NaN where there is none, in the order of the axis; they have been scaled already."""
+    """A column with its numbers, NaN where there is none, in the order of the axis; they have been scaled already.
+
+    ``marks`` says of each whether it is known as below or above that number alone.
+    """
 
     match: Match
     values: Array
     scale: float = 1.0
+    marks: tuple[str, ...] = ()
 
     @property
     def observed(self) -> Array:
@@ -100,7 +106,7 @@ def _rounded(values: Array) -> bool:
 
 @dataclass(frozen=True)
 class Row:
-    """One number with its window in the words of the table and in model time."""
+    """One number with its window in the words of the table and in model time; an interval has its ``ends``."""
 
     date: str
     start: str
@@ -108,6 +114,7 @@ class Row:
     start_time: float
     text: str
     value: float
+    ends: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +145,16 @@ class Series:
     def values(self) -> Array:
         """Its numbers."""
         return np.array([row.value for row in self.rows])
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether some of its numbers are intervals."""
+        return any(row.ends for row in self.rows)
+
+    @property
+    def rounded(self) -> bool:
+        """Whether its numbers are whole ones that stand for all that round to them."""
+        return any(row.ends and row.ends[0] < row.value < row.ends[1] for row in self.rows)
 
     @property
     def n_fitted(self) -> int:
@@ -174,10 +191,9 @@ def reading(sheet: Sheet, axis: Axis, match: Match, scale: float = 1.0) -> Readi
     Problems
         For several such cells.
     """
-    texts = sheet.column(match.column)
-    read = sheet.reader(texts)
+    texts, limits = sheet.column(match.column), sheet.limits(match.column)
     # numbers in thousands are decimals of a thousand: 0.433 is 433 and not 433.00000000000006
-    values = np.array([float(f"{scale * read(texts[i]):.15g}") for i in axis.rows])
+    values = np.array([float(f"{scale * limits[i][1]:.15g}") for i in axis.rows])
     expected = "a number, or nothing where it is missing"
     wrong = [i for i, value in zip(axis.rows, values, strict=True) if math.isnan(value) and not is_missing(texts[i])]
     places = {i: f"{sheet.name} line {sheet.lines[i]}" for i in wrong}
@@ -185,7 +201,7 @@ def reading(sheet: Sheet, axis: Axis, match: Match, scale: float = 1.0) -> Readi
     if np.isfinite(values).sum() < 2:
         has = "no number" if np.isnan(values).all() else "one number only"
         raise UnusableInput(f"{match.column} has {has}: two are needed at least", where=sheet.name)
-    return Reading(match, values, scale)
+    return Reading(match, values, scale, tuple(limits[i][0] for i in axis.rows))
 
 
 def shape(data: Reading, model: Model, moving: Collection[str]) -> Shape:
@@ -302,8 +318,14 @@ def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float,
     InvalidValue
         When fewer than two are left.
     """
-    at = point(axis, kind, chosen)
-    rows = [row for row in _rows(data, axis, clock, "end" if kind == "flow" else at) if np.isfinite(row.value)]
+    at, law = point(axis, kind, chosen), family(data, kind)
+    ends = _ends(data, kind, law)
+    placed = _rows(data, axis, clock, "end" if kind == "flow" else at)
+    rows = [replace(row, ends=pair) for row, pair in zip(placed, ends, strict=True) if np.isfinite(row.value)]
+    twice = next((row.date for row, after in pairwise(rows) if row.time == after.time), "")
+    if twice and (kind != "level" or data.is_input):
+        expected = "each time once: only levels are read several times; leave a row out, or add both up"
+        raise InvalidValue(data.match.column, f"two numbers at {twice}", expected, where="new-study")
     earliest = [row.start_time if kind == "flow" else row.time for row in rows]
     inside = [row for row, time in zip(rows, earliest, strict=True) if time >= initial - 1e-9]
     dropped = tuple(row.date for row, time in zip(rows, earliest, strict=True) if time < initial - 1e-9)
@@ -312,8 +334,28 @@ def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float,
         expected = "two at least; does the model start late enough before the data?"
         raise InvalidValue(data.match.column, shown, expected, where="new-study")
     since = _since(data.match, inside, initial) if kind == "increments" else None
-    law = family(data, kind)
     return Series(data.match, kind, law, tuple(inside), dropped, axis, since=since, at=at)
+
+
+def _ends(data: Reading, kind: Shape, law: NewFamily) -> list[tuple[float, float] | None]:
+    """The ends of the numbers that are intervals, None of the others.
+
+    A reading below or above a limit, and a small number of a stock in whole units that is no count of independent
+    events, which is rounded: a staff of 12 is anything from 11.5 to 12.5.
+    """
+    least = 0.0 if law.positive or law.discrete else -math.inf
+    heads = kind == "level" and isinstance(data.match.variable, Stock) and not law.discrete and data.scale == 1
+    heads = heads and data.observed.min() >= 0 and data.observed.max() <= MOST_ROUNDED
+    heads = heads and bool(np.all(data.observed == np.round(data.observed))) and not _rounded(data.observed)
+    ends: list[tuple[float, float] | None] = []
+    for mark, value in zip(data.marks, data.values.tolist(), strict=True):
+        # of whole numbers less than 5 is at most 4
+        inner = float(law.discrete and mark in ("<", ">"))
+        if mark:
+            ends.append((least, value - inner) if mark in "<≤" else (value + inner, math.inf))
+        else:
+            ends.append((max(value - 0.5, least), value + 0.5) if heads else None)
+    return ends
 
 
 def _since(match: Match, rows: Sequence[Row], initial: float) -> float | None:

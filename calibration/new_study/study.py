@@ -112,7 +112,7 @@ def new_study(request: Request) -> NewStudy:
         density = _density(draft, request, model, study)
         factors, notes = check_scales(density, study.series, request.scale)
         doubt = axis.doubt if any(written.kind == "flow" for written in study.series) else ""
-        study = replace(study, notes=tuple(filter(None, (below, late, doubt, *notes))))
+        study = replace(study, notes=tuple(filter(None, (below, late, axis.repeats, doubt, *notes))))
         if factors:
             request = replace(request, scale={**request.scale, **factors})
             study = read(request)
@@ -210,11 +210,9 @@ def _numeric(sheet: Sheet, axis: Axis) -> tuple[list[str], list[str]]:
     for name in sheet.header:
         if name in (axis.column, axis.started):
             continue
-        texts = sheet.column(name)
-        cells = [cell for cell in texts if not is_missing(cell)]
-        read = sheet.reader(texts)
-        n = sum(1 for cell in cells if np.isfinite(read(cell)))
-        (numeric if cells and 2 * n > len(cells) else textual).append(name)
+        n_cells = sum(not is_missing(cell) for cell in sheet.column(name))
+        n = sum(np.isfinite(value) for _, value in sheet.limits(name))
+        (numeric if 2 * n > n_cells else textual).append(name)
     return numeric, textual
 
 

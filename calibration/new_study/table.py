@@ -17,6 +17,8 @@ from cipark_sd.base.errors import CiparkError, InvalidValue, MissingFile, Unusab
 from cipark_sd.base.inputs import lines_of
 from cipark_sd.base.spreadsheets import SUFFIX, table_bytes
 
+#: Marks of a reading of which one end alone is known, such as <0.1 below a limit of detection.
+_LIMIT = re.compile(r"\s*([<>≤≥]=?)(.*)", re.DOTALL)
 #: What people write where there is no number.
 MISSING = frozenset(
     {"", "na", "n/a", "n.a.", "nan", "null", "none", "-", "–", "—", ".", "..", "...", "?", "#n/a", "missing"}
@@ -67,6 +69,12 @@ class Sheet:
     def reader(self, texts: Sequence[str]) -> Callable[[str], float]:
         """How the numbers of a column with these texts are read: see :func:`number_reader`."""
         return number_reader(texts, self.delimiter, self.comma)
+
+    def limits(self, column: str) -> list[tuple[str, float]]:
+        """The readings of a column, each with the mark of one that is known as below or above a number alone."""
+        pairs = [limit(text) for text in self.column(column)]
+        read = self.reader([text for _, text in pairs])
+        return [(mark, read(text)) for mark, text in pairs]
 
     def column(self, name: str) -> tuple[str, ...]:
         """The texts of a column."""
@@ -238,6 +246,16 @@ def _is_number(text: str) -> bool:
 def is_missing(text: str) -> bool:
     """Whether a cell says that there is no number."""
     return text.strip().casefold() in MISSING
+
+
+def limit(text: str) -> tuple[str, str]:
+    """The mark of a reading that is known as below or above a number alone, and the rest of the cell.
+
+    >>> limit("<0.1"), limit("≥ 50"), limit("7")
+    (('<', '0.1'), ('≥', '50'), ('', '7'))
+    """
+    found = _LIMIT.fullmatch(text)
+    return (found[1].replace("<=", "≤").replace(">=", "≥"), found[2].strip()) if found else ("", text)
 
 
 def number_reader(texts: Sequence[str], delimiter: str, convention: bool | None = None) -> Callable[[str], float]:

@@ -99,13 +99,18 @@ def table(series: Series) -> str:
     -------
     str
     """
-    as_given = _renamed(series)
+    as_given, intervals = _renamed(series), series.has_intervals
     rows = [
         {
             **({"start": row.start} if series.windowed else {}),
             _time_column(series): row.date,
             **({_as_given(series): row.text} if as_given else {}),
             _value_column(series): _number(row.value),
+            **(
+                dict(zip(("lower", "upper"), map(_number, row.ends or (row.value, row.value)), strict=True))
+                if intervals
+                else {}
+            ),
         }
         for row in series.rows
     ]
@@ -129,13 +134,17 @@ def _time_column(series: Series) -> str:
     """
     if _renamed(series):
         return "end of window" if series.windowed else "model time"
-    taken = {"start", _value_column(series)}
+    taken = {*_COLUMNS, _value_column(series)}
     return series.axis.column if series.axis.column not in taken else "end of window"
+
+
+#: Columns of a table that new-study adds.
+_COLUMNS = frozenset({"start", "lower", "upper"})
 
 
 def _value_column(series: Series) -> str:
     """What the column of values is called."""
-    return series.match.column if series.match.column != "start" else "value"
+    return "value" if series.match.column in _COLUMNS else series.match.column
 
 
 def table_file(series: Series) -> str:
@@ -169,6 +178,14 @@ def observation(series: Series) -> str:
         *(['start_time = "start"'] if series.windowed else []),
         *([] if series.since is None else [f"start = {_number(series.since)} # the stock is nothing then: {_SINCE}"]),
         f"value = {toml(_value_column(series))}",
+        *(
+            [
+                'lower = "lower" # an interval: a reading known as below or above a number, or rounded to whole ones',
+                'upper = "upper"',
+            ]
+            if series.has_intervals
+            else []
+        ),
         f'family = "{series.family.name}" # {series.family.meaning}',
         f"{series.family.spread} = {toml(_noise_name(series))}",
     ]

@@ -853,13 +853,18 @@ def test_a_folder_is_not_written_over_without_being_told_to(sir: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "options", "message"),
     [
-        ("day,infected\n1,3\n1,4\n", [], r"day is 1 in lines 2 and 3, and each time is to be there once"),
+        ("day,infected\n1,3\n1,4\n", [], r"all rows have one time, and two are the least"),
         ("day,place,infected\n1,N,3\n1,S,4\n2,N,5\n2,S,6\n", [], r'--where "place=N"'),
-        # the one row that a text would leave is no case of its own
         (
-            "from,to,infected\n2 Mar 2020,8 Mar 2020,3\n2 Mar 2020,8 Mar 2020,4\n9 Mar 2020,15 Mar 2020,5\n",
+            "day,place,sex,infected\n" + "".join(f"{d},{p},{s},{d}\n" for d in (1, 2) for p in "NS" for s in "fm"),
+            [],
+            r'lines 2 and 3, of different place and sex: --series-by place,sex .*, --where "place=N" --where "sex=f" c',
+        ),
+        # a window is filled once
+        (
+            "from,to,new infections\n2 Mar 2020,8 Mar 2020,3\n2 Mar 2020,8 Mar 2020,4\n9 Mar 2020,15 Mar 2020,5\n",
             ["--time", "to"],
-            r"each time is to be there once; 'to' was taken for",
+            r"new infections is 'two numbers at 2020-03-08', expected each time once: only levels are",
         ),
         ("day,infected\n1,3\n", [], r"flu.csv: one row has a time, and two are the least"),
         ("day,infected\n1,3\n2,many\n3,4\n", [], r"line 3: infected is 'many', expected a number"),
