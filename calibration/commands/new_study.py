@@ -78,7 +78,8 @@ _READ = {"level": "level", "flow": "flow over a window", "increments": "growing 
 def _read_as(series: "Series") -> str:
     first, kind = series.rows[0], _READ[series.kind]
     if series.windowed:
-        kind = f"flow over one {series.axis.window}" if series.axis.window else kind
+        kind = f"what it gained, since it only grows and these fall, {kind[5:]}" if series.gained else kind
+        kind = f"{kind.removesuffix(' a window')} one {series.axis.window}" if series.axis.window else kind
         kind += f" ({first.text}: {first.start} to {first.date})"
     return kind + (f" by its unit {series.unit}" if series.unit else "")
 

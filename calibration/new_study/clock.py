@@ -84,10 +84,9 @@ def clock(model: Model, axis: Axis, chosen: TimeUnit | None, origin: str | None,
     InvalidValue
         Where the unit of either is not known, or the data do not lie in the run, with what to write.
     """
-    unit = model_unit(model, chosen)
-    return (
-        _of_dates(model, axis, unit, origin, windows) if axis.dates else _of_numbers(model, axis, unit, origin, windows)
-    )
+    if axis.dates:
+        return _of_dates(model, axis, chosen, origin, windows)
+    return _of_numbers(model, axis, model_unit(model, chosen), origin, windows)
 
 
 def calendar_years(axis: Axis, model: Model, chosen: TimeUnit | None) -> Axis:
@@ -183,8 +182,8 @@ def _outside(model: Model, axis: Axis, unit: TimeUnit | None, factor: float) -> 
     )
 
 
-def _of_dates(model: Model, axis: Axis, unit: TimeUnit | None, origin: str | None, windows: bool) -> Clock:
-    initial = model.time.initial
+def _of_dates(model: Model, axis: Axis, chosen: TimeUnit | None, origin: str | None, windows: bool) -> Clock:
+    initial, unit = model.time.initial, model_unit(model, chosen)
     if unit in (None, "year") and is_year(initial):
         if origin is not None:
             expected = "nothing: the model runs in calendar years, which give each date its time"
@@ -199,6 +198,7 @@ def _of_dates(model: Model, axis: Axis, unit: TimeUnit | None, origin: str | Non
             f"--unit {apart} where one unit of model time is a {apart}, or --unit with another of "
             f"{', '.join(TIME_UNITS)}"
         )
+    _check_months(model, axis, unit, chosen)
     starts = axis.edge == "start"
     if origin is not None:
         start = _date(origin, axis)
@@ -208,6 +208,18 @@ def _of_dates(model: Model, axis: Axis, unit: TimeUnit | None, origin: str | Non
     why = "" if origin is not None else ", so that the data start with the run"
     calendar = Calendar(unit, _earlier(unit, start, initial))
     return Clock(calendar, f"one unit of model time is a {unit}; {beginning}{why}", starts=starts)
+
+
+def _check_months(model: Model, axis: Axis, unit: TimeUnit, chosen: TimeUnit | None) -> None:
+    """Ask about months, which programs write where nobody chose a unit, of a run as long as the data in days."""
+    run, days = model.time.final - model.time.initial, (axis.dates[-1] - axis.dates[0]).days
+    if unit != "month" or chosen or axis.gap != 1 or not 0 < days * length("day", "month") * days < run**2:
+        return
+    raise CiparkError(
+        f"new-study: {axis.column!r} has {days + 1} days, and the model {model.name} runs for {run:g} months, which "
+        "programs write where nobody chose a unit of time; write --unit month where months are meant, or change the "
+        "model's unit of time to days"
+    )
 
 
 def _number(origin: str, axis: Axis) -> float:

@@ -26,7 +26,7 @@ from calibration.new_study.table import Sheet, is_missing
 from calibration.study.calendar import MONTHS, unit_in
 from calibration.study.constants import words_in
 from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput
-from cipark_sd.base.wording import TimeUnit
+from cipark_sd.base.wording import TimeUnit, listed
 
 Edge = Literal["start", "end", ""]
 _TIME_WORDS = frozenset({"time", "date", "period", "t", "when", "timestamp", "datetime"})
@@ -241,6 +241,26 @@ def read_axis(
     return _paired(axis, _read(sheet, starts[0], order)) if axis.edge == "end" and len(starts) == 1 else axis
 
 
+def time_columns(sheet: Sheet, column: str | None, others: Collection[str]) -> list[str]:
+    """The column of times, the one that is named or the first that looks like it, and those of starts and ends.
+
+    Parameters
+    ----------
+    sheet : Sheet
+    column : str, optional
+        None to guess it.
+    others : collection of str
+        Columns that are none.
+
+    Returns
+    -------
+    list of str
+    """
+    header = [name for name in sheet.header if name not in others]
+    edges = [name for name in header if _edge_of(name) and _is_filled(sheet, name)]
+    return list(dict.fromkeys([column or _guess(sheet, header), *edges]))
+
+
 def _as_far(sheet: Sheet, axis: Axis, until: str | None) -> Axis:
     """The rows up to a time; those of the whole table where none is named and the last one lies where the others go.
 
@@ -390,17 +410,30 @@ def _check_once(times: Sequence[tuple[object, int]], sheet: Sheet, column: str) 
     by = ",".join(f'"{name}"' if re.search(r"\W", name) else name for name in cases)
     lines = " and ".join(str(line) for line in sorted(sheet.lines[i] for i in twice))
     raise UnusableInput(
-        f"{column} is {text} in lines {lines}, of different {' and '.join(cases)}: --series-by {by} makes a series of "
+        f"{column} is {text} in lines {lines}, of different {listed(cases)}: --series-by {by} makes a series of "
         f"each, {wheres} chooses one; without {'this column' if len(cases) == 1 else 'these columns'} they are "
         f"readings of the same; {_taken(column)}",
         where=sheet.name,
     )
 
 
-def cases_of(sheet: Sheet, column: str) -> list[str]:
-    """Columns of texts that tell rows of one time apart, and whose texts come again at other times."""
-    times, names = sheet.column(column), list[str]()
-    for name in sheet.header:
+def cases_of(sheet: Sheet, column: str, beside: Sequence[str] = ()) -> list[str]:
+    """Columns of texts that tell rows of one time apart, and whose texts come again at other times.
+
+    Parameters
+    ----------
+    sheet : Sheet
+    column : str
+        Of times.
+    beside : sequence of str
+        Columns whose entries the rows have in common too.
+
+    Returns
+    -------
+    list of str
+    """
+    times, names = list(zip(*(sheet.column(name) for name in (column, *beside)), strict=True)), list[str]()
+    for name in (name for name in sheet.header if name not in beside):
         texts = sheet.column(name)
         filled = [text for text in texts if not is_missing(text)]
         again = 2 * len(set(filled)) <= len(filled)

@@ -60,6 +60,11 @@ class Request:
         help="Use only rows with this text in a column; repeatable.",
         expected="COLUMN=TEXT",
     )
+    series_by: str | None = option(
+        "--series-by",
+        metavar="COLS",
+        help="Make a series of each combination of texts in these columns of a long table, with commas between them.",
+    )
     scale: Mapping[str, float] = options.pairs_option(
         "--scale",
         metavar="COL=FACTOR",

@@ -20,7 +20,7 @@ from calibration.new_study.matching import Match
 from calibration.new_study.table import Sheet, is_missing
 from calibration.noise.families.counts import NB1
 from calibration.noise.families.measurements import Lognormal, Normal
-from calibration.study.cumulative import FEWEST, counted, running_total
+from calibration.study.cumulative import FEWEST, cannot_fall, counted, running_total
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnusableInput, raise_all
 from cipark_sd.model.expr import Const
@@ -147,6 +147,11 @@ class Series:
         return np.array([row.value for row in self.rows])
 
     @property
+    def gained(self) -> bool:
+        """Whether its numbers are what a stock that only grows gained in each window."""
+        return self.kind == "flow" and isinstance(self.match.variable, Stock)
+
+    @property
     def has_intervals(self) -> bool:
         """Whether some of its numbers are intervals."""
         return any(row.ends for row in self.rows)
@@ -207,6 +212,8 @@ def reading(sheet: Sheet, axis: Axis, match: Match, scale: float = 1.0) -> Readi
 def shape(data: Reading, model: Model, moving: Collection[str]) -> Shape:
     """A flow is read over windows; counts of a stock that cannot fall as increments; everything else as a level.
 
+    Numbers that fall by half, of a stock that cannot, are what it gained in each window; a total may be corrected.
+
     A switch that drives the model holds over its window, as a flow's number does; another input is a level.
 
     Parameters
@@ -221,7 +228,9 @@ def shape(data: Reading, model: Model, moving: Collection[str]) -> Shape:
     Shape
     """
     variable = data.match.variable
-    if variable.name in moving or (data.is_input and data.switches):
+    falls = len(data.observed) > 0 and bool(np.any(data.observed < np.maximum.accumulate(data.observed) / 2))
+    gains = isinstance(variable, Stock) and falls and cannot_fall(model, variable)
+    if variable.name in moving or gains or (data.is_input and data.switches):
         return "flow"
     total = running_total(model, variable, data.observed, are_counts=data.whole)
     return "increments" if total else "level"

@@ -18,6 +18,7 @@ from calibration.new_study import text
 from calibration.new_study.clock import Clock, Window, calendar_years, clock, model_unit, windowed
 from calibration.new_study.columns import Axis, plain, read_axis
 from calibration.new_study.dates import point_in
+from calibration.new_study.long_tables import by_series
 from calibration.new_study.matching import Match, flows, lacks_data, likeness, matches, observable
 from calibration.new_study.parameters import Guess, roles, view, with_stated
 from calibration.new_study.request import Request
@@ -70,6 +71,8 @@ def new_study(request: Request) -> NewStudy:
     model = read_model(model_file, allow_files=request.allow_files, series=request.series)
     sheet, below = without_footer(read_sheet(data, request.sheet))
     sheet = _chosen(sheet, request.where)
+    if request.series_by:
+        sheet = by_series(sheet, request.series_by, request.time)
     beside = [_input_table(model, path, request) for path in others]
     inputs = [match for table in beside for match in table.matched]
     elsewhere = {match.column for match in inputs}
@@ -206,14 +209,9 @@ def _chosen(sheet: Sheet, where: Mapping[str, str]) -> Sheet:
 
 def _numeric(sheet: Sheet, axis: Axis) -> tuple[list[str], list[str]]:
     """Columns most of whose cells are numbers, and the others, the times left out."""
-    numeric, textual = list[str](), list[str]()
-    for name in sheet.header:
-        if name in (axis.column, axis.started):
-            continue
-        n_cells = sum(not is_missing(cell) for cell in sheet.column(name))
-        n = sum(np.isfinite(value) for _, value in sheet.limits(name))
-        (numeric if 2 * n > n_cells else textual).append(name)
-    return numeric, textual
+    others = [name for name in sheet.header if name not in (axis.column, axis.started)]
+    numeric = [name for name in others if sheet.has_numbers(name)]
+    return numeric, [name for name in others if name not in numeric]
 
 
 def _input_table(model: Model, path: Path, request: Request) -> _Table:

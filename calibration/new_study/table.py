@@ -76,6 +76,11 @@ class Sheet:
         read = self.reader([text for _, text in pairs])
         return [(mark, read(text)) for mark, text in pairs]
 
+    def has_numbers(self, column: str) -> bool:
+        """Whether most of its cells are numbers, those that are empty left out."""
+        n_cells = sum(not is_missing(cell) for cell in self.column(column))
+        return 2 * sum(math.isfinite(value) for _, value in self.limits(column)) > n_cells
+
     def column(self, name: str) -> tuple[str, ...]:
         """The texts of a column."""
         place = self.header.index(name)

@@ -171,7 +171,9 @@ def observation(series: Series) -> str:
         "[[observation]]",
         f"name = {toml(column)}",
         f"table = {toml(table_file(series))}",
-        f'kind = "{series.kind}" # {_KIND[series.kind]}',
+        'kind = "increments" # what the variable gained in the window from start to time'
+        if series.gained
+        else f'kind = "{series.kind}" # {_KIND[series.kind]}',
         f"variable = {variable}",
         f"time = {toml(_time_column(series))}",
         *([f"row_title = {toml(_as_given(series))} # what a row is called"] if _renamed(series) else []),

@@ -249,6 +249,64 @@ def test_a_column_that_names_elements_is_read_as_these_alone(write_mdl: Write, c
     )  # fmt: skip
 
 
+LONG = "Quarter,Region,Age group,Indicator,Value\n" + "".join(
+    f"2012 Q{q},{region},{age},residents,{100 * q + 10 * i + j}\n"
+    for q in (1, 2, 3)
+    for i, region in enumerate(("North", "West"))
+    for j, age in enumerate(("A65", "A75"))
+)
+#: Two readings of one series at one time, and one that is missing.
+LONG += "2012 Q4,North,A65,residents,400\n2012 Q4,North,A65,residents,402\n2012 Q4,West,A75,residents,n/a\n"
+
+
+def test_a_long_table_is_a_series_of_each_case(write_mdl: Write) -> None:
+    model = write_mdl(CARE, name="care.mdl")
+    model.write_text(model.read_text().replace("~ Year ~", "~ Quarter ~"))
+    with pytest.raises(
+        CiparkError, match=r'--series-by Region,"Age group" makes .* --where "Age group=A65" chooses one'
+    ):
+        ask(model, LONG)
+    made = ask(model, LONG, series_by='Region,"Age group",Indicator')
+    assert [part.match.names for part in made.series] == [
+        (f"Residents[{region},{age}]",) for region in ("North", "West") for age in ("A65", "A75")
+    ]
+    assert [part.values.tolist() for part in made.series] == [
+        [100, 200, 300, 400, 402], [101, 201, 301], [110, 210, 310], [111, 211, 311],
+    ]  # fmt: skip
+    assert [row.text for row in made.series[0].rows][2:] == ["2012-09-30", "2012-12-31", "2012-12-31"]
+    with pytest.raises(CiparkError, match="Age group tells numbers of one series apart: --series-by Region,Age group"):
+        ask(model, LONG, series_by="Region", force=True)
+    with pytest.raises(CiparkError, match="no column 'Regon'"):
+        ask(model, LONG, series_by="Regon", force=True)
+
+
+def test_counts_that_fall_are_what_a_stock_that_only_grows_gained(sir: Path) -> None:
+    counts = (1, 4, 9, 22, 40, 31, 12, 5, 0, 1)
+    rows = "day,cases\n" + "".join(f"{day},{n}\n" for day, n in enumerate(counts, 1))
+    made = ask(sir, rows, values={"cases": "Total Cases"})
+    problem = written(made)
+    assert problem.observations[0].kind == "increments"
+    assert [(*t.quantities[0].times, t.quantities[0].how, t.lower) for t in problem.terms] == [  # type: ignore[union-attr]
+        (day - 1, day, "between", n) for day, n in enumerate(counts, 1)
+    ]
+    # a total that was corrected is one, and so is what falls of a stock that can
+    corrected = "day,cases\n" + "".join(f"{d},{n}\n" for d, n in enumerate((5, 20, 60, 58, 90, 120), 1))
+    assert ask(sir, corrected, values={"cases": "Total Cases"}, force=True).series[0].kind == "level"
+    assert ask(sir, rows, values={"cases": "Infected"}, force=True).series[0].kind == "level"
+
+
+@pytest.mark.parametrize(("final", "n", "asked"), [(60, 60, True), (60, 700, False), (3, 60, False)])
+def test_months_that_may_be_days_are_asked_about(sir: Path, final: int, n: int, asked: bool) -> None:
+    text = sir.read_text().replace("~ Day ~", "~ Months ~").replace("FINAL TIME = 14", f"FINAL TIME = {final}")
+    sir.write_text(text)
+    first = datetime.date(2020, 3, 1)
+    rows = "date,infected\n" + "".join(f"{first + datetime.timedelta(days=i)},{i % 9 + 1.5}\n" for i in range(n))
+    if asked:
+        with pytest.raises(CiparkError, match=r"has 60 days, .* runs for 60 months, .*; write --unit month where"):
+            ask(sir, rows)
+    assert ask(sir, rows, unit="month" if asked else None).clock.calendar.unit == "month"  # type: ignore[union-attr]
+
+
 def test_an_element_that_is_named_leaves_the_sum_of_the_others(write_mdl: Write) -> None:
     rows = "time,old,x\n" + "".join(f"{i},{i + 10}.5,{i + 20}.5\n" for i in range(1, 5))
     made = ask(write_mdl(CARE), rows, values={"old": "Residents[A85]", "x": "residents[west, a65]"})
