@@ -4,6 +4,7 @@ Stated priors are families of ours, frozen distributions of SciPy, or values to 
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,6 +33,7 @@ from calibration.study.observations import Count
 from cipark_sd.analysis.sensitivities.factors import constant_values
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput
+from cipark_sd.base.inputs import number_in
 from cipark_sd.base.naming import override_key
 from cipark_sd.model.expr import Const
 from cipark_sd.model.model import Model
@@ -56,6 +58,8 @@ _VALUES: tuple[tuple[str, tuple[float, ...]], ...] = (
     ("conversion convert converter", (1.0, 100.0, 1e3, 1e6, 1e9)),
 )
 _CONVERSIONS = {word: values for words_of, values in _VALUES for word in words_of.split()}
+#: Why the number at which a stock with subscripts starts is held: no page could play what was fitted.
+ARRAY = "a number where a stock with subscripts starts; give it by a constant to fit it"
 UNREACHED = "no observed variable depends on it"
 Role = Literal["CAL", "fixed"]
 Estimate = Literal["map", "ml"]
@@ -113,9 +117,9 @@ class Guess:
             if stock.name not in self._reach or len(literal) != 1 or not isinstance(literal[0], Const):
                 continue
             for label in model.labels(stock) if literal[0].value > 0 else ():
-                why = "where the stock starts"
+                why = ARRAY if stock.dims else "where the stock starts"
                 held = Candidate(label, literal[0].value, stock.units, None, why, "fixed", starts=True, amount=True)
-                options.append(self._freed(held, stock.name, (None, None)))
+                options.append(held if stock.dims else self._freed(held, stock.name, (None, None)))
         return options
 
     def _reason(self, name: str, label: str, value: float, units: str, limits: Limits) -> str:
@@ -379,6 +383,45 @@ def _of_scipy(frozen: Any) -> Prior | None:
     numbers = dict(zip([*shapes, "loc", "scale"], frozen.args, strict=False)) | frozen.kwds
     numbers = {"loc": 0.0, "scale": 1.0} | {key: float(number) for key, number in numbers.items()}
     return _SCIPY[name](**numbers)
+
+
+def fixed_by(candidates: Sequence[Candidate], patterns: Sequence[str], where: str) -> dict[str, Stated]:
+    """The values at which ``--fix`` holds constants, by name; a name without its elements is that of all.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+    patterns : sequence of str
+        ``NAME`` or ``NAME=VALUE``; ``*`` is any text and ``?`` any letter.
+    where : str
+        The model's name, for errors.
+
+    Returns
+    -------
+    dict of str to float
+
+    Raises
+    ------
+    UnknownName, InvalidValue
+        For a pattern that no name has, and a value that is no number.
+    """
+    values: dict[str, Stated] = {}
+    for text in patterns:
+        name, _, number = text.partition("=")
+        pattern = re.escape(_spelled(name)).replace(r"\*", ".*").replace(r"\?", ".")
+        found = [c for c in candidates if re.fullmatch(rf"{pattern}(\[.*)?", _spelled(c.name))]
+        if not found:
+            known = dict.fromkeys(part for c in candidates for part in (c.name.partition("[")[0], c.name))
+            raise UnknownName(name.strip(), known, kind="constant or start of a stock", where=f"--fix: {where}")
+        if number and not math.isfinite(number_in(number)):
+            raise InvalidValue("--fix", text, "NAME=VALUE with a number", where="new-study")
+        values |= {candidate.name: number_in(number) if number else candidate.value for candidate in found}
+    return values
+
+
+def _spelled(name: str) -> str:
+    """A name in one spelling: small letters, single blanks, none at brackets and commas."""
+    return re.sub(r"\s*([\[\],])\s*", r"\1", re.sub(r"[\s_]+", " ", name.casefold())).strip()
 
 
 def with_stated(candidates: Sequence[Candidate], priors: Mapping[str, Stated], where: str) -> list[Candidate]:

@@ -65,6 +65,13 @@ class Request:
         metavar="COLS",
         help="Make a series of each combination of texts in these columns of a long table, with commas between them.",
     )
+    fix: tuple[str, ...] = option(
+        "--fix",
+        shell_complete=completing.variables("constant", value="="),
+        multiple=True,
+        metavar="NAME[=VALUE]",
+        help="Hold constants by name, * and ? for any text or letter, at the file's value or this; repeatable.",
+    )
     scale: Mapping[str, float] = options.pairs_option(
         "--scale",
         metavar="COL=FACTOR",

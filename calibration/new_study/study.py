@@ -20,7 +20,7 @@ from calibration.new_study.columns import Axis, plain, read_axis
 from calibration.new_study.dates import point_in
 from calibration.new_study.long_tables import by_series
 from calibration.new_study.matching import Match, flows, lacks_data, likeness, matches, observable
-from calibration.new_study.parameters import Guess, roles, view, with_stated
+from calibration.new_study.parameters import Guess, fixed_by, roles, view, with_stated
 from calibration.new_study.request import Request
 from calibration.new_study.series import Reading, Series, Shape, check_scales, point, reading, series, shape
 from calibration.new_study.table import Sheet, is_dated_table, is_missing, read_sheet, without_footer
@@ -36,6 +36,7 @@ from cipark_sd.base.inputs import TABLE_LIMIT, beneath, parsed_toml, read_text, 
 from cipark_sd.base.library import bundled
 from cipark_sd.base.section import Section
 from cipark_sd.base.wording import TimeUnit
+from cipark_sd.commands.options import split_names
 from cipark_sd.engines.registry import choose
 from cipark_sd.language.read.external_files import external_names
 from cipark_sd.language.read.model_file import read_model
@@ -90,6 +91,7 @@ def new_study(request: Request) -> NewStudy:
     unused = [name for name in (*columns, *textual) if name not in [match.column for match in matched]]
     observed = tuple(match.variable.name for match in matched if not isinstance(match.variable, DataVariable))
     options = Guess(model, observed, request.estimate, request.prior_width).candidates()
+    request = replace(request, priors=fixed_by(options, split_names(request.fix), model.name) | dict(request.priors))
     options = with_stated(options, request.priors, model.name)
     cut = sum(not is_missing(text) for text in sheet.column(axis.column)) - len(axis.rows)
     late = f"{cut} row{'s' * (cut > 1)} after --until {request.until}: left out" if cut else ""

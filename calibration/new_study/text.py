@@ -264,6 +264,12 @@ def by_step(candidate: Candidate) -> str:
     return f"at most {_number(most)}" if math.isfinite(most) else f"at least {_number(least)}"
 
 
+def example_pattern(names: Sequence[str]) -> str:
+    """What --fix would hold most of some constants by: the one with most elements, else the first."""
+    bases = [base_name(name) for name in names]
+    return names[bases.index(max(bases, key=bases.count))].partition("[")[0]
+
+
 def step_room(candidate: Candidate) -> float:
     """How many times a candidate may grow or shrink up to the bound of the step; infinite where there is none."""
     least, most = candidate.by_step or (0.0, math.inf)
@@ -296,9 +302,19 @@ _HEAD = """\
 """
 _PARAMETERS = """\
 # use: CAL is fitted, PRI keeps its prior (held at its median in the fit, drawn in the posterior). CAL are all on which
-# these data depend, so that no interval rests on a guess of another; hold what you know, such as an amount, under
-# [[fixed]]. A prior is one of {priors};
-# sigma is on the scale of the logarithm or the logit.
+# these data depend, so that no interval rests on a guess of another. A prior is one of
+# {priors};
+# sigma is on the scale of the logarithm or the logit. Two examples, each in the place of a block below:
+#
+# [[fixed]]
+# name = {name} # known: held at its value
+# value = {value}
+# why = "where it is from, such as a register"
+#
+# [[parameter]]
+# name = {name} # roughly known: 95 % within a fifth
+# prior = {{ family = "lognormal", median = {value}, sigma = 0.1 }}
+# why = "who measured it, and how well"
 
 """
 _METHOD = {
@@ -328,7 +344,7 @@ _BESIDE = """\
 
 """
 _FIXED = """\
-# To free one, make it a [[parameter]] with a prior.
+# Held. To free one, make it a [[parameter]] with a prior.
 
 """
 
@@ -365,7 +381,9 @@ def problem(study: NewStudy, title: str, model_file: str, span: Sequence[str], e
     lines += [*map(_driver, study.inputs), *map(observation, study.series)]
     parameters = [*map(_parameter, free), *map(noise, study.series)]
     families = "\n# ".join(wrap(", ".join(FAMILIES), 110))
-    lines.append(_PARAMETERS.format(priors=families) + "\n".join(parameters))
+    shown = max(free, key=lambda part: part.amount and not part.starts)
+    example = {"name": toml(shown.name), "value": _number(shown.value)}
+    lines.append(_PARAMETERS.format(priors=families, **example) + "\n".join(parameters))
     if beside:
         lines.append(_BESIDE.format(names=", ".join(beside)))
     if fixed:

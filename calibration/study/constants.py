@@ -18,6 +18,11 @@ from cipark_sd.model.variables import Auxiliary, Constant, expressions
 
 #: Why a constant that is on or off is held.
 SWITCH = "a switch"
+#: Runs that a time lasts, beyond which it is none that data of one can tell from another; and powers of ten from which
+#: on a number without a unit of time is written where something has no end.
+FOREVER, ENDLESS = 100.0, 1e9
+_WIDTHS = frozenset({"width", "span", "size", "length", "years", "duration"})
+_GROUPS = frozenset({"group", "groups", "cohort", "cohorts", "age", "ages", "class", "bracket", "band"})
 _SWITCHES = frozenset({"switch", "sw", "flag", "toggle", "seed"})
 
 
@@ -83,6 +88,12 @@ def without_scale(model: Model, name: str, value: float, units: str) -> str:
         return "it is zero, which gives no scale to guess a prior from"
     if value in (0, 1) and _SWITCHES & words_in(name):
         return SWITCH
+    run = model.time.final - model.time.initial
+    in_time = bool(model.time.units) and units == model.time.units
+    if (in_time and value > FOREVER * run > 0) or (value >= ENDLESS and math.log10(value).is_integer()):
+        return "stands for ever: no run is as long" if in_time else "stands for what has no end"
+    if in_time and _WIDTHS & words_in(name) and _GROUPS & words_in(name):
+        return "the width of a group, which the model counts by"
     if model.time.units and units == model.time.units and 0 < model.time.initial <= value <= model.time.final:
         return "names a time point of the run"
     return ""

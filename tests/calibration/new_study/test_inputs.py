@@ -76,7 +76,8 @@ def test_a_switch_holds_over_the_window_of_its_row(shop: Path, way: str) -> None
         table("weeks.csv", orders=seen, Promo=SWITCHED)
         series = ["--series", "weeks.csv"] if "--series" in way else []
         made = cipark("new-study", "shop.mdl", "weeks.csv", *series, *value)
-    assert 'held over its window (2022-01-09: 2022-01-02 to 2022-01-09); 12 rows; kind = "level"' in made.output
+    assert "\theld over a window (2022-01-09: 2022-01-02 to 2022-01-09)\tDmnl\tinput\t12, " in made.output
+    assert 'drives the model; kind = "level" in problem.toml reads lines' in made.output
     np.testing.assert_allclose(expected(read_problem(Path("weeks"))), orders(held), rtol=1e-12)
 
 
@@ -84,7 +85,8 @@ def test_other_numbers_are_joined_by_lines_and_either_is_changed_by_a_word(shop:
     prices = [1.5 + 0.1 * i + value for i, value in enumerate(SWITCHED)]
     table("weeks.csv", orders=np.round(orders(held), 3).tolist(), promotion=prices)
     made = cipark("new-study", "shop.mdl", "weeks.csv")
-    assert 'promotion -> Promotion, straight between the rows\' times; 12 rows; kind = "held"' in made.output
+    assert "promotion\tPromotion\tlines between rows" in made.output
+    assert 'promotion: drives the model; kind = "held" in problem.toml reads each value until the next' in made.output
     lines = expected(read_problem(Path("weeks")))
     np.testing.assert_allclose(lines, orders(lambda t: float(np.interp(t, np.arange(1, 13), prices))), rtol=1e-12)
     file = Path("weeks/problem.toml")

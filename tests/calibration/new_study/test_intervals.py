@@ -53,7 +53,7 @@ def test_several_readings_and_those_below_a_limit_have_the_likelihood_of_both(dr
     Path("d.csv").write_text("hour,conc\n" + "".join(f"{t},{x}\n" for t, x in READINGS))
     made = cipark("new-study", "drug.mdl", "d.csv")
     assert "3 of the times have several rows: readings of the same" in made.output
-    assert "2 of the numbers are intervals: known as below or above a number alone" in made.output
+    assert "2 of the numbers are intervals: known as below or above a number" in made.output
     problem = read_problem(Path("d"))
     assert counts(problem)[5:] == [(8, 0, 0.2), (8, 0.21, 0.21), (10, 0, 0.2)]
     density = posterior(problem, choose("native"))
@@ -110,4 +110,4 @@ def test_heads_are_intervals_of_width_one(
     made = cipark("new-study", model.name, "d.csv")
     seen = counts(read_problem(Path("d")))
     assert [(lower, upper) for _, lower, upper in seen] == [(x - half, x + half) for x in cells]
-    assert ("rounded to whole numbers" in made.output) == bool(half)
+    assert ("rounded to whole ones" in made.output) == bool(half)

@@ -361,7 +361,7 @@ def test_a_thing_per_unit_of_time_is_a_flow(
     monkeypatch.chdir(model.parent)
     Path("d.csv").write_text("t,sold\n1,300\n2,320\n3,330\n4,350\n")
     made = cipark("new-study", model.name, "d.csv")
-    assert (f"by its unit {units}, " in made.output) == is_flow
+    assert (f"by its unit {units}\t" in made.output) == is_flow
     assert read_problem(Path("d")).terms[1].quantities[0].times == ((1, 2) if is_flow else (2,))
 
 
@@ -411,7 +411,7 @@ def test_rounded_and_scaled_whole_numbers_are_measurements(
     monkeypatch.chdir(sir.parent)
     (sir.parent / "flu.csv").write_text("day,infected\n" + "".join(f"{i},{n}\n" for i, n in enumerate(cells, 1)))
     made = cipark("new-study", "sir.mdl", "flu.csv", *options)
-    assert f"level, {noise};" in made.output
+    assert f"\tlevel\tperson\t{noise}\t" in made.output
 
 
 def test_a_running_total_in_thousands_is_fitted_by_its_increments(sir: Path) -> None:
@@ -817,7 +817,7 @@ def test_rows_that_are_cut_are_not_said_to_have_no_number(sir: Path, monkeypatch
     Path("flu.csv").write_text(f"date,infected\n{rows}")
     made = cipark("new-study", "sir.mdl", "flu.csv", "--until", WEEK[4])
     assert f"2 rows after --until {WEEK[4]}: left out" in made.output
-    assert "one row has no number in infected or no time" in made.output
+    assert "infected: one row has no number or no time" in made.output
 
 
 @pytest.mark.parametrize(
@@ -850,7 +850,7 @@ def test_few_numbers_and_known_amounts_are_said(sir: Path, monkeypatch: pytest.M
     Path("flu.csv").write_text("day,infected\n1,3\n2,4\n")
     result = cipark("new-study", "sir.mdl", "flu.csv")
     assert "NOTE    2 numbers are too few for 5 constants and the noise" in result.output
-    assert "amounts that you know belong under [[fixed]]: Population" in result.output
+    assert "amounts that you know are better held (--fix NAME): Population" in result.output
 
 
 def test_counts_are_said_as_people_say_them(sir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -894,7 +894,7 @@ def test_a_footer_is_left_out_with_a_note(sir: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(sir.parent)
     (sir.parent / "flu.csv").write_text("day,infected\n0,3\n1,8\n2,20\n3,45\n" + below)
     result = cipark("new-study", "sir.mdl", "flu.csv")
-    assert "4 rows, 0 to 3" in result.output
+    assert "\t4, 0 to 3" in result.output
     assert note in result.output
 
 

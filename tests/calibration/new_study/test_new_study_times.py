@@ -399,7 +399,7 @@ def test_a_year_s_flow_is_that_of_the_year_and_the_console_says_so(
     monkeypatch.chdir(model.parent)
     Path("b.csv").write_text("Year,births,stock\n1985,2.2,\n1986,2.4,112\n1987,2.3,115\n")
     made = cipark("new-study", model.name, "b.csv")
-    assert "births -> births, flow over a window (1985: 1985 to 1986)" in made.output
+    assert "births\tbirths\tflow over a window (1985: 1985 to 1986)" in made.output
     times = {term.label: term.quantities[0].times for term in read_problem(Path("b")).terms}
     assert times["births 1985"] == (1985, 1986)
     assert times["stock 1986"] == (1986,)
@@ -587,7 +587,7 @@ def test_a_level_is_of_the_point_of_the_year_that_the_table_says(
     made = cipark("new-study", model.name, "b.csv", *options)
     terms = [term for term in read_problem(Path("b")).terms if term.label.startswith("stock")]
     assert terms[0].quantities[0].times == (time,)
-    assert f"1985 to 1987, {said}\n" in made.output
+    assert f"\tlevel, {said}\t" in made.output
     flows = [term for term in read_problem(Path("b")).terms if term.label.startswith("births")]
     assert [term.quantities[0].times for term in flows[:1]] == ([(1985, 1986)] if flow else [])
 
