@@ -138,8 +138,8 @@ def _of_column(made: "NewStudy", series: "Series") -> "Iterator[str]":
     from cipark_sd.base.wording import number
 
     if series.is_input:
-        other, reads = ("level", "lines") if series.windowed else ("held", "each value until the next")
-        yield f'drives the model; kind = "{other}" in problem.toml reads {reads}'
+        way, reads = ("level", "lines") if series.windowed else ("held", "each value until the next")
+        yield f'drives the model; kind = "{way}" in problem.toml reads {reads}'
     elif empty := max(made.n_rows - len(series.rows) - len(series.dropped), 0):
         yield f"{_rows(empty, 'has', 'have')} no number or no time: left out"
     if (series.values < 0).any() and not series.is_input:

@@ -241,7 +241,7 @@ def read_axis(
     return _paired(axis, _read(sheet, starts[0], order)) if axis.edge == "end" and len(starts) == 1 else axis
 
 
-def time_columns(sheet: Sheet, column: str | None, others: Collection[str]) -> list[str]:
+def time_columns(sheet: Sheet, column: str | None, cases: Collection[str]) -> list[str]:
     """The column of times, the one that is named or the first that looks like it, and those of starts and ends.
 
     Parameters
@@ -249,14 +249,14 @@ def time_columns(sheet: Sheet, column: str | None, others: Collection[str]) -> l
     sheet : Sheet
     column : str, optional
         None to guess it.
-    others : collection of str
+    cases : collection of str
         Columns that are none.
 
     Returns
     -------
     list of str
     """
-    header = [name for name in sheet.header if name not in others]
+    header = [name for name in sheet.header if name not in cases]
     edges = [name for name in header if _edge_of(name) and _is_filled(sheet, name)]
     return list(dict.fromkeys([column or _guess(sheet, header), *edges]))
 

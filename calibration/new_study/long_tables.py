@@ -44,22 +44,22 @@ def by_series(sheet: Sheet, columns: str, time: str | None) -> Sheet:
         raise UnusableInput(f"no column beside {', '.join((*times, *by))} has numbers", where=sheet.name)
     named = [name for name in values if len(values) > 1 or not _SAY_NOTHING & set(words(name))]
     place = sheet.header.index
-    found: dict[tuple[tuple[str, ...], int], tuple[int, dict[str, str]]] = {}
+    slots: dict[tuple[tuple[str, ...], int], tuple[int, dict[str, str]]] = {}
     header: dict[str, None] = {}
     n_seen = Counter[tuple[tuple[str, ...], tuple[str, ...]]]()
     for row, line in zip(sheet.rows, sheet.lines, strict=True):
         when, case = (tuple(row[place(name)] for name in names) for names in (times, by))
-        found_at = (when, n_seen[when, case])
+        slot = (when, n_seen[when, case])
         n_seen[when, case] += 1
-        cells = found.setdefault(found_at, (line, {}))[1]
+        cells = slots.setdefault(slot, (line, {}))[1]
         for name in values:
             column = " ".join((*case, name) if name in named else case)
             header[column], cells[column] = None, row[place(name)]
-    if max(n_seen.values()) > 1 and (more := cases_of(sheet, times[0], by)):
-        further = ",".join((columns, *more))
+    if max(n_seen.values()) > 1 and (further := cases_of(sheet, times[0], by)):
+        names = ",".join((columns, *further))
         raise UnusableInput(
-            f"{', '.join(more)} tells numbers of one series apart: --series-by {further}", where=sheet.name
+            f"{', '.join(further)} tells numbers of one series apart: --series-by {names}", where=sheet.name
         )
-    rows = [(*when, *(cells.get(name, "") for name in header)) for (when, _), (_, cells) in found.items()]
-    lines = tuple(line for line, _ in found.values())
+    rows = [(*when, *(cells.get(name, "") for name in header)) for (when, _), (_, cells) in slots.items()]
+    lines = tuple(line for line, _ in slots.values())
     return replace(sheet, header=(*times, *header), rows=tuple(rows), lines=lines)

@@ -84,8 +84,8 @@ def lacks_data(variable: Variable) -> bool:
 
 def observable(model: Model) -> list[Variable]:
     """What a column may mean: variables with a course of their own, and data variables that lack their data."""
-    own = [v for v in model.variables if isinstance(v, Stock | Auxiliary) or lacks_data(v)]
-    return [variable for variable in own if variable.name not in CONTROL]
+    variables = (variable for variable in model.variables if variable.name not in CONTROL)
+    return [variable for variable in variables if isinstance(variable, Stock | Auxiliary) or lacks_data(variable)]
 
 
 #: What these return is a level in the units of their input, were it a flow.
@@ -177,9 +177,9 @@ _Chosen = Mapping[int, tuple[str, str]]
 
 def _part(model: Model, column: str, variable: Variable, chosen: _Chosen) -> Match:
     """All elements of a variable that lie under the chosen ones."""
-    kept = [e for e in model.elements(variable) if all(e[i] == name for i, (name, _) in chosen.items())]
+    elements = [e for e in model.elements(variable) if all(e[i] == name for i, (name, _) in chosen.items())]
     shown = f"[{','.join(label for _, label in chosen.values())}]" if chosen else ""
-    return Match(column, variable, tuple(model.label(variable, e) for e in kept), variable.label + shown)
+    return Match(column, variable, tuple(model.label(variable, e) for e in elements), variable.label + shown)
 
 
 def _elements_in(model: Model, variable: Variable, column: str) -> _Chosen | None:

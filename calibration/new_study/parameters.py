@@ -1,11 +1,11 @@
 """Which constants of a model a fit may move: what reaches the data, with a placeholder for a prior or what is stated.
 
-Stated priors are families of ours, frozen distributions of SciPy, or values to hold.
+What is stated of one is a prior or a value to hold.
 """
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from calibration.inference.optimum.objective import IMPOSSIBLE, gather, objectiv
 from calibration.likelihood.posterior import Posterior
 from calibration.new_study.matching import words
 from calibration.noise import priors as families
-from calibration.noise.priors import FAMILIES, Prior, from_scale, to_scale
+from calibration.noise.priors import Prior, from_scale, to_scale
 from calibration.study.calendar import time_unit_of
 from calibration.study.constants import (
     chains,
@@ -32,7 +32,7 @@ from calibration.study.constants import (
 from calibration.study.observations import Count
 from cipark_sd.analysis.sensitivities.factors import constant_values
 from cipark_sd.base.arrays import Array
-from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput
+from cipark_sd.base.errors import InvalidValue, UnknownName
 from cipark_sd.base.inputs import number_in
 from cipark_sd.base.naming import override_key
 from cipark_sd.model.expr import Const
@@ -324,66 +324,6 @@ def roles(options: Sequence[Candidate], strengths: Mapping[str, float]) -> list[
 Stated = Prior | float
 STATED = "stated when the study was made"
 
-#: Distributions of scipy.stats by name, each from its location, scale and shape numbers; None for a shift that has no
-#: counterpart here.
-_SCIPY: Mapping[str, Callable[..., Prior | None]] = {
-    "norm": lambda loc, scale: families.Normal(loc, scale),
-    "lognorm": lambda loc, scale, s: None if loc else families.LogNormal(scale, s),
-    "uniform": lambda loc, scale: families.Uniform(loc, loc + scale),
-    "loguniform": lambda loc, scale, a, b: None if loc else families.LogUniform(a * scale, b * scale),
-    "reciprocal": lambda loc, scale, a, b: None if loc else families.LogUniform(a * scale, b * scale),
-    "triang": lambda loc, scale, c: families.Triangular(loc, loc + c * scale, loc + scale),
-    "beta": lambda loc, scale, a, b: None if loc or scale != 1 else families.Beta(a, b),
-    "gamma": lambda loc, scale, a: None if loc else families.Gamma(a, scale),
-    "halfnorm": lambda loc, scale: None if loc else families.HalfNormal(scale),
-    "expon": lambda loc, scale: None if loc else families.Exponential(scale),
-    "t": lambda loc, scale, df: families.StudentT(loc, scale, df),
-    "halfcauchy": lambda loc, scale: None if loc else families.HalfCauchy(scale),
-}
-
-
-def stated(name: str, value: object) -> Stated:
-    """What is stated of a constant, as a prior of ours or a number.
-
-    Parameters
-    ----------
-    name : str
-        Of the constant, for errors.
-    value : Prior, frozen scipy.stats distribution or number
-        A number is held.
-
-    Returns
-    -------
-    Prior or float
-
-    Raises
-    ------
-    InvalidValue
-        For a distribution that no family of ours is, or numbers that it cannot have.
-    """
-    where = f"priors[{name!r}]"
-    if isinstance(value, (int, float)):
-        return float(value)
-    prior = value if isinstance(value, Prior) else _of_scipy(value)
-    if prior is None:
-        names = ", ".join(sorted({kind.__name__ for kind in FAMILIES.values()}))
-        expected = f"a number to hold, one of {names}, or their frozen counterpart in scipy.stats, not shifted"
-        raise InvalidValue("the prior", value, expected, where=where)
-    if fault := prior.fault():
-        raise UnusableInput(fault, where=where)
-    return prior
-
-
-def _of_scipy(frozen: Any) -> Prior | None:
-    dist: Any = getattr(frozen, "dist", None)
-    name = str(getattr(dist, "name", ""))
-    if name not in _SCIPY:
-        return None
-    shapes = [shape.strip() for shape in (dist.shapes or "").split(",") if shape.strip()]
-    numbers = dict(zip([*shapes, "loc", "scale"], frozen.args, strict=False)) | frozen.kwds
-    numbers = {"loc": 0.0, "scale": 1.0} | {key: float(number) for key, number in numbers.items()}
-    return _SCIPY[name](**numbers)
-
 
 def fixed_by(candidates: Sequence[Candidate], patterns: Sequence[str], where: str) -> dict[str, Stated]:
     """The values at which ``--fix`` holds constants, by name; a name without its elements is that of all.
@@ -409,13 +349,13 @@ def fixed_by(candidates: Sequence[Candidate], patterns: Sequence[str], where: st
     for text in patterns:
         name, _, number = text.partition("=")
         pattern = re.escape(_spelled(name)).replace(r"\*", ".*").replace(r"\?", ".")
-        found = [c for c in candidates if re.fullmatch(rf"{pattern}(\[.*)?", _spelled(c.name))]
-        if not found:
+        matching = [c for c in candidates if re.fullmatch(rf"{pattern}(\[.*)?", _spelled(c.name))]
+        if not matching:
             known = dict.fromkeys(part for c in candidates for part in (c.name.partition("[")[0], c.name))
             raise UnknownName(name.strip(), known, kind="constant or start of a stock", where=f"--fix: {where}")
         if number and not math.isfinite(number_in(number)):
             raise InvalidValue("--fix", text, "NAME=VALUE with a number", where="new-study")
-        values |= {candidate.name: number_in(number) if number else candidate.value for candidate in found}
+        values |= {candidate.name: number_in(number) if number else candidate.value for candidate in matching}
     return values
 
 

@@ -67,14 +67,14 @@ def new_study(request: Request) -> NewStudy:
             "--series", names, "files of different names, since the study keeps copies", where="new-study"
         )
     model_file, data = request.files
-    others = [path for path in request.series if is_dated_table(path)]
-    request = replace(request, series=tuple(path for path in request.series if path not in others))
+    dated = [path for path in request.series if is_dated_table(path)]
+    request = replace(request, series=tuple(path for path in request.series if path not in dated))
     model = read_model(model_file, allow_files=request.allow_files, series=request.series)
     sheet, below = without_footer(read_sheet(data, request.sheet))
     sheet = _chosen(sheet, request.where)
     if request.series_by:
         sheet = by_series(sheet, request.series_by, request.time)
-    beside = [_input_table(model, path, request) for path in others]
+    beside = [_input_table(model, path, request) for path in dated]
     inputs = [match for table in beside for match in table.matched]
     elsewhere = {match.column for match in inputs}
     named = {column: name for column, name in request.values.items() if column not in elsewhere}
@@ -86,7 +86,7 @@ def new_study(request: Request) -> NewStudy:
             if column not in columns and column not in elsewhere:
                 raise UnknownName(column, columns, kind="column with numbers", where=f"{sheet.name}: {option}")
     matched = _once(_matched(model, sheet, columns, named), named)
-    matched = [match for match in matched if match.variable not in [given.variable for given in inputs]]
+    matched = [match for match in matched if match.variable not in [driver.variable for driver in inputs]]
     _check_inputs(model, [*matched, *inputs], columns)
     unused = [name for name in (*columns, *textual) if name not in [match.column for match in matched]]
     observed = tuple(match.variable.name for match in matched if not isinstance(match.variable, DataVariable))
@@ -211,9 +211,9 @@ def _chosen(sheet: Sheet, where: Mapping[str, str]) -> Sheet:
 
 def _numeric(sheet: Sheet, axis: Axis) -> tuple[list[str], list[str]]:
     """Columns most of whose cells are numbers, and the others, the times left out."""
-    others = [name for name in sheet.header if name not in (axis.column, axis.started)]
-    numeric = [name for name in others if sheet.has_numbers(name)]
-    return numeric, [name for name in others if name not in numeric]
+    names = [name for name in sheet.header if name not in (axis.column, axis.started)]
+    numeric = [name for name in names if sheet.has_numbers(name)]
+    return numeric, [name for name in names if name not in numeric]
 
 
 def _input_table(model: Model, path: Path, request: Request) -> _Table:
@@ -238,8 +238,8 @@ def _input_table(model: Model, path: Path, request: Request) -> _Table:
 
 def _check_inputs(model: Model, matched: Sequence[Match], columns: Sequence[str]) -> None:
     """Complain of data variables that no column and no file has values for."""
-    given = {match.variable.name for match in matched}
-    lacking = [variable.label for variable in model.series if lacks_data(variable) and variable.name not in given]
+    driven = {match.variable.name for match in matched}
+    lacking = [variable.label for variable in model.series if lacks_data(variable) and variable.name not in driven]
     if lacking:
         free = [column for column in columns if column not in [match.column for match in matched]] or ["COLUMN"]
         column = max(free, key=lambda column: likeness(column, lacking[0]))
@@ -303,8 +303,8 @@ def _series(
     parts = list(zip(readings, shapes, spans, stated, strict=True))
     if timing is None or not axis.dates:
         # what drives the model does not say where its run starts
-        seen = [(kind, point(axis, kind, at)) for data, kind, _, at in parts if not data.is_input]
-        windows = later or any(kind == "flow" or at not in (None, "end") for kind, at in seen)
+        observed = [(kind, point(axis, kind, at)) for data, kind, _, at in parts if not data.is_input]
+        windows = later or any(kind == "flow" or at not in (None, "end") for kind, at in observed)
         timing = clock(model, axis, request.unit, request.origin, windows=windows)
     elif timing.calendar is None:
         expected = "numbers, as the times of the data are, or dates in both tables"

@@ -178,8 +178,10 @@ def is_dated_table(path: Path) -> bool:
         # the reader of data variables says what is wrong
         return False
     first, read = sheet.header[0], sheet.reader(sheet.column(sheet.header[0]))
-    own = first.casefold().startswith("time") and not any(math.isnan(read(text)) for text in sheet.column(first))
-    return not own and not all(map(_is_number, sheet.header[1:]))
+    by_model_time = first.casefold().startswith("time") and not any(
+        math.isnan(read(text)) for text in sheet.column(first)
+    )
+    return not by_model_time and not all(map(_is_number, sheet.header[1:]))
 
 
 def without_footer(sheet: Sheet) -> tuple[Sheet, str]:
@@ -259,8 +261,8 @@ def limit(text: str) -> tuple[str, str]:
     >>> limit("<0.1"), limit("≥ 50"), limit("7")
     (('<', '0.1'), ('≥', '50'), ('', '7'))
     """
-    found = _LIMIT.fullmatch(text)
-    return (found[1].replace("<=", "≤").replace(">=", "≥"), found[2].strip()) if found else ("", text)
+    parts = _LIMIT.fullmatch(text)
+    return (parts[1].replace("<=", "≤").replace(">=", "≥"), parts[2].strip()) if parts else ("", text)
 
 
 def number_reader(texts: Sequence[str], delimiter: str, convention: bool | None = None) -> Callable[[str], float]:

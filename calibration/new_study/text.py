@@ -295,59 +295,6 @@ def _parameter(candidate: Candidate) -> str:
 #: Words for what somebody can spend, fund or decide.
 MEANS = frozenset({"budget", "extra", "switch", "policy", "fund", "funded", "subsidy", "investment", "price", "tax"})
 
-_HEAD = """\
-# Written by cipark new-study from the names and numbers of the model and the data. Everything in it is a guess to be
-# thought about: what the columns mean, how noisy they are, and above all the priors, which are placeholders around the
-# values in the model file. A prior should say what was known before the data, and `why` should say from where.
-"""
-_PARAMETERS = """\
-# use: CAL is fitted, PRI keeps its prior (held at its median in the fit, drawn in the posterior). CAL are all on which
-# these data depend, so that no interval rests on a guess of another. A prior is one of
-# {priors};
-# sigma is on the scale of the logarithm or the logit. Two examples, each in the place of a block below:
-#
-# [[fixed]]
-# name = {name} # known: held at its value
-# value = {value}
-# why = "where it is from, such as a register"
-#
-# [[parameter]]
-# name = {name} # roughly known: 95 % within a fifth
-# prior = {{ family = "lognormal", median = {value}, sigma = 0.1 }}
-# why = "who measured it, and how well"
-
-"""
-_METHOD = {
-    "map": """\
-# map: data and priors together. What the data do not inform stays near the model file; with a prior that says what was
-# known, it stays near that. "ml" is the likelihood alone, within the bounds.
-
-[method]
-estimate = "map"
-""",
-    "ml": """\
-# ml: the estimates and their intervals come from the data alone, within the bounds. With "map" the priors count too;
-# they always count in --posterior.
-
-[method]
-estimate = "ml"
-""",
-}
-_SEARCHES = """\
-starts = 20
-fast_starts = 8
-seed = 1"""
-_BESIDE = """\
-# Numbers of single elements beside an equation for another, which a study can neither fit nor hold. To do either give
-# each a constant of its own in the model:
-# {names}.
-
-"""
-_FIXED = """\
-# Held. To free one, make it a [[parameter]] with a prior.
-
-"""
-
 
 def problem(study: NewStudy, title: str, model_file: str, span: Sequence[str], estimate: Estimate) -> str:
     """The text of problem.toml.
@@ -366,31 +313,35 @@ def problem(study: NewStudy, title: str, model_file: str, span: Sequence[str], e
     -------
     str
     """
-    clock, beside = study.clock, study.beside
-    lines = [_HEAD, f"title = {toml(title)}\n", "[model]", f"file = {toml(model_file)}", *span, ""]
-    lines.append(f"# {clock.note}.")
-    if clock.calendar is not None:
-        lines += ["[dates]", f'unit = "{clock.calendar.unit}"']
-        lines += [] if clock.calendar.origin is None else [f"origin = {clock.calendar.origin.isoformat()}"]
-    lines.append("\n# --- what is fitted " + "-" * 97 + "\n")
-    if study.ignored:
-        lines.append("# Columns that are not used: no variable sounds like them, or another counts the same events:")
-        lines.append(f"# {', '.join(study.ignored)}.\n")
+    clock, calendar = study.clock, study.clock.calendar
+    origin = "" if calendar is None or calendar.origin is None else f"origin = {calendar.origin.isoformat()}\n"
     free = [candidate for candidate in study.candidates if candidate.role != "fixed"]
     fixed = [candidate for candidate in study.candidates if candidate.role == "fixed"]
-    lines += [*map(_driver, study.inputs), *map(observation, study.series)]
-    parameters = [*map(_parameter, free), *map(noise, study.series)]
-    families = "\n# ".join(wrap(", ".join(FAMILIES), 110))
-    shown = max(free, key=lambda part: part.amount and not part.starts)
-    example = {"name": toml(shown.name), "value": _number(shown.value)}
-    lines.append(_PARAMETERS.format(priors=families, **example) + "\n".join(parameters))
-    if beside:
-        lines.append(_BESIDE.format(names=", ".join(beside)))
-    if fixed:
-        lines.append(_FIXED + "\n".join(map(_parameter, fixed)))
-    lines.append(_METHOD[estimate] + _SEARCHES)
+    example = max(free, key=lambda part: part.amount and not part.starts, default=None)
+    comments = {
+        "ignored": ("Columns not used: no variable sounds like them, or another counts the same events:\n# {}.",
+                    ", ".join(study.ignored)),
+        "beside": ("Numbers of single elements beside an equation for another, which a study can neither fit nor hold; "
+                   "to do\n# either give each a constant of its own in the model:\n# {}.", ", ".join(study.beside)),
+        "fixed": ("Held. To free one, make it a [[parameter]] with a prior.\n\n{}", "\n".join(map(_parameter, fixed))),
+    }  # fmt: skip
+    written = page(
+        "problem.txt",
+        title=toml(title),
+        model=toml(model_file),
+        span="".join(f"\n{line}" for line in span),
+        clock=clock.note,
+        dates="" if calendar is None else f'[dates]\nunit = "{calendar.unit}"\n{origin}',
+        observations="\n".join([*map(_driver, study.inputs), *map(observation, study.series)]),
+        families="\n# ".join(wrap(", ".join(FAMILIES), 110)),
+        name=toml(example.name if example else "a constant"),
+        value=_number(example.value if example else 1.0),
+        parameters="\n".join([*map(_parameter, free), *map(noise, study.series)]),
+        estimate=estimate,
+        **{key: f"# {text.format(names)}\n\n" if names else "" for key, (text, names) in comments.items()},
+    )
     # TOML takes control characters neither in comments nor in texts; the escapes are its own
-    return escaped("\n".join(lines)) + "\n"
+    return escaped(written)
 
 
 def readme(study: NewStudy, title: str, model: Model, data: str) -> str:

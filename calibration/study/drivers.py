@@ -64,7 +64,7 @@ def with_inputs(model: Model, driven: Scenario) -> tuple[Model, Scenario]:
     -------
     Model, Scenario
     """
-    others, pieces = dict(driven.overrides), dict[str, list[ExternalPiece]]()
+    overrides, pieces = dict(driven.overrides), dict[str, list[ExternalPiece]]()
     ways: dict[str, Interpolation] = {}
     for key, course in driven.overrides.items():
         name, elements = split_key(key)
@@ -78,7 +78,7 @@ def with_inputs(model: Model, driven: Scenario) -> tuple[Model, Scenario]:
         table = Table(course.times, course.values, course.interpolation)
         there = [place for place in model.elements(variable) if elements in ((), place)]
         pieces.setdefault(name, []).extend(ExternalPiece(table, place) for place in there)
-        others.pop(key)
+        overrides.pop(key)
     variables = tuple(
         replace(v, pieces=(*v.pieces, *pieces[v.name]), interpolation=ways[v.name])
         if isinstance(v, Series) and v.name in pieces
@@ -88,7 +88,7 @@ def with_inputs(model: Model, driven: Scenario) -> tuple[Model, Scenario]:
     if not pieces:
         return model, driven
     digest = digest_of(model.digest.encode(), repr(pieces).encode())
-    return replace(model, variables=variables, digest=digest), Scenario(driven.name, others)
+    return replace(model, variables=variables, digest=digest), Scenario(driven.name, overrides)
 
 
 def _course(section: Section, tables: Tables, model: Model, span: Scenario) -> TimeSeries | None:

@@ -281,17 +281,17 @@ class Bars:
     def __init__(self, progress: "Progress | None" = None) -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
-        self._begun = self._said = time.monotonic()
+        self._begun = self._last_line = time.monotonic()
 
     def show(self, name: str, completed: float, total: float | None, note: str = "") -> None:
         """Set the bar of that name, which is drawn when it is set for the first time."""
         if self._progress is None:
             now = time.monotonic()
-            if now - self._said >= LINE_EVERY:
-                self._said = now
+            if now - self._last_line >= LINE_EVERY:
+                self._last_line = now
                 of = "" if total is None else f" of {total:g}"
-                said = f"{name}{f', {note}' if note else ''}: {completed:g}{of}, {(now - self._begun) / 60:.0f} min"
-                print(escaped(said), file=sys.stderr, flush=True)
+                line = f"{name}{f', {note}' if note else ''}: {completed:g}{of}, {(now - self._begun) / 60:.0f} min"
+                print(escaped(line), file=sys.stderr, flush=True)
             return
         if name not in self._tasks:
             self._tasks[name] = self._progress.add_task(name)
