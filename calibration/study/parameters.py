@@ -63,8 +63,8 @@ class Parameter:
         Fitted, or held at the prior median by the optimiser and drawn by the sampler.
     start : float, optional
         Where the first search begins; None for the prior median.
-    bounds_from : {"step", ""}
-        "step" where the step of the run sets one of the bounds: another step or method has another one.
+    bounds_from : {"", "step"}
+        What set the bounds where no knowledge of the constant did: the time step of the run.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Parameter:
     why: str = ""
     # no part of what a posterior depends on, and so not of its digest
     start: float | None = field(default=None, repr=False)
-    bounds_from: Literal["step", ""] = field(default="", repr=False)
+    bounds_from: Literal["", "step"] = field(default="", repr=False)
 
     @cached_property
     def distribution(self) -> Distribution:

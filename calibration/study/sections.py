@@ -188,7 +188,7 @@ def parameter_section(
     use = section.choice("use", AIMS, "CAL")
     why = section.text("why", "")
     lower, upper = section.ends("bounds", (-math.inf, math.inf))
-    bounds_from: Literal["step", ""] = ""
+    bounds_from: Literal["", "step"] = ""
     if "bounds_from" in section:
         section.choice("bounds_from", ("step",))
         ends = by_step(section.title)

@@ -220,7 +220,9 @@ def _shift(density: Posterior, theta: Array, engine: str) -> float:
     finer = posterior(replace(problem, scenario=problem.scenario | Scenario("", time_step=half)), choose(engine))
     before, after = fitted(density, theta), fitted(finer, theta)
     judged = (before["use"] == "fit") & (before["sd"] > 0)
-    shifts = ((after["expected"] - before["expected"]).abs() / before["sd"])[judged]
+    # of a number that is known within an interval, such as a rounded one, the width is uncertain too
+    width = (before["upper"] - before["lower"]).replace(np.inf, 0.0)
+    shifts = ((after["expected"] - before["expected"]).abs() / np.hypot(before["sd"], width / math.sqrt(12)))[judged]
     return float(shifts.max()) if np.isfinite(shifts).all() else float("inf")
 
 
