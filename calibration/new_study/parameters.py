@@ -12,12 +12,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from calibration.inference.optimum.diagnostics import prior_sd, standardised_slopes
 from calibration.inference.optimum.downhill import nearing
-from calibration.inference.optimum.objective import IMPOSSIBLE, gather, objective, run
+from calibration.inference.optimum.objective import IMPOSSIBLE, Objective, gather, objective, run
 from calibration.likelihood.posterior import Posterior
 from calibration.new_study.matching import words
 from calibration.noise import priors as families
-from calibration.noise.priors import Prior, from_scale, to_scale
+from calibration.noise.priors import Prior
 from calibration.study.calendar import time_unit_of
 from calibration.study.constants import (
     chains,
@@ -29,7 +30,6 @@ from calibration.study.constants import (
     without_scale,
     words_in,
 )
-from calibration.study.observations import Count
 from cipark_sd.analysis.sensitivities.factors import constant_values
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue, UnknownName
@@ -227,42 +227,30 @@ def view(density: Posterior, rng: np.random.Generator) -> tuple[dict[str, float]
         raise InvalidValue("the model", density.problem.model.name, needed, where="new-study")
     # a run that overflows is impossible, and is counted as that
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        points, possible = _points(density, rng)
-        strengths = np.max([_strengths(density, point, places) for point in points], axis=0)
+        goal = objective(density, estimate="map")
+        points, possible = _points(goal, rng)
+        strengths = np.max([_strengths(goal, point, places) for point in points], axis=0)
         # a threshold moves nothing until it is crossed: look a whole standard deviation to either side
         still = np.flatnonzero(strengths <= NOTHING).tolist()
         if still:
             beyond = [places[i] for i in still]
-            strengths[still] = np.max([_strengths(density, point, beyond, 1.0) for point in points], axis=0)
+            strengths[still] = np.max([_strengths(goal, point, beyond, 1.0) for point in points], axis=0)
     names = [density.space.names[i] for i in places]
     return dict(zip(names, strengths.tolist(), strict=True)), possible
 
 
-def _strengths(density: Posterior, centre: Array, places: Sequence[int], step: float = _STEP) -> Array:
+def _strengths(goal: Objective, theta: Array, places: Sequence[int], step: float = _STEP) -> Array:
     """Of each of the parameters ``(k,)`` at one point, over ``step`` prior standard deviations to either side."""
-    ahead, behind = _around(density, centre, places, step)
-    expected = density.by_term(np.vstack([centre[None, :], ahead, behind]))
-    columns = []
-    for term, values in zip(density.problem.terms, expected, strict=True):
-        if not isinstance(term, Count):
-            continue
-        spread, mean = density.spread(term.noise, centre[None, :]), values[:, 0]
-        sd = term.noise.family.sd(np.maximum(mean[:1], 1.0), spread)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            scaled = (np.log(mean) if term.noise.family.on_log else mean) / sd[0]
-        columns.append(scaled[1:])
-    rows = np.stack(columns, axis=1)
-    k = len(places)
-    with np.errstate(invalid="ignore"):
-        slopes = (rows[:k] - rows[k:]) / (2 * step)
+    space = goal.density.space
+    sds = np.array([prior_sd(space.parameters[i]) for i in places]) / space.widths[places]
+    slopes = standardised_slopes(goal, theta, np.array(places), np.minimum(step * sds, 0.5)) * sds
     # where one side has no value it says nothing of the direction
-    return np.asarray(np.linalg.norm(np.nan_to_num(slopes, nan=0.0, posinf=0.0, neginf=0.0), axis=1))
+    return np.asarray(np.linalg.norm(np.nan_to_num(slopes, nan=0.0, posinf=0.0, neginf=0.0), axis=0))
 
 
-def _points(density: Posterior, rng: np.random.Generator) -> tuple[list[Array], bool]:
+def _points(goal: Objective, rng: np.random.Generator) -> tuple[list[Array], bool]:
     """Points to look from, and whether the data are possible at any: the file's values, starts and ends of searches."""
-    space = density.space
-    goal = objective(density, estimate="map")
+    space = goal.density.space
     shares = np.vstack([np.full(len(space), 0.5), rng.uniform(0.02, 0.98, (LOOKS, len(space)))])
     points = np.clip(space.to_box(space.from_unit(shares)), 0.0, 1.0)
     values = goal(points)
@@ -270,23 +258,8 @@ def _points(density: Posterior, rng: np.random.Generator) -> tuple[list[Array], 
     usable = [i for i in likeliest.tolist() if values[i] < IMPOSSIBLE]
     # a view needs no optimum: a search that ends early bounds the time where thresholds keep it from converging
     searches = [nearing(goal, points[i], most=STEPS, fall=FALL) for i in usable]
-    ends = np.array([end.point for end in run(gather(searches), density)])
+    ends = np.array([end.point for end in run(gather(searches), goal.density)])
     return [space.medians, *goal.theta(points[usable]), *goal.theta(ends.reshape(-1, len(space)))], bool(usable)
-
-
-def _around(density: Posterior, centre: Array, places: Sequence[int], step: float) -> tuple[Array, Array]:
-    """Points ahead and behind in each direction, ``step`` prior standard deviations away."""
-    ahead, behind = list[Array](), list[Array]()
-    for i in places:
-        parameter = density.space.parameters[i]
-        # half of the central 68.3 % is a standard deviation of a normal, and stands for one of any other prior
-        low, high = to_scale(np.array(parameter.interval(0.6826894921)), parameter.scale)
-        distance, middle = step * float(high - low) / 2, float(to_scale(centre[i], parameter.scale))
-        for side, points in ((distance, ahead), (-distance, behind)):
-            point = centre.copy()
-            point[i] = from_scale(np.array(middle + side), parameter.scale)
-            points.append(point)
-    return np.array(ahead), np.array(behind)
 
 
 def roles(options: Sequence[Candidate], strengths: Mapping[str, float]) -> list[Candidate]:

@@ -222,7 +222,8 @@ def _shift(density: Posterior, theta: Array, engine: str) -> float:
     judged = (before["use"] == "fit") & (before["sd"] > 0)
     # of a number that is known within an interval, such as a rounded one, the width is uncertain too
     width = (before["upper"] - before["lower"]).replace(np.inf, 0.0)
-    shifts = ((after["expected"] - before["expected"]).abs() / np.hypot(before["sd"], width / math.sqrt(12)))[judged]
+    uncertain = (before["sd"] ** 2 + width**2 / 12) ** 0.5
+    shifts = ((after["expected"] - before["expected"]).abs() / uncertain)[judged]
     return float(shifts.max()) if np.isfinite(shifts).all() else float("inf")
 
 
