@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 
 from calibration.study.consistency import output_problem
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, raise_all
@@ -37,10 +38,11 @@ class Match:
     label: str
 
 
-def _tokens(name: str) -> list[str]:
-    """All words of a name, camel case cut, plurals made singular."""
+@lru_cache(100_000)
+def _tokens(name: str) -> tuple[str, ...]:
+    """All words of a name, camel case cut, plurals made singular; kept, since each column asks for all elements."""
     parts = re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold())
-    return [part[:-1] if len(part) > 3 and re.search("[^s]s$", part) else part for part in parts if part]
+    return tuple(part[:-1] if len(part) > 3 and re.search("[^s]s$", part) else part for part in parts if part)
 
 
 def words(name: str) -> tuple[str, ...]:
@@ -52,7 +54,7 @@ def words(name: str) -> tuple[str, ...]:
     bare = re.sub(r"\(.*?\)|\[[^\]]*/[^\]]*\]", " ", name)
     bare = re.sub(r"\b(per|by|a) (day|week|month|quarter|year)\b", " ", bare, flags=re.IGNORECASE)
     parts = _tokens(bare)
-    return tuple([part for part in parts if part not in _EMPTY_WORDS] or parts)
+    return tuple(part for part in parts if part not in _EMPTY_WORDS) or parts
 
 
 def likeness(column: str, variable: str) -> float:
