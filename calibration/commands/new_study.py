@@ -107,7 +107,7 @@ def _read_as(made: "NewStudy", series: "Series") -> str:
         )
     # which point of its period a number was taken for; nothing where each entry is its own time
     axis, period = made.axis, series.axis.period
-    guessed = "end" if axis.dates else "start" if axis.years and made.clock.starts else ""
+    guessed = "end" if axis.dated else "start" if axis.years and made.clock.starts else ""
     at = "" if axis.days or period is None else series.at or guessed
     hint = " (--level-at says another)" if at and series.at is None and axis.years else ""
     return kind + (f", each at the {period}'s {at}{hint}" if at else "")

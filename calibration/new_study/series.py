@@ -14,7 +14,7 @@ import numpy as np
 
 from calibration.likelihood.posterior import Posterior
 from calibration.new_study.clock import Clock
-from calibration.new_study.columns import Axis, plain
+from calibration.new_study.columns import Axis
 from calibration.new_study.dates import Point
 from calibration.new_study.matching import Match
 from calibration.new_study.table import Sheet, is_missing
@@ -298,7 +298,7 @@ def point(axis: Axis, kind: Shape, chosen: Point | None) -> Point | None:
     """
     if kind == "flow" or axis.days:
         return None
-    totals = kind == "increments" and (axis.years or bool(axis.dates))
+    totals = kind == "increments" and (axis.years or axis.dated)
     return "end" if totals else chosen or ("end" if axis.first_days else None)
 
 
@@ -383,22 +383,13 @@ def _since(match: Match, rows: Sequence[Row], initial: float) -> float | None:
 def _rows(data: Reading, axis: Axis, clock: Clock, at: Point | None) -> Sequence[Row]:
     """All rows, with the windows of their periods and the time of this point of them, or of their entry."""
     share = None if at is None else _SHARES[at]
+    starts = axis.edge == "start" if axis.dated else clock.starts
     rows: list[Row] = []
-    if axis.dates:
-        calendar = clock.calendar
-        if calendar is None:
-            raise ValueError("dates need a calendar")
-        for i, value in enumerate(data.values.tolist()):
-            start, end = axis.date_window(i)
-            date = axis.dates[i] if share is None else start + share * (end - start)
-            times = calendar.time_of(date), calendar.time_of(start)
-            rows.append(Row(date.isoformat(), start.isoformat(), *times, axis.texts[i], value))
-        return rows
     for i, value in enumerate(data.values.tolist()):
-        opened, closed = axis.number_window(i, starts=clock.starts)
-        number = axis.numbers[i] if share is None else (1 - share) * opened + share * closed
-        time, start_time = clock.time(number), clock.time(opened)
-        rows.append(Row(plain(time), plain(start_time), time, start_time, axis.texts[i], value))
+        opened, closed = axis.span(i, starts=starts)
+        moment = axis.times[i] if share is None else (1 - share) * opened + share * closed
+        (text, time), (start, start_time) = clock.spelled(axis, moment), clock.spelled(axis, opened)
+        rows.append(Row(text, start, time, start_time, axis.texts[i], value))
     return rows
 
 

@@ -301,7 +301,7 @@ def _series(
         for data, span, at in zip(readings, spans, around, strict=True)
     ]
     parts = list(zip(readings, shapes, spans, stated, strict=True))
-    if timing is None or not axis.dates:
+    if timing is None or not axis.dated:
         # what drives the model does not say where its run starts
         observed = [(kind, point(axis, kind, at)) for data, kind, _, at in parts if not data.is_input]
         windows = later or any(kind == "flow" or at not in (None, "end") for kind, at in observed)

@@ -1,5 +1,6 @@
 """The unit of a table's times and that of the model's agree, are converted and said, or are asked for."""
 
+import datetime
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -56,6 +57,12 @@ def axis_of(column: str, entries: Iterable[object], **more: tuple[object, ...]) 
     columns = {column: tuple(entries), **more}
     rows = tuple(tuple(map(str, row)) for row in zip(*columns.values(), strict=True))
     return read_axis(Sheet("a.csv", tuple(columns), rows, tuple(range(2, 2 + len(rows))), ","), None, None)
+
+
+def window_of(axis: Axis, i: int) -> tuple[str, ...]:
+    """The dates at whose ends the window of an entry starts and ends."""
+    ends = axis.span(i, starts=axis.edge == "start")
+    return tuple(datetime.date.fromordinal(int(day)).isoformat() for day in ends)
 
 
 def clock_of(model: Model, axis: Axis, unit: str | None = None, *, windows: bool = False) -> Clock:
@@ -169,7 +176,7 @@ def test_data_outside_the_run_are_never_moved(
 def test_an_origin_says_where_the_run_starts(level: Model) -> None:
     week = axis_of("week", (30, 31, 32))
     timing = clock(counting(level, "Day", 5), week, None, "29", windows=False)
-    assert [timing.time(number) for number in week.numbers] == [12, 19, 26]
+    assert [timing.time(number) for number in week.times] == [12, 19, 26]
     approved(timing.note)
     with pytest.raises(CiparkError, match=r"--origin is 'May', expected a number"):
         clock(counting(level, "Day"), week, None, "May", windows=False)
@@ -178,7 +185,7 @@ def test_an_origin_says_where_the_run_starts(level: Model) -> None:
 def test_years_of_the_calendar_start_a_run_in_years(level: Model) -> None:
     year = axis_of("year", (1999, 2000, 2001))
     timing = clock_of(counting(level, "Year"), year)
-    assert [timing.time(number) for number in year.numbers] == [0, 1, 2]
+    assert [timing.time(number) for number in year.times] == [0, 1, 2]
     approved(timing.note)
     assert clock_of(counting(level, "Year", 1990, 2010), year).time(1999) == 1999
     # the run itself says that it counts years of the calendar
@@ -244,21 +251,21 @@ def test_dates_that_no_unit_is_apart_are_said_in_days_and_the_header_s_unit_is_o
 def test_a_column_of_starts_is_no_column_of_ends(level: Model) -> None:
     starts = axis_of("t_start", (0, 1, 2))
     timing = clock_of(counting(level, ""), starts, windows=True)
-    assert (timing.starts, starts.number_window(2, starts=timing.starts)) == (True, (2, 3))
+    assert (timing.starts, starts.span(2, starts=timing.starts)) == (True, (2, 3))
     weeks = axis_of("week start", ("2020-03-01", "2020-03-08", "2020-03-15"))
     # a day begins where the one before it ends
-    assert [date.isoformat() for date in weeks.date_window(2)] == ["2020-03-14", "2020-03-21"]
+    assert list(window_of(weeks, 2)) == ["2020-03-14", "2020-03-21"]
     assert weeks.texts[0] == "2020-03-01"
     # a month has its own first day, and needs no shift
-    assert axis_of("month start", ("2020-03", "2020-04")).date_window(0)[1].isoformat() == "2020-03-31"
+    assert window_of(axis_of("month start", ("2020-03", "2020-04")), 0)[1] == "2020-03-31"
 
 
 def test_starts_and_ends_make_windows() -> None:
     both = axis_of("t_start", (0, 2, 7), t_end=(1, 3, 9))
     assert (both.column, both.started) == ("t_end", "t_start")
-    assert [both.number_window(i, starts=False) for i in range(3)] == [(0, 1), (2, 3), (7, 9)]
+    assert [both.span(i, starts=False) for i in range(3)] == [(0, 1), (2, 3), (7, 9)]
     days = axis_of("from", ("2020-03-02", "2020-03-09"), to=("2020-03-08", "2020-03-15"))
-    assert [date.isoformat() for date in days.date_window(0)] == ["2020-03-01", "2020-03-08"]
+    assert list(window_of(days, 0)) == ["2020-03-01", "2020-03-08"]
 
 
 @pytest.mark.parametrize(
@@ -280,7 +287,7 @@ def test_first_days_stand_for_the_months_that_the_column_names(
 ) -> None:
     """As a spreadsheet shows January 2015; where the name says nothing the doubt is said."""
     axis = axis_of(column, entries)
-    assert tuple(date.isoformat() for date in axis.date_window(1)) == second
+    assert window_of(axis, 1) == second
     assert bool(axis.doubt) == doubtful
 
 
@@ -434,7 +441,7 @@ def test_a_header_says_how_long_the_windows_of_sparse_rows_are(
 ) -> None:
     """A number per week in rows five weeks apart is that of one week, and no sum over five."""
     axis = windowed(axis_of(times, SPARSE), column, "day", None)
-    assert tuple(date.isoformat() for date in axis.date_window(1)) == window
+    assert window_of(axis, 1) == window
     rows = windowed(axis, column, "day", "rows") if times == "date" else axis
     assert rows.gap == 35
 
@@ -457,9 +464,9 @@ def test_windows_of_periods_and_numbers(
 ) -> None:
     axis = windowed(axis_of(times, entries), column, "day", None)
     if axis.dates:
-        assert tuple(date.isoformat() for date in axis.date_window(1)) == window
+        assert window_of(axis, 1) == window
     else:
-        assert axis.number_window(1, starts=axis.years) == window
+        assert axis.span(1, starts=axis.years) == window
 
 
 def test_two_units_are_asked_about_once() -> None:
@@ -467,8 +474,8 @@ def test_two_units_are_asked_about_once() -> None:
     with pytest.raises(CiparkError) as caught:
         windowed(axis, "cases per week", "day", None)
     approved(str(caught.value))
-    assert windowed(axis, "cases per week", "day", "month").date_window(1)[0].isoformat() == "2020-01-31"
-    assert windowed(axis, "cases per week", "day", "week").date_window(1)[0].isoformat() == "2020-02-22"
+    assert window_of(windowed(axis, "cases per week", "day", "month"), 1)[0] == "2020-01-31"
+    assert window_of(windowed(axis, "cases per week", "day", "week"), 1)[0] == "2020-02-22"
 
 
 def test_the_command_says_the_window_and_levels_of_a_week_are_at_its_end(

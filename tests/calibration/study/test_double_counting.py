@@ -139,6 +139,6 @@ def test_the_work_on_a_column_of_times_grows_with_its_length(tmp_path: Path) -> 
         path = tmp_path / "table.csv"
         path.write_text("time,y\n" + "".join(f"{i},1\n" for i in range(n)))
         axis = read_axis(read_sheet(path), None, None)
-        return steps(lambda: [axis.number_window(i, starts=False) for i in range(n)])
+        return steps(lambda: [axis.span(i, starts=False) for i in range(n)])
 
     assert exponent(work, 50, 200) < 1.2
