@@ -349,11 +349,11 @@ def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float,
 def _ends(data: Reading, kind: Shape, law: NewFamily) -> list[tuple[float, float] | None]:
     """The ends of the numbers that are intervals, None of the others.
 
-    A reading below or above a limit, and a small number of a stock in whole units that is no count of independent
-    events, which is rounded: a staff of 12 is anything from 11.5 to 12.5.
+    A reading below or above a limit, and a small whole number of a level that is no count of independent events, which
+    is rounded: a staff of 12 is anything from 11.5 to 12.5.
     """
     least = 0.0 if law.positive or law.discrete else -math.inf
-    heads = kind == "level" and isinstance(data.match.variable, Stock) and not law.discrete and data.scale == 1
+    heads = kind == "level" and not data.is_input and not law.discrete and data.scale == 1
     heads = heads and data.observed.min() >= 0 and data.observed.max() <= MOST_ROUNDED
     heads = heads and bool(np.all(data.observed == np.round(data.observed))) and not _rounded(data.observed)
     ends: list[tuple[float, float] | None] = []

@@ -96,6 +96,14 @@ def test_other_numbers_are_joined_by_lines_and_either_is_changed_by_a_word(shop:
     assert not np.allclose(lines, from_row_on)
 
 
+def test_whole_numbers_that_drive_are_themselves(shop: Path) -> None:
+    table("weeks.csv", orders=np.round(orders(held), 3).tolist(), promotion=range(7, 19))
+    cipark("new-study", "shop.mdl", "weeks.csv")
+    lines = expected(read_problem(Path("weeks")))
+    np.testing.assert_allclose(lines, orders(lambda t: float(np.interp(t, range(1, 13), range(7, 19)))), rtol=1e-12)
+    assert "lower" not in Path("weeks/data/inputs/promotion.csv").read_text()
+
+
 def test_all_that_runs_a_study_has_its_inputs(shop: Path) -> None:
     table("weeks.csv", orders=np.round(orders(held), 3).tolist(), promotion=SWITCHED)
     cipark("new-study", "shop.mdl", "weeks.csv")

@@ -72,7 +72,7 @@ def test_python_reads_the_same(drug: Path) -> None:
     [
         # measured with the same error everywhere: below a limit is anything below
         ("conc", ("3", "2.9", "2.8", "<2.7", "2.6", "≤2.5"), [(3, 3), (2.9, 2.9), (2.8, 2.8), (-math.inf, 2.7)]),
-        ("conc", ("3", ">50", "5", "50", "20", "8"), [(3, 3), (50, math.inf), (5, 5)]),
+        ("conc", ("3.5", ">50", "5", "50", "20", "8"), [(3.5, 3.5), (50, math.inf), (5, 5)]),
         # counts below 5 are 4 at most
         ("gone", ("12", "<5", "7", ">=8", "0", ">8"), [(12, 12), (0, 4), (7, 7), (8, math.inf), (0, 0), (9, math.inf)]),
     ],
