@@ -99,15 +99,15 @@ def table(series: Series) -> str:
     -------
     str
     """
-    as_given, intervals = _renamed(series), series.has_intervals
+    as_given, intervals = _are_spelled_anew(series), series.has_intervals
     rows = [
         {
             **({"start": row.start} if series.windowed else {}),
-            _time_column(series): row.date,
-            **({_as_given(series): row.text} if as_given else {}),
-            _value_column(series): _number(row.value),
+            "time": row.date,
+            **({"as given": row.text} if as_given else {}),
+            "value": _number(row.value),
             **(
-                dict(zip(("lower", "upper"), map(_number, row.ends or (row.value, row.value)), strict=True))
+                dict(zip(("lower", "upper"), map(_number, row.ends or [row.value] * 2), strict=True))
                 if intervals
                 else {}
             ),
@@ -117,34 +117,9 @@ def table(series: Series) -> str:
     return csv_text(rows)
 
 
-def _renamed(series: Series) -> bool:
+def _are_spelled_anew(series: Series) -> bool:
     """Whether the times are not the entries of the table."""
     return any(row.text != row.date for row in series.rows)
-
-
-def _as_given(series: Series) -> str:
-    """The column of the table's own entries."""
-    return f"{series.axis.column} as given"
-
-
-def _time_column(series: Series) -> str:
-    """What the column of times is called: as in the table, except where its entries are not those of the table.
-
-    Not ``start``, which is that of windows, and not as the values are.
-    """
-    if _renamed(series):
-        return "end of window" if series.windowed else "model time"
-    taken = {*_COLUMNS, _value_column(series)}
-    return series.axis.column if series.axis.column not in taken else "end of window"
-
-
-#: Columns of a table that new-study adds.
-_COLUMNS = frozenset({"start", "lower", "upper"})
-
-
-def _value_column(series: Series) -> str:
-    """What the column of values is called."""
-    return "value" if series.match.column in _COLUMNS else series.match.column
 
 
 def table_file(series: Series) -> str:
@@ -175,11 +150,9 @@ def observation(series: Series) -> str:
         if series.gained
         else f'kind = "{series.kind}" # {_KIND[series.kind]}',
         f"variable = {variable}",
-        f"time = {toml(_time_column(series))}",
-        *([f"row_title = {toml(_as_given(series))} # what a row is called"] if _renamed(series) else []),
+        *(['row_title = "as given" # what a row is called'] if _are_spelled_anew(series) else []),
         *(['start_time = "start"'] if series.windowed else []),
         *([] if series.since is None else [f"start = {_number(series.since)} # the stock is nothing then: {_SINCE}"]),
-        f"value = {toml(_value_column(series))}",
         *(
             [
                 'lower = "lower" # an interval: a reading known as below or above a number, or rounded to whole ones',
@@ -196,22 +169,15 @@ def observation(series: Series) -> str:
 
 def _driver(series: Series) -> str:
     """The ``[[driver]]`` of an input: one for the variable, or for each element that its column names."""
-    names = (
-        [series.match.label] if len(series.match.names) > 1 and "[" not in series.match.label else series.match.names
-    )
-    pairs = {"table": table_file(series), "time": _time_column(series), "value": _value_column(series)}
-    pairs |= {"start_time": "start"} if series.windowed else {}
-    kind = '"held" # over its window, and until the next; "level" reads it straight between the rows\' times'
-    if not series.windowed:
-        kind = '"level" # straight between the rows\' times; "held" keeps each value until the next'
-    why = toml(f"observed: {series.match.column}")
-    blocks = (
-        _block(
-            "[[driver]]", variable=toml(name), kind=kind, **{key: toml(text) for key, text in pairs.items()}, why=why
-        )
-        for name in names
-    )
-    return "\n\n".join(blocks) + "\n"
+    whole = len(series.match.names) > 1 and "[" not in series.match.label
+    kind = '"level" # straight between the rows\' times; "held" keeps each value until the next'
+    if series.windowed:
+        kind = '"held" # over its window, and until the next; "level" reads it straight between the rows\' times'
+    keys = {"table": toml(table_file(series)), "kind": kind}
+    keys |= {"start_time": toml("start")} if series.windowed else {}
+    keys["why"] = toml(f"observed: {series.match.column}")
+    names = [series.match.label] if whole else series.match.names
+    return "\n\n".join(_block("[[driver]]", variable=toml(name), **keys) for name in names) + "\n"
 
 
 _SINCE = "the first total is what came since"

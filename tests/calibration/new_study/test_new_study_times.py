@@ -315,7 +315,7 @@ def test_a_week_is_a_window_of_seven_days(sir: Path) -> None:
     problem = read_problem(made.folder)
     assert [term.quantities[0].times for term in problem.terms][:2] == [(0, 7), (7, 14)]
     table = (made.folder / "data" / "new_infections.csv").read_text().splitlines()
-    assert table[:2] == ["start,end of window,Week as given,new infections", "0,7,1,9"]
+    assert table[:2] == ["start,time,as given,value", "0,7,1,9"]
     content = (made.folder / "problem.toml").read_text()
     assert "# Week counts weeks, the model days: Week 1 is days 0 to 7 of the model." in content
 
