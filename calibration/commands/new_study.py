@@ -128,8 +128,6 @@ def _times(made: "NewStudy") -> list[str]:
         f"{made.folder}: a study with {len(made.series)} series",
         f"  times   {made.axis.column}: {made.clock.note}",
     ]
-    if made.reordered:
-        lines.append("          the rows were not in the order of time and have been sorted")
     return lines + [f"          {note}" for note in made.notes]
 
 

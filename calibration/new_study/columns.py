@@ -4,7 +4,7 @@ import datetime
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -137,21 +137,17 @@ class Axis:
         """Whether each entry is the first day of a period, such as a week."""
         return self.dated and self.edge == "start" and unit_in(self.column) is not None
 
-    @property
-    def doubt(self) -> str:
-        """What first days of months may mean otherwise under a name that says nothing; empty without doubt."""
-        if self.edge or not self.days or not self.months or any(date.day != 1 for date in self.dates):
-            return ""
-        return (
-            f"{self.column} has first days of months, and what flowed is of the time before each; where it names the "
-            "month that begins there, call the column Month"
-        )
-
-    @property
-    def repeats(self) -> str:
-        """What several rows of one time are taken for; empty where there are none."""
-        n = sum(times > 1 for times in Counter(self.times).values())
-        return f"{n} of the times {'has' if n == 1 else 'have'} several rows: readings of the same" if n else ""
+    def notes(self, *, flowing: bool) -> Iterator[str]:
+        """What to say of the rows: their order, several of one time, and what first days may mean of what flows."""
+        if list(self.rows) != sorted(self.rows):
+            yield "the rows were not in the order of time and have been sorted"
+        if n := sum(times > 1 for times in Counter(self.times).values()):
+            yield f"{n} of the times {'has' if n == 1 else 'have'} several rows: readings of the same"
+        if flowing and not self.edge and self.days and self.months and all(date.day == 1 for date in self.dates):
+            yield (
+                f"{self.column} has first days of months, and what flowed is of the time before each; where it names "
+                "the month that begins there, call the column Month"
+            )
 
     @property
     def months(self) -> int:

@@ -101,7 +101,6 @@ def new_study(request: Request) -> NewStudy:
         candidates=tuple(options),
         ignored=tuple(unused),
         numeric=tuple(name for name in unused if name in columns),
-        reordered=list(axis.rows) != sorted(axis.rows),
         beside=tuple(beside_equations(model, reaching(model, observed))),
         n_rows=len(sheet.rows) - cut,
     )
@@ -116,8 +115,8 @@ def new_study(request: Request) -> NewStudy:
         study = read(request)
         density = _density(draft, request, model, study)
         factors, notes = check_scales(density, study.series, request.scale)
-        doubt = axis.doubt if any(written.kind == "flow" for written in study.series) else ""
-        study = replace(study, notes=tuple(filter(None, (below, late, axis.repeats, doubt, *notes))))
+        of_rows = axis.notes(flowing=any(part.kind == "flow" for part in study.series))
+        study = replace(study, notes=tuple(filter(None, (below, late, *of_rows, *notes))))
         if factors:
             request = replace(request, scale={**request.scale, **factors})
             study = read(request)

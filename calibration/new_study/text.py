@@ -30,9 +30,8 @@ from cipark_sd.model.variables import Constant
 class NewStudy:
     """A study that was written, with what was guessed.
 
-    ``inputs`` drive the model. ``n_rows`` counts those of the table, ``reordered`` says whether they were not in the
-    order of time, and ``notes`` what else was done to them. ``beside`` names elements whose number stands beside an
-    equation, which no fit can set.
+    ``inputs`` drive the model. ``n_rows`` counts those of the table, and ``notes`` say what was done to them.
+    ``beside`` names elements whose number stands beside an equation, which no fit can set.
     """
 
     folder: Path
@@ -45,7 +44,6 @@ class NewStudy:
     inputs: tuple[Series, ...] = ()
     possible: bool = False
     n_rows: int = 0
-    reordered: bool = False
     notes: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
 
