@@ -69,7 +69,7 @@ def write_study(folder: Path, name: str, rng: np.random.Generator) -> dict[str, 
         family = "logit-normal" if any(word in constant for word in SHARES) else "lognormal"
         study += ["[[parameter]]", f'name = "{constant}"']
         study += [f'prior = {{ family = "{family}", median = {value}, sigma = 1.5 }}']
-        # a delay stays above two time steps, as in a study of new-study
+        # a delay stays above two time steps
         low = min(2 * step, value / 2) if any(word in constant for word in DELAYS) else value / 300
         study += [] if family == "logit-normal" else [f"bounds = [{low:.6g}, {value * 300:.6g}]"]
     (folder / "problem.toml").write_text("\n".join([*study, "[method]", 'estimate = "map"']) + "\n", encoding="utf-8")

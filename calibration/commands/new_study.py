@@ -4,13 +4,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calibration.new_study.request import Request
-from cipark_sd.base.console import echo
+from cipark_sd.base.console import echo, print_table
 from cipark_sd.commands.options import command_of
 from cipark_sd.commands.result import Result
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from calibration.new_study.series import Series
     from calibration.new_study.text import NewStudy
+
+#: Free constants beyond which a fit is slow, and the user is asked to hold some: with 62 of a model of care --fast took
+#: 292 s, with the 27 that were not known 30 s.
+MANY = 30
 
 
 @command_of(Request, "new-study", short_help="Make a study from a model and a table.")
@@ -43,6 +49,9 @@ def new_study(request: Request) -> Result:
     from calibration.new_study.study import new_study as made_study
 
     made = made_study(request)
+    for line in _times(made):
+        echo(line)
+    print_table(_HEADS, [_row(made, part) for part in (*made.inputs, *made.series)], right=())
     for line in _summary(made):
         echo(line)
     return Result(_facts(made))
@@ -58,34 +67,50 @@ def _facts(made: "NewStudy") -> dict[str, object]:
         "folder": made.folder,
         "time": {"column": made.axis.column, "read_as": made.clock.note},
         "series": series,
+        "inputs": [
+            {"column": part.match.column, "variable": part.match.label, "held": part.windowed, "rows": len(part.rows)}
+            for part in made.inputs
+        ],
         "ignored": made.ignored,
         "fitted": made.names("CAL"),
         "held": made.names("fixed"),
+        "bounds_from_step": [part.name for part in made.candidates if part.by_step],
         "beside_equations": made.beside,
         "possible": made.possible,
     }
 
 
+_HEADS = ("column", "variable", "read as", "unit", "noise", "rows")
 _READ = {"level": "level", "flow": "flow over a window", "increments": "growing count, by increments"}
 
 
-def _read_as(series: "Series") -> str:
+def _row(made: "NewStudy", series: "Series") -> list[str]:
+    """A column in the table of guesses."""
+    names, label = series.match.names, series.match.label
+    fitted = "" if series.n_fitted == len(series.rows) else f", {series.n_fitted} increments"
+    rows = f"{len(series.rows)}{fitted}, {series.rows[0].text} to {series.rows[-1].text}"
+    noise = "input" if series.is_input else series.family.name
+    variable = f"{label} (sum of {len(names)})" if len(names) > 1 else label
+    return [series.match.column, variable, _read_as(made, series), series.match.variable.units or "-", noise, rows]
+
+
+def _read_as(made: "NewStudy", series: "Series") -> str:
     first, kind = series.rows[0], _READ[series.kind]
+    if series.is_input:
+        kind = "held over a window" if series.windowed else "lines between rows"
+    elif series.gained:
+        kind = "what it gained over a window, since it only grows"
     if series.windowed:
-        kind = f"flow over one {series.window}" if series.window else kind
-        kind += f" ({first.text}: {first.start} to {first.date})"
-    return kind + (f" by its unit {series.unit}" if series.unit else "")
-
-
-def _point(made: "NewStudy", series: "Series") -> str:
-    """Which point of its period a level or a total was taken for; nothing where each entry is its own time."""
-    axis, period = made.axis, series.window or made.axis.period
-    if series.windowed or axis.days or period is None:
-        return ""
-    guessed = "end" if axis.dates else "start" if axis.years and made.clock.starts else ""
-    at = series.at or guessed
+        kind = kind.replace("a window", f"one {series.axis.window}") if series.axis.window else kind
+        return f"{kind} ({first.text}: {first.start} to {first.date})" + (
+            f" by its unit {series.unit}" if series.unit else ""
+        )
+    # which point of its period a number was taken for; nothing where each entry is its own time
+    axis, period = made.axis, series.axis.period
+    guessed = "end" if axis.dated else "start" if axis.years and made.clock.starts else ""
+    at = "" if axis.days or period is None else series.at or guessed
     hint = " (--level-at says another)" if at and series.at is None and axis.years else ""
-    return at and f", each at the {period}'s {at}{hint}"
+    return kind + (f", each at the {period}'s {at}{hint}" if at else "")
 
 
 def _rows(n: int, singular: str, plural: str) -> str:
@@ -97,50 +122,65 @@ def _some(names: list[str], most: int) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _summary(made: "NewStudy") -> list[str]:
-    """What was guessed, in the order in which it should be checked."""
-    from cipark_sd.base.wording import number
-
+def _times(made: "NewStudy") -> list[str]:
+    """How the times were read, and what was done to the rows."""
     lines = [
         f"{made.folder}: a study with {len(made.series)} series",
         f"  times   {made.axis.column}: {made.clock.note}",
     ]
-    if made.reordered:
-        lines.append("          the rows were not in the order of time and have been sorted")
-    lines += [f"          {note}" for note in made.notes]
-    for series in made.series:
-        whole = " + ".join(series.match.names)
-        fitted = "" if series.n_fitted == len(series.rows) else f", {series.n_fitted} increments"
-        span = f"{len(series.rows)} rows{fitted}, {series.rows[0].text} to {series.rows[-1].text}{_point(made, series)}"
-        lines.append(f"  data    {series.match.column} -> {whole}, {_read_as(series)}, {series.family.name}; {span}")
-        empty = made.n_rows - len(series.rows) - len(series.dropped)
-        if empty > 0:
-            lines.append(
-                f"          {_rows(empty, 'has', 'have')} no number in {series.match.column} or no time: left out"
-            )
-        if (series.values < 0).any():
-            lowest = number(float(series.values.min()))
-            lines.append(f"          a count is never negative, and {lowest} is one of these: the noise is normal")
-        if series.dropped:
-            lines.append(f"          {_rows(len(series.dropped), 'is', 'are')} before the run's initial time: left out")
+    return lines + [f"          {note}" for note in made.notes]
+
+
+def _of_column(made: "NewStudy", series: "Series") -> "Iterator[str]":
+    """What was done to the numbers of a column."""
+    from cipark_sd.base.wording import number
+
+    if series.is_input:
+        way, reads = ("level", "lines") if series.windowed else ("held", "each value until the next")
+        yield f'drives the model; kind = "{way}" in problem.toml reads {reads}'
+    elif empty := max(made.n_rows - len(series.rows) - len(series.dropped), 0):
+        yield f"{_rows(empty, 'has', 'have')} no number or no time: left out"
+    if (series.values < 0).any() and not series.is_input:
+        yield f"a count is never negative, and {number(float(series.values.min()))} is one: the noise is normal"
+    if n := sum(row.ends is not None for row in series.rows):
+        how = "rounded to whole ones" if series.rounded else "known as below or above a number"
+        yield f"{n} of the numbers are intervals: {how}"
+    if series.dropped:
+        yield f"{_rows(len(series.dropped), 'is', 'are')} before the run's initial time: left out"
+
+
+def _summary(made: "NewStudy") -> list[str]:
+    """What else was guessed, in the order in which it should be checked."""
+    from calibration.new_study.text import by_step, example_pattern, step_room
+
+    lines = [
+        f"          {p.match.column}: {text}" for p in (*made.inputs, *made.series) for text in _of_column(made, p)
+    ]
     if made.ignored:
-        hint = (
-            f'; no variable of a like name, or counted already: --value "{made.numeric[0]}=VARIABLE" takes it in'
-            if made.numeric
-            else ""
-        )
-        lines.append(f"  ignored {', '.join(made.ignored)}{hint}")
-    for label, names in (("fitted", made.names("CAL")), ("held", made.names("fixed"))):
-        if names:
-            lines.append(f"  {label:7} {len(names)} constant{'s' if len(names) > 1 else ''}: {_some(names, 8)}")
+        hint = f'; no like name, or counted already: --value "{made.numeric[0]}=VARIABLE" takes it in'
+        lines.append(f"  ignored {', '.join(made.ignored)}{hint if made.numeric else ''}")
     free = [candidate for candidate in made.candidates if candidate.role == "CAL"]
+    names = [candidate.name for candidate in free]
+    lines.append(f"  fitted  {len(free)} constant{'s' if len(free) > 1 else ''}: {_some(names, 8)}")
+    by_reason: dict[str, list[str]] = {}
+    for candidate in made.candidates:
+        if candidate.role == "fixed":
+            by_reason.setdefault(candidate.why, []).append(candidate.name)
+    lines += [f"  held    {_some(held, 5)}: {why}" for why, held in by_reason.items()]
     amounts = [candidate.name for candidate in free if candidate.amount and not candidate.starts]
     if amounts:
-        lines.append(f"          amounts that you know belong under [[fixed]]: {_some(amounts, 5)}")
+        lines.append(f"          amounts that you know are better held (--fix NAME): {_some(amounts, 5)}")
+    if bounded := [f"{part.name} {by_step(part)}" for part in sorted(free, key=step_room) if part.by_step]:
+        lines.append(f"  bounds  of the run's step: {_some(bounded, 4)}; step or method under [model] moves them")
     if made.beside:
         lines.append(
             f"  left    {', '.join(made.beside)}: beside an equation for another element, neither fitted nor held; "
             "a constant of its own in the model makes it either"
+        )
+    if len(free) > MANY:
+        lines.append(
+            f"  NOTE    {len(free)} constants are free: a fit takes long, and most stay where they are. Hold what you "
+            f'know: --fix "{example_pattern(names)}", and again for others'
         )
     n_numbers = sum(series.n_fitted for series in made.series)
     if n_numbers < len(free) + len(made.series):

@@ -20,9 +20,9 @@ from calibration.commands.new_study import new_study as new_study_command
 from calibration.commands.play.page import player_of
 from calibration.commands.settings import Settings
 from calibration.front.noise import IN_PYTHON, Noise, with_noise
+from calibration.front.priors import stated
 from calibration.inference.sampling.draws import PosteriorDraws, tree
 from calibration.likelihood.replicate import Stage, stage_numbers
-from calibration.new_study.parameters import stated
 from calibration.new_study.request import Request
 from calibration.new_study.study import check_free, new_study
 from calibration.new_study.text import NewStudy

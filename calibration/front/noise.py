@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from calibration.new_study.parameters import STATED, Stated, stated
+from calibration.front.priors import stated
+from calibration.new_study.parameters import STATED, Stated
 from calibration.noise.families.base import Kind, NumberFamily
 from calibration.noise.priors import Prior, distribution
 from calibration.study.observations import Count, Observation, parameters_of

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from calibration.new_study.columns import Axis
+from calibration.new_study.columns import Axis, plain
 from calibration.new_study.dates import is_year, months_earlier
 from calibration.study.calendar import MONTHS, Calendar, is_exact, length, time_unit_of, unit_in
 from cipark_sd.base.errors import CiparkError, InvalidValue
@@ -34,6 +34,21 @@ class Clock:
     def time(self, number: float) -> float:
         """Model time of a number."""
         return number * self.factor + self.shift
+
+    def spelled(self, axis: Axis, time: float) -> tuple[str, float]:
+        """A time of an axis as a study writes it, and as model time.
+
+        Raises
+        ------
+        ValueError
+            For dates without a calendar.
+        """
+        if not axis.dated:
+            return plain(self.time(time)), self.time(time)
+        if self.calendar is None:
+            raise ValueError("dates need a calendar")
+        date = datetime.date.fromordinal(int(time))
+        return date.isoformat(), self.calendar.time_of(date)
 
 
 def model_unit(model: Model, chosen: TimeUnit | None) -> TimeUnit | None:
@@ -84,10 +99,9 @@ def clock(model: Model, axis: Axis, chosen: TimeUnit | None, origin: str | None,
     InvalidValue
         Where the unit of either is not known, or the data do not lie in the run, with what to write.
     """
-    unit = model_unit(model, chosen)
-    return (
-        _of_dates(model, axis, unit, origin, windows) if axis.dates else _of_numbers(model, axis, unit, origin, windows)
-    )
+    if axis.dated:
+        return _of_dates(model, axis, chosen, origin, windows)
+    return _of_numbers(model, axis, model_unit(model, chosen), origin, windows)
 
 
 def calendar_years(axis: Axis, model: Model, chosen: TimeUnit | None) -> Axis:
@@ -108,14 +122,14 @@ def calendar_years(axis: Axis, model: Model, chosen: TimeUnit | None) -> Axis:
     unit = model_unit(model, chosen)
     if not axis.years or unit_in(axis.column) != "year" or unit in (None, "year"):
         return axis
-    dates = tuple(datetime.date(int(number), 12, 31) for number in axis.numbers)
-    return replace(axis, numbers=(), dates=dates, periods=True)
+    days = tuple(float(datetime.date(int(year), 12, 31).toordinal()) for year in axis.times)
+    return replace(axis, times=days, dated=True, periods=True)
 
 
 def _of_numbers(model: Model, axis: Axis, unit: TimeUnit | None, origin: str | None, windows: bool) -> Clock:
     initial, final = model.time.initial, model.time.final
     theirs = unit_in(axis.column)
-    if theirs == "year" and unit is None and is_year(initial) and any(initial <= n <= final for n in axis.numbers):
+    if theirs == "year" and unit is None and is_year(initial) and any(initial <= n <= final for n in axis.times):
         unit = "year"
     if theirs is not None and unit is None:
         raise _unknown(model, axis, theirs)
@@ -123,16 +137,16 @@ def _of_numbers(model: Model, axis: Axis, unit: TimeUnit | None, origin: str | N
     # a year of the calendar is that year and not the one before it
     named = axis.years and unit in (None, "year") and theirs in (None, "year") and is_year(initial)
     named = named and (axis.gap == 1 or theirs == "year")
-    at_start = windows and axis.numbers[0] * factor == initial
+    at_start = windows and axis.times[0] * factor == initial
     starts = axis.edge == "start" or ((named or at_start) and not axis.edge)
     if origin is not None:
         shift, moved = initial - factor * _number(origin, axis), f"; the run starts at {axis.column} {origin}"
-    elif any(initial <= number * factor <= final for number in axis.numbers):
+    elif any(initial <= number * factor <= final for number in axis.times):
         shift, moved = 0.0, ""
-    elif theirs == unit == "year" and is_year(axis.numbers[0]) and not is_year(initial):
+    elif theirs == unit == "year" and is_year(axis.times[0]) and not is_year(initial):
         # years of the calendar for a run that counts years from its own start
         first = axis.gap if windows and not starts else 0.0
-        shift = initial + first - axis.numbers[0]
+        shift = initial + first - axis.times[0]
         moved = f"; none lies within the run, {initial:g} to {final:g}: the data start with the run"
     else:
         raise _outside(model, axis, unit, factor)
@@ -148,7 +162,7 @@ def _clock_words(
         return f"{column} is taken for the model's own time" + (f", in {model.time.units}" if model.time.units else "")
     if theirs == unit:
         return f"{column} is the model's own time, in {unit}s"
-    first = axis.numbers[0]
+    first = axis.times[0]
     low, high = (first, first + axis.gap) if starts else (first - axis.gap, first)
     ends = f"{low * factor + shift:.6g} to {high * factor + shift:.6g}"
     mean = "" if is_exact(theirs, unit) else f"; a {theirs} is taken as {length(theirs, 'day'):g} days"
@@ -171,9 +185,9 @@ def _outside(model: Model, axis: Axis, unit: TimeUnit | None, factor: float) -> 
     initial, final, column = model.time.initial, model.time.final, axis.column
     units = f" {unit}s" if unit else ""
     span = "" if factor == 1.0 else f" ({column} {initial / factor:.6g} to {final / factor:.6g})"
-    shown = f"{column!r}, {axis.numbers[0]:g} to {axis.numbers[-1]:g}, lies within the model's run"
-    ways = [f"--origin {axis.numbers[0] - axis.gap:.6g} where the run starts one step before them"]
-    if axis.numbers[0] * factor > final:
+    shown = f"{column!r}, {axis.times[0]:g} to {axis.times[-1]:g}, lies within the model's run"
+    ways = [f"--origin {axis.times[0] - axis.gap:.6g} where the run starts one step before them"]
+    if axis.times[0] * factor > final:
         ways.insert(
             0, f"--origin {initial / factor:.6g} where they are the model's own time and the run continues to them"
         )
@@ -183,8 +197,8 @@ def _outside(model: Model, axis: Axis, unit: TimeUnit | None, factor: float) -> 
     )
 
 
-def _of_dates(model: Model, axis: Axis, unit: TimeUnit | None, origin: str | None, windows: bool) -> Clock:
-    initial = model.time.initial
+def _of_dates(model: Model, axis: Axis, chosen: TimeUnit | None, origin: str | None, windows: bool) -> Clock:
+    initial, unit = model.time.initial, model_unit(model, chosen)
     if unit in (None, "year") and is_year(initial):
         if origin is not None:
             expected = "nothing: the model runs in calendar years, which give each date its time"
@@ -199,15 +213,28 @@ def _of_dates(model: Model, axis: Axis, unit: TimeUnit | None, origin: str | Non
             f"--unit {apart} where one unit of model time is a {apart}, or --unit with another of "
             f"{', '.join(TIME_UNITS)}"
         )
+    _check_months(model, axis, unit, chosen)
     starts = axis.edge == "start"
     if origin is not None:
         start = _date(origin, axis)
     else:
-        start = axis.before(axis.dates[0]) if windows and not starts else axis.dates[0]
+        start = datetime.date.fromordinal(int(axis.before(axis.times[0]) if windows and not starts else axis.times[0]))
     beginning = f"the run's initial time {initial:g} is the end of {start.isoformat()}"
     why = "" if origin is not None else ", so that the data start with the run"
     calendar = Calendar(unit, _earlier(unit, start, initial))
     return Clock(calendar, f"one unit of model time is a {unit}; {beginning}{why}", starts=starts)
+
+
+def _check_months(model: Model, axis: Axis, unit: TimeUnit, chosen: TimeUnit | None) -> None:
+    """Ask about months, which programs write where nobody chose a unit, of a run as long as the data in days."""
+    run, days = model.time.final - model.time.initial, axis.times[-1] - axis.times[0]
+    if unit != "month" or chosen or axis.gap != 1 or not 0 < days * length("day", "month") * days < run**2:
+        return
+    raise CiparkError(
+        f"new-study: {axis.column!r} has {days + 1:g} days, and the model {model.name} runs for {run:g} months, which "
+        "programs write where nobody chose a unit of time; write --unit month where months are meant, or change the "
+        "model's unit of time to days"
+    )
 
 
 def _number(origin: str, axis: Axis) -> float:
@@ -261,7 +288,7 @@ def _unit_said(column: str) -> TimeUnit | None:
 def _named(axis: Axis) -> TimeUnit | None:
     """The period that each entry is by its column's name, such as a week; numbers are so as years of the calendar."""
     unit = unit_in(axis.column)
-    if axis.dates:
+    if axis.dated:
         return unit if unit not in (None, "day") else axis.period if axis.periods else None
     return "year" if axis.years and unit == "year" else None
 
@@ -289,7 +316,7 @@ def windowed(axis: Axis, column: str, counts: TimeUnit | None, chosen: Window | 
     CiparkError
         Where column and times say different units, with what to write.
     """
-    theirs: TimeUnit | None = "day" if axis.dates else unit_in(axis.column) or ("year" if axis.years else counts)
+    theirs: TimeUnit | None = "day" if axis.dated else unit_in(axis.column) or ("year" if axis.years else counts)
     if theirs is None or chosen == "rows" or (axis.started and chosen is None):
         return axis
 
@@ -303,7 +330,7 @@ def windowed(axis: Axis, column: str, counts: TimeUnit | None, chosen: Window | 
         return axis
     if len(set(units)) > 1:
         raise _two(axis, column, *units)
-    return replace(axis, window=units[0], width=length(units[0], theirs), start_dates=(), start_numbers=())
+    return replace(axis, window=units[0], width=length(units[0], theirs), starts=())
 
 
 def _two(axis: Axis, column: str, counted: TimeUnit, named: TimeUnit) -> CiparkError:

@@ -4,7 +4,7 @@ import datetime
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,7 +26,7 @@ from calibration.new_study.table import Sheet, is_missing
 from calibration.study.calendar import MONTHS, unit_in
 from calibration.study.constants import words_in
 from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput
-from cipark_sd.base.wording import TimeUnit
+from cipark_sd.base.wording import TimeUnit, listed
 
 Edge = Literal["start", "end", ""]
 _TIME_WORDS = frozenset({"time", "date", "period", "t", "when", "timestamp", "datetime"})
@@ -69,10 +69,10 @@ class Axis:
         Places of the rows in the sheet.
     texts : tuple of str
         The entries as the table has them, dates as ISO.
-    dates : tuple of date
-        Empty where times are numbers.
-    numbers : tuple of float
-        Empty where times are dates.
+    times : tuple of float
+        Numbers, or days of the calendar as :meth:`datetime.date.toordinal` counts them.
+    dated : bool
+        Whether they are days.
     edge : {"start", "end", ""}
         Which end of its window an entry is, where the column's name says so. A date that starts a window is the day
         before, since a date means its end.
@@ -80,7 +80,7 @@ class Axis:
         Whether an entry names a period, such as a month, and not a day; its date is then the last day.
     started : str
         Name of the column that holds the starts of the windows, empty where there is none.
-    start_dates, start_numbers :
+    starts : tuple of float
         What it holds.
     window : TimeUnit, optional
         The length of each window, where that is not the usual distance of two entries.
@@ -91,32 +91,32 @@ class Axis:
     column: str
     rows: tuple[int, ...]
     texts: tuple[str, ...]
-    dates: tuple[datetime.date, ...] = ()
-    numbers: tuple[float, ...] = ()
+    times: tuple[float, ...]
+    dated: bool = False
     edge: Edge = ""
     periods: bool = False
     started: str = ""
-    start_dates: tuple[datetime.date, ...] = ()
-    start_numbers: tuple[float, ...] = ()
+    starts: tuple[float, ...] = ()
     window: TimeUnit | None = None
     width: float = 0.0
 
     @cached_property
     def gap(self) -> float:
         """The usual distance of two entries: in days for dates, else in the column's own unit."""
-        steps = [b - a for a, b in pairwise(self._plain)]
+        steps = [b - a for a, b in pairwise(sorted(set(self.times)))]
         return Counter(round(step, 9) for step in steps).most_common(1)[0][0] if steps else 1.0
 
     @property
-    def _plain(self) -> tuple[float, ...]:
-        return tuple(float(date.toordinal()) for date in self.dates) or self.numbers
+    def dates(self) -> tuple[datetime.date, ...]:
+        """The times, where they are days."""
+        return tuple(datetime.date.fromordinal(int(time)) for time in self.times if self.dated)
 
     @property
     def period(self) -> TimeUnit | None:
         """The unit as long as a window, else as two entries are usually apart; None where it is not known."""
         if self.window:
             return self.window
-        if self.dates:
+        if self.dated:
             by_days: dict[int, TimeUnit] = {1: "day", 7: "week"}
             by_months: dict[int, TimeUnit] = {1: "month", 3: "quarter", 12: "year"}
             return by_months.get(self.months) or by_days.get(round(self.gap))
@@ -125,63 +125,56 @@ class Axis:
     @property
     def years(self) -> bool:
         """Whether all entries are whole numbers that may be years of the calendar."""
-        return bool(self.numbers) and all(number == int(number) and is_year(number) for number in self.numbers)
+        return not self.dated and all(time == int(time) and is_year(time) for time in self.times)
 
     @property
     def days(self) -> bool:
         """Whether each entry is a day that stands for itself, and not for a period, as it does under "week of"."""
-        return bool(self.dates) and not self.periods and not self.first_days
+        return self.dated and not self.periods and not self.first_days
 
     @property
     def first_days(self) -> bool:
         """Whether each entry is the first day of a period, such as a week."""
-        return bool(self.dates) and self.edge == "start" and unit_in(self.column) is not None
+        return self.dated and self.edge == "start" and unit_in(self.column) is not None
 
-    @property
-    def doubt(self) -> str:
-        """What first days of months may mean otherwise under a name that says nothing; empty without doubt."""
-        if self.edge or not self.days or not self.months or any(date.day != 1 for date in self.dates):
-            return ""
-        return (
-            f"{self.column} has first days of months, and what flowed is of the time before each; where it names the "
-            "month that begins there, call the column Month"
-        )
+    def notes(self, *, flowing: bool) -> Iterator[str]:
+        """What to say of the rows: their order, several of one time, and what first days may mean of what flows."""
+        if list(self.rows) != sorted(self.rows):
+            yield "the rows were not in the order of time and have been sorted"
+        if n := sum(times > 1 for times in Counter(self.times).values()):
+            yield f"{n} of the times {'has' if n == 1 else 'have'} several rows: readings of the same"
+        if flowing and not self.edge and self.days and self.months and all(date.day == 1 for date in self.dates):
+            yield (
+                f"{self.column} has first days of months, and what flowed is of the time before each; where it names "
+                "the month that begins there, call the column Month"
+            )
 
     @property
     def months(self) -> int:
         """How many months the usual distance of two dates is; 0 where it is one of days."""
-        return next((n for n, days in _MONTHS_OF.items() if self.dates and round(self.gap) in days), 0)
+        return next((n for n, days in _MONTHS_OF.items() if self.dated and round(self.gap) in days), 0)
 
-    def before(self, date: datetime.date, n: int = 1) -> datetime.date:
-        """A date ``n`` windows earlier, else usual distances; the last day of a month goes to that of another."""
+    def before(self, time: float, n: int = 1) -> float:
+        """A time ``n`` windows earlier, else usual distances; the last day of a month goes to that of another."""
         months = MONTHS.get(self.window, 0) if self.window else self.months
-        if not months:
-            return date - n * datetime.timedelta(days=round(self.width or self.gap))
-        return months_earlier(date, n * months)
+        if self.dated and months:
+            return months_earlier(datetime.date.fromordinal(int(time)), n * months).toordinal()
+        return time - n * (round(self.width or self.gap) if self.dated else self.width or self.gap)
 
-    def date_window(self, i: int) -> tuple[datetime.date, datetime.date]:
-        """The dates at whose ends the window of an entry starts and ends, no wider than usual."""
-        date = self.dates[i]
-        if self.start_dates:
-            return self.start_dates[i], date
-        if self.edge == "start":
-            later = self.before(date, -1)
-            return date, min(later, self.dates[i + 1]) if i + 1 < len(self.dates) else later
-        earlier = self.before(date)
-        return max(earlier, self.dates[i - 1]) if i else earlier, date
-
-    def number_window(self, i: int, *, starts: bool) -> tuple[float, float]:
-        """The same for numbers; ``starts`` says that a window starts at its entry."""
-        number = self.numbers[i]
-        if self.start_numbers:
-            return self.start_numbers[i], number
-        beside = self.numbers[i + 1 : i + 2] if starts else self.numbers[i - 1 : i] if i else ()
-        width = self.width or self.gap
-        neighbour = number + width if starts else number - width
+    def span(self, i: int, *, starts: bool) -> tuple[float, float]:
+        """The start and the end of the window of an entry, no wider than usual; ``starts`` where it is its start."""
+        time = self.times[i]
+        if self.starts:
+            return self.starts[i], time
+        way = 1 if starts else -1
+        neighbour, place = self.before(time, -way), i + way
+        # several rows may be of one time
+        while 0 <= place < len(self.times) and self.times[place] == time:
+            place += way
         # rounding of a decimal column must not open a crack between two windows
-        if beside and abs(beside[0] - number) < width * (1 + 1e-6):
-            neighbour = beside[0]
-        return (number, neighbour) if starts else (neighbour, number)
+        if 0 <= place < len(self.times) and abs(self.times[place] - time) < abs(neighbour - time) * (1 + 1e-6):
+            neighbour = self.times[place]
+        return (time, neighbour) if starts else (neighbour, time)
 
 
 def read_axis(
@@ -220,11 +213,31 @@ def read_axis(
     axis = _as_far(sheet, replace(_read(sheet, chosen, order), edge=_edge_of(chosen)), until)
     if axis.edge == "start" and axis.periods:
         return replace(axis, edge="")
-    if axis.edge == "start" and axis.dates:
+    if axis.edge == "start" and axis.dated:
         # a day begins where the one before it ends
-        return replace(axis, dates=tuple(date - datetime.timedelta(days=1) for date in axis.dates))
+        return replace(axis, times=tuple(day - 1 for day in axis.times))
     starts = [name for name in header if _edge_of(name) == "start" and _is_filled(sheet, name)]
     return _paired(axis, _read(sheet, starts[0], order)) if axis.edge == "end" and len(starts) == 1 else axis
+
+
+def time_columns(sheet: Sheet, column: str | None, cases: Collection[str]) -> list[str]:
+    """The column of times, the one that is named or the first that looks like it, and those of starts and ends.
+
+    Parameters
+    ----------
+    sheet : Sheet
+    column : str, optional
+        None to guess it.
+    cases : collection of str
+        Columns that are none.
+
+    Returns
+    -------
+    list of str
+    """
+    header = [name for name in sheet.header if name not in cases]
+    edges = [name for name in header if _edge_of(name) and _is_filled(sheet, name)]
+    return list(dict.fromkeys([column or _guess(sheet, header), *edges]))
 
 
 def _as_far(sheet: Sheet, axis: Axis, until: str | None) -> Axis:
@@ -234,13 +247,13 @@ def _as_far(sheet: Sheet, axis: Axis, until: str | None) -> Axis:
     ------
     InvalidValue, UnusableInput
     """
-    times = axis._plain
+    times = axis.times
     if until is not None:
         last = _entry(axis, until)
         n = sum(time <= last for time in times)
         if n < 2:
             raise InvalidValue("--until", until, f"a time with two rows of {axis.column!r} before it", where=sheet.name)
-        return replace(axis, rows=axis.rows[:n], texts=axis.texts[:n], dates=axis.dates[:n], numbers=axis.numbers[:n])
+        return replace(axis, rows=axis.rows[:n], texts=axis.texts[:n], times=times[:n])
     gaps = [b - a for a, b in pairwise(times)]
     if len(gaps) >= 3 and gaps[-1] > max(BEYOND * sum(gaps[:-1]), 3 * max(gaps[:-1])):
         text = sheet.column(axis.column)[axis.rows[-1]]
@@ -255,7 +268,7 @@ def _as_far(sheet: Sheet, axis: Axis, until: str | None) -> Axis:
 
 def _entry(axis: Axis, text: str) -> float:
     """A time as the user writes it, on the axis' own count."""
-    if axis.dates:
+    if axis.dated:
         date = date_of(text, "dmy")
         if date is not None:
             return float(date.toordinal())
@@ -273,23 +286,19 @@ def _is_filled(sheet: Sheet, name: str) -> bool:
 
 def _paired(axis: Axis, starts: Axis) -> Axis:
     """The axis with the starts of its windows, where those lie before their ends; else as it is."""
-    if bool(axis.dates) != bool(starts.dates) or set(axis.rows) - set(starts.rows):
+    if axis.dated != starts.dated or set(axis.rows) - set(starts.rows):
         return axis
-    if not axis.dates:
-        number = dict(zip(starts.rows, starts.numbers, strict=True))
-        begun = tuple(number[i] for i in axis.rows)
-        usable = all(start < end for start, end in zip(begun, axis.numbers, strict=True))
-        # windows follow each other; a column of values does not fit in between
-        usable = usable and all(end <= start for end, start in zip(axis.numbers, begun[1:], strict=False))
-        return replace(axis, started=starts.column, start_numbers=begun) if usable else axis
-    date = dict(zip(starts.rows, starts.dates, strict=True))
-    first = tuple(date[i] for i in axis.rows)
-    # "2 March to 8 March" holds its first day: the window starts at the end of the day before
-    follows = any(end < start for end, start in zip(axis.dates, first[1:], strict=False))
-    within = follows or any(start == end for start, end in zip(first, axis.dates, strict=True))
-    first = tuple(day - datetime.timedelta(days=1) for day in first) if within else first
-    usable = all(start < end for start, end in zip(first, axis.dates, strict=True))
-    return replace(axis, started=starts.column, start_dates=first) if usable else axis
+    by_row = dict(zip(starts.rows, starts.times, strict=True))
+    first = tuple(by_row[i] for i in axis.rows)
+    following = list(zip(axis.times, first[1:], strict=False))
+    touching = any(start == end for start, end in zip(first, axis.times, strict=True))
+    if axis.dated and (touching or any(end < start for end, start in following)):
+        # "2 March to 8 March" holds its first day: the window starts at the end of the day before
+        first = tuple(day - 1 for day in first)
+    usable = all(start < end for start, end in zip(first, axis.times, strict=True))
+    # windows follow each other; a column of values does not fit in between
+    usable = usable and (axis.dated or all(end <= start for end, start in following))
+    return replace(axis, started=starts.column, starts=first) if usable else axis
 
 
 def _read(sheet: Sheet, column: str, order: DateOrder | None) -> Axis:
@@ -325,7 +334,7 @@ def _read(sheet: Sheet, column: str, order: DateOrder | None) -> Axis:
     ordered = sorted(zip(numbers, rows, strict=True))
     _check_once(ordered, sheet, column)
     values = tuple(number for number, _ in ordered)
-    return Axis(column, tuple(i for _, i in ordered), tuple(map(plain, values)), numbers=values)
+    return Axis(column, tuple(i for _, i in ordered), tuple(map(plain, values)), values)
 
 
 def _check_dates(sheet: Sheet, column: str, rows: Sequence[int], cells: Sequence[str]) -> None:
@@ -360,38 +369,55 @@ def _dated(sheet: Sheet, column: str, rows: Sequence[int], cells: Sequence[str],
     named = () if _edge_of(column) else last_days(column, days)
     days, periods = named or days, bool(named) or all(map(is_period, cells))
     texts = tuple(day.isoformat() for day in days)
-    return Axis(column, tuple(i for _, i in ordered), texts, days, periods=periods)
+    times = tuple(float(day.toordinal()) for day in days)
+    return Axis(column, tuple(i for _, i in ordered), texts, times, dated=True, periods=periods)
 
 
 def _check_once(times: Sequence[tuple[object, int]], sheet: Sheet, column: str) -> None:
-    twice = next(((a, i, j) for (a, i), (b, j) in pairwise(times) if a == b), None)
-    if twice is None:
-        if len(times) < 2:
-            has = "one row has a time" if times else "no row has a time"
-            raise UnusableInput(f"{has}, and two are the least", where=sheet.name)
+    """Complain of two cases in one column: rows of one time that a column of texts tells apart are no replicates."""
+    if len({time for time, _ in times}) < 2:
+        has = "one row has a time" if len(times) == 1 else "all rows have one time" if times else "no row has a time"
+        raise UnusableInput(f"{has}, and two are the least", where=sheet.name)
+    twice = next(((i, j) for (a, i), (b, j) in pairwise(times) if a == b), None)
+    if twice is None or not (cases := cases_of(sheet, column)):
         return
-    _, *places = twice
-    case = _case(sheet, column, places[0])
-    hint = f'; choose the rows of one case with --where "{case}"' if case else ""
-    text = sheet.column(column)[places[0]]
-    lines = " and ".join(str(line) for line in sorted(sheet.lines[i] for i in places))
+    text, first = sheet.column(column)[twice[0]], min(twice)
+    wheres = " ".join(f'--where "{name}={sheet.column(name)[first]}"' for name in cases)
+    by = ",".join(f'"{name}"' if re.search(r"\W", name) else name for name in cases)
+    lines = " and ".join(str(line) for line in sorted(sheet.lines[i] for i in twice))
     raise UnusableInput(
-        f"{column} is {text} in lines {lines}, and each time is to be there once{hint}; {_taken(column)}",
+        f"{column} is {text} in lines {lines}, of different {listed(cases)}: --series-by {by} makes a series of "
+        f"each, {wheres} chooses one; without {'this column' if len(cases) == 1 else 'these columns'} they are "
+        f"readings of the same; {_taken(column)}",
         where=sheet.name,
     )
 
 
-def _case(sheet: Sheet, column: str, place: int) -> str:
-    """COL=TEXT of the row at a place, which leaves two rows or more and each time once; empty where nothing does."""
-    times = sheet.column(column)
-    for name in sheet.header:
+def cases_of(sheet: Sheet, column: str, beside: Sequence[str] = ()) -> list[str]:
+    """Columns of texts that tell rows of one time apart, and whose texts come again at other times.
+
+    Parameters
+    ----------
+    sheet : Sheet
+    column : str
+        Of times.
+    beside : sequence of str
+        Columns whose entries the rows have in common too.
+
+    Returns
+    -------
+    list of str
+    """
+    times, names = list(zip(*(sheet.column(name) for name in (column, *beside)), strict=True)), list[str]()
+    for name in (name for name in sheet.header if name not in beside):
         texts = sheet.column(name)
-        if name == column or _are_numbers(texts, sheet):
+        filled = [text for text in texts if not is_missing(text)]
+        again = 2 * len(set(filled)) <= len(filled)
+        if name == column or not again or _are_numbers(texts, sheet) or date_orders(filled):
             continue
-        left = [time for time, text in zip(times, texts, strict=True) if text == texts[place]]
-        if 2 <= len(left) == len(set(left)):
-            return f"{name}={texts[place]}"
-    return ""
+        if len(set(zip(times, texts, strict=True))) > len(set(times)):
+            names.append(name)
+    return names
 
 
 def _are_numbers(texts: Sequence[str], sheet: Sheet) -> bool:

@@ -2,17 +2,19 @@
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 
 from calibration.study.consistency import output_problem
-from cipark_sd.base.errors import CiparkError, InvalidValue, UnusableInput, raise_all
+from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, raise_all
 from cipark_sd.base.naming import split_key
 from cipark_sd.model.expr import Call, references
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.units import Unit, UnitSyntaxError, UnitSystem
 from cipark_sd.model.variables import Auxiliary, Stock, Variable
+from cipark_sd.model.variables import Series as DataVariable
 
 #: Likeness of two names, 0 to 1, from which one is taken for the other.
 ALIKE = 0.72
@@ -25,11 +27,22 @@ _EMPTY_WORDS = frozenset(
 
 @dataclass(frozen=True)
 class Match:
-    """A column and what it is a reading of: one variable, one element, or all elements of a variable added up."""
+    """A column and what it is a reading of: one variable, or the elements of it that it names, added up.
+
+    ``label`` says it in short, such as ``Residents[North]``.
+    """
 
     column: str
     variable: Variable
     names: tuple[str, ...]
+    label: str
+
+
+@lru_cache(100_000)
+def _tokens(name: str) -> tuple[str, ...]:
+    """All words of a name, camel case cut, plurals made singular; kept, since each column asks for all elements."""
+    parts = re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold())
+    return tuple(part[:-1] if len(part) > 3 and re.search("[^s]s$", part) else part for part in parts if part)
 
 
 def words(name: str) -> tuple[str, ...]:
@@ -40,12 +53,8 @@ def words(name: str) -> tuple[str, ...]:
     """
     bare = re.sub(r"\(.*?\)|\[[^\]]*/[^\]]*\]", " ", name)
     bare = re.sub(r"\b(per|by|a) (day|week|month|quarter|year)\b", " ", bare, flags=re.IGNORECASE)
-    bare = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", bare)
-    parts = [part for part in re.split(r"[\W_]+", bare.casefold()) if part]
-    words = [part for part in parts if part not in _EMPTY_WORDS] or parts
-    return tuple(
-        part[:-1] if len(part) > 3 and part.endswith("s") and not part.endswith("ss") else part for part in words
-    )
+    parts = _tokens(bare)
+    return tuple(part for part in parts if part not in _EMPTY_WORDS) or parts
 
 
 def likeness(column: str, variable: str) -> float:
@@ -70,17 +79,15 @@ def likeness(column: str, variable: str) -> float:
     return spelled
 
 
-def observable(model: Model) -> list[tuple[Variable, tuple[str, ...], str]]:
-    """What a column may mean: variables with a course of their own, their elements, with the name to compare."""
-    targets: list[tuple[Variable, tuple[str, ...], str]] = []
-    for variable in model.variables:
-        if variable.name in CONTROL or not isinstance(variable, Stock | Auxiliary):
-            continue
-        elements = model.labels(variable)
-        targets.append((variable, elements, variable.label))
-        if len(elements) > 1:
-            targets += [(variable, (label,), label) for label in elements]
-    return targets
+def lacks_data(variable: Variable) -> bool:
+    """Whether it is a data variable whose values nobody has brought yet."""
+    return isinstance(variable, DataVariable) and all(piece.source is None for piece in variable.pieces)
+
+
+def observable(model: Model) -> list[Variable]:
+    """What a column may mean: variables with a course of their own, and data variables that lack their data."""
+    variables = (variable for variable in model.variables if variable.name not in CONTROL)
+    return [variable for variable in variables if isinstance(variable, Stock | Auxiliary) or lacks_data(variable)]
 
 
 #: What these return is a level in the units of their input, were it a flow.
@@ -116,7 +123,7 @@ def _unit(system: UnitSystem, text: str) -> Unit | None:
     return None
 
 
-def matches(model: Model, columns: Sequence[str], chosen: Mapping[str, str]) -> list[Match]:
+def matches(model: Model, columns: Sequence[str], chosen: Mapping[str, str], *, inputs: bool = False) -> list[Match]:
     """The variable of each column that has one: first as given, then by likeness of names.
 
     Parameters
@@ -126,6 +133,8 @@ def matches(model: Model, columns: Sequence[str], chosen: Mapping[str, str]) -> 
         Those with numbers, in the order of the table.
     chosen : mapping of str to str
         By column the variable that the user names.
+    inputs : bool
+        Whether the table holds nothing but values of data variables.
 
     Returns
     -------
@@ -137,72 +146,106 @@ def matches(model: Model, columns: Sequence[str], chosen: Mapping[str, str]) -> 
     UnknownName, InvalidValue, Problems
         For a given variable that the model does not have, and for a column that means two variables equally well.
     """
-    paired = [_chosen_match(model, column, name) for column, name in chosen.items()]
-    raise_all(
-        "new-study",
-        list(_doubtful(model, [c for c in columns if c not in chosen], {n for m in paired for n in m.names})),
-    )
+    paired = {column: _chosen_match(model, column, name) for column, name in chosen.items()}
     # a sum and a part of it would count the same twice
-    taken = {name for match in paired for name in match.names}
-    pairs = sorted(
-        (
-            (score, column, place)
-            for column in columns
-            if column not in chosen
-            for score, place in _ranked(model, column)
-        ),
-        key=lambda item: -item[0],
-    )
-    options = observable(model)
-    for _, column, place in pairs:
-        variable, names, _ = options[place]
-        if not taken & set(names) and column not in {match.column for match in paired}:
-            paired.append(Match(column, variable, names))
-            taken |= set(names)
-    order = {column: i for i, column in enumerate(columns)}
-    return sorted(paired, key=lambda match: order[match.column])
+    taken = {name for match in paired.values() for name in match.names}
+    ranked = {column: list(_ranked(model, column, inputs)) for column in columns if column not in chosen}
+    free = {c: [(score, m) for score, m in options if not taken & set(m.names)] for c, options in ranked.items()}
+    raise_all("new-study", [fault for column, options in free.items() for fault in _doubtful(column, options)])
+    for _, match in sorted((pair for options in free.values() for pair in options), key=lambda pair: -pair[0]):
+        if not taken & set(match.names) and match.column not in paired:
+            paired[match.column] = match
+            taken |= set(match.names)
+    return [paired[column] for column in columns if column in paired]
 
 
-def _ranked(model: Model, column: str) -> list[tuple[float, int]]:
-    """Likeness and place among :func:`observable`, the best first; what moves stocks comes before what does not."""
+def _ranked(model: Model, column: str, inputs: bool) -> Iterator[tuple[float, Match]]:
+    """What a column may mean, each with its likeness; what moves stocks comes before what does not."""
     moving = flows(model)
-    scores = []
-    for place, (variable, names, label) in enumerate(observable(model)):
-        if label != variable.label and set(words(column)) <= set(words(variable.label)):
-            # the variable's own name says nothing of one element
+    for variable in observable(model):
+        chosen = _elements_in(model, variable, column)
+        if chosen is None or (inputs and not isinstance(variable, DataVariable)):
             continue
-        score = likeness(column, label)
+        score = likeness(column, variable.label + "".join(f" {label}" for _, label in chosen.values()))
         if score >= ALIKE:
             plain = not isinstance(variable, Stock) and variable.name not in moving
-            scores.append((score - 0.03 * plain - 0.01 * (len(names) > 1), place))
-    return sorted(scores, key=lambda item: -item[0])
+            match = _part(model, column, variable, chosen)
+            yield score - 0.03 * plain - 0.01 * (len(match.names) > 1), match
 
 
-def _doubtful(model: Model, columns: Sequence[str], taken: set[str]) -> Iterator[CiparkError]:
-    options = observable(model)
-    for column in columns:
-        ranked = [(score, place) for score, place in _ranked(model, column) if not taken & set(options[place][1])]
-        best = [options[place] for score, place in ranked if ranked[0][0] - score < _TIE]
-        if len(best) > 1:
-            names = [label for _, _, label in best]
-            expected = " or ".join(f'--value "{column}={name}"' for name in names[:4])
-            yield UnusableInput(
-                f"the column {column!r} may be any of several variables: write {expected}", where="new-study"
-            )
+#: Elements of a variable by the place of their dimension: canonical, and in the modeller's words.
+_Chosen = Mapping[int, tuple[str, str]]
+
+
+def _part(model: Model, column: str, variable: Variable, chosen: _Chosen) -> Match:
+    """All elements of a variable that lie under the chosen ones."""
+    elements = [e for e in model.elements(variable) if all(e[i] == name for i, (name, _) in chosen.items())]
+    shown = f"[{','.join(label for _, label in chosen.values())}]" if chosen else ""
+    return Match(column, variable, tuple(model.label(variable, e) for e in elements), variable.label + shown)
+
+
+def _elements_in(model: Model, variable: Variable, column: str) -> _Chosen | None:
+    """The elements of a variable that a column names, one of a dimension at most; None where it may be several.
+
+    A column that names some is never read as all.
+    """
+    chosen: dict[int, tuple[str, str]] = {}
+    mine, as_spelt = set(_tokens(column)), set(re.findall(r"[^\W_]+", column))
+    if not variable.dims or mine <= set(_tokens(variable.label)):
+        # the variable's own name says nothing of one element
+        return chosen
+    for place, dim in enumerate(variable.dims):
+        dimension = model.dimension_by_name[dim]
+        there = {pair: _tokens(pair[1]) for pair in zip(dimension.elements, dimension.element_labels, strict=True)}
+        # a filling word, such as A, is an element only as it is spelt
+        there = {pair: parts for pair, parts in there.items() if _EMPTY_WORDS.isdisjoint(parts) or pair[1] in as_spelt}
+        there = {pair: parts for pair, parts in there.items() if parts}
+        named = [pair for pair, parts in there.items() if set(parts) <= mine]
+        if not named:
+            # misspelt, where that leaves no doubt: of A65 and A85 nothing is near
+            near = _nearest(mine - set(_tokens(variable.label)), {word for parts in there.values() for word in parts})
+            named = [pair for pair, parts in there.items() if set(parts) <= near]
+        # 'north east' holds 'east'
+        longest = max((len(there[pair]) for pair in named), default=0)
+        named = [pair for pair in named if len(there[pair]) == longest]
+        if len(named) > 1 or set(named) & set(chosen.values()):
+            return None
+        if named:
+            chosen[place] = named[0]
+    return chosen
+
+
+def _nearest(mine: Collection[str], known: Collection[str]) -> set[str]:
+    """Of known words those that some of mine are meant to be, but for a letter or two."""
+    return {word for part in mine if part.isalpha() for word in difflib.get_close_matches(part, known, 1, 0.8)}
+
+
+def _doubtful(column: str, options: Sequence[tuple[float, Match]]) -> Iterator[CiparkError]:
+    """That a column may be any of several variables."""
+    top = max((score for score, _ in options), default=0.0)
+    names = [match.label for score, match in sorted(options, key=lambda pair: -pair[0]) if top - score < _TIE]
+    if len(names) > 1:
+        expected = " or ".join(f'--value "{column}={name}"' for name in names[:4])
+        yield UnusableInput(
+            f"the column {column!r} may be any of several variables: write {expected}", where="new-study"
+        )
 
 
 def _chosen_match(model: Model, column: str, name: str) -> Match:
-    """What ``--value COL=variable`` says; a subscripted variable without element is the sum of all."""
-    fault = output_problem(model, name, f"--value {column}")
+    """What ``--value COL=variable`` says; of a dimension without an element the sum of all."""
     base, elements = split_key(name)
     variable = model.by_name.get(base)
-    if variable is not None and isinstance(variable, Stock | Auxiliary):
-        labels = model.labels(variable)
-        if not elements:
-            return Match(column, variable, labels)
-        if fault is None:
-            return Match(column, variable, (labels[model.elements(variable).index(elements)],))
-    if fault is not None:
-        raise fault
-    expected = "a variable that the model computes, a stock or an auxiliary"
-    raise InvalidValue("the variable", name, expected, where=f"--value {column}")
+    if not isinstance(variable, Stock | Auxiliary | DataVariable):
+        expected = "a variable that the model computes, a stock or an auxiliary, or a data variable"
+        fault = output_problem(model, name, f"--value {column}")
+        raise fault or InvalidValue("the variable", name, expected, where=f"--value {column}")
+    chosen: dict[int, tuple[str, str]] = {}
+    for place, dim in enumerate(variable.dims):
+        labels = dict(
+            zip(model.dimension_by_name[dim].elements, model.dimension_by_name[dim].element_labels, strict=True)
+        )
+        if len(chosen) < len(elements) and (element := elements[len(chosen)]) in labels:
+            chosen[place] = (element, labels[element])
+    if len(chosen) < len(elements):
+        raise UnknownName(name, model.labels(variable), kind="element", where=f"--value {column}: model {model.name}")
+    return _part(model, column, variable, chosen)

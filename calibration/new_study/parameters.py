@@ -1,27 +1,39 @@
 """Which constants of a model a fit may move: what reaches the data, with a placeholder for a prior or what is stated.
 
-Stated priors are families of ours, frozen distributions of SciPy, or values to hold.
+What is stated of one is a prior or a value to hold.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
+from calibration.inference.optimum.diagnostics import prior_sd, standardised_slopes
 from calibration.inference.optimum.downhill import nearing
-from calibration.inference.optimum.objective import IMPOSSIBLE, gather, objective, run
+from calibration.inference.optimum.objective import IMPOSSIBLE, Objective, gather, objective, run
 from calibration.likelihood.posterior import Posterior
 from calibration.new_study.matching import words
 from calibration.noise import priors as families
-from calibration.noise.priors import FAMILIES, Prior, from_scale, to_scale
+from calibration.noise.priors import Prior
 from calibration.study.calendar import time_unit_of
-from calibration.study.constants import chains, complements, event_times, exponents, reaching, without_scale, words_in
-from calibration.study.observations import Count
+from calibration.study.constants import (
+    chains,
+    complements,
+    event_times,
+    exponents,
+    reaching,
+    step_bounds,
+    without_scale,
+    words_in,
+)
 from cipark_sd.analysis.sensitivities.factors import constant_values
 from cipark_sd.base.arrays import Array
-from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput
+from cipark_sd.base.errors import InvalidValue, UnknownName
+from cipark_sd.base.inputs import number_in
 from cipark_sd.base.naming import override_key
 from cipark_sd.model.expr import Const
 from cipark_sd.model.model import Model
@@ -29,8 +41,6 @@ from cipark_sd.model.units import is_dimensionless
 
 #: Factor between value and bounds of a search by likelihood alone, which no prior keeps near the file.
 REACH = 100.0
-#: Share of a file's own time that a fit may go to, where the run's step is too long for that time already.
-BARELY = 0.9
 #: Value from which on a number without a unit may be a multiplier above 1, unless an equation or its name makes it a
 #: fraction: a file's numbers are often wrong by three times.
 MULTIPLIER = 1 / 3
@@ -48,6 +58,8 @@ _VALUES: tuple[tuple[str, tuple[float, ...]], ...] = (
     ("conversion convert converter", (1.0, 100.0, 1e3, 1e6, 1e9)),
 )
 _CONVERSIONS = {word: values for words_of, values in _VALUES for word in words_of.split()}
+#: Why the number at which a stock with subscripts starts is held: no page could play what was fitted.
+ARRAY = "a number where a stock with subscripts starts; give it by a constant to fit it"
 UNREACHED = "no observed variable depends on it"
 Role = Literal["CAL", "fixed"]
 Estimate = Literal["map", "ml"]
@@ -58,8 +70,9 @@ Limits = tuple[float | None, float | None]
 class Candidate:
     """A constant or the start of a stock, as a fit may take it.
 
-    ``bounds`` are those that the step size or the file sets, either of them infinite where it sets none. ``starts``
-    says that it is the start of a stock, ``amount`` that it has the unit of a stock.
+    ``bounds`` are those of the file, or of a search by likelihood alone, either of them infinite where there is none;
+    ``by_step`` those that the step of the run sets. ``starts`` says that it is the start of a stock, ``amount`` that it
+    has the unit of a stock.
     """
 
     name: str
@@ -71,6 +84,7 @@ class Candidate:
     starts: bool = False
     amount: bool = False
     bounds: tuple[float, float] = (-math.inf, math.inf)
+    by_step: tuple[float, float] | None = None
 
 
 class Guess:
@@ -82,7 +96,8 @@ class Guess:
     def __init__(self, model: Model, observed: Sequence[str], estimate: Estimate, sigma: float) -> None:
         self.model, self.estimate, self.sigma = model, estimate, sigma
         self._reach, self._dates = reaching(model, observed), event_times(model)
-        self._exponents, self._chains, self._complements = exponents(model), chains(model), complements(model)
+        self._exponents, self._complements = exponents(model), complements(model)
+        self._by_step = partial(step_bounds, model, model.time.step, chains(model))
 
     def candidates(self) -> list[Candidate]:
         """Every constant, and every stock that starts at a number, with a prior or the reason to hold it."""
@@ -102,9 +117,9 @@ class Guess:
             if stock.name not in self._reach or len(literal) != 1 or not isinstance(literal[0], Const):
                 continue
             for label in model.labels(stock) if literal[0].value > 0 else ():
-                why = "where the stock starts"
+                why = ARRAY if stock.dims else "where the stock starts"
                 held = Candidate(label, literal[0].value, stock.units, None, why, "fixed", starts=True, amount=True)
-                options.append(self._freed(held, stock.name, (None, None)))
+                options.append(held if stock.dims else self._freed(held, stock.name, (None, None)))
         return options
 
     def _reason(self, name: str, label: str, value: float, units: str, limits: Limits) -> str:
@@ -121,20 +136,21 @@ class Guess:
         return "at an end of its range in the file" if value in limits else ""
 
     def _freed(self, held: Candidate, name: str, limits: Limits) -> Candidate:
-        """A candidate with a prior, within what the file and the time step allow."""
+        """A candidate with a prior, within what the file allows; the bounds of the step are set when it is read."""
         value, units = held.value, held.units
         low, high = (math.inf * sign if end is None else end for end, sign in zip(limits, (-1, 1), strict=True))
         if not low < value < high:
             # the file contradicts itself
             low, high = -math.inf, math.inf
         prior = self._prior(name, value, units, (low, high))
-        if isinstance(prior, families.LogNormal):
-            least, most = _stable(self.model, value, units, self._chains.get(name, 0))
-            low, high = max(low, least), min(high, most)
-            if self.estimate == "ml":
-                low, high = max(low, value / REACH), min(high, value * REACH)
-            low = low if low > 0 or high < math.inf else -math.inf
-        return replace(held, prior=prior, role="CAL", bounds=(low, high))
+        positive = isinstance(prior, families.LogNormal)
+        by_step = self._by_step(held.name) if positive else None
+        by_step = None if by_step == (0.0, math.inf) else by_step
+        if positive and self.estimate == "ml":
+            low, high = max(low, value / REACH), min(high, value * REACH)
+        if positive and low <= 0 and high == math.inf:
+            low = -math.inf
+        return replace(held, prior=prior, role="CAL", bounds=(low, high), by_step=by_step)
 
     def _prior(self, name: str, value: float, units: str, limits: tuple[float, float]) -> Prior:
         """Wide around the value: on the scale of its kind, which leaves no room for what it cannot be.
@@ -158,32 +174,6 @@ class Guess:
             return families.LogitNormal(value, self.sigma)
         either = bare and bool(units.strip()) and MULTIPLIER <= value < 1 and not unbounded
         return families.LogNormal(value, self.sigma / 2 if either else self.sigma)
-
-
-def _stable(model: Model, value: float, units: str, stages: int) -> tuple[float, float]:
-    """The least value of a delay and the largest of a rate with which the run's time step is small enough.
-
-    Of each of the ``stages`` of a chain that it is the time of: all together last as long as the whole delay.
-    """
-    step, time = model.time.step, model.time.units
-    if not np.isfinite(step):
-        return 0.0, math.inf
-    above, _, below = units.replace(" ", "").partition("/")
-    inverse = bool(time and above) and is_dimensionless(above) and below == time
-    stages = stages or int(bool(time) and units == time)
-    return _least(value, step * stages), (1 / _least(1 / value, step) if inverse else math.inf)
-
-
-def _least(value: float, carried: float) -> float:
-    """The least time near a file's own ``value``, where the run carries one of ``carried``, a step of each stage.
-
-    A stage stays above two steps, or half the file's value where that is less: below one step Euler's method swings
-    around the answer, and below half of one it rings ever louder. The file's own value is never left out.
-
-    >>> _least(10.0, 1.0), _least(3.0, 1.0), _least(1.5, 1.0), _least(0.5, 1.0)
-    (2.0, 1.5, 1.0, 0.45)
-    """
-    return max(min(2 * carried, value / 2), min(carried, BARELY * value))
 
 
 def _converts(label: str, value: float, units: str) -> bool:
@@ -237,42 +227,30 @@ def view(density: Posterior, rng: np.random.Generator) -> tuple[dict[str, float]
         raise InvalidValue("the model", density.problem.model.name, needed, where="new-study")
     # a run that overflows is impossible, and is counted as that
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        points, possible = _points(density, rng)
-        strengths = np.max([_strengths(density, point, places) for point in points], axis=0)
+        goal = objective(density, estimate="map")
+        points, possible = _points(goal, rng)
+        strengths = np.max([_strengths(goal, point, places) for point in points], axis=0)
         # a threshold moves nothing until it is crossed: look a whole standard deviation to either side
         still = np.flatnonzero(strengths <= NOTHING).tolist()
         if still:
             beyond = [places[i] for i in still]
-            strengths[still] = np.max([_strengths(density, point, beyond, 1.0) for point in points], axis=0)
+            strengths[still] = np.max([_strengths(goal, point, beyond, 1.0) for point in points], axis=0)
     names = [density.space.names[i] for i in places]
     return dict(zip(names, strengths.tolist(), strict=True)), possible
 
 
-def _strengths(density: Posterior, centre: Array, places: Sequence[int], step: float = _STEP) -> Array:
+def _strengths(goal: Objective, theta: Array, places: Sequence[int], step: float = _STEP) -> Array:
     """Of each of the parameters ``(k,)`` at one point, over ``step`` prior standard deviations to either side."""
-    ahead, behind = _around(density, centre, places, step)
-    expected = density.by_term(np.vstack([centre[None, :], ahead, behind]))
-    columns = []
-    for term, values in zip(density.problem.terms, expected, strict=True):
-        if not isinstance(term, Count):
-            continue
-        spread, mean = density.spread(term.noise, centre[None, :]), values[:, 0]
-        sd = term.noise.family.sd(np.maximum(mean[:1], 1.0), spread)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            scaled = (np.log(mean) if term.noise.family.on_log else mean) / sd[0]
-        columns.append(scaled[1:])
-    rows = np.stack(columns, axis=1)
-    k = len(places)
-    with np.errstate(invalid="ignore"):
-        slopes = (rows[:k] - rows[k:]) / (2 * step)
+    space = goal.density.space
+    sds = np.array([prior_sd(space.parameters[i]) for i in places]) / space.widths[places]
+    slopes = standardised_slopes(goal, theta, np.array(places), np.minimum(step * sds, 0.5)) * sds
     # where one side has no value it says nothing of the direction
-    return np.asarray(np.linalg.norm(np.nan_to_num(slopes, nan=0.0, posinf=0.0, neginf=0.0), axis=1))
+    return np.asarray(np.linalg.norm(np.nan_to_num(slopes, nan=0.0, posinf=0.0, neginf=0.0), axis=0))
 
 
-def _points(density: Posterior, rng: np.random.Generator) -> tuple[list[Array], bool]:
+def _points(goal: Objective, rng: np.random.Generator) -> tuple[list[Array], bool]:
     """Points to look from, and whether the data are possible at any: the file's values, starts and ends of searches."""
-    space = density.space
-    goal = objective(density, estimate="map")
+    space = goal.density.space
     shares = np.vstack([np.full(len(space), 0.5), rng.uniform(0.02, 0.98, (LOOKS, len(space)))])
     points = np.clip(space.to_box(space.from_unit(shares)), 0.0, 1.0)
     values = goal(points)
@@ -280,23 +258,8 @@ def _points(density: Posterior, rng: np.random.Generator) -> tuple[list[Array], 
     usable = [i for i in likeliest.tolist() if values[i] < IMPOSSIBLE]
     # a view needs no optimum: a search that ends early bounds the time where thresholds keep it from converging
     searches = [nearing(goal, points[i], most=STEPS, fall=FALL) for i in usable]
-    ends = np.array([end.point for end in run(gather(searches), density)])
+    ends = np.array([end.point for end in run(gather(searches), goal.density)])
     return [space.medians, *goal.theta(points[usable]), *goal.theta(ends.reshape(-1, len(space)))], bool(usable)
-
-
-def _around(density: Posterior, centre: Array, places: Sequence[int], step: float) -> tuple[Array, Array]:
-    """Points ahead and behind in each direction, ``step`` prior standard deviations away."""
-    ahead, behind = list[Array](), list[Array]()
-    for i in places:
-        parameter = density.space.parameters[i]
-        # half of the central 68.3 % is a standard deviation of a normal, and stands for one of any other prior
-        low, high = to_scale(np.array(parameter.interval(0.6826894921)), parameter.scale)
-        distance, middle = step * float(high - low) / 2, float(to_scale(centre[i], parameter.scale))
-        for side, points in ((distance, ahead), (-distance, behind)):
-            point = centre.copy()
-            point[i] = from_scale(np.array(middle + side), parameter.scale)
-            points.append(point)
-    return np.array(ahead), np.array(behind)
 
 
 def roles(options: Sequence[Candidate], strengths: Mapping[str, float]) -> list[Candidate]:
@@ -334,65 +297,44 @@ def roles(options: Sequence[Candidate], strengths: Mapping[str, float]) -> list[
 Stated = Prior | float
 STATED = "stated when the study was made"
 
-#: Distributions of scipy.stats by name, each from its location, scale and shape numbers; None for a shift that has no
-#: counterpart here.
-_SCIPY: Mapping[str, Callable[..., Prior | None]] = {
-    "norm": lambda loc, scale: families.Normal(loc, scale),
-    "lognorm": lambda loc, scale, s: None if loc else families.LogNormal(scale, s),
-    "uniform": lambda loc, scale: families.Uniform(loc, loc + scale),
-    "loguniform": lambda loc, scale, a, b: None if loc else families.LogUniform(a * scale, b * scale),
-    "reciprocal": lambda loc, scale, a, b: None if loc else families.LogUniform(a * scale, b * scale),
-    "triang": lambda loc, scale, c: families.Triangular(loc, loc + c * scale, loc + scale),
-    "beta": lambda loc, scale, a, b: None if loc or scale != 1 else families.Beta(a, b),
-    "gamma": lambda loc, scale, a: None if loc else families.Gamma(a, scale),
-    "halfnorm": lambda loc, scale: None if loc else families.HalfNormal(scale),
-    "expon": lambda loc, scale: None if loc else families.Exponential(scale),
-    "t": lambda loc, scale, df: families.StudentT(loc, scale, df),
-    "halfcauchy": lambda loc, scale: None if loc else families.HalfCauchy(scale),
-}
 
-
-def stated(name: str, value: object) -> Stated:
-    """What is stated of a constant, as a prior of ours or a number.
+def fixed_by(candidates: Sequence[Candidate], patterns: Sequence[str], where: str) -> dict[str, Stated]:
+    """The values at which ``--fix`` holds constants, by name; a name without its elements is that of all.
 
     Parameters
     ----------
-    name : str
-        Of the constant, for errors.
-    value : Prior, frozen scipy.stats distribution or number
-        A number is held.
+    candidates : sequence of Candidate
+    patterns : sequence of str
+        ``NAME`` or ``NAME=VALUE``; ``*`` is any text and ``?`` any letter.
+    where : str
+        The model's name, for errors.
 
     Returns
     -------
-    Prior or float
+    dict of str to float
 
     Raises
     ------
-    InvalidValue
-        For a distribution that no family of ours is, or numbers that it cannot have.
+    UnknownName, InvalidValue
+        For a pattern that no name has, and a value that is no number.
     """
-    where = f"priors[{name!r}]"
-    if isinstance(value, (int, float)):
-        return float(value)
-    prior = value if isinstance(value, Prior) else _of_scipy(value)
-    if prior is None:
-        names = ", ".join(sorted({kind.__name__ for kind in FAMILIES.values()}))
-        expected = f"a number to hold, one of {names}, or their frozen counterpart in scipy.stats, not shifted"
-        raise InvalidValue("the prior", value, expected, where=where)
-    if fault := prior.fault():
-        raise UnusableInput(fault, where=where)
-    return prior
+    values: dict[str, Stated] = {}
+    for text in patterns:
+        name, _, number = text.partition("=")
+        pattern = re.escape(_spelled(name)).replace(r"\*", ".*").replace(r"\?", ".")
+        matching = [c for c in candidates if re.fullmatch(rf"{pattern}(\[.*)?", _spelled(c.name))]
+        if not matching:
+            known = dict.fromkeys(part for c in candidates for part in (c.name.partition("[")[0], c.name))
+            raise UnknownName(name.strip(), known, kind="constant or start of a stock", where=f"--fix: {where}")
+        if number and not math.isfinite(number_in(number)):
+            raise InvalidValue("--fix", text, "NAME=VALUE with a number", where="new-study")
+        values |= {candidate.name: number_in(number) if number else candidate.value for candidate in matching}
+    return values
 
 
-def _of_scipy(frozen: Any) -> Prior | None:
-    dist: Any = getattr(frozen, "dist", None)
-    name = str(getattr(dist, "name", ""))
-    if name not in _SCIPY:
-        return None
-    shapes = [shape.strip() for shape in (dist.shapes or "").split(",") if shape.strip()]
-    numbers = dict(zip([*shapes, "loc", "scale"], frozen.args, strict=False)) | frozen.kwds
-    numbers = {"loc": 0.0, "scale": 1.0} | {key: float(number) for key, number in numbers.items()}
-    return _SCIPY[name](**numbers)
+def _spelled(name: str) -> str:
+    """A name in one spelling: small letters, single blanks, none at brackets and commas."""
+    return re.sub(r"\s*([\[\],])\s*", r"\1", re.sub(r"[\s_]+", " ", name.casefold())).strip()
 
 
 def with_stated(candidates: Sequence[Candidate], priors: Mapping[str, Stated], where: str) -> list[Candidate]:
@@ -425,8 +367,9 @@ def with_stated(candidates: Sequence[Candidate], priors: Mapping[str, Stated], w
         change: dict[str, Any] = (
             {"prior": value, "role": "CAL"} if isinstance(value, Prior) else {"value": value, "role": "fixed"}
         )
-        if isinstance(value, Prior) and math.inf in map(abs, candidate.bounds):
-            # one end alone keeps a placeholder from what the time step cannot carry; what is stated says its own ends
-            change["bounds"] = (-math.inf, math.inf)
+        if isinstance(value, Prior):
+            # what is stated says its own ends
+            change |= {"by_step": None}
+            change |= {} if math.inf not in map(abs, candidate.bounds) else {"bounds": (-math.inf, math.inf)}
         by_key[override_key(name)] = replace(candidate, why=STATED, **change)
     return list(by_key.values())

@@ -60,6 +60,18 @@ class Request:
         help="Use only rows with this text in a column; repeatable.",
         expected="COLUMN=TEXT",
     )
+    series_by: str | None = option(
+        "--series-by",
+        metavar="COLS",
+        help="Make a series of each combination of texts in these columns of a long table, with commas between them.",
+    )
+    fix: tuple[str, ...] = option(
+        "--fix",
+        shell_complete=completing.variables("constant", value="="),
+        multiple=True,
+        metavar="NAME[=VALUE]",
+        help="Hold constants by name, * and ? for any text or letter, at the file's value or this; repeatable.",
+    )
     scale: Mapping[str, float] = options.pairs_option(
         "--scale",
         metavar="COL=FACTOR",

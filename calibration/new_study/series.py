@@ -6,7 +6,7 @@ What can fall and what cannot is a matter of the model's equations.
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -14,23 +14,27 @@ import numpy as np
 
 from calibration.likelihood.posterior import Posterior
 from calibration.new_study.clock import Clock
-from calibration.new_study.columns import Axis, plain
+from calibration.new_study.columns import Axis
 from calibration.new_study.dates import Point
 from calibration.new_study.matching import Match
 from calibration.new_study.table import Sheet, is_missing
 from calibration.noise.families.counts import NB1
 from calibration.noise.families.measurements import Lognormal, Normal
-from calibration.study.cumulative import FEWEST, counted, running_total
+from calibration.study.cumulative import FEWEST, cannot_fall, counted, running_total
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnusableInput, raise_all
-from cipark_sd.base.wording import TimeUnit
 from cipark_sd.model.expr import Const
 from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless
+from cipark_sd.model.variables import Series as DataVariable
 from cipark_sd.model.variables import Stock, Variable
 
 #: Whole numbers of a stock beyond this are measurements rather than counts.
 MOST_COUNTED = 100_000
+#: Numbers of heads beyond which rounding to whole ones, half a head either way, is an error of less than a hundredth.
+MOST_ROUNDED = 50
+#: Different whole numbers up to which an input is a switch, whose values hold until the next.
+MOST_SWITCHED = 4
 #: Variance over mean below which whole numbers are no counts.
 TOO_SMOOTH = 0.25
 #: Ratio of the largest to the smallest value from which noise is taken to grow with the level.
@@ -46,16 +50,30 @@ NewFamily = NB1 | Lognormal | Normal
 
 @dataclass(frozen=True)
 class Reading:
-    """A column with its numbers, NaN where there is none, in the order of the axis; they have been scaled already."""
+    """A column with its numbers, NaN where there is none, in the order of the axis; they have been scaled already.
+
+    ``marks`` says of each whether it is known as below or above that number alone.
+    """
 
     match: Match
     values: Array
     scale: float = 1.0
+    marks: tuple[str, ...] = ()
 
     @property
     def observed(self) -> Array:
         """The numbers that there are."""
         return self.values[np.isfinite(self.values)]
+
+    @property
+    def is_input(self) -> bool:
+        """Whether these are values of a data variable, which the model takes and does not compute."""
+        return isinstance(self.match.variable, DataVariable)
+
+    @property
+    def switches(self) -> bool:
+        """Whether these are a few whole numbers, such as 0 and 1."""
+        return len(np.unique(self.observed)) <= MOST_SWITCHED and bool(np.all(self.observed == np.round(self.observed)))
 
     @property
     def whole(self) -> bool:
@@ -88,7 +106,7 @@ def _rounded(values: Array) -> bool:
 
 @dataclass(frozen=True)
 class Row:
-    """One number with its window in the words of the table and in model time."""
+    """One number with its window in the words of the table and in model time; an interval has its ``ends``."""
 
     date: str
     start: str
@@ -96,15 +114,16 @@ class Row:
     start_time: float
     text: str
     value: float
+    ends: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
 class Series:
     """An observation to be written.
 
-    ``dropped`` names the rows before the run; ``since`` is the time at which a growing count was nothing, where the
-    model says so. ``at`` is the point of its period that each number is of, None where the entry is its own time.
-    ``unit`` is that of a variable that only its unit makes a flow, ``window`` that of windows which a header says.
+    ``axis`` has its times. ``dropped`` names the rows before the run; ``since`` is the time at which a growing count
+    was nothing, where the model says so. ``at`` is the point of its period that each number is of, None where the entry
+    is its own time. ``unit`` is that of a variable that only its unit makes a flow.
     """
 
     match: Match
@@ -112,15 +131,35 @@ class Series:
     family: NewFamily
     rows: tuple[Row, ...]
     dropped: tuple[str, ...]
+    axis: Axis
     since: float | None = None
     at: Point | None = None
     unit: str = ""
-    window: TimeUnit | None = None
+
+    @property
+    def is_input(self) -> bool:
+        """Whether it drives the model and is no observation."""
+        return isinstance(self.match.variable, DataVariable)
 
     @property
     def values(self) -> Array:
         """Its numbers."""
         return np.array([row.value for row in self.rows])
+
+    @property
+    def gained(self) -> bool:
+        """Whether its numbers are what a stock that only grows gained in each window."""
+        return self.kind == "flow" and isinstance(self.match.variable, Stock)
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether some of its numbers are intervals."""
+        return any(row.ends for row in self.rows)
+
+    @property
+    def rounded(self) -> bool:
+        """Whether its numbers are whole ones that stand for all that round to them."""
+        return any(row.ends and row.ends[0] < row.value < row.ends[1] for row in self.rows)
 
     @property
     def n_fitted(self) -> int:
@@ -157,10 +196,9 @@ def reading(sheet: Sheet, axis: Axis, match: Match, scale: float = 1.0) -> Readi
     Problems
         For several such cells.
     """
-    texts = sheet.column(match.column)
-    read = sheet.reader(texts)
+    texts, limits = sheet.column(match.column), sheet.limits(match.column)
     # numbers in thousands are decimals of a thousand: 0.433 is 433 and not 433.00000000000006
-    values = np.array([float(f"{scale * read(texts[i]):.15g}") for i in axis.rows])
+    values = np.array([float(f"{scale * limits[i][1]:.15g}") for i in axis.rows])
     expected = "a number, or nothing where it is missing"
     wrong = [i for i, value in zip(axis.rows, values, strict=True) if math.isnan(value) and not is_missing(texts[i])]
     places = {i: f"{sheet.name} line {sheet.lines[i]}" for i in wrong}
@@ -168,11 +206,15 @@ def reading(sheet: Sheet, axis: Axis, match: Match, scale: float = 1.0) -> Readi
     if np.isfinite(values).sum() < 2:
         has = "no number" if np.isnan(values).all() else "one number only"
         raise UnusableInput(f"{match.column} has {has}: two are needed at least", where=sheet.name)
-    return Reading(match, values, scale)
+    return Reading(match, values, scale, tuple(limits[i][0] for i in axis.rows))
 
 
 def shape(data: Reading, model: Model, moving: Collection[str]) -> Shape:
     """A flow is read over windows; counts of a stock that cannot fall as increments; everything else as a level.
+
+    Numbers that fall by half, of a stock that cannot, are what it gained in each window; a total may be corrected.
+
+    A switch that drives the model holds over its window, as a flow's number does; another input is a level.
 
     Parameters
     ----------
@@ -186,7 +228,9 @@ def shape(data: Reading, model: Model, moving: Collection[str]) -> Shape:
     Shape
     """
     variable = data.match.variable
-    if variable.name in moving:
+    falls = len(data.observed) > 0 and bool(np.any(data.observed < np.maximum.accumulate(data.observed) / 2))
+    gains = isinstance(variable, Stock) and falls and cannot_fall(model, variable)
+    if variable.name in moving or gains or (data.is_input and data.switches):
         return "flow"
     total = running_total(model, variable, data.observed, are_counts=data.whole)
     return "increments" if total else "level"
@@ -254,7 +298,7 @@ def point(axis: Axis, kind: Shape, chosen: Point | None) -> Point | None:
     """
     if kind == "flow" or axis.days:
         return None
-    totals = kind == "increments" and (axis.years or bool(axis.dates))
+    totals = kind == "increments" and (axis.years or axis.dated)
     return "end" if totals else chosen or ("end" if axis.first_days else None)
 
 
@@ -283,8 +327,14 @@ def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float,
     InvalidValue
         When fewer than two are left.
     """
-    at = point(axis, kind, chosen)
-    rows = [row for row in _rows(data, axis, clock, "end" if kind == "flow" else at) if np.isfinite(row.value)]
+    at, law = point(axis, kind, chosen), family(data, kind)
+    ends = _ends(data, kind, law)
+    placed = _rows(data, axis, clock, "end" if kind == "flow" else at)
+    rows = [replace(row, ends=pair) for row, pair in zip(placed, ends, strict=True) if np.isfinite(row.value)]
+    twice = next((row.date for row, after in pairwise(rows) if row.time == after.time), "")
+    if twice and (kind != "level" or data.is_input):
+        expected = "each time once: only levels are read several times; leave a row out, or add both up"
+        raise InvalidValue(data.match.column, f"two numbers at {twice}", expected, where="new-study")
     earliest = [row.start_time if kind == "flow" else row.time for row in rows]
     inside = [row for row, time in zip(rows, earliest, strict=True) if time >= initial - 1e-9]
     dropped = tuple(row.date for row, time in zip(rows, earliest, strict=True) if time < initial - 1e-9)
@@ -293,8 +343,28 @@ def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float,
         expected = "two at least; does the model start late enough before the data?"
         raise InvalidValue(data.match.column, shown, expected, where="new-study")
     since = _since(data.match, inside, initial) if kind == "increments" else None
-    law = family(data, kind)
-    return Series(data.match, kind, law, tuple(inside), dropped, since=since, at=at, window=axis.window)
+    return Series(data.match, kind, law, tuple(inside), dropped, axis, since=since, at=at)
+
+
+def _ends(data: Reading, kind: Shape, law: NewFamily) -> list[tuple[float, float] | None]:
+    """The ends of the numbers that are intervals, None of the others.
+
+    A reading below or above a limit, and a small whole number of a level that is no count of independent events, which
+    is rounded: a staff of 12 is anything from 11.5 to 12.5.
+    """
+    least = 0.0 if law.positive or law.discrete else -math.inf
+    heads = kind == "level" and not data.is_input and not law.discrete and data.scale == 1
+    heads = heads and data.observed.min() >= 0 and data.observed.max() <= MOST_ROUNDED
+    heads = heads and bool(np.all(data.observed == np.round(data.observed))) and not _rounded(data.observed)
+    ends: list[tuple[float, float] | None] = []
+    for mark, value in zip(data.marks, data.values.tolist(), strict=True):
+        # of whole numbers less than 5 is at most 4
+        inner = float(law.discrete and mark in ("<", ">"))
+        if mark:
+            ends.append((least, value - inner) if mark in "<≤" else (value + inner, math.inf))
+        else:
+            ends.append((max(value - 0.5, least), value + 0.5) if heads else None)
+    return ends
 
 
 def _since(match: Match, rows: Sequence[Row], initial: float) -> float | None:
@@ -313,22 +383,13 @@ def _since(match: Match, rows: Sequence[Row], initial: float) -> float | None:
 def _rows(data: Reading, axis: Axis, clock: Clock, at: Point | None) -> Sequence[Row]:
     """All rows, with the windows of their periods and the time of this point of them, or of their entry."""
     share = None if at is None else _SHARES[at]
+    starts = axis.edge == "start" if axis.dated else clock.starts
     rows: list[Row] = []
-    if axis.dates:
-        calendar = clock.calendar
-        if calendar is None:
-            raise ValueError("dates need a calendar")
-        for i, value in enumerate(data.values.tolist()):
-            start, end = axis.date_window(i)
-            date = axis.dates[i] if share is None else start + share * (end - start)
-            times = calendar.time_of(date), calendar.time_of(start)
-            rows.append(Row(date.isoformat(), start.isoformat(), *times, axis.texts[i], value))
-        return rows
     for i, value in enumerate(data.values.tolist()):
-        opened, closed = axis.number_window(i, starts=clock.starts)
-        number = axis.numbers[i] if share is None else (1 - share) * opened + share * closed
-        time, start_time = clock.time(number), clock.time(opened)
-        rows.append(Row(plain(time), plain(start_time), time, start_time, axis.texts[i], value))
+        opened, closed = axis.span(i, starts=starts)
+        moment = axis.times[i] if share is None else (1 - share) * opened + share * closed
+        (text, time), (start, start_time) = clock.spelled(axis, moment), clock.spelled(axis, opened)
+        rows.append(Row(text, start, time, start_time, axis.texts[i], value))
     return rows
 
 

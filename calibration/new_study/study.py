@@ -8,7 +8,7 @@ tables skips.
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,12 @@ from calibration.new_study import text
 from calibration.new_study.clock import Clock, Window, calendar_years, clock, model_unit, windowed
 from calibration.new_study.columns import Axis, plain, read_axis
 from calibration.new_study.dates import point_in
-from calibration.new_study.matching import Match, flows, likeness, matches, observable
-from calibration.new_study.parameters import Guess, roles, view, with_stated
+from calibration.new_study.long_tables import by_series
+from calibration.new_study.matching import Match, flows, lacks_data, likeness, matches, observable
+from calibration.new_study.parameters import Guess, fixed_by, roles, view, with_stated
 from calibration.new_study.request import Request
 from calibration.new_study.series import Reading, Series, Shape, check_scales, point, reading, series, shape
-from calibration.new_study.table import Sheet, is_missing, read_sheet, without_footer
+from calibration.new_study.table import Sheet, is_dated_table, is_missing, read_sheet, without_footer
 from calibration.new_study.text import NewStudy, toml
 from calibration.study import FILE, shipped_studies
 from calibration.study.constants import beside_equations, reaching
@@ -35,11 +36,13 @@ from cipark_sd.base.inputs import TABLE_LIMIT, beneath, parsed_toml, read_text, 
 from cipark_sd.base.library import bundled
 from cipark_sd.base.section import Section
 from cipark_sd.base.wording import TimeUnit
+from cipark_sd.commands.options import split_names
 from cipark_sd.engines.registry import choose
 from cipark_sd.language.read.external_files import external_names
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Ref
 from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Series as DataVariable
 from cipark_sd.model.variables import Stock
 
 #: Files beside a model that belong to it.
@@ -59,64 +62,86 @@ def new_study(request: Request) -> NewStudy:
     """
     check_free(request.folder, force=request.force)
     if len({path.name for path in request.series}) < len(request.series):
-        named = ", ".join(path.name for path in request.series)
+        names = ", ".join(path.name for path in request.series)
         raise InvalidValue(
-            "--series", named, "files of different names, since the study keeps copies", where="new-study"
+            "--series", names, "files of different names, since the study keeps copies", where="new-study"
         )
     model_file, data = request.files
+    dated = [path for path in request.series if is_dated_table(path)]
+    request = replace(request, series=tuple(path for path in request.series if path not in dated))
     model = read_model(model_file, allow_files=request.allow_files, series=request.series)
     sheet, below = without_footer(read_sheet(data, request.sheet))
     sheet = _chosen(sheet, request.where)
-    axis = read_axis(sheet, request.time, request.dates, tuple(request.values), request.until)
+    if request.series_by:
+        sheet = by_series(sheet, request.series_by, request.time)
+    beside = [_input_table(model, path, request) for path in dated]
+    inputs = [match for table in beside for match in table.matched]
+    elsewhere = {match.column for match in inputs}
+    named = {column: name for column, name in request.values.items() if column not in elsewhere}
+    axis = read_axis(sheet, request.time, request.dates, tuple(named), request.until)
     axis = calendar_years(axis, model, request.unit)
     columns, textual = _numeric(sheet, axis)
-    for name, choices in (("--scale", request.scale), ("--window", request.window)):
+    for option, choices in (("--scale", request.scale), ("--window", request.window)):
         for column in choices:
-            if column not in columns:
-                raise UnknownName(column, columns, kind="column with numbers", where=f"{sheet.name}: {name}")
-    matched = _once(_matched(model, sheet, columns, request.values), request.values)
+            if column not in columns and column not in elsewhere:
+                raise UnknownName(column, columns, kind="column with numbers", where=f"{sheet.name}: {option}")
+    matched = _once(_matched(model, sheet, columns, named), named)
+    matched = [match for match in matched if match.variable not in [driver.variable for driver in inputs]]
+    _check_inputs(model, [*matched, *inputs], columns)
     unused = [name for name in (*columns, *textual) if name not in [match.column for match in matched]]
-    numeric = tuple(name for name in unused if name in columns)
-    observed = tuple(match.variable.name for match in matched)
+    observed = tuple(match.variable.name for match in matched if not isinstance(match.variable, DataVariable))
     options = Guess(model, observed, request.estimate, request.prior_width).candidates()
+    request = replace(request, priors=fixed_by(options, split_names(request.fix), model.name) | dict(request.priors))
     options = with_stated(options, request.priors, model.name)
+    cut = sum(not is_missing(text) for text in sheet.column(axis.column)) - len(axis.rows)
+    late = f"{cut} row{'s' * (cut > 1)} after --until {request.until}: left out" if cut else ""
+    study = NewStudy(
+        folder=request.folder,
+        axis=axis,
+        candidates=tuple(options),
+        ignored=tuple(unused),
+        numeric=tuple(name for name in unused if name in columns),
+        beside=tuple(beside_equations(model, reaching(model, observed))),
+        n_rows=len(sheet.rows) - cut,
+    )
+
+    def read(request: Request, *, later: bool = False) -> NewStudy:
+        series, timing = _series(model, _Table(sheet, axis, matched), request, later=later)
+        further = [part for table in beside for part in _series(model, table, request, timing)[0]]
+        driving = tuple(part for part in (*series, *further) if part.is_input)
+        return replace(study, series=tuple(p for p in series if not p.is_input), clock=timing, inputs=driving)
+
     with draft_of(request.folder) as draft:
-        series, timing = _series(model, sheet, axis, matched, request, later=False)
-        reordered = list(axis.rows) != sorted(axis.rows)
-        study = NewStudy(
-            folder=request.folder,
-            axis=axis,
-            clock=timing,
-            series=series,
-            candidates=tuple(options),
-            ignored=tuple(unused),
-            numeric=numeric,
-            reordered=reordered,
-            beside=tuple(beside_equations(model, reaching(model, observed))),
-        )
+        study = read(request)
         density = _density(draft, request, model, study)
-        factors, notes = check_scales(density, series, request.scale)
-        cut = sum(not is_missing(text) for text in sheet.column(axis.column)) - len(axis.rows)
-        late = f"{cut} row{'s' * (cut > 1)} after --until {request.until}: left out" if cut else ""
-        doubt = axis.doubt if any(written.kind == "flow" for written in series) else ""
-        study = replace(study, notes=tuple(filter(None, (below, late, doubt, *notes))), n_rows=len(sheet.rows) - cut)
+        factors, notes = check_scales(density, study.series, request.scale)
+        of_rows = axis.notes(flowing=any(part.kind == "flow" for part in study.series))
+        study = replace(study, notes=tuple(filter(None, (below, late, *of_rows, *notes))))
         if factors:
             request = replace(request, scale={**request.scale, **factors})
-            study = replace(study, series=_series(model, sheet, axis, matched, request, later=False)[0])
+            study = read(request)
             density = _density(draft, request, model, study)
         strengths, possible = view(density, np.random.default_rng(_SEED))
         if not possible:
             # a stock may start at nothing: the first number then belongs to the next instant
-            series, timing = _series(model, sheet, axis, matched, request, later=True)
-            moved = replace(study, series=series, clock=timing)
-            later, possible = view(_density(draft, request, model, moved), np.random.default_rng(_SEED))
-            strengths, study = (later, moved) if possible else (strengths, study)
+            moved = read(request, later=True)
+            of_moved, possible = view(_density(draft, request, model, moved), np.random.default_rng(_SEED))
+            strengths, study = (of_moved, moved) if possible else (strengths, study)
         candidates = with_stated(roles(options, strengths), request.priors, model.name)
         study = replace(study, candidates=tuple(candidates), possible=possible)
         _write(draft, request, model, study)
         read_problem(draft, allow_files=request.allow_files)
         _move_into(draft, request.folder)
     return study
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table, its times, and what its columns are."""
+
+    sheet: Sheet
+    axis: Axis
+    matched: Sequence[Match]
 
 
 def _density(draft: Path, request: Request, model: Model, study: NewStudy) -> Posterior:
@@ -185,16 +210,43 @@ def _chosen(sheet: Sheet, where: Mapping[str, str]) -> Sheet:
 
 def _numeric(sheet: Sheet, axis: Axis) -> tuple[list[str], list[str]]:
     """Columns most of whose cells are numbers, and the others, the times left out."""
-    numeric, textual = list[str](), list[str]()
-    for name in sheet.header:
-        if name in (axis.column, axis.started):
-            continue
-        texts = sheet.column(name)
-        cells = [cell for cell in texts if not is_missing(cell)]
-        read = sheet.reader(texts)
-        n = sum(1 for cell in cells if np.isfinite(read(cell)))
-        (numeric if cells and 2 * n > len(cells) else textual).append(name)
-    return numeric, textual
+    names = [name for name in sheet.header if name not in (axis.column, axis.started)]
+    numeric = [name for name in names if sheet.has_numbers(name)]
+    return numeric, [name for name in names if name not in numeric]
+
+
+def _input_table(model: Model, path: Path, request: Request) -> _Table:
+    """A table named by --series whose times are found as those of the data, with its columns of data variables."""
+    sheet, _ = without_footer(read_sheet(path))
+    named = {column: name for column, name in request.values.items() if column in sheet.header}
+    axis = read_axis(sheet, request.time if request.time in sheet.header else None, request.dates, tuple(named))
+    columns, _ = _numeric(sheet, axis)
+    matched = [
+        match for match in matches(model, columns, named, inputs=True) if isinstance(match.variable, DataVariable)
+    ]
+    if not matched:
+        labels = [variable.label for variable in model.series] or ["VARIABLE"]
+        column = max(columns or sheet.header, key=lambda column: likeness(column, labels[0]))
+        raise UnusableInput(
+            f"no column sounds like a data variable ({', '.join(labels[:8])}); say which one it is, such as "
+            f'--value "{column}={labels[0]}"',
+            where=f"--series {path}",
+        )
+    return _Table(sheet, axis, matched)
+
+
+def _check_inputs(model: Model, matched: Sequence[Match], columns: Sequence[str]) -> None:
+    """Complain of data variables that no column and no file has values for."""
+    driven = {match.variable.name for match in matched}
+    lacking = [variable.label for variable in model.series if lacks_data(variable) and variable.name not in driven]
+    if lacking:
+        free = [column for column in columns if column not in [match.column for match in matched]] or ["COLUMN"]
+        column = max(free, key=lambda column: likeness(column, lacking[0]))
+        raise UnusableInput(
+            f"no equation and no data: {', '.join(lacking)}; say which column has the values, such as "
+            f'--value "{column}={lacking[0]}", or bring them with --series FILE',
+            where=model.name,
+        )
 
 
 def _matched(model: Model, sheet: Sheet, columns: Sequence[str], chosen: Mapping[str, str]) -> list[Match]:
@@ -204,33 +256,36 @@ def _matched(model: Model, sheet: Sheet, columns: Sequence[str], chosen: Mapping
         if column not in columns:
             raise InvalidValue("the column", column, "one with numbers", where=f"{sheet.name}: --value")
     matched = matches(model, columns, chosen)
-    if matched:
+    if any(not isinstance(match.variable, DataVariable) for match in matched):
         return matched
-    if not columns:
+    free = [column for column in columns if column not in [match.column for match in matched]]
+    if not free:
         raise UnusableInput(f"no column beside the times has numbers: {', '.join(sheet.header)}", where=sheet.name)
-    labels = {label: isinstance(variable, Stock) for variable, _, label in observable(model) if variable.label == label}
+    labels = {v.label: isinstance(v, Stock) for v in observable(model) if not isinstance(v, DataVariable)}
     # no name is like: what is counted is a stock more often than a flow
     column, label = max(
-        ((column, label) for column in columns for label in labels or ("variable",)),
+        ((column, label) for column in free for label in labels or ("variable",)),
         key=lambda pair: (labels.get(pair[1], False), likeness(*pair)),
     )
     shown = ", ".join(list(labels)[:40]) + (", …" if len(labels) > 40 else "")
     raise CiparkError(
         f"{sheet.name}: no column sounds like a variable of {model.name}; say which is which, such as "
         f'--value "{column}={label}"\n'
-        f"  columns with numbers: {', '.join(columns)}\n  variables: {shown}"
+        f"  columns with numbers: {', '.join(free)}\n  variables: {shown}"
     )
 
 
 def _series(
-    model: Model, sheet: Sheet, axis: Axis, matched: Sequence[Match], request: Request, *, later: bool
+    model: Model, table: _Table, request: Request, timing: Clock | None = None, *, later: bool = False
 ) -> tuple[tuple[Series, ...], Clock]:
+    """The columns of a table as observations and inputs; ``timing`` is the clock of the data for another table."""
     problems: list[CiparkError] = []
+    sheet, axis = table.sheet, table.axis
 
     def numbers_of(match: Match) -> Reading | None:
         return collected(problems, lambda: reading(sheet, axis, match, request.scale.get(match.column, 1.0)))
 
-    readings = [data for data in map(numbers_of, matched) if data is not None]
+    readings = [data for data in map(numbers_of, table.matched) if data is not None]
     raise_all(sheet.name, problems)
     moving = flows(model)
     shapes = [shape(data, model, moving) for data in readings]
@@ -241,14 +296,22 @@ def _series(
     spans = [_span_of(axis, data, kind, counts, request.window) for data, kind in zip(readings, shapes, strict=True)]
     around = [request.level_at or point_in(f"{axis.column}\n{sheet.around}", span.period) for span in spans]
     stated = [
-        request.level_at or point_in(match.column, span.period) or at
-        for match, span, at in zip(matched, spans, around, strict=True)
+        request.level_at or point_in(data.match.column, span.period) or at
+        for data, span, at in zip(readings, spans, around, strict=True)
     ]
-    points = [point(axis, kind, at) for kind, at in zip(shapes, stated, strict=True)]
-    windows = later or "flow" in shapes or any(at is not None and at != "end" for at in points)
-    timing = clock(model, axis, request.unit, request.origin, windows=windows)
-    parts = zip(readings, shapes, spans, stated, strict=True)
-    read = (series(data, kind, span, timing, model.time.initial, at) for data, kind, span, at in parts)
+    parts = list(zip(readings, shapes, spans, stated, strict=True))
+    if timing is None or not axis.dated:
+        # what drives the model does not say where its run starts
+        observed = [(kind, point(axis, kind, at)) for data, kind, _, at in parts if not data.is_input]
+        windows = later or any(kind == "flow" or at not in (None, "end") for kind, at in observed)
+        timing = clock(model, axis, request.unit, request.origin, windows=windows)
+    elif timing.calendar is None:
+        expected = "numbers, as the times of the data are, or dates in both tables"
+        raise InvalidValue(axis.column, axis.texts[0], expected, where=sheet.name)
+    initial = model.time.initial
+    read = (
+        series(data, kind, span, timing, -np.inf if data.is_input else initial, at) for data, kind, span, at in parts
+    )
     return tuple(replace(part, unit=moving.get(part.match.variable.name, "")) for part in read), timing
 
 
@@ -282,8 +345,9 @@ def _write(draft: Path, request: Request, model: Model, study: NewStudy) -> None
     for name in _files_read(model):
         (draft / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(model_file.parent / name, draft / name)
-    for part in study.series:
-        (draft / text.table_file(part)).write_text(text.table(part, study.axis), encoding="utf-8")
+    for part in (*study.series, *study.inputs):
+        (draft / text.table_file(part)).parent.mkdir(exist_ok=True)
+        (draft / text.table_file(part)).write_text(text.table(part), encoding="utf-8")
     title = draft.name
     span = [*([f"series = [{', '.join(map(toml, series))}]"] if series else []), *_span(model, study.end)]
     files = {

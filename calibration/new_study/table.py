@@ -13,10 +13,12 @@ from itertools import islice
 from pathlib import Path
 
 from calibration.new_study.dates import date_of
-from cipark_sd.base.errors import InvalidValue, MissingFile, UnusableInput
+from cipark_sd.base.errors import CiparkError, InvalidValue, MissingFile, UnusableInput
 from cipark_sd.base.inputs import lines_of
 from cipark_sd.base.spreadsheets import SUFFIX, table_bytes
 
+#: Marks of a reading of which one end alone is known, such as <0.1 below a limit of detection.
+_LIMIT = re.compile(r"\s*([<>≤≥]=?)(.*)", re.DOTALL)
 #: What people write where there is no number.
 MISSING = frozenset(
     {"", "na", "n/a", "n.a.", "nan", "null", "none", "-", "–", "—", ".", "..", "...", "?", "#n/a", "missing"}
@@ -67,6 +69,17 @@ class Sheet:
     def reader(self, texts: Sequence[str]) -> Callable[[str], float]:
         """How the numbers of a column with these texts are read: see :func:`number_reader`."""
         return number_reader(texts, self.delimiter, self.comma)
+
+    def limits(self, column: str) -> list[tuple[str, float]]:
+        """The readings of a column, each with the mark of one that is known as below or above a number alone."""
+        pairs = [limit(text) for text in self.column(column)]
+        read = self.reader([text for _, text in pairs])
+        return [(mark, read(text)) for mark, text in pairs]
+
+    def has_numbers(self, column: str) -> bool:
+        """Whether most of its cells are numbers, those that are empty left out."""
+        n_cells = sum(not is_missing(cell) for cell in self.column(column))
+        return 2 * sum(math.isfinite(value) for _, value in self.limits(column)) > n_cells
 
     def column(self, name: str) -> tuple[str, ...]:
         """The texts of a column."""
@@ -152,6 +165,25 @@ def read_sheet(path: Path, sheet: str | None = None) -> Sheet:
     return replace(table, comma=_convention(table))
 
 
+def is_dated_table(path: Path) -> bool:
+    """Whether a file is a table as data are, and none of data variables over the model's own time.
+
+    The latter has a first column of numbers that is called ``Time``, or times across.
+    """
+    if path.suffix.lower() not in (".csv", ".tsv", SUFFIX):
+        return False
+    try:
+        sheet = read_sheet(path)
+    except CiparkError:
+        # the reader of data variables says what is wrong
+        return False
+    first, read = sheet.header[0], sheet.reader(sheet.column(sheet.header[0]))
+    by_model_time = first.casefold().startswith("time") and not any(
+        math.isnan(read(text)) for text in sheet.column(first)
+    )
+    return not by_model_time and not all(map(_is_number, sheet.header[1:]))
+
+
 def without_footer(sheet: Sheet) -> tuple[Sheet, str]:
     """The table without the rows below its data, and a note that quotes them; an empty note where there are none.
 
@@ -221,6 +253,16 @@ def _is_number(text: str) -> bool:
 def is_missing(text: str) -> bool:
     """Whether a cell says that there is no number."""
     return text.strip().casefold() in MISSING
+
+
+def limit(text: str) -> tuple[str, str]:
+    """The mark of a reading that is known as below or above a number alone, and the rest of the cell.
+
+    >>> limit("<0.1"), limit("≥ 50"), limit("7")
+    (('<', '0.1'), ('≥', '50'), ('', '7'))
+    """
+    parts = _LIMIT.fullmatch(text)
+    return (parts[1].replace("<=", "≤").replace(">=", "≥"), parts[2].strip()) if parts else ("", text)
 
 
 def number_reader(texts: Sequence[str], delimiter: str, convention: bool | None = None) -> Callable[[str], float]:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from textwrap import wrap
 
@@ -30,20 +30,20 @@ from cipark_sd.model.variables import Constant
 class NewStudy:
     """A study that was written, with what was guessed.
 
-    ``n_rows`` counts those of the table, ``reordered`` says whether they were not in the order of time, and ``notes``
-    what else was done to them. ``beside`` names elements whose number stands beside an equation, which no fit can set.
+    ``inputs`` drive the model. ``n_rows`` counts those of the table, and ``notes`` say what was done to them.
+    ``beside`` names elements whose number stands beside an equation, which no fit can set.
     """
 
     folder: Path
     axis: Axis
-    clock: Clock
-    series: tuple[Series, ...]
     candidates: tuple[Candidate, ...]
     ignored: tuple[str, ...]
     numeric: tuple[str, ...]
+    clock: Clock = field(default_factory=lambda: Clock(None, ""))
+    series: tuple[Series, ...] = ()
+    inputs: tuple[Series, ...] = ()
     possible: bool = False
     n_rows: int = 0
-    reordered: bool = False
     notes: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
 
@@ -86,70 +86,51 @@ def _number(value: float) -> str:
     return repr(float(value))
 
 
-def table(series: Series, axis: Axis) -> str:
+def table(series: Series) -> str:
     """The table of a series as CSV.
 
     Parameters
     ----------
     series : Series
-    axis : Axis
 
     Returns
     -------
     str
     """
-    # each of these looks at all rows
-    as_given, time = _renamed(series), _time_column(series, axis)
+    as_given, intervals = _are_spelled_anew(series), series.has_intervals
     rows = [
         {
             **({"start": row.start} if series.windowed else {}),
-            time: row.date,
-            **({_as_given(axis): row.text} if as_given else {}),
-            _value_column(series): _number(row.value),
+            "time": row.date,
+            **({"as given": row.text} if as_given else {}),
+            "value": _number(row.value),
+            **(
+                dict(zip(("lower", "upper"), map(_number, row.ends or [row.value] * 2), strict=True))
+                if intervals
+                else {}
+            ),
         }
         for row in series.rows
     ]
     return csv_text(rows)
 
 
-def _renamed(series: Series) -> bool:
+def _are_spelled_anew(series: Series) -> bool:
     """Whether the times are not the entries of the table."""
     return any(row.text != row.date for row in series.rows)
 
 
-def _as_given(axis: Axis) -> str:
-    """The column of the table's own entries."""
-    return f"{axis.column} as given"
-
-
-def _time_column(series: Series, axis: Axis) -> str:
-    """What the column of times is called: as in the table, except where its entries are not those of the table.
-
-    Not ``start``, which is that of windows, and not as the values are.
-    """
-    if _renamed(series):
-        return "end of window" if series.windowed else "model time"
-    taken = {"start", _value_column(series)}
-    return axis.column if axis.column not in taken else "end of window"
-
-
-def _value_column(series: Series) -> str:
-    """What the column of values is called."""
-    return series.match.column if series.match.column != "start" else "value"
-
-
 def table_file(series: Series) -> str:
     """Where the table of a series stands within the study."""
-    return f"data/{file_name(series.match.column)}.csv"
+    return f"data/{'inputs/' * series.is_input}{file_name(series.match.column)}.csv"
 
 
-def observation(series: Series, axis: Axis) -> str:
+def observation(series: Series) -> str:
     """The ``[[observation]]`` of a series.
 
     Parameters
     ----------
     series : Series
-    axis : Axis
 
     Returns
     -------
@@ -163,17 +144,38 @@ def observation(series: Series, axis: Axis) -> str:
         "[[observation]]",
         f"name = {toml(column)}",
         f"table = {toml(table_file(series))}",
-        f'kind = "{series.kind}" # {_KIND[series.kind]}',
+        'kind = "increments" # what the variable gained in the window from start to time'
+        if series.gained
+        else f'kind = "{series.kind}" # {_KIND[series.kind]}',
         f"variable = {variable}",
-        f"time = {toml(_time_column(series, axis))}",
-        *([f"row_title = {toml(_as_given(axis))} # what a row is called"] if _renamed(series) else []),
+        *(['row_title = "as given" # what a row is called'] if _are_spelled_anew(series) else []),
         *(['start_time = "start"'] if series.windowed else []),
         *([] if series.since is None else [f"start = {_number(series.since)} # the stock is nothing then: {_SINCE}"]),
-        f"value = {toml(_value_column(series))}",
+        *(
+            [
+                'lower = "lower" # an interval: a reading known as below or above a number, or rounded to whole ones',
+                'upper = "upper"',
+            ]
+            if series.has_intervals
+            else []
+        ),
         f'family = "{series.family.name}" # {series.family.meaning}',
         f"{series.family.spread} = {toml(_noise_name(series))}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _driver(series: Series) -> str:
+    """The ``[[driver]]`` of an input: one for the variable, or for each element that its column names."""
+    whole = len(series.match.names) > 1 and "[" not in series.match.label
+    kind = '"level" # straight between the rows\' times; "held" keeps each value until the next'
+    if series.windowed:
+        kind = '"held" # over its window, and until the next; "level" reads it straight between the rows\' times'
+    keys = {"table": toml(table_file(series)), "kind": kind}
+    keys |= {"start_time": toml("start")} if series.windowed else {}
+    keys["why"] = toml(f"observed: {series.match.column}")
+    names = [series.match.label] if whole else series.match.names
+    return "\n\n".join(_block("[[driver]]", variable=toml(name), **keys) for name in names) + "\n"
 
 
 _SINCE = "the first total is what came since"
@@ -218,6 +220,26 @@ def _prior_text(prior: Prior) -> str:
     return f'{{ family = "{prior.name}", {", ".join(numbers)} }}'
 
 
+def by_step(candidate: Candidate) -> str:
+    """The bound that the step of the file's run sets to a candidate, in words; empty where it sets none."""
+    if candidate.by_step is None:
+        return ""
+    least, most = candidate.by_step
+    return f"at most {_number(most)}" if math.isfinite(most) else f"at least {_number(least)}"
+
+
+def example_pattern(names: Sequence[str]) -> str:
+    """What --fix would hold most of some constants by: the one with most elements, else the first."""
+    bases = [base_name(name) for name in names]
+    return names[bases.index(max(bases, key=bases.count))].partition("[")[0]
+
+
+def step_room(candidate: Candidate) -> float:
+    """How many times a candidate may grow or shrink up to the bound of the step; infinite where there is none."""
+    least, most = candidate.by_step or (0.0, math.inf)
+    return min(candidate.value / least if least else math.inf, most / candidate.value)
+
+
 def _parameter(candidate: Candidate) -> str:
     """The ``[[parameter]]`` or ``[[fixed]]`` of a candidate."""
     name, value = toml(candidate.name), _number(candidate.value)
@@ -225,6 +247,10 @@ def _parameter(candidate: Candidate) -> str:
         return _block("[[fixed]]", name=name, value=value, why=toml(candidate.why)) + "\n"
     low, high = candidate.bounds
     bounds = {} if math.isinf(low) and math.isinf(high) else {"bounds": f"[{_number(low)}, {_number(high)}]"}
+    if candidate.by_step:
+        bounds["bounds_from"] = (
+            f'"step" # {by_step(candidate)} in a run as the file has it: a smaller step or rk4, more'
+        )
     why = f"{PLACEHOLDER}: wide around the model's {value} {written_unit(candidate.units)}".rstrip()
     known = {"prior": _prior_text(candidate.prior), "why": toml(STATED if candidate.why == STATED else why)}
     return _block("[[parameter]]", name=name, use=toml(candidate.role), **bounds, **known) + "\n"
@@ -232,49 +258,6 @@ def _parameter(candidate: Candidate) -> str:
 
 #: Words for what somebody can spend, fund or decide.
 MEANS = frozenset({"budget", "extra", "switch", "policy", "fund", "funded", "subsidy", "investment", "price", "tax"})
-
-_HEAD = """\
-# Written by cipark new-study from the names and numbers of the model and the data. Everything in it is a guess to be
-# thought about: what the columns mean, how noisy they are, and above all the priors, which are placeholders around the
-# values in the model file. A prior should say what was known before the data, and `why` should say from where.
-"""
-_PARAMETERS = """\
-# use: CAL is fitted, PRI keeps its prior (held at its median in the fit, drawn in the posterior). CAL are all on which
-# these data depend, so that no interval rests on a guess of another; hold what you know, such as an amount, under
-# [[fixed]]. A prior is one of {priors};
-# sigma is on the scale of the logarithm or the logit.
-
-"""
-_METHOD = {
-    "map": """\
-# map: data and priors together. What the data do not inform stays near the model file; with a prior that says what was
-# known, it stays near that. "ml" is the likelihood alone, within the bounds.
-
-[method]
-estimate = "map"
-""",
-    "ml": """\
-# ml: the estimates and their intervals come from the data alone, within the bounds. With "map" the priors count too;
-# they always count in --posterior.
-
-[method]
-estimate = "ml"
-""",
-}
-_SEARCHES = """\
-starts = 20
-fast_starts = 8
-seed = 1"""
-_BESIDE = """\
-# Numbers of single elements beside an equation for another, which a study can neither fit nor hold. To do either give
-# each a constant of its own in the model:
-# {names}.
-
-"""
-_FIXED = """\
-# To free one, make it a [[parameter]] with a prior.
-
-"""
 
 
 def problem(study: NewStudy, title: str, model_file: str, span: Sequence[str], estimate: Estimate) -> str:
@@ -294,29 +277,35 @@ def problem(study: NewStudy, title: str, model_file: str, span: Sequence[str], e
     -------
     str
     """
-    clock, beside = study.clock, study.beside
-    lines = [_HEAD, f"title = {toml(title)}\n", "[model]", f"file = {toml(model_file)}", *span, ""]
-    lines.append(f"# {clock.note}.")
-    if clock.calendar is not None:
-        lines += ["[dates]", f'unit = "{clock.calendar.unit}"']
-        lines += [] if clock.calendar.origin is None else [f"origin = {clock.calendar.origin.isoformat()}"]
-    lines.append("\n# --- what is fitted " + "-" * 97 + "\n")
-    if study.ignored:
-        lines.append("# Columns that are not used: no variable sounds like them, or another counts the same events:")
-        lines.append(f"# {', '.join(study.ignored)}.\n")
+    clock, calendar = study.clock, study.clock.calendar
+    origin = "" if calendar is None or calendar.origin is None else f"origin = {calendar.origin.isoformat()}\n"
     free = [candidate for candidate in study.candidates if candidate.role != "fixed"]
     fixed = [candidate for candidate in study.candidates if candidate.role == "fixed"]
-    lines += [observation(part, study.axis) for part in study.series]
-    parameters = [*map(_parameter, free), *map(noise, study.series)]
-    families = "\n# ".join(wrap(", ".join(FAMILIES), 110))
-    lines.append(_PARAMETERS.format(priors=families) + "\n".join(parameters))
-    if beside:
-        lines.append(_BESIDE.format(names=", ".join(beside)))
-    if fixed:
-        lines.append(_FIXED + "\n".join(map(_parameter, fixed)))
-    lines.append(_METHOD[estimate] + _SEARCHES)
+    example = max(free, key=lambda part: part.amount and not part.starts, default=None)
+    comments = {
+        "ignored": ("Columns not used: no variable sounds like them, or another counts the same events:\n# {}.",
+                    ", ".join(study.ignored)),
+        "beside": ("Numbers of single elements beside an equation for another, which a study can neither fit nor hold; "
+                   "to do\n# either give each a constant of its own in the model:\n# {}.", ", ".join(study.beside)),
+        "fixed": ("Held. To free one, make it a [[parameter]] with a prior.\n\n{}", "\n".join(map(_parameter, fixed))),
+    }  # fmt: skip
+    written = page(
+        "problem.txt",
+        title=toml(title),
+        model=toml(model_file),
+        span="".join(f"\n{line}" for line in span),
+        clock=clock.note,
+        dates="" if calendar is None else f'[dates]\nunit = "{calendar.unit}"\n{origin}',
+        observations="\n".join([*map(_driver, study.inputs), *map(observation, study.series)]),
+        families="\n# ".join(wrap(", ".join(FAMILIES), 110)),
+        name=toml(example.name if example else "a constant"),
+        value=_number(example.value if example else 1.0),
+        parameters="\n".join([*map(_parameter, free), *map(noise, study.series)]),
+        estimate=estimate,
+        **{key: f"# {text.format(names)}\n\n" if names else "" for key, (text, names) in comments.items()},
+    )
     # TOML takes control characters neither in comments nor in texts; the escapes are its own
-    return escaped("\n".join(lines)) + "\n"
+    return escaped(written)
 
 
 def readme(study: NewStudy, title: str, model: Model, data: str) -> str:

@@ -327,9 +327,9 @@ class CountedTwice(CiparkError):
 def counted_twice(observations: Sequence[Observation], *, where: str) -> Iterator[CountedTwice]:
     """What is used for the fit and stands in it twice already.
 
-    Increments or flows of one variable over windows that overlap; a level of a variable whose increments are fitted; a
-    count and a breakdown at the same date that read the same output; two splits of the same total at one date or over
-    windows that overlap.
+    Increments or flows of one variable over windows that overlap; a level of a variable whose increments are fitted;
+    the same number of a level in two tables (several of one table are replicates); a count and a breakdown at the same
+    date that read the same output; two splits of the same total at one date or over windows that overlap.
 
     Parameters
     ----------
@@ -347,7 +347,7 @@ def counted_twice(observations: Sequence[Observation], *, where: str) -> Iterato
     named: set[Hashable] = set()
     for i, j in sorted(_candidates(tables, terms)):
         key = (tables[i], tables[j]) if tables[i][0] != tables[j][0] else j
-        if key not in named and (reason := _overlap(terms[i], terms[j])) is not None:
+        if key not in named and (reason := _overlap(terms[i], terms[j], tables[i] == tables[j])) is not None:
             named.add(key)
             yield CountedTwice(where, f"{terms[i].label!r}", f"{terms[j].label!r}", reason)
 
@@ -410,12 +410,12 @@ def _open_together(
             still_open[sorts[i]] = i
 
 
-def _overlap(first: Term, second: Term) -> str | None:
+def _overlap(first: Term, second: Term, of_one_table: bool) -> str | None:
     """How two terms count the same events, in words; None where they do not."""
     shared = ", ".join(sorted(_variables(first) & _variables(second)))
     match first, second:
         case Count(), Count():
-            return _counts_overlap(first, second, shared)
+            return _counts_overlap(first, second, shared, of_one_table)
         case Count(), (Breakdown() | Share()):
             return _part_overlaps(first, second, shared)
         case ((Breakdown() | Share()), Count()):
@@ -426,7 +426,7 @@ def _overlap(first: Term, second: Term) -> str | None:
             return None
 
 
-def _counts_overlap(first: Count, second: Count, shared: str) -> str | None:
+def _counts_overlap(first: Count, second: Count, shared: str, of_one_table: bool) -> str | None:
     a, b = first.quantity, second.quantity
     metric = _metric(a)
     if metric is not None or _metric(b) is not None:
@@ -435,7 +435,9 @@ def _counts_overlap(first: Count, second: Count, shared: str) -> str | None:
     if not shared or _ratio_of(first) != _ratio_of(second):
         return None
     if a.how == b.how == "at":
-        return f"{shared} is given at time {a.end:g} by both" if a.end == b.end else None
+        # a level may be read several times; the same number of another table is the same reading
+        repeated = a.end == b.end and not of_one_table and (first.lower, first.upper) == (second.lower, second.upper)
+        return f"{shared} at time {a.end:g} is the same number in both" if repeated else None
     if "at" in (a.how, b.how):
         return (
             f"a level of {shared} is the sum of its increments; give one of the two another use, such as use = 'check'"

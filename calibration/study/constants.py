@@ -5,15 +5,24 @@ a factor on a date means nothing: no date is fitted unless the user asks for it.
 months of a year, the likelihood has a top for each number of cycles that the data may hold.
 """
 
+import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from cipark_sd.analysis.sensitivities.factors import constant_values
+from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, references, walk
-from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.model import CONTROL, Method, Model
+from cipark_sd.model.units import is_dimensionless
 from cipark_sd.model.variables import Auxiliary, Constant, expressions
 
 #: Why a constant that is on or off is held.
 SWITCH = "a switch"
+#: Runs that a time lasts, beyond which it is none that data of one can tell from another; and powers of ten from which
+#: on a number without a unit of time is written where something has no end.
+FOREVER, ENDLESS = 100.0, 1e9
+_WIDTHS = frozenset({"width", "span", "size", "length", "years", "duration"})
+_GROUPS = frozenset({"group", "groups", "cohort", "cohorts", "age", "ages", "class", "bracket", "band"})
 _SWITCHES = frozenset({"switch", "sw", "flag", "toggle", "seed"})
 
 
@@ -79,6 +88,12 @@ def without_scale(model: Model, name: str, value: float, units: str) -> str:
         return "it is zero, which gives no scale to guess a prior from"
     if value in (0, 1) and _SWITCHES & words_in(name):
         return SWITCH
+    run = model.time.final - model.time.initial
+    in_time = bool(model.time.units) and units == model.time.units
+    if (in_time and value > FOREVER * run > 0) or (value >= ENDLESS and math.log10(value).is_integer()):
+        return "stands for ever: no run is as long" if in_time else "stands for what has no end"
+    if in_time and _WIDTHS & words_in(name) and _GROUPS & words_in(name):
+        return "the width of a group, which the model counts by"
     if model.time.units and units == model.time.units and 0 < model.time.initial <= value <= model.time.final:
         return "names a time point of the run"
     return ""
@@ -115,6 +130,47 @@ def chains(model: Model) -> dict[str, int]:
             if isinstance(time, Ref) and isinstance(order, Const):
                 longest[time.name] = max(int(order.value), longest.get(time.name, 1))
     return longest
+
+
+#: What a rate of decay times the step is at most, beyond which a run swings ever further from the answer. Source:
+#: Hairer and Wanner (1996), Solving ordinary differential equations II, section IV.2.
+STABLE: Mapping[Method, float] = {"euler": 2.0, "rk2": 2.0, "rk2_auto": 2.0, "rk4": 2.785, "rk4_auto": 2.785}
+
+
+def step_bounds(model: Model, step: float, stages: Mapping[str, int], name: str) -> tuple[float, float] | None:
+    """Between which values a time or a rate is one that a run carries, by its step and method.
+
+    A time is at least the step divided by :data:`STABLE`, a rate at most the inverse. Each stage of a chain of several
+    is twice as long: at the limit their swings would add up.
+
+    Parameters
+    ----------
+    model : Model
+        With its method.
+    step : float
+        Of the run.
+    stages : mapping of str to int
+        As of :func:`chains`.
+    name : str
+        Of the constant, or of an element of it.
+
+    Returns
+    -------
+    (float, float) or None
+        0 and infinity where the file's own value is beyond already; None of what is neither a time nor a rate.
+    """
+    constant, time = model.by_name.get(base_name(name)), model.time.units
+    if not isinstance(constant, Constant) or not math.isfinite(step):
+        return None
+    values = {override_key(label): value for label, value in constant_values(model, constant).items()}
+    value = values.get(override_key(name), max(values.values()))
+    above, _, below = constant.units.replace(" ", "").partition("/")
+    n = stages.get(constant.name, int(bool(time) and constant.units == time))
+    limit, is_rate = STABLE[model.time.method] / step, is_dimensionless(above) and below == time
+    if not n and not (time and above and is_rate):
+        return None
+    least, most = ((n if n < 2 else 2 * n) / limit, math.inf) if n else (0.0, limit)
+    return (least, most) if least < value < most else (0.0, math.inf)
 
 
 def beside_equations(model: Model, names: Collection[str]) -> dict[str, float]:

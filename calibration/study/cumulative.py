@@ -36,7 +36,17 @@ _OF_ONE = {"step": 0, "ramp": 0, "xramp": 0, "xpulse": 1, "xpulse_train": 2}
 
 
 def cannot_fall(model: Model, stock: Stock) -> bool:
-    """Whether no equation of a stock has a term that can take something away from it."""
+    """Whether no equation of a stock has a term that can take something away from it.
+
+    Parameters
+    ----------
+    model : Model
+    stock : Stock
+
+    Returns
+    -------
+    bool
+    """
     signs = _Signs(model, stock)
     return all(signs.not_negative(piece.flow) for piece in stock.pieces)
 

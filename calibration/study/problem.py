@@ -29,7 +29,9 @@ from calibration.noise.readings import Reading
 from calibration.study import FILE, consistency, sections
 from calibration.study.calendar import Calendar
 from calibration.study.classification import coding_section
+from calibration.study.constants import chains, step_bounds
 from calibration.study.cumulative import StudyWarning, cumulative_levels, cumulative_words
+from calibration.study.drivers import read_drivers, with_inputs
 from calibration.study.groups import (
     Group,
     Pool,
@@ -45,7 +47,7 @@ from calibration.study.groups import (
 from calibration.study.kinds import Flow, Increments, Level, ObservationKind, OfRun, Ratio
 from calibration.study.observations import Observation, Prediction, Term, Use, quantities_of, reporting_of, signed_parts
 from calibration.study.parameters import ParameterSpace
-from calibration.study.rows import COLUMN_KEYS, USES, Row, Tables, read_drivers, read_rows
+from calibration.study.rows import COLUMN_KEYS, USES, Row, Tables, read_rows
 from calibration.study.sections import Method, Questions
 from calibration.study.splits import Breakdowns, Shares
 from cipark_sd.analysis.experiments.definition import Structure
@@ -230,7 +232,12 @@ def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequ
     events = dict(each_once("event", partial(_event, calendar=calendar)))
     groups = each_once("group", partial(group_section, model=model), canonical)
     tables = Tables(folder, calendar, codings, events, groups, allow_files)
-    read = [sections.parameter_section(section, grouped=bool(groups)) for section in top.sections("parameter")]
+    step = model.time.step if span.time_step is None else span.time_step
+    by_step = partial(step_bounds, model, step, chains(model))
+    read = [
+        sections.parameter_section(section, grouped=bool(groups), by_step=by_step)
+        for section in top.sections("parameter")
+    ]
     estimated = [parameter for parameter in read if parameter is not None]
     differing = differing_names(model, groups, estimated)
     observations = tuple(
@@ -249,6 +256,7 @@ def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequ
         lambda section: calendar.times_under(section, "origins") if section.raw("origins") else ()
     )
     driven = read_drivers(top, tables, model, span, [*space.of_model, *(name for name, _ in fixed)])
+    model, driven = with_inputs(model, driven)
     rivals, scenarios = (each_once(kind, sections.variant_section) for kind in ("rival", "scenario"))
     if "experiment" in top:
         top.wrong("experiment", "nothing: an experiment is a [[policy]] in policies.toml, for cipark policy")

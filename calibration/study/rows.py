@@ -22,11 +22,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import cast
-
-import numpy as np
 
 from calibration.study import shipped_studies
 from calibration.study.calendar import Calendar
@@ -35,12 +32,8 @@ from calibration.study.groups import Group
 from calibration.study.observations import Use
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected
 from cipark_sd.base.inputs import beneath, lines_of
-from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.base.section import Section
 from cipark_sd.base.spreadsheets import table_bytes
-from cipark_sd.base.timegrid import time_grid
-from cipark_sd.data.scenarios import Scenario, TimeSeries, resolve
-from cipark_sd.model.model import Model
 
 USES: tuple[Use, ...] = ("fit", "check", "holdout")
 #: A column of this name says from which other rows a row was computed; such a row may not enter the fit.
@@ -332,73 +325,3 @@ class Tables:
         if folder is None:
             return None
         return collected(section.problems, partial(beneath, folder, table, self.allow_files, where=section.where))
-
-
-def read_drivers(top: Section, tables: Tables, model: Model, span: Scenario, taken: Sequence[str]) -> Scenario:
-    """What the ``[[driver]]`` tables of a study put in the place of equations.
-
-    Parameters
-    ----------
-    top : Section
-        The study.
-    tables : Tables
-    model : Model
-    span : Scenario
-        Of the run.
-    taken : sequence of str
-        Names that the study sets otherwise: parameters and constants that are held.
-
-    Returns
-    -------
-    Scenario
-        A series for each variable.
-    """
-    courses: dict[str, TimeSeries] = {}
-    owned = {base_name(name) for name in taken}
-    for section in top.sections("driver", by="variable"):
-        variable = section.text("variable")
-        course = _course(section, tables, model, span)
-        if override_key(variable) in map(override_key, courses):
-            section.wrong("variable", "each variable once")
-        if base_name(variable) in owned:
-            section.wrong("variable", "a variable that is neither a parameter nor held")
-        if course is not None:
-            courses[variable] = course
-    return Scenario("driven", courses)
-
-
-def _course(section: Section, tables: Tables, model: Model, span: Scenario) -> TimeSeries | None:
-    kind = section.choice("kind", ("increments", "level"))
-    use = section.text("use") if "use" in section else ""
-    columns = {"time": section.text("time", "time"), "value": section.text("value", "value"), "use": use}
-    looked_at = section.names("check_at")
-    first = section.number("start") if kind == "increments" else math.nan
-    factor = section.number("factor", 1.0)
-    section.text("why", "")
-    rows = [row for row in read_rows(section, tables, columns, None, looked_at) if row.use != "check"]
-    section.note_unread()
-    rows.sort(key=lambda row: row.time)
-    problems_before = len(section.problems)
-    for before, after in pairwise(rows):
-        if after.time <= before.time:
-            section.problems.append(InvalidValue("time", after.date, "each date once", where=section.where))
-    if not rows or len(section.problems) > problems_before:
-        return None
-    values = [factor * row.value for row in rows]
-    if kind == "level":
-        return TimeSeries(tuple(row.time for row in rows), tuple(values))
-    if not first < rows[0].time:
-        section.wrong("start", f"a time before the first row, {rows[0].time:g}")
-        return None
-    return _rates(model, span, first, rows, values)
-
-
-def _rates(model: Model, span: Scenario, first: float, rows: Sequence[Row], values: Sequence[float]) -> TimeSeries:
-    """The rise of a running total over each step of the run, by the step; nothing before the first window or after the
-    last."""
-    run = resolve(model, span)
-    step = run.time_step
-    steps = time_grid(run.initial_time, run.final_time + step, step, step, where=model.name).times
-    total = np.interp(steps, [first, *(row.time for row in rows)], [0.0, *values])
-    # what had come by the start of the run is no part of it
-    return TimeSeries(tuple(steps[:-1].tolist()), tuple((np.diff(total) / step).tolist()), "hold_backward")

@@ -28,7 +28,7 @@ structures that do without it. Write no numbers of the fit here: they would not 
 
 import datetime
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
@@ -165,7 +165,9 @@ def calendar_section(section: Section, model: Model) -> Calendar:
     return Calendar(unit, origin, model_unit)
 
 
-def parameter_section(section: Section, *, grouped: bool) -> tuple[Parameter, Pooling] | None:
+def parameter_section(
+    section: Section, *, grouped: bool, by_step: Callable[[str], tuple[float, float] | None]
+) -> tuple[Parameter, Pooling] | None:
     """A parameter, and how groups share it.
 
     Parameters
@@ -174,6 +176,8 @@ def parameter_section(section: Section, *, grouped: bool) -> tuple[Parameter, Po
         A ``[[parameter]]``.
     grouped : bool
         Whether the study has groups, so that the section may say how they share it.
+    by_step : function of a name
+        The bounds that the step of the run sets to a constant; None where it sets none.
 
     Returns
     -------
@@ -184,6 +188,15 @@ def parameter_section(section: Section, *, grouped: bool) -> tuple[Parameter, Po
     use = section.choice("use", AIMS, "CAL")
     why = section.text("why", "")
     lower, upper = section.ends("bounds", (-math.inf, math.inf))
+    bounds_from: Literal["", "step"] = ""
+    if "bounds_from" in section:
+        section.choice("bounds_from", ("step",))
+        ends = by_step(section.title)
+        if ends is None:
+            section.wrong("bounds_from", "nothing, but of a constant with the unit of time or of its inverse")
+        elif ends != (0.0, math.inf):
+            bounds_from = "step" if ends[0] > lower or ends[1] < upper else ""
+            lower, upper = max(lower, ends[0]), min(upper, ends[1])
     prior = _prior(section, lower, upper)
     scales: tuple[Scale, ...] = ("identity", "log", "logit")
     scale = section.choice("scale", scales, prior.natural if prior else "identity")
@@ -208,7 +221,10 @@ def parameter_section(section: Section, *, grouped: bool) -> tuple[Parameter, Po
             section.wrong("scale", f"'identity', since values down to {lower:g} have no {scale}")
     if not section.sound or prior is None:
         return None
-    parameter = Parameter(section.title, prior, lower, upper, scale=scale, target=target, use=use, why=why, start=start)
+    parameter = Parameter(
+        section.title, prior, lower, upper, scale=scale, target=target, use=use, why=why, start=start,
+        bounds_from=bounds_from,
+    )  # fmt: skip
     return parameter, pooling
 
 

@@ -12,6 +12,7 @@ import re
 import shutil
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -270,16 +271,27 @@ def is_text(cell: str) -> bool:
     return any(character.isalpha() for character in cell)
 
 
+#: Seconds of work between two lines on standard error, where nobody watches bars: a log stays short.
+LINE_EVERY = 60.0
+
+
 class Bars:
-    """Progress bars by name; without a terminal nothing is drawn."""
+    """Progress bars by name; without a terminal a line now and then."""
 
     def __init__(self, progress: "Progress | None" = None) -> None:
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
+        self._begun = self._last_line = time.monotonic()
 
     def show(self, name: str, completed: float, total: float | None, note: str = "") -> None:
         """Set the bar of that name, which is drawn when it is set for the first time."""
         if self._progress is None:
+            now = time.monotonic()
+            if now - self._last_line >= LINE_EVERY:
+                self._last_line = now
+                of = "" if total is None else f" of {total:g}"
+                line = f"{name}{f', {note}' if note else ''}: {completed:g}{of}, {(now - self._begun) / 60:.0f} min"
+                print(escaped(line), file=sys.stderr, flush=True)
             return
         if name not in self._tasks:
             self._tasks[name] = self._progress.add_task(name)
@@ -294,7 +306,7 @@ class Bars:
 
 @contextmanager
 def progress_bars() -> Iterator[Bars]:
-    """Bars on standard error, with the time that is left, where someone watches."""
+    """Bars on standard error, with the time that is left, where someone watches; else a line every minute."""
     if not sys.stderr.isatty():
         yield Bars()
         return

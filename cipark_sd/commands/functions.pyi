@@ -81,6 +81,8 @@ def new_study(
     time: str | None = ...,
     value: Named | str = ...,
     where: Named | str = ...,
+    series_by: str | None = ...,
+    fix: Named | str = ...,
     scale: Named | str = ...,
     window: Named | str = ...,
     level_at: Literal["start", "middle", "end"] | None = ...,

@@ -105,6 +105,8 @@ def _folded(name: str) -> str:
 
 
 _TOKEN = re.compile(r"\s*(?:(?P<operator>\*\*|[*/^()])|(?P<name>[^*/^()]+))")
+#: "per year", as Stella writes 1/year, and "cases per year"; a part of a hundred or a thousand is no unit of that name.
+_PER = re.compile(r"(?:(.*) )?per (?!cent|mille?\b|hundred|thousand|million|1)(.+)")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")
 
 
@@ -226,6 +228,9 @@ class _Reader:
             if Fraction(name) == 1:
                 return DIMENSIONLESS
             raise self.fail(f"has the factor {token}; only 1 may be in a unit")
+        if spelled_out := _PER.fullmatch(name):
+            above, below = (_Reader(part or "", self.aliases) for part in spelled_out.groups())
+            return (above.atom() if above.tokens else DIMENSIONLESS) / below.atom()
         return Unit.of(name)
 
     def exponent(self) -> Fraction:

@@ -220,7 +220,10 @@ def _shift(density: Posterior, theta: Array, engine: str) -> float:
     finer = posterior(replace(problem, scenario=problem.scenario | Scenario("", time_step=half)), choose(engine))
     before, after = fitted(density, theta), fitted(finer, theta)
     judged = (before["use"] == "fit") & (before["sd"] > 0)
-    shifts = ((after["expected"] - before["expected"]).abs() / before["sd"])[judged]
+    # of a number that is known within an interval, such as a rounded one, the width is uncertain too
+    width = (before["upper"] - before["lower"]).replace(np.inf, 0.0)
+    uncertain = (before["sd"] ** 2 + width**2 / 12) ** 0.5
+    shifts = ((after["expected"] - before["expected"]).abs() / uncertain)[judged]
     return float(shifts.max()) if np.isfinite(shifts).all() else float("inf")
 
 

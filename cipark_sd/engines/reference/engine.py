@@ -135,6 +135,8 @@ _QUIET = (
     "The inplace keyword in DataFrame",
     # a table that is read beyond its ends holds them
     r"(?s).*extrapolating data (above|below) the",
+    # a delay that is no whole number of steps takes the nearest, as Vensim's does
+    r"(?s)_delayfixed.*Casting delay order from",
 )
 
 

@@ -242,6 +242,20 @@ def test_a_step_that_is_too_coarse_comes_first_and_leaves_no_interval(study, ste
         assert json.loads((folder / "out" / "fit.json").read_text())["largest_shift_at_half_the_step"] <= COARSE
 
 
+def test_a_rounded_number_moves_by_what_its_width_allows(study: Callable[..., Path]) -> None:
+    """Of a noise that rounding hides, the width is what an expected number is uncertain by."""
+    folder, times = study(DECAY, "stock", "55 30 17 9 5"), np.array([2, 4, 6, 8, 10])
+    text = (folder / "problem.toml").read_text().replace("sd = 2.0", "sd = 0.02")
+    moved = np.abs(100 * (1 - 0.25 * 0.3) ** (times / 0.25) - 100 * (1 - 0.5 * 0.3) ** (times / 0.5)).max()
+    rows = "".join(f"{t},{v},{v - 0.5},{v + 0.5}\n" for t, v in zip(times, (55, 30, 17, 9, 5), strict=True))
+    (folder / "data.csv").write_text("time,value,low,high\n" + rows)
+    for lower, upper, sd in (("value", "value", 0.02), ("low", "high", np.hypot(0.02, 1 / np.sqrt(12)))):
+        columns = f'lower = "{lower}"\nupper = "{upper}"\n'
+        (folder / "problem.toml").write_text(text.replace("variable =", columns + "variable =", 1))
+        density = posterior(read_problem(folder), choose("native"))
+        assert verification._shift(density, np.array([0.3]), "native") == pytest.approx(moved / sd, rel=1e-9)
+
+
 @pytest.mark.parametrize(("step", "is_sampled"), [(0.5, True), (1.0, False)])
 def test_no_posterior_is_drawn_with_a_step_that_is_of_no_use(study, step: float, is_sampled: bool) -> None:
     folder = study(DECAY, "stock", "55 30 17 9 5", step=step)

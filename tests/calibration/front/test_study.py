@@ -10,8 +10,9 @@ from command_line import cipark
 from scipy import stats
 
 import cipark_sd as cp
+from calibration.front.priors import stated
 from calibration.inference.sampling.draws import problem_digest
-from calibration.new_study.parameters import STATED, stated
+from calibration.new_study.parameters import STATED
 from calibration.noise.priors import Prior, distribution
 from calibration.study import FILE
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName

@@ -212,6 +212,110 @@ def test_a_subscripted_variable_is_matched_by_element_or_as_the_sum(write_mdl: W
     assert made.series[0].match.names == ("Firms[north]", "Firms[south]")
 
 
+CARE = """
+Region: North, North East, West~~|
+Age: A65, A75, A85~~|
+Residents[Region, Age] = INTEG(rate * Residents[Region, Age], 10) ~~|
+staff[Region] = SUM(Residents[Region, Age!]) / 8 ~~|
+rate = 0.1 ~1/Year~|
+"""
+
+
+@pytest.mark.parametrize(
+    ("columns", "read"),
+    [
+        ("North nursing home residents", ["Residents[North]"]),
+        ("residents (North)", ["Residents[North]"]),
+        ("residents North East", ["Residents[North East]"]),
+        ("Residents A75,residents West A65", ["Residents[A75]", "Residents[West,A65]"]),
+        ("Residents A75,residents West A75", ["", "Residents[West,A75]"]),
+        ("A65 residents (West)", ["Residents[West,A65]"]),
+        ("West staff,residents", ["staff[West]", "Residents"]),
+        ("residents wesst", ["Residents[West]"]),
+        ("residents North West", [""]),
+    ],
+)
+def test_a_column_that_names_elements_is_read_as_these_alone(write_mdl: Write, columns: str, read: list[str]) -> None:
+    names = [*columns.split(","), "staff west"] if read == [""] else columns.split(",")
+    rows = "".join(f"{i}{f',{i + 10}.5' * len(names)}\n" for i in range(1, 5))
+    made = ask(write_mdl(CARE), f"time,{','.join(names)}\n{rows}")
+    found = {part.match.column: part.match.label for part in made.series}
+    assert [found.get(column, "") for column in columns.split(",")] == read
+    for part in made.series:
+        elements = re.findall(r"[^\[\],]+", part.match.label)[1:]
+        assert all(element in re.findall(r"[^\[\],]+", name) for element in elements for name in part.match.names)
+    assert made.series[0].match.label != "Residents[North]" or made.series[0].match.names == (
+        "Residents[North,A65]", "Residents[North,A75]", "Residents[North,A85]",
+    )  # fmt: skip
+
+
+LONG = "Quarter,Region,Age group,Indicator,Value\n" + "".join(
+    f"2012 Q{q},{region},{age},residents,{100 * q + 10 * i + j}\n"
+    for q in (1, 2, 3)
+    for i, region in enumerate(("North", "West"))
+    for j, age in enumerate(("A65", "A75"))
+)
+#: Two readings of one series at one time, and one that is missing.
+LONG += "2012 Q4,North,A65,residents,400\n2012 Q4,North,A65,residents,402\n2012 Q4,West,A75,residents,n/a\n"
+
+
+def test_a_long_table_is_a_series_of_each_case(write_mdl: Write) -> None:
+    model = write_mdl(CARE, name="care.mdl")
+    model.write_text(model.read_text().replace("~ Year ~", "~ Quarter ~"))
+    with pytest.raises(
+        CiparkError, match=r'--series-by Region,"Age group" makes .* --where "Age group=A65" chooses one'
+    ):
+        ask(model, LONG)
+    made = ask(model, LONG, series_by='Region,"Age group",Indicator')
+    assert [part.match.names for part in made.series] == [
+        (f"Residents[{region},{age}]",) for region in ("North", "West") for age in ("A65", "A75")
+    ]
+    assert [part.values.tolist() for part in made.series] == [
+        [100, 200, 300, 400, 402], [101, 201, 301], [110, 210, 310], [111, 211, 311],
+    ]  # fmt: skip
+    assert [row.text for row in made.series[0].rows][2:] == ["2012-09-30", "2012-12-31", "2012-12-31"]
+    with pytest.raises(CiparkError, match="Age group tells numbers of one series apart: --series-by Region,Age group"):
+        ask(model, LONG, series_by="Region", force=True)
+    with pytest.raises(CiparkError, match="no column 'Regon'"):
+        ask(model, LONG, series_by="Regon", force=True)
+
+
+def test_counts_that_fall_are_what_a_stock_that_only_grows_gained(sir: Path) -> None:
+    counts = (1, 4, 9, 22, 40, 31, 12, 5, 0, 1)
+    rows = "day,cases\n" + "".join(f"{day},{n}\n" for day, n in enumerate(counts, 1))
+    made = ask(sir, rows, values={"cases": "Total Cases"})
+    problem = written(made)
+    assert problem.observations[0].kind == "increments"
+    assert [(*t.quantities[0].times, t.quantities[0].how, t.lower) for t in problem.terms] == [  # type: ignore[union-attr]
+        (day - 1, day, "between", n) for day, n in enumerate(counts, 1)
+    ]
+    # a total that was corrected is one, and so is what falls of a stock that can
+    corrected = "day,cases\n" + "".join(f"{d},{n}\n" for d, n in enumerate((5, 20, 60, 58, 90, 120), 1))
+    assert ask(sir, corrected, values={"cases": "Total Cases"}, force=True).series[0].kind == "level"
+    assert ask(sir, rows, values={"cases": "Infected"}, force=True).series[0].kind == "level"
+
+
+@pytest.mark.parametrize(("final", "n", "asked"), [(60, 60, True), (60, 700, False), (3, 60, False)])
+def test_months_that_may_be_days_are_asked_about(sir: Path, final: int, n: int, asked: bool) -> None:
+    text = sir.read_text().replace("~ Day ~", "~ Months ~").replace("FINAL TIME = 14", f"FINAL TIME = {final}")
+    sir.write_text(text)
+    first = datetime.date(2020, 3, 1)
+    rows = "date,infected\n" + "".join(f"{first + datetime.timedelta(days=i)},{i % 9 + 1.5}\n" for i in range(n))
+    if asked:
+        with pytest.raises(CiparkError, match=r"has 60 days, .* runs for 60 months, .*; write --unit month where"):
+            ask(sir, rows)
+    assert ask(sir, rows, unit="month" if asked else None).clock.calendar.unit == "month"  # type: ignore[union-attr]
+
+
+def test_an_element_that_is_named_leaves_the_sum_of_the_others(write_mdl: Write) -> None:
+    rows = "time,old,x\n" + "".join(f"{i},{i + 10}.5,{i + 20}.5\n" for i in range(1, 5))
+    made = ask(write_mdl(CARE), rows, values={"old": "Residents[A85]", "x": "residents[west, a65]"})
+    assert made.series[0].match.names == ("Residents[North,A85]", "Residents[North East,A85]", "Residents[West,A85]")
+    assert made.series[1].match.names == ("Residents[West,A65]",)
+    with pytest.raises(CiparkError, match=r"no element 'Residents\[South\]'"):
+        ask(write_mdl(CARE), rows, values={"old": "Residents[South]"}, force=True)
+
+
 def test_a_stock_is_a_level_from_the_first_date_on(sir: Path) -> None:
     made = ask(sir, "date,infected\n" + "".join(f"{d},{n}\n" for d, n in zip(WEEK, (3, 8, 28, 75, 221, 291, 255))))  # noqa: B905
     problem = written(made)
@@ -257,7 +361,7 @@ def test_a_thing_per_unit_of_time_is_a_flow(
     monkeypatch.chdir(model.parent)
     Path("d.csv").write_text("t,sold\n1,300\n2,320\n3,330\n4,350\n")
     made = cipark("new-study", model.name, "d.csv")
-    assert (f"by its unit {units}, " in made.output) == is_flow
+    assert (f"by its unit {units}\t" in made.output) == is_flow
     assert read_problem(Path("d")).terms[1].quantities[0].times == ((1, 2) if is_flow else (2,))
 
 
@@ -307,7 +411,7 @@ def test_rounded_and_scaled_whole_numbers_are_measurements(
     monkeypatch.chdir(sir.parent)
     (sir.parent / "flu.csv").write_text("day,infected\n" + "".join(f"{i},{n}\n" for i, n in enumerate(cells, 1)))
     made = cipark("new-study", "sir.mdl", "flu.csv", *options)
-    assert f"level, {noise};" in made.output
+    assert f"\tlevel\tperson\t{noise}\t" in made.output
 
 
 def test_a_running_total_in_thousands_is_fitted_by_its_increments(sir: Path) -> None:
@@ -490,41 +594,74 @@ def test_ranges_in_the_file_are_bounds(write_mdl: Write) -> None:
     assert bounds["a"] == (-np.inf, np.inf)
 
 
+DRIFT = "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n"
+
+
+def under(made: making.NewStudy, *lines: str) -> CalibrationProblem:
+    """The study with further lines under [model]."""
+    file = made.folder / "problem.toml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("[model]\n", "\n".join(["[model]", *lines, ""])), encoding="utf-8")
+    return written(made)
+
+
 @pytest.mark.parametrize(
     ("rule", "value", "lower"),
     [
-        # steps are 0.25: each stage stays above two of them
-        ("SMOOTH(inflow, z)", 4, 0.5),
-        ("SMOOTH3(inflow, z)", 4, 1.5),
-        ("DELAY3I(inflow, z, 1)", 40, 1.5),
-        ("DELAY N(inflow, z, 1, 3)", 4, 0.5),
+        # steps are 0.25: half of one for a time by itself, one for each stage of a chain
+        ("SMOOTH(inflow, z)", 4, 0.125),
+        ("SMOOTH3(inflow, z)", 4, 0.75),
+        ("DELAY3I(inflow, z, 1)", 40, 0.75),
+        ("DELAY N(inflow, z, 1, 3)", 4, 0.125),
         # a plain constant has the bound of its longest chain
-        ("SMOOTH(inflow, z) + SMOOTH3(inflow, z) + inflow/z", 4, 1.5),
-        # half the file's own value, but no less than a step for each stage
-        ("SMOOTH3(inflow, z)", 2, 1.0),
-        ("SMOOTH3(inflow, z)", 1.2, 0.75),
-        ("SMOOTH(inflow, z)", 0.45, 0.25),
-        # the file's own value stays within, whatever it is
-        ("SMOOTH3(inflow, z)", 0.72, 0.648),
-        ("inflow/z", 0.1, 0.09),
+        ("SMOOTH(inflow, z) + SMOOTH3(inflow, z) + inflow/z", 4, 0.75),
+        # a file that is beyond is not bounded
+        ("SMOOTH3(inflow, z)", 0.72, -np.inf),
+        ("inflow/z", 0.1, -np.inf),
     ],
 )
 def test_a_delay_lasts_as_many_steps_as_its_stages_need(
     write_mdl: Write, rule: str, value: float, lower: float
 ) -> None:
     model = write_mdl(f"Level = INTEG({rule}, 5) ~~|inflow = a * Time ~~|a = 1 ~~|z = {value} ~Year~|", step=0.25)
-    made = ask(model, "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n")
-    (parameter,) = [p for p in written(made).space if p.name == "z"]
-    assert parameter.lower == pytest.approx(lower)
+    (parameter,) = [p for p in written(ask(model, DRIFT)).space if p.name == "z"]
+    assert parameter.lower == lower
+    assert parameter.bounds_from == ("step" if lower > 0 else "")
 
 
-def test_a_rate_empties_no_stock_within_half_a_step(write_mdl: Write) -> None:
-    def upper(rate: float) -> float:
-        model = write_mdl(f"Level = INTEG(a - k * Level, 5) ~~|a = 1 ~~|k = {rate} ~1/Year~|", step=0.25)
-        made = ask(model, "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n", force=True)
-        return next(p.upper for p in written(made).space if p.name == "k")
+RATE = "Level = INTEG(a - k * Level, 5) ~~|a = 1 ~~|k = {} ~1/Year~|"
 
-    assert [upper(rate) for rate in (0.1, 1.5, 3.0)] == pytest.approx([2.0, 3.0, 4.0])
+
+def test_a_rate_that_the_run_carries_is_possible_and_no_other(write_mdl: Write) -> None:
+    made = ask(write_mdl(RATE.format(0.1), step=0.25), DRIFT)
+    (parameter,) = [p for p in written(made).space if p.name == "k"]
+    assert (parameter.upper, parameter.bounds_from) == (8.0, "step")
+
+    def end(k: float) -> float:
+        level = 5.0
+        for _ in range(400):
+            level += 0.25 * (1 - k * level)
+        return abs(level - 1 / k)
+
+    assert end(7.9) < 1e-3 < 1e3 < end(8.1)
+
+
+@pytest.mark.parametrize(("line", "upper"), [("step = 0.125", 16.0), ('method = "rk4"', 11.14), ("step = 1", 2.0)])
+def test_the_bound_of_the_step_is_that_of_the_step_in_force(write_mdl: Write, line: str, upper: float) -> None:
+    made = ask(write_mdl(RATE.format(0.1), step=0.25), DRIFT)
+    assert "bounds =" not in re.split(r"name = \"k\"", (made.folder / "problem.toml").read_text())[1].split("[[")[0]
+    (parameter,) = [p for p in under(made, line).space if p.name == "k"]
+    assert (parameter.upper, parameter.bounds_from) == (pytest.approx(upper), "step")
+
+
+def test_a_bound_of_the_step_is_said(write_mdl: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = write_mdl(RATE.format(0.1), step=0.25)
+    monkeypatch.chdir(model.parent)
+    Path("d.csv").write_text(DRIFT)
+    made = cipark("new-study", model.name, "d.csv")
+    assert "  bounds  of the run's step: k at most 8; step or method under [model] moves them" in made.output
+    written_ = (model.parent / "d" / "problem.toml").read_text()
+    assert 'bounds_from = "step" # at most 8 in a run as the file has it: a smaller step or rk4, more' in written_
 
 
 def test_a_study_by_likelihood_alone_has_bounds_and_a_width_is_what_it_says(write_mdl: Write) -> None:
@@ -680,7 +817,7 @@ def test_rows_that_are_cut_are_not_said_to_have_no_number(sir: Path, monkeypatch
     Path("flu.csv").write_text(f"date,infected\n{rows}")
     made = cipark("new-study", "sir.mdl", "flu.csv", "--until", WEEK[4])
     assert f"2 rows after --until {WEEK[4]}: left out" in made.output
-    assert "one row has no number in infected or no time" in made.output
+    assert "infected: one row has no number or no time" in made.output
 
 
 @pytest.mark.parametrize(
@@ -713,7 +850,7 @@ def test_few_numbers_and_known_amounts_are_said(sir: Path, monkeypatch: pytest.M
     Path("flu.csv").write_text("day,infected\n1,3\n2,4\n")
     result = cipark("new-study", "sir.mdl", "flu.csv")
     assert "NOTE    2 numbers are too few for 5 constants and the noise" in result.output
-    assert "amounts that you know belong under [[fixed]]: Population" in result.output
+    assert "amounts that you know are better held (--fix NAME): Population" in result.output
 
 
 def test_counts_are_said_as_people_say_them(sir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -757,7 +894,7 @@ def test_a_footer_is_left_out_with_a_note(sir: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(sir.parent)
     (sir.parent / "flu.csv").write_text("day,infected\n0,3\n1,8\n2,20\n3,45\n" + below)
     result = cipark("new-study", "sir.mdl", "flu.csv")
-    assert "4 rows, 0 to 3" in result.output
+    assert "\t4, 0 to 3" in result.output
     assert note in result.output
 
 
@@ -774,13 +911,18 @@ def test_a_folder_is_not_written_over_without_being_told_to(sir: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "options", "message"),
     [
-        ("day,infected\n1,3\n1,4\n", [], r"day is 1 in lines 2 and 3, and each time is to be there once"),
+        ("day,infected\n1,3\n1,4\n", [], r"all rows have one time, and two are the least"),
         ("day,place,infected\n1,N,3\n1,S,4\n2,N,5\n2,S,6\n", [], r'--where "place=N"'),
-        # the one row that a text would leave is no case of its own
         (
-            "from,to,infected\n2 Mar 2020,8 Mar 2020,3\n2 Mar 2020,8 Mar 2020,4\n9 Mar 2020,15 Mar 2020,5\n",
+            "day,place,sex,infected\n" + "".join(f"{d},{p},{s},{d}\n" for d in (1, 2) for p in "NS" for s in "fm"),
+            [],
+            r'lines 2 and 3, of different place and sex: --series-by place,sex .*, --where "place=N" --where "sex=f" c',
+        ),
+        # a window is filled once
+        (
+            "from,to,new infections\n2 Mar 2020,8 Mar 2020,3\n2 Mar 2020,8 Mar 2020,4\n9 Mar 2020,15 Mar 2020,5\n",
             ["--time", "to"],
-            r"each time is to be there once; 'to' was taken for",
+            r"new infections is 'two numbers at 2020-03-08', expected each time once: only levels are",
         ),
         ("day,infected\n1,3\n", [], r"flu.csv: one row has a time, and two are the least"),
         ("day,infected\n1,3\n2,many\n3,4\n", [], r"line 3: infected is 'many', expected a number"),

@@ -53,11 +53,14 @@ def test_windows_that_overlap_are_found(first: list[tuple[int, int]], second: li
             assert left == right or len(found) <= 1
 
 
-@pytest.mark.parametrize("apart", [True, False])
-def test_a_date_that_stands_twice_is_found(apart: bool) -> None:
-    errors = [*counted_twice([observation("a", [(0, 1), (0, 2), (0.5, 3 if apart else 1)], level=True)], where="study")]
-    assert len(errors) == (0 if apart else 1)
-    assert apart or "'a 0' and 'a 2'" in str(errors[0])
+def test_several_readings_of_a_level_are_replicates_and_the_same_one_of_two_tables_is_not() -> None:
+    table = observation("a", [(0, 1), (0, 2), (0.5, 1)], level=True)
+    assert not [*counted_twice([table], where="study")]
+    again = replace(table, name="b")
+    (error,) = counted_twice([table, again], where="study")
+    assert "'a 0' and 'a 0' count the same events twice: y at time 1 is the same number in both" in str(error)
+    others = tuple(replace(term, lower=2, upper=2) for term in table.terms if isinstance(term, Count))
+    assert not [*counted_twice([table, replace(again, terms=others)], where="study")]
 
 
 def at(name: str, end: float = 1) -> Quantity:
@@ -102,7 +105,7 @@ MEETING = {
     "one metric": (count(PEAK), count(PEAK), "both say the maximum of y"),
     "a metric of another window": (count(PEAK), count(replace(PEAK, end=3)), ""),
     "a metric and a level": (count(PEAK), count(at("y")), ""),
-    "one ratio": (count(at("a"), at("b")), count(at("a"), at("b")), "is given at time 1 by both"),
+    "one ratio": (count(at("a"), at("b")), count(at("a"), at("b")), "at time 1 is the same number in both"),
     "a ratio and its part": (count(at("a"), at("b")), count(at("a")), ""),
     "a level and increments": (count(at("a", 9)), count(over("a", 0, 1)), "the sum of its increments"),
 }
@@ -136,6 +139,6 @@ def test_the_work_on_a_column_of_times_grows_with_its_length(tmp_path: Path) -> 
         path = tmp_path / "table.csv"
         path.write_text("time,y\n" + "".join(f"{i},1\n" for i in range(n)))
         axis = read_axis(read_sheet(path), None, None)
-        return steps(lambda: [axis.number_window(i, starts=False) for i in range(n)])
+        return steps(lambda: [axis.span(i, starts=False) for i in range(n)])
 
     assert exponent(work, 50, 200) < 1.2

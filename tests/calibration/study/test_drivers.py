@@ -113,3 +113,56 @@ def test_what_cannot_drive_is_told(
     with pytest.raises(CiparkError) as raised:
         study(tmp_path, entries, more, STUDY.replace(*change, 1) if change[0] else STUDY)
     assert expected in str(raised.value)
+
+
+HELD = STUDY.replace('kind = "increments"', 'kind = "held"', 1).replace("start = 1.03\n", 'start_time = "from"\n', 1)
+WINDOWS = "time,from,entered,use\n2,1,10,fit\n4,3,30,fit\n"
+
+
+def test_what_is_held_holds_from_the_start_of_its_window_or_from_its_row_on(tmp_path: Path) -> None:
+    for text, expected in (
+        (HELD, [10, 10, 10, 30, 30]),
+        (HELD.replace('start_time = "from"\n', ""), [10, 10, 10, 10, 30]),
+    ):
+        problem = study(tmp_path, entries=WINDOWS, text=text)
+        run = simulate(problem.model, problem.scenario)
+        np.testing.assert_array_equal(run["entering"].sel(time=[0, 1, 2, 3, 4]).values, expected)
+
+
+@pytest.mark.parametrize(
+    ("entries", "text", "expected"),
+    [
+        (WINDOWS.replace("4,3,30", "4,1,30"), HELD, "windows that start one after the other"),
+        (
+            WINDOWS,
+            HELD.replace('kind = "held"', 'kind = "increments"', 1),
+            "nothing, except for what is held over windows",
+        ),
+    ],
+)
+def test_windows_that_hold_nothing_are_told(tmp_path: Path, entries: str, text: str, expected: str) -> None:
+    with pytest.raises(CiparkError) as raised:
+        study(tmp_path, entries, text=text)
+    assert expected in str(raised.value)
+
+
+def test_elements_of_a_data_variable_are_driven_each_and_in_one_way(tmp_path: Path) -> None:
+    model = CHAIN.replace(
+        "entering = size/5 ~ firm/year ~ |", "place: a, b~~|\nrain[place] ~~|\nentering = rain[a] + 2 * rain[b] ~~|"
+    )
+    block = HELD[HELD.index("[[driver]]") : HELD.index("[[observation]]")]
+    (tmp_path / "left.csv").write_text("time,left\n3,10\n5,32\n8,90\n12,130\n", encoding="utf-8")
+    (tmp_path / "entries.csv").write_text(WINDOWS, encoding="utf-8")
+    (tmp_path / "chain.mdl").write_text(model, encoding="utf-8")
+    for kind in ("held", "level"):
+        both = block.replace('"entering"', '"rain[a]"') + block.replace('"entering"', '"rain[b]"').replace(
+            'kind = "held"', f'kind = "{kind}"'
+        )
+        (tmp_path / "problem.toml").write_text(HELD.replace(block, both).format(more=""), encoding="utf-8")
+        if kind == "held":
+            # the model by itself has the values
+            run = simulate(read_problem(tmp_path).model)
+            np.testing.assert_array_equal(run["entering"].sel(time=[0, 2, 3, 12]).values, [30, 30, 90, 90])
+        else:
+            with pytest.raises(CiparkError, match="one kind for all elements of a data variable"):
+                read_problem(tmp_path)

@@ -71,3 +71,18 @@ def test_a_name_with_the_character_0_is_refused_with_its_line(tmp_path: Path) ->
         CiparkError, match=r"problem\.toml:6: .*name is 'le.+x00ft', expected a text without the character 0"
     ):
         read_problem(tmp_path)
+
+
+def test_a_bound_of_the_step_is_of_a_time_or_a_rate(tmp_path: Path) -> None:
+    small_study(tmp_path)
+    for name in ("size", "rate"):
+        text = STUDY.replace(f'name = "{name}"\n', f'name = "{name}"\nbounds_from = "step"\n', 1)
+        assert text != STUDY
+        (tmp_path / "problem.toml").write_text(text, encoding="utf-8")
+        if name == "rate":
+            assert read_problem(tmp_path).space.parameters[1].upper == 2
+        else:
+            with pytest.raises(
+                CiparkError, match=r"bounds_from .*expected nothing, but of a constant with the unit of"
+            ):
+                read_problem(tmp_path)

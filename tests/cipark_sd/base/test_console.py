@@ -231,3 +231,19 @@ def test_numbers_of_a_piped_table_have_no_commas(capsys: pytest.CaptureFixture[s
         ("name", "Capital", "note"), [("a", "1,234,568", "1,234 firms"), ("b", "-1,000.5 to 12,345", "")]
     )
     assert capsys.readouterr().out.splitlines()[1:] == ["a\t1234568\t1,234 firms", "b\t-1000.5 to 12345\t"]
+
+
+def test_long_work_in_a_pipe_says_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter((0.0, 30.0, 61.0, 90.0, 119.0, 125.0))
+    monkeypatch.setattr("cipark_sd.base.console.time.monotonic", lambda: next(clock))
+    with console.progress_bars() as bars:
+        for done in range(5):
+            bars.show("sampling", done, 40, "chain 1 \x1b[31m")
+    seen = capsys.readouterr()
+    assert seen.out == ""
+    assert seen.err.splitlines() == [
+        "sampling, chain 1 \\u001b[31m: 1 of 40, 1 min",
+        "sampling, chain 1 \\u001b[31m: 4 of 40, 2 min",
+    ]

@@ -153,3 +153,11 @@ def test_a_word_that_slips_through_is_not_given_to_pysd(write_mdl: Write, monkey
     monkeypatch.setattr(reference_text, "replace", worded)
     with pytest.raises(ModelFileError, match="'births' is no part of an equation"):
         simulate(model, engine="pysd")
+
+
+def test_a_delay_of_half_a_step_more_says_nothing_of_the_insides_of_pysd(write_mdl: Write) -> None:
+    path = write_mdl("x = DELAY FIXED(Time, 0.375, 0) ~~|", final=2, step=0.25)
+    with warnings.catch_warnings(record=True, action="always") as caught:
+        run = simulate(read_model(path), engine="pysd")
+    assert float(run["x"][-1]) == 1.5
+    assert not [str(warning.message) for warning in caught if "delay" in str(warning.message).lower()]

@@ -79,6 +79,24 @@ def test_common_spellings_are_the_same_unit(pair: tuple[str, str]) -> None:
     assert PLAIN.parse(pair[0]) == PLAIN.parse(pair[1])
 
 
+@pytest.mark.parametrize(
+    ("spelled_out", "text"),
+    [
+        ("per Year", "1/years"),
+        ("people per year", "Person/Year"),
+        ("Dollars per person per year", "$/people/Year"),
+        ("kg per ha * year", "kg/ha*year"),
+        ("per cent", "per cent"),
+        ("persons permitted", "persons permitted"),
+        ("cases per 1000 people", "cases per 1000 people"),
+    ],
+)
+def test_per_is_a_division(spelled_out: str, text: str) -> None:
+    assert UnitSystem.with_synonyms([]).parse(spelled_out) == UnitSystem.with_synonyms([]).parse(text)
+    if spelled_out == text:
+        assert len(UnitSystem.with_synonyms([]).parse(text).exponents) <= 1
+
+
 def test_unlike_names_are_unlike_units() -> None:
     assert PLAIN.parse("firm") != PLAIN.parse("firms")
 
