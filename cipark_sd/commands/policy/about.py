@@ -296,13 +296,12 @@ def in_words(expected: Expected, catalogue: Catalogue) -> str:
     str
         Without a full stop.
     """
-    title = catalogue.outcome_by_id[expected.outcome].title
     times = _times(expected.factor)
     if expected.than == BASE:
         than = "the base"
     else:
         than = f"{'that ' if times else ''}under '{catalogue.policy_by_id[expected.than].title}'"
-    return f"{title} {catalogue.when(expected.at)} {expected.how} than {times}{than}"
+    return f"{catalogue.read_at(expected.outcome, expected.at)} {expected.how} than {times}{than}"
 
 
 R = TypeVar("R")

@@ -15,7 +15,7 @@ from cipark_sd.analysis.experiments.catalogue import FILE, model_named_in, read_
 from cipark_sd.analysis.experiments.definition import Catalogue, Outcome, Policy, Structure
 from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.analysis.experiments.extended import extended
-from cipark_sd.analysis.experiments.run import Setup, failures_in, run_policies
+from cipark_sd.analysis.experiments.run import Setup, failures_in, moved, run_policies, units_of
 from cipark_sd.analysis.sensitivities.factors import Factor
 from cipark_sd.analysis.study import DrawRequest, DrawSource, PlainModel, Study, find_folder, readers, study_in
 from cipark_sd.base.checkpoints import Checkpoints
@@ -26,7 +26,7 @@ from cipark_sd.base.inputs import all_beneath, beneath
 from cipark_sd.base.library import bundled
 from cipark_sd.base.naming import override_key
 from cipark_sd.base.optional import attempt, record_in
-from cipark_sd.base.wording import labelled
+from cipark_sd.base.wording import commas, labelled, listed, number, with_unit, written_unit
 from cipark_sd.commands.options import split_names
 from cipark_sd.commands.policy.about import About, Findings
 from cipark_sd.commands.policy.request import Request
@@ -223,6 +223,18 @@ class Analysis:
         failures.check(f"{self.model.name}, {stage}", failures.total, self.allowed)
         return runs
 
+    def moves(self) -> dict[str, str]:
+        """By policy, from where to where it moves what, over the draws of the first rival: ``Pace from 5 to 4``."""
+        first = self.rivals[0]
+
+        def words(name: str, ends: tuple[float, float]) -> str:
+            unit = estimands.unit_of(self.model, name)
+            before, after = (commas(number(end, digits=3)) for end in ends)
+            return f"{estimands.name_in(self.model, name)} from {before} to {with_unit(after, unit)}"
+
+        by_policy = moved(self.setup, self.catalogue.changes, first, self.draws[first.id])
+        return {policy: listed([words(*item) for item in numbers.items()], "") for policy, numbers in by_policy.items()}
+
     def widened(self, draws: Mapping[str, Draws]) -> dict[str, Draws]:
         """Draws by rival, with the inputs that no data inform drawn from their ranges."""
         uncertainties, seed = self.catalogue.uncertainties, self.about.seed
@@ -276,10 +288,7 @@ def start(request: Request, bars: Bars) -> Analysis:
         rivals=placed,
         bases={rival: draws.basis for rival, draws in made.draws.items()},
         weights={rival: draws.weight for rival, draws in made.draws.items()},
-        units={
-            outcome.id: "" if outcome.per else estimands.unit_of(target.model, outcome.variable)
-            for outcome in target.catalogue.outcomes
-        },
+        units={outcome.id: written_unit(units_of(target.model, outcome)) for outcome in target.catalogue.outcomes},
         inputs=_input_titles(target),
         quantities={outcome.id: _quantity(target, outcome) for outcome in target.catalogue.outcomes},
         settings=_settings(target),
@@ -324,13 +333,18 @@ def _against_data(
 
 def _quantity(target: Target, outcome: Outcome) -> str:
     names = (outcome.variable, outcome.per) if outcome.per else (outcome.variable,)
-    return " / ".join(estimands.name_in(target.model, name) for name in names)
+    quantity = " / ".join(estimands.name_in(target.model, name) for name in names)
+    return f"{outcome.metric} of {quantity}" if outcome.metric else quantity
 
 
 def _settings(target: Target) -> dict[str, str]:
     """What each policy sets, and which decision each alternative to doing nothing is."""
     catalogue = target.catalogue
-    settings = {policy.id: estimands.settings(target.model, policy.scenario) for policy in catalogue.policies}
+    settings = {}
+    for policy in catalogue.policies:
+        numbers = estimands.settings(target.model, policy.scenario)
+        equations = [f"{estimands.name_in(target.model, name)} = {text}" for name, text in policy.equations]
+        settings[policy.id] = ", ".join([*filter(None, [numbers]), *equations])
     if catalogue.decisions is not None:
         settings |= {decision.id: f"the decision {decision.title}" for decision in catalogue.decisions.alternatives}
     return settings

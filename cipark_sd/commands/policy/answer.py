@@ -107,7 +107,7 @@ def _where(about: About) -> str:
     """The outcome and the time of the headline."""
     outcome, at = about.catalogue.headline
     date = about.catalogue.date(at)
-    return f"{about.catalogue.outcome_by_id[outcome].title} {about.catalogue.when(at).replace(date, said_date(date))}"
+    return about.catalogue.read_at(outcome, at).replace(date, said_date(date))
 
 
 def _caption(findings: Findings) -> str:

@@ -1,7 +1,7 @@
 """What each policy changes, and what can be said of what was expected of it."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -52,6 +52,8 @@ class Effects:
         Sentences.
     classes : tuple of EffectClass
         By policy, of the headline's outcome at its time; empty where no structure has posterior draws.
+    moves : mapping of str to str
+        By policy, from where to where it moves which constant, in words.
     """
 
     policies: "xr.Dataset"
@@ -60,6 +62,7 @@ class Effects:
     course: "xr.Dataset"
     doubts: tuple[str, ...]
     classes: tuple[EffectClass, ...] = ()
+    moves: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def assumed(self) -> frozenset[str]:
@@ -193,7 +196,7 @@ class EffectsPart(PolicyPart[Effects]):
         assumed = {effect.policy for effect in classes if effect.kind == "built in"}
         largest = _largest(differences[~differences["policy"].isin(assumed)], headline, at, analysis.about.first)
         course, ended = _course(analysis, largest, bars)
-        return Effects(runs, differences, claims, course, (*analysis.doubts(runs), *ended), classes)
+        return Effects(runs, differences, claims, course, (*analysis.doubts(runs), *ended), classes, analysis.moves())
 
     def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Every effect; the claims and the classes where there are any."""
@@ -241,13 +244,12 @@ class EffectsPart(PolicyPart[Effects]):
         """What was expected, and the effects of each policy: the headline's first."""
         result, about = self.read(findings)
         headline, at = about.catalogue.headline
-        title = about.catalogue.outcome_by_id[headline].title
         changes: list[Block] = [
             *map(Paragraph, result.doubts),
             *(effects_table(result, about, outcome) for outcome in about.in_full),
             *pictures.show(
                 "effects",
-                f"Differences to the base, {title} {about.catalogue.when(at)}"
+                f"Differences to the base, {about.catalogue.read_at(headline, at)}"
                 f"{', without those whose direction the model assumes' if result.assumed else ''}.",
             ),
             *pictures.show("course", "The largest of these effects over time, beside the base."),

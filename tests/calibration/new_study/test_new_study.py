@@ -547,8 +547,8 @@ ROWS = "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n"
 @pytest.mark.parametrize(
     ("without", "sets"),
     [
-        ((), [{"SW Extra Flow": 0}, {"b": 0.5}, {"Extra Budget": 0.24}]),
-        (("SW Extra Flow", "Extra Budget", " [0,0.5] "), [{"a": 0.8}]),
+        ((), [{"Extra Budget": "1.2 * Extra Budget"}]),
+        (("SW Extra Flow", "Extra Budget", " [0,0.5] "), [{"a": "0.8 * a"}]),
     ],
 )
 def test_policies_are_levers_and_never_starts(
@@ -572,7 +572,7 @@ def test_examples_of_policies_move_the_outcome_that_is_asked_about(write_mdl: Wr
     rows = "".join(f"{t},{50 * 0.9**t:.3f},{1.2 / 0.9**t:.3f}\n" for t in range(1, 9))
     made = ask(model, f"time,level,price\n{rows}")
     catalogue = tomllib.loads((made.folder / "policies.toml").read_text(encoding="utf-8"))
-    assert [policy["set"] for policy in catalogue["policy"]] == [{"normal price": 3.6}]
+    assert [policy["set"] for policy in catalogue["policy"]] == [{"normal price": "1.2 * normal price"}]
     assert [outcome["id"] for outcome in catalogue["outcome"]] == ["level", "price"]
     assert catalogue["headline"]["outcome"] == "price"
 
