@@ -15,7 +15,7 @@ from cipark_sd.analysis.experiments.extended import acted, alternatives, paid
 from cipark_sd.analysis.experiments.run import time_position
 from cipark_sd.base.console import Bars
 from cipark_sd.base.naming import override_key
-from cipark_sd.base.wording import number, rounded
+from cipark_sd.base.wording import WHOLE, is_counted, number, rounded
 from cipark_sd.commands.policy.about import About, Findings
 from cipark_sd.commands.policy.analysis import Analysis, PolicyPart
 from cipark_sd.data import estimands
@@ -55,6 +55,11 @@ class DecisionsFound:
     measurements: "pd.DataFrame"
     doubts: tuple[str, ...]
 
+    @property
+    def bands(self) -> bool:
+        """Whether there is more than one draw of a structure, so that there are intervals, chances and classes."""
+        return bool((self.table["level_class"] != "").any())
+
 
 def decided(catalogue: Catalogue) -> Decisions:
     """The decisions of a catalogue that has some."""
@@ -85,16 +90,19 @@ def _title_of(about: About, alternative: str) -> str:
     return f"{by_id[decision.under].title}: {decision.title}" if decision.under else decision.title
 
 
-def spread(value: float, low: float, high: float, *, sign: bool = False) -> str:
-    """A median with its interval of 90 %, with the digits of the interval's width.
+def spread(value: float, low: float, high: float, unit: str = "", *, sign: bool = False) -> str:
+    """A median with its interval of 90 %, with the digits of the interval's width; what is counted in whole numbers.
 
     >>> spread(6.53, -0.42, 24.3, sign=True), spread(0.0, 0.0, 14.2), spread(2.0, 2.0, 2.0)
     ('+6.5 (0 to 24)', '0 (0 to 14)', '2')
+    >>> spread(6.6, -0.32, 25.1, "firm", sign=True), spread(0.12, 0.1, 0.14, "firm")
+    ('+7 (0 to 25)', '0.120 (0.100 to 0.140)')
 
     Parameters
     ----------
     value, low, high : float
         In one unit; the ends are equal where there is one draw.
+    unit : str
     sign : bool
         Whether a median above zero has a plus.
 
@@ -105,9 +113,11 @@ def spread(value: float, low: float, high: float, *, sign: bool = False) -> str:
     """
     if not np.isfinite([value, low, high]).all():
         return "-"
-    text = _to_width(value, high - low)
+    whole = is_counted(unit) and high - low >= WHOLE
+    # adding 0 makes a zero of a negative one
+    text, *ends = (f"{round(x) + 0}" if whole else _to_width(x, high - low) for x in (value, low, high))
     text = f"+{text}" if sign and float(text) > 0 else text
-    return text if high == low else f"{text} ({_to_width(low, high - low)} to {_to_width(high, high - low)})"
+    return text if high == low else f"{text} ({' to '.join(ends)})"
 
 
 def _to_width(value: float, width: float) -> str:
@@ -142,19 +152,22 @@ def outcome_table(result: DecisionsFound, about: About, outcome: str) -> Table:
     """
     decisions = decided(about.catalogue)
     share = f"{decisions.margin:.0%}"
-    rows, level = [], ""
+    rows, level, unit = [], "", about.units[outcome]
     for row in _rows_of(result, outcome):
         if row["alternative"] == BASE:
             kind = row["level_class"].replace("informed", "a forecast")
-            level = f"{spread(row['level'], row['level_low'], row['level_high'])}, {kind}"
+            level = ", ".join(filter(None, (spread(row["level"], row["level_low"], row["level_high"], unit), kind)))
             continue
-        change = spread(row["change"], row["change_low"], row["change_high"], sign=True)
+        change = spread(row["change"], row["change_low"], row["change_high"], unit, sign=True)
         cells = [("alternative", _title_of(about, row["alternative"])), ("change", change)]
-        cells += [("class", row["change_class"]), (f"P({share} better)", f"{row['better']:.2f}")]
-        cells += [("worst structure", f"{row['worst']:.2f} ({row['worst_structure']})")] if about.several else []
-        rows.append([*cells, (f"P({share} worse)", f"{row['worse']:.2f}")])
-    when = about.catalogue.when(decisions.at)
-    caption = f"{about.titled(outcome)} {when}: {level} if nothing is done; change on the same draws, median (90 %)"
+        if result.bands:
+            cells += [("class", row["change_class"]), (f"P({share} better)", f"{row['better']:.2f}")]
+            cells += [("worst structure", f"{row['worst']:.2f} ({row['worst_structure']})")] if about.several else []
+            cells += [(f"P({share} worse)", f"{row['worse']:.2f}")]
+        rows.append(cells)
+    over = f", median (least and most of {len(about.rivals)} structures)" if about.several else ", at the best fit"
+    how = f"change{' on the same draws, median (90 %)' if result.bands else over}"
+    caption = f"{about.titled(outcome)} {about.catalogue.when(decisions.at)}: {level} if nothing is done; {how}"
     return Table.of(rows, caption)
 
 
