@@ -376,14 +376,15 @@ def sensitivity(study: NewStudy) -> str | None:
 
 
 def _levers(model: Model, candidates: Sequence[Candidate]) -> list[tuple[int, str, float]]:
-    """Constants that somebody can change with a factor and a rank; 0 have a name of means, 1 are no times, 2 are times.
+    """Constants that somebody can change, each with a rank and a factor: 0 have a name of means, 1 are all others.
 
     They are fitted, so that the data see them. None is a date or a switch, which are held, nor an amount or where a
-    stock starts. No time is longer than the run, as one that stands for never, or a group's width.
+    stock starts. Times come last; none is longer than the run, as one that stands for never, or a group's width.
     """
     initial = {ref.name for stock in model.stocks for piece in stock.pieces for ref in references(piece.initial)}
     span = model.time.final - model.time.initial
-    options = []
+    options: list[tuple[int, str, float]] = []
+    times: list[tuple[int, str, float]] = []
     for part in candidates:
         if part.role != "CAL" or part.starts or base_name(part.name) in initial:
             continue
@@ -391,8 +392,8 @@ def _levers(model: Model, candidates: Sequence[Candidate]) -> list[tuple[int, st
         if MEANS & named:
             options.append((0, part.name, 1.2))
         elif not part.amount and not (is_time and (part.value >= span or _WIDTHS & named)):
-            options.append((2 if is_time else 1, part.name, 0.8))
-    return options
+            (times if is_time else options).append((1, part.name, 0.8))
+    return [*options, *times]
 
 
 def _asked(series: Series, model: Model) -> tuple[str, list[dict[str, str]]]:

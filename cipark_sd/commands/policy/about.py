@@ -12,7 +12,7 @@ import numpy as np
 from cipark_sd.analysis.experiments.definition import BASE, Catalogue, Expected, Structure
 from cipark_sd.analysis.experiments.effects import Claim
 from cipark_sd.base.records import WrongRecordError, of_this_version, read_record, write_record
-from cipark_sd.base.wording import labelled, listed, rounded
+from cipark_sd.base.wording import in_sentence, labelled, listed
 from cipark_sd.data.described import version
 from cipark_sd.pages.output import load_result, save_result
 from cipark_sd.statements import headline
@@ -48,6 +48,8 @@ class About:
         The study whose fit it is, where that stands elsewhere.
     notes : tuple of str
         Where the draws come from, and what a reader must know of them.
+    against : str
+        Where the base contradicts the data even after a fit, as a sentence; empty for nowhere.
     misfit : str
         What the fitted model does not follow in the data; empty where nothing.
     unreliable : mapping of str to str
@@ -71,6 +73,7 @@ class About:
     identity: str
     fit_of: str = ""
     notes: tuple[str, ...] = ()
+    against: str = ""
     misfit: str = ""
     unreliable: Mapping[str, str] = field(default_factory=dict)
     untaught: tuple[str, ...] = ()
@@ -94,6 +97,23 @@ class About:
     def signs_only(self) -> bool:
         """Whether the draws are of the priors of a study: what policies do is then said by its sign alone."""
         return all(basis.origin == "prior" for basis in self.bases.values())
+
+    @property
+    def alone(self) -> bool:
+        """Whether every structure has one run, at its best fit: without intervals, classes and signs."""
+        return all(basis.alone for basis in self.bases.values())
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What keeps the numbers from being used as they stand, in sentences, with the way on where there is one."""
+        # that ranges are no data is said under what is known
+        doubtful = self.doubtful and any(basis.origin != "ranges" for basis in self.bases.values())
+        doubts = [f"{self.basis[:1].upper()}{self.basis[1:]}."] if doubtful else []
+        doubts = list(self.notes) if self.alone and self.notes else doubts
+        narrow = (
+            f"{self.misfit[:1].upper()}{self.misfit[1:]}, so that intervals are too narrow and no class says informed."
+        )
+        return (*doubts, *filter(None, [self.against]), *([narrow] if self.misfit else []))
 
     @property
     def doubtful(self) -> bool:
@@ -206,17 +226,18 @@ _NAMED = 3
 _FRACTIONS = {0.5: "half of", 1 / 3: "a third of", 0.25: "a quarter of", 0.2: "a fifth of", 0.1: "a tenth of"}
 
 
-def signed(value: float, width: float = math.nan) -> str:
-    """A difference with its sign, with two digits of the width of its interval.
+def signed(value: float, width: float = math.nan, unit: str = "") -> str:
+    """A difference with its sign, with the digits that its interval carries; what is counted in whole numbers.
 
-    >>> signed(-3.14159, 8.3), signed(250.4), signed(0.0), signed(-8103.2, 8771)
-    ('-3.1', '+250', '0', '-8100')
+    >>> signed(-3.14159, 8.3), signed(250.4), signed(0.0), signed(-8103.2, 8771), signed(2.6, 9.0, "firm")
+    ('-3.1', '+250', '0', '-8100', '+3')
 
     Parameters
     ----------
     value : float
     width : float
         Of its interval, in the unit of the value; NaN or 0 for none.
+    unit : str
 
     Returns
     -------
@@ -225,24 +246,19 @@ def signed(value: float, width: float = math.nan) -> str:
     """
     if not math.isfinite(value):
         return "-"
-    text = rounded(value, width if width > 0 else 2 * abs(value))
-    return "0" if float(text) == 0 else text if value < 0 else f"+{text}"
+    text = size(value, width, unit)
+    return "0" if not text.strip("0.") else f"{'-' if value < 0 else '+'}{text}"
 
 
-def band(low: float, high: float) -> str:
-    """An interval of differences; one number where there is one.
+def size(value: float, width: float, unit: str) -> str:
+    """A number without its sign, with the digits that an interval of a width carries; without one with three."""
+    return in_sentence(abs(value), width if width > 0 else abs(value) / 5, unit)
 
-    Parameters
-    ----------
-    low, high : float
-        Its ends, in one unit.
 
-    Returns
-    -------
-    str
-        With signs, and two digits of the width.
-    """
-    return signed(low) if low == high else f"{signed(low, high - low)} to {signed(high, high - low)}"
+def band(low: float, high: float, unit: str = "") -> str:
+    """An interval of differences in a unit, with signs; one number where there is one."""
+    width = high - low
+    return signed(low, unit=unit) if low == high else f"{signed(low, width, unit)} to {signed(high, width, unit)}"
 
 
 def as_expected(claim: Claim) -> str:

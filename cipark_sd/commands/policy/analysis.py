@@ -36,7 +36,8 @@ from cipark_sd.execution.cluster import pool_of
 from cipark_sd.execution.workers import Workers
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
-from cipark_sd.pages.parts import Part
+from cipark_sd.pages.blocks import Table
+from cipark_sd.pages.parts import Part, Pictures
 from cipark_sd.statements.claims import UNSEEN, class_of
 
 if TYPE_CHECKING:
@@ -241,12 +242,9 @@ class Analysis:
         return {rival: of_rival.widened(uncertainties, seed) for rival, of_rival in draws.items()}
 
     def doubts(self, runs: "xr.Dataset") -> tuple[str, ...]:
-        """In words: a misfit of the fit, how many runs needed a finer step, how many failed, and of what."""
-        misfit = self.about.misfit
-        narrow = f"{misfit[:1].upper()}{misfit[1:]}, so intervals are too narrow and no class says informed."
+        """In words: how many runs needed a finer step, how many failed, and of what."""
         finer, failures = int(runs["refined"].sum()), failures_in(self.model, runs)
         sentences = [f"{finer} runs needed a finer time step than the model's."] if finer else []
-        sentences = [narrow, *sentences] if misfit else sentences
         return (*sentences, *([failures.sentence("Policies")] if failures.failed else []))
 
 
@@ -298,12 +296,13 @@ def start(request: Request, bars: Bars) -> Analysis:
         seed=request.seed,
         identity="",
         fit_of="" if target.study.folder == target.folder else target.study.folder.name,
+        notes=made.notes,
         misfit=made.misfit,
         unreliable=made.unreliable,
         untaught=untaught(target.study, made.draws[placed[0].id]),
     )
-    notes = (*_against_data(request, target.study, placed[0], made.draws, about), *made.notes)
-    about = replace(about, notes=notes, identity=_identity(request, target, made.draws, about.basis))
+    against = _against_data(request, target.study, placed[0], made.draws, about)
+    about = replace(about, against=against, identity=_identity(request, target, made.draws, about.basis))
     setup = Setup(model, target.study.scenario, engine=request.engine, pool=pool)
     allowed = target.study.allowed if request.allow_failed is None else request.allow_failed
     return Analysis(
@@ -311,9 +310,7 @@ def start(request: Request, bars: Bars) -> Analysis:
     )  # fmt: skip
 
 
-def _against_data(
-    request: Request, study: Study, first: Structure, draws: Mapping[str, Draws], about: About
-) -> tuple[str, ...]:
+def _against_data(request: Request, study: Study, first: Structure, draws: Mapping[str, Draws], about: About) -> str:
     """A sentence where the base contradicts the data even after a fit; before one that is an error."""
     against = attempt(
         "contradiction",
@@ -321,14 +318,14 @@ def _against_data(
         "",
     )
     if not against:
-        return ()
+        return ""
     if about.signs_only:
         raise CiparkError(
             f"cipark policy --draws prior: the base contradicts the data, so that nothing is shown of what policies "
             f"change of it: {against}. Run 'cipark calibrate{study.argument}', and then "
             f"'cipark policy{study.argument}' without --draws, which uses that fit."
         )
-    return (f"The base does not meet the data even after the fit: {against}.",)
+    return f"The base does not meet the data even after the fit: {against}."
 
 
 def _quantity(target: Target, outcome: Outcome) -> str:
@@ -424,6 +421,11 @@ class PolicyPart(Part[Findings], Generic[R]):
     @abstractmethod
     def compute(self, analysis: Analysis, bars: Bars) -> R:
         """The result."""
+
+    def shown(self, findings: Findings) -> Table | None:
+        """What a console shows of the part: the first table of its page; None without one."""
+        blocks = (block for section in self.sections(findings, Pictures()) for block in section.blocks)
+        return next((block for block in blocks if isinstance(block, Table)), None)
 
     def read(self, findings: Findings) -> tuple[R, About]:
         """The result of the part, and what it rests on."""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from cipark_sd.analysis.experiments.definition import BASE, WEIGHTED
+from cipark_sd.analysis.experiments.definition import BASE, WEIGHTED, Catalogue, Policy
 from cipark_sd.analysis.experiments.effects import ORDER, Claim, EffectClass, effect_classes, table
 from cipark_sd.base.console import Bars
-from cipark_sd.base.wording import grouped
+from cipark_sd.base.wording import grouped, labelled
 from cipark_sd.commands.policy.about import About, Findings, as_expected, band, signed
 from cipark_sd.commands.policy.analysis import Analysis, PolicyPart
 from cipark_sd.commands.policy.signs import (
@@ -69,6 +69,11 @@ class Effects:
         """Policies to whose effect the priors alone give its sign: they are no headline."""
         return frozenset(effect.policy for effect in self.classes if effect.kind == "built in")
 
+    def ordered(self, catalogue: Catalogue) -> list[Policy]:
+        """The policies in the order of their classes, those of one class as in the catalogue."""
+        place = {effect.policy: ORDER.index(effect.kind) for effect in self.classes}
+        return sorted(catalogue.changes, key=lambda policy: place.get(policy.id, 0))
+
     @property
     def unassumed(self) -> "pd.DataFrame":
         """The differences of all other policies."""
@@ -115,22 +120,23 @@ def effects_table(result: Effects, about: About, outcome: str) -> Table:
     claims = [claim for claim in result.claims if claim.expected.outcome == outcome]
     classes = {effect.policy: effect for effect in result.classes} if outcome == catalogue.headline[0] else {}
     # one run at the optimum says nothing of how far others lie
-    many = about.bases[first].n > 1
+    many, unit = about.bases[first].n > 1, about.units[outcome]
     rows = []
-    for policy in sorted(catalogue.changes, key=lambda p: ORDER.index(classes[p.id].kind) if classes else 0):
+    for policy in result.ordered(catalogue):
         row = [("", policy.id), ("policy", policy.title)]
+        row += [("sets", result.moves.get(policy.id, ""))] if any(result.moves.values()) else []
         if classes:
             effect = classes[policy.id]
-            row += [("class", effect.words), ("priors alone, 90 %", band(effect.low, effect.high))]
+            row += [("class", effect.words), ("priors alone, 90 %", band(effect.low, effect.high, unit))]
         for time, by_policy in at.items():
             values = by_policy[policy.id]
-            row.append((catalogue.date(time), signed(values["median"], values["high90"] - values["low90"])))
+            row.append((catalogue.date(time), signed(values["median"], values["high90"] - values["low90"], unit)))
             if many:
-                row += [(f"{p} %", band(values[f"low{p}"], values[f"high{p}"])) for p in (50, 90)]
+                row += [(f"{p} %", band(values[f"low{p}"], values[f"high{p}"], unit)) for p in (50, 90)]
                 row.append(("P>0", f"{values['above_zero']:.2f}"))
         row += [("MC error", f"{at[times[0]][policy.id]['mcse']:.2g}")] if many else []
         medians = over[over["policy"] == policy.id]["median"]
-        row += [("over structures", band(float(medians.min()), float(medians.max())))] if about.several else []
+        row += [("over structures", band(float(medians.min()), float(medians.max()), unit))] if about.several else []
         hoped = "; ".join(as_expected(claim) for claim in claims if claim.policy == policy.id)
         rows.append([*row, ("expected", hoped)] if claims else row)
     base = {time: by_policy[catalogue.changes[0].id]["base"] for time, by_policy in at.items()}
@@ -143,6 +149,25 @@ def effects_table(result: Effects, about: About, outcome: str) -> Table:
     of_draws = f"{about.of_draws}; medians" if many else f"one run, at the optimum; the base is {levels}"
     content = f"difference to the base ({of_draws}{source}{last})"
     return Table.of(rows, f"{about.titled(outcome)}: {content}")
+
+
+def console_table(result: Effects, about: About) -> Table:
+    """The headline's outcome: what each policy sets, and what that changes, as its sentences say it."""
+    (outcome, at), unit = about.catalogue.headline, about.units[about.catalogue.headline[0]]
+    shown = shown_rows(result.differences, about, outcome, at)
+    words = {effect.policy: effect.words for effect in result.classes}
+    rows = []
+    for policy in result.ordered(about.catalogue):
+        of = shown[policy.id]
+        width = of["high90"] - of["low90"]
+        change = signed(of["median"], width, unit)
+        ends = f" ({signed(of['low90'], width, unit)} to {signed(of['high90'], width, unit)})" if width else ""
+        row = [("policy", policy.title)]
+        row += [("sets", result.moves.get(policy.id, ""))] if any(result.moves.values()) else []
+        row += [("change", f"{change}{ends}"), *([("class", words[policy.id])] if words else [])]
+        rows.append(row)
+    how = "at the best fit alone" if about.alone else f"median (90 %) of {about.of_draws}"
+    return Table.of(rows, f"{labelled(about.catalogue.read_at(outcome, at), unit)}: change from the base, {how}")
 
 
 def _shown_rival(frame: "pd.DataFrame", about: About) -> str:
@@ -186,17 +211,26 @@ class EffectsPart(PolicyPart[Effects]):
 
     def compute(self, analysis: Analysis, bars: Bars) -> Effects:
         """Run the catalogue over the draws, and what is expected over draws that have seen no data."""
-        catalogue = analysis.catalogue
+        catalogue, about = analysis.catalogue, analysis.about
         runs = analysis.run(catalogue.policies, bars, "experiments")
-        differences = table(runs)
-        prior, fitted = runs_without_data(analysis, bars), fitted_rivals(analysis)
-        claims = classified_claims(analysis, prior, None if analysis.about.unseen else runs)
-        classes = effect_classes(catalogue, prior, runs, tuple(fitted), analysis.about.misfit) if fitted else ()
+        differences, doubts = table(runs), analysis.doubts(runs)
+        claims: tuple[Claim, ...] = ()
+        classes: tuple[EffectClass, ...] = ()
+        if not about.alone:
+            prior, fitted = runs_without_data(analysis, bars), fitted_rivals(analysis)
+            claims = classified_claims(analysis, prior, None if about.unseen else runs)
+            classes = effect_classes(catalogue, prior, runs, tuple(fitted), about.misfit) if fitted else ()
+        elif any(policy.expected for policy in catalogue.policies):
+            doubts += ("What was expected is not judged: one run is no evidence.",)
         headline, at = catalogue.headline
         assumed = {effect.policy for effect in classes if effect.kind == "built in"}
-        largest = _largest(differences[~differences["policy"].isin(assumed)], headline, at, analysis.about.first)
+        largest = _largest(differences[~differences["policy"].isin(assumed)], headline, at, about.first)
         course, ended = _course(analysis, largest, bars)
-        return Effects(runs, differences, claims, course, (*analysis.doubts(runs), *ended), classes, analysis.moves())
+        return Effects(runs, differences, claims, course, (*doubts, *ended), classes, analysis.moves())
+
+    def shown(self, findings: Findings) -> Table:
+        """The headline's outcome alone."""
+        return console_table(*self.read(findings))
 
     def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Every effect; the claims and the classes where there are any."""

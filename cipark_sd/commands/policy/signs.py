@@ -81,7 +81,8 @@ def classified_claims(analysis: Analysis, prior: "xr.Dataset", posterior: "xr.Da
     """
     policies = analysis.catalogue.policies
     fitted = {} if posterior is None else fitted_rivals(analysis)
-    return tuple(claims(policies, prior, posterior, fitted) if fitted else claims(policies, prior))
+    misfit = analysis.about.misfit
+    return tuple(claims(policies, prior, posterior, fitted, misfit) if fitted else claims(policies, prior))
 
 
 def claims_blocks(claims: Sequence[Claim], about: About) -> list[Block]:

@@ -102,9 +102,9 @@ def test_an_effect_has_its_class_first_and_one_that_the_model_assumes_is_no_head
     approved(screen_lines(Findings(about, {"effects": found})))
     table = effects_table(found, about, "left")
     assert [row[:4] for row in table.rows] == [
-        ("nothing", about.catalogue.policy_by_id["nothing"].title, "informed by the data", "-9.0 to +9.0"),
-        ("fast", "Twice the pace", "not decided by the data", "-2.0 to +30"),
-        ("slow", "Half the pace", "assumed by the model", "-40 to -5.0"),
+        ("nothing", about.catalogue.policy_by_id["nothing"].title, "informed by the data", "-9 to +9"),
+        ("fast", "Twice the pace", "not decided by the data", "-2 to +30"),
+        ("slow", "Half the pace", "assumed by the model", "-40 to -5"),
     ]
     headlines = EffectsPart().headlines(Findings(about, {"effects": found}))
     assert {record.title for record in headlines} & {"Half the pace"} == set()
@@ -118,8 +118,8 @@ def test_an_effect_has_its_class_first_and_one_that_the_model_assumes_is_no_head
     ("moving", "assumed", "title"),
     [
         ((), 0, "None of 3 policies changes Left at 8"),
-        (("fast",), 0, "Twice the pace: the data do not decide the effect"),
-        (("fast",), 1, "Twice the pace: the direction is assumed"),
+        (("fast",), 0, "The data decide the effect of none of 3 policies"),
+        (("fast",), 1, "The data decide the effect of none of 3 policies; the direction of 1 is assumed"),
     ],
 )
 def test_a_catalogue_of_which_one_policy_or_none_moves_the_outcome_says_so(
