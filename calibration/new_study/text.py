@@ -389,7 +389,7 @@ def _levers(model: Model, candidates: Sequence[Candidate]) -> list[tuple[int, st
         if part.role != "CAL" or part.starts or base_name(part.name) in initial:
             continue
         named, is_time = {*words(base_name(part.name))}, bool(model.time.units) and part.units == model.time.units
-        if MEANS & named:
+        if MEANS & named and "carrying" not in named:
             options.append((0, part.name, 1.2))
         elif not part.amount and not (is_time and (part.value >= span or _WIDTHS & named)):
             (times if is_time else options).append((1, part.name, 0.8))
