@@ -396,7 +396,7 @@ def _levers(model: Model, candidates: Sequence[Candidate]) -> list[tuple[int, st
     return [*options, *times]
 
 
-def _asked(series: Series, model: Model) -> tuple[str, list[dict[str, str]]]:
+def _question(series: Series, model: Model) -> tuple[str, list[dict[str, str]]]:
     """What one asks of a series, by its shape: why, in words, and its outcomes, the headline's first."""
     id_, name, values = file_name(series.match.column), series.match.names[0], series.values
     top, low = int(np.argmax(values)), _LOW * float(values.max())
@@ -453,15 +453,15 @@ def policies(study: NewStudy, title: str, model: Model) -> str | None:
     shown = max(study.single, key=lambda part: [(-of[0][0], len(of)) for of in [moving(part)] if of])
     if not moving(shown):
         return None
-    asked = {part.match.column: _asked(part, model) for part in study.single}
+    questions = {part.match.column: _question(part, model) for part in study.single}
     lines = [
         "# Examples: replace them by what can be decided. cipark policy says what each would have done. An equation of",
         "# constants has in each draw that draw's values; a number is a number.",
         _REACH,
         f"title = {toml(title)}\ntimes = [{_number(study.end)}]",
-        *(f"# {part.match.column} {asked[part.match.column][0]}." for part in study.single),
+        *(f"# {part.match.column} {questions[part.match.column][0]}." for part in study.single),
     ]
-    outcomes = [(part, outcome) for part in study.single for outcome in asked[part.match.column][1]]
+    outcomes = [(part, outcome) for part in study.single for outcome in questions[part.match.column][1]]
     of_shown = [outcome["id"] for part, outcome in outcomes if part is shown]
     also = {"also": f"[{of_shown[1]}]"} if len(of_shown) > 1 else {}
     lines.append(_block("\n[headline]", outcome=of_shown[0], at=_number(study.end), **also))

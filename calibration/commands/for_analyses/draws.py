@@ -197,36 +197,36 @@ def _in_folder(folder: Path, rivals: Sequence[Structure]) -> _Source:
             return _Source(place, there, weights=place / WEIGHTS if listed else None, refuted=refuted)
     path = folder / "draws.nc"
     # a calibration fits the study as it stands, which need not be the first structure
-    own = next((rival.id for rival in rivals if not rival.scenario.overrides), rivals[0].id)
-    return _Source(path, {own: path} if path.is_file() else {})
+    neutral = next((rival.id for rival in rivals if not rival.scenario.overrides), rivals[0].id)
+    return _Source(path, {neutral: path} if path.is_file() else {})
 
 
 def _digests(problem: CalibrationProblem, rival: Structure) -> tuple[str, ...]:
     """Of the study under a structure; also as it stands, where it is that: a calibration fits it before its rivals."""
-    own = () if rival.scenario.overrides else (problem_digest(problem),)
-    return (problem_digest(with_variant(problem, rival)), *own)
+    as_it_stands = () if rival.scenario.overrides else (problem_digest(problem),)
+    return (problem_digest(with_variant(problem, rival)), *as_it_stands)
 
 
 def _of_another(problem: CalibrationProblem, request: DrawRequest, source: _Source) -> Iterator[InvalidValue]:
     """Files that are named for a structure, and say that their draws are of another one."""
     by_id = {rival.id: rival for rival in (*request.known, *request.structures)}
     for name, attributes in source.attributes.items():
-        said = attributes.get("study_digest")
-        if said is None or said in _digests(problem, by_id[name]):
+        digest = attributes.get("study_digest")
+        if digest is None or digest in _digests(problem, by_id[name]):
             continue
-        others = [id_ for id_, rival in by_id.items() if id_ != name and said in _digests(problem, rival)]
-        if others:
+        owners = [id_ for id_, rival in by_id.items() if id_ != name and digest in _digests(problem, rival)]
+        if owners:
             path = source.files[name]
-            expected = f'draws of it, and these are of {others[0]!r}: --draws "{others[0]}={path}"'
-            alone = "" if others[0] == request.structures[0].id else f' --rivals "{others[0]}"'
+            expected = f'draws of it, and these are of {owners[0]!r}: --draws "{owners[0]}={path}"'
+            alone = "" if owners[0] == request.structures[0].id else f' --rivals "{owners[0]}"'
             yield InvalidValue(f"the file of {name!r}", str(path), f"{expected}{alone}", where="--draws")
 
 
 def _foreign(problem: CalibrationProblem, rivals: Sequence[Structure], archive: _Source) -> list[str]:
     """Rivals whose draws are not those of this study; a file that does not say what it is of passes."""
     by_id = {rival.id: rival for rival in rivals}
-    said = {name: attributes.get("study_digest") for name, attributes in archive.attributes.items()}
-    return [name for name, of in said.items() if of is not None and of not in _digests(problem, by_id[name])]
+    digests = {name: attributes.get("study_digest") for name, attributes in archive.attributes.items()}
+    return [name for name, of in digests.items() if of is not None and of not in _digests(problem, by_id[name])]
 
 
 def _doubts(problem: CalibrationProblem, rivals: Sequence[Structure], archive: _Source) -> list[str]:

@@ -1,7 +1,7 @@
 """Every policy with every draw under every rival structure, paired: draw *i* is the same whatever the policy."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import chain
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cipark_sd.analysis.experiments.definition import METRICS, Outcome, Policy, Structure
 from cipark_sd.analysis.experiments.draws import Draws
+from cipark_sd.analysis.experiments.settings import Setup, in_each_draw, inputs
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays, digest
 from cipark_sd.base.errors import InvalidValue
@@ -21,8 +22,7 @@ from cipark_sd.data import described
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.engines.plan import Columns, checked, grid_of, plan
 from cipark_sd.execution.pool import Pool, Progress, Tell
-from cipark_sd.execution.workers import Workers
-from cipark_sd.model.expr import MISSING, Expr, Ref, references
+from cipark_sd.model.expr import MISSING
 from cipark_sd.model.model import Model
 from cipark_sd.simulations.ensembles import ensemble
 from cipark_sd.simulations.failures import (
@@ -41,8 +41,6 @@ from cipark_sd.simulations.failures import (
     lowest,
     marked,
 )
-from cipark_sd.verify.checks.evaluate import BASE as BASE_RUN
-from cipark_sd.verify.checks.evaluate import Reading, evaluate, parse_expression
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -52,24 +50,6 @@ Rows = NDArray[np.uint64]
 OnProgress = Callable[[int, int], None]
 #: How much finer the step of a run is that is not possible with the model's own. A power of 2, so that instants agree.
 FINER = 16
-
-
-@dataclass(frozen=True, eq=False)
-class Setup:
-    """What all runs of an experiment share.
-
-    Parameters
-    ----------
-    scenario : Scenario
-        Everything else wins over it.
-    pool : Pool
-        Who runs each policy under each rival, and keeps the runs; it changes no bit.
-    """
-
-    model: Model
-    scenario: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
-    engine: str = "native"
-    pool: Pool = field(default_factory=Workers)
 
 
 def run_policies(
@@ -118,7 +98,7 @@ def run_policies(
     model, length = setup.model, lengths.pop()
     scenario, nearest = at_steps(model, setup.scenario, times)
     check_memory(length, 8 * len(rivals) * len(policies) * len(outcomes) * len(times))
-    own = {rival.id: in_each_draw(setup, policies, rival, draws[rival.id]) for rival in rivals}
+    by_draw = {rival.id: in_each_draw(setup, policies, rival, draws[rival.id]) for rival in rivals}
     task = partial(
         SettingsTask,
         model,
@@ -134,7 +114,7 @@ def run_policies(
             task(
                 rival.scenario | policy.scenario,
                 draws[rival.id],
-                own=own[rival.id][policy.id],
+                by_draw=by_draw[rival.id][policy.id],
                 label=f"{policy.title} under {rival.title}",
             )
             for policy in policies
@@ -146,93 +126,6 @@ def run_policies(
     for of_rival, ran_of_rival in zip(tasks, ran, strict=True):
         _same_steps(of_rival, ran_of_rival)
     return _dataset(tasks[0][0], policies, rivals, draws, times, nearest, ran)
-
-
-class BaseConstants:
-    """Constants as each draw has them under a structure, before any policy.
-
-    Parameters
-    ----------
-    setup : Setup
-    rival : Structure
-    draws : Draws
-        Of that structure.
-    names : iterable of str
-        Of the constants, without elements.
-    """
-
-    def __init__(self, setup: Setup, rival: Structure, draws: Draws, names: Iterable[str]) -> None:
-        columns, shared = SettingsTask(
-            setup.model, rival.scenario, draws, (), (), setup.scenario, setup.engine
-        ).inputs()
-        resolved = resolve(setup.model, shared)
-        start, step = resolved.initial_time, resolved.time_step
-        brief = shared | Scenario("", final_time=start + step, saveper=step)
-        how: dict[str, Any] = {"engine": setup.engine, "failures": "leave", "workers": setup.pool.own_threads}
-        runs = ensemble(setup.model, columns, scenario=brief, save=sorted({*names}), times=[start], **how)
-        self._n = len(draws)
-        self._reading = Reading(setup.model, {BASE_RUN: runs.isel(time=0)}, BASE_RUN, np.zeros(0))
-
-    def value(self, expr: Expr) -> Array:
-        """An equation of them ``(n_draws,)``; of a whole array ``(n_elements, ..., n_draws)``."""
-        values = evaluate(expr, self._reading)
-        if "run" not in values.dims:
-            return np.full(self._n, float(values))
-        return np.asarray(values.transpose(..., "run").to_numpy())
-
-
-def in_each_draw(
-    setup: Setup, policies: Sequence[Policy], rival: Structure, draws: Draws
-) -> dict[str, dict[str, Array]]:
-    """What the equations of policies come to: a value ``(n_draws,)`` for each constant that one sets.
-
-    Parameters
-    ----------
-    setup, rival, draws
-        As of :class:`BaseConstants`.
-    policies : sequence of Policy
-
-    Returns
-    -------
-    dict of str to dict of str to (n_draws,)
-        By policy and override key; empty for a policy without equations.
-    """
-    parsed = {policy.id: [(name, parse_expression(text)) for name, text in policy.equations] for policy in policies}
-    if not any(parsed.values()):
-        return {policy: {} for policy in parsed}
-    names = [ref.name for equations in parsed.values() for _, expr in equations for ref in references(expr)]
-    base = BaseConstants(setup, rival, draws, names)
-    return {policy: {override_key(n): base.value(e) for n, e in equations} for policy, equations in parsed.items()}
-
-
-def moved(
-    setup: Setup, policies: Sequence[Policy], rival: Structure, draws: Draws
-) -> dict[str, dict[str, tuple[float, float]]]:
-    """From where to where policies move constants: medians over draws, by policy and name; of no whole array.
-
-    Parameters
-    ----------
-    setup, policies, rival, draws
-        As of :func:`in_each_draw`.
-
-    Returns
-    -------
-    dict of str to dict of str to (float, float)
-        The median under the base, and that under the policy.
-    """
-    own = in_each_draw(setup, policies, rival, draws)
-    sets = {p.id: {k: v for k, v in p.scenario.overrides.items() if isinstance(v, float)} | own[p.id] for p in policies}
-    constants = {constant.name: constant for constant in setup.model.constants}
-    split = {key: split_key(key) for values in sets.values() for key in values if base_name(key) in constants}
-    single = {key: Ref(*parts) for key, parts in split.items() if len(parts[1]) == len(constants[parts[0]].dims)}
-    if not single:
-        return {policy: {} for policy in sets}
-    base = BaseConstants(setup, rival, draws, (ref.name for ref in single.values()))
-    before = {key: float(np.median(base.value(ref))) for key, ref in single.items()}
-    return {
-        policy: {key: (before[key], float(np.median(value))) for key, value in values.items() if key in before}
-        for policy, values in sets.items()
-    }
 
 
 def _answers(pool: Pool, tasks: "Sequence[SettingsTask]", runs: int, progress: OnProgress | None) -> Iterator[Arrays]:
@@ -292,7 +185,7 @@ class SettingsTask:
         Threads; they change no bit.
     label : str
         For the progress.
-    own : mapping of str to (n_draws,)
+    by_draw : mapping of str to (n_draws,)
         Settings that differ from draw to draw, which win over all others.
     """
 
@@ -305,13 +198,13 @@ class SettingsTask:
     engine: str
     workers: int | None = None
     label: str = ""
-    own: Mapping[str, Array] = field(default_factory=dict)
+    by_draw: Mapping[str, Array] = field(default_factory=dict)
 
     @cached_property
     def key(self) -> str:
         """Of all that the answer depends on."""
         settings, scenario = self.settings.to_json(), self.scenario.to_json()
-        numbers = [*sorted(self.draws.values.items()), *sorted(self.own.items())]
+        numbers = [*sorted(self.draws.values.items()), *sorted(self.by_draw.items())]
         how = (self.model.digest, settings, numbers, self.outcomes, self.instants, scenario, self.engine)
         return digest("settings", *how, FINER, SLACK)
 
@@ -333,7 +226,7 @@ class SettingsTask:
         under every policy and with every step.
         """
         known_as = np.arange(len(self.draws), dtype=np.uint64) if numbers is None else numbers
-        columns, shared = self.inputs()
+        columns, shared = inputs(self.settings, self.draws, self.scenario, self.by_draw)
         values, fine = self._once(columns, known_as, shared)
         refined = ~fine
         failed = refined.copy()
@@ -347,11 +240,6 @@ class SettingsTask:
             return self._diagnosed({name: array[some] for name, array in columns.items()}, known_as[some], shared)
 
         return {"values": values, "refined": refined, **marked(len(refined), failed, diagnose).arrays}
-
-    def inputs(self) -> tuple[dict[str, Array], Scenario]:
-        """What differs from run to run, by override key, and what all runs share."""
-        structured = {key: of for key, of in self.settings.overrides.items() if not isinstance(of, float | tuple)}
-        return _columns(self.settings, self.draws, self.own), self.scenario | Scenario(self.settings.name, structured)
 
     def _once(self, columns: Mapping[str, Array], numbers: Rows, scenario: Scenario) -> tuple[Array, NDArray[np.bool_]]:
         """Outcomes ``(n_outcomes, n_runs, n_times)`` with one step, and which runs ``(n_runs,)`` are fine."""
@@ -416,8 +304,8 @@ def _same_steps(tasks: Sequence[SettingsTask], ran: Sequence[dict[str, Any]]) ->
         late = np.flatnonzero(needed & ~run["refined"])
         if not len(late):
             continue
-        own = {name: values[late] for name, values in task.own.items()}
-        again = replace(task, draws=task.draws.take(late), own=own, scenario=_finer(task.model, task.scenario))
+        by_draw = {name: values[late] for name, values in task.by_draw.items()}
+        again = replace(task, draws=task.draws.take(late), by_draw=by_draw, scenario=_finer(task.model, task.scenario))
         for name, array in again.run(late.astype(np.uint64)).items():
             changed = run[name].copy()
             # values are (n_outcomes, n_draws, n_times), all else (n_draws,)
@@ -430,28 +318,6 @@ def _inside(values: Array, missing: NDArray[np.bool_], outcome: Outcome) -> NDAr
     """Where a course is finite and possible, a ratio of nothing to nothing, or missing by the model's own equations."""
     inside = (values >= outcome.low) & (values <= outcome.high) & np.isfinite(values)
     return np.asarray(inside | missing | (np.isnan(values) & bool(outcome.per)))
-
-
-def _columns(settings: Scenario, draws: Draws, own: Mapping[str, Array]) -> dict[str, Array]:
-    """What changes from run to run, by override key; settings win over draws, a whole variable over its elements."""
-    columns: dict[str, Array] = {}
-    for key, value in [*draws.values.items(), *settings.overrides.items(), *own.items()]:
-        base, elements = split_key(key)
-        varies = isinstance(value, float | tuple | np.ndarray)
-        for known in list(columns):
-            if known == key or (base_name(known) == base and not (elements and varies)):
-                del columns[known]
-        match value:
-            case float():
-                columns[key] = np.full(len(draws), value)
-            case tuple():
-                columns[key] = np.tile(np.array(value), (len(draws), 1))
-            case np.ndarray():
-                columns[key] = value
-            case _:
-                # a table or a series is shared by all runs; what was drawn for it would win over it
-                pass
-    return columns
 
 
 def _read(runs: "xr.Dataset", outcome: Outcome) -> tuple[Array, NDArray[np.bool_]]:
@@ -556,7 +422,19 @@ def _dataset(
 
 
 def units_of(model: Model, outcome: Outcome) -> str:
-    """The units of an outcome as the model's file writes them: of an instant those of time, of a ratio none."""
+    """The units of an outcome.
+
+    Parameters
+    ----------
+    model : Model
+        With what the catalogue adds.
+    outcome : Outcome
+
+    Returns
+    -------
+    str
+        As the model's file writes them: of an instant those of time, of a ratio none.
+    """
     if outcome.metric and METRICS[outcome.metric].is_time:
         return model.time.units
     return "" if outcome.per else model[base_name(outcome.variable)].units

@@ -251,12 +251,37 @@ def signed(value: float, width: float = math.nan, unit: str = "") -> str:
 
 
 def size(value: float, width: float, unit: str) -> str:
-    """A number without its sign, with the digits that an interval of a width carries; without one with three."""
+    """A number without its sign.
+
+    Parameters
+    ----------
+    value : float
+    width : float
+        Of its interval, in the same unit; NaN or 0 for none.
+    unit : str
+
+    Returns
+    -------
+    str
+        With the digits that the interval carries; without one with three.
+    """
     return in_sentence(abs(value), width if width > 0 else abs(value) / 5, unit)
 
 
 def band(low: float, high: float, unit: str = "") -> str:
-    """An interval of differences in a unit, with signs; one number where there is one."""
+    """An interval of differences; one number where there is one.
+
+    Parameters
+    ----------
+    low, high : float
+        Its ends, in one unit.
+    unit : str
+
+    Returns
+    -------
+    str
+        With signs, and the digits that its width carries.
+    """
     width = high - low
     return signed(low, unit=unit) if low == high else f"{signed(low, width, unit)} to {signed(high, width, unit)}"
 

@@ -15,7 +15,8 @@ from cipark_sd.analysis.experiments.catalogue import FILE, model_named_in, read_
 from cipark_sd.analysis.experiments.definition import Catalogue, Outcome, Policy, Structure
 from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.analysis.experiments.extended import extended
-from cipark_sd.analysis.experiments.run import Setup, failures_in, moved, run_policies, units_of
+from cipark_sd.analysis.experiments.run import failures_in, run_policies, units_of
+from cipark_sd.analysis.experiments.settings import Setup, moved
 from cipark_sd.analysis.sensitivities.factors import Factor
 from cipark_sd.analysis.study import DrawRequest, DrawSource, PlainModel, Study, find_folder, readers, study_in
 from cipark_sd.base.checkpoints import Checkpoints

@@ -75,8 +75,8 @@ def _first_screen(findings: Findings, summary: Summary, picture: Picture | None 
         else "Whether the equations are right: this is one structure."
     )
     assumed = [*summary.assumed, *_assumed_beside(findings)]
-    found = findings.of(Effects) or findings.of(Signs)
-    cautions = [*about.cautions, *(found.doubts if found else ())]
+    result = findings.of(Effects) or findings.of(Signs)
+    cautions = [*about.cautions, *(result.doubts if result else ())]
     return FirstScreen(
         subject=f"{about.catalogue.title}: {_where(about)}",
         title=summary.title,
@@ -132,10 +132,10 @@ def of_effects(effects: Effects, about: About) -> Summary:
     rows = [(policy, classes.get(policy.id), shown[policy.id]) for policy in about.catalogue.changes]
     many = about.bases[about.first].n > 1
     moving = [row for row in rows if row[2]["low90"] or row[2]["high90"]]
-    told = [row for row in moving if _is_known(row[1]) or (_is_sure(row[2]) and not _is_assumed(row[1]))]
-    told.sort(key=lambda row: (_place(row[1]), -abs(row[2]["median"])))
+    open_or_known = [row for row in moving if _is_known(row[1]) or (_is_sure(row[2]) and not _is_assumed(row[1]))]
+    open_or_known.sort(key=lambda row: (_place(row[1]), -abs(row[2]["median"])))
     # what no number distinguishes is named once
-    apart = {tuple(row[2][end] for end in ("median", "low90", "high90")): row for row in reversed(told)}
+    apart = {tuple(row[2][end] for end in ("median", "low90", "high90")): row for row in reversed(open_or_known)}
     lines: dict[str, list[str]] = {"informed": [], "undecided": []}
     title = ""
     for policy, effect, row in list(reversed(apart.values()))[:EFFECTS]:

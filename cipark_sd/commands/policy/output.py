@@ -162,8 +162,8 @@ def run(request: Request) -> Result:
     if decisions is None:
         return ended(folder)
     named = [(STANDING[kind].capitalize(), text) for kind, text in decisions.lines]
-    found = findings.of(DecisionsFound)
-    cautions = " ".join((*about.cautions, *(found.doubts if found else ())))
+    result = findings.of(DecisionsFound)
+    cautions = " ".join((*about.cautions, *(result.doubts if result else ())))
     caution = [("Caution", cautions)] if cautions else []
     say_lines([("Finding", decisions.title), *caution, *named, ("Read next", str(folder / FIRST))])
     return of_folder(folder)
@@ -208,6 +208,6 @@ def tell(table: Table | None) -> None:
     if table is None:
         return
     n = len(table.rows)
-    more = f"; {ROWS} of {n}, all in {HTML}" if n > ROWS else ""
-    print_table(table.head, table.rows[:ROWS], title=f"{table.caption}{more}")
+    cut = f"; {ROWS} of {n}, all in {HTML}" if n > ROWS else ""
+    print_table(table.head, table.rows[:ROWS], title=f"{table.caption}{cut}")
     echo()

@@ -9,7 +9,8 @@ import xarray as xr
 from cipark_sd.analysis.experiments.definition import Expected, Outcome, Policy, Structure
 from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.analysis.experiments.effects import claims, effects, sign, summary, table, weighted_quantiles, weights_of
-from cipark_sd.analysis.experiments.run import SettingsTask, Setup, at_steps, failures_in, moved, run_policies
+from cipark_sd.analysis.experiments.run import SettingsTask, at_steps, failures_in, run_policies
+from cipark_sd.analysis.experiments.settings import Setup, moved
 from cipark_sd.analysis.sensitivities.factors import constant_values
 from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.base.errors import InvalidValue
