@@ -10,9 +10,8 @@ from typing import Any, Literal, TypeVar, Unpack
 import numpy as np
 
 from cipark_sd.analysis.experiments.definition import BASE, Catalogue, Expected, Structure
-from cipark_sd.analysis.experiments.effects import Claim
 from cipark_sd.base.records import WrongRecordError, of_this_version, read_record, write_record
-from cipark_sd.base.wording import in_sentence, labelled, listed
+from cipark_sd.base.wording import WHOLE, commas, in_sentence, is_counted, labelled, listed, number
 from cipark_sd.data.described import version
 from cipark_sd.pages.output import load_result, save_result
 from cipark_sd.statements import headline
@@ -226,6 +225,10 @@ _NAMED = 3
 _FRACTIONS = {0.5: "half of", 1 / 3: "a third of", 0.25: "a quarter of", 0.2: "a fifth of", 0.1: "a tenth of"}
 
 
+#: A number that is smaller than this share of its interval's width needs no digits of its own.
+SMALL = 0.05
+
+
 def signed(value: float, width: float = math.nan, unit: str = "") -> str:
     """A difference with its sign, with the digits that its interval carries; what is counted in whole numbers.
 
@@ -251,7 +254,10 @@ def signed(value: float, width: float = math.nan, unit: str = "") -> str:
 
 
 def size(value: float, width: float, unit: str) -> str:
-    """A number without its sign.
+    """A number without its sign; one that is small beside the width of its interval has no digits of its own.
+
+    >>> size(-0.0052, 19, "MUSD"), size(1234.0, 1800, "MUSD"), size(0.12345, 0, ""), size(6.6, 25.4, "firm")
+    ('0', '1200', '0.123', '7')
 
     Parameters
     ----------
@@ -265,7 +271,41 @@ def size(value: float, width: float, unit: str) -> str:
     str
         With the digits that the interval carries; without one with three.
     """
-    return in_sentence(abs(value), width if width > 0 else abs(value) / 5, unit)
+    amount, counted = abs(value), is_counted(unit)
+    if not (width > 0 or counted):
+        return commas(number(amount, digits=3))
+    width = width if width > 0 else amount / 5
+    if amount < SMALL * width and not (counted and width >= WHOLE):
+        amount = round(amount, 1 - math.floor(math.log10(width)))
+    return in_sentence(amount, width, unit)
+
+
+def spread(value: float, low: float, high: float, unit: str = "", *, sign: bool = False) -> str:
+    """A median with its interval of 90 %.
+
+    >>> spread(6.53, -0.42, 24.3, sign=True), spread(0.0, 0.0, 14.2), spread(2.0, 2.0, 2.0)
+    ('+6.5 (0 to 24)', '0 (0 to 14)', '2')
+    >>> spread(6.6, -0.32, 25.1, "firm", sign=True), spread(0.12, 0.1, 0.14, "firm")
+    ('+7 (0 to 25)', '0.120 (0.100 to 0.140)')
+
+    Parameters
+    ----------
+    value, low, high : float
+        In one unit; the ends are equal where there is one draw.
+    unit : str
+    sign : bool
+        Whether a median above zero has a plus.
+
+    Returns
+    -------
+    str
+        A dash where one of them is no finite number.
+    """
+    if not np.isfinite([value, low, high]).all():
+        return "-"
+    text, *ends = (signed(x, high - low, unit) for x in (value, low, high))
+    text = text if sign else text.removeprefix("+")
+    return text if high == low else f"{text} ({' to '.join(end.removeprefix('+') for end in ends)})"
 
 
 def band(low: float, high: float, unit: str = "") -> str:
@@ -284,14 +324,6 @@ def band(low: float, high: float, unit: str = "") -> str:
     """
     width = high - low
     return signed(low, unit=unit) if low == high else f"{signed(low, width, unit)} to {signed(high, width, unit)}"
-
-
-def as_expected(claim: Claim) -> str:
-    """An expectation in one or two words, and its class."""
-    expected = claim.expected
-    than = "" if expected.than == BASE else f" than {expected.than}"
-    times = "" if expected.factor == 1 else f" than {_times(expected.factor)}{'it' if expected.than == BASE else ''}"
-    return f"{expected.how}{times or than}: {claim.classified}"
 
 
 def first_of(names: Sequence[str]) -> str:

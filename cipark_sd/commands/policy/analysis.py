@@ -27,7 +27,7 @@ from cipark_sd.base.inputs import all_beneath, beneath
 from cipark_sd.base.library import bundled
 from cipark_sd.base.naming import override_key
 from cipark_sd.base.optional import attempt, record_in
-from cipark_sd.base.wording import commas, labelled, listed, number, with_unit, written_unit
+from cipark_sd.base.wording import commas, labelled, listed, number, rounded, with_unit, written_unit
 from cipark_sd.commands.options import split_names
 from cipark_sd.commands.policy.about import About, Findings
 from cipark_sd.commands.policy.request import Request
@@ -231,7 +231,9 @@ class Analysis:
 
         def words(name: str, ends: tuple[float, float]) -> str:
             unit = estimands.unit_of(self.model, name)
-            before, after = (commas(number(end, digits=3)) for end in ends)
+            # with the digits that tell both apart: a date has four before them
+            width = abs(ends[1] - ends[0])
+            before, after = (commas(number(end, digits=3) if end.is_integer() else rounded(end, width)) for end in ends)
             return f"{estimands.name_in(self.model, name)} from {before} to {with_unit(after, unit)}"
 
         by_policy = moved(self.setup, self.catalogue.changes, first, self.draws[first.id])

@@ -1,6 +1,5 @@
 """What alternatives change against doing nothing, with what they cost and what would change the choice."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -15,8 +14,8 @@ from cipark_sd.analysis.experiments.extended import acted, alternatives, paid
 from cipark_sd.analysis.experiments.run import time_position
 from cipark_sd.base.console import Bars
 from cipark_sd.base.naming import override_key
-from cipark_sd.base.wording import WHOLE, is_counted, number, rounded
-from cipark_sd.commands.policy.about import About, Findings
+from cipark_sd.base.wording import number
+from cipark_sd.commands.policy.about import About, Findings, spread
 from cipark_sd.commands.policy.analysis import Analysis, PolicyPart
 from cipark_sd.data import estimands
 from cipark_sd.pages.blocks import Folded, Paragraph, Section, Table
@@ -69,8 +68,6 @@ def decided(catalogue: Catalogue) -> Decisions:
 
 #: Numbers in the table of what to measure.
 MEASURED = 8
-#: A number that is smaller than this share of its interval's width needs no digits of its own.
-SMALL = 0.05
 #: A budget has ended a rule that was in force for a shorter time by this share.
 CUT = 0.02
 
@@ -88,51 +85,6 @@ def _title_of(about: About, alternative: str) -> str:
         return "Do nothing"
     decision = by_id[alternative]
     return f"{by_id[decision.under].title}: {decision.title}" if decision.under else decision.title
-
-
-def spread(value: float, low: float, high: float, unit: str = "", *, sign: bool = False) -> str:
-    """A median with its interval of 90 %, with the digits of the interval's width; what is counted in whole numbers.
-
-    >>> spread(6.53, -0.42, 24.3, sign=True), spread(0.0, 0.0, 14.2), spread(2.0, 2.0, 2.0)
-    ('+6.5 (0 to 24)', '0 (0 to 14)', '2')
-    >>> spread(6.6, -0.32, 25.1, "firm", sign=True), spread(0.12, 0.1, 0.14, "firm")
-    ('+7 (0 to 25)', '0.120 (0.100 to 0.140)')
-
-    Parameters
-    ----------
-    value, low, high : float
-        In one unit; the ends are equal where there is one draw.
-    unit : str
-    sign : bool
-        Whether a median above zero has a plus.
-
-    Returns
-    -------
-    str
-        A dash where one of them is no finite number.
-    """
-    if not np.isfinite([value, low, high]).all():
-        return "-"
-    whole = is_counted(unit) and high - low >= WHOLE
-    # adding 0 makes a zero of a negative one
-    text, *ends = (f"{round(x) + 0}" if whole else _to_width(x, high - low) for x in (value, low, high))
-    text = f"+{text}" if sign and float(text) > 0 else text
-    return text if high == low else f"{text} ({' to '.join(ends)})"
-
-
-def _to_width(value: float, width: float) -> str:
-    """A number to two digits of a width and two of its own; of one that is small beside the width, no more than that.
-
-    >>> _to_width(-0.0052, 19), _to_width(0.4431, 0.21), _to_width(1234.0, 1800), _to_width(0.12345, 0)
-    ('0', '0.44', '1200', '0.123')
-    """
-    if not width > 0:
-        return number(value, digits=3)
-    if abs(value) >= SMALL * width:
-        return rounded(value, width)
-    places = 1 - math.floor(math.log10(width))
-    text = f"{round(value, places):.{max(places, 0)}f}"
-    return "0" if float(text) == 0 else text
 
 
 def outcome_table(result: DecisionsFound, about: About, outcome: str) -> Table:

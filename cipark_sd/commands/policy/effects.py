@@ -11,7 +11,7 @@ from cipark_sd.analysis.experiments.definition import BASE, WEIGHTED, Catalogue,
 from cipark_sd.analysis.experiments.effects import ORDER, Claim, EffectClass, effect_classes, table
 from cipark_sd.base.console import Bars
 from cipark_sd.base.wording import grouped, labelled
-from cipark_sd.commands.policy.about import About, Findings, as_expected, band, signed
+from cipark_sd.commands.policy.about import About, Findings, band, signed, spread
 from cipark_sd.commands.policy.analysis import Analysis, PolicyPart
 from cipark_sd.commands.policy.signs import (
     CLAIMS,
@@ -110,14 +110,11 @@ def _course(analysis: Analysis, largest: Sequence[str], bars: Bars) -> "tuple[xr
 
 
 def effects_table(result: Effects, about: About, outcome: str) -> Table:
-    """One outcome: effect and band under the mixture or the first rival, the range of medians over all rivals, and
-    whether what was expected of it came true.
-    """
+    """One outcome: effect and band under the mixture or the first rival, and the range of medians over all rivals."""
     catalogue, frame, first = about.catalogue, result.differences, about.first
     times = [time for time in catalogue.times if time >= catalogue.headline[1]]
     at = {time: shown_rows(frame, about, outcome, time) for time in times}
     over = frame[(frame["outcome"] == outcome) & (frame["time"] == times[0]) & (frame["rival"] != WEIGHTED)]
-    claims = [claim for claim in result.claims if claim.expected.outcome == outcome]
     classes = {effect.policy: effect for effect in result.classes} if outcome == catalogue.headline[0] else {}
     # one run at the optimum says nothing of how far others lie
     many, unit = about.bases[first].n > 1, about.units[outcome]
@@ -137,8 +134,7 @@ def effects_table(result: Effects, about: About, outcome: str) -> Table:
         row += [("MC error", f"{at[times[0]][policy.id]['mcse']:.2g}")] if many else []
         medians = over[over["policy"] == policy.id]["median"]
         row += [("over structures", band(float(medians.min()), float(medians.max()), unit))] if about.several else []
-        hoped = "; ".join(as_expected(claim) for claim in claims if claim.policy == policy.id)
-        rows.append([*row, ("expected", hoped)] if claims else row)
+        rows.append(row)
     base = {time: by_policy[catalogue.changes[0].id]["base"] for time, by_policy in at.items()}
     source = f"; structure {first}" if about.several else ""
     source = f"; structures by weight ({about.weighted})" if _shown_rival(frame, about) == WEIGHTED else source
@@ -159,12 +155,10 @@ def console_table(result: Effects, about: About) -> Table:
     rows = []
     for policy in result.ordered(about.catalogue):
         of = shown[policy.id]
-        width = of["high90"] - of["low90"]
-        change = signed(of["median"], width, unit)
-        ends = f" ({signed(of['low90'], width, unit)} to {signed(of['high90'], width, unit)})" if width else ""
+        change = spread(of["median"], of["low90"], of["high90"], unit, sign=True)
         row = [("policy", policy.title)]
         row += [("sets", result.moves.get(policy.id, ""))] if any(result.moves.values()) else []
-        row += [("change", f"{change}{ends}"), *([("class", words[policy.id])] if words else [])]
+        row += [("change", change), *([("class", words[policy.id])] if words else [])]
         rows.append(row)
     how = "at the best fit alone" if about.alone else f"median (90 %) of {about.of_draws}"
     return Table.of(rows, f"{labelled(about.catalogue.read_at(outcome, at), unit)}: change from the base, {how}")

@@ -44,9 +44,9 @@ def test_all_parts_run_without_a_study(everything):
         assert not (folder / f"{name}.pdf").exists()
 
 
-def test_every_table_of_effects_says_what_became_of_the_expectation(everything):
+def test_the_page_says_what_became_of_each_expectation(everything):
     said = page_text(everything[0])
-    assert "more: assumed by the model" in said
+    assert "more than the base" in said
     assert "informed by the data none, since there are no posterior draws of all that varies" in said
 
 
