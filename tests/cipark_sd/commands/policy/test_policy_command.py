@@ -291,3 +291,38 @@ def test_parameters_that_the_data_do_not_narrow_are_those_as_wide_as_their_prior
         for way in (-1, 1):
             shrunk = np.exp(middle + way + width * (np.log(rate.quantile(shares)) - middle))
             assert untaught(study, replace(draws, values=draws.values | {"rate": shrunk})) == told
+
+
+DECISIONS = """
+[decisions]
+date = 2
+[[decision]]
+id = "slow"
+title = "Half the pace from 2 on"
+set = { pace = 0.5 }
+"""
+
+
+def test_decisions_at_a_best_fit_have_levels_and_changes_and_neither_chance_nor_class(here):
+    small_study(here)
+    (here / "policies.toml").write_text(POLICIES + DECISIONS, encoding="utf-8")
+    shown = cipark("policy", ".", "--part", "decisions", "-o", "out", catch_exceptions=False)
+    assert "every policy runs at the best fit alone" in shown.output
+    assert "at the best fit" in shown.output.splitlines()[0]
+    assert shown.output.splitlines()[1].split("\t") == ["alternative", "change"]
+    frame = pd.read_csv(here / "out" / "decisions.csv", keep_default_na=False).set_index("alternative")
+    assert set(frame["level_class"]) == set(frame["change_class"]) == {""}
+    level, base = (float(frame.loc[name, "level"]) for name in ("slow", "base"))
+    assert float(frame.loc["slow", "change"]) == pytest.approx(level - base)
+    assert level < base
+    # between halved from the start and not at all
+    left = {p: 100 * (1 - np.exp(-0.2 * p * 8)) for p in (0.5, 1.0)}
+    assert left[0.5] / left[1.0] < level / base < 1
+    assert "One run of each option: no chance can be given" in shown.output
+    for words in ("by the data", "by the model", "90 %", "90%:"):
+        assert words not in shown.output, words
+    # of the cells of its table none has the mark of a class
+    page = (here / "out" / "what_next.html").read_text(encoding="utf-8")
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", page.partition("<details")[0], flags=re.DOTALL)
+    assert len(cells) >= 4
+    assert not [cell for cell in cells if "by the data" in cell or "by the model" in cell]
