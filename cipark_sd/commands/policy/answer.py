@@ -142,6 +142,7 @@ def of_effects(effects: Effects, about: About) -> Summary:
         name = policy.title
         over = _over_structures(of[of["policy"] == policy.id], about, row["high90"] - row["low90"])
         after = "" if effect is None else f" The priors alone say {_ends(effect.low, effect.high, unit)}."
+        after += "" if _is_sure(row) else " Its direction is open."
         lines["undecided" if effect is None else effect.kind].append(
             f"{name}: {_change(row, unit, many=many)}{over}.{after}"
         )
