@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cipark_sd.analysis.experiments.definition import WEIGHTED
-from cipark_sd.analysis.experiments.effects import ORDER, Claim, EffectClass
+from cipark_sd.analysis.experiments.effects import Claim
 from cipark_sd.base.wording import commas, is_counted, listed, number, rounded, said_date, with_unit
 from cipark_sd.commands.policy.about import About, Findings, first_of, in_words, size
 from cipark_sd.commands.policy.effects import Effects, shown_rows
@@ -117,7 +117,7 @@ def _caption(findings: Findings) -> str:
     content = "what each policy changes" if all_drawn else f"the {DRAWN} largest effects"
     if effects is not None and effects.assumed:
         n, of = effects.unassumed["policy"].nunique(), len(about.catalogue.changes)
-        content = f"the {n} effects of {of} whose direction the model does not assume"
+        content = f"the {f'{DRAWN} largest of {n}' if n > DRAWN else n} effects whose direction is not assumed, of {of}"
     shown = "median with 50% and 90% of the draws" if about.bases[about.first].n > 1 else "at the best fit"
     return f"{_where(about)}: {content}, {shown}."
 
@@ -129,51 +129,39 @@ def of_effects(effects: Effects, about: About) -> Summary:
     of = frame[(frame["outcome"] == outcome) & (frame["time"] == at)]
     unit, shown = about.units[outcome], shown_rows(frame, about, outcome, at)
     classes = {effect.policy: effect for effect in effects.classes}
-    rows = [(policy, classes.get(policy.id), shown[policy.id]) for policy in about.catalogue.changes]
+    kinds: dict[str, str] = {effect.policy: effect.kind for effect in effects.classes}
     many = about.bases[about.first].n > 1
-    moving = [row for row in rows if row[2]["low90"] or row[2]["high90"]]
-    open_or_known = [row for row in moving if _is_known(row[1]) or (_is_sure(row[2]) and not _is_assumed(row[1]))]
-    open_or_known.sort(key=lambda row: (_place(row[1]), -abs(row[2]["median"])))
+    moving = [policy for policy in about.catalogue.changes if shown[policy.id]["low90"] or shown[policy.id]["high90"]]
+    assumed = [policy for policy in moving if kinds.get(policy.id) == "built in"]
+    sure = {policy.id for policy in moving if shown[policy.id]["low90"] > 0 or shown[policy.id]["high90"] < 0}
+    known = {policy.id for policy in moving if kinds.get(policy.id) == "informed"}
+    named = [policy for policy in moving if policy.id in sure | known and policy not in assumed]
+    named.sort(key=lambda policy: (policy.id not in known, -abs(shown[policy.id]["median"])))
     # what no number distinguishes is named once
-    apart = {tuple(row[2][end] for end in ("median", "low90", "high90")): row for row in reversed(open_or_known)}
+    apart = {tuple(shown[p.id][end] for end in ("median", "low90", "high90")): p for p in reversed(named)}
     lines: dict[str, list[str]] = {"informed": [], "undecided": []}
     title = ""
-    for policy, effect, row in list(reversed(apart.values()))[:EFFECTS]:
-        name = policy.title
+    for policy in list(reversed(apart.values()))[:EFFECTS]:
+        row, effect = shown[policy.id], classes.get(policy.id)
         over = _over_structures(of[of["policy"] == policy.id], about, row["high90"] - row["low90"])
         after = "" if effect is None else f" The priors alone say {_ends(effect.low, effect.high, unit)}."
-        after += "" if _is_sure(row) else " Its direction is open."
-        lines["undecided" if effect is None else effect.kind].append(
-            f"{name}: {_change(row, unit, many=many)}{over}.{after}"
+        after += "" if policy.id in sure else " Its direction is open."
+        lines[kinds.get(policy.id, "undecided")].append(
+            f"{policy.title}: {_change(row, unit, many=many)}{over}.{after}"
         )
-        if not title and (effect is None or _is_known(effect)):
-            best = "" if many else ", at the best fit alone"
-            change = _change(row, unit, many=False)
-            title = f"{name}: {change}{best}" if _is_sure(row) else f"{name}: narrowed by the data, its direction open"
-    names = [policy.title for policy, effect, _ in moving if _is_assumed(effect)]
-    title = title or _undecided(about, len(moving), len(names))
-    quoted = first_of([f"'{name}'" if "," in name else name for name in names])
-    some = [f"The direction of {'this effect' if len(names) == 1 else 'these effects'}: {quoted}."]
-    base = with_unit(commas(number(rows[0][2]["base"], digits=2)), unit)
+        if not title and (effect is None or policy.id in known):
+            size_of = f"{_change(row, unit, many=False)}{'' if many else ', at the best fit alone'}"
+            title = f"{policy.title}: {size_of if policy.id in sure else 'narrowed by the data, its direction open'}"
+    title = title or _undecided(about, len(moving), len(assumed))
+    quoted = first_of([f"'{policy.title}'" if "," in policy.title else policy.title for policy in assumed])
+    some = [f"The direction of {'this effect' if len(assumed) == 1 else 'these effects'}: {quoted}."]
+    base = with_unit(commas(number(shown[about.catalogue.changes[0].id]["base"], digits=2)), unit)
     if about.unseen:
         return Summary(title, assumed=lines["undecided"])
     if not many:
         distance = ["How far these lie from those of other fits:", *lines["undecided"]] if lines["undecided"] else []
         return Summary(title, [f"Nothing of the effects. With nothing changed: {base}, at the best fit."], distance)
-    return Summary(title, lines["informed"], lines["undecided"], some if names else [])
-
-
-def _is_sure(row: dict[str, float]) -> bool:
-    """Whether the 90 % of an effect clear zero."""
-    return row["low90"] > 0 or row["high90"] < 0
-
-
-def _is_known(effect: EffectClass | None) -> bool:
-    return effect is not None and effect.kind == "informed"
-
-
-def _is_assumed(effect: EffectClass | None) -> bool:
-    return effect is not None and effect.kind == "built in"
+    return Summary(title, lines["informed"], lines["undecided"], some if assumed else [])
 
 
 def _undecided(about: About, n_moving: int, n_assumed: int) -> str:
@@ -185,10 +173,6 @@ def _undecided(about: About, n_moving: int, n_assumed: int) -> str:
         return f"{name}: {'the direction is assumed' if n_assumed else 'the data do not decide the effect'}"
     assumed = f"; the direction of {'all' if n_assumed == n else n_assumed} is assumed" if n_assumed else ""
     return f"The data decide the effect of none of {n} policies{assumed}"
-
-
-def _place(effect: EffectClass | None) -> int:
-    return 0 if effect is None else ORDER.index(effect.kind)
 
 
 def _ends(low: float, high: float, unit: str) -> str:

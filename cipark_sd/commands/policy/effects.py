@@ -11,7 +11,7 @@ from cipark_sd.analysis.experiments.definition import BASE, WEIGHTED, Catalogue,
 from cipark_sd.analysis.experiments.effects import ORDER, Claim, EffectClass, effect_classes, table
 from cipark_sd.base.console import Bars
 from cipark_sd.base.wording import grouped, labelled
-from cipark_sd.commands.policy.about import About, Findings, band, signed, spread
+from cipark_sd.commands.policy.about import About, Findings, band, spread
 from cipark_sd.commands.policy.analysis import Analysis, PolicyPart
 from cipark_sd.commands.policy.signs import (
     CLAIMS,
@@ -109,59 +109,42 @@ def _course(analysis: Analysis, largest: Sequence[str], bars: Bars) -> "tuple[xr
         return drawn, (f"Effects over time end {catalogue.when(last)}, since the model breaks after it ({causes}).",)
 
 
-def effects_table(result: Effects, about: About, outcome: str) -> Table:
-    """One outcome: effect and band under the mixture or the first rival, and the range of medians over all rivals."""
-    catalogue, frame, first = about.catalogue, result.differences, about.first
-    times = [time for time in catalogue.times if time >= catalogue.headline[1]]
+def effects_table(result: Effects, about: About, outcome: str, *, brief: bool = False) -> Table:
+    """What each policy sets, and what that changes of an outcome under the mixture or the first rival.
+
+    ``brief`` is at the headline's time alone, without what the priors and other structures say; shares above zero and
+    Monte Carlo errors are in effects.csv.
+    """
+    catalogue, frame, unit = about.catalogue, result.differences, about.units[outcome]
+    headline, first_time = catalogue.headline
+    times = [first_time] if brief else [time for time in catalogue.times if time >= first_time]
     at = {time: shown_rows(frame, about, outcome, time) for time in times}
     over = frame[(frame["outcome"] == outcome) & (frame["time"] == times[0]) & (frame["rival"] != WEIGHTED)]
-    classes = {effect.policy: effect for effect in result.classes} if outcome == catalogue.headline[0] else {}
-    # one run at the optimum says nothing of how far others lie
-    many, unit = about.bases[first].n > 1, about.units[outcome]
+    classes = {effect.policy: effect for effect in result.classes} if outcome == headline else {}
     rows = []
     for policy in result.ordered(catalogue):
-        row = [("", policy.id), ("policy", policy.title)]
+        row = [] if brief else [("", policy.id)]
+        row += [("policy", policy.title)]
         row += [("sets", result.moves.get(policy.id, ""))] if any(result.moves.values()) else []
-        if classes:
-            effect = classes[policy.id]
-            row += [("class", effect.words), ("priors alone, 90 %", band(effect.low, effect.high, unit))]
         for time, by_policy in at.items():
-            values = by_policy[policy.id]
-            row.append((catalogue.date(time), signed(values["median"], values["high90"] - values["low90"], unit)))
-            if many:
-                row += [(f"{p} %", band(values[f"low{p}"], values[f"high{p}"], unit)) for p in (50, 90)]
-                row.append(("P>0", f"{values['above_zero']:.2f}"))
-        row += [("MC error", f"{at[times[0]][policy.id]['mcse']:.2g}")] if many else []
-        medians = over[over["policy"] == policy.id]["median"]
-        row += [("over structures", band(float(medians.min()), float(medians.max()), unit))] if about.several else []
+            of = by_policy[policy.id]
+            change = spread(of["median"], of["low90"], of["high90"], unit, sign=True)
+            row.append(("change" if brief else catalogue.date(time), change))
+        effect = classes.get(policy.id)
+        row += [("class", effect.words)] if effect else []
+        row += [("priors alone, 90 %", band(effect.low, effect.high, unit))] if effect and not brief else []
+        if about.several and not brief:
+            medians = over[over["policy"] == policy.id]["median"]
+            row.append(("medians over structures", band(float(medians.min()), float(medians.max()), unit)))
         rows.append(row)
-    base = {time: by_policy[catalogue.changes[0].id]["base"] for time, by_policy in at.items()}
-    source = f"; structure {first}" if about.several else ""
+    source = f"; structure {about.first}" if about.several else ""
     source = f"; structures by weight ({about.weighted})" if _shown_rival(frame, about) == WEIGHTED else source
-    ended = [*(["MC error"] if many else []), *(["the range of medians over structures"] if about.several else [])]
-    last = f"; {' and '.join(ended)} {catalogue.when(times[0])}" if ended else ""
-    levels = ", ".join(f"{grouped(level)} {catalogue.when(time)}" for time, level in base.items())
+    levels = (f"{grouped(of[catalogue.changes[0].id]['base'])} {catalogue.when(time)}" for time, of in at.items())
     # over draws the level is a number of the fit's report
-    of_draws = f"{about.of_draws}; medians" if many else f"one run, at the optimum; the base is {levels}"
-    content = f"difference to the base ({of_draws}{source}{last})"
-    return Table.of(rows, f"{about.titled(outcome)}: {content}")
-
-
-def console_table(result: Effects, about: About) -> Table:
-    """The headline's outcome: what each policy sets, and what that changes, as its sentences say it."""
-    (outcome, at), unit = about.catalogue.headline, about.units[about.catalogue.headline[0]]
-    shown = shown_rows(result.differences, about, outcome, at)
-    words = {effect.policy: effect.words for effect in result.classes}
-    rows = []
-    for policy in result.ordered(about.catalogue):
-        of = shown[policy.id]
-        change = spread(of["median"], of["low90"], of["high90"], unit, sign=True)
-        row = [("policy", policy.title)]
-        row += [("sets", result.moves.get(policy.id, ""))] if any(result.moves.values()) else []
-        row += [("change", change), *([("class", words[policy.id])] if words else [])]
-        rows.append(row)
-    how = "at the best fit alone" if about.alone else f"median (90 %) of {about.of_draws}"
-    return Table.of(rows, f"{labelled(about.catalogue.read_at(outcome, at), unit)}: change from the base, {how}")
+    alone = f"one run, at the best fit alone; the base is {', '.join(levels)}"
+    how = alone if about.alone else f"median (90 %) of {about.of_draws}"
+    title = labelled(catalogue.read_at(outcome, first_time), unit) if brief else about.titled(outcome)
+    return Table.of(rows, f"{title}: change from the base, {how}{source}")
 
 
 def _shown_rival(frame: "pd.DataFrame", about: About) -> str:
@@ -224,7 +207,8 @@ class EffectsPart(PolicyPart[Effects]):
 
     def shown(self, findings: Findings) -> Table:
         """The headline's outcome alone."""
-        return console_table(*self.read(findings))
+        result, about = self.read(findings)
+        return effects_table(result, about, about.catalogue.headline[0], brief=True)
 
     def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Every effect; the claims and the classes where there are any."""

@@ -59,7 +59,8 @@ def test_the_first_lines_say_what_the_draws_are(written):
     assert (first.title, first.blocks[0]) == ("Basis and assumptions", Paragraph(f"{told}."))
     for name in ("effects.csv", "claims.csv"):
         assert set(pd.read_csv(folder / name)["draws"]) == {"posterior, 6 draws, converged"}
-    assert "Residents [firm]: difference to the base (posterior draws; medians" in (folder / "report.json").read_text()
+    said = (folder / "report.json").read_text()
+    assert "Residents [firm]: change from the base, median (90 %) of posterior draws; structure M0" in said
 
 
 def test_a_console_has_ten_rows_and_the_answer(written):
@@ -247,7 +248,7 @@ def test_without_draws_a_study_runs_at_its_best_fit_without_bands_and_classes(le
     assert "No posterior of this study is in cipark-output/" in caution
     assert "every policy runs at the best fit alone, without intervals and classes" in caution
     assert f"'cipark calibrate {leaving} --posterior' samples the posterior" in caution
-    assert "change from the base, at the best fit alone" in shown.output
+    assert "change from the base, one run, at the best fit alone" in shown.output
     page = read_page(here / "out")
     assert page.sections[1].blocks[0].warning
     said = shown.output + (here / "out" / "report.json").read_text()
