@@ -3,20 +3,26 @@
 They are those of `cipark calibrate`, importance sampling from an annealed start; a structure with many constants more
 than its parent is bridged to it. Constants that change no number of the rows are held while the sampler adapts and
 drawn from their prior afterwards, which changes no evidence.
+
+    python tools/later_draws.py           samples those that are kept beside the study, which cipark policy takes
+    python tools/later_draws.py --stamp   writes anew of which study the kept ones are: they are not sampled again
 """
 
+import argparse
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 from core_results import Array
 
+from calibration.assess.rival_draws import RIVALS, draws_file
 from calibration.assess.rivals import log_evidence, with_variant
 from calibration.inference.sampling.convergence import Effort
 from calibration.inference.sampling.densities import FreeDensity, prior_draws
-from calibration.inference.sampling.draws import draw
+from calibration.inference.sampling.draws import draw, problem_digest
 from calibration.inference.sampling.importance import smoothed
 from calibration.inference.sampling.modes import bridge
 from calibration.inference.sampling.moves import step
@@ -25,6 +31,7 @@ from calibration.likelihood.replicate import named_streams
 from calibration.study import STUDIES
 from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import CalibrationProblem, read_problem
+from cipark_sd.data.results import write_netcdf
 from cipark_sd.data.scenarios import Scenario
 
 Evidence = tuple[float, float]
@@ -32,6 +39,10 @@ STUDY = STUDIES / "great_stone_later"
 #: The full model on the same rows.
 FULL = STUDIES / "great_stone_full_later"
 SEED, KEPT = 20260129, 1000
+#: The structures whose draws are kept: those over which the catalogue compares decisions.
+DECIDED = ("none", "none, starts fell", "all", "all, starts fell")
+#: The seed with which draws that are too many are left out: that of cipark policy, which then leaves out none.
+THINNED = 20191126
 #: Ends of 2019 and of January 2026's last count, in model time; rows up to them are fitted.
 SPANS = {"y2019": 2020.05, "y2026": 2027.0}
 EFFORT = Effort(effective=1200.0, most_points=60_000)
@@ -174,3 +185,38 @@ def _chains(target: FreeDensity, starts: Array, rng: np.random.Generator) -> Arr
         if i >= BURNT and i % EVERY == 0:
             positions.append(target.theta(position))
     return np.stack(positions, axis=1)
+
+
+def keep(names: Sequence[str], *, stamp: bool = False) -> None:
+    """Write :data:`KEPT` draws of structures beside the study; with ``stamp`` those that are there, marked as of today.
+
+    They say that they converged where a test of it says so, and nothing where there is none.
+    """
+    study, rng = read_problem(STUDY), np.random.default_rng(THINNED)
+    for name in names:
+        path = draws_file(STUDY / RIVALS, name)
+        digest = problem_digest(with_variant(study, next(v for v in study.rivals if v.id == name)))
+        if stamp:
+            with xr.open_datatree(path, engine="h5netcdf") as there:
+                tree = there.load()
+            tree.attrs["study_digest"] = digest
+        else:
+            fit = fitted(name, "y2026")
+            n = len(fit.theta)
+            chosen = rng.choice(n, KEPT, replace=False) if n > KEPT else np.arange(n)
+            values = (("chain", "draw", "parameter"), fit.theta[None, chosen])
+            group = xr.Dataset({"theta": values}, {"parameter": list(fit.problem.space.names)})
+            tree = xr.DataTree.from_dict({"/posterior": group})
+            tree.attrs = {"study_digest": digest} | ({} if fit.converged is None else {"converged": int(fit.converged)})
+        path.parent.mkdir(exist_ok=True)
+        write_netcdf(tree, path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--stamp", action="store_true")
+    keep(DECIDED, stamp=parser.parse_args().stamp)
+
+
+if __name__ == "__main__":
+    main()

@@ -244,6 +244,8 @@ def later_years_page(fit: Row, again: Row, ahead: Row, full: Row, score: Row) ->
         slower=np.exp(fit["constants"]["none, starts fell"]["Starts Step"]), structures=_structures(fit),
         constants=_constants(fit), readings=_readings(fit, full), loops=_loops(fit),
         most=max(fit["loops"], key=lambda row: row["alone"]), decisions=next_table(ahead), ahead=ahead,
+        compared=f"{len(ahead['structures'])} structures ({', '.join(f'“{t}”' for t in ahead['structures'])})",
+        each=ahead["draws"] // len(ahead["structures"]), lowest=_lowest(ahead),
         nothing={key: _band(band, digits[key]) for key, band in ahead["nothing"].items()}, second=again["second_route"],
         together=all_loops(fit, again), bridges=1 + len(again["bridges"]),
         full=full["spans"], chance=of["full"], worse=at_work["full"],
@@ -290,6 +292,15 @@ def next_table(decisions: Row) -> str:
         rows.append((title, *changes, *chances, words[row["class"]]))
     head = ("", "at work", "residents", "public money each, MUSD", "5 % more at work", "worst structure", "class")
     return table(head, rows)
+
+
+def _lowest(decisions: Row) -> str:
+    """The option after which the fewest firms are at work, in a sentence; nothing where none is below doing nothing."""
+    row = min((row for row in decisions["rows"] if row["kind"] == "option"), key=lambda row: row["working"][1])
+    if row["working"][1] >= 0:
+        return ""
+    note = f" ({row['note'][:1].lower()}{row['note'][1:]})" if row["note"] else ""
+    return f"Fewest firms work with “{row['title']}”{note}: {_signed(row['working'], 0)} against doing nothing."
 
 
 def _against(evidence: Row, name: str, rival: str) -> tuple[str, str]:

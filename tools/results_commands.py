@@ -16,6 +16,7 @@ import park_loops
 import xarray as xr
 from click.testing import CliRunner
 from core_results import ceremonies, core_fit, park_on_core_windows
+from later_draws import DECIDED
 from later_full import later_full, later_loops
 from later_next import later_next
 from later_results import later_fit, later_score
@@ -380,6 +381,8 @@ CORE = (
 )
 
 
+#: The draws that are kept beside the later study.
+KEPT_DRAWS = tuple(f"{STUDIES}/great_stone_later/rivals/draws-{name}.nc" for name in DECIDED)
 PARK_AND_CORE = ("models/cipark.mdl", f"{STUDIES}/great_stone/problem.toml", *CORE)
 FORECAST = f"{STUDIES}/great_stone_core/forecast_2020_2030.nc"
 FULL_LATER = ("models/cipark.mdl", f"{STUDIES}/great_stone_full_later/problem.toml")
@@ -435,7 +438,10 @@ RESULTS: dict[str, Result] = {
         _made_by_tools("later_full", (*LATER, *FULL_LATER), lambda folder: later_full()),
         _made_by_tools("later_loops", LATER, lambda folder: later_loops()),
         _made_by_tools(
-            "later_next", (*LATER, f"{STUDIES}/great_stone_later/policies.toml"), later_next, shares_records=True
+            "later_next",
+            (*LATER, f"{STUDIES}/great_stone_later/policies.toml", *KEPT_DRAWS),
+            later_next,
+            shares_records=True,
         ),
         _made_by_tools("parks", (f"{STUDIES}/other_parks/data/pairs.csv", *LATER), lambda folder: parks()),
         Result(

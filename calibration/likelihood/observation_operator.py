@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.noise.readings import ReadCourses, Reading
 from calibration.study.observations import Parts, Quantity, ReadQuantity
 from cipark_sd.base.arrays import Array, near
 from cipark_sd.base.timegrid import SLACK, TimeGrid
+from cipark_sd.data.readings import ReadCourses, Reading
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

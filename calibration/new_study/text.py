@@ -12,18 +12,18 @@ import numpy as np
 from calibration.new_study.clock import Clock
 from calibration.new_study.columns import Axis
 from calibration.new_study.matching import words
-from calibration.new_study.parameters import STATED, UNREACHED, Candidate, Estimate, Role
+from calibration.new_study.parameters import STATED, Candidate, Estimate, Role
 from calibration.new_study.series import Series
 from calibration.noise.priors import FAMILIES, LogNormal, Prior
-from calibration.study.constants import SWITCH, reaching
+from calibration.study.constants import reaching
 from calibration.study.parameters import PLACEHOLDER
 from cipark_sd.base.console import escaped
 from cipark_sd.base.files import csv_text, file_name
-from cipark_sd.base.naming import base_name
+from cipark_sd.base.naming import base_name, split_name
 from cipark_sd.base.wording import written_unit
 from cipark_sd.model.expr import references
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Constant
+from cipark_sd.model.printing import quoted
 
 
 @dataclass(frozen=True)
@@ -256,8 +256,11 @@ def _parameter(candidate: Candidate) -> str:
     return _block("[[parameter]]", name=name, use=toml(candidate.role), **bounds, **known) + "\n"
 
 
-#: Words for what somebody can spend, fund or decide.
-MEANS = frozenset({"budget", "extra", "switch", "policy", "fund", "funded", "subsidy", "investment", "price", "tax"})
+#: Words for what somebody can spend, fund or decide, and for the length of what only divides people or things.
+MEANS = frozenset({"budget", "extra", "policy", "fund", "funded", "subsidy", "investment", "price", "tax", "capacity"})
+_WIDTHS = frozenset({"width", "age", "cohort", "group", "band", "bracket", "class"})
+#: Share of its largest number at or below which a series begins and ends that is a wave.
+_LOW = 0.5
 
 
 def problem(study: NewStudy, title: str, model_file: str, span: Sequence[str], estimate: Estimate) -> str:
@@ -362,29 +365,55 @@ def sensitivity(study: NewStudy) -> str | None:
     return "\n".join(lines) + "\n"
 
 
-def _levers(model: Model, candidates: Sequence[Candidate]) -> list[tuple[str, float, str]]:
-    """Up to three constants that somebody can change, with a value and what it is in words.
+def _levers(model: Model, candidates: Sequence[Candidate]) -> list[tuple[int, str, float]]:
+    """Constants that somebody can change, each with a rank and a factor: 0 have a name of means, 1 are all others.
 
-    A switch, a constant with a range in the file, one whose name is that of a means; else fitted constants that are no
-    amounts. A constant from which a stock starts is none.
+    They are fitted, so that the data see them. None is a date or a switch, which are held, nor an amount or where a
+    stock starts. Times come last; none is longer than the run, as one that stands for never, or a group's width.
     """
     initial = {ref.name for stock in model.stocks for piece in stock.pieces for ref in references(piece.initial)}
-    options = []
+    span = model.time.final - model.time.initial
+    options: list[tuple[int, str, float]] = []
+    times: list[tuple[int, str, float]] = []
     for part in candidates:
-        constant = model[base_name(part.name)]
-        if not isinstance(constant, Constant) or constant.name in initial or part.why == UNREACHED:
+        if part.role != "CAL" or part.starts or base_name(part.name) in initial:
             continue
-        low, high = constant.limits
-        if part.why == SWITCH:
-            options.append((0, (part.name, 1.0 - part.value, "on" if part.value == 0 else "off")))
-        elif low is not None and high is not None and part.value < high:
-            options.append((1, (part.name, high, "at the upper end of its range")))
-        elif MEANS & set(words(part.name)):
-            options.append((2, (part.name, 1.2 * part.value, "a fifth above the model file")))
-        elif part.role == "CAL" and not part.amount:
-            options.append((3, (part.name, 0.8 * part.value, "a fifth below the model file")))
-    kinds = [kind for kind, _ in options if kind < 3] or [3]
-    return [lever for kind, lever in sorted(options, key=lambda option: option[0]) if kind in kinds][:3]
+        named, is_time = {*words(base_name(part.name))}, bool(model.time.units) and part.units == model.time.units
+        if MEANS & named and "carrying" not in named:
+            options.append((0, part.name, 1.2))
+        elif not part.amount and not (is_time and (part.value >= span or _WIDTHS & named)):
+            (times if is_time else options).append((1, part.name, 0.8))
+    return [*options, *times]
+
+
+def _question(series: Series, model: Model) -> tuple[str, list[dict[str, str]]]:
+    """What one asks of a series, by its shape: why, in words, and its outcomes, the headline's first."""
+    id_, name, values = file_name(series.match.column), series.match.names[0], series.values
+    top, low = int(np.argmax(values)), _LOW * float(values.max())
+    if len(values) > 2 and 0 < top < len(values) - 1 and max(values[0], values[-1]) <= low:
+        peak, day = {"metric": toml("maximum")}, {"metric": toml("time-of-maximum")}
+        return "rises and falls again: its peak, and when that is", [
+            {"id": toml(id_), "title": toml(f"Peak of {name}"), "variable": toml(name)} | peak,
+            {"id": toml(f"{id_} when"), "title": toml(f"Time of the peak of {name}"), "variable": toml(name)} | day,
+        ]
+    if series.kind == "flow":
+        units = f"{series.match.variable.units}*{model.time.units}"
+        of_thing, _, per = series.match.variable.units.partition("/")
+        units = of_thing.strip() if per.strip() == model.time.units else units
+        total = {"equation": toml(_spelt(name)), "units": toml(units or "1"), "total": "true"}
+        return "is a flow: its sum", [{"id": toml(id_), "title": toml(f"{name}, in all"), **total}]
+    last = {"id": toml(id_), "title": toml(name), "variable": toml(name)}
+    return "is a level: its value at the last row", [last]
+
+
+def _spelt(name: str) -> str:
+    """A name, or one with elements, as an equation has it.
+
+    >>> _spelt("Contacts per Day"), _spelt('"Price [$/kg]"[food]')
+    ('Contacts per Day', '"Price [$/kg]"[food]')
+    """
+    base, elements = split_name(name)
+    return f"{quoted(base)}[{','.join(map(quoted, elements))}]" if elements else quoted(base)
 
 
 def policies(study: NewStudy, title: str, model: Model) -> str | None:
@@ -400,27 +429,37 @@ def policies(study: NewStudy, title: str, model: Model) -> str | None:
     -------
     str, optional
     """
-    chosen = _levers(model, study.candidates)
-    if not study.single or not chosen:
+    levers = _levers(model, study.candidates)
+    if not study.single or not levers:
         return None
-    levers_ = [base_name(name) for name, _, _ in chosen]
+    behind = {part.match.column: reaching(model, [part.match.variable.name]) for part in study.single}
 
-    def moved_by(part: Series) -> int:
-        behind = reaching(model, [part.match.variable.name])
-        return sum(lever in behind for lever in levers_)
+    def moving(part: Series) -> list[tuple[int, str, float]]:
+        """The levers of the best rank among those that move a series."""
+        those = [lever for lever in levers if base_name(lever[1]) in behind[part.match.column]]
+        return [lever for lever in those if lever[0] == min(those)[0]][:3]
 
-    # of outcomes that as many examples move, the first column's
-    shown = max(study.single, key=moved_by)
+    # of outcomes that levers of one rank move, as many of them, the first column's
+    shown = max(study.single, key=lambda part: [(-of[0][0], len(of)) for of in [moving(part)] if of])
+    if not moving(shown):
+        return None
+    questions = {part.match.column: _question(part, model) for part in study.single}
     lines = [
-        "# Examples: replace them by what can be decided. cipark policy says what each would have done.",
+        "# Examples: replace them by what can be decided. cipark policy says what each would have done. An equation of",
+        "# constants has in each draw that draw's values; a number is a number.",
         _REACH,
         f"title = {toml(title)}\ntimes = [{_number(study.end)}]",
-        _block("\n[headline]", outcome=toml(file_name(shown.match.column)), at=_number(study.end)),
+        *(f"# {part.match.column} {questions[part.match.column][0]}." for part in study.single),
     ]
-    for part in study.single:
-        id_, name = toml(file_name(part.match.column)), toml(part.match.names[0])
-        lines.append(_block("\n[[outcome]]", id=id_, title=name, variable=name, range=_reach(part)))
-    for i, (name, value, how) in enumerate(chosen, start=1):
-        changed, source = f"{{ {toml(name)} = {_number(value)} }}", toml("an example")
-        lines.append(_block("\n[[policy]]", id=toml(f"P{i}"), title=toml(f"{name} {how}"), set=changed, source=source))
+    outcomes = [(part, outcome) for part in study.single for outcome in questions[part.match.column][1]]
+    of_shown = [outcome["id"] for part, outcome in outcomes if part is shown]
+    also = {"also": f"[{of_shown[1]}]"} if len(of_shown) > 1 else {}
+    lines.append(_block("\n[headline]", outcome=of_shown[0], at=_number(study.end), **also))
+    for part, outcome in outcomes:
+        reach = {} if "equation" in outcome else {"range": _reach(part)}
+        lines.append(_block("\n[[outcome]]", **outcome, **reach))
+    for i, (_, name, factor) in enumerate(moving(shown), start=1):
+        changed, way = f"{{ {toml(name)} = {toml(f'{factor} * {_spelt(name)}')} }}", "above" if factor > 1 else "below"
+        titled = toml(f"{name} a fifth {way} the fit")
+        lines.append(_block("\n[[policy]]", id=toml(f"P{i}"), title=titled, set=changed, source=toml("an example")))
     return "\n".join(lines) + "\n"

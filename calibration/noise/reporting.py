@@ -24,8 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.noise.readings import ReadCourses, Reading, Windows
 from cipark_sd.base.arrays import Array
+from cipark_sd.data.readings import ReadCourses, Reading, Windows
 
 Places = NDArray[np.intp]
 

@@ -13,7 +13,6 @@ from itertools import combinations
 
 import numpy as np
 
-from calibration.noise.readings import Metric
 from calibration.study.classification import Coding
 from calibration.study.observations import (
     Breakdown,
@@ -32,6 +31,7 @@ from calibration.study.parameters import Parameter
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected
 from cipark_sd.base.naming import base_name, override_key, split_key, split_name
+from cipark_sd.data.readings import Metric
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.model import CONTROL, Model
 from cipark_sd.model.variables import Constant, Lookup, Stock, kind

@@ -14,7 +14,6 @@ from typing import ClassVar, Generic, cast
 
 from calibration.noise.families import registry
 from calibration.noise.families.base import Family, Kind, MeasurementFamily, NumberFamily
-from calibration.noise.readings import METRICS, Metric
 from calibration.noise.reporting import Reporting
 from calibration.study.observations import (
     Count,
@@ -31,6 +30,7 @@ from calibration.study.observations import (
 from calibration.study.rows import Columns, Row, Tables
 from cipark_sd.base.errors import InvalidValue, UnknownName
 from cipark_sd.base.section import Section
+from cipark_sd.data.readings import METRICS, Metric
 
 
 @dataclass(frozen=True, eq=False)

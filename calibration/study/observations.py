@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar
 
 from calibration.noise.families.base import Family, Kind, NumberFamily, ShareFamily, SplitFamily
-from calibration.noise.readings import Reading
 from calibration.noise.reporting import Reporting
 from calibration.study.classification import Coding
+from cipark_sd.data.readings import Reading
 from cipark_sd.data.scenarios import Scenario
 
 How = Literal["at", "between", "integral"]

@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from calibration.noise.families.base import Family, Kind
-from calibration.noise.readings import Reading
 from calibration.study import FILE, consistency, sections
 from calibration.study.calendar import Calendar
 from calibration.study.classification import coding_section
@@ -56,6 +55,7 @@ from cipark_sd.base.inputs import place, read_toml
 from cipark_sd.base.naming import canonical, respelled, split_key
 from cipark_sd.base.section import Section
 from cipark_sd.base.timegrid import TimeGrid, time_grid
+from cipark_sd.data.readings import Reading
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.model import Model
 

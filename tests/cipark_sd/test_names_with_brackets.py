@@ -174,7 +174,9 @@ def test_such_names_are_read_in_a_study_and_its_policies(quotes: bool, path: Pat
         text = (study / file).read_text(encoding="utf-8")
         assert '\\"' in text
         if not quotes:
-            (study / file).write_text(text.replace('\\"', ""), encoding="utf-8")
+            # an equation needs them
+            lines = [line if " * " in line else line.replace('\\"', "") for line in text.splitlines()]
+            (study / file).write_text("\n".join(lines), encoding="utf-8")
     problem = read_problem(study)
     assert '"rate [x]"' in problem.space.names
     assert [term.quantities[0].parts[0][0] for term in problem.fitted_terms] == ['"Level [m]"'] * 2

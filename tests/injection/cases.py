@@ -208,6 +208,14 @@ title = "«policy:Warm»"
 set = { "«set:room»" = 30 }
 source = "«source:hope»"
 expect = [{ outcome = "cup", at = 41, is = "more" }]
+[[policy]]
+id = "warmer"
+title = "Warmer"
+set = { "room" = "«policy value:1.1 * room»" }
+[[outcome]]
+id = "most"
+variable = "Cup"
+metric = "«metric:maximum»"
 [[rival]]
 id = "«rival:as written»"
 title = "The model as it is"

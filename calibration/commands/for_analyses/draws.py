@@ -1,6 +1,6 @@
 """Where the draws of a study's structures come from: a fit, the best fit alone, files or priors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,7 @@ from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.analysis.study import DrawRequest, DrawSet
 from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.base.console import Bars
-from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.errors import InvalidValue, raise_all
 from cipark_sd.base.files import OUTPUT_FOLDER
 
 #: Prior draws that expectations are set against: 300 that are all true bound a probability to above 0.98.
@@ -93,6 +93,7 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
             source = _in_folder(folder, rivals)
         case named:
             source = _Source(files=named)
+            raise_all("--draws", list(_of_another(problem, request, source)))
     if source.place is not None:
         if not source.files:
             expected = f"a folder with {draws_file(Path(), rivals[0].id)} or draws.nc"
@@ -146,19 +147,23 @@ def _at_best(problem: CalibrationProblem, request: DrawRequest, notes: list[str]
 
 
 def _at_hand(problem: CalibrationProblem, rivals: Sequence[Structure], notes: list[str]) -> _Source | None:
-    """The posterior draws of this very study that a calibration has left; what is there and not taken is noted."""
-    archive = _in_folder(OUTPUT_FOLDER / problem.folder.resolve().name, rivals)
-    if rivals[0].id not in archive.files:
-        return None
-    if _foreign(problem, rivals, archive):
+    """The posterior draws of this very study that a calibration has left, or else those that are kept beside it.
+
+    What is there and not taken is noted.
+    """
+    for folder in (OUTPUT_FOLDER / problem.folder.resolve().name, problem.folder):
+        archive = _in_folder(folder, rivals)
+        if not archive.files:
+            continue
+        if not _foreign(problem, rivals, archive):
+            known = (*archive.files, *archive.refuted)
+            return replace(archive, missing=tuple(rival.id for rival in rivals if rival.id not in known))
         notes.append(
             not_taken(problem, _fit_folder(problem, archive.place))
             or f"{archive.place} is not taken: it is a fit of other data, priors or settings, or of another "
             "version of the model."
         )
-        return None
-    fitted_or_refuted = (*archive.files, *archive.refuted)
-    return replace(archive, missing=tuple(rival.id for rival in rivals if rival.id not in fitted_or_refuted))
+    return None
 
 
 def rivals_in(place: Path, problem: CalibrationProblem) -> dict[str, Path]:
@@ -191,22 +196,37 @@ def _in_folder(folder: Path, rivals: Sequence[Structure]) -> _Source:
             refuted = tuple(rival.id for rival in rivals if listed.get(rival.id))
             return _Source(place, there, weights=place / WEIGHTS if listed else None, refuted=refuted)
     path = folder / "draws.nc"
-    return _Source(path, {rivals[0].id: path} if path.is_file() else {})
+    # a calibration fits the study as it stands, which need not be the first structure
+    neutral = next((rival.id for rival in rivals if not rival.scenario.overrides), rivals[0].id)
+    return _Source(path, {neutral: path} if path.is_file() else {})
+
+
+def _digests(problem: CalibrationProblem, rival: Structure) -> tuple[str, ...]:
+    """Of the study under a structure; also as it stands, where it is that: a calibration fits it before its rivals."""
+    as_it_stands = () if rival.scenario.overrides else (problem_digest(problem),)
+    return (problem_digest(with_variant(problem, rival)), *as_it_stands)
+
+
+def _of_another(problem: CalibrationProblem, request: DrawRequest, source: _Source) -> Iterator[InvalidValue]:
+    """Files that are named for a structure, and say that their draws are of another one."""
+    by_id = {rival.id: rival for rival in (*request.known, *request.structures)}
+    for name, attributes in source.attributes.items():
+        digest = attributes.get("study_digest")
+        if digest is None or digest in _digests(problem, by_id[name]):
+            continue
+        owners = [id_ for id_, rival in by_id.items() if id_ != name and digest in _digests(problem, rival)]
+        if owners:
+            path = source.files[name]
+            expected = f'draws of it, and these are of {owners[0]!r}: --draws "{owners[0]}={path}"'
+            alone = "" if owners[0] == request.structures[0].id else f' --rivals "{owners[0]}"'
+            yield InvalidValue(f"the file of {name!r}", str(path), f"{expected}{alone}", where="--draws")
 
 
 def _foreign(problem: CalibrationProblem, rivals: Sequence[Structure], archive: _Source) -> list[str]:
     """Rivals whose draws are not those of this study; a file that does not say what it is of passes."""
     by_id = {rival.id: rival for rival in rivals}
-    foreign = []
-    for name, attributes in archive.attributes.items():
-        rival = by_id[name]
-        digests = [problem_digest(with_variant(problem, rival))]
-        if not rival.scenario.overrides:
-            # the study as it stands, which a calibration fits before its rivals
-            digests.append(problem_digest(problem))
-        if attributes.get("study_digest", digests[0]) not in digests:
-            foreign.append(name)
-    return foreign
+    digests = {name: attributes.get("study_digest") for name, attributes in archive.attributes.items()}
+    return [name for name, of in digests.items() if of is not None and of not in _digests(problem, by_id[name])]
 
 
 def _doubts(problem: CalibrationProblem, rivals: Sequence[Structure], archive: _Source) -> list[str]:

@@ -1,7 +1,7 @@
 """What alternatives change against doing nothing on the same draws, what that hangs on, and what to measure first."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-Class = Literal["informed", "not decided", "assumed"]
+#: Empty where there is one run alone.
+Class = Literal["informed", "not decided", "assumed", ""]
 _WORDS: Mapping[Kind, Class] = {"informed": "informed", "undecided": "not decided", "built in": "assumed"}
 #: Rank correlations below this are not reported, nor those within this many standard errors of nothing.
 LEAST, ERRORS = 0.2, 3.0
@@ -104,10 +105,13 @@ class Compared:
         return float(np.average(shares[known], weights=weights[known])) if known.any() else float("nan")
 
     def summary(self, values: Array) -> Summary:
-        """Of values over draws and structures, by the weights of these where all have one."""
-        n = values.shape[-1]
-        weights = None if self.weights is None else np.repeat(self.weights / n, n)
-        return summary(values.reshape(-1), weights)
+        """Of values over draws and structures, by the weights of these where all have one.
+
+        Of one run of each structure there is no interval: its ends are the least and the most of the structures.
+        """
+        n, flat = values.shape[-1], values.reshape(-1)
+        of = summary(flat, None if self.weights is None else np.repeat(self.weights / n, n))
+        return replace(of, low90=np.nanmin(flat), high90=np.nanmax(flat)) if n == 1 and of.n else of
 
 
 def alternatives_table(
@@ -139,7 +143,8 @@ def alternatives_table(
         Columns ``alternative, outcome``; ``level`` and ``change`` with ``_low`` and ``_high`` (median and 90 %, over
         draws and structures), ``better`` and ``worse`` (the probability of a change by more than the margin),
         ``worst`` and ``worst_structure`` (the least of ``better`` by structure), ``level_class`` and
-        ``change_class``, ``n``.
+        ``change_class``, ``n``. Where each structure has one run alone, classes are empty and ends are the least and
+        the most of the structures.
     """
     import pandas as pd
 
@@ -149,9 +154,10 @@ def alternatives_table(
         before = None if prior is None else Compared.of(prior, outcome, decisions)
         for alternative in (BASE, *after.values):
             level = after.level(alternative)
+            one_run = level.shape[-1] == 1
             row = {"alternative": alternative, "outcome": outcome.id, **_spread("level", after.summary(level))}
-            if before is None or _rests_on(level, without_data):
-                row["level_class"] = "assumed"
+            if one_run or before is None or _rests_on(level, without_data):
+                row["level_class"] = "" if one_run else "assumed"
             else:
                 row["level_class"] = _WORDS[class_of(list(zip(before.level(alternative), level, strict=True)))]
             if alternative != BASE:
@@ -223,6 +229,8 @@ def change_class(
     Class
     """
     changes = after.change(alternative)
+    if changes.shape[-1] == 1:
+        return ""
     if before is not None and any(_rests_on(values, without_data) for values in (after.base, changes)):
         return "assumed"
     prior = (before or after).change(alternative)

@@ -13,6 +13,7 @@ from typing import Any, get_args
 from cipark_sd.analysis.experiments.decision_tables import DecisionReader
 from cipark_sd.analysis.experiments.definition import (
     BASE,
+    METRICS,
     ONLY,
     Catalogue,
     Expected,
@@ -28,7 +29,7 @@ from cipark_sd.analysis.experiments.definition import (
 )
 from cipark_sd.analysis.experiments.extended import of_outcome, with_numbers
 from cipark_sd.base.errors import CiparkError, InvalidValue, MissingFile, raise_all
-from cipark_sd.base.inputs import parsed_toml, toml_text
+from cipark_sd.base.inputs import number_in, parsed_toml, toml_text
 from cipark_sd.base.naming import base_name, override_key, respelled
 from cipark_sd.base.section import Section
 from cipark_sd.data.scenarios import Scenario
@@ -114,7 +115,7 @@ class _Reader(DecisionReader):
         first = top.table("headline")
         read: dict[str, Callable[[Section], Any]] = {
             "uncertainty": self.uncertainty, "outcome": self.outcome, "rival": self.rival, "policy": self.policy,
-            "factor": self.factor, "variant": self.policy, "lever": self.lever,
+            "factor": self.factor, "variant": self.variant, "lever": self.lever,
         }  # fmt: skip
         tables = {key: self.read_all(top, key, reader) for key, reader in read.items()}
         outcomes: tuple[Outcome, ...] = tables["outcome"]
@@ -161,9 +162,12 @@ class _Reader(DecisionReader):
         units, total, side = section.text("units", ""), section.flag("total"), section.text("side", "")
         if not equation and (units or total or ("variable" in section and "equation" in section)):
             section.wrong("equation", "an equation where there are 'units' or 'total': a variable has its own")
+        metric = section.choice("metric", tuple(METRICS)) if "metric" in section else ""
+        if metric and per:
+            section.wrong("metric", "none beside 'per': divide in an 'equation'")
         return Outcome(
             id_, title or variable, variable, per, better,
-            low=low, high=high, equation=equation, units=units, total=total, side=side,
+            low=low, high=high, equation=equation, units=units, total=total, side=side, metric=metric,
         )  # fmt: skip
 
     def place(self, section: Section) -> Scenario:
@@ -172,11 +176,21 @@ class _Reader(DecisionReader):
         return self.settings(section, "set", "")
 
     def policy(self, section: Section) -> Policy:
-        id_, title = section.text("id"), section.text("title")
-        scenario = self.settings(section, "set", id_)
+        id_, title, content = section.text("id"), section.text("title"), section.raw("set")
+        texts = {}
+        if isinstance(content, dict):
+            texts = {name: value for name, value in content.items() if _is_equation(value)}
+            content = {name: value for name, value in content.items() if name not in texts}
+        scenario = self.checked_settings(section, "set", id_, content)
+        equations = self.equations(section, "set", texts, constant=True)
         expected = self.read_all(section, "expect", self.expected, name="expectation")
-        source = section.text("source", "")
-        return Policy(id_, title, scenario, expected, source)
+        return Policy(id_, title, scenario, expected, section.text("source", ""), equations)
+
+    def variant(self, section: Section) -> Policy:
+        variant = self.policy(section)
+        if variant.equations:
+            section.wrong("set", "numbers: mechanisms are switched on and off beside them")
+        return variant
 
     def expected(self, section: Section) -> Expected:
         outcome, at, how = section.text("outcome"), section.number("at"), section.choice("is", WAYS)
@@ -255,6 +269,11 @@ class _Reader(DecisionReader):
             if catalogue.times and math.isfinite(at) and at not in catalogue.times:
                 shown = ", ".join(map(catalogue.date, catalogue.times))
                 self.problems.append(InvalidValue("at", at, f"one of the times {shown}", where=where))
+
+
+def _is_equation(value: object) -> bool:
+    """Whether a value of a setting is a text that is no number."""
+    return isinstance(value, str) and math.isnan(number_in(value))
 
 
 def _contradictions(catalogue: Catalogue) -> Iterator[CiparkError]:

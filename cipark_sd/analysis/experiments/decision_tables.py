@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from cipark_sd.analysis.experiments.definition import BASE, Decision, Decisions, Outcome, Rule
@@ -49,7 +49,9 @@ class DecisionReader:
         self.problems += [UnknownName(name, known, kind=kind, where=where) for name in names if name not in known]
 
     def settings(self, section: Section, key: str, name: str) -> Scenario:
-        content = section.raw(key)
+        return self.checked_settings(section, key, name, section.raw(key))
+
+    def checked_settings(self, section: Section, key: str, name: str, content: object) -> Scenario:
         if content is None:
             return Scenario(name)
         if not isinstance(content, dict):
@@ -211,18 +213,30 @@ class DecisionReader:
         if not isinstance(content, dict) or not content:
             section.wrong("set", "a table of constants and their new values")
             return Rule((), date, when)
-        settings = []
+        return Rule(self.equations(section, "set", content), date, when)
+
+    def equations(
+        self, section: Section, key: str, content: Mapping[str, Any], *, constant: bool = False
+    ) -> tuple[tuple[str, str], ...]:
+        """Constants, or elements of them, with what they are set to; ``constant`` asks for equations of constants."""
+        where, settings = section.at(key), []
         for name, value in content.items():
-            self.constant(name, section.at("set"))
+            self.constant(name, where)
             if is_number(value):
                 settings.append((name, repr(float(value))))
             elif isinstance(value, str) and value.strip():
-                self.checked_equation(value, section.at("set"))
+                expr = self.checked_equation(value, where)
                 settings.append((name, value))
+                if constant and expr is not None and not self._of_constants(expr):
+                    expected = "an equation of constants, which have one value in a run"
+                    self.problems.append(InvalidValue(f"the value of {name!r}", value, expected, where=where))
             else:
                 expected = "a number or an equation; an array takes one of its elements at a time"
-                self.problems.append(InvalidValue(f"the value of {name!r}", value, expected, where=section.at("set")))
-        return Rule(tuple(settings), date, when)
+                self.problems.append(InvalidValue(f"the value of {name!r}", value, expected, where=where))
+        return tuple(settings)
+
+    def _of_constants(self, expr: Expr) -> bool:
+        return all(isinstance(self.model.by_name.get(ref.name), Constant) for ref in references(expr))
 
     def cost(self, section: Section, key: str, *, constant: bool = False) -> str:
         """An equation of costs, which names a number with a range: a cost that is known to the penny is not known."""
@@ -237,6 +251,6 @@ class DecisionReader:
         names = [ref.name for ref in references(expr)]
         if not names:
             section.wrong(key, "an equation with at least one number that has a range ([[uncertainty]])")
-        if constant and not all(isinstance(self.model.by_name.get(name), Constant) for name in names):
+        if constant and not self._of_constants(expr):
             section.wrong(key, "an equation of constants, since it is paid once; 'spend' is paid over time")
         return text

@@ -9,6 +9,7 @@ import numpy as np
 
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.timegrid import time_label, when
+from cipark_sd.data.readings import Maximum, Metric, Minimum, TimeOfMaximum
 from cipark_sd.data.scenarios import Scenario
 
 
@@ -112,6 +113,10 @@ WEIGHTED = "weighted"
 Way = Literal["more", "less"]
 
 
+#: What an outcome may read of a course. When a threshold is passed is none: a run that never does has no effect.
+METRICS: Mapping[str, Metric] = {metric.name: metric for metric in (Maximum(), Minimum(), TimeOfMaximum())}
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """A quantity that policies are compared by.
@@ -135,6 +140,8 @@ class Outcome:
         Whether the equation is a rate that adds up from the date of the decisions on.
     side : str
         Whose gain it is; empty for nobody's.
+    metric : str
+        What is read of its course from the start of the run on, by its name in :data:`METRICS`; empty for its value.
     """
 
     id: str
@@ -148,6 +155,7 @@ class Outcome:
     units: str = ""
     total: bool = False
     side: str = ""
+    metric: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +175,17 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Settings that are tried, and what is expected of them."""
+    """Settings that are tried, and what is expected of them.
+
+    ``equations`` are constants, or elements of them, with equations of constants as each draw has them under the base.
+    """
 
     id: str
     title: str
     scenario: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
     expected: tuple[Expected, ...] = ()
     source: str = ""
+    equations: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +347,11 @@ class Catalogue:
     def when(self, time: float) -> str:
         """A time in a sentence: ``on 2019-11-25``, ``at 8``."""
         return when(time, self.time_units)
+
+    def read_at(self, outcome: str, time: float) -> str:
+        """An outcome and when it is read, in a sentence: ``Firms on 2019-11-25``, ``Peak of ill until 8``."""
+        of = self.outcome_by_id[outcome]
+        return f"{of.title} {f'until {self.date(time)}' if of.metric or of.total else self.when(time)}"
 
     @property
     def changes(self) -> tuple[Policy, ...]:

@@ -1,7 +1,7 @@
 """What policies change: paired differences to the base, and what can be said of what was expected of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -185,16 +185,22 @@ def _mean(values: Array) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An expectation of a policy, by its id, and the draws in which it is true under each structure."""
+    """An expectation of a policy, by its id, and the draws in which it is true under each structure.
+
+    ``at_most`` is the class of an expectation whose odds the data have moved, where that informs nothing: of a change
+    whose direction the model assumes, or with data that the model does not follow.
+    """
 
     policy: str
     expected: Expected
     evidence: tuple[Evidence, ...]
+    at_most: Kind = "informed"
 
     @property
     def classified(self) -> Classified:
         """Built in, informed or undecided."""
-        return classify(self.evidence)
+        of = classify(self.evidence)
+        return replace(of, kind=self.at_most) if of.kind == "informed" else of
 
 
 def claims(
@@ -202,6 +208,7 @@ def claims(
     prior: "xr.Dataset",
     posterior: "xr.Dataset | None" = None,
     effective: Mapping[str, float] | None = None,
+    misfit: str = "",
 ) -> list[Claim]:
     """What draws say of all that is expected of policies.
 
@@ -215,6 +222,8 @@ def claims(
     effective : mapping of str to float, optional
         How many independent draws those of a rival are worth after its fit. A rival that is not named has not been
         fitted itself; without the mapping all have, and their draws are independent.
+    misfit : str
+        What the model does not follow in the data; empty where nothing.
 
     Returns
     -------
@@ -232,8 +241,29 @@ def claims(
                 worth = float("inf") if effective is None else effective.get(rival, float("inf"))
                 fitted_tally = after[rival][0].worth(worth) if fitted else None
                 evidence.append(Evidence(rival, tally, fitted_tally, idle >= IDLE))
-            claimed.append(Claim(policy.id, expected, tuple(evidence)))
+            fitted_rivals = [of.structure for of in evidence if of.posterior is not None]
+            at_most: Kind = "informed"
+            if posterior is not None and fitted_rivals:
+                place = policy.id, expected.outcome, expected.at, expected.than
+                kind, _ = _class_of_change((prior, posterior), place, fitted_rivals, misfit)
+                at_most = kind if kind == "built in" or misfit else "informed"
+            claimed.append(Claim(policy.id, expected, tuple(evidence), at_most))
     return claimed
+
+
+def _class_of_change(
+    runs: "tuple[xr.Dataset, xr.Dataset]", place: tuple[str, str, float, str], rivals: Sequence[str], misfit: str
+) -> tuple[Kind, Array]:
+    """The class of what a policy changes, from draws before and after the data, and its change in the first ones.
+
+    ``place`` is the policy, the outcome, the time and what it is compared with. A structure under which a policy
+    changes nothing, before the data and after them, takes no part.
+    """
+    before, after = (
+        {rival: values - without for rival, (values, without) in paired(of, *place).items()} for of in runs
+    )
+    pairs = [(before[rival], after[rival]) for rival in rivals if before[rival].any() or after[rival].any()]
+    return (class_of(pairs, is_change=True, misfit=misfit) if pairs else "built in"), before[rivals[0]]
 
 
 def _tallies(result: "xr.Dataset", policy: Policy, expected: Expected) -> dict[str, tuple[Tally, float]]:
@@ -331,8 +361,6 @@ def effect_classes(
 ) -> tuple[EffectClass, ...]:
     """The class of each policy's effect on the headline's outcome, from draws before and after the data.
 
-    A structure under which a policy changes nothing, before the data and after them, takes no part.
-
     Parameters
     ----------
     catalogue : Catalogue
@@ -351,10 +379,7 @@ def effect_classes(
     outcome, at = catalogue.headline
     classes = []
     for policy in catalogue.changes:
-        by_data = [paired(runs, policy.id, outcome, at) for runs in (prior, posterior)]
-        before, after = ({rival: values - base for rival, (values, base) in runs.items()} for runs in by_data)
-        low, median, high = np.quantile(before[rivals[0]], [0.05, 0.5, 0.95]).tolist()
-        pairs = [(before[rival], after[rival]) for rival in rivals if before[rival].any() or after[rival].any()]
-        kind = class_of(pairs, is_change=True, misfit=misfit) if pairs else "built in"
+        kind, before = _class_of_change((prior, posterior), (policy.id, outcome, at, BASE), rivals, misfit)
+        low, median, high = np.quantile(before, [0.05, 0.5, 0.95]).tolist()
         classes.append(EffectClass(policy.id, kind, median, low, high))
     return tuple(classes)

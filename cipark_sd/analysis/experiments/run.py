@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.analysis.experiments.definition import Outcome, Policy, Structure
+from cipark_sd.analysis.experiments.definition import METRICS, Outcome, Policy, Structure
 from cipark_sd.analysis.experiments.draws import Draws
+from cipark_sd.analysis.experiments.settings import Setup, in_each_draw, inputs
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays, digest
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.naming import base_name, override_key, split_key
-from cipark_sd.base.timegrid import time_grid
+from cipark_sd.base.timegrid import nearest_indices, time_grid
 from cipark_sd.data import described
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.engines.plan import Columns, checked, grid_of, plan
 from cipark_sd.execution.pool import Pool, Progress, Tell
-from cipark_sd.execution.workers import Workers
 from cipark_sd.model.expr import MISSING
 from cipark_sd.model.model import Model
 from cipark_sd.simulations.ensembles import ensemble
@@ -50,24 +50,6 @@ Rows = NDArray[np.uint64]
 OnProgress = Callable[[int, int], None]
 #: How much finer the step of a run is that is not possible with the model's own. A power of 2, so that instants agree.
 FINER = 16
-
-
-@dataclass(frozen=True, eq=False)
-class Setup:
-    """What all runs of an experiment share.
-
-    Parameters
-    ----------
-    scenario : Scenario
-        Everything else wins over it.
-    pool : Pool
-        Who runs each policy under each rival, and keeps the runs; it changes no bit.
-    """
-
-    model: Model
-    scenario: Scenario = Scenario()  # noqa: RUF009  (frozen, and neutral)
-    engine: str = "native"
-    pool: Pool = field(default_factory=Workers)
 
 
 def run_policies(
@@ -116,6 +98,7 @@ def run_policies(
     model, length = setup.model, lengths.pop()
     scenario, nearest = at_steps(model, setup.scenario, times)
     check_memory(length, 8 * len(rivals) * len(policies) * len(outcomes) * len(times))
+    by_draw = {rival.id: in_each_draw(setup, policies, rival, draws[rival.id]) for rival in rivals}
     task = partial(
         SettingsTask,
         model,
@@ -128,7 +111,12 @@ def run_policies(
     )
     tasks = [
         [
-            task(rival.scenario | policy.scenario, draws[rival.id], label=f"{policy.title} under {rival.title}")
+            task(
+                rival.scenario | policy.scenario,
+                draws[rival.id],
+                by_draw=by_draw[rival.id][policy.id],
+                label=f"{policy.title} under {rival.title}",
+            )
             for policy in policies
         ]
         for rival in rivals
@@ -197,6 +185,8 @@ class SettingsTask:
         Threads; they change no bit.
     label : str
         For the progress.
+    by_draw : mapping of str to (n_draws,)
+        Settings that differ from draw to draw, which win over all others.
     """
 
     model: Model
@@ -208,12 +198,13 @@ class SettingsTask:
     engine: str
     workers: int | None = None
     label: str = ""
+    by_draw: Mapping[str, Array] = field(default_factory=dict)
 
     @cached_property
     def key(self) -> str:
         """Of all that the answer depends on."""
         settings, scenario = self.settings.to_json(), self.scenario.to_json()
-        numbers = sorted(self.draws.values.items())
+        numbers = [*sorted(self.draws.values.items()), *sorted(self.by_draw.items())]
         how = (self.model.digest, settings, numbers, self.outcomes, self.instants, scenario, self.engine)
         return digest("settings", *how, FINER, SLACK)
 
@@ -235,9 +226,7 @@ class SettingsTask:
         under every policy and with every step.
         """
         known_as = np.arange(len(self.draws), dtype=np.uint64) if numbers is None else numbers
-        columns = _columns(self.settings, self.draws)
-        structured = {key: of for key, of in self.settings.overrides.items() if not isinstance(of, float | tuple)}
-        shared = self.scenario | Scenario(self.settings.name, structured)
+        columns, shared = inputs(self.settings, self.draws, self.scenario, self.by_draw)
         values, fine = self._once(columns, known_as, shared)
         refined = ~fine
         failed = refined.copy()
@@ -261,11 +250,23 @@ class SettingsTask:
         save += [stock.name for stock in model.stocks if stock.name not in map(override_key, save)]
         least = lowest(limits, grid_of(model, checked(model, scenario)).saved_times.tolist())
         runs = self._ensemble(columns, numbers, scenario, save=save, times=self.instants, reduce=least)
-        courses = [_read(runs, outcome) for outcome in self.outcomes]
+        read = list(dict.fromkeys(base_name(outcome.variable) for outcome in self.outcomes if outcome.metric))
+        # a metric is of the whole course, which stocks need not be kept for
+        along = self._ensemble(columns, numbers, scenario, save=read, times=None) if read else runs
+        courses = [_read(along if outcome.metric else runs, outcome) for outcome in self.outcomes]
         fine = ~failing(runs, Columns.of(model, [stock.name for stock in model.stocks]).places, limits)
         for outcome, (course, missing) in zip(self.outcomes, courses, strict=True):
             fine &= _inside(course, missing, outcome).all(axis=-1)
-        return np.stack([course for course, _ in courses]), fine
+        by_outcome = zip(self.outcomes, courses, strict=True)
+        values = [self._read_at(outcome, along["time"].to_numpy(), course) for outcome, (course, _) in by_outcome]
+        return np.stack(values), fine
+
+    def _read_at(self, outcome: Outcome, times: Array, course: Array) -> Array:
+        """An outcome ``(n_runs, n_instants)``; of a metric's course ``(n_runs, n_times)`` all until each instant."""
+        if not outcome.metric:
+            return course
+        ends, of = nearest_indices(times, np.array(self.instants)) + 1, METRICS[outcome.metric].of
+        return np.stack([of(times[:end], course[:, :end]) for end in ends.tolist()], axis=1)
 
     def _diagnosed(self, columns: Mapping[str, Array], numbers: Rows, scenario: Scenario) -> Marks:
         """The first bad value of runs that fail; of an outcome that is not possible the variable that it reads."""
@@ -303,7 +304,8 @@ def _same_steps(tasks: Sequence[SettingsTask], ran: Sequence[dict[str, Any]]) ->
         late = np.flatnonzero(needed & ~run["refined"])
         if not len(late):
             continue
-        again = replace(task, draws=task.draws.take(late), scenario=_finer(task.model, task.scenario))
+        by_draw = {name: values[late] for name, values in task.by_draw.items()}
+        again = replace(task, draws=task.draws.take(late), by_draw=by_draw, scenario=_finer(task.model, task.scenario))
         for name, array in again.run(late.astype(np.uint64)).items():
             changed = run[name].copy()
             # values are (n_outcomes, n_draws, n_times), all else (n_draws,)
@@ -316,28 +318,6 @@ def _inside(values: Array, missing: NDArray[np.bool_], outcome: Outcome) -> NDAr
     """Where a course is finite and possible, a ratio of nothing to nothing, or missing by the model's own equations."""
     inside = (values >= outcome.low) & (values <= outcome.high) & np.isfinite(values)
     return np.asarray(inside | missing | (np.isnan(values) & bool(outcome.per)))
-
-
-def _columns(settings: Scenario, draws: Draws) -> dict[str, Array]:
-    """What changes from run to run, by override key; settings win over draws, a whole variable over its elements."""
-    columns: dict[str, Array] = {}
-    for key, value in [*draws.values.items(), *settings.overrides.items()]:
-        base, elements = split_key(key)
-        varies = isinstance(value, float | tuple | np.ndarray)
-        for known in list(columns):
-            if known == key or (base_name(known) == base and not (elements and varies)):
-                del columns[known]
-        match value:
-            case float():
-                columns[key] = np.full(len(draws), value)
-            case tuple():
-                columns[key] = np.tile(np.array(value), (len(draws), 1))
-            case np.ndarray():
-                columns[key] = value
-            case _:
-                # a table or a series is shared by all runs; what was drawn for it would win over it
-                pass
-    return columns
 
 
 def _read(runs: "xr.Dataset", outcome: Outcome) -> tuple[Array, NDArray[np.bool_]]:
@@ -418,7 +398,7 @@ def _dataset(
     data: dict[str, Any] = {}
     for position, outcome in enumerate(outcomes):
         attributes = {"long_name": outcome.title, "variable": outcome.variable, "better": outcome.better}
-        units = model[base_name(outcome.variable)].units
+        units = units_of(model, outcome)
         attributes |= {"per": outcome.per} if outcome.per else {"units": units}
         data[outcome.id] = (dims, values[:, :, position], attributes)
     rival_draws = [draws[rival.id] for rival in rivals]
@@ -439,6 +419,25 @@ def _dataset(
     step = resolve(model, Scenario()).time_step
     facts = described.run_attributes(model, engine=task.engine, method=model.time.method, time_step=step)
     return xr.Dataset(data, coords=coords, attrs=facts)
+
+
+def units_of(model: Model, outcome: Outcome) -> str:
+    """The units of an outcome.
+
+    Parameters
+    ----------
+    model : Model
+        With what the catalogue adds.
+    outcome : Outcome
+
+    Returns
+    -------
+    str
+        As the model's file writes them: of an instant those of time, of a ratio none.
+    """
+    if outcome.metric and METRICS[outcome.metric].is_time:
+        return model.time.units
+    return "" if outcome.per else model[base_name(outcome.variable)].units
 
 
 def failures_in(model: Model, result: "xr.Dataset") -> Failures:

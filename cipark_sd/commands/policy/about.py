@@ -10,9 +10,8 @@ from typing import Any, Literal, TypeVar, Unpack
 import numpy as np
 
 from cipark_sd.analysis.experiments.definition import BASE, Catalogue, Expected, Structure
-from cipark_sd.analysis.experiments.effects import Claim
 from cipark_sd.base.records import WrongRecordError, of_this_version, read_record, write_record
-from cipark_sd.base.wording import labelled, listed, rounded
+from cipark_sd.base.wording import WHOLE, commas, in_sentence, is_counted, labelled, listed, number
 from cipark_sd.data.described import version
 from cipark_sd.pages.output import load_result, save_result
 from cipark_sd.statements import headline
@@ -48,6 +47,8 @@ class About:
         The study whose fit it is, where that stands elsewhere.
     notes : tuple of str
         Where the draws come from, and what a reader must know of them.
+    against : str
+        Where the base contradicts the data even after a fit, as a sentence; empty for nowhere.
     misfit : str
         What the fitted model does not follow in the data; empty where nothing.
     unreliable : mapping of str to str
@@ -71,6 +72,7 @@ class About:
     identity: str
     fit_of: str = ""
     notes: tuple[str, ...] = ()
+    against: str = ""
     misfit: str = ""
     unreliable: Mapping[str, str] = field(default_factory=dict)
     untaught: tuple[str, ...] = ()
@@ -94,6 +96,23 @@ class About:
     def signs_only(self) -> bool:
         """Whether the draws are of the priors of a study: what policies do is then said by its sign alone."""
         return all(basis.origin == "prior" for basis in self.bases.values())
+
+    @property
+    def alone(self) -> bool:
+        """Whether every structure has one run, at its best fit: without intervals, classes and signs."""
+        return all(basis.alone for basis in self.bases.values())
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What keeps the numbers from being used as they stand, in sentences, with the way on where there is one."""
+        # that ranges are no data is said under what is known
+        doubtful = self.doubtful and any(basis.origin != "ranges" for basis in self.bases.values())
+        doubts = [f"{self.basis[:1].upper()}{self.basis[1:]}."] if doubtful else []
+        doubts = list(self.notes) if self.alone and self.notes else doubts
+        narrow = (
+            f"{self.misfit[:1].upper()}{self.misfit[1:]}, so that intervals are too narrow and no class says informed."
+        )
+        return (*doubts, *filter(None, [self.against]), *([narrow] if self.misfit else []))
 
     @property
     def doubtful(self) -> bool:
@@ -206,17 +225,22 @@ _NAMED = 3
 _FRACTIONS = {0.5: "half of", 1 / 3: "a third of", 0.25: "a quarter of", 0.2: "a fifth of", 0.1: "a tenth of"}
 
 
-def signed(value: float, width: float = math.nan) -> str:
-    """A difference with its sign, with two digits of the width of its interval.
+#: A number that is smaller than this share of its interval's width needs no digits of its own.
+SMALL = 0.05
 
-    >>> signed(-3.14159, 8.3), signed(250.4), signed(0.0), signed(-8103.2, 8771)
-    ('-3.1', '+250', '0', '-8100')
+
+def signed(value: float, width: float = math.nan, unit: str = "") -> str:
+    """A difference with its sign, with the digits that its interval carries; what is counted in whole numbers.
+
+    >>> signed(-3.14159, 8.3), signed(250.4), signed(0.0), signed(-8103.2, 8771), signed(2.6, 9.0, "firm")
+    ('-3.1', '+250', '0', '-8100', '+3')
 
     Parameters
     ----------
     value : float
     width : float
         Of its interval, in the unit of the value; NaN or 0 for none.
+    unit : str
 
     Returns
     -------
@@ -225,32 +249,81 @@ def signed(value: float, width: float = math.nan) -> str:
     """
     if not math.isfinite(value):
         return "-"
-    text = rounded(value, width if width > 0 else 2 * abs(value))
-    return "0" if float(text) == 0 else text if value < 0 else f"+{text}"
+    text = size(value, width, unit)
+    return "0" if not text.strip("0.") else f"{'-' if value < 0 else '+'}{text}"
 
 
-def band(low: float, high: float) -> str:
+def size(value: float, width: float, unit: str) -> str:
+    """A number without its sign; one that is small beside the width of its interval has no digits of its own.
+
+    >>> size(-0.0052, 19, "MUSD"), size(1234.0, 1800, "MUSD"), size(0.12345, 0, ""), size(6.6, 25.4, "firm")
+    ('0', '1200', '0.123', '7')
+
+    Parameters
+    ----------
+    value : float
+    width : float
+        Of its interval, in the same unit; NaN or 0 for none.
+    unit : str
+
+    Returns
+    -------
+    str
+        With the digits that the interval carries; without one with three.
+    """
+    amount, counted = abs(value), is_counted(unit)
+    if not (width > 0 or counted):
+        return commas(number(amount, digits=3))
+    width = width if width > 0 else amount / 5
+    if amount < SMALL * width and not (counted and width >= WHOLE):
+        amount = round(amount, 1 - math.floor(math.log10(width)))
+    return in_sentence(amount, width, unit)
+
+
+def spread(value: float, low: float, high: float, unit: str = "", *, sign: bool = False) -> str:
+    """A median with its interval of 90 %.
+
+    >>> spread(6.53, -0.42, 24.3, sign=True), spread(0.0, 0.0, 14.2), spread(2.0, 2.0, 2.0)
+    ('+6.5 (0 to 24)', '0 (0 to 14)', '2')
+    >>> spread(6.6, -0.32, 25.1, "firm", sign=True), spread(0.12, 0.1, 0.14, "firm")
+    ('+7 (0 to 25)', '0.120 (0.100 to 0.140)')
+
+    Parameters
+    ----------
+    value, low, high : float
+        In one unit; the ends are equal where there is one draw.
+    unit : str
+    sign : bool
+        Whether a median above zero has a plus.
+
+    Returns
+    -------
+    str
+        A dash where one of them is no finite number.
+    """
+    if not np.isfinite([value, low, high]).all():
+        return "-"
+    text, *ends = (signed(x, high - low, unit) for x in (value, low, high))
+    text = text if sign else text.removeprefix("+")
+    return text if high == low else f"{text} ({' to '.join(end.removeprefix('+') for end in ends)})"
+
+
+def band(low: float, high: float, unit: str = "") -> str:
     """An interval of differences; one number where there is one.
 
     Parameters
     ----------
     low, high : float
         Its ends, in one unit.
+    unit : str
 
     Returns
     -------
     str
-        With signs, and two digits of the width.
+        With signs, and the digits that its width carries.
     """
-    return signed(low) if low == high else f"{signed(low, high - low)} to {signed(high, high - low)}"
-
-
-def as_expected(claim: Claim) -> str:
-    """An expectation in one or two words, and its class."""
-    expected = claim.expected
-    than = "" if expected.than == BASE else f" than {expected.than}"
-    times = "" if expected.factor == 1 else f" than {_times(expected.factor)}{'it' if expected.than == BASE else ''}"
-    return f"{expected.how}{times or than}: {claim.classified}"
+    width = high - low
+    return signed(low, unit=unit) if low == high else f"{signed(low, width, unit)} to {signed(high, width, unit)}"
 
 
 def first_of(names: Sequence[str]) -> str:
@@ -296,13 +369,12 @@ def in_words(expected: Expected, catalogue: Catalogue) -> str:
     str
         Without a full stop.
     """
-    title = catalogue.outcome_by_id[expected.outcome].title
     times = _times(expected.factor)
     if expected.than == BASE:
         than = "the base"
     else:
         than = f"{'that ' if times else ''}under '{catalogue.policy_by_id[expected.than].title}'"
-    return f"{title} {catalogue.when(expected.at)} {expected.how} than {times}{than}"
+    return f"{catalogue.read_at(expected.outcome, expected.at)} {expected.how} than {times}{than}"
 
 
 R = TypeVar("R")

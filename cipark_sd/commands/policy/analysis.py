@@ -15,7 +15,8 @@ from cipark_sd.analysis.experiments.catalogue import FILE, model_named_in, read_
 from cipark_sd.analysis.experiments.definition import Catalogue, Outcome, Policy, Structure
 from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.analysis.experiments.extended import extended
-from cipark_sd.analysis.experiments.run import Setup, failures_in, run_policies
+from cipark_sd.analysis.experiments.run import failures_in, run_policies, units_of
+from cipark_sd.analysis.experiments.settings import Setup, moved
 from cipark_sd.analysis.sensitivities.factors import Factor
 from cipark_sd.analysis.study import DrawRequest, DrawSource, PlainModel, Study, find_folder, readers, study_in
 from cipark_sd.base.checkpoints import Checkpoints
@@ -26,7 +27,7 @@ from cipark_sd.base.inputs import all_beneath, beneath
 from cipark_sd.base.library import bundled
 from cipark_sd.base.naming import override_key
 from cipark_sd.base.optional import attempt, record_in
-from cipark_sd.base.wording import labelled
+from cipark_sd.base.wording import commas, labelled, listed, number, rounded, with_unit, written_unit
 from cipark_sd.commands.options import split_names
 from cipark_sd.commands.policy.about import About, Findings
 from cipark_sd.commands.policy.request import Request
@@ -36,7 +37,8 @@ from cipark_sd.execution.cluster import pool_of
 from cipark_sd.execution.workers import Workers
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
-from cipark_sd.pages.parts import Part
+from cipark_sd.pages.blocks import Table
+from cipark_sd.pages.parts import Part, Pictures
 from cipark_sd.statements.claims import UNSEEN, class_of
 
 if TYPE_CHECKING:
@@ -223,18 +225,29 @@ class Analysis:
         failures.check(f"{self.model.name}, {stage}", failures.total, self.allowed)
         return runs
 
+    def moves(self) -> dict[str, str]:
+        """By policy, from where to where it moves what, over the draws of the first rival: ``Pace from 5 to 4``."""
+        first = self.rivals[0]
+
+        def words(name: str, ends: tuple[float, float]) -> str:
+            unit = estimands.unit_of(self.model, name)
+            # with the digits that tell both apart: a date has four before them
+            width = abs(ends[1] - ends[0])
+            before, after = (commas(number(end, digits=3) if end.is_integer() else rounded(end, width)) for end in ends)
+            return f"{estimands.name_in(self.model, name)} from {before} to {with_unit(after, unit)}"
+
+        by_policy = moved(self.setup, self.catalogue.changes, first, self.draws[first.id])
+        return {policy: listed([words(*item) for item in numbers.items()], "") for policy, numbers in by_policy.items()}
+
     def widened(self, draws: Mapping[str, Draws]) -> dict[str, Draws]:
         """Draws by rival, with the inputs that no data inform drawn from their ranges."""
         uncertainties, seed = self.catalogue.uncertainties, self.about.seed
         return {rival: of_rival.widened(uncertainties, seed) for rival, of_rival in draws.items()}
 
     def doubts(self, runs: "xr.Dataset") -> tuple[str, ...]:
-        """In words: a misfit of the fit, how many runs needed a finer step, how many failed, and of what."""
-        misfit = self.about.misfit
-        narrow = f"{misfit[:1].upper()}{misfit[1:]}, so intervals are too narrow and no class says informed."
+        """In words: how many runs needed a finer step, how many failed, and of what."""
         finer, failures = int(runs["refined"].sum()), failures_in(self.model, runs)
         sentences = [f"{finer} runs needed a finer time step than the model's."] if finer else []
-        sentences = [narrow, *sentences] if misfit else sentences
         return (*sentences, *([failures.sentence("Policies")] if failures.failed else []))
 
 
@@ -276,10 +289,7 @@ def start(request: Request, bars: Bars) -> Analysis:
         rivals=placed,
         bases={rival: draws.basis for rival, draws in made.draws.items()},
         weights={rival: draws.weight for rival, draws in made.draws.items()},
-        units={
-            outcome.id: "" if outcome.per else estimands.unit_of(target.model, outcome.variable)
-            for outcome in target.catalogue.outcomes
-        },
+        units={outcome.id: written_unit(units_of(target.model, outcome)) for outcome in target.catalogue.outcomes},
         inputs=_input_titles(target),
         quantities={outcome.id: _quantity(target, outcome) for outcome in target.catalogue.outcomes},
         settings=_settings(target),
@@ -289,12 +299,13 @@ def start(request: Request, bars: Bars) -> Analysis:
         seed=request.seed,
         identity="",
         fit_of="" if target.study.folder == target.folder else target.study.folder.name,
+        notes=made.notes,
         misfit=made.misfit,
         unreliable=made.unreliable,
         untaught=untaught(target.study, made.draws[placed[0].id]),
     )
-    notes = (*_against_data(request, target.study, placed[0], made.draws, about), *made.notes)
-    about = replace(about, notes=notes, identity=_identity(request, target, made.draws, about.basis))
+    against = _against_data(request, target.study, placed[0], made.draws, about)
+    about = replace(about, against=against, identity=_identity(request, target, made.draws, about.basis))
     setup = Setup(model, target.study.scenario, engine=request.engine, pool=pool)
     allowed = target.study.allowed if request.allow_failed is None else request.allow_failed
     return Analysis(
@@ -302,9 +313,7 @@ def start(request: Request, bars: Bars) -> Analysis:
     )  # fmt: skip
 
 
-def _against_data(
-    request: Request, study: Study, first: Structure, draws: Mapping[str, Draws], about: About
-) -> tuple[str, ...]:
+def _against_data(request: Request, study: Study, first: Structure, draws: Mapping[str, Draws], about: About) -> str:
     """A sentence where the base contradicts the data even after a fit; before one that is an error."""
     against = attempt(
         "contradiction",
@@ -312,25 +321,30 @@ def _against_data(
         "",
     )
     if not against:
-        return ()
+        return ""
     if about.signs_only:
         raise CiparkError(
             f"cipark policy --draws prior: the base contradicts the data, so that nothing is shown of what policies "
             f"change of it: {against}. Run 'cipark calibrate{study.argument}', and then "
             f"'cipark policy{study.argument}' without --draws, which uses that fit."
         )
-    return (f"The base does not meet the data even after the fit: {against}.",)
+    return f"The base does not meet the data even after the fit: {against}."
 
 
 def _quantity(target: Target, outcome: Outcome) -> str:
     names = (outcome.variable, outcome.per) if outcome.per else (outcome.variable,)
-    return " / ".join(estimands.name_in(target.model, name) for name in names)
+    quantity = " / ".join(estimands.name_in(target.model, name) for name in names)
+    return f"{outcome.metric} of {quantity}" if outcome.metric else quantity
 
 
 def _settings(target: Target) -> dict[str, str]:
     """What each policy sets, and which decision each alternative to doing nothing is."""
     catalogue = target.catalogue
-    settings = {policy.id: estimands.settings(target.model, policy.scenario) for policy in catalogue.policies}
+    settings = {}
+    for policy in catalogue.policies:
+        numbers = estimands.settings(target.model, policy.scenario)
+        equations = [f"{estimands.name_in(target.model, name)} = {text}" for name, text in policy.equations]
+        settings[policy.id] = ", ".join([*filter(None, [numbers]), *equations])
     if catalogue.decisions is not None:
         settings |= {decision.id: f"the decision {decision.title}" for decision in catalogue.decisions.alternatives}
     return settings
@@ -410,6 +424,11 @@ class PolicyPart(Part[Findings], Generic[R]):
     @abstractmethod
     def compute(self, analysis: Analysis, bars: Bars) -> R:
         """The result."""
+
+    def shown(self, findings: Findings) -> Table | None:
+        """What a console shows of the part: the first table of its page; None without one."""
+        blocks = (block for section in self.sections(findings, Pictures()) for block in section.blocks)
+        return next((block for block in blocks if isinstance(block, Table)), None)
 
     def read(self, findings: Findings) -> tuple[R, About]:
         """The result of the part, and what it rests on."""

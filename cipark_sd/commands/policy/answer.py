@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cipark_sd.analysis.experiments.definition import WEIGHTED
-from cipark_sd.analysis.experiments.effects import ORDER, Claim, EffectClass
-from cipark_sd.base.wording import commas, in_sentence, is_counted, listed, number, rounded, said_date, with_unit
-from cipark_sd.commands.policy.about import About, Findings, first_of, in_words
+from cipark_sd.analysis.experiments.effects import Claim
+from cipark_sd.base.wording import commas, is_counted, listed, number, rounded, said_date, with_unit
+from cipark_sd.commands.policy.about import About, Findings, first_of, in_words, size
 from cipark_sd.commands.policy.effects import Effects, shown_rows
 from cipark_sd.commands.policy.signs import Signs
 from cipark_sd.commands.policy.what_next import page_of
@@ -38,7 +38,8 @@ class First(Part[Findings]):
 
             outcome, at = about.catalogue.headline
             options = {"title": about.titled(outcome), "time_units": about.catalogue.time_units, "most": DRAWN}
-            if not effects.unassumed.empty:
+            # one bar of many is no picture
+            if effects.unassumed["policy"].nunique() > (len(about.catalogue.changes) > 1):
                 yield Drawing("answer", plot_tornado, (effects.unassumed, outcome, at), options)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
@@ -74,8 +75,8 @@ def _first_screen(findings: Findings, summary: Summary, picture: Picture | None 
         else "Whether the equations are right: this is one structure."
     )
     assumed = [*summary.assumed, *_assumed_beside(findings)]
-    doubts = [about.basis] if about.doubtful else []
-    doubts += [f"{about.misfit}, so that intervals are too narrow"] if about.misfit else []
+    result = findings.of(Effects) or findings.of(Signs)
+    cautions = [*about.cautions, *(result.doubts if result else ())]
     return FirstScreen(
         subject=f"{about.catalogue.title}: {_where(about)}",
         title=summary.title,
@@ -83,7 +84,7 @@ def _first_screen(findings: Findings, summary: Summary, picture: Picture | None 
         not_known=" ".join([*summary.open, structures]),
         assumed=" ".join(assumed) or "The equations, and what they leave out.",
         limits=f"{rests_on(about)} Effects are of expected numbers, without the noise of counts.",
-        cautions=tuple(f"{text[:1].upper()}{text[1:]}." for text in doubts),
+        cautions=(" ".join(cautions),) if cautions else (),
         picture=picture,
     )
 
@@ -107,7 +108,7 @@ def _where(about: About) -> str:
     """The outcome and the time of the headline."""
     outcome, at = about.catalogue.headline
     date = about.catalogue.date(at)
-    return f"{about.catalogue.outcome_by_id[outcome].title} {about.catalogue.when(at).replace(date, said_date(date))}"
+    return about.catalogue.read_at(outcome, at).replace(date, said_date(date))
 
 
 def _caption(findings: Findings) -> str:
@@ -116,7 +117,7 @@ def _caption(findings: Findings) -> str:
     content = "what each policy changes" if all_drawn else f"the {DRAWN} largest effects"
     if effects is not None and effects.assumed:
         n, of = effects.unassumed["policy"].nunique(), len(about.catalogue.changes)
-        content = f"the {'one effect' if n == 1 else f'{n} effects'} of {of} whose direction the model does not assume"
+        content = f"the {f'{DRAWN} largest of {n}' if n > DRAWN else n} effects whose direction is not assumed, of {of}"
     shown = "median with 50% and 90% of the draws" if about.bases[about.first].n > 1 else "at the best fit"
     return f"{_where(about)}: {content}, {shown}."
 
@@ -127,68 +128,60 @@ def of_effects(effects: Effects, about: About) -> Summary:
     frame = effects.differences
     of = frame[(frame["outcome"] == outcome) & (frame["time"] == at)]
     unit, shown = about.units[outcome], shown_rows(frame, about, outcome, at)
-    rows = [(policy.title, policy.id, shown[policy.id]) for policy in about.catalogue.changes]
     classes = {effect.policy: effect for effect in effects.classes}
-    moving = [row for row in rows if row[2]["low90"] or row[2]["high90"]]
-    sure = [row for row in rows if row[2]["low90"] > 0 or row[2]["high90"] < 0]
-    open_ = [row for row in sure if row[1] not in effects.assumed]
-    largest = sorted(open_, key=lambda row: (_place(classes.get(row[1])), -abs(row[2]["median"])))
-    # what no number distinguishes is named once
-    apart = {tuple(row[end] for end in ("median", "low90", "high90")): (title, policy, row)
-             for title, policy, row in reversed(largest)}  # fmt: skip
+    kinds: dict[str, str] = {effect.policy: effect.kind for effect in effects.classes}
     many = about.bases[about.first].n > 1
+    moving = [policy for policy in about.catalogue.changes if shown[policy.id]["low90"] or shown[policy.id]["high90"]]
+    assumed = [policy for policy in moving if kinds.get(policy.id) == "built in"]
+    sure = {policy.id for policy in moving if shown[policy.id]["low90"] > 0 or shown[policy.id]["high90"] < 0}
+    known = {policy.id for policy in moving if kinds.get(policy.id) == "informed"}
+    named = [policy for policy in moving if policy.id in sure | known and policy not in assumed]
+    named.sort(key=lambda policy: (policy.id not in known, -abs(shown[policy.id]["median"])))
+    # what no number distinguishes is named once
+    apart = {tuple(shown[p.id][end] for end in ("median", "low90", "high90")): p for p in reversed(named)}
     lines: dict[str, list[str]] = {"informed": [], "undecided": []}
     title = ""
-    for name, policy, row in list(reversed(apart.values()))[:EFFECTS]:
-        over = _over_structures(of[of["policy"] == policy], about, row["high90"] - row["low90"])
-        effect = classes.get(policy)
+    for policy in list(reversed(apart.values()))[:EFFECTS]:
+        row, effect = shown[policy.id], classes.get(policy.id)
+        over = _over_structures(of[of["policy"] == policy.id], about, row["high90"] - row["low90"])
         after = "" if effect is None else f" The priors alone say {_ends(effect.low, effect.high, unit)}."
-        lines["undecided" if effect is None else effect.kind].append(
-            f"{name}: {_change(row, unit, many=many)}{over}.{after}"
+        after += "" if policy.id in sure else " Its direction is open."
+        lines[kinds.get(policy.id, "undecided")].append(
+            f"{policy.title}: {_change(row, unit, many=many)}{over}.{after}"
         )
-        if not title and (effect is None or effect.kind == "informed"):
-            title = f"{name}: {_change(row, unit, many=False)}{'' if many else ', at the best fit'}"
-    names = [name for name, policy, _ in moving if policy in effects.assumed]
-    title = title or _undecided(about, [name for name, _, _ in moving], len(names))
-    quoted = first_of([f"'{name}'" if "," in name else name for name in names])
-    some = [f"The direction of {'this effect' if len(names) == 1 else 'these effects'}: {quoted}."]
-    base = with_unit(commas(number(rows[0][2]["base"], digits=2)), unit)
+        if not title and (effect is None or policy.id in known):
+            size_of = f"{_change(row, unit, many=False)}{'' if many else ', at the best fit alone'}"
+            title = f"{policy.title}: {size_of if policy.id in sure else 'narrowed by the data, its direction open'}"
+    title = title or _undecided(about, len(moving), len(assumed))
+    quoted = first_of([f"'{policy.title}'" if "," in policy.title else policy.title for policy in assumed])
+    some = [f"The direction of {'this effect' if len(assumed) == 1 else 'these effects'}: {quoted}."]
+    base = with_unit(commas(number(shown[about.catalogue.changes[0].id]["base"], digits=2)), unit)
     if about.unseen:
         return Summary(title, assumed=lines["undecided"])
     if not many:
         distance = ["How far these lie from those of other fits:", *lines["undecided"]] if lines["undecided"] else []
-        return Summary(title, [f"With nothing changed: {base}, at the best fit."], distance)
-    return Summary(title, lines["informed"], lines["undecided"], some if names else [])
+        return Summary(title, [f"Nothing of the effects. With nothing changed: {base}, at the best fit."], distance)
+    return Summary(title, lines["informed"], lines["undecided"], some if assumed else [])
 
 
-def _undecided(about: About, moving: Sequence[str], n_assumed: int) -> str:
-    """The title where the data decide no effect; ``moving`` are the policies that have one."""
-    n, all_ = len(moving), len(about.catalogue.changes)
-    if not n:
-        none = "The policy does not change" if all_ == 1 else f"None of {all_} policies changes"
-        return f"{none} {_where(about)}"
+def _undecided(about: About, n_moving: int, n_assumed: int) -> str:
+    """The title where the data decide no effect, of so many policies that have one and that the model assumes."""
+    n, name = len(about.catalogue.changes), about.catalogue.changes[0].title
+    if not n_moving:
+        return f"{'The policy does not change' if n == 1 else f'None of {n} policies changes'} {_where(about)}"
     if n == 1:
-        return f"{moving[0]}: {'the direction is assumed' if n_assumed else 'the data do not decide the effect'}"
+        return f"{name}: {'the direction is assumed' if n_assumed else 'the data do not decide the effect'}"
     assumed = f"; the direction of {'all' if n_assumed == n else n_assumed} is assumed" if n_assumed else ""
     return f"The data decide the effect of none of {n} policies{assumed}"
-
-
-def _place(effect: EffectClass | None) -> int:
-    return 0 if effect is None else ORDER.index(effect.kind)
 
 
 def _ends(low: float, high: float, unit: str) -> str:
     """An interval of differences in words."""
     if low < 0 < high:
-        fewer, above = (_size(end, high - low, unit) for end in (low, high))
+        fewer, above = (size(end, high - low, unit) for end in (low, high))
         return f"{fewer} {_way(-1, unit)} to {above} {_way(1, unit)}"
     near, far = sorted((abs(low), abs(high)))
-    return f"{_size(near, high - low, unit)} to {_size(far, high - low, unit)} {_way(low + high, unit)}"
-
-
-def _size(value: float, width: float, unit: str) -> str:
-    """A number without its sign, of counted things whole where the interval is wide enough."""
-    return in_sentence(abs(value), width or abs(value) / 5, unit)
+    return f"{size(near, high - low, unit)} to {size(far, high - low, unit)} {_way(low + high, unit)}"
 
 
 def _way(value: float, unit: str) -> str:
@@ -198,9 +191,9 @@ def _way(value: float, unit: str) -> str:
 def _change(row: dict[str, float], unit: str, *, many: bool) -> str:
     """A difference in words, with the interval of the draws where there are several."""
     low, high = row["low90"], row["high90"]
-    size = with_unit(_size(row["median"], high - low, unit), unit)
+    text = with_unit(size(row["median"], high - low, unit), unit)
     interval = f" (90%: {_ends(low, high, unit)})" if many else ""
-    return f"{size} {_way(row['median'], unit)}{interval}"
+    return f"{text} {_way(row['median'], unit)}{interval}"
 
 
 def _over_structures(rows: "pd.DataFrame", about: About, width: float) -> str:
@@ -233,7 +226,7 @@ def rests_on(about: About) -> str:
     if about.unseen:
         return "No data have been used for these numbers."
     basis, _ = next(iter(about.by_origin.values()))
-    return f"The numbers are of {basis.sentence}; the report of the fit says how well it fits."
+    return f"{basis.label[:1].upper()}{basis.label[1:]}; the report of the fit judges it."
 
 
 def _informed(findings: Findings) -> Iterator[str]:
@@ -246,9 +239,7 @@ def _informed(findings: Findings) -> Iterator[str]:
         expected = in_words(first.expected, catalogue).replace(date, said_date(date))
         against = ", is false" if first.classified.side == "against" else ""
         policy = catalogue.policy_by_id[first.policy].title
-        effects = findings.of(Effects)
-        built_in = " Its direction is assumed." if effects is not None and first.policy in effects.assumed else ""
-        yield f"{len(informed)} of {len(claims)} expectations: under '{policy}', {expected}{against}.{built_in}"
+        yield f"{len(informed)} of {len(claims)} expectations: under '{policy}', {expected}{against}."
 
 
 def _assumed_beside(findings: Findings) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """What alternatives change against doing nothing, with what they cost and what would change the choice."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -15,8 +14,8 @@ from cipark_sd.analysis.experiments.extended import acted, alternatives, paid
 from cipark_sd.analysis.experiments.run import time_position
 from cipark_sd.base.console import Bars
 from cipark_sd.base.naming import override_key
-from cipark_sd.base.wording import number, rounded
-from cipark_sd.commands.policy.about import About, Findings
+from cipark_sd.base.wording import number
+from cipark_sd.commands.policy.about import About, Findings, spread
 from cipark_sd.commands.policy.analysis import Analysis, PolicyPart
 from cipark_sd.data import estimands
 from cipark_sd.pages.blocks import Folded, Paragraph, Section, Table
@@ -55,6 +54,11 @@ class DecisionsFound:
     measurements: "pd.DataFrame"
     doubts: tuple[str, ...]
 
+    @property
+    def bands(self) -> bool:
+        """Whether there is more than one draw of a structure, so that there are intervals, chances and classes."""
+        return bool((self.table["level_class"] != "").any())
+
 
 def decided(catalogue: Catalogue) -> Decisions:
     """The decisions of a catalogue that has some."""
@@ -64,8 +68,6 @@ def decided(catalogue: Catalogue) -> Decisions:
 
 #: Numbers in the table of what to measure.
 MEASURED = 8
-#: A number that is smaller than this share of its interval's width needs no digits of its own.
-SMALL = 0.05
 #: A budget has ended a rule that was in force for a shorter time by this share.
 CUT = 0.02
 
@@ -85,46 +87,6 @@ def _title_of(about: About, alternative: str) -> str:
     return f"{by_id[decision.under].title}: {decision.title}" if decision.under else decision.title
 
 
-def spread(value: float, low: float, high: float, *, sign: bool = False) -> str:
-    """A median with its interval of 90 %, with the digits of the interval's width.
-
-    >>> spread(6.53, -0.42, 24.3, sign=True), spread(0.0, 0.0, 14.2), spread(2.0, 2.0, 2.0)
-    ('+6.5 (0 to 24)', '0 (0 to 14)', '2')
-
-    Parameters
-    ----------
-    value, low, high : float
-        In one unit; the ends are equal where there is one draw.
-    sign : bool
-        Whether a median above zero has a plus.
-
-    Returns
-    -------
-    str
-        A dash where one of them is no finite number.
-    """
-    if not np.isfinite([value, low, high]).all():
-        return "-"
-    text = _to_width(value, high - low)
-    text = f"+{text}" if sign and float(text) > 0 else text
-    return text if high == low else f"{text} ({_to_width(low, high - low)} to {_to_width(high, high - low)})"
-
-
-def _to_width(value: float, width: float) -> str:
-    """A number to two digits of a width and two of its own; of one that is small beside the width, no more than that.
-
-    >>> _to_width(-0.0052, 19), _to_width(0.4431, 0.21), _to_width(1234.0, 1800), _to_width(0.12345, 0)
-    ('0', '0.44', '1200', '0.123')
-    """
-    if not width > 0:
-        return number(value, digits=3)
-    if abs(value) >= SMALL * width:
-        return rounded(value, width)
-    places = 1 - math.floor(math.log10(width))
-    text = f"{round(value, places):.{max(places, 0)}f}"
-    return "0" if float(text) == 0 else text
-
-
 def outcome_table(result: DecisionsFound, about: About, outcome: str) -> Table:
     """What each alternative changes of one outcome.
 
@@ -142,19 +104,22 @@ def outcome_table(result: DecisionsFound, about: About, outcome: str) -> Table:
     """
     decisions = decided(about.catalogue)
     share = f"{decisions.margin:.0%}"
-    rows, level = [], ""
+    rows, level, unit = [], "", about.units[outcome]
     for row in _rows_of(result, outcome):
         if row["alternative"] == BASE:
             kind = row["level_class"].replace("informed", "a forecast")
-            level = f"{spread(row['level'], row['level_low'], row['level_high'])}, {kind}"
+            level = ", ".join(filter(None, (spread(row["level"], row["level_low"], row["level_high"], unit), kind)))
             continue
-        change = spread(row["change"], row["change_low"], row["change_high"], sign=True)
+        change = spread(row["change"], row["change_low"], row["change_high"], unit, sign=True)
         cells = [("alternative", _title_of(about, row["alternative"])), ("change", change)]
-        cells += [("class", row["change_class"]), (f"P({share} better)", f"{row['better']:.2f}")]
-        cells += [("worst structure", f"{row['worst']:.2f} ({row['worst_structure']})")] if about.several else []
-        rows.append([*cells, (f"P({share} worse)", f"{row['worse']:.2f}")])
-    when = about.catalogue.when(decisions.at)
-    caption = f"{about.titled(outcome)} {when}: {level} if nothing is done; change on the same draws, median (90 %)"
+        if result.bands:
+            cells += [("class", row["change_class"]), (f"P({share} better)", f"{row['better']:.2f}")]
+            cells += [("worst structure", f"{row['worst']:.2f} ({row['worst_structure']})")] if about.several else []
+            cells += [(f"P({share} worse)", f"{row['worse']:.2f}")]
+        rows.append(cells)
+    over = f", median (least and most of {len(about.rivals)} structures)" if about.several else ", at the best fit"
+    how = f"change{' on the same draws, median (90 %)' if result.bands else over}"
+    caption = f"{about.titled(outcome)} {about.catalogue.when(decisions.at)}: {level} if nothing is done; {how}"
     return Table.of(rows, caption)
 
 

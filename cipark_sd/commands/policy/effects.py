@@ -1,17 +1,17 @@
 """What each policy changes, and what can be said of what was expected of it."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from cipark_sd.analysis.experiments.definition import BASE, WEIGHTED
+from cipark_sd.analysis.experiments.definition import BASE, WEIGHTED, Catalogue, Policy
 from cipark_sd.analysis.experiments.effects import ORDER, Claim, EffectClass, effect_classes, table
 from cipark_sd.base.console import Bars
-from cipark_sd.base.wording import grouped
-from cipark_sd.commands.policy.about import About, Findings, as_expected, band, signed
+from cipark_sd.base.wording import grouped, labelled
+from cipark_sd.commands.policy.about import About, Findings, band, spread
 from cipark_sd.commands.policy.analysis import Analysis, PolicyPart
 from cipark_sd.commands.policy.signs import (
     CLAIMS,
@@ -52,6 +52,8 @@ class Effects:
         Sentences.
     classes : tuple of EffectClass
         By policy, of the headline's outcome at its time; empty where no structure has posterior draws.
+    moves : mapping of str to str
+        By policy, from where to where it moves which constant, in words.
     """
 
     policies: "xr.Dataset"
@@ -60,11 +62,17 @@ class Effects:
     course: "xr.Dataset"
     doubts: tuple[str, ...]
     classes: tuple[EffectClass, ...] = ()
+    moves: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def assumed(self) -> frozenset[str]:
         """Policies to whose effect the priors alone give its sign: they are no headline."""
         return frozenset(effect.policy for effect in self.classes if effect.kind == "built in")
+
+    def ordered(self, catalogue: Catalogue) -> list[Policy]:
+        """The policies in the order of their classes, those of one class as in the catalogue."""
+        place = {effect.policy: ORDER.index(effect.kind) for effect in self.classes}
+        return sorted(catalogue.changes, key=lambda policy: place.get(policy.id, 0))
 
     @property
     def unassumed(self) -> "pd.DataFrame":
@@ -101,45 +109,42 @@ def _course(analysis: Analysis, largest: Sequence[str], bars: Bars) -> "tuple[xr
         return drawn, (f"Effects over time end {catalogue.when(last)}, since the model breaks after it ({causes}).",)
 
 
-def effects_table(result: Effects, about: About, outcome: str) -> Table:
-    """One outcome: effect and band under the mixture or the first rival, the range of medians over all rivals, and
-    whether what was expected of it came true.
+def effects_table(result: Effects, about: About, outcome: str, *, brief: bool = False) -> Table:
+    """What each policy sets, and what that changes of an outcome under the mixture or the first rival.
+
+    ``brief`` is at the headline's time alone, without what the priors and other structures say; shares above zero and
+    Monte Carlo errors are in effects.csv.
     """
-    catalogue, frame, first = about.catalogue, result.differences, about.first
-    times = [time for time in catalogue.times if time >= catalogue.headline[1]]
+    catalogue, frame, unit = about.catalogue, result.differences, about.units[outcome]
+    headline, first_time = catalogue.headline
+    times = [first_time] if brief else [time for time in catalogue.times if time >= first_time]
     at = {time: shown_rows(frame, about, outcome, time) for time in times}
     over = frame[(frame["outcome"] == outcome) & (frame["time"] == times[0]) & (frame["rival"] != WEIGHTED)]
-    claims = [claim for claim in result.claims if claim.expected.outcome == outcome]
-    classes = {effect.policy: effect for effect in result.classes} if outcome == catalogue.headline[0] else {}
-    # one run at the optimum says nothing of how far others lie
-    many = about.bases[first].n > 1
+    classes = {effect.policy: effect for effect in result.classes} if outcome == headline else {}
     rows = []
-    for policy in sorted(catalogue.changes, key=lambda p: ORDER.index(classes[p.id].kind) if classes else 0):
-        row = [("", policy.id), ("policy", policy.title)]
-        if classes:
-            effect = classes[policy.id]
-            row += [("class", effect.words), ("priors alone, 90 %", band(effect.low, effect.high))]
+    for policy in result.ordered(catalogue):
+        row = [] if brief else [("", policy.id)]
+        row += [("policy", policy.title)]
+        row += [("sets", result.moves.get(policy.id, ""))] if any(result.moves.values()) else []
         for time, by_policy in at.items():
-            values = by_policy[policy.id]
-            row.append((catalogue.date(time), signed(values["median"], values["high90"] - values["low90"])))
-            if many:
-                row += [(f"{p} %", band(values[f"low{p}"], values[f"high{p}"])) for p in (50, 90)]
-                row.append(("P>0", f"{values['above_zero']:.2f}"))
-        row += [("MC error", f"{at[times[0]][policy.id]['mcse']:.2g}")] if many else []
-        medians = over[over["policy"] == policy.id]["median"]
-        row += [("over structures", band(float(medians.min()), float(medians.max())))] if about.several else []
-        hoped = "; ".join(as_expected(claim) for claim in claims if claim.policy == policy.id)
-        rows.append([*row, ("expected", hoped)] if claims else row)
-    base = {time: by_policy[catalogue.changes[0].id]["base"] for time, by_policy in at.items()}
-    source = f"; structure {first}" if about.several else ""
+            of = by_policy[policy.id]
+            change = spread(of["median"], of["low90"], of["high90"], unit, sign=True)
+            row.append(("change" if brief else catalogue.date(time), change))
+        effect = classes.get(policy.id)
+        row += [("class", effect.words)] if effect else []
+        row += [("priors alone, 90 %", band(effect.low, effect.high, unit))] if effect and not brief else []
+        if about.several and not brief:
+            medians = over[over["policy"] == policy.id]["median"]
+            row.append(("medians over structures", band(float(medians.min()), float(medians.max()), unit)))
+        rows.append(row)
+    source = f"; structure {about.first}" if about.several else ""
     source = f"; structures by weight ({about.weighted})" if _shown_rival(frame, about) == WEIGHTED else source
-    ended = [*(["MC error"] if many else []), *(["the range of medians over structures"] if about.several else [])]
-    last = f"; {' and '.join(ended)} {catalogue.when(times[0])}" if ended else ""
-    levels = ", ".join(f"{grouped(level)} {catalogue.when(time)}" for time, level in base.items())
+    levels = (f"{grouped(of[catalogue.changes[0].id]['base'])} {catalogue.when(time)}" for time, of in at.items())
     # over draws the level is a number of the fit's report
-    of_draws = f"{about.of_draws}; medians" if many else f"one run, at the optimum; the base is {levels}"
-    content = f"difference to the base ({of_draws}{source}{last})"
-    return Table.of(rows, f"{about.titled(outcome)}: {content}")
+    alone = f"one run, at the best fit alone; the base is {', '.join(levels)}"
+    how = alone if about.alone else f"median (90 %) of {about.of_draws}"
+    title = labelled(catalogue.read_at(outcome, first_time), unit) if brief else about.titled(outcome)
+    return Table.of(rows, f"{title}: change from the base, {how}{source}")
 
 
 def _shown_rival(frame: "pd.DataFrame", about: About) -> str:
@@ -183,17 +188,27 @@ class EffectsPart(PolicyPart[Effects]):
 
     def compute(self, analysis: Analysis, bars: Bars) -> Effects:
         """Run the catalogue over the draws, and what is expected over draws that have seen no data."""
-        catalogue = analysis.catalogue
+        catalogue, about = analysis.catalogue, analysis.about
         runs = analysis.run(catalogue.policies, bars, "experiments")
-        differences = table(runs)
-        prior, fitted = runs_without_data(analysis, bars), fitted_rivals(analysis)
-        claims = classified_claims(analysis, prior, None if analysis.about.unseen else runs)
-        classes = effect_classes(catalogue, prior, runs, tuple(fitted), analysis.about.misfit) if fitted else ()
+        differences, doubts = table(runs), analysis.doubts(runs)
+        claims: tuple[Claim, ...] = ()
+        classes: tuple[EffectClass, ...] = ()
+        if not about.alone:
+            prior, fitted = runs_without_data(analysis, bars), fitted_rivals(analysis)
+            claims = classified_claims(analysis, prior, None if about.unseen else runs)
+            classes = effect_classes(catalogue, prior, runs, tuple(fitted), about.misfit) if fitted else ()
+        elif any(policy.expected for policy in catalogue.policies):
+            doubts += ("What was expected is not judged: one run is no evidence.",)
         headline, at = catalogue.headline
         assumed = {effect.policy for effect in classes if effect.kind == "built in"}
-        largest = _largest(differences[~differences["policy"].isin(assumed)], headline, at, analysis.about.first)
+        largest = _largest(differences[~differences["policy"].isin(assumed)], headline, at, about.first)
         course, ended = _course(analysis, largest, bars)
-        return Effects(runs, differences, claims, course, (*analysis.doubts(runs), *ended), classes)
+        return Effects(runs, differences, claims, course, (*doubts, *ended), classes, analysis.moves())
+
+    def shown(self, findings: Findings) -> Table:
+        """The headline's outcome alone."""
+        result, about = self.read(findings)
+        return effects_table(result, about, about.catalogue.headline[0], brief=True)
 
     def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Every effect; the claims and the classes where there are any."""
@@ -241,13 +256,12 @@ class EffectsPart(PolicyPart[Effects]):
         """What was expected, and the effects of each policy: the headline's first."""
         result, about = self.read(findings)
         headline, at = about.catalogue.headline
-        title = about.catalogue.outcome_by_id[headline].title
         changes: list[Block] = [
             *map(Paragraph, result.doubts),
             *(effects_table(result, about, outcome) for outcome in about.in_full),
             *pictures.show(
                 "effects",
-                f"Differences to the base, {title} {about.catalogue.when(at)}"
+                f"Differences to the base, {about.catalogue.read_at(headline, at)}"
                 f"{', without those whose direction the model assumes' if result.assumed else ''}.",
             ),
             *pictures.show("course", "The largest of these effects over time, beside the base."),

@@ -201,8 +201,7 @@ def _meaning(about: About, knockouts: Knockouts) -> str:
         f"{knockouts.near:.0%} is no effect. An answer is informed by the data where they move its odds by a "
         f"factor of {INFORMED:g} or more under every structure that has the mechanism and leave it likelier than not, "
         f"assumed by the model where it is true in {BUILT_IN:.0%} or more of the prior draws, and not decided by the "
-        "data otherwise. A loop is removed by a gain of zero, which moves the level of the park "
-        "as well as what comes back to it."
+        "data otherwise."
     )
     return text + (f" Drawn from their ranges as well, before and after alike: {'; '.join(varied)}." if varied else "")
 

@@ -4,7 +4,7 @@ What is written is made of findings alone: no model is run for it and no number 
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cipark_sd.base.console import echo, print_table, progress_bars, say_lines
@@ -15,15 +15,19 @@ from cipark_sd.commands.policy import what_next
 from cipark_sd.commands.policy.about import FILE, About, Findings, load, save, saved_results
 from cipark_sd.commands.policy.analysis import PolicyPart, part, start
 from cipark_sd.commands.policy.answer import First
+from cipark_sd.commands.policy.decisions import DecisionsFound
 from cipark_sd.commands.policy.request import NAMES, PARTS, UNDER_PRIORS, USUAL, Request
 from cipark_sd.commands.policy.what_next import page_of
 from cipark_sd.commands.result import Result, ended, of_folder
 from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.page import HTML
-from cipark_sd.pages.parts import Part, Pictures, Words
+from cipark_sd.pages.parts import Part, Words
 from cipark_sd.pages.what_next import FILE as FIRST
 from cipark_sd.pages.what_next import STANDING, write_out
+
+#: Rows of the one table that a console shows.
+ROWS = 10
 
 
 def _basis(findings: Findings) -> Iterator[Section]:
@@ -35,7 +39,9 @@ def _basis(findings: Findings) -> Iterator[Section]:
         "Effects are those of expected numbers, without the noise of counts."
     )
     first = Paragraph(f"{about.basis}.", warning=about.doubtful)
-    yield Section("Basis and assumptions", (first, *map(Paragraph, (*about.notes, *note, compared))))
+    yield Section(
+        "Basis and assumptions", (first, *map(Paragraph, filter(None, (*about.notes, about.against, *note, compared))))
+    )
 
 
 def _end(findings: Findings) -> Iterator[Section]:
@@ -139,11 +145,6 @@ def run(request: Request) -> Result:
     parts = () if "all" in request.named else request.named or usual(analysis.about)
     about, folder = analysis.about, analysis.folder
     names, not_run = chosen_parts(parts, about, where=about.catalogue.title)
-    for line in (about.catalogue.title, about.basis, *about.notes):
-        echo(line)
-    for line in (about.catalogue.note, *not_run):
-        if line:
-            echo(f"\n{line}")
     findings = Findings(about, saved_results(about, folder, kinds(), damaged=True))
     with analysis.setup.pool:
         for name in names:
@@ -153,15 +154,19 @@ def run(request: Request) -> Result:
             # after each part, so that a call that is stopped leaves what it has found
             save(findings, name, folder)
             _write(findings, folder, chosen)
-            tell(chosen.sections(findings, Pictures()))
-    echo()
+    for line in not_run if request.named else ():
+        echo(line)
+    if names:
+        tell(part(names[0]).shown(findings))
     decisions = page_of(findings)
-    if decisions is not None:
-        named = [(STANDING[kind].capitalize(), text) for kind, text in decisions.lines]
-        say_lines([("Finding", decisions.title), *named, ("Read next", str(folder / FIRST))])
-        echo(f"\n{folder / HTML} has all tables")
-        return of_folder(folder)
-    return ended(folder)
+    if decisions is None:
+        return ended(folder)
+    named = [(STANDING[kind].capitalize(), text) for kind, text in decisions.lines]
+    result = findings.of(DecisionsFound)
+    cautions = " ".join((*about.cautions, *(result.doubts if result else ())))
+    caution = [("Caution", cautions)] if cautions else []
+    say_lines([("Finding", decisions.title), *caution, *named, ("Read next", str(folder / FIRST))])
+    return of_folder(folder)
 
 
 def usual(about: About) -> Sequence[str]:
@@ -198,18 +203,11 @@ def chosen_parts(request: Sequence[str], about: About, *, where: str) -> tuple[l
     return names, sentences
 
 
-def tell(sections: Iterable[Section]) -> None:
-    """Print what sections of the page show at first, without pictures and what is folded."""
-    for section in (section for section in sections if section.blocks):
-        if section.title:
-            echo(f"\n{section.title}")
-        for block in section.blocks:
-            match block:
-                case Table(head, rows, caption):
-                    echo()
-                    print_table(head, rows, title=caption)
-                case Listing(items):
-                    for item in items:
-                        echo(f"  {item}")
-                case Paragraph(text):
-                    echo(text)
+def tell(table: Table | None) -> None:
+    """Print the first rows of a table, and where all of them are."""
+    if table is None:
+        return
+    n = len(table.rows)
+    cut = f"; {ROWS} of {n}, all in {HTML}" if n > ROWS else ""
+    print_table(table.head, table.rows[:ROWS], title=f"{table.caption}{cut}")
+    echo()

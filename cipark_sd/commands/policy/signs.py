@@ -8,7 +8,7 @@ from cipark_sd.analysis.experiments.effects import ORDER, Claim, Sign, claims, s
 from cipark_sd.base.console import Bars
 from cipark_sd.commands.policy.about import About, Findings, in_words, shares
 from cipark_sd.commands.policy.analysis import Analysis, PolicyPart
-from cipark_sd.pages.blocks import Block, Folded, Listing, Paragraph, Section, Table
+from cipark_sd.pages.blocks import Block, Folded, Paragraph, Section, Table
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.statements.claims import BUILT_IN, count_sentence, over_structures
 
@@ -18,12 +18,6 @@ if TYPE_CHECKING:
 
 #: The title of their section.
 CLAIMS = "What was expected, and whether the data say so"
-#: In words: what a class says, for the page.
-MEANINGS = {
-    "informed": "Informed by the data",
-    "undecided": "Not decided by the data",
-    "built in": "Assumed by the model, and so no finding",
-}
 
 
 def runs_without_data(analysis: Analysis, bars: Bars) -> "xr.Dataset":
@@ -81,11 +75,12 @@ def classified_claims(analysis: Analysis, prior: "xr.Dataset", posterior: "xr.Da
     """
     policies = analysis.catalogue.policies
     fitted = {} if posterior is None else fitted_rivals(analysis)
-    return tuple(claims(policies, prior, posterior, fitted) if fitted else claims(policies, prior))
+    misfit = analysis.about.misfit
+    return tuple(claims(policies, prior, posterior, fitted, misfit) if fitted else claims(policies, prior))
 
 
 def claims_blocks(claims: Sequence[Claim], about: About) -> list[Block]:
-    """What became of all expectations, in words first.
+    """What became of all expectations: how many are of which class, and each with its probabilities.
 
     Parameters
     ----------
@@ -99,39 +94,8 @@ def claims_blocks(claims: Sequence[Claim], about: About) -> list[Block]:
     """
     if not claims:
         return []
-    blocks: list[Block] = [Paragraph(count_sentence([claim.classified for claim in claims]))]
-    for kind in ("informed", "undecided"):
-        of_kind = [claim for claim in claims if claim.classified.kind == kind]
-        if of_kind:
-            blocks += [Paragraph(f"{MEANINGS[kind]}:"), Listing(tuple(_sentence(claim, about) for claim in of_kind))]
-    built = [claim for claim in claims if claim.classified.kind == "built in"]
-    if built:
-        names = dict.fromkeys(_title(claim, about) for claim in built)
-        blocks.append(Paragraph(f"{MEANINGS['built in']}: {'; '.join(names)}."))
-    return [*blocks, Folded("Every expectation, with its probabilities", (_table(claims, about),))]
-
-
-def _title(claim: Claim, about: About) -> str:
-    return about.catalogue.policy_by_id[claim.policy].title
-
-
-def _sentence(claim: Claim, about: About) -> str:
-    """One expectation in words, with its probability before and after the fit."""
-    text = f"{_title(claim, about)}: {in_words(claim.expected, about.catalogue)}"
-    text += " (the data speak against it). " if claim.classified.side == "against" else ". "
-    n, idle = len(claim.evidence), sum(evidence.idle for evidence in claim.evidence)
-    prior, after = _probabilities(claim)
-    if prior:
-        text += f"Probability {prior} {f'in {about.of_draws}' if about.unseen else 'under the priors'}"
-        text += f" and {after} after the fit" if after else ""
-        text += f", over {n - idle} structures" if n - idle > 1 else ""
-        factor = _factor(claim)
-        text += f"; Bayes factor {factor}." if factor else "."
-    if idle:
-        text += (
-            f" The policy does nothing under {idle} of {n} structures, which lack the mechanism that it works through."
-        )
-    return text.strip()
+    counts = Paragraph(count_sentence([claim.classified for claim in claims]))
+    return [counts, Folded("Every expectation, with its probabilities", (_table(claims, about),))]
 
 
 def _probabilities(claim: Claim) -> tuple[str, str]:

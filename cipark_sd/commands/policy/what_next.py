@@ -1,14 +1,14 @@
 """The page of the decisions, made of findings: its title, its three lines, its table and what to measure."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from cipark_sd.analysis.experiments.definition import BASE, Decision, Outcome
-from cipark_sd.base.wording import WHOLE, is_counted, listed, number, rounded, said_date, with_unit, written_unit
-from cipark_sd.commands.policy.about import About, Findings, first_of
-from cipark_sd.commands.policy.decisions import DecisionsFound, decided, further_tables, outcome_table, records, spread
+from cipark_sd.base.wording import listed, number, rounded, said_date, with_unit, written_unit
+from cipark_sd.commands.policy.about import About, Findings, first_of, spread
+from cipark_sd.commands.policy.decisions import DecisionsFound, decided, further_tables, outcome_table, records
 from cipark_sd.pages.blocks import Listing, Section
 from cipark_sd.pages.what_next import NONE, Row, Value, WhatNext
 
@@ -42,11 +42,6 @@ class _First:
     def main(self) -> Outcome:
         """The outcome that is chosen by."""
         return self.about.catalogue.outcome_by_id[decided(self.about.catalogue).outcome]
-
-    @cached_property
-    def bands(self) -> bool:
-        """Whether there is more than one draw, so that there are intervals and chances."""
-        return int(self.rows[BASE, self.main.id]["n"]) > len(self.about.rivals)
 
     @property
     def improvement(self) -> str:
@@ -87,7 +82,7 @@ class _First:
             limits=self.limits(),
             sections=sections,
             identity=about.identity,
-            warning="" if self.bands else f"{about.basis}. There is one run of each option, and so no chance.",
+            warning="" if self.result.bands else f"{about.basis}. There is one run of each option, and so no chance.",
         )
 
     def when(self) -> str:
@@ -102,7 +97,7 @@ class _First:
 
     def title(self) -> str:
         """The finding in one sentence, and what to measure in another."""
-        if not self.bands:
+        if not self.result.bands:
             return "One run of each option: no chance can be given"
         clear = [(option, row) for option, row in self.options if row["worst"] >= CLEARLY]
         if clear:
@@ -125,6 +120,8 @@ class _First:
         """What the data inform: of what is to come no level, which is a forecast."""
         if self.about.unseen:
             return "There are no data: the draws come from ranges, and nothing here is known."
+        if not self.result.bands:
+            return "Nothing: one run of each option says what the best fit does, and not how far others lie."
         informed = [option.title for option, row in self.options if self._class(row) == "informed"]
         if informed:
             return f"The data inform the change by {first_of(informed)}. All levels are forecasts."
@@ -132,12 +129,11 @@ class _First:
 
     def unknown(self) -> str:
         """The level if nothing is done, and what the option nearest to even chances depends on."""
-        if not (self.bands and self.options):
+        if not (self.result.bands and self.options):
             return f"The chance of {self.improvement}."
         base = self.rows[BASE, self.main.id]
-        level = _spread(base["level"], base["level_low"], base["level_high"], self._counted(self.main.id)).replace(
-            "(", "(90%: "
-        )
+        ends = base["level"], base["level_low"], base["level_high"]
+        level = _minus(spread(*ends, self.about.units[self.main.id])).replace("(", "(90%: ")
         option, _ = min(self.options, key=lambda pair: abs(pair[1]["better"] - 0.5))
         of = self.result.hangs_on
         inputs = [str(row["input"]) for row in records(of[of["alternative"] == option.id])]
@@ -166,22 +162,23 @@ class _First:
     def cells(self, decision: Decision | None) -> Iterator[tuple[tuple[str, str], Value]]:
         """The columns of an alternative with their values: change, chance, outcomes beside, and the sides."""
         about, id_ = self.about, BASE if decision is None else decision.id
-        of, chances = ("level", False) if decision is None else ("change", self.bands)
+        of, chances = ("level", False) if decision is None else ("change", self.result.bands)
 
-        def value(outcome: str, text: Callable[..., str]) -> Value:
+        def value(outcome: str, *, alone: bool = False) -> Value:
             row = self.rows[id_, outcome]
             ends = (row[of], row[f"{of}_low"], row[f"{of}_high"])
-            words = text(*ends, self._counted(outcome), sign=decision is not None)
+            words = _minus(spread(*ends, about.units[outcome], sign=decision is not None))
+            words = words.partition(" (")[0] if alone else words
             # a level to come is a forecast: no data inform it
             forecast = decision is None and row["level_class"] == "informed"
             return words, "not decided" if forecast else self._class(row)
 
         row = self.rows[id_, self.main.id]
-        yield ("Change", "same draws, median (90%)"), value(self.main.id, _spread)
+        yield ("Change", "same draws, median (90%)"), value(self.main.id)
         over = f"(worst of {len(about.rivals)} structures)" if about.several else "over all draws"
         yield (f"Chance of {self.share}", over), (self._chance(row), "") if chances else NONE
         for name in decided(about.catalogue).beside:
-            yield (about.catalogue.outcome_by_id[name].title, about.units[name] or "change"), value(name, _alone)
+            yield (about.catalogue.outcome_by_id[name].title, about.units[name] or "change"), value(name, alone=True)
         for side in self._sides():
             gains = (f"{self.rows[id_, side.id]['better']:.0%}", "") if chances else NONE
             yield (f"{side.side[:1].upper()}{side.side[1:]}", "chance to gain"), gains
@@ -201,9 +198,6 @@ class _First:
     def _class(self, row: dict[str, Any]) -> str:
         return str(row["level_class"] if row["alternative"] == BASE else row["change_class"])
 
-    def _counted(self, outcome: str) -> bool:
-        return is_counted(self.about.units[outcome])
-
     def note(self, decision: Decision) -> str:
         """The words of the study, in how many draws a rule acts, and what it costs."""
         parts = [decision.note] if decision.note else []
@@ -214,7 +208,7 @@ class _First:
             if row["alternative"] == decision.id:
                 money = f" {self.about.catalogue.money}" if self.about.catalogue.money else ""
                 known = "" if decision.source else ", assumed"
-                parts.append(f"costs {_spread(row['median'], row['low'], row['high'], counted=False)}{money}{known}")
+                parts.append(f"costs {_minus(spread(row['median'], row['low'], row['high']))}{money}{known}")
         return "; ".join(parts)
 
     def _worth_measuring(self) -> dict[str, Any] | None:
@@ -258,19 +252,6 @@ def _ranges(about: About) -> Iterator[str]:
         yield f"{uncertainty.title}: {ends}. {uncertainty.source or 'Assumed.'}"
 
 
-def _spread(value: float, low: float, high: float, counted: bool, *, sign: bool = False) -> str:
-    """A median with its interval of 90 %, with the minus of a page; what is counted in whole numbers.
-
-    >>> _spread(6.6, -0.32, 25.1, True, sign=True), _spread(-0.0052, -2.0, 9.0, True), _spread(0.12, 0.1, 0.14, False)
-    ('+7 (0 to 25)', '0 (−2 to 9)', '0.120 (0.100 to 0.140)')
-    """
-    if counted and high - low >= WHOLE:
-        # adding 0 makes a zero of a negative one
-        value, low, high = (round(end) + 0 for end in (value, low, high))
-        return f"{'+' * (sign and value > 0)}{value} ({low} to {high})".replace("-", "−")
-    return spread(value, low, high, sign=sign).replace("-", "−")
-
-
-def _alone(value: float, low: float, high: float, counted: bool, *, sign: bool = False) -> str:
-    """A median with the digits that its interval carries."""
-    return _spread(value, low, high, counted, sign=sign).partition(" (")[0]
+def _minus(text: str) -> str:
+    """A number with the minus of a page."""
+    return text.replace("-", "−")

@@ -684,8 +684,8 @@ ROWS = "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n"
 @pytest.mark.parametrize(
     ("without", "sets"),
     [
-        ((), [{"SW Extra Flow": 0}, {"b": 0.5}, {"Extra Budget": 0.24}]),
-        (("SW Extra Flow", "Extra Budget", " [0,0.5] "), [{"a": 0.8}]),
+        ((), [{"Extra Budget": "1.2 * Extra Budget"}]),
+        (("SW Extra Flow", "Extra Budget", " [0,0.5] "), [{"a": "0.8 * a"}]),
     ],
 )
 def test_policies_are_levers_and_never_starts(
@@ -709,9 +709,54 @@ def test_examples_of_policies_move_the_outcome_that_is_asked_about(write_mdl: Wr
     rows = "".join(f"{t},{50 * 0.9**t:.3f},{1.2 / 0.9**t:.3f}\n" for t in range(1, 9))
     made = ask(model, f"time,level,price\n{rows}")
     catalogue = tomllib.loads((made.folder / "policies.toml").read_text(encoding="utf-8"))
-    assert [policy["set"] for policy in catalogue["policy"]] == [{"normal price": 3.6}]
+    assert [policy["set"] for policy in catalogue["policy"]] == [{"normal price": "1.2 * normal price"}]
     assert [outcome["id"] for outcome in catalogue["outcome"]] == ["level", "price"]
     assert catalogue["headline"]["outcome"] == "price"
+
+
+def test_no_policy_is_about_a_date_a_switch_the_width_of_a_group_or_a_time_that_is_never(write_mdl: Write) -> None:
+    model = write_mdl(
+        "Young = INTEG(born - ageing, 50) ~person ~|Old = INTEG(ageing - dying, 20) ~person ~|"
+        "born = 5 * rise * SW Births ~person/Year ~|ageing = Young / Width of Age Group ~person/Year ~|"
+        "dying = Old / Time to Die + Old / For Ever ~person/Year ~|rise = 1 + STEP(1, Start of Scheme) ~~|"
+        "Width of Age Group = 7 ~Year ~|For Ever = 1e9 ~Year ~|Time to Die = 6 ~Year ~|Start of Scheme = 4 ~Year ~|"
+        "SW Births = 1 ~~|"
+    )
+    rows = "".join(f"{t},{20 + t}\n" for t in range(1, 10))
+    made = ask(model, f"time,old\n{rows}")
+    catalogue = tomllib.loads((made.folder / "policies.toml").read_text(encoding="utf-8"))
+    levers = {name for policy in catalogue["policy"] for name in policy["set"]}
+    fitted = set(made.names("CAL"))
+    assert levers == {"Time to Die"}
+    assert "Width of Age Group" in fitted
+
+
+@pytest.mark.parametrize(
+    ("column", "numbers", "asked"),
+    [
+        ("level", (1, 3, 9, 20, 8, 3), {"metric": "maximum", "title": "Peak of Level"}),
+        ("level", (1, 3, 9, 20, 18, 19), {"variable": "Level", "title": "Level"}),
+        ("inflow", (1, 3, 9, 20, 18, 19), {"equation": "inflow", "total": True, "units": "person"}),
+        ("inflow", (1, 3, 9, 20, 8, 3), {"metric": "maximum", "title": "Peak of inflow"}),
+    ],
+)
+def test_what_is_asked_follows_from_the_shape_of_the_series(
+    write_mdl: Write, column: str, numbers: tuple[int, ...], asked: dict[str, object]
+) -> None:
+    model = write_mdl(
+        "Level = INTEG(inflow - a * Level, 1) ~person ~|inflow = 5 * b ~person/Year ~|a = 0.1 ~1/Year ~|b = 1.5 ~~|"
+    )
+    rows = "".join(f"{t},{number}\n" for t, number in enumerate(numbers, start=1))
+    made = ask(model, f"time,{column}\n{rows}")
+    catalogue = tomllib.loads((made.folder / "policies.toml").read_text(encoding="utf-8"))
+    first = catalogue["outcome"][0]
+    assert first["id"] == catalogue["headline"]["outcome"]
+    assert {key: first.get(key) for key in asked} == asked
+    is_wave = "metric" in asked
+    assert [outcome.get("metric") for outcome in catalogue["outcome"]] == (
+        ["maximum", "time-of-maximum"] if is_wave else [None]
+    )
+    assert ("also" in catalogue["headline"]) == is_wave
 
 
 def test_outcomes_of_elements_are_told_apart(write_mdl: Write) -> None:

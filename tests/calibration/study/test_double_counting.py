@@ -13,9 +13,9 @@ from calibration.new_study.columns import read_axis
 from calibration.new_study.table import read_sheet
 from calibration.noise.families.measurements import Normal
 from calibration.noise.families.splits import Binomial, Multinomial
-from calibration.noise.readings import Maximum
 from calibration.study.consistency import counted_twice
 from calibration.study.observations import Breakdown, Count, Noise, Observation, Quantity, ReadQuantity, Share, Since
+from cipark_sd.data.readings import Maximum
 
 ROW = st.tuples(st.integers(0, 8), st.integers(0, 3))
 

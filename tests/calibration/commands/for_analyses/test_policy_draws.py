@@ -1,6 +1,7 @@
 """Where the draws of ``cipark policy`` come from, and that it says so."""
 
 import csv
+import shutil
 
 import h5py
 import numpy as np
@@ -207,3 +208,71 @@ def test_draws_that_the_priors_rule_out_are_refused(park, here, edited, said):
         assert str(file) in str(told.value)
     else:
         assert len(found(park, here / "out", sources=(str(folder),)).draws["M1"]) == 5
+
+
+@pytest.fixture(scope="module")
+def later():
+    """A study that keeps draws of its four structures beside it, of which the third is the study as it stands."""
+    return read_target(STUDIES / "great_stone_later")
+
+
+KEPT = STUDIES / "great_stone_later" / RIVALS
+
+
+def asked(later, folder, *sources, ids=()):
+    rivals = tuple(rival for rival in later.rivals if not ids or rival.id in ids)
+    source = draw_source(sources, [rival.id for rival in rivals])
+    return later.study.draws(DrawRequest(rivals, source, 5, 1, folder, "native", known=later.rivals), Bars())
+
+
+def numbers(got, rival):
+    return {name: values.tolist() for name, values in got.draws[rival].values.items()}
+
+
+def test_draws_that_are_kept_beside_a_study_are_those_of_the_study_as_it_is(later, here):
+    """Where this falls after a change that moves no draw, ``python tools/later_draws.py --stamp`` marks them anew."""
+    got = asked(later, here / "out")
+    assert [structure.id for structure in got.structures] == [rival.id for rival in later.rivals]
+    assert {draws.origin for draws in got.draws.values()} == {"posterior"}
+    assert got.notes == (f"Draws: {KEPT}.",)
+    whole = {rival.id: draws_file(KEPT, rival.id) for rival in later.rivals}
+    assert sum(path.stat().st_size for path in whole.values()) < 1.2e6
+
+
+def test_the_same_draws_are_found_by_each_route(later, here):
+    kept = asked(later, here / "out")
+    named = [f"{rival.id}={draws_file(KEPT, rival.id)}" for rival in later.rivals]
+    by_file = asked(later, here / "out", *named)
+    by_folder = asked(later, here / "out", str(KEPT.parent))
+    shutil.copytree(KEPT, here / "cipark-output" / "great_stone_later" / RIVALS)
+    after_rivals = asked(later, here / "out")
+    assert after_rivals.notes == ("Draws: cipark-output/great_stone_later/rivals.",)
+    for got in (by_file, by_folder, after_rivals):
+        for rival in later.rivals:
+            assert numbers(got, rival.id) == numbers(kept, rival.id)
+
+
+def test_what_a_calibration_leaves_is_of_the_study_as_it_stands_and_not_of_the_first_structure(later, here):
+    place = here / "cipark-output" / "great_stone_later"
+    place.mkdir(parents=True)
+    shutil.copy(draws_file(KEPT, "all"), place / "draws.nc")
+    got = asked(later, here / "out")
+    assert [structure.id for structure in got.structures] == ["all"]
+    assert any(
+        note.startswith("Not fitted, and so left out: none, none, starts fell, all, starts") for note in got.notes
+    )
+    alone = asked(later, here / "out", f"all={draws_file(KEPT, 'all')}", ids=("all",))
+    assert numbers(got, "all") == numbers(alone, "all")
+
+
+def test_draws_that_say_they_are_of_another_structure_are_refused(later, here):
+    path = draws_file(KEPT, "all")
+    with pytest.raises(
+        InvalidValue, match=r"the file of 'none' .* these are of 'all': --draws \"all=.*--rivals \"all\""
+    ):
+        asked(later, here / "out", str(path))
+    # what does not say of which it is passes, as draws of another program do
+    with xr.open_datatree(path, engine="h5netcdf") as tree:
+        del tree.attrs["study_digest"]
+        tree.to_netcdf(here / "silent.nc", engine="h5netcdf")
+    assert asked(later, here / "out", str(here / "silent.nc")).draws["none"].origin == "posterior"

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from calibration.noise.readings import FirstAbove, FirstBelow, Maximum, Minimum, Reading, TimeOfMaximum
 from calibration.noise.reporting import Reporting
+from cipark_sd.data.readings import FirstAbove, FirstBelow, Maximum, Minimum, Reading, TimeOfMaximum
 
 TIMES = np.linspace(0, 10, 41)
 #: A hill with its top between two steps, and one that goes on rising.

@@ -8,9 +8,9 @@ from small_study import MODEL
 
 from calibration.inference.optimum.optimise import optimise
 from calibration.likelihood.posterior import Posterior, posterior
-from calibration.noise.readings import METRICS, FirstAbove, FirstBelow, Maximum, Metric, Minimum, TimeOfMaximum
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import CiparkError
+from cipark_sd.data.readings import METRICS, FirstAbove, FirstBelow, Maximum, Metric, Minimum, TimeOfMaximum
 from cipark_sd.engines.registry import choose
 
 TIMES = np.linspace(0, 10, 81)

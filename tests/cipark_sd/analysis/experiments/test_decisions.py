@@ -18,7 +18,8 @@ from cipark_sd.analysis.experiments.catalogue import read_catalogue
 from cipark_sd.analysis.experiments.definition import Decision, Decisions, Outcome, Structure
 from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.analysis.experiments.extended import acted, alternatives, extended, paid
-from cipark_sd.analysis.experiments.run import Setup, run_policies
+from cipark_sd.analysis.experiments.run import run_policies
+from cipark_sd.analysis.experiments.settings import Setup
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.language.read.model_file import read_model
 

@@ -10,7 +10,8 @@ from hypothesis.extra.numpy import arrays
 
 from cipark_sd.analysis.experiments.definition import Factor, Outcome, Policy, Structure
 from cipark_sd.analysis.experiments.draws import Draws
-from cipark_sd.analysis.experiments.run import Setup, run_policies
+from cipark_sd.analysis.experiments.run import run_policies
+from cipark_sd.analysis.experiments.settings import Setup
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.library import bundled
 from cipark_sd.commands.policy.attribution import attribution, factorial, interaction_matrix, shapley_matrix

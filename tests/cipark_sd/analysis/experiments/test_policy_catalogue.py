@@ -1,6 +1,7 @@
 """The catalogue of policy experiments and the draws they rest on."""
 
 import os
+import re
 from pathlib import Path
 
 import h5py
@@ -307,3 +308,38 @@ def test_wrong_weights_are_told_together(tmp_path):
     path.write_text("rival,weight\nM7,0.25\nM0,-1\n")
     with pytest.raises(Problems, match="2 problems"):
         read_weights(path, [Structure("M0", "")])
+
+
+def test_a_policy_sets_numbers_and_equations_of_constants(park, tmp_path):
+    text = GOOD.replace('"SW CMG" = 0', '"SW CMG" = 0, "Pool Scale" = "0.8 * Pool Scale"')
+    (policy,) = read_catalogue(written(tmp_path, text), park).changes
+    assert policy.equations == (("Pool Scale", "0.8 * Pool Scale"),)
+    assert dict(policy.scenario.overrides) == {"sw_cmg": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ('"0.8 * Total Residents"', "an equation of constants, which have one value in a run"),
+        ('"0.8 * Pol Scale"', "did you mean 'Pool Scale'"),
+        ('"0.8 *"', "cannot be read"),
+        ('" "', "a number or an equation"),
+    ],
+)
+def test_an_equation_that_is_none_of_constants_is_told(park, tmp_path, value, said):
+    text = GOOD.replace('"SW CMG" = 0', f'"Pool Scale" = {value}')
+    with pytest.raises(CiparkError, match=re.escape(said)):
+        read_catalogue(written(tmp_path, text), park)
+
+
+def test_a_variant_and_a_metric_of_a_ratio_are_refused(park, tmp_path):
+    variant = '[[variant]]\nid = "v"\ntitle = "v"\nset = { "Pool Scale" = "0.8 * Pool Scale" }\n'
+    with pytest.raises(CiparkError, match="numbers: mechanisms are switched on and off beside them"):
+        read_catalogue(written(tmp_path, GOOD + variant), park)
+    ratio = GOOD.replace('"Total Residents"', '"Total Residents"\nper = "Pool Scale"\nmetric = "maximum"')
+    with pytest.raises(CiparkError, match="none beside 'per'"):
+        read_catalogue(written(tmp_path, ratio), park)
+    with pytest.raises(CiparkError, match="time-of-maximum"):
+        read_catalogue(
+            written(tmp_path, GOOD.replace('"Total Residents"', '"Total Residents"\nmetric = "time-of-maximun"')), park
+        )

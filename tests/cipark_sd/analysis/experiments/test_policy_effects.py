@@ -1,5 +1,7 @@
 """Experiments over draws and rivals: pairing, resuming, summaries, claims."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -7,7 +9,9 @@ import xarray as xr
 from cipark_sd.analysis.experiments.definition import Expected, Outcome, Policy, Structure
 from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.analysis.experiments.effects import claims, effects, sign, summary, table, weighted_quantiles, weights_of
-from cipark_sd.analysis.experiments.run import SettingsTask, Setup, at_steps, failures_in, run_policies
+from cipark_sd.analysis.experiments.run import SettingsTask, at_steps, failures_in, run_policies
+from cipark_sd.analysis.experiments.settings import Setup, moved
+from cipark_sd.analysis.sensitivities.factors import constant_values
 from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.library import bundled
@@ -487,3 +491,65 @@ def test_without_a_mapping_every_fit_counts_in_full():
     assert found.evidence[0].posterior == Tally(2, 2)
     (unfitted,) = claims([MORE], many([[9.0, 11.0]]))
     assert unfitted.evidence[0].posterior is None
+
+
+def test_an_equation_has_in_each_draw_the_values_of_that_draw_under_its_structure(park):
+    less = Policy(
+        "less",
+        "",
+        equations=(("Pool Scale", "0.8 * Pool Scale"), ("Founding Capability", "MIN(1, 2 * Founding Capability)")),
+    )
+    found = run_policies(Setup(park), (BASE, less), RIVALS, BY_RIVAL, [RESIDENTS], TIMES)
+    # M1 sets the capability to 1; under M0 it is that of the file
+    in_file = constant_values(park, park["Founding Capability"])["Founding Capability"]
+    for rival, capability in (("M0", min(1.0, 2 * in_file)), ("M1", 1.0)):
+        values = {**DRAWS.values, "pool_scale": 0.8 * DRAWS.values["pool_scale"]}
+        by_hand = Policy("by hand", "", Scenario("", {"Founding Capability": capability}))
+        own = {name: replace(draws, values=values) for name, draws in BY_RIVAL.items()}
+        again = run_policies(Setup(park), (BASE, by_hand), RIVALS, own, [RESIDENTS], TIMES)
+        got, expected = (of["residents"].sel(rival=rival) for of in (found, again))
+        assert np.array_equal(got.sel(policy="less"), expected.sel(policy="by hand"))
+        assert np.array_equal(got.sel(policy="base"), found["residents"].sel(rival=rival, policy="base"))
+    ends = moved(Setup(park), (less,), RIVALS[0], DRAWS)["less"]
+    middle = float(np.median(DRAWS.values["pool_scale"]))
+    assert ends["pool_scale"] == pytest.approx((middle, 0.8 * middle))
+    assert ends["founding_capability"] == pytest.approx((in_file, min(1.0, 2 * in_file)))
+
+
+def test_a_metric_is_of_the_whole_course_until_the_time(write_mdl):
+    model = read_model(write_mdl("X = 9 - (Time - 4.03) * (Time - 4.03) * k ~~|k = 1 ~~|", final=10, step=0.125))
+    outcomes = [
+        Outcome(name, name, "X", metric=metric)
+        for name, metric in (("top", "maximum"), ("when", "time-of-maximum"), ("least", "minimum"), ("now", ""))
+    ]
+    draws = Draws("M", {"k": np.array([1.0, 2.0])}, "prior")
+    found = run_policies(Setup(model), (BASE,), (Structure("M", ""),), {"M": draws}, outcomes, (3.0, 10.0))
+    read = {name: found[name].isel(policy=0, rival=0).to_numpy() for name in ("top", "when", "least", "now")}
+    k = draws.values["k"][:, None]
+    np.testing.assert_allclose(read["top"], 9 - np.array([[1.03**2, 0.03**2]]) * k)
+    np.testing.assert_allclose(read["when"], [[3.0, 4.03], [3.0, 4.03]])
+    np.testing.assert_allclose(read["least"], 9 - np.array([[4.03**2, 5.97**2]]) * k)
+    np.testing.assert_allclose(read["now"], 9 - np.array([[1.03**2, 5.97**2]]) * k)
+
+
+@pytest.mark.parametrize(
+    ("misfit", "factor", "kind"), [("", 1.0, "built in"), ("", 0.5, "built in"), ("a trend", 0.5, "built in")]
+)
+def test_of_a_change_whose_direction_is_assumed_no_size_is_informed(misfit, factor, kind):
+    """Half as many is open before the data and true after them, and fewer is true in all."""
+    rng = np.random.default_rng(3)
+    policy = Policy("p", "", expected=(Expected("x", 1.0, "less", factor=factor),))
+
+    def runs(shares):
+        base = np.full(len(shares), 10.0)
+        values = np.stack([base, base * shares])[:, None, :, None]
+        coords = {"policy": ["base", "p"], "rival": ["M"], "time": [1.0]}
+        return xr.Dataset({"x": (("policy", "rival", "draw", "time"), values)}, coords)
+
+    before, after = runs(rng.uniform(0.1, 0.95, 300)), runs(rng.uniform(0.1, 0.3, 300))
+    (claim,) = claims([policy], before, after, {"M": 300.0}, misfit)
+    assert claim.classified.kind == kind
+    # where the direction is open, the same odds inform
+    turned = runs(rng.uniform(0.1, 1.6, 300))
+    (claim,) = claims([policy], turned, after, {"M": 300.0}, misfit)
+    assert claim.classified.kind == ("undecided" if misfit else "informed")

@@ -101,11 +101,11 @@ def test_an_effect_has_its_class_first_and_one_that_the_model_assumes_is_no_head
     found = replace(effects(about, **USUAL), classes=(*classes, EffectClass("nothing", "informed", 1.0, -9.0, 9.0)))
     approved(screen_lines(Findings(about, {"effects": found})))
     table = effects_table(found, about, "left")
-    assert [row[:4] for row in table.rows] == [
-        ("nothing", about.catalogue.policy_by_id["nothing"].title, "informed by the data", "-9.0 to +9.0"),
-        ("fast", "Twice the pace", "not decided by the data", "-2.0 to +30"),
-        ("slow", "Half the pace", "assumed by the model", "-40 to -5.0"),
-    ]
+    assert table.rows == (
+        ("nothing", "Nothing", "+30 (-1 to 60)", "informed by the data", "-9 to +9"),
+        ("fast", "Twice the pace", "+15 (8 to 25)", "not decided by the data", "-2 to +30"),
+        ("slow", "Half the pace", "-25 (-32 to -19)", "assumed by the model", "-40 to -5"),
+    )
     headlines = EffectsPart().headlines(Findings(about, {"effects": found}))
     assert {record.title for record in headlines} & {"Half the pace"} == set()
     assert set(found.unassumed["policy"]) == {"fast", "nothing"}
@@ -118,8 +118,8 @@ def test_an_effect_has_its_class_first_and_one_that_the_model_assumes_is_no_head
     ("moving", "assumed", "title"),
     [
         ((), 0, "None of 3 policies changes Left at 8"),
-        (("fast",), 0, "Twice the pace: the data do not decide the effect"),
-        (("fast",), 1, "Twice the pace: the direction is assumed"),
+        (("fast",), 0, "The data decide the effect of none of 3 policies"),
+        (("fast",), 1, "The data decide the effect of none of 3 policies; the direction of 1 is assumed"),
     ],
 )
 def test_a_catalogue_of_which_one_policy_or_none_moves_the_outcome_says_so(

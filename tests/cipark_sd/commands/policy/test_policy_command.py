@@ -43,9 +43,8 @@ def written(tmp_path_factory, small):
 
 
 def test_the_first_lines_say_what_the_draws_are(written):
-    folder, shown = written
+    folder, _ = written
     told = "6 draws from the posterior; the sampling has converged (each of 2 structures)"
-    assert shown.output.splitlines()[1] == told
     page = read_page(folder)
     assert page.identity.startswith(told)
     # an answer comes before the table of what the structures are
@@ -60,18 +59,37 @@ def test_the_first_lines_say_what_the_draws_are(written):
     assert (first.title, first.blocks[0]) == ("Basis and assumptions", Paragraph(f"{told}."))
     for name in ("effects.csv", "claims.csv"):
         assert set(pd.read_csv(folder / name)["draws"]) == {"posterior, 6 draws, converged"}
-    assert "Residents [firm]: difference to the base (posterior draws; medians" in shown.output
+    said = (folder / "report.json").read_text()
+    assert "Residents [firm]: change from the base, median (90 %) of posterior draws; structure M0" in said
+
+
+def test_a_console_has_ten_rows_and_the_answer(written):
+    """The rest is on the page and in effects.csv."""
+    folder, shown = written
+    caption, head, *lines = shown.output.splitlines()
+    n = len(pd.read_csv(folder / "effects.csv")["policy"].unique())
+    assert n > 20
+    assert caption.startswith(
+        "Residents on 2019-11-25 [firm]: change from the base, median (90 %) of posterior draws; "
+    )
+    assert caption.endswith(f"10 of {n}, all in report.html")
+    assert head.split("\t") == ["policy", "sets", "change", "class"]
+    rows, ending = lines[:10], lines[11:]
+    assert all(row.count("\t") == 3 for row in rows)
+    names = [line.partition("\t")[0] for line in ending]
+    assert names == ["Finding", "Known", "Not known", "Assumed", "Read next"]
 
 
 def test_the_table_has_all_experiments_and_each_expectation_its_class(written):
-    folder, shown = written
-    assert shown.output.count("China Merchants with 5 %") >= 2
+    folder, _ = written
+    said = (folder / "report.json").read_text()
+    assert said.count("China Merchants with 5 %") >= 2
     claims = pd.read_csv(folder / "claims.csv")
     kinds = claims.groupby(["policy", "expected"])["class"].first()
     assert len(kinds) == 44
     counts = kinds.value_counts()
-    assert "Of 44 expectations: informed by the data " in shown.output
-    assert f"not decided by the data {counts['undecided']}; assumed by the model {counts['built in']} (" in shown.output
+    assert "Of 44 expectations: informed by the data " in said
+    assert f"not decided by the data {counts['undecided']}; assumed by the model {counts['built in']} (" in said
     # under both structures a park without state-owned firms' mobilisation has next to none of them
     built = claims[(claims["policy"] == "E6") & (claims["class"] == "built in")]
     assert (built["prior_low"] >= 0.9).all()
@@ -178,8 +196,7 @@ def here(tmp_path, monkeypatch):
 
 def test_from_the_priors_of_a_study_signs_are_shown_and_no_size(leaving, here):
     shown = cipark("policy", leaving, "--draws", "prior", "--runs", "300", "-o", here / "out", catch_exceptions=False)
-    assert shown.output.splitlines()[1] == "300 draws from the PRIOR: nothing here has seen the data"
-    assert "Signs under the priors. No data have been used" in shown.output
+    assert "300 draws from the PRIOR: nothing here has seen the data" in shown.output
     sections = {section.title: section for section in read_page(here / "out").sections}
     assert list(sections)[:3] == ["In short", "Basis and assumptions", "Assumed signs under the priors"]
     assert sections["Basis and assumptions"].blocks[0].warning
@@ -227,20 +244,21 @@ def test_what_ranks_or_has_a_size_is_refused_from_the_priors(leaving, here):
 
 def test_without_draws_a_study_runs_at_its_best_fit_without_bands_and_classes(leaving, here):
     shown = cipark("policy", leaving, "--runs", "200", "-o", here / "out", catch_exceptions=False)
-    lines = shown.output.splitlines()
-    assert lines[1].startswith("the best fit alone, without intervals")
-    assert "No posterior of this study is in cipark-output/" in lines[2]
-    assert f"'cipark calibrate {leaving} --posterior' samples the posterior" in lines[2]
-    assert "one run, at the optimum" in shown.output
-    # one draw informs nothing: there is no probability after the fit, from 0 to 1 or other
-    for column in ("50 %", "90 %", "P>0", "MC error", "P posterior", "Bayes factor", "priors alone"):
-        assert column not in shown.output, column
+    (caution,) = [line for line in shown.output.splitlines() if line.startswith("Caution")]
+    assert "No posterior of this study is in cipark-output/" in caution
+    assert "every policy runs at the best fit alone, without intervals and classes" in caution
+    assert f"'cipark calibrate {leaving} --posterior' samples the posterior" in caution
+    assert "change from the base, one run, at the best fit alone" in shown.output
     page = read_page(here / "out")
     assert page.sections[1].blocks[0].warning
-    claims = pd.read_csv(here / "out" / "claims.csv")
-    assert set(claims["draws"]) == {"best fit, no draws"}
-    assert "posterior" not in claims
-    assert "informed" not in set(claims["class"])
+    said = shown.output + (here / "out" / "report.json").read_text()
+    # one draw informs nothing: there is no class, no sign, and no probability after the fit, from 0 to 1 or other
+    for words in ("50 %", "90 %", "P>0", "MC error", "P posterior", "Bayes factor", "priors alone", "informed by the",
+                  "assumed by the model", "direction"):  # fmt: skip
+        assert words not in said, words
+    assert not (here / "out" / "claims.csv").exists()
+    assert not (here / "out" / "classes.csv").exists()
+    assert "What was expected is not judged: one run is no evidence." in said
     # a second call takes the kept fit, and the same call gives the same numbers
     first = pd.read_csv(here / "out" / "effects.csv")
     cipark("policy", leaving, "--runs", "200", "-o", here / "out", catch_exceptions=False)
@@ -276,3 +294,38 @@ def test_parameters_that_the_data_do_not_narrow_are_those_as_wide_as_their_prior
             assert untaught(study, replace(draws, values=draws.values | {"rate": shrunk})) == told
     # one as wide that lies elsewhere is told of as well: an end cuts the prior's interval
     assert untaught(study, replace(draws, values=draws.values | {"rate": rate.quantile(shares) * 3})) == ("size",)
+
+
+DECISIONS = """
+[decisions]
+date = 2
+[[decision]]
+id = "slow"
+title = "Half the pace from 2 on"
+set = { pace = 0.5 }
+"""
+
+
+def test_decisions_at_a_best_fit_have_levels_and_changes_and_neither_chance_nor_class(here):
+    small_study(here)
+    (here / "policies.toml").write_text(POLICIES + DECISIONS, encoding="utf-8")
+    shown = cipark("policy", ".", "--part", "decisions", "-o", "out", catch_exceptions=False)
+    assert "every policy runs at the best fit alone" in shown.output
+    assert "at the best fit" in shown.output.splitlines()[0]
+    assert shown.output.splitlines()[1].split("\t") == ["alternative", "change"]
+    frame = pd.read_csv(here / "out" / "decisions.csv", keep_default_na=False).set_index("alternative")
+    assert set(frame["level_class"]) == set(frame["change_class"]) == {""}
+    level, base = (float(frame.loc[name, "level"]) for name in ("slow", "base"))
+    assert float(frame.loc["slow", "change"]) == pytest.approx(level - base)
+    assert level < base
+    # between halved from the start and not at all
+    left = {p: 100 * (1 - np.exp(-0.2 * p * 8)) for p in (0.5, 1.0)}
+    assert left[0.5] / left[1.0] < level / base < 1
+    assert "One run of each option: no chance can be given" in shown.output
+    for words in ("by the data", "by the model", "90 %", "90%:"):
+        assert words not in shown.output, words
+    # of the cells of its table none has the mark of a class
+    page = (here / "out" / "what_next.html").read_text(encoding="utf-8")
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", page.partition("<details")[0], flags=re.DOTALL)
+    assert len(cells) >= 4
+    assert not [cell for cell in cells if "by the data" in cell or "by the model" in cell]

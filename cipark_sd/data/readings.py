@@ -1,7 +1,7 @@
 """What is read from a whole course of the model, and metrics of a run: how high it rose, when it passed a threshold.
 
 A reading is a frozen value that the likelihood asks. A course is a quantity of the model at all steps of a run,
-straight between two steps, as Euler's solution is. Counts as they are reported: :mod:`calibration.noise.reporting`.
+straight between two steps, as Euler's solution is.
 """
 
 from abc import ABC, abstractmethod
