@@ -17,7 +17,7 @@ from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.analysis.experiments.extended import extended
 from cipark_sd.analysis.experiments.run import Setup, failures_in, run_policies
 from cipark_sd.analysis.sensitivities.factors import Factor
-from cipark_sd.analysis.study import DrawRequest, DrawSource, PlainModel, Study, find_folder, readers, study_in
+from cipark_sd.analysis.study import DrawRequest, DrawSet, DrawSource, PlainModel, Study, find_folder, readers, study_in
 from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.base.console import Bars
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, raise_all
@@ -37,7 +37,7 @@ from cipark_sd.execution.workers import Workers
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.pages.parts import Part
-from cipark_sd.statements.claims import UNSEEN, class_of
+from cipark_sd.statements.claims import class_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -269,8 +269,6 @@ def start(request: Request, bars: Bars) -> Analysis:
     # what is set for the place holds under all rivals, and a rival may take it back
     placed = tuple(replace(rival, scenario=target.catalogue.settings | rival.scenario) for rival in made.structures)
     model = target.model
-    after_data = made.draws[placed[0].id].origin not in UNSEEN
-    study_digest = target.study.digest(placed[0]) if after_data else ""
     about = About(
         catalogue=target.catalogue,
         rivals=placed,
@@ -285,7 +283,7 @@ def start(request: Request, bars: Bars) -> Analysis:
         settings=_settings(target),
         place=estimands.settings(model, target.catalogue.settings),
         model_digest=target.study.model.digest,
-        study_digest=study_digest,
+        study_digest=made.study_digest,
         seed=request.seed,
         identity="",
         fit_of="" if target.study.folder == target.folder else target.study.folder.name,
@@ -293,7 +291,7 @@ def start(request: Request, bars: Bars) -> Analysis:
         unreliable=made.unreliable,
         untaught=untaught(target.study, made.draws[placed[0].id]),
     )
-    notes = (*_against_data(request, target.study, placed[0], made.draws, about), *made.notes)
+    notes = (*_against_data(request, target.study, placed[0], made, about), *made.notes)
     about = replace(about, notes=notes, identity=_identity(request, target, made.draws, about.basis))
     setup = Setup(model, target.study.scenario, engine=request.engine, pool=pool)
     allowed = target.study.allowed if request.allow_failed is None else request.allow_failed
@@ -302,13 +300,11 @@ def start(request: Request, bars: Bars) -> Analysis:
     )  # fmt: skip
 
 
-def _against_data(
-    request: Request, study: Study, first: Structure, draws: Mapping[str, Draws], about: About
-) -> tuple[str, ...]:
+def _against_data(request: Request, study: Study, first: Structure, made: DrawSet, about: About) -> tuple[str, ...]:
     """A sentence where the base contradicts the data even after a fit; before one that is an error."""
     against = attempt(
         "contradiction",
-        lambda: study.contradictions(first, draws[first.id], seed=request.seed, engine=request.engine),
+        lambda: study.contradictions(first, made, seed=request.seed, engine=request.engine),
         "",
     )
     if not against:

@@ -219,8 +219,6 @@ def _without_fit(request: Request, study: Study) -> list[str]:
     against = attempt("contradiction", lambda: study.contradictions(None, None, seed=0, engine="native"), "")
     if against:
         notes.append(f"These priors contradict the data: {against}.")
-    if _takes_fit(request) and (why := study.fit_not_taken()):
-        notes.append(why)
     how = "leave out --draws" if request.prior else "leave out --method, or name only sample or shapley"
     notes.append(
         f"For what is left after the data run 'cipark calibrate', then this command; it uses that fit"

@@ -207,14 +207,24 @@ def _structure(contents: Contents, made: Carried, structure: PlayedStructure) ->
     middle = {name: float(np.median(drawn)) for name, drawn in structure.prior.items()}
     prior = _columns(model, structure.prior, middle, known)
     beside = {name: np.append(drawn, np.median(drawn)) for name, drawn in structure.prior_beside.items()}
-    basis = structure.basis
+    basis, outcomes = structure.basis, contents.outcomes
+    whole, whole_prior = (
+        [
+            _packed(dict(enumerate(_with_printed(quantiles, of_outcome, made.plan.times))))
+            for quantiles, of_outcome in zip(_whole(contents, made, every, noise, fixed), printed, strict=False)
+        ]
+        for every, noise, printed in (
+            (structure.every, structure.every_beside, [o.printed for o in outcomes]),
+            (structure.every_prior, structure.every_prior_beside, [o.printed_prior for o in outcomes]),
+        )
+    )
     return {
         "title": structure.title,
         "set": fixed,
         "scenario": json.loads(structure.scenario.to_json()),
         **_draws(columns, structure.beside, n + 1),
-        "prior": _draws(prior, beside, m + 1) if m else None,
-        "whole": [_packed(dict(enumerate(quantiles))) for quantiles in _whole(contents, made, structure, fixed)],
+        "prior": _draws(prior, beside, m + 1) | {"whole": whole_prior} if m else None,
+        "whole": whole,
         "digest": digest(values),
         "numbers": int(values.size),
         "basis": basis and {"origin": basis.origin, "name": basis.name, "sentence": basis.sentence},
@@ -241,24 +251,26 @@ def _shared(structures: Sequence[dict[str, Any]]) -> list[str]:
     return draws
 
 
-def _whole(contents: Contents, made: Carried, structure: PlayedStructure, fixed: Mapping[str, float]) -> list[Array]:
-    """By outcome its quantiles ``(5, m)`` over all draws; nothing where the page has all of them."""
-    if not structure.every:
+def _whole(
+    contents: Contents,
+    made: Carried,
+    every: Mapping[str, Array],
+    noise: Mapping[str, Array],
+    fixed: Mapping[str, float],
+) -> list[Array]:
+    """By outcome its quantiles ``(5, m)`` over all draws; nothing where there are none."""
+    if not every:
         return []
-    known, n = set(made.constants), len(next(iter(structure.every.values())))
+    known, n = set(made.constants), len(next(iter(every.values())))
     times, parts = made.plan.times, list[list[Array]]()
     for start in range(0, n, CHUNK):
-        some = {name: values[start : start + CHUNK] for name, values in structure.every.items()}
+        some = {name: values[start : start + CHUNK] for name, values in every.items()}
         last = {name: float(values[-1]) for name, values in some.items()}
         columns = {name: c[:-1] for name, c in _columns(contents.model, some, last, known).items()}
         values = native_base(made, fixed, columns, min(CHUNK, n - start))
-        beside = {name: of[start : start + CHUNK] for name, of in structure.every_beside.items()}
+        beside = {name: of[start : start + CHUNK] for name, of in noise.items()}
         parts.append([_curves(made, outcome, values, times, beside) for outcome in contents.outcomes])
-    by_outcome = (np.concatenate(of, axis=1) for of in zip(*parts, strict=True))
-    return [
-        _printed(outcome, _quantiles(curves), times)
-        for outcome, curves in zip(contents.outcomes, by_outcome, strict=True)
-    ]
+    return [_quantiles(np.concatenate(of, axis=1)) for of in zip(*parts, strict=True)]
 
 
 def _quantiles(curves: Array) -> Array:
@@ -268,9 +280,9 @@ def _quantiles(curves: Array) -> Array:
         return np.asarray(np.nanquantile(np.where(np.isfinite(curves), curves, np.nan), LEVELS, axis=1))
 
 
-def _printed(outcome: Outcome, quantiles: Array, times: Array) -> Array:
+def _with_printed(quantiles: Array, printed: Sequence[tuple[float, Sequence[float]]], times: Array) -> Array:
     """The same with the numbers that a report has printed: one quantity has one number."""
-    for time, levels in outcome.printed:
+    for time, levels in printed:
         quantiles[:, np.abs(times - time) < SAME_TIME] = np.array(levels)[:, None]
     return quantiles
 

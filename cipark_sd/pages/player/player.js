@@ -157,7 +157,7 @@ function coursesOf(levers, place, outcome, last = shownUntil(), of = "all") {
   const values = runsOf(levers, place, last, of);
   if (!summaries.has(values)) summaries.set(values, new Map());
   const byOutcome = summaries.get(values);
-  if (!byOutcome.has(outcome)) byOutcome.set(outcome, summed(values, holderOf(place, of), outcome, last, moved(levers) || of === "prior"));
+  if (!byOutcome.has(outcome)) byOutcome.set(outcome, summed(values, holderOf(place, of), outcome, last, moved(levers)));
   return byOutcome.get(outcome);
 }
 
