@@ -19,6 +19,7 @@ import numpy as np
 from calibration.assess.rivals import with_variant
 from calibration.commands.for_analyses.draws import find_draws
 from calibration.commands.for_analyses.fitted_study import argument_of, as_fitted, find_fit
+from calibration.commands.for_analyses.study_draws import as_draws
 from calibration.inference.sampling.densities import prior_draws
 from calibration.likelihood.posterior import On, Posterior
 from calibration.likelihood.replicate import replicate_by_term
@@ -45,6 +46,7 @@ from cipark_sd.base.timegrid import time_label
 from cipark_sd.base.wording import rounded
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.model import Model
+from cipark_sd.statements.claims import UNSEEN
 
 #: The central share of what noise makes of the middle draw, over all series together; what lies outside contradicts.
 CENTRAL = 0.95
@@ -227,13 +229,15 @@ class CalibrationStudy:
         density = On(engine)(problem)
         if found is None or structure is None:
             rng = np.random.default_rng(seed)
-            theta = prior_draws(problem.space, _PRIOR_DRAWS, rng)
+            draws = as_draws(problem, prior_draws(problem.space, _PRIOR_DRAWS, rng), "prior")
         else:
             rng, draws = np.random.default_rng([seed, 3]), found.draws[structure.id]
-            theta = np.tile(problem.space.medians, (len(draws), 1))
-            known = {override_key(name): values for name, values in (*draws.values.items(), *draws.noise.items())}
-            for position, parameter in enumerate(problem.space):
-                theta[:, position] = known.get(override_key(parameter.name), theta[:, position])
+        # before a fit it is the middle of what was assumed of the noise, after one what the draws have
+        noise = {} if draws.origin in UNSEEN else draws.noise
+        known = {override_key(name): values for name, values in (*draws.values.items(), *noise.items())}
+        theta = np.tile(problem.space.medians, (len(draws), 1))
+        for position, parameter in enumerate(problem.space):
+            theta[:, position] = known.get(override_key(parameter.name), theta[:, position])
         return "; ".join(contradictions(density, theta, rng))
 
     def question(self) -> Question:

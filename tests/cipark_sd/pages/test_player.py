@@ -233,7 +233,7 @@ def test_the_park_has_the_levers_and_outcomes_of_its_policies(tmp_path: Path, mo
     assert (found.at, found.data_end) == (2020.0, 2020.0)
     assert len(found.structures) > 10
     # of the middle draw half wait for a ceremony, and are not reported yet
-    assert found.notice.startswith("These priors contradict the data: residents by 2019-12-31: 33 in the model")
+    assert found.notice.startswith("These priors contradict the data: residents by 2019-12-31: 34 in the model")
     content = as_json(found)
     levers = content["levers"]
     assert isinstance(levers, list)
