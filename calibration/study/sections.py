@@ -296,11 +296,34 @@ def method_section(section: Section) -> Method:
 
 
 @dataclass(frozen=True, slots=True)
+class Since:
+    """What was counted of a prediction after the study's data, which no fit of it has seen.
+
+    Parameters
+    ----------
+    prediction : str
+        Its name in the study.
+    lower, upper : float
+        Equal for a number.
+    source : str
+        Who reported it, and when.
+    see : str
+        Where the later counts are used, in words for people; may be empty.
+    """
+
+    prediction: str
+    lower: float
+    upper: float
+    source: str
+    see: str
+
+
+@dataclass(frozen=True, slots=True)
 class Questions:
     """A study's finding and questions in its own words, what would settle them, and what its theory rests on.
 
     Where ``finding``, ``known``, ``not_known`` or ``assumed`` is empty, the page computes a line in its place.
-    ``causes`` are what may explain the data, each with the rivals that do not have it.
+    ``causes`` are what may explain the data, each with the rivals that do not have it. ``since`` is what came later.
     """
 
     finding: str = ""
@@ -316,6 +339,7 @@ class Questions:
     supports: str = ""
     theory: str = ""
     unknown: str = ""
+    since: tuple[Since, ...] = ()
 
 
 def variant_section(section: Section) -> Structure:
@@ -323,7 +347,7 @@ def variant_section(section: Section) -> Structure:
     return Structure(section.title, section.text("why", ""), Scenario(section.title, constants_set(section, "set")))
 
 
-def read_questions(section: Section, rivals: Collection[str]) -> Questions:
+def read_questions(section: Section, rivals: Collection[str], predictions: Collection[str]) -> Questions:
     """The study's finding and questions.
 
     Parameters
@@ -332,6 +356,8 @@ def read_questions(section: Section, rivals: Collection[str]) -> Questions:
         ``[report]``.
     rivals : collection of str
         Names of the study's rivals, which a cause may name.
+    predictions : collection of str
+        Names of its predictions, of which something may have been counted since.
 
     Returns
     -------
@@ -352,8 +378,18 @@ def read_questions(section: Section, rivals: Collection[str]) -> Questions:
         ]
         return section.title, without
 
+    def counted(section: Section) -> Since:
+        if section.title not in predictions:
+            known = UnknownName(section.title, list(predictions), kind="prediction", where=section.where)
+            section.problems.append(known)
+        lower, upper = section.number("lower"), section.number("upper")
+        if lower > upper:
+            section.wrong("upper", "a number, not below lower")
+        return Since(section.title, lower, upper, section.text("source"), section.text("see", ""))
+
     causes = section.named("cause", cause, label="report.cause")
-    return Questions(**texts, causes=causes, settle=section.names("settle"))
+    since = section.named("since", counted, by="prediction", label="report.since")
+    return Questions(**texts, causes=causes, settle=section.names("settle"), since=since)
 
 
 def with_own_structure(model: Model, scenario: Scenario, rivals: tuple[Structure, ...]) -> tuple[Structure, ...]:

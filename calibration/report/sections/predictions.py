@@ -144,6 +144,20 @@ def reported_number(fit: Fit, prediction: Reported) -> str:
     return ""
 
 
+def since_words(findings: Findings) -> Iterator[str]:
+    """What was counted since the data of numbers that this fit gives, beside these numbers; nothing of others."""
+    by_title = {record.title: record for record in Predictions().headlines(findings)}
+    names = {reported.name: reported.title for reported in findings.fit.study.predictions}
+    for since in findings.fit.study.questions.since:
+        record = by_title.get(names.get(since.prediction, ""))
+        if record is not None:
+            lower, upper = since.lower, since.upper
+            counted = number(lower) if lower == upper else f"{number(lower)} to {number(upper)}"
+            title = f"{record.title[:1].upper()}{record.title[1:]}"
+            see = f" {since.see[:1].upper()}{since.see[1:].rstrip('.')}." if since.see else ""
+            yield f"{title}: {record.brief} in this fit; {counted} were counted since ({since.source}).{see}"
+
+
 def _last_fitted(fit: Fit) -> float:
     """The last date of what was fitted; before everything where nothing was."""
     return float(max(fit.rows.loc[fit.rows["use"] == "fit", "end"], default=-math.inf))
@@ -240,6 +254,7 @@ class Forecasts(ReportPart):
         blocks: tuple[Block, ...] = (
             Paragraph(words),
             Listing(tuple(origins(forecasts))),
+            *map(Paragraph, since_words(findings)),
             *pictures.show("forecast", caption),
             _forecast_table(own_rows(forecasts)),
             *by_structure(forecasts),
