@@ -37,6 +37,7 @@ from cipark_sd.execution.workers import Workers
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.pages.parts import Part
+from cipark_sd.simulations.failures import MOST_FAILED
 from cipark_sd.statements.claims import class_of
 
 if TYPE_CHECKING:
@@ -294,7 +295,8 @@ def start(request: Request, bars: Bars) -> Analysis:
     notes = (*_against_data(request, target.study, placed[0], made, about), *made.notes)
     about = replace(about, notes=notes, identity=_identity(request, target, made.draws, about.basis))
     setup = Setup(model, target.study.scenario, engine=request.engine, pool=pool)
-    allowed = target.study.allowed if request.allow_failed is None else request.allow_failed
+    # of placeholders most runs may fail, but no effect is told from those that are left
+    allowed = min(target.study.allowed, MOST_FAILED) if request.allow_failed is None else request.allow_failed
     return Analysis(
         target.study, target.catalogue, placed, made.draws, made.prior, about, setup, folder, allowed,
     )  # fmt: skip

@@ -81,6 +81,8 @@ class Findings:
         What is uncertain: the 5 %, 50 % and 95 % quantiles of what each is thought to be, and why.
     failed : tuple of str
         Of each design in which runs failed: how many, and of what.
+    failed_share : float
+        The largest share of the runs of a design that failed.
     starts : tuple of str
         Of the constants those that are starts of stocks, which are spelt as the stocks are.
     """
@@ -97,6 +99,7 @@ class Findings:
     outputs: tuple[ExplainedOutput, ...]
     constants: tuple[tuple[str, float, float, float, str], ...]
     failed: tuple[str, ...] = ()
+    failed_share: float = 0.0
     time_units: str = ""
     starts: tuple[str, ...] = ()
     results: "Mapping[str, xr.Dataset]" = field(default_factory=dict)

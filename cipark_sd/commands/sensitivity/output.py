@@ -36,6 +36,7 @@ from cipark_sd.model.variables import Stock
 from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Block, FirstScreen, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Part, Pictures, Words
+from cipark_sd.simulations.failures import MOST_FAILED, share_of
 from cipark_sd.statements.headline import Headline
 
 if TYPE_CHECKING:
@@ -69,17 +70,21 @@ class First(Part[Findings]):
         drivers = list(map(_index, [record for record in indices if record.number >= LEAST][:DRIVERS])) or reasons[:1]
         # posterior draws say how far outputs go; where they were not run, what moves them
         known, open_ = ([], [*ranges, *drivers]) if unseen else (ranges or drivers, drivers if ranges else [])
+        nothing, cautions = "of the world: these numbers use no data", findings.rests_on[:1] if doubtful else []
+        if findings.failed_share > MOST_FAILED:
+            known, open_, reasons = [], ["What moves the outputs, and how far they go."], []
+            nothing, cautions = "from so few runs: those that are left are no sample", [*cautions, *findings.failed]
         yield Section(
             "In short",
             (
                 FirstScreen(
                     subject=f"Which assumptions matter: {findings.title}",
                     title=title(findings, indices, reasons),
-                    known=" ".join(known) or "Nothing of the world: these numbers use no data.",
+                    known=" ".join(known) or f"Nothing {nothing}.",
                     not_known=" ".join([*open_, *(reasons if indices else [])]) or "Whether the equations are right.",
                     assumed=f"The equations, and how far each of {len(findings.constants)} constants may lie.",
                     limits=" ".join([*([] if doubtful else findings.rests_on[:1]), EQUATIONS]),
-                    cautions=tuple(findings.rests_on[:1]) if doubtful else (),
+                    cautions=tuple(cautions),
                     warnings=tuple(findings.rests_on[1:]) if doubtful else (),
                     picture=next(pictures.show("answer", f"How far it goes {findings.over}: median and bands."), None),
                 ),
@@ -103,6 +108,8 @@ def title(findings: Findings, indices: Sequence[Headline], reasons: Sequence[str
     str
         A sentence without its full stop.
     """
+    if findings.failed_share > MOST_FAILED:
+        return f"No finding: {share_of(findings.failed_share)} of the runs failed"
     for record in indices[:1]:
         name = record.estimand.partition(" of ")[2]
         for explained in findings.outputs:
@@ -246,7 +253,8 @@ def answer(request: Request) -> Result:
                 progress = bars.counter(f"{method.name}, runs")
                 findings = findings.with_results(method.compute(Job(request, inputs, response, checkpoints, progress)))
         failed = (failures.sentence(design) for design, failures in response.failures.items())
-        findings = replace(findings, failed=tuple(filter(None, failed)))
+        share = max((failures.share for failures in response.failures.values()), default=0.0)
+        findings = replace(findings, failed=tuple(filter(None, failed)), failed_share=share)
         save(findings, folder)
         _write(findings, folder)
     except KeyboardInterrupt:
