@@ -297,12 +297,14 @@ def method_section(section: Section) -> Method:
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """What was counted of a prediction after the study's data, which no fit of it has seen.
+    """What was counted of an observation after the study's data, which no fit of it has seen.
 
     Parameters
     ----------
-    prediction : str
+    observation : str
         Its name in the study.
+    time : float
+        Model time.
     lower, upper : float
         Equal for a number.
     source : str
@@ -311,7 +313,8 @@ class Since:
         Where the later counts are used, in words for people; may be empty.
     """
 
-    prediction: str
+    observation: str
+    time: float
     lower: float
     upper: float
     source: str
@@ -347,17 +350,18 @@ def variant_section(section: Section) -> Structure:
     return Structure(section.title, section.text("why", ""), Scenario(section.title, constants_set(section, "set")))
 
 
-def read_questions(section: Section, rivals: Collection[str], predictions: Collection[str]) -> Questions:
+def read_questions(
+    section: Section, rivals: Collection[str], observations: Collection[str], calendar: Calendar
+) -> Questions:
     """The study's finding and questions.
 
     Parameters
     ----------
     section : Section
         ``[report]``.
-    rivals : collection of str
-        Names of the study's rivals, which a cause may name.
-    predictions : collection of str
-        Names of its predictions, of which something may have been counted since.
+    rivals, observations : collection of str
+        Names of the study's rivals, which a cause may name, and of its observations, of which more was counted since.
+    calendar : Calendar
 
     Returns
     -------
@@ -379,16 +383,16 @@ def read_questions(section: Section, rivals: Collection[str], predictions: Colle
         return section.title, without
 
     def counted(section: Section) -> Since:
-        if section.title not in predictions:
-            known = UnknownName(section.title, list(predictions), kind="prediction", where=section.where)
+        if section.title not in observations:
+            known = UnknownName(section.title, list(observations), kind="observation", where=section.where)
             section.problems.append(known)
-        lower, upper = section.number("lower"), section.number("upper")
+        time, lower, upper = calendar.time_under(section, "at"), section.number("lower"), section.number("upper")
         if lower > upper:
             section.wrong("upper", "a number, not below lower")
-        return Since(section.title, lower, upper, section.text("source"), section.text("see", ""))
+        return Since(section.title, time, lower, upper, section.text("source"), section.text("see", ""))
 
     causes = section.named("cause", cause, label="report.cause")
-    since = section.named("since", counted, by="prediction", label="report.since")
+    since = section.named("since", counted, by="observation", label="report.since")
     return Questions(**texts, causes=causes, settle=section.names("settle"), since=since)
 
 

@@ -14,7 +14,7 @@ from calibration.report.conclusions import prediction_given, prediction_sentence
 from calibration.report.findings import Findings, Fit, Posterior, Reported
 from calibration.report.sections.base import IN_GROUPS, ReportPart, Rows, given_texts, record
 from calibration.report.sections.best_fit import kind_of, profile_bounds, profile_points
-from cipark_sd.base.wording import beside, interval, number, percent, rounded
+from cipark_sd.base.wording import beside, interval, number, percent, rounded, said_date
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.statements.headline import Bounds, Details, Headline
@@ -145,17 +145,19 @@ def reported_number(fit: Fit, prediction: Reported) -> str:
 
 
 def since_words(findings: Findings) -> Iterator[str]:
-    """What was counted since the data of numbers that this fit gives, beside these numbers; nothing of others."""
-    by_title = {record.title: record for record in Predictions().headlines(findings)}
-    names = {reported.name: reported.title for reported in findings.fit.study.predictions}
-    for since in findings.fit.study.questions.since:
-        record = by_title.get(names.get(since.prediction, ""))
-        if record is not None:
-            lower, upper = since.lower, since.upper
-            counted = number(lower) if lower == upper else f"{number(lower)} to {number(upper)}"
-            title = f"{record.title[:1].upper()}{record.title[1:]}"
-            see = f" {since.see[:1].upper()}{since.see[1:].rstrip('.')}." if since.see else ""
-            yield f"{title}: {record.brief} in this fit; {counted} were counted since ({since.source}).{see}"
+    """What was counted after the data, beside what this fit forecasts of it where it has draws."""
+    study, rows = findings.fit.study, findings.shown.forecasts
+    for since in study.questions.since:
+        lower, upper, date = since.lower, since.upper, said_date(study.calendar.label(since.time))
+        counted = number(lower) if lower == upper else f"{number(lower)} to {number(upper)}"
+        own = rows[(rows["structure"] == OWN) & (rows["observation"] == since.observation)]
+        at_date = own[np.isclose(own["time"].astype(float), since.time)][["q0.5", "q0.05", "q0.95"]]
+        forecasts = [
+            f"; forecast from here: {m:.0f} (90%: {low:.0f} to {high:.0f})" for m, low, high in at_date.values[:1]
+        ]
+        see = f" {since.see.rstrip('.')}." if since.see else ""
+        name = f"{since.observation[:1].upper()}{since.observation[1:]}"
+        yield f"{name}, {date}: {counted} counted since ({since.source}){''.join(forecasts)}.{see}"
 
 
 def _last_fitted(fit: Fit) -> float:

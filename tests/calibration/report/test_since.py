@@ -12,39 +12,49 @@ from calibration.study import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import CiparkError
 
-ASKED = '[[prediction]]\nname = "left at the end"\nvariable = "left"\nat = 12\n'
+
+def since(observation: str = "left", lower: float = 140, upper: float = 141) -> str:
+    table = f'[[report.since]]\nobservation = "{observation}"\nat = 12\nlower = {lower}\nupper = {upper}\n'
+    return f'{table}source = "the registry, 2026"\nsee = "Another study fits it"\n'
 
 
-def since(prediction: str = "left at the end", lower: float = 140, upper: float = 141) -> str:
-    table = f'[[report.since]]\nprediction = "{prediction}"\nlower = {lower}\nupper = {upper}\n'
-    return f'{ASKED}{table}source = "the registry, 2026"\nsee = "a later study fits it"\n'
-
-
-def test_the_console_and_the_page_set_it_beside_the_number_of_the_fit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn_figures: None
+@pytest.mark.parametrize("drawn", [True, False])
+def test_the_console_and_the_page_set_it_beside_the_forecast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn_figures: None, drawn: bool
 ) -> None:
     monkeypatch.chdir(tmp_path)
     small_study(tmp_path, since())
-    said = cipark("calibrate", ".", "--posterior", "--no-profiles", "--no-player", "-o", "fit").output
-    line = next(line for line in said.splitlines() if line.startswith("Caution"))
-    assert re.search(r"Left at the end: \d+ firms \(90%: \d+ to \d+\) in this fit; 140 to 141 were counted since", line)
-    assert line.endswith("(the registry, 2026). A later study fits it.")
+    option = "--posterior" if drawn else "--no-posterior"
+    said = cipark("calibrate", ".", "--fast", option, "--no-profiles", "--no-player", "-o", "fit").output
+    (line,) = (line for line in said.splitlines() if line.startswith("Caution"))
+    between = ""
+    if drawn:
+        with (tmp_path / "fit" / "forecast.csv").open(encoding="utf-8") as file:
+            (row,) = (row for row in csv.DictReader(file) if float(row["time"]) == 12)
+        middle, low, high = (f"{float(row[q]):.0f}" for q in ("q0.5", "q0.05", "q0.95"))
+        between = f"; forecast from here: {middle} (90%: {low} to {high})"
+    sentence = f"Left, 12: 140 to 141 counted since (the registry, 2026){between}. Another study fits it."
+    assert line == f"Caution\t{sentence}"
     page = re.sub("<[^>]*>", "", (tmp_path / "fit" / "report.html").read_text(encoding="utf-8"))
-    # on the first screen, and beside the forecast
-    assert page.count("140 to 141 were counted since") == 2
+    # on the first screen, and beside the forecast where there is one
+    assert page.count("140 to 141 counted since") == 1 + drawn
+    before = (tmp_path / "fit" / "report.html").read_bytes()
+    cipark("report", "--again", "fit", "-o", "again.html")
+    assert (tmp_path / "fit" / "report.html").read_bytes() == before
 
 
 @pytest.mark.parametrize(
-    ("table", "message"),
-    [(since("left at the beginning"), "left at the beginning"), (since(lower=141, upper=140), "not below lower")],
+    ("table", "message"), [(since("right"), "right"), (since(lower=141, upper=140), "not below lower")]
 )
-def test_what_it_is_of_has_to_be_a_prediction_and_its_ends_in_order(tmp_path: Path, table: str, message: str) -> None:
+def test_what_it_is_of_has_to_be_an_observation_and_its_ends_in_order(tmp_path: Path, table: str, message: str) -> None:
     with pytest.raises(CiparkError, match=message):
         small_study(tmp_path, table)
 
 
 def test_the_later_count_of_the_park_is_that_of_the_later_study() -> None:
-    (counted,) = read_problem(STUDIES / "great_stone").questions.since
+    problem = read_problem(STUDIES / "great_stone")
+    (counted,) = problem.questions.since
+    assert (counted.observation, problem.calendar.label(counted.time)) == ("residents", "2025-12-31")
     with (STUDIES / "great_stone_later" / "data" / "residents.csv").open(encoding="utf-8") as file:
         (row,) = (row for row in csv.DictReader(file) if row["date"] == "2025-12-31")
     assert (counted.lower, counted.upper) == (float(row["low"]), float(row["high"]))
