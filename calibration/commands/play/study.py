@@ -61,7 +61,10 @@ CLASSES = (
 NO_RIVALS = "Rival models were not fitted: 'cipark calibrate {study} --posterior --rivals' adds their medians."
 PRIOR_LIMIT = "PRIOR: no data have been used, so no number here is a finding about the world."
 HOW = "'cipark calibrate {study} --posterior' fits the model; this command then uses that fit."
-BEYOND = "After the last count, and where levers leave what was observed, all numbers rest on the equations alone."
+BEYOND = (
+    "After the last count, from which a reported number goes on, and where levers leave what was observed, all numbers "
+    "rest on the equations alone."
+)
 NO_DRAWS = (
     "One curve, the best fit. 'cipark calibrate {study} --posterior' adds intervals, and says what the data inform."
 )
@@ -286,7 +289,11 @@ def _outcomes(
 
     def beside(outcome: Outcome) -> Outcome:
         key = override_key(outcome.variable)
-        return replace(outcome, observed=by_key.get(key, ()), waiting=waiting.get(key))
+        observed, waits = by_key.get(key, ()), waiting.get(key)
+        known = [seen for seen in observed if seen.use == "fit" and math.isfinite(seen.high)]
+        last = max(known, key=lambda seen: seen.time, default=None) if waits is not None else None
+        goes_on = None if last is None else (last.time, (last.low + last.high) / 2)
+        return replace(outcome, observed=observed, waiting=waits, last=goes_on)
 
     return tuple(outcome if outcome.per else beside(outcome) for outcome in chosen[:OUTCOMES])
 

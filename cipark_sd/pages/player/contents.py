@@ -50,8 +50,9 @@ class Waiting:
 class Outcome:
     """A curve of the page: a variable, summed over its elements, or its ratio to another (``per``).
 
-    Where counts come later than what they count, ``waiting`` says how, and the curve is of what was counted. Five
-    quantiles that a report has ``printed`` for a time take the place of the page's own, and those of the priors alone.
+    Where counts come later than what they count, ``waiting`` says how, and the curve is of what was counted. After a
+    fit it goes on from the ``last`` count, a time and its number: open is what comes on top. Five quantiles that a
+    report has ``printed`` for a time take the place of the page's own, and those of the priors alone.
     """
 
     title: str
@@ -59,6 +60,7 @@ class Outcome:
     per: str = ""
     observed: tuple[Seen, ...] = ()
     waiting: Waiting | None = None
+    last: tuple[float, float] | None = None
     printed: tuple[tuple[float, tuple[float, ...]], ...] = ()
     printed_prior: tuple[tuple[float, tuple[float, ...]], ...] = ()
 

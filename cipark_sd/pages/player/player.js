@@ -144,7 +144,10 @@ function curvesOf(values, outcome, holder) {
   };
   const whole = sum(outcome.parts);
   if (outcome.per.length) sum(outcome.per).forEach((value, i) => (whole[i] /= value));
-  return outcome.waiting ? counted(kernel.times, whole, holder.runs, outcome.waiting, drawsOf(holder)) : whole;
+  const found = outcome.waiting ? counted(kernel.times, whole, holder.runs, outcome.waiting, drawsOf(holder)) : whole;
+  const lacks = drawsOf(holder)[`lacks ${outcome.id}`];
+  if (lacks) goOn(kernel.times, found, holder.runs, outcome.last, lacks);
+  return found;
 }
 
 /** The last time that is shown, beyond which nothing need be computed. */
