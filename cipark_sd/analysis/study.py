@@ -173,14 +173,14 @@ class Study(Protocol):
             For a fit of something else, or one without draws.
         """
 
-    def contradictions(self, structure: Structure | None, found: DrawSet | None, *, seed: int, engine: str) -> str:
+    def contradictions(self, structure: Structure | None, draw_set: DrawSet | None, *, seed: int, engine: str) -> str:
         """In words, where the model has numbers that the data rule out; empty for nowhere.
 
         Parameters
         ----------
         structure : Structure or None
             None for the model as it is.
-        found : DrawSet or None
+        draw_set : DrawSet or None
             With draws of the structure; they are set against the rows that they were fitted to. None for draws of the
             priors.
         """
@@ -232,7 +232,7 @@ class PlainModel:
     def fit_at_hand(self) -> None:
         """None: there is nothing to fit to."""
 
-    def contradictions(self, structure: Structure | None, found: DrawSet | None, *, seed: int, engine: str) -> str:
+    def contradictions(self, structure: Structure | None, draw_set: DrawSet | None, *, seed: int, engine: str) -> str:
         """Empty: there are no data to contradict."""
         return ""
 

@@ -100,11 +100,13 @@ def _combined(pages: Sequence[tuple[Page, Path]]) -> tuple[str, list[str]]:
     for name, records in folders:
         if records:
             blocks.append(headline_table(records, f"from {name}"))
-    if not differing and (same := compared(folders)):
+    if not differing and (quantities := compared(folders)):
         are = (
-            "quantity that several folders have has" if len(same) == 1 else "quantities that several folders have have"
+            "quantity that several folders have has"
+            if len(quantities) == 1
+            else "quantities that several folders have have"
         )
-        blocks.append(Paragraph(f"{len(same)} {are} one number each: {'; '.join(same)}."))
+        blocks.append(Paragraph(f"{len(quantities)} {are} one number each: {'; '.join(quantities)}."))
     if not blocks:
         return render(pages), []
     screen, home = _first_screen(pages, names, warnings, len(differing))

@@ -69,8 +69,8 @@ class Archive:
 
 def _digests(problem: CalibrationProblem, rival: Structure) -> list[str]:
     # the study as it stands is fitted before its rivals, and again as one of them
-    own = [] if rival.scenario.overrides else [problem_digest(problem)]
-    return [problem_digest(with_variant(problem, rival)), *own]
+    as_it_stands = [] if rival.scenario.overrides else [problem_digest(problem)]
+    return [problem_digest(with_variant(problem, rival)), *as_it_stands]
 
 
 def archive_in(folder: Path, rivals: Sequence[Structure]) -> Archive:
@@ -179,11 +179,11 @@ class FittedStudy:
         """
         if not self.drawn:
             return Archive(self.place)
-        found = archive_in(self.place, rivals)
-        foreign = found.foreign(self.problem, rivals)
-        files = {rival: path for rival, path in found.files.items() if rival not in foreign and path.name != DRAWS}
-        own = {rival.id: self.place / DRAWS for rival in rivals if not rival.scenario.overrides}
-        return Archive(self.place, files | own, None if foreign else found.weights, found.refuted)
+        in_place = archive_in(self.place, rivals)
+        foreign = in_place.foreign(self.problem, rivals)
+        files = {rival: path for rival, path in in_place.files.items() if rival not in foreign and path.name != DRAWS}
+        files |= {rival.id: self.place / DRAWS for rival in rivals if not rival.scenario.overrides}
+        return Archive(self.place, files, None if foreign else in_place.weights, in_place.refuted)
 
 
 def folder_of(problem: CalibrationProblem) -> Path:
@@ -221,18 +221,18 @@ def find_fit(problem: CalibrationProblem, place: Path | None = None) -> FittedSt
         return None
     content = record_in(place)
     digest = str(content.get("study_digest"))
-    found = as_fitted(problem, digest)
-    if found is None:
-        other = "other rows, priors or settings than the study has now"
+    study_and_end = as_fitted(problem, digest)
+    if study_and_end is None:
+        reason = "other rows, priors or settings than the study has now"
         if content.get("model_digest", problem.model.digest) != problem.model.digest:
-            other = "another version of the model"
-        raise _refused(problem, place, f"it is of {other}")
+            reason = "another version of the model"
+        raise _refused(problem, place, f"it is of {reason}")
     try:
         theta = np.array([float(content["parameters"][name]) for name in problem.space.names])
         seed = int(content["seed"])
     except (ValueError, KeyError, TypeError):
         raise _refused(problem, place, f"{FIT} does not say its estimate or its seed") from None
-    study, end = found
+    study, end = study_and_end
     drawn = content.get("converged") is not None and said_of(place / DRAWS).get("study_digest") == digest
     return FittedStudy(
         replace(study, method=replace(study.method, seed=seed)),

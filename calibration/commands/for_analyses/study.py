@@ -220,18 +220,18 @@ class CalibrationStudy:
         columns = {spelt[key]: values for key, values in fit.draws.values.items()}
         return FittedDraws(fit.draws.basis, columns, fit.source, fit.digest)
 
-    def contradictions(self, structure: Structure | None, found: DrawSet | None, *, seed: int, engine: str) -> str:
+    def contradictions(self, structure: Structure | None, draw_set: DrawSet | None, *, seed: int, engine: str) -> str:
         """Where the middle of the draws has numbers that the noise of the data, as those draws have it, rules out."""
         problem = self.problem
-        if found is not None:
-            problem, _ = as_fitted(problem, found.study_digest) or (problem, "")
+        if draw_set is not None:
+            problem, _ = as_fitted(problem, draw_set.study_digest) or (problem, "")
         problem = problem if structure is None else with_variant(problem, structure)
         density = On(engine)(problem)
-        if found is None or structure is None:
+        if draw_set is None or structure is None:
             rng = np.random.default_rng(seed)
             draws = as_draws(problem, prior_draws(problem.space, _PRIOR_DRAWS, rng), "prior")
         else:
-            rng, draws = np.random.default_rng([seed, 3]), found.draws[structure.id]
+            rng, draws = np.random.default_rng([seed, 3]), draw_set.draws[structure.id]
         # before a fit it is the middle of what was assumed of the noise, after one what the draws have
         noise = {} if draws.origin in UNSEEN else draws.noise
         known = {override_key(name): values for name, values in (*draws.values.items(), *noise.items())}

@@ -290,8 +290,8 @@ def _outcomes(
     def beside(outcome: Outcome) -> Outcome:
         key = override_key(outcome.variable)
         observed, waits = by_key.get(key, ()), waiting.get(key)
-        known = [seen for seen in observed if seen.use == "fit" and math.isfinite(seen.high)]
-        last = max(known, key=lambda seen: seen.time, default=None) if waits is not None else None
+        exact = [count for count in observed if count.use == "fit" and math.isfinite(count.high)]
+        last = max(exact, key=lambda count: count.time, default=None) if waits is not None else None
         goes_on = None if last is None else (last.time, (last.low + last.high) / 2)
         return replace(outcome, observed=observed, waiting=waits, last=goes_on)
 

@@ -150,8 +150,8 @@ def since_words(findings: Findings) -> Iterator[str]:
     for since in study.questions.since:
         lower, upper, date = since.lower, since.upper, said_date(study.calendar.label(since.time))
         counted = number(lower) if lower == upper else f"{number(lower)} to {number(upper)}"
-        own = rows[(rows["structure"] == OWN) & (rows["observation"] == since.observation)]
-        at_date = own[np.isclose(own["time"].astype(float), since.time)][["q0.5", "q0.05", "q0.95"]]
+        series = rows[(rows["structure"] == OWN) & (rows["observation"] == since.observation)]
+        at_date = series[np.isclose(series["time"].astype(float), since.time)][["q0.5", "q0.05", "q0.95"]]
         forecasts = [
             f"; forecast from here: {m:.0f} (90%: {low:.0f} to {high:.0f})" for m, low, high in at_date.values[:1]
         ]
