@@ -146,8 +146,9 @@ def reported_number(fit: Fit, prediction: Reported) -> str:
 
 def since_words(findings: Findings) -> Iterator[str]:
     """What was counted after the data, beside what this fit forecasts of it where it has draws."""
-    study, rows = findings.fit.study, findings.shown.forecasts
+    study = findings.fit.study
     for since in study.questions.since:
+        rows = findings.shown.forecasts
         lower, upper, date = since.lower, since.upper, said_date(study.calendar.label(since.time))
         counted = number(lower) if lower == upper else f"{number(lower)} to {number(upper)}"
         series = rows[(rows["structure"] == OWN) & (rows["observation"] == since.observation)]
