@@ -303,10 +303,10 @@ Printed = dict[tuple[str, bool], tuple[tuple[float, tuple[float, ...]], ...]]
 
 
 def _printed(problem: CalibrationProblem, every: Mapping[str, Array], beside: Mapping[str, Array]) -> Printed:
-    """The numbers of the report for levels that the study predicts, from the same draws; none without draws."""
-    if not every:
-        return {}
+    """The numbers of the report for levels that the study predicts, from the same draws of all parameters."""
     columns = {**{override_key(name): values for name, values in beside.items()}, **every}
+    if not {override_key(name) for name in problem.space.names} <= columns.keys():
+        return {}
     theta = evenly(np.column_stack([columns[override_key(name)] for name in problem.space.names]), DRAWS)
     plain = [
         prediction

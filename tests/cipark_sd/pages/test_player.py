@@ -242,6 +242,19 @@ def test_the_park_has_the_levers_and_outcomes_of_its_policies(tmp_path: Path, mo
     assert not levers[0]["fitted"]
 
 
+def test_draws_of_a_file_need_no_numbers_of_the_noise(tmp_path: Path) -> None:
+    study = tmp_path / "flu"
+    shutil.copytree(STUDIES / "flu_1978", study)
+    with (study / "problem.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[[prediction]]\nname = "at the end"\nvariable = "Infected"\nat = 1978-02-04\n')
+    rows = 1 + 0.1 * np.random.default_rng(1).random((40, 2))
+    lines = [f"{1.7 * beta},{0.5 * gamma}" for beta, gamma in rows]
+    (tmp_path / "draws.csv").write_text("\n".join(["Beta,Gamma", *lines]), encoding="utf-8")
+    found = contents_of_study(Settings(folder=study, draws=str(tmp_path / "draws.csv"), runs=20))
+    assert len(found.structures[0].every["beta"]) == 40
+    assert as_json(found)["structures"]
+
+
 def test_priors_that_contradict_the_data_are_warned_of(tmp_path: Path) -> None:
     small_study(tmp_path)
     (tmp_path / "left.csv").write_text("time,left\n1,2000\n2,4000\n3,9000\n", encoding="utf-8")
