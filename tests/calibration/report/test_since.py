@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from command_line import cipark
+from one_number import faults, places
 from small_study import small_study
 
 from calibration.study import STUDIES
@@ -14,7 +15,7 @@ from cipark_sd.base.errors import CiparkError
 
 
 def since(observation: str = "left", lower: float = 140, upper: float = 141) -> str:
-    table = f'[[report.since]]\nobservation = "{observation}"\nat = 12\nlower = {lower}\nupper = {upper}\n'
+    table = f'[[report.since]]\nobservation = "{observation}"\nat = 10\nlower = {lower}\nupper = {upper}\n'
     return f'{table}source = "the registry, 2026"\nsee = "Another study fits it"\n'
 
 
@@ -30,10 +31,12 @@ def test_the_console_and_the_page_set_it_beside_the_forecast(
     between = ""
     if drawn:
         with (tmp_path / "fit" / "forecast.csv").open(encoding="utf-8") as file:
-            (row,) = (row for row in csv.DictReader(file) if float(row["time"]) == 12)
+            (row,) = (row for row in csv.DictReader(file) if float(row["time"]) == 10)
         middle, low, high = (f"{float(row[q]):.0f}" for q in ("q0.5", "q0.05", "q0.95"))
         between = f"; forecast from here: {middle} (90%: {low} to {high})"
-    sentence = f"Left, 12: 140 to 141 counted since (the registry, 2026){between}. Another study fits it."
+    # a number that stands in a sentence is that of a record
+    assert list(faults(list(places(tmp_path / "fit")))) == []
+    sentence = f"Left, 10: 140 to 141 counted since (the registry, 2026){between}. Another study fits it."
     assert line == f"Caution\t{sentence}"
     page = re.sub("<[^>]*>", "", (tmp_path / "fit" / "report.html").read_text(encoding="utf-8"))
     # on the first screen, and beside the forecast where there is one
