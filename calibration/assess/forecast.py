@@ -23,8 +23,8 @@ from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.base.arrays import Array
 from cipark_sd.data.scenarios import Scenario
 
-#: What the study's own structure is called among structures.
-OWN = "the study's own"
+#: What the study's own structure is called among structures, and its own settings among scenarios.
+OWN, FITTED = "the study's own", "as fitted"
 #: And the mixture of all that counts each the same.
 EQUAL = "mixture, equal weights"
 #: Probabilities of the table.
@@ -147,7 +147,7 @@ def forecast_mixture(
     rows: list[dict[str, object]] = []
     seed = int(rng.integers(2**63))
     futures = _futures(problem, every)
-    for variant in (Structure("as fitted", "", Scenario()), *scenarios):
+    for variant in (Structure(FITTED, "", Scenario()), *scenarios):
         if not futures:
             break
         courses = [_courses(problem, density_of, part, variant, theta, seed, futures) for part, theta in parts]

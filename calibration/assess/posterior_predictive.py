@@ -23,7 +23,15 @@ from calibration.inference.sampling.draws import PosteriorDraws
 from calibration.inference.sampling.importance import RELIABLE, left_out_weights
 from calibration.likelihood.forward import all_reported
 from calibration.likelihood.posterior import Posterior
-from calibration.likelihood.replicate import Stage, labels_of, numbers, replicate_by_term, stage_numbers, term_streams
+from calibration.likelihood.replicate import (
+    Stage,
+    draws_of_priors,
+    labels_of,
+    numbers,
+    replicate_by_term,
+    stage_numbers,
+    term_streams,
+)
 from calibration.likelihood.term_density import expected_numbers, number_family
 from calibration.noise.families.base import NumberFamily
 from calibration.study.observations import Breakdown, Count, Level, Observation, Term, Use
@@ -34,8 +42,8 @@ from cipark_sd.statements.claims import class_of
 NumberKind = Literal["count", "measurement", "share", "cell"]
 #: Kinds of observation whose numbers are counts or measurements over time.
 DATED = ("increments", "level", "flow")
-#: Central mass of the intervals; posterior draws at most, evenly spaced, and draws of the priors.
-LEVEL, DRAWS, PRIOR_DRAWS = 0.9, 4000, 2000
+#: Central mass of the intervals; posterior draws at most, evenly spaced.
+LEVEL, DRAWS = 0.9, 4000
 #: Numbers of a series below which its statistics say nothing.
 FEWEST = 4
 #: Share of right studies in which any statistic is said to fail.
@@ -229,10 +237,8 @@ def drawn_predictions(drawn: PosteriorDraws) -> pd.DataFrame:
     A prediction is the model's own number, without the noise of an observation.
     """
     problem, engine = drawn.density.problem, drawn.density.runner.engine
-    theta = evenly(drawn.flat, DRAWS)
-    rng = stage_numbers(problem.method.seed, Stage.PREDICTIONS_OF_PRIORS)
-    prior = problem.space.from_unit(rng.random((PRIOR_DRAWS, len(problem.space))))
-    values, alone = (all_reported(problem, problem.predictions, engine, rows) for rows in (theta, prior))
+    drawn_rows = evenly(drawn.flat, DRAWS), draws_of_priors(problem)
+    values, alone = (all_reported(problem, problem.predictions, engine, theta) for theta in drawn_rows)
     rows = []
     for prediction, of_draws, of_prior in zip(problem.predictions, values.T, alone.T, strict=True):
         low, *_, high = central_quantiles(of_prior)

@@ -17,7 +17,12 @@ import pandas as pd
 from calibration.likelihood.posterior import Posterior, with_terms
 from calibration.likelihood.term_density import expected_numbers, joined_log_mass, number_family, part
 from calibration.study.observations import Breakdown, Count, Observation, Share, Term
+from calibration.study.problem import CalibrationProblem
 from cipark_sd.base.arrays import Array
+
+#: Draws of the priors that show what a number would be without data: the ends of their central 90 % have a standard
+#: error of a twentieth of the spread.
+PRIOR_DRAWS = 2000
 
 
 def labels_of(term: Term) -> list[tuple[str, float, float]]:
@@ -254,6 +259,24 @@ def stage_numbers(seed: int, stage: Stage) -> np.random.Generator:
     Generator
     """
     return np.random.default_rng([seed, int(stage)])
+
+
+def draws_of_priors(problem: CalibrationProblem, n: int = PRIOR_DRAWS) -> Array:
+    """The draws of a study's priors that its numbers are set against, the same for whatever shows such a number.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    n : int
+        How many of them, from the first on.
+
+    Returns
+    -------
+    (n, k)
+        On the parameters' own scales.
+    """
+    rng = stage_numbers(problem.method.seed, Stage.PREDICTIONS_OF_PRIORS)
+    return problem.space.from_unit(rng.random((n, len(problem.space))))
 
 
 def named_streams(rng: np.random.Generator, names: Sequence[str]) -> list[np.random.Generator]:

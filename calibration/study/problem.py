@@ -263,7 +263,8 @@ def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequ
         top.raw("experiment")
     read_prediction = partial(_prediction, calendar=calendar, observations=observations)
     predictions = predictions_of_groups(each_once("prediction", read_prediction), groups, differing)
-    questions = top.table("report").entirely(partial(sections.read_questions, rivals=[rival.id for rival in rivals]))
+    names = [rival.id for rival in rivals], [observation.name for observation in observations]
+    questions = top.table("report").entirely(lambda section: sections.read_questions(section, *names, calendar))
     problem = CalibrationProblem(
         title=title, folder=folder, model=model, scenario=span, observations=observations, space=space, fixed=fixed,
         method=method, holdout=holdout, calendar=calendar, rivals=rivals, scenarios=scenarios, questions=questions,

@@ -312,11 +312,37 @@ def method_section(section: Section) -> Method:
 
 
 @dataclass(frozen=True, slots=True)
+class Since:
+    """What was counted of an observation after the study's data, which no fit of it has seen.
+
+    Parameters
+    ----------
+    observation : str
+        Its name in the study.
+    time : float
+        Model time.
+    lower, upper : float
+        Equal for a number.
+    source : str
+        Who reported it, and when.
+    see : str
+        Where the later counts are used, in words for people; may be empty.
+    """
+
+    observation: str
+    time: float
+    lower: float
+    upper: float
+    source: str
+    see: str
+
+
+@dataclass(frozen=True, slots=True)
 class Questions:
     """A study's finding and questions in its own words, what would settle them, and what its theory rests on.
 
     Where ``finding``, ``known``, ``not_known`` or ``assumed`` is empty, the page computes a line in its place.
-    ``causes`` are what may explain the data, each with the rivals that do not have it.
+    ``causes`` are what may explain the data, each with the rivals that do not have it. ``since`` is what came later.
     """
 
     finding: str = ""
@@ -332,6 +358,7 @@ class Questions:
     supports: str = ""
     theory: str = ""
     unknown: str = ""
+    since: tuple[Since, ...] = ()
 
 
 def variant_section(section: Section) -> Structure:
@@ -339,15 +366,18 @@ def variant_section(section: Section) -> Structure:
     return Structure(section.title, section.text("why", ""), Scenario(section.title, constants_set(section, "set")))
 
 
-def read_questions(section: Section, rivals: Collection[str]) -> Questions:
+def read_questions(
+    section: Section, rivals: Collection[str], observations: Collection[str], calendar: Calendar
+) -> Questions:
     """The study's finding and questions.
 
     Parameters
     ----------
     section : Section
         ``[report]``.
-    rivals : collection of str
-        Names of the study's rivals, which a cause may name.
+    rivals, observations : collection of str
+        Names of the study's rivals, which a cause may name, and of its observations, of which more was counted since.
+    calendar : Calendar
 
     Returns
     -------
@@ -368,8 +398,18 @@ def read_questions(section: Section, rivals: Collection[str]) -> Questions:
         ]
         return section.title, without
 
+    def counted(section: Section) -> Since:
+        if section.title not in observations:
+            known = UnknownName(section.title, list(observations), kind="observation", where=section.where)
+            section.problems.append(known)
+        time, lower, upper = calendar.time_under(section, "at"), section.number("lower"), section.number("upper")
+        if lower > upper:
+            section.wrong("upper", "a number, not below lower")
+        return Since(section.title, time, lower, upper, section.text("source"), section.text("see", ""))
+
     causes = section.named("cause", cause, label="report.cause")
-    return Questions(**texts, causes=causes, settle=section.names("settle"))
+    since = section.named("since", counted, by="observation", label="report.since")
+    return Questions(**texts, causes=causes, settle=section.names("settle"), since=since)
 
 
 def with_own_structure(model: Model, scenario: Scenario, rivals: tuple[Structure, ...]) -> tuple[Structure, ...]:

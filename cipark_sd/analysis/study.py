@@ -4,7 +4,6 @@ This package knows no study format. A package that has one registers a :class:`S
 """
 
 import difflib
-import hashlib
 import importlib.metadata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -79,6 +78,8 @@ class DrawSet:
         By structure, where it is known: how many terms of the comparison behind the weights cannot be judged.
     misfit : str
         What the fitted model does not follow in the data, so that its intervals are too narrow; empty where nothing.
+    study_digest : str
+        Of the study that they were fitted to; empty for draws that have seen no data.
     """
 
     structures: tuple[Structure, ...]
@@ -87,6 +88,7 @@ class DrawSet:
     notes: tuple[str, ...] = ()
     unreliable: Mapping[str, str] = field(default_factory=dict)
     misfit: str = ""
+    study_digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class FittedDraws:
     columns : mapping of str to (n,)
         By the name of the constant.
     source : str
-        Where they come from.
+        Where they come from, and of which rows of the data where they are not of all.
     study_digest : str
         Of the study that they were fitted to; empty where the draws do not say.
     """
@@ -154,9 +156,6 @@ class Study(Protocol):
     def allowed(self) -> float:
         """The share of runs that may fail where nobody says another one."""
 
-    def digest(self, structure: Structure) -> str:
-        """SHA-256 of all that decides the draws of a structure."""
-
     def draws(self, request: DrawRequest, bars: Bars) -> DrawSet:
         """Draws of each structure, computed where they have to be.
 
@@ -166,20 +165,24 @@ class Study(Protocol):
         """
 
     def fit_at_hand(self) -> FittedDraws | None:
-        """Draws of a fit of this very study that has been made."""
+        """Draws of the fit that has been made of this study; None where none was.
 
-    def fit_not_taken(self) -> str:
-        """Why a fit that has been made gives no draws, as a sentence; empty where there is none or it gives some."""
+        Raises
+        ------
+        UnusableInput
+            For a fit of something else, or one without draws.
+        """
 
-    def contradictions(self, structure: Structure | None, draws: Draws | None, *, seed: int, engine: str) -> str:
+    def contradictions(self, structure: Structure | None, draw_set: DrawSet | None, *, seed: int, engine: str) -> str:
         """In words, where the model has numbers that the data rule out; empty for nowhere.
 
         Parameters
         ----------
         structure : Structure or None
             None for the model as it is.
-        draws : Draws or None
-            None for draws of the priors.
+        draw_set : DrawSet or None
+            With draws of the structure; they are set against the rows that they were fitted to. None for draws of the
+            priors.
         """
 
     def question(self) -> Question:
@@ -210,11 +213,6 @@ class PlainModel:
         """The model's name."""
         return self.model.name
 
-    def digest(self, structure: Structure) -> str:
-        """Of the model and the structure."""
-        scenario = self.scenario | structure.scenario
-        return hashlib.sha256(f"{self.model.digest}\n{scenario.to_json()}".encode()).hexdigest()
-
     def draws(self, request: DrawRequest, bars: Bars) -> DrawSet:
         """A Latin hypercube over the ranges, the same for each structure."""
         if request.source not in ("at hand", "prior"):
@@ -234,11 +232,7 @@ class PlainModel:
     def fit_at_hand(self) -> None:
         """None: there is nothing to fit to."""
 
-    def fit_not_taken(self) -> str:
-        """Empty: there is nothing to fit to."""
-        return ""
-
-    def contradictions(self, structure: Structure | None, draws: Draws | None, *, seed: int, engine: str) -> str:
+    def contradictions(self, structure: Structure | None, draw_set: DrawSet | None, *, seed: int, engine: str) -> str:
         """Empty: there are no data to contradict."""
         return ""
 

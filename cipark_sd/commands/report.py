@@ -97,11 +97,16 @@ def _combined(pages: Sequence[tuple[Page, Path]]) -> tuple[str, list[str]]:
     if differing:
         words = "Some quantities have several numbers in these folders; each is right under its own conditions."
         blocks += [Paragraph(words), Listing(tuple(differing))]
-    elif any(records for _, records in folders):
-        blocks.append(Paragraph("No quantity has two numbers in these folders."))
     for name, records in folders:
         if records:
             blocks.append(headline_table(records, f"from {name}"))
+    if not differing and (quantities := compared(folders)):
+        are = (
+            "quantity that several folders have has"
+            if len(quantities) == 1
+            else "quantities that several folders have have"
+        )
+        blocks.append(Paragraph(f"{len(quantities)} {are} one number each: {'; '.join(quantities)}."))
     if not blocks:
         return render(pages), []
     screen, home = _first_screen(pages, names, warnings, len(differing))
@@ -116,7 +121,7 @@ def _combined(pages: Sequence[tuple[Page, Path]]) -> tuple[str, list[str]]:
 def _first_screen(
     pages: Sequence[tuple[Page, Path]], names: Sequence[str], mixed: Sequence[str], differing: int
 ) -> tuple[FirstScreen, Path]:
-    """What all parts say first, and whether their numbers agree.
+    """What all parts say first, under the finding of the first of them; what speaks against it is a caution.
 
     Beside it the folder of its picture.
     """
@@ -140,16 +145,16 @@ def _first_screen(
         return " ".join(f"{name}: {text}" for name, text in of if text)
 
     quantities = "quantity has" if differing == 1 else "quantities have"
-    title = f"{differing} {quantities} several numbers" if differing else "no quantity has two numbers"
+    doubts = [*mixed, *([f"{differing} {quantities} several numbers in these folders."] if differing else [])]
     home, picture = next(((folder, screen.picture) for _, folder, screen in screens if screen.picture), (Path(), None))
     screen = FirstScreen(
         subject=f"From {', '.join(names)}",
-        title=f"{len(pages)} analyses together: {title}",
+        title=next((screen.title for _, _, screen in screens), pages[0][0].title),
         known=quoted(lambda screen: screen.known, numbers),
         not_known=quoted(lambda screen: screen.not_known),
         assumed=quoted(lambda screen: screen.assumed),
         limits=" ".join(dict.fromkeys(screen.limits for _, _, screen in screens[:_PARTS])),
-        cautions=tuple(mixed),
+        cautions=tuple(doubts),
         picture=picture,
     )
     return screen, home
@@ -183,12 +188,10 @@ def disagreements(folders: Sequence[tuple[str, Sequence[Headline]]]) -> list[str
     folders : sequence of name and records
     """
     sentences = []
-    by_estimand: dict[str, list[tuple[str, Headline]]] = {}
-    for folder, records in folders:
-        for record in records:
-            by_estimand.setdefault(record.estimand, []).append((folder, record))
-    for estimand, pairs in by_estimand.items():
-        for group in _differing(pairs):
+    for estimand, pairs in _by_estimand(folders).items():
+        for group in _beside(pairs):
+            if len({record.number for _, record in group}) == 1:
+                continue
             # with more digits than an interval carries: in fewer they may be equal
             numbers = "; ".join(
                 f"{with_unit(number(record.number), record.unit)} in {folder} ({_conditions(record)})"
@@ -198,10 +201,29 @@ def disagreements(folders: Sequence[tuple[str, Sequence[Headline]]]) -> list[str
     return sentences
 
 
-def _differing(records: Sequence[tuple[str, Headline]]) -> list[list[tuple[str, Headline]]]:
-    """Records of one estimand that folders disagree on.
+def compared(folders: Sequence[tuple[str, Sequence[Headline]]]) -> list[str]:
+    """The estimands of which the numbers of several folders were set beside each other.
 
-    Estimates of one kind are set beside each other; those of different kinds only where no kind is in all folders.
+    Parameters
+    ----------
+    folders : sequence of name and records
+    """
+    return [estimand for estimand, pairs in _by_estimand(folders).items() if _beside(pairs)]
+
+
+def _by_estimand(folders: Sequence[tuple[str, Sequence[Headline]]]) -> dict[str, list[tuple[str, Headline]]]:
+    """The records of each estimand, with their folders."""
+    by_estimand: dict[str, list[tuple[str, Headline]]] = {}
+    for folder, records in folders:
+        for record in records:
+            by_estimand.setdefault(record.estimand, []).append((folder, record))
+    return by_estimand
+
+
+def _beside(records: Sequence[tuple[str, Headline]]) -> list[list[tuple[str, Headline]]]:
+    """Records of one estimand that several folders have, as they are set beside each other.
+
+    Estimates of one kind are; those of different kinds only where no kind is in all folders.
     """
     kinds: dict[str, list[tuple[str, Headline]]] = {}
     for folder, record in records:
@@ -210,7 +232,7 @@ def _differing(records: Sequence[tuple[str, Headline]]) -> list[list[tuple[str, 
     groups = [group for group in kinds.values() if len({folder for folder, _ in group}) > 1]
     if not any({folder for folder, _ in group} == folders for group in groups):
         groups = [list(records)] if len(folders) > 1 else []
-    return [group for group in groups if len({record.number for _, record in group}) > 1]
+    return groups
 
 
 def _conditions(record: Headline) -> str:

@@ -32,6 +32,9 @@ REASON, VARIABLE, TIME = "run_failed", "run_failed_variable", "run_failed_time"
 ALLOWED = 0.05
 #: The same where the ranges of the constants are a program's placeholders: such runs are left out and counted.
 ALLOWED_OF_PLACEHOLDERS = 0.9
+#: The share of failed runs above which nothing is concluded from the others: these are no sample of what varies, and an
+#: end of a central 90 % may lie anywhere among those that are missing.
+MOST_FAILED = 0.1
 #: How far below its limit a stock may be by rounding alone, as a share of 1 or of the limit.
 SLACK = 1e-9
 #: Runs that are run once more at a time, with all variables saved.

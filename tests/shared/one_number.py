@@ -49,11 +49,12 @@ class Said:
 
 @dataclass
 class Place:
-    """What one place says: records, numbers by estimand, and numbers in sentences."""
+    """What one place says: records, numbers by estimand, the same under the priors alone, and numbers in sentences."""
 
     name: str
     records: list[dict[str, Any]] = field(default_factory=list)
     shown: list[tuple[str, Said]] = field(default_factory=list)
+    priors: list[tuple[str, Said]] = field(default_factory=list)
     sentences: list[Said] = field(default_factory=list)
 
 
@@ -99,11 +100,13 @@ def _words(html: str) -> str:
     return unescape(re.sub(r"\s+", " ", re.sub("<[^>]*>", "", html))).strip()
 
 
-def of_player(html: str) -> Iterator[tuple[str, Said]]:
+def of_player(html: str, *, prior: bool = False) -> Iterator[tuple[str, Said]]:
     """The numbers with which a page opens, where it has them over all draws: at its time of reading, by outcome."""
     match = _DATA.search(html)
     page = json.loads(match[1]) if match else {"structures": [{}], "outcomes": []}
-    for outcome, packed in zip(page["outcomes"], page["structures"][0].get("whole", []), strict=False):
+    holder = page["structures"][0]
+    holder = (holder.get("prior") or {}) if prior else holder
+    for outcome, packed in zip(page["outcomes"], holder.get("whole", []), strict=False):
         numbers = [number for (number,) in struct.iter_unpack("<d", base64.b64decode(packed))]
         times = len(numbers) // 5
         low, _, middle, _, high = (f"{numbers[i * times + page['at']]:.6g}" for i in range(5))
@@ -130,7 +133,7 @@ def places(path: Path) -> Iterator[Place]:
     if path.suffix == ".json":
         yield Place(name, list(records_in(json.loads(text))))
     elif _DATA.search(text):
-        yield Place(name, shown=list(of_player(text)))
+        yield Place(name, shown=list(of_player(text)), priors=list(of_player(text, prior=True)))
     elif path.suffix == ".html":
         first = re.findall(r'<section class="first".*?</section>|<dl>.*?</dl>', text, re.DOTALL)
         sentences = [printed for part in first for printed in statements(re.sub(r"\s*<[^>]*>\s*", " ", unescape(part)))]
@@ -155,6 +158,10 @@ def faults(places: Sequence[Place]) -> Iterator[str]:
             its = [record for _, record in records if record["estimand"] == estimand]
             if its and not any(printed.is_of(*_numbers(record)) for record in its):
                 yield f"{estimand}: {printed} in {place.name}, {its[0]['number']:.6g} in its record"
+        for estimand, printed in place.priors:
+            for prior in (record["prior"] for _, record in records if record["estimand"] == estimand):
+                if prior and not Said(printed.ends[0], printed.ends).is_of(prior["low"], prior["low"], prior["high"]):
+                    yield f"{estimand} under the priors: {printed} in {place.name}, {prior} in its record"
         for printed in place.sentences:
             if not any(printed.is_of(*_numbers(record)) for _, record in records):
                 yield f"{printed} in {place.name}: the number of no record"

@@ -1,69 +1,76 @@
-"""Where the draws of a study's structures come from: a fit, the best fit alone, files or priors."""
+"""Where the draws of a study's structures come from: a fit, the best fit alone, files or priors.
 
-from collections.abc import Iterator, Mapping, Sequence
+Where a fit has no draws its estimate takes their place. A structure that was not fitted is searched here, from that
+estimate and from points of its priors; so is a study that was never fitted.
+"""
+
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import partial
 from pathlib import Path
 
-from calibration.assess.rival_draws import RIVALS, WEIGHTS, draws_file, listed_in
+import numpy as np
+
+from calibration.assess.rival_draws import RIVALS, draws_file
 from calibration.assess.rivals import with_variant
+from calibration.commands.for_analyses.fitted_study import (
+    Archive,
+    FittedStudy,
+    archive_in,
+    argument_of,
+    digests_of,
+    find_fit,
+    folder_of,
+    record_in,
+)
 from calibration.commands.for_analyses.study_draws import (
-    OnStructure,
-    best_fits,
+    as_draws,
     draws_for,
-    misfit_of,
-    not_taken,
     read_weights,
-    said_of,
     unreliable_terms,
     weighted,
 )
+from calibration.inference.optimum.objective import objective
+from calibration.inference.optimum.optimise import NothingFits, maximise
 from calibration.inference.sampling.draws import problem_digest
-from calibration.study import DEFAULT_STUDY
+from calibration.likelihood.posterior import On
+from calibration.likelihood.replicate import draws_of_priors
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.analysis.study import DrawRequest, DrawSet
+from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.base.console import Bars
 from cipark_sd.base.errors import InvalidValue, raise_all
-from cipark_sd.base.files import OUTPUT_FOLDER
 
 #: Prior draws that expectations are set against: 300 that are all true bound a probability to above 0.98.
 PRIOR_DRAWS = 300
+#: Searches of a structure that starts from the optimum of another.
+SEARCHES = 3
+#: Called with how many structures are done and how many there are.
+OnStructure = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class _Source:
-    """Where draws come from: a file for each rival that has one, or optima, in the place of a fit where it is one.
+    """Files of draws, or best fits in their place, of the fit at hand where it is one.
 
-    And the file of weights, and rivals that the data refute or that were not fitted.
+    ``missing`` are structures that it was not made for.
     """
 
-    place: Path | None = None
-    files: Mapping[str, Path] = field(default_factory=dict)
+    archive: Archive
+    fit: FittedStudy | None = None
     optima: Mapping[str, Draws] = field(default_factory=dict)
-    weights: Path | None = None
-    refuted: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
-
-    @cached_property
-    def attributes(self) -> Mapping[str, Mapping[str, object]]:
-        """What each file says of its draws, by rival; each is opened once."""
-        return {rival: said_of(path) for rival, path in self.files.items()}
-
-
-def argument_of(problem: CalibrationProblem) -> str:
-    """What names a study on a command line, after a blank; empty for the study that runs when none is named."""
-    return "" if problem.folder.resolve().name == DEFAULT_STUDY else f" {problem.folder}"
 
 
 def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) -> DrawSet:
     """Draws for each structure.
 
-    Without a source they are those of the first posterior of this very study (same model, data, priors and settings)
-    in the default output folder of ``cipark calibrate``; a structure that has none is left out. Where none has, all
-    structures get their best fits alone.
+    Without a source they are those of the fit at hand; a structure that it has none of is left out. Where it has none
+    at all, the structures get their best fits alone: of that fit, or found here.
 
     Parameters
     ----------
@@ -83,163 +90,202 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
     InvalidValue, UnknownName, Problems
     """
     rivals, notes = request.structures, list[str]()
-    match request.source:
-        case "at hand":
-            known = _at_hand(problem, rivals, notes)
-            source = known or _at_best(problem, request, notes, bars.counter("best fits of the structures"))
-        case "prior":
-            source = _Source()
-        case Path() as folder:
-            source = _in_folder(folder, rivals)
-        case named:
-            source = _Source(files=named)
-            raise_all("--draws", list(_of_another(problem, request, source)))
-    if source.place is not None:
-        if not source.files:
-            expected = f"a folder with {draws_file(Path(), rivals[0].id)} or draws.nc"
-            raise InvalidValue("the draws", str(source.place), expected, where="--draws")
-        notes.append(f"Draws: {source.place}.")
-        if source.missing:
-            command = f"cipark calibrate{argument_of(problem)} --posterior --rivals"
-            notes.append(f"Not fitted, and so left out: {', '.join(source.missing)}. '{command}' fits them.")
-        notes += _doubts(problem, rivals, source)
-    without = (*source.refuted, *source.missing)
+    source = _source(problem, request, notes, bars)
+    fit, archive = source.fit, source.archive
+    problem = problem if fit is None else fit.problem
+    if not isinstance(request.source, Mapping):
+        notes += _doubts(problem, rivals, archive)
+    without = (*archive.refuted, *source.missing)
     able = tuple(rival for rival in rivals if rival.id not in without)
     if not able:
         raise InvalidValue("the rivals", ", ".join(without), "one that the data do not refute", where="--rivals")
-    mixture = None if source.weights is None else read_weights(source.weights, request.known or rivals)
+    mixture = None if archive.weights is None else read_weights(archive.weights, request.known or rivals)
+    best = {} if fit is None else {r.id: replace(fit.optimum, rival=r.id) for r in able if not r.scenario.overrides}
     drawn = (
         {rival.id: weighted(source.optima[rival.id], mixture) for rival in able}
         if source.optima
-        else draws_for(problem, able, source.files, request.n, request.seed, mixture)
+        else draws_for(problem, able, archive.files, request.n, request.seed, mixture, best)
     )
-    unseen = all(draws.origin == "prior" for draws in drawn.values())
-    prior = drawn if unseen else draws_for(problem, able, {}, PRIOR_DRAWS, request.seed + 1)
-    misfit = "" if unseen or isinstance(request.source, Mapping) else misfit_of(_fit_folder(problem, source.place))
-    unreliable = {} if source.weights is None else unreliable_terms(source.weights)
-    return DrawSet(able, drawn, prior, tuple(notes), unreliable, misfit)
-
-
-def _fit_folder(problem: CalibrationProblem, place: Path | None) -> Path:
-    """The output folder of the fit that draws in a place, or best fits, are of."""
-    if place is None:
-        return OUTPUT_FOLDER / problem.folder.resolve().name
-    folder = place if place.is_dir() else place.parent
-    return folder.parent if folder.name == RIVALS else folder
-
-
-def _at_best(problem: CalibrationProblem, request: DrawRequest, notes: list[str], on_structure: OnStructure) -> _Source:
-    """The best fit of each structure, where there is no posterior at hand."""
-    rivals, fit = request.structures, OUTPUT_FOLDER / problem.folder.resolve().name
-    checkpoints = Checkpoints.in_output(request.folder)
-    optima, refuted = best_fits(
-        problem, rivals, fit, request.seed, engine=request.engine, checkpoints=checkpoints, on_structure=on_structure
+    unseen = request.source == "prior"
+    of_priors = as_draws(problem, draws_of_priors(problem, PRIOR_DRAWS), "prior")
+    return DrawSet(
+        able,
+        drawn,
+        drawn if unseen else {rival.id: of_priors.under(rival.id) for rival in able},
+        tuple(notes),
+        {} if archive.weights is None else unreliable_terms(archive.weights),
+        _misfit(fit, request.source),
+        "" if unseen else problem_digest(problem),
     )
-    if why := not_taken(problem, fit):
-        notes += [*([] if why in notes else [why]), "This command has fitted all rows of the study again."]
-    subject = " of this study" if len(rivals) == 1 else " of the structures"
-    option = " --posterior --rivals" if len(rivals) > 1 else " --posterior"
-    notes.append(
-        f"No posterior{subject} is in {fit}: every policy runs at the best fit alone, without intervals and classes. "
-        f"'cipark calibrate{argument_of(problem)}{option}' samples the posterior, which this command then uses."
-    )
-    return _Source(optima=optima, refuted=refuted)
 
 
-def _at_hand(problem: CalibrationProblem, rivals: Sequence[Structure], notes: list[str]) -> _Source | None:
-    """The posterior draws of this very study that a calibration has left, or else those that are kept beside it.
-
-    What is there and not taken is noted.
-    """
-    for folder in (OUTPUT_FOLDER / problem.folder.resolve().name, problem.folder):
-        archive = _in_folder(folder, rivals)
-        if not archive.files:
-            continue
-        if not _foreign(problem, rivals, archive):
-            known = (*archive.files, *archive.refuted)
-            return replace(archive, missing=tuple(rival.id for rival in rivals if rival.id not in known))
-        notes.append(
-            not_taken(problem, _fit_folder(problem, archive.place))
-            or f"{archive.place} is not taken: it is a fit of other data, priors or settings, or of another "
-            "version of the model."
-        )
-    return None
-
-
-def rivals_in(place: Path, problem: CalibrationProblem) -> dict[str, Path]:
-    """By rival of the study its draws in the output folder of a fit, but those of other data or that data refute.
-
-    Parameters
-    ----------
-    place : Path
-        The output folder.
-    problem : CalibrationProblem
-
-    Returns
-    -------
-    dict of str to Path
-    """
-    if not (problem.rivals and (place / RIVALS).is_dir()):
-        return {}
-    archive = _in_folder(place, problem.rivals)
-    left = {*_foreign(problem, problem.rivals, archive), *archive.refuted}
-    return {rival: path for rival, path in archive.files.items() if path.name != "draws.nc" and rival not in left}
+def _source(problem: CalibrationProblem, request: DrawRequest, notes: list[str], bars: Bars) -> _Source:
+    """Where the draws of a request come from; what a reader must know of it is noted."""
+    rivals = request.structures
+    match request.source:
+        case "at hand":
+            fit = find_fit(problem)
+            notes += [] if fit is None else [fit.sentence]
+            archive = archive_in(problem.folder, rivals) if fit is None else fit.archive(rivals)
+            if fit is None and archive.foreign(problem, rivals):
+                notes.append(f"{archive.place} is not taken: its draws are of other data, priors or settings.")
+                archive = Archive(folder_of(problem))
+            if not archive.files:
+                on_structure = bars.counter("best fits of the structures")
+                optima, refuted = _at_best(problem if fit is None else fit.problem, request, fit, notes, on_structure)
+                return _Source(replace(archive, refuted=refuted), fit, optima)
+            if fit is None:
+                notes.append(f"Draws: {archive.place}, kept with the study.")
+            missing = tuple(r.id for r in rivals if r.id not in (*archive.files, *archive.refuted))
+            if missing:
+                command = f"{_calibrate(problem, fit)} --posterior --rivals"
+                notes.append(f"Not fitted, and so left out: {', '.join(missing)}. '{command}' fits them.")
+            return _Source(archive, fit, missing=missing)
+        case "prior":
+            return _Source(Archive(Path()))
+        case Path() as folder:
+            archive = archive_in(folder, rivals)
+            if not archive.files:
+                expected = f"a folder with {draws_file(Path(), rivals[0].id)} or draws.nc"
+                raise InvalidValue("the draws", str(archive.place), expected, where="--draws")
+            notes.append(f"Draws: {archive.place}.")
+            return _Source(archive)
+        case named:
+            archive = Archive(Path(), named)
+            raise_all("--draws", list(_of_another(problem, request, archive)))
+            return _Source(archive)
 
 
-def _in_folder(folder: Path, rivals: Sequence[Structure]) -> _Source:
-    """Draws in a folder: those of each rival, in it or in what a calibration left in it, else those of the first."""
-    for place in (folder / RIVALS, folder):
-        files = {rival.id: draws_file(place, rival.id) for rival in rivals}
-        there = {rival: path for rival, path in files.items() if path.is_file()}
-        if there:
-            listed = listed_in(place)
-            refuted = tuple(rival.id for rival in rivals if listed.get(rival.id))
-            return _Source(place, there, weights=place / WEIGHTS if listed else None, refuted=refuted)
-    path = folder / "draws.nc"
-    # a calibration fits the study as it stands, which need not be the first structure
-    neutral = next((rival.id for rival in rivals if not rival.scenario.overrides), rivals[0].id)
-    return _Source(path, {neutral: path} if path.is_file() else {})
+def _calibrate(problem: CalibrationProblem, fit: FittedStudy | None) -> str:
+    """What fits the study, or the rows of a fit again."""
+    return f"cipark calibrate{argument_of(problem)}" if fit is None else fit.command
 
 
-def _digests(problem: CalibrationProblem, rival: Structure) -> tuple[str, ...]:
-    """Of the study under a structure; also as it stands, where it is that: a calibration fits it before its rivals."""
-    as_it_stands = () if rival.scenario.overrides else (problem_digest(problem),)
-    return (problem_digest(with_variant(problem, rival)), *as_it_stands)
-
-
-def _of_another(problem: CalibrationProblem, request: DrawRequest, source: _Source) -> Iterator[InvalidValue]:
+def _of_another(problem: CalibrationProblem, request: DrawRequest, archive: Archive) -> Iterator[InvalidValue]:
     """Files that are named for a structure, and say that their draws are of another one."""
     by_id = {rival.id: rival for rival in (*request.known, *request.structures)}
-    for name, attributes in source.attributes.items():
+    for name, attributes in archive.attributes.items():
         digest = attributes.get("study_digest")
-        if digest is None or digest in _digests(problem, by_id[name]):
+        if digest is None or digest in digests_of(problem, by_id[name]):
             continue
-        owners = [id_ for id_, rival in by_id.items() if id_ != name and digest in _digests(problem, rival)]
+        owners = [id_ for id_, rival in by_id.items() if id_ != name and digest in digests_of(problem, rival)]
         if owners:
-            path = source.files[name]
+            path = archive.files[name]
             expected = f'draws of it, and these are of {owners[0]!r}: --draws "{owners[0]}={path}"'
             alone = "" if owners[0] == request.structures[0].id else f' --rivals "{owners[0]}"'
             yield InvalidValue(f"the file of {name!r}", str(path), f"{expected}{alone}", where="--draws")
 
 
-def _foreign(problem: CalibrationProblem, rivals: Sequence[Structure], archive: _Source) -> list[str]:
-    """Rivals whose draws are not those of this study; a file that does not say what it is of passes."""
-    by_id = {rival.id: rival for rival in rivals}
-    digests = {name: attributes.get("study_digest") for name, attributes in archive.attributes.items()}
-    return [name for name, of in digests.items() if of is not None and of not in _digests(problem, by_id[name])]
+def _misfit(fit: FittedStudy | None, source: object) -> str:
+    """What the fit of the draws, or of the folder that they were taken from, does not follow in the data."""
+    if fit is not None:
+        return fit.misfit
+    if not isinstance(source, Path):
+        return ""
+    folder = source if source.is_dir() else source.parent
+    return str(record_in(folder.parent if folder.name == RIVALS else folder).get("misfit", ""))
 
 
-def _doubts(problem: CalibrationProblem, rivals: Sequence[Structure], archive: _Source) -> list[str]:
+def _at_best(
+    problem: CalibrationProblem,
+    request: DrawRequest,
+    fit: FittedStudy | None,
+    notes: list[str],
+    on_structure: OnStructure,
+) -> tuple[dict[str, Draws], tuple[str, ...]]:
+    """The best fit of each structure, where there is no posterior at hand."""
+    rivals, checkpoints = request.structures, Checkpoints.in_output(request.folder)
+    optima, refuted = best_fits(
+        problem, rivals, fit, request.seed, engine=request.engine, checkpoints=checkpoints, on_structure=on_structure
+    )
+    searched = [rival.id for rival in rivals if fit is None or rival.scenario.overrides]
+    if fit is not None and searched:
+        notes.append(f"Fitted here, from the estimate of that fit: {', '.join(searched)}.")
+    command = _calibrate(problem, fit)
+    subject = " of this study" if len(rivals) == 1 else " of the structures"
+    option = " --posterior --rivals" if len(rivals) > 1 else " --posterior"
+    notes.append(
+        f"No posterior{subject} is in {folder_of(problem)}: every policy runs at the best fit alone, without intervals "
+        f"and classes. '{command}{option}' samples the posterior, which this command then uses."
+    )
+    return optima, refuted
+
+
+def best_fits(
+    problem: CalibrationProblem,
+    rivals: Sequence[Structure],
+    fit: FittedStudy | None,
+    seed: int,
+    *,
+    engine: str,
+    checkpoints: Checkpoints,
+    on_structure: OnStructure | None = None,
+) -> tuple[dict[str, Draws], tuple[str, ...]]:
+    """The optimum as the only draw, by structure, and the structures under which the data are impossible.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    rivals : sequence of Structure
+        The first is searched first, and its optimum is where the others start.
+    fit : FittedStudy, optional
+        Its estimate is that of the study as it stands, and where the searches of the others start.
+    seed : int
+    engine : str
+    checkpoints : Checkpoints
+        Optima that they have are not searched for again.
+    on_structure : function, optional
+        Called with how many structures are done and how many there are.
+
+    Returns
+    -------
+    dict of str to Draws, and tuple of str
+    """
+    optima: dict[str, Draws] = {}
+    refuted: list[str] = []
+    known = start = None if fit is None else fit.theta
+    # where the first search started, and of which structure, decides where all others start
+    origin = (rivals[0].id, start)
+    for index, rival in enumerate(rivals):
+        if on_structure is not None:
+            on_structure(index, len(rivals))
+        under_rival = with_variant(problem, rival)
+        how = (problem_digest(under_rival), problem.method, rival.id, origin, seed, engine)
+        make = partial(_best_fit_of, under_rival, rival.id, start, seed, engine)
+        of_fit = known is not None and not rival.scenario.overrides
+        theta = known if of_fit else checkpoints.recall(Array, make, "optimum", *how)
+        if theta is None or not len(theta):
+            refuted.append(rival.id)
+            continue
+        optima[rival.id] = as_draws(problem, theta[None], "optimum", rival.id)
+        start = theta if start is None else start
+    return optima, tuple(refuted)
+
+
+def _best_fit_of(problem: CalibrationProblem, name: str, start: Array | None, seed: int, engine: str) -> Array:
+    """The best ``(k,)`` of a few searches, or of as many as a quick fit makes where there is nothing to start from.
+
+    Empty where the data are impossible.
+    """
+    goal = objective(On(engine)(problem), estimate="map", base=start)
+    searches = problem.method.fast_starts if start is None else SEARCHES
+    try:
+        return maximise(goal, starts=searches, rng=np.random.default_rng([seed, zlib.crc32(name.encode())])).theta
+    except NothingFits:
+        return np.zeros(0)
+
+
+def _doubts(problem: CalibrationProblem, rivals: Sequence[Structure], archive: Archive) -> list[str]:
     """What a reader must know of draws: refuted, not converged, of another study."""
     sentences = []
-    if archive.refuted:
+    if archive.refuted and archive.files:
         sentences.append(
             f"Left out, since the data are impossible under it for any parameters: {', '.join(archive.refuted)}."
         )
     rough = [name for name, attributes in archive.attributes.items() if attributes.get("converged", 1) != 1]
     if rough:
         sentences.append(f"Not converged: {', '.join(rough)}.")
-    foreign = _foreign(problem, rivals, archive)
+    foreign = archive.foreign(problem, rivals)
     if foreign:
         sentences.append(
             f"Fitted to other data, priors or settings, or to another version of the model, than this study has now: "

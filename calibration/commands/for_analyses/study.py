@@ -17,30 +17,28 @@ from pathlib import Path
 import numpy as np
 
 from calibration.assess.rivals import with_variant
-from calibration.commands.for_analyses.draws import argument_of, find_draws
-from calibration.commands.for_analyses.study_draws import FIT, after_fit, not_taken, posterior_in
+from calibration.commands.for_analyses.draws import find_draws
+from calibration.commands.for_analyses.fitted_study import argument_of, as_fitted, find_fit
+from calibration.commands.for_analyses.study_draws import as_draws
 from calibration.inference.sampling.densities import prior_draws
-from calibration.inference.sampling.draws import problem_digest
 from calibration.likelihood.posterior import On, Posterior
 from calibration.likelihood.replicate import replicate_by_term
 from calibration.noise.priors import Prior, Triangular, Uniform, distribution, to_scale
 from calibration.study import DEFAULT_STUDY as DEFAULT_STUDY
 from calibration.study import FILE as FILE
 from calibration.study import shipped_studies as shipped_studies
-from calibration.study.observations import Count
+from calibration.study.observations import Count, Observation
 from calibration.study.parameters import share_that_may_fail
 from calibration.study.problem import CalibrationProblem, read_problem
 from calibration.study.sections import read_prior
 from cipark_sd.analysis.experiments.definition import Structure
-from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.analysis.sensitivities.evaluation import Output, Question
 from cipark_sd.analysis.sensitivities.factors import Factor, Factors, Shares, check_factors
 from cipark_sd.analysis.sensitivities.ranking import Moment
 from cipark_sd.analysis.study import DrawRequest, DrawSet, FittedDraws
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.console import Bars
-from cipark_sd.base.errors import CiparkError, collected, raise_all
-from cipark_sd.base.files import OUTPUT_FOLDER
+from cipark_sd.base.errors import CiparkError, UnusableInput, collected, raise_all
 from cipark_sd.base.inputs import read_toml
 from cipark_sd.base.naming import override_key, respelled
 from cipark_sd.base.section import Section
@@ -48,10 +46,12 @@ from cipark_sd.base.timegrid import time_label
 from cipark_sd.base.wording import rounded
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.model import Model
+from cipark_sd.statements.claims import UNSEEN
 
-#: The central share of what noise alone would make of the middle draw; a number outside it contradicts.
+#: The central share of what noise makes of the middle draw, over all series together; what lies outside contradicts.
 CENTRAL = 0.95
-_REPLICATES = 2000
+#: Random numbers beyond each end of that share: the chance that lies beyond is then known to a third.
+_BEYOND = 10
 #: Prior draws whose middle is set against the data.
 _PRIOR_DRAWS = 500
 QUESTIONS = "sensitivity.toml"
@@ -77,25 +77,25 @@ def contradictions(density: Posterior, theta: Array, rng: np.random.Generator) -
         A sentence without its full stop for each such series.
     """
     expected = density.by_term(theta)
-    position = 0
-    for observation in density.problem.observations:
-        members = list(range(position, position := position + len(observation.terms)))
-        chosen = [i for i in members if isinstance(t := density.problem.terms[i], Count) and t.use == "fit"]
-        if not chosen:
-            continue
-        if observation.kind != "increments":
-            chosen = [max(chosen, key=lambda i: density.problem.terms[i].quantities[0].end)]
+    judged = list(_last_numbers(density.problem.observations))
+    # all series together fail a right model no more often than one alone would
+    beyond = (1 - CENTRAL) / 2 / max(len(judged), 1)
+    n = math.ceil(_BEYOND / beyond)
+    noise = theta[np.arange(n) % len(theta)][:, ~density.space.is_model]
+    for observation, chosen in judged:
         model = np.sum([expected[i][:, 0] for i in chosen], axis=0)
         known = np.flatnonzero(np.isfinite(model))
         if not len(known):
             continue
         middle = known[np.argsort(model[known], kind="stable")[len(known) // 2]]
-        terms = [term for i in chosen if isinstance(term := density.problem.terms[i], Count)]
-        by_term = replicate_by_term(density, np.repeat(theta[None, middle], _REPLICATES, axis=0), rng)
+        around = np.repeat(theta[None, middle], n, axis=0)
+        around[:, ~density.space.is_model] = noise
+        by_term = replicate_by_term(density, around, rng)
         made = np.sum([by_term[i][:, 0] for i in chosen], axis=0)
         usable = made[np.isfinite(made)]
         # the noise of a count, say, is around no negative number
-        low, high = np.quantile(usable, [(1 - CENTRAL) / 2, (1 + CENTRAL) / 2]) if len(usable) else (np.inf, -np.inf)
+        low, high = np.quantile(usable, [beyond, 1 - beyond]) if len(usable) else (np.inf, -np.inf)
+        terms = [term for i in chosen if isinstance(term := density.problem.terms[i], Count)]
         lower, upper = sum(term.lower for term in terms), sum(term.upper for term in terms)
         if upper < low or lower > high:
             of = "best fit" if len(theta) == 1 else "median of the draws"
@@ -109,6 +109,22 @@ def contradictions(density: Posterior, theta: Array, rng: np.random.Generator) -
                     f"{number} in the model ({of}; noise of the data allows {least} to {most}), {observed} in the data"
                 )
             yield f"{observation.name} by {date}: {words}"
+
+
+def _last_numbers(observations: Sequence[Observation]) -> Iterator[tuple[Observation, list[int]]]:
+    """Each fitted series with the positions, among all terms, of those that its last number is the sum of."""
+    position = 0
+    for observation in observations:
+        fitted = {
+            i: term
+            for i, term in enumerate(observation.terms, position)
+            if isinstance(term, Count) and term.use == "fit"
+        }
+        position += len(observation.terms)
+        if fitted and observation.kind == "increments":
+            yield observation, list(fitted)
+        elif fitted:
+            yield observation, [max(fitted, key=lambda i: fitted[i].quantities[0].end)]
 
 
 def read(folder: Path, allow_files: Sequence[Path] = ()) -> "CalibrationStudy":
@@ -188,41 +204,40 @@ class CalibrationStudy:
         """The rivals that it refits."""
         return self.problem.rivals
 
-    def digest(self, structure: Structure) -> str:
-        """Of model, data, priors and settings."""
-        if not structure.scenario.overrides:
-            # the study as it stands, as a calibration has it
-            return problem_digest(self.problem)
-        return problem_digest(with_variant(self.problem, structure))
-
     def draws(self, request: DrawRequest, bars: Bars) -> DrawSet:
         """From the posterior at hand, best fits, files or the priors; fitted first where that is asked for."""
         return find_draws(self.problem, request, bars)
 
     def fit_at_hand(self) -> FittedDraws | None:
         """Of ``cipark calibrate``, in its usual place."""
-        return after_fit(self.problem)
+        fit = find_fit(self.problem)
+        if fit is None:
+            return None
+        if fit.draws is None:
+            ways = f"'{fit.command} --posterior' makes them, '--draws prior' goes without a fit"
+            raise UnusableInput(f"it has no posterior draws: {ways}", where=f"the fit in {fit.source}")
+        spelt = {override_key(name): name for name in self.problem.space.names}
+        columns = {spelt[key]: values for key, values in fit.draws.values.items()}
+        return FittedDraws(fit.draws.basis, columns, fit.source, fit.digest)
 
-    def fit_not_taken(self) -> str:
-        """It is of other rows, priors or another version of the model, or has no draws."""
-        place = OUTPUT_FOLDER / self.name
-        if why := not_taken(self.problem, place):
-            return why
-        without = (place / FIT).is_file() and posterior_in(place, self.problem) is None
-        return f"The fit in {place} has no posterior draws: --posterior makes them." if without else ""
-
-    def contradictions(self, structure: Structure | None, draws: Draws | None, *, seed: int, engine: str) -> str:
-        """Where the middle of the draws has numbers that the noise of the data does not allow."""
-        problem = self.problem if structure is None else with_variant(self.problem, structure)
+    def contradictions(self, structure: Structure | None, draw_set: DrawSet | None, *, seed: int, engine: str) -> str:
+        """Where the middle of the draws has numbers that the noise of the data, as those draws have it, rules out."""
+        problem = self.problem
+        if draw_set is not None:
+            problem, _ = as_fitted(problem, draw_set.study_digest) or (problem, "")
+        problem = problem if structure is None else with_variant(problem, structure)
         density = On(engine)(problem)
-        if draws is None:
+        if draw_set is None or structure is None:
             rng = np.random.default_rng(seed)
-            theta = prior_draws(problem.space, _PRIOR_DRAWS, rng)
+            draws = as_draws(problem, prior_draws(problem.space, _PRIOR_DRAWS, rng), "prior")
         else:
-            rng = np.random.default_rng([seed, 3])
-            theta = np.tile(problem.space.medians, (len(draws), 1))
-            for position, parameter in enumerate(problem.space):
-                theta[:, position] = draws.values.get(override_key(parameter.name), theta[:, position])
+            rng, draws = np.random.default_rng([seed, 3]), draw_set.draws[structure.id]
+        # before a fit it is the middle of what was assumed of the noise, after one what the draws have
+        noise = {} if draws.origin in UNSEEN else draws.noise
+        known = {override_key(name): values for name, values in (*draws.values.items(), *noise.items())}
+        theta = np.tile(problem.space.medians, (len(draws), 1))
+        for position, parameter in enumerate(problem.space):
+            theta[:, position] = known.get(override_key(parameter.name), theta[:, position])
         return "; ".join(contradictions(density, theta, rng))
 
     def question(self) -> Question:

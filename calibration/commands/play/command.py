@@ -17,8 +17,9 @@ def play(settings: Settings) -> Result:
 
     STUDY is a folder with problem.toml or the name of a study that comes with the package (by default the park's). The
     levers are those of its policies.toml, else the fitted constants and what else moves the curves most; the bands are
-    of the posterior that cipark calibrate --posterior has left in cipark-output, else of the priors, and then the page
-    says so. MODEL is any .mdl or XMILE file: one run at a time, and its most influential constants as levers.
+    of the posterior that cipark calibrate --posterior has left in cipark-output; before a fit they are of the priors,
+    and the page says so. MODEL is any .mdl or XMILE file: one run at a time, and its most influential constants as
+    levers.
 
     \b
     Examples:

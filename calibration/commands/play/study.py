@@ -8,20 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from calibration.assess.posterior_predictive import DRAWS, central_quantiles
-from calibration.commands.for_analyses.draws import rivals_in
+from calibration.commands.for_analyses.fitted_study import FittedStudy, find_fit
 from calibration.commands.for_analyses.study import CalibrationStudy
-from calibration.commands.for_analyses.study_draws import (
-    draws_from_file,
-    draws_from_prior,
-    misfit_of,
-    not_taken,
-    optimum_of,
-    posterior_in,
-)
+from calibration.commands.for_analyses.study_draws import as_draws, draws_from_file
 from calibration.commands.play.catalogue import named_levers, outcomes_of
 from calibration.commands.play.request import Settings
 from calibration.likelihood.forward import all_reported, from_nothing
-from calibration.likelihood.posterior import On
+from calibration.likelihood.replicate import draws_of_priors
 from calibration.study import STUDIES
 from calibration.study.observations import course_of, dated_levels, reporting_of
 from calibration.study.parameters import Parameter
@@ -33,7 +26,6 @@ from cipark_sd.analysis.experiments.definition import Structure as Rival
 from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.base.arrays import Array, evenly
 from cipark_sd.base.errors import InvalidValue, ModelFileError, UnsupportedFeature
-from cipark_sd.base.files import OUTPUT_FOLDER
 from cipark_sd.base.library import bundled
 from cipark_sd.base.naming import base_name, canonical, one_name, override_key
 from cipark_sd.base.optional import attempt
@@ -69,7 +61,10 @@ CLASSES = (
 NO_RIVALS = "Rival models were not fitted: 'cipark calibrate {study} --posterior --rivals' adds their medians."
 PRIOR_LIMIT = "PRIOR: no data have been used, so no number here is a finding about the world."
 HOW = "'cipark calibrate {study} --posterior' fits the model; this command then uses that fit."
-BEYOND = "After the last count, and where levers leave what was observed, all numbers rest on the equations alone."
+BEYOND = (
+    "After the last count, from which a reported number goes on, and where levers leave what was observed, all numbers "
+    "rest on the equations alone."
+)
 NO_DRAWS = (
     "One curve, the best fit. 'cipark calibrate {study} --posterior' adds intervals, and says what the data inform."
 )
@@ -99,9 +94,13 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
     problem = problem or read_problem(request.folder, allow_files=request.allow_files)
     path = request.folder / POLICIES
     catalogue = read_catalogue(path, problem.model) if path.is_file() else None
-    foreign = "" if request.draws else not_taken(problem, _place(request, problem))
-    structures = _structures(request, problem, catalogue)
-    printed = _printed(problem, structures[0])
+    fit = None if request.draws else find_fit(problem, request.fit)
+    named = _name(problem) + (f" --until {fit.until}" if fit is not None and fit.until else "")
+    problem = problem if fit is None else fit.problem
+    structures = _structures(request, problem, fit)
+    first = structures[0]
+    printed = _printed(problem, first.every, first.every_beside)
+    printed_prior = _printed(problem, first.every_prior, first.every_prior_beside)
     played = with_starts(problem.model, structures[0].draws)
     structures = tuple(_renamed(structure, problem.model) for structure in structures)
     digest, problem = problem.model.digest, replace(problem, model=played)
@@ -110,8 +109,9 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
     fixed = {name: value for name, value in problem.fixed if override_key(name) not in drawn}
     scenario = Scenario("", fixed) | catalogue.settings if catalogue else problem.scenario
     outcomes = tuple(
-        replace(outcome, printed=printed.get((override_key(outcome.variable), outcome.waiting is not None), ()))
+        replace(outcome, printed=printed.get(key, ()), printed_prior=printed_prior.get(key, ()))
         for outcome in _outcomes(request, problem, catalogue, first)
+        for key in [(override_key(outcome.variable), outcome.waiting is not None)]
     )
     counted = [count.time for outcome in outcomes for count in outcome.observed]
     # numbers are read at the last count of the curve that is shown first
@@ -134,9 +134,9 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
         ),
         data_end=max(counted, default=math.nan),
         base="as assumed" if unseen else "as fitted",
-        limits=tuple(limit.format(study=_name(problem)) for limit in _limits(structures)),
-        notice=" ".join(filter(None, (foreign, _notice(problem, request.seed, first.basis)))),
-        misfit="" if request.draws or unseen else misfit_of(_place(request, problem)),
+        limits=tuple(limit.format(study=named) for limit in _limits(structures)),
+        notice=" ".join(filter(None, (_of_rows(fit), _notice(problem, request.seed, first.basis, named)))),
+        misfit="" if fit is None else fit.misfit,
         labels=labels_of(problem.model, scenario, problem.calendar.label),
         model_digest=digest,
     )
@@ -158,11 +158,16 @@ def _name(problem: CalibrationProblem) -> str:
     return folder.name if folder.parent == STUDIES.resolve() else str(problem.folder)
 
 
-def _notice(problem: CalibrationProblem, seed: int, basis: Basis | None) -> str:
+def _of_rows(fit: FittedStudy | None) -> str:
+    """Which fit it is, where it is not one of all rows: of these nothing is said, since nothing else is expected."""
+    return fit.sentence if fit is not None and (fit.until or fit.interrupted) else ""
+
+
+def _notice(problem: CalibrationProblem, seed: int, basis: Basis | None, named: str) -> str:
     """The line beneath the title: what to do for intervals, or that priors contradict the data; mostly none."""
     if basis is None or basis.origin not in UNSEEN:
         advice = UNSOUND if basis is not None and basis.origin == "posterior" else NO_DRAWS
-        return "" if basis is None or basis.bands else advice.format(study=_name(problem))
+        return "" if basis is None or basis.bands else advice.format(study=named)
     study = CalibrationStudy(problem)
     against = attempt("contradiction", lambda: study.contradictions(None, None, seed=seed, engine="native"), "")
     return f"These priors contradict the data: {against}." if against else ""
@@ -171,11 +176,11 @@ def _notice(problem: CalibrationProblem, seed: int, basis: Basis | None) -> str:
 def _renamed(structure: PlayedStructure, model: Model) -> PlayedStructure:
     """Draws and estimate of a stock's start under the constant that means it."""
     estimate = {start_of(model, name): value for name, value in structure.estimate.items()}
-    draws, prior, every = (
+    draws, prior, every, every_prior = (
         {start_of(model, name): values for name, values in some.items()}
-        for some in (structure.draws, structure.prior, structure.every)
+        for some in (structure.draws, structure.prior, structure.every, structure.every_prior)
     )
-    return replace(structure, draws=draws, estimate=estimate, prior=prior, every=every)
+    return replace(structure, draws=draws, estimate=estimate, prior=prior, every=every, every_prior=every_prior)
 
 
 def _target(request: Settings, model: Model) -> str:
@@ -192,12 +197,15 @@ def _target(request: Settings, model: Model) -> str:
         return file.name
 
 
-def _structures(
-    request: Settings, problem: CalibrationProblem, catalogue: Catalogue | None
-) -> tuple[PlayedStructure, ...]:
+def _structures(request: Settings, problem: CalibrationProblem, fit: FittedStudy | None) -> tuple[PlayedStructure, ...]:
     """The study as it stands, and its rivals as far as there are draws of them: those of the same fit, or of priors."""
-    draws, estimate = _draws(request, problem)
-    prior = draws_from_prior(problem, request.runs, np.random.default_rng([request.seed, 1]), ONLY, noise=True)
+    prior = as_draws(problem, draws_of_priors(problem), "prior")
+    if fit is not None:
+        draws, estimate = fit.usable, fit.optimum
+    elif request.draws and request.draws != "prior":
+        draws, estimate = draws_from_file(problem, request.draws, ONLY), None
+    else:
+        draws, estimate = prior.take(np.arange(request.runs)), None
     first = _structure(request, problem, "the model as fitted", Scenario(), draws, prior, estimate)
     if draws.origin in UNSEEN:
         first = replace(first, title="the model as it is")
@@ -205,12 +213,12 @@ def _structures(
             first,
             *(replace(first, title=_named(variant), scenario=variant.scenario) for variant in _variants(problem)),
         )
-    files = {} if request.draws else rivals_in(_place(request, problem), problem)
-    drawn = {name: draws_from_file(problem, path, name, noise=True) for name, path in files.items()}
+    files = fit.archive(problem.rivals).files if fit is not None and problem.rivals else {}
+    drawn = {r.id: draws_from_file(problem, files[r.id], r.id) for r in _variants(problem) if r.id in files}
     if not draws.basis.bands or not all(draws.basis.bands for draws in drawn.values()):
         return (first,)
     rivals = [
-        _structure(request, problem, _named(variant), variant.scenario, drawn[variant.id], prior, {})
+        _structure(request, problem, _named(variant), variant.scenario, drawn[variant.id], prior, None)
         for variant in _variants(problem)
         if variant.id in drawn
     ]
@@ -234,59 +242,35 @@ def _structure(
     scenario: Scenario,
     draws: Draws,
     prior: Draws,
-    estimate: Mapping[str, float],
+    estimate: Draws | None,
 ) -> PlayedStructure:
     """A structure with some of its draws, and all of them where it is the first.
 
     Of draws that are no basis for a band there is the best fit alone.
     """
-    unseen = draws.origin in UNSEEN
-    some = draws.thinned(request.runs, np.random.default_rng(request.seed)).values
-    noise = {override_key(parameter.name): parameter.name for parameter in problem.space if parameter.target != "model"}
-    middle = {name: float(np.median(values)) for name, values in draws.values.items()} | dict(estimate)
-    shown = some if draws.basis.bands else {name: values[:0] for name, values in some.items()}
-
-    def of(values: Mapping[str, Array], *, model: bool) -> dict[str, Array]:
-        return {noise.get(name, name): array for name, array in values.items() if (name not in noise) == model}
-
-    beside = {noise[name]: np.append(shown[name], middle[name]) for name in shown if name in noise}
-    apart = draws.basis.bands and not unseen
-    whole = draws.values if apart and not scenario.overrides and len(draws) > request.runs else {}
-    before = {name: values for name, values in prior.values.items() if name in draws.values} if apart else {}
+    some = draws.thinned(request.runs, np.random.default_rng(request.seed))
+    shown = slice(None) if draws.basis.bands else slice(0)
+    apart = draws.basis.bands and draws.origin not in UNSEEN
+    few = prior.take(np.arange(request.runs))
+    whole = apart and not scenario.overrides
+    middle, middle_beside = (
+        {name: float(np.median(values)) for name, values in of.items()}
+        for of in ((estimate or draws).values, (estimate or draws).noise)
+    )
     return PlayedStructure(
         title,
         scenario,
-        draws=of(shown, model=True),
-        estimate={name: value for name, value in middle.items() if name not in noise},
+        draws={name: values[shown] for name, values in some.values.items()},
+        estimate=middle,
         basis=draws.basis,
-        beside=beside,
-        prior=of(before, model=True),
-        prior_beside=of(before, model=False),
-        every=of(whole, model=True),
-        every_beside=of(whole, model=False),
+        beside={name: np.append(values[shown], middle_beside[name]) for name, values in some.noise.items()},
+        prior=few.values if apart else {},
+        prior_beside={name: few.noise[name] for name in draws.noise} if apart else {},
+        every=draws.values if whole else {},
+        every_beside=draws.noise if whole else {},
+        every_prior=prior.values if whole else {},
+        every_prior_beside={name: prior.noise[name] for name in draws.noise} if whole else {},
     )
-
-
-def _place(request: Settings, problem: CalibrationProblem) -> Path:
-    """The output folder of the fit."""
-    return request.fit or OUTPUT_FOLDER / problem.folder.resolve().name
-
-
-def _draws(request: Settings, problem: CalibrationProblem) -> tuple[Draws, Mapping[str, float]]:
-    """The draws that are asked for or at hand, and the estimate beside them; of a fit without draws its best one."""
-    rng, place = np.random.default_rng(request.seed), _place(request, problem)
-    prior = draws_from_prior(problem, request.runs, rng, ONLY, noise=True)
-    if request.draws == "prior":
-        return prior, {}
-    if request.draws:
-        return draws_from_file(problem, request.draws, ONLY, noise=True), {}
-    theta, path = optimum_of(place, On("native")(problem)), posterior_in(place, problem)
-    named = {} if theta is None else dict(zip(map(override_key, problem.space.names), theta.tolist(), strict=True))
-    if path is not None:
-        return draws_from_file(problem, path, ONLY, noise=True), named
-    if not named:
-        return prior, {}
-    return Draws(ONLY, {name: np.array([value]) for name, value in named.items()}, "optimum"), named
 
 
 def _outcomes(
@@ -305,7 +289,11 @@ def _outcomes(
 
     def beside(outcome: Outcome) -> Outcome:
         key = override_key(outcome.variable)
-        return replace(outcome, observed=by_key.get(key, ()), waiting=waiting.get(key))
+        observed, waits = by_key.get(key, ()), waiting.get(key)
+        exact = [count for count in observed if count.use == "fit" and math.isfinite(count.high)]
+        last = max(exact, key=lambda count: count.time, default=None) if waits is not None else None
+        goes_on = None if last is None else (last.time, (last.low + last.high) / 2)
+        return replace(outcome, observed=observed, waiting=waits, last=goes_on)
 
     return tuple(outcome if outcome.per else beside(outcome) for outcome in chosen[:OUTCOMES])
 
@@ -314,12 +302,12 @@ def _outcomes(
 Printed = dict[tuple[str, bool], tuple[tuple[float, tuple[float, ...]], ...]]
 
 
-def _printed(problem: CalibrationProblem, first: PlayedStructure) -> Printed:
-    """The numbers of the report for levels that the study predicts, from the same draws."""
-    if not first.every:
+def _printed(problem: CalibrationProblem, every: Mapping[str, Array], beside: Mapping[str, Array]) -> Printed:
+    """The numbers of the report for levels that the study predicts, from the same draws of all parameters."""
+    columns = {**{override_key(name): values for name, values in beside.items()}, **every}
+    if not {override_key(name) for name in problem.space.names} <= columns.keys():
         return {}
-    every = {**{override_key(name): values for name, values in first.every_beside.items()}, **first.every}
-    theta = evenly(np.column_stack([every[override_key(name)] for name in problem.space.names]), DRAWS)
+    theta = evenly(np.column_stack([columns[override_key(name)] for name in problem.space.names]), DRAWS)
     plain = [
         prediction
         for prediction in problem.predictions

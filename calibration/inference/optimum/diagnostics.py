@@ -28,6 +28,9 @@ from cipark_sd.base.arrays import Array
 
 #: Collinearity above which Brun et al. call a set of parameters poorly identifiable together.
 COLLINEAR = 10.0
+#: Least singular value of slopes of length 1 below which there is none: of a product of which only the product counts,
+#: central differences give 4e-8 down to 2e-12, by the priors.
+ROUNDED = 1e-6
 #: Singular value, relative to the largest, below which directions of the parameters are the same to the data.
 SAME = 1e-6
 #: Central mass of a normal distribution within one standard deviation.
@@ -213,9 +216,12 @@ def prior_information(goal: Objective, point: Array) -> Array:
 
 
 def collinearity_index(normalised: Array) -> float:
-    """One over the least singular value of columns ``(n_rows, k)`` of length 1 (Brun et al. 2001, equation 11)."""
+    """One over the least singular value of columns ``(n_rows, k)`` of length 1 (Brun et al. 2001, equation 11).
+
+    Infinite where it is below :data:`ROUNDED`.
+    """
     least = np.linalg.svd(normalised, compute_uv=False)[-1] if normalised.shape[0] >= normalised.shape[1] else 0.0
-    return float(1 / least) if least > 1e-12 else float("inf")
+    return float(1 / least) if least > ROUNDED else float("inf")
 
 
 def standardised(density: Posterior, theta: Array, values: list[Array]) -> Array:

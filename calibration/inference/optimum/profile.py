@@ -31,7 +31,7 @@ from calibration.inference.optimum.optimise import Optimum, maximise
 from calibration.inference.optimum.verdict import Part, Place, Verdict, refused
 from calibration.inference.optimum.walk import TOLERANCE, Walk, union
 from calibration.likelihood.forward import reported
-from calibration.likelihood.replicate import Stage, stage_numbers
+from calibration.likelihood.replicate import Stage, draws_of_priors, stage_numbers
 from calibration.study.observations import Prediction
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.base.arrays import Array
@@ -51,8 +51,6 @@ JOINT_STARTS = 10
 TOGETHER = 32
 #: Times that the optimum goes to a better fit that a profile has met.
 MOST_TURNS = 5
-#: Draws of the priors that show what a prediction would be without data.
-PRIOR_DRAWS = 2000
 
 
 @dataclass(frozen=True, eq=False)
@@ -387,8 +385,7 @@ def _prediction_of(optimum: Optimum, prediction: Prediction, rules: IntervalRule
 
 def _beside_prior(profile: Profile, value: Quantity, problem: CalibrationProblem) -> Profile:
     """The profile with the central interval of its level that the priors alone give the prediction."""
-    rng, level = stage_numbers(problem.method.seed, Stage.PREDICTIONS_OF_PRIORS), profile.threshold.level
-    values = value(problem.space.from_unit(rng.random((PRIOR_DRAWS, len(problem.space)))))
+    values, level = value(draws_of_priors(problem)), profile.threshold.level
     usable = values[np.isfinite(values)]
     if not len(usable):
         return profile

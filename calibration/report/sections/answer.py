@@ -18,7 +18,7 @@ from calibration.report.conclusions import prediction_given
 from calibration.report.findings import Findings, Fit, Observed
 from calibration.report.sections.base import ReportPart, misfit, on_bounds_words
 from calibration.report.sections.constants import class_changes, classes, constants
-from calibration.report.sections.predictions import Predictions, unseen
+from calibration.report.sections.predictions import Predictions, since_words, unseen
 from cipark_sd.base.wording import listed, said_date
 from cipark_sd.pages.blocks import FirstScreen, Listing, Paragraph, Section
 from cipark_sd.pages.parts import Drawing, Pictures
@@ -339,6 +339,7 @@ def cautions(findings: Findings) -> Iterator[str]:
         yield f"The posterior has not converged, so no band is drawn: {drawn.obstacle}."
     if findings.draws is None:
         yield from _unfound(fit)
+    yield from since_words(findings)
 
 
 def _unfound(fit: Fit) -> Iterator[str]:

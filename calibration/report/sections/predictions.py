@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibration.assess.forecast import EQUAL, OWN, QUANTILES, origins
+from calibration.assess.forecast import EQUAL, FITTED, OWN, QUANTILES, origins
 from calibration.assess.posterior_predictive import DRAWN, LEVEL
 from calibration.report import figures_fit, figures_posterior
 from calibration.report.conclusions import prediction_given, prediction_sentences, prediction_verdict, prior_bounds
@@ -15,7 +15,7 @@ from calibration.report.findings import Findings, Fit, Posterior, Reported
 from calibration.report.sections.base import IN_GROUPS, ReportPart, Rows, given_texts, record
 from calibration.report.sections.best_fit import profile_points
 from calibration.report.sections.constants import kind_of, profile_bounds
-from cipark_sd.base.wording import beside, interval, number, percent, rounded
+from cipark_sd.base.wording import beside, interval, number, percent, rounded, said_date
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.statements.headline import Bounds, Details, Headline
@@ -145,6 +145,19 @@ def reported_number(fit: Fit, prediction: Reported) -> str:
     return ""
 
 
+def since_words(findings: Findings) -> Iterator[str]:
+    """What was counted after the data, beside what this fit forecasts of it where it has draws."""
+    study = findings.fit.study
+    for since in study.questions.since:
+        lower, upper, date = since.lower, since.upper, said_date(study.calendar.label(since.time))
+        counted = number(lower) if lower == upper else f"{number(lower)} to {number(upper)}"
+        estimand = _estimand_of(since.observation, since.time, FITTED)
+        forecasts = [record for record in Forecasts().headlines(findings) if record.estimand == estimand]
+        beside_it = "".join(f"; forecast from here: {record.brief}" for record in forecasts)
+        name, see = f"{since.observation[:1].upper()}{since.observation[1:]}", since.see.rstrip(".")
+        yield f"{name}, {date}: {counted} counted since ({since.source}){beside_it}.{f' {see}.' if see else ''}"
+
+
 def _last_fitted(fit: Fit) -> float:
     """The last date of what was fitted; before everything where nothing was."""
     return float(max(fit.rows.loc[fit.rows["use"] == "fit", "end"], default=-math.inf))
@@ -189,32 +202,39 @@ def _as_headline(low: float | None, high: float | None, otherwise: str) -> str:
 DATES = 4
 
 
+def _estimand_of(observation: str, time: float, scenario: str) -> str:
+    """What a forecast of a number to be observed is of."""
+    return f"observation {observation} at {time:.10g}, scenario {scenario}"
+
+
 class Forecasts(ReportPart):
     """Quantiles of what may come."""
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
-        """Of each observation and scenario the median at the last date."""
+        """Of each observation and scenario the median at the last date, and at one for which it was counted since."""
         rows, drawn = findings.shown.forecasts, findings.fit.posterior
         if drawn is None:
             return
         chosen = rows[rows["structure"].isin((OWN, EQUAL))].sort_values("time", kind="stable")
-        for _, of in chosen.groupby(["observation", "scenario", "structure"], sort=False):
-            row = of.iloc[-1]
-            if np.isfinite(row[QUANTILES].to_numpy(float)).all():
-                alone = row["structure"] == OWN
-                n = len({line.name for line in findings.assessment.comparison})
-                mixed = f"the mixture of {n} structures with equal weights"
-                scenario = row["scenario"] if alone else f"{row['scenario']}, mixture"
-                yield record(
-                    findings,
-                    f"observation {row['observation']} at {row['time']:.10g}, scenario {scenario}",
-                    float(row["q0.5"]),
-                    unit="",
-                    kind="median",
-                    interval=Bounds(float(row["q0.05"]), float(row["q0.95"]), 0.9, "central draws"),
-                    conditional_on=("the study's own structure" if alone else mixed,),
-                    basis=replace(drawn.basis, n=int(row["draws"])),
-                )
+        counted = [(entry.observation, entry.time) for entry in findings.fit.study.questions.since]
+        for (name, *_), of in chosen.groupby(["observation", "scenario", "structure"], sort=False):
+            times = [of["time"].iloc[-1], *(time for observation, time in counted if observation == name)]
+            for _, row in of[of["time"].isin(times)].iterrows():
+                if np.isfinite(row[QUANTILES].to_numpy(float)).all():
+                    alone = row["structure"] == OWN
+                    n = len({line.name for line in findings.assessment.comparison})
+                    mixed = f"the mixture of {n} structures with equal weights"
+                    scenario = row["scenario"] if alone else f"{row['scenario']}, mixture"
+                    yield record(
+                        findings,
+                        _estimand_of(row["observation"], row["time"], scenario),
+                        float(row["q0.5"]),
+                        unit="",
+                        kind="median",
+                        interval=Bounds(float(row["q0.05"]), float(row["q0.95"]), 0.9, "central draws"),
+                        conditional_on=("the study's own structure" if alone else mixed,),
+                        basis=replace(drawn.basis, n=int(row["draws"])),
+                    )
 
     def tables(self, findings: Findings) -> "Mapping[str, pd.DataFrame]":
         """Every date and quantile, of draws that have converged."""
@@ -241,6 +261,7 @@ class Forecasts(ReportPart):
         blocks: tuple[Block, ...] = (
             Paragraph(words),
             Listing(tuple(origins(forecasts))),
+            *map(Paragraph, since_words(findings)),
             *pictures.show("forecast", caption),
             _forecast_table(own_rows(forecasts)),
             *by_structure(forecasts),

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ class Draws:
         Of draws from chains; None where nobody has said.
     independent : float
         How many independent draws all of them are worth, at most; infinite for draws that do not depend on each other.
+    noise : mapping of str to (n_draws,)
+        By name of the study, numbers of the noise of the data in the same draws, which no run of the model takes.
 
     Raises
     ------
@@ -47,10 +49,11 @@ class Draws:
     weight: float = math.nan
     converged: bool | None = None
     independent: float = math.inf
+    noise: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         values = {override_key(name): np.asarray(array, dtype=float) for name, array in self.values.items()}
-        shapes = {array.shape for array in values.values()}
+        shapes = {array.shape for array in (*values.values(), *self.noise.values())}
         where = f"the draws for {self.rival}"
         if len(shapes) != 1 or len(next(iter(shapes))) != 1 or not next(iter(shapes))[0]:
             raise InvalidValue("their shapes", sorted(shapes), "one length, at least 1", where=where)
@@ -75,7 +78,8 @@ class Draws:
     def take(self, positions: ArrayLike) -> "Draws":
         """Some of the draws, by position."""
         chosen = np.asarray(positions)
-        return replace(self, values={name: array[chosen] for name, array in self.values.items()})
+        values, noise = ({name: array[chosen] for name, array in of.items()} for of in (self.values, self.noise))
+        return replace(self, values=values, noise=noise)
 
     def under(self, rival: str) -> "Draws":
         """The same draws for another structure: those from data are borrowed, others stay what they are."""

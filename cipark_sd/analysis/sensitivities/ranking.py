@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.base.timegrid import time_label
+from cipark_sd.simulations.failures import MOST_FAILED
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -21,8 +22,6 @@ NEGLIGIBLE = 0.01
 WIDEST = 0.25
 #: A share whose interval reaches this far to either side, or lies above one, is not known from these rows.
 UNKNOWN = 0.5
-#: Where more of the runs fail the others are another set of draws than was asked for, and rank nothing.
-MOST_FAILED = 0.1
 #: Why draws of chains that have not converged rank nothing.
 NO_CONVERGENCE = "the sampling of the draws has not converged"
 

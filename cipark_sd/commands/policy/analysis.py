@@ -18,7 +18,7 @@ from cipark_sd.analysis.experiments.extended import extended
 from cipark_sd.analysis.experiments.run import failures_in, run_policies, units_of
 from cipark_sd.analysis.experiments.settings import Setup, moved
 from cipark_sd.analysis.sensitivities.factors import Factor
-from cipark_sd.analysis.study import DrawRequest, DrawSource, PlainModel, Study, find_folder, readers, study_in
+from cipark_sd.analysis.study import DrawRequest, DrawSet, DrawSource, PlainModel, Study, find_folder, readers, study_in
 from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.base.console import Bars
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, raise_all
@@ -39,7 +39,8 @@ from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.model import Model
 from cipark_sd.pages.blocks import Table
 from cipark_sd.pages.parts import Part, Pictures
-from cipark_sd.statements.claims import UNSEEN, class_of
+from cipark_sd.simulations.failures import MOST_FAILED
+from cipark_sd.statements.claims import class_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -282,8 +283,6 @@ def start(request: Request, bars: Bars) -> Analysis:
     # what is set for the place holds under all rivals, and a rival may take it back
     placed = tuple(replace(rival, scenario=target.catalogue.settings | rival.scenario) for rival in made.structures)
     model = target.model
-    after_data = made.draws[placed[0].id].origin not in UNSEEN
-    study_digest = target.study.digest(placed[0]) if after_data else ""
     about = About(
         catalogue=target.catalogue,
         rivals=placed,
@@ -295,7 +294,7 @@ def start(request: Request, bars: Bars) -> Analysis:
         settings=_settings(target),
         place=estimands.settings(model, target.catalogue.settings),
         model_digest=target.study.model.digest,
-        study_digest=study_digest,
+        study_digest=made.study_digest,
         seed=request.seed,
         identity="",
         fit_of="" if target.study.folder == target.folder else target.study.folder.name,
@@ -304,20 +303,21 @@ def start(request: Request, bars: Bars) -> Analysis:
         unreliable=made.unreliable,
         untaught=untaught(target.study, made.draws[placed[0].id]),
     )
-    against = _against_data(request, target.study, placed[0], made.draws, about)
+    against = _against_data(request, target.study, placed[0], made, about)
     about = replace(about, against=against, identity=_identity(request, target, made.draws, about.basis))
     setup = Setup(model, target.study.scenario, engine=request.engine, pool=pool)
-    allowed = target.study.allowed if request.allow_failed is None else request.allow_failed
+    # of placeholders most runs may fail, but no effect is told from those that are left
+    allowed = min(target.study.allowed, MOST_FAILED) if request.allow_failed is None else request.allow_failed
     return Analysis(
         target.study, target.catalogue, placed, made.draws, made.prior, about, setup, folder, allowed,
     )  # fmt: skip
 
 
-def _against_data(request: Request, study: Study, first: Structure, draws: Mapping[str, Draws], about: About) -> str:
+def _against_data(request: Request, study: Study, first: Structure, made: DrawSet, about: About) -> str:
     """A sentence where the base contradicts the data even after a fit; before one that is an error."""
     against = attempt(
         "contradiction",
-        lambda: study.contradictions(first, draws[first.id], seed=request.seed, engine=request.engine),
+        lambda: study.contradictions(first, made, seed=request.seed, engine=request.engine),
         "",
     )
     if not against:

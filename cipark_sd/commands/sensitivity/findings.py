@@ -90,6 +90,8 @@ class Findings:
         Of each design in which runs failed: how many, and of what.
     n_assumed : int
         How many of the constants have no draws and are held beside them.
+    failed_share : float
+        The largest share of the runs of a design that failed.
     starts : tuple of str
         Of the constants those that are starts of stocks, which are spelt as the stocks are.
     """
@@ -106,6 +108,7 @@ class Findings:
     outputs: tuple[ExplainedOutput, ...]
     constants: tuple[tuple[str, float, float, float, str], ...]
     failed: tuple[str, ...] = ()
+    failed_share: float = 0.0
     time_units: str = ""
     n_assumed: int = 0
     starts: tuple[str, ...] = ()

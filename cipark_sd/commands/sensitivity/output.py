@@ -39,6 +39,7 @@ from cipark_sd.model.variables import Stock
 from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Block, FirstScreen, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Part, Pictures, Words
+from cipark_sd.simulations.failures import MOST_FAILED, share_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -85,6 +86,11 @@ class First(Part[Findings]):
             held = f", and the values at which {findings.n_assumed} constants are held" if findings.n_assumed else ""
             assumed = f"The equations and the priors of the fit{held}."
         nothing = f"Nothing {'of the world: these numbers use no data' if unseen else 'beyond the report of the fit'}."
+        cautions = findings.rests_on[:1] if doubtful else ()
+        if findings.failed_share > MOST_FAILED:
+            known, open_, reasons = [], ["What moves the outputs, and how far they go."], []
+            nothing = "Nothing from so few runs: those that are left are no sample."
+            cautions = (*cautions, *findings.failed)
         bars = "Shares of the variance with their 95 % intervals" if ranking else "How far it goes: median and bands"
         yield Section(
             "In short",
@@ -96,7 +102,7 @@ class First(Part[Findings]):
                     not_known=" ".join([*open_, *reasons]) or "Whether the equations are right.",
                     assumed=assumed,
                     limits=" ".join([*([] if doubtful else findings.rests_on[:1]), EQUATIONS]),
-                    cautions=tuple(findings.rests_on[:1]) if doubtful else (),
+                    cautions=tuple(cautions),
                     warnings=tuple(findings.rests_on[1:]) if doubtful else (),
                     picture=next(pictures.show("answer", f"{bars}, {findings.over}."), None),
                 ),
@@ -187,6 +193,8 @@ def title(findings: Findings, ranking: Ranking | None, reasons: Sequence[str]) -
     str
         A sentence without its full stop.
     """
+    if findings.failed_share > MOST_FAILED:
+        return f"No finding: {share_of(findings.failed_share)} of the runs failed"
     if ranking is not None:
         first = ranking.first
         if len(first) > DRIVERS:
@@ -333,7 +341,8 @@ def answer(request: Request) -> Result:
                 job = Job(request, inputs, response, runs, checkpoints, progress)
                 findings = findings.with_results(method.compute(job))
         failed = (failures.sentence(design) for design, failures in response.failures.items())
-        findings = replace(findings, failed=tuple(filter(None, failed)))
+        share = max((failures.share for failures in response.failures.values()), default=0.0)
+        findings = replace(findings, failed=tuple(filter(None, failed)), failed_share=share)
         save(findings, folder)
         _write(findings, folder)
     except KeyboardInterrupt:

@@ -229,8 +229,6 @@ def _without_fit(request: Request, study: Study) -> list[str]:
     against = attempt("contradiction", lambda: study.contradictions(None, None, seed=0, engine="native"), "")
     if against:
         notes.append(f"These priors contradict the data: {against}.")
-    if not request.prior and (why := study.fit_not_taken()):
-        notes.append(why)
     how = " if you leave out --draws" if request.prior else ""
     notes.append(f"For what is left after the data run 'cipark calibrate', then this command; it uses that fit{how}.")
     return notes

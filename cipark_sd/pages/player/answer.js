@@ -94,9 +94,10 @@ function saidLevels(levels, outcome, change) {
 /** The numbers that were reported nearest in time on either side, in a sentence; nothing where there is none. */
 function countedBeside(outcome, time) {
   const slack = 1e-9 * Math.max(1, Math.abs(time)), fitted = outcome.seen.filter((s) => s.use === "fit");
-  const seen = fitted.length ? fitted : outcome.seen;
+  const seen = fitted.length ? fitted : outcome.seen, at = (s) => Math.abs(s.time - time) <= slack;
   const nearest = (some) => some.reduce((found, s) => (found && Math.abs(found.time - time) < Math.abs(s.time - time) ? found : s), null);
-  const here = nearest(seen.filter((s) => Math.abs(s.time - time) <= slack));
+  // what was reported for this very date comes before what was fitted for others, as in the report
+  const here = nearest(seen.filter(at)) ?? nearest(outcome.seen.filter(at));
   const beside = here ? [here] : [nearest(seen.filter((s) => s.time < time)), nearest(seen.filter((s) => s.time > time))].filter(Boolean);
   if (!beside.length) return "";
   const words = (s) => (s.high === null ? `at least ${told(s.low)}` : s.high === s.low ? told(s.low) : `${told(s.low)} to ${told(s.high)}`);

@@ -50,8 +50,9 @@ class Waiting:
 class Outcome:
     """A curve of the page: a variable, summed over its elements, or its ratio to another (``per``).
 
-    Where counts come later than what they count, ``waiting`` says how, and the curve is of what was counted. Five
-    quantiles that a report has ``printed`` for a time take the place of the page's own.
+    Where counts come later than what they count, ``waiting`` says how, and the curve is of what was counted. After a
+    fit it goes on from the ``last`` count, a time and its number: open is what comes on top. Five quantiles that a
+    report has ``printed`` for a time take the place of the page's own, and those of the priors alone.
     """
 
     title: str
@@ -59,7 +60,9 @@ class Outcome:
     per: str = ""
     observed: tuple[Seen, ...] = ()
     waiting: Waiting | None = None
+    last: tuple[float, float] | None = None
     printed: tuple[tuple[float, tuple[float, ...]], ...] = ()
+    printed_prior: tuple[tuple[float, tuple[float, ...]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,8 @@ class PlayedStructure:
         Numbers of the noise that a :class:`Waiting` names, the estimate last.
     prior, prior_beside : mappings of str to arrays
         The same of the priors, with what is named in ``draws`` and ``beside``; empty where nothing was fitted.
-    every, every_beside : mappings of str to arrays
-        All draws of which ``draws`` are some, for the numbers of the model as it was fitted.
+    every, every_beside, every_prior, every_prior_beside : mappings of str to arrays
+        All draws of which ``draws`` and ``prior`` are some, for the numbers of the model as it was fitted.
     """
 
     title: str
@@ -94,6 +97,8 @@ class PlayedStructure:
     prior_beside: Mapping[str, Array] = field(default_factory=dict)
     every: Mapping[str, Array] = field(default_factory=dict)
     every_beside: Mapping[str, Array] = field(default_factory=dict)
+    every_prior: Mapping[str, Array] = field(default_factory=dict)
+    every_prior_beside: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

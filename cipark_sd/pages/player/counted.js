@@ -24,3 +24,8 @@ function counted(times, curves, runs, waiting, beside) {
   }
   return result;
 }
+
+/** After the `last` count each draw goes on from it: `lacks` says by how much it lies above the draw's own base run there. */
+function goOn(times, curves, runs, last, lacks) {
+  for (let i = 0; i < curves.length; i++) if (times[Math.floor(i / runs)] > last + 1e-6) curves[i] += lacks[i % runs];
+}

@@ -38,6 +38,7 @@ from cipark_sd.pages.player.diagram import diagram
 from cipark_sd.pages.player.of_model import moved_along
 from cipark_sd.pages.player.shell import page_with
 from cipark_sd.simulations.ensembles import elements_drawn
+from cipark_sd.statements.claims import UNSEEN
 
 FORMAT = "cipark_sd player 2"
 #: Saved times of a page, about at most: more than a screen has points across.
@@ -46,6 +47,8 @@ MOST_TIMES = 1000
 LEVELS, CHUNK = (0.05, 0.25, 0.5, 0.75, 0.95), 500
 #: Times that differ by less are one.
 SAME_TIME = 1e-6
+#: Before an outcome's name: by how much its last count lies above the base run of each draw.
+LACKING = "lacks "
 
 
 def render(contents: Contents) -> str:
@@ -165,16 +168,21 @@ def _lever(contents: Contents, made: Carried, lever: Lever, along: Sequence[str]
     }
 
 
+def _outcome_id(outcome: Outcome) -> str:
+    return override_key(outcome.variable) + (f"/{override_key(outcome.per)}" if outcome.per else "")
+
+
 def _outcome(model: Model, made: Carried, outcome: Outcome, at: float) -> dict[str, object]:
     """A curve; its estimand is that of the number with which the page opens, and a ratio has none."""
     variable = model[base_name(outcome.variable)]
     units = "" if outcome.per else written_unit(variable.units)
     reported = "" if outcome.waiting is None else ", as reported"
     return {
-        "id": override_key(outcome.variable) + (f"/{override_key(outcome.per)}" if outcome.per else ""),
+        "id": _outcome_id(outcome),
         "title": outcome.title,
         "estimand": "" if outcome.per else of_output(model, [(outcome.variable, 1.0)], at) + reported,
         "waiting": None if outcome.waiting is None else asdict(outcome.waiting),
+        "last": None if outcome.last is None else outcome.last[0],
         "name": variable.name,
         "variable": variable.label,
         "over": model[base_name(outcome.per)].label if outcome.per else "",
@@ -207,18 +215,51 @@ def _structure(contents: Contents, made: Carried, structure: PlayedStructure) ->
     middle = {name: float(np.median(drawn)) for name, drawn in structure.prior.items()}
     prior = _columns(model, structure.prior, middle, known)
     beside = {name: np.append(drawn, np.median(drawn)) for name, drawn in structure.prior_beside.items()}
-    basis = structure.basis
+    basis, outcomes = structure.basis, contents.outcomes
+    noise = dict(structure.beside)
+    if basis is not None and basis.origin not in UNSEEN:
+        noise |= _goes_on(made, outcomes, values, noise)
+    whole, whole_prior = (
+        [
+            _packed(dict(enumerate(_with_printed(quantiles, of_outcome, made.plan.times))))
+            for quantiles, of_outcome in zip(
+                _whole(contents, made, every, beside, fixed, after_data=after_data), printed, strict=False
+            )
+        ]
+        for every, beside, printed, after_data in (
+            (structure.every, structure.every_beside, [o.printed for o in outcomes], True),
+            (structure.every_prior, structure.every_prior_beside, [o.printed_prior for o in outcomes], False),
+        )
+    )
     return {
         "title": structure.title,
         "set": fixed,
         "scenario": json.loads(structure.scenario.to_json()),
-        **_draws(columns, structure.beside, n + 1),
-        "prior": _draws(prior, beside, m + 1) if m else None,
-        "whole": [_packed(dict(enumerate(quantiles))) for quantiles in _whole(contents, made, structure, fixed)],
+        **_draws(columns, noise, n + 1),
+        "prior": _draws(prior, beside, m + 1) | {"whole": whole_prior} if m else None,
+        "whole": whole,
         "digest": digest(values),
         "numbers": int(values.size),
         "basis": basis and {"origin": basis.origin, "name": basis.name, "sentence": basis.sentence},
     }
+
+
+def _goes_on(
+    made: Carried, outcomes: Sequence[Outcome], values: Values, noise: Mapping[str, Array]
+) -> dict[str, Array]:
+    """By outcome that goes on from its last count what each base run of ``(outputs, m, n)`` lacks there, ``(n,)``."""
+    return {
+        f"{LACKING}{_outcome_id(outcome)}": _lacking(
+            _curves(made, outcome, values, made.plan.times, noise), outcome.last, made.plan.times
+        )
+        for outcome in outcomes
+        if outcome.last is not None
+    }
+
+
+def _lacking(curves: Array, last: tuple[float, float], times: Array) -> Array:
+    """How far the last count lies above curves ``(m, n)`` at its time, ``(n,)``."""
+    return np.asarray(last[1] - curves[int(nearest_indices(times, np.array([last[0]]))[0])])
 
 
 def _draws(columns: Mapping[str, Array], beside: Mapping[str, Array], n: int) -> dict[str, Any]:
@@ -241,24 +282,35 @@ def _shared(structures: Sequence[dict[str, Any]]) -> list[str]:
     return draws
 
 
-def _whole(contents: Contents, made: Carried, structure: PlayedStructure, fixed: Mapping[str, float]) -> list[Array]:
-    """By outcome its quantiles ``(5, m)`` over all draws; nothing where the page has all of them."""
-    if not structure.every:
+def _whole(
+    contents: Contents,
+    made: Carried,
+    every: Mapping[str, Array],
+    noise: Mapping[str, Array],
+    fixed: Mapping[str, float],
+    *,
+    after_data: bool,
+) -> list[Array]:
+    """By outcome its quantiles ``(5, m)`` over all draws; nothing where there are none.
+
+    With ``after_data`` what goes on from a last count does.
+    """
+    if not every:
         return []
-    known, n = set(made.constants), len(next(iter(structure.every.values())))
+    known, n = set(made.constants), len(next(iter(every.values())))
     times, parts = made.plan.times, list[list[Array]]()
     for start in range(0, n, CHUNK):
-        some = {name: values[start : start + CHUNK] for name, values in structure.every.items()}
+        some = {name: values[start : start + CHUNK] for name, values in every.items()}
         last = {name: float(values[-1]) for name, values in some.items()}
         columns = {name: c[:-1] for name, c in _columns(contents.model, some, last, known).items()}
         values = native_base(made, fixed, columns, min(CHUNK, n - start))
-        beside = {name: of[start : start + CHUNK] for name, of in structure.every_beside.items()}
-        parts.append([_curves(made, outcome, values, times, beside) for outcome in contents.outcomes])
-    by_outcome = (np.concatenate(of, axis=1) for of in zip(*parts, strict=True))
-    return [
-        _printed(outcome, _quantiles(curves), times)
-        for outcome, curves in zip(contents.outcomes, by_outcome, strict=True)
-    ]
+        beside = {name: of[start : start + CHUNK] for name, of in noise.items()}
+        curves = [_curves(made, outcome, values, times, beside) for outcome in contents.outcomes]
+        for of_outcome, outcome in zip(curves, contents.outcomes, strict=True):
+            if outcome.last is not None and after_data:
+                of_outcome[times > outcome.last[0] + SAME_TIME] += _lacking(of_outcome, outcome.last, times)
+        parts.append(curves)
+    return [_quantiles(np.concatenate(of, axis=1)) for of in zip(*parts, strict=True)]
 
 
 def _quantiles(curves: Array) -> Array:
@@ -268,9 +320,9 @@ def _quantiles(curves: Array) -> Array:
         return np.asarray(np.nanquantile(np.where(np.isfinite(curves), curves, np.nan), LEVELS, axis=1))
 
 
-def _printed(outcome: Outcome, quantiles: Array, times: Array) -> Array:
+def _with_printed(quantiles: Array, printed: Sequence[tuple[float, Sequence[float]]], times: Array) -> Array:
     """The same with the numbers that a report has printed: one quantity has one number."""
-    for time, levels in outcome.printed:
+    for time, levels in printed:
         quantiles[:, np.abs(times - time) < SAME_TIME] = np.array(levels)[:, None]
     return quantiles
 

@@ -144,7 +144,10 @@ function curvesOf(values, outcome, holder) {
   };
   const whole = sum(outcome.parts);
   if (outcome.per.length) sum(outcome.per).forEach((value, i) => (whole[i] /= value));
-  return outcome.waiting ? counted(kernel.times, whole, holder.runs, outcome.waiting, drawsOf(holder)) : whole;
+  const found = outcome.waiting ? counted(kernel.times, whole, holder.runs, outcome.waiting, drawsOf(holder)) : whole;
+  const lacks = drawsOf(holder)[`lacks ${outcome.id}`];
+  if (lacks) goOn(kernel.times, found, holder.runs, outcome.last, lacks);
+  return found;
 }
 
 /** The last time that is shown, beyond which nothing need be computed. */
@@ -157,7 +160,7 @@ function coursesOf(levers, place, outcome, last = shownUntil(), of = "all") {
   const values = runsOf(levers, place, last, of);
   if (!summaries.has(values)) summaries.set(values, new Map());
   const byOutcome = summaries.get(values);
-  if (!byOutcome.has(outcome)) byOutcome.set(outcome, summed(values, holderOf(place, of), outcome, last, moved(levers) || of === "prior"));
+  if (!byOutcome.has(outcome)) byOutcome.set(outcome, summed(values, holderOf(place, of), outcome, last, moved(levers)));
   return byOutcome.get(outcome);
 }
 

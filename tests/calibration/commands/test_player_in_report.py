@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import xarray as xr
 from command_line import cipark
+from left_fit import leave_fit
 from small_study import small_study
 from undrawn import undraw
 
 from calibration.commands.play.page import write_player
-from calibration.inference.sampling.draws import problem_digest
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.commands.cli import UserError
@@ -68,7 +67,7 @@ def test_a_fit_of_other_data_gives_no_page_and_takes_the_old_one_away(folder: Pa
     (tmp_path / "left.csv").write_text(seen.replace("1,22", "1,20"), encoding="utf-8")
     (tmp_path / "fit.json").write_bytes((folder / "fit" / "fit.json").read_bytes())
     (tmp_path / PLAYER).write_text("old", encoding="utf-8")
-    with pytest.raises(InvalidValue, match="one of this study as it is now"):
+    with pytest.raises(InvalidValue, match=r"the fit in .*: it is of other rows, priors or settings"):
         write_player(read_problem(tmp_path), tmp_path, 1)
     assert not (tmp_path / PLAYER).exists()
 
@@ -112,12 +111,7 @@ def test_bands_need_draws_that_can_be_trusted(
     problem = read_problem(folder)
     place = shutil.copytree(folder / "fit", tmp_path / "fit")
     theta = problem.space.from_unit(np.random.default_rng(1).random((300, len(problem.space))))
-    group = xr.Dataset(
-        {"theta": (("chain", "draw", "parameter"), theta[None])}, {"parameter": list(problem.space.names)}
-    )
-    tree = xr.DataTree.from_dict({"/posterior": group})
-    tree.attrs = {"study_digest": problem_digest(problem), "converged": converged}
-    tree.to_netcdf(place / "draws.nc", engine="h5netcdf")
+    leave_fit(place, problem, draws=theta, converged=bool(converged))
     write_player(problem, place, 1)
     data = content(place)
     (structure,) = data["structures"]

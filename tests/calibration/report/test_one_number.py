@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from one_number import faults, is_rounded, on_page, places
 from small_study import small_study
 
-from calibration.assess.posterior_predictive import DRAWS, PRIOR_DRAWS
+from calibration.assess.posterior_predictive import DRAWS
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
 from calibration.inference.optimum.interval_rules import Threshold
 from calibration.inference.optimum.profile import Profile, predictions
 from calibration.inference.optimum.verdict import Side, Verdict
 from calibration.inference.optimum.walk import SPENT
+from calibration.likelihood.replicate import PRIOR_DRAWS
 from calibration.report import output
 from calibration.report.collect import FAN, Calibration, fit_findings
 from calibration.report.findings import Findings

@@ -7,7 +7,7 @@ import pytest
 from places import FISHERY
 from small_study import small_study
 
-from cipark_sd.analysis.experiments.definition import ONLY, Structure
+from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.analysis.sensitivities.factors import Factor
 from cipark_sd.analysis.study import (
     DrawRequest,
@@ -88,15 +88,6 @@ def test_a_study_with_data_is_seen_through_the_same_members(fitted: Study, plain
     assert {draws.origin for draws in made.draws.values()} == {"prior"}
     assert set(made.draws["a"].values) == {"size", "rate"}
     assert fitted.question().factors.names == ("size", "rate")
-
-
-@pytest.mark.parametrize("name", ["fitted", "plain"])
-def test_a_digest_is_of_the_structure_too(name: str, request: pytest.FixtureRequest) -> None:
-    study: Study = request.getfixturevalue(name)
-    as_it_is, other = Structure(ONLY, "as it is"), Structure("other", "", Scenario("", {study.parameters[0].name: 1.0}))
-    assert study.digest(as_it_is) == study.digest(Structure("another id", "another title"))
-    assert study.digest(as_it_is) != study.digest(other)
-    assert len(study.digest(other)) == 64
 
 
 def test_studies_are_found_by_name_and_by_folder(fitted: Study, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import xarray as xr
 from approved import approved
 from command_line import cipark
 from growth_study import growth_study
+from left_fit import leave_fit
 from no_computing import forbid_computing
 
 from cipark_sd.analysis.sensitivities.factors import Factor, Factors
@@ -383,16 +384,12 @@ def test_priors_that_contradict_the_data_are_told_at_the_head(run, study, tmp_pa
 def fitted_study(study, tmp_path, monkeypatch):
     """What ``cipark calibrate --posterior`` leaves: chains, draws, the digest of the study."""
     monkeypatch.chdir(tmp_path)
-    from calibration.inference.sampling.draws import problem_digest
     from calibration.study.problem import read_problem
 
-    rng = np.random.default_rng(1)
-    posterior = xr.Dataset({"Room": (("chain", "draw"), 100 + 2 * rng.standard_normal((4, 100)))})
-    tree = xr.DataTree.from_dict({"/posterior": posterior})
-    tree.attrs = {"study_digest": problem_digest(read_problem(study)), "converged": 1}
-    usual = tmp_path / "cipark-output" / "growth"
-    usual.mkdir(parents=True)
-    tree.to_netcdf(usual / "draws.nc", engine="h5netcdf")
+    problem = read_problem(study)
+    assert problem.space.names == ("Room",)
+    drawn = 100 + 2 * np.random.default_rng(1).standard_normal((400, 1))
+    leave_fit(tmp_path / "cipark-output" / "growth", problem, draws=drawn)
     return study
 
 
@@ -431,11 +428,12 @@ def test_a_method_of_independent_constants_is_refused_after_a_fit_unless_priors_
     assert first_words(folder)[0].text.startswith("1024 draws from the PRIOR")
 
 
-def test_a_fit_of_other_data_is_not_taken(run, fitted_study):
+def test_a_fit_of_other_data_is_refused(run, fitted_study):
     (fitted_study / "seen.csv").write_text("time,stock\n5,50\n10,98\n", encoding="utf-8")
-    result, folder = run("--method", "sample", "--rows", "64", target=str(fitted_study))
-    assert result.exit_code == 0, result.output
-    assert first_words(folder)[0].text.startswith("1024 draws from the PRIOR")
+    result, _ = run("--method", "sample", "--rows", "64", target=str(fitted_study))
+    assert result.exit_code == 2
+    assert "the fit in cipark-output/growth: it is of other rows" in result.output
+    assert run("--draws", "prior", "--rows", "64", target=str(fitted_study))[0].exit_code == 0
 
 
 def test_a_bare_model_says_that_its_ranges_are_given(run):

@@ -233,13 +233,26 @@ def test_the_park_has_the_levers_and_outcomes_of_its_policies(tmp_path: Path, mo
     assert (found.at, found.data_end) == (2020.0, 2020.0)
     assert len(found.structures) > 10
     # of the middle draw half wait for a ceremony, and are not reported yet
-    assert found.notice.startswith("These priors contradict the data: residents by 2019-12-31: 33 in the model")
+    assert found.notice.startswith("These priors contradict the data: residents by 2019-12-31: 34 in the model")
     content = as_json(found)
     levers = content["levers"]
     assert isinstance(levers, list)
     assert levers[0]["names"] == ["cmg_entry_date"]
     # the date of the operator is no constant that was fitted
     assert not levers[0]["fitted"]
+
+
+def test_draws_of_a_file_need_no_numbers_of_the_noise(tmp_path: Path) -> None:
+    study = tmp_path / "flu"
+    shutil.copytree(STUDIES / "flu_1978", study)
+    with (study / "problem.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[[prediction]]\nname = "at the end"\nvariable = "Infected"\nat = 1978-02-04\n')
+    rows = 1 + 0.1 * np.random.default_rng(1).random((40, 2))
+    lines = [f"{1.7 * beta},{0.5 * gamma}" for beta, gamma in rows]
+    (tmp_path / "draws.csv").write_text("\n".join(["Beta,Gamma", *lines]), encoding="utf-8")
+    found = contents_of_study(Settings(folder=study, draws=str(tmp_path / "draws.csv"), runs=20))
+    assert len(found.structures[0].every["beta"]) == 40
+    assert as_json(found)["structures"]
 
 
 def test_priors_that_contradict_the_data_are_warned_of(tmp_path: Path) -> None:

@@ -1,21 +1,26 @@
 """The answer of a page that plays a model: its class, what was counted, and what moves with a lever."""
 
+import base64
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 from in_node import in_node, needs_node
+from left_fit import leave_fit
 from places import ROOT
+from small_study import small_study
 
+from calibration.commands.play.request import Settings
+from calibration.commands.play.study import contents_of
 from calibration.noise.reporting import Reporting
 from cipark_sd.analysis.experiments.definition import Lever
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.pages.player.contents import Waiting
 from cipark_sd.pages.player.of_model import lever_of, moved_along
-from cipark_sd.pages.player.page import counted
+from cipark_sd.pages.player.page import as_json, counted
 from cipark_sd.statements.claims import class_of
 
 Write = Callable[..., Path]
@@ -95,6 +100,51 @@ def test_changes_are_said_in_whole_things_where_things_are_counted() -> None:
     )
     found = in_node(f"{setting} console.log(JSON.stringify([{calls}]))", "numbers.js", "answer.js")
     assert found == [expected for *_, expected in said]
+
+
+@needs_node
+def test_what_was_counted_for_a_date_is_named_though_it_was_not_fitted() -> None:
+    seen = [
+        {"time": t, "low": low, "high": high, "use": use, "date": str(t)}
+        for t, low, high, use in ((2019.3, 8, 10, "fit"), (2020, 17, 20, "check"), (2021, 30, 30, "check"))
+    ]
+    calls = f"const o = {json.dumps({'whole': True, 'seen': seen})}, whenCounted = (s) => `at ${{s.date}}`;"
+    calls += "console.log(JSON.stringify([2020, 2020.5].map((t) => countedBeside(o, t))))"
+    assert in_node(calls, "numbers.js", "answer.js") == ["Reported: 17 to 20 at 2020.", "Reported: 8 to 10 at 2019.3."]
+
+
+@needs_node
+def test_after_the_last_count_each_draw_goes_on_from_it(tmp_path: Path) -> None:
+    """Whatever a draw had expected by then; the priors have seen no count."""
+    problem = small_study(tmp_path)
+    theta = np.array([120.0, 0.2]) * np.exp(0.1 * np.random.default_rng(1).standard_normal((300, 2)))
+    leave_fit(tmp_path / "fit", problem, draws=theta)
+    found = contents_of(Settings(folder=tmp_path, fit=tmp_path / "fit", runs=20), problem)
+    (outcome,) = found.outcomes
+    assert outcome.last is None
+    waits = Waiting((3.0,), 0.5, 0.7, 0.0)
+    page = as_json(replace(found, outcomes=(replace(outcome, waiting=waits, last=(8.0, 85.0)),)))
+    plain = as_json(replace(found, outcomes=(replace(outcome, waiting=waits),)))
+    times = np.arange(0, 12.001, 0.125)
+    (structure,) = page["structures"]  # type: ignore[misc]
+    size, rate = theta.T
+    left = size * (1 - (1 - rate * 0.125) ** np.arange(len(times))[:, None])
+    curves = counted(times, left, waits, {})
+    curves[times > 8] += 85 - curves[times == 8]
+    levels = [0.05, 0.25, 0.5, 0.75, 0.95]
+    whole = np.frombuffer(base64.b64decode(structure["whole"][0])).reshape(5, -1)
+    np.testing.assert_allclose(whole, np.quantile(curves, levels, axis=1), rtol=1e-9)
+    assert structure["prior"] == plain["structures"][0]["prior"]  # type: ignore[index]
+    # the page's own runs, by the same numbers
+    assert structure["beside"] == ["lacks left"]
+    packed = np.frombuffer(base64.b64decode(page["draws"][structure["draws"]])).reshape(-1, structure["runs"])  # type: ignore[index]
+    of = dict(zip([*structure["drawn"], *structure["beside"]], packed, strict=True))
+    some = counted(times, of["size"] * (1 - (1 - of["rate"] * 0.125) ** np.arange(len(times))[:, None]), waits, {})
+    np.testing.assert_allclose(of["lacks left"], 85 - some[times == 8][0], rtol=1e-9)
+    inputs = json.dumps([times.tolist(), some.ravel().tolist(), of["lacks left"].tolist()])
+    calls = f"const [t, c, l] = {inputs}; goOn(t, c, l.length, 8, l); console.log(JSON.stringify(c));"
+    some[times > 8] += of["lacks left"]
+    np.testing.assert_allclose(in_node(calls, "counted.js"), some.ravel(), rtol=1e-13)  # type: ignore[arg-type]
 
 
 def test_the_counts_nearest_in_time_on_either_side_are_named() -> None:

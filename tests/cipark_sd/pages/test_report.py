@@ -373,13 +373,31 @@ def test_mixed_draws_models_and_data_are_warned_of(tmp_path: Path) -> None:
     ):
         assert words in text
         assert words in said
-    assert "No quantity has two numbers in these folders." in text
+    # of no quantity there are two numbers to compare
+    assert "several folders have" not in text
 
 
-def test_one_value_everywhere_is_said_to_be_one(tmp_path: Path) -> None:
+def test_one_value_everywhere_is_said_to_be_one_after_the_tables_and_of_which_quantities(tmp_path: Path) -> None:
     said, text = combined_of(tmp_path, FIT, replace(FIT, command="cipark policy"))
     assert "warning" not in said
-    assert "No quantity has two numbers in these folders." in text
+    line = "1 quantity that several folders have has one number each: Rabbits at 9."
+    assert text.index("<span>from out-1") < text.index(line) < text.index("<h1>Rabbits & foxes</h1>")
+
+
+def test_the_title_of_several_pages_is_the_finding_of_the_first_and_what_differs_is_a_caution(tmp_path: Path) -> None:
+    folders = []
+    for number, value in enumerate((120.0, 80.0)):
+        screen = replace(SCREEN, title=f"The finding of {number}")
+        section = Section("In short", (screen,))
+        (tmp_path / f"out-{number}").mkdir()
+        write_page(
+            replace(PAGE, sections=(section,), headlines=(replace(FIT, number=value),)), tmp_path / f"out-{number}"
+        )
+        folders.append(str(tmp_path / f"out-{number}"))
+    cipark("report", *folders, "-o", tmp_path / "all.html", catch_exceptions=False)
+    text = html.unescape(without_links((tmp_path / "all.html").read_text(encoding="utf-8")))
+    assert re.search("<h1[^>]*>(.*?)</h1>", text)[1] == "The finding of 0"  # type: ignore[index]
+    assert "1 quantity has several numbers in these folders." in text
 
 
 def test_findings_are_asked_for_where_there_are_none(folder: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_of_chains_that_are_apart_there_is_the_likeliest_draw(
     tmp_path: Path, converged: bool | None, rate: list[float]
 ) -> None:
     path = written(tmp_path / "draws.nc")
-    kept = for_bands({"M0": Draws("M0", VALUES, "posterior", converged=converged)}, {"M0": path})["M0"]
+    kept = for_bands({"M0": Draws("M0", VALUES, "posterior", converged=converged)}, {"M0": path}, {})["M0"]
     assert kept.values["rate"].tolist() == rate
 
 
@@ -36,4 +36,4 @@ def test_where_one_structure_has_no_band_none_has(tmp_path: Path, second: bool, 
     files = {name: written(tmp_path / f"{name}.nc") for name in ("M0", "M1")}
     converged = {"M0": True, "M1": second}
     draws = {name: Draws(name, VALUES, "posterior", converged=mixed) for name, mixed in converged.items()}
-    assert [kept.values["rate"].tolist() for kept in for_bands(draws, files).values()] == rates
+    assert [kept.values["rate"].tolist() for kept in for_bands(draws, files, {}).values()] == rates

@@ -3,27 +3,33 @@
 import json
 import re
 from dataclasses import replace
+from statistics import NormalDist
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from left_fit import leave_fit
 from small_study import COUNTS, small_study
 
-from calibration.commands.for_analyses.draws import find_draws
+from calibration.assess.rivals import with_variant
+from calibration.commands.for_analyses.draws import best_fits, find_draws
+from calibration.commands.for_analyses.fitted_study import find_fit
 from calibration.commands.for_analyses.study import CENTRAL, CalibrationStudy, contradictions
-from calibration.commands.for_analyses.study_draws import best_fits, not_taken, optimum_of
-from calibration.commands.play.page import write
+from calibration.commands.for_analyses.study_draws import as_draws
 from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of
+from calibration.inference.optimum.objective import objective
 from calibration.inference.sampling.densities import prior_draws
 from calibration.inference.sampling.draws import problem_digest
 from calibration.likelihood.posterior import On
-from calibration.study.problem import until
+from calibration.study.problem import read_problem, until
 from cipark_sd.analysis.experiments.definition import Structure
-from cipark_sd.analysis.study import DrawRequest
+from cipark_sd.analysis.experiments.draws import Draws
+from cipark_sd.analysis.study import DrawRequest, DrawSet
 from cipark_sd.base.checkpoints import NOT_KEPT, Checkpoints
 from cipark_sd.base.console import Bars
+from cipark_sd.base.errors import UnusableInput
 from cipark_sd.base.files import OUTPUT_FOLDER
 from cipark_sd.commands.sensitivity.target import inputs_of
 from cipark_sd.data.scenarios import Scenario
@@ -44,94 +50,192 @@ RIVALS = (Structure("M0", "as it stands"), Structure("M1", "twice the pace", Sce
 
 def test_each_structure_has_its_own_optimum_and_kept_ones_are_not_searched_again(problem, tmp_path, monkeypatch):
     kept = Checkpoints.in_output(tmp_path)
-    found, refuted = best_fits(problem, RIVALS, tmp_path / "none", 1, engine="native", checkpoints=kept)
+    found, refuted = best_fits(problem, RIVALS, None, 1, engine="native", checkpoints=kept)
     assert refuted == ()
     rates = {name: float(draws.values["rate"].item()) for name, draws in found.items()}
     # with twice the pace half the rate gives the same course, but for the prior that holds it near 0.2
     assert rates["M1"] < 0.75 * rates["M0"]
-    monkeypatch.setattr("calibration.commands.for_analyses.study_draws.maximise", None)
-    again = best_fits(problem, RIVALS, tmp_path / "none", 1, engine="native", checkpoints=kept)[0]
+    monkeypatch.setattr("calibration.commands.for_analyses.draws.maximise", None)
+    again = best_fits(problem, RIVALS, None, 1, engine="native", checkpoints=kept)[0]
     assert {name: float(draws.values["rate"].item()) for name, draws in again.items()} == rates
     assert {draws.origin for draws in again.values()} == {"optimum"}
 
 
-@pytest.mark.parametrize(("estimate", "interrupted"), [("map", False), ("ml", False), ("map", True)])
-def test_the_estimate_of_a_whole_fit_is_the_optimum_of_its_own_structure(
-    problem, density, tmp_path, estimate, interrupted
-):
-    """Of any structure, and after a fit by likelihood or half a one, what a search finds."""
-    theta = {"size": 120.0, "rate": 0.21}
-    likelihood = float(density.log_likelihood(np.array([list(theta.values())]))[0])
-    record = {"parameters": theta, "log_likelihood": likelihood, "estimate": estimate, "interrupted": interrupted}
-    (tmp_path / "fit.json").write_text(json.dumps(record))
-    found, _ = best_fits(problem, RIVALS, tmp_path, 1, engine="native", checkpoints=NOT_KEPT)
+THETA = np.array([120.0, 0.21])
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_the_estimate_of_a_fit_is_the_optimum_of_its_own_structure(problem, tmp_path, interrupted):
+    """Also of one by likelihood, or of half a one, which it says: what was fitted is not fitted again."""
+    leave_fit(tmp_path, problem, THETA, estimate="ml", interrupted=interrupted)
+    fit = find_fit(problem, tmp_path)
+    found, _ = best_fits(problem, RIVALS, fit, 1, engine="native", checkpoints=NOT_KEPT)
     optima = {name: [float(values.item()) for values in draws.values.values()] for name, draws in found.items()}
-    taken = estimate == "map" and not interrupted
-    assert (optima["M0"] == pytest.approx(list(theta.values()), rel=1e-12)) == taken
+    assert optima["M0"] == THETA.tolist()
     assert optima["M1"][1] < 0.75 * 0.21
+    assert ("stopped before its end" in fit.sentence) == interrupted
 
 
-def test_the_optimum_of_another_fit_is_not_taken(problem, density, tmp_path):
-    theta = {"size": 120.0, "rate": 0.21}
-    likelihood = float(density.log_likelihood(np.array([list(theta.values())]))[0])
-    path = tmp_path / "fit.json"
-    path.write_text(json.dumps({"parameters": theta, "log_likelihood": likelihood}))
-    assert optimum_of(tmp_path, density) == pytest.approx(list(theta.values()))
-    path.write_text(json.dumps({"parameters": theta, "log_likelihood": likelihood + 0.01}))
-    assert optimum_of(tmp_path, density) is None
-    path.write_text("{}")
-    assert optimum_of(tmp_path, density) is None
-    assert optimum_of(tmp_path / "nowhere", density) is None
+def taken(problem: Any, folder: Any) -> dict[str, tuple[str, str, Any]]:
+    """What policy, sensitivity and player take: words on the fit, its fingerprint, and its estimate or its draws."""
+    request = DrawRequest(RIVALS[:1], "at hand", 5, 1, folder / "out", "native")
+    asked: Any = SimpleNamespace(draws=None, prior=False, methods=(), share=None)
+    question = CalibrationStudy(problem).question()
+    settings = Settings(folder=problem.folder, runs=4, levers=("rate",))
+    found, page = find_draws(problem, request, Bars()), contents_of(settings, problem)
+    inputs = inputs_of(asked, CalibrationStudy(problem), question, 8)
+    return {
+        "policy": (found.notes[0], found.study_digest, found.draws["M0"].values["rate"]),
+        "sensitivity": (inputs.notes[0], inputs.study_digest, inputs.basis),
+        "play": (page.notice, "", page.structures[0]),
+    }
 
 
 @pytest.mark.parametrize("time", [8.0, 5.0])
-def test_a_fit_of_earlier_rows_is_not_taken_and_it_says_so(problem, tmp_path, monkeypatch, time):
+@pytest.mark.parametrize("converged", [None, True, False])
+def test_every_command_takes_the_fit_that_was_made_and_says_of_which_rows(
+    problem, tmp_path, monkeypatch, time, converged
+):
     monkeypatch.chdir(tmp_path)
-    fit = OUTPUT_FOLDER / problem.folder.resolve().name
-    fit.mkdir(parents=True)
-    theta = {"size": 120.0, "rate": 0.21}
-    likelihood = float(On("native")(until(problem, time)).log_likelihood(np.array([list(theta.values())]))[0])
-    record = {"parameters": theta, "log_likelihood": likelihood, "estimate": "map", "interrupted": False}
-    record |= {"model_digest": problem.model.digest, "study_digest": problem_digest(until(problem, time))}
-    (fit / "fit.json").write_text(json.dumps(record))
-    request = DrawRequest(RIVALS[:1], "at hand", 5, 1, tmp_path / "out", "native")
-    found = find_draws(problem, request, Bars())
-    taken = float(found.draws["M0"].values["rate"].item()) == pytest.approx(0.21, rel=1e-12)
-    assert taken == (time == 8.0)
-    assert any("has fitted all rows of the study again" in note for note in found.notes) == (not taken)
-    # policy, sensitivity and player say why in the same words, once
-    (why,) = [note for note in found.notes if "not taken" in note] or [""]
-    of_rows = f"The fit in {fit} is not taken: it is of the rows up to 5 alone, as after calibrate --until."
-    assert why == ("" if taken else of_rows)
-    question: Any = None
-    asked: Any = SimpleNamespace(draws=None, prior=False, methods=(), share=None)
-    left = why or f"The fit in {fit} has no posterior draws: --posterior makes them."
-    assert inputs_of(asked, CalibrationStudy(problem), question, 8).notes[-2] == left
-    settings = Settings(folder=problem.folder, runs=4, levers=("rate",))
-    assert contents_of(settings, problem).notice.startswith(why or "One curve, the best fit")
-    # and on the console, after what the draws are
-    _, printed = write(replace(settings, target=str(problem.folder), output=tmp_path / "page.html"))
-    unseen = "4 draws from the PRIOR: nothing here has seen the data. "
-    assert printed.startswith(f"{unseen}{why}" if why else "One curve, the best fit")
+    place, early = OUTPUT_FOLDER / problem.folder.resolve().name, until(problem, time)
+    drawn = None if converged is None else np.exp(np.random.default_rng(1).normal(0, 0.1, (50, 2))) * THETA
+    leave_fit(place, early, THETA, drawn, converged=bool(converged))
+    rows = "" if time == 8.0 else ", of the rows up to 5"
+    if converged is None:
+        with pytest.raises(UnusableInput, match=f"{re.escape(str(place))}{rows}: it has no posterior draws"):
+            CalibrationStudy(problem).fit_at_hand()
+        monkeypatch.setattr(CalibrationStudy, "fit_at_hand", lambda self: None)
+    found = taken(problem, tmp_path)
+    assert found["policy"][:2] == (f"The fit is that in {place}{rows}.", problem_digest(early))
+    policy, structure = found["policy"][2], found["play"][2]
+    # the estimate of the fit stands for draws of which no band may be drawn
+    assert structure.estimate["rate"] == 0.21
+    assert set(policy) <= ({0.21} if not converged else set(drawn[:, 1]))
+    assert len(structure.draws["rate"]) == (4 if converged else 0)
+    assert found["play"][0].startswith(
+        f"The fit is that in {place}{rows}." if rows else "One curve" if not converged else ""
+    )
+    assert structure.basis.origin == ("optimum" if converged is None else "posterior")
+    if converged is not None:
+        assert found["sensitivity"][0].startswith(f"The fit is that in {place}{rows};")
+        assert found["sensitivity"][1] == problem_digest(early)
+        assert (found["sensitivity"][2].origin, found["sensitivity"][2].converged) == ("posterior", converged)
+    # the way on fits the same rows
+    if not converged and rows:
+        assert "'cipark calibrate" in found["play"][0]
+        assert "--until 5 --posterior" in found["play"][0]
+
+
+def test_a_structure_that_was_never_fitted_is_fitted_to_the_rows_of_the_fit_and_it_says_so(
+    problem, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    early = until(problem, 5.0)
+    leave_fit(OUTPUT_FOLDER / problem.folder.resolve().name, early, THETA)
+    found = find_draws(problem, DrawRequest(RIVALS, "at hand", 5, 1, tmp_path / "out", "native"), Bars())
+    assert found.notes[1] == "Fitted here, from the estimate of that fit: M1."
+    theta = np.array([[found.draws["M1"].values[name].item() for name in ("size", "rate")]])
+    goal = objective(On("native")(with_variant(early, RIVALS[1])), estimate="map")
+    best = goal(goal.box(theta[0])[None])[0]
+    # a mode of the early rows: a step to either side is worse
+    for step in (0.98, 1.02):
+        for k in (0, 1):
+            other = theta.copy()
+            other[0, k] *= step
+            assert goal(goal.box(other[0])[None])[0] > best
 
 
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"study_digest": "0" * 64}, "other rows, priors or settings than the study has now"),
-        ({"study_digest": "0" * 64, "model_digest": "0" * 64}, "another version of the model"),
+        ({"study_digest": "0" * 64}, "it is of other rows, priors or settings than the study has now"),
+        ({"study_digest": "0" * 64, "model_digest": "0" * 64}, "it is of another version of the model"),
+        ({"parameters": {}}, "fit.json does not say its estimate or its seed"),
+        (None, "it is of other rows"),
     ],
 )
-def test_a_fit_of_other_priors_or_of_another_model_is_not_taken(problem, density, tmp_path, changed, reason):
-    """Also where the likelihood of its estimate is the same: with other priors another one is the best."""
-    theta = {"size": 120.0, "rate": 0.21}
-    likelihood = float(density.log_likelihood(np.array([list(theta.values())]))[0])
-    record = {"parameters": theta, "log_likelihood": likelihood, "model_digest": problem.model.digest,
-              "study_digest": problem_digest(problem)}  # fmt: skip
-    for content, why in ((record, ""), (record | changed, f"The fit in {tmp_path} is not taken: it is of {reason}.")):
-        (tmp_path / "fit.json").write_text(json.dumps(content))
-        assert not_taken(problem, tmp_path) == why
-        assert (optimum_of(tmp_path, density) is None) == bool(why)
+def test_a_fit_of_something_else_is_refused_by_every_command_in_the_same_words(
+    problem, tmp_path, monkeypatch, changed, reason
+):
+    """Nothing goes back to the priors, or to the values of the file, without being told to."""
+    monkeypatch.chdir(tmp_path)
+    place = OUTPUT_FOLDER / problem.folder.resolve().name
+    leave_fit(place, problem, THETA, **(changed or {}))
+    if changed is None:
+        (place / "fit.json").write_text("no record", encoding="utf-8")
+    request = DrawRequest(RIVALS[:1], "at hand", 5, 1, tmp_path / "out", "native")
+    settings = Settings(folder=problem.folder, runs=4, levers=("rate",))
+    calls = (
+        lambda: find_draws(problem, request, Bars()),
+        CalibrationStudy(problem).fit_at_hand,
+        lambda: contents_of(settings, problem),
+    )
+    said = set()
+    for call in calls:
+        with pytest.raises(UnusableInput, match=re.escape(f"the fit in {place}: {reason}")) as told:
+            call()
+        said.add(str(told.value))
+    (words,) = said
+    assert "'--draws prior' goes without a fit" in words
+    unasked = replace(request, source="prior"), replace(settings, draws="prior")
+    assert find_draws(problem, unasked[0], Bars()).draws["M0"].origin == "prior"
+    assert contents_of(unasked[1], problem).structures[0].basis.origin == "prior"
+
+
+def test_draws_of_an_earlier_fit_are_none_of_the_last_one(problem, tmp_path):
+    drawn = np.exp(np.random.default_rng(1).normal(0, 0.1, (50, 2))) * THETA
+    leave_fit(tmp_path, problem, THETA, drawn)
+    assert len(find_fit(problem, tmp_path).draws) == 50
+    leave_fit(tmp_path, problem, THETA)
+    assert find_fit(problem, tmp_path).draws is None
+    leave_fit(tmp_path, until(problem, 5.0), THETA, converged=True)
+    record = json.loads((tmp_path / "fit.json").read_text(encoding="utf-8"))
+    (tmp_path / "fit.json").write_text(json.dumps(record | {"converged": True}), encoding="utf-8")
+    assert find_fit(problem, tmp_path).draws is None
+    assert find_fit(problem, tmp_path / "nowhere") is None
+
+
+def test_the_noise_of_a_contradiction_is_that_of_the_draws_and_all_series_share_one_chance(tmp_path):
+    """A standard deviation of 12 was fitted, and the prior has 1: the closed form of the band is that of 12."""
+    problem = noisy_study(tmp_path, series=6)
+    density, rng = On("native")(problem), np.random.default_rng(1)
+    level = 1 - (1 - CENTRAL) / 6
+    half = NormalDist().inv_cdf((1 + level) / 2) * 12
+    theta = np.array([100.0, *[12.0] * 6])
+    seen = [term.lower for term in problem.terms]
+    (words,) = contradictions(density, theta[None], rng)
+    low, high = map(float, re.search(r"allows (-?\d+) to (\d+)\)", words).groups())
+    assert (low, high) == pytest.approx((100 - half, 100 + half), abs=3)
+    assert words.startswith("s5 by 1: 100")
+    # 1.96 standard deviations of one series are beyond, those of six together are not
+    assert [round(abs(value - 100) / 12, 1) for value in seen] == [0.0, 0.0, 0.0, 0.0, 2.2, 3.0]
+    found = DrawSet(RIVALS[:1], {"M0": as_draws(problem, theta[None], "optimum", "M0")}, {})
+    assert CalibrationStudy(problem).contradictions(RIVALS[0], found, seed=1, engine="native").startswith("s5 by 1")
+    alone = DrawSet(RIVALS[:1], {"M0": Draws("M0", {"level": theta[:1]}, "optimum")}, {})
+    # without numbers of the noise there is that of the prior, of 1: both are beyond
+    assert "s4 by 1" in CalibrationStudy(problem).contradictions(RIVALS[0], alone, seed=1, engine="native")
+
+
+def noisy_study(folder: Any, series: int) -> Any:
+    """One constant measured by several series, each with a standard deviation that is fitted."""
+    outputs = "".join(f"seen {i} = level ~ ~|\n" for i in range(series))
+    control = "INITIAL TIME = 0 ~~|\nFINAL TIME = 2 ~~|\nSAVEPER = TIME STEP ~~|\nTIME STEP = 1 ~~|\n"
+    (folder / "level.mdl").write_text(f"{{UTF-8}}\n{outputs}level = 100 ~ ~|\n{control}", encoding="utf-8")
+    parts = ['title = "level"\n[model]\nfile = "level.mdl"\n']
+    for i in range(series):
+        value = 100 + {series - 2: 27, series - 1: 36}.get(i, 0)
+        (folder / f"s{i}.csv").write_text(f"time,seen\n1,{value}\n", encoding="utf-8")
+        parts.append(
+            f'[[observation]]\nname = "s{i}"\ntable = "s{i}.csv"\nkind = "level"\nvariable = "seen {i}"\n'
+            f'time = "time"\nvalue = "seen"\nfamily = "normal"\nsd = "sd {i}"\n'
+        )
+    for name, target, median in [("level", "model", 100), *((f"sd {i}", "noise", 1) for i in range(series))]:
+        parts.append(
+            f'[[parameter]]\nname = "{name}"\ntarget = "{target}"\nbounds = [0.01, 1000]\n'
+            f'prior = {{ family = "lognormal", median = {median}, sigma = 0.5 }}\n'
+        )
+    (folder / "problem.toml").write_text("".join(parts), encoding="utf-8")
+    return read_problem(folder)
 
 
 def test_a_model_that_has_twice_what_was_counted_contradicts_it(density):

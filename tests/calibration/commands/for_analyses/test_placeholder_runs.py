@@ -1,6 +1,9 @@
 """A program's own placeholders end no analysis: numbers that no noise is around, and runs that fail."""
 
+import math
+import re
 from pathlib import Path
+from statistics import NormalDist
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +16,7 @@ from calibration.commands.for_analyses.study import contradictions, read
 from calibration.likelihood.posterior import On
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import CiparkError
-from cipark_sd.simulations.failures import ALLOWED, ALLOWED_OF_PLACEHOLDERS
+from cipark_sd.simulations.failures import ALLOWED, ALLOWED_OF_PLACEHOLDERS, MOST_FAILED
 
 
 def changed(path: Path, *pairs: tuple[str, str]) -> None:
@@ -62,6 +65,8 @@ def test_analyses_let_as_many_fail_as_the_study_allows_or_the_user_says(
     (tmp_path / "policies.toml").write_text(POLICIES, encoding="utf-8")
     changed(tmp_path / "problem.toml", ('name = "rate"\n', f'name = "rate"\nwhy = "{why}"\n'))
     asked = SimpleNamespace(allowed=None)
+    # sensitivity says that it has no finding; a policy has no page without one
+    allowed = min(allowed, MOST_FAILED) if command == "policy" and not options else allowed
 
     def refuse(*arguments: Any, **named: Any) -> None:
         asked.allowed = named.get("allowed", arguments[-1])
@@ -72,3 +77,30 @@ def test_analyses_let_as_many_fail_as_the_study_allows_or_the_user_says(
     done = cipark(command, tmp_path, "--draws", "prior", *options, code=2)
     assert "enough" in done.output, done.output
     assert asked.allowed == allowed
+
+
+@pytest.mark.parametrize(("floor", "ended"), [(99.0, False), (104.0, True)])
+def test_more_than_a_tenth_of_failed_runs_ends_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn_figures: None, floor: float, ended: bool
+) -> None:
+    """A limit of the stock that few, or a third, of the priors' starts lie below."""
+    monkeypatch.chdir(tmp_path)
+    small_study(tmp_path)
+    placeholder = 'name = "size"\nwhy = "placeholder: a guess"\n'
+    changed(
+        tmp_path / "problem.toml",
+        ('name = "size"\n', placeholder),
+        ("median = 100, sigma = 0.5", "median = 110, sigma = 0.06"),
+    )
+    changed(
+        tmp_path / "leaving.mdl",
+        ("stock = INTEG(-leaving, size) ~ firm ~", "stock = INTEG(0, size) ~ firm [" + f"{floor:g},?] ~"),
+    )
+    done = cipark("sensitivity", ".", "--method", "sobol", "--rows", "64", "-o", "out")
+    share = NormalDist(math.log(110), 0.06).cdf(math.log(floor))
+    assert (share > MOST_FAILED) == ended
+    lines = dict(line.split("\t", 1) for line in done.stdout.splitlines() if line.startswith(("Finding", "Known")))
+    (tell,) = re.findall(r"sobol.*?: [\d,]+ of [\d,]+ runs \((\d+)", done.stdout)[:1]
+    assert float(tell) / 100 == pytest.approx(share, abs=0.05)
+    assert lines["Finding"].startswith(f"No finding: {tell} %") == ended
+    assert ("no sample" in lines["Known"]) == ended

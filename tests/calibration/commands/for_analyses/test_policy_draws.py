@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
+from left_fit import leave_fit
 
 from calibration.assess.rival_draws import RIVALS, WEIGHTS, draws_file
 from calibration.assess.rivals import with_variant
@@ -14,7 +15,7 @@ from calibration.commands.for_analyses.draws import PRIOR_DRAWS
 from calibration.inference.sampling.draws import problem_digest
 from calibration.study import STUDIES
 from cipark_sd.analysis.experiments.definition import Structure
-from cipark_sd.analysis.experiments.draws import Draws
+from cipark_sd.analysis.experiments.draws import Draws, columns_in
 from cipark_sd.analysis.study import DrawRequest
 from cipark_sd.base.console import Bars
 from cipark_sd.base.errors import InvalidValue
@@ -57,6 +58,7 @@ def left_by_calibrate(park, folder, ids=("M0", "M1", "M2"), *, refuted=(), stale
         writer = csv.writer(file)
         writer.writerow(("rival", "weight", "refuted"))
         writer.writerows((name, 0 if name in refuted else 0.5, int(name in refuted)) for name in ids)
+    leave_fit(folder, park.study.problem, draws=park.study.problem.space.from_unit(rng.random((8, len(names)))))
     return folder
 
 
@@ -105,7 +107,7 @@ def test_what_a_calibration_has_left_is_taken_up_and_named(park, here):
     left_by_calibrate(park, here / "cipark-output" / "great_stone")
     got = found(park, here / "out")
     assert {draws.origin for draws in got.draws.values()} == {"posterior"}
-    assert got.notes == ("Draws: cipark-output/great_stone/rivals.",)
+    assert got.notes == ("The fit is that in cipark-output/great_stone.",)
     assert got.draws["M1"].weight == 0.5
     assert not np.array_equal(got.draws["M0"].values["pool_scale"], got.draws["M1"].values["pool_scale"])
 
@@ -125,9 +127,9 @@ def one_posterior(park, here):
 
 
 def test_beside_the_posterior_of_one_structure_the_others_are_left_out_and_named(park, here, optima):
-    place = here / "cipark-output" / "great_stone"
-    place.mkdir(parents=True)
-    one_posterior(park, here).rename(place / "draws.nc")
+    space = park.study.problem.space
+    drawn = space.from_unit(np.random.default_rng(1).random((8, len(space))))
+    leave_fit(here / "cipark-output" / "great_stone", park.study.problem, draws=drawn)
     got = found(park, here / "out")
     assert {name: draws.origin for name, draws in got.draws.items()} == {"M0": "posterior"}
     assert [structure.id for structure in got.structures] == ["M0"]
@@ -147,11 +149,20 @@ def test_chains_are_worth_what_their_convergence_vouches_for(park, here):
     assert (got.draws["M1"].converged, got.draws["M1"].independent) == (False, 100)
 
 
-def test_a_fit_of_other_data_is_not_taken_up_and_it_says_so(park, here, optima):
+def test_a_rival_that_was_fitted_to_other_data_is_none_of_the_fit_and_no_weights_are_taken(park, here, optima):
     left_by_calibrate(park, here / "cipark-output" / "great_stone", stale=("M1",))
     got = found(park, here / "out")
-    assert {draws.origin for draws in got.draws.values()} == {"optimum"}
-    assert "is not taken: it is a fit of other data" in got.notes[0]
+    assert {name: draws.origin for name, draws in got.draws.items()} == {"M0": "posterior", "M2": "posterior"}
+    assert "Not fitted, and so left out: M1." in got.notes[1]
+    assert all(np.isnan(draws.weight) for draws in got.draws.values())
+
+
+def test_the_draws_of_the_study_as_it_stands_are_those_of_the_fit_and_not_of_the_rival_that_it_is(park, here):
+    place = left_by_calibrate(park, here / "cipark-output" / "great_stone")
+    mine, again = (columns_in(path)["Pool Scale"] for path in (place / "draws.nc", draws_file(place / RIVALS, "M0")))
+    taken = found(park, here / "out").draws["M0"].values["pool_scale"]
+    assert set(taken) <= set(mine)
+    assert not set(taken) & set(again)
 
 
 def test_a_fit_of_other_data_that_is_named_is_taken_with_a_warning(park, here):

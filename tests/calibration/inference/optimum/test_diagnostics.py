@@ -1,11 +1,16 @@
 """What the Fisher information says in words."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from small_study import small_study
 
-from calibration.inference.optimum.diagnostics import Identifiability, identifiability_words
+from calibration.inference.optimum.diagnostics import Identifiability, identifiability, identifiability_words
+from calibration.inference.optimum.optimise import optimise
+from calibration.likelihood.posterior import On
+from calibration.study.problem import read_problem
 
 
 @pytest.mark.parametrize(
@@ -25,3 +30,19 @@ def test_parameters_that_no_number_tells_apart_are_said_in_words(index: float, w
     assert alike.endswith(
         "; of two, at most 14.2 (a and b)." if index < np.inf else "; a and b move every expected number alike."
     )
+
+
+@pytest.mark.parametrize("prior", ["lognormal", "normal"])
+def test_two_constants_of_which_only_the_product_counts_cannot_be_told_apart(tmp_path: Path, prior: str) -> None:
+    """By differences their collinearity is a number of eight to twelve digits, which is rounding."""
+    small_study(tmp_path)
+    numbers = "median = 1, sigma = 0.5" if prior == "lognormal" else "mean = 1, sd = 0.3"
+    pace = f'[[parameter]]\nname = "pace"\nbounds = [0.1, 10]\nprior = {{ family = "{prior}", {numbers} }}\n'
+    text = (tmp_path / "problem.toml").read_text(encoding="utf-8").replace("[method]", f"{pace}[method]")
+    (tmp_path / "problem.toml").write_text(text, encoding="utf-8")
+    density = On("native")(read_problem(tmp_path))
+    found = identifiability(optimise(density, starts=2, rng=np.random.default_rng(1), estimate="map"))
+    assert found.collinearity == np.inf
+    assert [pair[2] == np.inf for pair in found.pairs] == [True, False, False]
+    said = identifiability_words(found)[-1]
+    assert said.endswith("some combination moves no expected number; rate and pace move every expected number alike.")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from command_line import cipark
+from left_fit import leave_fit
 from park_draws import near_the_file
 from small_study import POLICIES, small_study
 
@@ -15,6 +16,7 @@ from calibration.study import STUDIES
 from cipark_sd.analysis.experiments.definition import Factor
 from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.base.console import Bars
+from cipark_sd.base.files import OUTPUT_FOLDER
 from cipark_sd.commands.policy.about import Findings
 from cipark_sd.commands.policy.analysis import read_target, start, untaught
 from cipark_sd.commands.policy.output import parts
@@ -121,9 +123,17 @@ def test_the_tables_as_files_hold_intervals_and_monte_carlo_errors(written):
     assert len(pd.read_csv(written[0] / "claims.csv")) >= 35
 
 
-def test_the_figures_are_there(written):
-    for name in ("effects.svg", "course.svg"):
-        assert (written[0] / name).stat().st_size > 10_000
+def test_the_figures_are_there(written, tmp_path, monkeypatch):
+    assert (written[0] / "course.svg").stat().st_size > 10_000
+    # an effect of which the priors leave the sign open has a figure: half of the draws lie above the rate of the file
+    monkeypatch.chdir(tmp_path)
+    problem = small_study(tmp_path)
+    (tmp_path / "policies.toml").write_text(POLICIES.replace("{ pace = 0.5 }", "{ rate = 0.2 }"), encoding="utf-8")
+    drawn = np.array([100, 0.2]) * np.exp(0.2 * np.random.default_rng(1).standard_normal((60, 2)))
+    leave_fit(OUTPUT_FOLDER / tmp_path.name, problem, draws=drawn)
+    cipark("policy", ".", "-o", "out", catch_exceptions=False)
+    assert (tmp_path / "out" / "effects.svg").is_file()
+    assert not (written[0] / "effects.svg").exists()
 
 
 def test_nothing_of_the_unfinished_is_left(written):
