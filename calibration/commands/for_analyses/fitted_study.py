@@ -86,7 +86,7 @@ def digests_of(problem: CalibrationProblem, rival: Structure) -> list[str]:
 
 
 def archive_in(folder: Path, rivals: Sequence[Structure]) -> Archive:
-    """Draws in a folder: those of each rival, in it or in what a calibration left in it, else those of the study as it stands.
+    """Draws in a folder or in what a calibration left in it: of each rival, else of the study as it stands.
 
     Parameters
     ----------
