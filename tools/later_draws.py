@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from core_results import Array
 
-from calibration.assess.rivals import log_evidence, with_variant
+from calibration.assess.rivals import with_variant
 from calibration.inference.sampling.convergence import Effort
 from calibration.inference.sampling.densities import FreeDensity, prior_draws
-from calibration.inference.sampling.draws import draw
+from calibration.inference.sampling.draws import draw, log_evidence
 from calibration.inference.sampling.importance import smoothed
 from calibration.inference.sampling.modes import bridge
 from calibration.inference.sampling.moves import step

@@ -25,13 +25,17 @@ from numpy.typing import NDArray
 
 from calibration.assess.scores import log_mean_exp
 from calibration.inference.sampling.convergence import EFFORT, UNSAVED, Convergence, Criteria, Effort, OnBlock
-from calibration.inference.sampling.densities import FreeDensity
-from calibration.inference.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw_whole, problem_digest
+from calibration.inference.sampling.draws import (
+    PER_CHAIN,
+    PosteriorDraws,
+    chains_entry,
+    draw_whole,
+    log_evidence,
+    problem_digest,
+)
 from calibration.inference.sampling.importance import RELIABLE, left_out_density, relative_efficiency
-from calibration.inference.sampling.modes import log_evidence_of
 from calibration.inference.sampling.moves import NowherePossible
 from calibration.inference.sampling.sample import ImportanceDraws, Start
-from calibration.inference.sampling.trajectories import TrajectoryDraws
 from calibration.likelihood.posterior import DensityOf, Posterior, with_terms
 from calibration.likelihood.replicate import Stage, named_streams, stage_numbers
 from calibration.study.problem import CalibrationProblem
@@ -368,33 +372,6 @@ def unclear_terms(fits: Sequence[RivalFit]) -> list[int]:
     the rival with the lower k would gain by it.
     """
     return [int(i) for i in np.flatnonzero((np.array([fit.pareto_k for fit in fits]) > RELIABLE).any(axis=0))]
-
-
-def log_evidence(drawn: PosteriorDraws, rng: np.random.Generator) -> tuple[float, float]:
-    """Log marginal likelihood and its standard error.
-
-    Of chains by bridge sampling: the bridge goes to a mixture fitted to the first half of what the chains keep; the
-    second half and as many draws of the mixture as are kept of the chains cross it. The likelihood counts all its
-    constants, and weights other than 1 leave no evidence to speak of.
-
-    Parameters
-    ----------
-    drawn : PosteriorDraws
-    rng : Generator
-        Of the bridge; importance sampling needs none.
-
-    Returns
-    -------
-    float and float
-        Natural logarithm, and the standard error of that.
-    """
-    chains = drawn.sampled
-    if isinstance(chains, ImportanceDraws):
-        return chains.evidence
-    if isinstance(chains, TrajectoryDraws) and chains.evidence is not None:
-        return chains.evidence
-    logs = chains.log_density[:, chains.n_left_out :]
-    return log_evidence_of(FreeDensity(drawn.density), chains.second_half, logs, len(drawn.flat), rng)
 
 
 def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array, Array]:

@@ -13,7 +13,7 @@ from calibration.assess import rivals
 from calibration.assess.contraction import contractions
 from calibration.assess.forecast import forecast
 from calibration.assess.holdout import model_scores, rolling_origin, verdict
-from calibration.assess.rivals import compare, fit_rivals, leave_one_out, left_out, log_evidence, mixture, stacking
+from calibration.assess.rivals import compare, fit_rivals, leave_one_out, left_out, mixture, stacking
 from calibration.assess.scores import (
     crps_sample,
     log_mean_exp,
@@ -24,7 +24,7 @@ from calibration.assess.self_test import RANKED, ecdf, judged, rank_band, self_t
 from calibration.inference.sampling.chains import Chains
 from calibration.inference.sampling.convergence import Criteria, Effort, convergence, one_by_one
 from calibration.inference.sampling.densities import FreeDensity, Unconstrained
-from calibration.inference.sampling.draws import PosteriorDraws, draw
+from calibration.inference.sampling.draws import PosteriorDraws, draw, log_evidence
 from calibration.inference.sampling.modes import bridge
 from calibration.likelihood.posterior import Posterior, posterior, with_terms
 from calibration.study.problem import read_problem, until
