@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.assess.scores import log_mean_exp
-from calibration.inference.sampling.convergence import EFFORT, UNSAVED, Convergence, Criteria, Effort, OnBlock
+from calibration.inference.sampling.convergence import EFFORT, UNSAVED, USABLE, Convergence, Effort, OnBlock
 from calibration.inference.sampling.draws import (
     PER_CHAIN,
     PosteriorDraws,
@@ -45,8 +45,8 @@ from cipark_sd.base.checkpoints import Arrays, Checkpoints, as_arrays, digest, f
 from cipark_sd.execution.pool import Pool, Progress, Tell
 from cipark_sd.execution.workers import Workers
 
-#: R-hat and effective draws that a posterior without a term needs for one density.
-MIXED = Criteria(r_hat=1.05, ess=100.0)
+#: What a posterior without a term needs for one density, which no tail decides.
+MIXED = replace(USABLE, pareto_k=RELIABLE)
 #: Of a posterior of which one number is read: the error of its evidence is some two hundredths.
 LEFT_OUT = Effort(block=100, most_steps=1000, least_steps=400, criteria=MIXED, effective=250.0)
 #: Effective draws of a structure's parameter known worst: scores, evidence and effects of policies are read from them.

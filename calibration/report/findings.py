@@ -22,14 +22,14 @@ from calibration.inference.optimum.profile import Profile
 from calibration.inference.optimum.residuals import table_of
 from calibration.inference.optimum.verification import UNUSABLE, Replication
 from calibration.inference.optimum.walk import SPENT
-from calibration.inference.sampling.convergence import Convergence
+from calibration.inference.sampling.convergence import Convergence, n_effective
 from calibration.study.problem import Stated
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.records import of_this_version, read_record, write_record
 from cipark_sd.base.wording import written_unit
 from cipark_sd.pages.figures.panels import TimeAxis, of_units
-from cipark_sd.statements.claims import Basis
+from cipark_sd.statements.claims import Basis, worth
 from cipark_sd.verify.checks.outcome import Outcome
 
 #: The file of findings within the folder of output.
@@ -202,7 +202,7 @@ class Posterior:
     @property
     def basis(self) -> Basis:
         """What the draws are."""
-        return Basis("posterior", len(self.flat), self.converged)
+        return Basis("posterior", len(self.flat), self.converged, worth(n_effective(self.mixing)))
 
 
 @dataclass(frozen=True, eq=False)

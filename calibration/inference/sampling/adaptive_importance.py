@@ -260,7 +260,7 @@ def importance_sample(
             return weighted
         n_points = min(effort.most_points, math.ceil(MARGIN * effort.effective / efficiency))
         weighted = _frozen(mixture, partial(_drawn, densities, rng, mixture), spent, n_points, effort, worth, on_points)
-        if smoothed(weighted.log_ratio)[1] <= RELIABLE:
+        if smoothed(weighted.log_ratio)[1] <= effort.criteria.pareto_k:
             return weighted
         start = weighted.free, weighted.log_ratio
         spent += weighted.n_points

@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.inference.sampling.convergence import (
-    CONVERGED,
     PATIENCE,
     UNSAVED,
+    USABLE,
     Convergence,
     Criteria,
     Effort,
@@ -112,8 +112,8 @@ class Chains:
 
     @property
     def converged(self) -> bool:
-        """Whether the numbers of every parameter may be printed and no walker is lost."""
-        return self.reaches(CONVERGED)
+        """Whether a band may be drawn of them, its Monte Carlo error said, and no walker is lost."""
+        return self.reaches(USABLE)
 
     def reaches(self, criteria: Criteria) -> bool:
         """As :attr:`converged`, by other bounds."""

@@ -10,7 +10,6 @@ the ensembles have. (Side by side, walkers would look like independent draws.) M
 ``convergence`` come from all positions, of which the draws are evenly spaced ones.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from typing import TYPE_CHECKING
@@ -18,7 +17,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibration.inference.sampling.chains import Chains
-from calibration.inference.sampling.convergence import EFFORT, UNSAVED, Convergence, Effort, OnBlock, one_by_one
+from calibration.inference.sampling.convergence import (
+    EFFORT,
+    UNSAVED,
+    Convergence,
+    Effort,
+    OnBlock,
+    n_effective,
+    one_by_one,
+)
 from calibration.inference.sampling.densities import FreeDensity, Unconstrained, prior_draws
 from calibration.inference.sampling.known_optima import KnownOptima, Place, known_optima, missing_words
 from calibration.inference.sampling.modes import log_evidence_of
@@ -161,8 +168,7 @@ def draw(
 def _with_places(drawn: PosteriorDraws, known: KnownOptima, rng: np.random.Generator) -> PosteriorDraws:
     """The draws with what they say of each known optimum, and what they lack."""
     lines = drawn.sampled.lines
-    n_effective = min([len(drawn.flat), *(line.ess_bulk for line in lines if math.isfinite(line.ess_bulk))])
-    places = known.weighed(drawn.flat, n_effective, log_evidence(drawn, rng), rng)
+    places = known.weighed(drawn.flat, n_effective(lines), log_evidence(drawn, rng), rng)
     ends = [line.low for line in lines], [line.high for line in lines]
     missing = missing_words(places, drawn.density.space.names, *ends)
     return replace(drawn, places=places, sampled=replace(drawn.sampled, missing=missing))
@@ -351,6 +357,7 @@ def _attributes(drawn: PosteriorDraws, seed: int) -> dict[str, object]:
         "engine": drawn.density.runner.engine.name,
         "seed": seed,
         "converged": int(drawn.sampled.converged),
+        "worth": n_effective(drawn.sampled.lines),
         "interrupted": int(drawn.sampled.interrupted),
         "sampler": drawn.sampled.sentence,
         **_size(drawn.sampled),

@@ -1,8 +1,8 @@
 """A posterior's draws: adaptive importance sampling first, trajectories where its weights cannot be trusted.
 
 Importance sampling works in normal scores of the prior, or in coordinates without walls where the posterior lies so far
-out in a prior that its scores run out of digits. Its weights are trusted where the Pareto shape of their tail is at
-most 0.7 and every parameter reaches what is wanted; of many parameters it is given up after a few rounds that promise
+out in a prior that its scores run out of digits. Its weights are trusted where the Pareto shape of their tail is small
+and every parameter reaches what is wanted; of many parameters it is given up after a few rounds that promise
 neither. Trajectories then follow the gradient of the posterior. Ensembles of chains are for a posterior that has no
 gradient, or lies too far out in a prior.
 """
@@ -15,9 +15,9 @@ import numpy as np
 
 from calibration.inference.sampling.adaptive_importance import Weighted, importance_sample
 from calibration.inference.sampling.chains import Chains, run
-from calibration.inference.sampling.convergence import CONVERGED, Convergence, Criteria, Effort, OnBlock, poorest
+from calibration.inference.sampling.convergence import USABLE, Convergence, Criteria, Effort, OnBlock, poorest
 from calibration.inference.sampling.densities import FAR, FreeDensity, NormalScores, ScaledScores, suited
-from calibration.inference.sampling.importance import RELIABLE, drawn_apart, smoothed, weighted_convergence, worst_size
+from calibration.inference.sampling.importance import drawn_apart, smoothed, weighted_convergence, worst_size
 from calibration.inference.sampling.known_optima import KnownOptima
 from calibration.inference.sampling.moves import annealed_draws
 from calibration.inference.sampling.warming import ELSEWHERE
@@ -75,19 +75,19 @@ class ImportanceDraws:
 
     @property
     def converged(self) -> bool:
-        """Whether the numbers of every parameter may be printed."""
-        return self.reaches(CONVERGED)
+        """Whether a band may be drawn of them, its Monte Carlo error said."""
+        return self.reaches(USABLE)
 
     def reaches(self, criteria: Criteria) -> bool:
         """As :attr:`converged`, by other bounds."""
-        trusted = self.pareto_k <= RELIABLE and not self.missing
+        trusted = self.pareto_k <= criteria.pareto_k and not self.missing
         return trusted and all(line.reaches(criteria) for line in self.lines)
 
     @property
     def obstacle(self) -> str:
         """What stands in the way of printing numbers, for draws that have not converged."""
-        if self.pareto_k > RELIABLE:
-            return f"Pareto k of the weights is {self.pareto_k:.2f}, above {RELIABLE:g}"
+        if self.pareto_k > USABLE.pareto_k:
+            return f"Pareto k of the weights is {self.pareto_k:.2f}, above {USABLE.pareto_k:g}"
         return self.missing or str(poorest(self.lines))
 
     @property
@@ -96,7 +96,7 @@ class ImportanceDraws:
         return (
             f"Adaptive importance sampling: {self.n_points:,} independent points of a proposal that "
             f"{self.n_adapting:,} points before them had adapted, Pareto k of the weights {self.pareto_k:.2f} (up to "
-            f"{RELIABLE:g} they can be trusted)."
+            f"{USABLE.pareto_k:g} they can be trusted)."
         )
 
 
@@ -229,8 +229,8 @@ def importance(
     draws = _drawn(density, coordinates, weighted, effort.ensembles, per_chain, drawing)
     if draws.reaches(effort.criteria):
         return draws
-    if draws.pareto_k > RELIABLE:
-        return f"Pareto k of its weights is {draws.pareto_k:.2f}, above {RELIABLE:g}"
+    if draws.pareto_k > effort.criteria.pareto_k:
+        return f"Pareto k of its weights is {draws.pareto_k:.2f}, above {effort.criteria.pareto_k:g}"
     return f"{weighted.n_points:,} points were worth too few draws"
 
 

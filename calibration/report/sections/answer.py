@@ -303,6 +303,12 @@ def cautions(findings: Findings) -> Iterator[str]:
         yield fit.replication.sentence
     if drawn is not None and not drawn.converged:
         yield f"The posterior has not converged, so no band is drawn: {drawn.obstacle}."
+    elif drawn is not None and drawn.basis.worth is not None:
+        error = max(line.limit_error for line in drawn.mixing)
+        yield (
+            f"The draws are worth {drawn.basis.worth} independent ones: ends of 95 % intervals are known to "
+            f"{error:.2g} standard deviations. Four times as many --steps halve that."
+        )
     if findings.draws is None:
         yield from _unfound(fit)
 
