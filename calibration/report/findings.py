@@ -23,6 +23,7 @@ from calibration.inference.optimum.residuals import table_of
 from calibration.inference.optimum.verification import UNUSABLE, Replication
 from calibration.inference.optimum.walk import SPENT
 from calibration.inference.sampling.convergence import Convergence, n_effective
+from calibration.inference.sampling.known_optima import Place
 from calibration.study.problem import Stated
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue
@@ -215,7 +216,8 @@ class Fit:
     estimate. ``step_shift`` is how far each expected observation moves, in standard deviations of its noise, when the
     time step is halved.
     ``unsampled`` says why there is no posterior where it was tried, and what to do.
-    ``courses`` has how each long series and the model part.
+    ``courses`` has how each long series and the model part. ``optima`` are all that are nearly as good, the best first,
+    with the share of the posterior and of the draws about each where there are draws.
     """
 
     study: StudyFacts
@@ -237,6 +239,7 @@ class Fit:
     step_shift: float
     curves: Curves
     courses: tuple[CourseErrors, ...]
+    optima: tuple[Place, ...]
     posterior: Posterior | None
     failed: tuple[str, ...]
     unsampled: str

@@ -180,6 +180,32 @@ def known_optima(density: Posterior, theta: Array) -> KnownOptima:
     return KnownOptima(densities, tuple(different(tops)))
 
 
+def places_words(places: Sequence[Place], names: Sequence[str], widths: Sequence[float]) -> str:
+    """Where several optima lie and how the draws hold them.
+
+    Parameters
+    ----------
+    places : sequence of Place
+    names : sequence of str
+    widths : sequence of float
+        Of each parameter's draws: what differs by more than a quarter of it is named.
+
+    Returns
+    -------
+    str
+        A sentence; empty where there is one optimum.
+    """
+    words = []
+    for place, other in zip(places, (*places[1:], *places[:1]), strict=True):
+        away = np.abs(place.theta - other.theta) > 0.25 * np.asarray(widths)
+        columns = zip(names, place.theta.tolist(), away, strict=True)
+        at = listed((f"{name} {number(value)}" for name, value, far in columns if far), none="nearly the same values")
+        words.append(f"{at} ({place.weight:.0%} of the posterior, {place.share:.0%} of the draws)")
+    if len(places) < 2:
+        return ""
+    return f"Searches found {len(places)} optima, weighed by a region about each: at {'; at '.join(words)}."
+
+
 def missing_words(places: Sequence[Place], names: Sequence[str], low: Sequence[float], high: Sequence[float]) -> str:
     """Which optima draws lack, by the parameters in which they lie apart from the draws.
 

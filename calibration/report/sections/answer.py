@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from calibration.assess.posterior_predictive import LEVEL
 from calibration.inference.optimum.walk import SPENT
 from calibration.report import conclusions, figures_fit
 from calibration.report.conclusions import prediction_given
@@ -19,7 +20,7 @@ from calibration.report.sections.base import ReportPart, misfit
 from calibration.report.sections.best_fit import Optimum
 from calibration.report.sections.posterior import Posterior
 from calibration.report.sections.predictions import Predictions, unseen
-from cipark_sd.base.wording import listed, said_date
+from cipark_sd.base.wording import interval, listed, number, said_date
 from cipark_sd.pages.blocks import FirstScreen, Listing, Paragraph, Section
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.statements.headline import Headline, Standing
@@ -295,6 +296,7 @@ def informed(findings: Findings) -> Iterator[Section]:
 def cautions(findings: Findings) -> Iterator[str]:
     """What keeps the numbers from being used, with what to do."""
     fit, drawn, assessed = findings.fit, findings.fit.posterior, findings.assessment
+    yield from disagreements(findings)
     if fit.optimum.interrupted or assessed.interrupted or (drawn is not None and drawn.interrupted):
         yield "Stopped before the end. Run the same command to resume."
     if fit.conditions.first:
@@ -311,6 +313,27 @@ def cautions(findings: Findings) -> Iterator[str]:
         )
     if findings.draws is None:
         yield from _unfound(fit)
+
+
+def disagreements(findings: Findings) -> Iterator[str]:
+    """Constants of which the best fit, the profile and the draws say different things: one of them is wrong."""
+    fit, drawn = findings.fit, findings.draws
+    if drawn is None:
+        return
+    profiles = {profile.name: profile for profile in fit.profiles}
+    ends = np.quantile(drawn.flat, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).T.tolist()
+    for parameter, estimate, (low, high) in zip(fit.study.space, fit.optimum.theta.tolist(), ends, strict=True):
+        profile = profiles.get(parameter.name)
+        lower, upper = (None, None) if profile is None else (profile.lower, profile.upper)
+        apart = (lower is not None and lower > high) or (upper is not None and upper < low)
+        # an estimate on a bound says itself that it is no middle of anything
+        outside = not low <= estimate <= high and parameter.name not in fit.at_bound
+        if parameter.target == "model" and parameter.use == "CAL" and (apart or outside):
+            by_profile = f", its profile {profile.verdict.interval}" if profile is not None else ""
+            yield (
+                f"Best fit and draws disagree in {parameter.name}: the estimate is {number(estimate)}{by_profile}, the "
+                f"draws {interval(low, high)} ({LEVEL:.0%}). Use neither before you know why."
+            )
 
 
 def _unfound(fit: Fit) -> Iterator[str]:
