@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibration.assess.contraction import COLUMNS, NEW, TYPICAL, Contraction
+from calibration.assess.contraction import COLUMNS, ENDS, NEW, TYPICAL, Contraction
 from calibration.assess.posterior_predictive import LEVEL, Discrepancy, judged
 from calibration.inference.sampling.convergence import CONVERGED, poorest
 from calibration.report import figures_posterior
@@ -16,13 +16,15 @@ from calibration.report.findings import Posterior as Draws
 from calibration.report.sections.base import IN_GROUPS, ReportPart, Rows, given_texts, record
 from calibration.study.groups import element_of
 from cipark_sd.base.wording import interval, number, rounded, with_error
-from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
+from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.statements.headline import Bounds, Headline, parameter
 
 if TYPE_CHECKING:
     import pandas as pd
 
+#: What a number rests on that moves with priors that a program wrote.
+PLACEHOLDERS = "placeholder priors"
 #: Of the parameters in a pair plot: those that the data narrowed most.
 MOST = 8
 
@@ -35,12 +37,14 @@ class Posterior(ReportPart):
         fit, drawn = findings.fit, findings.draws
         if drawn is None:
             return
-        kinds = {line.name: line.kind for line in findings.assessment.contractions}
+        lines = {line.name: line for line in findings.assessment.contractions}
         ends = np.quantile(drawn.flat, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).T.tolist()
         for estimated, line, (low, high) in zip(fit.study.space, drawn.mixing, ends, strict=True):
             verdict = fit.conditions.of(estimated.name)
             is_told = estimated.target == "model" and estimated.name not in fit.study.deviations
             if is_told and verdict is not None:
+                added = lines.get(estimated.name)
+                given = given_texts(held for held in verdict.held if held.source != "prior")
                 yield record(
                     findings,
                     parameter(line.name),
@@ -48,10 +52,10 @@ class Posterior(ReportPart):
                     unit=fit.study.unit(line.name),
                     kind="median",
                     interval=Bounds(low, high, LEVEL, "central draws"),
-                    conditional_on=given_texts(held for held in verdict.held if held.source != "prior"),
+                    conditional_on=(*given, *([PLACEHOLDERS] if added is not None and added.on_placeholders else [])),
                     basis=drawn.basis,
                     prior=Bounds(*estimated.interval(LEVEL), LEVEL, "central draws"),
-                    judged=kinds.get(estimated.name),
+                    judged=None if added is None else added.kind,
                     scale=estimated.scale,
                 )
 
@@ -84,6 +88,7 @@ class Posterior(ReportPart):
         text = f"{drawn.how} {len(drawn.flat):,} draws kept; {poorest(drawn.mixing)} (wanted: {CONVERGED})."
         blocks: tuple[Block, ...] = (
             Paragraph(text),
+            *_on_placeholders(drawn, assessed.contractions),
             _contracted(drawn, assessed.contractions),
             *pictures.show("posterior", "Posterior (filled) and prior (line) of each parameter, on its own scale."),
             *pictures.show(
@@ -105,6 +110,20 @@ class Posterior(ReportPart):
         """Joint draws."""
         if findings.fit.posterior is None:
             yield "The posterior: joint uncertainty of all parameters, those held included (--posterior)."
+
+
+def _on_placeholders(drawn: Draws, lines: Sequence[Contraction]) -> Iterator[Block]:
+    """How far constants go with wider placeholders, a line each."""
+    ends = np.quantile(drawn.flat, ENDS, axis=0).T
+    listing = [
+        f"{line.name}: {number(median)} ({interval(low, high)}), about {number(line.wide_median)} "
+        f"({interval(line.wide_low, line.wide_high)}) with placeholders twice as wide."
+        for line, (low, median, high) in zip(lines, ends.tolist(), strict=True)
+        if line.on_placeholders
+    ]
+    if listing:
+        yield Paragraph("These numbers hold under placeholder priors, which only say what stands in the model file:")
+        yield Listing(tuple(listing))
 
 
 def replicated(lines: Sequence[Discrepancy]) -> Iterator[Block]:
