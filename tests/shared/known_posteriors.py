@@ -17,7 +17,13 @@ _TIMES = np.arange(1, 13)
 _CONTROLS = "INITIAL TIME=0~~|FINAL TIME=12~~|TIME STEP=.25~~|SAVEPER=1~~|"
 
 
-def _write(folder: Path, equations: str, series: Mapping[str, tuple[Array, object]], priors: Mapping[str, str]) -> None:
+def write_study(
+    folder: Path,
+    equations: str,
+    series: Mapping[str, tuple[Array, object]],
+    priors: Mapping[str, str],
+    why: str = "made up",
+) -> None:
     """A study: equations separated by blanks, values from time 1 on with their error, and priors by constant."""
     text = "{UTF-8}\n" + "".join(f"{line}~~|" for line in equations.split()) + _CONTROLS
     (folder / "model.mdl").write_text(text)
@@ -31,7 +37,7 @@ def _write(folder: Path, equations: str, series: Mapping[str, tuple[Array, objec
         family, first, second = prior.split()
         keys = {"normal": ("mean", "sd"), "lognormal": ("median", "sigma"), "uniform": ("low", "high")}[family]
         lines += [f'[[parameter]]\nname = "{name}"' + ('\ntarget = "noise"' if name == "noise" else "")]
-        lines += [f'prior = {{ family = "{family}", {keys[0]} = {first}, {keys[1]} = {second} }}']
+        lines += [f'prior = {{ family = "{family}", {keys[0]} = {first}, {keys[1]} = {second} }}\nwhy = "{why}"']
     (folder / "problem.toml").write_text("\n".join(lines) + "\n")
 
 
@@ -59,7 +65,7 @@ def wells(folder: Path) -> Exact:
     curve = 20 + 1.5 * _TIMES + 3 * np.cos(_TIMES) + rng.normal(0, 1, 12)
     lift = 8 * np.exp(-0.1 * _TIMES) + rng.normal(0, 0.3, 12)
     priors = {"a": (18.0, 10.0), "b": (1.0, 2.0), "c": (2.0, 5.0)}
-    _write(
+    write_study(
         folder,
         "curve=a+b*Time+c*COS(Time) lift=s*(p-4)^2*EXP(-q*Time) a=18 b=1 c=2 s=2 p=5 q=0.1",
         {"curve": (curve, 1.0), "lift": (lift, 0.3)},
@@ -88,7 +94,7 @@ def alias(folder: Path) -> Exact:
     """Two exponentials that may change places, at different priors."""
     values = 10 * np.exp(-0.6 * _TIMES) + 4 * np.exp(-0.08 * _TIMES) + np.random.default_rng(5).normal(0, 0.25, 12)
     priors = {"a1": (7.0, 0.8), "a2": (6.0, 0.8), "k1": (0.3, 1.2), "k2": (0.2, 1.2)}
-    _write(
+    write_study(
         folder,
         "curve=a1*EXP(-k1*Time)+a2*EXP(-k2*Time) a1=8 a2=5 k1=0.3 k2=0.2",
         {"curve": (values, 0.25)},
@@ -121,7 +127,7 @@ def bent(folder: Path) -> Exact:
     rng = np.random.default_rng(7)
     bend, effects = rng.normal(0.3, 0.3, 4), np.array([1.2, -0.4, 2.1, 0.3, -1.5, 0.8]) + rng.normal(0, 1.2, 6)
     names = range(len(effects))
-    _write(
+    write_study(
         folder,
         "bend=x2-x1*x1 x1=0 x2=1 spread=1 " + " ".join(f"z{i}=0 e{i}=z{i}*spread" for i in names),
         {"bend": (bend, 0.3)} | {f"e{i}": (effects[i : i + 1], 1.2) for i in names},
@@ -144,7 +150,7 @@ def bent(folder: Path) -> Exact:
 def heavy(folder: Path) -> Exact:
     """A place and a spread that three numbers tell of: tails as of Student's t with two degrees of freedom."""
     values = np.array([-0.8, 0.3, 0.7])
-    _write(
+    write_study(
         folder,
         "level=x x=0.5",
         {"level": (values, '"noise"')},
@@ -162,7 +168,7 @@ def heavy(folder: Path) -> Exact:
 def ridge(folder: Path) -> Exact:
     """A product that is known, one of whose factors ends where the other is likely."""
     values = 6 + np.random.default_rng(2).normal(0, 0.3, 10)
-    _write(
+    write_study(
         folder,
         "rate=a*b a=2 b=3",
         {"rate": (values, 0.3)},

@@ -1,5 +1,6 @@
 """What draws say of posteriors that are known by quadrature: no mode is missing, and errors hold."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,14 @@ import pytest
 from known_posteriors import SHAPES, Exact
 from thorough import share
 
+from calibration.commands.pipeline import calibrate
+from calibration.commands.settings import Settings
 from calibration.inference.optimum.optimise import optimise
 from calibration.inference.sampling.draws import PosteriorDraws, draw
 from calibration.inference.sampling.known_optima import KnownOptima, Place, known_optima, missing_words
 from calibration.inference.sampling.warming import NEAR
 from calibration.likelihood.posterior import Posterior, posterior
+from calibration.report.collect import fit_findings
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
 
@@ -103,3 +107,31 @@ def test_tops_are_the_same_without_a_gradient(wells: tuple[Posterior, KnownOptim
     assert other.tops[0].place == pytest.approx(known.tops[1].place, abs=1e-3)
     assert other.tops[0].height == pytest.approx(known.tops[1].height, abs=1e-5)
     assert other.tops[0].factor == pytest.approx(known.tops[1].factor, abs=0.02)
+
+
+def test_a_lone_top_is_a_component_where_the_first_points_have_not_met_it(wells: tuple[Posterior, KnownOptima]) -> None:
+    _, known = wells
+    lone = replace(known, tops=known.tops[1:])
+    centres = known.densities.theta(np.array([top.place for top in known.tops]))
+    about = [known.densities.theta(top.around(200, 1.0, np.random.default_rng(3))) for top in known.tops]
+    assert lone.beside(about[1], known.densities.of, np.random.default_rng(1)) is None
+    component = lone.beside(about[0], known.densities.of, np.random.default_rng(1))
+    assert component is not None
+    assert component.means == pytest.approx(known.densities.of(centres[1:]), abs=0.1)
+    both = known.beside(np.concatenate(about), known.densities.of, np.random.default_rng(1))
+    assert both is not None
+    assert both.shares.tolist() == [0.5, 0.5]
+
+
+def test_a_fit_of_two_wells_has_both_places(wells: tuple[Posterior, KnownOptima], tmp_path: Path) -> None:
+    SHAPES["wells"](tmp_path)
+    made = calibrate(Settings(tmp_path, fast=True, posterior=True, profiles=False, compare_pysd=False, workers=0))
+    fit = fit_findings(made)
+    assert [place.theta[4] for place in fit.optima] == pytest.approx([6.02, 1.98], abs=0.02)
+    assert [place.below for place in fit.optima] == pytest.approx([0.0, 0.707], abs=0.01)
+    assert fit.posterior is not None
+    assert "Searches found 2 optima, weighed by a region about each: at p 6.023 (" in fit.posterior.how
+    without = fit_findings(replace(made, draws=None))
+    assert [place.theta[4] for place in without.optima] == pytest.approx([6.02, 1.98], abs=0.02)
+    assert [place.below for place in without.optima] == pytest.approx([0.0, 0.707], abs=0.01)
+    assert np.isnan([place.weight for place in without.optima]).all()
