@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from known_posteriors import SHAPES, Exact
-from thorough import share
+from thorough import THOROUGH, share
 
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
@@ -29,7 +29,8 @@ def drawn_with(density: Posterior, seed: int) -> PosteriorDraws:
     return draw(density, np.random.default_rng([seed, 2]), optima=optima)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+# trajectories follow an alias as they do a bent valley, for ten seconds a seed
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if THOROUGH or shape != "alias"])
 def test_ends_of_intervals_are_known_as_well_as_they_claim(tmp_path: Path, shape: str) -> None:
     exact: Exact = SHAPES[shape](tmp_path)
     density = posterior(read_problem(tmp_path), choose("native"))
