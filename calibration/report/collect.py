@@ -154,9 +154,9 @@ def _optima(made: Calibration) -> tuple[Place, ...]:
     if made.draws is not None and made.draws.places:
         return made.draws.places
     goal, optimum = made.optimum.goal, made.optimum
-    others = optimum.as_good(NEAR)
-    below = [optimum.log_density + float(goal(goal.box(theta)[None])[0]) for theta in others]
-    return (Place(optimum.theta, 0.0), *map(Place, others, below))
+    as_good = optimum.as_good(NEAR)
+    below = [optimum.log_density + float(goal(goal.box(theta)[None])[0]) for theta in as_good]
+    return (Place(optimum.theta, 0.0), *map(Place, as_good, below))
 
 
 def curves(problem: CalibrationProblem, theta: Array, rows: pd.DataFrame, engine: str) -> Curves:

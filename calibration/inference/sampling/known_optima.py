@@ -196,8 +196,8 @@ def places_words(places: Sequence[Place], names: Sequence[str], widths: Sequence
         A sentence; empty where there is one optimum.
     """
     words = []
-    for place, other in zip(places, (*places[1:], *places[:1]), strict=True):
-        away = np.abs(place.theta - other.theta) > 0.25 * np.asarray(widths)
+    for place, neighbour in zip(places, (*places[1:], *places[:1]), strict=True):
+        away = np.abs(place.theta - neighbour.theta) > 0.25 * np.asarray(widths)
         columns = zip(names, place.theta.tolist(), away, strict=True)
         at = listed((f"{name} {number(value)}" for name, value, far in columns if far), none="nearly the same values")
         words.append(f"{at} ({place.weight:.0%} of the posterior, {place.share:.0%} of the draws)")

@@ -151,9 +151,9 @@ def ensembles(
             chosen.append(points[stream.permutation(n)[:n_walkers]])
             unmet = None if known is None else known.beside(target.theta(points), target.of, stream)
             if unmet is not None:
-                others = unmet.draw(math.ceil(ELSEWHERE * n_walkers), stream)
-                others = others[np.isfinite(target(others))]
-                chosen[-1][: len(others)] = others
+                elsewhere = unmet.draw(math.ceil(ELSEWHERE * n_walkers), stream)
+                elsewhere = elsewhere[np.isfinite(target(elsewhere))]
+                chosen[-1][: len(elsewhere)] = elsewhere
         return np.stack(chosen)
 
     return run(target, begun, streams, density.space.names, target.theta, effort, saved=saved, on_block=on_block)

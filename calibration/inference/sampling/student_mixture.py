@@ -90,11 +90,11 @@ class StudentMixture:
         """The same with scales ``factor`` times as long and other degrees of freedom."""
         return StudentMixture(self.shares, self.means, factor * self.roots, freedom)
 
-    def joined(self, other: "StudentMixture") -> "StudentMixture":
-        """The components of both: this one as a whole has the share of each component of the other."""
-        n = len(other.shares)
-        shares = np.concatenate([self.shares, n * other.shares]) / (n + 1)
-        means, roots = np.concatenate([self.means, other.means]), np.concatenate([self.roots, other.roots])
+    def joined(self, beside: "StudentMixture") -> "StudentMixture":
+        """The components of both: this one as a whole has the share of each component beside it."""
+        n = len(beside.shares)
+        shares = np.concatenate([self.shares, n * beside.shares]) / (n + 1)
+        means, roots = np.concatenate([self.means, beside.means]), np.concatenate([self.roots, beside.roots])
         return StudentMixture(shares, means, roots, self.freedom)
 
 

@@ -143,8 +143,8 @@ def summits(
     for group in range(groups):
         near = np.flatnonzero((owner == group) & (heights > least))
         ordered = near[np.argsort(-heights[near], kind="stable")] if len(near) or known else np.array([best])
-        found = [Summit(places[i], float(heights[i]), inverse_curvature(target, places[i])) for i in ordered]
-        by_group.append(sorted(different([*found, *known]), key=lambda top: -top.height))
+        reached = [Summit(places[i], float(heights[i]), inverse_curvature(target, places[i])) for i in ordered]
+        by_group.append(sorted(different([*reached, *known]), key=lambda top: -top.height))
     return by_group
 
 

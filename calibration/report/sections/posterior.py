@@ -44,7 +44,7 @@ class Posterior(ReportPart):
             is_told = estimated.target == "model" and estimated.name not in fit.study.deviations
             if is_told and verdict is not None:
                 added = lines.get(estimated.name)
-                given = given_texts(held for held in verdict.held if held.source != "prior")
+                held = given_texts(constant for constant in verdict.held if constant.source != "prior")
                 yield record(
                     findings,
                     parameter(line.name),
@@ -52,7 +52,7 @@ class Posterior(ReportPart):
                     unit=fit.study.unit(line.name),
                     kind="median",
                     interval=Bounds(low, high, LEVEL, "central draws"),
-                    conditional_on=(*given, *([PLACEHOLDERS] if added is not None and added.on_placeholders else [])),
+                    conditional_on=(*held, *([PLACEHOLDERS] if added is not None and added.on_placeholders else [])),
                     basis=drawn.basis,
                     prior=Bounds(*estimated.interval(LEVEL), LEVEL, "central draws"),
                     judged=None if added is None else added.kind,
