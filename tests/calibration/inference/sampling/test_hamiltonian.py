@@ -12,14 +12,17 @@ from small_study import small_study
 
 from calibration.inference.sampling import trajectories, warming
 from calibration.inference.sampling.convergence import (
+    CONVERGED,
     EFFORT,
     LEAST_STEPS,
     MOST_STEPS,
     UNSAVED,
+    Convergence,
     Criteria,
     Effort,
     affordable_steps,
     convergence,
+    n_effective,
 )
 from calibration.inference.sampling.densities import NormalScores
 from calibration.inference.sampling.draws import draw
@@ -327,6 +330,21 @@ def test_draws_that_are_not_sound_have_not_converged(drawn: TrajectoryDraws) -> 
     assert not replace(drawn, soundness=Soundness(diverged=0.05)).reaches(loose)
     assert "64 chains of" in drawn.sentence
     assert "(importance sampling was tried first: k is 0.9)" in replace(drawn, reason="k is 0.9").sentence
+
+
+def test_few_effective_draws_may_be_used_but_none_that_lack_an_optimum(drawn: TrajectoryDraws) -> None:
+    def with_size(size: float) -> TrajectoryDraws:
+        lines = tuple(replace(line, r_hat=1.04, ess_bulk=900.0, ess_tail=size) for line in drawn.lines)
+        return replace(drawn, lines=lines, soundness=Soundness())
+
+    assert with_size(394.0).converged
+    assert not with_size(394.0).reaches(CONVERGED)
+    assert not with_size(99.0).converged
+    lacking = replace(with_size(900.0), missing="the draws lack the optimum at p 1.98")
+    assert not lacking.converged
+    assert lacking.obstacle == "the draws lack the optimum at p 1.98"
+    assert n_effective(with_size(394.0).lines) == 394.0
+    assert n_effective([Convergence("still")]) == 0.0
 
 
 def test_what_stands_in_the_way_is_the_parameter_that_moves_slowly_or_what_is_not_sound(
