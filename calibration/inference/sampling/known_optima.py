@@ -132,6 +132,8 @@ class KnownOptima:
         -------
         tuple of Place
         """
+        if not self.tops:
+            return ()
         points = self.densities.of(theta)
         held = [float(np.mean(_distances(top, points) <= _radius(top))) for top in self.tops]
         local = [_evidence(self.densities, top, rng) for top in self.tops]
@@ -160,7 +162,8 @@ def known_optima(density: Posterior, theta: Array) -> KnownOptima:
     Returns
     -------
     KnownOptima
-        Those within :data:`calibration.inference.sampling.warming.NEAR` of the best, each once.
+        Those within :data:`calibration.inference.sampling.warming.NEAR` of the best, each once; none where all ends are
+        impossible.
     """
     from threadpoolctl import threadpool_limits
 
@@ -174,6 +177,8 @@ def known_optima(density: Posterior, theta: Array) -> KnownOptima:
     with threadpool_limits(1, user_api="blas"):
         target = _sloped(densities, start)
         start = start[np.isfinite(target(start)[0])]
+        if not len(start):
+            return KnownOptima(densities, ())
         places, heights = climbed(target, start)
         order = [i for i in np.argsort(-heights, kind="stable") if heights[i] > heights.max() - NEAR]
         tops = [Summit(places[i], float(heights[i]), inverse_curvature(target, places[i])) for i in order]

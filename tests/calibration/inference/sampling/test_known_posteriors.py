@@ -136,3 +136,15 @@ def test_a_fit_of_two_wells_has_both_places(wells: tuple[Posterior, KnownOptima]
     assert [place.theta[4] for place in without.optima] == pytest.approx([6.02, 1.98], abs=0.02)
     assert [place.below for place in without.optima] == pytest.approx([0.0, 0.707], abs=0.01)
     assert np.isnan([place.weight for place in without.optima]).all()
+
+
+def test_ends_that_are_impossible_are_no_optima(
+    wells: tuple[Posterior, KnownOptima], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    density, known = wells
+    nowhere = "calibration.inference.sampling.known_optima._sloped"
+    monkeypatch.setattr(nowhere, lambda *_: lambda points: (np.full(len(points), -np.inf), np.zeros_like(points)))
+    none = known_optima(density, known.densities.theta(np.array([top.place for top in known.tops])))
+    assert none.tops == none.summits == ()
+    assert none.beside(density.space.medians[None], known.densities.of, np.random.default_rng(1)) is None
+    assert none.weighed(density.space.medians[None], 1.0, (0.0, 0.0), np.random.default_rng(1)) == ()
