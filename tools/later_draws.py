@@ -19,10 +19,10 @@ import xarray as xr
 from core_results import Array
 
 from calibration.assess.rival_draws import RIVALS, draws_file
-from calibration.assess.rivals import log_evidence, with_variant
+from calibration.assess.rivals import with_variant
 from calibration.inference.sampling.convergence import Effort
 from calibration.inference.sampling.densities import FreeDensity, prior_draws
-from calibration.inference.sampling.draws import draw, problem_digest
+from calibration.inference.sampling.draws import draw, log_evidence, problem_digest
 from calibration.inference.sampling.importance import smoothed
 from calibration.inference.sampling.modes import bridge
 from calibration.inference.sampling.moves import step

@@ -18,10 +18,10 @@ from core_results import Array
 from scipy.special import betaln, expit, gammaln, logsumexp
 from scipy.stats import gaussian_kde, norm, qmc
 
-from calibration.assess.rivals import log_evidence, with_variant
+from calibration.assess.rivals import with_variant
 from calibration.inference.sampling.convergence import Effort
 from calibration.inference.sampling.densities import prior_draws
-from calibration.inference.sampling.draws import draw
+from calibration.inference.sampling.draws import draw, log_evidence
 from calibration.inference.sampling.modes import log_evidence_of
 from calibration.inference.sampling.moves import step
 from calibration.likelihood.posterior import On

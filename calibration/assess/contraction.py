@@ -9,6 +9,7 @@ Bürkner and Vehtari 2024, Statistics and Computing 34, 57 (power-scaling: cumul
 doubling of the weight, and the threshold of 0.05).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,8 +18,9 @@ import pandas as pd
 
 from calibration.inference.sampling.draws import PosteriorDraws
 from calibration.inference.sampling.importance import power_weights
-from calibration.noise.priors import to_scale
+from calibration.noise.priors import Scale, from_scale, to_scale
 from calibration.study.groups import Pool
+from calibration.study.parameters import ParameterSpace, is_placeholder
 from cipark_sd.base.arrays import Array
 from cipark_sd.statements.claims import Kind, class_of
 
@@ -26,6 +28,10 @@ from cipark_sd.statements.claims import Kind, class_of
 SENSITIVE = 0.05
 #: Exponents around 1 between which the sensitivity is taken, as in the paper's own software.
 POWERS = (1 / 1.01, 1.01)
+#: Widths of placeholders, as shares of their own, between which the move of quantiles is taken: weights that bring
+#: draws of a prior there have a Pareto k of 0.2, and quantiles move by more than their errors. What is told of a
+#: parameter: median and central 90 %.
+WIDTHS, ENDS = (0.9, 1.1), (0.05, 0.5, 0.95)
 #: Names of the lines that are of no group of the study.
 TYPICAL, NEW = "the typical group", "a new group"
 #: What is told of draws: median, central half and 95 %.
@@ -46,6 +52,9 @@ class Contraction:
         Power-scaling sensitivity to all priors together and to the likelihood.
     kind : Kind
         Its class: informed where the draws leave little of its prior's interval, on its own scale.
+    wide_low, wide_median, wide_high : float
+        About where median and central 90 % of its draws would lie if priors that are placeholders were twice as wide;
+        NaN where these move it by no more than :data:`SENSITIVE`.
     """
 
     name: str
@@ -53,6 +62,14 @@ class Contraction:
     to_prior: float
     to_data: float
     kind: Kind
+    wide_low: float = math.nan
+    wide_median: float = math.nan
+    wide_high: float = math.nan
+
+    @property
+    def on_placeholders(self) -> bool:
+        """Whether it moves with priors that only say what stands in the model file."""
+        return not math.isnan(self.wide_median)
 
     @property
     def verdict(self) -> str:
@@ -69,6 +86,7 @@ def contractions(drawn: PosteriorDraws) -> list[Contraction]:
     likelihood = density.log_likelihood(theta)
     # importance weights (2, n) that bring the draws to both powers of either density
     weights = [np.array([power_weights(logs, power) for power in POWERS]) for logs in (prior, likelihood)]
+    by_placeholders = _by_placeholders(density.space, theta)
     grid = (np.arange(2000) + 0.5) / 2000
     lines = []
     for i, parameter in enumerate(density.space):
@@ -82,9 +100,38 @@ def contractions(drawn: PosteriorDraws) -> list[Contraction]:
                 to_prior=to_prior,
                 to_data=to_data,
                 kind=class_of([(before, values)]),
+                **_widened(parameter.scale, values, by_placeholders),
             )
         )
     return lines
+
+
+def _by_placeholders(space: ParameterSpace, theta: Array) -> tuple[Array, Array] | None:
+    """Weights ``(2, n)`` at :data:`POWERS` and at :data:`WIDTHS` of the priors that are placeholders, if any is."""
+    columns = [i for i, parameter in enumerate(space) if is_placeholder(parameter)]
+    if not columns:
+        return None
+    logs = ParameterSpace(tuple(space.parameters[i] for i in columns)).log_prior_scaled(theta[:, columns])
+    near, far = (
+        np.array([power_weights(logs, power) for power in powers])
+        for powers in (POWERS, [width**-2 for width in WIDTHS])
+    )
+    return near, far
+
+
+def _widened(scale: Scale, values: Array, weights: tuple[Array, Array] | None) -> dict[str, float]:
+    """The fields of a line that say where ``values : (n,)``, on their scale, go with wider placeholders.
+
+    A normal prior c times as wide is its power of 1 / c^2. Weights that bring draws to twice the width have no variance
+    where the prior is all there is, so the move is that per width, about the width that is: right for such a prior, and
+    too large where data stop a parameter before.
+    """
+    if weights is None or not _power_sensitivity(values, weights[0]) > SENSITIVE:
+        return {}
+    order = np.argsort(values, kind="stable")
+    narrower, wider = (np.interp(ENDS, np.cumsum(of[order]) - of[order] / 2, values[order]) for of in weights[1])
+    wide = np.quantile(values, ENDS) + (wider - narrower) / (WIDTHS[1] - WIDTHS[0])
+    return dict(zip(("wide_low", "wide_median", "wide_high"), from_scale(np.sort(wide), scale).tolist(), strict=True))
 
 
 def _power_sensitivity(values: Array, weights: Array) -> float:

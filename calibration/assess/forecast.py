@@ -28,7 +28,7 @@ OWN, FITTED = "the study's own", "as fitted"
 #: And the mixture of all that counts each the same.
 EQUAL = "mixture, equal weights"
 #: Probabilities of the table.
-LEVELS = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
+LEVELS = tuple(sorted({*(i / 100 for i in range(1, 100)), *(0.001, 0.005, 0.025, 0.975, 0.995, 0.999)}))
 
 
 QUANTILES = [f"q{level:g}" for level in LEVELS]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.assess.scores import LEVELS, crps_at, crps_sample, energy_score, quantiles
+from calibration.assess.scores import LEVELS, crps_at, crps_error, crps_sample, energy_score, log_score_of, quantiles
 from calibration.noise.families.counts import NB1
 from calibration.study.calendar import Calendar
 from calibration.study.rows import USES, Records
@@ -61,10 +61,11 @@ class Counts:
 class Scored:
     """One forecaster's scores; arrays are ``(m,)``, one for each date.
 
-    ``pit`` is the probability of fewer than was counted and half that of as many. ``energy`` is NaN where dates are not
-    known jointly. ``rises`` sets the rises from count to count against those that were foretold, which needs counts in
-    steps of one length: the mean rises of the forecast, their correlation with the real ones, and the probability of a
-    trend (by least squares) at least as steep as the real one.
+    ``crps_mc`` is the Monte Carlo error of the CRPS, NaN of quantiles; ``log_score`` is that of the draws made smooth,
+    NaN where a count lies beyond all of them. ``pit`` is the probability of fewer than was counted and half that of as
+    many. ``energy`` is NaN where dates are not known jointly. ``rises`` sets the rises from count to count against
+    those that were foretold, which needs counts in steps of one length: the mean rises of the forecast, their
+    correlation with the real ones, and the probability of a trend (by least squares) at least as steep as the real one.
     """
 
     forecaster: Forecaster
@@ -72,6 +73,8 @@ class Scored:
     observed: Array
     paths: Array
     crps: Array
+    crps_mc: Array
+    log_score: Array
     pit: Array
     inside_50: Array
     inside_90: Array
@@ -122,6 +125,12 @@ def score_forecast(forecaster: Forecaster, counts: Counts) -> Scored:
         observed=observed,
         paths=paths,
         crps=np.array([crps_sample(column, value) for column, value in zip(paths.T, observed, strict=True)]),
+        crps_mc=np.array(
+            [crps_error((column - value)[:, None]) for column, value in zip(paths.T, observed, strict=True)]
+        )
+        if forecaster.joint
+        else np.full(len(observed), math.nan),
+        log_score=np.array([log_score_of(column, value) for column, value in zip(paths.T, observed, strict=True)]),
         pit=(below + up_to) / 2,
         inside_50=(ends[:, 1] <= observed) & (observed <= ends[:, 3]),
         inside_90=(ends[:, 0] <= observed) & (observed <= ends[:, 4]),
@@ -348,17 +357,21 @@ def _number(text: str | None, column: str, where: str) -> float:
     return value
 
 
-def read_counts(paths: Sequence[Path], series: Sequence[str], columns: Mapping[str, str]) -> list[Counts]:
+def read_counts(
+    paths: Sequence[Path], series: Sequence[str], columns: Mapping[str, str], dated: str = "date"
+) -> list[Counts]:
     """The counts of those series that a table has a column of.
 
     Parameters
     ----------
     paths : sequence of Path
-        CSV files with a column ``date``. Where there is a column ``use``, its rows of use ``fit`` count.
+        CSV files with a column of dates. Where there is a column ``use``, its rows of use ``fit`` count.
     series : sequence of str
         Names of the forecast's series.
     columns : mapping
         Series whose column has another name.
+    dated : str
+        The column of dates.
 
     Returns
     -------
@@ -380,12 +393,13 @@ def read_counts(paths: Sequence[Path], series: Sequence[str], columns: Mapping[s
         except (OSError, UnicodeDecodeError) as problem:
             raise _unreadable(path, problem) from problem
         headers += records.header
-        if "date" not in records.header:
-            problems.append(InvalidValue("columns", ", ".join(records.header), "a column 'date'", where=str(path)))
+        if dated not in records.header:
+            expected = f"a column {dated!r}, or --time COLUMN with the one of dates"
+            problems.append(InvalidValue("columns", ", ".join(records.header), expected, where=str(path)))
             continue
         for name in series:
             if columns.get(name, name) in records.header and name not in counted:
-                counted[name] = _counts(path, name, columns.get(name, name), rows, problems)
+                counted[name] = _counts(path, name, (dated, columns.get(name, name)), rows, problems)
     problems += [
         UnknownName(column, headers, kind="column", where=", ".join(map(str, paths)))
         for column in columns.values()
@@ -399,16 +413,21 @@ def read_counts(paths: Sequence[Path], series: Sequence[str], columns: Mapping[s
 
 
 def _counts(
-    path: Path, series: str, column: str, rows: Sequence[tuple[int, dict[str, str]]], problems: list[CiparkError]
+    path: Path,
+    series: str,
+    named: tuple[str, str],
+    rows: Sequence[tuple[int, dict[str, str]]],
+    problems: list[CiparkError],
 ) -> Counts:
-    read = list[tuple[float, str, float]]()
+    """Those of a series by the columns of its dates and numbers."""
+    read, (dated, column) = list[tuple[float, str, float]](), named
     for line, row in rows:
         where, use = f"{path} row {line}", (row.get("use") or "fit").strip()
         if use not in USES:
             problems.append(UnknownName(use, USES, kind="use", where=where))
         if use != "fit":
             continue
-        date = (row["date"] or "").strip()
+        date = (row[dated] or "").strip()
         try:
             read.append((Calendar().model_time(date), date, _number(row[column], column, where)))
         except ValueError:

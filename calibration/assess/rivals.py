@@ -24,14 +24,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.assess.scores import log_mean_exp
-from calibration.inference.sampling.convergence import EFFORT, UNSAVED, Convergence, Criteria, Effort, OnBlock
-from calibration.inference.sampling.densities import FreeDensity
-from calibration.inference.sampling.draws import PER_CHAIN, PosteriorDraws, chains_entry, draw_whole, problem_digest
+from calibration.inference.sampling.convergence import EFFORT, UNSAVED, USABLE, Convergence, Effort, OnBlock
+from calibration.inference.sampling.draws import (
+    PER_CHAIN,
+    PosteriorDraws,
+    chains_entry,
+    draw_whole,
+    log_evidence,
+    problem_digest,
+)
 from calibration.inference.sampling.importance import RELIABLE, left_out_density, relative_efficiency
-from calibration.inference.sampling.modes import log_evidence_of
 from calibration.inference.sampling.moves import NowherePossible
 from calibration.inference.sampling.sample import ImportanceDraws, Start
-from calibration.inference.sampling.trajectories import TrajectoryDraws
 from calibration.likelihood.posterior import DensityOf, Posterior, with_terms
 from calibration.likelihood.replicate import Stage, named_streams, stage_numbers
 from calibration.study.problem import CalibrationProblem
@@ -41,8 +45,8 @@ from cipark_sd.base.checkpoints import Arrays, Checkpoints, as_arrays, digest, f
 from cipark_sd.execution.pool import Pool, Progress, Tell
 from cipark_sd.execution.workers import Workers
 
-#: R-hat and effective draws that a posterior without a term needs for one density.
-MIXED = Criteria(r_hat=1.05, ess=100.0)
+#: What a posterior without a term needs for one density, which no tail decides.
+MIXED = replace(USABLE, pareto_k=RELIABLE)
 #: Of a posterior of which one number is read: the error of its evidence is some two hundredths.
 LEFT_OUT = Effort(block=100, most_steps=1000, least_steps=400, criteria=MIXED, effective=250.0)
 #: Effective draws of a structure's parameter known worst: scores, evidence and effects of policies are read from them.
@@ -368,33 +372,6 @@ def unclear_terms(fits: Sequence[RivalFit]) -> list[int]:
     the rival with the lower k would gain by it.
     """
     return [int(i) for i in np.flatnonzero((np.array([fit.pareto_k for fit in fits]) > RELIABLE).any(axis=0))]
-
-
-def log_evidence(drawn: PosteriorDraws, rng: np.random.Generator) -> tuple[float, float]:
-    """Log marginal likelihood and its standard error.
-
-    Of chains by bridge sampling: the bridge goes to a mixture fitted to the first half of what the chains keep; the
-    second half and as many draws of the mixture as are kept of the chains cross it. The likelihood counts all its
-    constants, and weights other than 1 leave no evidence to speak of.
-
-    Parameters
-    ----------
-    drawn : PosteriorDraws
-    rng : Generator
-        Of the bridge; importance sampling needs none.
-
-    Returns
-    -------
-    float and float
-        Natural logarithm, and the standard error of that.
-    """
-    chains = drawn.sampled
-    if isinstance(chains, ImportanceDraws):
-        return chains.evidence
-    if isinstance(chains, TrajectoryDraws) and chains.evidence is not None:
-        return chains.evidence
-    logs = chains.log_density[:, chains.n_left_out :]
-    return log_evidence_of(FreeDensity(drawn.density), chains.second_half, logs, len(drawn.flat), rng)
 
 
 def leave_one_out(drawn: PosteriorDraws) -> tuple[Array, Array, Array]:

@@ -20,10 +20,23 @@ LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 #: The columns of a table of scores. ``log_score`` is minus the log probability of what was seen; ``crps`` is in the
-#: unit of the number and NaN where the number is known as an interval only. ``inside_50`` and ``inside_90`` say whether
-#: the central interval and the observed interval meet.
+#: unit of the number and ``crps_mc`` is its Monte Carlo error, both NaN where the number is known as an interval only.
+#: ``inside_50`` and ``inside_90`` say whether the central interval and the observed interval meet.
 COLUMNS = (
-    *("forecaster", "origin", "label", "time", "lower", "upper", "log_score", "crps", "pit", "inside_50", "inside_90"),
+    *(
+        "forecaster",
+        "origin",
+        "label",
+        "time",
+        "lower",
+        "upper",
+        "log_score",
+        "crps",
+        "crps_mc",
+        "pit",
+        "inside_50",
+        "inside_90",
+    ),
     *(f"q{level:g}" for level in LEVELS),
 )
 
@@ -34,8 +47,9 @@ def table_of(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
 
 
 def score(
-    forecaster: str, origin: float, number: Mapping[Any, Any], draws: Array, log_mass: Array, rng: np.random.Generator
-) -> dict[str, object]:
+    forecaster: str, origin: float, number: Mapping[Any, Any], draws: Array, noisy: Array, log_mass: Array,
+    rng: np.random.Generator,
+) -> dict[str, object]:  # fmt: skip
     """Score one number: its row under :data:`COLUMNS`.
 
     Parameters
@@ -47,6 +61,8 @@ def score(
         A row of :func:`calibration.likelihood.replicate.numbers`, in the unit of the data.
     draws : (n,)
         Random numbers of the forecast, noise included.
+    noisy : (n, n_noise)
+        More of them for the CRPS, several for each draw of the parameters.
     log_mass : (m,)
         Log probability of the observed number for each draw of the parameters.
     rng : Generator
@@ -61,10 +77,11 @@ def score(
     lower, upper = number["lower"], number["upper"]
     ends, named = quantiles(draws, LEVELS), (forecaster, origin, number["label"], number["time"], lower, upper)
     if not len(draws):
-        return dict(zip(COLUMNS, (*named, math.inf, math.inf, math.nan, False, False, *ends), strict=True))
+        return dict(zip(COLUMNS, (*named, math.inf, math.inf, math.nan, math.nan, False, False, *ends), strict=True))
+    away = noisy[np.isfinite(noisy).all(axis=1)] - lower
     scores = (
         -log_mean_exp(log_mass),
-        crps_sample(draws, lower) if lower == upper else math.nan,
+        *((crps_sample(away.ravel(), 0.0), crps_error(away)) if lower == upper else (math.nan, math.nan)),
         randomised_pit(draws, lower, upper, rng),
         ends[1] <= upper and lower <= ends[3],
         ends[0] <= upper and lower <= ends[4],
@@ -120,6 +137,58 @@ def crps_sample(draws: Array, observed: float) -> float:
     n = len(ordered)
     ranks = np.arange(1, n + 1)
     return float(2 / n**2 * np.sum((ordered - observed) * (n * (observed < ordered) - ranks + 0.5)))
+
+
+def crps_error(draws: Array) -> float:
+    """Monte Carlo standard error of the :func:`crps_sample` of an observed number among ``draws : (n_theta, n_noise)``.
+
+    Of the two halves of the score: the distance from the observed number less that from another draw is what each draw
+    adds (the first projection of a U statistic). Random numbers of one draw of the parameters count together.
+
+    Parameters
+    ----------
+    draws : (n_theta, n_noise)
+        Less the observed number; rows independent.
+
+    Returns
+    -------
+    float
+        In the unit of the draws; NaN of fewer than two rows.
+    """
+    if len(draws) < 2:
+        return math.nan
+    flat = np.sort(draws, axis=None)
+    sums = np.concatenate([[0.0], np.cumsum(flat)])
+    below = np.searchsorted(flat, draws, side="right")
+    apart = (draws * (2 * below - flat.size) + sums[-1] - 2 * sums[below]) / flat.size
+    return float((np.abs(draws) - apart).mean(axis=1).std(ddof=1) / math.sqrt(len(draws)))
+
+
+def log_score_of(draws: Array, observed: float) -> float:
+    """Minus the log density of a smoothed sample ``draws : (n,)``; NaN where that knows nothing.
+
+    Beyond the draws, and where all of them are the same, nothing tells the density. Of counts the density is that of a
+    step of one, their probability.
+
+    Source: Krüger, Lerch, Thorarinsdottir and Gneiting 2021, International Statistical Review 89(2), 274-301 (scores of
+    samples: a kernel density for the logarithm); Silverman 1986, Density Estimation, equation 3.31 (its width).
+
+    Parameters
+    ----------
+    draws : (n,)
+    observed : float
+
+    Returns
+    -------
+    float
+    """
+    low, high = np.quantile(draws, [0.25, 0.75])
+    spread = min(float(draws.std()), float(high - low) / 1.34) or float(draws.std())
+    if not spread > 0 or not draws.min() <= observed <= draws.max():
+        return math.nan
+    width = 0.9 * spread * len(draws) ** -0.2
+    logs = -0.5 * ((draws - observed) / width) ** 2 - math.log(width * math.sqrt(2 * math.pi))
+    return -log_mean_exp(logs)
 
 
 def crps_at(draws: Array, observed: Array) -> Array:

@@ -25,6 +25,7 @@ from calibration.inference.optimum.verification import (
 from calibration.inference.sampling.convergence import BESIDE, EFFORT, PER_TERM, Convergence, Effort, affordable_steps
 from calibration.inference.sampling.draws import PosteriorDraws, chains_entry, draw, study_digest, tree
 from calibration.inference.sampling.failed_draws import failed_draws, impossible_terms
+from calibration.inference.sampling.warming import NEAR
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.collect import Calibration
@@ -191,16 +192,19 @@ def _fit_checkpoints(density: Posterior, settings: Settings, starts: int) -> Che
 def _sampled(optimum: Optimum, settings: Settings, effort: Effort, bars: Bars) -> PosteriorDraws:
     """Joint draws of all parameters, with a bar.
 
-    Where the likelihood jumps, slopes lead trajectories astray and chains that are warmed miss narrow hills: ensembles,
-    which need no slope, begin about the best fit.
+    They have to hold every optimum that searches found by what it weighs. Where the likelihood jumps, slopes lead
+    trajectories astray and chains that are warmed miss narrow hills: ensembles, which need no slope, begin about the
+    best fit.
     """
-    density, walkers = optimum.goal.density, None
+    density, walkers, optima = optimum.goal.density, None, None
     if optimum.goal.rough and effort.sampler == EFFORT.sampler:
         k, numbers = len(density.space), stage_numbers(density.problem.method.seed, Stage.POSTERIOR)
         steps = settings.steps or min(effort.most_steps, MOST_WALKED)
         effort = replace(effort, sampler="chains", walkers=2 * k + 4, most_steps=steps, least_steps=steps * 3 // 5)
         about = drawn_about(optimum.goal, optimum.theta, effort.ensembles * effort.walkers, numbers.spawn(2)[1])
         walkers = about.reshape(effort.ensembles, effort.walkers, k)
+    elif not optimum.goal.rough:
+        optima = np.array([optimum.theta, *optimum.as_good(NEAR)])
     bars.show("posterior", 0, effort.most_steps)
 
     def stepped(steps: int, total: int, worst: Convergence | None) -> None:
@@ -208,7 +212,16 @@ def _sampled(optimum: Optimum, settings: Settings, effort: Effort, bars: Bars) -
 
     rng = stage_numbers(density.problem.method.seed, Stage.POSTERIOR)
     saved = chains_entry(settings.checkpoints, density, rng, effort)
-    return draw(density, rng, effort=effort, per_chain=settings.draws, saved=saved, walkers=walkers, on_block=stepped)
+    return draw(
+        density,
+        rng,
+        effort=effort,
+        per_chain=settings.draws,
+        saved=saved,
+        walkers=walkers,
+        optima=optima,
+        on_block=stepped,
+    )
 
 
 def _effort_of(settings: Settings, density: Posterior) -> Effort:

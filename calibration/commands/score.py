@@ -25,6 +25,7 @@ class Request:
     columns: tuple[str, ...] = option(
         "--column", multiple=True, metavar="SERIES=COLUMN", help="Column of a series that has another name; repeatable."
     )
+    dated: str = option("--time", metavar="COLUMN", default="date", help="Column of the dates in DATA (default: date).")
     of: str | None = option("--of", metavar="NAME", help="Structure to judge (default: mixture, else the first).")
     scenario: str | None = option("--scenario", metavar="NAME", help="Scenario that came (default: the first).")
     drifts: tuple[str, ...] = option(
@@ -43,8 +44,8 @@ def score(request: Request) -> Result:
     FORECAST is a file of draws (NetCDF with draw, year or date, structure, scenario) or the forecast.csv of cipark
     calibrate. DATA are CSV files with a column date and a column for each series of the forecast; where they have a
     column use, rows of use fit count. The rows before the forecast are what it starts from. Each forecaster of the file
-    is scored by CRPS (lower is better), by where counts lie in its draws, and by the rises from year to year; a gap
-    between two forecasters is set beside those that arise by chance if either is true.
+    is scored by CRPS and by the log score of its draws (lower is better), by where counts lie in its draws, and by the
+    rises from year to year; a gap between two forecasters is set beside those that arise by chance if either is true.
 
     \b
     Examples:
@@ -66,7 +67,7 @@ def score(request: Request) -> Result:
     series = list(dict.fromkeys(entry.series for entry in forecasters))
     facts = {}
     columns = options.pairs(request.columns, "--column", "SERIES=COLUMN", where="score")
-    for counts in read_counts(request.data, series, columns):
+    for counts in read_counts(request.data, series, columns, request.dated):
         chosen = [entry for entry in forecasters if entry.series == counts.series]
         if counts.series == series[0]:
             rng = np.random.default_rng(request.seed)
@@ -156,6 +157,8 @@ def facts_of(entry: "Scored") -> dict[str, object]:
     return {
         "crps": entry.crps.tolist(),
         "mean_crps": entry.mean,
+        "crps_mc": entry.crps_mc.tolist(),
+        "log_score": entry.log_score.tolist(),
         "energy": entry.energy,
         "pit": entry.pit.tolist(),
         "inside_90": int(entry.inside_90.sum()),
@@ -187,6 +190,11 @@ def _print(series: str, scored: "Sequence[Scored]") -> None:
             _number(entry.energy),
             *(f"{inside.sum()} of {len(dates)}" for inside in (entry.inside_90, entry.inside_50)),
         ],
+    )
+    show(
+        "log scores of the draws, lower is better",
+        ("log score", *dates, "mean"),
+        lambda entry: [_number(value, 2) for value in (*entry.log_score, entry.log_score.mean())],
     )
     show(
         "what was predicted",

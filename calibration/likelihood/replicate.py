@@ -57,7 +57,7 @@ def numbers(observations: Sequence[Observation]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["observation", "term", "slot", "label", "time", "lower", "upper", "use"])
 
 
-def replicate(density: Posterior, theta: Array, rng: np.random.Generator) -> Array:
+def replicate(density: Posterior, theta: Array, rng: np.random.Generator, *, times: int = 1) -> Array:
     """Random observations.
 
     The terms of an autocorrelated series that are in the fit follow a new course together; the others go on from the
@@ -69,17 +69,19 @@ def replicate(density: Posterior, theta: Array, rng: np.random.Generator) -> Arr
     density : Posterior
     theta : (n, k)
     rng : Generator
+    times : int
+        Random observations of each run of the model, one after the other.
 
     Returns
     -------
-    (n, n_numbers)
+    (times * n, n_numbers)
         In the order of :func:`numbers`. NaN where the model fails or gives a mean that the noise cannot have.
     """
-    return np.concatenate(replicate_by_term(density, theta, rng), axis=1)
+    return np.concatenate(replicate_by_term(density, theta, rng, times=times), axis=1)
 
 
 def replicate_by_term(
-    density: Posterior, theta: Array, rng: np.random.Generator, *, one_step: bool = False
+    density: Posterior, theta: Array, rng: np.random.Generator, *, one_step: bool = False, times: int = 1
 ) -> list[Array]:
     """As :func:`replicate`, by term.
 
@@ -91,12 +93,15 @@ def replicate_by_term(
     one_step : bool
         Whether each term of an autocorrelated series is drawn given the observed ones before it, which is what it has
         to be compared with one by one.
+    times : int
+        As of :func:`replicate`.
 
     Returns
     -------
-    list of (n, n_numbers of the term)
+    list of (times * n, n_numbers of the term)
     """
-    values = density.quantities(theta)
+    values = density.quantities(theta).repeat(times, axis=0)
+    theta = theta.repeat(times, axis=0)
     streams = term_streams(rng, density.problem.terms)
     remembered = _remembered(density, values, theta, streams, one_step)
     drawn: list[Array] = []

@@ -20,6 +20,8 @@ from calibration.inference.optimum.verdict import not_judged
 from calibration.inference.optimum.verification import COARSE, TOO_COARSE, Replication, not_possible
 from calibration.inference.sampling.draws import PosteriorDraws, problem_digest
 from calibration.inference.sampling.importance import heavy_tails, relative_efficiency
+from calibration.inference.sampling.known_optima import Place, places_words
+from calibration.inference.sampling.warming import NEAR
 from calibration.likelihood.forward import ForwardModel, from_nothing
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.findings import Curves, Fit, Observed, Posterior, Reported, StudyFacts
@@ -138,12 +140,23 @@ def fit_findings(made: Calibration) -> Fit:
         step_shift=shift,
         curves=shown,
         courses=attempt("course errors", lambda: course_errors(density, optimum.theta), ()),
+        optima=_optima(made),
         posterior=None if made.draws is None else _posterior(made.draws, problem.method.seed, shown, made.engine),
         failed=made.failed,
         unsampled=made.unsampled,
         version=version(),
         numpy_version=np.__version__,
     )
+
+
+def _optima(made: Calibration) -> tuple[Place, ...]:
+    """The estimate and what other searches found that is nearly as good, as the draws hold them where there are any."""
+    if made.draws is not None and made.draws.places:
+        return made.draws.places
+    goal, optimum = made.optimum.goal, made.optimum
+    as_good = optimum.as_good(NEAR)
+    below = [optimum.log_density + float(goal(goal.box(theta)[None])[0]) for theta in as_good]
+    return (Place(optimum.theta, 0.0), *map(Place, as_good, below))
 
 
 def curves(problem: CalibrationProblem, theta: Array, rows: pd.DataFrame, engine: str) -> Curves:
@@ -232,12 +245,13 @@ def levels(rows: pd.DataFrame, observation: Observation, *, from_nothing: bool =
 
 
 def _posterior(draws: PosteriorDraws, seed: int, shown: Curves, engine: str) -> Posterior:
-    density, sampled = draws.density, draws.sampled
+    density, sampled, names = draws.density, draws.sampled, draws.density.space.names
+    several = places_words(draws.places, names, [line.high - line.low for line in sampled.lines])
     r_eff = relative_efficiency(draws.theta)
     predicted = predict(density, draws.flat, stage_numbers(seed, Stage.PREDICTED), r_eff=r_eff)
     return Posterior(
         theta=draws.theta,
-        how=" ".join(filter(None, [sampled.sentence, heavy_tails(density.space.names, draws.theta)])),
+        how=" ".join(filter(None, [sampled.sentence, several, heavy_tails(names, draws.theta)])),
         converged=sampled.converged,
         interrupted=sampled.interrupted,
         mixing=sampled.lines,

@@ -22,14 +22,15 @@ from calibration.inference.optimum.profile import Profile
 from calibration.inference.optimum.residuals import table_of
 from calibration.inference.optimum.verification import UNUSABLE, Replication
 from calibration.inference.optimum.walk import SPENT
-from calibration.inference.sampling.convergence import Convergence
+from calibration.inference.sampling.convergence import Convergence, n_effective
+from calibration.inference.sampling.known_optima import Place
 from calibration.study.problem import Stated
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.records import of_this_version, read_record, write_record
 from cipark_sd.base.wording import written_unit
 from cipark_sd.pages.figures.panels import TimeAxis, of_units
-from cipark_sd.statements.claims import Basis
+from cipark_sd.statements.claims import Basis, worth
 from cipark_sd.verify.checks.outcome import Outcome
 
 #: The file of findings within the folder of output.
@@ -202,7 +203,7 @@ class Posterior:
     @property
     def basis(self) -> Basis:
         """What the draws are."""
-        return Basis("posterior", len(self.flat), self.converged)
+        return Basis("posterior", len(self.flat), self.converged, worth(n_effective(self.mixing)))
 
     @property
     def speaks(self) -> bool:
@@ -220,7 +221,8 @@ class Fit:
     estimate. ``step_shift`` is how far each expected observation moves, in standard deviations of its noise, when the
     time step is halved.
     ``unsampled`` says why there is no posterior where it was tried, and what to do.
-    ``courses`` has how each long series and the model part.
+    ``courses`` has how each long series and the model part. ``optima`` are all that are nearly as good, the best first,
+    with the share of the posterior and of the draws about each where there are draws.
     """
 
     study: StudyFacts
@@ -242,6 +244,7 @@ class Fit:
     step_shift: float
     curves: Curves
     courses: tuple[CourseErrors, ...]
+    optima: tuple[Place, ...]
     posterior: Posterior | None
     failed: tuple[str, ...]
     unsampled: str

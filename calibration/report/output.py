@@ -8,7 +8,7 @@ from pathlib import Path
 from calibration.inference.optimum.conditions import conditions_record
 from calibration.inference.optimum.interval_rules import Threshold
 from calibration.inference.optimum.verdict import Verdict
-from calibration.inference.sampling.convergence import CONVERGED
+from calibration.inference.sampling.convergence import USABLE
 from calibration.report.conclusions import prediction_given, rule_words
 from calibration.report.findings import FILE, Findings, Fit, load, posterior_table
 from calibration.report.sections import registry
@@ -152,8 +152,17 @@ def record(findings: Findings) -> dict[str, object]:
             for prediction in fit.predictions
         },
         "comparison_with_pysd": fit.replication.record(),
-        "converged_means": None if fit.posterior is None else str(CONVERGED),
+        "converged_means": None if fit.posterior is None else str(USABLE),
         "converged": None if fit.posterior is None else fit.posterior.converged,
+        "optima": [
+            {
+                "values": dict(zip(fit.study.space.names, place.theta.tolist(), strict=True)),
+                "below_the_best": place.below,
+                "share_of_posterior_about_it": place.weight,
+                "share_of_draws_about_it": place.share,
+            }
+            for place in fit.optima
+        ],
         "posterior": None if fit.posterior is None else {row.pop("name"): row for row in posterior_table(fit)},
         "largest_shift_at_half_the_step": fit.step_shift,
     }

@@ -10,7 +10,8 @@ Every proposal has defensive components: the mixture made wider, and the prior i
 most the likelihood over the prior's share, so that the weights of a bounded likelihood have a finite variance.
 
 Whether the weights can be trusted is told by the Pareto shape of their tail. A mode that neither the annealed draws nor
-the defensive components have met is not seen by it.
+the defensive components have met is not seen by it: the first mixture has a component for each optimum that searches
+know and the annealed draws have not met.
 
 Source: Cappé, Douc, Guillin, Marin and Robert 2008, Statistics and Computing 18, 447-459 (population Monte Carlo with
 mixtures); Cornuet, Marin, Mira and Robert 2012, Scandinavian Journal of Statistics 39, 798-812 (weights against all
@@ -132,12 +133,14 @@ def _joined(known: _Points | None, new: _Points) -> _Points:
     return free, log_prior, log_posterior
 
 
+# a proposal's settings: the last four have defaults
 def adapted(
     densities: Densities,
     start: tuple[Array, Array],
     rng: np.random.Generator,
     *,
     effective: float,
+    beside: StudentMixture | None = None,
     larger: int = 1,
     hopeless: float | None = None,
     on_points: OnPoints | None = None,
@@ -155,6 +158,8 @@ def adapted(
     rng : Generator
     effective : float
         Effective draws that the proposal is for.
+    beside : StudentMixture, optional
+        Components of the first mixture that the points do not tell of.
     larger : int
         How many times as large as usual a round is.
     hopeless : float, optional
@@ -169,6 +174,8 @@ def adapted(
     least, per_parameter = ROUND
     size = larger * (least + per_parameter * start[0].shape[1])
     mixture = _fitted(*start, rng)
+    if beside is not None:
+        mixture = mixture.joined(beside)
     best, in_vain = 0.0, 0
     mixtures: list[StudentMixture] = []
     known: _Points | None = None
@@ -204,6 +211,7 @@ def _refitted(known: _Points, under: list[Array], mixture: StudentMixture, rng: 
     return _fitted(known[0], known[2] - of_all, rng, len(mixture.shares))
 
 
+# a sampler's settings: the last three have defaults
 def importance_sample(
     densities: Densities,
     start: tuple[Array, Array],
@@ -211,6 +219,7 @@ def importance_sample(
     *,
     effort: Effort,
     worth: Callable[[Weighted], float],
+    beside: StudentMixture | None = None,
     hopeless: float | None = None,
     on_points: OnPoints | None = None,
 ) -> Weighted | None:
@@ -219,7 +228,7 @@ def importance_sample(
     Parameters
     ----------
     densities : Densities
-    start, hopeless :
+    start, beside, hopeless :
         As of :func:`adapted`.
     rng : Generator
     effort : Effort
@@ -241,6 +250,7 @@ def importance_sample(
             start,
             rng,
             effective=effort.effective,
+            beside=beside,
             larger=2**attempt,
             hopeless=hopeless,
             on_points=on_points,
@@ -250,7 +260,7 @@ def importance_sample(
             return weighted
         n_points = min(effort.most_points, math.ceil(MARGIN * effort.effective / efficiency))
         weighted = _frozen(mixture, partial(_drawn, densities, rng, mixture), spent, n_points, effort, worth, on_points)
-        if smoothed(weighted.log_ratio)[1] <= RELIABLE:
+        if smoothed(weighted.log_ratio)[1] <= effort.criteria.pareto_k:
             return weighted
         start = weighted.free, weighted.log_ratio
         spent += weighted.n_points

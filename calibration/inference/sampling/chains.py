@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.inference.sampling.convergence import (
-    CONVERGED,
     PATIENCE,
     UNSAVED,
+    USABLE,
     Convergence,
     Criteria,
     Effort,
@@ -60,6 +60,8 @@ class Chains:
         Whether the user stopped before the end.
     reason : str
         Why there are chains and no importance sampling; empty where chains were asked for.
+    missing : str
+        Optima that searches found and the draws lack; empty where there are none.
     """
 
     position: Array
@@ -67,6 +69,7 @@ class Chains:
     lines: tuple[Convergence, ...]
     interrupted: bool = False
     reason: str = ""
+    missing: str = ""
     sampler: ClassVar[str] = "chains"
 
     @property
@@ -84,7 +87,7 @@ class Chains:
         """What stands in the way of printing numbers, for draws that have not converged."""
         if self.n_stranded:
             return f"{self.n_stranded} walkers stay far below the others"
-        return slow(self.lines, self.n_steps)
+        return self.missing or slow(self.lines, self.n_steps)
 
     @property
     def n_steps(self) -> int:
@@ -109,12 +112,12 @@ class Chains:
 
     @property
     def converged(self) -> bool:
-        """Whether the numbers of every parameter may be printed and no walker is lost."""
-        return self.reaches(CONVERGED)
+        """Whether a band may be drawn of them, its Monte Carlo error said, and no walker is lost."""
+        return self.reaches(USABLE)
 
     def reaches(self, criteria: Criteria) -> bool:
         """As :attr:`converged`, by other bounds."""
-        return all(line.reaches(criteria) for line in self.lines) and not self.n_stranded
+        return all(line.reaches(criteria) for line in self.lines) and not self.n_stranded and not self.missing
 
 
 def stranded(log_density: Array, k: int) -> NDArray[np.bool_]:

@@ -177,6 +177,10 @@ class FreeDensity:
         """Values of coordinates ``(…, k)``."""
         return self.coordinates.theta(free)
 
+    def of(self, theta: Array) -> Array:
+        """Coordinates of values ``(…, k)``; infinite at an end of a prior."""
+        return self.coordinates.free(theta)
+
     def log_prior(self, free: Array) -> Array:
         """``(n,)``."""
         return self.density.space.log_prior(self.theta(free)) + self.coordinates.log_jacobian(free)
@@ -234,7 +238,7 @@ class NormalScores:
 
         return self.space.parameters[position].distribution.quantile(ndtr(scores))
 
-    def scores(self, theta: Array) -> Array:
+    def of(self, theta: Array) -> Array:
         """Scores of values ``(…, k)``; infinite at an end of a prior."""
         from scipy.special import ndtri
 
@@ -293,6 +297,10 @@ class ScaledScores:
     def theta(self, free: Array) -> Array:
         """Values of coordinates ``(…, k)``."""
         return self.scores.theta(self._plain(free, self._log_sizes(free)))
+
+    def of(self, theta: Array) -> Array:
+        """Coordinates of values ``(…, k)``."""
+        return self.free(self.scores.of(theta))
 
     def log_prior(self, free: Array) -> Array:
         """``(n,)``: that of the scores with the derivative by the coordinates."""

@@ -17,8 +17,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibration.inference.sampling.chains import Chains
-from calibration.inference.sampling.convergence import EFFORT, UNSAVED, Convergence, Effort, OnBlock, one_by_one
-from calibration.inference.sampling.densities import Unconstrained, prior_draws
+from calibration.inference.sampling.convergence import (
+    EFFORT,
+    UNSAVED,
+    Convergence,
+    Effort,
+    OnBlock,
+    n_effective,
+    one_by_one,
+)
+from calibration.inference.sampling.densities import FreeDensity, Unconstrained, prior_draws
+from calibration.inference.sampling.known_optima import KnownOptima, Place, known_optima, missing_words
+from calibration.inference.sampling.modes import log_evidence_of
 from calibration.inference.sampling.sample import ImportanceDraws, Sampled, Start, ensembles, importance
 from calibration.inference.sampling.trajectories import TrajectoryDraws, follow
 from calibration.likelihood.posterior import Posterior
@@ -55,12 +65,16 @@ OF_TRAJECTORIES = (
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PosteriorDraws:
-    """What was sampled and the draws that are kept: ``theta : (n_chains, n_draws, k)``."""
+    """What was sampled and the draws that are kept: ``theta : (n_chains, n_draws, k)``.
+
+    ``places`` are optima that searches found, the best first, and how the draws hold each.
+    """
 
     density: Posterior
     sampled: Sampled
     theta: Array
     log_density: Array
+    places: tuple[Place, ...] = ()
 
     def __repr__(self) -> str:
         chains, draws, parameters = self.theta.shape
@@ -82,9 +96,12 @@ def draw(
     saved: Checkpoint = UNSAVED,
     start: Start | None = None,
     walkers: Array | None = None,
+    optima: Array | None = None,
     on_block: OnBlock | None = None,
 ) -> PosteriorDraws:
     """Sample the posterior, by the first way whose draws can be trusted, and keep evenly spaced draws.
+
+    Draws that lack an optimum which searches found are not trusted.
 
     Parameters
     ----------
@@ -100,6 +117,8 @@ def draw(
         where its weights cannot be trusted. None: draws of the prior are annealed.
     walkers : (n_ensembles, n_walkers, k), optional
         Values from which ensembles begin. None: draws of the prior are annealed.
+    optima : (n, k), optional
+        Values at which searches ended, each of which the draws have to hold by what it weighs.
     on_block : function, optional
 
     Returns
@@ -115,23 +134,71 @@ def draw(
 
     # the order of spawning is part of every kept result
     streams, reason = rng.spawn(effort.ensembles), ""
+    known = None if optima is None else known_optima(density, optima)
+
+    def held(drawn: PosteriorDraws) -> PosteriorDraws:
+        return drawn if known is None else _with_places(drawn, known, rng.spawn(1)[0])
+
     # products of small matrices cost several times as much on threads of their own; the caller has his back at the end
     with threadpool_limits(1, user_api="blas"):
         if effort.sampler == "importance":
             for begin in (None,) if start is None else (start, None):
-                weighed = importance(density, rng.spawn(1)[0], effort, per_chain, begin, on_block)
+                weighed = importance(density, rng.spawn(1)[0], effort, per_chain, begin, known, on_block)
                 if isinstance(weighed, ImportanceDraws):
-                    return PosteriorDraws(density, weighed, weighed.theta, weighed.log_density)
-                reason = weighed
+                    drawn = held(PosteriorDraws(density, weighed, weighed.theta, weighed.log_density))
+                    if not drawn.sampled.missing:
+                        return drawn
+                    reason = drawn.sampled.missing
+                else:
+                    reason = weighed
         if effort.sampler != "chains":
+            summits = () if known is None else known.summits
             try:
-                followed = follow(density, rng.spawn(1)[0], effort, reason=reason, saved=saved, on_block=on_block)
+                followed = follow(
+                    density, rng.spawn(1)[0], effort, reason=reason, known=summits, saved=saved, on_block=on_block
+                )
             except (UnsupportedFeature, InvalidValue) as problem:
                 reason = f"{reason}{'; ' if reason else ''}no trajectory can be followed: {problem}"
             else:
-                return thinned(density, followed, per_chain)
-        chains = ensembles(density, streams, effort, walkers, saved, on_block)
-        return thinned(density, replace(chains, reason=reason), per_chain)
+                return held(thinned(density, followed, per_chain))
+        chains = ensembles(density, streams, effort, walkers, known, saved, on_block)
+        return held(thinned(density, replace(chains, reason=reason), per_chain))
+
+
+def _with_places(drawn: PosteriorDraws, known: KnownOptima, rng: np.random.Generator) -> PosteriorDraws:
+    """The draws with what they say of each known optimum, and what they lack."""
+    lines = drawn.sampled.lines
+    places = known.weighed(drawn.flat, n_effective(lines), log_evidence(drawn, rng), rng)
+    ends = [line.low for line in lines], [line.high for line in lines]
+    missing = missing_words(places, drawn.density.space.names, *ends)
+    return replace(drawn, places=places, sampled=replace(drawn.sampled, missing=missing))
+
+
+def log_evidence(drawn: PosteriorDraws, rng: np.random.Generator) -> tuple[float, float]:
+    """Log marginal likelihood and its standard error.
+
+    Of chains by bridge sampling: the bridge goes to a mixture fitted to the first half of what the chains keep; the
+    second half and as many draws of the mixture as are kept of the chains cross it. The likelihood counts all its
+    constants, and weights other than 1 leave no evidence to speak of.
+
+    Parameters
+    ----------
+    drawn : PosteriorDraws
+    rng : Generator
+        Of the bridge; importance sampling needs none.
+
+    Returns
+    -------
+    float and float
+        Natural logarithm, and the standard error of that.
+    """
+    chains = drawn.sampled
+    if isinstance(chains, ImportanceDraws):
+        return chains.evidence
+    if isinstance(chains, TrajectoryDraws) and chains.evidence is not None:
+        return chains.evidence
+    logs = chains.log_density[:, chains.n_left_out :]
+    return log_evidence_of(FreeDensity(drawn.density), chains.second_half, logs, len(drawn.flat), rng)
 
 
 def draw_whole(
@@ -290,6 +357,7 @@ def _attributes(drawn: PosteriorDraws, seed: int) -> dict[str, object]:
         "engine": drawn.density.runner.engine.name,
         "seed": seed,
         "converged": int(drawn.sampled.converged),
+        "worth": n_effective(drawn.sampled.lines),
         "interrupted": int(drawn.sampled.interrupted),
         "sampler": drawn.sampled.sentence,
         **_size(drawn.sampled),

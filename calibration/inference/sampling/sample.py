@@ -1,8 +1,8 @@
 """A posterior's draws: adaptive importance sampling first, trajectories where its weights cannot be trusted.
 
 Importance sampling works in normal scores of the prior, or in coordinates without walls where the posterior lies so far
-out in a prior that its scores run out of digits. Its weights are trusted where the Pareto shape of their tail is at
-most 0.7 and every parameter reaches what is wanted; of many parameters it is given up after a few rounds that promise
+out in a prior that its scores run out of digits. Its weights are trusted where the Pareto shape of their tail is small
+and every parameter reaches what is wanted; of many parameters it is given up after a few rounds that promise
 neither. Trajectories then follow the gradient of the posterior. Ensembles of chains are for a posterior that has no
 gradient, or lies too far out in a prior.
 """
@@ -15,10 +15,12 @@ import numpy as np
 
 from calibration.inference.sampling.adaptive_importance import Weighted, importance_sample
 from calibration.inference.sampling.chains import Chains, run
-from calibration.inference.sampling.convergence import CONVERGED, Convergence, Criteria, Effort, OnBlock, poorest
+from calibration.inference.sampling.convergence import USABLE, Convergence, Criteria, Effort, OnBlock, poorest
 from calibration.inference.sampling.densities import FAR, FreeDensity, NormalScores, ScaledScores, suited
-from calibration.inference.sampling.importance import RELIABLE, drawn_apart, smoothed, weighted_convergence, worst_size
+from calibration.inference.sampling.importance import drawn_apart, smoothed, weighted_convergence, worst_size
+from calibration.inference.sampling.known_optima import KnownOptima
 from calibration.inference.sampling.moves import annealed_draws
+from calibration.inference.sampling.warming import ELSEWHERE
 from calibration.likelihood.posterior import Posterior
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Checkpoint
@@ -56,6 +58,8 @@ class ImportanceDraws:
         Of the weights.
     n_points, n_adapting : int
         Points of the last proposal, and those before it.
+    missing : str
+        Optima that searches found and the draws lack; empty where there are none.
     """
 
     theta: Array
@@ -65,24 +69,26 @@ class ImportanceDraws:
     pareto_k: float
     n_points: int
     n_adapting: int
+    missing: str = ""
     interrupted: bool = False
     sampler: ClassVar[str] = "importance"
 
     @property
     def converged(self) -> bool:
-        """Whether the numbers of every parameter may be printed."""
-        return self.reaches(CONVERGED)
+        """Whether a band may be drawn of them, its Monte Carlo error said."""
+        return self.reaches(USABLE)
 
     def reaches(self, criteria: Criteria) -> bool:
         """As :attr:`converged`, by other bounds."""
-        return self.pareto_k <= RELIABLE and all(line.reaches(criteria) for line in self.lines)
+        trusted = self.pareto_k <= criteria.pareto_k and not self.missing
+        return trusted and all(line.reaches(criteria) for line in self.lines)
 
     @property
     def obstacle(self) -> str:
         """What stands in the way of printing numbers, for draws that have not converged."""
-        if self.pareto_k > RELIABLE:
-            return f"Pareto k of the weights is {self.pareto_k:.2f}, above {RELIABLE:g}"
-        return str(poorest(self.lines))
+        if self.pareto_k > USABLE.pareto_k:
+            return f"Pareto k of the weights is {self.pareto_k:.2f}, above {USABLE.pareto_k:g}"
+        return self.missing or str(poorest(self.lines))
 
     @property
     def sentence(self) -> str:
@@ -90,7 +96,7 @@ class ImportanceDraws:
         return (
             f"Adaptive importance sampling: {self.n_points:,} independent points of a proposal that "
             f"{self.n_adapting:,} points before them had adapted, Pareto k of the weights {self.pareto_k:.2f} (up to "
-            f"{RELIABLE:g} they can be trusted)."
+            f"{USABLE.pareto_k:g} they can be trusted)."
         )
 
 
@@ -103,6 +109,7 @@ def ensembles(
     streams: list[np.random.Generator],
     effort: Effort,
     begin_at: Array | None,
+    known: KnownOptima | None,
     saved: Checkpoint,
     on_block: OnBlock | None,
 ) -> Chains:
@@ -117,6 +124,8 @@ def ensembles(
     begin_at : (n_ensembles, n_walkers, k), optional
         Values from which they begin. None: draws of the prior are annealed, more than there are walkers, of which each
         ensemble takes some.
+    known : KnownOptima, optional
+        Some walkers begin about each that annealed draws have not met.
     saved, on_block :
         As of :func:`calibration.inference.sampling.chains.run`.
 
@@ -135,11 +144,16 @@ def ensembles(
 
     def begun() -> Array:
         if begin_at is not None:
-            return target.coordinates.free(begin_at)
+            return target.of(begin_at)
         chosen = []
         for stream in streams:
             points = annealed_draws(target, n, stream, density.problem.title)
             chosen.append(points[stream.permutation(n)[:n_walkers]])
+            unmet = None if known is None else known.beside(target.theta(points), target.of, stream)
+            if unmet is not None:
+                elsewhere = unmet.draw(math.ceil(ELSEWHERE * n_walkers), stream)
+                elsewhere = elsewhere[np.isfinite(target(elsewhere))]
+                chosen[-1][: len(elsewhere)] = elsewhere
         return np.stack(chosen)
 
     return run(target, begun, streams, density.space.names, target.theta, effort, saved=saved, on_block=on_block)
@@ -151,6 +165,7 @@ def importance(
     effort: Effort,
     per_chain: int,
     start: Start | None,
+    known: KnownOptima | None,
     on_block: OnBlock | None,
 ) -> ImportanceDraws | str:
     """Draws by importance sampling, or the reason why there are none to be trusted.
@@ -162,6 +177,8 @@ def importance(
         Draws kept of each chain, at most.
     start : (n, k) and (n,), optional
         Values about where the posterior lies and their log weights. None: draws of the prior are annealed.
+    known : KnownOptima, optional
+        The first mixture has a component for each that the points it is fitted to have not met.
     on_block : function, optional
 
     Returns
@@ -175,7 +192,7 @@ def importance(
         points = annealed_draws(scores, n, starting, title, moves=FIRST_MOVES)
         log_weights = np.zeros(n)
     else:
-        points, log_weights = scores.scores(start[0]), start[1]
+        points, log_weights = scores.of(start[0]), start[1]
     coordinates: ScaledScores | FreeDensity
     if (np.abs(points) < FAR).all():
         coordinates = suited(scores, points)
@@ -185,9 +202,12 @@ def importance(
         points = (
             annealed_draws(coordinates, n, starting, title, moves=FIRST_MOVES)
             if start is None
-            else coordinates.coordinates.free(start[0])
+            else coordinates.of(start[0])
         )
     usable = np.isfinite(points).all(axis=1)
+    points, log_weights, beside = points[usable], log_weights[usable], None
+    if known is not None:
+        beside = known.beside(coordinates.theta(points), coordinates.of, rng.spawn(1)[0])
 
     def worth(weighted: Weighted) -> float:
         log_weights = smoothed(weighted.log_ratio)[0]
@@ -196,10 +216,11 @@ def importance(
 
     weighted = importance_sample(
         coordinates,
-        (points[usable], log_weights[usable]),
+        (points, log_weights),
         weighing,
         effort=effort,
         worth=worth,
+        beside=beside,
         hopeless=HOPELESS if k > MANY else None,
         on_points=None if on_block is None else lambda n_drawn, most: on_block(n_drawn, most, None),
     )
@@ -208,8 +229,8 @@ def importance(
     draws = _drawn(density, coordinates, weighted, effort.ensembles, per_chain, drawing)
     if draws.reaches(effort.criteria):
         return draws
-    if draws.pareto_k > RELIABLE:
-        return f"Pareto k of its weights is {draws.pareto_k:.2f}, above {RELIABLE:g}"
+    if draws.pareto_k > effort.criteria.pareto_k:
+        return f"Pareto k of its weights is {draws.pareto_k:.2f}, above {effort.criteria.pareto_k:g}"
     return f"{weighted.n_points:,} points were worth too few draws"
 
 
@@ -231,7 +252,7 @@ def _drawn(
     theta = values[places]
     free = FreeDensity(density)
     likelihood = weighted.log_density[usable][places] - coordinates.log_prior(points[places])
-    logs = likelihood + free.log_prior(free.coordinates.free(theta))
+    logs = likelihood + free.log_prior(free.of(theta))
     lines = weighted_convergence(density.space.names, values, weights, theta)
     return ImportanceDraws(
         theta,

@@ -51,7 +51,7 @@ class StudentMixture:
     shares: Array
     means: Array
     roots: Array
-    freedom: float
+    freedom: float = FREEDOMS[1]
 
     def log_density(self, points: Array) -> Array:
         """``(n,)`` at points ``(n, k)``."""
@@ -89,6 +89,13 @@ class StudentMixture:
     def widened(self, factor: float, freedom: float) -> "StudentMixture":
         """The same with scales ``factor`` times as long and other degrees of freedom."""
         return StudentMixture(self.shares, self.means, factor * self.roots, freedom)
+
+    def joined(self, beside: "StudentMixture") -> "StudentMixture":
+        """The components of both: this one as a whole has the share of each component beside it."""
+        n = len(beside.shares)
+        shares = np.concatenate([self.shares, n * beside.shares]) / (n + 1)
+        means, roots = np.concatenate([self.means, beside.means]), np.concatenate([self.roots, beside.roots])
+        return StudentMixture(shares, means, roots, self.freedom)
 
 
 def apportioned(shares: Array, n: int, rng: np.random.Generator) -> NDArray[np.intp]:

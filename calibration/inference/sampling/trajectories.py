@@ -36,7 +36,7 @@ from calibration.inference.sampling.densities import FAR, FreeDensity, NormalSco
 from calibration.inference.sampling.hamiltonian import LEAPS, STILL, Trajectories
 from calibration.inference.sampling.modes import settled, weighed
 from calibration.inference.sampling.sloped_scores import SlopedScores
-from calibration.inference.sampling.warming import summits, warmed
+from calibration.inference.sampling.warming import Summit, summits, warmed
 from calibration.likelihood.posterior import Posterior
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays, Checkpoint, digest, stream
@@ -189,14 +189,15 @@ class TrajectoryDraws(Chains):
 
     def reaches(self, criteria: Criteria) -> bool:
         """As for ensembles, and sound."""
-        return self.soundness.sound and all(line.reaches(criteria) for line in self.lines)
+        sound = self.soundness.sound and not self.missing
+        return sound and all(line.reaches(criteria) for line in self.lines)
 
     @property
     def obstacle(self) -> str:
         """As of ensembles, where trajectories are sound."""
         several = "there are several modes, within which " if self.soundness.modes else ""
         steps = self.n_gradients // max(self.soundness.n_chains, 1)
-        return self.soundness.obstacle or several + slow(self.lines, steps)
+        return self.soundness.obstacle or self.missing or several + slow(self.lines, steps)
 
     @property
     def sentence(self) -> str:
@@ -216,6 +217,7 @@ def follow(
     effort: Effort,
     *,
     reason: str,
+    known: Sequence[Summit] = (),
     saved: Checkpoint,
     on_block: OnBlock | None,
 ) -> TrajectoryDraws:
@@ -228,6 +230,8 @@ def follow(
     effort : Effort
     reason : str
         Why importance sampling is not used; empty where these were asked for.
+    known : sequence of Summit
+        Tops, in normal scores, at which some chains of each group begin beside those that it finds.
     saved, on_block :
         As of :func:`calibration.inference.sampling.chains.run`.
 
@@ -243,7 +247,7 @@ def follow(
         When no draw from the prior is possible.
     """
     scores, weighing = NormalScores(density), rng.spawn(1)[0]
-    course = _course(scores, effort.ensembles, rng, saved.load())
+    course = _course(scores, effort.ensembles, rng, saved.load(), known)
     n_draws, n_reached, lines, interrupted = 0, 0, tuple[Convergence, ...](), False
     # Ctrl-C may come within a move, which leaves the chains between two states
     whole, last = course.arrays(), time.monotonic()
@@ -320,9 +324,11 @@ class _Course:
         return cls(target, chains, apart=np.array(stored["apart"]), begun=str(stored["begun"]), **numbers)
 
 
-def _course(scores: NormalScores, n_ensembles: int, rng: np.random.Generator, stored: Arrays | None) -> _Course:
+def _course(
+    scores: NormalScores, n_ensembles: int, rng: np.random.Generator, stored: Arrays | None, known: Sequence[Summit]
+) -> _Course:
     """Chains that stand where their draws begin, or have gone on from there."""
-    tops = summits(scores, n_ensembles, rng)
+    tops = summits(scores, n_ensembles, rng, known)
     if any(group[0].far for group in tops):
         title = scores.density.problem.title
         raise InvalidValue("the posterior", "too far out in a prior", f"within {FAR:g} of its scores", where=title)
@@ -382,7 +388,7 @@ def _result(
     names, free = density.space.names, FreeDensity(density)
     scores = target.scores_of(drawn.points)
     theta = target.scores.theta(scores)
-    points = free.coordinates.free(theta).reshape(-1, len(names))
+    points = free.of(theta).reshape(-1, len(names))
     logs = (drawn.log_density - target.scores.log_prior(scores)).ravel() + free.log_prior(points)
     every_move = course.chains.draws(0, n_draws)
     result = TrajectoryDraws(

@@ -21,7 +21,7 @@ draws).
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -101,7 +101,9 @@ class Summit:
         return float(np.sqrt((away**2).mean()))
 
 
-def summits(scores: NormalScores, groups: int, rng: np.random.Generator) -> list[list[Summit]]:
+def summits(
+    scores: NormalScores, groups: int, rng: np.random.Generator, known: Sequence[Summit] = ()
+) -> list[list[Summit]]:
     """For each group of chains what searches of its own found, the highest first, all within :data:`NEAR` of the best.
 
     A group of which no search came so near has the best of the others.
@@ -111,6 +113,8 @@ def summits(scores: NormalScores, groups: int, rng: np.random.Generator) -> list
     scores : NormalScores
     groups : int
     rng : Generator
+    known : sequence of Summit
+        Tops that every group has beside those that it found itself.
 
     Returns
     -------
@@ -134,23 +138,23 @@ def summits(scores: NormalScores, groups: int, rng: np.random.Generator) -> list
     highest = [int(np.flatnonzero(owner == group)[np.argmax(heights[owner == group])]) for group in range(groups)]
     places[highest], heights[highest] = climbed(target, places[highest])
     best = int(np.argmax(heights))
+    least = max([float(heights[best]), *(top.height for top in known)]) - NEAR
     by_group = []
     for group in range(groups):
-        near = np.flatnonzero((owner == group) & (heights > heights[best] - NEAR))
-        ordered = near[np.argsort(-heights[near], kind="stable")] if len(near) else np.array([best])
-        by_group.append(
-            _different([Summit(places[i], float(heights[i]), inverse_curvature(target, places[i])) for i in ordered])
-        )
+        near = np.flatnonzero((owner == group) & (heights > least))
+        ordered = near[np.argsort(-heights[near], kind="stable")] if len(near) or known else np.array([best])
+        reached = [Summit(places[i], float(heights[i]), inverse_curvature(target, places[i])) for i in ordered]
+        by_group.append(sorted(different([*reached, *known]), key=lambda top: -top.height))
     return by_group
 
 
-def _different(tops: list[Summit]) -> list[Summit]:
-    """Those that are apart from all higher ones."""
-    different: list[Summit] = []
+def different(tops: Sequence[Summit]) -> list[Summit]:
+    """Those that are apart from all before them."""
+    apart: list[Summit] = []
     for top in tops:
-        if all(min(top.distance(higher.place), higher.distance(top.place)) > DISTINCT for higher in different):
-            different.append(top)
-    return different
+        if all(min(top.distance(before.place), before.distance(top.place)) > DISTINCT for before in apart):
+            apart.append(top)
+    return apart
 
 
 def inverse_curvature(target: Sloped, place: Array) -> Array:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from calibration.assess.posterior_predictive import LEVEL
 from calibration.inference.optimum.conditions import step_bound_words
 from calibration.inference.optimum.walk import SPENT
 from calibration.report import conclusions, figures_fit
@@ -19,7 +20,7 @@ from calibration.report.findings import Findings, Fit, Observed
 from calibration.report.sections.base import ReportPart, misfit, on_bounds_words
 from calibration.report.sections.constants import class_changes, classes, constants
 from calibration.report.sections.predictions import Predictions, since_words, unseen
-from cipark_sd.base.wording import listed, said_date
+from cipark_sd.base.wording import interval, listed, number, said_date
 from cipark_sd.pages.blocks import FirstScreen, Listing, Paragraph, Section
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.statements.headline import Headline
@@ -330,6 +331,7 @@ def informed(findings: Findings) -> Iterator[Section]:
 def cautions(findings: Findings) -> Iterator[str]:
     """What keeps the numbers from being used, with what to do."""
     fit, drawn, assessed = findings.fit, findings.fit.posterior, findings.assessment
+    yield from disagreements(findings)
     if fit.optimum.interrupted or assessed.interrupted or (drawn is not None and drawn.interrupted):
         yield "Stopped before the end. Run the same command to resume."
     yield from filter(None, (step_bound_words(fit.conditions.on_step_bounds), fit.conditions.first))
@@ -337,9 +339,36 @@ def cautions(findings: Findings) -> Iterator[str]:
         yield fit.replication.sentence
     if drawn is not None and not drawn.converged:
         yield f"The posterior has not converged, so no band is drawn: {drawn.obstacle}."
+    elif drawn is not None and drawn.basis.worth is not None:
+        error = max(line.limit_error for line in drawn.mixing)
+        yield (
+            f"The draws are worth {drawn.basis.worth} independent ones: ends of 95 % intervals are known to "
+            f"{error:.2g} standard deviations. Four times as many --steps halve that."
+        )
     if findings.draws is None:
         yield from _unfound(fit)
     yield from since_words(findings)
+
+
+def disagreements(findings: Findings) -> Iterator[str]:
+    """Constants of which the best fit, the profile and the draws say different things: one of them is wrong."""
+    fit, drawn = findings.fit, findings.draws
+    if drawn is None:
+        return
+    profiles = {profile.name: profile for profile in fit.profiles}
+    ends = np.quantile(drawn.flat, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).T.tolist()
+    for parameter, estimate, (low, high) in zip(fit.study.space, fit.optimum.theta.tolist(), ends, strict=True):
+        profile = profiles.get(parameter.name)
+        lower, upper = (None, None) if profile is None else (profile.lower, profile.upper)
+        apart = (lower is not None and lower > high) or (upper is not None and upper < low)
+        # an estimate on a bound says itself that it is no middle of anything
+        outside = not low <= estimate <= high and parameter.name not in fit.at_bound
+        if parameter.target == "model" and parameter.use == "CAL" and (apart or outside):
+            by_profile = f", its profile {profile.verdict.interval}" if profile is not None else ""
+            yield (
+                f"Best fit and draws disagree in {parameter.name}: the estimate is {number(estimate)}{by_profile}, the "
+                f"draws {interval(low, high)} ({LEVEL:.0%}). Use neither before you know why."
+            )
 
 
 def _unfound(fit: Fit) -> Iterator[str]:

@@ -13,6 +13,9 @@ from cipark_sd.base.wording import listed, percent
 from cipark_sd.statements.headline import Bounds, Details, Headline, Kind, parameter
 from cipark_sd.statements.standing import Standing
 
+#: What a number rests on that moves with priors that a program wrote.
+PLACEHOLDERS = "placeholder priors"
+
 
 def constants(findings: Findings) -> Iterator[Headline]:
     """Medians of draws with their central interval where there are draws to be trusted, else estimates with profiles.
@@ -73,19 +76,22 @@ def _by_profiles(fit: Fit) -> Iterator[Line]:
 def _by_draws(findings: Findings, drawn: Posterior) -> Iterator[Line]:
     """Medians of the fitted parameters with their central draws."""
     fit = findings.fit
-    kinds = {line.name: line.kind for line in findings.assessment.contractions}
+    lines = {line.name: line for line in findings.assessment.contractions}
     ends = np.quantile(drawn.flat, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).T.tolist()
     for estimated, line, (low, high) in zip(fit.study.space, drawn.mixing, ends, strict=True):
         verdict = fit.conditions.of(estimated.name)
         if verdict is not None:
+            added = lines.get(estimated.name)
+            held = given_texts(constant for constant in verdict.held if constant.source != "prior")
+            placeholders = (PLACEHOLDERS,) if added is not None and added.on_placeholders else ()
             known: Details = {
                 "unit": "",
                 "kind": "median",
                 "interval": Bounds(low, high, LEVEL, "central draws"),
-                "conditional_on": given_texts(held for held in verdict.held if held.source != "prior"),
+                "conditional_on": (*held, *placeholders),
                 "basis": drawn.basis,
                 "prior": Bounds(*estimated.interval(LEVEL), LEVEL, "central draws"),
-                "judged": kinds.get(estimated.name),
+                "judged": None if added is None else added.kind,
             }
             yield estimated, line.median, known
 

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from calibration.assess.contraction import COLUMNS, NEW, TYPICAL, Contraction
+import numpy as np
+
+from calibration.assess.contraction import COLUMNS, ENDS, NEW, TYPICAL, Contraction
 from calibration.assess.posterior_predictive import Discrepancy, judged
 from calibration.inference.sampling.convergence import CONVERGED, poorest
 from calibration.report import figures_posterior
@@ -14,7 +16,7 @@ from calibration.report.findings import Posterior as Draws
 from calibration.report.sections.base import IN_GROUPS, ReportPart, Rows, record
 from calibration.study.groups import element_of
 from cipark_sd.base.wording import interval, number, rounded, with_error
-from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
+from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.statements.headline import Bounds, Headline, parameter
 
@@ -60,6 +62,7 @@ class Posterior(ReportPart):
             return
         blocks: tuple[Block, ...] = (
             Paragraph(text),
+            *_on_placeholders(drawn, assessed.contractions),
             _contracted(drawn, assessed.contractions),
             *pictures.show("posterior", "Posterior (filled) and prior (line) of each parameter, on its own scale."),
             *pictures.show(
@@ -81,6 +84,20 @@ class Posterior(ReportPart):
         """Joint draws."""
         if findings.fit.posterior is None:
             yield "The posterior: joint uncertainty of all parameters, those held included (--posterior)."
+
+
+def _on_placeholders(drawn: Draws, lines: Sequence[Contraction]) -> Iterator[Block]:
+    """How far constants go with wider placeholders, a line each."""
+    ends = np.quantile(drawn.flat, ENDS, axis=0).T
+    listing = [
+        f"{line.name}: {number(median)} ({interval(low, high)}), about {number(line.wide_median)} "
+        f"({interval(line.wide_low, line.wide_high)}) with placeholders twice as wide."
+        for line, (low, median, high) in zip(lines, ends.tolist(), strict=True)
+        if line.on_placeholders
+    ]
+    if listing:
+        yield Paragraph("These numbers hold under placeholder priors, which only say what stands in the model file:")
+        yield Listing(tuple(listing))
 
 
 def replicated(lines: Sequence[Discrepancy]) -> Iterator[Block]:

@@ -14,7 +14,7 @@ from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue, MissingFile
 from cipark_sd.base.inputs import TABLE_LIMIT, check_readable, reading_netcdf
 from cipark_sd.base.naming import override_key
-from cipark_sd.statements.claims import UNSEEN, Basis, Origin
+from cipark_sd.statements.claims import UNSEEN, Basis, Origin, worth
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ class Draws:
     @property
     def basis(self) -> Basis:
         """What they are, in words."""
-        return Basis(self.origin, len(self), self.converged)
+        return Basis(self.origin, len(self), self.converged, worth(self.independent))
 
     @property
     def effective(self) -> float:

@@ -1,5 +1,6 @@
 """What ``cipark sensitivity`` is asked about, what options change of it, and what constants vary over."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -27,7 +28,7 @@ from cipark_sd.commands.sensitivity.request import RANGE, Request
 from cipark_sd.data.scenarios import resolve
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, Stock
-from cipark_sd.statements.claims import Basis
+from cipark_sd.statements.claims import Basis, worth
 
 
 def target_of(request: Request) -> tuple[Study, Question]:
@@ -246,11 +247,12 @@ def read_draws(path: Path) -> FittedDraws:
     facts = attributes_of(file)
     try:
         converged = None if "converged" not in facts else bool(facts["converged"])
+        few = worth(float(str(facts.get("worth", math.inf))))
     except ValueError as problem:
         reason = f"what the file says of its draws cannot be read ({problem}); make it again"
         raise UnusableInput(reason, where=str(file)) from None
     n = len(next(iter(columns.values()), ()))
-    return FittedDraws(Basis("posterior", n, converged), columns, str(path), str(facts.get("study_digest", "")))
+    return FittedDraws(Basis("posterior", n, converged, few), columns, str(path), str(facts.get("study_digest", "")))
 
 
 def _drawn(model: Model, table: Mapping[str, Array], where: str) -> tuple[dict[str, Array], dict[str, float]]:

@@ -29,7 +29,8 @@ def ahead(problem: CalibrationProblem, *, end: float = 12.0, every: float = 1.0,
 
 
 def test_levels_are_those_of_the_table() -> None:
-    assert LEVELS == (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
+    assert LEVELS[:4] == (0.001, 0.005, 0.01, 0.02)
+    assert {0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975, *(i / 100 for i in range(1, 100))} < set(LEVELS)
 
 
 def test_dates_follow_the_last_fitted_number_up_to_the_end(problem: CalibrationProblem) -> None:

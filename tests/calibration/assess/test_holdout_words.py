@@ -11,7 +11,7 @@ def scored(forecaster: str, log_score: float, crps: float, *, inside: bool = Tru
     """The same two numbers, each with these scores; smaller ones are better."""
     quantiles = (1.0, 2.0, 3.0, 4.0, 5.0)
     rows = [
-        (forecaster, 2020.0, label, 2021.0, 3.0, 3.0, log_score, crps, 0.5, inside, inside, *quantiles)
+        (forecaster, 2020.0, label, 2021.0, 3.0, 3.0, log_score, crps, 0.0, 0.5, inside, inside, *quantiles)
         for label in ("first", "second")
     ]
     return table_of([dict(zip(COLUMNS, row, strict=True)) for row in rows])

@@ -1,5 +1,6 @@
 """Scores, contraction, rivals and self-tests against closed forms and against each other."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,10 +14,12 @@ from calibration.assess import rivals
 from calibration.assess.contraction import contractions
 from calibration.assess.forecast import forecast
 from calibration.assess.holdout import model_scores, rolling_origin, verdict
-from calibration.assess.rivals import compare, fit_rivals, leave_one_out, left_out, log_evidence, mixture, stacking
+from calibration.assess.rivals import compare, fit_rivals, leave_one_out, left_out, mixture, stacking
 from calibration.assess.scores import (
+    crps_error,
     crps_sample,
     log_mean_exp,
+    log_score_of,
     mean_error,
     randomised_pit,
 )
@@ -24,7 +27,7 @@ from calibration.assess.self_test import RANKED, ecdf, judged, rank_band, self_t
 from calibration.inference.sampling.chains import Chains
 from calibration.inference.sampling.convergence import Criteria, Effort, convergence, one_by_one
 from calibration.inference.sampling.densities import FreeDensity, Unconstrained
-from calibration.inference.sampling.draws import PosteriorDraws, draw
+from calibration.inference.sampling.draws import PosteriorDraws, draw, log_evidence
 from calibration.inference.sampling.modes import bridge
 from calibration.likelihood.posterior import Posterior, posterior, with_terms
 from calibration.study.problem import read_problem, until
@@ -47,6 +50,32 @@ def test_crps_of_a_sample_is_the_integral_over_its_steps():
     middle = (edges[1:] + edges[:-1]) / 2
     steps = np.array([(draws <= m).mean() - (m >= 0.3) for m in middle])
     assert crps_sample(draws, 0.3) == pytest.approx((steps**2 * np.diff(edges)).sum(), rel=1e-12)
+
+
+def test_the_error_of_a_crps_is_that_of_other_draws_and_falls_with_more_noise() -> None:
+    """Means of deviation 0.3 under a noise of 1: the score of a normal of variance 1.09."""
+    sd, seen = math.sqrt(1.09), 0.7
+    z = seen / sd
+    exact = sd * (z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / math.sqrt(math.pi))
+    rng, away, claimed = np.random.default_rng(1), {1: [], 8: []}, {1: [], 8: []}
+    for times in away:
+        for _ in range(200):
+            draws = 0.3 * rng.standard_normal((400, 1)) + rng.standard_normal((400, times)) - seen
+            away[times].append(crps_sample(draws.ravel(), 0.0) - exact)
+            claimed[times].append(crps_error(draws))
+        assert np.sqrt(np.square(away[times]).mean()) == pytest.approx(np.mean(claimed[times]), rel=0.15)
+    assert np.mean(claimed[1]) / np.mean(claimed[8]) == pytest.approx(2.3, abs=0.2)
+    assert math.isnan(crps_error(np.zeros((1, 4))))
+
+
+def test_the_log_score_of_draws_is_that_of_their_density() -> None:
+    draws = stats.norm.ppf((np.arange(4000) + 0.5) / 4000)
+    for seen in (0.0, 1.0, 2.0):
+        assert log_score_of(draws, seen) == pytest.approx(-stats.norm.logpdf(seen), abs=0.05)
+    counts = np.random.default_rng(1).poisson(80, 4000).astype(float)
+    assert log_score_of(counts, 85.0) == pytest.approx(-stats.poisson.logpmf(85, 80), abs=0.08)
+    assert math.isnan(log_score_of(draws, 9.0))
+    assert math.isnan(log_score_of(np.ones(9), 1.0))
 
 
 def test_crps_of_a_large_sample_is_that_of_its_distribution():

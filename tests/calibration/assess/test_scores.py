@@ -27,7 +27,7 @@ def number(lower: float, upper: float) -> dict[str, Any]:
 
 def scored(lower: float, upper: float, draws: Any = HUNDRED) -> pd.Series:
     rng = np.random.default_rng(1)
-    row = scores.score("model", 5.0, number(lower, upper), draws, np.log([0.1, 0.3]), rng)
+    row = scores.score("model", 5.0, number(lower, upper), draws, draws[:, None], np.log([0.1, 0.3]), rng)
     return table_of([row]).iloc[0]
 
 

@@ -10,7 +10,7 @@ from scipy import stats
 
 from calibration.assess.posterior_predictive import predict
 from calibration.assess.scores import crps_sample
-from calibration.inference.sampling.convergence import Effort, convergence
+from calibration.inference.sampling.convergence import CONVERGED, Effort, convergence
 from calibration.inference.sampling.draws import draw
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.likelihood.replicate import replicate_term
@@ -64,7 +64,7 @@ def test_independent_draws_count_fully_and_agree() -> None:
 def test_an_ensemble_that_sits_elsewhere_is_noticed() -> None:
     theta = np.random.default_rng(2).normal(size=(4, 200, 20, 1))
     theta[3] += 1
-    assert not convergence(("x",), theta)[0].reached
+    assert not convergence(("x",), theta)[0].reaches(CONVERGED)
 
 
 def test_the_crps_of_a_normal_sample_is_the_closed_form() -> None:

@@ -48,7 +48,7 @@ def test_all_statistics_stand_in_a_table_that_marks_what_fails() -> None:
 def test_every_structure_stands_at_the_last_date(structures: tuple[str, ...], n: int) -> None:
     rows = table_of(
         [
-            foretold(year, [10.0 * i + j for j in range(len(LEVELS))], name)
+            foretold(year, [100.0 * i + round(100 * level) for level in LEVELS], name)
             for i, name in enumerate(structures)
             for year in (2020, 2021)
         ]
@@ -56,7 +56,7 @@ def test_every_structure_stands_at_the_last_date(structures: tuple[str, ...], n:
     tables = list(predictions.by_structure(rows))
     assert sum(len(cells(table)) for table in tables) == n
     if n:
-        assert cells(tables[0])[1] == ("left", "A", "2021", "11", "13", "14", "15", "17")
+        assert cells(tables[0])[1] == ("left", "A", "2021", "105", "125", "150", "175", "195")
     assert set(predictions.own_rows(rows)["structure"]) == {OWN}
 
 

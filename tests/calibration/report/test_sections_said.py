@@ -16,6 +16,7 @@ from calibration.assess.holdout import MODEL, RollingOrigin
 from calibration.assess.posterior_predictive import Discrepancy
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import COLUMNS, table_of
+from calibration.inference.optimum.verdict import Side, Verdict
 from calibration.inference.sampling.convergence import CONVERGED, Convergence, poorest
 from calibration.report.sections.answer import cautions
 from calibration.report.sections.constants import constants
@@ -30,7 +31,7 @@ ALL = Pictures(frozenset({"holdout", "rivals", "posterior", "pairs", "pit", "for
 
 
 def entry(forecaster: str, origin: float, year: float, log_score: float) -> dict[str, object]:
-    scores = (log_score, 1.0, 0.5, True, False)
+    scores = (log_score, 1.0, 0.1, 0.5, True, False)
     row = (forecaster, origin, f"left {year:g}", year, 1.0, 1.0, *scores, 0.0, 1.0, 2.0, 3.0, 4.0)
     return dict(zip(COLUMNS, row, strict=True))
 
@@ -71,24 +72,52 @@ def findings(**assessed: Any) -> Any:
     return SimpleNamespace(fit=fit, assessment=everything, shown=everything, bands=True)
 
 
-@pytest.mark.parametrize(
-    ("converged", "words"),
-    [
-        (True, []),
-        (False, ["The posterior has not converged, so no band is drawn: 9 chains stay at other optima."]),
-    ],
-)
-def test_what_stands_in_the_way_of_a_posterior_is_the_caution(converged: bool, words: list[str]) -> None:
-    obstacle = "9 chains stay at other optima"
-    drawn = SimpleNamespace(converged=converged, interrupted=False, obstacle=obstacle)
+def cautioned(estimate: float = 0.2, profile: Any = None, bound: tuple[str, ...] = (), **of_draws: Any) -> list[str]:
+    """Cautions of a fit of one constant, whose draws are the hundredths from 0.01 to 1."""
+    known = {"converged": True, "basis": Basis("posterior", 100, True)} | of_draws
+    drawn = SimpleNamespace(**known, interrupted=False, obstacle="9 chains stay at other optima", mixing=(MIXED,))
+    drawn.flat = np.linspace(0.01, 1, 100)[:, None]
+    rate = SimpleNamespace(name="rate", target="model", use="CAL")
     fit = SimpleNamespace(
-        optimum=SimpleNamespace(interrupted=False),
+        study=SimpleNamespace(space=[rate]),
+        optimum=SimpleNamespace(interrupted=False, theta=np.array([estimate])),
+        at_bound=bound,
+        profiles=() if profile is None else (profile,),
+        unfound_by_reason={},
         conditions=SimpleNamespace(first="", on_step_bounds=()),
         replication=SimpleNamespace(sound=True),
         posterior=drawn,
     )
-    shown: Any = SimpleNamespace(fit=fit, draws=drawn, assessment=SimpleNamespace(interrupted=False))
-    assert list(cautions(shown)) == words
+    shown: Any = SimpleNamespace(
+        fit=fit, draws=drawn if known["converged"] else None, assessment=SimpleNamespace(interrupted=False)
+    )
+    return list(cautions(shown))
+
+
+def test_what_stands_in_the_way_of_a_posterior_is_the_caution() -> None:
+    assert cautioned() == []
+    said = "The posterior has not converged, so no band is drawn: 9 chains stay at other optima."
+    assert cautioned(converged=False) == [said]
+
+
+def test_few_draws_say_how_rough_their_ends_are() -> None:
+    (said,) = cautioned(basis=Basis("posterior", 100, True, 99))
+    approved(said)
+
+
+def test_an_estimate_or_a_profile_apart_from_the_draws_is_the_first_caution() -> None:
+    def profiled(lower: float | None, upper: float | None) -> Any:
+        sides = Side("bounded", lower or 0.0), Side("bounded", upper or 2.0)
+        return SimpleNamespace(name="rate", lower=lower, upper=upper, verdict=Verdict(*sides))
+
+    approved(cautioned(1.5)[0])
+    approved(cautioned(0.5, profiled(1.2, 1.4))[0])
+    assert cautioned(1.5, basis=Basis("posterior", 100, True, 99))[0].startswith("Best fit and draws disagree in rate")
+    assert len(cautioned(0.5, profiled(None, 0.001))) == 1
+    # what is wide of one and narrow of the other is no contradiction
+    assert cautioned(0.5, profiled(0.9, None)) == []
+    # an estimate on its bound is said by itself
+    assert cautioned(1.5, bound=("rate",)) == []
 
 
 def blocks(part: Any, found: Any) -> tuple[list[Table], dict[str, str], str]:
@@ -217,9 +246,9 @@ def test_a_forecast_has_a_few_dates_with_the_ends_that_its_head_names() -> None:
 
 
 def test_counts_are_whole_and_measurements_have_three_digits() -> None:
-    counts = forecast.table_of([foretold(2021, list(map(float, range(9))))])
+    counts = forecast.table_of([foretold(2021, [float(round(100 * level)) for level in LEVELS])])
     ((table,), _, _) = blocks(Forecasts(), findings(forecasts=counts))
-    assert table.rows[0][3:] == ("1", "3", "4", "5", "7")
+    assert table.rows[0][3:] == ("5", "25", "50", "75", "95")
 
 
 def told(findings: Any, estimand: str, number: float, **more: Any) -> Any:

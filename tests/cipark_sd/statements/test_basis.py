@@ -2,7 +2,7 @@
 
 import pytest
 
-from cipark_sd.statements.claims import Basis
+from cipark_sd.statements.claims import Basis, worth
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,11 @@ def test_the_label_of_a_file_says_the_same(basis, label):
 def test_one_run_in_place_of_draws_that_did_not_converge_is_called_the_best_fit():
     assert Basis("posterior", 1, converged=False).sentence.startswith("the best fit alone")
     assert Basis("posterior", 9, converged=False).sentence.startswith("9 draws from the posterior")
+
+
+def test_draws_that_are_worth_few_say_how_many() -> None:
+    few = Basis("posterior", 4432, True, worth(394.2))
+    assert few.bands
+    assert few.label == "posterior, 4432 draws, worth 394"
+    assert few.sentence.endswith("they are worth 394 independent ones, and ends of intervals are as rough")
+    assert worth(400.0) is None

@@ -10,16 +10,19 @@ import numpy as np
 import pytest
 from small_study import small_study
 
-from calibration.inference.sampling import sample, trajectories, warming
+from calibration.inference.sampling import trajectories, warming
 from calibration.inference.sampling.convergence import (
+    CONVERGED,
     EFFORT,
     LEAST_STEPS,
     MOST_STEPS,
     UNSAVED,
+    Convergence,
     Criteria,
     Effort,
     affordable_steps,
     convergence,
+    n_effective,
 )
 from calibration.inference.sampling.densities import NormalScores
 from calibration.inference.sampling.draws import draw
@@ -329,6 +332,21 @@ def test_draws_that_are_not_sound_have_not_converged(drawn: TrajectoryDraws) -> 
     assert "(importance sampling was tried first: k is 0.9)" in replace(drawn, reason="k is 0.9").sentence
 
 
+def test_few_effective_draws_may_be_used_but_none_that_lack_an_optimum(drawn: TrajectoryDraws) -> None:
+    def with_size(size: float) -> TrajectoryDraws:
+        lines = tuple(replace(line, r_hat=1.04, ess_bulk=900.0, ess_tail=size) for line in drawn.lines)
+        return replace(drawn, lines=lines, soundness=Soundness())
+
+    assert with_size(394.0).converged
+    assert not with_size(394.0).reaches(CONVERGED)
+    assert not with_size(99.0).converged
+    lacking = replace(with_size(900.0), missing="the draws lack the optimum at p 1.98")
+    assert not lacking.converged
+    assert lacking.obstacle == "the draws lack the optimum at p 1.98"
+    assert n_effective(with_size(394.0).lines) == 394.0
+    assert n_effective([Convergence("still")]) == 0.0
+
+
 def test_what_stands_in_the_way_is_the_parameter_that_moves_slowly_or_what_is_not_sound(
     drawn: TrajectoryDraws,
 ) -> None:
@@ -337,11 +355,11 @@ def test_what_stands_in_the_way_is_the_parameter_that_moves_slowly_or_what_is_no
     steps = drawn.n_gradients // drawn.soundness.n_chains
     slow = replace(drawn, lines=(replace(first, r_hat=1.004, ess_bulk=50.0, ess_tail=900.0), *lines))
     assert slow.obstacle == (
-        f"chains move slowly in {first.name} (R-hat 1.004, 50 of 400 effective draws): "
-        f"--steps {1000 * -(-8 * steps // 1000)} may be enough, or a narrower prior of it"
+        f"chains move slowly in {first.name} (R-hat 1.004, 50 of 100 effective draws): "
+        f"--steps {1000 * -(-2 * steps // 1000)} may be enough, or a narrower prior of it"
     )
     apart = replace(slow, lines=(replace(first, r_hat=1.2, ess_bulk=50.0, ess_tail=900.0), *lines))
-    assert f"--steps {1000 * -(-20 * steps // 1000)} " in apart.obstacle
+    assert f"--steps {1000 * -(-4 * steps // 1000)} " in apart.obstacle
     modes = replace(slow, soundness=replace(drawn.soundness, modes="The posterior has 2 modes."))
     assert modes.obstacle.startswith(f"there are several modes, within which chains move slowly in {first.name} ")
     elsewhere = replace(slow, soundness=replace(drawn.soundness, n_apart=8, apart="a"))
@@ -350,11 +368,11 @@ def test_what_stands_in_the_way_is_the_parameter_that_moves_slowly_or_what_is_no
     assert "too many to trust the draws" in diverged.obstacle
 
 
-def test_trajectories_are_followed_where_weights_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trajectories_are_followed_where_weights_fail(tmp_path: Path) -> None:
     """The order: weights first, then trajectories, ensembles where there is no gradient."""
     density = posterior(small_study(tmp_path), choose("native"))
     effort = replace(SHORT, sampler="importance", walkers=24, least_steps=40, most_steps=200, block=20)
-    monkeypatch.setattr(sample, "RELIABLE", -9.0)
+    effort = replace(effort, criteria=replace(effort.criteria, pareto_k=-9.0))
     instead = draw(density, np.random.default_rng(1), effort=effort).sampled
     assert instead.sampler == "hmc"
     assert "importance sampling was tried first: Pareto k" in instead.sentence

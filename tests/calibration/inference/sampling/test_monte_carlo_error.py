@@ -46,7 +46,7 @@ def test_what_converged_means():
     assert Criteria(r_hat=1.01, ess=400.0) == CONVERGED
     assert Effort().criteria is CONVERGED
     assert QUANTILES == (0.025, 0.5, 0.975)
-    assert GOOD.reached
+    assert GOOD.reaches(CONVERGED)
     assert str(CONVERGED) == "R-hat below 1.01, effective sizes above 400"
 
 
@@ -55,7 +55,7 @@ def test_what_converged_means():
     [{"r_hat": 1.011}, {"ess_bulk": 399.0}, {"ess_tail": 399.0}, {"r_hat": float("nan")}, {"ess_tail": float("nan")}],
 )  # fmt: skip
 def test_each_number_alone_can_say_that_it_has_not(worse):
-    assert not replace(GOOD, **worse).reached
+    assert not replace(GOOD, **worse).reaches(CONVERGED)
     assert poorest([GOOD, replace(GOOD, name="y", **worse)]).name == "y" or "nan" in str(worse.values())
 
 
@@ -191,7 +191,7 @@ def test_what_is_asked_for_is_said():
     ({"ess_tail": 400.0}, False),
 ])  # fmt: skip
 def test_sizes_have_to_pass(changes, reached):
-    assert replace(GOOD, **changes).reached is reached
+    assert replace(GOOD, **changes).reaches(CONVERGED) is reached
 
 
 def test_without_spread_there_is_no_error_in_deviations():

@@ -8,7 +8,15 @@ from arviz_stats.base import array_stats
 from thorough import share
 
 from calibration.inference.sampling.chains import Chains, run
-from calibration.inference.sampling.convergence import Criteria, Effort, convergence, effective, one_by_one, poorest
+from calibration.inference.sampling.convergence import (
+    CONVERGED,
+    Criteria,
+    Effort,
+    convergence,
+    effective,
+    one_by_one,
+    poorest,
+)
 from calibration.inference.sampling.densities import Unconstrained, prior_draws
 from calibration.inference.sampling.moves import MOVES, along_powers, step
 from calibration.noise.priors import Beta, Exponential, LogNormal, Normal, Uniform
@@ -262,7 +270,7 @@ def test_chains_that_begin_with_a_lost_walker_have_not_converged():
 
 def test_a_quantity_that_never_moves_has_not_converged():
     found = convergence(["stuck"], np.ones((4, 100, 8, 1)))
-    assert not found[0].reached
+    assert not found[0].reaches(CONVERGED)
 
 
 def test_with_one_walker_the_statistics_are_those_of_arviz():

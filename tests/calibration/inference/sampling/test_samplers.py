@@ -14,7 +14,7 @@ from calibration.assess.rivals import left_out
 from calibration.inference.sampling import draws as drawing
 from calibration.inference.sampling import sample as sampling
 from calibration.inference.sampling.chains import Chains
-from calibration.inference.sampling.convergence import Effort
+from calibration.inference.sampling.convergence import CONVERGED, Effort
 from calibration.inference.sampling.draws import draw
 from calibration.inference.sampling.sample import ImportanceDraws
 from calibration.likelihood.posterior import posterior
@@ -86,9 +86,9 @@ def test_a_start_that_misleads_is_given_up(tmp_path, monkeypatch):
     tried = []
     whole = drawing.importance
 
-    def importance(density, rng, effort, per_chain, start, on_block):
+    def importance(density, rng, effort, per_chain, start, *rest):
         tried.append(start is not None)
-        return "misled" if start is not None else whole(density, rng, effort, per_chain, start, on_block)
+        return "misled" if start is not None else whole(density, rng, effort, per_chain, start, *rest)
 
     monkeypatch.setattr(drawing, "importance", importance)
     start = (np.full((10, 1), exact.mean()), np.zeros(10))
@@ -133,17 +133,18 @@ def test_there_are_as_many_draws_as_the_points_are_worth(both):
 
 
 @pytest.mark.parametrize(
-    ("where", "value", "reason"),
+    ("pareto_k", "reason"),
     [
-        ("RELIABLE", -9.0, r"Pareto k of its weights is -?\d\.\d\d, above -9"),
-        ("importance_sample", lambda *_, **__: None, "too few of its points would have had weight"),
+        (-9.0, r"Pareto k of its weights is -?\d\.\d\d, above -9"),
+        (0.4, "too few of its points would have had weight"),
     ],
 )
-def test_chains_take_over_without_a_gradient_and_say_why(tmp_path, monkeypatch, where, value, reason):
+def test_chains_take_over_without_a_gradient_and_say_why(tmp_path, monkeypatch, pareto_k, reason):
     density = posterior(small_study(tmp_path), choose("wasm"))
-    effort = replace(EFFORT, most_steps=100, least_steps=100)
+    effort = replace(EFFORT, most_steps=100, least_steps=100, criteria=replace(CONVERGED, pareto_k=pareto_k))
     asked = draw(density, np.random.default_rng(4), effort=replace(effort, sampler="chains"))
-    monkeypatch.setattr(sampling, where, value)
+    if pareto_k > 0:
+        monkeypatch.setattr(sampling, "importance_sample", lambda *_, **__: None)
     instead = draw(density, np.random.default_rng(4), effort=effort)
     assert isinstance(instead.sampled, Chains)
     assert np.array_equal(instead.theta, asked.theta)

@@ -63,3 +63,13 @@ def test_heavy_tails_get_few_degrees_of_freedom():
     rng = np.random.default_rng(6)
     points = stats.multivariate_t([0, 0], np.eye(2), df=3).rvs(3000, random_state=rng)
     assert fit_mixture(points, np.ones(3000), rng).freedom <= 5
+
+
+def test_joined_components_have_equal_shares_beside_the_whole_of_the_first() -> None:
+    first = StudentMixture(np.array([0.3, 0.7]), np.zeros((2, 1)), np.ones((2, 1, 1)), 10.0)
+    other = StudentMixture(np.array([0.5, 0.5]), np.array([[5.0], [9.0]]), np.full((2, 1, 1), 2.0))
+    joined = first.joined(other)
+    assert joined.shares == pytest.approx([0.1, 0.7 / 3, 1 / 3, 1 / 3])
+    assert joined.means.ravel().tolist() == [0.0, 0.0, 5.0, 9.0]
+    assert joined.roots.ravel().tolist() == [1.0, 1.0, 2.0, 2.0]
+    assert joined.freedom == 10.0

@@ -125,3 +125,16 @@ def test_chains_start_where_the_data_are_possible(tmp_path: Path, monkeypatch: p
     assert begun.shape == (CHAINS, 2)
     assert np.isfinite(walled(scores, begun)).all()
     assert len(np.unique(begun, axis=0)) == CHAINS
+
+
+def test_groups_begin_at_known_tops_that_they_have_not_found(tmp_path: Path) -> None:
+    scores = NormalScores(posterior(small_study(tmp_path), choose("native")))
+    alone = summits(scores, 2, np.random.default_rng(1))
+    top = alone[0][0]
+    elsewhere = Summit(top.place + 5 * top.factor[:, 0], top.height - 1, top.factor)
+    found = summits(scores, 2, np.random.default_rng(1), [elsewhere, top])
+    # what a group found itself it has once
+    assert [len(group) for group in found] == [len(group) + 1 for group in alone]
+    assert all(any(other is elsewhere for other in group[1:]) for group in found)
+    higher = Summit(elsewhere.place, top.height + 20, top.factor)
+    assert [group == [higher] for group in summits(scores, 2, np.random.default_rng(1), [higher])] == [True, True]
