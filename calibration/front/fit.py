@@ -107,8 +107,8 @@ class Fit(Calibration, Acting):
             import arviz
         except ImportError:
             return drawn
-        older = getattr(arviz, "InferenceData", None)
-        return drawn if older is None else older.from_datatree(drawn)
+        # from 1.0 on it takes xarray's own trees, and warns whoever asks for the class before them
+        return arviz.InferenceData.from_datatree(drawn) if arviz.__version__.startswith("0.") else drawn
 
     def summary(self) -> "pd.DataFrame":
         """A row for each parameter: estimate with standard error and profile interval, and moments of the draws.

@@ -13,12 +13,13 @@ from calibration.assess.scores import mean_error
 from calibration.inference.optimum.conditions import given_words
 from calibration.inference.optimum.diagnostics import DECIDES
 from calibration.inference.optimum.held import Held
-from calibration.inference.optimum.interval_rules import threshold_words
+from calibration.inference.optimum.interval_rules import Threshold, threshold_words
 from calibration.inference.optimum.profile import Profile, prediction_words
 from calibration.inference.optimum.residuals import beyond_chance, unexplained
+from calibration.inference.optimum.scatter import Scatter
 from calibration.report.findings import Fit
 from calibration.study.parameters import placeholder_words
-from cipark_sd.base.wording import listed, percent, with_unit
+from cipark_sd.base.wording import listed, number, percent, with_unit
 from cipark_sd.statements.claims import NARROW
 from cipark_sd.statements.headline import Bounds, is_narrower
 
@@ -134,12 +135,8 @@ def estimate_words(fit: Fit) -> list[str]:
     if fit.optimum.moved:
         times = "once" if fit.optimum.moved == 1 else f"{fit.optimum.moved} times"
         sentences.append(f"A profile found a better fit than the searches ({times}): the estimate is that one.")
-    if fit.rough:
-        words = (
-            "The likelihood jumps, as where an equation asks whether a level is above another and what happens moves "
-            "by whole time steps. Searches and profiles step over the jumps: an end of an interval may be off by a few "
-            "percent of its width."
-        )
+    if fit.scatter is not None:
+        words = _scatter_words(fit, fit.scatter)
         if fit.posterior is not None:
             words += " Draws come from walkers that begin about the best fit; of another hill they say nothing."
         sentences.append(words)
@@ -154,6 +151,20 @@ def estimate_words(fit: Fit) -> list[str]:
         names = listed(name for name in without if without[name] == reason)
         sentences.append(f"No standard error: {names} ({reason}).")
     return sentences
+
+
+def _scatter_words(fit: Fit, scatter: Scatter) -> str:
+    """Why a best fit over jumps is one of many, how far they lie apart, and how far an end may be off."""
+    ends = zip(scatter.names, scatter.low.tolist(), scatter.high.tolist(), strict=True)
+    model = {parameter.name for parameter in fit.study.space if parameter.target == "model"}
+    apart = listed(f"{name} {number(low)} to {number(high)}" for name, low, high in ends if name in model)
+    rises = [profile.threshold.rise for profile in fit.profiles] or [Threshold(fit.level).rise]
+    return (
+        "The likelihood jumps, as where an equation asks whether a level is above another and what happens moves by "
+        "whole time steps. Searches and profiles step over the jumps, and the estimate is one of many places as good: "
+        f"{apart}. Standard errors are the spread of likely places; an end of an interval may be off by "
+        f"{percent(round(scatter.end_share(min(rises)), 2))} of its distance from the estimate."
+    )
 
 
 def caused(fit: Fit, assessment: Assessment) -> tuple[str, list[str]]:

@@ -20,6 +20,7 @@ from calibration.inference.optimum.diagnostics import Identifiability
 from calibration.inference.optimum.optimise import Reached
 from calibration.inference.optimum.profile import Profile
 from calibration.inference.optimum.residuals import table_of
+from calibration.inference.optimum.scatter import Scatter
 from calibration.inference.optimum.verification import UNUSABLE, Replication
 from calibration.inference.optimum.walk import SPENT
 from calibration.inference.sampling.convergence import Convergence
@@ -209,11 +210,11 @@ class Posterior:
 class Fit:
     """An optimum and what was found around it.
 
-    ``at_bound`` names parameters that ended at an end of their range, and ``rough`` says whether the likelihood jumps
-    along most of them. ``errors`` are standard errors, and ``no_errors`` says why a parameter has none.
-    ``comparable`` says whether PySD could be asked at all, and ``replication`` whether it gives the same at the
-    estimate. ``step_shift`` is how far each expected observation moves, in standard deviations of its noise, when the
-    time step is halved.
+    ``at_bound`` names parameters that ended at an end of their range, and ``scatter`` says how far places as good lie
+    apart where the likelihood jumps along most of them. ``errors`` are standard errors, and ``no_errors`` says why a
+    parameter has none. ``comparable`` says whether PySD could be asked at all, and ``replication`` whether it gives the
+    same at the estimate. ``step_shift`` is how far each expected observation moves, in standard deviations of its
+    noise, when the time step is halved.
     ``unsampled`` says why there is no posterior where it was tried, and what to do.
     ``courses`` has how each long series and the model part.
     """
@@ -221,7 +222,7 @@ class Fit:
     study: StudyFacts
     optimum: Reached
     at_bound: tuple[str, ...]
-    rough: bool
+    scatter: Scatter | None
     rows: pd.DataFrame
     identifiability: Identifiability
     errors: dict[str, float | None]

@@ -46,7 +46,8 @@ from calibration.inference.optimum.diagnostics import (
 from calibration.inference.optimum.least_squares import is_square
 from calibration.inference.optimum.objective import IMPOSSIBLE, Objective, fourth_order
 from calibration.inference.optimum.optimise import Optimum
-from calibration.inference.optimum.scoring import around, over_jumps
+from calibration.inference.optimum.scatter import Scatter
+from calibration.inference.optimum.scoring import over_jumps
 from calibration.study.observations import Count
 from cipark_sd.base.arrays import Array
 
@@ -316,11 +317,13 @@ def _slopes(goal: Objective, theta: Array, free: NDArray[np.intp]) -> Array:
     return slopes
 
 
-def standard_errors(optimum: Optimum) -> tuple[dict[str, float | None], dict[str, str]]:
+def standard_errors(
+    optimum: Optimum, scattered: Scatter | None = None
+) -> tuple[dict[str, float | None], dict[str, str]]:
     """Standard errors at the optimum, given the parameters that it holds and those on a bound.
 
     They are those of the free parameters in their own units, None where the information leaves one undetermined; of
-    each such parameter the second dictionary says why.
+    each such parameter the second dictionary says why. Where the likelihood jumps they are those of ``scattered``.
     """
     goal = optimum.goal
     names, point = goal.space.names, goal.box(optimum.theta)
@@ -328,7 +331,9 @@ def standard_errors(optimum: Optimum) -> tuple[dict[str, float | None], dict[str
     why_not |= dict.fromkeys(optimum.at_bound, "on a bound")
     moving = np.array([i for i, name in enumerate(names) if name not in why_not], dtype=np.intp)
     values: dict[str, float | None] = dict.fromkeys(names)
-    if len(moving):
+    if scattered is not None:
+        values |= {names[i]: float(scattered.errors[i]) for i in moving}
+    elif len(moving):
         inner = replace(goal, base=optimum.theta, free=goal.free[moving])
         errors = _errors(optimum, inner)
         widths = _widths(inner, point[moving])
@@ -342,8 +347,7 @@ def standard_errors(optimum: Optimum) -> tuple[dict[str, float | None], dict[str
 
 def _errors(optimum: Optimum, goal: Objective) -> Array:
     """Standard errors ``(n_free,)`` in the box; infinite where the information is singular."""
-    rough, theta = goal.rough, optimum.theta
-    information = around(goal, goal.box(theta)).matrix if rough else _information(goal, theta)
+    information = _information(goal, optimum.theta)
     diagonal = np.diag(information)
     errors = np.full(len(diagonal), np.inf)
     # what nothing depends on has no error, and takes none from the others

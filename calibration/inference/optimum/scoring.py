@@ -158,7 +158,7 @@ def drawn_about(goal: Objective, theta: Array, n: int, rng: np.random.Generator)
         Full vectors.
     """
     point = goal.box(theta)
-    directions = _probes(around(goal, point).matrix)
+    directions = even_directions(around(goal, point).matrix)
     spread = SPREAD * rng.standard_normal((n, len(point))) @ directions
     values = goal.theta(np.clip(point + spread, FIRST_PROBE, 1 - FIRST_PROBE))
     held = np.setdiff1d(np.arange(len(theta)), goal.free)
@@ -187,7 +187,7 @@ def swept(goal: Objective, point: Array, matrix: Array | None = None) -> tuple[M
     spreads = {term.noise.spread for term in density.problem.terms}
     moving = np.array([i for i, name in enumerate(goal.space.names) if name not in spreads], dtype=np.intp)
     m = len(moving)
-    probes = FIRST_PROBE * np.eye(m) if matrix is None else _probes(matrix[np.ix_(moving, moving)])
+    probes = FIRST_PROBE * np.eye(m) if matrix is None else even_directions(matrix[np.ix_(moving, moving)])
     points = np.repeat(point[None, :], 2 * m + 1, axis=0)
     points[1 : m + 1, moving] += probes
     points[m + 1 :, moving] -= probes
@@ -226,7 +226,7 @@ def swept(goal: Objective, point: Array, matrix: Array | None = None) -> tuple[M
     return Minimum(points[place], float(values[place]), slopes, curvature, True, 1), float(values[0])
 
 
-def _probes(matrix: Array) -> Array:
+def even_directions(matrix: Array) -> Array:
     """Directions ``(m, m)`` that are independent under a curvature, each as long as makes for a rise of a half."""
     scale = np.sqrt(np.maximum(np.diag(matrix), FLAT))
     values, vectors = principal_axes(matrix / np.outer(scale, scale))

@@ -18,6 +18,7 @@ from calibration.assess.scores import mean_error, table_of
 from calibration.commands import pipeline
 from calibration.commands.settings import Settings
 from calibration.inference.optimum.interval_rules import Threshold
+from calibration.inference.optimum.scatter import Scatter
 from calibration.report import conclusions
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Fit
@@ -82,7 +83,10 @@ def test_what_stands_beside_the_estimates(fit: Fit) -> None:
     once = conclusions.estimate_words(replace(fit, optimum=replace(fit.optimum, moved=1)))
     approved(once[1])
     approved(without)
-    approved(conclusions.estimate_words(replace(fit, rough=True))[-1])
+    names = fit.study.space.names
+    n = len(names)
+    apart = Scatter(names, errors=np.full(n, 2.0), low=np.full(n, 9.3), high=np.full(n, 18.0), tooth=0.5, effective=900)
+    approved(conclusions.estimate_words(replace(fit, scatter=apart))[-1])
 
 
 # --- predictions of what was held out ---------------------------------------------------------------------------------
