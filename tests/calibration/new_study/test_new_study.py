@@ -614,8 +614,8 @@ def test_a_stock_that_dies_out_in_the_file_alone_is_no_other_unit(
     write_mdl: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file's constants leave a thousandth of the members; others of the priors keep all of them."""
-    model = write_mdl("Members = INTEG(join - leave, 20) ~~|join = b * Members ~~|leave = d * Members ~~|"
-                      "b = 0.3 ~~|d = 0.7 ~~|", final=22)  # fmt: skip
+    model = write_mdl("Members = INTEG(join - leave, 20) ~person~|join = b * Members ~person/Year~|"
+                      "leave = d * Members ~person/Year~|b = 0.3 ~1/Year~|d = 1.1 ~1/Year~|", final=22)  # fmt: skip
     numbers = (19.2, 21.4, 20.1, 18.7, 22, 20, 21)
     cells = "".join(f"{year},{members}\n" for year, members in enumerate(numbers, start=15))
     made = ask(model, "year,members\n" + cells)
