@@ -1,7 +1,7 @@
 """What a study asked, answered in words from the numbers of a run."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from calibration.assess.scores import mean_error
 from calibration.inference.optimum.conditions import given_words
 from calibration.inference.optimum.diagnostics import DECIDES
 from calibration.inference.optimum.held import Held
-from calibration.inference.optimum.interval_rules import Threshold, threshold_words
+from calibration.inference.optimum.interval_rules import OF_SPREADS, Threshold, threshold_words
 from calibration.inference.optimum.profile import Profile, prediction_words
 from calibration.inference.optimum.residuals import beyond_chance, unexplained
 from calibration.inference.optimum.scatter import Scatter
@@ -95,6 +95,8 @@ def _profiled(fit: Fit) -> str:
     return text
 
 
+#: Log units from which on one of two families of noise with as many constants is told to fit better: a ratio of 20.
+DECISIVE = 3.0
 #: Whether the lower and the upper side of a profile are bounded, in words.
 _SIDES = {
     (True, True): "bounded on both sides",
@@ -121,6 +123,18 @@ def rule_words(fit: Fit) -> str:
     return threshold_words(rules or [profile.threshold for profile in fit.profiles])
 
 
+def noise_warnings(fit: Fit) -> Iterator[str]:
+    """Series whose residuals ask for the other of normal and lognormal noise, and what to write."""
+    for row in fit.residuals[fit.residuals["gain"] > DECISIVE].to_dict("records"):
+        is_fixed = row["other"] == "normal"
+        asked, units = ("of fixed size", "of the data") if is_fixed else ("in proportion", "of their logarithms")
+        yield (
+            f"The residuals of {row['observation']} ask for an error {asked}, by {row['gain']:.3g} log units: write "
+            f'family = "{row["other"]}" for it, and a prior of {row["spread"]} around {row["other_sd"]:.2g}, as a '
+            f"standard deviation {units}."
+        )
+
+
 def estimate_words(fit: Fit) -> list[str]:
     """What answers lean on, how intervals end, how far residuals spread, which parameters have no standard error."""
     sentences = []
@@ -128,7 +142,7 @@ def estimate_words(fit: Fit) -> list[str]:
         sentences += placeholder_words(fit.study.space, fit.optimum.theta.tolist())
     if fit.profiles:
         sentences.append(f"Profile intervals are of level {percent(fit.level)}: {rule_words(fit)}.")
-    for observation, n, squares, sd in fit.residuals.itertuples(index=False, name=None):
+    for observation, n, squares, sd in fit.residuals[OF_SPREADS].itertuples(index=False, name=None):
         spread = "" if math.isnan(sd) else f"standard deviation {sd:.5g}, "
         numbers = with_unit(str(n), "number")
         sentences.append(f"Residuals of {observation}: {spread}sum of squares {squares:.5g}, {numbers}.")

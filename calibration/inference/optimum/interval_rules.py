@@ -53,6 +53,8 @@ from cipark_sd.base.arrays import Array
 
 #: Least eigenvalue, relative to the largest, of information whose diagonal is 1, from which errors are told.
 UNINFORMED = 1e-12
+#: What is told of residuals whatever their noise.
+OF_SPREADS = ["observation", "n", "sum_of_squares", "sd"]
 #: How often curvature is measured again where it cannot be inverted.
 ROUNDS = 4
 
@@ -423,7 +425,9 @@ def residual_spreads(optimum: Optimum) -> pd.DataFrame:
 
     ``n`` are the fitted numbers, ``sum_of_squares`` is their residual sum of squares, of logarithms where the noise is
     lognormal, and ``sd`` the residual standard deviation, over the numbers less the observation's part of the fitted
-    parameters; NaN where that leaves nothing.
+    parameters; NaN where that leaves nothing. ``gain`` is the rise of the log likelihood by the ``other``
+    of the two families, which has as many constants, the model's numbers as they are and each family with its best
+    ``spread``, ``other_sd`` for the other one; NaN where the spread is stated or a number is not positive.
     """
     density = optimum.goal.density
     problem, expected = density.problem, iter(density.by_term(optimum.theta[None, :]))
@@ -440,5 +444,23 @@ def residual_spreads(optimum: Optimum) -> pd.DataFrame:
         squares = sum(t.weight * gap**2 for (t, _), gap in zip(counts, gaps, strict=True))
         dof = sum(t.weight for t, _ in counts) * (1 - n_model / len(problem.fitted_terms))
         sd = math.sqrt(squares / dof) if dof > 0 else math.nan
-        rows.append((observation.name, len(counts), squares, sd))
-    return pd.DataFrame(rows, columns=["observation", "n", "sum_of_squares", "sd"])
+        noise = counts[0][0].noise
+        gain, other_sd = _other_noise(counts) if isinstance(noise.spread, str) else (math.nan, math.nan)
+        other = "normal" if noise.family.on_log else "lognormal"
+        rows.append((observation.name, len(counts), squares, sd, gain, other, noise.spread, other_sd))
+    return pd.DataFrame(rows, columns=[*OF_SPREADS, "gain", "other", "spread", "other_sd"])
+
+
+def _other_noise(counts: Sequence[tuple[Count, float]]) -> tuple[float, float]:
+    """The gain of normal noise over lognormal, or the other way round, and the spread that goes with it."""
+    seen, expected = np.array([(term.lower, mean) for term, mean in counts]).T
+    weights = np.array([term.weight for term, _ in counts])
+    if min(seen.min(), expected.min()) <= 0:
+        return math.nan, math.nan
+    n, logs = weights.sum(), float((weights * np.log(seen)).sum())
+    variances = [float((weights * gaps**2).sum() / n) for gaps in (seen - expected, np.log(seen / expected))]
+    if min(variances) <= 0:
+        return math.nan, math.nan
+    normal, lognormal = -n / 2 * math.log(variances[0]), -n / 2 * math.log(variances[1]) - logs
+    on_log = counts[0][0].noise.family.on_log
+    return (normal - lognormal) * (1 if on_log else -1), math.sqrt(variances[0 if on_log else 1])

@@ -327,6 +327,7 @@ def warnings(findings: Findings) -> Iterator[str]:
     yield from (line.sentence for line in assessed.discrepancies if line.fails)
     if len(fit.optimum.searches) > 1 and fit.optimum.n_arrived == 1:
         yield "Only one start reached this optimum, so a better one may exist: raise --starts."
+    yield from conclusions.noise_warnings(fit)
     if fit.at_bound:
         yield f"The optimum lies at a bound of {listed(fit.at_bound)}."
     yield from fit.conditions.warnings

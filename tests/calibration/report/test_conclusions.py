@@ -72,8 +72,13 @@ def test_what_stands_beside_the_estimates(fit: Fit) -> None:
     (levels,) = conclusions.estimate_words(fit)
     approved(levels)
     spreads = pd.DataFrame(
-        {"observation": ["left", "right"], "n": [8, 1], "sum_of_squares": 12.5, "sd": [1.25, np.nan]}
-    )
+        {"observation": ["left", "right"], "n": [8, 1], "sum_of_squares": 12.5, "sd": [1.25, np.nan],
+         "gain": [4.2, np.nan], "other": ["normal", "lognormal"], "spread": "left noise", "other_sd": [3.1, np.nan]}
+    )  # fmt: skip
+    (warning,) = conclusions.noise_warnings(replace(fit, residuals=spreads))
+    approved(warning)
+    in_proportion = spreads.assign(gain=[2.9, 3.1], other_sd=0.25)
+    approved(next(conclusions.noise_warnings(replace(fit, residuals=in_proportion))))
     without_errors = replace(fit, residuals=spreads, no_errors={"a": "at a bound", "b": "at a bound"}, profiles=())
     stepwise = replace(fit.optimum, stepwise=("a",))
     left, right, steps, without = conclusions.estimate_words(replace(without_errors, optimum=stepwise))
