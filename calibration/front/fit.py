@@ -107,8 +107,11 @@ class Fit(Calibration, Acting):
             import arviz
         except ImportError:
             return drawn
-        # from 1.0 on it takes xarray's own trees, and warns whoever asks for the class before them
-        return arviz.InferenceData.from_datatree(drawn) if arviz.__version__.startswith("0.") else drawn
+        if not arviz.__version__.startswith("0."):
+            # it takes xarray's own trees, and warns whoever asks for the class before them
+            return drawn
+        older: Any = arviz.InferenceData
+        return older.from_datatree(drawn)
 
     def summary(self) -> "pd.DataFrame":
         """A row for each parameter: estimate with standard error and profile interval, and moments of the draws.

@@ -12,7 +12,7 @@ from calibration.assess.posterior_predictive import drawn_predictions, predict
 from calibration.inference.optimum.conditions import conditions
 from calibration.inference.optimum.course_errors import course_errors
 from calibration.inference.optimum.diagnostics import identifiability
-from calibration.inference.optimum.interval_rules import residual_spreads, standard_errors
+from calibration.inference.optimum.interval_rules import Threshold, residual_spreads, standard_errors
 from calibration.inference.optimum.optimise import Optimum, Reached
 from calibration.inference.optimum.profile import Profile
 from calibration.inference.optimum.residuals import fitted
@@ -126,6 +126,7 @@ def fit_findings(made: Calibration) -> Fit:
         optimum=Reached(**{reached.name: getattr(optimum, reached.name) for reached in fields(Reached)}),
         at_bound=optimum.at_bound,
         scatter=scattered,
+        as_good=optimum.as_good(Threshold(problem.method.level).rise),
         rows=rows,
         identifiability=identified,
         errors=errors,

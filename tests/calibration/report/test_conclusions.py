@@ -21,8 +21,9 @@ from calibration.inference.optimum.interval_rules import Threshold
 from calibration.inference.optimum.scatter import Scatter
 from calibration.report import conclusions
 from calibration.report.collect import fit_findings
-from calibration.report.findings import Fit
+from calibration.report.findings import Fit, estimates
 from calibration.study.sections import Questions
+from cipark_sd.base.wording import number
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +93,17 @@ def test_what_stands_beside_the_estimates(fit: Fit) -> None:
     n = len(names)
     apart = Scatter(names, errors=np.full(n, 2.0), low=np.full(n, 9.3), high=np.full(n, 18.0), tooth=0.5, effective=900)
     approved(conclusions.estimate_words(replace(fit, scatter=apart))[-1])
+
+
+def test_with_too_coarse_a_step_no_estimate_stands_without_a_verdict(fit: Fit) -> None:
+    """A step that overshoots lets two rates fit as well: 0.54 and 31.5 of y' = b (a - y) with a step of 1/16."""
+    unprofiled = replace(fit, profiles=(), conditions=SimpleNamespace(of=lambda name: ""))  # type: ignore[arg-type]
+    other = fit.optimum.theta + 1.5
+    coarse = replace(unprofiled, step_shift=0.5, as_good=(other,))
+    for row, value in zip(estimates(coarse), other.tolist(), strict=True):
+        expected = f"not judged, since the time step is too coarse; another optimum as good at {number(value)}"
+        assert row["use"] != "CAL" or row["verdict"] == expected
+    assert {row["verdict"] for row in estimates(replace(coarse, step_shift=0.1)) if row["use"] == "CAL"} == {""}
 
 
 # --- predictions of what was held out ---------------------------------------------------------------------------------
