@@ -124,7 +124,17 @@ def rule_words(fit: Fit) -> str:
 
 
 def noise_warnings(fit: Fit) -> Iterator[str]:
-    """Series whose residuals ask for the other of normal and lognormal noise, and what to write."""
+    """Series whose residuals ask for the other of normal and lognormal noise, and what to write.
+
+    Parameters
+    ----------
+    fit : Fit
+
+    Returns
+    -------
+    iterator of str
+        A sentence for each.
+    """
     for row in fit.residuals[fit.residuals["gain"] > DECISIVE].to_dict("records"):
         is_fixed = row["other"] == "normal"
         asked, units = ("of fixed size", "of the data") if is_fixed else ("in proportion", "of their logarithms")

@@ -324,8 +324,17 @@ def standard_errors(
 ) -> tuple[dict[str, float | None], dict[str, str]]:
     """Standard errors at the optimum, given the parameters that it holds and those on a bound.
 
-    They are those of the free parameters in their own units, None where the information leaves one undetermined; of
-    each such parameter the second dictionary says why. Where the likelihood jumps they are those of ``scattered``.
+    Parameters
+    ----------
+    optimum : Optimum
+    scattered : Scatter, optional
+        Where the likelihood jumps, what gives the errors.
+
+    Returns
+    -------
+    dict of str to float or None, dict of str to str
+        Of the free parameters in their own units, None where the information leaves one undetermined; and why it does,
+        of each such parameter.
     """
     goal = optimum.goal
     names, point = goal.space.names, goal.box(optimum.theta)

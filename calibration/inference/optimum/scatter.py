@@ -58,6 +58,15 @@ class Scatter:
         """By how much of its distance from the estimate an end may be off that lies ``rise`` below the best.
 
         The rise grows with the square of the distance, and it is off by a tooth.
+
+        Parameters
+        ----------
+        rise : float
+            In log units.
+
+        Returns
+        -------
+        float
         """
         return self.tooth / (2 * rise)
 

@@ -227,7 +227,17 @@ def swept(goal: Objective, point: Array, matrix: Array | None = None) -> tuple[M
 
 
 def even_directions(matrix: Array) -> Array:
-    """Directions ``(m, m)`` that are independent under a curvature, each as long as makes for a rise of a half."""
+    """Directions that are independent under a curvature, each as long as makes for a rise of a half.
+
+    Parameters
+    ----------
+    matrix : (m, m)
+
+    Returns
+    -------
+    (m, m)
+        A direction in each row.
+    """
     scale = np.sqrt(np.maximum(np.diag(matrix), FLAT))
     values, vectors = principal_axes(matrix / np.outer(scale, scale))
     probes = (vectors / np.sqrt(np.maximum(values, SINGULAR))).T / scale

@@ -22,12 +22,31 @@ MOST_SWEEPS, MOST_BOUNDS = 30, 10
 
 
 def dot(first: Array, second: Array) -> float:
-    """The inner product of two vectors ``(n,)``."""
+    """The inner product of two vectors.
+
+    Parameters
+    ----------
+    first, second : (n,)
+
+    Returns
+    -------
+    float
+    """
     return float((first * second).sum())
 
 
 def times(matrix: Array, vector: Array) -> Array:
-    """The product of a matrix ``(m, n)`` and a vector ``(n,)``, ``(m,)``."""
+    """The product of a matrix and a vector.
+
+    Parameters
+    ----------
+    matrix : (m, n)
+    vector : (n,)
+
+    Returns
+    -------
+    (m,)
+    """
     return np.asarray((matrix * vector).sum(axis=1))
 
 
@@ -53,7 +72,19 @@ def factor(matrix: Array, least: float) -> Array:
 
 
 def forward(lower: Array, right: Array) -> Array:
-    """Solves ``L x = b`` for one right side ``(n,)`` or several in columns ``(n, m)``."""
+    """Solves ``L x = b``.
+
+    Parameters
+    ----------
+    lower : (n, n)
+        L, with nothing above its diagonal.
+    right : (n,) or (n, m)
+        b, one or several in columns.
+
+    Returns
+    -------
+    (n,) or (n, m)
+    """
     solved = right.copy()
     for i in range(len(lower)):
         solved[i] /= lower[i, i]
@@ -62,7 +93,17 @@ def forward(lower: Array, right: Array) -> Array:
 
 
 def backward(lower: Array, right: Array) -> Array:
-    """Solves ``L' x = b``; as of :func:`forward`."""
+    """Solves ``L' x = b``.
+
+    Parameters
+    ----------
+    lower, right :
+        As of :func:`forward`.
+
+    Returns
+    -------
+    (n,) or (n, m)
+    """
     solved = right.copy()
     for i in reversed(range(len(lower))):
         solved[i] /= lower[i, i]
@@ -122,9 +163,17 @@ def solved_rows(rows: Array, right: Array) -> Array:
 
 
 def singular_directions(upper: Array) -> tuple[Array, Array]:
-    """Right singular vectors V ``(n, n)`` of a square matrix R, in columns, and ``R V``, of singular values' lengths.
+    """Right singular vectors V of a square matrix R, by Jacobi's rotations of pairs of columns (section 8.6.3).
 
-    Jacobi's rotations of pairs of columns (section 8.6.3).
+    Parameters
+    ----------
+    upper : (n, n)
+        R.
+
+    Returns
+    -------
+    (n, n) and (n, n)
+        V in columns, and ``R V``, of which the columns are as long as the singular values.
     """
     n = len(upper)
     size = n + n % 2
@@ -149,9 +198,16 @@ def singular_directions(upper: Array) -> tuple[Array, Array]:
 
 
 def principal_axes(matrix: Array) -> tuple[Array, Array]:
-    """Eigenvalues ``(n,)`` of a symmetric matrix, ascending, and eigenvectors in columns ``(n, n)``.
+    """Eigenvalues and eigenvectors of a symmetric matrix, by rotations of pairs that share no row (section 8.5.6).
 
-    Jacobi's rotations of pairs that share no row, all at once (section 8.5.6).
+    Parameters
+    ----------
+    matrix : (n, n)
+
+    Returns
+    -------
+    (n,) and (n, n)
+        The values, ascending, and the vectors in columns.
     """
     n = len(matrix)
     # with an odd number one row rests in each round
