@@ -42,29 +42,29 @@ def main() -> int:
     place = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     chosen, options = parser.parse_args(sys.argv[1:place]).only or list(PROCESSORS), sys.argv[place + 1 :]
     lines = [held(name, options or OPTIONS) for name in chosen]
-    print("\n".join(f"{name:10} {seconds:6.0f} s  {said}" for name, seconds, said, _ in lines))
+    print("\n".join(f"{name:10} {seconds:6.0f} s  {outcome}" for name, seconds, outcome, _ in lines))
     return int(any(failed for *_, failed in lines))
 
 
 def held(name: str, options: Sequence[str]) -> tuple[str, float, str, bool]:
     """Run the tests as one processor would: its name, seconds, pytest's last line, and whether any failed."""
-    wanted = dict(PROCESSORS[name])
-    if "NPY_DISABLE_CPU_FEATURES" in wanted:
-        wanted["NPY_DISABLE_CPU_FEATURES"] = _asked(FEATURES, {})
-    core = _asked(CORE, wanted)
+    variables = dict(PROCESSORS[name])
+    if "NPY_DISABLE_CPU_FEATURES" in variables:
+        variables["NPY_DISABLE_CPU_FEATURES"] = _output_of(FEATURES, {})
+    core = _output_of(CORE, variables)
     if not core:
         return name, 0.0, "not run: this machine cannot", False
     print(f"{name}: pytest {' '.join(options)}", flush=True)
     begun, command = time.monotonic(), [sys.executable, "-m", "pytest", *options]
-    tested = subprocess.run(command, cwd=ROOT, env=os.environ | wanted, capture_output=True, text=True)
+    tested = subprocess.run(command, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True)
     if tested.returncode:
         print(tested.stdout + tested.stderr, flush=True)
     last = tested.stdout.strip().splitlines()[-1:] or ["nothing was printed"]
-    said = f"{re.sub(r' in [0-9.]+s.*', '', last[0]).strip('= ')} (OpenBLAS: {core})"
-    return name, time.monotonic() - begun, said, bool(tested.returncode)
+    outcome = f"{re.sub(r' in [0-9.]+s.*', '', last[0]).strip('= ')} (OpenBLAS: {core})"
+    return name, time.monotonic() - begun, outcome, bool(tested.returncode)
 
 
-def _asked(program: str, variables: Mapping[str, str]) -> str:
+def _output_of(program: str, variables: Mapping[str, str]) -> str:
     """What a program prints; nothing where the machine has not what it is told to use."""
     command = [sys.executable, "-c", program]
     return subprocess.run(command, env=os.environ | variables, capture_output=True, text=True).stdout.strip()

@@ -137,9 +137,9 @@ def noise_warnings(fit: Fit) -> Iterator[str]:
     """
     for row in fit.residuals[fit.residuals["gain"] > DECISIVE].to_dict("records"):
         is_fixed = row["other"] == "normal"
-        asked, units = ("of fixed size", "of the data") if is_fixed else ("in proportion", "of their logarithms")
+        error, units = ("of fixed size", "of the data") if is_fixed else ("in proportion", "of their logarithms")
         yield (
-            f"The residuals of {row['observation']} ask for an error {asked}, by {row['gain']:.3g} log units: write "
+            f"The residuals of {row['observation']} ask for an error {error}, by {row['gain']:.3g} log units: write "
             f'family = "{row["other"]}" for it, and a prior of {row["spread"]} around {row["other_sd"]:.2g}, as a '
             f"standard deviation {units}."
         )

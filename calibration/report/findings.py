@@ -366,8 +366,8 @@ def _verdict(fit: Fit, name: str) -> str:
     if (words := str(fit.conditions.of(name))) or not fit.step_shift > COARSE:
         return words
     place = fit.study.space.names.index(name)
-    others = listed(number(float(theta[place])) for theta in fit.as_good)
-    return TOO_COARSE + (f"; another optimum as good at {others}" if others else "")
+    places = listed(number(float(theta[place])) for theta in fit.as_good)
+    return TOO_COARSE + (f"; another optimum as good at {places}" if places else "")
 
 
 def save(findings: Findings, folder: Path) -> Path:

@@ -455,19 +455,19 @@ def residual_spreads(optimum: Optimum) -> pd.DataFrame:
         sd = math.sqrt(squares / dof) if dof > 0 else math.nan
         noise = counts[0][0].noise
         gain, other_sd = _other_noise(counts) if isinstance(noise.spread, str) else (math.nan, math.nan)
-        other = "normal" if noise.family.on_log else "lognormal"
-        rows.append((observation.name, len(counts), squares, sd, gain, other, noise.spread, other_sd))
+        family = "normal" if noise.family.on_log else "lognormal"
+        rows.append((observation.name, len(counts), squares, sd, gain, family, noise.spread, other_sd))
     return pd.DataFrame(rows, columns=[*OF_SPREADS, "gain", "other", "spread", "other_sd"])
 
 
 def _other_noise(counts: Sequence[tuple[Count, float]]) -> tuple[float, float]:
     """The gain of normal noise over lognormal, or the other way round, and the spread that goes with it."""
-    seen, expected = np.array([(term.lower, mean) for term, mean in counts]).T
+    observed, expected = np.array([(term.lower, mean) for term, mean in counts]).T
     weights = np.array([term.weight for term, _ in counts])
-    if min(seen.min(), expected.min()) <= 0:
+    if min(observed.min(), expected.min()) <= 0:
         return math.nan, math.nan
-    n, logs = weights.sum(), float((weights * np.log(seen)).sum())
-    variances = [float((weights * gaps**2).sum() / n) for gaps in (seen - expected, np.log(seen / expected))]
+    n, logs = weights.sum(), float((weights * np.log(observed)).sum())
+    variances = [float((weights * gaps**2).sum() / n) for gaps in (observed - expected, np.log(observed / expected))]
     if min(variances) <= 0:
         return math.nan, math.nan
     normal, lognormal = -n / 2 * math.log(variances[0]), -n / 2 * math.log(variances[1]) - logs

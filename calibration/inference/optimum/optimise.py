@@ -270,10 +270,10 @@ def maximise(
     searched = _SearchTasks(goal, checkpoints, pool, on_progress)
     best = _best_of_priors(goal) if warmed else points[:0]
     if warmed:
-        asked = [goal.box(goal.base), goal.box(goal.density.space.medians), *best[:1]]
+        suspects = [goal.box(goal.base), goal.box(goal.density.space.medians), *best[:1]]
         if stepwise:
-            asked.append(scored(goal, points[int(goal(points).argmin())], stall=LOOK).point)
-        if any(is_rough(goal, place) for place in asked):
+            suspects.append(scored(goal, points[int(goal(points).argmin())], stall=LOOK).point)
+        if any(is_rough(goal, place) for place in suspects):
             return _over_jumps(searched, np.vstack([points, best]), rng, best)
     if stepwise:
         points = points[:MOST_SCANS]

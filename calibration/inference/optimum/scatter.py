@@ -86,7 +86,7 @@ def scatter(optimum: Optimum) -> Scatter:
     ends = [goal.box(optimum.theta)]
     for search in optimum.searches[: 2 * MOST_ENDS]:
         end = goal.box(search.theta)
-        if best - search.log_density <= NEAR and min(np.abs(end - other).max() for other in ends) > APART:
+        if best - search.log_density <= NEAR and min(np.abs(end - before).max() for before in ends) > APART:
             ends.append(end)
     ends = ends[:MOST_ENDS]
     centres, frames = list(ends), [even_directions(around(goal, end).matrix) for end in ends]

@@ -63,11 +63,11 @@ def factor(matrix: Array, least: float) -> Array:
     -------
     (n, n)
     """
-    rest, lower = matrix.copy(), np.zeros_like(matrix)
+    remainder, lower = matrix.copy(), np.zeros_like(matrix)
     for i in range(len(matrix)):
-        lower[i:, i] = rest[i:, i] / math.sqrt(max(float(rest[i, i]), least))
-        lower[i, i] = math.sqrt(max(float(rest[i, i]), least))
-        rest[i + 1 :, i + 1 :] -= lower[i + 1 :, i, None] * lower[i + 1 :, i]
+        lower[i:, i] = remainder[i:, i] / math.sqrt(max(float(remainder[i, i]), least))
+        lower[i, i] = math.sqrt(max(float(remainder[i, i]), least))
+        remainder[i + 1 :, i + 1 :] -= lower[i + 1 :, i, None] * lower[i + 1 :, i]
     return lower
 
 
@@ -128,15 +128,15 @@ def triangular(rows: Array, right: Array, *, least: float = 1e-12) -> tuple[Arra
         R, and ``Q' b`` of the right side.
     """
     n = rows.shape[1]
-    rest, rest_right = rows.copy(), right.reshape(len(right), -1).copy()
+    remainder, rest_right = rows.copy(), right.reshape(len(right), -1).copy()
     upper, along = np.zeros((n, n)), np.zeros((n, rest_right.shape[1]))
     for i in range(n):
-        length = math.sqrt(dot(rest[:, i], rest[:, i]))
+        length = math.sqrt(dot(remainder[:, i], remainder[:, i]))
         if length > least * math.sqrt(dot(rows[:, i], rows[:, i])):
-            column = rest[:, i, None] / length
+            column = remainder[:, i, None] / length
             upper[i, i] = length
-            upper[i, i + 1 :] = (column * rest[:, i + 1 :]).sum(axis=0)
-            rest[:, i + 1 :] -= column * upper[i, i + 1 :]
+            upper[i, i + 1 :] = (column * remainder[:, i + 1 :]).sum(axis=0)
+            remainder[:, i + 1 :] -= column * upper[i, i + 1 :]
             along[i] = (column * rest_right).sum(axis=0)
             rest_right -= column * along[i]
     return upper, along.reshape(n, *right.shape[1:])
@@ -184,9 +184,9 @@ def singular_directions(upper: Array) -> tuple[Array, Array]:
         largest = 0.0
         for _ in range(size - 1):
             first, second = order[: size // 2], order[: size // 2 - 1 : -1]
-            one, other = turned[:, first], turned[:, second]
-            squares = (one * one).sum(axis=0), (other * other).sum(axis=0)
-            off = (one * other).sum(axis=0)
+            left, right = turned[:, first], turned[:, second]
+            squares = (left * left).sum(axis=0), (right * right).sum(axis=0)
+            off = (left * right).sum(axis=0)
             lengths = np.sqrt(squares[0] * squares[1])
             largest = max(largest, float((np.abs(off) / np.where(lengths > 0, lengths, 1.0)).max()))
             _turn_columns((turned, vectors), first, second, _rotation(*squares, off))
@@ -231,10 +231,10 @@ def principal_axes(matrix: Array) -> tuple[Array, Array]:
     return values[ascending], vectors[:n, :n][:, ascending]
 
 
-def _rotation(one: Array, other: Array, off: Array) -> tuple[Array, Array]:
+def _rotation(left: Array, right: Array, off: Array) -> tuple[Array, Array]:
     """Cosines and sines that make the entries ``off`` beside two diagonal ones 0."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        ratio = (other - one) / (2 * off)
+        ratio = (right - left) / (2 * off)
         tangent = np.where(ratio < 0, -1.0, 1.0) / (np.abs(ratio) + np.sqrt(ratio**2 + 1))
     tangent = np.where(off == 0, 0.0, tangent)
     cosine = 1 / np.sqrt(tangent**2 + 1)
@@ -246,8 +246,8 @@ def _turn_columns(
 ) -> None:
     cosine, sine = rotation
     for matrix in matrices:
-        one, other = matrix[:, first], matrix[:, second]
-        matrix[:, first], matrix[:, second] = cosine * one - sine * other, sine * one + cosine * other
+        left, right = matrix[:, first], matrix[:, second]
+        matrix[:, first], matrix[:, second] = cosine * left - sine * right, sine * left + cosine * right
 
 
 def least_within(rows: Array, target: Array, low: Array, high: Array) -> Array:
