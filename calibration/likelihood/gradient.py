@@ -164,13 +164,13 @@ def of_values(density: Posterior, values: Array, theta: Array) -> tuple[Array, A
             by_term = np.ascontiguousarray(values[:, slots].transpose(1, 2, 0))
             of_terms = density.group_log_density(group, by_term, theta)
             if group.counts is not None:
-                summands[group.members[0]] = weights @ of_terms
+                summands[group.members[0]] = (weights[:, None] * of_terms).sum(axis=0)
             else:
                 summands |= dict(zip(group.members.tolist(), weights[:, None] * of_terms, strict=True))
             spread, matrix = density.spread(term.noise, theta), density.matrix(term, theta)
             of_group, by_spread, by_matrix = _group_slopes(group, values[:, slots], spread, matrix)
             by_values[:, slots] += of_group * weights[:, None]
-            _add(by_theta, names, term.noise.spread, by_spread @ weights)
+            _add(by_theta, names, term.noise.spread, (by_spread * weights).sum(axis=1))
             if isinstance(term, Breakdown) and term.coding is not None and by_matrix is not None:
                 for name, moved in term.coding.matrix_slopes(theta, names).items():
                     _add(by_theta, names, name, weights[0] * (by_matrix * moved).sum(axis=(1, 2)))
@@ -198,7 +198,7 @@ def _add_memory(
     names = density.space.names
     weights = np.array([term.weight for _, term, _ in density.measured(series)]) * series.fitted
     scores, phi = density.scores(series, values, theta), density.phi(series, theta)
-    gain = np.where(series.fitted, series.log_gain(scores, phi), 0.0) @ weights
+    gain = np.where(series.fitted, series.log_gain(scores, phi) * weights, 0.0).sum(axis=1)
     by_score, by_phi = series.log_gain_slopes(scores, phi, weights)
     _add(by_theta, names, series.memory.phi, by_phi)
     for column, (i, term, family) in enumerate(density.measured(series)):

@@ -12,10 +12,11 @@ from calibration.assess.posterior_predictive import drawn_predictions, predict
 from calibration.inference.optimum.conditions import conditions
 from calibration.inference.optimum.course_errors import course_errors
 from calibration.inference.optimum.diagnostics import identifiability
-from calibration.inference.optimum.interval_rules import residual_spreads, standard_errors
+from calibration.inference.optimum.interval_rules import Threshold, residual_spreads, standard_errors
 from calibration.inference.optimum.optimise import Optimum, Reached
 from calibration.inference.optimum.profile import Profile
 from calibration.inference.optimum.residuals import fitted
+from calibration.inference.optimum.scatter import scatter
 from calibration.inference.optimum.verdict import not_judged
 from calibration.inference.optimum.verification import COARSE, TOO_COARSE, Replication, not_possible
 from calibration.inference.sampling.draws import PosteriorDraws, problem_digest
@@ -119,12 +120,15 @@ def fit_findings(made: Calibration) -> Fit:
     profiles = tuple(
         replace(p, verdict=verdict.profile) if (verdict := on.of(p.name)) and verdict.profile else p for p in profiles
     )
-    shown, (errors, no_errors) = curves(problem, optimum.theta, rows, made.engine), standard_errors(optimum)
+    shown = curves(problem, optimum.theta, rows, made.engine)
+    scattered = scatter(optimum) if optimum.goal.rough else None
+    errors, no_errors = standard_errors(optimum, scattered)
     return Fit(
         study=study_facts(problem),
         optimum=Reached(**{reached.name: getattr(optimum, reached.name) for reached in fields(Reached)}),
         at_bound=optimum.at_bound,
-        rough=optimum.goal.rough,
+        scatter=scattered,
+        as_good=optimum.as_good(Threshold(problem.method.level).rise),
         rows=rows,
         identifiability=identified,
         errors=errors,

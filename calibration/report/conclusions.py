@@ -1,7 +1,7 @@
 """What a study asked, answered in words from the numbers of a run."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -13,12 +13,13 @@ from calibration.assess.scores import mean_error
 from calibration.inference.optimum.conditions import given_words
 from calibration.inference.optimum.diagnostics import DECIDES
 from calibration.inference.optimum.held import Held
-from calibration.inference.optimum.interval_rules import threshold_words
+from calibration.inference.optimum.interval_rules import OF_SPREADS, Threshold, threshold_words
 from calibration.inference.optimum.profile import Profile, prediction_words
 from calibration.inference.optimum.residuals import beyond_chance, unexplained
+from calibration.inference.optimum.scatter import Scatter
 from calibration.report.findings import Fit
 from calibration.study.parameters import placeholder_words
-from cipark_sd.base.wording import listed, percent, with_unit
+from cipark_sd.base.wording import listed, number, percent, with_unit
 from cipark_sd.statements.headline import Bounds
 from cipark_sd.statements.standing import NARROW, Standing, left
 
@@ -60,6 +61,8 @@ def informed(fit: Fit, classes: Classes, changes: str = "") -> list[str]:
     return sentences
 
 
+#: Log units from which on one of two families of noise with as many constants is told to fit better: a ratio of 20.
+DECISIVE = 3.0
 #: What a list of constants of a class says of them.
 _GROUPS: Mapping[Standing, str] = {
     "known": "known",
@@ -92,6 +95,28 @@ def rule_words(fit: Fit) -> str:
     return threshold_words(rules or [profile.threshold for profile in fit.profiles])
 
 
+def noise_warnings(fit: Fit) -> Iterator[str]:
+    """Series whose residuals ask for the other of normal and lognormal noise, and what to write.
+
+    Parameters
+    ----------
+    fit : Fit
+
+    Returns
+    -------
+    iterator of str
+        A sentence for each.
+    """
+    for row in fit.residuals[fit.residuals["gain"] > DECISIVE].to_dict("records"):
+        is_fixed = row["other"] == "normal"
+        error, units = ("of fixed size", "of the data") if is_fixed else ("in proportion", "of their logarithms")
+        yield (
+            f"The residuals of {row['observation']} ask for an error {error}, by {row['gain']:.3g} log units: write "
+            f'family = "{row["other"]}" for it, and a prior of {row["spread"]} around {row["other_sd"]:.2g}, as a '
+            f"standard deviation {units}."
+        )
+
+
 def estimate_words(fit: Fit) -> list[str]:
     """What answers lean on, how intervals end, how far residuals spread, which parameters have no standard error."""
     sentences = []
@@ -99,19 +124,15 @@ def estimate_words(fit: Fit) -> list[str]:
         sentences += placeholder_words(fit.study.space, fit.optimum.theta.tolist())
     if fit.profiles:
         sentences.append(f"Profile intervals are of level {percent(fit.level)}: {rule_words(fit)}.")
-    for observation, n, squares, sd in fit.residuals.itertuples(index=False, name=None):
+    for observation, n, squares, sd in fit.residuals[OF_SPREADS].itertuples(index=False, name=None):
         spread = "" if math.isnan(sd) else f"standard deviation {sd:.5g}, "
         numbers = with_unit(str(n), "number")
         sentences.append(f"Residuals of {observation}: {spread}sum of squares {squares:.5g}, {numbers}.")
     if fit.optimum.moved:
         times = "once" if fit.optimum.moved == 1 else f"{fit.optimum.moved} times"
         sentences.append(f"A profile found a better fit than the searches ({times}): the estimate is that one.")
-    if fit.rough:
-        words = (
-            "The likelihood jumps, as where an equation asks whether a level is above another and what happens moves "
-            "by whole time steps. Searches and profiles step over the jumps: an end of an interval may be off by a few "
-            "percent of its width."
-        )
+    if fit.scatter is not None:
+        words = _scatter_words(fit, fit.scatter)
         if fit.posterior is not None:
             words += " Draws come from walkers that begin about the best fit; of another hill they say nothing."
         sentences.append(words)
@@ -126,6 +147,20 @@ def estimate_words(fit: Fit) -> list[str]:
         names = listed(name for name in without if without[name] == reason)
         sentences.append(f"No standard error: {names} ({reason}).")
     return sentences
+
+
+def _scatter_words(fit: Fit, scatter: Scatter) -> str:
+    """Why a best fit over jumps is one of many, how far they lie apart, and how far an end may be off."""
+    ends = zip(scatter.names, scatter.low.tolist(), scatter.high.tolist(), strict=True)
+    model = {parameter.name for parameter in fit.study.space if parameter.target == "model"}
+    apart = listed(f"{name} {number(low)} to {number(high)}" for name, low, high in ends if name in model)
+    rises = [profile.threshold.rise for profile in fit.profiles] or [Threshold(fit.level).rise]
+    return (
+        "The likelihood jumps, as where an equation asks whether a level is above another and what happens moves by "
+        "whole time steps. Searches and profiles step over the jumps, and the estimate is one of many places as good: "
+        f"{apart}. Standard errors are the spread of likely places; an end of an interval may be off by "
+        f"{percent(round(scatter.end_share(min(rises)), 2))} of its distance from the estimate."
+    )
 
 
 def caused(fit: Fit, assessment: Assessment) -> tuple[str, list[str]]:

@@ -20,7 +20,8 @@ from calibration.inference.optimum.diagnostics import Identifiability
 from calibration.inference.optimum.optimise import Reached
 from calibration.inference.optimum.profile import Profile
 from calibration.inference.optimum.residuals import table_of
-from calibration.inference.optimum.verification import UNUSABLE, Replication
+from calibration.inference.optimum.scatter import Scatter
+from calibration.inference.optimum.verification import COARSE, TOO_COARSE, UNUSABLE, Replication
 from calibration.inference.optimum.walk import SPENT
 from calibration.inference.sampling.convergence import Convergence, n_effective
 from calibration.inference.sampling.known_optima import Place
@@ -28,7 +29,7 @@ from calibration.study.problem import Stated
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.records import of_this_version, read_record, write_record
-from cipark_sd.base.wording import written_unit
+from cipark_sd.base.wording import listed, number, written_unit
 from cipark_sd.pages.figures.panels import TimeAxis, of_units
 from cipark_sd.statements.claims import Basis, worth
 from cipark_sd.verify.checks.outcome import Outcome
@@ -215,11 +216,12 @@ class Posterior:
 class Fit:
     """An optimum and what was found around it.
 
-    ``at_bound`` names parameters that ended at an end of their range, and ``rough`` says whether the likelihood jumps
-    along most of them. ``errors`` are standard errors, and ``no_errors`` says why a parameter has none.
-    ``comparable`` says whether PySD could be asked at all, and ``replication`` whether it gives the same at the
-    estimate. ``step_shift`` is how far each expected observation moves, in standard deviations of its noise, when the
-    time step is halved.
+    ``at_bound`` names parameters that ended at an end of their range, and ``scatter`` says how far places as good lie
+    apart where the likelihood jumps along most of them. ``as_good`` are other places ``(k,)`` where searches ended as
+    high, within the rise of an interval. ``errors`` are standard errors, and ``no_errors`` says why a
+    parameter has none. ``comparable`` says whether PySD could be asked at all, and ``replication`` whether it gives the
+    same at the estimate. ``step_shift`` is how far each expected observation moves, in standard deviations of its
+    noise, when the time step is halved.
     ``unsampled`` says why there is no posterior where it was tried, and what to do.
     ``courses`` has how each long series and the model part. ``optima`` are all that are nearly as good, the best first,
     with the share of the posterior and of the draws about each where there are draws.
@@ -228,7 +230,8 @@ class Fit:
     study: StudyFacts
     optimum: Reached
     at_bound: tuple[str, ...]
-    rough: bool
+    scatter: Scatter | None
+    as_good: tuple[Array, ...]
     rows: pd.DataFrame
     identifiability: Identifiability
     errors: dict[str, float | None]
@@ -364,10 +367,19 @@ def estimates(fit: Fit) -> list[dict[str, Any]]:
                 "profile_high": profile.upper if profile else None,
                 "low_side": low_side,
                 "high_side": high_side,
-                "verdict": "held at the prior median" if is_held else str(fit.conditions.of(parameter.name)),
+                "verdict": "held at the prior median" if is_held else _verdict(fit, parameter.name),
             }
         )
     return rows
+
+
+def _verdict(fit: Fit, name: str) -> str:
+    """What the data determine of a parameter; with too coarse a time step, which others fit as well."""
+    if (words := str(fit.conditions.of(name))) or not fit.step_shift > COARSE:
+        return words
+    place = fit.study.space.names.index(name)
+    places = listed(number(float(theta[place])) for theta in fit.as_good)
+    return TOO_COARSE + (f"; another optimum as good at {places}" if places else "")
 
 
 def save(findings: Findings, folder: Path) -> Path:

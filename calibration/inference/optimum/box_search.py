@@ -17,6 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.inference.optimum.objective import IMPOSSIBLE, Objective, Search, ask, gather, has_slopes
+from calibration.inference.optimum.small_algebra import (
+    backward,
+    dot,
+    factor,
+    forward,
+    least_within,
+    principal_axes,
+    times,
+)
 from calibration.inference.sampling.convergence import cost_of_a_run
 from cipark_sd.base.arrays import Array
 
@@ -63,9 +72,9 @@ class Minimum:
 def positive(matrix: Array) -> Array:
     """A curvature with negative and vanishing directions turned up, so that every step leads downhill."""
     scale = np.sqrt(np.maximum(np.abs(np.diag(matrix)), FLAT))
-    values, vectors = np.linalg.eigh(matrix / np.outer(scale, scale))
+    values, vectors = principal_axes(matrix / np.outer(scale, scale))
     lifted = np.maximum(np.abs(values), SINGULAR)
-    return np.asarray(np.outer(scale, scale) * ((vectors * lifted) @ vectors.T))
+    return np.asarray(np.outer(scale, scale) * ((vectors * lifted)[:, None, :] * vectors).sum(axis=2))
 
 
 def suiting_steps(matrix: Array) -> Array:
@@ -222,12 +231,12 @@ def descending(goal: Objective, start: Array, matrix: Array, *, tolerance: float
     Search
         Of the Minimum.
     """
-    point = np.clip(start, 0.0, 1.0)
+    point = goal.on_grid(start)
     value, slopes = yield from ask(goal, point)
     evaluations, values = 1, [value]
     for _ in range(MOST_STEPS):
         step = bounded_step(matrix, slopes, point)
-        promised = -float(slopes @ step + step @ matrix @ step / 2)
+        promised = -(dot(slopes, step) + dot(step, times(matrix, step)) / 2)
         if not promised > tolerance:
             return Minimum(point, value, slopes, matrix, True, evaluations)
         (end, there, slopes_there), trials = yield from _along(goal, point, step, value, slopes)
@@ -250,7 +259,7 @@ def _along(
 
     Bisection finds such a point across kinks as well. Beside point, value and slopes it says how many points it tried.
     """
-    fall = -float(slopes @ step)
+    fall = -dot(slopes, step)
     with np.errstate(divide="ignore", invalid="ignore"):
         room = np.where(step > 0, (1 - point) / step, np.where(step < 0, -point / step, np.inf))
     longest = max(1.0, float(room.min()))
@@ -259,13 +268,13 @@ def _along(
     # low: too steep still; high: not low enough
     for _ in range(MOST_TRIALS):
         trials += 1
-        trial = np.clip(point + share * step, 0.0, 1.0)
+        trial = goal.on_grid(point + share * step)
         there, slopes_there = yield from ask(goal, trial)
         if there > value - LEAST_FALL * share * fall:
             high = share
         else:
             reached = trial, there, slopes_there
-            if -float(slopes_there @ step) <= STEEP * fall or share >= longest:
+            if -dot(slopes_there, step) <= STEEP * fall or share >= longest:
                 break
             low = share
         if low > 0:
@@ -284,8 +293,7 @@ def _along(
 def bounded_step(matrix: Array, slopes: Array, point: Array) -> Array:
     """The step to the least of the quadratic model within the box.
 
-    Without a bound in the way ``-H^-1 g``, by Cholesky factors; else bounded least squares on the root R of
-    ``H = R' R``, since ``g' s + s' H s / 2`` is ``|R s + R'^-1 g|^2 / 2`` up to a constant.
+    Without a bound in the way ``-H^-1 g``, by Cholesky factors.
 
     Parameters
     ----------
@@ -298,42 +306,30 @@ def bounded_step(matrix: Array, slopes: Array, point: Array) -> Array:
     -------
     (n,)
     """
-    from scipy import optimize
-    from scipy.linalg import lapack
-
     # in units in which the diagonal is 1
     scale = np.sqrt(np.maximum(np.diag(matrix), FLAT))
     scaled = matrix / np.outer(scale, scale)
-    # a search takes a hundred thousand of these: scipy's own wrappers cost more than the factors
-    root, not_positive = lapack.dpotrf(scaled)
-    if not_positive:
-        values, vectors = np.linalg.eigh(scaled)
-        root = np.sqrt(np.maximum(values, SINGULAR))[:, None] * vectors.T
-        target = -(vectors.T @ (slopes / scale)) / np.sqrt(np.maximum(values, SINGULAR))
-        free = np.linalg.lstsq(root, target)[0] / scale
-    else:
-        target = -lapack.dtrtrs(root, slopes / scale, trans=1)[0]
-        free = lapack.dtrtrs(root, target)[0] / scale
+    lower = factor(scaled, SINGULAR)
+    target = -forward(lower, slopes / scale)
+    free = backward(lower, target) / scale
     ahead = point + free
     if ((ahead >= 0) & (ahead <= 1)).all():
         return np.asarray(free)
-    # bounds may not touch: what a step of this width costs is nothing
-    low, high = -point * scale - 1e-300, (1 - point) * scale + 1e-300
-    solution = optimize.lsq_linear(root, target, bounds=(low, high), method="bvls", tol=1e-14)
-    return np.clip(solution.x / scale, -point, 1 - point)
+    within = least_within(lower.T, target, -point * scale, (1 - point) * scale)
+    return np.clip(within / scale, -point, 1 - point)
 
 
 def _updated(matrix: Array, step: Array, change: Array) -> Array:
     """The damped update of Broyden, Fletcher, Goldfarb and Shanno, which stays positive definite."""
-    ahead = matrix @ step
-    along = float(step @ ahead)
-    product = float(step @ change)
+    ahead = times(matrix, step)
+    along = dot(step, ahead)
+    product = dot(step, change)
     if not along > 0:
         return matrix
     # where the slope has not turned enough, part of it is taken for what the model had promised (Powell's damping)
     if product < 0.2 * along:
         share = 0.8 * along / (along - product)
         change = share * change + (1 - share) * ahead
-        product = float(step @ change)
+        product = dot(step, change)
     updated = matrix - np.outer(ahead, ahead) / along + np.outer(change, change) / product
     return np.asarray((updated + updated.T) / 2)

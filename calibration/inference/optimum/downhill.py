@@ -14,6 +14,7 @@ from calibration.inference.optimum.box_search import LEAST_FALL, SHORTEST, Minim
 from calibration.inference.optimum.least_squares import polished
 from calibration.inference.optimum.objective import IMPOSSIBLE, Objective, Search, T, ask, gather
 from calibration.inference.optimum.scoring import scored
+from calibration.inference.optimum.small_algebra import dot
 from cipark_sd.base.arrays import Array
 
 #: Times that least squares stick before a walk does without: each takes a thousand runs.
@@ -82,7 +83,7 @@ def nearing(goal: Objective, start: Array, *, most: int = 300, fall: float = 1e-
     Search
         Of a Minimum that has not converged, without a curvature.
     """
-    point = np.clip(start, 0.0, 1.0)
+    point = goal.on_grid(start)
     value, slopes = yield from ask(goal, point)
     evaluations, changes = 1, list[tuple[Array, Array]]()
     for _ in range(most):
@@ -90,15 +91,15 @@ def nearing(goal: Objective, start: Array, *, most: int = 300, fall: float = 1e-
         held = ((point <= 0) & (slopes > 0)) | ((point >= 1) & (slopes < 0))
         inside = np.where(held, 0.0, slopes)
         step = _direction(inside, changes, held)
-        if not float(step @ inside) < 0:
+        if not dot(step, inside) < 0:
             changes.clear()
             step = _direction(inside, changes, held)
         share, reached = 1.0, False
         while not reached and share > SHORTEST:
-            trial = np.clip(point + share * step, 0.0, 1.0)
+            trial = goal.on_grid(point + share * step)
             there, slopes_there = yield from ask(goal, trial)
             evaluations += 1
-            promised = -float(slopes @ (trial - point))
+            promised = -dot(slopes, trial - point)
             reached = there < value and there <= value - LEAST_FALL * promised
             curve = there - value + promised
             if not reached:
@@ -106,7 +107,7 @@ def nearing(goal: Objective, start: Array, *, most: int = 300, fall: float = 1e-
         if not reached:
             break
         move, turn = trial - point, slopes_there - slopes
-        if move @ turn > 1e-10 * math.sqrt(float(move @ move) * float(turn @ turn)):
+        if dot(move, turn) > 1e-10 * math.sqrt(dot(move, move) * dot(turn, turn)):
             changes = [*changes[1 - MEMORY :], (move, turn)]
         gained = value - there
         point, value, slopes = trial, there, slopes_there
@@ -121,13 +122,13 @@ def _direction(slopes: Array, changes: list[tuple[Array, Array]], held: NDArray[
     if not changes:
         return step * (FIRST / max(FIRST, float(np.abs(slopes).max(initial=0.0))))
     for move, turn in reversed(changes):
-        inverse = 1 / float(move @ turn)
-        shares.append((inverse * float(move @ step), inverse))
+        inverse = 1 / dot(move, turn)
+        shares.append((inverse * dot(move, step), inverse))
         step = step - shares[-1][0] * turn
     move, turn = changes[-1]
-    step = step * (float(move @ turn) / float(turn @ turn))
+    step = step * (dot(move, turn) / dot(turn, turn))
     for (move, turn), (share, inverse) in zip(changes, reversed(shares), strict=True):
-        step = step + (share - inverse * float(turn @ step)) * move
+        step = step + (share - inverse * dot(turn, step)) * move
     return np.where(held, 0.0, step)
 
 

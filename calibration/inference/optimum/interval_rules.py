@@ -46,12 +46,15 @@ from calibration.inference.optimum.diagnostics import (
 from calibration.inference.optimum.least_squares import is_square
 from calibration.inference.optimum.objective import IMPOSSIBLE, Objective, fourth_order
 from calibration.inference.optimum.optimise import Optimum
-from calibration.inference.optimum.scoring import around, over_jumps
+from calibration.inference.optimum.scatter import Scatter
+from calibration.inference.optimum.scoring import over_jumps
 from calibration.study.observations import Count
 from cipark_sd.base.arrays import Array
 
 #: Least eigenvalue, relative to the largest, of information whose diagonal is 1, from which errors are told.
 UNINFORMED = 1e-12
+#: What is told of residuals whatever their noise.
+OF_SPREADS = ["observation", "n", "sum_of_squares", "sd"]
 #: How often curvature is measured again where it cannot be inverted.
 ROUNDS = 4
 
@@ -316,11 +319,22 @@ def _slopes(goal: Objective, theta: Array, free: NDArray[np.intp]) -> Array:
     return slopes
 
 
-def standard_errors(optimum: Optimum) -> tuple[dict[str, float | None], dict[str, str]]:
+def standard_errors(
+    optimum: Optimum, scattered: Scatter | None = None
+) -> tuple[dict[str, float | None], dict[str, str]]:
     """Standard errors at the optimum, given the parameters that it holds and those on a bound.
 
-    They are those of the free parameters in their own units, None where the information leaves one undetermined; of
-    each such parameter the second dictionary says why.
+    Parameters
+    ----------
+    optimum : Optimum
+    scattered : Scatter, optional
+        Where the likelihood jumps, what gives the errors.
+
+    Returns
+    -------
+    dict of str to float or None, dict of str to str
+        Of the free parameters in their own units, None where the information leaves one undetermined; and why it does,
+        of each such parameter.
     """
     goal = optimum.goal
     names, point = goal.space.names, goal.box(optimum.theta)
@@ -328,7 +342,9 @@ def standard_errors(optimum: Optimum) -> tuple[dict[str, float | None], dict[str
     why_not |= dict.fromkeys(optimum.at_bound, "on a bound")
     moving = np.array([i for i, name in enumerate(names) if name not in why_not], dtype=np.intp)
     values: dict[str, float | None] = dict.fromkeys(names)
-    if len(moving):
+    if scattered is not None:
+        values |= {names[i]: float(scattered.errors[i]) for i in moving}
+    elif len(moving):
         inner = replace(goal, base=optimum.theta, free=goal.free[moving])
         errors = _errors(optimum, inner)
         widths = _widths(inner, point[moving])
@@ -342,8 +358,7 @@ def standard_errors(optimum: Optimum) -> tuple[dict[str, float | None], dict[str
 
 def _errors(optimum: Optimum, goal: Objective) -> Array:
     """Standard errors ``(n_free,)`` in the box; infinite where the information is singular."""
-    rough, theta = goal.rough, optimum.theta
-    information = around(goal, goal.box(theta)).matrix if rough else _information(goal, theta)
+    information = _information(goal, optimum.theta)
     diagonal = np.diag(information)
     errors = np.full(len(diagonal), np.inf)
     # what nothing depends on has no error, and takes none from the others
@@ -419,7 +434,9 @@ def residual_spreads(optimum: Optimum) -> pd.DataFrame:
 
     ``n`` are the fitted numbers, ``sum_of_squares`` is their residual sum of squares, of logarithms where the noise is
     lognormal, and ``sd`` the residual standard deviation, over the numbers less the observation's part of the fitted
-    parameters; NaN where that leaves nothing.
+    parameters; NaN where that leaves nothing. ``gain`` is the rise of the log likelihood by the ``other``
+    of the two families, which has as many constants, the model's numbers as they are and each family with its best
+    ``spread``, ``other_sd`` for the other one; NaN where the spread is stated or a number is not positive.
     """
     density = optimum.goal.density
     problem, expected = density.problem, iter(density.by_term(optimum.theta[None, :]))
@@ -436,5 +453,23 @@ def residual_spreads(optimum: Optimum) -> pd.DataFrame:
         squares = sum(t.weight * gap**2 for (t, _), gap in zip(counts, gaps, strict=True))
         dof = sum(t.weight for t, _ in counts) * (1 - n_model / len(problem.fitted_terms))
         sd = math.sqrt(squares / dof) if dof > 0 else math.nan
-        rows.append((observation.name, len(counts), squares, sd))
-    return pd.DataFrame(rows, columns=["observation", "n", "sum_of_squares", "sd"])
+        noise = counts[0][0].noise
+        gain, other_sd = _other_noise(counts) if isinstance(noise.spread, str) else (math.nan, math.nan)
+        family = "normal" if noise.family.on_log else "lognormal"
+        rows.append((observation.name, len(counts), squares, sd, gain, family, noise.spread, other_sd))
+    return pd.DataFrame(rows, columns=[*OF_SPREADS, "gain", "other", "spread", "other_sd"])
+
+
+def _other_noise(counts: Sequence[tuple[Count, float]]) -> tuple[float, float]:
+    """The gain of normal noise over lognormal, or the other way round, and the spread that goes with it."""
+    observed, expected = np.array([(term.lower, mean) for term, mean in counts]).T
+    weights = np.array([term.weight for term, _ in counts])
+    if min(observed.min(), expected.min()) <= 0:
+        return math.nan, math.nan
+    n, logs = weights.sum(), float((weights * np.log(observed)).sum())
+    variances = [float((weights * gaps**2).sum() / n) for gaps in (observed - expected, np.log(observed / expected))]
+    if min(variances) <= 0:
+        return math.nan, math.nan
+    normal, lognormal = -n / 2 * math.log(variances[0]), -n / 2 * math.log(variances[1]) - logs
+    on_log = counts[0][0].noise.family.on_log
+    return (normal - lognormal) * (1 if on_log else -1), math.sqrt(variances[0 if on_log else 1])

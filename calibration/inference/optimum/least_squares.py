@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.inference.optimum.box_search import FLAT, LEAST_PROBE, Minimum
-from calibration.inference.optimum.objective import Objective, fourth_order
+from calibration.inference.optimum.objective import Objective, fourth_order, on_grid
+from calibration.inference.optimum.small_algebra import dot, least_within, singular_directions, times, triangular
 from calibration.study.observations import Count, Term
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.base.arrays import Array
@@ -135,7 +136,7 @@ class Squares:
         theta = self.goal.theta(box)
         values = self.goal.density.quantities(theta)
         above, below = values[:, self.numerators], values[:, self.divisors]
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             expected = np.where(self.divisors > self.numerators, above / below, above)
             gaps = np.where(self.on_log, np.log(self.observed / expected), self.observed - expected)
         pull = np.zeros(len(box)) if self.goal.pull is None else self.goal.pull.gap(theta)
@@ -152,7 +153,7 @@ class Squares:
         point, gaps = point.copy(), gaps[:-1]
         if self.spreads:
             with np.errstate(over="ignore"):
-                squares = np.array([self.weights[rows] @ gaps[rows] ** 2 for rows in self.spreads.values()])
+                squares = np.array([dot(self.weights[rows], gaps[rows] ** 2) for rows in self.spreads.values()])
             numbers = np.array([self.weights[rows].sum() for rows in self.spreads.values()])
             point[list(self.spreads)] = self._spread_space.to_box(self._best_spreads(numbers, squares))
         return np.clip(point, 0.0, 1.0)
@@ -199,7 +200,7 @@ class Squares:
         """The objective, up to what no parameter changes."""
         theta = self.goal.theta(point[None, :])
         sds = self.sds(theta[0])
-        spreads = float(self.weights @ np.log(sds[:-1]))
+        spreads = dot(self.weights, np.log(sds[:-1]))
         with np.errstate(over="ignore"):
             return float(((gaps / sds) ** 2).sum() / 2) + spreads - float(self.goal.log_prior(theta)[0])
 
@@ -288,7 +289,7 @@ def polished(goal: Objective, start: Array, *, tolerance: float) -> Minimum | No
             promised = _promised(slopes, rests, step)
             if refused:
                 step = step + _bend(squares, point, slopes, rests, step, scale, damping)
-            trial, there = squares.moved(point, step)
+            trial, there = squares.moved(point, on_grid(inside + step, steps) - inside)
             evaluations += 1 + refused
             if np.isfinite(there).all():
                 trial = squares.solved(trial, there)
@@ -335,22 +336,20 @@ def _linear(squares: Squares, point: Array, gaps: Array, steps: Array) -> tuple[
 
 def _bounded_step(slopes: Array, rests: Array, scale: Array, inside: Array, damping: float) -> Array:
     """The damped step ``(n_moving,)`` to the least sum of squares within the box."""
-    from scipy import optimize
-
-    n = len(scale)
-    left, singular, right = np.linalg.svd(slopes / scale, full_matrices=False)
+    upper, along = triangular(slopes / scale, rests, least=0.0)
+    directions, moved = singular_directions(upper)
+    singular = np.sqrt((moved**2).sum(axis=0))
     # a direction that the differences cannot tell from none is not stepped along
     resolved = singular > SINGULAR * singular.max()
-    rows = singular[resolved][:, None] * right[resolved]
-    matrix = np.vstack([rows, math.sqrt(max(damping, 100 * SINGULAR**2)) * np.eye(n)])
-    target = -np.concatenate([left.T[resolved] @ rests, np.zeros(n)])
-    free = np.linalg.lstsq(matrix, target, rcond=None)[0] / scale
+    directions, moved, singular = directions[:, resolved], moved[:, resolved], singular[resolved]
+    least = max(damping, 100 * SINGULAR**2)
+    free = -times(directions, times(moved.T, along) / (singular**2 + least)) / scale
     if ((inside + free >= 0) & (inside + free <= 1)).all():
-        return np.asarray(free)
-    # bounds may not touch: what a step of this width costs is nothing
-    low, high = -inside * scale - 1e-300, (1 - inside) * scale + 1e-300
-    solution = optimize.lsq_linear(matrix, target, bounds=(low, high), method="bvls", tol=1e-14)
-    return np.clip(solution.x / scale, -inside, 1 - inside)
+        return free
+    n = len(scale)
+    rows = np.vstack([(singular * directions).T, math.sqrt(least) * np.eye(n)])
+    target = -np.concatenate([times(moved.T, along) / singular, np.zeros(n)])
+    return np.clip(least_within(rows, target, -inside * scale, (1 - inside) * scale) / scale, -inside, 1 - inside)
 
 
 def _bend(
@@ -365,16 +364,16 @@ def _bend(
         return none
     sds = squares.sds(squares.goal.theta(point[None, :])[0])
     second = np.zeros_like(rests)
-    second[:n] = 2 / BEND_SHARE * ((gaps / sds - rests[:n]) / BEND_SHARE - slopes[:n] @ step)
+    second[:n] = 2 / BEND_SHARE * ((gaps / sds - rests[:n]) / BEND_SHARE - times(slopes[:n], step))
     bend = _bounded_step(slopes, second / 2, scale, point[squares.moving] + step, damping)
-    little = np.linalg.norm(bend * scale) < MOST_BEND * np.linalg.norm(step * scale)
+    little = dot(bend * scale, bend * scale) < MOST_BEND**2 * dot(step * scale, step * scale)
     return bend if little else none
 
 
 def _promised(slopes: Array, rests: Array, step: Array) -> float:
     """How far half the sum of squares falls along a step."""
-    moved = slopes @ step
-    return -float(moved @ rests + moved @ moved / 2)
+    moved = times(slopes, step)
+    return -(dot(moved, rests) + dot(moved, moved) / 2)
 
 
 def _ended(squares: Squares, point: Array, slopes: Array | None, converged: bool, evaluations: int) -> Minimum:
@@ -382,7 +381,7 @@ def _ended(squares: Squares, point: Array, slopes: Array | None, converged: bool
     goal, n = squares.goal, len(point)
     matrix = np.zeros((n, n))
     if slopes is not None:
-        matrix[np.ix_(squares.moving, squares.moving)] = slopes.T @ slopes
+        matrix[np.ix_(squares.moving, squares.moving)] = [times(slopes.T, column) for column in slopes.T]
     for column, rows in squares.spreads.items():
         parameter, at = goal.space.parameters[column], goal.space.from_box(point[None, :])[0][column]
         step = 1e-6

@@ -28,6 +28,10 @@ from cipark_sd.base.errors import InvalidValue, UnsupportedFeature
 
 #: Half the distance of a difference quotient, as share of a parameter's range on its scale, where no other is known.
 STEP = 1e-4
+#: Points that searches run lie on a grid: this share of a search range, and where the objective is steep this share of
+#: the distance of its difference quotient, a millionth of a standard deviation, which no search can see. Processors
+#: differ in the last bits of a step; beside a jump or a kink these would decide where a search ends.
+GRID, GRID_OF_STEP = 2.0**-30, 2.0**-11
 #: What a point costs where the density is zero or the model fails: a line search backs away from it.
 IMPOSSIBLE = 1e10
 #: A number that a point says: full parameter vectors ``(n, k)`` to values ``(n,)``, NaN where the model fails.
@@ -144,6 +148,10 @@ class Objective:
         """The point ``(n_free,)`` of a full vector ``(k,)``."""
         return np.clip(self.space.to_box(theta[self.free]), 0.0, 1.0)
 
+    def on_grid(self, points: Array) -> Array:
+        """The points ``(…, n_free)`` that searches run in the place of these: within the box, and on its grid."""
+        return on_grid(points, self.steps[self.free])
+
     def log_prior(self, theta: Array) -> Array:
         """Of the parameters whose prior counts, on their scales, times its weight ``(n,)``; ``theta : (n, k)``."""
         if not self.prior_weight or not len(self._counted):
@@ -187,6 +195,24 @@ class Objective:
         rows = np.arange(n)
         points[1 + rows, rows], points[1 + n + rows, rows] = ahead, behind
         return points, np.concatenate([ahead - point, point - behind])
+
+
+def on_grid(points: Array, steps: Array) -> Array:
+    """Points of the box on a grid of powers of two, of which sums and shares are exact.
+
+    Parameters
+    ----------
+    points : (…, n)
+    steps : (n,)
+        Half the distances of difference quotients, as shares of the search ranges.
+
+    Returns
+    -------
+    (…, n)
+        From 0 to 1.
+    """
+    grid = np.minimum(GRID, 2.0 ** np.floor(np.log2(GRID_OF_STEP * steps)))
+    return np.asarray(np.clip(np.round(points / grid) * grid, 0.0, 1.0))
 
 
 def fourth_order(numbers: Callable[[Array], Array], point: Array, columns: NDArray[np.intp], steps: Array) -> Array:

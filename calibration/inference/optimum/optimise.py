@@ -14,7 +14,11 @@ Chains move parameters that others would have to scan.
 
 Where the model asks whether a level is above another, the objective jumps along most parameters, and all of these
 searches stop at the first jump. Others then take their place, by steps over the jumps
-(:mod:`calibration.inference.optimum.scoring`).
+(:mod:`calibration.inference.optimum.scoring`). Jumps are asked for where the first search begins, at the prior medians,
+at the best of many points of the priors and at the best end: a plane on which the level is never reached has none.
+
+A search that ends below the best of those points has failed, however many others ended beside it. Others then begin at
+the best of them.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,6 +26,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calibration.inference.optimum.downhill import going_down, scanning
 from calibration.inference.optimum.objective import IMPOSSIBLE, Objective, Search, gather, objective, run
@@ -55,8 +60,14 @@ LIKELY, AGREED = 8, 1 / 3
 #: Searches over jumps at least, of which each costs about a second; what the last steps of a first look at an objective
 #: that may jump have to gain, and those of searches that go on from so many of the best.
 OVER_JUMPS, LOOK, CLOSE, CLOSER = 24, 1.0, 2e-3, 4
+#: Points of the priors that are run to see what they reach, a power of two; from how many of the best searches begin
+#: again, and by how many log units searches may end below the best: of a tank that opens above a level, where searches
+#: ended 319 below the optimum on a plane, the best point lies 40 to 230 below it in ten sequences of 500.
+LOOKED_AT, BEGIN_AGAIN, FEW = 512, 8, 3.0
+#: The part of a search range over which a parameter that moves anything has to change the likelihood.
+SEEN = 1e-3
 #: Kinds of searches of the objective itself, from points that are drawn.
-FIRST = ("search", "over jumps")
+FIRST = ("search", "over jumps", "again")
 #: The gain of a search downhill of a profile's place after which step parameters are scanned anew: a scan costs as much
 #: as many local searches, and where little was gained the steps are as good as before.
 SCANNED = 1.0
@@ -106,8 +117,9 @@ class Reached:
     """What all searches reached.
 
     ``searches`` ascend with the objective, best first; ``interrupted`` when the user stopped before all were done.
-    ``stepwise`` names the free parameters of which the objective is a step function; ``moved`` counts how often a
-    profile has found a better optimum.
+    ``stepwise`` names the free parameters of which the objective is a step function, ``blind`` those that move no
+    likelihood at the best end, though elsewhere they do; ``moved`` counts how often a profile has found a better
+    optimum.
     """
 
     theta: Array
@@ -116,6 +128,7 @@ class Reached:
     searches: tuple[SearchEnd, ...]
     interrupted: bool
     stepwise: tuple[str, ...] = field(default=(), kw_only=True)
+    blind: tuple[str, ...] = field(default=(), kw_only=True)
     moved: int = field(default=0, kw_only=True)
 
     @property
@@ -125,8 +138,8 @@ class Reached:
 
     @property
     def n_arrived(self) -> int:
-        """Searches that ended within :data:`ARRIVED` of the best."""
-        return _n_arrived(self.searches)
+        """Searches that ended within :data:`ARRIVED` of the best; on a plane where something is blind they are one."""
+        return 1 if self.blind else _n_arrived(self.searches)
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,10 +271,13 @@ def maximise(
     points = _starts(goal, starts, rng)
     stepwise = () if goal.rough else stepwise_parameters(goal, points)
     searched = _SearchTasks(goal, checkpoints, pool, on_progress)
-    if stepwise and warmed:
-        best = points[int(goal(points).argmin())]
-        if is_rough(goal, scored(goal, best, stall=LOOK).point):
-            return _over_jumps(searched, points, rng)
+    best = _best_of_priors(goal) if warmed else points[:0]
+    if warmed:
+        suspects = [goal.box(goal.base), goal.box(goal.density.space.medians), *best[:1]]
+        if stepwise:
+            suspects.append(scored(goal, points[int(goal(points).argmin())], stall=LOOK).point)
+        if any(is_rough(goal, place) for place in suspects):
+            return _over_jumps(searched, np.vstack([points, best]), rng, best)
     if stepwise:
         points = points[:MOST_SCANS]
     further = points[:FURTHER] if wider and goal.with_prior[goal.free].any() else points[:0]
@@ -277,17 +293,21 @@ def maximise(
                 if again.log_density > searches[0].log_density + BETTER:
                     searches.insert(0, again)
         disagree = len(searches) > 1 and _n_arrived(searches) < max(2, AGREED * len(searches))
+        if warmed and not interrupted and is_rough(goal, goal.box(searches[0].theta)):
+            reached = [goal.box(search.theta) for search in searches]
+            return _over_jumps(searched, np.vstack([points, *reached, best]), rng, best)
         if warmed and not interrupted and disagree:
-            if is_rough(goal, goal.box(searches[0].theta)):
-                reached = [goal.box(search.theta) for search in searches]
-                return _over_jumps(searched, np.vstack([points, *reached]), rng)
             likely = likely_starts(goal, LIKELY, rng.spawn(1)[0], checkpoints)
             searched.total += len(likely)
             made, interrupted = searched(likely, "likely")
             searches = sorted([*searches, *made], key=_from_best)
+        if len(best) and not interrupted and -float(goal(best[:1])[0]) > searches[0].log_density + FEW:
+            searched.total += len(best)
+            made, interrupted = searched(best, "again", stepwise)
+            searches = sorted([*searches, *made], key=_from_best)
     except KeyboardInterrupt:
         interrupted = True
-    return _optimum(goal, searches, interrupted, stepwise)
+    return _optimum(goal, searches, interrupted, best, stepwise)
 
 
 class _SearchTasks:
@@ -347,9 +367,13 @@ def _from_best(search: SearchEnd) -> float:
 
 
 def _optimum(
-    goal: Objective, searches: Sequence[SearchEnd], interrupted: bool, stepwise: tuple[str, ...] = ()
+    goal: Objective,
+    searches: Sequence[SearchEnd],
+    interrupted: bool,
+    elsewhere: Array,
+    stepwise: tuple[str, ...] = (),
 ) -> Optimum:
-    """The best of searches, which comes first.
+    """The best of searches, which comes first; ``elsewhere`` are points of the box at which the priors see the data.
 
     Raises
     ------
@@ -362,11 +386,24 @@ def _optimum(
         expected = f"{density:.10g} as the model has it there; --fresh computes all searches anew"
         raise InvalidValue("the log density of the best search", best.log_density, expected, where="calibrate")
     likelihood = float(goal.density.log_likelihood(best.theta[None, :])[0])
-    return Optimum(best.theta, best.log_density, likelihood, tuple(searches), interrupted, goal, stepwise=stepwise)
+    blind = _blind(goal, goal.box(best.theta), elsewhere[0]) if len(elsewhere) else ()
+    return Optimum(
+        best.theta,
+        best.log_density,
+        likelihood,
+        tuple(searches),
+        interrupted,
+        goal,
+        stepwise=stepwise,
+        blind=tuple(name for name in blind if name not in stepwise),
+    )
 
 
-def _over_jumps(plain: _SearchTasks, points: Array, rng: np.random.Generator) -> Optimum:
-    """The best of searches over jumps from ``points : (n, n_free)`` and from as many more as it takes."""
+def _over_jumps(plain: _SearchTasks, points: Array, rng: np.random.Generator, elsewhere: Array) -> Optimum:
+    """The best of searches over jumps from ``points : (n, n_free)`` and from as many more as it takes.
+
+    Where none of the best ends lies beside jumps, plain searches go on from them; ``elsewhere`` as of :func:`_optimum`.
+    """
     goal = replace(plain.goal, rough=True)
     if len(points) < OVER_JUMPS:
         points = np.vstack([points, _starts(goal, OVER_JUMPS - len(points), rng.spawn(1)[0])])
@@ -377,7 +414,35 @@ def _over_jumps(plain: _SearchTasks, points: Array, rng: np.random.Generator) ->
         end = scored(goal, goal.box(search.theta), stall=CLOSE)
         if -end.value > search.log_density:
             searches[place] = replace(search, theta=goal.theta(end.point[None, :])[0], log_density=-end.value)
-    return _optimum(goal, sorted(searches, key=_from_best), interrupted)
+    searches.sort(key=_from_best)
+    ends = np.array([goal.box(search.theta) for search in searches[:CLOSER]])
+    if interrupted or any(is_rough(goal, end) for end in ends):
+        return _optimum(goal, searches, interrupted, elsewhere)
+    made, interrupted = plain(ends, "beside no jump")
+    return _optimum(plain.goal, sorted([*searches, *made], key=_from_best), interrupted, elsewhere)
+
+
+def _best_of_priors(goal: Objective) -> Array:
+    """The best points ``(up to BEGIN_AGAIN, n_free)`` of a Sobol sequence in the priors, the best first."""
+    from scipy.stats import qmc
+
+    sequence = qmc.Sobol(len(goal.free), scramble=False).random(LOOKED_AT) + 0.5 / LOOKED_AT
+    points = goal.on_grid(goal.space.to_box(goal.space.from_unit(START_TAIL + (1 - 2 * START_TAIL) * sequence)))
+    values = goal(points)
+    order = np.argsort(values, kind="stable")[:BEGIN_AGAIN]
+    return np.asarray(points[order[values[order] < IMPOSSIBLE]])
+
+
+def _blind(goal: Objective, point: Array, elsewhere: Array) -> tuple[str, ...]:
+    """Free parameters that change the likelihood ``elsewhere``, and not at all at a point ``(n_free,)``."""
+    n, likelihood = len(point), replace(goal, prior_weight=0.0)
+
+    def moves(place: Array) -> NDArray[np.bool_]:
+        values = likelihood(np.clip(place + SEEN * np.vstack([np.zeros((1, n)), np.eye(n), -np.eye(n)]), 0.0, 1.0))
+        return np.asarray((values[1:] != values[0]).reshape(2, n).any(axis=0))
+
+    blind = moves(elsewhere) & ~moves(point)
+    return tuple(name for name, is_blind in zip(goal.space.names, blind, strict=True) if is_blind)
 
 
 def _n_arrived(searches: Sequence[SearchEnd]) -> int:

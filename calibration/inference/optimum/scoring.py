@@ -17,6 +17,7 @@ import numpy as np
 
 from calibration.inference.optimum.box_search import FLAT, Minimum, bounded_step
 from calibration.inference.optimum.objective import IMPOSSIBLE, InRange, Objective
+from calibration.inference.optimum.small_algebra import principal_axes, solved_rows, times
 from calibration.likelihood.gradient import of_values
 from cipark_sd.base.arrays import Array
 
@@ -70,7 +71,7 @@ def scored(goal: Objective, start: Array, *, stall: float, matrix: Array | None 
     -------
     Minimum
     """
-    minimum = _once(goal, np.clip(start, 0.0, 1.0), matrix, stall)
+    minimum = _once(goal, goal.on_grid(start), matrix, stall)
     evaluations, gained = minimum.evaluations, np.inf
     while matrix is None and gained > stall:
         again = _once(goal, minimum.point, minimum.matrix, stall)
@@ -93,7 +94,7 @@ def _once(goal: Objective, point: Array, matrix: Array | None, stall: float) -> 
         dampings = damping * 10.0 ** np.arange(TRIALS)
         scale = np.diag(np.maximum(np.diag(matrix), FLAT))
         steps = [bounded_step(matrix + share * scale, sweep.slopes, point) for share in dampings]
-        trials = np.clip(point + np.array(steps), 0.0, 1.0)
+        trials = goal.on_grid(point + np.array(steps))
         reached = goal(trials)
         place = int(reached.argmin())
         if not reached[place] < value:
@@ -157,7 +158,7 @@ def drawn_about(goal: Objective, theta: Array, n: int, rng: np.random.Generator)
         Full vectors.
     """
     point = goal.box(theta)
-    directions = _probes(around(goal, point).matrix)
+    directions = even_directions(around(goal, point).matrix)
     spread = SPREAD * rng.standard_normal((n, len(point))) @ directions
     values = goal.theta(np.clip(point + spread, FIRST_PROBE, 1 - FIRST_PROBE))
     held = np.setdiff1d(np.arange(len(theta)), goal.free)
@@ -186,29 +187,31 @@ def swept(goal: Objective, point: Array, matrix: Array | None = None) -> tuple[M
     spreads = {term.noise.spread for term in density.problem.terms}
     moving = np.array([i for i, name in enumerate(goal.space.names) if name not in spreads], dtype=np.intp)
     m = len(moving)
-    probes = FIRST_PROBE * np.eye(m) if matrix is None else _probes(matrix[np.ix_(moving, moving)])
+    probes = FIRST_PROBE * np.eye(m) if matrix is None else even_directions(matrix[np.ix_(moving, moving)])
     points = np.repeat(point[None, :], 2 * m + 1, axis=0)
     points[1 : m + 1, moving] += probes
     points[m + 1 :, moving] -= probes
-    points = np.clip(points, 0.0, 1.0)
+    points = goal.on_grid(points)
     theta = goal.theta(points)
     quantities = density.quantities(theta)
     logs, by_quantity, by_theta = of_values(density, quantities, theta)
     values = -logs - goal.log_prior(theta)
     usable = np.asarray(np.isfinite(quantities).all(axis=1) & (values < IMPOSSIBLE))
     pairs = usable[1 : m + 1] & usable[m + 1 :]
-    apart = (points[1 : m + 1] - points[m + 1 :])[pairs][:, moving]
+    apart = points[1 : m + 1, moving] - points[m + 1 :, moving]
 
     def slopes_of(numbers: Array) -> Array:
         """By the moving columns ``(m, …)`` of numbers at all places."""
-        return np.asarray(np.linalg.lstsq(apart, (numbers[1 : m + 1] - numbers[m + 1 :])[pairs], rcond=1e-12)[0])
+        # along a direction of which one side is impossible there is none
+        differences = np.where(pairs[:, None], numbers[1 : m + 1] - numbers[m + 1 :], 0.0)
+        return solved_rows(apart, differences)
 
     by_moving = slopes_of(quantities)
     direct_slopes, direct_curvature = _direct(goal, point, quantities[0], by_theta[0])
     slopes, curvature = direct_slopes, np.diag(direct_curvature)
-    slopes[moving] -= by_moving @ by_quantity[0]
+    slopes[moving] -= times(by_moving, by_quantity[0])
     bends = _bends(goal, quantities[0], by_quantity[0], theta[0])
-    curvature[np.ix_(moving, moving)] += (by_moving * bends) @ by_moving.T
+    curvature[np.ix_(moving, moving)] += np.array([times(by_moving, row) for row in by_moving * bends])
     if goal.pull is not None:
         gaps = goal.pull.gap(theta)
         values = values + gaps**2 / 2
@@ -216,17 +219,27 @@ def swept(goal: Objective, point: Array, matrix: Array | None = None) -> tuple[M
         if isinstance(goal.pull.quantity, InRange):
             by_point = goal.pull.at(goal, point)[1]
         else:
-            by_point[moving] = slopes_of(gaps)
+            by_point[moving] = slopes_of(gaps[:, None])[:, 0]
         slopes, curvature = slopes + gaps[0] * by_point, curvature + np.outer(by_point, by_point)
     values = np.where(values < IMPOSSIBLE, values, IMPOSSIBLE)
     place = int(values.argmin())
     return Minimum(points[place], float(values[place]), slopes, curvature, True, 1), float(values[0])
 
 
-def _probes(matrix: Array) -> Array:
-    """Directions ``(m, m)`` that are independent under a curvature, each as long as makes for a rise of a half."""
+def even_directions(matrix: Array) -> Array:
+    """Directions that are independent under a curvature, each as long as makes for a rise of a half.
+
+    Parameters
+    ----------
+    matrix : (m, m)
+
+    Returns
+    -------
+    (m, m)
+        A direction in each row.
+    """
     scale = np.sqrt(np.maximum(np.diag(matrix), FLAT))
-    values, vectors = np.linalg.eigh(matrix / np.outer(scale, scale))
+    values, vectors = principal_axes(matrix / np.outer(scale, scale))
     probes = (vectors / np.sqrt(np.maximum(values, SINGULAR))).T / scale
     return np.asarray(probes * np.minimum(1.0, MOST_PROBE / np.abs(probes).max(axis=1))[:, None])
 

@@ -392,6 +392,7 @@ def warnings(findings: Findings) -> Iterator[str]:
     yield from (line.sentence for line in findings.shown.discrepancies if line.fails and not on_step_bounds)
     if len(fit.optimum.searches) > 1 and fit.optimum.n_arrived == 1:
         yield "Only one start reached this optimum, so a better one may exist: raise --starts."
+    yield from conclusions.noise_warnings(fit)
     if at_bound := [name for name in fit.at_bound if name not in on_step_bounds]:
         yield f"The optimum lies at a bound of {listed(at_bound)}."
     yield from fit.conditions.warnings

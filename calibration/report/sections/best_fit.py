@@ -63,6 +63,8 @@ class Optimum(ReportPart):
             f"Log likelihood {optimum.log_likelihood:.2f}. {optimum.n_arrived} of {len(optimum.searches)} searches "
             f"ended within {ARRIVED:g} of the best."
         )
+        if optimum.blind:
+            text += f" There {listed(optimum.blind)} moves no number at all, so searches that ended there count as one."
         blocks: tuple[Plain, ...] = (
             Paragraph(text),
             _parameter_table(fit),

@@ -35,7 +35,8 @@ def test_stan_computed_our_log_posterior_and_slopes_of_the_program(name: str, tm
     assert stan_program(study.problem) == (KEPT / f"{name}.stan").read_text(encoding="utf-8"), (
         "a new program has to be judged anew"
     )
-    assert kept["theta"] == points(study).tolist()
+    # quantiles of priors differ in the last bit between processors; the densities are those of the kept points
+    np.testing.assert_allclose(kept["theta"], points(study), rtol=1e-14)
     compare(study, kept)
     # the comparison sees a part in a hundred million
     with pytest.raises(AssertionError):

@@ -792,6 +792,22 @@ def test_data_in_thousands_are_asked_about(sir: Path) -> None:
     assert note.endswith("after --scale 1e+06")
 
 
+def test_a_stock_that_dies_out_in_the_file_alone_is_no_other_unit(
+    write_mdl: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file's constants leave a thousandth of the members; others of the priors keep all of them."""
+    model = write_mdl("Members = INTEG(join - leave, 20) ~person~|join = b * Members ~person/Year~|"
+                      "leave = d * Members ~person/Year~|b = 0.3 ~1/Year~|d = 1.1 ~1/Year~|", final=22)  # fmt: skip
+    numbers = (19.2, 21.4, 20.1, 18.7, 22, 20, 21)
+    cells = "".join(f"{year},{members}\n" for year, members in enumerate(numbers, start=15))
+    made = ask(model, "year,members\n" + cells)
+    assert [row.value for row in made.series[0].rows][:2] == [19.2, 21.4]
+    # by the run of the file alone the numbers would be in other units
+    monkeypatch.setattr("calibration.new_study.series.FAR_BETTER", 0.0)
+    with pytest.raises(CiparkError, match=r"about 1000 times those of Members in a run of the file's own constants"):
+        ask(model, "year,members\n" + cells, force=True)
+
+
 FULL = "Beds = 50 ~bed~|Patients = INTEG(in, 20) ~bed~|in = 3 ~bed/Year~|occupancy = Patients / Beds ~{units}~|"
 
 

@@ -18,10 +18,12 @@ from calibration.assess.scores import mean_error, table_of
 from calibration.commands import pipeline
 from calibration.commands.settings import Settings
 from calibration.inference.optimum.interval_rules import Threshold
+from calibration.inference.optimum.scatter import Scatter
 from calibration.report import conclusions
 from calibration.report.collect import fit_findings
-from calibration.report.findings import Fit
+from calibration.report.findings import Fit, estimates
 from calibration.study.sections import Questions
+from cipark_sd.base.wording import number
 from cipark_sd.statements.standing import Standing
 
 
@@ -72,8 +74,13 @@ def test_what_stands_beside_the_estimates(fit: Fit) -> None:
     (levels,) = conclusions.estimate_words(fit)
     approved(levels)
     spreads = pd.DataFrame(
-        {"observation": ["left", "right"], "n": [8, 1], "sum_of_squares": 12.5, "sd": [1.25, np.nan]}
-    )
+        {"observation": ["left", "right"], "n": [8, 1], "sum_of_squares": 12.5, "sd": [1.25, np.nan],
+         "gain": [4.2, np.nan], "other": ["normal", "lognormal"], "spread": "left noise", "other_sd": [3.1, np.nan]}
+    )  # fmt: skip
+    (warning,) = conclusions.noise_warnings(replace(fit, residuals=spreads))
+    approved(warning)
+    in_proportion = spreads.assign(gain=[2.9, 3.1], other_sd=0.25)
+    approved(next(conclusions.noise_warnings(replace(fit, residuals=in_proportion))))
     without_errors = replace(fit, residuals=spreads, no_errors={"a": "at a bound", "b": "at a bound"}, profiles=())
     stepwise = replace(fit.optimum, stepwise=("a",))
     left, right, steps, without = conclusions.estimate_words(replace(without_errors, optimum=stepwise))
@@ -83,7 +90,21 @@ def test_what_stands_beside_the_estimates(fit: Fit) -> None:
     once = conclusions.estimate_words(replace(fit, optimum=replace(fit.optimum, moved=1)))
     approved(once[1])
     approved(without)
-    approved(conclusions.estimate_words(replace(fit, rough=True))[-1])
+    names = fit.study.space.names
+    n = len(names)
+    apart = Scatter(names, errors=np.full(n, 2.0), low=np.full(n, 9.3), high=np.full(n, 18.0), tooth=0.5, effective=900)
+    approved(conclusions.estimate_words(replace(fit, scatter=apart))[-1])
+
+
+def test_with_too_coarse_a_step_no_estimate_stands_without_a_verdict(fit: Fit) -> None:
+    """A step that overshoots lets two rates fit as well: 0.54 and 31.5 of y' = b (a - y) with a step of 1/16."""
+    unprofiled = replace(fit, profiles=(), conditions=SimpleNamespace(of=lambda name: ""))  # type: ignore[arg-type]
+    other = fit.optimum.theta + 1.5
+    coarse = replace(unprofiled, step_shift=0.5, as_good=(other,))
+    for row, value in zip(estimates(coarse), other.tolist(), strict=True):
+        expected = f"not judged, since the time step is too coarse; another optimum as good at {number(value)}"
+        assert row["use"] != "CAL" or row["verdict"] == expected
+    assert {row["verdict"] for row in estimates(replace(coarse, step_shift=0.1)) if row["use"] == "CAL"} == {""}
 
 
 # --- predictions of what was held out ---------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from foretold import foretold
 
@@ -27,8 +28,9 @@ def cells(table: object) -> list[tuple[str, ...]]:
 
 
 def test_what_fails_is_a_warning_and_nothing_else() -> None:
-    conditions = SimpleNamespace(warnings=[], on_step_bounds=())
-    fit = SimpleNamespace(optimum=SimpleNamespace(searches=()), at_bound=(), conditions=conditions)
+    said, no_residuals = SimpleNamespace(warnings=[], on_step_bounds=()), pd.DataFrame({"gain": []})
+    reached = SimpleNamespace(searches=())
+    fit = SimpleNamespace(optimum=reached, at_bound=(), conditions=said, residuals=no_residuals)
     assessed = SimpleNamespace(discrepancies=LINES, rolling=None, comparison=())
     findings: Any = SimpleNamespace(fit=fit, assessment=assessed, shown=assessed)
     assert list(answer.warnings(findings)) == [LINES[0].sentence]

@@ -12,6 +12,7 @@ from calibration.inference.optimum import box_search, downhill
 from calibration.inference.optimum.box_search import Minimum, _along, curvature, descending, measured
 from calibration.inference.optimum.downhill import Allowance, going_down, nearing
 from calibration.inference.optimum.objective import (
+    STEP,
     InRange,
     Objective,
     Pull,
@@ -20,6 +21,7 @@ from calibration.inference.optimum.objective import (
     gather,
     has_slopes,
     objective,
+    on_grid,
     run,
 )
 from calibration.likelihood.posterior import posterior
@@ -85,6 +87,16 @@ def test_what_one_search_raises_ends_all(goal: Objective) -> None:
     assert ended == ["closed", "closed"]
 
 
+#: What a search asks of an objective beside its values.
+WHOLE = SimpleNamespace(
+    prior_weight=0.0,
+    with_prior=np.zeros(2, dtype=bool),
+    free=np.arange(2),
+    pull=None,
+    on_grid=lambda points: on_grid(points, np.full(2, STEP)),
+)
+
+
 def kinked(point: Array) -> tuple[float, Array]:
     """A valley with a kink along its floor and one across it: the least value is 0 at (0.3, 0.09)."""
     x, y = point.tolist()
@@ -110,10 +122,9 @@ def least(search: Search[T]) -> T:
 
 def test_a_line_search_ends_where_the_slope_has_turned() -> None:
     """A first step that stays on one side of the kink goes on across it: the next model sees both slopes."""
-    whole = SimpleNamespace(prior_weight=0.0, with_prior=np.zeros(2, dtype=bool), free=np.arange(2), pull=None)
     start = np.array([0.2, 0.9])
     value, slopes = kinked(start)
-    (end, there, slopes_there), _ = least(_along(cast(Objective, whole), start, np.array([0.0, -0.1]), value, slopes))
+    (end, there, slopes_there), _ = least(_along(cast(Objective, WHOLE), start, np.array([0.0, -0.1]), value, slopes))
     assert there < value
     assert end[1] < 0.2**2
     assert slopes_there[1] < 0 < slopes[1]
@@ -121,8 +132,7 @@ def test_a_line_search_ends_where_the_slope_has_turned() -> None:
 
 def test_steps_cross_kinks() -> None:
     """Plain steps end on the floor of the valley; those that wait for the slope to turn follow it to its end."""
-    whole = SimpleNamespace(prior_weight=0.0, with_prior=np.zeros(2, dtype=bool), free=np.arange(2), pull=None)
-    valley = cast(Objective, whole)
+    valley = cast(Objective, WHOLE)
     for start in ([0.9, 0.9], [0.05, 0.6], [0.8, 0.1]):
         end = least(descending(valley, np.array(start), 100 * np.eye(2), tolerance=1e-8, stall=1e-7))
         assert end.value < 1e-4

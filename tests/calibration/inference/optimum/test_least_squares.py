@@ -12,6 +12,7 @@ from calibration.inference.optimum.least_squares import Squares, polished
 from calibration.inference.optimum.objective import objective
 from calibration.inference.optimum.optimise import optimise
 from calibration.inference.optimum.profile import profile
+from calibration.inference.optimum.verdict import LEAP
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
@@ -61,7 +62,9 @@ def test_the_estimate_of_bennett5_lies_in_its_own_interval(tmp_path: Path) -> No
 
         return float(optimize.minimize_scalar(given, bounds=(20, 90), method="bounded", options={"xatol": 1e-9}).fun)
 
-    assert [squares(found.lower), squares(found.upper)] == pytest.approx([limit, limit], rel=1e-5)
+    # a crossing is good when it misses the threshold by no more than that share: n / 2 log of the sums' ratio
+    missed = 2 * LEAP * found.threshold.rise / len(x)
+    assert [squares(found.lower), squares(found.upper)] == pytest.approx([limit, limit], rel=missed)
 
 
 def test_what_is_no_sum_of_squares_is_left_to_other_searches(tmp_path: Path) -> None:

@@ -118,6 +118,31 @@ def test_standard_errors_and_the_residual_standard_deviation_are_the_certified_o
         assert errors["spread"] == pytest.approx(optimum.theta[-1] / (2 * n) ** 0.5, rel=1e-4)
 
 
+@pytest.mark.parametrize("family", ["normal", "lognormal"])
+def test_the_other_family_of_noise_gains_what_scipy_says(tmp_path: Path, family: str) -> None:
+    """A course from 2 to 63 with errors of 3 everywhere; each family with its best spread."""
+    x = np.arange(1.0, 13)
+    seen = (5 * x + 3 * np.tile([-1, 1], 6)).tolist()
+    line = Curve("a * x", lambda x, a: a * x, tuple(x.tolist()), tuple(seen), ("a",), (5.0,), (1.0,), 0.5, 1.0)
+    study(tmp_path, line, {"a": (1.0, 20.0, "log")}, sd=(1e-2, 50.0, "log"))
+    text = (tmp_path / "problem.toml").read_text().replace('"normal"', f'"{family}"')
+    (tmp_path / "problem.toml").write_text(text)
+    optimum = nearby(read_problem(tmp_path), (5.0, 0.5))
+    (row,) = residual_spreads(optimum).to_dict("records")
+    y, expected = np.array(line.y), float(optimum.theta[0]) * x
+    logs = {
+        "normal": stats.norm.logpdf(y, expected, np.sqrt(np.mean((y - expected) ** 2))).sum(),
+        "lognormal": stats.lognorm.logpdf(y, np.sqrt(np.mean(np.log(y / expected) ** 2)), scale=expected).sum(),
+    }
+    other = {"normal": "lognormal", "lognormal": "normal"}[family]
+    assert (row["other"], row["spread"]) == (other, "spread")
+    assert row["gain"] == pytest.approx(logs[other] - logs[family], rel=1e-9)
+    assert (row["gain"] > 3) == (family == "lognormal")
+    # a spread that is stated is what is known of the noise
+    known = study(tmp_path, line, {"a": (1.0, 20.0, "log")}, sd=0.5)
+    assert np.isnan(residual_spreads(nearby(known, (5.0,)))["gain"]).all()
+
+
 def test_an_estimate_on_its_bound_has_no_standard_error_and_its_verdict_says_so(tmp_path: Path) -> None:
     problem = study(tmp_path, BOD, {"a": (1.0, 15.0, "log"), "b": (0.01, 10.0, "log")}, sd=2.5)
     optimum = fitted(problem, starts=3)
