@@ -215,7 +215,7 @@ def test_functions_of_computed_data_ask_for_the_points_of_these(write_mdl: Write
     )
     run = simulate(read_model(write_mdl(text, final=9, step=1), series=series), {"k": 4})
     nan = np.nan
-    expected = {
+    expected: dict[str, list[float]] = {
         "line": [nan, nan, 16, 20, 24, 28, 20, 12, 4, nan],
         "later": [nan, nan, 16, 28, 28, 28, 4, 4, 4, nan],
         "earlier": [nan, nan, 16, 16, 16, 16, 28, 28, 28, nan],
