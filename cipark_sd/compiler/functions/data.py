@@ -391,7 +391,7 @@ class _Equations:
 
 def _joined(before: Expr, behind: Expr, share: Expr, is_before: Expr) -> Expr:
     """The line between two values of an equation; missing where one of them is."""
-    line = before + share * (behind - before)
+    line: Expr = before + share * (behind - before)
     if Const(MISSING) in walk(before):
         missing = Binary("or", *(Binary("=", value, Const(MISSING)) for value in (before, behind)))
         line = If(missing, Const(MISSING), line)
