@@ -33,15 +33,34 @@ from cipark_sd.data.scenarios import Resolved, Scenario, TimeSeries, resolve
 from cipark_sd.engines.base import Settings, Values, settings
 from cipark_sd.engines.programs import flat_model, remember
 from cipark_sd.language.read.checked import lines_of
-from cipark_sd.model.expr import MISSING, Const
+from cipark_sd.model.expr import MISSING, Const, walk
 from cipark_sd.model.model import CONTROL, FlatModel, Method, Model
-from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Piece
+from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Piece, expressions
 
 
 def missing_as_nan(values: Values) -> Values:
     """Numbers as results show them: NaN where they are Vensim's ``:NA:``; no copy where none is."""
     missing = values == MISSING
     return np.where(missing, np.nan, values) if missing.any() else values
+
+
+#: A stock beyond it, in a model with missing values, has taken one in: a millionth of :NA:, for small time steps.
+_TAKEN_IN = 1e-6 * abs(MISSING)
+
+
+def has_missing(model: Model) -> bool:
+    """Whether a value can be missing: :NA: in an equation, or data marked :RAW:."""
+    return any(data.interpolation == "raw" for data in model.series) or any(
+        part == Const(MISSING) for v in model.variables for expr in expressions(v) for part in walk(expr)
+    )
+
+
+def without_taken_in(stocks: Values) -> Values:
+    """Stocks whose second axis is time, no numbers where they have added up a missing value.
+
+    One that is missing from its start has taken in nothing.
+    """
+    return np.where((np.abs(stocks) > _TAKEN_IN) & (stocks[:, :1] != MISSING), np.nan, stocks)
 
 
 @dataclass(frozen=True)

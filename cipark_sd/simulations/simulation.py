@@ -20,13 +20,12 @@ from cipark_sd.base.timegrid import saved_indices
 from cipark_sd.data.described import Described, arranged, run_attributes
 from cipark_sd.data.scenarios import Scenario, TimeSeries
 from cipark_sd.engines.base import fixed_method
-from cipark_sd.engines.plan import Columns, missing_as_nan, plan
+from cipark_sd.engines.plan import Columns, has_missing, missing_as_nan, plan, without_taken_in
 from cipark_sd.engines.registry import choose
 from cipark_sd.language.read.changes_files import ScenarioLike, as_scenario
 from cipark_sd.language.read.model_file import as_model
-from cipark_sd.model.expr import MISSING, Const, walk
 from cipark_sd.model.model import Method, Model, causes
-from cipark_sd.model.variables import Constant, Stock, expressions, kind
+from cipark_sd.model.variables import Constant, Stock, kind
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -150,8 +149,11 @@ def course(
     chosen = choose(engine)
     planned = plan(model, scenario, save=save, times=times, method=method)
     outputs = chosen.run(planned, planned.settings, np.zeros(1, dtype=np.uint64))
-    if _has_missing(model):
-        outputs = _without_taken_in(planned.columns, outputs)
+    if has_missing(model):
+        stocks = {stock.name for stock in model.stocks}
+        rows = [place for place, name in enumerate(planned.columns.flat) if base_name(name) in stocks]
+        outputs = outputs.copy()
+        outputs[rows] = without_taken_in(outputs[rows])
     values = {name: array[0] for name, array in planned.columns.arrays(outputs).items()}
     # a missing value is a number of the model, and no failure
     broken = "" if np.isfinite(outputs).all() else first_non_finite(planned.columns, planned.times, values)
@@ -167,28 +169,6 @@ def course(
         first_non_finite=broken,
         ends_without_numbers=not np.isfinite(outputs[:, -1]).all(),
     )
-
-
-#: A stock beyond it, in a model with missing values, has taken one in: :NA: is -2^109, some -6.5e32.
-_TAKEN_IN = 1e20
-
-
-def _has_missing(model: Model) -> bool:
-    """Whether a value can be missing: :NA: in an equation, or data marked :RAW:."""
-    return any(data.interpolation == "raw" for data in model.series) or any(
-        part == Const(MISSING) for v in model.variables for expr in expressions(v) for part in walk(expr)
-    )
-
-
-def _without_taken_in(columns: Columns, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Outputs (n_flat, n_saved, n_runs) in which a stock that has added up a missing value is no number."""
-    stocks = {stock.name for stock in columns.model.stocks}
-    rows = [place for place, name in enumerate(columns.flat) if base_name(name) in stocks]
-    outputs = outputs.copy()
-    # one that is missing from its start has taken in nothing
-    taken_in = (np.abs(outputs[rows]) > _TAKEN_IN) & (outputs[rows][:, :1] != MISSING)
-    outputs[rows] = np.where(taken_in, np.nan, outputs[rows])
-    return outputs
 
 
 def first_non_finite(columns: Columns, times: NDArray[np.float64], values: Mapping[str, NDArray[np.float64]]) -> str:

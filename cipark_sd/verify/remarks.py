@@ -36,18 +36,26 @@ def remarks(model: Model, scenario: Scenario = Scenario()) -> Iterator[str]:  # 
     iterator of str
     """
     clock = resolve(model, scenario)
-    if not all(map(math.isfinite, (clock.initial_time, clock.final_time, clock.time_step))) or clock.time_step <= 0:
-        # what is wrong with them the run says
+    n_steps = (clock.final_time - clock.initial_time) / clock.time_step if clock.time_step > 0 else math.nan
+    if not math.isfinite(n_steps):
+        # what is wrong with the times the run says
         return
-    n_steps = (clock.final_time - clock.initial_time) / clock.time_step
     end = clock.initial_time + (int(n_steps + SLACK) + 1) * clock.time_step
     if abs(n_steps - round(n_steps)) > SLACK:
         yield f"the end, {clock.final_time:g}, lies between two steps of {clock.time_step:g}: the run ends at {end:g}"
-    on_grid = all((time / _EXACT).is_integer() for time in (clock.time_step, clock.initial_time))
-    if not on_grid and (names := _having(model, _compares_time)):
+    rounded = [
+        (f"the {name} {time:g} is no {what} of one half", f"take a {name} such as {such}")
+        for name, time, what, such in (
+            ("step", clock.time_step, "power", "0.125"),
+            ("start", clock.initial_time, "multiple of a power", "0.5"),
+        )
+        if not (time / _EXACT).is_integer()
+    ]
+    if rounded and (names := _having(model, _compares_time)):
+        (what, way), *_ = rounded
         yield (
-            f"the step {clock.time_step:g} is no power of one half, so that Time misses round numbers by its rounding, "
-            f"and {names} compares it: leave half a step of room, or take a step such as 0.125"
+            f"{what}, so that Time misses round numbers by its rounding, and {names} compares it: "
+            f"leave half a step of room, or {way}"
         )
     if not model.of_vensim and (names := _having(model, _pulses_once)):
         yield (

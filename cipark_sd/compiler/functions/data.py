@@ -21,7 +21,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, cast
+from typing import Literal
 
 from cipark_sd.base.errors import CiparkError, EquationError, UnsupportedFeature, raise_all
 from cipark_sd.compiler.functions.arrays import folded
@@ -168,16 +168,15 @@ def with_data_between(model: Model) -> Model:
 
     def of(variable: Variable) -> Variable:
         def change(expr: Expr) -> Expr:
-            expr = rebuild(expr, change)
             match expr:
                 case Call(function, arguments) if function in _FUNCTIONS:
                     try:
-                        return _of_data(model, variable, function, arguments)
+                        return _of_data(_Equations(model, variable), function, arguments, change)
                     except CiparkError as problem:
                         problems.append(problem)
                         return Const(math.nan)
                 case _:
-                    return expr
+                    return rebuild(expr, change)
 
         return rewritten(variable, change) if any(map(_has, expressions(variable))) else variable
 
@@ -190,17 +189,22 @@ def _has(expr: Expr) -> bool:
     return any(isinstance(part, Call) and part.function in _FUNCTIONS for part in walk(expr))
 
 
-def _of_data(model: Model, variable: Variable, function: str, arguments: tuple[Expr, ...]) -> Expr:
+def _of_data(
+    equations: "_Equations", function: str, arguments: tuple[Expr, ...], change: Callable[[Expr], Expr]
+) -> Expr:
+    model, variable = equations.model, equations.variable
     match function, arguments:
         case "computed_data", (expr, Const(mode)):
-            return Call(function, (_computed(model, expr, _MODES[mode]) or expr, *arguments[1:]))
+            return Call(function, (_computed(equations, expr, _MODES[mode]) or change(expr), *arguments[1:]))
         case "raw_data", (expr,):
             # what a scenario brings is asked for in the run
-            return _computed(model, expr, "raw") or Call(function, arguments)
-        case _, (Ref(name, ()), *times) if isinstance(data := model.by_name.get(name), Series):
-            pass
-        case _, (Ref(name, ()), *times) if function not in STATISTICS and _is_known(_Equations(model), name):
-            return _of_computed(_Equations(model), function, cast(_Computed, _Equations(model).source(name)), times)
+            return _computed(equations, expr, "raw") or Call(function, (change(expr),))
+        case _, (Ref(name, ()), *others) if isinstance(data := model.by_name.get(name), Series):
+            times = list(map(change, others))
+        case _, (Ref(name, ()), *others) if isinstance(computed := equations.source(name), _Computed):
+            if equations.is_held(computed.expr) and equations.knots(computed):
+                return _of_computed(equations, function, computed, list(map(change, others)))
+            raise _without_values(model, variable, name)
         case _:
             reason = "gives a function of data something else than a data variable"
             raise EquationError(model.name, variable.label, reason)
@@ -218,22 +222,23 @@ def _of_data(model: Model, variable: Variable, function: str, arguments: tuple[E
 def _points(model: Model, variable: Variable, data: Series) -> Table:
     (piece,) = data.pieces
     if not isinstance(piece, ExternalPiece) or not isinstance(piece.source, Table):
-        feature = f"a function of the data {data.label!r}, whose values the model does not hold"
-        way = "bring them from a file (--series FILE, in Python read_model(series=[…]))"
-        raise UnsupportedFeature(feature, variable=variable.label, where=model.name, alternative=way)
+        raise _without_values(model, variable, data.name)
     return piece.source
 
 
+def _without_values(model: Model, variable: Variable, data: str) -> UnsupportedFeature:
+    feature = f"a function of the data {model.by_name[data].label!r}, whose values the model does not hold"
+    way = "bring them from a file (--series FILE, in Python read_model(series=[…]))"
+    return UnsupportedFeature(feature, variable=variable.label, where=model.name, alternative=way)
+
+
 def _at_a_time(model: Model, variable: Variable, data: Series, moment: Expr, *modes: Expr) -> Expr:
-    way = _MODES.get(_number(model, modes[0])) if modes else data.interpolation
+    way = _mode(model, variable, *modes) if modes else data.interpolation
     if way == "raw":
         points = _points(model, variable, data)
         held = replace(points, interpolation="hold_backward")
         last = Apply(replace(held, y=points.x), moment)
         return If(Binary("=", last, moment), Apply(held, moment), Const(MISSING))
-    if way is None:
-        reason = "gives GET DATA BETWEEN TIMES a mode that is no constant 0, 1 or -1; use one of these"
-        raise EquationError(model.name, variable.label, reason)
     points = replace(_points(model, variable, data), interpolation=way)
     if modes and way != "interpolate":
         moment = _step_before(moment)
@@ -241,6 +246,14 @@ def _at_a_time(model: Model, variable: Variable, data: Series, moment: Expr, *mo
         points = replace(points, y=(points.y[0], *points.y[:-1]), interpolation="look_forward")
     outside = Binary("or", Binary("<", moment, Const(points.x[0])), Binary(">", moment, Const(points.x[-1])))
     return If(outside, Const(MISSING), Apply(points, moment))
+
+
+def _mode(model: Model, variable: Variable, mode: Expr) -> Interpolation:
+    way = _MODES.get(_number(model, mode))
+    if way is None:
+        reason = "gives GET DATA BETWEEN TIMES a mode that is no constant 0, 1 or -1; use one of these"
+        raise EquationError(model.name, variable.label, reason)
+    return way
 
 
 @dataclass(frozen=True)
@@ -253,9 +266,10 @@ class _Computed:
 
 @dataclass(frozen=True)
 class _Equations:
-    """What data equations come to, over the data of one model: times and values are computed when it is read."""
+    """What data equations come to in an equation of ``variable``: times and values are computed when it is read."""
 
     model: Model
+    variable: Variable
 
     def source(self, name: str) -> Series | _Computed | None:
         """The data of a name; None for what is none."""
@@ -270,17 +284,35 @@ class _Equations:
                 return None
 
     def read(self, expr: Expr) -> list[Series | _Computed]:
-        """The data that an equation reads."""
-        found = map(self.source, dict.fromkeys(ref.name for ref in references(expr)))
-        return [source for source in found if source is not None]
+        """The data that an equation reads itself, or where there are none those that its functions of data read."""
 
-    def is_held(self, expr: Expr) -> bool:
-        """Whether the model holds all of them, and there are some."""
+        def outside(part: Expr) -> Expr:
+            is_function = isinstance(part, Call) and part.function in _FUNCTIONS
+            return Const(0.0) if is_function else rebuild(part, outside)
+
+        def of(part: Expr) -> list[Series | _Computed]:
+            found = map(self.source, dict.fromkeys(ref.name for ref in references(part)))
+            return [source for source in found if source is not None]
+
+        return of(outside(expr)) or of(expr)
+
+    def is_held(self, expr: Expr, above: tuple[Expr, ...] = ()) -> bool:
+        """Whether the model holds all of them, and there are some; none that reads itself is held."""
         read = self.read(expr)
-        return bool(read) and all(
-            self.is_held(source.expr) if isinstance(source, _Computed) else isinstance(source.pieces[0].source, Table)
-            for source in read
+        return (
+            bool(read)
+            and expr not in above
+            and all(
+                self.is_held(source.expr, (*above, expr))
+                if isinstance(source, _Computed)
+                else isinstance(source.pieces[0].source, Table)
+                for source in read
+            )
         )
+
+    def knots(self, data: _Computed) -> tuple[float, ...]:
+        """The times of computed data."""
+        return self.times(data.expr, raw=data.way == "raw")
 
     def times(self, expr: Expr, *, raw: bool = False) -> tuple[float, ...]:
         """When an equation has values: at each time of its data, but none at which data marked :RAW: are missing.
@@ -314,15 +346,15 @@ class _Equations:
             case "raw":
                 return If(Binary("=", last, moment), before, Const(MISSING))
             case _:
-                share = (moment - last) / (following - last)
-                return If(Binary(">", following, last), before + share * (behind - before), before)
+                return _joined(before, behind, (moment - last) / (following - last), Binary("=", following, last))
 
     def at(self, expr: Expr, moments: tuple[float, ...], table: Callable[[tuple[float, ...]], Expr]) -> Expr:
         """An equation with the values of its data at ``moments``, one for each place of a table."""
 
         def change(part: Expr) -> Expr:
-            part = rebuild(part, change)
             match part:
+                case Call(function, arguments) if function in _FUNCTIONS:
+                    return _of_data(self, function, arguments, change)
                 case Ref("time"):
                     return table(moments)
                 case Ref(name, ()):
@@ -335,7 +367,7 @@ class _Equations:
                         case computed:
                             return self._computed_at(computed, moments, table)
                 case _:
-                    return part
+                    return rebuild(part, change)
 
         return change(expr)
 
@@ -343,7 +375,7 @@ class _Equations:
         self, data: _Computed, moments: tuple[float, ...], table: Callable[[tuple[float, ...]], Expr]
     ) -> Expr:
         """Computed data at ``moments``, which need not be times of their own."""
-        own = self.times(data.expr, raw=data.way == "raw")
+        own = self.knots(data)
         if set(moments) <= set(own):
             return self.at(data.expr, moments, table)
         before = tuple(own[max(bisect_right(own, moment) - 1, 0)] for moment in moments)
@@ -354,7 +386,16 @@ class _Equations:
         shares = tuple(
             (moment - a) / (b - a) if b > a else 0.0 for moment, a, b in zip(moments, before, behind, strict=True)
         )
-        return first + table(shares) * (second - first)
+        return _joined(first, second, table(shares), Binary("=", table(shares), Const(0.0)))
+
+
+def _joined(before: Expr, behind: Expr, share: Expr, is_before: Expr) -> Expr:
+    """The line between two values of an equation; missing where one of them is."""
+    line: Expr = before + share * (behind - before)
+    if Const(MISSING) in walk(before):
+        missing = Binary("or", *(Binary("=", value, Const(MISSING)) for value in (before, behind)))
+        line = If(missing, Const(MISSING), line)
+    return If(is_before, before, line)
 
 
 def _table(data: Series) -> Table:
@@ -363,32 +404,40 @@ def _table(data: Series) -> Table:
     return source
 
 
-def _computed(model: Model, expr: Expr, way: Interpolation | Literal["raw"]) -> Expr | None:
+def _computed(equations: _Equations, expr: Expr, way: Interpolation | Literal["raw"]) -> Expr | None:
     """Computed data from the data at their times; None without data, or where a scenario brings them."""
-    equations = _Equations(model)
     if equations.is_held(expr) and equations.times(expr, raw=way == "raw"):
         return equations.between(expr, way, Ref("time"))
     return None
 
 
-def _is_known(equations: _Equations, name: str) -> bool:
-    """Whether a name is that of computed data whose data the model holds, at some time."""
-    data = equations.source(name)
-    return (
-        isinstance(data, _Computed)
-        and equations.is_held(data.expr)
-        and bool(equations.times(data.expr, raw=data.way == "raw"))
-    )
-
-
-def _of_computed(equations: _Equations, function: str, data: _Computed, moments: Sequence[Expr]) -> Expr:
-    """A function of computed data: of their times, or their value at a time in the way of their keyword."""
-    knots = equations.times(data.expr, raw=data.way == "raw")
+def _of_computed(equations: _Equations, function: str, data: _Computed, times: Sequence[Expr]) -> Expr:
+    """A function of computed data: of their times or points, or their value at a time."""
+    knots = equations.knots(data)
     if function in _NUMBERS:
         return Const(_NUMBERS[function](Table(knots, knots)))
-    moment, *_ = moments
+    if function in STATISTICS:
+        return _statistic_of_computed(equations, function, data, times)
+    moment, *modes = times
+    way = _mode(equations.model, equations.variable, *modes) if modes else data.way
+    if modes and way != "interpolate":
+        moment = _step_before(moment)
+    if modes and way == "hold_backward":
+        earlier = (knots[0], *knots[:-1])
+        value = equations.at(data.expr, earlier, lambda values: Apply(Table(knots, values, "look_forward"), moment))
+    else:
+        value = equations.between(data.expr, way, moment)
     outside = Binary("or", Binary("<", moment, Const(knots[0])), Binary(">", moment, Const(knots[-1])))
-    return If(outside, Const(MISSING), equations.between(data.expr, data.way, moment))
+    return If(outside, Const(MISSING), value)
+
+
+def _statistic_of_computed(equations: _Equations, function: str, data: _Computed, times: Sequence[Expr]) -> Expr:
+    if function == "get_data_median":
+        feature, way = "GET DATA MEDIAN of computed data", "compute these beforehand and bring them (--series)"
+        where, label = equations.model.name, equations.variable.label
+        raise UnsupportedFeature(feature, variable=label, where=where, alternative=way)
+    points = ((Const(t), equations.at(data.expr, (t,), lambda values: Const(values[0]))) for t in equations.knots(data))
+    return Call(STATISTICS[function], (*times, *(part for point in points for part in point)))
 
 
 def _step_before(moment: Expr) -> Expr:

@@ -43,6 +43,19 @@ def test_a_step_of_the_scenario_counts_and_an_end_between_two_steps_is_said(writ
     assert text == "the end, 9.75, lies between two steps of 0.5: the run ends at 10"
 
 
+def test_a_start_that_time_cannot_be_exact_with_is_named_and_not_the_step(write_mdl: Write) -> None:
+    model = read_model(write_mdl("x = IF THEN ELSE(Time = 5, 1, 0) ~~|", step=0.25, final=10))
+    (text,) = remarks(model, Scenario("", initial_time=0.3, final_time=10.3))
+    assert text.startswith("the start 0.3 is no multiple of a power of one half")
+    assert "the step" not in text
+    assert list(remarks(model, Scenario("", initial_time=0.5))) == []
+
+
+@pytest.mark.parametrize("step", [1e-320, 1e300])
+def test_of_a_clock_that_cannot_run_nothing_is_said(write_mdl: Write, step: float) -> None:
+    assert list(remarks(read_model(write_mdl("x = Time ~~|", step=step)))) == []
+
+
 def test_a_pulse_on_which_the_vendor_and_the_standard_differ_is_named(tmp_path: Path) -> None:
     pulses = {"two": "PULSE(3, 1)", "once": "PULSE(3, 1, 0)", "ever": "PULSE(3)"}
     path = stella(tmp_path / "a.stmx", "".join(f'<aux name="{n}"><eqn>{e}</eqn></aux>' for n, e in pulses.items()))

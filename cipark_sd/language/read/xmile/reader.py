@@ -1,6 +1,7 @@
 """An XMILE file to a model."""
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -269,11 +270,11 @@ def _controls(document: Document, specs: Any, problems: list[CiparkError]) -> li
         made.append(_control(label, units, doc, expr))
     saved = "The save time step for the simulation."
     made.append(_control("SAVEPER", units, saved, _save_period(document, specs, problems)))
-    return _ending_at_a_step(made)
+    return _ending_at_a_step(made, document.path.name)
 
 
-def _ending_at_a_step(controls: list[Variable]) -> list[Variable]:
-    """The control variables with a final time that is a whole number of steps away, the nearest one.
+def _ending_at_a_step(controls: list[Variable], where: str) -> list[Variable]:
+    """The control variables with a final time that is a whole number of steps away, the nearest one; a warning says it.
 
     Source: isee systems' help, "Model Settings": where DT does not divide the length of the simulation, that of the
     closest multiple is run. Of two that are equally near it is the later one here.
@@ -288,6 +289,8 @@ def _ending_at_a_step(controls: list[Variable]) -> list[Variable]:
     if not math.isfinite(many) or many < 0 or abs(many - round(many)) <= SLACK:
         return controls
     last = Const(start + math.floor(many + 0.5) * step)
+    said = f"the end, {end:g}, lies between two steps of {step:g}: the run ends at {last.value:g}"
+    warnings.warn(f"{where}: {said}", stacklevel=2)
     return [_control(v.label, v.units, v.doc, last) if v.name == "final_time" else v for v in controls]
 
 

@@ -13,6 +13,7 @@ from cipark_sd.base.errors import InvalidValue, MissingData, Problems, Unsupport
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Table
 from cipark_sd.model.variables import Series
+from cipark_sd.simulations.ensembles import ensemble
 from cipark_sd.simulations.simulation import simulate
 
 Write = Callable[..., Path]
@@ -282,5 +283,13 @@ def test_a_stock_that_has_taken_in_a_missing_value_is_no_number(write_mdl: Write
     done = cipark("run", path, "--series", tmp_path / "d.csv", "-o", tmp_path / "run.csv", code=None)
     assert "Level is nan at time 1, and has no number at the end of the run" in done.stderr
     assert pd.read_csv(tmp_path / "run.csv")["Level"].round(3).tolist()[:2] == [3, 3.5]
-    whole = write_mdl("seen ~~| Level = INTEG(seen * 1e25, 3) ~~|", final=2, step=0.5)
+    whole = write_mdl("seen :RAW: ~~| Level = INTEG(1e25, 3) ~~| none = seen ~~|", final=2, step=0.5)
     assert simulate(read_model(whole, series=[tmp_path / "d.csv"]))["level"].values[-1] > 1e25
+
+
+def test_a_run_of_an_ensemble_that_has_taken_in_a_missing_value_failed(write_mdl: Write) -> None:
+    path = write_mdl("k = 0 ~~| Level = INTEG(IF THEN ELSE(k > 1, :NA:, 1), 0) ~~|", final=2, step=1)
+    with pytest.warns(RuntimeWarning, match="1 of 3 runs.*'Level' is no finite number at time 1"):
+        runs = ensemble(read_model(path), {"k": [0.0, 2.0, 1.0]})
+    assert runs["run_failed"].values.tolist() == [False, True, False]
+    np.testing.assert_array_equal(runs["level"], [[0, 1, 2], [0, np.nan, np.nan], [0, 1, 2]])

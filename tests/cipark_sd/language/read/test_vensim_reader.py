@@ -199,6 +199,45 @@ def test_data_that_data_equations_read_are_brought_when_the_model_is_read(write_
     assert list(equations(model, model["root"])) == ["root := SQRT(a) * k"]
 
 
+def test_functions_of_computed_data_ask_for_the_points_of_these(write_mdl: Write, tmp_path: Path) -> None:
+    """Of the data 4, 7 and 1 at 2, 5 and 8, read between as the equation says and not as they are."""
+    (tmp_path / "d.csv").write_text("time,a,b\n2,4,10\n5,7,20\n8,1,30\n", encoding="utf-8")
+    series, data = [tmp_path / "d.csv"], "a ~~|\nb :HOLD BACKWARD: ~~|\nk = 2 ~~|\n"
+    text = (
+        data + "same :HOLD BACKWARD: := a * k ~~|\n"
+        "line = GET DATA BETWEEN TIMES(same, Time, 0) ~~|\nlater = GET DATA BETWEEN TIMES(same, Time, 1) ~~|\n"
+        "earlier = GET DATA BETWEEN TIMES(same, Time, -1) ~~|\nmost = GET DATA MAX(same, 3, 9) ~~|\n"
+        "least = GET DATA MIN(same, 0, 6) ~~|\nso far = GET DATA MEAN(same, 0, Time) ~~|\n"
+        "index :HOLD BACKWARD: := a / GET DATA AT TIME(a, 2) ~~|\n"
+        "of index := index * k + GET DATA FIRST TIME(index) ~~|\n"
+        "lag :HOLD BACKWARD: := GET DATA AT TIME(a, Time - 1) ~~|\nof lag := IF THEN ELSE(lag = :NA:, 0, lag) ~~|\n"
+        "peak :INTERPOLATE: := IF THEN ELSE(a > 5, :NA:, a) ~~|\n"
+    )
+    run = simulate(read_model(write_mdl(text, final=9, step=1), series=series), {"k": 4})
+    nan = np.nan
+    expected: dict[str, list[float]] = {
+        "line": [nan, nan, 16, 20, 24, 28, 20, 12, 4, nan],
+        "later": [nan, nan, 16, 28, 28, 28, 4, 4, 4, nan],
+        "earlier": [nan, nan, 16, 16, 16, 16, 28, 28, 28, nan],
+        "most": [28] * 10,
+        "least": [16] * 10,
+        "so_far": [nan, nan, 16, 16, 16, 22, 22, 22, 16, 16],
+        "index": [1, 1, 1, 1, 1, 1.75, 1.75, 1.75, 0.25, 0.25],
+        "of_index": [6, 6, 6, 7, 8, 9, 7, 5, 3, 3],
+        "lag": [nan] * 5 + [6, 6, 6, 3, 3],
+        "of_lag": [0, 0, 0, 2, 4, 6, 5, 4, 3, 3],
+        "peak": [4, 4, 4, nan, nan, nan, nan, nan, 1, 1],
+    }
+    for name, values in expected.items():
+        np.testing.assert_allclose(np.broadcast_to(run[name], 10), values, rtol=1e-12, err_msg=name)
+    for text, words in (
+        ("x := y * a ~~|\ny := x ~~|\n", r"model\.mdl:\d.*algebraic loop x -> y -> x"),
+        ("x := k * a ~~|\ny = GET DATA MEDIAN(x, 0, 9) ~~|\n", "'y' uses GET DATA MEDIAN of computed data.*beforehand"),
+    ):
+        with pytest.raises(CiparkError, match=words):
+            simulate(read_model(write_mdl(data + text), series=series))
+
+
 def test_statistics_of_data_are_of_the_points_between_two_times(write_mdl: Write, tmp_path: Path) -> None:
     """Both times included, which may change in a run; fn_get_data_min: where there are no points it is :NA:."""
     (tmp_path / "d.csv").write_text("time,sales\n1,10\n3,40\n4,20\n7,90\n", encoding="utf-8")

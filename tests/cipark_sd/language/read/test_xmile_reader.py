@@ -1,5 +1,6 @@
 """The reader of XMILE files: what it understands, where it finds a fault, and PySD's reader as its judge."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -216,7 +217,12 @@ def test_pysimlin_has_the_same_values_of_those_that_it_knows(write: WriteXmile) 
 def test_a_run_ends_at_the_step_nearest_to_the_final_time(write: WriteXmile, dt: str, last: float) -> None:
     path = write('<aux name="a"><eqn>TIME</eqn></aux>')
     path.write_text(path.read_text().replace("<dt>1", f"<dt>{dt}"))
-    assert float(simulate(read_model(path))["a"][-1]) == pytest.approx(last, rel=1e-12)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        model = read_model(path)
+    assert float(simulate(model)["a"][-1]) == pytest.approx(last, rel=1e-12)
+    texts = [f"{path.name}: the end, 4, lies between two steps of {dt}: the run ends at {last:g}"]
+    assert [str(warning.message) for warning in said] == texts * (last != 4.0)
 
 
 @pytest.mark.parametrize(
