@@ -44,17 +44,17 @@ def remarks(model: Model, scenario: Scenario = Scenario()) -> Iterator[str]:  # 
     if abs(n_steps - round(n_steps)) > SLACK:
         yield f"the end, {clock.final_time:g}, lies between two steps of {clock.time_step:g}: the run ends at {end:g}"
     rounded = [
-        (f"the {name} {time:g} is no {what} of one half", f"take a {name} such as {such}")
-        for name, time, what, such in (
+        (f"the {name} {time:g} is no {power} of one half", f"take a {name} such as {such}")
+        for name, time, power, such in (
             ("step", clock.time_step, "power", "0.125"),
             ("start", clock.initial_time, "multiple of a power", "0.5"),
         )
         if not (time / _EXACT).is_integer()
     ]
     if rounded and (names := _having(model, _compares_time)):
-        (what, way), *_ = rounded
+        (clause, way), *_ = rounded
         yield (
-            f"{what}, so that Time misses round numbers by its rounding, and {names} compares it: "
+            f"{clause}, so that Time misses round numbers by its rounding, and {names} compares it: "
             f"leave half a step of room, or {way}"
         )
     if not model.of_vensim and (names := _having(model, _pulses_once)):
@@ -66,9 +66,9 @@ def remarks(model: Model, scenario: Scenario = Scenario()) -> Iterator[str]:  # 
 
 def _having(model: Model, has: Callable[[Expr], bool]) -> str:
     """The variables with such a part in an equation, as a list in words; empty where there is none."""
-    found = [v.label for v in model.variables if any(has(part) for expr in expressions(v) for part in walk(expr))]
-    rest = [f"{len(found) - _NAMED} more"] if len(found) > _NAMED else []
-    return listed([*(repr(label) for label in found[:_NAMED]), *rest]) if found else ""
+    labels = [v.label for v in model.variables if any(has(part) for expr in expressions(v) for part in walk(expr))]
+    further = [f"{len(labels) - _NAMED} more"] if len(labels) > _NAMED else []
+    return listed([*(repr(label) for label in labels[:_NAMED]), *further]) if labels else ""
 
 
 def _compares_time(part: Expr) -> bool:

@@ -199,11 +199,11 @@ def _of_data(
         case "raw_data", (expr,):
             # what a scenario brings is asked for in the run
             return _computed(equations, expr, "raw") or Call(function, (change(expr),))
-        case _, (Ref(name, ()), *others) if isinstance(data := model.by_name.get(name), Series):
-            times = list(map(change, others))
-        case _, (Ref(name, ()), *others) if isinstance(computed := equations.source(name), _Computed):
+        case _, (Ref(name, ()), *moments) if isinstance(data := model.by_name.get(name), Series):
+            times = list(map(change, moments))
+        case _, (Ref(name, ()), *moments) if isinstance(computed := equations.source(name), _Computed):
             if equations.is_held(computed.expr) and equations.knots(computed):
-                return _of_computed(equations, function, computed, list(map(change, others)))
+                return _of_computed(equations, function, computed, list(map(change, moments)))
             raise _without_values(model, variable, name)
         case _:
             reason = "gives a function of data something else than a data variable"
@@ -291,8 +291,8 @@ class _Equations:
             return Const(0.0) if is_function else rebuild(part, outside)
 
         def of(part: Expr) -> list[Series | _Computed]:
-            found = map(self.source, dict.fromkeys(ref.name for ref in references(part)))
-            return [source for source in found if source is not None]
+            sources = map(self.source, dict.fromkeys(ref.name for ref in references(part)))
+            return [source for source in sources if source is not None]
 
         return of(outside(expr)) or of(expr)
 
@@ -319,15 +319,15 @@ class _Equations:
 
         Where the equation itself is marked so, at the times that all its data share, if through others.
         """
-        each, needed = list[set[float]](), list[set[float]]()
+        all_knots, needed = list[set[float]](), list[set[float]]()
         for source in self.read(expr):
             if isinstance(source, _Computed):
-                own, way = set(self.times(source.expr, raw=raw or source.way == "raw")), source.way
+                knots, way = set(self.times(source.expr, raw=raw or source.way == "raw")), source.way
             else:
-                own, way = set(_table(source).x), source.interpolation
-            each.append(own)
-            needed += [own] if raw or way == "raw" else []
-        return tuple(sorted(set[float]().union(*each).intersection(*needed)))
+                knots, way = set(_table(source).x), source.interpolation
+            all_knots.append(knots)
+            needed += [knots] if raw or way == "raw" else []
+        return tuple(sorted(set[float]().union(*all_knots).intersection(*needed)))
 
     def between(self, expr: Expr, way: Interpolation | Literal["raw"], moment: Expr) -> Expr:
         """An equation at a moment: its values at the times of its data, and what its keyword has between them."""
@@ -375,11 +375,11 @@ class _Equations:
         self, data: _Computed, moments: tuple[float, ...], table: Callable[[tuple[float, ...]], Expr]
     ) -> Expr:
         """Computed data at ``moments``, which need not be times of their own."""
-        own = self.knots(data)
-        if set(moments) <= set(own):
+        knots = self.knots(data)
+        if set(moments) <= set(knots):
             return self.at(data.expr, moments, table)
-        before = tuple(own[max(bisect_right(own, moment) - 1, 0)] for moment in moments)
-        behind = tuple(own[min(bisect_left(own, moment), len(own) - 1)] for moment in moments)
+        before = tuple(knots[max(bisect_right(knots, moment) - 1, 0)] for moment in moments)
+        behind = tuple(knots[min(bisect_left(knots, moment), len(knots) - 1)] for moment in moments)
         first, second = (self.at(data.expr, where, table) for where in (before, behind))
         if data.way in ("hold_backward", "look_forward"):
             return first if data.way == "hold_backward" else second

@@ -289,8 +289,8 @@ def _ending_at_a_step(controls: list[Variable], where: str) -> list[Variable]:
     if not math.isfinite(many) or many < 0 or abs(many - round(many)) <= SLACK:
         return controls
     last = Const(start + math.floor(many + 0.5) * step)
-    said = f"the end, {end:g}, lies between two steps of {step:g}: the run ends at {last.value:g}"
-    warnings.warn(f"{where}: {said}", stacklevel=2)
+    remark = f"the end, {end:g}, lies between two steps of {step:g}: the run ends at {last.value:g}"
+    warnings.warn(f"{where}: {remark}", stacklevel=2)
     return [_control(v.label, v.units, v.doc, last) if v.name == "final_time" else v for v in controls]
 
 
