@@ -56,11 +56,13 @@ def has_missing(model: Model) -> bool:
 
 
 def without_taken_in(stocks: Values) -> Values:
-    """Stocks whose second axis is time, no numbers where they have added up a missing value.
+    """Stocks whose second axis is time, no numbers from where they have added up a missing value.
 
-    One that is missing from its start has taken in nothing.
+    One that is set to :NA: and back has taken in nothing.
     """
-    return np.where((np.abs(stocks) > _TAKEN_IN) & (stocks[:, :1] != MISSING), np.nan, stocks)
+    beyond = np.abs(stocks) > _TAKEN_IN
+    taken_in = np.logical_or.accumulate(beyond & (stocks != MISSING), axis=1)
+    return np.where(taken_in & beyond, np.nan, stocks)
 
 
 @dataclass(frozen=True)

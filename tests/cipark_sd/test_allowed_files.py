@@ -51,7 +51,7 @@ def test_a_file_is_found_by_a_name_in_any_case(way: str, tmp_path: Path, outside
     (path.parent / "input" / "elec" / "Numbers.csv").write_bytes(outside.read_bytes())
     assert np.isfinite(simulate(read_model(path), save=["rate"])["rate"]).all()
     (path.parent / "input" / "elec" / "nuMbers.csv").write_bytes(outside.read_bytes())
-    with pytest.raises(CiparkError, match="not found"):
+    with pytest.raises(CiparkError, match="is not there"):
         simulate(read_model(path))
 
 

@@ -70,7 +70,11 @@ def test_an_outcome_may_be_missing_under_a_policy_and_no_infinite_one(model: Mod
     assert (broken[REASON] > 0).tolist() == [False, True]
 
 
-def test_a_check_looks_for_what_left_the_numbers_and_a_run_ends_with_them(model: Model) -> None:
+def test_a_check_looks_for_what_left_the_numbers_and_a_run_ends_with_them(write_mdl: Callable[..., Path]) -> None:
+    # at half the step the stock takes in half of a missing value
+    lines = [line for line in MODEL.splitlines() if not line.startswith("Low")]
+    model = read_model(write_mdl("\n".join(lines), final=3, step=1))
+
     def finite(scenario: Scenario) -> str:
         checks = Checks(runs={"r": scenario})
         outcomes = run_checks(model, checks, simulate, progress=lambda name, total: None)  # type: ignore[arg-type]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -101,8 +100,16 @@ class BaseConstants:
         resolved = resolve(setup.model, shared)
         start, step = resolved.initial_time, resolved.time_step
         brief = shared | Scenario("", final_time=start + step, saveper=step)
-        how: dict[str, Any] = {"engine": setup.engine, "failures": "leave", "workers": setup.pool.own_threads}
-        runs = ensemble(setup.model, columns, scenario=brief, save=sorted({*names}), times=[start], **how)
+        runs = ensemble(
+            setup.model,
+            columns,
+            scenario=brief,
+            save=sorted({*names}),
+            times=[start],
+            engine=setup.engine,
+            failures="leave",
+            workers=setup.pool.own_threads,
+        )
         self._n = len(draws)
         self._reading = Reading(setup.model, {BASE: runs.isel(time=0)}, BASE, np.zeros(0))
 

@@ -144,6 +144,9 @@ def run(request: Request) -> Result:
         analysis = start(request, bars)
     parts = () if "all" in request.named else request.named or usual(analysis.about)
     about, folder = analysis.about, analysis.folder
+    for source in about.notes[:1]:
+        # of which fit, and of which of its rows
+        echo(source, err=True)
     names, not_run = chosen_parts(parts, about, where=about.catalogue.title)
     findings = Findings(about, saved_results(about, folder, kinds(), damaged=True))
     with analysis.setup.pool:

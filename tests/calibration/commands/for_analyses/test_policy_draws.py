@@ -1,6 +1,7 @@
 """Where the draws of ``cipark policy`` come from, and that it says so."""
 
 import csv
+import json
 import shutil
 
 import h5py
@@ -245,9 +246,21 @@ def test_draws_that_are_kept_beside_a_study_are_those_of_the_study_as_it_is(late
     got = asked(later, here / "out")
     assert [structure.id for structure in got.structures] == [rival.id for rival in later.rivals]
     assert {draws.origin for draws in got.draws.values()} == {"posterior"}
-    assert got.notes == (f"Draws: {KEPT}.",)
+    assert got.notes == (f"Draws: {KEPT}, kept with the study.",)
     whole = {rival.id: draws_file(KEPT, rival.id) for rival in later.rivals}
     assert sum(path.stat().st_size for path in whole.values()) < 1.2e6
+
+
+def left(later, here):
+    """What a calibration of the study as it stands leaves: its record and its draws."""
+    place = here / "cipark-output" / "great_stone_later"
+    leave_fit(place, later.study.problem)
+    record = json.loads((place / "fit.json").read_text(encoding="utf-8"))
+    (place / "fit.json").write_text(json.dumps(record | {"converged": True}), encoding="utf-8")
+    with xr.open_datatree(draws_file(KEPT, "all"), engine="h5netcdf") as tree:
+        tree.attrs["study_digest"] = record["study_digest"]
+        tree.to_netcdf(place / "draws.nc", engine="h5netcdf")
+    return place
 
 
 def test_the_same_draws_are_found_by_each_route(later, here):
@@ -255,18 +268,16 @@ def test_the_same_draws_are_found_by_each_route(later, here):
     named = [f"{rival.id}={draws_file(KEPT, rival.id)}" for rival in later.rivals]
     by_file = asked(later, here / "out", *named)
     by_folder = asked(later, here / "out", str(KEPT.parent))
-    shutil.copytree(KEPT, here / "cipark-output" / "great_stone_later" / RIVALS)
+    shutil.copytree(KEPT, left(later, here) / RIVALS)
     after_rivals = asked(later, here / "out")
-    assert after_rivals.notes == ("Draws: cipark-output/great_stone_later/rivals.",)
+    assert after_rivals.notes == ("The fit is that in cipark-output/great_stone_later.",)
     for got in (by_file, by_folder, after_rivals):
         for rival in later.rivals:
             assert numbers(got, rival.id) == numbers(kept, rival.id)
 
 
 def test_what_a_calibration_leaves_is_of_the_study_as_it_stands_and_not_of_the_first_structure(later, here):
-    place = here / "cipark-output" / "great_stone_later"
-    place.mkdir(parents=True)
-    shutil.copy(draws_file(KEPT, "all"), place / "draws.nc")
+    left(later, here)
     got = asked(later, here / "out")
     assert [structure.id for structure in got.structures] == ["all"]
     assert any(

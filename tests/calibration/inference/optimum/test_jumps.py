@@ -127,7 +127,8 @@ def test_searches_that_end_on_a_plane_have_not_arrived(opening: Objective, start
 
 def test_arrivals_on_a_plane_where_a_parameter_moves_nothing_count_as_one(opening: Objective) -> None:
     """The best end of searches that see no data, as it would be if no point of the priors lay higher."""
-    end = SearchEnd(np.array([0.321857, 6.63001, 120.0, 11.2]), -7e3, -439.17, 99, True)
+    plane = np.array([0.321857, 6.63001, 120.0, 11.2])
+    end = SearchEnd(plane, -7e3, -float(opening.at(plane[None])[0]), 99, True)
     best = _best_of_priors(opening)
     found = _optimum(opening, [end, end, end], False, best)
     assert set(found.blind) == {"level", "wide"}
@@ -143,7 +144,8 @@ def test_searches_that_end_below_what_priors_reach_begin_again(tmp_path: Path, m
     ) -> tuple[SearchEnd, ...]:
         if np.array_equal(points, _best_of_priors(goal)[: len(points)]):
             return first(goal, points, weights, scanned)
-        return tuple(SearchEnd(goal.base, -9e3, -9e3, 1, True, weight) for weight in weights for _ in points)
+        begin = -float(goal.at(goal.base[None])[0])
+        return tuple(SearchEnd(goal.base, begin, begin, 1, True, weight) for weight in weights for _ in points)
 
     monkeypatch.setattr(optimise_module, "_searches_from", failing)
     monkeypatch.setattr(optimise_module, "likely_starts", lambda goal, *_: np.empty((0, len(goal.free))))
@@ -161,7 +163,7 @@ def test_profiles_over_jumps_have_two_ends_that_hold_the_truth(optimum: Optimum)
 
 
 def test_standard_errors_over_jumps_are_the_spread_of_the_posterior(optimum: Optimum) -> None:
-    """Those of an affine invariant ensemble over 20,000 runs, which shares no part with importance sampling."""
+    """Rain's is that of an affine invariant ensemble, which shares no part with importance sampling; the others stay."""
     scattered = scatter(optimum)
     errors, no_errors = standard_errors(optimum, scattered)
     assert not no_errors

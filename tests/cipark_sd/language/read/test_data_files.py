@@ -289,7 +289,7 @@ def test_a_stock_that_has_taken_in_a_missing_value_is_no_number(write_mdl: Write
 
 def test_a_run_of_an_ensemble_that_has_taken_in_a_missing_value_failed(write_mdl: Write) -> None:
     path = write_mdl("k = 0 ~~| Level = INTEG(IF THEN ELSE(k > 1, :NA:, 1), 0) ~~|", final=2, step=1)
-    with pytest.warns(RuntimeWarning, match="1 of 3 runs.*'Level' is no finite number at time 1"):
+    with pytest.warns(RuntimeWarning, match="1 of 3 runs.*'Level' is no finite number at time 2"):
         runs = ensemble(read_model(path), {"k": [0.0, 2.0, 1.0]})
     assert runs["run_failed"].values.tolist() == [False, True, False]
     np.testing.assert_array_equal(runs["level"], [[0, 1, 2], [0, np.nan, np.nan], [0, 1, 2]])
