@@ -52,7 +52,7 @@ def test_what_does_not_settle_is_said_with_the_convergence(monkeypatch, distribu
     theta = drawn(distribution)[..., None]
     sampled = SimpleNamespace(sentence="All converged.", converged=True, interrupted=False, lines=())
     density = SimpleNamespace(space=SimpleNamespace(names=("rate",)))
-    draws = SimpleNamespace(theta=theta, flat=theta.reshape(-1, 1), density=density, sampled=sampled)
+    draws = SimpleNamespace(theta=theta, flat=theta.reshape(-1, 1), density=density, sampled=sampled, places=())
     said = collect._posterior(draws, 1, None, "native").how
     assert said.startswith(f"All converged.{more}")
     assert ("settle" in said) is bool(more)
