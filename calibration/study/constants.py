@@ -90,12 +90,12 @@ def without_scale(model: Model, name: str, value: float, units: str) -> str:
         return SWITCH
     run = model.time.final - model.time.initial
     in_time = bool(model.time.units) and units == model.time.units
+    if in_time and 0 < model.time.initial <= value <= model.time.final:
+        return "names a time point of the run"
     if (in_time and value > FOREVER * run > 0) or (value >= ENDLESS and math.log10(value).is_integer()):
         return "stands for ever: no run is as long" if in_time else "stands for what has no end"
     if in_time and _WIDTHS & words_in(name) and _GROUPS & words_in(name):
         return "the width of a group, which the model counts by"
-    if model.time.units and units == model.time.units and 0 < model.time.initial <= value <= model.time.final:
-        return "names a time point of the run"
     return ""
 
 

@@ -90,7 +90,9 @@ def test_the_headline_of_a_forecast_is_the_median_of_its_last_date_between_the_e
     rows = table_of([foretold(year, [year + level for level in LEVELS], structure) for year in (2021, 2020)])
     assessed = SimpleNamespace(forecasts=rows, comparison=[])
     posterior = SimpleNamespace(basis=Basis("posterior", 50))
-    findings = SimpleNamespace(assessment=assessed, shown=assessed, fit=SimpleNamespace(posterior=posterior))
+    study = SimpleNamespace(questions=SimpleNamespace(since=()))
+    fit = SimpleNamespace(posterior=posterior, study=study)
+    findings = SimpleNamespace(assessment=assessed, shown=assessed, fit=fit)
     (headline,) = predictions.Forecasts().headlines(findings)
     assert headline.number == 2021.5
     ends = (headline.interval.low - 2021, headline.interval.high - 2021)

@@ -64,7 +64,13 @@ DRAWN = SimpleNamespace(
 
 def findings(**assessed: Any) -> Any:
     study = SimpleNamespace(
-        calendar=Calendar(), holdout=(2019.0, 2020.0), rivals=("A", "B"), space=(), deviations=(), time=None
+        calendar=Calendar(),
+        holdout=(2019.0, 2020.0),
+        rivals=("A", "B"),
+        space=(),
+        deviations=(),
+        time=None,
+        questions=SimpleNamespace(since=()),
     )
     fit = SimpleNamespace(study=study, posterior=DRAWN, curves=SimpleNamespace(levels={}))
     parts = {"rolling": None, "comparison": (), "refuted": (), "forecasts": forecast.table_of(())}
@@ -79,7 +85,7 @@ def cautioned(estimate: float = 0.2, profile: Any = None, bound: tuple[str, ...]
     drawn.flat = np.linspace(0.01, 1, 100)[:, None]
     rate = SimpleNamespace(name="rate", target="model", use="CAL")
     fit = SimpleNamespace(
-        study=SimpleNamespace(space=[rate]),
+        study=SimpleNamespace(space=[rate], questions=SimpleNamespace(since=())),
         optimum=SimpleNamespace(interrupted=False, theta=np.array([estimate])),
         at_bound=bound,
         profiles=() if profile is None else (profile,),

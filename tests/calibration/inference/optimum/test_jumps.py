@@ -163,7 +163,7 @@ def test_profiles_over_jumps_have_two_ends_that_hold_the_truth(optimum: Optimum)
 
 
 def test_standard_errors_over_jumps_are_the_spread_of_the_posterior(optimum: Optimum) -> None:
-    """Rain's is that of an affine invariant ensemble, which shares no part with importance sampling; the others stay."""
+    """Rain's is that of an affine invariant ensemble, which shares no part with this one; the others stay."""
     scattered = scatter(optimum)
     errors, no_errors = standard_errors(optimum, scattered)
     assert not no_errors
