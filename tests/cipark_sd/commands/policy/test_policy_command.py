@@ -68,7 +68,8 @@ def test_the_first_lines_say_what_the_draws_are(written):
 def test_a_console_has_ten_rows_and_the_answer(written):
     """The rest is on the page and in effects.csv."""
     folder, shown = written
-    caption, head, *lines = shown.output.splitlines()
+    assert shown.stderr.splitlines()[0].startswith("Draws: ")
+    caption, head, *lines = shown.stdout.splitlines()
     n = len(pd.read_csv(folder / "effects.csv")["policy"].unique())
     assert n > 20
     assert caption.startswith(
@@ -320,9 +321,9 @@ def test_decisions_at_a_best_fit_have_levels_and_changes_and_neither_chance_nor_
     small_study(here)
     (here / "policies.toml").write_text(POLICIES + DECISIONS, encoding="utf-8")
     shown = cipark("policy", ".", "--part", "decisions", "-o", "out", catch_exceptions=False)
-    assert "every policy runs at the best fit alone" in shown.output
-    assert "at the best fit" in shown.output.splitlines()[0]
-    assert shown.output.splitlines()[1].split("\t") == ["alternative", "change"]
+    assert "every policy runs at the best fit alone" in shown.stdout
+    assert "at the best fit" in shown.stdout.splitlines()[0]
+    assert shown.stdout.splitlines()[1].split("\t") == ["alternative", "change"]
     frame = pd.read_csv(here / "out" / "decisions.csv", keep_default_na=False).set_index("alternative")
     assert set(frame["level_class"]) == set(frame["change_class"]) == {""}
     level, base = (float(frame.loc[name, "level"]) for name in ("slow", "base"))
