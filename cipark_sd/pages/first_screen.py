@@ -67,7 +67,9 @@ def rendered(
     folded = f"<details><summary>{title}</summary><ul>{points}</ul></details>" if n else ""
     played = f"<details><summary>Move the levers: run the model in this page</summary>{player}</details>"
     return (
-        f'<section class="first" aria-labelledby="{anchor}"><p class="kicker">{html.escape(screen.subject)}</p>'
+        # the page of several analyses has its first one's title: what each is about tells the two apart by name too
+        f'<section class="first" aria-labelledby="{anchor}-of {anchor}">'
+        f'<p class="kicker" id="{anchor}-of">{html.escape(screen.subject)}</p>'
         f'<h1 id="{anchor}">{html.escape(screen.title)}</h1>{cautions}'
         f'<div class="fold">{_figure(screen, words, picture)}<dl>{lines}</dl></div>'
         f"{numbers}"
