@@ -43,6 +43,9 @@ def imported(tree: ast.AST, modules: set[str]) -> Iterator[str]:
                         yield whole if whole in modules else module
             case ast.ImportFrom(level=level) if level:
                 raise AssertionError("relative imports are not read here")
+            case ast.Call(func=ast.Name(id="import_module") | ast.Attribute(attr="import_module"), args=[target, *_]):
+                if isinstance(target, ast.Constant):
+                    yield from {str(target.value)} & modules
 
 
 @cache
@@ -191,6 +194,25 @@ def test_a_cycle_is_found_and_named() -> None:
     assert found[0] == found[-1]
     assert set(found) == {"cipark_sd.a", "cipark_sd.b"}
     assert all(target in imports[module] for module, target in pairwise(found))
+
+
+#: Modules that load others by a name of a table: the packages' faces, the engines, the commands, optional libraries.
+TABLES = {"cipark_sd", "calibration", "cipark_sd.engines.registry", "cipark_sd.commands.cli", "cipark_sd.base.library"}
+
+
+def unnamed(tree: ast.AST) -> list[int]:
+    """Lines that import a module whose name is made when they run."""
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    loading = (call for call in calls if "import_module" in ast.unparse(call.func))
+    return [call.lineno for call in loading if not isinstance(call.args[0], ast.Constant)]
+
+
+def test_a_module_that_is_loaded_by_its_name_counts_as_an_import() -> None:
+    found = {module for module, tree in trees().items() if unnamed(tree)}
+    assert found == TABLES
+    planted = ast.parse('importlib.import_module("cipark_sd.a")\nimport_module(f"cipark_sd.{name}")\n')
+    assert list(imported(planted, {"cipark_sd.a"})) == ["cipark_sd.a"]
+    assert unnamed(planted) == [2]
 
 
 def compared_names(tree: ast.AST) -> Iterator[tuple[int, str]]:

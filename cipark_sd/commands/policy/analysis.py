@@ -5,9 +5,8 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 import numpy as np
 
@@ -433,9 +432,3 @@ class PolicyPart(Part[Findings], Generic[R]):
     def read(self, findings: Findings) -> tuple[R, About]:
         """The result of the part, and what it rests on."""
         return findings.results[self.name], findings.about
-
-
-def part(name: str) -> PolicyPart[Any]:
-    """A part by its name."""
-    loaded: PolicyPart[Any] = import_module(f"cipark_sd.commands.policy.{name}").PART
-    return loaded

@@ -307,6 +307,3 @@ class AttributionPart(PolicyPart[Attribution]):
             blocks += [Paragraph(_in_words(main, variant, about)), main, *pictures.show(name, main.caption)]
             blocks += [_interactions(result.factorials[name], about)] if len(about.catalogue.factors) > 1 else []
         yield Section("Attribution: the contribution of each mechanism", tuple(blocks))
-
-
-PART = AttributionPart()

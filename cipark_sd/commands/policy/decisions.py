@@ -345,6 +345,3 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
         folded = [Folded("The other outcomes", beside)] if beside else []
         tables = (outcome_table(result, about, main), *further_tables(result, about))
         yield Section(TITLE, (*map(Paragraph, result.doubts), *tables, *folded))
-
-
-PART = DecisionsPart()

@@ -268,6 +268,3 @@ class EffectsPart(PolicyPart[Effects]):
         ]
         yield Section(CLAIMS, tuple(claims_blocks(result.claims, about)))
         yield Section("Effects of each policy", tuple(changes))
-
-
-PART = EffectsPart()

@@ -303,9 +303,6 @@ class KnockoutsPart(PolicyPart[KnockoutsFound]):
         yield Section(KNOCKOUTS, tuple(blocks))
 
 
-PART = KnockoutsPart()
-
-
 _AFTER, _BEFORE, _OTHERS = PALETTE[0], "0.6", "0.25"
 #: Letters of a knock-out's title in one line, and the inches that a row takes.
 _LETTERS, _ROW = 46, 0.27

@@ -6,6 +6,7 @@ What is written is made of findings alone: no model is run for it and no number 
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from cipark_sd.base.console import echo, print_table, progress_bars, say_lines
 from cipark_sd.base.errors import InvalidValue, raise_all
@@ -13,10 +14,14 @@ from cipark_sd.base.files import write_text
 from cipark_sd.base.timegrid import calendar_years
 from cipark_sd.commands.policy import what_next
 from cipark_sd.commands.policy.about import FILE, About, Findings, load, save, saved_results
-from cipark_sd.commands.policy.analysis import PolicyPart, part, start
+from cipark_sd.commands.policy.analysis import PolicyPart, start
 from cipark_sd.commands.policy.answer import First
-from cipark_sd.commands.policy.decisions import DecisionsFound
-from cipark_sd.commands.policy.request import NAMES, PARTS, UNDER_PRIORS, USUAL, Request
+from cipark_sd.commands.policy.attribution import AttributionPart
+from cipark_sd.commands.policy.decisions import DecisionsFound, DecisionsPart
+from cipark_sd.commands.policy.effects import EffectsPart
+from cipark_sd.commands.policy.knockouts import KnockoutsPart
+from cipark_sd.commands.policy.request import NAMES, UNDER_PRIORS, USUAL, Request
+from cipark_sd.commands.policy.signs import SignsPart
 from cipark_sd.commands.policy.what_next import page_of
 from cipark_sd.commands.result import Result, ended, of_folder
 from cipark_sd.pages import output
@@ -26,6 +31,10 @@ from cipark_sd.pages.parts import Part, Words
 from cipark_sd.pages.what_next import FILE as FIRST
 from cipark_sd.pages.what_next import STANDING, write_out
 
+#: In the order of the page.
+PARTS: dict[str, PolicyPart[Any]] = {
+    made.name: made for made in (SignsPart(), DecisionsPart(), EffectsPart(), KnockoutsPart(), AttributionPart())
+}
 #: Rows of the one table that a console shows.
 ROWS = 10
 
@@ -53,7 +62,7 @@ def _end(findings: Findings) -> Iterator[Section]:
 
 def parts(findings: Findings) -> tuple[Part[Findings], ...]:
     """The parts of the page in their order."""
-    of = tuple(part(name) for name in PARTS if name in findings.results)
+    of = tuple(made for name, made in PARTS.items() if name in findings.results)
     return (First(of), Words(_basis), *of, Words(_end))
 
 
@@ -88,7 +97,7 @@ def _write(
 
 def kinds() -> dict[str, type]:
     """The types of results, by part."""
-    return {name: part(name).kind for name in PARTS}
+    return {name: made.kind for name, made in PARTS.items()}
 
 
 write_again = output.again(FILE, lambda folder: load(folder, kinds()), _write)
@@ -151,7 +160,7 @@ def run(request: Request) -> Result:
     findings = Findings(about, saved_results(about, folder, kinds(), damaged=True))
     with analysis.setup.pool:
         for name in names:
-            chosen = part(name)
+            chosen = PARTS[name]
             with progress_bars() as bars:
                 findings = findings.with_result(name, chosen.compute(analysis, bars))
             # after each part, so that a call that is stopped leaves what it has found
@@ -160,7 +169,7 @@ def run(request: Request) -> Result:
     for line in not_run if request.named else ():
         echo(line)
     if names:
-        tell(part(names[0]).shown(findings))
+        tell(PARTS[names[0]].shown(findings))
     decisions = page_of(findings)
     if decisions is None:
         return ended(folder)
@@ -174,7 +183,7 @@ def run(request: Request) -> Result:
 
 def usual(about: About) -> Sequence[str]:
     """What is run where a command line names no part."""
-    names = [name for name in USUAL if part(name).lacks(about.catalogue) is None]
+    names = [name for name in USUAL if PARTS[name].lacks(about.catalogue) is None]
     without_ranks = about.signs_only and "effects" in names
     return ["effects"] if without_ranks or not names else names
 
@@ -189,7 +198,7 @@ def chosen_parts(request: Sequence[str], about: About, *, where: str) -> tuple[l
     InvalidValue
         When a part that ranks is asked for with draws from the priors of a study.
     """
-    lacking = {name: problem for name in NAMES if (problem := part(name).lacks(about.catalogue)) is not None}
+    lacking = {name: problem for name in NAMES if (problem := PARTS[name].lacks(about.catalogue)) is not None}
     raise_all(where, [problem for name, problem in lacking.items() if name in request])
     names = [name for name in NAMES if name in request or (not request and name not in lacking)]
     sentences = []

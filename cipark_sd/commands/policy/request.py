@@ -9,14 +9,12 @@ from cipark_sd.commands import completing, options
 from cipark_sd.commands.options import argument, option
 from cipark_sd.engines.registry import names
 
-#: In the order of the page; the module of that name beside this one has the part as ``PART``.
-PARTS = ("signs", "decisions", "effects", "knockouts", "attribution")
 #: What is shown in place of all others where the draws are of priors.
 UNDER_PRIORS = "signs"
 #: What is run where a command line names none, as far as the catalogue has tables for it.
 USUAL = ("decisions", "effects")
-#: Those that a command line can ask for.
-NAMES = tuple(name for name in PARTS if name != UNDER_PRIORS)
+#: Those that a command line can ask for, in the order of the page.
+NAMES = ("decisions", "effects", "knockouts", "attribution")
 
 
 @dataclass(frozen=True, slots=True)

@@ -245,6 +245,3 @@ class SignsPart(PolicyPart[Signs]):
         result, about = self.read(findings)
         yield Section("Assumed signs under the priors", tuple(_signs(result, about)))
         yield Section(CLAIMS, tuple(claims_blocks(result.claims, about)))
-
-
-PART = SignsPart()

@@ -338,7 +338,17 @@ def answer(request: Request) -> Result:
             runs = cache(partial(_runs, request, inputs, response, bars.counter("sample, runs")))
             for method in methods:
                 progress = bars.counter(f"{method.name}, runs")
-                job = Job(request, inputs, response, runs, checkpoints, progress)
+                job = Job(
+                    inputs,
+                    response,
+                    runs,
+                    checkpoints,
+                    progress,
+                    request.seed,
+                    rows=request.rows,
+                    resamples=request.resamples,
+                    loop_draws=request.loop_draws or 0,
+                )
                 findings = findings.with_results(method.compute(job))
         failed = (failures.sentence(design) for design, failures in response.failures.items())
         share = max((failures.share for failures in response.failures.values()), default=0.0)

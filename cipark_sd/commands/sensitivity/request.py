@@ -1,7 +1,6 @@
 """What the command line of ``cipark sensitivity`` asks for. Nothing heavy is imported here."""
 
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import click
@@ -26,8 +25,9 @@ class _Methods(click.Choice[str]):
     @property
     def choices(self) -> tuple[str, ...]:  # type: ignore[override]
         """Their names."""
-        registered: tuple[str, ...] = import_module("cipark_sd.commands.sensitivity.methods.registry").names()
-        return registered
+        from cipark_sd.commands.sensitivity.methods.registry import names
+
+        return names()
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from cipark_sd.analysis.sensitivities.response import ModelResponse
-    from cipark_sd.commands.sensitivity.request import Request
 
 #: Runs done and runs planned.
 Step = Callable[[int, int], None]
@@ -58,14 +57,19 @@ class Job:
     checkpoints : Checkpoints
         Where a design is kept that the same call goes on with.
     progress : function of the runs done and planned
+    rows, resamples, loop_draws : int
+        Of a Sobol design, of its bootstrap, and runs whose loops are looked at.
     """
 
-    request: "Request"
     inputs: Inputs
     response: "ModelResponse"
     runs: "Callable[[], xr.Dataset]"
     checkpoints: Checkpoints
     progress: Step
+    seed: int
+    rows: int
+    resamples: int
+    loop_draws: int
 
 
 class Method(Part[Findings]):

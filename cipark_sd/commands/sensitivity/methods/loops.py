@@ -37,13 +37,13 @@ class Loops(Method):
 
     def compute(self, job: Job) -> "dict[str, xr.Dataset]":
         """Scores in the file's own run and over draws."""
-        question, n = job.inputs.question, job.request.loop_draws or 0
+        question, n = job.inputs.question, job.loop_draws
         origin, factors = question.model.origin, question.factors
         beside = None if origin is None else origin.path.with_name(f"{origin.path.stem}.loops.toml")
         names = read_loops(beside, question.model) if beside is not None and beside.is_file() else ()
         held = {name: value for name, value in question.scenario.overrides.items() if isinstance(value, float)}
         if job.inputs.draws is None:
-            values = factors.from_unit(np.random.default_rng([job.request.seed, n]).random((n, len(factors))))
+            values = factors.from_unit(np.random.default_rng([job.seed, n]).random((n, len(factors))))
         else:
             every = len(job.inputs.draws)
             values = job.inputs.draws[np.linspace(0, every - 1, min(n, every)).round().astype(int)]

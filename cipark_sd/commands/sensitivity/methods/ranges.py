@@ -31,7 +31,7 @@ class Ranges(Shapley):
 
     def compute(self, job: Job) -> "dict[str, xr.Dataset]":
         """Shares and bands at the moments; nothing where a fit holds nothing that is freed."""
-        inputs, seed = job.inputs, job.request.seed
+        inputs, seed = job.inputs, job.seed
         if inputs.draws is None or not len(inputs.assumed):
             return {}
         every = job.response

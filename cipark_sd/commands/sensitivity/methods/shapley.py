@@ -34,7 +34,7 @@ class Shapley(Indices):
     def compute(self, job: Job) -> "dict[str, xr.Dataset]":
         """Effects from the runs; none of draws that have not converged."""
         doubt = "" if job.inputs.basis.bands else NO_CONVERGENCE
-        return {"shapley": shapley(job.runs(), seed=job.request.seed, doubt=doubt)}
+        return {"shapley": shapley(job.runs(), seed=job.seed, doubt=doubt)}
 
     def tables(self, findings: Findings) -> "dict[str, pd.DataFrame]":
         """Effects at the moments."""

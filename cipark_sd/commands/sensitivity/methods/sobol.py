@@ -44,12 +44,11 @@ class Sobol(Indices):
         """Indices of a design that is kept, and continued after a stop or with more rows."""
         from cipark_sd.analysis.sensitivities.sobol import sobol
 
-        request = job.request
         indices = sobol(
             job.response,
-            n=request.rows,
-            seed=request.seed,
-            resamples=request.resamples,
+            n=job.rows,
+            seed=job.seed,
+            resamples=job.resamples,
             progress=job.progress,
             checkpoints=job.checkpoints,
         )

@@ -13,8 +13,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from cipark_sd.base.records import WrongRecordError, columns, read_record, write_record
-from cipark_sd.commands.policy.analysis import part
-from cipark_sd.commands.policy.request import NAMES, PARTS, UNDER_PRIORS
+from cipark_sd.commands.policy.output import PARTS, kinds
+from cipark_sd.commands.policy.request import NAMES, UNDER_PRIORS
 from cipark_sd.data import described, results
 from cipark_sd.pages.output import load_result, save_result
 
@@ -136,10 +136,6 @@ def test_a_file_names_no_runs_but_those_beside_it(everything: Everything, tmp_pa
         load_result(Everything, path, "me")
 
 
-def test_a_part_is_a_row_that_names_its_module() -> None:
-    assert [part(name).name for name in PARTS] == [*PARTS]
-    assert UNDER_PRIORS in PARTS
-    assert UNDER_PRIORS not in NAMES
-    # findings have a result by its type
-    kinds = [part(name).kind for name in PARTS]
-    assert len(set(kinds)) == len(kinds)
+def test_each_part_has_a_name_and_a_type_of_result() -> None:
+    assert [*PARTS] == [UNDER_PRIORS, *NAMES]
+    assert len(set(kinds().values())) == len(PARTS)

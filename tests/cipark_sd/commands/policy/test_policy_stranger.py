@@ -11,8 +11,7 @@ from places import FISHERY
 
 from cipark_sd.base.checkpoints import FOLDER
 from cipark_sd.commands.policy.about import load, result_file, saved_results
-from cipark_sd.commands.policy.analysis import part
-from cipark_sd.commands.policy.output import kinds, tell
+from cipark_sd.commands.policy.output import PARTS, kinds, tell
 from cipark_sd.commands.policy.request import NAMES
 from cipark_sd.data import results
 from cipark_sd.pages.page import read_page
@@ -114,7 +113,7 @@ def test_what_is_loaded_is_printed_as_what_was_computed(everything, capsys):
     assert tuple(findings.results) == NAMES
     with pytest.MonkeyPatch.context() as patch:
         forbid_computing(patch)
-        tell(part(NAMES[0]).shown(findings))
+        tell(PARTS[NAMES[0]].shown(findings))
     # the width of tables is that of the terminal
     assert " ".join(capsys.readouterr().out.split()) in " ".join(everything[1].output.split())
 
