@@ -62,6 +62,34 @@ def opened(driver: Any, page: Path) -> None:
     WebDriverWait(driver, 30).until(lambda _: driver.execute_script(ready))
 
 
+#: Of phones, tablets, halves of a screen, a notebook's frame, and a screen.
+WIDTHS = (320, 390, 600, 768, 816, 900, 1024, 1400)
+#: Texts of twelve letters or more in a box on whose lines twelve do not find room.
+CRAMPED = """
+const context = document.createElement("canvas").getContext("2d"), found = [];
+for (const e of document.querySelectorAll(".first *, .say *, dl *, h1, h2, h3, p, li, figcaption")) {
+  const text = [...e.childNodes].filter((n) => n.nodeType === 3).map((n) => n.textContent).join("").trim();
+  const box = e.getBoundingClientRect(), style = getComputedStyle(e);
+  if (text.length < 12 || e.closest("svg") || style.display === "inline" || !box.height) continue;
+  context.font = `${style.fontSize} ${style.fontFamily}`;
+  if (box.width < context.measureText("n".repeat(12)).width) found.push(`${Math.round(box.width)} px: ${text}`);
+}
+return found;
+"""
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_text_is_squeezed_and_no_page_wider_than_its_window(driver: Any, folder: Path, page: str) -> None:
+    for width in WIDTHS:
+        with screen(driver, width):
+            opened(driver, folder / page)
+            assert driver.execute_script(CRAMPED) == [], width
+            assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+    planted = "document.querySelector('.fold dl, dl').style.width = '20px'"
+    driver.execute_script(planted)
+    assert driver.execute_script(CRAMPED) != []
+
+
 @pytest.mark.skipif(AXE is None, reason="axe-core is not installed: .ci/run says how")
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("page", PAGES)
