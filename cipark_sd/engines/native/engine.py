@@ -7,12 +7,14 @@ Results do not depend on how runs are cut into blocks and threads, and equal the
 
 import ctypes
 import math
+import os
 import platform
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,9 @@ from cipark_sd.engines.native.kernel import kernel
 from cipark_sd.engines.native.object_code import TUNING, object_code
 from cipark_sd.engines.plan import Columns
 
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
 #: Bytes of tape, or of outputs of which some are read, that a worker keeps at once; of tape it may be so many where
 #: that is what some runs take, which are weighed together; and no block may have more than the last of these. So many
 #: runs are weighed at a time: of 8 to 128, 128 was the quickest on four of five models of the gauntlet (a tenth on the
@@ -36,8 +41,9 @@ TAPE, LARGER_TAPE, TOGETHER, MOST_TAPE = 2**22, 2**28, 128, 2**32
 #: Two vectors at once for programs that are full of elementary functions, whose steps wait for each other. Others have
 #: more values alive than there are registers, and get slower. From so many runs on it is worth the second compilation.
 WIDE, MANY = 16, 64
-#: Blocks that a thread has at least: below, starting it takes longer than it saves.
-LEAST_BLOCKS = 4
+#: Operations on a vector that a thread has at least, some 4 ms of them: with fewer, handing them over made calls of
+#: 512 runs of two small studies 1.7 and 2.7 times dearer, and no shorter.
+LEAST_EFFORT = 2 * 10**6
 #: Operations on a vector after which a call comes back, so that Python hears Ctrl-C: a tenth of a second, or a few if
 #: they are functions.
 PART = 5 * 10**7
@@ -78,7 +84,7 @@ class NativeEngine(CompiledEngine):
                 _call(loaded, arrays, inputs.seed, begin, end, out)
                 read[:, begin * lanes : end * lanes] = of_blocks(out[: end - begin], places)
 
-        self._in_parts(arrays.n_blocks, part)
+        self._in_parts(arrays.n_blocks, len(arrays.common.saved) * loaded[2], part)
         return read[:, : inputs.n_runs]
 
     def _blocks(self, program: Program, inputs: Inputs) -> Values:
@@ -87,7 +93,12 @@ class NativeEngine(CompiledEngine):
         loaded, arrays = load(program, lanes), Blocks(program, inputs, lanes)
         n_blocks = arrays.n_blocks
         out = on_lines(n_blocks, arrays.common.n_saved, len(program.outputs), lanes)
-        self._in_parts(n_blocks, lambda first, last: _call(loaded, arrays, inputs.seed, first, last, out[first:]))
+        effort = len(arrays.common.saved) * loaded[2]
+
+        def part(first: int, last: int) -> None:
+            _call(loaded, arrays, inputs.seed, first, last, out[first:])
+
+        self._in_parts(n_blocks, effort, part)
         return out
 
     def execute_back(self, way: Adjoint, inputs: Inputs, places: NDArray[np.intp], weigh: Weigh) -> Values:
@@ -121,20 +132,33 @@ class NativeEngine(CompiledEngine):
                 written[:, steps, slots] = weights.reshape(len(places), end - begin, lanes).transpose(1, 0, 2)
                 _call(back, back_arrays, inputs.seed, begin, end, gradient[begin:], (tape.ctypes.data, rows))
 
-        self._in_parts(n_blocks, part)
+        self._in_parts(n_blocks, n_rows * (forth[2] + back[2]), part)
         return by_run(gradient, inputs.n_runs)[:, 0]
 
-    def _in_parts(self, n_blocks: int, part: Callable[[int, int], None]) -> None:
-        """Some blocks for each worker."""
-        workers = max(1, min(self.workers, n_blocks // LEAST_BLOCKS))
+    def _in_parts(self, n_blocks: int, effort: int, part: Callable[[int, int], None]) -> None:
+        """Some blocks, of so many operations each, for each worker; the last for the thread that asks."""
+        workers = max(1, min(self.workers, n_blocks, n_blocks * effort // LEAST_EFFORT))
         edges = [n_blocks * i // workers for i in range(workers + 1)]
-        if workers == 1:
-            part(0, n_blocks)
-        else:
-            from concurrent.futures import ThreadPoolExecutor
+        others = [_threads(workers - 1).submit(part, *ends) for ends in pairwise(edges[:-1])]
+        try:
+            part(*edges[-2:])
+        finally:
+            # they write into memory of this call
+            problems = [other.exception() for other in others]
+        for problem in filter(None, problems):
+            raise problem
 
-            with ThreadPoolExecutor(workers) as pool:
-                list(pool.map(part, edges[:-1], edges[1:]))
+
+@cache
+def _threads(n: int) -> "ThreadPoolExecutor":
+    """Kept, since starting them takes as long as a thousand runs of a small model."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(n)
+
+
+# threads do not go with a fork
+os.register_at_fork(after_in_child=_threads.cache_clear)
 
 
 def _call(
