@@ -24,6 +24,7 @@ from cipark_sd.engines.plan import Columns, has_missing, missing_as_nan, plan, w
 from cipark_sd.engines.registry import choose
 from cipark_sd.language.read.changes_files import ScenarioLike, as_scenario
 from cipark_sd.language.read.model_file import as_model
+from cipark_sd.model.expr import MISSING
 from cipark_sd.model.model import Method, Model, causes
 from cipark_sd.model.variables import Constant, Stock, kind
 
@@ -157,7 +158,9 @@ def course(
     values = {name: array[0] for name, array in planned.columns.arrays(outputs).items()}
     # a missing value is a number of the model, and no failure
     broken = "" if np.isfinite(outputs).all() else first_non_finite(planned.columns, planned.times, values)
-    values = {name: missing_as_nan(array) for name, array in values.items()}
+    # one look at the whole: most models have none
+    if (outputs == MISSING).any():
+        values = {name: missing_as_nan(array) for name, array in values.items()}
     return Course(
         model,
         scenario,
