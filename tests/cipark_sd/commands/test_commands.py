@@ -53,6 +53,14 @@ def test_a_run_prints_stocks_at_about_ten_times(teacup: Path) -> None:
     approved(cipark("run", teacup).stdout)
 
 
+def test_python_m_is_the_command_line(teacup: Path) -> None:
+    def code(*words: str) -> int:
+        return subprocess.run([sys.executable, "-m", "cipark_sd", *words], capture_output=True, check=False).returncode
+
+    assert code("run", "teacup.mdl") == 0
+    assert code("run", "nothing.mdl") == 2
+
+
 def test_a_run_writes_nothing_unless_asked(teacup: Path) -> None:
     before = sorted(teacup.parent.iterdir())
     cipark("run", teacup)
