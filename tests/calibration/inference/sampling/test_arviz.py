@@ -64,17 +64,21 @@ def opened(path):
 
 
 def test_the_summary_is_ours(drawn, opened):
-    summary = az.summary(opened, round_to="none")
+    summary, tails = az.summary(opened, round_to="none"), []
     for line in drawn.sampled.lines:
         theirs = summary.loc[line.name]
         # draws against all positions: within the errors of both
         assert float(theirs["mean"]) == pytest.approx(line.mean, abs=4 * line.mcse_mean)
         assert float(theirs["sd"]) == pytest.approx(line.sd, rel=0.05)
         assert float(theirs["ess_bulk"]) == pytest.approx(line.ess_bulk, rel=0.3)
-        # of all positions the chain counts as one series, which lowers the worse of the two ends
-        assert 0.7 < float(theirs["ess_tail"]) / line.ess_tail < 3
+        tails.append(float(theirs["ess_tail"]) / line.ess_tail)
         assert float(theirs["mcse_mean"]) == pytest.approx(line.mcse_mean, rel=0.3)
         assert float(theirs["r_hat"]) < 1.01
+    # both count the shares beyond the 5 % and the 95 % quantile and take the lesser size: .83 to 1.02 in 117 of 120
+    # lines of sixty seeds. In three the course of an ensemble's mean, which ArviZ does not see, was slow by chance and
+    # lowered ours: 1.96, 2.36 and 2.99. That both lines of a fit are lowered is a chance of less than one in a thousand
+    assert 0.8 < min(tails) < 1.15
+    assert max(tails) < 3.3
 
 
 def test_leave_one_out_is_ours_and_over_the_fitted_terms_alone(drawn, opened):
