@@ -71,7 +71,8 @@ def test_the_summary_is_ours(drawn, opened):
         assert float(theirs["mean"]) == pytest.approx(line.mean, abs=4 * line.mcse_mean)
         assert float(theirs["sd"]) == pytest.approx(line.sd, rel=0.05)
         assert float(theirs["ess_bulk"]) == pytest.approx(line.ess_bulk, rel=0.3)
-        tails.append(float(theirs["ess_tail"]) / line.ess_tail)
+        # weighed points may know a tail better than the draws that are kept of them
+        tails.append(float(theirs["ess_tail"]) / min(line.ess_tail, len(drawn.flat)))
         assert float(theirs["mcse_mean"]) == pytest.approx(line.mcse_mean, rel=0.3)
         assert float(theirs["r_hat"]) < 1.01
     # both count the shares beyond the 5 % and the 95 % quantile and take the lesser size: .83 to 1.02 in 117 of 120
