@@ -38,8 +38,9 @@ from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import NOT_KEPT
 from cipark_sd.statements.claims import ENOUGH
 
-#: Standard errors by which the course of the ensemble's mean has to disagree with the walkers before it is believed: of
-#: a hundred numbers of a study, a thirtieth of which chance takes beyond two, none.
+#: Standard errors by which the course of the ensemble's mean has to disagree with the walkers before it is believed.
+#: These errors have long tails: of 240 sizes of chains whose walkers do not follow each other three were lowered,
+#: twofold to threefold, which asks for more steps and claims no more than there is.
 SURE = 3.0
 #: Steps at least that mixing is judged by: of longer chains every second one, every third, and so on. A chain that is
 #: still judged then mixes over many steps, and one of its autocorrelation times keeps most of what it says.

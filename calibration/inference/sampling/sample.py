@@ -210,9 +210,8 @@ def importance(
         beside = known.beside(coordinates.theta(points), coordinates.of, rng.spawn(1)[0])
 
     def worth(weighted: Weighted) -> float:
-        log_weights = smoothed(weighted.log_ratio)[0]
-        usable = np.isfinite(log_weights)
-        return worst_size(coordinates.theta(weighted.free[usable]), np.exp(log_weights[usable]))
+        usable, weights = weighted.weights()
+        return worst_size(coordinates.theta(weighted.free[usable]), weights)
 
     weighted = importance_sample(
         coordinates,
@@ -242,10 +241,8 @@ def _drawn(
     per_chain: int,
     rng: np.random.Generator,
 ) -> ImportanceDraws:
-    log_weights, pareto_k = smoothed(weighted.log_ratio)
-    # a point of no weight may have an infinite value
-    usable = np.isfinite(log_weights)
-    weights, points = np.exp(log_weights[usable]), weighted.free[usable]
+    usable, weights = weighted.weights()
+    points = weighted.free[usable]
     values = coordinates.theta(points)
     n_draws = max(4, min(per_chain, math.floor(worst_size(values, weights) / n_chains)))
     places = drawn_apart(weights, n_chains, n_draws, rng)
@@ -259,7 +256,7 @@ def _drawn(
         logs,
         lines,
         evidence=weighted.evidence(),
-        pareto_k=pareto_k,
+        pareto_k=smoothed(weighted.log_ratio)[1],
         n_points=len(weighted.free),
         n_adapting=weighted.n_adapting,
     )

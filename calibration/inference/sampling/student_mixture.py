@@ -31,6 +31,8 @@ STEPS, STEPS_COMPARED, SETTLED = 24, 12, 1e-3
 LOOK_AT_FREEDOM = 4
 #: How many points the shape of all counts for in that of each component, so that none collapses onto a few.
 PSEUDO_POINTS = 2.0
+#: Share of the points beyond the end of a coordinate: some of them lie beyond the 2.5 % where an interval ends.
+END = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +159,46 @@ def fit_mixture(points: Array, weights: Array, rng: np.random.Generator, near: i
     return _fit(points, weights, size, rng, STEPS)
 
 
+def end_components(points: Array, weights: Array, freedom: float) -> StudentMixture:
+    """A component for what lies beyond the 5 % and one for what lies beyond the 95 % of each coordinate.
+
+    Parameters
+    ----------
+    points : (n, k)
+    weights : (n,)
+        Of any sum.
+    freedom : float
+        Degrees of freedom.
+
+    Returns
+    -------
+    StudentMixture
+        Of equal shares.
+    """
+    weights = weights / weights.sum()
+    whole = _covariance(points, weights)
+    means, roots = [], []
+    for column in points.T:
+        order = np.argsort(column, kind="stable")
+        n_low, n_high = np.searchsorted(np.cumsum(weights[order]), [END, 1 - END], side="right")
+        for members in (order[: max(n_low, 1)], order[min(n_high, len(order) - 1) :]):
+            shares = weights[members] / weights[members].sum()
+            n = 1 / float(shares @ shares)
+            scale = (n * _covariance(points[members], shares) + PSEUDO_POINTS * END * whole) / (n + PSEUDO_POINTS)
+            means.append(shares @ points[members])
+            roots.append(np.linalg.cholesky(scale))
+    return StudentMixture(np.full(len(means), 1 / len(means)), np.array(means), np.array(roots), freedom)
+
+
+def _covariance(points: Array, weights: Array) -> Array:
+    """Covariance ``(k, k)`` of points whose weights sum to 1, positive definite where it varies nowhere too."""
+    away = points - weights @ points
+    covariance = (away * weights[:, None]).T @ away
+    variances = np.diag(covariance)
+    # rounding must leave the matrix positive definite
+    return np.asarray(covariance + 1e-9 * np.diag(np.where(variances > 0, variances, 1.0)))
+
+
 def _fit(points: Array, weights: Array, size: int, rng: np.random.Generator, steps: int) -> StudentMixture:
     """A mixture of ``size`` components."""
     weights = weights / weights.sum()
@@ -202,13 +244,8 @@ def _begin(points: Array, weights: Array, size: int, rng: np.random.Generator) -
     smaller so that the components together fill about the same room.
     """
     k = points.shape[1]
-    centre = weights @ points
+    centre, covariance = weights @ points, _covariance(points, weights)
     away = points - centre
-    covariance = (away * weights[:, None]).T @ away
-    width = np.sqrt(np.diag(covariance))
-    width = np.where(width > 0, width, 1.0)
-    # rounding must leave the matrix positive definite
-    covariance = covariance + 1e-9 * np.diag(width**2)
     whole = np.asarray(np.linalg.cholesky(covariance), dtype=float)
     if size == 1:
         return StudentMixture(np.ones(1), centre[None], whole[None], FREEDOMS[1]), covariance

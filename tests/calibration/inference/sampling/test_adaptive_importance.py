@@ -82,7 +82,8 @@ def sampled(known, seed, effective=2000.0, most=60_000) -> Weighted:
 
 
 def weighed(found):
-    return found.free, np.exp(smoothed(found.log_ratio)[0])
+    usable, weights = found.weights()
+    return found.free[usable], weights
 
 
 def lines_of(found):

@@ -64,17 +64,21 @@ def opened(path):
 
 
 def test_the_summary_is_ours(drawn, opened):
-    summary = az.summary(opened, round_to="none")
+    summary, tails = az.summary(opened, round_to="none"), []
     for line in drawn.sampled.lines:
         theirs = summary.loc[line.name]
         # draws against all positions: within the errors of both
         assert float(theirs["mean"]) == pytest.approx(line.mean, abs=4 * line.mcse_mean)
         assert float(theirs["sd"]) == pytest.approx(line.sd, rel=0.05)
         assert float(theirs["ess_bulk"]) == pytest.approx(line.ess_bulk, rel=0.3)
-        # of all positions the chain counts as one series, which lowers the worse of the two ends
-        assert 0.7 < float(theirs["ess_tail"]) / line.ess_tail < 3
+        # weighed points may know a tail better than the draws that are kept of them
+        tails.append(float(theirs["ess_tail"]) / min(line.ess_tail, len(drawn.flat)))
         assert float(theirs["mcse_mean"]) == pytest.approx(line.mcse_mean, rel=0.3)
         assert float(theirs["r_hat"]) < 1.01
+    # both count the shares beyond the 5 % and the 95 % quantile and take the lesser size: .83 to 1.02 in 117 of 120
+    # lines of chains. In three, of other seeds, and in both lines as a processor without AVX computes them, the course
+    # of an ensemble's mean, which ArviZ does not see, was slow by chance and lowered ours: 1.9 to 3.0
+    assert 0.8 < min(tails) <= max(tails) < (3.3 if drawn.sampled.sampler == "chains" else 1.15)
 
 
 def test_leave_one_out_is_ours_and_over_the_fitted_terms_alone(drawn, opened):

@@ -11,8 +11,10 @@ from thorough import THOROUGH, share
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
 from calibration.inference.optimum.optimise import optimise
+from calibration.inference.sampling.convergence import EFFORT
 from calibration.inference.sampling.draws import PosteriorDraws, draw
 from calibration.inference.sampling.known_optima import KnownOptima, Place, known_optima, missing_words
+from calibration.inference.sampling.sample import ImportanceDraws, importance
 from calibration.inference.sampling.warming import NEAR
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.report.collect import fit_findings
@@ -50,6 +52,21 @@ def test_ends_of_intervals_are_known_as_well_as_they_claim(tmp_path: Path, shape
     assert np.abs(away).max() < 5
     # one seed has few ends, which chance moves together
     assert np.sqrt(np.square(away).mean()) < share(2, 1) * HOLDS
+
+
+def test_the_far_end_of_a_thin_ridge_errs_by_chance_alone(tmp_path: Path) -> None:
+    """A mixture that is fitted to the bulk hardly meets it, and its few points have the largest weights."""
+    exact = SHAPES["ridge"](tmp_path)["b"][1]
+    density = posterior(read_problem(tmp_path), choose("native"))
+    away = []
+    for seed in range(share(10, 30)):
+        drawn = importance(density, np.random.default_rng([seed, 9]), EFFORT, 500, None, None, None)
+        if isinstance(drawn, ImportanceDraws):
+            line = next(line for line in drawn.lines if line.name == "b")
+            away.append((line.high - exact) / line.mcse_high)
+    assert len(away) >= share(8, 25)
+    assert np.mean(away) == pytest.approx(0, abs=0.9)
+    assert np.sqrt(np.square(away).mean()) < share(2, 1.5)
 
 
 @pytest.fixture(scope="module")
