@@ -148,7 +148,9 @@ def test_what_a_module_holds_is_read_by_other_engines_once_written(tmp_path: Pat
         '<stock name="Level"><eqn>1</eqn><inflow>growing</inflow></stock>'
         '<flow name="growing"><eqn>rate</eqn></flow></variables></model>',
     )
-    with pytest.warns(ConversionWarning, match=r"'Farm.rate' is written as 'Farm rate', and 2 more so: a dot in a name"):
+    with pytest.warns(
+        ConversionWarning, match=r"'Farm.rate' is written as 'Farm rate', and 2 more so: a dot in a name"
+    ):
         write_xmile(read_model(path), tmp_path / "b.xmile")
     again = exported.by_numpy(read_model(tmp_path / "b.xmile"))
     assert again["farm_level_2"].tolist() == [1 + 2 * t for t in range(9)]  # farm_level is the constant
