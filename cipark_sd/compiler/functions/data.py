@@ -324,12 +324,12 @@ class _Equations:
         for part in walk(expr):
             match part:
                 case Call(function, _) if function in _OF_THE_RUN:
-                    what = function.removeprefix("x").replace("_", " ").upper()
+                    needed = function.removeprefix("x").replace("_", " ").upper()
                 case Ref(name) if name != "time" and self.source(name) is None and self.runs(name):
-                    what = repr(self.model.by_name[name].label)
+                    needed = repr(self.model.by_name[name].label)
                 case _:
                     continue
-            reason = f"computes data (:=) by {what}, which has values in a run alone, not at the times of data"
+            reason = f"computes data (:=) by {needed}, which has values in a run alone, not at the times of data"
             way = "write the equation with =, or what it needs with Time and IF THEN ELSE"
             raise EquationError(self.model.name, self.variable.label, f"{reason}; {way}")
 

@@ -114,9 +114,10 @@ def _without_dots(model: Model) -> Model:
     dotted = {v.label: v for v in model.variables if "." in v.label}
     labels = {v.name: fresh(one_name(*bare(v.label).split(".")), taken) for v in dotted.values()}
     if labels:
-        (label, first), more = next(iter(dotted.items())), len(labels) - 1
+        label, first = next(iter(dotted.items()))
         note = "a dot in a name leads into a module in XMILE"
-        shown = f"{label!r} is written as {labels[first.name]!r}" + (f", and {more} more so" if more else "")
+        shown = f"{label!r} is written as {labels[first.name]!r}"
+        shown += f", and {len(labels) - 1} more so" if len(labels) > 1 else ""
         warnings.warn(f"{model.name}: {shown}: {note}", ConversionWarning, stacklevel=3)
     return replace(model, variables=tuple(replace(v, label=labels.get(v.name, v.label)) for v in model.variables))
 
