@@ -268,6 +268,8 @@ class _Unroller:
     def _reduction(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
         if function == "vector_select":
             return self._select(arguments, bound)
+        if function == "xmile_interpolate":
+            return self._interpolated(arguments, bound)
         array, *ranks = arguments
         if len(ranks) != (function == "xmile_rank"):
             raise self._wrong(f"gives {function.upper()} {len(arguments)} arguments instead of 1")
@@ -294,6 +296,22 @@ class _Unroller:
                 return If(inside, order + 1.0, Const(math.nan))
             case _:
                 return self._put_together(function.removesuffix("_xmile"), terms)
+
+    def _interpolated(self, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
+        """An array between its elements, of which 0 is the first and 1 the last along each of its dimensions."""
+        array, *places = arguments
+        every = self._along((array,), bound, unmarked=False)
+        sizes = [len({binding[sub] for binding in every}) for sub in every[0] if sub not in bound]
+        if len(sizes) != len(places) or min(sizes, default=0) < 2:
+            reason = f"gives INTERPOLATE {len(places)} places in an array of {len(sizes)} dimensions"
+            raise self._wrong(f"{reason}; give one for each dimension, which has at least two elements")
+        values = [self._expr(array, binding) for binding in every]
+        for place, size in zip(reversed(places), reversed(sizes), strict=True):
+            # VECTOR LOOKUP by lines that holds its ends is the same rule
+            at = (self._expr(place, bound), Const(0.0), Const(1.0), Const(0.0))
+            rows = (values[first : first + size] for first in range(0, len(values), size))
+            values = [Call("vector_lookup", (*at, *row)) for row in rows]
+        return values[0]
 
     def _put_together(self, function: str, terms: tuple[Expr, ...]) -> Expr:
         return Call(function, terms) if self.keep_reductions else folded(function, terms)

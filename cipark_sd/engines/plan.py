@@ -25,6 +25,7 @@ from cipark_sd.base.errors import (
 from cipark_sd.base.naming import flat_name
 from cipark_sd.base.timegrid import TimeGrid, time_grid
 from cipark_sd.base.wording import listed
+from cipark_sd.compiler.functions.registry import remembers
 from cipark_sd.compiler.lower import Lowering
 from cipark_sd.compiler.passes import Pending, check_functions
 from cipark_sd.compiler.program import PER_STEP
@@ -33,9 +34,9 @@ from cipark_sd.data.scenarios import Resolved, Scenario, TimeSeries, resolve
 from cipark_sd.engines.base import Settings, Values, settings
 from cipark_sd.engines.programs import flat_model, remember
 from cipark_sd.language.read.checked import lines_of
-from cipark_sd.model.expr import MISSING, Const, walk
+from cipark_sd.model.expr import MISSING, Call, Const, walk
 from cipark_sd.model.model import CONTROL, FlatModel, Method, Model
-from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Piece, expressions
+from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Piece, Stock, expressions
 
 
 def missing_as_nan(values: Values) -> Values:
@@ -55,8 +56,18 @@ def has_missing(model: Model) -> bool:
     )
 
 
+def accumulating(model: Model) -> frozenset[str]:
+    """The stocks, and the variables whose equation remembers, as SMOOTH does."""
+    return frozenset(
+        v.name
+        for v in model.variables
+        if isinstance(v, Stock)
+        or any(isinstance(p, Call) and remembers(p.function) for expr in expressions(v) for p in walk(expr))
+    )
+
+
 def without_taken_in(stocks: Values) -> Values:
-    """Stocks whose second axis is time, no numbers from where they have added up a missing value.
+    """Stocks, or what remembers, whose second axis is time: no numbers from where they added up a missing value.
 
     One that is set to :NA: and back has taken in nothing.
     """

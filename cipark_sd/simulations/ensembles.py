@@ -23,7 +23,7 @@ from cipark_sd.data.scenarios import Resolved, Scenario, TimeSeries
 from cipark_sd.engines.base import Reduction, Settings, fixed_method, part, settings, with_reductions
 from cipark_sd.engines.native.elementary import LANES
 from cipark_sd.engines.native.engine import MANY, Courses, NativeEngine
-from cipark_sd.engines.plan import Columns, checked, has_missing, missing_as_nan, plan, without_taken_in
+from cipark_sd.engines.plan import Columns, accumulating, checked, has_missing, missing_as_nan, plan, without_taken_in
 from cipark_sd.engines.registry import choose
 from cipark_sd.language.read.changes_files import ScenarioLike, as_scenario
 from cipark_sd.language.read.model_file import as_model
@@ -171,7 +171,7 @@ def ensemble(
         if progress is not None:
             progress(n_done, n_runs)
     if has_missing(model):
-        arrays |= {s.name: without_taken_in(arrays[s.name]) for s in model.stocks if s.name in arrays}
+        arrays |= {name: without_taken_in(arrays[name]) for name in accumulating(model) & arrays.keys()}
     attributes = described.run_attributes(
         model,
         engine=runner.name,

@@ -20,7 +20,7 @@ from cipark_sd.base.timegrid import saved_indices
 from cipark_sd.data.described import Described, arranged, run_attributes
 from cipark_sd.data.scenarios import Scenario, TimeSeries
 from cipark_sd.engines.base import fixed_method
-from cipark_sd.engines.plan import Columns, has_missing, missing_as_nan, plan, without_taken_in
+from cipark_sd.engines.plan import Columns, accumulating, has_missing, missing_as_nan, plan, without_taken_in
 from cipark_sd.engines.registry import choose
 from cipark_sd.language.read.changes_files import ScenarioLike, as_scenario
 from cipark_sd.language.read.model_file import as_model
@@ -151,8 +151,8 @@ def course(
     planned = plan(model, scenario, save=save, times=times, method=method)
     outputs = chosen.run(planned, planned.settings, np.zeros(1, dtype=np.uint64))
     if has_missing(model):
-        stocks = {stock.name for stock in model.stocks}
-        rows = [place for place, name in enumerate(planned.columns.flat) if base_name(name) in stocks]
+        names = accumulating(model)
+        rows = [place for place, name in enumerate(planned.columns.flat) if base_name(name) in names]
         outputs = outputs.copy()
         outputs[rows] = without_taken_in(outputs[rows])
     values = {name: array[0] for name, array in planned.columns.arrays(outputs).items()}

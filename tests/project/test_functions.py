@@ -26,6 +26,7 @@ ANOTHER_PASS = {
         "xmile_mean",
         "xmile_size",
         "xmile_rank",
+        "xmile_interpolate",
         "xmile_element",
         "raw_data",
         "data_between",

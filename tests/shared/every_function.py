@@ -96,13 +96,14 @@ STELLA = [
     *_named(
         [
             "DELAY({}, 1.5, 0.5)", "PREVIOUS({}, 0.5)", "LOG10(1 + ABS({}))", "FORCST(2 + SIN({}), 2, 1)",
-            "ROOTN(ABS({}), 3)",
+            "ROOTN(ABS({}), 3)", "PMT(0.01, 36, {}, 0)", "PV(0, 36, {}, 1)", "FV(0.01, 12, {}, 1)",
             "PERCENT({})",
             "FACTORIAL(ABS(INT(SIN({}))))", "MOD({}, 3)", "GAMMALN(1 + ABS({}))",
             "HISTORY(S0, TIME - 1)", "LOOKUPINV(rising, {})", "RANDOM(0, 1, 3)", "UNIFORM(-1, 1, 2)", "NORMAL(0, 1, 2)",
             "EXPRND(2, 1)", "POISSON(3, 1)", "MONTECARLO(20, 1)", "BETA(2, 3, 1)", "BINOMIAL(9, 0.3, 1)",
             "GAMMA(2, 1, 1)", "LOGISTIC(0, 1, 1)", "PARETO(3, 1, 1)",
             "TRIANGULAR(0, 0.3, 1, 1)", "WEIBULL(2, 1, 1)", "TANH({})", "SUM(a{}[*])", "STDDEV(a{}[*])", "RANK(a{}, 1)",
+            "INTERPOLATE(a{}, 0.3)",
             "SIZE(side)", "MIN({}, INF)", "NORMALCDF(SIN({}), 1 + ABS({}))", "CGROWTH(ABS({}))",
         ], "bits", "g",
     ),

@@ -101,6 +101,30 @@ def _permutations(n: Expr, r: Expr) -> Expr:
     return Call("factorial", (n,)) / Call("factorial", (n - r,))
 
 
+def _annuity(rate: Expr, n: Expr) -> tuple[Expr, Expr]:
+    """What 1 grows to over ``n`` periods, and what ``n`` payments of 1, each at the end of one, grow to.
+
+    So that ``pv * growth + pmt * payments + fv = 0``. Source: isee systems' help, "Financial builtins".
+    """
+    growth = Binary("^", _ONE + rate, n)
+    return growth, If(Binary("=", rate, _ZERO), n, (growth - _ONE) / rate)
+
+
+def _payment(rate: Expr, n: Expr, present: Expr, future: Expr) -> Expr:
+    growth, payments = _annuity(rate, n)
+    return Neg(present * growth + future) / payments
+
+
+def _present_value(rate: Expr, n: Expr, payment: Expr, future: Expr) -> Expr:
+    growth, payments = _annuity(rate, n)
+    return Neg(payment * payments + future) / growth
+
+
+def _future_value(rate: Expr, n: Expr, payment: Expr, present: Expr) -> Expr:
+    growth, payments = _annuity(rate, n)
+    return Neg(present * growth + payment * payments)
+
+
 def _compounded(percent: Expr) -> Expr:
     """The fraction per time that, compounded at every step, gives so many percent in one unit of time."""
     growth = _ONE + percent / 100.0
@@ -264,6 +288,9 @@ XMILE = (
     # of the run before; in a first one, its initial value (isee systems' help, "Data builtins")
     Reading("ENDVAL", "input[, initial]", lambda *a: a[1] if a[1:] else Call("initial", a)),
     Reading("CGROWTH", "percent", _compounded),
+    Reading("PMT", "rate, periods, present value, future value", _payment),
+    Reading("PV", "rate, periods, payment, future value", _present_value),
+    Reading("FV", "rate, periods, payment, present value", _future_value),
     Reading("PERMUTATIONS", "n, r", _permutations),
     Reading("COMBINATIONS", "n, r", lambda n, r: _permutations(n, r) / Call("factorial", (r,))),
 )

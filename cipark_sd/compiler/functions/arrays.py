@@ -378,6 +378,15 @@ ROWS = (
     _reduction(
         "xmile_rank", "array, place", None, "any, none -> none", xmile="RANK", in_vensim="use VECTOR SORT ORDER"
     ),
+    # Source: isee systems' help, "Array builtins"
+    _reduction(
+        "xmile_interpolate",
+        "array, place, ...",
+        None,
+        "same, none -> same",
+        xmile="INTERPOLATE",
+        in_vensim="give its elements to a lookup, or use VECTOR LOOKUP",
+    ),
     # an element whose place is computed; what it is beyond the array comes first
     Function(
         *("xmile_element", "beyond, array, place, ...", None, "any, same, none -> same"),

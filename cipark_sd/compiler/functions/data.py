@@ -13,17 +13,18 @@ there are none (fn_get_data_between_times, fn_get_data_min; the manual's own pag
 
 Data that are computed (``x := a / b``) have values at the times of the data that they read, and their own keyword says
 what is between (dataequations; a recorded run has the quotient at the times of the data, joined by lines, to 5e-8).
-So each is written as its equation at the time before and at the time behind, over tables of what it reads at these.
+So each is written as its equation at the time before and at the time behind, over tables of what it reads at these;
+computed data that it reads are variables of the flat model, so that a chain of them grows with its length alone.
 """
 
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from cipark_sd.base.errors import CiparkError, EquationError, UnsupportedFeature, raise_all
+from cipark_sd.compiler.functions import chance, delays, inputs, memory, slats
 from cipark_sd.compiler.functions.arrays import folded
 from cipark_sd.compiler.functions.row import KEEPS, Context, Function, Meaning, Reading
 from cipark_sd.compiler.graph import Term
@@ -51,6 +52,7 @@ from cipark_sd.model.variables import (
     ExternalPiece,
     Piece,
     Series,
+    Stock,
     Variable,
     expressions,
     rewritten,
@@ -147,6 +149,8 @@ _NUMBERS: Mapping[str, Callable[[Table], float]] = {
     "get_data_last_time": lambda points: points.x[-1],
 }
 _FUNCTIONS = (FUNCTION, "computed_data", "raw_data", *_NUMBERS, *STATISTICS)
+#: What a run computes from step to step, or anew at each: it has no value at the times of data.
+_OF_THE_RUN = frozenset(row.name for family in (chance, delays, inputs, memory, slats) for row in family.ROWS)
 _MODES: Mapping[float, Interpolation] = {0.0: "interpolate", 1.0: "look_forward", -1.0: "hold_backward"}
 
 
@@ -165,13 +169,14 @@ def with_data_between(model: Model) -> Model:
         Where its first argument is no data, these have no values, or the mode is none of the three.
     """
     problems: list[CiparkError] = []
+    shared = _Shared()
 
     def of(variable: Variable) -> Variable:
         def change(expr: Expr) -> Expr:
             match expr:
                 case Call(function, arguments) if function in _FUNCTIONS:
                     try:
-                        return _of_data(_Equations(model, variable), function, arguments, change)
+                        return _of_data(_Equations(model, variable, shared), function, arguments, change)
                     except CiparkError as problem:
                         problems.append(problem)
                         return Const(math.nan)
@@ -182,7 +187,7 @@ def with_data_between(model: Model) -> Model:
 
     variables = tuple(of(variable) for variable in model.variables)
     raise_all(model.name, problems)
-    return replace(model, variables=variables)
+    return replace(model, variables=(*variables, *shared.parts.values()))
 
 
 def _has(expr: Expr) -> bool:
@@ -193,6 +198,8 @@ def _of_data(
     equations: "_Equations", function: str, arguments: tuple[Expr, ...], change: Callable[[Expr], Expr]
 ) -> Expr:
     model, variable = equations.model, equations.variable
+    if function in ("computed_data", "raw_data"):
+        equations.refuse_what_runs(arguments[0])
     match function, arguments:
         case "computed_data", (expr, Const(mode)):
             return Call(function, (_computed(equations, expr, _MODES[mode]) or change(expr), *arguments[1:]))
@@ -260,8 +267,36 @@ def _mode(model: Model, variable: Variable, mode: Expr) -> Interpolation:
 class _Computed:
     """Data that an equation computes, and how they are read between their times."""
 
+    name: str
     expr: Expr
     way: Interpolation | Literal["raw"]
+
+
+@dataclass(frozen=True)
+class _At:
+    """Where an equation over tables is read: which of its knots at a moment of the run, or the one there is."""
+
+    knots: tuple[float, ...] = ()
+    end: Interpolation = "hold_backward"
+    moment: Expr | None = None
+
+    def __call__(self, values: tuple[float, ...]) -> Expr:
+        """Values, one for each knot."""
+        return Const(values[0]) if self.moment is None else Apply(Table(self.knots, values, self.end), self.moment)
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What the equations of a model have in common: each is asked once, however many read it.
+
+    ``parts`` are computed data at some moments, as variables; ``gaps`` names those that may be missing.
+    """
+
+    parts: dict[tuple[str, tuple[float, ...], _At], Auxiliary] = field(default_factory=dict)
+    gaps: set[str] = field(default_factory=set)
+    held: dict[str, bool] = field(default_factory=dict)
+    times: dict[tuple[str, bool], tuple[float, ...]] = field(default_factory=dict)
+    runs: dict[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -270,6 +305,7 @@ class _Equations:
 
     model: Model
     variable: Variable
+    shared: _Shared
 
     def source(self, name: str) -> Series | _Computed | None:
         """The data of a name; None for what is none."""
@@ -277,11 +313,42 @@ class _Equations:
             case Series() as data:
                 return data
             case Auxiliary(pieces=(Piece(Call("computed_data", (expr, Const(mode)))),)):
-                return _Computed(expr, _MODES[mode])
+                return _Computed(name, expr, _MODES[mode])
             case Auxiliary(pieces=(Piece(Call("raw_data", (expr,))),)):
-                return _Computed(expr, "raw")
+                return _Computed(name, expr, "raw")
             case _:
                 return None
+
+    def refuse_what_runs(self, expr: Expr) -> None:
+        """Refuse what has no value at the times of data alone: it would be computed at every step without a word."""
+        for part in walk(expr):
+            match part:
+                case Call(function, _) if function in _OF_THE_RUN:
+                    needed = function.removeprefix("x").replace("_", " ").upper()
+                case Ref(name) if name != "time" and self.source(name) is None and self.runs(name):
+                    needed = repr(self.model.by_name[name].label)
+                case _:
+                    continue
+            reason = f"computes data (:=) by {needed}, which has values in a run alone, not at the times of data"
+            way = "write the equation with =, or what it needs with Time and IF THEN ELSE"
+            raise EquationError(self.model.name, self.variable.label, f"{reason}; {way}")
+
+    def runs(self, name: str) -> bool:
+        """Whether a variable changes in a run."""
+        known = self.shared.runs
+        if name not in known:
+            known[name] = False  # where it reads itself, something else in the circle says so
+            match self.model.by_name.get(name):
+                case Stock() | Series():
+                    known[name] = True
+                case Auxiliary() as auxiliary:
+                    known[name] = any(
+                        (isinstance(part, Call) and part.function in (*_OF_THE_RUN, *_FUNCTIONS))
+                        or (isinstance(part, Ref) and (part.name == "time" or self.runs(part.name)))
+                        for expr in expressions(auxiliary)
+                        for part in walk(expr)
+                    )
+        return known[name]
 
     def read(self, expr: Expr) -> list[Series | _Computed]:
         """The data that an equation reads itself, or where there are none those that its functions of data read."""
@@ -296,23 +363,27 @@ class _Equations:
 
         return of(outside(expr)) or of(expr)
 
-    def is_held(self, expr: Expr, above: tuple[Expr, ...] = ()) -> bool:
-        """Whether the model holds all of them, and there are some; none that reads itself is held."""
+    def is_held(self, expr: Expr) -> bool:
+        """Whether the model holds all that an equation reads, and there is some; none that reads itself is held."""
         read = self.read(expr)
-        return (
-            bool(read)
-            and expr not in above
-            and all(
-                self.is_held(source.expr, (*above, expr))
-                if isinstance(source, _Computed)
-                else isinstance(source.pieces[0].source, Table)
-                for source in read
-            )
+        return bool(read) and all(
+            self._is_held(source) if isinstance(source, _Computed) else isinstance(source.pieces[0].source, Table)
+            for source in read
         )
 
-    def knots(self, data: _Computed) -> tuple[float, ...]:
+    def _is_held(self, data: _Computed) -> bool:
+        known = self.shared.held
+        if data.name not in known:
+            known[data.name] = False
+            known[data.name] = self.is_held(data.expr)
+        return known[data.name]
+
+    def knots(self, data: _Computed, *, raw: bool = False) -> tuple[float, ...]:
         """The times of computed data."""
-        return self.times(data.expr, raw=data.way == "raw")
+        known, key = self.shared.times, (data.name, raw or data.way == "raw")
+        if key not in known:
+            known[key] = self.times(data.expr, raw=key[1])
+        return known[key]
 
     def times(self, expr: Expr, *, raw: bool = False) -> tuple[float, ...]:
         """When an equation has values: at each time of its data, but none at which data marked :RAW: are missing.
@@ -322,7 +393,7 @@ class _Equations:
         all_knots, needed = list[set[float]](), list[set[float]]()
         for source in self.read(expr):
             if isinstance(source, _Computed):
-                knots, way = set(self.times(source.expr, raw=raw or source.way == "raw")), source.way
+                knots, way = set(self.knots(source, raw=raw)), source.way
             else:
                 knots, way = set(_table(source).x), source.interpolation
             all_knots.append(knots)
@@ -332,70 +403,81 @@ class _Equations:
     def between(self, expr: Expr, way: Interpolation | Literal["raw"], moment: Expr) -> Expr:
         """An equation at a moment: its values at the times of its data, and what its keyword has between them."""
         knots = self.times(expr, raw=way == "raw")
-
-        def read(values: tuple[float, ...], end: Interpolation) -> Expr:
-            return Apply(Table(knots, values, end), moment)
-
-        before, behind = (self.at(expr, knots, partial(read, end=end)) for end in ("hold_backward", "look_forward"))
-        last, following = read(knots, "hold_backward"), read(knots, "look_forward")
+        last, following = (_At(knots, end, moment) for end in ("hold_backward", "look_forward"))
+        before, behind = (self.at(expr, knots, where) for where in (last, following))
         match way:
             case "hold_backward":
                 return before
             case "look_forward":
                 return behind
             case "raw":
-                return If(Binary("=", last, moment), before, Const(MISSING))
+                return If(Binary("=", last(knots), moment), before, Const(MISSING))
             case _:
-                return _joined(before, behind, (moment - last) / (following - last), Binary("=", following, last))
+                share = (moment - last(knots)) / (following(knots) - last(knots))
+                return self._joined(before, behind, share, Binary("=", following(knots), last(knots)))
 
-    def at(self, expr: Expr, moments: tuple[float, ...], table: Callable[[tuple[float, ...]], Expr]) -> Expr:
-        """An equation with the values of its data at ``moments``, one for each place of a table."""
+    def at(self, expr: Expr, moments: tuple[float, ...], where: _At) -> Expr:
+        """An equation with the values of its data at ``moments``, one for each knot of ``where``."""
 
         def change(part: Expr) -> Expr:
             match part:
                 case Call(function, arguments) if function in _FUNCTIONS:
                     return _of_data(self, function, arguments, change)
                 case Ref("time"):
-                    return table(moments)
+                    return where(moments)
                 case Ref(name, ()):
                     match self.source(name):
                         case None:
                             return part
                         case Series(interpolation=way) as data:
                             points = replace(_table(data), interpolation="interpolate" if way == "raw" else way)
-                            return table(tuple(look_up(points, moments).tolist()))
+                            return where(tuple(look_up(points, moments).tolist()))
                         case computed:
-                            return self._computed_at(computed, moments, table)
+                            return self._part(computed, moments, where)
                 case _:
                     return rebuild(part, change)
 
         return change(expr)
 
-    def _computed_at(
-        self, data: _Computed, moments: tuple[float, ...], table: Callable[[tuple[float, ...]], Expr]
-    ) -> Expr:
+    def _part(self, data: _Computed, moments: tuple[float, ...], where: _At) -> Ref:
+        """Computed data at moments as a variable."""
+        parts, key = self.shared.parts, (data.name, moments, where)
+        if key not in parts:
+            expr = self._computed_at(data, moments, where)
+            # no variable of a file can be called so
+            name = f"{data.name} at times of data {len(parts) + 1}"
+            if self._may_be_missing(expr):
+                self.shared.gaps.add(name)
+            parts[key] = Auxiliary(name=name, label=name, pieces=(Piece(expr),))
+        return Ref(parts[key].name)
+
+    def _computed_at(self, data: _Computed, moments: tuple[float, ...], where: _At) -> Expr:
         """Computed data at ``moments``, which need not be times of their own."""
         knots = self.knots(data)
         if set(moments) <= set(knots):
-            return self.at(data.expr, moments, table)
+            return self.at(data.expr, moments, where)
         before = tuple(knots[max(bisect_right(knots, moment) - 1, 0)] for moment in moments)
         behind = tuple(knots[min(bisect_left(knots, moment), len(knots) - 1)] for moment in moments)
-        first, second = (self.at(data.expr, where, table) for where in (before, behind))
+        first, second = (self.at(data.expr, places, where) for places in (before, behind))
         if data.way in ("hold_backward", "look_forward"):
             return first if data.way == "hold_backward" else second
         shares = tuple(
             (moment - a) / (b - a) if b > a else 0.0 for moment, a, b in zip(moments, before, behind, strict=True)
         )
-        return _joined(first, second, table(shares), Binary("=", table(shares), Const(0.0)))
+        return self._joined(first, second, where(shares), Binary("=", where(shares), Const(0.0)))
 
+    def _may_be_missing(self, expr: Expr) -> bool:
+        return any(
+            part == Const(MISSING) or (isinstance(part, Ref) and part.name in self.shared.gaps) for part in walk(expr)
+        )
 
-def _joined(before: Expr, behind: Expr, share: Expr, is_before: Expr) -> Expr:
-    """The line between two values of an equation; missing where one of them is."""
-    line: Expr = before + share * (behind - before)
-    if Const(MISSING) in walk(before):
-        missing = Binary("or", *(Binary("=", value, Const(MISSING)) for value in (before, behind)))
-        line = If(missing, Const(MISSING), line)
-    return If(is_before, before, line)
+    def _joined(self, before: Expr, behind: Expr, share: Expr, is_before: Expr) -> Expr:
+        """The line between two values of an equation; missing where one of them is."""
+        line: Expr = before + share * (behind - before)
+        if self._may_be_missing(before):
+            missing = Binary("or", *(Binary("=", value, Const(MISSING)) for value in (before, behind)))
+            line = If(missing, Const(MISSING), line)
+        return If(is_before, before, line)
 
 
 def _table(data: Series) -> Table:
@@ -424,7 +506,7 @@ def _of_computed(equations: _Equations, function: str, data: _Computed, times: S
         moment = _step_before(moment)
     if modes and way == "hold_backward":
         earlier = (knots[0], *knots[:-1])
-        value = equations.at(data.expr, earlier, lambda values: Apply(Table(knots, values, "look_forward"), moment))
+        value = equations.at(data.expr, earlier, _At(knots, "look_forward", moment))
     else:
         value = equations.between(data.expr, way, moment)
     outside = Binary("or", Binary("<", moment, Const(knots[0])), Binary(">", moment, Const(knots[-1])))
@@ -436,7 +518,7 @@ def _statistic_of_computed(equations: _Equations, function: str, data: _Computed
         feature, way = "GET DATA MEDIAN of computed data", "compute these beforehand and bring them (--series)"
         where, label = equations.model.name, equations.variable.label
         raise UnsupportedFeature(feature, variable=label, where=where, alternative=way)
-    points = ((Const(t), equations.at(data.expr, (t,), lambda values: Const(values[0]))) for t in equations.knots(data))
+    points = ((Const(t), equations.at(data.expr, (t,), _At((t,)))) for t in equations.knots(data))
     return Call(STATISTICS[function], (*times, *(part for point in points for part in point)))
 
 

@@ -6,6 +6,7 @@ here first. The reading of values is PySD's own, so that addresses, named ranges
 there.
 """
 
+import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -253,16 +254,25 @@ def _values(
         except Exception as problem:  # PySD and openpyxl raise whatever comes up in a damaged or missing file
             raise EquationError(model.name, variable.label, _unread(source, problem)) from None
     result: list[tuple[tuple[str, ...], Any]] = []
+    lacking: list[tuple[str, ...]] = []
     for elements in product(*coords.values()):
         place = dict(zip(coords, elements, strict=True))
         if isinstance(variable, Constant):
-            result.append((elements, float(array.loc[place]) if coords else float(array)))
+            number = float(array.loc[place]) if coords else float(array)
+            result.append((elements, number))
+            lacking += [elements] if math.isnan(number) else []
             continue
         along = array.dims[0]
         section = array.loc[place] if coords else array
         x, y = np.asarray(section[along].values, dtype=float), np.asarray(section.values, dtype=float)
         known = ~np.isnan(y)
         result.append((elements, Table(tuple(x[known].tolist()), tuple(y[known].tolist()))))
+    if lacking:
+        shown = repr(model.label(variable, lacking[0])) + (
+            f" and {len(lacking) - 1} more elements" if lacking[1:] else ""
+        )
+        reason = f"{source.file!r}, tab {source.tab!r}, from {source.cell!r}, has no number in the cell of {shown}"
+        warnings.warn(f"{model.name}: {reason}, which is NaN; write one there", stacklevel=2)
     return result
 
 

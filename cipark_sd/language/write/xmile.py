@@ -9,14 +9,17 @@ import re
 import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnsupportedFeature, raise_all
 from cipark_sd.base.files import write_whole
+from cipark_sd.base.naming import bare, one_name
 from cipark_sd.base.timegrid import SLACK
 from cipark_sd.compiler.limits import without_marks
 from cipark_sd.compiler.macros import inline_macros
 from cipark_sd.language.read.external_files import read_externals
+from cipark_sd.language.write.apart import fresh
 from cipark_sd.language.write.entries import GF_TYPES, Entry, Writer, named_flows
 from cipark_sd.language.write.expressions import token
 from cipark_sd.model.drawing import Arrow, Node, Point, View, is_xmile, vensim_views, xmile_drawing
@@ -62,7 +65,7 @@ def to_xmile(model: Model, *, inline_lookups: bool = False) -> str:
     ConversionWarning
         For functions of whole arrays, which XMILE lacks: they keep Vensim's name; and for RAMP under Runge-Kutta.
     """
-    model = inline_macros(read_externals(model))
+    model = _without_dots(inline_macros(read_externals(model)))
     named = named_flows(model)
     if any(piece.non_negative for stock in model.stocks if stock.name not in named for piece in stock.pieces):
         # the mark limits flows that a stock has by name
@@ -100,6 +103,23 @@ def write_xmile(model: Model, path: Path | str, *, inline_lookups: bool = False)
         As of :func:`to_xmile`.
     """
     write_whole(Path(path), to_xmile(model, inline_lookups=inline_lookups))
+
+
+def _without_dots(model: Model) -> Model:
+    """A model whose labels have blanks for dots, which lead into a module in XMILE.
+
+    In quotes they would be names of their own, but PySD and pysimlin take the quotes of ``name`` for different things.
+    """
+    taken = {variable.name for variable in model.variables}
+    dotted = {v.label: v for v in model.variables if "." in v.label}
+    labels = {v.name: fresh(one_name(*bare(v.label).split(".")), taken) for v in dotted.values()}
+    if labels:
+        label, first = next(iter(dotted.items()))
+        note = "a dot in a name leads into a module in XMILE"
+        shown = f"{label!r} is written as {labels[first.name]!r}"
+        shown += f", and {len(labels) - 1} more so" if len(labels) > 1 else ""
+        warnings.warn(f"{model.name}: {shown}: {note}", ConversionWarning, stacklevel=3)
+    return replace(model, variables=tuple(replace(v, label=labels.get(v.name, v.label)) for v in model.variables))
 
 
 def _append_some(parent: ET.Element, *children: ET.Element | None) -> None:

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from cipark_sd.base.errors import CiparkError, EquationError
+from cipark_sd.engines.programs import flat_model
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.language.write.mdl import to_mdl
 from cipark_sd.language.write.mdl import write_mdl as save_mdl
 from cipark_sd.language.write.mdl import write_mdl as write_mdl_file
 from cipark_sd.language.write.xmile import to_xmile, write_xmile
+from cipark_sd.model.expr import walk
+from cipark_sd.model.variables import expressions
 from cipark_sd.simulations.ensembles import ensemble
 from cipark_sd.simulations.simulation import simulate
 
@@ -278,6 +281,39 @@ def test_computed_data_that_are_raw_are_missing_where_their_data_are(write_mdl: 
     result = simulate(read_model(write_mdl(equations), series=[tmp_path / "data.csv"]))
     assert result["there"].sel(time=[0, 1, 2, 3]).to_numpy().tolist() == [8.0, 0.0, 11.0, 0.0]
     assert result["both"].sel(time=1).item() == 9.5
+
+
+def test_data_are_not_computed_by_what_a_run_alone_knows(write_mdl: Write, tmp_path: Path) -> None:
+    """Source: Vensim's manual, dataequations: only other data and constants may stand on the right of ``:=``."""
+    (tmp_path / "d.csv").write_text("time,d\n0,7\n3,8\n", encoding="utf-8")
+    of_run = {
+        "STEP(1, 2)": "STEP",
+        "PULSE(1, 2)": "PULSE",
+        "RANDOM UNIFORM(0, 1, 7)": "RANDOM UNIFORM",
+        "SMOOTH(d, 2)": "SMOOTH",
+        "stock": "'stock'",
+        "later": "'later'",
+    }
+    model = "d ~~|\nk = 2 ~~|\ntwice = 2 * k ~~|\nstock = INTEG(1, 0) ~~|\nlater = twice * STEP(1, 2) ~~|\n"
+    for text, name in of_run.items():
+        path = write_mdl(f"{model}x := d * {text} ~~|\n")
+        with pytest.raises(
+            EquationError, match=rf"mdl:\d+: .*'x' computes data \(:=\) by {name}, .* write the equation"
+        ):
+            simulate(read_model(path, series=[tmp_path / "d.csv"]))
+    steps = "x := d * IF THEN ELSE(Time < 2, k, twice) ~~|\n"
+    run = simulate(read_model(write_mdl(model + steps, final=3, step=1), series=[tmp_path / "d.csv"]))
+    assert run["x"].to_numpy().tolist() == [14.0, 20.0, 26.0, 32.0]
+
+
+def test_a_chain_of_computed_data_is_as_long_as_the_model_that_runs(write_mdl: Write, tmp_path: Path) -> None:
+    """Each reads the one before it twice: written out in each other they would be 2^40 terms."""
+    (tmp_path / "d.csv").write_text("time,x0,z\n0,1,0\n2,3,\n3,,3\n4,5,4\n", encoding="utf-8")
+    chain = "".join(f"x{i} := 0.5 * x{i - 1} + 0.5 * x{i - 1} + 0 * z ~~|\n" for i in range(1, 41))
+    model = read_model(write_mdl(f"x0 ~~|\nz ~~|\n{chain}", final=4, step=1), series=[tmp_path / "d.csv"])
+    assert simulate(model)["x40"].to_numpy().tolist() == [1.0, 2.0, 3.0, 4.0, 5.0]
+    terms = sum(1 for v in flat_model(model).variables for expr in expressions(v) for _ in walk(expr))
+    assert terms < 40 * 200
 
 
 def test_further_results_of_a_macro_are_variables_of_the_model(write_mdl: Write) -> None:

@@ -182,6 +182,8 @@ class _Section:
         self.ranges: list[Range] = []
         self.texts: dict[str, str] = {}
         self.further: list[tuple[str, int, Call]] = []
+        #: In which entry a call names each of them.
+        self.named_in: dict[str, int] = {}
         self.equations: dict[str, list[Equation]] = {}
 
     @property
@@ -194,7 +196,8 @@ class _Section:
         """Where each range and each variable begins."""
         ranges = {plain_label(made.label): int(made.where.split(":")[-2]) for made in self.ranges}
         firsts = [equations[0] for equations in self.equations.values()]
-        return ranges | {first.head.label: int(self.file.place(first.entry.at).partition(":")[0]) for first in firsts}
+        starts = self.named_in | {first.head.label: first.entry.at for first in firsts}
+        return ranges | {label: int(self.file.place(at).partition(":")[0]) for label, at in starts.items()}
 
     def read_heads(self, entries: Sequence[Entry]) -> None:
         """Sort the entries into ranges and equations by name."""
@@ -241,10 +244,15 @@ class _Section:
         return tuple(variables)
 
     def _side(self, equation: Equation, reader: Reader):  # type: ignore[no-untyped-def]
+        before = len(reader.further)
         try:
             return right_side(equation, reader)
         except SyntaxProblem as problem:
             raise self._unreadable(equation.entry, equation.tokens, problem) from None
+        finally:
+            self.named_in |= dict.fromkeys(
+                (plain_label(label) for label, _, _ in reader.further[before:]), equation.entry.at
+            )
 
     def _where(self, at: int) -> str:
         return f"{self.where}:{self.file.place(at)}"

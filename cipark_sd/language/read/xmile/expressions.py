@@ -242,6 +242,8 @@ class Reader(Climber):
             return self._lookup(at, function, arguments)
         if function in _OF_SEVERAL and len(arguments) > 1:
             arguments = tuple(_unmarked(argument) for argument in arguments)
+        if function == "interpolate":
+            arguments = (*arguments[:1], *map(_unmarked, arguments[1:]))
         return meant(IN_XMILE, function, arguments, at)
 
     def _lookup(self, at: int, function: str, arguments: tuple[Expr, ...]) -> Expr:

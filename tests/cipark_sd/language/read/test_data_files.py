@@ -287,6 +287,26 @@ def test_a_stock_that_has_taken_in_a_missing_value_is_no_number(write_mdl: Write
     assert simulate(read_model(whole, series=[tmp_path / "d.csv"]))["level"].values[-1] > 1e25
 
 
+@pytest.mark.parametrize("function", ["SMOOTH(seen, 2)", "DELAY1(seen, 2)", "1 + SMOOTH3I(seen, 2, 0)"])
+def test_what_remembers_a_missing_value_is_no_number(write_mdl: Write, tmp_path: Path, function: str) -> None:
+    (tmp_path / "d.csv").write_text("time,seen\n0,1\n1,2\n3,4\n", encoding="utf-8")
+    model = read_model(
+        write_mdl(f"k = 1 ~~| seen :RAW: ~~| late = k * {function} ~~|", final=6, step=1), series=[tmp_path / "d.csv"]
+    )
+    assert np.isfinite(simulate(model)["late"][:3]).all()
+    assert np.isnan(simulate(model)["late"][5:]).all()
+    with pytest.warns(RuntimeWarning, match="'late' is no finite number"):
+        assert np.isnan(ensemble(model, {"k": [1.0]}, save=["late"])["late"][0, 5:]).all()
+
+
+def test_a_blank_cell_of_constants_is_named(write_mdl: Write, tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("n,v\na,1\nb,\nc,3\n", encoding="utf-8")
+    path = write_mdl("R: a, b, c ~~|\nw[R] = GET DIRECT CONSTANTS('c.csv', ',', 'B2*') ~~|\n")
+    said = r"'c.csv', tab ',', from 'B2\*', has no number in the cell of 'w\[b\]', which is NaN; write one there"
+    with pytest.warns(UserWarning, match=said):
+        assert np.isnan(simulate(read_model(path), save=["w"])["w"].sel(r="b")).all()
+
+
 def test_a_run_of_an_ensemble_that_has_taken_in_a_missing_value_failed(write_mdl: Write) -> None:
     path = write_mdl("k = 0 ~~| Level = INTEG(IF THEN ELSE(k > 1, :NA:, 1), 0) ~~|", final=2, step=1)
     with pytest.warns(RuntimeWarning, match="1 of 3 runs.*'Level' is no finite number at time 2"):

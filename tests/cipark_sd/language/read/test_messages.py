@@ -19,6 +19,10 @@ DIMENSIONS = '<dimensions><dim name="R"><elem name="a"/><elem name="b"/></dim></
     ("equations", "said"),
     [
         (
+            "a = 1 ~~|\nout = DELAYP(a, 3 : pipe) ~~|",
+            r"model.mdl:3: the equation of 'pipe' is asked of DELAYP, which is not supported here; write the delay as",
+        ),
+        (
             "m = GET VDF CONSTANTS(Constant Data File, 'm', 1) ~~|",
             r"model.mdl:2: 'm' uses GET VDF CONSTANTS, .* GET DIRECT",
         ),

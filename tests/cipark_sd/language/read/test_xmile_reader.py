@@ -168,9 +168,18 @@ OF_STELLA = {
     "STDDEV(a)": (6**0.5, (56 / 9) ** 0.5),
     "RANK(a, 1) + 10 * RANK(a, 2) + 100 * RANK(a, SIZE(a))": (132.0, 132.0),
     "RANK(a, 4)": (np.nan, np.nan),
+    # of N entries place p lies (N - 1) p entries behind the first
+    "INTERPOLATE(a, 0.75)": (2.5, 3.0),
+    "INTERPOLATE(a, TIME * 2 - 0.5)": (7.0, 5.0),
+    "INTERPOLATE(m, 0.5, 0.25) + INTERPOLATE(m[2, *], 0.5)": (16.5 + 22.0,) * 2,
     "ROUND(TIME + 0.5)": (0.0, 2.0),
     "ROUND(-TIME - 0.7)": (-1.0, -2.0),
     "ROOTN(8, 3)": (2.0, 2.0),
+    # the example of isee's "Financial builtins": a loan of 10,000 at 1% a month, to be repaid in 36 months
+    "PMT(0.01, 36, 10000, 0)": (-100 / (1 - 1.01**-36),) * 2,
+    "PV(0.01, 36, PMT(0.01, 36, 10000, 0), 0)": (10000.0, 10000.0),
+    "FV(0.01, 2, -100, 10)": (100 * 2.01 - 10 * 1.01**2,) * 2,
+    "PMT(0, 4, 100, 20) + PV(0, 4, 5, 1) + FV(0, 4, 5, 1)": (-30.0 - 21.0 - 21.0,) * 2,
     "PERCENT(0.2 + TIME)": (20.0, 120.0),
     "ENDVAL(TIME + 7, 3 + TIME) + ENDVAL(TIME + 7)": (10.0, 11.0),
     "CGROWTH(10 + TIME)": (0.1, 0.11),
@@ -202,10 +211,25 @@ def test_functions_of_stella_have_the_values_of_their_help(write: WriteXmile, en
         np.testing.assert_allclose(run[f"y{i}"][:2], values, rtol=1e-14, err_msg=text)
 
 
+def test_the_payment_is_that_of_the_example_of_isee_s_help(write: WriteXmile) -> None:
+    run = simulate(read_model(write('<aux name="pay"><eqn>PMT(0.01, 36, 10000, 0)</eqn></aux>')), save=["pay"])
+    assert round(float(run["pay"][0]), 2) == -332.14
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("INTERPOLATE(m, 0.5)", "1 places in an array of 2 dim"), ("INTERPOLATE(7, 0.5)", "0 dimensions")],
+)
+def test_interpolate_takes_a_place_for_each_dimension(write: WriteXmile, text: str, said: str) -> None:
+    with pytest.raises(CiparkError, match=f"INTERPOLATE.*{said}.*give one for each"):
+        simulate(read_model(write(f'{ARRAY}<aux name="y"><eqn>{text}</eqn></aux>')))
+
+
 def test_pysimlin_has_the_same_values_of_those_that_it_knows(write: WriteXmile) -> None:
     simlin = pytest.importorskip("simlin")
     beyond_it = ("RANK", "ROOTN", "PERCENT", "FACTORIAL", "MOD(", "PULSE", "LOOKUPINV", "SIZE(m[", "m[south", "a[TIME")
     beyond_it += ("ENDVAL", "CGROWTH", "PERMUTATIONS", "COMBINATIONS", "NORMALCDF", "RAMP")
+    beyond_it += ("INTERPOLATE", "PMT", "PV", "FV")
     known = {text: values for text, values in OF_STELLA.items() if not text.startswith(beyond_it)}
     elements = "".join(f'<aux name="y{i}"><eqn>{text}</eqn></aux>' for i, text in enumerate(known))
     results = simlin.load(str(write(ARRAY + elements))).run(analyze_loops=False).results
@@ -277,7 +301,7 @@ def test_an_ageing_chain_reads_the_class_before_and_is_no_loop(write: WriteXmile
 
 @pytest.mark.parametrize("ending", [".mdl", ".xmile"])
 def test_functions_of_stella_are_written_and_read_again(write: WriteXmile, tmp_path: Path, ending: str) -> None:
-    texts = [text for text in OF_STELLA if not text.startswith(("a[", "m[", "LOOKUPINV", "NAN", "RANK"))]
+    texts = [text for text in OF_STELLA if not text.startswith(("a[", "m[", "LOOKUPINV", "NAN", "RANK", "INTERPOLATE"))]
     beyond_it = ("FACTORIAL", "PERMUTATIONS", "COMBINATIONS", "NORMALCDF") if ending == ".mdl" else "STDDEV"
     texts = [text for text in texts if not text.startswith(beyond_it)]
     elements = "".join(f'<aux name="y{i}"><eqn>{text}</eqn></aux>' for i, text in enumerate(texts))

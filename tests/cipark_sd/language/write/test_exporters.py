@@ -19,7 +19,7 @@ from cipark_sd.compiler.unroll import unroll
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.language.write.apart import flat_model
 from cipark_sd.language.write.mdl import write_mdl as save_mdl
-from cipark_sd.language.write.xmile import to_xmile, write_xmile
+from cipark_sd.language.write.xmile import ConversionWarning, to_xmile, write_xmile
 from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Neg, rebuild
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Auxiliary, Lookup, Series, Stock, Variable, rewritten
@@ -137,6 +137,25 @@ def test_an_independent_engine_runs_the_export_and_agrees(write_mdl: Write, tmp_
     model = read_model(write_mdl(SIMLIN_LACKS.sub("", MODELS[title])))
     write_xmile(model, tmp_path / "a.xmile")
     assert exported.differing(exported.by_simlin(tmp_path / "a.xmile"), exported.by_numpy(model)) == []
+
+
+def test_what_a_module_holds_is_read_by_other_engines_once_written(tmp_path: Path) -> None:
+    path = stella(
+        tmp_path / "a.stmx",
+        '<aux name="Farm Level"><eqn>2</eqn></aux><module name="Farm"><connect to="Farm.rate" from="Farm_Level"/>'
+        '</module><aux name="seen"><eqn>Farm.Level * 10</eqn></aux>',
+        after='<model name="Farm"><variables><aux name="rate" access="input"><eqn>0</eqn></aux>'
+        '<stock name="Level"><eqn>1</eqn><inflow>growing</inflow></stock>'
+        '<flow name="growing"><eqn>rate</eqn></flow></variables></model>',
+    )
+    with pytest.warns(
+        ConversionWarning, match=r"'Farm.rate' is written as 'Farm rate', and 2 more so: a dot in a name"
+    ):
+        write_xmile(read_model(path), tmp_path / "b.xmile")
+    again = exported.by_numpy(read_model(tmp_path / "b.xmile"))
+    assert again["farm_level_2"].tolist() == [1 + 2 * t for t in range(9)]  # farm_level is the constant
+    assert exported.differing(exported.by_simlin(tmp_path / "b.xmile"), again) == []
+    assert exported.differing(exported.by_pysd(tmp_path / "b.xmile"), again) == []
 
 
 def test_pysimlin_reads_tables_by_name_and_pysd_those_that_are_written_in_place(
