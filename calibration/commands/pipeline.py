@@ -19,10 +19,13 @@ from calibration.inference.optimum.verification import (
     UNSAMPLED,
     UNUSABLE,
     Replication,
+    Stepping,
+    finer,
     replication,
     shift_at_half_the_step,
+    stepping_words,
 )
-from calibration.inference.sampling.convergence import BESIDE, EFFORT, PER_TERM, Convergence, Effort, affordable_steps
+from calibration.inference.sampling.convergence import EFFORT, Convergence, Effort, affordable_steps, cost_of_a_run
 from calibration.inference.sampling.draws import PosteriorDraws, chains_entry, draw, study_digest, tree
 from calibration.inference.sampling.failed_draws import failed_draws, impossible_terms
 from calibration.inference.sampling.warming import NEAR
@@ -30,7 +33,7 @@ from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.collect import Calibration
 from calibration.study.parameters import share_that_may_fail
-from calibration.study.problem import CalibrationProblem, read_problem, until
+from calibration.study.problem import CalibrationProblem, at_step, read_problem, until
 from calibration.study.sections import Method
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.base.checkpoints import Checkpoints
@@ -47,6 +50,9 @@ from cipark_sd.simulations.failures import TooManyFailed
 
 #: Operations of the model up to which a posterior is sampled unasked. The park takes half of it, 14 CPU seconds.
 UNASKED = 100_000_000_000
+#: Operations of the model that searches may take with a finer step, by what they took before: as many as take two
+#: minutes of processor time; and how often a fit is made again, since an estimate that moves may ask for more.
+AGAIN, MOST_FINER = 400_000_000_000, 4
 #: Steps of ensembles about the best fit that are not asked for, at most: with 256 walkers they take 180 MB, and each
 #: look at them takes as long as a fifth of all.
 MOST_WALKED = 3000
@@ -108,27 +114,22 @@ def _may_sample(problem: CalibrationProblem, settings: Settings) -> bool:
 
 def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, None, None]:
     """What is known after each stage."""
-    problem = density.problem
-    method = problem.method
-    n = settings.starts or (method.fast_starts if settings.fast else method.starts)
-    checkpoints = _fit_checkpoints(density, settings, n)
     with progress_bars() as bars, pool_of(settings) as pool:
-        bars.show("searches", 0, n)
-
-        def searched(n_done: int, total: int, best: float) -> None:
-            bars.show("searches", n_done, total, f"best log density {best:.3f}")
-
-        optimum = optimise(
-            density,
-            starts=n,
-            rng=np.random.default_rng(method.seed),
-            estimate=method.estimate,
-            checkpoints=checkpoints,
-            pool=pool,
-            on_progress=searched,
-        )
-        yield (made := Calibration(optimum, (), (), settings.engine, STOPPED, NOT_TRIED, reused=checkpoints.reused))
+        optimum, checkpoints = _searched(density, settings, bars, pool)
+        yield (made := _at(optimum, settings, checkpoints))
         made = replace(made, step_shift=_step_shift(optimum, settings))
+        first, dearer = made, 1.0
+        for _ in range(MOST_FINER):
+            if (way := _finer(made, settings)) is None:
+                break
+            echo(stepping_words(optimum, made.step_shift, way), err=True)
+            dearer *= way.dearer
+            said = stepping_words(first.optimum, first.step_shift, replace(way, dearer=dearer))
+            density = posterior(at_step(density.problem, way.step, way.method), density.runner.engine)
+            optimum, checkpoints = _searched(density, settings, bars, pool)
+            yield (made := replace(_at(optimum, settings, checkpoints), stepped=said))
+            made = replace(made, step_shift=_step_shift(optimum, settings))
+        problem = density.problem
         # nothing is judged by a step that is too coarse: the answer is to fit with another, and needs no search more
         is_coarse = made.step_shift > COARSE
         if settings.profiles and not is_coarse:
@@ -154,12 +155,55 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
     if optimum.moved:
         made = replace(made, step_shift=_step_shift(optimum, settings))
     yield (made := replace(made, replication=_replication(optimum, settings)))
-    theta = None if made.draws is None else made.draws.flat
+    theta, seed = None if made.draws is None else made.draws.flat, problem.method.seed
     allowed = share_that_may_fail(problem.space) if settings.allow_failed is None else settings.allow_failed
     failed = attempt(
-        "failed draws", lambda: failed_draws(density, theta, method.seed, allowed), NOT_TRIED, refused=TooManyFailed
+        "failed draws",
+        lambda: failed_draws(density, theta, seed, allowed),
+        NOT_TRIED,
+        refused=TooManyFailed,
     )
     yield replace(made, failed=failed)
+
+
+def _searched(density: Posterior, settings: Settings, bars: Bars, pool: Pool) -> tuple[Optimum, Checkpoints]:
+    """The best of all searches, and where what follows it is kept."""
+    method = density.problem.method
+    n = settings.starts or (method.fast_starts if settings.fast else method.starts)
+    checkpoints = _fit_checkpoints(density, settings, n)
+    bars.show("searches", 0, n)
+
+    def searched(n_done: int, total: int, best: float) -> None:
+        bars.show("searches", n_done, total, f"best log density {best:.3f}")
+
+    optimum = optimise(
+        density,
+        starts=n,
+        rng=np.random.default_rng(method.seed),
+        estimate=method.estimate,
+        checkpoints=checkpoints,
+        pool=pool,
+        on_progress=searched,
+    )
+    return optimum, checkpoints
+
+
+def _at(optimum: Optimum, settings: Settings, checkpoints: Checkpoints) -> Calibration:
+    """A calibration of which nothing but the optimum is known."""
+    return Calibration(optimum, (), (), settings.engine, STOPPED, NOT_TRIED, reused=checkpoints.reused)
+
+
+def _finer(made: Calibration, settings: Settings) -> Stepping | None:
+    """How to fit again where the step is too coarse; None where the user has said how, or it costs too much."""
+    if made.optimum.interrupted or settings.step is not None or settings.method is not None:
+        return None
+    optimum, nothing = made.optimum, None
+    way = attempt("half step", lambda: finer(optimum, made.step_shift, settings.engine), nothing)
+    cost = cost_of_a_run(optimum.goal.density)
+    if way is None or cost is None:
+        return None
+    n_runs = sum(search.evaluations for search in optimum.searches)
+    return way if way.dearer * cost * n_runs <= AGAIN else None
 
 
 def pool_of(settings: Settings) -> Pool:
@@ -232,10 +276,8 @@ def _effort_of(settings: Settings, density: Posterior) -> Effort:
 
 def _is_cheap(density: Posterior) -> bool:
     """Whether importance sampling with all of its points stays within :data:`UNASKED`."""
-    n_operations = density.runner.n_operations
-    if n_operations is None:
-        return False
-    return (n_operations + PER_TERM * len(density.problem.fitted_terms) + BESIDE) * Effort().most_points <= UNASKED
+    cost = cost_of_a_run(density)
+    return cost is not None and cost * Effort().most_points <= UNASKED
 
 
 def _brief_effort(settings: Settings, density: Posterior) -> Effort:
@@ -256,7 +298,7 @@ def _chosen_scenarios(problem: CalibrationProblem, names: Sequence[str]) -> tupl
 def _with_options(problem: CalibrationProblem, settings: Settings) -> CalibrationProblem:
     chosen = {"seed": settings.seed, "estimate": settings.estimate, "level": settings.level}
     method: Method = replace(problem.method, **{key: value for key, value in chosen.items() if value is not None})  # type: ignore[arg-type]
-    problem = replace(problem, method=method)
+    problem = at_step(replace(problem, method=method), settings.step, settings.method)
     if problem.pools and method.estimate == "ml":
         where = f"{problem.title}: [method] or --estimate"
         expected = "'map', since groups that share a parameter in part have priors that count"

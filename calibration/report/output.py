@@ -81,8 +81,8 @@ write_again = output.again(FILE, load, write)
 def _identity(findings: Findings) -> str:
     fit = findings.fit
     return (
-        f"Model {fit.study.model} ({fit.study.model_digest[:12]}), cipark_sd {fit.version}, engine {fit.engine}, seed "
-        f"{fit.seed}."
+        f"Model {fit.study.model} ({fit.study.model_digest[:12]}), cipark_sd {fit.version}, engine {fit.engine}, "
+        f"{fit.study.time_method} in steps of {fit.study.time_step:g}, seed {fit.seed}."
     )
 
 
@@ -108,6 +108,7 @@ def record(findings: Findings) -> dict[str, object]:
         "engine": fit.engine,
         "integration_method": study.time_method,
         "time_step": study.time_step,
+        "why_this_step": fit.stepped,
         "estimate": study.method.estimate,
         "seed": fit.seed,
         "searches": len(optimum.searches),

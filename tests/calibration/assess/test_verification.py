@@ -78,7 +78,8 @@ def runs_in_pysd(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return ran
 
 
-def calibrate(folder: Path, *options: str) -> Result:
+def calibrate(folder: Path, *options: str, held: bool = True) -> Result:
+    """With the step and method of the study, or as the fit chooses them."""
     arguments = [
         "calibrate",
         str(folder),
@@ -87,6 +88,7 @@ def calibrate(folder: Path, *options: str) -> Result:
         "--no-player",
         "-o",
         str(folder / "out"),
+        *(("--step", str(read_problem(folder).steps().step)) if held else ()),
         *options,
     ]
     return cipark(*arguments, standalone_mode=False)
