@@ -198,7 +198,9 @@ def at_step(
         For a step with which the model cannot run, or that leaves a prior no room.
     """
     run = resolve(problem.model, problem.scenario)
-    if step in (None, run.time_step) and method in (None, problem.model.time.method):
+    # what is as it was leaves the scenario as it is, whoever asks
+    step = None if step == run.time_step else step
+    if step is None and method in (None, problem.model.time.method):
         return problem
     if step is not None and not 0 < step <= run.final_time - run.initial_time:
         units = problem.model.time.units

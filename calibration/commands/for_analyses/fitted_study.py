@@ -236,10 +236,11 @@ def find_fit(problem: CalibrationProblem, place: Path | None = None) -> FittedSt
         return None
     content = record_in(place)
     digest = str(content.get("study_digest"))
-    study_and_end = as_fitted(problem, digest) or as_fitted(_stepped(problem, content), digest)
+    stepped = _stepped(problem, content)
+    study_and_end = as_fitted(problem, digest) or as_fitted(stepped, digest)
     if study_and_end is None:
         reason = "other rows, priors or settings than the study has now"
-        if content.get("model_digest", problem.model.digest) != problem.model.digest:
+        if content.get("model_digest", stepped.model.digest) != stepped.model.digest:
             reason = "another version of the model"
         raise _refused(problem, place, f"it is of {reason}")
     try:
