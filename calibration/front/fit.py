@@ -80,7 +80,10 @@ class Fit(Calibration, Acting):
 
     @property
     def scenario(self) -> Scenario:
-        """The scenario of the fit: the study's own values and times, and the constants of the model at the estimate."""
+        """The scenario of the fit: the study's own values and times, and the constants of the model at the estimate.
+
+        A fit by rk4 of a file that has Euler's method runs as it was fitted with ``method="rk4"``.
+        """
         values = values_of(self.problem, self.optimum.theta)
         return (self.problem.scenario | Scenario("", values)).renamed("fit")
 

@@ -186,6 +186,8 @@ def fitted_scenario(fit: Fit) -> str:
     time = {key: content[name] for name, key in TIME_KEYS.items() if content.get(name) is not None}
     lines = [f"# {fit.study.title}: one run of the model {fit.study.model} at the estimate.".replace("\n", " ")]
     lines += ['name = "fitted"', ""]
+    if fit.study.time_method == "rk4":
+        lines.insert(1, "# It was fitted by Runge-Kutta's method, which a scenario does not say: --method rk4.")
     if fit.study.groups:
         lines.insert(1, "# The typical group of [[group]]; what groups have for themselves is as the file has it.")
     lines += ["[time]", *(f"{key} = {value!r}" for key, value in time.items()), ""] if time else []

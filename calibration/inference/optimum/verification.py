@@ -37,6 +37,9 @@ TOLERANCE = 1e-9
 COARSE, UNUSABLE = 0.3, 1.0
 #: Times that a step is halved at most in search of one that serves.
 HALVINGS = 7
+#: Times that a smaller step may cost what another method does and is still taken: a scenario of the fit then runs the
+#: model of the file to its numbers, and PySD, which has Euler's method alone, can be asked.
+OTHERWISE = 2
 #: What is said of an interval then.
 TOO_COARSE = "not judged, since the time step is too coarse"
 #: Why there are no draws of a fit of no use, though they were asked for.
@@ -274,7 +277,7 @@ class Stepping:
 
 
 def finer(optimum: Optimum, shift: float, engine: str) -> Stepping | None:
-    """The cheapest way to integrate that serves the estimate: a smaller step, by halving, or Runge-Kutta's method.
+    """A cheap way to integrate that serves the estimate: a smaller step, by halving, or Runge-Kutta's method.
 
     Half of its step moves no expected number by more than :data:`COARSE`. Where the estimate lies on a bound that the
     step sets, the step is halved at least once, which moves the bound as far away again.
@@ -296,14 +299,13 @@ def finer(optimum: Optimum, shift: float, engine: str) -> Stepping | None:
     if not (shift > COARSE or on_bounds):
         return None
     step, own = resolve(problem.model, problem.scenario).time_step, problem.model.time.method
-    # where both cost the same the method of higher order errs less
-    methods: tuple[Integration, ...] = ("rk4",) if own == "rk4" else ("rk4", own)
+    methods: tuple[Integration, ...] = (own,) if own == "rk4" else (own, "rk4")
     ways = [
         Stepping(step / 2.0**n, method, 2.0**n * SLOPES[fixed_method(method)] / SLOPES[fixed_method(own)])
         for method in methods
         for n in range(int(bool(on_bounds) or method == own), HALVINGS + 1)
     ]
-    for way in sorted(ways, key=lambda way: way.dearer):
+    for way in sorted(ways, key=lambda way: way.dearer * (1 if way.method == own else OTHERWISE)):
         density = posterior(at_step(problem, way.step, way.method), choose(engine))
         if _shift(density, optimum.theta, engine) <= COARSE:
             return way
