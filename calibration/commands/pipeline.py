@@ -56,8 +56,8 @@ AGAIN, MOST_FINER = 400_000_000_000, 4
 #: Steps of ensembles about the best fit that are not asked for, at most: with 256 walkers they take 180 MB, and each
 #: look at them takes as long as a fifth of all.
 MOST_WALKED = 3000
-#: Why there are no draws after a brief try.
-LONGER = "it did not converge within a brief try: --posterior continues"
+#: Why there are no draws of a posterior that was not asked for.
+LONGER = "it has not converged yet ({}): the same command goes on"
 #: In the place of stages that a stop has left out, or that failed.
 STOPPED = Replication("not compared", "the fit was stopped before its end")
 NOT_TRIED: tuple[str, ...] = ("Whether there are draws with which the model fails was not computed.",)
@@ -141,9 +141,10 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
         elif settings.posterior or problem.pools:
             yield (made := replace(made, draws=_sampled(optimum, settings, _effort_of(settings, density), bars)))
         elif _may_sample(problem, settings) and _is_cheap(density) and not is_coarse:
-            drawn = _sampled(optimum, settings, _brief_effort(settings, density), bars)
+            drawn = _sampled(optimum, settings, _effort_of(settings, density), bars)
             trusted = drawn.sampled.converged or drawn.sampled.interrupted
-            made = replace(made, draws=drawn) if trusted else replace(made, unsampled=LONGER)
+            why = "" if trusted else LONGER.format(drawn.sampled.obstacle)
+            made = replace(made, draws=drawn if trusted else None, unsampled=why)
             yield made
         # draws that can be trusted give each number with its interval: a profile would be a second one
         is_sampled = made.draws is not None and made.draws.sampled.converged
@@ -236,7 +237,8 @@ def _fit_checkpoints(density: Posterior, settings: Settings, starts: int) -> Che
 def _sampled(optimum: Optimum, settings: Settings, effort: Effort, bars: Bars) -> PosteriorDraws:
     """Joint draws of all parameters, with a bar.
 
-    They have to hold every optimum that searches found by what it weighs. Where the likelihood jumps, slopes lead
+    Without a number of steps each call that has not come to an end has a budget of its own, and the next one goes on.
+    The draws have to hold every optimum that searches found by what it weighs. Where the likelihood jumps, slopes lead
     trajectories astray and chains that are warmed miss narrow hills: ensembles, which need no slope, begin about the
     best fit.
     """
@@ -256,7 +258,11 @@ def _sampled(optimum: Optimum, settings: Settings, effort: Effort, bars: Bars) -
 
     rng = stage_numbers(density.problem.method.seed, Stage.POSTERIOR)
     saved = chains_entry(settings.checkpoints, density, rng, effort)
-    return draw(
+    spent = settings.checkpoints.entry("steps", saved.key)
+    if settings.steps is None and (before := spent.load()) is not None:
+        # another budget on top of those that were used up: a call that was stopped had not used up its own
+        effort = replace(effort, most_steps=int(before["steps"]) + effort.most_steps)
+    drawn = draw(
         density,
         rng,
         effort=effort,
@@ -266,6 +272,9 @@ def _sampled(optimum: Optimum, settings: Settings, effort: Effort, bars: Bars) -
         optima=optima,
         on_block=stepped,
     )
+    if settings.steps is None and not (drawn.sampled.converged or drawn.sampled.interrupted):
+        spent.save({"steps": np.array(effort.most_steps)})
+    return drawn
 
 
 def _effort_of(settings: Settings, density: Posterior) -> Effort:
@@ -278,12 +287,6 @@ def _is_cheap(density: Posterior) -> bool:
     """Whether importance sampling with all of its points stays within :data:`UNASKED`."""
     cost = cost_of_a_run(density)
     return cost is not None and cost * Effort().most_points <= UNASKED
-
-
-def _brief_effort(settings: Settings, density: Posterior) -> Effort:
-    """Of a posterior that was not asked for: importance sampling as ever, and a tenth of the steps after it."""
-    steps = settings.steps or max(Effort().least_steps, affordable_steps(density) // 10)
-    return replace(_effort_of(settings, density), most_steps=steps, least_steps=min(steps, Effort().least_steps))
 
 
 def _chosen_scenarios(problem: CalibrationProblem, names: Sequence[str]) -> tuple[Structure, ...]:
