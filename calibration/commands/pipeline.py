@@ -10,7 +10,7 @@ import numpy as np
 
 from calibration.assess.assessment import NOTHING, Assessment, Stages, assess
 from calibration.commands.settings import Settings
-from calibration.inference.optimum.optimise import Optimum, optimise
+from calibration.inference.optimum.optimise import Optimum, continued, optimise
 from calibration.inference.optimum.profile import predictions as profiles_of_predictions
 from calibration.inference.optimum.profile import profiles as profiles_of_parameters
 from calibration.inference.optimum.scoring import drawn_about
@@ -126,7 +126,7 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
             dearer *= way.dearer
             said = stepping_words(first.optimum, first.step_shift, replace(way, dearer=dearer))
             density = posterior(at_step(density.problem, way.step, way.method), density.runner.engine)
-            optimum, checkpoints = _searched(density, settings, bars, pool)
+            optimum, checkpoints = _searched(density, settings, bars, pool, optimum)
             yield (made := replace(_at(optimum, settings, checkpoints), stepped=said))
             made = replace(made, step_shift=_step_shift(optimum, settings))
         problem = density.problem
@@ -167,8 +167,10 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
     yield replace(made, failed=failed)
 
 
-def _searched(density: Posterior, settings: Settings, bars: Bars, pool: Pool) -> tuple[Optimum, Checkpoints]:
-    """The best of all searches, and where what follows it is kept."""
+def _searched(
+    density: Posterior, settings: Settings, bars: Bars, pool: Pool, near: Optimum | None = None
+) -> tuple[Optimum, Checkpoints]:
+    """The best of all searches, and where what follows it is kept; searches go on from an optimum that is ``near``."""
     method = density.problem.method
     n = settings.starts or (method.fast_starts if settings.fast else method.starts)
     checkpoints = _fit_checkpoints(density, settings, n)
@@ -177,16 +179,13 @@ def _searched(density: Posterior, settings: Settings, bars: Bars, pool: Pool) ->
     def searched(n_done: int, total: int, best: float) -> None:
         bars.show("searches", n_done, total, f"best log density {best:.3f}")
 
-    optimum = optimise(
-        density,
-        starts=n,
-        rng=np.random.default_rng(method.seed),
-        estimate=method.estimate,
-        checkpoints=checkpoints,
-        pool=pool,
-        on_progress=searched,
-    )
-    return optimum, checkpoints
+    search: Callable[..., Optimum]
+    if near is None:
+        search = partial(optimise, starts=n, rng=np.random.default_rng(method.seed))
+    else:
+        search = partial(continued, near)
+    found = search(density, estimate=method.estimate, checkpoints=checkpoints, pool=pool, on_progress=searched)
+    return found, checkpoints if near is None else checkpoints.within("finer", found.theta)
 
 
 def _at(optimum: Optimum, settings: Settings, checkpoints: Checkpoints) -> Calibration:

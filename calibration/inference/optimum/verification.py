@@ -279,8 +279,9 @@ class Stepping:
 def finer(optimum: Optimum, shift: float, engine: str) -> Stepping | None:
     """A cheap way to integrate that serves the estimate: a smaller step, by halving, or Runge-Kutta's method.
 
-    Half of its step moves no expected number by more than :data:`COARSE`. Where the estimate lies on a bound that the
-    step sets, the step is halved at least once, which moves the bound as far away again.
+    Half of its step moves no expected number by more than half of :data:`COARSE`, since the estimate moves too. Where
+    the estimate lies on a bound that the step sets, the step is halved at least once, which moves the bound as far away
+    again.
 
     Parameters
     ----------
@@ -307,7 +308,7 @@ def finer(optimum: Optimum, shift: float, engine: str) -> Stepping | None:
     ]
     for way in sorted(ways, key=lambda way: way.dearer * (1 if way.method == own else OTHERWISE)):
         density = posterior(at_step(problem, way.step, way.method), choose(engine))
-        if _shift(density, optimum.theta, engine) <= COARSE:
+        if _shift(density, optimum.theta, engine) <= COARSE / 2:
             return way
     return None
 
