@@ -56,7 +56,8 @@ class Settings:
     posterior: bool | None = option(
         "--posterior/--no-posterior",
         default=None,
-        help="Sample the posterior of all parameters (default: briefly, if the model is small; not with --fast).",
+        help="Sample the posterior of all parameters, whatever it takes (default: for about two minutes of processor "
+        "time, after which the next call goes on; not of a large model, nor with --fast).",
     )
     sampler: "Sampler" = option(
         "--sampler",
