@@ -67,28 +67,9 @@ def run(command: Sequence[str], folder: Path, name: str, limit: int) -> Step:
     return Step(name, shlex.join(command), -1 if stopped else process.returncode, round(cpu, 1), limit, last[:300])
 
 
-#: How often a person follows the advice on the time step.
-TRIES = 3
-
-
 def study_folder(folder: Path) -> Path | None:
     """What new-study has made."""
     return next((path.parent for path in sorted(folder.glob("*/problem.toml"))), None)
-
-
-def _with_remedy(study: Path, printed: Path) -> bool:
-    """Whether the first sentence asked for a smaller time step or another method, which the study has now."""
-    first = " ".join(printed.read_text().split()[:80])
-    advice = re.search(r"THE TIME STEP IS TOO COARSE.*: write (.+) under \[model\] in problem.toml", first)
-    if advice is None:
-        return False
-    problem = study / "problem.toml"
-    text = problem.read_text()
-    for line in advice[1].split(" and "):
-        text = re.sub(rf"(?m)^{line.split(' ')[0]} = .*\n", "", text, count=1)
-        text = re.sub(r"(?m)^(\[model\]\nfile = .*)$", rf"\1\n{line}", text, count=1)
-    problem.write_text(text)
-    return True
 
 
 def run_chain(case: Case, folder: Path, slack: float = 1.0, *, fits: bool = False) -> list[Step]:
@@ -114,11 +95,6 @@ def run_chain(case: Case, folder: Path, slack: float = 1.0, *, fits: bool = Fals
             break
         steps.append(run(words, folder, name, int(min(limits[name], left))))
         output = folder / "cipark-output" / study.name
-        for _ in range(TRIES if name == "calibrate" else 0):
-            if not _with_remedy(study, folder / "calibrate.out"):
-                break
-            left -= steps.pop().cpu
-            steps.append(run(words, folder, name, int(min(limits[name], left))))
         if name == "calibrate" and output.exists():
             # the second call writes into the same folder
             shutil.copytree(output, folder / "fast", ignore=shutil.ignore_patterns("checkpoints", "*.p??", "*.svg"))

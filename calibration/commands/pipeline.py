@@ -10,7 +10,7 @@ import numpy as np
 
 from calibration.assess.assessment import NOTHING, Assessment, Stages, assess
 from calibration.commands.settings import Settings
-from calibration.inference.optimum.optimise import Optimum, optimise
+from calibration.inference.optimum.optimise import Optimum, continued, optimise
 from calibration.inference.optimum.profile import predictions as profiles_of_predictions
 from calibration.inference.optimum.profile import profiles as profiles_of_parameters
 from calibration.inference.optimum.scoring import drawn_about
@@ -19,10 +19,13 @@ from calibration.inference.optimum.verification import (
     UNSAMPLED,
     UNUSABLE,
     Replication,
+    Stepping,
+    finer,
     replication,
     shift_at_half_the_step,
+    stepping_words,
 )
-from calibration.inference.sampling.convergence import BESIDE, EFFORT, PER_TERM, Convergence, Effort, affordable_steps
+from calibration.inference.sampling.convergence import EFFORT, Convergence, Effort, affordable_steps, cost_of_a_run
 from calibration.inference.sampling.draws import PosteriorDraws, chains_entry, draw, study_digest, tree
 from calibration.inference.sampling.failed_draws import failed_draws, impossible_terms
 from calibration.inference.sampling.warming import NEAR
@@ -30,7 +33,7 @@ from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.collect import Calibration
 from calibration.study.parameters import share_that_may_fail
-from calibration.study.problem import CalibrationProblem, read_problem, until
+from calibration.study.problem import CalibrationProblem, at_step, read_problem, until
 from calibration.study.sections import Method
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.base.checkpoints import Checkpoints
@@ -47,11 +50,14 @@ from cipark_sd.simulations.failures import TooManyFailed
 
 #: Operations of the model up to which a posterior is sampled unasked. The park takes half of it, 14 CPU seconds.
 UNASKED = 100_000_000_000
+#: Operations of the model that searches may take with a finer step, by what they took before: as many as take two
+#: minutes of processor time; and how often a fit is made again, since an estimate that moves may ask for more.
+AGAIN, MOST_FINER = 400_000_000_000, 4
 #: Steps of ensembles about the best fit that are not asked for, at most: with 256 walkers they take 180 MB, and each
 #: look at them takes as long as a fifth of all.
 MOST_WALKED = 3000
-#: Why there are no draws after a brief try.
-LONGER = "it did not converge within a brief try: --posterior continues"
+#: Why there are no draws of a posterior that was not asked for.
+LONGER = "it has not converged yet ({}): the same command goes on"
 #: In the place of stages that a stop has left out, or that failed.
 STOPPED = Replication("not compared", "the fit was stopped before its end")
 NOT_TRIED: tuple[str, ...] = ("Whether there are draws with which the model fails was not computed.",)
@@ -108,27 +114,22 @@ def _may_sample(problem: CalibrationProblem, settings: Settings) -> bool:
 
 def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, None, None]:
     """What is known after each stage."""
-    problem = density.problem
-    method = problem.method
-    n = settings.starts or (method.fast_starts if settings.fast else method.starts)
-    checkpoints = _fit_checkpoints(density, settings, n)
     with progress_bars() as bars, pool_of(settings) as pool:
-        bars.show("searches", 0, n)
-
-        def searched(n_done: int, total: int, best: float) -> None:
-            bars.show("searches", n_done, total, f"best log density {best:.3f}")
-
-        optimum = optimise(
-            density,
-            starts=n,
-            rng=np.random.default_rng(method.seed),
-            estimate=method.estimate,
-            checkpoints=checkpoints,
-            pool=pool,
-            on_progress=searched,
-        )
-        yield (made := Calibration(optimum, (), (), settings.engine, STOPPED, NOT_TRIED, reused=checkpoints.reused))
+        optimum, checkpoints = _searched(density, settings, bars, pool)
+        yield (made := _at(optimum, settings, checkpoints))
         made = replace(made, step_shift=_step_shift(optimum, settings))
+        first, dearer = made, 1.0
+        for _ in range(MOST_FINER):
+            if (way := _finer(made, settings)) is None:
+                break
+            echo(stepping_words(optimum, made.step_shift, way), err=True)
+            dearer *= way.dearer
+            said = stepping_words(first.optimum, first.step_shift, replace(way, dearer=dearer))
+            density = posterior(at_step(density.problem, way.step, way.method), density.runner.engine)
+            optimum, checkpoints = _searched(density, settings, bars, pool, optimum)
+            yield (made := replace(_at(optimum, settings, checkpoints), stepped=said))
+            made = replace(made, step_shift=_step_shift(optimum, settings))
+        problem = density.problem
         # nothing is judged by a step that is too coarse: the answer is to fit with another, and needs no search more
         is_coarse = made.step_shift > COARSE
         if settings.profiles and not is_coarse:
@@ -140,9 +141,10 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
         elif settings.posterior or problem.pools:
             yield (made := replace(made, draws=_sampled(optimum, settings, _effort_of(settings, density), bars)))
         elif _may_sample(problem, settings) and _is_cheap(density) and not is_coarse:
-            drawn = _sampled(optimum, settings, _brief_effort(settings, density), bars)
+            drawn = _sampled(optimum, settings, _effort_of(settings, density), bars)
             trusted = drawn.sampled.converged or drawn.sampled.interrupted
-            made = replace(made, draws=drawn) if trusted else replace(made, unsampled=LONGER)
+            why = "" if trusted else LONGER.format(drawn.sampled.obstacle)
+            made = replace(made, draws=drawn if trusted else None, unsampled=why)
             yield made
         # draws that can be trusted give each number with its interval: a profile would be a second one
         is_sampled = made.draws is not None and made.draws.sampled.converged
@@ -154,12 +156,54 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
     if optimum.moved:
         made = replace(made, step_shift=_step_shift(optimum, settings))
     yield (made := replace(made, replication=_replication(optimum, settings)))
-    theta = None if made.draws is None else made.draws.flat
+    theta, seed = None if made.draws is None else made.draws.flat, problem.method.seed
     allowed = share_that_may_fail(problem.space) if settings.allow_failed is None else settings.allow_failed
     failed = attempt(
-        "failed draws", lambda: failed_draws(density, theta, method.seed, allowed), NOT_TRIED, refused=TooManyFailed
+        "failed draws",
+        lambda: failed_draws(density, theta, seed, allowed),
+        NOT_TRIED,
+        refused=TooManyFailed,
     )
     yield replace(made, failed=failed)
+
+
+def _searched(
+    density: Posterior, settings: Settings, bars: Bars, pool: Pool, near: Optimum | None = None
+) -> tuple[Optimum, Checkpoints]:
+    """The best of all searches, and where what follows it is kept; searches go on from an optimum that is ``near``."""
+    method = density.problem.method
+    n = settings.starts or (method.fast_starts if settings.fast else method.starts)
+    checkpoints = _fit_checkpoints(density, settings, n)
+    bars.show("searches", 0, n)
+
+    def searched(n_done: int, total: int, best: float) -> None:
+        bars.show("searches", n_done, total, f"best log density {best:.3f}")
+
+    search: Callable[..., Optimum]
+    if near is None:
+        search = partial(optimise, starts=n, rng=np.random.default_rng(method.seed))
+    else:
+        search = partial(continued, near)
+    found = search(density, estimate=method.estimate, checkpoints=checkpoints, pool=pool, on_progress=searched)
+    return found, checkpoints if near is None else checkpoints.within("finer", found.theta)
+
+
+def _at(optimum: Optimum, settings: Settings, checkpoints: Checkpoints) -> Calibration:
+    """A calibration of which nothing but the optimum is known."""
+    return Calibration(optimum, (), (), settings.engine, STOPPED, NOT_TRIED, reused=checkpoints.reused)
+
+
+def _finer(made: Calibration, settings: Settings) -> Stepping | None:
+    """How to fit again where the step is too coarse; None where the user has said how, or it costs too much."""
+    if made.optimum.interrupted or settings.step is not None or settings.method is not None:
+        return None
+    optimum, nothing = made.optimum, None
+    way = attempt("half step", lambda: finer(optimum, made.step_shift, settings.engine), nothing)
+    cost = cost_of_a_run(optimum.goal.density)
+    if way is None or cost is None:
+        return None
+    n_runs = sum(search.evaluations for search in optimum.searches)
+    return way if way.dearer * cost * n_runs <= AGAIN else None
 
 
 def pool_of(settings: Settings) -> Pool:
@@ -192,7 +236,8 @@ def _fit_checkpoints(density: Posterior, settings: Settings, starts: int) -> Che
 def _sampled(optimum: Optimum, settings: Settings, effort: Effort, bars: Bars) -> PosteriorDraws:
     """Joint draws of all parameters, with a bar.
 
-    They have to hold every optimum that searches found by what it weighs. Where the likelihood jumps, slopes lead
+    Without a number of steps each call that has not come to an end has a budget of its own, and the next one goes on.
+    The draws have to hold every optimum that searches found by what it weighs. Where the likelihood jumps, slopes lead
     trajectories astray and chains that are warmed miss narrow hills: ensembles, which need no slope, begin about the
     best fit.
     """
@@ -212,7 +257,11 @@ def _sampled(optimum: Optimum, settings: Settings, effort: Effort, bars: Bars) -
 
     rng = stage_numbers(density.problem.method.seed, Stage.POSTERIOR)
     saved = chains_entry(settings.checkpoints, density, rng, effort)
-    return draw(
+    spent = settings.checkpoints.entry("steps", saved.key)
+    if settings.steps is None and (before := spent.load()) is not None:
+        # another budget on top of those that were used up: a call that was stopped had not used up its own
+        effort = replace(effort, most_steps=int(before["steps"]) + effort.most_steps)
+    drawn = draw(
         density,
         rng,
         effort=effort,
@@ -222,6 +271,9 @@ def _sampled(optimum: Optimum, settings: Settings, effort: Effort, bars: Bars) -
         optima=optima,
         on_block=stepped,
     )
+    if settings.steps is None and not (drawn.sampled.converged or drawn.sampled.interrupted):
+        spent.save({"steps": np.array(effort.most_steps)})
+    return drawn
 
 
 def _effort_of(settings: Settings, density: Posterior) -> Effort:
@@ -232,16 +284,8 @@ def _effort_of(settings: Settings, density: Posterior) -> Effort:
 
 def _is_cheap(density: Posterior) -> bool:
     """Whether importance sampling with all of its points stays within :data:`UNASKED`."""
-    n_operations = density.runner.n_operations
-    if n_operations is None:
-        return False
-    return (n_operations + PER_TERM * len(density.problem.fitted_terms) + BESIDE) * Effort().most_points <= UNASKED
-
-
-def _brief_effort(settings: Settings, density: Posterior) -> Effort:
-    """Of a posterior that was not asked for: importance sampling as ever, and a tenth of the steps after it."""
-    steps = settings.steps or max(Effort().least_steps, affordable_steps(density) // 10)
-    return replace(_effort_of(settings, density), most_steps=steps, least_steps=min(steps, Effort().least_steps))
+    cost = cost_of_a_run(density)
+    return cost is not None and cost * Effort().most_points <= UNASKED
 
 
 def _chosen_scenarios(problem: CalibrationProblem, names: Sequence[str]) -> tuple[Structure, ...]:
@@ -256,7 +300,7 @@ def _chosen_scenarios(problem: CalibrationProblem, names: Sequence[str]) -> tupl
 def _with_options(problem: CalibrationProblem, settings: Settings) -> CalibrationProblem:
     chosen = {"seed": settings.seed, "estimate": settings.estimate, "level": settings.level}
     method: Method = replace(problem.method, **{key: value for key, value in chosen.items() if value is not None})  # type: ignore[arg-type]
-    problem = replace(problem, method=method)
+    problem = at_step(replace(problem, method=method), settings.step, settings.method)
     if problem.pools and method.estimate == "ml":
         where = f"{problem.title}: [method] or --estimate"
         expected = "'map', since groups that share a parameter in part have priors that count"

@@ -14,6 +14,7 @@ from cipark_sd.engines.registry import names
 if TYPE_CHECKING:
     from calibration.inference.sampling.convergence import Sampler
     from cipark_sd.base.checkpoints import Checkpoints
+    from cipark_sd.model.model import Method as Integration
 
 
 def _nowhere() -> "Checkpoints":
@@ -43,13 +44,20 @@ class Settings:
     fit_also: tuple[str, ...] = option(
         "--fit-also", multiple=True, metavar="NAME", help="Also fit this observation of the study; repeatable."
     )
+    step: float | None = option(
+        "--step",
+        type=float,
+        help="Time step in the model's unit of time (default: the study's, or a finer one where that is too coarse).",
+    )
+    method: "Integration | None" = options.method()
     profiles: bool = option(
         "--profiles/--no-profiles", default=True, help="Profile likelihood of each fitted parameter."
     )
     posterior: bool | None = option(
         "--posterior/--no-posterior",
         default=None,
-        help="Sample the posterior of all parameters (default: briefly, if the model is small; not with --fast).",
+        help="Sample the posterior of all parameters, whatever it takes (default: for about two minutes of processor "
+        "time, after which the next call goes on; not of a large model, nor with --fast).",
     )
     sampler: "Sampler" = option(
         "--sampler",

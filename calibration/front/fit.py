@@ -46,6 +46,7 @@ from cipark_sd.commands.calling import Acting, Answer, Player, dress, in_python,
 from cipark_sd.commands.result import of_folder
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.changes_files import ScenarioLike, as_scenario
+from cipark_sd.model.model import Method as Integration
 from cipark_sd.model.model import Model
 from cipark_sd.pages.output import draw
 from cipark_sd.pages.page import HTML, answer_of
@@ -80,7 +81,10 @@ class Fit(Calibration, Acting):
 
     @property
     def scenario(self) -> Scenario:
-        """The scenario of the fit: the study's own values and times, and the constants of the model at the estimate."""
+        """The scenario of the fit: the study's own values and times, and the constants of the model at the estimate.
+
+        A fit by rk4 of a file that has Euler's method runs as it was fitted with ``method="rk4"``.
+        """
         values = values_of(self.problem, self.optimum.theta)
         return (self.problem.scenario | Scenario("", values)).renamed("fit")
 
@@ -338,6 +342,10 @@ class Study(CalibrationStudy):
         By constant; a number is held. Whatever is not named has a wide prior around the value in the file.
     noise : mapping of str to Noise
         By column, where the noise is one's own. Such a study has no files: it is fitted in Python alone.
+    step : float
+        Time step in the model's unit of time; without it the file's, which a fit refines where it is too coarse.
+    method : {"euler", "rk4"}
+        Likewise, of integration.
     options :
         Of ``cipark new-study``: ``time``, ``where``, ``scale``, ``unit``, ``origin``, ``until`` and others.
 
@@ -359,6 +367,8 @@ class Study(CalibrationStudy):
         *,
         priors: Mapping[str, Any] | None = None,
         noise: Mapping[str, Noise] | None = None,
+        step: float | None = None,
+        method: Integration | None = None,
         **options: Any,
     ) -> None:
         scratch = tempfile.mkdtemp(prefix="cipark-")
@@ -368,7 +378,7 @@ class Study(CalibrationStudy):
         chosen = {key: stated(key, prior) for key, prior in (priors or {}).items()}
         options |= {"value": value, "output": Path(scratch) / name}
         with parsed("Study", new_study_command, (model, data), options) as context:
-            request = Request(**context.params, priors=chosen)
+            request = Request(**context.params, priors=chosen, step=step, method=method)
             guessed = new_study(request)
         problem = read_problem(guessed.folder, allow_files=request.allow_files)
         self._fill(with_noise(problem, noise or {}), request.allow_files, guessed, noise)

@@ -26,7 +26,7 @@ from calibration.study.constants import (
     event_times,
     exponents,
     reaching,
-    step_bounds,
+    step_rule,
     without_scale,
     words_in,
 )
@@ -97,7 +97,7 @@ class Guess:
         self.model, self.estimate, self.sigma = model, estimate, sigma
         self._reach, self._dates = reaching(model, observed), event_times(model)
         self._exponents, self._complements = exponents(model), complements(model)
-        self._by_step = partial(step_bounds, model, model.time.step, chains(model))
+        self._rule_of = partial(step_rule, model, chains(model))
 
     def candidates(self) -> list[Candidate]:
         """Every constant, and every stock that starts at a number, with a prior or the reason to hold it."""
@@ -144,7 +144,8 @@ class Guess:
             low, high = -math.inf, math.inf
         prior = self._prior(name, value, units, (low, high))
         positive = isinstance(prior, families.LogNormal)
-        by_step = self._by_step(held.name) if positive else None
+        rule, time = (self._rule_of(held.name) if positive else None), self.model.time
+        by_step = rule.ends(time.step, time.method) if rule is not None and math.isfinite(time.step) else None
         by_step = None if by_step == (0.0, math.inf) else by_step
         if positive and self.estimate == "ml":
             low, high = max(low, value / REACH), min(high, value * REACH)

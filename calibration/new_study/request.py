@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from calibration.new_study.clock import Window
     from calibration.new_study.dates import DateOrder, Point
     from calibration.new_study.parameters import Estimate, Stated
+    from cipark_sd.model.model import Method as Integration
 
 
 def _factor(column: str, text: str) -> float:
@@ -36,7 +37,10 @@ def _window(column: str, unit: str) -> str:
 
 @dataclass(frozen=True)
 class Request:
-    """What the command line says of a new study; None where it is to be guessed. ``priors`` are those of Python."""
+    """What the command line says of a new study; None where it is to be guessed.
+
+    ``priors``, ``step`` and ``method`` are those of Python.
+    """
 
     model: Path | None = argument(shell_complete=completing.models, required=False, type=options.PATH)
     data: Path | None = argument(required=False, type=options.PATH)
@@ -118,6 +122,8 @@ class Request:
     series: tuple[Path, ...] = options.series()
     allow_files: tuple[Path, ...] = options.allow_files()
     priors: "Mapping[str, Stated]" = field(default_factory=dict)
+    step: float | None = None
+    method: "Integration | None" = None
 
     @property
     def files(self) -> tuple[Path, Path]:

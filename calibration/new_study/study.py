@@ -349,7 +349,10 @@ def _write(draft: Path, request: Request, model: Model, study: NewStudy) -> None
         (draft / text.table_file(part)).parent.mkdir(exist_ok=True)
         (draft / text.table_file(part)).write_text(text.table(part), encoding="utf-8")
     title = draft.name
-    span = [*([f"series = [{', '.join(map(toml, series))}]"] if series else []), *_span(model, study.end)]
+    stepped = {} if request.step is None else {"step": plain(request.step)}
+    stepped |= {} if request.method is None else {"method": toml(request.method)}
+    span = [f"{key} = {value}" for key, value in stepped.items()]
+    span += [*([f"series = [{', '.join(map(toml, series))}]"] if series else []), *_span(model, study.end)]
     files = {
         FILE: text.problem(study, title, model_file.name, span, request.estimate),
         "policies.toml": text.policies(study, title, model),

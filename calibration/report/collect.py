@@ -74,6 +74,8 @@ class Calibration:
         not computed.
     reused : int
         Completed searches and profiles from an earlier run.
+    stepped : str
+        Why it was fitted with another time step or method than the study has, and with which; empty where it was not.
     """
 
     optimum: Optimum
@@ -86,6 +88,7 @@ class Calibration:
     unsampled: str = ""
     step_shift: float = float("nan")
     reused: int = 0
+    stepped: str = ""
 
     @property
     def interrupted(self) -> bool:
@@ -148,6 +151,7 @@ def fit_findings(made: Calibration) -> Fit:
         posterior=None if made.draws is None else _posterior(made.draws, problem.method.seed, shown, made.engine),
         failed=made.failed,
         unsampled=made.unsampled,
+        stepped=made.stepped,
         version=version(),
         numpy_version=np.__version__,
     )

@@ -222,7 +222,8 @@ class Fit:
     parameter has none. ``comparable`` says whether PySD could be asked at all, and ``replication`` whether it gives the
     same at the estimate. ``step_shift`` is how far each expected observation moves, in standard deviations of its
     noise, when the time step is halved.
-    ``unsampled`` says why there is no posterior where it was tried, and what to do.
+    ``unsampled`` says why there is no posterior where it was tried, and what to do; ``stepped`` why the time step or
+    the method is not that of the study, where it is not.
     ``courses`` has how each long series and the model part. ``optima`` are all that are nearly as good, the best first,
     with the share of the posterior and of the draws about each where there are draws.
     """
@@ -251,6 +252,7 @@ class Fit:
     posterior: Posterior | None
     failed: tuple[str, ...]
     unsampled: str
+    stepped: str
     version: str
     numpy_version: str
 

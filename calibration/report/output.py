@@ -81,8 +81,8 @@ write_again = output.again(FILE, load, write)
 def _identity(findings: Findings) -> str:
     fit = findings.fit
     return (
-        f"Model {fit.study.model} ({fit.study.model_digest[:12]}), cipark_sd {fit.version}, engine {fit.engine}, seed "
-        f"{fit.seed}."
+        f"Model {fit.study.model} ({fit.study.model_digest[:12]}), cipark_sd {fit.version}, engine {fit.engine}, "
+        f"{fit.study.time_method} in steps of {fit.study.time_step:g}, seed {fit.seed}."
     )
 
 
@@ -108,6 +108,7 @@ def record(findings: Findings) -> dict[str, object]:
         "engine": fit.engine,
         "integration_method": study.time_method,
         "time_step": study.time_step,
+        "why_this_step": fit.stepped,
         "estimate": study.method.estimate,
         "seed": fit.seed,
         "searches": len(optimum.searches),
@@ -185,6 +186,8 @@ def fitted_scenario(fit: Fit) -> str:
     time = {key: content[name] for name, key in TIME_KEYS.items() if content.get(name) is not None}
     lines = [f"# {fit.study.title}: one run of the model {fit.study.model} at the estimate.".replace("\n", " ")]
     lines += ['name = "fitted"', ""]
+    if fit.study.time_method == "rk4":
+        lines.insert(1, "# It was fitted by Runge-Kutta's method, which a scenario does not say: --method rk4.")
     if fit.study.groups:
         lines.insert(1, "# The typical group of [[group]]; what groups have for themselves is as the file has it.")
     lines += ["[time]", *(f"{key} = {value!r}" for key, value in time.items()), ""] if time else []

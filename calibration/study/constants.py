@@ -8,6 +8,7 @@ months of a year, the likelihood has a top for each number of cycles that the da
 import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from cipark_sd.analysis.sensitivities.factors import constant_values
 from cipark_sd.base.naming import base_name, override_key
@@ -137,18 +138,60 @@ def chains(model: Model) -> dict[str, int]:
 STABLE: Mapping[Method, float] = {"euler": 2.0, "rk2": 2.0, "rk2_auto": 2.0, "rk4": 2.785, "rk4_auto": 2.785}
 
 
-def step_bounds(model: Model, step: float, stages: Mapping[str, int], name: str) -> tuple[float, float] | None:
-    """Between which values a time or a rate is one that a run carries, by its step and method.
+@dataclass(frozen=True, slots=True)
+class StepRule:
+    """What the step of a run sets to a time or a rate: a run swings ever further from the answer beyond it.
 
-    A time is at least the step divided by :data:`STABLE`, a rate at most the inverse. Each stage of a chain of several
-    is twice as long: at the limit their swings would add up.
+    Parameters
+    ----------
+    value : float
+        The largest in the model file.
+    stages : int
+        Of a time, how many share it; 0 of a rate.
+    lower, upper : float
+        Bounds that hold whatever the step.
+    """
+
+    value: float
+    stages: int
+    lower: float = -math.inf
+    upper: float = math.inf
+
+    def ends(self, step: float, method: Method) -> tuple[float, float]:
+        """Between which values a run carries it, by its step and method.
+
+        A time is at least the step divided by :data:`STABLE`, a rate at most the inverse. Each stage of a chain of
+        several is twice as long: at the limit their swings would add up.
+
+        Parameters
+        ----------
+        step : float
+            Of the run.
+        method : Method
+
+        Returns
+        -------
+        (float, float)
+            0 and infinity where the file's own value is beyond already.
+        """
+        limit, n = STABLE[method] / step, self.stages
+        least, most = ((n if n < 2 else 2 * n) / limit, math.inf) if n else (0.0, limit)
+        return (least, most) if least < self.value < most else (0.0, math.inf)
+
+    def bounds(self, step: float, method: Method) -> tuple[float, float, bool]:
+        """Both bounds together, and whether the step sets one of them; arguments as of :meth:`ends`."""
+        least, most = self.ends(step, method)
+        if (least, most) == (0.0, math.inf):
+            return self.lower, self.upper, False
+        return max(self.lower, least), min(self.upper, most), least > self.lower or most < self.upper
+
+
+def step_rule(model: Model, stages: Mapping[str, int], name: str) -> StepRule | None:
+    """The rule of a constant by its unit.
 
     Parameters
     ----------
     model : Model
-        With its method.
-    step : float
-        Of the run.
     stages : mapping of str to int
         As of :func:`chains`.
     name : str
@@ -156,21 +199,18 @@ def step_bounds(model: Model, step: float, stages: Mapping[str, int], name: str)
 
     Returns
     -------
-    (float, float) or None
-        0 and infinity where the file's own value is beyond already; None of what is neither a time nor a rate.
+    StepRule or None
+        None of what is neither a time nor a rate.
     """
     constant, time = model.by_name.get(base_name(name)), model.time.units
-    if not isinstance(constant, Constant) or not math.isfinite(step):
+    if not isinstance(constant, Constant):
         return None
     values = {override_key(label): value for label, value in constant_values(model, constant).items()}
     value = values.get(override_key(name), max(values.values()))
     above, _, below = constant.units.replace(" ", "").partition("/")
     n = stages.get(constant.name, int(bool(time) and constant.units == time))
-    limit, is_rate = STABLE[model.time.method] / step, is_dimensionless(above) and below == time
-    if not n and not (time and above and is_rate):
-        return None
-    least, most = ((n if n < 2 else 2 * n) / limit, math.inf) if n else (0.0, limit)
-    return (least, most) if least < value < most else (0.0, math.inf)
+    is_rate = bool(time and above) and is_dimensionless(above) and below == time
+    return StepRule(value, n) if n or is_rate else None
 
 
 def beside_equations(model: Model, names: Collection[str]) -> dict[str, float]:

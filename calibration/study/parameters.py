@@ -32,6 +32,7 @@ from calibration.noise.priors import (
     side_by_side,
     to_scale,
 )
+from calibration.study.constants import StepRule
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import listed, number
 from cipark_sd.simulations.failures import ALLOWED, ALLOWED_OF_PLACEHOLDERS
@@ -65,6 +66,8 @@ class Parameter:
         Where the first search begins; None for the prior median.
     bounds_from : {"", "step"}
         What set the bounds where no knowledge of the constant did: the time step of the run.
+    step_rule : StepRule, optional
+        Which bounds another step sets.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Parameter:
     # no part of what a posterior depends on, and so not of its digest
     start: float | None = field(default=None, repr=False)
     bounds_from: Literal["", "step"] = field(default="", repr=False)
+    step_rule: StepRule | None = field(default=None, repr=False)
 
     @cached_property
     def distribution(self) -> Distribution:

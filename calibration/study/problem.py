@@ -16,6 +16,7 @@ their own it has dates at which those who wait are released, and numbers that it
     against = { "SW CMG" = 0 }   # the value as fitted less the value with this
 """
 
+import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +29,7 @@ from calibration.noise.families.base import Family, Kind
 from calibration.study import FILE, consistency, sections
 from calibration.study.calendar import Calendar
 from calibration.study.classification import coding_section
-from calibration.study.constants import chains, step_bounds
+from calibration.study.constants import chains, step_rule
 from calibration.study.cumulative import StudyWarning, cumulative_levels, cumulative_words
 from calibration.study.drivers import read_drivers, with_inputs
 from calibration.study.groups import (
@@ -57,6 +58,7 @@ from cipark_sd.base.section import Section
 from cipark_sd.base.timegrid import TimeGrid, time_grid
 from cipark_sd.data.readings import Reading
 from cipark_sd.data.scenarios import Scenario, resolve
+from cipark_sd.model.model import Method as Integration
 from cipark_sd.model.model import Model
 
 R = TypeVar("R")
@@ -170,6 +172,58 @@ def until(problem: CalibrationProblem, time: float) -> CalibrationProblem:
     return replace(problem, observations=observations)
 
 
+def at_step(
+    problem: CalibrationProblem, step: float | None, method: Integration | None = None, *, where: str = "calibrate"
+) -> CalibrationProblem:
+    """The problem with another time step or integration method, and the bounds that these set.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    step : float, optional
+        In the model's unit of time; None for the problem's own.
+    method : {"euler", "rk4"}, optional
+        None for the problem's own.
+    where : str
+        For errors.
+
+    Returns
+    -------
+    CalibrationProblem
+        The same one where it has both already.
+
+    Raises
+    ------
+    InvalidValue
+        For a step with which the model cannot run, or that leaves a prior no room.
+    """
+    run = resolve(problem.model, problem.scenario)
+    # what is as it was leaves the scenario as it is, whoever asks
+    step = None if step == run.time_step else step
+    if step is None and method in (None, problem.model.time.method):
+        return problem
+    if step is not None and not 0 < step <= run.final_time - run.initial_time:
+        units = problem.model.time.units
+        expected = f"a number above 0 and not above the run's {run.final_time - run.initial_time:g}"
+        raise InvalidValue("--step", step, f"{expected}{f' {units}' if units else ''}", where=where)
+    model = problem.model if method is None else sections.by_method(problem.model, method)
+    scenario = problem.scenario if step is None else problem.scenario | Scenario("", time_step=step)
+    run = resolve(model, scenario)
+    time_grid(run.initial_time, run.final_time, run.time_step, run.saveper, where=f"{model.name}, --step")
+    parameters = []
+    for parameter in problem.space:
+        if (rule := parameter.step_rule) is not None and math.isfinite(run.time_step):
+            lower, upper, is_set = rule.bounds(run.time_step, model.time.method)
+            parameter = replace(parameter, lower=lower, upper=upper, bounds_from="step" if is_set else "")
+            try:
+                parameter.distribution  # noqa: B018  (it is made here, where an error can say why)
+            except ValueError as fault:
+                expected = f"one that leaves {parameter.name} room ({fault})"
+                raise InvalidValue("--step", run.time_step, expected, where=where) from None
+        parameters.append(parameter)
+    return replace(problem, model=model, scenario=scenario, space=ParameterSpace(tuple(parameters)))
+
+
 def read_problem(
     folder: Path | str, *, fit_also: Sequence[str] = (), allow_files: Sequence[Path] = ()
 ) -> CalibrationProblem:
@@ -233,9 +287,10 @@ def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequ
     groups = each_once("group", partial(group_section, model=model), canonical)
     tables = Tables(folder, calendar, codings, events, groups, allow_files)
     step = model.time.step if span.time_step is None else span.time_step
-    by_step = partial(step_bounds, model, step, chains(model))
+    rule_of = partial(step_rule, model, chains(model))
+    integration = model.time.method
     read = [
-        sections.parameter_section(section, grouped=bool(groups), by_step=by_step)
+        sections.parameter_section(section, grouped=bool(groups), step=step, integration=integration, rule_of=rule_of)
         for section in top.sections("parameter")
     ]
     estimated = [parameter for parameter in read if parameter is not None]

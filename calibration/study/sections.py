@@ -35,6 +35,7 @@ from typing import Literal
 
 from calibration.noise.priors import FAMILIES, Beta, LogitNormal, Prior, Scale, Uniform, distribution
 from calibration.study.calendar import UNITS, Calendar, time_unit_of
+from calibration.study.constants import StepRule
 from calibration.study.parameters import AIMS, Parameter, Target
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.analysis.sensitivities.factors import constant_values
@@ -166,7 +167,7 @@ def calendar_section(section: Section, model: Model) -> Calendar:
 
 
 def parameter_section(
-    section: Section, *, grouped: bool, by_step: Callable[[str], tuple[float, float] | None]
+    section: Section, *, grouped: bool, step: float, integration: Integration, rule_of: Callable[[str], StepRule | None]
 ) -> tuple[Parameter, Pooling] | None:
     """A parameter, and how groups share it.
 
@@ -176,8 +177,10 @@ def parameter_section(
         A ``[[parameter]]``.
     grouped : bool
         Whether the study has groups, so that the section may say how they share it.
-    by_step : function of a name
-        The bounds that the step of the run sets to a constant; None where it sets none.
+    step, integration :
+        Of the run.
+    rule_of : function of a name
+        What the step sets to a constant; None where it sets nothing.
 
     Returns
     -------
@@ -189,14 +192,16 @@ def parameter_section(
     why = section.text("why", "")
     lower, upper = section.ends("bounds", (-math.inf, math.inf))
     bounds_from: Literal["", "step"] = ""
+    rule: StepRule | None = None
     if "bounds_from" in section:
         section.choice("bounds_from", ("step",))
-        ends = by_step(section.title)
-        if ends is None:
+        rule = rule_of(section.title)
+        if rule is None:
             section.wrong("bounds_from", "nothing, but of a constant with the unit of time or of its inverse")
-        elif ends != (0.0, math.inf):
-            bounds_from = "step" if ends[0] > lower or ends[1] < upper else ""
-            lower, upper = max(lower, ends[0]), min(upper, ends[1])
+        elif math.isfinite(step):
+            rule = replace(rule, lower=lower, upper=upper)
+            lower, upper, is_set = rule.bounds(step, integration)
+            bounds_from = "step" if is_set else ""
     prior = _prior(section, lower, upper)
     scales: tuple[Scale, ...] = ("identity", "log", "logit")
     scale = section.choice("scale", scales, prior.natural if prior else "identity")
@@ -223,7 +228,7 @@ def parameter_section(
         return None
     parameter = Parameter(
         section.title, prior, lower, upper, scale=scale, target=target, use=use, why=why, start=start,
-        bounds_from=bounds_from,
+        bounds_from=bounds_from, step_rule=rule,
     )  # fmt: skip
     return parameter, pooling
 

@@ -19,11 +19,12 @@ from calibration.assess.rivals import with_variant
 from calibration.commands.for_analyses.study_draws import as_draws, draws_from_file, said_of
 from calibration.inference.sampling.draws import problem_digest
 from calibration.study import DEFAULT_STUDY
-from calibration.study.problem import CalibrationProblem, until
+from calibration.study.problem import CalibrationProblem, at_step, until
+from calibration.study.sections import METHODS
 from cipark_sd.analysis.experiments.definition import ONLY, Structure
 from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.base.arrays import Array
-from cipark_sd.base.errors import UnusableInput
+from cipark_sd.base.errors import CiparkError, UnusableInput
 from cipark_sd.base.files import OUTPUT_FOLDER
 from cipark_sd.base.inputs import JSON_LIMIT, own_bytes
 
@@ -235,10 +236,11 @@ def find_fit(problem: CalibrationProblem, place: Path | None = None) -> FittedSt
         return None
     content = record_in(place)
     digest = str(content.get("study_digest"))
-    study_and_end = as_fitted(problem, digest)
+    stepped = _stepped(problem, content)
+    study_and_end = as_fitted(problem, digest) or as_fitted(stepped, digest)
     if study_and_end is None:
         reason = "other rows, priors or settings than the study has now"
-        if content.get("model_digest", problem.model.digest) != problem.model.digest:
+        if content.get("model_digest", stepped.model.digest) != stepped.model.digest:
             reason = "another version of the model"
         raise _refused(problem, place, f"it is of {reason}")
     try:
@@ -257,6 +259,35 @@ def find_fit(problem: CalibrationProblem, place: Path | None = None) -> FittedSt
         str(content.get("misfit", "")),
         bool(content.get("interrupted")),
     )
+
+
+def at_step_of_fit(problem: CalibrationProblem) -> CalibrationProblem:
+    """The study with the time step and method of its fit at hand, where they are other ones.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+        The study as it is now.
+
+    Returns
+    -------
+    CalibrationProblem
+        The same one where there is no fit of it.
+    """
+    content = record_in(folder_of(problem))
+    stepped, digest = _stepped(problem, content), str(content.get("study_digest"))
+    is_own = as_fitted(problem, digest) is not None or as_fitted(stepped, digest) is None
+    return problem if is_own else stepped
+
+
+def _stepped(problem: CalibrationProblem, content: Mapping[str, Any]) -> CalibrationProblem:
+    """The study with the step and method that the record of a fit names; as it is where that names none for it."""
+    step, method = content.get("time_step"), content.get("integration_method")
+    named = method in METHODS and isinstance(step, float)
+    try:
+        return at_step(problem, step, method) if named else problem
+    except CiparkError:
+        return problem
 
 
 def record_in(folder: Path) -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from calibration.assess.rivals import with_variant
 from calibration.commands.for_analyses.draws import find_draws
-from calibration.commands.for_analyses.fitted_study import argument_of, as_fitted, find_fit
+from calibration.commands.for_analyses.fitted_study import argument_of, as_fitted, at_step_of_fit, find_fit
 from calibration.commands.for_analyses.study_draws import as_draws
 from calibration.inference.sampling.densities import prior_draws
 from calibration.likelihood.posterior import On, Posterior
@@ -128,7 +128,7 @@ def _last_numbers(observations: Sequence[Observation]) -> Iterator[tuple[Observa
 
 
 def read(folder: Path, allow_files: Sequence[Path] = ()) -> "CalibrationStudy":
-    """The study in a folder; its files may lie beneath ``allow_files`` as well.
+    """The study in a folder, with the time step of its fit; its files may lie beneath ``allow_files`` as well.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def read(folder: Path, allow_files: Sequence[Path] = ()) -> "CalibrationStudy":
     ------
     InvalidValue, UnknownName, Problems
     """
-    return CalibrationStudy(read_problem(folder, allow_files=allow_files))
+    return CalibrationStudy(at_step_of_fit(read_problem(folder, allow_files=allow_files)))
 
 
 @dataclass(frozen=True)
@@ -185,8 +185,8 @@ class CalibrationStudy:
 
     @property
     def scenario(self) -> Scenario:
-        """What the study holds fixed, over the whole time of the model rather than that of the data."""
-        return Scenario("", dict(self.problem.fixed))
+        """What the study holds fixed, and its step, over the whole time of the model rather than that of the data."""
+        return Scenario("", dict(self.problem.fixed), time_step=self.problem.scenario.time_step)
 
     @cached_property
     def parameters(self) -> tuple[Factor, ...]:
@@ -274,7 +274,7 @@ def read_question(problem: CalibrationProblem, parameters: Sequence[Factor]) -> 
     check_factors(factors, where=str(path))
     drawn = {override_key(name) for name in factors.names}
     held = {name: value for name, value in problem.fixed if override_key(name) not in drawn}
-    scenario = Scenario("", held)
+    scenario = Scenario("", held, time_step=problem.scenario.time_step)
     resolved = resolve(problem.model, scenario)
     return Question(
         title=problem.title,

@@ -107,7 +107,8 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
     first = structures[0]
     drawn = {override_key(name) for name in first.draws}
     fixed = {name: value for name, value in problem.fixed if override_key(name) not in drawn}
-    scenario = Scenario("", fixed) | catalogue.settings if catalogue else problem.scenario
+    whole = Scenario("", fixed, time_step=problem.scenario.time_step)
+    scenario = whole | catalogue.settings if catalogue else problem.scenario
     outcomes = tuple(
         replace(outcome, printed=printed.get(key, ()), printed_prior=printed_prior.get(key, ()))
         for outcome in _outcomes(request, problem, catalogue, first)

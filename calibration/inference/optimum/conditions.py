@@ -19,7 +19,7 @@ from calibration.inference.optimum.optimise import Optimum
 from calibration.inference.optimum.profile import Profile
 from calibration.inference.optimum.residuals import Runs, runs_words, series_runs
 from calibration.inference.optimum.verdict import Side, Verdict
-from calibration.inference.optimum.verification import COARSE, half_step_sentence, remedy
+from calibration.inference.optimum.verification import COARSE, half_step_sentence, on_step_bounds, remedy
 from calibration.noise.priors import to_scale
 from calibration.study.cumulative import cumulative_levels, cumulative_words
 from calibration.study.parameters import Parameter
@@ -185,8 +185,8 @@ def step_bound_words(verdicts: Sequence[ParameterVerdict]) -> str:
     where = listed(f"{verdict.name} at {number(verdict.estimate)}" for verdict in verdicts)
     lies = "lies on a bound" if len(verdicts) == 1 else "lie on bounds"
     return (
-        f"{where} {lies} that only the time step sets: write a smaller step under [model] in problem.toml and wider "
-        "bounds, and fit again. Until then a misfit says nothing of the model."
+        f"{where} {lies} that only the time step sets and that a smaller one moves: fit with a smaller --step. Until "
+        "then a misfit says nothing of the model."
     )
 
 
@@ -249,7 +249,7 @@ def conditions(
     by_profile = {result.name: result.verdict for result in profiles}
     information = shares(optimum, identifiability)
     held = held_constants(optimum, information, engine)
-    verdicts = []
+    verdicts, by_step = [], on_step_bounds(optimum)
     for position in optimum.goal.free:
         parameter, estimate = problem.space.parameters[position], float(optimum.theta[position])
         name, inner = parameter.name, parameter.name in information.names
@@ -266,7 +266,7 @@ def conditions(
                 estimate=estimate,
                 median=parameter.median,
                 at_bound=name in optimum.at_bound,
-                step_bound=name in optimum.at_bound and parameter.bounds_from == "step",
+                step_bound=name in by_step,
             )
         )
     levels = cumulative_levels(problem.model, problem.observations)

@@ -66,6 +66,8 @@ OVER_JUMPS, LOOK, CLOSE, CLOSER = 24, 1.0, 2e-3, 4
 LOOKED_AT, BEGIN_AGAIN, FEW = 512, 8, 3.0
 #: The part of a search range over which a parameter that moves anything has to change the likelihood.
 SEEN = 1e-3
+#: Searches that go on where the posterior is changed a little: those beside the best show whether it is still the best.
+GO_ON = 6
 #: Kinds of searches of the objective itself, from points that are drawn.
 FIRST = ("search", "over jumps", "again")
 #: The gain of a search downhill of a profile's place after which step parameters are scanned anew: a scan costs as much
@@ -308,6 +310,49 @@ def maximise(
     except KeyboardInterrupt:
         interrupted = True
     return _optimum(goal, searches, interrupted, best, stepwise)
+
+
+def continued(
+    optimum: Optimum,
+    density: Posterior,
+    *,
+    estimate: str,
+    checkpoints: Checkpoints = NOT_KEPT,
+    pool: Pool | None = None,
+    on_progress: Progress | None = None,
+) -> Optimum:
+    """The optimum of a posterior that differs a little, as by a finer time step.
+
+    Searches go on from the best ends of those before, and one from where the first of all began.
+
+    Parameters
+    ----------
+    optimum : Optimum
+        Of the other one, with the same parameters.
+    density : Posterior
+    estimate, checkpoints, pool, on_progress :
+        As of :func:`optimise`.
+
+    Returns
+    -------
+    Optimum
+
+    Raises
+    ------
+    NothingFits, KeyboardInterrupt
+        As :func:`optimise`.
+    """
+    goal = replace(objective(density, estimate=estimate), rough=optimum.goal.rough)
+    ends = [goal.box(search.theta) for search in sorted(optimum.searches, key=_from_best)[:GO_ON]]
+    points = np.clip(np.array([goal.box(goal.base), goal.box(optimum.theta), *ends]), INSIDE, 1 - INSIDE)
+    points = np.unique(goal.on_grid(points), axis=0)
+    possible = points[goal(points) < IMPOSSIBLE]
+    if not len(possible):
+        raise NothingFits(density.problem.title, len(points))
+    searched = _SearchTasks(goal, checkpoints.within("continued", possible), pool, on_progress)
+    searched.total = len(possible)
+    searches, interrupted = searched(possible, "over jumps" if goal.rough else "search", optimum.stepwise)
+    return _optimum(goal, searches, interrupted, possible[:0], optimum.stepwise)
 
 
 class _SearchTasks:

@@ -14,15 +14,16 @@ import numpy as np
 
 from calibration.inference.optimum.optimise import Optimum
 from calibration.likelihood.posterior import Posterior, posterior
-from calibration.study.problem import CalibrationProblem
-from calibration.study.sections import by_method
+from calibration.study.parameters import Parameter
+from calibration.study.problem import CalibrationProblem, at_step
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import CiparkError
-from cipark_sd.base.wording import number
+from cipark_sd.base.wording import listed, number
 from cipark_sd.compiler.unroll import unroll
 from cipark_sd.data.scenarios import Scenario, resolve
-from cipark_sd.engines.base import SLOPES
+from cipark_sd.engines.base import SLOPES, fixed_method
 from cipark_sd.engines.registry import REFERENCE, choose
+from cipark_sd.model.model import Method as Integration
 
 Status = Literal["agrees", "differs", "failed", "not compared"]
 
@@ -34,6 +35,11 @@ TOLERANCE = 1e-9
 #: Move of an expected number at half the time step, in standard deviations of its noise, above which no interval is
 #: judged, and above which a fit is of no use.
 COARSE, UNUSABLE = 0.3, 1.0
+#: Times that a step is halved at most in search of one that serves.
+HALVINGS = 7
+#: Times that a smaller step may cost what another method does and is still taken: a scenario of the fit then runs the
+#: model of the file to its numbers, and PySD, which has Euler's method alone, can be asked.
+OTHERWISE = 2
 #: What is said of an interval then.
 TOO_COARSE = "not judged, since the time step is too coarse"
 #: Why there are no draws of a fit of no use, though they were asked for.
@@ -229,11 +235,116 @@ def _shift(density: Posterior, theta: Array, engine: str) -> float:
     return float(shifts.max()) if np.isfinite(shifts).all() else float("inf")
 
 
-def remedy(optimum: Optimum, shift: float, engine: str) -> str:
-    """What brings the shift at half the step within :data:`COARSE`.
+def on_step_bounds(optimum: Optimum) -> tuple[str, ...]:
+    """Parameters whose estimate lies on a bound that the time step alone sets.
 
-    A smaller step, by halving, since the error of Euler's method halves as well; or Runge-Kutta's method where it costs
-    no more, which reads the slopes of a step four times.
+    Parameters
+    ----------
+    optimum : Optimum
+
+    Returns
+    -------
+    tuple of str
+    """
+
+    def by_step(parameter: Parameter, *, low: bool) -> bool:
+        rule = parameter.step_rule
+        stated = None if rule is None else rule.lower if low else rule.upper
+        return parameter.bounds_from == "step" and stated != (parameter.lower if low else parameter.upper)
+
+    goal = optimum.goal
+    places = dict(zip(goal.space.names, goal.box(optimum.theta).tolist(), strict=True))
+    at_bound = [parameter for parameter in goal.space if parameter.name in optimum.at_bound]
+    return tuple(parameter.name for parameter in at_bound if by_step(parameter, low=places[parameter.name] < 0.5))
+
+
+@dataclass(frozen=True, slots=True)
+class Stepping:
+    """A finer way to integrate the model of a fit.
+
+    Parameters
+    ----------
+    step : float
+        In the model's unit of time.
+    method : {"euler", "rk4"}
+    dearer : float
+        How many times as much a run costs.
+    """
+
+    step: float
+    method: Integration
+    dearer: float
+
+
+def finer(optimum: Optimum, shift: float, engine: str) -> Stepping | None:
+    """A cheap way to integrate that serves the estimate: a smaller step, by halving, or Runge-Kutta's method.
+
+    Half of its step moves no expected number by more than half of :data:`COARSE`, since the estimate moves too. Where
+    the estimate lies on a bound that the step sets, the step is halved at least once, which moves the bound as far away
+    again.
+
+    Parameters
+    ----------
+    optimum : Optimum
+    shift : float
+        As of :func:`shift_at_half_the_step`.
+    engine : str
+        Of the fit.
+
+    Returns
+    -------
+    Stepping, optional
+        None where nothing finer is needed, or nothing up to :data:`HALVINGS` serves.
+    """
+    problem, on_bounds = optimum.goal.density.problem, on_step_bounds(optimum)
+    if not (shift > COARSE or on_bounds):
+        return None
+    step, own = resolve(problem.model, problem.scenario).time_step, problem.model.time.method
+    methods: tuple[Integration, ...] = (own,) if own == "rk4" else (own, "rk4")
+    ways = [
+        Stepping(step / 2.0**n, method, 2.0**n * SLOPES[fixed_method(method)] / SLOPES[fixed_method(own)])
+        for method in methods
+        for n in range(int(bool(on_bounds) or method == own), HALVINGS + 1)
+    ]
+    for way in sorted(ways, key=lambda way: way.dearer * (1 if way.method == own else OTHERWISE)):
+        density = posterior(at_step(problem, way.step, way.method), choose(engine))
+        if _shift(density, optimum.theta, engine) <= COARSE / 2:
+            return way
+    return None
+
+
+def stepping_words(optimum: Optimum, shift: float, way: Stepping) -> str:
+    """Why a fit goes on otherwise, how, and what that costs.
+
+    Parameters
+    ----------
+    optimum : Optimum
+        Before.
+    shift : float
+        There, as of :func:`shift_at_half_the_step`.
+    way : Stepping
+
+    Returns
+    -------
+    str
+        A sentence.
+    """
+    problem, on_bounds = optimum.goal.density.problem, on_step_bounds(optimum)
+    units = f" {problem.model.time.units}".rstrip()
+    step = f"the time step of {resolve(problem.model, problem.scenario).time_step:g}{units}"
+    why = f"half of it moves an expected number by {number(shift, digits=2)} of its noise"
+    if math.isinf(shift):
+        why = "with half of it the model fails at the estimate"
+    if on_bounds:
+        why = f"only it keeps {listed(on_bounds)} from going further"
+    return (
+        f"{step[:1].upper()}{step[1:]} ({problem.model.time.method}) is too coarse for this fit: {why}. In its "
+        f"place is {way.method} at {way.step:g}{units}, of which a run costs {way.dearer:g} times as much."
+    )
+
+
+def remedy(optimum: Optimum, shift: float, engine: str) -> str:
+    """What brings the shift at half the step within :data:`COARSE`, as of :func:`finer`.
 
     Parameters
     ----------
@@ -248,20 +359,14 @@ def remedy(optimum: Optimum, shift: float, engine: str) -> str:
     str
         As lines of problem.toml; empty where nothing is needed or known.
     """
-    if not COARSE < shift < math.inf:
-        return ""
     problem = optimum.goal.density.problem
-    step, smaller = resolve(problem.model, problem.scenario).time_step, 2.0 ** math.ceil(math.log2(shift / COARSE))
-    if problem.model.time.method == "euler":
-        otherwise = replace(problem, model=by_method(problem.model, "rk4"))
-        affordable = smaller / SLOPES["rk4"]
-        for halvings in range(1 + int(math.log2(affordable)) if affordable >= 1 else 0):
-            at = step / 2.0**halvings
-            scenario = problem.scenario | Scenario("", time_step=at)
-            tried = posterior(replace(otherwise, scenario=scenario), choose(engine))
-            if _shift(tried, optimum.theta, engine) <= COARSE:
-                return 'method = "rk4"' + (f" and step = {at:g}" if halvings else "")
-    return f"step = {step / smaller:g}"
+    # with PySD nothing was computed, and nothing is
+    if math.isnan(shift) or (way := finer(optimum, shift, engine)) is None:
+        return ""
+    lines = [f'method = "{way.method}"'] if way.method != problem.model.time.method else []
+    if way.step != resolve(problem.model, problem.scenario).time_step:
+        lines.append(f"step = {way.step:g}")
+    return " and ".join(lines)
 
 
 def half_step_sentence(shift: float, remedy: str = "") -> str:

@@ -101,9 +101,9 @@ class RunningChains:
         return self._point, self._log, self._slope
 
     def draws(self, first: int = 0, end: int | None = None, every: int = 1) -> Trajectories:
-        """Every so many draws of each chain, of those from ``first`` to before ``end``."""
+        """Every so many draws of each chain, of those from ``first`` to before ``end``, which no later move changes."""
         places = slice(first, self.n_draws if end is None else end, every)
-        return Trajectories(**{name: values[:, places].copy() for name, values in self._drawn.items()})
+        return Trajectories(**{name: values[:, places] for name, values in self._drawn.items()})
 
     @property
     def stuck(self) -> NDArray[np.bool_]:
@@ -170,10 +170,10 @@ class RunningChains:
         self.n_draws += 1
 
     def arrays(self) -> Arrays:
-        """All that they go on from, copied."""
+        """All that they go on from, which no later move changes: copies of long chains would fill the memory."""
         return {
-            **{f"drawn {name}": values[:, : self.n_draws].copy() for name, values in self._drawn.items()},
-            **{f"chains {name}": getattr(self, f"_{name}").copy() for name in _STATE},
+            **{f"drawn {name}": values[:, : self.n_draws] for name, values in self._drawn.items()},
+            **{f"chains {name}": getattr(self, f"_{name}") for name in _STATE},
             "stream": np.array(json.dumps(self.rng.bit_generator.state)),
         }
 

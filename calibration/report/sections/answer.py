@@ -211,7 +211,8 @@ def limits(findings: Findings) -> str:
         parts.append(f"the posterior was not sampled ({fit.unsampled or '--posterior'})")
     if fit.study.holdout and assessed.rolling is None:
         parts.append("prediction of held-out data was not tested")
-    return f"{text}; {listed(parts)}." if parts else f"{text}."
+    text = f"{text}; {listed(parts)}." if parts else f"{text}."
+    return f"{text} {fit.stepped}".rstrip()
 
 
 def fit_words(fit: Fit) -> str:

@@ -82,7 +82,7 @@ def test_a_prediction_runs_the_draws_and_its_scenario_wins_over_them(path: Path,
     chosen = drawn[np.linspace(0, len(drawn) - 1, 20).round().astype(int)]
     np.testing.assert_array_equal(runs.cp["Contact Rate"], chosen)
     first = {name: float(runs.cp[name][0]) for name in ("Contact Rate", "Duration", "Infected At Start")}
-    run = cp.simulate(path, first | {"Population": 763}, save=["Infected"])
+    run = cp.simulate(path, fit.scenario | cp.Scenario("", first), save=["Infected"])
     np.testing.assert_array_equal(runs.cp["Infected"].isel(run=0), run.cp["Infected"])
     calm = fit.predict({"Contact Rate": 0.1}, draws=20, save=["New Infections"], times=[14])
     assert "contact_rate" not in calm.coords

@@ -174,7 +174,7 @@ def test_an_estimate_on_a_bound_of_the_step_is_said_before_a_misfit_and_no_misfi
         screen = answer.first_screen(Findings(fit))
         assert screen.title == f"R{sentence}"
         assert screen.cautions[0].startswith(
-            "rate at 0.12 lies on a bound that only the time step sets: write a smaller"
+            "rate at 0.12 lies on a bound that only the time step sets and that a smaller one moves"
         )
         assert "misses a" not in repr(screen)
         assert json.loads(json.dumps(record(Findings(fit))))["conditions"]["warnings"][0] == screen.cautions[0]
