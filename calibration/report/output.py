@@ -99,6 +99,7 @@ def record(findings: Findings) -> dict[str, object]:
     content = {
         "format": "cipark calibration 1",
         "title": study.title,
+        "about": study.question,
         "cipark_sd_version": fit.version,
         "numpy_version": fit.numpy_version,
         "model": study.model,

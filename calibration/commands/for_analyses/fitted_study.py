@@ -19,6 +19,7 @@ from calibration.assess.rivals import with_variant
 from calibration.commands.for_analyses.study_draws import as_draws, draws_from_file, said_of
 from calibration.inference.sampling.draws import problem_digest
 from calibration.study import DEFAULT_STUDY
+from calibration.study.asked import asked
 from calibration.study.problem import CalibrationProblem, until
 from cipark_sd.analysis.experiments.definition import ONLY, Structure
 from cipark_sd.analysis.experiments.draws import Draws
@@ -247,6 +248,8 @@ def find_fit(problem: CalibrationProblem, place: Path | None = None) -> FittedSt
     except (ValueError, KeyError, TypeError):
         raise _refused(problem, place, f"{FIT} does not say its estimate or its seed") from None
     study, end = study_and_end
+    if question := str(content.get("about", "")):
+        study = asked(study, question, where=f"the fit in {place}")
     drawn = content.get("converged") is not None and said_of(place / DRAWS).get("study_digest") == digest
     return FittedStudy(
         replace(study, method=replace(study.method, seed=seed)),

@@ -19,6 +19,7 @@ from calibration.report.conclusions import prediction_given
 from calibration.report.findings import Findings, Fit, Observed
 from calibration.report.sections.base import ReportPart, misfit, on_bounds_words
 from calibration.report.sections.constants import class_changes, classes, constants
+from calibration.report.sections.course import course, peak_words
 from calibration.report.sections.predictions import Predictions, since_words, unseen
 from cipark_sd.base.wording import interval, listed, number, said_date
 from cipark_sd.pages.blocks import FirstScreen, Listing, Paragraph, Section
@@ -85,7 +86,9 @@ def first_screen(findings: Findings, pictures: Pictures = Pictures()) -> FirstSc
     fit, records = findings.fit, leading(findings)
     questions = fit.study.questions
     caption = caption_words(findings)
-    known = " ".join(filter(None, [_sentence(questions.known), _sentence(_known_words(records))]))
+    known = " ".join(map(_sentence, filter(None, [questions.known, _known_words(records), peak_words(findings)])))
+    # a question, or what is computed in the place of one, is drawn with its class
+    drawn = records if records and (records[0].title or fit.study.about) else course(findings)[0]
     return FirstScreen(
         subject=fit.study.title,
         title=_title(findings, records),
@@ -93,7 +96,7 @@ def first_screen(findings: Findings, pictures: Pictures = Pictures()) -> FirstSc
         not_known=_sentence(questions.not_known or _not_known_words(records)),
         assumed=_sentence(questions.assumed or _assumed_words(fit, records)),
         limits=" ".join([limits(findings), *([OWN_WORDS] if questions.finding or questions.known else [])]),
-        numbers=tuple(records[:NUMBERS]) if records and records[0].title else (),
+        numbers=tuple(drawn[:NUMBERS]),
         cautions=tuple(cautions(findings)),
         warnings=tuple(warnings(findings)),
         picture=next(pictures.show("answer", caption), None),
@@ -103,16 +106,22 @@ def first_screen(findings: Findings, pictures: Pictures = Pictures()) -> FirstSc
 
 
 def leading(findings: Findings) -> list[Headline]:
-    """Numbers that the study reports, those within its data first, else the fitted constants.
+    """What is asked, then numbers that the study reports, those within its data first, else the fitted constants.
 
     What the model and its priors assume comes after what the data say something of; of constants the one first that
     the data narrow most.
     """
-    after = unseen(findings.fit)
-    predictions = list(Predictions().headlines(findings))
-    if predictions:
-        return sorted(predictions, key=lambda record: (after in record.conditional_on, record.standing == "assumed"))
-    return sorted(constants(findings), key=attrgetter("width_left"))
+    study, after = findings.fit.study, unseen(findings.fit)
+    fitted = sorted(constants(findings), key=attrgetter("width_left"))
+    records = sorted(
+        Predictions().headlines(findings),
+        key=lambda record: (after in record.conditional_on, record.standing == "assumed"),
+    )
+    first = [record for record in (*records, *fitted) if record.estimand == study.about]
+    others = [record for record in records if record.estimand != study.about]
+    # a question takes the place of no number
+    others = others or [record for record in fitted if record.estimand != study.about]
+    return [*first, *others]
 
 
 def _with(records: Sequence[Headline], *standings: Standing) -> list[Headline]:
@@ -134,14 +143,24 @@ def _title(findings: Findings, records: Sequence[Headline]) -> str:
         return NO_FINDING
     if not questions.finding and fit.mostly_unfound:
         return f"The intervals of {len(fit.unfound)} of {len(fit.profiles)} fitted constants were not found"
-    return questions.finding or _title_words(records)
+    if (asked := _asked(findings, records)) is not None:
+        return f"{_capital(_name(asked))}: {asked.brief}{', no finding' if asked.has_assumed_sign else ''}"
+    return questions.finding or _title_words(records, course(findings)[1])
 
 
-def _title_words(records: Sequence[Headline]) -> str:
-    """The finding where the study has no words of its own for it."""
+def _asked(findings: Findings, records: Sequence[Headline]) -> Headline | None:
+    """The number that answers the study's question; None where none is asked."""
+    about = findings.fit.study.about
+    return next((record for record in records if about and record.estimand == about), None)
+
+
+def _title_words(records: Sequence[Headline], of_course: str) -> str:
+    """The finding where the study has no words of its own: of the system, and of the fit where it has no course."""
     first = next((record for record in records if record.title and not record.has_assumed_sign), None)
     if first is not None:
         return f"{_capital(first.title)}: {first.brief}"
+    if of_course:
+        return _capital(of_course)
     fitted = [record for record in records if not record.title]
     n, k, unfound = (
         len(_with(fitted, "known", "narrowed")),
