@@ -61,7 +61,7 @@ class First(ReportPart):
             # the numbers that are drawn are those that were fitted, so that their noise can be drawn beside them
             "noise": observed.kind == "level",
         }
-        parts = (fit.curves.times, course, fit.curves.dated(shown))
+        parts = (fit.curves.times, course, _with_bars(findings, fit.curves.dated(shown)))
         yield Drawing("answer", figures_fit.answer_figure, parts, options)
         yield Drawing("answer_narrow", figures_fit.answer_figure, parts, {**options, "narrow": True})
 
@@ -86,7 +86,8 @@ def first_screen(findings: Findings, pictures: Pictures = Pictures()) -> FirstSc
     fit, records = findings.fit, leading(findings)
     questions = fit.study.questions
     caption = caption_words(findings)
-    known = " ".join(map(_sentence, filter(None, [questions.known, _known_words(records), peak_words(findings)])))
+    said = [questions.known, _known_words(records), peak_words(findings), held_out_words(findings)]
+    known = " ".join(map(_sentence, filter(None, said)))
     # a question, or what is computed in the place of one, is drawn with its class
     drawn = records if records and (records[0].title or fit.study.about) else course(findings)[0]
     return FirstScreen(
@@ -242,6 +243,26 @@ def fit_words(fit: Fit) -> str:
     return f"{inside} of {len(judged)} fitted numbers lie within their 90% range"
 
 
+def held_out_words(findings: Findings) -> str:
+    """How many numbers that the fit has not seen lie where it expects them; empty where there are none."""
+    rows = _with_bars(findings, findings.fit.rows) if findings.draws is not None else findings.fit.rows
+    judged = rows[(rows["use"] == "holdout") & np.isfinite(rows["low"]) & np.isfinite(rows["high"])]
+    if judged.empty:
+        return ""
+    inside = ((judged["upper"] >= judged["low"]) & (judged["lower"] <= judged["high"])).sum()
+    alone = ", of noise about the best fit alone (--posterior adds the doubt of the constants)"
+    return f"{inside} of {len(judged)} held-out numbers lie within their 90% bars{'' if findings.draws is not None else alone}"
+
+
+def _with_bars(findings: Findings, rows: "pd.DataFrame") -> "pd.DataFrame":
+    """Some of the rows of a fit, with 90 % of the noise at those that were held out under the draws: none without."""
+    shown, held = rows.copy(), rows.index[rows["use"] == "holdout"]
+    predicted = () if findings.draws is None else findings.draws.predicted
+    for name in ("low", "high"):
+        shown.loc[held, name] = [getattr(predicted[place], name) if predicted else np.nan for place in held]
+    return shown
+
+
 def first_shown(fit: Fit) -> str | None:
     """The observation that is drawn."""
     return fit.curves.first(entry.name for entry in fit.study.observations)
@@ -282,7 +303,8 @@ def _noise_words(fit: Fit, observed: Observed | None, *, banded: bool) -> str:
     """How far single numbers scatter, and how many of them lie as the model expects; empty where none is judged."""
     fitted = fit_words(fit)
     if observed is not None and observed.kind == "level":
-        of = " at fitted numbers" if (_rows_shown(fit)["use"] != "fit").any() else ""
+        barred = ("fit", "holdout") if banded else ("fit",)
+        of = " at fitted numbers" if not _rows_shown(fit)["use"].isin(barred).all() else ""
         return f"Grey bars{of}: 90% of reported numbers, noise included; {fitted}." if fitted else ""
     of_a_total = observed is not None and observed.kind == "increments"
     increases = ", as increases of the running total" if of_a_total else ""

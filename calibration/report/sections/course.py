@@ -107,7 +107,8 @@ def _date(fit: Fit, time: float) -> str:
 def _at(fit: Fit, time: float, text: str = "") -> str:
     if date := _date(fit, time):
         return f"on {date}"
-    return f"at {fit.study.time.label.lower()} {text or f'{time:.6g}'}"
+    unit = fit.study.time_units.lower()
+    return f"at {unit.removesuffix('s') or 'time'} {text or f'{time:.6g}'}"
 
 
 def _said(fit: Fit, when: Headline) -> str:
