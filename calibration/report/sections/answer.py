@@ -251,7 +251,8 @@ def held_out_words(findings: Findings) -> str:
         return ""
     inside = ((judged["upper"] >= judged["low"]) & (judged["lower"] <= judged["high"])).sum()
     alone = ", of noise about the best fit alone (--posterior adds the doubt of the constants)"
-    return f"{inside} of {len(judged)} held-out numbers lie within their 90% bars{'' if findings.draws is not None else alone}"
+    text = f"{inside} of {len(judged)} held-out numbers lie within their 90% bars"
+    return f"{text}{alone if findings.draws is None else ''}"
 
 
 def _with_bars(findings: Findings, rows: "pd.DataFrame") -> "pd.DataFrame":
