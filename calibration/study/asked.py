@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 
 from calibration.study import consistency
 from calibration.study.observations import Prediction, course_of, reporting_of
+from cipark_sd.analysis.experiments.definition import METRICS
 from cipark_sd.base.errors import InvalidValue, UnknownName, raise_all
 from cipark_sd.base.naming import base_name, canonical, override_key, respelled
 from cipark_sd.data.estimands import of_output
-from cipark_sd.data.readings import Maximum, Metric, Minimum, TimeOfMaximum
+from cipark_sd.data.readings import Maximum, Metric, TimeOfMaximum
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, Lookup
@@ -33,8 +34,6 @@ _QUESTION = re.compile(
     r"(?P<variable>.+) at (?P<time>[^\s,]+)(?:, with (?P<under>.+?))?"
     r"(?:, change from (?P<against>.+))?"
 )
-#: Metrics that need no threshold, by the word before `of`.
-METRICS = {metric.name: metric for metric in (Maximum(), Minimum(), TimeOfMaximum())}
 #: A constant with its value among several.
 _SETTING = re.compile(r"\s*(.+?)\s*=\s*([^,=]+?)\s*(?:,|$)")
 

@@ -144,15 +144,16 @@ def _title(findings: Findings, records: Sequence[Headline]) -> str:
         return NO_FINDING
     if not questions.finding and fit.mostly_unfound:
         return f"The intervals of {len(fit.unfound)} of {len(fit.profiles)} fitted constants were not found"
-    if (asked := _asked(findings, records)) is not None:
-        return f"{_capital(_name(asked))}: {asked.brief}{', no finding' if asked.has_assumed_sign else ''}"
-    return questions.finding or _title_words(records, course(findings)[1])
+    return answer(findings) or questions.finding or _title_words(records, course(findings)[1])
 
 
-def _asked(findings: Findings, records: Sequence[Headline]) -> Headline | None:
-    """The number that answers the study's question; None where none is asked."""
+def answer(findings: Findings) -> str:
+    """The number that answers the study's question, in words; empty where none is asked."""
     about = findings.fit.study.about
-    return next((record for record in records if about and record.estimand == about), None)
+    asked = next((record for record in leading(findings) if about and record.estimand == about), None)
+    if asked is None:
+        return ""
+    return f"{_capital(_name(asked))}: {asked.brief}{', no finding' if asked.has_assumed_sign else ''}"
 
 
 def _title_words(records: Sequence[Headline], of_course: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import cipark
-from small_study import small_study
+from small_study import POLICIES, small_study
 
 from calibration.commands.for_analyses.fitted_study import find_fit
 from calibration.commands.pipeline import calibrate
@@ -96,6 +96,17 @@ def test_the_title_answers_and_what_follows_the_fit_has_its_question(
     assert at_hand.problem.about == "stock at 6"
     assert at_hand.problem.predictions[0].name == "stock at 6"
     cipark("calibrate", str(study), "--about", "stok", "--fast", code=2)
+    # a policy page is about the same stock at the same time, which its catalogue does not have
+    (study / "policies.toml").write_text(POLICIES, encoding="utf-8")
+    lines = cipark("policy", str(study), "--part", "effects").stdout
+    known = dict(line.split("\t", 1) for line in lines.splitlines() if "\t" in line)
+    answer = finding.partition("leaving: ")[2]
+    assert (
+        f"Asked of the fit: {answer}." in (known["Known"], known["Not known"])[fit["classes"]["stock at 6"] != "known"]
+    )
+    assert "stock at 6 [firm]" in lines
+    half = size * (1 - rate / 16) ** 48 - left
+    assert f"Half the pace\tpace from 1 to 0.50\t+{half:.0f}" in lines
 
 
 def test_a_study_keeps_its_question_and_the_command_line_has_the_last_word(tmp_path: Path) -> None:
@@ -162,7 +173,7 @@ def test_without_a_question_the_title_is_the_peak_of_the_course(hump: Findings) 
 
 def asked_metric(findings: Findings) -> object:
     """The reading of the first record's estimand, as a question reads it."""
-    from calibration.study.asked import METRICS
+    from cipark_sd.analysis.experiments.definition import METRICS
 
     return METRICS[findings.fit.study.course[0].estimand.partition(" of ")[0]]
 
