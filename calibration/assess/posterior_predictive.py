@@ -34,7 +34,7 @@ from calibration.likelihood.replicate import (
 )
 from calibration.likelihood.term_density import expected_numbers, number_family
 from calibration.noise.families.base import NumberFamily
-from calibration.study.observations import Breakdown, Count, Level, Observation, Term, Use
+from calibration.study.observations import Breakdown, Count, Level, Observation, Prediction, Term, Use
 from cipark_sd.base.arrays import Array, evenly
 from cipark_sd.statements.claims import class_of
 
@@ -231,16 +231,16 @@ def bands(observations: Sequence[Observation], replicates: Array) -> Iterator[Ba
 DRAWN = ("name", "q5", "q25", "q50", "q75", "q95", "prior_q5", "prior_q95", "failed", "kind")
 
 
-def drawn_predictions(drawn: PosteriorDraws) -> pd.DataFrame:
-    """The study's predictions under :data:`DRAWN`, in order; the priors' draws are those of prediction profiles.
+def drawn_predictions(drawn: PosteriorDraws, predictions: Sequence[Prediction]) -> pd.DataFrame:
+    """Predictions under :data:`DRAWN`, in order; the priors' draws are those of prediction profiles.
 
     A prediction is the model's own number, without the noise of an observation.
     """
     problem, engine = drawn.density.problem, drawn.density.runner.engine
     drawn_rows = evenly(drawn.flat, DRAWS), draws_of_priors(problem)
-    values, alone = (all_reported(problem, problem.predictions, engine, theta) for theta in drawn_rows)
+    values, alone = (all_reported(problem, predictions, engine, theta) for theta in drawn_rows)
     rows = []
-    for prediction, of_draws, of_prior in zip(problem.predictions, values.T, alone.T, strict=True):
+    for prediction, of_draws, of_prior in zip(predictions, values.T, alone.T, strict=True):
         low, *_, high = central_quantiles(of_prior)
         failed = 1 - float(np.isfinite(of_draws).mean())
         judged = np.isfinite(of_draws).any() and np.isfinite(of_prior).any()

@@ -32,6 +32,8 @@ def calibrate(request: Settings) -> Result:
       cipark calibrate --no-posterior             profiles alone
       cipark calibrate --all --self-test 200      everything
       cipark calibrate --scenario pandemic        a forecast under a scenario of the study
+      cipark calibrate --about "Total Residents at 2019-12-31"
+                                                  a title that answers this question
       cipark calibrate --until 2017-12-31         what 2018 and 2019 looked like from before
     """
     from calibration.commands import pipeline

@@ -32,6 +32,7 @@ from calibration.inference.sampling.warming import NEAR
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.collect import Calibration
+from calibration.study.asked import asked
 from calibration.study.parameters import share_that_may_fail
 from calibration.study.problem import CalibrationProblem, at_step, read_problem, until
 from calibration.study.sections import Method
@@ -305,6 +306,8 @@ def _with_options(problem: CalibrationProblem, settings: Settings) -> Calibratio
         where = f"{problem.title}: [method] or --estimate"
         expected = "'map', since groups that share a parameter in part have priors that count"
         raise InvalidValue("the estimate", method.estimate, expected, where=where)
+    if settings.about is not None:
+        problem = asked(problem, settings.about, where="--about")
     if settings.until is None:
         return problem
     early = until(problem, _last(problem, settings.until))

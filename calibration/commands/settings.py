@@ -41,6 +41,12 @@ class Settings:
         "--level", type=float, help="Of profile intervals, between 0 and 1; default from the study, else 0.95."
     )
     until: str | None = option("--until", metavar="DATE", help="Fit the rows up to this date; later rows are held out.")
+    about: str | None = option(
+        "--about",
+        metavar="QUESTION",
+        help='What the title answers: a fitted constant, or a variable at a date as in "Infected at 2020-03-01" '
+        "(default: the study's, else its first course).",
+    )
     fit_also: tuple[str, ...] = option(
         "--fit-also", multiple=True, metavar="NAME", help="Also fit this observation of the study; repeatable."
     )

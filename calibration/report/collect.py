@@ -23,9 +23,10 @@ from calibration.inference.sampling.draws import PosteriorDraws, problem_digest
 from calibration.inference.sampling.importance import heavy_tails, relative_efficiency
 from calibration.inference.sampling.known_optima import Place, places_words
 from calibration.inference.sampling.warming import NEAR
-from calibration.likelihood.forward import ForwardModel, from_nothing
+from calibration.likelihood.forward import ForwardModel, all_reported, from_nothing
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.findings import Curves, Fit, Observed, Posterior, Reported, StudyFacts
+from calibration.study.asked import course, estimand_of
 from calibration.study.observations import (
     Observation,
     Prediction,
@@ -41,7 +42,8 @@ from cipark_sd.base.naming import base_name, canonical, split_key
 from cipark_sd.base.optional import attempt
 from cipark_sd.base.wording import labelled
 from cipark_sd.data.described import version
-from cipark_sd.data.estimands import of_output, unit_of
+from cipark_sd.data.estimands import unit_of
+from cipark_sd.data.readings import Metric
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.engines.registry import choose
 from cipark_sd.model.model import Model
@@ -146,6 +148,7 @@ def fit_findings(made: Calibration) -> Fit:
         replication=made.replication,
         step_shift=shift,
         curves=shown,
+        course=_at_optimum(problem, optimum, made.engine),
         courses=attempt("course errors", lambda: course_errors(density, optimum.theta), ()),
         optima=_optima(made),
         posterior=None if made.draws is None else _posterior(made.draws, problem.method.seed, shown, made.engine),
@@ -155,6 +158,14 @@ def fit_findings(made: Calibration) -> Fit:
         version=version(),
         numpy_version=np.__version__,
     )
+
+
+def _at_optimum(problem: CalibrationProblem, optimum: Optimum, engine: str) -> tuple[float, ...]:
+    """What a study is about at the estimate."""
+    asked_for = course(problem)
+    if not asked_for:
+        return ()
+    return tuple(all_reported(problem, asked_for, choose(engine), optimum.theta[None, :])[0].tolist())
 
 
 def _optima(made: Calibration) -> tuple[Place, ...]:
@@ -193,7 +204,15 @@ def curves(problem: CalibrationProblem, theta: Array, rows: pd.DataFrame, engine
         times,
         {observation.name: course for observation, course in zip(dated, values[0], strict=True)},
         {o.name: levels(rows[rows["observation"] == o.name], o, from_nothing=o.name in empty) for o in dated},
+        next((o.name for o in dated if _is_asked(problem, o)), ""),
     )
+
+
+def _is_asked(problem: CalibrationProblem, observation: Observation) -> bool:
+    """Whether an observation is of what the study's question is about."""
+    of = next((p.parts for p in problem.predictions if problem.about == estimand_of(problem.model, p)), None)
+    quantity = course_of(observation)
+    return quantity is not None and quantity.parts == of
 
 
 def _trajectories(
@@ -264,7 +283,8 @@ def _posterior(draws: PosteriorDraws, seed: int, shown: Curves, engine: str) -> 
         interrupted=sampled.interrupted,
         mixing=sampled.lines,
         predicted=tuple(predicted),
-        predictions=drawn_predictions(draws),
+        predictions=drawn_predictions(draws, density.problem.predictions),
+        course=drawn_predictions(draws, course(density.problem)),
         fan=_fan(draws, shown, engine),
         obstacle="" if sampled.converged else sampled.obstacle,
     )
@@ -352,6 +372,7 @@ def study_facts(problem: CalibrationProblem) -> StudyFacts:
         rivals=tuple(rival.id for rival in problem.rivals if rival.scenario.overrides),
         observations=tuple(_observed(model, observation) for observation in problem.observations),
         predictions=tuple(_reported(problem, prediction) for prediction in problem.predictions),
+        course=tuple(_reported(problem, prediction) for prediction in course(problem)),
         groups=tuple(canonical(group.name) for group in problem.groups),
     )
 
@@ -385,14 +406,12 @@ def quantity_label(model: Model, parts: tuple[tuple[str, float], ...]) -> str:
 def _reported(problem: CalibrationProblem, prediction: Prediction) -> Reported:
     model = problem.model
     label = quantity_label(model, prediction.parts)
-    under, against = prediction.scenario, prediction.against
-    estimand = of_output(model, prediction.parts, prediction.time, under=under, against=against)
+    is_time = isinstance(prediction.reading, Metric) and prediction.reading.is_time
     return Reported(
         name=prediction.name,
         label=label if prediction.against is None else f"change of {label}",
-        # what would have been reported is another quantity than what the model has
-        estimand=estimand if prediction.reading is None else f"{estimand}, as reported",
-        unit=unit_of(model, prediction.parts[0][0]),
+        estimand=estimand_of(model, prediction),
+        unit=model.time.units if is_time else unit_of(model, prediction.parts[0][0]),
         time=prediction.time,
         observations=tuple(o.name for o in problem.observations if _same_quantity(o, prediction)),
         waits=prediction.reading is None and any(_reported_later(o, prediction) for o in problem.observations),

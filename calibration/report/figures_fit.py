@@ -233,7 +233,7 @@ def answer_figure(
     expected : str, optional
         The last number of the model as the page has it.
     noise : bool
-        Whether bars show where the noise of the fitted rows lies. Others lie as far off as the estimate is wrong, too.
+        Whether bars show where the noise of rows lies. Those of held-out rows hold the draws as well.
     narrow : bool
         Whether it is for a phone.
 
@@ -250,7 +250,7 @@ def answer_figure(
         axis.fill_between(times, fan[0], fan[3], color=EXPECTED, alpha=0.16, lw=0)
         axis.fill_between(times, fan[1], fan[2], color=EXPECTED, alpha=0.32, lw=0)
     axis.plot(times, course, color=EXPECTED, lw=2)
-    judged = levels[(levels["use"] == "fit") & np.isfinite(levels["low"] + levels["high"]) & noise]
+    judged = levels[(levels["use"] != "check") & np.isfinite(levels["low"] + levels["high"]) & noise]
     axis.vlines(judged["end"], judged["low"], judged["high"], color="0.6", lw=2)
     draw_levels(axis, dated(levels), colour=COUNTED, size=5.5)
     start, end = _shown_span(times, levels)

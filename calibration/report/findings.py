@@ -31,6 +31,7 @@ from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.records import of_this_version, read_record, write_record
 from cipark_sd.base.wording import listed, number, written_unit
 from cipark_sd.pages.figures.panels import TimeAxis, of_units
+from cipark_sd.statements import headline
 from cipark_sd.statements.claims import Basis, worth
 from cipark_sd.verify.checks.outcome import Outcome
 
@@ -101,6 +102,9 @@ class StudyFacts(Stated):
         As the model file has them.
     rivals : tuple of str
         Names of the structures other than the study's own, which may stand among them for its weight.
+    course : tuple of Reported
+        What the study is about where it says nothing of it: maximum, its time, and the end of the course that it
+        observes first.
     groups : tuple of str
         Canonical names of the groups that each run the model.
     """
@@ -116,12 +120,19 @@ class StudyFacts(Stated):
     rivals: tuple[str, ...]
     observations: tuple[Observed, ...]
     predictions: tuple[Reported, ...]
+    course: tuple[Reported, ...] = ()
     groups: tuple[str, ...] = ()
 
     @property
     def deviations(self) -> frozenset[str]:
         """Parameters that say how far a group lies from the typical one, of which its value is told instead."""
         return frozenset(deviation.name for pool in self.pools for deviation in pool.innovations)
+
+    @property
+    def question(self) -> str:
+        """What is asked, by a name that :func:`calibration.study.asked.asked` takes; empty where nothing is."""
+        named = (reported.name for reported in self.predictions if reported.estimand == self.about)
+        return next(named, self.about.removeprefix(headline.parameter("")))
 
     @property
     def time(self) -> TimeAxis:
@@ -143,18 +154,23 @@ class Curves:
     courses : by observation, each (n_times,)
     levels : by observation
         Dated numbers as levels: increments as the counts that were reported or as their running sum.
+    asked : str
+        The observation of what the study's question is about; empty for none.
     """
 
     times: Array
     courses: dict[str, Array]
     levels: dict[str, pd.DataFrame]
+    asked: str = ""
 
     def dated(self, name: str) -> pd.DataFrame:
         """The dated numbers of an observation, none where it has none."""
         return self.levels.get(name, table_of())
 
     def first(self, observations: Iterable[str]) -> str | None:
-        """The observation that a first screen shows: the first with a curve, but for those that are compared only."""
+        """The observation that a first screen shows: what is asked about, else the first curve that is fitted."""
+        if self.asked:
+            return self.asked
         for name in observations:
             rows = self.dated(name)
             if name in self.courses and (rows.empty or (rows["use"] == "fit").any()):
@@ -182,6 +198,8 @@ class Posterior:
     fan : (5, n_times), optional
         What the model expects of the observation that the first screen shows: 5, 25, 50, 75 and 95 % over draws, at the
         times of :class:`Curves`.
+    course : DataFrame
+        The same of :attr:`StudyFacts.course`.
     obstacle : str
         Why they have not converged, where they have not.
     """
@@ -194,6 +212,7 @@ class Posterior:
     predicted: tuple[Predicted, ...]
     predictions: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=DRAWN))
     fan: Array | None = None
+    course: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=DRAWN))
     obstacle: str = ""
 
     @property
@@ -224,8 +243,9 @@ class Fit:
     noise, when the time step is halved.
     ``unsampled`` says why there is no posterior where it was tried, and what to do; ``stepped`` why the time step or
     the method is not that of the study, where it is not.
-    ``courses`` has how each long series and the model part. ``optima`` are all that are nearly as good, the best first,
-    with the share of the posterior and of the draws about each where there are draws.
+    ``course`` has the study's at the estimate, and ``courses`` how each long series and the model part. ``optima`` are
+    all that are nearly as good, the best first, with the share of the posterior and of the draws about each where there
+    are draws.
     """
 
     study: StudyFacts
@@ -247,6 +267,7 @@ class Fit:
     replication: Replication
     step_shift: float
     curves: Curves
+    course: tuple[float, ...]
     courses: tuple[CourseErrors, ...]
     optima: tuple[Place, ...]
     posterior: Posterior | None

@@ -12,7 +12,7 @@ from calibration.inference.sampling.convergence import USABLE
 from calibration.report.conclusions import prediction_given, rule_words
 from calibration.report.findings import FILE, Findings, Fit, load, posterior_table
 from calibration.report.sections import registry
-from calibration.report.sections.answer import first_screen
+from calibration.report.sections.answer import answer, first_screen
 from calibration.report.sections.base import misfit
 from calibration.report.sections.constants import constants
 from calibration.report.sections.predictions import Predictions
@@ -99,6 +99,8 @@ def record(findings: Findings) -> dict[str, object]:
     content = {
         "format": "cipark calibration 1",
         "title": study.title,
+        "about": study.question,
+        "answer": answer(findings),
         "cipark_sd_version": fit.version,
         "numpy_version": fit.numpy_version,
         "model": study.model,

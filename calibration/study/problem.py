@@ -14,6 +14,8 @@ their own it has dates at which those who wait are released, and numbers that it
     variable = "Total Residents"
     at = "2019-12-31"
     against = { "SW CMG" = 0 }   # the value as fitted less the value with this
+
+``about = "Promotion Effect"`` at the top is the question that title, first line and figure answer.
 """
 
 import math
@@ -27,6 +29,7 @@ from typing import TypeVar
 
 from calibration.noise.families.base import Family, Kind
 from calibration.study import FILE, consistency, sections
+from calibration.study.asked import asked
 from calibration.study.calendar import Calendar
 from calibration.study.classification import coding_section
 from calibration.study.constants import chains, step_rule
@@ -88,6 +91,8 @@ class Stated:
         What the report answers, in the study's own words.
     pools : tuple of Pool
         Parameters that groups share in part.
+    about : str
+        The estimand that is asked for (:mod:`calibration.study.asked`); empty where none is.
     """
 
     title: str
@@ -98,6 +103,7 @@ class Stated:
     calendar: Calendar = field(default_factory=Calendar)
     questions: Questions = field(default_factory=Questions)
     pools: tuple[Pool, ...] = ()
+    about: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,12 +276,14 @@ def read_problem(
     raise_all(str(path), [fault.placed(places) for fault in top.problems])
     for sentence in cumulative_words(cumulative_levels(problem.model, problem.observations)):
         warnings.warn(sentence, StudyWarning, stacklevel=2)
-    return replace(problem, rivals=sections.with_own_structure(problem.model, problem.scenario, problem.rivals))
+    problem = replace(problem, rivals=sections.with_own_structure(problem.model, problem.scenario, problem.rivals))
+    question = problem.about
+    return asked(replace(problem, about=""), question, where=f"about in {path}") if question else problem
 
 
 def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequence[Path]) -> CalibrationProblem:
     """What the tables of a file say; all that is wrong with them, or between them, is among the problems of ``top``."""
-    title = top.text("title", folder.name)
+    title, about = top.text("title", folder.name), top.text("about", "")
     model, span = sections.model_section(top.table("model"), folder, allow_files)
     top.content = respelled(top.content, model.by_name, leave=COLUMN_KEYS)
     calendar = sections.calendar_section(top.table("dates"), model)
@@ -323,7 +331,7 @@ def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequ
     problem = CalibrationProblem(
         title=title, folder=folder, model=model, scenario=span, observations=observations, space=space, fixed=fixed,
         method=method, holdout=holdout, calendar=calendar, rivals=rivals, scenarios=scenarios, questions=questions,
-        predictions=predictions, groups=groups, pools=pools,
+        predictions=predictions, groups=groups, pools=pools, about=about,
     )  # fmt: skip
     return _checked(problem, driven, tables, top, placed=placed)
 

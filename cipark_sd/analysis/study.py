@@ -5,6 +5,7 @@ This package knows no study format. A package that has one registers a :class:`S
 
 import difflib
 import importlib.metadata
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.analysis.experiments.definition import Outcome, Structure
 from cipark_sd.analysis.experiments.draws import Draws, latin_hypercube
 from cipark_sd.analysis.sensitivities.evaluation import Output, Question
 from cipark_sd.analysis.sensitivities.factors import Factor, Factors
@@ -26,6 +27,7 @@ from cipark_sd.data.scenarios import Scenario
 from cipark_sd.model.model import Model
 from cipark_sd.simulations.failures import ALLOWED
 from cipark_sd.statements.claims import Basis
+from cipark_sd.statements.standing import Standing
 
 #: Outputs of a model without data that are explained when none is named.
 STOCKS = 3
@@ -61,6 +63,27 @@ class DrawRequest:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """The question of a fit with its answer.
+
+    Parameters
+    ----------
+    sentence : str
+        The number that answers it, without a full stop.
+    standing : Standing
+        What the data say of that.
+    outcome : Outcome or None
+        What is asked of, read at ``time``; None for a constant and for an effect.
+    time : float
+    """
+
+    sentence: str
+    standing: Standing
+    outcome: Outcome | None = None
+    time: float = math.nan
+
+
+@dataclass(frozen=True)
 class DrawSet:
     """Draws of each structure.
 
@@ -80,6 +103,8 @@ class DrawSet:
         What the fitted model does not follow in the data, so that its intervals are too narrow; empty where nothing.
     study_digest : str
         Of the study that they were fitted to; empty for draws that have seen no data.
+    asked : Asked or None
+        Of their fit.
     """
 
     structures: tuple[Structure, ...]
@@ -89,6 +114,7 @@ class DrawSet:
     unreliable: Mapping[str, str] = field(default_factory=dict)
     misfit: str = ""
     study_digest: str = ""
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True)

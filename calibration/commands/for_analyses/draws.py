@@ -116,6 +116,7 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
         {} if archive.weights is None else unreliable_terms(archive.weights),
         _misfit(fit, request.source),
         "" if unseen else problem_digest(problem),
+        None if fit is None else fit.asked,
     )
 
 

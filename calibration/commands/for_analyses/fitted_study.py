@@ -19,14 +19,18 @@ from calibration.assess.rivals import with_variant
 from calibration.commands.for_analyses.study_draws import as_draws, draws_from_file, said_of
 from calibration.inference.sampling.draws import problem_digest
 from calibration.study import DEFAULT_STUDY
+from calibration.study.asked import asked, estimand_of
 from calibration.study.problem import CalibrationProblem, at_step, until
 from calibration.study.sections import METHODS
-from cipark_sd.analysis.experiments.definition import ONLY, Structure
+from cipark_sd.analysis.experiments.definition import ONLY, Outcome, Structure
 from cipark_sd.analysis.experiments.draws import Draws
+from cipark_sd.analysis.study import Asked
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import CiparkError, UnusableInput
 from cipark_sd.base.files import OUTPUT_FOLDER
 from cipark_sd.base.inputs import JSON_LIMIT, own_bytes
+from cipark_sd.data.readings import Metric
+from cipark_sd.statements.standing import Standing
 
 #: What a calibration says of its fit, and its posterior draws, in its output folder.
 FIT, DRAWS = "fit.json", "draws.nc"
@@ -131,6 +135,10 @@ class FittedStudy:
     misfit : str
         What its model does not follow in the data; empty where nothing.
     interrupted : bool
+    answer : str
+        The number that answers its question, as its page has it; empty where none is asked.
+    standing : Standing
+        What the data say of it.
     """
 
     problem: CalibrationProblem
@@ -140,6 +148,23 @@ class FittedStudy:
     drawn: bool
     misfit: str
     interrupted: bool
+    answer: str = ""
+    standing: Standing = ""
+
+    @property
+    def asked(self) -> Asked | None:
+        """Its question with the answer; None where none is asked."""
+        if not self.answer:
+            return None
+        model, about = self.problem.model, self.problem.about
+        of = next((p for p in self.problem.predictions if estimand_of(model, p) == about), None)
+        plain = of is not None and of.against is None and not of.scenario.overrides and of.reading is None
+        metric = of.reading.name if of is not None and isinstance(of.reading, Metric) else ""
+        if of is None or not (plain or metric) or of.against is not None or len(of.parts) > 1:
+            return Asked(self.answer, self.standing)
+        name = model.label(of.parts[0][0])
+        title = f"{metric.capitalize()} of {name}" if metric else name
+        return Asked(self.answer, self.standing, Outcome(title, title, name, metric=metric), of.time)
 
     @property
     def digest(self) -> str:
@@ -249,6 +274,8 @@ def find_fit(problem: CalibrationProblem, place: Path | None = None) -> FittedSt
     except (ValueError, KeyError, TypeError):
         raise _refused(problem, place, f"{FIT} does not say its estimate or its seed") from None
     study, end = study_and_end
+    if question := str(content.get("about", "")):
+        study = asked(study, question, where=f"the fit in {place}")
     drawn = content.get("converged") is not None and said_of(place / DRAWS).get("study_digest") == digest
     return FittedStudy(
         replace(study, method=replace(study.method, seed=seed)),
@@ -258,6 +285,8 @@ def find_fit(problem: CalibrationProblem, place: Path | None = None) -> FittedSt
         drawn,
         str(content.get("misfit", "")),
         bool(content.get("interrupted")),
+        str(content.get("answer", "")),
+        content.get("classes", {}).get(study.about, ""),
     )
 
 

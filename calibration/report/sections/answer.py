@@ -19,6 +19,7 @@ from calibration.report.conclusions import prediction_given
 from calibration.report.findings import Findings, Fit, Observed
 from calibration.report.sections.base import ReportPart, misfit, on_bounds_words
 from calibration.report.sections.constants import class_changes, classes, constants
+from calibration.report.sections.course import course, peak_words
 from calibration.report.sections.predictions import Predictions, since_words, unseen
 from cipark_sd.base.wording import interval, listed, number, said_date
 from cipark_sd.pages.blocks import FirstScreen, Listing, Paragraph, Section
@@ -60,7 +61,7 @@ class First(ReportPart):
             # the numbers that are drawn are those that were fitted, so that their noise can be drawn beside them
             "noise": observed.kind == "level",
         }
-        parts = (fit.curves.times, course, fit.curves.dated(shown))
+        parts = (fit.curves.times, course, _with_bars(findings, fit.curves.dated(shown)))
         yield Drawing("answer", figures_fit.answer_figure, parts, options)
         yield Drawing("answer_narrow", figures_fit.answer_figure, parts, {**options, "narrow": True})
 
@@ -85,7 +86,10 @@ def first_screen(findings: Findings, pictures: Pictures = Pictures()) -> FirstSc
     fit, records = findings.fit, leading(findings)
     questions = fit.study.questions
     caption = caption_words(findings)
-    known = " ".join(filter(None, [_sentence(questions.known), _sentence(_known_words(records))]))
+    said = [questions.known, _known_words(records), peak_words(findings), held_out_words(findings)]
+    known = " ".join(map(_sentence, filter(None, said)))
+    # a question, or what is computed in the place of one, is drawn with its class
+    drawn = records if records and (records[0].title or fit.study.about) else course(findings)[0]
     return FirstScreen(
         subject=fit.study.title,
         title=_title(findings, records),
@@ -93,7 +97,7 @@ def first_screen(findings: Findings, pictures: Pictures = Pictures()) -> FirstSc
         not_known=_sentence(questions.not_known or _not_known_words(records)),
         assumed=_sentence(questions.assumed or _assumed_words(fit, records)),
         limits=" ".join([limits(findings), *([OWN_WORDS] if questions.finding or questions.known else [])]),
-        numbers=tuple(records[:NUMBERS]) if records and records[0].title else (),
+        numbers=tuple(drawn[:NUMBERS]),
         cautions=tuple(cautions(findings)),
         warnings=tuple(warnings(findings)),
         picture=next(pictures.show("answer", caption), None),
@@ -103,16 +107,22 @@ def first_screen(findings: Findings, pictures: Pictures = Pictures()) -> FirstSc
 
 
 def leading(findings: Findings) -> list[Headline]:
-    """Numbers that the study reports, those within its data first, else the fitted constants.
+    """What is asked, then numbers that the study reports, those within its data first, else the fitted constants.
 
     What the model and its priors assume comes after what the data say something of; of constants the one first that
     the data narrow most.
     """
-    after = unseen(findings.fit)
-    predictions = list(Predictions().headlines(findings))
-    if predictions:
-        return sorted(predictions, key=lambda record: (after in record.conditional_on, record.standing == "assumed"))
-    return sorted(constants(findings), key=attrgetter("width_left"))
+    study, after = findings.fit.study, unseen(findings.fit)
+    fitted = sorted(constants(findings), key=attrgetter("width_left"))
+    records = sorted(
+        Predictions().headlines(findings),
+        key=lambda record: (after in record.conditional_on, record.standing == "assumed"),
+    )
+    first = [record for record in (*records, *fitted) if record.estimand == study.about]
+    others = [record for record in records if record.estimand != study.about]
+    # a question takes the place of no number
+    others = others or [record for record in fitted if record.estimand != study.about]
+    return [*first, *others]
 
 
 def _with(records: Sequence[Headline], *standings: Standing) -> list[Headline]:
@@ -134,14 +144,25 @@ def _title(findings: Findings, records: Sequence[Headline]) -> str:
         return NO_FINDING
     if not questions.finding and fit.mostly_unfound:
         return f"The intervals of {len(fit.unfound)} of {len(fit.profiles)} fitted constants were not found"
-    return questions.finding or _title_words(records)
+    return answer(findings) or questions.finding or _title_words(records, course(findings)[1])
 
 
-def _title_words(records: Sequence[Headline]) -> str:
-    """The finding where the study has no words of its own for it."""
+def answer(findings: Findings) -> str:
+    """The number that answers the study's question, in words; empty where none is asked."""
+    about = findings.fit.study.about
+    asked = next((record for record in leading(findings) if about and record.estimand == about), None)
+    if asked is None:
+        return ""
+    return f"{_capital(_name(asked))}: {asked.brief}{', no finding' if asked.has_assumed_sign else ''}"
+
+
+def _title_words(records: Sequence[Headline], of_course: str) -> str:
+    """The finding where the study has no words of its own: of the system, and of the fit where it has no course."""
     first = next((record for record in records if record.title and not record.has_assumed_sign), None)
     if first is not None:
         return f"{_capital(first.title)}: {first.brief}"
+    if of_course:
+        return _capital(of_course)
     fitted = [record for record in records if not record.title]
     n, k, unfound = (
         len(_with(fitted, "known", "narrowed")),
@@ -224,6 +245,27 @@ def fit_words(fit: Fit) -> str:
     return f"{inside} of {len(judged)} fitted numbers lie within their 90% range"
 
 
+def held_out_words(findings: Findings) -> str:
+    """How many numbers that the fit has not seen lie where it expects them; empty where there are none."""
+    rows = _with_bars(findings, findings.fit.rows) if findings.draws is not None else findings.fit.rows
+    judged = rows[(rows["use"] == "holdout") & np.isfinite(rows["low"]) & np.isfinite(rows["high"])]
+    if judged.empty:
+        return ""
+    inside = ((judged["upper"] >= judged["low"]) & (judged["lower"] <= judged["high"])).sum()
+    alone = ", of noise about the best fit alone (--posterior adds the doubt of the constants)"
+    text = f"{inside} of {len(judged)} held-out numbers lie within their 90% bars"
+    return f"{text}{alone if findings.draws is None else ''}"
+
+
+def _with_bars(findings: Findings, rows: "pd.DataFrame") -> "pd.DataFrame":
+    """Some of the rows of a fit, with 90 % of the noise at those that were held out under the draws: none without."""
+    shown, held = rows.copy(), rows.index[rows["use"] == "holdout"]
+    predicted = () if findings.draws is None else findings.draws.predicted
+    for name in ("low", "high"):
+        shown.loc[held, name] = [getattr(predicted[place], name) if predicted else np.nan for place in held]
+    return shown
+
+
 def first_shown(fit: Fit) -> str | None:
     """The observation that is drawn."""
     return fit.curves.first(entry.name for entry in fit.study.observations)
@@ -264,7 +306,8 @@ def _noise_words(fit: Fit, observed: Observed | None, *, banded: bool) -> str:
     """How far single numbers scatter, and how many of them lie as the model expects; empty where none is judged."""
     fitted = fit_words(fit)
     if observed is not None and observed.kind == "level":
-        of = " at fitted numbers" if (_rows_shown(fit)["use"] != "fit").any() else ""
+        barred = ("fit", "holdout") if banded else ("fit",)
+        of = " at fitted numbers" if not _rows_shown(fit)["use"].isin(barred).all() else ""
         return f"Grey bars{of}: 90% of reported numbers, noise included; {fitted}." if fitted else ""
     of_a_total = observed is not None and observed.kind == "increments"
     increases = ", as increases of the running total" if of_a_total else ""

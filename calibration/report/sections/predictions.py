@@ -43,7 +43,9 @@ class Predictions(ReportPart):
         fit, drawn = findings.fit, findings.draws
         structure = ("the study's own structure",) if fit.study.rivals else ()
         conditions = (*structure, *([IN_GROUPS] if fit.study.pools else given_texts(prediction_given(fit))))
-        details = _by_draws(drawn) if drawn is not None and len(drawn.predictions) else _by_profiles(fit)
+        details = (
+            by_draws(drawn, drawn.predictions) if drawn is not None and len(drawn.predictions) else _by_profiles(fit)
+        )
         for reported, (value, known) in zip(fit.study.predictions, details, strict=False):
             if math.isfinite(value):
                 beyond = (unseen(fit),) if is_beyond(fit, reported) else ()
@@ -106,9 +108,16 @@ class Predictions(ReportPart):
         yield Section("Profiles of the headline numbers", blocks)
 
 
-def _by_draws(drawn: Posterior) -> Iterator[tuple[float, Details]]:
-    """Medians with the central 90 % of the draws and of the priors; no number where the draws have no interval."""
-    lines = drawn.predictions.itertuples(index=False, name=None)
+def by_draws(drawn: Posterior, predictions: "pd.DataFrame") -> Iterator[tuple[float, Details]]:
+    """Medians with the central 90 % of the draws and of the priors; no number where the draws have no interval.
+
+    Parameters
+    ----------
+    drawn : Posterior
+    predictions : DataFrame
+        Of its draws, under :data:`calibration.assess.posterior_predictive.DRAWN`.
+    """
+    lines = predictions.itertuples(index=False, name=None)
     for _, low, _, median, _, high, prior_low, prior_high, _, judged in lines:
         ends = [(low, high), (prior_low, prior_high)]
         ours, alone = (

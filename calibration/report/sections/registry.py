@@ -6,6 +6,7 @@ from calibration.report.findings import Findings
 from calibration.report.sections.answer import First, answers, informed, knowledge
 from calibration.report.sections.base import ReportPart
 from calibration.report.sections.best_fit import Calculation, Data, Optimum
+from calibration.report.sections.course import Course
 from calibration.report.sections.posterior import Groups, Posterior
 from calibration.report.sections.predictions import Forecasts, Holdout, Predictions, Rivals
 from cipark_sd.pages.blocks import Listing, Section
@@ -16,6 +17,7 @@ _RESULTS: tuple[Part[Findings], ...] = (
     Words(knowledge),
     Words(answers),
     Predictions(),
+    Course(),
     Data(),
     Words(informed),
     Optimum(),

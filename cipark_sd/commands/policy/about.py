@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar, Unpack
 import numpy as np
 
 from cipark_sd.analysis.experiments.definition import BASE, Catalogue, Expected, Structure
+from cipark_sd.analysis.study import Asked
 from cipark_sd.base.records import WrongRecordError, of_this_version, read_record, write_record
 from cipark_sd.base.wording import WHOLE, commas, in_sentence, is_counted, labelled, listed, number
 from cipark_sd.data.described import version
@@ -55,6 +56,8 @@ class About:
         By rival, where it is known: how many terms its weight cannot judge.
     untaught : tuple of str
         Parameters of which the data taught little under the first rival.
+    asked : Asked or None
+        The question of the fit: where it is of an outcome, that is the headline's.
     """
 
     catalogue: Catalogue
@@ -76,6 +79,7 @@ class About:
     misfit: str = ""
     unreliable: Mapping[str, str] = field(default_factory=dict)
     untaught: tuple[str, ...] = ()
+    asked: Asked | None = None
 
     @property
     def first(self) -> str:

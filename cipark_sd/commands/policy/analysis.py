@@ -17,7 +17,17 @@ from cipark_sd.analysis.experiments.extended import extended
 from cipark_sd.analysis.experiments.run import failures_in, run_policies, units_of
 from cipark_sd.analysis.experiments.settings import Setup, moved
 from cipark_sd.analysis.sensitivities.factors import Factor
-from cipark_sd.analysis.study import DrawRequest, DrawSet, DrawSource, PlainModel, Study, find_folder, readers, study_in
+from cipark_sd.analysis.study import (
+    Asked,
+    DrawRequest,
+    DrawSet,
+    DrawSource,
+    PlainModel,
+    Study,
+    find_folder,
+    readers,
+    study_in,
+)
 from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.base.console import Bars
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, raise_all
@@ -279,6 +289,7 @@ def start(request: Request, bars: Bars) -> Analysis:
     pool = pool_of(request.dask, lambda: Workers(0, checkpoints), checkpoints)
     how = (request.n_draws, request.seed, folder, request.engine, target.rivals)
     made = target.study.draws(DrawRequest(rivals, source, *how), bars)
+    target = replace(target, catalogue=_about_the_question(target.catalogue, made.asked))
     # what is set for the place holds under all rivals, and a rival may take it back
     placed = tuple(replace(rival, scenario=target.catalogue.settings | rival.scenario) for rival in made.structures)
     model = target.model
@@ -301,6 +312,7 @@ def start(request: Request, bars: Bars) -> Analysis:
         misfit=made.misfit,
         unreliable=made.unreliable,
         untaught=untaught(target.study, made.draws[placed[0].id]),
+        asked=made.asked,
     )
     against = _against_data(request, target.study, placed[0], made, about)
     about = replace(about, against=against, identity=_identity(request, target, made.draws, about.basis))
@@ -310,6 +322,25 @@ def start(request: Request, bars: Bars) -> Analysis:
     return Analysis(
         target.study, target.catalogue, placed, made.draws, made.prior, about, setup, folder, allowed,
     )  # fmt: skip
+
+
+def _about_the_question(catalogue: Catalogue, asked: Asked | None) -> Catalogue:
+    """The catalogue with the outcome that the fit was asked about in its headline; as it is where it was about none."""
+    if asked is None or asked.outcome is None:
+        return catalogue
+    wanted, key = asked.outcome, override_key(asked.outcome.variable)
+    plain = [one for one in catalogue.outcomes if not one.per and not one.equation and one.metric == wanted.metric]
+    known = next((one for one in plain if override_key(one.variable) == key), None)
+    outcomes = catalogue.outcomes if known is not None else (*catalogue.outcomes, wanted)
+    headline = (wanted if known is None else known).id, asked.time
+    return replace(
+        catalogue,
+        outcomes=outcomes,
+        headline=headline,
+        times=tuple(sorted({*catalogue.times, asked.time})),
+        beside=tuple(dict.fromkeys((catalogue.headline[0], *catalogue.beside))),
+        digest=hashlib.sha256(f"{catalogue.digest} {headline}".encode()).hexdigest(),
+    )
 
 
 def _against_data(request: Request, study: Study, first: Structure, made: DrawSet, about: About) -> str:

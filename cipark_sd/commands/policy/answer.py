@@ -80,8 +80,8 @@ def _first_screen(findings: Findings, summary: Summary, picture: Picture | None 
     return FirstScreen(
         subject=f"{about.catalogue.title}: {_where(about)}",
         title=summary.title,
-        known=" ".join([*summary.known, *_informed(findings)]) or NOTHING[about.unseen],
-        not_known=" ".join([*summary.open, structures]),
+        known=" ".join([*_answer(about, known=True), *summary.known, *_informed(findings)]) or NOTHING[about.unseen],
+        not_known=" ".join([*_answer(about, known=False), *summary.open, structures]),
         assumed=" ".join(assumed) or "The equations, and what they leave out.",
         limits=f"{rests_on(about)} Effects are of expected numbers, without the noise of counts.",
         cautions=(" ".join(cautions),) if cautions else (),
@@ -227,6 +227,12 @@ def rests_on(about: About) -> str:
         return "No data have been used for these numbers."
     basis, _ = next(iter(about.by_origin.values()))
     return f"{basis.label[:1].upper()}{basis.label[1:]}; the report of the fit judges it."
+
+
+def _answer(about: About, *, known: bool) -> Iterator[str]:
+    """The answer of the fit to its question, where it is known or where it is not."""
+    if about.asked is not None and (about.asked.standing == "known") is known:
+        yield f"Asked of the fit: {about.asked.sentence}."
 
 
 def _informed(findings: Findings) -> Iterator[str]:

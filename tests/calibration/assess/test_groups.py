@@ -257,7 +257,7 @@ def test_a_fit_of_groups_is_always_sampled_and_has_no_profiles(tmp_path: Path) -
     made = calibrate(Settings(tmp_path, engine="native", starts=2))
     assert made.draws is not None
     assert (made.profiles, made.predictions) == ((), ())
-    drawn = drawn_predictions(made.draws)
+    drawn = drawn_predictions(made.draws, made.problem.predictions)
     by_group = group_values(made.draws, np.random.default_rng(1)).query("fitted == 1")
     assert drawn["name"].tolist() == [f"gain, {name}" for name in SCHOOLS]
     # what is predicted of a school is the effect itself: its quartiles

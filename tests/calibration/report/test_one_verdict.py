@@ -25,6 +25,7 @@ from calibration.report.output import page, record
 from calibration.report.sections import answer
 from calibration.report.sections.base import misfit
 from calibration.report.sections.constants import class_changes, classes, constants
+from calibration.report.sections.course import course
 from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
@@ -83,8 +84,9 @@ def test_title_lines_sections_tables_and_the_record_have_the_same_classes(
 ) -> None:
     findings = by_option[option]
     said, screen = classes(findings), answer.first_screen(findings)
-    n = sum(kind in ("known", "narrowed") for kind in said.values())
-    assert screen.title == f"The data narrow {f'{n} of 3' if n < 3 else 'all 3'} fitted constants"
+    drawn, of_course = course(findings)
+    assert screen.title == of_course[:1].upper() + of_course[1:]
+    assert [record.brief in screen.title for record in drawn] == [True] * (findings.draws is not None)
     kept = json.loads(json.dumps(record(findings)))["classes"]
     assert kept == {f"parameter {name}": kind for name, kind in said.items()}
     tables = next(part.tables(findings) for part in (answer.First(),)) | _summary(findings)
@@ -114,7 +116,7 @@ def test_what_is_narrowed_is_not_known_and_has_its_interval(fit: Fit) -> None:
     assert answer._not_known_words([wide, replace(wide, estimand="parameter b")]) == (
         f"narrowed only: size, {wide.brief}, and 1 more"
     )
-    assert answer._title_words([wide, rate]) == "The data narrow 1 of 2 fitted constants"
+    assert answer._title_words([wide, rate], "") == "The data narrow 1 of 2 fitted constants"
     reported = replace(wide, title="size in 2020", reported="171")
     assert answer._known_words([reported]) == f"size in 2020: 171 reported. The fitted model gives {wide.brief}"
     assert "narrowed" not in answer._not_known_words([reported])

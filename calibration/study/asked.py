@@ -1,0 +1,169 @@
+"""The question that is asked of a study, and the course that it is about where none is asked.
+
+A question is written as an estimand is, everywhere in this program::
+
+    Promotion Effect                                        a constant that is fitted
+    Infected at 2020-03-01                                  a variable at a date, or at a number of the model's time
+    maximum of Infected at 2020-06-01                       a metric of its course from the start of the run to then
+    Residents at 2019-12-31, change from SW CMG = 0         an effect: as fitted, less what it is with this set
+    Residents at 2019-12-31, with Rent = 2, change from Rent = 1
+
+or as the name of a ``[[prediction]]`` of the study.
+"""
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from calibration.study import consistency
+from calibration.study.observations import Prediction, course_of, reporting_of
+from cipark_sd.analysis.experiments.definition import METRICS
+from cipark_sd.base.errors import InvalidValue, UnknownName, raise_all
+from cipark_sd.base.naming import base_name, canonical, override_key, respelled
+from cipark_sd.data.estimands import of_output
+from cipark_sd.data.readings import Maximum, Metric, TimeOfMaximum
+from cipark_sd.data.scenarios import Scenario, resolve
+from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Constant, Lookup
+from cipark_sd.statements.headline import parameter
+
+if TYPE_CHECKING:
+    from calibration.study.problem import CalibrationProblem
+
+_QUESTION = re.compile(
+    r"(?P<variable>.+) at (?P<time>[^\s,]+)(?:, with (?P<under>.+?))?"
+    r"(?:, change from (?P<against>.+))?"
+)
+#: A constant with its value among several.
+_SETTING = re.compile(r"\s*(.+?)\s*=\s*([^,=]+?)\s*(?:,|$)")
+
+
+def estimand_of(model: Model, prediction: Prediction) -> str:
+    """The estimand of a prediction, as records have it.
+
+    Parameters
+    ----------
+    model : Model
+    prediction : Prediction
+
+    Returns
+    -------
+    str
+    """
+    text = of_output(model, prediction.parts, prediction.time, under=prediction.scenario, against=prediction.against)
+    match prediction.reading:
+        case None:
+            return text
+        case Metric() as metric:
+            return f"{metric.name} of {text}"
+        case _:
+            # what would have been reported is another quantity than what the model has
+            return f"{text}, as reported"
+
+
+def asked(problem: "CalibrationProblem", text: str, *, where: str) -> "CalibrationProblem":
+    """The problem with a question: what is asked of the model is the first of its predictions.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    text : str
+        As above.
+    where : str
+        For messages: what has asked.
+
+    Returns
+    -------
+    CalibrationProblem
+
+    Raises
+    ------
+    InvalidValue, UnknownName, Problems
+        For a question about nothing of the study.
+    """
+    text = " ".join(text.split())
+    fitted = {override_key(p.name): p.name for p in problem.space if p.use == "CAL"}
+    if (key := override_key(text)) in fitted:
+        return replace(problem, about=parameter(fitted[key]))
+    named = {canonical(prediction.name): prediction for prediction in problem.predictions}
+    prediction = named.get(canonical(text))
+    if prediction is None:
+        prediction = _read(problem, text, where, list(fitted.values()))
+        faults = consistency.prediction_problems(problem.model, problem.scenario, [prediction], problem.space.names)
+        raise_all(where, faults)
+    about = estimand_of(problem.model, prediction)
+    others = (p for p in problem.predictions if estimand_of(problem.model, p) != about)
+    # a prediction of the study that asks the same keeps its name
+    same = next((p for p in problem.predictions if estimand_of(problem.model, p) == about), prediction)
+    return replace(problem, about=about, predictions=(same, *others))
+
+
+def _read(problem: "CalibrationProblem", text: str, where: str, fitted: list[str]) -> Prediction:
+    """The prediction that a question writes out."""
+    model = problem.model
+    match = _QUESTION.fullmatch(text)
+    if match is None:
+        variable = model.by_name.get(base_name(text))
+        if isinstance(variable, Constant):
+            raise InvalidValue("a question", text, f"a constant that is fitted, such as {fitted[0]!r}", where=where)
+        if variable is not None and not isinstance(variable, Lookup):
+            end = problem.calendar.label(resolve(model, problem.scenario).final_time)
+            raise InvalidValue("a question", text, f"a variable with its date, such as '{text} at {end}'", where=where)
+        known = [*fitted, *(p.name for p in problem.predictions), *(v.label for v in model.variables)]
+        instead = "ask for a fitted constant, or for a variable at a date, as in 'Infected at 2020-03-01'"
+        raise UnknownName(text, known, where=where, instead=instead)
+    name, metric = match["variable"], None
+    if base_name(name) not in model.by_name:
+        word, _, rest = name.partition(" of ")
+        metric = METRICS.get(word)
+        name = name if metric is None else rest
+    if base_name(name) not in model.by_name:
+        raise UnknownName(name, [variable.label for variable in model.variables], where=where)
+    try:
+        time = problem.calendar.model_time(match["time"])
+    except ValueError:
+        expected = "a date such as 2019-12-31, or a number"
+        raise InvalidValue("the date", match["time"], expected, where=where) from None
+    under, against = (_settings(model, match[key], where) for key in ("under", "against"))
+    return Prediction(text, ((name, 1.0),), time, under or Scenario(), against, metric)
+
+
+def _settings(model: Model, text: str | None, where: str) -> Scenario | None:
+    """The constants that a question sets; None where it sets none."""
+    if text is None:
+        return None
+    values: dict[str, float] = {}
+    parts = _SETTING.findall(text)
+    for name, value in parts:
+        try:
+            values[name] = float(value)
+        except ValueError:
+            raise InvalidValue(name, value, "a number", where=where) from None
+    if not parts or _SETTING.sub("", text):
+        raise InvalidValue("what a question sets", text, "constants with their values, as in 'Rent = 2'", where=where)
+    return Scenario("", {**respelled(values, model.by_name)})
+
+
+def course(problem: "CalibrationProblem") -> tuple[Prediction, ...]:
+    """What a study is about where it says nothing of it: the observed course that comes first.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+
+    Returns
+    -------
+    tuple of Prediction
+        Its maximum, when that is reached, and its value at the end of the run; none where no observation has a course.
+    """
+    end = resolve(problem.model, problem.scenario).final_time
+    for observation in problem.observations if not problem.groups else ():
+        quantity = course_of(observation)
+        if (
+            quantity is not None
+            and reporting_of(quantity) is None
+            and any(term.use == "fit" for term in observation.terms)
+        ):
+            readings = (Maximum(), TimeOfMaximum(), None)
+            return tuple(Prediction(observation.name, quantity.parts, end, reading=reading) for reading in readings)
+    return ()

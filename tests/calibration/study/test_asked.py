@@ -1,0 +1,187 @@
+"""The question that is asked of a study: read as records spell it, answered first, handed on with the fit."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import cipark
+from small_study import POLICIES, small_study
+
+from calibration.commands.for_analyses.fitted_study import find_fit
+from calibration.commands.pipeline import calibrate
+from calibration.commands.settings import Settings
+from calibration.report.collect import fit_findings
+from calibration.report.findings import Findings
+from calibration.report.sections import answer
+from calibration.report.sections.course import Course, course, peak_words
+from calibration.study.asked import asked
+from calibration.study.problem import CalibrationProblem, read_problem
+from cipark_sd.base.errors import CiparkError
+from cipark_sd.data.readings import Maximum
+
+PREDICTION = '[[prediction]]\nname = "slower"\nvariable = "left"\nat = "8"\nagainst = { pace = 2 }\n'
+
+
+@pytest.fixture
+def problem(tmp_path: Path) -> CalibrationProblem:
+    return small_study(tmp_path, PREDICTION)
+
+
+@pytest.mark.parametrize(
+    ("question", "about", "first"),
+    [
+        ("RATE", "parameter rate", "slower"),
+        ("stock at 6", "stock at 6", "stock at 6"),
+        ("maximum of stock at 12", "maximum of stock at 12", "maximum of stock at 12"),
+        ("Slower", "left at 8, change from pace = 2", "slower"),
+        ("left at 8, change from pace = 2", "left at 8, change from pace = 2", "slower"),
+        (
+            "left at 8, with pace = 0.5, change from pace = 2",
+            "left at 8, with pace = 0.5, change from pace = 2",
+            "left at 8, with pace = 0.5, change from pace = 2",
+        ),
+    ],
+)
+def test_a_question_is_an_estimand_or_a_name(
+    problem: CalibrationProblem, question: str, about: str, first: str
+) -> None:
+    of = asked(problem, question, where="--about")
+    assert (of.about, of.predictions[0].name) == (about, first)
+    # its own spelling asks the same
+    again = asked(problem, of.about.removeprefix("parameter "), where="--about")
+    assert (again.about, again.predictions[0].parts) == (of.about, of.predictions[0].parts)
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("rte", "--about has no variable 'rte'; did you mean 'rate'"),
+        ("stok at 6", "--about has no variable 'stok'; did you mean 'stock'?"),
+        ("stock", "a variable with its date, such as 'stock at 12'"),
+        ("pace", "a constant that is fitted, such as 'size'"),
+        ("stock at noon", "the date is 'noon', expected a date such as 2019-12-31, or a number"),
+        ("stock at -3", "expected a time from 0 on"),
+        ("left at 8, change from rate = 2", "expected a constant that is not estimated"),
+        ("left at 8, change from pace", "expected constants with their values, as in 'Rent = 2'"),
+        ("left at 8, change from pace = fast", "pace is 'fast', expected a number"),
+    ],
+)
+def test_a_question_about_nothing_is_one_error(problem: CalibrationProblem, question: str, said: str) -> None:
+    with pytest.raises(CiparkError) as caught:
+        asked(problem, question, where="--about")
+    assert said in str(caught.value)
+
+
+def test_the_title_answers_and_what_follows_the_fit_has_its_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = tmp_path / "leaving"
+    study.mkdir()
+    problem = small_study(study)
+    monkeypatch.chdir(tmp_path)
+    done = cipark("calibrate", str(study), "--about", "stock at 6", "--fast", "--no-player")
+    finding = done.stdout.splitlines()[0]
+    folder = tmp_path / "cipark-output" / "leaving"
+    fit = json.loads((folder / "fit.json").read_text(encoding="utf-8"))
+    assert fit["about"] == "stock at 6"
+    # what is left of an exponential decay in steps of an eighth
+    size, rate = (fit["parameters"][name] for name in ("size", "rate"))
+    left = size * (1 - rate / 8) ** 48
+    assert finding.startswith(f"Finding\tleaving: Stock at 6: {left:.0f} firms (95%: ")
+    at_hand = find_fit(problem, folder)
+    assert at_hand is not None
+    assert at_hand.problem.about == "stock at 6"
+    assert at_hand.problem.predictions[0].name == "stock at 6"
+    cipark("calibrate", str(study), "--about", "stok", "--fast", code=2)
+    # a policy page is about the same stock at the same time, which its catalogue does not have
+    (study / "policies.toml").write_text(POLICIES, encoding="utf-8")
+    lines = cipark("policy", str(study), "--part", "effects").stdout
+    known = dict(line.split("\t", 1) for line in lines.splitlines() if "\t" in line)
+    answer = finding.partition("leaving: ")[2]
+    assert (
+        f"Asked of the fit: {answer}." in (known["Known"], known["Not known"])[fit["classes"]["stock at 6"] != "known"]
+    )
+    assert "stock at 6 [firm]" in lines
+    half = size * (1 - rate / 16) ** 48 - left
+    assert f"Half the pace\tpace from 1 to 0.50\t+{half:.0f}" in lines
+
+
+def test_a_study_keeps_its_question_and_the_command_line_has_the_last_word(tmp_path: Path) -> None:
+    small_study(tmp_path)
+    path = tmp_path / "problem.toml"
+    path.write_text(f'about = "rate"\n{path.read_text(encoding="utf-8")}', encoding="utf-8")
+    assert read_problem(tmp_path).about == "parameter rate"
+    made = calibrate(Settings(tmp_path, about="size", profiles=False, posterior=False, starts=2))
+    assert made.problem.about == "parameter size"
+    path.write_text(path.read_text(encoding="utf-8").replace('"rate"', '"rte"', 1), encoding="utf-8")
+    with pytest.raises(CiparkError, match=r"about in .*problem\.toml has no variable 'rte'; did you mean 'rate'"):
+        read_problem(tmp_path)
+
+
+HUMP = """{UTF-8}
+first = INTEG(-a, size) ~ firm ~ |
+second = INTEG(a - b, 0) ~ firm ~ |
+a = first * rate ~ firm/year ~ |
+b = second * rate ~ firm/year ~ |
+size = 100 ~ firm ~ |
+rate = 0.5 ~ 1/year ~ |
+INITIAL TIME = 0 ~ year ~ |
+FINAL TIME = 12 ~ year ~ |
+SAVEPER = TIME STEP ~ year ~ |
+TIME STEP = 0.0625 ~ year ~ |
+"""
+
+
+@pytest.fixture(scope="module")
+def hump(tmp_path_factory: pytest.TempPathFactory) -> Findings:
+    """Two equal stages: the second holds size * rate * t * exp(-rate t), which is highest at 1 / rate."""
+    folder = tmp_path_factory.mktemp("hump")
+    small_study(folder)
+    (folder / "leaving.mdl").write_text(HUMP, encoding="utf-8")
+    text = (folder / "problem.toml").read_text(encoding="utf-8")
+    text = text.replace('"increments"', '"level"').replace('variable = "left"', 'variable = "second"')
+    text = text.replace("start = 0.0\n", "").replace('file = "leaving.mdl"', 'file = "leaving.mdl"\nmethod = "rk4"')
+    (folder / "problem.toml").write_text(text, encoding="utf-8")
+    rng = np.random.default_rng(5)
+    rows = [f"{t},{rng.poisson(300 * 0.5 * t * math.exp(-0.5 * t))}" for t in range(1, 11)]
+    (folder / "left.csv").write_text("\n".join(["time,left", *rows]) + "\n", encoding="utf-8")
+    return Findings(fit_findings(calibrate(Settings(folder, profiles=False, posterior=True, starts=2))))
+
+
+def test_without_a_question_the_title_is_the_peak_of_the_course(hump: Findings) -> None:
+    assert hump.draws is not None
+    records, sentence = course(hump)
+    size, rate = np.median(hump.draws.flat, axis=0)
+    top, when, end = Course().headlines(hump)
+    assert (top.estimand, when.estimand) == ("maximum of second at 12", "time-of-maximum of second at 12")
+    assert top.number == pytest.approx(size / math.e, rel=0.01)
+    assert when.number == pytest.approx(1 / rate, rel=0.01)
+    assert end.number == pytest.approx(size * rate * 12 * math.exp(-12 * rate), rel=0.05)
+    assert records == [top, end]
+    assert sentence == f"second peaks at {top.brief} at year {when.value.partition(' ')[0]}"
+    assert answer.first_screen(hump).title == f"S{sentence[1:]}"
+    # by the draws themselves: each has its own peak at 1 / rate
+    ends = 1 / np.quantile(hump.draws.flat[:, 1], [0.95, 0.05])
+    assert when.interval is not None
+    assert (when.interval.low, when.interval.high) == pytest.approx(tuple(ends), rel=0.01)
+    assert peak_words(hump).startswith("The peak is between ")
+    assert isinstance(asked_metric(hump), Maximum)
+
+
+def asked_metric(findings: Findings) -> object:
+    """The reading of the first record's estimand, as a question reads it."""
+    from cipark_sd.analysis.experiments.definition import METRICS
+
+    return METRICS[findings.fit.study.course[0].estimand.partition(" of ")[0]]
+
+
+def test_a_course_that_ends_at_its_top_has_no_peak(hump: Findings) -> None:
+    fit, name = hump.fit, hump.fit.study.course[0].name
+    rising = replace(fit.curves, courses={name: np.linspace(0, 50, len(fit.curves.times))})
+    records, sentence = course(Findings(replace(fit, curves=rising)))
+    assert [record.estimand for record in records] == ["second at 12"]
+    assert sentence == f"second at year 12: {records[0].brief}"
+    assert peak_words(Findings(replace(fit, curves=rising))) == ""
