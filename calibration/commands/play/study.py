@@ -134,7 +134,7 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
         ),
         data_end=max(counted, default=math.nan),
         base="as assumed" if unseen else "as fitted",
-        limits=tuple(limit.format(study=named) for limit in _limits(structures)),
+        limits=tuple(limit.format(study=named) for limit in _limits(structures, with_rivals=bool(_variants(problem)))),
         notice=" ".join(filter(None, (_of_rows(fit), _notice(problem, request.seed, first.basis, named)))),
         misfit="" if fit is None else fit.misfit,
         labels=labels_of(problem.model, scenario, problem.calendar.label),
@@ -142,14 +142,14 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
     )
 
 
-def _limits(structures: Sequence[PlayedStructure]) -> tuple[str, ...]:
-    """What a reader must not overlook, by what the draws are."""
+def _limits(structures: Sequence[PlayedStructure], *, with_rivals: bool) -> tuple[str, ...]:
+    """What a reader must not overlook, by what the draws are, and that rivals of the study were not fitted."""
     basis = structures[0].basis
     if basis is not None and basis.origin in UNSEEN:
         return PRIOR_LIMIT, HOW, FAN, BEYOND
     if basis is not None and not basis.bands:
         return ONE_CURVE, BEYOND
-    return (FITTED_LIMIT, CLASSES, FAN, BEYOND, *([] if len(structures) > 1 else [NO_RIVALS]))
+    return (FITTED_LIMIT, CLASSES, FAN, BEYOND, *([NO_RIVALS] if with_rivals and len(structures) == 1 else []))
 
 
 def _name(problem: CalibrationProblem) -> str:
@@ -278,7 +278,7 @@ def _outcomes(
 ) -> tuple[Outcome, ...]:
     levels = _levels_of(problem)
     if not request.variables and catalogue is not None:
-        chosen = list(outcomes_of(catalogue))
+        chosen = list(outcomes_of(catalogue, problem.model))
     else:
         model, names = problem.model, map(problem.model.protected, request.variables or levels)
         chosen = [Outcome(model.label(name), name) for name in names]
