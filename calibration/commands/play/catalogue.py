@@ -62,6 +62,16 @@ def outcomes_of(catalogue: Catalogue, model: Model) -> tuple[Outcome, ...]:
 
     A peak and its time are read from one curve, which has the name of its variable. Where nothing but such readings of
     the same curve stands beside the headline, the other outcomes are shown, too.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+    model : Model
+
+    Returns
+    -------
+    tuple of Outcome
+        At most :data:`~cipark_sd.pages.player.of_model.OUTCOMES`.
     """
     by_id = {outcome.id: outcome for outcome in catalogue.outcomes if not outcome.equation}
     curves: dict[tuple[str, str], Outcome] = {}
