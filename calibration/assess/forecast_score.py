@@ -38,6 +38,8 @@ class Forecaster:
         Ascending; a date is its end in decimal years, so that 2020-12-31 is 2021.0.
     paths : (n, m)
         Draws. Where they are not ``joint`` each column is a distribution of its own.
+    by_date : bool
+        Whether the file has dates, rather than numbers in the model's own time.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Forecaster:
     times: Array
     paths: Array
     joint: bool = True
+    by_date: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -342,11 +345,21 @@ def _of_table(path: Path, scenario: str | None) -> list[Forecaster]:
         if row["scenario"] == chosen:
             where = f"{path} row {line}"
             quantiles = [_number(row[f"q{level:g}"], f"q{level:g}", where) for level in levels]
-            column = np.interp(even, levels, quantiles)
+            if all(quantile.is_integer() for quantile in quantiles):
+                column = np.array(quantiles)[np.searchsorted(levels, even).clip(max=len(levels) - 1)]
+            else:
+                column = np.interp(even, levels, quantiles)
             grouped.setdefault((row["structure"], row["observation"]), []).append((row["date"], column))
     return [
-        Forecaster(name, series, _times([d for d, _ in by_date], path), np.stack([c for _, c in by_date], 1), False)
-        for (name, series), by_date in grouped.items()
+        Forecaster(
+            name,
+            series,
+            _times([label for label, _ in at], path),
+            np.stack([column for _, column in at], 1),
+            joint=False,
+            by_date=not any(math.isfinite(number_in(label)) for label, _ in at),
+        )
+        for (name, series), at in grouped.items()
     ]
 
 
@@ -358,7 +371,12 @@ def _number(text: str | None, column: str, where: str) -> float:
 
 
 def read_counts(
-    paths: Sequence[Path], series: Sequence[str], columns: Mapping[str, str], dated: str = "date"
+    paths: Sequence[Path],
+    series: Sequence[str],
+    columns: Mapping[str, str],
+    dated: str = "date",
+    *,
+    by_date: bool = False,
 ) -> list[Counts]:
     """The counts of those series that a table has a column of.
 
@@ -372,6 +390,8 @@ def read_counts(
         Series whose column has another name.
     dated : str
         The column of dates.
+    by_date : bool
+        Whether a year alone is wrong: the number of a level may be of its start, and that of a flow is of its end.
 
     Returns
     -------
@@ -399,7 +419,7 @@ def read_counts(
             continue
         for name in series:
             if columns.get(name, name) in records.header and name not in counted:
-                counted[name] = _counts(path, name, (dated, columns.get(name, name)), rows, problems)
+                counted[name] = _counts(path, name, (dated, columns.get(name, name)), rows, problems, by_date)
     problems += [
         UnknownName(column, headers, kind="column", where=", ".join(map(str, paths)))
         for column in columns.values()
@@ -418,6 +438,7 @@ def _counts(
     named: tuple[str, str],
     rows: Sequence[tuple[int, dict[str, str]]],
     problems: list[CiparkError],
+    by_date: bool,
 ) -> Counts:
     """Those of a series by the columns of its dates and numbers."""
     read, (dated, column) = list[tuple[float, str, float]](), named
@@ -428,6 +449,10 @@ def _counts(
         if use != "fit":
             continue
         date = (row[dated] or "").strip()
+        if by_date and date.isdecimal():
+            expected = "a date such as 2020-12-31: the forecast has dates, and a year may mean its start or its end"
+            problems.append(InvalidValue("date", date, expected, where=where))
+            continue
         try:
             read.append((Calendar().model_time(date), date, _number(row[column], column, where)))
         except ValueError:

@@ -170,7 +170,7 @@ def _summary(made: "NewStudy") -> list[str]:
     amounts = [candidate.name for candidate in free if candidate.amount and not candidate.starts]
     if amounts:
         lines.append(f"          amounts that you know are better held (--fix NAME): {_some(amounts, 5)}")
-    if bounded := [f"{part.name} {by_step(part)}" for part in sorted(free, key=step_room) if part.by_step]:
+    if bounded := [f"{part.name} {words}" for part in sorted(free, key=step_room) if (words := by_step(part))]:
         lines.append(f"  bounds  of the run's step: {_some(bounded, 4)}; step or method under [model] moves them")
     if made.beside:
         lines.append(

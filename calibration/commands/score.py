@@ -1,5 +1,6 @@
 """``cipark score``. Nothing heavy is imported before the command runs."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,8 @@ def score(request: Request) -> Result:
     series = list(dict.fromkeys(entry.series for entry in forecasters))
     facts = {}
     columns = options.pairs(request.columns, "--column", "SERIES=COLUMN", where="score")
-    for counts in read_counts(request.data, series, columns, request.dated):
+    by_date = any(entry.by_date for entry in forecasters)
+    for counts in read_counts(request.data, series, columns, request.dated, by_date=by_date):
         chosen = [entry for entry in forecasters if entry.series == counts.series]
         if counts.series == series[0]:
             rng = np.random.default_rng(request.seed)
@@ -105,7 +107,8 @@ def _of_series(counts: "Counts", forecasters: "Sequence[Forecaster]", judged: st
         say(sentence, bold=True)
     _print(counts.series, list(scored.values()))
     if gaps:
-        rows = [[rival, f"{gap:+.1f}", *map(_share, chances)] for rival, (gap, *chances) in gaps.items()]
+        places = 1 if judged_score is None else _places(judged_score)
+        rows = [[rival, f"{gap:+.{places}f}", *map(_share, chances)] for rival, (gap, *chances) in gaps.items()]
         columns = ("rival", "gap in mean CRPS", f"as large if {judged} is true", "if the rival is true")
         print_table(columns, rows, title=f"{counts.series}: {judged} less its rivals, above 0 worse")
     dates = next(iter(scored.values())).dates
@@ -141,15 +144,18 @@ def _verdict(judged_score: "Scored", gaps: "Mapping[str, tuple[float, float, flo
     outside = [date for date, inside in zip(judged_score.dates, judged_score.inside_90, strict=True) if not inside]
     lines = []
     if better:
-        scores = ", ".join(f"{rival!r} {judged_score.mean - gaps[rival][0]:.1f}" for rival in better)
+        places = _places(judged_score)
+        scores = ", ".join(f"{rival!r} {judged_score.mean - gaps[rival][0]:.{places}f}" for rival in better)
         lines.append(
             f"{series}: {len(better)} of {len(gaps)} rivals predicted the counts better than {name!r} (mean CRPS "
-            f"{judged_score.mean:.1f}): {scores}. If {name!r} is true, the first gap is as large with probability "
-            f"{_share(gaps[better[0]][1])}."
+            f"{judged_score.mean:.{places}f}): {scores}. If {name!r} is true, the first gap is as large with "
+            f"probability {_share(gaps[better[0]][1])}."
         )
     if outside:
         lines.append(f"{series}: outside 90 % of the draws of {name!r}: {', '.join(outside)}.")
-    return lines or [f"{series}: no rival predicted the counts better than {name!r}, and all lie in 90 % of its draws."]
+    if gaps and not lines:
+        return [f"{series}: no rival predicted the counts better than {name!r}, and all lie in 90 % of its draws."]
+    return lines or [f"{series}: all counts lie in 90 % of the draws of {name!r}."]
 
 
 def facts_of(entry: "Scored") -> dict[str, object]:
@@ -186,8 +192,7 @@ def _print(series: str, scored: "Sequence[Scored]") -> None:
         "scores, lower is better",
         ("CRPS", *dates, "mean", "energy", "in 90 %", "in 50 %"),
         lambda entry: [
-            *(f"{value:.1f}" for value in (*entry.crps, entry.mean)),
-            _number(entry.energy),
+            *(_number(value, _places(entry)) for value in (*entry.crps, entry.mean, entry.energy)),
             *(f"{inside.sum()} of {len(dates)}" for inside in (entry.inside_90, entry.inside_50)),
         ],
     )
@@ -218,7 +223,12 @@ def _print(series: str, scored: "Sequence[Scored]") -> None:
     show("mean rise from count to count", columns, rises)
 
 
-def _number(value: float, digits: int = 1) -> str:
+def _places(entry: "Scored") -> int:
+    """Decimals of scores in the unit of the counts: one, and of a small unit as many as show two digits of the mean."""
+    return 1 if not entry.mean > 0 else max(1, 1 - math.floor(math.log10(entry.mean)))
+
+
+def _number(value: float, digits: int) -> str:
     return "-" if value != value else f"{value:.{digits}f}"
 
 

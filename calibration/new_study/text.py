@@ -221,10 +221,10 @@ def _prior_text(prior: Prior) -> str:
 
 
 def by_step(candidate: Candidate) -> str:
-    """The bound that the step of the file's run sets to a candidate, in words; empty where it sets none."""
-    if candidate.by_step is None:
+    """The bound that the step of the file's run sets to a candidate, in words; empty where its range is narrower."""
+    (low, high), (least, most) = candidate.bounds, candidate.by_step or (0.0, math.inf)
+    if max(low, 0.0) >= least and high <= most:
         return ""
-    least, most = candidate.by_step
     return f"at most {_number(most)}" if math.isfinite(most) else f"at least {_number(least)}"
 
 
@@ -248,9 +248,9 @@ def _parameter(candidate: Candidate) -> str:
     low, high = candidate.bounds
     bounds = {} if math.isinf(low) and math.isinf(high) else {"bounds": f"[{_number(low)}, {_number(high)}]"}
     if candidate.by_step:
-        bounds["bounds_from"] = (
-            f'"step" # {by_step(candidate)} in a run as the file has it: a smaller step or rk4, more'
-        )
+        words = by_step(candidate)
+        now = f"{words} in a run as the file has it: a smaller step or rk4, more" if words else "beyond the range"
+        bounds["bounds_from"] = f'"step" # {now}'
     why = f"{PLACEHOLDER}: wide around the model's {value} {written_unit(candidate.units)}".rstrip()
     known = {"prior": _prior_text(candidate.prior), "why": toml(STATED if candidate.why == STATED else why)}
     return _block("[[parameter]]", name=name, use=toml(candidate.role), **bounds, **known) + "\n"

@@ -322,6 +322,11 @@ class Findings:
     checks: tuple[Outcome, ...] = ()
 
     @property
+    def study_digest(self) -> str:
+        """The fingerprint of the study that was fitted."""
+        return self.fit.study.study_digest
+
+    @property
     def draws(self) -> Posterior | None:
         """The draws of the posterior, where they are to be trusted: nothing else of a page speaks from any."""
         return self.fit.posterior if self.fit.posterior is not None and self.fit.posterior.speaks else None

@@ -199,6 +199,9 @@ class Study(Protocol):
             For a fit of something else, or one without draws.
         """
 
+    def rows_of(self, digest: str) -> str:
+        """In words, up to when the rows go that draws are of, by their fingerprint; empty for all rows of the data."""
+
     def contradictions(self, structure: Structure | None, draw_set: DrawSet | None, *, seed: int, engine: str) -> str:
         """In words, where the model has numbers that the data rule out; empty for nowhere.
 
@@ -257,6 +260,10 @@ class PlainModel:
 
     def fit_at_hand(self) -> None:
         """None: there is nothing to fit to."""
+
+    def rows_of(self, digest: str) -> str:
+        """Empty: there are no rows."""
+        return ""
 
     def contradictions(self, structure: Structure | None, draw_set: DrawSet | None, *, seed: int, engine: str) -> str:
         """Empty: there are no data to contradict."""

@@ -1,7 +1,7 @@
 """``cipark report``: the pages of several commands as one, with what their headline numbers say of each other."""
 
 import importlib.metadata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -91,7 +91,8 @@ def _combined(pages: Sequence[tuple[Page, Path]]) -> tuple[str, list[str]]:
         return render(pages), []
     names = _names([folder for _, folder in pages])
     folders = [(name, page.headlines) for name, (page, _) in zip(names, pages, strict=True)]
-    warnings, unknown = mixtures(folders), ["Whether the folders differ is not known: the comparison failed."]
+    studies = {name: page.study_digest for name, (page, _) in zip(names, pages, strict=True)}
+    warnings, unknown = mixtures(folders, studies), ["Whether the folders differ is not known: the comparison failed."]
     differing = attempt("disagreements", lambda: disagreements(folders), unknown)
     blocks: list[Block] = [Paragraph(text, warning=True) for text in warnings]
     if differing:
@@ -251,17 +252,29 @@ def _why(records: Sequence[Headline]) -> str:
     return f"They differ in {listed(reasons)}."
 
 
-def mixtures(folders: Sequence[tuple[str, Sequence[Headline]]]) -> list[str]:
-    """Warnings where folders that are read together rest on different models, studies or kinds of draws."""
+def mixtures(folders: Sequence[tuple[str, Sequence[Headline]]], studies: Mapping[str, str] | None = None) -> list[str]:
+    """Warnings where folders that are read together rest on different models, studies or kinds of draws.
+
+    Parameters
+    ----------
+    folders : sequence of (str, sequence of Headline)
+        By name, their numbers.
+    studies : mapping of str to str
+        By name, the fingerprint of the study behind a folder, which one without a number has as well.
+
+    Returns
+    -------
+    list of str
+    """
     warnings = []
-    for words, of in (
-        ("models", lambda record: record.model_digest[:12]),
-        ("studies (data, priors or scenario)", lambda record: record.study_digest[:12]),
-        ("kinds of draws", lambda record: "" if record.basis is None else record.basis.name),
+    for words, beside, of in (
+        ("models", {}, lambda record: record.model_digest[:12]),
+        ("studies (data, priors or scenario)", studies or {}, lambda record: record.study_digest[:12]),
+        ("kinds of draws", {}, lambda record: "" if record.basis is None else record.basis.name),
     ):
         where: dict[str, list[str]] = {}
         for folder, records in folders:
-            for value in dict.fromkeys(filter(None, map(of, records))):
+            for value in dict.fromkeys(filter(None, (*map(of, records), beside.get(folder, "")[:12]))):
                 where.setdefault(value, []).append(folder)
         if len(where) > 1:
             parts = "; ".join(f"{value} in {listed(names)}" for value, names in where.items())

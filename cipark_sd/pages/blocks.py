@@ -134,13 +134,15 @@ class Section:
 class Page:
     """What one command found: a title, what it was made from (model digest, scenario, seed, versions), sections.
 
-    Its headline numbers stand before the sections.
+    Its headline numbers stand before the sections. ``study_digest`` is that of the study whose data stand behind it,
+    which a page without such a number has as well; empty where none do.
     """
 
     title: str
     identity: str
     sections: tuple[Section, ...]
     headlines: tuple[Headline, ...] = ()
+    study_digest: str = ""
 
 
 def headline_table(records: Sequence[Headline], caption: str = "") -> Table:

@@ -22,12 +22,12 @@ from cipark_sd.base.timegrid import Dates
 from cipark_sd.data import results
 from cipark_sd.pages.blocks import Block, Listing, Page, Section
 from cipark_sd.pages.page import write_page
-from cipark_sd.pages.parts import Drawing, Part, Pictures
+from cipark_sd.pages.parts import Drawing, Made, Part, Pictures
 
 if TYPE_CHECKING:
     Table = Sequence[Mapping[str, object]] | pd.DataFrame
 
-F = TypeVar("F")
+F = TypeVar("F", bound=Made)
 R = TypeVar("R")
 _RUNS = Mapping[str, xr.Dataset]
 #: Of the record; 4 since those of all analyses are written alike.
@@ -71,7 +71,8 @@ def page_of(
     if left:
         blocks["Left out"] = (Listing(tuple(left)),)
     sections = tuple(Section(name, of_section) for name, of_section in blocks.items() if of_section)
-    return Page(title, identity, sections, tuple(record for part in parts for record in part.headlines(findings)))
+    records = tuple(record for part in parts for record in part.headlines(findings))
+    return Page(title, identity, sections, records, findings.study_digest)
 
 
 # what differs between the commands that write pages; six of nine have defaults

@@ -8,7 +8,7 @@ a file and a row. A part without sections is an error of mypy at the row and of 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from cipark_sd.pages.blocks import Picture, Section
 from cipark_sd.statements.headline import Headline
@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-F = TypeVar("F", contravariant=True)
+
+class Made(Protocol):
+    """Findings, as pages take them."""
+
+    @property
+    def study_digest(self) -> str:
+        """The fingerprint of the study whose data stand behind them; empty where none do."""
+
+
+F = TypeVar("F", bound=Made, contravariant=True)
 
 
 @dataclass(frozen=True, eq=False)

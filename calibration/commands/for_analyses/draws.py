@@ -19,10 +19,12 @@ from calibration.commands.for_analyses.fitted_study import (
     FittedStudy,
     archive_in,
     argument_of,
+    as_fitted,
     digests_of,
     find_fit,
     folder_of,
     record_in,
+    rows_words,
 )
 from calibration.commands.for_analyses.study_draws import (
     as_draws,
@@ -92,7 +94,7 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
     rivals, notes = request.structures, list[str]()
     source = _source(problem, request, notes, bars)
     fit, archive = source.fit, source.archive
-    problem = problem if fit is None else fit.problem
+    problem = _as_drawn(problem, rivals, archive, notes) if fit is None else fit.problem
     if not isinstance(request.source, Mapping):
         notes += _doubts(problem, rivals, archive)
     without = (*archive.refuted, *source.missing)
@@ -118,6 +120,19 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
         "" if unseen else problem_digest(problem),
         None if fit is None else fit.asked,
     )
+
+
+def _as_drawn(
+    problem: CalibrationProblem, rivals: Sequence[Structure], archive: Archive, notes: list[str]
+) -> CalibrationProblem:
+    """The study with the rows that the draws of files are of, which the first note says where these are not all."""
+    for rival in rivals:
+        digest = archive.attributes[rival.id].get("study_digest") if rival.id in archive.files else None
+        if (of_rows := as_fitted(problem, digest, rival)) is not None:
+            early, end = of_rows
+            notes[:1] = [" ".join((*notes[:1], rows_words(end)))] if end else notes[:1]
+            return early
+    return problem
 
 
 def _source(problem: CalibrationProblem, request: DrawRequest, notes: list[str], bars: Bars) -> _Source:

@@ -338,27 +338,40 @@ def record_in(folder: Path) -> Mapping[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def as_fitted(problem: CalibrationProblem, digest: str) -> tuple[CalibrationProblem, str] | None:
+def as_fitted(
+    problem: CalibrationProblem, digest: object, rival: Structure | None = None
+) -> tuple[CalibrationProblem, str] | None:
     """The study with the rows that a fingerprint is of, and the date up to which these are.
 
     Parameters
     ----------
     problem : CalibrationProblem
     digest : str
-        Of what was fitted.
+        Of what was fitted; of anything else nothing is known.
+    rival : Structure, optional
+        That was fitted; by default the study as it stands.
 
     Returns
     -------
     CalibrationProblem and str, optional
         The date is empty for all rows. None where it is of something else.
     """
-    if problem_digest(problem) == digest:
+
+    def is_of(rows: CalibrationProblem) -> bool:
+        return digest in ([problem_digest(rows)] if rival is None else digests_of(rows, rival))
+
+    if is_of(problem):
         return problem, ""
     for end in sorted({max(quantity.end for quantity in term.quantities) for term in problem.fitted_terms})[:-1]:
         early = until(problem, end)
-        if problem_digest(early) == digest:
+        if is_of(early):
             return early, problem.calendar.label(end)
     return None
+
+
+def rows_words(end: str) -> str:
+    """Of which rows draws are that somebody has named; empty where ``end`` is, since then they are of all."""
+    return f"The draws are of the rows up to {end}." if end else ""
 
 
 def _refused(problem: CalibrationProblem, place: Path, why: str) -> UnusableInput:

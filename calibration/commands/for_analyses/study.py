@@ -18,7 +18,13 @@ import numpy as np
 
 from calibration.assess.rivals import with_variant
 from calibration.commands.for_analyses.draws import find_draws
-from calibration.commands.for_analyses.fitted_study import argument_of, as_fitted, at_step_of_fit, find_fit
+from calibration.commands.for_analyses.fitted_study import (
+    argument_of,
+    as_fitted,
+    at_step_of_fit,
+    find_fit,
+    rows_words,
+)
 from calibration.commands.for_analyses.study_draws import as_draws
 from calibration.inference.sampling.densities import prior_draws
 from calibration.likelihood.posterior import On, Posterior
@@ -219,6 +225,10 @@ class CalibrationStudy:
         spelt = {override_key(name): name for name in self.problem.space.names}
         columns = {spelt[key]: values for key, values in fit.draws.values.items()}
         return FittedDraws(fit.draws.basis, columns, fit.source, fit.digest)
+
+    def rows_of(self, digest: str) -> str:
+        """A sentence where draws with this fingerprint are of the rows up to a date; empty where not."""
+        return rows_words((as_fitted(self.problem, digest) or (None, ""))[1])
 
     def contradictions(self, structure: Structure | None, draw_set: DrawSet | None, *, seed: int, engine: str) -> str:
         """Where the middle of the draws has numbers that the noise of the data, as those draws have it, rules out."""

@@ -34,7 +34,7 @@ def contents_of(request: Settings) -> Contents:
     """
     target = read_target(request.folder, allow_files=request.allow_files)
     model, catalogue = target.study.model, target.catalogue
-    chosen = tuple(Outcome(name, name) for name in request.variables) or outcomes_of(catalogue)
+    chosen = tuple(Outcome(name, name) for name in request.variables) or outcomes_of(catalogue, model)
     if not chosen:
         raise InvalidValue(
             "[[outcome]]", "none", "one at least, or --variables NAMES", where=str(request.folder / FILE)
@@ -57,12 +57,31 @@ def contents_of(request: Settings) -> Contents:
     )
 
 
-def outcomes_of(catalogue: Catalogue) -> tuple[Outcome, ...]:
-    """The outcome of the headline, those that are shown beside it, and the others; not those that are equations."""
+def outcomes_of(catalogue: Catalogue, model: Model) -> tuple[Outcome, ...]:
+    """The curve of the headline, those that are shown beside it, and the others; not those that are equations.
+
+    A peak and its time are read from one curve, which has the name of its variable. Where nothing but such readings of
+    the same curve stands beside the headline, the other outcomes are shown, too.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+    model : Model
+
+    Returns
+    -------
+    tuple of Outcome
+        At most :data:`~cipark_sd.pages.player.of_model.OUTCOMES`.
+    """
     by_id = {outcome.id: outcome for outcome in catalogue.outcomes if not outcome.equation}
-    shown = [id_ for id_ in (catalogue.headline[0], *catalogue.beside) if id_ in by_id]
-    ids = dict.fromkeys([*shown, *([] if catalogue.beside else by_id)])
-    return tuple(Outcome(by_id[id_].title, by_id[id_].variable, by_id[id_].per) for id_ in ids)[:OUTCOMES]
+    curves: dict[tuple[str, str], Outcome] = {}
+    for id_ in (catalogue.headline[0], *catalogue.beside, *by_id):
+        outcome = by_id.get(id_)
+        if outcome is None or (len(curves) > 1 and catalogue.beside and id_ not in catalogue.beside):
+            continue
+        title = model.label(outcome.variable) if outcome.metric else outcome.title
+        curves.setdefault((outcome.variable, outcome.per), Outcome(title, outcome.variable, outcome.per))
+    return tuple(curves.values())[:OUTCOMES]
 
 
 def named_levers(

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from calibration.assess.posterior_predictive import DRAWS, central_quantiles
-from calibration.commands.for_analyses.fitted_study import FittedStudy, find_fit
+from calibration.commands.for_analyses.fitted_study import FittedStudy, as_fitted, find_fit, rows_words
 from calibration.commands.for_analyses.study import CalibrationStudy
-from calibration.commands.for_analyses.study_draws import as_draws, draws_from_file
+from calibration.commands.for_analyses.study_draws import as_draws, draws_from_file, said_of
 from calibration.commands.play.catalogue import named_levers, outcomes_of
 from calibration.commands.play.request import Settings
 from calibration.likelihood.forward import all_reported, from_nothing
@@ -96,7 +96,7 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
     catalogue = read_catalogue(path, problem.model) if path.is_file() else None
     fit = None if request.draws else find_fit(problem, request.fit)
     named = _name(problem) + (f" --until {fit.until}" if fit is not None and fit.until else "")
-    problem = problem if fit is None else fit.problem
+    problem, of_rows = _rows(request, problem, fit)
     structures = _structures(request, problem, fit)
     first = structures[0]
     printed = _printed(problem, first.every, first.every_beside)
@@ -135,22 +135,22 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
         ),
         data_end=max(counted, default=math.nan),
         base="as assumed" if unseen else "as fitted",
-        limits=tuple(limit.format(study=named) for limit in _limits(structures)),
-        notice=" ".join(filter(None, (_of_rows(fit), _notice(problem, request.seed, first.basis, named)))),
+        limits=tuple(limit.format(study=named) for limit in _limits(structures, with_rivals=bool(_variants(problem)))),
+        notice=" ".join(filter(None, (of_rows, _notice(problem, request.seed, first.basis, named)))),
         misfit="" if fit is None else fit.misfit,
         labels=labels_of(problem.model, scenario, problem.calendar.label),
         model_digest=digest,
     )
 
 
-def _limits(structures: Sequence[PlayedStructure]) -> tuple[str, ...]:
-    """What a reader must not overlook, by what the draws are."""
+def _limits(structures: Sequence[PlayedStructure], *, with_rivals: bool) -> tuple[str, ...]:
+    """What a reader must not overlook, by what the draws are, and that rivals of the study were not fitted."""
     basis = structures[0].basis
     if basis is not None and basis.origin in UNSEEN:
         return PRIOR_LIMIT, HOW, FAN, BEYOND
     if basis is not None and not basis.bands:
         return ONE_CURVE, BEYOND
-    return (FITTED_LIMIT, CLASSES, FAN, BEYOND, *([] if len(structures) > 1 else [NO_RIVALS]))
+    return (FITTED_LIMIT, CLASSES, FAN, BEYOND, *([NO_RIVALS] if with_rivals and len(structures) == 1 else []))
 
 
 def _name(problem: CalibrationProblem) -> str:
@@ -159,9 +159,14 @@ def _name(problem: CalibrationProblem) -> str:
     return folder.name if folder.parent == STUDIES.resolve() else str(problem.folder)
 
 
-def _of_rows(fit: FittedStudy | None) -> str:
-    """Which fit it is, where it is not one of all rows: of these nothing is said, since nothing else is expected."""
-    return fit.sentence if fit is not None and (fit.until or fit.interrupted) else ""
+def _rows(request: Settings, problem: CalibrationProblem, fit: FittedStudy | None) -> tuple[CalibrationProblem, str]:
+    """The study with the rows that were fitted, and which fit it is: of one of all rows nothing else is expected."""
+    if fit is not None:
+        return fit.problem, fit.sentence if fit.until or fit.interrupted else ""
+    if request.draws in (None, "prior"):
+        return problem, ""
+    early, end = as_fitted(problem, said_of(Path(request.draws)).get("study_digest")) or (problem, "")
+    return early, rows_words(end)
 
 
 def _notice(problem: CalibrationProblem, seed: int, basis: Basis | None, named: str) -> str:
@@ -279,7 +284,7 @@ def _outcomes(
 ) -> tuple[Outcome, ...]:
     levels = _levels_of(problem)
     if not request.variables and catalogue is not None:
-        chosen = list(outcomes_of(catalogue))
+        chosen = list(outcomes_of(catalogue, problem.model))
     else:
         model, names = problem.model, map(problem.model.protected, request.variables or levels)
         chosen = [Outcome(model.label(name), name) for name in names]

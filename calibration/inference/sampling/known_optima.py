@@ -208,7 +208,10 @@ def places_words(places: Sequence[Place], names: Sequence[str], widths: Sequence
         words.append(f"{at} ({place.weight:.0%} of the posterior, {place.share:.0%} of the draws)")
     if len(places) < 2:
         return ""
-    return f"Searches found {len(places)} optima, weighed by a region about each: at {'; at '.join(words)}."
+    return (
+        f"Searches found {len(places)} optima. A region about each, which leaves out the tails, was weighed: at "
+        f"{'; at '.join(words)}."
+    )
 
 
 def missing_words(places: Sequence[Place], names: Sequence[str], low: Sequence[float], high: Sequence[float]) -> str:

@@ -36,6 +36,8 @@ class Draws:
         How many independent draws all of them are worth, at most; infinite for draws that do not depend on each other.
     noise : mapping of str to (n_draws,)
         By name of the study, numbers of the noise of the data in the same draws, which no run of the model takes.
+    whole : Draws, optional
+        All draws, of which these are some: what is said of the constants themselves takes no run, and is of them.
 
     Raises
     ------
@@ -50,6 +52,7 @@ class Draws:
     converged: bool | None = None
     independent: float = math.inf
     noise: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    whole: "Draws | None" = None
 
     def __post_init__(self) -> None:
         values = {override_key(name): np.asarray(array, dtype=float) for name, array in self.values.items()}
@@ -90,7 +93,7 @@ class Draws:
         """``n`` of the draws, chosen at random without repetition; all of them where there are no more."""
         if n >= len(self):
             return self
-        return self.take(rng.choice(len(self), n, replace=False))
+        return replace(self.take(rng.choice(len(self), n, replace=False)), whole=self.whole or self)
 
     def widened(self, uncertainties: Sequence[Uncertainty], seed: int) -> "Draws":
         """The draws with inputs that no data inform drawn beside them, over their ranges."""

@@ -393,6 +393,11 @@ class Findings:
     about: About
     results: Mapping[str, Any]
 
+    @property
+    def study_digest(self) -> str:
+        """Of the study whose data stand behind the draws; empty where none do."""
+        return self.about.study_digest
+
     def of(self, kind: type[R]) -> R | None:
         """The result of that type, None where it was not computed."""
         return next((result for result in self.results.values() if isinstance(result, kind)), None)

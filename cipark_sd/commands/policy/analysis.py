@@ -236,8 +236,9 @@ class Analysis:
         return runs
 
     def moves(self) -> dict[str, str]:
-        """By policy, from where to where it moves what, over the draws of the first rival: ``Pace from 5 to 4``."""
+        """By policy, from where to where it moves what, over all draws of the first rival: ``Pace from 5 to 4``."""
         first = self.rivals[0]
+        draws = self.draws[first.id]
 
         def words(name: str, ends: tuple[float, float]) -> str:
             unit = estimands.unit_of(self.model, name)
@@ -246,7 +247,7 @@ class Analysis:
             before, after = (commas(number(end, digits=3) if end.is_integer() else rounded(end, width)) for end in ends)
             return f"{estimands.name_in(self.model, name)} from {before} to {with_unit(after, unit)}"
 
-        by_policy = moved(self.setup, self.catalogue.changes, first, self.draws[first.id])
+        by_policy = moved(self.setup, self.catalogue.changes, first, draws.whole or draws)
         return {policy: listed([words(*item) for item in numbers.items()], "") for policy, numbers in by_policy.items()}
 
     def widened(self, draws: Mapping[str, Draws]) -> dict[str, Draws]:
@@ -396,13 +397,14 @@ def untaught(study: Study, draws: Draws) -> tuple[str, ...]:
     study : Study
         With the priors.
     draws : Draws
-        After the data.
+        After the data; where they are some of more, all are judged, as the fit judges its constants.
 
     Returns
     -------
     tuple of str
         Their names.
     """
+    draws = draws.whole or draws
     grid = (np.arange(2000) + 0.5) / 2000
     names = []
     for parameter in study.parameters:

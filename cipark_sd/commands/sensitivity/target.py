@@ -178,7 +178,8 @@ def inputs_of(request: Request, study: Study, question: Question, n: int) -> Inp
     """
     if request.draws is not None and not request.prior:
         draws = read_draws(request.draws)
-        return _after(study, question, draws, (f"The draws are those of {draws.source}.",))
+        notes = (f"The draws are those of {draws.source}.", study.rows_of(draws.study_digest))
+        return _after(study, question, draws, tuple(filter(None, notes)))
     fit = None if request.prior else study.fit_at_hand()
     if fit is not None:
         if wrong := [method for method in request.methods if method not in _joint()]:

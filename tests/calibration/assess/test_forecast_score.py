@@ -128,6 +128,45 @@ def test_quantiles_of_a_table_are_a_distribution_without_joint_dates(tmp_path: P
     assert math.isnan(gap_between(scored, scored)[1])
 
 
+def test_quantiles_of_counts_are_counts_and_bands_are_those_of_the_table(tmp_path: Path) -> None:
+    levels = [0.005, *np.round(np.arange(0.01, 1, 0.01), 2).tolist(), 0.995]
+    table = stats.poisson.ppf(levels, 60.0)
+    head = "structure,scenario,observation,date," + ",".join(f"q{level:g}" for level in levels)
+    row = "own,as fitted,firms,2020-12-31," + ",".join(map(str, table))
+    (tmp_path / "forecast.csv").write_text(f"{head}\n{row}", encoding="utf-8")
+    (found,) = read_forecasts(tmp_path / "forecast.csv")
+    scored = score_forecast(found, counts([60]))
+    assert scored.bands == [tuple(stats.poisson.ppf([0.05, 0.25, 0.5, 0.75, 0.95], 60.0))]
+    # the probability of fewer and half of that of as many, without what lies beyond the outer levels
+    exact = (stats.poisson.cdf(59, 60.0) + stats.poisson.cdf(60, 60.0)) / 2
+    assert scored.pit[0] == pytest.approx(exact, abs=0.006)
+
+
+def test_a_year_alone_is_no_date_of_a_forecast_that_has_dates(tmp_path: Path) -> None:
+    """A flow of 2020 ends as the year does, a level of 2020 may be of its start: one of them would lie a year off."""
+    forecast, table = tmp_path / "forecast.csv", tmp_path / "later.csv"
+    table.write_text("date,firms\n2020,5\n", "utf-8")
+    rows = "structure,scenario,observation,date,q0.25,q0.75\nown,as fitted,firms,{},4.5,6.5\n"
+    forecast.write_text(rows.format("2020-12-31"), "utf-8")
+    assert "a year may mean its start or its end" in cipark("score", forecast, table, code=2).output
+    # in the model's own time a number is what it says
+    forecast.write_text(rows.format("2020"), "utf-8")
+    assert "counted" in cipark("score", forecast, table).output
+
+
+def test_scores_of_a_small_unit_have_digits_and_without_rivals_there_is_none_to_beat(tmp_path: Path) -> None:
+    forecast, table = tmp_path / "forecast.csv", tmp_path / "later.csv"
+    table.write_text("date,dose\n24,0.046\n", "utf-8")
+    forecast.write_text(
+        "structure,scenario,observation,date,q0.05,q0.5,q0.95\nown,as fitted,dose,24,0.03,0.05,0.07\n", "utf-8"
+    )
+    said = cipark("score", forecast, table).output
+    (mean,) = json.loads(cipark("score", forecast, table, "--json").stdout)["series"]["dose"]["scores"]["own"]["crps"]
+    assert f"{mean:.{1 - math.floor(math.log10(mean))}f}" in said
+    assert said.startswith("dose: all counts lie in 90 % of the draws of 'own'.")
+    assert "rival" not in said
+
+
 def test_all_that_is_wrong_with_a_table_is_said_at_once(tmp_path: Path) -> None:
     table = tmp_path / "later.csv"
     table.write_text(

@@ -99,6 +99,8 @@ def test_play_policy_and_sensitivity_take_the_fit_that_was_made(
     source = f"{Path('cipark-output', 'flu')}{f', of the rows up to {date}' if early else ''}"
     for command in ("policy", "sensitivity", *(["play"] if early else [])):
         assert source in said[command], command
+    # a study without rivals is not told to fit them
+    assert "--rivals" not in page
     # nothing of the priors is taken for it
     assert "PRIOR" not in "".join(said.values())
     if not drawn:

@@ -664,6 +664,20 @@ def test_a_bound_of_the_step_is_said(write_mdl: Write, monkeypatch: pytest.Monke
     assert 'bounds_from = "step" # at most 8 in a run as the file has it: a smaller step or rk4, more' in written_
 
 
+def test_a_bound_of_the_step_beyond_the_range_of_the_file_is_none_that_is_said(
+    write_mdl: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits in the study for a coarser step, where it is the narrower one."""
+    model = write_mdl(RATE.format(0.1).replace("~1/Year~", "~1/Year [0,5]~"), step=0.25)
+    monkeypatch.chdir(model.parent)
+    Path("d.csv").write_text(DRIFT)
+    made = cipark("new-study", model.name, "d.csv")
+    assert "bounds  of" not in made.output
+    written_ = (model.parent / "d" / "problem.toml").read_text()
+    assert "bounds = [0, 5]" in written_
+    assert 'bounds_from = "step" # beyond the range' in written_
+
+
 def test_a_study_by_likelihood_alone_has_bounds_and_a_width_is_what_it_says(write_mdl: Write) -> None:
     model = write_mdl("Level = INTEG(a, 5) ~~|a = 1 ~~|")
     table = "time,level\n1,6.1\n2,6.9\n3,8.2\n4,9.1\n"

@@ -225,6 +225,11 @@ def test_draws_models_and_studies_that_are_mixed_are_warned_of() -> None:
     assert mixtures([("a", [RATE, DRAWN]), ("b", [DRAWN])]) == []
     (warning,) = mixtures([("a", [RATE, DRAWN]), ("b", [prior])])
     approved(warning)
+    # a page without a number has a study behind it, too
+    (studies,) = mixtures([("a", [DRAWN]), ("b", [])], {"a": DRAWN.study_digest, "b": "another"})
+    assert studies.startswith("Numbers here rest on different studies (data, priors or scenario): ")
+    assert studies.split(": ")[1].endswith("another in b. They are no results of one analysis.")
+    assert mixtures([("a", [DRAWN]), ("b", [])], {"a": DRAWN.study_digest, "b": DRAWN.study_digest}) == []
     models = mixtures([("a", [RATE]), ("b", [replace(RATE, model_digest="x", study_digest="y")])])
     assert [text.split(": ")[0] for text in models] == [
         "Numbers here rest on different models",

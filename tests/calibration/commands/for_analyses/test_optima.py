@@ -126,6 +126,35 @@ def test_every_command_takes_the_fit_that_was_made_and_says_of_which_rows(
         assert "--until 5 --posterior" in found["play"][0]
 
 
+@pytest.mark.parametrize("of_folder", [True, False])
+def test_draws_that_are_named_are_set_against_the_rows_that_they_were_fitted_to(
+    problem, tmp_path, monkeypatch, of_folder
+):
+    """Of a fit up to a date no later row says that the model does not meet the data even after the fit."""
+    monkeypatch.chdir(tmp_path)
+    early, folder = until(problem, 5.0), tmp_path / "early"
+    drawn = np.exp(np.random.default_rng(1).normal(0, 0.1, (50, 2))) * THETA
+    leave_fit(folder, early, THETA, drawn)
+    file = folder / "draws.nc"
+    named = folder if of_folder else {"M0": file}
+    found = find_draws(problem, DrawRequest(RIVALS[:1], named, 5, 1, tmp_path / "out", "native"), Bars())
+    rows = "The draws are of the rows up to 5."
+    assert found.notes == ((f"Draws: {file}. {rows}",) if of_folder else (rows,))
+    assert found.study_digest == problem_digest(early)
+    study = CalibrationStudy(problem)
+    asked: Any = SimpleNamespace(draws=folder if of_folder else file, prior=False, methods=(), share=None)
+    assert inputs_of(asked, study, study.question(), 8).notes[-1] == rows
+    settings = Settings(folder=problem.folder, runs=4, levers=("rate",), draws=str(file))
+    page = contents_of(settings, problem)
+    assert page.notice == rows
+    assert {count.use for count in page.outcomes[0].observed} == {"fit", "holdout"}
+    # those of all rows are none of rows up to a date
+    leave_fit(folder, problem, THETA, drawn)
+    assert "rows up to" not in " ".join(
+        find_draws(problem, DrawRequest(RIVALS[:1], named, 5, 1, tmp_path / "out", "native"), Bars()).notes
+    )
+
+
 def test_a_structure_that_was_never_fitted_is_fitted_to_the_rows_of_the_fit_and_it_says_so(
     problem, tmp_path, monkeypatch
 ):

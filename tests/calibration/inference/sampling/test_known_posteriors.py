@@ -148,7 +148,10 @@ def test_a_fit_of_two_wells_has_both_places(wells: tuple[Posterior, KnownOptima]
     assert [place.theta[4] for place in fit.optima] == pytest.approx([6.02, 1.98], abs=0.02)
     assert [place.below for place in fit.optima] == pytest.approx([0.0, 0.707], abs=0.01)
     assert fit.posterior is not None
-    assert "Searches found 2 optima, weighed by a region about each: at p 6.023 (" in fit.posterior.how
+    assert (
+        "Searches found 2 optima. A region about each, which leaves out the tails, was weighed: at p 6.023 ("
+        in fit.posterior.how
+    )
     without = fit_findings(replace(made, draws=None))
     assert [place.theta[4] for place in without.optima] == pytest.approx([6.02, 1.98], abs=0.02)
     assert [place.below for place in without.optima] == pytest.approx([0.0, 0.707], abs=0.01)

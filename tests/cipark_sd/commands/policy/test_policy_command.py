@@ -13,7 +13,7 @@ from park_draws import near_the_file
 from small_study import POLICIES, small_study
 
 from calibration.study import STUDIES
-from cipark_sd.analysis.experiments.definition import Factor
+from cipark_sd.analysis.experiments.definition import Factor, Policy
 from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.base.console import Bars
 from cipark_sd.base.files import OUTPUT_FOLDER
@@ -305,6 +305,40 @@ def test_parameters_that_the_data_do_not_narrow_are_those_as_wide_as_their_prior
             assert untaught(study, replace(draws, values=draws.values | {"rate": shrunk})) == told
     # one as wide that lies elsewhere is told of as well: an end cuts the prior's interval
     assert untaught(study, replace(draws, values=draws.values | {"rate": rate.quantile(shares) * 3})) == ("size",)
+
+
+def test_what_is_said_of_constants_is_of_all_draws_and_not_of_those_that_are_run(leaving):
+    """Near the edge of two classes a few draws fall on either side; the fit has judged all of them."""
+    study = read_target(leaving).study
+    size, rate = study.parameters
+    shares = (np.arange(2000) + 0.5) / 2000
+    middle = np.log(rate.quantile(np.array(0.5)))
+    wide = np.exp(middle + 0.71 * (np.log(rate.quantile(shares)) - middle))
+    all_drawn = Draws("model", {"size": size.quantile(shares), "rate": wide}, "posterior", converged=True)
+    assert untaught(study, all_drawn) == ("size", "rate")
+    some = [all_drawn.thinned(50, np.random.default_rng(seed)) for seed in range(20)]
+    assert {len(draws) for draws in some} == {50}
+    assert {untaught(study, draws) for draws in some} == {("size", "rate")}
+    # alone they would not agree
+    assert len({untaught(study, replace(draws, whole=None)) for draws in some}) > 1
+
+
+def test_a_policy_moves_a_constant_from_where_the_fit_has_it(leaving, here):
+    """The median of all draws of the fit, which has more of them than are run."""
+    problem = read_target(leaving).study.problem
+    drawn = problem.space.medians * np.exp(0.1 * np.random.default_rng(3).standard_normal((400, len(problem.space))))
+    leave_fit(here / "fit", problem, draws=drawn)
+    how = {"target": str(leaving), "sources": (str(here / "fit"),), "n_draws": 20, "seed": 1, "engine": "native"}
+    analysis = start(Request(**how, output=here / "out"), Bars())
+    (draws,) = analysis.draws.values()
+    median = float(np.median(drawn[:, problem.space.names.index("rate")]))
+    assert len(draws) == 20
+    assert float(np.median(draws.values["rate"])) != pytest.approx(median, rel=0.005)
+    policies = (*analysis.catalogue.policies[:1], Policy("less", "Less", equations=(("rate", "0.5 * rate"),)))
+    words = replace(analysis, catalogue=replace(analysis.catalogue, policies=policies)).moves()["less"]
+    before, after = map(float, re.findall(r"[0-9]+[.][0-9]+", words))
+    assert before == pytest.approx(median, rel=0.005)
+    assert after == pytest.approx(0.5 * median, rel=0.01)
 
 
 DECISIONS = """
