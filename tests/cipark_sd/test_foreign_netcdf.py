@@ -133,7 +133,7 @@ def test_a_damaged_file_of_draws_is_one_sentence_or_read(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bytes of its header and of its tables are others: whatever the libraries make of that is an error of ours."""
-    monkeypatch.setattr(netcdf, "PATIENCE", 5.0)
+    monkeypatch.setattr(netcdf, "PATIENCE", 2.0)
     path, rng = tmp_path / "draws.nc", np.random.default_rng(seed)
     content = draws_file(path)
     for place in rng.integers(len(content), size=rng.integers(1, 60)):
@@ -160,7 +160,7 @@ def test_whatever_becomes_of_the_child_is_an_error_of_the_file(
 ) -> None:
     planted = f"from cipark_sd.data import netcdf\ndef act(*_):\n  {act}\nnetcdf._groups = act\nnetcdf.answer()"
     monkeypatch.setattr(netcdf, "_CHILD", ("-P", "-c", planted))
-    monkeypatch.setattr(netcdf, "PATIENCE", 5.0)
+    monkeypatch.setattr(netcdf, "PATIENCE", 2.0)
     path = tmp_path / "draws.nc"
     draws_file(path)
     with pytest.raises(CiparkError, match=CHILDREN[act]):
@@ -170,11 +170,21 @@ def test_whatever_becomes_of_the_child_is_an_error_of_the_file(
 def test_a_file_on_which_the_library_never_ends_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(netcdf, "PATIENCE", 5.0)
+    monkeypatch.setattr(netcdf, "PATIENCE", 2.0)
     content = draws_file(tmp_path / "draws.nc")
     # the first object of the heap that holds the scales of dimensions has the number 0, which is that of its free space
     content[content.index(b"GCOL") + 16] = 0
     (tmp_path / "draws.nc").write_bytes(content)
+    with pytest.raises(CiparkError, match="it is damaged: reading it does not end"):
+        read_file(tmp_path / "draws.nc")
+
+
+def test_without_limits_of_the_system_the_clock_ends_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted = "import sys; sys.modules['resource'] = None; from cipark_sd.data import netcdf\n"
+    planted += "def act(*_):\n  while True: pass\nnetcdf._groups = act\nnetcdf.answer()"
+    monkeypatch.setattr(netcdf, "_CHILD", ("-P", "-c", planted))
+    monkeypatch.setattr(netcdf, "PATIENCE", 4.0)
+    draws_file(tmp_path / "draws.nc")
     with pytest.raises(CiparkError, match="it is damaged: reading it does not end"):
         read_file(tmp_path / "draws.nc")
 
