@@ -20,7 +20,8 @@ from calibration.study.calendar import Calendar
 from calibration.study.rows import USES, Records
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, raise_all
-from cipark_sd.base.inputs import number_in, reading_netcdf
+from cipark_sd.base.inputs import number_in
+from cipark_sd.data.netcdf import read_groups
 
 #: Points of a distribution that is known by its quantiles.
 POINTS = 1000
@@ -291,10 +292,9 @@ def read_forecasts(path: Path, scenario: str | None = None) -> list[Forecaster]:
 
 
 def _of_draws(path: Path, scenario: str | None) -> list[Forecaster]:
-    import xarray as xr
+    from cipark_sd.data.results import dataset_of
 
-    with reading_netcdf(path):
-        content, forecasters = xr.load_dataset(path, engine="h5netcdf"), list[Forecaster]()
+    content, forecasters = dataset_of(read_groups(path, "/")["/"], path, times=True), list[Forecaster]()
     if "scenario" in content.dims:
         known = [str(name) for name in content["scenario"].values]
         content = content.isel(scenario=known.index(_chosen(scenario, known, path)))

@@ -17,9 +17,8 @@ import stat
 import tomllib
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnusableInput
 
@@ -139,95 +138,6 @@ def own_bytes(folder: Path, name: str, limit: int) -> bytes:
         if folder.joinpath(*parts[: depth + 1]).is_symlink():
             raise UnreadableFile(errno.ELOOP, "it is a link, and none is followed there", str(folder / name))
     return read_bytes(folder / name, limit)
-
-
-#: What h5py and what reads with it make of a damaged file.
-DAMAGED = (RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, EOFError)
-
-
-@contextmanager
-def reading_netcdf(path: Path, limit: int = RESULT_LIMIT) -> Iterator[None]:
-    """Around what reads a NetCDF file of somebody else, which is checked first.
-
-    Parameters
-    ----------
-    path : Path
-    limit : as of :func:`check_netcdf`
-
-    Returns
-    -------
-    context manager
-
-    Raises
-    ------
-    OSError
-        In place of any error that a damaged file makes.
-    """
-    check_netcdf(path, limit)
-    try:
-        yield
-    except DAMAGED as problem:
-        raise UnreadableFile(errno.EINVAL, f"it is damaged ({problem})", str(path)) from None
-
-
-def check_netcdf(source: Path | BinaryIO, limit: int = RESULT_LIMIT) -> None:
-    """Raise where a NetCDF file is no regular one, takes anything from other files, or is too large.
-
-    HDF5 can link to other files, map their arrays (virtual datasets) and keep numbers in files beside: whoever sends a
-    file does not choose which files of its reader come in.
-
-    Parameters
-    ----------
-    source : a path, or a file that is open
-    limit : bytes of the file; unpacked it has :data:`RESULT_LIMIT` at most, or as many as the file
-
-    Raises
-    ------
-    OSError
-        Also for a file that is no HDF5.
-    """
-    import h5py
-
-    name, size = "", 0
-    if isinstance(source, Path):
-        check_readable(source, limit)
-        name, size = str(source), source.stat().st_size
-    try:
-        with h5py.File(source, "r") as file:
-            fault, unpacked = _reaches_out(file)
-    except DAMAGED as problem:
-        raise UnreadableFile(errno.EINVAL, f"it is damaged ({problem})", name) from None
-    most = max(RESULT_LIMIT, size)
-    if unpacked > most:
-        fault = f"unpacked it has {unpacked / MEGABYTE:,.0f} MiB, and at most {most // MEGABYTE:,} MiB are read"
-    if fault:
-        raise UnreadableFile(errno.EINVAL, fault, name)
-
-
-def _reaches_out(file: Any) -> tuple[str, int]:
-    """What of an HDF5 file does not stay in it, empty where all does, and its size unpacked."""
-    import h5py
-
-    size, pending = 0, [(file, "")]
-    known = {h5py.h5o.get_info(file.id).addr}
-    while pending:
-        group, path = pending.pop()
-        for key in group:
-            name = f"{path}{key}"
-            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-                return f"{name!r} is a link, and none is followed", size
-            item = group[key]
-            place = h5py.h5o.get_info(item.id).addr
-            if isinstance(item, h5py.Group):
-                if place in known:
-                    return f"{name!r} is a group that is elsewhere too", size
-                pending.append((item, f"{name}/"))
-            elif isinstance(item, h5py.Dataset) and place not in known:
-                if item.external or item.is_virtual:
-                    return f"{name!r} takes its numbers from other files, and none is read", size
-                size += item.nbytes
-            known.add(place)
-    return "", size
 
 
 def read_text(path: Path, limit: int, *, encoding: str = "utf-8") -> str:

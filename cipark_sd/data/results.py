@@ -5,6 +5,7 @@ runs. Variables go by canonical name and carry ``long_name`` (the modeller's nam
 Dataset's attributes say which model, scenario, engine, method, step and version made it.
 """
 
+import errno
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
@@ -15,11 +16,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
+from xarray.backends.memory import InMemoryDataStore
 from xarray.indexes import PandasIndex
 
 from cipark_sd.base.errors import InvalidValue, MissingFile, UnknownName, UnusableInput
 from cipark_sd.base.files import write_bytes
-from cipark_sd.base.inputs import reading_netcdf
+from cipark_sd.base.inputs import UnreadableFile
 from cipark_sd.base.naming import canonical, override_key, protected_among, split_key
 from cipark_sd.base.spreadsheets import write_workbook
 from cipark_sd.data.described import (
@@ -32,6 +34,7 @@ from cipark_sd.data.described import (
     unwritable,
     write_table,
 )
+from cipark_sd.data.netcdf import DAMAGED, Group, read_groups
 
 
 def dataset(
@@ -203,11 +206,39 @@ def write_netcdf(content: "xr.Dataset | xr.DataTree", path: Path) -> Path:
 
 def read_netcdf(path: Path) -> xr.Dataset:
     """The Dataset that :func:`write_netcdf` wrote, in memory, with its numbers as they stand there."""
-    with reading_netcdf(path, sys.maxsize):
-        result = xr.load_dataset(path, engine="h5netcdf", decode_times=False, decode_timedelta=False)
+    result = dataset_of(read_groups(path, "/", limit=sys.maxsize)["/"], path)
     # how it was stored says nothing of what may be joined to it: a text of three letters would be cut to the two here
     result = result.drop_encoding()
     return result.rename({name: str(name).replace("\u2215", "/") for name in result.variables if "\u2215" in str(name)})
+
+
+def dataset_of(group: Group, path: Path, *, times: bool = False) -> xr.Dataset:
+    """A group of a NetCDF file as a Dataset, its conventions (scales, missing values, coordinates) applied.
+
+    Parameters
+    ----------
+    group : of :func:`~cipark_sd.data.netcdf.read_groups`
+    path : of the file, for messages
+    times : whether numbers that say "days since" or alike become dates
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    OSError
+        For a damaged file.
+    """
+    try:
+        variables = {
+            name: xr.Variable(dims, values, about, {"dtype": str} if values.dtype == object else None)
+            for name, (dims, values, about) in group.variables.items()
+        }
+        store = InMemoryDataStore(variables, group.attributes)  # type: ignore[no-untyped-call]
+        return xr.load_dataset(store, engine="store", decode_times=times, decode_timedelta=times)
+    except DAMAGED as problem:
+        raise UnreadableFile(errno.EINVAL, f"it is damaged ({problem})", str(path)) from None
 
 
 def _write(result: xr.Dataset, path: Path) -> None:

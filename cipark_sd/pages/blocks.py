@@ -47,6 +47,8 @@ class Table:
             raise ValueError(
                 f"a row of the table {self.caption!r} has not one cell for each of {len(self.head)} columns"
             )
+        if self.estimands and len(self.estimands) != len(self.rows):
+            raise ValueError(f"the table {self.caption!r} has {len(self.estimands)} names for {len(self.rows)} rows")
 
 
 @dataclass(frozen=True)

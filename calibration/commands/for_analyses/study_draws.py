@@ -13,7 +13,7 @@ from calibration.inference.sampling.densities import prior_draws
 from calibration.inference.sampling.draws import name_in_file
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.analysis.experiments.definition import ONLY, Structure
-from cipark_sd.analysis.experiments.draws import Draws, attributes_of, columns_in
+from cipark_sd.analysis.experiments.draws import Draws, DrawsFile, attributes_of, read_file
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, raise_all
 from cipark_sd.base.inputs import number_in
@@ -54,7 +54,7 @@ def as_draws(
 
 
 def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str) -> Draws:
-    """All draws of a study's parameters in a file of :func:`~cipark_sd.analysis.experiments.draws.columns_in`.
+    """All draws of a study's parameters in a file of :func:`~cipark_sd.analysis.experiments.draws.read_file`.
 
     Parameters
     ----------
@@ -76,7 +76,8 @@ def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str) -
         For every constant of the study that it does not hold, or holds with values that its prior rules out.
     """
     path = Path(path)
-    flat = {override_key(name): column for name, column in columns_in(path).items()}
+    file = read_file(path)
+    flat = {override_key(name): column for name, column in file.columns.items()}
     for parameter in problem.space:
         in_file = override_key(name_in_file(parameter.name))
         if in_file in flat:
@@ -90,7 +91,7 @@ def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str) -
     values, beside = ({name: flat[override_key(name)] for name in some} for some in (names, noise))
     raise_all(str(path), _impossible(problem, values | beside, str(path)))
     with _as_written(path):
-        return _described(Draws(rival, values, "posterior", noise=beside), path)
+        return _described(Draws(rival, values, "posterior", noise=beside), file)
 
 
 def _impossible(problem: CalibrationProblem, values: Mapping[str, np.ndarray], where: str) -> list[CiparkError]:
@@ -130,14 +131,9 @@ def said_of(path: Path) -> Mapping[str, object]:
         return {}
 
 
-def _described(draws: Draws, path: Path) -> Draws:
+def _described(draws: Draws, file: DrawsFile) -> Draws:
     """Posterior draws with what their file says of them: converged or not, worth how many."""
-    import h5netcdf
-
-    attached, sizes = attributes_of(path), np.array([])
-    if path.suffix.lower() != ".csv":
-        with h5netcdf.File(path, "r") as file:
-            sizes = file["convergence/ess_bulk"][...] if "convergence" in file.groups else sizes
+    _, attached, sizes = file
     converged = None if "converged" not in attached else bool(attached["converged"])
     independent = float(np.min(sizes)) if len(sizes) else CONVERGED.ess if converged else UNCONVERGED
     return replace(draws, converged=converged, independent=independent)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,9 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 from cipark_sd.analysis.experiments.definition import Uncertainty
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue, MissingFile
-from cipark_sd.base.inputs import TABLE_LIMIT, check_readable, reading_netcdf
+from cipark_sd.base.inputs import TABLE_LIMIT, check_readable
 from cipark_sd.base.naming import override_key
+from cipark_sd.data.netcdf import read_groups
 from cipark_sd.statements.claims import UNSEEN, Basis, Origin, worth
+
+#: Groups of a file of draws: the draws, and how well their chains agree.
+POSTERIOR, CONVERGENCE = "posterior", "convergence"
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +131,22 @@ def latin_hypercube(
     return {name: quantile(column) for column, (name, quantile) in zip(unit.T, quantiles.items(), strict=True)}
 
 
-def columns_in(path: Path) -> dict[str, Array]:
+class DrawsFile(NamedTuple):
+    """What a file of draws holds.
+
+    Parameters
+    ----------
+    columns : mapping of str to (n_draws,)
+    attributes : what it says of all its groups; nothing of a CSV file
+    effective : by parameter how many independent draws they are worth, empty where it does not say
+    """
+
+    columns: dict[str, Array]
+    attributes: dict[str, Any]
+    effective: Array
+
+
+def read_file(path: Path) -> DrawsFile:
     """Draws by name: the columns of a CSV file, or the variables of a group ``posterior`` of NetCDF, chain by chain.
 
     A variable with further dims is a name for each of their elements (``Approach Hazard[SOE]``); a dim ``parameter``
@@ -138,22 +157,28 @@ def columns_in(path: Path) -> dict[str, Array]:
     InvalidValue
     """
     import pandas as pd
-    import xarray as xr
+
+    from cipark_sd.data.results import dataset_of
 
     try:
         if path.suffix.lower() == ".csv":
             check_readable(path, TABLE_LIMIT)
-            return {str(name): column.to_numpy(dtype=float) for name, column in pd.read_csv(path).items()}
-        with reading_netcdf(path):
-            group = xr.load_dataset(path, engine="h5netcdf", group="posterior")
-            arrays = {str(label): array.astype(float) for label, array in group.data_vars.items()}
+            columns = {str(name): column.to_numpy(dtype=float) for name, column in pd.read_csv(path).items()}
+            return DrawsFile(columns, {}, np.array([]))
+        groups = read_groups(path, POSTERIOR, CONVERGENCE, limit=TABLE_LIMIT)
+        if POSTERIOR not in groups:
+            raise ValueError("it has no such group")
+        group = dataset_of(groups[POSTERIOR], path)
+        arrays = {str(label): array.astype(float) for label, array in group.data_vars.items()}
+        sizes = groups[CONVERGENCE].variables.get("ess_bulk") if CONVERGENCE in groups else None
+        effective = np.array([]) if sizes is None else sizes[1].astype(float)
     except FileNotFoundError:
         raise MissingFile(path, where="--draws", instead="give a file of draws, or the word prior") from None
     except (OSError, ValueError, KeyError) as problem:
         expected = "columns by name (.csv) or NetCDF with a group 'posterior' (.nc)"
         reason = getattr(problem, "strerror", None) or problem
         raise InvalidValue("the draws", f"{path} ({reason})", expected, where="--draws") from None
-    columns: dict[str, Array] = {}
+    columns = {}
     for label, array in arrays.items():
         if not {"chain", "draw"} <= set(array.dims):
             raise InvalidValue(f"the dims of {label!r}", array.dims, "chain and draw among them", where=str(path))
@@ -164,22 +189,15 @@ def columns_in(path: Path) -> dict[str, Array]:
             elements = ",".join(str(array[dim].to_numpy()[i]) for dim, i in zip(named, place, strict=True))
             name = f"{label}[{elements}]" if elements else label
             columns[elements if named == ["parameter"] else name] = values[(slice(None), *place)]
-    return columns
+    return DrawsFile(columns, groups["/"].attributes, effective)
 
 
 def attributes_of(path: Path) -> dict[str, Any]:
-    """What a file says of all its groups, none of which is read: a tree of them takes as long as its largest part.
-
-    Nothing of a CSV file.
+    """What a file says of all its groups, none of which is read; nothing of a CSV file.
 
     Raises
     ------
     OSError
         For a file that is not NetCDF.
     """
-    import xarray as xr
-
-    if path.suffix.lower() == ".csv":
-        return {}
-    with reading_netcdf(path), xr.open_dataset(path, engine="h5netcdf") as root:
-        return dict(root.attrs)
+    return {} if path.suffix.lower() == ".csv" else read_groups(path, limit=TABLE_LIMIT)["/"].attributes

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cipark_sd.analysis.experiments.draws import attributes_of, columns_in
+from cipark_sd.analysis.experiments.draws import read_file
 from cipark_sd.analysis.sensitivities.evaluation import Output, Question
 from cipark_sd.analysis.sensitivities.factors import Factors, around, margins
 from cipark_sd.analysis.sensitivities.ranking import Moment
@@ -244,8 +244,7 @@ def read_draws(path: Path) -> FittedDraws:
     InvalidValue
     """
     file = path / "draws.nc" if path.is_dir() else path
-    columns = columns_in(file)
-    facts = attributes_of(file)
+    columns, facts, _ = read_file(file)
     try:
         converged = None if "converged" not in facts else bool(facts["converged"])
         few = worth(float(str(facts.get("worth", math.inf))))

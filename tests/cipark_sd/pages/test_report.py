@@ -6,8 +6,10 @@ import html
 import json
 import os
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,12 +117,21 @@ def test_a_page_holds_no_more_of_its_folder_than_is_read_of_a_file(
             render([(page, folder)])
 
 
-def test_a_table_whose_rows_do_not_fit_its_head_is_refused(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("damage", "fault"),
+    [
+        (lambda table: table["rows"][0].pop(), "one cell for each of"),
+        (lambda table: table.update(estimands=["a"] * 9), "has 9 names for . rows"),
+    ],
+)
+def test_a_table_whose_rows_do_not_fit_its_head_is_refused(
+    damage: Callable[[dict[str, Any]], None], fault: str, folder: Path
+) -> None:
     content = json.loads((folder / "report.json").read_text())
     (table,) = [block for block in content["sections"][1]["blocks"] if block["kind"] == "table"]
-    table["rows"][0].pop()
+    damage(table)
     (folder / "report.json").write_text(json.dumps(content))
-    with pytest.raises(InvalidValue, match="one cell for each of"):
+    with pytest.raises(InvalidValue, match=fault):
         read_page(folder)
 
 

@@ -16,7 +16,7 @@ from calibration.commands.for_analyses.draws import PRIOR_DRAWS
 from calibration.inference.sampling.draws import problem_digest
 from calibration.study import STUDIES
 from cipark_sd.analysis.experiments.definition import Structure
-from cipark_sd.analysis.experiments.draws import Draws, columns_in
+from cipark_sd.analysis.experiments.draws import Draws, read_file
 from cipark_sd.analysis.study import DrawRequest
 from cipark_sd.base.console import Bars
 from cipark_sd.base.errors import InvalidValue
@@ -160,7 +160,7 @@ def test_a_rival_that_was_fitted_to_other_data_is_none_of_the_fit_and_no_weights
 
 def test_the_draws_of_the_study_as_it_stands_are_those_of_the_fit_and_not_of_the_rival_that_it_is(park, here):
     place = left_by_calibrate(park, here / "cipark-output" / "great_stone")
-    mine, again = (columns_in(path)["Pool Scale"] for path in (place / "draws.nc", draws_file(place / RIVALS, "M0")))
+    mine, again = (read_file(path).columns["Pool Scale"] for path in (place / "draws.nc", draws_file(place / RIVALS, "M0")))
     taken = found(park, here / "out").draws["M0"].values["pool_scale"]
     assert set(taken) <= set(mine)
     assert not set(taken) & set(again)
