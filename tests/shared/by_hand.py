@@ -95,7 +95,11 @@ def effects_by_hand(problem: CalibrationProblem, fit: Path, output: Path) -> Ite
             now, before = (_read(of, outcomes[row.outcome], row.time) for of in (courses, base))
             printed = row.median, row.low90, row.high90
             # the time of a peak lies between those that are saved
-            slack = 2 * float(np.diff(courses[row.outcome][0]).max()) if outcomes[row.outcome].metric == "time-of-maximum" else 1e-6
+            slack = (
+                2 * float(np.diff(courses[row.outcome][0]).max())
+                if outcomes[row.outcome].metric == "time-of-maximum"
+                else 1e-6
+            )
             yield Effect(policy.id, row.outcome, row.time, printed, now - before, slack)
 
 

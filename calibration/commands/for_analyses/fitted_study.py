@@ -130,6 +130,8 @@ class FittedStudy:
     misfit : str
         What its model does not follow in the data; empty where nothing.
     interrupted : bool
+    classes : mapping of str to str
+        What the data say of a number, by its estimand.
     """
 
     problem: CalibrationProblem
@@ -139,6 +141,7 @@ class FittedStudy:
     drawn: bool
     misfit: str
     interrupted: bool
+    classes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -256,6 +259,7 @@ def find_fit(problem: CalibrationProblem, place: Path | None = None) -> FittedSt
         drawn,
         str(content.get("misfit", "")),
         bool(content.get("interrupted")),
+        classes if isinstance(classes := content.get("classes"), dict) else {},
     )
 
 

@@ -233,7 +233,9 @@ def test_all_that_follows_a_fit_is_of_it_whatever_the_order(here: Path, name: st
         follow(walk, date if early else "", drawn="--posterior" in options)
         assert contradictions(walk) == []
         if not early:
-            changed = {constant: kind for constant, kind in walk.classes.items() if profiled.get(constant, kind) != kind}
+            changed = {
+                constant: kind for constant, kind in walk.classes.items() if profiled.get(constant, kind) != kind
+            }
             page = (walk.out / "report.html").read_text(encoding="utf-8")
             for constant, kind in changed.items():
                 assert f"{constant} ({kind} by draws, {profiled[constant]} by its profile)" in page
@@ -258,7 +260,10 @@ def follow(walk: Walk, until: str, *, drawn: bool) -> None:
     assert "PRIOR" not in "".join(walk.said.values())
     if not drawn:
         assert "it has no posterior draws" in walk.said["sensitivity"]
-        assert f"calibrate {walk.study}{f' --until {until}' if until else ''} --posterior' makes them" in walk.said["sensitivity"]
+        assert (
+            f"calibrate {walk.study}{f' --until {until}' if until else ''} --posterior' makes them"
+            in walk.said["sensitivity"]
+        )
     if (forecast := walk.out / "forecast.csv").is_file() and (walk.study / "later.csv").is_file():
         walk.said["score"] = cipark("score", forecast, walk.study / "later.csv").output
     walk.said["report"] = cipark("report", *walk.folders).output
