@@ -137,8 +137,8 @@ class FittedStudy:
     interrupted : bool
     answer : str
         The number that answers its question, as its page has it; empty where none is asked.
-    standing : Standing
-        What the data say of it.
+    classes : mapping of str to str
+        What the data say of a number, by its estimand.
     """
 
     problem: CalibrationProblem
@@ -149,7 +149,7 @@ class FittedStudy:
     misfit: str
     interrupted: bool
     answer: str = ""
-    standing: Standing = ""
+    classes: Mapping[str, Standing] = field(default_factory=dict)
 
     @property
     def asked(self) -> Asked | None:
@@ -160,11 +160,12 @@ class FittedStudy:
         of = next((p for p in self.problem.predictions if estimand_of(model, p) == about), None)
         plain = of is not None and of.against is None and not of.scenario.overrides and of.reading is None
         metric = of.reading.name if of is not None and isinstance(of.reading, Metric) else ""
+        standing = self.classes.get(about, "")
         if of is None or not (plain or metric) or of.against is not None or len(of.parts) > 1:
-            return Asked(self.answer, self.standing)
+            return Asked(self.answer, standing)
         name = model.label(of.parts[0][0])
         title = f"{metric.capitalize()} of {name}" if metric else name
-        return Asked(self.answer, self.standing, Outcome(title, title, name, metric=metric), of.time)
+        return Asked(self.answer, standing, Outcome(title, title, name, metric=metric), of.time)
 
     @property
     def digest(self) -> str:
@@ -286,7 +287,7 @@ def find_fit(problem: CalibrationProblem, place: Path | None = None) -> FittedSt
         str(content.get("misfit", "")),
         bool(content.get("interrupted")),
         str(content.get("answer", "")),
-        content.get("classes", {}).get(study.about, ""),
+        classes if isinstance(classes := content.get("classes"), dict) else {},
     )
 
 

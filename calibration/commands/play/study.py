@@ -50,13 +50,14 @@ TAIL = 0.01
 FITTED_LIMIT = "Levers show what the equations imply. Bands show doubt about the constants, not about the model."
 ONE_CURVE = "Levers show what the equations imply. One curve, without intervals."
 FAN = (
-    "Bands are of the expected number; counts scatter around it. A fitted constant that you move takes one value in "
-    "all draws, so that the band narrows."
+    "Bands are of the expected number, as in the report; counts scatter around it. A fitted constant that you move takes "
+    "one value in all draws, so that the band narrows."
 )
 CLASSES = (
     "Informed by the data: the interval is at most 70% as wide as that of the priors, or the data move the odds of the "
     "sign threefold, in every model that was fitted. Assumed by the model: the priors alone give the same sign in nine "
-    "of ten draws, and the data do not narrow it, or only the level that is changed. Not decided by the data: neither."
+    "of ten draws, and the data do not narrow it, or only the level that is changed. Not decided by the data: neither. "
+    "A number of the report has the class that it has there."
 )
 NO_RIVALS = "Rival models were not fitted: 'cipark calibrate {study} --posterior --rivals' adds their medians."
 PRIOR_LIMIT = "PRIOR: no data have been used, so no number here is a finding about the world."
@@ -138,6 +139,7 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
         limits=tuple(limit.format(study=named) for limit in _limits(structures, with_rivals=bool(_variants(problem)))),
         notice=" ".join(filter(None, (of_rows, _notice(problem, request.seed, first.basis, named)))),
         misfit="" if fit is None else fit.misfit,
+        classes={} if fit is None else fit.classes,
         labels=labels_of(problem.model, scenario, problem.calendar.label),
         model_digest=digest,
     )

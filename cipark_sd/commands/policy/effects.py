@@ -79,6 +79,13 @@ class Effects:
         """The differences of all other policies."""
         return self.differences[~self.differences["policy"].isin(self.assumed)]
 
+    @property
+    def classed(self) -> "pd.DataFrame":
+        """The differences of all policies, each title with the class of its effect."""
+        words = {effect.policy: f", {effect.words}" for effect in self.classes}
+        pairs = zip(self.differences["title"], self.differences["policy"], strict=True)
+        return self.differences.assign(title=[f"{title}{words.get(policy, '')}" for title, policy in pairs])
+
 
 def _largest(differences: "pd.DataFrame", outcome: str, at: float, rival: str) -> list[str]:
     of = differences
@@ -230,9 +237,9 @@ class EffectsPart(PolicyPart[Effects]):
         tornado = partial(
             plot_tornado, title=about.titled(outcome), caption=about.basis, time_units=about.catalogue.time_units
         )
-        if not result.unassumed.empty:
-            yield Drawing("effects", tornado, (result.unassumed, outcome, at))
-        yield Drawing("course", partial(plot_fans, caption=about.basis), (result.course, outcome))
+        yield Drawing("effects", tornado, (result.classed, outcome, at))
+        if result.course.sizes["policy"] > 1:
+            yield Drawing("course", partial(plot_fans, caption=about.basis), (result.course, outcome))
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """By how much each policy changes the headline's outcome at its time; its level is the fit's to report."""
@@ -262,9 +269,13 @@ class EffectsPart(PolicyPart[Effects]):
             *pictures.show(
                 "effects",
                 f"Differences to the base, {about.catalogue.read_at(headline, at)}"
-                f"{', without those whose direction the model assumes' if result.assumed else ''}.",
+                f"{', each with its class' if result.classes else ''}.",
             ),
-            *pictures.show("course", "The largest of these effects over time, beside the base."),
+            *pictures.show(
+                "course",
+                "The largest of these effects over time, beside the base"
+                f"{': of those whose direction the model does not assume' if result.assumed else ''}.",
+            ),
         ]
         yield Section(CLAIMS, tuple(claims_blocks(result.claims, about)))
         yield Section("Effects of each policy", tuple(changes))

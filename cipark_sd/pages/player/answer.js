@@ -1,5 +1,6 @@
-/* The answer: its number, its class, what the priors alone say, and the medians of rival models. Classes and words come
-   from intervals and shares of draws alone; `claims.py` has the same rule for the pages of other commands. */
+/* The answer: its number, its class, what the priors alone say, and the medians of rival models. A number that the fit's
+   report has bears the class that it has there; for the runs that are made here classes come from intervals and shares of
+   draws alone, by the rule of `claims.py`. */
 
 const NARROW = 0.7, SURE = 0.9, MOVED = 3, Z = 1.959963984540054, GROUPS = 10, ONE_SIDED = 1.6448536269514722;
 const CLASSES = {
@@ -54,6 +55,12 @@ function classOf(pairs, change, misfit) {
   return !misfit && clean.every((pair, i) => turns[i] || narrowed(pair)) ? "informed" : "undecided";
 }
 
+/** The kind of a number that the fit's report has, and its class there; null of others. `standing.py` says what it means. */
+function recorded(outcome, at) {
+  const standing = outcome.judged[at];
+  return standing ? [{ known: "informed", narrowed: "informed", assumed: "assumed" }[standing] ?? "undecided", capital(standing)] : null;
+}
+
 /** A number with as many digits as the width of its interval bears: two of the width, whole ones for what is counted. */
 function near(value, width, whole) {
   if (!Number.isFinite(value)) return "no number";
@@ -105,8 +112,8 @@ function countedBeside(outcome, time) {
 }
 
 /** A class as icon and words, in its colour. */
-function badge(kind) {
-  const { words, color } = CLASSES[kind], icon = shape("svg", { viewBox: "0 0 16 16", width: 15, height: 15, "aria-hidden": "true" });
+function badge(kind, words = CLASSES[kind].words) {
+  const { color } = CLASSES[kind], icon = shape("svg", { viewBox: "0 0 16 16", width: 15, height: 15, "aria-hidden": "true" });
   const dash = kind === "assumed" ? { "stroke-dasharray": "2.6 2.1" } : {};
   icon.append(shape("circle", { cx: 8, cy: 8, r: 6, fill: kind === "informed" ? color : "none", stroke: color, "stroke-width": 1.8, ...dash }));
   if (kind === "undecided") icon.append(shape("path", { d: "M8 2a6 6 0 0 1 0 12z", fill: color }));
@@ -143,7 +150,7 @@ function intervals(rows, color, { seen = null, zero = false }) {
 const SAYS = {
   informed: { level: "The data narrow this", change: "The data narrow this" },
   undecided: { level: "The data narrow this little", change: "The data leave this open" },
-  assumed: { change: "The equations give the direction, and the data do not test it" },
+  assumed: { level: "The priors alone give this to within a factor of 3", change: "The equations give the direction, and the data do not test it" },
 };
 
 /** The sentence of a class, with what the priors alone say. */

@@ -133,6 +133,8 @@ class Contents:
         One line beneath the title: what to do for intervals, or that priors contradict the data.
     misfit : str
         What the model does not follow in the data, so that no number is informed by them; empty where nothing.
+    classes : mapping of str to str
+        What the fit's report says of a number, by its estimand; the page classes others itself.
     model_digest : str
         Of the model's files, where the page runs a model with constants of its own; empty for that of ``model``.
     """
@@ -152,6 +154,7 @@ class Contents:
     data_end: float = math.nan
     notice: str = ""
     misfit: str = ""
+    classes: Mapping[str, str] = field(default_factory=dict)
     model_digest: str = ""
 
     @property

@@ -45,6 +45,8 @@ FORMAT = "cipark_sd player 2"
 MOST_TIMES = 1000
 #: Of the bands, and the draws that are run together for them.
 LEVELS, CHUNK = (0.05, 0.25, 0.5, 0.75, 0.95), 500
+#: What a report says of a number that it has classed.
+CLASSES = ("known", "narrowed", "not narrowed", "assumed", "doubted")
 #: Times that differ by less are one.
 SAME_TIME = 1e-6
 #: Before an outcome's name: by how much its last count lies above the base run of each draw.
@@ -111,7 +113,7 @@ def as_json(contents: Contents) -> dict[str, object]:
         "until": int(nearest_indices(times, np.array([contents.until]))[0]),
         "dataEnd": None if np.isnan(contents.data_end) else contents.data_end,
         "levers": levers,
-        "outcomes": [_outcome(model, made, outcome, contents.at) for outcome in contents.outcomes],
+        "outcomes": [_outcome(contents, made, outcome) for outcome in contents.outcomes],
         "plurals": {
             unit: several
             for unit in (written_unit(variable.units) for variable in model.variables)
@@ -172,15 +174,30 @@ def _outcome_id(outcome: Outcome) -> str:
     return override_key(outcome.variable) + (f"/{override_key(outcome.per)}" if outcome.per else "")
 
 
-def _outcome(model: Model, made: Carried, outcome: Outcome, at: float) -> dict[str, object]:
-    """A curve; its estimand is that of the number with which the page opens, and a ratio has none."""
+def _outcome(contents: Contents, made: Carried, outcome: Outcome) -> dict[str, object]:
+    """A curve; its estimand is that of the number with which the page opens, and a ratio has none.
+
+    Numbers of the report have the class that they have there, by the place of their time.
+    """
+    model = contents.model
     variable = model[base_name(outcome.variable)]
     units = "" if outcome.per else written_unit(variable.units)
     reported = "" if outcome.waiting is None else ", as reported"
+
+    def estimand(time: float) -> str:
+        return of_output(model, [(outcome.variable, 1.0)], time) + reported
+
+    judged = {
+        int(place): contents.classes[estimand(time)]
+        for time, _ in outcome.printed
+        for place in np.flatnonzero(np.abs(made.plan.times - time) < SAME_TIME)
+        if contents.classes.get(estimand(time)) in CLASSES
+    }
     return {
         "id": _outcome_id(outcome),
         "title": outcome.title,
-        "estimand": "" if outcome.per else of_output(model, [(outcome.variable, 1.0)], at) + reported,
+        "estimand": "" if outcome.per else estimand(contents.at),
+        "judged": judged,
         "waiting": None if outcome.waiting is None else asdict(outcome.waiting),
         "last": None if outcome.last is None else outcome.last[0],
         "name": variable.name,

@@ -336,11 +336,11 @@ async function classify(reading, outcome, asked) {
     }
   }
   if (prior === null) return true;
-  const kind = classOf(pairs, reading.change, page.misfit);
+  const [kind, named] = (reading.change || own ? null : recorded(outcome, reading.at)) ?? [classOf(pairs, reading.change, page.misfit)];
   const time = kernel.times[reading.at];
   const after = page.dataEnd !== null && time > page.dataEnd + 1e-9 * Math.abs(time);
   $("answer").className = `ans classed ${kind}`;
-  $("class").replaceChildren(badge(kind));
+  $("class").replaceChildren(badge(kind, named));
   const parts = [page.misfit ? `${capital(page.misfit)}, so that intervals are too narrow.` : "", sentenceOf(kind, prior, outcome, reading.change, after), reading.change ? "" : countedBeside(outcome, time)];
   if (reading.now.lost) parts.push(`${reading.now.lost} runs have no number and are left out.`);
   $("say").textContent = parts.filter(Boolean).join(" ");
@@ -472,8 +472,9 @@ function described(shown) {
   const { outcome, reading } = shown, first = reading.now.middle[0], last = reading.now.middle[shown.to];
   const seen = outcome.seen.length ? ` Points: ${outcome.seen.length} numbers that were reported.` : "";
   const basis = shown.prior ? " The draws are of the priors; no data have been used." : "";
+  const noise = reading.now.fan && outcome.seen.length ? " Bands are without the noise of counts." : "";
   return `${outcome.title} from ${told(first)} at ${whenLabel(0)} to ${withUnits(told(last), outcome.units)} at ${whenLabel(shown.to)}; ` +
-    `${page.base} it ends at ${told(reading.base.middle[shown.to])}.${seen}${basis}`;
+    `${page.base} it ends at ${told(reading.base.middle[shown.to])}.${seen}${noise}${basis}`;
 }
 
 /**

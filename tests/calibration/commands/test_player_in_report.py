@@ -103,6 +103,25 @@ def test_a_fit_without_a_posterior_is_one_curve_and_one_line_that_says_what_to_d
     assert data["notice"].count("--posterior' adds intervals") == 1
 
 
+def test_a_number_of_the_report_has_its_class_there(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    asked = '[[prediction]]\nname = "left at 8"\nvariable = "left"\nat = 8\n'
+    small_study(tmp_path, asked)
+    problem = read_problem(tmp_path)
+    theta = problem.space.from_unit(np.random.default_rng(1).random((300, len(problem.space))))
+    for kept, judged in (
+        ({"left at 8": "narrowed", "left at 7": "known"}, {"64": "narrowed"}),
+        ({"left at 8": "<b>"}, {}),
+        (["known"], {}),
+    ):
+        leave_fit(tmp_path / "fit", problem, draws=theta, classes=kept)
+        write_player(problem, tmp_path / "fit", 1)
+        (outcome,) = content(tmp_path / "fit")["outcomes"]
+        assert (outcome["estimand"], outcome["judged"]) == ("left at 8", judged)
+
+
 @pytest.mark.parametrize(("converged", "runs"), [(1, 201), (0, 1)])
 def test_bands_need_draws_that_can_be_trusted(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, converged: int, runs: int

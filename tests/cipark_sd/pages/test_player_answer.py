@@ -57,6 +57,22 @@ def test_the_classes_of_the_page_are_those_of_the_package() -> None:
 
 
 @needs_node
+def test_a_number_that_the_report_has_bears_its_class() -> None:
+    """Whatever the draws of the page say, which are some of those of the report."""
+    of = {"3": "known", "4": "narrowed", "5": "not narrowed", "6": "assumed", "7": "doubted"}
+    calls = f"const capital = (s) => s[0].toUpperCase() + s.slice(1), o = {json.dumps({'judged': of})};"
+    calls += "console.log(JSON.stringify([2, 3, 4, 5, 6, 7].map((at) => recorded(o, at))))"
+    assert in_node(calls, "numbers.js", "answer.js") == [
+        None,
+        ["informed", "Known"],
+        ["informed", "Narrowed"],
+        ["undecided", "Not narrowed"],
+        ["assumed", "Assumed"],
+        ["undecided", "Doubted"],
+    ]
+
+
+@needs_node
 def test_what_was_counted_is_the_same_as_a_fit_reads_it_and_in_the_page(tmp_path: Path) -> None:
     times = np.linspace(2010, 2020, 641)
     curves = np.column_stack([np.exp((times - 2010) / 3), 5 * (times - 2010) ** 1.5])

@@ -109,6 +109,13 @@ def test_an_effect_has_its_class_first_and_one_that_the_model_assumes_is_no_head
     headlines = EffectsPart().headlines(Findings(about, {"effects": found}))
     assert {record.title for record in headlines} & {"Half the pace"} == set()
     assert set(found.unassumed["policy"]) == {"fast", "nothing"}
+    # the figure has all of them as the table does, with their classes
+    (frame, *_) = next(iter(EffectsPart().drawings(Findings(about, {"effects": found})))).parts
+    assert set(frame["title"]) == {
+        "Half the pace, assumed by the model",
+        "Twice the pace, not decided by the data",
+        "Nothing, informed by the data",
+    }
     # where all that has one sign is assumed, that is the answer
     every = replace(found, classes=tuple(replace(effect, kind="built in") for effect in found.classes))
     approved(screen_lines(Findings(about, {"effects": every})))
