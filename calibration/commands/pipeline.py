@@ -51,9 +51,10 @@ from cipark_sd.simulations.failures import TooManyFailed
 
 #: Operations of the model up to which a posterior is sampled unasked. The park takes half of it, 14 CPU seconds.
 UNASKED = 100_000_000_000
-#: Operations of the model that searches may take with a finer step, by what they took before: as many as take two
-#: minutes of processor time; and how often a fit is made again, since an estimate that moves may ask for more.
-AGAIN, MOST_FINER = 400_000_000_000, 4
+#: Operations that searches of a fit may take with finer steps, by what they took before, all turns together: at 30
+#: million a second, as of a surgery's 3.4 million a run, two minutes of processor time. Those of a run at most, beyond
+#: which profiles of 20 constants take a quarter of an hour. And how often, since an estimate that moves may ask for a finer step.
+AGAIN, DEAREST, MOST_FINER = 4_000_000_000, 1_000_000, 4
 #: Steps of ensembles about the best fit that are not asked for, at most: with 256 walkers they take 180 MB, and each
 #: look at them takes as long as a fifth of all.
 MOST_WALKED = 3000
@@ -119,9 +120,11 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
         optimum, checkpoints = _searched(density, settings, bars, pool)
         yield (made := _at(optimum, settings, checkpoints))
         made = replace(made, step_shift=_step_shift(optimum, settings))
-        first, dearer = made, 1.0
+        first, dearer, left = made, 1.0, float(AGAIN)
         for _ in range(MOST_FINER):
-            if (way := _finer(made, settings)) is None:
+            way, cost = _finer(made, settings)
+            left -= cost
+            if way is None or left < 0:
                 break
             echo(stepping_words(optimum, made.step_shift, way), err=True)
             dearer *= way.dearer
@@ -194,17 +197,16 @@ def _at(optimum: Optimum, settings: Settings, checkpoints: Checkpoints) -> Calib
     return Calibration(optimum, (), (), settings.engine, STOPPED, NOT_TRIED, reused=checkpoints.reused)
 
 
-def _finer(made: Calibration, settings: Settings) -> Stepping | None:
-    """How to fit again where the step is too coarse; None where the user has said how, or it costs too much."""
-    if made.optimum.interrupted or settings.step is not None or settings.method is not None:
-        return None
-    optimum, nothing = made.optimum, None
-    way = attempt("half step", lambda: finer(optimum, made.step_shift, settings.engine), nothing)
-    cost = cost_of_a_run(optimum.goal.density)
-    if way is None or cost is None:
-        return None
-    n_runs = sum(search.evaluations for search in optimum.searches)
-    return way if way.dearer * cost * n_runs <= AGAIN else None
+def _finer(made: Calibration, settings: Settings) -> tuple[Stepping | None, float]:
+    """How to fit again where the step is too coarse, and the operations that it takes; None where the user said how."""
+    optimum, cost = made.optimum, cost_of_a_run(made.optimum.goal.density)
+    said = settings.step is not None or settings.method is not None
+    if made.optimum.interrupted or said or cost is None:
+        return None, 0.0
+    way: Stepping | None = attempt("half step", lambda: finer(optimum, made.step_shift, settings.engine), None)
+    if way is None or way.dearer * cost > DEAREST:
+        return None, 0.0
+    return way, way.dearer * cost * sum(search.evaluations for search in optimum.searches)
 
 
 def pool_of(settings: Settings) -> Pool:
