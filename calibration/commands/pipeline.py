@@ -127,13 +127,13 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
             pool=pool,
             on_progress=searched,
         )
-        yield (made := Calibration(optimum, (), (), settings.engine, STOPPED, NOT_TRIED, reused=checkpoints.reused))
+        yield (made := Calibration(optimum, (), (), settings.engine, STOPPED, NOT_TRIED, reused=checkpoints.origin))
         made = replace(made, step_shift=_step_shift(optimum, settings))
         # nothing is judged by a step that is too coarse: the answer is to fit with another, and needs no search more
         is_coarse = made.step_shift > COARSE
         if settings.profiles and not is_coarse:
             profiles, optimum = profiles_of_parameters(optimum, checkpoints, bars, pool)
-            made = replace(made, optimum=optimum, profiles=tuple(profiles), reused=checkpoints.reused)
+            made = replace(made, optimum=optimum, profiles=tuple(profiles), reused=checkpoints.origin)
             yield made
         if made.step_shift > UNUSABLE and (settings.posterior or problem.pools):
             made = replace(made, unsampled=UNSAMPLED)
@@ -148,7 +148,7 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
         is_sampled = made.draws is not None and made.draws.sampled.converged
         if settings.profiles and not is_sampled and not is_coarse:
             predictions, optimum = profiles_of_predictions(optimum, checkpoints, bars, pool)
-            made = replace(made, optimum=optimum, predictions=tuple(predictions), reused=checkpoints.reused)
+            made = replace(made, optimum=optimum, predictions=tuple(predictions), reused=checkpoints.origin)
             yield made
     # a profile may have reached a better optimum
     if optimum.moved:
