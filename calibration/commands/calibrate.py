@@ -110,7 +110,7 @@ def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
 
     fit = fit_findings(made)
     if made.reused:
-        echo(f"reused {made.reused} searches and profiles of an earlier run (--fresh computes them again)", err=True)
+        echo(made.reused, err=True)
     pipeline.keep_draws(made, folder)
     assessed = pipeline.assessment(settings, made)
     checks = attempt(

@@ -53,7 +53,8 @@ from cipark_sd.simulations.failures import TooManyFailed
 UNASKED = 100_000_000_000
 #: Operations that searches of a fit may take with finer steps, by what they took before, all turns together: at 30
 #: million a second, as of a surgery's 3.4 million a run, two minutes of processor time. Those of a run at most, beyond
-#: which profiles of 20 constants take a quarter of an hour. And how often, since an estimate that moves may ask for a finer step.
+#: which profiles of 20 constants take a quarter of an hour. And how often, since an estimate that moves may ask for a
+#: finer step.
 AGAIN, DEAREST, MOST_FINER = 4_000_000_000, 1_000_000, 4
 #: Steps of ensembles about the best fit that are not asked for, at most: with 256 walkers they take 180 MB, and each
 #: look at them takes as long as a fifth of all.
@@ -138,7 +139,7 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
         is_coarse = made.step_shift > COARSE
         if settings.profiles and not is_coarse:
             profiles, optimum = profiles_of_parameters(optimum, checkpoints, bars, pool)
-            made = replace(made, optimum=optimum, profiles=tuple(profiles), reused=checkpoints.reused)
+            made = replace(made, optimum=optimum, profiles=tuple(profiles), reused=checkpoints.origin)
             yield made
         if made.step_shift > UNUSABLE and (settings.posterior or problem.pools):
             made = replace(made, unsampled=UNSAMPLED)
@@ -154,7 +155,7 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
         is_sampled = made.draws is not None and made.draws.sampled.converged
         if settings.profiles and not is_sampled and not is_coarse:
             predictions, optimum = profiles_of_predictions(optimum, checkpoints, bars, pool)
-            made = replace(made, optimum=optimum, predictions=tuple(predictions), reused=checkpoints.reused)
+            made = replace(made, optimum=optimum, predictions=tuple(predictions), reused=checkpoints.origin)
             yield made
     # a profile may have reached a better optimum
     if optimum.moved:
@@ -194,7 +195,7 @@ def _searched(
 
 def _at(optimum: Optimum, settings: Settings, checkpoints: Checkpoints) -> Calibration:
     """A calibration of which nothing but the optimum is known."""
-    return Calibration(optimum, (), (), settings.engine, STOPPED, NOT_TRIED, reused=checkpoints.reused)
+    return Calibration(optimum, (), (), settings.engine, STOPPED, NOT_TRIED, reused=checkpoints.origin)
 
 
 def _finer(made: Calibration, settings: Settings) -> tuple[Stepping | None, float]:

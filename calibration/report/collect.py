@@ -74,10 +74,10 @@ class Calibration:
     step_shift : float
         Largest move of an expected number at half the time step, in standard deviations of its noise; NaN where it was
         not computed.
-    reused : int
-        Completed searches and profiles from an earlier run.
     stepped : str
         Why it was fitted with another time step or method than the study has, and with which; empty where it was not.
+    reused : str
+        How many searches and profiles of an earlier run were taken up, and how many not, in words.
     """
 
     optimum: Optimum
@@ -89,8 +89,8 @@ class Calibration:
     draws: PosteriorDraws | None = None
     unsampled: str = ""
     step_shift: float = float("nan")
-    reused: int = 0
     stepped: str = ""
+    reused: str = ""
 
     @property
     def interrupted(self) -> bool:

@@ -238,6 +238,7 @@ class Checkpoints:
     folder: Path | None
     base: str = ""
     _reused: list[str] = field(default_factory=list, repr=False, compare=False)
+    _refused: list[str] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
     def in_output(cls, output: Path, *, fresh: bool = False) -> "Checkpoints":
@@ -263,7 +264,7 @@ class Checkpoints:
 
     def within(self, *parts: object) -> "Checkpoints":
         """Entries of one part of the work, which depend on ``parts`` as well."""
-        return Checkpoints(self.folder, digest(self.base, *parts), self._reused)
+        return Checkpoints(self.folder, digest(self.base, *parts), self._reused, self._refused)
 
     def entry(self, label: str, *parts: object) -> Checkpoint:
         """The entry of some work: ``label`` says what it is, ``parts`` are all that it depends on beside the base."""
@@ -292,6 +293,7 @@ class Checkpoints:
         entry = self.entry(label, *parts)
         stored = entry.load()
         if stored is None:
+            self._refused.extend([entry.key] if entry.there else [])
             return None
         self._reused.append(entry.key)
         return from_arrays(kind, stored)
@@ -304,6 +306,14 @@ class Checkpoints:
     def reused(self) -> int:
         """How many records were kept by an earlier call."""
         return len(self._reused)
+
+    @property
+    def origin(self) -> str:
+        """Which records an earlier call has left, in words; empty where it left none."""
+        anew = f"; {len(self._refused)} that are not signed by this user are computed anew" if self._refused else ""
+        if not (self._reused or anew):
+            return ""
+        return f"reused {self.reused} searches and profiles of an earlier run (--fresh computes them again){anew}"
 
 
 #: Nothing is kept.

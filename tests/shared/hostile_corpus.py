@@ -447,6 +447,7 @@ def _toml() -> Made:
             "[set]\n'INITIAL TIME' = 'x'",
             "\t\x00",
             "[set]\nlife = 1e400",
+            "[set]\nlife = 0x" + "f" * 5000,
         )
     ):
         yield f"scenario {position} {text[:26]!a}", "scenario", text

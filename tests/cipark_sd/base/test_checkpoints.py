@@ -183,6 +183,8 @@ def test_what_this_user_has_not_signed_is_computed_anew_and_said_once(
     assert kept.reused == 0
     kept.recall(Record, never, "search", 1)
     assert kept.reused == 1
+    assert kept.origin.startswith("reused 1 searches and profiles of an earlier run (")
+    assert kept.origin.endswith("; 2 that are not signed by this user are computed anew")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a mode says who may read on POSIX systems")
