@@ -108,6 +108,15 @@ class Predictions(ReportPart):
         yield Section("Profiles of the headline numbers", blocks)
 
 
+def at_estimate(findings: Findings, about: str) -> Iterator[Headline]:
+    """The prediction of an estimand by the estimate alone, where neither draws nor its profile give an interval."""
+    fit = findings.fit
+    for reported, value in zip(fit.study.predictions, fit.reported, strict=True):
+        if reported.estimand == about and math.isfinite(value):
+            known = Details(unit=reported.unit, kind=kind_of(fit), title=reported.title)
+            yield record(findings, about, value, **known)
+
+
 def by_draws(drawn: Posterior, predictions: "pd.DataFrame") -> Iterator[tuple[float, Details]]:
     """Medians with the central 90 % of the draws and of the priors; no number where the draws have no interval.
 
