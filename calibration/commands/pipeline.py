@@ -29,9 +29,8 @@ from calibration.inference.sampling.warming import NEAR
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.collect import Calibration
-from calibration.study.asked import asked
 from calibration.study.parameters import share_that_may_fail
-from calibration.study.problem import CalibrationProblem, read_problem, until
+from calibration.study.problem import CalibrationProblem, asked, read_problem, until
 from calibration.study.sections import Method
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.base.checkpoints import Checkpoints

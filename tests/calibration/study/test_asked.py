@@ -17,8 +17,7 @@ from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings
 from calibration.report.sections import answer
 from calibration.report.sections.course import Course, course, peak_words
-from calibration.study.asked import asked
-from calibration.study.problem import CalibrationProblem, read_problem
+from calibration.study.problem import CalibrationProblem, asked, read_problem
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.data.readings import Maximum
 from cipark_sd.statements.headline import Bounds
