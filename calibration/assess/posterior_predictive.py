@@ -235,6 +235,15 @@ def drawn_predictions(drawn: PosteriorDraws, predictions: Sequence[Prediction]) 
     """Predictions under :data:`DRAWN`, in order; the priors' draws are those of prediction profiles.
 
     A prediction is the model's own number, without the noise of an observation.
+
+    Parameters
+    ----------
+    drawn : PosteriorDraws
+    predictions : sequence of Prediction
+
+    Returns
+    -------
+    pd.DataFrame
     """
     problem, engine = drawn.density.problem, drawn.density.runner.engine
     drawn_rows = evenly(drawn.flat, DRAWS), draws_of_priors(problem)

@@ -32,9 +32,8 @@ from calibration.inference.sampling.warming import NEAR
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.collect import Calibration
-from calibration.study.asked import asked
 from calibration.study.parameters import share_that_may_fail
-from calibration.study.problem import CalibrationProblem, at_step, read_problem, until
+from calibration.study.problem import CalibrationProblem, asked, at_step, read_problem, until
 from calibration.study.sections import Method
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.base.checkpoints import Checkpoints

@@ -148,7 +148,8 @@ def fit_findings(made: Calibration) -> Fit:
         replication=made.replication,
         step_shift=shift,
         curves=shown,
-        course=_at_optimum(problem, optimum, made.engine),
+        course=_at_optimum(course(problem), optimum, made.engine),
+        reported=_at_optimum(problem.predictions, optimum, made.engine),
         courses=attempt("course errors", lambda: course_errors(density, optimum.theta), ()),
         optima=_optima(made),
         posterior=None if made.draws is None else _posterior(made.draws, problem.method.seed, shown, made.engine),
@@ -160,12 +161,10 @@ def fit_findings(made: Calibration) -> Fit:
     )
 
 
-def _at_optimum(problem: CalibrationProblem, optimum: Optimum, engine: str) -> tuple[float, ...]:
-    """What a study is about at the estimate."""
-    asked_for = course(problem)
-    if not asked_for:
-        return ()
-    return tuple(all_reported(problem, asked_for, choose(engine), optimum.theta[None, :])[0].tolist())
+def _at_optimum(predictions: Sequence[Prediction], optimum: Optimum, engine: str) -> tuple[float, ...]:
+    """Predictions at the estimate."""
+    problem, theta = optimum.goal.density.problem, optimum.theta[None, :]
+    return tuple(all_reported(problem, predictions, choose(engine), theta)[0].tolist())
 
 
 def _optima(made: Calibration) -> tuple[Place, ...]:

@@ -243,9 +243,9 @@ class Fit:
     noise, when the time step is halved.
     ``unsampled`` says why there is no posterior where it was tried, and what to do; ``stepped`` why the time step or
     the method is not that of the study, where it is not.
-    ``course`` has the study's at the estimate, and ``courses`` how each long series and the model part. ``optima`` are
-    all that are nearly as good, the best first, with the share of the posterior and of the draws about each where there
-    are draws.
+    ``course`` and ``reported`` have the study's course and predictions at the estimate, and ``courses`` how each
+    long series and the model part. ``optima`` are all that are nearly as good, the best first, with the share of
+    the posterior and of the draws about each where there are draws.
     """
 
     study: StudyFacts
@@ -268,6 +268,7 @@ class Fit:
     step_shift: float
     curves: Curves
     course: tuple[float, ...]
+    reported: tuple[float, ...]
     courses: tuple[CourseErrors, ...]
     optima: tuple[Place, ...]
     posterior: Posterior | None

@@ -12,11 +12,12 @@ or as the name of a ``[[prediction]]`` of the study.
 """
 
 import re
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from calibration.study import consistency
-from calibration.study.observations import Prediction, course_of, reporting_of
+from calibration.study.calendar import Calendar
+from calibration.study.observations import Observation, Prediction, course_of, reporting_of
+from calibration.study.parameters import ParameterSpace
 from cipark_sd.analysis.experiments.definition import METRICS
 from cipark_sd.base.errors import InvalidValue, UnknownName, raise_all
 from cipark_sd.base.naming import base_name, canonical, override_key, respelled
@@ -27,15 +28,44 @@ from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, Lookup
 from cipark_sd.statements.headline import parameter
 
-if TYPE_CHECKING:
-    from calibration.study.problem import CalibrationProblem
-
 _QUESTION = re.compile(
     r"(?P<variable>.+) at (?P<time>[^\s,]+)(?:, with (?P<under>.+?))?"
     r"(?:, change from (?P<against>.+))?"
 )
 #: A constant with its value among several.
 _SETTING = re.compile(r"\s*(.+?)\s*=\s*([^,=]+?)\s*(?:,|$)")
+
+
+class Asks(Protocol):
+    """What of a problem a question is about."""
+
+    @property
+    def model(self) -> Model:
+        """What is fitted."""
+
+    @property
+    def scenario(self) -> Scenario:
+        """Of the run."""
+
+    @property
+    def space(self) -> ParameterSpace:
+        """What is estimated."""
+
+    @property
+    def calendar(self) -> Calendar:
+        """How dates become model time."""
+
+    @property
+    def observations(self) -> tuple[Observation, ...]:
+        """What was seen."""
+
+    @property
+    def predictions(self) -> tuple[Prediction, ...]:
+        """Numbers that the study reports."""
+
+    @property
+    def groups(self) -> tuple[object, ...]:
+        """That each run the model."""
 
 
 def estimand_of(model: Model, prediction: Prediction) -> str:
@@ -61,8 +91,8 @@ def estimand_of(model: Model, prediction: Prediction) -> str:
             return f"{text}, as reported"
 
 
-def asked(problem: "CalibrationProblem", text: str, *, where: str) -> "CalibrationProblem":
-    """The problem with a question: what is asked of the model is the first of its predictions.
+def read_about(problem: Asks, text: str, *, where: str) -> tuple[str, tuple[Prediction, ...]]:
+    """The estimand of a question, and the problem's predictions: what is asked of the model is the first of them.
 
     Parameters
     ----------
@@ -74,7 +104,7 @@ def asked(problem: "CalibrationProblem", text: str, *, where: str) -> "Calibrati
 
     Returns
     -------
-    CalibrationProblem
+    str, tuple of Prediction
 
     Raises
     ------
@@ -84,7 +114,7 @@ def asked(problem: "CalibrationProblem", text: str, *, where: str) -> "Calibrati
     text = " ".join(text.split())
     fitted = {override_key(p.name): p.name for p in problem.space if p.use == "CAL"}
     if (key := override_key(text)) in fitted:
-        return replace(problem, about=parameter(fitted[key]))
+        return parameter(fitted[key]), problem.predictions
     named = {canonical(prediction.name): prediction for prediction in problem.predictions}
     prediction = named.get(canonical(text))
     if prediction is None:
@@ -95,10 +125,10 @@ def asked(problem: "CalibrationProblem", text: str, *, where: str) -> "Calibrati
     others = (p for p in problem.predictions if estimand_of(problem.model, p) != about)
     # a prediction of the study that asks the same keeps its name
     same = next((p for p in problem.predictions if estimand_of(problem.model, p) == about), prediction)
-    return replace(problem, about=about, predictions=(same, *others))
+    return about, (same, *others)
 
 
-def _read(problem: "CalibrationProblem", text: str, where: str, fitted: list[str]) -> Prediction:
+def _read(problem: Asks, text: str, where: str, fitted: list[str]) -> Prediction:
     """The prediction that a question writes out."""
     model = problem.model
     match = _QUESTION.fullmatch(text)
@@ -144,7 +174,7 @@ def _settings(model: Model, text: str | None, where: str) -> Scenario | None:
     return Scenario("", {**respelled(values, model.by_name)})
 
 
-def course(problem: "CalibrationProblem") -> tuple[Prediction, ...]:
+def course(problem: Asks) -> tuple[Prediction, ...]:
     """What a study is about where it says nothing of it: the observed course that comes first.
 
     Parameters

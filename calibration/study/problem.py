@@ -29,7 +29,7 @@ from typing import TypeVar
 
 from calibration.noise.families.base import Family, Kind
 from calibration.study import FILE, consistency, sections
-from calibration.study.asked import asked
+from calibration.study.asked import read_about
 from calibration.study.calendar import Calendar
 from calibration.study.classification import coding_section
 from calibration.study.constants import chains, step_rule
@@ -176,6 +176,24 @@ def until(problem: CalibrationProblem, time: float) -> CalibrationProblem:
 
     observations = tuple(replace(o, terms=tuple(held(term) for term in o.terms)) for o in problem.observations)
     return replace(problem, observations=observations)
+
+
+def asked(problem: CalibrationProblem, text: str, *, where: str) -> CalibrationProblem:
+    """The problem with a question, read as of :func:`calibration.study.asked.read_about`.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+    text : str
+    where : str
+        For messages: what has asked.
+
+    Returns
+    -------
+    CalibrationProblem
+    """
+    about, predictions = read_about(problem, text, where=where)
+    return replace(problem, about=about, predictions=predictions)
 
 
 def at_step(

@@ -19,8 +19,8 @@ from calibration.assess.rivals import with_variant
 from calibration.commands.for_analyses.study_draws import as_draws, draws_from_file, said_of
 from calibration.inference.sampling.draws import problem_digest
 from calibration.study import DEFAULT_STUDY
-from calibration.study.asked import asked, estimand_of
-from calibration.study.problem import CalibrationProblem, at_step, until
+from calibration.study.asked import estimand_of
+from calibration.study.problem import CalibrationProblem, asked, at_step, until
 from calibration.study.sections import METHODS
 from cipark_sd.analysis.experiments.definition import ONLY, Outcome, Structure
 from cipark_sd.analysis.experiments.draws import Draws

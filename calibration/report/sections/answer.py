@@ -20,7 +20,7 @@ from calibration.report.findings import Findings, Fit, Observed
 from calibration.report.sections.base import ReportPart, misfit, on_bounds_words
 from calibration.report.sections.constants import class_changes, classes, constants
 from calibration.report.sections.course import course, peak_words
-from calibration.report.sections.predictions import Predictions, since_words, unseen
+from calibration.report.sections.predictions import Predictions, at_estimate, since_words, unseen
 from cipark_sd.base.wording import interval, listed, number, said_date
 from cipark_sd.pages.blocks import FirstScreen, Listing, Paragraph, Section
 from cipark_sd.pages.parts import Drawing, Pictures
@@ -94,7 +94,7 @@ def first_screen(findings: Findings, pictures: Pictures = Pictures()) -> FirstSc
         subject=fit.study.title,
         title=_title(findings, records),
         known=known or _sentence(f"Nothing firmly{'' if misfit(findings) else f'. {fit_words(fit)}'}"),
-        not_known=_sentence(questions.not_known or _not_known_words(records)),
+        not_known=_sentence(questions.not_known or _not_known_words(records, fit.study.about)),
         assumed=_sentence(questions.assumed or _assumed_words(fit, records)),
         limits=" ".join([limits(findings), *([OWN_WORDS] if questions.finding or questions.known else [])]),
         numbers=tuple(drawn[:NUMBERS]),
@@ -119,6 +119,7 @@ def leading(findings: Findings) -> list[Headline]:
         key=lambda record: (after in record.conditional_on, record.standing == "assumed"),
     )
     first = [record for record in (*records, *fitted) if record.estimand == study.about]
+    first = first or list(at_estimate(findings, study.about))
     others = [record for record in records if record.estimand != study.about]
     # a question takes the place of no number
     others = others or [record for record in fitted if record.estimand != study.about]
@@ -153,7 +154,8 @@ def answer(findings: Findings) -> str:
     asked = next((record for record in leading(findings) if about and record.estimand == about), None)
     if asked is None:
         return ""
-    return f"{_capital(_name(asked))}: {asked.brief}{', no finding' if asked.has_assumed_sign else ''}"
+    after = ", no finding" if asked.has_assumed_sign else "" if asked.interval is not None else ", by the best fit"
+    return f"{_capital(_name(asked))}: {asked.brief}{after}"
 
 
 def _title_words(records: Sequence[Headline], of_course: str) -> str:
@@ -190,17 +192,24 @@ def _known_words(records: Sequence[Headline]) -> str:
     return f"{_name(first)}: {first.brief}{rest_of}"
 
 
-def _not_known_words(records: Sequence[Headline]) -> str:
-    """What the data narrow and no more, what they do not narrow, and what a misfit puts in doubt."""
+def _not_known_words(records: Sequence[Headline], about: str = "") -> str:
+    """What the data narrow and no more, what they do not narrow, and what a misfit puts in doubt.
+
+    What the study is ``about`` has its number, whatever stands in the title.
+    """
+
+    def named(record: Headline) -> str:
+        return f"{_name(record)} ({record.brief})" if record.estimand == about else _name(record)
+
     parts = []
     # what was reported is known beside the model's number
     if narrowed := [record for record in _with(records, "narrowed") if not record.reported]:
         rest_of = f", and {len(narrowed) - 1} more" if len(narrowed) > 1 else ""
         parts.append(f"narrowed only: {_name(narrowed[0])}, {narrowed[0].brief}{rest_of}")
     if unmoved := _with(records, "not narrowed"):
-        parts.append(f"{_some(map(_name, unmoved))}: the data do not narrow what the priors alone say")
+        parts.append(f"{_some(map(named, unmoved))}: the data do not narrow what the priors alone say")
     if doubted := _with(records, "doubted"):
-        parts.append(f"{_some(map(_name, doubted))}: another structure of the model may give other values")
+        parts.append(f"{_some(map(named, doubted))}: another structure of the model may give other values")
     # a caution says it beside other lines
     if (unfound := _with(records, "not found")) and not parts:
         parts.append(f"{_some(map(_name, unfound))}: no interval was found")

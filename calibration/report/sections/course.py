@@ -59,7 +59,7 @@ def course(findings: Findings) -> tuple[list[Headline], str]:
     drawn = [record for record in records if record.interval is not None and not findings.fit.conditions.first]
     if not _has_peak(findings.fit):
         return drawn[2:], f"{end.title}: {end.brief}{_alone(end)}"
-    return drawn[::2], f"{_name(findings.fit)} peaks at {top.brief} {_said(findings.fit, when)}{_alone(top)}"
+    return drawn[::2], f"{top.title}: {top.brief} {_said(findings.fit, when)}{_alone(top)}"
 
 
 def _alone(record: Headline) -> str:
@@ -84,7 +84,7 @@ def _name(fit: Fit) -> str:
 
 def _titles(fit: Fit) -> Sequence[str]:
     name, end = _name(fit) if fit.study.course else "", float(fit.curves.times[-1])
-    return f"{name} at its peak", f"When {name} peaks", f"{name} {_at(fit, end)}"
+    return f"Peak of {name}", f"Time of the peak of {name}", f"{name} {_at(fit, end)}"
 
 
 def _has_peak(fit: Fit) -> bool:

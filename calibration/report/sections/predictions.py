@@ -108,6 +108,27 @@ class Predictions(ReportPart):
         yield Section("Profiles of the headline numbers", blocks)
 
 
+def at_estimate(findings: Findings, about: str) -> Iterator[Headline]:
+    """The prediction of an estimand by the estimate alone, where neither draws nor its profile give an interval.
+
+    Parameters
+    ----------
+    findings : Findings
+    about : str
+        The estimand.
+
+    Returns
+    -------
+    iterator of Headline
+        One, or none.
+    """
+    fit = findings.fit
+    for reported, value in zip(fit.study.predictions, fit.reported, strict=True):
+        if reported.estimand == about and math.isfinite(value):
+            known = Details(unit=reported.unit, kind=kind_of(fit), title=reported.title)
+            yield record(findings, about, value, **known)
+
+
 def by_draws(drawn: Posterior, predictions: "pd.DataFrame") -> Iterator[tuple[float, Details]]:
     """Medians with the central 90 % of the draws and of the priors; no number where the draws have no interval.
 
@@ -116,6 +137,10 @@ def by_draws(drawn: Posterior, predictions: "pd.DataFrame") -> Iterator[tuple[fl
     drawn : Posterior
     predictions : DataFrame
         Of its draws, under :data:`calibration.assess.posterior_predictive.DRAWN`.
+
+    Returns
+    -------
+    iterator of float and Details
     """
     lines = predictions.itertuples(index=False, name=None)
     for _, low, _, median, _, high, prior_low, prior_high, _, judged in lines:
@@ -173,7 +198,17 @@ def _last_fitted(fit: Fit) -> float:
 
 
 def is_beyond(fit: Fit, prediction: Reported) -> bool:
-    """Whether a prediction lies after all that was fitted."""
+    """Whether a prediction lies after all that was fitted.
+
+    Parameters
+    ----------
+    fit : Fit
+    prediction : Reported
+
+    Returns
+    -------
+    bool
+    """
     last = _last_fitted(fit)
     return prediction.time > last and not math.isclose(prediction.time, last)
 

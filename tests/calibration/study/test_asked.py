@@ -17,10 +17,10 @@ from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings
 from calibration.report.sections import answer
 from calibration.report.sections.course import Course, course, peak_words
-from calibration.study.asked import asked
-from calibration.study.problem import CalibrationProblem, read_problem
+from calibration.study.problem import CalibrationProblem, asked, read_problem
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.data.readings import Maximum
+from cipark_sd.statements.headline import Bounds
 
 PREDICTION = '[[prediction]]\nname = "slower"\nvariable = "left"\nat = "8"\nagainst = { pace = 2 }\n'
 
@@ -109,6 +109,22 @@ def test_the_title_answers_and_what_follows_the_fit_has_its_question(
     assert f"Half the pace\tpace from 1 to 0.50\t+{half:.0f}" in lines
 
 
+def test_without_draws_and_profiles_the_best_fit_answers_and_a_misfit_keeps_the_number(tmp_path: Path) -> None:
+    small_study(tmp_path)
+    made = calibrate(Settings(tmp_path, about="stock at 6", profiles=False, posterior=False, starts=2))
+    findings = Findings(fit_findings(made))
+    size, rate = made.optimum.theta
+    value = size * (1 - rate / 8) ** 48
+    assert answer.first_screen(findings).title == f"Stock at 6: {value:.4g} firms, by the best fit"
+    (record,) = (record for record in answer.leading(findings) if record.estimand == "stock at 6")
+    doubted = replace(
+        record, interval=Bounds(30.0, 40.0, 0.9, "x"), prior=Bounds(1.0, 99.0, 0.9, "x"), doubt="the model misses"
+    )
+    said = f"stock at 6 ({doubted.brief}): another structure of the model may give other values"
+    assert answer._not_known_words([doubted], "stock at 6") == said
+    assert answer._not_known_words([doubted]) == said.replace(f" ({doubted.brief})", "")
+
+
 def test_a_study_keeps_its_question_and_the_command_line_has_the_last_word(tmp_path: Path) -> None:
     small_study(tmp_path)
     path = tmp_path / "problem.toml"
@@ -161,8 +177,8 @@ def test_without_a_question_the_title_is_the_peak_of_the_course(hump: Findings) 
     assert when.number == pytest.approx(1 / rate, rel=0.01)
     assert end.number == pytest.approx(size * rate * 12 * math.exp(-12 * rate), rel=0.05)
     assert records == [top, end]
-    assert sentence == f"second peaks at {top.brief} at year {when.value.partition(' ')[0]}"
-    assert answer.first_screen(hump).title == f"S{sentence[1:]}"
+    assert sentence == f"Peak of second: {top.brief} at year {when.value.partition(' ')[0]}"
+    assert answer.first_screen(hump).title == sentence
     # by the draws themselves: each has its own peak at 1 / rate
     ends = 1 / np.quantile(hump.draws.flat[:, 1], [0.95, 0.05])
     assert when.interval is not None
