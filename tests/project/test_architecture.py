@@ -22,7 +22,8 @@ def trees() -> dict[str, ast.Module]:
     """The syntax of every module, by its name."""
     parsed = {}
     for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
+        # python -m is a door and no room
+        for path in sorted(set((ROOT / package).rglob("*.py")) - {ROOT / package / "__main__.py"}):
             parts = path.relative_to(ROOT).with_suffix("").parts
             name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
             parsed[name] = ast.parse(path.read_text(encoding="utf-8"))
