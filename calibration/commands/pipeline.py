@@ -52,7 +52,7 @@ from cipark_sd.simulations.failures import TooManyFailed
 UNASKED = 100_000_000_000
 #: Operations that searches of a fit may take with finer steps, by what they took before, all turns together: at 30
 #: million a second, as of a surgery's 3.4 million a run, two minutes of processor time. Those of a run at most, beyond
-#: which profiles of 20 constants take a quarter of an hour. And how often, since an estimate that moves may ask for a finer step.
+#: which profiles of 20 constants take a quarter of an hour. And how often: an estimate that moves may ask for more.
 AGAIN, DEAREST, MOST_FINER = 4_000_000_000, 1_000_000, 4
 #: Steps of ensembles about the best fit that are not asked for, at most: with 256 walkers they take 180 MB, and each
 #: look at them takes as long as a fifth of all.
