@@ -299,14 +299,14 @@ def finer(optimum: Optimum, shift: float, engine: str) -> Stepping | None:
     problem, held_back = optimum.goal.density.problem, on_step_bounds(optimum)
     if not (shift > COARSE or held_back):
         return None
-    step, own = resolve(problem.model, problem.scenario).time_step, problem.model.time.method
-    methods: tuple[Integration, ...] = (own,) if own == "rk4" else (own, "rk4")
+    step, its_method = resolve(problem.model, problem.scenario).time_step, problem.model.time.method
+    methods: tuple[Integration, ...] = (its_method,) if its_method == "rk4" else (its_method, "rk4")
     ways = [
-        Stepping(step / 2.0**n, method, 2.0**n * SLOPES[fixed_method(method)] / SLOPES[fixed_method(own)])
+        Stepping(step / 2.0**n, method, 2.0**n * SLOPES[fixed_method(method)] / SLOPES[fixed_method(its_method)])
         for method in methods
-        for n in range(int(bool(held_back) or method == own), HALVINGS + 1)
+        for n in range(int(bool(held_back) or method == its_method), HALVINGS + 1)
     ]
-    for way in sorted(ways, key=lambda way: way.dearer * (1 if way.method == own else OTHERWISE)):
+    for way in sorted(ways, key=lambda way: way.dearer * (1 if way.method == its_method else OTHERWISE)):
         density = posterior(at_step(problem, way.step, way.method), choose(engine))
         if _shift(density, optimum.theta, engine) <= COARSE / 2:
             return way
