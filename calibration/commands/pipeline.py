@@ -52,8 +52,7 @@ from cipark_sd.simulations.failures import TooManyFailed
 UNASKED = 100_000_000_000
 #: Operations that searches of a fit may take with finer steps, by what they took before, all turns together: at 30
 #: million a second, as of a surgery's 3.4 million a run, two minutes of processor time. Those of a run at most, beyond
-#: which profiles of 20 constants take a quarter of an hour. And how often, since an estimate that moves may ask for a
-#: finer step.
+#: which profiles of 20 constants take a quarter of an hour. And how often: an estimate that moves may ask for more.
 AGAIN, DEAREST, MOST_FINER = 4_000_000_000, 1_000_000, 4
 #: Steps of ensembles about the best fit that are not asked for, at most: with 256 walkers they take 180 MB, and each
 #: look at them takes as long as a fifth of all.
@@ -128,10 +127,10 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
                 break
             echo(stepping_words(optimum, made.step_shift, way), err=True)
             dearer *= way.dearer
-            said = stepping_words(first.optimum, first.step_shift, replace(way, dearer=dearer))
+            sentence = stepping_words(first.optimum, first.step_shift, replace(way, dearer=dearer))
             density = posterior(at_step(density.problem, way.step, way.method), density.runner.engine)
             optimum, checkpoints = _searched(density, settings, bars, pool, optimum)
-            yield (made := replace(_at(optimum, settings, checkpoints), stepped=said))
+            yield (made := replace(_at(optimum, settings, checkpoints), stepped=sentence))
             made = replace(made, step_shift=_step_shift(optimum, settings))
         problem = density.problem
         # nothing is judged by a step that is too coarse: the answer is to fit with another, and needs no search more
@@ -188,8 +187,8 @@ def _searched(
         search = partial(optimise, starts=n, rng=np.random.default_rng(method.seed))
     else:
         search = partial(continued, near)
-    found = search(density, estimate=method.estimate, checkpoints=checkpoints, pool=pool, on_progress=searched)
-    return found, checkpoints if near is None else checkpoints.within("finer", found.theta)
+    optimum = search(density, estimate=method.estimate, checkpoints=checkpoints, pool=pool, on_progress=searched)
+    return optimum, checkpoints if near is None else checkpoints.within("finer", optimum.theta)
 
 
 def _at(optimum: Optimum, settings: Settings, checkpoints: Checkpoints) -> Calibration:
@@ -200,8 +199,8 @@ def _at(optimum: Optimum, settings: Settings, checkpoints: Checkpoints) -> Calib
 def _finer(made: Calibration, settings: Settings) -> tuple[Stepping | None, float]:
     """How to fit again where the step is too coarse, and the operations that it takes; None where the user said how."""
     optimum, cost = made.optimum, cost_of_a_run(made.optimum.goal.density)
-    said = settings.step is not None or settings.method is not None
-    if made.optimum.interrupted or said or cost is None:
+    is_held = settings.step is not None or settings.method is not None
+    if made.optimum.interrupted or is_held or cost is None:
         return None, 0.0
     way: Stepping | None = attempt("half step", lambda: finer(optimum, made.step_shift, settings.engine), None)
     if way is None or way.dearer * cost > DEAREST:

@@ -296,17 +296,17 @@ def finer(optimum: Optimum, shift: float, engine: str) -> Stepping | None:
     Stepping, optional
         None where nothing finer is needed, or nothing up to :data:`HALVINGS` serves.
     """
-    problem, on_bounds = optimum.goal.density.problem, on_step_bounds(optimum)
-    if not (shift > COARSE or on_bounds):
+    problem, held_back = optimum.goal.density.problem, on_step_bounds(optimum)
+    if not (shift > COARSE or held_back):
         return None
-    step, own = resolve(problem.model, problem.scenario).time_step, problem.model.time.method
-    methods: tuple[Integration, ...] = (own,) if own == "rk4" else (own, "rk4")
+    step, its_method = resolve(problem.model, problem.scenario).time_step, problem.model.time.method
+    methods: tuple[Integration, ...] = (its_method,) if its_method == "rk4" else (its_method, "rk4")
     ways = [
-        Stepping(step / 2.0**n, method, 2.0**n * SLOPES[fixed_method(method)] / SLOPES[fixed_method(own)])
+        Stepping(step / 2.0**n, method, 2.0**n * SLOPES[fixed_method(method)] / SLOPES[fixed_method(its_method)])
         for method in methods
-        for n in range(int(bool(on_bounds) or method == own), HALVINGS + 1)
+        for n in range(int(bool(held_back) or method == its_method), HALVINGS + 1)
     ]
-    for way in sorted(ways, key=lambda way: way.dearer * (1 if way.method == own else OTHERWISE)):
+    for way in sorted(ways, key=lambda way: way.dearer * (1 if way.method == its_method else OTHERWISE)):
         density = posterior(at_step(problem, way.step, way.method), choose(engine))
         if _shift(density, optimum.theta, engine) <= COARSE / 2:
             return way
@@ -329,14 +329,14 @@ def stepping_words(optimum: Optimum, shift: float, way: Stepping) -> str:
     str
         A sentence.
     """
-    problem, on_bounds = optimum.goal.density.problem, on_step_bounds(optimum)
+    problem, held_back = optimum.goal.density.problem, on_step_bounds(optimum)
     units = f" {problem.model.time.units}".rstrip()
     step = f"the time step of {resolve(problem.model, problem.scenario).time_step:g}{units}"
     why = f"half of it moves an expected number by {number(shift, digits=2)} of its noise"
     if math.isinf(shift):
         why = "with half of it the model fails at the estimate"
-    if on_bounds:
-        why = f"only it keeps {listed(on_bounds)} from going further"
+    if held_back:
+        why = f"only it keeps {listed(held_back)} from going further"
     return (
         f"{step[:1].upper()}{step[1:]} ({problem.model.time.method}) is too coarse for this fit: {why}. In its "
         f"place is {way.method} at {way.step:g}{units}, of which a run costs {way.dearer:g} times as much."
