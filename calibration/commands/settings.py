@@ -44,7 +44,7 @@ class Settings:
     about: str | None = option(
         "--about",
         metavar="QUESTION",
-        help='Question that the title answers: a fitted constant, or a variable at a date, as "Infected at 2020-03-01" '
+        help='Question for the title: a fitted constant, or a variable at a date as in "Infected at 2020-03-01" '
         "(default: the study's, else its first course).",
     )
     fit_also: tuple[str, ...] = option(

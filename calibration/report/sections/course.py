@@ -1,6 +1,7 @@
 """What a study is about where it says nothing of it: how high its first course rises, when, and where it ends."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -30,7 +31,9 @@ class Course(ReportPart):
             details = [(value, Details(unit="", kind=kind_of(fit))) for value in fit.course]
         for reported, (value, known), title in zip(fit.study.course, details, _titles(fit), strict=False):
             if np.isfinite(value):
-                beyond = (unseen(fit),) if is_beyond(fit, reported) else ()
+                # a peak lies where it is, and not at the end of the run
+                at = reported if title.endswith(_at(fit, reported.time)) else replace(reported, time=details[1][0])
+                beyond = (unseen(fit),) if is_beyond(fit, at) else ()
                 known |= {"unit": reported.unit, "conditional_on": beyond, "title": title}
                 yield record(findings, reported.estimand, value, **known)
 

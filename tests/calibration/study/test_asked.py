@@ -177,6 +177,9 @@ def test_without_a_question_the_title_is_the_peak_of_the_course(hump: Findings) 
     assert when.number == pytest.approx(1 / rate, rel=0.01)
     assert end.number == pytest.approx(size * rate * 12 * math.exp(-12 * rate), rel=0.05)
     assert records == [top, end]
+    # the rows end at year 10, after the peak and before the end of the run
+    after = "assumptions alone after 10"
+    assert [after in record.conditional_on for record in (top, when, end)] == [False, False, True]
     assert sentence == f"Peak of second: {top.brief} at year {when.value.partition(' ')[0]}"
     assert answer.first_screen(hump).title == sentence
     # by the draws themselves: each has its own peak at 1 / rate
