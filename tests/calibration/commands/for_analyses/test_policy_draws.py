@@ -160,7 +160,9 @@ def test_a_rival_that_was_fitted_to_other_data_is_none_of_the_fit_and_no_weights
 
 def test_the_draws_of_the_study_as_it_stands_are_those_of_the_fit_and_not_of_the_rival_that_it_is(park, here):
     place = left_by_calibrate(park, here / "cipark-output" / "great_stone")
-    mine, again = (read_file(path).columns["Pool Scale"] for path in (place / "draws.nc", draws_file(place / RIVALS, "M0")))
+    mine, again = (
+        read_file(path).columns["Pool Scale"] for path in (place / "draws.nc", draws_file(place / RIVALS, "M0"))
+    )
     taken = found(park, here / "out").draws["M0"].values["pool_scale"]
     assert set(taken) <= set(mine)
     assert not set(taken) & set(again)
