@@ -415,11 +415,14 @@ def guided(findings: Path, corpus: Path, seconds: float, seed: int, only: Collec
     """Let libFuzzer look for new lines, and keep the inputs that reach some in the corpus."""
     import atheris
 
+    # what is imported here is instrumented, and nothing else; much of it is imported when it is first needed
     with atheris.instrument_imports(include=["cipark_sd", "calibration"], enable_loader_override=False):
-        pass
-    fuzzer = Fuzzer(findings, only)
+        fuzzer = Fuzzer(findings, only)
+        seeds = fuzzer.seeds()
+        for data in {data[0]: data for data in reversed(seeds)}.values():
+            fuzzer(data)
     corpus.mkdir(parents=True, exist_ok=True)
-    for data in fuzzer.seeds():
+    for data in seeds:
         (corpus / hashlib.sha1(data).hexdigest()).write_bytes(data)
     flags = [f"-max_total_time={seconds:.0f}", f"-max_len={LARGEST}", f"-seed={seed}", f"-rss_limit_mb={MEMORY}"]
     atheris.Setup(

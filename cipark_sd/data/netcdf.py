@@ -27,7 +27,7 @@ from cipark_sd.base.inputs import MEGABYTE, RESULT_LIMIT, UnreadableFile, check_
 #: What h5py and what reads with it make of a damaged file.
 DAMAGED = (RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, EOFError)
 #: Seconds of the processor (on Windows, of the clock) that the child has to look through a file; a small one takes 0.3.
-PATIENCE = 20.0
+PATIENCE = 10.0
 #: Bytes a second that it reads at least, packed and unpacked: 1,000 arrays in 9 MB take 2.4 s, 240 MB in 30 take 3.
 PACE = 2 * MEGABYTE
 #: Bytes that the child may take beyond its libraries and twice the arrays.

@@ -26,7 +26,7 @@ from cipark_sd.base.errors import (
     like_file,
     raise_all,
 )
-from cipark_sd.base.inputs import MODEL_LIMIT, TABLE_LIMIT, number_in, read_bytes
+from cipark_sd.base.inputs import MODEL_LIMIT, TABLE_LIMIT, check_readable, number_in, read_bytes
 from cipark_sd.base.library import located
 from cipark_sd.base.naming import canonical, split_key
 from cipark_sd.base.spreadsheets import cells
@@ -361,7 +361,10 @@ def read_vdf(path: Path, *, role: str, where: str) -> "pd.DataFrame":
     import simlin
 
     try:
+        check_readable(path, TABLE_LIMIT)
         table: pd.DataFrame = simlin.load_vdf(str(path))
+    except OSError as problem:
+        raise UnusableInput(f"the file cannot be read ({problem.strerror})", where=str(path)) from None
     except simlin.SimlinError as problem:
         reason = " ".join(str(problem).split())
         raise InvalidValue("its content", reason, "a run of Vensim's", where=str(path)) from None

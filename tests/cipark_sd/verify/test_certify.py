@@ -13,7 +13,8 @@ from command_line import cipark
 from places import CORPUS
 from thorough import THOROUGH
 
-from cipark_sd.base.errors import EquationError, InvalidValue, UnknownName
+from cipark_sd.base.errors import EquationError, InvalidValue, UnknownName, UnusableInput
+from cipark_sd.base.inputs import TABLE_LIMIT
 from cipark_sd.base.library import bundled
 from cipark_sd.data.results import to_table
 from cipark_sd.data.scenarios import Scenario
@@ -142,6 +143,14 @@ def test_a_recorded_run_without_common_times_is_an_error(regions: Path, tmp_path
 def test_a_recorded_file_that_is_not_vensims_is_an_error(regions: Path, tmp_path: Path) -> None:
     (tmp_path / "run.vdf").write_bytes(b"nothing of the kind")
     with pytest.raises(InvalidValue, match=r"run\.vdf: its content is .*, expected a run of Vensim's"):
+        certify(read_model(regions), engines=["native"], recorded=tmp_path / "run.vdf")
+
+
+def test_a_recorded_file_of_any_size_is_not_read(regions: Path, tmp_path: Path) -> None:
+    with (tmp_path / "run.vdf").open("wb") as file:
+        # of a sparse file the disk holds nothing
+        file.truncate(TABLE_LIMIT + 2**20)
+    with pytest.raises(UnusableInput, match="it has 513 MiB, and at most 512 MiB are read"):
         certify(read_model(regions), engines=["native"], recorded=tmp_path / "run.vdf")
 
 
