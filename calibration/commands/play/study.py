@@ -50,8 +50,8 @@ TAIL = 0.01
 FITTED_LIMIT = "Levers show what the equations imply. Bands show doubt about the constants, not about the model."
 ONE_CURVE = "Levers show what the equations imply. One curve, without intervals."
 FAN = (
-    "Bands are of the expected number, as in the report; counts scatter around it. A fitted constant that you move takes one value in "
-    "all draws, so that the band narrows."
+    "Bands are of the expected number, as in the report; counts scatter around it. A fitted constant that you move "
+    "takes one value in all draws, so that the band narrows."
 )
 CLASSES = (
     "Informed by the data: the interval is at most 70% as wide as that of the priors, or the data move the odds of the "

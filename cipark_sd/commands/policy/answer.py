@@ -117,7 +117,8 @@ def _caption(findings: Findings) -> str:
     content = "what each policy changes" if all_drawn else f"the {DRAWN} largest effects"
     if effects is not None and effects.assumed:
         n, of = effects.unassumed["policy"].nunique(), len(about.catalogue.changes)
-        content = f"the {f'{DRAWN} largest of {n}' if n > DRAWN else n} effects whose direction is not assumed, of {of} (all are below)"
+        some = f"{DRAWN} largest of {n}" if n > DRAWN else n
+        content = f"the {some} effects whose direction is not assumed, of {of} (all are below)"
     shown = "median with 50% and 90% of the draws" if about.bases[about.first].n > 1 else "at the best fit"
     return f"{_where(about)}: {content}, {shown}."
 
