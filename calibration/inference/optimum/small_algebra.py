@@ -57,7 +57,8 @@ def factor(matrix: Array, least: float) -> Array:
     ----------
     matrix : (n, n)
     least : float
-        What a pivot counts at least: a matrix that is not positive definite is lifted to one.
+        What a pivot counts at least: a matrix that is not positive definite is lifted to one. A pivot is lifted so far
+        that no entry below it is above 1 (Gill and Murray 1974, Mathematical Programming 7, section 3).
 
     Returns
     -------
@@ -65,8 +66,11 @@ def factor(matrix: Array, least: float) -> Array:
     """
     remainder, lower = matrix.copy(), np.zeros_like(matrix)
     for i in range(len(matrix)):
-        lower[i:, i] = remainder[i:, i] / math.sqrt(max(float(remainder[i, i]), least))
-        lower[i, i] = math.sqrt(max(float(remainder[i, i]), least))
+        pivot = float(remainder[i, i])
+        if not pivot >= least:
+            pivot = max(least, float((remainder[i + 1 :, i] ** 2).max(initial=0.0)))
+        lower[i:, i] = remainder[i:, i] / math.sqrt(pivot)
+        lower[i, i] = math.sqrt(pivot)
         remainder[i + 1 :, i + 1 :] -= lower[i + 1 :, i, None] * lower[i + 1 :, i]
     return lower
 

@@ -52,6 +52,9 @@ def test_factors_solve_as_those_of_scipy(n: int) -> None:
 def test_what_is_not_positive_is_lifted() -> None:
     assert np.isfinite(factor(np.array([[1.0, 2.0], [2.0, 1.0]]), 1e-10)).all()
     assert factor(np.diag([1.0, -1.0]), 1e-10)[1, 1] == pytest.approx(1e-5)
+    # one pivot that is lifted after the other: entries do not grow from each to the next
+    indefinite = np.full((20, 20), 2.0) - np.eye(20)
+    assert np.abs(factor(indefinite, 1e-10)).max() < 20
 
 
 def test_a_column_that_others_make_up_for_is_left_out() -> None:
