@@ -33,7 +33,7 @@ from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.collect import Calibration
 from calibration.study.parameters import share_that_may_fail
-from calibration.study.problem import CalibrationProblem, asked, at_step, read_problem, until
+from calibration.study.problem import CalibrationProblem, at_step, read_problem, until, with_question
 from calibration.study.sections import Method
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.base.checkpoints import Checkpoints
@@ -308,7 +308,7 @@ def _with_options(problem: CalibrationProblem, settings: Settings) -> Calibratio
         expected = "'map', since groups that share a parameter in part have priors that count"
         raise InvalidValue("the estimate", method.estimate, expected, where=where)
     if settings.about is not None:
-        problem = asked(problem, settings.about, where="--about")
+        problem = with_question(problem, settings.about, where="--about")
     if settings.until is None:
         return problem
     early = until(problem, _last(problem, settings.until))

@@ -130,7 +130,7 @@ class StudyFacts(Stated):
 
     @property
     def question(self) -> str:
-        """What is asked, by a name that :func:`calibration.study.asked.asked` takes; empty where nothing is."""
+        """What is asked, by a name that :func:`calibration.study.asked.question` takes; empty where nothing is."""
         named = (reported.name for reported in self.predictions if reported.estimand == self.about)
         return next(named, self.about.removeprefix(headline.parameter("")))
 
@@ -154,14 +154,14 @@ class Curves:
     courses : by observation, each (n_times,)
     levels : by observation
         Dated numbers as levels: increments as the counts that were reported or as their running sum.
-    asked : str
+    question : str
         The observation of what the study's question is about; empty for none.
     """
 
     times: Array
     courses: dict[str, Array]
     levels: dict[str, pd.DataFrame]
-    asked: str = ""
+    question: str = ""
 
     def dated(self, name: str) -> pd.DataFrame:
         """The dated numbers of an observation, none where it has none."""
@@ -169,8 +169,8 @@ class Curves:
 
     def first(self, observations: Iterable[str]) -> str | None:
         """The observation that a first screen shows: what is asked about, else the first curve that is fitted."""
-        if self.asked:
-            return self.asked
+        if self.question:
+            return self.question
         for name in observations:
             rows = self.dated(name)
             if name in self.courses and (rows.empty or (rows["use"] == "fit").any()):

@@ -122,10 +122,10 @@ def read_about(problem: Asks, text: str, *, where: str) -> tuple[str, tuple[Pred
         faults = consistency.prediction_problems(problem.model, problem.scenario, [prediction], problem.space.names)
         raise_all(where, faults)
     about = estimand_of(problem.model, prediction)
-    others = (p for p in problem.predictions if estimand_of(problem.model, p) != about)
+    unasked = (p for p in problem.predictions if estimand_of(problem.model, p) != about)
     # a prediction of the study that asks the same keeps its name
-    same = next((p for p in problem.predictions if estimand_of(problem.model, p) == about), prediction)
-    return about, (same, *others)
+    prediction = next((p for p in problem.predictions if estimand_of(problem.model, p) == about), prediction)
+    return about, (prediction, *unasked)
 
 
 def _read(problem: Asks, text: str, where: str, fitted: list[str]) -> Prediction:
@@ -144,9 +144,9 @@ def _read(problem: Asks, text: str, where: str, fitted: list[str]) -> Prediction
         raise UnknownName(text, known, where=where, instead=instead)
     name, metric = match["variable"], None
     if base_name(name) not in model.by_name:
-        word, _, rest = name.partition(" of ")
+        word, _, variable_name = name.partition(" of ")
         metric = METRICS.get(word)
-        name = name if metric is None else rest
+        name = name if metric is None else variable_name
     if base_name(name) not in model.by_name:
         raise UnknownName(name, [variable.label for variable in model.variables], where=where)
     try:

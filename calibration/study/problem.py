@@ -178,7 +178,7 @@ def until(problem: CalibrationProblem, time: float) -> CalibrationProblem:
     return replace(problem, observations=observations)
 
 
-def asked(problem: CalibrationProblem, text: str, *, where: str) -> CalibrationProblem:
+def with_question(problem: CalibrationProblem, text: str, *, where: str) -> CalibrationProblem:
     """The problem with a question, read as of :func:`calibration.study.asked.read_about`.
 
     Parameters
@@ -296,7 +296,7 @@ def read_problem(
         warnings.warn(sentence, StudyWarning, stacklevel=2)
     problem = replace(problem, rivals=sections.with_own_structure(problem.model, problem.scenario, problem.rivals))
     question = problem.about
-    return asked(replace(problem, about=""), question, where=f"about in {path}") if question else problem
+    return with_question(replace(problem, about=""), question, where=f"about in {path}") if question else problem
 
 
 def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequence[Path]) -> CalibrationProblem:

@@ -103,7 +103,7 @@ class DrawSet:
         What the fitted model does not follow in the data, so that its intervals are too narrow; empty where nothing.
     study_digest : str
         Of the study that they were fitted to; empty for draws that have seen no data.
-    asked : Asked or None
+    question : Asked or None
         Of their fit.
     """
 
@@ -114,7 +114,7 @@ class DrawSet:
     unreliable: Mapping[str, str] = field(default_factory=dict)
     misfit: str = ""
     study_digest: str = ""
-    asked: Asked | None = None
+    question: Asked | None = None
 
 
 @dataclass(frozen=True)

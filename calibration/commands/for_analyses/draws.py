@@ -118,7 +118,7 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
         {} if archive.weights is None else unreliable_terms(archive.weights),
         _misfit(fit, request.source),
         "" if unseen else problem_digest(problem),
-        None if fit is None else fit.asked,
+        None if fit is None else fit.question,
     )
 
 

@@ -20,7 +20,7 @@ from calibration.commands.for_analyses.study_draws import as_draws, draws_from_f
 from calibration.inference.sampling.draws import problem_digest
 from calibration.study import DEFAULT_STUDY
 from calibration.study.asked import estimand_of
-from calibration.study.problem import CalibrationProblem, asked, at_step, until
+from calibration.study.problem import CalibrationProblem, at_step, until, with_question
 from calibration.study.sections import METHODS
 from cipark_sd.analysis.experiments.definition import ONLY, Outcome, Structure
 from cipark_sd.analysis.experiments.draws import Draws
@@ -152,7 +152,7 @@ class FittedStudy:
     classes: Mapping[str, Standing] = field(default_factory=dict)
 
     @property
-    def asked(self) -> Asked | None:
+    def question(self) -> Asked | None:
         """Its question with the answer; None where none is asked."""
         if not self.answer:
             return None
@@ -275,8 +275,8 @@ def find_fit(problem: CalibrationProblem, place: Path | None = None) -> FittedSt
     except (ValueError, KeyError, TypeError):
         raise _refused(problem, place, f"{FIT} does not say its estimate or its seed") from None
     study, end = study_and_end
-    if question := str(content.get("about", "")):
-        study = asked(study, question, where=f"the fit in {place}")
+    if about := str(content.get("about", "")):
+        study = with_question(study, about, where=f"the fit in {place}")
     drawn = content.get("converged") is not None and said_of(place / DRAWS).get("study_digest") == digest
     return FittedStudy(
         replace(study, method=replace(study.method, seed=seed)),

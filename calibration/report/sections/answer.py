@@ -86,8 +86,8 @@ def first_screen(findings: Findings, pictures: Pictures = Pictures()) -> FirstSc
     fit, records = findings.fit, leading(findings)
     questions = fit.study.questions
     caption = caption_words(findings)
-    said = [questions.known, _known_words(records), peak_words(findings), held_out_words(findings)]
-    known = " ".join(map(_sentence, filter(None, said)))
+    findings_known = [questions.known, _known_words(records), peak_words(findings), held_out_words(findings)]
+    known = " ".join(map(_sentence, filter(None, findings_known)))
     # a question, or what is computed in the place of one, is drawn with its class
     drawn = records if records and (records[0].title or fit.study.about) else course(findings)[0]
     return FirstScreen(
@@ -120,10 +120,10 @@ def leading(findings: Findings) -> list[Headline]:
     )
     first = [record for record in (*records, *fitted) if record.estimand == study.about]
     first = first or list(at_estimate(findings, study.about))
-    others = [record for record in records if record.estimand != study.about]
+    following = [record for record in records if record.estimand != study.about]
     # a question takes the place of no number
-    others = others or [record for record in fitted if record.estimand != study.about]
-    return [*first, *others]
+    following = following or [record for record in fitted if record.estimand != study.about]
+    return [*first, *following]
 
 
 def _with(records: Sequence[Headline], *standings: Standing) -> list[Headline]:
@@ -149,13 +149,13 @@ def _title(findings: Findings, records: Sequence[Headline]) -> str:
 
 
 def answer(findings: Findings) -> str:
-    """The number that answers the study's question, in words; empty where none is asked."""
+    """The number that answers the study's question, in words; empty where none is record."""
     about = findings.fit.study.about
-    asked = next((record for record in leading(findings) if about and record.estimand == about), None)
-    if asked is None:
+    record = next((r for r in leading(findings) if about and r.estimand == about), None)
+    if record is None:
         return ""
-    after = ", no finding" if asked.has_assumed_sign else "" if asked.interval is not None else ", by the best fit"
-    return f"{_capital(_name(asked))}: {asked.brief}{after}"
+    after = ", no finding" if record.has_assumed_sign else "" if record.interval is not None else ", by the best fit"
+    return f"{_capital(_name(record))}: {record.brief}{after}"
 
 
 def _title_words(records: Sequence[Headline], of_course: str) -> str:

@@ -62,7 +62,7 @@ def course(findings: Findings) -> tuple[list[Headline], str]:
     drawn = [record for record in records if record.interval is not None and not findings.fit.conditions.first]
     if not _has_peak(findings.fit):
         return drawn[2:], f"{end.title}: {end.brief}{_alone(end)}"
-    return drawn[::2], f"{top.title}: {top.brief} {_said(findings.fit, when)}{_alone(top)}"
+    return drawn[::2], f"{top.title}: {top.brief} {_when(findings.fit, when)}{_alone(top)}"
 
 
 def _alone(record: Headline) -> str:
@@ -114,6 +114,6 @@ def _at(fit: Fit, time: float, text: str = "") -> str:
     return f"at {unit.removesuffix('s') or 'time'} {text or f'{time:.6g}'}"
 
 
-def _said(fit: Fit, when: Headline) -> str:
+def _when(fit: Fit, when: Headline) -> str:
     """When, with the digits that its interval carries."""
     return _at(fit, when.number, when.value.partition(" ")[0])

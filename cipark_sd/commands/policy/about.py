@@ -56,7 +56,7 @@ class About:
         By rival, where it is known: how many terms its weight cannot judge.
     untaught : tuple of str
         Parameters of which the data taught little under the first rival.
-    asked : Asked or None
+    question : Asked or None
         The question of the fit: where it is of an outcome, that is the headline's.
     """
 
@@ -79,7 +79,7 @@ class About:
     misfit: str = ""
     unreliable: Mapping[str, str] = field(default_factory=dict)
     untaught: tuple[str, ...] = ()
-    asked: Asked | None = None
+    question: Asked | None = None
 
     @property
     def first(self) -> str:

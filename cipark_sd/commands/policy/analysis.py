@@ -290,7 +290,7 @@ def start(request: Request, bars: Bars) -> Analysis:
     pool = pool_of(request.dask, lambda: Workers(0, checkpoints), checkpoints)
     how = (request.n_draws, request.seed, folder, request.engine, target.rivals)
     made = target.study.draws(DrawRequest(rivals, source, *how), bars)
-    target = replace(target, catalogue=_about_the_question(target.catalogue, made.asked))
+    target = replace(target, catalogue=_about_the_question(target.catalogue, made.question))
     # what is set for the place holds under all rivals, and a rival may take it back
     placed = tuple(replace(rival, scenario=target.catalogue.settings | rival.scenario) for rival in made.structures)
     model = target.model
@@ -313,7 +313,7 @@ def start(request: Request, bars: Bars) -> Analysis:
         misfit=made.misfit,
         unreliable=made.unreliable,
         untaught=untaught(target.study, made.draws[placed[0].id]),
-        asked=made.asked,
+        question=made.question,
     )
     against = _against_data(request, target.study, placed[0], made, about)
     about = replace(about, against=against, identity=_identity(request, target, made.draws, about.basis))
@@ -325,20 +325,20 @@ def start(request: Request, bars: Bars) -> Analysis:
     )  # fmt: skip
 
 
-def _about_the_question(catalogue: Catalogue, asked: Asked | None) -> Catalogue:
-    """The catalogue with the outcome that the fit was asked about in its headline; as it is where it was about none."""
-    if asked is None or asked.outcome is None:
+def _about_the_question(catalogue: Catalogue, question: Asked | None) -> Catalogue:
+    """The catalogue with the outcome that the fit was asked about in its headline; as it is where it was asked nothing."""
+    if question is None or question.outcome is None:
         return catalogue
-    wanted, key = asked.outcome, override_key(asked.outcome.variable)
-    plain = [one for one in catalogue.outcomes if not one.per and not one.equation and one.metric == wanted.metric]
-    known = next((one for one in plain if override_key(one.variable) == key), None)
-    outcomes = catalogue.outcomes if known is not None else (*catalogue.outcomes, wanted)
-    headline = (wanted if known is None else known).id, asked.time
+    outcome, key = question.outcome, override_key(question.outcome.variable)
+    plain = [o for o in catalogue.outcomes if not o.per and not o.equation and o.metric == outcome.metric]
+    known = next((o for o in plain if override_key(o.variable) == key), None)
+    outcomes = catalogue.outcomes if known is not None else (*catalogue.outcomes, outcome)
+    headline = (outcome if known is None else known).id, question.time
     return replace(
         catalogue,
         outcomes=outcomes,
         headline=headline,
-        times=tuple(sorted({*catalogue.times, asked.time})),
+        times=tuple(sorted({*catalogue.times, question.time})),
         beside=tuple(dict.fromkeys((catalogue.headline[0], *catalogue.beside))),
         digest=hashlib.sha256(f"{catalogue.digest} {headline}".encode()).hexdigest(),
     )

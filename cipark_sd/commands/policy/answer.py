@@ -117,8 +117,8 @@ def _caption(findings: Findings) -> str:
     content = "what each policy changes" if all_drawn else f"the {DRAWN} largest effects"
     if effects is not None and effects.assumed:
         n, of = effects.unassumed["policy"].nunique(), len(about.catalogue.changes)
-        which = f"{DRAWN} largest of {n}" if n > DRAWN else f"{n}"
-        content = f"the {which} effects whose direction is not assumed, of {of} (all are below)"
+        some = f"{DRAWN} largest of {n}" if n > DRAWN else f"{n}"
+        content = f"the {some} effects whose direction is not assumed, of {of} (all are below)"
     shown = "median with 50% and 90% of the draws" if about.bases[about.first].n > 1 else "at the best fit"
     return f"{_where(about)}: {content}, {shown}."
 
@@ -232,8 +232,8 @@ def rests_on(about: About) -> str:
 
 def _answer(about: About, *, known: bool) -> Iterator[str]:
     """The answer of the fit to its question, where it is known or where it is not."""
-    if about.asked is not None and (about.asked.standing == "known") is known:
-        yield f"Asked of the fit: {about.asked.sentence}."
+    if about.question is not None and (about.question.standing == "known") is known:
+        yield f"Asked of the fit: {about.question.sentence}."
 
 
 def _informed(findings: Findings) -> Iterator[str]:

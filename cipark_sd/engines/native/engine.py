@@ -139,12 +139,12 @@ class NativeEngine(CompiledEngine):
         """Some blocks, of so many operations each, for each worker; the last for the thread that asks."""
         workers = max(1, min(self.workers, n_blocks, n_blocks * effort // LEAST_EFFORT))
         edges = [n_blocks * i // workers for i in range(workers + 1)]
-        others = [_threads(workers - 1).submit(part, *ends) for ends in pairwise(edges[:-1])]
+        shares = [_threads(workers - 1).submit(part, *ends) for ends in pairwise(edges[:-1])]
         try:
             part(*edges[-2:])
         finally:
             # they write into memory of this call
-            problems = [other.exception() for other in others]
+            problems = [share.exception() for share in shares]
         for problem in filter(None, problems):
             raise problem
 
