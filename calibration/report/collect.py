@@ -52,6 +52,8 @@ from cipark_sd.verify.checks.outcome import Outcome
 if TYPE_CHECKING:
     import xarray as xr
 
+#: Of draws whose optima have no curvature to weigh them by, as where a likelihood jumps.
+NOT_WEIGHED = "Optima that searches found were not weighed: that the draws hold each was not checked."
 #: Draws of a fan.
 FAN = 1000
 
@@ -273,11 +275,12 @@ def levels(rows: pd.DataFrame, observation: Observation, *, from_nothing: bool =
 def _posterior(draws: PosteriorDraws, seed: int, shown: Curves, engine: str) -> Posterior:
     density, sampled, names = draws.density, draws.sampled, draws.density.space.names
     several = places_words(draws.places, names, [line.high - line.low for line in sampled.lines])
+    unweighed = "" if draws.places else NOT_WEIGHED
     r_eff = relative_efficiency(draws.theta)
     predicted = predict(density, draws.flat, stage_numbers(seed, Stage.PREDICTED), r_eff=r_eff)
     return Posterior(
         theta=draws.theta,
-        how=" ".join(filter(None, [sampled.sentence, several, heavy_tails(names, draws.theta)])),
+        how=" ".join(filter(None, [sampled.sentence, several, heavy_tails(names, draws.theta), unweighed])),
         converged=sampled.converged,
         interrupted=sampled.interrupted,
         mixing=sampled.lines,

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from calibration.inference.sampling.convergence import Convergence
 from calibration.inference.sampling.importance import heavy_tails, tail_shape
+from calibration.inference.sampling.known_optima import Place
 from calibration.report import collect
 
 
@@ -50,12 +52,16 @@ def test_what_does_not_settle_is_said_with_the_convergence(monkeypatch, distribu
     monkeypatch.setattr(collect, "drawn_predictions", lambda draws: ())
     monkeypatch.setattr(collect, "_fan", lambda *arguments: None)
     theta = drawn(distribution)[..., None]
-    sampled = SimpleNamespace(sentence="All converged.", converged=True, interrupted=False, lines=())
+    line = Convergence("rate", low=-1.0, high=1.0)
+    sampled = SimpleNamespace(sentence="All converged.", converged=True, interrupted=False, lines=(line,))
     density = SimpleNamespace(space=SimpleNamespace(names=("rate",)))
     draws = SimpleNamespace(theta=theta, flat=theta.reshape(-1, 1), density=density, sampled=sampled, places=())
     said = collect._posterior(draws, 1, None, "native").how
     assert said.startswith(f"All converged.{more}")
     assert ("settle" in said) is bool(more)
+    assert said.endswith(collect.NOT_WEIGHED)
+    weighed = SimpleNamespace(**vars(draws) | {"places": (Place(np.zeros(1), 0.0, 0.9, 0.01, 0.9),)})
+    assert collect.NOT_WEIGHED not in collect._posterior(weighed, 1, None, "native").how
 
 
 def test_draws_that_are_all_the_same_have_no_tail():
