@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from calibration.commands import pipeline
 from calibration.commands.calibrate import calibrate as command
@@ -36,9 +36,10 @@ from calibration.report.sections.registry import SECTIONS
 from calibration.study import FILE
 from calibration.study.observations import quantities_of
 from calibration.study.problem import CalibrationProblem, read_problem
+from calibration.study.sections import METHODS
 from cipark_sd.analysis.study import find_folder
 from cipark_sd.base.arrays import evenly
-from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput
+from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput, one_of
 from cipark_sd.base.files import OUTPUT_FOLDER, file_name, output_folder, write_text
 from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.base.optional import recorded
@@ -344,7 +345,7 @@ class Study(CalibrationStudy):
         By column, where the noise is one's own. Such a study has no files: it is fitted in Python alone.
     step : float
         Time step in the model's unit of time; without it the file's, which a fit refines where it is too coarse.
-    method : {"euler", "rk4"}
+    method : {"euler", "rk4", "rk4_auto", "rk2", "rk2_auto"}
         Likewise, of integration.
     options :
         Of ``cipark new-study``: ``time``, ``where``, ``scale``, ``unit``, ``origin``, ``until`` and others.
@@ -377,6 +378,8 @@ class Study(CalibrationStudy):
         name = file_name(model.name if isinstance(model, Model) else Path(model).stem)
         chosen = {key: stated(key, prior) for key, prior in (priors or {}).items()}
         options |= {"value": value, "output": Path(scratch) / name}
+        if method is not None:
+            method = cast(Integration, one_of(method, METHODS, "the integration method", where="Study"))
         with parsed("Study", new_study_command, (model, data), options) as context:
             request = Request(**context.params, priors=chosen, step=step, method=method)
             guessed = new_study(request)

@@ -31,7 +31,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from calibration.noise.priors import FAMILIES, Beta, LogitNormal, Prior, Scale, Uniform, distribution
 from calibration.study.calendar import UNITS, Calendar, time_unit_of
@@ -51,7 +51,7 @@ from cipark_sd.model.model import Model, digest_of
 from cipark_sd.model.variables import Constant
 
 #: Integration methods that a study may ask for.
-METHODS: tuple[Integration, ...] = ("euler", "rk4")
+METHODS: tuple[Integration, ...] = get_args(Integration)
 TARGETS: tuple[Target, ...] = ("model", "noise")
 
 

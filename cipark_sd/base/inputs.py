@@ -330,7 +330,7 @@ def parsed_toml(text: str, path: Path) -> LinedTable:
             case int() as number if not -(2**63) <= number < 2**63:
                 # TOML 1.0: whole numbers of 64 bits, and an error beyond
                 # Python writes no number of thousands of digits to the base of ten
-                digits = str(number) if number.bit_length() < 2**10 else f"{number:#x}"
+                digits = str(number) if number.bit_length() < 2**13 else f"{number:#x}"
                 shown = f"{digits[:20]}… with {len(digits)} digits"
                 raise InvalidValue("a whole number", shown, "less than 2^63", where=str(path))
             case _:

@@ -35,7 +35,7 @@ ROOM = 512 * MEGABYTE
 #: The exit code with which it ends where it is the clock that counts.
 _SLOW = 1
 #: A child has one thread and looks for no module in the working folder.
-_CHILD = ("-P", "-c", "from cipark_sd.data.netcdf import answer; answer()")
+CHILD = ("-P", "-c", "from cipark_sd.data.netcdf import answer; answer()")
 
 
 class Group(NamedTuple):
@@ -65,7 +65,7 @@ def read_groups(path: Path, *names: str, limit: int = RESULT_LIMIT) -> dict[str,
         For a file that is no regular one or no HDF5, is too large or damaged, or takes anything from other files.
     """
     check_readable(path, limit)
-    words = [sys.executable, *_CHILD, os.fspath(path), str(min(limit, RESULT_LIMIT)), str(PATIENCE), *names]
+    words = [sys.executable, *CHILD, os.fspath(path), str(min(limit, RESULT_LIMIT)), str(PATIENCE), *names]
     single = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     nothing, env = subprocess.DEVNULL, os.environ | single
     child = subprocess.Popen(words, env=env, stdin=nothing, stdout=subprocess.PIPE, stderr=nothing)

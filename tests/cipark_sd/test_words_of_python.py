@@ -24,6 +24,8 @@ from cipark_sd.model.expr import Ref
 
 MODEL = cp.read_model(cp.bundled("core.mdl"))
 DRAWS = {"Start Time": [1.0, 2.0]}
+#: Rows of a study.
+TABLE = pd.DataFrame({"Year": [2013, 2014, 2015, 2016], "Firms": [0, 2, 7, 8]})
 #: Values that come from functions and files, which know their words.
 MADE = (cp.Model, calibration.Fit)
 #: Modules that functions import only for their types.
@@ -51,6 +53,7 @@ CALLS: dict[tuple[str, str], Callable[[Any], object]] = {
     ("TimeSeries", "interpolation"): series,
     ("Table", "interpolation"): table,
     ("Reduction", "how"): reduction,
+    ("Study", "method"): lambda word: cp.Study(MODEL, TABLE, {"Firms": "Residents"}, method=word),
 }
 
 

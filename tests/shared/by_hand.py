@@ -20,6 +20,7 @@ from cipark_sd.analysis.experiments.definition import Outcome, Policy
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.naming import override_key
 from cipark_sd.data.scenarios import Scenario
+from cipark_sd.model.model import Method
 from cipark_sd.simulations.ensembles import ensemble
 
 #: Draws that are run: their median lies within the central 90 % of all but one in ten million times.
@@ -83,12 +84,12 @@ def effects_by_hand(problem: CalibrationProblem, fit: Path, output: Path) -> Ite
     rows = pd.read_csv(output / "effects.csv").drop_duplicates(["policy", "outcome", "time"])
     draws, outcomes = drawn(problem, fit), {outcome.id: outcome for outcome in catalogue.outcomes}
     spelt = {override_key(name): name for name in draws}
-    base = _courses(problem, draws, catalogue.settings.overrides, outcomes)
+    base = _courses(problem, draws, catalogue.settings.overrides, outcomes, fit)
     for policy in catalogue.changes:
         changed = _changed(policy, draws, spelt)
         if changed is None:
             continue
-        courses = _courses(problem, draws | changed[0], {**catalogue.settings.overrides, **changed[1]}, outcomes)
+        courses = _courses(problem, draws | changed[0], {**catalogue.settings.overrides, **changed[1]}, outcomes, fit)
         for row in rows[rows["policy"] == policy.id].itertuples():
             if row.outcome not in courses:
                 continue
@@ -101,6 +102,12 @@ def effects_by_hand(problem: CalibrationProblem, fit: Path, output: Path) -> Ite
                 else 1e-6
             )
             yield Effect(policy.id, row.outcome, row.time, printed, now - before, slack)
+
+
+def _integration(fit: Path) -> tuple[Method | None, float | None]:
+    """The method and the time step with which a fit has run its model."""
+    record = json.loads((fit / "fit.json").read_text(encoding="utf-8"))
+    return record["integration_method"], record["time_step"]
 
 
 def _changed(
@@ -126,6 +133,7 @@ def _courses(
     draws: Mapping[str, Array],
     settings: Mapping[str, object],
     outcomes: Mapping[str, Outcome],
+    fit: Path,
 ) -> dict[str, tuple[Array, Array]]:
     """By outcome times (m,) and its course (n, m); those of longer equations and of elements are left out."""
     model, by_key = problem.model, {override_key(v.name): v.name for v in problem.model.variables}
@@ -136,9 +144,14 @@ def _courses(
         if not outcome.per and override_key(of) in by_key
     }
     held = {**problem.scenario.overrides, **dict(problem.fixed), **settings}
-    engine = "pysd" if len(model.variables) <= SMALL and model.time.method == "euler" else "numpy"
-    scenario = problem.scenario | Scenario("", {name: v for name, v in held.items() if name not in draws})
-    runs = ensemble(model, dict(draws), save=sorted(set(read.values())), scenario=scenario, engine=engine)
+    method, step = _integration(fit)
+    engine = "pysd" if len(model.variables) <= SMALL and method == "euler" else "numpy"
+    scenario = problem.scenario | Scenario(
+        "", {name: v for name, v in held.items() if name not in draws}, time_step=step
+    )
+    runs = ensemble(
+        model, dict(draws), save=sorted(set(read.values())), scenario=scenario, engine=engine, method=method
+    )
     found = {}
     for name, variable in read.items():
         course = runs[variable]

@@ -326,7 +326,7 @@ def start(request: Request, bars: Bars) -> Analysis:
 
 
 def _about_the_question(catalogue: Catalogue, question: Asked | None) -> Catalogue:
-    """The catalogue with the outcome that the fit was asked about in its headline; as it is where it was asked nothing."""
+    """The catalogue with the outcome that the fit was asked about in its headline; as it is where nothing was asked."""
     if question is None or question.outcome is None:
         return catalogue
     outcome, key = question.outcome, override_key(question.outcome.variable)

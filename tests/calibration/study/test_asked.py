@@ -17,7 +17,7 @@ from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings
 from calibration.report.sections import answer
 from calibration.report.sections.course import Course, course, peak_words
-from calibration.study.problem import CalibrationProblem, asked, read_problem
+from calibration.study.problem import CalibrationProblem, read_problem, with_question
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.data.readings import Maximum
 from cipark_sd.statements.headline import Bounds
@@ -48,10 +48,10 @@ def problem(tmp_path: Path) -> CalibrationProblem:
 def test_a_question_is_an_estimand_or_a_name(
     problem: CalibrationProblem, question: str, about: str, first: str
 ) -> None:
-    of = asked(problem, question, where="--about")
+    of = with_question(problem, question, where="--about")
     assert (of.about, of.predictions[0].name) == (about, first)
     # its own spelling asks the same
-    again = asked(problem, of.about.removeprefix("parameter "), where="--about")
+    again = with_question(problem, of.about.removeprefix("parameter "), where="--about")
     assert (again.about, again.predictions[0].parts) == (of.about, of.predictions[0].parts)
 
 
@@ -71,7 +71,7 @@ def test_a_question_is_an_estimand_or_a_name(
 )
 def test_a_question_about_nothing_is_one_error(problem: CalibrationProblem, question: str, said: str) -> None:
     with pytest.raises(CiparkError) as caught:
-        asked(problem, question, where="--about")
+        with_question(problem, question, where="--about")
     assert said in str(caught.value)
 
 

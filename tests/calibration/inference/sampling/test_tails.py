@@ -49,12 +49,13 @@ def test_light_tails_are_seldom_called_heavy():
 @pytest.mark.parametrize(("distribution", "more"), [(stats.cauchy(), " The mean and"), (stats.norm(), "")])
 def test_what_does_not_settle_is_said_with_the_convergence(monkeypatch, distribution, more):
     monkeypatch.setattr(collect, "predict", lambda *arguments, **named: [])
-    monkeypatch.setattr(collect, "drawn_predictions", lambda draws: ())
+    monkeypatch.setattr(collect, "drawn_predictions", lambda draws, predictions: ())
+    monkeypatch.setattr(collect, "course", lambda problem: ())
     monkeypatch.setattr(collect, "_fan", lambda *arguments: None)
     theta = drawn(distribution)[..., None]
     line = Convergence("rate", low=-1.0, high=1.0)
     sampled = SimpleNamespace(sentence="All converged.", converged=True, interrupted=False, lines=(line,))
-    density = SimpleNamespace(space=SimpleNamespace(names=("rate",)))
+    density = SimpleNamespace(space=SimpleNamespace(names=("rate",)), problem=SimpleNamespace(predictions=()))
     draws = SimpleNamespace(theta=theta, flat=theta.reshape(-1, 1), density=density, sampled=sampled, places=())
     said = collect._posterior(draws, 1, None, "native").how
     assert said.startswith(f"All converged.{more}")
