@@ -5,38 +5,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibration.likelihood.posterior import posterior
-from cipark_sd.base.arrays import Array
 from cipark_sd.base.console import echo, print_table, say
 from cipark_sd.base.wording import number
 from cipark_sd.commands.result import Result
-from cipark_sd.engines.registry import choose
 
 if TYPE_CHECKING:
     from calibration.report.collect import Calibration
-    from calibration.study.problem import CalibrationProblem
 
 #: Of the range of a constant: a move that shows which constants matter, where the payoff is nearly a parabola.
 MOVE = 0.01
 #: Constants of the table on the console; all are in the file.
 MOST_ROWS = 20
-
-
-def payoff_at(problem: "CalibrationProblem", theta: Array, engine: str = "native") -> Array:
-    """The payoff of some parameters, minus infinity where the model fails.
-
-    Parameters
-    ----------
-    problem : CalibrationProblem
-        With a payoff.
-    theta : (n, k)
-    engine : str
-
-    Returns
-    -------
-    (n,)
-    """
-    return posterior(problem, choose(engine)).log_likelihood(theta)
 
 
 def payoff_result(made: "Calibration", folder: Path) -> Result:

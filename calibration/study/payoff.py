@@ -102,7 +102,19 @@ def _product(output: str, weight: str, name: str) -> Auxiliary:
 
 
 def expanded(model: Model, name: str) -> list[str]:
-    """The elements that ``Name[range, element]`` stands for, in order; the name itself where it has no subscripts."""
+    """The elements that a name stands for.
+
+    Parameters
+    ----------
+    model : Model
+    name : str
+        ``Name``, or ``Name[range, element]``.
+
+    Returns
+    -------
+    list of str
+        In order; the name itself where the variable has no subscripts, or is not there.
+    """
     base, subscripts = split_key(name)
     if not subscripts:
         variable = model.by_name.get(base)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from command_line import cipark
 
-from calibration.commands.payoff import payoff_at
 from calibration.likelihood.gradient import log_likelihood_and_gradient
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
@@ -68,7 +67,8 @@ def _study(folder: Path, *payoffs: str, rest: str = "") -> Path:
 )
 def test_a_payoff_is_the_sum_that_it_says(tmp_path: Path, payoff: str, expected: float) -> None:
     problem = read_problem(_study(tmp_path, payoff), maximised=True)
-    assert payoff_at(problem, np.array([[3.0, 4.0]]))[0] == pytest.approx(expected, rel=1e-12)
+    value = posterior(problem, choose("native")).log_likelihood(np.array([[3.0, 4.0]]))[0]
+    assert value == pytest.approx(expected, rel=1e-12)
 
 
 def test_its_gradient_is_that_of_differences(tmp_path: Path) -> None:
