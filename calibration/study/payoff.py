@@ -18,7 +18,7 @@ from typing import Literal
 from calibration.study.consistency import output_problem
 from calibration.study.observations import Quantity, SummedQuantity
 from cipark_sd.base.errors import CiparkError, InvalidValue
-from cipark_sd.base.naming import canonical, flat_name, split_key
+from cipark_sd.base.naming import flat_name, split_key
 from cipark_sd.base.section import Section
 from cipark_sd.base.timegrid import TimeGrid
 from cipark_sd.model.expr import Binary, Ref
@@ -116,12 +116,12 @@ def expanded(model: Model, name: str) -> list[str]:
         In order; the name itself where the variable has no subscripts, or is not there.
     """
     base, subscripts = split_key(name)
-    if not subscripts:
-        variable = model.by_name.get(base)
-        return [flat_name(base, at) for at in model.elements(variable)] if variable is not None else [name]
-    ranges = model.dimension_by_name
-    choices = [ranges[sub].elements if sub in ranges else (sub,) for sub in map(canonical, subscripts)]
-    return [flat_name(base, at) for at in product(*choices)]
+    variable, ranges = model.by_name.get(base), model.dimension_by_name
+    if variable is None or not variable.dims:
+        return [name]
+    labels = dict(zip(model.elements(variable), model.labels(variable), strict=True))
+    choices = [ranges[sub].elements if sub in ranges else (sub,) for sub in subscripts]
+    return [labels.get(at, flat_name(base, at)) for at in product(*choices)] if subscripts else list(labels.values())
 
 
 def payoff_quantity(payoffs: Sequence[Payoff], grid: TimeGrid) -> Quantity:

@@ -46,7 +46,7 @@ def test_the_payoff_at_the_start_is_printed_both_ways(tmp_path: Path) -> None:
     assert facts["not_used"] == {"OPTIMIZER": "Powell", "RESTART_MAX": "10"}
     problem = read_problem(tmp_path / "study", maximised=True)
     assert [(p.name, p.lower, p.start, p.upper) for p in problem.space] == [
-        ("level[a]", 0, 3, 10), ("level[b]", 0, 3, 10),
+        ("level[A]", 0, 3, 10), ("level[B]", 0, 3, 10),
     ]  # fmt: skip
     assert problem.scenario.final_time == 2
     assert Scenario("", dict(problem.fixed)).overrides == {"aim[b]": 6, "w": 3}
@@ -69,7 +69,7 @@ def test_a_result_is_the_start_and_says_which_sum_its_payoff_is(
 def test_calibrate_finds_the_optimum_of_the_study(tmp_path: Path) -> None:
     cipark("new-study", *_files(tmp_path))
     facts = json.loads(cipark("calibrate", tmp_path / "study", "--fast", "--json", "-o", tmp_path / "out").output)
-    assert facts["optimum"] == pytest.approx({"level[a]": 4, "level[b]": 6}, abs=1e-6)
+    assert facts["optimum"] == pytest.approx({"level[A]": 4, "level[B]": 6}, abs=1e-6)
     assert facts["payoff"] == pytest.approx(-1, abs=1e-9)
 
 
