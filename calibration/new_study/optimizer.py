@@ -127,12 +127,12 @@ def _at_start(problem: CalibrationProblem) -> dict[str, float]:
     start = np.array(
         [[m if p.start is None else p.start for p, m in zip(problem.space, problem.space.medians, strict=True)]]
     )
-    both = {}
+    payoffs = {}
     for reading, times_step in ((PLAIN, False), (TIMES_STEP, True)):
         payoff = tuple(replace(p, times_step=times_step and p.at == "each step") for p in problem.payoff)
         density = posterior(replace(problem, payoff=payoff), choose("native"))
-        both[reading] = float(density.log_likelihood(start)[0])
-    return both
+        payoffs[reading] = float(density.log_likelihood(start)[0])
+    return payoffs
 
 
 def _closest(payoffs: Mapping[str, float], theirs: float | None) -> str:
@@ -176,8 +176,8 @@ def _payoff(elements: Sequence[PayoffElement], path: Path, *, times_step: bool) 
 
 def _searched(model: Model, control: SearchControl) -> Iterator[tuple[str, SearchRange]]:
     """Every element that is searched, with its range; of several ranges of one the last counts."""
-    found = {override_key(name): (name, r) for r in control.ranges for name in expanded(model, str(r.place))}
-    yield from found.values()
+    ranges = {override_key(name): (name, r) for r in control.ranges for name in expanded(model, str(r.place))}
+    yield from ranges.values()
 
 
 def _parameters(model: Model, control: SearchControl, changed: Scenario, path: Path) -> list[str]:
@@ -204,11 +204,11 @@ def _fixed(control: SearchControl, model: Model, changed: Scenario) -> list[str]
     lines: list[str] = []
     problems: list[CiparkError] = []
     for key, value in changed.overrides.items():
-        for name, one in _single(model, written(key), value):
-            if not isinstance(one, float):
+        for name, held in _single(model, written(key), value):
+            if not isinstance(held, float):
                 problems.append(InvalidValue(f"the change of {name!r}", "a table", "a number", where="--scenario"))
             elif override_key(name) not in searched:
-                lines += ["", "[[fixed]]", f"name = {toml(name)}", f"value = {one!r}", 'why = "a changes file"']
+                lines += ["", "[[fixed]]", f"name = {toml(name)}", f"value = {held!r}", 'why = "a changes file"']
     raise_all("--scenario", problems)
     return lines
 

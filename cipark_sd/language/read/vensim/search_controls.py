@@ -91,19 +91,19 @@ def named_place(cursor: Cursor) -> Place:
 def without_remarks(text: str) -> list[str]:
     """The lines of a text, remarks in braces blanked, so that each stands where it stood."""
 
-    def blank(found: re.Match[str]) -> str:
-        return found[0] if found[0][0] == '"' else re.sub(r"[^\n]", " ", found[0])
+    def blank(remark: re.Match[str]) -> str:
+        return remark[0] if remark[0][0] == '"' else re.sub(r"[^\n]", " ", remark[0])
 
     return _REMARK.sub(blank, text.replace("\r\n", "\n").replace("\r", "\n")).split("\n")
 
 
-def control_text(path: Path, what: str) -> str:
+def control_text(path: Path, role: str) -> str:
     """The text of a file of Vensim's.
 
     Parameters
     ----------
     path : Path
-    what : str
+    role : str
         What the file is, in words.
 
     Returns
@@ -117,9 +117,9 @@ def control_text(path: Path, what: str) -> str:
     try:
         return decoded(read_bytes(path, TOML_LIMIT))
     except (FileNotFoundError, NotADirectoryError):
-        raise MissingFile(path, where=what) from None
+        raise MissingFile(path, where=role) from None
     except OSError as problem:
-        raise InvalidValue(f"the {what}", problem.strerror, "a file that can be read", where=str(path)) from None
+        raise InvalidValue(f"the {role}", problem.strerror, "a file that can be read", where=str(path)) from None
 
 
 def is_range(entry: str) -> bool:
@@ -210,9 +210,9 @@ def _option(content: str) -> Iterator[tuple[str, str]]:
         yield keyword, value.strip()
 
 
-def _number(found: re.Match[str] | None) -> float | None:
+def _number(match: re.Match[str] | None) -> float | None:
     """The number that was found; None where it is none, as after an optimization that failed."""
     try:
-        return None if found is None else float(found[1])
+        return None if match is None else float(match[1])
     except ValueError:
         return None
