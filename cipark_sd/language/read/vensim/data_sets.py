@@ -60,6 +60,9 @@ def _read(raw: bytes, where: str) -> pd.DataFrame:
     starts = list(_places(raw, _SECTION))[:3]
     columns = {}
     names = list(_names(raw, starts[1], starts[2]))
+    # each variable has a bit for each time in the file
+    if len(names) * n_times > 8 * len(raw):
+        raise ValueError(n_times)
     for (_, shape, index), name in zip(sorted(_records(raw, starts[0], starts[1])), names, strict=False):
         if index == 0 or name == "Time":
             continue
