@@ -51,7 +51,11 @@ def calibrate(request: Settings) -> Result:
         check_address(request.dask)
     settings = whole(replace(request, study=study), folder)
     record_in(folder)
-    made = pipeline.calibrate(settings)
+    made = pipeline.calibrate(settings, maximised=True)
+    if made.problem.payoff:
+        from calibration.commands.payoff import payoff_result
+
+        return payoff_result(made, folder)
     findings = finish(settings, made, folder)
     show(findings, folder / HTML)
     return of_folder(folder, exit_code=0 if findings.sound else 1)

@@ -33,6 +33,7 @@ def new_study(request: Request) -> Result:
       cipark new-study sir.mdl cases.csv -o flu --value "reported=New Infections"
       cipark new-study sir.xmile owid.csv --time date --where country=Italy
       cipark calibrate flu --fast                             the first fit
+      cipark new-study my.mdl --payoff fit.vpd --control fit.voc --scenario best.out
       cipark new-study --from great_stone -o my_park          another park, the same model
     """
     from cipark_sd.base.errors import InvalidValue
@@ -46,6 +47,8 @@ def new_study(request: Request) -> Result:
         for line in from_template(template, request.output, force=request.force, allow_files=request.allow_files):
             echo(line)
         return Result({"folder": request.output or Path(f"my_{template}"), "copy_of": template})
+    if request.payoff is not None or request.control is not None:
+        return _of_optimizer(request)
     from calibration.new_study.study import new_study as made_study
 
     made = made_study(request)
@@ -55,6 +58,32 @@ def new_study(request: Request) -> Result:
     for line in _summary(made):
         echo(line)
     return Result(_facts(made))
+
+
+def _of_optimizer(request: Request) -> Result:
+    from calibration.new_study.optimizer import from_optimizer
+
+    made = from_optimizer(request)
+    theirs = "" if made.theirs is None else f"; theirs {made.theirs:,.10g}"
+    start = "payoff at the start" if made.theirs is None else "their optimum, our payoff:"
+    echo(f"{made.folder}: a study that maximises a payoff over {made.n_parameters} constants")
+    for reading, value in made.payoffs.items():
+        echo(f"  {start} {value:,.6f} as {reading}{theirs if reading == made.chosen else ''}")
+    echo(f"  the study takes {made.chosen}{'' if made.theirs is None else ', which is closer to theirs'}")
+    if made.not_used:
+        options_of_theirs = [f"{key}={value}" for key, value in made.not_used.items()]
+        echo(f"  options of their optimizer that are not used: {', '.join(options_of_theirs)}")
+    echo(f"  cipark calibrate {made.folder} --fast")
+    return Result(
+        {
+            "folder": made.folder,
+            "parameters": made.n_parameters,
+            "payoffs_at_start": dict(made.payoffs),
+            "chosen": made.chosen,
+            "theirs": made.theirs,
+            "not_used": dict(made.not_used),
+        }
+    )
 
 
 def _facts(made: "NewStudy") -> dict[str, object]:

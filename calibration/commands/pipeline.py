@@ -65,7 +65,10 @@ NOT_TRIED: tuple[str, ...] = ("Whether there are draws with which the model fail
 
 
 def calibrate(
-    settings: Settings, change: Callable[[CalibrationProblem], CalibrationProblem] = lambda problem: problem
+    settings: Settings,
+    change: Callable[[CalibrationProblem], CalibrationProblem] = lambda problem: problem,
+    *,
+    maximised: bool = False,
 ) -> Calibration:
     """Read, ``change``, optimise, look around the optimum, sample where that is asked for, and compare with PySD.
 
@@ -75,18 +78,22 @@ def calibrate(
         As of :func:`calibration.commands.calibrate.whole`.
     change : function of a problem
         What Python changes of it before options do.
+    maximised : bool
+        As of :func:`calibration.study.problem.read_problem`.
 
     Returns
     -------
     Calibration
         Of the stages that were done, where the user has stopped.
     """
-    read = read_problem(settings.folder, fit_also=settings.fit_also, allow_files=settings.allow_files)
+    read = read_problem(
+        settings.folder, fit_also=settings.fit_also, allow_files=settings.allow_files, maximised=maximised
+    )
     problem = _with_options(change(read), settings)
     # a misspelt scenario is told before anything runs
     _chosen_scenarios(problem, settings.scenarios)
     density = posterior(problem, choose(settings.engine, settings.workers or processors()))
-    for line in impossible_terms(density, problem.method.seed):
+    for line in () if problem.payoff else impossible_terms(density, problem.method.seed):
         echo(f"warning: {line}", err=True)
     if _may_sample(problem, settings):
         load_what_writes()
@@ -118,6 +125,9 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
     with progress_bars() as bars, pool_of(settings) as pool:
         optimum, checkpoints = _searched(density, settings, bars, pool)
         yield (made := _at(optimum, settings, checkpoints))
+        if density.problem.payoff:
+            # there are no data that profiles, draws or half the step could be judged by
+            return
         made = replace(made, step_shift=_step_shift(optimum, settings))
         first, dearer, left = made, 1.0, float(AGAIN)
         for _ in range(MOST_FINER):

@@ -156,6 +156,10 @@ def of_values(density: Posterior, values: Array, theta: Array) -> tuple[Array, A
     names = density.space.names
     summands: dict[int, Array] = {}
     logs, by_values, by_theta = np.zeros(len(values)), np.zeros_like(values), np.zeros_like(theta)
+    if density.problem.payoff:
+        logs = np.where(np.isfinite(values[:, -1]), values[:, -1], -np.inf)
+        by_values[:, -1] = np.isfinite(logs)
+        return logs, by_values, by_theta
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for group in density.groups:
             if not group.fitted:

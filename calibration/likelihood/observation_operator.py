@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.study.observations import Parts, Quantity, ReadQuantity
+from calibration.study.observations import Parts, Quantity, ReadQuantity, SummedQuantity
 from cipark_sd.base.arrays import Array, near
 from cipark_sd.base.timegrid import SLACK, TimeGrid
 from cipark_sd.data.readings import ReadCourses, Reading
@@ -235,6 +235,8 @@ def _steps(times: Array, last: int, instants: Sequence[float], points: int) -> N
 
 def _courses(times: Array, quantity: Quantity, left_rule: bool) -> dict[str, tuple[int, Array]]:
     """The weights of each output that a quantity reads, from the first step on that it may read."""
+    if isinstance(quantity, SummedQuantity):
+        return _summed(times, quantity)
     start, end = quantity.start, quantity.end
     first, last = (_bracket(times, instant)[0] for instant in (end if quantity.how == "at" else start, end))
     times = times[first : last + 2]
@@ -254,11 +256,23 @@ def _courses(times: Array, quantity: Quantity, left_rule: bool) -> dict[str, tup
                 flow = ends[0][1] - ends[1][1]
                 if flow.any():
                     coefficients[name] = flow
+            case "sum":
+                raise TypeError("a sum over steps is a SummedQuantity")
             case _:
                 assert_never(quantity.how)
         for output, course in coefficients.items():
             columns[output] = columns.get(output, zero) + sign * course
     return {output: (first, course) for output, course in columns.items()}
+
+
+def _summed(times: Array, quantity: SummedQuantity) -> dict[str, tuple[int, Array]]:
+    """The weights of each output of a sum over steps, from the first step on."""
+    columns: dict[str, tuple[int, Array]] = {}
+    for (name, weight), (start, end) in zip(quantity.parts, quantity.spans, strict=True):
+        first, last = (_bracket(times, instant)[0] for instant in (start, end))
+        course = columns.setdefault(name, (0, np.zeros(len(times))))[1]
+        course[first : last + 1] += weight
+    return columns
 
 
 def _bracket(times: Array, instant: float) -> tuple[int, float]:

@@ -14,6 +14,7 @@ from calibration.likelihood.term_density import Group, expected_numbers, group_o
 from calibration.noise.families.base import Family, MeasurementFamily, or_never
 from calibration.study.observations import Breakdown, Count, Memory, Noise, Term
 from calibration.study.parameters import ParameterSpace
+from calibration.study.payoff import payoff_quantity
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.base.arrays import Array, near
 from cipark_sd.engines.registry import Engine, choose
@@ -39,7 +40,7 @@ class Posterior:
     def slots(self) -> tuple[slice, ...]:
         """Where each term's quantities stand."""
         ends = np.cumsum([len(term.quantities) for term in self.problem.terms])
-        starts = [0, *ends[:-1]]
+        starts = [0, *ends][: len(ends)]
         return tuple(slice(int(a), int(b)) for a, b in zip(starts, ends, strict=True))
 
     def quantities(self, theta: Array) -> Array:
@@ -151,7 +152,7 @@ class Posterior:
 
     @cached_property
     def _starts(self) -> NDArray[np.intp]:
-        return np.array([slot.start for slot in self.slots])
+        return np.array([slot.start for slot in self.slots], dtype=np.intp)
 
     def _of_group(self, group: Group, values: Array, theta: Array) -> Array:
         name = group.first.noise.spread
@@ -165,8 +166,11 @@ class Posterior:
         return or_never(np.asarray(np.isfinite(values).all(axis=1)), logs)
 
     def log_likelihood(self, theta: Array) -> Array:
-        """``(n,)``: the sum over the terms to fit."""
+        """``(n,)``: the sum over the terms to fit, or the payoff where that is the objective."""
         theta = np.atleast_2d(np.asarray(theta, dtype=float))
+        if self.problem.payoff:
+            values = self.quantities(theta)[:, -1]
+            return or_never(np.isfinite(values), values)
         total = np.empty(len(theta))
         for rows in near(len(theta)):
             total[rows] = self.pointwise(theta[rows]).sum(axis=-1)
@@ -208,8 +212,11 @@ def posterior(problem: CalibrationProblem, engine: Engine) -> Posterior:
     -------
     Posterior
     """
+    steps = problem.steps()
     quantities = [quantity for term in problem.terms for quantity in term.quantities]
-    read = reader(quantities, problem.steps(), left_rule=problem.model.time.method == "euler")
+    if problem.payoff:
+        quantities.append(payoff_quantity(problem.payoff, steps))
+    read = reader(quantities, steps, left_rule=problem.model.time.method == "euler")
     return Posterior(problem, read, ForwardModel(problem, read.outputs, read.times, engine))
 
 

@@ -118,6 +118,15 @@ class Request:
         help="Standard deviation of the logarithm of each constant around the file's value; of the logit of a "
         "fraction.",
     )
+    payoff: Path | None = option(
+        "--payoff", type=options.PATH, metavar="FILE", help="Vensim's payoff definition (.vpd), in the place of DATA."
+    )
+    control: Path | None = option(
+        "--control", type=options.PATH, metavar="FILE", help="Vensim's optimization control (.voc), with --payoff."
+    )
+    scenarios: tuple[Path, ...] = options.scenario_files(
+        "With --payoff: changes (.cin) that are held, and a result (.out) to start from; repeatable."
+    )
     force: bool = option("--force", is_flag=True, help="Replace the files of an existing study.")
     series: tuple[Path, ...] = options.series()
     allow_files: tuple[Path, ...] = options.allow_files()

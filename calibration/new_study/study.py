@@ -131,7 +131,7 @@ def new_study(request: Request) -> NewStudy:
         study = replace(study, candidates=tuple(candidates), possible=possible)
         _write(draft, request, model, study)
         read_problem(draft, allow_files=request.allow_files)
-        _move_into(draft, request.folder)
+        move_into(draft, request.folder)
     return study
 
 
@@ -186,8 +186,15 @@ def check_free(folder: Path, *, force: bool) -> None:
         raise InvalidValue("the folder", str(folder), expected, where="-o")
 
 
-def _move_into(draft: Path, folder: Path) -> None:
-    """Put the files of a finished draft in place; what else is in the folder stays."""
+def move_into(draft: Path, folder: Path) -> None:
+    """Put the files of a finished draft in place; what else is in the folder stays.
+
+    Parameters
+    ----------
+    draft : Path
+    folder : Path
+        Of the study.
+    """
     if not folder.exists():
         draft.rename(folder)
         return
@@ -342,7 +349,7 @@ def _write(draft: Path, request: Request, model: Model, study: NewStudy) -> None
     for path, name in zip(request.series, series, strict=True):
         (draft / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(path, draft / name)
-    for name in _files_read(model):
+    for name in files_read(model):
         (draft / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(model_file.parent / name, draft / name)
     for part in (*study.series, *study.inputs):
@@ -364,7 +371,7 @@ def _write(draft: Path, request: Request, model: Model, study: NewStudy) -> None
             (draft / name).write_text(content, encoding="utf-8")
 
 
-def _files_read(model: Model) -> tuple[str, ...]:
+def files_read(model: Model) -> tuple[str, ...]:
     """Files beside or below a model that it names; those elsewhere stay where they are."""
     assert model.origin is not None
     folder = model.origin.path.parent
@@ -421,7 +428,7 @@ def from_template(name: str, output: Path | None, *, force: bool, allow_files: S
         (draft / "README.md").write_text(
             text.page("readme_of_copy.md", name=draft.name, source=source.name), encoding="utf-8"
         )
-        _move_into(draft, folder)
+        move_into(draft, folder)
     return [
         f"{folder}: the study {source.name} with its rows as examples ({', '.join(tables)})",
         f"Replace them in the order that {folder / 'README.md'} gives; it runs unchanged:",

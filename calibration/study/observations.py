@@ -24,7 +24,7 @@ from calibration.study.classification import Coding
 from cipark_sd.data.readings import Reading
 from cipark_sd.data.scenarios import Scenario
 
-How = Literal["at", "between", "integral"]
+How = Literal["at", "between", "integral", "sum"]
 Use = Literal["fit", "check", "holdout"]
 F = TypeVar("F", bound=Family, covariant=True)
 #: Outputs of the model and their signs.
@@ -62,6 +62,13 @@ class ReadQuantity(Quantity):
     """A quantity whose ``reading`` takes its whole course, and not the values at both ends alone."""
 
     reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class SummedQuantity(Quantity):
+    """A sum of outputs over steps, each part over its own ``spans``, both ends included."""
+
+    spans: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True)

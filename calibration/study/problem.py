@@ -50,6 +50,7 @@ from calibration.study.groups import (
 from calibration.study.kinds import Flow, Increments, Level, ObservationKind, OfRun, Ratio
 from calibration.study.observations import Observation, Prediction, Term, Use, quantities_of, reporting_of, signed_parts
 from calibration.study.parameters import ParameterSpace
+from calibration.study.payoff import Payoff, payoff_problems, payoff_section
 from calibration.study.rows import COLUMN_KEYS, USES, Row, Tables, read_rows
 from calibration.study.sections import Method, Questions
 from calibration.study.splits import Breakdowns, Shares
@@ -124,6 +125,8 @@ class CalibrationProblem(Stated):
         Numbers of the model that the study reports.
     groups : tuple of Group
         That each run the model; their range is part of ``model``.
+    payoff : tuple of Payoff
+        What is maximised in the place of the likelihood of observations, where there is any.
     """
 
     folder: Path
@@ -134,6 +137,7 @@ class CalibrationProblem(Stated):
     scenarios: tuple[Structure, ...] = ()
     predictions: tuple[Prediction, ...] = ()
     groups: tuple[Group, ...] = ()
+    payoff: tuple[Payoff, ...] = ()
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
@@ -249,7 +253,7 @@ def at_step(
 
 
 def read_problem(
-    folder: Path | str, *, fit_also: Sequence[str] = (), allow_files: Sequence[Path] = ()
+    folder: Path | str, *, fit_also: Sequence[str] = (), allow_files: Sequence[Path] = (), maximised: bool = False
 ) -> CalibrationProblem:
     """The problem in a study folder.
 
@@ -261,6 +265,8 @@ def read_problem(
     allow_files : sequence of path
         Folders beneath which the study's model and tables may lie, and the files that the model names, beside their
         own.
+    maximised : bool
+        Whether a study whose objective is a payoff will do, which has no data.
 
     Returns
     -------
@@ -292,6 +298,9 @@ def read_problem(
     problem = _read(top, folder, fit_also, allow_files)
     places = _places(top)
     raise_all(str(path), [fault.placed(places) for fault in top.problems])
+    if problem.payoff and not maximised:
+        reason = "its objective is a [[payoff]], which has no data: cipark calibrate maximises it, and nothing follows"
+        raise UnusableInput(reason, where=str(path))
     for sentence in cumulative_words(cumulative_levels(problem.model, problem.observations)):
         warnings.warn(sentence, StudyWarning, stacklevel=2)
     problem = replace(problem, rivals=sections.with_own_structure(problem.model, problem.scenario, problem.rivals))
@@ -329,6 +338,10 @@ def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequ
     informed = {group.name for group in groups if any(_reads(term, group.name) for term in fitted)}
     parameters, pools = pooled_parameters(estimated, groups, informed, model, top.problems)
     model = with_pools(with_groups(model, groups, differing, top.problems), pools)
+    payoff: tuple[Payoff, ...] = ()
+    for section in top.sections("payoff"):
+        model, elements = payoff_section(section, model)
+        payoff += elements
     space = ParameterSpace((*parameters, *consistency.coding_parameters(observations)))
     held = ((element_of(name, group.name), value) for group in groups for name, value in group.held)
     fixed = (*top.named("fixed", sections.fixed_section), *held)
@@ -349,7 +362,7 @@ def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequ
     problem = CalibrationProblem(
         title=title, folder=folder, model=model, scenario=span, observations=observations, space=space, fixed=fixed,
         method=method, holdout=holdout, calendar=calendar, rivals=rivals, scenarios=scenarios, questions=questions,
-        predictions=predictions, groups=groups, pools=pools, about=about,
+        predictions=predictions, groups=groups, pools=pools, about=about, payoff=payoff,
     )  # fmt: skip
     return _checked(problem, driven, tables, top, placed=placed)
 
@@ -368,7 +381,8 @@ def _checked(
     problems += consistency.unused_problems(
         tables.codings.values(), tables.events, observations, top.tables("observation")
     )
-    if complete and not problem.fitted_terms:
+    problems += payoff_problems(problem.payoff, len(observations), FILE)
+    if complete and not problem.fitted_terms and not problem.payoff:
         problems.append(UnusableInput("no row of any [[observation]] is fitted: give one the use 'fit'", where=FILE))
     if not any(p.use == "CAL" for p in parameters):
         problems.append(UnusableInput("no [[parameter]] is fitted: give one use = 'CAL'", where=FILE))

@@ -42,7 +42,7 @@ class Request(options.OfModel):
     """What the command line asks for."""
 
     assignments: tuple[str, ...] = options.assignments("Set a constant, NAME[element] too.")
-    scenario_files: tuple[Path, ...] = options.scenario_files("A scenario file (TOML, or Vensim's .cin).")
+    scenario_files: tuple[Path, ...] = options.scenario_files("A scenario file (TOML, or Vensim's .cin or .out).")
     compared: tuple[Path, ...] = option(
         "--compare",
         multiple=True,
@@ -157,7 +157,7 @@ def scenario_from(model: Model, assignments: Sequence[str], files: Sequence[Path
     assignments : sequence of str
         ``NAME=VALUE``.
     files : sequence of Path
-        TOML, or Vensim's .cin.
+        TOML, or Vensim's .cin or .out.
 
     Returns
     -------

@@ -55,7 +55,7 @@ def simulate(
         A path is read first, see :func:`cipark_sd.read_model`.
     scenario : Scenario, mapping or path
         What differs from the file; a mapping of names to numbers is a scenario without a name, a path is that of a
-        scenario file (TOML, or Vensim's .cin).
+        scenario file (TOML, or Vensim's .cin or .out).
     save : sequence of str, optional
         Variables by any spelling of their names; without it everything that can change in the run, so all but lookups
         and constants that keep their value.

@@ -87,7 +87,9 @@ class Squares:
 
     @staticmethod
     def of(goal: Objective) -> "Squares | None":
-        """None where a fitted term is no exact measurement with normal or lognormal noise by itself."""
+        """None for a payoff, and where a fitted term is no exact measurement with (log)normal noise by itself."""
+        if goal.density.problem.payoff:
+            return None
         names, rows = goal.space.names, []
         for term, slot in zip(goal.density.problem.terms, goal.density.slots, strict=True):
             if term.use != "fit":

@@ -391,7 +391,9 @@ def problem_digest(problem: CalibrationProblem) -> str:
     """The fingerprint of :func:`study_digest`, for which no model needs to be compiled."""
     import hashlib
 
-    parts = (problem.model.digest, problem.scenario.to_json(), repr(fitted_only(problem)), repr(problem.space))
+    parts = [problem.model.digest, problem.scenario.to_json(), repr(fitted_only(problem)), repr(problem.space)]
+    if problem.payoff:
+        parts.append(repr(problem.payoff))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -26,7 +26,7 @@ from typing import Literal
 from cipark_sd.base.errors import CiparkError, EquationError, UnsupportedFeature, raise_all
 from cipark_sd.compiler.functions import chance, delays, inputs, memory, slats
 from cipark_sd.compiler.functions.arrays import folded
-from cipark_sd.compiler.functions.row import KEEPS, Context, Function, Meaning, Reading
+from cipark_sd.compiler.functions.row import KEEPS, Context, Function, Meaning, Reading, WrongCall
 from cipark_sd.compiler.graph import Term
 from cipark_sd.compiler.primitives import look_up
 from cipark_sd.model.expr import (
@@ -141,6 +141,19 @@ ROWS = (
 )
 
 
+def _if_missing(data: Expr, number: Expr) -> Expr:
+    """Computed data where some of what they read is missing: nothing is put in its place by :NA:, nor for one series.
+
+    Source: Vensim's reference manual, fn_x_if_missing.
+    """
+    if number != Const(MISSING) and not isinstance(data, Ref):
+        raise WrongCall(
+            "X IF MISSING puts :NA: alone in the place of missing data; fill the gaps of the data themselves"
+        )
+    return data
+
+
+VENSIM = (Reading("X IF MISSING", "data, number", _if_missing),)
 FUNCTION = "data_between"
 #: Functions of the points alone.
 _NUMBERS: Mapping[str, Callable[[Table], float]] = {

@@ -49,7 +49,7 @@ def _spell(language: dict[str, tuple[Reading, ...]], *readings: Reading) -> None
 
 for _family in (arithmetic, inputs, delays, slats, memory, data, chance, arrays):
     add(*_family.ROWS)
-_spell(IN_VENSIM, *arithmetic.VENSIM)
+_spell(IN_VENSIM, *arithmetic.VENSIM, *data.VENSIM)
 _spell(IN_XMILE, *arithmetic.XMILE, *inputs.XMILE, *delays.XMILE, *chance.XMILE, *arrays.XMILE)
 
 
@@ -119,7 +119,6 @@ REFUSED: Mapping[str, str] = {
         ("get_vdf_constants", "get_vdf_data", "get_vdf_lookups"),
         "save what it reads as a table, and read that with GET DIRECT CONSTANTS, DATA or LOOKUPS",
     ),
-    "x_if_missing": "write IF THEN ELSE(y = :NA:, x, y)",
     "time_base": "write start + slope * Time",
     "lookup_area": "write the area as a table of its own",
     "lookup_slope": "write the slope as a table of its own",

@@ -1,23 +1,25 @@
-"""Vensim's changes files (``.cin``): constants and lookups of a run, as a scenario.
+"""Vensim's changes files (``.cin``) and optima (``.out``): constants and lookups of a run, as a scenario.
 
 An entry is an equation without units and comment, on a line of its own, or on several where brackets or a comma at the
-end go on. Source: Vensim's reference manual, "Constant Input Files".
+end go on. The lines of an optimization control are understood too: options and remarks set nothing, and a constant
+between two bounds has the value between them. Source: Vensim's reference manual, "Constant Input Files".
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
-from cipark_sd.base.errors import CiparkError, InvalidValue, MissingFile, UnknownName, raise_all
-from cipark_sd.base.inputs import TOML_LIMIT, read_bytes
+from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, raise_all
 from cipark_sd.data.scenarios import Override, Scenario, read_scenario
 from cipark_sd.language.read.climbing import Cursor, Names, SyntaxProblem
 from cipark_sd.language.read.vensim.definitions import EquationHead, head
-from cipark_sd.language.read.vensim.entries import decoded, tokens
+from cipark_sd.language.read.vensim.entries import tokens
 from cipark_sd.language.read.vensim.expressions import number, table
+from cipark_sd.language.read.vensim.search_controls import control_text, is_range, search_range, without_remarks
 from cipark_sd.model.model import Model
 
-SUFFIX = ".cin"
+#: Endings of files that are read as changes.
+SUFFIXES = (".cin", ".out")
 ScenarioLike = Scenario | Mapping[str, Override] | Path | str
 
 
@@ -27,7 +29,7 @@ def as_scenario(scenario: ScenarioLike, model: Model) -> Scenario:
     Parameters
     ----------
     scenario : Scenario, mapping, or path
-        A path that ends in ``.cin`` is a changes file, any other a scenario in TOML.
+        A path that ends in ``.cin`` or ``.out`` is a changes file, any other a scenario in TOML.
     model : Model
         Whose ranges a changes file may name.
 
@@ -46,7 +48,7 @@ def as_scenario(scenario: ScenarioLike, model: Model) -> Scenario:
             return Scenario("", scenario)
         case Path() | str():
             path = Path(scenario)
-            return read_changes(path, model) if path.suffix.lower() == SUFFIX else read_scenario(path)
+            return read_changes(path, model) if path.suffix.lower() in SUFFIXES else read_scenario(path)
         case _:
             expected = "a Scenario, a mapping of names to values, or the path of a scenario file"
             raise InvalidValue("the scenario", scenario, expected, where=model.name)
@@ -71,16 +73,10 @@ def read_changes(path: Path, model: Model) -> Scenario:
         For a file that cannot be read, an entry that is no change of a constant or a lookup, a range that the model
         does not have.
     """
-    try:
-        text = decoded(read_bytes(path, TOML_LIMIT))
-    except (FileNotFoundError, NotADirectoryError):
-        raise MissingFile(path, where="scenario") from None
-    except OSError as problem:
-        raise InvalidValue("the changes file", problem.strerror, "a file that can be read", where=str(path)) from None
     names = Names()
     overrides: dict[str, Override] = {}
     problems: list[CiparkError] = []
-    for line, entry in _entries(text):
+    for line, entry in _entries(without_remarks(control_text(path, "changes file"))):
         try:
             overrides |= _changes(entry, model, names, f"{path.name}:{line}")
         except CiparkError as problem:
@@ -89,11 +85,11 @@ def read_changes(path: Path, model: Model) -> Scenario:
     return Scenario(path.stem, overrides)
 
 
-def _entries(text: str) -> Iterator[tuple[int, str]]:
-    """Each entry with the line on which it begins."""
+def _entries(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Each entry with the line on which it begins; options and remarks behind a keyword are none."""
     begun, parts = 0, list[str]()
-    for line, content in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), start=1):
-        if not parts and not content.strip():
+    for line, content in enumerate(lines, start=1):
+        if not parts and (not content.strip() or content.lstrip().startswith(":")):
             continue
         begun = begun if parts else line
         parts.append(content.rstrip().removesuffix("\\"))
@@ -109,6 +105,12 @@ def _entries(text: str) -> Iterator[tuple[int, str]]:
 def _changes(entry: str, model: Model, names: Names, where: str) -> dict[str, Override]:
     """What an entry sets, by name or name and elements."""
     words = tokens(entry)
+    if is_range(entry):
+        searched = search_range(entry, 0, where)
+        if searched.start is None:
+            return {}
+        # what is between the bounds is set as by an entry of its own
+        words = tokens(f"{searched.place} = {searched.start!r}")
     try:
         heading = head(words, names)
         if (

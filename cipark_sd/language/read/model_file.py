@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 VENSIM_SUFFIXES = (".mdl",)
 SUFFIXES = (*VENSIM_SUFFIXES, ".xmile", ".xml", ".stmx", ".itmx")
 VDF_SUFFIXES = (".vdf", ".vdfx")
+#: How a data set of Vensim's begins.
+DATA_SET = bytes.fromhex("7ff71741")
 _DATA_SUFFIXES = (".csv", ".tab", ".tsv", ".dat", ".xlsx", *VDF_SUFFIXES)
 #: Values by time, by variable and elements.
 _Points = dict[tuple[str, tuple[str, ...]], dict[float, float]]
@@ -246,6 +248,10 @@ def _table(values: Mapping[float, float]) -> Table:
 
 
 def _read(model: Model, file: Path, raw: bytes, n_subscripts: Mapping[str, int], where: str) -> _Points:
+    if raw.startswith(DATA_SET):
+        from cipark_sd.language.read.vensim.data_sets import read_data_set
+
+        return _of_columns(read_data_set(raw, str(file)), n_subscripts)
     if file.suffix.lower() in VDF_SUFFIXES:
         table = read_vdf(file, role="the data file", where=where)
         # pysimlin 0.8.5 spreads the points of what was data in a run evenly over it: times and values are wrong
@@ -253,12 +259,7 @@ def _read(model: Model, file: Path, raw: bytes, n_subscripts: Mapping[str, int],
         if model.stocks and all(stock.name in recorded for stock in model.stocks):
             expected = "a run of another model, which computes them, or the data as a table (.csv, .xlsx, .dat, .tab)"
             raise InvalidValue("the data variables of this model's own run", file.name, expected, where=where)
-        columns = ((_key(str(head), n_subscripts), table[head].dropna()) for head in table)
-        return {
-            key: dict(zip(column.index.to_numpy(float).tolist(), column.to_numpy(float).tolist(), strict=True))
-            for key, column in columns
-            if key
-        }
+        return _of_columns(table, n_subscripts)
     if file.suffix.lower() == ".xlsx":
         return _from_rows(file, cells(raw, file), n_subscripts)
     try:
@@ -274,6 +275,16 @@ def _read(model: Model, file: Path, raw: bytes, n_subscripts: Mapping[str, int],
     except csv.Error as problem:
         raise InvalidValue("the data file", str(problem), "a table of cells", where=str(file)) from None
     return _from_rows(file, rows, n_subscripts)
+
+
+def _of_columns(table: "pd.DataFrame", n_subscripts: Mapping[str, int]) -> _Points:
+    """The columns of data variables, without what is missing."""
+    columns = ((_key(str(head), n_subscripts), table[head].dropna()) for head in table)
+    return {
+        key: dict(zip(column.index.to_numpy(float).tolist(), column.to_numpy(float).tolist(), strict=True))
+        for key, column in columns
+        if key
+    }
 
 
 def _from_rows(file: Path, rows: Sequence[Sequence[str]], n_subscripts: Mapping[str, int]) -> _Points:

@@ -7,7 +7,7 @@ import pytest
 from command_line import cipark
 
 from cipark_sd.base.errors import CiparkError, Problems
-from cipark_sd.language.read.changes_files import read_changes
+from cipark_sd.language.read.changes_files import as_scenario, read_changes
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Table
 from cipark_sd.simulations.simulation import simulate
@@ -56,11 +56,30 @@ def test_entries_are_changes_and_the_last_of_a_name_counts(write_mdl: Write, tmp
     assert float(run["out"][0]) == 6 + 10 * (1 - 7 + 1) + 10 + 5 + 4
 
 
+OPTIMUM = """:COMSYS After 1200 simulations
+:COMSYS Best payoff is -12.5
+:OPTIMIZER=Powell
+:C birth rate = 9
+:COMMENT birth rate = 8
+{ birth rate = 7
+  cost[Item] = 6 }
+0 <= birth rate = 0.25 <= 1 | FRAC=0.01
+0<=cost[i2]=3<=5
+1e-06 <= cost[i1] <= 9
+"""
+
+
+def test_an_optimum_sets_what_lies_between_its_bounds(write_mdl: Write, tmp_path: Path) -> None:
+    model = read_model(write_mdl(MODEL))
+    (tmp_path / "best.out").write_text(OPTIMUM)
+    assert dict(as_scenario(tmp_path / "best.out", model).overrides) == {"birth_rate": 0.25, "cost[i2]": 3}
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
         ("a = b", r"bad\.cin:2: the entry is 'a = b', expected NAME = number or NAME\(points\)"),
-        ("0.0 <= birth rate = .015 <= .1", "the entry is"),
+        ("0.0 <= birth rate = x <= .1", r"bad\.cin:2: the line is"),
         ("birth rate :IS: 'text'", "the entry is"),
         ("price[east, i1] = 3", "has no dimension or element 'east'"),
         ("price[Region, Item] = 1, 2", r"expected 1 or 6 numbers"),

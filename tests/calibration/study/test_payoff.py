@@ -1,0 +1,119 @@
+"""A payoff of the model as the objective of a study: sums over steps by hand, and the optimum in closed form."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import cipark
+
+from calibration.likelihood.gradient import log_likelihood_and_gradient
+from calibration.likelihood.posterior import posterior
+from calibration.study.problem import read_problem
+from cipark_sd.base.errors import CiparkError
+from cipark_sd.engines.registry import choose
+
+MODEL = """{UTF-8}
+S: A, B ~~|
+a = 1 ~~|
+b = 2 ~~|
+w = 3 ~~|
+v[S] = 1, 10 ~~|
+x = INTEG(a, 0) ~~|
+err[A] = -(x - 2*Time)^2 ~~|
+err[B] = -(b - 5)^2 ~~|
+INITIAL TIME = 0 ~~|
+FINAL TIME = 2 ~~|
+TIME STEP = 0.5 ~~|
+SAVEPER = 1 ~~|
+"""
+PARAMETERS = """
+[[parameter]]
+name = "a"
+bounds = [0, 10]
+start = 1
+[[parameter]]
+name = "b"
+bounds = [0, 10]
+[method]
+estimate = "ml"
+starts = 3
+fast_starts = 2
+"""
+
+
+def _study(folder: Path, *payoffs: str, rest: str = "") -> Path:
+    (folder / "model.mdl").write_text(MODEL)
+    sections = "".join(f'[[payoff]]\nname = "{i}"\n{payoff}\n' for i, payoff in enumerate(payoffs))
+    (folder / "problem.toml").write_text('[model]\nfile = "model.mdl"\n' + sections + rest + PARAMETERS)
+    return folder
+
+
+#: Sums over the five steps at a = 3, b = 4, where err[A] = -t^2 and err[B] = -1: 7.5 and 5.
+@pytest.mark.parametrize(
+    ("payoff", "expected"),
+    [
+        ('variable = "err[A]"', -7.5),
+        ('variable = "err[S]"', -12.5),
+        ('variable = "err"', -12.5),
+        ('variable = "err[S]"\nweight = -2', 25),
+        ('variable = "err[S]"\nweight = "w"', -37.5),
+        ('variable = "err[S]"\nweight = "v[S]"', -57.5),
+        ('variable = "err[S]"\ntimes_step = true', -6.25),
+        ('variable = "err[A]"\nat = "end"', -4),
+        ('variable = "x"\nat = "start"', 0),
+        ('variable = "x"\nat = "end"\nweight = "b"', 24),
+    ],
+)
+def test_a_payoff_is_the_sum_that_it_says(tmp_path: Path, payoff: str, expected: float) -> None:
+    problem = read_problem(_study(tmp_path, payoff), maximised=True)
+    value = posterior(problem, choose("native")).log_likelihood(np.array([[3.0, 4.0]]))[0]
+    assert value == pytest.approx(expected, rel=1e-12)
+
+
+def test_its_gradient_is_that_of_differences(tmp_path: Path) -> None:
+    problem = read_problem(_study(tmp_path, 'variable = "err"\nweight = "v"', 'variable = "b"'), maximised=True)
+    density = posterior(problem, choose("native"))
+    value, gradient = log_likelihood_and_gradient(density, np.array([[3.0, 4.0]]))
+    # -7.5 (a - 2)^2 - 50 (b - 5)^2 + 5 b
+    assert value[0] == pytest.approx(-57.5 + 20)
+    assert gradient[0] == pytest.approx([-15, 105])
+
+
+def test_calibrate_maximises_it_and_writes_the_optimum_for_a_run(tmp_path: Path) -> None:
+    study = _study(tmp_path, 'variable = "err"\nweight = "w"', 'variable = "b"\nweight = 0.5\nat = "end"')
+    done = cipark("calibrate", study, "--fast", "--json", "-o", tmp_path / "out")
+    facts = json.loads(done.output)
+    # b = 5 + 0.5 / (2 * 3 * 5)
+    assert facts["optimum"] == pytest.approx({"a": 2, "b": 5 + 1 / 60}, abs=1e-6)
+    assert facts["payoff"] == pytest.approx(2.5 + 1 / 240, abs=1e-10)
+    assert facts["payoff_at_start"] == pytest.approx(-3 * 7.5 * 1 + 2.5, abs=1e-9)
+    run = cipark("run", study / "model.mdl", "--scenario", tmp_path / "out" / "optimum.cin", "--variables", "x")
+    assert run.output.split()[-1] == "4"
+
+
+@pytest.mark.parametrize(
+    ("payoff", "rest", "message"),
+    [
+        ('variable = "error"', "", "model has no variable 'error'; did you mean 'err'"),
+        ('variable = "err[C]"', "", r"err\[c\]"),
+        ('variable = "err"\nweight = "u"', "", "no variable 'u'"),
+        ('variable = "x"\nweight = "v[S]"', "", "as many elements"),
+        ('variable = "x"\nat = "end"\ntimes_step = true', "", "times_step"),
+        ('variable = "x"\nat = "sometimes"', "", "no at 'sometimes'"),
+        (
+            'variable = "x"',
+            '[[observation]]\nname = "o"\ntable = "o.csv"\nkind = "level"\nvariable = "x"\nfamily = "normal"\nsd = 1\n',
+            "leave the payoff",
+        ),
+    ],
+)
+def test_what_is_no_payoff_is_refused(tmp_path: Path, payoff: str, rest: str, message: str) -> None:
+    (tmp_path / "o.csv").write_text("time,value\n1,1\n")
+    with pytest.raises(CiparkError, match=message):
+        read_problem(_study(tmp_path, payoff, rest=rest), maximised=True)
+
+
+def test_what_needs_data_refuses_a_payoff(tmp_path: Path) -> None:
+    with pytest.raises(CiparkError, match="has no data"):
+        read_problem(_study(tmp_path, 'variable = "x"'))
