@@ -111,7 +111,6 @@ def assess(drawn: PosteriorDraws, density_of: DensityOf, stages: Stages) -> Asse
         Of the study as it stands, whose seed all streams come from.
     density_of : DensityOf
         Makes the density of a rival, an early state or a synthetic data set; it has to pickle.
-    stages : Stages
 
     Returns
     -------

@@ -146,7 +146,6 @@ def group_values(drawn: PosteriorDraws, rng: np.random.Generator) -> pd.DataFram
 
     Parameters
     ----------
-    drawn : PosteriorDraws
     rng : Generator
         Of the deviations of a new group, one a draw and pool.
 

@@ -92,12 +92,10 @@ def forecast(
 
     Parameters
     ----------
-    problem : CalibrationProblem
     density_of : DensityOf
         Makes the density of the study with the dates ahead added to its observations.
     theta : (n, k)
         Joint draws, on the parameters' own scales.
-    rng : Generator
     scenarios, every
         As for :func:`forecast_mixture`.
 
@@ -124,7 +122,6 @@ def forecast_mixture(
 
     Parameters
     ----------
-    problem : CalibrationProblem
     density_of : DensityOf
         Makes the density of the study with the dates ahead added to its observations.
     parts : pairs of Structure and (n, k)
@@ -163,8 +160,6 @@ def courses_ahead(
 
     Parameters
     ----------
-    problem : CalibrationProblem
-    density_of : DensityOf
     theta : (n, k)
         Joint draws.
     seed : int

@@ -101,13 +101,8 @@ def score_forecast(forecaster: Forecaster, counts: Counts) -> Scored:
 
     Parameters
     ----------
-    forecaster : Forecaster
     counts : Counts
         Of its series; those outside its dates are left out.
-
-    Returns
-    -------
-    Scored
 
     Raises
     ------
@@ -218,14 +213,12 @@ def drift(
 
     Parameters
     ----------
-    counts : Counts
     since, until : float
         In decimal years: where the rate begins, and where the forecast does.
     times : sequence of float
         Dates of the forecast in decimal years, ascending.
     dispersion : float
         Variance of a count over its mean, less 1.
-    rng : Generator
     n : int
         Draws.
 

@@ -121,14 +121,8 @@ def rolling_origin(
     whole : mapping of str to Whole, optional
         By forecaster, what the posterior of all data has: sampling at an origin begins there, the weight of what came
         later taken away. Without it draws of the prior are annealed.
-    effort : Effort
     workers : Pool, optional
         Without them all is done in this process and nothing is kept.
-    on_progress : OnProgress, optional
-
-    Returns
-    -------
-    RollingOrigin
 
     Raises
     ------

@@ -101,7 +101,6 @@ def predict(density: Posterior, theta: Array, rng: np.random.Generator, *, r_eff
 
     Parameters
     ----------
-    density : Posterior
     theta : (n, k)
     rng : Generator
         Of the replicates; places within a PIT have streams of their own.
@@ -193,13 +192,8 @@ def bands(observations: Sequence[Observation], replicates: Array) -> Iterator[Ba
 
     Parameters
     ----------
-    observations : sequence of Observation
     replicates : (n, n_numbers)
         As of :func:`calibration.likelihood.replicate.replicate`.
-
-    Returns
-    -------
-    iterator of Band
     """
     every = numbers(observations)
     has_value = np.asarray(np.isfinite(replicates).any(axis=0))
@@ -235,15 +229,6 @@ def drawn_predictions(drawn: PosteriorDraws, predictions: Sequence[Prediction]) 
     """Predictions under :data:`DRAWN`, in order; the priors' draws are those of prediction profiles.
 
     A prediction is the model's own number, without the noise of an observation.
-
-    Parameters
-    ----------
-    drawn : PosteriorDraws
-    predictions : sequence of Prediction
-
-    Returns
-    -------
-    pd.DataFrame
     """
     problem, engine = drawn.density.problem, drawn.density.runner.engine
     drawn_rows = evenly(drawn.flat, DRAWS), draws_of_priors(problem)
@@ -355,7 +340,6 @@ def discrepancies(density: Posterior, theta: Array, replicates: Array) -> tuple[
 
     Parameters
     ----------
-    density : Posterior
     theta : (n, k)
         Joint draws.
     replicates : (n, n_numbers)

@@ -42,8 +42,6 @@ def keep_rivals(
     ----------
     problem : CalibrationProblem
         The study as it stands; each rival's constants are set here.
-    fits : sequence of RivalFit
-    refuted : sequence of Structure
     lines : sequence of Comparison
         Of the same fits, in any order.
     folder : Path
@@ -63,7 +61,6 @@ def draws_file(folder: Path, rival: str) -> Path:
 
     Parameters
     ----------
-    folder : Path
     rival : str
         Its name in the study.
 

@@ -59,13 +59,7 @@ OnStage = Callable[[str, Progress], None]
 
 
 def untold(stage: str, now: Progress) -> None:
-    """For stages whose progress is not followed.
-
-    Parameters
-    ----------
-    stage : str
-    now : Progress
-    """
+    """For stages whose progress is not followed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +69,6 @@ class Sampled:
     Parameters
     ----------
     theta : (n_chains, n_draws, k)
-    convergence : tuple of Convergence
     best_log_likelihood : float
         Among the draws.
     log_likelihood : (n_chains, n_draws, n_terms)
@@ -150,13 +143,8 @@ def with_variant(problem: CalibrationProblem, variant: Structure) -> Calibration
 
     Parameters
     ----------
-    problem : CalibrationProblem
     variant : Structure
         What it sets wins over the study's scenario.
-
-    Returns
-    -------
-    CalibrationProblem
     """
     return replace(problem, scenario=problem.scenario | variant.scenario)
 
@@ -235,7 +223,6 @@ def fit_rivals(
 
     Parameters
     ----------
-    problem : CalibrationProblem
     density_of : DensityOf
         It has to pickle where there are workers.
     rng : Generator
@@ -337,7 +324,6 @@ def left_out(
         Of all terms.
     position : int
         Among the fitted terms.
-    rng : Generator
     effort : Effort
         Its criteria are :data:`MIXED` here.
     start : (n, k) and (n,), optional
@@ -345,7 +331,6 @@ def left_out(
         cannot be trusted, all is sampled anew.
     log_evidence : float
         Of the posterior that has seen it, by importance sampling; NaN without.
-    on_block : OnBlock, optional
 
     Returns
     -------
@@ -468,7 +453,6 @@ def mixture(
 
     Parameters
     ----------
-    fits : sequence of RivalFit
     weights : sequence of float, one a fit
         Not below 0; their sum does not matter.
     n : int

@@ -54,7 +54,6 @@ def score(
 
     Parameters
     ----------
-    forecaster : str
     origin : float
         In model time.
     number : mapping
@@ -126,7 +125,6 @@ def crps_sample(draws: Array, observed: float) -> float:
     Parameters
     ----------
     draws : (n,)
-    observed : float
 
     Returns
     -------
@@ -176,11 +174,6 @@ def log_score_of(draws: Array, observed: float) -> float:
     Parameters
     ----------
     draws : (n,)
-    observed : float
-
-    Returns
-    -------
-    float
     """
     low, high = np.quantile(draws, [0.25, 0.75])
     spread = min(float(draws.std()), float(high - low) / 1.34) or float(draws.std())
@@ -257,10 +250,6 @@ def mean_error(values: Array, scores: pd.DataFrame) -> float:
     values : (n,)
     scores : DataFrame of n rows
         With the columns ``label`` and ``time``.
-
-    Returns
-    -------
-    float
     """
     values = np.asarray(values, dtype=float)
     labels = scores.sort_values("time", kind="stable")["label"].unique()

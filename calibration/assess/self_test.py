@@ -58,7 +58,6 @@ class SelfTest:
 
     Parameters
     ----------
-    names : tuple of str
     ranks : (n, k)
         Of the true parameter among :data:`RANKED` draws, 0 to :data:`RANKED`.
     inside : (n, k, n_masses)
@@ -122,19 +121,15 @@ def self_test(
 
     Parameters
     ----------
-    problem : CalibrationProblem
     density_of : DensityOf
         It has to pickle where there are workers.
-    n : int
     rng : Generator
         Spawns a stream for each data set.
     maker : CalibrationProblem, optional
         What makes the data, with the same observations; None for the problem itself. Parameters that it does not have
         have no ranks.
-    effort : Effort
     workers : Pool, optional
         Without them all is done in this process.
-    on_progress : OnProgress, optional
 
     Returns
     -------
@@ -285,7 +280,6 @@ def judged(tested: SelfTest, seed: int) -> SelfTest:
 
     Parameters
     ----------
-    tested : SelfTest
     seed : int
         Of the simulated ranks that make the bands.
 

@@ -96,13 +96,8 @@ def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
     ----------
     settings : Settings
         As of :func:`whole`.
-    made : Calibration
     folder : Path
         Of the output; it is there.
-
-    Returns
-    -------
-    Findings
     """
     from calibration.commands import pipeline
     from calibration.report.collect import checks_at_estimate, fit_findings

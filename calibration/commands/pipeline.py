@@ -229,7 +229,6 @@ def keep_draws(made: Calibration, folder: Path) -> None:
 
     Parameters
     ----------
-    made : Calibration
     folder : Path
         Of the output.
     """
@@ -354,15 +353,6 @@ def _replication(optimum: Optimum, settings: Settings) -> Replication:
 
 def assessment(settings: Settings, made: Calibration) -> Assessment:
     """What follows the posterior of a calibration, nothing without draws; after a stop, what takes no fit.
-
-    Parameters
-    ----------
-    settings : Settings
-    made : Calibration
-
-    Returns
-    -------
-    Assessment
 
     Raises
     ------

@@ -129,10 +129,6 @@ def gap_facts(forecast: str, rival: str, gap: tuple[float, float, float]) -> dic
         Their names.
     gap : float, float, float
         As of :func:`calibration.assess.forecast_score.gap_between`.
-
-    Returns
-    -------
-    dict of str to object
     """
     return {"forecast": forecast, "rival": rival} | dict(zip(("gap", "if_forecast", "if_rival"), gap, strict=True))
 

@@ -335,6 +335,7 @@ class Study(CalibrationStudy):
     Parameters
     ----------
     model : Model or path
+        What is fitted; a path is read first.
     data : DataFrame or path
         A table with a column of times.
     value : mapping of str to str
@@ -469,6 +470,7 @@ def read_study(name: Path | str | None = None, *, allow_files: Sequence[Path] = 
     Returns
     -------
     Study
+        With the data, priors and settings of its ``problem.toml``.
 
     Raises
     ------

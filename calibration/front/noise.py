@@ -222,7 +222,6 @@ def with_noise(problem: CalibrationProblem, noises: Mapping[str, Noise]) -> Cali
 
     Parameters
     ----------
-    problem : CalibrationProblem
     noises : mapping of str to Noise
         By observation.
 

@@ -36,10 +36,6 @@ def stated(name: str, value: object) -> Stated:
     value : Prior, frozen scipy.stats distribution or number
         A number is held.
 
-    Returns
-    -------
-    Prior or float
-
     Raises
     ------
     InvalidValue

@@ -29,7 +29,6 @@ class Series:
 
     Parameters
     ----------
-    memory : Memory
     members : (m,)
         Positions among all terms of the problem.
     times : (m,), ascending
@@ -163,11 +162,6 @@ def series_of(terms: "list[tuple[int, Count]]", memory: Memory) -> Series:
     ----------
     terms : list of int and Count
         Each with its position among all terms of the problem, in any order.
-    memory : Memory
-
-    Returns
-    -------
-    Series
     """
     ordered = sorted(terms, key=lambda pair: pair[1].moment)
     return Series(

@@ -200,12 +200,6 @@ class ForwardModel:
 def reported(problem: CalibrationProblem, prediction: Prediction, engine: Engine) -> Callable[[Array], Array]:
     """The function of a prediction, its model run on an engine.
 
-    Parameters
-    ----------
-    problem : CalibrationProblem
-    prediction : Prediction
-    engine : Engine
-
     Returns
     -------
     function
@@ -220,9 +214,6 @@ def all_reported(problem: CalibrationProblem, predictions: Sequence[Prediction],
 
     Parameters
     ----------
-    problem : CalibrationProblem
-    predictions : sequence of Prediction
-    engine : Engine
     theta : (n, k)
 
     Returns
@@ -247,8 +238,6 @@ def from_nothing(problem: CalibrationProblem, engine: Engine, theta: Array) -> f
 
     Parameters
     ----------
-    problem : CalibrationProblem
-    engine : Engine
     theta : (k,)
 
     Returns

@@ -104,7 +104,6 @@ def log_likelihood_and_gradient(density: Posterior, theta: Array) -> tuple[Array
 
     Parameters
     ----------
-    density : Posterior
     theta : (n, k)
 
     Returns
@@ -143,7 +142,6 @@ def of_values(density: Posterior, values: Array, theta: Array) -> tuple[Array, A
 
     Parameters
     ----------
-    density : Posterior
     values : (n, n_quantities)
         As of :meth:`Posterior.quantities`.
     theta : (n, k)

@@ -37,7 +37,6 @@ class Course:
 
     Parameters
     ----------
-    reading : Reading
     weights : (n_outputs,)
         Of the outputs in the course.
     n_steps : int
@@ -91,7 +90,8 @@ class Reader:
     @cached_property
     def places(self) -> NDArray[np.intp]:
         """What is read ``(n_places,)``, output by output: places count the outputs of the first time, then of the
-        second, and so on."""
+        second, and so on.
+        """
         columns = np.flatnonzero(self._read)
         return columns % len(self.times) * len(self.outputs) + columns // len(self.times)
 
@@ -171,15 +171,9 @@ def reader(quantities: Sequence[Quantity], grid: TimeGrid, *, left_rule: bool) -
 
     Parameters
     ----------
-    quantities : sequence of Quantity
-    grid : TimeGrid
     left_rule : bool
         Whether, as for Euler, the integral of a flow is a sum of its values. Else it is read from the output
         :data:`INTEGRAL` and the flow's name, and from the flow itself between two steps.
-
-    Returns
-    -------
-    Reader
     """
     from scipy.sparse import csr_array
 

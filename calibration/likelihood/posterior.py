@@ -201,17 +201,7 @@ class Posterior:
 
 
 def posterior(problem: CalibrationProblem, engine: Engine) -> Posterior:
-    """The density of a problem, its model run on an engine.
-
-    Parameters
-    ----------
-    problem : CalibrationProblem
-    engine : Engine
-
-    Returns
-    -------
-    Posterior
-    """
+    """The density of a problem, its model run on an engine."""
     steps = problem.steps()
     quantities = [quantity for term in problem.terms for quantity in term.quantities]
     if problem.payoff:
@@ -240,13 +230,8 @@ def with_terms(density: Posterior, terms: Sequence[Term]) -> Posterior:
 
     Parameters
     ----------
-    density : Posterior
     terms : sequence of Term
         One for each term of the problem, in order, of the same quantities.
-
-    Returns
-    -------
-    Posterior
     """
     left = iter(terms)
     observations = tuple(replace(o, terms=tuple(next(left) for _ in o.terms)) for o in density.problem.observations)

@@ -38,10 +38,6 @@ def labels_of(term: Term) -> list[tuple[str, float, float]]:
 def numbers(observations: Sequence[Observation]) -> pd.DataFrame:
     """All observed numbers in order.
 
-    Parameters
-    ----------
-    observations : sequence of Observation
-
     Returns
     -------
     DataFrame
@@ -66,9 +62,7 @@ def replicate(density: Posterior, theta: Array, rng: np.random.Generator, *, tim
 
     Parameters
     ----------
-    density : Posterior
     theta : (n, k)
-    rng : Generator
     times : int
         Random observations of each run of the model, one after the other.
 
@@ -87,9 +81,7 @@ def replicate_by_term(
 
     Parameters
     ----------
-    density : Posterior
     theta : (n, k)
-    rng : Generator
     one_step : bool
         Whether each term of an autocorrelated series is drawn given the observed ones before it, which is what it has
         to be compared with one by one.
@@ -180,14 +172,8 @@ def replaced(density: Posterior, drawn: Array, rng: np.random.Generator) -> Post
 
     Parameters
     ----------
-    density : Posterior
     drawn : (n_numbers,)
         In the order of :func:`numbers`.
-    rng : Generator
-
-    Returns
-    -------
-    Posterior
     """
     terms: list[Term] = []
     position = 0
@@ -257,11 +243,6 @@ def stage_numbers(seed: int, stage: Stage) -> np.random.Generator:
     ----------
     seed : int
         Of the study.
-    stage : Stage
-
-    Returns
-    -------
-    Generator
     """
     return np.random.default_rng([seed, int(stage)])
 
@@ -271,7 +252,6 @@ def draws_of_priors(problem: CalibrationProblem, n: int = PRIOR_DRAWS) -> Array:
 
     Parameters
     ----------
-    problem : CalibrationProblem
     n : int
         How many of them, from the first on.
 
@@ -293,10 +273,6 @@ def named_streams(rng: np.random.Generator, names: Sequence[str]) -> list[np.ran
         One child of it is taken however many names there are.
     names : sequence of str
         A name that comes again has another stream each time.
-
-    Returns
-    -------
-    list of Generator
     """
     (seed,) = cast(np.random.SeedSequence, rng.bit_generator.seed_seq).spawn(1)
     before: Counter[str] = Counter()
@@ -317,10 +293,5 @@ def term_streams(rng: np.random.Generator, terms: Sequence[Term]) -> list[np.ran
     ----------
     rng : Generator
         Of all of them together.
-    terms : sequence of Term
-
-    Returns
-    -------
-    list of Generator
     """
     return named_streams(rng, [("check " if term.use == "check" else "") + term.label for term in terms])

@@ -31,7 +31,6 @@ def expected_numbers(term: Term, values: Array, matrix: Array | None = None) -> 
 
     Parameters
     ----------
-    term : Term
     values : (n, n_quantities)
         Of a count also ``(…, n_quantities)``.
     matrix : (n, n_true, n_reported), optional
@@ -63,7 +62,6 @@ def term_log_density(term: Term, values: Array, spread: Array, matrix: Array | N
 
     Parameters
     ----------
-    term : Term
     values : (n, n_quantities)
     spread : (n,)
         Of its noise.
@@ -101,7 +99,6 @@ def number_family(term: Count, values: Array) -> NumberFamily:
 
     Parameters
     ----------
-    term : Count
     values : (…, n_quantities)
         As of :func:`expected_numbers`: mean, then mean gains where the term has them.
 
@@ -327,8 +324,6 @@ class Group:
         Positions among all terms of the problem.
     slots : (n_terms, n_quantities of each)
         Where their quantities stand among all.
-    terms : tuple of Term
-    log_density : GroupDensity
     """
 
     members: NDArray[np.intp]

@@ -56,13 +56,8 @@ def model_unit(model: Model, chosen: TimeUnit | None) -> TimeUnit | None:
 
     Parameters
     ----------
-    model : Model
     chosen : TimeUnit, optional
         What the user says.
-
-    Returns
-    -------
-    TimeUnit, optional
 
     Raises
     ------
@@ -81,18 +76,12 @@ def clock(model: Model, axis: Axis, chosen: TimeUnit | None, origin: str | None,
 
     Parameters
     ----------
-    model : Model
-    axis : Axis
     chosen : TimeUnit or None
         What one unit of model time is, where the model's file does not say.
     origin : str or None
         The entry at which the run starts.
     windows : bool
         Whether data are of windows: where the data start with the run, a level is then at the end of its window.
-
-    Returns
-    -------
-    Clock
 
     Raises
     ------
@@ -109,8 +98,6 @@ def calendar_years(axis: Axis, model: Model, chosen: TimeUnit | None) -> Axis:
 
     Parameters
     ----------
-    axis : Axis
-    model : Model
     chosen : TimeUnit, optional
         What the user says that one unit of model time is.
 
@@ -298,7 +285,6 @@ def windowed(axis: Axis, column: str, counts: TimeUnit | None, chosen: Window | 
 
     Parameters
     ----------
-    axis : Axis
     column : str
         Its header; empty for a column that does not flow.
     counts : TimeUnit or None

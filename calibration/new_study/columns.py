@@ -64,7 +64,6 @@ class Axis:
 
     Parameters
     ----------
-    column : str
     rows : tuple of int
         Places of the rows in the sheet.
     texts : tuple of str
@@ -184,7 +183,6 @@ def read_axis(
 
     Parameters
     ----------
-    sheet : Sheet
     column : str, optional
         The one that is named; None to guess it.
     order : DateOrder, optional
@@ -225,15 +223,10 @@ def time_columns(sheet: Sheet, column: str | None, cases: Collection[str]) -> li
 
     Parameters
     ----------
-    sheet : Sheet
     column : str, optional
         None to guess it.
     cases : collection of str
         Columns that are none.
-
-    Returns
-    -------
-    list of str
     """
     header = [name for name in sheet.header if name not in cases]
     edges = [name for name in header if _edge_of(name) and _is_filled(sheet, name)]
@@ -398,15 +391,10 @@ def cases_of(sheet: Sheet, column: str, beside: Sequence[str] = ()) -> list[str]
 
     Parameters
     ----------
-    sheet : Sheet
     column : str
         Of times.
     beside : sequence of str
         Columns whose entries the rows have in common too.
-
-    Returns
-    -------
-    list of str
     """
     times, names = list(zip(*(sheet.column(name) for name in (column, *beside)), strict=True)), list[str]()
     for name in (name for name in sheet.header if name not in beside):

@@ -38,13 +38,8 @@ def months_earlier(date: datetime.date, n: int) -> datetime.date:
 
     Parameters
     ----------
-    date : date
     n : int
         Below 0 for months later.
-
-    Returns
-    -------
-    date
     """
     whole = 12 * date.year + date.month - 1 - n
     year, month = whole // 12, whole % 12 + 1
@@ -61,13 +56,8 @@ def date_of(text: str, order: DateOrder) -> datetime.date | None:
 
     Parameters
     ----------
-    text : str
     order : DateOrder
         Of day and month, where the text has numbers for both.
-
-    Returns
-    -------
-    date, optional
     """
     text = _CLOCK.sub("", text.strip()).strip()
     for pattern, make in _DAYS + _PERIODS:
@@ -134,7 +124,6 @@ def spelled_periods(name: str, texts: Sequence[str]) -> list[str]:
     ----------
     name : str
         Of the column.
-    texts : sequence of str
 
     Returns
     -------
@@ -163,7 +152,6 @@ def last_days(name: str, days: Sequence[datetime.date]) -> tuple[datetime.date, 
     ----------
     name : str
         Of the column.
-    days : sequence of date
 
     Returns
     -------
@@ -245,10 +233,6 @@ def point_in(text: str, period: TimeUnit | None) -> Point | None:
         Such as the header of a column.
     period : TimeUnit, optional
         None where it is not known: such a period has no point.
-
-    Returns
-    -------
-    Point, optional
     """
     for point, patterns in _SAYS.items():
         for pattern in patterns:

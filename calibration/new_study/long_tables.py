@@ -18,7 +18,6 @@ def by_series(sheet: Sheet, columns: str, time: str | None) -> Sheet:
 
     Parameters
     ----------
-    sheet : Sheet
     columns : str
         Names, with commas between them; one that has a comma is in quotation marks.
     time : str, optional

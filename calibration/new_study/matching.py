@@ -58,16 +58,7 @@ def words(name: str) -> tuple[str, ...]:
 
 
 def likeness(column: str, variable: str) -> float:
-    """From 0 to 1, of a column's name and a variable's.
-
-    Parameters
-    ----------
-    column, variable : str
-
-    Returns
-    -------
-    float
-    """
+    """From 0 to 1, of a column's name and a variable's."""
     mine, theirs = words(column), words(variable)
     if sorted(mine) == sorted(theirs):
         return 1.0
@@ -128,7 +119,6 @@ def matches(model: Model, columns: Sequence[str], chosen: Mapping[str, str], *, 
 
     Parameters
     ----------
-    model : Model
     columns : sequence of str
         Those with numbers, in the order of the table.
     chosen : mapping of str to str

@@ -39,8 +39,6 @@ class OptimizerStudy:
 
     Parameters
     ----------
-    folder : Path
-    n_parameters : int
     payoffs : mapping of str to float
         At the start: as a plain sum over steps, and with each step times TIME STEP.
     chosen : str
@@ -69,10 +67,6 @@ def from_optimizer(request: Request) -> OptimizerStudy:
     ----------
     request : Request
         With a model, a payoff and a control.
-
-    Returns
-    -------
-    OptimizerStudy
 
     Raises
     ------

@@ -270,7 +270,6 @@ def roles(options: Sequence[Candidate], strengths: Mapping[str, float]) -> list[
 
     Parameters
     ----------
-    options : sequence of Candidate
     strengths : mapping of str to float
         By name; 0 for a candidate that is not in it.
 
@@ -304,15 +303,10 @@ def fixed_by(candidates: Sequence[Candidate], patterns: Sequence[str], where: st
 
     Parameters
     ----------
-    candidates : sequence of Candidate
     patterns : sequence of str
         ``NAME`` or ``NAME=VALUE``; ``*`` is any text and ``?`` any letter.
     where : str
         The model's name, for errors.
-
-    Returns
-    -------
-    dict of str to float
 
     Raises
     ------
@@ -343,7 +337,6 @@ def with_stated(candidates: Sequence[Candidate], priors: Mapping[str, Stated], w
 
     Parameters
     ----------
-    candidates : sequence of Candidate
     priors : mapping of str to Prior or float
         By name, in any spelling.
     where : str

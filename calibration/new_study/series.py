@@ -175,13 +175,6 @@ class Series:
 def reading(sheet: Sheet, axis: Axis, match: Match, scale: float = 1.0) -> Reading:
     """The numbers of a column, times ``scale``.
 
-    Parameters
-    ----------
-    sheet : Sheet
-    axis : Axis
-    match : Match
-    scale : float
-
     Returns
     -------
     Reading
@@ -218,14 +211,8 @@ def shape(data: Reading, model: Model, moving: Collection[str]) -> Shape:
 
     Parameters
     ----------
-    data : Reading
-    model : Model
     moving : collection of str
         Canonical names of flows, as of :func:`calibration.new_study.matching.flows`.
-
-    Returns
-    -------
-    Shape
     """
     variable = data.match.variable
     falls = len(data.observed) > 0 and bool(np.any(data.observed < np.maximum.accumulate(data.observed) / 2))
@@ -237,17 +224,7 @@ def shape(data: Reading, model: Model, moving: Collection[str]) -> Shape:
 
 
 def family(data: Reading, kind: Shape) -> NewFamily:
-    """Counts are over-dispersed (NB1), measurements that span a range are lognormal, fractions and others normal.
-
-    Parameters
-    ----------
-    data : Reading
-    kind : Shape
-
-    Returns
-    -------
-    NewFamily
-    """
+    """Counts are over-dispersed (NB1), measurements that span a range are lognormal, fractions and others normal."""
     observed = np.diff(data.observed) if kind == "increments" else data.observed
     if data.counted and (kind != "level" or (observed.max() <= MOST_COUNTED and not _too_smooth(observed))):
         return NB1()
@@ -285,16 +262,6 @@ def point(axis: Axis, kind: Shape, chosen: Point | None) -> Point | None:
     """The point of its period that a number is of, ``chosen`` by user or table; None where its entry is its own time.
 
     A running total of a period is that at its end, and so is a level beside the first day of a week.
-
-    Parameters
-    ----------
-    axis : Axis
-    kind : Shape
-    chosen : Point, optional
-
-    Returns
-    -------
-    Point, optional
     """
     if kind == "flow" or axis.days:
         return None
@@ -309,18 +276,10 @@ def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float,
 
     Parameters
     ----------
-    data : Reading
-    kind : Shape
     axis : Axis
         With the windows of this column.
-    clock : Clock
     initial : float
         The run's initial time, in model time.
-    chosen : Point, optional
-
-    Returns
-    -------
-    Series
 
     Raises
     ------

@@ -171,7 +171,6 @@ def check_free(folder: Path, *, force: bool) -> None:
 
     Parameters
     ----------
-    folder : Path
     force : bool
         Whether the user has said so.
 
@@ -191,7 +190,6 @@ def move_into(draft: Path, folder: Path) -> None:
 
     Parameters
     ----------
-    draft : Path
     folder : Path
         Of the study.
     """

@@ -46,12 +46,10 @@ class Sheet:
     ----------
     name : str
         Of the file.
-    header : tuple of str
     rows : tuple of tuple of str
         As wide as the header.
     lines : tuple of int
         Where each row stands in the file.
-    delimiter : str
     comma : bool, optional
         Whether the file writes 1,5 for one and a half; None where no cell of it decides.
     around : str
@@ -102,7 +100,6 @@ def read_sheet(path: Path, sheet: str | None = None) -> Sheet:
 
     Parameters
     ----------
-    path : Path
     sheet : str, optional
         Of a workbook; None for its only one.
 

@@ -87,16 +87,7 @@ def _number(value: float) -> str:
 
 
 def table(series: Series) -> str:
-    """The table of a series as CSV.
-
-    Parameters
-    ----------
-    series : Series
-
-    Returns
-    -------
-    str
-    """
+    """The table of a series as CSV."""
     as_given, intervals = _are_spelled_anew(series), series.has_intervals
     rows = [
         {
@@ -126,16 +117,7 @@ def table_file(series: Series) -> str:
 
 
 def observation(series: Series) -> str:
-    """The ``[[observation]]`` of a series.
-
-    Parameters
-    ----------
-    series : Series
-
-    Returns
-    -------
-    str
-    """
+    """The ``[[observation]]`` of a series."""
     column = series.match.column
     names = [toml(name) for name in series.match.names]
     variable = names[0] if len(names) == 1 else f"[{', '.join(names)}] # added up"
@@ -268,17 +250,11 @@ def problem(study: NewStudy, title: str, model_file: str, span: Sequence[str], e
 
     Parameters
     ----------
-    study : NewStudy
-    title : str
     model_file : str
         Its name within the study.
     span : sequence of str
         Further lines of ``[model]``.
     estimate : "map" or "ml"
-
-    Returns
-    -------
-    str
     """
     clock, calendar = study.clock, study.clock.calendar
     origin = "" if calendar is None or calendar.origin is None else f"origin = {calendar.origin.isoformat()}\n"
@@ -316,15 +292,8 @@ def readme(study: NewStudy, title: str, model: Model, data: str) -> str:
 
     Parameters
     ----------
-    study : NewStudy
-    title : str
-    model : Model
     data : str
         Name of the file of data.
-
-    Returns
-    -------
-    str
     """
     rows = "\n".join(
         f"| `{table_file(part)}` | {' + '.join(part.match.names)} | {part.kind} | "
@@ -417,18 +386,7 @@ def _spelt(name: str) -> str:
 
 
 def policies(study: NewStudy, title: str, model: Model) -> str | None:
-    """A first catalogue, or None where no single variable or constant offers itself.
-
-    Parameters
-    ----------
-    study : NewStudy
-    title : str
-    model : Model
-
-    Returns
-    -------
-    str, optional
-    """
+    """A first catalogue, or None where no single variable or constant offers itself."""
     levers = _levers(model, study.candidates)
     if not study.single or not levers:
         return None

@@ -377,7 +377,6 @@ def distribution(prior: Prior, lower: float = -math.inf, upper: float = math.inf
 
     Parameters
     ----------
-    prior : Prior
     lower, upper : float
         Infinite for none.
 

@@ -57,7 +57,6 @@ class Releases:
     ----------
     begin : float
         When nothing waits yet.
-    events : sequence of float
     courses : pairs of times ``(m,)`` and windows
         Each is read on a grid that has the times and all stops, where windows end and what waits is released.
     """

@@ -65,12 +65,17 @@ class Calibration:
     Parameters
     ----------
     optimum : Optimum
-    profiles, predictions :
-        As far as they were asked for and done.
+        The best of all searches, with what each of them found.
+    profiles, predictions : tuple of Profile
+        Of the fitted constants and of what the study reports, as far as they were asked for and done.
     engine : str
+        That ran the model.
     replication : Replication
+        Whether PySD gives the same at the estimate.
     failed : tuple of str
+        Runs over draws that have failed, in sentences.
     draws : PosteriorDraws, optional
+        None where nothing was sampled, or could be.
     unsampled : str
         Why there are no draws where sampling was tried, and what to do.
     step_shift : float
@@ -187,16 +192,10 @@ def curves(problem: CalibrationProblem, theta: Array, rows: pd.DataFrame, engine
 
     Parameters
     ----------
-    problem : CalibrationProblem
     theta : (k,)
         The estimate, on the parameters' own scales.
     rows : DataFrame
         As of :func:`calibration.inference.optimum.residuals.fitted`.
-    engine : str
-
-    Returns
-    -------
-    Curves
     """
     dated = [o for o in problem.observations if course_of(o) is not None]
     times, values = _trajectories(problem, dated, theta[None, :], engine)
@@ -258,7 +257,6 @@ def levels(rows: pd.DataFrame, observation: Observation, *, from_nothing: bool =
     ----------
     rows : DataFrame
         Of this observation.
-    observation : Observation
     from_nothing : bool
         Whether there was nothing when its first window began.
 
@@ -299,15 +297,10 @@ def checks_at_estimate(problem: CalibrationProblem, theta: Array, engine: str) -
 
     Parameters
     ----------
-    problem : CalibrationProblem
     theta : (k,)
         The estimate, on the parameters' own scales.
     engine : str
         Another one takes its place where it does not compile the model.
-
-    Returns
-    -------
-    tuple of Outcome
 
     Raises
     ------
@@ -340,7 +333,6 @@ def values_of(problem: CalibrationProblem, theta: Array) -> dict[str, float]:
 
     Parameters
     ----------
-    problem : CalibrationProblem
     theta : (k,)
         The estimate, on the parameters' own scales.
 

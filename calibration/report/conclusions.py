@@ -35,8 +35,6 @@ def informed(fit: Fit, classes: Classes, changes: str = "") -> list[str]:
 
     Parameters
     ----------
-    fit : Fit
-    classes : Classes
     changes : str
         Which of them have another class by their profiles, in a sentence.
 
@@ -97,10 +95,6 @@ def rule_words(fit: Fit) -> str:
 
 def noise_warnings(fit: Fit) -> Iterator[str]:
     """Series whose residuals ask for the other of normal and lognormal noise, and what to write.
-
-    Parameters
-    ----------
-    fit : Fit
 
     Returns
     -------
@@ -168,13 +162,8 @@ def caused(fit: Fit, assessment: Assessment) -> tuple[str, list[str]]:
 
     Parameters
     ----------
-    fit : Fit
     assessment : Assessment
         With a comparison.
-
-    Returns
-    -------
-    str, and list of str
     """
     close = near_best(assessment.comparison)
     text = (
@@ -217,11 +206,6 @@ def _cause(cause: str, without: Sequence[Comparison]) -> str:
 def predicted(fit: Fit, rolling: RollingOrigin) -> list[str]:
     """How forecasts from before the data did, beside those of rivals, over how many numbers.
 
-    Parameters
-    ----------
-    fit : Fit
-    rolling : RollingOrigin
-
     Returns
     -------
     list of str
@@ -262,18 +246,7 @@ def _gaps(rolling: RollingOrigin) -> str:
 
 
 def supports(fit: Fit, assessment: Assessment, classes: Classes) -> str:
-    """What the data say.
-
-    Parameters
-    ----------
-    fit : Fit
-    assessment : Assessment
-    classes : Classes
-
-    Returns
-    -------
-    str
-    """
+    """What the data say."""
     narrowed = of(classes, "known", "narrowed")
     text = fit.study.questions.supports
     if narrowed:
@@ -314,14 +287,8 @@ def adds(fit: Fit, assessment: Assessment, checked: str) -> str:
 
     Parameters
     ----------
-    fit : Fit
-    assessment : Assessment
     checked : str
         What the modeller's own checks come to, as sentences.
-
-    Returns
-    -------
-    str
     """
     assumed = ["the structure of the model", "what the model file sets and the study does not name"]
     n = len(fit.study.fixed)
@@ -340,18 +307,7 @@ def adds(fit: Fit, assessment: Assessment, checked: str) -> str:
 
 
 def unknowable(fit: Fit, assessment: Assessment, classes: Classes) -> str:
-    """What these data cannot tell.
-
-    Parameters
-    ----------
-    fit : Fit
-    assessment : Assessment
-    classes : Classes
-
-    Returns
-    -------
-    str
-    """
+    """What these data cannot tell."""
     text = fit.study.questions.unknown
     unmoved, unfound = of(classes, "not narrowed"), of(classes, "not found")
     text += f" The data do not narrow {listed(unmoved)}." if unmoved else ""
@@ -383,17 +339,7 @@ def prior_bounds(prediction: Profile) -> Bounds | None:
 
 
 def prediction_verdict(fit: Fit, prediction: Profile) -> str:
-    """The verdict of a prediction as it stands beside its interval.
-
-    Parameters
-    ----------
-    fit : Fit
-    prediction : Profile
-
-    Returns
-    -------
-    str
-    """
+    """The verdict of a prediction as it stands beside its interval."""
     conditions, ends = prediction_given(fit), (prediction.lower, prediction.upper)
     text, prior = prediction.words, (prediction.prior_low, prediction.prior_high)
     if None not in ends and all(map(math.isfinite, prior)):

@@ -27,8 +27,6 @@ def panels(rows: int, columns: int, height: float, *, share_y: bool = False) -> 
 
     Parameters
     ----------
-    rows, columns : int
-    height : float
     share_y : bool
         Whether the panels of a row have one vertical axis.
 
@@ -107,7 +105,6 @@ def name_panel(axis: "Axes", title: str, label: str, least: float = 0.0) -> None
 
     Parameters
     ----------
-    axis : Axes
     title, label : str
         Above the panel, and of its vertical axis.
     least : float
@@ -121,32 +118,12 @@ def name_panel(axis: "Axes", title: str, label: str, least: float = 0.0) -> None
 
 
 def wrapped(text: str, width: int) -> str:
-    """Text in lines of at most ``width`` letters; a subscript goes on a line of its own rather than over the edge.
-
-    Parameters
-    ----------
-    text : str
-    width : int
-
-    Returns
-    -------
-    str
-    """
+    """Text in lines of at most ``width`` letters; a subscript goes on a line of its own rather than over the edge."""
     return "\n".join(textwrap.wrap(text.replace("[", " ["), width)).replace(" [", "[")
 
 
 def cells(axes: "list[Axes]", used: int) -> "Iterator[Axes]":
-    """The first ``used`` panels; the rest are emptied.
-
-    Parameters
-    ----------
-    axes : list of Axes
-    used : int
-
-    Returns
-    -------
-    iterator of Axes
-    """
+    """The first ``used`` panels; the rest are emptied."""
     for axis in axes[used:]:
         axis.set_axis_off()
     yield from axes[:used]
@@ -183,11 +160,6 @@ def fit_figure(
         Fitted numbers, for the residuals.
     axis_labels : by name of the observation
         Variable and units.
-    time : TimeAxis
-
-    Returns
-    -------
-    Figure
     """
     figure, axes = panels(len(courses) + 1, 1, 1.9)
     for axis, (name, course) in zip(axes, courses.items(), strict=False):
@@ -227,7 +199,6 @@ def answer_figure(
         As for :func:`fit_figure`.
     axis_label : str
         Variable and units.
-    time : TimeAxis
     fan : (4, n_times), optional
         Ends of the central 90 % and 50 % of draws, ascending.
     expected : str, optional
@@ -236,10 +207,6 @@ def answer_figure(
         Whether bars show where the noise of rows lies. Those of held-out rows hold the draws as well.
     narrow : bool
         Whether it is for a phone.
-
-    Returns
-    -------
-    Figure
     """
     from cipark_sd.pages.figures.shown import Figure
 
@@ -319,17 +286,12 @@ def draw_levels(
 
     Parameters
     ----------
-    axis : Axes
     numbers : sequence of (time, lower, upper, use)
         In model time and the unit of the data; ``upper`` is infinite where a number is known from below.
     colour : str
         Of what was fitted or held out.
     size : float
         Of the points.
-
-    Returns
-    -------
-    int
     """
     for use, (*shades, label) in USES.items():
         face, edge = (colour if shade == DATA else shade for shade in shades)
@@ -391,17 +353,12 @@ def profiles_figure(space: ParameterSpace, theta: Array, profiles: Sequence[Prof
 
     Parameters
     ----------
-    space : ParameterSpace
     theta : (k,)
         The estimate, on the parameters' own scales.
     profiles : sequence of Profile
         One at least.
     units : sequence of str, one a profile
         Empty for a pure number.
-
-    Returns
-    -------
-    Figure
     """
     figure, axes = _profile_panels(profiles, 4, 1.65)
     for axis, result, unit in zip(axes, profiles, units, strict=True):
@@ -423,10 +380,6 @@ def prediction_profiles_figure(profiles: Sequence[Profile], axis_labels: Sequenc
     profiles : sequence of Profile
         One at least.
     axis_labels : sequence of str, one a profile
-
-    Returns
-    -------
-    Figure
     """
     figure, axes = _profile_panels(profiles, 3, 2.0)
     for axis, result, label in zip(axes, profiles, axis_labels, strict=False):

@@ -33,14 +33,8 @@ def bands_figure(bands: Sequence[Band], observations: Sequence[Observed], *, tim
 
     Parameters
     ----------
-    bands : sequence of Band
     observations : sequence of Observed
         All that bands are of.
-    time : TimeAxis
-
-    Returns
-    -------
-    Figure
     """
     known = {observation.name: observation for observation in observations}
     figure, axes = figures_fit.panels(max(1, len(bands)), 1, 2.1)
@@ -70,13 +64,8 @@ def posterior_figure(space: ParameterSpace, draws: Array) -> "Figure":
 
     Parameters
     ----------
-    space : ParameterSpace
     draws : (n, k)
         On the parameters' own scales.
-
-    Returns
-    -------
-    Figure
     """
     columns = min(5, len(space))
     figure, axes = figures_fit.panels(-(-len(space) // columns), columns, 1.35)
@@ -104,15 +93,10 @@ def pairs_figure(space: ParameterSpace, draws: Array, names: Sequence[str]) -> "
 
     Parameters
     ----------
-    space : ParameterSpace
     draws : (n, k)
         On the parameters' own scales.
     names : sequence of str
         The first :data:`PAIR_MOST` are drawn.
-
-    Returns
-    -------
-    Figure
     """
     from scipy import stats
 
@@ -221,11 +205,6 @@ def holdout_figure(rolling: RollingOrigin, calendar: Calendar) -> "Figure":
     ----------
     rolling : RollingOrigin
         With scores.
-    calendar : Calendar
-
-    Returns
-    -------
-    Figure
     """
     scores = rolling.comparable if len(rolling.comparable) else rolling.scores
     origins = sorted(scores["origin"].unique())
@@ -301,11 +280,6 @@ def forecast_figure(rows: "pd.DataFrame", levels: "Mapping[str, pd.DataFrame]", 
         As of :func:`calibration.assess.forecast.table_of`, of one structure.
     levels : by observation
         As of :class:`calibration.report.findings.Curves`.
-    time : TimeAxis
-
-    Returns
-    -------
-    Figure
     """
     observations = rows.groupby("observation", sort=False)
     figure, axes = figures_fit.panels(len(observations), 1, 2.0)
@@ -361,10 +335,6 @@ def groups_figure(groups: "pd.DataFrame", units: Mapping[str, str]) -> "Figure":
         As of :func:`calibration.assess.contraction.group_values`: a new group comes last.
     units : mapping of str to str
         By parameter.
-
-    Returns
-    -------
-    Figure
     """
     names, labels = groups["parameter"].unique().tolist(), groups["group"].unique().tolist()
     figure, axes = figures_fit.panels(1, len(names), 0.5 + 0.17 * len(labels), share_y=True)

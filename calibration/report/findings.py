@@ -187,11 +187,9 @@ class Posterior:
     theta : (n_chains, n_draws, k)
     how : str
         The sampler, and what it did.
-    converged, interrupted : bool
     mixing : tuple of Convergence
         A line a parameter: moments, central 95 % and their Monte Carlo errors, of all weighted points, or all positions
         of chains, of which draws are kept.
-    predicted : tuple of Predicted
     predictions : DataFrame
         Numbers that the study reports under :data:`calibration.assess.posterior_predictive.DRAWN`, in its order; empty
         where they were not computed.
@@ -413,11 +411,6 @@ def _verdict(fit: Fit, name: str) -> str:
 
 def save(findings: Findings, folder: Path) -> Path:
     """Write findings into a folder, whole or not at all.
-
-    Parameters
-    ----------
-    findings : Findings
-    folder : Path
 
     Returns
     -------

@@ -26,17 +26,7 @@ from cipark_sd.pages.parts import Pictures
 
 
 def page(findings: Findings, pictures: Pictures) -> Page:
-    """The page of findings, with the pictures that there are.
-
-    Parameters
-    ----------
-    findings : Findings
-    pictures : Pictures
-
-    Returns
-    -------
-    Page
-    """
+    """The page of findings, with the pictures that there are."""
     return output.page_of(registry.SECTIONS, findings, pictures, findings.fit.study.title, _identity(findings))
 
 
@@ -45,8 +35,6 @@ def write(findings: Findings, folder: Path, *, for_print: bool = False) -> list[
 
     Parameters
     ----------
-    findings : Findings
-    folder : Path
     for_print : bool
         Figures as PNG and PDF, too.
 
@@ -60,17 +48,7 @@ def write(findings: Findings, folder: Path, *, for_print: bool = False) -> list[
 
 
 def write_fit(findings: Findings, folder: Path) -> list[Path]:
-    """Write the record of the fit and the scenario of its estimate, which other commands take up.
-
-    Parameters
-    ----------
-    findings : Findings
-    folder : Path
-
-    Returns
-    -------
-    list of Path
-    """
+    """Write the record of the fit and the scenario of its estimate, which other commands take up."""
     text = json.dumps(record(findings), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     return [write_text(folder / "fit.json", text), write_text(folder / "fitted.toml", fitted_scenario(findings.fit))]
 
@@ -242,7 +220,6 @@ def show(findings: Findings, page: Path) -> None:
 
     Parameters
     ----------
-    findings : Findings
     page : Path
         Where to read on.
     """

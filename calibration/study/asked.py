@@ -69,17 +69,7 @@ class Asks(Protocol):
 
 
 def estimand_of(model: Model, prediction: Prediction) -> str:
-    """The estimand of a prediction, as records have it.
-
-    Parameters
-    ----------
-    model : Model
-    prediction : Prediction
-
-    Returns
-    -------
-    str
-    """
+    """The estimand of a prediction, as records have it."""
     text = of_output(model, prediction.parts, prediction.time, under=prediction.scenario, against=prediction.against)
     match prediction.reading:
         case None:
@@ -96,15 +86,10 @@ def read_about(problem: Asks, text: str, *, where: str) -> tuple[str, tuple[Pred
 
     Parameters
     ----------
-    problem : CalibrationProblem
     text : str
         As above.
     where : str
         For messages: what has asked.
-
-    Returns
-    -------
-    str, tuple of Prediction
 
     Raises
     ------
@@ -176,10 +161,6 @@ def _settings(model: Model, text: str | None, where: str) -> Scenario | None:
 
 def course(problem: Asks) -> tuple[Prediction, ...]:
     """What a study is about where it says nothing of it: the observed course that comes first.
-
-    Parameters
-    ----------
-    problem : CalibrationProblem
 
     Returns
     -------

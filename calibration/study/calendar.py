@@ -86,14 +86,6 @@ def is_exact(unit: TimeUnit, of: TimeUnit) -> bool:
 
     >>> is_exact("week", "day"), is_exact("month", "day")
     (True, False)
-
-    Parameters
-    ----------
-    unit, of : TimeUnit
-
-    Returns
-    -------
-    bool
     """
     return (unit in MONTHS) == (of in MONTHS)
 

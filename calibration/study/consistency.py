@@ -49,18 +49,12 @@ def name_problems(
 
     Parameters
     ----------
-    model : Model
-    observations : sequence of Observation
     parameters : sequence of Parameter
         Of the model and of the noise.
     fixed : sequence of str
         Constants that are held.
     complete : bool
         Whether all observations could be read, so that what no observation names is named nowhere.
-
-    Returns
-    -------
-    list of CiparkError
     """
     problems: list[CiparkError] = []
     noise = {parameter.name for parameter in parameters if parameter.target == "noise"}
@@ -135,15 +129,8 @@ def unused_problems(
 
     Parameters
     ----------
-    codings : iterable of Coding
-    events : iterable of str
-    observations : sequence of Observation
     tables : sequence
         The ``[[observation]]`` tables as they stand in the file: one that could not be read may name an event too.
-
-    Returns
-    -------
-    list of CiparkError
     """
     named: set[object] = set()
     for table in tables:
@@ -177,7 +164,6 @@ def output_problem(model: Model, name: str, where: str) -> CiparkError | None:
 
     Parameters
     ----------
-    model : Model
     name : str
         ``Name`` or ``Name[element]``.
     where : str
@@ -209,16 +195,10 @@ def variant_problems(
 
     Parameters
     ----------
-    model : Model
     span : Scenario
         Of the run.
-    variants : sequence of Structure
     parameters : sequence of str
         Names of what is estimated.
-
-    Returns
-    -------
-    list of CiparkError
     """
     problems: list[CiparkError] = []
     for variant in variants:
@@ -246,16 +226,10 @@ def prediction_problems(
 
     Parameters
     ----------
-    model : Model
     span : Scenario
         Of the run.
-    predictions : sequence of Prediction
     parameters : sequence of str
         Names of what is estimated.
-
-    Returns
-    -------
-    list of CiparkError
     """
     problems: list[CiparkError] = []
     initial = resolve(model, span).initial_time
@@ -278,16 +252,10 @@ def time_problems(
 
     Parameters
     ----------
-    model : Model
     span : Scenario
         Of the run.
-    observations : sequence of Observation
     holdout : sequence of float
         Model times of the origins of hold-outs.
-
-    Returns
-    -------
-    list of CiparkError
     """
     run = resolve(model, span)
     initial, final = run.initial_time, run.final_time
@@ -333,7 +301,6 @@ def counted_twice(observations: Sequence[Observation], *, where: str) -> Iterato
 
     Parameters
     ----------
-    observations : sequence of Observation
     where : str
         For messages: the file.
 

@@ -41,7 +41,6 @@ def reaching(model: Model, names: Iterable[str]) -> frozenset[str]:
 
     Parameters
     ----------
-    model : Model
     names : iterable of str
         Canonical names of the variables.
 
@@ -75,10 +74,8 @@ def without_scale(model: Model, name: str, value: float, units: str) -> str:
 
     Parameters
     ----------
-    model : Model
     name, units : str
         Of the constant.
-    value : float
 
     Returns
     -------
@@ -167,7 +164,6 @@ class StepRule:
         ----------
         step : float
             Of the run.
-        method : Method
 
         Returns
         -------
@@ -191,7 +187,6 @@ def step_rule(model: Model, stages: Mapping[str, int], name: str) -> StepRule | 
 
     Parameters
     ----------
-    model : Model
     stages : mapping of str to int
         As of :func:`chains`.
     name : str
@@ -220,7 +215,6 @@ def beside_equations(model: Model, names: Collection[str]) -> dict[str, float]:
 
     Parameters
     ----------
-    model : Model
     names : collection of str
         Canonical names of variables to look at.
 
@@ -267,17 +261,7 @@ def event_times(model: Model) -> frozenset[str]:
 
 
 def is_constant(model: Model, expr: Expr) -> bool:
-    """Whether an expression is made of constants alone, directly or through auxiliaries.
-
-    Parameters
-    ----------
-    model : Model
-    expr : Expr
-
-    Returns
-    -------
-    bool
-    """
+    """Whether an expression is made of constants alone, directly or through auxiliaries."""
     return _Search(model).made_of(expr) is not None
 
 

@@ -36,17 +36,7 @@ _OF_ONE = {"step": 0, "ramp": 0, "xramp": 0, "xpulse": 1, "xpulse_train": 2}
 
 
 def cannot_fall(model: Model, stock: Stock) -> bool:
-    """Whether no equation of a stock has a term that can take something away from it.
-
-    Parameters
-    ----------
-    model : Model
-    stock : Stock
-
-    Returns
-    -------
-    bool
-    """
+    """Whether no equation of a stock has a term that can take something away from it."""
     signs = _Signs(model, stock)
     return all(signs.not_negative(piece.flow) for piece in stock.pieces)
 
@@ -172,10 +162,6 @@ def counted(values: Array, name: str, units: str) -> bool:
         Of the column or the observation, with its unit in brackets if it has one.
     units : str
         Of the model's variable.
-
-    Returns
-    -------
-    bool
     """
     whole = bool(np.all(values >= 0) and np.all(values == np.round(values)))
     bracketed = " ".join(re.findall(r"[(\[]([^)\]]*)[)\]]", name))
@@ -187,16 +173,10 @@ def running_total(model: Model, variable: Variable, values: Array, *, are_counts
 
     Parameters
     ----------
-    model : Model
     variable : Variable
         Of which the numbers were seen.
     values : (n,)
         In the order of time.
-    are_counts : bool
-
-    Returns
-    -------
-    bool
     """
     rising = len(values) >= FEWEST and bool(np.all(np.diff(values) >= 0)) and values[-1] > values[0]
     return are_counts and rising and isinstance(variable, Stock) and cannot_fall(model, variable)
@@ -204,11 +184,6 @@ def running_total(model: Model, variable: Variable, values: Array, *, are_counts
 
 def cumulative_levels(model: Model, observations: Sequence[Observation]) -> tuple[tuple[str, int], ...]:
     """Observations of kind ``level`` that are running totals.
-
-    Parameters
-    ----------
-    model : Model
-    observations : sequence of Observation
 
     Returns
     -------

@@ -25,8 +25,6 @@ def read_drivers(top: Section, tables: Tables, model: Model, span: Scenario, tak
     ----------
     top : Section
         The study.
-    tables : Tables
-    model : Model
     span : Scenario
         Of the run.
     taken : sequence of str
@@ -56,13 +54,8 @@ def with_inputs(model: Model, driven: Scenario) -> tuple[Model, Scenario]:
 
     Parameters
     ----------
-    model : Model
     driven : Scenario
         As of :func:`read_drivers`.
-
-    Returns
-    -------
-    Model, Scenario
     """
     overrides, pieces = dict(driven.overrides), dict[str, list[ExternalPiece]]()
     ways: dict[str, Interpolation] = {}
@@ -127,7 +120,8 @@ def _course(section: Section, tables: Tables, model: Model, span: Scenario) -> T
 
 def _rates(model: Model, span: Scenario, first: float, rows: Sequence[Row], values: Sequence[float]) -> TimeSeries:
     """The rise of a running total over each step of the run, by the step; nothing before the first window or after the
-    last."""
+    last.
+    """
     run = resolve(model, span)
     step = run.time_step
     steps = time_grid(run.initial_time, run.final_time + step, step, step, where=model.name).times

@@ -64,13 +64,8 @@ def group_section(section: Section, model: Model) -> Group:
 
     Parameters
     ----------
-    section : Section
     model : Model
         Its names are not the group's, and its constants are those that the group may set.
-
-    Returns
-    -------
-    Group
     """
     name = section.title
     held = constants_set(section, "set") if "set" in section else {}
@@ -108,11 +103,6 @@ def element_of(name: str, group: str) -> str:
     ----------
     name : str
         ``Name`` or ``Name[element]`` in the model of one group.
-    group : str
-
-    Returns
-    -------
-    str
     """
     base, elements = split_name(name)
     return f"{base}[{','.join((group, *elements))}]"
@@ -123,8 +113,6 @@ def of_group(observation: Observation, group: Group, differing: Collection[str])
 
     Parameters
     ----------
-    observation : Observation
-    group : Group
     differing : collection of str
         Canonical names of the variables that have the range of groups.
 
@@ -158,14 +146,8 @@ def predictions_of_groups(
 
     Parameters
     ----------
-    predictions : sequence of Prediction
-    groups : sequence of Group
     differing : collection of str
         Canonical names of the variables that have the range of groups.
-
-    Returns
-    -------
-    tuple of Prediction
     """
     names = {canonical(group.name) for group in groups}
 
@@ -189,8 +171,6 @@ def differing_names(model: Model, groups: Sequence[Group], read: Sequence[tuple[
 
     Parameters
     ----------
-    model : Model
-    groups : sequence of Group
     read : pairs of Parameter and Pooling
         Those that are not common are constants of each group.
 
@@ -214,16 +194,10 @@ def with_groups(
 
     Parameters
     ----------
-    model : Model
-    groups : sequence of Group
     differing : collection of str
         Canonical names.
     problems : list of CiparkError
         Gets what is wrong: the run itself is the same for all groups.
-
-    Returns
-    -------
-    Model
     """
     if not groups:
         return model
@@ -284,7 +258,6 @@ class Pool:
         On which groups are normal around the typical one.
     typical, size : Parameter
         The value of the group in the middle, and the sd between groups on the scale.
-    groups : tuple of str
     innovations : tuple of Parameter
         The deviation of each group, in sds between groups.
     """
@@ -321,16 +294,10 @@ def pooled_parameters(
     Parameters
     ----------
     read : pairs of Parameter and Pooling
-    groups : sequence of Group
     informed : collection of str
         Groups with a fitted row. Nothing is estimated of another one: its values are those of a new group.
-    model : Model
     problems : list of CiparkError
         Gets what is wrong.
-
-    Returns
-    -------
-    tuple of Parameter, tuple of Pool
     """
     parameters: list[Parameter] = []
     pools: list[Pool] = []
@@ -394,7 +361,6 @@ def with_pools(model: Model, pools: Sequence[Pool]) -> Model:
     ----------
     model : Model
         Of groups.
-    pools : sequence of Pool
 
     Returns
     -------

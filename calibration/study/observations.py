@@ -264,7 +264,6 @@ def read_otherwise(term: T, change: Callable[[Quantity], Quantity]) -> T:
 
     Parameters
     ----------
-    term : Term
     change : function of a Quantity
         To the one in its place.
 
@@ -306,7 +305,6 @@ def dated_levels(observation: Observation, *, from_nothing: bool = False) -> lis
 
     Parameters
     ----------
-    observation : Observation
     from_nothing : bool
         Whether there was nothing when its first window began (:func:`calibration.likelihood.forward.from_nothing`).
 

@@ -54,7 +54,6 @@ class Parameter:
     ----------
     name : str
         As the study spells it: a constant of the model, an element ``Name[element]`` of one, or a noise parameter.
-    prior : Prior
     lower, upper : float
         Bounds; the prior is truncated to them.
     scale : {"identity", "log", "logit"}
@@ -288,7 +287,6 @@ def far_off(parameters: Iterable[Parameter], theta: Iterable[float]) -> list[tup
 
     Parameters
     ----------
-    parameters : iterable of Parameter
     theta : (k,)
         Estimates in the order of the parameters, in their units.
 
@@ -312,7 +310,6 @@ def placeholder_words(parameters: Iterable[Parameter], theta: Iterable[float]) -
 
     Parameters
     ----------
-    parameters : iterable of Parameter
     theta : (k,)
         Estimates in the order of the parameters, in their units.
 

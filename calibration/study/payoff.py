@@ -37,7 +37,6 @@ class Payoff:
     ----------
     output : str
         ``Name`` or ``Name[element]``.
-    weight : float
     at : {"each step", "start", "end"}
     times_step : bool
         Whether each value of a step is multiplied by the time step.
@@ -53,15 +52,6 @@ def payoff_section(section: Section, model: Model) -> tuple[Model, tuple[Payoff,
     """The elements of a ``[[payoff]]``, and the model with what weighs them.
 
     A weight that is a variable makes a product with each element, which the model computes.
-
-    Parameters
-    ----------
-    section : Section
-    model : Model
-
-    Returns
-    -------
-    Model, tuple of Payoff
     """
     written = section.text("variable")
     weight = section.number_or_name("weight", "a number or a variable", lambda _: True) if "weight" in section else 1.0
@@ -106,7 +96,6 @@ def expanded(model: Model, name: str) -> list[str]:
 
     Parameters
     ----------
-    model : Model
     name : str
         ``Name``, or ``Name[range, element]``.
 
@@ -129,13 +118,8 @@ def payoff_quantity(payoffs: Sequence[Payoff], grid: TimeGrid) -> Quantity:
 
     Parameters
     ----------
-    payoffs : sequence of Payoff
     grid : TimeGrid
         The steps of the run.
-
-    Returns
-    -------
-    Quantity
     """
     first, last = float(grid.times[0]), float(grid.times[-1])
     step = float(grid.times[1] - grid.times[0])
@@ -149,15 +133,10 @@ def payoff_problems(payoffs: Sequence[Payoff], n_observations: int, where: str) 
 
     Parameters
     ----------
-    payoffs : sequence of Payoff
     n_observations : int
         Sections of the study.
     where : str
         The file.
-
-    Returns
-    -------
-    list of CiparkError
     """
     if payoffs and n_observations:
         expected = "no [[observation]] beside it: write what was observed as a payoff of the model, or leave the payoff"

@@ -78,12 +78,10 @@ class Stated:
 
     Parameters
     ----------
-    title : str
     space : ParameterSpace
         Of the model and of the noise, in the order of the file.
     fixed : tuple of names and values
         Constants that are held.
-    method : Method
     holdout : tuple of float
         Times up to which rolling-origin fits see the data.
     calendar : Calendar
@@ -115,10 +113,8 @@ class CalibrationProblem(Stated):
     ----------
     folder : path
         Of the study.
-    model : Model
     scenario : Scenario
         Fixed values and the time span; the parameters come on top of it.
-    observations : tuple of Observation
     rivals, scenarios : tuple of Structure
         Structures to refit, what may happen after the data, and what might have been otherwise within them.
     predictions : tuple of Prediction
@@ -165,13 +161,8 @@ def until(problem: CalibrationProblem, time: float) -> CalibrationProblem:
 
     Parameters
     ----------
-    problem : CalibrationProblem
     time : float
         Model time.
-
-    Returns
-    -------
-    CalibrationProblem
     """
 
     def held(term: Term) -> Term:
@@ -187,14 +178,8 @@ def with_question(problem: CalibrationProblem, text: str, *, where: str) -> Cali
 
     Parameters
     ----------
-    problem : CalibrationProblem
-    text : str
     where : str
         For messages: what has asked.
-
-    Returns
-    -------
-    CalibrationProblem
     """
     about, predictions = read_about(problem, text, where=where)
     return replace(problem, about=about, predictions=predictions)
@@ -207,7 +192,6 @@ def at_step(
 
     Parameters
     ----------
-    problem : CalibrationProblem
     step : float, optional
         In the model's unit of time; None for the problem's own.
     method : {"euler", "rk4"}, optional
@@ -259,7 +243,6 @@ def read_problem(
 
     Parameters
     ----------
-    folder : path
     fit_also : sequence of str
         Observations all of whose rows are fitted, whatever the study says of their use.
     allow_files : sequence of path
@@ -267,10 +250,6 @@ def read_problem(
         own.
     maximised : bool
         Whether a study whose objective is a payoff will do, which has no data.
-
-    Returns
-    -------
-    CalibrationProblem
 
     Raises
     ------

@@ -92,7 +92,6 @@ def read_rows(
     ----------
     section : Section
         That names the table and, under ``where``, which of its rows it takes; it notes what is wrong.
-    tables : Tables
     columns : mapping of str to str
         The column of each field of :class:`Row`; empty for a field without one.
     every : {"fit", "check", "holdout"}, optional
@@ -303,11 +302,9 @@ class Tables:
     ----------
     folder : path
         Of the study.
-    calendar : Calendar
     codings : by name
     events : by name
         Model times, ascending.
-    groups : sequence of Group
     allow_files : sequence of path
         Folders and files beside those of the study where a table may lie.
     """

@@ -80,7 +80,6 @@ def by_method(model: Model, method: Integration) -> Model:
 
     Parameters
     ----------
-    model : Model
     method : {"euler", "rk4"}
 
     Returns
@@ -105,10 +104,6 @@ def model_section(section: Section, folder: Path, allow_files: Sequence[Path]) -
         Of the study.
     allow_files : sequence of path
         Folders and files beside the study's own that may be read.
-
-    Returns
-    -------
-    Model, Scenario
 
     Raises
     ------
@@ -136,11 +131,6 @@ def calendar_section(section: Section, model: Model) -> Calendar:
     ----------
     section : Section
         ``[dates]``.
-    model : Model
-
-    Returns
-    -------
-    Calendar
     """
     model_unit = time_unit_of(model.time.units)
     unit = section.choice("unit", UNITS, "decimal year")
@@ -382,11 +372,6 @@ def read_questions(
         ``[report]``.
     rivals, observations : collection of str
         Names of the study's rivals, which a cause may name, and of its observations, of which more was counted since.
-    calendar : Calendar
-
-    Returns
-    -------
-    Questions
     """
     texts = {
         field.name: section.text(field.name, field.default)
@@ -424,14 +409,8 @@ def with_own_structure(model: Model, scenario: Scenario, rivals: tuple[Structure
 
     Parameters
     ----------
-    model : Model
     scenario : Scenario
         What the study sets.
-    rivals : tuple of Structure
-
-    Returns
-    -------
-    tuple of Structure
     """
     if not rivals or any(_changes_nothing(model, scenario, variant.scenario) for variant in rivals):
         return rivals

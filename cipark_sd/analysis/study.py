@@ -42,13 +42,10 @@ class DrawRequest:
 
     Parameters
     ----------
-    structures : tuple of Structure
-    source : DrawSource
     n, seed : int
         How many of each structure, at most, and of the random numbers.
     folder : Path
         Where what is computed for them is kept.
-    engine : str
     known : tuple of Structure
         All structures that a table of weights beside the draws may name.
     """
@@ -74,7 +71,6 @@ class Asked:
         What the data say of that.
     outcome : Outcome or None
         What is asked of, read at ``time``; None for a constant and for an effect.
-    time : float
     """
 
     sentence: str
@@ -325,15 +321,10 @@ def find_folder(name: str | None, *, file: str, where: str) -> Path:
 
     Parameters
     ----------
-    name : str or None
     file : str
         What the folder has to hold; of a folder that is there and does not, its reader says what is missing.
     where : str
         The command, for the message.
-
-    Returns
-    -------
-    Path
 
     Raises
     ------
@@ -415,7 +406,6 @@ def study_in(folder: Path, allow_files: Sequence[Path] = ()) -> Study | None:
 
     Parameters
     ----------
-    folder : Path
     allow_files : sequence of Path
         Folders beneath which its files may lie as well.
 

@@ -69,10 +69,6 @@ def signed_by_user(kind: str, key: str, content: bytes | memoryview) -> bytes | 
     Parameters
     ----------
     kind, key, content : as of :func:`cipark_sd.base.signatures.signature`
-
-    Returns
-    -------
-    bytes or None
     """
     try:
         return signature(kind, key, content)
@@ -89,10 +85,6 @@ def is_of_user(kind: str, key: str, content: bytes | memoryview, signed: bytes |
     kind, key, content : as of :func:`cipark_sd.base.signatures.signature`
     signed : its signature, as it was found
     folder : what the warning names
-
-    Returns
-    -------
-    bool
     """
     expected = signed_by_user(kind, key, content)
     if expected is None:

@@ -64,10 +64,6 @@ def as_json(value: object, *, indent: int | None = None) -> str:
     ----------
     value : of what JSON has; :func:`plain` makes it
     indent : blanks a level; None for one line
-
-    Returns
-    -------
-    str
     """
     return json.dumps(value, indent=indent, ensure_ascii=not _is_utf8(sys.stdout), allow_nan=False)
 

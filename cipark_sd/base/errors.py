@@ -34,12 +34,7 @@ def shortened(text: str, most: int = LONGEST) -> str:
 
     Parameters
     ----------
-    text : str
     most : characters of the result, at most, where that has room for the count
-
-    Returns
-    -------
-    str
     """
     if len(text) <= most:
         return text
@@ -144,10 +139,6 @@ def collected(problems: list[CiparkError], compute: Callable[[], T]) -> T | None
     ----------
     problems : to which what goes wrong is added
     compute : what may raise
-
-    Returns
-    -------
-    T or None
     """
     try:
         return compute()
@@ -308,10 +299,6 @@ def like_file(name: str, names: Iterable[str]) -> str:
     ----------
     name : of a file, without its folder
     names : of the files beside it
-
-    Returns
-    -------
-    str
     """
     known = list(names)
     stems = difflib.get_close_matches(Path(name).stem, {Path(entry).stem for entry in known}, n=3)

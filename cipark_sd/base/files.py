@@ -47,7 +47,6 @@ def output_folder(folder: Path, *, where: str = "--output") -> Path:
 
     Parameters
     ----------
-    folder : Path
     where : the option that names it, for messages
 
     Returns
@@ -80,7 +79,6 @@ def check_links(folder: Path, *, where: str) -> None:
 
     Parameters
     ----------
-    folder : Path
     where : the option that names it, for messages
 
     Raises
@@ -124,7 +122,6 @@ def file_name(text: str, *, unique: bool = False) -> str:
 
     Parameters
     ----------
-    text : any
     unique : whether another text must get another name; what was changed or cut is then told apart by a digest
 
     Returns
@@ -317,7 +314,6 @@ def write_whole(path: Path, text: str) -> None:
 
     Parameters
     ----------
-    path : Path
     text : all of the file
 
     Raises

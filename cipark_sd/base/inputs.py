@@ -60,11 +60,6 @@ class OutsideFolder(CiparkError):
 def check_readable(path: Path, limit: int) -> None:
     """Raise where a file is no regular one or has more than ``limit`` bytes; nothing is opened.
 
-    Parameters
-    ----------
-    path : Path
-    limit : bytes
-
     Raises
     ------
     OSError
@@ -86,15 +81,6 @@ def _check(about: os.stat_result, path: Path, limit: int) -> None:
 
 def read_bytes(path: Path, limit: int) -> bytes:
     """What a regular file of at most ``limit`` bytes holds.
-
-    Parameters
-    ----------
-    path : Path
-    limit : bytes
-
-    Returns
-    -------
-    bytes
 
     Raises
     ------
@@ -118,13 +104,7 @@ def own_bytes(folder: Path, name: str, limit: int) -> bytes:
 
     Parameters
     ----------
-    folder : Path
     name : of the file, relative to the folder, with ``/`` between the parts
-    limit : bytes
-
-    Returns
-    -------
-    bytes
 
     Raises
     ------
@@ -145,13 +125,7 @@ def read_text(path: Path, limit: int, *, encoding: str = "utf-8") -> str:
 
     Parameters
     ----------
-    path : Path
-    limit : bytes
     encoding : of Python's names
-
-    Returns
-    -------
-    str
 
     Raises
     ------
@@ -346,10 +320,6 @@ def place(content: object, where: str, key: str | None = None) -> str:
     content : a table of TOML, or a mapping from elsewhere
     where : what the table is called; empty for the file itself
     key : one of the table's; None for the table
-
-    Returns
-    -------
-    str
     """
     if not isinstance(content, LinedTable):
         return where

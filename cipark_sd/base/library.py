@@ -19,6 +19,16 @@ CORE = "core.mdl"
 def bundled(name: str = PARK) -> Path:
     """The path of a model file that comes with the package.
 
+    Parameters
+    ----------
+    name : str
+        With its ending; the park's without one.
+
+    Returns
+    -------
+    Path
+        Of a file to read; it may lie in a place that nobody can write to.
+
     Raises
     ------
     ModelFileError

@@ -103,10 +103,6 @@ def flat_name(name: str, elements: tuple[str, ...]) -> str:
     ----------
     name : canonical
     elements : canonical, in the order of the variable's dimensions; none for a scalar
-
-    Returns
-    -------
-    str
     """
     return f"{name}[{','.join(elements)}]" if elements else name
 
@@ -133,10 +129,6 @@ def protected_among(text: str, names: Container[str]) -> str:
     ----------
     text : ``Name`` or ``Name[element]``, in any spelling
     names : canonical names, those with brackets in quotes
-
-    Returns
-    -------
-    str
     """
     if not {"[", "]"} & {*text} or _QUOTED.match(text):
         return text
@@ -158,10 +150,6 @@ def spelling(name: str, text: str) -> str:
     ----------
     name : canonical
     text : in which it may stand
-
-    Returns
-    -------
-    str
     """
     blanks = r"[ \t\r\n_]+"
     pattern = rf"(?<![^\W_])(?:{blanks.join(map(re.escape, name.split('_')))})(?!\w)"

@@ -83,10 +83,6 @@ def attempt(
     otherwise : what stands in its place where it fails
     detail : which one of several, such as the name of a figure; empty where there is one
     refused : verdicts, and faults of the disk, that end the command all the same
-
-    Returns
-    -------
-    T
     """
     words, record = PARTS[part], _RECORD.get()
     if record is None:

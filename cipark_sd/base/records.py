@@ -67,10 +67,6 @@ def from_plain(kind: type[T], content: object) -> T:
     kind : of a frozen dataclass, or of sequences and mappings of such
     content : as :func:`to_plain` gave it
 
-    Returns
-    -------
-    T
-
     Raises
     ------
     WrongRecordError
@@ -111,12 +107,7 @@ def unpacked(kind: type[T], text: str, array: Callable[[int], NDArray[np.generic
     Parameters
     ----------
     kind : the class of the value
-    text : JSON
     array : gives the arrays by their number
-
-    Returns
-    -------
-    T
 
     Raises
     ------
@@ -155,11 +146,6 @@ def read_record(kind: type[T], path: Path) -> T:
     Parameters
     ----------
     kind : the class of the value
-    path : Path
-
-    Returns
-    -------
-    T
 
     Raises
     ------
@@ -195,11 +181,6 @@ def of_this_version(kind: str, path: Path) -> Iterator[None]:
     Parameters
     ----------
     kind : what the file holds, in words, such as "findings"
-    path : Path
-
-    Returns
-    -------
-    context manager
 
     Raises
     ------

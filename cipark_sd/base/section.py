@@ -25,10 +25,8 @@ class Section:
 
     Parameters
     ----------
-    content : mapping
     name : str
         Of the table, such as ``parameter 'beta'``; empty for the file itself.
-    problems : list of CiparkError
     within : Section, optional
         The one that holds this table; its line stands for a table that has none, such as a value that is no table.
     """

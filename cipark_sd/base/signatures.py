@@ -82,12 +82,7 @@ def owned(path: Path, forbidden: int) -> bytes:
 
     Parameters
     ----------
-    path : Path
     forbidden : bits of the mode that may not be set
-
-    Returns
-    -------
-    bytes
 
     Raises
     ------

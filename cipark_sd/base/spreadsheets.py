@@ -23,12 +23,7 @@ def table_bytes(path: Path, *, sheet: str | None = None) -> bytes:
 
     Parameters
     ----------
-    path : Path
     sheet : of a workbook; None for the only one that has cells
-
-    Returns
-    -------
-    bytes
 
     Raises
     ------

@@ -89,10 +89,6 @@ def time_label(time: float, units: str) -> str:
     ----------
     time : in the unit of time of the model
     units : the model's unit of time
-
-    Returns
-    -------
-    str
     """
     dates = calendar_years(units)
     date = None if dates is None else dates.date_at(time)
@@ -109,10 +105,6 @@ def when(time: float, units: str) -> str:
     ----------
     time : in the unit of time of the model
     units : the model's unit of time
-
-    Returns
-    -------
-    str
     """
     label = time_label(time, units)
     return f"{'on' if '-' in label[1:] else 'at'} {label}"
@@ -291,7 +283,6 @@ def saved_indices(grid: TimeGrid, times: Sequence[float], *, where: str) -> NDAr
 
     Parameters
     ----------
-    grid : TimeGrid
     times : in the unit of time of the model
     where : for messages
 

@@ -24,12 +24,7 @@ def number(value: float, *, digits: int = 4) -> str:
 
     Parameters
     ----------
-    value : float
     digits : significant ones
-
-    Returns
-    -------
-    str
     """
     if not math.isfinite(value):
         return f"{value}"
@@ -47,12 +42,7 @@ def grouped(value: float, *, digits: int = 4) -> str:
 
     Parameters
     ----------
-    value : float
     digits : significant ones, below a thousand
-
-    Returns
-    -------
-    str
     """
     return f"{value:,.0f}" if 1000 <= abs(value) < math.inf else f"{value:.{digits}g}"
 
@@ -76,10 +66,6 @@ def absent(low: str, high: str) -> str:
     Parameters
     ----------
     low, high : what is known of either side, of :data:`NO_END`
-
-    Returns
-    -------
-    str
     """
     if low != high:
         return f"{low} below, {high} above"
@@ -96,10 +82,6 @@ def between(low: str, high: str, has_low: bool, has_high: bool) -> str:
     ----------
     low, high : ends as they are written, or words of :data:`NO_END`
     has_low, has_high : whether they are ends
-
-    Returns
-    -------
-    str
     """
     if not has_low and not has_high:
         return absent(low, high)
@@ -148,10 +130,6 @@ def interval(
     without : what stands for either end that is none, of :data:`NO_END`
     gaps : stretches within the interval that do not belong to it, ascending
     digits : significant ones, at least
-
-    Returns
-    -------
-    str
     """
     if gaps:
         lows, highs = (low, *(high for _, high in gaps)), (*(low for low, _ in gaps), high)
@@ -187,12 +165,7 @@ def rounded(value: float, width: float) -> str:
 
     Parameters
     ----------
-    value : float
     width : of its interval, in the same unit
-
-    Returns
-    -------
-    str
     """
     if not (math.isfinite(value) and math.isfinite(width)) or width <= 0:
         return number(value)
@@ -214,10 +187,6 @@ def band(low: float, high: float) -> str:
     Parameters
     ----------
     low, high : ends, also infinite ones
-
-    Returns
-    -------
-    str
     """
     if not (math.isfinite(low) and math.isfinite(high)):
         return f"{low:g} to {high:g}"
@@ -238,13 +207,8 @@ def beside(value: float, low: float | None, high: float | None, error: float | N
 
     Parameters
     ----------
-    value : float
     low, high : ends of its interval; None or infinite where there is none
     error : its standard error; None where it is not known
-
-    Returns
-    -------
-    str
     """
     ends = [end for end in (low, high) if end is not None and math.isfinite(end)]
     if len(ends) == 2:
@@ -265,10 +229,6 @@ def with_error(value: float, error: float) -> str:
     Parameters
     ----------
     value, error : in the same unit
-
-    Returns
-    -------
-    str
     """
     if not (math.isfinite(value) and math.isfinite(error) and error > 0):
         return f"{number(value)} ± {number(error, digits=1)}"
@@ -332,10 +292,6 @@ def with_unit(text: str, unit: str) -> str:
     ----------
     text : the number as it is written
     unit : as a model's file spells it; empty for none
-
-    Returns
-    -------
-    str
     """
     noun, slash, per = written_unit(unit).partition("/")
     word = noun.strip()
@@ -380,7 +336,6 @@ def in_sentence(value: float, width: float, unit: str) -> str:
 
     Parameters
     ----------
-    value : float
     width : of its interval, in the same unit
     unit : as a model's file spells it
 
@@ -403,10 +358,6 @@ def labelled(label: str, units: object) -> str:
     ----------
     label : of the quantity
     units : as a model's file spells them; None or empty for none
-
-    Returns
-    -------
-    str
     """
     text = written_unit(units)
     return f"{label} [{text}]" if text and text.casefold() != label.casefold() else label
@@ -446,10 +397,6 @@ def listed(names: Iterable[str], none: str = "none") -> str:
     ----------
     names : in their order
     none : what stands for no names
-
-    Returns
-    -------
-    str
     """
     names = list(names)
     if not names:

@@ -44,7 +44,6 @@ class Answer(Result):
 
     Parameters
     ----------
-    command : str
     text : str
         As the command prints it.
     """
@@ -140,7 +139,6 @@ def dress(function: Callable[..., Any], name: str, command: click.Command, witho
         Is changed in place.
     name : str
         In Python.
-    command : click.Command
     without : collection of str
         Names in Python of options that the function does not have.
     """
@@ -183,7 +181,6 @@ def parsed(
     ----------
     name : str
         Of the function.
-    command : click.Command
     values, options : tuple, mapping of str to any
         As the function was called: by position, and by keyword.
     without : collection of str
@@ -261,10 +258,8 @@ def arguments(command: click.Command, bound: Mapping[str, Any], stack: ExitStack
 
     Parameters
     ----------
-    command : click.Command
     bound : mapping of str to any
         Values by their names in Python; None for what is not given.
-    stack : ExitStack
 
     Returns
     -------
@@ -293,11 +288,6 @@ def in_python(message: str, command: click.Command) -> str:
     ----------
     message : str
         With options as they are typed.
-    command : click.Command
-
-    Returns
-    -------
-    str
     """
     options = {_long(p): (name, p) for name, p in parameters_of(command).items() if isinstance(p, click.Option)}
 

@@ -86,10 +86,6 @@ def command(request: Request) -> Result:
 def changed(before: Model, after: Model) -> Iterator[dict[str, str]]:
     """What differs between the variables of two models.
 
-    Parameters
-    ----------
-    before, after : Model
-
     Yields
     ------
     dict of str to str
@@ -118,7 +114,6 @@ def moved(before: Model, after: Model, names: tuple[str, ...]) -> Iterator[tuple
 
     Parameters
     ----------
-    before, after : Model
     names : tuple of str
         Variables of the second model.
 

@@ -59,10 +59,6 @@ def pairs_option(
         The value of a name and its text; by default the text.
     settings :
         Of :class:`click.Option`.
-
-    Returns
-    -------
-    dataclasses.Field
     """
 
     def parse(context: click.Context, parameter: click.Parameter, items: Sequence[str]) -> dict[str, object]:
@@ -234,13 +230,8 @@ def seed(default: int, purpose: str = "Seed of the random numbers.") -> Any:
 
     Parameters
     ----------
-    default : int
     purpose : str
         Its help.
-
-    Returns
-    -------
-    dataclasses.Field
     """
     return option("--seed", type=click.IntRange(min=0), default=default, show_default=True, help=purpose)
 
@@ -259,10 +250,6 @@ def output(text: str, metavar: str | None = None) -> Any:
         Its help.
     metavar : str, optional
         What stands for the value in the help.
-
-    Returns
-    -------
-    dataclasses.Field
     """
     return option("-o", "--output", type=PATH, metavar=metavar, help=text)
 
@@ -283,7 +270,6 @@ def variable_names(model: "Model", texts: Sequence[str]) -> tuple[str, ...]:
 
     Parameters
     ----------
-    model : Model
     texts : sequence of str
         Each as one ``--variables`` has it.
 
@@ -305,10 +291,6 @@ def pairs(items: Iterable[str], option: str, expected: str, *, where: str) -> di
         The values of the option.
     option, expected, where : str
         Of the message for what is no pair: the option, what is expected, and the command.
-
-    Returns
-    -------
-    dict of str to str
 
     Raises
     ------

@@ -261,10 +261,6 @@ def mixtures(folders: Sequence[tuple[str, Sequence[Headline]]], studies: Mapping
         By name, their numbers.
     studies : mapping of str to str
         By name, the fingerprint of the study behind a folder, which one without a number has as well.
-
-    Returns
-    -------
-    list of str
     """
     warnings = []
     for words, beside, of in (

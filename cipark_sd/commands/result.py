@@ -85,7 +85,6 @@ def text_of(command: str, result: Result) -> str:
     ----------
     command : str
         Its name.
-    result : Result
 
     Returns
     -------
@@ -118,11 +117,6 @@ def of_folder(folder: Path, *, exit_code: int = 0) -> Result:
     ----------
     folder : Path
         With ``report.json``.
-    exit_code : int
-
-    Returns
-    -------
-    Result
     """
     from cipark_sd.base.records import to_plain
     from cipark_sd.pages.blocks import FirstScreen, Paragraph

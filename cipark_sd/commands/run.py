@@ -158,10 +158,6 @@ def scenario_from(model: Model, assignments: Sequence[str], files: Sequence[Path
         ``NAME=VALUE``.
     files : sequence of Path
         TOML, or Vensim's .cin or .out.
-
-    Returns
-    -------
-    Scenario
     """
     from cipark_sd.language.read.changes_files import as_scenario
 
@@ -280,7 +276,6 @@ def time_of(model: Model, text: str, where: str) -> float:
     ----------
     model : Model
         Of whose unit of time a number is; a date is read where that is years.
-    text : str
     where : str
         The option, for the message.
 

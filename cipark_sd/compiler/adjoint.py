@@ -76,7 +76,6 @@ def adjoint(program: Program, parameters: Sequence[str]) -> Adjoint:
 
     Parameters
     ----------
-    program : Program
     parameters : sequence of str
         Constants of the program, in the order of the derivatives; one that it lacks has the derivative 0.
 

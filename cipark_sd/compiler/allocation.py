@@ -55,7 +55,6 @@ def by_priority(
 
     Parameters
     ----------
-    g : Graph
     requests, priorities : sequence of Term, (n_claimants,)
         A larger priority comes first.
     width, supply : Term
@@ -104,7 +103,6 @@ def available(
 
     Parameters
     ----------
-    g : Graph
     requests, kinds, priorities, widths : sequence of Term, (n_claimants,)
         Of each claimant the request and its priority profile.
     supply : Term
@@ -185,11 +183,6 @@ def market_price(g: Graph, buyers: Sequence[Curve], sellers: Sequence[Curve]) ->
 
     Source: Vensim's manual, fn_find_market_price, and its recorded run (``models/allocate_price`` of SDEverywhere), for
     the ends and for fixed quantities.
-
-    Parameters
-    ----------
-    g : Graph
-    buyers, sellers : sequence of Curve
 
     Returns
     -------

@@ -174,7 +174,6 @@ class Places(Generic[Part]):
 
     Parameters
     ----------
-    graph : Graph
     op : str
         The source node that stands for one of them.
     later : deque of callable

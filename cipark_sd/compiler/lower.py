@@ -57,7 +57,6 @@ def lower(model: FlatModel, save: Iterable[str], *, orders: Orders | None = None
 
     Parameters
     ----------
-    model : FlatModel
     save : iterable of str
         Names of variables of the flat model.
     orders : mapping, optional

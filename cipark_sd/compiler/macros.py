@@ -128,7 +128,6 @@ def check_macro_sizes(where: str, variables: Sequence[Variable], macros: Sequenc
         The model's name.
     variables : sequence of Variable
         Of the model, in order.
-    macros : sequence of Macro
 
     Raises
     ------

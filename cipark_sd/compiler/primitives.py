@@ -156,7 +156,6 @@ def look_up(table: Table, argument: ArrayLike) -> Array:
 
     Parameters
     ----------
-    table : Table
     argument : array_like, (...)
 
     Returns

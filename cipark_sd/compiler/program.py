@@ -307,7 +307,6 @@ def renumbered(program: Program, place: Sequence[int] | Mapping[int, int]) -> Pr
 
     Parameters
     ----------
-    program : Program
     place : sequence or mapping of int to int
         The new position of each node that is named, by the present one.
 

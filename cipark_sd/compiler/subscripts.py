@@ -165,7 +165,6 @@ def check_array_sizes(model: Model, subscripts: Subscripts) -> None:
 
     Parameters
     ----------
-    model : Model
     subscripts : Subscripts
         Those of the model.
 
@@ -203,10 +202,6 @@ def too_many_terms(where: str, label: str, n: int) -> EquationError:
         The model and the variable.
     n : int
         How many at least.
-
-    Returns
-    -------
-    EquationError
     """
     reason = (
         f"adds up {n:,} terms or more, counted over all its elements; at most {MOST_SUMMED:,} are: use smaller ranges"

@@ -66,14 +66,9 @@ def unroll(model: Model, *, keep_reductions: bool = False) -> Model:
 
     Parameters
     ----------
-    model : Model
     keep_reductions : bool
         Keep ``sum``, ``prod``, ``vmin`` and ``vmax`` as calls with one argument for each element. Otherwise they
         become sums, products and nested ``min`` and ``max``, which any modelling language has.
-
-    Returns
-    -------
-    Model
 
     Raises
     ------
@@ -349,7 +344,8 @@ class _Unroller:
 
     def _inverse(self, matrix: Expr, bound: Binding) -> Expr:
         """``invert_matrix`` (row and column of the element, number of columns, cells); rows and columns of the matrix
-        may be one range, ``m[R,R]``: then the last two subscripts of the left side say which element it is."""
+        may be one range, ``m[R,R]``: then the last two subscripts of the left side say which element it is.
+        """
         rows, columns = self._dimensions_of(matrix)[-2:]
         element_place = (
             list(bound.items())[-2:] if rows == columns else [(rows, bound[rows]), (columns, bound[columns])]

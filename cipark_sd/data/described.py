@@ -55,15 +55,10 @@ def run_attributes(
 
     Parameters
     ----------
-    model : Model
     engine : its name
     method : of integration, one with a fixed step
     time_step : in the model's unit of time
     extra : further attributes, which come last
-
-    Returns
-    -------
-    dict
     """
     return {
         "format": FORMAT,
@@ -84,7 +79,6 @@ def arranged(
 
     Parameters
     ----------
-    model : Model
     times : (n_times,)
         Saved times, in the model's unit of time.
     values : by canonical name, each (*runs, n_times, *sizes of the variable's dimensions)
@@ -175,10 +169,6 @@ def unwritable(path: Path, problem: OSError) -> InvalidValue:
     ----------
     path : of the file
     problem : what the system says
-
-    Returns
-    -------
-    InvalidValue
     """
     expected = f"a file that can be written ({problem.strerror or problem})"
     return InvalidValue("the output file", str(path), expected, where="save")

@@ -21,15 +21,10 @@ def of_output(
 
     Parameters
     ----------
-    model : Model
     parts : names of outputs, each with its sign or factor
     time : in the model's unit of time
     under : what is set beside the scenario of the study or model; None where nothing is
     against : where given, the estimand is the change from what the outputs are with this set
-
-    Returns
-    -------
-    str
     """
     signs = {1.0: " + ", -1.0: " - "}
     text = "".join(f"{signs.get(sign, f' {sign:+g} ')}{name_in(model, name)}" for name, sign in parts)
@@ -42,7 +37,6 @@ def name_in(model: Model, name: str) -> str:
 
     Parameters
     ----------
-    model : Model
     name : any spelling of ``Name`` or ``Name[element]``
 
     Returns
@@ -58,12 +52,7 @@ def unit_of(model: Model, name: str) -> str:
 
     Parameters
     ----------
-    model : Model
     name : any spelling of ``Name`` or ``Name[element]``
-
-    Returns
-    -------
-    str
     """
     variable = model.by_name.get(base_name(name))
     return "" if variable is None else written_unit(variable.units)
@@ -74,12 +63,7 @@ def settings(model: Model, scenario: Scenario | None) -> str:
 
     Parameters
     ----------
-    model : Model
     scenario : None for one that sets nothing
-
-    Returns
-    -------
-    str
     """
     if scenario is None:
         return ""

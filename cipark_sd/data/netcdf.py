@@ -50,7 +50,6 @@ def read_groups(path: Path, *names: str, limit: int = RESULT_LIMIT) -> dict[str,
 
     Parameters
     ----------
-    path : Path
     names : of the groups whose arrays are wanted, ``/`` for the root
     limit : bytes of the file; unpacked it has as many, or as many as it has packed
 

@@ -48,10 +48,6 @@ def dataset(
     coords : the same of coordinates; one that bears the name of its one dimension becomes an index
     attributes : what the result says of itself
 
-    Returns
-    -------
-    xarray.Dataset
-
     Notes
     -----
     Hundreds of variables that are made together need no alignment, which takes ten times as long as a run. xarray makes
@@ -221,10 +217,6 @@ def dataset_of(group: Group, path: Path, *, times: bool = False) -> xr.Dataset:
     path : of the file, for messages
     times : whether numbers that say "days since" or alike become dates
 
-    Returns
-    -------
-    Dataset
-
     Raises
     ------
     OSError
@@ -275,6 +267,16 @@ def load(path: Path | str) -> xr.Dataset:
     ...     load(f"{folder}/run.nc").attrs["model"]
     'core'
 
+    Parameters
+    ----------
+    path : Path or str
+        Of a file that :func:`save` or ``cipark run`` has written.
+
+    Returns
+    -------
+    Dataset
+        As :func:`cipark_sd.simulate` or :func:`cipark_sd.ensemble` gave it.
+
     Raises
     ------
     InvalidValue
@@ -295,7 +297,18 @@ def load(path: Path | str) -> xr.Dataset:
 
 
 def to_table(result: xr.Dataset) -> pd.DataFrame:
-    """One row a time, one column a variable and element, headed by the modeller's names, such as ``Residents[SOE]``."""
+    """One row a time, one column a variable and element, headed by the modeller's names, such as ``Residents[SOE]``.
+
+    Parameters
+    ----------
+    result : Dataset
+        Of one run: :func:`cipark_sd.simulate`.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by time, in the model's unit.
+    """
     table: dict[str, NDArray[Any]] = {}
     labels = {str(dim): result[dim].values for dim in result.dims}
     for name, array in result.data_vars.items():

@@ -29,7 +29,14 @@ from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock
 
 @dataclass(frozen=True, slots=True)
 class TimeSeries:
-    """Values at ascending times; between and beyond them as ``interpolation`` says, the ends held."""
+    """Values at ascending times; between and beyond them as ``interpolation`` says, the ends held.
+
+    Parameters
+    ----------
+    times, values : tuple of float
+        As many of each, in the model's units of time and of the variable.
+    interpolation : {"interpolate", "extrapolate", "hold_backward", "look_forward"}
+    """
 
     times: tuple[float, ...]
     values: tuple[float, ...]
@@ -243,6 +250,16 @@ def _plain(value: Override) -> object:
 def read_scenario(path: Path | str) -> Scenario:
     """A scenario from a TOML file with ``name``, a table ``[set]`` and an optional table ``[time]``.
 
+    Parameters
+    ----------
+    path : Path or str
+        The file's.
+
+    Returns
+    -------
+    Scenario
+        Whose names are compared with a model's when it is run.
+
     Raises
     ------
     InvalidValue
@@ -283,12 +300,7 @@ def resolve(model: Model, scenario: Scenario) -> Resolved:
 
     Parameters
     ----------
-    model : Model
     scenario : names in any spelling
-
-    Returns
-    -------
-    Resolved
 
     Raises
     ------

@@ -79,11 +79,6 @@ def fixed_method(method: Method) -> str:
 def stage_times(grid: TimeGrid, method: Method) -> Values:
     """The times at which equations are read: the instants, and with Runge-Kutta the middle of each step between.
 
-    Parameters
-    ----------
-    grid : TimeGrid
-    method : Method
-
     Returns
     -------
     Values, (n_stage_times,)
@@ -146,15 +141,10 @@ def back_inputs(way: Adjoint, inputs: Inputs, tape: Values | None = None) -> Inp
 
     Parameters
     ----------
-    way : Adjoint
     inputs : Inputs
         Of the forward run.
     tape : (n_slots, n_rows, n_runs), optional
         What the forward run wrote, weights in the places of its outputs; None where an engine hands it on by itself.
-
-    Returns
-    -------
-    Inputs
     """
     grid = inputs.grid
     n = len(grid.times)
@@ -233,17 +223,7 @@ def interpolation(entry: TimeSeries | tuple[TimeSeries, ...]) -> Interpolation:
 
 
 def settings(model: Model, resolved: Resolved) -> Settings:
-    """The overrides of one checked scenario, element by element.
-
-    Parameters
-    ----------
-    model : Model
-    resolved : Resolved
-
-    Returns
-    -------
-    Settings
-    """
+    """The overrides of one checked scenario, element by element."""
     numbers: dict[str, float | Values] = {}
     initials: dict[str, float | Values] = {}
     tables: dict[str, Table] = {}
@@ -277,7 +257,6 @@ def part(settings: Settings, members: NDArray[np.intp] | slice) -> Settings:
 
     Parameters
     ----------
-    settings : Settings
     members : (n,) or slice
         Positions of the runs.
 
@@ -304,14 +283,9 @@ def with_numbers(settings: Settings, names: Mapping[str, bool], values: Values) 
 
     Parameters
     ----------
-    settings : Settings
     names : mapping of str to bool
         Flat names, in the order of the columns, and whether each starts a stock.
     values : (n_runs, n_names)
-
-    Returns
-    -------
-    Settings
     """
     numbers, initials = dict(settings.numbers), dict(settings.initials)
     for (name, starts_stock), column in zip(names.items(), values.T, strict=True):
@@ -336,18 +310,12 @@ def with_reductions(
 
     Parameters
     ----------
-    settings : Settings
     reductions : mapping of str to Reduction
         By the name of the output.
-    grid : TimeGrid
     saved : (n_steps + 1,)
         The instants that count where a reduction names none.
     where : str
         The model's name, for messages.
-
-    Returns
-    -------
-    Settings
 
     Raises
     ------

@@ -30,7 +30,6 @@ class Common:
     ----------
     times : (n_stage_times,)
     saved : (n_steps + 1,)
-    n_saved : int
     uniforms : (4,)
     series : for each series of the program (n_stage_times, lanes), None where runs have their own
     addresses : tuple of int
@@ -124,7 +123,6 @@ def by_course(out: Values, n_runs: int) -> Values:
     Parameters
     ----------
     out : (n_blocks, n_saved, n_outputs, lanes)
-    n_runs : int
 
     Returns
     -------

@@ -130,17 +130,12 @@ def inputs_for(plan: RunPlan, program: Program, settings: Settings, runs: NDArra
 
     Parameters
     ----------
-    plan : RunPlan
     program : Program
         Of the plan's model.
     settings : Settings
         All overrides; numbers are one for all runs or ``(n_runs,)``.
     runs : (n_runs,)
         The number of each run in the whole ensemble.
-
-    Returns
-    -------
-    Inputs
     """
     params = np.repeat(np.array(program.defaults)[:, None], len(runs), axis=1)
     starts = {start_name(name): value for name, value in settings.initials.items()}
@@ -169,11 +164,6 @@ def inputs_for(plan: RunPlan, program: Program, settings: Settings, runs: NDArra
 
 def by_orders(program: Program, inputs: Inputs) -> list[tuple[Orders, NDArray[np.intp]]] | None:
     """Runs grouped by the stages that their delays need; ``None`` when all need what the program has.
-
-    Parameters
-    ----------
-    program : Program
-    inputs : Inputs
 
     Returns
     -------

@@ -17,8 +17,6 @@ def start_values(program: Program, inputs: Inputs, nodes: Sequence[int]) -> list
 
     Parameters
     ----------
-    program : Program
-    inputs : Inputs
     nodes : sequence of int
         None of them changes at each step.
 

@@ -154,7 +154,6 @@ class RunPlan:
 
     Parameters
     ----------
-    model : Model
     resolved : Resolved
         The scenario that all runs share, its control variables as numbers.
     columns : Columns
@@ -215,7 +214,6 @@ def plan(
 
     Parameters
     ----------
-    model : Model
     scenario : Scenario or Resolved
         What all runs share.
     save : sequence of str or None
@@ -227,10 +225,6 @@ def plan(
         In any case of letters; None for the file's own.
     seed : int
         Of the model's random functions.
-
-    Returns
-    -------
-    RunPlan
 
     Raises
     ------
@@ -260,15 +254,6 @@ def checked(model: Model, scenario: Scenario) -> Resolved:
 
     A scenario's time step and save period have to fit; a file whose own do not is saved at the nearest steps.
 
-    Parameters
-    ----------
-    model : Model
-    scenario : Scenario
-
-    Returns
-    -------
-    Resolved
-
     Raises
     ------
     UnknownName, InvalidValue, UnsupportedFeature, Problems
@@ -285,15 +270,6 @@ def checked(model: Model, scenario: Scenario) -> Resolved:
 
 def grid_of(model: Model, resolved: Resolved) -> TimeGrid:
     """The instants of a run.
-
-    Parameters
-    ----------
-    model : Model
-    resolved : Resolved
-
-    Returns
-    -------
-    TimeGrid
 
     Raises
     ------
@@ -368,7 +344,6 @@ def _control_values(model: FlatModel, overrides: Mapping[str, float], numbers: M
 
     Parameters
     ----------
-    model : FlatModel
     overrides : mapping
         Control variables that are known.
     numbers : mapping

@@ -81,13 +81,8 @@ def changed(flat: FlatModel, shape: Settings) -> FlatModel:
 
     Parameters
     ----------
-    flat : FlatModel
     shape : Settings
         Their numbers do not matter, only which there are.
-
-    Returns
-    -------
-    FlatModel
     """
     if not (shape.initials or shape.tables or shape.series or shape.reductions):
         return flat
@@ -132,7 +127,6 @@ def program_for(
 
     Parameters
     ----------
-    model : Model
     save : sequence of str
         Flat names, in the order of the outputs.
     shape : Settings
@@ -141,10 +135,6 @@ def program_for(
         None for the file's own.
     orders : Orders, optional
         Stages of delays and smooths; None for those that the model's own constants ask for.
-
-    Returns
-    -------
-    Program
     """
     flat = flat_model(model)
     method = method or model.time.method
@@ -164,12 +154,7 @@ def adjoint_of(program: Program, parameters: tuple[str, ...]) -> Adjoint:
 
     Parameters
     ----------
-    program : Program
     parameters : tuple of str
         Constants of the program.
-
-    Returns
-    -------
-    Adjoint
     """
     return remember(_ADJOINTS, (id(program), parameters), lambda: (program, adjoint(program, parameters)))[1]

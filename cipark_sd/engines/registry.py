@@ -35,7 +35,6 @@ class Engine(Protocol):
 
         Parameters
         ----------
-        plan : RunPlan
         settings : Settings
             All overrides, those of the plan's scenario included; a number, or one for each run.
         runs : (n_runs,)
@@ -93,10 +92,6 @@ def choose(name: str, workers: int = 1) -> Engine:
         A key of :data:`ENGINES`.
     workers : int
         Threads.
-
-    Returns
-    -------
-    Engine
 
     Raises
     ------

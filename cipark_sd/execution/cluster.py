@@ -46,10 +46,6 @@ def pool_of(dask: str | None, otherwise: Callable[[], Pool], checkpoints: Checkp
     dask : where a scheduler listens, as of :class:`Cluster`; None for this machine
     otherwise : makes the pool of this machine
     checkpoints : of the cluster's tasks
-
-    Returns
-    -------
-    Pool
     """
     return otherwise() if dask is None else Cluster(dask, checkpoints)
 

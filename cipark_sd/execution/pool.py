@@ -122,7 +122,6 @@ class Pool(ABC):
 
         Parameters
         ----------
-        tasks : sequence of Task
         on_progress : told of each step; None where nobody looks
 
         Returns
@@ -222,7 +221,6 @@ class ArraysTask:
     Parameters
     ----------
     compute : function without arguments
-    label : str
     key : str
         Empty where whoever asks keeps the answer, or nobody does.
     """
@@ -244,7 +242,6 @@ class RecordTask(Generic[T]):
     ----------
     make : function without arguments
         It has to pickle, and what it gives depends on nothing else.
-    label : str
     parts : tuple
         All that the record depends on beside the base of the checkpoints.
     """
@@ -278,7 +275,6 @@ def records(
     Parameters
     ----------
     kind : the class of the records
-    tasks : sequence of RecordTask
     checkpoints : where records are kept and looked for
     pool : whoever computes them where they are long; None for this process alone
     on_record : function of how many records there are and the one that came last

@@ -40,7 +40,6 @@ class Workers(Pool):
 
     Parameters
     ----------
-    n : int
     checkpoints
         As for :class:`Pool`.
     """

@@ -95,10 +95,6 @@ def vensim_views(drawing: str, *, where: str) -> tuple[View, ...]:
     ----------
     drawing : the section as it stands in the file
     where : the model's name, for the warning
-
-    Returns
-    -------
-    tuple of View
     """
     # each view begins again with the mark; settings follow the last one after the closing mark
     sketch = re.split(r"^///---", drawing, maxsplit=1, flags=re.MULTILINE)[0]

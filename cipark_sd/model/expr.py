@@ -128,6 +128,12 @@ class Table:
 
     ``interpolate`` and ``extrapolate`` join the points by lines and hold or continue the ends, ``hold_backward`` keeps
     the last value, ``look_forward`` takes the next.
+
+    Parameters
+    ----------
+    x, y : tuple of float
+        As many of each; ``x`` ascends.
+    interpolation : {"interpolate", "extrapolate", "hold_backward", "look_forward"}
     """
 
     x: tuple[float, ...]
@@ -186,12 +192,7 @@ def rebuild(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
 
     Parameters
     ----------
-    expr : Expr
     change : applied to each child
-
-    Returns
-    -------
-    Expr
     """
     match expr:
         case Const() | Text() | Grid() | Ref():
@@ -219,12 +220,7 @@ def with_references(expr: Expr, change: Callable[[Ref], Ref]) -> Expr:
 
     Parameters
     ----------
-    expr : Expr
     change : applied to each reference, those to named tables included
-
-    Returns
-    -------
-    Expr
     """
     match expr:
         case Ref():
@@ -240,12 +236,7 @@ def bound_to(expr: Expr, elements: Mapping[str, str]) -> Expr:
 
     Parameters
     ----------
-    expr : Expr
     elements : canonical names of elements by those of the dimensions that they stand for
-
-    Returns
-    -------
-    Expr
     """
     return with_references(expr, lambda ref: Ref(ref.name, tuple(elements.get(sub, sub) for sub in ref.subscripts)))
 
@@ -255,12 +246,7 @@ def replaced(expr: Expr, old: Expr, new: Expr) -> Expr:
 
     Parameters
     ----------
-    expr : Expr
     old, new : ``new`` takes the place of every part that equals ``old``
-
-    Returns
-    -------
-    Expr
     """
     return new if expr == old else rebuild(expr, lambda part: replaced(part, old, new))
 
@@ -341,14 +327,9 @@ def applied(table: Table, argument: Expr, reading: TableReading | None, *, where
 
     Parameters
     ----------
-    table : Table
     argument : at which it is read
     reading : that of the call; None for the table's own
     where, variable : the model and the label of the variable, for messages
-
-    Returns
-    -------
-    Expr
 
     Raises
     ------
@@ -364,7 +345,6 @@ def if_inside(inverse: Expr, table: Table, argument: Expr) -> Expr:
 
     Parameters
     ----------
-    inverse : Expr
     table : that of which it is the inverse
     argument : a value on the table's ``y``
 
@@ -383,13 +363,8 @@ def read_as(table: Table, reading: TableReading | None, *, where: str, variable:
 
     Parameters
     ----------
-    table : Table
     reading : that of the call; None for the table's own
     where, variable : the model and the label of the variable, for messages
-
-    Returns
-    -------
-    Table
 
     Raises
     ------
@@ -415,7 +390,6 @@ def inverses(table: Table, *, where: str, variable: str) -> list[Table]:
 
     Parameters
     ----------
-    table : Table
     where, variable : the model and the label of the variable, for messages
 
     Returns

@@ -111,6 +111,12 @@ class Model(MadeOnce):
         For messages and attributes, usually the file's stem.
     variables : tuple of Variable
         In the order of the file, control variables included.
+    time : TimeSpec
+        Begin, end, step and saved times, their unit, and the method of integration.
+    dimensions : tuple of Dimension
+        Subscript ranges with their elements and mappings.
+    macros : tuple of Macro
+        With their arguments and equations.
     digest : str
         SHA-256 over the file and everything it reads, in hexadecimal.
     drawing : str
@@ -120,6 +126,8 @@ class Model(MadeOnce):
         one and may be a product of others.
     range_files : tuple of str
         Files in which elements of subscript ranges stand, as the model names them.
+    origin : Origin, optional
+        The file that it was read from, with the lines of its equations; None for a model made in Python.
     """
 
     name: str
@@ -318,11 +326,6 @@ def digest_of(*contents: bytes) -> str:
 def causes(model: Model, variable: Variable) -> list[str]:
     """What stands in the equations of a variable.
 
-    Parameters
-    ----------
-    model : Model
-    variable : Variable
-
     Returns
     -------
     list of str
@@ -336,11 +339,6 @@ def causes(model: Model, variable: Variable) -> list[str]:
 
 def uses(model: Model, variable: Variable) -> list[str]:
     """In whose equations a variable stands.
-
-    Parameters
-    ----------
-    model : Model
-    variable : Variable
 
     Returns
     -------
@@ -359,11 +357,6 @@ def flows_of(model: Model, stock: Stock) -> dict[str, int] | None:
     """The flows of a stock by name: 1 for what enters it, -1 for what leaves.
 
     The order of the additions is the only thing that changes: all inflows first, as XMILE has it.
-
-    Parameters
-    ----------
-    model : Model
-    stock : Stock
 
     Returns
     -------

@@ -195,31 +195,12 @@ def expression_text(model: Model, expr: Expr) -> str:
 
     >>> expression_text(Model("m", (), None), Binary("*", Ref("a"), Binary("+", Ref("b"), Const(1.0))))
     'a * (b + 1)'
-
-    Parameters
-    ----------
-    model : Model
-    expr : Expr
-
-    Returns
-    -------
-    str
     """
     return _Printer(model).text(expr)
 
 
 def equations(model: Model, variable: Variable) -> Iterator[str]:
-    """One line for each equation of a variable, left side and right side.
-
-    Parameters
-    ----------
-    model : Model
-    variable : Variable
-
-    Returns
-    -------
-    iterator of str
-    """
+    """One line for each equation of a variable, left side and right side."""
     printer = _Printer(model)
     for piece in variable.pieces:
         head = printer.name(variable.name) + printer.subscripts(piece.subscripts)

@@ -156,12 +156,7 @@ def rewritten(variable: Variable, change: Callable[[Expr], Expr]) -> Variable:
 
     Parameters
     ----------
-    variable : Variable
     change : applied to each expression, both of each equation of a stock
-
-    Returns
-    -------
-    Variable
     """
     return rewritten_by_piece(variable, lambda expr, piece: change(expr))
 
@@ -171,12 +166,7 @@ def rewritten_by_piece(variable: Variable, change: Callable[[Expr, Piece | Stock
 
     Parameters
     ----------
-    variable : Variable
     change : applied to each expression and the piece that it is of
-
-    Returns
-    -------
-    Variable
     """
     match variable:
         case Auxiliary(pieces=pieces):

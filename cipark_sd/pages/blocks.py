@@ -152,7 +152,6 @@ def headline_table(records: Sequence[Headline], caption: str = "") -> Table:
 
     Parameters
     ----------
-    records : sequence of Headline
     caption : str
         What the caption begins with.
 

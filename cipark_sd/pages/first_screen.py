@@ -39,7 +39,6 @@ def rendered(
 
     Parameters
     ----------
-    screen : FirstScreen
     anchor : str
         Of its title.
     words : function
@@ -150,15 +149,10 @@ def _intervals(record: Headline) -> Iterator[str]:
 def axis_ticks(low: float, high: float) -> Sequence[float]:
     """Three to six round numbers that hold both ends.
 
-    Parameters
-    ----------
-    low, high : float
-
     Returns
     -------
     list of float
         Ascending, at the same distance from each other.
-
     >>> axis_ticks(0.0, 77.0), axis_ticks(-26.0, 0.0)
     ([0.0, 20.0, 40.0, 60.0, 80.0], [-30.0, -20.0, -10.0, 0.0])
     """

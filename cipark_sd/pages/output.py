@@ -52,16 +52,10 @@ def page_of(
     ----------
     parts : iterable of Part
         In the order of the page.
-    findings : F
     pictures : Pictures
         Those that were drawn.
-    title, identity : str
     left : sequence of str
         A line for each part that was left out.
-
-    Returns
-    -------
-    Page
     """
     parts = tuple(parts)
     blocks: dict[str, tuple[Block, ...]] = {}
@@ -94,9 +88,6 @@ def write(
 
     Parameters
     ----------
-    parts : iterable of Part
-    findings : F
-    folder : Path
     title, identity : str
         Of the page: its title, and what all its numbers were made from.
     draws : str
@@ -200,8 +191,6 @@ def draw(drawing: Drawing, folder: Path, endings: Sequence[str]) -> list[Path]:
 
     Parameters
     ----------
-    drawing : Drawing
-    folder : Path
     endings : sequence of str
         Of the files, such as ``.svg``.
 

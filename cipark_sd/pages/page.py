@@ -66,7 +66,6 @@ def write_page(page: Page, folder: Path) -> list[Path]:
 
     Parameters
     ----------
-    page : Page
     folder : Path
         With the pictures of the page.
 
@@ -117,10 +116,6 @@ def render(pages: Iterable[tuple[Page, Path]], title: str | None = None) -> str:
         With the folders that hold their pictures.
     title : str, optional
         None for those of the pages.
-
-    Returns
-    -------
-    str
     """
     pages, document = list(pages), _Document()
     entries, parts = list[str](), list[str]()
@@ -174,7 +169,6 @@ def folded(sections: Iterable[Section], folder: Path) -> str:
 
     Parameters
     ----------
-    sections : iterable of Section
     folder : Path
         With their pictures.
 
@@ -216,7 +210,6 @@ def answer_of(page: Page, folder: Path) -> str:
 
     Parameters
     ----------
-    page : Page
     folder : Path
         With its pictures.
 

@@ -78,13 +78,8 @@ def write_out(page: WhatNext, folder: Path) -> str:
 
     Parameters
     ----------
-    page : WhatNext
     folder : Path
         With the pictures of its sections.
-
-    Returns
-    -------
-    str
     """
     e = html.escape
     head = (

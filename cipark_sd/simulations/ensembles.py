@@ -75,6 +75,7 @@ def ensemble(
     Parameters
     ----------
     model : Model or path
+        What is run; a path, or the name of a model that comes with the package, is read first.
     runs : sequence of scenarios, mapping of str to array, or DataFrame
         One scenario a run; or draws by name (``Name`` or ``Name[element]``), each (n_runs,) or, for a variable with
         subscripts, (n_runs, n_elements) in row-major order. Constants take the value, stocks take it as initial value.
@@ -316,7 +317,6 @@ def drawn(model: Model, columns: Mapping[str, NDArray[np.float64]], base: Settin
 
     Parameters
     ----------
-    model : Model
     columns : by ``Name`` or ``Name[element]``, each (n_runs,) or, for a variable with subscripts, (n_runs, n_elements)
     base : what all runs share; draws win over it
 
@@ -355,10 +355,8 @@ def elements_drawn(
 
     Parameters
     ----------
-    model : Model
     name : of a constant or a stock, or of an element of one
     array : (n_runs,), or (n_runs, n_elements) of any shape with that size
-    n_runs : int
 
     Returns
     -------

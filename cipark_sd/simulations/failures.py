@@ -177,7 +177,6 @@ def diagnosed(model: Model, computed: "xr.Dataset", places: Places) -> Marks:
 
     Parameters
     ----------
-    model : Model
     computed : some runs with all variables saved, each (run, time, *dimensions)
     places : of the variables that are looked at
 
@@ -246,7 +245,6 @@ def between_saved_times(model: Model, computed: "xr.Dataset") -> Marks:
 
     Parameters
     ----------
-    model : Model
     computed : runs of an ensemble with the reductions of :func:`lowest`, each (run,)
 
     Returns

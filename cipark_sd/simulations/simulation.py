@@ -140,10 +140,6 @@ def course(
     Parameters
     ----------
     model, scenario, engine, save, times, method : as for :func:`simulate`
-
-    Returns
-    -------
-    Course
     """
     model = as_model(model)
     scenario = as_scenario(scenario, model)
@@ -185,10 +181,6 @@ def first_non_finite(columns: Columns, times: NDArray[np.float64], values: Mappi
     columns : of the run's outputs
     times : (n_times,)
     values : by canonical name, each (n_times, *sizes of the variable's dimensions)
-
-    Returns
-    -------
-    str
     """
     earliest: dict[str, tuple[int, str]] = {}
     for name, array in values.items():
@@ -226,12 +218,14 @@ def start(
     Parameters
     ----------
     model : Model or path
+        What is run; a path, or the name of a model that comes with the package, is read first.
     scenario : what differs from the file, its times included; that of an earlier run, ``run.scenario``, goes on from it
     engine, method : as for :func:`cipark_sd.simulate`
 
     Returns
     -------
     Running
+        At its initial time; :meth:`Running.to` and :meth:`Running.step` take it on.
 
     Raises
     ------

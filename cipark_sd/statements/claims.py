@@ -71,8 +71,6 @@ class Basis:
 
     Parameters
     ----------
-    origin : Origin
-    n : int
     converged : bool or None
         Of a posterior, whether its sampling has, so that bands may be drawn; None where nobody has said.
     worth : int or None
@@ -262,8 +260,6 @@ class Evidence:
 
     Parameters
     ----------
-    structure : str
-    prior : Tally
     posterior : Tally or None
         None where this structure has not been fitted.
     idle : bool
@@ -344,10 +340,6 @@ def class_of(pairs: Pairs, *, is_change: bool = False, misfit: str = "") -> Kind
     pairs : one of prior and posterior draws for each structure, each (n,); draws that are not finite are left out
     is_change : whether the number is the difference of two scenarios, whose sign may be built in
     misfit : what the model does not follow of the data, empty where there is nothing: such data inform nothing
-
-    Returns
-    -------
-    Kind
     """
     clean = [tuple(draws[np.isfinite(draws)] for draws in pair) for pair in pairs]
     turns = [_odds_moved(*pair) if is_change else 0 for pair in clean]

@@ -59,7 +59,6 @@ class Bounds:
 
     Parameters
     ----------
-    low, high : float or None
     level : float
         Nominal coverage or mass, between 0 and 1.
     by : str
@@ -169,7 +168,6 @@ class Headline:
         Finite.
     unit : str
         Empty where there is none.
-    kind : Kind
     interval : Bounds or None
         None where none was computed.
     conditional_on : tuple of str
@@ -378,10 +376,6 @@ def date_in(estimand: str, label: Callable[[float], str]) -> str:
     ----------
     estimand : as of :func:`output`
     label : writes a model time, as an ISO date where it is one
-
-    Returns
-    -------
-    str
     """
     match = _TIME.search(estimand)
     text = label(float(match[1])) if match else ""

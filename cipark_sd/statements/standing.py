@@ -57,10 +57,6 @@ def standing_of(
     ends_found : whether a side without an end is known to have none
     sign_assumed : whether it is a change to which the priors alone give its sign
     doubted : whether the model does not follow the data that narrow it
-
-    Returns
-    -------
-    Standing
     """
     if not ends_found:
         return "not found"
@@ -117,10 +113,6 @@ def are_near(ends: Ends, prior: Ends, scale: Scale = "identity") -> bool:
     ends : after the data
     prior : under the priors alone
     scale : of the number
-
-    Returns
-    -------
-    bool
     """
     width = _width(ends, scale)
     if scale != "identity":

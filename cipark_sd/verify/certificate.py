@@ -185,18 +185,12 @@ def certify(
 
     Parameters
     ----------
-    model : Model
-    scenario : Scenario
     engines : some of those of :mod:`cipark_sd.verify.sides`; None for all that are installed
     recorded : a run from elsewhere: a wide ``.csv`` or ``.tab``, or Vensim's ``.vdf``; None for no such run
     method : None for the file's own
     recorded_tolerance : against the recorded run, a share of a column's scale
         None for that between engines, or for a ``.vdf`` :data:`~cipark_sd.verify.sides.SINGLE_PRECISION`.
     begin : called with the name of each engine before it runs
-
-    Returns
-    -------
-    Certificate
 
     Raises
     ------

@@ -27,13 +27,8 @@ def remarks(model: Model, scenario: Scenario = Scenario()) -> Iterator[str]:  # 
 
     Parameters
     ----------
-    model : Model
     scenario : Scenario
         May set another step or another end.
-
-    Returns
-    -------
-    iterator of str
     """
     clock = resolve(model, scenario)
     n_steps = (clock.final_time - clock.initial_time) / clock.time_step if clock.time_step > 0 else math.nan

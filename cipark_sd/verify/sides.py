@@ -137,12 +137,7 @@ def side_of(question: CertificateRun, name: str) -> Side | LeftOut:
 
     Parameters
     ----------
-    question : CertificateRun
     name : of :data:`KNOWN`
-
-    Returns
-    -------
-    Side or LeftOut
     """
     if name == SIMLIN:
         return _simlin(question)
@@ -227,13 +222,8 @@ def recorded_side(question: CertificateRun, path: Path, tolerance: float | None)
 
     Parameters
     ----------
-    question : CertificateRun
     path : with an ending of :data:`RECORDED`
     tolerance : a share of a column's scale; None for :data:`TOLERANCE`, or :data:`SINGLE_PRECISION` of a ``.vdf``
-
-    Returns
-    -------
-    Side
 
     Raises
     ------

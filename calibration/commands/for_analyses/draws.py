@@ -76,7 +76,6 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
 
     Parameters
     ----------
-    problem : CalibrationProblem
     request : DrawRequest
         ``source`` is "at hand", "prior", a folder, or files by structure.
     bars : Bars
@@ -241,21 +240,14 @@ def best_fits(
 
     Parameters
     ----------
-    problem : CalibrationProblem
     rivals : sequence of Structure
         The first is searched first, and its optimum is where the others start.
     fit : FittedStudy, optional
         Its estimate is that of the study as it stands, and where the searches of the others start.
-    seed : int
-    engine : str
     checkpoints : Checkpoints
         Optima that they have are not searched for again.
     on_structure : function, optional
         Called with how many structures are done and how many there are.
-
-    Returns
-    -------
-    dict of str to Draws, and tuple of str
     """
     optima: dict[str, Draws] = {}
     refuted: list[str] = []

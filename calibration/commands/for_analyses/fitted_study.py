@@ -75,11 +75,6 @@ class Archive:
 def digests_of(problem: CalibrationProblem, rival: Structure) -> list[str]:
     """The fingerprints that draws of a study under a structure may have.
 
-    Parameters
-    ----------
-    problem : CalibrationProblem
-    rival : Structure
-
     Returns
     -------
     list of str
@@ -92,11 +87,6 @@ def digests_of(problem: CalibrationProblem, rival: Structure) -> list[str]:
 
 def archive_in(folder: Path, rivals: Sequence[Structure]) -> Archive:
     """Draws in a folder or in what a calibration left in it: of each rival, else of the study as it stands.
-
-    Parameters
-    ----------
-    folder : Path
-    rivals : sequence of Structure
 
     Returns
     -------
@@ -134,7 +124,6 @@ class FittedStudy:
         Whether the fit has posterior draws.
     misfit : str
         What its model does not follow in the data; empty where nothing.
-    interrupted : bool
     answer : str
         The number that answers its question, as its page has it; empty where none is asked.
     classes : mapping of str to str
@@ -207,10 +196,6 @@ class FittedStudy:
 
     def archive(self, rivals: Sequence[Structure]) -> Archive:
         """The draws of structures that are of this very fit; those of the study as it stands are those of the fit.
-
-        Parameters
-        ----------
-        rivals : sequence of Structure
 
         Returns
         -------
@@ -327,10 +312,6 @@ def record_in(folder: Path) -> Mapping[str, Any]:
     ----------
     folder : Path
         The output folder.
-
-    Returns
-    -------
-    mapping of str
     """
     try:
         content = json.loads(own_bytes(folder, FIT, JSON_LIMIT))
@@ -346,7 +327,6 @@ def as_fitted(
 
     Parameters
     ----------
-    problem : CalibrationProblem
     digest : str
         Of what was fitted; of anything else nothing is known.
     rival : Structure, optional

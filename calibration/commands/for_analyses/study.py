@@ -71,7 +71,6 @@ def contradictions(density: Posterior, theta: Array, rng: np.random.Generator) -
 
     Parameters
     ----------
-    density : Posterior
     theta : (n, k)
         Of the density's parameters, in order.
     rng : Generator
@@ -135,15 +134,6 @@ def _last_numbers(observations: Sequence[Observation]) -> Iterator[tuple[Observa
 
 def read(folder: Path, allow_files: Sequence[Path] = ()) -> "CalibrationStudy":
     """The study in a folder, with the time step of its fit; its files may lie beneath ``allow_files`` as well.
-
-    Parameters
-    ----------
-    folder : Path
-    allow_files : sequence of Path
-
-    Returns
-    -------
-    CalibrationStudy
 
     Raises
     ------

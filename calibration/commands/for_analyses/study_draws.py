@@ -33,18 +33,12 @@ def as_draws(
 
     Parameters
     ----------
-    problem : CalibrationProblem
     theta : (n, k)
         On the parameters' own scales.
-    origin : Origin
     rival : str
         The structure that they are draws of.
     converged : bool, optional
         Of draws from chains.
-
-    Returns
-    -------
-    Draws
     """
     model, noise = (
         {p.name: theta[:, i] for i, p in enumerate(problem.space) if (p.target == "model") == of_model}
@@ -58,8 +52,6 @@ def draws_from_file(problem: CalibrationProblem, path: Path | str, rival: str) -
 
     Parameters
     ----------
-    problem : CalibrationProblem
-    path : Path or str
     rival : str
         The structure that they are draws of.
 
@@ -168,7 +160,6 @@ def draws_for(
 
     Parameters
     ----------
-    problem : CalibrationProblem
     rivals : sequence of Structure
         The first lends its draws to those without.
     files : mapping of str to path
@@ -176,7 +167,6 @@ def draws_for(
         the first, and says so.
     n : int
         How many; fewer where a file holds fewer.
-    seed : int
     weights : mapping of str to float, optional
         Of the rivals.
     best : mapping of str to Draws, optional
@@ -221,13 +211,8 @@ def weighted(draws: Draws, weights: Mapping[str, float] | None) -> Draws:
 
     Parameters
     ----------
-    draws : Draws
     weights : mapping of str to float, optional
         By structure; one that is not in it has the weight 0. None leaves the draws as they are.
-
-    Returns
-    -------
-    Draws
     """
     if weights is None:
         return draws
@@ -239,7 +224,6 @@ def read_weights(path: Path | str, rivals: Sequence[Structure]) -> dict[str, flo
 
     Parameters
     ----------
-    path : Path or str
     rivals : sequence of Structure
         Those that the file may name.
 

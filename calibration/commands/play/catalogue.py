@@ -63,11 +63,6 @@ def outcomes_of(catalogue: Catalogue, model: Model) -> tuple[Outcome, ...]:
     A peak and its time are read from one curve, which has the name of its variable. Where nothing but such readings of
     the same curve stands beside the headline, the other outcomes are shown, too.
 
-    Parameters
-    ----------
-    catalogue : Catalogue
-    model : Model
-
     Returns
     -------
     tuple of Outcome
@@ -91,9 +86,6 @@ def named_levers(
 
     Parameters
     ----------
-    request : Settings
-    model : Model
-    catalogue : Catalogue, optional
     fitted : mapping of str to Lever
         By canonical name.
 

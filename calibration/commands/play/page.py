@@ -100,8 +100,6 @@ def write_player(problem: CalibrationProblem, folder: Path, seed: int) -> None:
 
     Parameters
     ----------
-    problem : CalibrationProblem
-    folder : Path
     seed : int
         Of the numbers that choose draws.
 
@@ -123,7 +121,6 @@ def player_of(
 
     Parameters
     ----------
-    problem : CalibrationProblem
     folder : Path
         It has ``fit.json`` and, after a posterior, ``draws.nc``.
     seed : int

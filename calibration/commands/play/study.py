@@ -80,13 +80,8 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
 
     Parameters
     ----------
-    request : Settings
     problem : CalibrationProblem, optional
         None to read the study in ``request.folder``.
-
-    Returns
-    -------
-    Contents
 
     Raises
     ------
@@ -415,7 +410,6 @@ def start_of(model: Model, name: str) -> str:
 
     Parameters
     ----------
-    model : Model
     name : str
         As draws have it, in any spelling.
 

@@ -147,7 +147,6 @@ def measured(goal: Objective, point: Array) -> Search[tuple[Objective, Array]]:
 
     Parameters
     ----------
-    goal : Objective
     point : (n_free,), of the box: from 0 to 1
 
     Returns
@@ -187,7 +186,6 @@ def minimising(goal: Objective, start: Array, *, tolerance: float, stall: float)
 
     Parameters
     ----------
-    goal : Objective
     start : (n_free,), of the box: from 0 to 1
     tolerance, stall : float
         As of :func:`descending`.
@@ -217,7 +215,6 @@ def descending(goal: Objective, start: Array, matrix: Array, *, tolerance: float
 
     Parameters
     ----------
-    goal : Objective
     start : (n_free,), of the box: from 0 to 1
     matrix : (n_free, n_free)
         The first quadratic model, positive definite.

@@ -40,7 +40,6 @@ class ParameterVerdict:
 
     Parameters
     ----------
-    name : str
     profile : Verdict, optional
         None where no profile was asked for.
     held : tuple of Held
@@ -53,8 +52,6 @@ class ParameterVerdict:
         Fitted parameters whose priors make up for what the data do not say.
     distance : float
         Of the estimate from the prior median, in prior standard deviations.
-    estimate, median : float
-    at_bound : bool
     step_bound : bool
         Whether that is a bound which the time step alone sets.
     """
@@ -108,8 +105,6 @@ class Conditions:
     ----------
     parameters : tuple of ParameterVerdict
         Of the fitted parameters, in order.
-    held : HeldConstants
-    runs : tuple of Runs
     levels : tuple of str and int
         Running totals that are fitted as levels, each with how many of its numbers are.
     shift : float
@@ -231,7 +226,6 @@ def conditions(
 
     Parameters
     ----------
-    optimum : Optimum
     identifiability : Identifiability
         There.
     profiles : iterable of Profile
@@ -240,10 +234,6 @@ def conditions(
         Fitted numbers, as of :func:`calibration.inference.optimum.residuals.fitted`.
     shift : float
         As of :func:`calibration.inference.optimum.verification.shift_at_half_the_step`.
-
-    Returns
-    -------
-    Conditions
     """
     problem, engine = optimum.goal.density.problem, optimum.goal.density.runner.engine.name
     by_profile = {result.name: result.verdict for result in profiles}
@@ -285,10 +275,6 @@ def unbounded(verdict: Verdict | None, held: Sequence[Held]) -> Verdict | None:
         None where no profile was computed.
     held : sequence of Held
         Held constants on which the estimate rests.
-
-    Returns
-    -------
-    Verdict or None
     """
     guesses = [constant.name for constant in held if constant.alias and constant.source == "prior"]
     if verdict is None or not guesses:

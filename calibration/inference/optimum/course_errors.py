@@ -40,7 +40,6 @@ class CourseErrors:
 
     Parameters
     ----------
-    observation : str
     n : int
         Numbers of the series.
     running_total : bool
@@ -82,7 +81,6 @@ def course_errors(density: Posterior, theta: Array) -> tuple[CourseErrors, ...]:
 
     Parameters
     ----------
-    density : Posterior
     theta : (k,)
         The estimate.
 

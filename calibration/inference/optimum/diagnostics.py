@@ -85,10 +85,6 @@ class Identifiability:
 
         Linear at the optimum, with a prior of each parameter.
 
-        Parameters
-        ----------
-        observations : sequence of str
-
         Returns
         -------
         frozenset of str
@@ -153,7 +149,6 @@ def standardised_slopes(goal: Objective, theta: Array, columns: NDArray[np.intp]
 
     Parameters
     ----------
-    goal : Objective
     theta : (k,)
         Where.
     columns : (m,)
@@ -192,7 +187,6 @@ def prior_information(goal: Objective, point: Array) -> Array:
 
     Parameters
     ----------
-    goal : Objective
     point : (n_free,), of the box: from 0 to 1
         Of the box.
 
@@ -229,7 +223,6 @@ def standardised(density: Posterior, theta: Array, values: list[Array]) -> Array
 
     Parameters
     ----------
-    density : Posterior
     theta : (k,)
         At which the noise is taken.
     values : list of (n, …)
@@ -330,10 +323,6 @@ def identifiability_tables(identified: Identifiability) -> dict[str, list[dict[s
     ``sensitivity`` has a line a parameter, ``fisher_information`` the matrix, ``singular_values`` a line a
     direction with its part of each parameter, ``collinearity`` a line a pair; all in prior standard deviations.
 
-    Parameters
-    ----------
-    identified : Identifiability
-
     Returns
     -------
     dict of str to list of dict
@@ -371,7 +360,6 @@ class Shares:
 
     Parameters
     ----------
-    names : tuple of str
     sensitivities : (n_rows, k)
         As of :class:`~calibration.inference.optimum.diagnostics.Identifiability`.
     priors : (k,)
@@ -438,13 +426,8 @@ def shares(optimum: Optimum, identifiability: Identifiability) -> Shares:
 
     Parameters
     ----------
-    optimum : Optimum
     identifiability : Identifiability
         There.
-
-    Returns
-    -------
-    Shares
     """
     goal = optimum.goal
     keep = [i for i, name in enumerate(identifiability.names) if name not in optimum.at_bound]

@@ -45,13 +45,8 @@ def within(search: Search[T], allowance: Allowance) -> Search[T]:
 
     Parameters
     ----------
-    search : Search
     allowance : Allowance
         Of points that it may still ask for.
-
-    Returns
-    -------
-    Search
     """
     try:
         requests = next(search)
@@ -71,7 +66,6 @@ def nearing(goal: Objective, start: Array, *, most: int = 300, fall: float = 1e-
 
     Parameters
     ----------
-    goal : Objective
     start : (n_free,), of the box: from 0 to 1
     most : int
         Steps at most.
@@ -142,7 +136,6 @@ def settling(
 
     Parameters
     ----------
-    goal : Objective
     start : (n_free,), of the box: from 0 to 1
     tolerance, stall : float
         As of :func:`calibration.inference.optimum.box_search.descending`; without a stall it is the tolerance, and
@@ -174,7 +167,6 @@ def going_down(goal: Objective, point: Array, *, tolerance: float) -> Search[Min
 
     Parameters
     ----------
-    goal : Objective
     point : (n_free,), of the box: from 0 to 1
     tolerance : float
         The fall of the objective that may be left.
@@ -202,7 +194,6 @@ def scanning(goal: Objective, point: Array, columns: NDArray[np.intp]) -> Search
 
     Parameters
     ----------
-    goal : Objective
     point : (n_free,), of the box: from 0 to 1
     columns : (m,)
         Of the box, those that are scanned.

@@ -55,8 +55,6 @@ class Held:
 
     Parameters
     ----------
-    name : str
-    value : float
     source : {"prior", "fixed", "model file"}
     influence : float
         How far the data move, in standard deviations of their noise (root of the sum of squares), per standard
@@ -146,15 +144,10 @@ def held_constants(optimum: Optimum, information: Shares, engine: str) -> HeldCo
 
     Parameters
     ----------
-    optimum : Optimum
     information : Shares
         What is known of the fitted parameters there.
     engine : str
         A name of the registry of engines.
-
-    Returns
-    -------
-    HeldConstants
     """
     if choose(engine).foreign:
         return HeldConstants((), "fixed constants are not tested with PySD, which runs the model once for each")

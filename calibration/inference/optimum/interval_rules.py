@@ -206,10 +206,6 @@ def interval_rules(optimum: Optimum, level: float) -> IntervalRules:
         Its ``stepwise`` parameters have no slope and take a direction each.
     level : float
         Of the intervals, between 0 and 1.
-
-    Returns
-    -------
-    IntervalRules
     """
     goal, theta, stepwise = optimum.goal, optimum.theta, optimum.stepwise
     density = goal.density
@@ -326,7 +322,6 @@ def standard_errors(
 
     Parameters
     ----------
-    optimum : Optimum
     scattered : Scatter, optional
         Where the likelihood jumps, what gives the errors.
 

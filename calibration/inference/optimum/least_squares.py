@@ -63,7 +63,6 @@ class Squares:
 
     Parameters
     ----------
-    goal : Objective
     spreads : dict of int to (n_terms,) bool
         Columns of free spreads in the box, and which of the fitted terms have them.
     weights, observed : (n_terms,)
@@ -245,7 +244,6 @@ def polished(goal: Objective, start: Array, *, tolerance: float) -> Minimum | No
 
     Parameters
     ----------
-    goal : Objective
     start : (n_free,), of the box: from 0 to 1
     tolerance : float
         The promised fall of the objective at which the search has converged.

@@ -92,7 +92,6 @@ class Objective:
 
     Parameters
     ----------
-    density : Posterior
     base : (k,)
         Values of all parameters; those that are not free keep them.
     free : (n_free,)
@@ -278,15 +277,10 @@ def objective(density: Posterior, *, estimate: str, base: Array | None = None) -
 
     Parameters
     ----------
-    density : Posterior
     estimate : {"map", "ml"}
         Whether all priors count or none.
     base : (k,), optional
         Values of all parameters. None: those where the first search begins, and prior medians of what is held.
-
-    Returns
-    -------
-    Objective
     """
     free = np.array([i for i, parameter in enumerate(density.space) if parameter.use == "CAL"], dtype=np.intp)
     counts = np.full(len(density.space), estimate == "map")
@@ -303,10 +297,6 @@ def _sent(content: bytes) -> Objective:
 
 def gather(searches: Sequence[Search[T]]) -> Search[list[T]]:
     """One search that runs others in step; what one of them raises ends all.
-
-    Parameters
-    ----------
-    searches : sequence of Search
 
     Returns
     -------
@@ -344,7 +334,6 @@ def run(search: Search[T], density: Posterior) -> T:
 
     Parameters
     ----------
-    search : Search
     density : Posterior
         Of the objectives of all its requests.
 
@@ -367,7 +356,6 @@ def ask(goal: Objective, point: Array) -> Search[tuple[float, Array]]:
 
     Parameters
     ----------
-    goal : Objective
     point : (n_free,), of the box: from 0 to 1
 
     Returns

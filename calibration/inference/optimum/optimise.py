@@ -100,8 +100,6 @@ class SearchEnd:
         The full vector at its end.
     first, log_density : float
         The objective's log density at the start and at the end.
-    evaluations : int
-    converged : bool
     prior_weight : float
         The objective's.
     """
@@ -207,10 +205,8 @@ def optimise(
 
     Parameters
     ----------
-    density : Posterior
     starts : int
         Searches from points that are drawn.
-    rng : Generator
     estimate : {"map", "ml"}
     checkpoints : Checkpoints
         Where searches that are done are kept; its base tells apart all that they depend on, ``rng`` and ``starts``
@@ -219,10 +215,6 @@ def optimise(
         None: all are done in this process.
     on_progress : function, optional
         Called with the searches done, how many there are, and the best log density.
-
-    Returns
-    -------
-    Optimum
 
     Raises
     ------
@@ -258,17 +250,12 @@ def maximise(
 
     Parameters
     ----------
-    goal : Objective
     starts, rng, checkpoints, pool, on_progress :
         As of :func:`optimise`.
     wider : bool
         Whether to search further under wider priors and under none.
     warmed : bool
         Whether to search from likely places where few searches agree, and over jumps where the objective has any.
-
-    Returns
-    -------
-    Optimum
     """
     points = _starts(goal, starts, rng)
     stepwise = () if goal.rough else stepwise_parameters(goal, points)
@@ -329,13 +316,8 @@ def continued(
     ----------
     optimum : Optimum
         Of the other one, with the same parameters.
-    density : Posterior
     estimate, checkpoints, pool, on_progress :
         As of :func:`optimise`.
-
-    Returns
-    -------
-    Optimum
 
     Raises
     ------
@@ -360,7 +342,6 @@ class _SearchTasks:
 
     Parameters
     ----------
-    goal : Objective
     checkpoints, pool, on_progress :
         As of :func:`optimise`.
 

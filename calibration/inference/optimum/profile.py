@@ -62,15 +62,12 @@ class Profile:
 
     Parameters
     ----------
-    name : str
     values : (n,)
         Ascending.
     rise : (n,)
         How far the best log density at each value lies below that at the best value of all.
     best : float
         That value.
-    threshold : Threshold
-    verdict : Verdict
     better : (k,), optional
         A full vector that fits better than the optimum, where the walk ended at one.
     estimate : float
@@ -139,14 +136,8 @@ def profile(optimum: Optimum, name: str, *, level: float, stop: bool = False) ->
 
     Parameters
     ----------
-    optimum : Optimum
-    name : str
     level, stop :
         As of :func:`profiles_of`.
-
-    Returns
-    -------
-    Profile
     """
     return profiles_of(optimum, [name], level=level, stop=stop)[0]
 
@@ -158,8 +149,6 @@ def profiles_of(
 
     Parameters
     ----------
-    optimum : Optimum
-    names : sequence of str
     level : float
         Of the intervals, between 0 and 1.
     rules : IntervalRules, optional
@@ -167,10 +156,6 @@ def profiles_of(
     stop : bool
         Whether to end at the first place that fits better than the optimum, which then is all that is returned: one
         profile with ``better``.
-
-    Returns
-    -------
-    list of Profile
     """
     rules = interval_rules(optimum, level) if rules is None else rules
     walks = [_walked(optimum, name, rules.of(name), stop) for name in names]
@@ -250,18 +235,12 @@ def prediction_profile(
 
     Parameters
     ----------
-    optimum : Optimum
-    name : str
     predicts : function
         Full vectors ``(n, k)`` to values ``(n,)``.
     rule : Threshold
         How far the profile may rise.
     best : (k,), optional
         From where a local search leads to the start of the walk. None: the estimate.
-
-    Returns
-    -------
-    Profile
     """
     theta, held = optimum.theta, optimum.stepwise
     free = [i for i in optimum.goal.free if optimum.goal.density.space.names[i] not in held]
@@ -290,16 +269,11 @@ def prediction_words(profiles: Sequence[Profile], *, estimate: str, held: int, r
 
     Parameters
     ----------
-    profiles : sequence of Profile
     estimate : {"map", "ml"}
     held : int
         Parameters that the estimate holds at their prior medians.
     rivals : int
         Rival structures of the study.
-
-    Returns
-    -------
-    list of str
     """
     if not profiles:
         return []
@@ -333,9 +307,6 @@ def profiles(
 
     Parameters
     ----------
-    optimum : Optimum
-    checkpoints : Checkpoints
-    bars : Bars
     pool : Pool, optional
         None: all are walked in this process.
 

@@ -140,7 +140,6 @@ def fitted(density: Posterior, theta: Array) -> pd.DataFrame:
 
     Parameters
     ----------
-    density : Posterior
     theta : (k,)
 
     Returns
@@ -245,7 +244,6 @@ class Runs:
 
     Parameters
     ----------
-    observation : str
     above, below : int
         Numbers seen above and below the model.
     runs : int
@@ -295,10 +293,6 @@ def few_runs(above: int, below: int, runs: int) -> float:
     runs : int
         Runs at most.
 
-    Returns
-    -------
-    float
-
     Examples
     --------
     >>> few_runs(7, 7, 2) == 2 / math.comb(14, 7)
@@ -328,11 +322,6 @@ def series_runs(rows: pd.DataFrame, observations: Sequence[Observation]) -> tupl
     ----------
     rows : pd.DataFrame
         As of :func:`fitted`.
-    observations : sequence of Observation
-
-    Returns
-    -------
-    tuple of Runs
     """
     fitted = rows[(rows["use"] == "fit") & np.isfinite(rows["residual"])].sort_values(["end", "start"], kind="stable")
     tests = []

@@ -36,7 +36,6 @@ class Scatter:
 
     Parameters
     ----------
-    names : tuple of str
     errors : (n_free,)
         Standard deviations of the weighed points.
     low, high : (n_free,)
@@ -63,25 +62,12 @@ class Scatter:
         ----------
         rise : float
             In log units.
-
-        Returns
-        -------
-        float
         """
         return self.tooth / (2 * rise)
 
 
 def scatter(optimum: Optimum) -> Scatter:
-    """The scatter about an optimum whose objective jumps.
-
-    Parameters
-    ----------
-    optimum : Optimum
-
-    Returns
-    -------
-    Scatter
-    """
+    """The scatter about an optimum whose objective jumps."""
     goal, best = optimum.goal, optimum.log_density
     ends = [goal.box(optimum.theta)]
     for search in optimum.searches[: 2 * MOST_ENDS]:

@@ -60,16 +60,11 @@ def scored(goal: Objective, start: Array, *, stall: float, matrix: Array | None 
 
     Parameters
     ----------
-    goal : Objective
     start : (n_free,), of the box: from 0 to 1
     stall : float
         What the last steps together have to gain.
     matrix : (n_free, n_free), optional
         A curvature that is known. None: the search begins again from its end until that gains no more.
-
-    Returns
-    -------
-    Minimum
     """
     minimum = _once(goal, goal.on_grid(start), matrix, stall)
     evaluations, gained = minimum.evaluations, np.inf
@@ -111,7 +106,6 @@ def around(goal: Objective, point: Array) -> Minimum:
 
     Parameters
     ----------
-    goal : Objective
     point : (n_free,), of the box: from 0 to 1
 
     Returns
@@ -130,7 +124,6 @@ def over_jumps(goal: Objective, point: Array) -> Array:
 
     Parameters
     ----------
-    goal : Objective
     point : (n_free,), of the box: from 0 to 1
 
     Returns
@@ -146,11 +139,8 @@ def drawn_about(goal: Objective, theta: Array, n: int, rng: np.random.Generator)
 
     Parameters
     ----------
-    goal : Objective
     theta : (k,)
         The minimum.
-    n : int
-    rng : Generator
 
     Returns
     -------
@@ -172,7 +162,6 @@ def swept(goal: Objective, point: Array, matrix: Array | None = None) -> tuple[M
 
     Parameters
     ----------
-    goal : Objective
     point : (n_free,), of the box: from 0 to 1
     matrix : (n_free, n_free), optional
         The curvature. None: the distances are :data:`FIRST_PROBE`.
@@ -283,12 +272,7 @@ def is_rough(goal: Objective, point: Array) -> bool:
 
     Parameters
     ----------
-    goal : Objective
     point : (n_free,), of the box: from 0 to 1
-
-    Returns
-    -------
-    bool
     """
     return int((jumps(goal, point) > JUMP).sum()) >= ALONG
 
@@ -298,7 +282,6 @@ def jumps(goal: Objective, point: Array) -> Array:
 
     Parameters
     ----------
-    goal : Objective
     point : (n_free,), of the box: from 0 to 1
 
     Returns
@@ -339,14 +322,9 @@ def stepwise_parameters(goal: Objective, points: Array) -> tuple[str, ...]:
 
     Parameters
     ----------
-    goal : Objective
     points : (n, n_free), of the box: from 0 to 1
         Where it is looked for, at the first :data:`STEPWISE_POINTS`; at more than three in four of them a small move
         has to change no bit of the likelihood.
-
-    Returns
-    -------
-    tuple of str
     """
     n, goal = len(goal.free), replace(goal, prior_weight=0.0)
     points = np.clip(points[:STEPWISE_POINTS], STEPWISE_STEP, 1 - STEPWISE_STEP)

@@ -27,10 +27,6 @@ def dot(first: Array, second: Array) -> float:
     Parameters
     ----------
     first, second : (n,)
-
-    Returns
-    -------
-    float
     """
     return float((first * second).sum())
 

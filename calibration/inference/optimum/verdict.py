@@ -87,7 +87,6 @@ class Verdict:
 
     Parameters
     ----------
-    lower, upper : Side
     by : str
         What bounds a side that is bounded: the data, or the data and priors.
     held : tuple of str
@@ -165,17 +164,7 @@ class Verdict:
 
 
 def not_judged(verdict: Verdict, reason: str) -> Verdict:
-    """A verdict in which neither side is judged.
-
-    Parameters
-    ----------
-    verdict : Verdict
-    reason : str
-
-    Returns
-    -------
-    Verdict
-    """
+    """A verdict in which neither side is judged."""
     lower, upper = (Side("not judged", side.at, reason) for side in (verdict.lower, verdict.upper))
     return replace(verdict, lower=lower, upper=upper, gaps=(), on_bound="")
 
@@ -204,8 +193,6 @@ def obstacles(goal: Objective, minimum: Minimum, threshold: float) -> Search[lis
 
     Parameters
     ----------
-    goal : Objective
-    minimum : Minimum
     threshold : float
         Of the rise, of which a share, :data:`NOTHING`, is no obstacle.
 
@@ -314,15 +301,10 @@ def _next_step(step: float, before: float, after: float, limit: float) -> float:
 
     Parameters
     ----------
-    step : float
     before, after : float
         Roots of the rise at its ends.
     limit : float
         The root of the threshold.
-
-    Returns
-    -------
-    float
     """
     growth = (after - before) / (AIM * limit)
     return step * min(LONGER, max(0.3, 1 / growth if growth > 0 else LONGER))
@@ -334,7 +316,6 @@ class Pace:
 
     Parameters
     ----------
-    step : float
     limit : float
         The root of the threshold.
     """
@@ -388,7 +369,6 @@ def crossing(
 
     Parameters
     ----------
-    inside, outside : Place
     least, threshold : float
         The least objective that is known, and the rise above it.
     solve : function

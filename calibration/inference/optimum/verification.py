@@ -54,7 +54,6 @@ class Replication:
 
     Parameters
     ----------
-    status : Status
     why : str
         The reason of ``failed`` and ``not compared``.
     difference : float or None
@@ -116,7 +115,6 @@ def not_possible(problem: CalibrationProblem, engine: str) -> str:
 
     Parameters
     ----------
-    problem : CalibrationProblem
     engine : str
         Of the fit, a name of the registry of engines.
 
@@ -138,15 +136,10 @@ def replication(optimum: Optimum, *, engine: str, compare: bool | None) -> Repli
 
     Parameters
     ----------
-    optimum : Optimum
     engine : str
         Of the fit.
     compare : bool or None
         Whether to compare; with None where PySD has no more than :data:`MOST_NUMBERS` to compute.
-
-    Returns
-    -------
-    Replication
     """
     problem = optimum.goal.density.problem
     reason = not_possible(problem, engine)
@@ -207,7 +200,6 @@ def shift_at_half_the_step(optimum: Optimum, engine: str) -> float:
 
     Parameters
     ----------
-    optimum : Optimum
     engine : str
         Of the fit.
 
@@ -236,16 +228,7 @@ def _shift(density: Posterior, theta: Array, engine: str) -> float:
 
 
 def on_step_bounds(optimum: Optimum) -> tuple[str, ...]:
-    """Parameters whose estimate lies on a bound that the time step alone sets.
-
-    Parameters
-    ----------
-    optimum : Optimum
-
-    Returns
-    -------
-    tuple of str
-    """
+    """Parameters whose estimate lies on a bound that the time step alone sets."""
 
     def by_step(parameter: Parameter, *, low: bool) -> bool:
         rule = parameter.step_rule
@@ -285,7 +268,6 @@ def finer(optimum: Optimum, shift: float, engine: str) -> Stepping | None:
 
     Parameters
     ----------
-    optimum : Optimum
     shift : float
         As of :func:`shift_at_half_the_step`.
     engine : str
@@ -322,7 +304,6 @@ def stepping_words(optimum: Optimum, shift: float, way: Stepping) -> str:
         Before.
     shift : float
         There, as of :func:`shift_at_half_the_step`.
-    way : Stepping
 
     Returns
     -------
@@ -348,7 +329,6 @@ def remedy(optimum: Optimum, shift: float, engine: str) -> str:
 
     Parameters
     ----------
-    optimum : Optimum
     shift : float
         As of :func:`shift_at_half_the_step`.
     engine : str

@@ -92,9 +92,6 @@ class Walk:
 
     Parameters
     ----------
-    goal : Objective
-    quantity : Quantity
-    threshold : float
     watch : function, optional
         Called with each new place; what it raises ends the walk.
 
@@ -503,10 +500,8 @@ def union(
     ----------
     starts : sequence of (k,)
         Full vectors, the best first.
-    quantity : Quantity
     walk_from : function
         Of a full vector, the search of a walk that has begun there.
-    threshold : float
 
     Returns
     -------

@@ -172,17 +172,14 @@ def adapted(
 
     Parameters
     ----------
-    densities : Densities
     first : Proposal
         About where the posterior is.
-    rng : Generator
     effective : float
         Effective draws that the proposal is for.
     larger : int
         How many times as large as usual a round is.
     hopeless : float, optional
         Efficiency below which rounds end early where their weights cannot be trusted. None: they go on.
-    on_points : function, optional
 
     Returns
     -------
@@ -242,10 +239,8 @@ def importance_sample(
 
     Parameters
     ----------
-    densities : Densities
     start : (n, k), (n,)
         Points about where the posterior is, and their log weights.
-    rng : Generator
     effort : Effort
         Effective draws that are gone on to; those below which points are of no use, of its criteria; and points at most
         beside those that adapt.
@@ -255,7 +250,6 @@ def importance_sample(
         Components of the first mixture that the points do not tell of.
     hopeless : float, optional
         As of :func:`adapted`.
-    on_points : function, optional
 
     Returns
     -------

@@ -166,11 +166,9 @@ def run(
         One an ensemble.
     names, values :
         Of what is judged: a function of points ``(…, k)`` to values ``(…, k)``.
-    effort : Effort
     saved : Checkpoint, optional
         Of all that the chains depend on but the budget. Where it has chains sampling goes on from them, and ends with
         the same bits as if it had never stopped.
-    on_block : function, optional
 
     Returns
     -------
@@ -239,11 +237,6 @@ def looks(n_steps: int, effort: Effort) -> list[int]:
     ----------
     n_steps : int
         Up to which they are listed.
-    effort : Effort
-
-    Returns
-    -------
-    list of int
     """
     steps = [effort.block * math.ceil(effort.least_steps / effort.block)]
     while steps[-1] <= n_steps:

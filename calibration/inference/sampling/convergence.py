@@ -145,10 +145,6 @@ def convergence(names: Sequence[str], chains: Array) -> tuple[Convergence, ...]:
         The quantities.
     chains : (n_ensembles, n_steps, n_walkers, k)
         At least four steps.
-
-    Returns
-    -------
-    tuple of Convergence
     """
     return tuple(_of_quantity(name, chains[..., i]) for i, name in enumerate(names))
 
@@ -182,31 +178,13 @@ def _of_quantity(name: str, values: Array) -> Convergence:
 
 
 def n_effective(lines: Sequence[Convergence]) -> float:
-    """Independent draws that all are worth, of the quantity known worst; 0 where that cannot be computed.
-
-    Parameters
-    ----------
-    lines : sequence of Convergence
-
-    Returns
-    -------
-    float
-    """
+    """Independent draws that all are worth, of the quantity known worst; 0 where that cannot be computed."""
     sizes = [size for line in lines for size in (line.ess_bulk, line.ess_tail)]
     return float(min(sizes)) if sizes and np.isfinite(sizes).all() else 0.0
 
 
 def errors_of(errors: Sequence[float], sizes: Sequence[float]) -> dict[str, float]:
-    """Fields of :class:`Convergence`, from the errors of and effective sizes at :data:`QUANTILES`.
-
-    Parameters
-    ----------
-    errors, sizes : sequence of float
-
-    Returns
-    -------
-    dict of str to float
-    """
+    """Fields of :class:`Convergence`, from the errors of and effective sizes at :data:`QUANTILES`."""
     of_quantiles = {f"mcse_{end}": error for end, error in zip(LIMITS, errors, strict=True)}
     return of_quantiles | {"limit_error": max(normal_error(QUANTILES[i], sizes[i]) for i in (0, 2))}
 
@@ -255,10 +233,6 @@ def normal_error(share: float, size: float) -> float:
     ----------
     share, size : float
         As of :func:`quantile_places`.
-
-    Returns
-    -------
-    float
     """
     from scipy import stats
 
@@ -303,11 +277,6 @@ def poorest(lines: Sequence[Convergence], criteria: Criteria = CONVERGED) -> Con
     ----------
     lines : sequence of Convergence
         At least one.
-    criteria : Criteria
-
-    Returns
-    -------
-    Convergence
     """
 
     def distance(line: Convergence) -> float:
@@ -334,10 +303,6 @@ def slow(lines: Sequence[Convergence], n_steps: int, criteria: Criteria = USABLE
         Of each chain so far.
     criteria : Criteria
         What is wanted.
-
-    Returns
-    -------
-    str
     """
     worst = poorest(lines, criteria)
     size = min(worst.ess_bulk, worst.ess_tail)

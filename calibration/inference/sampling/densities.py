@@ -51,7 +51,6 @@ def log_density(densities: Densities, free: Array) -> Array:
 
     Parameters
     ----------
-    densities : Densities
     free : (n, k)
 
     Returns
@@ -201,12 +200,6 @@ class FreeDensity:
 def prior_draws(space: ParameterSpace, n: int, rng: np.random.Generator) -> Array:
     """Draws from the prior.
 
-    Parameters
-    ----------
-    space : ParameterSpace
-    n : int
-    rng : Generator
-
     Returns
     -------
     (n, k)
@@ -335,7 +328,6 @@ def suited(scores: NormalScores, points: Array) -> ScaledScores:
 
     Parameters
     ----------
-    scores : NormalScores
     points : (n, k)
         As scores.
 

@@ -105,9 +105,6 @@ def draw(
 
     Parameters
     ----------
-    density : Posterior
-    rng : Generator
-    effort : Effort
     per_chain : int
         Draws kept of each ensemble, at most.
     saved : Checkpoint
@@ -119,11 +116,6 @@ def draw(
         Values from which ensembles begin. None: draws of the prior are annealed.
     optima : (n, k), optional
         Values at which searches ended, each of which the draws have to hold by what it weighs.
-    on_block : function, optional
-
-    Returns
-    -------
-    PosteriorDraws
 
     Raises
     ------
@@ -183,7 +175,6 @@ def log_evidence(drawn: PosteriorDraws, rng: np.random.Generator) -> tuple[float
 
     Parameters
     ----------
-    drawn : PosteriorDraws
     rng : Generator
         Of the bridge; importance sampling needs none.
 
@@ -216,10 +207,6 @@ def draw_whole(
     density, rng, effort, saved, on_block, start :
         As of :func:`draw`.
 
-    Returns
-    -------
-    PosteriorDraws
-
     Raises
     ------
     KeyboardInterrupt
@@ -236,14 +223,8 @@ def thinned(density: Posterior, chains: Chains, per_chain: int) -> PosteriorDraw
 
     Parameters
     ----------
-    density : Posterior
-    chains : Chains
     per_chain : int
         Draws of each ensemble at most.
-
-    Returns
-    -------
-    PosteriorDraws
     """
     # not step by step, where neighbours are different walkers and look independent
     free, logs = one_by_one(chains.second_half), one_by_one(chains.log_density[:, chains.n_left_out :])
@@ -257,15 +238,10 @@ def tree(drawn: PosteriorDraws, rng: np.random.Generator, seed: int) -> "xr.Data
 
     Parameters
     ----------
-    drawn : PosteriorDraws
     rng : Generator
         Of draws of the prior and of both predictions.
     seed : int
         What the file names as the seed of the draws.
-
-    Returns
-    -------
-    xr.DataTree
     """
     import xarray as xr
 
@@ -325,11 +301,6 @@ def by_term(name: str, logs: Array, chosen: Sequence[int], problem: CalibrationP
     logs : (n_chains, n_draws, n_chosen)
     chosen : sequence of int
         Positions of the terms in the problem.
-    problem : CalibrationProblem
-
-    Returns
-    -------
-    xr.Dataset
     """
     import xarray as xr
 
@@ -410,15 +381,8 @@ def chains_entry(checkpoints: Checkpoints, density: Posterior, rng: np.random.Ge
 
     Parameters
     ----------
-    checkpoints : Checkpoints
-    density : Posterior
     rng : Generator
         Before any number is drawn.
-    effort : Effort
-
-    Returns
-    -------
-    Checkpoint
     """
     without_budget = replace(effort, most_steps=0, least_steps=0, sampler="chains", effective=0.0, most_points=0)
     return checkpoints.entry("chains", study_digest(density), density.runner.engine.name, stream(rng), without_budget)

@@ -51,7 +51,6 @@ def failed_draws(density: Posterior, theta: Array | None, seed: int, allowed: fl
 
     Parameters
     ----------
-    density : Posterior
     theta : (n, k) or None
         Draws of the posterior.
     seed : int
@@ -146,7 +145,6 @@ def impossible_terms(density: Posterior, seed: int) -> tuple[str, ...]:
 
     Parameters
     ----------
-    density : Posterior
     seed : int
         Of the study.
 

@@ -203,13 +203,10 @@ def adapted(
 
     Parameters
     ----------
-    target : Sloped
     start : (n, k), (n,), (n, k)
         Points, log densities and gradients.
     step, reach : float
         As of :meth:`RunningChains.move`; the step at first.
-    n_moves : int
-    rng : Generator
     accepted : float
         The share of moves that the step is to accept.
 
@@ -235,7 +232,6 @@ def suited(drawn: Trajectories, step: float, reach: float) -> tuple[float, float
 
     Parameters
     ----------
-    drawn : Trajectories
     step, reach : float
         With which they were drawn, as of :meth:`RunningChains.move`.
 

@@ -107,7 +107,6 @@ def power_weights(logs: Array, power: float) -> Array:
     ----------
     logs : (n,)
         Logarithm of the density at the draws.
-    power : float
 
     Returns
     -------
@@ -170,10 +169,6 @@ def weighted_convergence(names: Sequence[str], values: Array, weights: Array, dr
         Summing to 1.
     draws : (n_chains, n_draws, k)
         Drawn from disjoint parts of the points by their weights: R-hat is that of these.
-
-    Returns
-    -------
-    tuple of Convergence
     """
     return tuple(
         _line(name, values[:, i], weights, draws[..., i] if draws.size else np.zeros((2, 2)))
@@ -189,10 +184,6 @@ def worst_size(values: Array, weights: Array) -> float:
     values : (n, k)
     weights : (n,)
         Summing to 1.
-
-    Returns
-    -------
-    float
     """
     least = math.inf
     for column in values.T:
@@ -276,7 +267,6 @@ def drawn_apart(weights: Array, n_chains: int, n_draws: int, rng: np.random.Gene
     weights : (n,)
     n_chains, n_draws : int
         Chains, and draws of each.
-    rng : Generator
 
     Returns
     -------

@@ -93,7 +93,6 @@ class KnownOptima:
             Values of the points.
         free : function
             From values ``(n, k)`` to the sampler's coordinates.
-        rng : Generator
 
         Returns
         -------
@@ -126,11 +125,6 @@ class KnownOptima:
             How many they are worth.
         evidence : (float, float)
             Log marginal likelihood of the posterior by these draws, and its standard error.
-        rng : Generator
-
-        Returns
-        -------
-        tuple of Place
         """
         if not self.tops:
             return ()
@@ -155,7 +149,6 @@ def known_optima(density: Posterior, theta: Array) -> KnownOptima:
 
     Parameters
     ----------
-    density : Posterior
     theta : (n, k)
         Values at the ends.
 
@@ -190,8 +183,6 @@ def places_words(places: Sequence[Place], names: Sequence[str], widths: Sequence
 
     Parameters
     ----------
-    places : sequence of Place
-    names : sequence of str
     widths : sequence of float
         Of each parameter's draws: what differs by more than a quarter of it is named.
 
@@ -219,8 +210,6 @@ def missing_words(places: Sequence[Place], names: Sequence[str], low: Sequence[f
 
     Parameters
     ----------
-    places : sequence of Place
-    names : sequence of str
     low, high : sequence of float
         Ends of the central 95 % of each parameter's draws.
 

@@ -49,7 +49,6 @@ class Modes:
     ----------
     places : (n_groups, n_draws)
         Among all draws, chain after chain.
-    lines : tuple of Convergence
     weights, errors : (n_modes,)
         The heaviest first, and the standard errors of the logarithms of their evidences.
     evidence : (float, float)
@@ -135,12 +134,6 @@ def settled(scores: Array, theta: Array, names: Sequence[str], criteria: Criteri
     ----------
     scores, theta : (n, n_draws, k)
         Draws of each chain, and the parameters that they stand for.
-    names : sequence of str
-    criteria : Criteria
-
-    Returns
-    -------
-    bool
     """
     _, inside, lines = _by_mode(scores, theta, names)
     if not inside:
@@ -227,10 +220,8 @@ def weighed(
         Draws of each chain, and the parameters that they stand for.
     dense : (n, n_more, k) and (n, n_more)
         Draws of the chains and their log densities, for the evidence: a light mode has few of the others.
-    names : sequence of str
     n_groups : int
         Chains of the draws that come out.
-    rng : Generator
 
     Returns
     -------
@@ -309,7 +300,6 @@ def log_evidence_of(
         Their log densities.
     n_proposed : int
         Draws of the mixture.
-    rng : Generator
 
     Returns
     -------

@@ -59,7 +59,6 @@ def proposal(moving: Array, complement: Array, rng: np.random.Generator) -> tupl
     moving : (m, k)
     complement : (n, k)
         The others that they look at, at least 3.
-    rng : Generator
 
     Returns
     -------
@@ -147,9 +146,6 @@ def possible_draws(densities: Densities, n: int, rng: np.random.Generator, where
 
     Parameters
     ----------
-    densities : Densities
-    n : int
-    rng : Generator
     where : str
         What is sampled, for the error.
 
@@ -209,7 +205,6 @@ def along_powers(
         Log densities ``(n,)`` of points ``(n, k)``. The likelihood is asked only where the prior is above zero.
     start : (n, k)
         Draws of the prior.
-    rng : Generator
     moves : int
         Of everyone at each weight.
 
@@ -273,8 +268,6 @@ def resampled(weights: Array, n: int, rng: np.random.Generator) -> NDArray[np.in
     ----------
     weights : (m,)
         Of the points, of any sum.
-    n : int
-    rng : Generator
 
     Returns
     -------

@@ -117,10 +117,8 @@ def ensembles(
 
     Parameters
     ----------
-    density : Posterior
     streams : list of Generator
         One an ensemble.
-    effort : Effort
     begin_at : (n_ensembles, n_walkers, k), optional
         Values from which they begin. None: draws of the prior are annealed, more than there are walkers, of which each
         ensemble takes some.
@@ -128,10 +126,6 @@ def ensembles(
         Some walkers begin about each that annealed draws have not met.
     saved, on_block :
         As of :func:`calibration.inference.sampling.chains.run`.
-
-    Returns
-    -------
-    Chains
 
     Raises
     ------
@@ -179,11 +173,6 @@ def importance(
         Values about where the posterior lies and their log weights. None: draws of the prior are annealed.
     known : KnownOptima, optional
         The first mixture has a component for each that the points it is fitted to have not met.
-    on_block : function, optional
-
-    Returns
-    -------
-    ImportanceDraws or str
     """
     starting, weighing, drawing = rng.spawn(3)
     scores, title, k = NormalScores(density), density.problem.title, len(density.space)

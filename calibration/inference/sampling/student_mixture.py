@@ -107,8 +107,6 @@ def apportioned(shares: Array, n: int, rng: np.random.Generator) -> NDArray[np.i
     ----------
     shares : (J,)
         Of any sum.
-    n : int
-    rng : Generator
 
     Returns
     -------
@@ -129,13 +127,8 @@ def fit_mixture(points: Array, weights: Array, rng: np.random.Generator, near: i
     points : (n, k)
     weights : (n,)
         Of any sum.
-    rng : Generator
     near : int, optional
         A number of components that was right before: only its neighbours are tried. None: all are.
-
-    Returns
-    -------
-    StudentMixture
     """
     n, k = points.shape
     weights = weights / weights.sum()

@@ -169,7 +169,6 @@ class TrajectoryDraws(Chains):
 
     Parameters
     ----------
-    soundness : Soundness
     n_moves, n_gradients : int
         Of each chain, of which evenly spaced ones are kept; and computed in all, those of the adaptation included.
     evidence : (float, float), optional
@@ -225,19 +224,12 @@ def follow(
 
     Parameters
     ----------
-    density : Posterior
-    rng : Generator
-    effort : Effort
     reason : str
         Why importance sampling is not used; empty where these were asked for.
     known : sequence of Summit
         Tops, in normal scores, at which some chains of each group begin beside those that it finds.
     saved, on_block :
         As of :func:`calibration.inference.sampling.chains.run`.
-
-    Returns
-    -------
-    TrajectoryDraws
 
     Raises
     ------
@@ -430,15 +422,10 @@ def soundness(
         After every move.
     scores : (n, n_draws, k)
         Draws that are kept, as scores of their priors.
-    names : sequence of str
     n_groups : int
         Groups of chains with searches of their own.
     apart : (n,)
         Chains that began at other tops.
-
-    Returns
-    -------
-    Soundness
     """
     shares = drawn.diverging
     sticking = (shares > STICKS) | (drawn.accepted.mean(axis=1) < STILL)

@@ -110,15 +110,8 @@ def summits(
 
     Parameters
     ----------
-    scores : NormalScores
-    groups : int
-    rng : Generator
     known : sequence of Summit
         Tops that every group has beside those that it found itself.
-
-    Returns
-    -------
-    list of list of Summit
 
     Raises
     ------
@@ -162,7 +155,6 @@ def inverse_curvature(target: Sloped, place: Array) -> Array:
 
     Parameters
     ----------
-    target : Sloped
     place : (k,)
         Scores.
 
@@ -342,10 +334,8 @@ def warmed(
 
     Parameters
     ----------
-    scores : NormalScores
     tops : list of list of Summit
         Of each group, the highest first.
-    rng : Generator
 
     Returns
     -------
@@ -370,7 +360,6 @@ def anew(log_weights: Array, rng: np.random.Generator) -> NDArray[np.intp]:
     Parameters
     ----------
     log_weights : (n_groups, n)
-    rng : Generator
 
     Returns
     -------
@@ -402,10 +391,8 @@ def starts(scores: NormalScores, tops: list[Summit], rng: np.random.Generator) -
 
     Parameters
     ----------
-    scores : NormalScores
     tops : list of Summit
         The highest first.
-    rng : Generator
 
     Returns
     -------
@@ -443,10 +430,8 @@ def likely_places(density: Posterior, n: int, rng: np.random.Generator) -> Array
 
     Parameters
     ----------
-    density : Posterior
     n : int
         Places at most.
-    rng : Generator
 
     Returns
     -------

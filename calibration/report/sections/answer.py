@@ -75,13 +75,8 @@ def first_screen(findings: Findings, pictures: Pictures = Pictures()) -> FirstSc
 
     Parameters
     ----------
-    findings : Findings
     pictures : Pictures
         None of them for the console.
-
-    Returns
-    -------
-    FirstScreen
     """
     fit, records = findings.fit, leading(findings)
     questions = fit.study.questions

@@ -61,16 +61,10 @@ def record(findings: Findings, estimand: str, value: float, **details: Unpack[De
 
     Parameters
     ----------
-    findings : Findings
-    estimand : str
     value : float
         In the unit among the details.
     details :
         As of :class:`cipark_sd.statements.headline.Details`.
-
-    Returns
-    -------
-    Headline
     """
     fit, study = findings.fit, findings.fit.study
     details.setdefault("doubt", misfit(findings))

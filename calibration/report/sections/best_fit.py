@@ -94,11 +94,6 @@ def profile_points(quantity: str, profiles: Sequence[Profile]) -> Rows:
     ----------
     quantity : str
         Head of the column of names.
-    profiles : sequence of Profile
-
-    Returns
-    -------
-    list of dict
     """
     return [
         {quantity: profile.name, "value": value, "rise": rise}

@@ -102,17 +102,7 @@ def kind_of(fit: Fit) -> Kind:
 
 
 def profile_bounds(fit: Fit, profile: Profile) -> Bounds:
-    """The interval of a profile.
-
-    Parameters
-    ----------
-    fit : Fit
-    profile : Profile
-
-    Returns
-    -------
-    Bounds
-    """
+    """The interval of a profile."""
     verdict, level, by = profile.verdict, profile.threshold.level, "profile likelihood"
     error = fit.errors.get(profile.name)
     if error is None and "none" in verdict.states:

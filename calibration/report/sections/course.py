@@ -45,10 +45,6 @@ class Course(ReportPart):
 def course(findings: Findings) -> tuple[list[Headline], str]:
     """The numbers of the course that a first screen draws, and what they come to, as a title has it.
 
-    Parameters
-    ----------
-    findings : Findings
-
     Returns
     -------
     list of Headline, str

@@ -113,7 +113,6 @@ def at_estimate(findings: Findings, about: str) -> Iterator[Headline]:
 
     Parameters
     ----------
-    findings : Findings
     about : str
         The estimand.
 
@@ -134,13 +133,8 @@ def by_draws(drawn: Posterior, predictions: "pd.DataFrame") -> Iterator[tuple[fl
 
     Parameters
     ----------
-    drawn : Posterior
     predictions : DataFrame
         Of its draws, under :data:`calibration.assess.posterior_predictive.DRAWN`.
-
-    Returns
-    -------
-    iterator of float and Details
     """
     lines = predictions.itertuples(index=False, name=None)
     for _, low, _, median, _, high, prior_low, prior_high, _, judged in lines:
@@ -198,17 +192,7 @@ def _last_fitted(fit: Fit) -> float:
 
 
 def is_beyond(fit: Fit, prediction: Reported) -> bool:
-    """Whether a prediction lies after all that was fitted.
-
-    Parameters
-    ----------
-    fit : Fit
-    prediction : Reported
-
-    Returns
-    -------
-    bool
-    """
+    """Whether a prediction lies after all that was fitted."""
     last = _last_fitted(fit)
     return prediction.time > last and not math.isclose(prediction.time, last)
 

@@ -130,8 +130,6 @@ def alternatives_table(
     runs, prior : Dataset
         Over draws that have seen the data, or over those that there are; over draws that have not, None where ``runs``
         are such.
-    outcomes : sequence of Outcome
-    decisions : Decisions
     effective : mapping of str to float
         By structure that was fitted itself, how many independent draws its own are worth.
     without_data : DataFrame
@@ -223,10 +221,6 @@ def change_class(
         Its id.
     effective, without_data
         As for :func:`alternatives_table`.
-
-    Returns
-    -------
-    Class
     """
     changes = after.change(alternative)
     if changes.shape[-1] == 1:
@@ -250,7 +244,6 @@ def hangs_on(compared: Compared, inputs: "pd.DataFrame") -> "pd.DataFrame":
 
     Parameters
     ----------
-    compared : Compared
     inputs : DataFrame
         ``n_structures * n_draws`` rows, the draws of one structure after those of another; a column for each input.
 
@@ -284,7 +277,6 @@ def measurements(
 
     Parameters
     ----------
-    compared : Compared
     inputs : DataFrame
         As for :func:`hangs_on`.
     options : sequence of str

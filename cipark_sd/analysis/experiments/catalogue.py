@@ -49,13 +49,8 @@ def read_catalogue(path: Path | str, model: Model) -> Catalogue:
 
     Parameters
     ----------
-    path : Path or str
     model : Model
         Whose names the file uses; numbers that only the catalogue has need not be in it.
-
-    Returns
-    -------
-    Catalogue
 
     Raises
     ------

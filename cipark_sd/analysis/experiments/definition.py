@@ -85,7 +85,6 @@ class Decisions:
         When outcomes are read.
     margin : float
         The share by which an outcome has to improve to count.
-    alternatives : tuple of Decision
     beside : tuple of str
         Ids of outcomes that the first screen shows beside it.
     """
@@ -123,7 +122,6 @@ class Outcome:
 
     Parameters
     ----------
-    id, title : str
     variable : str
         Of the model; ``Name[element]`` for one element, a whole subscripted variable is summed over its elements.
     per : str

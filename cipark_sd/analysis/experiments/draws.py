@@ -31,7 +31,6 @@ class Draws:
         The structure's id.
     values : mapping of str to (n_draws,)
         By override key (``Name`` or ``Name[element]``, any spelling; stored canonically).
-    origin : Origin
     weight : float
         Of the structure among its rivals, such as a stacking weight; NaN where there is none.
     converged : bool or None
@@ -117,7 +116,6 @@ def latin_hypercube(
         By the name of the input, elementwise from shares between 0 and 1 to values.
     n : int
         Draws.
-    rng : Generator
 
     Returns
     -------

@@ -214,7 +214,6 @@ def claims(
 
     Parameters
     ----------
-    policies : sequence of Policy
     prior : Dataset
         Of :func:`cipark_sd.analysis.experiments.run.run_policies`, with draws that have seen no data.
     posterior : Dataset, optional
@@ -363,7 +362,6 @@ def effect_classes(
 
     Parameters
     ----------
-    catalogue : Catalogue
     prior, posterior : Dataset
         Of :func:`cipark_sd.analysis.experiments.run.run_policies`.
     rivals : sequence of str

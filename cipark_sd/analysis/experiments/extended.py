@@ -36,7 +36,6 @@ def acted(decision: Decision, number: int) -> str:
 
     Parameters
     ----------
-    decision : Decision
     number : int
         Of the rule, from 0.
 
@@ -68,13 +67,8 @@ def with_numbers(model: Model, uncertainties: Iterable[Uncertainty]) -> Model:
 
     Parameters
     ----------
-    model : Model
     uncertainties : iterable of Uncertainty
         Those without a unit, and those whose name the model has, add nothing.
-
-    Returns
-    -------
-    Model
     """
     numbers = []
     for number in uncertainties:
@@ -89,7 +83,6 @@ def extended(model: Model, catalogue: Catalogue) -> Model:
 
     Parameters
     ----------
-    model : Model
     catalogue : Catalogue
         Read for this model.
 

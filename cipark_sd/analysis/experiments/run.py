@@ -67,7 +67,6 @@ def run_policies(
 
     Parameters
     ----------
-    setup : Setup
     policies, rivals, outcomes
         In the order of the result.
     draws : mapping of str to Draws
@@ -351,8 +350,6 @@ def at_steps(model: Model, scenario: Scenario, times: Sequence[float]) -> tuple[
 
     Parameters
     ----------
-    model : Model
-    scenario : Scenario
     times : sequence of float
         In the model's unit of time.
 
@@ -428,7 +425,6 @@ def units_of(model: Model, outcome: Outcome) -> str:
     ----------
     model : Model
         With what the catalogue adds.
-    outcome : Outcome
 
     Returns
     -------
@@ -445,7 +441,6 @@ def failures_in(model: Model, result: "xr.Dataset") -> Failures:
 
     Parameters
     ----------
-    model : Model
     result : Dataset
         Of :func:`run_policies`.
 
@@ -468,10 +463,6 @@ def time_position(result: "xr.Dataset", time: float) -> int:
         Of :func:`run_policies`.
     time : float
         In the model's unit of time.
-
-    Returns
-    -------
-    int
 
     Raises
     ------

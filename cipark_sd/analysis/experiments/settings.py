@@ -45,7 +45,6 @@ def inputs(
     ----------
     settings : Scenario
         They win over the draws.
-    draws : Draws
     scenario : Scenario
         Everything else wins over it.
     by_draw : mapping of str to (n_draws,), optional
@@ -87,8 +86,6 @@ class BaseConstants:
 
     Parameters
     ----------
-    setup : Setup
-    rival : Structure
     draws : Draws
         Of that structure.
     names : iterable of str
@@ -130,7 +127,6 @@ def in_each_draw(
     ----------
     setup, rival, draws
         As of :class:`BaseConstants`.
-    policies : sequence of Policy
 
     Returns
     -------

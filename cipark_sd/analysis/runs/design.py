@@ -45,8 +45,6 @@ class Drawn:
     kind : {"lhs", "sobol", "random"}
     n : int
         Rows of a Latin hypercube depend on it; the others are continued by more.
-    factors : Factors
-    seed : int
 
     Raises
     ------
@@ -126,7 +124,6 @@ def permuted(numbers: NDArray[np.uint64], n: int, key: int) -> NDArray[np.uint64
     Returns
     -------
     (n_numbers,)
-
     >>> sorted(permuted(np.arange(10, dtype=np.uint64), 10, 7).tolist())
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     """
@@ -238,7 +235,6 @@ def design_of(
 
     Parameters
     ----------
-    model : Model
     design : str
         ``"lhs"``, ``"sobol"``, ``"random"`` or a CSV file.
     runs, seed : int
@@ -247,10 +243,6 @@ def design_of(
         All constants vary by this share of their values.
     vary : sequence of (str, float, float)
         Constants and the ends between which they vary.
-
-    Returns
-    -------
-    Drawn or Listed
 
     Raises
     ------

@@ -51,7 +51,6 @@ class RunStore:
 
     Parameters
     ----------
-    path : Path
     work : Work
         What is computed.
     chunk : int
@@ -262,15 +261,10 @@ def store_of(work: Work, path: Path, *, chunk: int | None = None) -> RunStore:
 
     Parameters
     ----------
-    work : Work
     path : Path
         Of its folder, which need not be there yet.
     chunk : int, optional
         Runs of a file; None for files of some 32 MiB.
-
-    Returns
-    -------
-    RunStore
     """
     return RunStore(path, work, chunk or chunk_size(work.design.n, work.bytes_per_run))
 

@@ -57,11 +57,8 @@ class Work(MadeOnce):
 
     Parameters
     ----------
-    model : Model
-    design : Design
     save : tuple of str
         Canonical names of variables.
-    engine : str
     times : tuple of float, optional
         Some of the saved times.
     scenario : Scenario
@@ -201,7 +198,6 @@ def chunk_size(n_runs: int, bytes_per_run: int) -> int:
     -------
     int
         A multiple of :data:`LEAST`.
-
     >>> chunk_size(1_000_000, 5000), chunk_size(1_000, 5000), chunk_size(10**9, 8)
     (6720, 256, 131072)
     """

@@ -42,7 +42,6 @@ class Output:
 
     Parameters
     ----------
-    label : str
     variable : str
         ``Name`` or ``Name[element]``.
     without : Scenario, optional
@@ -73,7 +72,6 @@ class Evaluation(MadeOnce):
     ----------
     names : tuple of str
         The constants, in order.
-    definitions : tuple of Output
     times : (n_times,)
         Saved times of the run.
     scenario : Scenario

@@ -64,7 +64,6 @@ class Shares:
 
     Parameters
     ----------
-    parts : tuple of str
     means : tuple of float
         Up to a factor.
     concentration : float
@@ -146,7 +145,6 @@ def check_factors(factors: Factors, *, where: str) -> None:
 
     Parameters
     ----------
-    factors : Factors
     where : str
         For the message.
 
@@ -183,15 +181,10 @@ def around(model: Model, share: float, *, without: Sequence[str] = ()) -> Around
 
     Parameters
     ----------
-    model : Model
     share : float
         Between 0 and 1.
     without : sequence of str
         Constants, or elements of them, that are left out too.
-
-    Returns
-    -------
-    Around
 
     Raises
     ------
@@ -244,7 +237,6 @@ def constant_values(model: Model, constant: Constant) -> dict[str, float]:
 
     Parameters
     ----------
-    model : Model
     constant : Constant
         Of the model.
 
@@ -275,9 +267,5 @@ def margins(draws: Mapping[str, Array]) -> Factors:
     ----------
     draws : mapping of str to (n,)
         By the name of the constant.
-
-    Returns
-    -------
-    Factors
     """
     return Factors(tuple(Factor(name, partial(np.quantile, column), "draws") for name, column in draws.items()))

@@ -89,10 +89,6 @@ def explained(draws: Array, outputs: Array, rng: np.random.Generator) -> Explain
     rng : Generator
         Of the orders.
 
-    Returns
-    -------
-    Explained
-
     Raises
     ------
     ValueError

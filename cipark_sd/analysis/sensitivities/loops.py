@@ -61,7 +61,6 @@ def read_loops(path: Path, model: Model) -> tuple[NamedLoop, ...]:
 
     Parameters
     ----------
-    path : Path
     model : Model
         Whose variables the file names.
 

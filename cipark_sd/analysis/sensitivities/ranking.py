@@ -134,7 +134,6 @@ def sentences(effects: "xr.Dataset", moments: Sequence[Moment]) -> list[str]:
     ----------
     effects : Dataset
         As for :func:`ranked`.
-    moments : sequence of Moment
 
     Returns
     -------
@@ -255,7 +254,6 @@ def negligible(indices: "xr.Dataset", moments: Sequence[Moment]) -> list[str]:
     ----------
     indices : Dataset
         Of :func:`cipark_sd.analysis.sensitivities.sobol.sobol`.
-    moments : sequence of Moment
 
     Returns
     -------

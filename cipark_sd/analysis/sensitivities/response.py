@@ -64,10 +64,8 @@ def blocks(dimensions: int, start: int, stop: int, seed: int, points: Points = "
 
     Parameters
     ----------
-    dimensions : int
     start, stop : int
         The first row, and the one after the last.
-    seed : int
     points : {"sobol", "random"}
 
     Yields
@@ -102,10 +100,8 @@ def bootstrap_weights(seed: int, first: int, size: int, resamples: int) -> Array
 
     Parameters
     ----------
-    seed : int
     first, size : int
         The first row of a piece and how many it has, all within one block.
-    resamples : int
 
     Returns
     -------
@@ -268,19 +264,12 @@ def model_response(
 
     Parameters
     ----------
-    model : Model
-    factors : Factors
-    outputs : sequence of Output
     times : sequence of float, optional
         Saved times; None for all of them.
     scenario : Scenario
         What all runs share.
     workers : int, optional
         Threads; None for as many as there are processors.
-
-    Returns
-    -------
-    ModelResponse
 
     Raises
     ------
@@ -301,11 +290,6 @@ def model_response(
 
 def output_problem(model: Model, output: Output) -> InvalidValue | UnknownName | None:
     """What is wrong with an output's variable.
-
-    Parameters
-    ----------
-    model : Model
-    output : Output
 
     Returns
     -------

@@ -23,7 +23,6 @@ def salib_problem(factors: Factors, *, edge: float = 1 / 16) -> dict[str, Any]:
     -------
     dict
         ``num_vars``, ``names``, and ``bounds`` ``[low, high]`` of each, as shares.
-
     >>> from cipark_sd.analysis.sensitivities.factors import Factor
     >>> salib_problem(Factors((Factor("Rate", np.exp), Factor("Room", np.log))))
     {'num_vars': 2, 'names': ['Rate', 'Room'], 'bounds': [[0.0, 1.0], [0.0625, 1.0]]}

@@ -24,11 +24,6 @@ def hypercube(factors: Factors, n: int, seed: int) -> Array:
 
     Source: McKay, Beckman and Conover 1979, Technometrics 21.
 
-    Parameters
-    ----------
-    factors : Factors
-    n, seed : int
-
     Returns
     -------
     (n, k)
@@ -43,11 +38,8 @@ def sample(response: ModelResponse, *, n: int, seed: int, progress: Progress | N
 
     Parameters
     ----------
-    response : ModelResponse
     n : int
         Runs, a power of two.
-    seed : int
-    progress : callable, optional
 
     Returns
     -------
@@ -69,14 +61,12 @@ def at_draws(
 
     Parameters
     ----------
-    response : ModelResponse
     draws : (n, k)
         Values of its constants, however they depend on each other.
     seed : int
         That the draws come from, for the record.
     design : str
         By which failed runs are told.
-    progress : callable, optional
 
     Returns
     -------

@@ -188,7 +188,6 @@ class SobolSums:
         ab : (k, n, C)
             The first sample with one column of the second.
         weights : (R + 1, n)
-
         A square beyond the largest number makes the variance infinite, which whoever asks for an index is told.
         """
         if self.rows == 0:
@@ -298,7 +297,6 @@ def sobol(
 
     Parameters
     ----------
-    response : ModelResponse
     n : int
         Rows of the design, a power of two; it costs ``n (k + 2)`` runs.
     seed : int

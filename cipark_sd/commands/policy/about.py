@@ -241,10 +241,8 @@ def signed(value: float, width: float = math.nan, unit: str = "") -> str:
 
     Parameters
     ----------
-    value : float
     width : float
         Of its interval, in the unit of the value; NaN or 0 for none.
-    unit : str
 
     Returns
     -------
@@ -265,10 +263,8 @@ def size(value: float, width: float, unit: str) -> str:
 
     Parameters
     ----------
-    value : float
     width : float
         Of its interval, in the same unit; NaN or 0 for none.
-    unit : str
 
     Returns
     -------
@@ -296,7 +292,6 @@ def spread(value: float, low: float, high: float, unit: str = "", *, sign: bool 
     ----------
     value, low, high : float
         In one unit; the ends are equal where there is one draw.
-    unit : str
     sign : bool
         Whether a median above zero has a plus.
 
@@ -319,7 +314,6 @@ def band(low: float, high: float, unit: str = "") -> str:
     ----------
     low, high : float
         Its ends, in one unit.
-    unit : str
 
     Returns
     -------
@@ -364,7 +358,6 @@ def in_words(expected: Expected, catalogue: Catalogue) -> str:
 
     Parameters
     ----------
-    expected : Expected
     catalogue : Catalogue
         With the titles of outcomes and policies.
 
@@ -412,7 +405,6 @@ def save(findings: Findings, name: str, folder: Path) -> None:
 
     Parameters
     ----------
-    findings : Findings
     name : str
         Of the part.
     folder : Path
@@ -429,13 +421,8 @@ def load(folder: Path, kinds: Mapping[str, type]) -> Findings:
 
     Parameters
     ----------
-    folder : Path
     kinds : mapping of str to type
         Of results, by part.
-
-    Returns
-    -------
-    Findings
 
     Raises
     ------
@@ -455,7 +442,6 @@ def saved_results(about: About, folder: Path, kinds: Mapping[str, type], *, dama
     ----------
     about : About
         With the identity of these draws.
-    folder : Path
     kinds : mapping of str to type
         Of results, by part.
     damaged : bool

@@ -87,10 +87,6 @@ def read_target(folder: Path, *, allow_files: Sequence[Path] = ()) -> Target:
     allow_files : sequence of Path
         Folders beneath which files may lie that the model or the study names, beside its own.
 
-    Returns
-    -------
-    Target
-
     Raises
     ------
     InvalidValue, Problems, ModelFileError, EquationError
@@ -267,13 +263,8 @@ def start(request: Request, bars: Bars) -> Analysis:
 
     Parameters
     ----------
-    request : Request
     bars : Bars
         For draws that have to be made first.
-
-    Returns
-    -------
-    Analysis
 
     Raises
     ------
@@ -435,7 +426,6 @@ class PolicyPart(Part[Findings], Generic[R]):
 
     Parameters
     ----------
-    name : str
     kind : type
         Of the result: a frozen dataclass that :mod:`cipark_sd.pages.output` can save and load.
     needs : (str, str, str)

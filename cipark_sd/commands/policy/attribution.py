@@ -36,7 +36,6 @@ def factorial(factors: Sequence[Factor], variant: Policy | None = None) -> tuple
 
     Parameters
     ----------
-    factors : sequence of Factor
     variant : Policy, optional
         Settings that hold in all combinations.
 

@@ -92,8 +92,6 @@ def outcome_table(result: DecisionsFound, about: About, outcome: str) -> Table:
 
     Parameters
     ----------
-    result : DecisionsFound
-    about : About
     outcome : str
         Its id.
 
@@ -125,11 +123,6 @@ def outcome_table(result: DecisionsFound, about: About, outcome: str) -> Table:
 
 def further_tables(result: DecisionsFound, about: About) -> list[Table]:
     """What alternatives cost, when their rules began, what the changes hang on, and what to measure.
-
-    Parameters
-    ----------
-    result : DecisionsFound
-    about : About
 
     Returns
     -------

@@ -166,7 +166,6 @@ def shown_rows(frame: "pd.DataFrame", about: About, outcome: str, at: float) -> 
     ----------
     frame : DataFrame
         Of :func:`cipark_sd.analysis.experiments.effects.table`.
-    about : About
     outcome : str
         Its id.
     at : float

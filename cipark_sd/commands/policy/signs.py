@@ -27,7 +27,6 @@ def runs_without_data(analysis: Analysis, bars: Bars) -> "xr.Dataset":
     ----------
     analysis : Analysis
         With the draws in its ``prior``.
-    bars : Bars
 
     Returns
     -------
@@ -62,7 +61,6 @@ def classified_claims(analysis: Analysis, prior: "xr.Dataset", posterior: "xr.Da
 
     Parameters
     ----------
-    analysis : Analysis
     prior : Dataset
         Of :func:`runs_without_data`.
     posterior : Dataset or None
@@ -81,11 +79,6 @@ def classified_claims(analysis: Analysis, prior: "xr.Dataset", posterior: "xr.Da
 
 def claims_blocks(claims: Sequence[Claim], about: About) -> list[Block]:
     """What became of all expectations: how many are of which class, and each with its probabilities.
-
-    Parameters
-    ----------
-    claims : sequence of Claim
-    about : About
 
     Returns
     -------
@@ -141,11 +134,6 @@ def _table(claims: Sequence[Claim], about: About) -> Table:
 
 def claims_frame(claims: Sequence[Claim], about: About) -> "pd.DataFrame":
     """One row for each expectation and structure.
-
-    Parameters
-    ----------
-    claims : sequence of Claim
-    about : About
 
     Returns
     -------

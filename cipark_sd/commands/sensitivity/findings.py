@@ -166,7 +166,6 @@ def save(findings: Findings, folder: Path) -> list[Path]:
 
     Parameters
     ----------
-    findings : Findings
     folder : Path
         One that exists.
 

@@ -182,7 +182,6 @@ def title(findings: Findings, ranking: Ranking | None, reasons: Sequence[str]) -
 
     Parameters
     ----------
-    findings : Findings
     ranking : Ranking or None
         Of the output that is spoken of.
     reasons : sequence of str
@@ -270,8 +269,6 @@ def _write(findings: Findings, folder: Path, *, for_print: bool = False) -> list
 
     Parameters
     ----------
-    findings : Findings
-    folder : Path
     for_print : bool
         As of :func:`cipark_sd.pages.output.write`.
 

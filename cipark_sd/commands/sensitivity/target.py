@@ -161,16 +161,10 @@ def inputs_of(request: Request, study: Study, question: Question, n: int) -> Inp
 
     Parameters
     ----------
-    request : Request
-    study : Study
     question : Question
         With the factors of the study's priors, or of a bare model's ranges.
     n : int
         Draws that priors and ranges are sampled by.
-
-    Returns
-    -------
-    Inputs
 
     Raises
     ------
@@ -262,7 +256,6 @@ def _drawn(model: Model, table: Mapping[str, Array], where: str) -> tuple[dict[s
 
     Parameters
     ----------
-    model : Model
     table : mapping of str to (n,)
     where : str
         Where the draws come from, for messages.

@@ -32,13 +32,8 @@ def safediv(c: Context, a: Sequence[Term]) -> Term:
 
     Parameters
     ----------
-    c : Context
     a : sequence of Term, (2,) or (3,)
         Numerator, denominator and ``x``, 0 where it is missing.
-
-    Returns
-    -------
-    Term
     """
     numerator, denominator, *otherwise = a
     return c.graph.select(
@@ -51,13 +46,8 @@ def zidz(c: Context, a: Sequence[Term]) -> Term:
 
     Parameters
     ----------
-    c : Context
     a : sequence of Term, (2,)
         Numerator and denominator.
-
-    Returns
-    -------
-    Term
     """
     return _xidz(c, (*a, c.graph.const(0.0)))
 
@@ -182,10 +172,6 @@ def guarded(over: Expr, under: Expr, otherwise: Expr) -> Expr:
     ----------
     over, under, otherwise : Expr
         ``over / under``, or ``otherwise`` where ``under`` is nearer to 0 than :data:`SMALL`.
-
-    Returns
-    -------
-    Expr
     """
     return If(Binary("<", Call("abs", (under,)), Const(SMALL)), otherwise, over / under)
 
@@ -197,10 +183,6 @@ def unless_zero(over: Expr, under: Expr, otherwise: Expr) -> Expr:
     ----------
     over, under, otherwise : Expr
         ``over / under``, or ``otherwise`` where ``under`` is 0.
-
-    Returns
-    -------
-    Expr
     """
     return If(Binary("=", under, _ZERO), otherwise, over / under)
 

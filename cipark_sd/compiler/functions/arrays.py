@@ -76,7 +76,6 @@ def deviation(c: Context, terms: Sequence[Term]) -> Term:
 
     Parameters
     ----------
-    c : Context
     terms : sequence of Term, (n,)
 
     Returns

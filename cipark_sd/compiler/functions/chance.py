@@ -217,7 +217,6 @@ def quantile(g: Graph, p: Term) -> Term:
 
     Parameters
     ----------
-    g : Graph
     p : Term
         Between 0 and 1.
 

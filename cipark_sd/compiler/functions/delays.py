@@ -39,11 +39,6 @@ def label_of(variable: str, call: Call) -> str:
     ----------
     variable : str
         In whose equation the call is.
-    call : Call
-
-    Returns
-    -------
-    str
     """
     return f"{variable} {call.function.upper().replace('_', ' ')}"
 

@@ -25,17 +25,12 @@ def sampled(m: Memory, variable: str, call: Call, condition: Later, value: Later
 
     Parameters
     ----------
-    m : Memory
     variable : str
         In whose equation the call is.
     call : Call
         Its third argument is what is held at the start.
     condition, value : callable
         Give the nodes of the first two arguments, after the lowering has come that far.
-
-    Returns
-    -------
-    Term
     """
     key, label = (variable, call), f"{variable} SAMPLE IF TRUE"
 

@@ -69,10 +69,6 @@ def read(language: dict[str, tuple[Reading, ...]], function: str, arguments: tup
     arguments : tuple of Expr
         In the language's order.
 
-    Returns
-    -------
-    Expr
-
     Raises
     ------
     WrongCall

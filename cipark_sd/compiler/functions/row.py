@@ -200,11 +200,6 @@ def fits(parameters: str, n: int) -> bool:
     ----------
     parameters : str
         As a row has them.
-    n : int
-
-    Returns
-    -------
-    bool
     """
     counts = numbers_of(parameters)
     return n in counts or (n > counts[0] and parameters.endswith("..."))

@@ -80,10 +80,6 @@ def of_slats(stock: Ref, leaves: Expr, function: str, place: int = 0) -> Expr:
         One of :data:`ASKED_OF_SLATS`.
     place : int
         From 1, at the exit; beyond the conveyor there is no number. Of all slats it is 0.
-
-    Returns
-    -------
-    Expr
     """
     return Call("conveyor: seen", (stock, leaves, Const(float(ASKED_OF_SLATS.index(function))), Const(float(place))))
 

@@ -161,7 +161,6 @@ def definition(
     ----------
     name : str
         Of :data:`~cipark_sd.compiler.primitives.RECIPES`.
-    lanes : int
     attributes : str
         LLVM's, of the short way.
     array : callable

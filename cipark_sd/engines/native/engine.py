@@ -224,13 +224,11 @@ def load(program: Program, lanes: int = LANES) -> tuple[Any, int, int]:
 
     Parameters
     ----------
-    program : Program
     lanes : int
         Runs of a block.
 
     Returns
     -------
-    run : callable
     workspace : int
         The vectors of workspace that it needs.
     operations : int
@@ -374,7 +372,6 @@ class Courses:
 
     Parameters
     ----------
-    columns : Columns
     arrays : mapping of str to (n_runs, n_saved, *sizes)
         Arrays of the columns, by name.
     """

@@ -33,7 +33,6 @@ def declarations(lanes: int, without: Container[str] = ()) -> str:
 
     Parameters
     ----------
-    lanes : int
     without : container of str
         Functions of the C library that the module defines itself.
 
@@ -406,32 +405,12 @@ def _signed(value: int) -> int:
 
 
 def is_source(program: Program, node: int) -> bool:
-    """Whether any function reads a node from where it comes instead of computing it.
-
-    Parameters
-    ----------
-    program : Program
-    node : int
-
-    Returns
-    -------
-    bool
-    """
+    """Whether any function reads a node from where it comes instead of computing it."""
     return program.nodes[node].op in ON_DEMAND
 
 
 def arguments_of(program: Program, node: int) -> Iterable[int]:
-    """The nodes that computing a node reads, a pipe's length and start included.
-
-    Parameters
-    ----------
-    program : Program
-    node : int
-
-    Returns
-    -------
-    iterable of int
-    """
+    """The nodes that computing a node reads, a pipe's length and start included."""
     entry = program.nodes[node]
     if entry.op == "pipe" and isinstance(entry.payload, int):
         pipe = program.pipes[entry.payload]

@@ -47,7 +47,6 @@ def kernel(
 
     Parameters
     ----------
-    program : Program
     lanes : int
         Runs of a block.
     library : mapping of str to str, optional

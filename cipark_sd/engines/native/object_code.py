@@ -70,7 +70,6 @@ def compiled(text: str, effort: int, machine: Any) -> bytes:
         LLVM assembly.
     effort : int
         The level of optimisation of the passes.
-    machine : llvmlite.binding.TargetMachine
 
     Returns
     -------
@@ -139,7 +138,6 @@ def keep(key: str, content: bytes) -> None:
     ----------
     key : str
         A digest, in hexadecimal.
-    content : bytes
     """
     folder = _cache_folder()
     path = folder / _FOLDER / key

@@ -35,7 +35,6 @@ def blocks(program: Program, nodes: Sequence[int], heads: Container[int], most: 
 
     Parameters
     ----------
-    program : Program
     nodes : sequence of int
         In order.
     heads : container of int
@@ -79,11 +78,6 @@ def in_turns(parts: Sequence[Block]) -> list[list[list[Block]]]:
 def memory_of(program: Program, node: int) -> str | None:
     """Where a value lies that another function left or that the run is given; None where it is made in other ways.
 
-    Parameters
-    ----------
-    program : Program
-    node : int
-
     Returns
     -------
     str or None
@@ -125,7 +119,6 @@ def compute(body: Body, group: Sequence[Block]) -> None:
 
     Parameters
     ----------
-    body : Body
     group : sequence of Block
         Of one shape, none of which reads another.
     """
@@ -147,7 +140,6 @@ def copy(body: Body, nodes: Sequence[int], pointer: str, places: Sequence[int]) 
 
     Parameters
     ----------
-    body : Body
     nodes : sequence of int
         All in one memory.
     pointer : str

@@ -52,11 +52,6 @@ def with_true_labels(meaning: Mapping[str, str], message: str) -> str:
     ----------
     meaning : mapping of str to str
         The modeller's label by neutral label.
-    message : str
-
-    Returns
-    -------
-    str
     """
     return re.sub(r"v\d{4,}", lambda match: meaning.get(match.group(), match.group()), message)
 
@@ -68,7 +63,6 @@ def neutral_text(
 
     Parameters
     ----------
-    model : Model
     settings : Settings
         Of one run.
     times : mapping of str to float

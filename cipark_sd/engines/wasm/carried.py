@@ -71,7 +71,6 @@ def carried(
 
     Parameters
     ----------
-    model : Model
     scenario : Scenario
         What differs from the file: numbers stay settable, series, tables and the time span become part of the module.
     save : sequence of str, optional
@@ -86,10 +85,6 @@ def carried(
     varying : collection of str, optional
         The constants that may differ between runs of a call; what hangs on others and on time alone is then computed
         once for all runs, by a second module. Without it all of them.
-
-    Returns
-    -------
-    Carried
 
     Raises
     ------
@@ -241,13 +236,8 @@ def with_numbers(program: Program, numbers: Mapping[str, float]) -> Program:
 
     Parameters
     ----------
-    program : Program
     numbers : mapping of str to float
         By the name of the constant.
-
-    Returns
-    -------
-    Program
     """
     graph = Graph()
     params = [name for name in program.params if name not in numbers]

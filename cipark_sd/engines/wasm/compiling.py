@@ -53,7 +53,6 @@ def compiled(program: Program, *, skips: bool = False) -> tuple[bytes, int, int]
 
     Parameters
     ----------
-    program : Program
     skips : bool
         No time goes into powers of 1 and 0.
 
@@ -190,7 +189,6 @@ def linked(obj: bytes, exported: str = "run") -> tuple[bytes, int]:
 
     Returns
     -------
-    module : bytes
     free : int
         A multiple of 16.
 
@@ -254,14 +252,8 @@ def with_description(module: bytes, name: str, content: bytes) -> bytes:
 
     Parameters
     ----------
-    module : bytes
     name : str
         Of the section.
-    content : bytes
-
-    Returns
-    -------
-    bytes
     """
     return module + _section(_CUSTOM, text(name) + content)
 

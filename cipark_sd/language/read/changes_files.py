@@ -33,10 +33,6 @@ def as_scenario(scenario: ScenarioLike, model: Model) -> Scenario:
     model : Model
         Whose ranges a changes file may name.
 
-    Returns
-    -------
-    Scenario
-
     Raises
     ------
     InvalidValue, UnknownName, Problems
@@ -60,7 +56,9 @@ def read_changes(path: Path, model: Model) -> Scenario:
     Parameters
     ----------
     path : Path
+        The ``.cin`` or ``.out`` file.
     model : Model
+        Whose names and ranges the entries have to have.
 
     Returns
     -------

@@ -48,10 +48,6 @@ def checked_model(path: Path, draft: Model, raw: bytes, problems: list[CiparkErr
     problems : list of CiparkError
         Those met so far.
 
-    Returns
-    -------
-    Model
-
     Raises
     ------
     OutsideFolder, EquationError, UnknownName, UnsupportedFeature, Problems
@@ -270,7 +266,6 @@ def placed(problem: CiparkError, names: Sequence[str], lines: Mapping[str, int])
 
     Parameters
     ----------
-    problem : CiparkError
     names : sequence of str
         The file's name, which is put first, and other names that messages begin with.
     lines : mapping

@@ -219,10 +219,6 @@ def meant(language: dict[str, tuple[Reading, ...]], function: str, arguments: tu
     at : int
         The number of the token, for an error.
 
-    Returns
-    -------
-    Expr
-
     Raises
     ------
     SyntaxProblem

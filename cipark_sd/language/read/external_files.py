@@ -93,10 +93,6 @@ def in_any_case(folder: Path, file: str) -> str:
         Of the model.
     file : str
         As the model spells it.
-
-    Returns
-    -------
-    str
     """
     at, parts = folder, file.replace("\\", "/").split("/")
     try:
@@ -159,10 +155,6 @@ def external_contents(path: Path, files: Sequence[str], allowed: Sequence[Path])
     allowed : sequence of Path
         Folders beneath which they may lie, beside the model's own.
 
-    Returns
-    -------
-    iterator of bytes
-
     Raises
     ------
     OutsideFolder, ModelFileError, Problems
@@ -182,13 +174,8 @@ def read_externals(model: Model, tags: Mapping[str, Path] | None = None) -> Mode
 
     Parameters
     ----------
-    model : Model
     tags : mapping of str to Path, optional
         Read what stands behind these tags alone, each a file that the user named.
-
-    Returns
-    -------
-    Model
 
     Raises
     ------

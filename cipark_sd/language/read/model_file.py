@@ -69,6 +69,7 @@ def read_model(path: Path | str, *, allow_files: Sequence[Path | str] = (), seri
     Returns
     -------
     Model
+        With its equations as they stand; nothing has been run.
 
     Raises
     ------
@@ -146,15 +147,10 @@ def with_series(model: Model, files: Sequence[Path | str], *, where: str) -> Mod
 
     Parameters
     ----------
-    model : Model
     files : sequence of path
         ``.csv``, ``.tab``, ``.tsv``, ``.dat``, ``.xlsx`` (its one sheet with cells), ``.vdf`` or ``.vdfx``.
     where : str
         The option or argument that names them, for messages.
-
-    Returns
-    -------
-    Model
 
     Raises
     ------
@@ -353,7 +349,6 @@ def read_vdf(path: Path, *, role: str, where: str) -> "pd.DataFrame":
 
     Parameters
     ----------
-    path : Path
     role, where : str
         What the file is, and the option that names it, for messages.
 

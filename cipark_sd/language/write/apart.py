@@ -73,8 +73,6 @@ def parted(
 
     Parameters
     ----------
-    variable : Variable
-    change : callable
     taken : set of str
         Canonical names that there are; those of new variables are added.
     functions : mapping of str to tuple
@@ -82,10 +80,6 @@ def parted(
     tables : callable, optional
         Where given, tables inside expressions are taken out too; it is called with the variable of one inside a sum
         over subscripts, which cannot be.
-
-    Yields
-    ------
-    Variable
     """
     lifted: list[Variable] = []
 
@@ -124,7 +118,6 @@ def fresh(label: str, taken: set[str]) -> str:
 
     Parameters
     ----------
-    label : str
     taken : set of str
         Canonical names; that of the result is added.
 
@@ -150,15 +143,10 @@ def data_as_table(series: Series, where: str, problems: list[CiparkError]) -> Au
 
     Parameters
     ----------
-    series : Series
     where : str
         The model's name, for messages.
     problems : list of CiparkError
         Grows by what cannot be written.
-
-    Returns
-    -------
-    Auxiliary or Series
     """
 
     def refuse(feature: str, alternative: str) -> Series:
@@ -195,10 +183,6 @@ def held_otherwise(model: Model, target: Format) -> Iterator[UnsupportedFeature]
         As it was read, files aside.
     target : {"vensim", "xmile"}
         The language that is written.
-
-    Returns
-    -------
-    iterator of UnsupportedFeature
     """
     if target == "xmile" and not model.of_vensim:
         return
@@ -267,13 +251,8 @@ def write_out_reductions(model: Model, expr: Expr) -> Expr:
 
     Parameters
     ----------
-    model : Model
     expr : Expr
         With the model's subscripts.
-
-    Returns
-    -------
-    Expr
     """
 
     def change(part: Expr) -> Expr:
@@ -302,15 +281,10 @@ def sayable(model: Model, expr: Expr, dims: tuple[str, ...]) -> bool:
 
     Parameters
     ----------
-    model : Model
     expr : Expr
         Of an equation of the model.
     dims : tuple of str
         Those on its left side.
-
-    Returns
-    -------
-    bool
     """
     ranges = set(model.dimension_by_name) | {e for d in model.dimensions for e in d.elements}
     named = of_whole_arrays(expr)
@@ -364,10 +338,6 @@ def vector_calls(model: Model, flat: Model, alternative: str) -> Iterator[Unsupp
         The same without.
     alternative : str
         The way round.
-
-    Returns
-    -------
-    iterator of UnsupportedFeature
     """
     refused = VENSIM_NAMED
     for variable in model.variables:

@@ -65,13 +65,8 @@ def in_xmile_words(model: Model, problems: list[CiparkError]) -> Model:
 
     Parameters
     ----------
-    model : Model
     problems : list of CiparkError
         Grows by what cannot be said.
-
-    Returns
-    -------
-    Model
     """
     words = _Words(model)
     variables: list[Variable] = []

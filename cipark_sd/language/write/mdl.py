@@ -222,13 +222,7 @@ def _range_problems(model: Model) -> Iterator[CiparkError]:
 
 
 def write_mdl(model: Model, path: Path | str) -> None:
-    """Write :func:`to_mdl` to a file, whole or not at all.
-
-    Parameters
-    ----------
-    model : Model
-    path : path
-    """
+    """Write :func:`to_mdl` to a file, whole or not at all."""
     write_whole(Path(path), to_mdl(model))
 
 

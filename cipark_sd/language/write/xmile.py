@@ -45,7 +45,6 @@ def to_xmile(model: Model, *, inline_lookups: bool = False) -> str:
 
     Parameters
     ----------
-    model : Model
     inline_lookups : bool
         Write each use of a lookup as a table of its own, which PySD needs. Otherwise a lookup stays a variable with a
         table, which others read by Stella's ``LOOKUP``.
@@ -97,8 +96,6 @@ def write_xmile(model: Model, path: Path | str, *, inline_lookups: bool = False)
 
     Parameters
     ----------
-    model : Model
-    path : path
     inline_lookups : bool
         As of :func:`to_xmile`.
     """

@@ -210,11 +210,6 @@ def check_figure_path(path: Path) -> None:
 def save_figure(figure: "Figure", path: Path | str) -> None:
     """Write a figure as PNG, SVG or PDF by the ending of the name; the file appears whole or not at all.
 
-    Parameters
-    ----------
-    figure : Figure
-    path : Path or str
-
     Raises
     ------
     InvalidValue
@@ -233,14 +228,9 @@ def rendered(figure: "Figure", kind: str, *, dpi: int) -> bytes:
 
     Parameters
     ----------
-    figure : Figure
     kind : {"png", "svg", "pdf"}
     dpi : int
         Dots an inch, of PNG.
-
-    Returns
-    -------
-    bytes
     """
     from matplotlib.text import Text
 
@@ -265,7 +255,6 @@ def save_figures(figure: "Figure", folder: Path, name: str, endings: Sequence[st
 
     Parameters
     ----------
-    figure : Figure
     folder : Path
         One that exists.
     name : str

@@ -73,8 +73,6 @@ def read_observed(
 
     Parameters
     ----------
-    model : Model
-    path : Path
     columns : mapping of str to str, optional
         Column by variable; without it each column that bears the name of a variable is one.
     only : mapping of str to str, optional
@@ -196,7 +194,6 @@ def display_of(model_path: Path, allow_files: Sequence[Path] = ()) -> Display:
 
     Parameters
     ----------
-    model_path : Path
     allow_files : sequence of Path
         The observed values lie beneath the folder of the file, beneath the package that it names, or beneath one of
         these.

@@ -125,8 +125,6 @@ def titled(axes: "Axes", text: str, *, columns: int = 1) -> None:
 
     Parameters
     ----------
-    axes : Axes
-    text : str
     columns : int
         Panels beside each other.
     """
@@ -138,7 +136,6 @@ def timed(panels: "Iterable[Axes]", dataset: "xr.Dataset | xr.DataArray", *, mos
 
     Parameters
     ----------
-    panels : iterable of Axes
     dataset : Dataset or DataArray
         Its coordinate ``time`` has the units.
     most : int
@@ -154,13 +151,7 @@ def timed(panels: "Iterable[Axes]", dataset: "xr.Dataset | xr.DataArray", *, mos
 
 
 def note(figure: "Figure", text: str) -> None:
-    """Put a small line under a figure, or as many as its width needs.
-
-    Parameters
-    ----------
-    figure : Figure
-    text : str
-    """
+    """Put a small line under a figure, or as many as its width needs."""
     figure.supxlabel(textwrap.fill(text, int(_LETTERS_AN_INCH * figure.get_figwidth())), **_NOTE)
 
 
@@ -185,11 +176,6 @@ def strongest(at: "xr.Dataset", index: str, count: int) -> list[int]:
         Of one output, over ``parameter`` and ``time``, with its ``variance``.
     index : str
         The name of the index.
-    count : int
-
-    Returns
-    -------
-    list of int
     """
     values = at[index].transpose("parameter", "time").to_numpy()
     weights = np.sqrt(np.nan_to_num(at["variance"].to_numpy()))
@@ -203,7 +189,6 @@ def largest(values: Array, count: int) -> list[int]:
     Parameters
     ----------
     values : (n,)
-    count : int
 
     Returns
     -------
@@ -232,7 +217,6 @@ def by_moment(
     ----------
     dataset : Dataset
         Over ``output`` and ``time``.
-    moments : sequence of Moment
     height : float
         Of a row, in inches.
     draw : function
@@ -266,11 +250,6 @@ def names_of(dataset: "xr.Dataset", positions: Sequence[int]) -> list[str]:
     ----------
     dataset : Dataset
         Over ``parameter``.
-    positions : sequence of int
-
-    Returns
-    -------
-    list of str
     """
     names = dataset["parameter"].to_numpy()
     return [str(names[i]) for i in positions]
@@ -290,11 +269,9 @@ def interval(
 
     Parameters
     ----------
-    axes : Axes
     row : float
         Its height.
     ends : (5,)
-    colour : str
     thick : float
         Of the thick bar, in points.
     dot : float
@@ -316,11 +293,9 @@ def bands(
 
     Parameters
     ----------
-    axes : Axes
     times, middle : (n_times,)
     pairs : mapping
         By what the legend says: the lower edge, the upper edge, and how opaque the band is; the widest first.
-    colour : str
     """
     for label, (low, high, alpha) in pairs.items():
         axes.fill_between(times, low, high, color=colour, alpha=alpha, linewidth=0, label=label)
@@ -339,7 +314,6 @@ def stacked(
 
     Parameters
     ----------
-    axes : Axes
     times : (n_times,)
     heights : iterable of (n_times,)
         Negative ones go downwards.

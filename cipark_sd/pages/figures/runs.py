@@ -61,6 +61,7 @@ def plot_run(
     Returns
     -------
     Figure
+        Of matplotlib, shown or saved by nobody yet.
 
     Raises
     ------
@@ -112,6 +113,7 @@ def plot_fan(runs: "xr.Dataset", variables: Sequence[str] | str, *, title: str =
     Returns
     -------
     Figure
+        Of matplotlib, with the medians as lines and the bands as areas.
 
     Raises
     ------
@@ -232,10 +234,6 @@ def plot_tornado(
     most : int, optional
         So many of them, in a small figure for a page that says in its own words what is drawn; None for all.
 
-    Returns
-    -------
-    Figure
-
     Raises
     ------
     InvalidValue
@@ -283,10 +281,6 @@ def plot_fans(result: "xr.Dataset", outcome: str, *, caption: str = "") -> "Figu
         Its id.
     caption : str
         The line under the figure.
-
-    Returns
-    -------
-    Figure
     """
     from matplotlib.figure import Figure
 
@@ -344,10 +338,6 @@ def plot_shapley(
         Of the outcome, and the line under the figure.
     time_units : str
         Of the model.
-
-    Returns
-    -------
-    Figure
     """
     values = shapley[outcome].sel(time=at).transpose("factor", "rival", "draw").to_numpy()
     order = np.argsort(np.nanmean(values[:, 0], axis=-1), kind="stable")

@@ -107,8 +107,6 @@ class Contents:
 
     Parameters
     ----------
-    title : str
-    model : Model
     target : str
         How a command names the model.
     scenario : Scenario

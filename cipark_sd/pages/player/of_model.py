@@ -55,7 +55,6 @@ def contents_of(
 
     Parameters
     ----------
-    model : Model
     target : str
         How a command names the model.
     variables, levers : sequence of str
@@ -66,10 +65,6 @@ def contents_of(
         Empty for the model's name.
     observed : sequence of Observed
         Shown beside the curves of their variables.
-
-    Returns
-    -------
-    Contents
 
     Raises
     ------
@@ -109,14 +104,8 @@ def labels_of(model: Model, scenario: Scenario, label: Callable[[float], str]) -
 
     Parameters
     ----------
-    model : Model
-    scenario : Scenario
     label : function
         Of a time.
-
-    Returns
-    -------
-    tuple of str
     """
     return tuple(map(label, plan(model, scenario, save=(), times=None, method=None).times.tolist()))
 
@@ -160,7 +149,6 @@ def lever_of(model: Model, name: str) -> Lever:
 
     Parameters
     ----------
-    model : Model
     name : str
         By any spelling.
 
@@ -203,13 +191,10 @@ def most_influential(
 
     Parameters
     ----------
-    model : Model
     scenario : Scenario
         What all runs share.
-    levers : sequence of Lever
     outputs : sequence of str
         Variables, by any spelling.
-    most : int
 
     Returns
     -------
@@ -232,10 +217,8 @@ def within_numbers(
 
     Parameters
     ----------
-    model : Model
     scenario : Scenario
         What all runs share.
-    levers : sequence of Lever
     outputs : sequence of str
         Variables, by any spelling.
 
@@ -290,8 +273,6 @@ def moved_along(model: Model, levers: Sequence[Lever], scenario: Scenario) -> li
 
     Parameters
     ----------
-    model : Model
-    levers : sequence of Lever
     scenario : Scenario
         What all runs share.
 

@@ -374,7 +374,6 @@ def counted(times: Array, curves: Array, waiting: Waiting, beside: Mapping[str, 
     ----------
     times : (m,), ascending
     curves : (m, n)
-    waiting : Waiting
     beside : mapping of str to (n,)
         The numbers that ``waiting`` names.
 

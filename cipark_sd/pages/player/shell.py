@@ -61,10 +61,6 @@ def policy(*styles: str, script: bool) -> str:
         Those that stand in the page.
     script : bool
         Whether the page has the script of a player; it has no other.
-
-    Returns
-    -------
-    str
     """
     style, images = " ".join(map(_source, styles)), "img-src data: blob:; base-uri 'none'; form-action 'none'"
     if not script:
@@ -116,10 +112,6 @@ def widget(page: str, title: str) -> Any:
         HTML of a player.
     title : str
         Of its frame.
-
-    Returns
-    -------
-    anywidget.AnyWidget
 
     Raises
     ------

@@ -35,14 +35,9 @@ def negative_stocks(model: Model, run: str, result: xr.Dataset, allowed: frozens
 
     Parameters
     ----------
-    model : Model
     run : its name, for the remark
     result : of the run; stocks that it did not save are passed over
     allowed : canonical names of the stocks that may be negative
-
-    Returns
-    -------
-    iterator of Finding
     """
     for stock in model.stocks:
         if stock.name in allowed or stock.name not in result:
@@ -86,10 +81,8 @@ def conserved(model: Model, run: str, result: xr.Dataset, law: Conservation) -> 
 
     Parameters
     ----------
-    model : Model
     run : its name, for the remark
     result : of the run, with what the flows and the law refer to
-    law : Conservation
 
     Returns
     -------
@@ -154,7 +147,6 @@ def beyond_tables(model: Model, run: str, result: xr.Dataset) -> Iterator[Findin
 
     Parameters
     ----------
-    model : Model
     run : its name, for the remark
     result : of the run, with the arguments of tables
 
@@ -197,9 +189,7 @@ def halved(model: Model, coarse: xr.Dataset, fine: xr.Dataset, limits: Halving) 
 
     Parameters
     ----------
-    model : Model
     coarse, fine : runs at the step and at half of it, saved at the same times
-    limits : Halving
 
     Returns
     -------
@@ -239,13 +229,7 @@ def tested(model: Model, check: Check, runs: Mapping[str, xr.Dataset]) -> Iterat
 
     Parameters
     ----------
-    model : Model
-    check : Check
     runs : by name: the base run, the named ones, and the check's own under its ``id``
-
-    Returns
-    -------
-    iterator of Finding
 
     Raises
     ------
@@ -411,7 +395,6 @@ def with_accounts(model: Model, every: Sequence[Chain]) -> Model:
 
     Parameters
     ----------
-    model : Model
     every : as of :func:`chains`
 
     Returns
@@ -439,10 +422,6 @@ def unaccounted(model: Model, run: str, result: xr.Dataset, every: Sequence[Chai
     run : its name, for the remark
     result : of the model :func:`with_accounts`, with stocks, flows and accounts
     every : as of :func:`chains`
-
-    Returns
-    -------
-    iterator of Finding
     """
     times, column = result["time"].to_numpy(), _columns(model, result)
     step = float(np.min(np.diff(times), initial=1.0))

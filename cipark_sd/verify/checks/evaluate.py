@@ -68,11 +68,6 @@ def evaluate(expr: Expr, reading: Reading) -> xr.DataArray:
     ----------
     expr : Expr
         Of :func:`parse_expression`.
-    reading : Reading
-
-    Returns
-    -------
-    DataArray
 
     Raises
     ------
@@ -203,17 +198,7 @@ def _apply(table: Ref | Table, argument: xr.DataArray, model: Model) -> xr.DataA
 
 
 def named_table(table: Ref, model: Model) -> Table:
-    """The points of a lookup without subscripts that stands in the model file.
-
-    Parameters
-    ----------
-    table : Ref
-    model : Model
-
-    Returns
-    -------
-    Table
-    """
+    """The points of a lookup without subscripts that stands in the model file."""
     lookup = model[table.name]
     match lookup:
         case Lookup(pieces=(TablePiece(table=Table() as points),)):
@@ -261,13 +246,8 @@ def compared(operator: Operator, left: _Array, right: _Array, tolerance: float) 
     ----------
     operator : Operator
         Of :data:`COMPARISONS`.
-    left, right : DataArray
     tolerance : float
         In the units of both.
-
-    Returns
-    -------
-    DataArray
     """
     return _OPERATIONS[operator](left, right, tolerance)
 
@@ -377,15 +357,10 @@ def name_problems(expr: Expr, text: str, model: Model, runs: tuple[str, ...], wh
         The expectation.
     text : str
         As it is written.
-    model : Model
     runs : tuple of str
         The names of the runs that there are.
     where : str
         The file and the expectation, for messages.
-
-    Returns
-    -------
-    iterator of CiparkError
     """
     names = [variable.label for variable in model.variables]
 

@@ -132,10 +132,6 @@ def read_checks(path: Path | str, model: Model) -> Checks:
     path : of the TOML file
     model : whose names the file uses
 
-    Returns
-    -------
-    Checks
-
     Raises
     ------
     InvalidValue, UnknownName, ExpressionError, OutsideRun, Problems

@@ -59,10 +59,6 @@ def outcome(
     findings : all of them, those that hold too
     source : where the check comes from, as its file says
     level : what a failed finding counts as
-
-    Returns
-    -------
-    Outcome
     """
     listed = tuple(findings)
     return Outcome(name, title, source, "pass" if all(finding.passed for finding in listed) else level, listed)

@@ -41,7 +41,6 @@ def conditions(model: Model, names: tuple[str, ...] | Literal[True]) -> tuple[Sc
 
     Parameters
     ----------
-    model : Model
     names : names of constants; true for all that have limits
 
     Returns
@@ -115,13 +114,10 @@ def run_checks(
 
     Parameters
     ----------
-    model : Model
-    checks : Checks
     simulate : Simulate
         Called once for each distinct scenario.
     only : sequence of str
         Ids of the checks to make; all of them when empty. Only the runs that these need are made.
-    progress : Progress
 
     Returns
     -------

@@ -364,8 +364,6 @@ def structural_outcomes(model: Model, builtin: BuiltIn, referred: frozenset[str]
 
     Parameters
     ----------
-    model : Model
-    builtin : BuiltIn
     referred : canonical names of variables that other checks look at, and which are used by that
 
     Returns

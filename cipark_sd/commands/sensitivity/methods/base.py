@@ -77,7 +77,6 @@ class Method(Part[Findings]):
 
     Parameters
     ----------
-    name : str
     joint : bool
         Whether it goes with constants that depend on each other, as draws of a posterior do, and is computed of them.
     default : bool
@@ -181,7 +180,6 @@ def at(dataset: "xr.Dataset", moments: "Sequence[Moment]") -> "pd.DataFrame":
     ----------
     dataset : Dataset
         With a dim time.
-    moments : sequence of Moment
 
     Returns
     -------
@@ -198,7 +196,6 @@ def nearest(dataset: "xr.Dataset", moments: "Sequence[Moment]") -> list[float]:
     ----------
     dataset : Dataset
         With a dim time.
-    moments : sequence of Moment
 
     Returns
     -------
@@ -265,10 +262,6 @@ def share_bars(rows: Sequence[Ranked], *, label: str) -> "Figure":
         The largest share first.
     label : str
         Of the output.
-
-    Returns
-    -------
-    Figure
     """
     figure, panels = grid(1, 1, 0.9 + 0.26 * len(rows))
     figure.set_size_inches(4.4, 0.9 + 0.26 * len(rows))

@@ -120,7 +120,6 @@ def tornado(response: ModelResponse, *, low: float = 0.05, high: float = 0.95) -
 
     Parameters
     ----------
-    response : ModelResponse
     low, high : float
         The quantiles, between 0 and 1.
 
@@ -288,10 +287,6 @@ def fan_chart(fans: "xr.DataArray", moments: Sequence[Moment] = (), *, first: bo
         That are marked.
     first : bool
         The first output alone, so small that the letters can be read on a phone.
-
-    Returns
-    -------
-    Figure
     """
     outputs = outputs_of(fans)[: 1 if first else None]
     figure, panels = grid(len(outputs), 1, 0.4 + 1.9 * len(outputs), sharex=True)

@@ -28,7 +28,6 @@ def read_data_set(raw: bytes, where: str) -> pd.DataFrame:
 
     Parameters
     ----------
-    raw : bytes
     where : str
         The file, for messages.
 

@@ -85,7 +85,6 @@ def head(tokens: list[str], names: Names) -> Range | EquationHead | tuple[str, s
     ----------
     tokens : list of str
         Of the whole entry.
-    names : Names
 
     Returns
     -------
@@ -294,10 +293,6 @@ def dimensions(path: Path, defined: Sequence[Range], problems: list[CiparkError]
         In the order of the file.
     problems : list of CiparkError
         Grows by what is wrong.
-
-    Returns
-    -------
-    tuple of Dimension
     """
     ranges = _Ranges(path)
     for definition in defined:

@@ -226,10 +226,6 @@ def place(text: str, index: int) -> int:
         Of an entry.
     index : int
         Of the token, from 0.
-
-    Returns
-    -------
-    int
     """
     for number, match in enumerate(_TOKEN.finditer(text)):
         if number == index:

@@ -221,10 +221,6 @@ def literal_array(cursor: Cursor, text: str) -> Grid | None:
         At the beginning of the right side; it stays there where this is no array.
     text : str
         The whole equation, with its lines.
-
-    Returns
-    -------
-    Grid or None
     """
     tokens = cursor.tokens
     if re.fullmatch(r"tabbed[\s_]+array", cursor.token, re.IGNORECASE):

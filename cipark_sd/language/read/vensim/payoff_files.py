@@ -32,11 +32,8 @@ class PayoffElement:
     kind : {"policy", "calibration", "prior"}
     modifiers : str
         The letters behind that of the kind, in capitals.
-    variable : Place
     data : Place or None
         What a calibration compares with; None where data of the variable's own name are meant.
-    weight : float or Place
-    line : int
     """
 
     kind: PayoffKind
@@ -49,14 +46,6 @@ class PayoffElement:
 
 def read_payoff(path: Path) -> tuple[PayoffElement, ...]:
     """The elements of a payoff definition.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    tuple of PayoffElement
 
     Raises
     ------

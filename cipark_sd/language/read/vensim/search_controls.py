@@ -56,7 +56,6 @@ class SearchControl:
     ----------
     options : mapping of str to str
         By keyword, in capitals and without its colon.
-    ranges : tuple of SearchRange
     payoff : float or None
         The best one that the file reports, in the digits of the file.
     n_simulations : int or None
@@ -102,13 +101,8 @@ def control_text(path: Path, role: str) -> str:
 
     Parameters
     ----------
-    path : Path
     role : str
         What the file is, in words.
-
-    Returns
-    -------
-    str
 
     Raises
     ------
@@ -132,15 +126,10 @@ def search_range(entry: str, line: int, where: str) -> SearchRange:
 
     Parameters
     ----------
-    entry : str
     line : int
         On which it stands.
     where : str
         File and line, for messages.
-
-    Returns
-    -------
-    SearchRange
 
     Raises
     ------
@@ -167,14 +156,6 @@ def search_range(entry: str, line: int, where: str) -> SearchRange:
 
 def read_search_control(path: Path) -> SearchControl:
     """What is in an optimization control or a result of one.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    SearchControl
 
     Raises
     ------

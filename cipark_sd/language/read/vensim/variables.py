@@ -90,7 +90,6 @@ def right_side(equation: Equation, reader: Reader) -> _Right:
 
     Parameters
     ----------
-    equation : Equation
     reader : Reader
         Of the section that the equation stands in.
 
@@ -212,15 +211,10 @@ def variables_of(
         Of :func:`right_side`, one for each equation.
     dimensions : tuple of Dimension
         All of the model.
-    seconds : SecondRanges
     where : str
         The file and perhaps the macro, for messages.
     group : str
         The sector.
-
-    Returns
-    -------
-    tuple of Variable
 
     Raises
     ------

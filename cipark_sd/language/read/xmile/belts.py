@@ -32,7 +32,8 @@ _SLACK = Const(1e-6)
 @dataclass(frozen=True)
 class Leak:
     """A leak: the fraction of what enters a linear conveyor, or the rate of an exponential one; whether it changes in
-    a run; and the part of the conveyor, from the entry."""
+    a run; and the part of the conveyor, from the entry.
+    """
 
     fraction: Expr
     changes: bool = False
@@ -263,10 +264,6 @@ def while_moving(flow: Expr, stopped: Expr) -> Expr:
     ----------
     flow, stopped : Expr
         The latter not zero where the conveyor stands still.
-
-    Returns
-    -------
-    Expr
     """
     return flow if stopped == _ZERO else If(stopped, _ZERO, flow)
 

@@ -32,13 +32,7 @@ def flows_of(document: Document, stock: Any, tag: str) -> list[str]:
 
     Parameters
     ----------
-    document : Document
-    stock : Element
     tag : {"inflow", "outflow"}
-
-    Returns
-    -------
-    list of str
     """
     return [canonical("".join(flow.itertext())) for flow in document.children(stock, tag)]
 
@@ -48,8 +42,6 @@ class Conveyor:
 
     Parameters
     ----------
-    document : Document
-    stock : Element
     nodes : mapping
         The elements of the model by name.
     """
@@ -160,13 +152,8 @@ def roles(document: Document, nodes: Mapping[str, Any]) -> Mapping[str, Role]:
 
     Parameters
     ----------
-    document : Document
     nodes : mapping of str to Element
         The elements of a model by canonical name.
-
-    Returns
-    -------
-    mapping of str to Role
     """
     conveyors = [Conveyor(document, node, nodes) for node in nodes.values() if document.is_stock(node, "conveyor")]
     made: dict[str, Role] = {name: ("enters", conveyor) for conveyor in conveyors for name in conveyor.inflows}
@@ -186,13 +173,8 @@ def leak_text(document: Document, node: Any) -> str:
 
     Parameters
     ----------
-    document : Document
     node : Element
         The flow.
-
-    Returns
-    -------
-    str
     """
     leak = document.child(node, "leak")
     inside = "" if leak is None else "".join(leak.itertext()).strip()
@@ -218,17 +200,12 @@ def is_constant(document: Document, text: str, nodes: Mapping[str, Any], *, leas
 
     Parameters
     ----------
-    document : Document
     text : str
         Of an equation.
     nodes : mapping of str to Element
         The elements of the model by canonical name.
     least : float, optional
         Numbers may not lie below it; without it they have to lie above zero.
-
-    Returns
-    -------
-    bool
     """
     words = tokens(text)
     if len(words) == 1 and words[0][:1].isdecimal():
@@ -263,13 +240,8 @@ def queues(document: Document, nodes: Mapping[str, Any]) -> Mapping[str, Any]:
 
     Parameters
     ----------
-    document : Document
     nodes : mapping of str to Element
         The elements of a model by canonical name.
-
-    Returns
-    -------
-    mapping of str to Element
     """
     stocks = [node for node in nodes.values() if document.is_stock(node, "queue")]
     return {name: stock for stock in stocks for name in flows_of(document, stock, "outflow")}
@@ -287,8 +259,6 @@ class Queue:
 
     Parameters
     ----------
-    document : Document
-    stock : Element
     nodes : mapping
         The elements of the model by name.
     """

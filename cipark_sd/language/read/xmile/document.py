@@ -75,13 +75,8 @@ def parse(path: Path, raw: bytes) -> Document:
 
     Parameters
     ----------
-    path : Path
     raw : bytes
         What the file holds.
-
-    Returns
-    -------
-    Document
 
     Raises
     ------

@@ -50,7 +50,6 @@ def instances(document: Document, problems: list[CiparkError]) -> Iterator[tuple
 
     Parameters
     ----------
-    document : Document
     problems : list of CiparkError
         Grows by modules without a model, and by those that contain themselves.
 
@@ -178,7 +177,6 @@ def say_settings(document: Document, variables: Sequence[Variable]) -> None:
 
     Parameters
     ----------
-    document : Document
     variables : sequence of Variable
         As they were read.
     """

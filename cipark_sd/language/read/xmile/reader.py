@@ -63,15 +63,10 @@ def read_xmile(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
 
     Parameters
     ----------
-    path : Path
     raw : bytes
         What the file holds.
     allowed : tuple of Path
         Folders beneath which files may lie that it names, beside its own.
-
-    Returns
-    -------
-    Model
 
     Raises
     ------

@@ -39,12 +39,10 @@ class SpecialStocks(ABC):
 
     Parameters
     ----------
-    document : Document
     instance : Instance
         The model and where it stands.
     reader : Reader
         Of its expressions.
-    dimensions : mapping of str to Dimension
     dims_of : callable
         The dimensions of a variable by its full name.
     nodes : mapping

@@ -345,17 +345,7 @@ class Elements(SpecialStocks):
 
 
 def is_table(document: Document, node: Any) -> bool:
-    """Whether an element is a graphical function and no equation uses it in place.
-
-    Parameters
-    ----------
-    document : Document
-    node : Element
-
-    Returns
-    -------
-    bool
-    """
+    """Whether an element is a graphical function and no equation uses it in place."""
     if document.name(node) == "gf":
         return True
     if document.name(node) not in ("aux", "flow") or document.has(node, "eqn"):
