@@ -159,7 +159,7 @@ def test_whatever_becomes_of_the_child_is_an_error_of_the_file(
     act: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planted = f"from cipark_sd.data import netcdf\ndef act(*_):\n  {act}\nnetcdf._groups = act\nnetcdf.answer()"
-    monkeypatch.setattr(netcdf, "_CHILD", ("-P", "-c", planted))
+    monkeypatch.setattr(netcdf, "CHILD", ("-P", "-c", planted))
     monkeypatch.setattr(netcdf, "PATIENCE", 2.0)
     path = tmp_path / "draws.nc"
     draws_file(path)
@@ -182,7 +182,7 @@ def test_a_file_on_which_the_library_never_ends_is_one_sentence(
 def test_without_limits_of_the_system_the_clock_ends_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     planted = "import sys; sys.modules['resource'] = None; from cipark_sd.data import netcdf\n"
     planted += "def act(*_):\n  while True: pass\nnetcdf._groups = act\nnetcdf.answer()"
-    monkeypatch.setattr(netcdf, "_CHILD", ("-P", "-c", planted))
+    monkeypatch.setattr(netcdf, "CHILD", ("-P", "-c", planted))
     monkeypatch.setattr(netcdf, "PATIENCE", 4.0)
     draws_file(tmp_path / "draws.nc")
     with pytest.raises(CiparkError, match="it is damaged: reading it does not end"):
@@ -190,7 +190,7 @@ def test_without_limits_of_the_system_the_clock_ends_the_child(tmp_path: Path, m
 
 
 def test_a_child_that_cannot_begin_is_told_from_a_damaged_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(netcdf, "_CHILD", ("-P", "-c", "import there_is_no_such_module"))
+    monkeypatch.setattr(netcdf, "CHILD", ("-P", "-c", "import there_is_no_such_module"))
     draws_file(tmp_path / "draws.nc")
     with pytest.raises(CiparkError, match="the process that reads it ended before it began, with exit code 1"):
         load(tmp_path / "draws.nc")
