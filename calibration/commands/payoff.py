@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cipark_sd.base.console import echo, print_table, say
+from cipark_sd.base.files import write_table, write_text
+from cipark_sd.base.naming import flat_name, split_name
 from cipark_sd.base.wording import number
 from cipark_sd.commands.result import Result
+from cipark_sd.model.printing import quoted
 
 if TYPE_CHECKING:
     from calibration.report.collect import Calibration
 
 #: Of the range of a constant: a move that shows which constants matter, where the payoff is nearly a parabola.
 MOVE = 0.01
+#: Of ``optimum.csv``.
+COLUMNS = ("constant", "start", "optimum", "lower", "upper", "fall_below", "fall_above")
 #: Constants of the table on the console; all are in the file.
 MOST_ROWS = 20
 
@@ -56,18 +61,21 @@ def payoff_result(made: "Calibration", folder: Path) -> Result:
     )
     shown = sorted(rows, key=lambda row: -max(row[5], row[6]))[:MOST_ROWS]
     print_table(
-        ("constant", "start", "optimum", "bounds", "payoff falls by, 1 % of the range below", "above"),
+        ("constant", "start", "optimum", "bounds", f"payoff falls by, {100 * MOVE:g} % of the range below", "above"),
         [
             [name, number(a), number(b) + at, f"{low:g} to {high:g}", f"{below:.4g}", f"{above:.4g}"]
             for name, a, b, low, high, below, above, at in shown
         ],
     )
-    head = "constant,start,optimum,lower,upper,fall_below,fall_above\n"
-    lines = [",".join([_quoted(row[0]), *(repr(value) for value in row[1:7])]) for row in rows]
-    (folder / "optimum.csv").write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
-    settings = [f"{row[0]} = {row[2]!r}" for row, p in zip(rows, problem.space, strict=True) if p.target == "model"]
-    (folder / "optimum.cin").write_text("\n".join(settings) + "\n", encoding="utf-8")
-    echo(f"  all constants: {folder / 'optimum.csv'}; as a scenario, for Vensim too: {folder / 'optimum.cin'}")
+    # the table's last column is for readers of the console
+    table = write_table(folder / "optimum.csv", [dict(zip(COLUMNS, row, strict=False)) for row in rows])
+    settings = [
+        f"{_as_in_equations(parameter.name)} = {float(value)!r}\n"
+        for parameter, value in zip(problem.space, optimum.theta, strict=True)
+        if parameter.target == "model"
+    ]
+    changes = write_text(folder / "optimum.cin", "".join(settings))
+    echo(f"  all constants: {table}; as a scenario, for Vensim too: {changes}")
     facts = {
         "folder": folder,
         "payoff": best,
@@ -80,5 +88,7 @@ def payoff_result(made: "Calibration", folder: Path) -> Result:
     return Result(facts, exit_code=1 if optimum.interrupted else 0)
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def _as_in_equations(name: str) -> str:
+    """A constant, or an element of one, as Vensim spells it."""
+    base, elements = split_name(name)
+    return flat_name(quoted(base), tuple(map(quoted, elements)))

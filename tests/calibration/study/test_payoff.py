@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from command_line import cipark
 
@@ -90,6 +91,27 @@ def test_calibrate_maximises_it_and_writes_the_optimum_for_a_run(tmp_path: Path)
     assert facts["payoff_at_start"] == pytest.approx(-3 * 7.5 * 1 + 2.5, abs=1e-9)
     run = cipark("run", study / "model.mdl", "--scenario", tmp_path / "out" / "optimum.cin", "--variables", "x")
     assert run.output.split()[-1] == "4"
+
+
+def test_the_optimum_is_written_as_equations_spell_their_names(tmp_path: Path) -> None:
+    """Names with other than letters and digits have quotes, and brackets of a name are none of its elements."""
+    study = _study(tmp_path, 'variable = "gap"')
+    odd = (
+        '"R&D, x"[S] = 1, 7 ~~|\n"c [$]" = 1 ~~|\nsum = "R&D, x"[A] + "c [$]" ~~|\n'
+        'gap = -("R&D, x"[A] - 2)^2 - ("c [$]" - 3)^2 ~~|\n'
+    )
+    (study / "model.mdl").write_text(MODEL.replace("a = 1", odd + "a = 1"), encoding="utf-8")
+    problem = (study / "problem.toml").read_text(encoding="utf-8")
+    names = problem.replace('"a"', '"R&D, x[A]"').replace('"b"', "'\"c [$]\"'")
+    (study / "problem.toml").write_text(names, encoding="utf-8")
+    cipark("calibrate", study, "--fast", "-o", tmp_path / "out", code=0)
+    table = pd.read_csv(tmp_path / "out" / "optimum.csv")
+    assert table["constant"].tolist() == ["R&D, x[A]", '"c [$]"']
+    assert table["optimum"].to_numpy() == pytest.approx([2, 3], abs=1e-6)
+    run = cipark(
+        "run", study / "model.mdl", "--scenario", tmp_path / "out" / "optimum.cin", "--variables", "sum", code=0
+    )
+    assert float(run.output.split()[-1]) == pytest.approx(5, abs=1e-5)
 
 
 @pytest.mark.parametrize(
