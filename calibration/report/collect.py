@@ -26,7 +26,7 @@ from calibration.inference.sampling.warming import NEAR
 from calibration.likelihood.forward import ForwardModel, all_reported, from_nothing
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.findings import Curves, Fit, Observed, Posterior, Reported, StudyFacts
-from calibration.study.asked import course, estimand_of
+from calibration.study.asked import asked_prediction, course, estimand_of
 from calibration.study.observations import (
     Observation,
     Prediction,
@@ -200,19 +200,15 @@ def curves(problem: CalibrationProblem, theta: Array, rows: pd.DataFrame, engine
     dated = [o for o in problem.observations if course_of(o) is not None]
     times, values = _trajectories(problem, dated, theta[None, :], engine)
     empty = from_nothing(problem, choose(engine), theta)
+    question = asked_prediction(problem, problem.about)
+    parts = None if question is None else question.parts
+    about = [o.name for o in dated if (quantity := course_of(o)) is not None and quantity.parts == parts]
     return Curves(
         times,
         {observation.name: course for observation, course in zip(dated, values[0], strict=True)},
         {o.name: levels(rows[rows["observation"] == o.name], o, from_nothing=o.name in empty) for o in dated},
-        next((o.name for o in dated if _is_asked(problem, o)), ""),
+        about[0] if about else "",
     )
-
-
-def _is_asked(problem: CalibrationProblem, observation: Observation) -> bool:
-    """Whether an observation is of what the study's question is about."""
-    of = next((p.parts for p in problem.predictions if problem.about == estimand_of(problem.model, p)), None)
-    quantity = course_of(observation)
-    return quantity is not None and quantity.parts == of
 
 
 def _trajectories(

@@ -81,6 +81,11 @@ def estimand_of(model: Model, prediction: Prediction) -> str:
             return f"{text}, as reported"
 
 
+def asked_prediction(problem: Asks, about: str) -> Prediction | None:
+    """The prediction whose estimand a question is; None where it is of a constant, or there is no question."""
+    return next((p for p in problem.predictions if estimand_of(problem.model, p) == about), None)
+
+
 def read_about(problem: Asks, text: str, *, where: str) -> tuple[str, tuple[Prediction, ...]]:
     """The estimand of a question, and the problem's predictions: what is asked of the model is the first of them.
 
@@ -109,7 +114,7 @@ def read_about(problem: Asks, text: str, *, where: str) -> tuple[str, tuple[Pred
     about = estimand_of(problem.model, prediction)
     unasked = (p for p in problem.predictions if estimand_of(problem.model, p) != about)
     # a prediction of the study that asks the same keeps its name
-    prediction = next((p for p in problem.predictions if estimand_of(problem.model, p) == about), prediction)
+    prediction = asked_prediction(problem, about) or prediction
     return about, (prediction, *unasked)
 
 

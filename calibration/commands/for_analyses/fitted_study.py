@@ -19,7 +19,7 @@ from calibration.assess.rivals import with_variant
 from calibration.commands.for_analyses.study_draws import as_draws, draws_from_file, said_of
 from calibration.inference.sampling.draws import problem_digest
 from calibration.study import DEFAULT_STUDY
-from calibration.study.asked import estimand_of
+from calibration.study.asked import asked_prediction
 from calibration.study.problem import CalibrationProblem, at_step, until, with_question
 from calibration.study.sections import METHODS
 from cipark_sd.analysis.experiments.definition import ONLY, Outcome, Structure
@@ -146,7 +146,7 @@ class FittedStudy:
         if not self.answer:
             return None
         model, about = self.problem.model, self.problem.about
-        of = next((p for p in self.problem.predictions if estimand_of(model, p) == about), None)
+        of = asked_prediction(self.problem, about)
         plain = of is not None and of.against is None and not of.scenario.overrides and of.reading is None
         metric = of.reading.name if of is not None and isinstance(of.reading, Metric) else ""
         standing = self.classes.get(about, "")
@@ -246,12 +246,10 @@ def find_fit(problem: CalibrationProblem, place: Path | None = None) -> FittedSt
     if not (place / FIT).is_file():
         return None
     content = record_in(place)
-    digest = str(content.get("study_digest"))
-    stepped = _stepped(problem, content)
-    study_and_end = as_fitted(problem, digest) or as_fitted(stepped, digest)
+    whole, study_and_end = _study_of(problem, content)
     if study_and_end is None:
         reason = "other rows, priors or settings than the study has now"
-        if content.get("model_digest", stepped.model.digest) != stepped.model.digest:
+        if content.get("model_digest", whole.model.digest) != whole.model.digest:
             reason = "another version of the model"
         raise _refused(problem, place, f"it is of {reason}")
     try:
@@ -262,7 +260,8 @@ def find_fit(problem: CalibrationProblem, place: Path | None = None) -> FittedSt
     study, end = study_and_end
     if about := str(content.get("about", "")):
         study = with_question(study, about, where=f"the fit in {place}")
-    drawn = content.get("converged") is not None and said_of(place / DRAWS).get("study_digest") == digest
+    digest_of_draws = said_of(place / DRAWS).get("study_digest")
+    drawn = content.get("converged") is not None and digest_of_draws == content["study_digest"]
     return FittedStudy(
         replace(study, method=replace(study.method, seed=seed)),
         place,
@@ -289,20 +288,27 @@ def at_step_of_fit(problem: CalibrationProblem) -> CalibrationProblem:
     CalibrationProblem
         The same one where there is no fit of it.
     """
-    content = record_in(folder_of(problem))
-    stepped, digest = _stepped(problem, content), str(content.get("study_digest"))
-    is_own = as_fitted(problem, digest) is not None or as_fitted(stepped, digest) is None
-    return problem if is_own else stepped
+    whole, study_and_end = _study_of(problem, record_in(folder_of(problem)))
+    return problem if study_and_end is None else whole
 
 
-def _stepped(problem: CalibrationProblem, content: Mapping[str, Any]) -> CalibrationProblem:
-    """The study with the step and method that the record of a fit names; as it is where that names none for it."""
-    step, method = content.get("time_step"), content.get("integration_method")
-    named = method in METHODS and isinstance(step, float)
+def _study_of(
+    problem: CalibrationProblem, content: Mapping[str, Any]
+) -> tuple[CalibrationProblem, tuple[CalibrationProblem, str] | None]:
+    """The study that a record is of, as it stands or else with the step and method that the record names.
+
+    Beside it what :func:`as_fitted` says of its rows.
+    """
+    digest, step, method = (content.get(key) for key in ("study_digest", "time_step", "integration_method"))
+    study_and_end = None if digest is None else as_fitted(problem, digest)
+    if study_and_end is not None or method not in METHODS or not isinstance(step, float):
+        return problem, study_and_end
     try:
-        return at_step(problem, step, method) if named else problem
+        stepped = at_step(problem, step, method)
     except CiparkError:
-        return problem
+        return problem, None
+    # at the step that it has it is the same study
+    return stepped, None if stepped is problem else as_fitted(stepped, digest)
 
 
 def record_in(folder: Path) -> Mapping[str, Any]:
