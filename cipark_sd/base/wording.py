@@ -368,6 +368,15 @@ def commas(text: str) -> str:
     return re.sub(r"(?<![\d.])\d{5,}", lambda digits: f"{int(digits[0]):,}", text)
 
 
+def is_date(text: str) -> bool:
+    """Whether the label of a model time is a date, such as ``2015-05-12`` or ``2015-05``, and no number.
+
+    >>> is_date("2015-05-12"), is_date("2015"), is_date("-3"), is_date("1e-05")
+    (True, False, False, False)
+    """
+    return "-" in text[1:] and "e-" not in text
+
+
 def said_date(text: str) -> str:
     """A date as people write it; any other text as it is.
 

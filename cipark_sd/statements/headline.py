@@ -17,6 +17,7 @@ from cipark_sd.base.wording import (
     between,
     in_sentence,
     is_counted,
+    is_date,
     listed,
     number,
     percent,
@@ -379,7 +380,7 @@ def date_in(estimand: str, label: Callable[[float], str]) -> str:
     """
     match = _TIME.search(estimand)
     text = label(float(match[1])) if match else ""
-    return text if "-" in text[1:] and "e-" not in text else ""
+    return text if is_date(text) else ""
 
 
 def parameter(name: str) -> str:

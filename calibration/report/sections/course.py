@@ -9,7 +9,7 @@ from calibration.report.findings import Findings, Fit
 from calibration.report.sections.base import ReportPart, record
 from calibration.report.sections.constants import kind_of
 from calibration.report.sections.predictions import by_draws, is_beyond, unseen
-from cipark_sd.base.wording import said_date
+from cipark_sd.base.wording import is_date, said_date
 from cipark_sd.pages.blocks import Section
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.statements.headline import Details, Headline
@@ -32,7 +32,7 @@ class Course(ReportPart):
         for reported, (value, known), title in zip(fit.study.course, details, _titles(fit), strict=False):
             if np.isfinite(value):
                 # a peak lies where it is, and not at the end of the run
-                at = reported if title.endswith(_at(fit, reported.time)) else replace(reported, time=details[1][0])
+                at = replace(reported, time=details[1][0]) if reported is not fit.study.course[-1] else reported
                 beyond = (unseen(fit),) if is_beyond(fit, at) else ()
                 known |= {"unit": reported.unit, "conditional_on": beyond, "title": title}
                 yield record(findings, reported.estimand, value, **known)
@@ -96,9 +96,9 @@ def _has_peak(fit: Fit) -> bool:
 def _date(fit: Fit, time: float) -> str:
     """The date at a time; empty in a study without dates."""
     label = fit.study.calendar.label
-    dated = [label(end) for end in fit.rows["end"] if np.isfinite(end)]
+    labels = [label(end) for end in fit.rows["end"] if np.isfinite(end)]
     at = fit.study.calendar.date_at(time)
-    if at is None or not dated or not all("-" in text[1:] and "e-" not in text for text in dated):
+    if at is None or not labels or not all(map(is_date, labels)):
         return ""
     return said_date(at.isoformat())
 
