@@ -130,7 +130,7 @@ class StudyFacts(Stated):
 
     @property
     def question(self) -> str:
-        """What is asked, by a name that :func:`calibration.study.asked.question` takes; empty where nothing is."""
+        """What is asked, by a name that :func:`calibration.study.asked.read_about` takes; empty where nothing is."""
         named = (reported.name for reported in self.predictions if reported.estimand == self.about)
         return next(named, self.about.removeprefix(headline.parameter("")))
 

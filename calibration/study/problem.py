@@ -194,7 +194,7 @@ def at_step(
     ----------
     step : float, optional
         In the model's unit of time; None for the problem's own.
-    method : {"euler", "rk4"}, optional
+    method : one of :data:`calibration.study.sections.METHODS`, optional
         None for the problem's own.
     where : str
         For errors.

@@ -144,7 +144,7 @@ def _title(findings: Findings, records: Sequence[Headline]) -> str:
 
 
 def answer(findings: Findings) -> str:
-    """The number that answers the study's question, in words; empty where none is record."""
+    """The number that answers the study's question, in words; empty where none is asked."""
     about = findings.fit.study.about
     record = next((r for r in leading(findings) if about and r.estimand == about), None)
     if record is None:
