@@ -86,6 +86,7 @@ def test_parts_that_fail_cost_one_line_each(
 
 def test_an_error_of_the_user_is_still_one_and_an_old_log_goes(here: Path) -> None:
     cipark("calibrate", ".", "--until", "never", "-o", "fit", code=2)
+    (here / "fit").mkdir(exist_ok=True)
     (here / "fit" / LOG).write_text("* old\n", encoding="utf-8")
     with recorded(here / "fit"):
         assert left_out(here / "fit") == ()
