@@ -83,7 +83,8 @@ def from_optimizer(request: Request) -> OptimizerStudy:
     check_free(folder, force=request.force)
     path = located(request.model)
     model = read_model(path, allow_files=request.allow_files, series=request.series)
-    elements, control = read_payoff(request.payoff), read_search_control(request.control)
+    payoff = request.payoff
+    elements, control = read_payoff(payoff), read_search_control(request.control)
     changed = Scenario()
     results = [file for file in request.scenarios if file.suffix.lower() == ".out"]
     for file in request.scenarios:
@@ -101,7 +102,7 @@ def from_optimizer(request: Request) -> OptimizerStudy:
         head = list(_head(folder.name, path.name, request.series, changed))
 
         def written_with(times_step: bool) -> CalibrationProblem:
-            body = [*head, *_payoff(elements, request.payoff or Path(), times_step=times_step), *sections]
+            body = [*head, *_payoff(elements, payoff, times_step=times_step), *sections]
             (draft / FILE).write_text("\n".join([*body, *_method()]) + "\n", encoding="utf-8")
             return read_problem(draft, allow_files=request.allow_files, maximised=True)
 
@@ -150,11 +151,10 @@ def _payoff(elements: Sequence[PayoffElement], path: Path, *, times_step: bool) 
     for element in elements:
         where = f"{path.name}:{element.line}"
         if element.kind == "calibration" or element.modifiers not in _TIMES:
-            letter = {"policy": "P", "calibration": "C", "prior": "R"}[element.kind]
             expected = (
                 "*P, *PF, *PI, *R or *RI: what compares with data is an [[observation]], by new-study and a table"
             )
-            problems.append(InvalidValue("the type", f"*{letter}{element.modifiers}", expected, where=where))
+            problems.append(InvalidValue("the type", element.type, expected, where=where))
             continue
         at = _TIMES[element.modifiers]
         weight = repr(element.weight) if isinstance(element.weight, float) else toml(str(element.weight))

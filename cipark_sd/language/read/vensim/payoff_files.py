@@ -43,6 +43,12 @@ class PayoffElement:
     weight: float | Place
     line: int
 
+    @property
+    def type(self) -> str:
+        """As the file has it, such as ``*PF``."""
+        letters = {kind: letter for letter, kind in _KINDS.items()}
+        return f"*{letters[self.kind]}{self.modifiers}"
+
 
 def read_payoff(path: Path) -> tuple[PayoffElement, ...]:
     """The elements of a payoff definition.
