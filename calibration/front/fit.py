@@ -21,7 +21,7 @@ from calibration.commands.play.page import player_of
 from calibration.commands.settings import Settings
 from calibration.front.noise import IN_PYTHON, Noise, with_noise
 from calibration.front.priors import stated
-from calibration.inference.sampling.draws import PosteriorDraws, tree
+from calibration.inference.sample.draws import PosteriorDraws, tree
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.new_study.request import Request
 from calibration.new_study.study import check_free, new_study

@@ -9,7 +9,7 @@ import pytest
 from posterior_gradient import log_posterior_and_gradient
 from small_study import MODEL
 
-from calibration.inference.sampling.densities import prior_draws
+from calibration.inference.sample.densities import prior_draws
 from calibration.likelihood.posterior import Posterior, posterior, with_terms
 from calibration.likelihood.term_density import recoded, recoded_slopes
 from calibration.noise.priors import (
