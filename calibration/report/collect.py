@@ -202,7 +202,7 @@ def curves(problem: CalibrationProblem, theta: Array, rows: pd.DataFrame, engine
     empty = from_nothing(problem, choose(engine), theta)
     question = asked_prediction(problem, problem.about)
     parts = None if question is None else question.parts
-    about = [o.name for o in dated if (quantity := course_of(o)) is not None and quantity.parts == parts]
+    about = [o.name for o in dated if (quantity := course_of(o)) and quantity.parts == parts and not quantity.factor]
     return Curves(
         times,
         {observation.name: course for observation, course in zip(dated, values[0], strict=True)},
@@ -223,9 +223,7 @@ def _trajectories(
         return grid.times, np.empty((len(theta), 0, len(grid.times)))
 
     def at(quantity: Quantity, time: float) -> Quantity:
-        if (reporting := reporting_of(quantity)) is not None:
-            return ReadQuantity(quantity.parts, "at", time, time, reporting)
-        return Quantity(quantity.parts, "at", time, time)
+        return replace(quantity, how="at", start=time, end=time)
 
     read = reader([at(quantity, t) for quantity in quantities for t in grid.times.tolist()], grid, left_rule=True)
     run = ForwardModel(problem, read.outputs, read.times, choose(engine))
@@ -420,4 +418,4 @@ def _same_quantity(observation: Observation, prediction: Prediction) -> bool:
     if course is None or observation.kind == "flow" or prediction.against or prediction.scenario.overrides:
         return False
     reading = course.reading if isinstance(course, ReadQuantity) else None
-    return course.parts == prediction.parts and reading == prediction.reading
+    return course.parts == prediction.parts and reading == prediction.reading and not course.factor

@@ -92,13 +92,14 @@ def name_problems(
 
 
 def _range_problems(observations: Sequence[Observation], parameters: Sequence[Parameter]) -> list[CiparkError]:
-    """Noise parameters that may take values which no spread, autocorrelation, share or rate has."""
+    """Noise parameters that may take values which no spread, autocorrelation, factor, share or rate has."""
     problems: list[CiparkError] = []
     noises = {term.noise for o in observations for term in o.terms}
     layers = [layer for q in quantities_of(observations) if (layer := reporting_of(q)) is not None]
     limits = (
         ({noise.spread for noise in noises}, math.inf, "none below 0, for a spread"),
         ({layer.rate for layer in layers}, math.inf, "none below 0, for a rate"),
+        ({q.factor for q in quantities_of(observations)}, math.inf, "none below 0, for a factor"),
         ({layer.share for layer in layers}, 1.0, "within 0 and 1, for a share"),
         ({noise.memory.phi for noise in noises if noise.memory}, 1.0, "within 0 and 1, for an autocorrelation"),
     )

@@ -152,6 +152,11 @@ ONE_LENGTH = 1.2
 class Numbers(ObservationKind[NumberFamily]):
     """Rows that are counts or measurements."""
 
+    @cached_property
+    def factor(self) -> str:
+        """The noise parameter that multiplies what the model has; empty where there is none."""
+        return self.section.text("factor", "")
+
     @abstractmethod
     def counts(self, rows: Sequence[Row]) -> list[Count]:
         """A term for each row."""
@@ -210,7 +215,7 @@ class Level(Numbers):
 
     def counts(self, rows: Sequence[Row]) -> list[Count]:
         parts = self.parts("variable")
-        return [self.count(row, Quantity(parts, "at", row.time, row.time)) for row in rows]
+        return [self.count(row, Quantity(parts, "at", row.time, row.time, factor=self.factor)) for row in rows]
 
 
 class Ratio(Numbers):
@@ -270,8 +275,9 @@ class Windows(Numbers):
         reporting = self._reporting(rows)
 
         def quantity(of: Parts, how: How, start: float, end: float) -> Quantity:
-            plain = Quantity(of, how, start, end)
-            return plain if reporting is None else ReadQuantity(of, how, start, end, reporting)
+            if reporting is None:
+                return Quantity(of, how, start, end, factor=self.factor)
+            return ReadQuantity(of, how, start, end, reporting, factor=self.factor)
 
         def term(row: Row, start: float) -> Count:
             # gains and losses of a net stock wait alike, so that both are releases and their difference is the rise

@@ -15,7 +15,7 @@ the integral of a flow over a window.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Generic, Literal, TypeVar
 
 from calibration.noise.families.base import Family, Kind, NumberFamily, ShareFamily, SplitFamily
@@ -44,12 +44,16 @@ def signed_parts(names: tuple[str, ...]) -> Parts:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A signed sum of model outputs, read ``at`` ``end``, or between or over ``start`` and ``end``."""
+    """A signed sum of model outputs, read ``at`` ``end``, or between or over ``start`` and ``end``.
+
+    ``factor`` names the noise parameter that multiplies what was read, as for cases of which a share is reported.
+    """
 
     parts: Parts
     how: How
     start: float
     end: float
+    factor: str = field(default="", kw_only=True)
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -247,9 +251,11 @@ class Prediction:
 
 
 def parameters_of(term: Term) -> tuple[str, ...]:
-    """The noise parameters that a term names: those of its noise and of the readings of its quantities."""
+    """The noise parameters that a term names: those of its noise, and of how its quantities are read."""
     readings = [quantity.reading for quantity in term.quantities if isinstance(quantity, ReadQuantity)]
-    return tuple(dict.fromkeys([*term.noise.names, *(name for reading in readings for name in reading.parameters)]))
+    factors = [quantity.factor for quantity in term.quantities if quantity.factor]
+    names = [*term.noise.names, *factors, *(name for reading in readings for name in reading.parameters)]
+    return tuple(dict.fromkeys(names))
 
 
 def quantities_of(observations: Sequence[Observation]) -> Iterator[Quantity]:
