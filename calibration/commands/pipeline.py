@@ -125,10 +125,11 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
     with progress_bars() as bars, pool_of(settings) as pool:
         optimum, checkpoints = _searched(density, settings, bars, pool)
         yield (made := _at(optimum, settings, checkpoints))
-        if density.problem.payoff:
-            # there are no data that profiles, draws or half the step could be judged by
+        is_payoff = bool(density.problem.payoff)
+        if is_payoff and not density.problem.method.log_density:
             return
-        made = replace(made, step_shift=_step_shift(optimum, settings))
+        # a payoff has no numbers in whose noise a shift could be measured
+        made = made if is_payoff else replace(made, step_shift=_step_shift(optimum, settings))
         first, dearer, left = made, 1.0, float(AGAIN)
         for _ in range(MOST_FINER):
             way, cost = _finer(made, settings)
@@ -165,6 +166,8 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
             predictions, optimum = profiles_of_predictions(optimum, checkpoints, bars, pool)
             made = replace(made, optimum=optimum, predictions=tuple(predictions), reused=checkpoints.origin)
             yield made
+        if is_payoff:
+            return
     # a profile may have reached a better optimum
     if optimum.moved:
         made = replace(made, step_shift=_step_shift(optimum, settings))
@@ -209,7 +212,7 @@ def _at(optimum: Optimum, settings: Settings, checkpoints: Checkpoints) -> Calib
 def _finer(made: Calibration, settings: Settings) -> tuple[Stepping | None, float]:
     """How to fit again where the step is too coarse, and the operations that it takes; None where the user said how."""
     optimum, cost = made.optimum, cost_of_a_run(made.optimum.goal.density)
-    is_held = settings.step is not None or settings.method is not None
+    is_held = settings.step is not None or settings.method is not None or bool(made.problem.payoff)
     if made.optimum.interrupted or is_held or cost is None:
         return None, 0.0
     way: Stepping | None = attempt("half step", lambda: finer(optimum, made.step_shift, settings.engine), None)

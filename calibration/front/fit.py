@@ -297,8 +297,8 @@ class Fit(Calibration, Acting):
 
 
 def _density(problem: CalibrationProblem, engine: str) -> Density:
-    if problem.payoff:
-        raise UnusableInput("its objective is a payoff, which is no log density", where=problem.title)
+    if problem.payoff and not problem.method.log_density:
+        raise UnusableInput("its objective is a payoff that is not said to be a log density", where=problem.title)
     return Density(posterior(problem, choose(engine)))
 
 
@@ -502,4 +502,4 @@ def read_study(name: Path | str | None = None, *, allow_files: Sequence[Path] = 
     UnknownName, InvalidValue, Problems
     """
     folder = find_folder(None if name is None else str(name), file=FILE, where="read_study")
-    return Study.__new__(Study)._fill(read_problem(folder, allow_files=allow_files), allow_files)
+    return Study.__new__(Study)._fill(read_problem(folder, allow_files=allow_files, maximised=True), allow_files)

@@ -360,7 +360,7 @@ def _checked(
     problems += consistency.unused_problems(
         tables.codings.values(), tables.events, observations, top.tables("observation")
     )
-    problems += payoff_problems(problem.payoff, len(observations), FILE)
+    problems += payoff_problems(problem.payoff, len(observations), FILE, log_density=problem.method.log_density)
     if complete and not problem.fitted_terms and not problem.payoff:
         problems.append(UnusableInput("no row of any [[observation]] is fitted: give one the use 'fit'", where=FILE))
     if not any(p.use == "CAL" for p in parameters):

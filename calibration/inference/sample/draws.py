@@ -248,20 +248,12 @@ def tree(drawn: PosteriorDraws, rng: np.random.Generator, seed: int) -> "xr.Data
     density, theta = drawn.density, drawn.theta
     names, observations, shape = density.space.names, density.problem.observations, theta.shape[:2]
     prior = prior_draws(density.space, len(drawn.flat), rng).reshape(theta.shape)
-    predicted = replicate(density, drawn.flat, rng).reshape(*shape, -1)
-    # of the runs that have just been made
-    logs = _log_likelihoods(density, theta)
-    # what the prior predicts has a stream of its own: nothing else depends on it
-    before = replicate(density, prior.reshape(drawn.flat.shape), rng.spawn(1)[0]).reshape(*shape, -1)
-    lower, upper = numbers(observations)[["lower", "upper"]].to_numpy(dtype=float).T
+    # a payoff has no rows
+    beside = _beside_rows(drawn, prior, rng) if observations else {}
     groups = {
         "posterior": _parameters(theta, names),
         "prior": _parameters(prior, names),
-        "posterior_predictive": _by_observation(predicted, observations),
-        "prior_predictive": _by_observation(before, observations),
-        # of an interval the middle; its ends are the coordinates …_lower and …_upper
-        "observed_data": _by_observation(np.where(np.isfinite(upper), (lower + upper) / 2, lower), observations),
-        **logs,
+        **beside,
         "sample_stats": xr.Dataset({"lp": (DRAWS, drawn.log_density)}, _places(shape)),
         "convergence": _convergence(drawn.sampled),
     }
@@ -270,6 +262,25 @@ def tree(drawn: PosteriorDraws, rng: np.random.Generator, seed: int) -> "xr.Data
     for name in groups:
         result[name].attrs |= {"inference_library": "cipark_sd", "inference_library_version": version()}
     return result
+
+
+def _beside_rows(drawn: PosteriorDraws, prior: Array, rng: np.random.Generator) -> "dict[str, xr.Dataset]":
+    """Data, predictions and log likelihoods of the rows."""
+    density, theta = drawn.density, drawn.theta
+    observations, shape = density.problem.observations, theta.shape[:2]
+    predicted = replicate(density, drawn.flat, rng).reshape(*shape, -1)
+    # of the runs that have just been made
+    logs = _log_likelihoods(density, theta)
+    # what the prior predicts has a stream of its own: nothing else depends on it
+    before = replicate(density, prior.reshape(drawn.flat.shape), rng.spawn(1)[0]).reshape(*shape, -1)
+    lower, upper = numbers(observations)[["lower", "upper"]].to_numpy(dtype=float).T
+    return {
+        "posterior_predictive": _by_observation(predicted, observations),
+        "prior_predictive": _by_observation(before, observations),
+        # of an interval the middle; its ends are the coordinates …_lower and …_upper
+        "observed_data": _by_observation(np.where(np.isfinite(upper), (lower + upper) / 2, lower), observations),
+        **logs,
+    }
 
 
 def _log_likelihoods(density: Posterior, theta: Array) -> "dict[str, xr.Dataset]":
