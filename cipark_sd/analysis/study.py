@@ -44,6 +44,8 @@ class DrawRequest:
     ----------
     n, seed : int
         How many of each structure, at most, and of the random numbers.
+    of_fits : int
+        How many of all structures together, at most, where fits have more of them than ``n`` of each.
     folder : Path
         Where what is computed for them is kept.
     known : tuple of Structure
@@ -57,6 +59,7 @@ class DrawRequest:
     folder: Path
     engine: str
     known: tuple[Structure, ...] = ()
+    of_fits: int = 0
 
 
 @dataclass(frozen=True)

@@ -251,7 +251,7 @@ def _structure(
 
     Of draws that are no basis for a band there is the best fit alone.
     """
-    some = draws.thinned(request.runs, np.random.default_rng(request.seed))
+    some = draws.thinned(request.runs)
     shown = slice(None) if draws.basis.bands else slice(0)
     apart = draws.basis.bands and draws.origin not in UNSEEN
     few = prior.take(np.arange(request.runs))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cipark_sd.analysis.experiments.definition import WEIGHTED
 from cipark_sd.analysis.experiments.effects import Claim
 from cipark_sd.base.wording import commas, is_counted, listed, number, rounded, said_date, with_unit
-from cipark_sd.commands.policy.about import About, Findings, first_of, in_words, size
+from cipark_sd.commands.policy.about import About, Findings, error_words, first_of, in_words, size
 from cipark_sd.commands.policy.effects import Effects, shown_rows
 from cipark_sd.commands.policy.signs import Signs
 from cipark_sd.commands.policy.what_next import page_of
@@ -192,7 +192,8 @@ def _way(value: float, unit: str) -> str:
 def _change(row: dict[str, float], unit: str, *, many: bool) -> str:
     """A difference in words, with the interval of the draws where there are several."""
     low, high = row["low90"], row["high90"]
-    text = with_unit(size(row["median"], high - low, unit), unit)
+    error = error_words(row["mcse_median"], high - low, unit) if many else ""
+    text = with_unit(f"{size(row['median'], high - low, unit)}{error}", unit)
     interval = f" (90%: {_ends(low, high, unit)})" if many else ""
     return f"{text} {_way(row['median'], unit)}{interval}"
 

@@ -62,7 +62,7 @@ def effects(about: About, **medians: tuple[float, float, float]) -> Effects:
             **dict.fromkeys(("low50", "low90"), low),
             **dict.fromkeys(("high50", "high90"), high),
             "above_zero": 0.5,
-            "mcse": 0.1,
+            "mcse_median": 0.1,
         }
         for place, rival in enumerate(about.rivals)
         for policy, (median, low, high) in medians.items()
