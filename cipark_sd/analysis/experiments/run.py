@@ -1,7 +1,7 @@
 """Every policy with every draw under every rival structure, paired: draw *i* is the same whatever the policy."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import chain
@@ -153,12 +153,27 @@ def _answers(pool: Pool, tasks: "Sequence[SettingsTask]", runs: int, progress: O
     return (answer for answer in answers if answer is not None)
 
 
-def affordable(setup: Setup, outcomes: Sequence[Outcome], n_settings: int) -> int:
-    """How many draws run under so many settings in :data:`WORK` operations."""
-    save = [base_name(name) for outcome in outcomes for name in (outcome.variable, outcome.per) if name]
+def affordable(setup: Setup, names: Iterable[str], n_settings: int = 1, work: int = WORK) -> int:
+    """How many draws run under so many settings in ``work`` operations.
+
+    Parameters
+    ----------
+    names : iterable of str
+        What is read of a run; a name may be empty.
+    n_settings : int
+        Runs of each draw.
+    work : int
+        Operations of all runs.
+
+    Returns
+    -------
+    int
+        None or more; a run of any model has a price.
+    """
+    save = [base_name(name) for name in names if name]
     engine, planned = choose(setup.engine), plan(setup.model, setup.scenario, save=save, times=None, method=None)
-    assert isinstance(engine, CompiledEngine), "the command offers no others"
-    return WORK // ((Repeated(engine, planned, planned.settings, {}).n_operations + BESIDE) * n_settings)
+    assert isinstance(engine, CompiledEngine), "the commands offer no others"
+    return work // ((Repeated(engine, planned, planned.settings, {}).n_operations + BESIDE) * n_settings)
 
 
 def check_memory(n: int, size: int) -> None:

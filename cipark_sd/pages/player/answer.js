@@ -71,10 +71,17 @@ function near(value, width, whole) {
   return (tens > 1 ? Math.round(value / tens) * tens : value).toLocaleString("en", { maximumFractionDigits: digits }).replace("-", "−").replace(/^−0$/, "0");
 }
 
-/** A difference as people say it: `12 fewer firms`, `0.3 MUSD less`, `no change`. */
-function saidChange(value, width, outcome) {
-  const size = near(Math.abs(value), width, outcome.whole), way = value > 0 ? "more" : outcome.whole ? "fewer" : "less";
-  if (size === "0") return value === 0 ? "no change" : outcome.whole ? `less than 1 ${way}` : "no change";
+/** A Monte Carlo error beside its number, where it is not small beside the width of the interval: `error_words` of about.py. */
+function saidError(error, width, outcome) {
+  const size = error > 0.02 * width ? near(error, width, outcome.whole) : "0";
+  return size === "0" ? "" : ` ± ${size}`;
+}
+
+/** A difference as people say it: `12 fewer firms`, `12 ± 2 fewer firms`, `0.3 MUSD less`, `no change`. */
+function saidChange(value, width, outcome, error = 0) {
+  const way = value > 0 ? "more" : outcome.whole ? "fewer" : "less", alone = near(Math.abs(value), width, outcome.whole);
+  const size = `${alone}${saidError(error, width, outcome)}`;
+  if (alone === "0") return value === 0 ? "no change" : outcome.whole ? `less than 1 ${way}` : "no change";
   if (outcome.whole) return `${size} ${way} ${withUnits(size, outcome.units).slice(size.length + 1)}`.trim();
   return `${withUnits(size, outcome.units)} ${way}`;
 }
@@ -90,10 +97,10 @@ function saidChanges(low, high, outcome) {
   return `${size(near_)} to ${size(far)} ${way(far)}`;
 }
 
-/** Five quantiles in words: the middle, and in brackets the ends of 90 %. */
-function saidLevels(levels, outcome, change) {
+/** Five quantiles in words: the middle, with the error of a change, and in brackets the ends of 90 %. */
+function saidLevels(levels, outcome, change, error = 0) {
   const width = levels[4] - levels[0];
-  if (change) return [saidChange(levels[2], width, outcome), saidChanges(levels[0], levels[4], outcome)];
+  if (change) return [saidChange(levels[2], width, outcome, error), saidChanges(levels[0], levels[4], outcome)];
   const [middle, low, high] = [levels[2], levels[0], levels[4]].map((value) => near(value, width, outcome.whole));
   return [withUnits(middle, outcome.units), `${low} to ${high}`];
 }

@@ -257,7 +257,7 @@ def _structure(contents: Contents, made: Carried, structure: PlayedStructure) ->
         "whole": whole,
         "digest": digest(values),
         "numbers": int(values.size),
-        "basis": basis and {"origin": basis.origin, "name": basis.name, "sentence": basis.sentence},
+        "basis": basis and {name: getattr(basis, name) for name in ("origin", "name", "sentence", "worth")},
     }
 
 

@@ -293,7 +293,7 @@ function showAnswer(reading, outcome) {
   const number = make("data", { id: "now", value: String(now.fan ? levels[2] : reading.value) });
   const parts = [number];
   if (now.fan) {
-    const [middle, ends] = saidLevels(levels, outcome, change);
+    const error = medianError(reading.draws, structure.basis?.worth ?? Infinity), [middle, ends] = saidLevels(levels, outcome, change, error);
     number.textContent = middle;
     if (free && width > 0) parts.push(" ", make("small", { className: "nb" }, `(90%: ${ends})`));
   } else {

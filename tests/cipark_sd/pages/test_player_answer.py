@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from in_node import in_node, needs_node
 from left_fit import leave_fit
 from places import ROOT
@@ -16,6 +17,7 @@ from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of
 from calibration.noise.reporting import Reporting
 from cipark_sd.analysis.experiments.definition import Lever
+from cipark_sd.analysis.experiments.effects import summary
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.pages.player.contents import Waiting
@@ -102,6 +104,11 @@ def test_changes_are_said_in_whole_things_where_things_are_counted() -> None:
         ("saidChange", (0.2, 3, firms), "less than 1 more"),
         ("saidChange", (-0.123456, 0.5, money), "0.12 MUSD less"),
         ("saidChange", (0, 0, firms), "no change"),
+        ("saidChange", (-11.4, 100, firms, 2.6), "11 ± 3 fewer firms"),
+        ("saidChange", (-1.2, 100, firms, 2.6), "1 ± 3 fewer firms"),
+        ("saidChange", (-11.4, 100, firms, 1.9), "11 fewer firms"),
+        ("saidChange", (-0.123456, 0.5, money, 0.031), "0.12 ± 0.03 MUSD less"),
+        ("saidLevels", ([-240, -100, -63, -20, 31], money, True, 9), ["63 ± 9 MUSD less", "240 less to 31 more"]),
         ("saidChanges", (-23.6, -6.2, firms), "6 to 24 fewer"),
         ("saidChanges", (-2.4, 9, firms), "2 fewer to 9 more"),
         ("saidChanges", (0.2, 33, firms), "0 to 33 more"),
@@ -116,6 +123,14 @@ def test_changes_are_said_in_whole_things_where_things_are_counted() -> None:
     )
     found = in_node(f"{setting} console.log(JSON.stringify([{calls}]))", "numbers.js", "answer.js")
     assert found == [expected for *_, expected in said]
+
+
+@needs_node
+def test_the_error_of_a_median_is_that_of_a_table_of_effects() -> None:
+    draws = np.random.default_rng(3).exponential(size=301)
+    for worth in (40.0, 301.0, 1000.0):
+        calls = f"console.log(JSON.stringify(medianError({json.dumps(draws.tolist())}, {worth})))"
+        assert in_node(calls, "numbers.js") == pytest.approx(summary(draws, effective=worth).mcse_median, rel=1e-12)
 
 
 @needs_node
