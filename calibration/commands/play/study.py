@@ -46,6 +46,7 @@ from cipark_sd.pages.player.of_model import (
     within_numbers,
 )
 from cipark_sd.statements.claims import UNSEEN, Basis
+from cipark_sd.statements.headline import parameter
 
 #: Operations of the runs that a lever makes: of the park's 200. And numbers that a page holds of its draws, which are
 #: some 200 kB of it.
@@ -139,7 +140,7 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
         limits=tuple(limit.format(study=named) for limit in _limits(structures, with_rivals=bool(_variants(problem)))),
         notice=" ".join(filter(None, (of_rows, _notice(problem, request.seed, first.basis, named)))),
         misfit="" if fit is None else fit.misfit,
-        classes={} if fit is None else fit.classes,
+        classes={} if fit is None else {_estimand_of(fit.problem.model, of): kind for of, kind in fit.classes.items()},
         labels=labels_of(problem.model, scenario, problem.calendar.label),
         model_digest=digest,
     )
@@ -195,6 +196,12 @@ def _renamed(structure: PlayedStructure, model: Model) -> PlayedStructure:
         for some in (structure.draws, structure.prior, structure.every, structure.every_prior)
     )
     return replace(structure, draws=draws, estimate=estimate, prior=prior, every=every, every_prior=every_prior)
+
+
+def _estimand_of(model: Model, estimand: str) -> str:
+    """An estimand of a report, that of a stock's start under the constant that means it."""
+    name = estimand.removeprefix(parameter(""))
+    return estimand if name == estimand else parameter(start_of(model, name))
 
 
 def _target(request: Settings, model: Model) -> str:

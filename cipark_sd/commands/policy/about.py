@@ -16,7 +16,7 @@ from cipark_sd.base.wording import WHOLE, commas, in_sentence, is_counted, label
 from cipark_sd.data.described import version
 from cipark_sd.pages.output import load_result, save_result
 from cipark_sd.statements import headline
-from cipark_sd.statements.claims import UNSEEN, Basis, Origin, Tally
+from cipark_sd.statements.claims import UNSEEN, UNSEEN_ERROR, Basis, Origin, Tally
 from cipark_sd.statements.headline import Details, Headline
 
 
@@ -311,11 +311,6 @@ def spread(
     text, *ends = (signed(x, high - low, unit) for x in (value, low, high))
     text = f"{text if sign else text.removeprefix('+')}{error_words(error, high - low, unit)}"
     return text if high == low else f"{text} ({' to '.join(end.removeprefix('+') for end in ends)})"
-
-
-#: A Monte Carlo error up to this share of the interval's width is not printed: 400 independent draws of a normal
-#: distribution have 1.9 %, which seldom moves the second digit of the width.
-UNSEEN_ERROR = 0.02
 
 
 def error_words(error: float, width: float, unit: str = "") -> str:

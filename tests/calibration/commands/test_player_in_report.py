@@ -115,8 +115,8 @@ def test_a_number_of_the_report_has_its_class_there(
     problem = read_problem(tmp_path)
     theta = problem.space.from_unit(np.random.default_rng(1).random((300, len(problem.space))))
     for kept, judged in (
-        ({"left at 8": "narrowed", "left at 7": "known"}, {"64": "narrowed"}),
-        ({"left at 8": "<b>"}, {}),
+        ({"left at 8": "narrowed", "left at 7": "known", "parameter rate": "not found"}, {"64": "narrowed"}),
+        ({"left at 8": "<b>", "parameter rate": "<b>"}, {}),
         (["known"], {}),
     ):
         leave_fit(tmp_path / "fit", problem, draws=theta, classes=kept)
@@ -124,6 +124,10 @@ def test_a_number_of_the_report_has_its_class_there(
         data = content(tmp_path / "fit")
         (outcome,), (structure,) = data["outcomes"], data["structures"]
         assert (outcome["estimand"], outcome["judged"]) == ("left at 8", judged)
+        # so has a constant at its lever, also where an end of its interval was not found
+        said = {lever["names"][0]: lever["standing"] for lever in data["levers"]}
+        assert said == {"rate": "not found" if judged else "", "size": "", "pace": ""}
+        assert data["rule"]["standings"]["not found"] == ["undecided", "Whether the data narrow this was not found"]
     # before and after the data it is over the draws that the report takes
     for rows, of in ((theta, structure), (draws_of_priors(problem), structure["prior"])):
         (values,) = all_reported(problem, problem.predictions, choose("native"), rows).T
