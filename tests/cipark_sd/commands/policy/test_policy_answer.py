@@ -13,7 +13,7 @@ from cipark_sd.analysis.experiments.catalogue import read_catalogue
 from cipark_sd.analysis.experiments.definition import BASE, Structure
 from cipark_sd.analysis.experiments.effects import Claim, EffectClass, effect_classes
 from cipark_sd.commands.policy.about import About, Findings
-from cipark_sd.commands.policy.answer import First, of_effects, rests_on
+from cipark_sd.commands.policy.answer import First, _caption, of_effects, rests_on
 from cipark_sd.commands.policy.effects import Effects, EffectsPart, effects_table
 from cipark_sd.commands.policy.output import parts
 from cipark_sd.commands.policy.signs import Signs
@@ -116,6 +116,9 @@ def test_an_effect_has_its_class_first_and_one_that_the_model_assumes_is_no_head
         "Twice the pace, not decided by the data",
         "Nothing, informed by the data",
     }
+    # the first figure counts the same policies as the table and the title
+    caption = _caption(Findings(about, {"effects": found}))
+    assert caption.startswith("Left at 8: the 2 effects whose direction is not assumed, of 3 (all are below), median")
     # where all that has one sign is assumed, that is the answer
     every = replace(found, classes=tuple(replace(effect, kind="built in") for effect in found.classes))
     approved(screen_lines(Findings(about, {"effects": every})))
