@@ -258,7 +258,7 @@ def find_fit(problem: CalibrationProblem, place: Path | None = None) -> FittedSt
     except (ValueError, KeyError, TypeError):
         raise _refused(problem, place, f"{FIT} does not say its estimate or its seed") from None
     study, end = study_and_end
-    study = _asked(study, content, place)
+    study = _with_question_of(study, content, place)
     digest_of_draws = said_of(place / DRAWS).get("study_digest")
     drawn = content.get("converged") is not None and digest_of_draws == content["study_digest"]
     return FittedStudy(
@@ -289,10 +289,10 @@ def as_in_fit(problem: CalibrationProblem) -> CalibrationProblem:
     """
     content = record_in(folder_of(problem))
     whole, study_and_end = _study_of(problem, content)
-    return problem if study_and_end is None else _asked(whole, content, folder_of(problem))
+    return problem if study_and_end is None else _with_question_of(whole, content, folder_of(problem))
 
 
-def _asked(problem: CalibrationProblem, content: Mapping[str, Any], place: Path) -> CalibrationProblem:
+def _with_question_of(problem: CalibrationProblem, content: Mapping[str, Any], place: Path) -> CalibrationProblem:
     """The study with the question of a record, where it has one."""
     about = str(content.get("about", ""))
     return with_question(problem, about, where=f"the fit in {place}") if about else problem

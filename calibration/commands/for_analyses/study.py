@@ -266,19 +266,18 @@ def _with_asked(question: Question, problem: CalibrationProblem) -> Question:
     name = of.parts[0][0]
     against = "" if of.against is None else f", change from {estimands.settings(model, of.against)}"
     label = f"{metric} of {model.label(name)}".capitalize() if metric else model.label(name)
-    asked = Output(f"{label}{against}", name, of.against, metric=metric)
 
     def is_asked(output: Output) -> bool:
-        same = override_key(output.variable) == override_key(name) and output.metric == metric
-        worlds = [{} if world is None else world.overrides for world in (output.without, of.against)]
-        return same and worlds[0] == worlds[1]
+        before, after = ({} if world is None else world.overrides for world in (output.without, of.against))
+        return override_key(output.variable) == override_key(name) and output.metric == metric and before == after
 
     moment = Moment(problem.calendar.label(of.time), of.time)
-    known = next((output for output in question.outputs if is_asked(output)), asked)
-    then = next((other for other in question.moments if math.isclose(other.time, of.time)), moment)
-    outputs = (known, *(output for output in question.outputs if output is not known))
-    moments = (then, *(other for other in question.moments if other is not then))
-    return replace(question, outputs=outputs, moments=moments, asked=True)
+    new = Output(f"{label}{against}", name, of.against, metric=metric)
+    first = next((output for output in question.outputs if is_asked(output)), new)
+    date = next((date for date in question.moments if math.isclose(date.time, of.time)), moment)
+    outputs = (first, *(output for output in question.outputs if output is not first))
+    moments = (date, *(later for later in question.moments if later is not date))
+    return replace(question, outputs=outputs, moments=moments, is_asked=True)
 
 
 def read_question(problem: CalibrationProblem, parameters: Sequence[Factor]) -> Question:

@@ -247,7 +247,7 @@ class Question:
     ----------
     every : float, optional
         Time between the instants at which indices are computed; without it each saved time.
-    asked : bool
+    is_asked : bool
         Whether the first output at the first moment is what somebody has asked about.
     """
 
@@ -258,4 +258,4 @@ class Question:
     moments: tuple[Moment, ...]
     scenario: Scenario
     every: float | None = None
-    asked: bool = False
+    is_asked: bool = False

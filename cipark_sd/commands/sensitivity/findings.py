@@ -92,7 +92,7 @@ class Findings:
         How many of the constants have no draws and are held beside them.
     failed_share : float
         The largest share of the runs of a design that failed.
-    asked : bool
+    is_asked : bool
         Whether the first output at the first moment is what somebody has asked about.
     starts : tuple of str
         Of the constants those that are starts of stocks, which are spelt as the stocks are.
@@ -114,7 +114,7 @@ class Findings:
     time_units: str = ""
     n_assumed: int = 0
     starts: tuple[str, ...] = ()
-    asked: bool = False
+    is_asked: bool = False
     results: "Mapping[str, xr.Dataset]" = field(default_factory=dict)
 
     @property

@@ -122,7 +122,7 @@ class Ranking:
     #: The constant that alone would narrow the output most; empty where that is not computed.
     alone: str = ""
     #: Whether somebody has asked about the output at this moment.
-    asked: bool = False
+    is_asked: bool = False
 
     def called(self, name: str) -> str:
         """A constant, told from the stock whose start it is."""
@@ -141,7 +141,7 @@ class Ranking:
     @property
     def subject(self) -> str:
         """The output, and the time that was asked about."""
-        return self.named if self.asked else self.output
+        return self.named if self.is_asked else self.output
 
     @property
     def first(self) -> list[str]:
@@ -163,12 +163,12 @@ def _leading(findings: Findings) -> Ranking | None:
     units = findings.time_units
     for name in _RANKING:
         result = findings.of(name)
-        found = [] if result is None else over_outputs(findings, result)
-        for label, moment, point in islice(found, 1 if findings.asked else None):
+        points = [] if result is None else over_outputs(findings, result)
+        for label, moment, point in islice(points, 1 if findings.is_asked else None):
             if result is not None and not unranked(point):
                 rows = tuple(ranked(result, label, moment, count=_BARS))
                 alone = _narrows_most(point)
-                return Ranking(label, _when(moment, units), rows, findings.starts, alone, findings.asked)
+                return Ranking(label, _when(moment, units), rows, findings.starts, alone, findings.is_asked)
     return None
 
 
@@ -210,7 +210,7 @@ def title(findings: Findings, ranking: Ranking | None, reasons: Sequence[str]) -
         if len(first) == 1 and ranking.alone == ranking.rows[0].name and not findings.unseen:
             return f"Knowing {first[0]} would narrow {ranking.subject} most"
         return f"{' or '.join(first)} moves {ranking.subject} most"
-    if findings.asked and reasons:
+    if findings.is_asked and reasons:
         named = f"{findings.outputs[0].label} {_when(findings.moments[0], findings.time_units)}"
         return f"What would narrow {named} most is not known from these runs"
     if reasons:
@@ -414,7 +414,7 @@ def nothing_yet(request: Request, inputs: Inputs) -> Findings:
         ),
         constants=(*_spreads(question.factors), *_spreads(inputs.assumed)),
         n_assumed=len(inputs.assumed),
-        asked=question.asked,
+        is_asked=question.is_asked,
         time_units=question.model.time.units,
         starts=tuple(
             name for name in question.factors.names if isinstance(question.model.by_name.get(base_name(name)), Stock)

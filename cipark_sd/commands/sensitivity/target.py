@@ -104,7 +104,7 @@ def _named(request: Request, problems: list[CiparkError]) -> tuple[Study, Questi
                 problems.append(InvalidValue(option, "given with a study", expected, where="sensitivity"))
     chosen = bool(request.outputs or request.moments) or request.every is not None
     question = study.question(request.about or ("" if chosen else None))
-    if request.about and not question.asked:
+    if request.about and not question.is_asked:
         expected = "a variable at a date, its change or a metric of its saved course; of a model --variables and --at"
         problems.append(InvalidValue("--about", request.about, expected, where="sensitivity"))
     if request.outputs:
