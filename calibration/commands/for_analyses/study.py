@@ -30,11 +30,12 @@ from calibration.inference.sample.densities import prior_draws
 from calibration.likelihood.posterior import On, Posterior
 from calibration.likelihood.replicate import replicate_by_term
 from calibration.noise.priors import Prior, Triangular, Uniform, distribution, to_scale
+from calibration.report.findings import NOT_YET
 from calibration.study import DEFAULT_STUDY as DEFAULT_STUDY
 from calibration.study import FILE as FILE
 from calibration.study import shipped_studies as shipped_studies
 from calibration.study.asked import asked_prediction
-from calibration.study.observations import Count, Observation
+from calibration.study.observations import Count, Observation, course_of, reporting_of
 from calibration.study.parameters import share_that_may_fail
 from calibration.study.problem import CalibrationProblem, read_problem, with_question
 from calibration.study.sections import read_prior
@@ -248,8 +249,14 @@ class CalibrationStudy:
     def question(self, about: str | None = None) -> Question:
         """What its ``sensitivity.toml`` asks, after what its fit was asked, or ``about`` is."""
         problem = with_question(self.problem, about, where="--about") if about else self.problem
-        question = read_question(problem, self.parameters)
+        question = replace(read_question(problem, self.parameters), asides=dict.fromkeys(_waiting(problem), NOT_YET))
         return question if about == "" else _with_asked(question, problem)
+
+
+def _waiting(problem: CalibrationProblem) -> set[str]:
+    """Variables, by override key, of which counts come later than what they count."""
+    courses = filter(None, map(course_of, problem.observations))
+    return {override_key(name) for course in courses if reporting_of(course) for name, _ in course.parts}
 
 
 def _with_asked(question: Question, problem: CalibrationProblem) -> Question:

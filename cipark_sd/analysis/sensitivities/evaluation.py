@@ -1,6 +1,7 @@
 """What is computed of a model for each draw: outputs over time, with what is known of the runs that fail."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -249,6 +250,8 @@ class Question:
         Time between the instants at which indices are computed; without it each saved time.
     is_asked : bool
         Whether the first output at the first moment is what somebody has asked about.
+    asides : mapping of str to str
+        By override key of a variable what tells its numbers from what was reported.
     """
 
     title: str
@@ -259,3 +262,4 @@ class Question:
     scenario: Scenario
     every: float | None = None
     is_asked: bool = False
+    asides: Mapping[str, str] = field(default_factory=dict)

@@ -58,12 +58,13 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedOutput:
-    """An output that is explained: its label, and how its estimand is spelt."""
+    """An output that is explained: its label, how its estimand is spelt, and what tells it from what was reported."""
 
     label: str
     quantity: str
     against: str
     unit: str
+    aside: str = ""
 
     def at(self, time: float) -> str:
         """The estimand at a time."""

@@ -20,7 +20,7 @@ from cipark_sd.analysis.sensitivities.sampled import at_draws, hypercube, sample
 from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.base.console import echo, progress_bars
 from cipark_sd.base.files import OUTPUT_FOLDER, output_folder, write_text
-from cipark_sd.base.naming import base_name
+from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.base.optional import record_in
 from cipark_sd.base.timegrid import calendar_years, time_grid, time_label
 from cipark_sd.base.wording import in_sentence, listed, said_date, with_unit, written_unit
@@ -232,6 +232,7 @@ def _ranges(findings: Findings) -> Iterator[str]:
     runs = findings.of("sample")
     if runs is None or not findings.basis.bands:
         return
+    asides = {output.label: f", {output.aside}," for output in findings.outputs if output.aside}
     for label, moment, point in over_outputs(findings, fan(runs, (5.0, 50.0, 95.0)).to_dataset()):
         low, middle, high = point["fan"].to_numpy().tolist()
         if not np.isfinite([low, middle, high]).all():
@@ -240,7 +241,8 @@ def _ranges(findings: Findings) -> Iterator[str]:
         ends = [in_sentence(end, high - low, unit) for end in (low, high)]
         value = with_unit(in_sentence(middle, high - low, unit), unit)
         date = _when(moment, findings.time_units)
-        yield f"{label} {date}: {value} at the median, {' to '.join(ends)} in 90 % of the runs {findings.over}."
+        name = label + asides.get(label, "")
+        yield f"{name} {date}: {value} at the median, {' to '.join(ends)} in 90 % of the runs {findings.over}."
 
 
 def _rests(findings: Findings) -> Iterator[Section]:
@@ -409,6 +411,7 @@ def nothing_yet(request: Request, inputs: Inputs) -> Findings:
                 f"{output.metric and f'{output.metric} of '}{estimands.name_in(question.model, output.variable)}",
                 estimands.settings(question.model, output.without),
                 written_unit(output.units(question.model)),
+                question.asides.get(override_key(output.variable), ""),
             )
             for output in question.outputs
         ),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import cipark
 from left_fit import leave_fit
 from small_study import MODEL
 
@@ -23,6 +24,7 @@ from calibration.report.collect import study_facts
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.engines.registry import choose
+from cipark_sd.pages.page import read_page
 from cipark_sd.pages.player.page import as_json
 
 EVENTS = (1.5, 3.0, 5.5)
@@ -192,6 +194,21 @@ def test_a_page_that_plays_the_model_goes_on_from_the_last_number_that_was_repor
     assert 170 < whole[0, after] < whole[4, after] < 170 + 100
     # the draws themselves expect thousands
     assert whole[0, before] > 400
+
+
+def test_what_happened_is_told_from_what_was_reported_in_the_ranges_of_a_sensitivity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn_figures: None
+) -> None:
+    """A report has the number of reports under the same name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "leaving").mkdir()
+    problem = study(tmp_path / "leaving")
+    draws = problem.space.from_unit(np.random.default_rng(1).uniform(0.4, 0.6, (100, len(problem.space))))
+    leave_fit(tmp_path / "cipark-output" / "leaving", problem, draws=draws)
+    cipark("sensitivity", "leaving", "--method", "sample", "--variables", "left,stock")
+    (screen,) = read_page(tmp_path / "cipark-output" / "leaving-sensitivity").sections[0].blocks
+    assert screen.known.startswith("left, those not yet reported included, at year 12: ")  # type: ignore[union-attr]
+    assert ". stock at year 12: " in screen.known  # type: ignore[union-attr]
 
 
 def test_a_prediction_is_what_would_have_been_reported(tmp_path: Path) -> None:
