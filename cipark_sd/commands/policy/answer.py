@@ -1,12 +1,13 @@
 """The first screen of a policy analysis: effects that the data inform, those they leave open, and what is assumed."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cipark_sd.analysis.experiments.definition import WEIGHTED
 from cipark_sd.analysis.experiments.effects import Claim
-from cipark_sd.base.wording import grouped, is_counted, listed, rounded, said_date, with_unit
+from cipark_sd.base.wording import is_counted, listed, rounded, said_date, with_unit
 from cipark_sd.commands.policy.about import About, Findings, error_words, first_of, in_words, size
 from cipark_sd.commands.policy.effects import Effects, shown_rows
 from cipark_sd.commands.policy.signs import Signs
@@ -156,7 +157,7 @@ def of_effects(effects: Effects, about: About) -> Summary:
     title = title or _undecided(about, len(moving), len(assumed))
     quoted = first_of([f"'{policy.title}'" if "," in policy.title else policy.title for policy in assumed])
     some = [f"The direction of {'this effect' if len(assumed) == 1 else 'these effects'}: {quoted}."]
-    base = with_unit(grouped(shown[about.catalogue.changes[0].id]["base"]), unit)
+    base = with_unit(size(shown[about.catalogue.changes[0].id]["base"], math.nan, unit), unit)
     if about.unseen:
         return Summary(title, assumed=lines["undecided"])
     if not many:

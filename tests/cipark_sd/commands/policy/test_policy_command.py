@@ -262,12 +262,9 @@ def test_without_draws_a_study_runs_at_its_best_fit_without_bands_and_classes(le
     assert "every policy runs at the best fit alone, without intervals and classes" in caution
     assert f"'cipark calibrate {leaving} --posterior' samples the posterior" in caution
     assert "change from the base, one run, at the best fit alone" in shown.output
-    # the base has one number, above the table and below it
-    assert (
-        re.findall(r"the base is ([\d.]+) at 8", shown.output)
-        == re.findall(r"With nothing changed: ([\d.]+) firms", shown.output)
-        != []
-    )
+    # the base has one number, above the table and, in whole firms, below it
+    (above,) = re.findall(r"the base is ([\d.]+) at 8", shown.output)
+    assert f"With nothing changed: {float(above):.0f} firms, at the best fit." in shown.output
     page = read_page(here / "out")
     assert page.sections[1].blocks[0].warning
     said = shown.output + (here / "out" / "report.json").read_text()
