@@ -23,6 +23,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.likelihood.gradient import log_likelihood_and_gradient
 from calibration.likelihood.posterior import Posterior
 from calibration.noise.priors import Scale, from_scale, log_jacobian, to_scale
 from calibration.study.parameters import ParameterSpace
@@ -113,6 +114,19 @@ def _log_slope(free: Array, low: Array, high: Array) -> Array:
             return np.zeros_like(free)
 
 
+def _slope_of_log_slope(free: Array, low: Array, high: Array) -> Array:
+    """The derivative of :func:`_log_slope` by the coordinate."""
+    match _sides(low, high):
+        case True, True:
+            return np.asarray(-np.tanh(free / 2))
+        case True, False:
+            return np.ones_like(free)
+        case False, True:
+            return -np.ones_like(free)
+        case _:
+            return np.zeros_like(free)
+
+
 @dataclass(frozen=True)
 class Unconstrained:
     """The parameters of ``space`` as free coordinates; arrays are ``(…, k)``."""
@@ -160,6 +174,11 @@ class Unconstrained:
 
         return np.asarray(self._by_walls(slopes, free).sum(axis=-1))
 
+    def slopes(self, free: Array) -> tuple[Array, Array]:
+        """Of each parameter's value on its scale the derivative by its coordinate, and that of the derivative's log."""
+        first = np.exp(self._by_walls(lambda points, _, *ends: _log_slope(points, *ends), free))
+        return first, self._by_walls(lambda points, _, *ends: _slope_of_log_slope(points, *ends), free)
+
 
 @dataclass(frozen=True, eq=False)
 class FreeDensity:
@@ -195,6 +214,28 @@ class FreeDensity:
     def __call__(self, free: Array) -> Array:
         """Log density of the posterior, up to its evidence."""
         return log_density(self, free)
+
+    def with_gradient(self, free: Array) -> tuple[Array, Array]:
+        """The same with its derivatives by the coordinates ``(n, k)``, which are 0 where the density is.
+
+        Raises
+        ------
+        UnsupportedFeature, InvalidValue
+            Where the model or the engine has none.
+        """
+        theta, space = self.theta(free), self.density.space
+        logs = self.log_prior(free)
+        possible = np.isfinite(logs)
+        slopes = np.zeros_like(free)
+        logs = np.where(possible, logs, -np.inf)
+        if possible.any():
+            inside = theta[possible]
+            likelihood, by_theta = log_likelihood_and_gradient(self.density, inside)
+            by_coordinate, of_log = self.coordinates.slopes(free[possible])
+            by_scale = by_theta * np.exp(space.log_slopes(inside)) + space.log_prior_slopes_scaled(inside)
+            logs[possible] += likelihood
+            slopes[possible] = by_scale * by_coordinate + of_log
+        return logs, np.where(np.isfinite(logs)[:, None], slopes, 0.0)
 
 
 def prior_draws(space: ParameterSpace, n: int, rng: np.random.Generator) -> Array:
