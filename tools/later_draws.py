@@ -41,7 +41,7 @@ FULL = STUDIES / "great_stone_full_later"
 SEED, KEPT = 20260129, 1000
 #: The structures whose draws are kept: those over which the catalogue compares decisions.
 DECIDED = ("none", "none, starts fell", "all", "all, starts fell")
-#: The seed with which draws that are too many are left out: that of cipark policy, which then leaves out none.
+#: The seed with which draws that are too many are left out.
 THINNED = 20191126
 #: Ends of 2019 and of January 2026's last count, in model time; rows up to them are fitted.
 SPANS = {"y2019": 2020.05, "y2026": 2027.0}

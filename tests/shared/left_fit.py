@@ -17,9 +17,13 @@ def leave_fit(
     draws: Array | None = None,
     *,
     converged: bool = True,
+    effective: float | None = None,
     **changed: object,
 ) -> None:
-    """Write ``fit.json``, and with ``draws : (n, k)`` the file of them; ``changed`` are entries of the record."""
+    """Write ``fit.json``, and with ``draws : (n, k)`` the file of them; ``changed`` are entries of the record.
+
+    ``effective`` is how many independent draws they are worth by their file.
+    """
     place.mkdir(parents=True, exist_ok=True)
     digest = problem_digest(problem)
     theta = problem.space.medians if theta is None else theta
@@ -35,6 +39,7 @@ def leave_fit(
         group = xr.Dataset(
             {"theta": (("chain", "draw", "parameter"), draws[None])}, {"parameter": list(problem.space.names)}
         )
-        tree = xr.DataTree.from_dict({"/posterior": group})
+        sizes = xr.Dataset({"ess_bulk": ("parameter", [effective] * len(problem.space))})
+        tree = xr.DataTree.from_dict({"/posterior": group} | ({} if effective is None else {"/convergence": sizes}))
         tree.attrs = {"study_digest": digest, "converged": int(converged)}
         tree.to_netcdf(place / "draws.nc", engine="h5netcdf")

@@ -101,11 +101,12 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
     if not able:
         raise InvalidValue("the rivals", ", ".join(without), "one that the data do not refute", where="--rivals")
     mixture = None if archive.weights is None else read_weights(archive.weights, request.known or rivals)
+    n = max(request.n, request.of_fits // len(able)) if archive.files else request.n
     best = {} if fit is None else {r.id: replace(fit.optimum, rival=r.id) for r in able if not r.scenario.overrides}
     drawn = (
         {rival.id: weighted(source.optima[rival.id], mixture) for rival in able}
         if source.optima
-        else draws_for(problem, able, archive.files, request.n, request.seed, mixture, best)
+        else draws_for(problem, able, archive.files, n, request.seed, mixture, best)
     )
     unseen = request.source == "prior"
     of_priors = as_draws(problem, draws_of_priors(problem, PRIOR_DRAWS), "prior")

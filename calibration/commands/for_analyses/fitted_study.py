@@ -258,8 +258,7 @@ def find_fit(problem: CalibrationProblem, place: Path | None = None) -> FittedSt
     except (ValueError, KeyError, TypeError):
         raise _refused(problem, place, f"{FIT} does not say its estimate or its seed") from None
     study, end = study_and_end
-    if about := str(content.get("about", "")):
-        study = with_question(study, about, where=f"the fit in {place}")
+    study = _with_question_of(study, content, place)
     digest_of_draws = said_of(place / DRAWS).get("study_digest")
     drawn = content.get("converged") is not None and digest_of_draws == content["study_digest"]
     return FittedStudy(
@@ -275,8 +274,8 @@ def find_fit(problem: CalibrationProblem, place: Path | None = None) -> FittedSt
     )
 
 
-def at_step_of_fit(problem: CalibrationProblem) -> CalibrationProblem:
-    """The study with the time step and method of its fit at hand, where they are other ones.
+def as_in_fit(problem: CalibrationProblem) -> CalibrationProblem:
+    """The study with the time step, the method and the question of its fit at hand, where they are other ones.
 
     Parameters
     ----------
@@ -288,8 +287,15 @@ def at_step_of_fit(problem: CalibrationProblem) -> CalibrationProblem:
     CalibrationProblem
         The same one where there is no fit of it.
     """
-    whole, study_and_end = _study_of(problem, record_in(folder_of(problem)))
-    return problem if study_and_end is None else whole
+    content = record_in(folder_of(problem))
+    whole, study_and_end = _study_of(problem, content)
+    return problem if study_and_end is None else _with_question_of(whole, content, folder_of(problem))
+
+
+def _with_question_of(problem: CalibrationProblem, content: Mapping[str, Any], place: Path) -> CalibrationProblem:
+    """The study with the question of a record, where it has one."""
+    about = str(content.get("about", ""))
+    return with_question(problem, about, where=f"the fit in {place}") if about else problem
 
 
 def _study_of(

@@ -11,10 +11,10 @@ from calibration.assess.posterior_predictive import DRAWS, central_quantiles
 from calibration.commands.for_analyses.fitted_study import FittedStudy, as_fitted, find_fit, rows_words
 from calibration.commands.for_analyses.study import CalibrationStudy
 from calibration.commands.for_analyses.study_draws import as_draws, draws_from_file, said_of
-from calibration.commands.play.catalogue import named_levers, outcomes_of
+from calibration.commands.play.catalogue import FEWEST, named_levers, outcomes_of
 from calibration.commands.play.request import Settings
 from calibration.likelihood.forward import all_reported, from_nothing
-from calibration.likelihood.replicate import draws_of_priors
+from calibration.likelihood.replicate import PRIOR_DRAWS, draws_of_priors
 from calibration.study import STUDIES
 from calibration.study.observations import course_of, dated_levels, reporting_of
 from calibration.study.parameters import Parameter
@@ -24,6 +24,8 @@ from cipark_sd.analysis.experiments.catalogue import read_catalogue
 from cipark_sd.analysis.experiments.definition import ONLY, Catalogue, Lever
 from cipark_sd.analysis.experiments.definition import Structure as Rival
 from cipark_sd.analysis.experiments.draws import Draws
+from cipark_sd.analysis.experiments.run import affordable
+from cipark_sd.analysis.experiments.settings import Setup
 from cipark_sd.base.arrays import Array, evenly
 from cipark_sd.base.errors import InvalidValue, ModelFileError, UnsupportedFeature
 from cipark_sd.base.library import bundled
@@ -44,7 +46,11 @@ from cipark_sd.pages.player.of_model import (
     within_numbers,
 )
 from cipark_sd.statements.claims import UNSEEN, Basis
+from cipark_sd.statements.headline import parameter
 
+#: Operations of the runs that a lever makes: of the park's 200. And numbers that a page holds of its draws, which are
+#: some 200 kB of it.
+WORK, NUMBERS = 300_000_000, 20_000
 #: Share of the draws that lie beyond each end of a fitted parameter's lever.
 TAIL = 0.01
 FITTED_LIMIT = "Levers show what the equations imply. Bands show doubt about the constants, not about the model."
@@ -93,7 +99,7 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
     fit = None if request.draws else find_fit(problem, request.fit)
     named = _name(problem) + (f" --until {fit.until}" if fit is not None and fit.until else "")
     problem, of_rows = _rows(request, problem, fit)
-    structures = _structures(request, problem, fit)
+    structures = _structures(request, problem, fit, request.runs or _affordable(problem))
     first = structures[0]
     printed = _printed(problem, first.every, first.every_beside)
     printed_prior = _printed(problem, first.every_prior, first.every_prior_beside)
@@ -134,10 +140,16 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
         limits=tuple(limit.format(study=named) for limit in _limits(structures, with_rivals=bool(_variants(problem)))),
         notice=" ".join(filter(None, (of_rows, _notice(problem, request.seed, first.basis, named)))),
         misfit="" if fit is None else fit.misfit,
-        classes={} if fit is None else fit.classes,
+        classes={} if fit is None else {_estimand_of(fit.problem.model, of): kind for of, kind in fit.classes.items()},
         labels=labels_of(problem.model, scenario, problem.calendar.label),
         model_digest=digest,
     )
+
+
+def _affordable(problem: CalibrationProblem) -> int:
+    """How many draws a page runs again as a lever moves, and holds beside as many of the priors."""
+    runs = affordable(Setup(problem.model), [stock.name for stock in problem.model.stocks], work=WORK)
+    return max(FEWEST, min(runs, NUMBERS // len(problem.space), PRIOR_DRAWS))
 
 
 def _limits(structures: Sequence[PlayedStructure], *, with_rivals: bool) -> tuple[str, ...]:
@@ -186,6 +198,12 @@ def _renamed(structure: PlayedStructure, model: Model) -> PlayedStructure:
     return replace(structure, draws=draws, estimate=estimate, prior=prior, every=every, every_prior=every_prior)
 
 
+def _estimand_of(model: Model, estimand: str) -> str:
+    """An estimand of a report, that of a stock's start under the constant that means it."""
+    name = estimand.removeprefix(parameter(""))
+    return estimand if name == estimand else parameter(start_of(model, name))
+
+
 def _target(request: Settings, model: Model) -> str:
     """The model's file as a command names it, as far as the user has named it: no folder of this machine."""
     if model.origin is None:
@@ -200,7 +218,9 @@ def _target(request: Settings, model: Model) -> str:
         return file.name
 
 
-def _structures(request: Settings, problem: CalibrationProblem, fit: FittedStudy | None) -> tuple[PlayedStructure, ...]:
+def _structures(
+    request: Settings, problem: CalibrationProblem, fit: FittedStudy | None, runs: int
+) -> tuple[PlayedStructure, ...]:
     """The study as it stands, and its rivals as far as there are draws of them: those of the same fit, or of priors."""
     prior = as_draws(problem, draws_of_priors(problem), "prior")
     if fit is not None:
@@ -208,8 +228,8 @@ def _structures(request: Settings, problem: CalibrationProblem, fit: FittedStudy
     elif request.draws and request.draws != "prior":
         draws, estimate = draws_from_file(problem, request.draws, ONLY), None
     else:
-        draws, estimate = prior.take(np.arange(request.runs)), None
-    first = _structure(request, problem, "the model as fitted", Scenario(), draws, prior, estimate)
+        draws, estimate = prior.take(np.arange(runs)), None
+    first = _structure(runs, problem, "the model as fitted", Scenario(), draws, prior, estimate)
     if draws.origin in UNSEEN:
         first = replace(first, title="the model as it is")
         return (
@@ -221,7 +241,7 @@ def _structures(request: Settings, problem: CalibrationProblem, fit: FittedStudy
     if not draws.basis.bands or not all(draws.basis.bands for draws in drawn.values()):
         return (first,)
     rivals = [
-        _structure(request, problem, _named(variant), variant.scenario, drawn[variant.id], prior, None)
+        _structure(runs, problem, _named(variant), variant.scenario, drawn[variant.id], prior, None)
         for variant in _variants(problem)
         if variant.id in drawn
     ]
@@ -239,7 +259,7 @@ def _named(variant: Rival) -> str:
 
 
 def _structure(
-    request: Settings,
+    runs: int,
     problem: CalibrationProblem,
     title: str,
     scenario: Scenario,
@@ -251,10 +271,10 @@ def _structure(
 
     Of draws that are no basis for a band there is the best fit alone.
     """
-    some = draws.thinned(request.runs, np.random.default_rng(request.seed))
+    some = draws.thinned(runs)
     shown = slice(None) if draws.basis.bands else slice(0)
     apart = draws.basis.bands and draws.origin not in UNSEEN
-    few = prior.take(np.arange(request.runs))
+    few = prior.take(np.arange(runs))
     whole = apart and not scenario.overrides
     middle, middle_beside = (
         {name: float(np.median(values)) for name, values in of.items()}

@@ -36,6 +36,12 @@ class Request:
 
     target: str | None = argument(shell_complete=completing.targets, required=False, metavar="[STUDY|MODEL]")
     outputs: tuple[str, ...] = options.variables("outputs to analyse")
+    about: str | None = option(
+        "--about",
+        metavar="QUESTION",
+        help='Of a study: what title and first figure are about, as in "Infected at 2020-03-01" (default: what its fit '
+        "was asked).",
+    )
     share: float | None = option(
         "--range", type=float, help=f"Of a bare model: constants vary by this share.  [default: {RANGE}]"
     )
