@@ -232,8 +232,26 @@ class LinedTable(dict[str, Any]):
         return type(self), (dict(self), self.file, self.line, self.lines)
 
 
-def read_toml(path: Path) -> LinedTable:
+def check_own(path: Path) -> None:
+    """Raise where a file that is found by its name, beside one that somebody named, is a link out of its folder.
+
+    Whoever sends a folder does not choose files outside of it.
+
+    Raises
+    ------
+    UnusableInput
+    """
+    if path.is_symlink() and not path.resolve().is_relative_to(path.parent.resolve()):
+        reason = "the file is a link out of its folder, and none is followed there: put the file itself in its place"
+        raise UnusableInput(reason, where=str(path))
+
+
+def read_toml(path: Path, *, named: bool = False) -> LinedTable:
     """What a TOML file says, in tables that know their lines.
+
+    Parameters
+    ----------
+    named : whether somebody named this very file; a link is followed then wherever it leads
 
     Raises
     ------
@@ -241,12 +259,16 @@ def read_toml(path: Path) -> LinedTable:
         For the caller, who knows what the file is for.
     InvalidValue
         When it cannot be read or is not TOML.
+    UnusableInput
+        When it is a link out of its folder that nobody has named.
     """
-    return parsed_toml(toml_text(path), path)
+    return parsed_toml(toml_text(path, named=named), path)
 
 
-def toml_text(path: Path) -> str:
+def toml_text(path: Path, *, named: bool = False) -> str:
     """The text of a TOML file; see :func:`read_toml`."""
+    if not named:
+        check_own(path)
     try:
         # some editors put a byte-order mark first
         return read_text(path, TOML_LIMIT, encoding="utf-8-sig")
