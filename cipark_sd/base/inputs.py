@@ -134,6 +134,19 @@ def read_text(path: Path, limit: int, *, encoding: str = "utf-8") -> str:
     return read_bytes(path, limit).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
+def as_number(text: str) -> float:
+    """The number that a cell is.
+
+    Raises
+    ------
+    ValueError
+        Where it is none, nor a number of Python's notation alone, such as ``1_0`` for 10.
+    """
+    if "_" in text:
+        raise ValueError(text)
+    return float(text)
+
+
 def number_in(text: str | None) -> float:
     """The number that a cell or an attribute is; NaN where it is none.
 
@@ -141,7 +154,7 @@ def number_in(text: str | None) -> float:
     (2.5, nan, nan)
     """
     try:
-        return float(text or "nan")
+        return as_number(text or "nan")
     except ValueError:
         return math.nan
 
