@@ -193,7 +193,7 @@ class _Reader:
         if not self.tokens:
             raise self.fail("is empty")
         if len(self.tokens) > _LONGEST:
-            raise self.fail(f"has more than {_LONGEST} parts")
+            raise UnitSyntaxError(f"{self.text[:40]}…", f"has more than {_LONGEST} parts")
         unit = self.product()
         if self.peek():
             raise self.fail(f"makes no sense at {self.peek()!r}")
