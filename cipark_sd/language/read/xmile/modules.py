@@ -22,8 +22,9 @@ from cipark_sd.model.expr import Const
 from cipark_sd.model.variables import Constant, Piece, Variable
 
 KINDS = ("stock", "flow", "aux", "gf")
-#: Modules in modules, and modules with their variables at all of their places; no model nests or has so many.
-DEEPEST, MOST_PLACED = 50, 100_000
+#: Modules in modules, and modules with their variables at all of their places: no model nests or has so many, which
+#: takes a second to see.
+DEEPEST, MOST_PLACED = 50, 20_000
 
 
 @dataclass
