@@ -10,6 +10,7 @@ from calibration.assess.rivals import Comparison, RivalFit, with_variant
 from calibration.inference.sample.draws import by_term, problem_digest
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.base.checkpoints import sign_files
 from cipark_sd.base.errors import UnusableInput
 from cipark_sd.base.files import check_inner, write_table
 from cipark_sd.base.inputs import MODEL_LIMIT, lines_of, read_text
@@ -54,6 +55,7 @@ def keep_rivals(
         name = fit.variant.id
         _write(fit, draws_file(folder, name), with_variant(problem, fit.variant))
     _write_weights(lines, refuted, folder / WEIGHTS)
+    sign_files(folder, *(draws_file(folder, fit.variant.id).name for fit in fits), WEIGHTS)
 
 
 def draws_file(folder: Path, rival: str) -> Path:

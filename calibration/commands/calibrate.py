@@ -100,9 +100,11 @@ def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
         Of the output; it is there.
     """
     from calibration.commands import pipeline
+    from calibration.commands.for_analyses.fitted_study import FIT
     from calibration.report.collect import checks_at_estimate, fit_findings
     from calibration.report.findings import Findings, save
     from calibration.report.output import write, write_fit
+    from cipark_sd.base.checkpoints import sign_files
     from cipark_sd.base.optional import attempt
     from cipark_sd.pages.output import PLAYER
     from cipark_sd.verify.checks.outcome import Outcome
@@ -121,6 +123,7 @@ def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
     save(findings, folder)
     # the page that runs the model takes up the fit, and the report takes up that page
     write_fit(findings, folder)
+    sign_files(folder, FIT)
     if settings.player:
         from calibration.commands.play.page import write_player
         from cipark_sd.base.console import busy

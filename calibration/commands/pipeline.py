@@ -36,7 +36,7 @@ from calibration.study.parameters import share_that_may_fail
 from calibration.study.problem import CalibrationProblem, at_step, read_problem, until, with_question
 from calibration.study.sections import Method
 from cipark_sd.analysis.experiments.definition import Structure
-from cipark_sd.base.checkpoints import Checkpoints
+from cipark_sd.base.checkpoints import Checkpoints, sign_files
 from cipark_sd.base.console import Bars, echo, progress_bars
 from cipark_sd.base.errors import InvalidValue, UnknownName
 from cipark_sd.base.optional import attempt
@@ -238,6 +238,7 @@ def keep_draws(made: Calibration, folder: Path) -> None:
     if made.draws is not None:
         seed = made.problem.method.seed
         write_netcdf(tree(made.draws, stage_numbers(seed, Stage.FILE_OF_DRAWS), seed), folder / "draws.nc")
+        sign_files(folder, "draws.nc")
 
 
 def _fit_checkpoints(density: Posterior, settings: Settings, starts: int) -> Checkpoints:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from calibration.commands import pipeline
 from calibration.commands.calibrate import calibrate as command
 from calibration.commands.calibrate import finish, whole
+from calibration.commands.for_analyses.fitted_study import FIT
 from calibration.commands.for_analyses.study import CalibrationStudy
 from calibration.commands.new_study import new_study as new_study_command
 from calibration.commands.play.page import player_of
@@ -41,6 +42,7 @@ from calibration.study.problem import CalibrationProblem, read_problem
 from calibration.study.sections import METHODS
 from cipark_sd.analysis.study import find_folder
 from cipark_sd.base.arrays import evenly
+from cipark_sd.base.checkpoints import sign_files
 from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput, one_of
 from cipark_sd.base.files import OUTPUT_FOLDER, file_name, output_folder, write_text
 from cipark_sd.base.naming import base_name, override_key
@@ -248,6 +250,7 @@ class Fit(Calibration, Acting):
         """
         place = self._folder(folder)
         write_fit(self.findings, place)
+        sign_files(place, FIT)
         save(self.findings, place)
         pipeline.keep_draws(self, place)
         return place

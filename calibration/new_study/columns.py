@@ -26,6 +26,7 @@ from calibration.new_study.table import Sheet, is_missing
 from calibration.study.calendar import MONTHS, unit_in
 from calibration.study.constants import words_in
 from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput
+from cipark_sd.base.inputs import as_number
 from cipark_sd.base.wording import TimeUnit, listed
 
 Edge = Literal["start", "end", ""]
@@ -267,7 +268,7 @@ def _entry(axis: Axis, text: str) -> float:
             return float(date.toordinal())
     else:
         with suppress(ValueError):
-            return float(text)
+            return as_number(text)
     raise InvalidValue("--until", text, f"a time such as {axis.texts[-1]}", where="new-study")
 
 

@@ -32,7 +32,7 @@ from calibration.study.rows import table_folder
 from cipark_sd.analysis.study import find_folder
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected, raise_all
 from cipark_sd.base.files import draft_of
-from cipark_sd.base.inputs import TABLE_LIMIT, beneath, parsed_toml, read_text, toml_text
+from cipark_sd.base.inputs import TABLE_LIMIT, beneath, check_own, parsed_toml, read_text, toml_text
 from cipark_sd.base.library import bundled
 from cipark_sd.base.section import Section
 from cipark_sd.base.wording import TimeUnit
@@ -342,6 +342,8 @@ def _write(draft: Path, request: Request, model: Model, study: NewStudy) -> None
     stem = model_file.with_suffix("")
     for path in (model_file, *(stem.with_name(stem.name + ending) for ending in COMPANIONS)):
         if path.is_file():
+            if path != model_file:
+                check_own(path)
             shutil.copyfile(path, draft / path.name)
     series = [f"data/series/{path.name}" for path in request.series]
     for path, name in zip(request.series, series, strict=True):
@@ -443,6 +445,7 @@ def _copied(source: Path, draft: Path, allow_files: Sequence[Path]) -> list[str]
     path = bundled(model["bundled"]) if "bundled" in model else beneath(source, model["file"], allow_files, where=where)
     for file in (path, *(path.with_suffix("").with_name(path.stem + ending) for ending in COMPANIONS)):
         if file.is_file():
+            check_own(file)
             shutil.copyfile(file, draft / file.name)
     text = re.sub(r"^(bundled|file)\s*=.*$", f"file = {toml(path.name)}", text, count=1, flags=re.MULTILINE)
     title = f"{draft.name}: a copy of {source.name}, not yet adapted"

@@ -29,6 +29,7 @@ from calibration.study.observations import (
 )
 from calibration.study.rows import Columns, Row, Tables
 from cipark_sd.base.errors import InvalidValue, UnknownName
+from cipark_sd.base.inputs import as_number
 from cipark_sd.base.section import Section
 from cipark_sd.data.readings import METRICS, Metric
 
@@ -81,7 +82,7 @@ class ObservationKind(ABC, Generic[F]):
 
     def as_number(self, text: str) -> float:
         """What was seen, from an entry of the table."""
-        return float(text)
+        return as_number(text)
 
     @property
     def windowed(self) -> bool:
@@ -251,7 +252,7 @@ class OfRun(Numbers):
         return replace(metric, **{field.name: self.section.number(field.name) for field in fields(metric)})
 
     def as_number(self, text: str) -> float:
-        return self.tables.calendar.model_time(text) if self.metric.is_time else float(text)
+        return self.tables.calendar.model_time(text) if self.metric.is_time else as_number(text)
 
     def counts(self, rows: Sequence[Row]) -> list[Count]:
         parts, metric = self.parts("variable"), self.metric

@@ -8,6 +8,7 @@ import xarray as xr
 from calibration.inference.sample.draws import problem_digest
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.base.arrays import Array
+from cipark_sd.base.checkpoints import sign_files
 
 
 def leave_fit(
@@ -35,6 +36,8 @@ def leave_fit(
         "converged": None if draws is None else converged,
     }
     (place / "fit.json").write_text(json.dumps(record | changed), encoding="utf-8")
+    # as the user's own
+    sign_files(place, "fit.json")
     if draws is not None:
         group = xr.Dataset(
             {"theta": (("chain", "draw", "parameter"), draws[None])}, {"parameter": list(problem.space.names)}
@@ -43,3 +46,4 @@ def leave_fit(
         tree = xr.DataTree.from_dict({"/posterior": group} | ({} if effective is None else {"/convergence": sizes}))
         tree.attrs = {"study_digest": digest, "converged": int(converged)}
         tree.to_netcdf(place / "draws.nc", engine="h5netcdf")
+        sign_files(place, "draws.nc")

@@ -171,7 +171,7 @@ def _name(problem: CalibrationProblem) -> str:
 def _rows(request: Settings, problem: CalibrationProblem, fit: FittedStudy | None) -> tuple[CalibrationProblem, str]:
     """The study with the rows that were fitted, and which fit it is: of one of all rows nothing else is expected."""
     if fit is not None:
-        return fit.problem, fit.sentence if fit.until or fit.interrupted else ""
+        return fit.problem, fit.sentence if fit.until or fit.interrupted or not fit.signed else ""
     if request.draws in (None, "prior"):
         return problem, ""
     early, end = as_fitted(problem, said_of(Path(request.draws)).get("study_digest")) or (problem, "")

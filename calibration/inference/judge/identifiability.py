@@ -28,6 +28,8 @@ from calibration.inference.search.optimise import Optimum
 from calibration.inference.search.scoring import over_jumps
 from calibration.likelihood.posterior import Posterior
 from cipark_sd.base.arrays import Array
+from cipark_sd.base.errors import UnusableInput
+from cipark_sd.base.wording import listed
 
 #: Collinearity above which Brun et al. call a set of parameters poorly identifiable together.
 COLLINEAR = 10.0
@@ -102,7 +104,13 @@ class Identifiability:
 
 
 def identifiability(optimum: Optimum) -> Identifiability:
-    """Sensitivities at the optimum by central differences, all runs in one batch."""
+    """Sensitivities at the optimum by central differences, all runs in one batch.
+
+    Raises
+    ------
+    UnusableInput
+        Where they are not finite.
+    """
     goal, density = optimum.goal, optimum.goal.density
     stepwise = [density.space.names.index(name) for name in optimum.stepwise]
     free = [i for i in goal.free if density.space.parameters[i].target == "model" and i not in stepwise]
@@ -112,6 +120,11 @@ def identifiability(optimum: Optimum) -> Identifiability:
     steps = over_jumps(goal, centre) if goal.rough else suiting_steps(curvature(goal, centre))
     widths = np.array([_share_of_range(optimum, i) for i in free])
     sensitivities = standardised_slopes(goal, optimum.theta, columns, steps[columns]) * widths
+    unknown = [name for name, column in zip(names, sensitivities.T, strict=True) if not np.isfinite(column).all()]
+    if unknown:
+        # a step is a share of the bounds: with a range of 1e12 none is as small as the model needs
+        reason = f"beside the estimate the fitted numbers have no finite slope by {listed(map(repr, unknown))}"
+        raise UnusableInput(f"{reason}: narrow the bounds, or use a smaller time step", where="calibrate")
     norms = np.linalg.norm(sensitivities, axis=0)
     usable = np.flatnonzero(norms > 0)
     normalised = sensitivities[:, usable] / norms[usable]

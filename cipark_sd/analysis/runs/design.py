@@ -22,7 +22,7 @@ from cipark_sd.analysis.sensitivities.response import BLOCK, blocks
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import digest
 from cipark_sd.base.errors import InvalidValue, raise_all
-from cipark_sd.base.inputs import MEGABYTE, read_text
+from cipark_sd.base.inputs import MEGABYTE, as_number, read_text
 from cipark_sd.base.naming import base_name
 from cipark_sd.model.model import Model
 
@@ -280,6 +280,6 @@ def _numbers(lines: Iterator[list[str]], head: list[str], where: str) -> Iterato
 
 def _is_finite(cell: str) -> bool:
     try:
-        return math.isfinite(float(cell))
+        return math.isfinite(as_number(cell))
     except ValueError:
         return False

@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from cipark_sd.base.errors import EquationError, UnknownName
+from cipark_sd.base.inputs import as_number
 from cipark_sd.base.naming import canonical, plain_label
 from cipark_sd.language.read.climbing import TOO_DEEP, Cursor, SyntaxProblem, TooDeep, too_deep
 from cipark_sd.language.read.xmile.conveyors import flows_of, is_true
@@ -300,7 +301,7 @@ class Elements(SpecialStocks):
 
     def _number(self, text: str, quantity: str, label: str) -> float:
         try:
-            return float(text)
+            return as_number(text)
         except ValueError:
             raise EquationError(self.where, label, f"has {quantity} {text.strip()!r}, which is no number") from None
 

@@ -11,6 +11,7 @@ from calibration.inference.judge.identifiability import Identifiability, identif
 from calibration.inference.search.optimise import optimise
 from calibration.likelihood.posterior import On
 from calibration.study.problem import read_problem
+from cipark_sd.base.errors import UnusableInput
 
 
 @pytest.mark.parametrize(
@@ -46,3 +47,18 @@ def test_two_constants_of_which_only_the_product_counts_cannot_be_told_apart(tmp
     assert [pair[2] == np.inf for pair in found.pairs] == [True, False, False]
     said = identifiability_words(found)[-1]
     assert said.endswith("some combination moves no expected number; rate and pace move every expected number alike.")
+
+
+def test_bounds_so_wide_that_no_step_suits_the_model_are_told(tmp_path: Path) -> None:
+    """A step is a share of the bounds; a fit of rate in 0 to 1e12 ended in an error of linear algebra."""
+    small_study(tmp_path)
+    text = (tmp_path / "problem.toml").read_text(encoding="utf-8")
+    prior = 'prior = { family = "lognormal", median = 0.2, sigma = 0.5 }'
+    assert f"bounds = [0.01, 2]\n{prior}" in text
+    wide = text.replace(
+        f"bounds = [0.01, 2]\n{prior}", 'bounds = [0, 1e12]\nprior = { family = "normal", mean = 1, sd = 1 }'
+    )
+    (tmp_path / "problem.toml").write_text(wide, encoding="utf-8")
+    optimum = optimise(On("native")(read_problem(tmp_path)), starts=2, rng=np.random.default_rng(1), estimate="map")
+    with pytest.raises(UnusableInput, match="no finite slope by 'rate': narrow the bounds"):
+        identifiability(optimum)
