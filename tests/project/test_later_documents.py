@@ -14,7 +14,7 @@ import xarray as xr
 from places import ROOT
 
 from calibration.assess.forecast_score import Counts
-from calibration.inference.sampling.densities import prior_draws
+from calibration.inference.sample.densities import prior_draws
 from calibration.study import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd import simulate
