@@ -31,7 +31,6 @@ from calibration.noise.families.base import Family, Kind
 from calibration.study import FILE, consistency, sections
 from calibration.study.asked import read_about
 from calibration.study.calendar import Calendar
-from calibration.study.classification import coding_section
 from calibration.study.constants import chains, step_rule
 from calibration.study.cumulative import StudyWarning, cumulative_levels, cumulative_words
 from calibration.study.drivers import read_drivers, with_inputs
@@ -296,10 +295,9 @@ def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequ
     # where a run or its dates could not be read, times outside of it are no mistake of their own
     placed = not top.problems
     each_once = partial(_each_once, top)
-    codings = {coding.name: coding for coding in each_once("coding", coding_section)}
     events = dict(each_once("event", partial(_event, calendar=calendar)))
     groups = each_once("group", partial(group_section, model=model), canonical)
-    tables = Tables(folder, calendar, codings, events, groups, allow_files)
+    tables = Tables(folder, calendar, events, groups, allow_files)
     step = model.time.step if span.time_step is None else span.time_step
     rule_of = partial(step_rule, model, chains(model))
     integration = model.time.method
@@ -321,7 +319,7 @@ def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequ
     for section in top.sections("payoff"):
         model, elements = payoff_section(section, model)
         payoff += elements
-    space = ParameterSpace((*parameters, *consistency.coding_parameters(observations)))
+    space = ParameterSpace(tuple(parameters))
     held = ((element_of(name, group.name), value) for group in groups for name, value in group.held)
     fixed = (*top.named("fixed", sections.fixed_section), *held)
     method = top.table("method").entirely(sections.method_section)
@@ -357,9 +355,7 @@ def _checked(
     complete = not problems
     held = [name for name, _ in problem.fixed]
     problems += consistency.name_problems(model, observations, parameters, held, complete=complete)
-    problems += consistency.unused_problems(
-        tables.codings.values(), tables.events, observations, top.tables("observation")
-    )
+    problems += consistency.unused_events(tables.events, top.tables("observation"))
     problems += payoff_problems(problem.payoff, len(observations), FILE, log_density=problem.method.log_density)
     if complete and not problem.fitted_terms and not problem.payoff:
         problems.append(UnusableInput("no row of any [[observation]] is fitted: give one the use 'fit'", where=FILE))

@@ -30,7 +30,6 @@ from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import labels_of
 from calibration.likelihood.term_density import expected_numbers, joined_log_mass, number_family, term_log_density
 from calibration.noise.families.base import MeasurementFamily
-from calibration.noise.families.splits import Binomial
 from calibration.study.observations import Breakdown, Count, Observation, Share
 from cipark_sd.base.arrays import Array
 
@@ -183,7 +182,7 @@ def _numbers(
             tails = count_tails(term, raw, spread) if math.isfinite(sd) else NOWHERE
             yield expected, low, high, sd, tails
         case Breakdown():
-            masses = _cells(density, term, values, spread, theta)
+            masses = _cells(term, values, spread)
             for count, mass in zip(term.counts, masses, strict=True):
                 yield _of_total(count, count, mass)
         case Share() if term.since is not None:
@@ -208,23 +207,12 @@ def _of_total(lower: float, upper: float, mass: Array) -> _Number:
     return expected, float(low), float(high), sd, mass_tails(mass, lower, upper)
 
 
-def _cells(density: Posterior, term: Breakdown, values: Array, spread: Array, theta: Array) -> list[Array]:
+def _cells(term: Breakdown, values: Array, spread: Array) -> list[Array]:
     """The probabilities of each cell of a breakdown by itself."""
     total = round(sum(term.counts))
-    matrix = density.matrix(term, theta)
-    if term.recodes and matrix is not None and term.known_sizes is not None:
-        return [_recoded(term.known_sizes, column) for column in matrix[0].T]
     with np.errstate(invalid="ignore", divide="ignore"):
         shares = values / values.sum()
     return [term.noise.family.cell(total, float(share), float(spread[0])) for share in shares]
-
-
-def _recoded(sizes: Sequence[float], column: Array) -> Array:
-    """Reported members of a category whose true categories have known sizes: a sum of binomials."""
-    mass = np.ones(1)
-    for size, probability in zip(sizes, column, strict=True):
-        mass = np.convolve(mass, Binomial().mass(round(size), float(probability)))
-    return mass
 
 
 def _band(term: Count, values: Array, spread: Array) -> tuple[float, float, float]:

@@ -17,13 +17,13 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calibration.inference.sample.convergence import (
-    PATIENCE,
     UNSAVED,
     USABLE,
     Convergence,
@@ -31,6 +31,7 @@ from calibration.inference.sample.convergence import (
     Effort,
     OnBlock,
     convergence,
+    looks,
     poorest,
     slow,
 )
@@ -191,7 +192,8 @@ def run(
         while True:
             n_steps = state.n_steps
             finished = n_steps >= effort.most_steps
-            if finished or _is_judged(n_steps, effort):
+            # at or just after a look: a budget that is no whole number of blocks shifts those that follow when raised
+            if finished or any(look > n_steps - effort.block for look in _looks(n_steps, effort)):
                 lines, judged = convergence(names, values(state.second_half)), n_steps
                 mixed = state.chains(lines).reaches(effort.criteria)
                 finished = finished or (
@@ -219,29 +221,13 @@ def run(
     return replace(state.chains(lines), interrupted=interrupted)
 
 
-def _is_judged(n_steps: int, effort: Effort) -> bool:
-    """Whether chains are judged after so many steps; no matter when they were started, so that a stop changes nothing.
+def _looks(n_steps: int, effort: Effort) -> list[int]:
+    """Numbers of steps up to ``n_steps`` after which chains are judged: from the least on, in whole blocks.
 
-    At or just after a look: a budget that is no whole number of blocks shifts those that follow when it is raised.
+    No matter when they were started, so that a stop changes nothing.
     """
-    return any(n_steps - effort.block < look <= n_steps for look in looks(n_steps, effort))
-
-
-def looks(n_steps: int, effort: Effort) -> list[int]:
-    """Numbers of steps after which chains are judged.
-
-    The first is the least number of steps, the next comes whenever they have grown by :data:`PATIENCE`, in whole
-    blocks.
-
-    Parameters
-    ----------
-    n_steps : int
-        Up to which they are listed.
-    """
-    steps = [effort.block * math.ceil(effort.least_steps / effort.block)]
-    while steps[-1] <= n_steps:
-        steps.append(effort.block * math.ceil(PATIENCE * steps[-1] / effort.block))
-    return steps[:-1]
+    first = effort.block * math.ceil(effort.least_steps / effort.block)
+    return list(takewhile(lambda look: look <= n_steps, looks(first, effort.block)))
 
 
 def _reached_before(
@@ -252,7 +238,7 @@ def _reached_before(
     It is looked at again rather than remembered, which is done once or twice in a run: chains that go on after a stop
     end where they would have ended without it.
     """
-    so_far = looks(state.n_steps, effort)
+    so_far = _looks(state.n_steps, effort)
     if len(so_far) < 2:
         return False
     before = state.first(so_far[-2])

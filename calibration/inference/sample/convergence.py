@@ -27,7 +27,7 @@ Series 361, 131-192 (error of an autocorrelation time). The numbers on chains ar
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -147,6 +147,20 @@ def convergence(names: Sequence[str], chains: Array) -> tuple[Convergence, ...]:
         At least four steps.
     """
     return tuple(_of_quantity(name, chains[..., i]) for i, name in enumerate(names))
+
+
+def looks(first: int, block: int) -> Iterator[int]:
+    """Steps after which chains are judged, without end: each time they have grown by :data:`PATIENCE`.
+
+    Parameters
+    ----------
+    block : int
+        All but the first are multiples of it.
+    """
+    look = first
+    while True:
+        yield look
+        look = block * math.ceil(PATIENCE * look / block)
 
 
 def _of_quantity(name: str, values: Array) -> Convergence:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -29,6 +30,7 @@ from calibration.inference.sample.convergence import (
     Effort,
     OnBlock,
     convergence,
+    looks,
     poorest,
     slow,
 )
@@ -244,11 +246,11 @@ def follow(
     # Ctrl-C may come within a move, which leaves the chains between two states
     whole, last = course.arrays(), time.monotonic()
     chains, most = course.chains, max(LEAST, (effort.most_steps - course.adapting) // LEAPS)
-    looks, n_needed, result = _looks(chains.n_draws, effort), 2 if effort.confirmed else 1, None
+    to_come, n_needed, result = _looks(chains.n_draws, effort), 2 if effort.confirmed else 1, None
     try:
         while n_draws < most and n_reached < n_needed:
             # chains that are taken up may have gone on for longer than this budget
-            look = min(next(looks), most)
+            look = min(next(to_come), most)
             while chains.n_draws < look:
                 chains.move(course.target, course.step, course.reach)
                 if time.monotonic() - last > SAVING:
@@ -345,12 +347,8 @@ def _looks(n_draws: int, effort: Effort) -> Iterator[int]:
 
     They do not depend on where chains were stopped.
     """
-    look = max(LEAST, 2 * effort.block)
-    while True:
-        following = look + math.ceil((PATIENCE - 1) * look)
-        if following + math.ceil((PATIENCE - 1) * following) > n_draws:
-            yield look
-        look = following
+    every = pairwise(looks(max(LEAST, 2 * effort.block), 1))
+    return (look for look, following in every if math.ceil(PATIENCE * following) > n_draws)
 
 
 def _worst(lines: tuple[Convergence, ...]) -> float:

@@ -13,7 +13,7 @@ they go where the posterior is heavy; groups never meet, so that what they say o
 Windows of draws, all left out, learn step size and scale; a chain that sticks or is left far below in one of them goes
 on from another one of its group.
 
-Source: Nocedal and Wright 2006, Numerical Optimization, algorithms 3.1 (steps) and 7.4 (direction); Del Moral, Doucet
+Source: Nocedal and Wright 2006, Numerical Optimization, algorithm 3.1 (steps); Del Moral, Doucet
 and Jasra 2006, Journal of the Royal Statistical Society B 68, 411-436 (draws anew by weights, along growing powers);
 Buchholz, Chopin and Jacob 2021, Bayesian Analysis 16(3), 745-771 (moves by Hamiltonian Monte Carlo, scaled by the
 draws).
@@ -33,6 +33,7 @@ from calibration.inference.sample.densities import FAR, NormalScores, log_densit
 from calibration.inference.sample.hamiltonian import Sloped
 from calibration.inference.sample.moves import possible_draws
 from calibration.inference.sample.sloped_scores import SlopedScores
+from calibration.inference.search.small_algebra import two_loops
 from calibration.likelihood.posterior import Posterior
 from cipark_sd.base.arrays import Array
 
@@ -173,27 +174,20 @@ def inverse_curvature(target: Sloped, place: Array) -> Array:
 
 
 def _directions(slopes: Array, moves: Array, turns: Array) -> Array:
-    """``(n, k)``: the slopes times the inverse curvature that the last changes tell (the two-loop recursion).
+    """``(n, k)``: the slopes times the inverse curvature that the last changes tell.
 
     ``moves, turns : (n, MEMORY, k)`` are changes of points and of slopes, newest first; a search that has made fewer
     has zeros, which are left out.
     """
-    towards = slopes.copy()
     products = (moves * turns).sum(axis=2)
     known = products > 0
     inverse = np.where(known, 1 / np.where(known, products, 1.0), 0.0)
-    shares = []
-    for i in range(MEMORY):
-        shares.append(inverse[:, i] * (moves[:, i] * towards).sum(axis=1))
-        towards -= shares[i][:, None] * turns[:, i]
     # the curvature of the newest change, y y / s y; before there is one a step is at most 1 long
     scale = (turns[:, 0] ** 2).sum(axis=1) * inverse[:, 0]
     longest = np.maximum(1.0, np.sqrt((slopes**2).sum(axis=1)))
-    towards *= np.where(known[:, 0], 1 / np.where(scale > 0, scale, 1.0), 1 / longest)[:, None]
-    for i in reversed(range(MEMORY)):
-        back = inverse[:, i] * (turns[:, i] * towards).sum(axis=1)
-        towards += (shares[i] - back)[:, None] * moves[:, i]
-    return towards
+    factor = np.where(known[:, 0], 1 / np.where(scale > 0, scale, 1.0), 1 / longest)[:, None]
+    changes = [(moves[:, i], turns[:, i], inverse[:, i]) for i in range(MEMORY)]
+    return two_loops(slopes, changes, lambda towards: towards * factor)
 
 
 def _remember(moves: Array, turns: Array, rows: Array, move: Array, turn: Array) -> None:

@@ -1,7 +1,4 @@
-"""From a point to the minimum that lies downhill of it: the one local search of optima, scans and profiles.
-
-Source: Nocedal and Wright 2006, Numerical Optimization, 2nd ed., algorithm 7.4 (steps far from a minimum).
-"""
+"""From a point to the minimum that lies downhill of it: the one local search of optima, scans and profiles."""
 
 import math
 from dataclasses import dataclass, replace
@@ -14,7 +11,7 @@ from calibration.inference.search.box_search import LEAST_FALL, SHORTEST, Minimu
 from calibration.inference.search.least_squares import polished
 from calibration.inference.search.objective import IMPOSSIBLE, Objective, Search, T, ask, gather
 from calibration.inference.search.scoring import scored
-from calibration.inference.search.small_algebra import dot
+from calibration.inference.search.small_algebra import dot, two_loops
 from cipark_sd.base.arrays import Array
 
 #: Times that least squares stick before a walk does without: each takes a thousand runs.
@@ -79,7 +76,7 @@ def nearing(goal: Objective, start: Array, *, most: int = 300, fall: float = 1e-
     """
     point = goal.on_grid(start)
     value, slopes = yield from ask(goal, point)
-    evaluations, changes = 1, list[tuple[Array, Array]]()
+    evaluations, changes = 1, list[tuple[Array, Array, Array]]()
     for _ in range(most):
         # a bound holds what would go beyond it
         held = ((point <= 0) & (slopes > 0)) | ((point >= 1) & (slopes < 0))
@@ -102,7 +99,7 @@ def nearing(goal: Objective, start: Array, *, most: int = 300, fall: float = 1e-
             break
         move, turn = trial - point, slopes_there - slopes
         if dot(move, turn) > 1e-10 * math.sqrt(dot(move, move) * dot(turn, turn)):
-            changes = [*changes[1 - MEMORY :], (move, turn)]
+            changes = [(move, turn, np.array(1 / dot(move, turn))), *changes[: MEMORY - 1]]
         gained = value - there
         point, value, slopes = trial, there, slopes_there
         if gained < fall * max(1.0, abs(value)):
@@ -110,19 +107,12 @@ def nearing(goal: Objective, start: Array, *, most: int = 300, fall: float = 1e-
     return Minimum(point, value, slopes, np.empty((0, 0)), False, evaluations)
 
 
-def _direction(slopes: Array, changes: list[tuple[Array, Array]], held: NDArray[np.bool_]) -> Array:
-    """The step ``(n,)`` that the last changes of points and slopes tell, 0 where a bound holds (two-loop recursion)."""
-    step, shares = -slopes, list[tuple[float, float]]()
+def _direction(slopes: Array, changes: list[tuple[Array, Array, Array]], held: NDArray[np.bool_]) -> Array:
+    """The step ``(n,)`` that the last changes of points and slopes tell, 0 where a bound holds."""
     if not changes:
-        return step * (FIRST / max(FIRST, float(np.abs(slopes).max(initial=0.0))))
-    for move, turn in reversed(changes):
-        inverse = 1 / dot(move, turn)
-        shares.append((inverse * dot(move, step), inverse))
-        step = step - shares[-1][0] * turn
-    move, turn = changes[-1]
-    step = step * (dot(move, turn) / dot(turn, turn))
-    for (move, turn), (share, inverse) in zip(changes, reversed(shares), strict=True):
-        step = step + (share - inverse * dot(turn, step)) * move
+        return -slopes * (FIRST / max(FIRST, float(np.abs(slopes).max(initial=0.0))))
+    move, turn, _ = changes[0]
+    step = two_loops(-slopes, changes, lambda step: step * (dot(move, turn) / dot(turn, turn)))
     return np.where(held, 0.0, step)
 
 

@@ -9,7 +9,7 @@ Source: Golub and Van Loan 2013, Matrix Computations, 4th ed., sections 4.2.5 (f
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,33 @@ def dot(first: Array, second: Array) -> float:
     first, second : (n,)
     """
     return float((first * second).sum())
+
+
+def two_loops(slopes: Array, changes: Sequence[tuple[Array, Array, Array]], scaled: Callable[[Array], Array]) -> Array:
+    """Slopes times the inverse curvature that the last changes tell: the two-loop recursion of L-BFGS.
+
+    Source: Nocedal and Wright 2006, Numerical Optimization, 2nd ed., algorithm 7.4.
+
+    Parameters
+    ----------
+    slopes : (…, k)
+    changes : sequence of (…, k), (…, k), (…)
+        Changes of points and of slopes, newest first, each with one over their product; 0 leaves a change out.
+    scaled : function
+        What the first guess of the inverse curvature makes of slopes ``(…, k)``.
+
+    Returns
+    -------
+    (…, k)
+    """
+    step, shares = slopes, list[Array]()
+    for move, turn, inverse in changes:
+        shares.append(inverse * (move * step).sum(axis=-1))
+        step = step - shares[-1][..., None] * turn
+    step = scaled(step)
+    for (move, turn, inverse), share in zip(reversed(changes), reversed(shares), strict=True):
+        step = step + (share - inverse * (turn * step).sum(axis=-1))[..., None] * move
+    return step
 
 
 def times(matrix: Array, vector: Array) -> Array:

@@ -16,7 +16,7 @@ from typing import Any
 from cipark_sd.base.errors import CiparkError, EquationError, ModelFileError, UnknownName
 from cipark_sd.base.inputs import number_in
 from cipark_sd.base.naming import canonical, plain_label
-from cipark_sd.language.read.xmile.conveyors import Conveyor
+from cipark_sd.language.read.xmile.conveyors import SIMLIN, Conveyor
 from cipark_sd.language.read.xmile.document import Document
 from cipark_sd.model.expr import Const
 from cipark_sd.model.variables import Constant, Piece, Variable
@@ -138,6 +138,7 @@ _TIMES = "let it run by the times of the whole model"
 _REFUSED: Mapping[str, Mapping[str, str]] = {
     "variable": {
         "oven": "model the oven as a stock with a PULSE outflow",
+        "queue": f"{SIMLIN}, or model the queue as a stock that a flow empties",
         "mathml": "write it as an equation in <eqn>",
         "multiplier": "let one flow leave a stock, and another of other units enter the next",
     },
@@ -153,10 +154,8 @@ _NAMED = 3
 
 def refusals(document: Document) -> Iterator[CiparkError]:
     """All parts that are not computed, each with its line."""
-    specs = document.child(document.root, "sim_specs")
-    euler = specs is None or "rk" not in specs.get("method", "euler").lower()
-    of_variables = {**_REFUSED["variable"], **({} if euler else {"queue": "use Euler, in whose steps its batches go"})}
-    yield from _parts(document, specs, "sim_specs", _REFUSED["sim_specs"])
+    of_variables = _REFUSED["variable"]
+    yield from _parts(document, document.child(document.root, "sim_specs"), "sim_specs", _REFUSED["sim_specs"])
     for holder in document.children(document.root, "model", "macro"):
         kind = document.name(holder)
         yield from _parts(document, holder, plain_label(holder.get("name", kind)), _REFUSED[kind])
@@ -175,7 +174,7 @@ def refusals(document: Document) -> Iterator[CiparkError]:
                     if tag and tag not in _OF_ELEMENTS:
                         feature = f"<{tag}> of a single element of an array"
                         yield document.refused(part, label, feature, f"write <{tag}> once, for the whole array")
-            if document.is_stock(node, "conveyor"):
+            if document.is_conveyor(node):
                 yield from Conveyor(document, node, named).refusals()
             if node.get("name") is None and document.name(node) in KINDS:
                 element = f"<{document.name(node)}> in line {node.sourceline}"

@@ -86,8 +86,6 @@ class Elements(SpecialStocks):
             return self._stock(node, described)
         if is_table(self.document, node):
             return self._lookup(node, described)
-        if (queue := self.queues.get(alone)) is not None:
-            return self._dispatched(node, described, queue)
         role = self.conveyors.get(alone)
         if role is not None and role[0] != "enters":
             return self._conveyed(node, described, role)
@@ -236,7 +234,7 @@ class Elements(SpecialStocks):
         try:
             expr = self.reader.whole(cursor)
             cursor.end("an operator or the end of the equation")
-            expr = self._of_slats(expr, label, line) if self.containers else expr
+            self._refuse_slats(expr, label, line)
         except TooDeep as problem:
             reason = too_deep(text) if problem.reason == TOO_DEEP else problem.reason
             raise EquationError(f"{self.where}:{line}", label, reason) from None
@@ -327,7 +325,7 @@ class Elements(SpecialStocks):
 
     def _limits_flows(self, stock: Any) -> bool:
         """Whether a stock is a reservoir that is not to fall below zero; a conveyor decides on its flows otherwise."""
-        return self._is_non_negative(stock, "stock") and not self.document.has(stock, "conveyor", "queue")
+        return self._is_non_negative(stock, "stock") and not self.document.has(stock, "conveyor")
 
     def _stock(self, node: Any, described: Mapping[str, Any]) -> Variable:
         label, dims = str(described["label"]), cast(Subscripts, described["dims"])

@@ -13,6 +13,7 @@ from calibration.inference.search.small_algebra import (
     principal_axes,
     singular_directions,
     solved_rows,
+    two_loops,
 )
 from cipark_sd.base.arrays import Array
 
@@ -37,6 +38,20 @@ def test_axes_and_singular_directions_are_those_of_lapack(n: int) -> None:
     np.testing.assert_allclose(moved, matrix @ directions, atol=1e-15)
     lengths = np.sort(np.linalg.norm(moved, axis=0))[::-1]
     np.testing.assert_allclose(lengths, np.linalg.svd(matrix, compute_uv=False), rtol=1e-8)
+
+
+@pytest.mark.parametrize("many", [0, 1, 5])
+def test_two_loops_are_scipys_inverse_hessian(many: int) -> None:
+    rng = np.random.default_rng(many)
+    moves, slopes = rng.standard_normal((many, 3, 7)), rng.standard_normal((3, 7))
+    turns = moves * rng.uniform(0.2, 3.0, (many, 3, 7))
+    changes = [(move, turn, 1 / (move * turn).sum(axis=-1)) for move, turn in zip(moves, turns, strict=True)]
+    found = two_loops(slopes, changes[::-1], lambda step: step)
+    for row in range(3):
+        judge = optimize.LbfgsInvHessProduct(moves[:, row], turns[:, row])
+        np.testing.assert_allclose(found[row], judge.matvec(slopes[row]) if many else slopes[row], rtol=1e-12)
+    # a change of which nothing is known is left out
+    np.testing.assert_array_equal(two_loops(slopes, [(0 * slopes, 0 * slopes, np.zeros(3))], lambda step: step), slopes)
 
 
 @pytest.mark.parametrize("n", SIZES)
