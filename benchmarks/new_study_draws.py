@@ -5,10 +5,10 @@ data set the truth is drawn about the numbers of the model file, an integrator o
 NumPy) makes the course, noise is added, cipark new-study makes the study, and the steps of cipark calibrate --posterior
 give draws. Counted is how often the central 90 % of them hold the truth of each constant.
 
-Two laws of the truth: ``prior``, that which new-study writes about a file's number, so that intervals of draws hold 90 %
-if all is right, whatever the data tell; and ``third``, evenly within three times up or down (on the scale of the prior):
-intervals that lean on the prior, of which such truths lie within the bulk, hold more. A truth beyond what the time step
-allows is drawn again.
+Two laws of the truth: ``prior``, that which new-study writes about a file's number, so that intervals of draws hold
+90 % if all is right, whatever the data tell; and ``third``, evenly within three times up or down (on the scale of the
+prior): such truths lie within the bulk of the prior, and intervals that lean on it hold more. A truth beyond what the
+time step allows is drawn again.
 
     python benchmarks/new_study_draws.py --law prior --data-sets 20 -o new-study-draws
 
@@ -270,7 +270,11 @@ def data_set(name: str, law: str, number: int, seed: int, folder: Path) -> dict[
         return record | {"why": str(problem)}
     space = made.optimum.goal.density.space
     by_name = {canonical(parameter.name): parameter for parameter in space}
-    ranges = {each: by_name[canonical(each)].interval() for each in truth if canonical(each) in by_name}
+    ranges = {
+        each: (by_name[canonical(each)].lower, by_name[canonical(each)].upper)
+        for each in truth
+        if canonical(each) in by_name
+    }
     if any(not low <= truth[each] <= high for each, (low, high) in ranges.items()):
         return record | {"beyond": True}
     record |= {"seconds": time.process_time() - start}

@@ -4,7 +4,8 @@ Annealed draws and chains may miss a mode by chance, and nothing in the draws sa
 sizes are good within the modes that were met. Searches start elsewhere and know more. So samplers begin at their ends
 too, and each end is weighed afterwards: the evidence of a region about it, by draws of its Laplace approximation, over
 that of the posterior is the share of draws that belongs there. This holds of any region, whether the posterior is
-normal there or not; where it is not, the region holds little and says little.
+normal there or not; where it is not, the region holds little and says little. Where the likelihood jumps, slopes say
+nothing of the scale of a region: it comes from points which the search over jumps has drawn about the optimum.
 
 Source: Tierney and Kadane 1986, Journal of the American Statistical Association 81, 82-86 (Laplace's approximation);
 DiCiccio, Kass, Raftery and Wasserman 1997, ibid. 92, 903-915, section 2.3 (its correction by draws within a region).
@@ -144,13 +145,16 @@ class KnownOptima:
         )
 
 
-def known_optima(density: Posterior, theta: Array) -> KnownOptima:
+def known_optima(density: Posterior, theta: Array, about: Array | None = None) -> KnownOptima:
     """Tops at the ends of searches, each climbed once more in the coordinates, where its prior is another one.
 
     Parameters
     ----------
     theta : (n, k)
         Values at the ends.
+    about : (n, m, k), optional
+        Points about each end, a standard deviation of it wide, where the likelihood jumps: they tell the scale, and no
+        end is climbed.
 
     Returns
     -------
@@ -168,14 +172,34 @@ def known_optima(density: Posterior, theta: Array) -> KnownOptima:
     start = densities.of(inside)
     # products of small matrices cost several times as much on threads of their own
     with threadpool_limits(1, user_api="blas"):
+        if about is not None:
+            return KnownOptima(densities, _over_jumps(densities, start, about))
         target = _sloped(densities, start)
         start = start[np.isfinite(target(start)[0])]
         if not len(start):
             return KnownOptima(densities, ())
         places, heights = climbed(target, start)
-        order = [i for i in np.argsort(-heights, kind="stable") if heights[i] > heights.max() - NEAR]
-        tops = [Summit(places[i], float(heights[i]), inverse_curvature(target, places[i])) for i in order]
+        tops = [Summit(places[i], float(heights[i]), inverse_curvature(target, places[i])) for i in _near(heights)]
     return KnownOptima(densities, tuple(different(tops)))
+
+
+def _near(heights: Array) -> list[int]:
+    """Places of those that are near the highest, which comes first."""
+    return [i for i in np.argsort(-heights, kind="stable").tolist() if heights[i] > heights.max() - NEAR]
+
+
+def _over_jumps(densities: NormalScores | FreeDensity, ends: Array, about: Array) -> tuple[Summit, ...]:
+    """Tops at ends ``(n, k)`` in coordinates, of the scale of points about each ``(n, m, k)``, which are values."""
+    heights = log_density(densities, ends)
+    possible = np.flatnonzero(np.isfinite(heights))
+    tops = []
+    for i in possible[_near(heights[possible])] if len(possible) else ():
+        points = densities.of(about[i])
+        away = points[np.isfinite(points).all(axis=1)] - ends[i]
+        # points at the end of a search range may all be the same in one coordinate
+        squares = away.T @ away / len(away) + APART**2 * np.eye(away.shape[1])
+        tops.append(Summit(ends[i], float(heights[i]), np.linalg.cholesky(squares)))
+    return tuple(different(tops))
 
 
 def places_words(places: Sequence[Place], names: Sequence[str], widths: Sequence[float]) -> str:
