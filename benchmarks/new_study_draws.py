@@ -271,18 +271,21 @@ def data_set(name: str, law: str, number: int, seed: int, folder: Path) -> dict[
     space = made.optimum.goal.density.space
     by_name = {canonical(parameter.name): parameter for parameter in space}
     ranges = {
-        each: (by_name[canonical(each)].lower, by_name[canonical(each)].upper)
-        for each in truth
-        if canonical(each) in by_name
+        constant: (by_name[canonical(constant)].lower, by_name[canonical(constant)].upper)
+        for constant in truth
+        if canonical(constant) in by_name
     }
-    if any(not low <= truth[each] <= high for each, (low, high) in ranges.items()):
+    if any(not low <= truth[constant] <= high for constant, (low, high) in ranges.items()):
         return record | {"beyond": True}
     record |= {"seconds": time.process_time() - start}
     if made.draws is None or not made.draws.sampled.converged:
         return record | {"why": made.unsampled if made.draws is None else made.draws.sampled.obstacle}
     columns = dict(zip(map(canonical, space.names), made.draws.flat.T, strict=True))
-    below = {each: float(np.mean(columns[canonical(each)] < truth[each])) for each in ranges}
-    return record | {"sampler": made.draws.sampled.sampler, "below": {each: below.get(each) for each in truth}}
+    below = {constant: float(np.mean(columns[canonical(constant)] < truth[constant])) for constant in ranges}
+    return record | {
+        "sampler": made.draws.sampled.sampler,
+        "below": {constant: below.get(constant) for constant in truth},
+    }
 
 
 def computed(name: str, law: str, n: int, seed: int, folder: Path) -> list[dict[str, object]]:
@@ -306,8 +309,8 @@ def pooled(sets: Sequence[Sequence[bool]]) -> str:
 
 def within(records: Sequence[Mapping[str, object]], mass: float) -> list[list[bool]]:
     """Whether the central ``mass`` of draws holds each truth, by data set."""
-    kept = [record["below"] for record in records if "below" in record]
-    return [[abs(2 * u - 1) <= mass for u in below.values() if u is not None] for below in kept]  # type: ignore[attr-defined]
+    shares = [record["below"] for record in records if "below" in record]
+    return [[abs(2 * u - 1) <= mass for u in below.values() if u is not None] for below in shares]  # type: ignore[attr-defined]
 
 
 @click.command(help=__doc__)

@@ -79,9 +79,8 @@ class Weighted:
         Of the posterior up to its evidence, in free coordinates.
     log_ratio : (n,)
         Log density less that of the proposal, or of the mean of several by their numbers of points.
-    n_adapting : int
-        Points that were drawn to adapt the proposals.
-    n_proposals : int
+    n_adapting, n_proposals : int
+        Points that were drawn to adapt the proposals, and how many of these were frozen.
     """
 
     free: Array

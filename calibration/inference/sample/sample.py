@@ -94,8 +94,8 @@ class ImportanceDraws:
     @property
     def sentence(self) -> str:
         """How the draws were made."""
-        one = self.n_proposals == 1
-        of = "independent points of a proposal that" if one else f"points of {self.n_proposals} proposals, which"
+        is_single = self.n_proposals == 1
+        of = "independent points of a proposal that" if is_single else f"points of {self.n_proposals} proposals, which"
         return (
             f"Adaptive importance sampling: {self.n_points:,} {of} {self.n_adapting:,} points before them had adapted, "
             f"Pareto k of the weights {self.pareto_k:.2f} (up to {USABLE.pareto_k:g} they can be trusted)."
