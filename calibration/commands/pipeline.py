@@ -26,6 +26,7 @@ from calibration.inference.profile.profile import profiles as profiles_of_parame
 from calibration.inference.sample.convergence import EFFORT, Convergence, Effort, affordable_steps, cost_of_a_run
 from calibration.inference.sample.draws import PosteriorDraws, chains_entry, draw, study_digest, tree
 from calibration.inference.sample.failed_draws import failed_draws, impossible_terms
+from calibration.inference.sample.known_optima import POINTS_EACH
 from calibration.inference.sample.warming import NEAR
 from calibration.inference.search.optimise import Optimum, continued, optimise
 from calibration.inference.search.scoring import drawn_about
@@ -256,15 +257,17 @@ def _sampled(optimum: Optimum, settings: Settings, effort: Effort, bars: Bars) -
     trajectories astray and chains that are warmed miss narrow hills: ensembles, which need no slope, begin about the
     best fit.
     """
-    density, walkers, optima = optimum.goal.density, None, None
-    if optimum.goal.rough and effort.sampler == EFFORT.sampler:
-        k, numbers = len(density.space), stage_numbers(density.problem.method.seed, Stage.POSTERIOR)
-        steps = settings.steps or min(effort.most_steps, MOST_WALKED)
-        effort = replace(effort, sampler="chains", walkers=2 * k + 4, most_steps=steps, least_steps=steps * 3 // 5)
-        about = drawn_about(optimum.goal, optimum.theta, effort.ensembles * effort.walkers, numbers.spawn(2)[1])
-        walkers = about.reshape(effort.ensembles, effort.walkers, k)
-    elif not optimum.goal.rough:
-        optima = np.array([optimum.theta, *optimum.as_good(NEAR)])
+    density, walkers, about = optimum.goal.density, None, None
+    optima = np.array([optimum.theta, *optimum.as_good(NEAR)])
+    if optimum.goal.rough:
+        _, first, further = stage_numbers(density.problem.method.seed, Stage.POSTERIOR).spawn(3)
+        k = len(density.space)
+        about = np.array([drawn_about(optimum.goal, end, POINTS_EACH * k, further, spread=1.0) for end in optima])
+        if effort.sampler == EFFORT.sampler:
+            steps = settings.steps or min(effort.most_steps, MOST_WALKED)
+            effort = replace(effort, sampler="chains", walkers=2 * k + 4, most_steps=steps, least_steps=steps * 3 // 5)
+            begin = drawn_about(optimum.goal, optimum.theta, effort.ensembles * effort.walkers, first)
+            walkers = begin.reshape(effort.ensembles, effort.walkers, k)
     bars.show("posterior", 0, effort.most_steps)
 
     def stepped(steps: int, total: int, worst: Convergence | None) -> None:
@@ -284,6 +287,7 @@ def _sampled(optimum: Optimum, settings: Settings, effort: Effort, bars: Bars) -
         saved=saved,
         walkers=walkers,
         optima=optima,
+        about=about,
         on_block=stepped,
     )
     if settings.steps is None and not (drawn.sampled.converged or drawn.sampled.interrupted):

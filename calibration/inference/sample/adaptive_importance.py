@@ -3,8 +3,10 @@
 The first mixture of Student distributions is fitted to draws of the prior that were annealed to the posterior. In each
 round points are drawn from the mixture, all points so far are weighted against the mean of all proposals so far (the
 deterministic mixture), and the next mixture is fitted to them. When a further round would cost more than it can save,
-the proposal is frozen, and everything that is told comes from points of this last proposal alone: they are independent,
-so that the evidence is unbiased and the errors are those of plain importance sampling, whatever was adapted before.
+the proposal is frozen, and everything that is told comes from points that it has drawn since: they are independent, so
+that the evidence is unbiased and the errors are those of plain importance sampling, whatever was adapted before. Where
+their weights cannot be trusted it adapts again and is frozen again, and the points of all frozen proposals are weighed
+together, against the mean of these: to take the last one alone would be to draw again until chance misses a tail.
 
 Every proposal has defensive components: the mixture made wider, components at both ends of each coordinate, and the
 prior itself. A mixture is fitted by where most points lie, and falls off beside a thin ridge that bends: what is told
@@ -23,7 +25,7 @@ Statistical Association 95, 135-143; Vehtari et al. 2024, Journal of Machine Lea
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -51,7 +53,9 @@ ROUNDS, IN_VAIN = 20, 4
 EARLY = 4
 #: A round follows where it costs less than this share of the points that a perfect proposal would save.
 SAVES = 0.25
-#: How often a proposal whose weights cannot be trusted adapts again, from the points that told it, rounds doubled.
+#: How often a proposal whose weights cannot be trusted adapts again, from the points that told it, rounds doubled. All
+#: frozen ones count together: the last alone was accepted where chance had kept its points from a tail that those
+#: before had met, and the ends of a bent valley erred by 2.3 of their error.
 ATTEMPTS = 3
 #: Effective points, for each parameter, to which weights are flattened before a mixture is fitted.
 FITTED_TO = 10
@@ -66,7 +70,7 @@ OnPoints = Callable[[int, int], None]
 
 @dataclass(frozen=True, eq=False)
 class Weighted:
-    """Independent points of one proposal, and what they weigh.
+    """Points of frozen proposals, independent where it is one, and what they weigh.
 
     Parameters
     ----------
@@ -74,19 +78,20 @@ class Weighted:
     log_density : (n,)
         Of the posterior up to its evidence, in free coordinates.
     log_ratio : (n,)
-        Log density less that of the proposal.
-    n_adapting : int
-        Points that were drawn before the proposal was frozen.
+        Log density less that of the proposal, or of the mean of several by their numbers of points.
+    n_adapting, n_proposals : int
+        Points that were drawn to adapt the proposals, and how many of these were frozen.
     """
 
     free: Array
     log_density: Array
     log_ratio: Array
     n_adapting: int
+    n_proposals: int
 
     @property
     def n_points(self) -> int:
-        """Of the proposal."""
+        """Of the proposals."""
         return len(self.free)
 
     @property
@@ -134,6 +139,8 @@ class Proposal:
 
 #: Points ``(n, k)``, and their log densities under prior and posterior ``(n,)``.
 _Points = tuple[Array, Array, Array]
+#: A proposal that was frozen, and the points drawn of it.
+_Try = tuple[Proposal, _Points]
 
 
 def _drawn(densities: Densities, rng: np.random.Generator, proposal: Proposal, n: int) -> _Points:
@@ -256,7 +263,7 @@ def importance_sample(
     Weighted or None
         None where all points would be worth too few draws.
     """
-    spent, weighted = 0, None
+    spent, weighted, tries = 0, None, list[_Try]()
     at_ends = end_components(start[0], np.exp(start[1] - start[1].max()), WIDE_FREEDOM)
     for attempt in range(ATTEMPTS):
         mixture = _fitted(*start, rng)
@@ -273,39 +280,49 @@ def importance_sample(
         if efficiency * effort.most_points < effort.criteria.ess:
             return weighted
         n_points = min(effort.most_points, math.ceil(MARGIN * effort.effective / efficiency))
-        weighted = _frozen(
-            proposal, partial(_drawn, densities, rng, proposal), spent, n_points, effort, worth, on_points
-        )
+        draw = partial(_drawn, densities, rng, proposal)
+        tries.append(_frozen(proposal, draw, n_points, effort, worth, on_points))
+        weighted = _weighted(tries, spent)
         if smoothed(weighted.log_ratio)[1] <= effort.criteria.pareto_k:
             return weighted
         start = weighted.free, weighted.log_ratio
-        spent += weighted.n_points
     return weighted
+
+
+def _weighted(tries: Sequence[_Try], n_adapting: int) -> Weighted:
+    """Points of all frozen proposals, weighed against the mean of these."""
+    known: _Points | None = None
+    for _, points in tries:
+        known = _joined(known, points)
+    assert known is not None
+    free, log_prior, log_posterior = known
+    shares = [math.log(len(points[0]) / len(free)) for _, points in tries]
+    under = [share + proposal.log_density(free, log_prior) for share, (proposal, _) in zip(shares, tries, strict=True)]
+    return Weighted(free, log_posterior, log_posterior - np.logaddexp.reduce(under), n_adapting, len(tries))
 
 
 def _frozen(
     proposal: Proposal,
     draw: Callable[[int], _Points],
-    spent: int,
     n_points: int,
     effort: Effort,
     worth: Callable[[Weighted], float],
     on_points: OnPoints | None,
-) -> Weighted:
+) -> _Try:
     """``n_points`` points of a proposal that adapts no more, and more until they are worth enough."""
     known: _Points | None = None
     while True:
-        known = free, log_prior, log_posterior = _joined(known, draw(n_points))
-        ratio = log_posterior - proposal.log_density(free, log_prior)
-        weighted = Weighted(free, log_posterior, ratio, spent)
+        known = _joined(known, draw(n_points))
+        n = len(known[0])
         if on_points is not None:
-            on_points(len(free), effort.most_points)
-        reached = worth(weighted) if np.isfinite(ratio).any() else 0.0
-        if reached >= effort.effective or len(free) >= effort.most_points:
-            return weighted
-        n_missing = len(free) * (MARGIN * effort.effective / max(reached, 1e-9) - 1)
+            on_points(n, effort.most_points)
+        weighted = _weighted([(proposal, known)], 0)
+        reached = worth(weighted) if np.isfinite(weighted.log_ratio).any() else 0.0
+        if reached >= effort.effective or n >= effort.most_points:
+            return proposal, known
+        n_missing = n * (MARGIN * effort.effective / max(reached, 1e-9) - 1)
         # one large weight among few points asks for far too many, and weighs less among twice as many
-        n_points = math.ceil(min(n_missing, len(free), effort.most_points - len(free)))
+        n_points = math.ceil(min(n_missing, n, effort.most_points - n))
 
 
 def _effective_size(log_weights: Array) -> float:

@@ -97,6 +97,7 @@ def draw(
     start: Start | None = None,
     walkers: Array | None = None,
     optima: Array | None = None,
+    about: Array | None = None,
     on_block: OnBlock | None = None,
 ) -> PosteriorDraws:
     """Sample the posterior, by the first way whose draws can be trusted, and keep evenly spaced draws.
@@ -116,6 +117,9 @@ def draw(
         Values from which ensembles begin. None: draws of the prior are annealed.
     optima : (n, k), optional
         Values at which searches ended, each of which the draws have to hold by what it weighs.
+    about : (n, m, k), optional
+        Points about each, where the likelihood jumps, as of
+        :func:`calibration.inference.sample.known_optima.known_optima`.
 
     Raises
     ------
@@ -126,7 +130,7 @@ def draw(
 
     # the order of spawning is part of every kept result
     streams, reason = rng.spawn(effort.ensembles), ""
-    known = None if optima is None else known_optima(density, optima)
+    known = None if optima is None else known_optima(density, optima, about)
 
     def held(drawn: PosteriorDraws) -> PosteriorDraws:
         return drawn if known is None else _with_places(drawn, known, rng.spawn(1)[0])

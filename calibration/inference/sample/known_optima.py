@@ -4,7 +4,8 @@ Annealed draws and chains may miss a mode by chance, and nothing in the draws sa
 sizes are good within the modes that were met. Searches start elsewhere and know more. So samplers begin at their ends
 too, and each end is weighed afterwards: the evidence of a region about it, by draws of its Laplace approximation, over
 that of the posterior is the share of draws that belongs there. This holds of any region, whether the posterior is
-normal there or not; where it is not, the region holds little and says little.
+normal there or not; where it is not, the region holds little and says little. Where the likelihood jumps, slopes say
+nothing of the scale of a region: it comes from points which the search over jumps has drawn about the optimum.
 
 Source: Tierney and Kadane 1986, Journal of the American Statistical Association 81, 82-86 (Laplace's approximation);
 DiCiccio, Kass, Raftery and Wasserman 1997, ibid. 92, 903-915, section 2.3 (its correction by draws within a region).
@@ -36,6 +37,9 @@ MET, WITHIN = 0.01, 1.5
 POINTS_EACH = 40
 #: The probability of the region about a top by its Laplace approximation, and draws of that.
 REGION, LOCAL = 0.9, 1000
+#: Of draws between two optima, the share in the middle third below which they are two hills: a third where draws lie
+#: evenly. Of two rates of a tracer that may change places .02, of the teeth of one comb a third.
+HARDLY = 0.1
 #: Share of a posterior that draws may lack: what lies beyond one end of a central 95 % interval, so that less moves no
 #: end beyond the draws. And the standard errors beyond which it is no chance.
 LACKING, SURE = 0.025, 3.0
@@ -144,13 +148,16 @@ class KnownOptima:
         )
 
 
-def known_optima(density: Posterior, theta: Array) -> KnownOptima:
+def known_optima(density: Posterior, theta: Array, about: Array | None = None) -> KnownOptima:
     """Tops at the ends of searches, each climbed once more in the coordinates, where its prior is another one.
 
     Parameters
     ----------
     theta : (n, k)
         Values at the ends.
+    about : (n, m, k), optional
+        Points about each end, a standard deviation of it wide, where the likelihood jumps: they tell the scale, and no
+        end is climbed.
 
     Returns
     -------
@@ -168,14 +175,34 @@ def known_optima(density: Posterior, theta: Array) -> KnownOptima:
     start = densities.of(inside)
     # products of small matrices cost several times as much on threads of their own
     with threadpool_limits(1, user_api="blas"):
+        if about is not None:
+            return KnownOptima(densities, _over_jumps(densities, start, about))
         target = _sloped(densities, start)
         start = start[np.isfinite(target(start)[0])]
         if not len(start):
             return KnownOptima(densities, ())
         places, heights = climbed(target, start)
-        order = [i for i in np.argsort(-heights, kind="stable") if heights[i] > heights.max() - NEAR]
-        tops = [Summit(places[i], float(heights[i]), inverse_curvature(target, places[i])) for i in order]
+        tops = [Summit(places[i], float(heights[i]), inverse_curvature(target, places[i])) for i in _near(heights)]
     return KnownOptima(densities, tuple(different(tops)))
+
+
+def _near(heights: Array) -> list[int]:
+    """Places of those that are near the highest, which comes first."""
+    return [i for i in np.argsort(-heights, kind="stable").tolist() if heights[i] > heights.max() - NEAR]
+
+
+def _over_jumps(densities: NormalScores | FreeDensity, ends: Array, about: Array) -> tuple[Summit, ...]:
+    """Tops at ends ``(n, k)`` in coordinates, of the scale of points about each ``(n, m, k)``, which are values."""
+    heights = log_density(densities, ends)
+    possible = np.flatnonzero(np.isfinite(heights))
+    tops = []
+    for i in possible[_near(heights[possible])] if len(possible) else ():
+        points = densities.of(about[i])
+        away = points[np.isfinite(points).all(axis=1)] - ends[i]
+        # points at the end of a search range may all be the same in one coordinate
+        squares = away.T @ away / len(away) + APART**2 * np.eye(away.shape[1])
+        tops.append(Summit(ends[i], float(heights[i]), np.linalg.cholesky(squares)))
+    return tuple(different(tops))
 
 
 def places_words(places: Sequence[Place], names: Sequence[str], widths: Sequence[float]) -> str:
@@ -203,6 +230,42 @@ def places_words(places: Sequence[Place], names: Sequence[str], widths: Sequence
         f"Searches found {len(places)} optima. A region about each, which leaves out the tails, was weighed: at "
         f"{'; at '.join(words)}."
     )
+
+
+def hills_words(places: Sequence[Place], names: Sequence[str], draws: Array) -> str:
+    """That intervals span two hills of the posterior, where hardly a draw lies between these.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the parameters that are told.
+    draws : (n, k)
+        Of all parameters, those of ``names`` first.
+
+    Returns
+    -------
+    str
+        A sentence on the first two optima that are so apart; empty where there are none.
+    """
+    held = [place for place in places if place.share >= LACKING]
+    for place in held[1:]:
+        apart = []
+        for i, name in enumerate(names):
+            first, second = float(held[0].theta[i]), float(place.theta[i])
+            low, high = min(first, second), max(first, second)
+            between = draws[(draws[:, i] > low) & (draws[:, i] < high), i]
+            middle = np.mean(np.abs(between - (low + high) / 2) < (high - low) / 6) if len(between) else 0.0
+            spanned = high - low > float(np.diff(np.quantile(draws[:, i], [0.05, 0.95]))[0]) / 2
+            if spanned and middle < HARDLY:
+                nearer = np.abs(draws[:, i] - first) < np.abs(draws[:, i] - second)
+                apart.append((f"{name} {number(first)}", f"{name} {number(second)}", float(nearer.mean())))
+        if apart:
+            at, elsewhere, shares = zip(*apart, strict=True)
+            return (
+                f"The posterior has two hills: {listed(at)} ({shares[0]:.0%} of the draws), or {listed(elsewhere)}. "
+                "Intervals span both, though hardly a draw lies between."
+            )
+    return ""
 
 
 def missing_words(places: Sequence[Place], names: Sequence[str], low: Sequence[float], high: Sequence[float]) -> str:

@@ -56,8 +56,8 @@ class ImportanceDraws:
         Log marginal likelihood and its standard error.
     pareto_k : float
         Of the weights.
-    n_points, n_adapting : int
-        Points of the last proposal, and those before it.
+    n_points, n_adapting, n_proposals : int
+        Points of the frozen proposals, points that adapted these, and how many proposals there are.
     missing : str
         Optima that searches found and the draws lack; empty where there are none.
     """
@@ -69,6 +69,7 @@ class ImportanceDraws:
     pareto_k: float
     n_points: int
     n_adapting: int
+    n_proposals: int
     missing: str = ""
     interrupted: bool = False
     sampler: ClassVar[str] = "importance"
@@ -93,10 +94,11 @@ class ImportanceDraws:
     @property
     def sentence(self) -> str:
         """How the draws were made."""
+        is_single = self.n_proposals == 1
+        of = "independent points of a proposal that" if is_single else f"points of {self.n_proposals} proposals, which"
         return (
-            f"Adaptive importance sampling: {self.n_points:,} independent points of a proposal that "
-            f"{self.n_adapting:,} points before them had adapted, Pareto k of the weights {self.pareto_k:.2f} (up to "
-            f"{USABLE.pareto_k:g} they can be trusted)."
+            f"Adaptive importance sampling: {self.n_points:,} {of} {self.n_adapting:,} points before them had adapted, "
+            f"Pareto k of the weights {self.pareto_k:.2f} (up to {USABLE.pareto_k:g} they can be trusted)."
         )
 
 
@@ -248,4 +250,5 @@ def _drawn(
         pareto_k=smoothed(weighted.log_ratio)[1],
         n_points=len(weighted.free),
         n_adapting=weighted.n_adapting,
+        n_proposals=weighted.n_proposals,
     )

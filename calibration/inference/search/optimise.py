@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.inference.sample.moves import NowherePossible
-from calibration.inference.sample.warming import likely_places
+from calibration.inference.sample.warming import NEAR, likely_places
 from calibration.inference.search.downhill import going_down, scanning
 from calibration.inference.search.objective import IMPOSSIBLE, Objective, Search, gather, objective, run
 from calibration.inference.search.scoring import is_rough, scored, stepwise_parameters
@@ -310,7 +310,8 @@ def continued(
 ) -> Optimum:
     """The optimum of a posterior that differs a little, as by a finer time step.
 
-    Searches go on from the best ends of those before, and one from where the first of all began.
+    Searches go on from the best ends of those before, from each other optimum that is nearly as good, and from where
+    the first of all began.
 
     Parameters
     ----------
@@ -325,8 +326,10 @@ def continued(
         As :func:`optimise`.
     """
     goal = replace(objective(density, estimate=estimate), rough=optimum.goal.rough)
-    ends = [goal.box(search.theta) for search in sorted(optimum.searches, key=_from_best)[:GO_ON]]
-    points = np.clip(np.array([goal.box(goal.base), goal.box(optimum.theta), *ends]), INSIDE, 1 - INSIDE)
+    ends = [search.theta for search in sorted(optimum.searches, key=_from_best)[:GO_ON]]
+    # the best ends may all be the same place
+    begin = [goal.base, optimum.theta, *optimum.as_good(NEAR), *ends]
+    points = np.clip(np.array([goal.box(theta) for theta in begin]), INSIDE, 1 - INSIDE)
     points = np.unique(goal.on_grid(points), axis=0)
     possible = points[goal(points) < IMPOSSIBLE]
     if not len(possible):

@@ -134,13 +134,15 @@ def over_jumps(goal: Objective, point: Array) -> Array:
     return np.clip(1 / np.sqrt(np.maximum(np.diag(around(goal, point).matrix), FLAT)), 0.0, MOST_PROBE)
 
 
-def drawn_about(goal: Objective, theta: Array, n: int, rng: np.random.Generator) -> Array:
-    """Where walkers begin: about a minimum, what is held drawn from its prior.
+def drawn_about(goal: Objective, theta: Array, n: int, rng: np.random.Generator, spread: float = SPREAD) -> Array:
+    """Points about a minimum, where walkers begin, what is held drawn from its prior.
 
     Parameters
     ----------
     theta : (k,)
         The minimum.
+    spread : float
+        In standard deviations.
 
     Returns
     -------
@@ -149,8 +151,8 @@ def drawn_about(goal: Objective, theta: Array, n: int, rng: np.random.Generator)
     """
     point = goal.box(theta)
     directions = even_directions(around(goal, point).matrix)
-    spread = SPREAD * rng.standard_normal((n, len(point))) @ directions
-    values = goal.theta(np.clip(point + spread, FIRST_PROBE, 1 - FIRST_PROBE))
+    away = spread * rng.standard_normal((n, len(point))) @ directions
+    values = goal.theta(np.clip(point + away, FIRST_PROBE, 1 - FIRST_PROBE))
     held = np.setdiff1d(np.arange(len(theta)), goal.free)
     space = goal.density.space
     values[:, held] = space.from_unit(rng.random((n, len(space))))[:, held]

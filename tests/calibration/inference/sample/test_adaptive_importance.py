@@ -55,6 +55,11 @@ def funnel(x):
     return stats.norm(0, 0.7).logpdf(x[:, 0]) + stats.norm(0, 0.6 * np.exp(x[:, :1])).logpdf(x[:, 1:]).sum(axis=1)
 
 
+def neck(x):
+    """Neal's funnel in nine dimensions, whose neck is nearly a point."""
+    return stats.norm(0, 1.5).logpdf(x[:, 0]) + stats.norm(0, np.exp(x[:, :1])).logpdf(x[:, 1:]).sum(axis=1)
+
+
 #: Name, dimensions, target, mean and standard deviation of each coordinate.
 TARGETS = {
     "gaussian": (Known(3, gaussian), (0.5, -0.5, 0.0), (0.5, 0.5, 0.1)),
@@ -138,6 +143,14 @@ def test_few_points_that_are_worth_little_ask_for_no_more_than_twice_as_many():
     )
     assert told[-1] >= 5000
     assert all(after <= 2 * before for before, after in pairwise(told))
+
+
+def test_what_an_earlier_proposal_met_is_not_forgotten():
+    """The weights of a narrow neck cannot be trusted: all three proposals count, against the mean of them."""
+    found = sampled(Known(9, neck), 1, effective=500.0, most=4000)
+    assert smoothed(found.log_ratio)[1] > 0.4
+    assert found.n_proposals == 3
+    assert 4000 < found.n_points <= 3 * 4000
 
 
 def test_errors_are_as_large_as_they_say():

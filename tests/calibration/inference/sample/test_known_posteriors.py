@@ -12,7 +12,7 @@ from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
 from calibration.inference.sample.convergence import EFFORT
 from calibration.inference.sample.draws import PosteriorDraws, draw
-from calibration.inference.sample.known_optima import KnownOptima, Place, known_optima, missing_words
+from calibration.inference.sample.known_optima import KnownOptima, Place, hills_words, known_optima, missing_words
 from calibration.inference.sample.sample import ImportanceDraws, importance
 from calibration.inference.sample.warming import NEAR
 from calibration.inference.search.optimise import optimise
@@ -108,6 +108,19 @@ def test_draws_without_one_of_two_wells_have_not_converged(wells: tuple[Posterio
     assert said.startswith("the draws lack the optimum at p 1.98")
     assert "30% of the posterior lies there and 0% of the draws do" in said.replace("29%", "30%").replace("31%", "30%")
     assert not missing_words(places[:1], density.space.names, *ends)
+
+
+def test_intervals_that_span_two_hills_say_so() -> None:
+    rng = np.random.default_rng(1)
+    low, high = rng.normal([1.0, 5.0], 0.2, (300, 2)), rng.normal([2.0, 5.0], 0.2, (700, 2))
+    places = [Place(np.array([rate, 5.0]), 0.0, share=share) for rate, share in ((2.0, 0.6), (1.0, 0.2))]
+    draws = np.concatenate([low, high])
+    said = hills_words(places, ["rate", "stay"], draws)
+    assert said.startswith("The posterior has two hills: rate 2 (70% of the draws), or rate 1. Intervals span both")
+    # one hill, an optimum that no draw holds, teeth of one comb
+    assert not hills_words(places[:1], ["rate", "stay"], draws)
+    assert not hills_words([places[0], replace(places[1], share=0.01)], ["rate", "stay"], draws)
+    assert not hills_words(places, ["rate", "stay"], rng.uniform([0.5, 4.0], [2.5, 6.0], (1000, 2)))
 
 
 def test_what_is_missing_by_chance_is_not_missing() -> None:

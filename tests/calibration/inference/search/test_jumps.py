@@ -11,7 +11,9 @@ from calibration.inference.profile.interval_rules import standard_errors
 from calibration.inference.profile.profile import profiles_of
 from calibration.inference.profile.scatter import scatter
 from calibration.inference.sample.convergence import Effort
-from calibration.inference.sample.draws import draw
+from calibration.inference.sample.draws import draw, log_evidence
+from calibration.inference.sample.known_optima import known_optima
+from calibration.inference.sample.warming import NEAR
 from calibration.inference.search import optimise as optimise_module
 from calibration.inference.search.objective import Objective, ask, objective, run
 from calibration.inference.search.optimise import (
@@ -204,3 +206,24 @@ def test_walkers_begin_about_the_best_fit(optimum: Optimum) -> None:
     truth = np.array(list(TRUTH.values()))
     assert (low < truth).all()
     assert (truth < high).all()
+
+
+def test_an_optimum_over_jumps_is_weighed(optimum: Optimum) -> None:
+    """Of draws that hold it, and of those that lie on one side of it."""
+    k, ends = len(TRUTH), np.array([optimum.theta, *optimum.as_good(NEAR)])
+    begin = drawn_about(optimum.goal, optimum.theta, 4 * 14, np.random.default_rng(2)).reshape(4, 14, k)
+    rng = np.random.default_rng(3)
+    about = np.array([drawn_about(optimum.goal, end, 40 * k, rng, spread=1.0) for end in ends])
+    effort = Effort(sampler="chains", walkers=14, most_steps=2000)
+    density = optimum.goal.density
+    drawn = draw(density, np.random.default_rng(1), effort=effort, walkers=begin, optima=ends, about=about)
+    # ends on one comb are one
+    best = drawn.places[0]
+    assert np.abs(best.theta - optimum.theta).max() < 1e-9
+    assert best.weight > 0.1
+    assert best.weight == pytest.approx(best.share, abs=4 * best.error)
+    assert not drawn.sampled.missing
+    known, evidence = known_optima(density, ends, about), log_evidence(drawn, np.random.default_rng(4))
+    elsewhere = drawn.flat[drawn.flat[:, 0] > 1.3 * optimum.theta[0]]
+    assert len(elsewhere) > 100
+    assert known.weighed(elsewhere, len(elsewhere), evidence, np.random.default_rng(5))[0].missing

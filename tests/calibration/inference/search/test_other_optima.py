@@ -12,7 +12,7 @@ from calibration.inference.profile import profile as profile_module
 from calibration.inference.profile.profile import profile
 from calibration.inference.search import optimise as optimising
 from calibration.inference.search.objective import Objective, objective
-from calibration.inference.search.optimise import Optimum, likely_starts, maximise, optimise
+from calibration.inference.search.optimise import GO_ON, Optimum, continued, likely_starts, maximise, optimise
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.base.arrays import Array
@@ -65,6 +65,15 @@ def test_the_interval_is_the_union_around_all_optima_of_one_height(tmp_path: Pat
     assert (moved.moved, len(moved.alternatives)) == (0, 2)
     assert "another optimum as good at " in str(verdict)
     assert verdict.interval.count(" or ") == 2
+
+
+def test_a_fit_that_goes_on_with_a_finer_step_keeps_the_other_optima(tmp_path: Path) -> None:
+    """Though more searches have ended at the best than go on."""
+    found = fitted(study(tmp_path, CUBIC, WIDE, sd=0.3), starts=8)
+    crowded = replace(found, searches=(found.searches[0],) * GO_ON + found.searches)
+    further = continued(crowded, found.goal.density, estimate="ml")
+    places = sorted(float(theta[0]) for theta in (further.theta, *further.as_good(1.0)))
+    assert places == pytest.approx(roots(sum(ends_of_h(0.3)) / 2), abs=1e-3)
 
 
 def test_one_optimum_has_one_stretch_whatever_the_searches_did(tmp_path: Path) -> None:
