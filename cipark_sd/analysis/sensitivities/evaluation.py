@@ -227,7 +227,7 @@ class Question:
     Parameters
     ----------
     every : float, optional
-        Time between the instants at which indices are computed; without it each saved time.
+        Time between the instants at which indices are computed; None where the study says none.
     """
 
     title: str

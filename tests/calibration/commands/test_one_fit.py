@@ -147,7 +147,7 @@ def flu(folder: Path) -> str:
 
 
 def tutorial(folder: Path) -> str:
-    """The study that the tutorial makes of a model and a table, with the policies that it was given; it asks nothing."""
+    """The study that the tutorial makes of a model and a table, with the policies it was given; it asks nothing."""
     Path("sir.mdl").write_text(MODEL, encoding="utf-8")
     lines = [f"{day},{count}" for day, count in enumerate(COUNTS, 1)]
     Path("flu.csv").write_text("\n".join(["Day,I", *lines]) + "\n", encoding="utf-8")
