@@ -102,7 +102,7 @@ def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
     from calibration.commands import pipeline
     from calibration.report.collect import checks_at_estimate, fit_findings
     from calibration.report.findings import Findings, save
-    from calibration.report.output import write, write_fit
+    from calibration.report.output import forget, write, write_fit
     from cipark_sd.base.optional import attempt
     from cipark_sd.pages.output import PLAYER
     from cipark_sd.verify.checks.outcome import Outcome
@@ -118,6 +118,7 @@ def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
         tuple[Outcome, ...](),
     )
     findings = Findings(fit, assessed, checks)
+    forget(folder)
     save(findings, folder)
     # the page that runs the model takes up the fit, and the report takes up that page
     write_fit(findings, folder)

@@ -112,9 +112,15 @@ class Walk:
         for end in ("policy", "sensitivity"):
             shutil.rmtree(self.beside(end), ignore_errors=True)
         self.beside("play.html").unlink(missing_ok=True)
+        before = {path: path.stat().st_mtime_ns for path in self.out.glob("*.*")}
         done = cipark("calibrate", self.study, *options, "--workers", "1", code=None)
         # 1 says that the posterior has not converged, or the like; the fit is there
         assert done.exit_code in (0, 1), done.output
+        # nothing of an earlier fit is beside it, but for draws, which say of which fit they are
+        assert [p.name for p, written in before.items() if p.exists() and p.stat().st_mtime_ns == written] in (
+            [],
+            ["draws.nc"],
+        )
         self.said["calibrate"] = done.output
 
     def texts(self) -> list[Path]:
