@@ -91,8 +91,8 @@ class Fit(Calibration, Acting):
 
     @cached_property
     def findings(self) -> Findings:
-        """What tables, figures and the page are made of."""
-        return Findings(fit_findings(self))
+        """What tables, figures and the page are made of, with what draws are held against, such as a misfit."""
+        return Findings(fit_findings(self), pipeline.assessment(self.settings, self))
 
     @cached_property
     def idata(self) -> Any:

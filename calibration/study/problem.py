@@ -123,6 +123,8 @@ class CalibrationProblem(Stated):
         That each run the model; their range is part of ``model``.
     payoff : tuple of Payoff
         What is maximised in the place of the likelihood of observations, where there is any.
+    rows_until : str
+        The date of the last row that is fitted, where later ones are held out by :func:`until`; else empty.
     """
 
     folder: Path
@@ -134,6 +136,7 @@ class CalibrationProblem(Stated):
     predictions: tuple[Prediction, ...] = ()
     groups: tuple[Group, ...] = ()
     payoff: tuple[Payoff, ...] = ()
+    rows_until: str = ""
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
@@ -170,7 +173,10 @@ def until(problem: CalibrationProblem, time: float) -> CalibrationProblem:
         return replace(term, use="holdout") if term.use == "fit" and end > time else term
 
     observations = tuple(replace(o, terms=tuple(held(term) for term in o.terms)) for o in problem.observations)
-    return replace(problem, observations=observations)
+    early = replace(problem, observations=observations)
+    ends = [quantity.end for term in early.fitted_terms for quantity in term.quantities]
+    held_out = len(early.fitted_terms) < len(problem.fitted_terms)
+    return replace(early, rows_until=problem.calendar.label(max(ends)) if ends and held_out else problem.rows_until)
 
 
 def with_question(problem: CalibrationProblem, text: str, *, where: str) -> CalibrationProblem:

@@ -257,7 +257,7 @@ def find_fit(problem: CalibrationProblem, place: Path | None = None) -> FittedSt
         seed = int(content["seed"])
     except (ValueError, KeyError, TypeError):
         raise _refused(problem, place, f"{FIT} does not say its estimate or its seed") from None
-    study, end = study_and_end
+    study, _ = study_and_end
     if about := str(content.get("about", "")):
         study = with_question(study, about, where=f"the fit in {place}")
     digest_of_draws = said_of(place / DRAWS).get("study_digest")
@@ -266,7 +266,7 @@ def find_fit(problem: CalibrationProblem, place: Path | None = None) -> FittedSt
         replace(study, method=replace(study.method, seed=seed)),
         place,
         theta,
-        end,
+        study.rows_until,
         drawn,
         str(content.get("misfit", "")),
         bool(content.get("interrupted")),

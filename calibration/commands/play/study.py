@@ -161,6 +161,9 @@ def _name(problem: CalibrationProblem) -> str:
 
 def _rows(request: Settings, problem: CalibrationProblem, fit: FittedStudy | None) -> tuple[CalibrationProblem, str]:
     """The study with the rows that were fitted, and which fit it is: of one of all rows nothing else is expected."""
+    if fit is not None and request.fit is not None:
+        # a page for its report or for Python, which know where the fit is
+        return fit.problem, f"The rows up to {fit.until} were fitted." if fit.until else ""
     if fit is not None:
         return fit.problem, fit.sentence if fit.until or fit.interrupted else ""
     if request.draws in (None, "prior"):
