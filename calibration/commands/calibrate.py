@@ -43,7 +43,7 @@ def calibrate(request: Settings) -> Result:
     from cipark_sd.pages.page import HTML
 
     study = request.folder
-    folder = output_folder(request.output or OUTPUT_FOLDER / study.name)
+    folder = output_folder(request.output or OUTPUT_FOLDER / study.resolve().name)
     if request.dask is not None:
         # before the searches and not after them
         from cipark_sd.execution.cluster import check_address

@@ -295,7 +295,7 @@ def read_problem(
 
 def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequence[Path]) -> CalibrationProblem:
     """What the tables of a file say; all that is wrong with them, or between them, is among the problems of ``top``."""
-    title, about = top.text("title", folder.name), top.text("about", "")
+    title, about = top.text("title", folder.resolve().name), top.text("about", "")
     model, span = sections.model_section(top.table("model"), folder, allow_files)
     top.content = respelled(top.content, model.by_name, leave=COLUMN_KEYS)
     calendar = sections.calendar_section(top.table("dates"), model)
