@@ -43,7 +43,7 @@ def calibrate(request: Settings) -> Result:
     from cipark_sd.pages.page import HTML
 
     study = request.folder
-    folder = output_folder(request.output or OUTPUT_FOLDER / study.name)
+    folder = output_folder(request.output or OUTPUT_FOLDER / study.resolve().name)
     if request.dask is not None:
         # before the searches and not after them
         from cipark_sd.execution.cluster import check_address
@@ -103,7 +103,7 @@ def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
     from calibration.commands.for_analyses.fitted_study import FIT
     from calibration.report.collect import checks_at_estimate, fit_findings
     from calibration.report.findings import Findings, save
-    from calibration.report.output import write, write_fit
+    from calibration.report.output import forget, write, write_fit
     from cipark_sd.base.checkpoints import sign_files
     from cipark_sd.base.optional import attempt
     from cipark_sd.pages.output import PLAYER
@@ -120,6 +120,7 @@ def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
         tuple[Outcome, ...](),
     )
     findings = Findings(fit, assessed, checks)
+    forget(folder)
     save(findings, folder)
     # the page that runs the model takes up the fit, and the report takes up that page
     write_fit(findings, folder)

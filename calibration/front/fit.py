@@ -32,7 +32,7 @@ from calibration.new_study.text import NewStudy
 from calibration.report.collect import Calibration, fit_findings, values_of
 from calibration.report.figures_posterior import pairs_figure, posterior_figure
 from calibration.report.findings import Findings, estimates, posterior_table, save
-from calibration.report.output import page, show, write_fit
+from calibration.report.output import forget, page, show, write_fit
 from calibration.report.sections.answer import First
 from calibration.report.sections.constants import classes
 from calibration.report.sections.registry import SECTIONS
@@ -101,8 +101,8 @@ class Fit(Calibration, Acting):
 
     @cached_property
     def findings(self) -> Findings:
-        """What tables, figures and the page are made of."""
-        return Findings(fit_findings(self))
+        """What tables, figures and the page are made of, with what draws are held against, such as a misfit."""
+        return Findings(fit_findings(self), pipeline.assessment(self.settings, self))
 
     @cached_property
     def idata(self) -> Any:
@@ -249,6 +249,7 @@ class Fit(Calibration, Acting):
             By default ``cipark-output/`` and the name of the study, where ``policy`` and ``play`` look.
         """
         place = self._folder(folder)
+        forget(place)
         write_fit(self.findings, place)
         sign_files(place, FIT)
         save(self.findings, place)

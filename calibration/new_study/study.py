@@ -363,7 +363,7 @@ def _write(draft: Path, request: Request, model: Model, study: NewStudy) -> None
     files = {
         FILE: text.problem(study, title, model_file.name, span, request.estimate),
         "policies.toml": text.policies(study, title, model),
-        "sensitivity.toml": text.sensitivity(study),
+        "sensitivity.toml": text.sensitivity(study, model),
         "README.md": text.readme(study, title, model, data.name),
     }
     for name, content in files.items():

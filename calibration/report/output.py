@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +19,12 @@ from calibration.report.sections.constants import constants
 from calibration.report.sections.predictions import Predictions
 from calibration.study.parameters import far_off
 from cipark_sd.base.console import say_lines
+from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.files import write_text
 from cipark_sd.base.naming import override_key, split_key
 from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Page
+from cipark_sd.pages.figures.files import FOR_PRINT
 from cipark_sd.pages.parts import Pictures
 
 
@@ -45,6 +48,20 @@ def write(findings: Findings, folder: Path, *, for_print: bool = False) -> list[
     """
     title, written = findings.fit.study.title, write_fit(findings, folder)
     return written + output.write(registry.SECTIONS, findings, folder, title, _identity(findings), for_print=for_print)
+
+
+def forget(folder: Path) -> None:
+    """Take away tables and figures of the fit that a folder holds: those that the next one has not would be of none.
+
+    Files that nothing says the names of, since the findings are of another version, stay.
+    """
+    with suppress(InvalidValue):
+        earlier = load(folder)
+        for part in registry.SECTIONS:
+            tables = [f"{name}.csv" for name in part.tables(earlier)]
+            figures = [f"{drawing.name}{ending}" for drawing in part.drawings(earlier) for ending in FOR_PRINT]
+            for name in (*tables, *figures):
+                (folder / name).unlink(missing_ok=True)
 
 
 def write_fit(findings: Findings, folder: Path) -> list[Path]:

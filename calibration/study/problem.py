@@ -122,6 +122,8 @@ class CalibrationProblem(Stated):
         That each run the model; their range is part of ``model``.
     payoff : tuple of Payoff
         What is maximised in the place of the likelihood of observations, where there is any.
+    rows_until : str
+        The date of the last row that is fitted, where later ones are held out by :func:`until`; else empty.
     """
 
     folder: Path
@@ -133,6 +135,7 @@ class CalibrationProblem(Stated):
     predictions: tuple[Prediction, ...] = ()
     groups: tuple[Group, ...] = ()
     payoff: tuple[Payoff, ...] = ()
+    rows_until: str = ""
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
@@ -169,7 +172,10 @@ def until(problem: CalibrationProblem, time: float) -> CalibrationProblem:
         return replace(term, use="holdout") if term.use == "fit" and end > time else term
 
     observations = tuple(replace(o, terms=tuple(held(term) for term in o.terms)) for o in problem.observations)
-    return replace(problem, observations=observations)
+    early = replace(problem, observations=observations)
+    ends = [quantity.end for term in early.fitted_terms for quantity in term.quantities]
+    held_out = len(early.fitted_terms) < len(problem.fitted_terms)
+    return replace(early, rows_until=problem.calendar.label(max(ends)) if ends and held_out else problem.rows_until)
 
 
 def with_question(problem: CalibrationProblem, text: str, *, where: str) -> CalibrationProblem:
@@ -288,7 +294,7 @@ def read_problem(
 
 def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequence[Path]) -> CalibrationProblem:
     """What the tables of a file say; all that is wrong with them, or between them, is among the problems of ``top``."""
-    title, about = top.text("title", folder.name), top.text("about", "")
+    title, about = top.text("title", folder.resolve().name), top.text("about", "")
     model, span = sections.model_section(top.table("model"), folder, allow_files)
     top.content = respelled(top.content, model.by_name, leave=COLUMN_KEYS)
     calendar = sections.calendar_section(top.table("dates"), model)

@@ -266,7 +266,7 @@ def find_fit(problem: CalibrationProblem, place: Path | None = None) -> FittedSt
         seed = int(content["seed"])
     except (ValueError, KeyError, TypeError):
         raise _refused(problem, place, f"{FIT} does not say its estimate or its seed") from None
-    study, end = study_and_end
+    study, _ = study_and_end
     study = _with_question_of(study, content, place)
     digest_of_draws = said_of(place / DRAWS).get("study_digest")
     drawn = content.get("converged") is not None and digest_of_draws == content["study_digest"]
@@ -274,7 +274,7 @@ def find_fit(problem: CalibrationProblem, place: Path | None = None) -> FittedSt
         replace(study, method=replace(study.method, seed=seed)),
         place,
         theta,
-        end,
+        study.rows_until,
         drawn,
         str(content.get("misfit", "")),
         bool(content.get("interrupted")),

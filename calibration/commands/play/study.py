@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.assess.posterior_predictive import DRAWS, central_quantiles
+from calibration.assess.posterior_predictive import central_quantiles
 from calibration.commands.for_analyses.fitted_study import FittedStudy, as_fitted, find_fit, rows_words
 from calibration.commands.for_analyses.study import CalibrationStudy
 from calibration.commands.for_analyses.study_draws import as_draws, draws_from_file, said_of
@@ -15,6 +15,7 @@ from calibration.commands.play.catalogue import FEWEST, named_levers, outcomes_o
 from calibration.commands.play.request import Settings
 from calibration.likelihood.forward import all_reported, from_nothing
 from calibration.likelihood.replicate import PRIOR_DRAWS, draws_of_priors
+from calibration.noise.reporting import Reporting
 from calibration.study import STUDIES
 from calibration.study.observations import course_of, dated_levels, reporting_of
 from calibration.study.parameters import Parameter
@@ -26,7 +27,7 @@ from cipark_sd.analysis.experiments.definition import Structure as Rival
 from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.analysis.experiments.run import affordable
 from cipark_sd.analysis.experiments.settings import Setup
-from cipark_sd.base.arrays import Array, evenly
+from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue, ModelFileError, UnsupportedFeature
 from cipark_sd.base.library import bundled
 from cipark_sd.base.naming import base_name, canonical, one_name, override_key
@@ -113,8 +114,10 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
     scenario = whole | catalogue.settings if catalogue else problem.scenario
     outcomes = tuple(
         replace(outcome, printed=printed.get(key, ()), printed_prior=printed_prior.get(key, ()))
+        if outcome.waiting is not None
+        else outcome
         for outcome in _outcomes(request, problem, catalogue, first)
-        for key in [(override_key(outcome.variable), outcome.waiting is not None)]
+        for key in [override_key(outcome.variable)]
     )
     counted = [count.time for outcome in outcomes for count in outcome.observed]
     # numbers are read at the last count of the curve that is shown first
@@ -170,6 +173,9 @@ def _name(problem: CalibrationProblem) -> str:
 
 def _rows(request: Settings, problem: CalibrationProblem, fit: FittedStudy | None) -> tuple[CalibrationProblem, str]:
     """The study with the rows that were fitted, and which fit it is: of one of all rows nothing else is expected."""
+    if fit is not None and request.fit is not None:
+        # a page for its report or for Python, which know where the fit is
+        return fit.problem, f"The rows up to {fit.until} were fitted." if fit.until else ""
     if fit is not None:
         return fit.problem, fit.sentence if fit.until or fit.interrupted or not fit.signed else ""
     if request.draws in (None, "prior"):
@@ -321,27 +327,28 @@ def _outcomes(
     return tuple(outcome if outcome.per else beside(outcome) for outcome in chosen[:OUTCOMES])
 
 
-#: By variable, and whether it is read as its counts are: times and five quantiles.
-Printed = dict[tuple[str, bool], tuple[tuple[float, tuple[float, ...]], ...]]
+#: By variable: times and five quantiles.
+Printed = dict[str, tuple[tuple[float, tuple[float, ...]], ...]]
 
 
 def _printed(problem: CalibrationProblem, every: Mapping[str, Array], beside: Mapping[str, Array]) -> Printed:
-    """The numbers of the report for levels that the study predicts, from the same draws of all parameters."""
+    """The numbers of the report for levels that are counted later, which the page reads less finely."""
     columns = {**{override_key(name): values for name, values in beside.items()}, **every}
     if not {override_key(name) for name in problem.space.names} <= columns.keys():
         return {}
-    theta = evenly(np.column_stack([columns[override_key(name)] for name in problem.space.names]), DRAWS)
-    plain = [
+    theta = np.column_stack([columns[override_key(name)] for name in problem.space.names])
+    read = [
         prediction
         for prediction in problem.predictions
         if len(prediction.parts) == 1
         and prediction.parts[0][1] == 1
         and prediction.against is None
         and not prediction.scenario.overrides
+        and isinstance(prediction.reading, Reporting)
     ]
     numbers: Printed = {}
-    for prediction, values in zip(plain, all_reported(problem, plain, choose("native"), theta).T, strict=True):
-        key = override_key(prediction.parts[0][0]), prediction.reading is not None
+    for prediction, values in zip(read, all_reported(problem, read, choose("native"), theta).T, strict=True):
+        key = override_key(prediction.parts[0][0])
         numbers[key] = (*numbers.get(key, ()), (prediction.time, central_quantiles(values)))
     return numbers
 

@@ -247,7 +247,7 @@ class Question:
     Parameters
     ----------
     every : float, optional
-        Time between the instants at which indices are computed; without it each saved time.
+        Time between the instants at which indices are computed; None where the study says none.
     is_asked : bool
         Whether the first output at the first moment is what somebody has asked about.
     asides : mapping of str to str

@@ -338,7 +338,7 @@ def answer(request: Request) -> Result:
     question = inputs.question
     methods = _chosen_methods(request, joint=inputs.draws is not None)
     allowed = study.allowed if request.allow_failed is None else request.allow_failed
-    response = _response(question, request, pool, bare=not study.has_data, allowed=allowed)
+    response = _response(question, request, pool, allowed=allowed)
     sizes = {"uncertain constant": response.names, "output": response.outputs, "time": response.times}
     echo(f"{question.title}: " + ", ".join(f"{len(n)} {kind}{'s' * (len(n) != 1)}" for kind, n in sizes.items()))
     findings = nothing_yet(request, inputs)
@@ -433,14 +433,14 @@ def _spreads(factors: "Factors") -> list[tuple[str, float, float, float, str]]:
     return list(zip(factors.names, *quantiles, why, strict=True))
 
 
-def _times(question: Question, every: float | None, *, bare: bool) -> list[float] | None:
+def _times(question: Question, every: float | None) -> list[float] | None:
     """The times that are analysed, None for all saved ones."""
     if every is not None:
         first, last = question.model.time.initial, question.model.time.final
         grid = time_grid(first, last, every, every, where=f"{question.title}, every")
         return [float(time) for time in grid.times if time <= last + every / 2]
     saved = grid_of(question.model, checked(question.model, question.scenario)).saved_times
-    if not bare or len(saved) <= MOST_TIMES:
+    if len(saved) <= MOST_TIMES:
         return None
     chosen = set(np.linspace(0, len(saved) - 1, MOST_TIMES).round().astype(int).tolist())
     chosen |= {int(np.abs(saved - moment.time).argmin()) for moment in question.moments}
@@ -448,10 +448,8 @@ def _times(question: Question, every: float | None, *, bare: bool) -> list[float
     return [float(saved[i]) for i in sorted(chosen)]
 
 
-def _response(
-    question: Question, request: Request, pool: "Pool | None", *, bare: bool, allowed: float
-) -> ModelResponse:
-    times = _times(question, question.every if request.every is None else request.every, bare=bare)
+def _response(question: Question, request: Request, pool: "Pool | None", *, allowed: float) -> ModelResponse:
+    times = _times(question, question.every if request.every is None else request.every)
     how: dict[str, Any] = {"scenario": question.scenario, "workers": request.workers if pool is None else 1}
     response = model_response(question.model, question.factors, question.outputs, times=times, **how)
     return replace(response, pool=pool, allowed=allowed)

@@ -8,7 +8,8 @@ import click
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.options import argument, option
 
-#: Times of a bare model that are analysed when nothing is said.
+#: Times that are analysed when nothing is said: Shapley effects of 23 constants took 20 s, and at 1,441 times over
+#: seven minutes.
 MOST_TIMES = 100
 #: Share of a bare model's constants by which they vary when nothing is said.
 RANGE = 0.2
@@ -57,7 +58,7 @@ class Request:
         "--every",
         type=click.FloatRange(0, min_open=True),
         metavar="TIME",
-        help="Analyse at times so far apart.  [default: the study's; of a bare model 100 saved times at most]",
+        help="Analyse at times so far apart.  [default: the study's, else 100 saved times at most]",
     )
     draws: Path | None = option(
         "--draws", type=options.PATH, metavar="SOURCE", help="prior, or draws: a fit's folder, .nc or .csv."

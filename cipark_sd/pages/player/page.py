@@ -197,9 +197,8 @@ def _outcome(contents: Contents, made: Carried, outcome: Outcome) -> dict[str, o
         return of_output(model, [(outcome.variable, 1.0)], time) + reported
 
     judged = {
-        int(place): contents.classes[estimand(time)]
-        for time, _ in outcome.printed
-        for place in np.flatnonzero(np.abs(made.plan.times - time) < SAME_TIME)
+        place: contents.classes[estimand(time)]
+        for place, time in enumerate(made.plan.times.tolist())
         if contents.classes.get(estimand(time)) in SHOWN
     }
     return {
