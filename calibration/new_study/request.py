@@ -55,7 +55,7 @@ class Request:
     values: Mapping[str, str] = options.pairs_option(
         "--value",
         metavar="COL=VARIABLE",
-        help="Variable that a column observes; repeatable.",
+        help="Variable that a column observes, * in COL for any text; repeatable.",
         expected="COLUMN=VARIABLE",
     )
     where: Mapping[str, str] = options.pairs_option(

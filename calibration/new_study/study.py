@@ -5,6 +5,7 @@ as it stands, with the rows of the first case as examples; each table says so in
 tables skips.
 """
 
+import fnmatch
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -74,6 +75,8 @@ def new_study(request: Request) -> NewStudy:
     sheet = _chosen(sheet, request.where)
     if request.series_by:
         sheet = by_series(sheet, request.series_by, request.time)
+    spread = {name: told for column, told in request.values.items() for name in _named(sheet, column)}
+    request = replace(request, values=spread)
     beside = [_input_table(model, path, request) for path in dated]
     inputs = [match for table in beside for match in table.matched]
     elsewhere = {match.column for match in inputs}
@@ -211,6 +214,11 @@ def _chosen(sheet: Sheet, where: Mapping[str, str]) -> Sheet:
         if not rows:
             raise UnknownName(value, there, kind=f"row whose {column!r} is", where=f"{sheet.name}: --where")
     return replace(sheet, rows=tuple(row for row, _ in rows), lines=tuple(line for _, line in rows))
+
+
+def _named(sheet: Sheet, column: str) -> list[str]:
+    """The columns that a name means: that one, or all that fit a pattern with ``*`` and ``?``."""
+    return [column] if column in sheet.header else fnmatch.filter(sheet.header, column) or [column]
 
 
 def _numeric(sheet: Sheet, axis: Axis) -> tuple[list[str], list[str]]:
