@@ -135,6 +135,36 @@ def test_an_input_that_is_missing_is_one_sentence(
     assert not Path("weeks").exists()
 
 
+def test_several_tables_are_one_study_each_with_its_own_times(shop: Path) -> None:
+    seen = np.round(orders(held), 3)
+    table("weeks.csv", orders=seen.tolist(), note=range(90, 102))
+    Path("desk.csv").write_text(
+        "Day,customers,promo\n2022-01-09,<190,0\n2022-02-27,201.5,1\n2022-02-27,203,\n2022-03-27,>190,\n2022-04-03,,0\n"
+    )
+    made = cipark("new-study", "shop.mdl", "weeks.csv", "desk.csv", "--value", "promo=Promotion")
+    assert "customers\tCustomers\tlevel\tPerson\tnormal\t4, 2022-01-09 to 2022-03-27\n" in made.output
+    assert "1 of the times has several rows" in made.output
+    assert "customers: one row has no number: left out" in made.output
+    assert "ignored note" in made.output
+    problem = read_problem(Path("weeks"))
+    assert {observation.name for observation in problem.observations} == {"orders", "customers"}
+    times = [term.quantities[0].times[-1] for o in problem.observations if o.name == "customers" for term in o.terms]
+    assert times == [1.0, 8.0, 8.0, 12.0]
+    assert sorted(path.name for path in Path("weeks/data/original").iterdir()) == ["desk.csv", "weeks.csv"]
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [("orders", "'orders', expected another name in one"), ("visits", "desk.csv: no column sounds like a variable")],
+)
+def test_a_further_table_that_does_not_fit_is_one_sentence(shop: Path, head: str, message: str) -> None:
+    table("weeks.csv", orders=range(50, 62), promotion=SWITCHED)
+    Path("desk.csv").write_text(f"Day,{head}\n2022-01-09,60.5\n2022-02-27,61.5\n")
+    made = cipark("new-study", "shop.mdl", "weeks.csv", "desk.csv", code=2)
+    assert message in made.output, made.output
+    assert not Path("weeks").exists()
+
+
 def test_a_table_of_the_model_s_own_time_is_read_as_the_model_says(shop: Path) -> None:
     table("weeks.csv", orders=np.round(orders(held), 3).tolist())
     Path("own.csv").write_text("Time,Promotion\n0,0\n12,1\n")
