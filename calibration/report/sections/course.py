@@ -72,9 +72,10 @@ def peak_words(findings: Findings) -> str:
         return ""
     ends = records[1].interval.low, records[1].interval.high
     first, last = ("" if end is None else _date(findings.fit, end) for end in ends)
+    peak = f"The peak of {_name(findings.fit)} is between"
     if first and last:
-        return f"The peak is between {first} and {last} (90%)" if first != last else ""
-    return f"The peak is between {' and '.join(records[1].interval.ends())} (90%, {findings.fit.study.time_units})"
+        return f"{peak} {first} and {last} (90%)" if first != last else ""
+    return f"{peak} {' and '.join(records[1].interval.ends())} (90%, {findings.fit.study.time_units})"
 
 
 def _name(fit: Fit) -> str:

@@ -104,6 +104,15 @@ def test_whole_numbers_that_drive_are_themselves(shop: Path) -> None:
     assert "lower" not in Path("weeks/data/inputs/promotion.csv").read_text()
 
 
+def test_flows_alone_can_be_played(shop: Path) -> None:
+    """Their policies ask for sums over the run, which have no curve."""
+    table("weeks.csv", orders=np.round(orders(held), 3).tolist(), promotion=SWITCHED)
+    cipark("new-study", "shop.mdl", "weeks.csv")
+    assert "total = true" in Path("weeks/policies.toml").read_text()
+    cipark("play", "weeks", "-o", "weeks.html")
+    assert "Orders" in Path("weeks.html").read_text()
+
+
 def test_all_that_runs_a_study_has_its_inputs(shop: Path) -> None:
     table("weeks.csv", orders=np.round(orders(held), 3).tolist(), promotion=SWITCHED)
     cipark("new-study", "shop.mdl", "weeks.csv")
