@@ -95,8 +95,8 @@ def new_study(request: Request) -> NewStudy:
     def read(request: Request, *, later: bool = False) -> NewStudy:
         series, timing = _series(model, tables[0], request, later=later)
         parts = [*series, *(part for table in tables[1:] for part in _series(model, table, request, timing)[0])]
-        seen, driving = (tuple(p for p in parts if p.is_input == is_input) for is_input in (False, True))
-        return replace(study, series=seen, clock=timing, inputs=driving)
+        observed_parts, driving = (tuple(p for p in parts if p.is_input == is_input) for is_input in (False, True))
+        return replace(study, series=observed_parts, clock=timing, inputs=driving)
 
     with draft_of(request.folder) as draft:
         study = read(request)
@@ -244,7 +244,7 @@ def _chosen(sheet: Sheet, where: Mapping[str, str]) -> Sheet:
 def _spread(sheet: Sheet, values: Mapping[str, str]) -> dict[str, str]:
     """The variables that are told of columns, with a pattern such as ``* sales`` spread over the columns it fits."""
     fitting = {name: [name] if name in sheet.header else fnmatch.filter(sheet.header, name) for name in values}
-    return {column: told for name, told in values.items() for column in fitting[name] or [name]}
+    return {column: variable for name, variable in values.items() for column in fitting[name] or [name]}
 
 
 def _check_inputs(model: Model, matched: Sequence[Match], columns: Sequence[str]) -> None:
