@@ -62,7 +62,7 @@ def test_a_question_is_an_estimand_or_a_name(
         ("rte", "--about has no variable 'rte'; did you mean 'rate'"),
         ("stok at 6", "--about has no variable 'stok'; did you mean 'stock'?"),
         ("stock", "a variable with its date, such as 'stock at 12'"),
-        ("pace", "a constant that is fitted, such as 'size'"),
+        ("pace", "a constant that is fitted, such as size"),
         ("stock at noon", "the date is 'noon', expected a date such as 2019-12-31, or a number"),
         ("stock at -3", "expected a time from 0 on"),
         ("left at 8, change from rate = 2", "expected a constant that is not estimated"),
