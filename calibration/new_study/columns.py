@@ -35,8 +35,6 @@ _TIME_WORDS = frozenset({"time", "date", "period", "t", "when", "timestamp", "da
 _LENGTHS = frozenset({"interval", "duration", "length", "gap", "lag", "age"})
 _STARTS = frozenset({"start", "begin", "beginning", "begins", "starting", "commencing", "from"})
 _ENDS = frozenset({"end", "ending", "ends", "until", "to", "stop", "finish"})
-#: Share of the span of the other rows beyond which the last one is asked about.
-BEYOND = 0.1
 _MONTHS_OF: dict[int, range] = {1: range(28, 32), 3: range(89, 93), 6: range(181, 185), 12: range(365, 367)}
 
 
@@ -137,17 +135,12 @@ class Axis:
         """Whether each entry is the first day of a period, such as a week."""
         return self.dated and self.edge == "start" and unit_in(self.column) is not None
 
-    def notes(self, *, flowing: bool) -> Iterator[str]:
-        """What to say of the rows: their order, several of one time, and what first days may mean of what flows."""
+    def notes(self) -> Iterator[str]:
+        """What to say of the rows: their order, and several of one time."""
         if list(self.rows) != sorted(self.rows):
             yield "the rows were not in the order of time and have been sorted"
         if n := sum(times > 1 for times in Counter(self.times).values()):
             yield f"{n} of the times {'has' if n == 1 else 'have'} several rows: readings of the same"
-        if flowing and not self.edge and self.days and self.months and all(date.day == 1 for date in self.dates):
-            yield (
-                f"{self.column} has first days of months, and what flowed is of the time before each; where it names "
-                "the month that begins there, call the column Month"
-            )
 
     @property
     def months(self) -> int:
@@ -191,7 +184,7 @@ def read_axis(
     values : collection of str
         Columns that are named as observations: none of them is one of times, whatever it is called.
     until : str, optional
-        The last time to be read, as the table writes times; without it a last row far beyond the others is refused.
+        The last time to be read, as the table writes times.
 
     Returns
     -------
@@ -235,12 +228,7 @@ def time_columns(sheet: Sheet, column: str | None, cases: Collection[str]) -> li
 
 
 def _as_far(sheet: Sheet, axis: Axis, until: str | None) -> Axis:
-    """The rows up to a time; those of the whole table where none is named and the last one lies where the others go.
-
-    Raises
-    ------
-    InvalidValue, UnusableInput
-    """
+    """The rows up to a time, all of them where none is named."""
     times = axis.times
     if until is not None:
         last = _entry(axis, until)
@@ -248,15 +236,6 @@ def _as_far(sheet: Sheet, axis: Axis, until: str | None) -> Axis:
         if n < 2:
             raise InvalidValue("--until", until, f"a time with two rows of {axis.column!r} before it", where=sheet.name)
         return replace(axis, rows=axis.rows[:n], texts=axis.texts[:n], times=times[:n])
-    gaps = [b - a for a, b in pairwise(times)]
-    if len(gaps) >= 3 and gaps[-1] > max(BEYOND * sum(gaps[:-1]), 3 * max(gaps[:-1])):
-        text = sheet.column(axis.column)[axis.rows[-1]]
-        raise UnusableInput(
-            f"{axis.column} is {text} in line {sheet.lines[axis.rows[-1]]}, far beyond the row before it, "
-            f"{axis.texts[-2]}: mend it, or leave it out with --until {axis.texts[-2]}, or keep it with "
-            f"--until {axis.texts[-1]}",
-            where=sheet.name,
-        )
     return axis
 
 

@@ -30,7 +30,7 @@ from cipark_sd.model.printing import quoted
 class NewStudy:
     """A study that was written, with what was guessed.
 
-    ``inputs`` drive the model. ``n_rows`` counts those of the table, and ``notes`` say what was done to them.
+    ``inputs`` drive the model, and ``notes`` say what was done to the rows.
     ``beside`` names elements whose number stands beside an equation, which no fit can set.
     """
 
@@ -38,12 +38,10 @@ class NewStudy:
     axis: Axis
     candidates: tuple[Candidate, ...]
     ignored: tuple[str, ...]
-    numeric: tuple[str, ...]
     clock: Clock = field(default_factory=lambda: Clock(None, ""))
     series: tuple[Series, ...] = ()
     inputs: tuple[Series, ...] = ()
     possible: bool = False
-    n_rows: int = 0
     notes: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
 
@@ -293,7 +291,7 @@ def readme(study: NewStudy, title: str, model: Model, data: str) -> str:
     Parameters
     ----------
     data : str
-        Name of the file of data.
+        Names of the files of data.
     """
     rows = "\n".join(
         f"| `{table_file(part)}` | {' + '.join(part.match.names)} | {part.kind} | "

@@ -306,9 +306,9 @@ def _outcomes(
     request: Settings, problem: CalibrationProblem, catalogue: Catalogue | None, first: PlayedStructure
 ) -> tuple[Outcome, ...]:
     levels = _levels_of(problem)
-    if not request.variables and catalogue is not None:
-        chosen = list(outcomes_of(catalogue, problem.model))
-    else:
+    chosen = [] if request.variables or catalogue is None else list(outcomes_of(catalogue, problem.model))
+    if not chosen:
+        # sums over the run, such as those of flows alone, have no curve
         model, names = problem.model, map(problem.model.protected, request.variables or levels)
         chosen = [Outcome(model.label(name), name) for name in names]
     by_key = {override_key(name): values for name, values in levels.items()}

@@ -21,9 +21,10 @@ from calibration.report.conclusions import prediction_given
 from calibration.report.findings import Findings, Fit, Observed
 from calibration.report.sections.base import ReportPart, misfit, on_bounds_words
 from calibration.report.sections.constants import class_changes, classes, constants
-from calibration.report.sections.course import course, peak_words
+from calibration.report.sections.course import course, date_words, peak_words
 from calibration.report.sections.predictions import Predictions, at_estimate, since_words, unseen
 from cipark_sd.base.wording import interval, listed, number, said_date
+from cipark_sd.data.readings import TimeOfMaximum
 from cipark_sd.pages.blocks import FirstScreen, Listing, Paragraph, Section
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.statements.headline import Headline
@@ -152,7 +153,8 @@ def answer(findings: Findings) -> str:
     if record is None:
         return ""
     after = ", no finding" if record.has_assumed_sign else "" if record.interval is not None else ", by the best fit"
-    return f"{_capital(_name(record))}: {record.brief}{after}"
+    date = date_words(findings.fit, record.number) if about.startswith(f"{TimeOfMaximum.name} of ") else ""
+    return f"{_capital(_name(record))}: {record.brief}{date and f', {date}'}{after}"
 
 
 def _title_words(records: Sequence[Headline], of_course: str) -> str:
