@@ -165,8 +165,10 @@ def _of_column(made: "NewStudy", series: "Series") -> "Iterator[str]":
     from cipark_sd.base.wording import number
 
     if series.is_input:
-        way, reads = ("level", "lines") if series.windowed else ("held", "each value until the next")
-        yield f'drives the model; kind = "{way}" in problem.toml reads {reads}'
+        other = 'kind = "level" in problem.toml reads lines'
+        if not series.windowed:
+            other = f'--window "{series.match.column}=rows" holds each value over its window'
+        yield f"drives the model; {other}"
     elif empty := max(made.n_rows - len(series.rows) - len(series.dropped), 0):
         yield f"{_rows(empty, 'has', 'have')} no number or no time: left out"
     if (series.values < 0).any() and not series.is_input:
@@ -186,8 +188,8 @@ def _summary(made: "NewStudy") -> list[str]:
         f"          {p.match.column}: {text}" for p in (*made.inputs, *made.series) for text in _of_column(made, p)
     ]
     if made.ignored:
-        hint = f'; no like name, or counted already: --value "{made.numeric[0]}=VARIABLE" takes it in'
-        lines.append(f"  ignored {', '.join(made.ignored)}{hint if made.numeric else ''}")
+        hints = [f'; no like name, or counted already: --value "{name}=VARIABLE" takes it in' for name in made.numeric]
+        lines.append(f"  ignored {', '.join(made.ignored)}{''.join(hints[:1])}")
     free = [candidate for candidate in made.candidates if candidate.role == "CAL"]
     names = [candidate.name for candidate in free]
     lines.append(f"  fitted  {len(free)} constant{'s' if len(free) > 1 else ''}: {_some(names, 8)}")
