@@ -33,6 +33,7 @@ Edge = Literal["start", "end", ""]
 _TIME_WORDS = frozenset({"time", "date", "period", "t", "when", "timestamp", "datetime"})
 #: Words that make a length of time of a unit: a column of intervals says no moment.
 _LENGTHS = frozenset({"interval", "duration", "length", "gap", "lag", "age"})
+_REPLICATES = frozenset({"replicate", "replicates", "rep", "repeat", "duplicate", "parallel", "aliquot"})
 _STARTS = frozenset({"start", "begin", "beginning", "begins", "starting", "commencing", "from"})
 _ENDS = frozenset({"end", "ending", "ends", "until", "to", "stop", "finish"})
 _MONTHS_OF: dict[int, range] = {1: range(28, 32), 3: range(89, 93), 6: range(181, 185), 12: range(365, 367)}
@@ -360,14 +361,16 @@ def _check_once(times: Sequence[tuple[object, int]], sheet: Sheet, column: str) 
     lines = " and ".join(str(line) for line in sorted(sheet.lines[i] for i in twice))
     raise UnusableInput(
         f"{column} is {text} in lines {lines}, of different {listed(cases)}: --series-by {by} makes a series of "
-        f"each, {wheres} chooses one; without {'this column' if len(cases) == 1 else 'these columns'} they are "
-        f"readings of the same; {_taken(column)}",
+        f"each, {wheres} chooses one; for readings of the same call {'this column' if len(cases) == 1 else 'these'} "
+        f"Replicate; {_taken(column)}",
         where=sheet.name,
     )
 
 
 def cases_of(sheet: Sheet, column: str, beside: Sequence[str] = ()) -> list[str]:
     """Columns of texts that tell rows of one time apart, and whose texts come again at other times.
+
+    One that numbers readings of the same by its name tells none apart.
 
     Parameters
     ----------
@@ -381,7 +384,9 @@ def cases_of(sheet: Sheet, column: str, beside: Sequence[str] = ()) -> list[str]
         texts = sheet.column(name)
         filled = [text for text in texts if not is_missing(text)]
         again = 2 * len(set(filled)) <= len(filled)
-        if name == column or not again or _are_numbers(texts, sheet) or date_orders(filled):
+        if name == column or not again or sheet.has_numbers(name) or date_orders(filled):
+            continue
+        if not _REPLICATES.isdisjoint(words_in(name)):
             continue
         if len(set(zip(times, texts, strict=True))) > len(set(times)):
             names.append(name)

@@ -86,7 +86,8 @@ class Request:
     window: "Mapping[str, Window]" = options.pairs_option(
         "--window",
         metavar="COL=UNIT",
-        help="Length of the windows of a column that flows: a unit of time, or rows (from row to row); repeatable.",
+        help="Length of the windows of a column that flows, or of an input that holds over them: a unit of time, or "
+        "rows (from row to row); repeatable.",
         expected="COLUMN=UNIT",
         read=_window,
     )

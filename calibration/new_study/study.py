@@ -283,7 +283,9 @@ def _matched(
         ((column, label) for column in free for label in labels or ("variable",)),
         key=lambda pair: (labels.get(pair[1], False), likeness(*pair)),
     )
-    shown = ", ".join(list(labels)[:40]) + (", …" if len(labels) > 40 else "")
+    driven = [match.variable.name for match in matched]
+    names = [variable.label for variable in observable(model) if variable.name not in driven]
+    shown = ", ".join(names[:40]) + (", …" if len(names) > 40 else "")
     raise CiparkError(
         f"{sheet.name}: no column sounds like a variable of {model.name}; say which is which, such as "
         f'--value "{column}={label}"\n'
@@ -304,7 +306,7 @@ def _series(
     readings = [data for data in map(numbers_of, table.matched) if data is not None]
     raise_all(sheet.name, problems)
     moving = flows(model)
-    shapes = [shape(data, model, moving) for data in readings]
+    shapes = [shape(data, model, moving, holds=data.match.column in request.window) for data in readings]
     if request.level_at is not None and axis.days:
         expected = f"nothing: {axis.column!r} holds days, which are the time points of levels"
         raise InvalidValue("--level-at", request.level_at, expected, where="new-study")

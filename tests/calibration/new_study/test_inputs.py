@@ -86,7 +86,7 @@ def test_other_numbers_are_joined_by_lines_and_either_is_changed_by_a_word(shop:
     table("weeks.csv", orders=np.round(orders(held), 3).tolist(), promotion=prices)
     made = cipark("new-study", "shop.mdl", "weeks.csv")
     assert "promotion\tPromotion\tlines between rows" in made.output
-    assert 'promotion: drives the model; kind = "held" in problem.toml reads each value until the next' in made.output
+    assert 'promotion: drives the model; --window "promotion=rows" holds each value over its window' in made.output
     lines = expected(read_problem(Path("weeks")))
     np.testing.assert_allclose(lines, orders(lambda t: float(np.interp(t, np.arange(1, 13), prices))), rtol=1e-12)
     file = Path("weeks/problem.toml")
@@ -94,6 +94,21 @@ def test_other_numbers_are_joined_by_lines_and_either_is_changed_by_a_word(shop:
     from_row_on = orders(lambda t: prices[max(int(t) - 1, 0)])
     np.testing.assert_allclose(expected(read_problem(Path("weeks"))), from_row_on, rtol=1e-12)
     assert not np.allclose(lines, from_row_on)
+
+
+PRICES = np.repeat([9.99, 9.49, 10.49, 9.99], 3)
+COURSE = 9.99 + 0.1 * np.arange(12)
+
+
+@pytest.mark.parametrize(("prices", "options"), [(PRICES, []), (COURSE, ["--window", "promotion=rows"])])
+def test_a_price_holds_over_its_window_and_so_does_what_the_user_says(
+    shop: Path, prices: np.ndarray, options: list[str]
+) -> None:
+    table("weeks.csv", orders=np.round(orders(held), 3).tolist(), promotion=prices.tolist(), Remark=["ok"] * 12)
+    made = cipark("new-study", "shop.mdl", "weeks.csv", *options)
+    assert "promotion\tPromotion\theld over a window (2022-01-09: 2022-01-02 to 2022-01-09)" in made.output
+    assert "ignored Remark\n" in made.output
+    assert expected(read_problem(Path("weeks"))) == pytest.approx(orders(lambda t: prices[int(t)]), rel=1e-12)
 
 
 def test_whole_numbers_that_drive_are_themselves(shop: Path) -> None:
