@@ -51,7 +51,7 @@ class Quantity:
     how: How
     start: float
     end: float
-    factor: str = field(default="", kw_only=True)
+    factor: str = field(default="", kw_only=True, repr=False)
 
     @property
     def times(self) -> tuple[float, ...]:

@@ -380,6 +380,9 @@ def problem_digest(problem: CalibrationProblem) -> str:
     parts = [problem.model.digest, problem.scenario.to_json(), repr(fitted_only(problem)), repr(problem.space)]
     if problem.payoff:
         parts.append(repr(problem.payoff))
+    # apart from the terms, so that a study without factors has the fingerprint that it had before there were any
+    if any(factors := [q.factor for term in problem.fitted_terms for q in term.quantities]):
+        parts.append(repr(factors))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

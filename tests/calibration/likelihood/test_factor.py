@@ -9,6 +9,7 @@ from scipy.optimize import approx_fprime
 
 import cipark_sd as cp
 from calibration.front.density import Density
+from calibration.inference.sample.draws import problem_digest
 from cipark_sd.base.errors import CiparkError
 
 MODEL = """{UTF-8}
@@ -81,3 +82,17 @@ def test_a_factor_that_may_be_negative_or_is_no_parameter_is_refused(tmp_path: P
     (tmp_path / "problem.toml").write_text(text)
     with pytest.raises(CiparkError, match="share"):
         cp.read_study(tmp_path)
+
+
+def test_a_fit_with_another_factor_is_another_fit(tmp_path: Path) -> None:
+    text = (written(tmp_path, "flow") / "problem.toml").read_text()
+    digests = set()
+    for changed in (text, text.replace('factor = "rho"\n', ""), text.replace('"rho"', '"share"')):
+        (tmp_path / "problem.toml").write_text(changed)
+        try:
+            digests.add(problem_digest(cp.read_study(tmp_path).problem))
+        except CiparkError:
+            # without the factor nothing names the parameter
+            (tmp_path / "problem.toml").write_text(changed[: changed.rindex("[[parameter]]")])
+            digests.add(problem_digest(cp.read_study(tmp_path).problem))
+    assert len(digests) == 3
