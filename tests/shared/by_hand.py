@@ -109,7 +109,8 @@ def effects_by_hand(problem: CalibrationProblem, fit: Path, output: Path) -> Ite
 
 def read_as_they_are(problem: CalibrationProblem) -> list[Prediction]:
     """What a report says of a study that is the value of one variable at a time, in the model as it was fitted."""
-    asked = (*problem.predictions, *course(problem))
+    # the model of a study with groups has them from the study, and its file alone has none
+    asked = () if problem.groups else (*problem.predictions, *course(problem))
     plain = [p for p in asked if p.reading is None and p.against is None and not p.scenario.overrides]
     return [p for p in plain if len(p.parts) == 1 and p.parts[0][1] == 1]
 
