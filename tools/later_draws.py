@@ -20,12 +20,12 @@ from core_results import Array
 
 from calibration.assess.rival_draws import RIVALS, draws_file
 from calibration.assess.rivals import with_variant
-from calibration.inference.sampling.convergence import Effort
-from calibration.inference.sampling.densities import FreeDensity, prior_draws
-from calibration.inference.sampling.draws import draw, log_evidence, problem_digest
-from calibration.inference.sampling.importance import smoothed
-from calibration.inference.sampling.modes import bridge
-from calibration.inference.sampling.moves import step
+from calibration.inference.sample.convergence import Effort
+from calibration.inference.sample.densities import FreeDensity, prior_draws
+from calibration.inference.sample.draws import draw, log_evidence, problem_digest
+from calibration.inference.sample.importance import smoothed
+from calibration.inference.sample.modes import bridge
+from calibration.inference.sample.moves import step
 from calibration.likelihood.posterior import On
 from calibration.likelihood.replicate import named_streams
 from calibration.study import STUDIES

@@ -30,8 +30,8 @@ from calibration.assess.forecast_score import (
     score_forecast,
 )
 from calibration.commands.score import facts_of, gap_facts
-from calibration.inference.sampling.densities import prior_draws
-from calibration.inference.sampling.draws import problem_digest
+from calibration.inference.sample.densities import prior_draws
+from calibration.inference.sample.draws import problem_digest
 from calibration.likelihood.replicate import named_streams
 from calibration.noise.families.counts import NB1
 from calibration.study import STUDIES

@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 
 from calibration.assess.scores import LEVELS, crps_sample, quantiles
-from calibration.inference.optimum.residuals import place_of
-from calibration.inference.sampling.draws import PosteriorDraws
-from calibration.inference.sampling.importance import RELIABLE, left_out_weights
+from calibration.inference.judge.residuals import place_of
+from calibration.inference.sample.draws import PosteriorDraws
+from calibration.inference.sample.importance import RELIABLE, left_out_weights
 from calibration.likelihood.forward import all_reported
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import (
@@ -97,7 +97,7 @@ def predict(density: Posterior, theta: Array, rng: np.random.Generator, *, r_eff
     Those of an autocorrelated series are predicted from the fitted ones before them. Draws for which the model has no
     value of a number that is fitted or held out are left out; a number that is only looked at leaves out none but its
     own. ``r_eff`` is the share of the draws that is effective,
-    :func:`calibration.inference.sampling.importance.relative_efficiency`.
+    :func:`calibration.inference.sample.importance.relative_efficiency`.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from calibration.assess.rivals import Comparison, RivalFit, with_variant
-from calibration.inference.sampling.draws import by_term, problem_digest
+from calibration.inference.sample.draws import by_term, problem_digest
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.base.errors import UnusableInput
@@ -32,7 +32,7 @@ def keep_rivals(
     """Write the draws of each rival as NetCDF for ArviZ, and a table of their weights.
 
     The groups are ``posterior``, with one variable ``theta`` over all parameters, and ``log_likelihood`` as of
-    :mod:`calibration.inference.sampling.draws`, for ``az.compare``.
+    :mod:`calibration.inference.sample.draws`, for ``az.compare``.
 
     The table, ``rival, weight`` and what the comparison knows beside them, is written last: where it is, all is. Terms
     whose leave-one-out density importance sampling cannot know (Pareto k above 0.7) are counted in ``n_unreliable``.

@@ -10,11 +10,7 @@ import numpy as np
 
 from calibration.assess.assessment import NOTHING, Assessment, Stages, assess
 from calibration.commands.settings import Settings
-from calibration.inference.optimum.optimise import Optimum, continued, optimise
-from calibration.inference.optimum.profile import predictions as profiles_of_predictions
-from calibration.inference.optimum.profile import profiles as profiles_of_parameters
-from calibration.inference.optimum.scoring import drawn_about
-from calibration.inference.optimum.verification import (
+from calibration.inference.judge.verification import (
     COARSE,
     UNSAMPLED,
     UNUSABLE,
@@ -25,10 +21,14 @@ from calibration.inference.optimum.verification import (
     shift_at_half_the_step,
     stepping_words,
 )
-from calibration.inference.sampling.convergence import EFFORT, Convergence, Effort, affordable_steps, cost_of_a_run
-from calibration.inference.sampling.draws import PosteriorDraws, chains_entry, draw, study_digest, tree
-from calibration.inference.sampling.failed_draws import failed_draws, impossible_terms
-from calibration.inference.sampling.warming import NEAR
+from calibration.inference.profile.profile import predictions as profiles_of_predictions
+from calibration.inference.profile.profile import profiles as profiles_of_parameters
+from calibration.inference.sample.convergence import EFFORT, Convergence, Effort, affordable_steps, cost_of_a_run
+from calibration.inference.sample.draws import PosteriorDraws, chains_entry, draw, study_digest, tree
+from calibration.inference.sample.failed_draws import failed_draws, impossible_terms
+from calibration.inference.sample.warming import NEAR
+from calibration.inference.search.optimise import Optimum, continued, optimise
+from calibration.inference.search.scoring import drawn_about
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.collect import Calibration

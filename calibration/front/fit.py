@@ -19,9 +19,11 @@ from calibration.commands.for_analyses.study import CalibrationStudy
 from calibration.commands.new_study import new_study as new_study_command
 from calibration.commands.play.page import player_of
 from calibration.commands.settings import Settings
+from calibration.front.density import Density
 from calibration.front.noise import IN_PYTHON, Noise, with_noise
 from calibration.front.priors import stated
-from calibration.inference.sampling.draws import PosteriorDraws, tree
+from calibration.inference.sample.draws import PosteriorDraws, tree
+from calibration.likelihood.posterior import posterior
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.new_study.request import Request
 from calibration.new_study.study import check_free, new_study
@@ -46,6 +48,7 @@ from cipark_sd.base.optional import recorded
 from cipark_sd.commands.calling import Acting, Answer, Player, dress, in_python, parameters_of, parsed
 from cipark_sd.commands.result import of_folder
 from cipark_sd.data.scenarios import Scenario
+from cipark_sd.engines.registry import choose
 from cipark_sd.language.read.changes_files import ScenarioLike, as_scenario
 from cipark_sd.model.model import Method as Integration
 from cipark_sd.model.model import Model
@@ -88,6 +91,11 @@ class Fit(Calibration, Acting):
         """
         values = values_of(self.problem, self.optimum.theta)
         return (self.problem.scenario | Scenario("", values)).renamed("fit")
+
+    @cached_property
+    def density(self) -> Density:
+        """The log density that was fitted: its rows, time step and noise. See :attr:`Study.density`."""
+        return _density(self.problem, self.engine)
 
     @cached_property
     def findings(self) -> Findings:
@@ -288,6 +296,12 @@ class Fit(Calibration, Acting):
         return output_folder(OUTPUT_FOLDER / name if folder is None else Path(folder), where="folder")
 
 
+def _density(problem: CalibrationProblem, engine: str) -> Density:
+    if problem.payoff:
+        raise UnusableInput("its objective is a payoff, which is no log density", where=problem.title)
+    return Density(posterior(problem, choose(engine)))
+
+
 def calibrate(study: Any = None, **options: Any) -> Fit:
     """As documented by :func:`cipark_sd.commands.calling.dress`."""
     for name in AFTER:
@@ -399,6 +413,17 @@ class Study(CalibrationStudy):
         if self.noises:
             raise UnusableInput(f"noise of {', '.join(self.noises)}: {IN_PYTHON}", where=self.title)
         return self.problem.folder
+
+    @cached_property
+    def density(self) -> Density:
+        """The log density of the parameters, with gradients, draws of the priors and simulated observations.
+
+        Raises
+        ------
+        UnusableInput
+            Where the objective is a payoff, which is no log density.
+        """
+        return _density(self.problem, "native")
 
     def fit(self, **options: Any) -> Fit:
         """The fit of :func:`cipark_sd.calibrate`, with the same options."""

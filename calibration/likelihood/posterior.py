@@ -31,6 +31,10 @@ class Posterior:
     reader: Reader
     runner: ForwardModel
 
+    def __reduce__(self) -> tuple[type["Posterior"], tuple[CalibrationProblem, Reader, ForwardModel]]:
+        # what is computed once holds functions that no pickle takes
+        return Posterior, (self.problem, self.reader, self.runner)
+
     @property
     def space(self) -> ParameterSpace:
         """Of the problem."""

@@ -9,20 +9,20 @@ import numpy as np
 import pandas as pd
 
 from calibration.assess.posterior_predictive import drawn_predictions, predict
-from calibration.inference.optimum.conditions import conditions
-from calibration.inference.optimum.course_errors import course_errors
-from calibration.inference.optimum.diagnostics import identifiability
-from calibration.inference.optimum.interval_rules import Threshold, residual_spreads, standard_errors
-from calibration.inference.optimum.optimise import Optimum, Reached
-from calibration.inference.optimum.profile import Profile
-from calibration.inference.optimum.residuals import fitted
-from calibration.inference.optimum.scatter import scatter
-from calibration.inference.optimum.verdict import not_judged
-from calibration.inference.optimum.verification import COARSE, TOO_COARSE, Replication, not_possible
-from calibration.inference.sampling.draws import PosteriorDraws, problem_digest
-from calibration.inference.sampling.importance import heavy_tails, relative_efficiency
-from calibration.inference.sampling.known_optima import Place, places_words
-from calibration.inference.sampling.warming import NEAR
+from calibration.inference.judge.conditions import conditions
+from calibration.inference.judge.course_errors import course_errors
+from calibration.inference.judge.identifiability import identifiability
+from calibration.inference.judge.residuals import fitted
+from calibration.inference.judge.verification import COARSE, TOO_COARSE, Replication, not_possible
+from calibration.inference.profile.interval_rules import Threshold, residual_spreads, standard_errors
+from calibration.inference.profile.profile import Profile
+from calibration.inference.profile.scatter import scatter
+from calibration.inference.profile.verdict import not_judged
+from calibration.inference.sample.draws import PosteriorDraws, problem_digest
+from calibration.inference.sample.importance import heavy_tails, relative_efficiency
+from calibration.inference.sample.known_optima import Place, places_words
+from calibration.inference.sample.warming import NEAR
+from calibration.inference.search.optimise import Optimum, Reached
 from calibration.likelihood.forward import ForwardModel, all_reported, from_nothing
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.findings import Curves, Fit, Observed, Posterior, Reported, StudyFacts
@@ -195,7 +195,7 @@ def curves(problem: CalibrationProblem, theta: Array, rows: pd.DataFrame, engine
     theta : (k,)
         The estimate, on the parameters' own scales.
     rows : DataFrame
-        As of :func:`calibration.inference.optimum.residuals.fitted`.
+        As of :func:`calibration.inference.judge.residuals.fitted`.
     """
     dated = [o for o in problem.observations if course_of(o) is not None]
     times, values = _trajectories(problem, dated, theta[None, :], engine)

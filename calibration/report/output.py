@@ -5,10 +5,10 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-from calibration.inference.optimum.conditions import conditions_record
-from calibration.inference.optimum.interval_rules import Threshold
-from calibration.inference.optimum.verdict import Verdict
-from calibration.inference.sampling.convergence import USABLE
+from calibration.inference.judge.conditions import conditions_record
+from calibration.inference.profile.interval_rules import Threshold
+from calibration.inference.profile.verdict import Verdict
+from calibration.inference.sample.convergence import USABLE
 from calibration.report.conclusions import prediction_given, rule_words
 from calibration.report.findings import FILE, Findings, Fit, load, posterior_table
 from calibration.report.sections import registry

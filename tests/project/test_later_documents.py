@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 from places import ROOT
 
-from calibration.inference.sampling.densities import prior_draws
+from calibration.inference.sample.densities import prior_draws
 from calibration.study import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd import simulate

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from calibration.inference.sampling.draws import problem_digest
+from calibration.inference.sample.draws import problem_digest
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.base.arrays import Array
 

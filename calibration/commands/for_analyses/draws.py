@@ -33,9 +33,9 @@ from calibration.commands.for_analyses.study_draws import (
     unreliable_terms,
     weighted,
 )
-from calibration.inference.optimum.objective import objective
-from calibration.inference.optimum.optimise import NothingFits, maximise
-from calibration.inference.sampling.draws import problem_digest
+from calibration.inference.sample.draws import problem_digest
+from calibration.inference.search.objective import objective
+from calibration.inference.search.optimise import NothingFits, maximise
 from calibration.likelihood.posterior import On
 from calibration.likelihood.replicate import draws_of_priors
 from calibration.study.problem import CalibrationProblem

@@ -17,7 +17,7 @@ import numpy as np
 from calibration.assess.rival_draws import RIVALS, WEIGHTS, draws_file, listed_in
 from calibration.assess.rivals import with_variant
 from calibration.commands.for_analyses.study_draws import as_draws, draws_from_file, said_of
-from calibration.inference.sampling.draws import problem_digest
+from calibration.inference.sample.draws import problem_digest
 from calibration.study import DEFAULT_STUDY
 from calibration.study.asked import asked_prediction
 from calibration.study.problem import CalibrationProblem, at_step, until, with_question

@@ -26,7 +26,7 @@ from calibration.commands.for_analyses.fitted_study import (
     rows_words,
 )
 from calibration.commands.for_analyses.study_draws import as_draws
-from calibration.inference.sampling.densities import prior_draws
+from calibration.inference.sample.densities import prior_draws
 from calibration.likelihood.posterior import On, Posterior
 from calibration.likelihood.replicate import replicate_by_term
 from calibration.noise.priors import Prior, Triangular, Uniform, distribution, to_scale

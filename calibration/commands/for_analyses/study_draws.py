@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from calibration.assess.rival_draws import table_of_weights
-from calibration.inference.sampling.convergence import CONVERGED
-from calibration.inference.sampling.densities import prior_draws
-from calibration.inference.sampling.draws import name_in_file
+from calibration.inference.sample.convergence import CONVERGED
+from calibration.inference.sample.densities import prior_draws
+from calibration.inference.sample.draws import name_in_file
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.analysis.experiments.definition import ONLY, Structure
 from cipark_sd.analysis.experiments.draws import Draws, DrawsFile, attributes_of, read_file

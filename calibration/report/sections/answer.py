@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibration.assess.posterior_predictive import LEVEL
-from calibration.inference.optimum.conditions import step_bound_words
-from calibration.inference.optimum.walk import SPENT
+from calibration.inference.judge.conditions import step_bound_words
+from calibration.inference.profile.walk import SPENT
 from calibration.report import conclusions, figures_fit
 from calibration.report.conclusions import prediction_given
 from calibration.report.findings import Findings, Fit, Observed

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibration.assess.self_test import MASSES
-from calibration.inference.optimum.conditions import held_table
-from calibration.inference.optimum.course_errors import ENOUGH, SETS, course_words
-from calibration.inference.optimum.diagnostics import identifiability_tables, identifiability_words
-from calibration.inference.optimum.optimise import ARRIVED, Reached
-from calibration.inference.optimum.profile import Profile
-from calibration.inference.optimum.verification import OPTION, half_step_sentence
+from calibration.inference.judge.conditions import held_table
+from calibration.inference.judge.course_errors import ENOUGH, SETS, course_words
+from calibration.inference.judge.identifiability import identifiability_tables, identifiability_words
+from calibration.inference.judge.verification import OPTION, half_step_sentence
+from calibration.inference.profile.profile import Profile
+from calibration.inference.search.optimise import ARRIVED, Reached
 from calibration.report import figures_fit, figures_posterior
 from calibration.report.conclusions import estimate_words
 from calibration.report.findings import Findings, Fit, estimates

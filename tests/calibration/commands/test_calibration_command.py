@@ -12,7 +12,7 @@ from click.testing import Result
 from command_line import cipark
 from undrawn import undraw
 
-from calibration.inference.sampling.chains import Chains
+from calibration.inference.sample.chains import Chains
 from cipark_sd.base.checkpoints import FOLDER, Arrays, Checkpoint
 from cipark_sd.engines.reference import engine as reference
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from posterior_gradient import log_posterior_and_gradient
 from small_study import MODEL
 
-from calibration.inference.sampling.densities import prior_draws
+from calibration.front.density import Density
+from calibration.inference.sample.densities import prior_draws
 from calibration.likelihood.posterior import Posterior, posterior, with_terms
 from calibration.likelihood.term_density import recoded, recoded_slopes
 from calibration.noise.priors import (
@@ -43,7 +43,7 @@ CLOSE = 1e-5
 
 def check(density: Posterior, theta: Array) -> None:
     """Both numbers at ``theta : (n, k)``; differences take the best of three steps, as kinks and rounding ask for."""
-    logs, gradient = log_posterior_and_gradient(density, theta)
+    logs, gradient = Density(density).value_and_gradient(theta)
     np.testing.assert_allclose(logs, density.log_posterior(theta), rtol=1e-12)
     for place, name in enumerate(density.space.names):
         best = np.full(len(theta), np.inf)
@@ -181,7 +181,7 @@ def test_where_the_density_is_zero_the_gradient_is_too() -> None:
     density = posterior(read_problem(STUDIES / "flu_1978"), choose("numpy"))
     theta = np.array([possible(density, 1)[0], possible(density, 1)[0]])
     theta[1, 0] = -1.0
-    logs, gradient = log_posterior_and_gradient(density, theta)
+    logs, gradient = Density(density).value_and_gradient(theta)
     assert np.isneginf(logs[1])
     assert not gradient[1].any()
     assert gradient[0].all()
@@ -190,4 +190,4 @@ def test_where_the_density_is_zero_the_gradient_is_too() -> None:
 def test_an_engine_without_derivatives_says_so() -> None:
     density = posterior(read_problem(STUDIES / "flu_1978"), choose("pysd"))
     with pytest.raises(InvalidValue, match="one that has derivatives"):
-        log_posterior_and_gradient(density, np.array([[1.7, 0.5, 0.1]]))
+        Density(density).value_and_gradient(np.array([[1.7, 0.5, 0.1]]))

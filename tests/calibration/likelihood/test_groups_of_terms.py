@@ -9,7 +9,7 @@ from counted import exponent, steps
 from places import ROOT
 from small_study import MODEL, PARAMETERS
 
-from calibration.inference.sampling.densities import prior_draws
+from calibration.inference.sample.densities import prior_draws
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.likelihood.replicate import replaced, replicate
 from calibration.likelihood.term_density import Group, term_log_density

@@ -11,8 +11,8 @@ import pytest
 from command_line import cipark
 from places import ROOT
 
-from calibration.inference.optimum import objective as asking
-from calibration.inference.optimum.objective import Answer, Request
+from calibration.inference.search import objective as asking
+from calibration.inference.search.objective import Answer, Request
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.new_study import study as making
 from calibration.new_study.columns import read_axis

@@ -16,10 +16,10 @@ from small_study import small_study
 from calibration.assess.posterior_predictive import DRAWS
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
-from calibration.inference.optimum.interval_rules import Threshold
-from calibration.inference.optimum.profile import Profile, predictions
-from calibration.inference.optimum.verdict import Side, Verdict
-from calibration.inference.optimum.walk import SPENT
+from calibration.inference.profile.interval_rules import Threshold
+from calibration.inference.profile.profile import Profile, predictions
+from calibration.inference.profile.verdict import Side, Verdict
+from calibration.inference.profile.walk import SPENT
 from calibration.likelihood.replicate import PRIOR_DRAWS
 from calibration.report import output
 from calibration.report.collect import FAN, Calibration, fit_findings

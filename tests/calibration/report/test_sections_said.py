@@ -16,8 +16,8 @@ from calibration.assess.holdout import MODEL, RollingOrigin
 from calibration.assess.posterior_predictive import Discrepancy
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import COLUMNS, table_of
-from calibration.inference.optimum.verdict import Side, Verdict
-from calibration.inference.sampling.convergence import CONVERGED, Convergence, poorest
+from calibration.inference.profile.verdict import Side, Verdict
+from calibration.inference.sample.convergence import CONVERGED, Convergence, poorest
 from calibration.report.sections.answer import cautions
 from calibration.report.sections.constants import constants
 from calibration.report.sections.posterior import Posterior

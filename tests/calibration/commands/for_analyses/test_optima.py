@@ -19,9 +19,9 @@ from calibration.commands.for_analyses.study import CENTRAL, CalibrationStudy, c
 from calibration.commands.for_analyses.study_draws import as_draws
 from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of
-from calibration.inference.optimum.objective import objective
-from calibration.inference.sampling.densities import prior_draws
-from calibration.inference.sampling.draws import problem_digest
+from calibration.inference.sample.densities import prior_draws
+from calibration.inference.sample.draws import problem_digest
+from calibration.inference.search.objective import objective
 from calibration.likelihood.posterior import On
 from calibration.study.problem import read_problem, until
 from cipark_sd.analysis.experiments.definition import Structure

@@ -13,7 +13,7 @@ from left_fit import leave_fit
 from calibration.assess.rival_draws import RIVALS, WEIGHTS, draws_file
 from calibration.assess.rivals import with_variant
 from calibration.commands.for_analyses.draws import PRIOR_DRAWS
-from calibration.inference.sampling.draws import problem_digest
+from calibration.inference.sample.draws import problem_digest
 from calibration.study import STUDIES
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.analysis.experiments.draws import Draws, read_file

@@ -8,9 +8,9 @@ import pytest
 from small_study import MODEL
 
 from calibration.assess.forecast import forecast
-from calibration.inference.optimum.optimise import optimise
-from calibration.inference.sampling.convergence import Effort
-from calibration.inference.sampling.draws import draw
+from calibration.inference.sample.convergence import Effort
+from calibration.inference.sample.draws import draw
+from calibration.inference.search.optimise import optimise
 from calibration.likelihood.forward import reported
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import replaced, replicate
