@@ -103,7 +103,7 @@ def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
     from calibration.commands.for_analyses.fitted_study import FIT
     from calibration.report.collect import checks_at_estimate, fit_findings
     from calibration.report.findings import Findings, save
-    from calibration.report.output import forget, write, write_fit
+    from calibration.report.output import files_of_earlier, write, write_fit
     from cipark_sd.base.checkpoints import sign_files
     from cipark_sd.base.optional import attempt
     from cipark_sd.pages.output import PLAYER
@@ -120,7 +120,7 @@ def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
         tuple[Outcome, ...](),
     )
     findings = Findings(fit, assessed, checks)
-    forget(folder)
+    earlier = files_of_earlier(folder)
     save(findings, folder)
     # the page that runs the model takes up the fit, and the report takes up that page
     write_fit(findings, folder)
@@ -134,5 +134,7 @@ def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
             attempt("player", lambda: write_player(made.problem, folder, seed), None, refused=OSError)
     else:
         (folder / PLAYER).unlink(missing_ok=True)
-    write(findings, folder)
+    # what this fit does not have goes when all that it has is there
+    for path in earlier.difference(write(findings, folder)):
+        path.unlink(missing_ok=True)
     return findings

@@ -166,12 +166,12 @@ def _of_column(made: "NewStudy", series: "Series") -> "Iterator[str]":
     from cipark_sd.base.wording import number
 
     if series.is_input:
-        other = 'kind = "level" in problem.toml reads lines'
+        remedy = 'kind = "level" in problem.toml reads lines'
         if not series.windowed:
-            other = f'--window "{series.match.column}=rows" holds each value over its window'
-        yield f"drives the model; {other}"
+            remedy = f'--window "{series.match.column}=rows" holds each value over its window'
+        yield f"drives the model; {remedy}"
     elif empty := max(len(series.axis.rows) - len(series.rows) - len(series.dropped), 0):
-        yield f"{_rows(empty, 'has', 'have')} no number or no time: left out"
+        yield f"{_rows(empty, 'has', 'have')} no number: left out"
     if (series.values < 0).any() and not series.is_input:
         yield f"a count is never negative, and {number(float(series.values.min()))} is one: the noise is normal"
     if n := sum(row.ends is not None for row in series.rows):

@@ -32,7 +32,7 @@ from calibration.new_study.text import NewStudy
 from calibration.report.collect import Calibration, fit_findings, values_of
 from calibration.report.figures_posterior import pairs_figure, posterior_figure
 from calibration.report.findings import Findings, estimates, posterior_table, save
-from calibration.report.output import forget, page, show, write_fit
+from calibration.report.output import files_of_earlier, page, show, write_fit
 from calibration.report.sections.answer import First
 from calibration.report.sections.constants import classes
 from calibration.report.sections.registry import SECTIONS
@@ -249,11 +249,13 @@ class Fit(Calibration, Acting):
             By default ``cipark-output/`` and the name of the study, where ``policy`` and ``play`` look.
         """
         place = self._folder(folder)
-        forget(place)
+        earlier = files_of_earlier(place)
         write_fit(self.findings, place)
         sign_files(place, FIT)
         save(self.findings, place)
         pipeline.keep_draws(self, place)
+        for path in earlier:
+            path.unlink(missing_ok=True)
         return place
 
     def play(

@@ -50,18 +50,19 @@ def write(findings: Findings, folder: Path, *, for_print: bool = False) -> list[
     return written + output.write(registry.SECTIONS, findings, folder, title, _identity(findings), for_print=for_print)
 
 
-def forget(folder: Path) -> None:
-    """Take away tables and figures of the fit that a folder holds: those that the next one has not would be of none.
+def files_of_earlier(folder: Path) -> set[Path]:
+    """Tables and figures of the fit that a folder holds: those that the next one does not write would be of none.
 
-    Files that nothing says the names of, since the findings are of another version, stay.
+    None where the findings are of another version, and nothing says the names.
     """
+    names = set[Path]()
     with suppress(InvalidValue):
         earlier = load(folder)
         for part in registry.SECTIONS:
             tables = [f"{name}.csv" for name in part.tables(earlier)]
             figures = [f"{drawing.name}{ending}" for drawing in part.drawings(earlier) for ending in FOR_PRINT]
-            for name in (*tables, *figures):
-                (folder / name).unlink(missing_ok=True)
+            names |= {folder / name for name in (*tables, *figures)}
+    return names
 
 
 def write_fit(findings: Findings, folder: Path) -> list[Path]:

@@ -126,8 +126,10 @@ def _read(problem: Asks, text: str, where: str, fitted: list[str]) -> Prediction
     if match is None:
         variable = model.by_name.get(base_name(text))
         if isinstance(variable, Constant):
-            own = [name for name in fitted if base_name(name) == base_name(text)] or fitted[:1]
-            raise InvalidValue("a question", text, f"a constant that is fitted, such as {listed(own)}", where=where)
+            elements = [name for name in fitted if base_name(name) == base_name(text)] or fitted[:1]
+            raise InvalidValue(
+                "a question", text, f"a constant that is fitted, such as {listed(elements)}", where=where
+            )
         if variable is not None and not isinstance(variable, Lookup):
             end = problem.calendar.label(resolve(model, problem.scenario).final_time)
             raise InvalidValue("a question", text, f"a variable with its date, such as '{text} at {end}'", where=where)

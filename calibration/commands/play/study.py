@@ -151,7 +151,7 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
 
 def _affordable(problem: CalibrationProblem) -> int:
     """How many draws a page runs again as a lever moves, and holds beside as many of the priors."""
-    runs = affordable(Setup(problem.model), [stock.name for stock in problem.model.stocks], work=WORK)
+    runs = affordable(Setup(problem.model, engine="native"), [stock.name for stock in problem.model.stocks], work=WORK)
     return max(FEWEST, min(runs, NUMBERS // len(problem.space), PRIOR_DRAWS))
 
 

@@ -97,13 +97,13 @@ class DecisionReader:
             return value
         if not math.isnan(number := number_in(str(value))):
             return TimeSeries((self.model.time.initial,), (number,))
-        own, known = Ref(*split_key(name)), len(self.problems)
+        itself, known = Ref(*split_key(name)), len(self.problems)
         expr, way = self.checked_equation(str(value), where), variable.interpolation
-        tables = [piece.source for piece in variable.pieces if piece.subscripts in ((), own.subscripts)]
+        tables = [piece.source for piece in variable.pieces if piece.subscripts in ((), itself.subscripts)]
         table = tables[-1] if tables else None
         if (
             expr is not None
-            and all(ref == own for ref in references(expr))
+            and all(ref == itself for ref in references(expr))
             and isinstance(table, Table)
             and way != "raw"
         ):

@@ -15,7 +15,7 @@ from cipark_sd.language.read.xmile.conveyors import SIMLIN, Conveyor, Role, leak
 from cipark_sd.language.read.xmile.document import Document
 from cipark_sd.language.read.xmile.expressions import Reader
 from cipark_sd.language.read.xmile.modules import Instance
-from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, bound_to, children, rebuild
+from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, bound_to, rebuild, walk
 from cipark_sd.model.model import Dimension
 from cipark_sd.model.variables import Auxiliary, Piece, Stock, StockPiece, Subscripts, Variable
 
@@ -169,17 +169,16 @@ class SpecialStocks(ABC):
 
         Their sum is the conveyor.
         """
-        match expr:
-            case Ref(name, (place,)) if name in self.containers and place.isdecimal():
-                pass
-            case Call(function, (Ref(name, ()),)) if name in self.containers and function in _CONTAINED:
-                pass
-            case _:
-                for part in children(expr):
-                    self._refuse_slats(part, label, line)
-                return
-        where, way = f"{self.where}:{line}", f"use the stock itself, which is their sum, or {SIMLIN}"
-        raise UnsupportedFeature("a function of a conveyor's slats", variable=label, where=where, alternative=way)
+        for part in walk(expr):
+            match part:
+                case Ref(name, (place,)) if name in self.containers and place.isdecimal():
+                    pass
+                case Call(function, (Ref(name, ()),)) if name in self.containers and function in _CONTAINED:
+                    pass
+                case _:
+                    continue
+            where, way = f"{self.where}:{line}", f"use the stock itself, which is their sum, or {SIMLIN}"
+            raise UnsupportedFeature("a function of a conveyor's slats", variable=label, where=where, alternative=way)
 
     def _full(self, node: Any) -> str:
         return self.instance.prefix + canonical(node.get("name"))

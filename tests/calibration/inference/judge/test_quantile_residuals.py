@@ -132,9 +132,8 @@ def test_what_the_noise_cannot_lie_around_has_no_residual():
 def test_the_cells_of_tables_have_the_law_of_one_cell():
     noise = Noise(DirichletMultinomial(), 4.0)
     term = Breakdown("b", ("x", "y", "z"), (QUANTITY,) * 3, (3.0, 5.0, 2.0), noise)
-    density = SimpleNamespace(matrix=lambda term, theta: None)
     here = np.array([2.0, 5.0, 3.0])
-    masses = residuals._cells(density, term, here, np.array([4.0]), np.zeros((1, 0)))
+    masses = residuals._cells(term, here, np.array([4.0]))
     rng = np.random.default_rng(2)
     drawn = replicate_term(term, np.repeat([here], 40_000, axis=0), np.full(40_000, 4.0), rng)
     for mass, column in zip(masses, drawn.T, strict=True):
@@ -144,7 +143,7 @@ def test_the_cells_of_tables_have_the_law_of_one_cell():
         ends = np.quantile(column, [0.05, 0.95], method="inverted_cdf").tolist()
         assert [low, high] == ends
         assert sd == pytest.approx(column.std(), rel=0.02)
-    plain = residuals._cells(density, replace(term, noise=Noise(Multinomial())), here, np.ones(1), np.zeros((1, 0)))
+    plain = residuals._cells(replace(term, noise=Noise(Multinomial())), here, np.ones(1))
     assert plain[0] == pytest.approx(stats.binom.pmf(np.arange(11), 10, 0.2), abs=1e-12)
 
 

@@ -12,9 +12,7 @@ from small_study import MODEL, STUDY, small_study
 from calibration.inference.sample.adaptive_importance import importance_sample
 from calibration.inference.sample.convergence import Criteria, Effort
 from calibration.inference.sample.densities import NormalScores, ScaledScores, suited
-from calibration.inference.sample.draws import draw
 from calibration.inference.sample.moves import annealed_draws
-from calibration.inference.sample.sample import ImportanceDraws
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
@@ -107,13 +105,3 @@ def test_the_evidence_is_that_of_the_plain_scores(tmp_path: Path) -> None:
     (plain, error), (other, other_error) = logs["plain"], logs["scaled"]
     assert plain == pytest.approx(other, abs=4 * math.hypot(error, other_error))
     assert math.hypot(error, other_error) < 0.05
-
-
-def test_many_firms_need_no_chains(tmp_path: Path) -> None:
-    """In plain scores their funnel is worth too few draws, and chains take five times as long; with some seeds (four of
-    eight) it is so in these as well.
-    """
-    density = study(tmp_path, 3000)
-    found = draw(density, np.random.default_rng(5), effort=Effort(effective=1000.0, most_steps=200)).sampled
-    assert isinstance(found, ImportanceDraws)
-    assert found.converged
