@@ -26,7 +26,7 @@ from small_study import rival, small_study
 from thorough import THOROUGH
 from undrawn import undraw
 
-from calibration.study import STUDIES
+from calibration.study import DEFAULT_STUDY, STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.analysis.experiments.catalogue import read_catalogue
 
@@ -280,10 +280,10 @@ def follow(walk: Walk, until: str) -> None:
     assert "PRIOR" not in "".join(walk.said.values())
     if fit["converged"] is None:
         assert "it has no posterior draws" in walk.said["sensitivity"]
-        assert (
-            f"calibrate {walk.study}{f' --until {until}' if until else ''} --posterior' makes them"
-            in walk.said["sensitivity"]
-        )
+        # the study that commands take by themselves has no name in them
+        named = "" if str(walk.study) == DEFAULT_STUDY else f" {walk.study}"
+        again = f"calibrate{named}{f' --until {until}' if until else ''} --posterior' makes them"
+        assert again in walk.said["sensitivity"]
     if (forecast := walk.out / "forecast.csv").is_file() and (walk.study / "later.csv").is_file():
         walk.said["score"] = cipark("score", forecast, walk.study / "later.csv", "--json").output
     if bands:
