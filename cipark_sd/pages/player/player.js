@@ -546,14 +546,18 @@ function setFromNotebook({ detail }) {
   return remember();
 }
 
+/** What the address was last set to: what is drawn once more must not take the place of a link that was followed. */
+let remembered = "";
+
 function remember() {
   const hash = `#${written(state, page)}`;
   if (notebook) frame.dispatchEvent(new CustomEvent("levers", { detail: named() }));
   try {
-    home.history.replaceState(null, "", hash);
+    if (hash !== remembered) home.history.replaceState(null, "", hash);
   } catch {
     // some browsers keep the address of a file as it is; the link is still copied whole
   }
+  remembered = hash;
   return home.location.href.split("#")[0] + hash;
 }
 
