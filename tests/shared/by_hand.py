@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -185,12 +186,16 @@ def _courses(
         for of in [outcome.equation or outcome.variable]
         if not outcome.per and override_key(of) in by_key
     }
-    held = {**problem.scenario.overrides, **dict(problem.fixed), **settings}
+    # a name in another spelling is the same constant, and the last one counts
+    given = chain(problem.scenario.overrides.items(), problem.fixed, settings.items())
+    held = {override_key(name): value for name, value in given}
     method, step = _integration(fit)
     engine = "pysd" if len(model.variables) <= SMALL and method == "euler" else "numpy"
     # over the whole time of the model, which may go on after the data; a peak and a sum are of all steps
     step = step or problem.scenario.time_step or model.time.step
-    scenario = Scenario("", {name: v for name, v in held.items() if name not in draws}, time_step=step, saveper=step)
+    of_draws = {override_key(name) for name in draws}
+    for_all = {name: value for name, value in held.items() if name not in of_draws}
+    scenario = Scenario("", for_all, time_step=step, saveper=step)
     runs = ensemble(
         model, dict(draws), save=sorted(set(read.values())), scenario=scenario, engine=engine, method=method
     )
