@@ -15,7 +15,7 @@ import numpy as np
 from calibration.inference.search.objective import IMPOSSIBLE
 from calibration.inference.search.optimise import APART, Optimum
 from calibration.inference.search.scoring import around, even_directions, jumps
-from calibration.inference.search.small_algebra import factor
+from calibration.inference.small_algebra import factor
 from cipark_sd.base.arrays import Array
 
 #: Ends of searches about which points are drawn lie no further below the best, in log units, and are so many at most.

@@ -33,7 +33,7 @@ from calibration.inference.sample.densities import FAR, NormalScores, log_densit
 from calibration.inference.sample.hamiltonian import Sloped
 from calibration.inference.sample.moves import possible_draws
 from calibration.inference.sample.sloped_scores import SlopedScores
-from calibration.inference.search.small_algebra import two_loops
+from calibration.inference.small_algebra import two_loops
 from calibration.likelihood.posterior import Posterior
 from cipark_sd.base.arrays import Array
 

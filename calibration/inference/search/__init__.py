@@ -20,6 +20,5 @@ jumps along most parameters              damped steps over the jumps:   all othe
 
 Further searches follow where the first leave a doubt: under wider priors and none (a narrow prior has a top of its
 own), from warmed chains where few agree (kinks), and from the best of many draws of the priors where that is better
-than all ends (a plane that sees no data). A few parameters' linear algebra is free of LAPACK (:mod:`.small_algebra`),
-so that a fit is the same on every processor.
+than all ends (a plane that sees no data).
 """

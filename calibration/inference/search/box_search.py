@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from calibration.inference.sample.convergence import cost_of_a_run
 from calibration.inference.search.objective import IMPOSSIBLE, Objective, Search, ask, gather, has_slopes
-from calibration.inference.search.small_algebra import (
+from calibration.inference.small_algebra import (
     backward,
     dot,
     factor,

@@ -11,7 +11,7 @@ from calibration.inference.search.box_search import LEAST_FALL, SHORTEST, Minimu
 from calibration.inference.search.least_squares import polished
 from calibration.inference.search.objective import IMPOSSIBLE, Objective, Search, T, ask, gather
 from calibration.inference.search.scoring import scored
-from calibration.inference.search.small_algebra import dot, two_loops
+from calibration.inference.small_algebra import dot, two_loops
 from cipark_sd.base.arrays import Array
 
 #: Times that least squares stick before a walk does without: each takes a thousand runs.

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from calibration.inference.search.box_search import FLAT, LEAST_PROBE, Minimum
 from calibration.inference.search.objective import Objective, fourth_order, on_grid
-from calibration.inference.search.small_algebra import dot, least_within, singular_directions, times, triangular
+from calibration.inference.small_algebra import dot, least_within, singular_directions, times, triangular
 from calibration.study.observations import Count, Term
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.base.arrays import Array

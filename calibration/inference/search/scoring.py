@@ -17,7 +17,7 @@ import numpy as np
 
 from calibration.inference.search.box_search import FLAT, Minimum, bounded_step
 from calibration.inference.search.objective import IMPOSSIBLE, InRange, Objective
-from calibration.inference.search.small_algebra import principal_axes, solved_rows, times
+from calibration.inference.small_algebra import principal_axes, solved_rows, times
 from calibration.likelihood.gradient import of_values
 from cipark_sd.base.arrays import Array
 

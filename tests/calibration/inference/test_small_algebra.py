@@ -5,7 +5,7 @@ import pytest
 from scipy import linalg, optimize
 
 from calibration.inference.search.objective import GRID, on_grid
-from calibration.inference.search.small_algebra import (
+from calibration.inference.small_algebra import (
     backward,
     factor,
     forward,
