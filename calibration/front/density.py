@@ -1,14 +1,14 @@
 """The log density of a study as a value that samplers and optimisers of other packages call."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from calibration.inference.sample.densities import FreeDensity, prior_draws
-from calibration.likelihood.gradient import log_likelihood_and_gradient
+from calibration.likelihood.gradient import log_posterior_and_gradient
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import numbers, replicate
 from cipark_sd.base.arrays import Array
@@ -83,7 +83,7 @@ class Density:
         UnsupportedFeature, InvalidValue
             Where the model or the engine has no gradient.
         """
-        of = self._free.with_gradient if self.is_unconstrained else self._with_gradient
+        of = self._free.with_gradient if self.is_unconstrained else partial(log_posterior_and_gradient, self.posterior)
         logs, slopes = of(np.atleast_2d(points := self._points(theta)))
         return (float(logs[0]), slopes[0]) if points.ndim == 1 else (logs, slopes)
 
@@ -117,16 +117,6 @@ class Density:
     @cached_property
     def _free(self) -> FreeDensity:
         return FreeDensity(self.posterior)
-
-    def _with_gradient(self, theta: Array) -> tuple[Array, Array]:
-        logs, slopes = self.posterior.space.log_prior(theta), np.zeros_like(theta)
-        possible = np.isfinite(logs)
-        logs = np.where(possible, logs, -np.inf)
-        if possible.any():
-            likelihood, by_theta = log_likelihood_and_gradient(self.posterior, theta[possible])
-            logs[possible] += likelihood
-            slopes[possible] = by_theta + self.posterior.space.log_prior_slopes(theta[possible])
-        return logs, np.where(np.isfinite(logs)[:, None], slopes, 0.0)
 
     def _points(self, theta: ArrayLike) -> Array:
         try:

@@ -108,6 +108,33 @@ def log_likelihood_and_gradient(density: Posterior, theta: Array) -> tuple[Array
     return logs, np.where(np.isfinite(logs)[:, None], gradient, 0.0)
 
 
+def log_posterior_and_gradient(density: Posterior, theta: Array) -> tuple[Array, Array]:
+    """:meth:`Posterior.log_posterior` with its derivatives by the parameters themselves.
+
+    Parameters
+    ----------
+    theta : (n, k)
+
+    Returns
+    -------
+    (n,), (n, k)
+        The derivative is 0 where the density is; no model is run where the prior is.
+
+    Raises
+    ------
+    UnsupportedFeature, InvalidValue
+        Where the model or the engine has none.
+    """
+    prior, gradient = density.space.log_prior(theta), np.zeros_like(theta)
+    possible = np.isfinite(prior)
+    logs = np.where(possible, prior, -np.inf)
+    if possible.any():
+        likelihood, slopes = log_likelihood_and_gradient(density, theta[possible])
+        logs[possible] += likelihood
+        gradient[possible] = slopes + density.space.log_prior_slopes(theta[possible])
+    return logs, np.where(np.isfinite(logs)[:, None], gradient, 0.0)
+
+
 def of_values(density: Posterior, values: Array, theta: Array) -> tuple[Array, Array, Array]:
     """The log likelihood and its derivatives, given what the model says.
 

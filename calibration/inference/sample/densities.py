@@ -23,9 +23,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.likelihood.gradient import log_likelihood_and_gradient
+from calibration.likelihood.gradient import log_posterior_and_gradient
 from calibration.likelihood.posterior import Posterior
-from calibration.noise.priors import Scale, from_scale, log_jacobian, to_scale
+from calibration.noise.priors import Scale, from_scale, log_jacobian, log_jacobian_slope, to_scale
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.base.arrays import Array
 
@@ -175,9 +175,18 @@ class Unconstrained:
         return np.asarray(self._by_walls(slopes, free).sum(axis=-1))
 
     def slopes(self, free: Array) -> tuple[Array, Array]:
-        """Of each parameter's value on its scale the derivative by its coordinate, and that of the derivative's log."""
-        first = np.exp(self._by_walls(lambda points, _, *ends: _log_slope(points, *ends), free))
-        return first, self._by_walls(lambda points, _, *ends: _slope_of_log_slope(points, *ends), free)
+        """Of each parameter ``d theta / d free``, and the derivative of its logarithm by the coordinate ``(…, k)``."""
+
+        def first(points: Array, scale: Scale, low: Array, high: Array) -> Array:
+            values = from_scale(_closed(points, low, high), scale)
+            return np.exp(log_jacobian(values, scale) + _log_slope(points, low, high))
+
+        def of_log(points: Array, scale: Scale, low: Array, high: Array) -> Array:
+            values = from_scale(_closed(points, low, high), scale)
+            of_scale = log_jacobian_slope(values, scale) * np.exp(_log_slope(points, low, high))
+            return of_scale + _slope_of_log_slope(points, low, high)
+
+        return self._by_walls(first, free), self._by_walls(of_log, free)
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,19 +232,13 @@ class FreeDensity:
         UnsupportedFeature, InvalidValue
             Where the model or the engine has none.
         """
-        theta, space = self.theta(free), self.density.space
-        logs = self.log_prior(free)
+        logs, by_theta = log_posterior_and_gradient(self.density, self.theta(free))
+        by_coordinate, of_log = self.coordinates.slopes(free)
+        with np.errstate(invalid="ignore"):
+            logs = logs + self.coordinates.log_jacobian(free)
+            slopes = by_theta * by_coordinate + of_log
         possible = np.isfinite(logs)
-        slopes = np.zeros_like(free)
-        logs = np.where(possible, logs, -np.inf)
-        if possible.any():
-            inside = theta[possible]
-            likelihood, by_theta = log_likelihood_and_gradient(self.density, inside)
-            by_coordinate, of_log = self.coordinates.slopes(free[possible])
-            by_scale = by_theta * np.exp(space.log_slopes(inside)) + space.log_prior_slopes_scaled(inside)
-            logs[possible] += likelihood
-            slopes[possible] = by_scale * by_coordinate + of_log
-        return logs, np.where(np.isfinite(logs)[:, None], slopes, 0.0)
+        return np.where(possible, logs, -np.inf), np.where(possible[:, None], slopes, 0.0)
 
 
 def prior_draws(space: ParameterSpace, n: int, rng: np.random.Generator) -> Array:
