@@ -126,11 +126,9 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
     with progress_bars() as bars, pool_of(settings) as pool:
         optimum, checkpoints = _searched(density, settings, bars, pool)
         yield (made := _at(optimum, settings, checkpoints))
-        is_payoff = bool(density.problem.payoff)
-        if is_payoff and not density.problem.method.log_density:
+        if density.problem.payoff and not density.problem.method.log_density:
             return
-        # a payoff has no numbers in whose noise a shift could be measured
-        made = made if is_payoff else replace(made, step_shift=_step_shift(optimum, settings))
+        made = replace(made, step_shift=_step_shift(optimum, settings))
         first, dearer, left = made, 1.0, float(AGAIN)
         for _ in range(MOST_FINER):
             way, cost = _finer(made, settings)
@@ -167,7 +165,8 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
             predictions, optimum = profiles_of_predictions(optimum, checkpoints, bars, pool)
             made = replace(made, optimum=optimum, predictions=tuple(predictions), reused=checkpoints.origin)
             yield made
-        if is_payoff:
+        if problem.payoff:
+            # it has no numbers that PySD, failing draws or half the step could be set against
             return
     # a profile may have reached a better optimum
     if optimum.moved:
@@ -348,7 +347,9 @@ def _last(problem: CalibrationProblem, text: str) -> float:
 
 
 def _step_shift(optimum: Optimum, settings: Settings) -> float:
-    """The largest move of an expected number at half the time step; NaN where it cannot be had."""
+    """The largest move of an expected number at half the time step; NaN where it cannot be had, as of a payoff."""
+    if optimum.goal.density.problem.payoff:
+        return float("nan")
     return attempt("half step", lambda: shift_at_half_the_step(optimum, settings.engine), float("nan"))
 
 
