@@ -100,11 +100,9 @@ def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
         Of the output; it is there.
     """
     from calibration.commands import pipeline
-    from calibration.commands.for_analyses.fitted_study import FIT
     from calibration.report.collect import checks_at_estimate, fit_findings
     from calibration.report.findings import Findings, save
-    from calibration.report.output import files_of_earlier, write, write_fit
-    from cipark_sd.base.checkpoints import sign_files
+    from calibration.report.output import files_of_earlier, write
     from cipark_sd.base.optional import attempt
     from cipark_sd.pages.output import PLAYER
     from cipark_sd.verify.checks.outcome import Outcome
@@ -123,8 +121,7 @@ def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
     earlier = files_of_earlier(folder)
     save(findings, folder)
     # the page that runs the model takes up the fit, and the report takes up that page
-    write_fit(findings, folder)
-    sign_files(folder, FIT)
+    pipeline.keep_fit(findings, folder)
     if settings.player:
         from calibration.commands.play.page import write_player
         from cipark_sd.base.console import busy

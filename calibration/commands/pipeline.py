@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from calibration.assess.assessment import NOTHING, Assessment, Stages, assess
+from calibration.commands.for_analyses.fitted_study import DRAWS, FIT
 from calibration.commands.settings import Settings
 from calibration.inference.judge.verification import (
     COARSE,
@@ -33,6 +34,8 @@ from calibration.inference.search.scoring import drawn_about
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.collect import Calibration
+from calibration.report.findings import Findings
+from calibration.report.output import write_fit
 from calibration.study.parameters import share_that_may_fail
 from calibration.study.problem import CalibrationProblem, at_step, read_problem, until, with_question
 from calibration.study.sections import Method
@@ -227,6 +230,18 @@ def pool_of(settings: Settings) -> Pool:
     return cluster.pool_of(settings.dask, partial(Workers, n, checkpoints), checkpoints)
 
 
+def keep_fit(findings: Findings, folder: Path) -> None:
+    """Write the record of the fit, signed by the user's key, and the scenario of its estimate.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the output.
+    """
+    write_fit(findings, folder)
+    sign_files(folder, FIT)
+
+
 def keep_draws(made: Calibration, folder: Path) -> None:
     """Write the draws with what they predict, where there are any.
 
@@ -237,8 +252,8 @@ def keep_draws(made: Calibration, folder: Path) -> None:
     """
     if made.draws is not None:
         seed = made.problem.method.seed
-        write_netcdf(tree(made.draws, stage_numbers(seed, Stage.FILE_OF_DRAWS), seed), folder / "draws.nc")
-        sign_files(folder, "draws.nc")
+        write_netcdf(tree(made.draws, stage_numbers(seed, Stage.FILE_OF_DRAWS), seed), folder / DRAWS)
+        sign_files(folder, DRAWS)
 
 
 def _fit_checkpoints(density: Posterior, settings: Settings, starts: int) -> Checkpoints:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, cast
 from calibration.commands import pipeline
 from calibration.commands.calibrate import calibrate as command
 from calibration.commands.calibrate import finish, whole
-from calibration.commands.for_analyses.fitted_study import FIT
 from calibration.commands.for_analyses.study import CalibrationStudy
 from calibration.commands.new_study import new_study as new_study_command
 from calibration.commands.play.page import player_of
@@ -32,7 +31,7 @@ from calibration.new_study.text import NewStudy
 from calibration.report.collect import Calibration, fit_findings, values_of
 from calibration.report.figures_posterior import pairs_figure, posterior_figure
 from calibration.report.findings import Findings, estimates, posterior_table, save
-from calibration.report.output import files_of_earlier, page, show, write_fit
+from calibration.report.output import files_of_earlier, page, show
 from calibration.report.sections.answer import First
 from calibration.report.sections.constants import classes
 from calibration.report.sections.registry import SECTIONS
@@ -42,7 +41,6 @@ from calibration.study.problem import CalibrationProblem, read_problem
 from calibration.study.sections import METHODS
 from cipark_sd.analysis.study import find_folder
 from cipark_sd.base.arrays import evenly
-from cipark_sd.base.checkpoints import sign_files
 from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput, one_of
 from cipark_sd.base.files import OUTPUT_FOLDER, file_name, output_folder, write_text
 from cipark_sd.base.naming import base_name, override_key
@@ -250,8 +248,7 @@ class Fit(Calibration, Acting):
         """
         place = self._folder(folder)
         earlier = files_of_earlier(place)
-        write_fit(self.findings, place)
-        sign_files(place, FIT)
+        pipeline.keep_fit(self.findings, place)
         save(self.findings, place)
         pipeline.keep_draws(self, place)
         for path in earlier:
