@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -70,9 +71,10 @@ def new_study(request: Request) -> NewStudy:
     dated = [path for path in request.series if is_dated_table(path)]
     request = replace(request, series=tuple(path for path in request.series if path not in dated))
     model = read_model(model_file, allow_files=request.allow_files, series=request.series)
-    beside = [_table(model, path, request, inputs=path in dated) for path in (*dated, *request.further)]
+    beside = [_table(model, path, request, "inputs") for path in dated]
+    beside += [_table(model, path, request, "further") for path in request.further]
     elsewhere = [match.column for table in beside for match in table.matched]
-    tables = _once([_table(model, data, request, elsewhere), *beside], request.values)
+    tables = _once([_table(model, data, request, "first", elsewhere), *beside], request.values)
     matched = [match for table in tables for match in table.matched]
     columns = [name for table in tables for name in (*table.unused, *(match.column for match in table.matched))]
     for option, choices in (("--scale", request.scale), ("--window", request.window)):
@@ -121,6 +123,10 @@ def new_study(request: Request) -> NewStudy:
     return study
 
 
+#: What a table is: the one that says where the run starts, another one, or one of values of data variables (--series).
+_Role = Literal["first", "further", "inputs"]
+
+
 @dataclass(frozen=True)
 class _Table:
     """A table, its times, what its columns are, those that are nothing, and what was done to its rows."""
@@ -132,15 +138,9 @@ class _Table:
     notes: Sequence[str]
 
 
-def _table(
-    model: Model, path: Path, request: Request, elsewhere: Sequence[str] | None = None, *, inputs: bool = False
-) -> _Table:
-    """A table of the user's.
-
-    ``elsewhere`` has the columns that other tables are known for, None for a table beside the first; ``inputs`` says
-    that values of data variables alone are taken from it (--series).
-    """
-    first, elsewhere = elsewhere is not None, elsewhere or ()
+def _table(model: Model, path: Path, request: Request, role: _Role, elsewhere: Sequence[str] = ()) -> _Table:
+    """A table of the user's; ``elsewhere`` has the columns that other tables are known for."""
+    first = role == "first"
     sheet, below = without_footer(read_sheet(path, request.sheet if first else None))
     sheet = _chosen(sheet, {name: text for name, text in request.where.items() if first or name in sheet.header})
     if request.series_by and (first or request.series_by.split(",")[0].strip('" ') in sheet.header):
@@ -148,16 +148,16 @@ def _table(
     values = _spread(sheet, request.values)
     named = {name: values[name] for name in values if name in sheet.header or (first and name not in elsewhere)}
     time = request.time if first or request.time in sheet.header else None
-    axis = read_axis(sheet, time, request.dates, tuple(named), None if inputs else request.until)
+    axis = read_axis(sheet, time, request.dates, tuple(named), None if role == "inputs" else request.until)
     axis = calendar_years(axis, model, request.unit)
     columns = [name for name in sheet.header if name not in (axis.column, axis.started) and sheet.has_numbers(name)]
-    matched = _matched(model, sheet, columns, named, inputs=None if first else inputs)
+    matched = _matched(model, sheet, columns, named, role)
     n_timeless = sum(map(is_missing, sheet.column(axis.column)))
     n_late = len(sheet.rows) - n_timeless - len(axis.rows)
     late = f"{n_late} row{'s' * (n_late > 1)} after --until {request.until}: left out" if n_late else ""
     timeless = f"{n_timeless} row{'s' * (n_timeless > 1)} without a time: left out" if n_timeless else ""
     notes = tuple(filter(None, (below, late, timeless, *axis.notes())))
-    return _Table(sheet, axis, matched, () if inputs else columns, notes)
+    return _Table(sheet, axis, matched, () if role == "inputs" else columns, notes)
 
 
 def _density(draft: Path, request: Request, model: Model, study: NewStudy) -> Posterior:
@@ -261,23 +261,22 @@ def _check_inputs(model: Model, matched: Sequence[Match], columns: Sequence[str]
         )
 
 
-def _matched(
-    model: Model, sheet: Sheet, columns: Sequence[str], chosen: Mapping[str, str], *, inputs: bool | None
-) -> list[Match]:
-    """The matches of a table, inputs alone or not; of the first one (``None``) one at least is an observation."""
+def _matched(model: Model, sheet: Sheet, columns: Sequence[str], chosen: Mapping[str, str], role: _Role) -> list[Match]:
+    """The matches of a table, of which there is one at least; of the first one of them is an observation."""
+    inputs = role == "inputs"
     for column in chosen:
         if column not in sheet.header:
             raise UnknownName(column, sheet.header, kind="column", where=f"{sheet.name}: --value")
         if column not in columns:
             raise InvalidValue("the column", column, "one with numbers", where=f"{sheet.name}: --value")
-    matched = matches(model, columns, chosen, inputs=bool(inputs))
+    matched = matches(model, columns, chosen, inputs=inputs)
     matched = [match for match in matched if not inputs or isinstance(match.variable, DataVariable)]
-    if any(inputs is not None or not isinstance(match.variable, DataVariable) for match in matched):
+    if any(role != "first" or not isinstance(match.variable, DataVariable) for match in matched):
         return matched
     free = [column for column in columns if column not in [match.column for match in matched]]
     if not free:
         raise UnusableInput(f"no column beside the times has numbers: {', '.join(sheet.header)}", where=sheet.name)
-    labels = {v.label: isinstance(v, Stock) for v in observable(model) if isinstance(v, DataVariable) == bool(inputs)}
+    labels = {v.label: isinstance(v, Stock) for v in observable(model) if isinstance(v, DataVariable) == inputs}
     # no name is like: what is counted is a stock more often than a flow
     column, label = max(
         ((column, label) for column in free for label in labels or ("variable",)),
