@@ -202,12 +202,12 @@ def curves(problem: CalibrationProblem, theta: Array, rows: pd.DataFrame, engine
     empty = from_nothing(problem, choose(engine), theta)
     question = asked_prediction(problem, problem.about)
     parts = None if question is None else question.parts
-    about = [o.name for o in dated if (quantity := course_of(o)) and quantity.parts == parts and not quantity.factor]
+    about = (o.name for o in dated if (quantity := course_of(o)) and quantity.parts == parts and not quantity.factor)
     return Curves(
         times,
         {observation.name: course for observation, course in zip(dated, values[0], strict=True)},
         {o.name: levels(rows[rows["observation"] == o.name], o, from_nothing=o.name in empty) for o in dated},
-        about[0] if about else "",
+        next(about, ""),
     )
 
 

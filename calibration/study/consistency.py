@@ -70,7 +70,7 @@ def name_problems(
         ]
         used |= names.keys()
     problems += _range_problems(observations, parameters)
-    expected = "a parameter that an observation names as its spread, autocorrelation, share or rate"
+    expected = "a parameter that an observation names as its spread, autocorrelation, factor, share or rate"
     unused = sorted(noise - used) if complete else []
     problems += [InvalidValue("target", "noise", expected, where=f"parameter {name!r}") for name in unused]
     settable = [(f"parameter {p.name!r}", p.name) for p in parameters if p.target == "model"]

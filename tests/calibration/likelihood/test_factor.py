@@ -80,7 +80,7 @@ def test_a_factor_that_may_be_negative_or_is_no_parameter_is_refused(tmp_path: P
         cp.read_study(written(tmp_path, "flow", rho="normal", ends="mean = 0.5, sd = 0.2"))
     text = (tmp_path / "problem.toml").read_text().replace('factor = "rho"', 'factor = "share"')
     (tmp_path / "problem.toml").write_text(text)
-    with pytest.raises(CiparkError, match="share"):
+    with pytest.raises(CiparkError, match=r"'noise', expected a parameter that an observation names as its .*factor"):
         cp.read_study(tmp_path)
 
 
