@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibration.commands.pipeline import keep_draws
+from calibration.inference.sample.convergence import QUANTILES
 from cipark_sd.base.console import echo, print_table, say
 from cipark_sd.base.files import write_table, write_text
 from cipark_sd.base.naming import flat_name, split_name
@@ -41,7 +42,7 @@ def payoff_result(made: "Calibration", folder: Path) -> Result:
     Returns
     -------
     Result
-        With exit code 1 where the user stopped the searches.
+        With exit code 1 where the user stopped, or the draws have not converged.
     """
     optimum, problem = made.optimum, made.problem
     goal, density = optimum.goal, optimum.goal.density
@@ -96,13 +97,16 @@ def payoff_result(made: "Calibration", folder: Path) -> Result:
         "at_bound": list(optimum.at_bound),
         "optimum": dict(zip(names, optimum.theta.tolist(), strict=True)),
     }
-    return Result(facts, exit_code=1 if optimum.interrupted else 0)
+    is_left = made.interrupted or (made.draws is not None and not made.draws.sampled.converged)
+    return Result(facts, exit_code=1 if is_left else 0)
 
 
 def _known(made: "Calibration") -> list[dict[str, object]]:
     """A row for each constant: the optimum, the ends of its profile, and moments of the draws."""
     profiles = {profile.name: profile.verdict for profile in made.profiles}
-    lines = {line.name: line for line in made.draws.sampled.lines} if made.draws is not None else {}
+    lines = (
+        {line.name: line for line in made.draws.sampled.lines} if made.draws and made.draws.sampled.converged else {}
+    )
     rows: list[dict[str, object]] = []
     for name, value in made.estimates.items():
         row: dict[str, object] = {"constant": name, "optimum": value}
@@ -127,11 +131,11 @@ def _shown(row: Mapping[str, Any]) -> list[str]:
 
 def _how(made: "Calibration") -> str:
     """How the intervals were made."""
-    if made.draws is None:
-        return f"{percent(made.problem.method.level)} by profiles. {made.unsampled}".rstrip()
-    sampled = made.draws.sampled
-    trusted = "" if sampled.converged else f" It has not converged: {sampled.obstacle}."
-    return f"95% of the draws. {sampled.sentence}{trusted}"
+    if made.draws is not None and made.draws.sampled.converged:
+        return f"{percent(QUANTILES[-1] - QUANTILES[0])} of the draws. {made.draws.sampled.sentence}"
+    by = f"{percent(made.problem.method.level)} by profiles." if made.profiles else "No intervals."
+    why = made.unsampled if made.draws is None else f"The draws have not converged: {made.draws.sampled.obstacle}."
+    return f"{by} {why}".rstrip()
 
 
 def _as_in_equations(name: str) -> str:

@@ -10,6 +10,7 @@ import xarray as xr
 from command_line import cipark
 
 from calibration import read_study
+from calibration.inference.sample.chains import Chains
 from calibration.likelihood.gradient import log_likelihood_and_gradient
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
@@ -153,7 +154,7 @@ def test_a_payoff_that_is_a_log_density_has_the_intervals_of_its_parabola(tmp_pa
     assert by_profiles.exit_code == 0
     table = pd.read_csv(tmp_path / "profiles" / "constants.csv", index_col="constant")
     drawn = cipark("calibrate", tmp_path, "--posterior", "-o", tmp_path / "draws")
-    assert "of the draws" in drawn.output
+    assert "95 % of the draws. Adaptive importance sampling" in drawn.output
     draws = pd.read_csv(tmp_path / "draws" / "constants.csv", index_col="constant")
     for name, centre in (("a", 2.0), ("b", 5.0)):
         assert table.loc[name, "profile_high"] - centre == pytest.approx(1.959964 * sds[name], rel=1e-4)
@@ -166,6 +167,22 @@ def test_a_payoff_that_is_a_log_density_has_the_intervals_of_its_parabola(tmp_pa
     # two uniform priors on 0 to 10
     assert value == pytest.approx(-12.5 - 2 * np.log(10))
     assert gradient == pytest.approx([-15.0, 10.0])
+
+
+def test_nothing_speaks_from_draws_of_a_log_density_that_have_not_converged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _study(tmp_path, 'variable = "err"')
+    text = (tmp_path / "problem.toml").read_text().replace("[method]", "[method]\nlog_density = true")
+    (tmp_path / "problem.toml").write_text(text)
+    # two parameters converge in as few steps; with a walker that is lost no chains have
+    monkeypatch.setattr(Chains, "n_stranded", 1)
+    few = ("--posterior", "--sampler", "chains", "--steps", "200")
+    done = cipark("calibrate", tmp_path, *few, "-o", tmp_path / "out", standalone_mode=False)
+    assert done.return_value == 1
+    assert "95 % by profiles. The draws have not converged: " in done.output
+    table = pd.read_csv(tmp_path / "out" / "constants.csv")
+    assert list(table) == ["constant", "optimum", "profile_low", "profile_high", "verdict"]
 
 
 def test_a_log_density_without_a_payoff_is_refused(tmp_path: Path) -> None:
