@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cipark_sd.analysis.experiments.definition import WEIGHTED
 from cipark_sd.analysis.experiments.effects import Claim
-from cipark_sd.base.wording import is_counted, listed, rounded, said_date, with_unit
+from cipark_sd.base.wording import is_counted, labelled, listed, rounded, said_date, with_unit
 from cipark_sd.commands.policy.about import About, Findings, error_words, first_of, in_words, size
 from cipark_sd.commands.policy.effects import Effects, shown_rows
 from cipark_sd.commands.policy.signs import Signs
@@ -19,10 +19,10 @@ from cipark_sd.statements.headline import Headline, sentences
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Effects in sentences and in the figure, and parameters that it names, at most.
-EFFECTS, DRAWN = 2, 6
+#: Effects in sentences, at most.
+EFFECTS = 2
 #: What is known where nothing is, and whether no data were used.
-NOTHING = {True: "Nothing: no data have been used for these numbers.", False: "The direction of none of these effects."}
+NOTHING = {True: "Nothing: no data have been used for these numbers.", False: "Nothing of what these policies change."}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +32,15 @@ class First(Part[Findings]):
     of: tuple[Part[Findings], ...]
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
-        """The largest effects, so small that their letters can be read on a phone."""
+        """Every effect, by class."""
         effects, about = findings.of(Effects), findings.about
         if effects is not None:
-            from cipark_sd.pages.figures.runs import plot_tornado
+            from cipark_sd.pages.figures.runs import plot_policies
 
             outcome, at = about.catalogue.headline
-            options = {"title": about.titled(outcome), "time_units": about.catalogue.time_units, "most": DRAWN}
-            # one bar of many is no picture
-            if effects.unassumed["policy"].nunique() > (len(about.catalogue.changes) > 1):
-                yield Drawing("answer", plot_tornado, (effects.unassumed, outcome, at), options)
+            kinds = {effect.policy: effect.kind for effect in effects.classes}
+            options = {"kinds": kinds, "title": labelled(_where(about), about.units[outcome])}
+            yield Drawing("answer", plot_policies, (effects.differences, outcome, at), options)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """One block; nothing where nothing was found."""
@@ -113,15 +112,10 @@ def _where(about: About) -> str:
 
 
 def _caption(findings: Findings) -> str:
-    about, effects = findings.about, findings.of(Effects)
-    all_drawn = len(about.catalogue.policies) <= DRAWN + 1
-    content = "what each policy changes" if all_drawn else f"the {DRAWN} largest effects"
-    if effects is not None and effects.assumed:
-        n, of = effects.unassumed["policy"].nunique(), len(about.catalogue.changes)
-        some = f"{DRAWN} largest of {n}" if n > DRAWN else f"{n}"
-        content = f"the {some} effects whose direction is not assumed, of {of} (all are below)"
-    shown = "median with 50% and 90% of the draws" if about.bases[about.first].n > 1 else "at the best fit"
-    return f"{_where(about)}: {content}, {shown}."
+    about = findings.about
+    several = about.bases[about.first].n > 1
+    shown = ", median with 50% and 90% of the draws, the surest sign first" if several else ", at the best fit"
+    return f"{_where(about)}: what each policy changes{shown}."
 
 
 def of_effects(effects: Effects, about: About) -> Summary:
@@ -155,15 +149,23 @@ def of_effects(effects: Effects, about: About) -> Summary:
             size_of = f"{_change(row, unit, many=False)}{'' if many else ', at the best fit alone'}"
             title = f"{policy.title}: {size_of if policy.id in sure else 'narrowed by the data, its direction open'}"
     title = title or _undecided(about, len(moving), len(assumed))
-    quoted = first_of([f"'{policy.title}'" if "," in policy.title else policy.title for policy in assumed])
-    some = [f"The direction of {'this effect' if len(assumed) == 1 else 'these effects'}: {quoted}."]
+    assumed.sort(key=lambda policy: -abs(shown[policy.id]["median"]))
+    some = [
+        f"The direction of {_effects_of(len(assumed), len(about.catalogue.changes))}"
+        f"{'; the largest is' if len(assumed) > 1 else ','} {policy.title}: "
+        f"{_change(shown[policy.id], unit, many=many)}."
+        for policy in assumed[:1]
+    ]
+    n_open = sum(policy.id not in sure and kinds.get(policy.id) == "undecided" for policy in moving)
+    if n_open and not lines["undecided"]:
+        lines["undecided"].append(f"The direction of {_effects_of(n_open, len(about.catalogue.changes))}.")
     base = with_unit(size(shown[about.catalogue.changes[0].id]["base"], math.nan, unit), unit)
     if about.unseen:
         return Summary(title, assumed=lines["undecided"])
     if not many:
         distance = ["How far these lie from those of other fits:", *lines["undecided"]] if lines["undecided"] else []
         return Summary(title, [f"Nothing of the effects. With nothing changed: {base}, at the best fit."], distance)
-    return Summary(title, lines["informed"], lines["undecided"], some if assumed else [])
+    return Summary(title, lines["informed"], lines["undecided"], some)
 
 
 def _undecided(about: About, n_moving: int, n_assumed: int) -> str:
@@ -173,8 +175,12 @@ def _undecided(about: About, n_moving: int, n_assumed: int) -> str:
         return f"{'The policy does not change' if n == 1 else f'None of {n} policies changes'} {_where(about)}"
     if n == 1:
         return f"{name}: {'the direction is assumed' if n_assumed else 'the data do not decide the effect'}"
-    assumed = f"; the direction of {'all' if n_assumed == n else n_assumed} is assumed" if n_assumed else ""
-    return f"The data decide the effect of none of {n} policies{assumed}"
+    return f"The data do not tell what any of {n} policies changes"
+
+
+def _effects_of(n: int, of: int) -> str:
+    """So many effects of all."""
+    return "the one effect" if of == 1 else f"all {of} effects" if n == of else f"{n} of {of} effects"
 
 
 def _ends(low: float, high: float, unit: str) -> str:

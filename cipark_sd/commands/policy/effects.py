@@ -74,18 +74,6 @@ class Effects:
         place = {effect.policy: ORDER.index(effect.kind) for effect in self.classes}
         return sorted(catalogue.changes, key=lambda policy: place.get(policy.id, 0))
 
-    @property
-    def unassumed(self) -> "pd.DataFrame":
-        """The differences of all other policies."""
-        return self.differences[~self.differences["policy"].isin(self.assumed)]
-
-    @property
-    def classed(self) -> "pd.DataFrame":
-        """The differences of all policies, each title with the class of its effect."""
-        words = {effect.policy: f", {effect.words}" for effect in self.classes}
-        pairs = zip(self.differences["title"], self.differences["policy"], strict=True)
-        return self.differences.assign(title=[f"{title}{words.get(policy, '')}" for title, policy in pairs])
-
 
 def _largest(differences: "pd.DataFrame", outcome: str, at: float, rival: str) -> list[str]:
     of = differences
@@ -229,15 +217,11 @@ class EffectsPart(PolicyPart[Effects]):
         return {"effects": result.differences, **claims, **classes}
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
-        """The headline's effects, and the largest of them over time."""
+        """The largest of the headline's effects over time."""
         result, about = self.read(findings)
-        from cipark_sd.pages.figures.runs import plot_fans, plot_tornado
+        from cipark_sd.pages.figures.runs import plot_fans
 
-        outcome, at = about.catalogue.headline
-        tornado = partial(
-            plot_tornado, title=about.titled(outcome), caption=about.basis, time_units=about.catalogue.time_units
-        )
-        yield Drawing("effects", tornado, (result.classed, outcome, at))
+        outcome, _ = about.catalogue.headline
         if result.course.sizes["policy"] > 1:
             yield Drawing("course", partial(plot_fans, caption=about.basis), (result.course, outcome))
 
@@ -262,15 +246,9 @@ class EffectsPart(PolicyPart[Effects]):
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """What was expected, and the effects of each policy: the headline's first."""
         result, about = self.read(findings)
-        headline, at = about.catalogue.headline
         changes: list[Block] = [
             *map(Paragraph, result.doubts),
             *(effects_table(result, about, outcome) for outcome in about.in_full),
-            *pictures.show(
-                "effects",
-                f"Differences to the base, {about.catalogue.read_at(headline, at)}"
-                f"{', each with its class' if result.classes else ''}.",
-            ),
             *pictures.show(
                 "course",
                 "The largest of these effects over time, beside the base"

@@ -1,7 +1,8 @@
 """Figures of runs: one with observed values, the fan of many, and what policies change, over time and by mechanism."""
 
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,7 +13,8 @@ from cipark_sd.base.naming import canonical, protected_among
 from cipark_sd.base.timegrid import when
 from cipark_sd.base.wording import labelled, written_unit
 from cipark_sd.pages.figures.observed import Observed
-from cipark_sd.pages.figures.panels import ENDS, PALETTE, bands, interval, note, plain, timed
+from cipark_sd.pages.figures.panels import ENDS, PALETTE, WIDTH, bands, interval, note, plain, timed
+from cipark_sd.statements.claims import WORDS, Kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +28,19 @@ _STYLES = ("-", "--", "-.", ":")
 #: Shares of the runs that lie in the bands of a fan, the wider one first.
 BANDS = (0.9, 0.5)
 _BLUE, _GREY = PALETTE[0], "0.55"
+#: What stands above the effects of each class, and their colour: those of the page's three lines. Effects that have no
+#: class stand without a head.
+HEADS: Mapping[str, tuple[str, str]] = {
+    "informed": (f"● {WORDS['informed'].capitalize()}", "#0a6652"),
+    "undecided": (f"◐ {WORDS['undecided'].capitalize()}", "#85540a"),
+    "built in": (f"◌ {WORDS['built in'].capitalize()}", "#5a4590"),
+    "": ("", PALETTE[0]),
+    "no change": ("No change", "0.35"),
+}
+#: Policies that have room for titles of several lines in a figure that can be read on a phone.
+FEW = 12
+#: Columns of a table of effects that are drawn, in the order of :data:`ENDS`.
+QUANTILES = ("low90", "low50", "median", "high50", "high90")
 
 
 @plain
@@ -200,24 +215,19 @@ def _caption(result: "xr.Dataset") -> str:
     return f"Model {facts.get('model', '?')} ({digest}), {made_by}, {step}; cipark_sd {version}"
 
 
-_BLUE, _GREY = PALETTE[0], "0.55"
-
-
 @plain
-def plot_tornado(
+def plot_policies(
     frame: "pd.DataFrame",
     outcome: str,
     at: float,
     *,
+    kinds: Mapping[str, Kind] = MappingProxyType({}),
     title: str = "",
-    caption: str = "",
-    time_units: str = "",
-    most: int | None = None,
 ) -> "Figure":
-    """Effects of all policies on one outcome, the largest first.
+    """Effects of all policies on one outcome by their classes, in each the surest sign first.
 
     Thick and thin bars are the 50 and 90 % intervals over the rivals by weight where the table has them, else under the
-    first rival; grey ticks are the medians under each of the others.
+    first rival; grey ticks are the medians under each of the others. The line at zero is the base.
 
     Parameters
     ----------
@@ -227,12 +237,10 @@ def plot_tornado(
         Its id.
     at : float
         One of the times of the table.
-    title, caption : str
-        Of the outcome, and the line under the figure.
-    time_units : str
-        Of the model.
-    most : int, optional
-        So many of them, in a small figure for a page that says in its own words what is drawn; None for all.
+    kinds : mapping of str to {"informed", "undecided", "built in"}
+        The class of each policy's effect; empty where there are none.
+    title : str
+        Of the outcome, with its unit and the time.
 
     Raises
     ------
@@ -241,32 +249,44 @@ def plot_tornado(
     """
     of = frame[(frame["outcome"] == outcome) & np.isclose(frame["time"], at)]
     if of.empty:
-        raise InvalidValue("the outcome and time", (outcome, at), "one of the table", where="plot_tornado")
+        raise InvalidValue("the outcome and time", (outcome, at), "one of the table", where="plot_policies")
     first = WEIGHTED if (of["rival"] == WEIGHTED).any() else of["rival"].iloc[0]
-    shown = of[of["rival"] == first].sort_values("median", key=np.abs, kind="stable")
-    shown = shown.tail(most or len(shown))
-    n, small = len(shown), most is not None
-    figure, axes = _new_figure(4.4, 1 + 0.42 * n) if small else _new_figure(7.2, 1.2 + 0.24 * n)
-    ends = shown[["low90", "low50", "median", "high50", "high90"]].to_numpy(float)
-    for row, (policy, of_policy) in enumerate(zip(shown["policy"], ends, strict=True)):
-        medians = of[(of["policy"] == policy) & (of["rival"] != first)]["median"]
-        axes.plot(medians, np.full(len(medians), row), "|", color=_GREY, markersize=7, zorder=2)
-        interval(axes, row, of_policy, _BLUE)
+    shown = of[of["rival"] == first]
+    surest = -shown[["above_zero", "below_zero"]].max(axis=1)
+    shown = shown.assign(surest=surest, size=-shown["median"].abs()).sort_values(["surest", "size"], kind="stable")
+    # in a catalogue of many each title has one line, and the figure is as wide as a page
+    letters, width = (24, 4.4) if len(shown) <= FEW else (36, WIDTH)
+    still = (shown["low90"] == 0) & (shown["high90"] == 0)
+    groups: list[tuple[str, pd.DataFrame]] = [
+        (kind, shown[~still & (shown["policy"].map(kinds.get) == kind)]) for kind in WORDS
+    ]
+    groups += [("", shown[~still & ~shown["policy"].isin(kinds)]), ("no change", shown[still])]
+    rows: list[tuple[str, str, tuple[float, ...] | None, Sequence[float]]] = []
+    for group, of_group in groups:
+        head, colour = HEADS[group]
+        if head and len(of_group):
+            rows.append((head, colour, None, ()))
+        for policy, name, *numbers in of_group[["policy", "title", *QUANTILES]].itertuples(index=False):
+            medians = of[(of["policy"] == policy) & (of["rival"] != first)]["median"]
+            rows.append((textwrap.fill(name, letters), colour, tuple(numbers), medians))
+    heights = [0.18 + 0.12 * name.count("\n") for name, *_ in rows]
+    middles = np.cumsum(heights) - np.array(heights) / 2
+    figure, axes = _new_figure(width, 0.6 + sum(heights))
     axes.axvline(0, color="black", linewidth=0.8)
-    titles = zip(shown["title"], shown["policy"], strict=True)
-    names = [textwrap.fill(name, 22) if small else f"{name}  {policy}" for name, policy in titles]
-    axes.set_yticks(range(n), names, fontsize=8)
-    axes.set_ylim(-0.7, n - 0.3)
-    below = f"{title or outcome} {when(at, time_units)}: difference to base"
-    axes.set_xlabel(textwrap.fill(below, 36) if small else below)
-    if small:
-        # the page says what is drawn, in letters of its own
-        axes.spines[["top", "right", "left"]].set_visible(False)
-        return figure
-    several = of["rival"].nunique() > 1
-    source = "Structures by weight: m" if first == WEIGHTED else f"Structure {first}: m" if several else "M"
-    how = f"{source}edian, 50 and 90 %" + ("; grey: medians under each structure" if several else "")
-    return _finished(figure, [axes], "Effects of each policy", f"{how}. {caption}")
+    for row, (_, colour, ends, medians) in zip(middles, rows, strict=True):
+        axes.plot(medians, np.full(len(medians), row), "|", color=_GREY, markersize=7, zorder=2)
+        if ends:
+            interval(axes, row, ends, colour)
+    axes.set_yticks(middles, [name for name, *_ in rows], fontsize=7.5)
+    for label, (_, colour, ends, _) in zip(axes.get_yticklabels(), rows, strict=True):
+        label.set(color="black" if ends else colour, fontweight="normal" if ends else "bold")
+    axes.set_ylim(sum(heights), 0)
+    axes.tick_params(axis="y", length=0)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.grid(axis="x", color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.set_xlabel(textwrap.fill(f"{title or outcome}: change from the base", 40 if width < WIDTH else 90))
+    return figure
 
 
 @plain

@@ -127,7 +127,7 @@ def test_the_tables_as_files_hold_intervals_and_monte_carlo_errors(written):
 
 def test_the_figures_are_there(written, tmp_path, monkeypatch):
     # what the model assumes is drawn with its class, and over time it says nothing new
-    assert "assumed by the model" in (written[0] / "effects.svg").read_text(encoding="utf-8")
+    assert "Assumed by the model" in (written[0] / "answer.svg").read_text(encoding="utf-8")
     assert not (written[0] / "course.svg").exists()
     # an effect of which the priors leave the sign open has a figure: half of the draws lie above the rate of the file
     monkeypatch.chdir(tmp_path)

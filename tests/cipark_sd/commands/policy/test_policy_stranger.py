@@ -38,7 +38,7 @@ def test_all_parts_run_without_a_study(everything):
     told = "40 draws from ranges given by you, any value as good as another: there are no data, and all numbers are "
     assert f"{told}conditional on these ranges (each of 2 structures)" in page_text(folder)
     assert pd.read_csv(folder / "effects.csv")["draws"][0] == "ranges, 40 draws, no data seen"
-    for name in ("effects", "course", "attribution"):
+    for name in ("answer", "course", "attribution"):
         assert (folder / f"{name}.svg").stat().st_size > 5_000, name
         assert not (folder / f"{name}.pdf").exists()
 

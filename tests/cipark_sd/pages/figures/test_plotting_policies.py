@@ -9,14 +9,17 @@ import xarray as xr
 from approved import approved
 
 from cipark_sd.base.errors import InvalidValue
-from cipark_sd.pages.figures.runs import plot_fans, plot_shapley, plot_tornado
+from cipark_sd.pages.figures.runs import plot_fans, plot_policies, plot_shapley
+from cipark_sd.statements.claims import Kind
 
 DRAWS = np.arange(101.0)
 
 
-def effect(policy: str, rival: str, median: float, time: float = 5.0) -> dict[str, object]:
+def effect(policy: str, rival: str, median: float, time: float = 5.0, above: float | None = None) -> dict[str, object]:
+    above = float(median > 0) if above is None else above
     return {
         "policy": policy, "title": f"title {policy}", "outcome": "cash", "time": time, "rival": rival,
+        "above_zero": above, "below_zero": 1 - above,
         "low90": median - 4, "low50": median - 1, "median": median, "high50": median + 2, "high90": median + 5,
     }  # fmt: skip
 
@@ -38,39 +41,65 @@ def caption(figure: Any) -> str:
     return " ".join(figure._supxlabel.get_text().split())
 
 
-def test_the_tornado_has_the_largest_effect_on_top_and_other_structures_as_ticks() -> None:
+def test_policies_have_the_largest_effect_on_top_and_other_structures_as_ticks() -> None:
     frame = pd.DataFrame(
         [
-            *(effect("P1", rival, median) for rival, median in (("M0", -9.0), ("M1", -7.0), ("M2", -8.0))),
             *(effect("P2", rival, median) for rival, median in (("M0", 3.0), ("M1", 1.0), ("M2", 2.0))),
+            *(effect("P1", rival, median) for rival, median in (("M0", -9.0), ("M1", -7.0), ("M2", -8.0))),
             effect("P1", "M0", 99.0, time=9.0),
         ]
     )
-    figure = plot_tornado(frame, "cash", 5.0, title="Cash", caption="Made up.")
+    figure = plot_policies(frame, "cash", 5.0, title="Cash")
     (axes,) = figure.axes
-    assert segments(axes) == [(0, -1, 8, 1), (0, 2, 5, 4), (1, -13, -4, 1), (1, -10, -7, 4)]
-    assert dots(axes, "o") == [[[3, 0]], [[-9, 1]]]
-    assert dots(axes, "|") == [[[1, 0], [2, 0]], [[-7, 1], [-8, 1]]]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["title P2  P2", "title P1  P1"]
-    assert axes.get_yticks().tolist() == [0, 1]
-    assert axes.get_ylim() == (-0.7, pytest.approx(1.7))
+    first, second = axes.get_yticks()
+    assert segments(axes) == [(first, -13, -4, 1), (first, -10, -7, 4), (second, -1, 8, 1), (second, 2, 5, 4)]
+    assert dots(axes, "o") == [[[-9, first]], [[3, second]]]
+    assert dots(axes, "|") == [[[-7, first], [-8, first]], [[1, second], [2, second]]]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["title P1", "title P2"]
+    # the first is on top
+    assert axes.get_ylim()[0] > second > first > axes.get_ylim()[1] == 0
     approved(axes.get_xlabel())
     assert [line.get_xdata()[0] for line in axes.lines if line.get_color() == "black"] == [0]
-    approved(figure._suptitle.get_text())
-    approved(caption(figure))
 
 
-def test_the_tornado_is_of_the_mixture_where_there_is_one_and_of_the_only_structure_else() -> None:
+def test_policies_stand_in_classes_the_surest_sign_first_and_those_without_effect_last() -> None:
+    still = effect("P0", "M0", 0.0) | dict.fromkeys(("low90", "high90"), 0.0)
+    sizes = {"P1": (9.0, 0.8), "P2": (-3.0, 0.0), "P3": (7.0, 0.9), "P4": (1.0, 0.6)}
+    rows = [effect(policy, "M0", median, above=above) for policy, (median, above) in sizes.items()]
+    kinds: dict[str, Kind] = {
+        "P0": "built in",
+        "P1": "undecided",
+        "P2": "built in",
+        "P3": "undecided",
+        "P4": "informed",
+    }
+    (axes,) = plot_policies(pd.DataFrame([still, *rows]), "cash", 5.0, kinds=kinds).figure.axes
+    labels = axes.get_yticklabels()
+    approved(" ".join(label.get_text() for label in labels))
+    assert [label.get_fontweight() == "bold" for label in labels] == [
+        True,
+        False,
+        True,
+        False,
+        False,
+        *[True, False] * 2,
+    ]
+    # a head has no bar, and each bar the colour of its head
+    assert len(segments(axes)) == 2 * 5
+    assert [line.get_markeredgecolor() for line in axes.lines if line.get_marker() == "o"] == [
+        "#0a6652", "#85540a", "#85540a", "#5a4590", "0.35",
+    ]  # fmt: skip
+
+
+def test_policies_are_of_the_mixture_where_there_is_one_and_of_the_only_structure_else() -> None:
     frame = pd.DataFrame([effect("P1", "M0", 1.0), effect("P1", "M1", 2.0), effect("P1", "weighted", 1.5)])
-    figure = plot_tornado(frame, "cash", 5.0)
-    assert dots(figure.axes[0], "o") == [[[1.5, 0]]]
-    assert dots(figure.axes[0], "|") == [[[1, 0], [2, 0]]]
-    approved(caption(figure))
-    approved(figure.axes[0].get_xlabel())
-    approved(caption(plot_tornado(frame[:1], "cash", 5.0)))
+    figure = plot_policies(frame, "cash", 5.0)
+    (row,) = figure.axes[0].get_yticks()
+    assert dots(figure.axes[0], "o") == [[[1.5, row]]]
+    assert dots(figure.axes[0], "|") == [[[1, row], [2, row]]]
     for outcome, at in (("money", 5.0), ("cash", 6.0)):
         with pytest.raises(InvalidValue, match="one of the table"):
-            plot_tornado(frame, outcome, at)
+            plot_policies(frame, outcome, at)
 
 
 def result(names: list[str], heights: list[float], *, rivals: tuple[str, ...] = ("M0",), **attrs: str) -> xr.Dataset:
