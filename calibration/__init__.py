@@ -10,10 +10,11 @@ if TYPE_CHECKING:
     from calibration.front.fit import Fit as Fit
     from calibration.front.fit import Study as Study
     from calibration.front.fit import calibrate as calibrate
+    from calibration.front.fit import load_fit as load_fit
     from calibration.front.fit import read_study as read_study
     from calibration.front.noise import Noise as Noise
 
-_PUBLIC = {"Fit": "fit", "calibrate": "fit", "Noise": "noise", "Study": "fit", "read_study": "fit"}
+_PUBLIC = {"Fit": "fit", "calibrate": "fit", "Noise": "noise", "Study": "fit", "load_fit": "fit", "read_study": "fit"}
 __all__ = sorted(_PUBLIC)
 
 

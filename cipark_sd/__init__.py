@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cipark_sd.commands.functions import check as check
     from cipark_sd.commands.functions import convert as convert
     from cipark_sd.commands.functions import diff as diff
+    from cipark_sd.commands.functions import load_fit as load_fit
     from cipark_sd.commands.functions import new_study as new_study
     from cipark_sd.commands.functions import play as play
     from cipark_sd.commands.functions import policy as policy
@@ -73,7 +74,7 @@ _PUBLIC = {
     **dict.fromkeys(
         ("Noise", "Study", "calibrate", "certify", "check", "convert", "diff", "new_study"), "commands.functions"
     ),
-    **dict.fromkeys(("play", "policy", "read_study", "report", "show"), "commands.functions"),
+    **dict.fromkeys(("load_fit", "play", "policy", "read_study", "report", "show"), "commands.functions"),
 }
 
 __all__ = sorted(_PUBLIC)

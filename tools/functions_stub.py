@@ -26,6 +26,7 @@ import pandas as pd
 
 from calibration.front.fit import Fit
 from calibration.front.fit import Study as Study
+from calibration.front.fit import load_fit as load_fit
 from calibration.front.fit import read_study as read_study
 from calibration.front.noise import Noise as Noise
 from cipark_sd.commands.calling import Answer, Player

@@ -1,5 +1,6 @@
 """One call of ``cipark calibrate``: the steps in order, with progress."""
 
+import pickle
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -40,9 +41,10 @@ from calibration.study.parameters import share_that_may_fail
 from calibration.study.problem import CalibrationProblem, at_step, read_problem, until, with_question
 from calibration.study.sections import Method
 from cipark_sd.analysis.experiments.definition import Structure
-from cipark_sd.base.checkpoints import Checkpoints, sign_files
+from cipark_sd.base.checkpoints import Checkpoints, program, sign_files, signed_bytes
 from cipark_sd.base.console import Bars, echo, progress_bars
-from cipark_sd.base.errors import InvalidValue, UnknownName
+from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput
+from cipark_sd.base.files import write_bytes
 from cipark_sd.base.optional import attempt
 from cipark_sd.data.results import load_what_writes, write_netcdf
 from cipark_sd.engines.registry import choose
@@ -61,6 +63,8 @@ AGAIN, DEAREST, MOST_FINER = 4_000_000_000, 1_000_000, 4
 #: Steps of ensembles about the best fit that are not asked for, at most: with 256 walkers they take 180 MB, and each
 #: look at them takes as long as a fifth of all.
 MOST_WALKED = 3000
+#: All of a fit, for :func:`cipark_sd.load_fit`.
+WHOLE = "fit.pickle"
 #: Why there are no draws of a posterior that was not asked for.
 LONGER = "it has not converged yet ({}): the same command goes on"
 #: In the place of stages that a stop has left out, or that failed.
@@ -230,8 +234,8 @@ def pool_of(settings: Settings) -> Pool:
     return cluster.pool_of(settings.dask, partial(Workers, n, checkpoints), checkpoints)
 
 
-def keep_fit(findings: Findings, folder: Path) -> None:
-    """Write the record of the fit, signed by the user's key, and the scenario of its estimate.
+def keep_fit(findings: Findings, made: Calibration, settings: Settings, folder: Path) -> None:
+    """Write the record of the fit, the scenario of its estimate, and what :func:`fit_in` reads, signed by the user.
 
     Parameters
     ----------
@@ -239,7 +243,32 @@ def keep_fit(findings: Findings, folder: Path) -> None:
         Of the output.
     """
     write_fit(findings, folder)
-    sign_files(folder, FIT)
+    write_bytes(folder / WHOLE, pickle.dumps((program(), made, settings)))
+    sign_files(folder, FIT, WHOLE)
+
+
+def fit_in(folder: Path) -> tuple[Calibration, Settings]:
+    """The fit that :func:`keep_fit` left in a folder, with what was asked for.
+
+    A pickle can run anything: nothing is read of a file that this user has not signed.
+
+    Raises
+    ------
+    UnusableInput
+        For a folder without one, or one of somebody else or of another version of the program.
+    """
+    content = signed_bytes(folder, WHOLE)
+    if content is None:
+        why = "no fit that this user has signed is in it: cipark calibrate or fit.save(folder) leaves one"
+        raise UnusableInput(why, where=f"load_fit: {folder}")
+    try:
+        version, made, settings = pickle.loads(content)
+    # classes that another version had
+    except (AttributeError, ImportError, TypeError, ValueError, pickle.UnpicklingError):
+        version = None
+    if version != program():
+        raise UnusableInput("its fit is of another version of cipark_sd: fit again", where=f"load_fit: {folder}")
+    return made, settings
 
 
 def keep_draws(made: Calibration, folder: Path) -> None:

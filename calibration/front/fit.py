@@ -239,7 +239,7 @@ class Fit(Calibration, Acting):
         return Answer(answer.facts, answer.exit_code, "calibrate", printed.getvalue())
 
     def save(self, folder: Path | str | None = None) -> Path:
-        """Write what other commands take up: ``fit.json``, ``fitted.toml``, the findings and ``draws.nc``.
+        """Write what other commands and :func:`cipark_sd.load_fit` take up, as ``cipark calibrate`` does.
 
         Parameters
         ----------
@@ -248,7 +248,8 @@ class Fit(Calibration, Acting):
         """
         place = self._folder(folder)
         earlier = files_of_earlier(place)
-        pipeline.keep_fit(self.findings, place)
+        made = Calibration(**{entry.name: getattr(self, entry.name) for entry in fields(Calibration)})
+        pipeline.keep_fit(self.findings, made, self.settings, place)
         save(self.findings, place)
         pipeline.keep_draws(self, place)
         for path in earlier:
@@ -297,6 +298,28 @@ class Fit(Calibration, Acting):
             raise UnusableInput(f"noise of {', '.join(noises)}: {IN_PYTHON}", where=self.problem.title)
         name = self.problem.folder.resolve().name
         return output_folder(OUTPUT_FOLDER / name if folder is None else Path(folder), where="folder")
+
+
+def load_fit(folder: Path | str) -> Fit:
+    """The fit that ``cipark calibrate`` or :meth:`Fit.save` left in a folder, whole.
+
+    Parameters
+    ----------
+    folder : path
+        Such as ``"cipark-output/park"``.
+
+    Returns
+    -------
+    Fit
+        As it was when it was kept: its estimates, intervals and draws, to go on with.
+
+    Raises
+    ------
+    UnusableInput
+        For a folder without a fit, or with one that somebody else or another version of the program has made.
+    """
+    made, settings = pipeline.fit_in(Path(folder))
+    return Fit(**{entry.name: getattr(made, entry.name) for entry in fields(Calibration)}, settings=settings)
 
 
 def _density(problem: CalibrationProblem, engine: str) -> Density:

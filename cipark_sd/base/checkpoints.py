@@ -119,15 +119,23 @@ def are_signed(folder: Path, *names: str) -> bool:
     ----------
     names : of the files; one that is not there is not signed
     """
-    table = _signatures_in(folder)
-    for name in names:
-        try:
-            expected = signed_by_user(SIGNATURES, name, own_bytes(folder, name, RESULT_LIMIT))
-        except OSError:
-            return False
-        if expected is None or not hmac.compare_digest(expected.hex().encode(), str(table.get(name)).encode()):
-            return False
-    return True
+    return all(signed_bytes(folder, name) is not None for name in names)
+
+
+def signed_bytes(folder: Path, name: str) -> bytes | None:
+    """What a file holds that is as :func:`sign_files` of this user found it; None of any other.
+
+    Parameters
+    ----------
+    name : of the file
+    """
+    try:
+        content = own_bytes(folder, name, RESULT_LIMIT)
+    except OSError:
+        return None
+    expected = signed_by_user(SIGNATURES, name, content)
+    told = str(_signatures_in(folder).get(name)).encode()
+    return None if expected is None or not hmac.compare_digest(expected.hex().encode(), told) else content
 
 
 def _signatures_in(folder: Path) -> Mapping[str, object]:

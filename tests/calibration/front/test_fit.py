@@ -11,9 +11,11 @@ import arviz
 import numpy as np
 import pandas as pd
 import pytest
+from command_line import cipark
 
 import cipark_sd as cp
 from calibration import Fit
+from calibration.commands import pipeline
 from calibration.noise.priors import LogNormal
 from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput
 
@@ -166,3 +168,41 @@ def test_a_pickled_fit_is_the_same_fit_in_another_process(tmp_path: Path) -> Non
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.strip() == fit.summary().to_csv().strip()
     assert pickle.loads(kept.read_bytes()).predict(draws=20).equals(fit.predict(draws=20))
+
+
+def test_a_fit_is_whole_when_another_process_loads_it(tmp_path: Path) -> None:
+    counts = pd.DataFrame({"year": [2016, 2017, 2018, 2019], "firms": [8, 15, 36, 56]})
+    fit = cp.Study(cp.bundled("core.mdl"), counts, {"firms": "Residents"}).fit(starts=2, posterior=True)
+    place = fit.save(tmp_path / "kept")
+    script = (
+        f"import cipark_sd as cp; fit = cp.load_fit({str(place)!r}); print(fit.summary().to_csv());"
+        f"print(fit.predict(draws=20)['residents'].sum().item()); fit.report({str(tmp_path / 'again')!r})"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    total = fit.predict(draws=20)["residents"].sum().item()
+    assert ended.stdout.strip() == f"{fit.summary().to_csv()}\n{total}"
+    assert (tmp_path / "again" / "fit.json").read_text() == (place / "fit.json").read_text()
+
+
+def test_what_the_command_leaves_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cipark("calibrate", "nist_rat42", "--fast", "--output", "out", catch_exceptions=False)
+    kept = json.loads((tmp_path / "out" / "fit.json").read_text())
+    assert cp.load_fit("out").estimates == kept["parameters"]
+
+
+def test_a_fit_that_is_not_the_users_or_of_another_program_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = cp.read_study("nist_rat42").fit(starts=2).save(tmp_path / "kept")
+    monkeypatch.setattr(pipeline, "program", lambda: "another")
+    with pytest.raises(UnusableInput, match="fit again"):
+        cp.load_fit(place)
+    pickled = place / pipeline.WHOLE
+    # what would run if it were read
+    pickled.write_bytes(b"cos\nsystem\n(S'touch " + str(tmp_path / "ran").encode() + b"'\ntR.")
+    for folder in (place, tmp_path / "none"):
+        with pytest.raises(UnusableInput, match="no fit that this user has signed is in it"):
+            cp.load_fit(folder)
+    assert not (tmp_path / "ran").exists()
