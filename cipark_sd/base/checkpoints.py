@@ -134,8 +134,8 @@ def signed_bytes(folder: Path, name: str) -> bytes | None:
     except OSError:
         return None
     expected = signed_by_user(SIGNATURES, name, content)
-    told = str(_signatures_in(folder).get(name)).encode()
-    return None if expected is None or not hmac.compare_digest(expected.hex().encode(), told) else content
+    recorded = str(_signatures_in(folder).get(name)).encode()
+    return None if expected is None or not hmac.compare_digest(expected.hex().encode(), recorded) else content
 
 
 def _signatures_in(folder: Path) -> Mapping[str, object]:
