@@ -34,7 +34,7 @@ from calibration.report.findings import NOT_YET
 from calibration.study import DEFAULT_STUDY as DEFAULT_STUDY
 from calibration.study import FILE as FILE
 from calibration.study import shipped_studies as shipped_studies
-from calibration.study.asked import asked_prediction
+from calibration.study.asked import asked_prediction, outcome_metric
 from calibration.study.calendar import Calendar
 from calibration.study.observations import Count, Observation, course_of, reporting_of
 from calibration.study.parameters import share_that_may_fail
@@ -53,7 +53,6 @@ from cipark_sd.base.naming import override_key, respelled
 from cipark_sd.base.section import Section
 from cipark_sd.base.wording import rounded
 from cipark_sd.data import estimands
-from cipark_sd.data.readings import Metric
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.model import Model
 from cipark_sd.statements.claims import UNSEEN
@@ -270,7 +269,7 @@ def _with_asked(question: Question, problem: CalibrationProblem) -> Question:
     """
     model, of = problem.model, asked_prediction(problem, problem.about)
     resolved = resolve(model, question.scenario)
-    metric = of.reading.name if of is not None and isinstance(of.reading, Metric) else ""
+    metric = "" if of is None else outcome_metric(of)
     whole = question.every is None and resolved.saveper == resolved.time_step
     if of is None or len(of.parts) > 1 or of.scenario.overrides or (of.reading is not None and not (metric and whole)):
         return question
