@@ -5,25 +5,29 @@ A question is written as an estimand is, everywhere in this program::
     Promotion Effect                                        a constant that is fitted
     Infected at 2020-03-01                                  a variable at a date, or at a number of the model's time
     maximum of Infected at 2020-06-01                       a metric of its course from the start of the run to then
+    first-below 10 of Infected at 2020-12-31                when it first falls to it; first-above: when it rises to it
     Residents at 2019-12-31, change from SW CMG = 0         an effect: as fitted, less what it is with this set
     Residents at 2019-12-31, with Rent = 2, change from Rent = 1
 
 or as the name of a ``[[prediction]]`` of the study.
 """
 
+import math
 import re
+from dataclasses import replace
 from typing import Protocol
 
 from calibration.study import consistency
 from calibration.study.calendar import Calendar
 from calibration.study.observations import Observation, Prediction, course_of, reporting_of
 from calibration.study.parameters import ParameterSpace
-from cipark_sd.analysis.experiments.definition import METRICS
+from cipark_sd.analysis.experiments.definition import METRICS as OUTCOMES
 from cipark_sd.base.errors import InvalidValue, UnknownName, raise_all
+from cipark_sd.base.inputs import number_in
 from cipark_sd.base.naming import base_name, canonical, override_key, respelled
 from cipark_sd.base.wording import listed
 from cipark_sd.data.estimands import of_output
-from cipark_sd.data.readings import Maximum, Metric, TimeOfMaximum
+from cipark_sd.data.readings import METRICS, FirstAbove, Maximum, Metric, TimeOfMaximum
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, Lookup
@@ -76,7 +80,7 @@ def estimand_of(model: Model, prediction: Prediction) -> str:
         case None:
             return text
         case Metric() as metric:
-            return f"{metric.name} of {text}"
+            return f"{metric.spelt} of {text}"
         case _:
             # what would have been reported is another quantity than what the model has
             return f"{text}, as reported"
@@ -85,6 +89,12 @@ def estimand_of(model: Model, prediction: Prediction) -> str:
 def asked_prediction(problem: Asks, about: str) -> Prediction | None:
     """The prediction whose estimand a question is; None where it is of a constant, or there is no question."""
     return next((p for p in problem.predictions if estimand_of(problem.model, p) == about), None)
+
+
+def outcome_metric(prediction: Prediction) -> str:
+    """The metric that it reads, by name, where an outcome of policies may read it; else empty."""
+    reading = prediction.reading
+    return reading.name if isinstance(reading, Metric) and reading.name in OUTCOMES else ""
 
 
 def read_about(problem: Asks, text: str, *, where: str) -> tuple[str, tuple[Prediction, ...]]:
@@ -139,7 +149,7 @@ def _read(problem: Asks, text: str, where: str, fitted: list[str]) -> Prediction
     name, metric = match["variable"], None
     if base_name(name) not in model.by_name:
         word, _, variable_name = name.partition(" of ")
-        metric = METRICS.get(word)
+        metric = _metric(word, variable_name, where)
         name = name if metric is None else variable_name
     if base_name(name) not in model.by_name:
         raise UnknownName(name, [variable.label for variable in model.variables], where=where)
@@ -150,6 +160,20 @@ def _read(problem: Asks, text: str, where: str, fitted: list[str]) -> Prediction
         raise InvalidValue("the date", match["time"], expected, where=where) from None
     under, against = (_settings(model, match[key], where) for key in ("under", "against"))
     return Prediction(text, ((name, 1.0),), time, under or Scenario(), against, metric)
+
+
+def _metric(words: str, variable: str, where: str) -> Metric | None:
+    """The metric that stands before a variable, its threshold after it; None where there is none."""
+    name, _, threshold = re.sub("^first (?=above|below)", "first-", words).partition(" ")
+    metric = next((metric for metric in METRICS if metric.name == name), None)
+    if not isinstance(metric, FirstAbove):
+        return None if threshold else metric
+    if not threshold:
+        expected = f"a threshold, as in '{name} 10 of {variable}'"
+        raise InvalidValue("a question", words, expected, where=where)
+    if not math.isfinite(number := number_in(threshold)):
+        raise InvalidValue("the threshold", threshold, "a number", where=where)
+    return replace(metric, threshold=number)
 
 
 def _settings(model: Model, text: str | None, where: str) -> Scenario | None:

@@ -23,6 +23,7 @@ from cipark_sd.base.console import Bars
 from cipark_sd.base.errors import MEANT, InvalidValue, UnknownName, UnusableInput
 from cipark_sd.base.library import STUDIES, load
 from cipark_sd.base.naming import override_key
+from cipark_sd.base.timegrid import model_time, time_label
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.model.model import Model
 from cipark_sd.simulations.failures import ALLOWED
@@ -213,6 +214,15 @@ class Study(Protocol):
             priors.
         """
 
+    def moment(self, text: str) -> Moment:
+        """The time that a date or a number is.
+
+        Raises
+        ------
+        ValueError
+            For anything else.
+        """
+
     def question(self, about: str | None = None) -> Question:
         """What is asked about it where a command line says nothing else.
 
@@ -273,6 +283,11 @@ class PlainModel:
     def contradictions(self, structure: Structure | None, draw_set: DrawSet | None, *, seed: int, engine: str) -> str:
         """Empty: there are no data to contradict."""
         return ""
+
+    def moment(self, text: str) -> Moment:
+        """By the model's unit of time."""
+        time = model_time(text, self.model.time.units)
+        return Moment(time_label(time, self.model.time.units), time)
 
     def question(self, about: str | None = None) -> Question:
         """The first stocks at the end of the run, each element of one with subscripts on its own."""

@@ -89,6 +89,11 @@ class Metric(Reading):
     meaning: ClassVar[str]
     is_time: ClassVar[bool] = False
 
+    @property
+    def spelt(self) -> str:
+        """As an estimand has it."""
+        return self.name
+
     def read(self, times: Array, course: Array, windows: Windows, numbers: Mapping[str, Array]) -> Array:
         """Each window by itself."""
         return np.stack([self.of(*_between(times, course, start, end)) for start, end in windows], axis=1)
@@ -194,6 +199,11 @@ class FirstAbove(Metric):
     meaning: ClassVar[str] = "when `threshold` was first reached or passed"
     is_time: ClassVar[bool] = True
     threshold: float = 0.0
+
+    @property
+    def spelt(self) -> str:
+        """With its threshold."""
+        return f"{self.name} {self.threshold:.10g}"
 
     def of(self, times: Array, values: Array) -> Array:
         reached = values >= self.threshold

@@ -22,7 +22,7 @@ from calibration.assess.rivals import with_variant
 from calibration.commands.for_analyses.study_draws import as_draws, draws_from_file, said_of
 from calibration.inference.sample.draws import problem_digest
 from calibration.study import DEFAULT_STUDY
-from calibration.study.asked import asked_prediction
+from calibration.study.asked import asked_prediction, outcome_metric
 from calibration.study.problem import CalibrationProblem, at_step, until, with_question
 from calibration.study.sections import METHODS
 from cipark_sd.analysis.experiments.definition import ONLY, Outcome, Structure
@@ -33,7 +33,6 @@ from cipark_sd.base.checkpoints import are_signed
 from cipark_sd.base.errors import CiparkError, UnusableInput
 from cipark_sd.base.files import OUTPUT_FOLDER
 from cipark_sd.base.inputs import JSON_LIMIT, own_bytes
-from cipark_sd.data.readings import Metric
 from cipark_sd.statements.standing import Standing
 
 #: What a calibration says of its fit, and its posterior draws, in its output folder.
@@ -155,7 +154,7 @@ class FittedStudy:
         model, about = self.problem.model, self.problem.about
         of = asked_prediction(self.problem, about)
         plain = of is not None and of.against is None and not of.scenario.overrides and of.reading is None
-        metric = of.reading.name if of is not None and isinstance(of.reading, Metric) else ""
+        metric = "" if of is None else outcome_metric(of)
         standing = self.classes.get(about, "")
         if of is None or not (plain or metric) or of.against is not None or len(of.parts) > 1:
             return Asked(self.answer, standing)

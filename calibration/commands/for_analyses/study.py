@@ -34,7 +34,8 @@ from calibration.report.findings import NOT_YET
 from calibration.study import DEFAULT_STUDY as DEFAULT_STUDY
 from calibration.study import FILE as FILE
 from calibration.study import shipped_studies as shipped_studies
-from calibration.study.asked import asked_prediction
+from calibration.study.asked import asked_prediction, outcome_metric
+from calibration.study.calendar import Calendar
 from calibration.study.observations import Count, Observation, course_of, reporting_of
 from calibration.study.parameters import share_that_may_fail
 from calibration.study.problem import CalibrationProblem, read_problem, with_question
@@ -50,10 +51,8 @@ from cipark_sd.base.errors import CiparkError, UnusableInput, collected, raise_a
 from cipark_sd.base.inputs import read_toml
 from cipark_sd.base.naming import override_key, respelled
 from cipark_sd.base.section import Section
-from cipark_sd.base.timegrid import time_label
 from cipark_sd.base.wording import rounded
 from cipark_sd.data import estimands
-from cipark_sd.data.readings import Metric
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.model import Model
 from cipark_sd.statements.claims import UNSEEN
@@ -246,6 +245,10 @@ class CalibrationStudy:
             theta[:, position] = known.get(override_key(parameter.name), theta[:, position])
         return "; ".join(contradictions(density, theta, rng))
 
+    def moment(self, text: str) -> Moment:
+        """By the study's calendar."""
+        return _moment_at(self.problem.calendar, self.problem.calendar.model_time(text))
+
     def question(self, about: str | None = None) -> Question:
         """What its ``sensitivity.toml`` asks, after what its fit was asked, or ``about`` is."""
         problem = with_question(self.problem, about, where="--about") if about else self.problem
@@ -266,7 +269,7 @@ def _with_asked(question: Question, problem: CalibrationProblem) -> Question:
     """
     model, of = problem.model, asked_prediction(problem, problem.about)
     resolved = resolve(model, question.scenario)
-    metric = of.reading.name if of is not None and isinstance(of.reading, Metric) else ""
+    metric = "" if of is None else outcome_metric(of)
     whole = question.every is None and resolved.saveper == resolved.time_step
     if of is None or len(of.parts) > 1 or of.scenario.overrides or (of.reading is not None and not (metric and whole)):
         return question
@@ -278,7 +281,7 @@ def _with_asked(question: Question, problem: CalibrationProblem) -> Question:
         before, after = ({} if world is None else world.overrides for world in (output.without, of.against))
         return override_key(output.variable) == override_key(name) and output.metric == metric and before == after
 
-    moment = Moment(problem.calendar.label(of.time), of.time)
+    moment = _moment_at(problem.calendar, of.time)
     new = Output(f"{label}{against}", name, of.against, metric=metric)
     first = next((output for output in question.outputs if is_asked(output)), new)
     date = next((date for date in question.moments if math.isclose(date.time, of.time)), moment)
@@ -305,7 +308,7 @@ def read_question(problem: CalibrationProblem, parameters: Sequence[Factor]) -> 
     blocks += [factor for section in top.sections("factor") if (factor := _factor(section)) is not None]
     blocks += [shares for shares in top.unnamed("shares", _shares) if shares is not None]
     outputs = top.unnamed("output", _output)
-    moments = top.unnamed("moment", partial(_moment, units=problem.model.time.units))
+    moments = top.unnamed("moment", partial(_moment, calendar=problem.calendar))
     if "drain" in top:
         top.raw("drain")
         top.wrong("drain", "none: a stock has its lower limit in the model file, as [0,?]")
@@ -389,9 +392,10 @@ def _output(section: Section) -> Output:
     return Output(label, variable, collected(section.problems, partial(Scenario, "without", dict(without))), reach)
 
 
-def _moment(section: Section, units: str) -> Moment:
-    time = section.number("time", 0.0)
-    label = section.text("label", time_label(time, units))
-    if "time" not in section:
-        section.wrong("time", "a number")
-    return Moment(label, time)
+def _moment(section: Section, calendar: Calendar) -> Moment:
+    moment = _moment_at(calendar, calendar.time_under(section, "time"))
+    return replace(moment, label=section.text("label", moment.label))
+
+
+def _moment_at(calendar: Calendar, time: float) -> Moment:
+    return Moment(calendar.label(time), time)

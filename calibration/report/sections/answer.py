@@ -24,7 +24,7 @@ from calibration.report.sections.constants import class_changes, classes, consta
 from calibration.report.sections.course import course, date_words, peak_words
 from calibration.report.sections.predictions import Predictions, at_estimate, since_words, unseen
 from cipark_sd.base.wording import interval, listed, number, said_date
-from cipark_sd.data.readings import TimeOfMaximum
+from cipark_sd.data.readings import METRICS
 from cipark_sd.pages.blocks import FirstScreen, Listing, Paragraph, Section
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.statements.headline import Headline
@@ -151,9 +151,13 @@ def answer(findings: Findings) -> str:
     about = findings.fit.study.about
     record = next((r for r in leading(findings) if about and r.estimand == about), None)
     if record is None:
-        return ""
+        at_estimate = zip(findings.fit.study.predictions, findings.fit.reported, strict=True)
+        never = (of.title for of, value in at_estimate if of.estimand == about and value == math.inf)
+        by = ", by the best fit" if findings.draws is None else " in any draw"
+        return next((f"{_capital(title)}: not by then{by}" for title in never), "")
     after = ", no finding" if record.has_assumed_sign else "" if record.interval is not None else ", by the best fit"
-    date = date_words(findings.fit, record.number) if about.startswith(f"{TimeOfMaximum.name} of ") else ""
+    is_time = about.startswith(tuple(f"{metric.name} " for metric in METRICS if metric.is_time))
+    date = date_words(findings.fit, record.number) if is_time else ""
     return f"{_capital(_name(record))}: {record.brief}{date and f', {date}'}{after}"
 
 

@@ -43,14 +43,13 @@ class Predictions(ReportPart):
         fit, drawn = findings.fit, findings.draws
         structure = ("the study's own structure",) if fit.study.rivals else ()
         conditions = (*structure, *([IN_GROUPS] if fit.study.pools else given_texts(prediction_given(fit))))
-        details = (
-            by_draws(drawn, drawn.predictions) if drawn is not None and len(drawn.predictions) else _by_profiles(fit)
-        )
+        has_draws = drawn is not None and len(drawn.predictions) > 0
+        details = by_draws(drawn, drawn.predictions) if drawn is not None and has_draws else _by_profiles(fit)
         for reported, (value, known) in zip(fit.study.predictions, details, strict=False):
             if math.isfinite(value):
                 beyond = (unseen(fit),) if is_beyond(fit, reported) else ()
                 known |= {"unit": reported.unit, "conditional_on": (*conditions, *beyond)}
-                known |= {"title": reported.title, "reported": reported_number(fit, reported)}
+                known |= {"title": _reached(reported, drawn), "reported": reported_number(fit, reported)}
                 yield record(findings, reported.estimand, value, **known)
 
     def tables(self, findings: Findings) -> Mapping[str, Rows]:
@@ -106,6 +105,15 @@ class Predictions(ReportPart):
             ),
         )
         yield Section("Profiles of the headline numbers", blocks)
+
+
+def _reached(reported: Reported, drawn: Posterior | None) -> str:
+    """The title of a prediction, with the share of the draws of which its number is where it is not all."""
+    lines = () if drawn is None else drawn.predictions[["name", "failed"]].itertuples(index=False, name=None)
+    share = 1 - dict(lines).get(reported.name, 0.0)
+    if share == 1:
+        return reported.title
+    return f"{reported.title}, in the {percent(min(round(share, 3), 0.999))} of draws that reach it"
 
 
 def at_estimate(findings: Findings, about: str) -> Iterator[Headline]:

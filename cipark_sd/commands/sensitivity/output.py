@@ -23,7 +23,7 @@ from cipark_sd.base.files import OUTPUT_FOLDER, output_folder, write_text
 from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.base.optional import record_in
 from cipark_sd.base.timegrid import calendar_years, time_grid, time_label
-from cipark_sd.base.wording import in_sentence, listed, said_date, with_unit, written_unit
+from cipark_sd.base.wording import in_sentence, is_date, listed, said_date, with_unit, written_unit
 from cipark_sd.commands.result import Result, ended
 from cipark_sd.commands.sensitivity.findings import FILE, ExplainedOutput, Findings, Inputs, load, save
 from cipark_sd.commands.sensitivity.methods import registry
@@ -181,7 +181,7 @@ def _narrows_most(point: "xr.Dataset") -> str:
 
 def _when(moment: Moment, units: str) -> str:
     """A moment as people write it: a date, or the number after the unit of time."""
-    text = time_label(moment.time, units)
+    text = moment.label if is_date(moment.label) else time_label(moment.time, units)
     date = said_date(text)
     return f"on {date}" if date != text else f"at {units} {text}" if units else f"at {text}"
 

@@ -51,8 +51,8 @@ class Request:
     rows: int = option(
         "--rows", type=_ROWS, default=1024, show_default=True, help="Rows of the Sobol design: a power of 2."
     )
-    moments: tuple[float, ...] = option(
-        "--at", multiple=True, type=float, metavar="TIME", help="Rank at this time; repeatable."
+    moments: tuple[str, ...] = option(
+        "--at", multiple=True, metavar="TIME", help="Rank at this date or time; repeatable."
     )
     every: float | None = option(
         "--every",

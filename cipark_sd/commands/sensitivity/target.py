@@ -20,7 +20,6 @@ from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, Unusab
 from cipark_sd.base.library import located
 from cipark_sd.base.naming import base_name, override_key, split_key
 from cipark_sd.base.optional import attempt
-from cipark_sd.base.timegrid import time_label
 from cipark_sd.commands.options import variable_names
 from cipark_sd.commands.sensitivity.findings import Inputs
 from cipark_sd.commands.sensitivity.methods.registry import METHODS
@@ -113,10 +112,15 @@ def _named(request: Request, problems: list[CiparkError]) -> tuple[Study, Questi
     elif not study.has_data:
         _tell_stocks(study.model)
     if request.moments:
-        question = replace(
-            question, moments=tuple(Moment(time_label(time, study.model.time.units), time) for time in request.moments)
-        )
+        question = replace(question, moments=tuple(_moment(study, text) for text in request.moments))
     return study, question
+
+
+def _moment(study: Study, text: str) -> Moment:
+    try:
+        return study.moment(text)
+    except ValueError:
+        raise InvalidValue("the time", text, "a date such as 2019-12-31, or a number", where="--at") from None
 
 
 def _bare(path: Path, request: Request, problems: list[CiparkError]) -> PlainModel:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import cipark
+from numpy.typing import NDArray
 from small_study import POLICIES, small_study
 
 from calibration.commands.for_analyses.fitted_study import find_fit
@@ -37,6 +38,8 @@ def problem(tmp_path: Path) -> CalibrationProblem:
         ("RATE", "parameter rate", "slower"),
         ("stock at 6", "stock at 6", "stock at 6"),
         ("maximum of stock at 12", "maximum of stock at 12", "maximum of stock at 12"),
+        ("first-below 30 of stock at 12", "first-below 30 of stock at 12", "first-below 30 of stock at 12"),
+        ("first above 5 of left at 3", "first-above 5 of left at 3", "first above 5 of left at 3"),
         ("Slower", "left at 8, change from pace = 2", "slower"),
         ("left at 8, change from pace = 2", "left at 8, change from pace = 2", "slower"),
         (
@@ -53,7 +56,9 @@ def test_a_question_is_an_estimand_or_a_name(
     assert (of.about, of.predictions[0].name) == (about, first)
     # its own spelling asks the same
     again = with_question(problem, of.about.removeprefix("parameter "), where="--about")
-    assert (again.about, again.predictions[0].parts) == (of.about, of.predictions[0].parts)
+    assert again.about == of.about
+    kept, first_of = again.predictions[0], of.predictions[0]
+    assert (kept.parts, kept.reading) == (first_of.parts, first_of.reading)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +70,8 @@ def test_a_question_is_an_estimand_or_a_name(
         ("pace", "a constant that is fitted, such as size"),
         ("stock at noon", "the date is 'noon', expected a date such as 2019-12-31, or a number"),
         ("stock at -3", "expected a time from 0 on"),
+        ("first-below of stock at 6", "expected a threshold, as in 'first-below 10 of stock'"),
+        ("first-below ten of stock at 6", "the threshold is 'ten', expected a number"),
         ("left at 8, change from rate = 2", "expected a constant that is not estimated"),
         ("left at 8, change from pace", "expected constants with their values, as in 'Rent = 2'"),
         ("left at 8, change from pace = fast", "pace is 'fast', expected a number"),
@@ -159,10 +166,11 @@ def hump(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     return Findings(fit_findings(calibrate(Settings(folder, profiles=False, posterior=True, starts=2))))
 
 
-def test_the_time_of_a_maximum_is_a_date_where_the_study_has_dates(tmp_path: Path) -> None:
+@pytest.mark.parametrize("metric", ["time-of-maximum", "first-above 50"])
+def test_a_time_that_is_asked_for_is_a_date_where_the_study_has_dates(tmp_path: Path, metric: str) -> None:
     write_hump(tmp_path)
     path = tmp_path / "problem.toml"
-    asked = 'about = "time-of-maximum of second at 10"\n' + path.read_text(encoding="utf-8")
+    asked = f'about = "{metric} of second at 10"\n' + path.read_text(encoding="utf-8")
     path.write_text(
         asked.replace("[model]", '[dates]\nunit = "year"\norigin = 2000-12-31\n\n[model]'), encoding="utf-8"
     )
@@ -170,7 +178,8 @@ def test_the_time_of_a_maximum_is_a_date_where_the_study_has_dates(tmp_path: Pat
     (tmp_path / "left.csv").write_text(re.sub(r"^(\d+),", lambda m: f"{2000 + int(m[1])}-12-31,", table, flags=re.M))
     title = answer.first_screen(Findings(fit_findings(calibrate(Settings(tmp_path, profiles=False, starts=2))))).title
     # 1 / rate is some two years
-    assert re.fullmatch(r"Time-of-maximum of second at 10: 2[\d.]+ years \(90%: .*\), \d+ [A-Z][a-z]+ 200[23]", title)
+    said = rf"{metric.capitalize()} of second at 10: [\d.]+ years \(90%: .*\), \d+ [A-Z][a-z]+ 200[123]"
+    assert re.fullmatch(said, title)
 
 
 def write_hump(folder: Path) -> None:
@@ -223,3 +232,56 @@ def test_a_course_that_ends_at_its_top_has_no_peak(hump: Findings) -> None:
     assert [record.estimand for record in records] == ["second at 12"]
     assert sentence == f"second at year 12: {records[0].brief}"
     assert peak_words(Findings(replace(fit, curves=rising))) == ""
+
+
+def threshold(folder: Path, about: str, **settings: bool) -> Findings:
+    return Findings(fit_findings(calibrate(Settings(folder, about=about, starts=2, **settings))))
+
+
+def crossing(level: float, size: NDArray[np.float64], rate: NDArray[np.float64]) -> NDArray[np.float64]:
+    """When a stock that decays in steps of an eighth, straight between two, first is at a level."""
+    before = np.floor(np.log(level / size) / np.log1p(-rate / 8))
+    held = size * (1 - rate / 8) ** before
+    return np.asarray((before + (held - level) / (held * rate / 8)) / 8)
+
+
+def test_when_a_threshold_is_passed_is_answered_by_the_draws_that_reach_it(tmp_path: Path) -> None:
+    small_study(tmp_path)
+    findings = threshold(tmp_path, "first below 30 of stock at 12", profiles=False, posterior=True)
+    assert findings.draws is not None
+    when = crossing(30, *findings.draws.flat.T)
+    reached = when <= 12
+    assert 0.5 < reached.mean() < 1
+    record = next(r for r in answer.leading(findings) if r.estimand == "first-below 30 of stock at 12")
+    assert record.interval is not None
+    numbers = (record.interval.low, record.number, record.interval.high)
+    assert numbers == pytest.approx(np.quantile(when[reached], [0.05, 0.5, 0.95]), rel=1e-6)
+    name = f"First below 30 of stock at 12, in the {100 * reached.mean():.3g} % of draws that reach it"
+    assert answer.first_screen(findings).title == f"{name}: {record.brief}"
+
+
+def test_a_threshold_by_the_best_fit_has_its_time_or_is_said_to_be_never_reached(tmp_path: Path) -> None:
+    small_study(tmp_path)
+    findings = threshold(tmp_path, "first-above 40 of left at 12", profiles=True, posterior=False)
+    size, rate = findings.fit.optimum.theta
+    (record,) = (r for r in answer.leading(findings) if r.estimand == "first-above 40 of left at 12")
+    assert record.number == pytest.approx(crossing(size - 40, size, rate))
+    assert record.interval is not None
+    assert answer.first_screen(findings).title == f"First-above 40 of left at 12: {record.brief}"
+    never = threshold(tmp_path, "first-above 500 of left at 12", profiles=True, posterior=False)
+    assert answer.first_screen(never).title == "First-above 500 of left at 12: not by then, by the best fit"
+
+
+def test_what_follows_the_fit_has_the_time_of_a_threshold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that never passes it has no effect to rank: the question comes back as its answer."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "leaving").mkdir()
+    small_study(tmp_path / "leaving")
+    cipark("calibrate", "leaving", "--about", "first-below 30 of stock at 12", "--fast", "--no-player")
+    answered = json.loads(Path("cipark-output", "leaving", "fit.json").read_text(encoding="utf-8"))["answer"]
+    assert answered.startswith("First-below 30 of stock at 12: ")
+    (tmp_path / "leaving" / "policies.toml").write_text(POLICIES, encoding="utf-8")
+    assert f"Asked of the fit: {answered}" in cipark("policy", "leaving", "--part", "effects").stdout
+    asked = "first-below 30 of stock at 12"
+    done = cipark("sensitivity", "leaving", "--about", asked, code=2)
+    assert "expected a variable at a date, its change or a metric" in " ".join(done.output.split())

@@ -97,7 +97,7 @@ def test_all_mistakes_of_a_call_are_told_at_once(strange):
                 str(strange),
                 outputs=("Totall", "People[East]"),
                 leave_out=("Rom", "Birth Rate[East]"),
-                moments=(99.0,),
+                moments=("99",),
                 rows=100,
                 methods=("tornado",),
             )

@@ -10,6 +10,7 @@ from left_fit import leave_fit
 from numpy.typing import NDArray
 from small_study import STUDY, small_study
 
+from calibration.study.problem import read_problem
 from cipark_sd.commands.sensitivity.findings import load
 from cipark_sd.commands.sensitivity.output import First
 from cipark_sd.pages.blocks import FirstScreen
@@ -119,3 +120,24 @@ def test_a_question_that_cannot_be_ranked_is_one_error(study: Path, options: tup
 def test_a_model_alone_has_outputs_and_no_question(study: Path) -> None:
     done = cipark("sensitivity", study / "leaving.mdl", "--about", "left at 3", code=2)
     assert "--variables and --at" in done.output
+
+
+@pytest.mark.parametrize("by", ["option", "file"])
+def test_times_are_dates_where_the_study_has_dates(study: Path, by: str) -> None:
+    """A year of the run is a year after the origin."""
+    (study / "problem.toml").write_text(f'{STUDY}[dates]\nunit = "year"\norigin = 2000-12-31\n', encoding="utf-8")
+    leave_fit(Path("cipark-output", "leaving"), read_problem(study), draws=np.column_stack([SIZE, RATE]))
+    if by == "file":
+        (study / "sensitivity.toml").write_text('[[moment]]\ntime = "2012-12-31"\n', encoding="utf-8")
+        screen = asked()
+    else:
+        screen = asked("--at", "2012-12-31")
+    low, middle, high = np.quantile(left(12), [0.05, 0.5, 0.95])
+    said = f"left on 31 Dec 2012: {middle:.0f} firms at the median, {low:.0f} to {high:.0f} in 90 %"
+    assert screen.known.startswith(said)
+    assert screen.title == "Knowing size would narrow left most"
+
+
+def test_a_time_that_is_none_and_one_outside_of_the_run_are_one_error(study: Path) -> None:
+    for text, said in (("noon", "the time is 'noon', expected a date"), ("2012-12-31", "one of the run, 0 to 12")):
+        assert said in " ".join(cipark("sensitivity", "leaving", "--at", text, code=2).output.split())
