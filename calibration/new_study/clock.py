@@ -44,7 +44,7 @@ class Clock:
             For dates without a calendar.
         """
         if not axis.dated:
-            return plain(self.time(time)), self.time(time)
+            return plain(round(self.time(time), 10)), self.time(time)
         if self.calendar is None:
             raise ValueError("dates need a calendar")
         date = datetime.date.fromordinal(int(time))

@@ -424,9 +424,13 @@ def _guess(sheet: Sheet, header: Sequence[str]) -> str:
 
 
 def plain(number: float) -> str:
-    """A number as a file has it, whole ones without a point.
+    """A number as a file has it: whole ones without a point, others short where that is exact.
 
-    >>> plain(3.0), plain(0.1)
-    ('3', '0.1')
+    >>> plain(3.0), plain(0.1 + 0.2), plain(1 / 3), plain(math.inf)
+    ('3', '0.3', '0.3333333333333333', 'inf')
     """
-    return str(int(number)) if number == int(number) and abs(number) < 1e15 else repr(round(number, 10))
+    if float(number).is_integer() and abs(number) < 1e15:
+        return str(int(number))
+    # the last digits of a product are rounding
+    short = f"{number:.15g}"
+    return short if abs(float(short) - number) <= 4 * math.ulp(number) else repr(float(number))

@@ -16,6 +16,7 @@ from calibration.inference.profile.information import prior_sd, standardised_slo
 from calibration.inference.search.downhill import nearing
 from calibration.inference.search.objective import IMPOSSIBLE, Objective, gather, objective, run
 from calibration.likelihood.posterior import Posterior
+from calibration.new_study.columns import plain
 from calibration.new_study.matching import words
 from calibration.noise import priors as families
 from calibration.noise.priors import Prior
@@ -85,6 +86,14 @@ class Candidate:
     amount: bool = False
     bounds: tuple[float, float] = (-math.inf, math.inf)
     by_step: tuple[float, float] | None = None
+
+    @property
+    def step_words(self) -> str:
+        """The bound that the step of the file's run sets, in words; empty where the range is narrower."""
+        (low, high), (least, most) = self.bounds, self.by_step or (0.0, math.inf)
+        if max(low, 0.0) >= least and high <= most:
+            return ""
+        return f"at most {plain(most)}" if math.isfinite(most) else f"at least {plain(least)}"
 
 
 class Guess:

@@ -267,12 +267,12 @@ def _too_smooth(observed: Array) -> bool:
 def point(axis: Axis, kind: Shape, chosen: Point | None) -> Point | None:
     """The point of its period that a number is of, ``chosen`` by user or table; None where its entry is its own time.
 
-    A running total of a period is that at its end, and so is a level beside the first day of a week.
+    A running total of a period is that at its end, and so is any number beside a date that names a period.
     """
     if kind == "flow" or axis.days:
         return None
     totals = kind == "increments" and (axis.years or axis.dated)
-    return "end" if totals else chosen or ("end" if axis.first_days else None)
+    return "end" if totals else chosen or ("end" if axis.dated else None)
 
 
 def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float, chosen: Point | None = None) -> Series:
@@ -293,6 +293,8 @@ def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float,
         When fewer than two are left.
     """
     at, law = point(axis, kind, chosen), family(data, kind)
+    if at is None and kind != "flow" and axis.years and clock.starts:
+        at = "start"
     ends = _ends(data, kind, law)
     placed = _rows(data, axis, clock, "end" if kind == "flow" else at)
     rows = [replace(row, ends=pair) for row, pair in zip(placed, ends, strict=True) if np.isfinite(row.value)]
@@ -372,7 +374,7 @@ _FRACTION_UNITS = ("fraction", "share", "proportion")
 
 def check_scales(
     density: Posterior, series: Sequence[Series], chosen: Mapping[str, float]
-) -> tuple[dict[str, float], tuple[str, ...]]:
+) -> tuple[dict[str, float], dict[str, str]]:
     """Compare each series with a run of the file's own values, and a shift by thousands with draws of the priors.
 
     Constants of a file may let die out what grew; such a shift is no other unit.
@@ -390,8 +392,8 @@ def check_scales(
     -------
     factors : dict of str to float
         0.01 for each column of percent whose variable is a fraction and that ``chosen`` does not name.
-    notes : tuple of str
-        What was done, and which columns in ``chosen`` are off once their factor is in.
+    notes : dict of str to str
+        By column what was done, or that one in ``chosen`` is off once its factor is in.
 
     Raises
     ------
@@ -404,7 +406,7 @@ def check_scales(
     drawn = space.from_unit(qmc.Sobol(len(space), scramble=False).random(DRAWN) + 0.5 / DRAWN)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         expected = iter(density.by_term(np.vstack([space.medians, drawn])))
-    factors, notes, lines = dict[str, float](), list[str](), list[str]()
+    factors, notes, lines = dict[str, float](), dict[str, str](), list[str]()
     for part, observation in zip(series, density.problem.observations, strict=True):
         observed = np.array([term.lower for term in observation.terms])  # type: ignore[union-attr]
         runs = np.array([next(expected)[:, 0] for _ in observation.terms]).T
@@ -412,8 +414,8 @@ def check_scales(
         column, names = part.match.column, " + ".join(part.match.names)
         if column not in chosen and _is_percent(part, observed, run):
             factors[column] = 0.01
-            notes.append(
-                f"{column} is in percent and {names} a fraction: its numbers are multiplied by 0.01 "
+            notes[column] = (
+                f"is in percent and {names} a fraction: its numbers are multiplied by 0.01 "
                 f'(--scale "{column}=1" if that is wrong)'
             )
             continue
@@ -432,10 +434,10 @@ def check_scales(
                 f'{off}; write --scale "{column}={10.0**-power:g}" if they {why}, or --scale "{column}=1" if not'
             )
         elif power and chosen[column] != 1.0:
-            notes.append(f"{off}, after --scale {chosen[column]:g}")
+            notes[column] = f"{off}, after --scale {chosen[column]:g}"
     if lines:
         raise CiparkError("new-study: " + "\n  ".join(lines))
-    return factors, tuple(notes)
+    return factors, notes
 
 
 def _fits_better(observed: Array, runs: Array, power: int) -> bool:

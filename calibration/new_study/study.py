@@ -20,13 +20,14 @@ from calibration.new_study import text
 from calibration.new_study.clock import Clock, Window, calendar_years, clock, model_unit, windowed
 from calibration.new_study.columns import Axis, plain, read_axis
 from calibration.new_study.dates import point_in
+from calibration.new_study.guesses import NewStudy
 from calibration.new_study.long_tables import by_series
 from calibration.new_study.matching import Match, flows, lacks_data, likeness, matches, observable
 from calibration.new_study.parameters import Guess, fixed_by, roles, view, with_stated
 from calibration.new_study.request import Request
 from calibration.new_study.series import Reading, Series, Shape, check_scales, point, reading, series, shape
 from calibration.new_study.table import Sheet, is_dated_table, is_missing, read_sheet, without_footer
-from calibration.new_study.text import NewStudy, toml
+from calibration.new_study.text import toml
 from calibration.study import FILE, shipped_studies
 from calibration.study.constants import beside_equations, reaching
 from calibration.study.problem import read_problem
@@ -91,6 +92,7 @@ def new_study(request: Request) -> NewStudy:
         axis=tables[0].axis,
         candidates=tuple(options),
         ignored=tuple(name for table in tables for name in table.unused),
+        notes=tuple(note for table in tables for note in table.notes),
         beside=tuple(beside_equations(model, reaching(model, observed))),
     )
 
@@ -103,8 +105,7 @@ def new_study(request: Request) -> NewStudy:
     with draft_of(request.folder) as draft:
         study = read(request)
         density = _density(draft, request, model, study)
-        factors, notes = check_scales(density, study.series, request.scale)
-        study = replace(study, notes=(*(note for table in tables for note in table.notes), *notes))
+        factors, scaled = check_scales(density, study.series, request.scale)
         if factors:
             request = replace(request, scale={**request.scale, **factors})
             study = read(request)
@@ -116,7 +117,7 @@ def new_study(request: Request) -> NewStudy:
             of_moved, possible = view(_density(draft, request, model, moved), np.random.default_rng(_SEED))
             strengths, study = (of_moved, moved) if possible else (strengths, study)
         candidates = with_stated(roles(options, strengths), request.priors, model.name)
-        study = replace(study, candidates=tuple(candidates), possible=possible)
+        study = replace(study, candidates=tuple(candidates), possible=possible, scaled=scaled)
         _write(draft, request, model, study)
         read_problem(draft, allow_files=request.allow_files)
         move_into(draft, request.folder)
