@@ -93,8 +93,8 @@ def _facts(made: "NewStudy") -> dict[str, object]:
         "time": {"column": made.axis.column, "read_as": made.clock.note},
         "series": series,
         "inputs": [
-            {"column": part.match.column, "variable": part.match.label, "held": part.windowed, "rows": len(part.rows)}
-            for part in made.inputs
+            {"column": p.match.column, "variable": p.match.label, "held": p.kind == "flow", "rows": len(p.rows)}
+            for p in made.inputs
         ],
         "ignored": made.ignored,
         "fitted": made.names("CAL"),

@@ -108,17 +108,19 @@ def _some(names: Sequence[str], most: int = 5) -> str:
 
 def _of_series(study: NewStudy, series: Series) -> Guess:
     match, rows = series.match, series.rows
-    noise = [] if series.is_input else [f"{series.family.name} noise"]
+    noise = [] if series.match.is_input else [f"{series.family.name} noise"]
     n_rows = f"{len(rows)} rows" + (f", {series.n_fitted} increments" if series.n_fitted < len(rows) else "")
     unit = [match.variable.units] if match.variable.units else []
     read_as = "; ".join([_reading(series), *unit, *noise, f"{n_rows}, {rows[0].text} to {rows[-1].text}"])
     becomes = match.label + (f" (sum of {len(match.names)})" if len(match.names) > 1 else "")
     instead = ["--value"]
-    if series.windowed or series.is_input:
-        instead.append('kind = "level"' if series.is_input and series.windowed else f'--window "{match.column}=rows"')
+    if series.kind == "flow" or series.match.is_input:
+        instead.append(
+            'kind = "level"' if series.match.is_input and series.kind == "flow" else f'--window "{match.column}=rows"'
+        )
     elif series.at:
         instead.append("--level-at")
-    instead += [] if series.is_input else ["--scale", "kind", "family"]
+    instead += [] if series.match.is_input else ["--scale", "kind", "family"]
     why = "; ".join([*_reasons(series), *filter(None, [study.scaled.get(match.column)])])
     return Guess(match.column, becomes, read_as, why, ", ".join(instead))
 
@@ -126,10 +128,10 @@ def _of_series(study: NewStudy, series: Series) -> Guess:
 def _reading(series: Series) -> str:
     """How the numbers of a column are read."""
     first, period = series.rows[0], series.axis.period
-    if series.windowed:
-        way = "held" if series.is_input else "gained" if series.gained else "flow"
+    if series.kind == "flow":
+        way = "held" if series.match.is_input else "gained" if series.gained else "flow"
         return f"{way} over {_window(series)} ({first.text}: {first.start} to {first.date})"
-    if series.is_input:
+    if series.match.is_input:
         return "lines between rows"
     kind = "growing count, by increments" if series.kind == "increments" else "level"
     return kind + (f", each at the {period}'s {series.at}" if series.at and period else "")
@@ -141,7 +143,7 @@ def _window(series: Series) -> str:
 
 def _reasons(series: Series) -> Iterator[str]:
     """Why a column is read so, and what was done to its numbers."""
-    if series.is_input:
+    if series.match.is_input:
         yield "drives the model"
     elif series.kind == "flow":
         only = "a stock that only grows, and falling numbers" if series.gained else "a flow"
@@ -150,15 +152,17 @@ def _reasons(series: Series) -> Iterator[str]:
         yield "numbers that never fall, of a stock that cannot"
     else:
         yield "a stock" if isinstance(series.match.variable, Stock) else "no flow"
-    if series.is_input:
+    if series.match.is_input:
         return
     if empty := max(len(series.axis.rows) - len(series.rows) - len(series.dropped), 0):
         yield f"{'one row has' if empty == 1 else f'{empty} rows have'} no number: left out"
     if (series.values < 0).any():
         least = number(float(series.values.min()))
         yield f"a count is never negative, and {least} is one: the noise is normal"
-    if n := sum(row.ends is not None for row in series.rows):
-        how = "rounded to whole ones" if series.rounded else "known as below or above a number"
+    ends = [(row.ends[0], row.value, row.ends[1]) for row in series.rows if row.ends]
+    if n := len(ends):
+        rounded = any(low < value < high for low, value, high in ends)
+        how = "rounded to whole ones" if rounded else "known as below or above a number"
         yield f"{n} of the numbers are intervals: {how}"
     if n := len(series.dropped):
         are = "one row is" if n == 1 else f"{n} rows are"

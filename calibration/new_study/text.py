@@ -38,9 +38,9 @@ def _block(head: str, **pairs: str) -> str:
 
 def table(series: Series) -> str:
     """The table of a series as CSV."""
-    as_given, intervals, rows = _are_spelled_anew(series), series.has_intervals, list[dict[str, str]]()
+    as_given, intervals, rows = _are_spelled_anew(series), any(row.ends for row in series.rows), list[dict[str, str]]()
     for row in series.rows:
-        cells = ({"start": row.start} if series.windowed else {}) | {"time": row.date}
+        cells = ({"start": row.start} if series.kind == "flow" else {}) | {"time": row.date}
         cells |= ({"as given": row.text} if as_given else {}) | {"value": plain(row.value)}
         if intervals:
             cells |= zip(("lower", "upper"), map(plain, row.ends or (row.value, row.value)), strict=True)
@@ -55,7 +55,7 @@ def _are_spelled_anew(series: Series) -> bool:
 
 def table_file(series: Series) -> str:
     """Where the table of a series stands within the study."""
-    return f"data/{'inputs/' * series.is_input}{file_name(series.match.column)}.csv"
+    return f"data/{'inputs/' * series.match.is_input}{file_name(series.match.column)}.csv"
 
 
 _KIND = {
@@ -74,11 +74,11 @@ def _observation(series: Series) -> str:
     keys["variable"] = names[0] if len(names) == 1 else f"[{', '.join(names)}] # added up"
     if _are_spelled_anew(series):
         keys["row_title"] = '"as given" # what a row is called'
-    if series.windowed:
+    if series.kind == "flow":
         keys["start_time"] = '"start"'
     if series.since is not None:
         keys["start"] = f"{plain(series.since)} # the stock is nothing then: the first total is what came since"
-    if series.has_intervals:
+    if any(row.ends for row in series.rows):
         keys["lower"] = '"lower" # an interval: a reading known as below or above a number, or rounded to whole ones'
         keys["upper"] = '"upper"'
     keys["family"] = f'"{series.family.name}" # {series.family.meaning}'
@@ -90,10 +90,10 @@ def _driver(series: Series) -> str:
     """The ``[[driver]]`` of an input: one for the variable, or for each element that its column names."""
     whole = len(series.match.names) > 1 and "[" not in series.match.label
     kind = '"level" # straight between the rows\' times; "held" keeps each value until the next'
-    if series.windowed:
+    if series.kind == "flow":
         kind = '"held" # over its window, and until the next; "level" reads it straight between the rows\' times'
     keys = {"table": toml(table_file(series)), "kind": kind}
-    keys |= {"start_time": toml("start")} if series.windowed else {}
+    keys |= {"start_time": toml("start")} if series.kind == "flow" else {}
     keys["why"] = toml(f"observed: {series.match.column}")
     names = [series.match.label] if whole else series.match.names
     return "\n\n".join(_block("[[driver]]", variable=toml(name), **keys) for name in names) + "\n"
@@ -219,10 +219,10 @@ def _reach(series: Series) -> str:
 _REACH = "# range: a thousand times what was seen; a run outside it is computed again with a finer step, or left out\n"
 
 
-def sensitivity(study: NewStudy, model: Model) -> str | None:
-    """Outputs and the moment at which they are ranked, or None where no series is of a single variable."""
+def sensitivity(study: NewStudy, model: Model) -> str:
+    """Outputs and the moment at which they are ranked, or nothing where no series is of a single variable."""
     if not study.single:
-        return None
+        return ""
     lines = [
         "# Which outputs cipark sensitivity looks at, and when. The parameters of problem.toml vary over their priors;",
         "# a [[factor]] with name, bounds and why adds a constant that the fit holds.",
@@ -291,11 +291,11 @@ def _asked_at(study: NewStudy, model: Model) -> str:
     return plain(min(study.end, model.time.final))
 
 
-def policies(study: NewStudy, title: str, model: Model) -> str | None:
-    """A first catalogue, or None where no single variable or constant offers itself."""
+def policies(study: NewStudy, title: str, model: Model) -> str:
+    """A first catalogue, or nothing where no single variable or constant offers itself."""
     levers = _levers(model, study.candidates)
     if not study.single or not levers:
-        return None
+        return ""
     behind = {part.match.column: reaching(model, [part.match.variable.name]) for part in study.single}
 
     def moving(part: Series) -> list[tuple[int, str, float]]:
@@ -306,7 +306,7 @@ def policies(study: NewStudy, title: str, model: Model) -> str | None:
     # of outcomes that levers of one rank move, as many of them, the first column's
     shown = max(study.single, key=lambda part: [(-of[0][0], len(of)) for of in [moving(part)] if of])
     if not moving(shown):
-        return None
+        return ""
     questions = {part.match.column: _question(part, model) for part in study.single}
     lines = [
         "# Examples: replace them by what can be decided. cipark policy says what each would have done. An equation of",

@@ -323,7 +323,7 @@ def test_a_pattern_of_columns_names_the_variable_of_all_each_with_its_element(wr
     rows = "time,North old,West old\n" + "".join(f"{i},{i + 10}.5,{i + 20}.5\n" for i in range(1, 5))
     made = ask(write_mdl(CARE), rows, values={"* old": "Residents"})
     assert [part.match.label for part in made.series] == ["Residents[North]", "Residents[West]"]
-    with pytest.raises(CiparkError, match=r"no column '\* young'"):
+    with pytest.raises(CiparkError, match=r"no column with numbers '\* young'"):
         ask(write_mdl(CARE), rows, values={"* young": "Residents"}, force=True)
 
 
