@@ -4,6 +4,7 @@ The window of a flow is as long as the header of its column, or of the times, sa
 """
 
 import datetime
+import math
 import re
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -12,6 +13,7 @@ from calibration.new_study.columns import Axis, plain
 from calibration.new_study.dates import is_year, months_earlier
 from calibration.study.calendar import MONTHS, Calendar, is_exact, length, time_unit_of, unit_in
 from cipark_sd.base.errors import CiparkError, InvalidValue
+from cipark_sd.base.inputs import number_in
 from cipark_sd.base.wording import TIME_UNITS, TimeUnit
 from cipark_sd.model.model import Model
 
@@ -44,7 +46,7 @@ class Clock:
             For dates without a calendar.
         """
         if not axis.dated:
-            return plain(self.time(time)), self.time(time)
+            return plain(round(self.time(time), 10)), self.time(time)
         if self.calendar is None:
             raise ValueError("dates need a calendar")
         date = datetime.date.fromordinal(int(time))
@@ -52,12 +54,7 @@ class Clock:
 
 
 def model_unit(model: Model, chosen: TimeUnit | None) -> TimeUnit | None:
-    """The unit of the model's time: of its file, else the one asked for; None where neither says one.
-
-    Parameters
-    ----------
-    chosen : TimeUnit, optional
-        What the user says.
+    """The unit of the model's time: of its file, else the ``chosen`` one; None where neither says one.
 
     Raises
     ------
@@ -96,15 +93,7 @@ def clock(model: Model, axis: Axis, chosen: TimeUnit | None, origin: str | None,
 def calendar_years(axis: Axis, model: Model, chosen: TimeUnit | None) -> Axis:
     """Years of the calendar as dates, where the model counts in another unit; any other axis as it is.
 
-    Parameters
-    ----------
-    chosen : TimeUnit, optional
-        What the user says that one unit of model time is.
-
-    Returns
-    -------
-    Axis
-        With the last days of the years as dates.
+    ``chosen`` is what the user says that one unit of model time is. The dates are the last days of the years.
     """
     unit = model_unit(model, chosen)
     if not axis.years or unit_in(axis.column) != "year" or unit in (None, "year"):
@@ -115,28 +104,28 @@ def calendar_years(axis: Axis, model: Model, chosen: TimeUnit | None) -> Axis:
 
 def _of_numbers(model: Model, axis: Axis, unit: TimeUnit | None, origin: str | None, windows: bool) -> Clock:
     initial, final = model.time.initial, model.time.final
-    theirs = unit_in(axis.column)
+    theirs, first = unit_in(axis.column), axis.times[0]
     if theirs == "year" and unit is None and is_year(initial) and any(initial <= n <= final for n in axis.times):
         unit = "year"
     if theirs is not None and unit is None:
-        raise _unknown(model, axis, theirs)
+        raise _no_unit(model, f"{axis.column!r} counts {theirs}s", theirs)
     factor = 1.0 if theirs is None or unit is None else length(theirs, unit)
     # a year of the calendar is that year and not the one before it
     named = axis.years and unit in (None, "year") and theirs in (None, "year") and is_year(initial)
     named = named and (axis.gap == 1 or theirs == "year")
-    at_start = windows and axis.times[0] * factor == initial
-    starts = axis.edge == "start" or ((named or at_start) and not axis.edge)
+    starts = axis.edge == "start" or (not axis.edge and (named or (windows and first * factor == initial)))
+    shift, moved = 0.0, ""
     if origin is not None:
-        shift, moved = initial - factor * _number(origin, axis), f"; the run starts at {axis.column} {origin}"
-    elif any(initial <= number * factor <= final for number in axis.times):
-        shift, moved = 0.0, ""
-    elif theirs == unit == "year" and is_year(axis.times[0]) and not is_year(initial):
+        at = number_in(origin)
+        if math.isnan(at):
+            raise InvalidValue("--origin", origin, f"a number, as {axis.column!r} holds", where="new-study")
+        shift, moved = initial - factor * at, f"; the run starts at {axis.column} {origin}"
+    elif not any(initial <= number * factor <= final for number in axis.times):
+        if not (theirs == unit == "year" and is_year(first) and not is_year(initial)):
+            raise _outside(model, axis, unit, factor)
         # years of the calendar for a run that counts years from its own start
-        first = axis.gap if windows and not starts else 0.0
-        shift = initial + first - axis.times[0]
+        shift = initial + (axis.gap if windows and not starts else 0.0) - first
         moved = f"; none lies within the run, {initial:g} to {final:g}: the data start with the run"
-    else:
-        raise _outside(model, axis, unit, factor)
     return Clock(None, _clock_words(model, axis, theirs, unit, (factor, shift), starts) + moved, factor, shift, starts)
 
 
@@ -156,14 +145,13 @@ def _clock_words(
     return f"{column} counts {theirs}s, the model {unit}s: {column} {first:g} is {unit}s {ends} of the model{mean}"
 
 
-def _unknown(model: Model, axis: Axis, theirs: TimeUnit) -> CiparkError:
+def _no_unit(model: Model, shown: str, likely: TimeUnit) -> CiparkError:
     """The table has a unit of time and the model none that it can be converted to."""
     counts = f"counts in {model.time.units!r}" if model.time.units else "names no unit of time"
-    model_words = model.time.units or "unit of time"
-    alternatives = ", ".join(unit for unit in TIME_UNITS if unit != theirs)
+    others = ", ".join(unit for unit in TIME_UNITS if unit != likely)
     return CiparkError(
-        f"new-study: {axis.column!r} counts {theirs}s, and the model {model.name} {counts}; write --unit {theirs} "
-        f"where one {model_words} of the model is a {theirs}, or --unit with another of {alternatives}"
+        f"new-study: {shown}, and the model {model.name} {counts}; write --unit {likely} where one unit of model time "
+        f"is a {likely}, or --unit with another of {others}"
     )
 
 
@@ -192,20 +180,18 @@ def _of_dates(model: Model, axis: Axis, chosen: TimeUnit | None, origin: str | N
             raise InvalidValue("--origin", origin, expected, where="new-study")
         return Clock(Calendar(), "the model runs in calendar years; a date means its end", starts=axis.edge == "start")
     if unit is None:
-        apart = axis.period or unit_in(axis.column) or "day"
         spaced = f"a {axis.period}" if axis.period else f"{axis.gap:g} days"
-        counts = f"counts in {model.time.units!r}" if model.time.units else "names no unit of time"
-        raise CiparkError(
-            f"new-study: {axis.column!r} holds dates {spaced} apart, and the model {model.name} {counts}; write "
-            f"--unit {apart} where one unit of model time is a {apart}, or --unit with another of "
-            f"{', '.join(TIME_UNITS)}"
-        )
+        likely = axis.period or unit_in(axis.column) or "day"
+        raise _no_unit(model, f"{axis.column!r} holds dates {spaced} apart", likely)
     _check_months(model, axis, unit, chosen)
     starts = axis.edge == "start"
+    start = datetime.date.fromordinal(int(axis.before(axis.times[0]) if windows and not starts else axis.times[0]))
     if origin is not None:
-        start = _date(origin, axis)
-    else:
-        start = datetime.date.fromordinal(int(axis.before(axis.times[0]) if windows and not starts else axis.times[0]))
+        try:
+            start = datetime.date.fromisoformat(origin)
+        except ValueError:
+            expected = f"a date such as {axis.dates[0].isoformat()}"
+            raise InvalidValue("--origin", origin, expected, where="new-study") from None
     beginning = f"the run's initial time {initial:g} is the end of {start.isoformat()}"
     why = "" if origin is not None else ", so that the data start with the run"
     calendar = Calendar(unit, _earlier(unit, start, initial))
@@ -224,21 +210,6 @@ def _check_months(model: Model, axis: Axis, unit: TimeUnit, chosen: TimeUnit | N
     )
 
 
-def _number(origin: str, axis: Axis) -> float:
-    try:
-        return float(origin)
-    except ValueError:
-        raise InvalidValue("--origin", origin, f"a number, as {axis.column!r} holds", where="new-study") from None
-
-
-def _date(origin: str, axis: Axis) -> datetime.date:
-    try:
-        return datetime.date.fromisoformat(origin)
-    except ValueError:
-        expected = f"a date such as {axis.dates[0].isoformat()}"
-        raise InvalidValue("--origin", origin, expected, where="new-study") from None
-
-
 def _earlier(unit: TimeUnit, date: datetime.date, n: float) -> datetime.date:
     """The date ``n`` units before, to the nearest day or month."""
     if unit in MONTHS:
@@ -250,8 +221,6 @@ def _earlier(unit: TimeUnit, date: datetime.date, n: float) -> datetime.date:
 Window = TimeUnit | Literal["rows"]
 #: How many times as far apart as a unit rows are before its name matters: months differ by less.
 APART = 1.2
-#: Windows of less than a day are none of dates.
-_LEAST = 1.0
 _PER = re.compile(
     r"(?:\b(?:per|each|every|a|(?:in|during|over|of|for)\s+(?:the|a|each|this))\s+|/\s*)([a-z]+)\b", re.IGNORECASE
 )
@@ -272,16 +241,8 @@ def _unit_said(column: str) -> TimeUnit | None:
     return next((unit for unit in units if unit is not None), None)
 
 
-def _named(axis: Axis) -> TimeUnit | None:
-    """The period that each entry is by its column's name, such as a week; numbers are so as years of the calendar."""
-    unit = unit_in(axis.column)
-    if axis.dated:
-        return unit if unit not in (None, "day") else axis.period if axis.periods else None
-    return "year" if axis.years and unit == "year" else None
-
-
 def windowed(axis: Axis, column: str, counts: TimeUnit | None, chosen: Window | None) -> Axis:
-    """The axis with the windows of a column of what flows.
+    """The axis with the windows of a column of what flows, as it was where these go from row to row.
 
     Parameters
     ----------
@@ -292,39 +253,30 @@ def windowed(axis: Axis, column: str, counts: TimeUnit | None, chosen: Window | 
     chosen : Window or None
         What the user says.
 
-    Returns
-    -------
-    Axis
-        As it was where windows go from row to row.
-
     Raises
     ------
     CiparkError
         Where column and times say different units, with what to write.
     """
-    theirs: TimeUnit | None = "day" if axis.dated else unit_in(axis.column) or ("year" if axis.years else counts)
+    named = unit_in(axis.column)
+    theirs: TimeUnit | None = "day" if axis.dated else named or ("year" if axis.years else counts)
     if theirs is None or chosen == "rows" or (axis.started and chosen is None):
         return axis
-
-    def shorter(unit: TimeUnit | None) -> bool:
-        """Whether rows are further apart than such a unit."""
-        return unit is not None and length(unit, "day") >= _LEAST and axis.gap > APART * length(unit, theirs)
-
-    options = (chosen, None) if chosen else (_unit_said(column), _named(axis))
-    units = [unit for unit in options if unit is not None]
-    if not any(map(shorter, units)):
+    # the period that each entry is, such as a week; numbers are so as years of the calendar
+    if axis.dated:
+        named = named if named not in (None, "day") else axis.period if axis.periods else None
+    elif not (axis.years and named == "year"):
+        named = None
+    units = [unit for unit in ((chosen,) if chosen else (_unit_said(column), named)) if unit is not None]
+    # windows of less than a day are none of dates
+    if not any(length(unit, "day") >= 1 and axis.gap > APART * length(unit, theirs) for unit in units):
         return axis
     if len(set(units)) > 1:
-        raise _two(axis, column, *units)
+        where, (counted, of) = "from" if axis.edge == "start" else "to", units
+        way, mean = f'--window "{column}={counted}"', f'--scale "{column}={length(of, counted):.4g}"'
+        raise CiparkError(
+            f"new-study: {column!r} is by the {counted}, and each entry of {axis.column!r} is a {of}; "
+            f"write {way} where a number is of one {counted} {where} its time, or "
+            f'--window "{column}={of}" where it is of the {of}, with {mean} where it is the mean of its {counted}s'
+        )
     return replace(axis, window=units[0], width=length(units[0], theirs), starts=())
-
-
-def _two(axis: Axis, column: str, counted: TimeUnit, named: TimeUnit) -> CiparkError:
-    """The header of a column says one unit, and the times are of another."""
-    where = "from" if axis.edge == "start" else "to"
-    way, mean = f'--window "{column}={counted}"', f'--scale "{column}={length(named, counted):.4g}"'
-    return CiparkError(
-        f"new-study: {column!r} is by the {counted}, and each entry of {axis.column!r} is a {named}; write {way} where "
-        f'a number is of one {counted} {where} its time, or --window "{column}={named}" where it is of the {named}, '
-        f"with {mean} where it is the mean of its {counted}s"
-    )

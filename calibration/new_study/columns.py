@@ -5,13 +5,13 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
 from calibration.new_study.dates import (
+    ORDERS,
     DateOrder,
     are_seasons,
     date_of,
@@ -26,7 +26,7 @@ from calibration.new_study.table import Sheet, is_missing
 from calibration.study.calendar import MONTHS, unit_in
 from calibration.study.constants import words_in
 from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput
-from cipark_sd.base.inputs import as_number
+from cipark_sd.base.inputs import number_in
 from cipark_sd.base.wording import TimeUnit, listed
 
 Edge = Literal["start", "end", ""]
@@ -60,31 +60,13 @@ def _is_time(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Axis:
-    """The times of a table, in the order of time.
+    """The times of a table, in the order of time: numbers, or days as :meth:`datetime.date.toordinal` counts them.
 
-    Parameters
-    ----------
-    rows : tuple of int
-        Places of the rows in the sheet.
-    texts : tuple of str
-        The entries as the table has them, dates as ISO.
-    times : tuple of float
-        Numbers, or days of the calendar as :meth:`datetime.date.toordinal` counts them.
-    dated : bool
-        Whether they are days.
-    edge : {"start", "end", ""}
-        Which end of its window an entry is, where the column's name says so. A date that starts a window is the day
-        before, since a date means its end.
-    periods : bool
-        Whether an entry names a period, such as a month, and not a day; its date is then the last day.
-    started : str
-        Name of the column that holds the starts of the windows, empty where there is none.
-    starts : tuple of float
-        What it holds.
-    window : TimeUnit, optional
-        The length of each window, where that is not the usual distance of two entries.
-    width : float
-        The same in the axis' own unit.
+    ``rows`` are places of the rows in the sheet, ``texts`` the entries as the table has them, dates as ISO. ``edge`` is
+    the end of its window that an entry is, where the column's name says so; a date that starts a window is the day
+    before, since a date means its end. With ``periods`` an entry names a period, such as a month, and its date is the
+    last day. ``started`` names the column that holds the ``starts`` of the windows, if any. ``window`` is the length
+    of each window, where that is not the usual distance of two entries, and ``width`` the same in the axis' own unit.
     """
 
     column: str
@@ -199,8 +181,9 @@ def read_axis(
     if column is not None and column not in sheet.header:
         raise UnknownName(column, sheet.header, kind="column", where=sheet.name)
     header = [name for name in sheet.header if name not in values or name == column]
+    edges = _edges(sheet, header)
+    starts, ends = ([name for name in edges if edges[name] == edge] for edge in ("start", "end"))
     chosen = column or _guess(sheet, header)
-    ends = [name for name in header if _edge_of(name) == "end" and _is_filled(sheet, name)]
     if column is None and _edge_of(chosen) == "start" and len(ends) == 1:
         chosen = ends[0]
     axis = _as_far(sheet, replace(_read(sheet, chosen, order), edge=_edge_of(chosen)), until)
@@ -209,53 +192,39 @@ def read_axis(
     if axis.edge == "start" and axis.dated:
         # a day begins where the one before it ends
         return replace(axis, times=tuple(day - 1 for day in axis.times))
-    starts = [name for name in header if _edge_of(name) == "start" and _is_filled(sheet, name)]
     return _paired(axis, _read(sheet, starts[0], order)) if axis.edge == "end" and len(starts) == 1 else axis
+
+
+def _edges(sheet: Sheet, header: Sequence[str]) -> dict[str, Edge]:
+    """Columns whose names say that they hold starts or ends, and that have a number or a date in each row."""
+
+    def is_filled(texts: Sequence[str]) -> bool:
+        return not any(map(is_missing, texts)) and (_are_numbers(texts, sheet) or bool(date_orders(texts)))
+
+    return {name: edge for name in header if (edge := _edge_of(name)) and is_filled(sheet.column(name))}
 
 
 def time_columns(sheet: Sheet, column: str | None, cases: Collection[str]) -> list[str]:
     """The column of times, the one that is named or the first that looks like it, and those of starts and ends.
 
-    Parameters
-    ----------
-    column : str, optional
-        None to guess it.
-    cases : collection of str
-        Columns that are none.
+    ``cases`` are columns that are none.
     """
     header = [name for name in sheet.header if name not in cases]
-    edges = [name for name in header if _edge_of(name) and _is_filled(sheet, name)]
-    return list(dict.fromkeys([column or _guess(sheet, header), *edges]))
+    return list(dict.fromkeys([column or _guess(sheet, header), *_edges(sheet, header)]))
 
 
 def _as_far(sheet: Sheet, axis: Axis, until: str | None) -> Axis:
-    """The rows up to a time, all of them where none is named."""
-    times = axis.times
-    if until is not None:
-        last = _entry(axis, until)
-        n = sum(time <= last for time in times)
-        if n < 2:
-            raise InvalidValue("--until", until, f"a time with two rows of {axis.column!r} before it", where=sheet.name)
-        return replace(axis, rows=axis.rows[:n], texts=axis.texts[:n], times=times[:n])
-    return axis
-
-
-def _entry(axis: Axis, text: str) -> float:
-    """A time as the user writes it, on the axis' own count."""
-    if axis.dated:
-        date = date_of(text, "dmy")
-        if date is not None:
-            return float(date.toordinal())
-    else:
-        with suppress(ValueError):
-            return as_number(text)
-    raise InvalidValue("--until", text, f"a time such as {axis.texts[-1]}", where="new-study")
-
-
-def _is_filled(sheet: Sheet, name: str) -> bool:
-    """Whether each row has a number or a date."""
-    texts = sheet.column(name)
-    return not any(map(is_missing, texts)) and (_are_numbers(texts, sheet) or bool(date_orders(texts)))
+    """The rows up to a time, as the user writes it; all of them where none is named."""
+    if until is None:
+        return axis
+    date = date_of(until, "dmy") if axis.dated else None
+    last = date.toordinal() if date else math.nan if axis.dated else number_in(until)
+    if math.isnan(last):
+        raise InvalidValue("--until", until, f"a time such as {axis.texts[-1]}", where="new-study")
+    n = sum(time <= last for time in axis.times)
+    if n < 2:
+        raise InvalidValue("--until", until, f"a time with two rows of {axis.column!r} before it", where=sheet.name)
+    return replace(axis, rows=axis.rows[:n], texts=axis.texts[:n], times=axis.times[:n])
 
 
 def _paired(axis: Axis, starts: Axis) -> Axis:
@@ -291,60 +260,54 @@ def _read(sheet: Sheet, column: str, order: DateOrder | None) -> Axis:
             f"{cells[0]!r} may have the day or the month first: --dates dmy or --dates mdy says which",
             where=f"{sheet.name}, {column}",
         )
-    if orders and (order or not _are_numbers(cells, sheet)):
-        return _dated(sheet, column, rows, cells, orders[0])
-    read = sheet.reader(cells)
-    numbers = [read(text) for text in cells]
-    _check_dates(sheet, column, rows, cells)
-    for i, text, number in zip(rows, cells, numbers, strict=True):
-        if math.isnan(number):
-            # one text among numbers is a row that is no data, and the column is right
-            alone = 2 * sum(map(math.isfinite, numbers)) > len(numbers)
-            expected = f"a number, or a date such as 2020-03-01; {_taken(column)}"
-            if alone:
-                example = next(cell for cell, value in zip(cells, numbers, strict=True) if math.isfinite(value))
-                expected = f"a number, as {example} is: mend the cell, or take the row out if it is no data"
-            raise InvalidValue(column, text, expected, where=f"{sheet.name} line {sheet.lines[i]}")
-    ordered = sorted(zip(numbers, rows, strict=True))
+    ways = {"a number": list(map(sheet.reader(cells), cells))}
+    if order or not orders or not _are_numbers(cells, sheet):
+        dates = {o: [date_of(cell, o) for cell in cells] for o in orders or ORDERS}
+        days = {o: [math.nan if day is None else float(day.toordinal()) for day in dates[o]] for o in dates}
+        ways["a date"] = max(days.values(), key=_n_finite)
+    # what most entries are the others should be
+    way = "a date" if orders and "a date" in ways else max(ways, key=lambda way: _n_finite(ways[way]))
+    _check_read(sheet, column, [(sheet.lines[i], cell) for i, cell in zip(rows, cells, strict=True)], ways[way], way)
+    ordered = sorted(zip(ways[way], rows, strict=True))
     _check_once(ordered, sheet, column)
-    values = tuple(number for number, _ in ordered)
-    return Axis(column, tuple(i for _, i in ordered), tuple(map(plain, values)), values)
+    times, places = tuple(time for time, _ in ordered), tuple(i for _, i in ordered)
+    if way == "a number":
+        return Axis(column, places, tuple(map(plain, times)), times)
+    given = tuple(datetime.date.fromordinal(int(day)) for day in times)
+    named = () if _edge_of(column) else last_days(column, given)
+    days_ = named or given
+    return Axis(
+        column,
+        places,
+        tuple(day.isoformat() for day in days_),
+        tuple(float(day.toordinal()) for day in days_),
+        dated=True,
+        periods=bool(named) or all(map(is_period, cells)),
+    )
 
 
-def _check_dates(sheet: Sheet, column: str, rows: Sequence[int], cells: Sequence[str]) -> None:
-    """Complain of the entry that is no date in a column whose others are."""
-    for order in ("dmy", "mdy"):
-        wrong = [(i, text) for i, text in zip(rows, cells, strict=True) if date_of(text, order) is None]
-        if wrong and len(wrong) <= len(cells) // 2:
-            i, text = wrong[0]
-            where = f"{sheet.name} line {sheet.lines[i]}"
-            if re.fullmatch(r"\d{4}-\d\d?-\d\d?", text):
-                raise UnusableInput(f"{column} is {text!r}, and the calendar has no such day", where=where)
-            example = next(cell for cell in cells if date_of(cell, order) is not None)
-            expected = f"a date, as {example!r} is: mend the cell, or take the row out if it is no data"
-            raise InvalidValue(column, text, expected, where=where)
+def _n_finite(values: Sequence[float]) -> int:
+    return sum(map(math.isfinite, values))
+
+
+def _check_read(sheet: Sheet, column: str, cells: Sequence[tuple[int, str]], values: Sequence[float], way: str) -> None:
+    """Complain of the first of some cells, each with its line, that is not what most of them are."""
+    wrong = next((cell for cell, value in zip(cells, values, strict=True) if math.isnan(value)), None)
+    if wrong is None:
+        return
+    line, text = wrong
+    where = f"{sheet.name} line {line}"
+    if re.fullmatch(r"\d{4}-\d\d?-\d\d?", text):
+        raise UnusableInput(f"{column} is {text!r}, and the calendar has no such day", where=where)
+    expected = f"{'a number, or ' * (way == 'a number')}a date such as 2020-03-01; {_taken(column)}"
+    if 2 * _n_finite(values) > len(values):
+        right = next(cell for (_, cell), value in zip(cells, values, strict=True) if not math.isnan(value))
+        expected = f"{way}, as {right} is: mend the cell, or take the row out if it is no data"
+    raise InvalidValue(column, text, expected, where=where)
 
 
 def _taken(column: str) -> str:
     return f"{column!r} was taken for the column of times, --time COL names another"
-
-
-def _dated(sheet: Sheet, column: str, rows: Sequence[int], cells: Sequence[str], order: DateOrder) -> Axis:
-    dates = []
-    for i, text in zip(rows, cells, strict=True):
-        date = date_of(text, order)
-        if date is None:
-            expected = f"a date such as 2020-03-01 (day and month in the order {order}); {_taken(column)}"
-            raise InvalidValue(column, text, expected, where=f"{sheet.name} line {sheet.lines[i]}")
-        dates.append(date)
-    ordered = sorted(zip(dates, rows, strict=True))
-    _check_once(ordered, sheet, column)
-    days = tuple(date for date, _ in ordered)
-    named = () if _edge_of(column) else last_days(column, days)
-    days, periods = named or days, bool(named) or all(map(is_period, cells))
-    texts = tuple(day.isoformat() for day in days)
-    times = tuple(float(day.toordinal()) for day in days)
-    return Axis(column, tuple(i for _, i in ordered), texts, times, dated=True, periods=periods)
 
 
 def _check_once(times: Sequence[tuple[object, int]], sheet: Sheet, column: str) -> None:
@@ -370,25 +333,19 @@ def _check_once(times: Sequence[tuple[object, int]], sheet: Sheet, column: str) 
 def cases_of(sheet: Sheet, column: str, beside: Sequence[str] = ()) -> list[str]:
     """Columns of texts that tell rows of one time apart, and whose texts come again at other times.
 
-    One that numbers readings of the same by its name tells none apart.
-
-    Parameters
-    ----------
-    column : str
-        Of times.
-    beside : sequence of str
-        Columns whose entries the rows have in common too.
+    One that numbers readings of the same by its name tells none apart. ``column`` is that of times, ``beside`` are
+    further columns whose entries the rows have in common.
     """
     times, names = list(zip(*(sheet.column(name) for name in (column, *beside)), strict=True)), list[str]()
-    for name in (name for name in sheet.header if name not in beside):
+    for name in (name for name in sheet.header if name not in (column, *beside)):
         texts = sheet.column(name)
         filled = [text for text in texts if not is_missing(text)]
-        again = 2 * len(set(filled)) <= len(filled)
-        if name == column or not again or sheet.has_numbers(name) or date_orders(filled):
-            continue
-        if not _REPLICATES.isdisjoint(words_in(name)):
-            continue
-        if len(set(zip(times, texts, strict=True))) > len(set(times)):
+        is_text = 2 * len(set(filled)) <= len(filled) and not sheet.has_numbers(name) and not date_orders(filled)
+        if (
+            is_text
+            and _REPLICATES.isdisjoint(words_in(name))
+            and len({*zip(times, texts, strict=True)}) > len({*times})
+        ):
             names.append(name)
     return names
 
@@ -401,32 +358,35 @@ def _are_numbers(texts: Sequence[str], sheet: Sheet) -> bool:
 
 
 def _guess(sheet: Sheet, header: Sequence[str]) -> str:
-    filled = {name: [text for text in sheet.column(name) if not is_missing(text)] for name in header}
-    for name, texts in filled.items():
-        if texts and not _are_numbers(texts, sheet) and (date_orders(texts) or are_seasons(texts)):
-            return name
-    ascending: list[str] = []
-    for name, texts in filled.items():
-        read = sheet.reader(texts)
-        values = [read(text) for text in texts]
-        if len(values) > 1 and all(a < b for a, b in pairwise(values)):
-            ascending.append(name)
-    numbers = [name for name, texts in filled.items() if _are_numbers(texts, sheet)]
-    named = [name for name in header if _is_time(name) and filled[name]]
-    once = [name for name in named if name in numbers and len(set(filled[name])) == len(filled[name])]
-    for options in (once, [name for name in named if name in numbers], named, ascending):
-        if options:
-            return options[0]
-    shown = ", ".join(map(repr, sheet.header))
-    raise UnusableInput(
-        f"no column has dates or ascending numbers; --time names the column of times, one of {shown}", where=sheet.name
-    )
+    """The first column of dates, else with a name of time, else of ascending numbers."""
+
+    def rank(name: str) -> int:
+        texts = [text for text in sheet.column(name) if not is_missing(text)]
+        numeric = _are_numbers(texts, sheet)
+        if texts and not numeric and (date_orders(texts) or are_seasons(texts)):
+            return 0
+        if texts and _is_time(name):
+            return 1 + (len(set(texts)) < len(texts)) if numeric else 3
+        values = list(map(sheet.reader(texts), texts))
+        return 4 if len(values) > 1 and all(a < b for a, b in pairwise(values)) else 5
+
+    ranks = {name: rank(name) for name in header}
+    chosen = min(ranks, key=ranks.__getitem__, default="")
+    if ranks.get(chosen, 5) == 5:
+        shown = ", ".join(map(repr, sheet.header))
+        expected = f"--time names the column of times, one of {shown}"
+        raise UnusableInput(f"no column has dates or ascending numbers; {expected}", where=sheet.name)
+    return chosen
 
 
 def plain(number: float) -> str:
-    """A number as a file has it, whole ones without a point.
+    """A number as a file has it: whole ones without a point, others short where that is exact.
 
-    >>> plain(3.0), plain(0.1)
-    ('3', '0.1')
+    >>> plain(3.0), plain(0.1 + 0.2), plain(1 / 3), plain(math.inf)
+    ('3', '0.3', '0.3333333333333333', 'inf')
     """
-    return str(int(number)) if number == int(number) and abs(number) < 1e15 else repr(round(number, 10))
+    if float(number).is_integer() and abs(number) < 1e15:
+        return str(int(number))
+    # the last digits of a product are rounding
+    short = f"{number:.15g}"
+    return short if abs(float(short) - number) <= 4 * math.ulp(number) else repr(float(number))

@@ -37,6 +37,11 @@ class Match:
     names: tuple[str, ...]
     label: str
 
+    @property
+    def is_input(self) -> bool:
+        """Whether it is a data variable, which the model takes and does not compute."""
+        return isinstance(self.variable, DataVariable)
+
 
 @lru_cache(100_000)
 def _tokens(name: str) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 The payoff becomes the objective of the study, and the constants of the control its parameters, element by element.
 """
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 
 from calibration.likelihood.posterior import posterior
 from calibration.new_study.request import Request
-from calibration.new_study.study import check_free, files_read, move_into
+from calibration.new_study.study import bring, check_free, move_into
 from calibration.new_study.text import toml
 from calibration.study import FILE
 from calibration.study.payoff import expanded
@@ -92,14 +91,8 @@ def from_optimizer(request: Request) -> OptimizerStudy:
     theirs = read_search_control(results[-1]).payoff if results else control.payoff
     sections = [*_parameters(model, control, changed, request.control), *_fixed(control, model, changed)]
     with draft_of(folder) as draft:
-        draft.mkdir()
-        for name in (path.name, *files_read(model)):
-            (draft / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path.parent / name, draft / name)
-        for table in request.series:
-            (draft / "data" / "series").mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(table, draft / "data" / "series" / table.name)
-        head = list(_head(folder.name, path.name, request.series, changed))
+        series = bring(draft, path, model, request.series)
+        head = list(_head(folder.name, path.name, series, changed))
 
         def written_with(times_step: bool) -> CalibrationProblem:
             body = [*head, *_payoff(elements, payoff, times_step=times_step), *sections]
@@ -137,10 +130,10 @@ def _closest(payoffs: Mapping[str, float], theirs: float | None) -> str:
     return PLAIN
 
 
-def _head(title: str, model: str, series: Sequence[Path], changed: Scenario) -> Iterator[str]:
+def _head(title: str, model: str, series: Sequence[str], changed: Scenario) -> Iterator[str]:
     yield from (f"title = {toml(title)}", "", "[model]", f"file = {toml(model)}")
     if series:
-        yield f"series = [{', '.join(toml(f'data/series/{table.name}') for table in series)}]"
+        yield f"series = [{', '.join(map(toml, series))}]"
     span = {"from": changed.initial_time, "to": changed.final_time, "step": changed.time_step}
     yield from (f"{key} = {value!r}" for key, value in span.items() if value is not None)
 

@@ -16,7 +16,9 @@ from calibration.inference.profile.information import prior_sd, standardised_slo
 from calibration.inference.search.downhill import nearing
 from calibration.inference.search.objective import IMPOSSIBLE, Objective, gather, objective, run
 from calibration.likelihood.posterior import Posterior
+from calibration.new_study.columns import plain
 from calibration.new_study.matching import words
+from calibration.new_study.series import SHARES, is_bare
 from calibration.noise import priors as families
 from calibration.noise.priors import Prior
 from calibration.study.calendar import time_unit_of
@@ -44,7 +46,6 @@ REACH = 100.0
 #: Value from which on a number without a unit may be a multiplier above 1, unless an equation or its name makes it a
 #: fraction: a file's numbers are often wrong by three times.
 MULTIPLIER = 1 / 3
-_SHARES = frozenset({"fraction", "share", "probability", "proportion"})
 #: Words for numbers without a unit that may well be above 1.
 _UNBOUNDED = frozenset({"sensitivity", "elasticity", "multiplier", "factor", "ratio", "effect", "strength", "weight"})
 _UNBOUNDED |= frozenset({"exponent", "gain", "index", "intensity", "relative"})
@@ -85,6 +86,14 @@ class Candidate:
     amount: bool = False
     bounds: tuple[float, float] = (-math.inf, math.inf)
     by_step: tuple[float, float] | None = None
+
+    @property
+    def step_words(self) -> str:
+        """The bound that the step of the file's run sets, in words; empty where the range is narrower."""
+        (low, high), (least, most) = self.bounds, self.by_step or (0.0, math.inf)
+        if max(low, 0.0) >= least and high <= most:
+            return ""
+        return f"at most {plain(most)}" if math.isfinite(most) else f"at least {plain(least)}"
 
 
 class Guess:
@@ -167,10 +176,10 @@ class Guess:
         if limits == (0.0, 1.0):
             return families.LogitNormal(value, self.sigma)
         named = set(words(name.replace("_", " ")))
-        bare = is_dimensionless(units) or units.strip().casefold() in _SHARES
+        bare = is_bare(units)
         unbounded = name in self._exponents or bool(_UNBOUNDED & named) or 1 < limits[1] < math.inf
         small = bool(units.strip()) and value < MULTIPLIER and not unbounded
-        fraction = name in self._complements or bool(_SHARES & named) or small
+        fraction = name in self._complements or bool(SHARES & named) or small
         if 0 < value < 1 and bare and fraction:
             return families.LogitNormal(value, self.sigma)
         either = bare and bool(units.strip()) and MULTIPLIER <= value < 1 and not unbounded

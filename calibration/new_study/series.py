@@ -6,7 +6,7 @@ What can fall and what cannot is a matter of the model's equations.
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
@@ -26,7 +26,6 @@ from cipark_sd.base.errors import CiparkError, InvalidValue, UnusableInput, rais
 from cipark_sd.model.expr import Const
 from cipark_sd.model.model import Model
 from cipark_sd.model.units import is_dimensionless
-from cipark_sd.model.variables import Series as DataVariable
 from cipark_sd.model.variables import Stock, Variable
 
 #: Whole numbers of a stock beyond this are measurements rather than counts.
@@ -40,9 +39,9 @@ TOO_SMOOTH = 0.25
 #: Ratio of the largest to the smallest value from which noise is taken to grow with the level.
 _SPAN = 3.0
 #: Units, and words of names, that say that something is a part of 1.
-_FRACTIONS = frozenset({"fraction", "share", "proportion", "probability"})
+SHARES = frozenset({"fraction", "share", "proportion", "probability"})
 #: Where in its period each point is.
-_SHARES: dict[Point, float] = {"start": 0.0, "middle": 0.5, "end": 1.0}
+_SHARES: dict[Point | None, float | None] = {"start": 0.0, "middle": 0.5, "end": 1.0, None: None}
 Shape = Literal["level", "flow", "increments"]
 #: The noise that a new study proposes.
 NewFamily = NB1 | Lognormal | Normal
@@ -66,17 +65,12 @@ class Reading:
         return self.values[np.isfinite(self.values)]
 
     @property
-    def is_input(self) -> bool:
-        """Whether these are values of a data variable, which the model takes and does not compute."""
-        return isinstance(self.match.variable, DataVariable)
-
-    @property
     def stands(self) -> bool:
         """Whether each stands until it is changed: a few whole numbers, such as 0 and 1, or most repeat the one before.
 
         A price does; what is measured, such as a temperature, repeats itself seldom.
         """
-        few = len(np.unique(self.observed)) <= MOST_SWITCHED and bool(np.all(self.observed == np.round(self.observed)))
+        few = len(np.unique(self.observed)) <= MOST_SWITCHED and _all_whole(self.observed)
         return few or bool(2 * np.sum(np.diff(self.observed) == 0) > len(self.observed))
 
     @property
@@ -93,9 +87,11 @@ class Reading:
     @property
     def counted(self) -> bool:
         """Whether these are counts: whole before they were scaled too, and not rounded to tens or more."""
-        unscaled = self.observed / self.scale
-        as_given = bool(np.all(np.abs(unscaled - np.round(unscaled)) <= 1e-9 * np.maximum(1.0, np.abs(unscaled))))
-        return self.whole and as_given and not _rounded(self.observed)
+        return self.whole and _all_whole(self.observed / self.scale) and not _rounded(self.observed)
+
+
+def _all_whole(values: Array) -> bool:
+    return bool(np.all(np.abs(values - np.round(values)) <= 1e-9 * np.maximum(1.0, np.abs(values))))
 
 
 def _rounded(values: Array) -> bool:
@@ -141,11 +137,6 @@ class Series:
     unit: str = ""
 
     @property
-    def is_input(self) -> bool:
-        """Whether it drives the model and is no observation."""
-        return isinstance(self.match.variable, DataVariable)
-
-    @property
     def values(self) -> Array:
         """Its numbers."""
         return np.array([row.value for row in self.rows])
@@ -156,42 +147,18 @@ class Series:
         return self.kind == "flow" and isinstance(self.match.variable, Stock)
 
     @property
-    def has_intervals(self) -> bool:
-        """Whether some of its numbers are intervals."""
-        return any(row.ends for row in self.rows)
-
-    @property
-    def rounded(self) -> bool:
-        """Whether its numbers are whole ones that stand for all that round to them."""
-        return any(row.ends and row.ends[0] < row.value < row.ends[1] for row in self.rows)
-
-    @property
     def n_fitted(self) -> int:
         """Numbers that enter the fit: of a growing count the first is no increment unless its start is known."""
         return len(self.rows) - (self.kind == "increments" and self.since is None)
 
-    @property
-    def windowed(self) -> bool:
-        """Whether its table has a column of starts."""
-        return self.kind == "flow"
-
 
 def reading(sheet: Sheet, axis: Axis, match: Match, scale: float = 1.0) -> Reading:
-    """The numbers of a column, times ``scale``.
-
-    Returns
-    -------
-    Reading
-        ``(n_rows,)`` in the order of the axis.
+    """The numbers ``(n_rows,)`` of a column, times ``scale``, in the order of the axis.
 
     Raises
     ------
-    InvalidValue
-        For a cell that is neither a number nor empty.
-    UnusableInput
-        For a column without numbers.
-    Problems
-        For several such cells.
+    InvalidValue, Problems, UnusableInput
+        For cells that are neither numbers nor empty, and a column without two numbers.
     """
     texts, limits = sheet.column(match.column), sheet.limits(match.column)
     # numbers in thousands are decimals of a thousand: 0.433 is 433 and not 433.00000000000006
@@ -223,7 +190,7 @@ def shape(data: Reading, model: Model, moving: Collection[str], *, holds: bool =
     variable = data.match.variable
     falls = len(data.observed) > 0 and bool(np.any(data.observed < np.maximum.accumulate(data.observed) / 2))
     gains = isinstance(variable, Stock) and falls and cannot_fall(model, variable)
-    if variable.name in moving or gains or (data.is_input and (holds or data.stands)):
+    if variable.name in moving or gains or (data.match.is_input and (holds or data.stands)):
         return "flow"
     total = running_total(model, variable, data.observed, are_counts=data.whole)
     return "increments" if total else "level"
@@ -243,16 +210,19 @@ def _fraction(data: Reading) -> bool:
 
     An error in proportion would lead beyond 1 there; small fractions, such as a prevalence, keep it.
     """
-    variable = data.match.variable
-    units = variable.units.strip().casefold()
-    is_fraction = is_dimensionless(units) if units and units not in _FRACTIONS else _says_fraction(variable)
+    units = data.match.variable.units.strip().casefold()
+    is_fraction = is_dimensionless(units) if units and units not in SHARES else _says_share(data.match.variable)
     return is_fraction and data.observed.min() >= 0 and 0.5 < data.observed.max() <= 1
 
 
-def _says_fraction(variable: Variable) -> bool:
+def _says_share(variable: Variable) -> bool:
     """Whether a unit or a name says that something is a part of 1."""
-    words = re.findall(r"[a-z]+", f"{variable.units} {variable.label}".casefold())
-    return not _FRACTIONS.isdisjoint(words)
+    return not SHARES.isdisjoint(re.findall(r"[a-z]+", f"{variable.units} {variable.label}".casefold()))
+
+
+def is_bare(units: str) -> bool:
+    """Whether a unit is none, or the name of a part of 1."""
+    return is_dimensionless(units) or units.strip().casefold() in SHARES
 
 
 def _too_smooth(observed: Array) -> bool:
@@ -267,48 +237,52 @@ def _too_smooth(observed: Array) -> bool:
 def point(axis: Axis, kind: Shape, chosen: Point | None) -> Point | None:
     """The point of its period that a number is of, ``chosen`` by user or table; None where its entry is its own time.
 
-    A running total of a period is that at its end, and so is a level beside the first day of a week.
+    A running total of a period is that at its end, and so is any number beside a date that names a period.
     """
     if kind == "flow" or axis.days:
         return None
     totals = kind == "increments" and (axis.years or axis.dated)
-    return "end" if totals else chosen or ("end" if axis.first_days else None)
+    return "end" if totals else chosen or ("end" if axis.dated else None)
 
 
-def series(data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float, chosen: Point | None = None) -> Series:
-    """The rows that lie within the run, with windows where they are of a flow.
+def series(
+    data: Reading, kind: Shape, axis: Axis, clock: Clock, initial: float, chosen: Point | None = None, unit: str = ""
+) -> Series:
+    """The rows that lie within the run, from its ``initial`` time on, with windows where they are of a flow.
 
-    ``chosen`` is the point of its period that a level is of, where the user or the table says one.
-
-    Parameters
-    ----------
-    axis : Axis
-        With the windows of this column.
-    initial : float
-        The run's initial time, in model time.
+    ``axis`` has the windows of this column; ``chosen`` is the point of its period that a level is of, where the user or
+    the table says one.
 
     Raises
     ------
     InvalidValue
-        When fewer than two are left.
+        When fewer than two are left, or two are of one window.
     """
     at, law = point(axis, kind, chosen), family(data, kind)
-    ends = _ends(data, kind, law)
-    placed = _rows(data, axis, clock, "end" if kind == "flow" else at)
-    rows = [replace(row, ends=pair) for row, pair in zip(placed, ends, strict=True) if np.isfinite(row.value)]
+    if at is None and kind != "flow" and axis.years and clock.starts:
+        at = "start"
+    share = _SHARES["end" if kind == "flow" else at]
+    starts = axis.edge == "start" if axis.dated else clock.starts
+    rows: list[Row] = []
+    for i, (value, ends) in enumerate(zip(data.values.tolist(), _ends(data, kind, law), strict=True)):
+        opened, closed = axis.span(i, starts=starts)
+        moment = axis.times[i] if share is None else (1 - share) * opened + share * closed
+        (text, time), (start, start_time) = clock.spelled(axis, moment), clock.spelled(axis, opened)
+        if not math.isnan(value):
+            rows.append(Row(text, start, time, start_time, axis.texts[i], value, ends))
     twice = next((row.date for row, after in pairwise(rows) if row.time == after.time), "")
-    if twice and (kind != "level" or data.is_input):
+    if twice and (kind != "level" or data.match.is_input):
         expected = "each time once: only levels are read several times; leave a row out, or add both up"
         raise InvalidValue(data.match.column, f"two numbers at {twice}", expected, where="new-study")
-    earliest = [row.start_time if kind == "flow" else row.time for row in rows]
-    inside = [row for row, time in zip(rows, earliest, strict=True) if time >= initial - 1e-9]
-    dropped = tuple(row.date for row, time in zip(rows, earliest, strict=True) if time < initial - 1e-9)
+    is_early = [(row.start_time if kind == "flow" else row.time) < initial - 1e-9 for row in rows]
+    inside = [row for row, early in zip(rows, is_early, strict=True) if not early]
+    dropped = tuple(row.date for row, early in zip(rows, is_early, strict=True) if early)
     if len(inside) < 2:
         shown = f"{len(inside)} rows from the model's initial time {initial:g} on"
         expected = "two at least; does the model start late enough before the data?"
         raise InvalidValue(data.match.column, shown, expected, where="new-study")
     since = _since(data.match, inside, initial) if kind == "increments" else None
-    return Series(data.match, kind, law, tuple(inside), dropped, axis, since=since, at=at)
+    return Series(data.match, kind, law, tuple(inside), dropped, axis, since=since, at=at, unit=unit)
 
 
 def _ends(data: Reading, kind: Shape, law: NewFamily) -> list[tuple[float, float] | None]:
@@ -318,9 +292,9 @@ def _ends(data: Reading, kind: Shape, law: NewFamily) -> list[tuple[float, float
     is rounded: a staff of 12 is anything from 11.5 to 12.5.
     """
     least = 0.0 if law.positive or law.discrete else -math.inf
-    heads = kind == "level" and not data.is_input and not law.discrete and data.scale == 1
+    heads = kind == "level" and not data.match.is_input and not law.discrete and data.scale == 1
     heads = heads and data.observed.min() >= 0 and data.observed.max() <= MOST_ROUNDED
-    heads = heads and bool(np.all(data.observed == np.round(data.observed))) and not _rounded(data.observed)
+    heads = heads and _all_whole(data.observed) and not _rounded(data.observed)
     ends: list[tuple[float, float] | None] = []
     for mark, value in zip(data.marks, data.values.tolist(), strict=True):
         # of whole numbers less than 5 is at most 4
@@ -345,19 +319,6 @@ def _since(match: Match, rows: Sequence[Row], initial: float) -> float | None:
     return initial if empty and usable else None
 
 
-def _rows(data: Reading, axis: Axis, clock: Clock, at: Point | None) -> Sequence[Row]:
-    """All rows, with the windows of their periods and the time of this point of them, or of their entry."""
-    share = None if at is None else _SHARES[at]
-    starts = axis.edge == "start" if axis.dated else clock.starts
-    rows: list[Row] = []
-    for i, value in enumerate(data.values.tolist()):
-        opened, closed = axis.span(i, starts=starts)
-        moment = axis.times[i] if share is None else (1 - share) * opened + share * closed
-        (text, time), (start, start_time) = clock.spelled(axis, moment), clock.spelled(axis, opened)
-        rows.append(Row(text, start, time, start_time, axis.texts[i], value))
-    return rows
-
-
 #: How far the middle number may be from a power of a thousand times the model's, and the middle half of them, in powers
 #: of ten: constants ten times off bend a course, and do not shift all of it by a thousand.
 NEAR, HALF_NEAR = 0.6, 1.2
@@ -367,12 +328,11 @@ NEAR, HALF_NEAR = 0.6, 1.2
 DRAWN, FAR_BETTER, UNREACHED = 256, 2.0, 12.0
 _WORDS = {-6: "a millionth of", -3: "a thousandth of", 2: "100 times", 3: "1000 times", 6: "a million times"}
 _PERCENT = re.compile(r"%|\b(per ?cent|pct|prozent)\b", re.IGNORECASE)
-_FRACTION_UNITS = ("fraction", "share", "proportion")
 
 
 def check_scales(
     density: Posterior, series: Sequence[Series], chosen: Mapping[str, float]
-) -> tuple[dict[str, float], tuple[str, ...]]:
+) -> tuple[dict[str, float], dict[str, str]]:
     """Compare each series with a run of the file's own values, and a shift by thousands with draws of the priors.
 
     Constants of a file may let die out what grew; such a shift is no other unit.
@@ -390,8 +350,8 @@ def check_scales(
     -------
     factors : dict of str to float
         0.01 for each column of percent whose variable is a fraction and that ``chosen`` does not name.
-    notes : tuple of str
-        What was done, and which columns in ``chosen`` are off once their factor is in.
+    notes : dict of str to str
+        By column what was done, or that one in ``chosen`` is off once its factor is in.
 
     Raises
     ------
@@ -404,25 +364,26 @@ def check_scales(
     drawn = space.from_unit(qmc.Sobol(len(space), scramble=False).random(DRAWN) + 0.5 / DRAWN)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         expected = iter(density.by_term(np.vstack([space.medians, drawn])))
-    factors, notes, lines = dict[str, float](), list[str](), list[str]()
+    factors, notes, lines = dict[str, float](), dict[str, str](), list[str]()
     for part, observation in zip(series, density.problem.observations, strict=True):
         observed = np.array([term.lower for term in observation.terms])  # type: ignore[union-attr]
         runs = np.array([next(expected)[:, 0] for _ in observation.terms]).T
-        run = runs[0]
+        powers, bare = _powers(observed, runs[0]), is_bare(part.match.variable.units)
         column, names = part.match.column, " + ".join(part.match.names)
-        if column not in chosen and _is_percent(part, observed, run):
+        nearer = float(np.median(powers)) > 1 if len(powers) else bool(part.match.variable.units.strip())
+        if column not in chosen and bare and _PERCENT.search(column) and nearer:
             factors[column] = 0.01
-            notes.append(
-                f"{column} is in percent and {names} a fraction: its numbers are multiplied by 0.01 "
+            notes[column] = (
+                f"is in percent and {names} a fraction: its numbers are multiplied by 0.01 "
                 f'(--scale "{column}=1" if that is wrong)'
             )
             continue
-        fraction = _is_fraction(part) and bool(np.all((run >= 0) & (run <= 1)))
-        power = 2 * _is_hundredfold(observed, run) if fraction else _power_of_thousand(observed, run)
-        if power and not fraction and not _fits_better(observed, runs[1:], power):
+        fraction = bare and bool(np.all((runs[0] >= 0) & (runs[0] <= 1)))
+        power = _power(powers, 2 if fraction else 3)
+        if (fraction and observed.max() <= 1) or (power and not fraction and not _fits_better(observed, runs, power)):
             power = 0
         off = f"{column}: the values are about {_WORDS.get(power)} those of {names}"
-        if fraction and not power and _says_fraction(part.match.variable) and float(np.median(observed)) > 1:
+        if fraction and not power and _says_share(part.match.variable) and float(np.median(observed)) > 1:
             # whatever the run is: nothing that is called a share is 30
             power, off = 2, f"{column}: the values reach {observed.max():g}, and {names} lies between 0 and 1"
         off += " in a run of the file's own constants"
@@ -432,16 +393,19 @@ def check_scales(
                 f'{off}; write --scale "{column}={10.0**-power:g}" if they {why}, or --scale "{column}=1" if not'
             )
         elif power and chosen[column] != 1.0:
-            notes.append(f"{off}, after --scale {chosen[column]:g}")
+            notes[column] = f"{off}, after --scale {chosen[column]:g}"
     if lines:
         raise CiparkError("new-study: " + "\n  ".join(lines))
-    return factors, tuple(notes)
+    return factors, notes
 
 
 def _fits_better(observed: Array, runs: Array, power: int) -> bool:
-    """Whether the best of runs ``(n_draws, n)`` fits numbers ``(n,)`` far better once these have another unit."""
+    """Whether the best of drawn runs fits numbers ``(n,)`` far better once these have another unit.
+
+    ``runs`` is ``(1 + n_draws, n)``, the file's own first.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
-        gaps = np.log10(observed / runs)
+        gaps = np.log10(observed / runs[1:])
     usable = (observed > 0) & np.isfinite(gaps).any(axis=0)
     if not usable.any():
         return True
@@ -450,47 +414,22 @@ def _fits_better(observed: Array, runs: Array, power: int) -> bool:
     return bool(FAR_BETTER * in_other_units < as_it_is)
 
 
-def _is_fraction(part: Series) -> bool:
-    units = part.match.variable.units
-    return is_dimensionless(units) or units.strip().casefold() in _FRACTION_UNITS
-
-
-def _is_percent(part: Series, observed: Array, run: Array) -> bool:
-    """Whether a header says percent, the variable has no unit, and its run is nearer to fractions than to percent."""
-    if not _PERCENT.search(part.match.column) or not _is_fraction(part):
-        return False
-    powers = _powers(observed, run)
-    return float(np.median(powers)) > 1 if len(powers) else bool(part.match.variable.units.strip())
-
-
 def _powers(observed: Array, expected: Array) -> Array:
+    """The powers of ten by which numbers lie from the expected ones, of those that have one."""
     with np.errstate(divide="ignore", invalid="ignore"):
         powers = np.log10(observed / expected)
     return np.asarray(powers[np.isfinite(powers)])
 
 
-def _is_hundredfold(observed: Array, expected: Array) -> bool:
-    """Whether numbers ``(n,)`` lie about a hundred times above fractions, as percent do.
+def _power(powers: Array, of: int) -> int:
+    """The power of ten that most lie near, where it is one of percent (``of`` 2) or of thousands (3); else 0.
 
-    >>> _is_hundredfold(np.array([40.0, 50.0]), np.array([0.3, 0.6]))
-    True
+    >>> _power(np.log10([0.4 / 300, 0.5 / 450]), 3), _power(np.log10([40 / 400, 500 / 450]), 3), _power([2.1, 1.9], 2)
+    (-3, 0, 2)
     """
-    powers = _powers(observed, expected)
-    return len(powers) > 1 and abs(float(np.median(powers)) - 2) <= NEAR and bool(observed.max() > 1)
-
-
-def _power_of_thousand(observed: Array, expected: Array) -> int:
-    """The power of ten, -6, -3, 3 or 6, by which numbers ``(n,)`` lie from the expected ones; else 0.
-
-    >>> _power_of_thousand(np.array([0.4, 0.5]), np.array([300.0, 450.0]))
-    -3
-    >>> _power_of_thousand(np.array([40.0, 500.0]), np.array([400.0, 450.0]))
-    0
-    """
-    powers = _powers(observed, expected)
     if len(powers) < 2:
         return 0
     low, middle, high = np.quantile(powers, [0.25, 0.5, 0.75]).tolist()
-    nearest = 3 * round(middle / 3)
-    near = abs(middle - nearest) <= NEAR and max(high - nearest, nearest - low) <= HALF_NEAR
-    return nearest if nearest in _WORDS and near else 0
+    nearest = of * round(middle / of)
+    near = abs(middle - nearest) <= NEAR and (of == 2 or max(high - nearest, nearest - low) <= HALF_NEAR)
+    return nearest if near and nearest in _WORDS and (of == 3 or nearest == 2) else 0

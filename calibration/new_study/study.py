@@ -6,10 +6,12 @@ tables skips.
 """
 
 import fnmatch
+import math
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -17,16 +19,17 @@ import numpy as np
 
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.new_study import text
-from calibration.new_study.clock import Clock, Window, calendar_years, clock, model_unit, windowed
+from calibration.new_study.clock import Clock, calendar_years, clock, model_unit, windowed
 from calibration.new_study.columns import Axis, plain, read_axis
-from calibration.new_study.dates import point_in
+from calibration.new_study.dates import Point, point_in
+from calibration.new_study.guesses import NewStudy
 from calibration.new_study.long_tables import by_series
 from calibration.new_study.matching import Match, flows, lacks_data, likeness, matches, observable
 from calibration.new_study.parameters import Guess, fixed_by, roles, view, with_stated
 from calibration.new_study.request import Request
 from calibration.new_study.series import Reading, Series, Shape, check_scales, point, reading, series, shape
 from calibration.new_study.table import Sheet, is_dated_table, is_missing, read_sheet, without_footer
-from calibration.new_study.text import NewStudy, toml
+from calibration.new_study.text import toml
 from calibration.study import FILE, shipped_studies
 from calibration.study.constants import beside_equations, reaching
 from calibration.study.problem import read_problem
@@ -37,7 +40,6 @@ from cipark_sd.base.files import draft_of
 from cipark_sd.base.inputs import TABLE_LIMIT, beneath, check_own, parsed_toml, read_text, toml_text
 from cipark_sd.base.library import bundled
 from cipark_sd.base.section import Section
-from cipark_sd.base.wording import TimeUnit
 from cipark_sd.commands.options import split_names
 from cipark_sd.engines.registry import choose
 from cipark_sd.language.read.external_files import external_names
@@ -63,11 +65,11 @@ def new_study(request: Request) -> NewStudy:
         Of a kind for each thing that is wrong with the model, the table or a name.
     """
     check_free(request.folder, force=request.force)
-    for option, paths in (("--series", request.series), ("DATA", (*request.files[1:], *request.further))):
+    model_file, data = request.files
+    for option, paths in (("--series", request.series), ("DATA", (data, *request.further))):
         if len({path.name for path in paths}) < len(paths):
             names, expected = ", ".join(path.name for path in paths), "files of different names, since copies are kept"
             raise InvalidValue(option, names, expected, where="new-study")
-    model_file, data = request.files
     dated = [path for path in request.series if is_dated_table(path)]
     request = replace(request, series=tuple(path for path in request.series if path not in dated))
     model = read_model(model_file, allow_files=request.allow_files, series=request.series)
@@ -78,11 +80,9 @@ def new_study(request: Request) -> NewStudy:
     matched = [match for table in tables for match in table.matched]
     columns = [name for table in tables for name in (*table.unused, *(match.column for match in table.matched))]
     for option, choices in (("--scale", request.scale), ("--window", request.window)):
-        for column in choices:
-            if column not in columns:
-                raise UnknownName(column, columns, kind="column with numbers", where=f"{data.name}: {option}")
+        _check_numeric(choices, columns, f"{data.name}: {option}")
     _check_inputs(model, matched, columns)
-    observed = tuple(match.variable.name for match in matched if not isinstance(match.variable, DataVariable))
+    observed = tuple(match.variable.name for match in matched if not match.is_input)
     options = Guess(model, observed, request.estimate, request.prior_width).candidates()
     request = replace(request, priors=fixed_by(options, split_names(request.fix), model.name) | dict(request.priors))
     options = with_stated(options, request.priors, model.name)
@@ -91,20 +91,22 @@ def new_study(request: Request) -> NewStudy:
         axis=tables[0].axis,
         candidates=tuple(options),
         ignored=tuple(name for table in tables for name in table.unused),
+        notes=tuple(note for table in tables for note in table.notes),
         beside=tuple(beside_equations(model, reaching(model, observed))),
     )
 
     def read(request: Request, *, later: bool = False) -> NewStudy:
         series, timing = _series(model, tables[0], request, later=later)
         parts = [*series, *(part for table in tables[1:] for part in _series(model, table, request, timing)[0])]
-        observed_parts, driving = (tuple(p for p in parts if p.is_input == is_input) for is_input in (False, True))
+        observed_parts, driving = (
+            tuple(p for p in parts if p.match.is_input == is_input) for is_input in (False, True)
+        )
         return replace(study, series=observed_parts, clock=timing, inputs=driving)
 
     with draft_of(request.folder) as draft:
         study = read(request)
         density = _density(draft, request, model, study)
-        factors, notes = check_scales(density, study.series, request.scale)
-        study = replace(study, notes=(*(note for table in tables for note in table.notes), *notes))
+        factors, scaled = check_scales(density, study.series, request.scale)
         if factors:
             request = replace(request, scale={**request.scale, **factors})
             study = read(request)
@@ -116,7 +118,7 @@ def new_study(request: Request) -> NewStudy:
             of_moved, possible = view(_density(draft, request, model, moved), np.random.default_rng(_SEED))
             strengths, study = (of_moved, moved) if possible else (strengths, study)
         candidates = with_stated(roles(options, strengths), request.priors, model.name)
-        study = replace(study, candidates=tuple(candidates), possible=possible)
+        study = replace(study, candidates=tuple(candidates), possible=possible, scaled=scaled)
         _write(draft, request, model, study)
         read_problem(draft, allow_files=request.allow_files)
         move_into(draft, request.folder)
@@ -247,6 +249,13 @@ def _spread(sheet: Sheet, values: Mapping[str, str]) -> dict[str, str]:
     return {column: variable for name, variable in values.items() for column in fitting[name] or [name]}
 
 
+def _check_numeric(chosen: Collection[str], columns: Sequence[str], where: str) -> None:
+    """Complain of a column of the user's that is none with numbers."""
+    for column in chosen:
+        if column not in columns:
+            raise UnknownName(column, columns, kind="column with numbers", where=where)
+
+
 def _check_inputs(model: Model, matched: Sequence[Match], columns: Sequence[str]) -> None:
     """Complain of data variables that no column and no file has values for."""
     driven = {match.variable.name for match in matched}
@@ -264,14 +273,10 @@ def _check_inputs(model: Model, matched: Sequence[Match], columns: Sequence[str]
 def _matched(model: Model, sheet: Sheet, columns: Sequence[str], chosen: Mapping[str, str], role: _Role) -> list[Match]:
     """The matches of a table, of which there is one at least; of the first one of them is an observation."""
     inputs = role == "inputs"
-    for column in chosen:
-        if column not in sheet.header:
-            raise UnknownName(column, sheet.header, kind="column", where=f"{sheet.name}: --value")
-        if column not in columns:
-            raise InvalidValue("the column", column, "one with numbers", where=f"{sheet.name}: --value")
+    _check_numeric(chosen, columns, f"{sheet.name}: --value")
     matched = matches(model, columns, chosen, inputs=inputs)
-    matched = [match for match in matched if not inputs or isinstance(match.variable, DataVariable)]
-    if any(role != "first" or not isinstance(match.variable, DataVariable) for match in matched):
+    matched = [match for match in matched if not inputs or match.is_input]
+    if any(role != "first" or not match.is_input for match in matched):
         return matched
     free = [column for column in columns if column not in [match.column for match in matched]]
     if not free:
@@ -296,110 +301,102 @@ def _series(
     model: Model, table: _Table, request: Request, timing: Clock | None = None, *, later: bool = False
 ) -> tuple[tuple[Series, ...], Clock]:
     """The columns of a table as observations and inputs; ``timing`` is the clock of the data for another table."""
-    problems: list[CiparkError] = []
-    sheet, axis = table.sheet, table.axis
-
-    def numbers_of(match: Match) -> Reading | None:
-        return collected(problems, lambda: reading(sheet, axis, match, request.scale.get(match.column, 1.0)))
-
-    readings = [data for data in map(numbers_of, table.matched) if data is not None]
+    sheet, axis, problems = table.sheet, table.axis, list[CiparkError]()
+    read = [
+        collected(problems, partial(reading, sheet, axis, match, request.scale.get(match.column, 1.0)))
+        for match in table.matched
+    ]
     raise_all(sheet.name, problems)
-    moving = flows(model)
-    shapes = [shape(data, model, moving, holds=data.match.column in request.window) for data in readings]
     if request.level_at is not None and axis.days:
         expected = f"nothing: {axis.column!r} holds days, which are the time points of levels"
         raise InvalidValue("--level-at", request.level_at, expected, where="new-study")
-    counts = model_unit(model, request.unit)
-    spans = [_span_of(axis, data, kind, counts, request.window) for data, kind in zip(readings, shapes, strict=True)]
-    around = [request.level_at or point_in(f"{axis.column}\n{sheet.around}", span.period) for span in spans]
-    stated = [
-        request.level_at or point_in(data.match.column, span.period) or at
-        for data, span, at in zip(readings, spans, around, strict=True)
-    ]
-    parts = list(zip(readings, shapes, spans, stated, strict=True))
+    moving, counts = flows(model), model_unit(model, request.unit)
+    parts: list[tuple[Reading, Shape, Axis, Point | None]] = []
+    for data in filter(None, read):
+        column, window = data.match.column, request.window.get(data.match.column)
+        kind = shape(data, model, moving, holds=window is not None)
+        if window is not None and kind != "flow":
+            read_as = "a level" if kind == "level" else "a growing count"
+            expected = f"a column of what flows; {column!r} is read as {read_as}"
+            raise InvalidValue("--window", f"{column}={window}", expected, where="new-study")
+        # of what does not flow the times alone say the period
+        span = windowed(axis, column if kind == "flow" else "", counts, window)
+        said = (point_in(text, span.period) for text in (column, f"{axis.column}\n{sheet.around}"))
+        parts.append((data, kind, span, request.level_at or next(filter(None, said), None)))
     if timing is None or not axis.dated:
         # what drives the model does not say where its run starts
-        observed = [(kind, point(axis, kind, at)) for data, kind, _, at in parts if not data.is_input]
+        observed = [(kind, point(axis, kind, at)) for data, kind, _, at in parts if not data.match.is_input]
         windows = later or any(kind == "flow" or at not in (None, "end") for kind, at in observed)
         timing = clock(model, axis, request.unit, request.origin, windows=windows)
     elif timing.calendar is None:
         expected = "numbers, as the times of the data are, or dates in both tables"
         raise InvalidValue(axis.column, axis.texts[0], expected, where=sheet.name)
-    initial = model.time.initial
-    read = (
-        series(data, kind, span, timing, -np.inf if data.is_input else initial, at) for data, kind, span, at in parts
-    )
-    return tuple(replace(part, unit=moving.get(part.match.variable.name, "")) for part in read), timing
-
-
-def _span_of(axis: Axis, data: Reading, kind: Shape, counts: TimeUnit | None, chosen: Mapping[str, Window]) -> Axis:
-    """The axis with the windows of one column; of what does not flow the times alone say the period."""
-    column = data.match.column
-    if kind == "flow":
-        return windowed(axis, column, counts, chosen.get(column))
-    if column in chosen:
-        expected = (
-            f"a column of what flows; {column!r} is read as {'a level' if kind == 'level' else 'a growing count'}"
-        )
-        raise InvalidValue("--window", f"{column}={chosen[column]}", expected, where="new-study")
-    return windowed(axis, "", counts, None)
+    made = []
+    for data, kind, span, at in parts:
+        initial = -math.inf if data.match.is_input else model.time.initial
+        made.append(series(data, kind, span, timing, initial, at, moving.get(data.match.variable.name, "")))
+    return tuple(made), timing
 
 
 def _write(draft: Path, request: Request, model: Model, study: NewStudy) -> None:
     """All files of a study."""
     model_file, data = request.files
-    original = draft / "data" / "original"
-    original.mkdir(parents=True, exist_ok=True)
-    for table in (data, *request.further):
-        shutil.copyfile(table, original / table.name)
-    stem = model_file.with_suffix("")
-    for path in (model_file, *(stem.with_name(stem.name + ending) for ending in COMPANIONS)):
-        if path.is_file():
-            if path != model_file:
-                check_own(path)
-            shutil.copyfile(path, draft / path.name)
-    series = [f"data/series/{path.name}" for path in request.series]
-    for path, name in zip(request.series, series, strict=True):
-        (draft / name).parent.mkdir(exist_ok=True)
-        shutil.copyfile(path, draft / name)
-    for name in files_read(model):
-        (draft / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(model_file.parent / name, draft / name)
-    for part in (*study.series, *study.inputs):
-        (draft / text.table_file(part)).parent.mkdir(exist_ok=True)
-        (draft / text.table_file(part)).write_text(text.table(part), encoding="utf-8")
+    originals = (data, *request.further)
+    for table in originals:
+        _copy(table, draft / "data" / "original" / table.name)
+    series = bring(draft, model_file, model, request.series)
+    files = {text.table_file(part): text.table(part) for part in (*study.series, *study.inputs)}
     title = draft.name
-    stepped = {} if request.step is None else {"step": plain(request.step)}
-    stepped |= {} if request.method is None else {"method": toml(request.method)}
-    span = [f"{key} = {value}" for key, value in stepped.items()]
-    span += [*([f"series = [{', '.join(map(toml, series))}]"] if series else []), *_span(model, study.end)]
-    files = {
+    span = [] if request.step is None else [f"step = {plain(request.step)}"]
+    span += [] if request.method is None else [f"method = {toml(request.method)}"]
+    span += [f"series = [{', '.join(map(toml, series))}]"] if series else []
+    if study.end > model.time.final:
+        step = model.time.step if math.isfinite(model.time.step) else 1.0
+        end = model.time.initial + step * math.ceil((study.end - model.time.initial) / step - 1e-9)
+        ends = f"the file's run ends at {plain(model.time.final)}, before the last row"
+        span.append(f"to = {plain(end)} # {ends}")
+    files |= {
         FILE: text.problem(study, title, model_file.name, span, request.estimate),
         "policies.toml": text.policies(study, title, model),
         "sensitivity.toml": text.sensitivity(study, model),
-        "README.md": text.readme(study, title, model, ", ".join(path.name for path in (data, *request.further))),
+        "README.md": text.readme(study, title, model, ", ".join(path.name for path in originals)),
     }
     for name, content in files.items():
-        if content is not None:
+        if content:
+            (draft / name).parent.mkdir(parents=True, exist_ok=True)
             (draft / name).write_text(content, encoding="utf-8")
 
 
-def files_read(model: Model) -> tuple[str, ...]:
-    """Files beside or below a model that it names; those elsewhere stay where they are."""
-    assert model.origin is not None
-    folder = model.origin.path.parent
-    named = external_names(model)
-    near = [name for name in named if not Path(name).is_absolute() and ".." not in Path(name).parts]
-    return tuple(name for name in near if (folder / name).is_file())
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
 
 
-def _span(model: Model, last: float) -> list[str]:
-    """What ``[model]`` has to say of the run's end, where the last row comes after it."""
-    if last <= model.time.final:
-        return []
-    step = model.time.step if np.isfinite(model.time.step) else 1.0
-    end = model.time.initial + step * np.ceil((last - model.time.initial) / step - 1e-9)
-    return [f"to = {plain(float(end))} # the file's run ends at {plain(model.time.final)}, before the last row"]
+def _bring_model(draft: Path, path: Path) -> None:
+    """Copy a model's file, and those beside it that belong to it."""
+    _copy(path, draft / path.name)
+    for companion in (path.with_suffix("").with_name(path.stem + ending) for ending in COMPANIONS):
+        if companion.is_file():
+            check_own(companion)
+            _copy(companion, draft / companion.name)
+
+
+def bring(draft: Path, path: Path, model: Model, series: Sequence[Path]) -> list[str]:
+    """Copy a model with the files that it names beside or below itself, and tables of its data variables.
+
+    Returns
+    -------
+    list of str
+        Where these tables stand in the draft.
+    """
+    _bring_model(draft, path)
+    for name in external_names(model):
+        if not Path(name).is_absolute() and ".." not in Path(name).parts and (path.parent / name).is_file():
+            _copy(path.parent / name, draft / name)
+    tables = {f"data/series/{table.name}": table for table in series}
+    for name, table in tables.items():
+        _copy(table, draft / name)
+    return list(tables)
 
 
 def from_template(name: str, output: Path | None, *, force: bool, allow_files: Sequence[Path] = ()) -> list[str]:
@@ -456,10 +453,8 @@ def _copied(source: Path, draft: Path, allow_files: Sequence[Path]) -> list[str]
     model = content.get("model", {})
     where = str(source / FILE)
     path = bundled(model["bundled"]) if "bundled" in model else beneath(source, model["file"], allow_files, where=where)
-    for file in (path, *(path.with_suffix("").with_name(path.stem + ending) for ending in COMPANIONS)):
-        if file.is_file():
-            check_own(file)
-            shutil.copyfile(file, draft / file.name)
+    check_own(path)
+    _bring_model(draft, path)
     text = re.sub(r"^(bundled|file)\s*=.*$", f"file = {toml(path.name)}", text, count=1, flags=re.MULTILINE)
     title = f"{draft.name}: a copy of {source.name}, not yet adapted"
     text = re.sub(r"^title\s*=.*$", f"title = {toml(title)}", text, count=1, flags=re.MULTILINE)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from calibration.new_study.dates import date_of
 from cipark_sd.base.errors import CiparkError, InvalidValue, MissingFile, UnusableInput
-from cipark_sd.base.inputs import as_number, lines_of
+from cipark_sd.base.inputs import lines_of, number_in
 from cipark_sd.base.spreadsheets import SUFFIX, table_bytes
 
 #: Marks of a reading of which one end alone is known, such as <0.1 below a limit of detection.
@@ -26,9 +26,12 @@ MISSING = frozenset(
 #: Of a table, as texts in memory: some 300 MB.
 _MOST_CELLS = 4_000_000
 _MARKS = re.compile(r"[\s\u00a0\u202f'’$€£¥%]")
-_COMMA_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
+#: Whole numbers with a mark of thousands, and what is behind the other mark.
+_GROUPS = {
+    ",": re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?"),
+    ".": re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?"),
+}
 _NUMERAL = re.compile(r"[+-]?[\d.,]*\d[\d.,]*([eE][+-]?\d+)?")
-_POINT_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?")
 
 #: How such a row begins, in the languages of most tables that people have.
 _BEGINS = re.compile(
@@ -40,20 +43,10 @@ _BEGINS = re.compile(
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table as texts.
+    """A table as texts: ``rows`` as wide as the ``header``, each with the line of the file where it stands.
 
-    Parameters
-    ----------
-    name : str
-        Of the file.
-    rows : tuple of tuple of str
-        As wide as the header.
-    lines : tuple of int
-        Where each row stands in the file.
-    comma : bool, optional
-        Whether the file writes 1,5 for one and a half; None where no cell of it decides.
-    around : str
-        The text above and below the table.
+    ``comma`` says whether the file writes 1,5 for one and a half; None where no cell of it decides. ``around`` is the
+    text above and below the table.
     """
 
     name: str
@@ -98,15 +91,7 @@ def _decoded(raw: bytes) -> str:
 def read_sheet(path: Path, sheet: str | None = None) -> Sheet:
     """The table in a file: CSV in any of its forms, or a sheet of an Excel workbook.
 
-    Parameters
-    ----------
-    sheet : str, optional
-        Of a workbook; None for its only one.
-
-    Returns
-    -------
-    Sheet
-        As texts, blanks at both ends of a cell left out.
+    The ``sheet`` is that of a workbook, None for its only one. Blanks at both ends of a cell are left out.
 
     Raises
     ------
@@ -152,13 +137,12 @@ def read_sheet(path: Path, sheet: str | None = None) -> Sheet:
     if all(_is_number(cell) for cell in records[first][1] if cell):
         expected = "column names, such as time,cases"
         raise InvalidValue("the first line", delimiter.join(records[first][1]), expected, where=where)
-    for name in header:
-        if header.count(name) > 1:
-            raise UnusableInput(f"two columns are called {name!r}", where=where)
+    if twice := [name for name in header if header.count(name) > 1]:
+        raise UnusableInput(f"two columns are called {twice[0]!r}", where=where)
     rows = [(n, [*cells, *[""] * (len(header) - len(cells))][: len(header)]) for n, cells in records[first + 1 :]]
-    lines = tuple(n for n, _ in rows)
+    lines, texts = zip(*((n, tuple(cells)) for n, cells in rows), strict=True)
     title = "\n".join(" ".join(cells) for _, cells in records[:first])
-    table = Sheet(where, tuple(header), tuple(tuple(c) for _, c in rows), lines, delimiter, around=title)
+    table = Sheet(where, tuple(header), texts, lines, delimiter, around=title)
     return replace(table, comma=_convention(table))
 
 
@@ -175,10 +159,8 @@ def is_dated_table(path: Path) -> bool:
         # the reader of data variables says what is wrong
         return False
     first, read = sheet.header[0], sheet.reader(sheet.column(sheet.header[0]))
-    by_model_time = first.casefold().startswith("time") and not any(
-        math.isnan(read(text)) for text in sheet.column(first)
-    )
-    return not by_model_time and not all(map(_is_number, sheet.header[1:]))
+    of_model = first.casefold().startswith("time") and not any(math.isnan(read(text)) for text in sheet.column(first))
+    return not of_model and not all(map(_is_number, sheet.header[1:]))
 
 
 def without_footer(sheet: Sheet) -> tuple[Sheet, str]:
@@ -193,25 +175,20 @@ def without_footer(sheet: Sheet) -> tuple[Sheet, str]:
     left_out = list(zip(sheet.rows, sheet.lines, strict=True))[end:]
     if not left_out:
         return sheet, ""
-    quoted = ", ".join(f"line {line} ({_first(row)!r})" for row, line in left_out)
+    quoted = ", ".join(f"line {line} ({next(filter(None, row))!r})" for row, line in left_out)
     note = f"{quoted} {'is' if len(left_out) == 1 else 'are'} below the data and left out"
     around = "\n".join([sheet.around, *(" ".join(row) for row, _ in left_out)])
     return replace(sheet, rows=sheet.rows[:end], lines=sheet.lines[:end], around=around), note
 
 
-def _first(row: tuple[str, ...]) -> str:
-    return next(cell for cell in row if cell)
-
-
 def _is_footer(sheet: Sheet, place: int) -> bool:
     row = sheet.rows[place]
-    text = _first(row)
-    above = [cells[row.index(text)] for cells in sheet.rows[:place]]
-    filled = [cell for cell in above if not is_missing(cell)]
+    text = next(filter(None, row))
+    filled = [cell for cell in (cells[row.index(text)] for cells in sheet.rows[:place]) if not is_missing(cell)]
     orderly = 2 * sum(map(_is_entry, filled)) > len(filled)
-    alone = sum(map(bool, row)) == 1
-    begins = bool(_BEGINS.match(text))
-    return not is_missing(text) and not _is_entry(text) and ((orderly and (alone or begins)) or (alone and begins))
+    # of three signs two: alone in its row, begins as remarks do, stands where numbers or dates are
+    n_signs = (sum(map(bool, row)) == 1) + bool(_BEGINS.match(text)) + orderly
+    return not is_missing(text) and not _is_entry(text) and n_signs >= 2
 
 
 def _is_entry(text: str) -> bool:
@@ -240,11 +217,7 @@ def _delimiter(text: str) -> str:
 
 
 def _is_number(text: str) -> bool:
-    try:
-        as_number(text.replace(",", "."))
-    except ValueError:
-        return False
-    return True
+    return not math.isnan(number_in(text.replace(",", ".")))
 
 
 def is_missing(text: str) -> bool:
@@ -271,23 +244,19 @@ def number_reader(texts: Sequence[str], delimiter: str, convention: bool | None 
     decimal.
     """
     cells = [_MARKS.sub("", text) for text in texts if not is_missing(text)]
-    comma = _comma_is_decimal(cells, delimiter) if convention is None else convention
-    thousands = "." if comma else ","
-    grouped = _POINT_GROUPS if comma else _COMMA_GROUPS
-    groups = bool(convention) or not comma or any("," in c for c in cells) or _all_grouped(cells, _POINT_GROUPS, ".")
+    comma = convention
+    if comma is None:
+        comma = next((decided for cell in cells if (decided := _decides(cell)) is not None), None)
+    if comma is None:
+        mark = "," if any("," in cell for cell in cells) else "."
+        comma = delimiter == ";" and _all_grouped(cells, mark) == (mark == ".")
+    grouped, thousands = _GROUPS["." if comma else ","], "." if comma else ","
 
     def number(text: str) -> float:
         cell = _MARKS.sub("", text)
-        if is_missing(text):
-            return math.nan
-        if groups and grouped.fullmatch(cell):
+        if grouped.fullmatch(cell):
             cell = cell.replace(thousands, "")
-        if comma:
-            cell = cell.replace(",", ".")
-        try:
-            value = as_number(cell)
-        except ValueError:
-            return math.nan
+        value = number_in(cell.replace(",", ".") if comma else cell)
         return value if math.isfinite(value) else math.nan
 
     return number
@@ -302,7 +271,7 @@ def _decides(cell: str) -> bool | None:
     marks = set(re.findall("[.,]", cell))
     if not _NUMERAL.fullmatch(cell) or not marks:
         return None
-    by_point, by_comma = bool(_POINT_GROUPS.fullmatch(cell)), bool(_COMMA_GROUPS.fullmatch(cell))
+    by_point, by_comma = bool(_GROUPS["."].fullmatch(cell)), bool(_GROUPS[","].fullmatch(cell))
     if len(marks) == 2 or cell.count(min(marks)) > 1:
         return by_point if by_point or by_comma else None
     # one mark: before three digits it may be that of thousands
@@ -335,24 +304,8 @@ def _convention(sheet: Sheet) -> bool | None:
     return next(iter(examples), None)
 
 
-def _comma_is_decimal(cells: Sequence[str], delimiter: str) -> bool:
-    """Whether the column writes 1,5 for one and a half; for a file that does not decide."""
-    decided = next((comma for cell in cells if (comma := _decides(cell)) is not None), None)
-    if decided is not None:
-        return decided
-    if not any("," in cell for cell in cells):
-        return delimiter == ";" and _all_grouped(cells, _POINT_GROUPS, ".")
-    return delimiter == ";" and not _all_grouped(cells, _COMMA_GROUPS, ",")
-
-
-def _all_grouped(cells: Sequence[str], groups: re.Pattern[str], mark: str) -> bool:
+def _all_grouped(cells: Sequence[str], mark: str) -> bool:
     """Whether all numbers from a thousand on have the mark before three digits, and there are smaller ones without."""
-    marked = [cell for cell in cells if mark in cell]
-    plain = [cell for cell in cells if mark not in cell and cell.lstrip("+-").isdigit()]
-    return (
-        bool(marked)
-        and all(groups.fullmatch(cell) for cell in marked)
-        and bool(plain)
-        and all(len(cell.lstrip("+-")) <= 3 for cell in plain)
-        and len(marked) + len(plain) == len(cells)
-    )
+    marked, plain = [cell for cell in cells if mark in cell], [cell for cell in cells if mark not in cell]
+    small = all(re.fullmatch(r"[+-]?\d{1,3}", cell) for cell in plain)
+    return bool(marked and plain) and small and all(map(_GROUPS[mark].fullmatch, marked))

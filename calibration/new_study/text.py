@@ -3,16 +3,16 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from pathlib import Path
-from textwrap import wrap
+from textwrap import TextWrapper, wrap
 
 import numpy as np
 
-from calibration.new_study.clock import Clock
-from calibration.new_study.columns import Axis
+from calibration.new_study.columns import plain
+from calibration.new_study.guesses import HEADS, NewStudy, guesses
 from calibration.new_study.matching import words
-from calibration.new_study.parameters import STATED, Candidate, Estimate, Role
+from calibration.new_study.parameters import STATED, Candidate, Estimate
 from calibration.new_study.series import Series
 from calibration.noise.priors import FAMILIES, LogNormal, Prior
 from calibration.study.constants import reaching
@@ -26,40 +26,6 @@ from cipark_sd.model.model import Model
 from cipark_sd.model.printing import quoted
 
 
-@dataclass(frozen=True)
-class NewStudy:
-    """A study that was written, with what was guessed.
-
-    ``inputs`` drive the model, and ``notes`` say what was done to the rows.
-    ``beside`` names elements whose number stands beside an equation, which no fit can set.
-    """
-
-    folder: Path
-    axis: Axis
-    candidates: tuple[Candidate, ...]
-    ignored: tuple[str, ...]
-    clock: Clock = field(default_factory=lambda: Clock(None, ""))
-    series: tuple[Series, ...] = ()
-    inputs: tuple[Series, ...] = ()
-    possible: bool = False
-    notes: tuple[str, ...] = ()
-    beside: tuple[str, ...] = ()
-
-    @property
-    def end(self) -> float:
-        """The time of the last row."""
-        return max(row.time for part in self.series for row in part.rows)
-
-    def names(self, role: Role) -> list[str]:
-        """Of the constants that are fitted, or held."""
-        return [candidate.name for candidate in self.candidates if candidate.role == role]
-
-    @property
-    def single(self) -> list[Series]:
-        """Those of one variable or element, which an output can be."""
-        return [part for part in self.series if len(part.match.names) == 1]
-
-
 def toml(text: str) -> str:
     """A text as TOML writes it; JSON's rules are a part of TOML's."""
     return json.dumps(text, ensure_ascii=False)
@@ -70,37 +36,15 @@ def _block(head: str, **pairs: str) -> str:
     return "\n".join([head, *(f"{key} = {value}" for key, value in pairs.items())])
 
 
-def _number(value: float) -> str:
-    """A number as TOML has it, short where that is exact.
-
-    >>> _number(0.1 + 0.2), _number(1e6), _number(1 / 3)
-    ('0.3', '1e+06', '0.3333333333333333')
-    """
-    for digits in (6, 15):
-        short = f"{value:.{digits}g}"
-        # the last digits of a product are rounding
-        if abs(float(short) - value) <= 4 * math.ulp(value):
-            return short
-    return repr(float(value))
-
-
 def table(series: Series) -> str:
     """The table of a series as CSV."""
-    as_given, intervals = _are_spelled_anew(series), series.has_intervals
-    rows = [
-        {
-            **({"start": row.start} if series.windowed else {}),
-            "time": row.date,
-            **({"as given": row.text} if as_given else {}),
-            "value": _number(row.value),
-            **(
-                dict(zip(("lower", "upper"), map(_number, row.ends or [row.value] * 2), strict=True))
-                if intervals
-                else {}
-            ),
-        }
-        for row in series.rows
-    ]
+    as_given, intervals, rows = _are_spelled_anew(series), any(row.ends for row in series.rows), list[dict[str, str]]()
+    for row in series.rows:
+        cells = ({"start": row.start} if series.kind == "flow" else {}) | {"time": row.date}
+        cells |= ({"as given": row.text} if as_given else {}) | {"value": plain(row.value)}
+        if intervals:
+            cells |= zip(("lower", "upper"), map(plain, row.ends or (row.value, row.value)), strict=True)
+        rows.append(cells)
     return csv_text(rows)
 
 
@@ -111,66 +55,48 @@ def _are_spelled_anew(series: Series) -> bool:
 
 def table_file(series: Series) -> str:
     """Where the table of a series stands within the study."""
-    return f"data/{'inputs/' * series.is_input}{file_name(series.match.column)}.csv"
+    return f"data/{'inputs/' * series.match.is_input}{file_name(series.match.column)}.csv"
 
 
-def observation(series: Series) -> str:
+_KIND = {
+    "level": "the variable at that time",
+    "flow": "what flowed in the window from start to time",
+    "gained": "what the variable gained in the window from start to time",
+    "increments": "a count that only grows: what came between two rows is fitted, not the sum",
+}
+
+
+def _observation(series: Series) -> str:
     """The ``[[observation]]`` of a series."""
-    column = series.match.column
     names = [toml(name) for name in series.match.names]
-    variable = names[0] if len(names) == 1 else f"[{', '.join(names)}] # added up"
-    lines = [
-        *_explained(series),
-        "[[observation]]",
-        f"name = {toml(column)}",
-        f"table = {toml(table_file(series))}",
-        'kind = "increments" # what the variable gained in the window from start to time'
-        if series.gained
-        else f'kind = "{series.kind}" # {_KIND[series.kind]}',
-        f"variable = {variable}",
-        *(['row_title = "as given" # what a row is called'] if _are_spelled_anew(series) else []),
-        *(['start_time = "start"'] if series.windowed else []),
-        *([] if series.since is None else [f"start = {_number(series.since)} # the stock is nothing then: {_SINCE}"]),
-        *(
-            [
-                'lower = "lower" # an interval: a reading known as below or above a number, or rounded to whole ones',
-                'upper = "upper"',
-            ]
-            if series.has_intervals
-            else []
-        ),
-        f'family = "{series.family.name}" # {series.family.meaning}',
-        f"{series.family.spread} = {toml(_noise_name(series))}",
-    ]
-    return "\n".join(lines) + "\n"
+    kind = f'"increments" # {_KIND["gained"]}' if series.gained else f'"{series.kind}" # {_KIND[series.kind]}'
+    keys = {"name": toml(series.match.column), "table": toml(table_file(series)), "kind": kind}
+    keys["variable"] = names[0] if len(names) == 1 else f"[{', '.join(names)}] # added up"
+    if _are_spelled_anew(series):
+        keys["row_title"] = '"as given" # what a row is called'
+    if series.kind == "flow":
+        keys["start_time"] = '"start"'
+    if series.since is not None:
+        keys["start"] = f"{plain(series.since)} # the stock is nothing then: the first total is what came since"
+    if any(row.ends for row in series.rows):
+        keys["lower"] = '"lower" # an interval: a reading known as below or above a number, or rounded to whole ones'
+        keys["upper"] = '"upper"'
+    keys["family"] = f'"{series.family.name}" # {series.family.meaning}'
+    keys[series.family.spread] = toml(_noise_name(series))
+    return _block("[[observation]]", **keys) + "\n"
 
 
 def _driver(series: Series) -> str:
     """The ``[[driver]]`` of an input: one for the variable, or for each element that its column names."""
     whole = len(series.match.names) > 1 and "[" not in series.match.label
     kind = '"level" # straight between the rows\' times; "held" keeps each value until the next'
-    if series.windowed:
+    if series.kind == "flow":
         kind = '"held" # over its window, and until the next; "level" reads it straight between the rows\' times'
     keys = {"table": toml(table_file(series)), "kind": kind}
-    keys |= {"start_time": toml("start")} if series.windowed else {}
+    keys |= {"start_time": toml("start")} if series.kind == "flow" else {}
     keys["why"] = toml(f"observed: {series.match.column}")
     names = [series.match.label] if whole else series.match.names
     return "\n\n".join(_block("[[driver]]", variable=toml(name), **keys) for name in names) + "\n"
-
-
-_SINCE = "the first total is what came since"
-_KIND = {
-    "level": "the variable at that time",
-    "flow": "what flowed in the window from start to time",
-    "increments": "a count that only grows: what came between two rows is fitted, not the sum",
-}
-
-
-def _explained(series: Series) -> list[str]:
-    n = len(series.dropped)
-    shown = ", ".join(series.dropped[:3]) + (", …" if n > 3 else "")
-    lie = "one row lies" if n == 1 else f"{n} rows lie"
-    return [f"# left out, since {lie} before the run's initial time: {shown}"] if n else []
 
 
 def _noise_name(series: Series) -> str:
@@ -178,7 +104,7 @@ def _noise_name(series: Series) -> str:
     return f"{series.match.column} noise"
 
 
-def noise(series: Series) -> str:
+def _noise(series: Series) -> str:
     """The ``[[parameter]]`` of a spread."""
     median, sigma = 1.0, 1.5
     if series.family.on_log:
@@ -188,7 +114,7 @@ def noise(series: Series) -> str:
         median = float(f"{0.2 * sd or 0.1 * max(abs(float(series.values[0])), 1.0):.2g}")
     # counts that lie as close as Poisson's have no dispersion: the lower end is all but that
     least = 1e-5 if series.family.discrete else median / 100
-    low, high = _number(float(f"{least:.3g}")), _number(float(f"{median * 100:.3g}"))
+    low, high = plain(float(f"{least:.3g}")), plain(float(f"{median * 100:.3g}"))
     prior, why = _prior_text(LogNormal(median, sigma)), toml(f"{PLACEHOLDER}: how far the data lie from any model")
     name, bounds = toml(_noise_name(series)), f"[{low}, {high}]"
     return _block("[[parameter]]", name=name, target=toml("noise"), bounds=bounds, prior=prior, why=why) + "\n"
@@ -196,40 +122,20 @@ def noise(series: Series) -> str:
 
 def _prior_text(prior: Prior) -> str:
     """A prior as an inline table."""
-    numbers = (f"{field.name} = {_number(getattr(prior, field.name))}" for field in fields(prior))
+    numbers = (f"{field.name} = {plain(getattr(prior, field.name))}" for field in fields(prior))
     return f'{{ family = "{prior.name}", {", ".join(numbers)} }}'
-
-
-def by_step(candidate: Candidate) -> str:
-    """The bound that the step of the file's run sets to a candidate, in words; empty where its range is narrower."""
-    (low, high), (least, most) = candidate.bounds, candidate.by_step or (0.0, math.inf)
-    if max(low, 0.0) >= least and high <= most:
-        return ""
-    return f"at most {_number(most)}" if math.isfinite(most) else f"at least {_number(least)}"
-
-
-def example_pattern(names: Sequence[str]) -> str:
-    """What --fix would hold most of some constants by: the one with most elements, else the first."""
-    bases = [base_name(name) for name in names]
-    return names[bases.index(max(bases, key=bases.count))].partition("[")[0]
-
-
-def step_room(candidate: Candidate) -> float:
-    """How many times a candidate may grow or shrink up to the bound of the step; infinite where there is none."""
-    least, most = candidate.by_step or (0.0, math.inf)
-    return min(candidate.value / least if least else math.inf, most / candidate.value)
 
 
 def _parameter(candidate: Candidate) -> str:
     """The ``[[parameter]]`` or ``[[fixed]]`` of a candidate."""
-    name, value = toml(candidate.name), _number(candidate.value)
+    name, value = toml(candidate.name), plain(candidate.value)
     if candidate.prior is None or candidate.role == "fixed":
         return _block("[[fixed]]", name=name, value=value, why=toml(candidate.why)) + "\n"
     low, high = candidate.bounds
-    bounds = {} if math.isinf(low) and math.isinf(high) else {"bounds": f"[{_number(low)}, {_number(high)}]"}
+    bounds = {} if math.isinf(low) and math.isinf(high) else {"bounds": f"[{plain(low)}, {plain(high)}]"}
     if candidate.by_step:
-        words = by_step(candidate)
-        now = f"{words} in a run as the file has it: a smaller step or rk4, more" if words else "beyond the range"
+        now = "in a run as the file has it: a smaller step or rk4, more"
+        now = f"{candidate.step_words} {now}" if candidate.step_words else "beyond the range"
         bounds["bounds_from"] = f'"step" # {now}'
     why = f"{PLACEHOLDER}: wide around the model's {value} {written_unit(candidate.units)}".rstrip()
     known = {"prior": _prior_text(candidate.prior), "why": toml(STATED if candidate.why == STATED else why)}
@@ -243,6 +149,10 @@ _WIDTHS = frozenset({"width", "age", "cohort", "group", "band", "bracket", "clas
 _LOW = 0.5
 
 
+#: Lines of a comment that hold a row of a table.
+_COMMENT = TextWrapper(118, "# ", "#   ", break_long_words=False, break_on_hyphens=False)
+
+
 def problem(study: NewStudy, title: str, model_file: str, span: Sequence[str], estimate: Estimate) -> str:
     """The text of problem.toml.
 
@@ -254,32 +164,25 @@ def problem(study: NewStudy, title: str, model_file: str, span: Sequence[str], e
         Further lines of ``[model]``.
     estimate : "map" or "ml"
     """
-    clock, calendar = study.clock, study.clock.calendar
+    calendar = study.clock.calendar
     origin = "" if calendar is None or calendar.origin is None else f"origin = {calendar.origin.isoformat()}\n"
     free = [candidate for candidate in study.candidates if candidate.role != "fixed"]
     fixed = [candidate for candidate in study.candidates if candidate.role == "fixed"]
     example = max(free, key=lambda part: part.amount and not part.starts, default=None)
-    comments = {
-        "ignored": ("Columns not used: no variable sounds like them, or another counts the same events:\n# {}.",
-                    ", ".join(study.ignored)),
-        "beside": ("Numbers of single elements beside an equation for another, which a study can neither fit nor hold; "
-                   "to do\n# either give each a constant of its own in the model:\n# {}.", ", ".join(study.beside)),
-        "fixed": ("Held. To free one, make it a [[parameter]] with a prior.\n\n{}", "\n".join(map(_parameter, fixed))),
-    }  # fmt: skip
     written = page(
         "problem.txt",
         title=toml(title),
         model=toml(model_file),
         span="".join(f"\n{line}" for line in span),
-        clock=clock.note,
-        dates="" if calendar is None else f'[dates]\nunit = "{calendar.unit}"\n{origin}',
-        observations="\n".join([*map(_driver, study.inputs), *map(observation, study.series)]),
+        guesses="\n".join(_COMMENT.fill(" | ".join(row)) for row in (HEADS, *guesses(study))),
+        dates="" if calendar is None else f'[dates]\nunit = "{calendar.unit}"\n{origin}\n',
+        observations="\n".join([*map(_driver, study.inputs), *map(_observation, study.series)]),
         families="\n# ".join(wrap(", ".join(FAMILIES), 110)),
         name=toml(example.name if example else "a constant"),
-        value=_number(example.value if example else 1.0),
-        parameters="\n".join([*map(_parameter, free), *map(noise, study.series)]),
+        value=plain(example.value if example else 1.0),
+        parameters="\n".join([*map(_parameter, free), *map(_noise, study.series)]),
+        fixed="".join(["# Held. To free one, make it a [[parameter]] with a prior.\n\n", *map(_parameter, fixed)]),
         estimate=estimate,
-        **{key: f"# {text.format(names)}\n\n" if names else "" for key, (text, names) in comments.items()},
     )
     # TOML takes control characters neither in comments nor in texts; the escapes are its own
     return escaped(written)
@@ -310,16 +213,16 @@ def _reach(series: Series) -> str:
     """What an output can be at all, as TOML; a run outside it has left the stable range of its time step."""
     most = float(np.max(np.abs(series.values))) or 1.0
     low = 0.0 if series.values.min() >= 0 else -1000 * most
-    return f"[{_number(low)}, {_number(float(f'{1000 * most:.2g}'))}]"
+    return f"[{plain(low)}, {plain(float(f'{1000 * most:.2g}'))}]"
 
 
 _REACH = "# range: a thousand times what was seen; a run outside it is computed again with a finer step, or left out\n"
 
 
-def sensitivity(study: NewStudy, model: Model) -> str | None:
-    """Outputs and the moment at which they are ranked, or None where no series is of a single variable."""
+def sensitivity(study: NewStudy, model: Model) -> str:
+    """Outputs and the moment at which they are ranked, or nothing where no series is of a single variable."""
     if not study.single:
-        return None
+        return ""
     lines = [
         "# Which outputs cipark sensitivity looks at, and when. The parameters of problem.toml vary over their priors;",
         "# a [[factor]] with name, bounds and why adds a constant that the fit holds.",
@@ -385,14 +288,14 @@ def _spelt(name: str) -> str:
 
 def _asked_at(study: NewStudy, model: Model) -> str:
     """The last row, or where the run of the file ends before it: analyses go on for as long as the file says."""
-    return _number(min(study.end, model.time.final))
+    return plain(min(study.end, model.time.final))
 
 
-def policies(study: NewStudy, title: str, model: Model) -> str | None:
-    """A first catalogue, or None where no single variable or constant offers itself."""
+def policies(study: NewStudy, title: str, model: Model) -> str:
+    """A first catalogue, or nothing where no single variable or constant offers itself."""
     levers = _levers(model, study.candidates)
     if not study.single or not levers:
-        return None
+        return ""
     behind = {part.match.column: reaching(model, [part.match.variable.name]) for part in study.single}
 
     def moving(part: Series) -> list[tuple[int, str, float]]:
@@ -403,7 +306,7 @@ def policies(study: NewStudy, title: str, model: Model) -> str | None:
     # of outcomes that levers of one rank move, as many of them, the first column's
     shown = max(study.single, key=lambda part: [(-of[0][0], len(of)) for of in [moving(part)] if of])
     if not moving(shown):
-        return None
+        return ""
     questions = {part.match.column: _question(part, model) for part in study.single}
     lines = [
         "# Examples: replace them by what can be decided. cipark policy says what each would have done. An equation of",

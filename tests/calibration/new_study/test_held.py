@@ -70,12 +70,12 @@ def test_what_is_no_quantity_or_cannot_be_played_is_held_with_its_reason(care: P
     made = cipark("new-study", "care.mdl", "d.csv")
     held = fixed()
     assert {"Width of Group[A65]", "Width of Group[A75]", "Endless", "Waiting[A65]", "Waiting[A75]"} <= held.keys()
-    assert "  held    Width of Group[A65]: the width of a group" in made.output
-    assert "  held    Width of Group[A75]: stands for ever" in made.output
-    assert "  held    Endless: stands for what has no end" in made.output
-    assert "  held    Waiting[A65], Waiting[A75]: a number where a stock with subscripts starts" in made.output
+    assert "Width of Group[A65]\theld\tat 10\tthe width of a group" in made.output
+    assert "Width of Group[A75]\theld\tat 1000000000\tstands for ever" in made.output
+    assert "Endless\theld\tat 1000000000000\tstands for what has no end" in made.output
+    assert "Waiting[A65], Waiting[A75]\theld\tat 3, 3\ta number where a stock with subscripts starts" in made.output
     # a size that is no time is a quantity as any other, and 2 years of a run of 10 are one
-    assert "Class Size: no observed variable depends on it" in made.output
+    assert "Class Size\theld\tat 25\tno observed variable depends on it" in made.output
     assert "Delay" not in held
 
 

@@ -76,8 +76,8 @@ def test_a_switch_holds_over_the_window_of_its_row(shop: Path, way: str) -> None
         table("weeks.csv", orders=seen, Promo=SWITCHED)
         series = ["--series", "weeks.csv"] if "--series" in way else []
         made = cipark("new-study", "shop.mdl", "weeks.csv", *series, *value)
-    assert "\theld over a window (2022-01-09: 2022-01-02 to 2022-01-09)\tDmnl\tinput\t12, " in made.output
-    assert 'drives the model; kind = "level" in problem.toml reads lines' in made.output
+    assert "\theld over a window (2022-01-09: 2022-01-02 to 2022-01-09); Dmnl; 12 rows, " in made.output
+    assert '\tdrives the model\t--value, kind = "level"\n' in made.output
     np.testing.assert_allclose(expected(read_problem(Path("weeks"))), orders(held), rtol=1e-12)
 
 
@@ -86,7 +86,7 @@ def test_other_numbers_are_joined_by_lines_and_either_is_changed_by_a_word(shop:
     table("weeks.csv", orders=np.round(orders(held), 3).tolist(), promotion=prices)
     made = cipark("new-study", "shop.mdl", "weeks.csv")
     assert "promotion\tPromotion\tlines between rows" in made.output
-    assert 'promotion: drives the model; --window "promotion=rows" holds each value over its window' in made.output
+    assert '\tdrives the model\t--value, --window "promotion=rows"\n' in made.output
     lines = expected(read_problem(Path("weeks")))
     np.testing.assert_allclose(lines, orders(lambda t: float(np.interp(t, np.arange(1, 13), prices))), rtol=1e-12)
     file = Path("weeks/problem.toml")
@@ -165,10 +165,10 @@ def test_several_tables_are_one_study_each_with_its_own_times(shop: Path) -> Non
         "Day,customers,promo\n2022-01-09,<190,0\n2022-02-27,201.5,1\n2022-02-27,203,\n2022-03-27,>190,\n2022-04-03,,0\n"
     )
     made = cipark("new-study", "shop.mdl", "weeks.csv", "desk.csv", "--value", "promo=Promotion")
-    assert "customers\tCustomers\tlevel\tPerson\tnormal\t4, 2022-01-09 to 2022-03-27\n" in made.output
+    assert "customers\tCustomers\tlevel; Person; normal noise; 4 rows, 2022-01-09 to 2022-03-27\t" in made.output
     assert "1 of the times has several rows" in made.output
-    assert "customers: one row has no number: left out" in made.output
-    assert "ignored note" in made.output
+    assert "\ta stock; one row has no number: left out" in made.output
+    assert "note\tnothing\t-\tno like name" in made.output
     problem = read_problem(Path("weeks"))
     assert {observation.name for observation in problem.observations} == {"orders", "customers"}
     times = [term.quantities[0].times[-1] for o in problem.observations if o.name == "customers" for term in o.terms]

@@ -323,7 +323,7 @@ def test_a_pattern_of_columns_names_the_variable_of_all_each_with_its_element(wr
     rows = "time,North old,West old\n" + "".join(f"{i},{i + 10}.5,{i + 20}.5\n" for i in range(1, 5))
     made = ask(write_mdl(CARE), rows, values={"* old": "Residents"})
     assert [part.match.label for part in made.series] == ["Residents[North]", "Residents[West]"]
-    with pytest.raises(CiparkError, match=r"no column '\* young'"):
+    with pytest.raises(CiparkError, match=r"no column with numbers '\* young'"):
         ask(write_mdl(CARE), rows, values={"* young": "Residents"}, force=True)
 
 
@@ -392,7 +392,7 @@ def test_a_total_counted_from_an_earlier_day_has_no_first_increment(sir: Path) -
 def test_control_characters_of_a_column_are_escapes_in_the_study(sir: Path) -> None:
     rows = "".join(f"{week},{week + 1},1\n" for week in range(1, 6))
     made = ask(sir, "week,Infected,odd\x1b]0;\x7f\n" + rows)
-    assert "# odd\\u001b]0;\\u007f." in (made.folder / "problem.toml").read_text(encoding="utf-8")
+    assert "# odd\\u001b]0;\\u007f | nothing | " in (made.folder / "problem.toml").read_text(encoding="utf-8")
     assert written(made)
 
 
@@ -422,7 +422,7 @@ def test_rounded_and_scaled_whole_numbers_are_measurements(
     monkeypatch.chdir(sir.parent)
     (sir.parent / "flu.csv").write_text("day,infected\n" + "".join(f"{i},{n}\n" for i, n in enumerate(cells, 1)))
     made = cipark("new-study", "sir.mdl", "flu.csv", *options)
-    assert f"\tlevel\tperson\t{noise}\t" in made.output
+    assert f"\tlevel; person; {noise} noise; " in made.output
 
 
 def test_a_running_total_in_thousands_is_fitted_by_its_increments(sir: Path) -> None:
@@ -670,7 +670,7 @@ def test_a_bound_of_the_step_is_said(write_mdl: Write, monkeypatch: pytest.Monke
     monkeypatch.chdir(model.parent)
     Path("d.csv").write_text(DRIFT)
     made = cipark("new-study", model.name, "d.csv")
-    assert "  bounds  of the run's step: k at most 8; step or method under [model] moves them" in made.output
+    assert "their bounds\tnarrower\tk at most 8\tthe run's step\tstep or method in [model]" in made.output
     written_ = (model.parent / "d" / "problem.toml").read_text()
     assert 'bounds_from = "step" # at most 8 in a run as the file has it: a smaller step or rk4, more' in written_
 
@@ -683,7 +683,7 @@ def test_a_bound_of_the_step_beyond_the_range_of_the_file_is_none_that_is_said(
     monkeypatch.chdir(model.parent)
     Path("d.csv").write_text(DRIFT)
     made = cipark("new-study", model.name, "d.csv")
-    assert "bounds  of" not in made.output
+    assert "their bounds" not in made.output
     written_ = (model.parent / "d" / "problem.toml").read_text()
     assert "bounds = [0, 5]" in written_
     assert 'bounds_from = "step" # beyond the range' in written_
@@ -809,10 +809,10 @@ def test_data_in_thousands_are_asked_about(sir: Path) -> None:
     assert not (sir.parent / "study").exists()
     made = ask(sir, THOUSANDS, scale={"infected": 1000.0})
     assert [row.value for row in made.series[0].rows][:3] == [1, 3, 4]
-    assert made.notes == ()
-    assert ask(sir, THOUSANDS, scale={"infected": 1.0}, force=True).notes == ()
+    assert made.scaled == {}
+    assert ask(sir, THOUSANDS, scale={"infected": 1.0}, force=True).scaled == {}
     # a factor that is wrong is compared with the run as well
-    (note,) = ask(sir, THOUSANDS, scale={"infected": 1e6}, force=True).notes
+    note = ask(sir, THOUSANDS, scale={"infected": 1e6}, force=True).scaled["infected"]
     assert "about 1000 times those of Infected" in note
     assert note.endswith("after --scale 1e+06")
 
@@ -889,7 +889,7 @@ def test_a_share_far_above_one_is_asked_about_whatever_the_run_is(
     )
     table = f"t,{label}\n" + "".join(f"{i},{n}\n" for i, n in enumerate(cells.split(","), 1))
     if not asked:
-        assert ask(model, table).notes == ()
+        assert ask(model, table).scaled == {}
         return
     with pytest.raises(CiparkError, match=r'reach 39.8, and .* between 0 and 1 .*--scale "Salvage share=0.01" if they'):
         ask(model, table)
@@ -903,7 +903,7 @@ def test_rows_that_are_cut_are_not_said_to_have_no_number(sir: Path, monkeypatch
     Path("flu.csv").write_text(f"date,infected\n{rows}")
     made = cipark("new-study", "sir.mdl", "flu.csv", "--until", WEEK[4])
     assert f"2 rows after --until {WEEK[4]}: left out" in made.output
-    assert "infected: one row has no number: left out" in made.output
+    assert "\ta stock; one row has no number: left out" in made.output
 
 
 @pytest.mark.parametrize(
@@ -936,16 +936,17 @@ def test_few_numbers_and_known_amounts_are_said(sir: Path, monkeypatch: pytest.M
     Path("flu.csv").write_text("day,infected\n1,3\n2,4\n")
     result = cipark("new-study", "sir.mdl", "flu.csv")
     assert "NOTE    2 numbers are too few for 5 constants and the noise" in result.output
-    assert "amounts that you know are better held (--fix NAME): Population" in result.output
+    assert "amounts that you know are better held: Population\t--fix NAME" in result.output
 
 
 def test_counts_are_said_as_people_say_them(sir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(sir.parent)
     Path("flu.csv").write_text("day,new infections\n0,3\n1,4\n2,9\n3,11\n")
     result = cipark("new-study", "sir.mdl", "flu.csv", "--origin", "1")
-    assert "one row is before the run's initial time: left out" in result.output
-    assert "# left out, since one row lies before the run's initial time: " in Path("flu/problem.toml").read_text()
-    assert re.search(r"fitted  5 constants: ", result.output)
+    said = "one row is before the run's initial time: left out (0)"
+    assert said in result.output
+    assert said in re.sub(r"\n# +", " ", Path("flu/problem.toml").read_text())
+    assert "\n5 constants\tfitted\t" in result.output
 
 
 def test_the_density_of_what_is_written_is_finite(sir: Path) -> None:
@@ -980,7 +981,7 @@ def test_a_footer_is_left_out_with_a_note(sir: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(sir.parent)
     (sir.parent / "flu.csv").write_text("day,infected\n0,3\n1,8\n2,20\n3,45\n" + below)
     result = cipark("new-study", "sir.mdl", "flu.csv")
-    assert "\t4, 0 to 3" in result.output
+    assert "; 4 rows, 0 to 3\t" in result.output
     assert note in result.output
 
 
@@ -1100,7 +1101,7 @@ def test_numbers_of_elements_beside_an_equation_are_named(write_mdl: Write, monk
     monkeypatch.chdir(model.parent)
     Path("rows.csv").write_text(ROWS)
     made = cipark("new-study", model.name, "rows.csv")
-    assert "  left    share[north]: beside an equation" in made.output, made.output
-    assert "# share[north].\n" in Path("rows/problem.toml").read_text()
+    assert "share[north]\tleft\t-\tbeside an equation" in made.output, made.output
+    assert "# share[north] | left | - | beside" in Path("rows/problem.toml").read_text()
     refused = cipark("run", model.name, "--set", "share[north]=0.4", code=2)
     assert "to set the number of one element give it a constant of its own" in refused.output

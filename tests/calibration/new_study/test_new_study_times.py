@@ -324,8 +324,8 @@ def test_a_week_is_a_window_of_seven_days(sir: Path) -> None:
     assert [term.quantities[0].times for term in problem.terms][:2] == [(0, 7), (7, 14)]
     table = (made.folder / "data" / "new_infections.csv").read_text().splitlines()
     assert table[:2] == ["start,time,as given,value", "0,7,1,9"]
-    content = (made.folder / "problem.toml").read_text()
-    assert "# Week counts weeks, the model days: Week 1 is days 0 to 7 of the model." in content
+    content = re.sub(r"\n# +", " ", (made.folder / "problem.toml").read_text())
+    assert " Week | time | Week counts weeks, the model days: Week 1 is days 0 to 7 of the model | - | " in content
 
 
 @pytest.mark.parametrize(
@@ -573,13 +573,13 @@ def yearly(write_mdl: Write, monkeypatch: pytest.MonkeyPatch, initial: int = 198
 @pytest.mark.parametrize(
     ("title", "header", "options", "time", "said"),
     [
-        ("", "stock", [], 1985, "each at the year's start (--level-at says another)"),
+        ("", "stock", [], 1985, "each at the year's start"),
         ("", "stock, 31 Dec", [], 1986, "each at the year's end"),
         ("", "stock at year-end", [], 1986, "each at the year's end"),
         ("", "stock (1 January)", [], 1985, "each at the year's start"),
         ("", "stock mid-year", [], 1985.5, "each at the year's middle"),
         ("Heads at the end of the year,,\n", "stock", [], 1986, "each at the year's end"),
-        ("Heads at the end of the month,,\n", "stock", [], 1985, "each at the year's start (--level-at says another)"),
+        ("Heads at the end of the month,,\n", "stock", [], 1985, "each at the year's start"),
         ("", "stock", ["--level-at", "end"], 1986, "each at the year's end"),
         ("", "stock, 31 Dec", ["--level-at", "start"], 1985, "each at the year's start"),
     ],
@@ -596,7 +596,8 @@ def test_a_level_is_of_the_point_of_the_year_that_the_table_says(
     made = cipark("new-study", model.name, "b.csv", *options)
     terms = [term for term in read_problem(Path("b")).terms if term.label.startswith("stock")]
     assert terms[0].quantities[0].times == (time,)
-    assert f"\tlevel, {said}\t" in made.output
+    assert f"\tlevel, {said}; " in made.output
+    assert "\t--value, --level-at, " in made.output
     flows = [term for term in read_problem(Path("b")).terms if term.label.startswith("births")]
     assert [term.quantities[0].times for term in flows[:1]] == ([(1985, 1986)] if flow else [])
 
