@@ -1,11 +1,10 @@
 """Checks on the study's own log density: what was read, the truth, the optimum and the profiles, by plain searches."""
 
 import json
-import math
 import time
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from gauntlet_searches import IMPOSSIBLE, Array, Surface, walk
 
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.study.observations import Count
-from calibration.study.problem import CalibrationProblem, read_problem
+from calibration.study.problem import CalibrationProblem, at_step, read_problem
 from cipark_sd.base.naming import canonical
 from cipark_sd.engines.registry import choose
 from cipark_sd.language.read.model_file import read_model
@@ -76,9 +75,17 @@ def _windows(column: Column, terms: list[Count], numbers: list[Number]) -> list[
             wrong, right = f"{start:g} to {quantity.end:g}", f"{number.start:g} to {number.end:g}"
             return [f"{column.header}: {wrong}, not {right}"]
         # increments are differences of what is written
-        if column.reading != "total" and not math.isclose(term.lower, number.value, rel_tol=1e-6, abs_tol=1e-9):
-            return [f"{column.header}: {term.lower:g} for {number.value:g}"]
+        if column.reading != "total" and not _holds(column, term, number.value):
+            return [f"{column.header}: {term.lower:g} to {term.upper:g} for {number.value:g}"]
     return []
+
+
+def _holds(column: Column, term: Count, number: float) -> bool:
+    """Whether a term is this number, or an interval about it no wider than its rounding leaves open."""
+    slack = 1e-6 * abs(number) + 1e-9
+    half = 0.5 * column.per * 10.0**-column.digits
+    below, above = number - term.lower, term.upper - number
+    return min(below, above) >= -slack and max(below, above) <= (half if term.upper > term.lower else 0) + slack
 
 
 @dataclass
@@ -92,8 +99,9 @@ class Fitted:
 
     @cached_property
     def density(self) -> Posterior:
-        """Of the study as it is."""
-        return posterior(read_problem(self.study), choose("native"))
+        """Of the study, with the time step and the method of the fit."""
+        problem = at_step(read_problem(self.study), self.fit["time_step"], self.fit["integration_method"])
+        return posterior(problem, choose("native"))
 
     @cached_property
     def estimate(self) -> Array:
@@ -171,8 +179,12 @@ def optimum(fitted: Fitted) -> Check:
     moved = np.array([i for i, p in enumerate(fitted.density.space) if p.use == "CAL"], dtype=int)
     base[moved] = fitted.truth[moved]
     surface = Surface(fitted.density, base, fitted.free, fitted.with_priors, time.process_time() + PROFILES)
+    printed = float(fitted.fit["log_density"])
+    at_fit = replace(surface, base=fitted.estimate).heights(surface.box(fitted.estimate)[None, :])[0]
+    if abs(at_fit - printed) > BETTER:
+        return Check("optimum", False, f"a log density of {printed:.2f} is printed, {at_fit:.2f} is there")
     _, height = surface.climb(surface.box(base))
-    short = height - float(fitted.fit["log_density"])
+    short = height - printed
     return Check("optimum", short <= BETTER, "" if short <= BETTER else f"{short:.1f} log units short")
 
 

@@ -26,8 +26,8 @@ cipark policy STUDY --runs 100
 cipark sensitivity STUDY --rows 256
 ```
 
-Where the first sentence asks for a smaller time step or another method, the study gets it and is calibrated again. Data
-of cases that need it are made with an eighth of the model's step, as nature has none.
+A fit is judged with the step and the method that it has, as `calibrate` takes finer ones where the model's are too
+coarse. Data of cases that need it are made with an eighth of the model's step, as nature has none.
 
 ## What is asked
 

@@ -420,12 +420,26 @@ def test_a_right_fit_passes(judged: tuple[Any, Path, Any]) -> None:
     assert (checks[2].question, checks[2].hits, checks[2].of) == ("sides", 6, 6)
 
 
+def test_a_fit_is_judged_with_its_own_step_and_method(judged: tuple[Any, Path, Any], tmp_path: Path) -> None:
+    case, folder, _ = judged
+    for part in (case.model.name, "weights"):
+        (shutil.copytree if (folder / part).is_dir() else shutil.copy)(folder / part, tmp_path / part)
+    options = ("--fast", "--no-player", "--workers", "1", "--method", "rk4", "--step", "0.5")
+    step = gauntlet_chain.run(("cipark", "calibrate", "weights", *options), tmp_path, "calibrate", 60)
+    assert step.ended_well, step.last
+    fitted = gauntlet_likelihood.load(case, tmp_path / "weights", tmp_path / "cipark-output" / "weights")
+    assert gauntlet_likelihood.optimum(fitted).words == ""
+    by_euler = replace(fitted, fit=fitted.fit | {"time_step": 0.125, "integration_method": "euler"})
+    assert "is printed" in gauntlet_likelihood.optimum(by_euler).words
+
+
 def test_a_fit_that_is_short_and_ends_that_are_wrong_are_seen(judged: tuple[Any, Path, Any]) -> None:
     fitted = _fitted(judged)
     place = fitted.place("Capacity")
     names = fitted.density.space.names
     worse = {**fitted.fit["parameters"], names[place]: fitted.estimate[place] * 1.1}
-    low = float(fitted.density.log_likelihood(np.array([[worse[name] for name in names]]))[0])
+    there = np.array([[worse[name] for name in names]])
+    low = float((fitted.density.log_likelihood(there) + fitted.density.space.log_prior_scaled(there))[0])
     short = gauntlet_likelihood.Fitted(
         fitted.case, fitted.study, {**fitted.fit, "parameters": worse, "log_density": low}, fitted.summary
     )
@@ -464,6 +478,26 @@ def test_a_series_that_is_read_as_something_else_is_seen(judged: tuple[Any, Path
     text = problem.read_text(encoding="utf-8")
     problem.write_text(text.replace('variable = "Biomass"', 'variable = "Capacity"'), encoding="utf-8")
     assert "Capacity, not Biomass" in gauntlet_likelihood.read_as(case, read_problem(study), study, known).words
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "is_right"),
+    [
+        (12, 12, True),
+        (11.5, 12.5, True),
+        (11, 13, False),
+        (12.5, 13.5, False),
+        (11.5, math.inf, False),
+        (11, 11, False),
+    ],
+)
+def test_a_number_may_be_read_as_the_interval_of_its_rounding(
+    lower: float, upper: float, is_right: bool, small: Any
+) -> None:
+    column = replace(small.columns[1], reading="level", digits=0)
+    term = SimpleNamespace(quantity=SimpleNamespace(start=3.0, end=3.0), lower=lower, upper=upper)
+    faults = gauntlet_likelihood._windows(column, [term], [gauntlet_data.Number(3.0, 3.0, 12.0)])
+    assert faults == ([] if is_right else [f"grown: {lower:g} to {upper:g} for 12"])
 
 
 def test_data_that_the_truth_cannot_make_are_named(judged: tuple[Any, Path, Any]) -> None:
