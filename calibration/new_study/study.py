@@ -25,7 +25,7 @@ from calibration.new_study.dates import Point, point_in
 from calibration.new_study.guesses import NewStudy
 from calibration.new_study.long_tables import by_series
 from calibration.new_study.matching import Match, flows, lacks_data, likeness, matches, observable
-from calibration.new_study.parameters import Guess, fixed_by, roles, view, with_stated
+from calibration.new_study.parameters import Constants, fixed_by, roles, view, with_stated
 from calibration.new_study.request import Request
 from calibration.new_study.series import Reading, Series, Shape, check_scales, point, reading, series, shape
 from calibration.new_study.table import Sheet, is_dated_table, is_missing, read_sheet, without_footer
@@ -83,7 +83,7 @@ def new_study(request: Request) -> NewStudy:
         _check_numeric(choices, columns, f"{data.name}: {option}")
     _check_inputs(model, matched, columns)
     observed = tuple(match.variable.name for match in matched if not match.is_input)
-    options = Guess(model, observed, request.estimate, request.prior_width).candidates()
+    options = Constants(model, observed, request.estimate, request.prior_width).candidates()
     request = replace(request, priors=fixed_by(options, split_names(request.fix), model.name) | dict(request.priors))
     options = with_stated(options, request.priors, model.name)
     study = NewStudy(

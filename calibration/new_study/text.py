@@ -31,7 +31,7 @@ def toml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _block(head: str, **pairs: str) -> str:
+def block(head: str, **pairs: str) -> str:
     """A table of TOML: its head, and a line for each key with what is written of it."""
     return "\n".join([head, *(f"{key} = {value}" for key, value in pairs.items())])
 
@@ -83,7 +83,7 @@ def _observation(series: Series) -> str:
         keys["upper"] = '"upper"'
     keys["family"] = f'"{series.family.name}" # {series.family.meaning}'
     keys[series.family.spread] = toml(_noise_name(series))
-    return _block("[[observation]]", **keys) + "\n"
+    return block("[[observation]]", **keys) + "\n"
 
 
 def _driver(series: Series) -> str:
@@ -96,7 +96,7 @@ def _driver(series: Series) -> str:
     keys |= {"start_time": toml("start")} if series.kind == "flow" else {}
     keys["why"] = toml(f"observed: {series.match.column}")
     names = [series.match.label] if whole else series.match.names
-    return "\n\n".join(_block("[[driver]]", variable=toml(name), **keys) for name in names) + "\n"
+    return "\n\n".join(block("[[driver]]", variable=toml(name), **keys) for name in names) + "\n"
 
 
 def _noise_name(series: Series) -> str:
@@ -117,7 +117,7 @@ def _noise(series: Series) -> str:
     low, high = plain(float(f"{least:.3g}")), plain(float(f"{median * 100:.3g}"))
     prior, why = _prior_text(LogNormal(median, sigma)), toml(f"{PLACEHOLDER}: how far the data lie from any model")
     name, bounds = toml(_noise_name(series)), f"[{low}, {high}]"
-    return _block("[[parameter]]", name=name, target=toml("noise"), bounds=bounds, prior=prior, why=why) + "\n"
+    return block("[[parameter]]", name=name, target=toml("noise"), bounds=bounds, prior=prior, why=why) + "\n"
 
 
 def _prior_text(prior: Prior) -> str:
@@ -130,7 +130,7 @@ def _parameter(candidate: Candidate) -> str:
     """The ``[[parameter]]`` or ``[[fixed]]`` of a candidate."""
     name, value = toml(candidate.name), plain(candidate.value)
     if candidate.prior is None or candidate.role == "fixed":
-        return _block("[[fixed]]", name=name, value=value, why=toml(candidate.why)) + "\n"
+        return block("[[fixed]]", name=name, value=value, why=toml(candidate.why)) + "\n"
     low, high = candidate.bounds
     bounds = {} if math.isinf(low) and math.isinf(high) else {"bounds": f"[{plain(low)}, {plain(high)}]"}
     if candidate.by_step:
@@ -139,7 +139,7 @@ def _parameter(candidate: Candidate) -> str:
         bounds["bounds_from"] = f'"step" # {now}'
     why = f"{PLACEHOLDER}: wide around the model's {value} {written_unit(candidate.units)}".rstrip()
     known = {"prior": _prior_text(candidate.prior), "why": toml(STATED if candidate.why == STATED else why)}
-    return _block("[[parameter]]", name=name, use=toml(candidate.role), **bounds, **known) + "\n"
+    return block("[[parameter]]", name=name, use=toml(candidate.role), **bounds, **known) + "\n"
 
 
 #: Words for what somebody can spend, fund or decide, and for the length of what only divides people or things.
@@ -227,11 +227,11 @@ def sensitivity(study: NewStudy, model: Model) -> str:
         "# Which outputs cipark sensitivity looks at, and when. The parameters of problem.toml vary over their priors;",
         "# a [[factor]] with name, bounds and why adds a constant that the fit holds.",
         _REACH,
-        _block("[[moment]]", label=toml("at the last row"), time=_asked_at(study, model)),
+        block("[[moment]]", label=toml("at the last row"), time=_asked_at(study, model)),
     ]
     for part in study.single:
         name = toml(part.match.names[0])
-        lines.append(_block("\n[[output]]", label=name, variable=name, range=_reach(part)))
+        lines.append(block("\n[[output]]", label=name, variable=name, range=_reach(part)))
     return "\n".join(lines) + "\n"
 
 
@@ -318,12 +318,12 @@ def policies(study: NewStudy, title: str, model: Model) -> str:
     outcomes = [(part, outcome) for part in study.single for outcome in questions[part.match.column][1]]
     of_shown = [outcome["id"] for part, outcome in outcomes if part is shown]
     also = {"also": f"[{of_shown[1]}]"} if len(of_shown) > 1 else {}
-    lines.append(_block("\n[headline]", outcome=of_shown[0], at=_asked_at(study, model), **also))
+    lines.append(block("\n[headline]", outcome=of_shown[0], at=_asked_at(study, model), **also))
     for part, outcome in outcomes:
         reach = {} if "equation" in outcome else {"range": _reach(part)}
-        lines.append(_block("\n[[outcome]]", **outcome, **reach))
+        lines.append(block("\n[[outcome]]", **outcome, **reach))
     for i, (_, name, factor) in enumerate(moving(shown), start=1):
         changed, way = f"{{ {toml(name)} = {toml(f'{factor} * {_spelt(name)}')} }}", "above" if factor > 1 else "below"
         titled = toml(f"{name} a fifth {way} the fit")
-        lines.append(_block("\n[[policy]]", id=toml(f"P{i}"), title=titled, set=changed, source=toml("an example")))
+        lines.append(block("\n[[policy]]", id=toml(f"P{i}"), title=titled, set=changed, source=toml("an example")))
     return "\n".join(lines) + "\n"
