@@ -36,7 +36,7 @@ def new_study(request: Request) -> Result:
     if template is not None:
         if model is not None or data is not None:
             raise InvalidValue("--from", template, "either a model and data or --from, not both", where="new-study")
-        from calibration.new_study.study import from_template
+        from calibration.new_study.folders import from_template
 
         for line in from_template(template, request.output, force=request.force, allow_files=request.allow_files):
             echo(line)

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from calibration.likelihood.posterior import posterior
+from calibration.new_study.folders import bring, check_free, move_into
 from calibration.new_study.request import Request
-from calibration.new_study.study import bring, check_free, move_into
 from calibration.new_study.text import block, toml
 from calibration.study import FILE
 from calibration.study.payoff import expanded
@@ -79,11 +79,8 @@ def from_optimizer(request: Request) -> OptimizerStudy:
     theirs = read_search_control(results[-1]).payoff if results else control.payoff
     problems: list[CiparkError] = []
     payoff = partial(_payoff, elements, request.payoff.name, problems)
-    plain, sections = (
-        list(payoff(times_step=False)),
-        [*_parameters(model, control, changed, request.control.name, problems)],
-    )
-    sections += [*_fixed(control, model, changed, problems)]
+    plain, sections = list(payoff(times_step=False)), list(_fixed(control, model, changed, problems))
+    sections[:0] = _parameters(model, control, changed, request.control.name, problems)
     raise_all("new-study", problems)
     with draft_of(folder) as draft:
         series = bring(draft, path, model, request.series)

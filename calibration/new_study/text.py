@@ -82,7 +82,7 @@ def _observation(series: Series) -> str:
         keys["lower"] = '"lower" # an interval: a reading known as below or above a number, or rounded to whole ones'
         keys["upper"] = '"upper"'
     keys["family"] = f'"{series.family.name}" # {series.family.meaning}'
-    keys[series.family.spread] = toml(_noise_name(series))
+    keys[series.family.spread] = toml(f"{series.match.column} noise")
     return block("[[observation]]", **keys) + "\n"
 
 
@@ -99,11 +99,6 @@ def _driver(series: Series) -> str:
     return "\n\n".join(block("[[driver]]", variable=toml(name), **keys) for name in names) + "\n"
 
 
-def _noise_name(series: Series) -> str:
-    """Name of the spread's parameter."""
-    return f"{series.match.column} noise"
-
-
 def _noise(series: Series) -> str:
     """The ``[[parameter]]`` of a spread."""
     median, sigma = 1.0, 1.5
@@ -116,7 +111,7 @@ def _noise(series: Series) -> str:
     least = 1e-5 if series.family.discrete else median / 100
     low, high = plain(float(f"{least:.3g}")), plain(float(f"{median * 100:.3g}"))
     prior, why = _prior_text(LogNormal(median, sigma)), toml(f"{PLACEHOLDER}: how far the data lie from any model")
-    name, bounds = toml(_noise_name(series)), f"[{low}, {high}]"
+    name, bounds = toml(f"{series.match.column} noise"), f"[{low}, {high}]"
     return block("[[parameter]]", name=name, target=toml("noise"), bounds=bounds, prior=prior, why=why) + "\n"
 
 
@@ -154,16 +149,7 @@ _COMMENT = TextWrapper(118, "# ", "#   ", break_long_words=False, break_on_hyphe
 
 
 def problem(study: NewStudy, title: str, model_file: str, span: Sequence[str], estimate: Estimate) -> str:
-    """The text of problem.toml.
-
-    Parameters
-    ----------
-    model_file : str
-        Its name within the study.
-    span : sequence of str
-        Further lines of ``[model]``.
-    estimate : "map" or "ml"
-    """
+    """The text of problem.toml; ``model_file`` is within the study, ``span`` has further lines of ``[model]``."""
     calendar = study.clock.calendar
     origin = "" if calendar is None or calendar.origin is None else f"origin = {calendar.origin.isoformat()}\n"
     free = [candidate for candidate in study.candidates if candidate.role != "fixed"]
@@ -189,13 +175,7 @@ def problem(study: NewStudy, title: str, model_file: str, span: Sequence[str], e
 
 
 def readme(study: NewStudy, title: str, model: Model, data: str) -> str:
-    """The page on which the numbers' origin is written down.
-
-    Parameters
-    ----------
-    data : str
-        Names of the files of data.
-    """
+    """The page on which the origin of the numbers is written down; ``data`` names their files."""
     rows = "\n".join(
         f"| `{table_file(part)}` | {' + '.join(part.match.names)} | {part.kind} | "
         f"{len(part.rows)} | *who counted, when, how; address or citation* |"
