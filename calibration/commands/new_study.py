@@ -48,7 +48,7 @@ def new_study(request: Request) -> Result:
 
     made = made_study(request)
     echo(f"{made.folder}: a study with {len(made.series)} series")
-    print_table(HEADS, guesses(made), right=())
+    print_table(HEADS, list(guesses(made)), right=())
     for line in warnings(made):
         echo(f"  NOTE    {line}")
     echo("All priors are placeholders around the file's values. Look at problem.toml, then:")

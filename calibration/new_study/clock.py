@@ -38,17 +38,9 @@ class Clock:
         return number * self.factor + self.shift
 
     def spelled(self, axis: Axis, time: float) -> tuple[str, float]:
-        """A time of an axis as a study writes it, and as model time.
-
-        Raises
-        ------
-        ValueError
-            For dates without a calendar.
-        """
-        if not axis.dated:
+        """A time of an axis as a study writes it, and as model time."""
+        if self.calendar is None or not axis.dated:
             return plain(round(self.time(time), 10)), self.time(time)
-        if self.calendar is None:
-            raise ValueError("dates need a calendar")
         date = datetime.date.fromordinal(int(time))
         return date.isoformat(), self.calendar.time_of(date)
 
@@ -71,14 +63,8 @@ def model_unit(model: Model, chosen: TimeUnit | None) -> TimeUnit | None:
 def clock(model: Model, axis: Axis, chosen: TimeUnit | None, origin: str | None, *, windows: bool) -> Clock:
     """The clock of a model for an axis.
 
-    Parameters
-    ----------
-    chosen : TimeUnit or None
-        What one unit of model time is, where the model's file does not say.
-    origin : str or None
-        The entry at which the run starts.
-    windows : bool
-        Whether data are of windows: where the data start with the run, a level is then at the end of its window.
+    ``chosen`` is what one unit of model time is, where the model's file does not say, and ``origin`` the entry at which
+    the run starts. With ``windows`` data are of windows: where they start with the run, a level is at its window's end.
 
     Raises
     ------
@@ -244,19 +230,13 @@ def _unit_said(column: str) -> TimeUnit | None:
 def windowed(axis: Axis, column: str, counts: TimeUnit | None, chosen: Window | None) -> Axis:
     """The axis with the windows of a column of what flows, as it was where these go from row to row.
 
-    Parameters
-    ----------
-    column : str
-        Its header; empty for a column that does not flow.
-    counts : TimeUnit or None
-        The unit in which numbers of the axis count, where its own name does not say.
-    chosen : Window or None
-        What the user says.
+    ``column`` is its header, empty for one that does not flow. ``counts`` is the unit in which numbers of the axis
+    count, where its own name does not say.
 
     Raises
     ------
     CiparkError
-        Where column and times say different units, with what to write.
+        Where column and times say different units, and the user has not ``chosen``, with what to write.
     """
     named = unit_in(axis.column)
     theirs: TimeUnit | None = "day" if axis.dated else named or ("year" if axis.years else counts)

@@ -95,13 +95,11 @@ class Axis:
     @property
     def period(self) -> TimeUnit | None:
         """The unit as long as a window, else as two entries are usually apart; None where it is not known."""
-        if self.window:
-            return self.window
-        if self.dated:
+        if self.dated and not self.window:
             by_days: dict[int, TimeUnit] = {1: "day", 7: "week"}
-            by_months: dict[int, TimeUnit] = {1: "month", 3: "quarter", 12: "year"}
-            return by_months.get(self.months) or by_days.get(round(self.gap))
-        return (unit_in(self.column) or ("year" if self.years else None)) if self.gap == 1 else None
+            return next((unit for unit, n in MONTHS.items() if n == self.months), by_days.get(round(self.gap)))
+        of_gap = (unit_in(self.column) or ("year" if self.years else None)) if self.gap == 1 else None
+        return self.window or of_gap
 
     @property
     def years(self) -> bool:
@@ -275,15 +273,9 @@ def _read(sheet: Sheet, column: str, order: DateOrder | None) -> Axis:
         return Axis(column, places, tuple(map(plain, times)), times)
     given = tuple(datetime.date.fromordinal(int(day)) for day in times)
     named = () if _edge_of(column) else last_days(column, given)
-    days_ = named or given
-    return Axis(
-        column,
-        places,
-        tuple(day.isoformat() for day in days_),
-        tuple(float(day.toordinal()) for day in days_),
-        dated=True,
-        periods=bool(named) or all(map(is_period, cells)),
-    )
+    days_, periods = named or given, bool(named) or all(map(is_period, cells))
+    texts_, ordinals = tuple(day.isoformat() for day in days_), tuple(float(day.toordinal()) for day in days_)
+    return Axis(column, places, texts_, ordinals, dated=True, periods=periods)
 
 
 def _n_finite(values: Sequence[float]) -> int:

@@ -16,17 +16,8 @@ _SAY_NOTHING = frozenset({"value", "figure", "amount", "quantity", "count", "tot
 def by_series(sheet: Sheet, columns: str, time: str | None) -> Sheet:
     """A column for each combination of entries of some columns, whose name is these entries; a row for each time.
 
-    Parameters
-    ----------
-    columns : str
-        Names, with commas between them; one that has a comma is in quotation marks.
-    time : str, optional
-        Name of the column of times; None to guess it.
-
-    Returns
-    -------
-    Sheet
-        Of several numbers of one series at one time each has a row.
+    ``columns`` are names with commas between them, in quotation marks where they have one. ``time`` names the column of
+    times, None to guess it. Of several numbers of one series at one time each has a row.
 
     Raises
     ------
@@ -42,23 +33,17 @@ def by_series(sheet: Sheet, columns: str, time: str | None) -> Sheet:
     if not values:
         raise UnusableInput(f"no column beside {', '.join((*times, *by))} has numbers", where=sheet.name)
     named = [name for name in values if len(values) > 1 or not _SAY_NOTHING & set(words(name))]
-    place = sheet.header.index
+    place = {name: i for i, name in enumerate(sheet.header)}
     slots: dict[tuple[tuple[str, ...], int], tuple[int, dict[str, str]]] = {}
-    header: dict[str, None] = {}
     n_seen = Counter[tuple[tuple[str, ...], tuple[str, ...]]]()
     for row, line in zip(sheet.rows, sheet.lines, strict=True):
-        when, case = (tuple(row[place(name)] for name in names) for names in (times, by))
-        slot = (when, n_seen[when, case])
+        when, case = (tuple(row[place[name]] for name in names) for names in (times, by))
+        cells = slots.setdefault((when, n_seen[when, case]), (line, {}))[1]
         n_seen[when, case] += 1
-        cells = slots.setdefault(slot, (line, {}))[1]
-        for name in values:
-            column = " ".join((*case, name) if name in named else case)
-            header[column], cells[column] = None, row[place(name)]
+        cells |= {" ".join((*case, name) if name in named else case): row[place[name]] for name in values}
     if max(n_seen.values()) > 1 and (further := cases_of(sheet, times[0], by)):
-        names = ",".join((columns, *further))
-        raise UnusableInput(
-            f"{', '.join(further)} tells numbers of one series apart: --series-by {names}", where=sheet.name
-        )
-    rows = [(*when, *(cells.get(name, "") for name in header)) for (when, _), (_, cells) in slots.items()]
-    lines = tuple(line for line, _ in slots.values())
-    return replace(sheet, header=(*times, *header), rows=tuple(rows), lines=lines)
+        use = f"--series-by {','.join((columns, *further))}"
+        raise UnusableInput(f"{', '.join(further)} tells numbers of one series apart: {use}", where=sheet.name)
+    header = tuple(dict.fromkeys(column for _, cells in slots.values() for column in cells))
+    rows = tuple((*when, *(cells.get(name, "") for name in header)) for (when, _), (_, cells) in slots.items())
+    return replace(sheet, header=(*times, *header), rows=rows, lines=tuple(line for line, _ in slots.values()))

@@ -180,12 +180,8 @@ def shape(data: Reading, model: Model, moving: Collection[str], *, holds: bool =
 
     A switch or a price that drives the model holds over its window, as a flow's number does; another input is a level.
 
-    Parameters
-    ----------
-    moving : collection of str
-        Canonical names of flows, as of :func:`calibration.new_study.matching.flows`.
-    holds : bool
-        Whether the user has said that an input holds over its window.
+    ``moving`` are canonical names of flows, as of :func:`calibration.new_study.matching.flows`; ``holds`` says that the
+    user wants an input to hold.
     """
     variable = data.match.variable
     falls = len(data.observed) > 0 and bool(np.any(data.observed < np.maximum.accumulate(data.observed) / 2))
@@ -299,10 +295,9 @@ def _ends(data: Reading, kind: Shape, law: NewFamily) -> list[tuple[float, float
     for mark, value in zip(data.marks, data.values.tolist(), strict=True):
         # of whole numbers less than 5 is at most 4
         inner = float(law.discrete and mark in ("<", ">"))
-        if mark:
-            ends.append((least, value - inner) if mark in "<≤" else (value + inner, math.inf))
-        else:
-            ends.append((max(value - 0.5, least), value + 0.5) if heads else None)
+        rounded = (max(value - 0.5, least), value + 0.5) if heads else None
+        limits = (least, value - inner) if mark in ("<", "≤") else (value + inner, math.inf)
+        ends.append(limits if mark else rounded)
     return ends
 
 
@@ -337,14 +332,7 @@ def check_scales(
 
     Constants of a file may let die out what grew; such a shift is no other unit.
 
-    Parameters
-    ----------
-    density : Posterior
-        Of the draft; its medians are the file's own values.
-    series : sequence of Series
-        In the order of the draft's observations.
-    chosen : mapping of str to float
-        Factors that the user names, by column.
+    The ``density`` is of the draft, its medians the file's own values; ``series`` are in the order of its observations.
 
     Returns
     -------

@@ -239,21 +239,19 @@ def _levers(model: Model, candidates: Sequence[Candidate]) -> list[tuple[int, st
 def _question(series: Series, model: Model) -> tuple[str, list[dict[str, str]]]:
     """What one asks of a series, by its shape: why, in words, and its outcomes, the headline's first."""
     id_, name, values = file_name(series.match.column), series.match.names[0], series.values
+    first = {"id": toml(id_), "title": toml(name), "variable": toml(name)}
     top, low = int(np.argmax(values)), _LOW * float(values.max())
     if len(values) > 2 and 0 < top < len(values) - 1 and max(values[0], values[-1]) <= low:
-        peak, day = {"metric": toml("maximum")}, {"metric": toml("time-of-maximum")}
-        return "rises and falls again: its peak, and when that is", [
-            {"id": toml(id_), "title": toml(f"Peak of {name}"), "variable": toml(name)} | peak,
-            {"id": toml(f"{id_} when"), "title": toml(f"Time of the peak of {name}"), "variable": toml(name)} | day,
-        ]
+        when = {"id": toml(f"{id_} when"), "title": toml(f"Time of the peak of {name}"), "variable": toml(name)}
+        peak = first | {"title": toml(f"Peak of {name}"), "metric": toml("maximum")}
+        return "rises and falls again: its peak, and when that is", [peak, when | {"metric": toml("time-of-maximum")}]
     if series.kind == "flow":
-        units = f"{series.match.variable.units}*{model.time.units}"
         of_thing, _, per = series.match.variable.units.partition("/")
+        units = f"{series.match.variable.units}*{model.time.units}"
         units = of_thing.strip() if per.strip() == model.time.units else units
         total = {"equation": toml(_spelt(name)), "units": toml(units or "1"), "total": "true"}
         return "is a flow: its sum", [{"id": toml(id_), "title": toml(f"{name}, in all"), **total}]
-    last = {"id": toml(id_), "title": toml(name), "variable": toml(name)}
-    return "is a level: its value at the last row", [last]
+    return "is a level: its value at the last row", [first]
 
 
 def _spelt(name: str) -> str:
