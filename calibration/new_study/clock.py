@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from calibration.new_study.columns import Axis, plain
-from calibration.new_study.dates import is_year, months_earlier
-from calibration.study.calendar import MONTHS, Calendar, is_exact, length, time_unit_of, unit_in
+from calibration.new_study.dates import is_year
+from calibration.study.calendar import Calendar, is_exact, length, time_unit_of, unit_in
 from cipark_sd.base.errors import CiparkError, InvalidValue
 from cipark_sd.base.inputs import number_in
 from cipark_sd.base.wording import TIME_UNITS, TimeUnit
@@ -147,11 +147,9 @@ def _outside(model: Model, axis: Axis, unit: TimeUnit | None, factor: float) -> 
     units = f" {unit}s" if unit else ""
     span = "" if factor == 1.0 else f" ({column} {initial / factor:.6g} to {final / factor:.6g})"
     shown = f"{column!r}, {axis.times[0]:g} to {axis.times[-1]:g}, lies within the model's run"
-    ways = [f"--origin {axis.times[0] - axis.gap:.6g} where the run starts one step before them"]
-    if axis.times[0] * factor > final:
-        ways.insert(
-            0, f"--origin {initial / factor:.6g} where they are the model's own time and the run continues to them"
-        )
+    own = f"--origin {initial / factor:.6g} where they are the model's own time and the run continues to them"
+    ways = [own] if axis.times[0] * factor > final else []
+    ways.append(f"--origin {axis.times[0] - axis.gap:.6g} where the run starts one step before them")
     return CiparkError(
         f"new-study: no {shown}, {initial:g} to {final:g}{units}{span}; say with --origin at which {column} the run "
         f"starts: {', or '.join(ways)}"
@@ -180,8 +178,11 @@ def _of_dates(model: Model, axis: Axis, chosen: TimeUnit | None, origin: str | N
             raise InvalidValue("--origin", origin, expected, where="new-study") from None
     beginning = f"the run's initial time {initial:g} is the end of {start.isoformat()}"
     why = "" if origin is not None else ", so that the data start with the run"
-    calendar = Calendar(unit, _earlier(unit, start, initial))
-    return Clock(calendar, f"one unit of model time is a {unit}; {beginning}{why}", starts=starts)
+    zero = Calendar(unit, start).date_at(-initial)
+    if zero is None:
+        expected = f"one that is a date where {start.isoformat()} is the start"
+        raise InvalidValue("the model's initial time", initial, expected, where="new-study")
+    return Clock(Calendar(unit, zero), f"one unit of model time is a {unit}; {beginning}{why}", starts=starts)
 
 
 def _check_months(model: Model, axis: Axis, unit: TimeUnit, chosen: TimeUnit | None) -> None:
@@ -194,13 +195,6 @@ def _check_months(model: Model, axis: Axis, unit: TimeUnit, chosen: TimeUnit | N
         "programs write where nobody chose a unit of time; write --unit month where months are meant, or change the "
         "model's unit of time to days"
     )
-
-
-def _earlier(unit: TimeUnit, date: datetime.date, n: float) -> datetime.date:
-    """The date ``n`` units before, to the nearest day or month."""
-    if unit in MONTHS:
-        return months_earlier(date, round(MONTHS[unit] * n))
-    return date - datetime.timedelta(days=round(length(unit, "day") * n))
 
 
 #: What a user may say: a unit, or that windows are from row to row.
