@@ -53,11 +53,6 @@ def _edge_of(name: str) -> Edge:
     return "start" if parts & _STARTS else "end" if parts & _ENDS else ""
 
 
-def _is_time(name: str) -> bool:
-    parts = words_in(name)
-    return not parts & _LENGTHS and bool(parts & _TIME_WORDS or unit_in(name))
-
-
 @dataclass(frozen=True)
 class Axis:
     """The times of a table, in the order of time: numbers, or days as :meth:`datetime.date.toordinal` counts them.
@@ -109,12 +104,7 @@ class Axis:
     @property
     def days(self) -> bool:
         """Whether each entry is a day that stands for itself, and not for a period, as it does under "week of"."""
-        return self.dated and not self.periods and not self.first_days
-
-    @property
-    def first_days(self) -> bool:
-        """Whether each entry is the first day of a period, such as a week."""
-        return self.dated and self.edge == "start" and unit_in(self.column) is not None
+        return self.dated and not self.periods and not (self.edge == "start" and unit_in(self.column))
 
     def notes(self) -> Iterator[str]:
         """What to say of the rows: their order, and several of one time."""
@@ -353,11 +343,11 @@ def _guess(sheet: Sheet, header: Sequence[str]) -> str:
     """The first column of dates, else with a name of time, else of ascending numbers."""
 
     def rank(name: str) -> int:
-        texts = [text for text in sheet.column(name) if not is_missing(text)]
+        texts, parts = [text for text in sheet.column(name) if not is_missing(text)], words_in(name)
         numeric = _are_numbers(texts, sheet)
         if texts and not numeric and (date_orders(texts) or are_seasons(texts)):
             return 0
-        if texts and _is_time(name):
+        if texts and not parts & _LENGTHS and (parts & _TIME_WORDS or unit_in(name)):
             return 1 + (len(set(texts)) < len(texts)) if numeric else 3
         values = list(map(sheet.reader(texts), texts))
         return 4 if len(values) > 1 and all(a < b for a, b in pairwise(values)) else 5

@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import attrgetter
 from typing import Literal
 
 import numpy as np
@@ -270,9 +271,9 @@ def series(
     if twice and (kind != "level" or data.match.is_input):
         expected = "each time once: only levels are read several times; leave a row out, or add both up"
         raise InvalidValue(data.match.column, f"two numbers at {twice}", expected, where="new-study")
-    is_early = [(row.start_time if kind == "flow" else row.time) < initial - 1e-9 for row in rows]
-    inside = [row for row, early in zip(rows, is_early, strict=True) if not early]
-    dropped = tuple(row.date for row, early in zip(rows, is_early, strict=True) if early)
+    first = attrgetter("start_time" if kind == "flow" else "time")
+    inside = [row for row in rows if first(row) >= initial - 1e-9]
+    dropped = tuple(row.date for row in rows if first(row) < initial - 1e-9)
     if len(inside) < 2:
         shown = f"{len(inside)} rows from the model's initial time {initial:g} on"
         expected = "two at least; does the model start late enough before the data?"
@@ -308,8 +309,7 @@ def _since(match: Match, rows: Sequence[Row], initial: float) -> float | None:
     """
     pieces = match.variable.pieces if isinstance(match.variable, Stock) else ()
     empty = bool(pieces) and all(piece.initial == Const(0.0) for piece in pieces)
-    first = rows[0]
-    fastest = max((b.value - a.value) / (b.time - a.time) for a, b in pairwise(rows))
+    fastest, first = max((b.value - a.value) / (b.time - a.time) for a, b in pairwise(rows)), rows[0]
     usable = first.time > initial and first.value <= 3 * fastest * (first.time - initial)
     return initial if empty and usable else None
 

@@ -1,7 +1,9 @@
 """A study from a model and tables: what ``cipark new-study MODEL DATA.csv`` does."""
 
+import csv
 import fnmatch
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,12 +15,11 @@ import numpy as np
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.new_study import text
 from calibration.new_study.clock import Clock, calendar_years, clock, model_unit, windowed
-from calibration.new_study.columns import Axis, plain, read_axis
+from calibration.new_study.columns import Axis, cases_of, plain, read_axis, time_columns
 from calibration.new_study.dates import Point, point_in
 from calibration.new_study.folders import bring, check_free, copy, move_into
 from calibration.new_study.guesses import NewStudy
-from calibration.new_study.long_tables import by_series
-from calibration.new_study.matching import Match, flows, lacks_data, likeness, matches, observable
+from calibration.new_study.matching import Match, flows, lacks_data, likeness, matches, observable, words
 from calibration.new_study.parameters import Constants, fixed_by, roles, view, with_stated
 from calibration.new_study.request import Request
 from calibration.new_study.series import Reading, Series, Shape, check_scales, point, reading, series, shape
@@ -38,6 +39,8 @@ from cipark_sd.model.variables import Series as DataVariable
 from cipark_sd.model.variables import Stock
 
 _SEED = 1
+#: Names of a column of values that say nothing of what it holds.
+_SAY_NOTHING = frozenset({"value", "figure", "amount", "quantity", "count", "total"})
 
 
 def new_study(request: Request) -> NewStudy:
@@ -129,7 +132,7 @@ def _table(model: Model, path: Path, request: Request, role: _Role, elsewhere: S
     sheet, below = without_footer(read_sheet(path, request.sheet if first else None))
     sheet = _chosen(sheet, {name: text for name, text in request.where.items() if first or name in sheet.header})
     if request.series_by and (first or request.series_by.split(",")[0].strip('" ') in sheet.header):
-        sheet = by_series(sheet, request.series_by, request.time)
+        sheet = _by_series(sheet, request.series_by, request.time)
     values = _spread(sheet, request.values)
     named = {name: values[name] for name in values if name in sheet.header or (first and name not in elsewhere)}
     time = request.time if first or request.time in sheet.header else None
@@ -187,6 +190,42 @@ def _chosen(sheet: Sheet, where: Mapping[str, str]) -> Sheet:
     return replace(sheet, rows=tuple(row for row, _ in rows), lines=tuple(line for _, line in rows))
 
 
+def _by_series(sheet: Sheet, columns: str, time: str | None) -> Sheet:
+    """A long table as one with a column for each combination of entries of some, and a row for each time.
+
+    ``columns`` are names with commas between them, in quotation marks where they have one. ``time`` names the column of
+    times, None to guess it. Of several numbers of one series at one time each has a row.
+
+    Raises
+    ------
+    UnknownName, UnusableInput
+        For a column that there is not, and where another one tells numbers of one series and time apart.
+    """
+    by = [name.strip() for name in next(csv.reader([columns], skipinitialspace=True))]
+    for name in by:
+        if name not in sheet.header:
+            raise UnknownName(name, sheet.header, kind="column", where=f"{sheet.name}: --series-by")
+    times = time_columns(sheet, time, by)
+    values = [name for name in sheet.header if name not in (*by, *times) and sheet.has_numbers(name)]
+    if not values:
+        raise UnusableInput(f"no column beside {', '.join((*times, *by))} has numbers", where=sheet.name)
+    named = [name for name in values if len(values) > 1 or not _SAY_NOTHING & set(words(name))]
+    place = {name: i for i, name in enumerate(sheet.header)}
+    slots: dict[tuple[tuple[str, ...], int], tuple[int, dict[str, str]]] = {}
+    n_seen = Counter[tuple[tuple[str, ...], tuple[str, ...]]]()
+    for row, line in zip(sheet.rows, sheet.lines, strict=True):
+        when, case = (tuple(row[place[name]] for name in names) for names in (times, by))
+        cells = slots.setdefault((when, n_seen[when, case]), (line, {}))[1]
+        n_seen[when, case] += 1
+        cells |= {" ".join((*case, name) if name in named else case): row[place[name]] for name in values}
+    if max(n_seen.values()) > 1 and (further := cases_of(sheet, times[0], by)):
+        use = f"--series-by {','.join((columns, *further))}"
+        raise UnusableInput(f"{', '.join(further)} tells numbers of one series apart: {use}", where=sheet.name)
+    header = tuple(dict.fromkeys(column for _, cells in slots.values() for column in cells))
+    rows = tuple((*when, *(cells.get(name, "") for name in header)) for (when, _), (_, cells) in slots.items())
+    return replace(sheet, header=(*times, *header), rows=rows, lines=tuple(line for line, _ in slots.values()))
+
+
 def _spread(sheet: Sheet, values: Mapping[str, str]) -> dict[str, str]:
     """The variables that are told of columns, with a pattern such as ``* sales`` spread over the columns it fits."""
     fitting = {name: [name] if name in sheet.header else fnmatch.filter(sheet.header, name) for name in values}
@@ -222,16 +261,14 @@ def _matched(model: Model, sheet: Sheet, columns: Sequence[str], chosen: Mapping
     matched = [match for match in matched if not inputs or match.is_input]
     if any(role != "first" or not match.is_input for match in matched):
         return matched
-    free = [column for column in columns if column not in [match.column for match in matched]]
+    taken, driven = [match.column for match in matched], [match.variable.name for match in matched]
+    free = [column for column in columns if column not in taken]
     if not free:
         raise UnusableInput(f"no column beside the times has numbers: {', '.join(sheet.header)}", where=sheet.name)
     labels = {v.label: isinstance(v, Stock) for v in observable(model) if isinstance(v, DataVariable) == inputs}
     # no name is like: what is counted is a stock more often than a flow
-    column, label = max(
-        ((column, label) for column in free for label in labels or ("variable",)),
-        key=lambda pair: (labels.get(pair[1], False), likeness(*pair)),
-    )
-    driven = [match.variable.name for match in matched]
+    pairs = [(column, label) for column in free for label in labels or ("variable",)]
+    column, label = max(pairs, key=lambda pair: (labels.get(pair[1], False), likeness(*pair)))
     names = [variable.label for variable in observable(model) if variable.name not in driven]
     shown = ", ".join(names[:40]) + (", …" if len(names) > 40 else "")
     raise CiparkError(

@@ -89,12 +89,13 @@ def _observation(series: Series) -> str:
 def _driver(series: Series) -> str:
     """The ``[[driver]]`` of an input: one for the variable, or for each element that its column names."""
     whole = len(series.match.names) > 1 and "[" not in series.match.label
-    kind = '"level" # straight between the rows\' times; "held" keeps each value until the next'
+    keys = {"table": toml(table_file(series)), "why": toml(f"observed: {series.match.column}")}
+    keys["kind"] = '"level" # straight between the rows\' times; "held" keeps each value until the next'
     if series.kind == "flow":
-        kind = '"held" # over its window, and until the next; "level" reads it straight between the rows\' times'
-    keys = {"table": toml(table_file(series)), "kind": kind}
-    keys |= {"start_time": toml("start")} if series.kind == "flow" else {}
-    keys["why"] = toml(f"observed: {series.match.column}")
+        keys["kind"] = (
+            '"held" # over its window, and until the next; "level" reads it straight between the rows\' times'
+        )
+        keys["start_time"] = toml("start")
     names = [series.match.label] if whole else series.match.names
     return "\n\n".join(block("[[driver]]", variable=toml(name), **keys) for name in names) + "\n"
 
