@@ -134,10 +134,10 @@ def _clock_words(
 def _no_unit(model: Model, shown: str, likely: TimeUnit) -> CiparkError:
     """The table has a unit of time and the model none that it can be converted to."""
     counts = f"counts in {model.time.units!r}" if model.time.units else "names no unit of time"
-    others = ", ".join(unit for unit in TIME_UNITS if unit != likely)
+    further = ", ".join(unit for unit in TIME_UNITS if unit != likely)
     return CiparkError(
         f"new-study: {shown}, and the model {model.name} {counts}; write --unit {likely} where one unit of model time "
-        f"is a {likely}, or --unit with another of {others}"
+        f"is a {likely}, or --unit with another of {further}"
     )
 
 
@@ -147,8 +147,8 @@ def _outside(model: Model, axis: Axis, unit: TimeUnit | None, factor: float) -> 
     units = f" {unit}s" if unit else ""
     span = "" if factor == 1.0 else f" ({column} {initial / factor:.6g} to {final / factor:.6g})"
     shown = f"{column!r}, {axis.times[0]:g} to {axis.times[-1]:g}, lies within the model's run"
-    own = f"--origin {initial / factor:.6g} where they are the model's own time and the run continues to them"
-    ways = [own] if axis.times[0] * factor > final else []
+    inside = f"--origin {initial / factor:.6g} where they are the model's own time and the run continues to them"
+    ways = [inside] if axis.times[0] * factor > final else []
     ways.append(f"--origin {axis.times[0] - axis.gap:.6g} where the run starts one step before them")
     return CiparkError(
         f"new-study: no {shown}, {initial:g} to {final:g}{units}{span}; say with --origin at which {column} the run "

@@ -251,8 +251,8 @@ def _read(sheet: Sheet, column: str, order: DateOrder | None) -> Axis:
     ways = {"a number": list(map(sheet.reader(cells), cells))}
     if order or not orders or not _are_numbers(cells, sheet):
         dates = {o: [date_of(cell, o) for cell in cells] for o in orders or ORDERS}
-        days = {o: [math.nan if day is None else float(day.toordinal()) for day in dates[o]] for o in dates}
-        ways["a date"] = max(days.values(), key=_n_finite)
+        ordinals = {o: [math.nan if day is None else float(day.toordinal()) for day in dates[o]] for o in dates}
+        ways["a date"] = max(ordinals.values(), key=_n_finite)
     # what most entries are the others should be
     way = "a date" if orders and "a date" in ways else max(ways, key=lambda way: _n_finite(ways[way]))
     _check_read(sheet, column, [(sheet.lines[i], cell) for i, cell in zip(rows, cells, strict=True)], ways[way], way)
@@ -261,11 +261,11 @@ def _read(sheet: Sheet, column: str, order: DateOrder | None) -> Axis:
     times, places = tuple(time for time, _ in ordered), tuple(i for _, i in ordered)
     if way == "a number":
         return Axis(column, places, tuple(map(plain, times)), times)
-    given = tuple(datetime.date.fromordinal(int(day)) for day in times)
-    named = () if _edge_of(column) else last_days(column, given)
-    days_, periods = named or given, bool(named) or all(map(is_period, cells))
-    texts_, ordinals = tuple(day.isoformat() for day in days_), tuple(float(day.toordinal()) for day in days_)
-    return Axis(column, places, texts_, ordinals, dated=True, periods=periods)
+    days = tuple(datetime.date.fromordinal(int(day)) for day in times)
+    named = () if _edge_of(column) else last_days(column, days)
+    ends, periods = named or days, bool(named) or all(map(is_period, cells))
+    texts, times = tuple(day.isoformat() for day in ends), tuple(float(day.toordinal()) for day in ends)
+    return Axis(column, places, texts, times, dated=True, periods=periods)
 
 
 def _n_finite(values: Sequence[float]) -> int:

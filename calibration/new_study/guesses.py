@@ -56,7 +56,7 @@ class NewStudy:
 class Guess(NamedTuple):
     """A row of the table; ``instead`` is the option, or the line of problem.toml, that says otherwise."""
 
-    what: str
+    subject: str
     becomes: str
     read_as: str
     why: str
@@ -114,7 +114,7 @@ def _of_series(study: NewStudy, series: Series) -> Guess:
     reasons = [why, *filter(None, [study.scaled.get(match.column)])]
     if not is_input:
         instead += ["--scale", "kind", "family"]
-        reasons += _done(series)
+        reasons += _changes(series)
     becomes = match.label + (f" (sum of {len(match.names)})" if len(match.names) > 1 else "")
     return Guess(match.column, becomes, "; ".join(read_as), "; ".join(reasons), ", ".join(instead))
 
@@ -138,7 +138,7 @@ def _reading(series: Series) -> tuple[str, str]:
     return f"level{at}", "a stock" if isinstance(variable, Stock) else "no flow"
 
 
-def _done(series: Series) -> Iterator[str]:
+def _changes(series: Series) -> Iterator[str]:
     """What was done to the numbers of a column."""
     if n := max(len(series.axis.rows) - len(series.rows) - len(series.dropped), 0):
         yield f"{_rows(n, 'has', 'have')} no number: left out"

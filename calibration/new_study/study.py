@@ -66,8 +66,8 @@ def new_study(request: Request) -> NewStudy:
     tables = _once([_table(model, data, request, "first", elsewhere), *beside], request.values)
     matched = [match for table in tables for match in table.matched]
     columns = [name for table in tables for name in (*table.unused, *(match.column for match in table.matched))]
-    _check_numeric(request.scale, columns, f"{data.name}: --scale")
-    _check_numeric(request.window, columns, f"{data.name}: --window")
+    _check_columns(request.scale, columns, f"{data.name}: --scale")
+    _check_columns(request.window, columns, f"{data.name}: --window")
     _check_inputs(model, matched, columns)
     observed = tuple(match.variable.name for match in matched if not match.is_input)
     options = Constants(model, observed, request.estimate, request.prior_width).candidates()
@@ -143,7 +143,7 @@ def _table(model: Model, path: Path, request: Request, role: _Role, elsewhere: S
     n_timeless = sum(map(is_missing, sheet.column(axis.column)))
     late = f"after --until {request.until}"
     out = {late: len(sheet.rows) - n_timeless - len(axis.rows), "without a time": n_timeless}
-    left_out = [f"{n} row{'s' * (n > 1)} {which}: left out" for which, n in out.items() if n]
+    left_out = [f"{n} row{'s' * (n > 1)} {place}: left out" for place, n in out.items() if n]
     notes = [*filter(None, [below]), *left_out, *axis.notes()]
     return _Table(sheet, axis, matched, () if role == "inputs" else columns, notes)
 
@@ -179,9 +179,8 @@ def _once(tables: Sequence[_Table], chosen: Mapping[str, str]) -> list[_Table]:
 def _chosen(sheet: Sheet, where: Mapping[str, str]) -> Sheet:
     """The rows that ``--where`` selects."""
     rows = list(zip(sheet.rows, sheet.lines, strict=True))
+    _check_columns(where, sheet.header, f"{sheet.name}: --where", "column")
     for column, value in where.items():
-        if column not in sheet.header:
-            raise UnknownName(column, sheet.header, kind="column", where=f"{sheet.name}: --where")
         place = sheet.header.index(column)
         there = dict.fromkeys(row[place] for row, _ in rows)
         rows = [(row, line) for row, line in rows if row[place] == value]
@@ -202,9 +201,7 @@ def _by_series(sheet: Sheet, columns: str, time: str | None) -> Sheet:
         For a column that there is not, and where another one tells numbers of one series and time apart.
     """
     by = [name.strip() for name in next(csv.reader([columns], skipinitialspace=True))]
-    for name in by:
-        if name not in sheet.header:
-            raise UnknownName(name, sheet.header, kind="column", where=f"{sheet.name}: --series-by")
+    _check_columns(by, sheet.header, f"{sheet.name}: --series-by", "column")
     times = time_columns(sheet, time, by)
     values = [name for name in sheet.header if name not in (*by, *times) and sheet.has_numbers(name)]
     if not values:
@@ -232,11 +229,13 @@ def _spread(sheet: Sheet, values: Mapping[str, str]) -> dict[str, str]:
     return {column: variable for name, variable in values.items() for column in fitting[name] or [name]}
 
 
-def _check_numeric(chosen: Collection[str], columns: Sequence[str], where: str) -> None:
-    """Complain of a column of the user's that is none with numbers."""
+def _check_columns(
+    chosen: Collection[str], columns: Sequence[str], where: str, kind: str = "column with numbers"
+) -> None:
+    """Complain of a column of the user's that is none of those that may be."""
     for column in chosen:
         if column not in columns:
-            raise UnknownName(column, columns, kind="column with numbers", where=where)
+            raise UnknownName(column, columns, kind=kind, where=where)
 
 
 def _check_inputs(model: Model, matched: Sequence[Match], columns: Sequence[str]) -> None:
@@ -256,7 +255,7 @@ def _check_inputs(model: Model, matched: Sequence[Match], columns: Sequence[str]
 def _matched(model: Model, sheet: Sheet, columns: Sequence[str], chosen: Mapping[str, str], role: _Role) -> list[Match]:
     """The matches of a table, of which there is one at least; of the first one of them is an observation."""
     inputs = role == "inputs"
-    _check_numeric(chosen, columns, f"{sheet.name}: --value")
+    _check_columns(chosen, columns, f"{sheet.name}: --value")
     matched = matches(model, columns, chosen, inputs=inputs)
     matched = [match for match in matched if not inputs or match.is_input]
     if any(role != "first" or not match.is_input for match in matched):
@@ -302,8 +301,8 @@ def _series(
             raise InvalidValue("--window", f"{column}={window}", expected, where="new-study")
         # of what does not flow the times alone say the period
         span = windowed(axis, column if kind == "flow" else "", counts, window)
-        said = (point_in(text, span.period) for text in (column, f"{axis.column}\n{sheet.around}"))
-        parts.append((data, kind, span, request.level_at or next(filter(None, said), None)))
+        points = (point_in(text, span.period) for text in (column, f"{axis.column}\n{sheet.around}"))
+        parts.append((data, kind, span, request.level_at or next(filter(None, points), None)))
     if timing is None or not axis.dated:
         # what drives the model does not say where its run starts
         observed = [(kind, point(axis, kind, at)) for data, kind, _, at in parts if not data.match.is_input]

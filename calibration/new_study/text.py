@@ -92,9 +92,7 @@ def _driver(series: Series) -> str:
     keys = {"table": toml(table_file(series)), "why": toml(f"observed: {series.match.column}")}
     keys["kind"] = '"level" # straight between the rows\' times; "held" keeps each value until the next'
     if series.kind == "flow":
-        keys["kind"] = (
-            '"held" # over its window, and until the next; "level" reads it straight between the rows\' times'
-        )
+        keys["kind"] = '"held" # over its window, and until the next; "level" is straight between the rows\' times'
         keys["start_time"] = toml("start")
     names = [series.match.label] if whole else series.match.names
     return "\n\n".join(block("[[driver]]", variable=toml(name), **keys) for name in names) + "\n"
