@@ -108,7 +108,9 @@ def _of_series(study: NewStudy, series: Series) -> Guess:
     read_as.append(f"{len(rows)} rows{fitted}, {rows[0].text} to {rows[-1].text}")
     instead = ["--value"]
     if series.kind == "flow" or is_input:
-        instead.append('kind = "level"' if series.kind == "flow" and is_input else f'--window "{match.column}=rows"')
+        length = "UNIT" if series.kind == "flow" and not series.axis.window else "rows"
+        window = f'--window "{match.column}={length}"'
+        instead.append('kind = "level"' if series.kind == "flow" and is_input else window)
     elif series.at:
         instead.append("--level-at")
     reasons = [why, *filter(None, [study.scaled.get(match.column)])]
@@ -148,7 +150,8 @@ def _changes(series: Series) -> Iterator[str]:
     if ends := [(row.ends[0], row.value, row.ends[1]) for row in series.rows if row.ends]:
         rounded = any(low < value < high for low, value, high in ends)
         how = "rounded to whole ones" if rounded else "known as below or above a number"
-        yield f"{len(ends)} of the numbers are intervals: {how}"
+        are = "is an interval" if len(ends) == 1 else "are intervals"
+        yield f"{len(ends)} of the numbers {are}: {how}"
     if n := len(series.dropped):
         yield f"{_rows(n, 'is', 'are')} before the run's initial time: left out ({_some(series.dropped, 3)})"
 
