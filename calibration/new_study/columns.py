@@ -10,18 +10,8 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
-from calibration.new_study.dates import (
-    ORDERS,
-    DateOrder,
-    are_seasons,
-    date_of,
-    date_orders,
-    is_period,
-    is_year,
-    last_days,
-    months_earlier,
-    spelled_periods,
-)
+from calibration.new_study import dates
+from calibration.new_study.dates import DateOrder, date_of, date_orders
 from calibration.new_study.table import Sheet, is_missing
 from calibration.study.calendar import MONTHS, unit_in
 from calibration.study.constants import words_in
@@ -99,7 +89,7 @@ class Axis:
     @property
     def years(self) -> bool:
         """Whether all entries are whole numbers that may be years of the calendar."""
-        return not self.dated and all(time == int(time) and is_year(time) for time in self.times)
+        return not self.dated and all(time == int(time) and dates.is_year(time) for time in self.times)
 
     @property
     def days(self) -> bool:
@@ -122,7 +112,7 @@ class Axis:
         """A time ``n`` windows earlier, else usual distances; the last day of a month goes to that of another."""
         months = MONTHS.get(self.window, 0) if self.window else self.months
         if self.dated and months:
-            return months_earlier(datetime.date.fromordinal(int(time)), n * months).toordinal()
+            return dates.months_earlier(datetime.date.fromordinal(int(time)), n * months).toordinal()
         return time - n * (round(self.width or self.gap) if self.dated else self.width or self.gap)
 
     def span(self, i: int, *, starts: bool) -> tuple[float, float]:
@@ -235,8 +225,8 @@ def _paired(axis: Axis, starts: Axis) -> Axis:
 def _read(sheet: Sheet, column: str, order: DateOrder | None) -> Axis:
     texts = sheet.column(column)
     rows = [i for i, text in enumerate(texts) if not is_missing(text)]
-    cells = spelled_periods(column, [texts[i] for i in rows])
-    if are_seasons(cells):
+    cells = dates.spelled_periods(column, [texts[i] for i in rows])
+    if dates.are_seasons(cells):
         raise UnusableInput(
             f"{column} is {cells[0]!r}, which is no month: a season runs from one year into the next, and the table "
             "has to say when it ends. Write its last day, such as 2001-06-30; a flow's window starts a year earlier",
@@ -250,9 +240,9 @@ def _read(sheet: Sheet, column: str, order: DateOrder | None) -> Axis:
         )
     ways = {"a number": list(map(sheet.reader(cells), cells))}
     if order or not orders or not _are_numbers(cells, sheet):
-        dates = {o: [date_of(cell, o) for cell in cells] for o in orders or ORDERS}
-        ordinals = {o: [math.nan if day is None else float(day.toordinal()) for day in dates[o]] for o in dates}
-        ways["a date"] = max(ordinals.values(), key=_n_finite)
+        readings = [[date_of(cell, o) for cell in cells] for o in orders or dates.ORDERS]
+        ordinals = [[math.nan if day is None else float(day.toordinal()) for day in read] for read in readings]
+        ways["a date"] = max(ordinals, key=_n_finite)
     # what most entries are the others should be
     way = "a date" if orders and "a date" in ways else max(ways, key=lambda way: _n_finite(ways[way]))
     _check_read(sheet, column, [(sheet.lines[i], cell) for i, cell in zip(rows, cells, strict=True)], ways[way], way)
@@ -262,8 +252,8 @@ def _read(sheet: Sheet, column: str, order: DateOrder | None) -> Axis:
     if way == "a number":
         return Axis(column, places, tuple(map(plain, times)), times)
     days = tuple(datetime.date.fromordinal(int(day)) for day in times)
-    named = () if _edge_of(column) else last_days(column, days)
-    ends, periods = named or days, bool(named) or all(map(is_period, cells))
+    named = () if _edge_of(column) else dates.last_days(column, days)
+    ends, periods = named or days, bool(named) or all(map(dates.is_period, cells))
     texts, times = tuple(day.isoformat() for day in ends), tuple(float(day.toordinal()) for day in ends)
     return Axis(column, places, texts, times, dated=True, periods=periods)
 
@@ -345,7 +335,7 @@ def _guess(sheet: Sheet, header: Sequence[str]) -> str:
     def rank(name: str) -> int:
         texts, parts = [text for text in sheet.column(name) if not is_missing(text)], words_in(name)
         numeric = _are_numbers(texts, sheet)
-        if texts and not numeric and (date_orders(texts) or are_seasons(texts)):
+        if texts and not numeric and (date_orders(texts) or dates.are_seasons(texts)):
             return 0
         if texts and not parts & _LENGTHS and (parts & _TIME_WORDS or unit_in(name)):
             return 1 + (len(set(texts)) < len(texts)) if numeric else 3

@@ -21,17 +21,8 @@ from calibration.new_study.matching import words
 from calibration.new_study.series import SHARES, is_bare
 from calibration.noise import priors as families
 from calibration.noise.priors import Prior
+from calibration.study import constants
 from calibration.study.calendar import time_unit_of
-from calibration.study.constants import (
-    chains,
-    complements,
-    event_times,
-    exponents,
-    reaching,
-    step_rule,
-    without_scale,
-    words_in,
-)
 from cipark_sd.analysis.sensitivities.factors import constant_values
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue, UnknownName
@@ -103,9 +94,9 @@ class Constants:
 
     def __init__(self, model: Model, observed: Sequence[str], estimate: Estimate, sigma: float) -> None:
         self.model, self.estimate, self.sigma = model, estimate, sigma
-        self._reach, self._dates = reaching(model, observed), event_times(model)
-        self._exponents, self._complements = exponents(model), complements(model)
-        self._rule_of = partial(step_rule, model, chains(model))
+        self._reach, self._dates = constants.reaching(model, observed), constants.event_times(model)
+        self._exponents, self._complements = constants.exponents(model), constants.complements(model)
+        self._rule_of = partial(constants.step_rule, model, constants.chains(model))
 
     def candidates(self) -> list[Candidate]:
         """Every constant, and every stock that starts at a number, with a prior or the reason to hold it."""
@@ -135,7 +126,7 @@ class Constants:
             return UNREACHED
         if name in self._dates:
             return "a date, or the length of an event or a cycle"
-        if reason := without_scale(self.model, label, value, units):
+        if reason := constants.without_scale(self.model, label, value, units):
             return reason
         if _converts(label, value, units):
             return "converts one unit into another"
@@ -188,7 +179,7 @@ def _converts(label: str, value: float, units: str) -> bool:
     parts = [time_unit_of(part) for part in units.split("/")]
     if len(parts) == 2 and None not in parts and parts[0] != parts[1]:
         return True
-    return any(value in _CONVERSIONS.get(word, ()) for word in words_in(label))
+    return any(value in _CONVERSIONS.get(word, ()) for word in constants.words_in(label))
 
 
 #: Standard deviations of the noise, all numbers together, by which a prior standard deviation of a stock's start has to
