@@ -43,9 +43,13 @@ class NewStudy:
         """The time of the last row."""
         return max(row.time for part in self.series for row in part.rows)
 
+    def constants(self, role: Role) -> list[Candidate]:
+        """Those that are fitted, or held."""
+        return [candidate for candidate in self.candidates if candidate.role == role]
+
     def names(self, role: Role) -> list[str]:
         """Of the constants that are fitted, or held."""
-        return [candidate.name for candidate in self.candidates if candidate.role == role]
+        return [candidate.name for candidate in self.constants(role)]
 
     @property
     def single(self) -> list[Series]:
@@ -74,15 +78,14 @@ def guesses(study: NewStudy) -> Iterator[Guess]:
     if study.ignored:
         instead = f'--value "{study.ignored[0]}=VARIABLE"'
         yield Guess(", ".join(study.ignored), "nothing", "-", "no like name, or counted already", instead)
-    free = [candidate for candidate in study.candidates if candidate.role == "CAL"]
+    free, held = study.constants("CAL"), study.constants("fixed")
     amounts = [candidate.name for candidate in free if candidate.amount and not candidate.starts]
     why = "the data depend on them" + (f"; amounts that you know are better held: {_some(amounts)}" if amounts else "")
     n = f"{len(free)} constant{'s' * (len(free) > 1)}"
-    yield Guess(n, "fitted", _some([part.name for part in free], 8), why, "--fix NAME, --prior-width")
+    yield Guess(n, "fitted", _some(study.names("CAL"), 8), why, "--fix NAME, --prior-width")
     if bounded := [f"{part.name} {part.step_words}" for part in free if part.step_words]:
         instead = "step or method in [model] of problem.toml"
         yield Guess("their bounds", "narrower", _some(bounded), "the run's step", instead)
-    held = [candidate for candidate in study.candidates if candidate.role == "fixed"]
     for why in dict.fromkeys(part.why for part in held):
         names, values = zip(*((part.name, plain(part.value)) for part in held if part.why == why), strict=True)
         yield Guess(_some(names), "held", f"at {_some(values)}", why, "a [[parameter]]")

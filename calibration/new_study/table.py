@@ -103,11 +103,10 @@ def read_sheet(path: Path, sheet: str | None = None) -> Sheet:
         raise InvalidValue("--sheet", sheet, f"a workbook ({SUFFIX}) that has sheets, not {where}", where="new-study")
     try:
         text = _decoded(table_bytes(path, sheet=sheet))
+    except FileNotFoundError:
+        raise MissingFile(path, where="new-study") from None
     except OSError as problem:
-        reason = problem.strerror or str(problem)
-        if isinstance(problem, FileNotFoundError):
-            raise MissingFile(path, where="new-study") from None
-        raise UnusableInput(f"{path} cannot be read ({reason})", where="new-study") from None
+        raise UnusableInput(f"{path} cannot be read ({problem.strerror or problem})", where="new-study") from None
     if "\x00" in text or text.startswith("PK\x03\x04"):
         raise UnusableInput("the file is no text: give a CSV file or an Excel workbook (.xlsx)", where=where)
     try:

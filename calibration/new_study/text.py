@@ -151,8 +151,7 @@ def problem(study: NewStudy, title: str, model_file: str, span: Sequence[str], e
     """The text of problem.toml; ``model_file`` is within the study, ``span`` has further lines of ``[model]``."""
     calendar = study.clock.calendar
     origin = "" if calendar is None or calendar.origin is None else f"origin = {calendar.origin.isoformat()}\n"
-    free = [candidate for candidate in study.candidates if candidate.role != "fixed"]
-    fixed = [candidate for candidate in study.candidates if candidate.role == "fixed"]
+    free, fixed = study.constants("CAL"), study.constants("fixed")
     example = max(free, key=lambda part: part.amount and not part.starts, default=None)
     written = page(
         "problem.txt",
