@@ -36,7 +36,7 @@ def new_study(request: Request) -> Result:
     if template is not None:
         if model is not None or data is not None:
             raise InvalidValue("--from", template, "either a model and data or --from, not both", where="new-study")
-        from calibration.new_study.study import from_template
+        from calibration.new_study.folders import from_template
 
         for line in from_template(template, request.output, force=request.force, allow_files=request.allow_files):
             echo(line)
@@ -48,7 +48,7 @@ def new_study(request: Request) -> Result:
 
     made = made_study(request)
     echo(f"{made.folder}: a study with {len(made.series)} series")
-    print_table(HEADS, guesses(made), right=())
+    print_table(HEADS, list(guesses(made)), right=())
     for line in warnings(made):
         echo(f"  NOTE    {line}")
     echo("All priors are placeholders around the file's values. Look at problem.toml, then:")

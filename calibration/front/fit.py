@@ -25,9 +25,10 @@ from calibration.front.priors import stated
 from calibration.inference.sample.draws import PosteriorDraws, tree
 from calibration.likelihood.posterior import posterior
 from calibration.likelihood.replicate import Stage, stage_numbers
+from calibration.new_study.folders import check_free
 from calibration.new_study.guesses import NewStudy
 from calibration.new_study.request import Request
-from calibration.new_study.study import check_free, new_study
+from calibration.new_study.study import new_study
 from calibration.report.collect import Calibration, fit_findings, values_of
 from calibration.report.figures_posterior import pairs_figure, posterior_figure
 from calibration.report.findings import Findings, estimates, posterior_table, save

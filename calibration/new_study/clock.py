@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from calibration.new_study.columns import Axis, plain
-from calibration.new_study.dates import is_year, months_earlier
-from calibration.study.calendar import MONTHS, Calendar, is_exact, length, time_unit_of, unit_in
+from calibration.new_study.dates import is_year
+from calibration.study.calendar import Calendar, is_exact, length, time_unit_of, unit_in
 from cipark_sd.base.errors import CiparkError, InvalidValue
 from cipark_sd.base.inputs import number_in
 from cipark_sd.base.wording import TIME_UNITS, TimeUnit
@@ -38,17 +38,9 @@ class Clock:
         return number * self.factor + self.shift
 
     def spelled(self, axis: Axis, time: float) -> tuple[str, float]:
-        """A time of an axis as a study writes it, and as model time.
-
-        Raises
-        ------
-        ValueError
-            For dates without a calendar.
-        """
-        if not axis.dated:
+        """A time of an axis as a study writes it, and as model time."""
+        if self.calendar is None or not axis.dated:
             return plain(round(self.time(time), 10)), self.time(time)
-        if self.calendar is None:
-            raise ValueError("dates need a calendar")
         date = datetime.date.fromordinal(int(time))
         return date.isoformat(), self.calendar.time_of(date)
 
@@ -71,14 +63,8 @@ def model_unit(model: Model, chosen: TimeUnit | None) -> TimeUnit | None:
 def clock(model: Model, axis: Axis, chosen: TimeUnit | None, origin: str | None, *, windows: bool) -> Clock:
     """The clock of a model for an axis.
 
-    Parameters
-    ----------
-    chosen : TimeUnit or None
-        What one unit of model time is, where the model's file does not say.
-    origin : str or None
-        The entry at which the run starts.
-    windows : bool
-        Whether data are of windows: where the data start with the run, a level is then at the end of its window.
+    ``chosen`` is what one unit of model time is, where the model's file does not say, and ``origin`` the entry at which
+    the run starts. With ``windows`` data are of windows: where they start with the run, a level is at its window's end.
 
     Raises
     ------
@@ -148,10 +134,10 @@ def _clock_words(
 def _no_unit(model: Model, shown: str, likely: TimeUnit) -> CiparkError:
     """The table has a unit of time and the model none that it can be converted to."""
     counts = f"counts in {model.time.units!r}" if model.time.units else "names no unit of time"
-    others = ", ".join(unit for unit in TIME_UNITS if unit != likely)
+    further = ", ".join(unit for unit in TIME_UNITS if unit != likely)
     return CiparkError(
         f"new-study: {shown}, and the model {model.name} {counts}; write --unit {likely} where one unit of model time "
-        f"is a {likely}, or --unit with another of {others}"
+        f"is a {likely}, or --unit with another of {further}"
     )
 
 
@@ -161,11 +147,9 @@ def _outside(model: Model, axis: Axis, unit: TimeUnit | None, factor: float) -> 
     units = f" {unit}s" if unit else ""
     span = "" if factor == 1.0 else f" ({column} {initial / factor:.6g} to {final / factor:.6g})"
     shown = f"{column!r}, {axis.times[0]:g} to {axis.times[-1]:g}, lies within the model's run"
-    ways = [f"--origin {axis.times[0] - axis.gap:.6g} where the run starts one step before them"]
-    if axis.times[0] * factor > final:
-        ways.insert(
-            0, f"--origin {initial / factor:.6g} where they are the model's own time and the run continues to them"
-        )
+    inside = f"--origin {initial / factor:.6g} where they are the model's own time and the run continues to them"
+    ways = [inside] if axis.times[0] * factor > final else []
+    ways.append(f"--origin {axis.times[0] - axis.gap:.6g} where the run starts one step before them")
     return CiparkError(
         f"new-study: no {shown}, {initial:g} to {final:g}{units}{span}; say with --origin at which {column} the run "
         f"starts: {', or '.join(ways)}"
@@ -194,8 +178,11 @@ def _of_dates(model: Model, axis: Axis, chosen: TimeUnit | None, origin: str | N
             raise InvalidValue("--origin", origin, expected, where="new-study") from None
     beginning = f"the run's initial time {initial:g} is the end of {start.isoformat()}"
     why = "" if origin is not None else ", so that the data start with the run"
-    calendar = Calendar(unit, _earlier(unit, start, initial))
-    return Clock(calendar, f"one unit of model time is a {unit}; {beginning}{why}", starts=starts)
+    zero = Calendar(unit, start).date_at(-initial)
+    if zero is None:
+        expected = f"one that is a date where {start.isoformat()} is the start"
+        raise InvalidValue("the model's initial time", initial, expected, where="new-study")
+    return Clock(Calendar(unit, zero), f"one unit of model time is a {unit}; {beginning}{why}", starts=starts)
 
 
 def _check_months(model: Model, axis: Axis, unit: TimeUnit, chosen: TimeUnit | None) -> None:
@@ -208,13 +195,6 @@ def _check_months(model: Model, axis: Axis, unit: TimeUnit, chosen: TimeUnit | N
         "programs write where nobody chose a unit of time; write --unit month where months are meant, or change the "
         "model's unit of time to days"
     )
-
-
-def _earlier(unit: TimeUnit, date: datetime.date, n: float) -> datetime.date:
-    """The date ``n`` units before, to the nearest day or month."""
-    if unit in MONTHS:
-        return months_earlier(date, round(MONTHS[unit] * n))
-    return date - datetime.timedelta(days=round(length(unit, "day") * n))
 
 
 #: What a user may say: a unit, or that windows are from row to row.
@@ -244,19 +224,13 @@ def _unit_said(column: str) -> TimeUnit | None:
 def windowed(axis: Axis, column: str, counts: TimeUnit | None, chosen: Window | None) -> Axis:
     """The axis with the windows of a column of what flows, as it was where these go from row to row.
 
-    Parameters
-    ----------
-    column : str
-        Its header; empty for a column that does not flow.
-    counts : TimeUnit or None
-        The unit in which numbers of the axis count, where its own name does not say.
-    chosen : Window or None
-        What the user says.
+    ``column`` is its header, empty for one that does not flow. ``counts`` is the unit in which numbers of the axis
+    count, where its own name does not say.
 
     Raises
     ------
     CiparkError
-        Where column and times say different units, with what to write.
+        Where column and times say different units, and the user has not ``chosen``, with what to write.
     """
     named = unit_in(axis.column)
     theirs: TimeUnit | None = "day" if axis.dated else named or ("year" if axis.years else counts)

@@ -10,18 +10,8 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
-from calibration.new_study.dates import (
-    ORDERS,
-    DateOrder,
-    are_seasons,
-    date_of,
-    date_orders,
-    is_period,
-    is_year,
-    last_days,
-    months_earlier,
-    spelled_periods,
-)
+from calibration.new_study import dates
+from calibration.new_study.dates import DateOrder, date_of, date_orders
 from calibration.new_study.table import Sheet, is_missing
 from calibration.study.calendar import MONTHS, unit_in
 from calibration.study.constants import words_in
@@ -51,11 +41,6 @@ def _edge_of(name: str) -> Edge:
     if re.search(r"\b(week of|w/c)\b", name, re.IGNORECASE):
         return "start"
     return "start" if parts & _STARTS else "end" if parts & _ENDS else ""
-
-
-def _is_time(name: str) -> bool:
-    parts = words_in(name)
-    return not parts & _LENGTHS and bool(parts & _TIME_WORDS or unit_in(name))
 
 
 @dataclass(frozen=True)
@@ -95,28 +80,21 @@ class Axis:
     @property
     def period(self) -> TimeUnit | None:
         """The unit as long as a window, else as two entries are usually apart; None where it is not known."""
-        if self.window:
-            return self.window
-        if self.dated:
+        if self.dated and not self.window:
             by_days: dict[int, TimeUnit] = {1: "day", 7: "week"}
-            by_months: dict[int, TimeUnit] = {1: "month", 3: "quarter", 12: "year"}
-            return by_months.get(self.months) or by_days.get(round(self.gap))
-        return (unit_in(self.column) or ("year" if self.years else None)) if self.gap == 1 else None
+            return next((unit for unit, n in MONTHS.items() if n == self.months), by_days.get(round(self.gap)))
+        of_gap = (unit_in(self.column) or ("year" if self.years else None)) if self.gap == 1 else None
+        return self.window or of_gap
 
     @property
     def years(self) -> bool:
         """Whether all entries are whole numbers that may be years of the calendar."""
-        return not self.dated and all(time == int(time) and is_year(time) for time in self.times)
+        return not self.dated and all(time == int(time) and dates.is_year(time) for time in self.times)
 
     @property
     def days(self) -> bool:
         """Whether each entry is a day that stands for itself, and not for a period, as it does under "week of"."""
-        return self.dated and not self.periods and not self.first_days
-
-    @property
-    def first_days(self) -> bool:
-        """Whether each entry is the first day of a period, such as a week."""
-        return self.dated and self.edge == "start" and unit_in(self.column) is not None
+        return self.dated and not self.periods and not (self.edge == "start" and unit_in(self.column))
 
     def notes(self) -> Iterator[str]:
         """What to say of the rows: their order, and several of one time."""
@@ -134,7 +112,7 @@ class Axis:
         """A time ``n`` windows earlier, else usual distances; the last day of a month goes to that of another."""
         months = MONTHS.get(self.window, 0) if self.window else self.months
         if self.dated and months:
-            return months_earlier(datetime.date.fromordinal(int(time)), n * months).toordinal()
+            return dates.months_earlier(datetime.date.fromordinal(int(time)), n * months).toordinal()
         return time - n * (round(self.width or self.gap) if self.dated else self.width or self.gap)
 
     def span(self, i: int, *, starts: bool) -> tuple[float, float]:
@@ -247,8 +225,8 @@ def _paired(axis: Axis, starts: Axis) -> Axis:
 def _read(sheet: Sheet, column: str, order: DateOrder | None) -> Axis:
     texts = sheet.column(column)
     rows = [i for i, text in enumerate(texts) if not is_missing(text)]
-    cells = spelled_periods(column, [texts[i] for i in rows])
-    if are_seasons(cells):
+    cells = dates.spelled_periods(column, [texts[i] for i in rows])
+    if dates.are_seasons(cells):
         raise UnusableInput(
             f"{column} is {cells[0]!r}, which is no month: a season runs from one year into the next, and the table "
             "has to say when it ends. Write its last day, such as 2001-06-30; a flow's window starts a year earlier",
@@ -262,9 +240,9 @@ def _read(sheet: Sheet, column: str, order: DateOrder | None) -> Axis:
         )
     ways = {"a number": list(map(sheet.reader(cells), cells))}
     if order or not orders or not _are_numbers(cells, sheet):
-        dates = {o: [date_of(cell, o) for cell in cells] for o in orders or ORDERS}
-        days = {o: [math.nan if day is None else float(day.toordinal()) for day in dates[o]] for o in dates}
-        ways["a date"] = max(days.values(), key=_n_finite)
+        readings = [[date_of(cell, o) for cell in cells] for o in orders or dates.ORDERS]
+        ordinals = [[math.nan if day is None else float(day.toordinal()) for day in read] for read in readings]
+        ways["a date"] = max(ordinals, key=_n_finite)
     # what most entries are the others should be
     way = "a date" if orders and "a date" in ways else max(ways, key=lambda way: _n_finite(ways[way]))
     _check_read(sheet, column, [(sheet.lines[i], cell) for i, cell in zip(rows, cells, strict=True)], ways[way], way)
@@ -273,17 +251,11 @@ def _read(sheet: Sheet, column: str, order: DateOrder | None) -> Axis:
     times, places = tuple(time for time, _ in ordered), tuple(i for _, i in ordered)
     if way == "a number":
         return Axis(column, places, tuple(map(plain, times)), times)
-    given = tuple(datetime.date.fromordinal(int(day)) for day in times)
-    named = () if _edge_of(column) else last_days(column, given)
-    days_ = named or given
-    return Axis(
-        column,
-        places,
-        tuple(day.isoformat() for day in days_),
-        tuple(float(day.toordinal()) for day in days_),
-        dated=True,
-        periods=bool(named) or all(map(is_period, cells)),
-    )
+    days = tuple(datetime.date.fromordinal(int(day)) for day in times)
+    named = () if _edge_of(column) else dates.last_days(column, days)
+    ends, periods = named or days, bool(named) or all(map(dates.is_period, cells))
+    texts, times = tuple(day.isoformat() for day in ends), tuple(float(day.toordinal()) for day in ends)
+    return Axis(column, places, texts, times, dated=True, periods=periods)
 
 
 def _n_finite(values: Sequence[float]) -> int:
@@ -361,11 +333,11 @@ def _guess(sheet: Sheet, header: Sequence[str]) -> str:
     """The first column of dates, else with a name of time, else of ascending numbers."""
 
     def rank(name: str) -> int:
-        texts = [text for text in sheet.column(name) if not is_missing(text)]
+        texts, parts = [text for text in sheet.column(name) if not is_missing(text)], words_in(name)
         numeric = _are_numbers(texts, sheet)
-        if texts and not numeric and (date_orders(texts) or are_seasons(texts)):
+        if texts and not numeric and (date_orders(texts) or dates.are_seasons(texts)):
             return 0
-        if texts and _is_time(name):
+        if texts and not parts & _LENGTHS and (parts & _TIME_WORDS or unit_in(name)):
             return 1 + (len(set(texts)) < len(texts)) if numeric else 3
         values = list(map(sheet.reader(texts), texts))
         return 4 if len(values) > 1 and all(a < b for a, b in pairwise(values)) else 5

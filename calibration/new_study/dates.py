@@ -175,7 +175,7 @@ def point_in(text: str, period: TimeUnit | None) -> Point | None:
     ('end', 'middle', None)
     """
     for point, (of_any, of_year) in _SAYS.items():
-        said = of_any.replace("U", period or "") + (f"|{of_year}" if period == "year" else "")
-        if period and re.search(rf"\b({said})\b", text, re.IGNORECASE):
+        pattern = of_any.replace("U", period or "") + (f"|{of_year}" if period == "year" else "")
+        if period and re.search(rf"\b({pattern})\b", text, re.IGNORECASE):
             return point
     return None

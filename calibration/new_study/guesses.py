@@ -43,9 +43,13 @@ class NewStudy:
         """The time of the last row."""
         return max(row.time for part in self.series for row in part.rows)
 
+    def constants(self, role: Role) -> list[Candidate]:
+        """Those that are fitted, or held."""
+        return [candidate for candidate in self.candidates if candidate.role == role]
+
     def names(self, role: Role) -> list[str]:
         """Of the constants that are fitted, or held."""
-        return [candidate.name for candidate in self.candidates if candidate.role == role]
+        return [candidate.name for candidate in self.constants(role)]
 
     @property
     def single(self) -> list[Series]:
@@ -56,7 +60,7 @@ class NewStudy:
 class Guess(NamedTuple):
     """A row of the table; ``instead`` is the option, or the line of problem.toml, that says otherwise."""
 
-    what: str
+    subject: str
     becomes: str
     read_as: str
     why: str
@@ -66,39 +70,28 @@ class Guess(NamedTuple):
 HEADS = ("what", "becomes", "read as", "why", "instead")
 
 
-def guesses(study: NewStudy) -> list[Guess]:
+def guesses(study: NewStudy) -> Iterator[Guess]:
     """All that was guessed, in the order in which it should be checked: columns, then constants."""
-    times = Guess(
-        study.axis.column, "time", study.clock.note, "; ".join(study.notes) or "-", "--time, --origin, --unit, --until"
-    )
-    rows = [times, *(_of_series(study, part) for part in (*study.inputs, *study.series))]
+    notes = "; ".join(study.notes) or "-"
+    yield Guess(study.axis.column, "time", study.clock.note, notes, "--time, --origin, --unit, --until")
+    yield from (_of_series(study, part) for part in (*study.inputs, *study.series))
     if study.ignored:
         instead = f'--value "{study.ignored[0]}=VARIABLE"'
-        rows.append(Guess(", ".join(study.ignored), "nothing", "-", "no like name, or counted already", instead))
-    free = [candidate for candidate in study.candidates if candidate.role == "CAL"]
+        yield Guess(", ".join(study.ignored), "nothing", "-", "no like name, or counted already", instead)
+    free, held = study.constants("CAL"), study.constants("fixed")
     amounts = [candidate.name for candidate in free if candidate.amount and not candidate.starts]
     why = "the data depend on them" + (f"; amounts that you know are better held: {_some(amounts)}" if amounts else "")
     n = f"{len(free)} constant{'s' * (len(free) > 1)}"
-    rows.append(Guess(n, "fitted", _some([part.name for part in free], 8), why, "--fix NAME, --prior-width"))
-    bounded = [f"{part.name} {words}" for part in free if (words := part.step_words)]
-    if bounded:
-        rows.append(
-            Guess(
-                "their bounds",
-                "narrower",
-                _some(bounded),
-                "the run's step",
-                "step or method in [model] of problem.toml",
-            )
-        )
-    held = [candidate for candidate in study.candidates if candidate.role == "fixed"]
+    yield Guess(n, "fitted", _some(study.names("CAL"), 8), why, "--fix NAME, --prior-width")
+    if bounded := [f"{part.name} {part.step_words}" for part in free if part.step_words]:
+        instead = "step or method in [model] of problem.toml"
+        yield Guess("their bounds", "narrower", _some(bounded), "the run's step", instead)
     for why in dict.fromkeys(part.why for part in held):
         names, values = zip(*((part.name, plain(part.value)) for part in held if part.why == why), strict=True)
-        rows.append(Guess(_some(names), "held", f"at {_some(values)}", why, "a [[parameter]]"))
+        yield Guess(_some(names), "held", f"at {_some(values)}", why, "a [[parameter]]")
     if study.beside:
         why = "beside an equation for another element, so that no fit can set it"
-        rows.append(Guess(", ".join(study.beside), "left", "-", why, "a constant of its own in the model"))
-    return rows
+        yield Guess(", ".join(study.beside), "left", "-", why, "a constant of its own in the model")
 
 
 def _some(names: Sequence[str], most: int = 5) -> str:
@@ -106,67 +99,64 @@ def _some(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
+def _rows(n: int, singular: str, plural: str) -> str:
+    return f"one row {singular}" if n == 1 else f"{n} rows {plural}"
+
+
 def _of_series(study: NewStudy, series: Series) -> Guess:
-    match, rows = series.match, series.rows
-    noise = [] if series.match.is_input else [f"{series.family.name} noise"]
-    n_rows = f"{len(rows)} rows" + (f", {series.n_fitted} increments" if series.n_fitted < len(rows) else "")
-    unit = [match.variable.units] if match.variable.units else []
-    read_as = "; ".join([_reading(series), *unit, *noise, f"{n_rows}, {rows[0].text} to {rows[-1].text}"])
-    becomes = match.label + (f" (sum of {len(match.names)})" if len(match.names) > 1 else "")
+    match, rows, is_input = series.match, series.rows, series.match.is_input
+    way, why = _reading(series)
+    fitted = f", {series.n_fitted} increments" if series.n_fitted < len(rows) else ""
+    read_as = [way, *filter(None, [match.variable.units]), *([] if is_input else [f"{series.family.name} noise"])]
+    read_as.append(f"{len(rows)} rows{fitted}, {rows[0].text} to {rows[-1].text}")
     instead = ["--value"]
-    if series.kind == "flow" or series.match.is_input:
-        instead.append(
-            'kind = "level"' if series.match.is_input and series.kind == "flow" else f'--window "{match.column}=rows"'
-        )
+    if series.kind == "flow" or is_input:
+        length = "UNIT" if series.kind == "flow" and not series.axis.window else "rows"
+        window = f'--window "{match.column}={length}"'
+        instead.append('kind = "level"' if series.kind == "flow" and is_input else window)
     elif series.at:
         instead.append("--level-at")
-    instead += [] if series.match.is_input else ["--scale", "kind", "family"]
-    why = "; ".join([*_reasons(series), *filter(None, [study.scaled.get(match.column)])])
-    return Guess(match.column, becomes, read_as, why, ", ".join(instead))
+    reasons = [why, *filter(None, [study.scaled.get(match.column)])]
+    if not is_input:
+        instead += ["--scale", "kind", "family"]
+        reasons += _changes(series)
+    becomes = match.label + (f" (sum of {len(match.names)})" if len(match.names) > 1 else "")
+    return Guess(match.column, becomes, "; ".join(read_as), "; ".join(reasons), ", ".join(instead))
 
 
-def _reading(series: Series) -> str:
-    """How the numbers of a column are read."""
-    first, period = series.rows[0], series.axis.period
+def _reading(series: Series) -> tuple[str, str]:
+    """How the numbers of a column are read, and why."""
+    first, axis, variable = series.rows[0], series.axis, series.match.variable
+    drives = "drives the model" if series.match.is_input else ""
     if series.kind == "flow":
-        way = "held" if series.match.is_input else "gained" if series.gained else "flow"
-        return f"{way} over {_window(series)} ({first.text}: {first.start} to {first.date})"
-    if series.match.is_input:
-        return "lines between rows"
-    kind = "growing count, by increments" if series.kind == "increments" else "level"
-    return kind + (f", each at the {period}'s {series.at}" if series.at and period else "")
+        window = f"one {axis.window}" if axis.window else "a window"
+        over = f"over {window} ({first.text}: {first.start} to {first.date})"
+        if series.gained:
+            return f"gained {over}", "a stock that only grows, and falling numbers"
+        by_unit = f" by its unit {series.unit}" if series.unit else ""
+        return f"{'held' if drives else 'flow'} {over}", drives or f"a flow{by_unit}"
+    if drives:
+        return "lines between rows", drives
+    at = f", each at the {axis.period}'s {series.at}" if series.at and axis.period else ""
+    if series.kind == "increments":
+        return f"growing count, by increments{at}", "numbers that never fall, of a stock that cannot"
+    return f"level{at}", "a stock" if isinstance(variable, Stock) else "no flow"
 
 
-def _window(series: Series) -> str:
-    return f"one {series.axis.window}" if series.axis.window else "a window"
-
-
-def _reasons(series: Series) -> Iterator[str]:
-    """Why a column is read so, and what was done to its numbers."""
-    if series.match.is_input:
-        yield "drives the model"
-    elif series.kind == "flow":
-        only = "a stock that only grows, and falling numbers" if series.gained else "a flow"
-        yield only + (f" by its unit {series.unit}" if series.unit else "")
-    elif series.kind == "increments":
-        yield "numbers that never fall, of a stock that cannot"
-    else:
-        yield "a stock" if isinstance(series.match.variable, Stock) else "no flow"
-    if series.match.is_input:
-        return
-    if empty := max(len(series.axis.rows) - len(series.rows) - len(series.dropped), 0):
-        yield f"{'one row has' if empty == 1 else f'{empty} rows have'} no number: left out"
+def _changes(series: Series) -> Iterator[str]:
+    """What was done to the numbers of a column."""
+    if n := max(len(series.axis.rows) - len(series.rows) - len(series.dropped), 0):
+        yield f"{_rows(n, 'has', 'have')} no number: left out"
     if (series.values < 0).any():
         least = number(float(series.values.min()))
         yield f"a count is never negative, and {least} is one: the noise is normal"
-    ends = [(row.ends[0], row.value, row.ends[1]) for row in series.rows if row.ends]
-    if n := len(ends):
+    if ends := [(row.ends[0], row.value, row.ends[1]) for row in series.rows if row.ends]:
         rounded = any(low < value < high for low, value, high in ends)
         how = "rounded to whole ones" if rounded else "known as below or above a number"
-        yield f"{n} of the numbers are intervals: {how}"
+        are = "is an interval" if len(ends) == 1 else "are intervals"
+        yield f"{len(ends)} of the numbers {are}: {how}"
     if n := len(series.dropped):
-        are = "one row is" if n == 1 else f"{n} rows are"
-        yield f"{are} before the run's initial time: left out ({_some(series.dropped, 3)})"
+        yield f"{_rows(n, 'is', 'are')} before the run's initial time: left out ({_some(series.dropped, 3)})"
 
 
 def warnings(study: NewStudy) -> Iterator[str]:

@@ -3,16 +3,17 @@
 The payoff becomes the objective of the study, and the constants of the control its parameters, element by element.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from calibration.likelihood.posterior import posterior
+from calibration.new_study.folders import bring, check_free, move_into
 from calibration.new_study.request import Request
-from calibration.new_study.study import bring, check_free, move_into
-from calibration.new_study.text import toml
+from calibration.new_study.text import block, toml
 from calibration.study import FILE
 from calibration.study.payoff import expanded
 from calibration.study.problem import CalibrationProblem, read_problem
@@ -36,16 +37,9 @@ _TIMES = {"": "each step", "F": "end", "I": "start"}
 class OptimizerStudy:
     """What was written, and what was found on the way.
 
-    Parameters
-    ----------
-    payoffs : mapping of str to float
-        At the start: as a plain sum over steps, and with each step times TIME STEP.
-    chosen : str
-        Which of the two the study maximises.
-    theirs : float or None
-        What a result says of its optimum.
-    not_used : mapping of str to str
-        Options of their optimizer.
+    ``payoffs`` are those at the start, as a plain sum over steps and with each step times TIME STEP, and ``chosen`` is
+    which of the two the study maximises; ``theirs`` is what a result says of its optimum, ``not_used`` are options of
+    their optimizer.
     """
 
     folder: Path
@@ -62,11 +56,6 @@ PLAIN, TIMES_STEP = "a plain sum over steps", "each step times TIME STEP"
 def from_optimizer(request: Request) -> OptimizerStudy:
     """Write the study of a payoff and a control.
 
-    Parameters
-    ----------
-    request : Request
-        With a model, a payoff and a control.
-
     Raises
     ------
     CiparkError
@@ -82,30 +71,33 @@ def from_optimizer(request: Request) -> OptimizerStudy:
     check_free(folder, force=request.force)
     path = located(request.model)
     model = read_model(path, allow_files=request.allow_files, series=request.series)
-    payoff = request.payoff
-    elements, control = read_payoff(payoff), read_search_control(request.control)
+    elements, control = read_payoff(request.payoff), read_search_control(request.control)
     changed = Scenario()
     results = [file for file in request.scenarios if file.suffix.lower() == ".out"]
     for file in request.scenarios:
         changed |= as_scenario(file, model)
     theirs = read_search_control(results[-1]).payoff if results else control.payoff
-    sections = [*_parameters(model, control, changed, request.control), *_fixed(control, model, changed)]
+    problems: list[CiparkError] = []
+    payoff = partial(_payoff, elements, request.payoff.name, problems)
+    plain, sections = list(payoff(times_step=False)), list(_fixed(control, model, changed, problems))
+    sections[:0] = _parameters(model, control, changed, request.control.name, problems)
+    raise_all("new-study", problems)
     with draft_of(folder) as draft:
         series = bring(draft, path, model, request.series)
         head = list(_head(folder.name, path.name, series, changed))
 
-        def written_with(times_step: bool) -> CalibrationProblem:
-            body = [*head, *_payoff(elements, payoff, times_step=times_step), *sections]
-            (draft / FILE).write_text("\n".join([*body, *_method()]) + "\n", encoding="utf-8")
+        def written_with(payoff: Iterable[str]) -> CalibrationProblem:
+            (draft / FILE).write_text("\n".join([*head, *payoff, *sections, _METHOD]), encoding="utf-8")
             return read_problem(draft, allow_files=request.allow_files, maximised=True)
 
-        problem = written_with(times_step=False)
+        problem = written_with(plain)
         payoffs = _at_start(problem)
         if not np.isfinite(payoffs[PLAIN]):
             raise InvalidValue("the payoff at the start", payoffs[PLAIN], "a finite number", where=str(request.payoff))
-        chosen = _closest(payoffs, theirs)
+        # without a result the plain sum, which recorded payoffs of published models are
+        chosen = PLAIN if theirs is None else min(payoffs, key=lambda reading: abs(payoffs[reading] - theirs))
         if chosen == TIMES_STEP:
-            problem = written_with(times_step=True)
+            problem = written_with(payoff(times_step=True))
         move_into(draft, folder)
     return OptimizerStudy(folder, len(problem.space), payoffs, chosen, theirs, control.options)
 
@@ -123,13 +115,6 @@ def _at_start(problem: CalibrationProblem) -> dict[str, float]:
     return payoffs
 
 
-def _closest(payoffs: Mapping[str, float], theirs: float | None) -> str:
-    """The reading that a result shows; without one the plain sum, which recorded payoffs of published models are."""
-    if theirs is not None and abs(payoffs[TIMES_STEP] - theirs) < abs(payoffs[PLAIN] - theirs):
-        return TIMES_STEP
-    return PLAIN
-
-
 def _head(title: str, model: str, series: Sequence[str], changed: Scenario) -> Iterator[str]:
     yield from (f"title = {toml(title)}", "", "[model]", f"file = {toml(model)}")
     if series:
@@ -138,66 +123,52 @@ def _head(title: str, model: str, series: Sequence[str], changed: Scenario) -> I
     yield from (f"{key} = {value!r}" for key, value in span.items() if value is not None)
 
 
-def _payoff(elements: Sequence[PayoffElement], path: Path, *, times_step: bool) -> list[str]:
-    lines: list[str] = []
-    problems: list[CiparkError] = []
+def _payoff(
+    elements: Sequence[PayoffElement], file: str, problems: list[CiparkError], *, times_step: bool
+) -> Iterator[str]:
     for element in elements:
-        where = f"{path.name}:{element.line}"
+        where = f"{file}:{element.line}"
         if element.kind == "calibration" or element.modifiers not in _TIMES:
             expected = (
                 "*P, *PF, *PI, *R or *RI: what compares with data is an [[observation]], by new-study and a table"
             )
             problems.append(InvalidValue("the type", element.type, expected, where=where))
             continue
-        at = _TIMES[element.modifiers]
         weight = repr(element.weight) if isinstance(element.weight, float) else toml(str(element.weight))
-        lines += ["", "[[payoff]]", f"name = {toml(where)}", f"variable = {toml(str(element.variable))}"]
-        lines += [
-            f"weight = {weight}",
-            f"at = {toml(at)}",
-            *(["times_step = true"] if times_step and at == "each step" else []),
-        ]
-    raise_all(str(path), problems)
-    return lines
+        at = _TIMES[element.modifiers]
+        keys = {"name": toml(where), "variable": toml(str(element.variable)), "weight": weight, "at": toml(at)}
+        yield block("\n[[payoff]]", **keys | ({"times_step": "true"} if times_step and at == "each step" else {}))
 
 
-def _searched(model: Model, control: SearchControl) -> Iterator[tuple[str, SearchRange]]:
-    """Every element that is searched, with its range; of several ranges of one the last counts."""
-    ranges = {override_key(name): (name, r) for r in control.ranges for name in expanded(model, str(r.place))}
-    yield from ranges.values()
+def _searched(model: Model, control: SearchControl) -> dict[str, tuple[str, SearchRange]]:
+    """Every element that is searched, by key, with its range; of several ranges of one the last counts."""
+    return {override_key(name): (name, r) for r in control.ranges for name in expanded(model, str(r.place))}
 
 
-def _parameters(model: Model, control: SearchControl, changed: Scenario, path: Path) -> list[str]:
-    lines: list[str] = []
-    problems: list[CiparkError] = []
+def _parameters(
+    model: Model, control: SearchControl, changed: Scenario, file: str, problems: list[CiparkError]
+) -> Iterator[str]:
     values = {override_key(written(key)): value for key, value in changed.overrides.items()}
-    for name, searched in _searched(model, control):
+    for key, (name, searched) in _searched(model, control).items():
         if searched.further:
-            expected = "no tolerance or steps behind the range: take it away"
-            problems.append(
-                InvalidValue("what stands behind '|'", searched.further, expected, where=f"{path.name}:{searched.line}")
-            )
-        start = values.get(override_key(name), searched.start)
-        lines += ["", "[[parameter]]", f"name = {toml(name)}", f"bounds = [{searched.lower!r}, {searched.upper!r}]"]
+            expected, where = "no tolerance or steps behind the range: take it away", f"{file}:{searched.line}"
+            problems.append(InvalidValue("what stands behind '|'", searched.further, expected, where=where))
+        start = values.get(key, searched.start)
+        keys = {"name": toml(name), "bounds": f"[{searched.lower!r}, {searched.upper!r}]"}
         if isinstance(start, float):
-            lines.append(f"start = {min(max(start, searched.lower), searched.upper)!r}")
-    raise_all(str(path), problems)
-    return lines
+            keys["start"] = repr(min(max(start, searched.lower), searched.upper))
+        yield block("\n[[parameter]]", **keys)
 
 
-def _fixed(control: SearchControl, model: Model, changed: Scenario) -> list[str]:
+def _fixed(control: SearchControl, model: Model, changed: Scenario, problems: list[CiparkError]) -> Iterator[str]:
     """What changes files set beside the constants that are searched."""
-    searched = {override_key(name) for name, _ in _searched(model, control)}
-    lines: list[str] = []
-    problems: list[CiparkError] = []
+    searched = _searched(model, control)
     for key, value in changed.overrides.items():
         for name, held in _single(model, written(key), value):
             if not isinstance(held, float):
                 problems.append(InvalidValue(f"the change of {name!r}", "a table", "a number", where="--scenario"))
             elif override_key(name) not in searched:
-                lines += ["", "[[fixed]]", f"name = {toml(name)}", f"value = {held!r}", 'why = "a changes file"']
-    raise_all("--scenario", problems)
-    return lines
+                yield block("\n[[fixed]]", name=toml(name), value=repr(held), why=toml("a changes file"))
 
 
 def _single(model: Model, name: str, value: Override) -> Iterator[tuple[str, object]]:
@@ -211,6 +182,11 @@ def _single(model: Model, name: str, value: Override) -> Iterator[tuple[str, obj
     yield from zip(elements, many, strict=True)
 
 
-def _method() -> list[str]:
-    lines = ["", "[method]", 'estimate = "ml"', "starts = 10", "fast_starts = 2", "seed = 1"]
-    return [*lines, "# log_density = true  # where the payoff is a log likelihood: calibrate then gives intervals"]
+_METHOD = """
+[method]
+estimate = "ml"
+starts = 10
+fast_starts = 2
+seed = 1
+# log_density = true  # where the payoff is a log likelihood: calibrate then gives intervals
+"""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -21,17 +21,8 @@ from calibration.new_study.matching import words
 from calibration.new_study.series import SHARES, is_bare
 from calibration.noise import priors as families
 from calibration.noise.priors import Prior
+from calibration.study import constants
 from calibration.study.calendar import time_unit_of
-from calibration.study.constants import (
-    chains,
-    complements,
-    event_times,
-    exponents,
-    reaching,
-    step_rule,
-    without_scale,
-    words_in,
-)
 from cipark_sd.analysis.sensitivities.factors import constant_values
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue, UnknownName
@@ -50,15 +41,14 @@ MULTIPLIER = 1 / 3
 _UNBOUNDED = frozenset({"sensitivity", "elasticity", "multiplier", "factor", "ratio", "effect", "strength", "weight"})
 _UNBOUNDED |= frozenset({"exponent", "gain", "index", "intensity", "relative"})
 #: Words of what only converts one unit into another, with the values that go with each.
-_VALUES: tuple[tuple[str, tuple[float, ...]], ...] = (
-    ("one unit units", (1.0,)),
-    ("hundred percent", (100.0,)),
-    ("thousand", (1e3,)),
-    ("million", (1e6,)),
-    ("billion", (1e9,)),
-    ("conversion convert converter", (1.0, 100.0, 1e3, 1e6, 1e9)),
-)
-_CONVERSIONS = {word: values for words_of, values in _VALUES for word in words_of.split()}
+_CONVERSIONS: dict[str, tuple[float, ...]] = {
+    **dict.fromkeys(("one", "unit", "units"), (1.0,)),
+    **dict.fromkeys(("hundred", "percent"), (100.0,)),
+    "thousand": (1e3,),
+    "million": (1e6,),
+    "billion": (1e9,),
+    **dict.fromkeys(("conversion", "convert", "converter"), (1.0, 100.0, 1e3, 1e6, 1e9)),
+}
 #: Why the number at which a stock with subscripts starts is held: no page could play what was fitted.
 ARRAY = "a number where a stock with subscripts starts; give it by a constant to fit it"
 UNREACHED = "no observed variable depends on it"
@@ -96,7 +86,7 @@ class Candidate:
         return f"at most {plain(most)}" if math.isfinite(most) else f"at least {plain(least)}"
 
 
-class Guess:
+class Constants:
     """How constants become parameters: with ``estimate = "ml"`` a search by likelihood alone needs bounds at both ends.
 
     ``sigma`` is that of the priors.
@@ -104,9 +94,9 @@ class Guess:
 
     def __init__(self, model: Model, observed: Sequence[str], estimate: Estimate, sigma: float) -> None:
         self.model, self.estimate, self.sigma = model, estimate, sigma
-        self._reach, self._dates = reaching(model, observed), event_times(model)
-        self._exponents, self._complements = exponents(model), complements(model)
-        self._rule_of = partial(step_rule, model, chains(model))
+        self._reach, self._dates = constants.reaching(model, observed), constants.event_times(model)
+        self._exponents, self._complements = constants.exponents(model), constants.complements(model)
+        self._rule_of = partial(constants.step_rule, model, constants.chains(model))
 
     def candidates(self) -> list[Candidate]:
         """Every constant, and every stock that starts at a number, with a prior or the reason to hold it."""
@@ -122,12 +112,11 @@ class Guess:
                 held = Candidate(label, value, units, None, why, "fixed", amount=amount)
                 options.append(held if why else self._freed(held, constant.name, constant.limits))
         for stock in model.stocks:
-            literal = [piece.initial for piece in stock.pieces]
-            if stock.name not in self._reach or len(literal) != 1 or not isinstance(literal[0], Const):
-                continue
-            for label in model.labels(stock) if literal[0].value > 0 else ():
+            initial = stock.pieces[0].initial if len(stock.pieces) == 1 and stock.name in self._reach else None
+            value = initial.value if isinstance(initial, Const) else 0.0
+            for label in model.labels(stock) if value > 0 else ():
                 why = ARRAY if stock.dims else "where the stock starts"
-                held = Candidate(label, literal[0].value, stock.units, None, why, "fixed", starts=True, amount=True)
+                held = Candidate(label, value, stock.units, None, why, "fixed", starts=True, amount=True)
                 options.append(held if stock.dims else self._freed(held, stock.name, (None, None)))
         return options
 
@@ -137,8 +126,7 @@ class Guess:
             return UNREACHED
         if name in self._dates:
             return "a date, or the length of an event or a cycle"
-        reason = without_scale(self.model, label, value, units)
-        if reason:
+        if reason := constants.without_scale(self.model, label, value, units):
             return reason
         if _converts(label, value, units):
             return "converts one unit into another"
@@ -146,20 +134,20 @@ class Guess:
 
     def _freed(self, held: Candidate, name: str, limits: Limits) -> Candidate:
         """A candidate with a prior, within what the file allows; the bounds of the step are set when it is read."""
-        value, units = held.value, held.units
+        value, time = held.value, self.model.time
         low, high = (math.inf * sign if end is None else end for end, sign in zip(limits, (-1, 1), strict=True))
         if not low < value < high:
             # the file contradicts itself
             low, high = -math.inf, math.inf
-        prior = self._prior(name, value, units, (low, high))
-        positive = isinstance(prior, families.LogNormal)
-        rule, time = (self._rule_of(held.name) if positive else None), self.model.time
-        by_step = rule.ends(time.step, time.method) if rule is not None and math.isfinite(time.step) else None
-        by_step = None if by_step == (0.0, math.inf) else by_step
-        if positive and self.estimate == "ml":
+        prior = self._prior(name, value, held.units, (low, high))
+        if not isinstance(prior, families.LogNormal):
+            return replace(held, prior=prior, role="CAL", bounds=(low, high))
+        rule = self._rule_of(held.name) if math.isfinite(time.step) else None
+        by_step = None if rule is None else rule.ends(time.step, time.method)
+        if self.estimate == "ml":
             low, high = max(low, value / REACH), min(high, value * REACH)
-        if positive and low <= 0 and high == math.inf:
-            low = -math.inf
+        low = -math.inf if low <= 0 and high == math.inf else low
+        by_step = None if by_step == (0.0, math.inf) else by_step
         return replace(held, prior=prior, role="CAL", bounds=(low, high), by_step=by_step)
 
     def _prior(self, name: str, value: float, units: str, limits: tuple[float, float]) -> Prior:
@@ -191,7 +179,7 @@ def _converts(label: str, value: float, units: str) -> bool:
     parts = [time_unit_of(part) for part in units.split("/")]
     if len(parts) == 2 and None not in parts and parts[0] != parts[1]:
         return True
-    return any(value in _CONVERSIONS.get(word, ()) for word in words_in(label))
+    return any(value in _CONVERSIONS.get(word, ()) for word in constants.words_in(label))
 
 
 #: Standard deviations of the noise, all numbers together, by which a prior standard deviation of a stock's start has to
@@ -214,17 +202,7 @@ def view(density: Posterior, rng: np.random.Generator) -> tuple[dict[str, float]
     deviations of their noise: the most at any of these points, since at one point two rates may cancel. And whether
     the data are possible at any of the points at all.
 
-    Parameters
-    ----------
-    density : Posterior
-        Of the draft, with a placeholder for each prior.
-    rng : Generator
-        Of the draws of the priors.
-
-    Returns
-    -------
-    dict of str to float, and bool
-        Strengths by parameter of the model, not below 0; whether the data are possible.
+    The ``density`` is of the draft, with a placeholder for each prior; ``rng`` is of the draws of the priors.
 
     Raises
     ------
@@ -275,30 +253,17 @@ def _points(goal: Objective, rng: np.random.Generator) -> tuple[list[Array], boo
 def roles(options: Sequence[Candidate], strengths: Mapping[str, float]) -> list[Candidate]:
     """The candidates, fitted where the data depend on them; starts of stocks that move the data little are held.
 
-    ``strengths`` are those of :func:`view`.
-
-    Parameters
-    ----------
-    strengths : mapping of str to float
-        By name; 0 for a candidate that is not in it.
-
-    Returns
-    -------
-    list of Candidate
-        In the same order; the strongest is fitted, whatever it is.
+    ``strengths`` are those of :func:`view`, 0 for a candidate that is not in it; the strongest is fitted, whatever it
+    is.
     """
     strongest = max(strengths, key=lambda name: strengths[name])
     result = []
     for candidate in options:
-        strength = strengths.get(candidate.name, 0.0)
-        if candidate.prior is None or candidate.name == strongest:
-            result.append(candidate)
-        elif strength <= NOTHING:
-            result.append(replace(candidate, role="fixed", why="does not move the observed numbers"))
-        elif candidate.starts and strength <= MOVES:
-            result.append(replace(candidate, role="fixed", why="start of a stock that moves the data little"))
-        else:
-            result.append(candidate)
+        strength, why = strengths.get(candidate.name, 0.0), ""
+        if candidate.prior is not None and candidate.name != strongest:
+            starts = "start of a stock that moves the data little" if candidate.starts and strength <= MOVES else ""
+            why = "does not move the observed numbers" if strength <= NOTHING else starts
+        result.append(replace(candidate, role="fixed", why=why) if why else candidate)
     return result
 
 
@@ -310,12 +275,7 @@ STATED = "stated when the study was made"
 def fixed_by(candidates: Sequence[Candidate], patterns: Sequence[str], where: str) -> dict[str, Stated]:
     """The values at which ``--fix`` holds constants, by name; a name without its elements is that of all.
 
-    Parameters
-    ----------
-    patterns : sequence of str
-        ``NAME`` or ``NAME=VALUE``; ``*`` is any text and ``?`` any letter.
-    where : str
-        The model's name, for errors.
+    A pattern is ``NAME`` or ``NAME=VALUE``, with ``*`` for any text and ``?`` for a letter; ``where`` names the model.
 
     Raises
     ------
@@ -344,17 +304,7 @@ def _spelled(name: str) -> str:
 def with_stated(candidates: Sequence[Candidate], priors: Mapping[str, Stated], where: str) -> list[Candidate]:
     """The candidates with what is stated of them, which is fitted or held as it is stated.
 
-    Parameters
-    ----------
-    priors : mapping of str to Prior or float
-        By name, in any spelling.
-    where : str
-        The model's name, for errors.
-
-    Returns
-    -------
-    list of Candidate
-        In the same order.
+    ``priors`` are by name, in any spelling; ``where`` names the model.
 
     Raises
     ------
@@ -363,16 +313,15 @@ def with_stated(candidates: Sequence[Candidate], priors: Mapping[str, Stated], w
     """
     by_key = {override_key(candidate.name): candidate for candidate in candidates}
     for name, value in priors.items():
-        candidate = by_key.get(override_key(name))
-        if candidate is None:
+        key = override_key(name)
+        if key not in by_key:
             known = [entry.name for entry in candidates]
             raise UnknownName(name, known, kind="constant or start of a stock", where=where)
-        change: dict[str, Any] = (
-            {"prior": value, "role": "CAL"} if isinstance(value, Prior) else {"value": value, "role": "fixed"}
-        )
+        stated = replace(by_key[key], why=STATED)
         if isinstance(value, Prior):
             # what is stated says its own ends
-            change |= {"by_step": None}
-            change |= {} if math.inf not in map(abs, candidate.bounds) else {"bounds": (-math.inf, math.inf)}
-        by_key[override_key(name)] = replace(candidate, why=STATED, **change)
+            bounds = (-math.inf, math.inf) if math.inf in map(abs, stated.bounds) else stated.bounds
+            by_key[key] = replace(stated, prior=value, role="CAL", bounds=bounds, by_step=None)
+        else:
+            by_key[key] = replace(stated, value=value, role="fixed")
     return list(by_key.values())

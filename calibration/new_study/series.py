@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import attrgetter
 from typing import Literal
 
 import numpy as np
@@ -180,12 +181,8 @@ def shape(data: Reading, model: Model, moving: Collection[str], *, holds: bool =
 
     A switch or a price that drives the model holds over its window, as a flow's number does; another input is a level.
 
-    Parameters
-    ----------
-    moving : collection of str
-        Canonical names of flows, as of :func:`calibration.new_study.matching.flows`.
-    holds : bool
-        Whether the user has said that an input holds over its window.
+    ``moving`` are canonical names of flows, as of :func:`calibration.new_study.matching.flows`; ``holds`` says that the
+    user wants an input to hold.
     """
     variable = data.match.variable
     falls = len(data.observed) > 0 and bool(np.any(data.observed < np.maximum.accumulate(data.observed) / 2))
@@ -274,9 +271,9 @@ def series(
     if twice and (kind != "level" or data.match.is_input):
         expected = "each time once: only levels are read several times; leave a row out, or add both up"
         raise InvalidValue(data.match.column, f"two numbers at {twice}", expected, where="new-study")
-    is_early = [(row.start_time if kind == "flow" else row.time) < initial - 1e-9 for row in rows]
-    inside = [row for row, early in zip(rows, is_early, strict=True) if not early]
-    dropped = tuple(row.date for row, early in zip(rows, is_early, strict=True) if early)
+    first = attrgetter("start_time" if kind == "flow" else "time")
+    inside = [row for row in rows if first(row) >= initial - 1e-9]
+    dropped = tuple(row.date for row in rows if first(row) < initial - 1e-9)
     if len(inside) < 2:
         shown = f"{len(inside)} rows from the model's initial time {initial:g} on"
         expected = "two at least; does the model start late enough before the data?"
@@ -299,10 +296,9 @@ def _ends(data: Reading, kind: Shape, law: NewFamily) -> list[tuple[float, float
     for mark, value in zip(data.marks, data.values.tolist(), strict=True):
         # of whole numbers less than 5 is at most 4
         inner = float(law.discrete and mark in ("<", ">"))
-        if mark:
-            ends.append((least, value - inner) if mark in "<≤" else (value + inner, math.inf))
-        else:
-            ends.append((max(value - 0.5, least), value + 0.5) if heads else None)
+        rounded = (max(value - 0.5, least), value + 0.5) if heads else None
+        limits = (least, value - inner) if mark in ("<", "≤") else (value + inner, math.inf)
+        ends.append(limits if mark else rounded)
     return ends
 
 
@@ -313,8 +309,7 @@ def _since(match: Match, rows: Sequence[Row], initial: float) -> float | None:
     """
     pieces = match.variable.pieces if isinstance(match.variable, Stock) else ()
     empty = bool(pieces) and all(piece.initial == Const(0.0) for piece in pieces)
-    first = rows[0]
-    fastest = max((b.value - a.value) / (b.time - a.time) for a, b in pairwise(rows))
+    fastest, first = max((b.value - a.value) / (b.time - a.time) for a, b in pairwise(rows)), rows[0]
     usable = first.time > initial and first.value <= 3 * fastest * (first.time - initial)
     return initial if empty and usable else None
 
@@ -337,14 +332,7 @@ def check_scales(
 
     Constants of a file may let die out what grew; such a shift is no other unit.
 
-    Parameters
-    ----------
-    density : Posterior
-        Of the draft; its medians are the file's own values.
-    series : sequence of Series
-        In the order of the draft's observations.
-    chosen : mapping of str to float
-        Factors that the user names, by column.
+    The ``density`` is of the draft, its medians the file's own values; ``series`` are in the order of its observations.
 
     Returns
     -------

@@ -1,14 +1,9 @@
-"""A study from a model and a table: what ``cipark new-study MODEL DATA.csv`` does.
+"""A study from a model and tables: what ``cipark new-study MODEL DATA.csv`` does."""
 
-Or one for another case of a model that comes with the package, ``cipark new-study --from great_stone``. The copy runs
-as it stands, with the rows of the first case as examples; each table says so in its first lines, which the reader of
-tables skips.
-"""
-
+import csv
 import fnmatch
 import math
-import re
-import shutil
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,40 +15,32 @@ import numpy as np
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.new_study import text
 from calibration.new_study.clock import Clock, calendar_years, clock, model_unit, windowed
-from calibration.new_study.columns import Axis, plain, read_axis
+from calibration.new_study.columns import Axis, cases_of, plain, read_axis, time_columns
 from calibration.new_study.dates import Point, point_in
+from calibration.new_study.folders import bring, check_free, copy, move_into
 from calibration.new_study.guesses import NewStudy
-from calibration.new_study.long_tables import by_series
-from calibration.new_study.matching import Match, flows, lacks_data, likeness, matches, observable
-from calibration.new_study.parameters import Guess, fixed_by, roles, view, with_stated
+from calibration.new_study.matching import Match, flows, lacks_data, likeness, matches, observable, words
+from calibration.new_study.parameters import Constants, fixed_by, roles, view, with_stated
 from calibration.new_study.request import Request
 from calibration.new_study.series import Reading, Series, Shape, check_scales, point, reading, series, shape
 from calibration.new_study.table import Sheet, is_dated_table, is_missing, read_sheet, without_footer
 from calibration.new_study.text import toml
-from calibration.study import FILE, shipped_studies
+from calibration.study import FILE
 from calibration.study.constants import beside_equations, reaching
 from calibration.study.problem import read_problem
-from calibration.study.rows import table_folder
-from cipark_sd.analysis.study import find_folder
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected, raise_all
 from cipark_sd.base.files import draft_of
-from cipark_sd.base.inputs import TABLE_LIMIT, beneath, check_own, parsed_toml, read_text, toml_text
-from cipark_sd.base.library import bundled
-from cipark_sd.base.section import Section
 from cipark_sd.commands.options import split_names
 from cipark_sd.engines.registry import choose
-from cipark_sd.language.read.external_files import external_names
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.expr import Ref
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Series as DataVariable
 from cipark_sd.model.variables import Stock
 
-#: Files beside a model that belong to it.
-COMPANIONS = (".checks.toml", ".display.toml", ".loops.toml")
 _SEED = 1
-#: Files of a study that are copied where they are there, in the order in which a reader meets them.
-_PARTS = ("policies.toml", "sensitivity.toml")
+#: Names of a column of values that say nothing of what it holds.
+_SAY_NOTHING = frozenset({"value", "figure", "amount", "quantity", "count", "total"})
 
 
 def new_study(request: Request) -> NewStudy:
@@ -79,11 +66,11 @@ def new_study(request: Request) -> NewStudy:
     tables = _once([_table(model, data, request, "first", elsewhere), *beside], request.values)
     matched = [match for table in tables for match in table.matched]
     columns = [name for table in tables for name in (*table.unused, *(match.column for match in table.matched))]
-    for option, choices in (("--scale", request.scale), ("--window", request.window)):
-        _check_numeric(choices, columns, f"{data.name}: {option}")
+    _check_columns(request.scale, columns, f"{data.name}: --scale")
+    _check_columns(request.window, columns, f"{data.name}: --window")
     _check_inputs(model, matched, columns)
     observed = tuple(match.variable.name for match in matched if not match.is_input)
-    options = Guess(model, observed, request.estimate, request.prior_width).candidates()
+    options = Constants(model, observed, request.estimate, request.prior_width).candidates()
     request = replace(request, priors=fixed_by(options, split_names(request.fix), model.name) | dict(request.priors))
     options = with_stated(options, request.priors, model.name)
     study = NewStudy(
@@ -95,34 +82,33 @@ def new_study(request: Request) -> NewStudy:
         beside=tuple(beside_equations(model, reaching(model, observed))),
     )
 
-    def read(request: Request, *, later: bool = False) -> NewStudy:
+    def drafted(request: Request, *, later: bool = False) -> tuple[NewStudy, Posterior]:
+        """The study with its series, written into the draft, and its log density."""
         series, timing = _series(model, tables[0], request, later=later)
         parts = [*series, *(part for table in tables[1:] for part in _series(model, table, request, timing)[0])]
-        observed_parts, driving = (
-            tuple(p for p in parts if p.match.is_input == is_input) for is_input in (False, True)
-        )
-        return replace(study, series=observed_parts, clock=timing, inputs=driving)
+        observed, driving = (tuple(p for p in parts if p.match.is_input == drives) for drives in (False, True))
+        made = replace(study, series=observed, clock=timing, inputs=driving)
+        _write(draft, request, model, made)
+        return made, posterior(read_problem(draft, allow_files=request.allow_files), choose("native"))
 
     with draft_of(request.folder) as draft:
-        study = read(request)
-        density = _density(draft, request, model, study)
-        factors, scaled = check_scales(density, study.series, request.scale)
+        made, density = drafted(request)
+        factors, scaled = check_scales(density, made.series, request.scale)
         if factors:
             request = replace(request, scale={**request.scale, **factors})
-            study = read(request)
-            density = _density(draft, request, model, study)
+            made, density = drafted(request)
         strengths, possible = view(density, np.random.default_rng(_SEED))
         if not possible:
             # a stock may start at nothing: the first number then belongs to the next instant
-            moved = read(request, later=True)
-            of_moved, possible = view(_density(draft, request, model, moved), np.random.default_rng(_SEED))
-            strengths, study = (of_moved, moved) if possible else (strengths, study)
+            later, density = drafted(request, later=True)
+            of_later, possible = view(density, np.random.default_rng(_SEED))
+            strengths, made = (of_later, later) if possible else (strengths, made)
         candidates = with_stated(roles(options, strengths), request.priors, model.name)
-        study = replace(study, candidates=tuple(candidates), possible=possible, scaled=scaled)
-        _write(draft, request, model, study)
+        made = replace(made, candidates=tuple(candidates), possible=possible, scaled=scaled)
+        _write(draft, request, model, made)
         read_problem(draft, allow_files=request.allow_files)
         move_into(draft, request.folder)
-    return study
+    return made
 
 
 #: What a table is: the one that says where the run starts, another one, or one of values of data variables (--series).
@@ -146,7 +132,7 @@ def _table(model: Model, path: Path, request: Request, role: _Role, elsewhere: S
     sheet, below = without_footer(read_sheet(path, request.sheet if first else None))
     sheet = _chosen(sheet, {name: text for name, text in request.where.items() if first or name in sheet.header})
     if request.series_by and (first or request.series_by.split(",")[0].strip('" ') in sheet.header):
-        sheet = by_series(sheet, request.series_by, request.time)
+        sheet = _by_series(sheet, request.series_by, request.time)
     values = _spread(sheet, request.values)
     named = {name: values[name] for name in values if name in sheet.header or (first and name not in elsewhere)}
     time = request.time if first or request.time in sheet.header else None
@@ -155,17 +141,11 @@ def _table(model: Model, path: Path, request: Request, role: _Role, elsewhere: S
     columns = [name for name in sheet.header if name not in (axis.column, axis.started) and sheet.has_numbers(name)]
     matched = _matched(model, sheet, columns, named, role)
     n_timeless = sum(map(is_missing, sheet.column(axis.column)))
-    n_late = len(sheet.rows) - n_timeless - len(axis.rows)
-    late = f"{n_late} row{'s' * (n_late > 1)} after --until {request.until}: left out" if n_late else ""
-    timeless = f"{n_timeless} row{'s' * (n_timeless > 1)} without a time: left out" if n_timeless else ""
-    notes = tuple(filter(None, (below, late, timeless, *axis.notes())))
+    late = f"after --until {request.until}"
+    out = {late: len(sheet.rows) - n_timeless - len(axis.rows), "without a time": n_timeless}
+    left_out = [f"{n} row{'s' * (n > 1)} {place}: left out" for place, n in out.items() if n]
+    notes = [*filter(None, [below]), *left_out, *axis.notes()]
     return _Table(sheet, axis, matched, () if role == "inputs" else columns, notes)
-
-
-def _density(draft: Path, request: Request, model: Model, study: NewStudy) -> Posterior:
-    """The log density of a draft, which is written first."""
-    _write(draft, request, model, study)
-    return posterior(read_problem(draft, allow_files=request.allow_files), choose("native"))
 
 
 def _once(tables: Sequence[_Table], chosen: Mapping[str, str]) -> list[_Table]:
@@ -196,45 +176,11 @@ def _once(tables: Sequence[_Table], chosen: Mapping[str, str]) -> list[_Table]:
     return [replace(table, unused=[name for name in table.unused if name not in taken]) for table in once]
 
 
-def check_free(folder: Path, *, force: bool) -> None:
-    """Raise where files would be replaced that nobody said may be.
-
-    Parameters
-    ----------
-    force : bool
-        Whether the user has said so.
-
-    Raises
-    ------
-    InvalidValue
-    """
-    if folder.exists() and not folder.is_dir():
-        raise InvalidValue("the folder", str(folder), "one that is not a file", where="-o")
-    if folder.is_dir() and any(folder.iterdir()) and not force:
-        expected = "a new one; with --force the files of a study in it are replaced"
-        raise InvalidValue("the folder", str(folder), expected, where="-o")
-
-
-def move_into(draft: Path, folder: Path) -> None:
-    """Put the files of a finished draft in place; what else is in the folder stays.
-
-    Parameters
-    ----------
-    folder : Path
-        Of the study.
-    """
-    if not folder.exists():
-        draft.rename(folder)
-        return
-    shutil.copytree(draft, folder, dirs_exist_ok=True)
-
-
 def _chosen(sheet: Sheet, where: Mapping[str, str]) -> Sheet:
     """The rows that ``--where`` selects."""
     rows = list(zip(sheet.rows, sheet.lines, strict=True))
+    _check_columns(where, sheet.header, f"{sheet.name}: --where", "column")
     for column, value in where.items():
-        if column not in sheet.header:
-            raise UnknownName(column, sheet.header, kind="column", where=f"{sheet.name}: --where")
         place = sheet.header.index(column)
         there = dict.fromkeys(row[place] for row, _ in rows)
         rows = [(row, line) for row, line in rows if row[place] == value]
@@ -243,17 +189,53 @@ def _chosen(sheet: Sheet, where: Mapping[str, str]) -> Sheet:
     return replace(sheet, rows=tuple(row for row, _ in rows), lines=tuple(line for _, line in rows))
 
 
+def _by_series(sheet: Sheet, columns: str, time: str | None) -> Sheet:
+    """A long table as one with a column for each combination of entries of some, and a row for each time.
+
+    ``columns`` are names with commas between them, in quotation marks where they have one. ``time`` names the column of
+    times, None to guess it. Of several numbers of one series at one time each has a row.
+
+    Raises
+    ------
+    UnknownName, UnusableInput
+        For a column that there is not, and where another one tells numbers of one series and time apart.
+    """
+    by = [name.strip() for name in next(csv.reader([columns], skipinitialspace=True))]
+    _check_columns(by, sheet.header, f"{sheet.name}: --series-by", "column")
+    times = time_columns(sheet, time, by)
+    values = [name for name in sheet.header if name not in (*by, *times) and sheet.has_numbers(name)]
+    if not values:
+        raise UnusableInput(f"no column beside {', '.join((*times, *by))} has numbers", where=sheet.name)
+    named = [name for name in values if len(values) > 1 or not _SAY_NOTHING & set(words(name))]
+    place = {name: i for i, name in enumerate(sheet.header)}
+    slots: dict[tuple[tuple[str, ...], int], tuple[int, dict[str, str]]] = {}
+    n_seen = Counter[tuple[tuple[str, ...], tuple[str, ...]]]()
+    for row, line in zip(sheet.rows, sheet.lines, strict=True):
+        when, case = (tuple(row[place[name]] for name in names) for names in (times, by))
+        cells = slots.setdefault((when, n_seen[when, case]), (line, {}))[1]
+        n_seen[when, case] += 1
+        cells |= {" ".join((*case, name) if name in named else case): row[place[name]] for name in values}
+    if max(n_seen.values()) > 1 and (further := cases_of(sheet, times[0], by)):
+        use = f"--series-by {','.join((columns, *further))}"
+        raise UnusableInput(f"{', '.join(further)} tells numbers of one series apart: {use}", where=sheet.name)
+    header = tuple(dict.fromkeys(column for _, cells in slots.values() for column in cells))
+    rows = tuple((*when, *(cells.get(name, "") for name in header)) for (when, _), (_, cells) in slots.items())
+    return replace(sheet, header=(*times, *header), rows=rows, lines=tuple(line for line, _ in slots.values()))
+
+
 def _spread(sheet: Sheet, values: Mapping[str, str]) -> dict[str, str]:
     """The variables that are told of columns, with a pattern such as ``* sales`` spread over the columns it fits."""
     fitting = {name: [name] if name in sheet.header else fnmatch.filter(sheet.header, name) for name in values}
     return {column: variable for name, variable in values.items() for column in fitting[name] or [name]}
 
 
-def _check_numeric(chosen: Collection[str], columns: Sequence[str], where: str) -> None:
-    """Complain of a column of the user's that is none with numbers."""
+def _check_columns(
+    chosen: Collection[str], columns: Sequence[str], where: str, kind: str = "column with numbers"
+) -> None:
+    """Complain of a column of the user's that is none of those that may be."""
     for column in chosen:
         if column not in columns:
-            raise UnknownName(column, columns, kind="column with numbers", where=where)
+            raise UnknownName(column, columns, kind=kind, where=where)
 
 
 def _check_inputs(model: Model, matched: Sequence[Match], columns: Sequence[str]) -> None:
@@ -273,21 +255,19 @@ def _check_inputs(model: Model, matched: Sequence[Match], columns: Sequence[str]
 def _matched(model: Model, sheet: Sheet, columns: Sequence[str], chosen: Mapping[str, str], role: _Role) -> list[Match]:
     """The matches of a table, of which there is one at least; of the first one of them is an observation."""
     inputs = role == "inputs"
-    _check_numeric(chosen, columns, f"{sheet.name}: --value")
+    _check_columns(chosen, columns, f"{sheet.name}: --value")
     matched = matches(model, columns, chosen, inputs=inputs)
     matched = [match for match in matched if not inputs or match.is_input]
     if any(role != "first" or not match.is_input for match in matched):
         return matched
-    free = [column for column in columns if column not in [match.column for match in matched]]
+    taken, driven = [match.column for match in matched], [match.variable.name for match in matched]
+    free = [column for column in columns if column not in taken]
     if not free:
         raise UnusableInput(f"no column beside the times has numbers: {', '.join(sheet.header)}", where=sheet.name)
     labels = {v.label: isinstance(v, Stock) for v in observable(model) if isinstance(v, DataVariable) == inputs}
     # no name is like: what is counted is a stock more often than a flow
-    column, label = max(
-        ((column, label) for column in free for label in labels or ("variable",)),
-        key=lambda pair: (labels.get(pair[1], False), likeness(*pair)),
-    )
-    driven = [match.variable.name for match in matched]
+    pairs = [(column, label) for column in free for label in labels or ("variable",)]
+    column, label = max(pairs, key=lambda pair: (labels.get(pair[1], False), likeness(*pair)))
     names = [variable.label for variable in observable(model) if variable.name not in driven]
     shown = ", ".join(names[:40]) + (", …" if len(names) > 40 else "")
     raise CiparkError(
@@ -321,8 +301,8 @@ def _series(
             raise InvalidValue("--window", f"{column}={window}", expected, where="new-study")
         # of what does not flow the times alone say the period
         span = windowed(axis, column if kind == "flow" else "", counts, window)
-        said = (point_in(text, span.period) for text in (column, f"{axis.column}\n{sheet.around}"))
-        parts.append((data, kind, span, request.level_at or next(filter(None, said), None)))
+        points = (point_in(text, span.period) for text in (column, f"{axis.column}\n{sheet.around}"))
+        parts.append((data, kind, span, request.level_at or next(filter(None, points), None)))
     if timing is None or not axis.dated:
         # what drives the model does not say where its run starts
         observed = [(kind, point(axis, kind, at)) for data, kind, _, at in parts if not data.match.is_input]
@@ -343,7 +323,7 @@ def _write(draft: Path, request: Request, model: Model, study: NewStudy) -> None
     model_file, data = request.files
     originals = (data, *request.further)
     for table in originals:
-        _copy(table, draft / "data" / "original" / table.name)
+        copy(table, draft / "data" / "original" / table.name)
     series = bring(draft, model_file, model, request.series)
     files = {text.table_file(part): text.table(part) for part in (*study.series, *study.inputs)}
     title = draft.name
@@ -365,121 +345,3 @@ def _write(draft: Path, request: Request, model: Model, study: NewStudy) -> None
         if content:
             (draft / name).parent.mkdir(parents=True, exist_ok=True)
             (draft / name).write_text(content, encoding="utf-8")
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
-
-
-def _bring_model(draft: Path, path: Path) -> None:
-    """Copy a model's file, and those beside it that belong to it."""
-    _copy(path, draft / path.name)
-    for companion in (path.with_suffix("").with_name(path.stem + ending) for ending in COMPANIONS):
-        if companion.is_file():
-            check_own(companion)
-            _copy(companion, draft / companion.name)
-
-
-def bring(draft: Path, path: Path, model: Model, series: Sequence[Path]) -> list[str]:
-    """Copy a model with the files that it names beside or below itself, and tables of its data variables.
-
-    Returns
-    -------
-    list of str
-        Where these tables stand in the draft.
-    """
-    _bring_model(draft, path)
-    for name in external_names(model):
-        if not Path(name).is_absolute() and ".." not in Path(name).parts and (path.parent / name).is_file():
-            _copy(path.parent / name, draft / name)
-    tables = {f"data/series/{table.name}": table for table in series}
-    for name, table in tables.items():
-        _copy(table, draft / name)
-    return list(tables)
-
-
-def from_template(name: str, output: Path | None, *, force: bool, allow_files: Sequence[Path] = ()) -> list[str]:
-    """Write the copy and return what to tell the user.
-
-    Nothing is written outside the new folder, whatever the study names.
-
-    Parameters
-    ----------
-    name : str
-        Of a study that comes with the package.
-    output : Path, optional
-        None for ``my_`` and the name.
-    force : bool
-        Whether files of a study that is there may be replaced.
-    allow_files : sequence of Path
-        Folders beneath which its files may lie as well.
-
-    Returns
-    -------
-    list of str
-        Lines.
-
-    Raises
-    ------
-    UnknownName, InvalidValue, OutsideFolder, Problems
-    """
-    source = find_folder(name, file=FILE, where="new-study --from")
-    if not (source / FILE).is_file():
-        raise UnknownName(name, tuple(shipped_studies()), kind=f"study with {FILE}", where="new-study --from")
-    folder = output or Path("my_" + source.resolve().name)
-    check_free(folder, force=force)
-    with draft_of(folder) as draft:
-        draft.mkdir()
-        # what is wrong with it is told before anything is copied
-        read_problem(source, allow_files=allow_files)
-        tables = _copied(source, draft, allow_files)
-        read_problem(draft, allow_files=allow_files)
-        (draft / "README.md").write_text(
-            text.page("readme_of_copy.md", name=draft.name, source=source.name), encoding="utf-8"
-        )
-        move_into(draft, folder)
-    return [
-        f"{folder}: the study {source.name} with its rows as examples ({', '.join(tables)})",
-        f"Replace them in the order that {folder / 'README.md'} gives; it runs unchanged:",
-        f"  cipark calibrate {folder} --fast",
-    ]
-
-
-def _copied(source: Path, draft: Path, allow_files: Sequence[Path]) -> list[str]:
-    """Model, tables and TOML files; the names of the tables, as the study spells them."""
-    text = toml_text(source / FILE)
-    content = parsed_toml(text, source / FILE)
-    model = content.get("model", {})
-    where = str(source / FILE)
-    path = bundled(model["bundled"]) if "bundled" in model else beneath(source, model["file"], allow_files, where=where)
-    check_own(path)
-    _bring_model(draft, path)
-    text = re.sub(r"^(bundled|file)\s*=.*$", f"file = {toml(path.name)}", text, count=1, flags=re.MULTILINE)
-    title = f"{draft.name}: a copy of {source.name}, not yet adapted"
-    text = re.sub(r"^title\s*=.*$", f"title = {toml(title)}", text, count=1, flags=re.MULTILINE)
-    # a table of another study becomes one of the copy
-    text = re.sub(r"^study\s*=.*\n", "", text, flags=re.MULTILINE)
-    (draft / FILE).write_text(_note(source) + text, encoding="utf-8")
-    pairs = dict.fromkeys(
-        (o["table"], table_folder(Section(o, "", []), source) or source) for o in content["observation"]
-    )
-    tables = [table for table, _ in pairs]
-    for table, home in pairs:
-        if tables.count(table) > 1:
-            raise InvalidValue("table", table, "a name that tables of two studies do not share", where=where)
-        rows = read_text(beneath(home, table, allow_files, where=where), TABLE_LIMIT, encoding="utf-8-sig")
-        target = beneath(draft, table, (), where=f"{where}, in the copy")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(f"# EXAMPLE ROWS of {source.name}: replace them, then delete this line.\n{rows}", "utf-8")
-    for part in _PARTS:
-        if (source / part).is_file():
-            (draft / part).write_text(_note(source) + toml_text(source / part), encoding="utf-8")
-    return tables
-
-
-def _note(source: Path) -> str:
-    return (
-        f"# A copy of the study {source.name}. Where a reason or a source is given (`why`, `source`), it is that of\n"
-        f"# {source.name}: put your own in its place as you go through the file.\n\n"
-    )

@@ -103,25 +103,22 @@ def read_sheet(path: Path, sheet: str | None = None) -> Sheet:
         raise InvalidValue("--sheet", sheet, f"a workbook ({SUFFIX}) that has sheets, not {where}", where="new-study")
     try:
         text = _decoded(table_bytes(path, sheet=sheet))
+    except FileNotFoundError:
+        raise MissingFile(path, where="new-study") from None
     except OSError as problem:
-        reason = problem.strerror or str(problem)
-        if isinstance(problem, FileNotFoundError):
-            raise MissingFile(path, where="new-study") from None
-        raise UnusableInput(f"{path} cannot be read ({reason})", where="new-study") from None
+        raise UnusableInput(f"{path} cannot be read ({problem.strerror or problem})", where="new-study") from None
     if "\x00" in text or text.startswith("PK\x03\x04"):
         raise UnusableInput("the file is no text: give a CSV file or an Excel workbook (.xlsx)", where=where)
     try:
         delimiter = _delimiter(text)
         reader = csv.reader(_lines(text), delimiter=delimiter, skipinitialspace=True)
-        records: list[tuple[int, list[str]]] = []
-        n_cells = 0
+        records, n_cells = list[tuple[int, list[str]]](), 0
         for record in reader:
             records.append((reader.line_num, [cell.strip() for cell in record]))
             n_cells += len(record)
             if n_cells > _MOST_CELLS:
-                raise InvalidValue(
-                    "the table", where, f"at most {_MOST_CELLS:,} cells: leave some out", where="new-study"
-                )
+                expected = f"at most {_MOST_CELLS:,} cells: leave some out"
+                raise InvalidValue("the table", where, expected, where="new-study")
     except csv.Error as problem:
         raise UnusableInput(f"no table of cells can be read ({problem})", where=where) from None
     records = [(n, cells) for n, cells in records if any(cells) and not cells[0].startswith("#")]
@@ -183,7 +180,7 @@ def without_footer(sheet: Sheet) -> tuple[Sheet, str]:
 
 def _is_footer(sheet: Sheet, place: int) -> bool:
     row = sheet.rows[place]
-    text = next(filter(None, row))
+    text = next(filter(None, row), "")
     filled = [cell for cell in (cells[row.index(text)] for cells in sheet.rows[:place]) if not is_missing(cell)]
     orderly = 2 * sum(map(_is_entry, filled)) > len(filled)
     # of three signs two: alone in its row, begins as remarks do, stands where numbers or dates are
@@ -203,17 +200,15 @@ def _lines(text: str) -> Iterator[str]:
 def _delimiter(text: str) -> str:
     """The mark that cuts most lines into the same number of cells, two or more."""
     lines = list(islice((line for line in _lines(text) if line.strip() and not line.startswith("#")), 200))
-    best = (0.0, ",")
-    for mark in (",", ";", "\t", "|"):
+
+    def score(mark: str) -> float:
         widths = Counter(len(cells) for cells in csv.reader(lines, delimiter=mark) if cells)
-        if not widths:
-            continue
-        width, often = max(widths.items(), key=lambda item: (item[0] > 1, item[1]))
+        width, often = max(widths.items(), key=lambda item: (item[0] > 1, item[1]), default=(0, 0))
         # a decimal comma cuts all lines too, but not the header: the mark that cuts the header wins
         header = len(next(csv.reader(lines[:1], delimiter=mark), []))
-        score = often / len(lines) + (width == header) if width > 1 else 0.0
-        best = max(best, (score, mark), key=lambda item: item[0])
-    return best[1]
+        return often / len(lines) + (width == header) if width > 1 else 0.0
+
+    return max((",", ";", "\t", "|"), key=score)
 
 
 def _is_number(text: str) -> bool:

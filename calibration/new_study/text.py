@@ -31,7 +31,7 @@ def toml(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _block(head: str, **pairs: str) -> str:
+def block(head: str, **pairs: str) -> str:
     """A table of TOML: its head, and a line for each key with what is written of it."""
     return "\n".join([head, *(f"{key} = {value}" for key, value in pairs.items())])
 
@@ -82,26 +82,20 @@ def _observation(series: Series) -> str:
         keys["lower"] = '"lower" # an interval: a reading known as below or above a number, or rounded to whole ones'
         keys["upper"] = '"upper"'
     keys["family"] = f'"{series.family.name}" # {series.family.meaning}'
-    keys[series.family.spread] = toml(_noise_name(series))
-    return _block("[[observation]]", **keys) + "\n"
+    keys[series.family.spread] = toml(f"{series.match.column} noise")
+    return block("[[observation]]", **keys) + "\n"
 
 
 def _driver(series: Series) -> str:
     """The ``[[driver]]`` of an input: one for the variable, or for each element that its column names."""
     whole = len(series.match.names) > 1 and "[" not in series.match.label
-    kind = '"level" # straight between the rows\' times; "held" keeps each value until the next'
+    keys = {"table": toml(table_file(series)), "why": toml(f"observed: {series.match.column}")}
+    keys["kind"] = '"level" # straight between the rows\' times; "held" keeps each value until the next'
     if series.kind == "flow":
-        kind = '"held" # over its window, and until the next; "level" reads it straight between the rows\' times'
-    keys = {"table": toml(table_file(series)), "kind": kind}
-    keys |= {"start_time": toml("start")} if series.kind == "flow" else {}
-    keys["why"] = toml(f"observed: {series.match.column}")
+        keys["kind"] = '"held" # over its window, and until the next; "level" is straight between the rows\' times'
+        keys["start_time"] = toml("start")
     names = [series.match.label] if whole else series.match.names
-    return "\n\n".join(_block("[[driver]]", variable=toml(name), **keys) for name in names) + "\n"
-
-
-def _noise_name(series: Series) -> str:
-    """Name of the spread's parameter."""
-    return f"{series.match.column} noise"
+    return "\n\n".join(block("[[driver]]", variable=toml(name), **keys) for name in names) + "\n"
 
 
 def _noise(series: Series) -> str:
@@ -116,8 +110,8 @@ def _noise(series: Series) -> str:
     least = 1e-5 if series.family.discrete else median / 100
     low, high = plain(float(f"{least:.3g}")), plain(float(f"{median * 100:.3g}"))
     prior, why = _prior_text(LogNormal(median, sigma)), toml(f"{PLACEHOLDER}: how far the data lie from any model")
-    name, bounds = toml(_noise_name(series)), f"[{low}, {high}]"
-    return _block("[[parameter]]", name=name, target=toml("noise"), bounds=bounds, prior=prior, why=why) + "\n"
+    name, bounds = toml(f"{series.match.column} noise"), f"[{low}, {high}]"
+    return block("[[parameter]]", name=name, target=toml("noise"), bounds=bounds, prior=prior, why=why) + "\n"
 
 
 def _prior_text(prior: Prior) -> str:
@@ -130,7 +124,7 @@ def _parameter(candidate: Candidate) -> str:
     """The ``[[parameter]]`` or ``[[fixed]]`` of a candidate."""
     name, value = toml(candidate.name), plain(candidate.value)
     if candidate.prior is None or candidate.role == "fixed":
-        return _block("[[fixed]]", name=name, value=value, why=toml(candidate.why)) + "\n"
+        return block("[[fixed]]", name=name, value=value, why=toml(candidate.why)) + "\n"
     low, high = candidate.bounds
     bounds = {} if math.isinf(low) and math.isinf(high) else {"bounds": f"[{plain(low)}, {plain(high)}]"}
     if candidate.by_step:
@@ -139,7 +133,7 @@ def _parameter(candidate: Candidate) -> str:
         bounds["bounds_from"] = f'"step" # {now}'
     why = f"{PLACEHOLDER}: wide around the model's {value} {written_unit(candidate.units)}".rstrip()
     known = {"prior": _prior_text(candidate.prior), "why": toml(STATED if candidate.why == STATED else why)}
-    return _block("[[parameter]]", name=name, use=toml(candidate.role), **bounds, **known) + "\n"
+    return block("[[parameter]]", name=name, use=toml(candidate.role), **bounds, **known) + "\n"
 
 
 #: Words for what somebody can spend, fund or decide, and for the length of what only divides people or things.
@@ -154,20 +148,10 @@ _COMMENT = TextWrapper(118, "# ", "#   ", break_long_words=False, break_on_hyphe
 
 
 def problem(study: NewStudy, title: str, model_file: str, span: Sequence[str], estimate: Estimate) -> str:
-    """The text of problem.toml.
-
-    Parameters
-    ----------
-    model_file : str
-        Its name within the study.
-    span : sequence of str
-        Further lines of ``[model]``.
-    estimate : "map" or "ml"
-    """
+    """The text of problem.toml; ``model_file`` is within the study, ``span`` has further lines of ``[model]``."""
     calendar = study.clock.calendar
     origin = "" if calendar is None or calendar.origin is None else f"origin = {calendar.origin.isoformat()}\n"
-    free = [candidate for candidate in study.candidates if candidate.role != "fixed"]
-    fixed = [candidate for candidate in study.candidates if candidate.role == "fixed"]
+    free, fixed = study.constants("CAL"), study.constants("fixed")
     example = max(free, key=lambda part: part.amount and not part.starts, default=None)
     written = page(
         "problem.txt",
@@ -189,13 +173,7 @@ def problem(study: NewStudy, title: str, model_file: str, span: Sequence[str], e
 
 
 def readme(study: NewStudy, title: str, model: Model, data: str) -> str:
-    """The page on which the numbers' origin is written down.
-
-    Parameters
-    ----------
-    data : str
-        Names of the files of data.
-    """
+    """The page on which the origin of the numbers is written down; ``data`` names their files."""
     rows = "\n".join(
         f"| `{table_file(part)}` | {' + '.join(part.match.names)} | {part.kind} | "
         f"{len(part.rows)} | *who counted, when, how; address or citation* |"
@@ -227,11 +205,11 @@ def sensitivity(study: NewStudy, model: Model) -> str:
         "# Which outputs cipark sensitivity looks at, and when. The parameters of problem.toml vary over their priors;",
         "# a [[factor]] with name, bounds and why adds a constant that the fit holds.",
         _REACH,
-        _block("[[moment]]", label=toml("at the last row"), time=_asked_at(study, model)),
+        block("[[moment]]", label=toml("at the last row"), time=_asked_at(study, model)),
     ]
     for part in study.single:
         name = toml(part.match.names[0])
-        lines.append(_block("\n[[output]]", label=name, variable=name, range=_reach(part)))
+        lines.append(block("\n[[output]]", label=name, variable=name, range=_reach(part)))
     return "\n".join(lines) + "\n"
 
 
@@ -259,21 +237,19 @@ def _levers(model: Model, candidates: Sequence[Candidate]) -> list[tuple[int, st
 def _question(series: Series, model: Model) -> tuple[str, list[dict[str, str]]]:
     """What one asks of a series, by its shape: why, in words, and its outcomes, the headline's first."""
     id_, name, values = file_name(series.match.column), series.match.names[0], series.values
+    first = {"id": toml(id_), "title": toml(name), "variable": toml(name)}
     top, low = int(np.argmax(values)), _LOW * float(values.max())
     if len(values) > 2 and 0 < top < len(values) - 1 and max(values[0], values[-1]) <= low:
-        peak, day = {"metric": toml("maximum")}, {"metric": toml("time-of-maximum")}
-        return "rises and falls again: its peak, and when that is", [
-            {"id": toml(id_), "title": toml(f"Peak of {name}"), "variable": toml(name)} | peak,
-            {"id": toml(f"{id_} when"), "title": toml(f"Time of the peak of {name}"), "variable": toml(name)} | day,
-        ]
+        when = {"id": toml(f"{id_} when"), "title": toml(f"Time of the peak of {name}"), "variable": toml(name)}
+        peak = first | {"title": toml(f"Peak of {name}"), "metric": toml("maximum")}
+        return "rises and falls again: its peak, and when that is", [peak, when | {"metric": toml("time-of-maximum")}]
     if series.kind == "flow":
-        units = f"{series.match.variable.units}*{model.time.units}"
         of_thing, _, per = series.match.variable.units.partition("/")
+        units = f"{series.match.variable.units}*{model.time.units}"
         units = of_thing.strip() if per.strip() == model.time.units else units
         total = {"equation": toml(_spelt(name)), "units": toml(units or "1"), "total": "true"}
         return "is a flow: its sum", [{"id": toml(id_), "title": toml(f"{name}, in all"), **total}]
-    last = {"id": toml(id_), "title": toml(name), "variable": toml(name)}
-    return "is a level: its value at the last row", [last]
+    return "is a level: its value at the last row", [first]
 
 
 def _spelt(name: str) -> str:
@@ -318,12 +294,12 @@ def policies(study: NewStudy, title: str, model: Model) -> str:
     outcomes = [(part, outcome) for part in study.single for outcome in questions[part.match.column][1]]
     of_shown = [outcome["id"] for part, outcome in outcomes if part is shown]
     also = {"also": f"[{of_shown[1]}]"} if len(of_shown) > 1 else {}
-    lines.append(_block("\n[headline]", outcome=of_shown[0], at=_asked_at(study, model), **also))
+    lines.append(block("\n[headline]", outcome=of_shown[0], at=_asked_at(study, model), **also))
     for part, outcome in outcomes:
         reach = {} if "equation" in outcome else {"range": _reach(part)}
-        lines.append(_block("\n[[outcome]]", **outcome, **reach))
+        lines.append(block("\n[[outcome]]", **outcome, **reach))
     for i, (_, name, factor) in enumerate(moving(shown), start=1):
         changed, way = f"{{ {toml(name)} = {toml(f'{factor} * {_spelt(name)}')} }}", "above" if factor > 1 else "below"
         titled = toml(f"{name} a fifth {way} the fit")
-        lines.append(_block("\n[[policy]]", id=toml(f"P{i}"), title=titled, set=changed, source=toml("an example")))
+        lines.append(block("\n[[policy]]", id=toml(f"P{i}"), title=titled, set=changed, source=toml("an example")))
     return "\n".join(lines) + "\n"

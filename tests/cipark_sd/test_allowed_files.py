@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from command_line import cipark
 
-from calibration.new_study.study import from_template
+from calibration.new_study.folders import from_template
 from calibration.study import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import CiparkError, InvalidValue, ModelFileError, UnknownName

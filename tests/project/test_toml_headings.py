@@ -79,7 +79,7 @@ MODULES = {
         "commands/for_analyses/study.py",
         "study/problem.py",
         "base/inputs.py",
-        "new_study/study.py",
+        "new_study/folders.py",
     ),
 }
 

@@ -109,3 +109,13 @@ def test_many_free_constants_are_said(write_mdl: Write, monkeypatch: pytest.Monk
     free = sum(p.target == "model" for p in read_problem(Path("d")).space)
     assert ("constants are free" in made.output) == (free > 30)
     assert free <= 30 or '--fix "Rate"' in made.output
+
+
+def test_the_console_and_the_study_show_one_table_of_guesses(care: Path) -> None:
+    made = cipark("new-study", "care.mdl", "d.csv", "--fix", "Elderly")
+    rows = [line.split("\t") for line in made.output.splitlines() if "\t" in line]
+    written = re.sub(r"\n#   ", " ", Path("d/problem.toml").read_text()).splitlines()
+    assert {len(row) for row in rows} == {5}
+    assert [row[1] for row in rows[:5]] == ["becomes", "time", "Residents[A65]", "Residents[A75]", "fitted"]
+    assert [row for row in rows if f"# {' | '.join(row)}" not in written] == []
+    assert ["Elderly", "held", "at 9000", "stated when the study was made", "a [[parameter]]"] in rows

@@ -157,6 +157,11 @@ def test_a_spreadsheet_s_export_is_a_table(tmp_path: Path) -> None:
     assert read_sheet(path).rows == (("1", "2"),)
 
 
+def test_a_last_row_with_a_cell_beyond_the_header_alone_has_no_time(sir: Path) -> None:
+    made = ask(sir, "day,infected\n0,3\n1,8\n2,20\n3,45\n,,provisional\n")
+    assert made.notes == ("1 row without a time: left out",)
+
+
 def test_a_table_of_more_cells_than_memory_has_room_for_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
