@@ -265,8 +265,9 @@ def follow(
             lines = convergence(names, _by_ensemble(theta, effort.ensembles))
             mixed, result = all(line.reaches(effort.criteria) for line in lines), None
             n_reached = n_reached + 1 if mixed or settled(at, theta, names, effort.criteria) else 0
-            if n_reached >= n_needed and not mixed:
-                # it takes as long as some hundred moves, and may show that a weight is not known well
+            if n_reached >= n_needed:
+                # it takes as long as some hundred moves, and may show a chain that sticks, which goes on to leave where
+                # it is, or that a weight is not known well
                 result = _result(density, course, n_draws, lines, effort.ensembles, deepcopy(weighing))
                 n_reached -= not result.reaches(effort.criteria)
             if on_block is not None:
