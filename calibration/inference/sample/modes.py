@@ -55,6 +55,8 @@ class Modes:
         Log marginal likelihood of all and its standard error.
     apart : str
         The parameter in which the two heaviest lie farthest apart.
+    away : float
+        How far the share of the chains' draws lies from the weight of a mode at most, in standard errors of both.
     """
 
     places: NDArray[np.intp]
@@ -63,6 +65,7 @@ class Modes:
     errors: Array
     evidence: tuple[float, float]
     apart: str
+    away: float
 
     @property
     def sentence(self) -> str:
@@ -260,7 +263,18 @@ def weighed(
     away = np.abs(first.mean(axis=0) - second.mean(axis=0)) / np.hypot(first.std(axis=0), second.std(axis=0))
     apart = names[int(np.argmax(away))]
     evidence = log_evidence, float(np.hypot.reduce(weights * errors))
-    return Modes(drawn, lines, weights[order], errors[order], evidence, apart)
+    away = float(_away(inside, scores.shape[:2], weights, errors).max())
+    return Modes(drawn, lines, weights[order], errors[order], evidence, apart, away)
+
+
+def _away(inside: Sequence[NDArray[np.intp]], shape: tuple[int, int], weights: Array, errors: Array) -> Array:
+    """How far shares of draws lie from weights ``(n_modes,)``, in standard errors of both.
+
+    That of a share is by the means of chains, and that of a weight by the errors of all logarithms of evidences.
+    """
+    shares = np.array([np.bincount(its // shape[1], minlength=shape[0]) / shape[1] for its in inside])
+    of_weights = weights**2 * ((1 - 2 * weights) * errors**2 + (weights**2 * errors**2).sum())
+    return np.asarray(np.abs(shares.mean(axis=1) - weights) / np.sqrt(of_weights + shares.var(axis=1) / shape[0]))
 
 
 def _evidence(

@@ -1,11 +1,14 @@
 """Modes that chains seldom leave are weighed by their evidence, whatever share of the chains began there."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from calibration.inference.sample.convergence import CONVERGED
-from calibration.inference.sample.modes import Modes, boxes, holds, settled, weighed
+from calibration.inference.sample.modes import Modes, _away, boxes, holds, settled, weighed
+from calibration.inference.sample.trajectories import CONTRADICTED, _better
 from cipark_sd.base.arrays import Array
 
 #: Two normals in two dimensions: place, deviation and weight.
@@ -60,6 +63,28 @@ def test_modes_weigh_what_their_evidence_says_and_not_their_chains(n_second: int
     assert of_b.mean == pytest.approx(0.2, abs=4 * of_b.mcse_mean + 0.01)
     assert of_a.r_hat < 1.02
     assert of_a.ess_bulk > 400
+
+
+@pytest.mark.parametrize(("n_second", "better"), [(24, True), (6, False)])
+def test_chains_that_agree_on_a_wrong_share_are_not_believed(n_second: int, better: bool) -> None:
+    """Chains seem to mix, and modes do not; of 24 and 6 chains the share is the weight, of 24 and 24 it is not."""
+    modes = found(TwoNormals(), chains(24, n_second))
+    assert modes is not None
+    assert (modes.away > CONTRADICTED) is better
+    slow, mixed = (tuple(replace(line, r_hat=r_hat) for line in modes.lines) for r_hat in (1.05, 1.02))
+    assert _better(replace(modes, lines=slow), mixed) is better
+    assert _better(replace(modes, lines=mixed), slow)
+
+
+def test_the_error_of_a_weight_is_that_of_a_ratio_of_evidences() -> None:
+    """Against a hundred thousand draws of the logarithms of three evidences."""
+    logs, errors = np.log([0.6, 0.3, 0.1]), np.array([0.05, 0.1, 0.2])
+    drawn = np.exp(logs + errors * np.random.default_rng(1).standard_normal((100_000, 3)))
+    spread = (drawn / drawn.sum(axis=1, keepdims=True)).std(axis=0)
+    # every chain has the same share of each mode, so that the error is that of the weights alone
+    inside = [np.flatnonzero(np.tile(np.arange(10), 4) // 2 == k) for k in range(3)]
+    away = _away(inside, (4, 10), np.exp(logs), errors)
+    assert np.abs(0.2 - np.exp(logs)) / away == pytest.approx(spread, rel=0.05)
 
 
 def test_a_mode_that_has_not_converged_is_not_passed_off() -> None:
