@@ -143,7 +143,7 @@ def _read(problem: Asks, text: str, where: str, fitted: list[str]) -> Prediction
         if variable is not None and not isinstance(variable, Lookup):
             end = problem.calendar.label(resolve(model, problem.scenario).final_time)
             raise InvalidValue("a question", text, f"a variable with its date, such as '{text} at {end}'", where=where)
-        known = [*fitted, *(p.name for p in problem.predictions), *(v.label for v in model.variables)]
+        known = [*fitted, *(p.name for p in problem.predictions), *model.names]
         instead = "ask for a fitted constant, or for a variable at a date, as in 'Infected at 2020-03-01'"
         raise UnknownName(text, known, where=where, instead=instead)
     name, metric = match["variable"], None
@@ -152,7 +152,7 @@ def _read(problem: Asks, text: str, where: str, fitted: list[str]) -> Prediction
         metric = _metric(word, variable_name, where)
         name = name if metric is None else variable_name
     if base_name(name) not in model.by_name:
-        raise UnknownName(name, [variable.label for variable in model.variables], where=where)
+        raise UnknownName(name, model.names, where=where)
     try:
         time = problem.calendar.model_time(match["time"])
     except ValueError:

@@ -32,7 +32,7 @@ from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, Unusab
 from cipark_sd.base.naming import base_name, override_key, split_key, split_name
 from cipark_sd.data.readings import Metric
 from cipark_sd.data.scenarios import Scenario, resolve
-from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.model import Model
 from cipark_sd.model.variables import Constant, Lookup, Stock, kind
 
 
@@ -133,8 +133,7 @@ def _element_problem(model: Model, name: str, where: str) -> CiparkError | None:
     base, elements = split_key(name)
     variable = model.by_name.get(base)
     if variable is None:
-        labels = [v.label for v in model.variables if v.name not in CONTROL]
-        return UnknownName(split_name(name)[0], labels, where=f"{where}: model {model.name}")
+        return UnknownName(split_name(name)[0], model.names_but_of_the_clock, where=f"{where}: model {model.name}")
     if elements in model.elements(variable):
         return None
     shown = model.labels(variable)

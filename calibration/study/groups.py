@@ -79,8 +79,7 @@ def group_section(section: Section, model: Model) -> Group:
     for constant in held:
         variable = model.by_name.get(base_name(constant))
         if variable is None:
-            labels = [v.label for v in model.constants]
-            section.problems.append(UnknownName(constant, labels, where=section.at("set")))
+            section.problems.append(UnknownName(constant, [v.label for v in model.constants], where=section.at("set")))
             wrong.append(constant)
         elif not isinstance(variable, Constant) or variable.name in CONTROL or _in_file(variable):
             section.wrong("set", f"numbers of constants that the model file writes out; {variable.label!r} is none")

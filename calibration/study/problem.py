@@ -280,8 +280,7 @@ def read_problem(
         raise UnusableInput(f"{folder} is no study: it has no {FILE}", where="calibrate") from None
     top = Section(content, "", [])
     problem = _read(top, folder, fit_also, allow_files)
-    places = _places(top)
-    raise_all(str(path), [fault.placed(places) for fault in top.problems])
+    raise_all(str(path), top.problems, _places(top))
     if problem.payoff and not maximised:
         reason = "its objective is a [[payoff]], which has no data: cipark calibrate maximises it, and nothing follows"
         raise UnusableInput(reason, where=str(path))

@@ -12,8 +12,6 @@ from typing import ClassVar, ParamSpec, TypeVar
 
 #: So many names are listed where none is close to the one that is not known.
 _LISTED = 10
-#: Errors of one file that look for names like the one that is not known; beyond, nobody reads them.
-MOST_SUGGESTED = 100
 #: Characters of an error. What a file holds may be megabytes long; an error says where it is, and shows its beginning.
 LONGEST = 2_000
 #: Of all problems of a file, which are to be mended together: some fifty lines.
@@ -75,6 +73,11 @@ class CiparkError(Exception):
     def __str__(self) -> str:
         return self.message
 
+    @property
+    def fault(self) -> str:
+        """What is wrong, without names that may be meant: equal where two errors say the same."""
+        return self.message
+
     def within(self: "E", where: str) -> "E":
         """The same error with the file in which it is."""
         return self.saying(f"{where}: {self.message}")
@@ -89,7 +92,7 @@ class CiparkError(Exception):
     def saying(self: "E", message: str) -> "E":
         """The same error in other words."""
         error = _again(type(self), shortened(message, self.longest))
-        error.__dict__.update({key: value for key, value in self.__dict__.items() if key != "message"})
+        error.__dict__.update({key: value for key, value in self.__dict__.items() if key not in ("message", "_meant")})
         return error
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -112,23 +115,28 @@ class Problems(CiparkError):
         The file or call they belong to.
     problems : sequence of CiparkError
         At least one.
+    places : mapping
+        See :meth:`CiparkError.placed`; those that are shown have theirs.
     """
 
     longest = LONGEST_LIST
 
-    def __init__(self, where: str, problems: Sequence[CiparkError]) -> None:
+    def __init__(self, where: str, problems: Sequence[CiparkError], places: Mapping[str, str] | None = None) -> None:
         self.where = where
         self.problems = tuple(problems)
         noun = "problem" if len(self.problems) == 1 else "problems"
         message = f"{shortened(where, _LONGEST_VALUE)} has {len(self.problems)} {noun}:"
         # a misspelt key is a cause, and that another one is missing its consequence
         ordered = sorted(self.problems, key=lambda problem: getattr(problem, "kind", "") != "key")
-        for number, problem in enumerate(ordered):
-            line = f"\n  - {shortened(str(problem), _LONGEST_PROBLEM)}"
-            if number == MOST_SHOWN or len(message) + len(line) > LONGEST_LIST - len(_MORE.format(len(self.problems))):
-                message += _MORE.format(len(self.problems) - number)
+        shown = 0
+        for problem in ordered[:MOST_SHOWN]:
+            line = f"\n  - {shortened(str(problem.placed(places or {})), _LONGEST_PROBLEM)}"
+            if len(message) + len(line) > LONGEST_LIST - len(_MORE.format(len(self.problems))):
                 break
             message += line
+            shown += 1
+        if shown < len(self.problems):
+            message += _MORE.format(len(self.problems) - shown)
         super().__init__(message)
 
 
@@ -149,7 +157,7 @@ def collected(problems: list[CiparkError], compute: Callable[[], T]) -> T | None
     return None
 
 
-def raise_all(where: str, problems: Sequence[CiparkError]) -> None:
+def raise_all(where: str, problems: Sequence[CiparkError], places: Mapping[str, str] | None = None) -> None:
     """Raise nothing, the one problem, or all of them as :class:`Problems`; the one names the file that it is of.
 
     Where tables have the wrong heading, those are the problems: whatever else was found follows from them.
@@ -158,19 +166,21 @@ def raise_all(where: str, problems: Sequence[CiparkError]) -> None:
     ----------
     where : the file or call that the problems are of
     problems : none, one or several
+    places : of the tables that problems name, as :meth:`CiparkError.placed` has them
     """
     problems = [problem for problem in problems if isinstance(problem, WrongHeading)] or problems
     if len(problems) == 1:
-        (problem,) = problems
+        problem = problems[0].placed(places or {})
         raise problem if Path(where).name in str(problem) or not where.endswith(_FILES) else problem.within(where)
     if problems:
-        raise Problems(where, problems)
+        raise Problems(where, problems, places)
 
 
 class UnknownName(CiparkError):
     """A name that stands for nothing where it was used; with a ``listing`` the known names follow it.
 
-    ``instead`` is what to do where no known name is like it.
+    ``instead`` is what to do where no known name is like it. Names like it are looked for when the message is read: a
+    file with thousands of such names would else take a minute, of which five are shown.
     """
 
     def __init__(
@@ -183,16 +193,25 @@ class UnknownName(CiparkError):
         listing: str = "",
         instead: str = "",
     ) -> None:
-        known = tuple(known)
+        super().__init__("")
+        del self.message
         self.name = name
         self.kind = kind
         self.where = where
-        shown = shortened(repr(name), _LONGEST_VALUE)
-        near = _suggestion(name, known, 0 if listing else _LISTED)
+        self._meant = tuple(known), listing, instead
+
+    @property
+    def fault(self) -> str:
+        return f"{self.where} has no {self.kind} {shortened(repr(self.name), _LONGEST_VALUE)}"
+
+    @functools.cached_property
+    def message(self) -> str:  # type: ignore[override]
+        known, listing, instead = self.__dict__.pop("_meant")
+        near = _suggestion(self.name, known, 0 if listing else _LISTED)
         # what is meant is asked once
         once = bool(near) and listing == MEANT
         listed = f" ({listing} {', '.join(known)})" if listing and not once else ""
-        super().__init__(f"{where} has no {kind} {shown}{near or (instead and f'; {instead}')}{listed}")
+        return shortened(f"{self.fault}{near or (instead and f'; {instead}')}{listed}", self.longest)
 
 
 class ModelFileError(CiparkError):

@@ -193,7 +193,7 @@ class Lowering(Memory):
             case Lookup():
                 raise EquationError(self.model.name, variable.label, "is a graphical function and has no value alone")
             case None:
-                raise UnknownName(name, [v.label for v in self.model.variables], where=self.model.name)
+                raise UnknownName(name, self.model.names, where=self.model.name)
             case Constant() | Series():
                 raise EquationError(self.model.name, variable.label, "is in a file that has not been read")
             case _:

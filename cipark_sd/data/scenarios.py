@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any, assert_never, cast, get_args
 
 from cipark_sd.base.errors import (
-    MOST_SUGGESTED,
     CiparkError,
     InvalidValue,
     MissingFile,
@@ -314,10 +313,7 @@ def resolve(model: Model, scenario: Scenario) -> Resolved:
         base, elements = split_key(model.key(written(key)))
         variable = model.by_name.get(base)
         if variable is None:
-            # a modeller's name and its plain spelling are one name, offered once
-            labels = (variable.label for variable in model.variables)
-            near = dict.fromkeys(labels) if len(problems) < MOST_SUGGESTED else {}
-            problems.append(UnknownName(split_name(written(key))[0], near, where=model.name))
+            problems.append(UnknownName(split_name(written(key))[0], model.names, where=model.name))
             continue
         if isinstance(variable, Series) and isinstance(value, float):
             # a constant in place of data, as in Vensim; one point is held before and after

@@ -290,7 +290,7 @@ def _saved_names(model: Model, save: Sequence[str]) -> tuple[str, ...]:
     for request in save:
         variable = model.by_name.get(model.key(request))
         if variable is None:
-            problems.append(UnknownName(request, [v.label for v in model.variables], where=model.name))
+            problems.append(UnknownName(request, model.names, where=model.name))
         elif isinstance(variable, Lookup):
             problems.append(InvalidValue("a variable to save", variable.label, "not a lookup", where=model.name))
         else:

@@ -196,6 +196,16 @@ class Model(MadeOnce):
         """Dimensions by canonical name."""
         return {dimension.name: dimension for dimension in self.dimensions}
 
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The labels of all variables."""
+        return tuple(variable.label for variable in self.variables)
+
+    @cached_property
+    def names_but_of_the_clock(self) -> tuple[str, ...]:
+        """The labels of all variables but INITIAL TIME, FINAL TIME, TIME STEP and SAVEPER."""
+        return tuple(variable.label for variable in self.variables if variable.name not in CONTROL)
+
     def __getitem__(self, name: str) -> Variable:
         """The variable of that name, in any spelling that the languages treat as the same.
 
@@ -205,7 +215,7 @@ class Model(MadeOnce):
             With the closest names there are.
         """
         if name not in self:
-            raise UnknownName(name, [variable.label for variable in self.variables], where=self.name)
+            raise UnknownName(name, self.names, where=self.name)
         return self.by_name[self.key(name)]
 
     def __contains__(self, name: object) -> bool:

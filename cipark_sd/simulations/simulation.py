@@ -301,7 +301,7 @@ class Running:
         """The present value of a variable; of one with subscripts, an array."""
         base = self.model.key(base_name(self.model.protected(name)))
         if base not in self.model.by_name:
-            raise UnknownName(name, [variable.label for variable in self.model], where=self.model.name)
+            raise UnknownName(name, self.model.names, where=self.model.name)
         course = self._course_of(name)
         if course is not None and course.times[-1] > self.time:
             return course.values[-1]

@@ -65,7 +65,7 @@ def read_catalogue(path: Path | str, model: Model) -> Catalogue:
     reader = _Reader(model)
     content = respelled(content, model.by_name)
     catalogue = reader.read(Section(content, "", reader.problems), hashlib.sha256(text.encode()).hexdigest())
-    raise_all(str(path), list({str(problem): problem for problem in reader.problems}.values()))
+    raise_all(str(path), list({problem.fault: problem for problem in reader.problems}.values()))
     return catalogue
 
 

@@ -134,7 +134,7 @@ class DecisionReader:
         base, elements = split_key(name)
         variable = self.model.by_name.get(base)
         if variable is None:
-            self.problems.append(UnknownName(name, [v.label for v in self.model.variables], where=where))
+            self.problems.append(UnknownName(name, self.model.names, where=where))
         elif isinstance(variable, Lookup):
             self.problems.append(
                 InvalidValue("the variable", name, "one with values over time, not a lookup", where=where)

@@ -76,13 +76,14 @@ def read_loops(path: Path, model: Model) -> tuple[NamedLoop, ...]:
     problems: list[CiparkError] = []
     top = Section(read_toml(path), "", problems)
     loops: list[NamedLoop] = []
-    labels = [variable.label for variable in model.variables]
     for number, entry in enumerate(top.tables("loop"), start=1):
         section = Section(entry, f"loop {number}", problems, within=top)
         sets = [section.names(key) for key in ("through", "avoiding")]
         if not sets[0]:
             section.wrong("through", "names of variables")
-        problems += [UnknownName(n, labels, where=section.where) for names in sets for n in names if n not in model]
+        problems += [
+            UnknownName(n, model.names, where=section.where) for names in sets for n in names if n not in model
+        ]
         through, avoiding = (frozenset(map(canonical, names)) for names in sets)
         polarity: Polarity = section.choice("polarity", ("R", "B", ""), "")
         loops.append(NamedLoop(section.text("name"), through, avoiding, polarity))

@@ -298,7 +298,7 @@ def output_problem(model: Model, output: Output) -> InvalidValue | UnknownName |
     base, elements = split_key(output.variable)
     variable = model.by_name.get(base)
     if variable is None:
-        return UnknownName(output.variable, [v.label for v in model.variables], where=model.name)
+        return UnknownName(output.variable, model.names, where=model.name)
     if isinstance(variable, Lookup):
         return InvalidValue("an output", output.variable, "a variable with values over time", where=model.name)
     if elements not in model.elements(variable):

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from cipark_sd.base.errors import (
-    MOST_SUGGESTED,
     AlgebraicLoop,
     CiparkError,
     EquationError,
@@ -27,6 +26,9 @@ from cipark_sd.language.read.external_files import external_contents, external_n
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Grid, Ref, levels, references, walk
 from cipark_sd.model.model import CONTROL, Dimension, Macro, Method, Model, TimeSpec, digest_of
 from cipark_sd.model.variables import Auxiliary, Constant, Piece, StockPiece, Variable, expressions
+
+#: Unknown names of one file that are looked for in it as their writer spelt them.
+_MOST_SEARCHED = 100
 
 
 def unchecked_time(method: Method) -> TimeSpec:
@@ -199,7 +201,7 @@ def _unknown_references(
 
     def unknown(name: str, known: Sequence[str], kind: str, place: str) -> UnknownName:
         # nobody reads so many that the file had to be searched for all of them
-        if len(problems) >= MOST_SUGGESTED:
+        if len(problems) >= _MOST_SEARCHED:
             return UnknownName(name, (), kind=kind, where=place)
         instead = "write an equation for it" if kind == "variable" else "declare it"
         if name.endswith("'") and name.rstrip("'") in names:

@@ -362,7 +362,6 @@ def name_problems(expr: Expr, text: str, model: Model, runs: tuple[str, ...], wh
     where : str
         The file and the expectation, for messages.
     """
-    names = [variable.label for variable in model.variables]
 
     def visit(part: Expr, inside: bool) -> Iterator[CiparkError]:
         match part:
@@ -383,7 +382,7 @@ def name_problems(expr: Expr, text: str, model: Model, runs: tuple[str, ...], wh
     def reference(ref: Ref) -> Iterator[CiparkError]:
         variable = model.by_name.get(ref.name)
         if variable is None:
-            yield UnknownName(ref.name, names, where=where)
+            yield UnknownName(ref.name, model.names, where=where)
             return
         if isinstance(variable, Lookup):
             yield ExpressionError(text, f"uses the lookup {variable.label!r}, which is no value over time")

@@ -146,7 +146,7 @@ def read_checks(path: Path | str, model: Model, *, named: bool = False) -> Check
     reader = _Reader(model)
     checks = reader.read(respelled(content, model.by_name))
     # a mistake that shows on two ways is told once
-    raise_all(str(path), list({str(problem): problem for problem in reader.problems}.values()))
+    raise_all(str(path), list({problem.fault: problem for problem in reader.problems}.values()))
     return checks
 
 
@@ -322,8 +322,7 @@ class _Reader:
             if name in self.model:
                 names.append(canonical(name))
             else:
-                labels = [variable.label for variable in self.model.variables]
-                self.problems.append(UnknownName(name, labels, where=f"{entry.at(key)}, {key}"))
+                self.problems.append(UnknownName(name, self.model.names, where=f"{entry.at(key)}, {key}"))
         return tuple(names)
 
     def tolerance(self, entry: Section, key: str, default: float) -> float:

@@ -1,10 +1,12 @@
 """Messages: the cause first, at most five, with file and line and what to do; mistakes that users make by hand."""
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from command_line import cipark
+from counted import called
 from small_study import POLICIES, STUDY, small_study
 
 from calibration.study.problem import read_problem
@@ -280,3 +282,30 @@ def test_what_comes_up_in_an_xmile_file_names_the_line_too(tmp_path: Path) -> No
     )
     with pytest.raises(CiparkError, match=r"^m\.xmile:4: the equation of 'a' has no variable 'nothing'"):
         read_model(path)
+
+
+def test_thousands_of_unknown_names_are_counted_and_only_those_that_are_shown_are_compared_and_placed(
+    study: Path,
+) -> None:
+    text = STUDY + "".join(f'\n[[fixed]]\nname = "nowhere {i}"\nvalue = 1\nwhy = "x"\n' for i in range(800))
+    (study / "problem.toml").write_text(text, encoding="utf-8")
+    told = list[Problems]()
+
+    def read() -> None:
+        with pytest.raises(Problems) as caught:
+            read_problem(study)
+        told.append(caught.value)
+
+    # 490 for each, most of which read TOML; twice as many where each is compared with all names and all tables
+    assert called(read) < 600 * 800
+    message = str(told[0])
+    assert message.count("model leaving has no variable 'nowhere ") == message.count("problem.toml:") == MOST_SHOWN
+    assert message.endswith(f"and {800 - MOST_SHOWN} more")
+
+
+def test_an_unknown_name_says_what_may_be_meant_in_other_words_and_in_another_process() -> None:
+    problem = UnknownName("lleft", ("left", "stay"), where="model")
+    assert str(pickle.loads(pickle.dumps(problem))) == "model has no variable 'lleft'; did you mean 'left'?"
+    again = UnknownName("lleft", ("left", "stay"), where="model").within("study")
+    assert str(again) == "study: model has no variable 'lleft'; did you mean 'left'?"
+    assert str(pickle.loads(pickle.dumps(again.saying("other words")))) == "other words"
