@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 
@@ -279,8 +280,9 @@ def counted_twice(observations: Sequence[Observation], *, where: str) -> Iterato
     """What is used for the fit and stands in it twice already.
 
     Increments or flows of one variable over windows that overlap; a level of a variable whose increments are fitted;
-    the same number of a level in two tables (several of one table are replicates); a count and a breakdown at the same
-    date that read the same output; two splits of the same total at one date or over windows that overlap.
+    a level in two tables of which most numbers are the same (several of one table, and others, are replicates); a count
+    and a breakdown at the same date that read the same output; two splits of the same total at one date or over windows
+    that overlap.
 
     Parameters
     ----------
@@ -295,11 +297,36 @@ def counted_twice(observations: Sequence[Observation], *, where: str) -> Iterato
     tables = [(o.name, o.kind) for o in observations for term in o.terms if term.use == "fit"]
     terms = [term for o in observations for term in o.terms if term.use == "fit"]
     named: set[Hashable] = set()
-    for i, j in sorted(_candidates(tables, terms)):
+    pairs = sorted(_candidates(tables, terms))
+    apart = _readings_apart(tables, terms, pairs)
+    for i, j in pairs:
+        if (tables[i], tables[j]) in apart and _reading(terms[i], terms[j]):
+            continue
         key = (tables[i], tables[j]) if tables[i][0] != tables[j][0] else j
         if key not in named and (reason := _overlap(terms[i], terms[j], tables[i] == tables[j])) is not None:
             named.add(key)
             yield CountedTwice(where, f"{terms[i].label!r}", f"{terms[j].label!r}", reason)
+
+
+def _readings_apart(
+    tables: Sequence[Hashable], terms: Sequence[Term], pairs: Iterable[tuple[int, int]]
+) -> set[tuple[Hashable, Hashable]]:
+    """Two tables that read a level at the same times and do not agree at most of them: readings of their own."""
+    agree: Counter[tuple[Hashable, Hashable]] = Counter()
+    for i, j in pairs:
+        if tables[i] != tables[j] and (reading := _reading(terms[i], terms[j])):
+            agree[tables[i], tables[j]] += 1 if reading == "the same" else -1
+    return {pair for pair, more in agree.items() if more <= 0}
+
+
+def _reading(first: Term, second: Term) -> Literal["", "the same", "another"]:
+    """Whether two rows read one level at one time, and the same number; empty where they do not."""
+    if not isinstance(first, Count) or not isinstance(second, Count) or _ratio_of(first) != _ratio_of(second):
+        return ""
+    a, b = first.quantity, second.quantity
+    if a.how != "at" or b.how != "at" or a.end != b.end or not _variables(first) & _variables(second):
+        return ""
+    return "the same" if (first.lower, first.upper) == (second.lower, second.upper) else "another"
 
 
 def _candidates(tables: Sequence[Hashable], terms: Sequence[Term]) -> set[tuple[int, int]]:
@@ -383,9 +410,10 @@ def _counts_overlap(first: Count, second: Count, shared: str, of_one_table: bool
     if not shared or _ratio_of(first) != _ratio_of(second):
         return None
     if a.how == b.how == "at":
-        # a level may be read several times; the same number of another table is the same reading
-        repeated = a.end == b.end and not of_one_table and (first.lower, first.upper) == (second.lower, second.upper)
-        return f"{shared} at time {a.end:g} is the same number in both" if repeated else None
+        # a level may be read several times; a table of the same numbers is the same readings
+        repeated = not of_one_table and _reading(first, second) == "the same"
+        reason = f"{shared} at time {a.end:g} is the same number in both; give one another use, such as use = 'check'"
+        return reason if repeated else None
     if "at" in (a.how, b.how):
         return (
             f"a level of {shared} is the sum of its increments; give one of the two another use, such as use = 'check'"

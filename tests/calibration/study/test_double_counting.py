@@ -63,6 +63,17 @@ def test_several_readings_of_a_level_are_replicates_and_the_same_one_of_two_tabl
     assert not [*counted_twice([table, replace(again, terms=others)], where="study")]
 
 
+@pytest.mark.parametrize(("same", "refused"), [(0, False), (1, False), (2, False), (3, True), (4, True)])
+def test_two_columns_of_readings_may_agree_at_times_and_are_one_where_most_of_them_do(same: int, refused: bool) -> None:
+    first = observation("a", [(0, i) for i in range(1, 5)], level=True)
+    counts = [term for term in first.terms if isinstance(term, Count)]
+    terms = tuple(term if i < same else replace(term, lower=2, upper=2) for i, term in enumerate(counts))
+    for tables in ([first, replace(first, name="b", terms=terms)], [replace(first, name="b", terms=terms), first]):
+        told = [str(error) for error in counted_twice(tables, where="study")]
+        assert len(told) == refused
+        assert all("y at time 1 is the same number in both" in text for text in told)
+
+
 def at(name: str, end: float = 1) -> Quantity:
     return Quantity(((name, 1.0),), "at", end, end)
 
