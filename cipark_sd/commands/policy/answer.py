@@ -152,8 +152,7 @@ def of_effects(effects: Effects, about: About) -> Summary:
     assumed.sort(key=lambda policy: -abs(shown[policy.id]["median"]))
     some = [
         f"The direction of {_effects_of(len(assumed), len(about.catalogue.changes))}"
-        f"{'; the largest is' if len(assumed) > 1 else ','} {policy.title}: "
-        f"{_change(shown[policy.id], unit, many=many)}."
+        f"{'; the largest is' if len(assumed) > 1 else ','} {policy.title}."
         for policy in assumed[:1]
     ]
     n_open = sum(policy.id not in sure and kinds.get(policy.id) == "undecided" for policy in moving)
