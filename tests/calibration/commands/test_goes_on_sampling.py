@@ -41,9 +41,7 @@ def test_a_call_goes_on_from_where_the_last_one_stood(tmp_path: Path, monkeypatc
     assert last["posterior"] == once["posterior"] == calibrate(tmp_path / "once")["posterior"]
 
 
-def test_another_question_is_answered_by_what_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_question_is_answered_by_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # what is kept ends with a whole block
     few = Effort(block=FEW, most_steps=FEW, least_steps=FEW, sampler="chains")
     monkeypatch.setattr(pipeline, "_effort_of", lambda settings, density: few)
