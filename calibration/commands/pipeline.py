@@ -41,7 +41,7 @@ from calibration.study.parameters import share_that_may_fail
 from calibration.study.problem import CalibrationProblem, at_step, read_problem, until, with_question
 from calibration.study.sections import Method
 from cipark_sd.analysis.experiments.definition import Structure
-from cipark_sd.base.checkpoints import Checkpoints, program, sign_files, signed_bytes
+from cipark_sd.base.checkpoints import Checkpoints, digest, program, sign_files, signed_bytes
 from cipark_sd.base.console import Bars, echo, progress_bars
 from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput
 from cipark_sd.base.files import write_bytes
@@ -67,6 +67,8 @@ MOST_WALKED = 3000
 WHOLE = "fit.pickle"
 #: Why there are no draws of a posterior that was not asked for.
 LONGER = "it has not converged yet ({}): the same command goes on"
+#: Of draws that have not converged when something else is asked of them.
+KEPT = "another question is answered by the draws that are kept: the same command again goes on sampling"
 #: In the place of stages that a stop has left out, or that failed.
 STOPPED = Replication("not compared", "the fit was stopped before its end")
 NOT_TRIED: tuple[str, ...] = ("Whether there are draws with which the model fails was not computed.",)
@@ -321,20 +323,24 @@ def _sampled(optimum: Optimum, settings: Settings, effort: Effort, bars: Bars) -
     spent = settings.checkpoints.entry("steps", saved.key)
     if settings.steps is None and (before := spent.load()) is not None:
         # another budget on top of those that were used up: a call that was stopped had not used up its own
-        effort = replace(effort, most_steps=int(before["steps"]) + effort.most_steps)
+        is_same = str(before["asked"]) == density.problem.about
+        effort = replace(effort, most_steps=int(before["steps"]) + is_same * effort.most_steps)
+        if not is_same:
+            echo(KEPT, err=True)
     drawn = draw(
         density,
         rng,
         effort=effort,
         per_chain=settings.draws,
         saved=saved,
+        failed=settings.checkpoints.entry("importance", saved.key, effort.sampler, effort.most_points, digest(optima)),
         walkers=walkers,
         optima=optima,
         about=about,
         on_block=stepped,
     )
     if settings.steps is None and not (drawn.sampled.converged or drawn.sampled.interrupted):
-        spent.save({"steps": np.array(effort.most_steps)})
+        spent.save({"steps": np.array(effort.most_steps), "asked": np.array(density.problem.about)})
     return drawn
 
 

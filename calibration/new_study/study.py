@@ -245,6 +245,7 @@ def _check_inputs(model: Model, matched: Sequence[Match], columns: Sequence[str]
     if lacking:
         free = [column for column in columns if column not in [match.column for match in matched]] or ["COLUMN"]
         column = max(free, key=lambda column: likeness(column, lacking[0]))
+        column = column if likeness(column, lacking[0]) else "COLUMN"
         raise UnusableInput(
             f"no equation and no data: {', '.join(lacking)}; say which column has the values, such as "
             f'--value "{column}={lacking[0]}", or bring them with --series FILE',
@@ -268,6 +269,7 @@ def _matched(model: Model, sheet: Sheet, columns: Sequence[str], chosen: Mapping
     # no name is like: what is counted is a stock more often than a flow
     pairs = [(column, label) for column in free for label in labels or ("variable",)]
     column, label = max(pairs, key=lambda pair: (labels.get(pair[1], False), likeness(*pair)))
+    label = label if likeness(column, label) else "VARIABLE"
     names = [variable.label for variable in observable(model) if variable.name not in driven]
     shown = ", ".join(names[:40]) + (", …" if len(names) > 40 else "")
     raise CiparkError(

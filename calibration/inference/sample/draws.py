@@ -98,6 +98,7 @@ def draw(
     walkers: Array | None = None,
     optima: Array | None = None,
     about: Array | None = None,
+    failed: Checkpoint = UNSAVED,
     on_block: OnBlock | None = None,
 ) -> PosteriorDraws:
     """Sample the posterior, by the first way whose draws can be trusted, and keep evenly spaced draws.
@@ -120,6 +121,8 @@ def draw(
     about : (n, m, k), optional
         Points about each, where the likelihood jumps, as of
         :func:`calibration.inference.sample.known_optima.known_optima`.
+    failed : Checkpoint, optional
+        Of an earlier call whose importance sampling gave no draws to be trusted: it is not tried again.
 
     Raises
     ------
@@ -137,7 +140,11 @@ def draw(
 
     # products of small matrices cost several times as much on threads of their own; the caller has his back at the end
     with threadpool_limits(1, user_api="blas"):
-        if effort.sampler == "importance":
+        if effort.sampler == "importance" and (before := failed.load()) is not None:
+            # chains have the streams after those that it took
+            reason, _ = str(before["reason"]), rng.spawn(int(before["streams"]))
+        elif effort.sampler == "importance":
+            n_streams = _n_spawned(rng)
             for begin in (None,) if start is None else (start, None):
                 weighed = importance(density, rng.spawn(1)[0], effort, per_chain, begin, known, on_block)
                 if isinstance(weighed, ImportanceDraws):
@@ -147,6 +154,7 @@ def draw(
                     reason = drawn.sampled.missing
                 else:
                     reason = weighed
+            failed.save({"reason": np.array(reason), "streams": np.array(_n_spawned(rng) - n_streams)})
         if effort.sampler != "chains":
             summits = () if known is None else known.summits
             try:
@@ -159,6 +167,12 @@ def draw(
                 return held(thinned(density, followed, per_chain))
         chains = ensembles(density, streams, effort, walkers, known, saved, on_block)
         return held(thinned(density, replace(chains, reason=reason), per_chain))
+
+
+def _n_spawned(rng: np.random.Generator) -> int:
+    sequence = rng.bit_generator.seed_seq
+    assert isinstance(sequence, np.random.SeedSequence)  # no other one can spawn
+    return sequence.n_children_spawned
 
 
 def _with_places(drawn: PosteriorDraws, known: KnownOptima, rng: np.random.Generator) -> PosteriorDraws:

@@ -187,6 +187,10 @@ def test_names_are_compared_as_words() -> None:
     assert likeness("Population (millions)", "population") == 1
     assert likeness("cases", "New Cases") > 0.8
     assert likeness("revenue", "Recovered") < 0.72
+    assert likeness("Polulation", "Population") == pytest.approx(0.9)
+    assert likeness("hospitalbeds", "Hospital Beds") == 1
+    assert likeness("Card holders", "On Order") == likeness("female", "male") == likeness("increase", "decrease") == 0
+    assert likeness("New unvaccinated", "New Vaccinated") < 0.72 > likeness("older", "order")
     assert likeness("North removals", "removing North") == likeness("Arrivals", "arriving") == 0.99
     # what is, is not what happens
     assert likeness("infected", "infection") < 0.72 < likeness("infections", "infecting")
