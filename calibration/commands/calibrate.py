@@ -121,7 +121,7 @@ def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
     earlier = files_of_earlier(folder)
     save(findings, folder)
     # the page that runs the model takes up the fit, and the report takes up that page
-    pipeline.keep_fit(findings, made, settings, folder)
+    pipeline.keep_fit(findings, folder)
     if settings.player:
         from calibration.commands.play.page import write_player
         from cipark_sd.base.console import busy

@@ -236,8 +236,8 @@ def pool_of(settings: Settings) -> Pool:
     return cluster.pool_of(settings.dask, partial(Workers, n, checkpoints), checkpoints)
 
 
-def keep_fit(findings: Findings, made: Calibration, settings: Settings, folder: Path) -> None:
-    """Write the record of the fit, the scenario of its estimate, and what :func:`fit_in` reads, signed by the user.
+def keep_fit(findings: Findings, folder: Path) -> None:
+    """Write the record of the fit, signed by the user's key, and the scenario of its estimate.
 
     Parameters
     ----------
@@ -245,12 +245,25 @@ def keep_fit(findings: Findings, made: Calibration, settings: Settings, folder: 
         Of the output.
     """
     write_fit(findings, folder)
+    sign_files(folder, FIT)
+
+
+def keep_whole(made: Calibration, settings: Settings, folder: Path) -> None:
+    """Write what :func:`fit_in` reads, signed by the user's key.
+
+    Its bytes go by what was shared in memory, so that the command, whose files are the same after a stop, writes none.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the output.
+    """
     write_bytes(folder / WHOLE, pickle.dumps((program(), made, settings)))
-    sign_files(folder, FIT, WHOLE)
+    sign_files(folder, WHOLE)
 
 
 def fit_in(folder: Path) -> tuple[Calibration, Settings]:
-    """The fit that :func:`keep_fit` left in a folder, with what was asked for.
+    """The fit that :func:`keep_whole` left in a folder, with what was asked for.
 
     A pickle can run anything: nothing is read of a file that this user has not signed.
 
@@ -261,7 +274,7 @@ def fit_in(folder: Path) -> tuple[Calibration, Settings]:
     """
     content = signed_bytes(folder, WHOLE)
     if content is None:
-        why = "no fit that this user has signed is in it: cipark calibrate or fit.save(folder) leaves one"
+        why = "no fit that this user has signed is in it: fit.save(folder) leaves one"
         raise UnusableInput(why, where=f"load_fit: {folder}")
     try:
         version, made, settings = pickle.loads(content)

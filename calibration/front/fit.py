@@ -240,7 +240,7 @@ class Fit(Calibration, Acting):
         return Answer(answer.facts, answer.exit_code, "calibrate", printed.getvalue())
 
     def save(self, folder: Path | str | None = None) -> Path:
-        """Write what other commands and :func:`cipark_sd.load_fit` take up, as ``cipark calibrate`` does.
+        """Write what other commands and :func:`cipark_sd.load_fit` take up.
 
         Parameters
         ----------
@@ -250,7 +250,8 @@ class Fit(Calibration, Acting):
         place = self._folder(folder)
         earlier = files_of_earlier(place)
         made = Calibration(**{entry.name: getattr(self, entry.name) for entry in fields(Calibration)})
-        pipeline.keep_fit(self.findings, made, self.settings, place)
+        pipeline.keep_fit(self.findings, place)
+        pipeline.keep_whole(made, self.settings, place)
         save(self.findings, place)
         pipeline.keep_draws(self, place)
         for path in earlier:
@@ -302,7 +303,7 @@ class Fit(Calibration, Acting):
 
 
 def load_fit(folder: Path | str) -> Fit:
-    """The fit that ``cipark calibrate`` or :meth:`Fit.save` left in a folder, whole.
+    """The fit that :meth:`Fit.save` left in a folder, whole.
 
     Parameters
     ----------

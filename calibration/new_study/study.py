@@ -1,6 +1,7 @@
 """A study from a model and tables: what ``cipark new-study MODEL DATA.csv`` does."""
 
 import csv
+import difflib
 import fnmatch
 import math
 from collections import Counter
@@ -253,6 +254,10 @@ def _check_inputs(model: Model, matched: Sequence[Match], columns: Sequence[str]
         )
 
 
+def _by_letters(column: str, label: str) -> float:
+    return difflib.SequenceMatcher(None, column.casefold(), label.casefold()).ratio()
+
+
 def _matched(model: Model, sheet: Sheet, columns: Sequence[str], chosen: Mapping[str, str], role: _Role) -> list[Match]:
     """The matches of a table, of which there is one at least; of the first one of them is an observation."""
     inputs = role == "inputs"
@@ -266,10 +271,9 @@ def _matched(model: Model, sheet: Sheet, columns: Sequence[str], chosen: Mapping
     if not free:
         raise UnusableInput(f"no column beside the times has numbers: {', '.join(sheet.header)}", where=sheet.name)
     labels = {v.label: isinstance(v, Stock) for v in observable(model) if isinstance(v, DataVariable) == inputs}
-    # no name is like: what is counted is a stock more often than a flow
+    # no name is like: what is counted is a stock more often than a flow, and an example has to name one
     pairs = [(column, label) for column in free for label in labels or ("variable",)]
-    column, label = max(pairs, key=lambda pair: (labels.get(pair[1], False), likeness(*pair)))
-    label = label if likeness(column, label) else "VARIABLE"
+    column, label = max(pairs, key=lambda pair: (labels.get(pair[1], False), likeness(*pair), _by_letters(*pair)))
     names = [variable.label for variable in observable(model) if variable.name not in driven]
     shown = ", ".join(names[:40]) + (", …" if len(names) > 40 else "")
     raise CiparkError(

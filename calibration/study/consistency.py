@@ -316,7 +316,7 @@ def _readings_apart(
     for i, j in pairs:
         if tables[i] != tables[j] and (reading := _reading(terms[i], terms[j])):
             agree[tables[i], tables[j]] += 1 if reading == "the same" else -1
-    return {pair for pair, more in agree.items() if more <= 0}
+    return {pair for pair, excess in agree.items() if excess <= 0}
 
 
 def _reading(first: Term, second: Term) -> Literal["", "the same", "another"]:

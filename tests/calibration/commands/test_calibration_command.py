@@ -12,7 +12,6 @@ from click.testing import Result
 from command_line import cipark
 from undrawn import undraw
 
-from calibration.commands.pipeline import WHOLE
 from calibration.inference.sample.chains import Chains
 from cipark_sd.base.checkpoints import FOLDER, SIGNATURES, Arrays, Checkpoint
 from cipark_sd.engines.reference import engine as reference
@@ -108,7 +107,7 @@ def test_a_strangers_study_is_fitted_and_leaves_its_files(sir: Path, monkeypatch
     figures = ("answer", "answer_narrow", "fit", "waterfall", "profiles")
     names = {f"{name}.csv" for name in tables} | {f"{name}.svg" for name in figures}
     names |= {"findings-calibrate.zip", "player.html", "fit.json", "fitted.toml", "report.html", "report.json"}
-    names |= {FOLDER, SIGNATURES, WHOLE}
+    names |= {FOLDER, SIGNATURES}
     assert {path.name for path in (sir / "out").iterdir()} == names
 
 

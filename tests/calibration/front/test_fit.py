@@ -11,7 +11,6 @@ import arviz
 import numpy as np
 import pandas as pd
 import pytest
-from command_line import cipark
 
 import cipark_sd as cp
 from calibration import Fit
@@ -183,13 +182,6 @@ def test_a_fit_is_whole_when_another_process_loads_it(tmp_path: Path) -> None:
     total = fit.predict(draws=20)["residents"].sum().item()
     assert ended.stdout.strip() == f"{fit.summary().to_csv()}\n{total}"
     assert (tmp_path / "again" / "fit.json").read_text() == (place / "fit.json").read_text()
-
-
-def test_what_the_command_leaves_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    cipark("calibrate", "nist_rat42", "--fast", "--output", "out", catch_exceptions=False)
-    kept = json.loads((tmp_path / "out" / "fit.json").read_text())
-    assert cp.load_fit("out").estimates == kept["parameters"]
 
 
 def test_a_fit_that_is_not_the_users_or_of_another_program_is_refused(

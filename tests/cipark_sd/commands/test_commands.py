@@ -448,6 +448,7 @@ def test_the_package_offers_its_public_names_and_no_others() -> None:
         "diff",
         "ensemble",
         "load",
+        "load_fit",
         "new_study",
         "play",
         "plot_fan",
