@@ -1,6 +1,5 @@
 """One call of ``cipark calibrate``: the steps in order, with progress."""
 
-import pickle
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -41,10 +40,9 @@ from calibration.study.parameters import share_that_may_fail
 from calibration.study.problem import CalibrationProblem, at_step, read_problem, until, with_question
 from calibration.study.sections import Method
 from cipark_sd.analysis.experiments.definition import Structure
-from cipark_sd.base.checkpoints import Checkpoints, digest, program, sign_files, signed_bytes
+from cipark_sd.base.checkpoints import Checkpoints, digest, sign_files
 from cipark_sd.base.console import Bars, echo, progress_bars
-from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput
-from cipark_sd.base.files import write_bytes
+from cipark_sd.base.errors import InvalidValue, UnknownName
 from cipark_sd.base.optional import attempt
 from cipark_sd.data.results import load_what_writes, write_netcdf
 from cipark_sd.engines.registry import choose
@@ -63,8 +61,6 @@ AGAIN, DEAREST, MOST_FINER = 4_000_000_000, 1_000_000, 4
 #: Steps of ensembles about the best fit that are not asked for, at most: with 256 walkers they take 180 MB, and each
 #: look at them takes as long as a fifth of all.
 MOST_WALKED = 3000
-#: All of a fit, for :func:`cipark_sd.load_fit`.
-WHOLE = "fit.pickle"
 #: Why there are no draws of a posterior that was not asked for.
 LONGER = "it has not converged yet ({}): the same command goes on"
 #: Of draws that have not converged when something else is asked of them.
@@ -246,44 +242,6 @@ def keep_fit(findings: Findings, folder: Path) -> None:
     """
     write_fit(findings, folder)
     sign_files(folder, FIT)
-
-
-def keep_whole(made: Calibration, settings: Settings, folder: Path) -> None:
-    """Write what :func:`fit_in` reads, signed by the user's key.
-
-    Its bytes go by what was shared in memory, so that the command, whose files are the same after a stop, writes none.
-
-    Parameters
-    ----------
-    folder : Path
-        Of the output.
-    """
-    write_bytes(folder / WHOLE, pickle.dumps((program(), made, settings)))
-    sign_files(folder, WHOLE)
-
-
-def fit_in(folder: Path) -> tuple[Calibration, Settings]:
-    """The fit that :func:`keep_whole` left in a folder, with what was asked for.
-
-    A pickle can run anything: nothing is read of a file that this user has not signed.
-
-    Raises
-    ------
-    UnusableInput
-        For a folder without one, or one of somebody else or of another version of the program.
-    """
-    content = signed_bytes(folder, WHOLE)
-    if content is None:
-        why = "no fit that this user has signed is in it: fit.save(folder) leaves one"
-        raise UnusableInput(why, where=f"load_fit: {folder}")
-    try:
-        version, made, settings = pickle.loads(content)
-    # classes that another version had
-    except (AttributeError, ImportError, TypeError, ValueError, pickle.UnpicklingError):
-        version = None
-    if version != program():
-        raise UnusableInput("its fit is of another version of cipark_sd: fit again", where=f"load_fit: {folder}")
-    return made, settings
 
 
 def keep_draws(made: Calibration, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import pickle
 import shutil
 import tempfile
 import weakref
@@ -42,8 +43,9 @@ from calibration.study.problem import CalibrationProblem, read_problem
 from calibration.study.sections import METHODS
 from cipark_sd.analysis.study import find_folder
 from cipark_sd.base.arrays import evenly
+from cipark_sd.base.checkpoints import program, sign_files, signed_bytes
 from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput, one_of
-from cipark_sd.base.files import OUTPUT_FOLDER, file_name, output_folder, write_text
+from cipark_sd.base.files import OUTPUT_FOLDER, file_name, output_folder, write_bytes, write_text
 from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.base.optional import recorded
 from cipark_sd.commands.calling import Acting, Answer, Player, dress, in_python, parameters_of, parsed
@@ -65,6 +67,8 @@ if TYPE_CHECKING:
 
 #: Options of the command that ask for what follows a fit, or for files: they are those of :meth:`Fit.report`.
 AFTER = ("holdout", "rivals", "scenario", "self_test", "all", "player", "fresh", "output")
+#: All of a fit, for :func:`load_fit`: a line that names the program, and a pickle.
+WHOLE = "fit.pickle"
 #: Draws of a prediction.
 DRAWS = 500
 
@@ -249,9 +253,10 @@ class Fit(Calibration, Acting):
         """
         place = self._folder(folder)
         earlier = files_of_earlier(place)
-        made = Calibration(**{entry.name: getattr(self, entry.name) for entry in fields(Calibration)})
         pipeline.keep_fit(self.findings, place)
-        pipeline.keep_whole(made, self.settings, place)
+        # its bytes go by what is shared in memory: the command, whose files are the same after a stop, writes none
+        write_bytes(place / WHOLE, f"{program()}\n".encode() + pickle.dumps(replace(self, study=None)))
+        sign_files(place, WHOLE)
         save(self.findings, place)
         pipeline.keep_draws(self, place)
         for path in earlier:
@@ -320,8 +325,16 @@ def load_fit(folder: Path | str) -> Fit:
     UnusableInput
         For a folder without a fit, or with one that somebody else or another version of the program has made.
     """
-    made, settings = pipeline.fit_in(Path(folder))
-    return Fit(**{entry.name: getattr(made, entry.name) for entry in fields(Calibration)}, settings=settings)
+    where = f"load_fit: {folder}"
+    # a pickle can run anything: nothing is read of a file that this user has not signed
+    content = signed_bytes(Path(folder), WHOLE)
+    if content is None:
+        raise UnusableInput("no fit that this user has signed is in it: fit.save(folder) leaves one", where=where)
+    made_by, _, pickled = content.partition(b"\n")
+    if made_by.decode() != program():
+        raise UnusableInput("its fit is of another version of cipark_sd: fit again", where=where)
+    fit: Fit = pickle.loads(pickled)
+    return fit
 
 
 def _density(problem: CalibrationProblem, engine: str) -> Density:

@@ -14,7 +14,7 @@ import pytest
 
 import cipark_sd as cp
 from calibration import Fit
-from calibration.commands import pipeline
+from calibration.front import fit as fit_module
 from calibration.noise.priors import LogNormal
 from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput
 
@@ -188,12 +188,12 @@ def test_a_fit_that_is_not_the_users_or_of_another_program_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = cp.read_study("nist_rat42").fit(starts=2).save(tmp_path / "kept")
-    monkeypatch.setattr(pipeline, "program", lambda: "another")
+    monkeypatch.setattr(fit_module, "program", lambda: "another")
     with pytest.raises(UnusableInput, match="fit again"):
         cp.load_fit(place)
-    pickled = place / pipeline.WHOLE
+    pickled = place / fit_module.WHOLE
     # what would run if it were read
-    pickled.write_bytes(b"cos\nsystem\n(S'touch " + str(tmp_path / "ran").encode() + b"'\ntR.")
+    pickled.write_bytes(b"another\ncos\nsystem\n(S'touch " + str(tmp_path / "ran").encode() + b"'\ntR.")
     for folder in (place, tmp_path / "none"):
         with pytest.raises(UnusableInput, match="no fit that this user has signed is in it"):
             cp.load_fit(folder)
