@@ -9,27 +9,29 @@ from cipark_sd.base.wording import number, without_exponents
 from cipark_sd.pages.blocks import FirstScreen, Picture
 from cipark_sd.statements.headline import Headline
 
+#: The colours of the three classes, which figures have as well.
+INFORMED, UNDECIDED, ASSUMED = "#0a6652", "#85540a", "#5a4590"
 #: The three classes: style, and the shape of an icon that is full of data, half full or empty.
 CLASSES = {
-    "known": ("informed", "Informed by the data", '<circle cx="8" cy="8" r="6.6" fill="#0a6652"/>'),
+    "known": ("informed", "Informed by the data", f'<circle cx="8" cy="8" r="6.6" fill="{INFORMED}"/>'),
     "not known": (
         "undecided",
         "Not decided by the data",
-        '<circle cx="8" cy="8" r="6" fill="none" stroke="#85540a" stroke-width="1.8"/>'
-        '<path d="M8 2a6 6 0 0 1 0 12z" fill="#85540a"/>',
+        f'<circle cx="8" cy="8" r="6" fill="none" stroke="{UNDECIDED}" stroke-width="1.8"/>'
+        f'<path d="M8 2a6 6 0 0 1 0 12z" fill="{UNDECIDED}"/>',
     ),
     "assumed": (
         "assumed",
         "Assumed by the model",
-        '<circle cx="8" cy="8" r="6" fill="none" stroke="#5a4590" stroke-width="1.8" stroke-dasharray="2.6 2.1"/>',
+        f'<circle cx="8" cy="8" r="6" fill="none" stroke="{ASSUMED}" stroke-width="1.8" stroke-dasharray="2.6 2.1"/>',
     ),
 }
 #: The class of the badge beside a number.
 BADGES = {"known": "known", "narrowed": "known", "assumed": "assumed"}
 BADGES |= dict.fromkeys(("not narrowed", "doubted"), "not known")
 _INTERVAL = re.compile(r"\(\d+%: [^()<>]{1,30}\)")
-#: What was counted, the model with the data, and its priors alone.
-SEEN, MODEL, ASSUMED, PRIOR = "#b0440a", "#1c5d94", "#5a4590", "#8592a0"
+#: The colours of what was counted, the model with the data, and its priors alone.
+SEEN, MODEL, PRIOR = "#b0440a", "#1c5d94", "#8592a0"
 
 
 def rendered(

@@ -14,6 +14,7 @@ from cipark_sd.base.timegrid import when
 from cipark_sd.base.wording import labelled, written_unit
 from cipark_sd.pages.figures.observed import Observed
 from cipark_sd.pages.figures.panels import ENDS, PALETTE, WIDTH, bands, interval, note, plain, timed
+from cipark_sd.pages.first_screen import ASSUMED, INFORMED, UNDECIDED
 from cipark_sd.statements.claims import WORDS, Kind
 
 if TYPE_CHECKING:
@@ -31,13 +32,13 @@ _BLUE, _GREY = PALETTE[0], "0.55"
 #: What stands above the effects of each class, and their colour: those of the page's three lines. Effects that have no
 #: class stand without a head.
 HEADS: Mapping[str, tuple[str, str]] = {
-    "informed": (f"● {WORDS['informed'].capitalize()}", "#0a6652"),
-    "undecided": (f"◐ {WORDS['undecided'].capitalize()}", "#85540a"),
-    "built in": (f"◌ {WORDS['built in'].capitalize()}", "#5a4590"),
+    "informed": (f"● {WORDS['informed'].capitalize()}", INFORMED),
+    "undecided": (f"◐ {WORDS['undecided'].capitalize()}", UNDECIDED),
+    "built in": (f"◌ {WORDS['built in'].capitalize()}", ASSUMED),
     "": ("", PALETTE[0]),
     "no change": ("No change", "0.35"),
 }
-#: Policies that have room for titles of several lines in a figure that can be read on a phone.
+#: Policies up to which the figure is 4.4 inches wide: with titles of two lines it is as high then, a phone's screen.
 FEW = 12
 #: Columns of a table of effects that are drawn, in the order of :data:`ENDS`.
 QUANTILES = ("low90", "low50", "median", "high50", "high90")
@@ -254,7 +255,7 @@ def plot_policies(
     shown = of[of["rival"] == first]
     surest = -shown[["above_zero", "below_zero"]].max(axis=1)
     shown = shown.assign(surest=surest, size=-shown["median"].abs()).sort_values(["surest", "size"], kind="stable")
-    # in a catalogue of many each title has one line, and the figure is as wide as a page
+    # letters of a title in a line: with 44 a browser, whose letters are wider, cut the first one
     letters, width = (24, 4.4) if len(shown) <= FEW else (36, WIDTH)
     still = (shown["low90"] == 0) & (shown["high90"] == 0)
     groups: list[tuple[str, pd.DataFrame]] = [
