@@ -9,7 +9,7 @@ from cipark_sd.analysis.experiments.definition import WEIGHTED
 from cipark_sd.analysis.experiments.effects import Claim
 from cipark_sd.base.wording import is_counted, labelled, listed, rounded, said_date, with_unit
 from cipark_sd.commands.policy.about import About, Findings, error_words, first_of, in_words, size
-from cipark_sd.commands.policy.effects import Effects, shown_rows
+from cipark_sd.commands.policy.effects import Effects, shown_rival, shown_rows
 from cipark_sd.commands.policy.signs import Signs
 from cipark_sd.commands.policy.what_next import page_of
 from cipark_sd.pages.blocks import FirstScreen, Picture, Section
@@ -112,10 +112,15 @@ def _where(about: About) -> str:
 
 
 def _caption(findings: Findings) -> str:
-    about = findings.about
-    several = about.bases[about.first].n > 1
-    shown = ", median with 50% and 90% of the draws, the surest sign first" if several else ", at the best fit"
-    return f"{_where(about)}: what each policy changes{shown}."
+    about, effects = findings.about, findings.of(Effects)
+    shown = "at the best fit"
+    if about.bases[about.first].n > 1:
+        shown = "median with 50% and 90% of the draws, the surest sign first"
+    if about.several and effects is not None:
+        by_weight = shown_rival(effects.differences, about) == WEIGHTED
+        of = "structures by weight" if by_weight else f"structure {about.first}"
+        shown += f"; {of}, and in grey the median under each{'' if by_weight else ' of the others'}"
+    return f"{_where(about)}: what each policy changes, {shown}."
 
 
 def of_effects(effects: Effects, about: About) -> Summary:
@@ -149,15 +154,14 @@ def of_effects(effects: Effects, about: About) -> Summary:
             size_of = f"{_change(row, unit, many=False)}{'' if many else ', at the best fit alone'}"
             title = f"{policy.title}: {size_of if policy.id in sure else 'narrowed by the data, its direction open'}"
     title = title or _undecided(about, len(moving), len(assumed))
-    assumed.sort(key=lambda policy: -abs(shown[policy.id]["median"]))
-    some = [
-        f"The direction of {_effects_of(len(assumed), len(about.catalogue.changes))}"
-        f"{'; the largest is' if len(assumed) > 1 else ','} {policy.title}."
-        for policy in assumed[:1]
-    ]
+    n, some = len(about.catalogue.changes), list[str]()
+    if assumed:
+        largest = max(assumed, key=lambda policy: abs(shown[policy.id]["median"])).title
+        direction = f"The direction of {_effects_of(len(assumed), n)}"
+        some.append(f"{direction}{'; the largest is' if len(assumed) > 1 else ','} {largest}.")
     n_open = sum(policy.id not in sure and kinds.get(policy.id) == "undecided" for policy in moving)
     if n_open and not lines["undecided"]:
-        lines["undecided"].append(f"The direction of {_effects_of(n_open, len(about.catalogue.changes))}.")
+        lines["undecided"].append(f"The direction of {_effects_of(n_open, n)}.")
     base = with_unit(size(shown[about.catalogue.changes[0].id]["base"], math.nan, unit), unit)
     if about.unseen:
         return Summary(title, assumed=lines["undecided"])

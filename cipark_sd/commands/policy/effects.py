@@ -134,7 +134,7 @@ def effects_table(result: Effects, about: About, outcome: str, *, brief: bool = 
             row.append(("medians over structures", band(float(medians.min()), float(medians.max()), unit)))
         rows.append(row)
     source = f"; structure {about.first}" if about.several else ""
-    source = f"; structures by weight ({about.weighted})" if _shown_rival(frame, about) == WEIGHTED else source
+    source = f"; structures by weight ({about.weighted})" if shown_rival(frame, about) == WEIGHTED else source
     levels = (f"{grouped(of[catalogue.changes[0].id]['base'])} {catalogue.when(time)}" for time, of in at.items())
     # over draws the level is a number of the fit's report
     alone = f"one run, at the best fit alone; the base is {', '.join(levels)}"
@@ -143,8 +143,14 @@ def effects_table(result: Effects, about: About, outcome: str, *, brief: bool = 
     return Table.of(rows, f"{title}: change from the base, {how}{source}")
 
 
-def _shown_rival(frame: "pd.DataFrame", about: About) -> str:
-    """The mixture where the table has one, else the first rival."""
+def shown_rival(frame: "pd.DataFrame", about: About) -> str:
+    """The mixture where the table has one, else the first rival.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Of :func:`cipark_sd.analysis.experiments.effects.table`.
+    """
     return WEIGHTED if (frame["rival"] == WEIGHTED).any() else about.first
 
 
@@ -165,7 +171,7 @@ def shown_rows(frame: "pd.DataFrame", about: About, outcome: str, at: float) -> 
     dict of str to dict of str to float
         By policy and column.
     """
-    of = frame[(frame["outcome"] == outcome) & (frame["time"] == at) & (frame["rival"] == _shown_rival(frame, about))]
+    of = frame[(frame["outcome"] == outcome) & (frame["time"] == at) & (frame["rival"] == shown_rival(frame, about))]
     return {str(policy): numbers(rows) for policy, rows in of.groupby("policy")}
 
 
@@ -229,7 +235,7 @@ class EffectsPart(PolicyPart[Effects]):
         """By how much each policy changes the headline's outcome at its time; its level is the fit's to report."""
         result, about = self.read(findings)
         (outcome, at), frame = about.catalogue.headline, result.differences
-        shown, units = _shown_rival(frame, about), about.units[outcome]
+        shown, units = shown_rival(frame, about), about.units[outcome]
         rows = shown_rows(frame, about, outcome, at)
         record = partial(about.record, of="mixture" if shown == WEIGHTED else "first")
         kinds = {effect.policy: effect.kind for effect in result.classes}
