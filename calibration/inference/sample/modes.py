@@ -263,8 +263,8 @@ def weighed(
     away = np.abs(first.mean(axis=0) - second.mean(axis=0)) / np.hypot(first.std(axis=0), second.std(axis=0))
     apart = names[int(np.argmax(away))]
     evidence = log_evidence, float(np.hypot.reduce(weights * errors))
-    away = float(_away(inside, scores.shape[:2], weights, errors).max())
-    return Modes(drawn, lines, weights[order], errors[order], evidence, apart, away)
+    contradicted = float(_away(inside, scores.shape[:2], weights, errors).max())
+    return Modes(drawn, lines, weights[order], errors[order], evidence, apart, contradicted)
 
 
 def _away(inside: Sequence[NDArray[np.intp]], shape: tuple[int, int], weights: Array, errors: Array) -> Array:
