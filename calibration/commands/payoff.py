@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cipark_sd.base.console import echo, print_table, say
+from cipark_sd.base.console import Rows, Sentence
 from cipark_sd.base.files import write_table, write_text
 from cipark_sd.base.naming import flat_name, split_name
 from cipark_sd.base.wording import number
@@ -54,13 +54,13 @@ def payoff_result(made: "Calibration", folder: Path) -> Result:
         rows.append((name, float(start[i]), float(optimum.theta[i]), *ends, below, above, at))
     n_runs = sum(search.evaluations for search in optimum.searches)
     best = optimum.log_likelihood
-    say(f"{problem.title}: payoff {best:,.6f}, from {first:,.6f} at the start", bold=True)
-    echo(
+    head = Sentence(f"{problem.title}: payoff {best:,.6f}, from {first:,.6f} at the start", bold=True)
+    searched = (
         f"  {len(optimum.searches)} searches with gradients, {n_runs:,} points; {optimum.n_arrived} of them end there. "
         f"{len(optimum.at_bound)} of {len(rows)} constants lie at a bound."
     )
     shown = sorted(rows, key=lambda row: -max(row[5], row[6]))[:MOST_ROWS]
-    print_table(
+    shown_table = Rows(
         ("constant", "start", "optimum", "bounds", f"payoff falls by, {100 * MOVE:g} % of the range below", "above"),
         [
             [name, number(a), number(b) + at, f"{low:g} to {high:g}", f"{below:.4g}", f"{above:.4g}"]
@@ -75,7 +75,7 @@ def payoff_result(made: "Calibration", folder: Path) -> Result:
         if parameter.target == "model"
     ]
     changes = write_text(folder / "optimum.cin", "".join(settings))
-    echo(f"  all constants: {table}; as a scenario, for Vensim too: {changes}")
+    files = f"  all constants: {table}; as a scenario, for Vensim too: {changes}"
     facts = {
         "folder": folder,
         "payoff": best,
@@ -85,7 +85,7 @@ def payoff_result(made: "Calibration", folder: Path) -> Result:
         "at_bound": list(optimum.at_bound),
         "optimum": dict(zip(names, optimum.theta.tolist(), strict=True)),
     }
-    return Result(facts, exit_code=1 if optimum.interrupted else 0)
+    return Result(facts, 1 if optimum.interrupted else 0, (head, searched, shown_table, files))
 
 
 def _as_in_equations(name: str) -> str:

@@ -10,7 +10,7 @@ from calibration.front.fit import Fit
 from calibration.front.fit import Study as Study
 from calibration.front.fit import read_study as read_study
 from calibration.front.noise import Noise as Noise
-from cipark_sd.commands.calling import Answer, Player
+from cipark_sd.commands.result import Player, Result
 from cipark_sd.model.model import Model
 
 Named = Iterable[str] | Mapping[str, object]
@@ -28,7 +28,7 @@ def show(
     diagram: Path | str | None = ...,
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
-) -> Answer: ...
+) -> Result: ...
 def check(
     file: Model | Path | str | None = None,
     *,
@@ -39,7 +39,7 @@ def check(
     output: Path | str | None = ...,
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
-) -> Answer: ...
+) -> Result: ...
 def certify(
     file: Model | Path | str | None = None,
     *,
@@ -53,7 +53,7 @@ def certify(
     output: Path | str | None = ...,
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
-) -> Answer: ...
+) -> Result: ...
 def diff(
     before: Model | Path | str,
     after: Model | Path | str,
@@ -62,7 +62,7 @@ def diff(
     figure: Path | str | None = ...,
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
-) -> Answer: ...
+) -> Result: ...
 def convert(
     file: Model | Path | str,
     *,
@@ -71,7 +71,7 @@ def convert(
     inline_lookups: bool = ...,
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
-) -> Answer: ...
+) -> Result: ...
 def new_study(
     model: Model | Path | str | None = None,
     data: pd.DataFrame | Path | str | None = None,
@@ -99,7 +99,7 @@ def new_study(
     force: bool = ...,
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
-) -> Answer: ...
+) -> Result: ...
 def policy(
     target: Fit | Study | Model | Path | str | None = None,
     *,
@@ -115,7 +115,7 @@ def policy(
     fresh: bool = ...,
     output: Path | str | None = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
-) -> Answer: ...
+) -> Result: ...
 def play(
     target: Fit | Study | Model | Path | str | None = None,
     *,
@@ -136,7 +136,7 @@ def report(
     again: bool = ...,
     print: bool = ...,
     output: Path | str | None = ...,
-) -> Answer: ...
+) -> Result: ...
 def calibrate(
     study: Study | Path | str | None = None,
     *,

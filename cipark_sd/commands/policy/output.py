@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cipark_sd.base.console import echo, print_table, progress_bars, say_lines
+from cipark_sd.base.console import NamedLines, Printable, Rows, echo, progress_bars
 from cipark_sd.base.errors import InvalidValue, raise_all
 from cipark_sd.base.files import write_text
 from cipark_sd.base.timegrid import calendar_years
@@ -166,19 +166,16 @@ def run(request: Request) -> Result:
             # after each part, so that a call that is stopped leaves what it has found
             save(findings, name, folder)
             _write(findings, folder, chosen)
-    for line in not_run if request.named else ():
-        echo(line)
-    if names:
-        tell(PARTS[names[0]].shown(findings))
+    printed = [*(not_run if request.named else ()), *(shortened(PARTS[names[0]].shown(findings)) if names else ())]
     decisions = page_of(findings)
     if decisions is None:
-        return ended(folder)
+        return ended(folder, printed)
     named = [(STANDING[kind].capitalize(), text) for kind, text in decisions.lines]
     result = findings.of(DecisionsFound)
     cautions = " ".join((*about.cautions, *(result.doubts if result else ())))
     caution = [("Caution", cautions)] if cautions else []
-    say_lines([("Finding", decisions.title), *caution, *named, ("Read next", str(folder / FIRST))])
-    return of_folder(folder)
+    last = NamedLines([("Finding", decisions.title), *caution, *named, ("Read next", str(folder / FIRST))])
+    return of_folder(folder, printed=(*printed, last))
 
 
 def usual(about: About) -> Sequence[str]:
@@ -215,11 +212,10 @@ def chosen_parts(request: Sequence[str], about: About, *, where: str) -> tuple[l
     return names, sentences
 
 
-def tell(table: Table | None) -> None:
-    """Print the first rows of a table, and where all of them are."""
+def shortened(table: Table | None) -> list[str | Printable]:
+    """The first rows of a table, and where all of them are."""
     if table is None:
-        return
+        return []
     n = len(table.rows)
     cut = f"; {ROWS} of {n}, all in {HTML}" if n > ROWS else ""
-    print_table(table.head, table.rows[:ROWS], title=f"{table.caption}{cut}")
-    echo()
+    return [Rows(table.head, table.rows[:ROWS], title=f"{table.caption}{cut}"), ""]

@@ -326,10 +326,9 @@ def answer(request: Request) -> Result:
     allowed = study.allowed if request.allow_failed is None else request.allow_failed
     response = _response(question, request, pool, bare=not study.has_data, allowed=allowed)
     sizes = {"uncertain constant": response.names, "output": response.outputs, "time": response.times}
-    echo(f"{question.title}: " + ", ".join(f"{len(n)} {kind}{'s' * (len(n) != 1)}" for kind, n in sizes.items()))
     findings = nothing_yet(request, inputs)
-    for sentence in findings.rests_on:
-        echo(sentence)
+    printed = [f"{question.title}: " + ", ".join(f"{len(n)} {kind}{'s' * (len(n) != 1)}" for kind, n in sizes.items())]
+    printed += findings.rests_on
     try:
         with progress_bars() as bars, pool or nullcontext():
             runs = cache(partial(_runs, request, inputs, response, bars.counter("sample, runs")))
@@ -357,10 +356,7 @@ def answer(request: Request) -> Result:
         resume = " The Sobol design so far is kept: the same command resumes." if resumable else ""
         echo(f"\nStopped.{resume}", err=True)
         raise SystemExit(130) from None
-    for line in sentences(findings):
-        echo(f"\n{line}")
-    echo()
-    return ended(folder)
+    return ended(folder, [*printed, *(f"\n{line}" for line in sentences(findings)), ""])
 
 
 def _runs(request: Request, inputs: Inputs, response: ModelResponse, progress: Step) -> "xr.Dataset":
