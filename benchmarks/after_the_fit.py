@@ -14,7 +14,7 @@ from measure import show, show_machine
 
 from calibration.assess.rivals import fit_rivals, with_variant
 from calibration.assess.self_test import EFFORT, MASSES, SelfTest, self_test
-from calibration.inference.sampling.densities import prior_draws
+from calibration.inference.sample.densities import prior_draws
 from calibration.likelihood.posterior import On, posterior
 from calibration.likelihood.replicate import replaced, replicate
 from calibration.study.problem import CalibrationProblem, read_problem

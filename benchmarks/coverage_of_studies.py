@@ -25,8 +25,8 @@ from calibration.assess.forecast import courses_ahead
 from calibration.assess.rivals import with_variant
 from calibration.assess.scores import quantiles
 from calibration.assess.self_test import EFFORT
-from calibration.inference.sampling.densities import prior_draws
-from calibration.inference.sampling.draws import draw, problem_digest
+from calibration.inference.sample.densities import prior_draws
+from calibration.inference.sample.draws import draw, problem_digest
 from calibration.likelihood.forward import reported
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import numbers, replaced, replicate

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 from measure import show, show_machine
 
-from calibration.inference.sampling.convergence import EFFORT, Effort
-from calibration.inference.sampling.densities import prior_draws
-from calibration.inference.sampling.draws import PosteriorDraws, draw
+from calibration.inference.sample.convergence import EFFORT, Effort
+from calibration.inference.sample.densities import prior_draws
+from calibration.inference.sample.draws import PosteriorDraws, draw
 from calibration.likelihood.gradient import log_likelihood_and_gradient
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.study import STUDIES

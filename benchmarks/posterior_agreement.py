@@ -17,8 +17,8 @@ import numpy as np
 from measure import show, show_machine
 from scipy import stats
 
-from calibration.inference.sampling.convergence import Effort
-from calibration.inference.sampling.draws import draw
+from calibration.inference.sample.convergence import Effort
+from calibration.inference.sample.draws import draw
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.study import STUDIES
 from calibration.study.problem import read_problem

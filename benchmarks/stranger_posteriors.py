@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 import cipark_sd as cp
-from calibration.inference.sampling.convergence import Criteria, Effort, affordable_steps
-from calibration.inference.sampling.draws import draw, log_evidence
+from calibration.inference.sample.convergence import Criteria, Effort, affordable_steps
+from calibration.inference.sample.draws import draw, log_evidence
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose

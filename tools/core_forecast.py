@@ -18,7 +18,7 @@ import xarray as xr
 from core_results import DRAWS, SEED, SHOWN, Array, Weighted, draws_of, weighted
 
 from calibration.assess.rivals import with_variant
-from calibration.inference.sampling.draws import problem_digest
+from calibration.inference.sample.draws import problem_digest
 from calibration.likelihood.replicate import named_streams
 from calibration.noise.families.counts import NB1
 from calibration.study import STUDIES

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from calibration.assess.rivals import with_variant
-from calibration.inference.optimum.optimise import optimise
-from calibration.inference.sampling.densities import prior_draws
+from calibration.inference.sample.densities import prior_draws
+from calibration.inference.search.optimise import optimise
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.study import STUDIES
 from calibration.study.observations import Count, Quantity

@@ -41,6 +41,7 @@ _ARGUMENTS = {
     "after": "Model | Path | str",
     "model": "Model | Path | str",
     "data": "pd.DataFrame | Path | str",
+    "further": "Path | str",
     "study": "Study | Path | str",
     "target": "Fit | Study | Model | Path | str",
     "folders": "Path | str",

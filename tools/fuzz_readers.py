@@ -170,6 +170,19 @@ def _vdf(content: bytes, folder: Path, _: Any) -> None:
     read_vdf(folder / "run.vdf", role="the run", where="fuzz")
 
 
+def _book(content: bytes, folder: Path, _: Any) -> None:
+    """A workbook as a table, and as what a model reads; anything but an archive is the text of its sheet."""
+    from cipark_sd.base.errors import CiparkError
+    from cipark_sd.base.spreadsheets import table_bytes
+    from cipark_sd.language.read.external_files import read_externals
+    from cipark_sd.language.read.model_file import read_model
+
+    (folder / "book.xlsx").write_bytes(content if content.startswith(b"PK") else _book_of(content))
+    with suppress(CiparkError):
+        table_bytes(folder / "book.xlsx")
+    read_externals(read_model(folder / "book.mdl"))
+
+
 def _assist(content: bytes, folder: Path, _: Any) -> None:
     """A call, of which no word may lead out of the folder."""
     from cipark_sd.commands.assist import command_line
@@ -195,6 +208,7 @@ MORE: dict[str, Callable[[bytes, Path, Any], None]] = {
     "draws": _draws,
     "result": _result,
     "vdf": _vdf,
+    "book": _book,
     "assist": _assist,
     "study": _study,
     "rows": _rows,
@@ -220,6 +234,7 @@ def _good(folder: Path) -> list[tuple[str, bytes]]:
     return [
         *_good_of_a_fit(folder),
         *_good_calls(),
+        *_good_books(folder),
         *(("vdf", path.read_bytes()) for path in _recorded_runs() if path.stat().st_size < LARGEST),
         ("study", (STUDY + rival("M1", "pace = 2")).encode()),
         ("policies", POLICIES.encode()),
@@ -281,6 +296,31 @@ def _good_calls() -> list[tuple[str, bytes]]:
 
     calls = [[name, {key: value(kind) for key, kind in _schema_of(name)["properties"].items()}] for name in TOOLS]
     return [("assist", json.dumps(call).encode()) for call in calls]
+
+
+def _good_books(folder: Path) -> list[tuple[str, bytes]]:
+    """A workbook, and the text of its sheet."""
+    from small_study import MODEL
+
+    constant = "rate = GET DIRECT CONSTANTS('book.xlsx', 'Sheet', 'B2') ~~|\n"
+    model = MODEL.replace("rate = 0.2 ~ 1/year ~ |", constant)
+    (folder / "book.mdl").write_text(model, encoding="utf-8")
+    rows = "".join(f'<row r="{n}"><c r="A{n}"><v>{n}</v></c><c r="B{n}"><v>0.{n}</v></c></row>' for n in range(1, 5))
+    space = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    sheet = f'<worksheet xmlns="{space}"><sheetData>{rows}</sheetData></worksheet>'.encode()
+    return [("book", _book_of(sheet)), ("book", sheet)]
+
+
+def _book_of(sheet: bytes) -> bytes:
+    """A workbook of one sheet, whose text this is."""
+    import openpyxl
+
+    made, written = io.BytesIO(), io.BytesIO()
+    openpyxl.Workbook().save(made)
+    with zipfile.ZipFile(made) as archive, zipfile.ZipFile(written, "w") as copy:
+        for name in archive.namelist():
+            copy.writestr(name, sheet if name.startswith("xl/worksheets/") else archive.read(name))
+    return written.getvalue()
 
 
 def _recorded_runs() -> list[Path]:

@@ -20,12 +20,12 @@ from core_results import Array
 
 from calibration.assess.rival_draws import RIVALS, draws_file
 from calibration.assess.rivals import with_variant
-from calibration.inference.sampling.convergence import Effort
-from calibration.inference.sampling.densities import FreeDensity, prior_draws
-from calibration.inference.sampling.draws import draw, log_evidence, problem_digest
-from calibration.inference.sampling.importance import smoothed
-from calibration.inference.sampling.modes import bridge
-from calibration.inference.sampling.moves import step
+from calibration.inference.sample.convergence import Effort
+from calibration.inference.sample.densities import FreeDensity, prior_draws
+from calibration.inference.sample.draws import draw, log_evidence, problem_digest
+from calibration.inference.sample.importance import smoothed
+from calibration.inference.sample.modes import bridge
+from calibration.inference.sample.moves import step
 from calibration.likelihood.posterior import On
 from calibration.likelihood.replicate import named_streams
 from calibration.study import STUDIES
@@ -41,7 +41,7 @@ FULL = STUDIES / "great_stone_full_later"
 SEED, KEPT = 20260129, 1000
 #: The structures whose draws are kept: those over which the catalogue compares decisions.
 DECIDED = ("none", "none, starts fell", "all", "all, starts fell")
-#: The seed with which draws that are too many are left out: that of cipark policy, which then leaves out none.
+#: The seed with which draws that are too many are left out.
 THINNED = 20191126
 #: Ends of 2019 and of January 2026's last count, in model time; rows up to them are fitted.
 SPANS = {"y2019": 2020.05, "y2026": 2027.0}

@@ -10,8 +10,8 @@ from core_results import Array
 from later_draws import FULL, SEED, SPANS, STUDY, Evidence, Fit, acting, bridged, fitted, structure, within
 from later_results import FULL_MODEL, Numbers, _quantiles, working
 
-from calibration.inference.sampling.densities import FreeDensity, prior_draws
-from calibration.inference.sampling.moves import along_powers
+from calibration.inference.sample.densities import FreeDensity, prior_draws
+from calibration.inference.sample.moves import along_powers
 from calibration.likelihood.posterior import On
 from calibration.study.problem import read_problem
 

@@ -21,17 +21,17 @@ from core_results import Array
 from later_draws import FULL, KEPT, SEED, SPANS, STUDY, Fit, fitted, up_to
 
 from calibration.assess.forecast_score import (
+    Counts,
     Forecaster,
     Scored,
-    drift,
     gap_between,
     read_counts,
     read_forecasts,
     score_forecast,
 )
 from calibration.commands.score import facts_of, gap_facts
-from calibration.inference.sampling.densities import prior_draws
-from calibration.inference.sampling.draws import problem_digest
+from calibration.inference.sample.densities import prior_draws
+from calibration.inference.sample.draws import problem_digest
 from calibration.likelihood.replicate import named_streams
 from calibration.noise.families.counts import NB1
 from calibration.study import STUDIES
@@ -188,6 +188,26 @@ def working(names: Sequence[str], folder: Path = STUDY) -> Numbers:
         values = runs(fit, fit.some(), times)["Working Firms"]
         rows[name] = {date: _quantiles(values[:, i]) for i, date in enumerate(WORKING)}
     return {"reported": WORKING, "structures": rows}
+
+
+def drift(
+    counts: Counts, since: float, until: float, times: Sequence[float], dispersion: float, rng: np.random.Generator,
+    n: int = 4000,
+) -> Forecaster:  # fmt: skip
+    """A rival from the counts alone, ``(n, len(times))``: the rate between two of them goes on.
+
+    The rate is drawn from the gamma distribution whose mean is the rate from ``since`` to the last count before
+    ``until`` and whose variance is that of a count of variance ``mean (1 + dispersion)``; each rise scatters as much.
+    """
+    last = np.flatnonzero(counts.times < until - 1e-9)[-1]
+    (start,) = np.flatnonzero(np.abs(counts.times - since) < 1e-9)
+    years, gain = counts.times[last] - counts.times[start], counts.values[last] - counts.values[start]
+    # of mean gain / years and variance gain (1 + dispersion) / years**2
+    rate = rng.gamma(gain / (1 + dispersion), (1 + dispersion) / years, size=n)
+    steps = np.diff([counts.times[last], *times])
+    rises = NB1().draw(rate[:, None] * steps, np.full((n, 1), dispersion), rng)
+    name = f"drift since {counts.dates[start]}, dispersion {dispersion:g}"
+    return Forecaster(name, counts.series, np.array(times), counts.values[last] + rises.cumsum(axis=1))
 
 
 def later_score(full: Path) -> Numbers:

@@ -36,40 +36,41 @@ from typing import Any, TextIO
 
 ROOT = Path(__file__).resolve().parents[1]
 #: The modules that judge and say, each with the tests that guard it; a folder stands for the files in it.
-_FIT, _ASSESS, _REPORT = "calibration/inference/optimum/test_", "calibration/assess/test_", "calibration/report/test_"
+_SEARCH, _PROFILE, _JUDGE = (f"calibration/inference/{room}/test_" for room in ("search", "profile", "judge"))
+_ASSESS, _REPORT = "calibration/assess/test_", "calibration/report/test_"
 _EXPERIMENTS, _CHECKS = "cipark_sd/analysis/experiments/test_", "cipark_sd/verify/checks/test_"
 _SAID = (f"{_REPORT}sections_said.py", f"{_REPORT}judging_said.py", f"{_REPORT}statements.py", f"{_REPORT}answer.py")
 GUARDS: dict[str, tuple[str, ...]] = {
-    "calibration/inference/optimum/walk.py": (
-        f"{_FIT}profiles.py",
-        f"{_FIT}prediction_profile.py",
-        f"{_FIT}other_optima.py",
+    "calibration/inference/profile/walk.py": (
+        f"{_PROFILE}profiles.py",
+        f"{_PROFILE}prediction_profile.py",
+        f"{_SEARCH}other_optima.py",
     ),
-    "calibration/inference/optimum/profile.py": (
-        f"{_FIT}profiling.py",
-        f"{_FIT}profiles.py",
-        f"{_FIT}other_optima.py",
-        f"{_FIT}switch_dates.py",
+    "calibration/inference/profile/profile.py": (
+        f"{_PROFILE}profiling.py",
+        f"{_PROFILE}profiles.py",
+        f"{_SEARCH}other_optima.py",
+        f"{_PROFILE}switch_dates.py",
     ),
-    "calibration/inference/optimum/verdict.py": (
-        f"{_FIT}obstacles.py",
-        f"{_FIT}profiles.py",
-        f"{_FIT}verdict_words.py",
+    "calibration/inference/profile/verdict.py": (
+        f"{_PROFILE}obstacles.py",
+        f"{_PROFILE}profiles.py",
+        f"{_PROFILE}verdict_words.py",
         f"{_REPORT}conditions_words.py",
     ),
-    "calibration/inference/optimum/interval_rules.py": (f"{_FIT}verdict_words.py",),
-    "calibration/inference/optimum/conditions.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
-    "calibration/inference/optimum/held.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
-    "calibration/inference/optimum/residuals.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
-    "calibration/inference/optimum/diagnostics.py": (f"{_FIT}shares.py", f"{_REPORT}conditions.py"),
-    "calibration/inference/sampling/failed_draws.py": (f"{_FIT}feasibility.py",),
-    "calibration/inference/optimum/verification.py": (f"{_ASSESS}verification.py",),
-    "calibration/inference/sampling/convergence.py": (
-        "calibration/inference/sampling/test_monte_carlo_error.py",
-        "calibration/inference/sampling/test_sampler.py",
+    "calibration/inference/profile/interval_rules.py": (f"{_PROFILE}verdict_words.py",),
+    "calibration/inference/judge/conditions.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
+    "calibration/inference/judge/held.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
+    "calibration/inference/judge/residuals.py": (f"{_REPORT}conditions_words.py", f"{_REPORT}conditions.py"),
+    "calibration/inference/judge/identifiability.py": (f"{_JUDGE}shares.py", f"{_REPORT}conditions.py"),
+    "calibration/inference/sample/failed_draws.py": (f"{_SEARCH}feasibility.py",),
+    "calibration/inference/judge/verification.py": (f"{_ASSESS}verification.py",),
+    "calibration/inference/sample/convergence.py": (
+        "calibration/inference/sample/test_monte_carlo_error.py",
+        "calibration/inference/sample/test_sampler.py",
         f"{_REPORT}statements.py",
     ),
-    "calibration/inference/sampling/trajectories.py": ("calibration/inference/sampling/test_soundness.py",),
+    "calibration/inference/sample/trajectories.py": ("calibration/inference/sample/test_soundness.py",),
     "calibration/assess/scores.py": (f"{_ASSESS}scores.py", f"{_ASSESS}holdout_words.py", f"{_ASSESS}pit.py"),
     "calibration/assess/holdout.py": (f"{_ASSESS}holdout_words.py", f"{_ASSESS}structures_ahead.py"),
     "calibration/assess/forecast.py": (f"{_ASSESS}forecast.py", f"{_REPORT}judging_said.py"),
@@ -93,7 +94,7 @@ GUARDS: dict[str, tuple[str, ...]] = {
     "cipark_sd/statements/headline.py": ("cipark_sd/statements/test_headline.py", f"{_REPORT}intervals_said.py"),
     "cipark_sd/base/wording.py": (
         "cipark_sd/statements/test_headline.py",
-        f"{_FIT}verdict_words.py",
+        f"{_PROFILE}verdict_words.py",
         f"{_REPORT}intervals_said.py",
     ),
     "cipark_sd/analysis/experiments/effects.py": (

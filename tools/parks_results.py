@@ -19,11 +19,11 @@ from scipy.special import betaln, expit, gammaln, logsumexp
 from scipy.stats import gaussian_kde, norm, qmc
 
 from calibration.assess.rivals import with_variant
-from calibration.inference.sampling.convergence import Effort
-from calibration.inference.sampling.densities import prior_draws
-from calibration.inference.sampling.draws import draw, log_evidence
-from calibration.inference.sampling.modes import log_evidence_of
-from calibration.inference.sampling.moves import step
+from calibration.inference.sample.convergence import Effort
+from calibration.inference.sample.densities import prior_draws
+from calibration.inference.sample.draws import draw, log_evidence
+from calibration.inference.sample.modes import log_evidence_of
+from calibration.inference.sample.moves import step
 from calibration.likelihood.posterior import On
 from calibration.likelihood.replicate import named_streams
 from calibration.study import STUDIES

@@ -30,8 +30,8 @@ from typing import Any
 
 import numpy as np
 
-from calibration.inference.sampling.densities import prior_draws
-from calibration.inference.sampling.draws import problem_digest
+from calibration.inference.sample.densities import prior_draws
+from calibration.inference.sample.draws import problem_digest
 from calibration.likelihood.posterior import On
 from calibration.study import shipped_studies
 from calibration.study.problem import CalibrationProblem, read_problem

@@ -33,7 +33,7 @@ PLACES = {
     "replicate": ("calibration.likelihood.replicate",),
     "replicate_by_term": ("calibration.likelihood.replicate",),
     "replaced": ("calibration.likelihood.replicate",),
-    "fitted": ("calibration.inference.optimum.residuals", "calibration.fit.residuals"),
+    "fitted": ("calibration.inference.judge.residuals", "calibration.fit.residuals"),
     "predict": ("calibration.assess.posterior_predictive",),
     "forecast": ("calibration.assess.forecast",),
 }

@@ -25,8 +25,8 @@ from calibration.assess.rivals import (
     untold,
 )
 from calibration.assess.self_test import SelfTest, judged, self_test
-from calibration.inference.sampling.convergence import Effort
-from calibration.inference.sampling.draws import PosteriorDraws
+from calibration.inference.sample.convergence import Effort
+from calibration.inference.sample.draws import PosteriorDraws
 from calibration.likelihood.posterior import DensityOf
 from calibration.likelihood.replicate import Stage, replicate, stage_numbers
 from calibration.study.problem import CalibrationProblem

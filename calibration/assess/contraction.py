@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from calibration.inference.sampling.draws import PosteriorDraws
-from calibration.inference.sampling.importance import power_weights
+from calibration.inference.sample.draws import PosteriorDraws
+from calibration.inference.sample.importance import power_weights
 from calibration.noise.priors import Scale, from_scale, to_scale
 from calibration.study.groups import Pool
 from calibration.study.parameters import ParameterSpace, is_placeholder

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from calibration.assess.scores import LEVELS, crps_at, crps_error, crps_sample, energy_score, log_score_of, quantiles
-from calibration.noise.families.counts import NB1
 from calibration.study.calendar import Calendar
 from calibration.study.rows import USES, Records
 from cipark_sd.base.arrays import Array
@@ -200,54 +199,6 @@ def gap_between(forecast: Scored, rival: Scored) -> tuple[float, float, float]:
         return float((gaps >= gap - 1e-9).mean() if gap >= 0 else (gaps <= gap + 1e-9).mean())
 
     return gap, as_large(forecast), as_large(rival)
-
-
-def drift(
-    counts: Counts, since: float, until: float, times: Sequence[float], dispersion: float, rng: np.random.Generator,
-    n: int = 4000,
-) -> Forecaster:  # fmt: skip
-    """A rival from the counts alone: the rate between two of them goes on, and how well it is known counts.
-
-    The rate is drawn from the gamma distribution whose mean is the rate that was seen and whose variance is that of a
-    count of variance ``mean (1 + dispersion)``; each rise scatters by as much again.
-
-    Parameters
-    ----------
-    since, until : float
-        In decimal years: where the rate begins, and where the forecast does.
-    times : sequence of float
-        Dates of the forecast in decimal years, ascending.
-    dispersion : float
-        Variance of a count over its mean, less 1.
-    n : int
-        Draws.
-
-    Returns
-    -------
-    Forecaster
-        Its ``paths`` are ``(n, len(times))``.
-
-    Raises
-    ------
-    InvalidValue
-        Where no counts lie at ``since`` and before ``until``, or the number has not risen between them.
-    """
-    before = np.flatnonzero(counts.times < until - 1e-9)
-    start = np.flatnonzero(np.abs(counts.times - since) < 1e-9)
-    if not len(start) or not len(before) or before[-1] <= start[0]:
-        raise InvalidValue(
-            "since", since, f"a count of {counts.series!r} then, and a later one before the forecast", where="drift"
-        )
-    last = before[-1]
-    years, gain = counts.times[last] - counts.times[start[0]], counts.values[last] - counts.values[start[0]]
-    if gain <= 0:
-        raise InvalidValue("since", since, f"a time since which {counts.series!r} has risen", where="drift")
-    # of mean gain / years and variance gain (1 + dispersion) / years**2
-    rate = rng.gamma(gain / (1 + dispersion), (1 + dispersion) / years, size=n)
-    steps = np.diff([counts.times[last], *times])
-    rises = NB1().draw(rate[:, None] * steps, np.full((n, 1), dispersion), rng)
-    name = f"drift since {counts.dates[start[0]]}, dispersion {dispersion:g}"
-    return Forecaster(name, counts.series, np.array(times), counts.values[last] + rises.cumsum(axis=1))
 
 
 def read_forecasts(path: Path, scenario: str | None = None) -> list[Forecaster]:

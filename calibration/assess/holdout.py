@@ -17,10 +17,10 @@ import pandas as pd
 
 from calibration.assess.rivals import Refit, with_variant
 from calibration.assess.scores import score, summaries, table_of
-from calibration.inference.sampling.convergence import EFFORT, Effort, OnBlock
-from calibration.inference.sampling.draws import PER_CHAIN, chains_entry, draw_whole, problem_digest
-from calibration.inference.sampling.moves import NowherePossible
-from calibration.inference.sampling.sample import Start
+from calibration.inference.sample.convergence import EFFORT, Effort, OnBlock
+from calibration.inference.sample.draws import PER_CHAIN, chains_entry, draw_whole, problem_digest
+from calibration.inference.sample.moves import NowherePossible
+from calibration.inference.sample.sample import Start
 from calibration.likelihood.posterior import DensityOf, Posterior
 from calibration.likelihood.replicate import named_streams, numbers, replicate
 from calibration.study.problem import CalibrationProblem, until

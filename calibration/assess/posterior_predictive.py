@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 
 from calibration.assess.scores import LEVELS, crps_sample, quantiles
-from calibration.inference.optimum.residuals import place_of
-from calibration.inference.sampling.draws import PosteriorDraws
-from calibration.inference.sampling.importance import RELIABLE, left_out_weights
+from calibration.inference.judge.residuals import place_of
+from calibration.inference.sample.draws import PosteriorDraws
+from calibration.inference.sample.importance import RELIABLE, left_out_weights
 from calibration.likelihood.forward import all_reported
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import (
@@ -35,15 +35,15 @@ from calibration.likelihood.replicate import (
 from calibration.likelihood.term_density import expected_numbers, number_family
 from calibration.noise.families.base import NumberFamily
 from calibration.study.observations import Breakdown, Count, Level, Observation, Prediction, Term, Use
-from cipark_sd.base.arrays import Array, evenly
+from cipark_sd.base.arrays import Array
 from cipark_sd.statements.claims import class_of
 
 #: What an observed number is: a count, a measurement, a count out of a known total, a cell of a breakdown.
 NumberKind = Literal["count", "measurement", "share", "cell"]
 #: Kinds of observation whose numbers are counts or measurements over time.
 DATED = ("increments", "level", "flow")
-#: Central mass of the intervals; posterior draws at most, evenly spaced.
-LEVEL, DRAWS = 0.9, 4000
+#: Central mass of the intervals.
+LEVEL = 0.9
 #: Numbers of a series below which its statistics say nothing.
 FEWEST = 4
 #: Share of right studies in which any statistic is said to fail.
@@ -97,7 +97,7 @@ def predict(density: Posterior, theta: Array, rng: np.random.Generator, *, r_eff
     Those of an autocorrelated series are predicted from the fitted ones before them. Draws for which the model has no
     value of a number that is fitted or held out are left out; a number that is only looked at leaves out none but its
     own. ``r_eff`` is the share of the draws that is effective,
-    :func:`calibration.inference.sampling.importance.relative_efficiency`.
+    :func:`calibration.inference.sample.importance.relative_efficiency`.
 
     Parameters
     ----------
@@ -231,8 +231,8 @@ def drawn_predictions(drawn: PosteriorDraws, predictions: Sequence[Prediction]) 
     A prediction is the model's own number, without the noise of an observation.
     """
     problem, engine = drawn.density.problem, drawn.density.runner.engine
-    drawn_rows = evenly(drawn.flat, DRAWS), draws_of_priors(problem)
-    values, alone = (all_reported(problem, predictions, engine, theta) for theta in drawn_rows)
+    every = drawn.flat, draws_of_priors(problem)
+    values, alone = (all_reported(problem, predictions, engine, theta) for theta in every)
     rows = []
     for prediction, of_draws, of_prior in zip(predictions, values.T, alone.T, strict=True):
         low, *_, high = central_quantiles(of_prior)

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from calibration.assess.rivals import Comparison, RivalFit, with_variant
-from calibration.inference.sampling.draws import by_term, problem_digest
+from calibration.inference.sample.draws import by_term, problem_digest
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.analysis.experiments.definition import Structure
+from cipark_sd.base.checkpoints import sign_files
 from cipark_sd.base.errors import UnusableInput
 from cipark_sd.base.files import check_inner, write_table
 from cipark_sd.base.inputs import MODEL_LIMIT, lines_of, read_text
@@ -32,7 +33,7 @@ def keep_rivals(
     """Write the draws of each rival as NetCDF for ArviZ, and a table of their weights.
 
     The groups are ``posterior``, with one variable ``theta`` over all parameters, and ``log_likelihood`` as of
-    :mod:`calibration.inference.sampling.draws`, for ``az.compare``.
+    :mod:`calibration.inference.sample.draws`, for ``az.compare``.
 
     The table, ``rival, weight`` and what the comparison knows beside them, is written last: where it is, all is. Terms
     whose leave-one-out density importance sampling cannot know (Pareto k above 0.7) are counted in ``n_unreliable``.
@@ -54,6 +55,7 @@ def keep_rivals(
         name = fit.variant.id
         _write(fit, draws_file(folder, name), with_variant(problem, fit.variant))
     _write_weights(lines, refuted, folder / WEIGHTS)
+    sign_files(folder, *(draws_file(folder, fit.variant.id).name for fit in fits), WEIGHTS)
 
 
 def draws_file(folder: Path, rival: str) -> Path:

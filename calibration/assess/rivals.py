@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.assess.scores import log_mean_exp
-from calibration.inference.sampling.convergence import EFFORT, UNSAVED, USABLE, Convergence, Effort, OnBlock
-from calibration.inference.sampling.draws import (
+from calibration.inference.sample.convergence import EFFORT, UNSAVED, USABLE, Convergence, Effort, OnBlock
+from calibration.inference.sample.draws import (
     PER_CHAIN,
     PosteriorDraws,
     chains_entry,
@@ -33,9 +33,9 @@ from calibration.inference.sampling.draws import (
     log_evidence,
     problem_digest,
 )
-from calibration.inference.sampling.importance import RELIABLE, left_out_density, relative_efficiency
-from calibration.inference.sampling.moves import NowherePossible
-from calibration.inference.sampling.sample import ImportanceDraws, Start
+from calibration.inference.sample.importance import RELIABLE, left_out_density, relative_efficiency
+from calibration.inference.sample.moves import NowherePossible
+from calibration.inference.sample.sample import ImportanceDraws, Start
 from calibration.likelihood.posterior import DensityOf, Posterior, with_terms
 from calibration.likelihood.replicate import Stage, named_streams, stage_numbers
 from calibration.study.problem import CalibrationProblem

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from calibration.assess.forecast import courses_ahead
 from calibration.assess.rivals import Refit
 from calibration.assess.scores import quantiles
-from calibration.inference.sampling.convergence import UNSAVED, Criteria, Effort, OnBlock
-from calibration.inference.sampling.densities import prior_draws
-from calibration.inference.sampling.draws import PER_CHAIN, PosteriorDraws, draw_whole, problem_digest
+from calibration.inference.sample.convergence import UNSAVED, Criteria, Effort, OnBlock
+from calibration.inference.sample.densities import prior_draws
+from calibration.inference.sample.draws import PER_CHAIN, PosteriorDraws, draw_whole, problem_digest
 from calibration.likelihood.posterior import DensityOf, Posterior
 from calibration.likelihood.replicate import numbers, replaced, replicate
 from calibration.study.problem import CalibrationProblem

@@ -43,7 +43,7 @@ def calibrate(request: Settings) -> Result:
     from cipark_sd.pages.page import HTML
 
     study = request.folder
-    folder = output_folder(request.output or OUTPUT_FOLDER / study.name)
+    folder = output_folder(request.output or OUTPUT_FOLDER / study.resolve().name)
     if request.dask is not None:
         # before the searches and not after them
         from cipark_sd.execution.cluster import check_address
@@ -101,7 +101,7 @@ def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
     from calibration.commands import pipeline
     from calibration.report.collect import checks_at_estimate, fit_findings
     from calibration.report.findings import Findings, save
-    from calibration.report.output import write, write_fit
+    from calibration.report.output import files_of_earlier, write
     from cipark_sd.base.optional import attempt
     from cipark_sd.pages.output import PLAYER
     from cipark_sd.verify.checks.outcome import Outcome
@@ -117,9 +117,10 @@ def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
         tuple[Outcome, ...](),
     )
     findings = Findings(fit, assessed, checks)
+    earlier = files_of_earlier(folder)
     save(findings, folder)
     # the page that runs the model takes up the fit, and the report takes up that page
-    write_fit(findings, folder)
+    pipeline.keep_fit(findings, folder)
     if settings.player:
         from calibration.commands.play.page import write_player
         from cipark_sd.base.console import busy
@@ -129,5 +130,7 @@ def finish(settings: Settings, made: "Calibration", folder: Path) -> "Findings":
             attempt("player", lambda: write_player(made.problem, folder, seed), None, refused=OSError)
     else:
         (folder / PLAYER).unlink(missing_ok=True)
-    write(findings, folder)
+    # what this fit does not have goes when all that it has is there
+    for path in earlier.difference(write(findings, folder)):
+        path.unlink(missing_ok=True)
     return findings

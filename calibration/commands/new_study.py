@@ -21,7 +21,7 @@ MANY = 30
 
 @command_of(Request, "new-study", short_help="Make a study from a model and a table.")
 def new_study(request: Request) -> Result:
-    """Write a study folder that cipark calibrate can run, from MODEL (Vensim or XMILE) and DATA (CSV or .xlsx).
+    """Write a study folder that cipark calibrate can run, from MODEL (Vensim or XMILE) and tables (CSV or .xlsx).
 
     Which column means which variable, how it is read and with what noise, which constants the data depend on: all is
     guessed and written down with comments, to be corrected in the study's problem.toml. With --from the study is a copy
@@ -31,6 +31,7 @@ def new_study(request: Request) -> Result:
     Examples:
       cipark new-study sir.mdl cases.csv                      a folder cases/
       cipark new-study sir.mdl cases.csv -o flu --value "reported=New Infections"
+      cipark new-study ward.mdl beds.csv waits.csv            two tables, each with times of its own
       cipark new-study sir.xmile owid.csv --time date --where country=Italy
       cipark calibrate flu --fast                             the first fit
       cipark new-study my.mdl --payoff fit.vpd --control fit.voc --scenario best.out
@@ -165,10 +166,12 @@ def _of_column(made: "NewStudy", series: "Series") -> "Iterator[str]":
     from cipark_sd.base.wording import number
 
     if series.is_input:
-        way, reads = ("level", "lines") if series.windowed else ("held", "each value until the next")
-        yield f'drives the model; kind = "{way}" in problem.toml reads {reads}'
-    elif empty := max(made.n_rows - len(series.rows) - len(series.dropped), 0):
-        yield f"{_rows(empty, 'has', 'have')} no number or no time: left out"
+        remedy = 'kind = "level" in problem.toml reads lines'
+        if not series.windowed:
+            remedy = f'--window "{series.match.column}=rows" holds each value over its window'
+        yield f"drives the model; {remedy}"
+    elif empty := max(len(series.axis.rows) - len(series.rows) - len(series.dropped), 0):
+        yield f"{_rows(empty, 'has', 'have')} no number: left out"
     if (series.values < 0).any() and not series.is_input:
         yield f"a count is never negative, and {number(float(series.values.min()))} is one: the noise is normal"
     if n := sum(row.ends is not None for row in series.rows):
@@ -186,8 +189,8 @@ def _summary(made: "NewStudy") -> list[str]:
         f"          {p.match.column}: {text}" for p in (*made.inputs, *made.series) for text in _of_column(made, p)
     ]
     if made.ignored:
-        hint = f'; no like name, or counted already: --value "{made.numeric[0]}=VARIABLE" takes it in'
-        lines.append(f"  ignored {', '.join(made.ignored)}{hint if made.numeric else ''}")
+        hint = f'no like name, or counted already: --value "{made.ignored[0]}=VARIABLE" takes it in'
+        lines.append(f"  ignored {', '.join(made.ignored)}; {hint}")
     free = [candidate for candidate in made.candidates if candidate.role == "CAL"]
     names = [candidate.name for candidate in free]
     lines.append(f"  fitted  {len(free)} constant{'s' if len(free) > 1 else ''}: {_some(names, 8)}")

@@ -1,14 +1,18 @@
 """What ``cipark calibrate`` says of a study whose objective is a payoff: the optimum, and what lies about it."""
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cipark_sd.base.console import Rows, Sentence
+from calibration.commands.pipeline import keep_draws
+from calibration.inference.sample.convergence import QUANTILES
+from cipark_sd.base.console import Printable, Rows, Sentence
 from cipark_sd.base.files import write_table, write_text
 from cipark_sd.base.naming import flat_name, split_name
-from cipark_sd.base.wording import number
+from cipark_sd.base.wording import number, percent
 from cipark_sd.commands.result import Result
 from cipark_sd.model.printing import quoted
 
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
 MOVE = 0.01
 #: Of ``optimum.csv``.
 COLUMNS = ("constant", "start", "optimum", "lower", "upper", "fall_below", "fall_above")
+#: Of the table of a payoff that is a log density.
+KNOWN = ("constant", "optimum", "median", "interval")
 #: Constants of the table on the console; all are in the file.
 MOST_ROWS = 20
 
@@ -36,7 +42,7 @@ def payoff_result(made: "Calibration", folder: Path) -> Result:
     Returns
     -------
     Result
-        With exit code 1 where the user stopped the searches.
+        With exit code 1 where the user stopped, or the draws have not converged.
     """
     optimum, problem = made.optimum, made.problem
     goal, density = optimum.goal, optimum.goal.density
@@ -75,7 +81,16 @@ def payoff_result(made: "Calibration", folder: Path) -> Result:
         if parameter.target == "model"
     ]
     changes = write_text(folder / "optimum.cin", "".join(settings))
-    files = f"  all constants: {table}; as a scenario, for Vensim too: {changes}"
+    printed: list[str | Printable] = [head, searched, shown_table]
+    if problem.method.log_density:
+        known = _known(made)
+        printed += [
+            Rows(KNOWN, [[str(row["constant"]), *_shown(row)] for row in known][:MOST_ROWS]),
+            f"  {_how(made)}",
+            f"  what the log density says of each: {write_table(folder / 'constants.csv', known)}",
+        ]
+        keep_draws(made, folder)
+    printed.append(f"  all constants: {table}; as a scenario, for Vensim too: {changes}")
     facts = {
         "folder": folder,
         "payoff": best,
@@ -85,7 +100,45 @@ def payoff_result(made: "Calibration", folder: Path) -> Result:
         "at_bound": list(optimum.at_bound),
         "optimum": dict(zip(names, optimum.theta.tolist(), strict=True)),
     }
-    return Result(facts, 1 if optimum.interrupted else 0, (head, searched, shown_table, files))
+    is_left = made.interrupted or (made.draws is not None and not made.draws.sampled.converged)
+    return Result(facts, 1 if is_left else 0, printed)
+
+
+def _known(made: "Calibration") -> list[dict[str, object]]:
+    """A row for each constant: the optimum, the ends of its profile, and moments of the draws."""
+    profiles = {profile.name: profile.verdict for profile in made.profiles}
+    lines = (
+        {line.name: line for line in made.draws.sampled.lines} if made.draws and made.draws.sampled.converged else {}
+    )
+    rows: list[dict[str, object]] = []
+    for name, value in made.estimates.items():
+        row: dict[str, object] = {"constant": name, "optimum": value}
+        if verdict := profiles.get(name):
+            ends = {"profile_low": verdict.lower.at, "profile_high": verdict.upper.at}
+            row |= {**ends, "verdict": str(verdict)}
+        if line := lines.get(name):
+            row |= {"mean": line.mean, "sd": line.sd, "low_95": line.low, "median": line.median, "high_95": line.high}
+            row |= {"rhat": line.r_hat, "ess_bulk": line.ess_bulk, "ess_tail": line.ess_tail}
+        rows.append(row)
+    return rows
+
+
+def _shown(row: Mapping[str, Any]) -> list[str]:
+    if "median" in row:
+        return [number(row["optimum"]), number(row["median"]), f"{number(row['low_95'])} to {number(row['high_95'])}"]
+    ends = [
+        number(row[key]) if math.isfinite(row.get(key, math.nan)) else "" for key in ("profile_low", "profile_high")
+    ]
+    return [number(row["optimum"]), "", " to ".join(ends) if any(ends) else ""]
+
+
+def _how(made: "Calibration") -> str:
+    """How the intervals were made."""
+    if made.draws is not None and made.draws.sampled.converged:
+        return f"{percent(QUANTILES[-1] - QUANTILES[0])} of the draws. {made.draws.sampled.sentence}"
+    by = f"{percent(made.problem.method.level)} by profiles." if made.profiles else "No intervals."
+    why = made.unsampled if made.draws is None else f"The draws have not converged: {made.draws.sampled.obstacle}."
+    return f"{by} {why}".rstrip()
 
 
 def _as_in_equations(name: str) -> str:

@@ -9,12 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from calibration.assess.assessment import NOTHING, Assessment, Stages, assess
+from calibration.commands.for_analyses.fitted_study import DRAWS, FIT
 from calibration.commands.settings import Settings
-from calibration.inference.optimum.optimise import Optimum, continued, optimise
-from calibration.inference.optimum.profile import predictions as profiles_of_predictions
-from calibration.inference.optimum.profile import profiles as profiles_of_parameters
-from calibration.inference.optimum.scoring import drawn_about
-from calibration.inference.optimum.verification import (
+from calibration.inference.judge.verification import (
     COARSE,
     UNSAMPLED,
     UNUSABLE,
@@ -25,18 +22,25 @@ from calibration.inference.optimum.verification import (
     shift_at_half_the_step,
     stepping_words,
 )
-from calibration.inference.sampling.convergence import EFFORT, Convergence, Effort, affordable_steps, cost_of_a_run
-from calibration.inference.sampling.draws import PosteriorDraws, chains_entry, draw, study_digest, tree
-from calibration.inference.sampling.failed_draws import failed_draws, impossible_terms
-from calibration.inference.sampling.warming import NEAR
+from calibration.inference.profile.profile import predictions as profiles_of_predictions
+from calibration.inference.profile.profile import profiles as profiles_of_parameters
+from calibration.inference.sample.convergence import EFFORT, Convergence, Effort, affordable_steps, cost_of_a_run
+from calibration.inference.sample.draws import PosteriorDraws, chains_entry, draw, study_digest, tree
+from calibration.inference.sample.failed_draws import failed_draws, impossible_terms
+from calibration.inference.sample.known_optima import POINTS_EACH
+from calibration.inference.sample.warming import NEAR
+from calibration.inference.search.optimise import Optimum, continued, optimise
+from calibration.inference.search.scoring import drawn_about
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.collect import Calibration
+from calibration.report.findings import Findings
+from calibration.report.output import write_fit
 from calibration.study.parameters import share_that_may_fail
 from calibration.study.problem import CalibrationProblem, at_step, read_problem, until, with_question
 from calibration.study.sections import Method
 from cipark_sd.analysis.experiments.definition import Structure
-from cipark_sd.base.checkpoints import Checkpoints
+from cipark_sd.base.checkpoints import Checkpoints, sign_files
 from cipark_sd.base.console import Bars, echo, progress_bars
 from cipark_sd.base.errors import InvalidValue, UnknownName
 from cipark_sd.base.optional import attempt
@@ -125,8 +129,7 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
     with progress_bars() as bars, pool_of(settings) as pool:
         optimum, checkpoints = _searched(density, settings, bars, pool)
         yield (made := _at(optimum, settings, checkpoints))
-        if density.problem.payoff:
-            # there are no data that profiles, draws or half the step could be judged by
+        if density.problem.payoff and not density.problem.method.log_density:
             return
         made = replace(made, step_shift=_step_shift(optimum, settings))
         first, dearer, left = made, 1.0, float(AGAIN)
@@ -165,6 +168,9 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
             predictions, optimum = profiles_of_predictions(optimum, checkpoints, bars, pool)
             made = replace(made, optimum=optimum, predictions=tuple(predictions), reused=checkpoints.origin)
             yield made
+        if problem.payoff:
+            # it has no numbers that PySD, failing draws or half the step could be set against
+            return
     # a profile may have reached a better optimum
     if optimum.moved:
         made = replace(made, step_shift=_step_shift(optimum, settings))
@@ -209,7 +215,7 @@ def _at(optimum: Optimum, settings: Settings, checkpoints: Checkpoints) -> Calib
 def _finer(made: Calibration, settings: Settings) -> tuple[Stepping | None, float]:
     """How to fit again where the step is too coarse, and the operations that it takes; None where the user said how."""
     optimum, cost = made.optimum, cost_of_a_run(made.optimum.goal.density)
-    is_held = settings.step is not None or settings.method is not None
+    is_held = settings.step is not None or settings.method is not None or bool(made.problem.payoff)
     if made.optimum.interrupted or is_held or cost is None:
         return None, 0.0
     way: Stepping | None = attempt("half step", lambda: finer(optimum, made.step_shift, settings.engine), None)
@@ -224,6 +230,18 @@ def pool_of(settings: Settings) -> Pool:
     return cluster.pool_of(settings.dask, partial(Workers, n, checkpoints), checkpoints)
 
 
+def keep_fit(findings: Findings, folder: Path) -> None:
+    """Write the record of the fit, signed by the user's key, and the scenario of its estimate.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the output.
+    """
+    write_fit(findings, folder)
+    sign_files(folder, FIT)
+
+
 def keep_draws(made: Calibration, folder: Path) -> None:
     """Write the draws with what they predict, where there are any.
 
@@ -234,7 +252,8 @@ def keep_draws(made: Calibration, folder: Path) -> None:
     """
     if made.draws is not None:
         seed = made.problem.method.seed
-        write_netcdf(tree(made.draws, stage_numbers(seed, Stage.FILE_OF_DRAWS), seed), folder / "draws.nc")
+        write_netcdf(tree(made.draws, stage_numbers(seed, Stage.FILE_OF_DRAWS), seed), folder / DRAWS)
+        sign_files(folder, DRAWS)
 
 
 def _fit_checkpoints(density: Posterior, settings: Settings, starts: int) -> Checkpoints:
@@ -252,15 +271,17 @@ def _sampled(optimum: Optimum, settings: Settings, effort: Effort, bars: Bars) -
     trajectories astray and chains that are warmed miss narrow hills: ensembles, which need no slope, begin about the
     best fit.
     """
-    density, walkers, optima = optimum.goal.density, None, None
-    if optimum.goal.rough and effort.sampler == EFFORT.sampler:
-        k, numbers = len(density.space), stage_numbers(density.problem.method.seed, Stage.POSTERIOR)
-        steps = settings.steps or min(effort.most_steps, MOST_WALKED)
-        effort = replace(effort, sampler="chains", walkers=2 * k + 4, most_steps=steps, least_steps=steps * 3 // 5)
-        about = drawn_about(optimum.goal, optimum.theta, effort.ensembles * effort.walkers, numbers.spawn(2)[1])
-        walkers = about.reshape(effort.ensembles, effort.walkers, k)
-    elif not optimum.goal.rough:
-        optima = np.array([optimum.theta, *optimum.as_good(NEAR)])
+    density, walkers, about = optimum.goal.density, None, None
+    optima = np.array([optimum.theta, *optimum.as_good(NEAR)])
+    if optimum.goal.rough:
+        _, first, further = stage_numbers(density.problem.method.seed, Stage.POSTERIOR).spawn(3)
+        k = len(density.space)
+        about = np.array([drawn_about(optimum.goal, end, POINTS_EACH * k, further, spread=1.0) for end in optima])
+        if effort.sampler == EFFORT.sampler:
+            steps = settings.steps or min(effort.most_steps, MOST_WALKED)
+            effort = replace(effort, sampler="chains", walkers=2 * k + 4, most_steps=steps, least_steps=steps * 3 // 5)
+            begin = drawn_about(optimum.goal, optimum.theta, effort.ensembles * effort.walkers, first)
+            walkers = begin.reshape(effort.ensembles, effort.walkers, k)
     bars.show("posterior", 0, effort.most_steps)
 
     def stepped(steps: int, total: int, worst: Convergence | None) -> None:
@@ -280,6 +301,7 @@ def _sampled(optimum: Optimum, settings: Settings, effort: Effort, bars: Bars) -
         saved=saved,
         walkers=walkers,
         optima=optima,
+        about=about,
         on_block=stepped,
     )
     if settings.steps is None and not (drawn.sampled.converged or drawn.sampled.interrupted):
@@ -340,7 +362,9 @@ def _last(problem: CalibrationProblem, text: str) -> float:
 
 
 def _step_shift(optimum: Optimum, settings: Settings) -> float:
-    """The largest move of an expected number at half the time step; NaN where it cannot be had."""
+    """The largest move of an expected number at half the time step; NaN where it cannot be had, as of a payoff."""
+    if optimum.goal.density.problem.payoff:
+        return float("nan")
     return attempt("half step", lambda: shift_at_half_the_step(optimum, settings.engine), float("nan"))
 
 

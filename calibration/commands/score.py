@@ -12,8 +12,6 @@ from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.result import Result
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from calibration.assess.forecast_score import Counts, Forecaster, Scored
 
 
@@ -29,13 +27,6 @@ class Request:
     dated: str = option("--time", metavar="COLUMN", default="date", help="Column of the dates in DATA (default: date).")
     of: str | None = option("--of", metavar="NAME", help="Structure to judge (default: mixture, else the first).")
     scenario: str | None = option("--scenario", metavar="NAME", help="Scenario that came (default: the first).")
-    drifts: tuple[str, ...] = option(
-        "--drift",
-        multiple=True,
-        metavar="DATE:DISPERSION",
-        help="Rival: the rate since DATE continues, with variance = mean * (1 + dispersion); repeatable.",
-    )
-    seed: int = options.seed(1, "Seed of the rivals' random numbers.")
 
 
 @command_of(Request, short_help="Score a kept forecast against the counts that came later.")
@@ -52,10 +43,7 @@ def score(request: Request) -> Result:
     Examples:
       cipark score forecast_2020_2030.nc residents.csv operating.csv --column working=operating
       cipark score cipark-output/my_study/forecast.csv later.csv
-      cipark score forecast.nc residents.csv --drift 2016-12-31:1.5
     """
-    import numpy as np
-
     from calibration.assess.forecast_score import read_counts, read_forecasts
     from cipark_sd.base.errors import UnknownName
 
@@ -71,27 +59,9 @@ def score(request: Request) -> Result:
     by_date = any(entry.by_date for entry in forecasters)
     for counts in read_counts(request.data, series, columns, request.dated, by_date=by_date):
         chosen = [entry for entry in forecasters if entry.series == counts.series]
-        if counts.series == series[0]:
-            rng = np.random.default_rng(request.seed)
-            chosen += [_drift(text, counts, chosen[0], rng) for text in request.drifts]
         facts[counts.series], parts = _of_series(counts, chosen, judged)
         printed += parts
     return Result({"forecast": request.forecast, "of": judged, "series": facts}, printed=printed)
-
-
-def _drift(text: str, counts: "Counts", like: "Forecaster", rng: "np.random.Generator") -> "Forecaster":
-    from calibration.assess.forecast_score import drift
-    from calibration.study.calendar import Calendar
-    from cipark_sd.base.errors import InvalidValue
-
-    date, _, number = text.rpartition(":")
-    try:
-        since, dispersion = Calendar().model_time(date), float(number)
-    except ValueError:
-        since, dispersion = 0.0, 0.0
-    if not 0 < dispersion < 1000:
-        raise InvalidValue("--drift", text, "DATE:DISPERSION such as 2016-12-31:1.5, above 0", where="score")
-    return drift(counts, since, float(like.times[0]), like.times.tolist(), dispersion, rng)
 
 
 def _of_series(

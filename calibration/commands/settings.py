@@ -12,7 +12,7 @@ from cipark_sd.commands.options import argument, option
 from cipark_sd.engines.registry import names
 
 if TYPE_CHECKING:
-    from calibration.inference.sampling.convergence import Sampler
+    from calibration.inference.sample.convergence import Sampler
     from cipark_sd.base.checkpoints import Checkpoints
     from cipark_sd.model.model import Method as Integration
 

@@ -17,9 +17,11 @@ from calibration.commands.for_analyses.study import CalibrationStudy
 from calibration.commands.new_study import new_study as new_study_command
 from calibration.commands.play.page import player_of
 from calibration.commands.settings import Settings
+from calibration.front.density import Density
 from calibration.front.noise import IN_PYTHON, Noise, with_noise
 from calibration.front.priors import stated
-from calibration.inference.sampling.draws import PosteriorDraws, tree
+from calibration.inference.sample.draws import PosteriorDraws, tree
+from calibration.likelihood.posterior import posterior
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.new_study.request import Request
 from calibration.new_study.study import check_free, new_study
@@ -27,7 +29,7 @@ from calibration.new_study.text import NewStudy
 from calibration.report.collect import Calibration, fit_findings, values_of
 from calibration.report.figures_posterior import pairs_figure, posterior_figure
 from calibration.report.findings import Findings, estimates, posterior_table, save
-from calibration.report.output import ending, page, write_fit
+from calibration.report.output import ending, files_of_earlier, page
 from calibration.report.sections.answer import First
 from calibration.report.sections.constants import classes
 from calibration.report.sections.registry import SECTIONS
@@ -44,6 +46,7 @@ from cipark_sd.base.optional import recorded
 from cipark_sd.commands.requests import dress, in_python, parameters_of, requested
 from cipark_sd.commands.result import Acting, Player, Result, of_folder
 from cipark_sd.data.scenarios import Scenario
+from cipark_sd.engines.registry import choose
 from cipark_sd.language.read.changes_files import ScenarioLike, as_scenario
 from cipark_sd.model.model import Method as Integration
 from cipark_sd.model.model import Model
@@ -88,9 +91,14 @@ class Fit(Calibration, Acting):
         return (self.problem.scenario | Scenario("", values)).renamed("fit")
 
     @cached_property
+    def density(self) -> Density:
+        """The log density that was fitted: its rows, time step and noise. See :attr:`Study.density`."""
+        return _density(self.problem, self.engine)
+
+    @cached_property
     def findings(self) -> Findings:
-        """What tables, figures and the page are made of."""
-        return Findings(fit_findings(self))
+        """What tables, figures and the page are made of, with what draws are held against, such as a misfit."""
+        return Findings(fit_findings(self), pipeline.assessment(self.settings, self))
 
     @cached_property
     def idata(self) -> Any:
@@ -237,9 +245,12 @@ class Fit(Calibration, Acting):
             By default ``cipark-output/`` and the name of the study, where ``policy`` and ``play`` look.
         """
         place = self._folder(folder)
-        write_fit(self.findings, place)
+        earlier = files_of_earlier(place)
+        pipeline.keep_fit(self.findings, place)
         save(self.findings, place)
         pipeline.keep_draws(self, place)
+        for path in earlier:
+            path.unlink(missing_ok=True)
         return place
 
     def play(
@@ -284,6 +295,12 @@ class Fit(Calibration, Acting):
             raise UnusableInput(f"noise of {', '.join(noises)}: {IN_PYTHON}", where=self.problem.title)
         name = self.problem.folder.resolve().name
         return output_folder(OUTPUT_FOLDER / name if folder is None else Path(folder), where="folder")
+
+
+def _density(problem: CalibrationProblem, engine: str) -> Density:
+    if problem.payoff and not problem.method.log_density:
+        raise UnusableInput("its objective is a payoff that is not said to be a log density", where=problem.title)
+    return Density(posterior(problem, choose(engine)))
 
 
 def calibrate(study: Any = None, **options: Any) -> Fit:
@@ -398,6 +415,17 @@ class Study(CalibrationStudy):
             raise UnusableInput(f"noise of {', '.join(self.noises)}: {IN_PYTHON}", where=self.title)
         return self.problem.folder
 
+    @cached_property
+    def density(self) -> Density:
+        """The log density of the parameters, with gradients, draws of the priors and simulated observations.
+
+        Raises
+        ------
+        UnusableInput
+            Where the objective is a payoff, which is no log density.
+        """
+        return _density(self.problem, "native")
+
     def fit(self, **options: Any) -> Fit:
         """The fit of :func:`cipark_sd.calibrate`, with the same options."""
         return calibrate(self, **({"allow_files": self.allow_files} | options))
@@ -475,4 +503,4 @@ def read_study(name: Path | str | None = None, *, allow_files: Sequence[Path] = 
     UnknownName, InvalidValue, Problems
     """
     folder = find_folder(None if name is None else str(name), file=FILE, where="read_study")
-    return Study.__new__(Study)._fill(read_problem(folder, allow_files=allow_files), allow_files)
+    return Study.__new__(Study)._fill(read_problem(folder, allow_files=allow_files, maximised=True), allow_files)

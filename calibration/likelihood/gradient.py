@@ -9,32 +9,25 @@ from numpy.typing import NDArray
 
 from calibration.likelihood.autocorrelation import Series
 from calibration.likelihood.posterior import Posterior
-from calibration.likelihood.term_density import (
-    Group,
-    expected_numbers,
-    joined_slopes,
-    number_family,
-    part,
-    recoded_slopes,
-)
+from calibration.likelihood.term_density import Group, expected_numbers, joined_slopes, number_family, part
 from calibration.study.observations import Breakdown, Count, Share, Term
 from cipark_sd.base.arrays import Array
 
-#: Derivatives of ``n`` rows and some terms: by what the terms read ``(n, n_terms, n_quantities)``, by the spread
-#: ``(n, n_terms)``, and ``(n, n_true, n_reported)`` by the matrix of a term with a coding.
-_TermSlopes = tuple[Array, Array, Array | None]
+#: Derivatives of ``n`` rows and some terms: by what the terms read ``(n, n_terms, n_quantities)``, and by the spread
+#: ``(n, n_terms)``.
+_TermSlopes = tuple[Array, Array]
 
 
-def _group_slopes(group: Group, values: Array, spread: Array, matrix: Array | None) -> _TermSlopes:
+def _group_slopes(group: Group, values: Array, spread: Array) -> _TermSlopes:
     """Of terms that are computed together; arguments as of :func:`_term_slopes`, ``values`` with an axis of terms."""
     first = group.first
     if group.counts is not None and isinstance(first, Count):
         return _exact_counts_slopes(first, group.counts, values, spread)
-    by_term = [_term_slopes(term, values[:, place], spread, matrix) for place, term in enumerate(group.terms)]
+    by_term = [_term_slopes(term, values[:, place], spread) for place, term in enumerate(group.terms)]
     if len(by_term) == 1:
         return by_term[0]
-    by_values, by_spread, _ = zip(*by_term, strict=True)
-    return np.concatenate(by_values, axis=1), np.concatenate(by_spread, axis=1), None
+    by_values, by_spread = zip(*by_term, strict=True)
+    return np.concatenate(by_values, axis=1), np.concatenate(by_spread, axis=1)
 
 
 def _exact_counts_slopes(term: Count, observed: Array, values: Array, spread: Array) -> _TermSlopes:
@@ -45,7 +38,7 @@ def _exact_counts_slopes(term: Count, observed: Array, values: Array, spread: Ar
     return _of_count(term, values, expected, slopes)
 
 
-def _term_slopes(term: Term, values: Array, spread: Array, matrix: Array | None) -> _TermSlopes:
+def _term_slopes(term: Term, values: Array, spread: Array) -> _TermSlopes:
     """Of one term that is no exact count; arguments as of :func:`.term_density.term_log_density`."""
     match term:
         case Count():
@@ -55,9 +48,10 @@ def _term_slopes(term: Term, values: Array, spread: Array, matrix: Array | None)
             columns = tuple(slope[:, None] for slope in slopes)
             return _of_count(term, values[:, None], expected[:, None], columns)
         case Breakdown():
-            return _of_breakdown(term, values, spread, matrix)
+            by_sizes, by_spread = term.noise.family.slopes(np.array(term.counts), values, spread)
+            return by_sizes[:, None], by_spread[:, None]
         case Share() if term.since is not None:
-            return joined_slopes(term, values)[:, None], np.zeros((len(values), 1)), None
+            return joined_slopes(term, values)[:, None], np.zeros((len(values), 1))
         case Share():
             total, probability, shares = np.array(term.total), part(values), term.noise.family
             if term.lower == term.upper:
@@ -65,38 +59,15 @@ def _term_slopes(term: Term, values: Array, spread: Array, matrix: Array | None)
             else:
                 slope = shares.interval_slope(term.lower, term.upper, total, probability)
             by_values = np.stack([slope / values[:, 1], -slope * probability / values[:, 1]], axis=1)
-            return by_values[:, None], np.zeros((len(values), 1)), None
+            return by_values[:, None], np.zeros((len(values), 1))
 
 
 def _of_count(term: Count, values: Array, expected: Array, slopes: tuple[Array, ...]) -> _TermSlopes:
     by_mean, by_spread, *by_gains = slopes
     if term.denominator is None:
-        return np.stack([by_mean, *by_gains], axis=-1), by_spread, None
+        return np.stack([by_mean, *by_gains], axis=-1), by_spread
     below = values[..., -1]
-    return np.stack([by_mean / below, -by_mean * expected[..., 0] / below], axis=-1), by_spread, None
-
-
-def _of_breakdown(term: Breakdown, values: Array, spread: Array, matrix: Array | None) -> _TermSlopes:
-    counts, n_true = np.array(term.counts), term.n_true
-    by_values = np.zeros_like(values)
-    if term.recodes and matrix is not None:
-        recoded = recoded_slopes(counts, np.array(term.known_sizes), matrix)
-        return by_values[:, None], np.zeros((len(values), 1)), recoded
-    sizes = expected_numbers(term, values)
-    reported = expected_numbers(term, values, matrix)
-    by_reported, by_spread = term.noise.family.slopes(counts, reported, spread)
-    by_sizes = by_reported
-    by_matrix: Array | None = None
-    if matrix is not None:
-        by_sizes = (by_reported[:, None, :] * matrix).sum(axis=-1)
-        by_matrix = by_reported[:, None, :] * sizes[:, :, None]
-    if term.known_sizes is None:
-        by_values[:, :n_true] = by_sizes
-    elif not term.recodes:
-        later = values[:, n_true:]
-        by_values[:, :n_true] = by_sizes * np.array(term.known_sizes) / later
-        by_values[:, n_true:] = -by_sizes * sizes / later
-    return by_values[:, None], by_spread[:, None], by_matrix
+    return np.stack([by_mean / below, -by_mean * expected[..., 0] / below], axis=-1), by_spread
 
 
 def log_likelihood_and_gradient(density: Posterior, theta: Array) -> tuple[Array, Array]:
@@ -137,6 +108,33 @@ def log_likelihood_and_gradient(density: Posterior, theta: Array) -> tuple[Array
     return logs, np.where(np.isfinite(logs)[:, None], gradient, 0.0)
 
 
+def log_posterior_and_gradient(density: Posterior, theta: Array) -> tuple[Array, Array]:
+    """:meth:`Posterior.log_posterior` with its derivatives by the parameters themselves.
+
+    Parameters
+    ----------
+    theta : (n, k)
+
+    Returns
+    -------
+    (n,), (n, k)
+        The derivative is 0 where the density is; no model is run where the prior is.
+
+    Raises
+    ------
+    UnsupportedFeature, InvalidValue
+        Where the model or the engine has none.
+    """
+    prior, gradient = density.space.log_prior(theta), np.zeros_like(theta)
+    possible = np.isfinite(prior)
+    logs = np.where(possible, prior, -np.inf)
+    if possible.any():
+        likelihood, slopes = log_likelihood_and_gradient(density, theta[possible])
+        logs[possible] += likelihood
+        gradient[possible] = slopes + density.space.log_prior_slopes(theta[possible])
+    return logs, np.where(np.isfinite(logs)[:, None], gradient, 0.0)
+
+
 def of_values(density: Posterior, values: Array, theta: Array) -> tuple[Array, Array, Array]:
     """The log likelihood and its derivatives, given what the model says.
 
@@ -169,13 +167,10 @@ def of_values(density: Posterior, values: Array, theta: Array) -> tuple[Array, A
                 summands[group.members[0]] = (weights[:, None] * of_terms).sum(axis=0)
             else:
                 summands |= dict(zip(group.members.tolist(), weights[:, None] * of_terms, strict=True))
-            spread, matrix = density.spread(term.noise, theta), density.matrix(term, theta)
-            of_group, by_spread, by_matrix = _group_slopes(group, values[:, slots], spread, matrix)
+            spread = density.spread(term.noise, theta)
+            of_group, by_spread = _group_slopes(group, values[:, slots], spread)
             by_values[:, slots] += of_group * weights[:, None]
             _add(by_theta, names, term.noise.spread, (by_spread * weights).sum(axis=1))
-            if isinstance(term, Breakdown) and term.coding is not None and by_matrix is not None:
-                for name, moved in term.coding.matrix_slopes(theta, names).items():
-                    _add(by_theta, names, name, weights[0] * (by_matrix * moved).sum(axis=(1, 2)))
         # in the order of the terms, so that no last bit depends on which are computed together
         for place in sorted(summands):
             logs += summands[place]

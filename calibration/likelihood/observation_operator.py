@@ -12,7 +12,7 @@ order is lost.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, assert_never
 
@@ -71,12 +71,15 @@ class Reader:
     weights : sparse (n_quantities, n_outputs * n_times)
     courses : tuple of Course
         What no linear map gives: quantities that are read from a whole course.
+    factors : mapping of str to (q,)
+        Places of the quantities that a parameter multiplies, by its name.
     """
 
     outputs: tuple[str, ...]
     times: Array
     weights: "csr_array"
     courses: "tuple[Course, ...]" = ()
+    factors: Mapping[str, NDArray[np.intp]] = field(default_factory=dict)
 
     @cached_property
     def _read(self) -> NDArray[np.bool_]:
@@ -132,6 +135,12 @@ class Reader:
 
         NaN only where a NaN is read. ``numbers`` are the parameters ``(n,)`` of readings, by name.
         """
+        quantities = self._before_factors(values, numbers)
+        for name, places in self.factors.items():
+            quantities[places] *= numbers[name]
+        return np.asarray(quantities.T)
+
+    def _before_factors(self, values: Array, numbers: Mapping[str, Array]) -> Array:
         with np.errstate(invalid="ignore", over="ignore"):
             quantities = self._of_places @ values
             for rows in near(values.shape[1]):
@@ -139,7 +148,7 @@ class Reader:
                 for read, those, places in self._readings:
                     along = np.concatenate([_along(self._parts[i], values[:, rows]) for i in those]).T
                     quantities[places, rows] = read(along, of_rows).T
-        return np.asarray(quantities.T)
+        return np.asarray(quantities)
 
     def back(self, values: Array, by_quantities: Array, numbers: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
         """Derivatives ``(n_quantities, n)`` of something by the quantities to those by what they are read from.
@@ -149,8 +158,13 @@ class Reader:
         (n_places, n) and a mapping of str to (n,)
             By ``values : (n_places, n)`` at :attr:`places`, and by the parameters of readings.
         """
-        by_values = np.asarray(self._of_places_transposed @ by_quantities)
         by_numbers: dict[str, Array] = {}
+        if self.factors:
+            plain, by_quantities = self._before_factors(values, numbers), np.array(by_quantities)
+            for name, places in self.factors.items():
+                by_numbers[name] = (by_quantities[places] * plain[places]).sum(axis=0)
+                by_quantities[places] *= numbers[name]
+        by_values = np.asarray(self._of_places_transposed @ by_quantities)
         for course, parts in zip(self.courses, self._parts, strict=True):
             along = _along(parts, values).T
             times, by_windows = self.times[: course.n_steps], by_quantities[course.places].T
@@ -162,8 +176,9 @@ class Reader:
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
-        """Names of the parameters that readings take."""
-        return tuple(dict.fromkeys(name for course in self.courses for name in course.reading.parameters))
+        """Names of the parameters that readings and factors take."""
+        names = [name for course in self.courses for name in course.reading.parameters]
+        return tuple(dict.fromkeys([*names, *self.factors]))
 
 
 def reader(quantities: Sequence[Quantity], grid: TimeGrid, *, left_rule: bool) -> Reader:
@@ -217,7 +232,12 @@ def reader(quantities: Sequence[Quantity], grid: TimeGrid, *, left_rule: bool) -
     at = columns * len(needed) + np.searchsorted(needed, steps)
     shape = len(quantities), len(outputs) * len(needed)
     matrix = csr_array((np.concatenate(numbers) if numbers else np.empty(0), (rows, at)), shape=shape)
-    return Reader(outputs, grid.times[needed], matrix, tuple(read))
+    factors: dict[str, list[int]] = defaultdict(list)
+    for place, quantity in enumerate(quantities):
+        if quantity.factor:
+            factors[quantity.factor].append(place)
+    scaled = {name: np.array(places) for name, places in factors.items()}
+    return Reader(outputs, grid.times[needed], matrix, tuple(read), scaled)
 
 
 def _steps(times: Array, last: int, instants: Sequence[float], points: int) -> NDArray[np.intp]:

@@ -12,7 +12,7 @@ from calibration.likelihood.forward import ForwardModel
 from calibration.likelihood.observation_operator import Reader, reader
 from calibration.likelihood.term_density import Group, expected_numbers, group_of
 from calibration.noise.families.base import Family, MeasurementFamily, or_never
-from calibration.study.observations import Breakdown, Count, Memory, Noise, Term
+from calibration.study.observations import Count, Memory, Noise, Term
 from calibration.study.parameters import ParameterSpace
 from calibration.study.payoff import payoff_quantity
 from calibration.study.problem import CalibrationProblem
@@ -30,6 +30,10 @@ class Posterior:
     problem: CalibrationProblem
     reader: Reader
     runner: ForwardModel
+
+    def __reduce__(self) -> tuple[type["Posterior"], tuple[CalibrationProblem, Reader, ForwardModel]]:
+        # what is computed once holds functions that no pickle takes
+        return Posterior, (self.problem, self.reader, self.runner)
 
     @property
     def space(self) -> ParameterSpace:
@@ -54,12 +58,10 @@ class Posterior:
         return {name: self._number(name, theta) for name in self.reader.parameters}
 
     def by_term(self, theta: Array) -> list[Array]:
-        """What each term's noise lies around, ``(n, …)``: ratios divided, breakdowns in the categories reported."""
+        """What each term's noise lies around, ``(n, …)``: ratios divided."""
         values = self.quantities(theta)
-        return [
-            expected_numbers(term, values[:, slot], self.matrix(term, theta))
-            for term, slot in zip(self.problem.terms, self.slots, strict=True)
-        ]
+        of_terms = zip(self.problem.terms, self.slots, strict=True)
+        return [expected_numbers(term, values[:, slot]) for term, slot in of_terms]
 
     def pointwise(
         self, theta: Array, *, fitted_only: bool = True, known: Known = "earlier", weighted: bool = True
@@ -158,7 +160,7 @@ class Posterior:
         name = group.first.noise.spread
         # a number is not spread over the points, which each family does by itself
         spread = self._number(name, theta) if isinstance(name, str) else np.array(name)
-        return group.log_density(values, spread, self.matrix(group.first, theta))
+        return group.log_density(values, spread)
 
     def group_log_density(self, group: Group, values: Array, theta: Array) -> Array:
         """``(n_terms, n)`` of terms that are computed together; ``values : (n_terms, n_quantities of each, n)``."""
@@ -188,11 +190,6 @@ class Posterior:
     def spread(self, noise: Noise[Family], theta: Array) -> Array:
         """The spread of a noise for each row ``(n,)``."""
         return self._number(noise.spread, theta)
-
-    def matrix(self, term: Term, theta: Array) -> Array | None:
-        """The matrix of a term's coding for each row ``(n, n_true, n_reported)``, None where it has none."""
-        coding = term.coding if isinstance(term, Breakdown) else None
-        return None if coding is None else coding.matrix(np.atleast_2d(theta), self.space.names)
 
     def _number(self, value: float | str, theta: Array) -> Array:
         if isinstance(value, str):

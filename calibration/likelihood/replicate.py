@@ -101,8 +101,7 @@ def replicate_by_term(
         if i in remembered:
             drawn.append(remembered[i])
             continue
-        arguments = density.spread(term.noise, theta), streams[i], density.matrix(term, theta)
-        drawn.append(replicate_term(term, values[:, slot], *arguments))
+        drawn.append(replicate_term(term, values[:, slot], density.spread(term.noise, theta), streams[i]))
     return drawn
 
 
@@ -129,29 +128,21 @@ def _remembered(
     return replicates
 
 
-def replicate_term(
-    term: Term, values: Array, spread: Array, rng: np.random.Generator, matrix: Array | None = None
-) -> Array:
+def replicate_term(term: Term, values: Array, spread: Array, rng: np.random.Generator) -> Array:
     """Random numbers ``(n, n_numbers)`` of one term by itself.
 
     Parameters
     ----------
     values : (n, n_quantities)
     spread : (n,)
-    matrix : (n, n_true, n_reported), optional
-        Of its coding.
     """
     match term:
         case Count():
             values = expected_numbers(term, values)
             return number_family(term, values).draw(values[:, 0], spread, rng)[:, None]
         case Breakdown():
-            if term.known_sizes is not None and term.recodes and matrix is not None:
-                drawn = [rng.multinomial(int(size), matrix[:, k]) for k, size in enumerate(term.known_sizes)]
-                return np.asarray(sum(drawn), dtype=float)
-            sizes = expected_numbers(term, values, matrix)
             with np.errstate(invalid="ignore", divide="ignore"):
-                shares = sizes / sizes.sum(axis=1, keepdims=True)
+                shares = values / values.sum(axis=1, keepdims=True)
             possible = (np.isfinite(shares) & (shares >= 0)).all(axis=1)[:, None]
             usable = np.where(possible, shares, 1 / shares.shape[1])
             return np.where(possible, term.noise.family.draw(round(sum(term.counts)), usable, spread, rng), np.nan)

@@ -1,12 +1,11 @@
 """The log density of terms, given what the model says for their quantities.
 
 Terms that differ in numbers only are computed together: what their data alone decide is computed once
-(:func:`_group_density`). Two terms are more than a family's. Of a part whose members are counted again and again,
+(:func:`_group_density`). One term is more than a family's. Of a part whose members are counted again and again,
 members stay in the part once they are in it: of the ``total`` that a whole counts, those of the count before are in the
 part already; of the others each has joined since with the chance ``joined / (joined + rest)`` that the model gives, the
 ``rest`` being the model's members that are not in the part at the end. A count that was told as an interval is summed
-over, so that the product over the rows of a series is the probability of all of them together. And members of known
-categories may be reported in others (:func:`recoded`).
+over, so that the product over the rows of a series is the probability of all of them together.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -22,19 +21,16 @@ from calibration.study.observations import Breakdown, Count, Share, Term
 from cipark_sd.base.arrays import Array
 
 
-def expected_numbers(term: Term, values: Array, matrix: Array | None = None) -> Array:
+def expected_numbers(term: Term, values: Array) -> Array:
     """What a term's noise lies around.
 
     A ratio is divided. Of those who may have joined a part there are the joined and all of them. A breakdown has the
-    sizes of its reported categories up to a factor: those of the true ones as the model or another table gives them,
-    sent through the matrix of its coding.
+    sizes of its categories up to a factor.
 
     Parameters
     ----------
     values : (n, n_quantities)
         Of a count also ``(…, n_quantities)``.
-    matrix : (n, n_true, n_reported), optional
-        Of the coding of a breakdown.
 
     Returns
     -------
@@ -46,18 +42,14 @@ def expected_numbers(term: Term, values: Array, matrix: Array | None = None) -> 
             case Count():
                 return values if term.denominator is None else np.asarray(values[..., :1] / values[..., -1:])
             case Breakdown():
-                sizes = values[:, : term.n_true]
-                if term.known_sizes is not None:
-                    sizes = np.array(term.known_sizes) * (1.0 if term.recodes else sizes / values[:, term.n_true :])
-                    sizes = np.broadcast_to(sizes, (len(values), term.n_true))
-                return sizes if matrix is None else np.asarray((sizes[:, :, None] * matrix).sum(axis=1))
+                return values
             case Share():
                 if term.since is None:
                     return values
                 return np.stack([values[:, 0], values[:, 0] + values[:, 1]], axis=1)
 
 
-def term_log_density(term: Term, values: Array, spread: Array, matrix: Array | None = None) -> Array:
+def term_log_density(term: Term, values: Array, spread: Array) -> Array:
     """Unweighted log density of a term by itself.
 
     Parameters
@@ -65,8 +57,6 @@ def term_log_density(term: Term, values: Array, spread: Array, matrix: Array | N
     values : (n, n_quantities)
     spread : (n,)
         Of its noise.
-    matrix : (n, n_true, n_reported), optional
-        Of its coding.
 
     Returns
     -------
@@ -75,7 +65,7 @@ def term_log_density(term: Term, values: Array, spread: Array, matrix: Array | N
     if isinstance(term, Share) and term.since is not None:
         with np.errstate(invalid="ignore"):
             return np.asarray(np.logaddexp.reduce(joined_log_mass(term, values, term.lower, term.upper), axis=1))
-    values = expected_numbers(term, values, matrix)
+    values = expected_numbers(term, values)
     match term:
         case Count():
             family = number_family(term, values)
@@ -83,10 +73,7 @@ def term_log_density(term: Term, values: Array, spread: Array, matrix: Array | N
                 return family.log_density(np.array(term.lower), values[..., 0], spread)
             return family.log_interval(term.lower, term.upper, values[..., 0], spread)
         case Breakdown():
-            counts = np.array(term.counts)
-            if term.recodes and matrix is not None:
-                return recoded(counts, np.array(term.known_sizes), matrix)
-            return term.noise.family.log_density(counts, values, spread)
+            return term.noise.family.log_density(np.array(term.counts), values, spread)
         case Share():
             total, probability = np.array(term.total), part(values)
             if term.lower == term.upper:
@@ -218,98 +205,9 @@ def _shares(logs: Array) -> Array:
     return np.asarray(powers / np.where(total > 0, total, 1.0))
 
 
-def recoded(counts: Array, known_totals: Array, matrix: Array) -> Array:
-    """Log probability that members of true categories are reported as ``counts``: a sum of multinomials.
-
-    Each of the members of a true category is reported by its row of the matrix, and only the sums over the true
-    categories are seen. The probability is the coefficient of a product of multinomials, summed exactly: all summands
-    are positive, so nothing cancels.
-
-    Parameters
-    ----------
-    counts : (n_reported,)
-    known_totals : (n_true,)
-        Of one total.
-    matrix : (n, n_true, n_reported)
-
-    Returns
-    -------
-    (n,)
-    """
-    # the largest reported category is the one that follows from the others, so that the lattice is small
-    by_size = np.argsort(counts, kind="stable")
-    # all arrays run over the points fastest
-    rows = np.ascontiguousarray(matrix[:, :, by_size].transpose(1, 2, 0))
-    limits = tuple(int(count) for count in np.asarray(counts)[by_size[:-1]])
-    # the largest true category comes last: of its sum with the others only one entry is needed
-    order = np.argsort(known_totals, kind="stable")
-    total = np.zeros((*(limit + 1 for limit in limits), len(matrix)))
-    total[(0,) * len(limits)] = 1.0
-    for position, k in enumerate(order):
-        points, mass = _multinomial_lattice(int(known_totals[k]), limits, rows[k])
-        if position == len(order) - 1:
-            offsets = np.asarray(limits) - points
-            density = sum(of_point * total[tuple(place)] for of_point, place in zip(mass, offsets, strict=True))
-        else:
-            total = _with(total, points, mass)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.log(density))
-
-
-def recoded_slopes(counts: Array, known_totals: Array, matrix: Array) -> Array:
-    """Derivatives of :func:`recoded` by the entries of the matrix, as if each were free.
-
-    The derivative of a sum of products by a row's entry is the same sum with one member less, who was reported there.
-
-    Parameters
-    ----------
-    counts : (n_reported,)
-    known_totals : (n_true,)
-    matrix : (n, n_true, n_reported)
-
-    Returns
-    -------
-    (n, n_true, n_reported)
-    """
-    logs = recoded(counts, known_totals, matrix)
-    slopes = np.zeros_like(matrix)
-    for true, total in enumerate(known_totals.tolist()):
-        for reported, count in enumerate(counts.tolist()):
-            if total > 0 and count > 0:
-                fewer, remaining = known_totals.copy(), counts.copy()
-                fewer[true], remaining[reported] = total - 1, count - 1
-                slopes[:, true, reported] = total * np.exp(recoded(remaining, fewer, matrix) - logs)
-    return slopes
-
-
-def _multinomial_lattice(n: int, limits: tuple[int, ...], rows: Array) -> tuple[NDArray[np.intp], Array]:
-    """Counts in all categories but the last, up to ``limits``, and their masses ``(n_points, n)``; none that is nil."""
-    from scipy.special import gammaln, xlogy
-
-    axes = np.meshgrid(*(np.arange(min(limit, n) + 1) for limit in limits), indexing="ij")
-    points = np.stack([axis.ravel() for axis in axes], axis=-1)
-    points = points[points.sum(axis=1) <= n]
-    whole = np.concatenate([points, n - points.sum(axis=1, keepdims=True)], axis=1)
-    ways = gammaln(n + 1) - gammaln(whole + 1).sum(axis=1)
-    mass = np.exp(ways[:, None] + xlogy(whole[:, :, None], rows).sum(axis=1))
-    some = mass.any(axis=1)
-    return points[some], mass[some]
-
-
-def _with(total: Array, points: NDArray[np.intp], mass: Array) -> Array:
-    """The lattice of a sum, entries beyond the limits left out."""
-    result = np.zeros_like(total)
-    for place, of_point in zip(points.tolist(), mass, strict=True):
-        to = tuple(slice(by, None) for by in place)
-        left = tuple(slice(0, size - by) for by, size in zip(place, total.shape[:-1], strict=True))
-        result[to] += of_point * total[left]
-    return result
-
-
-#: Log densities ``(n_terms, n)`` of a group by what the model says ``(n_terms, n_quantities of each, n)``, the spread
-#: of its noise, ``(n,)`` or one number, and the matrix of its coding ``(n, n_true, n_reported)`` where it has one. Who
-#: calls it ignores the warnings of floating point.
-GroupDensity = Callable[[Array, Array, Array | None], Array]
+#: Log densities ``(n_terms, n)`` of a group by what the model says ``(n_terms, n_quantities of each, n)``, and the
+#: spread of its noise, ``(n,)`` or one number. Who calls it ignores the warnings of floating point.
+GroupDensity = Callable[[Array, Array], Array]
 #: Counts in the interval of a share from which on it is computed alone.
 NARROW = 64
 
@@ -339,7 +237,7 @@ class Group:
 
     @property
     def first(self) -> Term:
-        """What it says of its noise, coding and use holds for all."""
+        """What it says of its noise and use holds for all."""
         return self.terms[0]
 
     @cached_property
@@ -382,9 +280,9 @@ def _group_density(terms: Sequence[Term]) -> GroupDensity:
         return _of_shares([term for term in terms if isinstance(term, Share)])
     if isinstance(first, Count) and first.gains is None:
         return _of_interval(first)
-    if isinstance(first, Breakdown) and not first.recodes:
+    if isinstance(first, Breakdown):
         return _of_breakdown(first)
-    return lambda values, spread, matrix: term_log_density(first, _by_point(values), spread, matrix)[None]
+    return lambda values, spread: term_log_density(first, _by_point(values), spread)[None]
 
 
 def _by_point(values: Array) -> Array:
@@ -397,17 +295,17 @@ def _of_exact_counts(terms: Sequence[Count]) -> GroupDensity:
     family = term.noise.family
     if term.gains is not None and isinstance(family, CountFamily):
         net = net_count_of(family, observed)
-        return lambda values, spread, matrix: net(values[:, 0], values[:, 1], spread)
+        return lambda values, spread: net(values[:, 0], values[:, 1], spread)
     density = _plain_family(term).density_of(observed)
     if term.denominator is None:
-        return lambda values, spread, matrix: density(values[:, 0], spread)
-    return lambda values, spread, matrix: density(values[:, 0] / values[:, -1], spread)
+        return lambda values, spread: density(values[:, 0], spread)
+    return lambda values, spread: density(values[:, 0] / values[:, -1], spread)
 
 
 def _of_interval(term: Count) -> GroupDensity:
     density = _plain_family(term).density_of_interval(term.lower, term.upper)
 
-    def log_density(values: Array, spread: Array, matrix: Array | None) -> Array:
+    def log_density(values: Array, spread: Array) -> Array:
         return density(expected_numbers(term, _by_point(values))[:, 0], spread)[None]
 
     return log_density
@@ -415,7 +313,7 @@ def _of_interval(term: Count) -> GroupDensity:
 
 def _of_breakdown(term: Breakdown) -> GroupDensity:
     density = term.noise.family.density_of(np.array(term.counts))
-    return lambda values, spread, matrix: density(expected_numbers(term, _by_point(values), matrix), spread)[None]
+    return lambda values, spread: density(expected_numbers(term, _by_point(values)), spread)[None]
 
 
 def _in_one_window(term: Share) -> bool:
@@ -446,7 +344,7 @@ def _of_shares(terms: Sequence[Share]) -> GroupDensity:
     ]
     firsts: NDArray[np.intp] = ends - [len(c) for c in counts]
 
-    def log_density(values: Array, spread: Array, matrix: Array | None) -> Array:
+    def log_density(values: Array, spread: Array) -> Array:
         # of those who may have joined there are the joined and the rest, of others the part and the whole
         part, whole = values[:, 0], np.where(joined, values[:, 0] + values[:, 1], values[:, 1])
         logs = density((part / whole)[rows])

@@ -26,16 +26,16 @@ from calibration.new_study.table import Sheet, is_missing
 from calibration.study.calendar import MONTHS, unit_in
 from calibration.study.constants import words_in
 from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput
+from cipark_sd.base.inputs import as_number
 from cipark_sd.base.wording import TimeUnit, listed
 
 Edge = Literal["start", "end", ""]
 _TIME_WORDS = frozenset({"time", "date", "period", "t", "when", "timestamp", "datetime"})
 #: Words that make a length of time of a unit: a column of intervals says no moment.
 _LENGTHS = frozenset({"interval", "duration", "length", "gap", "lag", "age"})
+_REPLICATES = frozenset({"replicate", "replicates", "rep", "repeat", "duplicate", "parallel", "aliquot"})
 _STARTS = frozenset({"start", "begin", "beginning", "begins", "starting", "commencing", "from"})
 _ENDS = frozenset({"end", "ending", "ends", "until", "to", "stop", "finish"})
-#: Share of the span of the other rows beyond which the last one is asked about.
-BEYOND = 0.1
 _MONTHS_OF: dict[int, range] = {1: range(28, 32), 3: range(89, 93), 6: range(181, 185), 12: range(365, 367)}
 
 
@@ -136,17 +136,12 @@ class Axis:
         """Whether each entry is the first day of a period, such as a week."""
         return self.dated and self.edge == "start" and unit_in(self.column) is not None
 
-    def notes(self, *, flowing: bool) -> Iterator[str]:
-        """What to say of the rows: their order, several of one time, and what first days may mean of what flows."""
+    def notes(self) -> Iterator[str]:
+        """What to say of the rows: their order, and several of one time."""
         if list(self.rows) != sorted(self.rows):
             yield "the rows were not in the order of time and have been sorted"
         if n := sum(times > 1 for times in Counter(self.times).values()):
             yield f"{n} of the times {'has' if n == 1 else 'have'} several rows: readings of the same"
-        if flowing and not self.edge and self.days and self.months and all(date.day == 1 for date in self.dates):
-            yield (
-                f"{self.column} has first days of months, and what flowed is of the time before each; where it names "
-                "the month that begins there, call the column Month"
-            )
 
     @property
     def months(self) -> int:
@@ -190,7 +185,7 @@ def read_axis(
     values : collection of str
         Columns that are named as observations: none of them is one of times, whatever it is called.
     until : str, optional
-        The last time to be read, as the table writes times; without it a last row far beyond the others is refused.
+        The last time to be read, as the table writes times.
 
     Returns
     -------
@@ -234,12 +229,7 @@ def time_columns(sheet: Sheet, column: str | None, cases: Collection[str]) -> li
 
 
 def _as_far(sheet: Sheet, axis: Axis, until: str | None) -> Axis:
-    """The rows up to a time; those of the whole table where none is named and the last one lies where the others go.
-
-    Raises
-    ------
-    InvalidValue, UnusableInput
-    """
+    """The rows up to a time, all of them where none is named."""
     times = axis.times
     if until is not None:
         last = _entry(axis, until)
@@ -247,15 +237,6 @@ def _as_far(sheet: Sheet, axis: Axis, until: str | None) -> Axis:
         if n < 2:
             raise InvalidValue("--until", until, f"a time with two rows of {axis.column!r} before it", where=sheet.name)
         return replace(axis, rows=axis.rows[:n], texts=axis.texts[:n], times=times[:n])
-    gaps = [b - a for a, b in pairwise(times)]
-    if len(gaps) >= 3 and gaps[-1] > max(BEYOND * sum(gaps[:-1]), 3 * max(gaps[:-1])):
-        text = sheet.column(axis.column)[axis.rows[-1]]
-        raise UnusableInput(
-            f"{axis.column} is {text} in line {sheet.lines[axis.rows[-1]]}, far beyond the row before it, "
-            f"{axis.texts[-2]}: mend it, or leave it out with --until {axis.texts[-2]}, or keep it with "
-            f"--until {axis.texts[-1]}",
-            where=sheet.name,
-        )
     return axis
 
 
@@ -267,7 +248,7 @@ def _entry(axis: Axis, text: str) -> float:
             return float(date.toordinal())
     else:
         with suppress(ValueError):
-            return float(text)
+            return as_number(text)
     raise InvalidValue("--until", text, f"a time such as {axis.texts[-1]}", where="new-study")
 
 
@@ -380,14 +361,16 @@ def _check_once(times: Sequence[tuple[object, int]], sheet: Sheet, column: str) 
     lines = " and ".join(str(line) for line in sorted(sheet.lines[i] for i in twice))
     raise UnusableInput(
         f"{column} is {text} in lines {lines}, of different {listed(cases)}: --series-by {by} makes a series of "
-        f"each, {wheres} chooses one; without {'this column' if len(cases) == 1 else 'these columns'} they are "
-        f"readings of the same; {_taken(column)}",
+        f"each, {wheres} chooses one; for readings of the same call {'this column' if len(cases) == 1 else 'these'} "
+        f"Replicate; {_taken(column)}",
         where=sheet.name,
     )
 
 
 def cases_of(sheet: Sheet, column: str, beside: Sequence[str] = ()) -> list[str]:
     """Columns of texts that tell rows of one time apart, and whose texts come again at other times.
+
+    One that numbers readings of the same by its name tells none apart.
 
     Parameters
     ----------
@@ -401,7 +384,9 @@ def cases_of(sheet: Sheet, column: str, beside: Sequence[str] = ()) -> list[str]
         texts = sheet.column(name)
         filled = [text for text in texts if not is_missing(text)]
         again = 2 * len(set(filled)) <= len(filled)
-        if name == column or not again or _are_numbers(texts, sheet) or date_orders(filled):
+        if name == column or not again or sheet.has_numbers(name) or date_orders(filled):
+            continue
+        if not _REPLICATES.isdisjoint(words_in(name)):
             continue
         if len(set(zip(times, texts, strict=True))) > len(set(times)):
             names.append(name)

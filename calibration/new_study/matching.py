@@ -45,6 +45,11 @@ def _tokens(name: str) -> tuple[str, ...]:
     return tuple(part[:-1] if len(part) > 3 and re.search("[^s]s$", part) else part for part in parts if part)
 
 
+def _stem(word: str) -> str:
+    """A word without the ending of what happens: installations are what installing brings, removals what removing."""
+    return re.sub("(?<=....)(?:ing|ation|ion|ment|al)$", "", word)
+
+
 def words(name: str) -> tuple[str, ...]:
     """A name as words: units in brackets and filling words left out, camel case cut, plurals made singular.
 
@@ -60,8 +65,8 @@ def words(name: str) -> tuple[str, ...]:
 def likeness(column: str, variable: str) -> float:
     """From 0 to 1, of a column's name and a variable's."""
     mine, theirs = words(column), words(variable)
-    if sorted(mine) == sorted(theirs):
-        return 1.0
+    if sorted(map(_stem, mine)) == sorted(map(_stem, theirs)):
+        return 1.0 - 0.01 * (sorted(mine) != sorted(theirs))
     spelled = difflib.SequenceMatcher(None, "".join(mine), "".join(theirs)).ratio()
     smaller, larger = sorted((set(mine), set(theirs)), key=len)
     if smaller and smaller <= larger and max(map(len, smaller)) > 2:
@@ -222,7 +227,7 @@ def _doubtful(column: str, options: Sequence[tuple[float, Match]]) -> Iterator[C
 
 
 def _chosen_match(model: Model, column: str, name: str) -> Match:
-    """What ``--value COL=variable`` says; of a dimension without an element the sum of all."""
+    """What ``--value COL=variable`` says; without elements those that the column names, and the sum of all others."""
     base, elements = split_key(name)
     variable = model.by_name.get(base)
     if not isinstance(variable, Stock | Auxiliary | DataVariable):
@@ -238,4 +243,4 @@ def _chosen_match(model: Model, column: str, name: str) -> Match:
             chosen[place] = (element, labels[element])
     if len(chosen) < len(elements):
         raise UnknownName(name, model.labels(variable), kind="element", where=f"--value {column}: model {model.name}")
-    return _part(model, column, variable, chosen)
+    return _part(model, column, variable, chosen if elements else _elements_in(model, variable, column) or {})

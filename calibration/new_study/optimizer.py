@@ -219,4 +219,5 @@ def _single(model: Model, name: str, value: Override) -> Iterator[tuple[str, obj
 
 
 def _method() -> list[str]:
-    return ["", "[method]", 'estimate = "ml"', "starts = 10", "fast_starts = 2", "seed = 1"]
+    lines = ["", "[method]", 'estimate = "ml"', "starts = 10", "fast_starts = 2", "seed = 1"]
+    return [*lines, "# log_density = true  # where the payoff is a log likelihood: calibrate then gives intervals"]

@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from calibration.inference.optimum.diagnostics import prior_sd, standardised_slopes
-from calibration.inference.optimum.downhill import nearing
-from calibration.inference.optimum.objective import IMPOSSIBLE, Objective, gather, objective, run
+from calibration.inference.profile.information import prior_sd, standardised_slopes
+from calibration.inference.search.downhill import nearing
+from calibration.inference.search.objective import IMPOSSIBLE, Objective, gather, objective, run
 from calibration.likelihood.posterior import Posterior
 from calibration.new_study.matching import words
 from calibration.noise import priors as families

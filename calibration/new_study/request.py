@@ -55,7 +55,7 @@ class Request:
     values: Mapping[str, str] = options.pairs_option(
         "--value",
         metavar="COL=VARIABLE",
-        help="Variable that a column observes; repeatable.",
+        help="Variable that a column observes, * in COL for any text; repeatable.",
         expected="COLUMN=VARIABLE",
     )
     where: Mapping[str, str] = options.pairs_option(
@@ -86,7 +86,8 @@ class Request:
     window: "Mapping[str, Window]" = options.pairs_option(
         "--window",
         metavar="COL=UNIT",
-        help="Length of the windows of a column that flows: a unit of time, or rows (from row to row); repeatable.",
+        help="Length of the windows of a column that flows, or of an input that holds over them: a unit of time, or "
+        "rows (from row to row); repeatable.",
         expected="COLUMN=UNIT",
         read=_window,
     )
@@ -130,6 +131,7 @@ class Request:
     force: bool = option("--force", is_flag=True, help="Replace the files of an existing study.")
     series: tuple[Path, ...] = options.series()
     allow_files: tuple[Path, ...] = options.allow_files()
+    further: tuple[Path, ...] = argument(nargs=-1, metavar="[DATA]...", type=options.PATH)
     priors: "Mapping[str, Stated]" = field(default_factory=dict)
     step: float | None = None
     method: "Integration | None" = None

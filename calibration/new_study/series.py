@@ -71,9 +71,13 @@ class Reading:
         return isinstance(self.match.variable, DataVariable)
 
     @property
-    def switches(self) -> bool:
-        """Whether these are a few whole numbers, such as 0 and 1."""
-        return len(np.unique(self.observed)) <= MOST_SWITCHED and bool(np.all(self.observed == np.round(self.observed)))
+    def stands(self) -> bool:
+        """Whether each stands until it is changed: a few whole numbers, such as 0 and 1, or most repeat the one before.
+
+        A price does; what is measured, such as a temperature, repeats itself seldom.
+        """
+        few = len(np.unique(self.observed)) <= MOST_SWITCHED and bool(np.all(self.observed == np.round(self.observed)))
+        return few or bool(2 * np.sum(np.diff(self.observed) == 0) > len(self.observed))
 
     @property
     def whole(self) -> bool:
@@ -202,22 +206,24 @@ def reading(sheet: Sheet, axis: Axis, match: Match, scale: float = 1.0) -> Readi
     return Reading(match, values, scale, tuple(limits[i][0] for i in axis.rows))
 
 
-def shape(data: Reading, model: Model, moving: Collection[str]) -> Shape:
+def shape(data: Reading, model: Model, moving: Collection[str], *, holds: bool = False) -> Shape:
     """A flow is read over windows; counts of a stock that cannot fall as increments; everything else as a level.
 
     Numbers that fall by half, of a stock that cannot, are what it gained in each window; a total may be corrected.
 
-    A switch that drives the model holds over its window, as a flow's number does; another input is a level.
+    A switch or a price that drives the model holds over its window, as a flow's number does; another input is a level.
 
     Parameters
     ----------
     moving : collection of str
         Canonical names of flows, as of :func:`calibration.new_study.matching.flows`.
+    holds : bool
+        Whether the user has said that an input holds over its window.
     """
     variable = data.match.variable
     falls = len(data.observed) > 0 and bool(np.any(data.observed < np.maximum.accumulate(data.observed) / 2))
     gains = isinstance(variable, Stock) and falls and cannot_fall(model, variable)
-    if variable.name in moving or gains or (data.is_input and data.switches):
+    if variable.name in moving or gains or (data.is_input and (holds or data.stands)):
         return "flow"
     total = running_total(model, variable, data.observed, are_counts=data.whole)
     return "increments" if total else "level"

@@ -5,11 +5,13 @@ as it stands, with the rows of the first case as examples; each table says so in
 tables skips.
 """
 
+import fnmatch
 import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -32,7 +34,7 @@ from calibration.study.rows import table_folder
 from cipark_sd.analysis.study import find_folder
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected, raise_all
 from cipark_sd.base.files import draft_of
-from cipark_sd.base.inputs import TABLE_LIMIT, beneath, parsed_toml, read_text, toml_text
+from cipark_sd.base.inputs import TABLE_LIMIT, beneath, check_own, parsed_toml, read_text, toml_text
 from cipark_sd.base.library import bundled
 from cipark_sd.base.section import Section
 from cipark_sd.base.wording import TimeUnit
@@ -61,62 +63,48 @@ def new_study(request: Request) -> NewStudy:
         Of a kind for each thing that is wrong with the model, the table or a name.
     """
     check_free(request.folder, force=request.force)
-    if len({path.name for path in request.series}) < len(request.series):
-        names = ", ".join(path.name for path in request.series)
-        raise InvalidValue(
-            "--series", names, "files of different names, since the study keeps copies", where="new-study"
-        )
+    for option, paths in (("--series", request.series), ("DATA", (*request.files[1:], *request.further))):
+        if len({path.name for path in paths}) < len(paths):
+            names, expected = ", ".join(path.name for path in paths), "files of different names, since copies are kept"
+            raise InvalidValue(option, names, expected, where="new-study")
     model_file, data = request.files
     dated = [path for path in request.series if is_dated_table(path)]
     request = replace(request, series=tuple(path for path in request.series if path not in dated))
     model = read_model(model_file, allow_files=request.allow_files, series=request.series)
-    sheet, below = without_footer(read_sheet(data, request.sheet))
-    sheet = _chosen(sheet, request.where)
-    if request.series_by:
-        sheet = by_series(sheet, request.series_by, request.time)
-    beside = [_input_table(model, path, request) for path in dated]
-    inputs = [match for table in beside for match in table.matched]
-    elsewhere = {match.column for match in inputs}
-    named = {column: name for column, name in request.values.items() if column not in elsewhere}
-    axis = read_axis(sheet, request.time, request.dates, tuple(named), request.until)
-    axis = calendar_years(axis, model, request.unit)
-    columns, textual = _numeric(sheet, axis)
+    beside = [_table(model, path, request, "inputs") for path in dated]
+    beside += [_table(model, path, request, "further") for path in request.further]
+    elsewhere = [match.column for table in beside for match in table.matched]
+    tables = _once([_table(model, data, request, "first", elsewhere), *beside], request.values)
+    matched = [match for table in tables for match in table.matched]
+    columns = [name for table in tables for name in (*table.unused, *(match.column for match in table.matched))]
     for option, choices in (("--scale", request.scale), ("--window", request.window)):
         for column in choices:
-            if column not in columns and column not in elsewhere:
-                raise UnknownName(column, columns, kind="column with numbers", where=f"{sheet.name}: {option}")
-    matched = _once(_matched(model, sheet, columns, named), named)
-    matched = [match for match in matched if match.variable not in [driver.variable for driver in inputs]]
-    _check_inputs(model, [*matched, *inputs], columns)
-    unused = [name for name in (*columns, *textual) if name not in [match.column for match in matched]]
+            if column not in columns:
+                raise UnknownName(column, columns, kind="column with numbers", where=f"{data.name}: {option}")
+    _check_inputs(model, matched, columns)
     observed = tuple(match.variable.name for match in matched if not isinstance(match.variable, DataVariable))
     options = Guess(model, observed, request.estimate, request.prior_width).candidates()
     request = replace(request, priors=fixed_by(options, split_names(request.fix), model.name) | dict(request.priors))
     options = with_stated(options, request.priors, model.name)
-    cut = sum(not is_missing(text) for text in sheet.column(axis.column)) - len(axis.rows)
-    late = f"{cut} row{'s' * (cut > 1)} after --until {request.until}: left out" if cut else ""
     study = NewStudy(
         folder=request.folder,
-        axis=axis,
+        axis=tables[0].axis,
         candidates=tuple(options),
-        ignored=tuple(unused),
-        numeric=tuple(name for name in unused if name in columns),
+        ignored=tuple(name for table in tables for name in table.unused),
         beside=tuple(beside_equations(model, reaching(model, observed))),
-        n_rows=len(sheet.rows) - cut,
     )
 
     def read(request: Request, *, later: bool = False) -> NewStudy:
-        series, timing = _series(model, _Table(sheet, axis, matched), request, later=later)
-        further = [part for table in beside for part in _series(model, table, request, timing)[0]]
-        driving = tuple(part for part in (*series, *further) if part.is_input)
-        return replace(study, series=tuple(p for p in series if not p.is_input), clock=timing, inputs=driving)
+        series, timing = _series(model, tables[0], request, later=later)
+        parts = [*series, *(part for table in tables[1:] for part in _series(model, table, request, timing)[0])]
+        observed_parts, driving = (tuple(p for p in parts if p.is_input == is_input) for is_input in (False, True))
+        return replace(study, series=observed_parts, clock=timing, inputs=driving)
 
     with draft_of(request.folder) as draft:
         study = read(request)
         density = _density(draft, request, model, study)
         factors, notes = check_scales(density, study.series, request.scale)
-        of_rows = axis.notes(flowing=any(part.kind == "flow" for part in study.series))
-        study = replace(study, notes=tuple(filter(None, (below, late, *of_rows, *notes))))
+        study = replace(study, notes=(*(note for table in tables for note in table.notes), *notes))
         if factors:
             request = replace(request, scale={**request.scale, **factors})
             study = read(request)
@@ -135,13 +123,41 @@ def new_study(request: Request) -> NewStudy:
     return study
 
 
+#: What a table is: the one that says where the run starts, another one, or one of values of data variables (--series).
+_Role = Literal["first", "further", "inputs"]
+
+
 @dataclass(frozen=True)
 class _Table:
-    """A table, its times, and what its columns are."""
+    """A table, its times, what its columns are, those that are nothing, and what was done to its rows."""
 
     sheet: Sheet
     axis: Axis
     matched: Sequence[Match]
+    unused: Sequence[str]
+    notes: Sequence[str]
+
+
+def _table(model: Model, path: Path, request: Request, role: _Role, elsewhere: Sequence[str] = ()) -> _Table:
+    """A table of the user's; ``elsewhere`` has the columns that other tables are known for."""
+    first = role == "first"
+    sheet, below = without_footer(read_sheet(path, request.sheet if first else None))
+    sheet = _chosen(sheet, {name: text for name, text in request.where.items() if first or name in sheet.header})
+    if request.series_by and (first or request.series_by.split(",")[0].strip('" ') in sheet.header):
+        sheet = by_series(sheet, request.series_by, request.time)
+    values = _spread(sheet, request.values)
+    named = {name: values[name] for name in values if name in sheet.header or (first and name not in elsewhere)}
+    time = request.time if first or request.time in sheet.header else None
+    axis = read_axis(sheet, time, request.dates, tuple(named), None if role == "inputs" else request.until)
+    axis = calendar_years(axis, model, request.unit)
+    columns = [name for name in sheet.header if name not in (axis.column, axis.started) and sheet.has_numbers(name)]
+    matched = _matched(model, sheet, columns, named, role)
+    n_timeless = sum(map(is_missing, sheet.column(axis.column)))
+    n_late = len(sheet.rows) - n_timeless - len(axis.rows)
+    late = f"{n_late} row{'s' * (n_late > 1)} after --until {request.until}: left out" if n_late else ""
+    timeless = f"{n_timeless} row{'s' * (n_timeless > 1)} without a time: left out" if n_timeless else ""
+    notes = tuple(filter(None, (below, late, timeless, *axis.notes())))
+    return _Table(sheet, axis, matched, () if role == "inputs" else columns, notes)
 
 
 def _density(draft: Path, request: Request, model: Model, study: NewStudy) -> Posterior:
@@ -150,20 +166,32 @@ def _density(draft: Path, request: Request, model: Model, study: NewStudy) -> Po
     return posterior(read_problem(draft, allow_files=request.allow_files), choose("native"))
 
 
-def _once(matched: Sequence[Match], chosen: Mapping[str, str]) -> list[Match]:
-    """The matches without stocks whose own flow is observed too: both would count the same events twice.
+def _once(tables: Sequence[_Table], chosen: Mapping[str, str]) -> list[_Table]:
+    """The tables without what would count events twice: stocks whose own flow is observed, what a table drives too.
 
-    What the user named stays, whatever it is.
+    What the user named stays, whatever it is. What a table does not match is left over in it.
+
+    Raises
+    ------
+    InvalidValue
+        For two columns of one name.
     """
+    matched = [match for table in tables for match in table.matched]
     observed = {match.variable.name for match in matched}
+    driving = [match.variable for table in tables[1:] for match in table.matched if lacks_data(match.variable)]
 
-    def repeated(match: Match) -> bool:
+    def repeated(match: Match, table: _Table) -> bool:
         if not isinstance(match.variable, Stock) or match.column in chosen:
-            return False
+            return table is tables[0] and match.variable in driving
         net = [piece.flow for piece in match.variable.pieces]
         return all(isinstance(flow, Ref) and flow.name in observed for flow in net)
 
-    return [match for match in matched if not repeated(match)]
+    once = [replace(t, matched=[match for match in t.matched if not repeated(match, t)]) for t in tables]
+    taken = [match.column for table in once for match in table.matched]
+    if len(set(taken)) < len(taken):
+        twice, expected = next(name for name in taken if taken.count(name) > 1), "another name in one of the tables"
+        raise InvalidValue("a column of two tables", twice, expected, where="new-study")
+    return [replace(table, unused=[name for name in table.unused if name not in taken]) for table in once]
 
 
 def check_free(folder: Path, *, force: bool) -> None:
@@ -213,31 +241,10 @@ def _chosen(sheet: Sheet, where: Mapping[str, str]) -> Sheet:
     return replace(sheet, rows=tuple(row for row, _ in rows), lines=tuple(line for _, line in rows))
 
 
-def _numeric(sheet: Sheet, axis: Axis) -> tuple[list[str], list[str]]:
-    """Columns most of whose cells are numbers, and the others, the times left out."""
-    names = [name for name in sheet.header if name not in (axis.column, axis.started)]
-    numeric = [name for name in names if sheet.has_numbers(name)]
-    return numeric, [name for name in names if name not in numeric]
-
-
-def _input_table(model: Model, path: Path, request: Request) -> _Table:
-    """A table named by --series whose times are found as those of the data, with its columns of data variables."""
-    sheet, _ = without_footer(read_sheet(path))
-    named = {column: name for column, name in request.values.items() if column in sheet.header}
-    axis = read_axis(sheet, request.time if request.time in sheet.header else None, request.dates, tuple(named))
-    columns, _ = _numeric(sheet, axis)
-    matched = [
-        match for match in matches(model, columns, named, inputs=True) if isinstance(match.variable, DataVariable)
-    ]
-    if not matched:
-        labels = [variable.label for variable in model.series] or ["VARIABLE"]
-        column = max(columns or sheet.header, key=lambda column: likeness(column, labels[0]))
-        raise UnusableInput(
-            f"no column sounds like a data variable ({', '.join(labels[:8])}); say which one it is, such as "
-            f'--value "{column}={labels[0]}"',
-            where=f"--series {path}",
-        )
-    return _Table(sheet, axis, matched)
+def _spread(sheet: Sheet, values: Mapping[str, str]) -> dict[str, str]:
+    """The variables that are told of columns, with a pattern such as ``* sales`` spread over the columns it fits."""
+    fitting = {name: [name] if name in sheet.header else fnmatch.filter(sheet.header, name) for name in values}
+    return {column: variable for name, variable in values.items() for column in fitting[name] or [name]}
 
 
 def _check_inputs(model: Model, matched: Sequence[Match], columns: Sequence[str]) -> None:
@@ -254,25 +261,30 @@ def _check_inputs(model: Model, matched: Sequence[Match], columns: Sequence[str]
         )
 
 
-def _matched(model: Model, sheet: Sheet, columns: Sequence[str], chosen: Mapping[str, str]) -> list[Match]:
+def _matched(model: Model, sheet: Sheet, columns: Sequence[str], chosen: Mapping[str, str], role: _Role) -> list[Match]:
+    """The matches of a table, of which there is one at least; of the first one of them is an observation."""
+    inputs = role == "inputs"
     for column in chosen:
         if column not in sheet.header:
             raise UnknownName(column, sheet.header, kind="column", where=f"{sheet.name}: --value")
         if column not in columns:
             raise InvalidValue("the column", column, "one with numbers", where=f"{sheet.name}: --value")
-    matched = matches(model, columns, chosen)
-    if any(not isinstance(match.variable, DataVariable) for match in matched):
+    matched = matches(model, columns, chosen, inputs=inputs)
+    matched = [match for match in matched if not inputs or isinstance(match.variable, DataVariable)]
+    if any(role != "first" or not isinstance(match.variable, DataVariable) for match in matched):
         return matched
     free = [column for column in columns if column not in [match.column for match in matched]]
     if not free:
         raise UnusableInput(f"no column beside the times has numbers: {', '.join(sheet.header)}", where=sheet.name)
-    labels = {v.label: isinstance(v, Stock) for v in observable(model) if not isinstance(v, DataVariable)}
+    labels = {v.label: isinstance(v, Stock) for v in observable(model) if isinstance(v, DataVariable) == inputs}
     # no name is like: what is counted is a stock more often than a flow
     column, label = max(
         ((column, label) for column in free for label in labels or ("variable",)),
         key=lambda pair: (labels.get(pair[1], False), likeness(*pair)),
     )
-    shown = ", ".join(list(labels)[:40]) + (", …" if len(labels) > 40 else "")
+    driven = [match.variable.name for match in matched]
+    names = [variable.label for variable in observable(model) if variable.name not in driven]
+    shown = ", ".join(names[:40]) + (", …" if len(names) > 40 else "")
     raise CiparkError(
         f"{sheet.name}: no column sounds like a variable of {model.name}; say which is which, such as "
         f'--value "{column}={label}"\n'
@@ -293,7 +305,7 @@ def _series(
     readings = [data for data in map(numbers_of, table.matched) if data is not None]
     raise_all(sheet.name, problems)
     moving = flows(model)
-    shapes = [shape(data, model, moving) for data in readings]
+    shapes = [shape(data, model, moving, holds=data.match.column in request.window) for data in readings]
     if request.level_at is not None and axis.days:
         expected = f"nothing: {axis.column!r} holds days, which are the time points of levels"
         raise InvalidValue("--level-at", request.level_at, expected, where="new-study")
@@ -338,10 +350,13 @@ def _write(draft: Path, request: Request, model: Model, study: NewStudy) -> None
     model_file, data = request.files
     original = draft / "data" / "original"
     original.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(data, original / data.name)
+    for table in (data, *request.further):
+        shutil.copyfile(table, original / table.name)
     stem = model_file.with_suffix("")
     for path in (model_file, *(stem.with_name(stem.name + ending) for ending in COMPANIONS)):
         if path.is_file():
+            if path != model_file:
+                check_own(path)
             shutil.copyfile(path, draft / path.name)
     series = [f"data/series/{path.name}" for path in request.series]
     for path, name in zip(request.series, series, strict=True):
@@ -361,8 +376,8 @@ def _write(draft: Path, request: Request, model: Model, study: NewStudy) -> None
     files = {
         FILE: text.problem(study, title, model_file.name, span, request.estimate),
         "policies.toml": text.policies(study, title, model),
-        "sensitivity.toml": text.sensitivity(study),
-        "README.md": text.readme(study, title, model, data.name),
+        "sensitivity.toml": text.sensitivity(study, model),
+        "README.md": text.readme(study, title, model, ", ".join(path.name for path in (data, *request.further))),
     }
     for name, content in files.items():
         if content is not None:
@@ -443,6 +458,7 @@ def _copied(source: Path, draft: Path, allow_files: Sequence[Path]) -> list[str]
     path = bundled(model["bundled"]) if "bundled" in model else beneath(source, model["file"], allow_files, where=where)
     for file in (path, *(path.with_suffix("").with_name(path.stem + ending) for ending in COMPANIONS)):
         if file.is_file():
+            check_own(file)
             shutil.copyfile(file, draft / file.name)
     text = re.sub(r"^(bundled|file)\s*=.*$", f"file = {toml(path.name)}", text, count=1, flags=re.MULTILINE)
     title = f"{draft.name}: a copy of {source.name}, not yet adapted"

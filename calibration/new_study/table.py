@@ -14,7 +14,7 @@ from pathlib import Path
 
 from calibration.new_study.dates import date_of
 from cipark_sd.base.errors import CiparkError, InvalidValue, MissingFile, UnusableInput
-from cipark_sd.base.inputs import lines_of
+from cipark_sd.base.inputs import as_number, lines_of
 from cipark_sd.base.spreadsheets import SUFFIX, table_bytes
 
 #: Marks of a reading of which one end alone is known, such as <0.1 below a limit of detection.
@@ -241,7 +241,7 @@ def _delimiter(text: str) -> str:
 
 def _is_number(text: str) -> bool:
     try:
-        float(text.replace(",", "."))
+        as_number(text.replace(",", "."))
     except ValueError:
         return False
     return True
@@ -285,7 +285,7 @@ def number_reader(texts: Sequence[str], delimiter: str, convention: bool | None 
         if comma:
             cell = cell.replace(",", ".")
         try:
-            value = float(cell)
+            value = as_number(cell)
         except ValueError:
             return math.nan
         return value if math.isfinite(value) else math.nan

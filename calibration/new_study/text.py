@@ -30,7 +30,7 @@ from cipark_sd.model.printing import quoted
 class NewStudy:
     """A study that was written, with what was guessed.
 
-    ``inputs`` drive the model. ``n_rows`` counts those of the table, and ``notes`` say what was done to them.
+    ``inputs`` drive the model, and ``notes`` say what was done to the rows.
     ``beside`` names elements whose number stands beside an equation, which no fit can set.
     """
 
@@ -38,12 +38,10 @@ class NewStudy:
     axis: Axis
     candidates: tuple[Candidate, ...]
     ignored: tuple[str, ...]
-    numeric: tuple[str, ...]
     clock: Clock = field(default_factory=lambda: Clock(None, ""))
     series: tuple[Series, ...] = ()
     inputs: tuple[Series, ...] = ()
     possible: bool = False
-    n_rows: int = 0
     notes: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
 
@@ -293,7 +291,7 @@ def readme(study: NewStudy, title: str, model: Model, data: str) -> str:
     Parameters
     ----------
     data : str
-        Name of the file of data.
+        Names of the files of data.
     """
     rows = "\n".join(
         f"| `{table_file(part)}` | {' + '.join(part.match.names)} | {part.kind} | "
@@ -318,7 +316,7 @@ def _reach(series: Series) -> str:
 _REACH = "# range: a thousand times what was seen; a run outside it is computed again with a finer step, or left out\n"
 
 
-def sensitivity(study: NewStudy) -> str | None:
+def sensitivity(study: NewStudy, model: Model) -> str | None:
     """Outputs and the moment at which they are ranked, or None where no series is of a single variable."""
     if not study.single:
         return None
@@ -326,7 +324,7 @@ def sensitivity(study: NewStudy) -> str | None:
         "# Which outputs cipark sensitivity looks at, and when. The parameters of problem.toml vary over their priors;",
         "# a [[factor]] with name, bounds and why adds a constant that the fit holds.",
         _REACH,
-        _block("[[moment]]", label=toml("at the last row"), time=_number(study.end)),
+        _block("[[moment]]", label=toml("at the last row"), time=_asked_at(study, model)),
     ]
     for part in study.single:
         name = toml(part.match.names[0])
@@ -385,6 +383,11 @@ def _spelt(name: str) -> str:
     return f"{quoted(base)}[{','.join(map(quoted, elements))}]" if elements else quoted(base)
 
 
+def _asked_at(study: NewStudy, model: Model) -> str:
+    """The last row, or where the run of the file ends before it: analyses go on for as long as the file says."""
+    return _number(min(study.end, model.time.final))
+
+
 def policies(study: NewStudy, title: str, model: Model) -> str | None:
     """A first catalogue, or None where no single variable or constant offers itself."""
     levers = _levers(model, study.candidates)
@@ -406,13 +409,13 @@ def policies(study: NewStudy, title: str, model: Model) -> str | None:
         "# Examples: replace them by what can be decided. cipark policy says what each would have done. An equation of",
         "# constants has in each draw that draw's values; a number is a number.",
         _REACH,
-        f"title = {toml(title)}\ntimes = [{_number(study.end)}]",
+        f"title = {toml(title)}\ntimes = [{_asked_at(study, model)}]",
         *(f"# {part.match.column} {questions[part.match.column][0]}." for part in study.single),
     ]
     outcomes = [(part, outcome) for part in study.single for outcome in questions[part.match.column][1]]
     of_shown = [outcome["id"] for part, outcome in outcomes if part is shown]
     also = {"also": f"[{of_shown[1]}]"} if len(of_shown) > 1 else {}
-    lines.append(_block("\n[headline]", outcome=of_shown[0], at=_number(study.end), **also))
+    lines.append(_block("\n[headline]", outcome=of_shown[0], at=_asked_at(study, model), **also))
     for part, outcome in outcomes:
         reach = {} if "equation" in outcome else {"range": _reach(part)}
         lines.append(_block("\n[[outcome]]", **outcome, **reach))

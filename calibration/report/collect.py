@@ -9,20 +9,20 @@ import numpy as np
 import pandas as pd
 
 from calibration.assess.posterior_predictive import drawn_predictions, predict
-from calibration.inference.optimum.conditions import conditions
-from calibration.inference.optimum.course_errors import course_errors
-from calibration.inference.optimum.diagnostics import identifiability
-from calibration.inference.optimum.interval_rules import Threshold, residual_spreads, standard_errors
-from calibration.inference.optimum.optimise import Optimum, Reached
-from calibration.inference.optimum.profile import Profile
-from calibration.inference.optimum.residuals import fitted
-from calibration.inference.optimum.scatter import scatter
-from calibration.inference.optimum.verdict import not_judged
-from calibration.inference.optimum.verification import COARSE, TOO_COARSE, Replication, not_possible
-from calibration.inference.sampling.draws import PosteriorDraws, problem_digest
-from calibration.inference.sampling.importance import heavy_tails, relative_efficiency
-from calibration.inference.sampling.known_optima import Place, places_words
-from calibration.inference.sampling.warming import NEAR
+from calibration.inference.judge.conditions import conditions
+from calibration.inference.judge.course_errors import course_errors
+from calibration.inference.judge.identifiability import identifiability
+from calibration.inference.judge.residuals import fitted
+from calibration.inference.judge.verification import COARSE, TOO_COARSE, Replication, not_possible
+from calibration.inference.profile.interval_rules import Threshold, residual_spreads, standard_errors
+from calibration.inference.profile.profile import Profile
+from calibration.inference.profile.scatter import scatter
+from calibration.inference.profile.verdict import not_judged
+from calibration.inference.sample.draws import PosteriorDraws, problem_digest
+from calibration.inference.sample.importance import heavy_tails, relative_efficiency
+from calibration.inference.sample.known_optima import Place, places_words
+from calibration.inference.sample.warming import NEAR
+from calibration.inference.search.optimise import Optimum, Reached
 from calibration.likelihood.forward import ForwardModel, all_reported, from_nothing
 from calibration.likelihood.replicate import Stage, stage_numbers
 from calibration.report.findings import Curves, Fit, Observed, Posterior, Reported, StudyFacts
@@ -195,19 +195,19 @@ def curves(problem: CalibrationProblem, theta: Array, rows: pd.DataFrame, engine
     theta : (k,)
         The estimate, on the parameters' own scales.
     rows : DataFrame
-        As of :func:`calibration.inference.optimum.residuals.fitted`.
+        As of :func:`calibration.inference.judge.residuals.fitted`.
     """
     dated = [o for o in problem.observations if course_of(o) is not None]
     times, values = _trajectories(problem, dated, theta[None, :], engine)
     empty = from_nothing(problem, choose(engine), theta)
     question = asked_prediction(problem, problem.about)
     parts = None if question is None else question.parts
-    about = [o.name for o in dated if (quantity := course_of(o)) is not None and quantity.parts == parts]
+    about = (o.name for o in dated if (quantity := course_of(o)) and quantity.parts == parts and not quantity.factor)
     return Curves(
         times,
         {observation.name: course for observation, course in zip(dated, values[0], strict=True)},
         {o.name: levels(rows[rows["observation"] == o.name], o, from_nothing=o.name in empty) for o in dated},
-        about[0] if about else "",
+        next(about, ""),
     )
 
 
@@ -223,9 +223,7 @@ def _trajectories(
         return grid.times, np.empty((len(theta), 0, len(grid.times)))
 
     def at(quantity: Quantity, time: float) -> Quantity:
-        if (reporting := reporting_of(quantity)) is not None:
-            return ReadQuantity(quantity.parts, "at", time, time, reporting)
-        return Quantity(quantity.parts, "at", time, time)
+        return replace(quantity, how="at", start=time, end=time)
 
     read = reader([at(quantity, t) for quantity in quantities for t in grid.times.tolist()], grid, left_rule=True)
     run = ForwardModel(problem, read.outputs, read.times, choose(engine))
@@ -420,4 +418,4 @@ def _same_quantity(observation: Observation, prediction: Prediction) -> bool:
     if course is None or observation.kind == "flow" or prediction.against or prediction.scenario.overrides:
         return False
     reading = course.reading if isinstance(course, ReadQuantity) else None
-    return course.parts == prediction.parts and reading == prediction.reading
+    return course.parts == prediction.parts and reading == prediction.reading and not course.factor

@@ -10,13 +10,13 @@ from calibration.assess.contraction import SENSITIVE
 from calibration.assess.holdout import MODEL, RollingOrigin, verdict
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import mean_error
-from calibration.inference.optimum.conditions import given_words
-from calibration.inference.optimum.diagnostics import DECIDES
-from calibration.inference.optimum.held import Held
-from calibration.inference.optimum.interval_rules import OF_SPREADS, Threshold, threshold_words
-from calibration.inference.optimum.profile import Profile, prediction_words
-from calibration.inference.optimum.residuals import beyond_chance, unexplained
-from calibration.inference.optimum.scatter import Scatter
+from calibration.inference.judge.conditions import given_words
+from calibration.inference.judge.held import Held
+from calibration.inference.judge.identifiability import DECIDES
+from calibration.inference.judge.residuals import beyond_chance, unexplained
+from calibration.inference.profile.interval_rules import OF_SPREADS, Threshold, threshold_words
+from calibration.inference.profile.profile import Profile, prediction_words
+from calibration.inference.profile.scatter import Scatter
 from calibration.report.findings import Fit
 from calibration.study.parameters import placeholder_words
 from cipark_sd.base.wording import listed, number, percent, with_unit

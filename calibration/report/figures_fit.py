@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibration.inference.optimum.optimise import ARRIVED, Reached
-from calibration.inference.optimum.profile import Profile
-from calibration.inference.optimum.residuals import beyond_chance, unexplained
+from calibration.inference.judge.residuals import beyond_chance, unexplained
+from calibration.inference.profile.profile import Profile
+from calibration.inference.search.optimise import ARRIVED, Reached
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import percent

@@ -14,17 +14,17 @@ import pandas as pd
 
 from calibration.assess.assessment import NOTHING, Assessment
 from calibration.assess.posterior_predictive import DRAWN, Predicted
-from calibration.inference.optimum.conditions import Conditions
-from calibration.inference.optimum.course_errors import CourseErrors
-from calibration.inference.optimum.diagnostics import Identifiability
-from calibration.inference.optimum.optimise import Reached
-from calibration.inference.optimum.profile import Profile
-from calibration.inference.optimum.residuals import table_of
-from calibration.inference.optimum.scatter import Scatter
-from calibration.inference.optimum.verification import COARSE, TOO_COARSE, UNUSABLE, Replication
-from calibration.inference.optimum.walk import SPENT
-from calibration.inference.sampling.convergence import Convergence, n_effective
-from calibration.inference.sampling.known_optima import Place
+from calibration.inference.judge.conditions import Conditions
+from calibration.inference.judge.course_errors import CourseErrors
+from calibration.inference.judge.identifiability import Identifiability
+from calibration.inference.judge.residuals import table_of
+from calibration.inference.judge.verification import COARSE, TOO_COARSE, UNUSABLE, Replication
+from calibration.inference.profile.profile import Profile
+from calibration.inference.profile.scatter import Scatter
+from calibration.inference.profile.walk import SPENT
+from calibration.inference.sample.convergence import Convergence, n_effective
+from calibration.inference.sample.known_optima import Place
+from calibration.inference.search.optimise import Reached
 from calibration.study.problem import Stated
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue

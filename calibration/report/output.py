@@ -2,13 +2,14 @@
 
 import json
 import math
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from calibration.inference.optimum.conditions import conditions_record
-from calibration.inference.optimum.interval_rules import Threshold
-from calibration.inference.optimum.verdict import Verdict
-from calibration.inference.sampling.convergence import USABLE
+from calibration.inference.judge.conditions import conditions_record
+from calibration.inference.profile.interval_rules import Threshold
+from calibration.inference.profile.verdict import Verdict
+from calibration.inference.sample.convergence import USABLE
 from calibration.report.conclusions import prediction_given, rule_words
 from calibration.report.findings import FILE, Findings, Fit, load, posterior_table
 from calibration.report.sections import registry
@@ -18,10 +19,12 @@ from calibration.report.sections.constants import constants
 from calibration.report.sections.predictions import Predictions
 from calibration.study.parameters import far_off
 from cipark_sd.base.console import NamedLines
+from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.files import write_text
 from cipark_sd.base.naming import override_key, split_key
 from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Page
+from cipark_sd.pages.figures.files import FOR_PRINT
 from cipark_sd.pages.parts import Pictures
 
 
@@ -45,6 +48,21 @@ def write(findings: Findings, folder: Path, *, for_print: bool = False) -> list[
     """
     title, written = findings.fit.study.title, write_fit(findings, folder)
     return written + output.write(registry.SECTIONS, findings, folder, title, _identity(findings), for_print=for_print)
+
+
+def files_of_earlier(folder: Path) -> set[Path]:
+    """Tables and figures of the fit that a folder holds: those that the next one does not write would be of none.
+
+    None where the findings are of another version, and nothing says the names.
+    """
+    names = set[Path]()
+    with suppress(InvalidValue):
+        earlier = load(folder)
+        for part in registry.SECTIONS:
+            tables = [f"{name}.csv" for name in part.tables(earlier)]
+            figures = [f"{drawing.name}{ending}" for drawing in part.drawings(earlier) for ending in FOR_PRINT]
+            names |= {folder / name for name in (*tables, *figures)}
+    return names
 
 
 def write_fit(findings: Findings, folder: Path) -> list[Path]:

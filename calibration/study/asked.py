@@ -21,6 +21,7 @@ from calibration.study.parameters import ParameterSpace
 from cipark_sd.analysis.experiments.definition import METRICS
 from cipark_sd.base.errors import InvalidValue, UnknownName, raise_all
 from cipark_sd.base.naming import base_name, canonical, override_key, respelled
+from cipark_sd.base.wording import listed
 from cipark_sd.data.estimands import of_output
 from cipark_sd.data.readings import Maximum, Metric, TimeOfMaximum
 from cipark_sd.data.scenarios import Scenario, resolve
@@ -125,7 +126,10 @@ def _read(problem: Asks, text: str, where: str, fitted: list[str]) -> Prediction
     if match is None:
         variable = model.by_name.get(base_name(text))
         if isinstance(variable, Constant):
-            raise InvalidValue("a question", text, f"a constant that is fitted, such as {fitted[0]!r}", where=where)
+            elements = [name for name in fitted if base_name(name) == base_name(text)] or fitted[:1]
+            raise InvalidValue(
+                "a question", text, f"a constant that is fitted, such as {listed(elements)}", where=where
+            )
         if variable is not None and not isinstance(variable, Lookup):
             end = problem.calendar.label(resolve(model, problem.scenario).final_time)
             raise InvalidValue("a question", text, f"a variable with its date, such as '{text} at {end}'", where=where)

@@ -13,7 +13,6 @@ from itertools import combinations
 
 import numpy as np
 
-from calibration.study.classification import Coding
 from calibration.study.observations import (
     Breakdown,
     Count,
@@ -58,7 +57,7 @@ def name_problems(
     """
     problems: list[CiparkError] = []
     noise = {parameter.name for parameter in parameters if parameter.target == "noise"}
-    used = {parameter.name for parameter in coding_parameters(observations)}
+    used: set[str] = set()
     earlier: set[str] = set()
     for observation in observations:
         where = f"observation {observation.name!r}"
@@ -71,7 +70,7 @@ def name_problems(
         ]
         used |= names.keys()
     problems += _range_problems(observations, parameters)
-    expected = "a parameter that an observation names as its spread, autocorrelation, share or rate"
+    expected = "a parameter that an observation names as its spread, autocorrelation, factor, share or rate"
     unused = sorted(noise - used) if complete else []
     problems += [InvalidValue("target", "noise", expected, where=f"parameter {name!r}") for name in unused]
     settable = [(f"parameter {p.name!r}", p.name) for p in parameters if p.target == "model"]
@@ -92,13 +91,14 @@ def name_problems(
 
 
 def _range_problems(observations: Sequence[Observation], parameters: Sequence[Parameter]) -> list[CiparkError]:
-    """Noise parameters that may take values which no spread, autocorrelation, share or rate has."""
+    """Noise parameters that may take values which no spread, autocorrelation, factor, share or rate has."""
     problems: list[CiparkError] = []
     noises = {term.noise for o in observations for term in o.terms}
     layers = [layer for q in quantities_of(observations) if (layer := reporting_of(q)) is not None]
     limits = (
         ({noise.spread for noise in noises}, math.inf, "none below 0, for a spread"),
         ({layer.rate for layer in layers}, math.inf, "none below 0, for a rate"),
+        ({q.factor for q in quantities_of(observations)}, math.inf, "none below 0, for a factor"),
         ({layer.share for layer in layers}, 1.0, "within 0 and 1, for a share"),
         ({noise.memory.phi for noise in noises if noise.memory}, 1.0, "within 0 and 1, for an autocorrelation"),
     )
@@ -112,20 +112,8 @@ def _range_problems(observations: Sequence[Observation], parameters: Sequence[Pa
     return problems
 
 
-def coding_parameters(observations: Sequence[Observation]) -> tuple[Parameter, ...]:
-    """Parameters of the codings that a fitted breakdown has; one that is only looked at keeps its prior mean."""
-    terms = [term for o in observations for term in o.terms if isinstance(term, Breakdown) and term.use == "fit"]
-    codings = dict.fromkeys(term.coding for term in terms if term.coding is not None)
-    return tuple(parameter for coding in codings for parameter in coding.parameters)
-
-
-def unused_problems(
-    codings: Iterable[Coding],
-    events: Iterable[str],
-    observations: Sequence[Observation],
-    tables: Sequence[object],
-) -> list[CiparkError]:
-    """Codings and events that no observation uses.
+def unused_events(events: Iterable[str], tables: Sequence[object]) -> list[CiparkError]:
+    """Events that no observation uses.
 
     Parameters
     ----------
@@ -137,12 +125,8 @@ def unused_problems(
         layer = table.get("reported") if isinstance(table, Mapping) else None
         value = layer.get("at") if isinstance(layer, Mapping) else None
         named.update(name for name in (value if isinstance(value, list) else [value]) if isinstance(name, str))
-    used = {term.coding for o in observations for term in o.terms if isinstance(term, Breakdown)}
-    unused = [
-        ("[[event]]", name, "an event that an observation names in reported") for name in events if name not in named
-    ]
-    unused += [("[[coding]]", c.name, "a coding that a breakdown names") for c in codings if c not in used]
-    return [InvalidValue("name", name, expected, where=where) for where, name, expected in unused]
+    expected = "an event that an observation names in reported"
+    return [InvalidValue("name", name, expected, where="[[event]]") for name in events if name not in named]
 
 
 def _element_problem(model: Model, name: str, where: str) -> CiparkError | None:
@@ -329,8 +313,6 @@ def _candidates(tables: Sequence[Hashable], terms: Sequence[Term]) -> set[tuple[
         lead = term.quantities[0]
         if isinstance(term, Count) and _metric(lead) is not None:
             equal[lead].append(i)
-        if isinstance(term, Breakdown) and term.known_sizes is not None:
-            equal[term.known_sizes, term.coding].append(i)
         for name in _variables(term):
             if lead.how == "at":
                 equal[name, lead.end].append(i)
@@ -358,7 +340,7 @@ def _sort(term: Term) -> Hashable:
         case Share():
             kind = term.since is None
         case Breakdown():
-            kind = term.known_sizes is not None, term.recodes, term.n_true
+            kind = len(term.categories)
     return type(term), kind, tuple(dict.fromkeys(quantity.parts for quantity in term.quantities))
 
 
@@ -423,18 +405,10 @@ def _part_overlaps(count: Count, split: Breakdown | Share, shared: str) -> str |
 
 
 def _splits_overlap(first: Breakdown | Share, second: Breakdown | Share, shared: str) -> str | None:
-    """Two splits of the same total at one date or over windows that overlap.
-
-    A split whose sizes are given, or whose members are, adds no split of the same total to the other.
-    """
+    """Two splits of the same total at one date or over windows that overlap."""
     a, b = first.quantities[0], second.quantities[0]
-    if isinstance(first, Breakdown) and isinstance(second, Breakdown) and first.recodes != second.recodes:
-        known_sizes = first.known_sizes
-        equal = known_sizes is not None and (known_sizes, first.coding) == (second.known_sizes, second.coding)
-        return "both recode members of one table; fit either of them" if equal else None
-    known = {split.known_sizes is not None for split in (first, second) if isinstance(split, Breakdown)}
     first_parts, second_parts = _split_parts(first), _split_parts(second)
-    if not first_parts & second_parts or len(known) == 2:
+    if not first_parts & second_parts:
         return None
     if a.how == b.how == "at":
         equal = first_parts == second_parts or isinstance(first, Share) or isinstance(second, Share)
@@ -466,5 +440,5 @@ def _ratio_of(count: Count) -> Hashable:
 
 
 def _split_parts(split: Breakdown | Share) -> set[tuple[tuple[str, float], ...]]:
-    chosen = split.quantities[: split.n_true] if isinstance(split, Breakdown) else split.quantities[:1]
+    chosen = split.quantities if isinstance(split, Breakdown) else split.quantities[:1]
     return {quantity.parts for quantity in chosen}

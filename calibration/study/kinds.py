@@ -29,6 +29,7 @@ from calibration.study.observations import (
 )
 from calibration.study.rows import Columns, Row, Tables
 from cipark_sd.base.errors import InvalidValue, UnknownName
+from cipark_sd.base.inputs import as_number
 from cipark_sd.base.section import Section
 from cipark_sd.data.readings import METRICS, Metric
 
@@ -81,7 +82,7 @@ class ObservationKind(ABC, Generic[F]):
 
     def as_number(self, text: str) -> float:
         """What was seen, from an entry of the table."""
-        return float(text)
+        return as_number(text)
 
     @property
     def windowed(self) -> bool:
@@ -152,6 +153,11 @@ ONE_LENGTH = 1.2
 class Numbers(ObservationKind[NumberFamily]):
     """Rows that are counts or measurements."""
 
+    @cached_property
+    def factor(self) -> str:
+        """The noise parameter that multiplies what the model has; empty where there is none."""
+        return self.section.text("factor", "")
+
     @abstractmethod
     def counts(self, rows: Sequence[Row]) -> list[Count]:
         """A term for each row."""
@@ -210,7 +216,7 @@ class Level(Numbers):
 
     def counts(self, rows: Sequence[Row]) -> list[Count]:
         parts = self.parts("variable")
-        return [self.count(row, Quantity(parts, "at", row.time, row.time)) for row in rows]
+        return [self.count(row, Quantity(parts, "at", row.time, row.time, factor=self.factor)) for row in rows]
 
 
 class Ratio(Numbers):
@@ -246,7 +252,7 @@ class OfRun(Numbers):
         return replace(metric, **{field.name: self.section.number(field.name) for field in fields(metric)})
 
     def as_number(self, text: str) -> float:
-        return self.tables.calendar.model_time(text) if self.metric.is_time else float(text)
+        return self.tables.calendar.model_time(text) if self.metric.is_time else as_number(text)
 
     def counts(self, rows: Sequence[Row]) -> list[Count]:
         parts, metric = self.parts("variable"), self.metric
@@ -270,8 +276,9 @@ class Windows(Numbers):
         reporting = self._reporting(rows)
 
         def quantity(of: Parts, how: How, start: float, end: float) -> Quantity:
-            plain = Quantity(of, how, start, end)
-            return plain if reporting is None else ReadQuantity(of, how, start, end, reporting)
+            if reporting is None:
+                return Quantity(of, how, start, end, factor=self.factor)
+            return ReadQuantity(of, how, start, end, reporting, factor=self.factor)
 
         def term(row: Row, start: float) -> Count:
             # gains and losses of a net stock wait alike, so that both are releases and their difference is the rise

@@ -3,8 +3,7 @@
 An observation is a table; each of its rows (or, for a breakdown, each of its dates) becomes a term of the likelihood:
 
 - a :class:`Count` says that a quantity, or the ratio of two, has an exact value or lies between two;
-- a :class:`Breakdown` splits a total that is given, so that it adds nothing about the total; its categories may be
-  those of another coding than the model's (:mod:`calibration.study.classification`);
+- a :class:`Breakdown` splits a total that is given, so that it adds nothing about the total;
 - a :class:`Share` does so in two parts, where the count may be known as "at least" only.
 
 A :class:`Prediction` is a number that the study reports of its model alone.
@@ -15,12 +14,11 @@ the integral of a flow over a window.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Generic, Literal, TypeVar
 
 from calibration.noise.families.base import Family, Kind, NumberFamily, ShareFamily, SplitFamily
 from calibration.noise.reporting import Reporting
-from calibration.study.classification import Coding
 from cipark_sd.data.readings import Reading
 from cipark_sd.data.scenarios import Scenario
 
@@ -44,12 +42,16 @@ def signed_parts(names: tuple[str, ...]) -> Parts:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A signed sum of model outputs, read ``at`` ``end``, or between or over ``start`` and ``end``."""
+    """A signed sum of model outputs, read ``at`` ``end``, or between or over ``start`` and ``end``.
+
+    ``factor`` names the noise parameter that multiplies what was read, as for cases of which a share is reported.
+    """
 
     parts: Parts
     how: How
     start: float
     end: float
+    factor: str = field(default="", kw_only=True, repr=False)
 
     @property
     def times(self) -> tuple[float, ...]:
@@ -138,10 +140,7 @@ class Count:
 class Breakdown:
     """How a total splits into categories.
 
-    ``categories`` and ``counts`` are as reported. Without a ``coding`` each has its quantity; with one, the quantities
-    are those of the coding's true categories. ``known_sizes`` holds the sizes of the true categories where another
-    table has them already: the model then says only how much of each category lies in the window (the quantities are
-    followed by those of the date of the other table), or nothing at all where the very same members were coded twice.
+    Each of ``categories`` has its count and its quantity.
     """
 
     label: str
@@ -151,18 +150,6 @@ class Breakdown:
     noise: Noise[SplitFamily]
     weight: float = 1.0
     use: Use = "fit"
-    coding: Coding | None = None
-    known_sizes: tuple[float, ...] | None = None
-
-    @property
-    def n_true(self) -> int:
-        """Number of true categories."""
-        return len(self.categories) if self.coding is None else len(self.coding.true)
-
-    @property
-    def recodes(self) -> bool:
-        """Whether the very members of another table are coded again, so that the model has no part in it."""
-        return self.known_sizes is not None and len(self.quantities) == self.n_true
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,9 +234,11 @@ class Prediction:
 
 
 def parameters_of(term: Term) -> tuple[str, ...]:
-    """The noise parameters that a term names: those of its noise and of the readings of its quantities."""
+    """The noise parameters that a term names: those of its noise, and of how its quantities are read."""
     readings = [quantity.reading for quantity in term.quantities if isinstance(quantity, ReadQuantity)]
-    return tuple(dict.fromkeys([*term.noise.names, *(name for reading in readings for name in reading.parameters)]))
+    factors = [quantity.factor for quantity in term.quantities if quantity.factor]
+    names = [*term.noise.names, *factors, *(name for reading in readings for name in reading.parameters)]
+    return tuple(dict.fromkeys(names))
 
 
 def quantities_of(observations: Sequence[Observation]) -> Iterator[Quantity]:

@@ -6,6 +6,8 @@
     weight = 1                                     # or the name of a variable
     at = "each step"                               # a plain sum over all steps, the last included
 
+``log_density = true`` in ``[method]`` says that the sum is a log likelihood, so that profiles and draws mean something.
+
 ``at = "each step"`` adds up the values of all steps; with ``times_step = true`` each is multiplied by the time step
 first, as for an area under a curve. ``at = "start"`` and ``at = "end"`` take one value, of the first or the last step.
 """
@@ -128,11 +130,15 @@ def payoff_quantity(payoffs: Sequence[Payoff], grid: TimeGrid) -> Quantity:
     return SummedQuantity(parts, "sum", first, last, spans)
 
 
-def payoff_problems(payoffs: Sequence[Payoff], n_observations: int, where: str) -> list[CiparkError]:
+def payoff_problems(
+    payoffs: Sequence[Payoff], n_observations: int, where: str, *, log_density: bool
+) -> list[CiparkError]:
     """What keeps an objective from being fitted.
 
     Parameters
     ----------
+    log_density : bool
+        Whether the study says that its payoff is a log density.
     n_observations : int
         Sections of the study.
     where : str
@@ -141,4 +147,6 @@ def payoff_problems(payoffs: Sequence[Payoff], n_observations: int, where: str) 
     if payoffs and n_observations:
         expected = "no [[observation]] beside it: write what was observed as a payoff of the model, or leave the payoff"
         return [InvalidValue("[[payoff]]", f"{n_observations} observations", expected, where=where)]
+    if log_density and not payoffs:
+        return [InvalidValue("log_density", True, "nothing without a [[payoff]]", where=f"[method] in {where}")]
     return []

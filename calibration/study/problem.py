@@ -31,7 +31,6 @@ from calibration.noise.families.base import Family, Kind
 from calibration.study import FILE, consistency, sections
 from calibration.study.asked import read_about
 from calibration.study.calendar import Calendar
-from calibration.study.classification import coding_section
 from calibration.study.constants import chains, step_rule
 from calibration.study.cumulative import StudyWarning, cumulative_levels, cumulative_words
 from calibration.study.drivers import read_drivers, with_inputs
@@ -123,6 +122,8 @@ class CalibrationProblem(Stated):
         That each run the model; their range is part of ``model``.
     payoff : tuple of Payoff
         What is maximised in the place of the likelihood of observations, where there is any.
+    rows_until : str
+        The date of the last row that is fitted, where later ones are held out by :func:`until`; else empty.
     """
 
     folder: Path
@@ -134,6 +135,7 @@ class CalibrationProblem(Stated):
     predictions: tuple[Prediction, ...] = ()
     groups: tuple[Group, ...] = ()
     payoff: tuple[Payoff, ...] = ()
+    rows_until: str = ""
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
@@ -170,7 +172,10 @@ def until(problem: CalibrationProblem, time: float) -> CalibrationProblem:
         return replace(term, use="holdout") if term.use == "fit" and end > time else term
 
     observations = tuple(replace(o, terms=tuple(held(term) for term in o.terms)) for o in problem.observations)
-    return replace(problem, observations=observations)
+    early = replace(problem, observations=observations)
+    ends = [quantity.end for term in early.fitted_terms for quantity in term.quantities]
+    held_out = len(early.fitted_terms) < len(problem.fitted_terms)
+    return replace(early, rows_until=problem.calendar.label(max(ends)) if ends and held_out else problem.rows_until)
 
 
 def with_question(problem: CalibrationProblem, text: str, *, where: str) -> CalibrationProblem:
@@ -289,17 +294,16 @@ def read_problem(
 
 def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequence[Path]) -> CalibrationProblem:
     """What the tables of a file say; all that is wrong with them, or between them, is among the problems of ``top``."""
-    title, about = top.text("title", folder.name), top.text("about", "")
+    title, about = top.text("title", folder.resolve().name), top.text("about", "")
     model, span = sections.model_section(top.table("model"), folder, allow_files)
     top.content = respelled(top.content, model.by_name, leave=COLUMN_KEYS)
     calendar = sections.calendar_section(top.table("dates"), model)
     # where a run or its dates could not be read, times outside of it are no mistake of their own
     placed = not top.problems
     each_once = partial(_each_once, top)
-    codings = {coding.name: coding for coding in each_once("coding", coding_section)}
     events = dict(each_once("event", partial(_event, calendar=calendar)))
     groups = each_once("group", partial(group_section, model=model), canonical)
-    tables = Tables(folder, calendar, codings, events, groups, allow_files)
+    tables = Tables(folder, calendar, events, groups, allow_files)
     step = model.time.step if span.time_step is None else span.time_step
     rule_of = partial(step_rule, model, chains(model))
     integration = model.time.method
@@ -321,7 +325,7 @@ def _read(top: Section, folder: Path, fit_also: Sequence[str], allow_files: Sequ
     for section in top.sections("payoff"):
         model, elements = payoff_section(section, model)
         payoff += elements
-    space = ParameterSpace((*parameters, *consistency.coding_parameters(observations)))
+    space = ParameterSpace(tuple(parameters))
     held = ((element_of(name, group.name), value) for group in groups for name, value in group.held)
     fixed = (*top.named("fixed", sections.fixed_section), *held)
     method = top.table("method").entirely(sections.method_section)
@@ -357,10 +361,8 @@ def _checked(
     complete = not problems
     held = [name for name, _ in problem.fixed]
     problems += consistency.name_problems(model, observations, parameters, held, complete=complete)
-    problems += consistency.unused_problems(
-        tables.codings.values(), tables.events, observations, top.tables("observation")
-    )
-    problems += payoff_problems(problem.payoff, len(observations), FILE)
+    problems += consistency.unused_events(tables.events, top.tables("observation"))
+    problems += payoff_problems(problem.payoff, len(observations), FILE, log_density=problem.method.log_density)
     if complete and not problem.fitted_terms and not problem.payoff:
         problems.append(UnusableInput("no row of any [[observation]] is fitted: give one the use 'fit'", where=FILE))
     if not any(p.use == "CAL" for p in parameters):

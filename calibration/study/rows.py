@@ -27,7 +27,6 @@ from typing import cast
 
 from calibration.study import shipped_studies
 from calibration.study.calendar import Calendar
-from calibration.study.classification import Coding
 from calibration.study.groups import Group
 from calibration.study.observations import Use
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected
@@ -302,7 +301,6 @@ class Tables:
     ----------
     folder : path
         Of the study.
-    codings : by name
     events : by name
         Model times, ascending.
     allow_files : sequence of path
@@ -311,7 +309,6 @@ class Tables:
 
     folder: Path
     calendar: Calendar
-    codings: Mapping[str, Coding] = field(default_factory=dict)
     events: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     groups: Sequence[Group] = ()
     allow_files: Sequence[Path] = ()

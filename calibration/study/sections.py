@@ -59,7 +59,7 @@ TARGETS: tuple[Target, ...] = ("model", "noise")
 class Method:
     """How the optimum is looked for; ``map`` takes the priors into account, ``ml`` only their bounds.
 
-    ``level`` is that of all intervals of the fit.
+    ``level`` is that of all intervals of the fit. ``log_density`` says that a payoff is a log likelihood.
     """
 
     estimate: Literal["map", "ml"] = "map"
@@ -67,6 +67,7 @@ class Method:
     fast_starts: int = 20
     seed: int = 1
     level: float = 0.95
+    log_density: bool = False
 
 
 #: How groups share a parameter: one for all, one for each by itself, or in part: the prior of the sd between groups.
@@ -299,6 +300,7 @@ def method_section(section: Section) -> Method:
         section.whole("fast_starts", default.fast_starts, least=1, most=MOST_STARTS),
         section.whole("seed", default.seed),
         section.number("level", default.level),
+        section.flag("log_density"),
     )
     if not 0 < method.level < 1:
         section.wrong("level", "a number between 0 and 1, such as 0.95")

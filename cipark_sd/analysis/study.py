@@ -44,6 +44,8 @@ class DrawRequest:
     ----------
     n, seed : int
         How many of each structure, at most, and of the random numbers.
+    of_fits : int
+        How many of all structures together, at most, where fits have more of them than ``n`` of each.
     folder : Path
         Where what is computed for them is kept.
     known : tuple of Structure
@@ -57,6 +59,7 @@ class DrawRequest:
     folder: Path
     engine: str
     known: tuple[Structure, ...] = ()
+    of_fits: int = 0
 
 
 @dataclass(frozen=True)
@@ -210,8 +213,14 @@ class Study(Protocol):
             priors.
         """
 
-    def question(self) -> Question:
+    def question(self, about: str | None = None) -> Question:
         """What is asked about it where a command line says nothing else.
+
+        Parameters
+        ----------
+        about : str, optional
+            The question that comes first, as ``cipark calibrate`` takes one; empty for none. By default that of its
+            fit, or its own.
 
         Raises
         ------
@@ -265,7 +274,7 @@ class PlainModel:
         """Empty: there are no data to contradict."""
         return ""
 
-    def question(self) -> Question:
+    def question(self, about: str | None = None) -> Question:
         """The first stocks at the end of the run, each element of one with subscripts on its own."""
         names = stock_names(self.model)[:STOCKS]
         return Question(

@@ -15,6 +15,7 @@ import hmac
 import importlib.metadata
 import importlib.util
 import io
+import json
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -27,8 +28,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.base.files import check_inner, file_name, make_folder, remove_abandoned, write_bytes
-from cipark_sd.base.inputs import RESULT_LIMIT, own_bytes
+from cipark_sd.base.files import check_inner, file_name, make_folder, remove_abandoned, write_bytes, write_text
+from cipark_sd.base.inputs import JSON_LIMIT, RESULT_LIMIT, own_bytes
 from cipark_sd.base.records import packed, unpacked
 from cipark_sd.base.signatures import SIZE, NotTrusted, signature
 
@@ -38,6 +39,8 @@ T = TypeVar("T")
 FOLDER = "checkpoints"
 #: Arrays by name, which pass to another process and into a file without loss.
 Arrays = Mapping[str, NDArray[np.generic]]
+#: The table of the user's signatures of results that other commands take up, in the folder of these.
+SIGNATURES = "signatures.json"
 #: The text of a record, beside whose arrays it lies.
 _TEXT = "content"
 #: What a folder's work is that another user, another machine or a damaged disk has left.
@@ -93,6 +96,47 @@ def is_of_user(kind: str, key: str, content: bytes | memoryview, signed: bytes |
         warn_once(f"{folder}: {UNSIGNED}")
         return False
     return True
+
+
+def sign_files(folder: Path, *names: str) -> None:
+    """Sign files that were just written, in the table of the folder; without the user's key nothing is signed.
+
+    Parameters
+    ----------
+    names : of the files; the signatures of others in the folder stay what they are
+    """
+    table = {**_signatures_in(folder)}
+    for name in names:
+        signed = signed_by_user(SIGNATURES, name, own_bytes(folder, name, RESULT_LIMIT))
+        table |= {name: "" if signed is None else signed.hex()}
+    write_text(folder / SIGNATURES, json.dumps(table, indent=1) + "\n")
+
+
+def are_signed(folder: Path, *names: str) -> bool:
+    """Whether files are as :func:`sign_files` of this user found them.
+
+    Parameters
+    ----------
+    names : of the files; one that is not there is not signed
+    """
+    table = _signatures_in(folder)
+    for name in names:
+        try:
+            expected = signed_by_user(SIGNATURES, name, own_bytes(folder, name, RESULT_LIMIT))
+        except OSError:
+            return False
+        if expected is None or not hmac.compare_digest(expected.hex().encode(), str(table.get(name)).encode()):
+            return False
+    return True
+
+
+def _signatures_in(folder: Path) -> Mapping[str, object]:
+    """The table of signatures of a folder; nothing of one that is not there or is none."""
+    try:
+        table = json.loads(own_bytes(folder, SIGNATURES, JSON_LIMIT))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return table if isinstance(table, dict) else {}
 
 
 @cache

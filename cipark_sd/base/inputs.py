@@ -134,6 +134,19 @@ def read_text(path: Path, limit: int, *, encoding: str = "utf-8") -> str:
     return read_bytes(path, limit).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
+def as_number(text: str) -> float:
+    """The number that a cell is.
+
+    Raises
+    ------
+    ValueError
+        Where it is none, nor a number of Python's notation alone, such as ``1_0`` for 10.
+    """
+    if "_" in text:
+        raise ValueError(text)
+    return float(text)
+
+
 def number_in(text: str | None) -> float:
     """The number that a cell or an attribute is; NaN where it is none.
 
@@ -141,7 +154,7 @@ def number_in(text: str | None) -> float:
     (2.5, nan, nan)
     """
     try:
-        return float(text or "nan")
+        return as_number(text or "nan")
     except ValueError:
         return math.nan
 
@@ -232,8 +245,26 @@ class LinedTable(dict[str, Any]):
         return type(self), (dict(self), self.file, self.line, self.lines)
 
 
-def read_toml(path: Path) -> LinedTable:
+def check_own(path: Path) -> None:
+    """Raise where a file that is found by its name, beside one that somebody named, is a link out of its folder.
+
+    Whoever sends a folder does not choose files outside of it.
+
+    Raises
+    ------
+    UnusableInput
+    """
+    if path.is_symlink() and not path.resolve().is_relative_to(path.parent.resolve()):
+        reason = "the file is a link out of its folder, and none is followed there: put the file itself in its place"
+        raise UnusableInput(reason, where=str(path))
+
+
+def read_toml(path: Path, *, named: bool = False) -> LinedTable:
     """What a TOML file says, in tables that know their lines.
+
+    Parameters
+    ----------
+    named : whether somebody named this very file; a link is followed then wherever it leads
 
     Raises
     ------
@@ -241,12 +272,16 @@ def read_toml(path: Path) -> LinedTable:
         For the caller, who knows what the file is for.
     InvalidValue
         When it cannot be read or is not TOML.
+    UnusableInput
+        When it is a link out of its folder that nobody has named.
     """
-    return parsed_toml(toml_text(path), path)
+    return parsed_toml(toml_text(path, named=named), path)
 
 
-def toml_text(path: Path) -> str:
+def toml_text(path: Path, *, named: bool = False) -> str:
     """The text of a TOML file; see :func:`read_toml`."""
+    if not named:
+        check_own(path)
     try:
         # some editors put a byte-order mark first
         return read_text(path, TOML_LIMIT, encoding="utf-8-sig")

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.base.errors import InvalidValue, OffGrid
+from cipark_sd.base.inputs import as_number
 
 #: Share of a step by which a time may miss a grid point and still count as it (PySD's own constant).
 SLACK = 1e-5
@@ -122,7 +123,7 @@ def number_or_date(text: str) -> float | datetime.date:
         For anything else.
     """
     try:
-        number = float(text)
+        number = as_number(text)
     except ValueError:
         return datetime.date.fromisoformat(text.strip())
     if not math.isfinite(number):

@@ -62,7 +62,7 @@ def command(request: Request) -> Result:
     model = request.model()
     beside = path.with_name(f"{path.stem}.checks.toml")
     source = request.checks or (beside if beside.is_file() else None)
-    checks = read_checks(source, model) if source is not None else Checks()
+    checks = Checks() if source is None else read_checks(source, model, named=source is request.checks)
     if request.extreme or ("extreme" in only and not checks.builtin.extreme):
         checks = replace(checks, builtin=replace(checks.builtin, extreme=True))
     for remark in remarks(model):

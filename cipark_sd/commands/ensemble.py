@@ -35,8 +35,8 @@ class Request(options.OfModel):
         "--design",
         default="lhs",
         show_default=True,
-        metavar="lhs|sobol|random|FILE.csv",
-        help="How constants are spread over their ranges.",
+        metavar="lhs|sobol|random|FILE",
+        help="How constants are spread over their ranges, or a .csv of runs, or a fit's draws.nc.",
     )
     share: float | None = option(
         "--range", type=float, help=f"All constants vary by this share.  [default: {_SHARE}, without --vary]"
@@ -79,6 +79,7 @@ def command(request: Request) -> Result:
       cipark ensemble --runs 10000 --variables "Total Residents" -o park
       cipark ensemble my.mdl --runs 100000 --design sobol --vary "birth rate=0.01:0.03" -o births
       cipark ensemble my.mdl --design runs.csv --at 2030 -o listed
+      cipark ensemble my.mdl --scenario cipark-output/my/fitted.toml --design cipark-output/my/draws.nc     after a fit
       cipark ensemble my.mdl --runs 1000000 --dask tls://HOST:8786 -o large
       cipark ensemble my.mdl --runs 1000000 --part 3/40 -o large      one job of forty
     """
@@ -99,7 +100,15 @@ def command(request: Request) -> Result:
     names = names or display_of(path, request.allow_files).columns or default_columns(model)
     times = tuple(time_of(model, text, "--at") for text in request.at) or None
     share = _SHARE if request.share is None and not ranges else request.share
-    design = design_of(model, request.design, runs=runs or _RUNS, seed=request.seed, share=share, vary=ranges)
+    design = design_of(
+        model,
+        request.design,
+        runs=runs or _RUNS,
+        seed=request.seed,
+        share=share,
+        vary=ranges,
+        held=tuple(scenario.overrides),
+    )
     if runs is not None and runs != design.n:
         raise InvalidValue("the number of runs", runs, f"{design.n}, the rows of {request.design}", where="--runs")
     save = tuple(dict.fromkeys(model[name].name for name in names))

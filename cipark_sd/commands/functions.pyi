@@ -75,7 +75,7 @@ def convert(
 def new_study(
     model: Model | Path | str | None = None,
     data: pd.DataFrame | Path | str | None = None,
-    *,
+    *further: Path | str,
     output: Path | str | None = ...,
     from_: str | None = ...,
     time: str | None = ...,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cipark_sd.base.console import Rows, busy, echo
-from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.errors import InvalidValue, UnusableInput
 from cipark_sd.base.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.base.timegrid import model_time, nearest_indices
 from cipark_sd.base.wording import grouped, labelled
@@ -102,6 +102,8 @@ def command(request: Request) -> Result:
     names = options.variable_names(model, request.variables)
     columns = names or display.columns or default_columns(model)
     drawn = names or display.variables or columns
+    if request.data is not None and figure_file is None:
+        raise UnusableInput("it is drawn in a figure, and none is asked for: add --figure FILE", where="--data")
     observed = _observed(model, display, request.data) if figure_file else ()
     save = None if output and not names else tuple(dict.fromkeys((*columns, *drawn)))
     times = [time_of(model, text, "--at") for text in at] or None

@@ -89,7 +89,7 @@ class Pipe:
     ``"conveyor"`` what goes in comes out ``after`` so many steps as its entry says, together with what else does;
     ``initial`` comes out in each of the first ``length`` steps. A ``"latest"`` is a conveyor on which what entered last
     takes the place of what else would come out with it. A ``"record"`` keeps all that went in for ``past``,
-    at the place of its step, or ``after`` it.
+    at the place of its step.
     """
 
     label: str

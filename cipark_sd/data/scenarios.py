@@ -267,7 +267,7 @@ def read_scenario(path: Path | str) -> Scenario:
     """
     path = Path(path)
     try:
-        content = read_toml(path)
+        content = read_toml(path, named=True)
     except (FileNotFoundError, NotADirectoryError):
         raise MissingFile(path, where="scenario") from None
     problems: list[CiparkError] = []

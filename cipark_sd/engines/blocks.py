@@ -1,7 +1,7 @@
 """What a kernel reads: inputs in blocks of as many runs as a vector has lanes; the last run fills up the last block."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,9 @@ class Common:
     saved : (n_steps + 1,)
     uniforms : (4,)
     series : for each series of the program (n_stage_times, lanes), None where runs have their own
+
+    Attributes
+    ----------
     addresses : tuple of int
         Of times, saved and uniforms in memory.
     """
@@ -41,7 +44,15 @@ class Common:
     n_saved: int
     uniforms: Values
     series: tuple[Values | None, ...]
-    addresses: tuple[int, int, int]
+    addresses: tuple[int, int, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        read = self.times, self.saved, self.uniforms
+        object.__setattr__(self, "addresses", tuple(array.ctypes.data for array in read))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # a copy, or another process, has its arrays elsewhere
+        return Common, (self.times, self.saved, self.n_saved, self.uniforms, self.series)
 
 
 def _common(program: Program, inputs: Inputs, lanes: int) -> Common:
@@ -54,8 +65,7 @@ def _common(program: Program, inputs: Inputs, lanes: int) -> Common:
         series = tuple(
             np.repeat(values[:, None], lanes, axis=1) if values.ndim == 1 else None for values in inputs.series
         )
-        addresses = times.ctypes.data, saved.ctypes.data, uniforms.ctypes.data
-        common = inputs.made[key] = Common(times, saved, int(saved.sum()), uniforms, series, addresses)
+        common = inputs.made[key] = Common(times, saved, int(saved.sum()), uniforms, series)
     return common
 
 

@@ -107,6 +107,8 @@ def _folded(name: str) -> str:
 _TOKEN = re.compile(r"\s*(?:(?P<operator>\*\*|[*/^()])|(?P<name>[^*/^()]+))")
 #: "per year", as Stella writes 1/year, and "cases per year"; a part of a hundred or a thousand is no unit of that name.
 _PER = re.compile(r"(?:(.*) )?per (?!cent|mille?\b|hundred|thousand|million|1)(.+)")
+#: Names and signs of a unit, whose product takes the square of their number: 0.1 s for so many, 40 s for 40,000.
+_LONGEST = 2000
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")
 
 
@@ -190,6 +192,8 @@ class _Reader:
     def read(self) -> Unit:
         if not self.tokens:
             raise self.fail("is empty")
+        if len(self.tokens) > _LONGEST:
+            raise UnitSyntaxError(f"{self.text[:40]}…", f"has more than {_LONGEST} parts")
         unit = self.product()
         if self.peek():
             raise self.fail(f"makes no sense at {self.peek()!r}")

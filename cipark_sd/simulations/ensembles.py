@@ -368,9 +368,12 @@ def elements_drawn(
     """
     base, elements = split_key(model.key(name))
     variable = model.by_name.get(base)
-    if variable is None or base in CONTROL:
-        known = [v.label for v in model.variables if v.name not in CONTROL]
-        raise UnknownName(name, [*known, *model.by_name], where=model.name)
+    if base in CONTROL:
+        expected = "a constant or a stock: the scenario sets the times of all runs"
+        raise InvalidValue("what is drawn", name, expected, where=model.name)
+    if variable is None:
+        known = [name for v in model.variables if v.name not in CONTROL for name in (v.label, v.name)]
+        raise UnknownName(name, known, where=model.name)
     if not isinstance(variable, Constant | Stock):
         raise InvalidValue(f"a drawn {kind(variable)}", variable.label, "a constant or a stock", where=model.name)
     if not np.isfinite(array).all():

@@ -31,7 +31,7 @@ from typing import Literal
 import numpy as np
 
 from cipark_sd.base.arrays import Array
-from cipark_sd.statements.standing import NARROW, left
+from cipark_sd.statements.standing import NARROW, SHOWN, Standing, left
 
 #: Where draws come from. ``borrowed`` are those of another structure, used for one that has not been fitted itself;
 #: ``ranges`` lie between limits that a user gave, and there are no data; ``optimum`` is the best fit alone.
@@ -62,6 +62,15 @@ WORDS: Mapping[Kind, str] = {
     "undecided": "not decided by the data",
     "built in": "assumed by the model",
 }
+#: How a sentence of a change of each class begins; of a level :data:`cipark_sd.statements.standing.SHOWN` has it.
+CHANGES: Mapping[Kind, str] = {
+    "informed": "The data narrow this",
+    "undecided": "The data leave this open",
+    "built in": "The equations give the direction, and the data do not test it",
+}
+#: A Monte Carlo error up to this share of the interval's width is not printed: 400 independent draws of a normal
+#: distribution have 1.9 %, which seldom moves the second digit of the width.
+UNSEEN_ERROR = 0.02
 Side = Literal["for", "against", ""]
 
 
@@ -348,6 +357,35 @@ def class_of(pairs: Pairs, *, is_change: bool = False, misfit: str = "") -> Kind
         return "informed" if not misfit and all(turn == -sign for turn in turns) else "built in"
     informed = all(turn or _is_narrowed(*pair) for turn, pair in zip(turns, clean, strict=True))
     return "informed" if informed and not misfit else "undecided"
+
+
+def as_data() -> dict[str, object]:
+    """The rule of :func:`class_of`, the classes and their words, for a page that classes runs of its own.
+
+    Returns
+    -------
+    dict of str to object
+        As JSON has it; what the model has built in is called *assumed* there.
+    """
+    level: Mapping[Kind, Standing] = {"informed": "narrowed", "undecided": "not narrowed", "built in": "assumed"}
+
+    def kind_of(kind: Kind) -> str:
+        return "assumed" if kind == "built in" else kind
+
+    return {
+        "narrow": NARROW,
+        "sure": SURE,
+        "moved": INFORMED,
+        "z": NormalDist().inv_cdf((1 + CONFIDENCE) / 2),
+        "groups": GROUPS,
+        "oneSided": ONE_SIDED,
+        "unseenError": UNSEEN_ERROR,
+        "classes": {
+            kind_of(kind): {"words": words.capitalize(), "level": SHOWN[level[kind]][1], "change": CHANGES[kind]}
+            for kind, words in WORDS.items()
+        },
+        "standings": {standing: [kind_of(kind), words] for standing, (kind, words) in SHOWN.items()},
+    }
 
 
 def _assumed_sign(priors: Sequence[Array]) -> int:

@@ -14,6 +14,7 @@ may give a constant two classes, and a page says so where it has both.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 #: The class of a number; empty where it has no interval, or its priors have none.
@@ -30,6 +31,16 @@ NARROW = 0.7
 FACTOR = 3.0
 #: The same on the scale of the number itself, where zero may lie anywhere, as a share of the priors' interval.
 SHARE = 0.2
+#: Of each class of a number: what a page shows it as among the three of draws (:mod:`cipark_sd.statements.claims`), and
+#: how a sentence of it begins.
+SHOWN: Mapping[Standing, tuple[Literal["informed", "undecided", "built in"], str]] = {
+    "known": ("informed", "The data narrow this"),
+    "narrowed": ("informed", "The data narrow this"),
+    "not narrowed": ("undecided", "The data narrow this little"),
+    "not found": ("undecided", "Whether the data narrow this was not found"),
+    "assumed": ("built in", f"The priors alone give this to within a factor of {FACTOR:g}"),
+    "doubted": ("undecided", "The data narrow this, and the model does not follow them"),
+}
 
 
 def standing_of(

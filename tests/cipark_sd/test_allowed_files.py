@@ -1,6 +1,7 @@
 """What a model or a study names lies beneath its own folder, or beneath one that the user has allowed."""
 
 import os
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 from command_line import cipark
 
+from calibration.new_study.study import from_template
+from calibration.study import STUDIES
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import CiparkError, InvalidValue, ModelFileError, UnknownName
 from cipark_sd.base.inputs import OutsideFolder, beneath
@@ -17,6 +20,7 @@ from cipark_sd.commands.policy.analysis import read_target
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.pages.figures.observed import display_of
 from cipark_sd.simulations.simulation import simulate
+from cipark_sd.verify.checks.file import BuiltIn, read_checks
 
 CONTROL = "INITIAL TIME = 0 ~~|\nFINAL TIME = 1 ~~|\nTIME STEP = 1 ~~|\nSAVEPER = 1 ~~|\n"
 #: Each of the ways in which a Vensim file names another one.
@@ -231,3 +235,33 @@ def test_a_separator_is_one_character_and_no_pattern(engine: str, tmp_path: Path
     (tmp_path / "pattern.mdl").write_text(source % "(;+)+")
     with pytest.raises(ModelFileError, match="has more than one character"):
         simulate(read_model(tmp_path / "pattern.mdl"), save=["d"], engine=engine)
+
+
+def test_a_toml_file_beside_another_one_is_no_link_out_of_its_folder(tmp_path: Path) -> None:
+    """One that somebody names may be; one that is found by its name would read what nobody has named."""
+    (tmp_path / "mine.toml").write_text("[builtin]\nconservation = false\n", encoding="utf-8")
+    path = model_file(tmp_path, "rate = 1 ~~|")
+    checks = path.with_name("model.checks.toml")
+    checks.symlink_to(tmp_path / "mine.toml")
+    model = read_model(path)
+    with pytest.raises(CiparkError, match=r"model\.checks\.toml: the file is a link out of its folder"):
+        read_checks(checks, model)
+    assert read_checks(checks, model, named=True).builtin != BuiltIn()
+    within = path.with_name("within.toml")
+    within.write_bytes((tmp_path / "mine.toml").read_bytes())
+    checks.unlink()
+    checks.symlink_to(within)
+    assert read_checks(checks, model).builtin != BuiltIn()
+
+
+@pytest.mark.parametrize("name", ["problem.toml", "policies.toml", "sensitivity.toml", "model.checks.toml"])
+def test_a_study_is_not_copied_with_what_its_links_lead_to(tmp_path: Path, name: str) -> None:
+    """A copy of a stranger's study would have the text of any file of the reader's."""
+    study = Path(shutil.copytree(STUDIES / "flu_1978", tmp_path / "theirs"))
+    secret = tmp_path / "secret.toml"
+    secret.write_bytes((study / name).read_bytes() if name == "problem.toml" else b"# SECRET\n")
+    (study / name).unlink(missing_ok=True)
+    (study / name).symlink_to(secret)
+    with pytest.raises(CiparkError, match=f"{name}: the file is a link out of its folder"):
+        from_template(str(study), tmp_path / "mine", force=False)
+    assert not (tmp_path / "mine").exists()

@@ -13,7 +13,7 @@ import hashlib, sys, tempfile
 from pathlib import Path
 import numpy as np
 from small_study import small_study
-from calibration.inference.optimum.optimise import optimise
+from calibration.inference.search.optimise import optimise
 from calibration.likelihood.posterior import On
 from cipark_sd import bundled, ensemble, simulate
 from cipark_sd.language.read.model_file import read_model

@@ -177,8 +177,8 @@ def test_the_lists_of_the_page_hold_the_rooms_of_the_contracts_in_their_order() 
 
 def test_an_arrow_that_points_up_is_seen() -> None:
     imports = {
-        "calibration.study.rows": {"calibration.inference.optimum.profile"},
-        "calibration.inference.optimum.walk": {"calibration.study.rows"},
+        "calibration.study.rows": {"calibration.inference.profile.profile"},
+        "calibration.inference.profile.walk": {"calibration.study.rows"},
     }
     assert upward(arrows(imports, "calibration"), [["inference"], ["study"]]) == [("study", "inference")]
 

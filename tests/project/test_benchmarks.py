@@ -22,6 +22,8 @@ SCRIPTS = (
     "gradient",
     "self_test",
     "new_study_coverage",
+    "new_study_draws",
+    "samplers",
 )
 #: Those that the suite runs; all of them with ``CIPARK_THOROUGH=1``, and mypy holds all of them to the packages.
 QUICKEST = ("large",)

@@ -13,7 +13,8 @@ import pytest
 import xarray as xr
 from places import ROOT
 
-from calibration.inference.sampling.densities import prior_draws
+from calibration.assess.forecast_score import Counts
+from calibration.inference.sample.densities import prior_draws
 from calibration.study import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd import simulate
@@ -134,6 +135,17 @@ def test_the_forecast_is_made_once_and_knows_nothing_later(frozen: xr.Dataset, m
         known = rows[~rows["variable"].str.contains("target")] if "variable" in rows else rows
         for column in {"date", "end"} & set(rows.columns):
             assert known[column].str[:7].max() <= "2026-01", name
+
+
+def test_the_rival_of_the_counts_alone_has_the_rate_that_was_seen_and_its_noise() -> None:
+    """52 in three years: mean 52/3 a year; after t years the variance is (1 + d) mean t (1 + t / 3)."""
+    dates = tuple(f"{year}-12-31" for year in range(2016, 2021))
+    seen = Counts("firms", dates, np.arange(2017.0, 2022.0), np.array([8.0, 22.0, 41.0, 60.0, 68.0]))
+    ahead = later_results.drift(seen, 2017.0, 2021.0, [2021.0, 2022.0], 1.5, np.random.default_rng(3), n=40_000)
+    means, variances = ahead.paths.mean(axis=0) - 60, ahead.paths.var(axis=0)
+    np.testing.assert_allclose(means, [52 / 3, 104 / 3], rtol=0.01)
+    expected = [2.5 * 52 / 3 * t * (1 + t / 3) for t in (1, 2)]
+    np.testing.assert_allclose(variances, expected, rtol=0.04)
 
 
 def test_its_draws_hang_together(frozen: xr.Dataset) -> None:

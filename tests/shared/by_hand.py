@@ -1,4 +1,4 @@
-"""Effects of policies by hand: each of some draws is run with and without the change, by PySD where that is quick.
+"""What follows a fit by hand: each of some draws is run with and without a policy, by PySD where that is quick.
 
 A judge of ``effects.csv``: it takes the draws from the file of the fit, or the estimate from its record, writes the
 changed constants itself, and reads the outcomes from whole courses.
@@ -8,12 +8,16 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from calibration.study.asked import course, estimand_of
+from calibration.study.observations import Prediction
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.analysis.experiments.catalogue import read_catalogue
 from cipark_sd.analysis.experiments.definition import Outcome, Policy
@@ -104,6 +108,45 @@ def effects_by_hand(problem: CalibrationProblem, fit: Path, output: Path) -> Ite
             yield Effect(policy.id, row.outcome, row.time, printed, now - before, slack)
 
 
+def read_as_they_are(problem: CalibrationProblem) -> list[Prediction]:
+    """What a report says of a study that is the value of one variable at a time, in the model as it was fitted."""
+    # the model of a study with groups has them from the study, and its file alone has none
+    asked = () if problem.groups else (*problem.predictions, *course(problem))
+    plain = [p for p in asked if p.reading is None and p.against is None and not p.scenario.overrides]
+    return [p for p in plain if len(p.parts) == 1 and p.parts[0][1] == 1]
+
+
+def levels_of_ensemble(problem: CalibrationProblem, fit: Path, ensemble: Path) -> Iterator[str]:
+    """Numbers of a report that the runs of ``cipark ensemble`` over the draws of the fit do not have."""
+    records = json.loads((fit / "report.json").read_text(encoding="utf-8"))["headlines"]
+    files = [xr.open_dataset(path, engine="h5netcdf") for path in sorted(ensemble.glob("*.nc"))]
+    for asked in read_as_they_are(problem):
+        name, estimand = override_key(asked.parts[0][0]), estimand_of(problem.model, asked)
+        runs = np.concatenate([np.ravel(file[name].sel(time=asked.time, method="nearest")) for file in files])
+        by_hand = np.quantile(runs, [0.5, 0.05, 0.95])
+        for record in records:
+            printed = [record["number"], *((record["interval"] or {}).get(end, np.nan) for end in ("low", "high"))]
+            if record["estimand"] == estimand and not np.allclose(printed, by_hand, rtol=1e-6):
+                yield f"{estimand}: {printed}, by the runs of an ensemble {by_hand}"
+
+
+def scores_by_hand(forecast: Path, by_series: Mapping[str, Any]) -> Iterator[str]:
+    """Scores that are not those of the quantiles of a forecast: a CRPS is twice their mean pinball loss."""
+    table = pd.read_csv(forecast)
+    columns = [name for name in table if re.fullmatch(r"q0\.\d+", name)]
+    levels = np.array([float(name[1:]) for name in columns])
+    for series, facts in by_series.items():
+        of_series = table[table["observation"] == series].set_index(["structure", "date"])
+        for structure, scored in facts["scores"].items():
+            rows, seen = of_series.loc[structure].loc[facts["dates"]], np.array(facts["observed"])[:, None]
+            away = seen - rows[columns].to_numpy()
+            crps = 2 * np.trapezoid(np.maximum(levels * away, (levels - 1) * away), levels, axis=1)
+            inside = int(((away[:, columns.index("q0.05")] >= 0) & (away[:, columns.index("q0.95")] <= 0)).sum())
+            if not np.allclose(scored["crps"], crps, rtol=0.05) or scored["inside_90"] != inside:
+                printed = f"CRPS {scored['crps']}, {scored['inside_90']} in 90 %"
+                yield f"{series}, {structure}: {printed}, by hand {crps}, {inside}"
+
+
 def _integration(fit: Path) -> tuple[Method | None, float | None]:
     """The method and the time step with which a fit has run its model."""
     record = json.loads((fit / "fit.json").read_text(encoding="utf-8"))
@@ -143,12 +186,16 @@ def _courses(
         for of in [outcome.equation or outcome.variable]
         if not outcome.per and override_key(of) in by_key
     }
-    held = {**problem.scenario.overrides, **dict(problem.fixed), **settings}
+    # a name in another spelling is the same constant, and the last one counts
+    given = chain(problem.scenario.overrides.items(), problem.fixed, settings.items())
+    held = {override_key(name): value for name, value in given}
     method, step = _integration(fit)
     engine = "pysd" if len(model.variables) <= SMALL and method == "euler" else "numpy"
-    scenario = problem.scenario | Scenario(
-        "", {name: v for name, v in held.items() if name not in draws}, time_step=step
-    )
+    # over the whole time of the model, which may go on after the data; a peak and a sum are of all steps
+    step = step or problem.scenario.time_step or model.time.step
+    of_draws = {override_key(name) for name in draws}
+    for_all = {name: value for name, value in held.items() if name not in of_draws}
+    scenario = Scenario("", for_all, time_step=step, saveper=step)
     runs = ensemble(
         model, dict(draws), save=sorted(set(read.values())), scenario=scenario, engine=engine, method=method
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from calibration.inference.optimum.residuals import COLUMNS, table_of
+from calibration.inference.judge.residuals import COLUMNS, table_of
 
 #: Of a row that a test says nothing of: a number 3 that the model expects to be 2.
 USUAL: dict[str, Any] = {

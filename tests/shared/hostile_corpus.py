@@ -74,7 +74,20 @@ class Case:
 
 def cases() -> Iterator[Case]:
     """All of them, in the same order and with the same bytes wherever they are made."""
-    for make in (_cut, _flipped, _encoded, _named, _numbers, _equations, _times, _arrays, _xmile, _toml, _texts):
+    for make in (
+        _cut,
+        _flipped,
+        _encoded,
+        _named,
+        _numbers,
+        _equations,
+        _times,
+        _arrays,
+        _xmile,
+        _toml,
+        _texts,
+        _endless,
+    ):
         for name, reader, content in make():
             raw = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
             yield Case(f"{make.__name__[1:]}: {name}", reader, raw)
@@ -556,6 +569,48 @@ def _texts() -> Made:
         "m^99999999999999",
     ):
         yield f"units {text[:20]!a}", "units", text
+
+
+def _endless() -> Made:
+    """Texts of a reasonable size in which one thing is as long as the file."""
+    yield "mdl name", "mdl", 'x = "' + "a " * 200_000 + '" ~~|' + CONTROL
+    yield (
+        "mdl names that differ in their last letter",
+        "mdl",
+        "".join(f"{'a' * 900}{n} = 1 ~~|" for n in range(200)) + CONTROL,
+    )
+    yield "mdl unit", "mdl", f"x = 1 ~ {'*'.join(f'u{n}' for n in range(20_000))} ~|" + CONTROL
+    yield "mdl signs", "mdl", f"x = {'-' * 200_000}1 ~~|" + CONTROL
+    yield "mdl powers", "mdl", f"x = {'^'.join('2' * 20_000)} ~~|" + CONTROL
+    yield "mdl blanks", "mdl", f"x = {' ' * 1_000_000}1 ~~|" + CONTROL
+    yield "mdl comments", "mdl", f"x = {'{a}' * 100_000}1 ~~|" + CONTROL
+    calls = "".join(f":MACRO: f{n}(x)\nf{n} = f{n - 1}(x) + f{n - 1}(x) ~~|\n:END OF MACRO:\n" for n in range(1, 41))
+    yield "mdl calls", "mdl", f":MACRO: f0(x)\nf0 = x ~~|\n:END OF MACRO:\n{calls}x = f40(1) ~~|" + CONTROL
+    chain = "".join(f'<model name="m{n}"><variables><module name="m{n + 1}"/></variables></model>' for n in range(2000))
+    inner = XMILE.replace("</variables>", '<module name="m0"/></variables>')
+    yield "xmile modules", "xmile", inner.replace("</xmile>", chain + '<model name="m2000"/></xmile>')
+    twice = "".join(
+        f'<model name="m{n}"><variables><module name="a" model="m{n + 1}"/><module name="b" model="m{n + 1}"/>'
+        "</variables></model>"
+        for n in range(40)
+    )
+    yield "xmile modules, two in each", "xmile", inner.replace("</xmile>", twice + '<model name="m40"/></xmile>')
+    yield "xmile points", "xmile", XMILE.replace("1,2,3", ",".join("1" * 200_000))
+    yield "xmile separator", "xmile", XMILE.replace("<ypts>", f"<ypts sep='{'(' * 1000}'>")
+    yield "units different", "units", "*".join(f"u{n}" for n in range(20_000))
+    yield "units powers", "units", "m" + "^9" * 20_000
+    yield "observed cell", "observed", f"date,total\n0,{'1' * 100_000}\n"
+    yield "observed columns", "observed", f"date,total,{','.join(f'c{n}' for n in range(20_000))}\n0,1\n"
+    for text in ("1_0", "1_000.5", "\u0661", "\uff11", "0x1", "1e5_0", "1\u00a0000", "+-1", "1'000"):
+        yield f"observed number {text!a}", "observed", f"date,total\n0,{text}\n"
+        yield f"design number {text!a}", "design", f"life\n{text}\n"
+    for one, other in (
+        ("caf\u00e9", "cafe\u0301"),
+        ("rate", "r\u0430te"),
+        ("rate", "ra\u200bte"),
+        ("\u0130", "i\u0307"),
+    ):
+        yield f"mdl alike {one!a} {other!a}", "mdl", f"{one} = 1 ~~| {other} = 2 ~~|" + CONTROL
 
 
 #: After these words a library speaks.

@@ -100,26 +100,33 @@ def alias(folder: Path) -> Exact:
         {"curve": (values, 0.25)},
         {name: f"lognormal {median} {sigma}" for name, (median, sigma) in priors.items()},
     )
-    a, k = np.linspace(np.log(0.3), np.log(50), 81), np.linspace(np.log(4e-3), np.log(4), 91)
+    a, k = np.linspace(np.log(0.5), np.log(30), 161), np.linspace(np.log(5e-3), np.log(3), 241)
     decay, size = np.exp(-np.exp(k)[:, None] * _TIMES), np.exp(a)
-    seen, squares = decay @ values, (decay**2).sum(axis=1)
+    seen, products = decay @ values, decay @ decay.T
+    squares = np.diag(products)
     by_prior = zip((a, a, k, k), priors.values(), strict=True)
     prior = [-0.5 * ((at - np.log(median)) / sigma) ** 2 for at, (median, sigma) in by_prior]
-    margins = [np.full(len(a), -np.inf), np.full(len(a), -np.inf), [], np.full(len(k), -np.inf)]
-    for i in range(len(k)):
-        # a1 by a2 by k2, at one k1
-        fit = (-2 * size * seen[i] + size**2 * squares[i])[:, None, None] + (
-            -2 * size[:, None] * seen + size[:, None] ** 2 * squares
-        )
-        fit = fit + 2 * size[:, None, None] * size[:, None] * (decay @ decay[i])
-        logs = -0.5 * fit / 0.25**2 + prior[0][:, None, None] + prior[1][:, None] + prior[2][i] + prior[3]
-        of_a1, of_a2, of_k2 = _margins(logs)
-        top = logs.max()
-        for axis, margin in ((0, of_a1), (1, of_a2), (3, of_k2)):
-            margins[axis] = np.logaddexp(margins[axis], top + margin)
-        margins[2].append(top + np.logaddexp.reduce(of_a1))
+    # the highest by any two sizes; of two equal rates there is one exponential
+    single = np.outer(squares, squares) - products**2 < 1e-9 * np.outer(squares, squares)
+    apart = np.where(single, 1.0, np.outer(squares, squares) - products**2)
+    of_two = np.outer(seen**2, squares) - 2 * np.outer(seen, seen) * products + np.outer(squares, seen**2)
+    highest = (
+        0.5 * np.where(single, (seen**2 / squares)[:, None], of_two / apart) / 0.25**2 + prior[2][:, None] + prior[3]
+    )
+    top = highest.max()
+    weights = np.zeros(len(a)), np.zeros(len(a)), np.zeros(len(k)), np.zeros(len(k))
+    alone = np.exp(prior[0])[:, None] * np.exp(prior[1])
+    for i, j in np.argwhere(highest > top - 25):
+        fit = (-2 * size * seen[i] + size**2 * squares[i])[:, None] + (-2 * size * seen[j] + size**2 * squares[j])
+        fit += 2 * products[i, j] * np.outer(size, size)
+        cell = alone * np.exp(-0.5 * fit / 0.25**2 + prior[2][i] + prior[3][j] - top)
+        for of, place, weight in zip(
+            weights, (..., ..., i, j), (cell.sum(1), cell.sum(0), *2 * [cell.sum()]), strict=True
+        ):
+            of[place] += weight
     grids = np.exp(a), np.exp(a), np.exp(k), np.exp(k)
-    return {name: _ends(grid, np.array(of)) for name, grid, of in zip(priors, grids, margins, strict=True)}
+    with np.errstate(divide="ignore"):
+        return {name: _ends(grid, np.log(of)) for name, grid, of in zip(priors, grids, weights, strict=True)}
 
 
 def bent(folder: Path) -> Exact:

@@ -19,10 +19,11 @@ from typing import Any
 
 _NUMBER = r"[-−+]?\d[\d,]*(?:\.\d+)?"
 _WAY = r"(?: (?:[A-Za-z/²]+ )?(more|fewer|less))?"
-#: A number, what it is of, and its interval; a change may say its direction once or at each end.
+#: A number with its Monte Carlo error, what it is of, and its interval; a change may say its direction at each end.
 _OF = r"((?:[^()<>:;\d]|(?<=[A-Za-z^])\d|1/){0,60}?)"
 _STATEMENT = re.compile(
-    rf"(?<![\w.,^])({_NUMBER})(?![\w.%/]){_OF} ?\((\d+) ?%: ({_NUMBER}){_WAY} to ({_NUMBER}){_WAY}\)"
+    rf"(?<![\w.,^])(?<!± )({_NUMBER})(?: ± {_NUMBER})?(?![\w.%/]){_OF}"
+    rf" ?\((\d+) ?%: ({_NUMBER}){_WAY} to ({_NUMBER}){_WAY}\)"
 )
 _DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
 

@@ -7,7 +7,7 @@ import xarray as xr
 
 from calibration.assess.rival_draws import draws_file
 from calibration.assess.rivals import with_variant
-from calibration.inference.sampling.draws import problem_digest
+from calibration.inference.sample.draws import problem_digest
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.analysis.sensitivities.factors import around
 from cipark_sd.commands.policy.analysis import Target

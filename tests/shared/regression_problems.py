@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.inference.optimum.objective import objective
-from calibration.inference.optimum.optimise import Optimum, local_search, optimise
+from calibration.inference.search.objective import objective
+from calibration.inference.search.optimise import Optimum, local_search, optimise
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.base.arrays import Array

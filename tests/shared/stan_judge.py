@@ -15,7 +15,7 @@ import pandas as pd
 from stan_program import stan_program
 
 import cipark_sd as cp
-from calibration.inference.sampling.densities import prior_draws
+from calibration.inference.sample.densities import prior_draws
 from calibration.noise.priors import Exponential, Gamma, HalfNormal, Uniform
 
 #: Points at which densities are compared.

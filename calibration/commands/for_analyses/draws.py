@@ -33,9 +33,9 @@ from calibration.commands.for_analyses.study_draws import (
     unreliable_terms,
     weighted,
 )
-from calibration.inference.optimum.objective import objective
-from calibration.inference.optimum.optimise import NothingFits, maximise
-from calibration.inference.sampling.draws import problem_digest
+from calibration.inference.sample.draws import problem_digest
+from calibration.inference.search.objective import objective
+from calibration.inference.search.optimise import NothingFits, maximise
 from calibration.likelihood.posterior import On
 from calibration.likelihood.replicate import draws_of_priors
 from calibration.study.problem import CalibrationProblem
@@ -101,11 +101,12 @@ def find_draws(problem: CalibrationProblem, request: DrawRequest, bars: Bars) ->
     if not able:
         raise InvalidValue("the rivals", ", ".join(without), "one that the data do not refute", where="--rivals")
     mixture = None if archive.weights is None else read_weights(archive.weights, request.known or rivals)
+    n = max(request.n, request.of_fits // len(able)) if archive.files else request.n
     best = {} if fit is None else {r.id: replace(fit.optimum, rival=r.id) for r in able if not r.scenario.overrides}
     drawn = (
         {rival.id: weighted(source.optima[rival.id], mixture) for rival in able}
         if source.optima
-        else draws_for(problem, able, archive.files, request.n, request.seed, mixture, best)
+        else draws_for(problem, able, archive.files, n, request.seed, mixture, best)
     )
     unseen = request.source == "prior"
     of_priors = as_draws(problem, draws_of_priors(problem, PRIOR_DRAWS), "prior")

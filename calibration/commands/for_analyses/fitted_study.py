@@ -3,6 +3,9 @@
 The record of the fit (``fit.json``) says of which study it is. It is one of this study where model, scenario, fitted
 rows and priors are the same; or of its rows up to a date, as after ``--until``: what follows then has these rows. Any
 other one is refused, with what differs: numbers of priors are none of a fit, and take their place on request only.
+
+A study that somebody sends may have its fit with it. It is taken, since a fit may be a colleague's; but whoever has not
+made it is told so wherever its numbers are, by a signature that the record and its draws have from the user's key.
 """
 
 import json
@@ -17,7 +20,7 @@ import numpy as np
 from calibration.assess.rival_draws import RIVALS, WEIGHTS, draws_file, listed_in
 from calibration.assess.rivals import with_variant
 from calibration.commands.for_analyses.study_draws import as_draws, draws_from_file, said_of
-from calibration.inference.sampling.draws import problem_digest
+from calibration.inference.sample.draws import problem_digest
 from calibration.study import DEFAULT_STUDY
 from calibration.study.asked import asked_prediction
 from calibration.study.problem import CalibrationProblem, at_step, until, with_question
@@ -26,6 +29,7 @@ from cipark_sd.analysis.experiments.definition import ONLY, Outcome, Structure
 from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.analysis.study import Asked
 from cipark_sd.base.arrays import Array
+from cipark_sd.base.checkpoints import are_signed
 from cipark_sd.base.errors import CiparkError, UnusableInput
 from cipark_sd.base.files import OUTPUT_FOLDER
 from cipark_sd.base.inputs import JSON_LIMIT, own_bytes
@@ -124,6 +128,8 @@ class FittedStudy:
         Whether the fit has posterior draws.
     misfit : str
         What its model does not follow in the data; empty where nothing.
+    signed : bool
+        Whether it is this user's own, unchanged.
     answer : str
         The number that answers its question, as its page has it; empty where none is asked.
     classes : mapping of str to str
@@ -137,6 +143,7 @@ class FittedStudy:
     drawn: bool
     misfit: str
     interrupted: bool
+    signed: bool
     answer: str = ""
     classes: Mapping[str, Standing] = field(default_factory=dict)
 
@@ -163,9 +170,11 @@ class FittedStudy:
 
     @property
     def source(self) -> str:
-        """The folder, and of which rows where it is not of all."""
+        """The folder, of which rows where it is not of all, and whether somebody else has made it."""
         rows = f", of the rows up to {self.until}" if self.until else ""
-        return f"{self.place}{rows}{', which was stopped before its end' if self.interrupted else ''}"
+        stopped = ", which was stopped before its end" if self.interrupted else ""
+        foreign = "" if self.signed else f", whose numbers are not signed by this user: {self.command!r} makes your own"
+        return f"{self.place}{rows}{stopped}{foreign}"
 
     @property
     def command(self) -> str:
@@ -257,26 +266,26 @@ def find_fit(problem: CalibrationProblem, place: Path | None = None) -> FittedSt
         seed = int(content["seed"])
     except (ValueError, KeyError, TypeError):
         raise _refused(problem, place, f"{FIT} does not say its estimate or its seed") from None
-    study, end = study_and_end
-    if about := str(content.get("about", "")):
-        study = with_question(study, about, where=f"the fit in {place}")
+    study, _ = study_and_end
+    study = _with_question_of(study, content, place)
     digest_of_draws = said_of(place / DRAWS).get("study_digest")
     drawn = content.get("converged") is not None and digest_of_draws == content["study_digest"]
     return FittedStudy(
         replace(study, method=replace(study.method, seed=seed)),
         place,
         theta,
-        end,
+        study.rows_until,
         drawn,
         str(content.get("misfit", "")),
         bool(content.get("interrupted")),
+        _is_own(place, drawn),
         str(content.get("answer", "")),
         classes if isinstance(classes := content.get("classes"), dict) else {},
     )
 
 
-def at_step_of_fit(problem: CalibrationProblem) -> CalibrationProblem:
-    """The study with the time step and method of its fit at hand, where they are other ones.
+def as_in_fit(problem: CalibrationProblem) -> CalibrationProblem:
+    """The study with the time step, the method and the question of its fit at hand, where they are other ones.
 
     Parameters
     ----------
@@ -288,8 +297,15 @@ def at_step_of_fit(problem: CalibrationProblem) -> CalibrationProblem:
     CalibrationProblem
         The same one where there is no fit of it.
     """
-    whole, study_and_end = _study_of(problem, record_in(folder_of(problem)))
-    return problem if study_and_end is None else whole
+    content = record_in(folder_of(problem))
+    whole, study_and_end = _study_of(problem, content)
+    return problem if study_and_end is None else _with_question_of(whole, content, folder_of(problem))
+
+
+def _with_question_of(problem: CalibrationProblem, content: Mapping[str, Any], place: Path) -> CalibrationProblem:
+    """The study with the question of a record, where it has one."""
+    about = str(content.get("about", ""))
+    return with_question(problem, about, where=f"the fit in {place}") if about else problem
 
 
 def _study_of(
@@ -324,6 +340,12 @@ def record_in(folder: Path) -> Mapping[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _is_own(folder: Path, drawn: bool) -> bool:
+    """Whether a fit, with the draws that what follows takes of it, is as this user's own calibration left it."""
+    rivals = [path.name for path in (folder / RIVALS).glob("*") if path.suffix in (".nc", ".csv")] if drawn else []
+    return are_signed(folder, FIT, *([DRAWS] if drawn else [])) and are_signed(folder / RIVALS, *rivals)
 
 
 def as_fitted(

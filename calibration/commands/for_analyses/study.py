@@ -10,7 +10,7 @@ their priors; the file adds constants that are held fixed in the fit, and says w
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -21,21 +21,23 @@ from calibration.commands.for_analyses.draws import find_draws
 from calibration.commands.for_analyses.fitted_study import (
     argument_of,
     as_fitted,
-    at_step_of_fit,
+    as_in_fit,
     find_fit,
     rows_words,
 )
 from calibration.commands.for_analyses.study_draws import as_draws
-from calibration.inference.sampling.densities import prior_draws
+from calibration.inference.sample.densities import prior_draws
 from calibration.likelihood.posterior import On, Posterior
 from calibration.likelihood.replicate import replicate_by_term
 from calibration.noise.priors import Prior, Triangular, Uniform, distribution, to_scale
+from calibration.report.findings import NOT_YET
 from calibration.study import DEFAULT_STUDY as DEFAULT_STUDY
 from calibration.study import FILE as FILE
 from calibration.study import shipped_studies as shipped_studies
-from calibration.study.observations import Count, Observation
+from calibration.study.asked import asked_prediction
+from calibration.study.observations import Count, Observation, course_of, reporting_of
 from calibration.study.parameters import share_that_may_fail
-from calibration.study.problem import CalibrationProblem, read_problem
+from calibration.study.problem import CalibrationProblem, read_problem, with_question
 from calibration.study.sections import read_prior
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.analysis.sensitivities.evaluation import Output, Question
@@ -50,6 +52,8 @@ from cipark_sd.base.naming import override_key, respelled
 from cipark_sd.base.section import Section
 from cipark_sd.base.timegrid import time_label
 from cipark_sd.base.wording import rounded
+from cipark_sd.data import estimands
+from cipark_sd.data.readings import Metric
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.model import Model
 from cipark_sd.statements.claims import UNSEEN
@@ -133,13 +137,15 @@ def _last_numbers(observations: Sequence[Observation]) -> Iterator[tuple[Observa
 
 
 def read(folder: Path, allow_files: Sequence[Path] = ()) -> "CalibrationStudy":
-    """The study in a folder, with the time step of its fit; its files may lie beneath ``allow_files`` as well.
+    """The study in a folder, with the time step and the question of its fit.
+
+    Its files may lie beneath ``allow_files`` as well.
 
     Raises
     ------
     InvalidValue, UnknownName, Problems
     """
-    return CalibrationStudy(at_step_of_fit(read_problem(folder, allow_files=allow_files)))
+    return CalibrationStudy(as_in_fit(read_problem(folder, allow_files=allow_files)))
 
 
 @dataclass(frozen=True)
@@ -240,9 +246,45 @@ class CalibrationStudy:
             theta[:, position] = known.get(override_key(parameter.name), theta[:, position])
         return "; ".join(contradictions(density, theta, rng))
 
-    def question(self) -> Question:
-        """What its ``sensitivity.toml`` asks."""
-        return read_question(self.problem, self.parameters)
+    def question(self, about: str | None = None) -> Question:
+        """What its ``sensitivity.toml`` asks, after what its fit was asked, or ``about`` is."""
+        problem = with_question(self.problem, about, where="--about") if about else self.problem
+        question = replace(read_question(problem, self.parameters), asides=dict.fromkeys(_waiting(problem), NOT_YET))
+        return question if about == "" else _with_asked(question, problem)
+
+
+def _waiting(problem: CalibrationProblem) -> set[str]:
+    """Variables, by override key, of which counts come later than what they count."""
+    courses = filter(None, map(course_of, problem.observations))
+    return {override_key(name) for course in courses if reporting_of(course) for name, _ in course.parts}
+
+
+def _with_asked(question: Question, problem: CalibrationProblem) -> Question:
+    """The question with what the study was asked first; as it is where that is no course, or another world's.
+
+    A metric is of the whole course, which is looked at where each step is saved.
+    """
+    model, of = problem.model, asked_prediction(problem, problem.about)
+    resolved = resolve(model, question.scenario)
+    metric = of.reading.name if of is not None and isinstance(of.reading, Metric) else ""
+    whole = question.every is None and resolved.saveper == resolved.time_step
+    if of is None or len(of.parts) > 1 or of.scenario.overrides or (of.reading is not None and not (metric and whole)):
+        return question
+    name = of.parts[0][0]
+    against = "" if of.against is None else f", change from {estimands.settings(model, of.against)}"
+    label = f"{metric} of {model.label(name)}".capitalize() if metric else model.label(name)
+
+    def is_asked(output: Output) -> bool:
+        before, after = ({} if world is None else world.overrides for world in (output.without, of.against))
+        return override_key(output.variable) == override_key(name) and output.metric == metric and before == after
+
+    moment = Moment(problem.calendar.label(of.time), of.time)
+    new = Output(f"{label}{against}", name, of.against, metric=metric)
+    first = next((output for output in question.outputs if is_asked(output)), new)
+    date = next((date for date in question.moments if math.isclose(date.time, of.time)), moment)
+    outputs = (first, *(output for output in question.outputs if output is not first))
+    moments = (date, *(later for later in question.moments if later is not date))
+    return replace(question, outputs=outputs, moments=moments, is_asked=True)
 
 
 def read_question(problem: CalibrationProblem, parameters: Sequence[Factor]) -> Question:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from calibration.assess.rival_draws import table_of_weights
-from calibration.inference.sampling.convergence import CONVERGED
-from calibration.inference.sampling.densities import prior_draws
-from calibration.inference.sampling.draws import name_in_file
+from calibration.inference.sample.convergence import CONVERGED
+from calibration.inference.sample.densities import prior_draws
+from calibration.inference.sample.draws import name_in_file
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.analysis.experiments.definition import ONLY, Structure
 from cipark_sd.analysis.experiments.draws import Draws, DrawsFile, attributes_of, read_file
@@ -181,10 +181,10 @@ def draws_for(
     ------
     InvalidValue, UnknownName, Problems
     """
-    rng = np.random.default_rng(seed)
     ids = [rival.id for rival in rivals]
     if not files:
-        first = as_draws(problem, prior_draws(problem.space, n, rng), "prior", ids[0])
+        drawn = prior_draws(problem.space, n, np.random.default_rng(seed))
+        first = as_draws(problem, drawn, "prior", ids[0])
         by_rival = {rival: first.under(rival) for rival in ids}
     else:
         if ids[0] not in files:
@@ -193,7 +193,7 @@ def draws_for(
         loaded = {rival: draws_from_file(problem, path, rival) for rival, path in files.items() if rival in ids}
         loaded = for_bands(loaded, files, best or {})
         least = min([n, *map(len, loaded.values())])
-        loaded = {rival: draws.thinned(least, rng) for rival, draws in loaded.items()}
+        loaded = {rival: draws.thinned(least) for rival, draws in loaded.items()}
         by_rival = {rival: loaded[rival] if rival in loaded else loaded[ids[0]].under(rival) for rival in ids}
     return {rival: weighted(draws, weights) for rival, draws in by_rival.items()}
 

@@ -21,6 +21,8 @@ from cipark_sd.pages.player.contents import Contents, Outcome, PlayedStructure
 from cipark_sd.pages.player.of_model import LEVERS, OUTCOMES, lever_of, most_influential, within_numbers
 
 RANGES_LIMIT = "These are results of the equations and of the ranges in policies.toml; nothing was fitted to data."
+#: Draws of a page at least: while a lever moves, every second one is run.
+FEWEST = 200
 FAN = "Bands are of draws from these ranges, each value as likely as another; a lever that you move takes one value."
 NO_FAN = "One run at a time: the file names nothing as uncertain."
 
@@ -107,7 +109,7 @@ def _structures(request: Settings, target: Target) -> tuple[PlayedStructure, ...
     if not target.study.parameters:
         return tuple(PlayedStructure(rival.title or rival.id, rival.scenario) for rival in rivals)
     draw_request = DrawRequest(
-        rivals, "prior", request.runs, request.seed, request.folder, engine="native", known=rivals
+        rivals, "prior", request.runs or FEWEST, request.seed, request.folder, engine="native", known=rivals
     )
     with progress_bars() as bars:
         draws = target.study.draws(draw_request, bars).draws

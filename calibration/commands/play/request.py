@@ -32,14 +32,12 @@ class Settings:
     draws: str | None = option(
         "--draws", metavar="SOURCE", help="Of a study: prior, or a file of draws (default: the fit at hand)."
     )
-    runs: int = option(
+    runs: int | None = option(
         "--runs",
         type=click.IntRange(min=2, max=2000),
-        default=200,
-        show_default=True,
-        help="Of a study: draws to move.",
+        help="Of a study: draws to move.  [default: 200, or as many as a browser runs as fast as the park's]",
     )
-    seed: int = options.seed(1, "Seed of the random numbers that choose draws.")
+    seed: int = options.seed(1, "Seed of draws from ranges, and of the noise that priors are judged by.")
     opened: bool = option("--open", is_flag=True, help="Open the page in the browser.")
     series: tuple[Path, ...] = options.series()
     allow_files: tuple[Path, ...] = options.allow_files()

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.assess.posterior_predictive import DRAWS, central_quantiles
+from calibration.assess.posterior_predictive import central_quantiles
 from calibration.commands.for_analyses.fitted_study import FittedStudy, as_fitted, find_fit, rows_words
 from calibration.commands.for_analyses.study import CalibrationStudy
 from calibration.commands.for_analyses.study_draws import as_draws, draws_from_file, said_of
-from calibration.commands.play.catalogue import named_levers, outcomes_of
+from calibration.commands.play.catalogue import FEWEST, named_levers, outcomes_of
 from calibration.commands.play.request import Settings
 from calibration.likelihood.forward import all_reported, from_nothing
-from calibration.likelihood.replicate import draws_of_priors
+from calibration.likelihood.replicate import PRIOR_DRAWS, draws_of_priors
+from calibration.noise.reporting import Reporting
 from calibration.study import STUDIES
 from calibration.study.observations import course_of, dated_levels, reporting_of
 from calibration.study.parameters import Parameter
@@ -24,7 +25,9 @@ from cipark_sd.analysis.experiments.catalogue import read_catalogue
 from cipark_sd.analysis.experiments.definition import ONLY, Catalogue, Lever
 from cipark_sd.analysis.experiments.definition import Structure as Rival
 from cipark_sd.analysis.experiments.draws import Draws
-from cipark_sd.base.arrays import Array, evenly
+from cipark_sd.analysis.experiments.run import affordable
+from cipark_sd.analysis.experiments.settings import Setup
+from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue, ModelFileError, UnsupportedFeature
 from cipark_sd.base.library import bundled
 from cipark_sd.base.naming import base_name, canonical, one_name, override_key
@@ -44,7 +47,11 @@ from cipark_sd.pages.player.of_model import (
     within_numbers,
 )
 from cipark_sd.statements.claims import UNSEEN, Basis
+from cipark_sd.statements.headline import parameter
 
+#: Operations of the runs that a lever makes: of the park's 200. And numbers that a page holds of its draws, which are
+#: some 200 kB of it.
+WORK, NUMBERS = 300_000_000, 20_000
 #: Share of the draws that lie beyond each end of a fitted parameter's lever.
 TAIL = 0.01
 FITTED_LIMIT = "Levers show what the equations imply. Bands show doubt about the constants, not about the model."
@@ -93,7 +100,7 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
     fit = None if request.draws else find_fit(problem, request.fit)
     named = _name(problem) + (f" --until {fit.until}" if fit is not None and fit.until else "")
     problem, of_rows = _rows(request, problem, fit)
-    structures = _structures(request, problem, fit)
+    structures = _structures(request, problem, fit, request.runs or _affordable(problem))
     first = structures[0]
     printed = _printed(problem, first.every, first.every_beside)
     printed_prior = _printed(problem, first.every_prior, first.every_prior_beside)
@@ -107,8 +114,10 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
     scenario = whole | catalogue.settings if catalogue else problem.scenario
     outcomes = tuple(
         replace(outcome, printed=printed.get(key, ()), printed_prior=printed_prior.get(key, ()))
+        if outcome.waiting is not None
+        else outcome
         for outcome in _outcomes(request, problem, catalogue, first)
-        for key in [(override_key(outcome.variable), outcome.waiting is not None)]
+        for key in [override_key(outcome.variable)]
     )
     counted = [count.time for outcome in outcomes for count in outcome.observed]
     # numbers are read at the last count of the curve that is shown first
@@ -134,10 +143,16 @@ def contents_of(request: Settings, problem: CalibrationProblem | None = None) ->
         limits=tuple(limit.format(study=named) for limit in _limits(structures, with_rivals=bool(_variants(problem)))),
         notice=" ".join(filter(None, (of_rows, _notice(problem, request.seed, first.basis, named)))),
         misfit="" if fit is None else fit.misfit,
-        classes={} if fit is None else fit.classes,
+        classes={} if fit is None else {_estimand_of(fit.problem.model, of): kind for of, kind in fit.classes.items()},
         labels=labels_of(problem.model, scenario, problem.calendar.label),
         model_digest=digest,
     )
+
+
+def _affordable(problem: CalibrationProblem) -> int:
+    """How many draws a page runs again as a lever moves, and holds beside as many of the priors."""
+    runs = affordable(Setup(problem.model, engine="native"), [stock.name for stock in problem.model.stocks], work=WORK)
+    return max(FEWEST, min(runs, NUMBERS // len(problem.space), PRIOR_DRAWS))
 
 
 def _limits(structures: Sequence[PlayedStructure], *, with_rivals: bool) -> tuple[str, ...]:
@@ -158,8 +173,11 @@ def _name(problem: CalibrationProblem) -> str:
 
 def _rows(request: Settings, problem: CalibrationProblem, fit: FittedStudy | None) -> tuple[CalibrationProblem, str]:
     """The study with the rows that were fitted, and which fit it is: of one of all rows nothing else is expected."""
+    if fit is not None and request.fit is not None:
+        # a page for its report or for Python, which know where the fit is
+        return fit.problem, f"The rows up to {fit.until} were fitted." if fit.until else ""
     if fit is not None:
-        return fit.problem, fit.sentence if fit.until or fit.interrupted else ""
+        return fit.problem, fit.sentence if fit.until or fit.interrupted or not fit.signed else ""
     if request.draws in (None, "prior"):
         return problem, ""
     early, end = as_fitted(problem, said_of(Path(request.draws)).get("study_digest")) or (problem, "")
@@ -186,6 +204,12 @@ def _renamed(structure: PlayedStructure, model: Model) -> PlayedStructure:
     return replace(structure, draws=draws, estimate=estimate, prior=prior, every=every, every_prior=every_prior)
 
 
+def _estimand_of(model: Model, estimand: str) -> str:
+    """An estimand of a report, that of a stock's start under the constant that means it."""
+    name = estimand.removeprefix(parameter(""))
+    return estimand if name == estimand else parameter(start_of(model, name))
+
+
 def _target(request: Settings, model: Model) -> str:
     """The model's file as a command names it, as far as the user has named it: no folder of this machine."""
     if model.origin is None:
@@ -200,7 +224,9 @@ def _target(request: Settings, model: Model) -> str:
         return file.name
 
 
-def _structures(request: Settings, problem: CalibrationProblem, fit: FittedStudy | None) -> tuple[PlayedStructure, ...]:
+def _structures(
+    request: Settings, problem: CalibrationProblem, fit: FittedStudy | None, runs: int
+) -> tuple[PlayedStructure, ...]:
     """The study as it stands, and its rivals as far as there are draws of them: those of the same fit, or of priors."""
     prior = as_draws(problem, draws_of_priors(problem), "prior")
     if fit is not None:
@@ -208,8 +234,8 @@ def _structures(request: Settings, problem: CalibrationProblem, fit: FittedStudy
     elif request.draws and request.draws != "prior":
         draws, estimate = draws_from_file(problem, request.draws, ONLY), None
     else:
-        draws, estimate = prior.take(np.arange(request.runs)), None
-    first = _structure(request, problem, "the model as fitted", Scenario(), draws, prior, estimate)
+        draws, estimate = prior.take(np.arange(runs)), None
+    first = _structure(runs, problem, "the model as fitted", Scenario(), draws, prior, estimate)
     if draws.origin in UNSEEN:
         first = replace(first, title="the model as it is")
         return (
@@ -221,7 +247,7 @@ def _structures(request: Settings, problem: CalibrationProblem, fit: FittedStudy
     if not draws.basis.bands or not all(draws.basis.bands for draws in drawn.values()):
         return (first,)
     rivals = [
-        _structure(request, problem, _named(variant), variant.scenario, drawn[variant.id], prior, None)
+        _structure(runs, problem, _named(variant), variant.scenario, drawn[variant.id], prior, None)
         for variant in _variants(problem)
         if variant.id in drawn
     ]
@@ -239,7 +265,7 @@ def _named(variant: Rival) -> str:
 
 
 def _structure(
-    request: Settings,
+    runs: int,
     problem: CalibrationProblem,
     title: str,
     scenario: Scenario,
@@ -251,10 +277,10 @@ def _structure(
 
     Of draws that are no basis for a band there is the best fit alone.
     """
-    some = draws.thinned(request.runs, np.random.default_rng(request.seed))
+    some = draws.thinned(runs)
     shown = slice(None) if draws.basis.bands else slice(0)
     apart = draws.basis.bands and draws.origin not in UNSEEN
-    few = prior.take(np.arange(request.runs))
+    few = prior.take(np.arange(runs))
     whole = apart and not scenario.overrides
     middle, middle_beside = (
         {name: float(np.median(values)) for name, values in of.items()}
@@ -280,9 +306,9 @@ def _outcomes(
     request: Settings, problem: CalibrationProblem, catalogue: Catalogue | None, first: PlayedStructure
 ) -> tuple[Outcome, ...]:
     levels = _levels_of(problem)
-    if not request.variables and catalogue is not None:
-        chosen = list(outcomes_of(catalogue, problem.model))
-    else:
+    chosen = [] if request.variables or catalogue is None else list(outcomes_of(catalogue, problem.model))
+    if not chosen:
+        # sums over the run, such as those of flows alone, have no curve
         model, names = problem.model, map(problem.model.protected, request.variables or levels)
         chosen = [Outcome(model.label(name), name) for name in names]
     by_key = {override_key(name): values for name, values in levels.items()}
@@ -301,27 +327,28 @@ def _outcomes(
     return tuple(outcome if outcome.per else beside(outcome) for outcome in chosen[:OUTCOMES])
 
 
-#: By variable, and whether it is read as its counts are: times and five quantiles.
-Printed = dict[tuple[str, bool], tuple[tuple[float, tuple[float, ...]], ...]]
+#: By variable: times and five quantiles.
+Printed = dict[str, tuple[tuple[float, tuple[float, ...]], ...]]
 
 
 def _printed(problem: CalibrationProblem, every: Mapping[str, Array], beside: Mapping[str, Array]) -> Printed:
-    """The numbers of the report for levels that the study predicts, from the same draws of all parameters."""
+    """The numbers of the report for levels that are counted later, which the page reads less finely."""
     columns = {**{override_key(name): values for name, values in beside.items()}, **every}
     if not {override_key(name) for name in problem.space.names} <= columns.keys():
         return {}
-    theta = evenly(np.column_stack([columns[override_key(name)] for name in problem.space.names]), DRAWS)
-    plain = [
+    theta = np.column_stack([columns[override_key(name)] for name in problem.space.names])
+    read = [
         prediction
         for prediction in problem.predictions
         if len(prediction.parts) == 1
         and prediction.parts[0][1] == 1
         and prediction.against is None
         and not prediction.scenario.overrides
+        and isinstance(prediction.reading, Reporting)
     ]
     numbers: Printed = {}
-    for prediction, values in zip(plain, all_reported(problem, plain, choose("native"), theta).T, strict=True):
-        key = override_key(prediction.parts[0][0]), prediction.reading is not None
+    for prediction, values in zip(read, all_reported(problem, read, choose("native"), theta).T, strict=True):
+        key = override_key(prediction.parts[0][0])
         numbers[key] = (*numbers.get(key, ()), (prediction.time, central_quantiles(values)))
     return numbers
 

@@ -6,22 +6,25 @@ what keeps the numbers from being used, follow.
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from calibration.assess.posterior_predictive import LEVEL
-from calibration.inference.optimum.conditions import step_bound_words
-from calibration.inference.optimum.walk import SPENT
+from calibration.inference.judge.conditions import step_bound_words
+from calibration.inference.profile.walk import SPENT
+from calibration.inference.sample.known_optima import hills_words
 from calibration.report import conclusions, figures_fit
 from calibration.report.conclusions import prediction_given
 from calibration.report.findings import Findings, Fit, Observed
 from calibration.report.sections.base import ReportPart, misfit, on_bounds_words
 from calibration.report.sections.constants import class_changes, classes, constants
-from calibration.report.sections.course import course, peak_words
+from calibration.report.sections.course import course, date_words, peak_words
 from calibration.report.sections.predictions import Predictions, at_estimate, since_words, unseen
 from cipark_sd.base.wording import interval, listed, number, said_date
+from cipark_sd.data.readings import TimeOfMaximum
 from cipark_sd.pages.blocks import FirstScreen, Listing, Paragraph, Section
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.statements.headline import Headline
@@ -150,7 +153,8 @@ def answer(findings: Findings) -> str:
     if record is None:
         return ""
     after = ", no finding" if record.has_assumed_sign else "" if record.interval is not None else ", by the best fit"
-    return f"{_capital(_name(record))}: {record.brief}{after}"
+    date = date_words(findings.fit, record.number) if about.startswith(f"{TimeOfMaximum.name} of ") else ""
+    return f"{_capital(_name(record))}: {record.brief}{date and f', {date}'}{after}"
 
 
 def _title_words(records: Sequence[Headline], of_course: str) -> str:
@@ -380,6 +384,11 @@ def cautions(findings: Findings) -> Iterator[str]:
     """What keeps the numbers from being used, with what to do."""
     fit, drawn, assessed = findings.fit, findings.fit.posterior, findings.assessment
     yield from disagreements(findings)
+    if findings.draws is not None:
+        space = fit.study.space
+        fitted = {i: line.name for i, line in enumerate(space) if line.target == "model" and line.use == "CAL"}
+        optima = [replace(place, theta=place.theta[[*fitted]]) for place in fit.optima]
+        yield from filter(None, [hills_words(optima, [*fitted.values()], findings.draws.flat[:, [*fitted]])])
     if fit.optimum.interrupted or assessed.interrupted or (drawn is not None and drawn.interrupted):
         yield "Stopped before the end. Run the same command to resume."
     yield from filter(None, (step_bound_words(fit.conditions.on_step_bounds), fit.conditions.first))

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Unpack
 
-from calibration.inference.optimum.conditions import ParameterVerdict
-from calibration.inference.optimum.held import Held
-from calibration.inference.optimum.residuals import not_noise
+from calibration.inference.judge.conditions import ParameterVerdict
+from calibration.inference.judge.held import Held
+from calibration.inference.judge.residuals import not_noise
 from calibration.report.findings import Findings
 from cipark_sd.base.wording import listed, number
 from cipark_sd.pages.parts import Part

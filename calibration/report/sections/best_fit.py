@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibration.assess.self_test import MASSES
-from calibration.inference.optimum.conditions import held_table
-from calibration.inference.optimum.course_errors import ENOUGH, SETS, course_words
-from calibration.inference.optimum.diagnostics import identifiability_tables, identifiability_words
-from calibration.inference.optimum.optimise import ARRIVED, Reached
-from calibration.inference.optimum.profile import Profile
-from calibration.inference.optimum.verification import OPTION, half_step_sentence
+from calibration.inference.judge.conditions import held_table
+from calibration.inference.judge.course_errors import course_words
+from calibration.inference.judge.identifiability import identifiability_tables, identifiability_words
+from calibration.inference.judge.verification import OPTION, half_step_sentence
+from calibration.inference.profile.profile import Profile
+from calibration.inference.search.optimise import ARRIVED, Reached
 from calibration.report import figures_fit, figures_posterior
 from calibration.report.conclusions import estimate_words
 from calibration.report.findings import Findings, Fit, estimates
@@ -250,36 +250,9 @@ class Data(ReportPart):
                 "The model at the optimum, dated numbers where they were reported, and residuals of the fitted ones.",
             ),
             *map(Paragraph, course_words(findings.fit.courses)),
-            *((_courses_table(findings.fit),) if findings.fit.courses else ()),
             Folded("Every number, seen and expected", (_observed_table(findings.fit), _fitted_table(findings.fit))),
         )
         yield Section("The data and the model", blocks)
-
-
-def _courses_table(fit: Fit) -> Table:
-    """How each long series and the model part."""
-    rows = []
-    for errors in fit.courses:
-        figures = {
-            "bias": f"{errors.bias:.0%}",
-            "variance": f"{errors.variance:.0%}",
-            "phase": f"{errors.phase:+.2g}",
-            "autocorrelation": f"{errors.autocorrelation:+.2f}",
-            "mean residual": f"{errors.mean_residual:+.2f}",
-        }
-        shown = (f"{figures[name]} ({errors.chance[name]:.2g})" for name in figures)
-        rows.append((errors.observation, str(errors.n), number(errors.rmse, digits=2), *shown))
-    names = ("bias", "unequal variation", "phase", "autocorrelation of residuals", "mean residual")
-    head = ("series", "numbers", "root mean square", *names)
-    caption = (
-        f"Series of {ENOUGH} fitted numbers and more: where the model and what was seen part. In brackets the share of "
-        f"{SETS:,} data sets of the fitted model itself in which a figure is as large; parameters are held, so that "
-        "the share is rather too large. Bias and unequal variation are parts of the mean squared error of the "
-        "trajectory, with increments added up. Phase, in model time: how much later the model would fit best; "
-        "negative: earlier. A steady rise cannot separate phase from bias. A figure that is not striking does not "
-        "show the model right: few numbers let little stand out."
-    )
-    return Table(head, tuple(rows), caption)
 
 
 def _observed_table(fit: Fit) -> Table:

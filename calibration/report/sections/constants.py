@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from calibration.assess.posterior_predictive import LEVEL
-from calibration.inference.optimum.profile import Profile
+from calibration.inference.profile.profile import Profile
 from calibration.report.findings import Findings, Fit, Posterior
 from calibration.report.sections.base import given_texts, misfit, missed, record
 from calibration.study.parameters import Parameter

@@ -71,10 +71,11 @@ def peak_words(findings: Findings) -> str:
     if len(records) != 3 or records[1].interval is None or not _has_peak(findings.fit):
         return ""
     ends = records[1].interval.low, records[1].interval.high
-    first, last = ("" if end is None else _date(findings.fit, end) for end in ends)
+    first, last = ("" if end is None else date_words(findings.fit, end) for end in ends)
+    peak = f"The peak of {_name(findings.fit)} is between"
     if first and last:
-        return f"The peak is between {first} and {last} (90%)" if first != last else ""
-    return f"The peak is between {' and '.join(records[1].interval.ends())} (90%, {findings.fit.study.time_units})"
+        return f"{peak} {first} and {last} (90%)" if first != last else ""
+    return f"{peak} {' and '.join(records[1].interval.ends())} (90%, {findings.fit.study.time_units})"
 
 
 def _name(fit: Fit) -> str:
@@ -93,7 +94,7 @@ def _has_peak(fit: Fit) -> bool:
     return float(np.nanmax(values) - max(values[0], values[-1])) > PEAK * height
 
 
-def _date(fit: Fit, time: float) -> str:
+def date_words(fit: Fit, time: float) -> str:
     """The date at a time; empty in a study without dates."""
     label = fit.study.calendar.label
     labels = [label(end) for end in fit.rows["end"] if np.isfinite(end)]
@@ -104,7 +105,7 @@ def _date(fit: Fit, time: float) -> str:
 
 
 def _at(fit: Fit, time: float, text: str = "") -> str:
-    if date := _date(fit, time):
+    if date := date_words(fit, time):
         return f"on {date}"
     unit = fit.study.time_units.lower()
     return f"at {unit.removesuffix('s') or 'time'} {text or f'{time:.6g}'}"

@@ -9,7 +9,7 @@ import numpy as np
 
 from calibration.assess.contraction import COLUMNS, ENDS, NEW, TYPICAL, Contraction
 from calibration.assess.posterior_predictive import Discrepancy, judged
-from calibration.inference.sampling.convergence import CONVERGED, poorest
+from calibration.inference.sample.convergence import CONVERGED, poorest
 from calibration.report import figures_posterior
 from calibration.report.findings import Findings, posterior_table
 from calibration.report.findings import Posterior as Draws

@@ -174,7 +174,9 @@ class _Reader(DecisionReader):
         id_, title, content = section.text("id"), section.text("title"), section.raw("set")
         texts = {}
         if isinstance(content, dict):
-            texts = {name: value for name, value in content.items() if _is_equation(value)}
+            texts = {
+                name: value for name, value in content.items() if self.input_of(name) is None and _is_equation(value)
+            }
             content = {name: value for name, value in content.items() if name not in texts}
         scenario = self.checked_settings(section, "set", id_, content)
         equations = self.equations(section, "set", texts, constant=True)

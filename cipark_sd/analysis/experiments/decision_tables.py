@@ -3,23 +3,32 @@
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
+
+import numpy as np
 
 from cipark_sd.analysis.experiments.definition import BASE, Decision, Decisions, Outcome, Rule
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName
+from cipark_sd.base.inputs import number_in
 from cipark_sd.base.naming import base_name, split_key
 from cipark_sd.base.section import Section, is_number
-from cipark_sd.data.scenarios import Scenario, resolve
-from cipark_sd.model.expr import Call, Expr, references, walk
+from cipark_sd.data.scenarios import Scenario, TimeSeries, resolve
+from cipark_sd.model.expr import Call, Const, Expr, Ref, Table, rebuild, references, walk
 from cipark_sd.model.model import CONTROL, Model
-from cipark_sd.model.variables import Constant, Lookup, kind
-from cipark_sd.verify.checks.evaluate import ExpressionError, name_problems, parse_expression
+from cipark_sd.model.variables import Constant, Lookup, Series, kind
+from cipark_sd.verify.checks.evaluate import ExpressionError, Reading, evaluate, name_problems, parse_expression
 
 _T = TypeVar("_T")
 
 
 #: An id is part of the names of variables that the model gets.
 _ID = re.compile(r"\w[\w .-]*")
+
+
+def _with_value(expr: Expr, value: float) -> Expr:
+    """An equation of one variable with a number in its place."""
+    return Const(value) if isinstance(expr, Ref) else rebuild(expr, partial(_with_value, value=value))
 
 
 class DecisionReader:
@@ -58,6 +67,7 @@ class DecisionReader:
             section.wrong(key, "a table of names and values")
             return Scenario(name)
         known = len(self.problems)
+        content = {label: self.course(label, value, section.at(key)) for label, value in content.items()}
         for label, value in content.items():
             # one by one, so that each wrong name and value is told
             self.resolved(section, name, {label: value})
@@ -74,6 +84,35 @@ class DecisionReader:
             self.problems.append(CiparkError(f"{section.where}: {problem}"))
             return Scenario(name)
         return scenario
+
+    def input_of(self, name: str) -> Series | None:
+        """The data variable of a name; None where it is another variable, or none."""
+        variable = self.model.by_name.get(base_name(name))
+        return variable if isinstance(variable, Series) else None
+
+    def course(self, name: str, value: object, where: str) -> object:
+        """Of a data variable: a number at all times, or an equation of its own values, as a course; else the value."""
+        variable = self.input_of(name)
+        if variable is None or not (is_number(value) or isinstance(value, str)):
+            return value
+        if not math.isnan(number := number_in(str(value))):
+            return TimeSeries((self.model.time.initial,), (number,))
+        itself, known = Ref(*split_key(name)), len(self.problems)
+        expr, way = self.checked_equation(str(value), where), variable.interpolation
+        tables = [piece.source for piece in variable.pieces if piece.subscripts in ((), itself.subscripts)]
+        table = tables[-1] if tables else None
+        if (
+            expr is not None
+            and all(ref == itself for ref in references(expr))
+            and isinstance(table, Table)
+            and way != "raw"
+        ):
+            reading = Reading(self.model, {}, BASE, np.zeros(0))
+            return TimeSeries(table.x, tuple(float(evaluate(_with_value(expr, y), reading)) for y in table.y), way)
+        if len(self.problems) == known:
+            expected = f"a number, or an equation of its own values, such as '0.95 * {name}'"
+            self.problems.append(InvalidValue(f"the value of {name!r}", value, expected, where=where))
+        return value
 
     def times(self, section: Section, key: str) -> tuple[float, ...]:
         value = section.raw(key)

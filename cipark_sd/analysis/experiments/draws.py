@@ -92,11 +92,15 @@ class Draws:
         after_data = self.origin not in UNSEEN
         return replace(self, rival=rival, origin="borrowed" if after_data else self.origin)
 
-    def thinned(self, n: int, rng: np.random.Generator) -> "Draws":
-        """``n`` of the draws, chosen at random without repetition; all of them where there are no more."""
+    def thinned(self, n: int) -> "Draws":
+        """``n`` of the draws, evenly spaced; all of them where there are no more.
+
+        Neighbours of one chain say nearly the same, so that few of many dependent draws lose little if they are apart,
+        and as much as independent ones if they are chosen at random.
+        """
         if n >= len(self):
             return self
-        return replace(self.take(rng.choice(len(self), n, replace=False)), whole=self.whole or self)
+        return replace(self.take(np.linspace(0, len(self) - 1, n).round().astype(int)), whole=self.whole or self)
 
     def widened(self, uncertainties: Sequence[Uncertainty], seed: int) -> "Draws":
         """The draws with inputs that no data inform drawn beside them, over their ranges."""

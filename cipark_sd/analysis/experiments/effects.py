@@ -1,5 +1,6 @@
 """What policies change: paired differences to the base, and what can be said of what was expected of them."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
@@ -60,8 +61,8 @@ def effects(result: "xr.Dataset", base: str = BASE) -> "xr.Dataset":
 class Summary:
     """Of differences ``(n,)``, each with its weight.
 
-    ``mcse`` is the Monte Carlo standard error of the mean, ``mcse_above_zero`` that of ``above_zero``, a share. Both
-    take the draws to be independent.
+    ``mcse`` is the Monte Carlo standard error of the mean, ``mcse_median`` that of the median, and ``mcse_above_zero``
+    that of ``above_zero``, a share.
     """
 
     mean: float
@@ -73,11 +74,12 @@ class Summary:
     above_zero: float
     below_zero: float
     mcse: float
+    mcse_median: float
     mcse_above_zero: float
     n: int
 
 
-def summary(differences: Array, weights: Array | None = None) -> Summary:
+def summary(differences: Array, weights: Array | None = None, effective: float = math.inf) -> Summary:
     """Mean, quantiles and sign of differences; runs that failed are left out and lower ``n``.
 
     Parameters
@@ -86,30 +88,36 @@ def summary(differences: Array, weights: Array | None = None) -> Summary:
         NaN where a run failed.
     weights : (n,), optional
         Up to a factor; None for equal ones.
+    effective : float
+        How many independent draws they are worth, where that is less than ``1 / sum(w^2)``, for weights ``w`` that sum
+        to 1 (Kish 1965).
 
     Returns
     -------
     Summary
-        Its errors are those of ``1 / sum(w^2)`` independent draws, for weights ``w`` that sum to 1 (Kish 1965).
+        The error of the median is half of what lies between the quantiles whose shares are one standard error of a
+        share from a half (Woodruff 1952, Journal of the American Statistical Association 47, 635-646).
     """
     fine = np.isfinite(differences)
     values = differences[fine]
     n = len(values)
     if not n:
         nan = float("nan")
-        return Summary(nan, nan, nan, nan, nan, nan, nan, nan, nan, nan, 0)
+        return Summary(nan, nan, nan, nan, nan, nan, nan, nan, nan, nan, nan, 0)
     shares = np.full(n, 1 / n) if weights is None else weights[fine] / weights[fine].sum()
-    at = (0.05, 0.25, 0.5, 0.75, 0.95)
+    size = min(1 / float(shares @ shares), effective)
+    apart = min(0.5 / math.sqrt(size), 0.5)
+    at = (0.05, 0.25, 0.5, 0.75, 0.95, 0.5 - apart, 0.5 + apart)
     quantiles = np.quantile(values, at) if weights is None else weighted_quantiles(values, shares, at)
-    low90, low50, median, high50, high90 = quantiles.tolist()
+    low90, low50, median, high50, high90, below_median, above_median = quantiles.tolist()
     mean = float(shares @ values)
     above, below = float(shares @ (values > 0)), float(shares @ (values < 0))
-    size = 1 / float(shares @ shares)
     error = float(np.sqrt(float(shares @ (values - mean) ** 2) / max(size - 1, 1)))
     of_share = float(np.sqrt(max(above * (1 - above), 0.0) / size))
     return Summary(
         mean=mean, median=median, low50=low50, high50=high50, low90=low90, high90=high90,
-        above_zero=above, below_zero=below, mcse=error, mcse_above_zero=of_share, n=n,
+        above_zero=above, below_zero=below, mcse=error, mcse_median=(above_median - below_median) / 2,
+        mcse_above_zero=of_share, n=n,
     )  # fmt: skip
 
 
@@ -159,7 +167,7 @@ def table(result: "xr.Dataset", base: str = BASE) -> "pd.DataFrame":
 
     difference = effects(result, base)
     weights = weights_of(result)
-    rivals = [str(rival) for rival in result["rival"].to_numpy()]
+    rivals, effective = [str(rival) for rival in result["rival"].to_numpy()], result["effective"].to_numpy()
     rows = []
     for outcome in map(str, difference.data_vars):
         changes = difference[outcome].transpose("policy", "time", "rival", "draw").to_numpy()
@@ -169,10 +177,11 @@ def table(result: "xr.Dataset", base: str = BASE) -> "pd.DataFrame":
                 title = str(difference["policy_title"].to_numpy()[p])
                 facts = {"policy": str(policy), "title": title, "outcome": outcome, "time": float(time)}
                 levels = [_mean(of_rival) for of_rival in base_values[t]]
-                of: Iterable[tuple[str, float, Summary]] = zip(rivals, levels, map(summary, changes[p, t]), strict=True)
+                alone = [summary(of_rival, effective=n) for of_rival, n in zip(changes[p, t], effective, strict=True)]
+                of: Iterable[tuple[str, float, Summary]] = zip(rivals, levels, alone, strict=True)
                 if weights is not None:
                     of_draws = np.repeat(weights / changes.shape[-1], changes.shape[-1])
-                    mixture = summary(changes[p, t].reshape(-1), of_draws)
+                    mixture = summary(changes[p, t].reshape(-1), of_draws, 1 / float(weights**2 @ (1 / effective)))
                     of = chain(of, [(WEIGHTED, float(weights @ levels), mixture)])
                 rows += [facts | {"rival": rival, "base": level} | asdict(change) for rival, level, change in of]
     return pd.DataFrame(rows)

@@ -17,12 +17,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.analysis.experiments.draws import read_file
 from cipark_sd.analysis.sensitivities.factors import Factor, Factors, Uniform, around, check_factors
 from cipark_sd.analysis.sensitivities.response import BLOCK, blocks
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import digest
 from cipark_sd.base.errors import InvalidValue, raise_all
-from cipark_sd.base.inputs import MEGABYTE, read_text
+from cipark_sd.base.inputs import MEGABYTE, as_number, read_text
 from cipark_sd.base.naming import base_name
 from cipark_sd.model.model import Model
 
@@ -222,6 +223,14 @@ def read_design(path: Path) -> Listed:
     return Listed(tuple(head), np.asarray(values, dtype=float), path.name)
 
 
+def _of_draws(path: Path, model: Model) -> Listed:
+    """The draws of a fit; numbers of its noise, which no run takes, are left out."""
+    drawn = {name: x for name, x in read_file(path).columns.items() if base_name(model.key(name)) in model.by_name}
+    if not drawn:
+        raise InvalidValue("the draws", "of no variable", f"some of a variable of {model.name}", where=str(path))
+    return Listed(tuple(drawn), np.stack(list(drawn.values()), axis=1), path.name)
+
+
 def design_of(
     model: Model,
     design: str,
@@ -230,26 +239,30 @@ def design_of(
     seed: int,
     share: float | None,
     vary: Sequence[tuple[str, float, float]],
+    held: Sequence[str] = (),
 ) -> Design:
     """What varies in an ensemble.
 
     Parameters
     ----------
     design : str
-        ``"lhs"``, ``"sobol"``, ``"random"`` or a CSV file.
+        ``"lhs"``, ``"sobol"``, ``"random"``, a CSV file, or a fit's draws in NetCDF.
     runs, seed : int
         Of a design that is drawn.
     share : float or None
         All constants vary by this share of their values.
     vary : sequence of (str, float, float)
         Constants and the ends between which they vary.
+    held : sequence of str
+        Constants, by override key, that somebody has set: they do not vary by the share.
 
     Raises
     ------
     CiparkError
     """
     if design not in KINDS:
-        return read_design(Path(design))
+        path = Path(design)
+        return _of_draws(path, model) if path.suffix.lower() == ".nc" else read_design(path)
     expected = "two finite numbers, the lower first"
     problems = [
         InvalidValue(f"the range of {name!r}", f"{low:g}:{high:g}", expected, where="--vary")
@@ -260,7 +273,7 @@ def design_of(
     constants = [Factor(name, Uniform(low, high), f"{low:g} to {high:g}") for name, low, high in vary]
     if share is not None:
         named = {base_name(model.key(name)) for name, _, _ in vary}
-        constants += around(model, share, without=tuple(named)).constants
+        constants += around(model, share, without=(*named, *held)).constants
     factors = Factors(tuple(constants))
     check_factors(factors, where=model.name)
     return Drawn(design, runs, factors, seed)
@@ -280,6 +293,6 @@ def _numbers(lines: Iterator[list[str]], head: list[str], where: str) -> Iterato
 
 def _is_finite(cell: str) -> bool:
     try:
-        return math.isfinite(float(cell))
+        return math.isfinite(as_number(cell))
     except ValueError:
         return False

@@ -1,12 +1,14 @@
 """What is computed of a model for each draw: outputs over time, with what is known of the runs that fail."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cipark_sd.analysis.experiments.definition import METRICS
 from cipark_sd.analysis.sensitivities.factors import Factors
 from cipark_sd.analysis.sensitivities.ranking import Moment
 from cipark_sd.base.arrays import Array
@@ -51,17 +53,34 @@ class Output:
         In which the variable itself can lie. A run that leaves it, or has no finite value, is one in which the time
         step is too long for the drawn constants; it is computed again at half the step, up to :data:`HALVINGS` times,
         and counts as failed only if that does not help.
+    metric : str
+        What is read of the course up to each saved time, by its name in
+        :data:`cipark_sd.analysis.experiments.definition.METRICS`; empty for its value.
     """
 
     label: str
     variable: str
     without: Scenario | None = None
     range: tuple[float, float] = (-np.inf, np.inf)
+    metric: str = ""
 
     @property
     def worlds(self) -> tuple[Scenario | None, ...]:
         """All that have to be run for it."""
         return (None,) if self.without is None else (None, self.without)
+
+    def units(self, model: Model) -> str:
+        """As the model's file writes them: of an instant those of time."""
+        return (
+            model.time.units if self.metric and METRICS[self.metric].is_time else model[base_name(self.variable)].units
+        )
+
+    def of(self, times: Array, course: Array) -> Array:
+        """What is looked at of a course of the variable, each ``(n, n_times)``."""
+        if not self.metric:
+            return course
+        read = METRICS[self.metric].of
+        return np.stack([read(times[: end + 1], course[:, : end + 1]) for end in range(len(times))], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +155,8 @@ class Evaluation(MadeOnce):
         result = []
         for place, output in enumerate(self.definitions):
             of_worlds = [courses[world_key(world)][output.variable] for world in output.worlds]
-            result.append(of_worlds[0] - (of_worlds[1] if output.without else 0.0))
+            looked_at = [output.of(self.times, course) for course in of_worlds]
+            result.append(looked_at[0] - (looked_at[1] if output.without else 0.0))
             low, high = output.range
             for course in of_worlds:
                 wrong[:, place] |= ~((course >= low) & (course <= high) & np.isfinite(course)).all(axis=1)
@@ -227,7 +247,11 @@ class Question:
     Parameters
     ----------
     every : float, optional
-        Time between the instants at which indices are computed; without it each saved time.
+        Time between the instants at which indices are computed; None where the study says none.
+    is_asked : bool
+        Whether the first output at the first moment is what somebody has asked about.
+    asides : mapping of str to str
+        By override key of a variable what tells its numbers from what was reported.
     """
 
     title: str
@@ -237,3 +261,5 @@ class Question:
     moments: tuple[Moment, ...]
     scenario: Scenario
     every: float | None = None
+    is_asked: bool = False
+    asides: Mapping[str, str] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from cipark_sd.analysis.sensitivities.factors import Factors, check_factors
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, raise_all
-from cipark_sd.base.naming import base_name, split_key
+from cipark_sd.base.naming import split_key
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.execution.pool import ArraysTask, Pool
@@ -159,8 +159,7 @@ class ModelResponse:
     @property
     def units(self) -> tuple[str, ...]:
         """Of the outputs."""
-        bases = [base_name(output.variable) for output in self.evaluation.definitions]
-        return tuple(self.model[base].units for base in bases)
+        return tuple(output.units(self.model) for output in self.evaluation.definitions)
 
     @property
     def time_units(self) -> str:

@@ -16,7 +16,7 @@ from cipark_sd.base.wording import WHOLE, commas, in_sentence, is_counted, label
 from cipark_sd.data.described import version
 from cipark_sd.pages.output import load_result, save_result
 from cipark_sd.statements import headline
-from cipark_sd.statements.claims import UNSEEN, Basis, Origin, Tally
+from cipark_sd.statements.claims import UNSEEN, UNSEEN_ERROR, Basis, Origin, Tally
 from cipark_sd.statements.headline import Details, Headline
 
 
@@ -280,13 +280,17 @@ def size(value: float, width: float, unit: str) -> str:
     return in_sentence(amount, width, unit)
 
 
-def spread(value: float, low: float, high: float, unit: str = "", *, sign: bool = False) -> str:
+def spread(
+    value: float, low: float, high: float, unit: str = "", *, sign: bool = False, error: float = math.nan
+) -> str:
     """A median with its interval of 90 %.
 
     >>> spread(6.53, -0.42, 24.3, sign=True), spread(0.0, 0.0, 14.2), spread(2.0, 2.0, 2.0)
     ('+6.5 (0 to 24)', '0 (0 to 14)', '2')
     >>> spread(6.6, -0.32, 25.1, "firm", sign=True), spread(0.12, 0.1, 0.14, "firm")
     ('+7 (0 to 25)', '0.120 (0.100 to 0.140)')
+    >>> spread(-63.0, -240.0, 31.0, error=9.0), spread(-63.0, -240.0, 31.0, error=5.0)
+    ('-63 ± 10 (-240 to 31)', '-63 (-240 to 31)')
 
     Parameters
     ----------
@@ -294,6 +298,8 @@ def spread(value: float, low: float, high: float, unit: str = "", *, sign: bool 
         In one unit; the ends are equal where there is one draw.
     sign : bool
         Whether a median above zero has a plus.
+    error : float
+        The Monte Carlo standard error of the median, which stands beside it where it is not small; NaN for none.
 
     Returns
     -------
@@ -303,8 +309,20 @@ def spread(value: float, low: float, high: float, unit: str = "", *, sign: bool 
     if not np.isfinite([value, low, high]).all():
         return "-"
     text, *ends = (signed(x, high - low, unit) for x in (value, low, high))
-    text = text if sign else text.removeprefix("+")
+    text = f"{text if sign else text.removeprefix('+')}{error_words(error, high - low, unit)}"
     return text if high == low else f"{text} ({' to '.join(end.removeprefix('+') for end in ends)})"
+
+
+def error_words(error: float, width: float, unit: str = "") -> str:
+    """The Monte Carlo error of a number beside it; empty where it is small beside the width of the interval.
+
+    >>> error_words(9.0, 271.0), error_words(5.0, 271.0), error_words(1.4, 20.0, "firm")
+    (' ± 10', '', ' ± 1')
+    """
+    if not error > UNSEEN_ERROR * width:
+        return ""
+    text = size(error, width, unit)
+    return f" ± {text}" if text.strip("0.") else ""
 
 
 def band(low: float, high: float, unit: str = "") -> str:

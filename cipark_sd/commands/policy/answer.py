@@ -1,13 +1,14 @@
 """The first screen of a policy analysis: effects that the data inform, those they leave open, and what is assumed."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cipark_sd.analysis.experiments.definition import WEIGHTED
 from cipark_sd.analysis.experiments.effects import Claim
-from cipark_sd.base.wording import commas, is_counted, listed, number, rounded, said_date, with_unit
-from cipark_sd.commands.policy.about import About, Findings, first_of, in_words, size
+from cipark_sd.base.wording import is_counted, listed, rounded, said_date, with_unit
+from cipark_sd.commands.policy.about import About, Findings, error_words, first_of, in_words, size
 from cipark_sd.commands.policy.effects import Effects, shown_rows
 from cipark_sd.commands.policy.signs import Signs
 from cipark_sd.commands.policy.what_next import page_of
@@ -156,7 +157,7 @@ def of_effects(effects: Effects, about: About) -> Summary:
     title = title or _undecided(about, len(moving), len(assumed))
     quoted = first_of([f"'{policy.title}'" if "," in policy.title else policy.title for policy in assumed])
     some = [f"The direction of {'this effect' if len(assumed) == 1 else 'these effects'}: {quoted}."]
-    base = with_unit(commas(number(shown[about.catalogue.changes[0].id]["base"], digits=2)), unit)
+    base = with_unit(size(shown[about.catalogue.changes[0].id]["base"], math.nan, unit), unit)
     if about.unseen:
         return Summary(title, assumed=lines["undecided"])
     if not many:
@@ -192,7 +193,8 @@ def _way(value: float, unit: str) -> str:
 def _change(row: dict[str, float], unit: str, *, many: bool) -> str:
     """A difference in words, with the interval of the draws where there are several."""
     low, high = row["low90"], row["high90"]
-    text = with_unit(size(row["median"], high - low, unit), unit)
+    error = error_words(row["mcse_median"], high - low, unit) if many else ""
+    text = with_unit(f"{size(row['median'], high - low, unit)}{error}", unit)
     interval = f" (90%: {_ends(low, high, unit)})" if many else ""
     return f"{text} {_way(row['median'], unit)}{interval}"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from cipark_sd.analysis.experiments.definition import Factor, Policy
+from cipark_sd.analysis.experiments.definition import Catalogue, Factor, Policy
 from cipark_sd.analysis.experiments.effects import summary
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.console import Bars
@@ -140,7 +140,9 @@ def attribution(result: "xr.Dataset", factors: Sequence[Factor]) -> "xr.Dataset"
         "factor_title": ("factor", [factor.title for factor in factors]),
         "pair": [f"{factors[i].id} x {factors[j].id}" for i, j in pairs],
     }
-    shared = {key: result[key] for key in ("rival", "rival_title", "origin", "weight", "draw", "time", "instant")}
+    shared = {
+        key: result[key] for key in ("rival", "rival_title", "origin", "weight", "effective", "draw", "time", "instant")
+    }
     return xr.Dataset(variables, coords=coords | shared, attrs=dict(result.attrs))
 
 
@@ -185,7 +187,8 @@ def _attribution_frame(dataset: "xr.Dataset") -> "pd.DataFrame":
     for outcome, (t, time), (r, rival), (f, factor) in product(outcomes, *places):
         at = {"time": t, "rival": r, "factor": f}
         of_names = (outcome, f"{outcome} leave one out", f"{outcome} add one in")
-        shapley, out, alone = (summary(dataset[name].isel(at).to_numpy()) for name in of_names)
+        n = float(dataset["effective"].to_numpy()[r])
+        shapley, out, alone = (summary(dataset[name].isel(at).to_numpy(), effective=n) for name in of_names)
         bands = {key: getattr(shapley, key) for key in ("low50", "high50", "low90", "high90", "mcse")}
         rows.append(
             {"outcome": outcome, "time": float(time), "rival": str(rival), "factor": str(factor)}
@@ -210,7 +213,8 @@ def _main_table(dataset: "xr.Dataset", about: About, variant: str) -> Table:
         texts = (signed(row["shapley_mean"]), *bands, f"{row['mcse']:.2g}", *beside)
         rows.append((factor.title, *texts, band(float(over.min()), float(over.max()))))
     sums = [float(first[name].sum()) for name in ("shapley_mean", "leave_one_out", "add_one_in")]
-    total = summary(dataset[f"{outcome} total"].sel(time=at).isel(rival=0).to_numpy())
+    of_first = dataset[f"{outcome} total"].sel(time=at).isel(rival=0)
+    total = summary(of_first.to_numpy(), effective=float(of_first["effective"]))
     rows.append(("sum", signed(sums[0]), "", "", "", signed(sums[1]), signed(sums[2]), ""))
     ends = [band(total.low50, total.high50), band(total.low90, total.high90), f"{total.mcse:.2g}"]
     rows.append(("all mechanisms less none", signed(total.mean), *ends, signed(total.mean), signed(total.mean), ""))
@@ -245,6 +249,10 @@ class AttributionPart(PolicyPart[Attribution]):
     name: ClassVar[str] = "attribution"
     kind: ClassVar[type[Attribution]] = Attribution
     needs = ("factors", "[[factor]]", "at least one mechanism to switch")
+
+    def n_settings(self, catalogue: Catalogue) -> int:
+        """All combinations of mechanisms, without and with each variant."""
+        return (1 << len(catalogue.factors)) * (1 + len(catalogue.variants))
 
     def compute(self, analysis: Analysis, bars: Bars) -> Attribution:
         """Run the mechanisms in all combinations, without and with each variant."""

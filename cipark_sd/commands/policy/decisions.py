@@ -262,6 +262,10 @@ class DecisionsPart(PolicyPart[DecisionsFound]):
     kind: ClassVar[type[DecisionsFound]] = DecisionsFound
     needs = ("decisions", "[[decision]]", "at least one")
 
+    def n_settings(self, catalogue: Catalogue) -> int:
+        """All alternatives, and doing nothing."""
+        return 1 + len(decided(catalogue).alternatives)
+
     def compute(self, analysis: Analysis, bars: Bars) -> DecisionsFound:
         """Run all alternatives over the draws, and over draws that have seen no data."""
         import pandas as pd

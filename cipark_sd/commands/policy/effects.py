@@ -135,7 +135,8 @@ def effects_table(result: Effects, about: About, outcome: str, *, brief: bool = 
         row += [("sets", result.moves.get(policy.id, ""))] if any(result.moves.values()) else []
         for time, by_policy in at.items():
             of = by_policy[policy.id]
-            change = spread(of["median"], of["low90"], of["high90"], unit, sign=True)
+            ends = of["median"], of["low90"], of["high90"]
+            change = spread(*ends, unit, sign=True, error=of["mcse_median"])
             row.append(("change" if brief else catalogue.date(time), change))
         effect = classes.get(policy.id)
         row += [("class", effect.words)] if effect else []

@@ -5,9 +5,11 @@ What is written is made of findings alone: no model is run for it and no number 
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cipark_sd.analysis.experiments.definition import Catalogue
 from cipark_sd.base.console import NamedLines, Printable, Rows, echo, progress_bars
 from cipark_sd.base.errors import InvalidValue, raise_all
 from cipark_sd.base.files import write_text
@@ -150,7 +152,7 @@ def run(request: Request) -> Result:
         run.
     """
     with progress_bars() as bars:
-        analysis = start(request, bars)
+        analysis = start(request, bars, partial(_n_settings, request.named))
     parts = () if "all" in request.named else request.named or usual(analysis.about)
     about, folder = analysis.about, analysis.folder
     for source in about.notes[:1]:
@@ -176,6 +178,12 @@ def run(request: Request) -> Result:
     caution = [("Caution", cautions)] if cautions else []
     last = NamedLines([("Finding", decisions.title), *caution, *named, ("Read next", str(folder / FIRST))])
     return of_folder(folder, printed=(*printed, last))
+
+
+def _n_settings(named: Sequence[str], catalogue: Catalogue) -> int:
+    """With how many settings the parts that may be run do so with each draw."""
+    parts = [PARTS[name] for name in (NAMES if "all" in named else named or USUAL)]
+    return sum(part.n_settings(catalogue) for part in parts if part.lacks(catalogue) is None) or 1
 
 
 def usual(about: About) -> Sequence[str]:

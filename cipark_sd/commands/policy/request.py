@@ -31,12 +31,11 @@ class Request:
     sources: tuple[str, ...] = option(
         "--draws", multiple=True, metavar="SOURCE", help="prior, FILE, FOLDER or RIVAL=FILE; repeatable."
     )
-    n_draws: int = option(
+    n_draws: int | None = option(
         "--runs",
         type=click.IntRange(2, 1_000_000),
-        default=500,
-        show_default=True,
-        help="Runs of each policy under each rival structure, one for each draw.",
+        help="Runs of each policy under each rival structure, one for each draw.  [default: all draws of a fit, or as "
+        "many as run in seconds; 500 of ranges and priors]",
     )
     rivals: str | None = option("--rivals", metavar="IDS", help="Comma-separated rival structures (default: all).")
     seed: int = options.seed(20191126)

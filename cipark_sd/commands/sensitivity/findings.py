@@ -58,12 +58,13 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedOutput:
-    """An output that is explained: its label, and how its estimand is spelt."""
+    """An output that is explained: its label, how its estimand is spelt, and what tells it from what was reported."""
 
     label: str
     quantity: str
     against: str
     unit: str
+    aside: str = ""
 
     def at(self, time: float) -> str:
         """The estimand at a time."""
@@ -92,6 +93,8 @@ class Findings:
         How many of the constants have no draws and are held beside them.
     failed_share : float
         The largest share of the runs of a design that failed.
+    is_asked : bool
+        Whether the first output at the first moment is what somebody has asked about.
     starts : tuple of str
         Of the constants those that are starts of stocks, which are spelt as the stocks are.
     """
@@ -112,6 +115,7 @@ class Findings:
     time_units: str = ""
     n_assumed: int = 0
     starts: tuple[str, ...] = ()
+    is_asked: bool = False
     results: "Mapping[str, xr.Dataset]" = field(default_factory=dict)
 
     @property

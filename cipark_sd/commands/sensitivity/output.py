@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,10 @@ from cipark_sd.analysis.sensitivities.sampled import at_draws, hypercube, sample
 from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.base.console import echo, progress_bars
 from cipark_sd.base.files import OUTPUT_FOLDER, output_folder, write_text
-from cipark_sd.base.naming import base_name
+from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.base.optional import record_in
 from cipark_sd.base.timegrid import calendar_years, time_grid, time_label
-from cipark_sd.base.wording import in_sentence, listed, said_date, with_unit
+from cipark_sd.base.wording import in_sentence, listed, said_date, with_unit, written_unit
 from cipark_sd.commands.result import Result, ended
 from cipark_sd.commands.sensitivity.findings import FILE, ExplainedOutput, Findings, Inputs, load, save
 from cipark_sd.commands.sensitivity.methods import registry
@@ -120,6 +121,8 @@ class Ranking:
     starts: tuple[str, ...]
     #: The constant that alone would narrow the output most; empty where that is not computed.
     alone: str = ""
+    #: Whether somebody has asked about the output at this moment.
+    is_asked: bool = False
 
     def called(self, name: str) -> str:
         """A constant, told from the stock whose start it is."""
@@ -133,7 +136,12 @@ class Ranking:
     @property
     def question(self) -> str:
         """What a reader asks."""
-        return f"What would narrow {self.output} most?"
+        return f"What would narrow {self.subject} most?"
+
+    @property
+    def subject(self) -> str:
+        """The output, and the time that was asked about."""
+        return self.named if self.is_asked else self.output
 
     @property
     def first(self) -> list[str]:
@@ -151,15 +159,16 @@ class Ranking:
 
 
 def _leading(findings: Findings) -> Ranking | None:
-    """Of the first output at the first moment that has a ranking."""
+    """Of the first output at the first moment that has a ranking; where something was asked of no other."""
     units = findings.time_units
     for name in _RANKING:
         result = findings.of(name)
-        for label, moment, point in [] if result is None else over_outputs(findings, result):
+        points = [] if result is None else over_outputs(findings, result)
+        for label, moment, point in islice(points, 1 if findings.is_asked else None):
             if result is not None and not unranked(point):
                 rows = tuple(ranked(result, label, moment, count=_BARS))
                 alone = _narrows_most(point)
-                return Ranking(label, _when(moment, units), rows, findings.starts, alone)
+                return Ranking(label, _when(moment, units), rows, findings.starts, alone, findings.is_asked)
     return None
 
 
@@ -197,10 +206,13 @@ def title(findings: Findings, ranking: Ranking | None, reasons: Sequence[str]) -
     if ranking is not None:
         first = ranking.first
         if len(first) > DRIVERS:
-            return f"No single constant moves {ranking.output} most: {len(first)} are about equal"
+            return f"No single constant moves {ranking.subject} most: {len(first)} are about equal"
         if len(first) == 1 and ranking.alone == ranking.rows[0].name and not findings.unseen:
-            return f"Knowing {first[0]} would narrow {ranking.output} most"
-        return f"{' or '.join(first)} moves {ranking.output} most"
+            return f"Knowing {first[0]} would narrow {ranking.subject} most"
+        return f"{' or '.join(first)} moves {ranking.subject} most"
+    if findings.is_asked and reasons:
+        named = f"{findings.outputs[0].label} {_when(findings.moments[0], findings.time_units)}"
+        return f"What would narrow {named} most is not known from these runs"
     if reasons:
         return "Which assumption matters most is not known from these runs"
     return f"How far {listed(dict.fromkeys(output.label for output in findings.outputs))} can go"
@@ -220,6 +232,7 @@ def _ranges(findings: Findings) -> Iterator[str]:
     runs = findings.of("sample")
     if runs is None or not findings.basis.bands:
         return
+    asides = {output.label: f", {output.aside}," for output in findings.outputs if output.aside}
     for label, moment, point in over_outputs(findings, fan(runs, (5.0, 50.0, 95.0)).to_dataset()):
         low, middle, high = point["fan"].to_numpy().tolist()
         if not np.isfinite([low, middle, high]).all():
@@ -228,7 +241,8 @@ def _ranges(findings: Findings) -> Iterator[str]:
         ends = [in_sentence(end, high - low, unit) for end in (low, high)]
         value = with_unit(in_sentence(middle, high - low, unit), unit)
         date = _when(moment, findings.time_units)
-        yield f"{label} {date}: {value} at the median, {' to '.join(ends)} in 90 % of the runs {findings.over}."
+        name = label + asides.get(label, "")
+        yield f"{name} {date}: {value} at the median, {' to '.join(ends)} in 90 % of the runs {findings.over}."
 
 
 def _rests(findings: Findings) -> Iterator[Section]:
@@ -324,7 +338,7 @@ def answer(request: Request) -> Result:
     question = inputs.question
     methods = _chosen_methods(request, joint=inputs.draws is not None)
     allowed = study.allowed if request.allow_failed is None else request.allow_failed
-    response = _response(question, request, pool, bare=not study.has_data, allowed=allowed)
+    response = _response(question, request, pool, allowed=allowed)
     sizes = {"uncertain constant": response.names, "output": response.outputs, "time": response.times}
     findings = nothing_yet(request, inputs)
     printed = [f"{question.title}: " + ", ".join(f"{len(n)} {kind}{'s' * (len(n) != 1)}" for kind, n in sizes.items())]
@@ -390,14 +404,16 @@ def nothing_yet(request: Request, inputs: Inputs) -> Findings:
         outputs=tuple(
             ExplainedOutput(
                 output.label,
-                estimands.name_in(question.model, output.variable),
+                f"{output.metric and f'{output.metric} of '}{estimands.name_in(question.model, output.variable)}",
                 estimands.settings(question.model, output.without),
-                estimands.unit_of(question.model, output.variable),
+                written_unit(output.units(question.model)),
+                question.asides.get(override_key(output.variable), ""),
             )
             for output in question.outputs
         ),
         constants=(*_spreads(question.factors), *_spreads(inputs.assumed)),
         n_assumed=len(inputs.assumed),
+        is_asked=question.is_asked,
         time_units=question.model.time.units,
         starts=tuple(
             name for name in question.factors.names if isinstance(question.model.by_name.get(base_name(name)), Stock)
@@ -413,14 +429,14 @@ def _spreads(factors: "Factors") -> list[tuple[str, float, float, float, str]]:
     return list(zip(factors.names, *quantiles, why, strict=True))
 
 
-def _times(question: Question, every: float | None, *, bare: bool) -> list[float] | None:
+def _times(question: Question, every: float | None) -> list[float] | None:
     """The times that are analysed, None for all saved ones."""
     if every is not None:
         first, last = question.model.time.initial, question.model.time.final
         grid = time_grid(first, last, every, every, where=f"{question.title}, every")
         return [float(time) for time in grid.times if time <= last + every / 2]
     saved = grid_of(question.model, checked(question.model, question.scenario)).saved_times
-    if not bare or len(saved) <= MOST_TIMES:
+    if len(saved) <= MOST_TIMES:
         return None
     chosen = set(np.linspace(0, len(saved) - 1, MOST_TIMES).round().astype(int).tolist())
     chosen |= {int(np.abs(saved - moment.time).argmin()) for moment in question.moments}
@@ -428,10 +444,8 @@ def _times(question: Question, every: float | None, *, bare: bool) -> list[float
     return [float(saved[i]) for i in sorted(chosen)]
 
 
-def _response(
-    question: Question, request: Request, pool: "Pool | None", *, bare: bool, allowed: float
-) -> ModelResponse:
-    times = _times(question, question.every if request.every is None else request.every, bare=bare)
+def _response(question: Question, request: Request, pool: "Pool | None", *, allowed: float) -> ModelResponse:
+    times = _times(question, question.every if request.every is None else request.every)
     how: dict[str, Any] = {"scenario": question.scenario, "workers": request.workers if pool is None else 1}
     response = model_response(question.model, question.factors, question.outputs, times=times, **how)
     return replace(response, pool=pool, allowed=allowed)

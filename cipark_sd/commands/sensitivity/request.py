@@ -8,7 +8,8 @@ import click
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.options import argument, option
 
-#: Times of a bare model that are analysed when nothing is said.
+#: Times that are analysed when nothing is said: Shapley effects of 23 constants took 20 s, and at 1,441 times over
+#: seven minutes.
 MOST_TIMES = 100
 #: Share of a bare model's constants by which they vary when nothing is said.
 RANGE = 0.2
@@ -36,6 +37,12 @@ class Request:
 
     target: str | None = argument(shell_complete=completing.targets, required=False, metavar="[STUDY|MODEL]")
     outputs: tuple[str, ...] = options.variables("outputs to analyse")
+    about: str | None = option(
+        "--about",
+        metavar="QUESTION",
+        help='Of a study: what title and first figure are about, as in "Infected at 2020-03-01" (default: what its fit '
+        "was asked).",
+    )
     share: float | None = option(
         "--range", type=float, help=f"Of a bare model: constants vary by this share.  [default: {RANGE}]"
     )
@@ -51,7 +58,7 @@ class Request:
         "--every",
         type=click.FloatRange(0, min_open=True),
         metavar="TIME",
-        help="Analyse at times so far apart.  [default: the study's; of a bare model 100 saved times at most]",
+        help="Analyse at times so far apart.  [default: the study's, else 100 saved times at most]",
     )
     draws: Path | None = option(
         "--draws", type=options.PATH, metavar="SOURCE", help="prior, or draws: a fit's folder, .nc or .csv."

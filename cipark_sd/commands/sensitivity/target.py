@@ -59,6 +59,9 @@ def _contradictions(request: Request) -> Iterator[CiparkError]:
         check_power_of_two(request.rows, where="--rows")
     except CiparkError as problem:
         yield problem
+    if request.about and (request.outputs or request.moments or request.every is not None):
+        expected = "alone, or --variables, --at and --every in its place"
+        yield InvalidValue("--about", request.about, expected, where="sensitivity")
     wrong = [method for method in request.methods if method not in _joint()]
     if request.draws is not None and not request.prior and wrong:
         expected = f"{' or '.join(_joint())}: the others need constants that do not depend on each other"
@@ -99,7 +102,11 @@ def _named(request: Request, problems: list[CiparkError]) -> tuple[Study, Questi
             if present:
                 expected = f"a model file: a study has {instead}"
                 problems.append(InvalidValue(option, "given with a study", expected, where="sensitivity"))
-    question = study.question()
+    chosen = bool(request.outputs or request.moments) or request.every is not None
+    question = study.question(request.about or ("" if chosen else None))
+    if request.about and not question.is_asked:
+        expected = "a variable at a date, its change or a metric of its saved course; of a model --variables and --at"
+        problems.append(InvalidValue("--about", request.about, expected, where="sensitivity"))
     if request.outputs:
         names = variable_names(study.model, request.outputs)
         question = replace(question, outputs=tuple(Output(name, name) for name in names))

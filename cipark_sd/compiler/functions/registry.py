@@ -107,6 +107,7 @@ REFUSED: Mapping[str, str] = {
     "depreciate_by_schedule": "delay the stream by each period of the schedule and add",
     "delayp": "write the delay as INTEG stocks",
     "shift_if_true": "write the cohorts as stocks",
+    "reinitial": "write the value as a constant, or as INITIAL",
     **dict.fromkeys(("random_lookup", "random_pink_noise"), "bring the numbers as a time series"),
     "get_data_between_times": "use the data variable itself, or its mean as a constant",
     # whether by the number of points or one less is not said where it could be read

@@ -136,17 +136,11 @@ class Memory(ABC):
 
         return self.pipes.node(key, make)
 
-    def record(self, key: object, label: str, entering: Later, steps: Term, after: Later | None = None) -> Term:
-        """The node of what was ``steps`` ago.
-
-        Where ``after`` says so, what enters lies so many steps later, none but negative ones, as the latest there.
-        """
+    def record(self, key: object, label: str, entering: Later, steps: Term) -> Term:
+        """The node of what was ``steps`` ago."""
         nothing = self.graph.const(0.0).node
-
-        def make() -> Pipe:
-            return Pipe(label, nothing, entering().node, nothing, "record", None if after is None else after().node)
-
-        position = self.graph.nodes[self.pipes.node(key, make).node].payload
+        made = self.pipes.node(key, lambda: Pipe(label, nothing, entering().node, nothing, "record"))
+        position = self.graph.nodes[made.node].payload
         assert isinstance(position, int)
         return self.graph.past(position, steps)
 

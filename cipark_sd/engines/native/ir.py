@@ -59,26 +59,19 @@ class Slots:
         self.cells = len(program.states)
         self.next = self.cells + len(program.cells)
         self.places: dict[tuple[str, int], int] = {}
-        self.arrays: dict[tuple[str, tuple[str, ...]], str] = {}
+        self.arrays: dict[tuple[str, ...], str] = {}
 
     def array(self, values: Sequence[float]) -> str:
         """The name of an array of numbers that the module holds."""
-        return self._array_name("double", tuple(map(number, values)))
-
-    def table(self, values: Sequence[int]) -> str:
-        """The name of an array of whole numbers that the module holds."""
-        return self._array_name("i64", tuple(map(str, values)))
-
-    def _array_name(self, kind: str, values: tuple[str, ...]) -> str:
-        return self.arrays.setdefault((kind, values), f"@array{len(self.arrays)}")
+        return self.arrays.setdefault(tuple(map(number, values)), f"@array{len(self.arrays)}")
 
     def constants(self) -> list[str]:
         """The arrays as the module defines them."""
         return [
-            f"{name} = private unnamed_addr constant [{len(values)} x {kind}] ["
-            + ", ".join(f"{kind} {value}" for value in values)
+            f"{name} = private unnamed_addr constant [{len(values)} x double] ["
+            + ", ".join(f"double {value}" for value in values)
             + "], align 8"
-            for (kind, values), name in self.arrays.items()
+            for values, name in self.arrays.items()
         ]
 
     def node(self, node: int) -> int:
@@ -101,8 +94,6 @@ class Body(VectorArithmetic):
         self.program, self.slots, self.held = program, slots, held or {}
         self.values: dict[int, Register] = {}
         self.truths: dict[int, Register] = {}
-        #: Where the capacity of a pipe is, where that is computed.
-        self.rings: dict[int, str] = {}
         self.row = ""
 
     def _address(self, pointer: str, offset: int | str, width: int) -> str:
@@ -326,8 +317,7 @@ class Body(VectorArithmetic):
 
     def ring(self, slot: int) -> tuple[str, str]:
         """A pipe's memory and its capacity."""
-        place = self.rings.get(slot) or str(2 * slot)
-        at = self.emit(f"getelementptr i64, ptr %caps, i64 {place}")
+        at = self.emit(f"getelementptr i64, ptr %caps, i64 {2 * slot}")
         capacity = self.emit(f"load i64, ptr {at}, align 8")
         start = self.emit(f"load i64, ptr {self.emit(f'getelementptr i64, ptr {at}, i64 1')}, align 8")
         return self.emit(f"getelementptr double, ptr %pipes, i64 {start}"), capacity

@@ -4,7 +4,7 @@ LLVM's time grows faster than a function's length, so long programs are cut into
 through a workspace; short ones are inlined into one loop and optimised as a whole.
 """
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from cipark_sd.compiler.primitives import RECIPES
@@ -12,7 +12,6 @@ from cipark_sd.compiler.program import Program
 from cipark_sd.engines.base import fixed_method
 from cipark_sd.engines.native.elementary import LANES, Register, definition
 from cipark_sd.engines.native.ir import ARGUMENTS, Body, Slots, arguments_of, declarations, is_source
-from cipark_sd.engines.native.rolled import FEWEST, Block, blocks, compute, copy, in_turns, memory_of
 
 #: Operations in one function of a long program.
 PIECE = 100
@@ -23,9 +22,6 @@ SHORT_BACK = 6000
 #: A program of more operations is compiled as it is written. LLVM's passes and its careful choice of instructions take
 #: nine tenths of the time there, and save an eighth of a run's: values wait in memory between the pieces anyway.
 LONG = 8000
-#: A program of more operations is compiled with loops for whatever number of runs; unrolled it takes some 45
-#: microseconds an operation.
-VERY_LONG = 100_000
 #: States, cells or outputs that one function of a long program takes care of.
 EACH = 50
 
@@ -71,14 +67,6 @@ def kernel(
     return _Module(program, lanes, library or {}, skips, fused, in_parts).build()
 
 
-#: What one function computes: operations in order, or those of blocks of one shape in a loop.
-_Piece = tuple[list[int], Sequence[Block]]
-
-
-def _cut(nodes: list[int]) -> list[_Piece]:
-    return [(nodes[i : i + PIECE], ()) for i in range(0, len(nodes), PIECE)]
-
-
 class _Module:
     def __init__(
         self, program: Program, lanes: int, library: Mapping[str, str], skips: bool, fused: bool, in_parts: bool
@@ -91,9 +79,6 @@ class _Module:
         self.method = fixed_method(program.method)
         reads_tape = any(node.op == "tape" for node in program.nodes)
         self.short = len(program.nodes) <= (SHORT_BACK if reads_tape else SHORT)
-        #: Whether what repeats is a loop. FeliX compiles in a third of the time and runs in one and a half times it, so
-        #: that a few hundred runs take as long either way.
-        self.rolled = not self.short and len(program.nodes) > (LONG if lanes == 1 else VERY_LONG)
         self.functions: list[str] = []
 
     def build(self) -> tuple[str, int, int]:
@@ -104,9 +89,8 @@ class _Module:
             "observed": self._computed(program.observed),
             "rates": self._computed(program.rates_only) if self.method != "euler" else [],
         }
-        read_outside = self._crossing({name: [nodes] for name, nodes in groups.items()})
-        pieces = {name: self._pieces(nodes, read_outside) for name, nodes in groups.items()}
-        self.crossing = self._crossing({name: [nodes for nodes, _ in parts] for name, parts in pieces.items()})
+        pieces = {name: self._pieces(nodes) for name, nodes in groups.items()}
+        self.crossing = self._crossing([piece for parts in pieces.values() for piece in parts])
         calls = {
             name: [self._function(f"{name}{i}", self._compute, piece) for i, piece in enumerate(parts)]
             for name, parts in pieces.items()
@@ -139,33 +123,21 @@ class _Module:
     def _computed(self, nodes: Sequence[int]) -> list[int]:
         return [node for node in nodes if not is_source(self.program, node)]
 
-    def _pieces(self, nodes: list[int], read_outside: Container[int]) -> list[_Piece]:
+    def _pieces(self, nodes: list[int]) -> list[list[int]]:
         if self.short:
-            return [(nodes, ())] if nodes else []
-        if not self.rolled:
-            return _cut(nodes)
-        pieces: list[_Piece] = []
-        waiting: list[int] = []
-        for turn in in_turns(blocks(self.program, nodes, read_outside, PIECE)):
-            repeated = [group for group in turn if len(group) >= FEWEST]
-            if repeated:
-                pieces += _cut(waiting)
-                waiting = []
-            pieces += [([node for block in group for node in block.nodes], group) for group in repeated]
-            waiting += [node for group in turn if len(group) < FEWEST for block in group for node in block.nodes]
-        return pieces + _cut(waiting)
+            return [nodes] if nodes else []
+        return [nodes[i : i + PIECE] for i in range(0, len(nodes), PIECE)]
 
-    def _crossing(self, groups: dict[str, list[list[int]]]) -> set[int]:
+    def _crossing(self, pieces: Sequence[list[int]]) -> set[int]:
         """Nodes that another function reads than the one that computes them."""
         program = self.program
         nodes = {s.initial for s in program.states} | {s.rate for s in program.states}
         nodes |= {c.initial for c in program.cells} | {c.following for c in program.cells}
         nodes |= {node for p in program.pipes for node in p.taken_in} | {node for _, node in program.outputs}
-        for pieces in groups.values():
-            for piece in pieces:
-                inside = set(piece)
-                for node in piece:
-                    nodes.update(a for a in arguments_of(program, node) if a not in inside)
+        for piece in pieces:
+            inside = set(piece)
+            for node in piece:
+                nodes.update(a for a in arguments_of(program, node) if a not in inside)
         return {node for node in nodes if not is_source(program, node)}
 
     def _group(self, name: str, *parts: tuple[int, Fill], hold: Sequence[int] = ()) -> list[str]:
@@ -206,14 +178,10 @@ class _Module:
         self.functions.append("\n".join([head, *body.lines, "  ret void", "}"]))
         return name
 
-    def _compute(self, body: Body, piece: _Piece) -> None:
-        nodes, group = piece
-        if group:
-            compute(body, group)
-            return
-        for node in nodes:
+    def _compute(self, body: Body, piece: list[int]) -> None:
+        for node in piece:
             body.compute(node)
-        for node in nodes:
+        for node in piece:
             if node in self.crossing:
                 body.store(body.use(node), "%ws", self.slots.node(node))
 
@@ -227,23 +195,12 @@ class _Module:
 
     def _copied(self, name: str, nodes: Sequence[int], pointer: str, first: int = 0) -> list[str]:
         """Functions that store values at places one after the other, in vectors from ``first`` on."""
-        by_memory: dict[str | None, list[int]] = {}
-        for i, node in enumerate(nodes):
-            by_memory.setdefault(memory_of(self.program, node) if self.rolled else None, []).append(i)
-        many = [places for memory, places in by_memory.items() if memory is not None and len(places) >= FEWEST]
-        in_loops = {i for places in many for i in places}
-        single = [i for i in range(len(nodes)) if i not in in_loops]
 
         def store(body: Body, members: range) -> None:
             for i in members:
-                body.store(body.use(nodes[single[i]]), pointer, first + single[i])
+                body.store(body.use(nodes[i]), pointer, first + i)
 
-        def loop(body: Body, places: Sequence[int]) -> None:
-            copy(body, [nodes[i] for i in places], pointer, [first + i for i in places])
-
-        return self._group(name, (len(single), store)) + [
-            self._function(f"{name}_loop{i}", loop, places) for i, places in enumerate(many)
-        ]
+        return self._group(name, (len(nodes), store))
 
     def _advance(self, rates: list[str]) -> list[tuple[int, list[str]]]:
         """What is called after the outputs: by half steps after the instant, functions."""

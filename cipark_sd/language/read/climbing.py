@@ -145,7 +145,8 @@ class Climber:
             token, at = cursor.token, cursor.at
             cursor.at += 1
             # a power groups to the right and takes a sign; all others group to the left
-            right = self.expression(cursor, self.sign if binds == self.power else binds + 1)
+            inner, bound = (self.nested, self.sign) if binds == self.power else (self.expression, binds + 1)
+            right = inner(cursor, bound)
             left = self._joined(token, operator, left, right)
             if binds == self.unchained and self.binary.get(cursor.token, (0, ""))[0] == binds:
                 raise SyntaxProblem(at, "comparisons do not chain; join them by AND")
@@ -175,8 +176,8 @@ class Climber:
         """What stands between operators; the language's own."""
         raise NotImplementedError
 
-    def nested(self, cursor: Cursor) -> Expr:
-        """An expression inside brackets.
+    def nested(self, cursor: Cursor, least: int = 0) -> Expr:
+        """An expression inside brackets, or another one that goes down by recursion.
 
         Raises
         ------
@@ -186,7 +187,7 @@ class Climber:
         self.depth += 1
         if self.depth > DEEPEST:
             raise TooDeep(cursor.at, TOO_DEEP)
-        inner = self.expression(cursor)
+        inner = self.expression(cursor, least)
         self.depth -= 1
         return inner
 

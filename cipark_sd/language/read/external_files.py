@@ -26,6 +26,7 @@ from cipark_sd.base.errors import (
     raise_all,
 )
 from cipark_sd.base.inputs import TABLE_LIMIT, UnreadableFile, beneath, check_readable, read_bytes
+from cipark_sd.base.spreadsheets import check_workbook
 from cipark_sd.model.expr import Const, Table
 from cipark_sd.model.model import Model
 from cipark_sd.model.variables import (
@@ -163,7 +164,9 @@ def external_contents(path: Path, files: Sequence[str], allowed: Sequence[Path])
     for file in files:
         target = _located(path, file, allowed)
         if target.is_file():
-            yield read_bytes(target, TABLE_LIMIT)
+            content = read_bytes(target, TABLE_LIMIT)
+            check_workbook(content, where=f"{path.name}, which reads {file!r}")
+            yield content
 
 
 _InFiles = Constant | Lookup | Series

@@ -30,6 +30,8 @@ from cipark_sd.model.printing import number
 NAMESPACE = "http://docs.oasis-open.org/xmile/ns/XMILE/v1.0"
 #: The save period has no place in the standard; this is the attribute that other tools read and write.
 ISEE = "http://iseesystems.com/XMILE"
+#: XML 1.0, production 2.
+_NO_XML = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _METHODS: Mapping[Method, str] = {"euler": "Euler", "rk2": "RK2", "rk4": "RK4"}
 
 
@@ -71,7 +73,7 @@ def to_xmile(model: Model, *, inline_lookups: bool = False) -> str:
         model = without_marks(model)
     writer = Writer(model, inline_lookups)
     entries = writer.entries()
-    problems = [*writer.problems, *_dimension_problems(model), *_time_problems(model)]
+    problems = [*writer.problems, *_dimension_problems(model), *_time_problems(model), *_letter_problems(model)]
     # what is written element by element is refused once
     raise_all(model.name, list({str(problem): problem for problem in problems}.values()))
     for function, variable in writer.printer.vensim_named.items():
@@ -88,7 +90,9 @@ def to_xmile(model: Model, *, inline_lookups: bool = False) -> str:
     variables.extend(_groups(entries))
     _append_some(body, _views(model, entries))
     ET.indent(root, "  ")
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+    # what is left of them stands in texts for people
+    text = _NO_XML.sub(" ", ET.tostring(root, encoding="unicode"))
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'
 
 
 def write_xmile(model: Model, path: Path | str, *, inline_lookups: bool = False) -> None:
@@ -117,6 +121,13 @@ def _without_dots(model: Model) -> Model:
         shown += f", and {len(labels) - 1} more so" if len(labels) > 1 else ""
         warnings.warn(f"{model.name}: {shown}: {note}", ConversionWarning, stacklevel=3)
     return replace(model, variables=tuple(replace(v, label=labels.get(v.name, v.label)) for v in model.variables))
+
+
+def _letter_problems(model: Model) -> list[CiparkError]:
+    """Names with a character that no XML document may have."""
+    labels = [variable.label for variable in model.variables if _NO_XML.search(variable.label)]
+    feature, way = "a control character in a name, which XML lacks", "rename it"
+    return [UnsupportedFeature(feature, variable=label, where=model.name, alternative=way) for label in labels]
 
 
 def _append_some(parent: ET.Element, *children: ET.Element | None) -> None:

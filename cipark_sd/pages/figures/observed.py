@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cipark_sd.base.errors import CiparkError, InvalidValue, MissingFile, UnknownName, raise_all
-from cipark_sd.base.inputs import beneath, read_toml
+from cipark_sd.base.inputs import as_number, beneath, read_toml
 from cipark_sd.base.naming import canonical
 from cipark_sd.base.section import Section
 from cipark_sd.base.spreadsheets import table_bytes
@@ -115,13 +115,13 @@ def read_observed(
         frame = frame[frame[column] == text]
     problems: list[CiparkError] = []
     times = _column(frame, "date", lambda text: model_time(text, model.time.units), where, problems)
-    ranges = [_column(frame, name, float, where, problems) if name else None for name in edges]
+    ranges = [_column(frame, name, as_number, where, problems) if name else None for name in edges]
     series = []
     for name, column in columns.items():
         variable = model[name]
         if variable.dims:
             raise InvalidValue(f"the variable {variable.label!r}", "subscripted", "a scalar variable", where=where)
-        values = _column(frame, column, float, where, problems, blank_is_missing=True)
+        values = _column(frame, column, as_number, where, problems, blank_is_missing=True)
         problems += _twice(frame, times, values, column, where)
         series.append((variable.name, values))
     raise_all(where, problems)

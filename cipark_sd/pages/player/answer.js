@@ -2,16 +2,12 @@
    report has bears the class that it has there; for the runs that are made here classes come from intervals and shares of
    draws alone, by the rule of `claims.py`. */
 
-const NARROW = 0.7, SURE = 0.9, MOVED = 3, Z = 1.959963984540054, GROUPS = 10, ONE_SIDED = 1.6448536269514722;
-const CLASSES = {
-  informed: { words: "Informed by the data", color: "#0a6652" },
-  undecided: { words: "Not decided by the data", color: "#85540a" },
-  assumed: { words: "Assumed by the model", color: "#5a4590" },
-};
+/* The colour of each class; `page.rule` has its words, and the numbers of the rule. */
+const COLORS = { informed: "#0a6652", undecided: "#85540a", assumed: "#5a4590" };
 
 /** The interval of a share by Wilson's formula, as `claims.py` has it. */
 function wilson(count, n) {
-  const share = count / n, z2 = Z * Z, middle = (share + z2 / (2 * n)) / (1 + z2 / n);
+  const Z = page.rule.z, share = count / n, z2 = Z * Z, middle = (share + z2 / (2 * n)) / (1 + z2 / n);
   const half = (Z / (1 + z2 / n)) * Math.sqrt((share * (1 - share)) / n + z2 / (4 * n * n));
   return [count === 0 ? 0 : Math.max(0, middle - half), count === n ? 1 : Math.min(1, middle + half)];
 }
@@ -21,26 +17,27 @@ function oddsMoved(prior, posterior) {
   const odds = (share) => share / (1 - share);
   const rising = (draws) => wilson(draws.filter((x) => x > 0).length, draws.filter((x) => x !== 0).length);
   const before = rising(prior), after = rising(posterior);
-  return odds(after[0]) >= MOVED * odds(before[1]) ? 1 : odds(after[1]) * MOVED <= odds(before[0]) ? -1 : 0;
+  return odds(after[0]) >= page.rule.moved * odds(before[1]) ? 1 : odds(after[1]) * page.rule.moved <= odds(before[0]) ? -1 : 0;
 }
 
 /** The share of the central 90 % of the prior that lies in those of the posterior, and its standard error: `left` of standing.py. */
 function shareLeft(prior, posterior) {
-  const without = (draws, group) => draws.filter((_, i) => i % GROUPS !== group);
+  const { groups } = page.rule;
+  const without = (draws, group) => draws.filter((_, i) => i % groups !== group);
   const share = (before, after) => {
     const [alone, ours] = [before, after].map((draws) => summary(draws).levels), width = alone[4] - alone[0];
     return width > 0 ? Math.max(0, Math.min(alone[4], ours[4]) - Math.max(alone[0], ours[0])) / width : 1;
   };
   const ratio = share(prior, posterior);
-  const others = Array.from({ length: GROUPS }, (_, group) => share(without(prior, group), without(posterior, group)));
-  const mean = others.reduce((sum, one) => sum + one, 0) / GROUPS;
-  return [ratio, Math.sqrt(((GROUPS - 1) / GROUPS) * others.reduce((sum, one) => sum + (one - mean) ** 2, 0))];
+  const others = Array.from({ length: groups }, (_, group) => share(without(prior, group), without(posterior, group)));
+  const mean = others.reduce((sum, one) => sum + one, 0) / groups;
+  return [ratio, Math.sqrt(((groups - 1) / groups) * others.reduce((sum, one) => sum + (one - mean) ** 2, 0))];
 }
 
 /** The sign that the priors alone give a difference, the same under every model that was fitted; 0 where they leave it open. */
 function assumedSign(pairs) {
   const moving = pairs.map(([prior]) => prior.filter((x) => x !== 0));
-  return [1, -1].find((sign) => moving.every((draws) => draws.filter((x) => sign * x > 0).length / draws.length >= SURE)) ?? 0;
+  return [1, -1].find((sign) => moving.every((draws) => draws.filter((x) => sign * x > 0).length / draws.length >= page.rule.sure)) ?? 0;
 }
 
 /**
@@ -51,14 +48,18 @@ function classOf(pairs, change, misfit) {
   const clean = pairs.map((pair) => pair.map((draws) => Array.from(draws).filter(Number.isFinite)));
   const turns = clean.map((pair) => (change ? oddsMoved(...pair) : 0)), sign = change ? assumedSign(clean) : 0;
   if (sign) return !misfit && turns.every((turn) => turn === -sign) ? "informed" : "assumed";
-  const narrowed = (pair) => { const [ratio, error] = shareLeft(...pair); return ratio + ONE_SIDED * error <= NARROW; };
+  const narrowed = (pair) => { const [ratio, error] = shareLeft(...pair); return ratio + page.rule.oneSided * error <= page.rule.narrow; };
   return !misfit && clean.every((pair, i) => turns[i] || narrowed(pair)) ? "informed" : "undecided";
 }
 
-/** The kind of a number that the fit's report has, and its class there; null of others. `standing.py` says what it means. */
+/** The kind of a number that the fit's report has, its class there and what a sentence says of it; null of others. */
 function recorded(outcome, at) {
-  const standing = outcome.judged[at];
-  return standing ? [{ known: "informed", narrowed: "informed", assumed: "assumed" }[standing] ?? "undecided", capital(standing)] : null;
+  return outcome.judged[at] ? asStanding(outcome.judged[at]) : null;
+}
+
+function asStanding(standing) {
+  const [kind, says] = page.rule.standings[standing];
+  return [kind, capital(standing), says];
 }
 
 /** A number with as many digits as the width of its interval bears: two of the width, whole ones for what is counted. */
@@ -71,10 +72,17 @@ function near(value, width, whole) {
   return (tens > 1 ? Math.round(value / tens) * tens : value).toLocaleString("en", { maximumFractionDigits: digits }).replace("-", "−").replace(/^−0$/, "0");
 }
 
-/** A difference as people say it: `12 fewer firms`, `0.3 MUSD less`, `no change`. */
-function saidChange(value, width, outcome) {
-  const size = near(Math.abs(value), width, outcome.whole), way = value > 0 ? "more" : outcome.whole ? "fewer" : "less";
-  if (size === "0") return value === 0 ? "no change" : outcome.whole ? `less than 1 ${way}` : "no change";
+/** A Monte Carlo error beside its number, where it is not small beside the width of the interval: `error_words` of about.py. */
+function saidError(error, width, outcome) {
+  const size = error > page.rule.unseenError * width ? near(error, width, outcome.whole) : "0";
+  return size === "0" ? "" : ` ± ${size}`;
+}
+
+/** A difference as people say it: `12 fewer firms`, `12 ± 2 fewer firms`, `0.3 MUSD less`, `no change`. */
+function saidChange(value, width, outcome, error = 0) {
+  const way = value > 0 ? "more" : outcome.whole ? "fewer" : "less", alone = near(Math.abs(value), width, outcome.whole);
+  const size = `${alone}${saidError(error, width, outcome)}`;
+  if (alone === "0") return value === 0 ? "no change" : outcome.whole ? `less than 1 ${way}` : "no change";
   if (outcome.whole) return `${size} ${way} ${withUnits(size, outcome.units).slice(size.length + 1)}`.trim();
   return `${withUnits(size, outcome.units)} ${way}`;
 }
@@ -90,10 +98,10 @@ function saidChanges(low, high, outcome) {
   return `${size(near_)} to ${size(far)} ${way(far)}`;
 }
 
-/** Five quantiles in words: the middle, and in brackets the ends of 90 %. */
-function saidLevels(levels, outcome, change) {
+/** Five quantiles in words: the middle, with the error of a change, and in brackets the ends of 90 %. */
+function saidLevels(levels, outcome, change, error = 0) {
   const width = levels[4] - levels[0];
-  if (change) return [saidChange(levels[2], width, outcome), saidChanges(levels[0], levels[4], outcome)];
+  if (change) return [saidChange(levels[2], width, outcome, error), saidChanges(levels[0], levels[4], outcome)];
   const [middle, low, high] = [levels[2], levels[0], levels[4]].map((value) => near(value, width, outcome.whole));
   return [withUnits(middle, outcome.units), `${low} to ${high}`];
 }
@@ -112,8 +120,8 @@ function countedBeside(outcome, time) {
 }
 
 /** A class as icon and words, in its colour. */
-function badge(kind, words = CLASSES[kind].words) {
-  const { color } = CLASSES[kind], icon = shape("svg", { viewBox: "0 0 16 16", width: 15, height: 15, "aria-hidden": "true" });
+function badge(kind, words = page.rule.classes[kind].words) {
+  const color = COLORS[kind], icon = shape("svg", { viewBox: "0 0 16 16", width: 15, height: 15, "aria-hidden": "true" });
   const dash = kind === "assumed" ? { "stroke-dasharray": "2.6 2.1" } : {};
   icon.append(shape("circle", { cx: 8, cy: 8, r: 6, fill: kind === "informed" ? color : "none", stroke: color, "stroke-width": 1.8, ...dash }));
   if (kind === "undecided") icon.append(shape("path", { d: "M8 2a6 6 0 0 1 0 12z", fill: color }));
@@ -147,14 +155,8 @@ function intervals(rows, color, { seen = null, zero = false }) {
   return svg;
 }
 
-const SAYS = {
-  informed: { level: "The data narrow this", change: "The data narrow this" },
-  undecided: { level: "The data narrow this little", change: "The data leave this open" },
-  assumed: { level: "The priors alone give this to within a factor of 3", change: "The equations give the direction, and the data do not test it" },
-};
-
-/** The sentence of a class, with what the priors alone say. */
-function sentenceOf(kind, prior, outcome, change, after) {
+/** What a class says, with what the priors alone say. */
+function sentenceOf(says, prior, outcome, change, after) {
   const [middle, ends] = saidLevels(prior, outcome, change);
-  return `${after ? "After the last count. " : ""}${SAYS[kind][change ? "change" : "level"]}: the priors alone say ${middle} (${ends.replaceAll(" ", "\u00a0")}).`;
+  return `${after ? "After the last count. " : ""}${says}: the priors alone say ${middle} (${ends.replaceAll(" ", "\u00a0")}).`;
 }

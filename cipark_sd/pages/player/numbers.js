@@ -18,6 +18,12 @@ function summary(values) {
   return { levels: LEVELS.map((level) => quantile(sorted, level)), lost: values.length - sorted.length };
 }
 
+/** The Monte Carlo error of the median of draws that are worth so many independent ones, as `summary` of effects.py has it. */
+function medianError(values, worth) {
+  const sorted = new Float64Array(values).filter(Number.isFinite).sort(), apart = Math.min(0.5, 0.5 / Math.sqrt(Math.min(sorted.length, worth)));
+  return (quantile(sorted, 0.5 + apart) - quantile(sorted, 0.5 - apart)) / 2;
+}
+
 /** A number in at most four digits that matter; no exponents but for what is beyond words. */
 function told(value) {
   if (!Number.isFinite(value)) return "no number";

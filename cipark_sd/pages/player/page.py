@@ -38,15 +38,15 @@ from cipark_sd.pages.player.diagram import diagram
 from cipark_sd.pages.player.of_model import moved_along
 from cipark_sd.pages.player.shell import page_with
 from cipark_sd.simulations.ensembles import elements_drawn
-from cipark_sd.statements.claims import UNSEEN
+from cipark_sd.statements.claims import UNSEEN, as_data
+from cipark_sd.statements.headline import parameter
+from cipark_sd.statements.standing import SHOWN
 
 FORMAT = "cipark_sd player 2"
 #: Saved times of a page, about at most: more than a screen has points across.
 MOST_TIMES = 1000
 #: Of the bands, and the draws that are run together for them.
 LEVELS, CHUNK = (0.05, 0.25, 0.5, 0.75, 0.95), 500
-#: What a report says of a number that it has classed.
-CLASSES = ("known", "narrowed", "not narrowed", "assumed", "doubted")
 #: Times that differ by less are one.
 SAME_TIME = 1e-6
 #: Before an outcome's name: by how much its last count lies above the base run of each draw.
@@ -114,6 +114,7 @@ def as_json(contents: Contents) -> dict[str, object]:
         "dataEnd": None if np.isnan(contents.data_end) else contents.data_end,
         "levers": levers,
         "outcomes": [_outcome(contents, made, outcome) for outcome in contents.outcomes],
+        "rule": as_data(),
         "plurals": {
             unit: several
             for unit in (written_unit(variable.units) for variable in model.variables)
@@ -167,7 +168,15 @@ def _lever(contents: Contents, made: Carried, lever: Lever, along: Sequence[str]
         "about": lever.about or " ".join(variable.doc.replace("\\", " ").split()),
         "along": list(along),
         "fitted": any(override_key(name) in contents.fitted for name in lever.names),
+        "standing": next((standing for name in lever.names if (standing := _standing(contents, name))), ""),
     }
+
+
+def _standing(contents: Contents, name: str) -> str:
+    """What the report says of a fitted constant; empty of any other."""
+    key = override_key(name)
+    of = (kind for of, kind in contents.classes.items() if override_key(of.removeprefix(parameter(""))) == key)
+    return next((kind for kind in of if kind in SHOWN), "")
 
 
 def _outcome_id(outcome: Outcome) -> str:
@@ -188,10 +197,9 @@ def _outcome(contents: Contents, made: Carried, outcome: Outcome) -> dict[str, o
         return of_output(model, [(outcome.variable, 1.0)], time) + reported
 
     judged = {
-        int(place): contents.classes[estimand(time)]
-        for time, _ in outcome.printed
-        for place in np.flatnonzero(np.abs(made.plan.times - time) < SAME_TIME)
-        if contents.classes.get(estimand(time)) in CLASSES
+        place: contents.classes[estimand(time)]
+        for place, time in enumerate(made.plan.times.tolist())
+        if contents.classes.get(estimand(time)) in SHOWN
     }
     return {
         "id": _outcome_id(outcome),
@@ -257,7 +265,7 @@ def _structure(contents: Contents, made: Carried, structure: PlayedStructure) ->
         "whole": whole,
         "digest": digest(values),
         "numbers": int(values.size),
-        "basis": basis and {"origin": basis.origin, "name": basis.name, "sentence": basis.sentence},
+        "basis": basis and {name: getattr(basis, name) for name in ("origin", "name", "sentence", "worth")},
     }
 
 

@@ -293,7 +293,7 @@ function showAnswer(reading, outcome) {
   const number = make("data", { id: "now", value: String(now.fan ? levels[2] : reading.value) });
   const parts = [number];
   if (now.fan) {
-    const [middle, ends] = saidLevels(levels, outcome, change);
+    const error = medianError(reading.draws, structure.basis?.worth ?? Infinity), [middle, ends] = saidLevels(levels, outcome, change, error);
     number.textContent = middle;
     if (free && width > 0) parts.push(" ", make("small", { className: "nb" }, `(90%: ${ends})`));
   } else {
@@ -336,18 +336,19 @@ async function classify(reading, outcome, asked) {
     }
   }
   if (prior === null) return true;
-  const [kind, named] = (reading.change || own ? null : recorded(outcome, reading.at)) ?? [classOf(pairs, reading.change, page.misfit)];
+  const [kind, named, says] = (reading.change || own ? null : recorded(outcome, reading.at)) ?? [classOf(pairs, reading.change, page.misfit)];
+  const sentence = says ?? page.rule.classes[kind][reading.change ? "change" : "level"];
   const time = kernel.times[reading.at];
   const after = page.dataEnd !== null && time > page.dataEnd + 1e-9 * Math.abs(time);
   $("answer").className = `ans classed ${kind}`;
   $("class").replaceChildren(badge(kind, named));
-  const parts = [page.misfit ? `${capital(page.misfit)}, so that intervals are too narrow.` : "", sentenceOf(kind, prior, outcome, reading.change, after), reading.change ? "" : countedBeside(outcome, time)];
+  const parts = [page.misfit ? `${capital(page.misfit)}, so that intervals are too narrow.` : "", sentenceOf(sentence, prior, outcome, reading.change, after), reading.change ? "" : countedBeside(outcome, time)];
   if (reading.now.lost) parts.push(`${reading.now.lost} runs have no number and are left out.`);
   $("say").textContent = parts.filter(Boolean).join(" ");
   const rows = [{ name: "with data", levels: reading.levels }, { name: "priors alone", levels: prior }];
   if (medians.length) rows.push({ name: `${medians.length} rivals`, ticks: medians });
   const seen = reading.change ? null : outcome.seen.find((s) => s.low === s.high && Math.abs(s.time - time) < 1e-9 * Math.max(1, Math.abs(time)))?.low ?? null;
-  const strip = intervals(rows, CLASSES[kind].color, { seen, zero: reading.change });
+  const strip = intervals(rows, COLORS[kind], { seen, zero: reading.change });
   const words = rows.filter((row) => row.levels).map((row) => `${row.name} ${saidLevels(row.levels, outcome, reading.change).join(", ")}`);
   strip.setAttribute("aria-label", words.join("; "));
   const ticked = medians.length ? ` Tick: median of a rival model (${saidMedians(medians, outcome, reading)}).` : "";
@@ -545,14 +546,18 @@ function setFromNotebook({ detail }) {
   return remember();
 }
 
+/** What the address was last set to: what is drawn once more must not take the place of a link that was followed. */
+let remembered = "";
+
 function remember() {
   const hash = `#${written(state, page)}`;
   if (notebook) frame.dispatchEvent(new CustomEvent("levers", { detail: named() }));
   try {
-    home.history.replaceState(null, "", hash);
+    if (hash !== remembered) home.history.replaceState(null, "", hash);
   } catch {
     // some browsers keep the address of a file as it is; the link is still copied whole
   }
+  remembered = hash;
   return home.location.href.split("#")[0] + hash;
 }
 
@@ -664,6 +669,10 @@ function leverRow(lever, place) {
   back.setAttribute("aria-label", `Reset ${lever.title}`);
   const along = lever.along.length ? `Moves with it: ${listed(lever.along)}.` : "";
   const about = make("p", { className: "note", id: ids.about }, lever.about, lever.about && along ? " " : "", make("b", {}, along));
+  if (lever.standing) {
+    const [kind, named, says] = asStanding(lever.standing);
+    about.append(lever.about || along ? " " : "", make("span", { title: `${says}.` }, badge(kind, named)));
+  }
   const note = make("span", { className: "was", id: ids.note });
   const wrong = make("p", { className: "wrong", id: ids.wrong, role: "alert" });
   wrong.setAttribute("role", "alert");

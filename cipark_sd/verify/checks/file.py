@@ -124,13 +124,14 @@ class Checks:
     conservation: tuple[Conservation, ...] = ()
 
 
-def read_checks(path: Path | str, model: Model) -> Checks:
+def read_checks(path: Path | str, model: Model, *, named: bool = False) -> Checks:
     """The checks of a file, for ``model``.
 
     Parameters
     ----------
     path : of the TOML file
     model : whose names the file uses
+    named : whether somebody named this very file; a link is followed then wherever it leads
 
     Raises
     ------
@@ -139,7 +140,7 @@ def read_checks(path: Path | str, model: Model) -> Checks:
     """
     path = Path(path)
     try:
-        content = read_toml(path)
+        content = read_toml(path, named=named)
     except (FileNotFoundError, NotADirectoryError):
         raise MissingFile(path, where="--checks") from None
     reader = _Reader(model)

@@ -14,7 +14,6 @@ from scipy import stats
 from calibration.assess.forecast_score import (
     Counts,
     Forecaster,
-    drift,
     gap_between,
     read_counts,
     read_forecasts,
@@ -101,18 +100,6 @@ def test_a_gap_is_as_frequent_as_it_is_if_either_is_true() -> None:
     assert (back, chance) == (-gap, if_own)
 
 
-def test_drift_has_the_rate_that_was_seen_and_its_noise() -> None:
-    """52 in three years: mean 52/3 a year; after t years the variance is (1 + d) mean t (1 + t / 3)."""
-    seen = counts([8, 22, 41, 60, 68], first=2016)
-    ahead = drift(seen, 2017.0, 2021.0, [2021.0, 2022.0], 1.5, np.random.default_rng(3), n=40_000)
-    means, variances = ahead.paths.mean(axis=0) - 60, ahead.paths.var(axis=0)
-    np.testing.assert_allclose(means, [52 / 3, 104 / 3], rtol=0.01)
-    expected = [2.5 * 52 / 3 * t * (1 + t / 3) for t in (1, 2)]
-    np.testing.assert_allclose(variances, expected, rtol=0.04)
-    with pytest.raises(CiparkError, match="a count of 'firms' then"):
-        drift(seen, 2016.5, 2021.0, [2021.0], 1.5, np.random.default_rng(3))
-
-
 def test_quantiles_of_a_table_are_a_distribution_without_joint_dates(tmp_path: Path) -> None:
     """Of a uniform between 0 and 10 that is known by five quantiles, and cut at the outer two."""
     rows = ["structure,scenario,observation,date,q0.05,q0.25,q0.5,q0.75,q0.95"]
@@ -192,7 +179,7 @@ def run(*arguments: str) -> dict:
 def test_the_frozen_forecast_has_missed_by_its_own_page() -> None:
     """Numbers that another program made of the same file and counts."""
     tables = (DATA / "residents.csv", DATA / "operating.csv")
-    facts = run(str(FROZEN), *tables, "--column", "working=operating", "--drift", "2016-12-31:1.5")
+    facts = run(str(FROZEN), *tables, "--column", "working=operating")
     residents, working = (facts["series"][name] for name in ("residents", "working"))
     assert residents["observed"] == [68, 85, 99, 119, 142, 171]
     means = {name: round(entry["mean_crps"], 1) for name, entry in residents["scores"].items()}
@@ -216,7 +203,6 @@ def test_the_command_says_the_miss_first_and_refuses_what_it_cannot_read(tmp_pat
     for wrong, message in (
         (["--of", "mixtur"], "did you mean 'mixture'"),
         (["--scenario", "war"], "'war'"),
-        (["--drift", "2016-12-31"], "DATE:DISPERSION"),
         (["--column", "residents"], "SERIES=COLUMN"),
     ):
         failed = cipark("score", FROZEN, DATA / "residents.csv", *wrong, code=2)

@@ -11,8 +11,8 @@ from calibration.assess.contraction import COLUMNS, NEW, TYPICAL, group_values
 from calibration.assess.posterior_predictive import drawn_predictions
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
-from calibration.inference.sampling.convergence import Effort
-from calibration.inference.sampling.draws import PosteriorDraws, draw
+from calibration.inference.sample.convergence import Effort
+from calibration.inference.sample.draws import PosteriorDraws, draw
 from calibration.likelihood.posterior import posterior
 from calibration.likelihood.replicate import replaced, replicate
 from calibration.report.collect import fit_findings

@@ -24,11 +24,11 @@ from calibration.assess.scores import (
     randomised_pit,
 )
 from calibration.assess.self_test import RANKED, ecdf, judged, rank_band, self_test
-from calibration.inference.sampling.chains import Chains
-from calibration.inference.sampling.convergence import Criteria, Effort, convergence, one_by_one
-from calibration.inference.sampling.densities import FreeDensity, Unconstrained
-from calibration.inference.sampling.draws import PosteriorDraws, draw, log_evidence
-from calibration.inference.sampling.modes import bridge
+from calibration.inference.sample.chains import Chains
+from calibration.inference.sample.convergence import Criteria, Effort, convergence, one_by_one
+from calibration.inference.sample.densities import FreeDensity, Unconstrained
+from calibration.inference.sample.draws import PosteriorDraws, draw, log_evidence
+from calibration.inference.sample.modes import bridge
 from calibration.likelihood.posterior import Posterior, posterior, with_terms
 from calibration.study.problem import read_problem, until
 from cipark_sd.analysis.experiments.definition import Structure

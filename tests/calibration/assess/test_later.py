@@ -8,7 +8,7 @@ import pytest
 from small_study import MODEL, small_study
 
 from calibration.assess.self_test import MASSES, SelfTest, _holds, self_test
-from calibration.inference.sampling.convergence import Criteria, Effort
+from calibration.inference.sample.convergence import Criteria, Effort
 from calibration.likelihood.posterior import On
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.data.scenarios import Scenario

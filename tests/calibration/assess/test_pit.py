@@ -10,7 +10,7 @@ from small_study import small_study
 
 from calibration.assess import posterior_predictive
 from calibration.assess.posterior_predictive import Predicted, _pit, judged, kind_of, predict
-from calibration.inference.sampling.importance import RELIABLE, left_out_density, left_out_weights, relative_efficiency
+from calibration.inference.sample.importance import RELIABLE, left_out_density, left_out_weights, relative_efficiency
 from calibration.likelihood.posterior import posterior, with_terms
 from calibration.noise.families.counts import NB1
 from calibration.noise.families.measurements import Lognormal

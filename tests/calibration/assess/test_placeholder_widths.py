@@ -7,7 +7,7 @@ import pytest
 from known_posteriors import write_study
 
 from calibration.assess.contraction import Contraction, contractions
-from calibration.inference.sampling.draws import PosteriorDraws, draw
+from calibration.inference.sample.draws import PosteriorDraws, draw
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
 from cipark_sd.base.arrays import Array

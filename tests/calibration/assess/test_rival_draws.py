@@ -13,9 +13,9 @@ from calibration.assess.rival_draws import RIVALS as KEPT_IN
 from calibration.assess.rival_draws import WEIGHTS, draws_file, keep_rivals
 from calibration.assess.rivals import compare, fit_rivals, rival_numbers
 from calibration.commands.for_analyses.study_draws import draws_for, read_weights
-from calibration.inference.sampling import moves
-from calibration.inference.sampling.convergence import Effort
-from calibration.inference.sampling.draws import draw
+from calibration.inference.sample import moves
+from calibration.inference.sample.convergence import Effort
+from calibration.inference.sample.draws import draw
 from calibration.likelihood.posterior import On
 from calibration.study.problem import until
 from cipark_sd.base.checkpoints import NOT_KEPT, Checkpoints

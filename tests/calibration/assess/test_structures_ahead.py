@@ -12,9 +12,9 @@ from calibration.assess.assessment import Stages, _of_structures, assess
 from calibration.assess.forecast import EQUAL, OWN, QUANTILES, forecast_mixture
 from calibration.assess.holdout import MODEL, RollingOrigin, origin_task, rolling_origin, start_of, verdict
 from calibration.assess.rivals import RivalFit, stacking, stacking_errors
-from calibration.inference.sampling import moves
-from calibration.inference.sampling.convergence import Effort
-from calibration.inference.sampling.draws import draw
+from calibration.inference.sample import moves
+from calibration.inference.sample.convergence import Effort
+from calibration.inference.sample.draws import draw
 from calibration.likelihood.posterior import On, posterior
 from calibration.study.problem import until
 from cipark_sd.analysis.experiments.definition import Structure

@@ -17,9 +17,8 @@ from command_line import cipark
 from page_text import without_links
 from places import ROOT
 
-from calibration.inference.optimum import verification
-from calibration.inference.optimum.optimise import optimise
-from calibration.inference.optimum.verification import (
+from calibration.inference.judge import verification
+from calibration.inference.judge.verification import (
     COARSE,
     MOST_NUMBERS,
     TOLERANCE,
@@ -32,6 +31,7 @@ from calibration.inference.optimum.verification import (
     replication,
     shift_at_half_the_step,
 )
+from calibration.inference.search.optimise import optimise
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
 from cipark_sd.base.wording import without_exponents

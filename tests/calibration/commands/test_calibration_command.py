@@ -12,8 +12,8 @@ from click.testing import Result
 from command_line import cipark
 from undrawn import undraw
 
-from calibration.inference.sampling.chains import Chains
-from cipark_sd.base.checkpoints import FOLDER, Arrays, Checkpoint
+from calibration.inference.sample.chains import Chains
+from cipark_sd.base.checkpoints import FOLDER, SIGNATURES, Arrays, Checkpoint
 from cipark_sd.engines.reference import engine as reference
 
 Write = Callable[..., Path]
@@ -106,7 +106,8 @@ def test_a_strangers_study_is_fitted_and_leaves_its_files(sir: Path, monkeypatch
               "collinearity", "held", "course_errors")  # fmt: skip
     figures = ("answer", "answer_narrow", "fit", "waterfall", "profiles")
     names = {f"{name}.csv" for name in tables} | {f"{name}.svg" for name in figures}
-    names |= {"findings-calibrate.zip", "player.html", "fit.json", "fitted.toml", "report.html", "report.json", FOLDER}
+    names |= {"findings-calibrate.zip", "player.html", "fit.json", "fitted.toml", "report.html", "report.json"}
+    names |= {FOLDER, SIGNATURES}
     assert {path.name for path in (sir / "out").iterdir()} == names
 
 

@@ -11,7 +11,7 @@ from command_line import cipark
 from scipy.stats import lognorm
 from small_study import small_study
 
-from calibration.inference.sampling.failed_draws import FEW_PRIOR, PRIOR, failed_draws, failures_of
+from calibration.inference.sample.failed_draws import FEW_PRIOR, PRIOR, failed_draws, failures_of
 from calibration.likelihood.posterior import On
 from calibration.study.problem import read_problem
 from cipark_sd.simulations.failures import TooManyFailed, share_of

@@ -13,7 +13,7 @@ from command_line import cipark
 from calibration.commands import pipeline
 from calibration.commands.for_analyses.fitted_study import find_fit
 from calibration.commands.for_analyses.study import read
-from calibration.inference.optimum.verification import COARSE
+from calibration.inference.judge.verification import COARSE
 from calibration.study.problem import at_step, read_problem
 from cipark_sd.base.errors import CiparkError
 

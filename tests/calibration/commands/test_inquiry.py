@@ -88,8 +88,8 @@ def test_an_unknown_scenario_is_told_the_known_ones(tmp_path):
 
 
 def made_from_findings(folder):
-    """Files that the findings alone decide; the page that runs the model is made from the model."""
-    apart = {"draws.nc", "findings-calibrate.zip", "player.html"}
+    """Files that the findings alone decide: not the page that runs the model, nor the signature of who computed."""
+    apart = {"draws.nc", "findings-calibrate.zip", "player.html", "signatures.json"}
     return {path.name for path in folder.iterdir() if path.is_file()} - apart
 
 

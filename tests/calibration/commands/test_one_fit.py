@@ -1,9 +1,10 @@
 """The walk: what follows a fit takes it, in the orders that ``--help`` suggests, and no two parts of it disagree.
 
 A study is fitted with and without ``--until``, a posterior and rivals, and goes through play, policy, sensitivity,
-score and report. All takes one fit; an estimand has one number and one class wherever it stands; each printed effect of
-a policy is what the same change does to each draw by hand; a constant has one class whatever the option, or the page
-says why. With ``CIPARK_THOROUGH`` it walks all studies that come with the package and models of strangers as well.
+score, ensemble and report. All takes one fit; an estimand has one number and one class wherever it stands; each
+printed effect of a policy is what the same change does to each draw by hand; a constant has one class whatever the
+option, or the page says why. With ``CIPARK_THOROUGH`` it walks all studies that come with the package and models of
+strangers as well.
 """
 
 import json
@@ -17,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from by_hand import effects_by_hand
+from by_hand import effects_by_hand, levels_of_ensemble, read_as_they_are, scores_by_hand
 from command_line import cipark
 from one_number import faults, places
 from places import ROOT
@@ -25,8 +26,9 @@ from small_study import rival, small_study
 from thorough import THOROUGH
 from undrawn import undraw
 
-from calibration.study import STUDIES
+from calibration.study import DEFAULT_STUDY, STUDIES
 from calibration.study.problem import read_problem
+from cipark_sd.analysis.experiments.catalogue import read_catalogue
 
 sys.path.insert(0, str(ROOT / "benchmarks" / "gauntlet"))
 
@@ -109,12 +111,18 @@ class Walk:
     def calibrate(self, *options: str) -> None:
         """Fit it; what an earlier fit has left to others goes, for a command that fails must not leave its page."""
         self.said.clear()
-        for end in ("policy", "sensitivity"):
+        for end in ("policy", "sensitivity", "ensemble"):
             shutil.rmtree(self.beside(end), ignore_errors=True)
         self.beside("play.html").unlink(missing_ok=True)
+        before = {path: path.stat().st_mtime_ns for path in self.out.glob("*.*")}
         done = cipark("calibrate", self.study, *options, "--workers", "1", code=None)
         # 1 says that the posterior has not converged, or the like; the fit is there
         assert done.exit_code in (0, 1), done.output
+        # nothing of an earlier fit is beside it, but for draws, which say of which fit they are
+        assert [p.name for p, written in before.items() if p.exists() and p.stat().st_mtime_ns == written] in (
+            [],
+            ["draws.nc"],
+        )
         self.said["calibrate"] = done.output
 
     def texts(self) -> list[Path]:
@@ -142,18 +150,18 @@ def flu(folder: Path) -> str:
     shutil.copytree(STUDIES / "flu_1978", folder)
     with (folder / "problem.toml").open("a", encoding="utf-8") as file:
         file.write(AT_END.format(variable="Infected", at="1978-02-04"))
+    rows = pd.read_csv(folder / "data" / "in_bed.csv").rename(columns={"in_bed": "in bed"})
+    rows[rows["date"] > "1978-01-29"].to_csv(folder / "later.csv", index=False)
     (folder / "policies.toml").write_text(POLICIES.format(variable="Infected", constant="Beta"), encoding="utf-8")
     return "1978-01-29"
 
 
 def tutorial(folder: Path) -> str:
-    """The study that the tutorial makes of a model and a table, with the policies that it was given."""
+    """The study that the tutorial makes of a model and a table, with the policies it was given; it asks nothing."""
     Path("sir.mdl").write_text(MODEL, encoding="utf-8")
     lines = [f"{day},{count}" for day, count in enumerate(COUNTS, 1)]
     Path("flu.csv").write_text("\n".join(["Day,I", *lines]) + "\n", encoding="utf-8")
     cipark("new-study", "sir.mdl", "flu.csv", "-o", folder)
-    with (folder / "problem.toml").open("a", encoding="utf-8") as file:
-        file.write(AT_END.format(variable="I", at=14))
     return "9"
 
 
@@ -179,10 +187,10 @@ def shipped(name: str) -> Callable[[Path], str]:
 
 
 def middle_of(study: Path) -> str:
-    """A date with three quarters of the fitted rows before it."""
+    """A date with three quarters of the fitted rows before it, and one at least after it."""
     problem = read_problem(study)
     ends = sorted({quantity.end for term in problem.fitted_terms for quantity in term.quantities})
-    return problem.calendar.label(ends[3 * len(ends) // 4])
+    return problem.calendar.label(ends[3 * (len(ends) - 1) // 4])
 
 
 def stranger(name: str) -> Callable[[Path], str]:
@@ -212,7 +220,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 #: What is walked: how a study is made, and its fits one after the other in one folder.
 WALKS: dict[str, tuple[Callable[[Path], str], tuple[tuple[str, ...], ...]]] = {
-    "flu": (flu, (EARLY_DRAWN,)),
+    "flu": (flu, (EARLY_DRAWN, FAST)),
     "tutorial": (tutorial, (EARLY, DRAWN)),
     "leaving": (leaving, (FAST, RIVALS)),
 }
@@ -233,7 +241,7 @@ def test_all_that_follows_a_fit_is_of_it_whatever_the_order(here: Path, name: st
     for options in fits:
         early = "--until" in options
         walk.calibrate(*options, *([date] if early else []))
-        follow(walk, date if early else "", drawn="--posterior" in options)
+        follow(walk, date if early else "")
         assert contradictions(walk) == []
         if not early:
             changed = {
@@ -250,11 +258,12 @@ def plain(page: Path) -> str:
     return re.sub("<[^>]*>", "", page.read_text(encoding="utf-8"))
 
 
-def follow(walk: Walk, until: str, *, drawn: bool) -> None:
+def follow(walk: Walk, until: str) -> None:
     """The commands that take a fit, and what each says of which fit it is."""
-    fit, bands = walk.fit, bool(walk.fit["converged"])
+    fit, bands, problem = walk.fit, bool(walk.fit["converged"]), read_problem(walk.study)
     walk.call("play", "--runs", "50", code=None)
-    if (walk.study / "policies.toml").is_file():
+    catalogue = walk.study / "policies.toml"
+    if catalogue.is_file() and read_catalogue(catalogue, problem.model).changes:
         walk.call("policy", "--runs", "50", "--part", "effects")
     walk.call("sensitivity", "--rows", "64", "--resamples", "20", code=None)
     # one fit, by its fingerprint, and of which rows in the words of each
@@ -265,18 +274,26 @@ def follow(walk: Walk, until: str, *, drawn: bool) -> None:
     for command in walk.said.keys() & {"policy", *(["sensitivity"] if bands else []), *(["play"] if until else [])}:
         assert source in walk.said[command], command
     # a study without rivals is not told to fit them
-    if not read_problem(walk.study).rivals:
+    if not problem.rivals:
         assert "--rivals" not in (walk.out / "report.html").read_text(encoding="utf-8")
     # nothing of the priors is taken for it
     assert "PRIOR" not in "".join(walk.said.values())
-    if not drawn:
+    if fit["converged"] is None:
         assert "it has no posterior draws" in walk.said["sensitivity"]
-        assert (
-            f"calibrate {walk.study}{f' --until {until}' if until else ''} --posterior' makes them"
-            in walk.said["sensitivity"]
-        )
+        # the study that commands take by themselves has no name in them
+        named = "" if str(walk.study) == DEFAULT_STUDY else f" {walk.study}"
+        again = f"calibrate{named}{f' --until {until}' if until else ''} --posterior' makes them"
+        assert again in walk.said["sensitivity"]
     if (forecast := walk.out / "forecast.csv").is_file() and (walk.study / "later.csv").is_file():
-        walk.said["score"] = cipark("score", forecast, walk.study / "later.csv").output
+        walk.said["score"] = cipark("score", forecast, walk.study / "later.csv", "--json").output
+    if bands:
+        assert problem.model.origin is not None
+        settings = ("--scenario", walk.out / "fitted.toml", "--design", walk.out / "draws.nc", "--fresh")
+        method = ("--method", fit["integration_method"], "-o", walk.beside("ensemble"))
+        times = [option for p in read_as_they_are(problem) for option in ("--at", f"{p.time!r}")]
+        names = {p.parts[0][0] for p in read_as_they_are(problem)}
+        if names:
+            cipark("ensemble", problem.model.origin.path, *settings, *method, *times, "--variables", ",".join(names))
     walk.said["report"] = cipark("report", *walk.folders).output
 
 
@@ -292,6 +309,10 @@ def contradictions(walk: Walk) -> list[str]:
     for n, of in re.findall(r"The data narrow (\w+) (?:of )?(\d+)", walk.said["calibrate"]):
         if (n, int(of)) not in ((str(narrowed), len(walk.classes)), ("none", len(walk.classes)), ("all", narrowed)):
             found.append(f"{n} of {of} in the title, {narrowed} of {len(walk.classes)} in fit.json")
+    if walk.fit["converged"] and walk.beside("ensemble").is_dir():
+        found += levels_of_ensemble(read_problem(walk.study), walk.out, walk.beside("ensemble"))
+    if "score" in walk.said:
+        found += scores_by_hand(walk.out / "forecast.csv", json.loads(walk.said["score"])["series"])
     if walk.beside("policy").is_dir():
         effects = effects_by_hand(read_problem(walk.study), walk.out, walk.beside("policy"))
         found += [effect.fault for effect in effects if effect.fault]

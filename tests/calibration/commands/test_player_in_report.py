@@ -17,9 +17,12 @@ from small_study import small_study
 from undrawn import undraw
 
 from calibration.commands.play.page import write_player
+from calibration.likelihood.forward import all_reported
+from calibration.likelihood.replicate import draws_of_priors
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.commands.cli import UserError
+from cipark_sd.engines.registry import choose
 from cipark_sd.pages.output import PLAYER
 from cipark_sd.simulations.ensembles import ensemble
 
@@ -112,24 +115,37 @@ def test_a_number_of_the_report_has_its_class_there(
     problem = read_problem(tmp_path)
     theta = problem.space.from_unit(np.random.default_rng(1).random((300, len(problem.space))))
     for kept, judged in (
-        ({"left at 8": "narrowed", "left at 7": "known"}, {"64": "narrowed"}),
-        ({"left at 8": "<b>"}, {}),
+        (
+            {"left at 8": "narrowed", "left at 7": "known", "parameter rate": "not found"},
+            {"56": "known", "64": "narrowed"},
+        ),
+        ({"left at 8": "<b>", "parameter rate": "<b>"}, {}),
         (["known"], {}),
     ):
         leave_fit(tmp_path / "fit", problem, draws=theta, classes=kept)
         write_player(problem, tmp_path / "fit", 1)
-        (outcome,) = content(tmp_path / "fit")["outcomes"]
+        data = content(tmp_path / "fit")
+        (outcome,), (structure,) = data["outcomes"], data["structures"]
         assert (outcome["estimand"], outcome["judged"]) == ("left at 8", judged)
+        # so has a constant at its lever, also where an end of its interval was not found
+        said = {lever["names"][0]: lever["standing"] for lever in data["levers"]}
+        assert said == {"rate": "not found" if judged else "", "size": "", "pace": ""}
+        assert data["rule"]["standings"]["not found"] == ["undecided", "Whether the data narrow this was not found"]
+    # before and after the data it is over the draws that the report takes
+    for rows, of in ((theta, structure), (draws_of_priors(problem), structure["prior"])):
+        (values,) = all_reported(problem, problem.predictions, choose("native"), rows).T
+        shown = np.frombuffer(base64.b64decode(of["whole"][0])).reshape(5, -1)[:, 64]
+        np.testing.assert_allclose(shown, np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95]), rtol=1e-12)
 
 
-@pytest.mark.parametrize(("converged", "runs"), [(1, 201), (0, 1)])
+@pytest.mark.parametrize(("converged", "runs"), [(1, 2001), (0, 1)])
 def test_bands_need_draws_that_can_be_trusted(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, converged: int, runs: int
 ) -> None:
     monkeypatch.chdir(folder)
     problem = read_problem(folder)
     place = shutil.copytree(folder / "fit", tmp_path / "fit")
-    theta = problem.space.from_unit(np.random.default_rng(1).random((300, len(problem.space))))
+    theta = problem.space.from_unit(np.random.default_rng(1).random((3000, len(problem.space))))
     leave_fit(place, problem, draws=theta, converged=bool(converged))
     write_player(problem, place, 1)
     data = content(place)

@@ -17,7 +17,7 @@ from cipark_sd.commands.cli import cli
 
 PREDICTION = '[[prediction]]\nname = "end"\nvariable = "stock"\nat = 12\n'
 #: By command: its arguments, and after how many checkpoints it is killed, at least one of each kind being among them.
-#: Trajectories that stop among their moves are those of ``tests/calibration/inference/sampling/test_hamiltonian.py``.
+#: Trajectories that stop among their moves are those of ``tests/calibration/inference/sample/test_hamiltonian.py``.
 COMMANDS = {
     "calibrate": ("--fast --starts 2 --posterior --sampler chains --steps 400 --no-compare-pysd --no-player", 6),
     "sensitivity": ("--draws prior --method sobol --rows 512 --resamples 20", 2),
@@ -26,7 +26,7 @@ COMMANDS = {
 #: Kills the process when it has written so many checkpoints; chains and designs are written after each block.
 KILLING = """
 import os, signal
-from calibration.inference.sampling import chains
+from calibration.inference.sample import chains
 from cipark_sd.base.checkpoints import Checkpoint
 from cipark_sd.commands.cli import main
 from cipark_sd.analysis.sensitivities import response, sobol

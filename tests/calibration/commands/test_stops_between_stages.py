@@ -9,8 +9,8 @@ import pytest
 from small_study import small_study
 
 from calibration.commands import pipeline
-from calibration.inference.optimum import profile as profile_module
-from calibration.inference.optimum.optimise import Optimum
+from calibration.inference.profile import profile as profile_module
+from calibration.inference.search.optimise import Optimum
 from calibration.report.collect import Calibration, fit_findings
 from cipark_sd.base.checkpoints import Checkpoints
 from cipark_sd.base.console import Bars

@@ -1,6 +1,9 @@
 """A fit as a value: what the next lines of a notebook do with it."""
 
 import json
+import pickle
+import subprocess
+import sys
 from html import unescape
 from pathlib import Path
 
@@ -148,3 +151,18 @@ def test_a_fit_is_played_as_its_report_is(fit: Fit, tmp_path: Path, monkeypatch:
     assert chosen["bytes"] == (tmp_path / "chosen.html").stat().st_size
     with pytest.raises(UnknownName, match="Duration"):
         cp.play(fit, levers=["Duraton"])
+
+
+def test_a_pickled_fit_is_the_same_fit_in_another_process(tmp_path: Path) -> None:
+    fit = cp.read_study("flu_1978").fit(starts=2, posterior=True)
+    # what has run holds places in the memory of this process
+    fit.summary()
+    kept = tmp_path / "fit.pickle"
+    kept.write_bytes(pickle.dumps(fit))
+    script = (
+        f"import pickle; fit = pickle.load(open({str(kept)!r}, 'rb')); print(fit.summary().to_csv()); fit.predict()"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.strip() == fit.summary().to_csv().strip()
+    assert pickle.loads(kept.read_bytes()).predict(draws=20).equals(fit.predict(draws=20))

@@ -11,7 +11,7 @@ from scipy import stats
 
 import cipark_sd as cp
 from calibration.front.priors import stated
-from calibration.inference.sampling.draws import problem_digest
+from calibration.inference.sample.draws import problem_digest
 from calibration.new_study.parameters import STATED
 from calibration.noise.priors import Prior, distribution
 from calibration.study import FILE

@@ -10,8 +10,8 @@ from scipy import stats
 
 from calibration.assess.posterior_predictive import predict
 from calibration.assess.scores import crps_sample
-from calibration.inference.sampling.convergence import CONVERGED, Effort, convergence
-from calibration.inference.sampling.draws import draw
+from calibration.inference.sample.convergence import CONVERGED, Effort, convergence
+from calibration.inference.sample.draws import draw
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.likelihood.replicate import replicate_term
 from calibration.noise.families.base import CountFamily

@@ -14,8 +14,8 @@ from undrawn import undraw
 
 from calibration.assess import rivals, self_test
 from calibration.commands import pipeline
-from calibration.inference.sampling.convergence import Effort
-from calibration.inference.sampling.draws import problem_digest
+from calibration.inference.sample.convergence import Effort
+from calibration.inference.sample.draws import problem_digest
 from calibration.study.problem import read_problem
 from cipark_sd.analysis.study import find_study
 from cipark_sd.base.errors import InvalidValue

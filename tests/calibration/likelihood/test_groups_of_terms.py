@@ -9,7 +9,7 @@ from counted import exponent, steps
 from places import ROOT
 from small_study import MODEL, PARAMETERS
 
-from calibration.inference.sampling.densities import prior_draws
+from calibration.inference.sample.densities import prior_draws
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.likelihood.replicate import replaced, replicate
 from calibration.likelihood.term_density import Group, term_log_density
@@ -46,7 +46,7 @@ def alone(density: Posterior, theta: Array) -> Array:
     values, columns = density.quantities(theta), []
     for term, slot in zip(density.problem.terms, density.slots, strict=True):
         of_term, spread = np.ascontiguousarray(values[:, slot]), density.spread(term.noise, theta)
-        logs = term_log_density(term, of_term, spread, density.matrix(term, theta))
+        logs = term_log_density(term, of_term, spread)
         columns.append(np.where(np.isfinite(of_term).all(axis=1) & ~np.isnan(logs), logs, -np.inf))
     return np.stack(columns, axis=1)
 
@@ -83,7 +83,7 @@ def test_shares_that_cannot_be_and_intervals_without_a_count() -> None:
     values = np.array([[[0.2, 3.0], [1.0, 1.0], [0.0, 2.0], [-1.0, 2.0], [3.0, 1.0], [0.0, 0.0]]] * len(terms))
     group = Group.of(range(len(terms)), terms, [slice(2 * i, 2 * i + 2) for i in range(len(terms))])
     with np.errstate(all="ignore"):
-        logs = group.log_density(np.ascontiguousarray(values.transpose(0, 2, 1)), np.ones(6), None)
+        logs = group.log_density(np.ascontiguousarray(values.transpose(0, 2, 1)), np.ones(6))
         expected = [term_log_density(term, values[0], np.ones(6)) for term in terms]
     assert logs.tobytes() == np.stack(expected).tobytes()
     assert np.isneginf(logs[[3, 4, 7]]).all()

@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 from small_study import MODEL, PARAMETERS
 
-from calibration.inference.optimum.interval_rules import standard_errors
-from calibration.inference.optimum.optimise import optimise
-from calibration.inference.optimum.residuals import fitted
+from calibration.inference.judge.residuals import fitted
+from calibration.inference.profile.interval_rules import standard_errors
+from calibration.inference.search.optimise import optimise
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.likelihood.replicate import replaced, replicate
 from calibration.study.problem import read_problem

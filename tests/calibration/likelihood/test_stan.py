@@ -6,14 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from posterior_gradient import log_posterior_and_gradient
 from stan_judge import judged, points, studies
 from stan_program import stan_program
 
 import cipark_sd as cp
-from calibration.likelihood.posterior import posterior
 from cipark_sd.base.errors import CiparkError
-from cipark_sd.engines.registry import choose
 
 #: Programs, and what Stan computed of them.
 KEPT = Path(__file__).with_name("stan")
@@ -21,7 +18,7 @@ NAMES = sorted(path.stem for path in KEPT.glob("*.stan"))
 
 
 def compare(study: cp.Study, stan: dict[str, Any]) -> None:
-    logs, slopes = log_posterior_and_gradient(posterior(study.problem, choose("native")), np.array(stan["theta"]))
+    logs, slopes = study.density.value_and_gradient(stan["theta"])
     assert np.ptp(logs) > 1, "the points differ"
     np.testing.assert_allclose(logs, stan["log_posterior"], rtol=1e-9)
     largest = np.abs(slopes).max(axis=1, keepdims=True)

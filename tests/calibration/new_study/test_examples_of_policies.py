@@ -127,3 +127,21 @@ def test_the_printed_effect_is_that_of_the_same_change_in_each_draw(
         assert float(start.replace(",", "")) == pytest.approx(middle, rel=0.01)
         assert float(end.replace(",", "")) == pytest.approx(float(factor) * middle, rel=0.01)
         assert base_name(lever) in {base_name(of) for of in problem.space.of_model}
+
+
+def test_examples_end_with_the_run_of_the_file_where_the_data_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    stock = "Stock = INTEG(in, 10) ~~|\nin = Rate * Stock ~~|\nRate = 0.1 ~~|\n"
+    times = "INITIAL TIME = 2000 ~~|\nFINAL TIME = 2010 ~~|\nTIME STEP = 0.125 ~~|\nSAVEPER = TIME STEP ~~|\n"
+    Path("m.mdl").write_text(stock + times, encoding="utf-8")
+    rows = [f"{year},{10 * 1.105 ** (year - 2000):.3f}" for year in range(2000, 2012)]
+    Path("d.csv").write_text("\n".join(["year,Stock", *rows]), encoding="utf-8")
+    cipark("new-study", "m.mdl", "d.csv", "-o", "y")
+    text = Path("y/problem.toml").read_text(encoding="utf-8")
+    Path("y/problem.toml").write_text(text.replace('title = "y"\n', ""), encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "y")
+    # a folder without a title has that of its name, also as '.', and what follows finds its fit
+    assert "y: Stock" in cipark("calibrate", ".", "--fast", "--no-posterior", "--no-profiles").output
+    assert "The fit is that in cipark-output/y" in cipark("policy", ".", "--part", "effects").output

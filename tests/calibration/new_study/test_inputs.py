@@ -86,7 +86,7 @@ def test_other_numbers_are_joined_by_lines_and_either_is_changed_by_a_word(shop:
     table("weeks.csv", orders=np.round(orders(held), 3).tolist(), promotion=prices)
     made = cipark("new-study", "shop.mdl", "weeks.csv")
     assert "promotion\tPromotion\tlines between rows" in made.output
-    assert 'promotion: drives the model; kind = "held" in problem.toml reads each value until the next' in made.output
+    assert 'promotion: drives the model; --window "promotion=rows" holds each value over its window' in made.output
     lines = expected(read_problem(Path("weeks")))
     np.testing.assert_allclose(lines, orders(lambda t: float(np.interp(t, np.arange(1, 13), prices))), rtol=1e-12)
     file = Path("weeks/problem.toml")
@@ -96,12 +96,35 @@ def test_other_numbers_are_joined_by_lines_and_either_is_changed_by_a_word(shop:
     assert not np.allclose(lines, from_row_on)
 
 
+PRICES = np.repeat([9.99, 9.49, 10.49, 9.99], 3)
+COURSE = 9.99 + 0.1 * np.arange(12)
+
+
+@pytest.mark.parametrize(("prices", "options"), [(PRICES, []), (COURSE, ["--window", "promotion=rows"])])
+def test_a_price_holds_over_its_window_and_so_does_what_the_user_says(
+    shop: Path, prices: np.ndarray, options: list[str]
+) -> None:
+    table("weeks.csv", orders=np.round(orders(held), 3).tolist(), promotion=prices.tolist(), Remark=["ok"] * 12)
+    made = cipark("new-study", "shop.mdl", "weeks.csv", *options)
+    assert "promotion\tPromotion\theld over a window (2022-01-09: 2022-01-02 to 2022-01-09)" in made.output
+    assert expected(read_problem(Path("weeks"))) == pytest.approx(orders(lambda t: prices[int(t)]), rel=1e-12)
+
+
 def test_whole_numbers_that_drive_are_themselves(shop: Path) -> None:
     table("weeks.csv", orders=np.round(orders(held), 3).tolist(), promotion=range(7, 19))
     cipark("new-study", "shop.mdl", "weeks.csv")
     lines = expected(read_problem(Path("weeks")))
     np.testing.assert_allclose(lines, orders(lambda t: float(np.interp(t, range(1, 13), range(7, 19)))), rtol=1e-12)
     assert "lower" not in Path("weeks/data/inputs/promotion.csv").read_text()
+
+
+def test_flows_alone_can_be_played(shop: Path) -> None:
+    """Their policies ask for sums over the run, which have no curve."""
+    table("weeks.csv", orders=np.round(orders(held), 3).tolist(), promotion=SWITCHED)
+    cipark("new-study", "shop.mdl", "weeks.csv")
+    assert "total = true" in Path("weeks/policies.toml").read_text()
+    cipark("play", "weeks", "-o", "weeks.html")
+    assert "Orders" in Path("weeks.html").read_text()
 
 
 def test_all_that_runs_a_study_has_its_inputs(shop: Path) -> None:
@@ -132,6 +155,36 @@ def test_an_input_that_is_missing_is_one_sentence(
     table("weeks.csv", **columns)
     made = cipark("new-study", "shop.mdl", "weeks.csv", *options, code=2)
     assert re.search(message, made.output), made.output
+    assert not Path("weeks").exists()
+
+
+def test_several_tables_are_one_study_each_with_its_own_times(shop: Path) -> None:
+    seen = np.round(orders(held), 3)
+    table("weeks.csv", orders=seen.tolist(), note=range(90, 102))
+    Path("desk.csv").write_text(
+        "Day,customers,promo\n2022-01-09,<190,0\n2022-02-27,201.5,1\n2022-02-27,203,\n2022-03-27,>190,\n2022-04-03,,0\n"
+    )
+    made = cipark("new-study", "shop.mdl", "weeks.csv", "desk.csv", "--value", "promo=Promotion")
+    assert "customers\tCustomers\tlevel\tPerson\tnormal\t4, 2022-01-09 to 2022-03-27\n" in made.output
+    assert "1 of the times has several rows" in made.output
+    assert "customers: one row has no number: left out" in made.output
+    assert "ignored note" in made.output
+    problem = read_problem(Path("weeks"))
+    assert {observation.name for observation in problem.observations} == {"orders", "customers"}
+    times = [term.quantities[0].times[-1] for o in problem.observations if o.name == "customers" for term in o.terms]
+    assert times == [1.0, 8.0, 8.0, 12.0]
+    assert sorted(path.name for path in Path("weeks/data/original").iterdir()) == ["desk.csv", "weeks.csv"]
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [("orders", "'orders', expected another name in one"), ("visits", "desk.csv: no column sounds like a variable")],
+)
+def test_a_further_table_that_does_not_fit_is_one_sentence(shop: Path, head: str, message: str) -> None:
+    table("weeks.csv", orders=range(50, 62), promotion=SWITCHED)
+    Path("desk.csv").write_text(f"Day,{head}\n2022-01-09,60.5\n2022-02-27,61.5\n")
+    made = cipark("new-study", "shop.mdl", "weeks.csv", "desk.csv", code=2)
+    assert message in made.output, made.output
     assert not Path("weeks").exists()
 
 

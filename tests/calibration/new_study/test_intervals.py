@@ -62,6 +62,19 @@ def test_several_readings_and_those_below_a_limit_have_the_likelihood_of_both(dr
         assert density.log_likelihood(theta)[0] == pytest.approx(by_hand(spread), rel=1e-9)
 
 
+def test_a_column_that_numbers_replicates_tells_no_series_apart(drug: Path) -> None:
+    lines = [f"{t},{'AB'[i % 2]},{x},{x}\n" for i, (t, x) in enumerate(2 * READINGS)]
+    Path("d.csv").write_text("hour,Replicate,conc,other\n" + "".join(lines))
+    made = cipark("new-study", "drug.mdl", "d.csv")
+    assert "5 of the times have several rows: readings of the same" in made.output
+    assert len(counts(read_problem(Path("d")))) == 2 * len(READINGS)
+    Path("e.csv").write_text("hour,Patient,conc,other\n" + "".join(lines))
+    refused = cipark("new-study", "drug.mdl", "e.csv", code=2)
+    # a column of readings with limits is none of texts
+    assert "of different Patient: --series-by Patient" in refused.output
+    assert "for readings of the same call this column Replicate" in refused.output
+
+
 def test_python_reads_the_same(drug: Path) -> None:
     frame = pd.DataFrame(READINGS, columns=["hour", "conc"])
     assert counts(cp.Study(str(drug), frame).problem)[4:6] == [(4, 0.7, 0.7), (8, 0, 0.2)]

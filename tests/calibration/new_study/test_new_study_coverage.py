@@ -14,7 +14,7 @@ from command_line import cipark
 from places import ROOT
 from thorough import share
 
-from calibration.inference.optimum.optimise import NothingFits
+from calibration.inference.search.optimise import NothingFits
 from calibration.new_study.request import Request
 from calibration.new_study.study import new_study
 from calibration.study.problem import read_problem

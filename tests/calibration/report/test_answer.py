@@ -15,7 +15,7 @@ from small_study import rival, small_study
 from calibration.assess.posterior_predictive import Discrepancy
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
-from calibration.inference.optimum.verdict import Side
+from calibration.inference.profile.verdict import Side
 from calibration.report import output
 from calibration.report.collect import fit_findings, study_facts
 from calibration.report.findings import Curves, Findings, Fit

@@ -17,8 +17,8 @@ from calibration.assess.rivals import Comparison
 from calibration.assess.scores import mean_error, table_of
 from calibration.commands import pipeline
 from calibration.commands.settings import Settings
-from calibration.inference.optimum.interval_rules import Threshold
-from calibration.inference.optimum.scatter import Scatter
+from calibration.inference.profile.interval_rules import Threshold
+from calibration.inference.profile.scatter import Scatter
 from calibration.report import conclusions
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Fit, estimates

@@ -19,20 +19,20 @@ from small_study import small_study
 
 from calibration.commands import pipeline
 from calibration.commands.settings import Settings
-from calibration.inference.optimum import conditions as conditions_module
-from calibration.inference.optimum import diagnostics as shares_module
-from calibration.inference.optimum import held as held_module
-from calibration.inference.optimum.conditions import (
+from calibration.inference.judge import conditions as conditions_module
+from calibration.inference.judge import held as held_module
+from calibration.inference.judge import identifiability as shares_module
+from calibration.inference.judge.conditions import (
     ParameterVerdict,
     far_words,
     given_words,
     prior_distance,
     wanted_words,
 )
-from calibration.inference.optimum.diagnostics import Shares
-from calibration.inference.optimum.held import Held, HeldConstants
-from calibration.inference.optimum.residuals import FAMILY_LEVEL, Runs, few_runs, runs_words
-from calibration.inference.optimum.verdict import Side, Verdict
+from calibration.inference.judge.held import Held, HeldConstants
+from calibration.inference.judge.identifiability import Shares
+from calibration.inference.judge.residuals import FAMILY_LEVEL, Runs, few_runs, runs_words
+from calibration.inference.profile.verdict import Side, Verdict
 from calibration.noise.priors import LogNormal, Normal, Uniform
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings, Fit

@@ -6,16 +6,16 @@ from dataclasses import replace
 import pytest
 from approved import approved
 
-from calibration.inference.optimum.conditions import (
+from calibration.inference.judge.conditions import (
     Conditions,
     ParameterVerdict,
     conditions_record,
     held_table,
     wanted_words,
 )
-from calibration.inference.optimum.held import Held, HeldConstants
-from calibration.inference.optimum.residuals import Runs
-from calibration.inference.optimum.verdict import Side, Verdict
+from calibration.inference.judge.held import Held, HeldConstants
+from calibration.inference.judge.residuals import Runs
+from calibration.inference.profile.verdict import Side, Verdict
 
 BOUNDED = Verdict(Side("bounded", 1.0), Side("bounded", 2.0))
 OPEN = Verdict(Side("open", 1.0), Side("open", 2.0))

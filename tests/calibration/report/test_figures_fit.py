@@ -9,11 +9,11 @@ from approved import approved
 from fitted_rows import fitted_rows
 from scipy import stats
 
-from calibration.inference.optimum.interval_rules import Threshold
-from calibration.inference.optimum.optimise import ARRIVED
-from calibration.inference.optimum.profile import Profile
-from calibration.inference.optimum.residuals import beyond_chance
-from calibration.inference.optimum.verdict import Side, Verdict
+from calibration.inference.judge.residuals import beyond_chance
+from calibration.inference.profile.interval_rules import Threshold
+from calibration.inference.profile.profile import Profile
+from calibration.inference.profile.verdict import Side, Verdict
+from calibration.inference.search.optimise import ARRIVED
 from calibration.noise.priors import LogNormal, Uniform
 from calibration.report.figures_fit import (
     DATA,

@@ -12,7 +12,7 @@ from scipy import stats
 from calibration.commands import pipeline
 from calibration.commands.calibrate import calibrate
 from calibration.commands.settings import Settings
-from calibration.inference.optimum.verdict import Side, Verdict
+from calibration.inference.profile.verdict import Side, Verdict
 from calibration.report import figures_fit
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings, Fit

@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from one_number import faults, is_rounded, on_page, places
 from small_study import small_study
 
-from calibration.assess.posterior_predictive import DRAWS
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
-from calibration.inference.optimum.interval_rules import Threshold
-from calibration.inference.optimum.profile import Profile, predictions
-from calibration.inference.optimum.verdict import Side, Verdict
-from calibration.inference.optimum.walk import SPENT
+from calibration.inference.profile.interval_rules import Threshold
+from calibration.inference.profile.profile import Profile, predictions
+from calibration.inference.profile.verdict import Side, Verdict
+from calibration.inference.profile.walk import SPENT
 from calibration.likelihood.replicate import PRIOR_DRAWS
 from calibration.report import output
 from calibration.report.collect import FAN, Calibration, fit_findings
@@ -171,7 +170,8 @@ def test_the_number_is_the_median_of_the_draws_with_their_central_ninety_per_cen
     assert record.basis.origin == "posterior"
     assert record.interval is not None
     low, high = record.interval.low, record.interval.high
-    assert (low, record.number, high) == pytest.approx(tuple(np.quantile(ends(DRAWS), [0.05, 0.5, 0.95])), rel=1e-9)
+    every = np.quantile(ends(len(made.draws.flat)), [0.05, 0.5, 0.95])
+    assert (low, record.number, high) == pytest.approx(tuple(every), rel=1e-9)
     fan = findings.fit.posterior.fan  # type: ignore[union-attr]
     assert fan is not None
     at_end = fan[:, np.isclose(findings.fit.curves.times, 8)][:, 0]

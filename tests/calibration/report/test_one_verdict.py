@@ -13,11 +13,11 @@ from calibration.assess.assessment import NOTHING
 from calibration.assess.posterior_predictive import Discrepancy
 from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
-from calibration.inference.optimum import residuals
-from calibration.inference.optimum.conditions import conditions
-from calibration.inference.optimum.diagnostics import identifiability
-from calibration.inference.optimum.optimise import optimise
-from calibration.inference.optimum.verdict import Side
+from calibration.inference.judge import residuals
+from calibration.inference.judge.conditions import conditions
+from calibration.inference.judge.identifiability import identifiability
+from calibration.inference.profile.verdict import Side
+from calibration.inference.search.optimise import optimise
 from calibration.likelihood.posterior import posterior
 from calibration.report.collect import fit_findings
 from calibration.report.findings import Findings, Fit

@@ -16,8 +16,9 @@ from calibration.assess.holdout import MODEL, RollingOrigin
 from calibration.assess.posterior_predictive import Discrepancy
 from calibration.assess.rivals import Comparison
 from calibration.assess.scores import COLUMNS, table_of
-from calibration.inference.optimum.verdict import Side, Verdict
-from calibration.inference.sampling.convergence import CONVERGED, Convergence, poorest
+from calibration.inference.profile.verdict import Side, Verdict
+from calibration.inference.sample.convergence import CONVERGED, Convergence, poorest
+from calibration.inference.sample.known_optima import Place
 from calibration.report.sections.answer import cautions
 from calibration.report.sections.constants import constants
 from calibration.report.sections.posterior import Posterior
@@ -79,15 +80,19 @@ def findings(**assessed: Any) -> Any:
 
 
 def cautioned(estimate: float = 0.2, profile: Any = None, bound: tuple[str, ...] = (), **of_draws: Any) -> list[str]:
-    """Cautions of a fit of one constant, whose draws are the hundredths from 0.01 to 1."""
-    known = {"converged": True, "basis": Basis("posterior", 100, True)} | of_draws
+    """Cautions of a fit of one constant, whose draws are the hundredths from 0.01 to 1, and of optima at these."""
+    known = {"converged": True, "basis": Basis("posterior", 100, True), "optima": ()} | of_draws
+    optima = tuple(Place(np.array([value]), 0.0, share=0.3) for value in known.pop("optima"))
     drawn = SimpleNamespace(**known, interrupted=False, obstacle="9 chains stay at other optima", mixing=(MIXED,))
     drawn.flat = np.linspace(0.01, 1, 100)[:, None]
+    if optima:
+        drawn.flat = np.concatenate([value + drawn.flat / 100 for place in optima for value in place.theta])
     rate = SimpleNamespace(name="rate", target="model", use="CAL")
     fit = SimpleNamespace(
         study=SimpleNamespace(space=[rate], questions=SimpleNamespace(since=())),
         optimum=SimpleNamespace(interrupted=False, theta=np.array([estimate])),
         at_bound=bound,
+        optima=optima,
         profiles=() if profile is None else (profile,),
         unfound_by_reason={},
         conditions=SimpleNamespace(first="", on_step_bounds=()),
@@ -104,6 +109,14 @@ def test_what_stands_in_the_way_of_a_posterior_is_the_caution() -> None:
     assert cautioned() == []
     said = "The posterior has not converged, so no band is drawn: 9 chains stay at other optima."
     assert cautioned(converged=False) == [said]
+
+
+def test_two_hills_are_a_caution() -> None:
+    assert cautioned(0.205, optima=(0.2,)) == []
+    assert cautioned(0.205, optima=(0.2, 0.7)) == [
+        "The posterior has two hills: rate 0.2 (50% of the draws), or rate 0.7. Intervals span both, though hardly a "
+        "draw lies between."
+    ]
 
 
 def test_few_draws_say_how_rough_their_ends_are() -> None:

@@ -20,7 +20,7 @@ from calibration.assess.forecast import LEVELS, table_of
 from calibration.assess.rivals import Comparison
 from calibration.commands import pipeline
 from calibration.commands.settings import Settings
-from calibration.inference.optimum.optimise import Optimum
+from calibration.inference.search.optimise import Optimum
 from calibration.report import conclusions
 from calibration.report.collect import fit_findings
 from calibration.report.figures_fit import fit_figure, waterfall_figure

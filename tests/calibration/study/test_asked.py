@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def test_a_question_is_an_estimand_or_a_name(
         ("rte", "--about has no variable 'rte'; did you mean 'rate'"),
         ("stok at 6", "--about has no variable 'stok'; did you mean 'stock'?"),
         ("stock", "a variable with its date, such as 'stock at 12'"),
-        ("pace", "a constant that is fitted, such as 'size'"),
+        ("pace", "a constant that is fitted, such as size"),
         ("stock at noon", "the date is 'noon', expected a date such as 2019-12-31, or a number"),
         ("stock at -3", "expected a time from 0 on"),
         ("left at 8, change from rate = 2", "expected a constant that is not estimated"),
@@ -153,8 +154,27 @@ TIME STEP = 0.0625 ~ year ~ |
 
 @pytest.fixture(scope="module")
 def hump(tmp_path_factory: pytest.TempPathFactory) -> Findings:
-    """Two equal stages: the second holds size * rate * t * exp(-rate t), which is highest at 1 / rate."""
     folder = tmp_path_factory.mktemp("hump")
+    write_hump(folder)
+    return Findings(fit_findings(calibrate(Settings(folder, profiles=False, posterior=True, starts=2))))
+
+
+def test_the_time_of_a_maximum_is_a_date_where_the_study_has_dates(tmp_path: Path) -> None:
+    write_hump(tmp_path)
+    path = tmp_path / "problem.toml"
+    asked = 'about = "time-of-maximum of second at 10"\n' + path.read_text(encoding="utf-8")
+    path.write_text(
+        asked.replace("[model]", '[dates]\nunit = "year"\norigin = 2000-12-31\n\n[model]'), encoding="utf-8"
+    )
+    table = (tmp_path / "left.csv").read_text(encoding="utf-8")
+    (tmp_path / "left.csv").write_text(re.sub(r"^(\d+),", lambda m: f"{2000 + int(m[1])}-12-31,", table, flags=re.M))
+    title = answer.first_screen(Findings(fit_findings(calibrate(Settings(tmp_path, profiles=False, starts=2))))).title
+    # 1 / rate is some two years
+    assert re.fullmatch(r"Time-of-maximum of second at 10: 2[\d.]+ years \(90%: .*\), \d+ [A-Z][a-z]+ 200[23]", title)
+
+
+def write_hump(folder: Path) -> None:
+    """Two equal stages: the second holds size * rate * t * exp(-rate t), which is highest at 1 / rate."""
     small_study(folder)
     (folder / "leaving.mdl").write_text(HUMP, encoding="utf-8")
     text = (folder / "problem.toml").read_text(encoding="utf-8")
@@ -164,7 +184,6 @@ def hump(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     rng = np.random.default_rng(5)
     rows = [f"{t},{rng.poisson(300 * 0.5 * t * math.exp(-0.5 * t))}" for t in range(1, 11)]
     (folder / "left.csv").write_text("\n".join(["time,left", *rows]) + "\n", encoding="utf-8")
-    return Findings(fit_findings(calibrate(Settings(folder, profiles=False, posterior=True, starts=2))))
 
 
 def test_without_a_question_the_title_is_the_peak_of_the_course(hump: Findings) -> None:
@@ -186,7 +205,7 @@ def test_without_a_question_the_title_is_the_peak_of_the_course(hump: Findings) 
     ends = 1 / np.quantile(hump.draws.flat[:, 1], [0.95, 0.05])
     assert when.interval is not None
     assert (when.interval.low, when.interval.high) == pytest.approx(tuple(ends), rel=0.01)
-    assert peak_words(hump).startswith("The peak is between ")
+    assert peak_words(hump).startswith("The peak of second is between ")
     assert isinstance(asked_metric(hump), Maximum)
 
 

@@ -38,7 +38,7 @@ WORDS = {*FAMILIES, *KINDS, *(noise.name for noise in registry.families()), *USE
 
 def test_the_reader_s_keys_are_found() -> None:
     assert len(keys()) > 70
-    assert {"gains", "against", "fast_starts", "given_at", "autocorrelation", "without", "bundled"} <= keys()
+    assert {"gains", "against", "fast_starts", "autocorrelation", "without", "bundled"} <= keys()
 
 
 @pytest.mark.parametrize("key", sorted(keys() | WORDS))

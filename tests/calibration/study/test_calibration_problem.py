@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibration.inference.optimum.optimise import optimise
+from calibration.inference.search.optimise import optimise
 from calibration.likelihood.observation_operator import INTEGRAL, Reader, reader
 from calibration.likelihood.posterior import posterior
 from calibration.noise.reporting import Reporting

@@ -75,9 +75,9 @@ def count(quantity: Quantity, of: Quantity | None = None) -> Count:
     return Count("count", quantity, 1, 1, Noise(Normal()), denominator=of)
 
 
-def split(*quantities: Quantity, sizes: tuple[float, ...] | None = None) -> Breakdown:
+def split(*quantities: Quantity) -> Breakdown:
     names = tuple(quantity.parts[0][0] for quantity in quantities)
-    return Breakdown("split", names, quantities, (1.0,) * len(names), Noise(Multinomial()), known_sizes=sizes)
+    return Breakdown("split", names, quantities, (1.0,) * len(names), Noise(Multinomial()))
 
 
 def share(*quantities: Quantity, since: Since | None = None) -> Share:
@@ -99,7 +99,6 @@ MEETING = {
         "overlap",
     ),
     "two splits one after the other": (split(over("a", 0, 1)), split(over("a", 1, 3)), ""),
-    "a split of known sizes": (split(at("a"), at("b"), sizes=(1, 1)), split(at("a"), at("b")), ""),
     "a split and a share": (split(at("a"), at("b")), share(at("a"), at("c")), "both split the same total"),
     "a split and a share of what it splits": (split(at("a"), at("b")), share(at("c"), at("a")), ""),
     "one metric": (count(PEAK), count(PEAK), "both say the maximum of y"),

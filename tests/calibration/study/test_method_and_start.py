@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from small_study import MODEL, STUDY, small_study
 
-from calibration.inference.optimum.objective import objective
-from calibration.inference.optimum.optimise import optimise
-from calibration.inference.optimum.verification import not_possible
-from calibration.inference.sampling.draws import problem_digest
+from calibration.inference.judge.verification import not_possible
+from calibration.inference.sample.draws import problem_digest
+from calibration.inference.search.objective import objective
+from calibration.inference.search.optimise import optimise
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import CiparkError

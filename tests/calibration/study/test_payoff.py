@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from command_line import cipark
 
+from calibration import read_study
+from calibration.inference.sample.chains import Chains
 from calibration.likelihood.gradient import log_likelihood_and_gradient
 from calibration.likelihood.posterior import posterior
 from calibration.study.problem import read_problem
@@ -139,3 +142,60 @@ def test_what_is_no_payoff_is_refused(tmp_path: Path, payoff: str, rest: str, me
 def test_what_needs_data_refuses_a_payoff(tmp_path: Path) -> None:
     with pytest.raises(CiparkError, match="has no data"):
         read_problem(_study(tmp_path, 'variable = "x"'))
+
+
+def test_a_payoff_that_is_a_log_density_has_the_intervals_of_its_parabola(tmp_path: Path) -> None:
+    _study(tmp_path, 'variable = "err"')
+    text = (tmp_path / "problem.toml").read_text().replace("[method]", "[method]\nlog_density = true")
+    (tmp_path / "problem.toml").write_text(text)
+    # -7.5 (a - 2)^2 - 5 (b - 5)^2, far from all bounds
+    sds = {"a": 15**-0.5, "b": 10**-0.5}
+    by_profiles = cipark("calibrate", tmp_path, "--no-posterior", "-o", tmp_path / "profiles")
+    assert by_profiles.exit_code == 0
+    table = pd.read_csv(tmp_path / "profiles" / "constants.csv", index_col="constant")
+    drawn = cipark("calibrate", tmp_path, "--posterior", "-o", tmp_path / "draws")
+    assert "95 % of the draws. Adaptive importance sampling" in drawn.output
+    draws = pd.read_csv(tmp_path / "draws" / "constants.csv", index_col="constant")
+    for name, centre in (("a", 2.0), ("b", 5.0)):
+        assert table.loc[name, "profile_high"] - centre == pytest.approx(1.959964 * sds[name], rel=1e-4)
+        assert centre - table.loc[name, "profile_low"] == pytest.approx(1.959964 * sds[name], rel=1e-4)
+        assert draws.loc[name, "sd"] == pytest.approx(sds[name], rel=0.05)
+        assert draws.loc[name, "mean"] == pytest.approx(centre, abs=0.1 * sds[name])
+    with xr.open_datatree(tmp_path / "draws" / "draws.nc") as kept:
+        assert float(kept["posterior"]["a"].std()) == pytest.approx(sds["a"], rel=0.1)
+    value, gradient = read_study(tmp_path).density.value_and_gradient([3.0, 4.0])
+    # two uniform priors on 0 to 10
+    assert value == pytest.approx(-12.5 - 2 * np.log(10))
+    assert gradient == pytest.approx([-15.0, 10.0])
+
+
+def test_nothing_speaks_from_draws_of_a_log_density_that_have_not_converged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _study(tmp_path, 'variable = "err"')
+    text = (tmp_path / "problem.toml").read_text().replace("[method]", "[method]\nlog_density = true")
+    (tmp_path / "problem.toml").write_text(text)
+    # two parameters converge in as few steps; with a walker that is lost no chains have
+    monkeypatch.setattr(Chains, "n_stranded", 1)
+    few = ("--posterior", "--sampler", "chains", "--steps", "200")
+    done = cipark("calibrate", tmp_path, *few, "-o", tmp_path / "out", standalone_mode=False)
+    assert done.return_value == 1
+    assert "95 % by profiles. The draws have not converged: " in done.output
+    table = pd.read_csv(tmp_path / "out" / "constants.csv")
+    assert list(table) == ["constant", "optimum", "profile_low", "profile_high", "verdict"]
+
+
+def test_a_log_density_without_a_payoff_is_refused(tmp_path: Path) -> None:
+    _study(tmp_path)
+    text = (tmp_path / "problem.toml").read_text().replace("[method]", "[method]\nlog_density = true")
+    (tmp_path / "problem.toml").write_text(text)
+    with pytest.raises(CiparkError, match="nothing without a"):
+        read_problem(tmp_path)
+
+
+def test_a_study_with_a_payoff_is_fitted_by_the_command_alone(tmp_path: Path) -> None:
+    study = read_study(_study(tmp_path, 'variable = "err"'))
+    with pytest.raises(CiparkError, match="not said to be a log density"):
+        _ = study.density
+    with pytest.raises(CiparkError, match="has no data"):
+        study.fit()

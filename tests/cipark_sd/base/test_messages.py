@@ -126,7 +126,7 @@ def test_what_is_left_out_or_sorted_or_changes_the_noise_is_said(study: Path) ->
     (study / "data.csv").write_text(f"date,left\n{rows}\n", encoding="utf-8")
     done = cipark("new-study", model, study / "data.csv", "-o", study / "made")
     assert "the rows were not in the order of time and have been sorted" in done.stdout
-    assert "left: 2 rows have no number or no time: left out" in done.stdout
+    assert "left: 2 rows have no number: left out" in done.stdout
     assert "left: a count is never negative, and -9 is one: the noise is normal" in done.stdout
 
 

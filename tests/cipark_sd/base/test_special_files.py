@@ -65,6 +65,9 @@ def test_what_stands_beside_a_model(kind: str, reading: str, write_mdl: Write, t
     }[reading]
     name = next((part for part in arguments if part in ("x.toml", "x.csv")), "model.display.toml")
     make(tmp_path / name)
+    if reading == "display" and kind == "device":
+        # nobody has named it
+        message = "the file is a link out of its folder"
     done = cipark(*[str(tmp_path / part) if part == name else part for part in arguments], code=2)
     assert message in " ".join(done.output.split())
 

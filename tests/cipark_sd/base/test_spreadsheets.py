@@ -11,7 +11,7 @@ from small_study import COUNTS, STUDY, small_study
 
 from calibration.new_study.table import read_sheet
 from calibration.study.problem import read_problem
-from cipark_sd.base.errors import InvalidValue, UnknownName
+from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput
 from cipark_sd.base.spreadsheets import table_bytes
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.pages.figures.observed import read_observed
@@ -78,9 +78,52 @@ def test_a_file_that_is_no_workbook_or_unpacks_to_too_much_is_refused(
     path = workbook(tmp_path / "large.xlsx", a=[["time", "x"], [1, 2]])
     with zipfile.ZipFile(path) as archive:
         size = sum(member.file_size for member in archive.infolist())
-    monkeypatch.setattr("cipark_sd.base.spreadsheets.TABLE_LIMIT", size - 1)
-    with pytest.raises(InvalidValue, match="bytes at most"):
+    monkeypatch.setattr("cipark_sd.base.spreadsheets.WORKBOOK_LIMIT", size - 1)
+    with pytest.raises(InvalidValue, match=r"unpacked it has .* save the sheet as CSV"):
         table_bytes(path)
+
+
+def with_sheet(path: Path, content: bytes) -> Path:
+    """A workbook whose only sheet is this XML."""
+    workbook(path, one=[["time", "x"]])
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    (page,) = (name for name in members if name.startswith("xl/worksheets/"))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, part in members.items():
+            archive.writestr(name, content if name == page else part)
+    return path
+
+
+SPACE = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+FAR = f'<worksheet xmlns="{SPACE}"><sheetData>{{}}</sheetData></worksheet>'
+#: Sheets of a few bytes that reach far, whatever way they say so.
+REACHING = {
+    "corner": FAR.format('<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>').encode(),
+    "beyond": FAR.format('<row r="99999999999"><c r="ZZZZZZ99999999999"><v>1</v></c></row>').encode(),
+    "one row": FAR.format(f'<row r="1">{"<c><v>1</v></c>" * 20_000}</row>').encode(),
+    "prefix": FAR.format(f'<x:row r="1">{"<x:c><x:v>1</x:v></x:c>" * 20_000}</x:row>').encode(),
+    "hidden": FAR.format('<row r="1"><c r="&#88;FD1"><v>1</v></c></row>').encode(),
+    "UTF-16": FAR.format('<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>').encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("way", REACHING)
+def test_a_workbook_whose_cells_reach_too_far_is_refused_before_it_is_read(
+    way: str, write_mdl: Callable[..., Path], tmp_path: Path
+) -> None:
+    """One cell in the last row and column took 5.6 GB where a model reads it."""
+    path = with_sheet(tmp_path / "far.xlsx", REACHING[way])
+    with pytest.raises(UnusableInput, match=r"a sheet reaches to row .* cells are read"):
+        table_bytes(path)
+    with pytest.raises(UnusableInput, match=r"which reads 'far.xlsx': a sheet reaches to row"):
+        read_model(write_mdl("rate = GET DIRECT CONSTANTS('far.xlsx', 'one', 'B2') ~~|"))
+
+
+def test_a_workbook_of_many_rows_is_read(tmp_path: Path) -> None:
+    rows = "".join(f'<row r="{n}"><c r="B{n}"><v>{n}</v></c></row>' for n in range(1, 5001))
+    path = with_sheet(tmp_path / "long.xlsx", FAR.format(rows).encode())
+    assert table_bytes(path).decode().splitlines()[-1] == ",5000"
 
 
 def test_what_is_said_of_a_workbook_that_is_none_is_one_line(tmp_path: Path) -> None:

@@ -336,6 +336,7 @@ def test_show_gives_variables_as_json(teacup: Path) -> None:
         (["run", "teacup.mdl", "-o", "folder.nc"], "a file that can be written"),
         (["run", "teacup.mdl", "--figure", "run.bmp"], r"ends in \.png or \.svg or \.pdf"),
         (["run", "teacup.mdl", "--figure", "a.png", "--data", "gone.csv"], "gone.csv does not exist"),
+        (["run", "teacup.mdl", "--data", "gone.csv"], "--data: it is drawn in a figure, and none is asked for"),
         (["run", "teacup.mdl", "--figure", "a.png", "--data", "late.csv"], "some between 0 and 10"),
         (["rn", "teacup.mdl"], "has no command 'rn'; did you mean 'run'"),
         (["show", "teacup.mdl", "--kind", "stok"], "'stok' is not one of"),

@@ -72,6 +72,11 @@ def test_runs_are_stored_and_the_same_command_goes_on(folder: Path) -> None:
     assert load(files[0])["draws"].max() > 4
 
 
+def test_what_is_set_does_not_vary_by_a_share(folder: Path) -> None:
+    cipark("ensemble", "m.mdl", "--runs", "4", "--set", "rate=7", "-o", "s", catch_exceptions=True)
+    assert "rate" not in load(folder / "s" / "runs-0000000.nc")["parameter"].to_numpy().tolist()
+
+
 def test_a_design_in_a_file_gives_the_runs(folder: Path) -> None:
     (folder / "d.csv").write_text("life,rate\n4,1\n5,2\n", encoding="utf-8")
     cipark("ensemble", "m.mdl", "--design", "d.csv", "-o", "s", catch_exceptions=True)

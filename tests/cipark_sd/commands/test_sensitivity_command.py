@@ -119,7 +119,7 @@ def test_draws_are_run_as_they_are_and_what_has_none_is_held_there_and_freed_bes
     assert all(not {"Start", "Switch"} & set(record.estimand.split()) for record in page.headlines)
 
 
-def test_no_share_stands_under_known(run, tmp_path):
+def test_neither_a_share_nor_how_far_a_range_goes_stands_under_known(run, tmp_path):
     rng = np.random.default_rng(1)
     pd.DataFrame({"Rate": 1 + 0.1 * rng.normal(size=400), "Room": 100 + 10 * rng.normal(size=400)}).to_csv(
         tmp_path / "draws.csv", index=False
@@ -130,6 +130,8 @@ def test_no_share_stands_under_known(run, tmp_path):
         screen = read_page(folder).sections[0].blocks[0]
         assert "variance" not in screen.known
         assert "variance" in screen.not_known
+        # a band of what somebody assumed is known no more than that
+        assert ("at the median" in screen.not_known, "at the median" in screen.known) == (not source, bool(source))
         assert not re.search("Shapley|Sobol|index", " ".join([screen.title, screen.known, screen.not_known]))
         assert screen.subject.startswith("What would narrow Stock most?")
         assert "Room" in screen.title

@@ -198,13 +198,13 @@ def test_all_mistakes_of_a_studys_file_are_told_at_once(tmp_path, write_mdl):
         assert message in told
 
 
-def test_a_bare_model_is_analysed_at_a_hundred_times_at_most_unless_asked(write_mdl, tmp_path, built_figures):
+def test_a_hundred_times_at_most_are_analysed_unless_asked(write_mdl, tmp_path, built_figures):
     path = write_mdl("Stock= INTEG(-Stock*Rate,Start) ~~| Start= 10 ~~| Rate= 0.1 ~~|", final=50, step=0.25)
     saved = np.arange(0, 50.25, 0.25)
 
-    def times(*options):
+    def times(*options, of=path):
         out = tmp_path / "out"
-        done = cipark("sensitivity", path, "--method", "tornado", *options, "-o", out)
+        done = cipark("sensitivity", of, "--method", "tornado", *options, "-o", out)
         with xr.open_dataset(out / "tornado.nc") as found:
             return found["time"].to_numpy(), done.output
 
@@ -218,3 +218,4 @@ def test_a_bare_model_is_analysed_at_a_hundred_times_at_most_unless_asked(write_
     assert np.array_equal(every, saved)
     assert "saved times are analysed" not in told
     assert np.array_equal(times("--every", "5")[0], np.arange(0, 55, 5.0))
+    assert "100 of 225 saved times are analysed" in times("--draws", "prior", of="flu_1978")[1]

@@ -160,7 +160,7 @@ def test_self_tests_on_a_cluster_have_the_ranks_of_one_process(scheduler: str, t
     from small_study import small_study
 
     from calibration.assess.self_test import self_test
-    from calibration.inference.sampling.convergence import Effort
+    from calibration.inference.sample.convergence import Effort
     from calibration.likelihood.posterior import On
 
     study, effort = small_study(tmp_path), Effort(walkers=24, most_steps=200, least_steps=200)

@@ -17,7 +17,7 @@ from undrawn import PROGRAM
 from calibration.assess.holdout import rolling_origin
 from calibration.assess.rivals import fit_rivals
 from calibration.assess.self_test import self_test
-from calibration.inference.sampling.convergence import Effort
+from calibration.inference.sample.convergence import Effort
 from calibration.likelihood.posterior import On
 from cipark_sd.base.checkpoints import FOLDER, NOT_KEPT, Checkpoints, digest, stream
 from cipark_sd.base.errors import UnknownName

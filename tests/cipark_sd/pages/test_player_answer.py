@@ -5,8 +5,10 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
+import pytest
 from in_node import in_node, needs_node
 from left_fit import leave_fit
 from places import ROOT
@@ -16,14 +18,18 @@ from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of
 from calibration.noise.reporting import Reporting
 from cipark_sd.analysis.experiments.definition import Lever
+from cipark_sd.analysis.experiments.effects import summary
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.pages.player.contents import Waiting
 from cipark_sd.pages.player.of_model import lever_of, moved_along
 from cipark_sd.pages.player.page import as_json, counted
-from cipark_sd.statements.claims import class_of
+from cipark_sd.statements.claims import as_data, class_of
+from cipark_sd.statements.standing import Standing
 
 Write = Callable[..., Path]
+#: What a page says of classes, as its script has it.
+RULE = f"const page = {{rule: {json.dumps(as_data())}}};"
 #: The mean before the data, and mean and deviation after them, where the deviation before them is 1.
 SPREADS = [(0, 0, 0.3), (0, 0, 0.7), (3, 3, 0.3), (-3, -2, 0.95), (0, 2, 1.0), (0, 0.2, 1.0), (2.5, 0, 1)]
 
@@ -42,7 +48,7 @@ def test_the_classes_of_the_page_are_those_of_the_package() -> None:
     calls = f"console.log(JSON.stringify({json.dumps(plain)}.map((some) => classOf(...some))))"
     ours = {"built in": "assumed", "informed": "informed", "undecided": "undecided"}
     expected = [ours[class_of(some, is_change=change, misfit=misfit)] for some, change, misfit in asked]
-    assert in_node(calls, "numbers.js", "answer.js") == expected
+    assert in_node(f"{RULE} {calls}", "numbers.js", "answer.js") == expected
     # a change: a sign that the priors give stays assumed, however narrow, unless the data turn its odds
     first = ["informed", "undecided", "assumed", "assumed", "informed", "undecided", "informed"]
     assert expected[::4] == [*first, "undecided", "undecided", "informed", "informed", "assumed"]
@@ -59,16 +65,18 @@ def test_the_classes_of_the_page_are_those_of_the_package() -> None:
 @needs_node
 def test_a_number_that_the_report_has_bears_its_class() -> None:
     """Whatever the draws of the page say, which are some of those of the report."""
-    of = {"3": "known", "4": "narrowed", "5": "not narrowed", "6": "assumed", "7": "doubted"}
+    of = {"3": "known", "4": "narrowed", "5": "not narrowed", "6": "assumed", "7": "doubted", "8": "not found"}
+    assert {*of.values()} == {*get_args(Standing)} - {""}
     calls = f"const capital = (s) => s[0].toUpperCase() + s.slice(1), o = {json.dumps({'judged': of})};"
-    calls += "console.log(JSON.stringify([2, 3, 4, 5, 6, 7].map((at) => recorded(o, at))))"
-    assert in_node(calls, "numbers.js", "answer.js") == [
+    calls += "console.log(JSON.stringify([2, 3, 4, 5, 6, 7, 8].map((at) => recorded(o, at))))"
+    assert in_node(f"{RULE} {calls}", "numbers.js", "answer.js") == [
         None,
-        ["informed", "Known"],
-        ["informed", "Narrowed"],
-        ["undecided", "Not narrowed"],
-        ["assumed", "Assumed"],
-        ["undecided", "Doubted"],
+        ["informed", "Known", "The data narrow this"],
+        ["informed", "Narrowed", "The data narrow this"],
+        ["undecided", "Not narrowed", "The data narrow this little"],
+        ["assumed", "Assumed", "The priors alone give this to within a factor of 3"],
+        ["undecided", "Doubted", "The data narrow this, and the model does not follow them"],
+        ["undecided", "Not found", "Whether the data narrow this was not found"],
     ]
 
 
@@ -102,6 +110,11 @@ def test_changes_are_said_in_whole_things_where_things_are_counted() -> None:
         ("saidChange", (0.2, 3, firms), "less than 1 more"),
         ("saidChange", (-0.123456, 0.5, money), "0.12 MUSD less"),
         ("saidChange", (0, 0, firms), "no change"),
+        ("saidChange", (-11.4, 100, firms, 2.6), "11 ± 3 fewer firms"),
+        ("saidChange", (-1.2, 100, firms, 2.6), "1 ± 3 fewer firms"),
+        ("saidChange", (-11.4, 100, firms, 1.9), "11 fewer firms"),
+        ("saidChange", (-0.123456, 0.5, money, 0.031), "0.12 ± 0.03 MUSD less"),
+        ("saidLevels", ([-240, -100, -63, -20, 31], money, True, 9), ["63 ± 9 MUSD less", "240 less to 31 more"]),
         ("saidChanges", (-23.6, -6.2, firms), "6 to 24 fewer"),
         ("saidChanges", (-2.4, 9, firms), "2 fewer to 9 more"),
         ("saidChanges", (0.2, 33, firms), "0 to 33 more"),
@@ -111,11 +124,19 @@ def test_changes_are_said_in_whole_things_where_things_are_counted() -> None:
     ]
     calls = ", ".join(f"{name}(...{json.dumps(list(arguments))})" for name, arguments, _ in said)
     setting = (
-        'const page = {plurals: {firm: "firms"}};'
+        'page.plurals = {firm: "firms"};'
         "const withUnits = (t, u) => (u ? `${t} ${/^[−-]?1$/.test(t) ? u : page.plurals[u] || u}` : t);"
     )
-    found = in_node(f"{setting} console.log(JSON.stringify([{calls}]))", "numbers.js", "answer.js")
+    found = in_node(f"{RULE} {setting} console.log(JSON.stringify([{calls}]))", "numbers.js", "answer.js")
     assert found == [expected for *_, expected in said]
+
+
+@needs_node
+def test_the_error_of_a_median_is_that_of_a_table_of_effects() -> None:
+    draws = np.random.default_rng(3).exponential(size=301)
+    for worth in (40.0, 301.0, 1000.0):
+        calls = f"console.log(JSON.stringify(medianError({json.dumps(draws.tolist())}, {worth})))"
+        assert in_node(calls, "numbers.js") == pytest.approx(summary(draws, effective=worth).mcse_median, rel=1e-12)
 
 
 @needs_node

@@ -23,6 +23,7 @@ from cipark_sd.pages.player.of_model import contents_of
 from cipark_sd.pages.player.page import render
 from cipark_sd.simulations.ensembles import ensemble
 from cipark_sd.simulations.simulation import simulate
+from cipark_sd.statements.standing import SHOWN
 
 selenium = pytest.importorskip("selenium")
 pytestmark = [
@@ -135,6 +136,22 @@ def flu(folder: Path) -> Path:
     contents = contents_of_study(Settings(folder=STUDIES / "flu_1978", draws="prior", runs=50))
     path.write_text(render(contents), encoding="utf-8")
     return path
+
+
+def test_a_lever_shows_what_the_report_says_of_its_constant(browser: Browser, sir: Path, folder: Path) -> None:
+    """Each class has its word and its icon; a constant that was not fitted has none."""
+    browser.open(sir)
+    assert browser.run("return document.querySelectorAll('.note .cls').length") == 0
+    shown = browser.run(
+        "return Object.keys(page.rule.standings).map((standing, i) => {"
+        "const {row} = leverRow({...page.levers[0], standing}, 90 + i), badge = row.querySelector('.note .cls');"
+        "return [standing, badge.textContent, badge.className, badge.parentElement.title]; })"
+    )
+    assert shown == [
+        [standing, standing.capitalize(), f"cls {'assumed' if kind == 'built in' else kind}", f"{sentence}."]
+        for standing, (kind, sentence) in SHOWN.items()
+    ]
+    assert ["not found", "Not found", "cls undecided", "Whether the data narrow this was not found."] in shown
 
 
 def lever_places(browser: Browser) -> dict[str, int]:

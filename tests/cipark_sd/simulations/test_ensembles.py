@@ -127,6 +127,7 @@ def test_only_the_times_asked_for_are_kept(model: Model) -> None:
     ("draws", "error", "message"),
     [
         ({"kk": [1.0]}, UnknownName, "did you mean 'k'"),
+        ({"time_step": [0.1]}, InvalidValue, "the scenario sets the times of all runs"),
         ({"y": [1.0]}, InvalidValue, "a constant or a stock"),
         ({"k": [1.0], "x": [1.0, 2.0]}, InvalidValue, "all of one length; here 'k' has 1, 'x' has 2$"),
         ({"k": 1.0}, InvalidValue, "all of one length; here 'k' has a single number$"),

@@ -62,8 +62,6 @@ class Belt:
         Whether the transit time may change in a run.
     by_slats : bool
         Whether where it lies has to be known, since an inflow, or one that comes out of a leak, is spread.
-    stopped : Expr
-        Not zero where all stands still.
     spread : sequence of pairs of Expr
         Those of :func:`cipark_sd.compiler.functions.slats.leaving`.
     """
@@ -75,7 +73,6 @@ class Belt:
     exponential: bool = False
     varies: bool = False
     by_slats: bool = False
-    stopped: Expr = _ZERO
     spread: Sequence[tuple[Expr, Expr]] = ()
 
     @property
@@ -106,7 +103,7 @@ class Belt:
         """The flow at the end; ``memories`` are the levels of :meth:`memories`."""
         if self.by_slats:
             rate = _sum(_ZERO, *(leak.fraction for leak in self.leaks))
-            return leaving_slats(self._steady, rate, self.entering, self.slats, self.stopped, self.spread)
+            return leaving_slats(self._steady, rate, self.entering, self.slats, self.spread)
         if not self.leaks:
             return self._later(self.entering, self.transit, self._steady)
         if self.exponential:
@@ -160,7 +157,7 @@ class Belt:
 
     def leaking(self, place: int, contents: Expr) -> Expr:
         """The leak at a place of an exponential conveyor: a share of what is there, no more than all in a step."""
-        leak = while_moving(self.leaks[place].fraction * contents, self.stopped)
+        leak = self.leaks[place].fraction * contents
         if not self._changes:
             return leak
         taken = _sum(*(leak.fraction for leak in self.leaks)) * _STEP
@@ -255,17 +252,6 @@ class Belt:
 
     def _later(self, value: Expr, time: Expr, before: Expr) -> Expr:
         return Call("conveyor_delay" if self.varies else "delay_fixed", (value, time, before))
-
-
-def while_moving(flow: Expr, stopped: Expr) -> Expr:
-    """A flow that is zero while its conveyor stands still.
-
-    Parameters
-    ----------
-    flow, stopped : Expr
-        The latter not zero where the conveyor stands still.
-    """
-    return flow if stopped == _ZERO else If(stopped, _ZERO, flow)
 
 
 def admitted(asked_for: Expr, contents: Expr, leaving: Expr, terms: Sequence[Expr], limits: Mapping[str, Expr]) -> Expr:

@@ -1,28 +1,21 @@
-"""Conveyors as a file has them, with what of them is not computed, and queues.
-
-A queue is never full, and its outflows take all that is there, the first one first, unless a conveyor behind has no
-room or a limit. Then the first outflow takes of the first batch alone or of all (``one_at_a_time``), a part or none of
-what does not fit (``batch_integrity``), and an overflow takes what the first one was not let through.
-
-Sources: XMILE 1.0, sections 3.7.3 and 4.2; isee systems' help, "Queue Computation".
-"""
+"""Conveyors as a file has them, with what of them is not computed (XMILE 1.0, section 4.2)."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.base.inputs import number_in
 from cipark_sd.base.naming import canonical, plain_label
-from cipark_sd.compiler.functions.slats import front
 from cipark_sd.language.read.xmile.document import Document
 from cipark_sd.language.read.xmile.expressions import tokens
-from cipark_sd.model.expr import Binary, Call, Const, Expr, If, Ref
 
 #: Names that stand for the same number throughout a run.
 _FIXED = ("dt", "starttime", "stoptime", "pi")
 _CHAIN = "model the conveyor as DELAY or as a chain of stocks"
+#: For parts that another program runs.
+SIMLIN = "run the file with pysimlin (pip install pysimlin)"
 #: What of ``<conveyor>`` is computed.
 _KNOWN = ("len", "capacity", "in_limit", "sample", "arrest")
 
@@ -75,15 +68,10 @@ class Conveyor:
         return not self.is_constant(self.text("len"))
 
     @property
-    def arrests(self) -> bool:
-        """Whether it may stand still."""
-        return self.text("arrest") not in ("", "0")
-
-    @property
     def by_slats(self) -> bool:
-        """Whether it matters where things lie: inflows are spread, leaks keep their places elsewhere, all may stop."""
+        """Whether it matters where things lie: inflows are spread, or leaks keep their places elsewhere."""
         spread_in = any(spread(node) != "beginning" for node in self._known(self.inflows))
-        return self.arrests or spread_in or any(spread(node) == "source" for node in self._known(self.leaks))
+        return spread_in or any(spread(node) == "source" for node in self._known(self.leaks))
 
     def _known(self, names: Iterable[str]) -> list[Any]:
         return [self.nodes[name] for name in names if name in self.nodes]
@@ -91,10 +79,17 @@ class Conveyor:
     def refusals(self) -> Iterator[CiparkError]:
         """What it has that is not computed here, each part by its name."""
         label = plain_label(self.stock.get("name", "conveyor"))
-        return (self.document.refused(self.stock, label, feature, _CHAIN) for feature in self._not_computed())
+        for feature in self._not_computed():
+            yield self.document.refused(self.stock, label, feature, _CHAIN)
+        elsewhere = {
+            "a conveyor with <arrest>": self.text("arrest") not in ("", "0"),
+            "a discrete conveyor": self.says("discrete"),
+        }
+        for feature in (feature for feature, present in elsewhere.items() if present):
+            yield self.document.refused(self.stock, label, feature, f"{SIMLIN}, or {_CHAIN}")
 
     def _not_computed(self) -> Iterator[str]:
-        document, nodes = self.document, self.nodes
+        document = self.document
         for part in self.element:
             if isinstance(part.tag, str) and document.name(part) not in _KNOWN:
                 yield f"a conveyor with <{document.name(part)}>"
@@ -102,13 +97,6 @@ class Conveyor:
             number_in(c) == number_in(c) for c in cells
         ):
             yield "a conveyor that begins with a list of what lies on each part of it, in place of one amount for all"
-        if self.says("discrete"):
-            waiting = (node for node in nodes.values() if document.is_stock(node, "queue"))
-            queued = {name for queue in waiting for name in flows_of(document, queue, "outflow")[:1]}
-            if not set(self.inflows) <= queued:
-                yield "a discrete conveyor that something enters which comes from no queue"
-            elif document.has(self.element, "in_limit") or document.text(self.stock, "eqn") != "0":
-                yield "a discrete conveyor with an inflow limit, or with something on it at the start"
         if len(self.leaving) != 1:
             yield f"a conveyor with {len(self.leaving)} outflows that do not leak instead of 1"
         leaks, exponential = self._known(self.leaks), self.says("exponential_leak")
@@ -129,11 +117,7 @@ class Conveyor:
             if way not in ("beginning", "even", "source"):
                 yield f"a conveyor whose inflow is spread ({way})"
         if self.leaks and not exponential and self.by_slats:
-            yield "a spread inflow, a leak that is one or <arrest>, of a conveyor that leaks linearly"
-        conveyors = (node for node in nodes.values() if document.is_stock(node, "conveyor"))
-        conveyed = {name for node in conveyors for name in flows_of(document, node, "outflow")}
-        if self.arrests and not conveyed.isdisjoint(self.inflows):
-            yield "a conveyor with <arrest> behind another one, which it would hold up"
+            yield "a spread inflow, or a leak that is one, of a conveyor that leaks linearly"
         if not (text := self.text("len")) or number_in(text) <= 0:
             yield "a conveyor without a transit time above 0"
         fifo = any("fifo" in key.lower() and is_true(value) for key, value in self.element.attrib.items())
@@ -155,7 +139,7 @@ def roles(document: Document, nodes: Mapping[str, Any]) -> Mapping[str, Role]:
     nodes : mapping of str to Element
         The elements of a model by canonical name.
     """
-    conveyors = [Conveyor(document, node, nodes) for node in nodes.values() if document.is_stock(node, "conveyor")]
+    conveyors = [Conveyor(document, node, nodes) for node in nodes.values() if document.is_conveyor(node)]
     made: dict[str, Role] = {name: ("enters", conveyor) for conveyor in conveyors for name in conveyor.inflows}
     for conveyor in conveyors:
         made |= dict.fromkeys(conveyor.leaving, ("leaves", conveyor))
@@ -230,82 +214,3 @@ def is_constant(document: Document, text: str, nodes: Mapping[str, Any], *, leas
 
 def _is_name(token: str) -> bool:
     return token[:1].isalpha() or token[:1] in ('"', "_")
-
-
-_NOTHING = Const(0.0)
-
-
-def queues(document: Document, nodes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The queue that each of the outflows of queues leaves, by the flow's canonical name.
-
-    Parameters
-    ----------
-    nodes : mapping of str to Element
-        The elements of a model by canonical name.
-    """
-    stocks = [node for node in nodes.values() if document.is_stock(node, "queue")]
-    return {name: stock for stock in stocks for name in flows_of(document, stock, "outflow")}
-
-
-def _conveyor_behind(document: Document, name: str, nodes: Mapping[str, Any]) -> Conveyor | None:
-    """The conveyor that a flow enters."""
-    conveyors = (node for node in nodes.values() if document.is_stock(node, "conveyor"))
-    entered = (node for node in conveyors if name in flows_of(document, node, "inflow"))
-    return next((Conveyor(document, node, nodes) for node in entered), None)
-
-
-class Queue:
-    """A queue of one model of a file.
-
-    Parameters
-    ----------
-    nodes : mapping
-        The elements of the model by name.
-    """
-
-    def __init__(self, document: Document, stock: Any, nodes: Mapping[str, Any]) -> None:
-        self.document, self.stock, self.nodes = document, stock, nodes
-        self.inflows, self.outflows = (flows_of(document, stock, end) for end in ("inflow", "outflow"))
-        self.behind = _conveyor_behind(document, self.outflows[0], nodes)
-        belt = self.behind
-        self.alone = belt is not None and (belt.element.get("one_at_a_time") is None or belt.says("one_at_a_time"))
-        self.whole = belt is not None and belt.says("batch_integrity")
-        if self.whole and not self.alone:
-            self._refuse("whole batches of a queue, several at a time", "let the conveyor take one at a time")
-        if self.alone and len(self.inflows) > 1:
-            self._refuse(
-                "batches of several inflows of a queue, one at a time", "let one flow enter, or take several at a time"
-            )
-        for name in self.outflows[1:]:
-            if _conveyor_behind(document, name, nodes) is not None or (belt is not None and not self.overflows(name)):
-                self._refuse(
-                    "a queue with several outflows, of which one enters a conveyor",
-                    "mark all but the first as <overflow/> and let them leave the conveyors alone",
-                )
-
-    def overflows(self, name: str) -> bool:
-        """Whether a flow takes only what others are not let through."""
-        return name in self.nodes and self.document.has(self.nodes[name], "overflow")
-
-    def wish(self, stock: Ref, entering: Expr, outflows: list[Ref]) -> Expr:
-        """What the first outflow would take if nothing held it."""
-        if self.alone:
-            leaving: Expr = outflows[0]
-            for flow in outflows[1:]:
-                leaving = leaving + flow
-            return front(entering, stock, leaving)
-        return Call("max", (_NOTHING, stock / Ref("time_step") + entering))
-
-    def leaving(self, name: str, wish: Expr, outflows: list[Ref], admitted: Expr) -> Expr:
-        """An outflow; ``admitted`` is what a conveyor behind takes of ``wish``."""
-        place = self.outflows.index(name)
-        if place == 0:
-            return If(Binary("<", admitted, wish), _NOTHING, wish) if self.whole else admitted
-        if self.overflows(name) and self.behind is None:
-            return _NOTHING
-        for flow in outflows[:place]:
-            wish = wish - flow
-        return Call("max", (_NOTHING, wish))
-
-    def _refuse(self, feature: str, alternative: str) -> NoReturn:
-        raise self.document.refused(self.stock, plain_label(self.stock.get("name")), feature, alternative)

@@ -34,9 +34,9 @@ class Document:
         """Whether a node has a child with one of these names."""
         return next(self.children(node, *names), None) is not None
 
-    def is_stock(self, node: Any, kind: str) -> bool:
-        """Whether a node is a stock of that kind, a conveyor or a queue."""
-        return self.name(node) == "stock" and self.has(node, kind)
+    def is_conveyor(self, node: Any) -> bool:
+        """Whether a node is a stock of that kind."""
+        return self.name(node) == "stock" and self.has(node, "conveyor")
 
     def refused(self, node: Any, label: str, feature: str, alternative: str) -> UnsupportedFeature:
         """What to say of a part of a variable that is not computed here."""

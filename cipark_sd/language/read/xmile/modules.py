@@ -16,12 +16,15 @@ from typing import Any
 from cipark_sd.base.errors import CiparkError, EquationError, ModelFileError, UnknownName
 from cipark_sd.base.inputs import number_in
 from cipark_sd.base.naming import canonical, plain_label
-from cipark_sd.language.read.xmile.conveyors import Conveyor
+from cipark_sd.language.read.xmile.conveyors import SIMLIN, Conveyor
 from cipark_sd.language.read.xmile.document import Document
 from cipark_sd.model.expr import Const
 from cipark_sd.model.variables import Constant, Piece, Variable
 
 KINDS = ("stock", "flow", "aux", "gf")
+#: Modules in modules, and modules with their variables at all of their places: no model nests or has so many, which
+#: takes a second to see.
+DEEPEST, MOST_PLACED = 50, 20_000
 
 
 @dataclass
@@ -63,7 +66,7 @@ def instances(document: Document, problems: list[CiparkError]) -> Iterator[tuple
     if whole is None:
         return
     root = Instance(whole, "", "")
-    placed = list(_placed(document, root, root, named, (), problems))
+    placed = list(_placed(document, root, named, problems))
     known = {instance.prefix + name for instance, _ in placed for name in instance.local}
     by_end: dict[str, list[str]] = {}
     for name in known:
@@ -77,41 +80,57 @@ def instances(document: Document, problems: list[CiparkError]) -> Iterator[tuple
 
 
 def _placed(
+    document: Document, root: Instance, named: dict[str, Any], problems: list[CiparkError]
+) -> Iterator[tuple[Instance, list[Any]]]:
+    pending: list[tuple[Instance, tuple[str, ...]]] = [(root, ())]
+    count = 0
+    while pending:
+        instance, inside = pending.pop()
+        variables = document.variables(instance.node)
+        nodes = list(document.children(variables, *KINDS))
+        modules = list(document.children(variables, "module"))
+        instance.local = frozenset(
+            canonical(node.get("name")) for node in (*nodes, *modules) if node.get("name") is not None
+        )
+        yield instance, nodes
+        # two modules in each model, forty deep, are a million million places
+        count += 1 + len(nodes)
+        if count > MOST_PLACED or len(inside) > DEEPEST:
+            reason = f"stands in modules that are more than {DEEPEST} deep or have more than {MOST_PLACED:,} variables"
+            problems.append(EquationError(document.path.name, instance.title, reason))
+            return
+        inner = [_module(document, root, instance, module, named, inside, problems) for module in modules]
+        pending += [entry for entry in reversed(inner) if entry is not None]
+
+
+def _module(
     document: Document,
     root: Instance,
     instance: Instance,
+    module: Any,
     named: dict[str, Any],
     inside: tuple[str, ...],
     problems: list[CiparkError],
-) -> Iterator[tuple[Instance, list[Any]]]:
-    variables = document.variables(instance.node)
-    nodes = list(document.children(variables, *KINDS))
-    modules = list(document.children(variables, "module"))
-    instance.local = frozenset(
-        canonical(node.get("name")) for node in (*nodes, *modules) if node.get("name") is not None
-    )
-    yield instance, nodes
-    for module in modules:
-        label = module.get("name", "")
-        name = canonical(label)
-        model = canonical(module.get("model") or label)
-        if model not in named:
-            problems.append(
-                UnknownName(model, list(named), kind="model", where=f"{document.path.name}: module {label!r}")
-            )
-            continue
-        if model in inside:
-            problems.append(EquationError(document.path.name, label, "contains itself"))
-            continue
-        inner = Instance(named[model], f"{instance.prefix}{name}.", f"{instance.title}{plain_label(label)}.")
-        for link in document.children(module, "connect"):
-            target = canonical(link.get("to", ""))
-            # with a leading dot it is a variable of the whole model that takes what the module gives
-            taker = root if target.startswith(".") else inner
-            taker.inputs[target.removeprefix(f"{name}.").removeprefix(".")] = instance.resolve(
-                canonical(link.get("from", ""))
-            )
-        yield from _placed(document, root, inner, named, (*inside, model), problems)
+) -> tuple[Instance, tuple[str, ...]] | None:
+    """The model of a module of ``instance`` at its place, with what it is connected to, and the models around it."""
+    label = module.get("name", "")
+    name = canonical(label)
+    model = canonical(module.get("model") or label)
+    if model not in named:
+        problems.append(UnknownName(model, list(named), kind="model", where=f"{document.path.name}: module {label!r}"))
+        return None
+    if model in inside:
+        problems.append(EquationError(document.path.name, label, "contains itself"))
+        return None
+    inner = Instance(named[model], f"{instance.prefix}{name}.", f"{instance.title}{plain_label(label)}.")
+    for link in document.children(module, "connect"):
+        target = canonical(link.get("to", ""))
+        # with a leading dot it is a variable of the whole model that takes what the module gives
+        taker = root if target.startswith(".") else inner
+        taker.inputs[target.removeprefix(f"{name}.").removeprefix(".")] = instance.resolve(
+            canonical(link.get("from", ""))
+        )
+    return inner, (*inside, model)
 
 
 _TIMES = "let it run by the times of the whole model"
@@ -119,6 +138,7 @@ _TIMES = "let it run by the times of the whole model"
 _REFUSED: Mapping[str, Mapping[str, str]] = {
     "variable": {
         "oven": "model the oven as a stock with a PULSE outflow",
+        "queue": f"{SIMLIN}, or model the queue as a stock that a flow empties",
         "mathml": "write it as an equation in <eqn>",
         "multiplier": "let one flow leave a stock, and another of other units enter the next",
     },
@@ -134,10 +154,8 @@ _NAMED = 3
 
 def refusals(document: Document) -> Iterator[CiparkError]:
     """All parts that are not computed, each with its line."""
-    specs = document.child(document.root, "sim_specs")
-    euler = specs is None or "rk" not in specs.get("method", "euler").lower()
-    of_variables = {**_REFUSED["variable"], **({} if euler else {"queue": "use Euler, in whose steps its batches go"})}
-    yield from _parts(document, specs, "sim_specs", _REFUSED["sim_specs"])
+    of_variables = _REFUSED["variable"]
+    yield from _parts(document, document.child(document.root, "sim_specs"), "sim_specs", _REFUSED["sim_specs"])
     for holder in document.children(document.root, "model", "macro"):
         kind = document.name(holder)
         yield from _parts(document, holder, plain_label(holder.get("name", kind)), _REFUSED[kind])
@@ -156,7 +174,7 @@ def refusals(document: Document) -> Iterator[CiparkError]:
                     if tag and tag not in _OF_ELEMENTS:
                         feature = f"<{tag}> of a single element of an array"
                         yield document.refused(part, label, feature, f"write <{tag}> once, for the whole array")
-            if document.is_stock(node, "conveyor"):
+            if document.is_conveyor(node):
                 yield from Conveyor(document, node, named).refusals()
             if node.get("name") is None and document.name(node) in KINDS:
                 element = f"<{document.name(node)}> in line {node.sourceline}"

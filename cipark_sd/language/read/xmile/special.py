@@ -1,21 +1,21 @@
-"""Stocks that decide on their flows: conveyors and queues, and what equations see of them."""
+"""Stocks that decide on their flows: conveyors, and what equations see of them."""
 
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, cast
 
 from cipark_sd.base.errors import EquationError, UnsupportedFeature
 from cipark_sd.base.naming import canonical
-from cipark_sd.compiler.functions.slats import ASKED_OF_SLATS, EVENLY, of_slats
-from cipark_sd.language.read.xmile.belts import Belt, Leak, admitted, while_moving
-from cipark_sd.language.read.xmile.conveyors import Conveyor, Queue, Role, leak_text, queues, roles, spread, zone
+from cipark_sd.compiler.functions.slats import EVENLY
+from cipark_sd.language.read.xmile.belts import Belt, Leak, admitted
+from cipark_sd.language.read.xmile.conveyors import SIMLIN, Conveyor, Role, leak_text, roles, spread, zone
 from cipark_sd.language.read.xmile.document import Document
 from cipark_sd.language.read.xmile.expressions import Reader
 from cipark_sd.language.read.xmile.modules import Instance
-from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, bound_to, rebuild
+from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, bound_to, rebuild, walk
 from cipark_sd.model.model import Dimension
 from cipark_sd.model.variables import Auxiliary, Piece, Stock, StockPiece, Subscripts, Variable
 
@@ -28,14 +28,13 @@ def is_unfinished(text: str) -> bool:
     return re.sub(r"\{[^{}]*\}", "", text).strip() in UNFINISHED
 
 
-_KINDS = ("conveyor", "queue")
-#: Functions of arrays that take a conveyor by its slats; their sum is the conveyor.
-_CONTAINED = (*ASKED_OF_SLATS, "xmile_mean", "xmile_size")
+#: Functions of arrays that take a conveyor by its slats.
+_CONTAINED = ("vmin_xmile", "vmax_xmile", "xmile_stddev", "xmile_mean", "xmile_size")
 
 
 @dataclass(eq=False)
 class SpecialStocks(ABC):
-    """The conveyors and queues of one model of a file.
+    """The conveyors of one model of a file.
 
     Parameters
     ----------
@@ -57,11 +56,10 @@ class SpecialStocks(ABC):
     nodes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        #: What flows are to conveyors and queues, by the flow's name.
+        #: What flows are to conveyors, by the flow's name.
         self.conveyors = roles(self.document, self.nodes)
-        self.queues = queues(self.document, self.nodes)
-        special = (n for n in self.nodes.values() if any(self.document.is_stock(n, kind) for kind in _KINDS))
-        self.containers = {name: node for node in special if not self.dims_of(name := self._full(node))}
+        conveyors = (node for node in self.nodes.values() if self.document.is_conveyor(node))
+        self.containers = {name for node in conveyors if not self.dims_of(name := self._full(node))}
         #: Levels that leaks need beside the variables of the file.
         self.levels: list[Stock] = []
 
@@ -77,23 +75,6 @@ class SpecialStocks(ABC):
     @abstractmethod
     def _parts(self, node: Any, label: str, dims: Subscripts) -> list[tuple[Any, Subscripts]]:
         """The equations of an element with the subscripts that each holds for."""
-
-    def _dispatched(self, node: Any, described: Mapping[str, Any], stock: Any) -> Variable:
-        """A flow that a queue decides on, and the conveyor behind it."""
-        queue, label, dims = Queue(self.document, stock, self.nodes), str(described["label"]), described["dims"]
-        if self.dims_of(self._full(stock)) != dims:
-            raise EquationError(self.where, label, "belongs to a queue that has other dimensions")
-        pieces = []
-        for _, span in self._parts(stock, label, dims):
-            inflows = [(self.reader.scope.resolve(name), True) for name in queue.inflows]
-            outflows = [Ref(self.reader.scope.resolve(name), span) for name in queue.outflows]
-            entering = self._net(inflows, dict(zip(dims, span, strict=True)), label)
-            wish = admitted = queue.wish(Ref(self._full(stock), span), entering, outflows)
-            if queue.behind is not None:
-                admitted = self._entering(self.nodes[queue.outflows[0]], wish, span, label, queue.behind)
-            name = canonical(node.get("name"))
-            pieces.append(Piece(queue.leaving(name, wish, outflows, admitted), span))
-        return Auxiliary(**described, pieces=tuple(pieces))
 
     def _conveyed(self, node: Any, described: Mapping[str, Any], role: Role) -> Variable:
         """A flow that a conveyor decides on: what leaves it, and what leaks."""
@@ -168,14 +149,8 @@ class SpecialStocks(ABC):
             exponential=conveyor.says("exponential_leak"),
             varies=conveyor.varies,
             by_slats=conveyor.by_slats,
-            stopped=self._stopped(conveyor, bound, label),
             spread=tuple(placed),
         )
-
-    def _stopped(self, conveyor: Conveyor, bound: Mapping[str, str], label: str) -> Expr:
-        """Whether a conveyor stands still, as its ``<arrest>`` says."""
-        text = conveyor.text("arrest")
-        return Const(0.0) if text in UNFINISHED else bound_to(self.read(text, label, conveyor.line), bound)
 
     def _source(
         self, flow: str, span: Subscripts, source: Conveyor, label: str, behind: tuple[Conveyor, ...]
@@ -189,29 +164,21 @@ class SpecialStocks(ABC):
         belt = self._belt(span, source, label, behind)
         return belt.leaving([]), belt.leaks[source.leaks.index(flow)].fraction
 
-    def _of_slats(self, expr: Expr, label: str, line: int) -> Expr:
-        """An equation with functions of arrays that take a conveyor by its slats (XMILE 1.0, section 3.7.1)."""
-        match expr:
-            case Ref(name, (place,)) if name in self.containers and place.isdecimal():
-                function, number = "place", int(place)
-            case Call(function, (Ref(name, ()),)) if name in self.containers and function in _CONTAINED:
-                number = 0
-            case _:
-                return rebuild(expr, lambda part: self._of_slats(part, label, line))
-        # what a conveyor says of itself is read with the others out of the way
-        stock, containers, self.containers = Ref(name), self.containers, {}
-        node = containers[name]
-        is_queue = self.document.is_stock(node, "queue")
-        belt = None if is_queue else self._belt((), Conveyor(self.document, node, self.nodes), label)
-        self.containers = containers
-        of_all = function in ("xmile_size", "xmile_mean")
-        if belt is None or belt.varies or (belt.leaks and not belt.exponential and not of_all):
-            of = "a function of the batches of a queue, or of the slats of a conveyor that leaks linearly or changes"
-            where, way = f"{self.where}:{line}", "use the stock itself, which is their sum"
-            raise UnsupportedFeature(of, variable=label, where=where, alternative=way)
-        if of_all:
-            return belt.slats if function == "xmile_size" else stock / belt.slats
-        return of_slats(stock, replace(belt, by_slats=True).leaving([]), function, number)
+    def _refuse_slats(self, expr: Expr, label: str, line: int) -> None:
+        """An equation with functions of arrays that take a conveyor by its slats is refused (XMILE 1.0, section 3.7.1).
+
+        Their sum is the conveyor.
+        """
+        for part in walk(expr):
+            match part:
+                case Ref(name, (place,)) if name in self.containers and place.isdecimal():
+                    pass
+                case Call(function, (Ref(name, ()),)) if name in self.containers and function in _CONTAINED:
+                    pass
+                case _:
+                    continue
+            where, way = f"{self.where}:{line}", f"use the stock itself, which is their sum, or {SIMLIN}"
+            raise UnsupportedFeature("a function of a conveyor's slats", variable=label, where=where, alternative=way)
 
     def _full(self, node: Any) -> str:
         return self.instance.prefix + canonical(node.get("name"))
@@ -228,9 +195,8 @@ class SpecialStocks(ABC):
             for key in ("capacity", "in_limit")
             if conveyor.text(key) not in UNFINISHED
         }
-        stopped = self._stopped(conveyor, bound, label)
         if not limits:
-            return while_moving(expr, stopped)
+            return expr
         if len(self.dims_of(stock)) != len(span):
             raise EquationError(self.where, label, "enters a conveyor that has other dimensions")
         # those that another conveyor decides on enter whatever room there is
@@ -239,7 +205,7 @@ class SpecialStocks(ABC):
         inflows_before = [self.reader.scope.resolve(name) for name in dict.fromkeys((*certain, *earlier))]
         out = Ref(self.reader.scope.resolve(conveyor.leaving[0]), span)
         before = [Ref(name, span) for name in inflows_before]
-        return while_moving(admitted(expr, Ref(stock, span), out, before, limits), stopped)
+        return admitted(expr, Ref(stock, span), out, before, limits)
 
     def of_element(self, expr: Expr, bound: Mapping[str, str]) -> Expr:
         """An equation for some elements of its dimensions, whose names alone are the elements' numbers."""

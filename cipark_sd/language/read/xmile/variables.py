@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from cipark_sd.base.errors import EquationError, UnknownName
+from cipark_sd.base.inputs import as_number
 from cipark_sd.base.naming import canonical, plain_label
 from cipark_sd.language.read.climbing import TOO_DEEP, Cursor, SyntaxProblem, TooDeep, too_deep
 from cipark_sd.language.read.xmile.conveyors import flows_of, is_true
@@ -85,8 +86,6 @@ class Elements(SpecialStocks):
             return self._stock(node, described)
         if is_table(self.document, node):
             return self._lookup(node, described)
-        if (queue := self.queues.get(alone)) is not None:
-            return self._dispatched(node, described, queue)
         role = self.conveyors.get(alone)
         if role is not None and role[0] != "enters":
             return self._conveyed(node, described, role)
@@ -235,7 +234,7 @@ class Elements(SpecialStocks):
         try:
             expr = self.reader.whole(cursor)
             cursor.end("an operator or the end of the equation")
-            expr = self._of_slats(expr, label, line) if self.containers else expr
+            self._refuse_slats(expr, label, line)
         except TooDeep as problem:
             reason = too_deep(text) if problem.reason == TOO_DEEP else problem.reason
             raise EquationError(f"{self.where}:{line}", label, reason) from None
@@ -300,7 +299,7 @@ class Elements(SpecialStocks):
 
     def _number(self, text: str, quantity: str, label: str) -> float:
         try:
-            return float(text)
+            return as_number(text)
         except ValueError:
             raise EquationError(self.where, label, f"has {quantity} {text.strip()!r}, which is no number") from None
 
@@ -326,7 +325,7 @@ class Elements(SpecialStocks):
 
     def _limits_flows(self, stock: Any) -> bool:
         """Whether a stock is a reservoir that is not to fall below zero; a conveyor decides on its flows otherwise."""
-        return self._is_non_negative(stock, "stock") and not self.document.has(stock, "conveyor", "queue")
+        return self._is_non_negative(stock, "stock") and not self.document.has(stock, "conveyor")
 
     def _stock(self, node: Any, described: Mapping[str, Any]) -> Variable:
         label, dims = str(described["label"]), cast(Subscripts, described["dims"])

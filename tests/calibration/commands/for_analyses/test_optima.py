@@ -7,6 +7,7 @@ from statistics import NormalDist
 from types import SimpleNamespace
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from left_fit import leave_fit
@@ -19,15 +20,15 @@ from calibration.commands.for_analyses.study import CENTRAL, CalibrationStudy, c
 from calibration.commands.for_analyses.study_draws import as_draws
 from calibration.commands.play.request import Settings
 from calibration.commands.play.study import contents_of
-from calibration.inference.optimum.objective import objective
-from calibration.inference.sampling.densities import prior_draws
-from calibration.inference.sampling.draws import problem_digest
+from calibration.inference.sample.densities import prior_draws
+from calibration.inference.sample.draws import problem_digest
+from calibration.inference.search.objective import objective
 from calibration.likelihood.posterior import On
 from calibration.study.problem import read_problem, until
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.analysis.study import DrawRequest, DrawSet
-from cipark_sd.base.checkpoints import NOT_KEPT, Checkpoints
+from cipark_sd.base.checkpoints import NOT_KEPT, Checkpoints, are_signed, sign_files
 from cipark_sd.base.console import Bars
 from cipark_sd.base.errors import UnusableInput
 from cipark_sd.base.files import OUTPUT_FOLDER
@@ -209,6 +210,51 @@ def test_a_fit_of_something_else_is_refused_by_every_command_in_the_same_words(
     unasked = replace(request, source="prior"), replace(settings, draws="prior")
     assert find_draws(problem, unasked[0], Bars()).draws["M0"].origin == "prior"
     assert contents_of(unasked[1], problem).structures[0].basis.origin == "prior"
+
+
+@pytest.mark.parametrize("part", ["fit.json", "draws.nc", "rivals/draws-M1.nc", "signatures.json", ""])
+def test_every_command_says_of_a_fit_that_it_is_not_the_users_own(problem, tmp_path, monkeypatch, part):
+    """Whoever sends a study may have changed the draws that lie in its output folder."""
+    monkeypatch.chdir(tmp_path)
+    place = OUTPUT_FOLDER / problem.folder.resolve().name
+    drawn = np.exp(np.random.default_rng(1).normal(0, 0.1, (50, 2))) * THETA
+    leave_fit(place, problem, THETA, drawn)
+    (place / "rivals").mkdir()
+    (place / "rivals" / "draws-M1.nc").write_bytes((place / "draws.nc").read_bytes())
+    sign_files(place / "rivals", "draws-M1.nc")
+    foreign = f"not signed by this user: 'cipark calibrate {problem.folder}' makes your own"
+    if part:
+        # what a sender without the key can do: change a file, or put another signature beside it
+        path = place / part
+        if path.suffix == ".nc":
+            with h5py.File(path, "r+") as file:
+                file["posterior/theta"][:] *= 1.5
+        elif path.name == "fit.json":
+            path.write_text(path.read_text(encoding="utf-8") + " ", encoding="utf-8")
+        else:
+            path.write_text(json.dumps({"fit.json": "0" * 64, "draws.nc": None}), encoding="utf-8")
+    found = find_fit(problem)
+    assert found is not None
+    assert found.signed == (not part)
+    said = taken(problem, tmp_path)
+    assert [foreign in words for words, *_ in said.values()] == [bool(part)] * 3
+
+
+def test_a_signature_passes_for_no_other_file(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).write_text("1", encoding="utf-8")
+    sign_files(tmp_path, "a")
+    assert are_signed(tmp_path, "a")
+    assert not are_signed(tmp_path, "a", "b")
+    table = json.loads((tmp_path / "signatures.json").read_text(encoding="utf-8"))
+    (tmp_path / "signatures.json").write_text(json.dumps(table | {"b": table["a"]}), encoding="utf-8")
+    assert not are_signed(tmp_path, "b")
+    # what was signed before stays so, and what is not written now is not signed by the way
+    sign_files(tmp_path, "a")
+    assert not are_signed(tmp_path, "b")
+    for odd in ("[" * 100_000, "[]", "{", ""):
+        (tmp_path / "signatures.json").write_text(odd, encoding="utf-8")
+        assert not are_signed(tmp_path, "a")
 
 
 def test_draws_of_an_earlier_fit_are_none_of_the_last_one(problem, tmp_path):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import cipark
+from left_fit import leave_fit
 from small_study import POLICIES, small_study
 
 from calibration.commands.for_analyses.study import contradictions, read
@@ -104,3 +105,17 @@ def test_more_than_a_tenth_of_failed_runs_ends_a_finding(
     assert float(tell) / 100 == pytest.approx(share, abs=0.05)
     assert lines["Finding"].startswith(f"No finding: {tell} %") == ended
     assert ("no sample" in lines["Known"]) == ended
+
+
+@pytest.mark.usefixtures("undrawn_figures")
+def test_placeholders_that_fail_end_no_policy_of_a_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A third of the priors' starts lie below the limit of the stock, and none of the fit's draws."""
+    monkeypatch.chdir(tmp_path)
+    small_study(tmp_path)
+    (tmp_path / "policies.toml").write_text(POLICIES, encoding="utf-8")
+    placeholder = ('name = "size"\n', 'name = "size"\nwhy = "placeholder: a guess"\n')
+    changed(tmp_path / "problem.toml", placeholder, ("median = 100, sigma = 0.5", "median = 110, sigma = 0.06"))
+    changed(tmp_path / "leaving.mdl", ("INTEG(-leaving, size) ~ firm ~", "INTEG(0, size) ~ firm [104,?] ~"))
+    draws = np.random.default_rng(1).uniform([110, 0.1], [112, 0.3], (500, 2))
+    leave_fit(Path("cipark-output", tmp_path.name), read_problem(tmp_path), draws=draws)
+    cipark("policy", ".", "--part", "effects", "--runs", "50")

@@ -13,11 +13,12 @@ from left_fit import leave_fit
 from calibration.assess.rival_draws import RIVALS, WEIGHTS, draws_file
 from calibration.assess.rivals import with_variant
 from calibration.commands.for_analyses.draws import PRIOR_DRAWS
-from calibration.inference.sampling.draws import problem_digest
+from calibration.inference.sample.draws import problem_digest
 from calibration.study import STUDIES
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.analysis.experiments.draws import Draws, read_file
 from cipark_sd.analysis.study import DrawRequest
+from cipark_sd.base.checkpoints import sign_files
 from cipark_sd.base.console import Bars
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.commands.policy.analysis import draw_source, read_target
@@ -59,6 +60,7 @@ def left_by_calibrate(park, folder, ids=("M0", "M1", "M2"), *, refuted=(), stale
         writer = csv.writer(file)
         writer.writerow(("rival", "weight", "refuted"))
         writer.writerows((name, 0 if name in refuted else 0.5, int(name in refuted)) for name in ids)
+    sign_files(place, *(path.name for path in place.iterdir()))
     leave_fit(folder, park.study.problem, draws=park.study.problem.space.from_unit(rng.random((8, len(names)))))
     return folder
 
@@ -262,6 +264,7 @@ def left(later, here):
     with xr.open_datatree(draws_file(KEPT, "all"), engine="h5netcdf") as tree:
         tree.attrs["study_digest"] = record["study_digest"]
         tree.to_netcdf(place / "draws.nc", engine="h5netcdf")
+    sign_files(place, "fit.json", "draws.nc")
     return place
 
 
@@ -270,7 +273,9 @@ def test_the_same_draws_are_found_by_each_route(later, here):
     named = [f"{rival.id}={draws_file(KEPT, rival.id)}" for rival in later.rivals]
     by_file = asked(later, here / "out", *named)
     by_folder = asked(later, here / "out", str(KEPT.parent))
-    shutil.copytree(KEPT, left(later, here) / RIVALS)
+    rivals = left(later, here) / RIVALS
+    shutil.copytree(KEPT, rivals)
+    sign_files(rivals, *(path.name for path in rivals.iterdir()))
     after_rivals = asked(later, here / "out")
     assert after_rivals.notes == ("The fit is that in cipark-output/great_stone_later.",)
     for got in (by_file, by_folder, after_rivals):

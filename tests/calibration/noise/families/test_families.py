@@ -14,7 +14,7 @@ from places import ROOT
 from scipy import integrate, stats
 from small_study import STUDY, small_study
 
-from calibration.inference.optimum.residuals import fitted
+from calibration.inference.judge.residuals import fitted
 from calibration.likelihood.net_counts import NetCount
 from calibration.likelihood.posterior import posterior
 from calibration.likelihood.replicate import replicate

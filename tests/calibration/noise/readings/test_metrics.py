@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small_study import MODEL
 
-from calibration.inference.optimum.optimise import optimise
+from calibration.inference.search.optimise import optimise
 from calibration.likelihood.posterior import Posterior, posterior
 from calibration.study.problem import read_problem
 from cipark_sd.base.errors import CiparkError

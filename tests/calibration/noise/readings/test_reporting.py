@@ -1,16 +1,21 @@
 """Releases of what waits: against a simulation of every waiting firm, a fine integration, and in studies."""
 
+import base64
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import cipark
+from left_fit import leave_fit
 from small_study import MODEL
 
 from calibration.assess.forecast import forecast
-from calibration.inference.optimum.optimise import optimise
-from calibration.inference.sampling.convergence import Effort
-from calibration.inference.sampling.draws import draw
+from calibration.commands.play.request import Settings
+from calibration.commands.play.study import contents_of
+from calibration.inference.sample.convergence import Effort
+from calibration.inference.sample.draws import draw
+from calibration.inference.search.optimise import optimise
 from calibration.likelihood.forward import reported
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import replaced, replicate
@@ -19,6 +24,8 @@ from calibration.report.collect import study_facts
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.engines.registry import choose
+from cipark_sd.pages.page import read_page
+from cipark_sd.pages.player.page import as_json
 
 EVENTS = (1.5, 3.0, 5.5)
 TIMES = np.linspace(0, 7, 57)
@@ -168,6 +175,40 @@ def test_gains_and_losses_of_a_net_stock_wait_alike(tmp_path: Path) -> None:
     np.testing.assert_allclose(values[:, 1], gained, rtol=0.02)
     # half of what came in was lost
     np.testing.assert_allclose(values[:, 0], values[:, 1] / 2, rtol=1e-9)
+
+
+def test_a_page_that_plays_the_model_goes_on_from_the_last_number_that_was_reported(tmp_path: Path) -> None:
+    """As a forecast does: 170 are there, whatever each draw had expected by then."""
+    problem = study(tmp_path)
+    draws = np.array([2000.0, 0.25, 0.7, 0.9]) * np.exp(0.1 * np.random.default_rng(1).standard_normal((200, 4)))
+    draws[:, 2] = np.minimum(draws[:, 2], 0.95)
+    leave_fit(tmp_path / "fit", problem, draws=draws)
+    found = contents_of(Settings(folder=tmp_path, fit=tmp_path / "fit"), problem)
+    (outcome,) = found.outcomes
+    assert outcome.waiting is not None
+    assert outcome.last == (7.5, 170.0)
+    (structure,) = as_json(found)["structures"]  # type: ignore[misc]
+    whole = np.frombuffer(base64.b64decode(structure["whole"][0])).reshape(5, -1)
+    # a column for each of the model's steps, an eighth
+    after, before = 62, 58
+    assert 170 < whole[0, after] < whole[4, after] < 170 + 100
+    # the draws themselves expect thousands
+    assert whole[0, before] > 400
+
+
+def test_what_happened_is_told_from_what_was_reported_in_the_ranges_of_a_sensitivity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn_figures: None
+) -> None:
+    """A report has the number of reports under the same name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "leaving").mkdir()
+    problem = study(tmp_path / "leaving")
+    draws = problem.space.from_unit(np.random.default_rng(1).uniform(0.4, 0.6, (100, len(problem.space))))
+    leave_fit(tmp_path / "cipark-output" / "leaving", problem, draws=draws)
+    cipark("sensitivity", "leaving", "--method", "sample", "--variables", "left,stock")
+    (screen,) = read_page(tmp_path / "cipark-output" / "leaving-sensitivity").sections[0].blocks
+    assert screen.known.startswith("left, those not yet reported included, at year 12: ")  # type: ignore[union-attr]
+    assert ". stock at year 12: " in screen.known  # type: ignore[union-attr]
 
 
 def test_a_prediction_is_what_would_have_been_reported(tmp_path: Path) -> None:

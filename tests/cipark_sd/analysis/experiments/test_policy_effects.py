@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.signal import lfilter
 
 from cipark_sd.analysis.experiments.definition import Expected, Outcome, Policy, Structure
 from cipark_sd.analysis.experiments.draws import Draws
 from cipark_sd.analysis.experiments.effects import claims, effects, sign, summary, table, weighted_quantiles, weights_of
-from cipark_sd.analysis.experiments.run import SettingsTask, at_steps, failures_in, run_policies
+from cipark_sd.analysis.experiments.run import SettingsTask, affordable, at_steps, failures_in, run_policies
 from cipark_sd.analysis.experiments.settings import Setup, moved
 from cipark_sd.analysis.sensitivities.factors import constant_values
 from cipark_sd.base.checkpoints import Checkpoints
@@ -235,6 +236,48 @@ def test_the_monte_carlo_error_is_the_spread_of_means():
     assert np.mean(errors) == pytest.approx(samples.mean(axis=1).std(), rel=0.05)
 
 
+@pytest.mark.parametrize("draw", ["normal", "exponential"])
+def test_the_error_of_a_median_is_the_spread_of_medians_also_of_draws_that_depend_on_each_other(draw):
+    """Each value stands four times, as of a chain that seldom moves: 200 draws are worth 50."""
+    samples = getattr(np.random.default_rng(4), draw)(size=(2000, 50))
+    spread = np.median(samples, axis=1).std()
+    found = [summary(np.repeat(sample, 4), effective=50) for sample in samples]
+    assert np.mean([of.mcse_median for of in found]) == pytest.approx(spread, rel=0.05)
+    assert np.mean([of.mcse for of in found]) == pytest.approx(samples.mean(axis=1).std(), rel=0.05)
+    taken_as_independent = [summary(np.repeat(sample, 4)).mcse_median for sample in samples]
+    assert np.mean(taken_as_independent) < 0.6 * spread
+    mixture = [summary(np.repeat(sample, 4), np.ones(200), 50).mcse_median for sample in samples]
+    assert np.mean(mixture) == pytest.approx(spread, rel=0.06)
+
+
+def test_some_of_many_dependent_draws_are_worth_nearly_all_of_them():
+    """Chains in which neighbours correlate by 0.95: 10,000 draws are worth 256, and 500 of them, taken evenly, 239."""
+    rng, even, random = np.random.default_rng(6), [], []
+    for _ in range(200):
+        course = lfilter([np.sqrt(1 - 0.95**2)], [1, -0.95], rng.standard_normal(10_200))[200:]
+        draws = Draws("M0", {"x": course}, "posterior", converged=True, independent=256.0)
+        some = draws.thinned(500)
+        assert (len(some), some.whole, some.effective) == (500, draws, 256)
+        even.append(some.values["x"].mean() - course.mean())
+        random.append(course[rng.choice(10_000, 500, replace=False)].mean() - course.mean())
+    # the error that leaving draws out adds to that of the fit, which is a sixteenth
+    assert np.std(even) < 0.02 < 0.04 < np.std(random)
+    assert draws.thinned(10_000) is draws
+
+
+def test_as_many_draws_run_as_operations_are_left_for_them(write_mdl):
+    """Four times the settings have a quarter of the draws, and half the step half of them."""
+    equations = "".join(f"a{i} = SIN(y + {i}) ~~|\n" for i in range(100))
+    total = "+".join(f"a{i}" for i in range(100))
+    model = read_model(write_mdl(f"{equations}y = INTEG({total}, 0) ~~|", step=0.01))
+    many, fewer = (affordable(Setup(model), ["y", ""], n) for n in (100, 400))
+    assert many == pytest.approx(4 * fewer, rel=0.01)
+    finer = replace(model, time=replace(model.time, step=model.time.step / 2))
+    assert affordable(Setup(finer), ["y"], 100) == pytest.approx(many / 2, rel=0.05)
+    # a model without equations takes time as well
+    assert 0 < affordable(Setup(read_model(write_mdl("y = INTEG(1, 0) ~~|"))), ["y"]) < 10_000_000
+
+
 def test_equal_weights_change_nothing():
     values = np.random.default_rng(3).normal(size=5001)
     weighted, plain = summary(values, np.full(5001, 0.3)), summary(values)
@@ -412,7 +455,7 @@ def test_without_a_run_a_summary_is_empty():
     found = summary(np.array([np.nan, np.inf]))
     assert found.n == 0
     assert np.isnan([found.mean, found.median, found.low50, found.high50, found.low90, found.high90]).all()
-    assert np.isnan([found.above_zero, found.below_zero, found.mcse, found.mcse_above_zero]).all()
+    assert np.isnan([found.above_zero, found.below_zero, found.mcse, found.mcse_above_zero, found.mcse_median]).all()
 
 
 def test_weighted_quantiles_are_interpolated_between_middles_of_weights():
@@ -434,7 +477,9 @@ def test_weights_are_used_where_all_rivals_have_one(given, expected):
 
 def test_the_table_has_levels_of_the_base_beside_differences():
     result = many([[12.0, 14.0], [9.0, np.nan]], base=10.0).assign_coords(
-        weight=("rival", [0.75, 0.25]), policy_title=("policy", ["Base", "More of it"])
+        weight=("rival", [0.75, 0.25]),
+        effective=("rival", [2.0, 1.0]),
+        policy_title=("policy", ["Base", "More of it"]),
     )
     result["y"][0, 0, 1, 0] = 8.0
     lines = table(result).to_dict("records")

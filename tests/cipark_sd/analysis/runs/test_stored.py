@@ -389,6 +389,10 @@ def test_a_command_on_a_full_disk_stopped_and_killed_ends_with_the_same_bits(mod
     store: RunStore = store_of(work, tmp_path / "s")
     assert store.n_complete() == 0
     code, errors = stopped(tmp_path, signal.SIGINT)
+    if code == 0 and "Exception ignored" in errors:
+        # Python drops an interrupt that comes in a callback of a weak reference
+        shutil.rmtree(tmp_path / "s")
+        code, errors = stopped(tmp_path, signal.SIGINT)
     assert code == 130, errors
     assert f"stopped: {store.n_complete():,} of 60,000 runs are in s; the same command resumes" in errors
     assert 0 < store.n_complete() < store.n_runs

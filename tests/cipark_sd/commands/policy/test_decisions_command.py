@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
@@ -16,7 +17,9 @@ from calibration.commands.play.catalogue import contents_of
 from calibration.commands.play.request import Settings
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.commands.policy.about import load
+from cipark_sd.commands.policy.decisions import DecisionsFound
 from cipark_sd.commands.policy.output import chosen_parts, kinds, usual, write_again
+from cipark_sd.commands.policy.what_next import page_of
 from cipark_sd.pages.page import read_page
 
 DOCUMENT = (ROOT / "docs" / "how-to" / "what_next.md").read_text(encoding="utf-8")
@@ -74,6 +77,23 @@ def test_the_sentences_of_the_document_are_those_of_the_page(clinic):
     title = re.search(r"<h1>(.*?)</h1>", page)[1]
     approved(title)
     approved(re.search(r'class="measure">(.*?)</p>', page)[1])
+
+
+@pytest.mark.parametrize("ends", [("hire", "train"), ("train", "hire"), ("list", "list")])
+def test_what_to_measure_names_the_option_of_each_chance(clinic, ends):
+    """Both options and both chances are those of the table's first row, whichever stands first in the file."""
+    findings = load(clinic[0] / "out", kinds())
+    result = findings.of(DecisionsFound)
+    row = {"low_option": ends[0], "low": 0.79, "high_option": ends[1], "high": 0.83, "value": 0.2, "error": 0.01}
+    table = result.measurements.head(1).assign(**row)
+    page = page_of(findings.with_result("decisions", replace(result, measurements=table)))
+    titles = {"hire": "Hire two nurses", "train": "Train all nurses", "list": "Hire when the list is long"}
+    name, words = page.measure
+    low, high = re.split("; at .* or more, ", words)
+    assert name == f"Why {table['input'].iloc[0]}?"
+    assert re.search(f"or less, “{titles[ends[0]]}” has a 79% chance of 5% fewer patients waiting$", low)
+    assert high.startswith("83%. " if ends[0] == ends[1] else f"“{titles[ends[1]]}” has 83%. ")
+    assert titles.keys() == {option.id for option in findings.about.catalogue.decisions.options}
 
 
 def first_screen(page):

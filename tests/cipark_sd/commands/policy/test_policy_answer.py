@@ -11,16 +11,16 @@ from small_study import POLICIES, small_study
 
 from cipark_sd.analysis.experiments.catalogue import read_catalogue
 from cipark_sd.analysis.experiments.definition import BASE, Structure
-from cipark_sd.analysis.experiments.effects import EffectClass, effect_classes
+from cipark_sd.analysis.experiments.effects import Claim, EffectClass, effect_classes
 from cipark_sd.commands.policy.about import About, Findings
-from cipark_sd.commands.policy.answer import First, of_effects, rests_on
+from cipark_sd.commands.policy.answer import First, _caption, of_effects, rests_on
 from cipark_sd.commands.policy.effects import Effects, EffectsPart, effects_table
 from cipark_sd.commands.policy.output import parts
 from cipark_sd.commands.policy.signs import Signs
 from cipark_sd.pages.blocks import FirstScreen
 from cipark_sd.pages.output import page_of
 from cipark_sd.pages.parts import Pictures
-from cipark_sd.statements.claims import Basis
+from cipark_sd.statements.claims import Basis, Evidence, Tally
 
 POSTERIOR = Basis("posterior", 100, converged=True)
 
@@ -62,7 +62,7 @@ def effects(about: About, **medians: tuple[float, float, float]) -> Effects:
             **dict.fromkeys(("low50", "low90"), low),
             **dict.fromkeys(("high50", "high90"), high),
             "above_zero": 0.5,
-            "mcse": 0.1,
+            "mcse_median": 0.1,
         }
         for place, rival in enumerate(about.rivals)
         for policy, (median, low, high) in medians.items()
@@ -116,9 +116,28 @@ def test_an_effect_has_its_class_first_and_one_that_the_model_assumes_is_no_head
         "Twice the pace, not decided by the data",
         "Nothing, informed by the data",
     }
+    # the first figure counts the same policies as the table and the title
+    caption = _caption(Findings(about, {"effects": found}))
+    assert caption.startswith("Left at 8: the 2 effects whose direction is not assumed, of 3 (all are below), median")
     # where all that has one sign is assumed, that is the answer
     every = replace(found, classes=tuple(replace(effect, kind="built in") for effect in found.classes))
     approved(screen_lines(Findings(about, {"effects": every})))
+
+
+def test_an_expectation_that_the_model_assumes_is_not_known(about: About) -> None:
+    """Of four, the one of which the data have moved the odds; those that are true anyhow stand under Assumed."""
+    expected = about.catalogue.policy_by_id["slow"].expected[0]
+    always, moved, open_ = (
+        Claim("slow", expected, (Evidence("M0", Tally(before, 300), Tally(after, 300)),))
+        for before, after in ((300, 300), (150, 299), (150, 150))
+    )
+    found = replace(effects(about, **USUAL), claims=(always, always, moved, open_))
+    screen = screen_of(Findings(about, {"effects": found}))
+    words = "under 'Half the pace', Left at 8 less than the base"
+    assert screen.known == f"1 of 4 expectations: {words}."
+    assert screen.assumed == "Also 2 of 4 expectations."
+    without = screen_of(Findings(about, {"effects": replace(found, claims=(always, open_))}))
+    assert without.known == "The direction of none of these effects."
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from cipark_sd.data.scenarios import Scenario
 from cipark_sd.pages.blocks import Paragraph
 from cipark_sd.pages.page import read_page
 from cipark_sd.pages.parts import Pictures
+from cipark_sd.simulations.ensembles import ensemble
 
 pytestmark = pytest.mark.usefixtures("undrawn_figures")
 
@@ -261,6 +262,9 @@ def test_without_draws_a_study_runs_at_its_best_fit_without_bands_and_classes(le
     assert "every policy runs at the best fit alone, without intervals and classes" in caution
     assert f"'cipark calibrate {leaving} --posterior' samples the posterior" in caution
     assert "change from the base, one run, at the best fit alone" in shown.output
+    # the base has one number, above the table and, in whole firms, below it
+    (above,) = re.findall(r"the base is ([\d.]+) at 8", shown.output)
+    assert f"With nothing changed: {float(above):.0f} firms, at the best fit." in shown.output
     page = read_page(here / "out")
     assert page.sections[1].blocks[0].warning
     said = shown.output + (here / "out" / "report.json").read_text()
@@ -281,7 +285,7 @@ def test_chains_that_have_not_converged_are_told_first(tmp_path):
     study = read_target(STUDIES / "great_stone")
     fit = near_the_file(study, tmp_path / "fit", ("M0",), converged=0)
     asked = Request(sources=(str(fit),), n_draws=4, rivals="M0", seed=1, engine="native", output=tmp_path / "out")
-    about = start(asked, Bars()).about
+    about = start(asked, Bars(), lambda _: 1).about
     # no band of them can be trusted: the optimum alone is run
     assert about.basis.startswith("the best fit alone, without intervals: the posterior has not converged")
     findings = Findings(about, {})
@@ -317,7 +321,7 @@ def test_what_is_said_of_constants_is_of_all_draws_and_not_of_those_that_are_run
     wide = np.exp(middle + 0.71 * (np.log(rate.quantile(shares)) - middle))
     all_drawn = Draws("model", {"size": size.quantile(shares), "rate": wide}, "posterior", converged=True)
     assert untaught(study, all_drawn) == ("size", "rate")
-    some = [all_drawn.thinned(50, np.random.default_rng(seed)) for seed in range(20)]
+    some = [all_drawn.take(np.random.default_rng(seed).permutation(2000)).thinned(50) for seed in range(20)]
     assert {len(draws) for draws in some} == {50}
     assert {untaught(study, draws) for draws in some} == {("size", "rate")}
     # alone they would not agree
@@ -327,10 +331,10 @@ def test_what_is_said_of_constants_is_of_all_draws_and_not_of_those_that_are_run
 def test_a_policy_moves_a_constant_from_where_the_fit_has_it(leaving, here):
     """The median of all draws of the fit, which has more of them than are run."""
     problem = read_target(leaving).study.problem
-    drawn = problem.space.medians * np.exp(0.1 * np.random.default_rng(3).standard_normal((400, len(problem.space))))
+    drawn = problem.space.medians * np.exp(0.1 * np.random.default_rng(5).standard_normal((400, len(problem.space))))
     leave_fit(here / "fit", problem, draws=drawn)
     how = {"target": str(leaving), "sources": (str(here / "fit"),), "n_draws": 20, "seed": 1, "engine": "native"}
-    analysis = start(Request(**how, output=here / "out"), Bars())
+    analysis = start(Request(**how, output=here / "out"), Bars(), lambda _: 1)
     (draws,) = analysis.draws.values()
     median = float(np.median(drawn[:, problem.space.names.index("rate")]))
     assert len(draws) == 20
@@ -340,6 +344,34 @@ def test_a_policy_moves_a_constant_from_where_the_fit_has_it(leaving, here):
     before, after = map(float, re.findall(r"[0-9]+[.][0-9]+", words))
     assert before == pytest.approx(median, rel=0.005)
     assert after == pytest.approx(0.5 * median, rel=0.01)
+
+
+def test_policies_run_over_all_draws_of_a_fit_and_an_error_that_is_not_small_stands_beside_the_number(leaving, here):
+    """Draws of which each stands 25 times, as of a chain that seldom moves: they are worth 100.
+
+    What is printed is the median over all of them, with the spread that such medians have.
+    """
+    problem, rng = read_target(leaving).study.problem, np.random.default_rng(2)
+    medians = problem.space.medians
+
+    def drawn(n):
+        return medians * np.exp(0.4 * rng.standard_normal((n, len(medians))))
+
+    leave_fit(here / "fit", problem, draws=np.repeat(drawn(100), 25, axis=0), effective=100.0)
+    printed = cipark("policy", leaving, "--draws", here / "fit", "-o", here / "out", catch_exceptions=False).output
+    assert "2500 draws from the posterior; they are worth 100" in (here / "out" / "report.html").read_text(
+        encoding="utf-8"
+    )
+    row = pd.read_csv(here / "out" / "effects.csv").set_index(["policy", "time"]).loc["slow", 8.0]
+    assert row["n"] == 2500
+    (line,) = (line for line in printed.splitlines() if line.startswith("Half the pace\t"))
+    assert f"{row['median']:.0f} ± {row['mcse_median']:.0f} (" in line
+    columns = dict(zip(problem.space.names, drawn(100_000).T, strict=True))
+    runs = [ensemble(problem.model, columns | {"pace": np.full(100_000, p)}, save=["left"]) for p in (0.5, 1.0)]
+    slow, base = (run["left"].sel(time=8.0).to_numpy() for run in runs)
+    spread = np.median((slow - base).reshape(1000, 100), axis=1).std()
+    # by one sample of 100 the density at its median is known to a half
+    assert row["mcse_median"] == pytest.approx(spread, rel=0.5)
 
 
 DECISIONS = """

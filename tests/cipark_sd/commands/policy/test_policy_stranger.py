@@ -228,3 +228,38 @@ def test_a_pure_number_has_no_unit_in_any_sentence_or_head(tmp_path, write_mdl):
     page = (tmp_path / "out/report.html").read_text("utf-8")
     assert "Twice: 0.25 less" in done.output, done.output
     assert "Dmnl" not in done.output + page
+
+
+PRICED = """
+title = "shop"
+times = [4]
+[model]
+file = "shop.mdl"
+series = "prices.csv"
+[[outcome]]
+id = "sold"
+variable = "Sold"
+[[uncertainty]]
+id = "slope"
+name = "Slope"
+range = [2, 2.0002]
+"""
+
+
+def test_a_policy_moves_what_data_drive(tmp_path, write_mdl):
+    text = "Sold= INTEG(100-Slope*Price,0) ~ ~ |\nSlope= 2 ~ ~ |\nPrice :HOLD BACKWARD: ~ ~ |\n"
+    write_mdl(text, name="shop.mdl", final=4, step=0.25)
+    (tmp_path / "prices.csv").write_text("Time,Price\n0,10\n1,12\n3,8\n")
+    sets = {"less": '"0.95 * Price"', "none": 0, "floor": '"MAX(Price, 11)"'}
+    policies = [
+        f'[[policy]]\nid = "{id_}"\ntitle = "{id_}"\nset = {{ Price = {text} }}\n' for id_, text in sets.items()
+    ]
+    file = tmp_path / "policies.toml"
+    file.write_text(PRICED + "".join(policies), encoding="utf-8")
+    cipark("policy", tmp_path, *DRAWS, "-o", tmp_path / "out", catch_exceptions=False)
+    change = pd.read_csv(tmp_path / "out" / "effects.csv").set_index("policy")["median"]
+    # a price of 10 for one unit of time, 12 for two and 8 for one
+    assert change.to_dict() == pytest.approx({"less": 2 * 0.05 * 42, "none": 2 * 42, "floor": -2 * (1 + 3)}, rel=1e-3)
+    file.write_text(PRICED + policies[0].replace("0.95", "Slope"), encoding="utf-8")
+    refused = cipark("policy", tmp_path, *DRAWS, "-o", tmp_path / "out", code=2).output
+    assert "the value of 'Price' is 'Slope * Price', expected a number, or an equation of its own values" in refused

@@ -275,29 +275,6 @@ def test_a_transit_time_is_sampled_when_the_conveyor_says_so(tmp_path: Path, eng
     compared(path, cohort_by_cohort(30, sampled, 0.1, 0.05, WHOLE), engine)
 
 
-@pytest.mark.parametrize("engine", ["native", "numpy"])
-def test_an_arrested_conveyor_stands_still(tmp_path: Path, engine: str) -> None:
-    """Nothing enters, leaves or leaks, and afterwards all goes on; pysimlin has the same."""
-    path, shape = tmp_path / "m.xmile", {"start": 30, "first_zone": "", "second_zone": "", "length": 4}
-    extra = "<arrest>IF TIME &gt;= 2 AND TIME &lt; 4.5 THEN 1 ELSE 0</arrest>"
-    path.write_text(
-        LEAKS.format(**shape, attributes=' exponential_leak="true"', extra=extra, first="share", second="0.05")
-    )
-    run, theirs = simulate(read_model(path), engine=engine), by_simlin(path)
-    names = ("students", "graduating", "attriting", "failing", "matriculating", "transferring")
-    for name in names:
-        np.testing.assert_allclose(run[name], theirs[name], rtol=1e-10, atol=1e-10, err_msg=name)
-        assert not np.any(run[name][8:18] - (run["students"][8] if name == "students" else 0))
-
-
-def test_a_conveyor_that_may_stop_behind_another_one_is_refused(tmp_path: Path) -> None:
-    path = conveyor(tmp_path / "m.xmile")
-    behind = "<inflow>leaving</inflow><outflow>end</outflow><conveyor><len>1</len><arrest>TIME</arrest></conveyor>"
-    path.write_text(path.read_text().replace("<inflow>leaving</inflow></stock>", f'{behind}</stock><flow name="end"/>'))
-    with pytest.raises(CiparkError, match="behind another one, which it would hold up"):
-        read_model(path)
-
-
 def test_a_conveyor_on_which_nothing_passes_what_entered_before_is_refused_where_that_matters(tmp_path: Path) -> None:
     path = conveyor(tmp_path / "m.xmile", length="2 + TIME")
     path.write_text(path.read_text().replace("<conveyor>", '<conveyor fifo="true">'))
@@ -405,7 +382,6 @@ def test_other_programs_have_the_same_leaks(tmp_path: Path) -> None:
     ("shape", "words"),
     [
         ({"length": "3 + SIN(TIME)"}, "a leak fraction that changes on a conveyor whose transit time"),
-        ({"extra": "<arrest>TIME</arrest>"}, "<arrest>, of a conveyor that leaks linearly"),
         ({"first_zone": ' leak_start="0.5"'}, "leak zones begin at different places"),
         (
             {"attributes": ' force_leak_fraction="true"', "first": "0.1", "first_zone": ' leak_start="0.5"'},
@@ -458,11 +434,46 @@ def test_as_much_enters_as_there_is_room_for(tmp_path: Path, limits: dict[str, A
         ({"leak": "<eqn>0.1</eqn><leak/>"}, "a conveyor with 0 outflows that do not leak"),
         ({"length": "0"}, "a conveyor without a transit time above 0"),
         ({"length": ""}, "a conveyor without a transit time above 0"),
+        (
+            {"extra": "<arrest>TIME</arrest>"},
+            r"m\.xmile:\d+: .* a conveyor with <arrest>, .* run the file with pysimlin",
+        ),
     ],
 )
 def test_what_is_not_computed_is_refused_by_name(tmp_path: Path, changes: dict[str, str], words: str) -> None:
     with pytest.raises(CiparkError, match=words):
         read_model(conveyor(tmp_path / "m.xmile", **changes))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("<conveyor>", '<conveyor discrete="true">', "'On the way' uses a discrete conveyor, .* pysimlin"),
+        (
+            "<eqn>2 + TIME</eqn>",
+            "<eqn>MAX(On_the_way)</eqn>",
+            "'changing' uses a function of a conveyor's slats, .* pysimlin",
+        ),
+        ("<eqn>2 + TIME</eqn>", "<eqn>1 + On_the_way[2]</eqn>", "'changing' uses a function of a conveyor's slats"),
+        ("<eqn>0</eqn>", "<eqn>0</eqn><queue/>", "the XMILE part <queue>, .* pysimlin"),
+    ],
+)
+def test_what_another_program_runs_is_refused_and_that_program_named(
+    tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    path = conveyor(tmp_path / "m.xmile", start="1")
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(CiparkError, match=rf"m\.xmile:\d+: .*{words}"):
+        read_model(path)
+    assert np.isfinite(by_simlin(path)["on_the_way"]).all()
+
+
+@pytest.mark.parametrize("text", ["SUM(On_the_way)", "MAX(On_the_way, 1)"])
+def test_a_conveyor_among_other_arguments_is_the_stock(tmp_path: Path, text: str) -> None:
+    path = conveyor(tmp_path / "m.xmile", start="1")
+    path.write_text(path.read_text().replace("<eqn>2 + TIME</eqn>", f"<eqn>{text}</eqn>"))
+    run = simulate(read_model(path))
+    assert np.array_equal(run["changing"], np.maximum(run["on_the_way"], 1.0) if "MAX" in text else run["on_the_way"])
 
 
 def test_an_exponential_conveyor_without_a_leak_keeps_everything(tmp_path: Path) -> None:

@@ -295,3 +295,12 @@ def test_an_unfinished_file_leaves_the_old_one(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match=r"nowhere.*cannot be written"):
         write_whole(tmp_path / "nowhere" / "a.mdl", "")
+
+
+def test_a_control_character_becomes_no_xml_that_none_can_read(write_mdl: Write) -> None:
+    """Vensim has them in comments of old files; an escape sequence in a name was written as it is."""
+    texts = "level = INTEG(rate, 1) ~ item ~ form\x0cfeed |\nrate = 1 ~ item ~ |"
+    written = etree.fromstring(to_xmile(read_model(write_mdl(texts))).encode())
+    assert next(node.text for node in written.iter("{*}doc")) == "form feed"
+    with pytest.raises(UnsupportedFeature, match=r"a control character in a name.*rename it"):
+        to_xmile(read_model(write_mdl('"a\x1b]0;x\x07" = 1 ~ ~ |')))

@@ -153,7 +153,7 @@ def test_values_of_the_file_are_the_middle_of_the_priors(core: Model, study: Cal
 
 def test_the_priors_middle_park_is_that_of_the_paper(core: Model, study: CalibrationProblem) -> None:
     """41 firms at the end of 2019, and most parks of the prior within a factor of three of it."""
-    from calibration.inference.sampling.densities import prior_draws
+    from calibration.inference.sample.densities import prior_draws
 
     theta = prior_draws(study.space, 2000, np.random.default_rng(5))
     runs = {p.name: theta[:, i] for i, p in enumerate(study.space) if p.target == "model"}

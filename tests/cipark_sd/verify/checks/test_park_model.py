@@ -16,7 +16,7 @@ from model_corners import (
 )
 from thorough import share
 
-from calibration.inference.sampling.densities import prior_draws
+from calibration.inference.sample.densities import prior_draws
 from calibration.study import STUDIES
 from calibration.study.problem import CalibrationProblem, read_problem
 from cipark_sd.analysis.sensitivities.factors import constant_values

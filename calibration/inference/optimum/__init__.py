@@ -1,1 +1,0 @@
-"""Estimation: optimisation, profile likelihoods, identifiability and residuals."""

@@ -1,1 +1,0 @@
-"""Sampling from the posterior, and whether the sampling has converged."""
