@@ -57,7 +57,7 @@ def calibrate(request: Settings) -> Result:
 
         return payoff_result(made, folder)
     findings = finish(settings, made, folder)
-    return of_folder(folder, exit_code=0 if findings.sound else 1, printed=[ending(findings, folder / HTML)])
+    return of_folder(folder, ending=ending(findings, folder / HTML), exit_code=0 if findings.sound else 1)
 
 
 def whole(request: Settings, folder: Path) -> Settings:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cipark_sd.base.console import Printable, Rows, Sentence
+from cipark_sd.base.console import Printable, Printed, Rows, Sentence
 from cipark_sd.commands import options
 from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.result import Result
@@ -64,9 +64,7 @@ def score(request: Request) -> Result:
     return Result({"forecast": request.forecast, "of": judged, "series": facts}, printed=printed)
 
 
-def _of_series(
-    counts: "Counts", forecasters: "Sequence[Forecaster]", judged: str
-) -> tuple[dict[str, object], list[str | Printable]]:
+def _of_series(counts: "Counts", forecasters: "Sequence[Forecaster]", judged: str) -> tuple[dict[str, object], Printed]:
     """The forecasters of one series: their scores for programs, and what people read."""
     from calibration.assess.forecast_score import gap_between, score_forecast
 

@@ -233,7 +233,7 @@ class Fit(Calibration, Acting):
             place = self._folder(folder)
             with recorded(place):
                 findings = finish(whole(settings, place), self, place)
-        made = of_folder(place, exit_code=0 if findings.sound else 1, printed=[ending(findings, place / HTML)])
+        made = of_folder(place, ending=ending(findings, place / HTML), exit_code=0 if findings.sound else 1)
         return replace(made, command="calibrate")
 
     def save(self, folder: Path | str | None = None) -> Path:

@@ -51,29 +51,30 @@ class Printable(Protocol):
         """Write it for people where the stream is a terminal, else as it goes on to a file or another program."""
 
 
-def show(printed: "Iterable[str | Printable]", stream: IO[str]) -> None:
-    """Write parts one after the other; a text is a :class:`Line`."""
+#: What a command says, part by part.
+Printed = Sequence[str | Printable]
+
+
+def show(printed: Iterable[str | Printable], stream: IO[str]) -> None:
+    """Write parts one after the other; a text is one line or several, as they are."""
     for part in printed:
-        (Line(part) if isinstance(part, str) else part).show(stream)
+        if isinstance(part, str):
+            echo(part, stream=stream)
+        else:
+            part.show(stream)
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line or several as they are, escapes apart, behind a ``head`` in bold."""
+def echo(text: str = "", *, err: bool = False, head: str = "", stream: IO[str] | None = None) -> None:
+    """Print ``head`` in bold and ``text`` as they are, escapes apart.
 
-    text: str = ""
-    head: str = ""
-
-    def show(self, stream: IO[str]) -> None:
-        """As of :class:`Printable`."""
-        text = (click.style(escaped(self.head), bold=True) if self.head else "") + escaped(self.text)
-        # click takes an ASCII stream for UTF-8 unless it is handed over
-        click.echo(text, file=stream)
-
-
-def echo(text: str = "", *, err: bool = False) -> None:
-    """Print a :class:`Line` on standard output, or on standard error."""
-    Line(text).show(sys.stderr if err else sys.stdout)
+    Parameters
+    ----------
+    text, head : of one line or several; ``head`` stands before ``text`` in bold
+    stream : by default standard output, or standard error with ``err``
+    """
+    text = (click.style(escaped(head), bold=True) if head else "") + escaped(text)
+    # click takes an ASCII stream for UTF-8 unless it is handed over
+    click.echo(text, file=stream or (sys.stderr if err else sys.stdout))
 
 
 def as_json(value: object, *, indent: int | None = None) -> str:
@@ -166,9 +167,9 @@ class NamedLines:
             first, *following = textwrap.wrap(
                 without_exponents(text), max(room - len(head), 20), break_long_words=False, break_on_hyphens=False
             ) or [""]
-            Line(first if place else "", head or first).show(stream)
+            echo(first if place else "", head=head or first, stream=stream)
             for part in following:
-                (Line(" " * len(head) + part) if place else Line(head=part)).show(stream)
+                echo(" " * len(head) + part if place else "", head="" if place else part, stream=stream)
 
 
 @dataclass(frozen=True)
@@ -255,8 +256,7 @@ def _print_block(
     from rich.table import Table
     from rich.text import Text
 
-    room = shutil.get_terminal_size().columns
-    console = Console(file=stream, width=room, highlight=False)
+    console = Console(file=stream, width=shutil.get_terminal_size().columns, highlight=False)
     if block is None:
         if title:
             console.print(Text(title, style="italic"))
@@ -266,7 +266,7 @@ def _print_block(
             for column, cell in zip(columns[1:], row[1:], strict=True):
                 if cell:
                     text = f"{column}: {cell}" if column else cell
-                    for line in textwrap.wrap(text, room, initial_indent="  ", subsequent_indent="    "):
+                    for line in textwrap.wrap(text, console.width, initial_indent="  ", subsequent_indent="    "):
                         console.print(Text(line))
         return
     table = Table(title=Text(title) if title else None, title_justify="left", show_edge=False, header_style="bold")

@@ -41,16 +41,14 @@ LOG = "left_out.log"
 _ENTRY = "* "
 
 
-_Record = tuple[Path | None, list[str] | None]
-#: What was left out of one command: where its tracebacks go, and the lines, which are None until there is a record.
-_NO_RECORD: _Record = (None, None)
-_RECORD: ContextVar[_Record | None] = ContextVar("left_out", default=None)
+#: What was left out of one call: where its tracebacks go, and the lines; empty until there is a record.
+_RECORD: ContextVar[list[tuple[Path | None, list[str]]] | None] = ContextVar("left_out", default=None)
 
 
 @contextmanager
 def one_call() -> Iterator[None]:
     """One call of a command: a record that is opened within it ends with it."""
-    token = _RECORD.set(_NO_RECORD)
+    token = _RECORD.set([])
     try:
         yield
     finally:
@@ -67,10 +65,10 @@ def recorded(folder: Path | None = None) -> Iterator[None]:
 
 def record_in(folder: Path | None = None) -> None:
     """As :func:`recorded`, to the end of the command that runs."""
-    if _RECORD.get() is not None:
+    if (record := _RECORD.get()) is not None:
         if folder is not None:
             (folder / LOG).unlink(missing_ok=True)
-        _RECORD.set((folder, []))
+        record[:] = [(folder, [])]
 
 
 def attempt(
@@ -91,9 +89,10 @@ def attempt(
     detail : which one of several, such as the name of a figure; empty where there is one
     refused : verdicts, and faults of the disk, that end the command all the same
     """
-    words, (folder, lines) = PARTS[part], _RECORD.get() or _NO_RECORD
-    if lines is None:
+    words = PARTS[part]
+    if not (record := _RECORD.get()):
         return compute()
+    folder, lines = record[0]
     try:
         return compute()
     except refused:

@@ -72,9 +72,8 @@ def command(request: Request) -> Result:
         write_report(outcomes, output)
     printed = tuple(_printed(outcomes, f"{path.name}" + (f" against {source.name}" if source is not None else "")))
     failed = any(outcome.status == "fail" for outcome in outcomes)
-    return Result(
-        {"model": model.name, "model_digest": model.digest, "checks": as_json(outcomes)}, int(failed), printed
-    )
+    facts = {"model": model.name, "model_digest": model.digest, "checks": as_json(outcomes)}
+    return Result(facts, int(failed), printed)
 
 
 def _run(model: "Model", checks: "Checks", engine: str, only: Sequence[str]) -> tuple["Outcome", ...]:

@@ -203,8 +203,7 @@ def _load(name: str, load: Callable[[], object], source: str) -> click.Command:
 
     @click.command(name, short_help=f"not available: {reason}", add_help_option=False)
     @click.argument("ignored", nargs=-1, type=click.UNPROCESSED)
-    @click.pass_context
-    def unavailable(ctx: click.Context, ignored: tuple[str, ...]) -> None:
+    def unavailable(ignored: tuple[str, ...]) -> None:
         raise CiparkError(f"the command {name!r} is not available: {reason}")
 
     unavailable.context_settings["ignore_unknown_options"] = True

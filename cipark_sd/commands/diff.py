@@ -49,10 +49,7 @@ def command(request: Request) -> Result:
     if request.figure_file:
         check_figure_path(request.figure_file)
     problems: list[CiparkError] = []
-    inputs = [
-        options.OfModel(file=file, series=request.series, allow_files=request.allow_files)
-        for file in (request.before, request.after)
-    ]
+    inputs = [options.OfModel(file, request.series, request.allow_files) for file in (request.before, request.after)]
     paths = [of.path for of in inputs]
     before, after = (collected(problems, of.model) for of in inputs)
     raise_all("cipark diff", problems)

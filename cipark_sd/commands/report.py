@@ -35,14 +35,8 @@ class Request:
     for_print: bool = option(
         "--print", is_flag=True, help="As --again, with each figure as PNG and PDF beside its SVG."
     )
-    output: Path = option(
-        "-o",
-        "--output",
-        type=click.Path(path_type=Path, dir_okay=False),
-        default=Path("report.html"),
-        show_default=True,
-        help="HTML file; it needs no other file beside it.",
-    )
+    output: Path = option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), show_default=True,
+                          default=Path("report.html"), help="HTML file; it needs no other file beside it.")  # fmt: skip
 
 
 @command_of(Request, "report", short_help="Combine several reports on one page.")

@@ -2,7 +2,7 @@
 
 import io
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from cipark_sd.base.console import NamedLines, Printable, as_json, echo, plain, show
+from cipark_sd.base.console import NamedLines, Printed, as_json, echo, plain, show
 from cipark_sd.base.errors import MissingPackage
 
 #: Key of a context in which ``--json`` was given.
@@ -44,7 +44,7 @@ class Result:
 
     facts: Mapping[str, Any]
     exit_code: int = 0
-    printed: Sequence[str | Printable] = ()
+    printed: Printed = ()
     command: str = ""
 
     def __getitem__(self, key: str) -> Any:
@@ -127,7 +127,8 @@ class Command(click.Command):
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         if self.name not in PROTOCOLS:
-            self.params.append(_json_option())
+            text = "Print one JSON object in place of all else."
+            self.params.append(click.Option(["--json"], is_flag=True, expose_value=False, callback=_noted, help=text))
 
     def answer(self, **values: Any) -> Result:
         """What the function returns for the values of its request."""
@@ -149,12 +150,8 @@ class Command(click.Command):
         return result.exit_code
 
 
-def _json_option() -> click.Option:
-    def remember(context: click.Context, option: click.Parameter, value: bool) -> None:
-        context.meta[_KEY] = value
-
-    help_text = "Print one JSON object in place of all else."
-    return click.Option(["--json"], is_flag=True, expose_value=False, callback=remember, help=help_text)
+def _noted(context: click.Context, option: click.Parameter, value: bool) -> None:
+    context.meta[_KEY] = value
 
 
 def text_of(command: str, result: Result) -> str:
@@ -176,18 +173,7 @@ def text_of(command: str, result: Result) -> str:
     return as_json(common | plain(result.facts))
 
 
-def ended(folder: Path, printed: Sequence[str | Printable] = ()) -> Result:
-    """The same as :func:`of_folder`, which also says the first screen of the page, in five lines."""
-    from cipark_sd.pages.blocks import FirstScreen
-    from cipark_sd.pages.page import HTML, read_page
-
-    blocks = [block for section in read_page(folder).sections for block in section.blocks]
-    screen = next((block for block in blocks if isinstance(block, FirstScreen)), None)
-    lines = [("Read next", str(folder / HTML))] if screen is None else screen.ending(folder / HTML)
-    return of_folder(folder, printed=(*printed, NamedLines(lines)))
-
-
-def of_folder(folder: Path, *, exit_code: int = 0, printed: Sequence[str | Printable] = ()) -> Result:
+def of_folder(folder: Path, printed: Printed = (), ending: NamedLines | None = None, *, exit_code: int = 0) -> Result:
     """The result of a command that leaves a page in ``folder``: its answer, its headline numbers and its files.
 
     ``limits`` are those of the answer, and the warnings of the page.
@@ -197,7 +183,9 @@ def of_folder(folder: Path, *, exit_code: int = 0, printed: Sequence[str | Print
     folder : Path
         With ``report.json``.
     printed : sequence of str or Printable
-        What people read.
+        What people read before the ``ending``.
+    ending : NamedLines, optional
+        By default the first screen of the page, in five lines.
     """
     from cipark_sd.base.records import to_plain
     from cipark_sd.pages.blocks import FirstScreen, Paragraph
@@ -207,6 +195,7 @@ def of_folder(folder: Path, *, exit_code: int = 0, printed: Sequence[str | Print
     blocks = [block for section in page.sections for block in section.blocks]
     answers = [block for block in blocks if isinstance(block, FirstScreen)]
     warnings = [block.text for block in blocks if isinstance(block, Paragraph) and block.warning]
+    last = answers[0].ending(folder / HTML) if answers else [("Read next", str(folder / HTML))]
     limits = [text for of in answers for text in (of.limits, *of.cautions, *of.warnings)]
     return Result(
         {
@@ -220,5 +209,5 @@ def of_folder(folder: Path, *, exit_code: int = 0, printed: Sequence[str | Print
             "files": sorted(path.name for path in folder.iterdir() if path.is_file()),
         },
         exit_code,
-        printed,
+        (*printed, ending or NamedLines(last)),
     )

@@ -9,7 +9,7 @@ from typing import IO, assert_never
 
 import click
 
-from cipark_sd.base.console import Line, Printable, Rows
+from cipark_sd.base.console import Printable, Rows, echo
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.options import command_of, option
 from cipark_sd.commands.result import Result
@@ -221,9 +221,9 @@ class _Variables(Rows):
             super().show(stream)
             return
         for name, *facts, doc in self.rows:
-            Line(f"  {'  '.join(filter(None, facts))}", head=name).show(stream)
+            echo(f"  {'  '.join(filter(None, facts))}", head=name, stream=stream)
             if doc:
-                Line(textwrap.fill(doc, width, initial_indent="    ", subsequent_indent="    ")).show(stream)
+                echo(textwrap.fill(doc, width, initial_indent="    ", subsequent_indent="    "), stream=stream)
 
 
 def _listed(model: Model, variables: Sequence[Variable], roles: Mapping[str, str]) -> Rows:

@@ -25,7 +25,7 @@ from cipark_sd.commands.policy.knockouts import KnockoutsPart
 from cipark_sd.commands.policy.request import NAMES, UNDER_PRIORS, USUAL, Request
 from cipark_sd.commands.policy.signs import SignsPart
 from cipark_sd.commands.policy.what_next import page_of
-from cipark_sd.commands.result import Result, ended, of_folder
+from cipark_sd.commands.result import Result, of_folder
 from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.page import HTML
@@ -171,13 +171,13 @@ def run(request: Request) -> Result:
     printed = [*(not_run if request.named else ()), *(shortened(PARTS[names[0]].shown(findings)) if names else ())]
     decisions = page_of(findings)
     if decisions is None:
-        return ended(folder, printed)
+        return of_folder(folder, printed)
     named = [(STANDING[kind].capitalize(), text) for kind, text in decisions.lines]
     result = findings.of(DecisionsFound)
     cautions = " ".join((*about.cautions, *(result.doubts if result else ())))
     caution = [("Caution", cautions)] if cautions else []
     last = NamedLines([("Finding", decisions.title), *caution, *named, ("Read next", str(folder / FIRST))])
-    return of_folder(folder, printed=(*printed, last))
+    return of_folder(folder, printed, last)
 
 
 def _n_settings(named: Sequence[str], catalogue: Catalogue) -> int:

@@ -24,7 +24,7 @@ from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.base.optional import record_in
 from cipark_sd.base.timegrid import calendar_years, time_grid, time_label
 from cipark_sd.base.wording import in_sentence, listed, said_date, with_unit, written_unit
-from cipark_sd.commands.result import Result, ended
+from cipark_sd.commands.result import Result, of_folder
 from cipark_sd.commands.sensitivity.findings import FILE, ExplainedOutput, Findings, Inputs, load, save
 from cipark_sd.commands.sensitivity.methods import registry
 from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method, Step, over_outputs, share_bars
@@ -370,7 +370,7 @@ def answer(request: Request) -> Result:
         resume = " The Sobol design so far is kept: the same command resumes." if resumable else ""
         echo(f"\nStopped.{resume}", err=True)
         raise SystemExit(130) from None
-    return ended(folder, [*printed, *(f"\n{line}" for line in sentences(findings)), ""])
+    return of_folder(folder, [*printed, *(f"\n{line}" for line in sentences(findings)), ""])
 
 
 def _runs(request: Request, inputs: Inputs, response: ModelResponse, progress: Step) -> "xr.Dataset":
