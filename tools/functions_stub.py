@@ -12,7 +12,8 @@ from pathlib import Path
 import click
 
 from calibration.front.fit import AFTER
-from cipark_sd.commands.calling import COMMANDS, command_of_name, parameters_of
+from cipark_sd.commands.cli import FUNCTIONS, command_of_name
+from cipark_sd.commands.requests import parameters_of
 
 _ROOT = Path(__file__).parents[1]
 STUB = _ROOT / "cipark_sd" / "commands" / "functions.pyi"
@@ -29,7 +30,7 @@ from calibration.front.fit import Study as Study
 from calibration.front.fit import load_fit as load_fit
 from calibration.front.fit import read_study as read_study
 from calibration.front.noise import Noise as Noise
-from cipark_sd.commands.calling import Answer, Player
+from cipark_sd.commands.result import Player, Result
 from cipark_sd.model.model import Model
 
 Named = Iterable[str] | Mapping[str, object]
@@ -50,7 +51,7 @@ _ARGUMENTS = {
 
 def text() -> str:
     """The whole stub, formatted."""
-    functions = [_function(name, "Player" if name == "play" else "Answer") for name in COMMANDS]
+    functions = [_function(name, "Player" if name == "play" else "Result") for name in FUNCTIONS]
     written = "\n".join([_HEAD, *functions, _function("calibrate", "Fit", AFTER)])
     command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", STUB.name, "-"]
     return subprocess.run(command, input=written, stdout=subprocess.PIPE, text=True, check=True, cwd=_ROOT).stdout

@@ -37,7 +37,7 @@ def calibrate(request: Settings) -> Result:
       cipark calibrate --until 2017-12-31         what 2018 and 2019 looked like from before
     """
     from calibration.commands import pipeline
-    from calibration.report.output import show
+    from calibration.report.output import ending
     from cipark_sd.base.files import OUTPUT_FOLDER, output_folder
     from cipark_sd.base.optional import record_in
     from cipark_sd.pages.page import HTML
@@ -57,8 +57,7 @@ def calibrate(request: Settings) -> Result:
 
         return payoff_result(made, folder)
     findings = finish(settings, made, folder)
-    show(findings, folder / HTML)
-    return of_folder(folder, exit_code=0 if findings.sound else 1)
+    return of_folder(folder, ending=ending(findings, folder / HTML), exit_code=0 if findings.sound else 1)
 
 
 def whole(request: Settings, folder: Path) -> Settings:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calibration.new_study.request import Request
-from cipark_sd.base.console import echo, print_table
+from cipark_sd.base.console import Rows
 from cipark_sd.commands.options import command_of
 from cipark_sd.commands.result import Result
 
@@ -38,22 +38,22 @@ def new_study(request: Request) -> Result:
             raise InvalidValue("--from", template, "either a model and data or --from, not both", where="new-study")
         from calibration.new_study.folders import from_template
 
-        for line in from_template(template, request.output, force=request.force, allow_files=request.allow_files):
-            echo(line)
-        return Result({"folder": request.output or Path(f"my_{template}"), "copy_of": template})
+        lines = from_template(template, request.output, force=request.force, allow_files=request.allow_files)
+        return Result({"folder": request.output or Path(f"my_{template}"), "copy_of": template}, printed=tuple(lines))
     if request.payoff is not None or request.control is not None:
         return _of_optimizer(request)
     from calibration.new_study.guesses import HEADS, guesses, warnings
     from calibration.new_study.study import new_study as made_study
 
     made = made_study(request)
-    echo(f"{made.folder}: a study with {len(made.series)} series")
-    print_table(HEADS, list(guesses(made)), right=())
-    for line in warnings(made):
-        echo(f"  NOTE    {line}")
-    echo("All priors are placeholders around the file's values. Look at problem.toml, then:")
-    echo(f"  cipark calibrate {made.folder} --fast")
-    return Result(_facts(made))
+    printed: tuple[str | Rows, ...] = (
+        f"{made.folder}: a study with {len(made.series)} series",
+        Rows(HEADS, list(guesses(made)), right=()),
+        *(f"  NOTE    {line}" for line in warnings(made)),
+        "All priors are placeholders around the file's values. Look at problem.toml, then:",
+        f"  cipark calibrate {made.folder} --fast",
+    )
+    return Result(_facts(made), printed=printed)
 
 
 def _of_optimizer(request: Request) -> Result:
@@ -62,14 +62,18 @@ def _of_optimizer(request: Request) -> Result:
     made = from_optimizer(request)
     theirs = "" if made.theirs is None else f"; theirs {made.theirs:,.10g}"
     start = "payoff at the start" if made.theirs is None else "their optimum, our payoff:"
-    echo(f"{made.folder}: a study that maximises a payoff over {made.n_parameters} constants")
-    for reading, value in made.payoffs.items():
-        echo(f"  {start} {value:,.6f} as {reading}{theirs if reading == made.chosen else ''}")
-    echo(f"  the study takes {made.chosen}{'' if made.theirs is None else ', which is closer to theirs'}")
+    printed = [
+        f"{made.folder}: a study that maximises a payoff over {made.n_parameters} constants",
+        *(
+            f"  {start} {value:,.6f} as {reading}{theirs if reading == made.chosen else ''}"
+            for reading, value in made.payoffs.items()
+        ),
+        f"  the study takes {made.chosen}{'' if made.theirs is None else ', which is closer to theirs'}",
+    ]
     if made.not_used:
         options_of_theirs = [f"{key}={value}" for key, value in made.not_used.items()]
-        echo(f"  options of their optimizer that are not used: {', '.join(options_of_theirs)}")
-    echo(f"  cipark calibrate {made.folder} --fast")
+        printed.append(f"  options of their optimizer that are not used: {', '.join(options_of_theirs)}")
+    printed.append(f"  cipark calibrate {made.folder} --fast")
     return Result(
         {
             "folder": made.folder,
@@ -78,7 +82,8 @@ def _of_optimizer(request: Request) -> Result:
             "chosen": made.chosen,
             "theirs": made.theirs,
             "not_used": dict(made.not_used),
-        }
+        },
+        printed=printed,
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from calibration.commands.pipeline import keep_draws
 from calibration.inference.sample.convergence import QUANTILES
-from cipark_sd.base.console import echo, print_table, say
+from cipark_sd.base.console import Printable, Rows, Sentence
 from cipark_sd.base.files import write_table, write_text
 from cipark_sd.base.naming import flat_name, split_name
 from cipark_sd.base.wording import number, percent
@@ -60,13 +60,13 @@ def payoff_result(made: "Calibration", folder: Path) -> Result:
         rows.append((name, float(start[i]), float(optimum.theta[i]), *ends, below, above, at))
     n_runs = sum(search.evaluations for search in optimum.searches)
     best = optimum.log_likelihood
-    say(f"{problem.title}: payoff {best:,.6f}, from {first:,.6f} at the start", bold=True)
-    echo(
+    head = Sentence(f"{problem.title}: payoff {best:,.6f}, from {first:,.6f} at the start", bold=True)
+    searched = (
         f"  {len(optimum.searches)} searches with gradients, {n_runs:,} points; {optimum.n_arrived} of them end there. "
         f"{len(optimum.at_bound)} of {len(rows)} constants lie at a bound."
     )
     shown = sorted(rows, key=lambda row: -max(row[5], row[6]))[:MOST_ROWS]
-    print_table(
+    shown_table = Rows(
         ("constant", "start", "optimum", "bounds", f"payoff falls by, {100 * MOVE:g} % of the range below", "above"),
         [
             [name, number(a), number(b) + at, f"{low:g} to {high:g}", f"{below:.4g}", f"{above:.4g}"]
@@ -81,13 +81,16 @@ def payoff_result(made: "Calibration", folder: Path) -> Result:
         if parameter.target == "model"
     ]
     changes = write_text(folder / "optimum.cin", "".join(settings))
+    printed: list[str | Printable] = [head, searched, shown_table]
     if problem.method.log_density:
         known = _known(made)
-        print_table(KNOWN, [[str(row["constant"]), *_shown(row)] for row in known][:MOST_ROWS])
-        echo(f"  {_how(made)}")
-        echo(f"  what the log density says of each: {write_table(folder / 'constants.csv', known)}")
+        printed += [
+            Rows(KNOWN, [[str(row["constant"]), *_shown(row)] for row in known][:MOST_ROWS]),
+            f"  {_how(made)}",
+            f"  what the log density says of each: {write_table(folder / 'constants.csv', known)}",
+        ]
         keep_draws(made, folder)
-    echo(f"  all constants: {table}; as a scenario, for Vensim too: {changes}")
+    printed.append(f"  all constants: {table}; as a scenario, for Vensim too: {changes}")
     facts = {
         "folder": folder,
         "payoff": best,
@@ -98,7 +101,7 @@ def payoff_result(made: "Calibration", folder: Path) -> Result:
         "optimum": dict(zip(names, optimum.theta.tolist(), strict=True)),
     }
     is_left = made.interrupted or (made.draws is not None and not made.draws.sampled.converged)
-    return Result(facts, exit_code=1 if is_left else 0)
+    return Result(facts, 1 if is_left else 0, printed)
 
 
 def _known(made: "Calibration") -> list[dict[str, object]]:

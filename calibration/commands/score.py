@@ -1,12 +1,12 @@
 """``cipark score``. Nothing heavy is imported before the command runs."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cipark_sd.base.console import print_table, say
+from cipark_sd.base.console import Printable, Printed, Rows, Sentence
 from cipark_sd.commands import options
 from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.result import Result
@@ -54,17 +54,18 @@ def score(request: Request) -> Result:
     if judged not in names:
         raise UnknownName(judged, names, kind="structure", where="--of")
     series = list(dict.fromkeys(entry.series for entry in forecasters))
-    facts = {}
+    facts, printed = {}, list[str | Printable]()
     columns = options.pairs(request.columns, "--column", "SERIES=COLUMN", where="score")
     by_date = any(entry.by_date for entry in forecasters)
     for counts in read_counts(request.data, series, columns, request.dated, by_date=by_date):
         chosen = [entry for entry in forecasters if entry.series == counts.series]
-        facts[counts.series] = _of_series(counts, chosen, judged)
-    return Result({"forecast": request.forecast, "of": judged, "series": facts})
+        facts[counts.series], parts = _of_series(counts, chosen, judged)
+        printed += parts
+    return Result({"forecast": request.forecast, "of": judged, "series": facts}, printed=printed)
 
 
-def _of_series(counts: "Counts", forecasters: "Sequence[Forecaster]", judged: str) -> dict[str, object]:
-    """Score, say and print the forecasters of one series."""
+def _of_series(counts: "Counts", forecasters: "Sequence[Forecaster]", judged: str) -> tuple[dict[str, object], Printed]:
+    """The forecasters of one series: their scores for programs, and what people read."""
     from calibration.assess.forecast_score import gap_between, score_forecast
 
     scored = {entry.name: score_forecast(entry, counts) for entry in forecasters}
@@ -73,21 +74,21 @@ def _of_series(counts: "Counts", forecasters: "Sequence[Forecaster]", judged: st
     if judged_score is not None:
         gaps = {name: gap_between(judged_score, rival) for name, rival in scored.items() if name != judged}
         sentences = _verdict(judged_score, gaps)
-    for sentence in sentences:
-        say(sentence, bold=True)
-    _print(counts.series, list(scored.values()))
+    printed: list[str | Printable] = [Sentence(sentence, bold=True) for sentence in sentences]
+    printed += _tables(counts.series, list(scored.values()))
     if gaps:
         places = 1 if judged_score is None else _places(judged_score)
         rows = [[rival, f"{gap:+.{places}f}", *map(_share, chances)] for rival, (gap, *chances) in gaps.items()]
         columns = ("rival", "gap in mean CRPS", f"as large if {judged} is true", "if the rival is true")
-        print_table(columns, rows, title=f"{counts.series}: {judged} less its rivals, above 0 worse")
+        printed.append(Rows(columns, rows, title=f"{counts.series}: {judged} less its rivals, above 0 worse"))
     dates = next(iter(scored.values())).dates
-    return {
+    facts = {
         "dates": dates,
         "observed": counts.values[-len(dates) :].tolist(),
         "scores": {name: facts_of(entry) for name, entry in scored.items()},
         "gaps": [gap_facts(judged, rival, gap) for rival, gap in gaps.items()],
     }
+    return facts, printed
 
 
 def gap_facts(forecast: str, rival: str, gap: tuple[float, float, float]) -> dict[str, object]:
@@ -147,14 +148,16 @@ def _rises(entry: "Scored") -> dict[str, float] | None:
     return {"first": float(means[0]), "last": float(means[-1]), "correlation": correlation, "steeper": steeper}
 
 
-def _print(series: str, scored: "Sequence[Scored]") -> None:
-    def show(title: str, head: "Sequence[str]", cells: "Callable[[Scored], list[str]]", *first: "list[str]") -> None:
+def _tables(series: str, scored: "Sequence[Scored]") -> "Iterator[Rows]":
+    def table(
+        title: str, head: "Sequence[str]", cells: "Callable[[Scored], list[str]]", *first: "list[str]"
+    ) -> "Iterator[Rows]":
         rows = [[entry.forecaster.name, *shown] for entry in scored if (shown := cells(entry))]
         if rows:
-            print_table(head, [*first, *rows], title=f"{series}: {title}")
+            yield Rows(head, [*first, *rows], title=f"{series}: {title}")
 
     dates, observed = scored[0].dates, ["counted", *(f"{value:g}" for value in scored[0].observed)]
-    show(
+    yield from table(
         "scores, lower is better",
         ("CRPS", *dates, "mean", "energy", "in 90 %", "in 50 %"),
         lambda entry: [
@@ -162,18 +165,18 @@ def _print(series: str, scored: "Sequence[Scored]") -> None:
             *(f"{inside.sum()} of {len(dates)}" for inside in (entry.inside_90, entry.inside_50)),
         ],
     )
-    show(
+    yield from table(
         "log scores of the draws, lower is better",
         ("log score", *dates, "mean"),
         lambda entry: [_number(value, 2) for value in (*entry.log_score, entry.log_score.mean())],
     )
-    show(
+    yield from table(
         "what was predicted",
         ("median and 90 %", *dates),
         lambda entry: [f"{band[2]:.4g} ({band[0]:.4g} to {band[4]:.4g})" for band in entry.bands],
         observed,
     )
-    show(
+    yield from table(
         "probability of fewer than were counted",
         ("place in the draws", *dates),
         lambda entry: [f"{value:.3f}" for value in entry.pit],
@@ -186,7 +189,7 @@ def _print(series: str, scored: "Sequence[Scored]") -> None:
         return [f"{means[0]:.1f}", f"{means[-1]:.1f}", _number(correlation, 2), _share(steeper)]
 
     columns = ("rises", "first", "last", "correlation with real ones", "P(as steep as the real ones)")
-    show("mean rise from count to count", columns, rises)
+    yield from table("mean rise from count to count", columns, rises)
 
 
 def _places(entry: "Scored") -> int:

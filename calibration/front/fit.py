@@ -1,7 +1,5 @@
 """What Python users meet: a study of a model and a table, one from a folder, and its fit as a value."""
 
-import contextlib
-import io
 import pickle
 import shutil
 import tempfile
@@ -33,7 +31,7 @@ from calibration.new_study.study import new_study
 from calibration.report.collect import Calibration, fit_findings, values_of
 from calibration.report.figures_posterior import pairs_figure, posterior_figure
 from calibration.report.findings import Findings, estimates, posterior_table, save
-from calibration.report.output import files_of_earlier, page, show
+from calibration.report.output import ending, files_of_earlier, page
 from calibration.report.sections.answer import First
 from calibration.report.sections.constants import classes
 from calibration.report.sections.registry import SECTIONS
@@ -45,11 +43,11 @@ from cipark_sd.analysis.study import find_folder
 from cipark_sd.base.arrays import evenly
 from cipark_sd.base.checkpoints import program, sign_files, signed_bytes
 from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput, one_of
-from cipark_sd.base.files import OUTPUT_FOLDER, file_name, output_folder, write_bytes, write_text
+from cipark_sd.base.files import OUTPUT_FOLDER, file_name, output_folder, unused_removed, write_bytes, write_text
 from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.base.optional import recorded
-from cipark_sd.commands.calling import Acting, Answer, Player, dress, in_python, parameters_of, parsed
-from cipark_sd.commands.result import of_folder
+from cipark_sd.commands.requests import dress, in_python, parameters_of, requested
+from cipark_sd.commands.result import Acting, Player, Result, of_folder
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.registry import choose
 from cipark_sd.language.read.changes_files import ScenarioLike, as_scenario
@@ -217,7 +215,7 @@ class Fit(Calibration, Acting):
         chosen = drawings[name]
         return chosen.draw(*chosen.parts, **(chosen.options or {}))
 
-    def report(self, folder: Path | str | None = None, **options: Any) -> Answer:
+    def report(self, folder: Path | str | None = None, **options: Any) -> Result:
         """Write the page, tables and figures that ``cipark calibrate`` writes; the page is what a notebook shows.
 
         Parameters
@@ -229,19 +227,19 @@ class Fit(Calibration, Acting):
             ``player``. They need draws.
         """
         without = [name for name in parameters_of(command) if name not in AFTER or name in ("output", "fresh")]
-        with parsed("report", command, (), options, without) as context:
-            request = Settings(**context.params)
+        with requested("report", command, (), options, without) as chosen:
+            request = Settings(**chosen)
         after = ("holdout", "rivals", "scenarios", "self_tests", "everything", "player")
         if any(getattr(request, name) for name in after[:-1]):
             self._drawn()
-        # made when there is something to put into it
-        place = self._folder(folder)
         settings = replace(self.settings, **{name: getattr(request, name) for name in after})
-        with contextlib.redirect_stdout(io.StringIO()) as printed, recorded(place):
-            findings = finish(whole(settings, place), self, place)
-            show(findings, place / HTML)
-        answer = of_folder(place, exit_code=0 if findings.sound else 1)
-        return Answer(answer.facts, answer.exit_code, "calibrate", printed.getvalue())
+        with unused_removed():
+            # made when there is something to put into it
+            place = self._folder(folder)
+            with recorded(place):
+                findings = finish(whole(settings, place), self, place)
+        made = of_folder(place, ending=ending(findings, place / HTML), exit_code=0 if findings.sound else 1)
+        return replace(made, command="calibrate")
 
     def save(self, folder: Path | str | None = None) -> Path:
         """Write what other commands and :func:`cipark_sd.load_fit` take up.
@@ -279,7 +277,7 @@ class Fit(Calibration, Acting):
             place = self.save(Path(scratch))
             text = player_of(self.problem, place, self.problem.method.seed, tuple(variables), tuple(levers))
         path = Path(output or output_folder(OUTPUT_FOLDER) / f"{self.problem.folder.resolve().name}-play.html")
-        return Player({"output": write_text(path, text), "bytes": len(text.encode())}, 0, "play", f"{path}\n")
+        return Player({"output": write_text(path, text), "bytes": len(text.encode())}, 0, [str(path)], "play")
 
     def _repr_html_(self) -> str:
         """The answer of the page."""
@@ -344,15 +342,15 @@ def _density(problem: CalibrationProblem, engine: str) -> Density:
 
 
 def calibrate(study: Any = None, **options: Any) -> Fit:
-    """As documented by :func:`cipark_sd.commands.calling.dress`."""
+    """As documented by :func:`cipark_sd.commands.requests.dress`."""
     for name in AFTER:
         if name in options:
             raise UnusableInput(f"{name!r} is for what follows a fit: fit.report({name}=…)", where="calibrate")
     noises = getattr(study, "noises", {})
     # noise of one's own is in no file, and in no other process
     place = study.problem.folder if noises else study
-    with parsed("calibrate", command, () if place is None else (place,), options, AFTER) as context:
-        chosen = Settings(**context.params)
+    with requested("calibrate", command, () if place is None else (place,), options, AFTER) as keywords:
+        chosen = Settings(**keywords)
         chosen = replace(chosen, workers=0) if noises else chosen
         fast = options.get("fast", True)
         settings = replace(chosen, study=chosen.folder, fast=fast, profiles=options.get("profiles", not fast))
@@ -436,8 +434,8 @@ class Study(CalibrationStudy):
         options |= {"value": value, "output": Path(scratch) / name}
         if method is not None:
             method = cast(Integration, one_of(method, METHODS, "the integration method", where="Study"))
-        with parsed("Study", new_study_command, (model, data), options) as context:
-            request = Request(**context.params, priors=chosen, step=step, method=method)
+        with requested("Study", new_study_command, (model, data), options) as keywords:
+            request = Request(**keywords, priors=chosen, step=step, method=method)
             guessed = new_study(request)
         problem = read_problem(guessed.folder, allow_files=request.allow_files)
         self._fill(with_noise(problem, noise or {}), request.allow_files, guessed, noise)

@@ -18,7 +18,7 @@ from calibration.report.sections.base import misfit
 from calibration.report.sections.constants import constants
 from calibration.report.sections.predictions import Predictions
 from calibration.study.parameters import far_off
-from cipark_sd.base.console import say_lines
+from cipark_sd.base.console import NamedLines
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.files import write_text
 from cipark_sd.base.naming import override_key, split_key
@@ -233,7 +233,7 @@ def _finite(value: object) -> object:
     return value
 
 
-def show(findings: Findings, page: Path) -> None:
+def ending(findings: Findings, page: Path) -> NamedLines:
     """Five lines, and one more for each thing that keeps the numbers from being used.
 
     Parameters
@@ -243,4 +243,4 @@ def show(findings: Findings, page: Path) -> None:
     """
     screen, study = first_screen(findings), findings.fit.study
     title = screen.title if study.questions.finding else f"{screen.subject}: {screen.title}"
-    say_lines(replace(screen, title=title).ending(page))
+    return NamedLines(replace(screen, title=title).ending(page))

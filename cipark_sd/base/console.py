@@ -13,11 +13,12 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -43,18 +44,37 @@ def escaped(text: str) -> str:
     return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def echo(text: str = "", *, err: bool = False, nl: bool = True, head: str = "") -> None:
-    """Print ``head`` in bold and ``text`` as they are, escapes apart, on standard output or standard error.
+class Printable(Protocol):
+    """Something that a command says: a value, so that whoever calls it has its text and a terminal its columns."""
+
+    def show(self, stream: IO[str]) -> None:
+        """Write it for people where the stream is a terminal, else as it goes on to a file or another program."""
+
+
+#: What a command says, part by part.
+Printed = Sequence[str | Printable]
+
+
+def show(printed: Iterable[str | Printable], stream: IO[str]) -> None:
+    """Write parts one after the other; a text is one line or several, as they are."""
+    for part in printed:
+        if isinstance(part, str):
+            echo(part, stream=stream)
+        else:
+            part.show(stream)
+
+
+def echo(text: str = "", *, err: bool = False, head: str = "", stream: IO[str] | None = None) -> None:
+    """Print ``head`` in bold and ``text`` as they are, escapes apart.
 
     Parameters
     ----------
     text, head : of one line or several; ``head`` stands before ``text`` in bold
-    err : on standard error
-    nl : whether the line ends
+    stream : by default standard output, or standard error with ``err``
     """
     text = (click.style(escaped(head), bold=True) if head else "") + escaped(text)
     # click takes an ASCII stream for UTF-8 unless it is handed over
-    click.echo(text, file=sys.stderr if err else sys.stdout, nl=nl)
+    click.echo(text, file=stream or (sys.stderr if err else sys.stdout))
 
 
 def as_json(value: object, *, indent: int | None = None) -> str:
@@ -110,69 +130,79 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def say(text: str = "", *, bold: bool = False) -> None:
-    """Print a sentence, wrapped at the width of the terminal or at 140 characters in a pipe.
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence, wrapped at the width of the terminal or at 140 characters in a pipe; exponents are written out."""
 
-    Parameters
-    ----------
-    text : its numbers may have exponents, which are written out
-    bold : on a terminal
+    text: str
+    bold: bool = False
+
+    def show(self, stream: IO[str]) -> None:
+        """As of :class:`Printable`."""
+        from rich.console import Console
+
+        Console(file=stream, width=None if stream.isatty() else _WIDTH, highlight=False).print(
+            escaped(without_exponents(self.text)), style="bold" if self.bold else None, markup=False
+        )
+
+
+@dataclass(frozen=True)
+class NamedLines:
+    """Lines with their names: on a terminal under each other, the first one in bold without its name; in a pipe with a
+    tab after the name.
     """
-    from rich.console import Console
 
-    width = None if sys.stdout.isatty() else _WIDTH
-    Console(width=width, highlight=False).print(
-        escaped(without_exponents(text)), style="bold" if bold else None, markup=False
-    )
+    lines: Sequence[tuple[str, str]]
 
-
-def say_lines(lines: Sequence[tuple[str, str]]) -> None:
-    """Print named lines: on a terminal under each other, the first one in bold without its name; in a pipe with a tab
-    after the name.
-    """
-    if not sys.stdout.isatty():
-        for name, text in lines:
-            echo(f"{name}\t{' '.join(without_exponents(text).split())}")
-        return
-    width = max(len(name) for name, _ in lines[1:]) + 2
-    room = min(shutil.get_terminal_size().columns, _READABLE)
-    for place, (name, text) in enumerate(lines):
-        head = name.ljust(width) if place else ""
-        # a path is one word, so that it can be copied
-        first, *following = textwrap.wrap(
-            without_exponents(text), max(room - len(head), 20), break_long_words=False, break_on_hyphens=False
-        ) or [""]
-        echo(first if place else "", head=head or first)
-        for part in following:
-            echo(" " * len(head) + part if place else "", head="" if place else part)
+    def show(self, stream: IO[str]) -> None:
+        """As of :class:`Printable`."""
+        if not stream.isatty():
+            show((f"{name}\t{' '.join(without_exponents(text).split())}" for name, text in self.lines), stream)
+            return
+        width = max(len(name) for name, _ in self.lines[1:]) + 2
+        room = min(shutil.get_terminal_size().columns, _READABLE)
+        for place, (name, text) in enumerate(self.lines):
+            head = name.ljust(width) if place else ""
+            # a path is one word, so that it can be copied
+            first, *following = textwrap.wrap(
+                without_exponents(text), max(room - len(head), 20), break_long_words=False, break_on_hyphens=False
+            ) or [""]
+            echo(first if place else "", head=head or first, stream=stream)
+            for part in following:
+                echo(" " * len(head) + part if place else "", head="" if place else part, stream=stream)
 
 
-def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] | None = None, title: str = ""
-) -> None:
-    """Print ``rows`` under ``columns``: aligned on a terminal, with tabs between the cells in a pipe.
+@dataclass(frozen=True)
+class Rows:
+    """A table of texts: aligned on a terminal, with tabs between the cells in a pipe.
 
     Parameters
     ----------
     columns : the heads
-    rows : cells as texts, as many a row as there are columns
+    rows : as many cells a row as there are columns
     right : positions of the columns that align to the right on a terminal; None for those after the first without words
     title : above the table; empty for none
     """
-    rows = [[escaped(without_exponents(cell)) for cell in row] for row in rows]
-    columns, title = [*map(escaped, columns)], escaped(title)
-    if right is None:
-        right = [i for i in range(1, len(columns)) if not any(is_text(row[i]) for row in rows)]
-    if sys.stdout.isatty():
-        room = shutil.get_terminal_size().columns
-        for block in _blocks(columns, rows, right, room):
-            _print_block(columns, rows, right, block, title, room)
-            title = ""
-        return
-    if title:
-        echo(title)
-    for row in (columns, *rows):
-        echo("\t".join(" ".join(_ungrouped(cell).split()) for cell in row))
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    right: Sequence[int] | None = None
+    title: str = ""
+
+    def show(self, stream: IO[str]) -> None:
+        """As of :class:`Printable`."""
+        rows = [[escaped(without_exponents(cell)) for cell in row] for row in self.rows]
+        columns, title, right = [*map(escaped, self.columns)], escaped(self.title), self.right
+        if right is None:
+            right = [i for i in range(1, len(columns)) if not any(is_text(row[i]) for row in rows)]
+        if stream.isatty():
+            room = shutil.get_terminal_size().columns
+            for block in _blocks(columns, rows, right, room):
+                _print_block(columns, rows, right, block, title, stream)
+                title = ""
+            return
+        lines = ("\t".join(" ".join(_ungrouped(cell).split()) for cell in row) for row in (columns, *rows))
+        show((title, *lines) if title else lines, stream)
 
 
 def _ungrouped(cell: str) -> str:
@@ -220,13 +250,13 @@ def _print_block(
     right: Sequence[int],
     block: list[int] | None,
     title: str,
-    room: int,
+    stream: IO[str],
 ) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(width=room, highlight=False)
+    console = Console(file=stream, width=shutil.get_terminal_size().columns, highlight=False)
     if block is None:
         if title:
             console.print(Text(title, style="italic"))
@@ -236,7 +266,7 @@ def _print_block(
             for column, cell in zip(columns[1:], row[1:], strict=True):
                 if cell:
                     text = f"{column}: {cell}" if column else cell
-                    for line in textwrap.wrap(text, room, initial_indent="  ", subsequent_indent="    "):
+                    for line in textwrap.wrap(text, console.width, initial_indent="  ", subsequent_indent="    "):
                         console.print(Text(line))
         return
     table = Table(title=Text(title) if title else None, title_justify="left", show_edge=False, header_style="bold")

@@ -12,6 +12,7 @@ import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,15 +30,16 @@ OUTPUT_FOLDER = Path("cipark-output")
 _NAME_LENGTH = 60
 
 
-#: Folders that :func:`make_folder` made.
-_made: list[Path] = []
+#: Folders that :func:`make_folder` made within :func:`unused_removed`.
+_MADE: ContextVar[list[Path] | None] = ContextVar("made", default=None)
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it; each goes again if a command fails before something is in it."""
+    """Make a folder and those above it."""
     missing = [place.absolute() for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    _made.extend(missing)
+    if (made := _MADE.get()) is not None:
+        made += missing
 
 
 def output_folder(folder: Path, *, where: str = "--output") -> Path:
@@ -105,13 +107,21 @@ def check_inner(folder: Path) -> None:
         raise UnusableInput("the folder is a link, and none is followed there: remove it", where=str(folder))
 
 
-def remove_unused() -> None:
-    """Remove the folders made for output in which a command that failed has written nothing."""
-    for place in sorted(_made, key=lambda place: len(place.parts), reverse=True):
-        # one that holds something stays
-        with suppress(OSError):
-            place.rmdir()
-    _made.clear()
+@contextmanager
+def unused_removed() -> Iterator[None]:
+    """Within it the folders that are made go again where something fails before anything is in them."""
+    made = list[Path]()
+    token = _MADE.set(made)
+    try:
+        yield
+    except BaseException:
+        for place in sorted(made, key=lambda place: len(place.parts), reverse=True):
+            # one that holds something stays
+            with suppress(OSError):
+                place.rmdir()
+        raise
+    finally:
+        _MADE.reset(token)
 
 
 def file_name(text: str, *, unique: bool = False) -> str:

@@ -12,8 +12,6 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TypeVar
 
-import click
-
 from cipark_sd.base.console import echo
 from cipark_sd.base.errors import CiparkError, shortened
 from cipark_sd.base.inputs import TOML_LIMIT, own_bytes
@@ -43,27 +41,34 @@ LOG = "left_out.log"
 _ENTRY = "* "
 
 
-#: What was left out of one command: where its tracebacks go, and the lines.
-_RECORD: ContextVar[tuple[Path | None, list[str]] | None] = ContextVar("left_out", default=None)
+#: What was left out of one call: where its tracebacks go, and the lines; empty until there is a record.
+_RECORD: ContextVar[list[tuple[Path | None, list[str]]] | None] = ContextVar("left_out", default=None)
 
 
 @contextmanager
-def recorded(folder: Path | None = None) -> Iterator[None]:
-    """Within it a part that fails is left out; tracebacks go to ``folder``, whose log of an earlier call goes."""
-    if folder is not None:
-        (folder / LOG).unlink(missing_ok=True)
-    token = _RECORD.set((folder, []))
+def one_call() -> Iterator[None]:
+    """One call of a command: a record that is opened within it ends with it."""
+    token = _RECORD.set([])
     try:
         yield
     finally:
         _RECORD.reset(token)
 
 
+@contextmanager
+def recorded(folder: Path | None = None) -> Iterator[None]:
+    """Within it a part that fails is left out; tracebacks go to ``folder``, whose log of an earlier call goes."""
+    with one_call():
+        record_in(folder)
+        yield
+
+
 def record_in(folder: Path | None = None) -> None:
     """As :func:`recorded`, to the end of the command that runs."""
-    context = click.get_current_context(silent=True)
-    if context is not None:
-        context.with_resource(recorded(folder))
+    if (record := _RECORD.get()) is not None:
+        if folder is not None:
+            (folder / LOG).unlink(missing_ok=True)
+        record[:] = [(folder, [])]
 
 
 def attempt(
@@ -84,10 +89,10 @@ def attempt(
     detail : which one of several, such as the name of a figure; empty where there is one
     refused : verdicts, and faults of the disk, that end the command all the same
     """
-    words, record = PARTS[part], _RECORD.get()
-    if record is None:
+    words = PARTS[part]
+    if not (record := _RECORD.get()):
         return compute()
-    folder, lines = record
+    folder, lines = record[0]
     try:
         return compute()
     except refused:

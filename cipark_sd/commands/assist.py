@@ -10,7 +10,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,8 +19,9 @@ import click
 
 from cipark_sd.base.errors import CiparkError, InvalidValue, MissingPackage, UnknownName, UnusableInput
 from cipark_sd.base.inputs import beneath
-from cipark_sd.commands.calling import arguments, command_of_name, in_python, parameters_of
+from cipark_sd.commands.cli import command_of_name
 from cipark_sd.commands.options import argument, command_of
+from cipark_sd.commands.requests import in_python, long_name, parameters_of
 from cipark_sd.commands.result import of_folder, text_of
 from cipark_sd.data.described import version
 
@@ -151,8 +151,16 @@ def command_line(folder: Path, name: str, values: Mapping[str, Any]) -> list[str
     if name not in TOOLS:
         raise UnknownName(name, (*TOOLS, ANSWER), kind="tool", where="cipark assist")
     _check_call(name, _schema_of(name), values)
-    with ExitStack() as stack:
-        words = arguments(command_of_name(name), values, stack)
+    options, positional, parameters = list[str](), list[str](), parameters_of(command_of_name(name))
+    for key, value in values.items():
+        parameter, texts = parameters[key], [str(item) for item in (value if isinstance(value, list) else [value])]
+        if isinstance(parameter, click.Argument):
+            positional += texts
+        elif isinstance(value, bool) and isinstance(parameter, click.Option) and parameter.is_flag:
+            options += parameter.opts[:1] if value else parameter.secondary_opts[:1]
+        else:
+            options += [f"{long_name(parameter)}={text}" for text in texts]
+    words = [*options, "--", *positional]
     _check_line(folder, words)
     return [name.replace("_", "-"), *words]
 

@@ -1,13 +1,14 @@
 """``cipark certify``: all engines on one model, and their first divergence."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cipark_sd.base.console import busy, echo, print_table
+from cipark_sd.base.console import Printable, Rows, busy
 from cipark_sd.commands import options
 from cipark_sd.commands.options import command_of, option
 from cipark_sd.commands.result import Result
@@ -83,39 +84,38 @@ def command(request: Request) -> Result:
     facts = as_json(certificate)
     if output is not None:
         write_text(output, json.dumps(facts, indent=1) + "\n")
-    _show(certificate, everything=request.everything)
-    if output is not None:
-        echo(f"saved {output}")
-    return Result(facts, 0 if certificate.certified else 1)
+    saved = () if output is None else (f"saved {output}",)
+    printed = (*_printed(certificate, everything=request.everything), *saved)
+    return Result(facts, 0 if certificate.certified else 1, printed)
 
 
-def _show(certificate: "Certificate", *, everything: bool) -> None:
+def _printed(certificate: "Certificate", *, everything: bool) -> Iterator[str | Printable]:
     question = certificate.question
     labels = {column: label for column, (_, label) in question.labels.items()}
     times = question.grid.saved_times
-    echo(
+    yield (
         f"{question.model.name}: {question.method or question.model.time.method}, step {question.grid.step:g}, "
         f"{len(times)} saved times from {times[0]:g} to {times[-1]:g}"
     )
     rows = [_pair_row(pair, labels) for pair in certificate.pairs]
     heads = ("left", "right", "columns", "largest difference", "in", "tolerance", "result")
-    print_table(heads, rows)
-    echo()
-    _show_columns(certificate, labels, everything=everything)
+    yield Rows(heads, rows)
+    yield ""
+    yield from _columns(certificate, labels, everything=everything)
     for absent in certificate.left_out:
-        echo(f"{absent.name} {'failed' if absent.failed else 'takes no part'}: {absent.reason}")
+        yield f"{absent.name} {'failed' if absent.failed else 'takes no part'}: {absent.reason}"
     for side in certificate.sides:
         for remark in side.remarks:
-            echo(f"{side.name}: {remark}")
+            yield f"{side.name}: {remark}"
     for column, scale in certificate.rounded.items():
-        echo(f"round-off: {labels[column]} is what rounding leaves of terms of {scale:.4g}, and compared with them")
+        yield f"round-off: {labels[column]} is what rounding leaves of terms of {scale:.4g}, and compared with them"
     for pair in certificate.pairs:
         if pair.first:
             first = min(d.apart_from for d in pair.apart if d.apart_from is not None)
             where = ", ".join(labels[column] for column in pair.first[:5])
             surplus = f" and {len(pair.first) - 5} more" if len(pair.first) > 5 else ""
-            echo(f"{pair.left} and {pair.right} part first at time {first:.10g} in {where}{surplus}")
-    echo("certified" if certificate.certified else "not certified")
+            yield f"{pair.left} and {pair.right} part first at time {first:.10g} in {where}{surplus}"
+    yield "certified" if certificate.certified else "not certified"
 
 
 def _pair_row(pair: "Pair", labels: "dict[str, str]") -> list[str]:
@@ -132,7 +132,7 @@ def _pair_row(pair: "Pair", labels: "dict[str, str]") -> list[str]:
     ]
 
 
-def _show_columns(certificate: "Certificate", labels: "dict[str, str]", *, everything: bool) -> None:
+def _columns(certificate: "Certificate", labels: "dict[str, str]", *, everything: bool) -> Iterator[str | Printable]:
     """One row a column: the two sides that differ most in it."""
     every = [(difference, pair) for pair in certificate.pairs for difference in pair.differences]
     # beyond its tolerance comes before within it, however large
@@ -156,7 +156,7 @@ def _show_columns(certificate: "Certificate", labels: "dict[str, str]", *, every
     ]
     if rows:
         heads = ("variable", "largest", "sides", "at", "part at", "left", "right")
-        print_table(heads, rows, right=(1, 3, 4, 5, 6))
+        yield Rows(heads, rows, right=(1, 3, 4, 5, 6))
     if len(unequal) > len(shown):
-        echo(f"and {len(unequal) - len(shown)} more; --all lists them, -o certificate.json keeps them")
-    echo(f"{len(ordered) - len(unequal)} of {len(ordered)} columns are the same on all sides, bit for bit")
+        yield f"and {len(unequal) - len(shown)} more; --all lists them, -o certificate.json keeps them"
+    yield f"{len(ordered) - len(unequal)} of {len(ordered)} columns are the same on all sides, bit for bit"

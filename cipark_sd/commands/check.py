@@ -1,12 +1,12 @@
 """``cipark check``: test a model against its units, its own laws and the modeller's expectations."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cipark_sd.base.console import echo, print_table, progress_bars
+from cipark_sd.base.console import Printable, Rows, echo, progress_bars
 from cipark_sd.commands import options
 from cipark_sd.commands.options import command_of, option
 from cipark_sd.commands.result import Result
@@ -70,9 +70,10 @@ def command(request: Request) -> Result:
     outcomes = _run(model, checks, request.engine, only)
     if output is not None:
         write_report(outcomes, output)
-    _show(outcomes, f"{path.name}" + (f" against {source.name}" if source is not None else ""))
+    printed = tuple(_printed(outcomes, f"{path.name}" + (f" against {source.name}" if source is not None else "")))
     failed = any(outcome.status == "fail" for outcome in outcomes)
-    return Result({"model": model.name, "model_digest": model.digest, "checks": as_json(outcomes)}, int(failed))
+    facts = {"model": model.name, "model_digest": model.digest, "checks": as_json(outcomes)}
+    return Result(facts, int(failed), printed)
 
 
 def _run(model: "Model", checks: "Checks", engine: str, only: Sequence[str]) -> tuple["Outcome", ...]:
@@ -95,7 +96,7 @@ def _run(model: "Model", checks: "Checks", engine: str, only: Sequence[str]) -> 
         return run_checks(model, checks, functools.partial(simulate, engine=engine), only=only, progress=progress)
 
 
-def _show(outcomes: Sequence["Outcome"], title: str) -> None:
+def _printed(outcomes: Sequence["Outcome"], title: str) -> Iterator[str | Printable]:
     """The table: one row a check, and under it the findings of one that does not pass or that has several."""
     from cipark_sd.verify.checks.outcome import BUILT_IN_SOURCE
 
@@ -117,9 +118,9 @@ def _show(outcomes: Sequence["Outcome"], title: str) -> None:
             rows.append(["", f"  {finding.claim}{remark}", "", *_numbers(None if only is not None else finding)])
         if len(listed) > SHOWN:
             rows.append(["", f"  and {len(listed) - SHOWN} more; -o report.csv has them all", "", "", "", ""])
-    print_table(("id", "check", "result", "time", "left", "right"), rows, title=title)
+    yield Rows(("id", "check", "result", "time", "left", "right"), rows, title=title)
     counts = {status: sum(outcome.status == status for outcome in outcomes) for status in ("pass", "fail", "note")}
-    echo(f"{counts['pass']} passed, {counts['fail']} failed, {counts['note']} noted")
+    yield f"{counts['pass']} passed, {counts['fail']} failed, {counts['note']} noted"
 
 
 def _numbers(finding: "Finding | None") -> list[str]:

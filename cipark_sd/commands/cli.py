@@ -17,8 +17,8 @@ import click
 
 from cipark_sd.base.console import echo, prepare_streams
 from cipark_sd.base.errors import LONGEST, CiparkError, UnknownName, shortened
-from cipark_sd.base.library import COMMANDS, load
-from cipark_sd.commands.result import with_json
+from cipark_sd.base.library import COMMANDS, check_visible, load
+from cipark_sd.commands.result import Command
 
 # Matrices here are small: threads of the linear algebra cost more than they save, and workers share the processors.
 # A user's own setting stays; it has to stand before NumPy is imported.
@@ -44,6 +44,8 @@ ORDER = (
     *("show", "run", "check", "certify", "diff", "convert", "new-study", "calibrate", "score"),
     *("sensitivity", "policy", "ensemble", "play", "report", "assist"),
 )
+#: The commands that are functions of Python; the others are functions of values: ``run`` is ``simulate``.
+FUNCTIONS = ("show", "check", "certify", "diff", "convert", "new_study", "policy", "play", "report")
 #: What an option may be called elsewhere -> what it is called here, where a command has it.
 _MEANT: Mapping[str, Sequence[str]] = {
     **dict.fromkeys(("--plot", "--plots", "--chart", "--graph"), ("--figure", "--diagram")),
@@ -87,9 +89,6 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except BaseException as problem:
-            from cipark_sd.base.files import remove_unused
-
-            remove_unused()
             meant = _as_user_meets_it(problem)
             if meant is None:
                 raise
@@ -169,20 +168,42 @@ def load_command(name: str) -> click.Command | None:
     return None
 
 
+def command_of_name(name: str) -> Command:
+    """The command whose name in Python is ``name``.
+
+    Raises
+    ------
+    UnknownName, HiddenPackage
+    CiparkError
+        For one that cannot be imported.
+    """
+    spelt = name.replace("_", "-")
+    if spelt not in BUILT_IN:
+        from importlib import metadata
+
+        for entry in metadata.entry_points(group=COMMANDS, name=spelt):
+            check_visible(entry)
+    command = load_command(spelt)
+    if command is None:
+        raise UnknownName(name, FUNCTIONS, kind="command", where="cipark_sd")
+    if not isinstance(command, Command):
+        raise CiparkError(f"cipark_sd: the function {name!r} is {command.short_help}")
+    return command
+
+
 def _load(name: str, load: Callable[[], object], source: str) -> click.Command:
     """A command, or one in its place that says why it is not there."""
     try:
         command = load()
         if isinstance(command, click.Command):
-            return with_json(command)
+            return command
         reason = f"{source} is a {type(command).__name__}, not a command"
     except Exception as problem:  # whatever the import of another package leads to
         reason = f"{source} cannot be imported: {type(problem).__name__}: {problem}"
 
     @click.command(name, short_help=f"not available: {reason}", add_help_option=False)
     @click.argument("ignored", nargs=-1, type=click.UNPROCESSED)
-    @click.pass_context
-    def unavailable(ctx: click.Context, ignored: tuple[str, ...]) -> None:
+    def unavailable(ignored: tuple[str, ...]) -> None:
         raise CiparkError(f"the command {name!r} is not available: {reason}")
 
     unavailable.context_settings["ignore_unknown_options"] = True

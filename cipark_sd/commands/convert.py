@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from cipark_sd.base.console import echo
 from cipark_sd.base.errors import ModelFileError
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.result import Result
-from cipark_sd.commands.run import shown_warnings
 from cipark_sd.model.model import Model
 
 #: Endings of what can be written.
@@ -21,7 +19,7 @@ _WASM = (".wasm",)
 class Request(options.OfModel):
     """What the command line asks for."""
 
-    file: Path = argument(shell_complete=completing.models, type=options.PATH)
+    file: Path | Model = argument(shell_complete=completing.models, type=options.MODEL)
     output: Path = option("-o", "--output", required=True, type=options.PATH, help="FILE.xmile, FILE.mdl or FILE.wasm.")
     flat: bool = option("--flat", is_flag=True, help="Expand subscripts: Residents[SOE] becomes Residents SOE.")
     inline_lookups: bool = option(
@@ -53,15 +51,16 @@ def command(request: Request) -> Result:
 
     file, output, flat = request.path, request.output, request.flat
     _check_output(file, output, flat, request.inline_lookups)
-    with shown_warnings():
-        model = request.model()
-        if output.suffix.lower() in _WASM:
-            return Result({"output": output, **_write_wasm(model, output)})
-        if flat:
-            model, _ = flat_model(model)
-        _write(model, output, request.inline_lookups)
-    echo(f"{output}: {len(model.variables)} variables")
-    return Result({"output": output, "variables": len(model.variables)})
+    model = request.model()
+    if output.suffix.lower() in _WASM:
+        sizes = _write_wasm(model, output)
+        line = f"{output}: {sizes['constants']} constants, {sizes['outputs']} outputs at {sizes['times']} times"
+        return Result({"output": output, **sizes}, printed=[line])
+    if flat:
+        model, _ = flat_model(model)
+    _write(model, output, request.inline_lookups)
+    n = len(model.variables)
+    return Result({"output": output, "variables": n}, printed=[f"{output}: {n} variables"])
 
 
 def _check_output(file: Path, output: Path, flat: bool, inline_lookups: bool) -> None:
@@ -89,9 +88,7 @@ def _write_wasm(model: Model, output: Path) -> dict[str, int]:
 
     made = carried(model)
     write_bytes(output, made.module)
-    sizes = {"constants": len(made.constants), "outputs": len(made.plan.outputs), "times": len(made.plan.times)}
-    echo(f"{output}: {sizes['constants']} constants, {sizes['outputs']} outputs at {sizes['times']} times")
-    return sizes
+    return {"constants": len(made.constants), "outputs": len(made.plan.outputs), "times": len(made.plan.times)}
 
 
 def _write(model: Model, output: Path, inline_lookups: bool) -> None:

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cipark_sd.base.console import busy, echo, print_table
+from cipark_sd.base.console import Printable, Rows, busy
 from cipark_sd.base.errors import CiparkError, collected, raise_all
 from cipark_sd.base.naming import base_name
 from cipark_sd.commands import completing, options
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
 class Request:
     """What the command line asks for."""
 
-    before: Path = argument(shell_complete=completing.models, type=options.PATH)
-    after: Path = argument(shell_complete=completing.models, type=options.PATH)
+    before: Path | Model = argument(shell_complete=completing.models, type=options.MODEL)
+    after: Path | Model = argument(shell_complete=completing.models, type=options.MODEL)
     variables: tuple[str, ...] = options.variables("outputs to compare (default: the stocks)")
     figure_file: Path | None = option("--figure", type=options.PATH, help="Plot what differs: .png, .svg or .pdf.")
     series: tuple[Path, ...] = options.series()
@@ -45,42 +44,41 @@ def command(request: Request) -> Result:
       cipark diff old.mdl new.mdl
       cipark diff core my_core.mdl --variables "Residents" --figure residents.svg
     """
-    from cipark_sd.language.read.model_file import read_model
     from cipark_sd.pages.figures.files import check_figure_path
 
     if request.figure_file:
         check_figure_path(request.figure_file)
-    paths = (request.before, request.after)
     problems: list[CiparkError] = []
-    read = partial(read_model, allow_files=request.allow_files, series=request.series)
-    before, after = (collected(problems, partial(read, path)) for path in paths)
+    inputs = [options.OfModel(file, request.series, request.allow_files) for file in (request.before, request.after)]
+    paths = [of.path for of in inputs]
+    before, after = (collected(problems, of.model) for of in inputs)
     raise_all("cipark diff", problems)
     assert before is not None
     assert after is not None
     changes = list(changed(before, after))
     rows = [list(change.values()) for change in changes]
+    heads = ("variable", "what", *map(str, paths))
+    printed: list[str | Printable] = ["The variables, equations and units are the same."]
     if rows:
-        print_table(("variable", "what", str(paths[0]), str(paths[1])), rows, right=())
-    else:
-        echo("The variables, equations and units are the same.")
+        printed = [Rows(heads, rows, right=())]
     names = options.variable_names(after, request.variables) or tuple(
         stock.label for stock in after.stocks if stock.name in before.by_name
     )
     with busy("Running both"):
         outputs = dict(moved(before, after, names))
     if outputs:
-        echo()
         heads = ("output", "last before", "last after", "largest difference", "at", "first at")
         shown = [[name, *(f"{value:.6g}" for value in numbers.values())] for name, numbers in outputs.items()]
-        print_table(heads, shown)
-    echo(f"{len(changes)} changes; {len(outputs)} of {len(names)} outputs differ in the runs")
+        printed += ["", Rows(heads, shown)]
+    printed.append(f"{len(changes)} changes; {len(outputs)} of {len(names)} outputs differ in the runs")
     facts: dict[str, object] = {
         "changes": changes,
         "outputs": [{"name": name, **numbers} for name, numbers in outputs.items()],
     }
     if request.figure_file and outputs:
         facts["figure"] = _draw(dict(zip(map(str, paths), (before, after), strict=True)), outputs, request.figure_file)
-    return Result({"before": before.digest, "after": after.digest, **facts}, int(bool(changes or outputs)))
+        printed.append(f"saved {request.figure_file}")
+    return Result({"before": before.digest, "after": after.digest, **facts}, int(bool(changes or outputs)), printed)
 
 
 def changed(before: Model, after: Model) -> Iterator[dict[str, str]]:
@@ -165,7 +163,6 @@ def _draw(models: Mapping[str, Model], outputs: Iterable[str], path: Path) -> Pa
     joined = xr.concat(runs, dim="scenario", join="inner", combine_attrs="drop_conflicts", data_vars="all")
     joined = joined.assign_coords(scenario=list(models))
     save_figure(plot_run(joined, names, caption=""), path)
-    echo(f"saved {path}")
     return path
 
 

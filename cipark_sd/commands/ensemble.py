@@ -3,20 +3,20 @@
 import math
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import click
 
-from cipark_sd.base.console import echo, progress_bars, say
+from cipark_sd.base.console import Sentence, echo, progress_bars
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.base.files import OUTPUT_FOLDER, check_links, output_folder
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.options import command_of, option
 from cipark_sd.commands.result import Result
-from cipark_sd.commands.run import default_columns, scenario_from, shown_warnings, time_of
+from cipark_sd.commands.run import default_columns, scenario_from, time_of
 from cipark_sd.model.model import Method
 from cipark_sd.simulations.failures import ALLOWED, Failures
 
@@ -94,57 +94,55 @@ def command(request: Request) -> Result:
     path, runs = request.path, request.runs
     part = _part(request.part)
     ranges = tuple(_range(text) for text in request.vary)
-    with shown_warnings():
-        model = request.model()
-        scenario = scenario_from(model, request.assignments, request.scenario_files)
-        names = options.variable_names(model, request.variables)
-        names = names or display_of(path, request.allow_files).columns or default_columns(model)
-        times = tuple(time_of(model, text, "--at") for text in request.at) or None
-        share = _SHARE if request.share is None and not ranges else request.share
-        design = design_of(
-            model,
-            request.design,
-            runs=runs or _RUNS,
-            seed=request.seed,
-            share=share,
-            vary=ranges,
-            held=tuple(scenario.overrides),
-        )
-        if runs is not None and runs != design.n:
-            raise InvalidValue("the number of runs", runs, f"{design.n}, the rows of {request.design}", where="--runs")
-        save = tuple(dict.fromkeys(model[name].name for name in names))
-        work = Work(model, design, save, request.engine, times, scenario, request.method, request.seed)
-        work.check()
-        place = request.output or output_folder(OUTPUT_FOLDER, where="-o") / f"{model.name}-ensemble"
-        check_links(place, where="-o")
-        store = stored.store_of(work, place)
-        threads = partial(Threads, request.workers or processors())
-        with progress_bars() as bars, pool_of(request.dask, threads) as pool:
-            if request.fresh:
-                stored.remove(place)
-            about = {"model_file": str(path), "command": shlex.join(["cipark", *sys.argv[1:]])}
-            store.begin(about, part)
-            allowed = ALLOWED if request.allow_failed is None else request.allow_failed
-            try:
-                failures = store.fill(pool, part=part, allowed=allowed, progress=bars.counter("runs"))
-            except KeyboardInterrupt:
-                progress = f"{store.n_complete():,} of {store.n_runs:,} runs are in {place}"
-                echo(f"stopped: {progress}; the same command resumes", err=True)
-                sys.exit(130)
-        _say(failures, design.n, place, design.sentence)
+    model = request.model()
+    scenario = scenario_from(model, request.assignments, request.scenario_files)
+    names = options.variable_names(model, request.variables)
+    names = names or display_of(path, request.allow_files).columns or default_columns(model)
+    times = tuple(time_of(model, text, "--at") for text in request.at) or None
+    share = _SHARE if request.share is None and not ranges else request.share
+    design = design_of(
+        model,
+        request.design,
+        runs=runs or _RUNS,
+        seed=request.seed,
+        share=share,
+        vary=ranges,
+        held=tuple(scenario.overrides),
+    )
+    if runs is not None and runs != design.n:
+        raise InvalidValue("the number of runs", runs, f"{design.n}, the rows of {request.design}", where="--runs")
+    save = tuple(dict.fromkeys(model[name].name for name in names))
+    work = Work(model, design, save, request.engine, times, scenario, request.method, request.seed)
+    work.check()
+    place = request.output or output_folder(OUTPUT_FOLDER, where="-o") / f"{model.name}-ensemble"
+    check_links(place, where="-o")
+    store = stored.store_of(work, place)
+    threads = partial(Threads, request.workers or processors())
+    with progress_bars() as bars, pool_of(request.dask, threads) as pool:
+        if request.fresh:
+            stored.remove(place)
+        about = {"model_file": str(path), "command": shlex.join(["cipark", *sys.argv[1:]])}
+        store.begin(about, part)
+        allowed = ALLOWED if request.allow_failed is None else request.allow_failed
+        try:
+            failures = store.fill(pool, part=part, allowed=allowed, progress=bars.counter("runs"))
+        except KeyboardInterrupt:
+            progress = f"{store.n_complete():,} of {store.n_runs:,} runs are in {place}"
+            echo(f"stopped: {progress}; the same command resumes", err=True)
+            sys.exit(130)
     counts = {"completed": failures.total, "runs": design.n, "failed": failures.failed, "reasons": failures.lines()}
-    return Result({"store": place, "design": design.sentence, **counts})
+    printed = [Sentence(line) for line in _printed(failures, design.n, place, design.sentence)]
+    return Result({"store": place, "design": design.sentence, **counts}, printed=printed)
 
 
-def _say(failures: Failures, n: int, store: Path, design: str) -> None:
-    say(f"{failures.total:,} of {n:,} runs are in {store}: {design}.")
-    say(f"xarray.open_mfdataset('{store}/*.nc') opens them; each file alone is a result.")
+def _printed(failures: Failures, n: int, store: Path, design: str) -> Iterator[str]:
+    yield f"{failures.total:,} of {n:,} runs are in {store}: {design}."
+    yield f"xarray.open_mfdataset('{store}/*.nc') opens them; each file alone is a result."
     if failures.failed:
-        say(f"{failures.failed:,} runs failed, {failures.share:.3%} of those that are done:")
-        for line in failures.lines():
-            say(f"  {line}")
+        yield f"{failures.failed:,} runs failed, {failures.share:.3%} of those that are done:"
+        yield from (f"  {line}" for line in failures.lines())
     else:
-        say("No run failed.")
+        yield "No run failed."
 
 
 def _range(text: str) -> tuple[str, float, float]:

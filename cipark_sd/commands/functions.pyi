@@ -11,7 +11,7 @@ from calibration.front.fit import Study as Study
 from calibration.front.fit import load_fit as load_fit
 from calibration.front.fit import read_study as read_study
 from calibration.front.noise import Noise as Noise
-from cipark_sd.commands.calling import Answer, Player
+from cipark_sd.commands.result import Player, Result
 from cipark_sd.model.model import Model
 
 Named = Iterable[str] | Mapping[str, object]
@@ -29,7 +29,7 @@ def show(
     diagram: Path | str | None = ...,
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
-) -> Answer: ...
+) -> Result: ...
 def check(
     file: Model | Path | str | None = None,
     *,
@@ -40,7 +40,7 @@ def check(
     output: Path | str | None = ...,
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
-) -> Answer: ...
+) -> Result: ...
 def certify(
     file: Model | Path | str | None = None,
     *,
@@ -54,7 +54,7 @@ def certify(
     output: Path | str | None = ...,
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
-) -> Answer: ...
+) -> Result: ...
 def diff(
     before: Model | Path | str,
     after: Model | Path | str,
@@ -63,7 +63,7 @@ def diff(
     figure: Path | str | None = ...,
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
-) -> Answer: ...
+) -> Result: ...
 def convert(
     file: Model | Path | str,
     *,
@@ -72,7 +72,7 @@ def convert(
     inline_lookups: bool = ...,
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
-) -> Answer: ...
+) -> Result: ...
 def new_study(
     model: Model | Path | str | None = None,
     data: pd.DataFrame | Path | str | None = None,
@@ -100,7 +100,7 @@ def new_study(
     force: bool = ...,
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
-) -> Answer: ...
+) -> Result: ...
 def policy(
     target: Fit | Study | Model | Path | str | None = None,
     *,
@@ -116,7 +116,7 @@ def policy(
     fresh: bool = ...,
     output: Path | str | None = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
-) -> Answer: ...
+) -> Result: ...
 def play(
     target: Fit | Study | Model | Path | str | None = None,
     *,
@@ -137,7 +137,7 @@ def report(
     again: bool = ...,
     print: bool = ...,
     output: Path | str | None = ...,
-) -> Answer: ...
+) -> Result: ...
 def calibrate(
     study: Study | Path | str | None = None,
     *,

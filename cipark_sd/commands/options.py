@@ -5,22 +5,21 @@ A command is a function of a *request*: a frozen dataclass whose fields are the 
 and what click has to know; a field without them is for callers that are no command line.
 """
 
-import functools
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import click
 
-from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.errors import InvalidValue, UnusableInput
+from cipark_sd.base.files import unused_removed
+from cipark_sd.base.optional import one_call
 from cipark_sd.commands import completing
-from cipark_sd.model.model import Method
-
-if TYPE_CHECKING:
-    from cipark_sd.model.model import Model
+from cipark_sd.commands.result import Command, Result
+from cipark_sd.model.model import Method, Model
 
 R = TypeVar("R")
 #: Key of a field's metadata: what makes the parameter of click from the field's name.
@@ -81,10 +80,10 @@ def argument(**settings: Any) -> Any:
 
 def command_of(
     request: type[R], name: str | None = None, **settings: Any
-) -> Callable[[Callable[[R], object]], click.Command]:
-    """A decorator: the command that calls a function with what the user asks for.
+) -> Callable[[Callable[[R], Result | None]], Command]:
+    """A decorator: the command of a function of what the user asks for, which is its ``function`` of the values.
 
-    Its ``--help`` is the docstring of the function.
+    Its ``--help`` is the docstring of the function. Output folders in which a call that fails has written nothing go.
 
     Parameters
     ----------
@@ -101,16 +100,16 @@ def command_of(
         From the function of a request to the command.
     """
 
-    def decorate(run: Callable[[R], object]) -> click.Command:
-        @functools.wraps(run)
-        def called(**values: Any) -> object:
-            return run(request(**values))
+    def decorate(run: Callable[[R], Result | None]) -> Command:
+        def called(**values: Any) -> Result | None:
+            with unused_removed(), one_call():
+                return run(request(**values))
 
         declared = [entry for entry in fields(request) if entry.metadata]  # type: ignore[arg-type]
         # what several requests have stands behind what is this one's own
         declared.sort(key=lambda entry: entry.name not in request.__annotations__)
         parameters = [entry.metadata[_PARAMETER](entry.name) for entry in declared]
-        return click.Command(name or run.__name__, callback=called, params=parameters, help=run.__doc__, **settings)
+        return Command(name or run.__name__, callback=called, params=parameters, help=run.__doc__, **settings)
 
     return decorate
 
@@ -119,6 +118,17 @@ C = TypeVar("C", bound=click.Command)
 
 #: A file or a folder that somebody names.
 PATH: Any = click.Path(path_type=Path)
+
+
+class ModelFile(click.Path):
+    """The file of a model; in Python the model itself too, as it was read."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A path, or the model."""
+        return value if isinstance(value, Model) else super().convert(value, param, ctx)
+
+
+MODEL: Any = ModelFile(path_type=Path)
 #: Threads or processes of one command.
 MOST_WORKERS = 1024
 
@@ -177,7 +187,7 @@ allow_failed = partial(
 class OfModel:
     """A request about a model; its options stand behind those of the command."""
 
-    file: Path | None = argument(shell_complete=completing.models, required=False, type=PATH)
+    file: Path | Model | None = argument(shell_complete=completing.models, required=False, type=MODEL)
     series: tuple[Path, ...] = series()
     allow_files: tuple[Path, ...] = allow_files()
 
@@ -186,10 +196,14 @@ class OfModel:
         """The model's file."""
         from cipark_sd.base.library import located
 
-        return located(self.file)
+        if not isinstance(self.file, Model):
+            return located(self.file)
+        if self.file.origin is None:
+            raise UnusableInput(f"the model {self.file.name!r} is of no file", where="cipark_sd")
+        return self.file.origin.path
 
-    def model(self) -> "Model":
-        """The model.
+    def model(self) -> Model:
+        """The model; one that Python gives is read again where data are brought to it.
 
         Raises
         ------
@@ -198,6 +212,8 @@ class OfModel:
         """
         from cipark_sd.language.read.model_file import read_model
 
+        if isinstance(self.file, Model) and not self.series and not self.allow_files:
+            return self.file
         return read_model(self.path, allow_files=self.allow_files, series=self.series)
 
 
@@ -265,7 +281,7 @@ def split_names(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(filter(None, parts))
 
 
-def variable_names(model: "Model", texts: Sequence[str]) -> tuple[str, ...]:
+def variable_names(model: Model, texts: Sequence[str]) -> tuple[str, ...]:
     """The same of the variables of a model, whose names may have commas.
 
     Parameters

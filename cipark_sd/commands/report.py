@@ -2,7 +2,7 @@
 
 import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import click
@@ -11,6 +11,7 @@ from cipark_sd.base.console import echo
 from cipark_sd.base.library import load
 from cipark_sd.base.optional import attempt
 from cipark_sd.base.wording import listed, number, with_unit
+from cipark_sd.commands.options import argument, command_of, option
 from cipark_sd.commands.result import Result
 from cipark_sd.pages.blocks import Block, FirstScreen, Listing, Page, Paragraph, Section, headline_table
 from cipark_sd.pages.page import render
@@ -23,13 +24,23 @@ GROUP = "cipark_sd.findings"
 Again = Callable[[Path, bool], "list[Path] | None"]
 
 
-@click.command("report", short_help="Combine several reports on one page.")
-@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path, file_okay=False))
-@click.option("--again", is_flag=True, help="First write tables, figures and page of each folder from its findings.")
-@click.option("--print", "for_print", is_flag=True, help="As --again, with each figure as PNG and PDF beside its SVG.")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default=Path("report.html"),
-              show_default=True, help="HTML file; it needs no other file beside it.")  # fmt: skip
-def command(folders: tuple[Path, ...], again: bool, for_print: bool, output: Path) -> Result:
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for."""
+
+    folders: tuple[Path, ...] = argument(nargs=-1, required=True, type=click.Path(path_type=Path, file_okay=False))
+    again: bool = option(
+        "--again", is_flag=True, help="First write tables, figures and page of each folder from its findings."
+    )
+    for_print: bool = option(
+        "--print", is_flag=True, help="As --again, with each figure as PNG and PDF beside its SVG."
+    )
+    output: Path = option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), show_default=True,
+                          default=Path("report.html"), help="HTML file; it needs no other file beside it.")  # fmt: skip
+
+
+@command_of(Request, "report", short_help="Combine several reports on one page.")
+def command(request: Request) -> Result:
     """Combine the reports of several commands on one self-contained page.
 
     FOLDERS are output folders of calibrate, policy and sensitivity, in the order of the page. Where two of them have
@@ -51,21 +62,21 @@ def command(folders: tuple[Path, ...], again: bool, for_print: bool, output: Pat
     record_in()
     pages: list[tuple[Page, Path]] = []
     problems = []
-    for folder in folders:
+    for folder in request.folders:
         try:
-            if again or for_print:
-                _write_again(folder, for_print)
+            if request.again or request.for_print:
+                _write_again(folder, request.for_print)
             pages.append((read_page(folder), folder))
         except InvalidValue as problem:
             problems.append(problem)
     raise_all("cipark report", problems)
-    output_folder(output.parent)
+    output_folder(request.output.parent)
     document, warnings = _combined(pages)
-    write_text(output, document)
+    write_text(request.output, document)
     for warning in warnings:
         echo(f"warning: {warning}", err=True)
-    echo(f"written to {output}")
-    return Result({"output": output, "folders": folders, "warnings": warnings})
+    facts = {"output": request.output, "folders": request.folders, "warnings": warnings}
+    return Result(facts, printed=[f"written to {request.output}"])
 
 
 def _write_again(folder: Path, for_print: bool) -> None:

@@ -3,15 +3,13 @@
 import functools
 import json
 import operator
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cipark_sd.base.console import busy, echo, print_table
+from cipark_sd.base.console import Rows, busy, echo
 from cipark_sd.base.errors import InvalidValue, UnusableInput
 from cipark_sd.base.files import OUTPUT_FOLDER, output_folder
 from cipark_sd.base.timegrid import model_time, nearest_indices
@@ -90,63 +88,46 @@ def command(request: Request) -> Result:
     from cipark_sd.verify.remarks import remarks
 
     path, output, figure_file, at = request.path, request.output, request.figure_file, request.at
-    with shown_warnings():
-        model = request.model()
-        display = display_of(path, request.allow_files)
-        span = _span(model, request)
-        scenario = scenario_from(model, request.assignments, request.scenario_files)
-        scenarios = {name: chosen | span for name, chosen in _compared(model, scenario, request.compared).items()}
-        for remark in dict.fromkeys(text for chosen in scenarios.values() for text in remarks(model, chosen)):
-            echo(f"warning: {model.name}: {remark}", err=True)
-        # single times make no course to be drawn
-        if request.file is None and figure_file is None and not at:
-            figure_file = OUTPUT_FOLDER / f"{model.name}.png"
-        _check_outputs(output, figure_file, default=request.file is None)
-        names = options.variable_names(model, request.variables)
-        columns = names or display.columns or default_columns(model)
-        drawn = names or display.variables or columns
-        if request.data is not None and figure_file is None:
-            raise UnusableInput("it is drawn in a figure, and none is asked for: add --figure FILE", where="--data")
-        observed = _observed(model, display, request.data) if figure_file else ()
-        save = None if output and not names else tuple(dict.fromkeys((*columns, *drawn)))
-        times = [time_of(model, text, "--at") for text in at] or None
-        run = partial(_runs, model, scenarios, engine=request.engine, method=request.method)
-        with busy(f"Running {model.name}"):
-            runs = run(save=save, times=times)
-        observed = _inside(observed, _times(runs), explicit=request.data is not None)
-        _print_course(model, runs, columns, every=None if at else display.every, everything=bool(at))
-        whole = runs
-        if _broken(runs) and not (times is None and save is None):
-            # it shows at other times, and in other variables, than where it began
-            with busy("Looking for where it began"):
-                whole = run(save=None, times=None)
-        broken, lost = _broken(whole), any(run.ends_without_numbers for run in whole.values())
-        if broken:
-            message = f"error: {broken}, and has no number at the end of the run" if lost else f"warning: {broken}"
-            echo(message, err=True)
-        files = [str(path) for path in (output, figure_file) if path]
-        if output:
-            _save(runs, output)
-            echo(f"saved {output}")
-        if figure_file:
-            _draw(_joined(runs), drawn, observed, display.title, figure_file)
-            echo(f"saved {figure_file}")
-    return Result(_facts(model, runs, columns) | {"files": files}, exit_code=1 if lost else 0)
-
-
-@contextmanager
-def shown_warnings() -> Iterator[None]:
-    """Warnings as lines on standard error, each once, without Python's source lines."""
-    with warnings.catch_warnings(record=True) as caught:
-        # deprecations inside libraries are for those who write them; the tests turn them into errors
-        warnings.simplefilter("default")
-        warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", PendingDeprecationWarning)
-        try:
-            yield
-        finally:
-            for text in dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught):
-                echo(f"warning: {text}", err=True)
+    model = request.model()
+    display = display_of(path, request.allow_files)
+    span = _span(model, request)
+    scenario = scenario_from(model, request.assignments, request.scenario_files)
+    scenarios = {name: chosen | span for name, chosen in _compared(model, scenario, request.compared).items()}
+    for remark in dict.fromkeys(text for chosen in scenarios.values() for text in remarks(model, chosen)):
+        echo(f"warning: {model.name}: {remark}", err=True)
+    # single times make no course to be drawn
+    if request.file is None and figure_file is None and not at:
+        figure_file = OUTPUT_FOLDER / f"{model.name}.png"
+    _check_outputs(output, figure_file, default=request.file is None)
+    names = options.variable_names(model, request.variables)
+    columns = names or display.columns or default_columns(model)
+    drawn = names or display.variables or columns
+    if request.data is not None and figure_file is None:
+        raise UnusableInput("it is drawn in a figure, and none is asked for: add --figure FILE", where="--data")
+    observed = _observed(model, display, request.data) if figure_file else ()
+    save = None if output and not names else tuple(dict.fromkeys((*columns, *drawn)))
+    times = [time_of(model, text, "--at") for text in at] or None
+    run = partial(_runs, model, scenarios, engine=request.engine, method=request.method)
+    with busy(f"Running {model.name}"):
+        runs = run(save=save, times=times)
+    observed = _inside(observed, _times(runs), explicit=request.data is not None)
+    whole = runs
+    if _broken(runs) and not (times is None and save is None):
+        # it shows at other times, and in other variables, than where it began
+        with busy("Looking for where it began"):
+            whole = run(save=None, times=None)
+    broken, lost = _broken(whole), any(run.ends_without_numbers for run in whole.values())
+    if broken:
+        message = f"error: {broken}, and has no number at the end of the run" if lost else f"warning: {broken}"
+        echo(message, err=True)
+    files = [str(path) for path in (output, figure_file) if path]
+    if output:
+        _save(runs, output)
+    if figure_file:
+        _draw(_joined(runs), drawn, observed, display.title, figure_file)
+    table = _table(model, runs, columns, every=None if at else display.every, everything=bool(at))
+    saved = [f"saved {path}" for path in files]
+    return Result(_facts(model, runs, columns) | {"files": files}, 1 if lost else 0, [table, *saved])
 
 
 def scenario_from(model: Model, assignments: Sequence[str], files: Sequence[Path]) -> Scenario:
@@ -336,9 +317,9 @@ def _observed(model: Model, display: "Display", data: Path | None) -> "tuple[Obs
     return read_observed(model, data) if data else display.observed(model)
 
 
-def _print_course(
+def _table(
     model: Model, runs: "Mapping[str, Course]", columns: Sequence[str], *, every: float | None, everything: bool
-) -> None:
+) -> Rows:
     import numpy as np
 
     times = _times(runs)
@@ -353,7 +334,7 @@ def _print_course(
     heads = [labelled("Time", model.time.units), *(labelled(head, units) for head, units, _ in courses)]
     # the model's own time, as --at and a file of the run have it
     body = [[f"{times[row]:.10g}", *(grouped(float(values[row])) for _, _, values in courses)] for row in sorted(rows)]
-    print_table(heads, body, right=range(len(heads)))
+    return Rows(heads, body, right=range(len(heads)))
 
 
 def _courses(

@@ -1,16 +1,15 @@
 """``cipark show``: a model's variables or equations."""
 
 import shutil
-import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import assert_never
+from typing import IO, assert_never
 
 import click
 
-from cipark_sd.base.console import echo, print_table
+from cipark_sd.base.console import Printable, Rows, echo
 from cipark_sd.commands import completing, options
 from cipark_sd.commands.options import command_of, option
 from cipark_sd.commands.result import Result
@@ -71,25 +70,23 @@ def command(request: Request) -> Result:
     records = [_record(model, variable, roles[variable.name]) for variable in chosen]
     result: dict[str, object] = {"model": model.name, "model_digest": model.digest, "variables": records}
     trees = {key: _tree(model, name, key) for key in ("causes", "uses") if (name := getattr(request, key)) is not None}
+    printed: list[str | Printable] = []
     if request.diagram is not None:
         result["diagram"] = _write_diagram(model, request.diagram)
-        echo(f"saved {request.diagram}")
+        printed = [f"saved {request.diagram}"]
     if trees:
         result |= trees
-        for key, tree in trees.items():
-            echo("\n".join(_branches(tree, key)))
+        printed += [branch for key, tree in trees.items() for branch in _branches(tree, key)]
     elif request.diagram is not None:
         pass
     elif request.as_program:
         result["program"] = program = _program(model, chosen)
-        echo("\n".join(program))
+        printed += program
     elif request.as_equations:
-        for variable in chosen:
-            for line in equations(model, variable):
-                echo(line)
+        printed += [line for variable in chosen for line in equations(model, variable)]
     else:
-        _print_variables(model, chosen, roles)
-    return Result(result)
+        printed = [_listed(model, chosen, roles), f"{len(chosen)} of {len(model.variables)} variables of {model.name}"]
+    return Result(result, printed=printed)
 
 
 #: How far a tree of causes or uses goes.
@@ -217,22 +214,24 @@ def _record(model: Model, variable: Variable, kind: str) -> dict[str, object]:
 _WIDE = 120
 
 
-def _print_variables(model: Model, variables: Sequence[Variable], roles: Mapping[str, str]) -> None:
-    width = shutil.get_terminal_size().columns
-    narrow = sys.stdout.isatty() and width < _WIDE
+class _Variables(Rows):
+    def show(self, stream: IO[str]) -> None:
+        width = shutil.get_terminal_size().columns
+        if not stream.isatty() or width >= _WIDE:
+            super().show(stream)
+            return
+        for name, *facts, doc in self.rows:
+            echo(f"  {'  '.join(filter(None, facts))}", head=name, stream=stream)
+            if doc:
+                echo(textwrap.fill(doc, width, initial_indent="    ", subsequent_indent="    "), stream=stream)
+
+
+def _listed(model: Model, variables: Sequence[Variable], roles: Mapping[str, str]) -> Rows:
     rows = []
     for variable in variables:
         dims = [model.dimension_by_name[dim].label for dim in variable.dims]
         name = variable.label + (f"[{', '.join(dims)}]" if dims else "")
         value = _value_text(model, variable)
         short = value if len(value) <= 40 else value[:39] + "…"
-        facts = [roles[variable.name], variable.units, short, _limits_text(variable)]
-        rows.append([name, *facts, variable.doc])
-    if narrow:
-        for name, *facts, doc in rows:
-            echo(f"  {'  '.join(filter(None, facts))}", head=name)
-            if doc:
-                echo(textwrap.fill(doc, width, initial_indent="    ", subsequent_indent="    "))
-    else:
-        print_table(["Name", "Kind", "Units", "Value", "Limits", "Documentation"], rows, right=())
-    echo(f"{len(rows)} of {len(model.variables)} variables of {model.name}")
+        rows.append([name, roles[variable.name], variable.units, short, _limits_text(variable), variable.doc])
+    return _Variables(["Name", "Kind", "Units", "Value", "Limits", "Documentation"], rows, right=())

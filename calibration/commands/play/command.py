@@ -3,13 +3,12 @@
 import click
 
 from calibration.commands.play.request import Settings
-from cipark_sd.base.console import echo
 from cipark_sd.commands.options import command_of
-from cipark_sd.commands.result import Result
+from cipark_sd.commands.result import Player
 
 
 @command_of(Settings, short_help="Write a page with levers that runs the model.")
-def play(settings: Settings) -> Result:
+def play(settings: Settings) -> Player:
     """Write one HTML file in which STUDY or MODEL runs: levers, curves, scenarios, a link that keeps what is set.
 
     The model is in the file as WebAssembly. It needs no server and no network, opens from disk and can be sent by
@@ -33,9 +32,8 @@ def play(settings: Settings) -> Result:
 
     record_in()
     path, notice = write(settings)
-    echo(f"{path}: {path.stat().st_size / 1000:.0f} kB, opens in any browser")
-    if notice:
-        echo(notice)
     if settings.opened:
         click.launch(str(path.resolve()))
-    return Result({"output": path, "bytes": path.stat().st_size, "notice": notice})
+    size = path.stat().st_size
+    printed = [f"{path}: {size / 1000:.0f} kB, opens in any browser", *([notice] if notice else [])]
+    return Player({"output": path, "bytes": size, "notice": notice}, printed=printed)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cipark_sd.analysis.experiments.definition import Catalogue
-from cipark_sd.base.console import echo, print_table, progress_bars, say_lines
+from cipark_sd.base.console import NamedLines, Printable, Rows, echo, progress_bars
 from cipark_sd.base.errors import InvalidValue, raise_all
 from cipark_sd.base.files import write_text
 from cipark_sd.base.timegrid import calendar_years
@@ -25,7 +25,7 @@ from cipark_sd.commands.policy.knockouts import KnockoutsPart
 from cipark_sd.commands.policy.request import NAMES, UNDER_PRIORS, USUAL, Request
 from cipark_sd.commands.policy.signs import SignsPart
 from cipark_sd.commands.policy.what_next import page_of
-from cipark_sd.commands.result import Result, ended, of_folder
+from cipark_sd.commands.result import Result, of_folder
 from cipark_sd.pages import output
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
 from cipark_sd.pages.page import HTML
@@ -168,19 +168,16 @@ def run(request: Request) -> Result:
             # after each part, so that a call that is stopped leaves what it has found
             save(findings, name, folder)
             _write(findings, folder, chosen)
-    for line in not_run if request.named else ():
-        echo(line)
-    if names:
-        tell(PARTS[names[0]].shown(findings))
+    printed = [*(not_run if request.named else ()), *(shortened(PARTS[names[0]].shown(findings)) if names else ())]
     decisions = page_of(findings)
     if decisions is None:
-        return ended(folder)
+        return of_folder(folder, printed)
     named = [(STANDING[kind].capitalize(), text) for kind, text in decisions.lines]
     result = findings.of(DecisionsFound)
     cautions = " ".join((*about.cautions, *(result.doubts if result else ())))
     caution = [("Caution", cautions)] if cautions else []
-    say_lines([("Finding", decisions.title), *caution, *named, ("Read next", str(folder / FIRST))])
-    return of_folder(folder)
+    last = NamedLines([("Finding", decisions.title), *caution, *named, ("Read next", str(folder / FIRST))])
+    return of_folder(folder, printed, last)
 
 
 def _n_settings(named: Sequence[str], catalogue: Catalogue) -> int:
@@ -223,11 +220,10 @@ def chosen_parts(request: Sequence[str], about: About, *, where: str) -> tuple[l
     return names, sentences
 
 
-def tell(table: Table | None) -> None:
-    """Print the first rows of a table, and where all of them are."""
+def shortened(table: Table | None) -> list[str | Printable]:
+    """The first rows of a table, and where all of them are."""
     if table is None:
-        return
+        return []
     n = len(table.rows)
     cut = f"; {ROWS} of {n}, all in {HTML}" if n > ROWS else ""
-    print_table(table.head, table.rows[:ROWS], title=f"{table.caption}{cut}")
-    echo()
+    return [Rows(table.head, table.rows[:ROWS], title=f"{table.caption}{cut}"), ""]

@@ -24,7 +24,7 @@ from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.base.optional import record_in
 from cipark_sd.base.timegrid import calendar_years, time_grid, time_label
 from cipark_sd.base.wording import in_sentence, is_date, listed, said_date, with_unit, written_unit
-from cipark_sd.commands.result import Result, ended
+from cipark_sd.commands.result import Result, of_folder
 from cipark_sd.commands.sensitivity.findings import FILE, ExplainedOutput, Findings, Inputs, load, save
 from cipark_sd.commands.sensitivity.methods import registry
 from cipark_sd.commands.sensitivity.methods.base import DRAWS, Job, Method, Step, over_outputs, share_bars
@@ -340,10 +340,9 @@ def answer(request: Request) -> Result:
     allowed = study.allowed if request.allow_failed is None else request.allow_failed
     response = _response(question, request, pool, allowed=allowed)
     sizes = {"uncertain constant": response.names, "output": response.outputs, "time": response.times}
-    echo(f"{question.title}: " + ", ".join(f"{len(n)} {kind}{'s' * (len(n) != 1)}" for kind, n in sizes.items()))
     findings = nothing_yet(request, inputs)
-    for sentence in findings.rests_on:
-        echo(sentence)
+    printed = [f"{question.title}: " + ", ".join(f"{len(n)} {kind}{'s' * (len(n) != 1)}" for kind, n in sizes.items())]
+    printed += findings.rests_on
     try:
         with progress_bars() as bars, pool or nullcontext():
             runs = cache(partial(_runs, request, inputs, response, bars.counter("sample, runs")))
@@ -371,10 +370,7 @@ def answer(request: Request) -> Result:
         resume = " The Sobol design so far is kept: the same command resumes." if resumable else ""
         echo(f"\nStopped.{resume}", err=True)
         raise SystemExit(130) from None
-    for line in sentences(findings):
-        echo(f"\n{line}")
-    echo()
-    return ended(folder)
+    return of_folder(folder, [*printed, *(f"\n{line}" for line in sentences(findings)), ""])
 
 
 def _runs(request: Request, inputs: Inputs, response: ModelResponse, progress: Step) -> "xr.Dataset":

@@ -45,7 +45,7 @@ def shown(
 ) -> list[str]:
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    console.print_table(columns, rows, title="Title")
+    console.Rows(columns, rows, title="Title").show(sys.stdout)
     return re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
 
 
@@ -69,7 +69,7 @@ def test_columns_of_numbers_go_on_below_under_the_first(
 
 
 def test_a_table_in_a_pipe_has_tabs_and_no_cell_has_one(capsys: pytest.CaptureFixture[str]) -> None:
-    console.print_table(("name", "so\tmany"), [["two\nlines", "1"], ["", "2"]], title="Title")
+    console.Rows(("name", "so\tmany"), [["two\nlines", "1"], ["", "2"]], title="Title").show(sys.stdout)
     assert capsys.readouterr().out.splitlines() == ["Title", "name\tso many", "two lines\t1", "\t2"]
 
 
@@ -227,9 +227,8 @@ def test_letters_of_any_script_are_left() -> None:
 
 def test_numbers_of_a_piped_table_have_no_commas(capsys: pytest.CaptureFixture[str]) -> None:
     """A program reads them; on a terminal people do."""
-    console.print_table(
-        ("name", "Capital", "note"), [("a", "1,234,568", "1,234 firms"), ("b", "-1,000.5 to 12,345", "")]
-    )
+    rows = [("a", "1,234,568", "1,234 firms"), ("b", "-1,000.5 to 12,345", "")]
+    console.Rows(("name", "Capital", "note"), rows).show(sys.stdout)
     assert capsys.readouterr().out.splitlines()[1:] == ["a\t1234568\t1,234 firms", "b\t-1000.5 to 12345\t"]
 
 

@@ -16,7 +16,7 @@ from small_study import POLICIES, small_study
 
 from calibration.study import STUDIES
 from cipark_sd.commands.cli import cli
-from cipark_sd.commands.result import COMMON, PROTOCOLS
+from cipark_sd.commands.result import COMMON, PROTOCOLS, Command
 from cipark_sd.pages.blocks import Paragraph
 from cipark_sd.pages.page import read_page
 
@@ -156,9 +156,7 @@ def test_an_error_leaves_nothing_on_standard_output(folder: Path, monkeypatch: p
 
 
 def test_a_command_without_a_result_is_noticed() -> None:
-    from cipark_sd.commands.result import with_json
-
-    command = with_json(click.Command("mute", callback=lambda: None))
+    command = Command("mute", callback=lambda: None)
     assert CliRunner().invoke(command, []).exit_code == 0
     done = CliRunner().invoke(command, ["--json"])
     assert isinstance(done.exception, TypeError)

@@ -11,8 +11,9 @@ from places import FISHERY
 
 from cipark_sd.base.checkpoints import FOLDER
 from cipark_sd.commands.policy.about import load, result_file, saved_results
-from cipark_sd.commands.policy.output import PARTS, kinds, tell
+from cipark_sd.commands.policy.output import PARTS, kinds, shortened
 from cipark_sd.commands.policy.request import NAMES
+from cipark_sd.commands.result import Result
 from cipark_sd.data import results
 from cipark_sd.pages.page import read_page
 from cipark_sd.statements.headline import Bounds
@@ -108,14 +109,13 @@ def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_co
         assert (again / name).read_bytes() == (everything[0] / name).read_bytes(), name
 
 
-def test_what_is_loaded_is_printed_as_what_was_computed(everything, capsys):
+def test_what_is_loaded_is_printed_as_what_was_computed(everything):
     findings = load(everything[0], kinds())
     assert tuple(findings.results) == NAMES
     with pytest.MonkeyPatch.context() as patch:
         forbid_computing(patch)
-        tell(PARTS[NAMES[0]].shown(findings))
-    # the width of tables is that of the terminal
-    assert " ".join(capsys.readouterr().out.split()) in " ".join(everything[1].output.split())
+        text = Result({}, printed=shortened(PARTS[NAMES[0]].shown(findings))).text
+    assert " ".join(text.split()) in " ".join(everything[1].output.split())
 
 
 def test_a_result_of_other_draws_is_left_out_and_a_damaged_one_is_told(again, everything, tmp_path):

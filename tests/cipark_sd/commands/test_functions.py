@@ -4,8 +4,9 @@ import inspect
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,8 @@ from command_line import cipark
 
 import cipark_sd as cp
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName
-from cipark_sd.commands.calling import COMMANDS, command_of_name, in_python, parameters_of, parsed
+from cipark_sd.commands.cli import FUNCTIONS, command_of_name
+from cipark_sd.commands.requests import in_python, parameters_of, requested
 
 Write = Callable[..., Path]
 POOL = "Rate = 0.1 ~ 1/Year ~ |\nPool = INTEG(-Rate * Pool, 100) ~ firm ~ |\n"
@@ -25,7 +27,7 @@ def path(write_mdl: Write) -> Path:
     return write_mdl(POOL, name="pool.mdl")
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_option_of_a_command_is_a_keyword_of_its_function(name: str) -> None:
     command = command_of_name(name)
     shown = [p for p in command.params if p.expose_value and not getattr(p, "hidden", False)]
@@ -60,20 +62,81 @@ def test_a_function_gives_the_facts_of_the_command(
     assert str(answer) == cipark(name, path, *words).output
 
 
-def test_values_of_python_become_the_words_of_a_command_line(path: Path) -> None:
+def test_values_of_python_become_those_of_the_request(path: Path) -> None:
     command = command_of_name("new_study")
     frame = pd.DataFrame({"firms": [1, 2]}, index=pd.Index([2001, 2002], name="year"))
     options = {"value": {"firms": "Pool"}, "prior_width": 2, "force": True, "from_": None, "until": None}
-    with parsed("new_study", command, (path, frame), options) as context:
-        assert context.params["values"] == {"firms": "Pool"}
-        assert context.params["prior_width"] == 2
-        assert context.params["force"]
-        assert context.params["template"] is None
-        table = context.params["data"]
+    with requested("new_study", command, (path, frame), options) as chosen:
+        table = chosen.pop("data")
         assert table.read_text() == "year,firms\n2001,1\n2002,2\n"
+        assert chosen == {"model": path, "values": {"firms": "Pool"}, "prior_width": 2.0, "force": True}
     assert not table.exists(), "the table of a call goes with the call"
-    with pytest.raises(CiparkError, match="neither a text"), ExitStack() as stack:
-        stack.enter_context(parsed("new_study", command, (path, object()), {}))
+    with (
+        pytest.raises(CiparkError, match="neither a text"),
+        requested("new_study", command, (path, object()), {}),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("show", {"kind": "const"}, "show: .*'kind'.*'const' is not one of"),
+        ("policy", {"runs": 1}, "policy: .*'runs'.*1 is not in the range 2<=x"),
+        ("policy", {"runs": 2.5}, "policy: .*'runs'.*'2.5' is not a valid integer"),
+        ("policy", {"fresh": "maybe"}, "policy: .*'fresh'.*'maybe' is not a valid boolean"),
+        ("convert", {"output": None}, "convert: Missing option 'output'"),
+        ("report", {}, "report: Missing argument 'folders'"),
+    ],
+)
+def test_a_value_that_no_option_takes_is_one_clear_error(
+    name: str, options: dict[str, object], message: str, path: Path
+) -> None:
+    values = () if name == "report" else (path,)
+    with pytest.raises(InvalidValue, match=message):
+        getattr(cp, name)(*values, **options)
+
+
+def test_a_model_is_checked_as_it_was_read(write_mdl: Write, tmp_path: Path) -> None:
+    """Its values over time were brought when it was read, and its file may be gone."""
+    file = write_mdl("rain ~ mm ~ |\nPool = INTEG(rain, 1) ~ mm ~ |\n", name="rain.mdl")
+    (tmp_path / "rain.csv").write_text("time,rain\n0,1\n100,2\n", encoding="utf-8")
+    model = cp.read_model(file, series=[tmp_path / "rain.csv"])
+    assert cp.check(model, only="finite").exit_code == 0
+    file.unlink()
+    assert cp.show(model)["model_digest"] == model.digest
+    assert cp.diff(model, model).exit_code == 0
+
+
+def test_functions_work_in_several_threads_at_once(write_mdl: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    models = [write_mdl(POOL + f"Only{i} = {i} ~ firm ~ |\n", name=f"m{i}.mdl") for i in range(8)]
+    one_by_one = [str(cp.show(model)) + str(cp.check(model, only="units")) for model in models]
+
+    def both(model: Path) -> str:
+        together.wait()
+        return str(cp.show(model)) + str(cp.check(model, only="units"))
+
+    together = threading.Barrier(len(models))
+    with ThreadPoolExecutor(len(models)) as threads:
+        assert list(threads.map(both, models)) == one_by_one
+    for i, text in enumerate(one_by_one):
+        assert f"Only{i}" in text
+    assert capsys.readouterr().out == "", "a function prints nothing"
+
+
+def test_standard_output_stays_what_it_is_while_a_function_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import cipark_sd.verify.checks.run as checks
+
+    seen, run_checks = list[object](), checks.run_checks
+
+    def looked(*values: object, **options: object) -> object:
+        seen.append(sys.stdout)
+        return run_checks(*values, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(checks, "run_checks", looked)
+    before = sys.stdout
+    cp.check(path, only="units")
+    assert seen == [before]
 
 
 def test_a_word_that_a_function_does_not_have_is_answered(path: Path) -> None:
@@ -82,8 +145,6 @@ def test_a_word_that_a_function_does_not_have_is_answered(path: Path) -> None:
     assert isinstance(problem.value, CiparkError)
     with pytest.raises(CiparkError, match="check: too many positional arguments"):
         cp.check(path, path)  # type: ignore[call-arg]
-    with pytest.raises(InvalidValue, match=r"show: .*'kind'.*'const' is not one of"):
-        cp.show(path, kind="const")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
