@@ -206,6 +206,9 @@ def test_over_structures_the_range_of_medians_stands_beside_the_number(about: Ab
     several = replace(about, rivals=rivals, bases={rival.id: POSTERIOR for rival in rivals})
     findings = Findings(several, {"effects": effects(several, **USUAL)})
     approved(screen_of(findings).not_known)
+    picture = screen_of(findings, Pictures(frozenset({"answer"}))).picture
+    assert picture is not None
+    approved(picture.caption)
 
 
 def test_of_priors_no_size_is_said(about: About) -> None:
