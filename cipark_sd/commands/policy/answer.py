@@ -113,13 +113,14 @@ def _where(about: About) -> str:
 
 def _caption(findings: Findings) -> str:
     about, effects = findings.about, findings.of(Effects)
-    shown = "at the best fit"
+    shown, grey = "at the best fit", "the change"
     if about.bases[about.first].n > 1:
+        grey = "the median"
         shown = "median with 50% and 90% of the draws, the surest sign first"
     if about.several and effects is not None:
         by_weight = shown_rival(effects.differences, about) == WEIGHTED
         of = "structures by weight" if by_weight else f"structure {about.first}"
-        shown += f"; {of}, and in grey the median under each{'' if by_weight else ' of the others'}"
+        shown += f"; {of}, and in grey {grey} under each{'' if by_weight else ' of the others'}"
     return f"{_where(about)}: what each policy changes, {shown}."
 
 
@@ -144,7 +145,7 @@ def of_effects(effects: Effects, about: About) -> Summary:
     title = ""
     for policy in list(reversed(apart.values()))[:EFFECTS]:
         row, effect = shown[policy.id], classes.get(policy.id)
-        over = _over_structures(of[of["policy"] == policy.id], about, row["high90"] - row["low90"])
+        over = _over_structures(of[of["policy"] == policy.id], about, row, unit)
         after = "" if effect is None else f" The priors alone say {_ends(effect.low, effect.high, unit)}."
         after += "" if policy.id in sure else " Its direction is open."
         lines[kinds.get(policy.id, "undecided")].append(
@@ -186,13 +187,14 @@ def _effects_of(n: int, of: int) -> str:
     return "the one effect" if of == 1 else f"all {of} effects" if n == of else f"{n} of {of} effects"
 
 
-def _ends(low: float, high: float, unit: str) -> str:
-    """An interval of differences in words."""
+def _ends(low: float, high: float, unit: str, width: float = math.nan) -> str:
+    """Two differences in words, with the digits of an interval of some width, else of the one between them."""
+    width = width if width > 0 else high - low
     if low < 0 < high:
-        fewer, above = (size(end, high - low, unit) for end in (low, high))
+        fewer, above = (size(end, width, unit) for end in (low, high))
         return f"{fewer} {_way(-1, unit)} to {above} {_way(1, unit)}"
-    near, far = sorted((abs(low), abs(high)))
-    return f"{size(near, high - low, unit)} to {size(far, high - low, unit)} {_way(low + high, unit)}"
+    near, far = (size(end, width, unit) for end in sorted((abs(low), abs(high))))
+    return f"{near if near == far else f'{near} to {far}'} {_way(low + high, unit)}"
 
 
 def _way(value: float, unit: str) -> str:
@@ -208,15 +210,14 @@ def _change(row: dict[str, float], unit: str, *, many: bool) -> str:
     return f"{text} {_way(row['median'], unit)}{interval}"
 
 
-def _over_structures(rows: "pd.DataFrame", about: About, width: float) -> str:
-    """The range of the medians under single structures, where there are several, with the digits of a band's width."""
+def _over_structures(rows: "pd.DataFrame", about: About, row: dict[str, float], unit: str) -> str:
+    """The range of the effects under single structures, where there are several."""
     medians = rows[rows["rival"] != WEIGHTED]["median"].dropna()
     if not about.several or medians.empty:
         return ""
-    low, high = (rounded(float(end), width) for end in (medians.min(), medians.max()))
-    if low == high:
-        return f"; the same median under each of {len(medians)} structures"
-    return f"; medians over {len(medians)} structures: {low} to {high}"
+    of = "medians over" if about.bases[about.first].n > 1 else "over"
+    ends = _ends(float(medians.min()), float(medians.max()), unit, row["high90"] - row["low90"])
+    return f"; {of} {len(medians)} structures: {ends}"
 
 
 def _of_signs(signs: Signs, about: About) -> Summary:
