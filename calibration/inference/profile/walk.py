@@ -56,6 +56,9 @@ STUCK, MOST_STUCK = 0.02, 5
 #: The fall of the log density that a search may leave, and the share of the threshold that its last steps gain together
 #: where a kink keeps it from that.
 TOLERANCE, STALL = 1e-7, 1e-4
+#: The fall that a search may leave at an end. With 1e-7 the ends of benchmarks/gauntlet's bees differ by up to 5e-6
+#: between processors, with this by 6e-10; it takes three slopes more.
+AT_END = 1e-10
 #: How many times that share on the way out, where a place only shows how far to go next.
 ROUGH = 10.0
 #: A search that ends lower than another by this share of the threshold shows that the other one had stuck; the same
@@ -316,12 +319,13 @@ class Walk:
         direction = outside.at - inside.at
         for _ in range(MOST_CROSSINGS):
             place, at_threshold = yield from self._crossing(inside, outside)
+            refined = (yield from self._refined(place)) if at_threshold and not self.goal.rough else place
             if self.is_prediction:
                 break
             # from elsewhere: what looks like the end, or like a jump, may be where the searches have stuck
             if at_threshold:
                 first = place
-                second = yield from self._from_centre(place)
+                second = min(refined, (yield from self._from_centre(place)), key=lambda tried: tried.minimum.value)
             else:
                 first = outside
                 second = yield from self._again(outside, place)
@@ -334,11 +338,16 @@ class Walk:
             if (second.at - inside.at) * direction <= 0:
                 break
             outside = second
+        place = refined
         self._add(place)
         if not at_threshold:
             amid = (yield from self._between(math.copysign(1.0, direction))) if self.goal.rough else None
             return Side("not found", place.at, jumped(outside.cost)) if amid is None else amid, place
-        return (yield from self._end(place, place.at)), place
+        at = place.at
+        if not self.goal.rough and place.slope * direction > 0:
+            low, high = sorted((inside.at, outside.at))
+            at = min(max(at + (self.threshold + self.least - place.cost) / place.slope, low), high)
+        return (yield from self._end(place, at)), place
 
     def _step(self, before: Place, current: Place, step: float, pull: float) -> Search[Place]:
         """The place about a step further on, ``pull`` being what keeps the quantity where it is."""
@@ -365,6 +374,12 @@ class Walk:
         minimum = yield from minimising(goal, current.minimum.point, tolerance=TOLERANCE, stall=self.stall)
         second = self._place(minimum, place.aimed, place.sigma)
         return second if second.minimum.value < place.minimum.value else place
+
+    def _refined(self, place: Place) -> Search[Place]:
+        """The same step to all digits, from where its search ended."""
+        goal, minimum = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma)), place.minimum
+        reached = yield from descending(goal, minimum.point, minimum.matrix, tolerance=AT_END, stall=TOLERANCE)
+        return self._place(reached, place.aimed, place.sigma)
 
     def _from_centre(self, place: Place) -> Search[Place]:
         """The place from the centre, by two ways where slopes lead; the better one."""

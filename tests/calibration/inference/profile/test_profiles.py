@@ -70,8 +70,8 @@ def test_intervals_and_what_ends_them_are_those_of_exact_profiles(
         for side, direction in ((found.verdict.lower, -1), (found.verdict.upper, 1)):
             expected = exact.side(direction)
             assert side.state == expected.state, (name, side, expected)
-            # the brief of an interval: its ends are right to a ten thousandth of their distance from the estimate
-            assert side.at == pytest.approx(expected.at, abs=1e-4 * abs(expected.at - estimate))
+            # six digits of the distance from the estimate, so that processors agree on what is printed
+            assert side.at == pytest.approx(expected.at, abs=1e-6 * abs(expected.at - estimate))
 
 
 def test_a_nuisance_parameter_near_its_bound_moves(tmp_path: Path) -> None:
@@ -405,7 +405,7 @@ def test_intervals_of_predictions_are_those_of_the_curve_with_the_prediction_as_
     low, high = exact.side(-1), exact.side(1)
     assert found.words == "bounded by the data"
     assert (low.state, high.state) == ("bounded", "bounded")
-    assert [found.lower, found.upper] == pytest.approx([low.at, high.at], abs=1e-4 * (high.at - low.at))
+    assert [found.lower, found.upper] == pytest.approx([low.at, high.at], abs=1e-6 * (high.at - low.at))
 
 
 def test_a_prediction_that_only_a_bound_closes_says_which(tmp_path: Path) -> None:
@@ -564,6 +564,7 @@ def test_an_end_is_searched_from_the_best_fit_with_the_parameter_alone_moved(
     walk._crossing = lambda inside, outside: ended((place(3.0, 2.0), True))
     walk._solve = lambda *of: ended(place(3.0, 2.0))
     walk._moved = lambda end: ended(moved)
+    walk._refined = ended
     monkeypatch.setattr(walking, "obstacles", lambda *of: ended([]))
     side, on_from = cast("Any", outcome(walk._crossed(place(2.0, 1.5), place(4.0, 5.0))))
     assert (side and side.state) == state
