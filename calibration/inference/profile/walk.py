@@ -21,7 +21,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from calibration.inference.profile.verdict import FINEST, Pace, Part, Place, Side, crossing, jumped, obstacles, root
+from calibration.inference.profile.verdict import (
+    AT_THRESHOLD,
+    FINEST,
+    Pace,
+    Part,
+    Place,
+    Side,
+    crossing,
+    jumped,
+    obstacles,
+    root,
+)
 from calibration.inference.sample.convergence import cost_of_a_run
 from calibration.inference.search.box_search import Minimum, descending, measured, minimising, positive
 from calibration.inference.search.downhill import KINKED, Allowance, Spent, nearing, settling, within
@@ -319,13 +330,12 @@ class Walk:
         direction = outside.at - inside.at
         for _ in range(MOST_CROSSINGS):
             place, at_threshold = yield from self._crossing(inside, outside)
-            refined = (yield from self._refined(place)) if at_threshold and not self.goal.rough else place
             if self.is_prediction:
                 break
             # from elsewhere: what looks like the end, or like a jump, may be where the searches have stuck
             if at_threshold:
                 first = place
-                second = min(refined, (yield from self._from_centre(place)), key=lambda tried: tried.minimum.value)
+                second = yield from self._from_centre(place)
             else:
                 first = outside
                 second = yield from self._again(outside, place)
@@ -338,15 +348,13 @@ class Walk:
             if (second.at - inside.at) * direction <= 0:
                 break
             outside = second
-        place = refined
+        at = place.at
+        if at_threshold and not self.goal.rough:
+            place, at = yield from self._refined(place, (inside.at, outside.at))
         self._add(place)
         if not at_threshold:
             amid = (yield from self._between(math.copysign(1.0, direction))) if self.goal.rough else None
             return Side("not found", place.at, jumped(outside.cost)) if amid is None else amid, place
-        at = place.at
-        if not self.goal.rough and place.slope * direction > 0:
-            low, high = sorted((inside.at, outside.at))
-            at = min(max(at + (self.threshold + self.least - place.cost) / place.slope, low), high)
         return (yield from self._end(place, at)), place
 
     def _step(self, before: Place, current: Place, step: float, pull: float) -> Search[Place]:
@@ -375,11 +383,23 @@ class Walk:
         second = self._place(minimum, place.aimed, place.sigma)
         return second if second.minimum.value < place.minimum.value else place
 
-    def _refined(self, place: Place) -> Search[Place]:
-        """The same step to all digits, from where its search ended."""
-        goal, minimum = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma)), place.minimum
-        reached = yield from descending(goal, minimum.point, minimum.matrix, tolerance=AT_END, stall=TOLERANCE)
-        return self._place(reached, place.aimed, place.sigma)
+    def _refined(self, place: Place, between: tuple[float, float]) -> Search[tuple[Place, float]]:
+        """The end to all digits, from a place where the rise nearly is the threshold: Newton steps on its root."""
+        for _ in range(MOST_CROSSINGS):
+            goal, near = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma)), place.minimum
+            minimum = yield from descending(goal, near.point, near.matrix, tolerance=AT_END, stall=TOLERANCE)
+            place = self._place(minimum, place.aimed, place.sigma)
+            rise = place.cost - self.least
+            if not place.slope * (between[1] - between[0]) > 0:
+                return place, place.at
+            ahead = place.at + 2 * root(rise) * (math.sqrt(self.threshold) - root(rise)) / place.slope
+            at = min(max(ahead, min(between)), max(between))
+            if abs(rise - self.threshold) <= AT_THRESHOLD * self.threshold:
+                break
+            # the slope of the parabola there keeps it
+            steeper = place.slope * (at - self.centre.at) / (place.at - self.centre.at)
+            place = replace(place, aimed=at + place.sigma**2 * steeper)
+        return place, at
 
     def _from_centre(self, place: Place) -> Search[Place]:
         """The place from the centre, by two ways where slopes lead; the better one."""
