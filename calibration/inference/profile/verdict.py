@@ -41,8 +41,9 @@ TOLERANCE = 1e-8
 AIM, MOST_GROWTH = 0.25, 0.75
 #: The most by which a step grows.
 LONGER = 4.0
-#: The crossing is good when the rise there is the threshold to this share of it.
-AT_THRESHOLD = 1e-6
+#: The crossing is good when the rise there is the threshold to this share of it, and the slope of the profile leads on
+#: to the end. Nearer by, a search from the last place promises less than its tolerance, and takes no step.
+AT_THRESHOLD = 1e-4
 #: A rise that misses the threshold by more than this share at the finest step jumps over it; the finest step as a share
 #: of the one in which the crossing lies, over which a rise without a jump grows by no more than that share.
 LEAP, FINEST = 1e-2, 1e-4

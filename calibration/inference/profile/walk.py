@@ -21,7 +21,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from calibration.inference.profile.verdict import FINEST, Pace, Part, Place, Side, crossing, jumped, obstacles, root
+from calibration.inference.profile.verdict import (
+    AT_THRESHOLD,
+    FINEST,
+    Pace,
+    Part,
+    Place,
+    Side,
+    crossing,
+    jumped,
+    obstacles,
+    root,
+)
 from calibration.inference.sample.convergence import cost_of_a_run
 from calibration.inference.search.box_search import Minimum, descending, measured, minimising, positive
 from calibration.inference.search.downhill import KINKED, Allowance, Spent, nearing, settling, within
@@ -56,6 +67,9 @@ STUCK, MOST_STUCK = 0.02, 5
 #: The fall of the log density that a search may leave, and the share of the threshold that its last steps gain together
 #: where a kink keeps it from that.
 TOLERANCE, STALL = 1e-7, 1e-4
+#: The fall that a search may leave at an end. With 1e-7 the ends of benchmarks/gauntlet's bees differ by up to 5e-6
+#: between processors, with this by 6e-10; it takes three slopes more.
+AT_END = 1e-10
 #: How many times that share on the way out, where a place only shows how far to go next.
 ROUGH = 10.0
 #: A search that ends lower than another by this share of the threshold shows that the other one had stuck; the same
@@ -334,11 +348,14 @@ class Walk:
             if (second.at - inside.at) * direction <= 0:
                 break
             outside = second
+        at = place.at
+        if at_threshold and not self.goal.rough:
+            place, at = yield from self._refined(place, (inside.at, outside.at))
         self._add(place)
         if not at_threshold:
             amid = (yield from self._between(math.copysign(1.0, direction))) if self.goal.rough else None
             return Side("not found", place.at, jumped(outside.cost)) if amid is None else amid, place
-        return (yield from self._end(place, place.at)), place
+        return (yield from self._end(place, at)), place
 
     def _step(self, before: Place, current: Place, step: float, pull: float) -> Search[Place]:
         """The place about a step further on, ``pull`` being what keeps the quantity where it is."""
@@ -365,6 +382,24 @@ class Walk:
         minimum = yield from minimising(goal, current.minimum.point, tolerance=TOLERANCE, stall=self.stall)
         second = self._place(minimum, place.aimed, place.sigma)
         return second if second.minimum.value < place.minimum.value else place
+
+    def _refined(self, place: Place, between: tuple[float, float]) -> Search[tuple[Place, float]]:
+        """The end to all digits, from a place where the rise nearly is the threshold: Newton steps on its root."""
+        for _ in range(MOST_CROSSINGS):
+            goal, near = replace(self.goal, pull=Pull(self.quantity, place.aimed, place.sigma)), place.minimum
+            minimum = yield from descending(goal, near.point, near.matrix, tolerance=AT_END, stall=TOLERANCE)
+            place = self._place(minimum, place.aimed, place.sigma)
+            rise = place.cost - self.least
+            if not place.slope * (between[1] - between[0]) > 0:
+                return place, place.at
+            ahead = place.at + 2 * root(rise) * (math.sqrt(self.threshold) - root(rise)) / place.slope
+            at = min(max(ahead, min(between)), max(between))
+            if abs(rise - self.threshold) <= AT_THRESHOLD * self.threshold:
+                break
+            # the slope of the parabola there keeps it
+            steeper = place.slope * (at - self.centre.at) / (place.at - self.centre.at)
+            place = replace(place, aimed=at + place.sigma**2 * steeper)
+        return place, at
 
     def _from_centre(self, place: Place) -> Search[Place]:
         """The place from the centre, by two ways where slopes lead; the better one."""

@@ -48,6 +48,8 @@ MOST_STEPS, MOST_TRIALS = 120, 40
 LEAST_FALL, STEEP = 1e-4, 0.9
 #: The shortest share of a step, and how many steps show whether a search still gains.
 SHORTEST, LAST_STEPS = 1e-8, 10
+#: Tolerances up to this one ask for all digits.
+LAST_DIGITS = 1e-9
 #: Times that the curvature is measured anew where a search has stuck.
 MOST_CURVATURES = 4
 
@@ -235,7 +237,8 @@ def descending(goal: Objective, start: Array, matrix: Array, *, tolerance: float
         step = bounded_step(matrix, slopes, point)
         promised = -(dot(slopes, step) + dot(step, times(matrix, step)) / 2)
         if not promised > tolerance:
-            return Minimum(point, value, slopes, matrix, True, evaluations)
+            minimum = Minimum(point, value, slopes, matrix, True, evaluations)
+            return (yield from _to_last_digits(goal, minimum, promised)) if tolerance <= LAST_DIGITS else minimum
         (end, there, slopes_there), trials = yield from _along(goal, point, step, value, slopes)
         evaluations += trials
         if not there < value:
@@ -247,6 +250,22 @@ def descending(goal: Objective, start: Array, matrix: Array, *, tolerance: float
         if gained < stall:
             return Minimum(point, value, slopes, matrix, True, evaluations, promised=min(promised, gained))
     return Minimum(point, value, slopes, matrix, False, evaluations, promised=min(promised, gained))
+
+
+def _to_last_digits(goal: Objective, minimum: Minimum, promised: float) -> Search[Minimum]:
+    """Steps by slopes alone, whose gain is lost in rounding, while each promises a quarter of the last one at most."""
+    last = np.inf
+    while 0 < promised < last / 4:
+        point, matrix = minimum.point, minimum.matrix
+        trial = goal.on_grid(point + bounded_step(matrix, minimum.slopes, point))
+        value, slopes = yield from ask(goal, trial)
+        if value > minimum.value + LAST_DIGITS * max(1.0, abs(value)):
+            break
+        matrix = _updated(matrix, trial - point, slopes - minimum.slopes)
+        minimum = Minimum(trial, value, slopes, matrix, True, minimum.evaluations + 1)
+        step = bounded_step(matrix, slopes, trial)
+        last, promised = promised, -(dot(slopes, step) + dot(step, times(matrix, step)) / 2)
+    return minimum
 
 
 def _along(

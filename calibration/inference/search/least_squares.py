@@ -17,7 +17,7 @@ from typing import TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.inference.search.box_search import FLAT, LEAST_PROBE, Minimum
+from calibration.inference.search.box_search import FLAT, LAST_DIGITS, LEAST_PROBE, Minimum
 from calibration.inference.search.objective import Objective, fourth_order, on_grid
 from calibration.inference.small_algebra import dot, least_within, singular_directions, times, triangular
 from calibration.study.observations import Count, Term
@@ -35,8 +35,6 @@ MOST_BEND, BEND_SHARE = 0.75, 0.1
 SHARE = 5e-3
 #: Singular value of slopes of length 1 that is rounding.
 SINGULAR = 1e-8
-#: Tolerances up to this one ask for all digits.
-LAST_DIGITS = 1e-9
 #: A fall that the objective cannot show.
 ROUNDED = 1e-7
 #: The largest step of a difference quotient, as share of a search range.

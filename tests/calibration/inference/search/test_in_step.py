@@ -1,5 +1,6 @@
 """Searches in step: exact slopes, the same bits whoever runs beside, steps across kinks, and an end for all."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TypeVar, cast
@@ -105,15 +106,23 @@ def kinked(point: Array) -> tuple[float, Array]:
     return 20 * abs(across) + abs(along), slopes
 
 
-def least(search: Search[T]) -> T:
-    """Where a search ends on the kinked valley."""
+def level(point: Array) -> tuple[float, Array]:
+    """A valley whose floor rises by a tenth over the whole box, 500 up: the least is at (0.4, 0.6)."""
+    x, y = point.tolist()
+    across, along = x + y - 1, x - y + 0.2
+    slopes = 1e4 * across * np.array([1.0, 1.0]) + 0.1 * np.expm1(along) * np.array([1.0, -1.0])
+    return 500 + 1e4 * across**2 / 2 + 0.1 * (np.exp(along) - along), slopes
+
+
+def least(search: Search[T], of: Callable[[Array], tuple[float, Array]] = kinked) -> T:
+    """Where a search ends on a valley."""
     nothing = np.zeros(2)
     try:
         requests = next(search)
         while True:
             answers = []
             for request in requests:
-                value, slopes = kinked(request[1])
+                value, slopes = of(request[1])
                 answers.append((-value, -slopes, nothing, nothing))
             requests = search.send(answers)
     except StopIteration as end:
@@ -138,6 +147,14 @@ def test_steps_cross_kinks() -> None:
         assert end.value < 1e-4
         np.testing.assert_allclose(end.point, [0.3, 0.09], atol=1e-4)
         assert least(nearing(valley, np.array(start))).value > 10 * end.value
+
+
+def test_the_last_digits_are_found_by_slopes_alone() -> None:
+    """A fall of 1e-10, which a value of 500 cannot show, is left 1.5e-5 of the box away along the floor."""
+    start, matrix = np.array([0.41, 0.57]), np.array([[1.2e4, 1e4], [1e4, 1.1e4]])
+    end = least(descending(cast(Objective, WHOLE), start, matrix, tolerance=1e-10, stall=1e-10), level)
+    assert end.converged
+    np.testing.assert_allclose(end.point, [0.4, 0.6], atol=1e-8)
 
 
 def test_a_curvature_of_slopes_is_that_of_values(goal: Objective, monkeypatch: pytest.MonkeyPatch) -> None:
