@@ -12,7 +12,7 @@ from calibration.inference.search.optimise import ARRIVED, Reached
 from calibration.study.parameters import ParameterSpace
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import percent
-from cipark_sd.pages.figures.panels import PALETTE, WIDTH, TimeAxis, styled
+from cipark_sd.pages.figures.panels import PALETTE, TimeAxis, bands, grid, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,13 +35,7 @@ def panels(rows: int, columns: int, height: float, *, share_y: bool = False) -> 
     Figure, and list of Axes
         Row by row.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    from cipark_sd.pages.figures.shown import Figure
-
-    figure = Figure(figsize=(WIDTH, rows * height), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False, sharey="row" if share_y else False)
+    figure, axes = grid(rows, columns, rows * height, letters=None, sharey="row" if share_y else False)
     return figure, list(axes.ravel())
 
 
@@ -194,13 +188,13 @@ def answer_figure(
     Parameters
     ----------
     times, course : (n_times,)
-        The median of draws where there is a fan, else the model at the optimum.
+        The median of draws, as in the fan, where there is one; else the model at the optimum.
     levels : DataFrame
         As for :func:`fit_figure`.
     axis_label : str
         Variable and units.
-    fan : (4, n_times), optional
-        Ends of the central 90 % and 50 % of draws, ascending.
+    fan : (5, n_times), optional
+        Quantiles of draws at :data:`cipark_sd.pages.figures.panels.ENDS`.
     expected : str, optional
         The last number of the model as the page has it.
     noise : bool
@@ -208,15 +202,12 @@ def answer_figure(
     narrow : bool
         Whether it is for a phone.
     """
-    from cipark_sd.pages.figures.shown import Figure
-
-    size, letters = ((3.9, 3.1), 9.5) if narrow else ((7.9, 4.2), 10)
-    figure = Figure(figsize=size, layout="constrained")
-    axis = figure.subplots()
-    if fan is not None:
-        axis.fill_between(times, fan[0], fan[3], color=EXPECTED, alpha=0.16, lw=0)
-        axis.fill_between(times, fan[1], fan[2], color=EXPECTED, alpha=0.32, lw=0)
-    axis.plot(times, course, color=EXPECTED, lw=2)
+    (width, height), letters = ((3.9, 3.1), 9.5) if narrow else ((7.9, 4.2), 10)
+    figure, ((axis,),) = grid(1, 1, height, width=width, letters=None)
+    if fan is None:
+        axis.plot(times, course, color=EXPECTED, lw=2)
+    else:
+        bands(axis, times, fan, EXPECTED, {"_90": 0.16, "_50": 0.32}, lw=2)
     judged = levels[(levels["use"] != "check") & np.isfinite(levels["low"] + levels["high"]) & noise]
     axis.vlines(judged["end"], judged["low"], judged["high"], color="0.6", lw=2)
     draw_levels(axis, dated(levels), colour=COUNTED, size=5.5)

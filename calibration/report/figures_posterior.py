@@ -18,6 +18,7 @@ from calibration.study.parameters import ParameterSpace
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import labelled
 from cipark_sd.pages.figures.panels import PALETTE, TimeAxis, styled
+from cipark_sd.pages.figures.panels import bands as banded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,9 +45,7 @@ def bands_figure(bands: Sequence[Band], observations: Sequence[Observed], *, tim
             axis.set_title(f"{band.observation}: the model has no value")
             continue
         at, q = band.times, band.quantiles
-        axis.fill_between(at, q[0], q[4], color=figures_fit.MODEL, alpha=0.2, lw=0, label="90 % of predictions")
-        axis.fill_between(at, q[1], q[3], color=figures_fit.MODEL, alpha=0.35, lw=0, label="50 %")
-        axis.plot(at, q[2], color=figures_fit.MODEL, label="median")
+        banded(axis, at, q, figures_fit.MODEL, {"90 % of predictions": 0.2, "50 %": 0.35}, label="median")
         n = figures_fit.draw_levels(axis, band.observed)
         added = {"increments": ",\nadded up", "level": "", "flow": "\nover each window"}[observation.kind]
         label = figures_fit.wrapped(observation.label, 30) + added
@@ -290,9 +289,8 @@ def forecast_figure(rows: "pd.DataFrame", levels: "Mapping[str, pd.DataFrame]", 
         for number, scenario in enumerate(rows["scenario"].unique()):
             q = of[of["scenario"] == scenario]
             colour = PALETTE[number % len(PALETTE)]
-            axis.fill_between(q["time"], q["q0.05"], q["q0.95"], color=colour, alpha=0.15, lw=0)
-            axis.fill_between(q["time"], q["q0.25"], q["q0.75"], color=colour, alpha=0.3, lw=0)
-            axis.plot(q["time"], q["q0.5"], ".-", color=colour, label=scenario, ms=4)
+            ends = q[[f"q{level:g}" for level in LEVELS]].to_numpy().T
+            banded(axis, q["time"], ends, colour, {"_90": 0.15, "_50": 0.3}, marker=".", ms=4, label=scenario)
         figures_fit.name_panel(axis, f"{name} (n = {n}; {q['draws'].iloc[0]} draws)", "level")
         first = min([end for end, *_ in numbers] + [float(of["time"].min())])
         axes[-1].set_xlabel(time.on(axis, first, float(of["time"].max())))

@@ -59,7 +59,7 @@ class First(ReportPart):
             # a stock does not jump: the line is of what had been reported
             "axis_label": f"{name}, as reported{units and f' [{units}'}" if observed.jumps else observed.label,
             "time": fit.study.time,
-            "fan": None if quantiles is None else quantiles[[0, 1, 3, 4]],
+            "fan": quantiles,
             "expected": next((text for name, text in _expected(findings) if name == shown), ""),
             # the numbers that are drawn are those that were fitted, so that their noise can be drawn beside them
             "noise": observed.kind == "level",

@@ -18,7 +18,7 @@ from cipark_sd.commands.policy.analysis import Analysis, PolicyPart
 from cipark_sd.commands.policy.effects import numbers
 from cipark_sd.commands.policy.signs import fitted_rivals
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
-from cipark_sd.pages.figures.panels import PALETTE, SMALL, TINY, WIDTH, interval, note, styled
+from cipark_sd.pages.figures.panels import PALETTE, SMALL, TINY, grid, interval, note, styled
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.statements.claims import BUILT_IN, IDLE, INFORMED, Classified, Evidence, Tally, as_said, classify
 
@@ -328,14 +328,12 @@ def plot_knockouts(
     titles : sequence of str
         Of the groups, in the order of the table.
     """
-    from matplotlib.figure import Figure
-
     groups = list(table["group"].drop_duplicates())
     policies = [list(table[table["group"] == group]["policy"].drop_duplicates()) for group in groups]
-    figure = Figure(figsize=(WIDTH, 1.0 + 0.42 * len(groups) + _ROW * sum(map(len, policies))), layout="constrained")
-    panels = figure.subplots(
-        len(groups), 1, sharex=True, squeeze=False, height_ratios=[len(names) for names in policies]
-    ).ravel()
+    counts = [len(names) for names in policies]
+    height = 1.0 + 0.42 * len(groups) + _ROW * sum(counts)
+    figure, table_of = grid(len(groups), 1, height, letters=None, sharex=True, height_ratios=counts)
+    panels = table_of[:, 0]
     for axes, group, names, title in zip(panels, groups, policies, titles, strict=True):
         _panel(axes, table[table["group"] == group], names, structure, near)
         axes.set_title(title, loc="left", weight="bold")

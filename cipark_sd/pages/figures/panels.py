@@ -93,15 +93,19 @@ def _under(settings: Mapping[str, Any], draw: "Callable[P, Figure]") -> "Callabl
 ENDS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def grid(rows: int, columns: int, height: float, **options: Any) -> "tuple[Figure, np.ndarray[Any, Any]]":
-    """A figure as wide as a page.
+def grid(
+    rows: int, columns: int, height: float, *, width: float = WIDTH, letters: float | None = SMALL, **options: Any
+) -> "tuple[Figure, np.ndarray[Any, Any]]":
+    """A figure of panels, which a notebook shows as well; every figure of a page is made here.
 
     Parameters
     ----------
     rows, columns : int
         Of its panels.
-    height : float
-        In inches.
+    height, width : float
+        Of the figure, in inches.
+    letters : float, optional
+        Points of the numbers at ticks; None for those of the style where ticks are made.
     options
         Of :meth:`matplotlib.figure.Figure.subplots`.
 
@@ -110,13 +114,13 @@ def grid(rows: int, columns: int, height: float, **options: Any) -> "tuple[Figur
     (Figure, (rows, columns))
         And its panels.
     """
-    from matplotlib.figure import Figure
+    from cipark_sd.pages.figures.shown import Figure
 
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    panels = np.atleast_2d(np.asarray(figure.subplots(rows, columns, squeeze=False, **options)))
-    for axes in panels.ravel():
+    figure = Figure(figsize=(width, height), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, **options)
+    for axes in panels.ravel() if letters else ():
         # ticks that are made when the figure is drawn do not know the style any more
-        axes.tick_params(labelsize=SMALL)
+        axes.tick_params(labelsize=letters)
     return figure, panels
 
 
@@ -287,19 +291,25 @@ def interval(
 
 
 def bands(
-    axes: "Axes", times: Array, middle: Array, pairs: Mapping[str, tuple[Array, Array, float]], colour: str
+    axes: "Axes", times: Array, ends: "Sequence[Array] | Array", colour: str, tints: Mapping[str, float], **line: Any
 ) -> None:
     """A line with bands around it.
 
     Parameters
     ----------
-    times, middle : (n_times,)
-    pairs : mapping
-        By what the legend says: the lower edge, the upper edge, and how opaque the band is; the widest first.
+    times : (n_times,)
+    ends : (5, n_times)
+        Of the :data:`ENDS`.
+    tints : mapping of str to float
+        By what the legend says of each band, the wider one first, how opaque it is; a label that begins with ``_``
+        stands in no legend.
+    line
+        Of :meth:`matplotlib.axes.Axes.plot`, for the median.
     """
-    for label, (low, high, alpha) in pairs.items():
-        axes.fill_between(times, low, high, color=colour, alpha=alpha, linewidth=0, label=label)
-    axes.plot(times, middle, color=colour, linewidth=1.8, label="median")
+    low90, low50, middle, high50, high90 = ends
+    for (label, tint), edges in zip(tints.items(), ((low90, high90), (low50, high50)), strict=True):
+        axes.fill_between(times, *edges, color=colour, alpha=tint, linewidth=0, label=label)
+    axes.plot(times, middle, color=colour, **line)
 
 
 def stacked(

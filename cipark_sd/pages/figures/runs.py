@@ -13,7 +13,7 @@ from cipark_sd.base.naming import canonical, protected_among
 from cipark_sd.base.timegrid import when
 from cipark_sd.base.wording import labelled, written_unit
 from cipark_sd.pages.figures.observed import Observed
-from cipark_sd.pages.figures.panels import ENDS, PALETTE, WIDTH, bands, interval, note, plain, timed
+from cipark_sd.pages.figures.panels import ENDS, PALETTE, WIDTH, bands, grid, interval, note, plain, timed
 from cipark_sd.pages.first_screen import ASSUMED, INFORMED, UNDECIDED
 from cipark_sd.statements.claims import WORDS, Kind
 
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 #: Panels below each other that a figure has room for.
 MOST_PANELS = 8
 _STYLES = ("-", "--", "-.", ":")
-#: Shares of the runs that lie in the bands of a fan, the wider one first.
-BANDS = (0.9, 0.5)
 _BLUE, _GREY = PALETTE[0], "0.55"
+_MEDIAN: Any = {"linewidth": 1.8, "label": "median"}
 #: What stands above the effects of each class, and their colour: those of the page's three lines. Effects that have no
 #: class stand without a head.
 HEADS: Mapping[str, tuple[str, str]] = {
@@ -147,9 +146,8 @@ def plot_fan(runs: "xr.Dataset", variables: Sequence[str] | str, *, title: str =
         if set(course.dims) != {"run", "time"}:
             raise InvalidValue("a variable", name, "one element of it, as in Name[element]", where="plot_fan")
         values = course.transpose("run", "time").to_numpy()
-        ends = {band: np.nanquantile(values, [(1 - band) / 2, (1 + band) / 2], axis=0) for band in BANDS}
-        pairs = {f"{band:.0%} of the runs": (low, high, 0.2) for band, (low, high) in ends.items()}
-        bands(axes, times, np.nanmedian(values, axis=0), pairs, PALETTE[0])
+        tints = {"90% of the runs": 0.2, "50% of the runs": 0.2}
+        bands(axes, times, np.nanquantile(values, ENDS, axis=0), PALETTE[0], tints, **_MEDIAN)
         axes.set_ylabel(labelled(str(course.attrs.get("long_name", name)), course.attrs.get("units")))
     panels[0].legend(frameon=False, fontsize=8)
     panels[-1].set_xlabel(timed(panels, runs, most=9))
@@ -157,13 +155,11 @@ def plot_fan(runs: "xr.Dataset", variables: Sequence[str] | str, *, title: str =
 
 
 def _below_each_other(n: int, title: str) -> "tuple[Figure, list[Axes]]":
-    """A figure that a notebook shows, with ``n`` panels that have one axis of time."""
-    from cipark_sd.pages.figures.shown import Figure
-
-    figure = Figure(figsize=(7.2, 1.0 + 2.9 * n), layout="constrained")
+    """A figure of ``n`` panels that have one axis of time."""
+    figure, panels = grid(n, 1, 1.0 + 2.9 * n, letters=None, sharex=True)
     if title:
         figure.suptitle(title, fontsize=11, x=0.02, ha="left")
-    return figure, list(figure.subplots(n, 1, sharex=True, squeeze=False)[:, 0])
+    return figure, list(panels[:, 0])
 
 
 def _draw_panel(
@@ -184,9 +180,7 @@ def _draw_panel(
         axes.plot(series.times, series.values, "o", label=text, zorder=4, **white)
     subject = str(result[names[0]].attrs.get("long_name", names[0])) if len(names) == 1 else ""
     axes.set_ylabel(labelled(subject, units) if subject else f"[{units or 'no units'}]")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="0.9", linewidth=0.6)
-    axes.set_axisbelow(True)
+    _open(axes, "y")
     axes.margins(x=0.01)
     if len(courses) + len(observations) > 1:
         axes.legend(frameon=False, fontsize=8, ncols=1 if len(courses) < 8 else 2)
@@ -272,7 +266,7 @@ def plot_policies(
             rows.append((textwrap.fill(name, letters), colour, tuple(numbers), medians))
     heights = [0.18 + 0.12 * name.count("\n") for name, *_ in rows]
     middles = np.cumsum(heights) - np.array(heights) / 2
-    figure, axes = _new_figure(width, 0.6 + sum(heights))
+    figure, ((axes,),) = grid(1, 1, 0.6 + sum(heights), width=width, letters=None)
     # inches at the side: a browser's letters are some 5 % wider than those that were measured, and are not cut
     figure.set_layout_engine("constrained", w_pad=0.15)
     axes.axvline(0, color="black", linewidth=0.8)
@@ -285,9 +279,8 @@ def plot_policies(
         label.set(color="black" if ends else colour, fontweight="normal" if ends else "bold")
     axes.set_ylim(sum(heights), 0)
     axes.tick_params(axis="y", length=0)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.grid(axis="x", color="0.9", linewidth=0.6)
-    axes.set_axisbelow(True)
+    axes.spines["left"].set_visible(False)
+    _open(axes)
     axes.set_xlabel(textwrap.fill(f"{title or outcome}: change from the base", 40 if width < WIDTH else 90))
     return figure
 
@@ -305,8 +298,6 @@ def plot_fans(result: "xr.Dataset", outcome: str, *, caption: str = "") -> "Figu
     caption : str
         The line under the figure.
     """
-    from matplotlib.figure import Figure
-
     policies = [str(name) for name in result["policy"].to_numpy()]
     shown = [name for name in policies if name != BASE] or policies
     times = result["time"].to_numpy()
@@ -314,12 +305,10 @@ def plot_fans(result: "xr.Dataset", outcome: str, *, caption: str = "") -> "Figu
     ends = {name: np.nanquantile(array.sel(policy=name).to_numpy(), ENDS, axis=0) for name in policies}
     columns = min(2, len(shown))
     rows = -(-len(shown) // columns)
-    figure = Figure(figsize=(7.2, 0.9 + 2.5 * rows), layout="constrained")
-    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    figure, table = grid(rows, columns, 0.9 + 2.5 * rows, letters=None, sharex=True, sharey=True)
+    panels = table.ravel()
     for number, (axes, name) in enumerate(zip(panels, shown, strict=False)):
-        low90, low50, middle, high50, high90 = ends[name]
-        pairs = {"90 %": (low90, high90, 0.18), "50 %": (low50, high50, 0.35)}
-        bands(axes, times, middle, pairs, PALETTE[number % len(PALETTE)])
+        bands(axes, times, ends[name], PALETTE[number % len(PALETTE)], {"90 %": 0.18, "50 %": 0.35}, **_MEDIAN)
         if BASE in policies and name != BASE:
             axes.plot(times, ends[BASE][2], color="black", linewidth=1, linestyle="--", label="base, median")
         axes.set_title(f"{name}  {result['policy_title'].sel(policy=name).item()}", fontsize=9, loc="left")
@@ -334,7 +323,7 @@ def plot_fans(result: "xr.Dataset", outcome: str, *, caption: str = "") -> "Figu
     figure.supylabel(labelled(label, result[outcome].attrs.get("units")), fontsize=9)
     for axes in panels[: len(shown)][-columns:]:
         axes.set_xlabel(timed(panels[: len(shown)], result, most=5), fontsize=9)
-    return _finished(figure, panels, "The largest effects over time", f"{_rival(result)}{caption}", grid="y")
+    return _finished(figure, panels, "The largest effects over time", f"{_rival(result)}{caption}", "y")
 
 
 def _rival(result: "xr.Dataset") -> str:
@@ -364,7 +353,7 @@ def plot_shapley(
     """
     values = shapley[outcome].sel(time=at).transpose("factor", "rival", "draw").to_numpy()
     order = np.argsort(np.nanmean(values[:, 0], axis=-1), kind="stable")
-    figure, axes = _new_figure(7.2, 1.6 + 0.5 * len(order))
+    figure, ((axes,),) = grid(1, 1, 1.6 + 0.5 * len(order), letters=None)
     for row, factor in enumerate(order):
         first = not row
         mean = np.nanmean(values[factor, 0])
@@ -387,22 +376,19 @@ def plot_shapley(
     return _finished(figure, [axes], heading, f"{_rival(shapley)}{caption}")
 
 
-def _new_figure(width: float, height: float) -> "tuple[Figure, Axes]":
-    """A figure of one panel, in inches."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots()
+def _open(axes: "Axes", across: Literal["x", "y"] = "x") -> None:
+    """A panel without a frame, and with a faint grid across one axis."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis=across, color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
 
 
 def _finished(
-    figure: "Figure", panels: "Iterable[Axes]", title: str, caption: str, *, grid: Literal["x", "y"] = "x"
+    figure: "Figure", panels: "Iterable[Axes]", title: str, caption: str, across: Literal["x", "y"] = "x"
 ) -> "Figure":
-    """A title above, a small line below, and a faint grid across one axis."""
+    """A title above, a small line below, and open panels."""
     for axes in panels:
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis=grid, color="0.9", linewidth=0.6)
-        axes.set_axisbelow(True)
+        _open(axes, across)
     figure.suptitle(title, fontsize=11, x=0.02, ha="left")
     note(figure, caption)
     return figure

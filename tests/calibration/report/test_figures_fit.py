@@ -107,7 +107,7 @@ def test_dates_stand_under_the_last_of_several_panels_alone() -> None:
 @pytest.mark.parametrize(("lowest", "bottom"), [(5.0, 0.0), (-2.0, -2.0)])
 def test_the_answer_s_figure_has_the_course_the_numbers_and_an_axis_from_nothing(lowest: float, bottom: float) -> None:
     times, course = np.array([0.0, 5.0, 10.0]), np.array([lowest, 9.0, 12.0])
-    fan = np.array([course - 2, course - 1, course + 1, course + 2])
+    fan = np.array([course - 2, course - 1, course, course + 1, course + 2])
     levels = fitted_rows(row("a", 4, 0), row("a", 7, 0, "check"), row("a", 9, 0))
     (drawn,) = answer_figure(
         times, course, levels, axis_label="Firms", time=TimeAxis("Year"), fan=fan, expected="11.2"

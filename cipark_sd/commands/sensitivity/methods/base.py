@@ -263,9 +263,8 @@ def share_bars(rows: Sequence[Ranked], *, label: str) -> "Figure":
     label : str
         Of the output.
     """
-    figure, panels = grid(1, 1, 0.9 + 0.26 * len(rows))
-    figure.set_size_inches(4.4, 0.9 + 0.26 * len(rows))
-    axes, places = panels[0, 0], range(len(rows))
+    figure, ((axes,),) = grid(1, 1, 0.9 + 0.26 * len(rows), width=4.4)
+    places = range(len(rows))
     shares = [max(row.total, 0.0) for row in rows]
     ends = [[max(s - r.low, 0.0) for s, r in zip(shares, rows, strict=True)],
             [max(min(r.high, 1.0) - s, 0.0) for s, r in zip(shares, rows, strict=True)]]  # fmt: skip

@@ -289,10 +289,8 @@ def fan_chart(fans: "xr.DataArray", moments: Sequence[Moment] = (), *, first: bo
         The first output alone, so small that the letters can be read on a phone.
     """
     outputs = outputs_of(fans)[: 1 if first else None]
-    figure, panels = grid(len(outputs), 1, 0.4 + 1.9 * len(outputs), sharex=True)
-    if first:
-        figure.set_size_inches(4.4, 2.9)
-        panels[0, 0].tick_params(labelsize=9.5)
+    small: Any = {"width": 4.4, "letters": 9.5} if first else {}
+    figure, panels = grid(len(outputs), 1, 2.9 if first else 0.4 + 1.9 * len(outputs), sharex=True, **small)
     times = fans["time"].to_numpy()
     levels = sorted(float(p) for p in fans["percentile"].to_numpy())
     for axes, output in zip(panels[:, 0], outputs, strict=True):
