@@ -18,7 +18,7 @@ from calibration.inference.judge.conditions import Conditions
 from calibration.inference.judge.course_errors import CourseErrors
 from calibration.inference.judge.identifiability import Identifiability
 from calibration.inference.judge.residuals import table_of
-from calibration.inference.judge.verification import COARSE, TOO_COARSE, UNUSABLE, Replication
+from calibration.inference.judge.verification import COARSE, TOO_COARSE, Replication
 from calibration.inference.profile.profile import Profile
 from calibration.inference.profile.scatter import Scatter
 from calibration.inference.profile.walk import SPENT
@@ -349,7 +349,7 @@ class Findings:
     def sound(self) -> bool:
         """Whether all is done: intervals found, draws converged, the time step fine, and PySD's run the same."""
         fit = self.fit
-        stepped = not fit.step_shift > UNUSABLE
+        stepped = not fit.step_shift > COARSE
         whole = stepped and self.bands and not fit.optimum.interrupted and not fit.mostly_unfound
         return whole and fit.replication.sound and self.assessment.sound
 

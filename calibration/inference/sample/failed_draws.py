@@ -2,7 +2,7 @@
 
 A draw with which a number that the data ask for is no finite number has likelihood zero, so it is in no posterior. The
 lower limit of a stock is no part of the likelihood; a draw below it is told, and may be too much. Whether the data are
-possible at all under the priors is asked before anything is searched: it is cheap, and names the term.
+possible at all under the priors is asked once the time step is known that serves: it is cheap, and names the term.
 """
 
 from collections.abc import Sequence
