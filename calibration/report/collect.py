@@ -47,6 +47,7 @@ from cipark_sd.data.readings import Metric
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.engines.registry import choose
 from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Stock
 from cipark_sd.verify.checks.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -342,11 +343,8 @@ def values_of(problem: CalibrationProblem, theta: Array) -> dict[str, float]:
 
 def study_facts(problem: CalibrationProblem) -> StudyFacts:
     """The facts of a study."""
-    model, units = problem.model, {}
-    for parameter in problem.space:
-        variable = model.by_name.get(base_name(parameter.name))
-        if variable is not None:
-            units[parameter.name] = variable.units
+    model = problem.model
+    variables = {name: model.by_name.get(base_name(name)) for name in problem.space.names}
     return StudyFacts(
         **{stated.name: getattr(problem, stated.name) for stated in fields(Stated)},
         model=model.name,
@@ -356,7 +354,8 @@ def study_facts(problem: CalibrationProblem) -> StudyFacts:
         time_method=model.time.method,
         time_step=resolve(model, problem.scenario).time_step,
         time_units=model.time.units,
-        units=units,
+        units={name: variable.units for name, variable in variables.items() if variable is not None},
+        starts=tuple(name for name, variable in variables.items() if isinstance(variable, Stock)),
         rivals=tuple(rival.id for rival in problem.rivals if rival.scenario.overrides),
         observations=tuple(_observed(model, observation) for observation in problem.observations),
         predictions=tuple(_reported(problem, prediction) for prediction in problem.predictions),

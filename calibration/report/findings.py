@@ -107,6 +107,8 @@ class StudyFacts(Stated):
         observes first.
     groups : tuple of str
         Canonical names of the groups that each run the model.
+    starts : tuple of str
+        Parameters that are initial values of stocks, by whose names they go.
     """
 
     model: str
@@ -122,6 +124,7 @@ class StudyFacts(Stated):
     predictions: tuple[Reported, ...]
     course: tuple[Reported, ...] = ()
     groups: tuple[str, ...] = ()
+    starts: tuple[str, ...] = ()
 
     @property
     def deviations(self) -> frozenset[str]:

@@ -134,6 +134,7 @@ def test_options_stand_above_what_would_serve(
     assert done.return_value == 1
     assert fit["posterior"] is None
     assert "Known\tNothing firmly" in done.output
+    assert "Caution\tThe posterior was not sampled: the time step is too coarse." in done.output
     assert "THE TIME STEP IS TOO COARSE" in done.output
     # what follows such a fit takes its step too
     assert find_fit(read_problem(Path("decay"))).problem.steps().step == way[1]

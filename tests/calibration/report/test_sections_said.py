@@ -305,7 +305,7 @@ def test_constants_of_the_model_are_headlines_of_the_posterior(monkeypatch: pyte
     # the 5 % and 95 % quantiles of 0.1, 0.2, ... 2.1 lie at the second value and the one before the last
     flat = np.tile(np.linspace(0.1, 2.1, 21)[:, None], 4)
     drawn = SimpleNamespace(mixing=lines, flat=flat, basis=Basis("posterior", 10, True))
-    study = SimpleNamespace(space=space, deviations=("group 1",), unit=lambda name: "1/year")
+    study = SimpleNamespace(space=space, deviations=("group 1",), starts=(), unit=lambda name: "1/year")
     seen = SimpleNamespace(names=())
     fit = SimpleNamespace(
         study=study, posterior=drawn, conditions=SimpleNamespace(of=verdicts.get), identifiability=seen

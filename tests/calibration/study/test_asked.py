@@ -214,7 +214,7 @@ def test_without_a_question_the_title_is_the_peak_of_the_course(hump: Findings) 
     ends = 1 / np.quantile(hump.draws.flat[:, 1], [0.95, 0.05])
     assert when.interval is not None
     assert (when.interval.low, when.interval.high) == pytest.approx(tuple(ends), rel=0.01)
-    assert peak_words(hump).startswith("The peak of second is between ")
+    assert peak_words(hump).startswith("The peak of second comes between year ")
     assert isinstance(asked_metric(hump), Maximum)
 
 

@@ -164,7 +164,7 @@ def test_attribution_prints_sums_that_do_not_agree(tmp_path, monkeypatch, small)
     [
         (["--rivals", "M0,M99"], "has no rival 'M99'"),
         (["--draws", "nowhere.nc"], "nowhere.nc does not exist; give a file of draws, or the word prior"),
-        (["elsewhere"], "no bundled study 'elsewhere'"),
+        (["elsewhere"], "no study 'elsewhere'"),
     ],
 )
 def test_mistakes_are_told_in_one_message(arguments, message, tmp_path):
