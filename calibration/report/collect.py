@@ -12,7 +12,7 @@ from calibration.assess.posterior_predictive import drawn_predictions, predict
 from calibration.inference.judge.conditions import conditions
 from calibration.inference.judge.course_errors import course_errors
 from calibration.inference.judge.identifiability import identifiability
-from calibration.inference.judge.residuals import fitted
+from calibration.inference.judge.residuals import fitted, other_noise_of_counts
 from calibration.inference.judge.verification import COARSE, TOO_COARSE, Replication, not_possible
 from calibration.inference.profile.interval_rules import Threshold, residual_spreads, standard_errors
 from calibration.inference.profile.profile import Profile
@@ -146,7 +146,7 @@ def fit_findings(made: Calibration) -> Fit:
         identifiability=identified,
         errors=errors,
         no_errors=no_errors,
-        residuals=residual_spreads(optimum),
+        residuals=_residuals(optimum),
         conditions=on,
         profiles=profiles,
         predictions=predictions,
@@ -167,6 +167,12 @@ def fit_findings(made: Calibration) -> Fit:
         version=version(),
         numpy_version=np.__version__,
     )
+
+
+def _residuals(optimum: Optimum) -> pd.DataFrame:
+    """Spreads of residuals, and of these and of counts what another family of noise gains."""
+    spreads, counts = residual_spreads(optimum), other_noise_of_counts(optimum.goal.density, optimum.theta)
+    return pd.DataFrame([*spreads.to_dict("records"), *counts.to_dict("records")], columns=spreads.columns)
 
 
 def _at_optimum(predictions: Sequence[Prediction], optimum: Optimum, engine: str) -> tuple[float, ...]:

@@ -120,7 +120,7 @@ def record(findings: Findings) -> dict[str, object]:
         "interval_rule": rule_words(fit) if fit.profiles else "",
         "standard_errors": fit.errors,
         "no_standard_error": fit.no_errors,
-        "residuals": fit.residuals.to_dict("records"),
+        "residuals": fit.residuals.dropna(subset="n").to_dict("records"),
         "conditions": conditions_record(fit.conditions),
         "misfit": misfit(findings),
         "classes": {record.estimand: record.standing for record in numbers},
