@@ -206,7 +206,7 @@ def markdown(records: Sequence[Record], before: Sequence[Record], folder: Path =
         "",
         "A case says rightly what it lacks where nothing printed is wrong, and `calibrate` ends with exit code 1 and "
         "one sentence: most intervals were not found within the budget, or the posterior has not converged, so that no "
-        "band is drawn. Errors of the rates are by data sets; rates should be 95 % for intervals and draws, 90 % for "
+        "band is drawn. Errors of the rates are by data sets; rates should be 95% for intervals and draws, 90% for "
         "forecasts.",
         *sorted({record["libraries"] for record in [*records, *before] if "libraries" in record}),
         *_limits(records),

@@ -200,7 +200,7 @@ def answer_figure(
     axis_label : str
         Variable and units.
     fan : (4, n_times), optional
-        Ends of the central 90 % and 50 % of draws, ascending.
+        Ends of the central 90% and 50% of draws, ascending.
     expected : str, optional
         The last number of the model as the page has it.
     noise : bool
@@ -322,7 +322,7 @@ def _residuals(axis: "Axes", rows: "pd.DataFrame") -> None:
         axis.annotate(label, (end, residual), fontsize=7, ha="right", va="center",
                       xytext=(-6, 0), textcoords="offset points")  # fmt: skip
     axis.set_ylabel("quantile residual\n[standard normal]")
-    axis.set_title(f"residuals of {len(rows)} fitted numbers (grey: 95 % of each; dotted: 95 % of all together)")
+    axis.set_title(f"residuals of {len(rows)} fitted numbers (grey: 95% of each; dotted: 95% of all together)")
     # below the panel: a residual may lie anywhere in it
     axis.legend(loc="upper left", bbox_to_anchor=(0, -0.3), ncols=3)
 

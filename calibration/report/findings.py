@@ -191,13 +191,13 @@ class Posterior:
     how : str
         The sampler, and what it did.
     mixing : tuple of Convergence
-        A line a parameter: moments, central 95 % and their Monte Carlo errors, of all weighted points, or all positions
+        A line a parameter: moments, central 95% and their Monte Carlo errors, of all weighted points, or all positions
         of chains, of which draws are kept.
     predictions : DataFrame
         Numbers that the study reports under :data:`calibration.assess.posterior_predictive.DRAWN`, in its order; empty
         where they were not computed.
     fan : (5, n_times), optional
-        What the model expects of the observation that the first screen shows: 5, 25, 50, 75 and 95 % over draws, at the
+        What the model expects of the observation that the first screen shows: 5, 25, 50, 75 and 95% over draws, at the
         times of :class:`Curves`.
     course : DataFrame
         The same of :attr:`StudyFacts.course`.

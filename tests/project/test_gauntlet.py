@@ -208,7 +208,7 @@ RECORD = {
 }
 CONSOLE = "Finding\tThe data narrow Rate\nKnown\tRate: 0.61 1/Month (95%: 0.40 to 0.90); and 2 more constants.\n"
 PAGE = (
-    "<tr><td>parameter Rate</td><td>0.61 1/Month</td><td>0.40 to open <span>(95 %, profile likelihood)</span></td></tr>"
+    "<tr><td>parameter Rate</td><td>0.61 1/Month</td><td>0.40 to open <span>(95%, profile likelihood)</span></td></tr>"
 )
 ROW = {"name": "Rate", "estimate": 0.6123, "low_side": "bounded", "high_side": "open"}
 DRAWS = {"basis": "posterior", "interval": {"low": 0.401, "high": 0.8999, "by": "central draws"}, "kind": "median"}
@@ -247,7 +247,7 @@ def test_where_draws_are_the_headlines_they_are_compared(median: float, fault: s
     (tmp_path / "report.json").write_text(json.dumps({"headlines": [RECORD | DRAWS]}))
     pd.DataFrame([ROW]).to_csv(tmp_path / "summary.csv", index=False)
     pd.DataFrame([{"name": "Rate", "median": median, "sd": 0.1}]).to_csv(tmp_path / "posterior.csv", index=False)
-    row = "<tr><td>parameter Rate</td><td>0.61</td><td>0.40 to 0.90 (90 %, central draws)</td></tr>"
+    row = "<tr><td>parameter Rate</td><td>0.61</td><td>0.40 to 0.90 (90%, central draws)</td></tr>"
     (tmp_path / "report.html").write_text(row)
     (tmp_path / "calibrate.out").write_text(CONSOLE)
     check = gauntlet_texts.agree(tmp_path, tmp_path / "none", tmp_path)

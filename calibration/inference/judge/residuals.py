@@ -38,7 +38,7 @@ from cipark_sd.base.arrays import Array
 FAMILY_LEVEL = 0.05
 #: The band of the fitted table: central mass.
 BAND = 0.9
-#: The columns of a table of fitted numbers, a row each. ``low`` and ``high`` hold the central 90 % of the noise around
+#: The columns of a table of fitted numbers, a row each. ``low`` and ``high`` hold the central 90% of the noise around
 #: ``expected``, parameters held at the estimate, and ``sd`` is its standard deviation. ``residual`` is the randomised
 #: quantile residual. These take a number of an autocorrelated series, and
 #: a cell of a breakdown, by itself; ``log_likelihood`` is given the numbers before it, and that of the whole breakdown.

@@ -177,7 +177,7 @@ def impossible_terms(density: Posterior, seed: int) -> tuple[str, ...]:
         term, there = density.problem.terms[worst], usable[never[usable, worst]]
         also = ", and at the prior medians" if runs[0] and never[0, worst] else ""
         lines.append(
-            f"{observation.name}: {100 * shares[worst]:.3g} % of {len(usable)} prior draws make {term.label!r} "
+            f"{observation.name}: {100 * shares[worst]:.3g}% of {len(usable)} prior draws make {term.label!r} "
             f"impossible{also}: {_rule(term, expected[worst][there])}"
         )
     return tuple(lines)

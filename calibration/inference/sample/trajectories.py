@@ -56,7 +56,7 @@ MOVES = 0.1
 #: means of groups scatter then at least, in standard deviations.
 CHANCE, FAR_APART = 1e-3, 0.3
 #: Standard errors between the weight of a mode and its share of the chains' draws beyond which the share is wrong: an
-#: energy model's chains held 13 % of a mode of 25 %, 3.8 of them away, at an R-hat of 1.017.
+#: energy model's chains held 13% of a mode of 25%, 3.8 of them away, at an R-hat of 1.017.
 CONTRADICTED = 3.0
 #: Draws of each chain at least, whatever the budget.
 LEAST = 4

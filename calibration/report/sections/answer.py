@@ -270,7 +270,7 @@ def held_out_words(findings: Findings) -> str:
 
 
 def _with_bars(findings: Findings, rows: "pd.DataFrame") -> "pd.DataFrame":
-    """Some of the rows of a fit, with 90 % of the noise at those that were held out under the draws: none without."""
+    """Some of the rows of a fit, with 90% of the noise at those that were held out under the draws: none without."""
     shown, held = rows.copy(), rows.index[rows["use"] == "holdout"]
     predicted = () if findings.draws is None else findings.draws.predicted
     for name in ("low", "high"):
@@ -399,7 +399,7 @@ def cautions(findings: Findings) -> Iterator[str]:
     elif drawn is not None and drawn.basis.worth is not None:
         error = max(line.limit_error for line in drawn.mixing)
         yield (
-            f"The draws are worth {drawn.basis.worth} independent ones: ends of 95 % intervals are known to "
+            f"The draws are worth {drawn.basis.worth} independent ones: ends of 95% intervals are known to "
             f"{error:.2g} standard deviations. Four times as many --steps halve that."
         )
     if findings.draws is None:

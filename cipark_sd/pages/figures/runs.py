@@ -227,7 +227,7 @@ def plot_policies(
 ) -> "Figure":
     """Effects of all policies on one outcome by their classes, in each the surest sign first.
 
-    Thick and thin bars are the 50 and 90 % intervals over the rivals by weight where the table has them, else under the
+    Thick and thin bars are the 50 and 90% intervals over the rivals by weight where the table has them, else under the
     first rival; grey ticks are the medians under each of the others. The line at zero is the base.
 
     Parameters
@@ -292,7 +292,7 @@ def plot_policies(
 
 @plain
 def plot_fans(result: "xr.Dataset", outcome: str, *, caption: str = "") -> "Figure":
-    """The course of an outcome under each policy: median, 50 and 90 % bands, with the base's median beside them.
+    """The course of an outcome under each policy: median, 50 and 90% bands, with the base's median beside them.
 
     Parameters
     ----------
@@ -316,7 +316,7 @@ def plot_fans(result: "xr.Dataset", outcome: str, *, caption: str = "") -> "Figu
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for number, (axes, name) in enumerate(zip(panels, shown, strict=False)):
         low90, low50, middle, high50, high90 = ends[name]
-        pairs = {"90 %": (low90, high90, 0.18), "50 %": (low50, high50, 0.35)}
+        pairs = {"90%": (low90, high90, 0.18), "50%": (low50, high50, 0.35)}
         bands(axes, times, middle, pairs, PALETTE[number % len(PALETTE)])
         if BASE in policies and name != BASE:
             axes.plot(times, ends[BASE][2], color="black", linewidth=1, linestyle="--", label="base, median")

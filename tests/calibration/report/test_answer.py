@@ -128,7 +128,7 @@ def test_every_side_that_no_search_came_to_is_in_the_caution_unless_draws_give_t
 @pytest.mark.parametrize(
     ("interval", "prior", "change", "standing"),
     [
-        # 70 % as wide as the priors' interval is not narrower, less is
+        # 70% as wide as the priors' interval is not narrower, less is
         ((0.0, 7.0), (0.0, 10.0), False, "not narrowed"),
         ((0.0, 6.9), (0.0, 10.0), False, "narrowed"),
         ((2.4, 6.9), (0.0, 10.0), False, "known"),

@@ -256,7 +256,7 @@ def test_when_a_threshold_is_passed_is_answered_by_the_draws_that_reach_it(tmp_p
     assert record.interval is not None
     numbers = (record.interval.low, record.number, record.interval.high)
     assert numbers == pytest.approx(np.quantile(when[reached], [0.05, 0.5, 0.95]), rel=1e-6)
-    name = f"First below 30 of stock at 12, in the {100 * reached.mean():.3g} % of draws that reach it"
+    name = f"First below 30 of stock at 12, in the {100 * reached.mean():.3g}% of draws that reach it"
     assert answer.first_screen(findings).title == f"{name}: {record.brief}"
 
 

@@ -37,7 +37,7 @@ def named(folder: Path, changes: list[tuple[str, str]], model: tuple[str, str] =
 
 def share_and_n(line: str) -> tuple[float, int]:
     """The share of the draws that a line names, and of how many."""
-    percent, n = re.findall(r"([\d.]+) % of (\d+) prior draws", line)[0]
+    percent, n = re.findall(r"([\d.]+)% of (\d+) prior draws", line)[0]
     return float(percent) / 100, int(n)
 
 
@@ -106,7 +106,7 @@ def test_more_than_a_twentieth_of_the_draws_is_named(tmp_path: Path, n_impossibl
     )
     found = impossible_terms(density, 1)
     assert len(found) == n_named
-    assert all("'left 4' impossible" in line and line.startswith("left: 5.5 %") for line in found)
+    assert all("'left 4' impossible" in line and line.startswith("left: 5.5%") for line in found)
 
 
 @pytest.mark.parametrize(
