@@ -536,3 +536,18 @@ def test_draws_and_bands_are_held_against_the_truth(
     assert gauntlet_intervals.forecasts(small, tmp_path, made).words == "none of grown"
     (tmp_path / "forecast.csv").write_text(header + "as fitted,grams,9,6,7\nas fitted,grown,9,4,6\n")
     assert gauntlet_intervals.forecasts(small, tmp_path, made).hits == 1
+
+
+def test_a_plain_search_comes_down_from_a_first_step_into_an_abyss() -> None:
+    """A model that grows without bound away from the data falls to -1e226 within the box, and has no slopes there."""
+    surface = _surface()
+    near = surface.density.log_likelihood
+
+    def steep(theta: np.ndarray) -> np.ndarray:
+        x = np.log(theta)
+        return np.where(np.abs(x).max(axis=1) < 2, near(theta), -1e226)
+
+    fallen = replace(surface, density=SimpleNamespace(space=surface.density.space, log_likelihood=steep))
+    start = fallen.box(np.array([3.0, 3.0, 0.5]))
+    assert fallen.heights(start[None, :])[0] < -100
+    assert fallen.climb(start)[1] == pytest.approx(0.0, abs=0.01)
