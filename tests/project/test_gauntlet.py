@@ -371,6 +371,23 @@ def test_a_case_that_says_rightly_what_it_lacks_is_counted(
     assert gauntlet_page.says_what_it_lacks([{"steps": steps, "checks": checks}]) is said
 
 
+@pytest.mark.parametrize(
+    ("last", "hits", "said"),
+    [
+        ("Caution\tThe draws are worth 283 independent ones: ends", 9, True),
+        ("Read next\treport.html", 9, False),
+        ("Caution\tThe draws are worth 283 independent ones: ends", 7, False),
+    ],
+)
+def test_draws_that_say_what_they_are_worth_say_what_they_lack(last: str, hits: int, said: bool) -> None:
+    checks = [
+        {"question": "converged", "passed": False, "words": "", "hits": 0, "of": 0},
+        {"question": "posterior", "passed": hits > 8, "words": "", "hits": hits, "of": 10},
+    ]
+    steps = [{"name": "posterior", "exit": 0, "last": last}]
+    assert gauntlet_page.says_what_it_lacks([{"steps": steps, "checks": checks}]) is said
+
+
 @pytest.mark.parametrize(("hits", "said"), [(9, True), (7, False)])
 def test_bands_of_other_data_sets_have_to_hold_as_in_a_case_that_passes(hits: int, said: bool) -> None:
     def checks(words: str, hits: int, of: int, *, passed: bool) -> list[dict[str, object]]:
