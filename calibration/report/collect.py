@@ -117,7 +117,8 @@ class Calibration:
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name} {value:.4g}" for name, value in self.estimates.items())
-        return f"<{type(self).__name__} of {self.problem.title}: {values}; {len(self.profiles)} profiles>"
+        coarse = "; the time step is too coarse" if self.step_shift > COARSE else ""
+        return f"<{type(self).__name__} of {self.problem.title}: {values}; {len(self.profiles)} profiles{coarse}>"
 
 
 def fit_findings(made: Calibration) -> Fit:
