@@ -88,10 +88,10 @@ def says_what_it_lacks(records: Sequence[Record]) -> bool:
     lacking = {question for question in QUESTIONS if not verdict(question, records)[0]}
     ended = {(step["name"], step["exit"]) for record in records for step in record["steps"]}
     refused = {name for name, code in ended if code == 1 and name in SAID}
-    said = {"exits"}.union(*(SAID[name] for name in refused)) if refused else set()
+    admitted = {"exits"}.union(*(SAID[name] for name in refused)) if refused else set()
     few = [r for r in records if any(c["question"] == "converged" and not c["passed"] for c in r["checks"])]
     if few and all(any(WORTH in s.get("last", "") for s in r["steps"] if s["name"] == "posterior") for r in few):
-        said |= {"converged"}
+        admitted |= {"converged"}
     if not lacking or any(code not in (0, 1) or (code and name not in SAID) for name, code in ended):
         return False
     checks = [check for record in records for check in record["checks"] if check["question"] in lacking]
@@ -101,7 +101,7 @@ def says_what_it_lacks(records: Sequence[Record]) -> bool:
     for question in ("intervals", "posterior", "forecasts"):
         hits, of = rate(c for c in checks if c["question"] == question and not c["words"].startswith("no "))
         missed = missed or hits < LEAST[question] * of
-    return lacking <= said and not wrong and not missed
+    return lacking <= admitted and not wrong and not missed
 
 
 def cpu(record: Record) -> float:

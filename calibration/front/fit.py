@@ -439,7 +439,7 @@ class Study(CalibrationStudy):
             request = Request(**keywords, priors=chosen, step=step, method=method)
             guessed = new_study(request)
         problem = read_problem(guessed.folder, allow_files=request.allow_files)
-        held = {key: said for key, said in (("step", step), ("method", method)) if said is not None}
+        held = {key: setting for key, setting in (("step", step), ("method", method)) if setting is not None}
         self._fill(with_noise(problem, noise or {}), request.allow_files, guessed, noise, held)
 
     @property

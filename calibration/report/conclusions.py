@@ -109,9 +109,9 @@ def noise_warnings(fit: Fit) -> Iterator[str]:
         A sentence for each.
     """
     for row in fit.residuals[fit.residuals["gain"] > DECISIVE].to_dict("records"):
-        asked, unit = _ASKED[row["other"]]
+        error, unit = _ASKED[row["other"]]
         yield (
-            f"The residuals of {row['observation']} ask for {asked}, by {row['gain']:.3g} log units: write "
+            f"The residuals of {row['observation']} ask for {error}, by {row['gain']:.3g} log units: write "
             f'family = "{row["other"]}" for it, and a prior of {row["spread"]} around {row["other_sd"]:.2g}, as a '
             f"{unit}."
         )

@@ -391,8 +391,8 @@ def other_noise_of_counts(density: Posterior, theta: Array) -> pd.DataFrame:
         noise = counts[0][0].noise
         kinds = _OTHER_KIND.get(noise.family.name)
         if kinds is not None and isinstance(noise.spread, str) and min(mean for _, mean in counts) > 0:
-            (_, own), (best, others) = (_best_dispersion(family, counts) for family in kinds)
-            rows.append((observation.name, others - own, kinds[1].name, noise.spread, best))
+            (_, own_log), (best, other_log) = (_best_dispersion(family, counts) for family in kinds)
+            rows.append((observation.name, other_log - own_log, kinds[1].name, noise.spread, best))
     return pd.DataFrame(rows, columns=["observation", "gain", "other", "spread", "other_sd"])
 
 
