@@ -400,15 +400,15 @@ def _best_dispersion(family: CountFamily, counts: Sequence[tuple[Count, float]])
     """The dispersion of a negative binomial law under which counts are likeliest, and their log likelihood."""
     from scipy.optimize import minimize_scalar
 
-    seen, means = np.array([(term.lower, mean) for term, mean in counts]).T
+    numbers, means = np.array([(term.lower, mean) for term, mean in counts]).T
     weights = np.array([term.weight for term, _ in counts])
     at_one = family.variance(means, np.ones_like(means)) - means
-    of_moments = max(float(np.average(((seen - means) ** 2 - means) / at_one, weights=weights)), 1e-3 / means.mean())
+    of_moments = max(float(np.average(((numbers - means) ** 2 - means) / at_one, weights=weights)), 1e-3 / means.mean())
     log = math.log(of_moments)
 
     def lost(log_dispersion: float) -> float:
         spread = np.full_like(means, math.exp(log_dispersion))
-        return -float((weights * family.log_density(seen, means, spread)).sum())
+        return -float((weights * family.log_density(numbers, means, spread)).sum())
 
-    found = minimize_scalar(lost, bounds=(log - math.log(_AROUND), log + math.log(_AROUND)), method="bounded")
-    return math.exp(found.x), -float(found.fun)
+    minimum = minimize_scalar(lost, bounds=(log - math.log(_AROUND), log + math.log(_AROUND)), method="bounded")
+    return math.exp(minimum.x), -float(minimum.fun)
