@@ -289,7 +289,7 @@ def _print_block(
 def is_text(cell: str) -> bool:
     """Whether a cell of a table is words: an interval, a percentage or a signed number is not, nor is an empty cell.
 
-    >>> [is_text(cell) for cell in ("open", "0.1 to 2e-05", "+12 %", "nan", "")]
+    >>> [is_text(cell) for cell in ("open", "0.1 to 2e-05", "+12%", "nan", "")]
     [True, False, False, False, False]
     """
     for part in (" to ", "e-", "e+", "nan"):

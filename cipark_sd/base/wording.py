@@ -391,9 +391,9 @@ def percent(level: float) -> str:
     """A level as it is printed.
 
     >>> percent(0.95), percent(0.999)
-    ('95 %', '99.9 %')
+    ('95%', '99.9%')
     """
-    return f"{100 * level:.6g} %"
+    return f"{100 * level:.6g}%"
 
 
 def listed(names: Iterable[str], none: str = "none") -> str:

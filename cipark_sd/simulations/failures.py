@@ -33,7 +33,7 @@ ALLOWED = 0.05
 #: The same where the ranges of the constants are a program's placeholders: such runs are left out and counted.
 ALLOWED_OF_PLACEHOLDERS = 0.9
 #: The share of failed runs above which nothing is concluded from the others: these are no sample of what varies, and an
-#: end of a central 90 % may lie anywhere among those that are missing.
+#: end of a central 90% may lie anywhere among those that are missing.
 MOST_FAILED = 0.1
 #: How far below its limit a stock may be by rounding alone, as a share of 1 or of the limit.
 SLACK = 1e-9
@@ -355,6 +355,6 @@ def share_of(share: float) -> str:
     """A share in per cent, as small as it may be.
 
     >>> share_of(0.0123), share_of(0.00001)
-    ('1.2 %', '0.001 %')
+    ('1.2%', '0.001%')
     """
-    return f"{100 * share:.2g} %"
+    return f"{100 * share:.2g}%"

@@ -286,7 +286,7 @@ def unbounded(verdict: Verdict | None, held: Sequence[Held]) -> Verdict | None:
 
 
 def prior_distance(parameter: Parameter, value: float) -> float:
-    """From the prior median, in halves of the central 68 % of the prior, on the scale that suits its family.
+    """From the prior median, in halves of the central 68% of the prior, on the scale that suits its family.
 
     A uniform prior is flat on its own scale, whichever one is searched: no estimate within its bounds contradicts it.
     """

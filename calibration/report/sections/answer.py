@@ -158,7 +158,7 @@ def answer(findings: Findings) -> str:
     after = ", no finding" if record.has_assumed_sign else "" if record.interval is not None else ", by the best fit"
     is_time = about.startswith(tuple(f"{metric.name} " for metric in METRICS if metric.is_time))
     date = date_words(findings.fit, record.number) if is_time else ""
-    return f"{_capital(_name(record))}: {record.brief}{date and f', {date}'}{after}"
+    return f"{_capital(record.called)}: {record.brief}{date and f', {date}'}{after}"
 
 
 def _title_words(records: Sequence[Headline], of_course: str) -> str:
@@ -177,7 +177,7 @@ def _title_words(records: Sequence[Headline], of_course: str) -> str:
     if not k:
         return "No constant was fitted"
     if k == 1 and not unfound:
-        return f"The data {'narrow' if n else 'do not narrow'} {_name(fitted[0])}: {fitted[0].brief}"
+        return f"The data {'narrow' if n else 'do not narrow'} {fitted[0].called}: {fitted[0].brief}"
     some = ("both" if k == 2 else f"all {k}") if n == k else f"{n or 'none'} of {k}"
     return f"The data narrow {some} fitted constants{f', and of {unfound} it was not found' if unfound else ''}"
 
@@ -192,7 +192,7 @@ def _known_words(records: Sequence[Headline]) -> str:
         return f"{first.title}: {first.reported} reported. The fitted model gives {first.brief}"
     n_more = len([record for record in known if not record.title]) - 1
     rest_of = f"; and {n_more} more constant{'s' * (n_more > 1)}" if n_more > 0 and not first.title else ""
-    return f"{_name(first)}: {first.brief}{rest_of}"
+    return f"{first.called}: {first.brief}{rest_of}"
 
 
 def _not_known_words(records: Sequence[Headline], about: str = "") -> str:
@@ -202,20 +202,20 @@ def _not_known_words(records: Sequence[Headline], about: str = "") -> str:
     """
 
     def named(record: Headline) -> str:
-        return f"{_name(record)} ({record.brief})" if record.estimand == about else _name(record)
+        return f"{record.called} ({record.brief})" if record.estimand == about else record.called
 
     parts = []
     # what was reported is known beside the model's number
     if narrowed := [record for record in _with(records, "narrowed") if not record.reported]:
         rest_of = f", and {len(narrowed) - 1} more" if len(narrowed) > 1 else ""
-        parts.append(f"narrowed only: {_name(narrowed[0])}, {narrowed[0].brief}{rest_of}")
+        parts.append(f"narrowed only: {narrowed[0].called}, {narrowed[0].brief}{rest_of}")
     if unmoved := _with(records, "not narrowed"):
         parts.append(f"{_some(map(named, unmoved))}: the data do not narrow what the priors alone say")
     if doubted := _with(records, "doubted"):
         parts.append(f"{_some(map(named, doubted))}: another structure of the model may give other values")
     # a caution says it beside other lines
     if (unfound := _with(records, "not found")) and not parts:
-        parts.append(f"{_some(map(_name, unfound))}: no interval was found")
+        parts.append(f"{_some(map(attrgetter('called'), unfound))}: no interval was found")
     return "; ".join(parts) or "Whether another structure of the model explains the data as well"
 
 
@@ -223,7 +223,7 @@ def _assumed_words(fit: Fit, records: Sequence[Headline]) -> str:
     """The changes whose sign the priors give, the constants that these give, and what was held."""
     assumed = _with(records, "assumed")
     changes = [f"{record.title}: {record.brief}, no finding" for record in assumed if record.title]
-    names = [_name(record) for record in assumed if not record.title]
+    names = [record.called for record in assumed if not record.title]
     changes += [
         f"{_some(names)}, as {'its prior alone gives it' if len(names) == 1 else 'their priors alone give them'}"
     ] * bool(names)
@@ -270,7 +270,7 @@ def held_out_words(findings: Findings) -> str:
 
 
 def _with_bars(findings: Findings, rows: "pd.DataFrame") -> "pd.DataFrame":
-    """Some of the rows of a fit, with 90 % of the noise at those that were held out under the draws: none without."""
+    """Some of the rows of a fit, with 90% of the noise at those that were held out under the draws: none without."""
     shown, held = rows.copy(), rows.index[rows["use"] == "holdout"]
     predicted = () if findings.draws is None else findings.draws.predicted
     for name in ("low", "high"):
@@ -329,10 +329,6 @@ def _noise_words(fit: Fit, observed: Observed | None, *, banded: bool) -> str:
 
 def _rows_shown(fit: Fit) -> "pd.DataFrame":
     return fit.curves.dated(first_shown(fit) or "")
-
-
-def _name(record: Headline) -> str:
-    return record.title or record.dated.removeprefix("parameter ")
 
 
 def _some(of: Iterable[str]) -> str:
@@ -403,7 +399,7 @@ def cautions(findings: Findings) -> Iterator[str]:
     elif drawn is not None and drawn.basis.worth is not None:
         error = max(line.limit_error for line in drawn.mixing)
         yield (
-            f"The draws are worth {drawn.basis.worth} independent ones: ends of 95 % intervals are known to "
+            f"The draws are worth {drawn.basis.worth} independent ones: ends of 95% intervals are known to "
             f"{error:.2g} standard deviations. Four times as many --steps halve that."
         )
     if findings.draws is None:

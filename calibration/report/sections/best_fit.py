@@ -280,7 +280,7 @@ def _fitted_table(fit: Fit) -> Table:
         noise = band(row["low"], row["high"]) if np.isfinite(row["low"]) else ""
         shown = (f"{row['expected']:.2f}", noise, f"{row['residual']:+.1f}", figures_fit.USES[row["use"]][2])
         rows.append((str(row["label"]), observed, *shown))
-    head = ("number", "seen", "model", "90 % of noise", "quantile residual", "use")
+    head = ("number", "seen", "model", "90% of noise", "quantile residual", "use")
     caption = (
         "Seen against expected at the optimum, whose parameters are held in the band. Quantile residual: the standard "
         "normal number that is as improbable as what was seen, in the same direction."

@@ -283,7 +283,7 @@ def size(value: float, width: float, unit: str) -> str:
 def spread(
     value: float, low: float, high: float, unit: str = "", *, sign: bool = False, error: float = math.nan
 ) -> str:
-    """A median with its interval of 90 %.
+    """A median with its interval of 90%.
 
     >>> spread(6.53, -0.42, 24.3, sign=True), spread(0.0, 0.0, 14.2), spread(2.0, 2.0, 2.0)
     ('+6.5 (0 to 24)', '0 (0 to 14)', '2')

@@ -221,7 +221,7 @@ def _main_table(dataset: "xr.Dataset", about: About, variant: str) -> Table:
     source = f"structure {about.first}; " if about.several else ""
     under = f", {variant}" if variant else ""
     caption = f"{about.titled(outcome)} {about.catalogue.when(at)}: contributions{under} ({source}{about.of_draws})"
-    head = ("mechanism", "Shapley", "50 %", "90 %", "MC error", "leave one out", "add one in", "over structures")
+    head = ("mechanism", "Shapley", "50%", "90%", "MC error", "leave one out", "add one in", "over structures")
     return _without_rivals(Table(head, tuple(rows), caption), about)
 
 

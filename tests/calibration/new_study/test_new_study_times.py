@@ -310,7 +310,7 @@ def test_a_column_of_intervals_is_not_taken_for_times() -> None:
     assert axis_of("interval_days", (1, 1, 1), t=(1, 2, 3)).column == "t"
     with pytest.raises(
         CiparkError,
-        match=r"for readings of the same call this column Replicate; 'day' was taken for the column of times",
+        match=r"repeated readings of the same, rename the column to Replicate. 'day' was taken for the column of times",
     ):
         axis_of("day", (1, 1, 2, 2), n=(3, 5, 4, 5), of=("x", "y", "x", "y"))
 

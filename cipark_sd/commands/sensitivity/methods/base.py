@@ -254,7 +254,7 @@ _BESIDE = {"fontsize": TINY, "handlelength": 1.2, "loc": "center left", "bbox_to
 
 @styled
 def share_bars(rows: Sequence[Ranked], *, label: str) -> "Figure":
-    """Shares of the variance of one output at one moment with their 95 % intervals, as wide as a phone.
+    """Shares of the variance of one output at one moment with their 95% intervals, as wide as a phone.
 
     Parameters
     ----------
@@ -280,10 +280,10 @@ def share_bars(rows: Sequence[Ranked], *, label: str) -> "Figure":
 
 @styled
 def _indices_over_time(indices: "xr.Dataset", moments: Sequence[Moment] = ()) -> "Figure":
-    """For each output an index as areas, what is left to interactions, and an index as lines with 95 % bands.
+    """For each output an index as areas, what is left to interactions, and an index as lines with 95% bands.
 
     First-order and total indices, or Shapley effects twice, whichever the Dataset has. The striped edge of an area is
-    its index's 95 % interval, drawn around the upper end.
+    its index's 95% interval, drawn around the upper end.
     """
     shapley = "Sh" in indices
     areas, lines = ("Sh", "Sh") if shapley else ("S1", "ST")
@@ -307,10 +307,10 @@ def _indices_over_time(indices: "xr.Dataset", moments: Sequence[Moment] = ()) ->
     for axes in panels[-1]:
         axes.set_xlabel(label)
     titled(panels[0, 0], f"{outputs[0]}: {'Shapley effects' if shapley else 'first-order indices'}, stacked", columns=2)
-    titled(panels[0, 1], f"{'Shapley effects' if shapley else 'total indices'}, 95 % intervals", columns=2)
+    titled(panels[0, 1], f"{'Shapley effects' if shapley else 'total indices'}, 95% intervals", columns=2)
     left = "" if shapley else "; white: interactions and error"
     words = (
-        f"Left: striped edges are 95 % intervals; grey: all other constants{left}. Dotted: the moments of the tables."
+        f"Left: striped edges are 95% intervals; grey: all other constants{left}. Dotted: the moments of the tables."
     )
     note(figure, f"{words} {made(indices)}")
     return figure

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 #: What stands above the rankings.
 _MEANING = (
-    "A total index of 0.4 says: if all constants but this one were known, 40 % of the variance of the output would "
-    "be left; a first index of 0.4 says: if this one were known, the variance would fall by 40 % on average. "
-    "Brackets are 95 % intervals. The spread of a constant is what the study thinks possible (last table of this "
+    "A total index of 0.4 says: if all constants but this one were known, 40% of the variance of the output would "
+    "be left; a first index of 0.4 says: if this one were known, the variance would fall by 40% on average. "
+    "Brackets are 95% intervals. The spread of a constant is what the study thinks possible (last table of this "
     "page), so a constant matters because the model reacts to it and because it is poorly known."
 )
 #: Lines of a ranking in its table as a file.
@@ -79,7 +79,7 @@ class Sobol(Indices):
             *pictures.show(
                 "indices",
                 "Shares of the variance over time. Left: what single constants explain, stacked. Right: total indices "
-                "with 95 % intervals, which are wide where an output has just begun to move and a few runs carry its "
+                "with 95% intervals, which are wide where an output has just begun to move and a few runs carry its "
                 "variance.",
             ),
             Listing(tuple(_gap_sentence(indices, output) for output in outputs(indices))),
