@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from cipark_sd.analysis.experiments.definition import WEIGHTED
 from cipark_sd.analysis.experiments.effects import Claim
-from cipark_sd.base.wording import is_counted, labelled, listed, rounded, said_date, with_unit
-from cipark_sd.commands.policy.about import About, Findings, error_words, first_of, in_words, size
+from cipark_sd.base.wording import first_of, is_counted, labelled, listed, rounded, said_date, with_unit
+from cipark_sd.commands.policy.about import About, Findings, error_words, in_words, size
 from cipark_sd.commands.policy.effects import Effects, shown_rival, shown_rows
 from cipark_sd.commands.policy.signs import Signs
 from cipark_sd.commands.policy.what_next import page_of
