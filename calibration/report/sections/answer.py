@@ -65,8 +65,8 @@ class First(ReportPart):
             "noise": observed.kind == "level",
         }
         parts = (fit.curves.times, course, _with_bars(findings, fit.curves.dated(shown)))
-        yield Drawing("answer", figures_fit.answer_figure, parts, options)
-        yield Drawing("answer_narrow", figures_fit.answer_figure, parts, {**options, "narrow": True})
+        yield Drawing("answer", figures_fit.answer_figure, *parts, **options)
+        yield Drawing("answer_narrow", figures_fit.answer_figure, *parts, **options, narrow=True)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """One block."""

@@ -39,8 +39,8 @@ class First(Part[Findings]):
 
             outcome, at = about.catalogue.headline
             kinds = {effect.policy: effect.kind for effect in effects.classes}
-            options = {"kinds": kinds, "title": labelled(_where(about), about.units[outcome])}
-            yield Drawing("answer", plot_policies, (effects.differences, outcome, at), options)
+            title = labelled(_where(about), about.units[outcome])
+            yield Drawing("answer", plot_policies, effects.differences, outcome, at, kinds=kinds, title=title)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """One block; nothing where nothing was found."""

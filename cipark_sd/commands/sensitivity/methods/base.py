@@ -146,7 +146,7 @@ class Indices(Method):
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Indices over time."""
-        yield Drawing(self.figure, _indices_over_time, (findings.results[self.name], findings.moments))
+        yield Drawing(self.figure, _indices_over_time, findings.results[self.name], findings.moments)
 
     def rankings(self, findings: Findings) -> Iterator[Block]:
         """A table for each output at each moment, or why there is none."""

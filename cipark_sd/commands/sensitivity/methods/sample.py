@@ -190,7 +190,7 @@ class Sample(Method):
         """The fan; none of draws that bear no band."""
         runs = findings.results["sample"]
         if findings.basis.bands:
-            yield Drawing("fan", fan_chart, (fan(runs), findings.moments))
+            yield Drawing("fan", fan_chart, fan(runs), findings.moments)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Fans and measures; of draws that bear no band why there are none."""
@@ -241,7 +241,7 @@ class Tornado(Method):
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Bars."""
-        yield Drawing("tornado", _tornado_bars, (findings.results["tornado"], findings.moments))
+        yield Drawing("tornado", _tornado_bars, findings.results["tornado"], findings.moments)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Bars."""
