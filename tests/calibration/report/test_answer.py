@@ -1,6 +1,7 @@
 """The first screen of a fit: its numbers are those of the records, each with the class that its interval gives it."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -73,7 +74,7 @@ def test_the_page_begins_with_its_finding_and_the_console_has_the_same_lines(
     assert places == sorted(places)
     assert text.index("Limits.") < text.index('<details class="part">')
     assert (tmp_path / "answer.svg").is_file()
-    output.show(findings, tmp_path / "report.html")
+    output.ending(findings, tmp_path / "report.html").show(sys.stdout)
     printed = dict(line.split("\t") for line in capsys.readouterr().out.splitlines())
     assert printed == {"Finding": f"{found.subject}: {found.title}", **dict(found.lines),
                        "Read next": str(tmp_path / "report.html")}  # fmt: skip

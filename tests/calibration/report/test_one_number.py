@@ -3,6 +3,7 @@
 import base64
 import json
 import struct
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def test_every_estimand_has_one_number_everywhere(
     findings: Findings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(findings, tmp_path)
-    output.show(findings, tmp_path / "report.html")
+    output.ending(findings, tmp_path / "report.html").show(sys.stdout)
     (tmp_path / "calibrate.txt").write_text(capsys.readouterr().out, encoding="utf-8")
     approved((tmp_path / "calibrate.txt").read_text(encoding="utf-8"))
     records = read_page(tmp_path).headlines
