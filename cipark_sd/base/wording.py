@@ -409,7 +409,7 @@ def listed(names: Iterable[str], none: str = "none") -> str:
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
-def first_of(names: Iterable[str], most: int = 3, more: str = "more") -> str:
+def first_of(names: Iterable[str], most: int = 3, surplus: str = "more") -> str:
     """The first of some names in a sentence, and how many more there are.
 
     >>> first_of(["a", "b", "c", "d"]), first_of(["a", "b"])
@@ -418,7 +418,7 @@ def first_of(names: Iterable[str], most: int = 3, more: str = "more") -> str:
     Parameters
     ----------
     most : names at most
-    more : what stands after the number of the others
+    surplus : what stands after the number of the others
     """
     names = list(names)
-    return listed([*names[:most], *([f"{len(names) - most} {more}"] if len(names) > most else [])])
+    return listed([*names[:most], *([f"{len(names) - most} {surplus}"] if len(names) > most else [])])

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 FAR = 2.0
 #: Held constants that a verdict names, and a sentence lists; the others are counted and stand in ``held.csv``.
 NAMED = 2
-_first_few = partial(first_of, most=NAMED, more="more that are held")
+_first_few = partial(first_of, most=NAMED, surplus="more that are held")
 
 
 @dataclass(frozen=True, slots=True)
