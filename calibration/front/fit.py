@@ -208,12 +208,11 @@ class Fit(Calibration, Acting):
         drawings = {drawing.name: drawing for part in SECTIONS for drawing in part.drawings(self.findings)}
         if self.draws is not None:
             space, flat = self.problem.space, self.draws.flat
-            drawings["posterior"] = Drawing("posterior", posterior_figure, (space, flat))
-            drawings["pairs"] = Drawing("pairs", pairs_figure, (space, flat, space.names))
+            drawings["posterior"] = Drawing("posterior", posterior_figure, space, flat)
+            drawings["pairs"] = Drawing("pairs", pairs_figure, space, flat, space.names)
         if name not in drawings:
             raise UnknownName(name, drawings, kind="figure", where=self.problem.title)
-        chosen = drawings[name]
-        return chosen.draw(*chosen.parts, **(chosen.options or {}))
+        return drawings[name].figure()
 
     def report(self, folder: Path | str | None = None, **options: Any) -> Result:
         """Write the page, tables and figures that ``cipark calibrate`` writes; the page is what a notebook shows.

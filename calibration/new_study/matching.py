@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
-from calibration.study.consistency import output_problem
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, raise_all
 from cipark_sd.base.naming import split_key
 from cipark_sd.model.expr import Call, references
 from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.named import output_problem
 from cipark_sd.model.units import Unit, UnitSyntaxError, UnitSystem
 from cipark_sd.model.variables import Auxiliary, Stock, Variable
 from cipark_sd.model.variables import Series as DataVariable

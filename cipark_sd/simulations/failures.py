@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.base.naming import canonical
 from cipark_sd.engines.base import Reduction
-from cipark_sd.model.expr import MISSING, Ref, references
+from cipark_sd.model.expr import MISSING, Ref
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Auxiliary, expressions
+from cipark_sd.model.variables import Auxiliary, names_in
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -223,9 +223,7 @@ def _cause(
 def _inputs(model: Model, name: str) -> frozenset[str]:
     """The variables that one is computed from at the same time; a stock's value is that of the step before."""
     variable = model.by_name[name]
-    if not isinstance(variable, Auxiliary):
-        return frozenset()
-    return frozenset(ref.name for expr in expressions(variable) for ref in references(expr))
+    return frozenset(names_in(variable) if isinstance(variable, Auxiliary) else ())
 
 
 def _below(computed: "xr.Dataset", name: str, limit: float) -> NDArray[np.bool_]:

@@ -90,8 +90,8 @@ NEARLY, APART = 0.25, 0.1
 NEARLY_OVER_JUMPS = 1.0
 #: The pull on a parameter that is held where the objective jumps.
 HELD = 1e-6
-#: The room of a pull that holds the quantity between two places, as share of their distance: the quantity then is off by
-#: a millionth of that; and how often a ridge between them is looked for.
+#: The room of a pull that holds the quantity between two places, as share of their distance: the quantity then is off
+#: by a millionth of that; and how often a ridge between them is looked for.
 CLOSE, MOST_ON_RIDGE = 1e-3, 8
 #: The relative fall at which steps along a bent valley end: a thousandth of that of other searches, since what is left
 #: may lie far along it.

@@ -5,7 +5,7 @@ what keeps the numbers from being used, follow.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from calibration.report.sections.base import ReportPart, misfit, on_bounds_words
 from calibration.report.sections.constants import class_changes, classes, constants
 from calibration.report.sections.course import course, date_words, peak_words
 from calibration.report.sections.predictions import Predictions, at_estimate, since_words, unseen
-from cipark_sd.base.wording import interval, listed, number, said_date
+from cipark_sd.base.wording import first_of, interval, listed, number, said_date
 from cipark_sd.data.readings import METRICS
 from cipark_sd.pages.blocks import FirstScreen, Listing, Paragraph, Section
 from cipark_sd.pages.parts import Drawing, Pictures
@@ -34,8 +34,8 @@ from cipark_sd.verify.checks.outcome import BUILT_IN_SOURCE, Outcome
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Numbers that are drawn, and constants that a line names, at most.
-NUMBERS, NAMED = 3, 3
+#: Numbers that are drawn, at most.
+NUMBERS = 3
 #: The title where half the time step moves the numbers.
 NO_FINDING = "No finding: the time step is too coarse"
 #: After sentences of a study's authors.
@@ -65,8 +65,8 @@ class First(ReportPart):
             "noise": observed.kind == "level",
         }
         parts = (fit.curves.times, course, _with_bars(findings, fit.curves.dated(shown)))
-        yield Drawing("answer", figures_fit.answer_figure, parts, options)
-        yield Drawing("answer_narrow", figures_fit.answer_figure, parts, {**options, "narrow": True})
+        yield Drawing("answer", figures_fit.answer_figure, *parts, **options)
+        yield Drawing("answer_narrow", figures_fit.answer_figure, *parts, **options, narrow=True)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """One block."""
@@ -210,12 +210,12 @@ def _not_known_words(records: Sequence[Headline], about: str = "") -> str:
         rest_of = f", and {len(narrowed) - 1} more" if len(narrowed) > 1 else ""
         parts.append(f"narrowed only: {narrowed[0].called}, {narrowed[0].brief}{rest_of}")
     if unmoved := _with(records, "not narrowed"):
-        parts.append(f"{_some(map(named, unmoved))}: the data do not narrow what the priors alone say")
+        parts.append(f"{first_of(map(named, unmoved))}: the data do not narrow what the priors alone say")
     if doubted := _with(records, "doubted"):
-        parts.append(f"{_some(map(named, doubted))}: another structure of the model may give other values")
+        parts.append(f"{first_of(map(named, doubted))}: another structure of the model may give other values")
     # a caution says it beside other lines
     if (unfound := _with(records, "not found")) and not parts:
-        parts.append(f"{_some(map(attrgetter('called'), unfound))}: no interval was found")
+        parts.append(f"{first_of(map(attrgetter('called'), unfound))}: no interval was found")
     return "; ".join(parts) or "Whether another structure of the model explains the data as well"
 
 
@@ -225,7 +225,7 @@ def _assumed_words(fit: Fit, records: Sequence[Headline]) -> str:
     changes = [f"{record.title}: {record.brief}, no finding" for record in assumed if record.title]
     names = [record.called for record in assumed if not record.title]
     changes += [
-        f"{_some(names)}, as {'its prior alone gives it' if len(names) == 1 else 'their priors alone give them'}"
+        f"{first_of(names)}, as {'its prior alone gives it' if len(names) == 1 else 'their priors alone give them'}"
     ] * bool(names)
     n = len(fit.study.fixed) + sum(parameter.use == "PRI" for parameter in fit.study.space)
     held = f" and {n} fixed constant{'s' * (n != 1)}" if n else ""
@@ -331,12 +331,6 @@ def _rows_shown(fit: Fit) -> "pd.DataFrame":
     return fit.curves.dated(first_shown(fit) or "")
 
 
-def _some(of: Iterable[str]) -> str:
-    """The first of some names, and how many more there are."""
-    names = list(of)
-    return listed([*names[:NAMED], *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])])
-
-
 def _capital(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}"
 
@@ -433,7 +427,7 @@ def _unfound(fit: Fit) -> Iterator[str]:
     remedy = "" if fit.posterior is not None else ": --posterior gives it by draws"
     for reason, left in fit.unfound_by_reason.items():
         why = f", since {reason.removeprefix('not computed: ')}"
-        yield f"An end of the interval of {_some(left)} was not found{BUDGET if reason == SPENT else why}{remedy}."
+        yield f"An end of the interval of {first_of(left)} was not found{BUDGET if reason == SPENT else why}{remedy}."
 
 
 def warnings(findings: Findings) -> Iterator[str]:

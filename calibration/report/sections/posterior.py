@@ -46,10 +46,10 @@ class Posterior(ReportPart):
         if drawn is None or not lines:
             return
         names = [line.name for line in sorted(lines, key=lambda line: -line.contraction)[:MOST]]
-        yield Drawing("posterior", figures_posterior.posterior_figure, (space, drawn.flat))
-        yield Drawing("pairs", figures_posterior.pairs_figure, (space, drawn.flat, names))
+        yield Drawing("posterior", figures_posterior.posterior_figure, space, drawn.flat)
+        yield Drawing("pairs", figures_posterior.pairs_figure, space, drawn.flat, names)
         if pits := judged(drawn.predicted):
-            yield Drawing("pit", figures_posterior.pit_figure, (pits,))
+            yield Drawing("pit", figures_posterior.pit_figure, pits)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """How it was drawn, and where that is to be trusted its numbers and figures."""
@@ -172,7 +172,7 @@ class Groups(ReportPart):
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Values of all groups."""
         if len(findings.shown.groups):
-            yield Drawing("groups", figures_posterior.groups_figure, (findings.shown.groups, findings.fit.study.units))
+            yield Drawing("groups", figures_posterior.groups_figure, findings.shown.groups, findings.fit.study.units)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Values, shrinkage, and a new group."""

@@ -81,8 +81,8 @@ class Predictions(ReportPart):
         """Profiles."""
         if findings.fit.predictions:
             labels = [reported.label for reported in findings.fit.study.predictions]
-            parts = (findings.fit.predictions, labels)
-            yield Drawing("prediction_profiles", figures_fit.prediction_profiles_figure, parts)
+            draw = figures_fit.prediction_profiles_figure
+            yield Drawing("prediction_profiles", draw, findings.fit.predictions, labels)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Numbers, what they are given, and profiles."""
@@ -281,8 +281,8 @@ class Forecasts(ReportPart):
         """Bands by scenario, of the study's own structure."""
         fit, rows = findings.fit, findings.shown.forecasts
         if len(rows):
-            parts = own_rows(rows), fit.curves.levels
-            yield Drawing("forecast", figures_posterior.forecast_figure, parts, {"time": fit.study.time})
+            draw = figures_posterior.forecast_figure
+            yield Drawing("forecast", draw, own_rows(rows), fit.curves.levels, time=fit.study.time)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """From when, bands, and a few dates."""
@@ -359,7 +359,7 @@ class Rivals(ReportPart):
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Structures against the best."""
         if findings.assessment.comparison:
-            yield Drawing("rivals", figures_posterior.rivals_figure, (findings.assessment.comparison,))
+            yield Drawing("rivals", figures_posterior.rivals_figure, findings.assessment.comparison)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """The comparison."""
@@ -417,7 +417,7 @@ class Holdout(ReportPart):
         """What each forecaster said, and what came."""
         rolling = findings.assessment.rolling
         if rolling is not None and len(rolling.scores):
-            yield Drawing("holdout", figures_posterior.holdout_figure, (rolling, findings.fit.study.calendar))
+            yield Drawing("holdout", figures_posterior.holdout_figure, rolling, findings.fit.study.calendar)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Scores."""

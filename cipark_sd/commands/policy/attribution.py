@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import combinations, product
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -284,8 +283,8 @@ class AttributionPart(PolicyPart[Attribution]):
         outcome, at = about.catalogue.headline
         for variant, name in _names(about):
             title = about.titled(outcome) + ("" if variant is None else f", {variant.id}")
-            drawing = partial(plot_shapley, title=title, caption=about.basis, time_units=about.catalogue.time_units)
-            yield Drawing(name, drawing, (result.factorials[name], outcome, at))
+            words = {"title": title, "caption": about.basis, "time_units": about.catalogue.time_units}
+            yield Drawing(name, plot_shapley, result.factorials[name], outcome, at, **words)
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """The Shapley value of each mechanism for the headline's outcome at its time."""

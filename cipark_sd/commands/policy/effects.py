@@ -229,7 +229,7 @@ class EffectsPart(PolicyPart[Effects]):
 
         outcome, _ = about.catalogue.headline
         if result.course.sizes["policy"] > 1:
-            yield Drawing("course", partial(plot_fans, caption=about.basis), (result.course, outcome))
+            yield Drawing("course", plot_fans, result.course, outcome, caption=about.basis)
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """By how much each policy changes the headline's outcome at its time; its level is the fit's to report."""

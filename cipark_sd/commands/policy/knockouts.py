@@ -287,8 +287,8 @@ class KnockoutsPart(PolicyPart[KnockoutsFound]):
         knockouts = _knockouts(about.catalogue)
         outcome = about.catalogue.outcome_by_id[knockouts.outcome].title
         titles = [f"{group.title}: {outcome} {about.catalogue.when(group.at)}" for group in knockouts.groups]
-        drawing = partial(plot_knockouts, near=knockouts.near, titles=titles, outcome=outcome, caption=about.basis)
-        yield Drawing("knockouts", drawing, (result.table, about.first))
+        words = {"titles": titles, "outcome": outcome, "caption": about.basis}
+        yield Drawing("knockouts", plot_knockouts, result.table, about.first, near=knockouts.near, **words)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """What the answers mean, how many there are, a table for each group, and the figure."""

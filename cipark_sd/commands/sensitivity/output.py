@@ -68,9 +68,9 @@ class First(Part[Findings]):
         """Bars of the output that the title names; where it names none, how far the first one goes."""
         runs = findings.of("sample")
         if ranking := _leading(findings):
-            yield Drawing("answer", share_bars, (ranking.rows,), {"label": ranking.named})
+            yield Drawing("answer", share_bars, ranking.rows, label=ranking.named)
         elif runs is not None and findings.basis.bands:
-            yield Drawing("answer", fan_chart, (fan(runs),), {"first": True})
+            yield Drawing("answer", fan_chart, fan(runs), first=True)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """One block; nothing where no method gives a range, a ranking or a reason for having none."""

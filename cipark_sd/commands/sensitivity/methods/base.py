@@ -146,7 +146,7 @@ class Indices(Method):
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Indices over time."""
-        yield Drawing(self.figure, _indices_over_time, (findings.results[self.name], findings.moments))
+        yield Drawing(self.figure, _indices_over_time, findings.results[self.name], findings.moments)
 
     def rankings(self, findings: Findings) -> Iterator[Block]:
         """A table for each output at each moment, or why there is none."""
@@ -166,7 +166,7 @@ class Indices(Method):
         """The strongest constant of each output over time."""
         effects, items = findings.results[self.name], []
         date = dated(effects)
-        for output in outputs(effects):
+        for output in outputs_of(effects):
             text = "; ".join(f"{name} from {date(a)} to {date(b)}" for a, b, name in leaders(effects, output))
             strongest = f"the strongest constant is {text}" if text else "no constant leads for long"
             items.append(f"{output}: {strongest}.")
@@ -206,11 +206,6 @@ def nearest(dataset: "xr.Dataset", moments: "Sequence[Moment]") -> list[float]:
     return list(dict.fromkeys(float(times[np.abs(times - moment.time).argmin()]) for moment in moments))
 
 
-def outputs(dataset: "xr.Dataset") -> list[str]:
-    """Labels of the outputs of a Dataset."""
-    return [str(label) for label in dataset["output"].to_numpy()]
-
-
 def over_outputs(findings: Findings, dataset: "xr.Dataset") -> "Iterator[tuple[str, Moment, xr.Dataset]]":
     """Each output at each moment.
 
@@ -226,7 +221,7 @@ def over_outputs(findings: Findings, dataset: "xr.Dataset") -> "Iterator[tuple[s
     (str, Moment, Dataset)
         With what the Dataset has there, at the computed time next to the moment.
     """
-    for output in outputs(dataset):
+    for output in outputs_of(dataset):
         for moment in findings.moments:
             yield output, moment, dataset.sel(output=output).sel(time=moment.time, method="nearest")
 

@@ -70,7 +70,7 @@ class Loops(Method):
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Loops over time."""
-        yield Drawing("loops", plot_loops, (findings.results["loops"],))
+        yield Drawing("loops", plot_loops, findings.results["loops"])
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Who leads when, and loops over time."""

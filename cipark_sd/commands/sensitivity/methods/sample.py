@@ -11,7 +11,7 @@ from cipark_sd.analysis.sensitivities.response import ModelResponse, coordinates
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import labelled, number
 from cipark_sd.commands.sensitivity.findings import Findings
-from cipark_sd.commands.sensitivity.methods.base import Job, Method, at, nearest, outputs
+from cipark_sd.commands.sensitivity.methods.base import Job, Method, at, nearest
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.figures.panels import (
     PALETTE,
@@ -46,7 +46,7 @@ def measures(drawn: "xr.Dataset") -> "pd.DataFrame":
 
     values, times = drawn["values"].to_numpy(), drawn["time"].to_numpy()
     measured = np.concatenate([_measured(values[:, i], times) for i in range(values.shape[1])], axis=1)
-    labels = [f"{output}: {measure}" for output in outputs(drawn) for measure in MEASURES]
+    labels = [f"{output}: {measure}" for output in outputs_of(drawn) for measure in MEASURES]
     return pd.DataFrame(measured, columns=labels)
 
 
@@ -172,7 +172,7 @@ class Sample(Method):
         if basis.origin not in UNSEEN:
             return
         quantiles = fan(runs.sel(time=nearest(runs, findings.moments)), (5.0, 50.0, 95.0))
-        for label in outputs(runs):
+        for label in outputs_of(runs):
             explained = findings.output(label)
             for time in quantiles["time"].to_numpy().tolist():
                 low, middle, high = quantiles.sel(output=label, time=time).to_numpy().tolist()
@@ -190,7 +190,7 @@ class Sample(Method):
         """The fan; none of draws that bear no band."""
         runs = findings.results["sample"]
         if findings.basis.bands:
-            yield Drawing("fan", fan_chart, (fan(runs), findings.moments))
+            yield Drawing("fan", fan_chart, fan(runs), findings.moments)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Fans and measures; of draws that bear no band why there are none."""
@@ -241,7 +241,7 @@ class Tornado(Method):
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Bars."""
-        yield Drawing("tornado", _tornado_bars, (findings.results["tornado"], findings.moments))
+        yield Drawing("tornado", _tornado_bars, findings.results["tornado"], findings.moments)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Bars."""
