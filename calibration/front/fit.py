@@ -229,16 +229,16 @@ class Fit(Calibration, Acting):
         without = [name for name in parameters_of(command) if name not in AFTER or name in ("output", "fresh")]
         with requested("report", command, (), options, without) as chosen:
             request = Settings(**chosen)
-        after = ("holdout", "rivals", "scenarios", "self_tests", "everything", "player")
-        if any(getattr(request, name) for name in after[:-1]):
-            self._drawn()
-        settings = replace(self.settings, **{name: getattr(request, name) for name in after})
-        with unused_removed():
-            # made when there is something to put into it
-            place = self._folder(folder)
-            with recorded(place):
-                findings = finish(whole(settings, place), self, place)
-        made = of_folder(place, ending=ending(findings, place / HTML), exit_code=0 if findings.sound else 1)
+            after = ("holdout", "rivals", "scenarios", "self_tests", "everything", "player")
+            if any(getattr(request, name) for name in after[:-1]):
+                self._drawn()
+            settings = replace(self.settings, **{name: getattr(request, name) for name in after})
+            with unused_removed():
+                # made when there is something to put into it
+                place = self._folder(folder)
+                with recorded(place):
+                    findings = finish(whole(settings, place), self, place)
+            made = of_folder(place, ending=ending(findings, place / HTML), exit_code=0 if findings.sound else 1)
         return replace(made, command="calibrate")
 
     def save(self, folder: Path | str | None = None) -> Path:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cipark_sd.base.console import told
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, answered, one_of, raise_all
 from cipark_sd.base.naming import canonical, flat_name, split_key
 from cipark_sd.data import described, results
@@ -60,7 +61,7 @@ def ensemble(
     numbers: ArrayLike | None = None,
     workers: int | None = None,
     chunk: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], None] | bool | None = True,
     failures: Literal["warn", "leave"] = "warn",
 ) -> "xr.Dataset":
     """Many runs of a model.
@@ -100,8 +101,8 @@ def ensemble(
         that its runs have there, and runs of one number draw the same.
     workers, chunk : int, optional
         Threads (without it one a processor) and runs at a time. They change no result.
-    progress : callable, optional
-        Called with the number of runs done and of all runs.
+    progress : bool or callable
+        Whether a bar is shown after three seconds; or a function, called with the runs done and all runs.
     failures : {"warn", "leave"}
         What happens to runs that leave the numbers: they are marked and a warning counts them, or they are left to the
         caller's own judgement. A missing value is NaN, or, where it is left, the number of Vensim's ``:NA:``.
@@ -167,10 +168,10 @@ def ensemble(
         return len(members)
 
     n_done = 0
-    for count in _over(workers, compute, pieces):
-        n_done += count
-        if progress is not None:
-            progress(n_done, n_runs)
+    with told("runs", progress) as tell:
+        for count in _over(workers, compute, pieces):
+            n_done += count
+            tell(n_done, n_runs)
     if has_missing(model):
         arrays |= {name: without_taken_in(arrays[name]) for name in accumulating(model) & arrays.keys()}
     attributes = described.run_attributes(

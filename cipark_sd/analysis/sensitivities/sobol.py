@@ -33,6 +33,7 @@ from cipark_sd.analysis.sensitivities.evaluation import Output
 from cipark_sd.analysis.sensitivities.factors import Factor, Factors, Uniform, margins
 from cipark_sd.analysis.sensitivities.sampled import at_draws
 from cipark_sd.analysis.sensitivities.shapley import shapley
+from cipark_sd.base.console import told
 from cipark_sd.base.errors import answered
 from cipark_sd.base.timegrid import nearest_indices
 from cipark_sd.data.scenarios import Scenario
@@ -68,6 +69,7 @@ def _weighted(weights: Array, values: NDArray[np.generic]) -> Array:
     return np.asarray(weights @ np.ascontiguousarray(values, dtype=float).reshape(n, k * size)).reshape(-1, k, size)
 
 
+# the public call: all but the first three have defaults, and each is an option of the command too
 @answered
 def sensitivity(
     model: Model | Path | str,
@@ -78,6 +80,7 @@ def sensitivity(
     n: int = 512,
     seed: int = 1,
     scenario: ScenarioLike = Scenario(),  # noqa: B008  (frozen, and neutral)
+    progress: Progress | bool = True,
 ) -> "xr.Dataset":
     """Which share of an output's variance each constant is answerable for: Sobol indices over ranges, or of draws as
     they are Shapley effects, since constants of a fit depend on each other.
@@ -107,6 +110,8 @@ def sensitivity(
         Of the design and of the bootstrap.
     scenario : Scenario or what makes one
         What all runs share.
+    progress : bool or callable
+        Whether a bar is shown after three seconds; or a function, called with the runs done and all runs.
 
     Returns
     -------
@@ -135,12 +140,15 @@ def sensitivity(
     indices = saved[-1:] if times is None else saved[np.unique(nearest_indices(saved, np.asarray(times, dtype=float)))]
     names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
     definitions = tuple(Output(name, model.protected(name)) for name in names)
-    response = model_response(model, factors, definitions, times=indices.tolist(), scenario=scenario)
-    if drawn:
-        runs = at_draws(response, np.stack(list(columns.values()), axis=1), seed=seed)
-        return shapley(runs, seed=seed).assign_coords(parameter=list(columns))
+    with told("runs", progress) as tell:
+        response = model_response(model, factors, definitions, times=indices.tolist(), scenario=scenario)
+        if drawn:
+            runs = at_draws(response, np.stack(list(columns.values()), axis=1), seed=seed, progress=tell)
+            found = shapley(runs, seed=seed)
+        else:
+            found = sobol(response, n=n, seed=seed, progress=tell)
     # as they were spelt, so that they are found by the same names
-    return sobol(response, n=n, seed=seed).assign_coords(parameter=list(ranges))
+    return found.assign_coords(parameter=list(ranges))
 
 
 def _uniform(name: str, low: float, high: float) -> Factor:
