@@ -93,7 +93,13 @@ def __getattr__(name: str) -> object:
         from cipark_sd.base.errors import UnknownFunction
 
         raise UnknownFunction(name, _PUBLIC)
-    return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    found: object = getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    if isinstance(found, type(__dir__)) and not hasattr(found, "__wrapped__"):
+        from cipark_sd.base.errors import answered
+
+        found = answered(found)
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:

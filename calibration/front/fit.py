@@ -42,7 +42,7 @@ from calibration.study.sections import METHODS
 from cipark_sd.analysis.study import find_folder
 from cipark_sd.base.arrays import evenly
 from cipark_sd.base.checkpoints import program, sign_files, signed_bytes
-from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput, one_of
+from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput, brief_methods, one_of
 from cipark_sd.base.files import OUTPUT_FOLDER, file_name, output_folder, unused_removed, write_bytes, write_text
 from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.base.optional import recorded
@@ -71,6 +71,7 @@ WHOLE = "fit.pickle"
 DRAWS = 500
 
 
+@brief_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class Fit(Calibration, Acting):
     """What ``cipark calibrate`` computes, as a value: ``cp.simulate(model, fit.scenario)`` runs the fitted model.
@@ -375,6 +376,7 @@ written: :meth:`Fit.report` and :meth:`Fit.save` do that. The rest is as in the 
 """
 
 
+@brief_methods
 class Study(CalibrationStudy):
     """A model with data: what ``cipark new-study`` makes of a model and a table, without a folder of one's own.
 

@@ -16,7 +16,7 @@ from typing import IO, Any, NoReturn
 import click
 
 from cipark_sd.base.console import echo, prepare_streams
-from cipark_sd.base.errors import LONGEST, CiparkError, UnknownName, shortened
+from cipark_sd.base.errors import DEBUG, LONGEST, CiparkError, UnknownName, shortened
 from cipark_sd.base.library import COMMANDS, check_visible, load
 from cipark_sd.commands.result import Command
 
@@ -58,8 +58,6 @@ _MEANT: Mapping[str, Sequence[str]] = {
     "--draws": ("--keep",),
     "--dt": ("--step",),
 }
-#: With this variable set, an error that nobody foresaw shows its traceback.
-_DEBUG = "CIPARK_DEBUG"
 #: The exit code of such an error, EX_SOFTWARE of sysexits.h; 1 is a verdict and 2 the user's mistake.
 _SOFTWARE = 70
 
@@ -242,7 +240,7 @@ def _fault(problem: Exception) -> str:
     return shortened(
         f"error: cipark {version} failed with {type(problem).__name__}{place}: {problem}\n"
         f"This is a fault of cipark, not of your input: {sent} with the command and its files "
-        f"({_DEBUG}=1 before the command shows the traceback)."
+        f"({DEBUG}=1 before the command shows the traceback)."
     )
 
 
@@ -303,7 +301,7 @@ def main() -> None:
     except OSError as problem:
         _end(f"error: {_refused_by_system(problem)}", 2)
     except Exception as problem:  # a fault of this program, whatever it is
-        if os.environ.get(_DEBUG):
+        if os.environ.get(DEBUG):
             raise
         _end(_fault(problem), _SOFTWARE)
     sys.exit(code if isinstance(code, int) else 0)

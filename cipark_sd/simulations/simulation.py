@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput, answered
+from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput, answered, brief_methods
 from cipark_sd.base.naming import base_name, split_key
 from cipark_sd.base.timegrid import saved_indices
 from cipark_sd.data.described import Described, arranged, run_attributes
@@ -235,6 +235,7 @@ def start(
     return Running(model, as_scenario(scenario, model), engine, method)
 
 
+@brief_methods
 class Running:
     """A run as far as it has come.
 
