@@ -95,9 +95,9 @@ def __getattr__(name: str) -> object:
         raise UnknownFunction(name, _PUBLIC)
     found: object = getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
     if isinstance(found, type(__dir__)) and not hasattr(found, "__wrapped__"):
-        from cipark_sd.base.errors import answered
+        from cipark_sd.base.errors import brief
 
-        found = answered(found)
+        found = brief(found)
     globals()[name] = found
     return found
 
