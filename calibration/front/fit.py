@@ -50,13 +50,14 @@ from cipark_sd.commands.requests import dress, in_python, parameters_of, request
 from cipark_sd.commands.result import Acting, Player, Result, of_folder
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.registry import choose
-from cipark_sd.language.read.changes_files import ScenarioLike, as_scenario
+from cipark_sd.language.read.changes_files import ScenarioLike
 from cipark_sd.model.model import Method as Integration
 from cipark_sd.model.model import Model
 from cipark_sd.pages.output import draw
 from cipark_sd.pages.page import HTML, answer_of
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.simulations.ensembles import ensemble
+from cipark_sd.simulations.held import scenario_of, table_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -183,7 +184,7 @@ class Fit(Calibration, Acting):
             Of a fit without draws.
         """
         problem, chosen = self.problem, evenly(self._drawn().flat, draws)
-        changed = as_scenario(scenario, problem.model)
+        changed = scenario_of(problem.model, scenario)
         columns = {
             parameter.name: values
             for parameter, values in zip(problem.space, chosen.T, strict=True)
@@ -391,8 +392,8 @@ class Study(CalibrationStudy):
     ----------
     model : Model or path
         What is fitted; a path is read first.
-    data : DataFrame or path
-        A table with a column of times.
+    data : DataFrame, Series, DataArray, mapping of columns, run or path
+        A table with a column of times, or a long one: ``unique_id, ds, y``, or ``variable, value`` and times.
     value : mapping of str to str
         Which variable a column observes; without it by the names.
     priors : mapping of str to Prior, frozen scipy.stats distribution or number
@@ -419,7 +420,7 @@ class Study(CalibrationStudy):
     def __init__(
         self,
         model: Model | Path | str,
-        data: "pd.DataFrame | Path | str",
+        data: Any,
         value: Mapping[str, str] | Sequence[str] = (),
         *,
         priors: Mapping[str, Any] | None = None,
@@ -428,6 +429,7 @@ class Study(CalibrationStudy):
         method: Integration | None = None,
         **options: Any,
     ) -> None:
+        data = table_of(data, where="Study")
         scratch = tempfile.mkdtemp(prefix="cipark-")
         # it goes when nothing holds the study any more, or Python ends
         weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)

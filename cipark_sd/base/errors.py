@@ -442,10 +442,6 @@ _OPTIONS = {
     "return_columns": "save=['Infected'] keeps some variables",
     "return_timestamps": "times=[1, 2] keeps some times",
     "initial_condition": "a stock is set like a constant, {'Infected': 5}, and start(model) continues from a state",
-    "initial_time": "give Scenario('', {…}, initial_time=…)",
-    "final_time": "give Scenario('', {…}, final_time=…)",
-    "time_step": "give Scenario('', {…}, time_step=…)",
-    "saveper": "give Scenario('', {…}, saveper=…)",
     "output_file": "write save(run, 'run.nc')",
     "reload": "each run begins again",
 }
@@ -502,6 +498,8 @@ DEBUG = "CIPARK_DEBUG"
 def answered(function: Callable[P, R]) -> Callable[P, R]:
     """The function, which answers a keyword that it does not have with what there is in its place, :func:`brief`ly."""
     known = frozenset(inspect.signature(function).parameters)
+    if "span" in known:
+        known |= {"initial_time", "final_time", "time_step", "saveper"}
 
     @functools.wraps(function)
     def called(*values: P.args, **options: P.kwargs) -> R:
