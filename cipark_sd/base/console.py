@@ -429,7 +429,7 @@ def progress_bars(after: float = 0.0) -> Iterator[Bars]:
 
 
 @contextmanager
-def told(name: str, progress: Callable[[int, int], None] | bool | None) -> Iterator[Callable[[int, int], None]]:
+def steps_of(name: str, progress: Callable[[int, int], None] | bool | None) -> Iterator[Callable[[int, int], None]]:
     """What a function of Python tells of its steps, done and planned.
 
     Parameters
@@ -444,7 +444,7 @@ def told(name: str, progress: Callable[[int, int], None] | bool | None) -> Itera
     else:
         # what is called within shows nothing either
         with with_progress(False):
-            yield progress if callable(progress) else lambda done, planned: None
+            yield progress if callable(progress) else lambda n_done, n_planned: None
 
 
 @contextmanager

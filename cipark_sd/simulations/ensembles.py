@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cipark_sd.base.console import told
+from cipark_sd.base.console import steps_of
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, answered, one_of, raise_all
 from cipark_sd.base.naming import canonical, flat_name, split_key
 from cipark_sd.data import described, results
@@ -172,7 +172,7 @@ def ensemble(
         return len(members)
 
     n_done = 0
-    with told("runs", progress) as tell:
+    with steps_of("runs", progress) as tell:
         for count in _over(workers, compute, pieces):
             n_done += count
             tell(n_done, n_runs)

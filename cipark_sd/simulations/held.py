@@ -88,10 +88,10 @@ def table_of(data: Any, *, where: str) -> Any:
 
 def _wide(table: "pd.DataFrame", where: str) -> "pd.DataFrame":
     for series, time, value in _LONG:
-        others = [name for name in table if name not in (series, value)]
-        if {series, value} <= {*table} and (others == [time] or (time is None and len(others) == 1)):
-            if table.duplicated([series, *others]).any():
-                reason = f"the long table has two rows of one {series!r} at one {others[0]!r}; mean or choose them"
+        times = [name for name in table if name not in (series, value)]
+        if {series, value} <= {*table} and (times == [time] or (time is None and len(times) == 1)):
+            if table.duplicated([series, *times]).any():
+                reason = f"the long table has two rows of one {series!r} at one {times[0]!r}; mean or choose them"
                 raise UnusableInput(reason, where=where)
-            return table.pivot(index=others[0], columns=series, values=value).reset_index().rename_axis(columns=None)
+            return table.pivot(index=times[0], columns=series, values=value).reset_index().rename_axis(columns=None)
     return table

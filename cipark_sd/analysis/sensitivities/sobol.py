@@ -34,7 +34,7 @@ from cipark_sd.analysis.sensitivities.evaluation import Output
 from cipark_sd.analysis.sensitivities.factors import Factor, Factors, Uniform, margins
 from cipark_sd.analysis.sensitivities.sampled import at_draws
 from cipark_sd.analysis.sensitivities.shapley import shapley
-from cipark_sd.base.console import told
+from cipark_sd.base.console import steps_of
 from cipark_sd.base.errors import answered
 from cipark_sd.base.timegrid import nearest_indices
 from cipark_sd.data.scenarios import Scenario
@@ -149,15 +149,15 @@ def sensitivity(
     indices = saved[-1:] if times is None else saved[np.unique(nearest_indices(saved, np.asarray(times, dtype=float)))]
     names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
     definitions = tuple(Output(name, model.protected(name)) for name in names)
-    with told("runs", progress) as tell:
+    with steps_of("runs", progress) as tell:
         response = model_response(model, factors, definitions, times=indices.tolist(), scenario=scenario)
         if drawn:
             runs = at_draws(response, np.stack(list(columns.values()), axis=1), seed=seed, progress=tell)
-            found = shapley(runs, seed=seed)
+            shares = shapley(runs, seed=seed)
         else:
-            found = sobol(response, n=n, seed=seed, progress=tell)
+            shares = sobol(response, n=n, seed=seed, progress=tell)
     # as they were spelt, so that they are found by the same names
-    return found.assign_coords(parameter=list(ranges))
+    return shares.assign_coords(parameter=list(ranges))
 
 
 def _factor(name: str, law: Any, ends: Array) -> Factor:
