@@ -42,7 +42,7 @@ from calibration.study.sections import METHODS
 from cipark_sd.analysis.study import find_folder
 from cipark_sd.base.arrays import evenly
 from cipark_sd.base.checkpoints import program, sign_files, signed_bytes
-from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput, brief_methods, one_of
+from cipark_sd.base.errors import InvalidValue, UnknownMethod, UnknownName, UnusableInput, brief_methods, one_of
 from cipark_sd.base.files import OUTPUT_FOLDER, file_name, output_folder, unused_removed, write_bytes, write_text
 from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.base.optional import recorded
@@ -443,6 +443,11 @@ class Study(CalibrationStudy):
             guessed = new_study(request)
         problem = read_problem(guessed.folder, allow_files=request.allow_files)
         self._fill(with_noise(problem, noise or {}), request.allow_files, guessed, noise)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or "problem" not in vars(self):
+            raise AttributeError(name)
+        raise UnknownMethod(name, self.title, "study")
 
     @property
     def folder(self) -> Path:

@@ -458,14 +458,37 @@ _FUNCTIONS = {
 }
 
 
+#: What there was and what does it now, as the changelog has it: commands, options of a command, names of Python.
+REMOVED: Mapping[str, str] = {
+    "runs": "cipark ensemble writes a folder of NetCDF files, and the same command goes on after a stop",
+    "completion": "click prints the script: _CIPARK_COMPLETE=bash_source cipark (or zsh_source, fish_source)",
+    "ensemble --keep-runs": "a stopped call goes on from what is kept, unasked",
+    "ensemble --leave-out": "--vary names what varies",
+    "certify --tolerance": "--recorded-tolerance",
+    "sensitivity --until": "more --rows continue the kept design",
+    "sensitivity --most-rows": "more --rows continue the kept design",
+    "sensitivity --pairs": "SALib on our ensemble has second-order indices",
+    "sensitivity --effect": "'without' of an [[output]] in sensitivity.toml",
+    "policy --outcome": "'also' of [headline] in the catalogue",
+    "policy --weights": "weights.csv beside the draws",
+    "show --format": "--json prints all of it",
+    "calibrate --optimiser": "searches choose their own way to the end",
+    "score --drift": "a forecast of your own is a file of draws, scored by the same command",
+    "play --structures": "rivals that were fitted are always there",
+    "stan": "density has the log density with gradients, for any sampler",
+}
+
+
 class UnknownOption(CiparkError, TypeError):
     """A keyword that a function does not have, or an argument too many; a TypeError, as Python's own would be."""
 
     def __init__(self, function: str, options: Iterable[str], known: Iterable[str], reason: str) -> None:
         known = tuple(known)
+        removed = {name: REMOVED.get(f"{function} --{name.replace('_', '-')}") for name in options}
+        answers = {**_OPTIONS, **{name: answer for name, answer in removed.items() if answer}}
         lines = [
-            f"{function} has no option {name!r}; {_OPTIONS[name]}"
-            if name in _OPTIONS
+            f"{function} has no option {name!r}; {answers[name]}"
+            if name in answers
             else str(UnknownName(name, known, kind="option", where=function))
             for name in options
             if name not in known
@@ -474,11 +497,12 @@ class UnknownOption(CiparkError, TypeError):
 
 
 class UnknownMethod(CiparkError, AttributeError):
-    """A name that a model does not have; an AttributeError, as Python's own would be."""
+    """A name that a model or a study does not have; an AttributeError, as Python's own would be."""
 
-    def __init__(self, name: str, model: str) -> None:
+    def __init__(self, name: str, where: str, kind: str = "model") -> None:
         answer = f"; write {_FUNCTIONS[name]}" if name in _FUNCTIONS else ""
-        super().__init__(f"{model}: a model has no {name!r}{answer}")
+        answer = f"; {REMOVED[name]}" if name in REMOVED else answer
+        super().__init__(f"{where}: a {kind} has no {name!r}{answer}")
 
 
 class UnknownFunction(CiparkError, AttributeError):
@@ -487,6 +511,8 @@ class UnknownFunction(CiparkError, AttributeError):
     def __init__(self, name: str, known: Iterable[str]) -> None:
         if name in _FUNCTIONS:
             super().__init__(f"cipark_sd has no {name!r}; write {_FUNCTIONS[name]}")
+        elif name in REMOVED:
+            super().__init__(f"cipark_sd has no {name!r}; {REMOVED[name]}")
         else:
             super().__init__(str(UnknownName(name, known, kind="function", where="cipark_sd")))
 

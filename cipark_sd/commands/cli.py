@@ -16,7 +16,7 @@ from typing import IO, Any, NoReturn
 import click
 
 from cipark_sd.base.console import echo, prepare_streams
-from cipark_sd.base.errors import DEBUG, LONGEST, CiparkError, UnknownName, shortened
+from cipark_sd.base.errors import DEBUG, LONGEST, REMOVED, CiparkError, UnknownName, shortened
 from cipark_sd.base.library import COMMANDS, check_visible, load
 from cipark_sd.commands.result import Command
 
@@ -98,6 +98,8 @@ class _Commands(click.Group):
         # looking for the commands of other packages takes a fifth of a short run
         if args and not args[0].startswith("-") and args[0] not in BUILT_IN:
             known = self.list_commands(ctx)
+            if args[0] not in known and args[0] in REMOVED:
+                raise CiparkError(f"cipark has no command {args[0]!r}; {REMOVED[args[0]]}")
             if args[0] not in known:
                 raise UnknownName(args[0], known, kind="command", where="cipark")
         return super().resolve_command(ctx, args)
@@ -116,6 +118,9 @@ def _as_user_meets_it(problem: BaseException) -> click.ClickException | None:
     match problem:
         case CiparkError():
             return UserError(str(problem))
+        case click.NoSuchOption() if (option := _option_of(problem)) in REMOVED:
+            message = f"No such option {problem.option_name!r}; {REMOVED[option]}."
+            return click.NoSuchOption(problem.option_name, message, ctx=problem.ctx)
         case click.NoSuchOption() if problem.option_name in _MEANT:
             return _renamed(problem)
         case click.ClickException() if len(problem.message) > LONGEST:
@@ -144,6 +149,11 @@ def _lacks_memory(problem: BaseException) -> bool:
         causes.append(cause)
     words = ("failed to map segment", "can't start new thread")
     return any(isinstance(cause, MemoryError) or any(word in str(cause) for word in words) for cause in causes)
+
+
+def _option_of(problem: click.NoSuchOption) -> str:
+    """A command and its option that is not there."""
+    return f"{problem.ctx.info_name if problem.ctx else ''} {problem.option_name}"
 
 
 def _renamed(problem: click.NoSuchOption) -> click.NoSuchOption:
