@@ -54,16 +54,16 @@ def corrected(states: Array, place: int, value: float, sd: float) -> Array:
     """
     mean = states.mean(axis=0)
     spread = states - mean
-    seen = spread[:, place].copy()
-    variance = seen @ seen / (len(states) - 1)
-    gain = spread.T @ seen / (len(states) - 1) / (variance + sd**2)
+    departures = spread[:, place].copy()
+    variance = departures @ departures / (len(states) - 1)
+    gain = spread.T @ departures / (len(states) - 1) / (variance + sd**2)
     share = 1 / (1 + np.sqrt(sd**2 / (variance + sd**2)))
-    moved: Array = mean + gain * (value - mean[place]) + spread - share * np.outer(seen, gain)
+    moved: Array = mean + gain * (value - mean[place]) + spread - share * np.outer(departures, gain)
     return moved
 
 
 def filtered(
-    model: cp.Model, first: Mapping[str, Array], seen: Mapping[str, Mapping[float, float]], sd: float
+    model: cp.Model, first: Mapping[str, Array], observed: Mapping[str, Mapping[float, float]], sd: float
 ) -> Filtered:
     """The states of a model, corrected by what was seen of its stocks.
 
@@ -71,7 +71,7 @@ def filtered(
     ----------
     first : mapping of str to (n_members,)
         Of each stock without subscripts, the ensemble at the initial time.
-    seen : mapping of str to mapping of float to float
+    observed : mapping of str to mapping of float to float
         By stock, its values by saved time.
     sd : float
         Standard deviation of the noise of each number that was seen.
@@ -84,12 +84,12 @@ def filtered(
     labels = list(first)
     _check(model, labels)
     states, now = np.column_stack([first[label] for label in labels]).astype(float), model.time.initial
-    times = sorted({time for values in seen.values() for time in values})
+    times = sorted({time for values in observed.values() for time in values})
     means, covariances = [], []
     for time in times:
         if time > now:
             states, now = _run_on(model, labels, states, now, time), time
-        for label, values in seen.items():
+        for label, values in observed.items():
             if time in values:
                 states = corrected(states, labels.index(label), values[time], sd)
         means.append(states.mean(axis=0))
