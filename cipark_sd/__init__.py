@@ -93,7 +93,13 @@ def __getattr__(name: str) -> object:
         from cipark_sd.base.errors import UnknownFunction
 
         raise UnknownFunction(name, _PUBLIC)
-    return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    public: object = getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    if isinstance(public, type(__dir__)) and not hasattr(public, "__wrapped__"):
+        from cipark_sd.base.errors import brief
+
+        public = brief(public)
+    globals()[name] = public
+    return public
 
 
 def __dir__() -> list[str]:

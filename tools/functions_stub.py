@@ -68,6 +68,7 @@ def _function(name: str, result: str, without: Collection[str] = ()) -> str:
     if not any(line.startswith("*") for line in lines):
         lines.append("*")
     lines += [_option(key, p) for key, p in parameters.items() if isinstance(p, click.Option)]
+    lines.append("progress: bool = ...")
     return f"def {name}(\n" + "".join(f"    {line},\n" for line in lines) + f") -> {result}: ...\n"
 
 

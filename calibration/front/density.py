@@ -12,9 +12,10 @@ from calibration.likelihood.gradient import log_posterior_and_gradient
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import numbers, replicate
 from cipark_sd.base.arrays import Array
-from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.errors import InvalidValue, brief_methods
 
 
+@brief_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class Density:
     """Log prior plus log likelihood of a study's parameters, up to the evidence: exact gradients, one point or many.

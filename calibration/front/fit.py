@@ -42,7 +42,7 @@ from calibration.study.sections import METHODS
 from cipark_sd.analysis.study import find_folder
 from cipark_sd.base.arrays import evenly
 from cipark_sd.base.checkpoints import program, sign_files, signed_bytes
-from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput, one_of
+from cipark_sd.base.errors import InvalidValue, UnknownMethod, UnknownName, UnusableInput, brief_methods, one_of
 from cipark_sd.base.files import OUTPUT_FOLDER, file_name, output_folder, unused_removed, write_bytes, write_text
 from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.base.optional import recorded
@@ -50,13 +50,14 @@ from cipark_sd.commands.requests import dress, in_python, parameters_of, request
 from cipark_sd.commands.result import Acting, Player, Result, of_folder
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.registry import choose
-from cipark_sd.language.read.changes_files import ScenarioLike, as_scenario
+from cipark_sd.language.read.changes_files import ScenarioLike
 from cipark_sd.model.model import Method as Integration
 from cipark_sd.model.model import Model
 from cipark_sd.pages.output import draw
 from cipark_sd.pages.page import HTML, answer_of
 from cipark_sd.pages.parts import Drawing, Pictures
 from cipark_sd.simulations.ensembles import ensemble
+from cipark_sd.simulations.held import scenario_of, table_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,6 +72,7 @@ WHOLE = "fit.pickle"
 DRAWS = 500
 
 
+@brief_methods
 @dataclass(frozen=True, eq=False, repr=False)
 class Fit(Calibration, Acting):
     """What ``cipark calibrate`` computes, as a value: ``cp.simulate(model, fit.scenario)`` runs the fitted model.
@@ -182,7 +184,7 @@ class Fit(Calibration, Acting):
             Of a fit without draws.
         """
         problem, chosen = self.problem, evenly(self._drawn().flat, draws)
-        changed = as_scenario(scenario, problem.model)
+        changed = scenario_of(problem.model, scenario)
         columns = {
             parameter.name: values
             for parameter, values in zip(problem.space, chosen.T, strict=True)
@@ -228,16 +230,16 @@ class Fit(Calibration, Acting):
         without = [name for name in parameters_of(command) if name not in AFTER or name in ("output", "fresh")]
         with requested("report", command, (), options, without) as chosen:
             request = Settings(**chosen)
-        after = ("holdout", "rivals", "scenarios", "self_tests", "everything", "player")
-        if any(getattr(request, name) for name in after[:-1]):
-            self._drawn()
-        settings = replace(self.settings, **{name: getattr(request, name) for name in after})
-        with unused_removed():
-            # made when there is something to put into it
-            place = self._folder(folder)
-            with recorded(place):
-                findings = finish(whole(settings, place), self, place)
-        made = of_folder(place, ending=ending(findings, place / HTML), exit_code=0 if findings.sound else 1)
+            after = ("holdout", "rivals", "scenarios", "self_tests", "everything", "player")
+            if any(getattr(request, name) for name in after[:-1]):
+                self._drawn()
+            settings = replace(self.settings, **{name: getattr(request, name) for name in after})
+            with unused_removed():
+                # made when there is something to put into it
+                place = self._folder(folder)
+                with recorded(place):
+                    findings = finish(whole(settings, place), self, place)
+            made = of_folder(place, ending=ending(findings, place / HTML), exit_code=0 if findings.sound else 1)
         return replace(made, command="calibrate")
 
     def save(self, folder: Path | str | None = None) -> Path:
@@ -374,6 +376,7 @@ written: :meth:`Fit.report` and :meth:`Fit.save` do that. The rest is as in the 
 """
 
 
+@brief_methods
 class Study(CalibrationStudy):
     """A model with data: what ``cipark new-study`` makes of a model and a table, without a folder of one's own.
 
@@ -388,8 +391,8 @@ class Study(CalibrationStudy):
     ----------
     model : Model or path
         What is fitted; a path is read first.
-    data : DataFrame or path
-        A table with a column of times.
+    data : DataFrame, Series, DataArray, mapping of columns, run or path
+        A table with a column of times, or a long one: ``unique_id, ds, y``, or ``variable, value`` and times.
     value : mapping of str to str
         Which variable a column observes; without it by the names.
     priors : mapping of str to Prior, frozen scipy.stats distribution or number
@@ -417,7 +420,7 @@ class Study(CalibrationStudy):
     def __init__(
         self,
         model: Model | Path | str,
-        data: "pd.DataFrame | Path | str",
+        data: Any,
         value: Mapping[str, str] | Sequence[str] = (),
         *,
         priors: Mapping[str, Any] | None = None,
@@ -426,6 +429,7 @@ class Study(CalibrationStudy):
         method: Integration | None = None,
         **options: Any,
     ) -> None:
+        data = table_of(data, where="Study")
         scratch = tempfile.mkdtemp(prefix="cipark-")
         # it goes when nothing holds the study any more, or Python ends
         weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
@@ -440,6 +444,11 @@ class Study(CalibrationStudy):
         problem = read_problem(guessed.folder, allow_files=request.allow_files)
         held = {key: setting for key, setting in (("step", step), ("method", method)) if setting is not None}
         self._fill(with_noise(problem, noise or {}), request.allow_files, guessed, noise, held)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or "problem" not in vars(self):
+            raise AttributeError(name)
+        raise UnknownMethod(name, self.title, "study")
 
     @property
     def folder(self) -> Path:

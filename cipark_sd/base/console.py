@@ -5,7 +5,9 @@ clipboard or turn the order of letters round.
 """
 
 import codecs
+import html
 import json
+import logging
 import math
 import os
 import re
@@ -14,7 +16,8 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,8 +28,13 @@ import click
 from cipark_sd.base.wording import without_exponents
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import TaskID
 
+#: Has what is said on standard error. Who wants none of it there but in a log gives it a handler.
+LOG = logging.getLogger("cipark_sd")
+LOG.addHandler(logging.NullHandler())
+#: How a sentence of each level begins.
+_LEVELS = {"error": logging.ERROR, "warning": logging.WARNING}
 #: A number with commas between its thousands.
 _THOUSANDS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?![\d,])")
 #: Columns of a sentence in a pipe, which has no width of its own; and those beyond which lines are tiring to read.
@@ -72,6 +80,8 @@ def echo(text: str = "", *, err: bool = False, head: str = "", stream: IO[str] |
     text, head : of one line or several; ``head`` stands before ``text`` in bold
     stream : by default standard output, or standard error with ``err``
     """
+    if err:
+        LOG.log(_LEVELS.get(text.partition(":")[0], logging.INFO), "%s", escaped(head + text).strip())
     text = (click.style(escaped(head), bold=True) if head else "") + escaped(text)
     # click takes an ASCII stream for UTF-8 unless it is handed over
     click.echo(text, file=stream or (sys.stderr if err else sys.stdout))
@@ -298,30 +308,49 @@ def is_text(cell: str) -> bool:
 
 #: Seconds of work between two lines on standard error, where nobody watches bars: a log stays short.
 LINE_EVERY = 60.0
+#: Seconds before a function of Python that is mostly quick shows a bar; and between two looks of a notebook at one:
+#: each is a message to the browser, which thousands of steps would fill.
+SOON, LOOK = 3.0, 0.2
+#: Sets a bar: its name, its text, what is done and of how much.
+Draw = Callable[[str, str, float, float | None], object]
+_shown = ContextVar("_shown", default=True)
+#: Those that are open, for what is called within: there is one display.
+_open: list["Bars"] = []
 
 
 class Bars:
-    """Progress bars by name; without a terminal a line now and then."""
+    """Progress bars by name, or a line now and then; the lines go to the log as well, and the first of each name.
 
-    def __init__(self, progress: "Progress | None" = None) -> None:
-        self._progress = progress
-        self._tasks: dict[str, TaskID] = {}
+    Parameters
+    ----------
+    begin : makes what draws bars; None for lines on standard error
+    after : seconds of work before anything is drawn
+    silent : whether neither bars nor lines are written
+    """
+
+    def __init__(self, begin: Callable[[], Draw] | None = None, *, after: float = 0.0, silent: bool = False) -> None:
+        self._begin, self._after, self._silent = begin, after, silent
+        self._draw: Draw | None = None
+        self._names: set[str] = set()
         self._begun = self._last_line = time.monotonic()
 
     def show(self, name: str, completed: float, total: float | None, note: str = "") -> None:
         """Set the bar of that name, which is drawn when it is set for the first time."""
-        if self._progress is None:
-            now = time.monotonic()
-            if now - self._last_line >= LINE_EVERY:
-                self._last_line = now
-                of = "" if total is None else f" of {total:g}"
-                line = f"{name}{f', {note}' if note else ''}: {completed:g}{of}, {(now - self._begun) / 60:.0f} min"
-                print(escaped(line), file=sys.stderr, flush=True)
-            return
-        if name not in self._tasks:
-            self._tasks[name] = self._progress.add_task(name)
+        now = time.monotonic()
         text = escaped(f"{name}, {note}" if note else name)
-        self._progress.update(self._tasks[name], completed=completed, total=total, description=text)
+        due = now - self._last_line >= LINE_EVERY
+        if due or name not in self._names:
+            self._names.add(name)
+            of = "" if total is None else f" of {total:g}"
+            line = f"{text}: {completed:g}{of}, {(now - self._begun) / 60:.0f} min"
+            LOG.info("%s", line)
+            if due:
+                self._last_line = now
+                if self._begin is None and not self._silent:
+                    print(line, file=sys.stderr, flush=True)
+        if self._begin is not None and not self._silent and now - self._begun >= self._after:
+            self._draw = self._draw or self._begin()
+            self._draw(name, text, completed, total)
 
     def counter(self, name: str) -> Callable[[int, int], None]:
         """A function of the steps done and planned that sets the bar of that name."""
@@ -329,12 +358,8 @@ class Bars:
         return partial(self.show, name)
 
 
-@contextmanager
-def progress_bars() -> Iterator[Bars]:
-    """Bars on standard error, with the time that is left, where someone watches; else a line every minute."""
-    if not sys.stderr.isatty():
-        yield Bars()
-        return
+def _on_terminal(stack: ExitStack) -> Draw:
+    """Bars with the time that is left."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -344,8 +369,91 @@ def progress_bars() -> Iterator[Bars]:
         MofNCompleteColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield Bars(progress)
+    progress = stack.enter_context(Progress(*columns, console=Console(stderr=True)))
+    tasks: dict[str, TaskID] = {}
+
+    def draw(name: str, text: str, completed: float, total: float | None) -> None:
+        if name not in tasks:
+            tasks[name] = progress.add_task(name)
+        progress.update(tasks[name], completed=completed, total=total, description=text)
+
+    return draw
+
+
+def _in_cell(stack: ExitStack) -> Draw:
+    """Bars beneath the cell of a notebook that runs; they go when the work is done, so that a kept page has none."""
+    handle = sys.modules["IPython"].display.display({"text/plain": ""}, raw=True, display_id=True)
+    stack.callback(handle.update, {"text/plain": ""}, raw=True)
+    rows: dict[str, str] = {}
+    looked = -LOOK
+
+    def draw(name: str, text: str, completed: float, total: float | None) -> None:
+        nonlocal looked
+        known = "" if total is None else f" max='{total:g}' value='{completed:g}'"
+        of = "" if total is None else f" of {total:g}"
+        is_new, rows[name] = name not in rows, f"<progress{known}></progress> {html.escape(text)}: {completed:g}{of}"
+        if is_new or time.monotonic() - looked >= LOOK:
+            looked = time.monotonic()
+            handle.update({"text/html": "<br>".join(rows.values()), "text/plain": text}, raw=True)
+
+    return draw
+
+
+def _is_notebook() -> bool:
+    # whoever has a kernel has loaded IPython
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")
+
+
+@contextmanager
+def progress_bars(after: float = 0.0) -> Iterator[Bars]:
+    """Bars where someone watches, on standard error or in the cell of a notebook; else a line every minute.
+
+    Parameters
+    ----------
+    after : seconds of work before anything is drawn
+    """
+    if _open:
+        yield _open[0]
+        return
+    worker = getattr(sys.modules.get("multiprocessing.process"), "parent_process", lambda: None)() is not None
+    with ExitStack() as stack:
+        begin = partial(_in_cell, stack) if _is_notebook() else None
+        if begin is None and sys.stderr.isatty():
+            begin = partial(_on_terminal, stack)
+        bars = Bars(begin, after=after, silent=worker or not _shown.get())
+        _open.append(bars)
+        stack.callback(_open.remove, bars)
+        yield bars
+
+
+@contextmanager
+def steps_of(name: str, progress: Callable[[int, int], None] | bool | None) -> Iterator[Callable[[int, int], None]]:
+    """What a function of Python tells of its steps, done and planned.
+
+    Parameters
+    ----------
+    name : of its bar
+    progress : True for a bar of work that takes longer than :data:`SOON`, which nothing around it shows already; or a
+        function that is called instead
+    """
+    if progress is True and not _open:
+        with progress_bars(SOON) as bars:
+            yield partial(bars.show, name)
+    else:
+        # what is called within shows nothing either
+        with with_progress(False):
+            yield progress if callable(progress) else lambda n_done, n_planned: None
+
+
+@contextmanager
+def with_progress(shown: bool) -> Iterator[None]:
+    """Whether bars and lines of progress are written while the body runs; the log has the lines all the same."""
+    before = _shown.set(shown)
+    try:
+        yield
+    finally:
+        _shown.reset(before)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ All of them are :class:`CiparkError`; the command line prints them without a tra
 import difflib
 import functools
 import inspect
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, ParamSpec, TypeVar
@@ -65,6 +66,8 @@ class CiparkError(Exception):
 
     #: Characters that its message may have.
     longest: ClassVar[int] = LONGEST
+    #: Its class within the package, of one that is for callers.
+    _within: "ClassVar[type[CiparkError] | None]" = None
 
     def __init__(self, message: str) -> None:
         self.message = shortened(message, self.longest)
@@ -95,15 +98,40 @@ class CiparkError(Exception):
         error.__dict__.update({key: value for key, value in self.__dict__.items() if key not in ("message", "_meant")})
         return error
 
+    def for_callers(self) -> "CiparkError":
+        """The same error as callers from Python meet it: a ValueError too, unless it is another of Python's own.
+
+        Within the package a ValueError is Python's, which readers put into a sentence of theirs.
+        """
+        error = _again(_as_value_error(type(self)), self.message)
+        error.__dict__.update(self.__dict__)
+        return error
+
     def __reduce__(self) -> tuple[object, ...]:
         # an error goes to another process as what it says, not by the facts that its class was called with
-        return _again, (type(self), self.message), self.__dict__
+        kind = self._within or type(self)
+        return _unpickled, (kind, self.message, kind is not type(self)), self.__dict__
 
 
 def _again(kind: "type[E]", message: str) -> "E":
     again = kind.__new__(kind, message)
     again.message = message
     return again
+
+
+def _unpickled(kind: type[CiparkError], message: str, for_callers: bool) -> CiparkError:
+    return _again(_as_value_error(kind) if for_callers else kind, message)
+
+
+#: Classes of the package, and the same ones for callers.
+_VALUE_ERRORS: dict[type[CiparkError], type[CiparkError]] = {}
+
+
+def _as_value_error(kind: type[CiparkError]) -> type[CiparkError]:
+    if issubclass(kind, (LookupError, ValueError, TypeError, AttributeError)):
+        return kind
+    about = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__, "_within": kind}
+    return _VALUE_ERRORS.setdefault(kind, type(kind.__name__, (kind, ValueError), about))
 
 
 class Problems(CiparkError):
@@ -176,7 +204,7 @@ def raise_all(where: str, problems: Sequence[CiparkError], places: Mapping[str, 
         raise Problems(where, problems, places)
 
 
-class UnknownName(CiparkError):
+class UnknownName(CiparkError, KeyError):
     """A name that stands for nothing where it was used; with a ``listing`` the known names follow it.
 
     ``instead`` is what to do where no known name is like it. Names like it are looked for when the message is read: a
@@ -414,10 +442,6 @@ _OPTIONS = {
     "return_columns": "save=['Infected'] keeps some variables",
     "return_timestamps": "times=[1, 2] keeps some times",
     "initial_condition": "a stock is set like a constant, {'Infected': 5}, and start(model) continues from a state",
-    "initial_time": "give Scenario('', {…}, initial_time=…)",
-    "final_time": "give Scenario('', {…}, final_time=…)",
-    "time_step": "give Scenario('', {…}, time_step=…)",
-    "saveper": "give Scenario('', {…}, saveper=…)",
     "output_file": "write save(run, 'run.nc')",
     "reload": "each run begins again",
 }
@@ -434,14 +458,37 @@ _FUNCTIONS = {
 }
 
 
+#: What there was and what does it now, as the changelog has it: commands, options of a command, names of Python.
+REMOVED: Mapping[str, str] = {
+    "runs": "cipark ensemble writes a folder of NetCDF files, and the same command goes on after a stop",
+    "completion": "click prints the script: _CIPARK_COMPLETE=bash_source cipark (or zsh_source, fish_source)",
+    "ensemble --keep-runs": "a stopped call goes on from what is kept, unasked",
+    "ensemble --leave-out": "--vary names what varies",
+    "certify --tolerance": "--recorded-tolerance",
+    "sensitivity --until": "more --rows continue the kept design",
+    "sensitivity --most-rows": "more --rows continue the kept design",
+    "sensitivity --pairs": "SALib on our ensemble has second-order indices",
+    "sensitivity --effect": "'without' of an [[output]] in sensitivity.toml",
+    "policy --outcome": "'also' of [headline] in the catalogue",
+    "policy --weights": "weights.csv beside the draws",
+    "show --format": "--json prints all of it",
+    "calibrate --optimiser": "searches choose their own way to the end",
+    "score --drift": "a forecast of your own is a file of draws, scored by the same command",
+    "play --structures": "rivals that were fitted are always there",
+    "stan": "density has the log density with gradients, for any sampler",
+}
+
+
 class UnknownOption(CiparkError, TypeError):
     """A keyword that a function does not have, or an argument too many; a TypeError, as Python's own would be."""
 
     def __init__(self, function: str, options: Iterable[str], known: Iterable[str], reason: str) -> None:
         known = tuple(known)
+        removed = {name: REMOVED.get(f"{function} --{name.replace('_', '-')}") for name in options}
+        answers = {**_OPTIONS, **{name: answer for name, answer in removed.items() if answer}}
         lines = [
-            f"{function} has no option {name!r}; {_OPTIONS[name]}"
-            if name in _OPTIONS
+            f"{function} has no option {name!r}; {answers[name]}"
+            if name in answers
             else str(UnknownName(name, known, kind="option", where=function))
             for name in options
             if name not in known
@@ -450,11 +497,12 @@ class UnknownOption(CiparkError, TypeError):
 
 
 class UnknownMethod(CiparkError, AttributeError):
-    """A name that a model does not have; an AttributeError, as Python's own would be."""
+    """A name that a model or a study does not have; an AttributeError, as Python's own would be."""
 
-    def __init__(self, name: str, model: str) -> None:
+    def __init__(self, name: str, where: str, kind: str = "model") -> None:
         answer = f"; write {_FUNCTIONS[name]}" if name in _FUNCTIONS else ""
-        super().__init__(f"{model}: a model has no {name!r}{answer}")
+        answer = f"; {REMOVED[name]}" if name in REMOVED else answer
+        super().__init__(f"{where}: a {kind} has no {name!r}{answer}")
 
 
 class UnknownFunction(CiparkError, AttributeError):
@@ -463,13 +511,21 @@ class UnknownFunction(CiparkError, AttributeError):
     def __init__(self, name: str, known: Iterable[str]) -> None:
         if name in _FUNCTIONS:
             super().__init__(f"cipark_sd has no {name!r}; write {_FUNCTIONS[name]}")
+        elif name in REMOVED:
+            super().__init__(f"cipark_sd has no {name!r}; {REMOVED[name]}")
         else:
             super().__init__(str(UnknownName(name, known, kind="function", where="cipark_sd")))
 
 
+#: With this variable set, errors have all of their traceback.
+DEBUG = "CIPARK_DEBUG"
+
+
 def answered(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, which answers a keyword that it does not have with what there is in its place."""
+    """The function, which answers a keyword that it does not have with what there is in its place, :func:`brief`ly."""
     known = frozenset(inspect.signature(function).parameters)
+    if "span" in known:
+        known |= {"initial_time", "final_time", "time_step", "saveper"}
 
     @functools.wraps(function)
     def called(*values: P.args, **options: P.kwargs) -> R:
@@ -477,4 +533,28 @@ def answered(function: Callable[P, R]) -> Callable[P, R]:
             raise UnknownOption(function.__name__, options, known, "")
         return function(*values, **options)
 
+    return brief(called)
+
+
+def brief(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, whose errors are those of :meth:`CiparkError.for_callers`, without the frames of this package."""
+
+    @functools.wraps(function)
+    def called(*values: P.args, **options: P.kwargs) -> R:
+        try:
+            return function(*values, **options)
+        except CiparkError as problem:
+            if os.environ.get(DEBUG):
+                raise
+            error = problem.for_callers()
+        raise error
+
     return called
+
+
+def brief_methods(kind: type[T]) -> type[T]:
+    """The class, whose public methods are :func:`brief`."""
+    for name, method in list(vars(kind).items()):
+        if inspect.isfunction(method) and (name[0] != "_" or name in ("__init__", "__getitem__", "__setitem__")):
+            setattr(kind, name, brief(method))
+    return kind

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.errors import CiparkError, InvalidValue
 from cipark_sd.base.files import write_archive
 from cipark_sd.base.inputs import ARCHIVE_LIMIT, JSON_LIMIT, own_bytes
 
@@ -189,6 +189,8 @@ def of_this_version(kind: str, path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except CiparkError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         faults = str(problem).split("; ")
         reason = faults[0] + (f", and {len(faults) - 1} more" if faults[1:] else "")

@@ -16,7 +16,7 @@ from typing import IO, Any, NoReturn
 import click
 
 from cipark_sd.base.console import echo, prepare_streams
-from cipark_sd.base.errors import LONGEST, CiparkError, UnknownName, shortened
+from cipark_sd.base.errors import DEBUG, LONGEST, REMOVED, CiparkError, UnknownName, shortened
 from cipark_sd.base.library import COMMANDS, check_visible, load
 from cipark_sd.commands.result import Command
 
@@ -58,8 +58,6 @@ _MEANT: Mapping[str, Sequence[str]] = {
     "--draws": ("--keep",),
     "--dt": ("--step",),
 }
-#: With this variable set, an error that nobody foresaw shows its traceback.
-_DEBUG = "CIPARK_DEBUG"
 #: The exit code of such an error, EX_SOFTWARE of sysexits.h; 1 is a verdict and 2 the user's mistake.
 _SOFTWARE = 70
 
@@ -100,6 +98,8 @@ class _Commands(click.Group):
         # looking for the commands of other packages takes a fifth of a short run
         if args and not args[0].startswith("-") and args[0] not in BUILT_IN:
             known = self.list_commands(ctx)
+            if args[0] not in known and args[0] in REMOVED:
+                raise CiparkError(f"cipark has no command {args[0]!r}; {REMOVED[args[0]]}")
             if args[0] not in known:
                 raise UnknownName(args[0], known, kind="command", where="cipark")
         return super().resolve_command(ctx, args)
@@ -118,6 +118,9 @@ def _as_user_meets_it(problem: BaseException) -> click.ClickException | None:
     match problem:
         case CiparkError():
             return UserError(str(problem))
+        case click.NoSuchOption() if (option := _option_of(problem)) in REMOVED:
+            message = f"No such option {problem.option_name!r}; {REMOVED[option]}."
+            return click.NoSuchOption(problem.option_name, message, ctx=problem.ctx)
         case click.NoSuchOption() if problem.option_name in _MEANT:
             return _renamed(problem)
         case click.ClickException() if len(problem.message) > LONGEST:
@@ -146,6 +149,11 @@ def _lacks_memory(problem: BaseException) -> bool:
         causes.append(cause)
     words = ("failed to map segment", "can't start new thread")
     return any(isinstance(cause, MemoryError) or any(word in str(cause) for word in words) for cause in causes)
+
+
+def _option_of(problem: click.NoSuchOption) -> str:
+    """A command and its option that is not there."""
+    return f"{problem.ctx.info_name if problem.ctx else ''} {problem.option_name}"
 
 
 def _renamed(problem: click.NoSuchOption) -> click.NoSuchOption:
@@ -242,7 +250,7 @@ def _fault(problem: Exception) -> str:
     return shortened(
         f"error: cipark {version} failed with {type(problem).__name__}{place}: {problem}\n"
         f"This is a fault of cipark, not of your input: {sent} with the command and its files "
-        f"({_DEBUG}=1 before the command shows the traceback)."
+        f"({DEBUG}=1 before the command shows the traceback)."
     )
 
 
@@ -303,7 +311,7 @@ def main() -> None:
     except OSError as problem:
         _end(f"error: {_refused_by_system(problem)}", 2)
     except Exception as problem:  # a fault of this program, whatever it is
-        if os.environ.get(_DEBUG):
+        if os.environ.get(DEBUG):
             raise
         _end(_fault(problem), _SOFTWARE)
     sys.exit(code if isinstance(code, int) else 0)

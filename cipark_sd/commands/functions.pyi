@@ -29,6 +29,7 @@ def show(
     diagram: Path | str | None = ...,
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
+    progress: bool = ...,
 ) -> Result: ...
 def check(
     file: Model | Path | str | None = None,
@@ -40,6 +41,7 @@ def check(
     output: Path | str | None = ...,
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
+    progress: bool = ...,
 ) -> Result: ...
 def certify(
     file: Model | Path | str | None = None,
@@ -54,6 +56,7 @@ def certify(
     output: Path | str | None = ...,
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
+    progress: bool = ...,
 ) -> Result: ...
 def diff(
     before: Model | Path | str,
@@ -63,6 +66,7 @@ def diff(
     figure: Path | str | None = ...,
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
+    progress: bool = ...,
 ) -> Result: ...
 def convert(
     file: Model | Path | str,
@@ -72,6 +76,7 @@ def convert(
     inline_lookups: bool = ...,
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
+    progress: bool = ...,
 ) -> Result: ...
 def new_study(
     model: Model | Path | str | None = None,
@@ -100,6 +105,7 @@ def new_study(
     force: bool = ...,
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
+    progress: bool = ...,
 ) -> Result: ...
 def policy(
     target: Fit | Study | Model | Path | str | None = None,
@@ -116,6 +122,7 @@ def policy(
     fresh: bool = ...,
     output: Path | str | None = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
+    progress: bool = ...,
 ) -> Result: ...
 def play(
     target: Fit | Study | Model | Path | str | None = None,
@@ -131,12 +138,14 @@ def play(
     open: bool = ...,
     series: Path | str | Iterable[Path | str] = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
+    progress: bool = ...,
 ) -> Player: ...
 def report(
     *folders: Path | str,
     again: bool = ...,
     print: bool = ...,
     output: Path | str | None = ...,
+    progress: bool = ...,
 ) -> Result: ...
 def calibrate(
     study: Study | Path | str | None = None,
@@ -162,4 +171,5 @@ def calibrate(
     compare_pysd: bool | None = ...,
     engine: Literal["native", "numpy", "pysd"] | None = ...,
     allow_files: Path | str | Iterable[Path | str] = ...,
+    progress: bool = ...,
 ) -> Fit: ...

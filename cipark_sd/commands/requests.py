@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from cipark_sd.base.console import with_progress
 from cipark_sd.base.errors import CiparkError, UnknownOption, UnusableInput
 from cipark_sd.base.files import write_table
 from cipark_sd.commands.options import ModelFile, OfModel
@@ -55,7 +56,7 @@ def requested(
         bound = _signature(command, without).bind(*values, **options).arguments
     except TypeError as problem:
         raise UnknownOption(name, options, _signature(command, without).parameters, str(problem)) from None
-    with ExitStack() as stack:
+    with ExitStack() as stack, with_progress(bool(bound.pop("progress", True))):
         try:
             chosen = {key: value for key, value in bound.items() if value is not None}
             for key, parameter in parameters.items():
@@ -90,6 +91,7 @@ def dress(function: Callable[..., Any], name: str, command: click.Command, witho
         for key, parameter in parameters_of(command).items()
         if isinstance(parameter, click.Option) and key not in without
     ]
+    rows.append("progress\n    Whether bars of long work are shown, and lines of it where nobody watches.")
     described = "\n".join(["Parameters", "----------", *rows])
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{inspect.cleandoc(command.help or '')}\n\n{described}".replace("\b\n", "")
@@ -111,6 +113,7 @@ def _signature(command: click.Command, without: Collection[str]) -> inspect.Sign
             )
             if name not in without
         ]
+        + [kinds("progress", kinds.KEYWORD_ONLY, default=True)]
     )
 
 

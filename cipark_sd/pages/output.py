@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 import pandas as pd
 import xarray as xr
 
-from cipark_sd.base.errors import InvalidValue, UnusableInput
+from cipark_sd.base.errors import CiparkError, InvalidValue, UnusableInput
 from cipark_sd.base.files import write_table
 from cipark_sd.base.inputs import RESULT_LIMIT, own_bytes
 from cipark_sd.base.optional import attempt, left_out
@@ -168,6 +168,8 @@ def again(
         findings = load(folder)
         try:
             return write(findings, folder, for_print=for_print)
+        except CiparkError:
+            raise
         except (LookupError, ValueError, TypeError, AttributeError) as problem:
             reason = f"they do not fit together ({type(problem).__name__}: {problem}); run the command again"
             raise UnusableInput(reason, where=str(folder / file)) from problem

@@ -10,11 +10,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cipark_sd.base.console import steps_of
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, answered, one_of, raise_all
 from cipark_sd.base.naming import canonical, flat_name, split_key
 from cipark_sd.data import described, results
@@ -25,10 +26,11 @@ from cipark_sd.engines.native.elementary import LANES
 from cipark_sd.engines.native.engine import MANY, Courses, NativeEngine
 from cipark_sd.engines.plan import Columns, accumulating, checked, has_missing, missing_as_nan, plan, without_taken_in
 from cipark_sd.engines.registry import choose
-from cipark_sd.language.read.changes_files import ScenarioLike, as_scenario
+from cipark_sd.language.read.changes_files import ScenarioLike
 from cipark_sd.language.read.model_file import as_model
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.variables import Constant, Stock, kind
+from cipark_sd.simulations.held import Span, scenario_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,8 +62,9 @@ def ensemble(
     numbers: ArrayLike | None = None,
     workers: int | None = None,
     chunk: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], None] | bool | None = True,
     failures: Literal["warn", "leave"] = "warn",
+    **span: Unpack[Span],
 ) -> "xr.Dataset":
     """Many runs of a model.
 
@@ -100,8 +103,10 @@ def ensemble(
         that its runs have there, and runs of one number draw the same.
     workers, chunk : int, optional
         Threads (without it one a processor) and runs at a time. They change no result.
-    progress : callable, optional
-        Called with the number of runs done and of all runs.
+    progress : bool or callable
+        Whether a bar is shown after three seconds; or a function, called with the runs done and all runs.
+    span : float
+        ``initial_time``, ``final_time``, ``time_step``, ``saveper`` in place of the scenario's.
     failures : {"warn", "leave"}
         What happens to runs that leave the numbers: they are marked and a warning counts them, or they are left to the
         caller's own judgement. A missing value is NaN, or, where it is left, the number of Vensim's ``:NA:``.
@@ -126,12 +131,12 @@ def ensemble(
     UnknownName, InvalidValue, OffGrid, UnsupportedFeature, AlgebraicLoop, EquationError, Problems
     """
     model = as_model(model)
-    scenario = as_scenario(scenario, model)
+    scenario = scenario_of(model, scenario, **span)
     save = () if reduce and save is None else save
     if isinstance(runs, str | Path):
         sentence = f"runs are a list of scenarios, or an array of draws by name, and not {str(runs)!r}"
         raise UnusableInput(sentence, where=model.name)
-    scenarios = [as_scenario(values, model) for values in runs] if isinstance(runs, Sequence) else runs
+    scenarios = [scenario_of(model, values) for values in runs] if isinstance(runs, Sequence) else runs
     warned = one_of(failures, ("warn", "leave"), "failures", where="ensemble") == "warn"
     runner = choose(engine)
     if isinstance(runner, NativeEngine):
@@ -167,10 +172,10 @@ def ensemble(
         return len(members)
 
     n_done = 0
-    for count in _over(workers, compute, pieces):
-        n_done += count
-        if progress is not None:
-            progress(n_done, n_runs)
+    with steps_of("runs", progress) as tell:
+        for count in _over(workers, compute, pieces):
+            n_done += count
+            tell(n_done, n_runs)
     if has_missing(model):
         arrays |= {name: without_taken_in(arrays[name]) for name in accumulating(model) & arrays.keys()}
     attributes = described.run_attributes(

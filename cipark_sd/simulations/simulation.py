@@ -9,12 +9,12 @@ change begins in the middle of the next step, since nothing before it is to move
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput, answered
+from cipark_sd.base.errors import InvalidValue, UnknownName, UnusableInput, answered, brief_methods
 from cipark_sd.base.naming import base_name, split_key
 from cipark_sd.base.timegrid import saved_indices
 from cipark_sd.data.described import Described, arranged, run_attributes
@@ -27,6 +27,7 @@ from cipark_sd.language.read.model_file import as_model
 from cipark_sd.model.expr import MISSING
 from cipark_sd.model.model import Method, Model, causes
 from cipark_sd.model.variables import Constant, Stock, kind
+from cipark_sd.simulations.held import Span, scenario_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,6 +42,7 @@ def simulate(
     times: Sequence[float] | None = None,
     engine: str = "native",
     method: Method | None = None,
+    **span: Unpack[Span],
 ) -> "xr.Dataset":
     """The course of a model under a scenario.
 
@@ -55,7 +57,7 @@ def simulate(
         A path is read first, see :func:`cipark_sd.read_model`.
     scenario : Scenario, mapping or path
         What differs from the file; a mapping of names to numbers is a scenario without a name, a path is that of a
-        scenario file (TOML, or Vensim's .cin or .out).
+        scenario file (TOML, or Vensim's .cin or .out). A value may be a pandas.Series or a DataArray over time.
     save : sequence of str, optional
         Variables by any spelling of their names; without it everything that can change in the run, so all but lookups
         and constants that keep their value.
@@ -66,6 +68,8 @@ def simulate(
         an independent program.
     method : Method, optional
         Without it the file's own. An engine that does not have it says so; none falls back to another.
+    span : float
+        ``initial_time``, ``final_time``, ``time_step``, ``saveper`` in place of the scenario's.
 
     Returns
     -------
@@ -77,7 +81,9 @@ def simulate(
     ------
     UnknownName, InvalidValue, OffGrid, UnsupportedFeature, RunFailed, ModelFileError, Problems
     """
-    return course(model, scenario, save=save, times=times, engine=engine, method=method).dataset()
+    model = as_model(model)
+    chosen = scenario_of(model, scenario, **span)
+    return course(model, chosen, save=save, times=times, engine=engine, method=method).dataset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,6 +211,7 @@ def start(
     *,
     engine: str = "native",
     method: Method | None = None,
+    **span: Unpack[Span],
 ) -> "Running":
     """A run at its initial time.
 
@@ -220,7 +227,7 @@ def start(
     model : Model or path
         What is run; a path, or the name of a model that comes with the package, is read first.
     scenario : what differs from the file, its times included; that of an earlier run, ``run.scenario``, goes on from it
-    engine, method : as for :func:`cipark_sd.simulate`
+    engine, method, span : as for :func:`cipark_sd.simulate`
 
     Returns
     -------
@@ -232,9 +239,10 @@ def start(
     UnknownName, InvalidValue, OffGrid, UnsupportedFeature, RunFailed, ModelFileError, Problems
     """
     model = as_model(model)
-    return Running(model, as_scenario(scenario, model), engine, method)
+    return Running(model, scenario_of(model, scenario, **span), engine, method)
 
 
+@brief_methods
 class Running:
     """A run as far as it has come.
 
@@ -320,7 +328,7 @@ class Running:
         """
         if self._place == 0:
             # as one scenario that is given at the beginning; it has to be one that can be run
-            scenario = self.scenario | Scenario("", {name: value})  # type: ignore[dict-item]
+            scenario = self.scenario | scenario_of(self.model, {name: value})
             plan(self.model, scenario, save=(), times=None, method=None)
             self.scenario = scenario
             return

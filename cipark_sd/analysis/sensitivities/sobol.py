@@ -22,6 +22,7 @@ from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import NOT_KEPT, Checkpoint, Checkpoints
 from cipark_sd.base.errors import InvalidValue
 from cipark_sd.simulations.failures import Failures
+from cipark_sd.simulations.held import scenario_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,11 +34,12 @@ from cipark_sd.analysis.sensitivities.evaluation import Output
 from cipark_sd.analysis.sensitivities.factors import Factor, Factors, Uniform, margins
 from cipark_sd.analysis.sensitivities.sampled import at_draws
 from cipark_sd.analysis.sensitivities.shapley import shapley
+from cipark_sd.base.console import steps_of
 from cipark_sd.base.errors import answered
 from cipark_sd.base.timegrid import nearest_indices
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.plan import plan
-from cipark_sd.language.read.changes_files import ScenarioLike, as_scenario
+from cipark_sd.language.read.changes_files import ScenarioLike
 from cipark_sd.language.read.model_file import as_model
 from cipark_sd.model.model import Model
 
@@ -68,16 +70,18 @@ def _weighted(weights: Array, values: NDArray[np.generic]) -> Array:
     return np.asarray(weights @ np.ascontiguousarray(values, dtype=float).reshape(n, k * size)).reshape(-1, k, size)
 
 
+# the public call: all but the first three have defaults, and each is an option of the command too
 @answered
 def sensitivity(
     model: Model | Path | str,
-    ranges: "Mapping[str, Sequence[float] | Array] | pd.DataFrame",
+    ranges: "Mapping[str, Any] | pd.DataFrame",
     outputs: Sequence[str] | str,
     *,
     times: Sequence[float] | None = None,
     n: int = 512,
     seed: int = 1,
     scenario: ScenarioLike = Scenario(),  # noqa: B008  (frozen, and neutral)
+    progress: Progress | bool = True,
 ) -> "xr.Dataset":
     """Which share of an output's variance each constant is answerable for: Sobol indices over ranges, or of draws as
     they are Shapley effects, since constants of a fit depend on each other.
@@ -96,7 +100,7 @@ def sensitivity(
         A model or its file.
     ranges : mapping of str to (low, high) or (n,)
         By name of the constant: two numbers between which any value is as good as another, independent of the others;
-        or the draws of a fit, row by row, at each of which the model runs.
+        a frozen distribution of ``scipy.stats``; or the draws of a fit, row by row, at each of which the model runs.
     outputs : sequence of str
         Variables, ``Name[element]`` for one of a subscripted one.
     times : sequence of float, optional
@@ -107,6 +111,8 @@ def sensitivity(
         Of the design and of the bootstrap.
     scenario : Scenario or what makes one
         What all runs share.
+    progress : bool or callable
+        Whether a bar is shown after three seconds; or a function, called with the runs done and all runs.
 
     Returns
     -------
@@ -119,8 +125,13 @@ def sensitivity(
     UnknownName, InvalidValue, UnsupportedFeature, Problems
     """
     model = as_model(model)
-    scenario = as_scenario(scenario, model)
-    columns = {str(name): np.asarray(column, dtype=float) for name, column in ranges.items()}
+    scenario = scenario_of(model, scenario)
+    # a frozen distribution of SciPy stands for two numbers where sizes are compared
+    laws = {str(name): law for name, law in ranges.items() if hasattr(law, "ppf")}
+    columns = {
+        str(name): np.zeros(2) if str(name) in laws else np.asarray(column, dtype=float)
+        for name, column in ranges.items()
+    }
     sizes = {len(column) for column in columns.values()}
     if len(sizes) > 1:
         raise InvalidValue(
@@ -128,22 +139,31 @@ def sensitivity(
         )
     drawn = bool(sizes) and sizes != {2}
     named = {model.protected(name): column for name, column in columns.items()}
-    factors = margins(named) if drawn else Factors(tuple(_uniform(name, *c.tolist()) for name, c in named.items()))
+    if drawn and not laws:
+        factors = margins(named)
+    else:
+        factors = Factors(tuple(_factor(model.protected(name), laws.get(name), c) for name, c in columns.items()))
     if not len(factors):
         raise InvalidValue("the ranges", {}, "at least one constant with its range", where="sensitivity")
     saved = plan(model, scenario, save=(), times=None, method=None).times
     indices = saved[-1:] if times is None else saved[np.unique(nearest_indices(saved, np.asarray(times, dtype=float)))]
     names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
     definitions = tuple(Output(name, model.protected(name)) for name in names)
-    response = model_response(model, factors, definitions, times=indices.tolist(), scenario=scenario)
-    if drawn:
-        runs = at_draws(response, np.stack(list(columns.values()), axis=1), seed=seed)
-        return shapley(runs, seed=seed).assign_coords(parameter=list(columns))
+    with steps_of("runs", progress) as tell:
+        response = model_response(model, factors, definitions, times=indices.tolist(), scenario=scenario)
+        if drawn:
+            runs = at_draws(response, np.stack(list(columns.values()), axis=1), seed=seed, progress=tell)
+            shares = shapley(runs, seed=seed)
+        else:
+            shares = sobol(response, n=n, seed=seed, progress=tell)
     # as they were spelt, so that they are found by the same names
-    return sobol(response, n=n, seed=seed).assign_coords(parameter=list(ranges))
+    return shares.assign_coords(parameter=list(ranges))
 
 
-def _uniform(name: str, low: float, high: float) -> Factor:
+def _factor(name: str, law: Any, ends: Array) -> Factor:
+    if law is not None:
+        return Factor(name, law.ppf, f"by {law.dist.name}")
+    low, high = ends.tolist()
     if not low < high:
         raise InvalidValue(f"the range of {name!r}", (low, high), "two numbers, the smaller first", where="sensitivity")
     return Factor(name, Uniform(low, high), f"between {low:g} and {high:g}")
