@@ -226,12 +226,12 @@ class Checkpoint:
         made = io.BytesIO()
         # the names of the arrays are their own: none is an argument of savez
         np.savez(made, **arrays)  # type: ignore[arg-type]
-        signed = signed_by_user(FOLDER, self.key, made.getbuffer())
+        signed = signed_by_user(FOLDER, self.key, made.getvalue())
         if signed is not None:
             make_folder(self.path.parent)
             made.seek(0, io.SEEK_END)
             made.write(signed)
-            write_bytes(self.path, made.getbuffer())
+            write_bytes(self.path, made.getvalue())
 
     def discard(self) -> None:
         """Remove the entry."""

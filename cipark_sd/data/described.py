@@ -214,7 +214,7 @@ def columns(name: str, variable: Described, labels: Mapping[str, NDArray[Any]]) 
 _NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable."
 
 
-def netcdf_bytes(content: "xr.Dataset | xr.DataTree") -> memoryview:
+def netcdf_bytes(content: "xr.Dataset | xr.DataTree") -> bytes:
     """The bytes of a file with all variables of a Dataset, or of those of a tree, each a group.
 
     Raises
@@ -246,14 +246,14 @@ def _without_slash(name: str) -> str:
     return name.replace("/", "\u2215")
 
 
-def _bytes_of(groups: Mapping[str, _Group]) -> memoryview:
+def _bytes_of(groups: Mapping[str, _Group]) -> bytes:
     import h5py
 
     buffer, numbers = BytesIO(), count()
     with h5py.File(buffer, "w", track_order=True) as file:
         for path, group in groups.items():
             _fill(file if path == "/" else file.create_group(path, track_order=True), *group, numbers)
-    return buffer.getbuffer()
+    return buffer.getvalue()
 
 
 def _fill(

@@ -101,8 +101,9 @@ class Tripwire:
             places = details[1:2] if event.startswith("shutil.copy") else details
             outside = [str(p) for p in places if isinstance(p, str | bytes | os.PathLike) and not self._inside(p)]
             return f"{event} {outside}" if outside else None
-        if event == "subprocess.Popen" and tuple(details[1][1:4]) == CHILD:
-            # NetCDF is read by a child whose code is a constant; the file's path is a word of its own
+        if event in ("subprocess.Popen", "os.posix_spawn") and tuple(details[1][1:4]) == CHILD:
+            # NetCDF is read by a child whose code is a constant; the file's path is a word of its own. From Python 3.14
+            # on subprocess starts it by posix_spawn
             return None
         if event.startswith(_PROCESSES) or event.startswith(_NETWORK):
             shown = f"{event} {details!r}"[:300]

@@ -19,10 +19,27 @@ def steps(run: Callable[[], object]) -> int:
     """The bytecode instructions that the interpreter executes."""
     count = 0
 
-    def trace(frame: FrameType, event: str, argument: object) -> Any:
+    def add(*_: object) -> None:
         nonlocal count
+        count += 1
+
+    if sys.version_info >= (3, 12):
+        # from Python 3.14 on a trace function misses the instructions of a function's first call
+        monitoring, tool = sys.monitoring, sys.monitoring.PROFILER_ID
+        monitoring.use_tool_id(tool, "steps")
+        monitoring.register_callback(tool, monitoring.events.INSTRUCTION, add)
+        monitoring.set_events(tool, monitoring.events.INSTRUCTION)
+        try:
+            run()
+        finally:
+            monitoring.set_events(tool, 0)
+            monitoring.free_tool_id(tool)
+        return count
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        count += event == "opcode"
+        if event == "opcode":
+            add()
         return trace
 
     before = sys.gettrace()

@@ -76,7 +76,7 @@ ROUGH = 10.0
 #: where the objective jumps. An end that is missed by a share of the threshold is off by half that share of its
 #: distance from the centre; a smaller share begins walks again for what moves no digit. Halved or doubled neither
 #: moves an end of flu, Rat42 and the core. Over the jumps of a tank that opens above a level up to three of eight ends
-#: move, one by 40 % where the second is doubled or the first halved: what searches have to gain goes by their ratio.
+#: move, one by 40% where the second is doubled or the first halved: what searches have to gain goes by their ratio.
 LOWER, LOWER_OVER_JUMPS = 1e-3, 0.05
 #: How many times that share grows in a walk each time that it goes on from a lower place, begins again or has searched
 #: longer for nothing, and the most of it: along jumps and kinks there always is a place that is a little lower. They
@@ -84,12 +84,15 @@ LOWER, LOWER_OVER_JUMPS = 1e-3, 0.05
 #: the same four, the other an end of the tank by a thousandth.
 PATIENCE, MOST_LOWER = 4.0, 0.1
 #: A side that has used up its points ends between two places whose rises miss the threshold by no more than this share,
-#: and that are this share of their distance from the centre apart: levels of 91 and 97 % for 95 %.
+#: and that are this share of their distance from the centre apart: levels of 91 and 97% for 95%.
 NEARLY, APART = 0.25, 0.1
 #: The same share of rises where the objective jumps: the places are near, and the end lies between them.
 NEARLY_OVER_JUMPS = 1.0
 #: The pull on a parameter that is held where the objective jumps.
 HELD = 1e-6
+#: The room of a pull that holds the quantity between two places, as share of their distance: the quantity then is off
+#: by a millionth of that; and how often a ridge between them is looked for.
+CLOSE, MOST_ON_RIDGE = 1e-3, 8
 #: The relative fall at which steps along a bent valley end: a thousandth of that of other searches, since what is left
 #: may lie far along it.
 VALLEY = 1e-9
@@ -121,6 +124,8 @@ class Walk:
         The variance of the quantity under that curvature: a rise of r lies ``sqrt(2 r spread)`` from the centre.
     outside : dict of float to Place
         Of each side the last place above the threshold.
+    beyond : list of (k,)
+        Full vectors in other valleys that lie below the threshold, beyond an end.
     lower : float
         The share of the threshold by which a search has to end lower to count as another one; it grows.
     """
@@ -140,6 +145,7 @@ class Walk:
         self.most = _most_swept(goal) if goal.rough else most_asked(goal.density)
         self.allowances = {direction: Allowance(self.most) for direction in SIDES}
         self.outside: dict[float, Place] = {}
+        self.beyond: list[Array] = []
         self.lower, self.kinks = LOWER_OVER_JUMPS if goal.rough else LOWER, Allowance(KINKED)
 
     def begin(self, point: Array) -> Search[None]:
@@ -265,6 +271,7 @@ class Walk:
                 if step <= max(ROUNDING * self.reach, RESOLUTION * abs(current.at - self.centre.at)):
                     return Side("not found", current.at, jumped(place.cost))
                 continue
+            place = yield from self._this_side(current, place, direction)
             if moved > 0 and place.cost - self.least > self.threshold:
                 self.outside[direction] = place
                 side, place = yield from self._crossed(current, place)
@@ -341,6 +348,7 @@ class Walk:
                 second = yield from self._again(outside, place)
             if not second.minimum.value < first.minimum.value - self.lower * self.threshold:
                 break
+            second = yield from self._this_side(first, second, math.copysign(1.0, direction))
             if second.cost - self.least <= self.threshold:
                 self._grow_patient()
                 self._add(second)
@@ -382,6 +390,37 @@ class Walk:
         minimum = yield from minimising(goal, current.minimum.point, tolerance=TOLERANCE, stall=self.stall)
         second = self._place(minimum, place.aimed, place.sigma)
         return second if second.minimum.value < place.minimum.value else place
+
+    def _this_side(self, near: Place, far: Place, direction: float) -> Search[Place]:
+        """The place further out, or one on the ridge before it; what lies beyond that is kept for a walk of its own."""
+        ridge = None if far.cost - self.least > self.threshold else (yield from self._ridge(near, far, direction))
+        if ridge is None:
+            return far
+        self.beyond.append(self.goal.theta(far.minimum.point[None, :])[0])
+        return ridge
+
+    def _ridge(self, near: Place, far: Place, direction: float) -> Search[Place | None]:
+        """The place above the threshold between two below it, where the profile rises from the one to the other.
+
+        A pull only leads to about where it aims, and so over a ridge into the next valley. Between a rise and a fall
+        no place lies higher than where the tangents meet, but for a bend upwards, from which the rise goes on.
+        """
+        for _ in range(MOST_ON_RIDGE):
+            width = far.at - near.at
+            if self.goal.rough or not (direction * near.slope > 0 > direction * far.slope and direction * width > 0):
+                return None
+            ahead = (far.cost - near.cost - far.slope * width) / (near.slope - far.slope)
+            if near.cost + near.slope * ahead - self.least <= self.threshold:
+                return None
+            at = near.at + min(max(ahead / width, 0.1), 0.9) * width
+            both = yield from gather(
+                [self._solve(start.minimum.point, at, CLOSE * abs(width), start) for start in (near, far)]
+            )
+            middle = min(both, key=lambda place: place.cost)
+            if middle.cost - self.least > self.threshold:
+                return middle
+            near, far = (middle, far) if direction * middle.slope > 0 else (near, middle)
+        return None
 
     def _refined(self, place: Place, between: tuple[float, float]) -> Search[tuple[Place, float]]:
         """The end to all digits, from a place where the rise nearly is the threshold: Newton steps on its root."""
@@ -529,7 +568,8 @@ def union(
 ) -> Search[tuple[list[Walk], list[Part]]]:
     """Walks from several optima, and the stretches in which the rise is below a threshold.
 
-    The rise is that above the least of all walks. What starts within a stretch is not walked again.
+    The rise is that above the least of all walks. What starts within a stretch is not walked again; what lies in a
+    valley that a walk has met beyond its end is.
 
     Parameters
     ----------
@@ -543,8 +583,9 @@ def union(
     Search
         Of the walks and the stretches.
     """
-    walks, parts = list[Walk](), list[Part]()
-    for theta in starts:
+    walks, parts, waiting = list[Walk](), list[Part](), [*starts]
+    while waiting:
+        theta = waiting.pop(0)
         at = float(quantity(theta[None, :])[0])
         if any(part.lower.at <= at <= part.upper.at for part in parts):
             continue
@@ -554,4 +595,5 @@ def union(
         if walk.centre.cost - floor <= threshold and not any(part.lower.at <= at <= part.upper.at for part in parts):
             lower, upper = yield from walk.sides(floor)
             parts.append(Part(lower, upper, walk.centre.at))
+            waiting += walk.beyond
     return walks, parts

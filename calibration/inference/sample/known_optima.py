@@ -40,7 +40,7 @@ REGION, LOCAL = 0.9, 1000
 #: Of draws between two optima, the share in the middle third below which they are two hills: a third where draws lie
 #: evenly. Of two rates of a tracer that may change places .02, of the teeth of one comb a third.
 HARDLY = 0.1
-#: Share of a posterior that draws may lack: what lies beyond one end of a central 95 % interval, so that less moves no
+#: Share of a posterior that draws may lack: what lies beyond one end of a central 95% interval, so that less moves no
 #: end beyond the draws. And the standard errors beyond which it is no chance.
 LACKING, SURE = 0.025, 3.0
 
@@ -274,7 +274,7 @@ def missing_words(places: Sequence[Place], names: Sequence[str], low: Sequence[f
     Parameters
     ----------
     low, high : sequence of float
-        Ends of the central 95 % of each parameter's draws.
+        Ends of the central 95% of each parameter's draws.
 
     Returns
     -------

@@ -75,7 +75,7 @@ class First(Part[Findings]):
             panels = [(ranking.heading, ranking.rows[:count]) for ranking in rankings]
             yield Drawing("answer", share_bars, (panels,), {"assumed": _ranging(findings)})
         elif runs is not None and findings.basis.bands:
-            yield Drawing("answer", fan_chart, (fan(runs),), {"first": True})
+            yield Drawing("answer", fan_chart, fan(runs), first=True)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """One block; nothing where no method gives a range, a ranking or a reason for having none."""
@@ -306,7 +306,7 @@ def _end(findings: Findings) -> Iterator[Section]:
     blocks: list[Block] = [block for method in methods for block in method.sureness(findings)]
     yield Section("How sure this is", (Listing(findings.failed or ("No run failed.",)), *blocks))
     rows = tuple((name, *(f"{end:.4g}" for end in ends), why) for name, *ends, why in constants)
-    table = Table(("constant", "5 %", "median", "95 %", "why"), rows)
+    table = Table(("constant", "5%", "median", "95%", "why"), rows)
     yield Section(f"Uncertain inputs: {len(constants)} constants", (table,))
     sources = tuple(method.source for method in methods if method.source)
     yield Section("How it was computed", (Listing(sources),))
