@@ -73,7 +73,7 @@ class First(Part[Findings]):
         if rankings := [ranking for ranking in (_leading(findings), _freed(findings)) if ranking]:
             count = _BARS if len(rankings) == 1 else _BARS_OF_TWO
             panels = [(ranking.heading, ranking.rows[:count]) for ranking in rankings]
-            yield Drawing("answer", share_bars, (panels,), {"assumed": _ranging(findings)})
+            yield Drawing("answer", share_bars, panels, assumed=_ranging(findings))
         elif runs is not None and findings.basis.bands:
             yield Drawing("answer", fan_chart, fan(runs), first=True)
 
@@ -277,7 +277,7 @@ def _ranges(findings: Findings) -> list[str]:
 
 
 def _spans(findings: Findings, bands: "xr.Dataset") -> Iterator[tuple[str, str, str]]:
-    """Each output at each moment with its median and how far 90 % of the runs reach: label, time, value."""
+    """Each output at each moment with its median and how far 90% of the runs reach: label, time, value."""
     for label, moment, point in over_outputs(findings, bands):
         low, middle, high = point["fan"].to_numpy().tolist()
         if np.isfinite([low, middle, high]).all():

@@ -22,7 +22,6 @@ from cipark_sd.analysis.study import find_study
 from cipark_sd.base.checkpoints import FOLDER, Checkpoint
 from cipark_sd.base.errors import CiparkError, InvalidValue
 from cipark_sd.commands.sensitivity.findings import FILE, Inputs, load
-from cipark_sd.commands.sensitivity.methods.base import share_bars
 from cipark_sd.commands.sensitivity.output import First, Ranking, nothing_yet, parts, title
 from cipark_sd.commands.sensitivity.request import Request
 from cipark_sd.pages import first_screen
@@ -136,7 +135,7 @@ def test_draws_are_run_as_they_are_and_what_has_none_is_held_there_and_freed_bes
         "Stock at Year 20; striped: assumed ranges",
     ]
     assert drawn.options["assumed"] == {"Start", "Switch"}
-    bars = share_bars(*drawn.parts, **drawn.options).axes[1].patches
+    bars = drawn.figure().axes[1].patches
     named = dict(zip((row.name for row in drawn.parts[0][1][1]), bars, strict=True))
     colours = {name: to_hex(bar.get_facecolor()) for name, bar in named.items()}
     assert (colours["Room"], colours["Start"]) == (first_screen.MODEL, first_screen.ASSUMED)

@@ -250,7 +250,7 @@ _BESIDE = {"fontsize": TINY, "handlelength": 1.2, "loc": "center left", "bbox_to
 
 @styled
 def share_bars(panels: Sequence[tuple[str, Sequence[Ranked]]], *, assumed: Container[str]) -> "Figure":
-    """Shares of the variance with their 95 % intervals, as wide as a phone.
+    """Shares of the variance with their 95% intervals, as wide as a phone.
 
     Parameters
     ----------
