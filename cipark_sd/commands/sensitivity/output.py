@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,8 +53,10 @@ if TYPE_CHECKING:
 EQUATIONS = "This says what moves the outputs of these equations, and not whether the equations are right."
 #: Outputs and drivers in a line, at most; an index that is smaller is none of a driver.
 OUTPUTS, DRIVERS, LEAST = 2, 2, 0.05
-#: Bars of the first figure, which is read on a phone.
-_BARS = 8
+#: Bars of the first figure, which is read on a phone; of each panel where there are two.
+_BARS, _BARS_OF_TWO = 8, 5
+#: What the bars are.
+BARS = "How much of the uncertainty each constant brings: its share of the variance, with a 95% interval"
 #: Results whose shares rank constants.
 _RANKING = ("shapley", "sobol")
 
@@ -67,37 +70,40 @@ class First(Part[Findings]):
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Bars of the output that the title names; where it names none, how far the first one goes."""
         runs = findings.of("sample")
-        if ranking := _leading(findings):
-            yield Drawing("answer", share_bars, ranking.rows, label=ranking.named)
+        if rankings := [ranking for ranking in (_leading(findings), _freed(findings)) if ranking]:
+            count = _BARS if len(rankings) == 1 else _BARS_OF_TWO
+            panels = [(ranking.heading, ranking.rows[:count]) for ranking in rankings]
+            yield Drawing("answer", share_bars, panels, assumed=_ranging(findings))
         elif runs is not None and findings.basis.bands:
             yield Drawing("answer", fan_chart, fan(runs), first=True)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """One block; nothing where no method gives a range, a ranking or a reason for having none."""
         ranking, reasons = _leading(findings), list(_unranked(findings))[:OUTPUTS]
-        ranges = list(_ranges(findings))[:OUTPUTS]
+        ranges = _ranges(findings)
         if not ranges and not ranking and not reasons:
             return
         doubtful, unseen = not findings.basis.sure, findings.unseen
-        shares = [] if ranking is None else [ranking.sentence(findings.over)]
+        shares = [] if ranking is None else [ranking.sentence]
         # a share is computed of the equations: whatever it is over, it is not known of the world
         known, open_ = ([], [*ranges, *shares]) if unseen else (ranges, shares)
         assumed = f"The equations, and how far each of {len(findings.constants)} constants may lie."
         if not unseen:
             held = f", and the values at which {findings.n_assumed} constants are held" if findings.n_assumed else ""
-            assumed = f"The equations and the priors of the fit{held}."
+            assumed = f"The equations and the priors of the fit{held}.{_further(findings)}"
         nothing = f"Nothing {'of the world: these numbers use no data' if unseen else 'beyond the report of the fit'}."
         cautions = findings.rests_on[:1] if doubtful else ()
         if findings.failed_share > MOST_FAILED:
             known, open_, reasons = [], ["What moves the outputs, and how far they go."], []
             nothing = "Nothing from so few runs: those that are left are no sample."
             cautions = (*cautions, *findings.failed)
-        bars = "Shares of the variance with their 95% intervals" if ranking else "How far it goes: median and bands"
+        below = " Below: constants that the fit holds vary as well." if ranking and _freed(findings) else ""
+        bars = BARS if ranking else "How far it goes: median and bands"
         yield Section(
             "In short",
             (
                 FirstScreen(
-                    subject=f"{ranking.question if ranking else 'Which assumptions matter'}: {findings.title}",
+                    subject=f"{ranking.question if ranking else 'Which assumptions matter?'} {findings.title}",
                     title=title(findings, ranking, reasons),
                     known=" ".join(known) or nothing,
                     not_known=" ".join([*open_, *reasons]) or "Whether the equations are right.",
@@ -105,7 +111,7 @@ class First(Part[Findings]):
                     limits=" ".join([*([] if doubtful else findings.rests_on[:1]), EQUATIONS]),
                     cautions=tuple(cautions),
                     warnings=tuple(findings.rests_on[1:]) if doubtful else (),
-                    picture=next(pictures.show("answer", f"{bars}, {findings.over}."), None),
+                    picture=next(pictures.show("answer", f"{bars}, {findings.over}.{below}"), None),
                 ),
             ),
         )
@@ -123,10 +129,17 @@ class Ranking:
     alone: str = ""
     #: Whether somebody has asked about the output at this moment.
     is_asked: bool = False
+    #: Whether constants that the fit holds vary as well.
+    is_freed: bool = False
 
     def called(self, name: str) -> str:
         """A constant, told from the stock whose start it is."""
         return f"{name} at the start" if name in self.starts else name
+
+    @property
+    def heading(self) -> str:
+        """Above its bars."""
+        return f"{self.named}{'; striped: assumed ranges' * self.is_freed}"
 
     @property
     def named(self) -> str:
@@ -148,27 +161,49 @@ class Ranking:
         """Those of which any may have the largest share: their intervals reach that of the first."""
         return [self.called(row.name) for row in self.rows if row.high >= self.rows[0].low]
 
-    def sentence(self, over: str) -> str:
+    @property
+    def sentence(self) -> str:
         """The largest shares with their intervals."""
         shown = [row for row in self.rows if row.total >= LEAST][:DRIVERS] or list(self.rows[:1])
         parts = [
             f"{self.called(row.name)} {row.total:.0%} (95%: {row.low:.0%} to {min(row.high, 1.0):.0%})" for row in shown
         ]
-        return f"Of the variance of {self.named} {over}: {listed(parts)}."
+        return f"What makes {self.named} uncertain, as shares of its variance: {listed(parts)}."
 
 
 def _leading(findings: Findings) -> Ranking | None:
     """Of the first output at the first moment that has a ranking; where something was asked of no other."""
-    units = findings.time_units
     for name in _RANKING:
-        result = findings.of(name)
-        points = [] if result is None else over_outputs(findings, result)
-        for label, moment, point in islice(points, 1 if findings.is_asked else None):
-            if result is not None and not unranked(point):
-                rows = tuple(ranked(result, label, moment, count=_BARS))
-                alone = _narrows_most(point)
-                return Ranking(label, _when(moment, units), rows, findings.starts, alone, findings.is_asked)
+        for ranking in islice(_rankings(findings, name), 1 if findings.is_asked else None):
+            if ranking is not None:
+                return ranking
     return None
+
+
+def _freed(findings: Findings) -> Ranking | None:
+    """What the output of the leading ranking is moved by with assumed ranges beside the fit's draws."""
+    first = _leading(findings)
+    return next((r for r in _rankings(findings, "ranges") if r and first and r.named == first.named), None)
+
+
+def _rankings(findings: Findings, name: str) -> Iterator[Ranking | None]:
+    """Of each output at each moment; None where the constants cannot be ranked."""
+    result = findings.of(name)
+    for label, moment, point in [] if result is None else over_outputs(findings, result):
+        if result is None or unranked(point):
+            yield None
+            continue
+        rows, when = tuple(ranked(result, label, moment, count=_BARS)), _when(moment, findings.time_units)
+        details = {"is_asked": findings.is_asked, "is_freed": name == "ranges"}
+        yield Ranking(label, when, rows, findings.starts, _narrows_most(point), **details)
+
+
+def _ranging(findings: Findings) -> frozenset[str]:
+    """Constants that vary over what somebody assumed, and no data have seen."""
+    freed = findings.of("ranges")
+    if findings.unseen or freed is None:
+        return frozenset(name for name, *_ in findings.constants if findings.unseen)
+    return frozenset(map(str, freed["parameter"].to_numpy()[int(freed.attrs["fitted"]) :]))
 
 
 def _narrows_most(point: "xr.Dataset") -> str:
@@ -226,22 +261,37 @@ def _unranked(findings: Findings) -> Iterator[str]:
                 yield f"{label}, {moment.label}: no ranking, since {why}."
 
 
-def _ranges(findings: Findings) -> Iterator[str]:
-    """How far each output goes at each moment; nothing of draws that bear no band."""
+def _ranges(findings: Findings) -> list[str]:
+    """How far outputs go at moments, a sentence for each output; nothing of draws that bear no band."""
     runs = findings.of("sample")
     if runs is None or not findings.basis.bands:
-        return
-    asides = {output.label: f", {output.aside}," for output in findings.outputs if output.aside}
-    for label, moment, point in over_outputs(findings, fan(runs, (5.0, 50.0, 95.0)).to_dataset()):
+        return []
+    spans = islice(_spans(findings, fan(runs, (5.0, 50.0, 95.0)).to_dataset()), OUTPUTS)
+    said = []
+    for label, group in groupby(spans, key=itemgetter(0)):
+        (when, text), *others = [span[1:] for span in group]
+        aside = findings.output(label).aside
+        name = f"{label}, {aside}," if aside else label
+        said.append(f"{name} {when}: {text}{''.join(f'; {date}: {other}' for date, other in others)}.")
+    return said
+
+
+def _spans(findings: Findings, bands: "xr.Dataset") -> Iterator[tuple[str, str, str]]:
+    """Each output at each moment with its median and how far 90% of the runs reach: label, time, value."""
+    for label, moment, point in over_outputs(findings, bands):
         low, middle, high = point["fan"].to_numpy().tolist()
-        if not np.isfinite([low, middle, high]).all():
-            continue
-        unit = str(point["units"].item())
-        ends = [in_sentence(end, high - low, unit) for end in (low, high)]
-        value = with_unit(in_sentence(middle, high - low, unit), unit)
-        date = _when(moment, findings.time_units)
-        name = label + asides.get(label, "")
-        yield f"{name} {date}: {value} at the median, {' to '.join(ends)} in 90% of the runs {findings.over}."
+        if np.isfinite([low, middle, high]).all():
+            unit = str(point["units"].item())
+            value, *ends = (in_sentence(x, high - low, unit) for x in (middle, low, high))
+            yield label, _when(moment, findings.time_units), f"{with_unit(value, unit)} (90%: {' to '.join(ends)})"
+
+
+def _further(findings: Findings) -> str:
+    """How far the output of the title goes with the constants that a fit holds over their assumed ranges."""
+    freed, first = findings.of("ranges"), _leading(findings)
+    spans = [] if freed is None or first is None else _spans(findings, freed)
+    said = (text for label, when, text in spans if first and f"{label} {when}" == first.named)
+    return next((f" Over assumed ranges of these, {first.named} would be {text}." for text in said if first), "")
 
 
 def _rests(findings: Findings) -> Iterator[Section]:

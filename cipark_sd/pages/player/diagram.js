@@ -57,8 +57,9 @@ function marker(id, size, fill) {
 function drawMap(number) {
   const view = page.trace.diagram.views[number], { places, lines } = view, svg = $("map");
   const halves = places.map((place) => halfOf(place));
-  const [left, right] = range(places.flatMap((p, i) => [p.x - halves[i][0] - 20, p.x + halves[i][0] + 20]));
-  const [top, bottom] = range(places.flatMap((p, i) => [p.y - halves[i][1] - 20, p.y + halves[i][1] + 20]));
+  const along = (axis) => lines.flatMap((line) => line.points.flatMap((point) => [point[axis] - 20, point[axis] + 20]));
+  const [left, right] = range([...along(0), ...places.flatMap((p, i) => [p.x - halves[i][0] - 20, p.x + halves[i][0] + 20])]);
+  const [top, bottom] = range([...along(1), ...places.flatMap((p, i) => [p.y - halves[i][1] - 20, p.y + halves[i][1] + 20])]);
   const heads = shape("defs");
   heads.append(marker("pipehead", 13, "#555"), marker("linkhead", 8, "#8aa4bd"));
   const parts = [heads, ...lines.filter((line) => line.kind === "link").map((line) => lineOf(line, places)),
@@ -102,7 +103,7 @@ function fillMap() {
     value.setAttribute("font-weight", on ? 700 : 400);
   }
   const title = page.trace.diagram.views[number].title;
-  $("maptext").textContent = `${title ? `${title}: values` : "Values"} at ${whenLabel(state.at)} in one run at the best fit, in the units of the model; an array has its least and largest value` +
+  $("maptext").textContent = `${title ? `${title}: values` : "Values"} at ${whenLabel(state.at)} in one run ${atWhat()}, in the units of the model; an array has its least and largest value` +
     (moved() ? `; the levers have moved ${count} of the ${drawn.texts.length} that are shown (▲ up, ▼ down).` : ". Move a lever, and the numbers move.") +
     (page.trace.diagram.origin === "rows" ? " The file has no drawing: stocks and flows are shown in rows, other variables under Why." : "");
 }

@@ -7,6 +7,7 @@ one gets its stocks and flows in rows; its other variables are then left out.
 import textwrap
 from collections.abc import Iterator, Sequence
 from html import escape
+from itertools import zip_longest
 from typing import TypedDict
 
 from cipark_sd.base.errors import UnusableInput
@@ -14,8 +15,9 @@ from cipark_sd.model.drawing import Arrow, Node, Point, View, views
 from cipark_sd.model.model import Model, flows_of
 from cipark_sd.model.variables import Stock
 
-#: Stocks in a row, and how far apart, where the file has no drawing.
-_ROW, _APART, _BELOW = 4, 300.0, 170.0
+#: Where the file has no drawing, in pixels: stocks in a row, how far apart, to the first lane below a row and from one
+#: lane to the next (a name of two lines and a number have room), and to a cloud (a name has room beside the stock).
+_ROW, _APART, _BELOW, _FIRST, _LANE, _AWAY = 4, 300.0, 170.0, 80.0, 62.0, 190.0
 #: Views and things of a view, at most: a drawing is data, and a page is to stay one.
 MOST_VIEWS, MOST_NODES = 40, 2000
 
@@ -122,50 +124,149 @@ def _into(valve: Node, target: Node, view: View, flows: dict[str, dict[str, int]
 
 
 def _rows(model: Model) -> list[Page]:
-    """Stocks in rows, a flow between two of them or at the side of its own."""
-    stocks = model.stocks[: MOST_NODES // 4]
-    at = {stock.name: (_APART * (i % _ROW), _BELOW * (i // _ROW)) for i, stock in enumerate(stocks)}
-    if not at:
+    """Stocks in rows, along the flows; a flow is a straight pipe where nothing is between its ends, else it has a lane.
+
+    Lanes lie below a row, so that a pipe touches no stock but its own. A stock's right half of the top and left half of
+    the bottom are those of lanes: two flows share no piece of a pipe.
+    """
+    ends = _ends(model, model.stocks[: MOST_NODES // 4])
+    names = _in_line([stock.name for stock in model.stocks[: MOST_NODES // 4]], [pair for _, pair, _ in ends])
+    if not names:
         return []
-    places, lines = [_place("variable", name, point) for name, point in at.items()], list[Line]()
-    taken: dict[Point, int] = {}
-    for flow, (source, target) in _ends(model, stocks).items():
-        ends = [at[name] if name else None for name in (source, target)]
-        start, end = _open_ends(ends)
-        middle = ((start[0] + end[0]) / 2, (start[1] + end[1]) / 2)
-        # flows between the same two stand below each other
-        shift = 44.0 * taken.setdefault(middle, 0)
-        taken[middle] += 1
-        start, middle, end = ((x, y + shift) for x, y in (start, middle, end))
-        places += [_place("cloud", "", point) for name, point in ((source, start), (target, end)) if not name]
-        places.append(_place("valve", flow, middle))
-        places.append(_place("variable", flow, (middle[0], middle[1] + 24)))
-        lines.append({"kind": "pipe", "points": [start, middle], "head": False})
-        lines.append({"kind": "pipe", "points": [middle, end], "head": True})
-    return [{"title": "", "places": places, "lines": lines}]
+    cell = {name: divmod(i, _ROW) for i, name in enumerate(names)}
+    straight, routed = _parted(ends, cell)
+    # where pipes touch the top and the bottom of a stock, in their order
+    touches: dict[tuple[str, bool], list[int]] = {}
+    for i, (_, pair, _) in enumerate(routed):
+        for name, other in (pair, pair[::-1]):
+            if name:
+                above = bool(other) and cell[name][0] == cell[other][0] + 1
+                touches.setdefault((name, above), []).append(i)
+    across: dict[tuple[int, str], tuple[float, bool]] = {}
+    for (name, above), flows in touches.items():
+        for place, i in enumerate(flows):
+            share = (place + 1) / (len(flows) + 1) * (_STOCK[0] - 6)
+            across[i, name] = (_APART * cell[name][1] + (3 + share if above else -3 - share), above)
+    lanes: list[list[list[tuple[float, float]]]] = [[] for _ in range(-(-len(names) // _ROW))]
+    ways = [_way(i, pair, cell, across, lanes) for i, (_, pair, _) in enumerate(routed)]
+    tops = [0.0]
+    for used in lanes:
+        tops.append(tops[-1] + _BELOW + _LANE * max(len(used) - 1, 0))
+    page: Page = {"title": "", "places": [], "lines": []}
+    page["places"] += [_place("variable", name, (_APART * column, tops[row])) for name, (row, column) in cell.items()]
+    for flow, (source, target), again in straight:
+        row, column = cell[source or target]
+        x, y = _APART * column, tops[row]
+        start = (x if source else x - _AWAY, y)
+        end = (_APART * cell[target][1] if target else x + _AWAY, y)
+        # in the middle of what is seen of a pipe
+        middle = (start[0] + end[0] + (0 if source and target else 43 if source else -43)) / 2
+        _add(page, flow, [start, (middle, y)], [(middle, y), end], (bool(source), bool(target)), again=again)
+    for (flow, (source, target), again), way in zip(routed, ways, strict=True):
+        at = [
+            (x, tops[row] + (sign * _STOCK[1] if lane is None else _FIRST + _LANE * lane)) for x, row, lane, sign in way
+        ]
+        first = 1 if source else 0
+        valve = ((at[first][0] + at[first + 1][0]) / 2, at[first][1])
+        _add(
+            page,
+            flow,
+            [*at[: first + 1], valve],
+            [valve, *at[first + 1 :]],
+            (bool(source), bool(target)),
+            again=again,
+        )
+    return [page]
 
 
-def _ends(model: Model, stocks: Sequence[Stock]) -> dict[str, tuple[str, str]]:
-    """By flow the stock that it leaves and the one that it enters; an empty name is what lies outside the model."""
-    ends: dict[str, tuple[str, str]] = {}
+#: A flow, the stocks that it leaves and enters, and whether it is drawn already, between other stocks.
+_Flow = tuple[str, tuple[str, str], bool]
+#: A point of a pipe: its x, the row of stocks, the lane below that row, and without one -1 at the top, 1 at the bottom.
+_Corner = tuple[float, int, int | None, int]
+
+
+def _in_line(names: list[str], pairs: list[tuple[str, str]]) -> list[str]:
+    """Stocks along the flows, from those that no other stock flows into."""
+    into = {target for source, target in pairs if source}
+    order: dict[str, None] = {}
+    for name in sorted(names, key=lambda name: name in into):
+        waiting = [name]
+        while waiting:
+            if (now := waiting.pop()) not in order:
+                order[now] = None
+                waiting += [target for source, target in reversed(pairs) if source == now and target]
+    return list(order)
+
+
+def _parted(ends: list[_Flow], cell: dict[str, tuple[int, int]]) -> tuple[list[_Flow], list[_Flow]]:
+    """Flows that are straight, at most one between two neighbours or at the side of a stock, and the others."""
+    taken: set[tuple[int, int]] = set()
+    straight, routed = list[_Flow](), list[_Flow]()
+    for flow in sorted(ends, key=lambda flow: not all(flow[1])):
+        source, target = flow[1]
+        row, column = cell[source or target]
+        next_to = not (source and target) or cell[target] in ((row, column - 1), (row, column + 1))
+        left = not source or (bool(target) and cell[target][1] < column)
+        gap = (row, column if left else column + 1)
+        (straight if next_to and gap not in taken else routed).append(flow)
+        taken |= {gap} if next_to else set()
+    return straight, routed
+
+
+def _way(
+    i: int,
+    pair: tuple[str, str],
+    cell: dict[str, tuple[int, int]],
+    across: dict[tuple[int, str], tuple[float, bool]],
+    lanes: list[list[list[tuple[float, float]]]],
+) -> list[_Corner]:
+    """The corners of a pipe that has a lane, which is taken."""
+    source, target = pair
+    rows = [cell[name][0] for name in pair if name]
+    touched = {name: across[i, name] for name in pair if name}
+    x = [touched[name][0] if name else touched[source or target][0] + (_AWAY if source else -_AWAY) for name in pair]
+    ends = [[(x[place], cell[name][0], None, -1 if touched[name][1] else 1)] if name else []
+            for place, name in enumerate(pair)]  # fmt: skip
+    if max(rows) - min(rows) < 2:
+        lane = _lane(lanes[min(rows)], x[0], x[1])
+        return [*ends[0], (x[0], min(rows), lane, 0), (x[1], min(rows), lane, 0), *ends[1]]
+    aside = _APART * (_ROW - 1) + 260 + 24 * i
+    out, back = (_lane(lanes[row], at, aside) for row, at in zip(rows, x, strict=True))
+    middle = [(x[0], rows[0], out, 0), (aside, rows[0], out, 0), (aside, rows[1], back, 0), (x[1], rows[1], back, 0)]
+    return [*ends[0], *middle, *ends[1]]
+
+
+def _lane(row: list[list[tuple[float, float]]], start: float, end: float) -> int:
+    """The first lane below a row that is free from one end to the other, names included; it is taken."""
+    middle = (start + end) / 2
+    low, high = min(start, end, middle - 66) - 16, max(start, end, middle + 66) + 16
+    for place, spans in enumerate(row):
+        if all(high < left or right < low for left, right in spans):
+            spans.append((low, high))
+            return place
+    row.append([(low, high)])
+    return len(row) - 1
+
+
+def _add(page: Page, flow: str, into: list[Point], out: list[Point], ends: tuple[bool, bool], *, again: bool) -> None:
+    """A pipe with its valve and name, and a cloud where an end is no stock."""
+    clouds = [_place("cloud", "", point) for point, at in zip((into[0], out[-1]), ends, strict=True) if not at]
+    x, y = into[-1]
+    page["places"] += [*clouds, _place("valve", flow, (x, y)), _place("variable", flow, (x, y + 24), shadow=again)]
+    page["lines"] += [{"kind": "pipe", "points": into, "head": False}, {"kind": "pipe", "points": out, "head": True}]
+
+
+def _ends(model: Model, stocks: Sequence[Stock]) -> list[_Flow]:
+    """Flows with the stock that each leaves and enters; an empty name is what lies outside the model."""
+    sides: dict[str, tuple[list[str], list[str]]] = {}
     for stock in stocks:
         for name, sign in (flows_of(model, stock) or {}).items():
-            source, target = ends.get(name, ("", ""))
-            ends[name] = (source, stock.name) if sign > 0 else (stock.name, target)
-    return ends
-
-
-def _open_ends(ends: Sequence[Point | None]) -> tuple[Point, Point]:
-    """Both ends of a pipe; one that lies outside is left of what it enters and right of what it leaves."""
-    start, end = ends
-    away = _APART / 2
-    if start is None and end is not None:
-        return (end[0] - away, end[1]), end
-    if start is not None and end is None:
-        return start, (start[0] + away, start[1])
-    assert start is not None
-    assert end is not None
-    return start, end
+            sides.setdefault(name, ([], []))[sign > 0].append(stock.name)
+    return [
+        (name, pair, place > 0)
+        for name, both in sides.items()
+        for place, pair in enumerate(zip_longest(*both, fillvalue=""))
+    ]
 
 
 #: Sizes as the page that plays a model draws them: letters, lines of text, half a stock, a margin and a title's height.

@@ -3,6 +3,9 @@
 
 const tracing = { kernel: null, variables: new Map(), runs: new Map(), proven: [], trail: [] };
 
+/** What the one run is at: the best fit only where something was fitted. */
+const atWhat = () => (page.base === "as fitted" ? "at the best fit" : page.base);
+
 /** Take the second kernel. */
 async function startTracing() {
   tracing.kernel = await Kernel.of(bytesOf(page.trace.kernel));
@@ -139,7 +142,7 @@ function showWhy() {
   const list = causes.length ? `${word} ${causes.length === 1 ? causes[0].label : `${causes.length} variables`}` : "is given and computed from nothing";
   const news = !moved() || !causes.length ? "" : changed.length ? `. The levers move ${changed.join(", ")}` : `. The levers move ${causes.length === 1 ? "it not" : "none of them"}`;
   const above = [page.structures[state.structure].runs > 1 ? "the median of the draws" : "", page.outcomes[state.outcome].waiting ? "what had been reported by then, so without those that wait" : ""].filter(Boolean);
-  $("whytext").textContent = `${variable.label} ${list}${news}. One run at the best fit, read at ${whenLabel(state.at)}${above.length ? `; the answer above is ${above.join(" of ")}` : ""}.`;
+  $("whytext").textContent = `${variable.label} ${list}${news}. One run ${atWhat()}, read at ${whenLabel(state.at)}${above.length ? `; the answer above is ${above.join(" of ")}` : ""}.`;
   $("chosen").replaceChildren(stripRow(variable, true));
   $("causes").replaceChildren(...causes.map((cause) => stripRow(cause, false)));
 }

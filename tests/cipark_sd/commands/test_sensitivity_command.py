@@ -13,6 +13,7 @@ from approved import approved
 from command_line import cipark
 from growth_study import growth_study
 from left_fit import leave_fit
+from matplotlib.colors import to_hex
 from no_computing import forbid_computing
 
 from cipark_sd.analysis.sensitivities.factors import Factor, Factors
@@ -21,8 +22,9 @@ from cipark_sd.analysis.study import find_study
 from cipark_sd.base.checkpoints import FOLDER, Checkpoint
 from cipark_sd.base.errors import CiparkError, InvalidValue
 from cipark_sd.commands.sensitivity.findings import FILE, Inputs, load
-from cipark_sd.commands.sensitivity.output import Ranking, nothing_yet, parts, title
+from cipark_sd.commands.sensitivity.output import First, Ranking, nothing_yet, parts, title
 from cipark_sd.commands.sensitivity.request import Request
+from cipark_sd.pages import first_screen
 from cipark_sd.pages.blocks import FirstScreen, Picture, Table
 from cipark_sd.pages.page import read_page
 from cipark_sd.statements.claims import Basis
@@ -115,6 +117,28 @@ def test_draws_are_run_as_they_are_and_what_has_none_is_held_there_and_freed_bes
     (section,) = [s for s in page.sections if s.title == "With what the fit holds, over assumed ranges"]
     captions = [block.caption for block in section.blocks if isinstance(block, Table)]
     assert any("over the draws of the fit and assumed ranges" in caption for caption in captions)
+    # what assumed ranges add is said under Assumed, and drawn apart from what the draws move
+    screen = page.sections[0].blocks[0]
+    with xr.open_dataset(folder / "ranges.nc", engine="h5netcdf") as freed:
+        low, middle, _ = freed["fan"].sel(output="Stock", time=20).to_numpy()
+    told = re.search(
+        r"Over assumed ranges of these, Stock at Year 20 would be (\d+) units \(90%: (\d+) to", screen.assumed
+    )
+    assert told, screen.assumed
+    assert list(map(int, told.groups())) == [round(middle), round(low)]
+    assert screen.picture.caption.endswith(
+        "over the draws of the fit. Below: constants that the fit holds vary as well."
+    )
+    (drawn,) = First(()).drawings(load(folder))
+    assert [heading for heading, _ in drawn.parts[0]] == [
+        "Stock at Year 20",
+        "Stock at Year 20; striped: assumed ranges",
+    ]
+    assert drawn.options["assumed"] == {"Start", "Switch"}
+    bars = drawn.figure().axes[1].patches
+    named = dict(zip((row.name for row in drawn.parts[0][1][1]), bars, strict=True))
+    colours = {name: to_hex(bar.get_facecolor()) for name, bar in named.items()}
+    assert (colours["Room"], colours["Start"]) == (first_screen.MODEL, first_screen.ASSUMED)
     # what an assumed range does is neither a headline nor known
     assert all(not {"Start", "Switch"} & set(record.estimand.split()) for record in page.headlines)
 
@@ -131,11 +155,14 @@ def test_neither_a_share_nor_how_far_a_range_goes_stands_under_known(run, tmp_pa
         assert "variance" not in screen.known
         assert "variance" in screen.not_known
         # a band of what somebody assumed is known no more than that
-        assert ("at the median" in screen.not_known, "at the median" in screen.known) == (not source, bool(source))
+        assert ("units (90%: " in screen.not_known, "units (90%: " in screen.known) == (not source, bool(source))
         assert not re.search("Shapley|Sobol|index", " ".join([screen.title, screen.known, screen.not_known]))
-        assert screen.subject.startswith("What would narrow Stock most?")
+        assert screen.subject.startswith("What would narrow Stock most? ")
+        assert ("Over assumed ranges" in screen.assumed) == bool(source)
+        (drawn,) = First(()).drawings(load(folder))
+        assert (len(drawn.parts[0]), "Room" in drawn.options["assumed"]) == ((2, False) if source else (1, True))
         assert "Room" in screen.title
-    assert "Stock at Year 20: 100 units at the median" in screen.known
+    assert re.search(r"Stock at Year 20: 100 units \(90%: \d+ to \d+\)", screen.known)
 
 
 def test_draws_that_have_not_converged_rank_nothing_and_have_no_band(run, study, tmp_path):
@@ -242,11 +269,12 @@ def test_a_folder_is_made_again_from_its_findings_byte_by_byte_and_nothing_is_co
     assert html.escape(str(median.interval)) in page
     # the answer comes first, in the numbers of the records
     box = re.sub(r"<[^>]*>", "", page[page.index('<section class="first"') : page.index('<details class="part"')])
+    box = html.unescape(box).replace("\u00a0", " ")
     assert f"{first['name']} moves Stock most" in box
-    assert f"Stock at Year 20: {median.value} at the median, " in html.unescape(box)
-    # an interval stays on one line
-    said = html.unescape(box).replace("\u00a0", " ")
-    assert f"{first['name']} {first['total']:.0%} (95%: {first['low']:.0%} to " in said
+    assert f"Stock at Year 20: {median.value} (90%: " in box
+    assert f"{first['name']} {first['total']:.0%} (95%: {first['low']:.0%} to " in html.unescape(box).replace(
+        "\u00a0", " "
+    )
 
 
 def test_findings_are_frozen_and_those_of_another_place_are_refused(run, tmp_path):

@@ -354,7 +354,7 @@ def test_without_a_drawing_stocks_stand_in_rows_with_their_flows_between(sir: Mo
     assert sum(place["kind"] == "cloud" for place in view["places"]) == 1
     assert [(line["points"][-1][0], line["head"]) for line in view["lines"] if line["kind"] == "pipe"] == [
         *((at["infections"], False), (stocks["infectious"], True)),
-        *((at["recovering"], False), (stocks["infectious"] + 150, True)),
+        *((at["recovering"], False), (stocks["infectious"] + 190, True)),
     ]
 
 

@@ -619,9 +619,20 @@ def test_every_control_has_a_name(browser: Browser, sir: Path) -> None:
     assert said.startswith("Infectious from 1 at Day 0 to ")
 
 
-def test_causes_are_read_from_one_run_at_the_estimate_and_lead_to_their_own(browser: Browser, sir: Path) -> None:
+def test_causes_are_read_from_one_run_at_the_estimate_and_lead_to_their_own(
+    browser: Browser, sir: Path, flu: Path
+) -> None:
     browser.open(sir)
-    assert browser.find("whytext").text.startswith("Infectious is changed by 2 variables. One run at the best fit")
+    assert browser.find("whytext").text.startswith(
+        "Infectious is changed by 2 variables. One run as in the file, read at"
+    )
+    whole = "return document.querySelector('main').innerText.match(/best fit|\\bas fitted/g)"
+    # nothing was fitted here, nor of a study before its fit; of a fit it is said
+    assert browser.run(whole) is None
+    assert browser.run("page.base = 'as fitted'; return atWhat()") == "at the best fit"
+    browser.open(flu)
+    assert "One run as assumed, read at" in browser.find("whytext").get_attribute("textContent")
+    browser.open(sir)
     browser.move(lever_places(browser)["Duration"], 8)
     assert "The levers move infections, recovering. " in browser.find("whytext").text
     recovering = expected(sir.parent, {"Duration": 8.0}, 60, "recovering")

@@ -1,13 +1,18 @@
 """The pages of a fit, a sensitivity and a policy analysis, and all of them as one, in a real browser."""
 
+import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from browsing import AXE, CHROMIUM, DRIVER, axe_violations
 from command_line import cipark
+from matplotlib.image import imread
+from places import ROOT
 from small_study import POLICIES, small_study
 
 pytest.importorskip("selenium")
@@ -21,7 +26,11 @@ CALLS = (
     ("sensitivity", ".", "--rows", "64", "--resamples", "20", "-o", "sensitivity"),
     ("policy", ".", "--runs", "60", "-o", "policy"),
     ("report", "fit", "sensitivity", "policy", "-o", "all.html"),
+    ("policy", "clinic", "-o", "clinic/out"),
+    ("play", ".", "-o", "play.html"),
 )
+#: Pages of their own kind, with a style of their own.
+OTHERS = ("clinic/out/what_next.html", "play.html")
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +39,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("pages")
     small_study(path)
     (path / "policies.toml").write_text(POLICIES, encoding="utf-8")
+    (path / "clinic").mkdir()
+    document = (ROOT / "docs" / "how-to" / "what_next.md").read_text(encoding="utf-8")
+    for name, text in re.findall(r"<!-- file: (\S+) -->\n```\n(.*?)```", document, flags=re.DOTALL):
+        (path / "clinic" / name).write_text(text, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(path)
         for call in CALLS:
@@ -64,13 +77,16 @@ def opened(driver: Any, page: Path) -> None:
 
 #: Of phones, tablets, halves of a screen, a notebook's frame, and a screen.
 WIDTHS = (320, 390, 600, 768, 816, 900, 1024, 1400)
-#: Texts of twelve letters or more in a box on whose lines twelve do not find room.
+#: Texts of twelve letters or more in a box on whose lines twelve do not find room; heads of columns, and what is for
+#: screen readers alone, are small by intent.
+TEXTS = ".first *, .say *, .ans *, .options tbody th, #levers *, dl *, h1, h2, h3, p, li, figcaption"
 CRAMPED = """
+const clipped = (e) => e && (getComputedStyle(e).clipPath !== "none" || clipped(e.parentElement));
 const context = document.createElement("canvas").getContext("2d"), found = [];
-for (const e of document.querySelectorAll(".first *, .say *, dl *, h1, h2, h3, p, li, figcaption")) {
+for (const e of document.querySelectorAll(arguments[0])) {
   const text = [...e.childNodes].filter((n) => n.nodeType === 3).map((n) => n.textContent).join("").trim();
   const box = e.getBoundingClientRect(), style = getComputedStyle(e);
-  if (text.length < 12 || e.closest("svg") || style.display === "inline" || !box.height) continue;
+  if (text.length < 12 || e.closest("svg, thead") || clipped(e) || style.display === "inline" || !box.height) continue;
   context.font = `${style.fontSize} ${style.fontFamily}`;
   if (box.width < context.measureText("n".repeat(12)).width) found.push(`${Math.round(box.width)} px: ${text}`);
 }
@@ -78,16 +94,16 @@ return found;
 """
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, *OTHERS])
 def test_no_text_is_squeezed_and_no_page_wider_than_its_window(driver: Any, folder: Path, page: str) -> None:
     for width in WIDTHS:
         with screen(driver, width):
             opened(driver, folder / page)
-            assert driver.execute_script(CRAMPED) == [], width
+            assert driver.execute_script(CRAMPED, TEXTS) == [], width
             assert driver.execute_script("return document.documentElement.scrollWidth") <= width
-    planted = "document.querySelector('.fold dl, dl').style.width = '20px'"
+    planted = "document.querySelector('.fold dl, dl, .ans, #levers').style.width = '20px'"
     driver.execute_script(planted)
-    assert driver.execute_script(CRAMPED) != []
+    assert driver.execute_script(CRAMPED, TEXTS) != []
 
 
 @pytest.mark.skipif(AXE is None, reason="axe-core is not installed: .ci/run says how")
@@ -263,3 +279,24 @@ def test_the_figure_is_seen_whole_and_in_print_without_the_model(driver: Any, fo
     finally:
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
         driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def lightness(driver: Any) -> float:
+    """The mean of all pixels of the window, from black (0) to white (1)."""
+    return float(np.mean(imread(io.BytesIO(driver.get_screenshot_as_png()))[..., :3]))
+
+
+@pytest.mark.parametrize("page", [*PAGES, *OTHERS])
+def test_a_page_is_dark_where_the_reader_prefers_that_and_its_player_too(driver: Any, folder: Path, page: str) -> None:
+    with screen(driver, 1024):
+        opened(driver, folder / page)
+        frames = driver.find_elements("css selector", "iframe")
+        for light in (True, False):
+            wanted = [{"name": "prefers-color-scheme", "value": "light" if light else "dark"}]
+            driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wanted})
+            assert (lightness(driver) > 0.7) == light
+            assert (lightness(driver) < 0.3) != light
+            for frame in frames:
+                driver.execute_script("arguments[0].scrollIntoView()", frame)
+                assert (lightness(driver) < 0.35) != light
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})

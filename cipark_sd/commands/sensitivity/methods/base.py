@@ -1,7 +1,7 @@
 """What a method of sensitivity analysis is: how it is computed, and how what it found is written down."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -27,6 +27,7 @@ from cipark_sd.pages.figures.panels import (
     timed,
     titled,
 )
+from cipark_sd.pages.first_screen import ASSUMED, MODEL
 from cipark_sd.pages.parts import Drawing, Part, Pictures
 from cipark_sd.statements.headline import Bounds, Headline
 
@@ -248,28 +249,32 @@ _BESIDE = {"fontsize": TINY, "handlelength": 1.2, "loc": "center left", "bbox_to
 
 
 @styled
-def share_bars(rows: Sequence[Ranked], *, label: str) -> "Figure":
-    """Shares of the variance of one output at one moment with their 95% intervals, as wide as a phone.
+def share_bars(panels: Sequence[tuple[str, Sequence[Ranked]]], *, assumed: Container[str]) -> "Figure":
+    """Shares of the variance with their 95% intervals, as wide as a phone.
 
     Parameters
     ----------
-    rows : sequence of Ranked
-        The largest share first.
-    label : str
-        Of the output.
+    panels : sequence of (str, sequence of Ranked)
+        A heading and constants, the largest share first.
+    assumed : names
+        Of constants that vary over what somebody assumed: their bars are striped, in the colour of what is assumed.
     """
-    figure, ((axes,),) = grid(1, 1, 0.9 + 0.26 * len(rows), width=4.4)
-    places = range(len(rows))
-    shares = [max(row.total, 0.0) for row in rows]
-    ends = [[max(s - r.low, 0.0) for s, r in zip(shares, rows, strict=True)],
-            [max(min(r.high, 1.0) - s, 0.0) for s, r in zip(shares, rows, strict=True)]]  # fmt: skip
-    axes.barh(places, shares, height=0.62, xerr=ends, ecolor="0.25", capsize=2)
-    axes.set_yticks(places, [row.name for row in rows], fontsize=9)
-    axes.tick_params(axis="x", labelsize=9)
-    axes.invert_yaxis()
-    axes.set_xlim(0, 1)
+    most = max(len(rows) for _, rows in panels)
+    height = 0.3 + len(panels) * (0.6 + 0.26 * most)
+    figure, drawn = grid(len(panels), 1, height, width=4.4, sharex=True, letters=9)
+    for axes, (heading, rows) in zip(drawn[:, 0], panels, strict=True):
+        places = range(len(rows))
+        shares = [max(row.total, 0.0) for row in rows]
+        ends = [[max(s - r.low, 0.0) for s, r in zip(shares, rows, strict=True)],
+                [max(min(r.high, 1.0) - s, 0.0) for s, r in zip(shares, rows, strict=True)]]  # fmt: skip
+        bars = axes.barh(places, shares, height=0.62, color=MODEL, xerr=ends, ecolor="0.25", capsize=2)
+        for bar, row in zip(bars, rows, strict=True):
+            if row.name in assumed:
+                bar.set(facecolor=ASSUMED, hatch="///", edgecolor="white", linewidth=0)
+        axes.set_yticks(places, [row.name for row in rows], fontsize=9)
+        axes.set(ylim=(most - 0.5, -0.5), xlim=(0, 1))
+        titled(axes, heading, columns=2)
     axes.set_xlabel("share of the variance", fontsize=9)
-    axes.set_title(label, fontsize=10)
     return figure
 
 
