@@ -5,7 +5,8 @@ An interval after the data is set beside that of the priors alone, of the same l
 - **not found**: an end was not computed, so that nothing is said of the data;
 - **assumed**: the priors alone give a change its sign, or a number to within a factor of :data:`FACTOR`;
 - **not narrowed**: more than :data:`NARROW` of the priors' interval is left, whichever end would cut it;
-- **known**: narrowed, and both ends are near each other (:func:`are_near`);
+- **known**: narrowed, and both ends are near each other (:func:`are_near`) with the Monte Carlo error of draws, and
+  given no bound and no value of another constant;
 - **narrowed**: narrowed and not known, such as by one end alone;
 - **doubted**: narrowed by a model that does not follow the data.
 
@@ -49,6 +50,7 @@ def standing_of(
     scale: Scale = "identity",
     *,
     narrowed: bool | None = None,
+    near: bool | None = None,
     ends_found: bool = True,
     sign_assumed: bool = False,
     doubted: bool = False,
@@ -65,6 +67,7 @@ def standing_of(
     prior : of the same level, under the priors alone
     scale : on which they are compared
     narrowed : whether draws say so, clear of their own error; None where the ends have to do
+    near : whether both ends are near each other, likewise
     ends_found : whether a side without an end is known to have none
     sign_assumed : whether it is a change to which the priors alone give its sign
     doubted : whether the model does not follow the data that narrow it
@@ -77,7 +80,7 @@ def standing_of(
         return "assumed" if are_near(prior, prior, scale) else "not narrowed"
     if doubted:
         return "doubted"
-    return "known" if are_near(ends, prior, scale) else "narrowed"
+    return "known" if (are_near(ends, prior, scale) if near is None else near) else "narrowed"
 
 
 def left(ends: Ends, prior: Ends, scale: Scale = "identity") -> float:

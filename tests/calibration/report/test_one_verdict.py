@@ -78,6 +78,22 @@ def test_a_constant_has_one_class_whatever_the_option_or_the_reason_is_printed(b
     assert "size (known by draws, not found by its profile)" in class_changes(other)
 
 
+def test_a_profile_that_holds_a_constant_makes_no_other_one_known(by_option: dict[str, Findings]) -> None:
+    """A profile at one date says nothing of other dates, and draws decide where there are some."""
+
+    def with_held(findings: Findings) -> Findings:
+        profiles = tuple(replace(p, verdict=replace(p.verdict, held=("switch",))) for p in findings.fit.profiles)
+        stepwise = replace(findings.fit.optimum, stepwise=("switch",))
+        return replace(findings, fit=replace(findings.fit, profiles=profiles, optimum=stepwise))
+
+    alone, drawn = with_held(by_option["profiles"]), with_held(by_option["posterior"])
+    size = next(record for record in constants(alone) if record.estimand == "parameter size")
+    assert size.standing == "narrowed"
+    assert size.brief.endswith(", with switch held)")
+    assert classes(drawn)["size"] == "known"
+    assert "hold switch and say otherwise of size (known by draws, narrowed by its profile)" in class_changes(drawn)
+
+
 @pytest.mark.parametrize("option", OPTIONS)
 def test_title_lines_sections_tables_and_the_record_have_the_same_classes(
     by_option: dict[str, Findings], option: str
@@ -192,7 +208,8 @@ def test_an_end_with_another_constant_on_a_bound_is_an_end_and_counts_as_one(bou
     assert size.interval is not None
     assert size.interval.bounds == ("rate at most 0.12",)
     assert "with rate at most 0.12)" in size.brief
-    assert size.standing == "known"
+    assert size.standing == "narrowed"
+    assert replace(size, interval=replace(size.interval, states=("bounded", "bounded"))).standing == "known"
     assert answer.first_screen(Findings(bounded)).title != "The data narrow none of 2 fitted constants"
     assert "closed by" not in words(Findings(bounded))
 
