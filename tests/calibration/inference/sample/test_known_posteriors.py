@@ -173,6 +173,15 @@ def test_a_fit_of_two_wells_has_both_places(wells: tuple[Posterior, KnownOptima]
     fit = fit_findings(made)
     assert [place.theta[4] for place in fit.optima] == pytest.approx([6.02, 1.98], abs=0.02)
     assert [place.below for place in fit.optima] == pytest.approx([0.0, 0.707], abs=0.01)
+    assert (fit.optima[0].theta == fit.optimum.theta).all()
+    # tops in other coordinates may lie beside the estimate, and in another order
+    assert made.draws is not None
+    high, low = made.draws.places
+    beside = replace(made.draws, places=(low, replace(high, theta=high.theta * 1.02, below=0.3)))
+    first, second = fit_findings(replace(made, draws=beside)).optima
+    assert (first.theta == fit.optimum.theta).all()
+    assert (first.below, first.weight, first.share) == (0.0, high.weight, high.share)
+    assert (second.below, second.weight) == (fit.optima[1].below, low.weight)
     assert fit.posterior is not None
     assert (
         "Searches found 2 optima. A region about each, which leaves out the tails, was weighed: at p 6.023 ("
