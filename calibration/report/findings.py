@@ -385,10 +385,10 @@ def estimates(fit: Fit) -> list[dict[str, Any]]:
     """All parameters in order, estimates beside priors: the rows of ``summary.csv``.
 
     Intervals of the prior and of the profile are of one ``level``; an end of a profile that is not there is None, as is
-    a standard error.
+    a standard error, which is given constants of which the likelihood is a step function.
     """
     profiles = {profile.name: profile for profile in fit.profiles}
-    found, rows = fit.hills, []
+    found, held, rows = fit.hills, listed(fit.optimum.stepwise, none=""), []
     elsewhere = {} if found is None else dict(zip(found.names, found.elsewhere, strict=True))
 
     def beside(profile: Profile | None) -> str:
@@ -406,7 +406,8 @@ def estimates(fit: Fit) -> list[dict[str, Any]]:
                 "name": parameter.name,
                 "use": parameter.use,
                 "estimate": value,
-                "standard_error": fit.errors.get(parameter.name),
+                "standard_error": (error := fit.errors.get(parameter.name)),
+                "standard_error_with": f"{held} held" if held and error is not None else "",
                 "level": fit.level,
                 "prior_median": parameter.median,
                 "prior_low": low,

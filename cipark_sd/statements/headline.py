@@ -301,18 +301,19 @@ class Headline:
         ends, prior = (self.interval.low, self.interval.high), (self.prior.low, self.prior.high)
         if ends == prior and ends[0] == ends[1]:
             return ""
-        return standing_of(
+        standing = standing_of(
             ends,
             prior,
             self.scale,
-            # near the limit a number would be known by one seed and not by the next, and what another constant's
-            # bound closes goes on without it
-            near="closed" not in self.interval.states and are_near(self.interval.widest or ends, prior, self.scale),
             narrowed={"informed": True, "undecided": False}.get(self.judged or ""),
             ends_found=not self.interval.unjudged,
             sign_assumed=self.has_assumed_sign,
             doubted=bool(self.doubt),
         )
+        # near the limit a number would be known by one seed and not by the next; an end that another constant gives
+        # lies elsewhere without it
+        sure = "closed" not in self.interval.states and are_near(self.interval.widest or ends, prior, self.scale)
+        return "narrowed" if standing == "known" and not sure else standing
 
     @property
     def brief(self) -> str:

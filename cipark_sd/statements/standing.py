@@ -50,7 +50,6 @@ def standing_of(
     scale: Scale = "identity",
     *,
     narrowed: bool | None = None,
-    near: bool | None = None,
     ends_found: bool = True,
     sign_assumed: bool = False,
     doubted: bool = False,
@@ -67,7 +66,6 @@ def standing_of(
     prior : of the same level, under the priors alone
     scale : on which they are compared
     narrowed : whether draws say so, clear of their own error; None where the ends have to do
-    near : whether both ends are near each other, likewise
     ends_found : whether a side without an end is known to have none
     sign_assumed : whether it is a change to which the priors alone give its sign
     doubted : whether the model does not follow the data that narrow it
@@ -80,7 +78,7 @@ def standing_of(
         return "assumed" if are_near(prior, prior, scale) else "not narrowed"
     if doubted:
         return "doubted"
-    return "known" if (are_near(ends, prior, scale) if near is None else near) else "narrowed"
+    return "known" if are_near(ends, prior, scale) else "narrowed"
 
 
 def left(ends: Ends, prior: Ends, scale: Scale = "identity") -> float:

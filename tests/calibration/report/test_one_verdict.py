@@ -93,6 +93,9 @@ def test_a_profile_that_holds_a_constant_makes_no_other_one_known(by_option: dic
     size = next(record for record in constants(alone) if record.estimand == "parameter size")
     assert size.standing == "narrowed"
     assert size.brief.endswith(", with switch held)")
+    given = {row["name"]: row["standard_error_with"] for row in estimates(alone.fit) if row["standard_error"]}
+    assert given["size"] == "switch held"
+    assert {row["standard_error_with"] for row in estimates(by_option["profiles"].fit)} == {""}
     assert classes(drawn)["size"] == "known"
     assert "hold switch and say otherwise of size (known by draws, narrowed by its profile)" in class_changes(drawn)
 
