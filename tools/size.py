@@ -17,7 +17,7 @@ PRODUCT = ("cipark_sd", "calibration")
 #: Lines of code, those of JavaScript included, that a room of a package may have at most: what it has now, and up to
 #: 25 more. Who adds to a room takes as much out of it, or says in the commit that raises its number what that buys.
 BUDGETS = {
-    "cipark_sd/analysis": 3825,
+    "cipark_sd/analysis": 3800,
     "cipark_sd/base": 2050,
     "cipark_sd/commands": 5600,
     "cipark_sd/compiler": 5000,
@@ -25,7 +25,7 @@ BUDGETS = {
     "cipark_sd/engines": 2975,
     "cipark_sd/execution": 450,
     "cipark_sd/language": 5250,
-    "cipark_sd/model": 1025,
+    "cipark_sd/model": 1050,
     "cipark_sd/pages": 4250,
     "cipark_sd/simulations": 675,
     "cipark_sd/statements": 625,
@@ -38,7 +38,7 @@ BUDGETS = {
     "calibration/new_study": 2325,
     "calibration/noise": 1125,
     "calibration/report": 2725,
-    "calibration/study": 2825,
+    "calibration/study": 2800,
 }
 #: A function of more lines without its docstring, or with more parameters beside ``self``, says why in a comment above.
 LONGEST, MOST_PARAMETERS = 80, 7

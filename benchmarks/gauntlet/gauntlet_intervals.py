@@ -99,7 +99,7 @@ def _statistics() -> dict[str, Callable[[Array], float]]:
 
 
 def forecasts(case: Case, output: Path, made: Made) -> Check:
-    """The 90 % bands of the rows that were held out."""
+    """The 90% bands of the rows that were held out."""
     ahead = [(header, number) for header, cells in made.items() for row, number in cells.items() if row >= case.known]
     path = output / "forecast.csv"
     if not path.exists():

@@ -65,7 +65,8 @@ class Surface:
                 own_prior = ParameterSpace((self.density.space.parameters[self.left_out],))
                 priors = priors - own_prior.log_prior_scaled(theta[:, [self.left_out]])
             total = total + priors
-        return np.where(np.isfinite(total), total, -IMPOSSIBLE)
+        # a depth without bound would end the line search of a first step
+        return np.where(np.isfinite(total), np.maximum(total, -IMPOSSIBLE), -IMPOSSIBLE)
 
     def climb(
         self, start: Array, held: int | None = None, iterations: int = 100, method: str = "L-BFGS-B"

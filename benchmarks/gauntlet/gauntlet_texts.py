@@ -197,8 +197,8 @@ def sentences(case: Case, folder: Path, output: Path, checks: Mapping[str, Check
     if re.search(r"fault of cipark|Traceback", everything):
         faults.append("'a fault of cipark'")
     pareto = [float(k) for k in re.findall(r"Pareto k ([\d.]+\d)", console_text(folder, "policy"))]
-    if any(k > 0.7 for k in pareto) and "90 %" in console_text(folder, "policy"):
-        faults.append(f"a 90 % range of a policy at Pareto k {max(pareto):.2f}")
+    if any(k > 0.7 for k in pareto) and "90%" in console_text(folder, "policy"):
+        faults.append(f"a 90% range of a policy at Pareto k {max(pareto):.2f}")
     player = _player(output.parent / f"{output.name}-play.html")
     weak = [float(k) for k in re.findall(r"Pareto k ([\d.]+\d)", json.dumps(player.get("limits", [])))]
     if any(k > 0.7 for k in weak) and any(player.get("draws", [])):

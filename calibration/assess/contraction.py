@@ -30,11 +30,11 @@ SENSITIVE = 0.05
 POWERS = (1 / 1.01, 1.01)
 #: Widths of placeholders, as shares of their own, between which the move of quantiles is taken: weights that bring
 #: draws of a prior there have a Pareto k of 0.2, and quantiles move by more than their errors. What is told of a
-#: parameter: median and central 90 %.
+#: parameter: median and central 90%.
 WIDTHS, ENDS = (0.9, 1.1), (0.05, 0.5, 0.95)
 #: Names of the lines that are of no group of the study.
 TYPICAL, NEW = "the typical group", "a new group"
-#: What is told of draws: median, central half and 95 %.
+#: What is told of draws: median, central half and 95%.
 QUANTILES = (0.025, 0.25, 0.5, 0.75, 0.975)
 #: The same as columns of :func:`group_values`.
 COLUMNS = [f"q{100 * q:g}" for q in QUANTILES]
@@ -53,7 +53,7 @@ class Contraction:
     kind : Kind
         Its class: informed where the draws leave little of its prior's interval, on its own scale.
     wide_low, wide_median, wide_high : float
-        About where median and central 90 % of its draws would lie if priors that are placeholders were twice as wide;
+        About where median and central 90% of its draws would lie if priors that are placeholders were twice as wide;
         NaN where these move it by no more than :data:`SENSITIVE`.
     """
 

@@ -259,7 +259,7 @@ def verdict(rolling: RollingOrigin) -> str:
         return "Nothing was held out that the model could predict."
     model = by_name.pop(MODEL)
     twice = "" if model["n"] == model["n_numbers"] else f", {model['n']} predictions of them"
-    inside = f"90 % intervals held {model['coverage_90']:.0%} of them"
+    inside = f"90% intervals held {model['coverage_90']:.0%} of them"
     points = f"({model['n_numbers']} counts held out{twice}; {inside})"
     if not by_name:
         return (

@@ -64,7 +64,7 @@ def kind_of(term: Term) -> NumberKind:
 class Predicted:
     """One observed number against the replicates of all draws.
 
-    ``low`` to ``high`` is the central 90 %, ``quarter`` to ``three_quarters`` the central 50 %. ``log_score`` is the
+    ``low`` to ``high`` is the central 90%, ``quarter`` to ``three_quarters`` the central 50%. ``log_score`` is the
     log of the mean density of the whole term. ``crps`` is the continuous ranked probability score, None for an
     interval.
 
@@ -219,7 +219,7 @@ def bands(observations: Sequence[Observation], replicates: Array) -> Iterator[Ba
         yield Band(observation.name, banded["time"].to_numpy(), quantiles, tuple(levels))
 
 
-#: Columns of predictions over draws: quantiles of the posterior and ends of the central 90 % under the priors alone,
+#: Columns of predictions over draws: quantiles of the posterior and ends of the central 90% under the priors alone,
 #: NaN where the model failed with all draws; the share of the posterior draws with which it failed; and the class of
 #: the prediction, empty where it failed with all.
 DRAWN = ("name", "q5", "q25", "q50", "q75", "q95", "prior_q5", "prior_q95", "failed", "kind")
@@ -253,7 +253,7 @@ class Discrepancy:
     """One statistic of one observation.
 
     ``observed`` is the median over the draws, since a statistic of residuals depends on them; ``low``, ``median`` and
-    ``high`` (central 95 %) are of replicates. ``probability`` is that of a replicate at least as far out on its side,
+    ``high`` (central 95%) are of replicates. ``probability`` is that of a replicate at least as far out on its side,
     half of the ties counted, times two. ``fails`` says that it is below :data:`FAILING` over the number of statistics.
     """
 
@@ -272,7 +272,7 @@ class Discrepancy:
         side = "more" if self.observed > self.median else "less"
         return (
             f"{self.observation}: {self.name} is {self.observed:.3g}, {side} than posterior predictive simulations "
-            f"show ({self.low:.3g} to {self.high:.3g} in 95 % of replicates, probability {self._shown})."
+            f"show ({self.low:.3g} to {self.high:.3g} in 95% of replicates, probability {self._shown})."
         )
 
     @property

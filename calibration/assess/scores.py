@@ -15,7 +15,7 @@ import pandas as pd
 
 from cipark_sd.base.arrays import Array
 
-#: Ends of the central 90 % and 50 %, and the median.
+#: Ends of the central 90% and 50%, and the median.
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 

@@ -67,7 +67,7 @@ def payoff_result(made: "Calibration", folder: Path) -> Result:
     )
     shown = sorted(rows, key=lambda row: -max(row[5], row[6]))[:MOST_ROWS]
     shown_table = Rows(
-        ("constant", "start", "optimum", "bounds", f"payoff falls by, {100 * MOVE:g} % of the range below", "above"),
+        ("constant", "start", "optimum", "bounds", f"payoff falls by, {100 * MOVE:g}% of the range below", "above"),
         [
             [name, number(a), number(b) + at, f"{low:g} to {high:g}", f"{below:.4g}", f"{above:.4g}"]
             for name, a, b, low, high, below, above, at in shown

@@ -14,7 +14,6 @@ from calibration.commands.settings import Settings
 from calibration.inference.judge.verification import (
     COARSE,
     UNSAMPLED,
-    UNUSABLE,
     Replication,
     Stepping,
     finer,
@@ -29,7 +28,7 @@ from calibration.inference.sample.draws import PosteriorDraws, chains_entry, dra
 from calibration.inference.sample.failed_draws import failed_draws, impossible_terms
 from calibration.inference.sample.known_optima import POINTS_EACH
 from calibration.inference.sample.warming import NEAR
-from calibration.inference.search.optimise import Optimum, continued, optimise
+from calibration.inference.search.optimise import GO_ON, NothingFits, Optimum, continued, optimise
 from calibration.inference.search.scoring import drawn_about
 from calibration.likelihood.posterior import On, Posterior, posterior
 from calibration.likelihood.replicate import Stage, stage_numbers
@@ -54,10 +53,11 @@ from cipark_sd.simulations.failures import TooManyFailed
 
 #: Operations of the model up to which a posterior is sampled unasked. The park takes half of it, 14 CPU seconds.
 UNASKED = 100_000_000_000
-#: Operations that searches of a fit may take with finer steps, by what they took before, all turns together: at 30
-#: million a second, as of a surgery's 3.4 million a run, two minutes of processor time. Those of a run at most, beyond
-#: which profiles of 20 constants take a quarter of an hour. And how often: an estimate that moves may ask for more.
-AGAIN, DEAREST, MOST_FINER = 4_000_000_000, 1_000_000, 4
+#: Operations that searches with finer steps may take, all turns together: two minutes of processor time at 127 million
+#: a second, the least of four cases of benchmarks/gauntlet (housing; prison, dengue and reservoir make 450 to 500).
+#: Those of a run at most, beyond which profiles of 20 constants take a quarter of an hour. And how often: an estimate
+#: that moves may ask for more.
+AGAIN, DEAREST, MOST_FINER = 15_000_000_000, 1_000_000, 4
 #: Steps of ensembles about the best fit that are not asked for, at most: with 256 walkers they take 180 MB, and each
 #: look at them takes as long as a fifth of all.
 MOST_WALKED = 3000
@@ -99,8 +99,6 @@ def calibrate(
     # a misspelt scenario is told before anything runs
     _chosen_scenarios(problem, settings.scenarios)
     density = posterior(problem, choose(settings.engine, settings.workers or processors()))
-    for line in () if problem.payoff else impossible_terms(density, problem.method.seed):
-        echo(f"warning: {line}", err=True)
     if _may_sample(problem, settings):
         load_what_writes()
     made: Calibration | None = None
@@ -129,32 +127,18 @@ def _may_sample(problem: CalibrationProblem, settings: Settings) -> bool:
 def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, None, None]:
     """What is known after each stage."""
     with progress_bars() as bars, pool_of(settings) as pool:
-        optimum, checkpoints = _searched(density, settings, bars, pool)
-        yield (made := _at(optimum, settings, checkpoints))
-        if density.problem.payoff and not density.problem.method.log_density:
+        made, checkpoints = yield from _with_a_step_that_serves(density, settings, bars, pool)
+        optimum = made.optimum
+        density, problem = optimum.goal.density, optimum.goal.density.problem
+        if problem.payoff and not problem.method.log_density:
             return
-        made = replace(made, step_shift=_step_shift(optimum, settings))
-        first, dearer, left = made, 1.0, float(AGAIN)
-        for _ in range(MOST_FINER):
-            way, cost = _finer(made, settings)
-            left -= cost
-            if way is None or left < 0:
-                break
-            echo(stepping_words(optimum, made.step_shift, way), err=True)
-            dearer *= way.dearer
-            sentence = stepping_words(first.optimum, first.step_shift, replace(way, dearer=dearer))
-            density = posterior(at_step(density.problem, way.step, way.method), density.runner.engine)
-            optimum, checkpoints = _searched(density, settings, bars, pool, optimum)
-            yield (made := replace(_at(optimum, settings, checkpoints), stepped=sentence))
-            made = replace(made, step_shift=_step_shift(optimum, settings))
-        problem = density.problem
         # nothing is judged by a step that is too coarse: the answer is to fit with another, and needs no search more
         is_coarse = made.step_shift > COARSE
         if settings.profiles and not is_coarse:
             profiles, optimum = profiles_of_parameters(optimum, checkpoints, bars, pool)
             made = replace(made, optimum=optimum, profiles=tuple(profiles), reused=checkpoints.origin)
             yield made
-        if made.step_shift > UNUSABLE and (settings.posterior or problem.pools):
+        if is_coarse and (settings.posterior or problem.pools):
             made = replace(made, unsampled=UNSAMPLED)
         elif settings.posterior or problem.pools:
             yield (made := replace(made, draws=_sampled(optimum, settings, _effort_of(settings, density), bars)))
@@ -186,6 +170,40 @@ def _stages(density: Posterior, settings: Settings) -> Generator[Calibration, No
         refused=TooManyFailed,
     )
     yield replace(made, failed=failed)
+
+
+def _with_a_step_that_serves(
+    density: Posterior, settings: Settings, bars: Bars, pool: Pool
+) -> Generator[Calibration, None, tuple[Calibration, Checkpoints]]:
+    """The optimum, with finer steps while these are needed; tells what draws of the priors make impossible then."""
+    try:
+        optimum, checkpoints = _searched(density, settings, bars, pool)
+        yield (made := _at(optimum, settings, checkpoints))
+        made = replace(made, step_shift=_step_shift(optimum, settings))
+        first, dearer, left = made, 1.0, float(AGAIN)
+        for _ in range(MOST_FINER):
+            way, cost = _finer(made, settings)
+            left -= cost
+            if way is None or left < 0:
+                break
+            echo(stepping_words(optimum, made.step_shift, way), err=True)
+            dearer *= way.dearer
+            sentence = stepping_words(first.optimum, first.step_shift, replace(way, dearer=dearer))
+            density = posterior(at_step(density.problem, way.step, way.method), density.runner.engine)
+            optimum, checkpoints = _searched(density, settings, bars, pool, optimum)
+            yield (made := replace(_at(optimum, settings, checkpoints), stepped=sentence))
+            made = replace(made, step_shift=_step_shift(optimum, settings))
+    except NothingFits:
+        _tell_impossible(density)
+        raise
+    _tell_impossible(density)
+    return made, checkpoints
+
+
+def _tell_impossible(density: Posterior) -> None:
+    """Which data draws of the priors make impossible."""
+    for line in () if density.problem.payoff else impossible_terms(density, density.problem.method.seed):
+        echo(f"warning: {line}", err=True)
 
 
 def _searched(
@@ -223,7 +241,9 @@ def _finer(made: Calibration, settings: Settings) -> tuple[Stepping | None, floa
     way: Stepping | None = attempt("half step", lambda: finer(optimum, made.step_shift, settings.engine), None)
     if way is None or way.dearer * cost > DEAREST:
         return None, 0.0
-    return way, way.dearer * cost * sum(search.evaluations for search in optimum.searches)
+    # the searches that go on take 0.3 to 1.3 times as many as those before took each; over jumps a slope is 2 runs
+    searches = (GO_ON + 2) * float(np.mean([search.evaluations for search in optimum.searches]))
+    return way, way.dearer * cost * searches * (2 * len(optimum.goal.free) if optimum.goal.rough else 1)
 
 
 def pool_of(settings: Settings) -> Pool:

@@ -119,10 +119,10 @@ def _verdict(judged_score: "Scored", gaps: "Mapping[str, tuple[float, float, flo
             f"probability {_share(gaps[better[0]][1])}."
         )
     if outside:
-        lines.append(f"{series}: outside 90 % of the draws of {name!r}: {', '.join(outside)}.")
+        lines.append(f"{series}: outside 90% of the draws of {name!r}: {', '.join(outside)}.")
     if gaps and not lines:
-        return [f"{series}: no rival predicted the counts better than {name!r}, and all lie in 90 % of its draws."]
-    return lines or [f"{series}: all counts lie in 90 % of the draws of {name!r}."]
+        return [f"{series}: no rival predicted the counts better than {name!r}, and all lie in 90% of its draws."]
+    return lines or [f"{series}: all counts lie in 90% of the draws of {name!r}."]
 
 
 def facts_of(entry: "Scored") -> dict[str, object]:
@@ -159,7 +159,7 @@ def _tables(series: str, scored: "Sequence[Scored]") -> "Iterator[Rows]":
     dates, observed = scored[0].dates, ["counted", *(f"{value:g}" for value in scored[0].observed)]
     yield from table(
         "scores, lower is better",
-        ("CRPS", *dates, "mean", "energy", "in 90 %", "in 50 %"),
+        ("CRPS", *dates, "mean", "energy", "in 90%", "in 50%"),
         lambda entry: [
             *(_number(value, _places(entry)) for value in (*entry.crps, entry.mean, entry.energy)),
             *(f"{inside.sum()} of {len(dates)}" for inside in (entry.inside_90, entry.inside_50)),
@@ -172,7 +172,7 @@ def _tables(series: str, scored: "Sequence[Scored]") -> "Iterator[Rows]":
     )
     yield from table(
         "what was predicted",
-        ("median and 90 %", *dates),
+        ("median and 90%", *dates),
         lambda entry: [f"{band[2]:.4g} ({band[0]:.4g} to {band[4]:.4g})" for band in entry.bands],
         observed,
     )

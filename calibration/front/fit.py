@@ -208,12 +208,11 @@ class Fit(Calibration, Acting):
         drawings = {drawing.name: drawing for part in SECTIONS for drawing in part.drawings(self.findings)}
         if self.draws is not None:
             space, flat = self.problem.space, self.draws.flat
-            drawings["posterior"] = Drawing("posterior", posterior_figure, (space, flat))
-            drawings["pairs"] = Drawing("pairs", pairs_figure, (space, flat, space.names))
+            drawings["posterior"] = Drawing("posterior", posterior_figure, space, flat)
+            drawings["pairs"] = Drawing("pairs", pairs_figure, space, flat, space.names)
         if name not in drawings:
             raise UnknownName(name, drawings, kind="figure", where=self.problem.title)
-        chosen = drawings[name]
-        return chosen.draw(*chosen.parts, **(chosen.options or {}))
+        return drawings[name].figure()
 
     def report(self, folder: Path | str | None = None, **options: Any) -> Result:
         """Write the page, tables and figures that ``cipark calibrate`` writes; the page is what a notebook shows.
@@ -413,6 +412,7 @@ class Study(CalibrationStudy):
     guessed: NewStudy | None
     allow_files: tuple[Path, ...]
     noises: Mapping[str, Noise]
+    held: Mapping[str, object]
 
     def __init__(
         self,
@@ -438,7 +438,8 @@ class Study(CalibrationStudy):
             request = Request(**keywords, priors=chosen, step=step, method=method)
             guessed = new_study(request)
         problem = read_problem(guessed.folder, allow_files=request.allow_files)
-        self._fill(with_noise(problem, noise or {}), request.allow_files, guessed, noise)
+        held = {key: setting for key, setting in (("step", step), ("method", method)) if setting is not None}
+        self._fill(with_noise(problem, noise or {}), request.allow_files, guessed, noise, held)
 
     @property
     def folder(self) -> Path:
@@ -466,7 +467,7 @@ class Study(CalibrationStudy):
 
     def fit(self, **options: Any) -> Fit:
         """The fit of :func:`cipark_sd.calibrate`, with the same options."""
-        return calibrate(self, **({"allow_files": self.allow_files} | options))
+        return calibrate(self, **{"allow_files": self.allow_files, **self.held, **options})
 
     def save(self, folder: Path | str, *, force: bool = False) -> Path:
         """Write the study into a folder, from which ``cipark calibrate FOLDER`` and the other commands go on.
@@ -510,8 +511,10 @@ class Study(CalibrationStudy):
         allow_files: Sequence[Path],
         guessed: NewStudy | None = None,
         noises: Mapping[str, Noise] | None = None,
+        held: Mapping[str, object] | None = None,
     ) -> "Study":
         parts = {"problem": problem, "allow_files": tuple(allow_files), "guessed": guessed, "noises": noises or {}}
+        parts["held"] = held or {}
         for name, part in parts.items():
             object.__setattr__(self, name, part)
         return self

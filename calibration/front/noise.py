@@ -120,7 +120,7 @@ class Noise(NumberFamily):
         return _differences(lambda m, s: self.log_interval(lower, upper, m, s), mean, spread)
 
     def sd(self, mean: Array, spread: Array) -> Array:
-        """Half of what holds the central 68.3 %, as of a normal: a law with heavy tails has no other one."""
+        """Half of what holds the central 68.3%, as of a normal: a law with heavy tails has no other one."""
 
         def half(m: float, s: float) -> float:
             low, high = self.quantile(np.array([0.15865525393145707, 0.8413447460685429]), m, s)

@@ -20,7 +20,7 @@ from calibration.study.observations import Breakdown, Count, Observation, Share,
 from calibration.study.problem import CalibrationProblem
 from cipark_sd.base.arrays import Array
 
-#: Draws of the priors that show what a number would be without data: the ends of their central 90 % have a standard
+#: Draws of the priors that show what a number would be without data: the ends of their central 90% have a standard
 #: error of a twentieth of the spread.
 PRIOR_DRAWS = 2000
 

@@ -296,10 +296,15 @@ def _check_once(times: Sequence[tuple[object, int]], sheet: Sheet, column: str) 
     lines = " and ".join(str(line) for line in sorted(sheet.lines[i] for i in twice))
     raise UnusableInput(
         f"{column} is {text} in lines {lines}, of different {listed(cases)}: --series-by {by} makes a series of "
-        f"each, {wheres} chooses one; for readings of the same call {'this column' if len(cases) == 1 else 'these'} "
-        f"Replicate; {_taken(column)}",
+        f"each, {wheres} chooses one. If such rows are repeated readings of the same, rename "
+        f"{'the column' if len(cases) == 1 else 'these columns'} to Replicate. {_taken(column)}",
         where=sheet.name,
     )
+
+
+def numbers_replicates(column: str) -> bool:
+    """Whether a column says by its name that it numbers readings of the same."""
+    return not _REPLICATES.isdisjoint(words_in(column))
 
 
 def cases_of(sheet: Sheet, column: str, beside: Sequence[str] = ()) -> list[str]:
@@ -313,11 +318,7 @@ def cases_of(sheet: Sheet, column: str, beside: Sequence[str] = ()) -> list[str]
         texts = sheet.column(name)
         filled = [text for text in texts if not is_missing(text)]
         is_text = 2 * len(set(filled)) <= len(filled) and not sheet.has_numbers(name) and not date_orders(filled)
-        if (
-            is_text
-            and _REPLICATES.isdisjoint(words_in(name))
-            and len({*zip(times, texts, strict=True)}) > len({*times})
-        ):
+        if is_text and not numbers_replicates(name) and len({*zip(times, texts, strict=True)}) > len({*times}):
             names.append(name)
     return names
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from calibration.new_study.clock import Clock
-from calibration.new_study.columns import Axis, plain
+from calibration.new_study.columns import Axis, numbers_replicates, plain
 from calibration.new_study.parameters import Candidate, Role
 from calibration.new_study.series import Series
 from cipark_sd.base.naming import base_name
@@ -75,9 +75,11 @@ def guesses(study: NewStudy) -> Iterator[Guess]:
     notes = "; ".join(study.notes) or "-"
     yield Guess(study.axis.column, "time", study.clock.note, notes, "--time, --origin, --unit, --until")
     yield from (_of_series(study, part) for part in (*study.inputs, *study.series))
-    if study.ignored:
-        instead = f'--value "{study.ignored[0]}=VARIABLE"'
-        yield Guess(", ".join(study.ignored), "nothing", "-", "no like name, or counted already", instead)
+    if replicates := [name for name in study.ignored if numbers_replicates(name)]:
+        yield Guess(", ".join(replicates), "nothing", "-", "numbers repeated readings, of which each is a row", "-")
+    if ignored := [name for name in study.ignored if name not in replicates]:
+        instead = f'--value "{ignored[0]}=VARIABLE"'
+        yield Guess(", ".join(ignored), "nothing", "-", "no like name, or counted already", instead)
     free, held = study.constants("CAL"), study.constants("fixed")
     amounts = [candidate.name for candidate in free if candidate.amount and not candidate.starts]
     why = "the data depend on them" + (f"; amounts that you know are better held: {_some(amounts)}" if amounts else "")

@@ -2,16 +2,17 @@
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
-from calibration.study.consistency import output_problem
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, raise_all
 from cipark_sd.base.naming import split_key
 from cipark_sd.model.expr import Call, references
 from cipark_sd.model.model import CONTROL, Model
+from cipark_sd.model.named import output_problem
 from cipark_sd.model.units import Unit, UnitSyntaxError, UnitSystem
 from cipark_sd.model.variables import Auxiliary, Stock, Variable
 from cipark_sd.model.variables import Series as DataVariable
@@ -57,6 +58,7 @@ def _stem(word: str) -> str:
     return re.sub("(?<=....)(?:ing|ation|ion|ment|al)$", "", word)
 
 
+@lru_cache(100_000)
 def words(name: str) -> tuple[str, ...]:
     """A name as words: units in brackets and filling words left out, camel case cut, plurals made singular.
 
@@ -69,10 +71,16 @@ def words(name: str) -> tuple[str, ...]:
     return tuple(part for part in parts if part not in _EMPTY_WORDS) or parts
 
 
+@lru_cache(100_000)
+def _stems(name: str) -> tuple[str, ...]:
+    """Its words in any order and form; names that have the same mean the same."""
+    return tuple(sorted(map(_stem, words(name))))
+
+
 def likeness(column: str, variable: str) -> float:
     """From 0 to 1, of a column's name and a variable's."""
     mine, theirs = words(column), words(variable)
-    if sorted(map(_stem, mine)) == sorted(map(_stem, theirs)):
+    if _stems(column) == _stems(variable):
         return 1.0 - 0.01 * (sorted(mine) != sorted(theirs))
     spelled = _spelt(mine, theirs)
     smaller, larger = sorted((set(mine), set(theirs)), key=len)
@@ -88,9 +96,13 @@ def _spelt(mine: Sequence[str], theirs: Sequence[str]) -> float:
     Letters alone say nothing of short words, and a first one that differs turns a word round: male, unvaccinated.
     """
     pairs = list(zip(mine, theirs, strict=True)) if len(mine) == len(theirs) else [("".join(mine), "".join(theirs))]
-    ratio = min(a[:1] == b[:1] and difflib.SequenceMatcher(None, a, b).ratio() for a, b in pairs)
-    if ratio >= _MISSPELT:
-        return ratio
+    if all(a[:1] == b[:1] for a, b in pairs):
+        compared = [difflib.SequenceMatcher(None, a, b) for a, b in pairs]
+        # the first is no smaller than the second, and a tenth of the work
+        if min(each.quick_ratio() for each in compared) >= _MISSPELT:
+            ratio = min(each.ratio() for each in compared)
+            if ratio >= _MISSPELT:
+                return ratio
     # a word or the beginning of one, as of Promo in Promotion
     begun = [a for a in mine if any(min(len(a), len(b)) > 3 and (a.startswith(b) or b.startswith(a)) for b in theirs)]
     return 0.7 * len(begun) / max(len(mine), len(theirs))
@@ -165,7 +177,20 @@ def matches(model: Model, columns: Sequence[str], chosen: Mapping[str, str], *, 
     paired = {column: _chosen_match(model, column, name) for column, name in chosen.items()}
     # a sum and a part of it would count the same twice
     taken = {name for match in paired.values() for name in match.names}
-    ranked = {column: list(_ranked(model, column, inputs)) for column in columns if column not in chosen}
+    moving, possible = flows(model), observable(model)
+    possible = [variable for variable in possible if not inputs or isinstance(variable, DataVariable)]
+    arrays = [variable for variable in possible if variable.dims]
+    by_stems: dict[tuple[str, ...], list[Variable]] = {}
+    for variable in possible:
+        if not variable.dims and variable.label not in taken:
+            by_stems.setdefault(_stems(variable.label), []).append(variable)
+    asked = Counter(_stems(column) for column in columns)
+    ranked = {}
+    for column in columns:
+        if column not in chosen:
+            # a name that is a variable's, and no other column's, is compared with no other scalar
+            same = by_stems.get(_stems(column), []) if asked[_stems(column)] == 1 else []
+            ranked[column] = list(_ranked(model, column, [*same, *arrays] if same else possible, moving))
     free = {c: [(score, m) for score, m in options if not taken & set(m.names)] for c, options in ranked.items()}
     raise_all("new-study", [fault for column, options in free.items() for fault in _doubtful(column, options)])
     for _, match in sorted((pair for options in free.values() for pair in options), key=lambda pair: -pair[0]):
@@ -175,12 +200,13 @@ def matches(model: Model, columns: Sequence[str], chosen: Mapping[str, str], *, 
     return [paired[column] for column in columns if column in paired]
 
 
-def _ranked(model: Model, column: str, inputs: bool) -> Iterator[tuple[float, Match]]:
+def _ranked(
+    model: Model, column: str, possible: Sequence[Variable], moving: Collection[str]
+) -> Iterator[tuple[float, Match]]:
     """What a column may mean, each with its likeness; what moves stocks comes before what does not."""
-    moving = flows(model)
-    for variable in observable(model):
+    for variable in possible:
         chosen = _elements_in(model, variable, column)
-        if chosen is None or (inputs and not isinstance(variable, DataVariable)):
+        if chosen is None:
             continue
         score = likeness(column, variable.label + "".join(f" {label}" for _, label in chosen.values()))
         if score >= ALIKE:

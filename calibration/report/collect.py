@@ -12,7 +12,7 @@ from calibration.assess.posterior_predictive import drawn_predictions, predict
 from calibration.inference.judge.conditions import conditions
 from calibration.inference.judge.course_errors import course_errors
 from calibration.inference.judge.identifiability import identifiability
-from calibration.inference.judge.residuals import fitted
+from calibration.inference.judge.residuals import fitted, other_noise_of_counts
 from calibration.inference.judge.verification import COARSE, TOO_COARSE, Replication, not_possible
 from calibration.inference.profile.interval_rules import Threshold, residual_spreads, standard_errors
 from calibration.inference.profile.profile import Profile
@@ -47,6 +47,7 @@ from cipark_sd.data.readings import Metric
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.engines.registry import choose
 from cipark_sd.model.model import Model
+from cipark_sd.model.variables import Stock
 from cipark_sd.verify.checks.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -116,7 +117,8 @@ class Calibration:
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name} {value:.4g}" for name, value in self.estimates.items())
-        return f"<{type(self).__name__} of {self.problem.title}: {values}; {len(self.profiles)} profiles>"
+        coarse = "; the time step is too coarse" if self.step_shift > COARSE else ""
+        return f"<{type(self).__name__} of {self.problem.title}: {values}; {len(self.profiles)} profiles{coarse}>"
 
 
 def fit_findings(made: Calibration) -> Fit:
@@ -145,7 +147,7 @@ def fit_findings(made: Calibration) -> Fit:
         identifiability=identified,
         errors=errors,
         no_errors=no_errors,
-        residuals=residual_spreads(optimum),
+        residuals=_residuals(optimum),
         conditions=on,
         profiles=profiles,
         predictions=predictions,
@@ -166,6 +168,12 @@ def fit_findings(made: Calibration) -> Fit:
         version=version(),
         numpy_version=np.__version__,
     )
+
+
+def _residuals(optimum: Optimum) -> pd.DataFrame:
+    """Spreads of residuals, and of these and of counts what another family of noise gains."""
+    spreads, counts = residual_spreads(optimum), other_noise_of_counts(optimum.goal.density, optimum.theta)
+    return pd.DataFrame([*spreads.to_dict("records"), *counts.to_dict("records")], columns=spreads.columns)
 
 
 def _at_optimum(predictions: Sequence[Prediction], optimum: Optimum, engine: str) -> tuple[float, ...]:
@@ -347,11 +355,8 @@ def values_of(problem: CalibrationProblem, theta: Array) -> dict[str, float]:
 
 def study_facts(problem: CalibrationProblem) -> StudyFacts:
     """The facts of a study."""
-    model, units = problem.model, {}
-    for parameter in problem.space:
-        variable = model.by_name.get(base_name(parameter.name))
-        if variable is not None:
-            units[parameter.name] = variable.units
+    model = problem.model
+    variables = {name: model.by_name.get(base_name(name)) for name in problem.space.names}
     return StudyFacts(
         **{stated.name: getattr(problem, stated.name) for stated in fields(Stated)},
         model=model.name,
@@ -361,7 +366,8 @@ def study_facts(problem: CalibrationProblem) -> StudyFacts:
         time_method=model.time.method,
         time_step=resolve(model, problem.scenario).time_step,
         time_units=model.time.units,
-        units=units,
+        units={name: variable.units for name, variable in variables.items() if variable is not None},
+        starts=tuple(name for name, variable in variables.items() if isinstance(variable, Stock)),
         rivals=tuple(rival.id for rival in problem.rivals if rival.scenario.overrides),
         observations=tuple(_observed(model, observation) for observation in problem.observations),
         predictions=tuple(_reported(problem, prediction) for prediction in problem.predictions),

@@ -61,6 +61,13 @@ def informed(fit: Fit, classes: Classes, changes: str = "") -> list[str]:
 
 #: Log units from which on one of two families of noise with as many constants is told to fit better: a ratio of 20.
 DECISIVE = 3.0
+#: Of a family of noise that fits better: what residuals ask for, and what its spread is.
+_ASKED = {
+    "normal": ("an error of fixed size", "standard deviation of the data"),
+    "lognormal": ("an error in proportion", "standard deviation of their logarithms"),
+    "nb1": ("a variance that grows with the mean", "dispersion: variance = mean * (1 + dispersion)"),
+    "nb2": ("a variance that grows with the mean's square", "dispersion: variance = mean + dispersion * mean^2"),
+}
 #: What a list of constants of a class says of them.
 _GROUPS: Mapping[Standing, str] = {
     "known": "known",
@@ -94,7 +101,7 @@ def rule_words(fit: Fit) -> str:
 
 
 def noise_warnings(fit: Fit) -> Iterator[str]:
-    """Series whose residuals ask for the other of normal and lognormal noise, and what to write.
+    """Series whose residuals ask for the other of normal and lognormal noise, or of nb1 and nb2, and what to write.
 
     Returns
     -------
@@ -102,12 +109,11 @@ def noise_warnings(fit: Fit) -> Iterator[str]:
         A sentence for each.
     """
     for row in fit.residuals[fit.residuals["gain"] > DECISIVE].to_dict("records"):
-        is_fixed = row["other"] == "normal"
-        error, units = ("of fixed size", "of the data") if is_fixed else ("in proportion", "of their logarithms")
+        error, unit = _ASKED[row["other"]]
         yield (
-            f"The residuals of {row['observation']} ask for an error {error}, by {row['gain']:.3g} log units: write "
+            f"The residuals of {row['observation']} ask for {error}, by {row['gain']:.3g} log units: write "
             f'family = "{row["other"]}" for it, and a prior of {row["spread"]} around {row["other_sd"]:.2g}, as a '
-            f"standard deviation {units}."
+            f"{unit}."
         )
 
 
@@ -118,9 +124,9 @@ def estimate_words(fit: Fit) -> list[str]:
         sentences += placeholder_words(fit.study.space, fit.optimum.theta.tolist())
     if fit.profiles:
         sentences.append(f"Profile intervals are of level {percent(fit.level)}: {rule_words(fit)}.")
-    for observation, n, squares, sd in fit.residuals[OF_SPREADS].itertuples(index=False, name=None):
+    for observation, n, squares, sd in fit.residuals[OF_SPREADS].dropna(subset="n").itertuples(index=False, name=None):
         spread = "" if math.isnan(sd) else f"standard deviation {sd:.5g}, "
-        numbers = with_unit(str(n), "number")
+        numbers = with_unit(str(int(n)), "number")
         sentences.append(f"Residuals of {observation}: {spread}sum of squares {squares:.5g}, {numbers}.")
     if fit.optimum.moved:
         times = "once" if fit.optimum.moved == 1 else f"{fit.optimum.moved} times"

@@ -313,7 +313,7 @@ def _residuals(axis: "Axes", rows: "pd.DataFrame") -> None:
         axis.annotate(label, (end, residual), fontsize=7, ha="right", va="center",
                       xytext=(-6, 0), textcoords="offset points")  # fmt: skip
     axis.set_ylabel("quantile residual\n[standard normal]")
-    axis.set_title(f"residuals of {len(rows)} fitted numbers (grey: 95 % of each; dotted: 95 % of all together)")
+    axis.set_title(f"residuals of {len(rows)} fitted numbers (grey: 95% of each; dotted: 95% of all together)")
     # below the panel: a residual may lie anywhere in it
     axis.legend(loc="upper left", bbox_to_anchor=(0, -0.3), ncols=3)
 

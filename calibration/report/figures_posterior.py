@@ -30,7 +30,7 @@ PAIR_POINTS, PAIR_MOST = 800, 7
 
 @styled
 def bands_figure(bands: Sequence[Band], observations: Sequence[Observed], *, time: TimeAxis) -> "Figure":
-    """Dated numbers with 50 % and 90 % bands of what the posterior predicts, increments added up.
+    """Dated numbers with 50% and 90% bands of what the posterior predicts, increments added up.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def bands_figure(bands: Sequence[Band], observations: Sequence[Observed], *, tim
             axis.set_title(f"{band.observation}: the model has no value")
             continue
         at, q = band.times, band.quantiles
-        banded(axis, at, q, figures_fit.MODEL, {"90 % of predictions": 0.2, "50 %": 0.35}, label="median")
+        banded(axis, at, q, figures_fit.MODEL, {"90% of predictions": 0.2, "50%": 0.35}, label="median")
         n = figures_fit.draw_levels(axis, band.observed)
         added = {"increments": ",\nadded up", "level": "", "flow": "\nover each window"}[observation.kind]
         label = figures_fit.wrapped(observation.label, 30) + added
@@ -152,7 +152,7 @@ def _edges(values: Array, on_log: bool) -> Array:
 
 @styled
 def pit_figure(rows: Sequence[Predicted]) -> "Figure":
-    """The ordered PIT values of numbers of one kind against uniform ones, with the 95 % band that holds at each place.
+    """The ordered PIT values of numbers of one kind against uniform ones, with the 95% band that holds at each place.
 
     Hollow: the number could not be left out, so that its prediction has seen it.
     """
@@ -166,7 +166,7 @@ def pit_figure(rows: Sequence[Predicted]) -> "Figure":
     place = np.arange(1, n + 1)
     low, high = (np.asarray(stats.beta.ppf(level, place, n + 1 - place)) for level in (0.025, 0.975))
     axis, bars = axes
-    axis.fill_between(place / (n + 1), low, high, color="0.85", lw=0, label="95 % where predictions are right")
+    axis.fill_between(place / (n + 1), low, high, color="0.85", lw=0, label="95% where predictions are right")
     axis.plot([0, 1], [0, 1], color=figures_fit.GREY, lw=0.8)
     kind = rows[0].kind
     for chosen, face, label in (
@@ -198,7 +198,7 @@ _MARKS = "oDs^vPX"
 
 @styled
 def holdout_figure(rolling: RollingOrigin, calendar: Calendar) -> "Figure":
-    """What each forecaster said of the numbers held out: medians, 90 % intervals, and what came.
+    """What each forecaster said of the numbers held out: medians, 90% intervals, and what came.
 
     Parameters
     ----------
@@ -271,7 +271,7 @@ def rivals_figure(lines: Sequence[Comparison]) -> "Figure":
 
 @styled
 def forecast_figure(rows: "pd.DataFrame", levels: "Mapping[str, pd.DataFrame]", *, time: TimeAxis) -> "Figure":
-    """What may come, by scenario: median, 50 % and 90 % bands after the dated numbers ``levels`` by observation.
+    """What may come, by scenario: median, 50% and 90% bands after the dated numbers ``levels`` by observation.
 
     Parameters
     ----------
@@ -325,7 +325,7 @@ def self_test_figure(tested: SelfTest) -> "Figure":
 
 @styled
 def groups_figure(groups: "pd.DataFrame", units: Mapping[str, str]) -> "Figure":
-    """Each pooled parameter by group: medians, central halves and 95 %, with the central half of a new group.
+    """Each pooled parameter by group: medians, central halves and 95%, with the central half of a new group.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ from calibration.inference.judge.conditions import Conditions
 from calibration.inference.judge.course_errors import CourseErrors
 from calibration.inference.judge.identifiability import Identifiability
 from calibration.inference.judge.residuals import table_of
-from calibration.inference.judge.verification import COARSE, TOO_COARSE, UNUSABLE, Replication
+from calibration.inference.judge.verification import COARSE, TOO_COARSE, Replication
 from calibration.inference.profile.profile import Profile
 from calibration.inference.profile.scatter import Scatter
 from calibration.inference.profile.walk import SPENT
@@ -109,6 +109,8 @@ class StudyFacts(Stated):
         observes first.
     groups : tuple of str
         Canonical names of the groups that each run the model.
+    starts : tuple of str
+        Parameters that are initial values of stocks, by whose names they go.
     """
 
     model: str
@@ -124,6 +126,7 @@ class StudyFacts(Stated):
     predictions: tuple[Reported, ...]
     course: tuple[Reported, ...] = ()
     groups: tuple[str, ...] = ()
+    starts: tuple[str, ...] = ()
 
     @property
     def deviations(self) -> frozenset[str]:
@@ -190,13 +193,13 @@ class Posterior:
     how : str
         The sampler, and what it did.
     mixing : tuple of Convergence
-        A line a parameter: moments, central 95 % and their Monte Carlo errors, of all weighted points, or all positions
+        A line a parameter: moments, central 95% and their Monte Carlo errors, of all weighted points, or all positions
         of chains, of which draws are kept.
     predictions : DataFrame
         Numbers that the study reports under :data:`calibration.assess.posterior_predictive.DRAWN`, in its order; empty
         where they were not computed.
     fan : (5, n_times), optional
-        What the model expects of the observation that the first screen shows: 5, 25, 50, 75 and 95 % over draws, at the
+        What the model expects of the observation that the first screen shows: 5, 25, 50, 75 and 95% over draws, at the
         times of :class:`Curves`.
     course : DataFrame
         The same of :attr:`StudyFacts.course`.
@@ -362,7 +365,7 @@ class Findings:
     def sound(self) -> bool:
         """Whether all is done: intervals found, draws converged, the time step fine, and PySD's run the same."""
         fit = self.fit
-        stepped = not fit.step_shift > UNUSABLE
+        stepped = not fit.step_shift > COARSE
         whole = stepped and self.bands and not fit.optimum.interrupted and not fit.mostly_unfound
         return whole and fit.replication.sound and self.assessment.sound
 

@@ -120,7 +120,7 @@ def record(findings: Findings) -> dict[str, object]:
         "interval_rule": rule_words(fit) if fit.profiles else "",
         "standard_errors": fit.errors,
         "no_standard_error": fit.no_errors,
-        "residuals": fit.residuals.to_dict("records"),
+        "residuals": fit.residuals.dropna(subset="n").to_dict("records"),
         "conditions": conditions_record(fit.conditions),
         "misfit": misfit(findings),
         "classes": {record.estimand: record.standing for record in numbers},
@@ -243,4 +243,7 @@ def ending(findings: Findings, page: Path) -> NamedLines:
     """
     screen, study = first_screen(findings), findings.fit.study
     title = screen.title if study.questions.finding else f"{screen.subject}: {screen.title}"
-    return NamedLines(replace(screen, title=title).ending(page))
+    # the page has it among its limits
+    unsampled = findings.fit.unsampled if findings.fit.posterior is None else ""
+    cautions = [*screen.cautions, *([f"The posterior was not sampled: {unsampled}."] if unsampled else [])]
+    return NamedLines(replace(screen, title=title, cautions=tuple(cautions)).ending(page))

@@ -30,11 +30,11 @@ from calibration.study.observations import (
 from calibration.study.parameters import Parameter
 from cipark_sd.analysis.experiments.definition import Structure
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, UnusableInput, collected
-from cipark_sd.base.naming import base_name, override_key, split_key, split_name
+from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.data.readings import Metric
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Constant, Lookup, Stock, kind
+from cipark_sd.model.named import output_problem, setting_problem
 
 
 def name_problems(
@@ -78,7 +78,7 @@ def name_problems(
     settable += [(f"fixed {name!r}", name) for name in fixed]
     owner: dict[str, str] = {name: f"parameter {name!r}" for name in noise}
     for where, name in settable:
-        if (fault := _setting_problem(model, name, where)) is not None:
+        if (fault := setting_problem(model, name, where)) is not None:
             problems.append(fault)
         key = override_key(name)
         if key in owner or base_name(key) in owner:
@@ -128,48 +128,6 @@ def unused_events(events: Iterable[str], tables: Sequence[object]) -> list[Cipar
         named.update(name for name in (value if isinstance(value, list) else [value]) if isinstance(name, str))
     expected = "an event that an observation names in reported"
     return [InvalidValue("name", name, expected, where="[[event]]") for name in events if name not in named]
-
-
-def _element_problem(model: Model, name: str, where: str) -> CiparkError | None:
-    base, elements = split_key(name)
-    variable = model.by_name.get(base)
-    if variable is None:
-        return UnknownName(split_name(name)[0], model.names_but_of_the_clock, where=f"{where}: model {model.name}")
-    if elements in model.elements(variable):
-        return None
-    shown = model.labels(variable)
-    if elements:
-        return UnknownName(name, shown, kind="element", where=f"{where}: model {model.name}")
-    return InvalidValue("the variable", name, "one element of it: " + ", ".join(shown[:8]), where=where)
-
-
-def output_problem(model: Model, name: str, where: str) -> CiparkError | None:
-    """What keeps a name from being read as an observed quantity.
-
-    Parameters
-    ----------
-    name : str
-        ``Name`` or ``Name[element]``.
-    where : str
-        For the message: what names it.
-
-    Returns
-    -------
-    CiparkError or None
-        None where nothing does.
-    """
-    fault = _element_problem(model, name, where)
-    if fault is None and isinstance(model[base_name(name)], Lookup):
-        return InvalidValue("the variable", name, "one with values over time, not a lookup", where=where)
-    return fault
-
-
-def _setting_problem(model: Model, name: str, where: str) -> CiparkError | None:
-    fault = _element_problem(model, name, where)
-    variable = model.by_name.get(base_name(name))
-    if fault is not None or variable is None or isinstance(variable, Constant | Stock):
-        return fault
-    return InvalidValue("name", name, f"a constant or a stock, not the {kind(variable)} it is", where=where)
 
 
 def variant_problems(

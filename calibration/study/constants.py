@@ -15,7 +15,7 @@ from cipark_sd.base.naming import base_name, override_key
 from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, references, walk
 from cipark_sd.model.model import CONTROL, Method, Model
 from cipark_sd.model.units import is_dimensionless
-from cipark_sd.model.variables import Auxiliary, Constant, expressions
+from cipark_sd.model.variables import Auxiliary, Constant, expressions, names_in
 
 #: Why a constant that is on or off is held.
 SWITCH = "a switch"
@@ -49,9 +49,7 @@ def reaching(model: Model, names: Iterable[str]) -> frozenset[str]:
     frozenset of str
         Canonical names, those of the variables among them.
     """
-    macros = {
-        ref.name for macro in model.macros for v in macro.variables for e in expressions(v) for ref in references(e)
-    }
+    macros = set().union(*(names_in(v) for macro in model.macros for v in macro.variables))
     reached: set[str] = set()
     waiting = [*names, *(name for name in macros if name in model.by_name)]
     while waiting:
@@ -60,7 +58,7 @@ def reaching(model: Model, names: Iterable[str]) -> frozenset[str]:
         if name in reached or variable is None:
             continue
         reached.add(name)
-        waiting += [ref.name for expr in expressions(variable) for ref in references(expr)]
+        waiting += names_in(variable)
     return frozenset(reached)
 
 

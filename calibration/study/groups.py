@@ -43,9 +43,9 @@ from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName
 from cipark_sd.base.naming import base_name, canonical, split_key, split_name
 from cipark_sd.base.section import Section
-from cipark_sd.model.expr import Binary, Call, Const, Expr, Grid, Ref, rebuild, references
+from cipark_sd.model.expr import Binary, Call, Const, Expr, Grid, Ref, rebuild
 from cipark_sd.model.model import CONTROL, Dimension, Model, digest_of
-from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Piece, Stock, Variable, expressions, rewritten
+from cipark_sd.model.variables import Auxiliary, Constant, ExternalPiece, Piece, Stock, Variable, names_in, rewritten
 
 #: The range of the groups; no file can have such a name.
 RANGE = "\0group"
@@ -211,8 +211,7 @@ def with_groups(
                 return rebuild(expr, changed)
 
     for variable in model.variables:
-        used = {ref.name for expr in expressions(variable) for ref in references(expr)}
-        if variable.name in CONTROL and used & set(differing):
+        if variable.name in CONTROL and names_in(variable).keys() & set(differing):
             expected = "a number, the same for all groups"
             problems.append(InvalidValue(variable.label, "an equation", expected, where="[[group]]"))
     variables = tuple(

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal
 
-from calibration.study.consistency import output_problem
 from calibration.study.observations import Quantity, SummedQuantity
 from cipark_sd.base.errors import CiparkError, InvalidValue
 from cipark_sd.base.naming import flat_name, split_key
@@ -25,6 +24,7 @@ from cipark_sd.base.section import Section
 from cipark_sd.base.timegrid import TimeGrid
 from cipark_sd.model.expr import Binary, Ref
 from cipark_sd.model.model import Model, digest_of
+from cipark_sd.model.named import output_problem
 from cipark_sd.model.variables import Auxiliary, Piece
 
 At = Literal["each step", "start", "end"]

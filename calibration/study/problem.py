@@ -190,9 +190,7 @@ def with_question(problem: CalibrationProblem, text: str, *, where: str) -> Cali
     return replace(problem, about=about, predictions=predictions)
 
 
-def at_step(
-    problem: CalibrationProblem, step: float | None, method: Integration | None = None, *, where: str = "calibrate"
-) -> CalibrationProblem:
+def at_step(problem: CalibrationProblem, step: float | None, method: Integration | None = None) -> CalibrationProblem:
     """The problem with another time step or integration method, and the bounds that these set.
 
     Parameters
@@ -201,8 +199,6 @@ def at_step(
         In the model's unit of time; None for the problem's own.
     method : one of :data:`calibration.study.sections.METHODS`, optional
         None for the problem's own.
-    where : str
-        For errors.
 
     Returns
     -------
@@ -222,7 +218,7 @@ def at_step(
     if step is not None and not 0 < step <= run.final_time - run.initial_time:
         units = problem.model.time.units
         expected = f"a number above 0 and not above the run's {run.final_time - run.initial_time:g}"
-        raise InvalidValue("--step", step, f"{expected}{f' {units}' if units else ''}", where=where)
+        raise InvalidValue("--step", step, f"{expected}{f' {units}' if units else ''}", where="calibrate")
     model = problem.model if method is None else sections.by_method(problem.model, method)
     scenario = problem.scenario if step is None else problem.scenario | Scenario("", time_step=step)
     run = resolve(model, scenario)
@@ -236,7 +232,7 @@ def at_step(
                 parameter.distribution  # noqa: B018  (it is made here, where an error can say why)
             except ValueError as fault:
                 expected = f"one that leaves {parameter.name} room ({fault})"
-                raise InvalidValue("--step", run.time_step, expected, where=where) from None
+                raise InvalidValue("--step", run.time_step, expected, where="calibrate") from None
         parameters.append(parameter)
     return replace(problem, model=model, scenario=scenario, space=ParameterSpace(tuple(parameters)))
 

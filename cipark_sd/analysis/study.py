@@ -363,11 +363,12 @@ def find_folder(name: str | None, *, file: str, where: str) -> Path:
         return Path(name)
     if name is not None and Path(name).is_file():
         raise UnusableInput(_instead_of_study(Path(name), file), where=where)
-    kind = f"folder with {file} and no bundled study"
     known = known_studies(name or "", file)
     # who writes half of a name means those that have it
     near = [study for study in known if name and name in study]
-    raise UnknownName(name or "", near or known, kind=kind, where=where, listing=MEANT if near else "known:")
+    instead = "" if near else f"name a folder with {file}, or a study that comes with the package"
+    listing = MEANT if near else "known:"
+    raise UnknownName(name or "", near or known, kind="study", where=where, listing=listing, instead=instead)
 
 
 def _instead_of_study(path: Path, file: str) -> str:

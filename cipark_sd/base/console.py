@@ -77,15 +77,14 @@ def echo(text: str = "", *, err: bool = False, head: str = "", stream: IO[str] |
     click.echo(text, file=stream or (sys.stderr if err else sys.stdout))
 
 
-def as_json(value: object, *, indent: int | None = None) -> str:
+def as_json(value: object) -> str:
     """Strict JSON for standard output: letters beyond ASCII where the stream is UTF-8, else their escapes.
 
     Parameters
     ----------
     value : of what JSON has; :func:`plain` makes it
-    indent : blanks a level; None for one line
     """
-    return json.dumps(value, indent=indent, ensure_ascii=not _is_utf8(sys.stdout), allow_nan=False)
+    return json.dumps(value, ensure_ascii=not _is_utf8(sys.stdout), allow_nan=False)
 
 
 def plain(value: object) -> Any:
@@ -289,7 +288,7 @@ def _print_block(
 def is_text(cell: str) -> bool:
     """Whether a cell of a table is words: an interval, a percentage or a signed number is not, nor is an empty cell.
 
-    >>> [is_text(cell) for cell in ("open", "0.1 to 2e-05", "+12 %", "nan", "")]
+    >>> [is_text(cell) for cell in ("open", "0.1 to 2e-05", "+12%", "nan", "")]
     [True, False, False, False, False]
     """
     for part in (" to ", "e-", "e+", "nan"):

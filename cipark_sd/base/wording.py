@@ -34,17 +34,13 @@ def number(value: float, *, digits: int = 4) -> str:
     return f"{Decimal(text):f}" if "e" in text and 1e-6 <= abs(value) < 1e12 else text
 
 
-def grouped(value: float, *, digits: int = 4) -> str:
-    """A cell of a table of results: from a thousand on whole and with commas, else some significant digits.
+def grouped(value: float) -> str:
+    """A cell of a table of results: from a thousand on whole and with commas, else four significant digits.
 
-    >>> grouped(41.0), grouped(0.123456), grouped(1234567.8), grouped(0.123456, digits=3)
-    ('41', '0.1235', '1,234,568', '0.123')
-
-    Parameters
-    ----------
-    digits : significant ones, below a thousand
+    >>> grouped(41.0), grouped(0.123456), grouped(1234567.8)
+    ('41', '0.1235', '1,234,568')
     """
-    return f"{value:,.0f}" if 1000 <= abs(value) < math.inf else f"{value:.{digits}g}"
+    return f"{value:,.0f}" if 1000 <= abs(value) < math.inf else f"{value:.4g}"
 
 
 #: What stands for an end that an interval does not have, by what is known of the side: nothing bounds it, it was looked
@@ -391,9 +387,9 @@ def percent(level: float) -> str:
     """A level as it is printed.
 
     >>> percent(0.95), percent(0.999)
-    ('95 %', '99.9 %')
+    ('95%', '99.9%')
     """
-    return f"{100 * level:.6g} %"
+    return f"{100 * level:.6g}%"
 
 
 def listed(names: Iterable[str], none: str = "none") -> str:
@@ -411,3 +407,18 @@ def listed(names: Iterable[str], none: str = "none") -> str:
     if not names:
         return none
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
+
+def first_of(names: Iterable[str], most: int = 3, surplus: str = "more") -> str:
+    """The first of some names in a sentence, and how many more there are.
+
+    >>> first_of(["a", "b", "c", "d"]), first_of(["a", "b"])
+    ('a, b, c and 1 more', 'a and b')
+
+    Parameters
+    ----------
+    most : names at most
+    surplus : what stands after the number of the others
+    """
+    names = list(names)
+    return listed([*names[:most], *([f"{len(names) - most} {surplus}"] if len(names) > most else [])])

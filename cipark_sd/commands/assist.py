@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,6 +29,8 @@ from cipark_sd.data.described import version
 if TYPE_CHECKING:
     import mcp_types as protocol
     from mcp.server import Server
+    from mcp.shared._stream_protocols import ReadStream, WriteStream
+    from mcp.shared.message import SessionMessage
 
 TOOLS = ("show", "run", "check", "diff", "new_study", "calibrate", "sensitivity", "policy")
 ANSWER = "answer"
@@ -81,10 +84,50 @@ def command(request: Request) -> None:
     served = _server(request.folder.resolve())
 
     async def serve() -> None:
-        async with stdio_server() as (read, write):
-            await served.run(read, write, served.create_initialization_options())
+        async with stdio_server() as (read, write), anyio.create_task_group() as tasks:
+            heard, listened = anyio.create_memory_object_stream["SessionMessage | Exception"](0)
+            tasks.start_soon(_readable, read, heard, write)
+            await served.run(listened, write, served.create_initialization_options())
 
     anyio.run(serve)
+
+
+async def _readable(
+    read: "ReadStream[SessionMessage | Exception]",
+    heard: "WriteStream[SessionMessage | Exception]",
+    write: "WriteStream[SessionMessage]",
+) -> None:
+    """Pass on what can be read, and answer the rest: the protocol's server drops it, and who asked waits for ever."""
+    from mcp.shared.message import SessionMessage
+
+    async with heard:
+        async for message in read:
+            if isinstance(message, Exception):
+                await write.send(SessionMessage(_unreadable(message)))
+            else:
+                await heard.send(message)
+
+
+def _unreadable(problem: Exception) -> "protocol.JSONRPCError":
+    """The answer to what is no message, such as JSON with half a character, under its number where that can be read."""
+    import mcp_types as protocol
+    from pydantic import ValidationError
+
+    asked, reason = None, "it cannot be read"
+    if isinstance(problem, ValidationError):
+        first = problem.errors()[0]
+        reason = first["msg"]
+        with suppress(ValueError, RecursionError, KeyError, TypeError):
+            asked = json.loads(first["input"])["id"]
+    if not isinstance(asked, int) and not (isinstance(asked, str) and _sayable(asked)):
+        asked = None
+    error = protocol.ErrorData(code=protocol.PARSE_ERROR, message=f"the message is no request: {reason}")
+    return protocol.JSONRPCError(jsonrpc="2.0", id=asked, error=error)
+
+
+def _sayable(text: str) -> bool:
+    """Whether a text has no half of a character, which no encoding has."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _server(folder: Path) -> "Server[Any]":
@@ -98,7 +141,9 @@ def _server(folder: Path) -> "Server[Any]":
 
     async def called(context: object, params: "protocol.CallToolRequestParams") -> "protocol.CallToolResult":
         text, failed = await anyio.to_thread.run_sync(call, folder, params.name, params.arguments or {})
-        return protocol.CallToolResult(content=[protocol.TextContent(text=text)], is_error=failed)
+        # the name of a file or of the folder may be no text, and a reply that cannot be written ends the server
+        sayable = text.encode("utf-8", "replace").decode()
+        return protocol.CallToolResult(content=[protocol.TextContent(text=sayable)], is_error=failed)
 
     return Server("cipark", version=version(), on_list_tools=tools, on_call_tool=called)
 
@@ -194,7 +239,7 @@ def _check_line(folder: Path, words: Sequence[str]) -> None:
         raise UnusableInput(f"the call has more than {_LONGEST_LINE:,} characters", where="cipark assist")
     for word in words:
         expected = "one without the character 0 and halves of characters"
-        if "\0" in word or any("\ud800" <= letter <= "\udfff" for letter in word):
+        if "\0" in word or not _sayable(word):
             raise InvalidValue("a text", word, expected, where="cipark assist")
         # an option, a study that is named by a text and a draw by NAME=FILE: whatever a reader may take for the path
         parts = word.split("=")

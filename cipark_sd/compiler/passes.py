@@ -5,7 +5,6 @@ from typing import Literal
 
 from cipark_sd.base.errors import CiparkError, EquationError, UnknownName, raise_all
 from cipark_sd.compiler.allocation import FIXED, MOST_CLAIMANTS, SHAPES
-from cipark_sd.compiler.functions.arrays import MOST_ROWS
 from cipark_sd.compiler.functions.registry import FUNCTIONS, remembers
 from cipark_sd.compiler.functions.row import fits, numbers_of
 from cipark_sd.compiler.graph import Term
@@ -105,8 +104,6 @@ def variant_refused(function: str, a: Sequence[Term], at_start: Callable[[Term],
             )
         case "get_time_value" if a[0].number not in (0.0, 1.0) or a[2].number != 0.0:
             return "GET TIME VALUE of calendar or clock", "use Time and arithmetic"
-        case "invert_matrix" if len(a) - 3 > MOST_ROWS**2:
-            return f"INVERT MATRIX of more than {MOST_ROWS} rows", "give the inverse as numbers, or invert blocks of it"
         case "allocate_by_priority" | "allocate_available" if (a[1].number or 0) > MOST_CLAIMANTS:
             shown = function.upper().replace("_", " ")
             return f"{shown} among more than {MOST_CLAIMANTS}", "allocate to groups of them first"

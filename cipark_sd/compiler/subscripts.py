@@ -154,8 +154,8 @@ class Subscripts:
 
 #: Equations of a model that is written out; each one is lowered and compiled by itself.
 MOST_EQUATIONS = MOST_ELEMENTS
-#: Terms of all sums and other reductions of one variable.
-MOST_SUMMED = 2_000_000
+#: Operations of all sums, vectors and other reductions, written out; each costs a run some 100 bytes and 3 us.
+MOST_SUMMED = 6_000_000
 #: Functions that put the elements of a range together.
 REDUCTIONS = of_arrays("reduction", "selection")
 
@@ -187,68 +187,64 @@ def check_array_sizes(model: Model, subscripts: Subscripts) -> None:
         label, largest = max(equations.items(), key=lambda item: item[1])
         sizes = f"has {largest:,} elements, and all arrays together {total:,}"
         raise EquationError(model.name, label, f"{sizes}; {ELEMENTS_HELD}: use ranges with fewer elements")
-    for variable in model.variables:
-        n_terms = _terms(variable, subscripts)
-        if n_terms > MOST_SUMMED:
-            raise too_many_terms(model.name, variable.label, n_terms)
+    summed = {variable.label: _summed(variable, subscripts) for variable in model.variables}
+    total = sum(summed.values())
+    if total > MOST_SUMMED:
+        label, largest = max(summed.items(), key=lambda item: item[1])
+        raise too_many_summed(model.name, label, largest, total)
 
 
-def too_many_terms(where: str, label: str, n: int) -> EquationError:
-    """The error of a variable that adds up ``n`` terms or more.
+def too_many_summed(where: str, label: str, n: int, total: int) -> EquationError:
+    """The error of sums and vectors that become more operations than are computed.
 
     Parameters
     ----------
     where, label : str
         The model and the variable.
-    n : int
-        How many at least.
+    n, total : int
+        The operations of this variable, and of all, at least.
     """
-    reason = (
-        f"adds up {n:,} terms or more, counted over all its elements; at most {MOST_SUMMED:,} are: use smaller ranges"
-    )
-    return EquationError(where, label, reason)
+    sizes = f"has sums or vectors of {n:,} operations or more, and all variables together {total:,}"
+    return EquationError(where, label, f"{sizes}; at most {MOST_SUMMED:,} are computed: use smaller ranges")
 
 
-def _terms(variable: Variable, subscripts: Subscripts) -> int:
-    """How many terms the reductions of a variable have at least: those over subscripts marked with ``!``."""
+def _summed(variable: Variable, subscripts: Subscripts) -> int:
+    """How many operations the reductions of a variable have at least: those over subscripts marked with ``!``."""
     total = 0
     for piece in variable.pieces:
         match piece:
             case Piece(expr) | StockPiece(expr):
-                n_terms = sum(_marked(call, subscripts) for call in walk(expr))
+                n_summed = sum(_marked(call, subscripts) for call in walk(expr))
                 # how many elements exceptions leave is known when they are written out
                 spanned = () if piece.exceptions else piece.subscripts
-                total += n_terms * math.prod(_length(sub, subscripts) for sub in spanned)
+                total += n_summed * math.prod(_length(sub, subscripts) for sub in spanned)
     return total
 
 
 def _marked(expr: Expr, subscripts: Subscripts) -> int:
     if not isinstance(expr, Call) or expr.function not in REDUCTIONS:
         return 0
-    marked = {
-        sub.removesuffix("!")
-        for argument in expr.arguments
-        for ref in own_references(argument)
-        for sub in ref.subscripts
-        if sub.endswith("!")
-    }
-    return math.prod(_length(sub, subscripts) for sub in marked) if marked else 0
+    parts = [part for argument in expr.arguments for part in own_parts(argument)]
+    subs = {sub for part in parts if isinstance(part, Ref) for sub in part.subscripts if sub.endswith("!")}
+    return len(parts) * math.prod(_length(sub.removesuffix("!"), subscripts) for sub in subs) if subs else 0
 
 
 def _length(sub: str, subscripts: Subscripts) -> int:
     return len(subscripts.dimensions[sub].elements) if sub in subscripts.dimensions else 1
 
 
-def own_references(expr: Expr) -> Iterator[Ref]:
-    """References in ``expr`` but for those inside a reduction of their own."""
-    match expr:
-        case Call(function, _) if function in REDUCTIONS:
-            return
-        case Ref():
-            yield expr
-        case Apply(Ref() as table, argument):
-            yield table
-            yield from own_references(argument)
-        case _:
-            for child in children(expr):
-                yield from own_references(child)
+def own_parts(expr: Expr) -> Iterator[Expr]:
+    """``expr`` and what is inside it but for what is inside a reduction of its own; tables are among it.
+
+    Parameters
+    ----------
+    expr : Expr
+        An argument of a reduction.
+    """
+    if isinstance(expr, Call) and expr.function in REDUCTIONS:
+        return
+    yield expr
+    if isinstance(expr, Apply) and isinstance(expr.table, Ref):
+        yield expr.table
+    for child in children(expr):
+        yield from own_parts(child)

@@ -5,6 +5,7 @@ Where the flat model and the subscripted one differ is only in names: ``resident
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
@@ -12,9 +13,9 @@ from itertools import product
 from operator import add, mul
 from typing import Any, assert_never
 
-from cipark_sd.base.errors import CiparkError, EquationError, raise_all
+from cipark_sd.base.errors import CiparkError, EquationError, UnsupportedFeature, raise_all
 from cipark_sd.base.naming import flat_name
-from cipark_sd.compiler.functions.arrays import within_array
+from cipark_sd.compiler.functions.arrays import MOST_ROWS, within_array
 from cipark_sd.compiler.functions.registry import of_arrays
 from cipark_sd.compiler.subscripts import (
     MOST_SUMMED,
@@ -23,8 +24,8 @@ from cipark_sd.compiler.subscripts import (
     Elements,
     Subscripts,
     check_array_sizes,
-    own_references,
-    too_many_terms,
+    own_parts,
+    too_many_summed,
 )
 from cipark_sd.model.expr import (
     MISSING,
@@ -78,6 +79,7 @@ def unroll(model: Model, *, keep_reductions: bool = False) -> Model:
     dims = Subscripts.of(model)
     problems: list[CiparkError] = []
     check_array_sizes(model, dims)
+    summed = Counter[str]()
 
     def written_out(variables: tuple[Variable, ...], parameters: Sequence[str] = ()) -> tuple[Variable, ...]:
         known: dict[str, Variable] = {name: Auxiliary(name=name, label=name, pieces=()) for name in parameters}
@@ -85,7 +87,7 @@ def unroll(model: Model, *, keep_reductions: bool = False) -> Model:
         flat: list[Variable] = []
         for variable in variables:
             try:
-                flat.extend(_Unroller(model, dims, known, variable, keep_reductions).run())
+                flat.extend(_Unroller(model, dims, known, variable, keep_reductions, summed).run())
             except CiparkError as problem:
                 problems.append(problem)
         return tuple(flat)
@@ -94,6 +96,10 @@ def unroll(model: Model, *, keep_reductions: bool = False) -> Model:
     macros = tuple(replace(macro, variables=written_out(macro.variables, macro.parameters)) for macro in model.macros)
     raise_all(model.name, problems)
     return replace(model, variables=variables, macros=macros, dimensions=())
+
+
+def _own_references(expr: Expr) -> Iterator[Ref]:
+    return (part for part in own_parts(expr) if isinstance(part, Ref))
 
 
 class _Unroller:
@@ -106,10 +112,12 @@ class _Unroller:
         known: dict[str, Variable],
         variable: Variable,
         keep_reductions: bool,
+        summed: Counter[str],
     ) -> None:
         self.model, self.subscripts, self.known, self.variable = model, subscripts, known, variable
         self.keep_reductions = keep_reductions
-        self._summed = 0
+        #: Operations of sums and vectors so far, by the label of the variable.
+        self._summed = summed
         #: The cells of matrices that are inverted, which all elements of the inverse share.
         self._matrices: dict[object, tuple[Expr, ...]] = {}
 
@@ -240,11 +248,18 @@ class _Unroller:
             case _:
                 raise self._wrong("gives ELMCOUNT something that is no subscript range")
 
+    def _count(self, arguments: tuple[Expr, ...], n: int) -> None:
+        """Count ``n`` elements of a sum or a vector, before they are written out."""
+        self._summed[self.variable.label] += n * sum(1 for argument in arguments for _ in own_parts(argument))
+        if (total := self._summed.total()) > MOST_SUMMED:
+            own = self._summed[self.variable.label]
+            raise too_many_summed(self.subscripts.where, self.variable.label, own, total)
+
     def _along(self, arguments: tuple[Expr, ...], bound: Binding, *, unmarked: bool) -> list[Binding]:
         """What the summed subscripts are, one binding a term, in the order in which they first appear."""
         names: list[str] = []
         for argument in arguments:
-            for ref in own_references(argument):
+            for ref in _own_references(argument):
                 for sub in ref.subscripts:
                     summed = sub.endswith("!") or (unmarked and sub in self.subscripts.dimensions and sub not in bound)
                     if summed and sub not in names:
@@ -255,9 +270,7 @@ class _Unroller:
             name = names[ranges.index(None)]
             reason = f"goes along {name!r}, but {name.removesuffix('!')!r} is an element and no dimension"
             raise self._wrong(reason)
-        self._summed += math.prod(map(len, choices))
-        if self._summed > MOST_SUMMED:
-            raise too_many_terms(self.subscripts.where, self.variable.label, self._summed)
+        self._count(arguments, math.prod(map(len, choices)))
         return [{**bound, **dict(zip(names, elements, strict=True))} for elements in product(*choices)]
 
     def _reduction(self, function: str, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
@@ -336,6 +349,7 @@ class _Unroller:
             return self._inverse(arguments[0], bound)
         last = self._dimensions_of(arguments[0])[-1]
         members, head = self._along_last(last, bound)
+        self._count(arguments if function == "vector_reorder" else arguments[:1], len(members))
         vector = tuple(self._expr(arguments[0], {**bound, last: member}) for member in members)
         if function == "vector_reorder":
             order = tuple(self._expr(arguments[1], {**bound, last: member}) for member in members)
@@ -353,8 +367,18 @@ class _Unroller:
         places = [Const(float(self.subscripts.places[sub][element])) for sub, element in element_place]
         members = self.subscripts.dimensions[columns].elements
         key = (matrix, *((sub, element) for sub, element in bound.items() if (sub, element) not in element_place))
+        down = self.subscripts.dimensions[rows].elements
+        if len(down) * len(members) > MOST_ROWS**2:
+            feature, way = (
+                f"INVERT MATRIX of more than {MOST_ROWS} rows",
+                "give the inverse as numbers, or invert blocks of it",
+            )
+            raise UnsupportedFeature(
+                feature, variable=self.variable.label, where=self.subscripts.where, alternative=way
+            )
         if key not in self._matrices:
-            cells = product(self.subscripts.dimensions[rows].elements, members)
+            self._count((matrix,), 5 * len(down) ** 2 * len(members))
+            cells = product(down, members)
             self._matrices[key] = tuple(self._cell_of(matrix, rows, columns, r, c, bound) for r, c in cells)
         return Call("invert_matrix", (*places, Const(float(len(members))), *self._matrices[key]))
 
@@ -374,6 +398,7 @@ class _Unroller:
             shown = function.replace("_", " ").upper()
             reason = f"gives {shown} no variable with the first element of its last subscript range"
             raise self._wrong(reason)
+        self._count((reference,), len(members))
         return [self._ref(Ref(reference.name, (*reference.subscripts[:-1], member)), bound) for member in members]
 
     def _element_at(self, arguments: tuple[Expr, ...], bound: Binding) -> Expr:
@@ -391,6 +416,7 @@ class _Unroller:
         for sub, members in zip(reference.subscripts, ranges, strict=True):
             element = self._at(sub, bound)
             first = first * len(members) + members.index(element)
+        self._count((reference,), math.prod(map(len, ranges)))
         every = [Ref(flat_name(reference.name, elements)) for elements in product(*ranges)]
         moved = self._expr(offset, bound)
         number = _number(moved)
@@ -414,12 +440,13 @@ class _Unroller:
             if not all(0 <= i < len(members) for i, members in zip(at, ranges, strict=True)):
                 return beyond
             return Ref(flat_name(array.name, tuple(members[i] for i, members in zip(at, ranges, strict=True))))
+        self._count((array,), math.prod(map(len, ranges)))
         every = [Ref(flat_name(array.name, elements)) for elements in product(*ranges)]
         inside, along = within_array(places, list(map(len, ranges)))
         return If(inside, Call("vector_elm_map", (Const(0.0), along, *every)), beyond)
 
     def _dimensions_of(self, expr: Expr) -> list[str]:
-        for ref in own_references(expr):
+        for ref in _own_references(expr):
             dims = [sub for sub in ref.subscripts if sub in self.subscripts.dimensions]
             if dims:
                 return dims
@@ -440,6 +467,7 @@ class _Unroller:
             return self._allocate(arguments, bound)
         last = self._dimensions_of(arguments[0])[-1]
         members, head = self._along_last(last, bound)
+        self._count(arguments, len(members))
         requests = tuple(self._expr(arguments[0], {**bound, last: member}) for member in members)
         if function == "allocate_by_priority":
             priority, _, width, supply = arguments[1:]
@@ -459,6 +487,7 @@ class _Unroller:
             raise self._wrong(reason)
         last = claimants.name
         members, head = self._along_last(last, bound)
+        self._count(arguments, len(members))
         bindings = [{**bound, last: member, f"{last}!": member} for member in members]
         requests = [self._expr(request, binding) for binding in bindings]
         if not kind:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Literal, NewType
 from cipark_sd.base.errors import EquationError, UnknownMethod, UnknownName
 from cipark_sd.base.naming import flat_name, override_key, protected_among, split_key
 from cipark_sd.execution.shared import MadeOnce
-from cipark_sd.model.expr import Expr, flow_terms, references
-from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, expressions, kind
+from cipark_sd.model.expr import Expr, flow_terms
+from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Series, Stock, Variable, kind, names_in
 
 Method = Literal["euler", "rk4", "rk4_auto", "rk2", "rk2_auto"]
 Format = Literal["vensim", "xmile"]
@@ -341,9 +341,8 @@ def causes(model: Model, variable: Variable) -> list[str]:
     list of str
         Canonical names in the order in which they stand there; tables, control variables and itself left out.
     """
-    names = dict.fromkeys(ref.name for expr in expressions(variable) for ref in references(expr))
     left_out = (variable.name, *CONTROL)
-    known = [name for name in names if name in model.by_name and name not in left_out]
+    known = [name for name in names_in(variable) if name in model.by_name and name not in left_out]
     return [name for name in known if not isinstance(model.by_name[name], Lookup)]
 
 
@@ -355,12 +354,7 @@ def uses(model: Model, variable: Variable) -> list[str]:
     list of str
         Canonical names in the order of the file, itself left out.
     """
-    return [
-        user.name
-        for user in model.variables
-        if user.name != variable.name
-        and any(ref.name == variable.name for expr in expressions(user) for ref in references(expr))
-    ]
+    return [user.name for user in model.variables if user.name != variable.name and variable.name in names_in(user)]
 
 
 def flows_of(model: Model, stock: Stock) -> dict[str, int] | None:

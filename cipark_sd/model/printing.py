@@ -108,8 +108,7 @@ class _Printer(Printing):
     """Expressions of one model as text."""
 
     def __init__(self, model: Model) -> None:
-        self.labels = {variable.name: quoted(variable.label) for variable in model.variables}
-        self.labels.setdefault("time", "Time")
+        self.variables = model.by_name
         self.ranges: dict[str, str] = {}
         for dimension in model.dimensions:
             self.ranges[dimension.name] = quoted(dimension.label)
@@ -117,8 +116,12 @@ class _Printer(Printing):
 
     def name(self, canonical_name: str) -> str:
         """A name in the modeller's spelling."""
-        label = self.labels.get(canonical_name) or self.ranges.get(canonical_name)
-        return label or quoted(canonical_name.replace("_", " "))
+        variable = self.variables.get(canonical_name)
+        if variable is not None:
+            return quoted(variable.label)
+        return self.ranges.get(canonical_name) or quoted(
+            "Time" if canonical_name == "time" else canonical_name.replace("_", " ")
+        )
 
     def subscripts(self, names: Subscripts) -> str:
         """``[Dim, element]``, or nothing; the ``!`` of a dimension that is summed over stays."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from cipark_sd.model.expr import Expr, Interpolation, Table
+from cipark_sd.model.expr import Expr, Interpolation, Table, references
 
 Subscripts = tuple[str, ...]
 
@@ -149,6 +149,11 @@ def expressions(variable: Variable) -> Iterator[Expr]:
             yield from (piece.expr for piece in equations)
         case _:
             return
+
+
+def names_in(variable: Variable) -> dict[str, None]:
+    """Canonical names of what stands in the equations of a variable, each once, in the order in which they stand."""
+    return dict.fromkeys(ref.name for expr in expressions(variable) for ref in references(expr))
 
 
 def rewritten(variable: Variable, change: Callable[[Expr], Expr]) -> Variable:

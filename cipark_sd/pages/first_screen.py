@@ -102,8 +102,7 @@ def _mark(standing: str, text: str = "") -> str:
 
 def _number(record: Headline) -> str:
     """A number with its class, what was reported, and its interval above that of the priors alone."""
-    name = record.title or record.dated
-    name = html.escape(f"{name[:1].upper()}{name[1:]}")
+    name = html.escape(f"{record.called[:1].upper()}{record.called[1:]}")
     mark = _mark(BADGES[record.standing]) if record.standing in BADGES else ""
     reported = f"{html.escape(record.reported)} reported; for comparison, the model: " if record.reported else ""
     assumed = "Not a finding. Model: " if record.standing == "assumed" else ""

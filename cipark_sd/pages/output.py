@@ -201,7 +201,7 @@ def draw(drawing: Drawing, folder: Path, endings: Sequence[str]) -> list[Path]:
     """
     from cipark_sd.pages.figures.files import save_figures
 
-    return save_figures(drawing.draw(*drawing.parts, **(drawing.options or {})), folder, drawing.name, endings)
+    return save_figures(drawing.figure(), folder, drawing.name, endings)
 
 
 def save_result(result: object, path: Path, identity: str, attributes: Mapping[str, str]) -> None:

@@ -29,14 +29,15 @@ class Made(Protocol):
 F = TypeVar("F", bound=Made, contravariant=True)
 
 
-@dataclass(frozen=True, eq=False)
 class Drawing:
     """A figure to be drawn: its file's name, and a function of a module with what it draws."""
 
-    name: str
-    draw: "Callable[..., Figure]"
-    parts: tuple[Any, ...]
-    options: Mapping[str, Any] | None = None
+    def __init__(self, name: str, draw: "Callable[..., Figure]", *parts: Any, **options: Any) -> None:
+        self.name, self.draw, self.parts, self.options = name, draw, parts, options
+
+    def figure(self) -> "Figure":
+        """The figure, drawn now."""
+        return self.draw(*self.parts, **self.options)
 
 
 @dataclass(frozen=True, slots=True)

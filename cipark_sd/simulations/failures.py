@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from cipark_sd.base.errors import CiparkError
 from cipark_sd.base.naming import canonical
 from cipark_sd.engines.base import Reduction
-from cipark_sd.model.expr import MISSING, Ref, references
+from cipark_sd.model.expr import MISSING, Ref
 from cipark_sd.model.model import Model
-from cipark_sd.model.variables import Auxiliary, expressions
+from cipark_sd.model.variables import Auxiliary, names_in
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,7 +33,7 @@ ALLOWED = 0.05
 #: The same where the ranges of the constants are a program's placeholders: such runs are left out and counted.
 ALLOWED_OF_PLACEHOLDERS = 0.9
 #: The share of failed runs above which nothing is concluded from the others: these are no sample of what varies, and an
-#: end of a central 90 % may lie anywhere among those that are missing.
+#: end of a central 90% may lie anywhere among those that are missing.
 MOST_FAILED = 0.1
 #: How far below its limit a stock may be by rounding alone, as a share of 1 or of the limit.
 SLACK = 1e-9
@@ -223,9 +223,7 @@ def _cause(
 def _inputs(model: Model, name: str) -> frozenset[str]:
     """The variables that one is computed from at the same time; a stock's value is that of the step before."""
     variable = model.by_name[name]
-    if not isinstance(variable, Auxiliary):
-        return frozenset()
-    return frozenset(ref.name for expr in expressions(variable) for ref in references(expr))
+    return frozenset(names_in(variable) if isinstance(variable, Auxiliary) else ())
 
 
 def _below(computed: "xr.Dataset", name: str, limit: float) -> NDArray[np.bool_]:
@@ -355,6 +353,6 @@ def share_of(share: float) -> str:
     """A share in per cent, as small as it may be.
 
     >>> share_of(0.0123), share_of(0.00001)
-    ('1.2 %', '0.001 %')
+    ('1.2%', '0.001%')
     """
-    return f"{100 * share:.2g} %"
+    return f"{100 * share:.2g}%"

@@ -69,7 +69,7 @@ CHANGES: Mapping[Kind, str] = {
     "built in": "The equations give the direction, and the data do not test it",
 }
 #: A Monte Carlo error up to this share of the interval's width is not printed: 400 independent draws of a normal
-#: distribution have 1.9 %, which seldom moves the second digit of the width.
+#: distribution have 1.9%, which seldom moves the second digit of the width.
 UNSEEN_ERROR = 0.02
 Side = Literal["for", "against", ""]
 
@@ -339,7 +339,7 @@ def class_of(pairs: Pairs, *, is_change: bool = False, misfit: str = "") -> Kind
 
     - *built in*: a change whose sign is the same in :data:`SURE` of the prior draws in which there is one, under every
       structure, however far the data narrow its size, unless they turn the odds against it;
-    - *informed*: under every structure the central 90 % after the data leave at most :data:`NARROW` of those before
+    - *informed*: under every structure the central 90% after the data leave at most :data:`NARROW` of those before
       (:func:`cipark_sd.statements.standing.left`), clear of the error of finite draws, or the odds of a change's sign
       have moved by :data:`INFORMED`;
     - *undecided*: neither. The player has the same rule for the runs that it makes (``pages/player/answer.js``).
@@ -395,7 +395,7 @@ def _assumed_sign(priors: Sequence[Array]) -> int:
 
 
 def _is_narrowed(prior: Array, posterior: Array) -> bool:
-    """Whether the data leave at most :data:`NARROW` of the central 90 %, clear of the error of finite draws.
+    """Whether the data leave at most :data:`NARROW` of the central 90%, clear of the error of finite draws.
 
     The standard error is the jackknife's over :data:`GROUPS` groups of draws, ``sqrt((g - 1) / g sum (s_i - s)^2)``.
     Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, equation 11.5.

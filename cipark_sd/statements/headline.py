@@ -202,6 +202,8 @@ class Headline:
         intervals have to do.
     scale : Scale
         On which the interval is set beside that of the priors: of a parameter its own, on which it was searched.
+    at_start : bool
+        Of a parameter, whether it is the initial value of the stock by whose name it goes.
     """
 
     estimand: str
@@ -223,6 +225,7 @@ class Headline:
     doubt: str = ""
     judged: Class | None = None
     scale: Scale = "identity"
+    at_start: bool = False
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.number):
@@ -236,7 +239,13 @@ class Headline:
     @property
     def dated(self) -> str:
         """The estimand, its time as people write it."""
-        return _TIME.sub(f" on {self.date}", self.estimand, count=1) if self.date else self.estimand
+        text = f"{self.estimand}{' at the start' * self.at_start}"
+        return _TIME.sub(f" on {self.date}", text, count=1) if self.date else text
+
+    @property
+    def called(self) -> str:
+        """What people call it: its title, else what it is of."""
+        return self.title or self.dated.removeprefix(parameter(""))
 
     @property
     def estimate(self) -> str:
@@ -375,6 +384,7 @@ class Details(TypedDict, total=False):
     doubt: str
     judged: Class | None
     scale: Scale
+    at_start: bool
 
 
 def date_in(estimand: str, label: Callable[[float], str]) -> str:
@@ -461,7 +471,7 @@ def _by_variable(conditions: Sequence[str]) -> list[str]:
 
 def in_words(record: Headline) -> str:
     """A headline number with its interval, what was reported of it, and what the priors alone say."""
-    name = record.title or record.dated.removeprefix("parameter ")
+    name = record.called
     if record.reported:
         text = f"{name}: {record.reported} reported; the model says {record.value}"
     elif record.has_assumed_sign:

@@ -20,9 +20,9 @@ from cipark_sd.base.errors import InvalidValue
 from cipark_sd.data.described import version
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.plan import checked, grid_of
-from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, references, row, walk
+from cipark_sd.model.expr import Binary, Call, Const, Expr, Neg, Ref, row, walk
 from cipark_sd.model.model import Method, Model
-from cipark_sd.model.variables import Auxiliary, Stock, Variable, expressions
+from cipark_sd.model.variables import Auxiliary, Stock, Variable, names_in
 from cipark_sd.verify.sides import CertificateRun, LeftOut, Side, engine_names, recorded_side, side_of
 
 #: A double holds 16 digits; a sum of some thousand terms, carried through a run, keeps 12 of them. What is left of the
@@ -281,7 +281,7 @@ def _first(question: CertificateRun, differences: Sequence[Difference]) -> tuple
     columns = [column for column, time in apart.items() if time == earliest]
     owners = {question.labels[column][0] for column in columns}
     inputs = {
-        name: {ref.name for expr in expressions(variable) for ref in references(expr)}
+        name: set(names_in(variable))
         for name, variable in question.model.by_name.items()
         if name in owners and not isinstance(variable, Stock)
     }

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from cipark_sd.base.timegrid import SLACK
-from cipark_sd.base.wording import listed
+from cipark_sd.base.wording import first_of
 from cipark_sd.data.scenarios import Scenario, resolve
 from cipark_sd.model.expr import Binary, Call, Expr, Ref, walk
 from cipark_sd.model.model import Model
@@ -12,8 +12,6 @@ from cipark_sd.model.variables import expressions
 
 #: Of a step that is a multiple of this part of a unit, sums of millions have no rounding: Time is exact.
 _EXACT = 2.0**-20
-#: Variables that a remark names.
-_NAMED = 3
 _COMPARISONS = ("=", "<>", "<", "<=", ">", ">=")
 #: Functions that jump where their argument reaches a whole number or a multiple.
 _JUMPING = ("integer", "floor", "round", "modulo", "floored_modulo", "quantum")
@@ -62,8 +60,7 @@ def remarks(model: Model, scenario: Scenario = Scenario()) -> Iterator[str]:  # 
 def _having(model: Model, has: Callable[[Expr], bool]) -> str:
     """The variables with such a part in an equation, as a list in words; empty where there is none."""
     labels = [v.label for v in model.variables if any(has(part) for expr in expressions(v) for part in walk(expr))]
-    further = [f"{len(labels) - _NAMED} more"] if len(labels) > _NAMED else []
-    return listed([*(repr(label) for label in labels[:_NAMED]), *further]) if labels else ""
+    return first_of(map(repr, labels)) if labels else ""
 
 
 def _compares_time(part: Expr) -> bool:

@@ -67,7 +67,12 @@ MODELS: dict[str, tuple[str, str]] = {
     ),
     "sum": (
         "A: (A1-A3000) ~~| B: (B1-B3000) ~~| c[A] = 1 ~~| d[B] = 2 ~~| y = SUM(c[A!] * d[B!]) ~~|",
-        "adds up 9,000,000 terms or more, counted over all its elements; at most 2,000,000 are",
+        "has sums or vectors of 27,000,000 operations or more, and all variables together 27,000,000",
+    ),
+    "sums of many variables": (
+        "A: (A1-A200) ~~| B: (B1-B200) ~~| c[A] = 1 ~~| d[B] = 2 ~~|\n"
+        + "\n".join(f"y{i} = SUM(c[A!] * d[B!]) ~~|" for i in range(60)),
+        "'y0' has sums or vectors of 120,000 operations or more, and all variables together 7,200,000",
     ),
     "range": ("A: (A1-A3000000) ~~| y[A] = 1 ~~|", "the range has 3000000 elements, more than 100000"),
     "number of an element": (f"A: (A1-A{'9' * 5000}) ~~| y[A] = 1 ~~|", "has more than 18 digits"),

@@ -1,5 +1,6 @@
 """Texts that were approved: each is of a test that there is, and another one fails."""
 
+import re
 from pathlib import Path
 
 import approved as module
@@ -16,6 +17,19 @@ def test_every_text_is_of_a_test_that_compares_it() -> None:
         source = (ROOT / path).read_text(encoding="utf-8")
         assert f"def {name.partition('[')[0]}(" in source, f"{test} is gone: take its texts out"
         assert "approved(" in source, test
+
+
+def test_a_percentage_has_one_spelling() -> None:
+    """90%, never 90 %: in texts that were approved, in strings of the packages and in documents written by hand."""
+    spaced = re.compile(r"[\d}] %(?![\w{(%<>])")
+    hand = [ROOT / "docs" / kind for kind in ("tutorial", "how-to", "reference", "explanation")]
+    written = [*FOLDER.glob("*.txt"), *(path for folder in hand for path in folder.rglob("*.md"))]
+    written += (ROOT / "cipark_sd" / "pages").rglob("*.js")
+    modules = [*(ROOT / "cipark_sd").rglob("*.py"), *(ROOT / "calibration").rglob("*.py")]
+    # where % begins a name of LLVM
+    written += [path for path in modules if not {"native", "wasm"}.intersection(path.parts)]
+    assert [str(path) for path in written if spaced.search(path.read_text(encoding="utf-8"))] == []
+    assert spaced.search("(90 %: 1 to 2)")
 
 
 def test_another_text_fails_until_it_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -208,7 +208,7 @@ RECORD = {
 }
 CONSOLE = "Finding\tThe data narrow Rate\nKnown\tRate: 0.61 1/Month (95%: 0.40 to 0.90); and 2 more constants.\n"
 PAGE = (
-    "<tr><td>parameter Rate</td><td>0.61 1/Month</td><td>0.40 to open <span>(95 %, profile likelihood)</span></td></tr>"
+    "<tr><td>parameter Rate</td><td>0.61 1/Month</td><td>0.40 to open <span>(95%, profile likelihood)</span></td></tr>"
 )
 ROW = {"name": "Rate", "estimate": 0.6123, "low_side": "bounded", "high_side": "open"}
 DRAWS = {"basis": "posterior", "interval": {"low": 0.401, "high": 0.8999, "by": "central draws"}, "kind": "median"}
@@ -247,7 +247,7 @@ def test_where_draws_are_the_headlines_they_are_compared(median: float, fault: s
     (tmp_path / "report.json").write_text(json.dumps({"headlines": [RECORD | DRAWS]}))
     pd.DataFrame([ROW]).to_csv(tmp_path / "summary.csv", index=False)
     pd.DataFrame([{"name": "Rate", "median": median, "sd": 0.1}]).to_csv(tmp_path / "posterior.csv", index=False)
-    row = "<tr><td>parameter Rate</td><td>0.61</td><td>0.40 to 0.90 (90 %, central draws)</td></tr>"
+    row = "<tr><td>parameter Rate</td><td>0.61</td><td>0.40 to 0.90 (90%, central draws)</td></tr>"
     (tmp_path / "report.html").write_text(row)
     (tmp_path / "calibrate.out").write_text(CONSOLE)
     check = gauntlet_texts.agree(tmp_path, tmp_path / "none", tmp_path)
@@ -368,6 +368,23 @@ def test_a_case_that_says_rightly_what_it_lacks_is_counted(
     rates = ("posterior", "sides", "intervals")
     checks += [{"question": q, "words": failing.get(q, ""), "hits": 0 if q in failing else 9, "of": 9} for q in rates]
     steps = [{"name": name, "exit": code} for name, code in zip(("calibrate", "posterior"), codes, strict=True)]
+    assert gauntlet_page.says_what_it_lacks([{"steps": steps, "checks": checks}]) is said
+
+
+@pytest.mark.parametrize(
+    ("last", "hits", "said"),
+    [
+        ("Caution\tThe draws are worth 283 independent ones: ends", 9, True),
+        ("Read next\treport.html", 9, False),
+        ("Caution\tThe draws are worth 283 independent ones: ends", 7, False),
+    ],
+)
+def test_draws_that_say_what_they_are_worth_say_what_they_lack(last: str, hits: int, said: bool) -> None:
+    checks = [
+        {"question": "converged", "passed": False, "words": "", "hits": 0, "of": 0},
+        {"question": "posterior", "passed": hits > 8, "words": "", "hits": hits, "of": 10},
+    ]
+    steps = [{"name": "posterior", "exit": 0, "last": last}]
     assert gauntlet_page.says_what_it_lacks([{"steps": steps, "checks": checks}]) is said
 
 
@@ -536,3 +553,18 @@ def test_draws_and_bands_are_held_against_the_truth(
     assert gauntlet_intervals.forecasts(small, tmp_path, made).words == "none of grown"
     (tmp_path / "forecast.csv").write_text(header + "as fitted,grams,9,6,7\nas fitted,grown,9,4,6\n")
     assert gauntlet_intervals.forecasts(small, tmp_path, made).hits == 1
+
+
+def test_a_plain_search_comes_down_from_a_first_step_into_an_abyss() -> None:
+    """A model that grows without bound away from the data falls to -1e226 within the box, and has no slopes there."""
+    surface = _surface()
+    near = surface.density.log_likelihood
+
+    def steep(theta: np.ndarray) -> np.ndarray:
+        x = np.log(theta)
+        return np.where(np.abs(x).max(axis=1) < 2, near(theta), -1e226)
+
+    fallen = replace(surface, density=SimpleNamespace(space=surface.density.space, log_likelihood=steep))
+    start = fallen.box(np.array([3.0, 3.0, 0.5]))
+    assert fallen.heights(start[None, :])[0] < -100
+    assert fallen.climb(start)[1] == pytest.approx(0.0, abs=0.01)

@@ -27,7 +27,7 @@ from cipark_sd.data.scenarios import Scenario
 from cipark_sd.model.model import Method
 from cipark_sd.simulations.ensembles import ensemble
 
-#: Draws that are run: their median lies within the central 90 % of all but one in ten million times.
+#: Draws that are run: their median lies within the central 90% of all but one in ten million times.
 N = 9
 #: Variables of a model up to which PySD runs it in a fraction of a second.
 SMALL = 15
@@ -143,7 +143,7 @@ def scores_by_hand(forecast: Path, by_series: Mapping[str, Any]) -> Iterator[str
             crps = 2 * np.trapezoid(np.maximum(levels * away, (levels - 1) * away), levels, axis=1)
             inside = int(((away[:, columns.index("q0.05")] >= 0) & (away[:, columns.index("q0.95")] <= 0)).sum())
             if not np.allclose(scored["crps"], crps, rtol=0.05) or scored["inside_90"] != inside:
-                printed = f"CRPS {scored['crps']}, {scored['inside_90']} in 90 %"
+                printed = f"CRPS {scored['crps']}, {scored['inside_90']} in 90%"
                 yield f"{series}, {structure}: {printed}, by hand {crps}, {inside}"
 
 

@@ -9,7 +9,7 @@ from scipy.interpolate import CubicSpline
 
 from cipark_sd.base.arrays import Array
 
-#: Ends of the central 95 %, of which draws claim an error.
+#: Ends of the central 95%, of which draws claim an error.
 ENDS = (0.025, 0.975)
 #: Exact ends by parameter.
 Exact = dict[str, tuple[float, float]]

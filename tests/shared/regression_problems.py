@@ -102,7 +102,7 @@ BOD = Curve(
     2.549,
     25.99,
 )
-#: The interval at 95 % is confint(nls(...)) of R, whose profile.nls are the authors' t-profiles.
+#: The interval at 95% is confint(nls(...)) of R, whose profile.nls are the authors' t-profiles.
 PUROMYCIN = Curve(
     "a * x / (b + x)",
     lambda x, a, b: a * x / (b + x),

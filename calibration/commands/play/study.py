@@ -417,7 +417,7 @@ def _levers(
 
 
 def _fitted(model: Model, name: str, values: Array, parameter: Parameter | None) -> Lever:
-    """A fitted constant over 95 % of its prior and nearly all of its draws, ends rounded outwards to whole steps."""
+    """A fitted constant over 95% of its prior and nearly all of its draws, ends rounded outwards to whole steps."""
     low, high = (float(value) for value in np.quantile(values, [TAIL, 1 - TAIL]))
     if parameter is not None:
         ends_of_prior = parameter.interval()

@@ -9,6 +9,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +25,7 @@ from calibration.inference.search.optimise import Optimum
 from calibration.noise.priors import to_scale
 from calibration.study.cumulative import cumulative_levels, cumulative_words
 from calibration.study.parameters import Parameter
-from cipark_sd.base.wording import listed, number
+from cipark_sd.base.wording import first_of, listed, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 FAR = 2.0
 #: Held constants that a verdict names, and a sentence lists; the others are counted and stand in ``held.csv``.
 NAMED = 2
+_first_few = partial(first_of, most=NAMED, surplus="more that are held")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +92,6 @@ class ParameterVerdict:
 def given_words(held: Sequence[Held]) -> str:
     """Held constants with their values, the first ones by name."""
     return _first_few([f"{constant.name} = {constant.value:.4g}" for constant in held])
-
-
-def _first_few(words: Sequence[str]) -> str:
-    """The first :data:`NAMED` of what is said of held constants, and how many more there are."""
-    left = len(words) - NAMED
-    return listed([*words[:NAMED], *([f"{left} more that are held"] if left > 0 else [])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +282,7 @@ def unbounded(verdict: Verdict | None, held: Sequence[Held]) -> Verdict | None:
 
 
 def prior_distance(parameter: Parameter, value: float) -> float:
-    """From the prior median, in halves of the central 68 % of the prior, on the scale that suits its family.
+    """From the prior median, in halves of the central 68% of the prior, on the scale that suits its family.
 
     A uniform prior is flat on its own scale, whichever one is searched: no estimate within its bounds contradicts it.
     """

@@ -22,7 +22,7 @@ from calibration.inference.profile.information import (
     standardised_rows,
     standardised_slopes,
 )
-from calibration.inference.search.box_search import curvature, suiting_steps
+from calibration.inference.search.box_search import own_curvature, suiting_steps
 from calibration.inference.search.objective import Objective
 from calibration.inference.search.optimise import Optimum
 from calibration.inference.search.scoring import over_jumps
@@ -117,7 +117,7 @@ def identifiability(optimum: Optimum) -> Identifiability:
     names = tuple(density.space.names[i] for i in free)
     columns = _columns(goal, free)
     centre = goal.box(optimum.theta)
-    steps = over_jumps(goal, centre) if goal.rough else suiting_steps(curvature(goal, centre))
+    steps = over_jumps(goal, centre) if goal.rough else suiting_steps(own_curvature(goal, centre))
     widths = np.array([_share_of_range(optimum, i) for i in free])
     sensitivities = standardised_slopes(goal, optimum.theta, columns, steps[columns]) * widths
     unknown = [name for name, column in zip(names, sensitivities.T, strict=True) if not np.isfinite(column).all()]

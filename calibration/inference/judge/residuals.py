@@ -18,7 +18,7 @@ Wolfowitz 1940, Annals of Mathematical Statistics 11(2), 147-162 (runs).
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import assert_never
@@ -29,7 +29,8 @@ import pandas as pd
 from calibration.likelihood.posterior import Posterior
 from calibration.likelihood.replicate import labels_of
 from calibration.likelihood.term_density import expected_numbers, joined_log_mass, number_family, term_log_density
-from calibration.noise.families.base import MeasurementFamily
+from calibration.noise.families.base import CountFamily, MeasurementFamily
+from calibration.noise.families.counts import NB1, NB2
 from calibration.study.observations import Breakdown, Count, Observation, Share
 from cipark_sd.base.arrays import Array
 
@@ -37,7 +38,7 @@ from cipark_sd.base.arrays import Array
 FAMILY_LEVEL = 0.05
 #: The band of the fitted table: central mass.
 BAND = 0.9
-#: The columns of a table of fitted numbers, a row each. ``low`` and ``high`` hold the central 90 % of the noise around
+#: The columns of a table of fitted numbers, a row each. ``low`` and ``high`` hold the central 90% of the noise around
 #: ``expected``, parameters held at the estimate, and ``sd`` is its standard deviation. ``residual`` is the randomised
 #: quantile residual. These take a number of an autocorrelated series, and
 #: a cell of a breakdown, by itself; ``log_likelihood`` is given the numbers before it, and that of the whole breakdown.
@@ -47,6 +48,10 @@ COLUMNS = (
 )
 
 
+#: Each kind of negative binomial law, beside which the other one is held.
+_OTHER_KIND: Mapping[str, tuple[CountFamily, CountFamily]] = {"nb1": (NB1(), NB2()), "nb2": (NB2(), NB1())}
+#: How far from that of the moments, by a factor, the dispersion of a family is looked for.
+_AROUND = 1e3
 #: Log probabilities of less than what was seen, of at least, of at most and of more.
 Tails = tuple[float, float, float, float]
 NOWHERE: Tails = (math.nan, math.nan, math.nan, math.nan)
@@ -356,3 +361,54 @@ def runs_words(results: Sequence[Runs]) -> list[str]:
                 "held, or widen the bounds of one that is fitted."
             )
     return sentences
+
+
+def other_noise_of_counts(density: Posterior, theta: Array) -> pd.DataFrame:
+    """Of counts under one negative binomial law whose dispersion is fitted, what the other kind would gain.
+
+    Counts of windows of unequal length are left out, of which the second kind has no law.
+
+    Parameters
+    ----------
+    theta : (k,)
+        Of the estimate.
+
+    Returns
+    -------
+    DataFrame
+        ``gain`` is the rise of the log likelihood by the ``other`` kind, the model's numbers as they are and each kind
+        with its best ``spread``, ``other_sd`` for the other one.
+    """
+    expected, rows = iter(density.by_term(theta[None, :])), []
+    for observation in density.problem.observations:
+        terms = [(t, e) for t, e in zip(observation.terms, expected, strict=False) if t.use == "fit"]
+        counts = [(t, float(e[0, 0])) for t, e in terms if isinstance(t, Count) and t.lower == t.upper and not t.gains]
+        noises = {t.noise for t, _ in counts}
+        read = [t.quantity for t, _ in counts]
+        windows = {0.0 if quantity.how == "at" else round(quantity.end - quantity.start, 9) for quantity in read}
+        if not counts or len(counts) < len(terms) or len(noises) > 1 or len(windows) > 1:
+            continue
+        noise = counts[0][0].noise
+        kinds = _OTHER_KIND.get(noise.family.name)
+        if kinds is not None and isinstance(noise.spread, str) and min(mean for _, mean in counts) > 0:
+            (_, own_log), (best, other_log) = (_best_dispersion(family, counts) for family in kinds)
+            rows.append((observation.name, other_log - own_log, kinds[1].name, noise.spread, best))
+    return pd.DataFrame(rows, columns=["observation", "gain", "other", "spread", "other_sd"])
+
+
+def _best_dispersion(family: CountFamily, counts: Sequence[tuple[Count, float]]) -> tuple[float, float]:
+    """The dispersion of a negative binomial law under which counts are likeliest, and their log likelihood."""
+    from scipy.optimize import minimize_scalar
+
+    numbers, means = np.array([(term.lower, mean) for term, mean in counts]).T
+    weights = np.array([term.weight for term, _ in counts])
+    at_one = family.variance(means, np.ones_like(means)) - means
+    of_moments = max(float(np.average(((numbers - means) ** 2 - means) / at_one, weights=weights)), 1e-3 / means.mean())
+    log = math.log(of_moments)
+
+    def lost(log_dispersion: float) -> float:
+        spread = np.full_like(means, math.exp(log_dispersion))
+        return -float((weights * family.log_density(numbers, means, spread)).sum())
+
+    minimum = minimize_scalar(lost, bounds=(log - math.log(_AROUND), log + math.log(_AROUND)), method="bounded")
+    return math.exp(minimum.x), -float(minimum.fun)

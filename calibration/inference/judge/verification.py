@@ -32,9 +32,8 @@ Status = Literal["agrees", "differs", "failed", "not compared"]
 MOST_NUMBERS = 600_000
 #: Difference, as a share of an observation's scale, above which the engines do not agree.
 TOLERANCE = 1e-9
-#: Move of an expected number at half the time step, in standard deviations of its noise, above which no interval is
-#: judged, and above which a fit is of no use.
-COARSE, UNUSABLE = 0.3, 1.0
+#: Move of an expected number at half the time step, in standard deviations of its noise, above which nothing is judged.
+COARSE = 0.3
 #: Times that a step is halved at most in search of one that serves.
 HALVINGS = 7
 #: Times that a smaller step may cost what another method does and is still taken: a scenario of the fit then runs the
@@ -42,7 +41,7 @@ HALVINGS = 7
 OTHERWISE = 2
 #: What is said of an interval then.
 TOO_COARSE = "not judged, since the time step is too coarse"
-#: Why there are no draws of a fit of no use, though they were asked for.
+#: Why there are no draws then, though they were asked for.
 UNSAMPLED = "the time step is too coarse"
 #: The option that asks for the comparison whatever it takes.
 OPTION = "--compare-pysd"

@@ -47,7 +47,7 @@ def standardised_slopes(goal: Objective, theta: Array, columns: NDArray[np.intp]
 
 
 def prior_sd(parameter: Parameter) -> float:
-    """Half the central 68 % of the prior, on the parameter's scale."""
+    """Half the central 68% of the prior, on the parameter's scale."""
     low, high = to_scale(np.array(parameter.interval(ONE_SD)), parameter.scale)
     return float((high - low) / 2)
 

@@ -76,7 +76,7 @@ ROUGH = 10.0
 #: where the objective jumps. An end that is missed by a share of the threshold is off by half that share of its
 #: distance from the centre; a smaller share begins walks again for what moves no digit. Halved or doubled neither
 #: moves an end of flu, Rat42 and the core. Over the jumps of a tank that opens above a level up to three of eight ends
-#: move, one by 40 % where the second is doubled or the first halved: what searches have to gain goes by their ratio.
+#: move, one by 40% where the second is doubled or the first halved: what searches have to gain goes by their ratio.
 LOWER, LOWER_OVER_JUMPS = 1e-3, 0.05
 #: How many times that share grows in a walk each time that it goes on from a lower place, begins again or has searched
 #: longer for nothing, and the most of it: along jumps and kinks there always is a place that is a little lower. They
@@ -84,14 +84,14 @@ LOWER, LOWER_OVER_JUMPS = 1e-3, 0.05
 #: the same four, the other an end of the tank by a thousandth.
 PATIENCE, MOST_LOWER = 4.0, 0.1
 #: A side that has used up its points ends between two places whose rises miss the threshold by no more than this share,
-#: and that are this share of their distance from the centre apart: levels of 91 and 97 % for 95 %.
+#: and that are this share of their distance from the centre apart: levels of 91 and 97% for 95%.
 NEARLY, APART = 0.25, 0.1
 #: The same share of rises where the objective jumps: the places are near, and the end lies between them.
 NEARLY_OVER_JUMPS = 1.0
 #: The pull on a parameter that is held where the objective jumps.
 HELD = 1e-6
-#: The room of a pull that holds the quantity between two places, as share of their distance: the quantity then is off by
-#: a millionth of that; and how often a ridge between them is looked for.
+#: The room of a pull that holds the quantity between two places, as share of their distance: the quantity then is off
+#: by a millionth of that; and how often a ridge between them is looked for.
 CLOSE, MOST_ON_RIDGE = 1e-3, 8
 #: The relative fall at which steps along a bent valley end: a thousandth of that of other searches, since what is left
 #: may lie far along it.

@@ -11,7 +11,7 @@ R-hat between walkers of an ensemble that sits in one of two modes sees nothing.
   does not see. The course of the ensemble's mean does: the variance of the overall mean is the long-run variance of
   that course. An ESS from it is noisy, and too large as a rule where the course spans a few autocorrelation times, so
   it counts where it is lower beyond doubt. With one walker an ensemble both are the usual ESS. Bulk is that of the
-  rank-normalised values, tail the lesser of those of the 5 % and 95 % quantiles.
+  rank-normalised values, tail the lesser of those of the 5% and 95% quantiles.
 - Of many walkers both are taken from at least five hundred steps, evenly thinned; moments and quantiles from all.
 - **MCSE** of the mean is the standard deviation over the root of the ESS of the mean. That of a quantile is half the
   distance between the two values that the share below it would reach one standard error either side, by the ESS of
@@ -45,7 +45,7 @@ SURE = 3.0
 #: Steps at least that mixing is judged by: of longer chains every second one, every third, and so on. A chain that is
 #: still judged then mixes over many steps, and one of its autocorrelation times keeps most of what it says.
 JUDGED = 500
-#: Ends of the central 95 % and the median: the quantiles that are printed, and their names.
+#: Ends of the central 95% and the median: the quantiles that are printed, and their names.
 QUANTILES, LIMITS = (0.025, 0.5, 0.975), ("low", "median", "high")
 #: The quantiles whose shares make the effective size of the tails.
 TAILS = (0.05, 0.95)
@@ -91,7 +91,7 @@ class Criteria:
 #: standard deviation.
 CONVERGED = Criteria(r_hat=1.01, ess=float(ENOUGH))
 #: Draws that a band may be drawn of, its Monte Carlo error said: of 150 autocorrelated chains worth 100 to 150 draws
-#: the ends of 95 % intervals erred by 1.1 to 1.5 of the error that they claim, and half of the R-hat were below 1.04.
+#: the ends of 95% intervals erred by 1.1 to 1.5 of the error that they claim, and half of the R-hat were below 1.04.
 USABLE = Criteria(r_hat=1.05, ess=100.0)
 
 
@@ -99,7 +99,7 @@ USABLE = Criteria(r_hat=1.05, ess=100.0)
 class Convergence:
     """One quantity's moments over all draws, how well they are known, and how well it mixes.
 
-    ``low`` and ``high`` are the ends of the central 95 %; an ``mcse`` has the unit of its quantity. ``limit_error`` is
+    ``low`` and ``high`` are the ends of the central 95%; an ``mcse`` has the unit of its quantity. ``limit_error`` is
     the greater error of the two ends in standard deviations of rank-normalised values. Where all draws are the same
     nothing is known of how they mix, and NaN says so.
     """
@@ -122,7 +122,7 @@ class Convergence:
     def __str__(self) -> str:
         return (
             f"{self.name} mixes worst: R-hat {self.r_hat:.3f}, effective size {min(self.ess_bulk, self.ess_tail):.0f}, "
-            f"Monte Carlo error {self.mean_error:.3f} sd of the mean and {self.limit_error:.3f} sd of the 95 % limits"
+            f"Monte Carlo error {self.mean_error:.3f} sd of the mean and {self.limit_error:.3f} sd of the 95% limits"
         )
 
     @property

@@ -2,7 +2,7 @@
 
 A draw with which a number that the data ask for is no finite number has likelihood zero, so it is in no posterior. The
 lower limit of a stock is no part of the likelihood; a draw below it is told, and may be too much. Whether the data are
-possible at all under the priors is asked before anything is searched: it is cheap, and names the term.
+possible at all under the priors is asked once the time step is known that serves: it is cheap, and names the term.
 """
 
 from collections.abc import Sequence
@@ -177,7 +177,7 @@ def impossible_terms(density: Posterior, seed: int) -> tuple[str, ...]:
         term, there = density.problem.terms[worst], usable[never[usable, worst]]
         also = ", and at the prior medians" if runs[0] and never[0, worst] else ""
         lines.append(
-            f"{observation.name}: {100 * shares[worst]:.3g} % of {len(usable)} prior draws make {term.label!r} "
+            f"{observation.name}: {100 * shares[worst]:.3g}% of {len(usable)} prior draws make {term.label!r} "
             f"impossible{also}: {_rule(term, expected[worst][there])}"
         )
     return tuple(lines)

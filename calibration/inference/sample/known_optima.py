@@ -42,7 +42,7 @@ REGION, LOCAL = 0.9, 1000
 #: valley: two rates of a tracer that may change places have .2, three narrow hills in a row .5, one hill .94 and more.
 #: By chance one in forty plains has .67 on which 286 draws lie, and one in ten .75.
 FIFTHS, VALLEY = 5, 0.7
-#: Share of a posterior that draws may lack: what lies beyond one end of a central 95 % interval, so that less moves no
+#: Share of a posterior that draws may lack: what lies beyond one end of a central 95% interval, so that less moves no
 #: end beyond the draws. And the standard errors beyond which it is no chance.
 LACKING, SURE = 0.025, 3.0
 
@@ -318,7 +318,7 @@ def missing_words(places: Sequence[Place], names: Sequence[str], low: Sequence[f
     Parameters
     ----------
     low, high : sequence of float
-        Ends of the central 95 % of each parameter's draws.
+        Ends of the central 95% of each parameter's draws.
 
     Returns
     -------

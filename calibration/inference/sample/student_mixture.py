@@ -31,7 +31,7 @@ STEPS, STEPS_COMPARED, SETTLED = 24, 12, 1e-3
 LOOK_AT_FREEDOM = 4
 #: How many points the shape of all counts for in that of each component, so that none collapses onto a few.
 PSEUDO_POINTS = 2.0
-#: Share of the points beyond the end of a coordinate: some of them lie beyond the 2.5 % where an interval ends.
+#: Share of the points beyond the end of a coordinate: some of them lie beyond the 2.5% where an interval ends.
 END = 0.05
 
 
@@ -153,7 +153,7 @@ def fit_mixture(points: Array, weights: Array, rng: np.random.Generator, near: i
 
 
 def end_components(points: Array, weights: Array, freedom: float) -> StudentMixture:
-    """A component for what lies beyond the 5 % and one for what lies beyond the 95 % of each coordinate.
+    """A component for what lies beyond the 5% and one for what lies beyond the 95% of each coordinate.
 
     Parameters
     ----------

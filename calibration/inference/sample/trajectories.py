@@ -56,7 +56,7 @@ MOVES = 0.1
 #: means of groups scatter then at least, in standard deviations.
 CHANCE, FAR_APART = 1e-3, 0.3
 #: Standard errors between the weight of a mode and its share of the chains' draws beyond which the share is wrong: an
-#: energy model's chains held 13 % of a mode of 25 %, 3.8 of them away, at an R-hat of 1.017.
+#: energy model's chains held 13% of a mode of 25%, 3.8 of them away, at an R-hat of 1.017.
 CONTRADICTED = 3.0
 #: Draws of each chain at least, whatever the budget.
 LEAST = 4
@@ -155,17 +155,18 @@ class Soundness:
         return words
 
     def _of_divergences(self) -> str:
-        share = f"{self.diverged:.2%} of the moves with short steps diverged"
+        share = f"{self.diverged:.2%} of the moves with short steps diverged; " if self.diverged else ""
         sticking = f"{self.n_sticking} of {self.n_chains} chains stick"
         if self.few_diverged and not self.n_sticking:
-            return f"{share}, few enough (up to {DIVERGED:.0%} are)."
+            return f"{share.removesuffix('; ')}, few enough (up to {DIVERGED:.0%} are)."
         if self.few_diverged:
             moves = f"no mean moves by more than {self.moves:.2f} standard deviations"
-            return f"{share}; {sticking}, without which {moves}."
+            return f"{share}{sticking}, without which {moves}."
+        if not self.n_sticking:
+            return f"{share.removesuffix('; ')}, too many to trust the draws (up to {DIVERGED:.0%} are few)."
         if self.moves > MOVES:
-            return f"{share}; {sticking}, and without them a mean or a spread moves: the draws are not to be trusted."
-        few = f"up to {DIVERGED:.0%} are, or a few chains that change nothing"
-        return f"{share} and {sticking}, too many to trust the draws ({few})."
+            return f"{share}{sticking}, and without them a mean or a spread moves: the draws are not to be trusted."
+        return f"{share}{sticking}, too many to trust the draws (a few that change nothing are allowed)."
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,6 +42,8 @@ SINGULAR = 1e-10
 #: Parameters and operations from which on a curvature takes slopes: of 30 parameters in place of 870 runs 60 slopes,
 #: each at six runs. Of 13 both would cost the same.
 MANY, COSTLY = 25, 40_000_000
+#: Numbers of the corners whose values are asked for at once, 8 MiB: those of 400 parameters are 129 million.
+CORNER_NUMBERS = 2**20
 #: Quasi-Newton steps from one measured curvature, and points of one line search.
 MOST_STEPS, MOST_TRIALS = 120, 40
 #: A step lowers the objective by this share of what its slope promises, and leaves at most this share of the slope.
@@ -80,10 +82,22 @@ def positive(matrix: Array) -> Array:
 
 
 def suiting_steps(matrix: Array) -> Array:
-    """The steps ``(n,)`` that suit a gradient where the curvature is ``matrix``."""
+    """The steps ``(n,)`` that suit a gradient where the curvature is ``matrix``, or has that diagonal."""
     # a difference quotient over the whole width of a steep valley would not be its slope
-    widths = 1 / np.sqrt(np.maximum(np.abs(np.diag(matrix)), 1.0))
+    diagonal = np.diag(matrix) if matrix.ndim == 2 else matrix
+    widths = 1 / np.sqrt(np.maximum(np.abs(diagonal), 1.0))
     return np.clip(GRADIENT_SHARE * widths, LEAST_PROBE, 1e-4)
+
+
+def own_curvature(goal: Callable[[Array], Array], point: Array) -> Array:
+    """The diagonal of :func:`curvature`, ``(n_free,)``, at a cost that grows with the parameters alone.
+
+    Parameters
+    ----------
+    goal, point
+        As of :func:`curvature`.
+    """
+    return _along_axes(goal, point)[2]
 
 
 def curvature(goal: Callable[[Array], Array], point: Array) -> Array:
@@ -108,9 +122,12 @@ def curvature(goal: Callable[[Array], Array], point: Array) -> Array:
     first, partner = np.triu_indices(n, 1)
     if len(first):
         pair_steps = np.diag(steps)
-        together = pair_steps[first] + pair_steps[partner]
-        corners = goal(np.vstack([centre + together, centre - together]))
-        up, down = corners[: len(first)], corners[len(first) :]
+        up, down = np.empty(len(first)), np.empty(len(first))
+        at_once = max(1, CORNER_NUMBERS // (2 * n))
+        for start in range(0, len(first), at_once):
+            part = slice(start, start + at_once)
+            together = pair_steps[first[part]] + pair_steps[partner[part]]
+            up[part], down[part] = np.split(goal(np.vstack([centre + together, centre - together])), 2)
         usable = (up < IMPOSSIBLE) & (down < IMPOSSIBLE) & possible[first] & possible[partner]
         mixed = up + down - ahead[first] - behind[first] - ahead[partner] - behind[partner] + 2 * values[0]
         matrix[first, partner] = np.where(usable, mixed / (2 * steps[first] * steps[partner]), 0.0)

@@ -32,7 +32,7 @@ MOST_STEPS, LAST_STEPS = 40, 4
 #: How far walkers begin from a minimum, in standard deviations.
 SPREAD = 0.5
 #: What luck with jumps is worth: a minimum may be lower by as much. An end of a profile is as uncertain, so that a
-#: crossing is searched no closer; halved, three of eight ends of a tank that opens above a level move, one by 4 %.
+#: crossing is searched no closer; halved, three of eight ends of a tank that opens above a level move, one by 4%.
 DOUBT = 0.05
 #: How often distances are made to suit the curvature that they show.
 TURNS = 3

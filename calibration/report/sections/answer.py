@@ -5,7 +5,7 @@ what keeps the numbers from being used, follow.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from calibration.report.sections.base import ReportPart, misfit, on_bounds_words
 from calibration.report.sections.constants import class_changes, classes, constants
 from calibration.report.sections.course import course, date_words, peak_words
 from calibration.report.sections.predictions import Predictions, at_estimate, since_words, unseen
-from cipark_sd.base.wording import interval, listed, number, said_date
+from cipark_sd.base.wording import first_of, interval, listed, number, said_date
 from cipark_sd.data.readings import METRICS
 from cipark_sd.pages.blocks import FirstScreen, Listing, Paragraph, Section
 from cipark_sd.pages.parts import Drawing, Pictures
@@ -32,8 +32,8 @@ from cipark_sd.verify.checks.outcome import BUILT_IN_SOURCE, Outcome
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Numbers that are drawn, and constants that a line names, at most.
-NUMBERS, NAMED = 3, 3
+#: Numbers that are drawn, at most.
+NUMBERS = 3
 #: The title where half the time step moves the numbers.
 NO_FINDING = "No finding: the time step is too coarse"
 #: After sentences of a study's authors.
@@ -63,8 +63,8 @@ class First(ReportPart):
             "noise": observed.kind == "level",
         }
         parts = (fit.curves.times, course, _with_bars(findings, fit.curves.dated(shown)))
-        yield Drawing("answer", figures_fit.answer_figure, parts, options)
-        yield Drawing("answer_narrow", figures_fit.answer_figure, parts, {**options, "narrow": True})
+        yield Drawing("answer", figures_fit.answer_figure, *parts, **options)
+        yield Drawing("answer_narrow", figures_fit.answer_figure, *parts, **options, narrow=True)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """One block."""
@@ -156,7 +156,7 @@ def answer(findings: Findings) -> str:
     after = ", no finding" if record.has_assumed_sign else "" if record.interval is not None else ", by the best fit"
     is_time = about.startswith(tuple(f"{metric.name} " for metric in METRICS if metric.is_time))
     date = date_words(findings.fit, record.number) if is_time else ""
-    return f"{_capital(_name(record))}: {record.brief}{date and f', {date}'}{after}"
+    return f"{_capital(record.called)}: {record.brief}{date and f', {date}'}{after}"
 
 
 def _title_words(records: Sequence[Headline], of_course: str) -> str:
@@ -175,7 +175,7 @@ def _title_words(records: Sequence[Headline], of_course: str) -> str:
     if not k:
         return "No constant was fitted"
     if k == 1 and not unfound:
-        return f"The data {'narrow' if n else 'do not narrow'} {_name(fitted[0])}: {fitted[0].brief}"
+        return f"The data {'narrow' if n else 'do not narrow'} {fitted[0].called}: {fitted[0].brief}"
     some = ("both" if k == 2 else f"all {k}") if n == k else f"{n or 'none'} of {k}"
     return f"The data narrow {some} fitted constants{f', and of {unfound} it was not found' if unfound else ''}"
 
@@ -190,7 +190,7 @@ def _known_words(records: Sequence[Headline]) -> str:
         return f"{first.title}: {first.reported} reported. The fitted model gives {first.brief}"
     n_more = len([record for record in known if not record.title]) - 1
     rest_of = f"; and {n_more} more constant{'s' * (n_more > 1)}" if n_more > 0 and not first.title else ""
-    return f"{_name(first)}: {first.brief}{rest_of}"
+    return f"{first.called}: {first.brief}{rest_of}"
 
 
 def _not_known_words(records: Sequence[Headline], about: str = "") -> str:
@@ -200,20 +200,20 @@ def _not_known_words(records: Sequence[Headline], about: str = "") -> str:
     """
 
     def named(record: Headline) -> str:
-        return f"{_name(record)} ({record.brief})" if record.estimand == about else _name(record)
+        return f"{record.called} ({record.brief})" if record.estimand == about else record.called
 
     parts = []
     # what was reported is known beside the model's number
     if narrowed := [record for record in _with(records, "narrowed") if not record.reported]:
         rest_of = f", and {len(narrowed) - 1} more" if len(narrowed) > 1 else ""
-        parts.append(f"narrowed only: {_name(narrowed[0])}, {narrowed[0].brief}{rest_of}")
+        parts.append(f"narrowed only: {narrowed[0].called}, {narrowed[0].brief}{rest_of}")
     if unmoved := _with(records, "not narrowed"):
-        parts.append(f"{_some(map(named, unmoved))}: the data do not narrow what the priors alone say")
+        parts.append(f"{first_of(map(named, unmoved))}: the data do not narrow what the priors alone say")
     if doubted := _with(records, "doubted"):
-        parts.append(f"{_some(map(named, doubted))}: another structure of the model may give other values")
+        parts.append(f"{first_of(map(named, doubted))}: another structure of the model may give other values")
     # a caution says it beside other lines
     if (unfound := _with(records, "not found")) and not parts:
-        parts.append(f"{_some(map(_name, unfound))}: no interval was found")
+        parts.append(f"{first_of(map(attrgetter('called'), unfound))}: no interval was found")
     return "; ".join(parts) or "Whether another structure of the model explains the data as well"
 
 
@@ -221,9 +221,9 @@ def _assumed_words(fit: Fit, records: Sequence[Headline]) -> str:
     """The changes whose sign the priors give, the constants that these give, and what was held."""
     assumed = _with(records, "assumed")
     changes = [f"{record.title}: {record.brief}, no finding" for record in assumed if record.title]
-    names = [_name(record) for record in assumed if not record.title]
+    names = [record.called for record in assumed if not record.title]
     changes += [
-        f"{_some(names)}, as {'its prior alone gives it' if len(names) == 1 else 'their priors alone give them'}"
+        f"{first_of(names)}, as {'its prior alone gives it' if len(names) == 1 else 'their priors alone give them'}"
     ] * bool(names)
     n = len(fit.study.fixed) + sum(parameter.use == "PRI" for parameter in fit.study.space)
     held = f" and {n} fixed constant{'s' * (n != 1)}" if n else ""
@@ -268,7 +268,7 @@ def held_out_words(findings: Findings) -> str:
 
 
 def _with_bars(findings: Findings, rows: "pd.DataFrame") -> "pd.DataFrame":
-    """Some of the rows of a fit, with 90 % of the noise at those that were held out under the draws: none without."""
+    """Some of the rows of a fit, with 90% of the noise at those that were held out under the draws: none without."""
     shown, held = rows.copy(), rows.index[rows["use"] == "holdout"]
     predicted = () if findings.draws is None else findings.draws.predicted
     for name in ("low", "high"):
@@ -327,16 +327,6 @@ def _noise_words(fit: Fit, observed: Observed | None, *, banded: bool) -> str:
 
 def _rows_shown(fit: Fit) -> "pd.DataFrame":
     return fit.curves.dated(first_shown(fit) or "")
-
-
-def _name(record: Headline) -> str:
-    return record.title or record.dated.removeprefix("parameter ")
-
-
-def _some(of: Iterable[str]) -> str:
-    """The first of some names, and how many more there are."""
-    names = list(of)
-    return listed([*names[:NAMED], *([f"{len(names) - NAMED} more"] if len(names) > NAMED else [])])
 
 
 def _capital(text: str) -> str:
@@ -398,7 +388,7 @@ def cautions(findings: Findings) -> Iterator[str]:
     elif drawn is not None and drawn.basis.worth is not None:
         error = max(line.limit_error for line in drawn.mixing)
         yield (
-            f"The draws are worth {drawn.basis.worth} independent ones: ends of 95 % intervals are known to "
+            f"The draws are worth {drawn.basis.worth} independent ones: ends of 95% intervals are known to "
             f"{error:.2g} standard deviations. Four times as many --steps halve that."
         )
     if findings.draws is None:
@@ -432,7 +422,7 @@ def _unfound(fit: Fit) -> Iterator[str]:
     remedy = "" if fit.posterior is not None else ": --posterior gives it by draws"
     for reason, left in fit.unfound_by_reason.items():
         why = f", since {reason.removeprefix('not computed: ')}"
-        yield f"An end of the interval of {_some(left)} was not found{BUDGET if reason == SPENT else why}{remedy}."
+        yield f"An end of the interval of {first_of(left)} was not found{BUDGET if reason == SPENT else why}{remedy}."
 
 
 def warnings(findings: Findings) -> Iterator[str]:

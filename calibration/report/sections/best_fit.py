@@ -49,12 +49,11 @@ class Optimum(ReportPart):
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Where searches ended, and profiles."""
         fit = findings.fit
-        yield Drawing("waterfall", figures_fit.waterfall_figure, (fit.optimum,))
+        yield Drawing("waterfall", figures_fit.waterfall_figure, fit.optimum)
         if fit.profiles:
             units = [fit.study.unit(profile.name) for profile in fit.profiles]
-            yield Drawing(
-                "profiles", figures_fit.profiles_figure, (fit.study.space, fit.optimum.theta, fit.profiles, units)
-            )
+            draw = figures_fit.profiles_figure
+            yield Drawing("profiles", draw, fit.study.space, fit.optimum.theta, fit.profiles, units)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """What the searches reached, estimates, and what the data determine."""
@@ -165,7 +164,7 @@ class Calculation(ReportPart):
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Ranks of the self-test."""
         if (tested := findings.assessment.tested) is not None:
-            yield Drawing("self_test", figures_posterior.self_test_figure, (tested,))
+            yield Drawing("self_test", figures_posterior.self_test_figure, tested)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """A sentence for each check."""
@@ -226,16 +225,11 @@ class Data(ReportPart):
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """The model beside the numbers, and what the posterior predicts of them."""
         fit = findings.fit
-        options = {
-            "axis_labels": {observation.name: observation.label for observation in fit.study.observations},
-            "time": fit.study.time,
-        }
+        labels, time = {observation.name: observation.label for observation in fit.study.observations}, fit.study.time
         parts = (fit.curves.times, fit.curves.courses, fit.curves.levels, fit.rows)
-        yield Drawing("fit", figures_fit.fit_figure, parts, options)
+        yield Drawing("fit", figures_fit.fit_figure, *parts, axis_labels=labels, time=time)
         if bands := findings.shown.bands:
-            yield Drawing(
-                "bands", figures_posterior.bands_figure, (bands, fit.study.observations), {"time": fit.study.time}
-            )
+            yield Drawing("bands", figures_posterior.bands_figure, bands, fit.study.observations, time=time)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Figures, and folded away observations and a line for each number."""
@@ -280,7 +274,7 @@ def _fitted_table(fit: Fit) -> Table:
         noise = band(row["low"], row["high"]) if np.isfinite(row["low"]) else ""
         shown = (f"{row['expected']:.2f}", noise, f"{row['residual']:+.1f}", figures_fit.USES[row["use"]][2])
         rows.append((str(row["label"]), observed, *shown))
-    head = ("number", "seen", "model", "90 % of noise", "quantile residual", "use")
+    head = ("number", "seen", "model", "90% of noise", "quantile residual", "use")
     caption = (
         "Seen against expected at the optimum, whose parameters are held in the band. Quantile residual: the standard "
         "normal number that is as improbable as what was seen, in the same direction."

@@ -35,6 +35,7 @@ def constants(findings: Findings) -> Iterator[Headline]:
         if estimated.target == "model" and name not in fit.study.deviations:
             is_doubted = name in hang or name not in fit.identifiability.names
             known |= {"unit": fit.study.unit(name), "scale": estimated.scale, "doubt": doubt if is_doubted else ""}
+            known |= {"at_start": name in fit.study.starts}
             yield record(findings, parameter(name), value, **known)
 
 

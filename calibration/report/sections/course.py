@@ -72,10 +72,10 @@ def peak_words(findings: Findings) -> str:
         return ""
     ends = records[1].interval.low, records[1].interval.high
     first, last = ("" if end is None else date_words(findings.fit, end) for end in ends)
-    peak = f"The peak of {_name(findings.fit)} is between"
+    peak = f"The peak of {_name(findings.fit)} comes between"
     if first and last:
         return f"{peak} {first} and {last} (90%)" if first != last else ""
-    return f"{peak} {' and '.join(records[1].interval.ends())} (90%, {findings.fit.study.time_units})"
+    return f"{peak} {_unit(findings.fit)} {' and '.join(records[1].interval.ends())} (90%)"
 
 
 def _name(fit: Fit) -> str:
@@ -107,8 +107,12 @@ def date_words(fit: Fit, time: float) -> str:
 def _at(fit: Fit, time: float, text: str = "") -> str:
     if date := date_words(fit, time):
         return f"on {date}"
-    unit = fit.study.time_units.lower()
-    return f"at {unit.removesuffix('s') or 'time'} {text or f'{time:.6g}'}"
+    return f"at {_unit(fit)} {text or f'{time:.6g}'}"
+
+
+def _unit(fit: Fit) -> str:
+    """What a number of the time axis is called, such as "day"."""
+    return fit.study.time_units.lower().removesuffix("s") or "time"
 
 
 def _when(fit: Fit, when: Headline) -> str:

@@ -46,10 +46,10 @@ class Posterior(ReportPart):
         if drawn is None or not lines:
             return
         names = [line.name for line in sorted(lines, key=lambda line: -line.contraction)[:MOST]]
-        yield Drawing("posterior", figures_posterior.posterior_figure, (space, drawn.flat))
-        yield Drawing("pairs", figures_posterior.pairs_figure, (space, drawn.flat, names))
+        yield Drawing("posterior", figures_posterior.posterior_figure, space, drawn.flat)
+        yield Drawing("pairs", figures_posterior.pairs_figure, space, drawn.flat, names)
         if pits := judged(drawn.predicted):
-            yield Drawing("pit", figures_posterior.pit_figure, (pits,))
+            yield Drawing("pit", figures_posterior.pit_figure, pits)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """How it was drawn, and where that is to be trusted its numbers and figures."""
@@ -111,10 +111,10 @@ def replicated(lines: Sequence[Discrepancy]) -> Iterator[Block]:
     ]  # fmt: skip
     caption = (
         "Statistics of the data against posterior predictive simulations. "
-        "Probability: of a replicate at least as far out, on both sides. What fails has less than 5 % over the number "
+        "Probability: of a replicate at least as far out, on both sides. What fails has less than 5% over the number "
         "of statistics."
     )
-    yield Table(("observation", "statistic", "data", "replicates", "95 %", "probability", ""), tuple(rows), caption)
+    yield Table(("observation", "statistic", "data", "replicates", "95%", "probability", ""), tuple(rows), caption)
 
 
 def _contracted(drawn: Draws, lines: Sequence[Contraction]) -> Table:
@@ -132,7 +132,7 @@ def _contracted(drawn: Draws, lines: Sequence[Contraction]) -> Table:
         )
         rows.append((line.name, *numbers, f"{line.to_data:.2f}", f"{mixing.r_hat:.3f}", f"{size:.0f}", line.verdict))
     head = (
-        "parameter", "mean ± error", "median", "95 %", "errors of these", "contraction", "to prior", "to data", "R-hat",
+        "parameter", "mean ± error", "median", "95%", "errors of these", "contraction", "to prior", "to data", "R-hat",
         "ESS", "in words",
     )  # fmt: skip
     caption = (
@@ -172,7 +172,7 @@ class Groups(ReportPart):
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Values of all groups."""
         if len(findings.shown.groups):
-            yield Drawing("groups", figures_posterior.groups_figure, (findings.shown.groups, findings.fit.study.units))
+            yield Drawing("groups", figures_posterior.groups_figure, findings.shown.groups, findings.fit.study.units)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Values, shrinkage, and a new group."""
@@ -182,7 +182,7 @@ class Groups(ReportPart):
         blocks: list[Block] = [Paragraph(sentence) for sentence in sentences(assessed.groups)]
         blocks += pictures.show(
             "groups",
-            "Median, central half (thick) and 95 % (thin) of each group; the band is the central half of a new group.",
+            "Median, central half (thick) and 95% (thin) of each group; the band is the central half of a new group.",
         )
         blocks.append(_group_table(assessed.groups))
         yield Section("Groups", tuple(blocks))
@@ -195,9 +195,9 @@ def sentences(groups: "pd.DataFrame") -> list[str]:
         typical, new = of_it.set_index("group").loc[[TYPICAL, NEW], COLUMNS].to_numpy()
         ends = sorted(of_it[(of_it["fitted"] > 0) & (of_it["group"] != TYPICAL)]["q50"])
         told_lines.append(
-            f"{name}: the typical group has {number(typical[2])} (95 % {interval(typical[0], typical[4])}), medians of "
+            f"{name}: the typical group has {number(typical[2])} (95% {interval(typical[0], typical[4])}), medians of "
             f"the {len(ends)} groups with data lie from {number(ends[0])} to {number(ends[-1])}, and a new group "
-            f"of their kind has {number(new[2])} (95 % {interval(new[0], new[4])})."
+            f"of their kind has {number(new[2])} (95% {interval(new[0], new[4])})."
         )
     return told_lines
 
@@ -210,7 +210,7 @@ def _group_table(groups: "pd.DataFrame") -> Table:
         fitted = "" if group in (TYPICAL, NEW) else str(n_fitted)
         numbers = (number(q[2]), interval(q[1], q[3]), interval(q[0], q[4]), shrunk, fitted)
         rows.append((name, group, *numbers))
-    head = ("parameter", "group", "median", "50 %", "95 %", "shrinkage", "fitted numbers")
+    head = ("parameter", "group", "median", "50%", "95%", "shrinkage", "fitted numbers")
     caption = (
         "Partially pooled parameters. Shrinkage: the part of a group's departure from the typical one that pooling "
         "takes away; 0 where its own data decide, 1 where only the other groups do. A new group is one more from the "

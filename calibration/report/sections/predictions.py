@@ -81,8 +81,8 @@ class Predictions(ReportPart):
         """Profiles."""
         if findings.fit.predictions:
             labels = [reported.label for reported in findings.fit.study.predictions]
-            parts = (findings.fit.predictions, labels)
-            yield Drawing("prediction_profiles", figures_fit.prediction_profiles_figure, parts)
+            draw = figures_fit.prediction_profiles_figure
+            yield Drawing("prediction_profiles", draw, findings.fit.predictions, labels)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Numbers, what they are given, and profiles."""
@@ -137,7 +137,7 @@ def at_estimate(findings: Findings, about: str) -> Iterator[Headline]:
 
 
 def by_draws(drawn: Posterior, predictions: "pd.DataFrame") -> Iterator[tuple[float, Details]]:
-    """Medians with the central 90 % of the draws and of the priors; no number where the draws have no interval.
+    """Medians with the central 90% of the draws and of the priors; no number where the draws have no interval.
 
     Parameters
     ----------
@@ -281,8 +281,8 @@ class Forecasts(ReportPart):
         """Bands by scenario, of the study's own structure."""
         fit, rows = findings.fit, findings.shown.forecasts
         if len(rows):
-            parts = own_rows(rows), fit.curves.levels
-            yield Drawing("forecast", figures_posterior.forecast_figure, parts, {"time": fit.study.time})
+            draw = figures_posterior.forecast_figure
+            yield Drawing("forecast", draw, own_rows(rows), fit.curves.levels, time=fit.study.time)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """From when, bands, and a few dates."""
@@ -293,7 +293,7 @@ class Forecasts(ReportPart):
             "Given the structure and the scenario; forecast.csv has every date and more quantiles, for later data to "
             "score."
         )
-        caption = "Medians, 50 % and 90 % bands by scenario, after the numbers that were seen."
+        caption = "Medians, 50% and 90% bands by scenario, after the numbers that were seen."
         blocks: tuple[Block, ...] = (
             Paragraph(words),
             Listing(tuple(origins(forecasts))),
@@ -335,7 +335,7 @@ def _forecast_table(forecasts: "pd.DataFrame") -> Table:
     return Table(("observation", "scenario", *_HEAD), _rows(forecasts[forecasts["time"].isin(chosen)], "scenario"))
 
 
-_HEAD = ("date", "5 %", "25 %", "50 %", "75 %", "95 %")
+_HEAD = ("date", "5%", "25%", "50%", "75%", "95%")
 
 
 def _rows(forecasts: "pd.DataFrame", by: str) -> tuple[tuple[str, ...], ...]:
@@ -359,7 +359,7 @@ class Rivals(ReportPart):
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Structures against the best."""
         if findings.assessment.comparison:
-            yield Drawing("rivals", figures_posterior.rivals_figure, (findings.assessment.comparison,))
+            yield Drawing("rivals", figures_posterior.rivals_figure, findings.assessment.comparison)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """The comparison."""
@@ -417,7 +417,7 @@ class Holdout(ReportPart):
         """What each forecaster said, and what came."""
         rolling = findings.assessment.rolling
         if rolling is not None and len(rolling.scores):
-            yield Drawing("holdout", figures_posterior.holdout_figure, (rolling, findings.fit.study.calendar))
+            yield Drawing("holdout", figures_posterior.holdout_figure, rolling, findings.fit.study.calendar)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Scores."""
@@ -425,7 +425,7 @@ class Holdout(ReportPart):
         if rolling is None:
             return
         caption = (
-            "What each forecaster said of the numbers that came later: medians and 90 % intervals; grey: what came."
+            "What each forecaster said of the numbers that came later: medians and 90% intervals; grey: what came."
         )
         blocks: tuple[Block, ...] = (score_table(findings.fit, rolling), *pictures.show("holdout", caption))
         if rolling.refuted:
@@ -455,7 +455,7 @@ def score_table(fit: Fit, rolling: RollingOrigin) -> Table:
         for known, scores in parts
         for s in summaries(scores).to_dict("records")
     ]  # fmt: skip
-    head = ("known up to", "forecaster", "n", "numbers", "log score", "CRPS", "in 50 %", "in 90 %")
+    head = ("known up to", "forecaster", "n", "numbers", "log score", "CRPS", "in 50%", "in 90%")
     caption = (
         "Mean scores of the numbers that every forecaster predicted; lower is better. ± standard errors, in which a "
         "number that several origins predict counts once and neighbours in time may depend on each other."

@@ -138,7 +138,7 @@ def alternatives_table(
     Returns
     -------
     DataFrame
-        Columns ``alternative, outcome``; ``level`` and ``change`` with ``_low`` and ``_high`` (median and 90 %, over
+        Columns ``alternative, outcome``; ``level`` and ``change`` with ``_low`` and ``_high`` (median and 90%, over
         draws and structures), ``better`` and ``worse`` (the probability of a change by more than the margin),
         ``worst`` and ``worst_structure`` (the least of ``better`` by structure), ``level_class`` and
         ``change_class``, ``n``. Where each structure has one run alone, classes are empty and ends are the least and

@@ -16,7 +16,8 @@ from cipark_sd.base.section import Section, is_number
 from cipark_sd.data.scenarios import Scenario, TimeSeries, resolve
 from cipark_sd.model.expr import Call, Const, Expr, Ref, Table, rebuild, references, walk
 from cipark_sd.model.model import CONTROL, Model
-from cipark_sd.model.variables import Constant, Lookup, Series, kind
+from cipark_sd.model.named import output_problem, setting_problem
+from cipark_sd.model.variables import Constant, Series
 from cipark_sd.verify.checks.evaluate import ExpressionError, Reading, evaluate, name_problems, parse_expression
 
 _T = TypeVar("_T")
@@ -131,24 +132,10 @@ class DecisionReader:
             self.problems.append(InvalidValue(label, time, f"a time of the run, {first:g} to {last:g}", where=where))
 
     def output(self, name: str, where: str) -> None:
-        base, elements = split_key(name)
-        variable = self.model.by_name.get(base)
-        if variable is None:
-            self.problems.append(UnknownName(name, self.model.names, where=where))
-        elif isinstance(variable, Lookup):
-            self.problems.append(
-                InvalidValue("the variable", name, "one with values over time, not a lookup", where=where)
-            )
-        elif elements and elements not in self.model.elements(variable):
-            self.problems.append(UnknownName(name, self.model.labels(variable), kind="element", where=where))
+        self.problems += filter(None, [output_problem(self.model, name, where, whole=True)])
 
     def constant(self, name: str, where: str) -> None:
-        self.output(name, where)
-        variable = self.model.by_name.get(base_name(name))
-        if variable is not None and not isinstance(variable, Constant):
-            self.problems.append(
-                InvalidValue("the name", name, f"a constant, not the {kind(variable)} it is", where=where)
-            )
+        self.problems += filter(None, [setting_problem(self.model, name, where, stocks=False, whole=True)])
 
     def equation(self, section: Section, key: str) -> str:
         """An equation of the model's variables that is one number at each time; empty without the key."""

@@ -165,7 +165,9 @@ def read_file(path: Path) -> DrawsFile:
     try:
         if path.suffix.lower() == ".csv":
             check_readable(path, TABLE_LIMIT)
-            columns = {str(name): column.to_numpy(dtype=float) for name, column in pd.read_csv(path).items()}
+            # as texts: pandas before 3 reads a number to one bit beside it
+            table = pd.read_csv(path, dtype=str)
+            columns = {str(name): column.to_numpy(dtype=float) for name, column in table.items()}
             return DrawsFile(columns, {}, np.array([]))
         groups = read_groups(path, POSTERIOR, CONVERGENCE, limit=TABLE_LIMIT)
         if POSTERIOR not in groups:

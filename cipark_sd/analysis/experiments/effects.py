@@ -349,7 +349,7 @@ def sign(result: "xr.Dataset", policy: str, outcome: str, at: float) -> Sign:
 class EffectClass:
     """A policy's effect on the headline's outcome at its time: its class, and what the priors alone say of it.
 
-    ``median``, ``low`` and ``high`` (90 %) are of prior draws under the first structure.
+    ``median``, ``low`` and ``high`` (90%) are of prior draws under the first structure.
     """
 
     policy: str

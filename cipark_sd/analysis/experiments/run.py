@@ -54,7 +54,7 @@ OnProgress = Callable[[int, int], None]
 #: call than with 500. What a run takes beside those of its model, by a run of the flu's 7,200 in a microsecond.
 WORK, BESIDE = 40_000_000_000, 5_000
 #: Draws of each structure at least, and of ranges and priors, of which there is no end: of so many independent ones an
-#: end of a central 90 % is known to 3 % of the width.
+#: end of a central 90% is known to 3% of the width.
 FEWEST = 500
 #: How much finer the step of a run is that is not possible with the model's own. A power of 2, so that instants agree.
 FINER = 16

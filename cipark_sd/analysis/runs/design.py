@@ -23,7 +23,7 @@ from cipark_sd.analysis.sensitivities.response import BLOCK, blocks
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import digest
 from cipark_sd.base.errors import InvalidValue, raise_all
-from cipark_sd.base.inputs import MEGABYTE, as_number, read_text
+from cipark_sd.base.inputs import MEGABYTE, number_in, read_text
 from cipark_sd.base.naming import base_name
 from cipark_sd.model.model import Model
 
@@ -286,13 +286,6 @@ def _numbers(lines: Iterator[list[str]], head: list[str], where: str) -> Iterato
         if len(cells) != len(head):
             raise InvalidValue(f"row {number}", f"{len(cells)} cells", f"{len(head)}, as the names", where=where)
         for name, cell in zip(head, cells, strict=True):
-            if not _is_finite(cell):
+            if not math.isfinite(number_in(cell)):
                 raise InvalidValue(f"{name!r} in row {number}", cell, "a finite number", where=where)
         yield tuple(map(float, cells))
-
-
-def _is_finite(cell: str) -> bool:
-    try:
-        return math.isfinite(as_number(cell))
-    except ValueError:
-        return False

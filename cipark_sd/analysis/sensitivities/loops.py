@@ -31,7 +31,7 @@ Polarity = Literal["R", "B", ""]
 OTHERS = "other loops"
 #: Names that are told apart where the model's author has given none: the strongest; the rest are other loops.
 MOST = 20
-#: The band over draws: 90 %, and the middle.
+#: The band over draws: 90%, and the middle.
 BAND = (0.05, 0.5, 0.95)
 #: Seconds for the search in one run.
 TIMEOUT = 60.0

@@ -38,7 +38,7 @@ class Moment:
 class Ranked:
     """One factor at one moment.
 
-    ``low`` and ``high`` are the 95 % interval of its share, ``total``; ``leading`` is the part of bootstrap
+    ``low`` and ``high`` are the 95% interval of its share, ``total``; ``leading`` is the part of bootstrap
     resamples in which it is among the first five; ``peak`` is its largest share that is known well, NaN where none is.
     Shapley effects have no ``first`` and ``leading``.
     """
@@ -159,7 +159,7 @@ def sentences(effects: "xr.Dataset", moments: Sequence[Moment]) -> list[str]:
                 most = f"; most at {date(row.peak_time)} with {row.peak:.2f}" if np.isfinite(row.peak) else ""
                 parts.append(f"{row.name} ({row.total:.2f}, {row.low:.2f} to {row.high:.2f}{most})")
             sure = sum(row.leading >= 0.95 for row in rows)
-            stable = f"{sure} of these {len(rows)} are among the first five in at least 95 % of the resamples; "
+            stable = f"{sure} of these {len(rows)} are among the first five in at least 95% of the resamples; "
             alone = float(at["S1"].sum())
             lines.append(
                 f"{output}, {moment.label}: {'; '.join(parts)}. {stable if len(at['ST']) > 5 else ''}"

@@ -15,13 +15,12 @@ from cipark_sd.analysis.sensitivities.evaluation import Evaluation, Output, Rows
 from cipark_sd.analysis.sensitivities.factors import Factors, check_factors
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.checkpoints import Arrays
-from cipark_sd.base.errors import CiparkError, InvalidValue, UnknownName, raise_all
-from cipark_sd.base.naming import split_key
+from cipark_sd.base.errors import CiparkError, InvalidValue, raise_all
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.plan import checked, grid_of
 from cipark_sd.execution.pool import ArraysTask, Pool
 from cipark_sd.model.model import Model, digest_of
-from cipark_sd.model.variables import Lookup
+from cipark_sd.model.named import output_problem
 from cipark_sd.simulations.failures import Failures, labels
 
 #: Rows whose sums are formed together; sums of blocks are added in order, whatever is run at a time.
@@ -275,7 +274,7 @@ def model_response(
     UnknownName, InvalidValue, OffGrid, Problems
     """
     check_factors(factors, where=model.name)
-    problems: list[CiparkError] = [p for output in outputs if (p := output_problem(model, output)) is not None]
+    problems: list[CiparkError] = [p for output in outputs if (p := output_problem(model, output.variable)) is not None]
     if not outputs:
         problems.append(InvalidValue("the outputs", "none", "at least one", where=model.name))
     raise_all(model.name, problems)
@@ -285,24 +284,3 @@ def model_response(
     # one run finds names and times that the model does not have before thousands are planned
     evaluation(factors.from_unit(np.full((1, len(factors)), 0.5)), np.zeros(1, dtype=np.uint64))
     return response
-
-
-def output_problem(model: Model, output: Output) -> InvalidValue | UnknownName | None:
-    """What is wrong with an output's variable.
-
-    Returns
-    -------
-    InvalidValue, UnknownName or None
-        None for nothing.
-    """
-    base, elements = split_key(output.variable)
-    variable = model.by_name.get(base)
-    if variable is None:
-        return UnknownName(output.variable, model.names, where=model.name)
-    if isinstance(variable, Lookup):
-        return InvalidValue("an output", output.variable, "a variable with values over time", where=model.name)
-    if elements not in model.elements(variable):
-        known = model.labels(variable)
-        expected = f"one element of it, such as {known[0]}" if variable.dims else "no element"
-        return InvalidValue("an output", output.variable, expected, where=model.name)
-    return None

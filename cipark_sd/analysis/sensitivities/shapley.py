@@ -75,7 +75,7 @@ def shapley(runs: "xr.Dataset", *, seed: int, doubt: str = "") -> "xr.Dataset":
     dims, over = ("parameter", "output", "time"), ("output", "time")
     data: dict[str, Any] = {
         "Sh": (dims, effects, {"long_name": "Shapley effect"}),
-        "Sh_conf": (dims, widths, {"long_name": "half of the 95 % interval of Sh"}),
+        "Sh_conf": (dims, widths, {"long_name": "half of the 95% interval of Sh"}),
         "alone": (dims, alone, {"long_name": "share of the variance that knowing one constant takes away"}),
         "whole": (over, whole, {"long_name": "share of the variance that all constants explain"}),
         "variance": (over, variance),
@@ -87,7 +87,7 @@ def shapley(runs: "xr.Dataset", *, seed: int, doubt: str = "") -> "xr.Dataset":
 
 
 def _half_widths(estimate: Explained) -> Array:
-    """Half of the 95 % intervals ``(k, C)``: the error of the draws, and what the regressors are seen to miss."""
+    """Half of the 95% intervals ``(k, C)``: the error of the draws, and what the regressors are seen to miss."""
     missed = np.maximum(1 - estimate.whole, 0.0) + np.maximum(estimate.neighbours - estimate.alone, 0.0)
     return np.asarray(Z95 * estimate.error + missed)
 

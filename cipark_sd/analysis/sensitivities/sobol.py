@@ -111,7 +111,7 @@ def sensitivity(
     Returns
     -------
     xarray.Dataset
-        See :func:`cipark_sd.analysis.sensitivities.sobol.sobol`: ``S1``, ``ST`` and their 95 % half-widths; of draws
+        See :func:`cipark_sd.analysis.sensitivities.sobol.sobol`: ``S1``, ``ST`` and their 95% half-widths; of draws
         :func:`cipark_sd.analysis.sensitivities.shapley.shapley`: ``Sh``, ``alone`` and, without them, ``reason``.
 
     Raises
@@ -275,7 +275,7 @@ class SobolSums:
 
 @_quiet()
 def _half_width(resampled: Array) -> Array:
-    """Half the 95 % interval of ``(k, R + 1, C)``, whose first resample is the estimate; ``(k, C)``."""
+    """Half the 95% interval of ``(k, R + 1, C)``, whose first resample is the estimate; ``(k, C)``."""
     values = resampled[:, 1:]
     known = np.isfinite(values)
     count = known.sum(axis=1)
@@ -433,9 +433,9 @@ def _dataset(response: ModelResponse, sums: SobolSums, seed: int) -> "xr.Dataset
     ot, pot = ("output", "time"), ("parameter", "output", "time")
     data: dict[str, Any] = {
         "S1": (pot, over(first[:, 0]), {"long_name": "first-order index"}),
-        "S1_conf": (pot, over(_half_width(first)), {"long_name": "half of the 95 % interval of S1"}),
+        "S1_conf": (pot, over(_half_width(first)), {"long_name": "half of the 95% interval of S1"}),
         "ST": (pot, over(total[:, 0]), {"long_name": "total index"}),
-        "ST_conf": (pot, over(_half_width(total)), {"long_name": "half of the 95 % interval of ST"}),
+        "ST_conf": (pot, over(_half_width(total)), {"long_name": "half of the 95% interval of ST"}),
         "leading": (pot, over(_leading(total)), {"long_name": f"share of resamples among the first {LEADING} by ST"}),
         "mean": (ot, over(sums.mean)),
         "variance": (ot, over(sums.variance[0])),

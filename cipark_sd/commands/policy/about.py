@@ -12,7 +12,7 @@ import numpy as np
 from cipark_sd.analysis.experiments.definition import BASE, Catalogue, Expected, Structure
 from cipark_sd.analysis.study import Asked
 from cipark_sd.base.records import WrongRecordError, of_this_version, read_record, write_record
-from cipark_sd.base.wording import WHOLE, commas, in_sentence, is_counted, labelled, listed, number
+from cipark_sd.base.wording import WHOLE, commas, in_sentence, is_counted, labelled, number
 from cipark_sd.data.described import version
 from cipark_sd.pages.output import load_result, save_result
 from cipark_sd.statements import headline
@@ -224,8 +224,6 @@ def _worst(bases: Sequence[Basis]) -> Basis:
     return replace(bases[0], converged=worst)
 
 
-#: Names in a sentence, at most.
-_NAMED = 3
 _FRACTIONS = {0.5: "half of", 1 / 3: "a third of", 0.25: "a quarter of", 0.2: "a fifth of", 0.1: "a tenth of"}
 
 
@@ -283,7 +281,7 @@ def size(value: float, width: float, unit: str) -> str:
 def spread(
     value: float, low: float, high: float, unit: str = "", *, sign: bool = False, error: float = math.nan
 ) -> str:
-    """A median with its interval of 90 %.
+    """A median with its interval of 90%.
 
     >>> spread(6.53, -0.42, 24.3, sign=True), spread(0.0, 0.0, 14.2), spread(2.0, 2.0, 2.0)
     ('+6.5 (0 to 24)', '0 (0 to 14)', '2')
@@ -340,16 +338,6 @@ def band(low: float, high: float, unit: str = "") -> str:
     """
     width = high - low
     return signed(low, unit=unit) if low == high else f"{signed(low, width, unit)} to {signed(high, width, unit)}"
-
-
-def first_of(names: Sequence[str]) -> str:
-    """The first three names in a sentence, and how many more there are.
-
-    >>> first_of(["a", "b", "c", "d"]), first_of(["a", "b"])
-    ('a, b, c and 1 more', 'a and b')
-    """
-    further = len(names) - _NAMED
-    return listed([*names[:_NAMED], *([f"{further} more"] if further > 0 else [])])
 
 
 def shares(tallies: Sequence[Tally]) -> str:

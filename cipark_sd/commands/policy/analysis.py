@@ -122,8 +122,8 @@ def _study_folder(folder: Path, name: str, allow_files: Sequence[Path]) -> Path:
     shipped = {name: place for reader in readers() for name, place in reader.shipped_studies(reader.FILE).items()}
     if name not in shipped:
         files = " or ".join(reader.FILE for reader in readers())
-        kind = f"folder with {files} beneath {folder} and no bundled study"
-        raise UnknownName(name, shipped, kind=kind, where=str(folder / FILE))
+        instead = f"name a folder with {files} beneath {folder}, or a study that comes with the package"
+        raise UnknownName(name, shipped, kind="study", where=str(folder / FILE), instead=instead)
     return shipped[name]
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from cipark_sd.analysis.experiments.definition import WEIGHTED
 from cipark_sd.analysis.experiments.effects import Claim
-from cipark_sd.base.wording import is_counted, labelled, listed, said_date, with_unit
-from cipark_sd.commands.policy.about import About, Findings, error_words, first_of, in_words, size
+from cipark_sd.base.wording import first_of, is_counted, labelled, listed, said_date, with_unit
+from cipark_sd.commands.policy.about import About, Findings, error_words, in_words, size
 from cipark_sd.commands.policy.effects import Effects, shown_rival, shown_rows
 from cipark_sd.commands.policy.signs import Signs
 from cipark_sd.commands.policy.what_next import page_of
@@ -39,8 +39,8 @@ class First(Part[Findings]):
 
             outcome, at = about.catalogue.headline
             kinds = {effect.policy: effect.kind for effect in effects.classes}
-            options = {"kinds": kinds, "title": labelled(_where(about), about.units[outcome])}
-            yield Drawing("answer", plot_policies, (effects.differences, outcome, at), options)
+            title = labelled(_where(about), about.units[outcome])
+            yield Drawing("answer", plot_policies, effects.differences, outcome, at, kinds=kinds, title=title)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """One block; nothing where nothing was found."""

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import combinations, product
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -221,7 +220,7 @@ def _main_table(dataset: "xr.Dataset", about: About, variant: str) -> Table:
     source = f"structure {about.first}; " if about.several else ""
     under = f", {variant}" if variant else ""
     caption = f"{about.titled(outcome)} {about.catalogue.when(at)}: contributions{under} ({source}{about.of_draws})"
-    head = ("mechanism", "Shapley", "50 %", "90 %", "MC error", "leave one out", "add one in", "over structures")
+    head = ("mechanism", "Shapley", "50%", "90%", "MC error", "leave one out", "add one in", "over structures")
     return _without_rivals(Table(head, tuple(rows), caption), about)
 
 
@@ -284,8 +283,8 @@ class AttributionPart(PolicyPart[Attribution]):
         outcome, at = about.catalogue.headline
         for variant, name in _names(about):
             title = about.titled(outcome) + ("" if variant is None else f", {variant.id}")
-            drawing = partial(plot_shapley, title=title, caption=about.basis, time_units=about.catalogue.time_units)
-            yield Drawing(name, drawing, (result.factorials[name], outcome, at))
+            words = {"title": title, "caption": about.basis, "time_units": about.catalogue.time_units}
+            yield Drawing(name, plot_shapley, result.factorials[name], outcome, at, **words)
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """The Shapley value of each mechanism for the headline's outcome at its time."""

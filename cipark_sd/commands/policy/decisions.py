@@ -116,7 +116,7 @@ def outcome_table(result: DecisionsFound, about: About, outcome: str) -> Table:
             cells += [(f"P({share} worse)", f"{row['worse']:.2f}")]
         rows.append(cells)
     over = f", median (least and most of {len(about.rivals)} structures)" if about.several else ", at the best fit"
-    how = f"change{' on the same draws, median (90 %)' if result.bands else over}"
+    how = f"change{' on the same draws, median (90%)' if result.bands else over}"
     caption = f"{about.titled(outcome)} {about.catalogue.when(decisions.at)}: {level} if nothing is done; {how}"
     return Table.of(rows, caption)
 
@@ -142,7 +142,7 @@ def _costs_table(result: DecisionsFound, about: About) -> Table:
          decision.source or "assumed")
         for row in records(result.costs) for decision in [by_id[row["alternative"]]]
     ]  # fmt: skip
-    caption = f"Cost {f'[{money}] ' if money else ''}{about.catalogue.when(decisions.at)}, median (90 %)"
+    caption = f"Cost {f'[{money}] ' if money else ''}{about.catalogue.when(decisions.at)}, median (90%)"
     return Table(("alternative", "cost", "budget", "source"), tuple(rows), caption)
 
 
@@ -159,7 +159,7 @@ def _rules_table(result: DecisionsFound, about: About) -> Table:
             shown = (_rule_text(decision, place, about), f"{row['share']:.0%}", _began_text(row, decision, about))
             rows.append((decision.title, *shown))
     caption = (
-        f"Rules: in how many draws they act {about.catalogue.when(decisions.at)} or before, and when: median (90 %)"
+        f"Rules: in how many draws they act {about.catalogue.when(decisions.at)} or before, and when: median (90%)"
     )
     return Table(("alternative", "rule", "acts in", "when"), tuple(rows), caption)
 

@@ -128,7 +128,7 @@ def effects_table(result: Effects, about: About, outcome: str, *, brief: bool = 
             row.append(("change" if brief else catalogue.date(time), change))
         effect = classes.get(policy.id)
         row += [("class", effect.words)] if effect else []
-        row += [("priors alone, 90 %", band(effect.low, effect.high, unit))] if effect and not brief else []
+        row += [("priors alone, 90%", band(effect.low, effect.high, unit))] if effect and not brief else []
         if about.several and not brief:
             medians = over[over["policy"] == policy.id]["median"]
             row.append(("medians over structures", band(float(medians.min()), float(medians.max()), unit)))
@@ -138,7 +138,7 @@ def effects_table(result: Effects, about: About, outcome: str, *, brief: bool = 
     levels = (f"{grouped(of[catalogue.changes[0].id]['base'])} {catalogue.when(time)}" for time, of in at.items())
     # over draws the level is a number of the fit's report
     alone = f"one run, at the best fit alone; the base is {', '.join(levels)}"
-    how = alone if about.alone else f"median (90 %) of {about.of_draws}"
+    how = alone if about.alone else f"median (90%) of {about.of_draws}"
     title = labelled(catalogue.read_at(outcome, first_time), unit) if brief else about.titled(outcome)
     return Table.of(rows, f"{title}: change from the base, {how}{source}")
 
@@ -229,7 +229,7 @@ class EffectsPart(PolicyPart[Effects]):
 
         outcome, _ = about.catalogue.headline
         if result.course.sizes["policy"] > 1:
-            yield Drawing("course", partial(plot_fans, caption=about.basis), (result.course, outcome))
+            yield Drawing("course", plot_fans, result.course, outcome, caption=about.basis)
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
         """By how much each policy changes the headline's outcome at its time; its level is the fit's to report."""

@@ -223,7 +223,7 @@ def _group_table(result: KnockoutsFound, about: About, number: int) -> Table:
                 ends = ([row["median"]], [row["low50"], row["high50"]], [row["low90"], row["high90"]])
                 texts = [*map(percent, ends), ", ".join(f"{100 * row[answer]:.0f}" for answer in ANSWERS)]
             median = f"{when}: median" if after_data else "median"
-            cells += zip((median, "50 %", "90 %", "fewer, none, more"), texts, strict=True)
+            cells += zip((median, "50%", "90%", "fewer, none, more"), texts, strict=True)
         if about.several:
             last = POSTERIOR if after_data else PRIOR
             over = percent(range_over(frame, policy, group.title, last, "median")) or "-"
@@ -232,7 +232,7 @@ def _group_table(result: KnockoutsFound, about: About, number: int) -> Table:
     outcome = about.catalogue.outcome_by_id[knockouts.outcome].title
     caption = (
         f"{group.title}: change of {outcome} {about.catalogue.when(group.at)} in per cent, and in how many of a "
-        f"hundred draws it is {100 * knockouts.near:g} % or more fewer, none, or so many more"
+        f"hundred draws it is {100 * knockouts.near:g}% or more fewer, none, or so many more"
         f"{f' (structure {about.first})' if about.several else ''}"
     )
     return Table.of(rows, caption)
@@ -287,8 +287,8 @@ class KnockoutsPart(PolicyPart[KnockoutsFound]):
         knockouts = _knockouts(about.catalogue)
         outcome = about.catalogue.outcome_by_id[knockouts.outcome].title
         titles = [f"{group.title}: {outcome} {about.catalogue.when(group.at)}" for group in knockouts.groups]
-        drawing = partial(plot_knockouts, near=knockouts.near, titles=titles, outcome=outcome, caption=about.basis)
-        yield Drawing("knockouts", drawing, (result.table, about.first))
+        words = {"titles": titles, "outcome": outcome, "caption": about.basis}
+        yield Drawing("knockouts", plot_knockouts, result.table, about.first, near=knockouts.near, **words)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """What the answers mean, how many there are, a table for each group, and the figure."""
@@ -314,7 +314,7 @@ _MOST = 1.0
 def plot_knockouts(
     table: "pd.DataFrame", structure: str, *, near: float, titles: Sequence[str], outcome: str, caption: str = ""
 ) -> "Figure":
-    """A panel for each group: thin and thick bars are 90 and 50 %, the dot the median; in the grey band there is none.
+    """A panel for each group: thin and thick bars are 90 and 50%, the dot the median; in the grey band there is none.
 
     Numbers at the right are the hundreds of draws with fewer, none and more, after the data where there are some.
     Ticks are the medians after the data under each other structure.
@@ -343,7 +343,7 @@ def plot_knockouts(
     panels[-1].set_xticks(ticks, [f"{100 * tick:+.0f}" if tick else "0" for tick in ticks])
     panels[-1].set_xlabel(f"change of {outcome[0].lower()}{outcome[1:]}, % of the base")
     after_data = (table["when"] == "posterior").any()
-    how = "Dot, thick and thin bar: median, 50 and 90 %. "
+    how = "Dot, thick and thin bar: median, 50 and 90%. "
     how += "Grey: prior, blue: posterior. " if after_data else ""
     several = table["structure"].nunique() > 1
     how += f"Structure {structure}; ticks: medians of the other structures that have it. " if several else ""

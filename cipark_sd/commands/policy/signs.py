@@ -126,7 +126,7 @@ def _table(claims: Sequence[Claim], about: About) -> Table:
         if unseen
         else (
             f"What was expected; probabilities{over} under the priors and after the fit ({about.of_draws}); Bayes "
-            "factor: posterior odds over prior odds, with its 95 % Monte Carlo interval or a bound"
+            "factor: posterior odds over prior odds, with its 95% Monte Carlo interval or a bound"
         )
     )
     return Table.of(rows, caption)

@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import Any
 
 from cipark_sd.analysis.experiments.definition import BASE, Decision, Outcome
-from cipark_sd.base.wording import listed, number, rounded, said_date, with_unit, written_unit
-from cipark_sd.commands.policy.about import About, Findings, first_of, spread
+from cipark_sd.base.wording import first_of, listed, number, rounded, said_date, with_unit, written_unit
+from cipark_sd.commands.policy.about import About, Findings, spread
 from cipark_sd.commands.policy.decisions import DecisionsFound, decided, further_tables, outcome_table, records
 from cipark_sd.pages.blocks import Listing, Section
 from cipark_sd.pages.what_next import NONE, Row, Value, WhatNext

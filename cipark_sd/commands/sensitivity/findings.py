@@ -86,7 +86,7 @@ class Findings:
     moments : tuple of Moment
         Times at which outputs are ranked.
     constants : tuple of (str, float, float, float, str)
-        What is uncertain: the 5 %, 50 % and 95 % quantiles of what each is thought to be, and why.
+        What is uncertain: the 5%, 50% and 95% quantiles of what each is thought to be, and why.
     failed : tuple of str
         Of each design in which runs failed: how many, and of what.
     n_assumed : int

@@ -68,9 +68,9 @@ class First(Part[Findings]):
         """Bars of the output that the title names; where it names none, how far the first one goes."""
         runs = findings.of("sample")
         if ranking := _leading(findings):
-            yield Drawing("answer", share_bars, (ranking.rows,), {"label": ranking.named})
+            yield Drawing("answer", share_bars, ranking.rows, label=ranking.named)
         elif runs is not None and findings.basis.bands:
-            yield Drawing("answer", fan_chart, (fan(runs),), {"first": True})
+            yield Drawing("answer", fan_chart, fan(runs), first=True)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """One block; nothing where no method gives a range, a ranking or a reason for having none."""
@@ -92,7 +92,7 @@ class First(Part[Findings]):
             known, open_, reasons = [], ["What moves the outputs, and how far they go."], []
             nothing = "Nothing from so few runs: those that are left are no sample."
             cautions = (*cautions, *findings.failed)
-        bars = "Shares of the variance with their 95 % intervals" if ranking else "How far it goes: median and bands"
+        bars = "Shares of the variance with their 95% intervals" if ranking else "How far it goes: median and bands"
         yield Section(
             "In short",
             (
@@ -152,8 +152,7 @@ class Ranking:
         """The largest shares with their intervals."""
         shown = [row for row in self.rows if row.total >= LEAST][:DRIVERS] or list(self.rows[:1])
         parts = [
-            f"{self.called(row.name)} {row.total:.0%} (95 %: {row.low:.0%} to {min(row.high, 1.0):.0%})"
-            for row in shown
+            f"{self.called(row.name)} {row.total:.0%} (95%: {row.low:.0%} to {min(row.high, 1.0):.0%})" for row in shown
         ]
         return f"Of the variance of {self.named} {over}: {listed(parts)}."
 
@@ -242,7 +241,7 @@ def _ranges(findings: Findings) -> Iterator[str]:
         value = with_unit(in_sentence(middle, high - low, unit), unit)
         date = _when(moment, findings.time_units)
         name = label + asides.get(label, "")
-        yield f"{name} {date}: {value} at the median, {' to '.join(ends)} in 90 % of the runs {findings.over}."
+        yield f"{name} {date}: {value} at the median, {' to '.join(ends)} in 90% of the runs {findings.over}."
 
 
 def _rests(findings: Findings) -> Iterator[Section]:
@@ -257,7 +256,7 @@ def _end(findings: Findings) -> Iterator[Section]:
     blocks: list[Block] = [block for method in methods for block in method.sureness(findings)]
     yield Section("How sure this is", (Listing(findings.failed or ("No run failed.",)), *blocks))
     rows = tuple((name, *(f"{end:.4g}" for end in ends), why) for name, *ends, why in constants)
-    table = Table(("constant", "5 %", "median", "95 %", "why"), rows)
+    table = Table(("constant", "5%", "median", "95%", "why"), rows)
     yield Section(f"Uncertain inputs: {len(constants)} constants", (table,))
     sources = tuple(method.source for method in methods if method.source)
     yield Section("How it was computed", (Listing(sources),))

@@ -12,7 +12,7 @@ from cipark_sd.analysis.experiments.draws import read_file
 from cipark_sd.analysis.sensitivities.evaluation import Output, Question
 from cipark_sd.analysis.sensitivities.factors import Factors, around, margins
 from cipark_sd.analysis.sensitivities.ranking import Moment
-from cipark_sd.analysis.sensitivities.response import check_power_of_two, output_problem
+from cipark_sd.analysis.sensitivities.response import check_power_of_two
 from cipark_sd.analysis.study import STOCKS, FittedDraws, PlainModel, Study, find_study, stock_names
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.console import echo
@@ -26,6 +26,7 @@ from cipark_sd.commands.sensitivity.methods.registry import METHODS
 from cipark_sd.commands.sensitivity.request import RANGE, Request
 from cipark_sd.data.scenarios import resolve
 from cipark_sd.model.model import Model
+from cipark_sd.model.named import output_problem
 from cipark_sd.model.variables import Constant, Stock
 from cipark_sd.statements.claims import Basis, worth
 
@@ -43,7 +44,7 @@ def target_of(request: Request) -> tuple[Study, Question]:
         _, question = named
         problems += _contradictions_with_question(request, question)
         by_variable = {output.variable: output for output in question.outputs}.values()
-        problems += [p for output in by_variable if (p := output_problem(question.model, output)) is not None]
+        problems += [p for output in by_variable if (p := output_problem(question.model, output.variable)) is not None]
         worlds = {w.to_json(): question.scenario | w for o in question.outputs for w in o.worlds if w is not None}
         for world in worlds.values():
             collected(problems, partial(resolve, question.model, world))

@@ -8,6 +8,8 @@ from cipark_sd.model.model import Dimension
 
 #: More elements than this no range of a model has; its arrays would not fit into memory.
 MOST_ELEMENTS = 100_000
+#: And all ranges together: each element of each has its label and its place, some 150 bytes.
+MOST_IN_ALL = 1_000_000
 
 
 @dataclass

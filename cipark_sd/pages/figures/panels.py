@@ -284,8 +284,8 @@ def interval(
         Whether the bars stand in the legend.
     """
     low90, low50, median, high50, high90 = ends
-    axes.hlines(row, low90, high90, color=colour, linewidth=1, zorder=3, label="90 %" if label else "")
-    axes.hlines(row, low50, high50, color=colour, linewidth=thick, zorder=3, label="50 %" if label else "")
+    axes.hlines(row, low90, high90, color=colour, linewidth=1, zorder=3, label="90%" if label else "")
+    axes.hlines(row, low50, high50, color=colour, linewidth=thick, zorder=3, label="50%" if label else "")
     if dot:
         axes.plot(median, row, "o", color="white", markeredgecolor=colour, markersize=dot, zorder=4)
 

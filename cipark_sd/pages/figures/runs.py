@@ -221,7 +221,7 @@ def plot_policies(
 ) -> "Figure":
     """Effects of all policies on one outcome by their classes, in each the surest sign first.
 
-    Thick and thin bars are the 50 and 90 % intervals over the rivals by weight where the table has them, else under the
+    Thick and thin bars are the 50 and 90% intervals over the rivals by weight where the table has them, else under the
     first rival; grey ticks are the medians under each of the others. The line at zero is the base.
 
     Parameters
@@ -287,7 +287,7 @@ def plot_policies(
 
 @plain
 def plot_fans(result: "xr.Dataset", outcome: str, *, caption: str = "") -> "Figure":
-    """The course of an outcome under each policy: median, 50 and 90 % bands, with the base's median beside them.
+    """The course of an outcome under each policy: median, 50 and 90% bands, with the base's median beside them.
 
     Parameters
     ----------
@@ -308,7 +308,7 @@ def plot_fans(result: "xr.Dataset", outcome: str, *, caption: str = "") -> "Figu
     figure, table = grid(rows, columns, 0.9 + 2.5 * rows, letters=None, sharex=True, sharey=True)
     panels = table.ravel()
     for number, (axes, name) in enumerate(zip(panels, shown, strict=False)):
-        bands(axes, times, ends[name], PALETTE[number % len(PALETTE)], {"90 %": 0.18, "50 %": 0.35}, **_MEDIAN)
+        bands(axes, times, ends[name], PALETTE[number % len(PALETTE)], {"90%": 0.18, "50%": 0.35}, **_MEDIAN)
         if BASE in policies and name != BASE:
             axes.plot(times, ends[BASE][2], color="black", linewidth=1, linestyle="--", label="base, median")
         axes.set_title(f"{name}  {result['policy_title'].sel(policy=name).item()}", fontsize=9, loc="left")

@@ -20,7 +20,7 @@ function oddsMoved(prior, posterior) {
   return odds(after[0]) >= page.rule.moved * odds(before[1]) ? 1 : odds(after[1]) * page.rule.moved <= odds(before[0]) ? -1 : 0;
 }
 
-/** The share of the central 90 % of the prior that lies in those of the posterior, and its standard error: `left` of standing.py. */
+/** The share of the central 90% of the prior that lies in those of the posterior, and its standard error: `left` of standing.py. */
 function shareLeft(prior, posterior) {
   const { groups } = page.rule;
   const without = (draws, group) => draws.filter((_, i) => i % groups !== group);
@@ -98,7 +98,7 @@ function saidChanges(low, high, outcome) {
   return `${size(near_)} to ${size(far)} ${way(far)}`;
 }
 
-/** Five quantiles in words: the middle, with the error of a change, and in brackets the ends of 90 %. */
+/** Five quantiles in words: the middle, with the error of a change, and in brackets the ends of 90%. */
 function saidLevels(levels, outcome, change, error = 0) {
   const width = levels[4] - levels[0];
   if (change) return [saidChange(levels[2], width, outcome, error), saidChanges(levels[0], levels[4], outcome)];

@@ -21,7 +21,7 @@ from cipark_sd.data.scenarios import Scenario
 from cipark_sd.engines.plan import missing_as_nan, plan
 from cipark_sd.model.expr import Binary, Call, Expr, Ref, children, references, walk
 from cipark_sd.model.model import CONTROL, Model
-from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Variable, expressions
+from cipark_sd.model.variables import Auxiliary, Constant, Lookup, Variable, expressions, names_in
 from cipark_sd.pages.figures.observed import Observed
 from cipark_sd.pages.player.contents import Contents, Outcome, PlayedStructure, Seen
 from cipark_sd.simulations.ensembles import ensemble
@@ -304,7 +304,7 @@ def moved_along(model: Model, levers: Sequence[Lever], scenario: Scenario) -> li
 def _static(model: Model) -> dict[str, frozenset[str]]:
     """By auxiliary that depends on constants alone, the names in its equations."""
     used = {
-        variable.name: frozenset(ref.name for expr in expressions(variable) for ref in references(expr))
+        variable.name: frozenset(names_in(variable))
         for variable in model.variables
         if isinstance(variable, Auxiliary)
         and not any(

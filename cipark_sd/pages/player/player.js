@@ -819,7 +819,7 @@ function csv() {
   const columns = [];
   const add = (head, values) => { heads.push(head); columns.push(values); };
   if (now.fan) {
-    LEVELS.forEach((level, i) => add(`${outcome.title} ${level * 100} %`, now.courses[i]));
+    LEVELS.forEach((level, i) => add(`${outcome.title} ${level * 100}%`, now.courses[i]));
     add(`${outcome.title} at the estimate`, now.estimate);
     add(`${outcome.title} ${page.base}, median`, base.middle);
   } else {
@@ -866,7 +866,7 @@ function picture() {
 
 function fillNumbers(shown) {
   const { reading, to } = shown, { now, base } = reading, stride = Math.max(1, Math.ceil(to / 40));
-  const heads = ["Time", now.fan ? "Median" : "Now", ...(now.fan ? ["5 %", "95 %"] : []), capital(page.base)];
+  const heads = ["Time", now.fan ? "Median" : "Now", ...(now.fan ? ["5%", "95%"] : []), capital(page.base)];
   $("numbers").tHead.replaceChildren(make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head))));
   const rows = [];
   for (let t = 0; t <= to; t += stride) {

@@ -30,13 +30,12 @@ from cipark_sd.model.expr import (
     Ref,
     Table,
     Text,
-    references,
     row,
 )
 from cipark_sd.model.model import CONTROL, Macro, Model
 from cipark_sd.model.printing import expression_text
 from cipark_sd.model.units import DIMENSIONLESS, Unit, UnitSyntaxError, UnitSystem
-from cipark_sd.model.variables import Auxiliary, Piece, Stock, Variable, expressions
+from cipark_sd.model.variables import Auxiliary, Piece, Stock, Variable, names_in
 from cipark_sd.verify.checks.file import BuiltIn
 from cipark_sd.verify.checks.outcome import Finding, Outcome, outcome
 
@@ -407,7 +406,7 @@ def unused(model: Model) -> tuple[Variable, ...]:
     """Variables that no other variable refers to, stocks with flows and control variables left out."""
     used = set(CONTROL)
     for variable in model.variables:
-        used |= {ref.name for expr in expressions(variable) for ref in references(expr) if ref.name != variable.name}
+        used |= names_in(variable).keys() - {variable.name}
     for macro in model.macros:
-        used |= {ref.name for inner in macro.variables for expr in expressions(inner) for ref in references(expr)}
+        used |= set().union(*map(names_in, macro.variables))
     return tuple(v for v in model.variables if v.name not in used and not isinstance(v, Stock))

@@ -150,7 +150,7 @@ def test_scores_of_a_small_unit_have_digits_and_without_rivals_there_is_none_to_
     said = cipark("score", forecast, table).output
     (mean,) = json.loads(cipark("score", forecast, table, "--json").stdout)["series"]["dose"]["scores"]["own"]["crps"]
     assert f"{mean:.{1 - math.floor(math.log10(mean))}f}" in said
-    assert said.startswith("dose: all counts lie in 90 % of the draws of 'own'.")
+    assert said.startswith("dose: all counts lie in 90% of the draws of 'own'.")
     assert "rival" not in said
 
 

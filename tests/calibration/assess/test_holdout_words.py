@@ -42,12 +42,12 @@ def test_those_that_predict_better_are_named_by_each_score(
     tables += [scored(*line) for line in zip(("constant", "trend"), log_scores, crps, strict=True)]
     # both in the order of their log scores
     said = verdict(RollingOrigin(pd.concat(tables), ())).replace("trend and constant", "constant and trend")
-    assert said == f"{by_log}; {by_crps} (2 counts held out; 90 % intervals held 0% of them)."
+    assert said == f"{by_log}; {by_crps} (2 counts held out; 90% intervals held 0% of them)."
 
 
 def test_a_model_without_rivals_is_told_what_to_compare_with() -> None:
     assert verdict(RollingOrigin(scored(MODEL, 2.0, 1.0), ())) == (
-        "Mean log score 2.00 (2 counts held out; 90 % intervals held 100% of them). To judge it, compare with a "
+        "Mean log score 2.00 (2 counts held out; 90% intervals held 100% of them). To judge it, compare with a "
         "structure without the mechanism, such as a constant rate, as a [[rival]] (--rivals)."
     )
     assert verdict(RollingOrigin(scored("other", 2.0, 1.0), ())) == "Nothing was held out that the model could predict."

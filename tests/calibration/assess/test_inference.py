@@ -329,7 +329,7 @@ def test_draws_of_the_prior_are_told_from_a_posterior(study):
 
 
 def test_a_parameter_is_judged_on_the_scale_on_which_it_is_searched(conjugate):
-    """Draws moved down by a fifth leave 94 % of the prior on the logarithm; fivefold, its upper part is cut off."""
+    """Draws moved down by a fifth leave 94% of the prior on the logarithm; fivefold, its upper part is cut off."""
     density = conjugate.density
     (parameter,) = density.space
     assert parameter.scale == "log"

@@ -38,7 +38,7 @@ def right(tmp_path_factory: pytest.TempPathFactory) -> SelfTest:
 
 
 def test_numbers_to_come_lie_in_their_intervals(right: SelfTest) -> None:
-    """Of thirty data sets 95 % intervals hold the truth in 25 at least, but for one chance in a hundred."""
+    """Of thirty data sets 95% intervals hold the truth in 25 at least, but for one chance in a hundred."""
     assert right.later == tuple(f"left at {year}" for year in range(9, 13))
     assert (right.later_coverage[:, MASSES.index(0.95)] >= 25 / 30).all()
     # intervals that hold everything would be too wide

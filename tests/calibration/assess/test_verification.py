@@ -22,7 +22,6 @@ from calibration.inference.judge.verification import (
     COARSE,
     MOST_NUMBERS,
     TOLERANCE,
-    UNUSABLE,
     Replication,
     half_step_sentence,
     largest_difference,
@@ -50,7 +49,7 @@ DIVISION = "rate=0.3~~|stock=INTEG(IF THEN ELSE(1/(Time-3)>0,-rate,-rate)*stock,
 def study(write_mdl: Write, tmp_path: Path) -> Callable[..., Path]:
     """A study of one rate, from five measurements."""
 
-    def write(equations: str, variable: str, values: str, *, step: float = 0.5) -> Path:
+    def write(equations: str, variable: str, values: str, *, step: float = 0.125) -> Path:
         write_mdl(equations, step=step)
         rows = "".join(f"{time},{value}\n" for time, value in zip((2, 4, 6, 8, 10), values.split(), strict=True))
         (tmp_path / "data.csv").write_text("time,value\n" + rows)
@@ -147,7 +146,7 @@ def test_a_run_that_fails_in_pysd_is_no_agreement(study) -> None:
 
 def test_a_number_that_is_only_looked_at_does_not_decide(study) -> None:
     """PySD stops where it divides by zero: that keeps it from the series that asks for it, and from no other."""
-    folder = study(DECAY + "over=1/(Time-3)~~|", "stock", "55 30 17 9 5", step=0.5)
+    folder = study(DECAY + "over=1/(Time-3)~~|", "stock", "55 30 17 9 5")
     problem = (folder / "problem.toml").read_text()
     aside = problem.partition("[[observation]]")[2].partition("[[parameter]]")[0].replace('"seen"', '"aside"')
     aside = "[[observation]]" + aside.replace('"stock"', '"over"') + 'use_all = "check"\n'
@@ -216,8 +215,8 @@ def test_a_step_that_is_too_coarse_comes_first_and_leaves_no_interval(study, ste
     done = calibrate(folder, "--fast", "--no-player", "--profiles")
     fit = json.loads((folder / "out" / "fit.json").read_text())
     shift = fit["largest_shift_at_half_the_step"]
-    assert {"neutral": shift <= COARSE, "coarse": COARSE < shift <= UNUSABLE, "unusable": shift > UNUSABLE}[said]
-    assert done.return_value == int(said == "unusable")
+    assert (shift <= COARSE) == (said == "neutral")
+    assert done.return_value == int(said != "neutral")
     states = {side["state"] for profile in fit["profiles"].values() for side in profile["sides"].values()}
     assert states == ({"bounded"} if said == "neutral" else set())
     loud = "THE TIME STEP IS TOO COARSE: half the step moves an expected number by "
@@ -246,7 +245,7 @@ def test_a_step_that_is_too_coarse_comes_first_and_leaves_no_interval(study, ste
 
 def test_a_rounded_number_moves_by_what_its_width_allows(study: Callable[..., Path]) -> None:
     """Of a noise that rounding hides, the width is what an expected number is uncertain by."""
-    folder, times = study(DECAY, "stock", "55 30 17 9 5"), np.array([2, 4, 6, 8, 10])
+    folder, times = study(DECAY, "stock", "55 30 17 9 5", step=0.5), np.array([2, 4, 6, 8, 10])
     text = (folder / "problem.toml").read_text().replace("sd = 2.0", "sd = 0.02")
     moved = np.abs(100 * (1 - 0.25 * 0.3) ** (times / 0.25) - 100 * (1 - 0.5 * 0.3) ** (times / 0.5)).max()
     rows = "".join(f"{t},{v},{v - 0.5},{v + 0.5}\n" for t, v in zip(times, (55, 30, 17, 9, 5), strict=True))
@@ -258,8 +257,8 @@ def test_a_rounded_number_moves_by_what_its_width_allows(study: Callable[..., Pa
         assert verification._shift(density, np.array([0.3]), "native") == pytest.approx(moved / sd, rel=1e-9)
 
 
-@pytest.mark.parametrize(("step", "is_sampled"), [(0.5, True), (1.0, False)])
-def test_no_posterior_is_drawn_with_a_step_that_is_of_no_use(study, step: float, is_sampled: bool) -> None:
+@pytest.mark.parametrize(("step", "is_sampled"), [(0.125, True), (0.5, False)])
+def test_no_posterior_is_drawn_with_a_step_that_is_too_coarse(study, step: float, is_sampled: bool) -> None:
     folder = study(DECAY, "stock", "55 30 17 9 5", step=step)
     done = calibrate(folder, "--fast", "--no-player", "--posterior")
     assert (folder / "out" / "draws.nc").exists() == is_sampled
@@ -290,7 +289,7 @@ def test_a_difference_is_a_share_of_its_observation(study) -> None:
 
 def test_half_the_step_moves_what_euler_moves(study) -> None:
     """A stock of 100 that decays by Euler with steps of 1/2 and 1/4, seen with a standard deviation of 2."""
-    problem = read_problem(study(DECAY, "stock", "55 30 17 9 5"))
+    problem = read_problem(study(DECAY, "stock", "55 30 17 9 5", step=0.5))
     density = posterior(problem, choose("native"))
     optimum = optimise(density, starts=2, rng=np.random.default_rng(1), estimate="ml")
     rate, time = float(optimum.theta[0]), np.array([2, 4, 6, 8, 10])
@@ -300,13 +299,7 @@ def test_half_the_step_moves_what_euler_moves(study) -> None:
     assert np.isnan(shift_at_half_the_step(optimum, "pysd"))
 
 
-def test_half_the_step_is_said_with_its_number(study) -> None:
-    folder = study(DECAY, "stock", "55 30 17 9 5")
-    done = calibrate(folder, "--fast")
-    shift = json.loads((folder / "out" / "fit.json").read_text())["largest_shift_at_half_the_step"]
-    assert 0.3 < shift < 3
-    assert 0.3 < shift < 1
-    assert done.return_value == 0
+def test_half_the_step_is_said_with_its_number() -> None:
     assert half_step_sentence(float("nan")) == ""
     approved(half_step_sentence(float("inf")))
 

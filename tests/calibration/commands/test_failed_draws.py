@@ -16,7 +16,7 @@ from calibration.likelihood.posterior import On
 from calibration.study.problem import read_problem
 from cipark_sd.simulations.failures import TooManyFailed, share_of
 
-#: No value for rates above a half, which the data (a rate of a fifth) rule out and 3.3 % of the prior reach.
+#: No value for rates above a half, which the data (a rate of a fifth) rule out and 3.3% of the prior reach.
 FAILING = ("stock * rate * pace", "stock * rate * pace + 0 * SQRT(0.5 - rate)")
 pytestmark = pytest.mark.usefixtures("undrawn_figures")
 #: Most draws come below it before the end.
@@ -113,4 +113,4 @@ def test_where_no_draw_fails_the_page_says_so(study: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "the model fails" not in page(study)
     assert "All draws ran." in page(study)
-    assert share_of(0.0) == "0 %"
+    assert share_of(0.0) == "0%"

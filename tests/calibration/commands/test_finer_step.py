@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from command_line import cipark
 from calibration.commands import pipeline
 from calibration.commands.for_analyses.fitted_study import find_fit
 from calibration.commands.for_analyses.study import read
-from calibration.inference.judge.verification import COARSE
+from calibration.commands.settings import Settings
+from calibration.inference.judge.verification import COARSE, Stepping
 from calibration.study.problem import at_step, read_problem
 from cipark_sd.base.errors import CiparkError
 
@@ -125,9 +127,14 @@ def test_options_stand_above_what_would_serve(
     study: Callable[[float], Path], options: tuple[str, str], way: tuple[str, float]
 ) -> None:
     study(0.5)
-    done = calibrate(*options)
+    done = calibrate("--posterior", *options)
     fit = fitted()
     assert (fit["integration_method"], fit["time_step"], fit["why_this_step"]) == (*way, "")
+    # nothing is known by a step that is too coarse, whether by profiles or by draws
+    assert done.return_value == 1
+    assert fit["posterior"] is None
+    assert "Known\tNothing firmly" in done.output
+    assert "Caution\tThe posterior was not sampled: the time step is too coarse." in done.output
     assert "THE TIME STEP IS TOO COARSE" in done.output
     # what follows such a fit takes its step too
     assert find_fit(read_problem(Path("decay"))).problem.steps().step == way[1]
@@ -151,6 +158,49 @@ def test_what_costs_too_much_is_advised_and_not_done(
     fit = fitted()
     assert (fit["integration_method"], fit["time_step"]) == ("euler", 0.5)
     assert "THE TIME STEP IS TOO COARSE" in done.output or "that only the time step sets" in done.output
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "cost", "jumps", "serves"),
+    [
+        # 18 searches of a court and its prisons, whose finer ones took 13 s of processor time
+        (3500, 49_000, False, True),
+        (35_000, 49_000, False, False),
+        # 24 searches of a reservoir whose likelihood jumps, whose finer ones took 3 s
+        (64, 66_000, True, True),
+        (640, 66_000, True, False),
+        # a run of more than a million operations
+        (10, 300_000, False, False),
+    ],
+)
+def test_finer_searches_have_a_budget_of_what_those_before_took(
+    monkeypatch: pytest.MonkeyPatch, evaluations: int, cost: int, *, jumps: bool, serves: bool
+) -> None:
+    monkeypatch.setattr(pipeline, "cost_of_a_run", lambda density: cost)
+    monkeypatch.setattr(pipeline, "finer", lambda *of: Stepping(0.25, "euler", 4.0))
+    goal = SimpleNamespace(density=None, free=np.arange(21), rough=jumps)
+    searches = (SimpleNamespace(evaluations=evaluations),) * 24
+    made: Any = SimpleNamespace(
+        optimum=SimpleNamespace(goal=goal, searches=searches, interrupted=False),
+        problem=SimpleNamespace(payoff=()),
+        step_shift=0.4,
+    )
+    way, operations = pipeline._finer(made, Settings())
+    assert (way is not None and operations <= pipeline.AGAIN) == serves
+
+
+@pytest.mark.parametrize("step", [0.5, 1 / 1024])
+def test_what_the_priors_make_impossible_is_of_the_step_of_the_fit(
+    study: Callable[[float], Path], monkeypatch: pytest.MonkeyPatch, step: float
+) -> None:
+    study(step)
+    asked: list[float] = []
+    monkeypatch.setattr(
+        pipeline, "impossible_terms", lambda density, seed: asked.append(density.problem.steps().step) or ()
+    )
+    calibrate()
+    assert asked == [fitted()["time_step"]]
+    assert (asked == [step]) == (step < 0.5)
 
 
 def test_a_bound_of_the_step_moves_with_the_step(study: Callable[[float], Path]) -> None:

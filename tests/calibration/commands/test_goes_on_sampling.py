@@ -22,12 +22,17 @@ def calibrate(folder: Path, *more: str, sampler: str = "chains") -> dict[str, An
     words = ("--starts", "2", "--no-profiles", "--sampler", sampler, "--no-player", "--no-compare-pysd", "-o", folder)
     done = cipark("calibrate", "hare_lynx", *words, *more, code=None)
     said = "another question is answered by the draws that are kept: the same command again goes on sampling"
-    return json.loads((folder / "fit.json").read_text()) | {"from what is kept": said in " ".join(done.output.split())}
+    output = " ".join(done.output.split())
+    why = "Caution The posterior was not sampled: it has not converged yet ("
+    record = json.loads((folder / "fit.json").read_text())
+    return record | {"from what is kept": said in output, "says why": why in output}
 
 
 def test_a_call_goes_on_from_where_the_last_one_stood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "affordable_steps", lambda density: FEW)
-    assert calibrate(tmp_path / "often")["converged"] is None
+    first = calibrate(tmp_path / "often")
+    assert first["converged"] is None
+    assert first["says why"]
     page = without_links((tmp_path / "often" / "report.html").read_text())
     assert "the posterior was not sampled (it has not converged yet" in page
     assert "the same command goes on)" in page
@@ -35,6 +40,7 @@ def test_a_call_goes_on_from_where_the_last_one_stood(tmp_path: Path, monkeypatc
     while not last.get("converged") and n < 10:
         n, last = n + 1, calibrate(tmp_path / "often")
     assert last["converged"] is True
+    assert not last["says why"]
     # what has converged stays as it is, and is what one budget as large gives
     monkeypatch.setattr(pipeline, "affordable_steps", lambda density: n * FEW)
     once = calibrate(tmp_path / "once")

@@ -111,3 +111,15 @@ def test_what_cannot_be_guessed_is_asked_for_in_words_of_python(path: Path) -> N
         cp.Study(path, frame, {"seen": "Pool"}, priors={"Rte": 1})
     with pytest.raises(CiparkError, match="sd"):
         cp.Study(path, frame, {"seen": "Pool"}, priors={"Rate": stats.norm(0, -1)})
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_step_that_is_said_is_held_and_too_coarse_a_one_is_in_the_fit_s_own_words(path: Path, *, held: bool) -> None:
+    """Precise counts, a year a step: without the keyword the fit takes rk4."""
+    path.write_text(POOL.replace("TIME STEP = 0.125", "TIME STEP = 1"))
+    exact = pd.DataFrame({"year": YEARS, "firms": 100 * np.exp(-0.2 * (YEARS - 2000))})
+    fit = cp.Study(path, exact, {"firms": "Pool"}, **({"step": 1.0} if held else {})).fit(
+        posterior=False, profiles=False
+    )
+    assert (fit.problem.model.time.method, fit.problem.steps().step) == (("euler", 1.0) if held else ("rk4", 1.0))
+    assert repr(fit).endswith("; the time step is too coarse>") == held

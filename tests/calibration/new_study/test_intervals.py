@@ -68,11 +68,16 @@ def test_a_column_that_numbers_replicates_tells_no_series_apart(drug: Path) -> N
     made = cipark("new-study", "drug.mdl", "d.csv")
     assert "5 of the times have several rows: readings of the same" in made.output
     assert len(counts(read_problem(Path("d")))) == 2 * len(READINGS)
+    Path("n.csv").write_text(
+        "hour,Replicate,conc\n" + "".join(f"{t},{i % 2 + 1},{x}\n" for i, (t, x) in enumerate(READINGS))
+    )
+    made = cipark("new-study", "drug.mdl", "n.csv")
+    assert "Replicate\tnothing\t-\tnumbers repeated readings, of which each is a row\t-" in made.output
     Path("e.csv").write_text("hour,Patient,conc,other\n" + "".join(lines))
     refused = cipark("new-study", "drug.mdl", "e.csv", code=2)
     # a column of readings with limits is none of texts
     assert "of different Patient: --series-by Patient" in refused.output
-    assert "for readings of the same call this column Replicate" in refused.output
+    assert "If such rows are repeated readings of the same, rename the column to Replicate" in refused.output
 
 
 def test_python_reads_the_same(drug: Path) -> None:

@@ -68,7 +68,7 @@ def test_intervals_hold_the_truth_and_are_no_wider_than_they_need_to_be(coverage
     lines = _profiles(coverage, "growth", tmp_path)
     assert not any(line.missing for line in lines)
     assert all(line.closed for line in lines)
-    # of 6 intervals two misses or more have a chance of 3 % at 95 %, of 12 three or more one of 2 %
+    # of 6 intervals two misses or more have a chance of 3% at 95%, of 12 three or more one of 2%
     assert sum(line.covered for line in lines) >= 3 * N - N // 2
     width = np.mean([np.log(line.upper / line.lower) for line in lines if line.name == "Growth Rate"])
     # the standard error of its logarithm with twenty numbers of an error of a tenth is about 0.05
@@ -99,7 +99,7 @@ def test_draws_and_forecasts_of_an_unedited_study_hold_what_is_true_and_what_com
     lines = coverage.unedited(coverage.CASES["growth"], 0, "right", 1, tmp_path)
     assert [sum(line.of == of for line in lines) for of in ("profile", "draws", "forecast")] == [3, 3, 4]
     assert not any(line.missing for line in lines)
-    # of 7 intervals at 95 % three misses or more have a chance of 0.4 %
+    # of 7 intervals at 95% three misses or more have a chance of 0.4%
     assert sum(not line.covered for line in lines if line.of != "profile") <= 2
     later = [line.upper / line.lower for line in lines if line.of == "forecast"]
     # at least the noise of a tenth: exp(2 * 1.96 * 0.1)

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from approved import approved
 from command_line import cipark
-from counted import called
+from counted import called, exponent
 
 from calibration.commands.pipeline import _with_options
 from calibration.commands.settings import Settings
 from calibration.new_study import study as making
 from calibration.new_study.clock import Clock, calendar_years, clock, windowed
 from calibration.new_study.columns import Axis, read_axis
+from calibration.new_study.matching import Match, matches
 from calibration.new_study.table import Sheet
 from calibration.study.calendar import length, time_unit_of, unit_in
 from calibration.study.problem import read_problem
@@ -310,7 +311,7 @@ def test_a_column_of_intervals_is_not_taken_for_times() -> None:
     assert axis_of("interval_days", (1, 1, 1), t=(1, 2, 3)).column == "t"
     with pytest.raises(
         CiparkError,
-        match=r"for readings of the same call this column Replicate; 'day' was taken for the column of times",
+        match=r"repeated readings of the same, rename the column to Replicate. 'day' was taken for the column of times",
     ):
         axis_of("day", (1, 1, 2, 2), n=(3, 5, 4, 5), of=("x", "y", "x", "y"))
 
@@ -657,3 +658,21 @@ def test_months_whose_numbers_follow_a_year_are_months() -> None:
 )
 def test_quarters_months_and_weeks_are_known_by_their_numbers(header: str, cells: tuple[str, ...], first: str) -> None:
     assert axis_of(header, cells).texts[0] == first
+
+
+def test_the_work_grows_with_columns_that_are_named_as_variables(write_mdl: Callable[..., Path]) -> None:
+    def work(n: int) -> int:
+        names = [f"level {i}" for i in range(n)]
+        model = read_model(write_mdl("\n".join(f"{name} = INTEG(1, 5) ~~|" for name in names), name=f"{n}.mdl"))
+        found: list[Match] = []
+        count = called(lambda: found.extend(matches(model, names, {})))
+        assert [match.label for match in found] == names
+        return count
+
+    assert exponent(work, 50, 200) < 1.5
+
+
+def test_a_name_that_two_columns_share_is_compared_with_all_variables(write_mdl: Callable[..., Path]) -> None:
+    model = read_model(write_mdl("cases = INTEG(1, 5) ~~| new cases = INTEG(1, 5) ~~| Recoverd = INTEG(1, 5) ~~|"))
+    found = matches(model, ["cases", "Cases (per day)", "Recovered"], {})
+    assert [match.label for match in found] == ["cases", "new cases", "Recoverd"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from approved import approved
 from fitted_rows import fitted_rows
-from small_study import rival, small_study
+from small_study import STUDY, rival, small_study
 
 from calibration.assess.posterior_predictive import Discrepancy
 from calibration.commands.pipeline import calibrate
@@ -28,6 +28,7 @@ from calibration.report.sections.constants import classes
 from cipark_sd.base.naming import override_key
 from cipark_sd.base.wording import number
 from cipark_sd.data.scenarios import read_scenario
+from cipark_sd.pages import first_screen
 from cipark_sd.pages.blocks import FirstScreen
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.simulations.simulation import simulate
@@ -40,6 +41,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("answer")
     small_study(folder)
     return folder
+
+
+def test_an_initial_value_that_goes_by_the_name_of_its_stock_says_so(tmp_path: Path) -> None:
+    small_study(tmp_path)
+    size = STUDY.replace('name = "size"', 'name = "stock"')
+    for text, called in ((STUDY, "size"), (size, "stock at the start")):
+        (tmp_path / "problem.toml").write_text(text, encoding="utf-8")
+        fit = fit_findings(calibrate(Settings(study=tmp_path, posterior=False, engine="native", starts=2)))
+        first, rate = answer.constants(Findings(fit))
+        assert (first.called, rate.called) == (called, "rate")
+        assert f"<h2>{called[:1].upper()}{called[1:]}</h2>" in first_screen._number(first)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +128,7 @@ def test_every_side_that_no_search_came_to_is_in_the_caution_unless_draws_give_t
 @pytest.mark.parametrize(
     ("interval", "prior", "change", "standing"),
     [
-        # 70 % as wide as the priors' interval is not narrower, less is
+        # 70% as wide as the priors' interval is not narrower, less is
         ((0.0, 7.0), (0.0, 10.0), False, "not narrowed"),
         ((0.0, 6.9), (0.0, 10.0), False, "narrowed"),
         ((2.4, 6.9), (0.0, 10.0), False, "known"),

@@ -97,7 +97,7 @@ def test_the_bars_of_held_out_rows_are_those_of_the_predictive_distribution(tmp_
 def test_as_many_held_out_rows_lie_in_the_bars_as_in_exact_ones_and_fewer_in_those_of_noise_alone(
     tmp_path: Path,
 ) -> None:
-    """Exact bars hold nine in ten rows: 90.2 % of 2,000 data sets. Rows of one set depend on each other."""
+    """Exact bars hold nine in ten rows: 90.2% of 2,000 data sets. Rows of one set depend on each other."""
     inside, alone, exact, n = 0, 0, 0, 6
     for seed in range(n):
         rows = study(tmp_path, 100 + seed)

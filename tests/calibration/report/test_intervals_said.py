@@ -49,18 +49,18 @@ def text(fit: Fit) -> str:
 
 def test_the_page_prints_the_level_standard_errors_and_residuals(fit: Fit) -> None:
     said = text(fit)
-    assert "95 %" not in said
-    for part in ("'prior median (83 %)'", "'83 % profile'", "'standard error'", "'83 % of priors alone'", "by F(1, 6)",
-                 "worse than 83 % allows", "the 83 % interval ends",
+    assert "95%" not in said
+    for part in ("'prior median (83%)'", "'83% profile'", "'standard error'", "'83% of priors alone'", "by F(1, 6)",
+                 "worse than 83% allows", "the 83% interval ends",
                  "standard deviation 1.1588", "'1.7'", "'0.088'", "'0.0034'"):  # fmt: skip
         assert part in said or part in _captions(fit), part
 
 
 def _captions(fit: Fit) -> str:
     said = repr(page(Findings(fit), Pictures(frozenset({"profiles", "prediction_profiles"}))))
-    assert "95 %" not in said
-    assert said.count("the 83 % interval ends where the curve crosses") == 2
-    assert "83 % of the prior" in said
+    assert "95%" not in said
+    assert said.count("the 83% interval ends where the curve crosses") == 2
+    assert "83% of the prior" in said
     return said
 
 
@@ -77,7 +77,7 @@ def test_tables_and_record_have_them_with_all_digits(fit: Fit, tmp_path: Path) -
     assert profile["threshold"] == pytest.approx(4.5 * np.log1p(stats.t.ppf(0.915, 6) ** 2 / 6), rel=1e-9)
     rows = (tmp_path / "summary.csv").read_text().splitlines()
     assert rows[0].split(",")[3:6] == ["standard_error", "standard_error_with", "level"]
-    # the central 83 % of a uniform prior from 20 to 200 on the parameter itself
+    # the central 83% of a uniform prior from 20 to 200 on the parameter itself
     assert [float(x) for x in rows[1].split(",")[7:9]] == pytest.approx([20 + 180 * 0.085, 20 + 180 * 0.915])
 
 
@@ -88,7 +88,7 @@ def test_the_figures_have_the_level_and_its_threshold(fit: Fit) -> None:
     ]
     for figure, found in zip(figures, (fit.profiles, fit.predictions), strict=True):
         for axis, result in zip(figure.axes, found, strict=False):
-            assert axis.get_title(loc="left").splitlines()[-1].startswith("83 %: ")
+            assert axis.get_title(loc="left").splitlines()[-1].startswith("83%: ")
             dashed = [line for line in axis.lines if line.get_linestyle() == "--"]
             assert [line.get_ydata()[0] for line in dashed] == [result.threshold.rise]
             assert result.threshold.rise < axis.get_ylim()[1]
@@ -128,6 +128,6 @@ def test_numbers_show_what_tells_them_apart() -> None:
     bounded, closed, unresolved = Side("bounded", 1.0), Side("closed", 2.0, "b"), Side("not found", 3.0, "c")
     assert Verdict(bounded, Side("open", 9.0)).interval == "1 to open"
     assert Verdict(Side("open", 9.0), Side("open", 9.0)).interval == "open on both sides"
-    assert str(Bounds(None, None, 0.9, "profile likelihood")) == "open on both sides (90 %, profile likelihood)"
+    assert str(Bounds(None, None, 0.9, "profile likelihood")) == "open on both sides (90%, profile likelihood)"
     # an end that another one's bound gives is an end, one that was not found is none
     assert Verdict(closed, unresolved).interval == "from 2, not found above"

@@ -147,7 +147,7 @@ def blocks(part: Any, found: Any) -> tuple[list[Table], dict[str, str], str]:
 def test_predictions_before_the_data_are_scored_in_all_and_for_each_origin() -> None:
     found = findings(rolling=ROLLING)
     (scores,), shown, _ = blocks(Holdout(), found)
-    assert scores.head == ("known up to", "forecaster", "n", "numbers", "log score", "CRPS", "in 50 %", "in 90 %")
+    assert scores.head == ("known up to", "forecaster", "n", "numbers", "log score", "CRPS", "in 50%", "in 90%")
     assert [row[:4] for row in scores.rows] == [
         ("all", MODEL, "2", "2"), ("all", "B", "2", "2"),
         ("2018-12-31", MODEL, "1", "1"), ("2018-12-31", "B", "1", "1"),
@@ -155,7 +155,7 @@ def test_predictions_before_the_data_are_scored_in_all_and_for_each_origin() -> 
     ]  # fmt: skip
     assert scores.rows[0][-2:] == ("100%", "0%")
     approved(scores.caption)
-    assert shown["holdout"].startswith("What each forecaster said of the numbers that came later: medians and 90 %")
+    assert shown["holdout"].startswith("What each forecaster said of the numbers that came later: medians and 90%")
     assert Holdout().tables(found).keys() == {"holdout", "holdout_summary"}
     assert Holdout().tables(found)["holdout"]["q0.95"].tolist() == [4.0] * 4
     assert [drawing.name for drawing in Holdout().drawings(found)] == ["holdout"]
@@ -215,7 +215,7 @@ def test_the_posterior_is_described_with_what_the_data_added(monkeypatch: pytest
     (table, replicated), shown, words = blocks(Posterior(), found)
     approved(words)
     assert table.head == (
-        "parameter", "mean ± error", "median", "95 %", "errors of these", "contraction", "to prior", "to data", "R-hat",
+        "parameter", "mean ± error", "median", "95%", "errors of these", "contraction", "to prior", "to data", "R-hat",
         "ESS", "in words",
     )  # fmt: skip
     assert table.rows == (
@@ -223,7 +223,7 @@ def test_the_posterior_is_described_with_what_the_data_added(monkeypatch: pytest
          "narrowed"),
     )  # fmt: skip
     approved(table.caption)
-    assert replicated.head == ("observation", "statistic", "data", "replicates", "95 %", "probability", "")
+    assert replicated.head == ("observation", "statistic", "data", "replicates", "95%", "probability", "")
     approved(replicated.caption)
     assert shown["posterior"] == "Posterior (filled) and prior (line) of each parameter, on its own scale."
     assert shown["pairs"].startswith("Joint draws of the parameters that the data narrow most, with their rank corr")
@@ -240,15 +240,15 @@ def test_the_posterior_is_described_with_what_the_data_added(monkeypatch: pytest
 def test_a_forecast_has_a_few_dates_with_the_ends_that_its_head_names() -> None:
     found = findings(forecasts=FORECASTS, comparison=COMPARED)
     (dates, last), shown, words = blocks(Forecasts(), found)
-    assert dates.head == ("observation", "scenario", "date", "5 %", "25 %", "50 %", "75 %", "95 %")
+    assert dates.head == ("observation", "scenario", "date", "5%", "25%", "50%", "75%", "95%")
     assert [row[2] for row in dates.rows] == ["2021", "2023", "2025", "2027"]
     # each quantile is ten a year and its own level
     assert dates.rows[0] == ("left", "as fitted", "2021", "10.1", "10.2", "10.5", "10.8", "10.9")
-    assert last.head == ("observation", "structure", "date", "5 %", "25 %", "50 %", "75 %", "95 %")
+    assert last.head == ("observation", "structure", "date", "5%", "25%", "50%", "75%", "95%")
     assert [row[:3] for row in last.rows] == [("left", OWN, "2027"), ("left", EQUAL, "2027")]
     approved(last.caption)
     approved(words)
-    assert shown["forecast"] == "Medians, 50 % and 90 % bands by scenario, after the numbers that were seen."
+    assert shown["forecast"] == "Medians, 50% and 90% bands by scenario, after the numbers that were seen."
     # without bands nothing of it is on the page or in a table
     assert Forecasts().tables(found).keys() == {"forecast"}
     found.bands, found.shown = False, NOTHING
@@ -297,10 +297,10 @@ def test_constants_of_the_model_are_headlines_of_the_posterior(monkeypatch: pyte
         SimpleNamespace(name="x", value=2.0, source="prior"),
     )
     verdicts = {name: SimpleNamespace(held=held) for name in names if name != "unjudged"}
-    # the 5 % and 95 % quantiles of 0.1, 0.2, ... 2.1 lie at the second value and the one before the last
+    # the 5% and 95% quantiles of 0.1, 0.2, ... 2.1 lie at the second value and the one before the last
     flat = np.tile(np.linspace(0.1, 2.1, 21)[:, None], 4)
     drawn = SimpleNamespace(mixing=lines, flat=flat, basis=Basis("posterior", 10, True))
-    study = SimpleNamespace(space=space, deviations=("group 1",), unit=lambda name: "1/year")
+    study = SimpleNamespace(space=space, deviations=("group 1",), starts=(), unit=lambda name: "1/year")
     seen = SimpleNamespace(names=())
     fit = SimpleNamespace(
         study=study, posterior=drawn, conditions=SimpleNamespace(of=verdicts.get), identifiability=seen, profiles=()

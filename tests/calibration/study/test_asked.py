@@ -214,7 +214,7 @@ def test_without_a_question_the_title_is_the_peak_of_the_course(hump: Findings) 
     ends = 1 / np.quantile(hump.draws.flat[:, 1], [0.95, 0.05])
     assert when.interval is not None
     assert (when.interval.low, when.interval.high) == pytest.approx(tuple(ends), rel=0.01)
-    assert peak_words(hump).startswith("The peak of second is between ")
+    assert peak_words(hump).startswith("The peak of second comes between year ")
     assert isinstance(asked_metric(hump), Maximum)
 
 
@@ -256,7 +256,7 @@ def test_when_a_threshold_is_passed_is_answered_by_the_draws_that_reach_it(tmp_p
     assert record.interval is not None
     numbers = (record.interval.low, record.number, record.interval.high)
     assert numbers == pytest.approx(np.quantile(when[reached], [0.05, 0.5, 0.95]), rel=1e-6)
-    name = f"First below 30 of stock at 12, in the {100 * reached.mean():.3g} % of draws that reach it"
+    name = f"First below 30 of stock at 12, in the {100 * reached.mean():.3g}% of draws that reach it"
     assert answer.first_screen(findings).title == f"{name}: {record.brief}"
 
 

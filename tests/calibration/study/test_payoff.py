@@ -154,7 +154,7 @@ def test_a_payoff_that_is_a_log_density_has_the_intervals_of_its_parabola(tmp_pa
     assert by_profiles.exit_code == 0
     table = pd.read_csv(tmp_path / "profiles" / "constants.csv", index_col="constant")
     drawn = cipark("calibrate", tmp_path, "--posterior", "-o", tmp_path / "draws")
-    assert "95 % of the draws. Adaptive importance sampling" in drawn.output
+    assert "95% of the draws. Adaptive importance sampling" in drawn.output
     draws = pd.read_csv(tmp_path / "draws" / "constants.csv", index_col="constant")
     for name, centre in (("a", 2.0), ("b", 5.0)):
         assert table.loc[name, "profile_high"] - centre == pytest.approx(1.959964 * sds[name], rel=1e-4)
@@ -180,7 +180,7 @@ def test_nothing_speaks_from_draws_of_a_log_density_that_have_not_converged(
     few = ("--posterior", "--sampler", "chains", "--steps", "200")
     done = cipark("calibrate", tmp_path, *few, "-o", tmp_path / "out", standalone_mode=False)
     assert done.return_value == 1
-    assert "95 % by profiles. The draws have not converged: " in done.output
+    assert "95% by profiles. The draws have not converged: " in done.output
     table = pd.read_csv(tmp_path / "out" / "constants.csv")
     assert list(table) == ["constant", "optimum", "profile_low", "profile_high", "verdict"]
 

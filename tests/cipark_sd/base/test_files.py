@@ -176,9 +176,12 @@ def test_an_unknown_study_is_answered_with_the_near_ones(tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "problem.toml").touch()
-    with pytest.raises(UnknownName, match=r"^policy has no folder .* 'great_ston'; did you mean 'great_stone'"):
+    with pytest.raises(UnknownName, match=r"^policy has no study 'great_ston'; did you mean 'great_stone'"):
         find_folder("great_ston", file=STUDY, where="policy")
-    with pytest.raises(UnknownName, match=r"no bundled study 'zzzz' \(known: .*great_stone,.*mine\)$"):
+    with pytest.raises(
+        UnknownName,
+        match=r"no study 'zzzz'; name a folder .* \(known: .*great_stone,.*mine\)$",
+    ):
         find_folder("zzzz", file=STUDY, where="calibrate")
     assert known_studies("zzzz", STUDY)[-1] == "mine"
 

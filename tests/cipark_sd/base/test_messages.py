@@ -158,8 +158,8 @@ def test_what_is_left_out_or_sorted_or_changes_the_noise_is_said(study: Path) ->
         (["policy", "leaving.mdl"], "is a model, and a study is needed: cipark new-study leaving.mdl DATA"),
         (["calibrate", "left.csv"], "is a table, and a study is needed: cipark new-study MODEL left.csv makes one"),
         (["calibrate", "problem.toml"], "problem.toml is a file of a study: name its folder, ."),
-        (["calibrate", "core"], "no bundled study 'core' (did you mean: great_stone_core, great_stone_core_lifecycle)"),
-        (["calibrate", "gone"], "no bundled study 'gone' (known: "),
+        (["calibrate", "core"], "no study 'core' (did you mean: great_stone_core, great_stone_core_lifecycle)"),
+        (["calibrate", "gone"], "no study 'gone'; name a folder with problem.toml, or a study that"),
     ],
 )  # fmt: skip
 def test_what_is_named_and_not_there_is_said_with_what_to_do(

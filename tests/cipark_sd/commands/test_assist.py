@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import anyio
@@ -54,6 +55,60 @@ def test_an_assistant_lists_the_tools_and_runs_a_model(folder: Path) -> None:
             assert "one within the folder that is served" in refused.content[0].text  # type: ignore[union-attr]
 
     anyio.run(ask)
+
+
+def exchange(folder: Path, *lines: bytes) -> list[dict[str, Any]]:
+    """The answers of a server to lines that no client of the library sends, one for each."""
+    start = [sys.executable, "-c", "from cipark_sd.commands.cli import main; main()", "assist", folder]
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+    first = [
+        json.dumps({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello}).encode(),
+        b'{"jsonrpc":"2.0","method":"notifications/initialized"}',
+    ]
+    with subprocess.Popen(start, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
+        waited = Timer(60, server.kill)
+        waited.start()
+        assert server.stdin is not None
+        assert server.stdout is not None
+        server.stdin.write(b"\n".join([*first, *lines, b""]))
+        server.stdin.flush()
+        answers = [json.loads(server.stdout.readline() or b'{"id": "the server has ended"}') for _ in ("", *lines)]
+        server.stdin.close()
+        waited.cancel()
+        return answers[1:]
+
+
+def called(number: object, tool: str, **arguments: object) -> bytes:
+    params = {"name": tool, "arguments": arguments}
+    return json.dumps({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}).encode()
+
+
+def test_what_is_no_message_has_an_answer_under_its_number(folder: Path) -> None:
+    lines = (
+        called(1, "show", file="a\ud800"),
+        called(2, "show", file="tank.mdl", **{"a\ud800": 1}),
+        called(3, "sh\udfff", file="tank.mdl"),
+        called("four\ud800", "show", file="tank.mdl"),
+        called("five", "run", file=["\ud800"]),
+        b'{"jsonrpc":"2.0","id":6,',
+        b"[" * 100_000,
+        called("six", "show", file="tank.mdl"),
+    )
+    answers = exchange(folder, *lines)
+    wrong = [answer["id"] for answer in answers if "error" in answer]
+    assert wrong == [1, 2, 3, None, "five", None, None]
+    assert all(a["error"]["message"].startswith("the message is no request") for a in answers if "error" in a)
+    assert [a["id"] for a in answers if "result" in a and not a["result"].get("isError")] == ["six"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of bytes that are no text are Linux's")
+def test_a_folder_whose_name_is_no_text_has_answers(folder: Path) -> None:
+    odd = folder.rename(folder.parent / "served\udcff")
+    refused, shown = exchange(odd, called(1, "show", file="../secret.mdl"), called(2, "show", file="tank.mdl"))
+    assert (
+        "one within the folder that is served"
+        in (refused if refused["id"] == 1 else shown)["result"]["content"][0]["text"]
+    )
 
 
 def test_the_line_that_an_answer_names_repeats_it(folder: Path) -> None:

@@ -106,7 +106,7 @@ def test_all_mistakes_of_a_call_are_told_at_once(strange):
     for message in (
         "a power of two such as 64 or 128",
         "did you mean 'Total'",
-        "such as People[North]",
+        "has no element 'People[East]'; did you mean 'People[South]' or 'People[North]'",
         "did you mean 'Room'",
         "Birth Rate has no element",
         "one of the run, 0 to 20",

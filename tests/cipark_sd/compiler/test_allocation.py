@@ -9,7 +9,7 @@ from pysd.py_backend.allocation import _allocate_available_1d, _allocate_by_prio
 from scipy import optimize, stats
 
 from cipark_sd.base.errors import UnsupportedFeature
-from cipark_sd.compiler import passes
+from cipark_sd.compiler import unroll
 from cipark_sd.data.scenarios import Scenario
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.simulations.ensembles import ensemble
@@ -124,7 +124,7 @@ def test_a_kind_of_profile_that_no_record_shows_is_refused(write_mdl: Write) -> 
 
 
 def test_large_matrices_are_refused_with_the_way_round(write_mdl: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passes, "MOST_ROWS", 2)
+    monkeypatch.setattr(unroll, "MOST_ROWS", 2)
     text = "R: (r1-r3) ~~|\nC: (c1-c3) ~~|\nm[R,C] = 1 ~~|\ninverse[R,C] = INVERT MATRIX(m[R,C], 3) ~~|\n"
     with pytest.raises(UnsupportedFeature, match=r"'inverse' uses INVERT MATRIX of more than 2 rows.*as numbers"):
         ensemble(read_model(write_mdl(text)), [Scenario()], save=["inverse"])

@@ -93,7 +93,8 @@ def test_plain_pandas_opens_the_table(model: Model, tmp_path: Path) -> None:
         "births[West/North]",
         "R&D/cost share",
     ]
-    pd.testing.assert_frame_equal(table, to_table(run), check_exact=True)
+    # pandas before 3 reads a number to one bit beside it
+    pd.testing.assert_frame_equal(table, to_table(run), rtol=1e-15, atol=0)
 
 
 @pytest.mark.parametrize("name", ["run.csv", "run.nc"])

@@ -8,8 +8,13 @@ from click.testing import CliRunner, Result
 from counted import calls, peak, processor_seconds
 
 from cipark_sd.analysis.experiments.run import check_memory
-from cipark_sd.base.errors import InvalidValue
+from cipark_sd.base.errors import CiparkError, EquationError, InvalidValue
 from cipark_sd.commands.cli import cli
+from cipark_sd.compiler import unroll
+from cipark_sd.language.read.model_file import read_model
+from cipark_sd.language.read.vensim import definitions
+from cipark_sd.language.read.xmile import reader
+from cipark_sd.simulations.simulation import simulate
 
 Write = Callable[..., Path]
 SMALL = "s = INTEG(-k * s, 10) ~~|\nk = 0.1 ~~|"
@@ -31,11 +36,27 @@ MODELS = {
     "array": (CUBE, "'y' has 1,000,000 elements"),
     "sum": (
         "A: (A1-A2000) ~~| B: (B1-B2000) ~~| c[A] = 1 ~~| d[B] = 2 ~~| y = SUM(c[A!] * d[B!]) ~~|",
-        "adds up 4,000,000 terms",
+        "sums or vectors of 12,000,000 operations",
+    ),
+    "a large inverse": (
+        "A: (A1-A60) ~~| B <-> A ~~| c[A, B] = Time ~~| y[A, B] = INVERT MATRIX(c[A, B], 60) ~~|",
+        "'y' uses INVERT MATRIX of more than 48 rows",
+    ),
+    "ranges that double": (
+        "\n".join(f"r{i}: r{i + 1}, r{i + 1} ~~|" for i in range(40)) + " r40: A, B ~~| y[r0] = Time ~~|",
+        "the equation of 'r24' has more than 100,000 elements",
     ),
     "macros": (f"{DOUBLING}{SMALL}\ny = M40(k) ~~|", "become 4,398,046,511,102 variables"),
     "brackets": ("{" * 50_000, "'{' is not expected here"),
     "macro without an end": (":MACRO: f(a)\n" + "w " * 100_000, "has no equations outside its macros"),
+}
+#: What takes whole vectors, and more operations than the limit of the test.
+VECTORS = {
+    "sorted": ("y[A] = VECTOR SORT ORDER(c[A], 1) ~~|", "100"),
+    "reordered": ("y[A] = VECTOR REORDER(c[A], c[A]) ~~|", "120"),
+    "by offset": ("y[A] = VECTOR ELM MAP(c[a1], Time) ~~|", "100"),
+    "allocated": ("y[A] = ALLOCATE BY PRIORITY(c[A], c[A], 20, 1, Time) ~~|", "100"),
+    "inverted": ("B <-> A ~~| m[A, B] = Time ~~| y[A, B] = INVERT MATRIX(m[A, B], 20) ~~|", "40,000"),
 }
 LARGE = '<dim name="d" size="20000"/><dim name="e" size="20000"/>'
 XMILE_MODELS = {
@@ -90,6 +111,25 @@ def warm(write_mdl: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     monkeypatch.chdir(tmp_path)
     CliRunner().invoke(cli, ["run", str(path)])
     return path
+
+
+@pytest.mark.parametrize("case", VECTORS)
+def test_vectors_are_counted_like_sums(case: str, write_mdl: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unroll, "MOST_SUMMED", 99)
+    text, n = VECTORS[case]
+    path = write_mdl(f"A: (a1-a20) ~~| c[A] = Time ~~| {text}", final=2, step=1)
+    with pytest.raises(EquationError, match=f"'y' has sums or vectors of {n} operations or more"):
+        simulate(read_model(path))
+
+
+def test_all_ranges_together(write_mdl: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(definitions, "MOST_IN_ALL", 20)
+    monkeypatch.setattr(reader, "MOST_IN_ALL", 20)
+    path = tmp_path / "m.xmile"
+    path.write_text(XMILE.format(dims='<dim name="d" size="15"/><dim name="e" size="6"/>', used='<dim name="d"/>'))
+    for model, last in ((write_mdl("A: (A1-A15) ~~|\nB <-> A ~~|\n"), "B"), (path, "e")):
+        with pytest.raises(CiparkError, match=f"'{last}' is the one after which all .* have more than 20 elements"):
+            read_model(model)
 
 
 @pytest.mark.parametrize("case", MODELS)

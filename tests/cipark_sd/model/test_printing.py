@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from counted import called, exponent
 
 from cipark_sd.language.read.model_file import read_model
 from cipark_sd.model.printing import equations
@@ -72,3 +73,12 @@ def test_lookups_arrays_and_data_are_printed(write_mdl: Write) -> None:
         "table((0, 0), (1, 5))",
         "seen = GET DIRECT DATA('d.csv', ',', 'A', 'B2')",
     ]
+
+
+def test_the_work_of_all_equations_grows_with_them_and_not_with_their_square(write_mdl: Write) -> None:
+    def work(n: int) -> int:
+        text = "\n".join(f"v{i} = v{i + 1} + 1 ~~|" for i in range(n)) + f" v{n} = 1 ~~|"
+        model = read_model(write_mdl(text, name=f"{n}.mdl"))
+        return called(lambda: [line for variable in model for line in equations(model, variable)])
+
+    assert exponent(work, 50, 200) < 1.2

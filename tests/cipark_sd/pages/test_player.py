@@ -383,7 +383,7 @@ def test_shares_alone_and_together_make_the_whole_difference() -> None:
         (["sir.mdl", "--variables", "Infectous"], "did you mean 'Infectious'"),
         (["flu_1978", "--set", "beta=1"], "a model file: a study has its own values"),
         (["flu_1978", "--draws", "none.nc"], "none.nc does not exist; give a file of draws, or the word prior"),
-        (["no_such_study"], "no bundled study"),
+        (["no_such_study"], "no study 'no_such_study'"),
     ],
 )
 def test_what_cannot_be_shown_is_refused_and_nothing_is_written(

@@ -419,7 +419,7 @@ def test_findings_are_asked_for_where_there_are_none(folder: Path, tmp_path: Pat
 
 def test_the_first_screen_comes_first_and_all_else_after_it(folder: Path) -> None:
     picture = Picture("course.png", "Rabbits over time.", "Rabbits fall from 9 to 3.5 in 2019.")
-    screen = replace(SCREEN, title="Rabbits: 3.5", known="3.5, between 1 and 9 (95 %).", picture=picture)
+    screen = replace(SCREEN, title="Rabbits: 3.5", known="3.5, between 1 and 9 (95%).", picture=picture)
     last = Section("In short", (screen, Paragraph("Do not use it.", warning=True)))
     page = replace(PAGE, sections=(*PAGE.sections, last))
     text = render([(page, folder)])

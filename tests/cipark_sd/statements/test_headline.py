@@ -247,23 +247,23 @@ def test_numbers_that_differ_however_little_are_told(apart: float) -> None:
 @pytest.mark.parametrize(
     ("low", "high", "states", "shown", "words"),
     [
-        (1.0, 3.0, ("bounded", "bounded"), "1.0 to 3.0 (95 %, profile likelihood)", ", between 1.0 and 3.0 (95 %)"),
-        (None, None, ("open", "open"), "open on both sides (95 %, profile likelihood)",
-         ", unbounded (at 95 %)"),
-        (1.0, None, ("bounded", "open"), "1 to open (95 %, profile likelihood)",
-         ", at least 1 (95 %); the data leave the other side open"),
+        (1.0, 3.0, ("bounded", "bounded"), "1.0 to 3.0 (95%, profile likelihood)", ", between 1.0 and 3.0 (95%)"),
+        (None, None, ("open", "open"), "open on both sides (95%, profile likelihood)",
+         ", unbounded (at 95%)"),
+        (1.0, None, ("bounded", "open"), "1 to open (95%, profile likelihood)",
+         ", at least 1 (95%); the data leave the other side open"),
         (1.0, None, ("bounded", "not found"),
-         "from 1, not found above (95 %, profile likelihood; standard error 0.3)",
-         ", at least 1 (95 %); the other end was not found"),
+         "from 1, not found above (95%, profile likelihood; standard error 0.3)",
+         ", at least 1 (95%); the other end was not found"),
         (None, None, ("not found", "not found"),
-         "not found on both sides (95 %, profile likelihood; standard error 0.3)",
-         ", with no end of its range (not found on both sides, at 95 %)"),
+         "not found on both sides (95%, profile likelihood; standard error 0.3)",
+         ", with no end of its range (not found on both sides, at 95%)"),
         (None, None, ("open", "not found"),
-         "open below, not found above (95 %, profile likelihood; standard error 0.3)",
-         ", with no end of its range (open below, not found above, at 95 %)"),
+         "open below, not found above (95%, profile likelihood; standard error 0.3)",
+         ", with no end of its range (open below, not found above, at 95%)"),
         (None, None, ("none", "none"), "no profile: the likelihood is a step function of it",
          "; the likelihood is a step function of it, which has no profile"),
-        (None, None, ("not judged", "not judged"), "not judged (95 %, profile likelihood)",
+        (None, None, ("not judged", "not judged"), "not judged (95%, profile likelihood)",
          ", with no range: the time step is too coarse"),
     ],
 )  # fmt: skip
@@ -288,7 +288,7 @@ def test_an_end_that_another_parameter_s_bound_gives_is_printed_with_it() -> Non
     assert record.standing == "narrowed"
     assert replace(record, interval=replace(both, states=("bounded", "bounded"), bounds=())).standing == "known"
     assert "do not narrow" not in in_words(record)
-    assert in_words(record).startswith("rate: 250, between 242 and 270 (95 %), with Payment Delay at least 1")
+    assert in_words(record).startswith("rate: 250, between 242 and 270 (95%), with Payment Delay at least 1")
     assert both.missing == ()
     one = replace(record, interval=Bounds(196.0, None, 0.95, "profile likelihood", ("closed", "open"), bounds=given))
     assert one.standing == "narrowed"

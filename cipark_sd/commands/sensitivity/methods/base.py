@@ -146,7 +146,7 @@ class Indices(Method):
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Indices over time."""
-        yield Drawing(self.figure, _indices_over_time, (findings.results[self.name], findings.moments))
+        yield Drawing(self.figure, _indices_over_time, findings.results[self.name], findings.moments)
 
     def rankings(self, findings: Findings) -> Iterator[Block]:
         """A table for each output at each moment, or why there is none."""
@@ -166,7 +166,7 @@ class Indices(Method):
         """The strongest constant of each output over time."""
         effects, items = findings.results[self.name], []
         date = dated(effects)
-        for output in outputs(effects):
+        for output in outputs_of(effects):
             text = "; ".join(f"{name} from {date(a)} to {date(b)}" for a, b, name in leaders(effects, output))
             strongest = f"the strongest constant is {text}" if text else "no constant leads for long"
             items.append(f"{output}: {strongest}.")
@@ -206,11 +206,6 @@ def nearest(dataset: "xr.Dataset", moments: "Sequence[Moment]") -> list[float]:
     return list(dict.fromkeys(float(times[np.abs(times - moment.time).argmin()]) for moment in moments))
 
 
-def outputs(dataset: "xr.Dataset") -> list[str]:
-    """Labels of the outputs of a Dataset."""
-    return [str(label) for label in dataset["output"].to_numpy()]
-
-
 def over_outputs(findings: Findings, dataset: "xr.Dataset") -> "Iterator[tuple[str, Moment, xr.Dataset]]":
     """Each output at each moment.
 
@@ -226,7 +221,7 @@ def over_outputs(findings: Findings, dataset: "xr.Dataset") -> "Iterator[tuple[s
     (str, Moment, Dataset)
         With what the Dataset has there, at the computed time next to the moment.
     """
-    for output in outputs(dataset):
+    for output in outputs_of(dataset):
         for moment in findings.moments:
             yield output, moment, dataset.sel(output=output).sel(time=moment.time, method="nearest")
 
@@ -254,7 +249,7 @@ _BESIDE = {"fontsize": TINY, "handlelength": 1.2, "loc": "center left", "bbox_to
 
 @styled
 def share_bars(rows: Sequence[Ranked], *, label: str) -> "Figure":
-    """Shares of the variance of one output at one moment with their 95 % intervals, as wide as a phone.
+    """Shares of the variance of one output at one moment with their 95% intervals, as wide as a phone.
 
     Parameters
     ----------
@@ -280,10 +275,10 @@ def share_bars(rows: Sequence[Ranked], *, label: str) -> "Figure":
 
 @styled
 def _indices_over_time(indices: "xr.Dataset", moments: Sequence[Moment] = ()) -> "Figure":
-    """For each output an index as areas, what is left to interactions, and an index as lines with 95 % bands.
+    """For each output an index as areas, what is left to interactions, and an index as lines with 95% bands.
 
     First-order and total indices, or Shapley effects twice, whichever the Dataset has. The striped edge of an area is
-    its index's 95 % interval, drawn around the upper end.
+    its index's 95% interval, drawn around the upper end.
     """
     shapley = "Sh" in indices
     areas, lines = ("Sh", "Sh") if shapley else ("S1", "ST")
@@ -307,10 +302,10 @@ def _indices_over_time(indices: "xr.Dataset", moments: Sequence[Moment] = ()) ->
     for axes in panels[-1]:
         axes.set_xlabel(label)
     titled(panels[0, 0], f"{outputs[0]}: {'Shapley effects' if shapley else 'first-order indices'}, stacked", columns=2)
-    titled(panels[0, 1], f"{'Shapley effects' if shapley else 'total indices'}, 95 % intervals", columns=2)
+    titled(panels[0, 1], f"{'Shapley effects' if shapley else 'total indices'}, 95% intervals", columns=2)
     left = "" if shapley else "; white: interactions and error"
     words = (
-        f"Left: striped edges are 95 % intervals; grey: all other constants{left}. Dotted: the moments of the tables."
+        f"Left: striped edges are 95% intervals; grey: all other constants{left}. Dotted: the moments of the tables."
     )
     note(figure, f"{words} {made(indices)}")
     return figure

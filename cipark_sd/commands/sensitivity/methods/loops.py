@@ -70,7 +70,7 @@ class Loops(Method):
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Loops over time."""
-        yield Drawing("loops", plot_loops, (findings.results["loops"],))
+        yield Drawing("loops", plot_loops, findings.results["loops"])
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Who leads when, and loops over time."""
@@ -98,7 +98,7 @@ def _in_words(lead: tuple[float, float, str, float, float], date: Callable[[floa
 
 
 def _bands_frame(scores: "xr.Dataset") -> "pd.DataFrame":
-    """For each loop and time the median and 90 % of its share over the draws, and in how many of them it leads."""
+    """For each loop and time the median and 90% of its share over the draws, and in how many of them it leads."""
     import pandas as pd
 
     columns = dict(zip(("low90", "median", "high90", "leads"), (*bands(scores), leading(scores)), strict=True))
@@ -113,7 +113,7 @@ _SHOWN = 6
 
 @styled
 def plot_loops(dominance: "xr.Dataset") -> "Figure":
-    """The strongest loops, reinforcing above and balancing below zero; each with its median and 90 % band over draws;
+    """The strongest loops, reinforcing above and balancing below zero; each with its median and 90% band over draws;
     and in which share of the draws each leads.
 
     Areas are of run 0, the file's own constants.
@@ -156,7 +156,7 @@ def plot_loops(dominance: "xr.Dataset") -> "Figure":
         _leading(last, times, leading(dominance), strongest)
         timed([last], dominance, most=9)
     over = (
-        f"areas: the file's own constants; panels: band and line 90 % and median of {draws} draws, thin line the "
+        f"areas: the file's own constants; panels: band and line 90% and median of {draws} draws, thin line the "
         "file's own; last: in which share of the draws a loop has the largest score; "
         if draws > 1
         else ""

@@ -82,7 +82,7 @@ class Ranges(Shapley):
                 ends.insert(0, np.nanpercentile(there["values"].to_numpy(), [5.0, 95.0]))
             unit = str(point["units"].item())
             rows.append((f"{label}, {moment.label}", *(with_unit(band(*pair.tolist()), unit) for pair in ends)))
-        head = ("90 % of the runs", *(("the fit's draws",) if runs is not None else ()), "with the ranges")
+        head = ("90% of the runs", *(("the fit's draws",) if runs is not None else ()), "with the ranges")
         table = Table(head, tuple(rows))
         yield Section(
             "With what the fit holds, over assumed ranges", (Paragraph(meaning), table, *self.rankings(findings))

@@ -1,4 +1,4 @@
-"""A sample of runs: how far outputs go, with its fan; and one constant at a time, at its 5 % and its 95 % quantile."""
+"""A sample of runs: how far outputs go, with its fan; and one constant at a time, at its 5% and its 95% quantile."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,7 +11,7 @@ from cipark_sd.analysis.sensitivities.response import ModelResponse, coordinates
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import labelled, number
 from cipark_sd.commands.sensitivity.findings import Findings
-from cipark_sd.commands.sensitivity.methods.base import Job, Method, at, nearest, outputs
+from cipark_sd.commands.sensitivity.methods.base import Job, Method, at, nearest
 from cipark_sd.pages.blocks import Block, Paragraph, Section, Table
 from cipark_sd.pages.figures.panels import (
     PALETTE,
@@ -46,7 +46,7 @@ def measures(drawn: "xr.Dataset") -> "pd.DataFrame":
 
     values, times = drawn["values"].to_numpy(), drawn["time"].to_numpy()
     measured = np.concatenate([_measured(values[:, i], times) for i in range(values.shape[1])], axis=1)
-    labels = [f"{output}: {measure}" for output in outputs(drawn) for measure in MEASURES]
+    labels = [f"{output}: {measure}" for output in outputs_of(drawn) for measure in MEASURES]
     return pd.DataFrame(measured, columns=labels)
 
 
@@ -80,7 +80,7 @@ def _measured(course: Array, times: Array) -> Array:
     return np.where(finite[:, None], measures, np.nan)
 
 
-#: Percentiles of a fan: the median, and the bands of 50, 75, 90 and 95 % that Vensim's users know.
+#: Percentiles of a fan: the median, and the bands of 50, 75, 90 and 95% that Vensim's users know.
 PERCENTILES = (2.5, 5.0, 12.5, 25.0, 50.0, 75.0, 87.5, 95.0, 97.5)
 
 
@@ -166,13 +166,13 @@ class Sample(Method):
         return {"sample": job.runs()}
 
     def headlines(self, findings: Findings) -> Iterator[Headline]:
-        """Of each output at each moment the median and the central 90 %; after a fit the level is its report's."""
+        """Of each output at each moment the median and the central 90%; after a fit the level is its report's."""
         runs = findings.results["sample"]
         basis = findings.over_runs(runs.sizes["run"])
         if basis.origin not in UNSEEN:
             return
         quantiles = fan(runs.sel(time=nearest(runs, findings.moments)), (5.0, 50.0, 95.0))
-        for label in outputs(runs):
+        for label in outputs_of(runs):
             explained = findings.output(label)
             for time in quantiles["time"].to_numpy().tolist():
                 low, middle, high = quantiles.sel(output=label, time=time).to_numpy().tolist()
@@ -190,7 +190,7 @@ class Sample(Method):
         """The fan; none of draws that bear no band."""
         runs = findings.results["sample"]
         if findings.basis.bands:
-            yield Drawing("fan", fan_chart, (fan(runs), findings.moments))
+            yield Drawing("fan", fan_chart, fan(runs), findings.moments)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Fans and measures; of draws that bear no band why there are none."""
@@ -199,7 +199,7 @@ class Sample(Method):
             yield Section(title, (Paragraph(f"No band is drawn, since {NO_CONVERGENCE}.", warning=True),))
             return
         blocks: tuple[Block, ...] = (
-            *pictures.show("fan", f"Median and bands of 50, 75, 90 and 95 % of the runs {findings.over}."),
+            *pictures.show("fan", f"Median and bands of 50, 75, 90 and 95% of the runs {findings.over}."),
             _measures_table(_quantiles(runs), runs.sizes["run"], dated(runs)),
         )
         yield Section(title, blocks)
@@ -221,7 +221,7 @@ def _measures_table(table: "pd.DataFrame", n: int, date: Callable[[float], str])
         written = date if line["measure"].rpartition(": ")[2].startswith("time ") else number
         numbers = (written(float(line[p])) if share > 0 else "" for p in (5.0, 50.0, 95.0))
         rows.append((str(line["measure"]), *numbers, f"{share:.0%}"))
-    head = ("measure", "5 %", "median", "95 %", "runs that have it")
+    head = ("measure", "5%", "median", "95%", "runs that have it")
     return Table(head, tuple(rows), "What the runs have in common and what not")
 
 
@@ -241,11 +241,11 @@ class Tornado(Method):
 
     def drawings(self, findings: Findings) -> Iterator[Drawing]:
         """Bars."""
-        yield Drawing("tornado", _tornado_bars, (findings.results["tornado"], findings.moments))
+        yield Drawing("tornado", _tornado_bars, findings.results["tornado"], findings.moments)
 
     def sections(self, findings: Findings, pictures: Pictures) -> Iterator[Section]:
         """Bars."""
-        picture = tuple(pictures.show("tornado", "One constant at a time, at its 5 % and its 95 % quantile."))
+        picture = tuple(pictures.show("tornado", "One constant at a time, at its 5% and its 95% quantile."))
         yield Section("One constant at a time", picture)
 
 
@@ -277,7 +277,7 @@ def _tornado_bars(swings: "xr.Dataset", moments: Sequence[Moment]) -> "Figure":
 
 @styled
 def fan_chart(fans: "xr.DataArray", moments: Sequence[Moment] = (), *, first: bool = False) -> "Figure":
-    """Median and bands of 50, 75, 90 and 95 % of the runs, for each output.
+    """Median and bands of 50, 75, 90 and 95% of the runs, for each output.
 
     Parameters
     ----------
@@ -298,7 +298,7 @@ def fan_chart(fans: "xr.DataArray", moments: Sequence[Moment] = (), *, first: bo
         pairs = [(p, 100 - p) for p in levels if p < 50 and 100 - p in levels]
         for place, (low, high) in enumerate(pairs):
             ends, tint = (at.sel(percentile=end) for end in (low, high)), 0.2 + 0.6 * place / max(1, len(pairs) - 1)
-            axes.fill_between(times, *ends, color=_tint(tint), linewidth=0, label=f"{high - low:g} %")
+            axes.fill_between(times, *ends, color=_tint(tint), linewidth=0, label=f"{high - low:g}%")
         if 50.0 in levels:
             axes.plot(times, at.sel(percentile=50.0), color="black", linewidth=1.4, label="median")
         for moment in moments:

@@ -47,7 +47,7 @@ class Shapley(Indices):
             "A share is what knowing a constant takes from the variance of the output, on average over all orders in "
             "which constants can become known (a Shapley effect): all shares together make one, also where constants "
             "depend on each other. 'Known alone' is what the variance falls by if that constant is the first to become "
-            "known. Intervals are 95 %: the error of the draws, and what the estimate is seen to miss."
+            "known. Intervals are 95%: the error of the draws, and what the estimate is seen to miss."
         )
         yield Section("The assumptions that matter", (Paragraph(meaning), *self.rankings(findings)))
         picture = pictures.show(self.figure, f"Shares of the variance over time, {findings.over}.")

@@ -9,8 +9,9 @@ import numpy as np
 from cipark_sd.analysis.sensitivities.ranking import NEGLIGIBLE, Ranked, dated, gaps, negligible, ranked
 from cipark_sd.base.wording import with_unit
 from cipark_sd.commands.sensitivity.findings import Findings
-from cipark_sd.commands.sensitivity.methods.base import OVER_TIME, Indices, Job, interval, outputs, over_outputs
+from cipark_sd.commands.sensitivity.methods.base import OVER_TIME, Indices, Job, interval, over_outputs
 from cipark_sd.pages.blocks import Block, Listing, Paragraph, Section, Table
+from cipark_sd.pages.figures.panels import outputs_of
 from cipark_sd.pages.parts import Pictures
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 
 #: What stands above the rankings.
 _MEANING = (
-    "A total index of 0.4 says: if all constants but this one were known, 40 % of the variance of the output would "
-    "be left; a first index of 0.4 says: if this one were known, the variance would fall by 40 % on average. "
-    "Brackets are 95 % intervals. The spread of a constant is what the study thinks possible (last table of this "
+    "A total index of 0.4 says: if all constants but this one were known, 40% of the variance of the output would "
+    "be left; a first index of 0.4 says: if this one were known, the variance would fall by 40% on average. "
+    "Brackets are 95% intervals. The spread of a constant is what the study thinks possible (last table of this "
     "page), so a constant matters because the model reacts to it and because it is poorly known."
 )
 #: Lines of a ranking in its table as a file.
@@ -61,7 +62,7 @@ class Sobol(Indices):
         indices = findings.results["sobol"]
         rows = [
             asdict(row)
-            for output in outputs(indices)
+            for output in outputs_of(indices)
             for moment in findings.moments
             for row in ranked(indices, output, moment, count=_RANKED)
         ]
@@ -79,10 +80,10 @@ class Sobol(Indices):
             *pictures.show(
                 "indices",
                 "Shares of the variance over time. Left: what single constants explain, stacked. Right: total indices "
-                "with 95 % intervals, which are wide where an output has just begun to move and a few runs carry its "
+                "with 95% intervals, which are wide where an output has just begun to move and a few runs carry its "
                 "variance.",
             ),
-            Listing(tuple(_gap_sentence(indices, output) for output in outputs(indices))),
+            Listing(tuple(_gap_sentence(indices, output) for output in outputs_of(indices))),
         )
         yield Section(OVER_TIME, blocks)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from cipark_sd.base.errors import CiparkError, EquationError, UnknownName, UnsupportedFeature
 from cipark_sd.base.naming import canonical, plain_label
 from cipark_sd.language.read.climbing import Cursor, Names, SyntaxProblem
-from cipark_sd.language.read.dimensions import MOST_ELEMENTS
+from cipark_sd.language.read.dimensions import MOST_ELEMENTS, MOST_IN_ALL
 from cipark_sd.language.read.external_files import in_any_case
 from cipark_sd.language.read.vensim.entries import is_name
 from cipark_sd.model.model import Dimension
@@ -254,6 +254,10 @@ class _Ranges:
                 if spelled == name:
                     raise definition.wrong(_WITHIN_ITSELF)
                 listed += self.flat(spelled, (*inside, name)) if spelled in self.defined else (spelled,)
+                if len(listed) > MOST_ELEMENTS:
+                    raise definition.wrong(
+                        f"has more than {MOST_ELEMENTS:,} elements, those of ranges inside it counted"
+                    )
             members = tuple(listed)
         self.elements[name] = members
         return members
@@ -303,16 +307,24 @@ def dimensions(path: Path, defined: Sequence[Range], problems: list[CiparkError]
             problems.append(definition.wrong("is defined twice"))
         ranges.defined[name] = definition
     made: list[Dimension] = []
+    total = 0
     for name, definition in ranges.defined.items():
         try:
             elements = ranges.flat(name)
+            if (total := total + len(elements)) > MOST_IN_ALL:
+                problems.append(
+                    definition.wrong(f"is the one after which all ranges have more than {MOST_IN_ALL:,} elements")
+                )
+                break
             targets = [canonical(target) for target, _ in definition.mappings]
             grouped = [(canonical(m[0]), _grouped(definition, m, ranges)) for m in definition.mappings]
             listed: tuple[str, ...] = ()
             if len(set(elements)) < len(elements) and grouped and all(standing == elements for _, standing in grouped):
                 listed, elements = elements, tuple(dict.fromkeys(elements))
         except CiparkError as problem:
-            problems.append(problem)
+            # that of a range inside it is the same for each range around it
+            if str(problem) not in map(str, problems):
+                problems.append(problem)
             continue
         if definition.copied:
             targets.append(canonical(definition.copied))

@@ -12,7 +12,7 @@ from cipark_sd.base.naming import canonical, plain_label
 from cipark_sd.base.timegrid import SLACK
 from cipark_sd.language.read.checked import checked_model, unchecked_time
 from cipark_sd.language.read.climbing import Names
-from cipark_sd.language.read.dimensions import MOST_ELEMENTS, SecondRanges
+from cipark_sd.language.read.dimensions import MOST_ELEMENTS, MOST_IN_ALL, SecondRanges
 from cipark_sd.language.read.xmile.document import Document, parse
 from cipark_sd.language.read.xmile.expressions import Reader, Scope
 from cipark_sd.language.read.xmile.modules import KINDS, Instance, instances, refusals, say_settings
@@ -109,6 +109,7 @@ def read_xmile(path: Path, raw: bytes, allowed: tuple[Path, ...]) -> Model:
 def _dimensions(document: Document, problems: list[CiparkError]) -> tuple[Dimension, ...]:
     listed = document.child(document.root, "dimensions")
     made: dict[str, Dimension] = {}
+    total = 0
     for node in [] if listed is None else document.children(listed, "dim"):
         label = node.get("name")
         if not label:
@@ -123,6 +124,16 @@ def _dimensions(document: Document, problems: list[CiparkError]) -> tuple[Dimens
                     InvalidValue(f"the size of the dimension {label!r}", size, expected, where=document.path.name)
                 )
                 continue
+            total += int(size)
+            if total > MOST_IN_ALL:
+                problems.append(
+                    EquationError(
+                        document.path.name,
+                        label,
+                        f"is the one after which all dimensions have more than {MOST_IN_ALL:,} elements",
+                    )
+                )
+                break
             labels = [str(number) for number in range(1, int(size) + 1)]
         made[canonical(label)] = Dimension(
             canonical(label), plain_label(label), tuple(map(canonical, labels)), tuple(labels)

@@ -67,7 +67,7 @@ def test_title_figure_and_first_number_are_of_what_the_fit_was_asked(
     assert screen.title == f"Knowing {constant} would narrow {named} most"
     assert screen.subject == f"What would narrow {named} most?: leaving"
     low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])
-    said, *_ = screen.known.split(" in 90 % of the runs")
+    said, *_ = screen.known.split(" in 90% of the runs")
     assert said.startswith(f"{named}: ")
     numbers = [float(word) for word in said.removeprefix(f"{named}: ").split() if word[0].isdigit()]
     # firms are said in whole ones
@@ -133,7 +133,7 @@ def test_times_are_dates_where_the_study_has_dates(study: Path, by: str) -> None
     else:
         screen = asked("--at", "2012-12-31")
     low, middle, high = np.quantile(left(12), [0.05, 0.5, 0.95])
-    said = f"left on 31 Dec 2012: {middle:.0f} firms at the median, {low:.0f} to {high:.0f} in 90 %"
+    said = f"left on 31 Dec 2012: {middle:.0f} firms at the median, {low:.0f} to {high:.0f} in 90%"
     assert screen.known.startswith(said)
     assert screen.title == "Knowing size would narrow left most"
 

@@ -103,7 +103,7 @@ def test_more_than_a_tenth_of_failed_runs_ends_a_finding(
     lines = dict(line.split("\t", 1) for line in done.stdout.splitlines() if line.startswith(("Finding", "Known")))
     (tell,) = re.findall(r"sobol.*?: [\d,]+ of [\d,]+ runs \((\d+)", done.stdout)[:1]
     assert float(tell) / 100 == pytest.approx(share, abs=0.05)
-    assert lines["Finding"].startswith(f"No finding: {tell} %") == ended
+    assert lines["Finding"].startswith(f"No finding: {tell}%") == ended
     assert ("no sample" in lines["Known"]) == ended
 
 

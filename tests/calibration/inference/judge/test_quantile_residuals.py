@@ -5,6 +5,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from fitted_rows import fitted_rows
 from scipy import stats
@@ -19,6 +20,7 @@ from calibration.inference.judge.residuals import (
     count_tails,
     fitted,
     mass_tails,
+    other_noise_of_counts,
     place_of,
     quantile_residual,
     unexplained,
@@ -241,3 +243,48 @@ def test_shares_in_the_table(density):
     assert (low, high) == (law.ppf(0.05), law.ppf(0.95))
     share_at = law.cdf(2) + 0.5 * (law.cdf(5) - law.cdf(2))
     assert quantile_residual(tails, 0.5) == pytest.approx(stats.norm.ppf(share_at), abs=1e-9)
+
+
+def of_counts(family, law, *, spread="dispersion", widths=(1.0,)):
+    """What the other kind gains of 60 counts from 3 to 500 that follow a ``law``, under one of the kinds."""
+    means = np.geomspace(3, 500, 60)
+    seen = law.draw(means, np.full(60, 4.0 if law.name == "nb1" else 0.2), np.random.default_rng(7))
+    noise = Noise(family, spread)
+    reads = [Quantity((("x", 1.0),), "between", i, i + widths[i % len(widths)]) for i in range(60)]
+    terms = [Count(str(i), reads[i], number, number, noise) for i, number in enumerate(seen)]
+    problem = SimpleNamespace(observations=(SimpleNamespace(name="cases", terms=terms),))
+    density = SimpleNamespace(problem=problem, by_term=lambda theta: [np.full((1, 1), mean) for mean in means])
+    return means, seen, other_noise_of_counts(density, np.zeros(1)).to_dict("records")
+
+
+@pytest.mark.parametrize("law", [NB1(), NB2()])
+@pytest.mark.parametrize("family", [NB1(), NB2()])
+def test_the_other_kind_of_counts_gains_what_scipy_says(family, law) -> None:
+    means, seen, (row,) = of_counts(family, law)
+
+    def best(name: str) -> tuple[float, float]:
+        grid = np.geomspace(1e-3, 1e3, 4001)[:, None]
+        size = means / grid if name == "nb1" else 1 / grid + 0 * means
+        logs = stats.nbinom.logpmf(seen, size, size / (size + means)).sum(axis=1)
+        return logs.max(), grid[logs.argmax(), 0]
+
+    other = {"nb1": "nb2", "nb2": "nb1"}[family.name]
+    assert (row["other"], row["spread"]) == (other, "dispersion")
+    assert row["gain"] == pytest.approx(best(other)[0] - best(family.name)[0], abs=1e-3)
+    assert row["other_sd"] == pytest.approx(best(other)[1], rel=0.02)
+    assert (row["gain"] > conclusions.DECISIVE) == (family.name != law.name)
+
+
+def test_a_kind_of_counts_is_judged_where_its_dispersion_is_fitted_and_windows_are_equal() -> None:
+    assert of_counts(NB1(), NB2(), spread=4.0)[2] == []
+    assert of_counts(NB1(), NB2(), widths=(1.0, 2.0))[2] == []
+    assert of_counts(Poisson(), NB2())[2] == []
+
+
+@pytest.mark.parametrize(("family", "words"), [("nb2", "the mean's square"), ("nb1", "grows with the mean,")])
+def test_counts_that_ask_for_the_other_kind_say_what_to_write(family, words) -> None:
+    row = {"observation": "cases", "gain": 4.0, "other": family, "spread": "dispersion", "other_sd": 0.2}
+    (warning,) = conclusions.noise_warnings(SimpleNamespace(residuals=pd.DataFrame([row])))
+    assert words in warning
+    assert f'write family = "{family}" for it, and a prior of dispersion around 0.2, as a dispersion: ' in warning
+    assert not list(conclusions.noise_warnings(SimpleNamespace(residuals=pd.DataFrame([row | {"gain": 2.9}]))))

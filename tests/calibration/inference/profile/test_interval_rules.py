@@ -59,7 +59,7 @@ def test_a_prediction_has_the_rule_of_what_it_asks() -> None:
 
 
 def test_intervals_of_three_series_with_shared_parameters_hold_at_the_nominal_rate() -> None:
-    """Each series has 12 numbers, five parameters of its own and four that it shares; pooled intervals hold 91 %."""
+    """Each series has 12 numbers, five parameters of its own and four that it shares; pooled intervals hold 91%."""
     rng, group = np.random.default_rng(4), np.repeat([0, 1, 2], 12)
     spreads = [f"s{g}" for g in group]
 

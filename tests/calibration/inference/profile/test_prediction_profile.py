@@ -79,7 +79,7 @@ at = 10
 against = { on = 0 }
 """
 TIMES, SEEN = np.array([1.0, 2.0, 3.0, 4.0]), np.array([2.9, 5.2, 6.6, 9.1])
-#: 95 % quantile of chi-square with one degree of freedom, the square of that of the normal distribution at 97.5 %.
+#: 95% quantile of chi-square with one degree of freedom, the square of that of the normal distribution at 97.5%.
 CHI_SQUARE = float(stats.norm.ppf(0.975) ** 2)
 RULE = Threshold(0.95)
 DESIGN = np.stack([np.ones(4), TIMES], axis=1)
@@ -121,7 +121,7 @@ def test_a_parameter_that_its_prior_holds_takes_no_number_from_the_noise(tmp_pat
 
 
 def closed_form(direction: np.ndarray, prior: bool) -> tuple[float, float, float]:
-    """Estimate and 95 % interval of ``direction @ (a, b)``, by the normal equations."""
+    """Estimate and 95% interval of ``direction @ (a, b)``, by the normal equations."""
     precision = DESIGN.T @ DESIGN / 0.25 + prior * np.diag([1 / 4, 1 / 2.25])
     centre = np.linalg.solve(precision, DESIGN.T @ SEEN / 0.25 + prior * np.array([0.0, 1 / 2.25]))
     half = np.sqrt(CHI_SQUARE * direction @ np.linalg.solve(precision, direction))

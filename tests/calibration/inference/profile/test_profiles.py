@@ -195,7 +195,7 @@ def test_the_threshold_is_half_the_quantile_of_chi_square() -> None:
 
 
 def test_where_the_spread_is_estimated_the_threshold_is_that_of_t() -> None:
-    # t(4) at 97.5 %, as tables have it
+    # t(4) at 97.5%, as tables have it
     assert Threshold(0.95, 6, 4).rise == pytest.approx(3 * np.log1p(2.7764451052**2 / 4), rel=1e-9)
     assert Threshold(0.95, 1e7, 1e7 - 2).rise == pytest.approx(Threshold(0.95).rise, rel=1e-5)
     assert Threshold(0.95, 2, 0).rise == np.inf
@@ -218,7 +218,7 @@ def test_which_rule_applies_is_read_from_the_noise(tmp_path: Path) -> None:
     assert Threshold(0.9, 3, 0).words == (
         "no interval, since as many parameters as numbers are fitted and the spread of the noise is unknown"
     )
-    assert (percent(0.9), percent(0.995)) == ("90 %", "99.5 %")
+    assert (percent(0.9), percent(0.995)) == ("90%", "99.5%")
 
 
 COUNTED = """
@@ -270,7 +270,7 @@ def test_counts_go_by_f_where_their_dispersion_is_fitted(tmp_path: Path, noise: 
 
 @pytest.mark.parametrize(("n", "p"), [(6, 2), (8, 3), (13, 3), (20, 2), (30, 3)])
 def test_small_samples_with_an_estimated_spread_are_covered_at_the_nominal_rate(n: int, p: int) -> None:
-    """A linear model, where the rise at the truth has a closed form; by chi-square 6 numbers are covered to 87 %."""
+    """A linear model, where the rise at the truth has a closed form; by chi-square 6 numbers are covered to 87%."""
     rng, sets = np.random.default_rng(5), 40_000
     design = np.vander(np.linspace(0, 1, n), p)
     whole, without = (np.linalg.qr(matrix)[0] for matrix in (design, design[:, 1:]))
@@ -371,7 +371,7 @@ def test_only_a_side_whose_end_was_found_has_a_limit() -> None:
 def test_a_search_ends_at_the_certified_estimates_however_wide_the_bounds(
     tmp_path: Path, curve: Curve, factor: float
 ) -> None:
-    """From starts 20 % off; on the identity scale the estimates lie in the lowest hundredth of their ranges."""
+    """From starts 20% off; on the identity scale the estimates lie in the lowest hundredth of their ranges."""
     problem = study(tmp_path, curve, wide(curve, factor, "identity"), sd=curve.residual_sd)
     goal = objective(posterior(problem, choose("native")), estimate="ml")
     rng = np.random.default_rng(2)

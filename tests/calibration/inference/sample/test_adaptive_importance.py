@@ -195,5 +195,5 @@ def test_draws_are_as_many_as_they_look():
         places = drawn_apart(weights, 4, int(worst_size(points, weights)) // 4, np.random.default_rng(seed))
         values = points[places][..., 0].ravel()
         means.append(values.mean() / 0.8 * np.sqrt(len(values)))
-    # a standard deviation from 16 values is known to 18 %
+    # a standard deviation from 16 values is known to 18%
     assert np.std(means) == pytest.approx(1, abs=0.55)

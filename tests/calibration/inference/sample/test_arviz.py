@@ -75,7 +75,7 @@ def test_the_summary_is_ours(drawn, opened):
         tails.append(float(theirs["ess_tail"]) / min(line.ess_tail, len(drawn.flat)))
         assert float(theirs["mcse_mean"]) == pytest.approx(line.mcse_mean, rel=0.3)
         assert float(theirs["r_hat"]) < 1.01
-    # both count the shares beyond the 5 % and the 95 % quantile and take the lesser size: .83 to 1.02 in 117 of 120
+    # both count the shares beyond the 5% and the 95% quantile and take the lesser size: .83 to 1.02 in 117 of 120
     # lines of chains. In three, of other seeds, and in both lines as a processor without AVX computes them, the course
     # of an ensemble's mean, which ArviZ does not see, was slow by chance and lowered ours: 1.9 to 3.0
     assert 0.8 < min(tails) <= max(tails) < (3.3 if drawn.sampled.sampler == "chains" else 1.15)

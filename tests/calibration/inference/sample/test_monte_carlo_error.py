@@ -63,7 +63,7 @@ def test_the_error_of_a_limit_is_that_of_limits_of_many_runs():
     """715 effective draws know a limit to a tenth of a standard deviation."""
     assert normal_error(0.025, 715) == pytest.approx(0.1, abs=1e-3)
     drawn = np.random.default_rng(1).normal(size=(2000, 715))
-    # of 2000 limits the scatter is known to 1.6 %
+    # of 2000 limits the scatter is known to 1.6%
     assert np.quantile(drawn, 0.025, axis=1).std() == pytest.approx(0.1, rel=0.1)
 
 
@@ -182,7 +182,7 @@ def test_what_is_asked_for_is_said():
     assert str(Criteria(r_hat=1.05, ess=50.0)) == "R-hat below 1.05, effective sizes above 50"
     assert str(replace(GOOD, ess_tail=1234.4, r_hat=1.0125)) == (
         "x mixes worst: R-hat 1.012, effective size 1234, Monte Carlo error 0.025 sd of the mean and 0.060 sd of the "
-        "95 % limits"
+        "95% limits"
     )
 
 
@@ -270,7 +270,7 @@ def test_no_more_is_effective_than_there_is(monkeypatch):
 
 
 def test_the_error_of_a_limit_reaches_the_last_draw() -> None:
-    """Of ten independent draws one standard error above the 97.5 % limit lies beyond the ninth."""
+    """Of ten independent draws one standard error above the 97.5% limit lies beyond the ninth."""
     low, high = stats.beta.ppf(stats.norm.cdf([-1, 1]), 10 * 0.975 + 1, 10 * 0.025 + 1)
     assert np.ceil(10 * high - 1) == 9
     draws = np.arange(10.0) ** 2

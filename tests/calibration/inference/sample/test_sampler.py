@@ -311,7 +311,7 @@ def test_effective_draws_predict_the_scatter_of_means_of_independent_ensembles()
     found = chains(gaussian, 3, 14, Effort(ensembles=n, walkers=24, most_steps=400, least_steps=400))
     values = found.second_half[..., 0]
     scatter = values.mean(axis=(1, 2)).var(ddof=1)
-    # a variance from 28 means is known to 27 %, from 100 to 14 %
+    # a variance from 28 means is known to 27%, from 100 to 14%
     assert values.var() / scatter == pytest.approx(effective(values) / n, rel=0.45)
 
 

@@ -100,6 +100,10 @@ def test_chains_that_mix_are_seldom_said_to_differ() -> None:
     [
         ({}, True, "No move with short steps diverged."),
         ({"diverged": 0.004}, True, "0.40% of the moves with short steps diverged, few enough (up to 1% are)."),
+        ({"n_sticking": 3}, True, "3 of 64 chains stick, without which no mean moves by more than 0.00 standard"),
+        # no move diverged: that is not what is wrong
+        ({"n_sticking": 40}, False, "40 of 64 chains stick, too many to trust the draws (a few that change nothing"),
+        ({"diverged": 0.03}, False, "3.00% of the moves with short steps diverged, too many to trust the draws"),
         ({"walled": 0.2}, True, "20% of the moves met a wall, where the data are impossible"),
     ],
 )
@@ -107,6 +111,7 @@ def test_what_is_not_as_it_should_be_is_said(changed: dict[str, float], sound: b
     now = replace(GOOD, **changed)  # type: ignore[arg-type]
     assert now.sound is sound
     assert words in " ".join(now.sentences)
+    assert now.obstacle == ("" if sound else now.sentences[0].rstrip("."))
 
 
 def test_only_careful_moves_count() -> None:

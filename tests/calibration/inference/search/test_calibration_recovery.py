@@ -174,7 +174,7 @@ def test_the_gradient_is_that_of_the_objective(tmp_path: Path, write_mdl: Write)
 
 @pytest.mark.slow
 def test_poisson_profiles_on_increments_cover_at_their_nominal_rate(tmp_path: Path, write_mdl: Write) -> None:
-    """95 % nominal; chance allows two standard errors, 6.9 points of 40 fits and 2.8 of 240."""
+    """95% nominal; chance allows two standard errors, 6.9 points of 40 fits and 2.8 of 240."""
     model = write_mdl(BASS, step=0.125)
     expected, rng, n = expected_counts(tmp_path, model), np.random.default_rng(7), share(40, 240)
     covered = 0

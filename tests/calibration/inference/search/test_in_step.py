@@ -10,7 +10,7 @@ import pytest
 from small_study import small_study
 
 from calibration.inference.search import box_search, downhill
-from calibration.inference.search.box_search import Minimum, _along, curvature, descending, measured
+from calibration.inference.search.box_search import Minimum, _along, curvature, descending, measured, own_curvature
 from calibration.inference.search.downhill import Allowance, going_down, nearing
 from calibration.inference.search.objective import (
     STEP,
@@ -170,6 +170,27 @@ def test_a_curvature_of_slopes_is_that_of_values(goal: Objective, monkeypatch: p
     scale = np.sqrt(np.abs(np.diag(whole)))
     assert of_slopes.tobytes() != whole.tobytes()
     np.testing.assert_allclose(of_slopes / np.outer(scale, scale), whole / np.outer(scale, scale), atol=1e-3)
+
+
+def test_the_corners_of_a_curvature_are_asked_for_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same bits whatever the parts, and the diagonal alone without the corners; 400 parameters took 3 GB."""
+    asked: list[int] = []
+
+    def ridge(points: Array) -> Array:
+        asked.append(points.size)
+        return np.asarray(np.sin(points @ np.arange(1.0, 31.0)) + (points**2).sum(axis=1))
+
+    point = np.linspace(0.2, 0.8, 30)
+    whole = curvature(ridge, point)
+    most = max(asked)
+    monkeypatch.setattr(box_search, "CORNER_NUMBERS", 600)
+    asked.clear()
+    assert curvature(ridge, point).tobytes() == whole.tobytes()
+    assert most == 435 * 2 * 30
+    assert max(asked) == 61 * 30
+    asked.clear()
+    assert own_curvature(ridge, point).tobytes() == np.diag(whole).tobytes()
+    assert max(asked) == 61 * 30
 
 
 def test_least_squares_that_stick_are_left_out(goal: Objective, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ LANCZOS3_RANGES: dict[str, Range] = {
 def test_valleys_of_high_condition_are_followed_to_the_certified_values(
     tmp_path: Path, curve: Curve, ranges: dict[str, Range], sd: Range
 ) -> None:
-    """By L-BFGS-B and second differences 1 of 100 searches of Bennett5 came near, 30 % off."""
+    """By L-BFGS-B and second differences 1 of 100 searches of Bennett5 came near, 30% off."""
     optimum = fitted(study(tmp_path, curve, ranges, sd=sd), starts=4)
     found = optimum.theta[: len(curve.names)]
     if curve is LANCZOS3:

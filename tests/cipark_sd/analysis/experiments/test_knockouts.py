@@ -113,10 +113,10 @@ def test_whether_something_is_there_to_take_away_is_asked_before_the_data(idle):
     ("prior", "posterior", "said"),
     [
         ((3800, 180, 20), (60, 20, 3920), "informed: more"),
-        # the odds of more are 14 times what they were, and 93 % still say fewer
+        # the odds of more are 14 times what they were, and 93% still say fewer
         ((3800, 180, 20), (3720, 20, 260), "built in: fewer"),
         ((3800, 180, 20), (3800, 180, 20), "built in: fewer"),
-        # from 5 to 40 %, and the rest is no longer what is built in
+        # from 5 to 40%, and the rest is no longer what is built in
         ((3800, 0, 200), (2400, 0, 1600), "undecided"),
         # either side of a half: 0.515 (0.4995 to 0.5305) and 0.516
         ((3400, 0, 600), (1940, 0, 2060), "undecided"),

@@ -112,7 +112,7 @@ def test_many_constants_that_do_nothing_have_no_share_and_pairs_are_found():
 
 @pytest.mark.parametrize("case", [1, 2])
 def test_the_error_that_is_claimed_is_the_error_that_is_made(case):
-    """The claimed 95 % hold the closed form in 95 % of 60 sets of draws, to within the chance of 60."""
+    """The claimed 95% hold the closed form in 95% of 60 sets of draws, to within the chance of 60."""
     beta, correlation = RIDGES[case]
     exact, rng = gaussian_shapley(beta, correlation), np.random.default_rng(7)
     inside = []

@@ -20,7 +20,7 @@ Doubtful= 2 ~ Dmnl ~ |
 
 
 def test_the_example_of_the_documents_screens_and_leaves_failed_runs_out(write_mdl, tmp_path, monkeypatch):
-    """A start of 100 and a rate of 2, each within 30 %; the square root of 0.5, and none where it is below zero."""
+    """A start of 100 and a rate of 2, each within 30%; the square root of 0.5, and none where it is below zero."""
     text = (ROOT / "docs" / "how-to" / "sensitivity.md").read_text(encoding="utf-8").split("## With SALib")[1]
     code = re.search(r"```python\n(.*?)```", text, flags=re.DOTALL)[1]
     (tmp_path / "my.mdl").write_bytes(write_mdl(MODEL, final=10, step=1).read_bytes())

@@ -49,7 +49,7 @@ def about(tmp_path_factory: pytest.TempPathFactory) -> About:
 
 
 def effects(about: About, **medians: tuple[float, float, float]) -> Effects:
-    """Median and 90 % interval by policy, the same under every structure but for one firm each."""
+    """Median and 90% interval by policy, the same under every structure but for one firm each."""
     rows = [
         {
             "policy": policy,

@@ -63,7 +63,7 @@ def test_the_first_lines_say_what_the_draws_are(written):
     for name in ("effects.csv", "claims.csv"):
         assert set(pd.read_csv(folder / name)["draws"]) == {"posterior, 6 draws, converged"}
     said = (folder / "report.json").read_text()
-    assert "Residents [firm]: change from the base, median (90 %) of posterior draws; structure M0" in said
+    assert "Residents [firm]: change from the base, median (90%) of posterior draws; structure M0" in said
 
 
 def test_a_console_has_ten_rows_and_the_answer(written):
@@ -73,9 +73,7 @@ def test_a_console_has_ten_rows_and_the_answer(written):
     caption, head, *lines = shown.stdout.splitlines()
     n = len(pd.read_csv(folder / "effects.csv")["policy"].unique())
     assert n > 20
-    assert caption.startswith(
-        "Residents on 2019-11-25 [firm]: change from the base, median (90 %) of posterior draws; "
-    )
+    assert caption.startswith("Residents on 2019-11-25 [firm]: change from the base, median (90%) of posterior draws; ")
     assert caption.endswith(f"10 of {n}, all in report.html")
     assert head.split("\t") == ["policy", "sets", "change", "class"]
     rows, ending = lines[:10], lines[11:]
@@ -164,7 +162,7 @@ def test_attribution_prints_sums_that_do_not_agree(tmp_path, monkeypatch, small)
     [
         (["--rivals", "M0,M99"], "has no rival 'M99'"),
         (["--draws", "nowhere.nc"], "nowhere.nc does not exist; give a file of draws, or the word prior"),
-        (["elsewhere"], "no bundled study 'elsewhere'"),
+        (["elsewhere"], "no study 'elsewhere'"),
     ],
 )
 def test_mistakes_are_told_in_one_message(arguments, message, tmp_path):
@@ -269,7 +267,7 @@ def test_without_draws_a_study_runs_at_its_best_fit_without_bands_and_classes(le
     assert page.sections[1].blocks[0].warning
     said = shown.output + (here / "out" / "report.json").read_text()
     # one draw informs nothing: there is no class, no sign, and no probability after the fit, from 0 to 1 or other
-    for words in ("50 %", "90 %", "P>0", "MC error", "P posterior", "Bayes factor", "priors alone", "informed by the",
+    for words in ("50%", "90%", "P>0", "MC error", "P posterior", "Bayes factor", "priors alone", "informed by the",
                   "assumed by the model", "direction"):  # fmt: skip
         assert words not in said, words
     assert not (here / "out" / "claims.csv").exists()
@@ -400,7 +398,7 @@ def test_decisions_at_a_best_fit_have_levels_and_changes_and_neither_chance_nor_
     left = {p: 100 * (1 - np.exp(-0.2 * p * 8)) for p in (0.5, 1.0)}
     assert left[0.5] / left[1.0] < level / base < 1
     assert "One run of each option: no chance can be given" in shown.output
-    for words in ("by the data", "by the model", "90 %", "90%:"):
+    for words in ("by the data", "by the model", "90%", "90%:"):
         assert words not in shown.output, words
     # of the cells of its table none has the mark of a class
     page = (here / "out" / "what_next.html").read_text(encoding="utf-8")

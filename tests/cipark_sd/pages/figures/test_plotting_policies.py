@@ -131,7 +131,7 @@ def test_fans_are_of_the_first_structure_with_the_base_beside_them() -> None:
     assert [ends(band) for band in third.collections] == [(20, 380), (100, 300)]
     assert [line.get_ydata().tolist() for line in second.lines] == [[150, 151, 152], [50, 51, 52]]
     assert [line.get_linestyle() for line in second.lines] == ["-", "--"]
-    labels = ["90 %", "50 %", "median", "base, median"]
+    labels = ["90%", "50%", "median", "base, median"]
     assert [text.get_text() for text in first.get_legend().get_texts()] == labels
     assert [axes.get_title(loc="left") for axes in figure.axes[:3]] == [f"P{i}  title P{i}" for i in (1, 2, 3)]
     assert [axes.get_visible() for axes in figure.axes] == [True, True, True, False]
@@ -180,7 +180,7 @@ def test_mechanisms_are_bars_of_their_means_in_order_with_what_others_say() -> N
     assert dots(axes, ">") == [[[-57, -0.36]], [[43, 0.64]], [[93, 1.64]]]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["B", "C", "A"]
     assert axes.get_ylim() == (-0.8, pytest.approx(2.6))
-    labels = ["Shapley, mean", "90 %", "50 %", "Shapley under other structures", "leave one out", "add one in"]
+    labels = ["Shapley, mean", "90%", "50%", "Shapley under other structures", "leave one out", "add one in"]
     assert sorted(text.get_text() for text in axes.get_legend().get_texts()) == sorted(labels)
     assert axes.get_xlabel() == "Cash at 5"
     low, high = axes.get_xlim()
