@@ -183,13 +183,18 @@ def _at_optimum(predictions: Sequence[Prediction], optimum: Optimum, engine: str
 
 
 def _optima(made: Calibration) -> tuple[Place, ...]:
-    """The estimate and what other searches found that is nearly as good, as the draws hold them where there are any."""
-    if made.draws is not None and made.draws.places:
-        return made.draws.places
+    """The estimate and what other searches found that is nearly as good, as the draws hold them where there are any.
+
+    The top of a sampler's coordinates is not the estimate, whose priors are taken on other scales, but near by.
+    """
     goal, optimum = made.optimum.goal, made.optimum
-    as_good = optimum.as_good(NEAR)
-    below = [optimum.log_density + float(goal(goal.box(theta)[None])[0]) for theta in as_good]
-    return (Place(optimum.theta, 0.0), *map(Place, as_good, below))
+    places = () if made.draws is None else made.draws.places
+    places = places or tuple(Place(theta, 0.0) for theta in (optimum.theta, *optimum.as_good(NEAR)))
+    boxes = [goal.box(place.theta) for place in places]
+    at = int(np.argmin([np.abs(box - goal.box(optimum.theta)).max() for box in boxes]))
+    below = [optimum.log_density + float(goal(box[None])[0]) for box in boxes]
+    others = [replace(place, below=below[i]) for i, place in enumerate(places) if i != at]
+    return (replace(places[at], theta=optimum.theta, below=0.0), *sorted(others, key=lambda place: place.below))
 
 
 def curves(problem: CalibrationProblem, theta: Array, rows: pd.DataFrame, engine: str) -> Curves:

@@ -133,8 +133,8 @@ def estimate_words(fit: Fit) -> list[str]:
         sentences.append(f"A profile found a better fit than the searches ({times}): the estimate is that one.")
     if fit.scatter is not None:
         words = _scatter_words(fit, fit.scatter)
-        if fit.posterior is not None:
-            words += " Draws come from walkers that begin about the best fit; of another hill they say nothing."
+        if fit.posterior is not None and fit.posterior.speaks and fit.hills is None:
+            words += " The walkers of the draws began about the best fit and came to no other hill."
         sentences.append(words)
     if fit.optimum.stepwise:
         sentences.append(
@@ -318,6 +318,7 @@ def unknowable(fit: Fit, assessment: Assessment, classes: Classes) -> str:
     unmoved, unfound = of(classes, "not narrowed"), of(classes, "not found")
     text += f" The data do not narrow {listed(unmoved)}." if unmoved else ""
     text += f" Whether they narrow {listed(unfound)} was not found." if unfound and not fit.conditions.first else ""
+    text += f" The data leave two places open: {', or '.join(fit.hills.places)}." if fit.hills is not None else ""
     if assessment.comparison:
         close = near_best(assessment.comparison)
         names = "" if len(close) == len(assessment.comparison) else f": {listed(line.name for line in close)}"

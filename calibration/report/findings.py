@@ -4,6 +4,7 @@ They hold numbers and texts alone, no model and no random generator, and come ba
 study they know names, units and questions.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,7 +24,8 @@ from calibration.inference.profile.profile import Profile
 from calibration.inference.profile.scatter import Scatter
 from calibration.inference.profile.walk import SPENT
 from calibration.inference.sample.convergence import Convergence, n_effective
-from calibration.inference.sample.known_optima import Place
+from calibration.inference.sample.known_optima import Hills, Place, hills
+from calibration.inference.sample.warming import NEAR
 from calibration.inference.search.optimise import Reached
 from calibration.study.problem import Stated
 from cipark_sd.base.arrays import Array
@@ -285,6 +287,17 @@ class Fit:
         return self.study.method.level
 
     @property
+    def hills(self) -> Hills | None:
+        """Two hills of draws that are to be trusted, that of the estimate first; None where there is one."""
+        if self.posterior is None or not self.posterior.speaks:
+            return None
+        fitted = {i: line for i, line in enumerate(self.study.space) if line.target == "model" and line.use == "CAL"}
+        near = (one.theta for one in self.optimum.searches if self.optimum.log_density - one.log_density < NEAR)
+        ends = [self.optimum.theta, *(place.theta for place in self.optima), *near]
+        names, scales = zip(*((line.name, line.scale) for line in fitted.values()), strict=True) if fitted else ((), ())
+        return hills([end[[*fitted]] for end in ends], names, scales, self.posterior.flat[:, [*fitted]])
+
+    @property
     def unfound(self) -> tuple[str, ...]:
         """Parameters of which an end of the profile was not found."""
         return tuple(name for names in self.unfound_by_reason.values() for name in names)
@@ -375,10 +388,18 @@ def estimates(fit: Fit) -> list[dict[str, Any]]:
     """All parameters in order, estimates beside priors: the rows of ``summary.csv``.
 
     Intervals of the prior and of the profile are of one ``level``; an end of a profile that is not there is None, as is
-    a standard error.
+    a standard error, which is given constants of which the likelihood is a step function.
     """
     profiles = {profile.name: profile for profile in fit.profiles}
-    rows = []
+    found, held, rows = fit.hills, listed(fit.optimum.stepwise, none=""), []
+    elsewhere = {} if found is None else dict(zip(found.names, found.elsewhere, strict=True))
+
+    def beside(profile: Profile | None) -> str:
+        lower, upper = (None, None) if profile is None else (profile.lower, profile.upper)
+        at = math.nan if profile is None else elsewhere.get(profile.name, math.nan)
+        beyond = (lower is not None and at < lower) or (upper is not None and at > upper)
+        return f"; the profile is of one of two hills, and the other one is at {number(at)}" if beyond else ""
+
     for parameter, value in zip(fit.study.space, fit.optimum.theta.tolist(), strict=True):
         (low, high), profile = parameter.interval(fit.level), profiles.get(parameter.name)
         low_side, high_side = ("", "") if profile is None else profile.verdict.states
@@ -388,7 +409,8 @@ def estimates(fit: Fit) -> list[dict[str, Any]]:
                 "name": parameter.name,
                 "use": parameter.use,
                 "estimate": value,
-                "standard_error": fit.errors.get(parameter.name),
+                "standard_error": (error := fit.errors.get(parameter.name)),
+                "standard_error_with": f"{held} held" if held and error is not None else "",
                 "level": fit.level,
                 "prior_median": parameter.median,
                 "prior_low": low,
@@ -397,7 +419,7 @@ def estimates(fit: Fit) -> list[dict[str, Any]]:
                 "profile_high": profile.upper if profile else None,
                 "low_side": low_side,
                 "high_side": high_side,
-                "verdict": "held at the prior median" if is_held else _verdict(fit, parameter.name),
+                "verdict": "held at the prior median" if is_held else _verdict(fit, parameter.name) + beside(profile),
             }
         )
     return rows

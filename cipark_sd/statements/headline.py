@@ -26,7 +26,7 @@ from cipark_sd.base.wording import (
 )
 from cipark_sd.statements.claims import Basis
 from cipark_sd.statements.claims import Kind as Class
-from cipark_sd.statements.standing import Scale, Standing, left, standing_of
+from cipark_sd.statements.standing import Scale, Standing, are_near, left, standing_of
 
 #: States of a side of which nothing is known of the data.
 _UNJUDGED = {"not found", "none", "not judged"}
@@ -72,7 +72,9 @@ class Bounds:
     error : float or None
         The standard error of the number, or how finely a step is resolved.
     bounds : tuple of str
-        Other parameters that lie on bounds of their searches at an end, such as "Delay at least 1".
+        What a closed end is given: other parameters on bounds of their searches, such as "Delay at least 1", or held.
+    widest : (float, float), optional
+        Both ends of draws, moved apart by their Monte Carlo errors.
     """
 
     low: float | None
@@ -83,6 +85,7 @@ class Bounds:
     gaps: tuple[tuple[float, float], ...] = ()
     error: float | None = None
     bounds: tuple[str, ...] = ()
+    widest: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
@@ -301,18 +304,25 @@ class Headline:
 
     @property
     def standing(self) -> Standing:
-        """What the data say of it; empty where it has no interval, or its priors have none."""
+        """What the data say of it; empty where it has no interval, its priors have none, or it is one number in all."""
         if self.interval is None or self.prior is None:
             return ""
-        return standing_of(
-            (self.interval.low, self.interval.high),
-            (self.prior.low, self.prior.high),
+        ends, prior = (self.interval.low, self.interval.high), (self.prior.low, self.prior.high)
+        if ends == prior and ends[0] == ends[1]:
+            return ""
+        standing = standing_of(
+            ends,
+            prior,
             self.scale,
             narrowed={"informed": True, "undecided": False}.get(self.judged or ""),
             ends_found=not self.interval.unjudged,
             sign_assumed=self.has_assumed_sign,
             doubted=bool(self.doubt),
         )
+        # near the limit a number would be known by one seed and not by the next; an end that another constant gives
+        # lies elsewhere without it
+        sure = "closed" not in self.interval.states and are_near(self.interval.widest or ends, prior, self.scale)
+        return "narrowed" if standing == "known" and not sure else standing
 
     @property
     def brief(self) -> str:

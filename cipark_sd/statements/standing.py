@@ -5,7 +5,8 @@ An interval after the data is set beside that of the priors alone, of the same l
 - **not found**: an end was not computed, so that nothing is said of the data;
 - **assumed**: the priors alone give a change its sign, or a number to within a factor of :data:`FACTOR`;
 - **not narrowed**: more than :data:`NARROW` of the priors' interval is left, whichever end would cut it;
-- **known**: narrowed, and both ends are near each other (:func:`are_near`);
+- **known**: narrowed, and both ends are near each other (:func:`are_near`) with the Monte Carlo error of draws, and
+  given no bound and no value of another constant;
 - **narrowed**: narrowed and not known, such as by one end alone;
 - **doubted**: narrowed by a model that does not follow the data.
 

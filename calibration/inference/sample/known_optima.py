@@ -22,6 +22,7 @@ from calibration.inference.sample.sloped_scores import SlopedScores
 from calibration.inference.sample.student_mixture import StudentMixture
 from calibration.inference.sample.warming import NEAR, Summit, climbed, different, inverse_curvature
 from calibration.likelihood.posterior import Posterior
+from calibration.noise.priors import Scale, to_scale
 from cipark_sd.base.arrays import Array
 from cipark_sd.base.errors import InvalidValue, UnsupportedFeature
 from cipark_sd.base.wording import listed, number
@@ -37,9 +38,10 @@ MET, WITHIN = 0.01, 1.5
 POINTS_EACH = 40
 #: The probability of the region about a top by its Laplace approximation, and draws of that.
 REGION, LOCAL = 0.9, 1000
-#: Of draws between two optima, the share in the middle third below which they are two hills: a third where draws lie
-#: evenly. Of two rates of a tracer that may change places .02, of the teeth of one comb a third.
-HARDLY = 0.1
+#: Parts of the way between two ends, and the share of what the fullest part on either side has below which a part is a
+#: valley: two rates of a tracer that may change places have .2, three narrow hills in a row .5, one hill .94 and more.
+#: By chance one in forty plains has .67 on which 286 draws lie, and one in ten .75.
+FIFTHS, VALLEY = 5, 0.7
 #: Share of a posterior that draws may lack: what lies beyond one end of a central 95% interval, so that less moves no
 #: end beyond the draws. And the standard errors beyond which it is no chance.
 LACKING, SURE = 0.025, 3.0
@@ -232,40 +234,82 @@ def places_words(places: Sequence[Place], names: Sequence[str], widths: Sequence
     )
 
 
-def hills_words(places: Sequence[Place], names: Sequence[str], draws: Array) -> str:
-    """That intervals span two hills of the posterior, where hardly a draw lies between these.
+@dataclass(frozen=True, slots=True)
+class Hills:
+    """Two hills of draws, by the parameters in which they lie apart.
 
     Parameters
     ----------
-    names : sequence of str
-        Of the parameters that are told.
+    at, elsewhere : tuple of float
+        The values of each at the estimate, and at the end of a search in the other hill.
+    share : float
+        Of the draws, in the hill of the estimate.
+    """
+
+    names: tuple[str, ...]
+    at: tuple[float, ...]
+    elsewhere: tuple[float, ...]
+    share: float
+
+    @property
+    def places(self) -> tuple[str, str]:
+        """Both in words."""
+        here, there = (
+            listed(f"{name} {number(value)}" for name, value in zip(self.names, values, strict=True))
+            for values in (self.at, self.elsewhere)
+        )
+        return here, there
+
+    @property
+    def sentence(self) -> str:
+        """Both with their shares, and whether the estimate lies in the lighter one."""
+        here, there = self.places
+        lighter = " The estimate is the first, which is the lighter one." if self.share < 0.5 else ""
+        shares = f"{self.share:.0%} of the draws", f"{1 - self.share:.0%}"
+        return (
+            f"The posterior has two hills: {here} ({shares[0]}), or {there} ({shares[1]}).{lighter} Medians and "
+            "intervals are of both together."
+        )
+
+
+def hills(ends: Sequence[Array], names: Sequence[str], scales: Sequence[Scale], draws: Array) -> Hills | None:
+    """The hill of the estimate and that of the first other end beyond a valley of the draws.
+
+    Parameters
+    ----------
+    ends : sequence of (k,)
+        The estimate, and where searches ended.
+    scales : sequence of Scale
+        On which each parameter is looked at.
     draws : (n, k)
-        Of all parameters, those of ``names`` first.
 
     Returns
     -------
-    str
-        A sentence on the first two optima that are so apart; empty where there are none.
+    Hills or None
+        None where each hill but one has less than :data:`LACKING` of the draws.
     """
-    held = [place for place in places if place.share >= LACKING]
-    for place in held[1:]:
-        apart = []
-        for i, name in enumerate(names):
-            first, second = float(held[0].theta[i]), float(place.theta[i])
-            low, high = min(first, second), max(first, second)
-            between = draws[(draws[:, i] > low) & (draws[:, i] < high), i]
-            middle = np.mean(np.abs(between - (low + high) / 2) < (high - low) / 6) if len(between) else 0.0
-            spanned = high - low > float(np.diff(np.quantile(draws[:, i], [0.05, 0.95]))[0]) / 2
-            if spanned and middle < HARDLY:
-                nearer = np.abs(draws[:, i] - first) < np.abs(draws[:, i] - second)
-                apart.append((f"{name} {number(first)}", f"{name} {number(second)}", float(nearer.mean())))
-        if apart:
-            at, elsewhere, shares = zip(*apart, strict=True)
-            return (
-                f"The posterior has two hills: {listed(at)} ({shares[0]:.0%} of the draws), or {listed(elsewhere)}. "
-                "Intervals span both, though hardly a draw lies between."
-            )
-    return ""
+    for end in ends[1:]:
+        ways = dict[int, Array]()
+        for i, scale in enumerate(scales):
+            here, there = to_scale(np.array([ends[0][i], end[i]]), scale)
+            values = to_scale(draws[:, i], scale)
+            if abs(there - here) > float(np.diff(np.quantile(values, [0.05, 0.95]))[0]) / 2:
+                way = (values - here) / (there - here)
+                ways |= {i: way} if _valley(way) < 1 else {}
+        way = np.mean([*ways.values()], axis=0) if ways else np.zeros(1)
+        share = float(np.mean(way < _valley(way)))
+        if LACKING <= share <= 1 - LACKING:
+            at, elsewhere = (tuple(place[[*ways]].tolist()) for place in (ends[0], end))
+            return Hills(tuple(names[i] for i in ways), at, elsewhere, share)
+    return None
+
+
+def _valley(way: Array) -> float:
+    """Where between two ends, at 0 and 1, draws ``(n,)`` are fewest; 1 where they have no valley."""
+    counts = np.histogram(way, FIFTHS, (0.0, 1.0))[0]
+    beside = [min(counts[:i].max(), counts[i + 1 :].max()) for i in range(1, FIFTHS - 1)]
+    depths = counts[1:-1] / np.maximum(beside, 1)
+    return (int(depths.argmin()) + 1.5) / FIFTHS if depths.min() < VALLEY else 1.0
 
 
 def missing_words(places: Sequence[Place], names: Sequence[str], low: Sequence[float], high: Sequence[float]) -> str:

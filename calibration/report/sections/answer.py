@@ -6,7 +6,6 @@ what keeps the numbers from being used, follow.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,6 @@ import numpy as np
 from calibration.assess.posterior_predictive import LEVEL
 from calibration.inference.judge.conditions import step_bound_words
 from calibration.inference.profile.walk import SPENT
-from calibration.inference.sample.known_optima import hills_words
 from calibration.report import conclusions, figures_fit
 from calibration.report.conclusions import prediction_given
 from calibration.report.findings import Findings, Fit, Observed
@@ -378,11 +376,8 @@ def cautions(findings: Findings) -> Iterator[str]:
     """What keeps the numbers from being used, with what to do."""
     fit, drawn, assessed = findings.fit, findings.fit.posterior, findings.assessment
     yield from disagreements(findings)
-    if findings.draws is not None:
-        space = fit.study.space
-        fitted = {i: line.name for i, line in enumerate(space) if line.target == "model" and line.use == "CAL"}
-        optima = [replace(place, theta=place.theta[[*fitted]]) for place in fit.optima]
-        yield from filter(None, [hills_words(optima, [*fitted.values()], findings.draws.flat[:, [*fitted]])])
+    if (hills := fit.hills) is not None:
+        yield hills.sentence
     if fit.optimum.interrupted or assessed.interrupted or (drawn is not None and drawn.interrupted):
         yield "Stopped before the end. Run the same command to resume."
     yield from filter(None, (step_bound_words(fit.conditions.on_step_bounds), fit.conditions.first))

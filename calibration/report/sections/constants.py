@@ -6,9 +6,11 @@ import numpy as np
 
 from calibration.assess.posterior_predictive import LEVEL
 from calibration.inference.profile.profile import Profile
+from calibration.inference.profile.verdict import Verdict
 from calibration.report.findings import Findings, Fit, Posterior
 from calibration.report.sections.base import given_texts, misfit, missed, record
 from calibration.study.parameters import Parameter
+from cipark_sd.base.arrays import Array
 from cipark_sd.base.wording import listed, percent
 from cipark_sd.statements.headline import Bounds, Details, Headline, Kind, parameter
 from cipark_sd.statements.standing import Standing
@@ -52,7 +54,10 @@ def class_changes(findings: Findings) -> str:
     if not changed:
         return ""
     level = percent(findings.fit.level)
-    return f"Profiles, of level {level}, leave out the parameter's own prior and say otherwise of {listed(changed)}."
+    hold = f", hold {listed(stepwise)}" if (stepwise := findings.fit.optimum.stepwise) else ""
+    return (
+        f"Profiles, of level {level}, leave out the parameter's own prior{hold} and say otherwise of {listed(changed)}."
+    )
 
 
 Line = tuple[Parameter, float, Details]
@@ -78,8 +83,8 @@ def _by_draws(findings: Findings, drawn: Posterior) -> Iterator[Line]:
     """Medians of the fitted parameters with their central draws."""
     fit = findings.fit
     lines = {line.name: line for line in findings.assessment.contractions}
-    ends = np.quantile(drawn.flat, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).T.tolist()
-    for estimated, line, (low, high) in zip(fit.study.space, drawn.mixing, ends, strict=True):
+    profiles = {profile.name: profile.verdict for profile in fit.profiles}
+    for estimated, line, values in zip(fit.study.space, drawn.mixing, drawn.flat.T, strict=True):
         verdict = fit.conditions.of(estimated.name)
         if verdict is not None:
             added = lines.get(estimated.name)
@@ -88,13 +93,24 @@ def _by_draws(findings: Findings, drawn: Posterior) -> Iterator[Line]:
             known: Details = {
                 "unit": "",
                 "kind": "median",
-                "interval": Bounds(low, high, LEVEL, "central draws"),
+                "interval": _central(values, line.ess_tail, profiles.get(estimated.name)),
                 "conditional_on": (*held, *placeholders),
                 "basis": drawn.basis,
                 "prior": Bounds(*estimated.interval(LEVEL), LEVEL, "central draws"),
                 "judged": None if added is None else added.kind,
             }
             yield estimated, line.median, known
+
+
+def _central(values: Array, ess_tail: float, profile: Verdict | None) -> Bounds:
+    """The central interval of draws ``(n,)``, closed by the bound of another constant where their profile is."""
+    tail = (1 - LEVEL) / 2
+    # the standard error of the share of draws beyond an end; no tail has a size where all draws are the same
+    error = np.sqrt(tail * (1 - tail) / min(ess_tail, len(values))) if ess_tail > 0 else 0.0
+    shares = np.clip([tail - error, tail, 1 - tail, 1 - tail + error], 0, 1)
+    lowest, low, high, highest = np.quantile(values, shares).tolist()
+    states, bounds = (("bounded", "bounded"), ()) if profile is None else (profile.states, profile.bounds)
+    return Bounds(low, high, LEVEL, "central draws", states, bounds=bounds, widest=(lowest, highest))
 
 
 def kind_of(fit: Fit) -> Kind:
@@ -109,5 +125,10 @@ def profile_bounds(fit: Fit, profile: Profile) -> Bounds:
     if error is None and "none" in verdict.states:
         # a step is told apart to a time step
         error = fit.study.time_step / 4
+    states, bounds = verdict.states, verdict.bounds
+    if verdict.held:
+        # with these free both ends may lie elsewhere
+        below, above = ("closed" if state == "bounded" else state for state in states)
+        states, bounds = (below, above), (*bounds, f"{listed(verdict.held)} held")
     ends = profile.lower, profile.upper
-    return Bounds(*ends, level, by, states=verdict.states, gaps=verdict.gaps, error=error, bounds=verdict.bounds)
+    return Bounds(*ends, level, by, states=states, gaps=verdict.gaps, error=error, bounds=bounds)

@@ -76,9 +76,9 @@ def test_tables_and_record_have_them_with_all_digits(fit: Fit, tmp_path: Path) -
     assert (profile["sides"]["lower"]["state"], profile["sides"]["lower"]["at"]) == ("bounded", profile["lower"])
     assert profile["threshold"] == pytest.approx(4.5 * np.log1p(stats.t.ppf(0.915, 6) ** 2 / 6), rel=1e-9)
     rows = (tmp_path / "summary.csv").read_text().splitlines()
-    assert rows[0].split(",")[3:5] == ["standard_error", "level"]
+    assert rows[0].split(",")[3:6] == ["standard_error", "standard_error_with", "level"]
     # the central 83% of a uniform prior from 20 to 200 on the parameter itself
-    assert [float(x) for x in rows[1].split(",")[6:8]] == pytest.approx([20 + 180 * 0.085, 20 + 180 * 0.915])
+    assert [float(x) for x in rows[1].split(",")[7:9]] == pytest.approx([20 + 180 * 0.085, 20 + 180 * 0.915])
 
 
 def test_the_figures_have_the_level_and_its_threshold(fit: Fit) -> None:

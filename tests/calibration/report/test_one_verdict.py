@@ -16,11 +16,13 @@ from calibration.commands.settings import Settings
 from calibration.inference.judge import residuals
 from calibration.inference.judge.conditions import conditions
 from calibration.inference.judge.identifiability import identifiability
+from calibration.inference.profile.scatter import Scatter
 from calibration.inference.profile.verdict import Side
 from calibration.inference.search.optimise import optimise
 from calibration.likelihood.posterior import posterior
+from calibration.report import conclusions
 from calibration.report.collect import fit_findings
-from calibration.report.findings import Findings, Fit
+from calibration.report.findings import Findings, Fit, estimates
 from calibration.report.output import page, record
 from calibration.report.sections import answer
 from calibration.report.sections.base import misfit
@@ -28,6 +30,7 @@ from calibration.report.sections.constants import class_changes, classes, consta
 from calibration.report.sections.course import course
 from calibration.study.parameters import ParameterSpace
 from calibration.study.problem import read_problem
+from cipark_sd.base.wording import number
 from cipark_sd.engines.registry import choose
 from cipark_sd.pages.parts import Pictures
 from cipark_sd.statements.headline import Bounds
@@ -76,6 +79,25 @@ def test_a_constant_has_one_class_whatever_the_option_or_the_reason_is_printed(b
     lost = replace(first, verdict=replace(first.verdict, upper=Side("not found", 9.0, "a jump")))
     other = Findings(replace(by_option["posterior"].fit, profiles=(lost, *others)), by_option["posterior"].assessment)
     assert "size (known by draws, not found by its profile)" in class_changes(other)
+
+
+def test_a_profile_that_holds_a_constant_makes_no_other_one_known(by_option: dict[str, Findings]) -> None:
+    """A profile at one date says nothing of other dates, and draws decide where there are some."""
+
+    def with_held(findings: Findings) -> Findings:
+        profiles = tuple(replace(p, verdict=replace(p.verdict, held=("switch",))) for p in findings.fit.profiles)
+        stepwise = replace(findings.fit.optimum, stepwise=("switch",))
+        return replace(findings, fit=replace(findings.fit, profiles=profiles, optimum=stepwise))
+
+    alone, drawn = with_held(by_option["profiles"]), with_held(by_option["posterior"])
+    size = next(record for record in constants(alone) if record.estimand == "parameter size")
+    assert size.standing == "narrowed"
+    assert size.brief.endswith(", with switch held)")
+    given = {row["name"]: row["standard_error_with"] for row in estimates(alone.fit) if row["standard_error"]}
+    assert given["size"] == "switch held"
+    assert {row["standard_error_with"] for row in estimates(by_option["profiles"].fit)} == {""}
+    assert classes(drawn)["size"] == "known"
+    assert "hold switch and say otherwise of size (known by draws, narrowed by its profile)" in class_changes(drawn)
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -149,6 +171,40 @@ def test_nothing_speaks_from_draws_that_are_not_to_be_trusted(by_option: dict[st
         assert "so nothing is reported for parameters that are held" in text
 
 
+def test_a_page_of_two_hills_leaves_them_open_and_says_of_which_one_a_profile_is(
+    by_option: dict[str, Findings],
+) -> None:
+    """A third of the draws is put where one search ended; of one hill nothing is said."""
+    one = by_option["posterior"].fit
+    assert one.posterior is not None
+    place = one.study.space.names.index("size")
+    (profile,) = (profile for profile in one.profiles if profile.name == "size")
+    assert profile.upper is not None
+    far, theta = one.optimum.theta.copy(), one.posterior.theta.copy()
+    far[place] = 2 * profile.upper
+    theta[..., : theta.shape[1] // 3, place] *= far[place] / one.optimum.theta[place]
+    end = replace(one.optimum.searches[-1], theta=far, log_density=one.optimum.log_density - 3)
+    optimum, drawn = replace(one.optimum, searches=(*one.optimum.searches, end)), replace(one.posterior, theta=theta)
+    jumps = Scatter(("size",), np.array([0.05]), np.array([0.1]), np.array([0.3]), tooth=0.5, effective=900)
+    two = replace(one, optimum=optimum, posterior=drawn, scatter=jumps)
+    assert two.hills is not None
+    assert two.hills.share == pytest.approx(2 / 3, abs=0.01)
+    known = dict.fromkeys(classes(Findings(two)), "known")
+    for fit, other in ((two, True), (replace(one, scatter=jumps), False)):
+        sentences = " ".join(conclusions.estimate_words(fit))
+        assert ("came to no other hill" in sentences) is not other
+        open_ = conclusions.unknowable(fit, by_option["posterior"].assessment, known)
+        assert ("leave two places open: size" in open_) is other
+        assert ("Nothing was found" in open_) is not other
+        assert any("two hills" in line for line in answer.first_screen(Findings(fit)).cautions) is other
+        (verdict,) = (row["verdict"] for row in estimates(fit) if row["name"] == "size")
+        assert verdict.endswith(f"of two hills, and the other one is at {number(far[place])}") is other
+    # draws that are not to be trusted show none, nor that there is none
+    bad = replace(two, posterior=replace(drawn, converged=False))
+    assert bad.hills is None
+    assert "hill" not in " ".join(conclusions.estimate_words(bad))
+
+
 # --- what comes first -------------------------------------------------------------------------------------------------
 
 #: The rate cannot reach 0.2.
@@ -192,7 +248,8 @@ def test_an_end_with_another_constant_on_a_bound_is_an_end_and_counts_as_one(bou
     assert size.interval is not None
     assert size.interval.bounds == ("rate at most 0.12",)
     assert "with rate at most 0.12)" in size.brief
-    assert size.standing == "known"
+    assert size.standing == "narrowed"
+    assert replace(size, interval=replace(size.interval, states=("bounded", "bounded"))).standing == "known"
     assert answer.first_screen(Findings(bounded)).title != "The data narrow none of 2 fitted constants"
     assert "closed by" not in words(Findings(bounded))
 

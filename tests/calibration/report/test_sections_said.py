@@ -18,7 +18,7 @@ from calibration.assess.rivals import Comparison
 from calibration.assess.scores import COLUMNS, table_of
 from calibration.inference.profile.verdict import Side, Verdict
 from calibration.inference.sample.convergence import CONVERGED, Convergence, poorest
-from calibration.inference.sample.known_optima import Place
+from calibration.inference.sample.known_optima import Hills
 from calibration.report.sections.answer import cautions
 from calibration.report.sections.constants import constants
 from calibration.report.sections.posterior import Posterior
@@ -80,19 +80,17 @@ def findings(**assessed: Any) -> Any:
 
 
 def cautioned(estimate: float = 0.2, profile: Any = None, bound: tuple[str, ...] = (), **of_draws: Any) -> list[str]:
-    """Cautions of a fit of one constant, whose draws are the hundredths from 0.01 to 1, and of optima at these."""
-    known = {"converged": True, "basis": Basis("posterior", 100, True), "optima": ()} | of_draws
-    optima = tuple(Place(np.array([value]), 0.0, share=0.3) for value in known.pop("optima"))
+    """Cautions of a fit of one constant, whose draws are the hundredths from 0.01 to 1, and of hills."""
+    known = {"converged": True, "basis": Basis("posterior", 100, True), "hills": None} | of_draws
+    hills = known.pop("hills")
     drawn = SimpleNamespace(**known, interrupted=False, obstacle="9 chains stay at other optima", mixing=(MIXED,))
     drawn.flat = np.linspace(0.01, 1, 100)[:, None]
-    if optima:
-        drawn.flat = np.concatenate([value + drawn.flat / 100 for place in optima for value in place.theta])
     rate = SimpleNamespace(name="rate", target="model", use="CAL")
     fit = SimpleNamespace(
         study=SimpleNamespace(space=[rate], questions=SimpleNamespace(since=())),
         optimum=SimpleNamespace(interrupted=False, theta=np.array([estimate])),
         at_bound=bound,
-        optima=optima,
+        hills=hills,
         profiles=() if profile is None else (profile,),
         unfound_by_reason={},
         conditions=SimpleNamespace(first="", on_step_bounds=()),
@@ -112,11 +110,8 @@ def test_what_stands_in_the_way_of_a_posterior_is_the_caution() -> None:
 
 
 def test_two_hills_are_a_caution() -> None:
-    assert cautioned(0.205, optima=(0.2,)) == []
-    assert cautioned(0.205, optima=(0.2, 0.7)) == [
-        "The posterior has two hills: rate 0.2 (50% of the draws), or rate 0.7. Intervals span both, though hardly a "
-        "draw lies between."
-    ]
+    (said,) = cautioned(hills=Hills(("rate",), (0.2,), (0.7,), 0.5))
+    assert said == Hills(("rate",), (0.2,), (0.7,), 0.5).sentence
 
 
 def test_few_draws_say_how_rough_their_ends_are() -> None:
@@ -296,7 +291,7 @@ def test_constants_of_the_model_are_headlines_of_the_posterior(monkeypatch: pyte
         )
         for name in names
     )
-    lines = tuple(SimpleNamespace(name=name, median=0.2) for name in names)
+    lines = tuple(SimpleNamespace(name=name, median=0.2, ess_tail=np.inf) for name in names)
     held = (
         SimpleNamespace(name="pace", value=1.0, source="file"),
         SimpleNamespace(name="x", value=2.0, source="prior"),
@@ -308,12 +303,14 @@ def test_constants_of_the_model_are_headlines_of_the_posterior(monkeypatch: pyte
     study = SimpleNamespace(space=space, deviations=("group 1",), starts=(), unit=lambda name: "1/year")
     seen = SimpleNamespace(names=())
     fit = SimpleNamespace(
-        study=study, posterior=drawn, conditions=SimpleNamespace(of=verdicts.get), identifiability=seen
+        study=study, posterior=drawn, conditions=SimpleNamespace(of=verdicts.get), identifiability=seen, profiles=()
     )
     added = SimpleNamespace(contractions=(Contraction("rate", 0.9, 0.01, 0.3, "informed"),))
     (found,) = constants(SimpleNamespace(fit=fit, draws=drawn, assessment=added))  # type: ignore[arg-type]
     assert (found.number, found.unit, found.conditional_on) == (0.2, "1/year", ("pace = 1",))
     assert (found.interval.low, found.interval.high) == pytest.approx((0.2, 2.0))
+    # a share of 5 % of 21 draws errs by 4.8 %, a draw
+    assert found.interval.widest == pytest.approx((0.105, 2.095), abs=0.001)
     assert found.interval.level == found.prior.level == found.prior.high == 0.9
     assert found.scale == "log"
 

@@ -280,12 +280,13 @@ def test_each_state_of_a_side_has_its_own_words(
 
 
 def test_an_end_that_another_parameter_s_bound_gives_is_printed_with_it() -> None:
-    """One that was found within the box is an end, and the bound is its condition, on both sides and on one."""
+    """It is an end, the bound is its condition, and without that the number is not known: it may go on."""
     given = ("Payment Delay at least 1",)
     both = Bounds(241.6, 270.0, 0.95, "profile likelihood", ("closed", "bounded"), bounds=given)
     record = replace(RATE, number=250.0, unit="", interval=both, prior=Bounds(11, 3783, 0.95, "x"), scale="log")
     assert record.brief == "250 (95%: 242 to 270, with Payment Delay at least 1)"
-    assert record.standing == "known"
+    assert record.standing == "narrowed"
+    assert replace(record, interval=replace(both, states=("bounded", "bounded"), bounds=())).standing == "known"
     assert "do not narrow" not in in_words(record)
     assert in_words(record).startswith("rate: 250, between 242 and 270 (95%), with Payment Delay at least 1")
     assert both.missing == ()
@@ -293,6 +294,27 @@ def test_an_end_that_another_parameter_s_bound_gives_is_printed_with_it() -> Non
     assert one.standing == "narrowed"
     assert one.brief.endswith("(95%: at least 196, with Payment Delay at least 1)")
     assert from_plain(Headline, json.loads(json.dumps(to_plain(one)))) == one
+
+
+def test_draws_whose_ends_are_near_by_chance_make_no_number_known() -> None:
+    """A factor of three decides, with both ends moved apart by their errors."""
+    drawn = Bounds(6.1, 18.2, 0.9, "central draws", widest=(6.0, 18.1))
+    record = replace(DRAWN, number=13.0, interval=drawn, prior=Bounds(0.1, 900, 0.9, "x"), scale="log")
+    assert 18.2 / 6.1 < 3 < 18.1 / 6.0
+    assert record.standing == "narrowed"
+    assert replace(record, interval=replace(drawn, widest=(6.06, 18.1))).standing == "known"
+    assert from_plain(Headline, json.loads(json.dumps(to_plain(record)))) == record
+
+
+def test_a_number_that_is_one_in_all_draws_is_not_open() -> None:
+    """The time of a peak that is always the first."""
+    never, some = Bounds(0.0, 0.0, 0.9, "central draws"), Bounds(0.0, 4.0, 0.9, "central draws")
+    record = replace(DRAWN, number=0.0, interval=never, prior=never, judged="undecided")
+    assert record.standing == ""
+    assert in_words(record).endswith("the priors alone say 0 to 0")
+    moves = replace(record, interval=some, prior=some)
+    assert moves.standing == "not narrowed"
+    assert in_words(moves).endswith("the data do not narrow it")
 
 
 def test_an_interval_around_two_optima_has_both_stretches() -> None:

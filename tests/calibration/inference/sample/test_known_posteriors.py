@@ -12,11 +12,12 @@ from calibration.commands.pipeline import calibrate
 from calibration.commands.settings import Settings
 from calibration.inference.sample.convergence import EFFORT
 from calibration.inference.sample.draws import PosteriorDraws, draw
-from calibration.inference.sample.known_optima import KnownOptima, Place, hills_words, known_optima, missing_words
+from calibration.inference.sample.known_optima import KnownOptima, Place, hills, known_optima, missing_words
 from calibration.inference.sample.sample import ImportanceDraws, importance
 from calibration.inference.sample.warming import NEAR
 from calibration.inference.search.optimise import optimise
 from calibration.likelihood.posterior import Posterior, posterior
+from calibration.noise.priors import Scale
 from calibration.report.collect import fit_findings
 from calibration.study.problem import read_problem
 from cipark_sd.engines.registry import choose
@@ -110,17 +111,29 @@ def test_draws_without_one_of_two_wells_have_not_converged(wells: tuple[Posterio
     assert not missing_words(places[:1], density.space.names, *ends)
 
 
-def test_intervals_that_span_two_hills_say_so() -> None:
+def test_two_hills_of_draws_are_told_with_shares_that_add_up() -> None:
     rng = np.random.default_rng(1)
-    low, high = rng.normal([1.0, 5.0], 0.2, (300, 2)), rng.normal([2.0, 5.0], 0.2, (700, 2))
-    places = [Place(np.array([rate, 5.0]), 0.0, share=share) for rate, share in ((2.0, 0.6), (1.0, 0.2))]
-    draws = np.concatenate([low, high])
-    said = hills_words(places, ["rate", "stay"], draws)
-    assert said.startswith("The posterior has two hills: rate 2 (70% of the draws), or rate 1. Intervals span both")
-    # one hill, an optimum that no draw holds, teeth of one comb
-    assert not hills_words(places[:1], ["rate", "stay"], draws)
-    assert not hills_words([places[0], replace(places[1], share=0.01)], ["rate", "stay"], draws)
-    assert not hills_words(places, ["rate", "stay"], rng.uniform([0.5, 4.0], [2.5, 6.0], (1000, 2)))
+    low, high = rng.normal([1.0, 5.0, 8.0], 0.2, (700, 3)), rng.normal([2.0, 5.0, 7.0], 0.2, (300, 3))
+    draws, ends = np.concatenate([low, high]), [np.array([2.0, 5.1, 7.0]), np.array([1.0, 4.9, 8.0])]
+    names = ("rate", "stay", "size")
+    scales: tuple[Scale, ...] = ("log", "identity", "log")
+    found = hills(ends, names, scales, draws)
+    assert found is not None
+    assert found.names == ("rate", "size")
+    assert found.share == pytest.approx(0.3, abs=0.005)
+    assert found.sentence == (
+        "The posterior has two hills: rate 2 and size 7 (30% of the draws), or rate 1 and size 8 (70%). The estimate "
+        "is the first, which is the lighter one. Medians and intervals are of both together."
+    )
+    turned = hills(ends[::-1], names, scales, draws)
+    assert turned is not None
+    assert turned.share == pytest.approx(1 - found.share)
+    assert "lighter" not in turned.sentence
+    # one end, an optimum that hardly a draw holds, no valley between
+    assert hills(ends[:1], names, scales, draws) is None
+    assert hills(ends[::-1], names, scales, np.concatenate([low, high[:10]])) is None
+    assert hills(ends, names, scales, rng.uniform([0.5, 4.0, 6.0], [2.5, 6.0, 9.0], (1000, 3))) is None
+    assert hills(ends, names, scales, rng.normal([1.5, 5.0, 7.5], [0.5, 0.5, 0.5], (1000, 3)).clip(0.1)) is None
 
 
 def test_what_is_missing_by_chance_is_not_missing() -> None:
@@ -160,6 +173,15 @@ def test_a_fit_of_two_wells_has_both_places(wells: tuple[Posterior, KnownOptima]
     fit = fit_findings(made)
     assert [place.theta[4] for place in fit.optima] == pytest.approx([6.02, 1.98], abs=0.02)
     assert [place.below for place in fit.optima] == pytest.approx([0.0, 0.707], abs=0.01)
+    assert (fit.optima[0].theta == fit.optimum.theta).all()
+    # tops in other coordinates may lie beside the estimate, and in another order
+    assert made.draws is not None
+    high, low = made.draws.places
+    beside = replace(made.draws, places=(low, replace(high, theta=high.theta * 1.02, below=0.3)))
+    first, second = fit_findings(replace(made, draws=beside)).optima
+    assert (first.theta == fit.optimum.theta).all()
+    assert (first.below, first.weight, first.share) == (0.0, high.weight, high.share)
+    assert (second.below, second.weight) == (fit.optima[1].below, low.weight)
     assert fit.posterior is not None
     assert (
         "Searches found 2 optima. A region about each, which leaves out the tails, was weighed: at p 6.023 ("
