@@ -267,7 +267,7 @@ def plot_policies(
     heights = [0.18 + 0.12 * name.count("\n") for name, *_ in rows]
     middles = np.cumsum(heights) - np.array(heights) / 2
     figure, ((axes,),) = grid(1, 1, 0.6 + sum(heights), width=width, letters=None)
-    # inches at the side: a browser's letters are some 5 % wider than those that were measured, and are not cut
+    # inches at the side: a browser's letters are some 5% wider than those that were measured, and are not cut
     figure.set_layout_engine("constrained", w_pad=0.15)
     axes.axvline(0, color="black", linewidth=0.8)
     for row, (_, colour, ends, medians) in zip(middles, rows, strict=True):

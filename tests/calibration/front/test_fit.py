@@ -56,7 +56,7 @@ def study(path: Path, frame: pd.DataFrame) -> cp.Study:
 
 @pytest.fixture(scope="module")
 def fit(study: cp.Study) -> Fit:
-    return study.fit(posterior=True, starts=4, step=0.125)
+    return study.fit(posterior=True, starts=4, step=0.03125)
 
 
 def test_the_scenario_of_a_fit_runs_the_model_of_the_file_to_the_numbers_of_the_fit(path: Path, fit: Fit) -> None:
