@@ -302,6 +302,8 @@ def tail_shape(draws: Array) -> float:
 def heavy_tails(names: Sequence[str], theta: Array) -> str:
     """Which of the draws' moments do not settle.
 
+    The fitted shape of a tail does not tell a heavy one from a hill far out that few draws have met.
+
     Parameters
     ----------
     names : sequence of str
@@ -324,4 +326,7 @@ def heavy_tails(names: Sequence[str], theta: Array) -> str:
         clauses.append(f"{'the' if clauses else 'The'} standard deviation of {listed(without_sd)} does not settle")
     if not clauses:
         return ""
-    return f"{'; '.join(clauses)}: the tails are too heavy. Read medians and intervals; their ends are rough as well."
+    return (
+        f"{'; '.join(clauses)}: too few draws lie far out, in heavy tails or on a small hill apart. Read medians and "
+        "intervals; their ends are rough as well, and may err by more than their Monte Carlo error."
+    )

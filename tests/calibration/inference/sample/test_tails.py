@@ -42,6 +42,18 @@ def test_both_kinds_are_one_sentence():
     assert "deviation of a do not settle; the standard deviation of c does not settle" in said
 
 
+def test_a_small_hill_far_out_is_not_called_a_heavy_tail():
+    """One draw in a hundred between 20 and 36, where a parameter ends: all its moments exist."""
+    theta = drawn(stats.norm(10, 2))
+    theta[:, ::100] = 20 + 16 * drawn(stats.beta(2, 2))[:, ::100]
+    said = heavy_tails(["campaign"], theta[..., None])
+    assert "of campaign do not settle: too few draws lie far out, in heavy tails or on a small hill apart." in said
+    assert "may err by more than their Monte Carlo error" in said
+    # the same hill of a tenth of the draws is no tail
+    theta[:, ::10] = 20 + 16 * drawn(stats.beta(2, 2))[:, ::10]
+    assert not heavy_tails(["campaign"], theta[..., None])
+
+
 def test_light_tails_are_seldom_called_heavy():
     assert sum(tail_shape(drawn(stats.t(4), seed)) > 0.5 for seed in range(40)) <= 1
 
