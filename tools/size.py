@@ -33,7 +33,7 @@ BUDGETS = {
     "calibration/assess": 1725,
     "calibration/commands": 2250,
     "calibration/front": 600,
-    "calibration/inference": 6900,
+    "calibration/inference": 6925,
     "calibration/likelihood": 1275,
     "calibration/new_study": 2350,
     "calibration/noise": 1125,
